@@ -1,0 +1,39 @@
+# Third-party libraries. All from Debian, except DuckDB, which tools/fetch_duckdb.sh brings into
+# .deps/duckdb by the npm client, pinned by version and checksum.
+
+find_package(Threads REQUIRED)
+
+set(ASSAY_DUCKDB_DIR "${CMAKE_SOURCE_DIR}/.deps/duckdb" CACHE PATH "libduckdb.so and duckdb.h")
+if(NOT EXISTS "${ASSAY_DUCKDB_DIR}/libduckdb.so")
+  message(STATUS "DuckDB is not in ${ASSAY_DUCKDB_DIR}: fetching it")
+  execute_process(COMMAND "${CMAKE_SOURCE_DIR}/tools/fetch_duckdb.sh" "${ASSAY_DUCKDB_DIR}"
+                  RESULT_VARIABLE fetch_result)
+  if(NOT fetch_result EQUAL 0)
+    message(FATAL_ERROR "tools/fetch_duckdb.sh failed; run `make deps` and read its message")
+  endif()
+endif()
+add_library(duckdb SHARED IMPORTED)
+set_target_properties(duckdb PROPERTIES
+  IMPORTED_LOCATION "${ASSAY_DUCKDB_DIR}/libduckdb.so"
+  INTERFACE_SYSTEM_INCLUDE_DIRECTORIES "${ASSAY_DUCKDB_DIR}")
+
+# assay_library(name file...): an imported target for a Debian library without CMake files.
+function(assay_library name)
+  find_library(ASSAY_${name}_LIBRARY NAMES ${ARGN} REQUIRED)
+  add_library(assay_${name} INTERFACE)
+  target_link_libraries(assay_${name} INTERFACE "${ASSAY_${name}_LIBRARY}")
+endfunction()
+
+assay_library(lmdb lmdb)
+assay_library(simdjson simdjson)
+assay_library(yaml yaml-cpp)
+assay_library(sqlite sqlite3)
+assay_library(xgboost xgboost)
+assay_library(zlib z)
+assay_library(zstd zstd)
+assay_library(crypto crypto)
+assay_library(re2 re2)
+assay_library(fmt fmt)
+if(ASSAY_BUILD_TESTS)
+  find_package(GTest REQUIRED)
+endif()

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace assay {
+
+/// 64-bit hash of bytes (wyhash-like mixing), the same on every machine and in every version: it is
+/// written to disk. Not for secrets.
+uint64_t hash_bytes(std::string_view bytes, uint64_t seed = 0);
+/// Mix of two hashes; order matters.
+uint64_t hash_mix(uint64_t a, uint64_t b);
+
+}  // namespace assay

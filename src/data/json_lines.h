@@ -1,0 +1,45 @@
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "data/batch.h"
+#include "data/reject.h"
+
+namespace assay::data {
+
+/// How to read the text of a timestamp column; numbers are counted in `unit`.
+enum class TimeUnit { kText, kSeconds, kMillis, kMicros };
+
+/// What a decoder makes of each column of the declared schema.
+struct DecodeOptions {
+  SchemaPtr schema;                    // declared columns; non-nullable ones are required
+  std::vector<TimeUnit> time_units;    // one per column; looked at for kTimestamp only
+  std::vector<std::string> null_texts; // CSV cells that mean null, besides the empty one
+};
+
+/// Rows that could be read, and which records could not.
+struct Decoded {
+  Batch rows;                          // good records only, in order
+  std::vector<int64_t> record_of_row;  // record index of each row
+  Rejects rejects;                     // Reject::row is the record index
+};
+
+/// Decode JSON objects, one a record. Unknown members are ignored; absent ones are null.
+///
+/// Errors  none for bad records: they are rejected with kMalformed, kInvalidUtf8, kWrongType,
+///         kMissingRequired. Threads one decoder per thread; keeps its buffers between calls.
+class JsonLinesDecoder {
+ public:
+  explicit JsonLinesDecoder(DecodeOptions options);
+  ~JsonLinesDecoder();
+  JsonLinesDecoder(JsonLinesDecoder&&) noexcept;
+  Decoded decode(std::span<const std::string_view> records);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace assay::data

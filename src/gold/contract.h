@@ -1,0 +1,98 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "base/time.h"
+#include "catalog/definitions.h"
+#include "data/asof_join.h"
+#include "data/batch.h"
+#include "data/entity_key.h"
+
+// The contract between gold and online, learn and serve: a compiled feature view, its steps table, and
+// the online row with the functions that update and read it. All four uses of a feature (backfill,
+// training set, stream, serving) go through what is declared here.
+//
+// The steps table of a view holds one row per change of what serving answers for one entity:
+//   key columns | event_time | known_time | one column per feature | feature_date (partition)
+//   known_time  the instant from which this row is the answer (never before event_time)
+//   event_time  event time of the newest visible event of the entity; the answer is too old when
+//               t - event_time > ttl
+//   feature_date date of known_time
+// The answer at t is the row with the largest known_time <= t. No two rows of an entity have equal
+// known_time.
+
+namespace assay::gold {
+
+inline constexpr char kEventTime[] = "event_time";
+inline constexpr char kKnownTime[] = "known_time";
+inline constexpr char kFeatureDate[] = "feature_date";
+
+/// What an online or offline read gives for one entity: one scalar and status per feature.
+struct FeatureValues {
+  std::vector<data::Scalar> values;
+  std::vector<data::FeatureStatus> statuses;
+  std::optional<EventTime> event_time;   // of the newest visible event; nothing for NOT_FOUND
+};
+
+/// A feature view, compiled against its source table's schema.
+///
+/// Threads immutable.
+class FeatureView {
+ public:
+  /// Errors  kInvalidArgument: an expression that does not compile, a missing column, a window that is
+  ///         not a multiple of the slide.
+  static Result<std::shared_ptr<const FeatureView>> compile(const catalog::FeatureViewDef& view,
+                                                            const catalog::EntityDef& entity,
+                                                            const data::Schema& source);
+  virtual ~FeatureView() = default;
+  [[nodiscard]] virtual const std::string& name() const = 0;
+  /// Key columns, as in the entity's definition.
+  [[nodiscard]] virtual const std::vector<data::Field>& keys() const = 0;
+  /// Output features: windows expanded (flights_1h, ...), in definition order.
+  [[nodiscard]] virtual const std::vector<data::Field>& features() const = 0;
+  [[nodiscard]] virtual std::optional<Duration> ttl() const = 0;
+  /// Longest window; zero for a view of latest values.
+  [[nodiscard]] virtual Duration window_max() const = 0;
+  [[nodiscard]] virtual Duration slide() const = 0;
+  /// Columns of the source table that the view reads, system columns included.
+  [[nodiscard]] virtual const std::vector<std::string>& source_columns() const = 0;
+  /// Schema of the steps table.
+  [[nodiscard]] virtual const data::SchemaPtr& steps_schema() const = 0;
+
+  /// Steps with known_time in [begin, end), sorted by (entity key bytes, known_time).
+  ///
+  /// `rows`: source rows (source_columns). They must hold every row with event_time >= begin -
+  /// window_max - slide, and every row not visible before begin; more do no harm.
+  /// `seed`: at most one steps row per entity, its last one before begin (steps_schema); an entity
+  /// without one had no answer before begin.
+  /// The result does not depend on the order of rows, nor on threads.
+  virtual Result<data::Batch> steps(const data::Batch& rows, const data::Batch& seed, EventTime begin,
+                                    EventTime end, int threads) const = 0;
+
+  /// Fold source rows of one entity into its online row (bytes; "" when it has none yet).
+  ///
+  /// The same rows in any order and grouping give rows that read alike. Rows that become visible only
+  /// after `applied_until` are kept aside in the row until a later update; reads see them when their
+  /// time comes. What no read at or after `applied_until` can need is dropped.
+  /// Errors  kCorrupt: `row` is not an online row of this view.
+  [[nodiscard]] virtual Status update_online_row(const data::Batch& rows,
+                                                 std::span<const int64_t> selected,
+                                                 EventTime applied_until, std::string* row) const = 0;
+  /// What the online row answers at `now`. now >= every applied_until it was updated with.
+  /// `row` empty: NOT_FOUND.
+  [[nodiscard]] virtual Result<FeatureValues> read_online_row(std::string_view row,
+                                                              EventTime now) const = 0;
+  /// Hash of everything that decides values: equal definitions have equal fingerprints.
+  [[nodiscard]] virtual uint64_t fingerprint() const = 0;
+};
+
+using FeatureViewPtr = std::shared_ptr<const FeatureView>;
+
+}  // namespace assay::gold

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/world.h"
+#include "data/entity_key.h"
+#include "gold/contract.h"
+
+namespace assay::online {
+
+/// Up to where a store has applied a view.
+struct AppliedTo {
+  int64_t position = -1;                 // source table version
+  EventTime known_until = EventTime::min();   // largest visible time of all rows applied
+};
+
+/// The embedded online store: one row of bytes per (view, entity), and each view's position in the same
+/// transaction as the rows it changed.
+///
+/// Errors  kCorrupt: a row or file fails its checksum, never served; kFailedPrecondition: the position
+///         is not the expected one, or the view's definition changed since it was written;
+///         kResourceExhausted: map full or disk full.
+/// Threads reads from any number of threads and processes, never blocked by the one writer.
+class OnlineStore {
+ public:
+  virtual ~OnlineStore() = default;
+  /// Apply source rows of a view and move its position from `expected` to `position`, atomically.
+  virtual Status apply(const gold::FeatureView& view, const data::Batch& rows,
+                       std::optional<int64_t> expected, int64_t position,
+                       EventTime applied_until) = 0;
+  /// Where a view stands; nothing when it was never applied.
+  virtual Result<std::optional<AppliedTo>> applied_to(const gold::FeatureView& view) = 0;
+  /// Values of one view for each key at `now`, in the order of `keys`. One consistent state for all.
+  virtual Result<std::vector<gold::FeatureValues>> read(const gold::FeatureView& view,
+                                                        std::span<const data::EntityKey> keys,
+                                                        EventTime now) = 0;
+  /// Largest known_until over all views: the instant of a store that follows the data's own clock.
+  virtual Result<EventTime> data_now() = 0;
+  /// Forget a view: its rows and its position.
+  virtual Status drop(const std::string& view_name) = 0;
+  /// Order-independent hash of all rows as reads see them at data_now(), for tests of recovery.
+  virtual Result<uint64_t> content_hash(const gold::FeatureView& view) = 0;
+};
+
+/// Open (or make) the LMDB store in `folder`. `read_only` never creates or writes.
+Result<std::unique_ptr<OnlineStore>> open_lmdb_store(World& world, const std::string& folder,
+                                                     bool read_only);
+
+}  // namespace assay::online

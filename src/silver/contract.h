@@ -1,0 +1,19 @@
+#pragma once
+
+// The contract between silver and gold: what every silver table holds besides its SQL's columns.
+//
+// Order    rows of one commit are in source order (sequence ascending).
+// Units    times are microseconds since the epoch, UTC.
+// Nulls    the three system columns are never null.
+// Late     no row is older than the table's watermark was when the row arrived: watermark = largest
+//          event_time of all earlier rows - allowed_lateness. What is older is in <table>_late.
+//          So a row that arrives later can only become visible at or after the watermark.
+
+namespace assay::silver {
+
+inline constexpr char kEventTime[] = "event_time";
+inline constexpr char kKnownTime[] = "known_time";
+inline constexpr char kSequence[] = "sequence";
+inline constexpr char kEventDate[] = "event_date";  // date of event_time: default partition column
+
+}  // namespace assay::silver
