@@ -1,0 +1,309 @@
+#include "base/file_system.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+
+namespace assay {
+namespace {
+
+Code code_of(int error) {
+  switch (error) {
+    case ENOENT:
+    case ENOTDIR:
+      return Code::kNotFound;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      return Code::kPermissionDenied;
+    case ENOSPC:
+    case EDQUOT:
+    case EMFILE:
+    case ENFILE:
+      return Code::kResourceExhausted;
+    case EEXIST:
+      return Code::kAlreadyExists;
+    case EISDIR:
+    case ENAMETOOLONG:
+      return Code::kInvalidArgument;
+    default:
+      return Code::kUnavailable;
+  }
+}
+
+Status failure(std::string_view what, const std::string& path, int error = errno) {
+  std::array<char, 128> text{};
+  const char* reason = strerror_r(error, text.data(), text.size());
+  return {code_of(error), std::string(what) + " " + path + ": " + reason};
+}
+
+/// A file descriptor that closes itself.
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor() {
+    if (fd_ >= 0) {
+      ::close(fd_);
+    }
+  }
+  [[nodiscard]] int fd() const { return fd_; }
+  [[nodiscard]] bool good() const { return fd_ >= 0; }
+  int release() { return std::exchange(fd_, -1); }
+
+ private:
+  int fd_;
+};
+
+Result<std::string> read_up_to(int fd, const std::string& path, std::size_t size) {
+  std::string bytes(size, '\0');
+  std::size_t done = 0;
+  while (done < size) {
+    const ssize_t got = ::read(fd, bytes.data() + done, size - done);
+    if (got < 0) {
+      if (errno == EINTR) {
+        continue;
+      }
+      return failure("cannot read", path);
+    }
+    if (got == 0) {
+      break;
+    }
+    done += static_cast<std::size_t>(got);
+  }
+  bytes.resize(done);
+  return bytes;
+}
+
+Status write_all(int fd, const std::string& path, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t put = ::write(fd, bytes.data(), bytes.size());
+    if (put < 0) {
+      if (errno == EINTR) {
+        continue;
+      }
+      return failure("cannot write", path);
+    }
+    bytes.remove_prefix(static_cast<std::size_t>(put));
+  }
+  return {};
+}
+
+class SystemFileReader : public FileReader {
+ public:
+  SystemFileReader(int fd, std::string path) : file_(fd), path_(std::move(path)) {}
+  Result<std::string> read(std::size_t bytes_max) override {
+    return read_up_to(file_.fd(), path_, bytes_max);
+  }
+
+ private:
+  Descriptor file_;
+  std::string path_;
+};
+
+class SystemFileLock : public FileLock {
+ public:
+  explicit SystemFileLock(int fd) : file_(fd) {}
+
+ private:
+  Descriptor file_;  // closing it gives the lock back
+};
+
+FileInfo info_of(const std::string& path, const struct stat& status) {
+  FileInfo info;
+  info.path = path;
+  info.size_bytes = status.st_size;
+  info.modified = {status.st_mtim.tv_sec * kMicrosPerSecond + status.st_mtim.tv_nsec / 1'000};
+  info.is_directory = S_ISDIR(status.st_mode);
+  return info;
+}
+
+class SystemFiles : public FileSystem {
+ public:
+  Result<std::string> read(const std::string& path) override {
+    const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    struct stat status {};
+    if (!file.good() || ::fstat(file.fd(), &status) != 0) {
+      return failure("cannot read", path);
+    }
+    return read_up_to(file.fd(), path, static_cast<std::size_t>(status.st_size));
+  }
+
+  Result<std::string> read_range(const std::string& path, int64_t offset, int64_t size) override {
+    const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!file.good() || ::lseek(file.fd(), offset, SEEK_SET) < 0) {
+      return failure("cannot read", path);
+    }
+    return read_up_to(file.fd(), path, static_cast<std::size_t>(size));
+  }
+
+  Result<std::unique_ptr<FileReader>> open(const std::string& path) override {
+    Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!file.good()) {
+      return failure("cannot open", path);
+    }
+    std::unique_ptr<FileReader> reader = std::make_unique<SystemFileReader>(file.release(), path);
+    return reader;
+  }
+
+  Status write(const std::string& path, std::string_view bytes) override {
+    const std::string temporary = temporary_name(path);
+    Status status = write_new(temporary, bytes);
+    if (status.ok() && ::rename(temporary.c_str(), path.c_str()) != 0) {
+      status = failure("cannot write", path);
+    }
+    if (!status.ok()) {
+      ::unlink(temporary.c_str());
+      return status;
+    }
+    return sync(parent_path(path));
+  }
+
+  Status put_if_absent(const std::string& path, std::string_view bytes) override {
+    // link() is the one call that creates a name with its bytes complete, and fails when it is taken.
+    const std::string temporary = temporary_name(path);
+    Status status = write_new(temporary, bytes);
+    if (status.ok() && ::link(temporary.c_str(), path.c_str()) != 0) {
+      status = failure("cannot create", path);
+    }
+    ::unlink(temporary.c_str());
+    ASSAY_RETURN_IF_ERROR(status);
+    return sync(parent_path(path));
+  }
+
+  Result<std::vector<FileInfo>> list(const std::string& directory) override {
+    DIR* stream = ::opendir(directory.c_str());
+    if (stream == nullptr) {
+      return failure("cannot list", directory);
+    }
+    std::vector<FileInfo> entries;
+    while (const dirent* entry = ::readdir(stream)) {  // NOLINT(concurrency-mt-unsafe): own stream
+      const std::string_view name = entry->d_name;
+      if (name == "." || name == "..") {
+        continue;
+      }
+      const std::string path = join_path(directory, name);
+      struct stat status {};
+      if (::stat(path.c_str(), &status) == 0) {  // else it vanished in between
+        entries.push_back(info_of(path, status));
+      }
+    }
+    ::closedir(stream);
+    std::sort(entries.begin(), entries.end(),
+              [](const FileInfo& a, const FileInfo& b) { return a.path < b.path; });
+    return entries;
+  }
+
+  Result<FileInfo> stat(const std::string& path) override {
+    struct stat status {};
+    if (::stat(path.c_str(), &status) != 0) {
+      return failure("cannot find", path);
+    }
+    return info_of(path, status);
+  }
+
+  Status make_directories(const std::string& path) override {
+    struct stat status {};
+    if (::stat(path.c_str(), &status) == 0) {
+      return S_ISDIR(status.st_mode) ? Status() : failure("cannot make folder", path, EEXIST);
+    }
+    const std::string parent = parent_path(path);
+    if (parent != path) {
+      ASSAY_RETURN_IF_ERROR(make_directories(parent));
+    }
+    if (::mkdir(path.c_str(), 0777) != 0 && errno != EEXIST) {
+      return failure("cannot make folder", path);
+    }
+    return sync(parent);
+  }
+
+  Status remove(const std::string& path) override {
+    if (::remove(path.c_str()) != 0) {
+      return failure("cannot remove", path);
+    }
+    return {};
+  }
+
+  Status sync(const std::string& path) override {
+    const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!file.good() || ::fsync(file.fd()) != 0) {
+      return failure("cannot sync", path);
+    }
+    return {};
+  }
+
+  Result<std::unique_ptr<FileLock>> lock(const std::string& path) override {
+    Descriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
+    if (!file.good()) {
+      return failure("cannot open", path);
+    }
+    if (::flock(file.fd(), LOCK_EX | LOCK_NB) != 0) {
+      if (errno == EWOULDBLOCK) {
+        return Status(Code::kFailedPrecondition, "another process holds the lock " + path);
+      }
+      return failure("cannot lock", path);
+    }
+    std::unique_ptr<FileLock> lock = std::make_unique<SystemFileLock>(file.release());
+    return lock;
+  }
+
+ private:
+  std::string temporary_name(const std::string& path) {
+    return join_path(parent_path(path), ".tmp." + std::to_string(::getpid()) + "." +
+                                            std::to_string(temporary_count_.fetch_add(1)) + "." +
+                                            file_name(path));
+  }
+
+  static Status write_new(const std::string& path, std::string_view bytes) {
+    const Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+    if (!file.good()) {
+      return failure("cannot create", path);
+    }
+    ASSAY_RETURN_IF_ERROR(write_all(file.fd(), path, bytes));
+    if (::fsync(file.fd()) != 0) {
+      return failure("cannot sync", path);
+    }
+    return {};
+  }
+
+  std::atomic<uint64_t> temporary_count_{0};
+};
+
+}  // namespace
+
+std::unique_ptr<FileSystem> system_files() { return std::make_unique<SystemFiles>(); }
+
+std::string join_path(std::string_view directory, std::string_view name) {
+  if (directory.empty() || (!name.empty() && name.front() == '/')) {
+    return std::string(name);
+  }
+  std::string path(directory);
+  if (path.back() != '/') {
+    path += '/';
+  }
+  return path.append(name);
+}
+
+std::string parent_path(std::string_view path) {
+  const std::size_t slash = path.rfind('/');
+  if (slash == std::string_view::npos) {
+    return ".";
+  }
+  return std::string(slash == 0 ? "/" : path.substr(0, slash));
+}
+
+std::string file_name(std::string_view path) {
+  const std::size_t slash = path.rfind('/');
+  return std::string(slash == std::string_view::npos ? path : path.substr(slash + 1));
+}
+
+}  // namespace assay
