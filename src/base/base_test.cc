@@ -1,0 +1,194 @@
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "base/bounded_queue.h"
+#include "base/hash.h"
+#include "base/json_writer.h"
+#include "base/suggest.h"
+#include "base/world.h"
+
+namespace assay {
+namespace {
+
+std::string new_folder() {
+  std::string pattern = testing::TempDir() + "/assay_base_XXXXXX";
+  return ::mkdtemp(pattern.data());
+}
+
+TEST(Status, ContextGoesInFrontAndSuccessStaysSuccess) {
+  EXPECT_EQ(Status(Code::kNotFound, "no file x").with_context("commit").message(), "commit: no file x");
+  EXPECT_TRUE(Status().with_context("commit").ok());
+}
+
+TEST(Status, EveryCodeHasANameAnHttpStatusAndAnExitCode) {
+  for (int code = 0; code <= static_cast<int>(Code::kCommitUnknown); ++code) {
+    EXPECT_FALSE(code_name(static_cast<Code>(code)).empty());
+    EXPECT_GE(http_status(static_cast<Code>(code)), 200);
+    EXPECT_EQ(exit_code(static_cast<Code>(code)) == 0, code == 0);
+  }
+}
+
+TEST(Time, FormattedTimesReadBackToTheMicrosecond) {
+  const auto random = seeded_random(11);
+  const auto span = static_cast<uint64_t>(kEndInstant.micros - kFirstInstant.micros);
+  for (int i = 0; i < 20'000; ++i) {
+    const EventTime time{kFirstInstant.micros + static_cast<int64_t>(random->below(span))};
+    const Result<EventTime> back = parse_time(format_time(time));
+    ASSERT_TRUE(back.ok()) << format_time(time);
+    EXPECT_EQ(*back, time) << format_time(time);
+  }
+}
+
+TEST(Time, ReadsTheUsualFormsAndRefusesTheRest) {
+  EXPECT_EQ(parse_time("1970-01-01")->micros, 0);
+  EXPECT_EQ(parse_time("1970-01-01T00:00:01.5Z")->micros, 1'500'000);
+  EXPECT_EQ(parse_time("1970-01-01 01:00:00+01:00")->micros, 0);
+  EXPECT_EQ(parse_time("1969-12-31 23:59:59.999999")->micros, -1);
+  EXPECT_EQ(parse_time("2000-02-29 00:00")->micros, 951'782'400'000'000);
+  for (const char* wrong : {"", "2001", "2001-13-01", "2001-02-29", "2001-01-01T24:00:00", "2001-01-01 10:00:00.1234567",
+                            "2001-01-01 10:00 ", "0000-01-01", "2001-1-1", "now", "2001-01-01T10:00:00+16:00"}) {
+    EXPECT_EQ(parse_time(wrong).code(), Code::kInvalidArgument) << wrong;
+  }
+}
+
+TEST(Time, DurationsReadBackAndNeedAUnit) {
+  for (const char* text : {"90s", "10m", "1h", "24h", "7d", "250ms", "5us", "0s"}) {
+    EXPECT_EQ(format_duration(*parse_duration(text)), text);
+  }
+  EXPECT_EQ(parse_duration("1d")->micros, kMicrosPerDay);
+  for (const char* wrong : {"", "10", "-1h", "1.5h", "1 h", "h", "99999999999d", "1w"}) {
+    EXPECT_EQ(parse_duration(wrong).code(), Code::kInvalidArgument) << wrong;
+  }
+}
+
+TEST(Time, FloorIsRightBeforeTheEpoch) {
+  EXPECT_EQ(floor_to(-1, 10), -10);
+  EXPECT_EQ(floor_to(-10, 10), -10);
+  EXPECT_EQ(floor_to(19, 10), 10);
+}
+
+TEST(Random, SeededSequencesRepeatAndUuidsAreVersionFour) {
+  const auto a = seeded_random(5);
+  const auto b = seeded_random(5);
+  EXPECT_EQ(a->next(), b->next());
+  const std::string uuid = a->uuid();
+  ASSERT_EQ(uuid.size(), 36U);
+  EXPECT_EQ(uuid[14], '4');
+  EXPECT_NE(a->uuid(), uuid);
+}
+
+TEST(FileSystem, PutIfAbsentHasExactlyOneWinner) {
+  const auto files = system_files();
+  const std::string path = new_folder() + "/one";
+  std::atomic<int> won{0};
+  std::vector<std::thread> writers;
+  for (int i = 0; i < 4; ++i) {
+    writers.emplace_back([&, i] {
+      const Status status = files->put_if_absent(path, "writer " + std::to_string(i));
+      won += status.ok() ? 1 : 0;
+      EXPECT_TRUE(status.ok() || status.code() == Code::kAlreadyExists) << status.to_string();
+    });
+  }
+  for (std::thread& writer : writers) {
+    writer.join();
+  }
+  EXPECT_EQ(won, 1);
+}
+
+TEST(FileSystem, WritesReplaceWholeAndErrorsNameThePath) {
+  const auto files = system_files();
+  const std::string folder = new_folder();
+  ASSERT_TRUE(files->make_directories(folder + "/a/b").ok());
+  ASSERT_TRUE(files->make_directories(folder + "/a/b").ok());
+  ASSERT_TRUE(files->write(folder + "/a/b/f", "one").ok());
+  ASSERT_TRUE(files->write(folder + "/a/b/f", "second").ok());
+  EXPECT_EQ(*files->read(folder + "/a/b/f"), "second");
+  EXPECT_EQ(*files->read_range(folder + "/a/b/f", 1, 3), "eco");
+  EXPECT_EQ(files->list(folder + "/a/b")->size(), 1U);
+  const Result<std::string> missing = files->read(folder + "/nothing");
+  EXPECT_EQ(missing.code(), Code::kNotFound);
+  EXPECT_NE(missing.status().message().find("/nothing"), std::string::npos);
+}
+
+TEST(FileSystem, ALockIsHeldByOneAndFreedByItsEnd) {
+  const auto files = system_files();
+  const std::string path = new_folder() + "/lock";
+  {
+    const auto held = files->lock(path);
+    ASSERT_TRUE(held.ok());
+    EXPECT_EQ(files->lock(path).code(), Code::kFailedPrecondition);
+  }
+  EXPECT_TRUE(files->lock(path).ok());
+}
+
+TEST(Suggest, FindsTheNearWordAndNotTheFarOne) {
+  const std::vector<std::string> words{"subscription_tier", "country", "age"};
+  EXPECT_EQ(suggest("subscripton_tier", words), "subscription_tier");
+  EXPECT_EQ(suggest("coutnry", words), "country");
+  EXPECT_EQ(suggest("aeg", words), "age");
+  EXPECT_FALSE(suggest("weather", words).has_value());
+}
+
+TEST(JsonWriter, PutsCommasAndKeepsDoublesDoubles) {
+  std::string out;
+  JsonWriter json(out);
+  json.begin_object();
+  json.key("a");
+  json.number(1);
+  json.key("b");
+  json.begin_array();
+  json.integer(7);
+  json.string("q\"\n\x01");
+  json.null();
+  json.number(1e300 * 10);
+  json.end_array();
+  json.key("c");
+  json.begin_object();
+  json.end_object();
+  json.end_object();
+  EXPECT_EQ(out, R"({"a":1.0,"b":[7,"q\"\n\u0001",null,1e+301],"c":{}})");
+}
+
+TEST(Metrics, TextIsSortedAndHistogramsAddUp) {
+  Metrics metrics;
+  metrics.counter("assay_test_rows_total", "Rows", {{"stage", "b"}}).add(2);
+  metrics.counter("assay_test_rows_total", "Rows", {{"stage", "a\"x"}}).add();
+  Histogram& histogram = metrics.histogram("assay_test_seconds", "Time");
+  histogram.observe(0.001);
+  histogram.observe(100);
+  const std::string text = metrics.to_text();
+  EXPECT_LT(text.find("stage=\"a\\\"x\"} 1"), text.find("stage=\"b\"} 2"));
+  EXPECT_NE(text.find("assay_test_seconds_bucket{le=\"0.001\"} 1"), std::string::npos);
+  EXPECT_NE(text.find("assay_test_seconds_bucket{le=\"+Inf\"} 2"), std::string::npos);
+}
+
+TEST(BoundedQueue, HoldsBackTheWriterAndLosesNothing) {
+  BoundedQueue<int> queue(64);
+  std::thread writer([&] {
+    for (int i = 0; i < 10'000; ++i) {
+      ASSERT_TRUE(queue.push(i, i % 100 == 0 ? 200 : 16));
+    }
+    queue.close();
+  });
+  int expected = 0;
+  while (const std::optional<int> item = queue.pop()) {
+    EXPECT_LE(queue.bytes(), 200U);
+    EXPECT_EQ(*item, expected++);
+  }
+  writer.join();
+  EXPECT_EQ(expected, 10'000);
+  EXPECT_FALSE(queue.push(1, 1));
+}
+
+TEST(Hash, IsTheSameInEveryVersion) {
+  // On disk in online stores and tables: these may never change.
+  EXPECT_EQ(hash_bytes(""), 0x832ff0d450935050U);
+  EXPECT_EQ(hash_bytes("ORD"), 0xed516f5ab1972946U);
+  EXPECT_EQ(hash_bytes("0123456789abcdefXYZ", 7), 0x672ef603a144126bU);
+  EXPECT_NE(hash_bytes("a"), hash_bytes(std::string_view("a\0", 2)));
+  EXPECT_NE(hash_bytes("12345678901234567"), hash_bytes("12345678901234568"));
+}
+
+}  // namespace
+}  // namespace assay

@@ -1,0 +1,202 @@
+#include "data/batch.h"
+
+#include <gtest/gtest.h>
+
+#include "base/random.h"
+#include "data/arrow.h"
+#include "data/entity_key.h"
+
+namespace assay::data {
+namespace {
+
+const std::vector<Type> kAllTypes{Type::kBool,    Type::kInt32,  Type::kInt64, Type::kFloat32, Type::kFloat64,
+                                  Type::kString,  Type::kBytes,  Type::kDate,  Type::kTimestamp};
+
+Scalar random_scalar(Random& random, Type type) {
+  if (random.below(4) == 0) {
+    return Scalar::null(type);
+  }
+  switch (type) {
+    case Type::kBool:
+      return {type, random.below(2) == 1};
+    case Type::kInt32:
+    case Type::kDate:
+      return {type, static_cast<int64_t>(static_cast<int32_t>(random.next()))};
+    case Type::kFloat32:
+      return {type, static_cast<double>(static_cast<float>(random.below(1000)) / 8)};
+    case Type::kFloat64:
+      return {type, static_cast<double>(random.below(1000)) / 3};
+    case Type::kString:
+    case Type::kBytes:
+      return {type, std::string(random.below(20), 'x') + std::to_string(random.below(100))};
+    case Type::kInt64:
+    case Type::kTimestamp:
+      return {type, static_cast<int64_t>(random.next())};
+  }
+  return Scalar::null(type);
+}
+
+struct RandomBatch {
+  Batch batch;
+  std::vector<std::vector<Scalar>> rows;
+};
+
+RandomBatch random_batch(Random& random, int64_t rows) {
+  std::vector<Field> fields;
+  for (const Type type : kAllTypes) {
+    fields.push_back({"c_" + std::string(type_name(type)), type, true});
+  }
+  RandomBatch result;
+  BatchBuilder builder(make_schema(std::move(fields)));
+  for (int64_t r = 0; r < rows; ++r) {
+    std::vector<Scalar> row;
+    for (std::size_t c = 0; c < kAllTypes.size(); ++c) {
+      row.push_back(random_scalar(random, kAllTypes[c]));
+      builder.column(static_cast<int>(c)).append_scalar(row.back());
+    }
+    result.rows.push_back(std::move(row));
+  }
+  result.batch = builder.finish();
+  return result;
+}
+
+void expect_rows(const Batch& batch, const std::vector<std::vector<Scalar>>& rows) {
+  ASSERT_EQ(batch.rows(), static_cast<int64_t>(rows.size()));
+  for (int64_t r = 0; r < batch.rows(); ++r) {
+    for (int c = 0; c < batch.column_count(); ++c) {
+      EXPECT_EQ(batch.column(c).scalar(r), rows[static_cast<std::size_t>(r)][static_cast<std::size_t>(c)])
+          << "row " << r << " column " << c;
+    }
+  }
+}
+
+TEST(Batch, HoldsWhatWasAppendedForEveryTypeAndNull) {
+  const auto random = seeded_random(1);
+  for (const int64_t rows : {0, 1, 7, 8, 9, 64, 200}) {
+    const RandomBatch made = random_batch(*random, rows);
+    expect_rows(made.batch, made.rows);
+  }
+}
+
+TEST(Batch, TakeSliceAndConcatAgreeWithRowsPickedByHand) {
+  const auto random = seeded_random(2);
+  const RandomBatch made = random_batch(*random, 50);
+  std::vector<int64_t> picks;
+  std::vector<std::vector<Scalar>> expected;
+  for (int i = 0; i < 80; ++i) {
+    const auto row = static_cast<int64_t>(random->below(51)) - 1;
+    picks.push_back(row);
+    if (row < 0) {
+      std::vector<Scalar> nulls;
+      for (const Type type : kAllTypes) {
+        nulls.push_back(Scalar::null(type));
+      }
+      expected.push_back(nulls);
+    } else {
+      expected.push_back(made.rows[static_cast<std::size_t>(row)]);
+    }
+  }
+  expect_rows(made.batch.take(picks), expected);
+
+  const std::vector<Batch> parts{made.batch.slice(0, 13), made.batch.slice(13, 13), made.batch.slice(13, 50)};
+  const Result<Batch> joined = concat(made.batch.schema_ptr(), parts);
+  ASSERT_TRUE(joined.ok());
+  expect_rows(*joined, made.rows);
+}
+
+TEST(Batch, ContentHashIgnoresRowOrderAndSeesEveryValue) {
+  const auto random = seeded_random(3);
+  const RandomBatch made = random_batch(*random, 40);
+  std::vector<int64_t> backwards;
+  for (int64_t row = 39; row >= 0; --row) {
+    backwards.push_back(row);
+  }
+  EXPECT_EQ(content_hash(made.batch), content_hash(made.batch.take(backwards)));
+  EXPECT_NE(content_hash(made.batch), content_hash(made.batch.slice(0, 39)));
+  backwards.back() = 1;  // row 0 replaced by a second row 1
+  EXPECT_NE(content_hash(made.batch), content_hash(made.batch.take(backwards)));
+}
+
+TEST(Batch, SelectNamesTheNearestColumnWhenOneIsMissing) {
+  const auto random = seeded_random(4);
+  const Result<Batch> selected = random_batch(*random, 1).batch.select({"c_itn64"});
+  ASSERT_EQ(selected.code(), Code::kNotFound);
+  EXPECT_NE(selected.status().message().find("c_int64"), std::string::npos);
+}
+
+TEST(Arrow, ExportedBatchesComeBackEqual) {
+  const auto random = seeded_random(5);
+  for (const int64_t rows : {0, 1, 9, 100}) {
+    const RandomBatch made = random_batch(*random, rows);
+    ArrowSchema schema;
+    ArrowArray array;
+    export_batch(made.batch, &schema, &array);
+    const Result<Batch> back = import_batch(&schema, &array);
+    ASSERT_TRUE(back.ok()) << back.status().to_string();
+    EXPECT_EQ(back->schema(), made.batch.schema());
+    expect_rows(*back, made.rows);
+  }
+}
+
+TEST(Arrow, ATypeWithoutCounterpartIsRefusedByName) {
+  const auto random = seeded_random(6);
+  ArrowSchema schema;
+  ArrowArray array;
+  export_batch(random_batch(*random, 3).batch, &schema, &array);
+  schema.children[0]->format = "+l";
+  const Result<Batch> back = import_batch(&schema, &array);
+  ASSERT_EQ(back.code(), Code::kUnimplemented);
+  EXPECT_NE(back.status().message().find("c_bool"), std::string::npos);
+}
+
+TEST(EntityKey, CompositeKeysNeverCollide) {
+  const std::vector<std::vector<Scalar>> keys{
+      {Scalar::int64(1), Scalar::int64(23)},      {Scalar::int64(12), Scalar::int64(3)},
+      {Scalar::string("a"), Scalar::string("bc")}, {Scalar::string("ab"), Scalar::string("c")},
+      {Scalar::string("abc")},                     {Scalar::string("")},
+      {Scalar::string(""), Scalar::string("")},    {Scalar::int64(-1)}};
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    for (std::size_t j = 0; j < keys.size(); ++j) {
+      EXPECT_EQ(encode_key(keys[i]) == encode_key(keys[j]), i == j);
+    }
+    const Result<std::vector<Scalar>> decoded = decode_key(*encode_key(keys[i]));
+    ASSERT_TRUE(decoded.ok());
+    EXPECT_EQ(*decoded, keys[i]);
+  }
+}
+
+TEST(EntityKey, BytesOrderIntegersAsNumbers) {
+  EXPECT_LT(*encode_key(std::vector{Scalar::int64(-5)}), *encode_key(std::vector{Scalar::int64(3)}));
+  EXPECT_LT(*encode_key(std::vector{Scalar::int64(3)}), *encode_key(std::vector{Scalar::int64(300)}));
+  EXPECT_FALSE(encode_key(std::vector{Scalar::null(Type::kInt64)}).has_value());
+}
+
+TEST(EntityKey, IndexGivesEqualRowsEqualIdsAndNullsNone) {
+  BatchBuilder builder(make_schema({{"a", Type::kString, true}, {"b", Type::kInt32, true}}));
+  for (const auto& [a, b] : std::vector<std::pair<std::string, int32_t>>{{"x", 1}, {"y", 1}, {"x", 1}, {"x", 2}}) {
+    builder.column(0).append_text(a);
+    builder.column(1).append(b);
+  }
+  builder.column(0).append_null();
+  builder.column(1).append(int32_t{1});
+  const Batch batch = builder.finish();
+  const std::vector<const Column*> columns{&batch.column(0), &batch.column(1)};
+  const EntityIndex index = index_entities(columns, batch.rows());
+  EXPECT_EQ(index.ids, (std::vector<int32_t>{0, 1, 0, 2, -1}));
+  EXPECT_EQ(index.keys[2], *encode_key(columns, 3));
+}
+
+TEST(EntityKey, DamagedBytesAreCorruptNeverACrash) {
+  const auto random = seeded_random(7);
+  for (int i = 0; i < 20'000; ++i) {
+    std::string bytes(random->below(24), '\0');
+    for (char& byte : bytes) {
+      byte = static_cast<char>(random->next());
+    }
+    const Result<std::vector<Scalar>> decoded = decode_key(EntityKey(bytes));
+    EXPECT_TRUE(decoded.ok() || decoded.code() == Code::kCorrupt);
+  }
+}
+
+}  // namespace
+}  // namespace assay::data
