@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cerrno>
 #include <cstring>
 
@@ -257,10 +256,11 @@ class SystemFiles : public FileSystem {
   }
 
  private:
-  std::string temporary_name(const std::string& path) {
-    return join_path(parent_path(path), ".tmp." + std::to_string(::getpid()) + "." +
-                                            std::to_string(temporary_count_.fetch_add(1)) + "." +
-                                            file_name(path));
+  static std::string temporary_name(const std::string& path) {
+    // Drawn, not counted from the process id: that comes again after a crash and in every container.
+    uint64_t drawn = 0;
+    ASSAY_CHECK(::getentropy(&drawn, sizeof drawn) == 0);
+    return join_path(parent_path(path), ".tmp." + std::to_string(drawn) + "." + file_name(path));
   }
 
   static Status write_new(const std::string& path, std::string_view bytes) {
@@ -274,8 +274,6 @@ class SystemFiles : public FileSystem {
     }
     return {};
   }
-
-  std::atomic<uint64_t> temporary_count_{0};
 };
 
 }  // namespace
