@@ -126,6 +126,9 @@ FileInfo info_of(const std::string& path, const struct stat& status) {
   return info;
 }
 
+constexpr mode_t kSharedMode = 0666;  // less the process's umask
+constexpr mode_t kSecretMode = 0600;
+
 class SystemFiles : public FileSystem {
  public:
   Result<std::string> read(const std::string& path) override {
@@ -156,7 +159,7 @@ class SystemFiles : public FileSystem {
 
   Status write(const std::string& path, std::string_view bytes) override {
     const std::string temporary = temporary_name(path);
-    Status status = write_new(temporary, bytes);
+    Status status = write_new(temporary, bytes, kSharedMode);
     if (status.ok() && ::rename(temporary.c_str(), path.c_str()) != 0) {
       status = failure("cannot write", path);
     }
@@ -168,15 +171,11 @@ class SystemFiles : public FileSystem {
   }
 
   Status put_if_absent(const std::string& path, std::string_view bytes) override {
-    // link() is the one call that creates a name with its bytes complete, and fails when it is taken.
-    const std::string temporary = temporary_name(path);
-    Status status = write_new(temporary, bytes);
-    if (status.ok() && ::link(temporary.c_str(), path.c_str()) != 0) {
-      status = failure("cannot create", path);
-    }
-    ::unlink(temporary.c_str());
-    ASSAY_RETURN_IF_ERROR(status);
-    return sync(parent_path(path));
+    return put_new(path, bytes, kSharedMode);
+  }
+
+  Status put_secret_if_absent(const std::string& path, std::string_view bytes) override {
+    return put_new(path, bytes, kSecretMode);
   }
 
   Result<std::vector<FileInfo>> list(const std::string& directory) override {
@@ -263,8 +262,20 @@ class SystemFiles : public FileSystem {
     return join_path(parent_path(path), ".tmp." + std::to_string(drawn) + "." + file_name(path));
   }
 
-  static Status write_new(const std::string& path, std::string_view bytes) {
-    const Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+  Status put_new(const std::string& path, std::string_view bytes, mode_t mode) {
+    // link() is the one call that creates a name with its bytes complete, and fails when it is taken.
+    const std::string temporary = temporary_name(path);
+    Status status = write_new(temporary, bytes, mode);
+    if (status.ok() && ::link(temporary.c_str(), path.c_str()) != 0) {
+      status = failure("cannot create", path);
+    }
+    ::unlink(temporary.c_str());
+    ASSAY_RETURN_IF_ERROR(status);
+    return sync(parent_path(path));
+  }
+
+  static Status write_new(const std::string& path, std::string_view bytes, mode_t mode) {
+    const Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
     if (!file.good()) {
       return failure("cannot create", path);
     }

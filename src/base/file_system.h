@@ -51,6 +51,11 @@ class FileSystem {
   virtual Status write(const std::string& path, std::string_view bytes) = 0;
   /// Create with these bytes, durable at return; kAlreadyExists when there is such a file.
   virtual Status put_if_absent(const std::string& path, std::string_view bytes) = 0;
+  /// put_if_absent for secrets: the system's disk makes the file readable by its owner only, from its
+  /// first byte. A file system without owners has nothing to add.
+  virtual Status put_secret_if_absent(const std::string& path, std::string_view bytes) {
+    return put_if_absent(path, bytes);
+  }
   /// Entries of one folder, sorted by name. kNotFound when it is missing.
   virtual Result<std::vector<FileInfo>> list(const std::string& directory) = 0;
   virtual Result<FileInfo> stat(const std::string& path) = 0;
