@@ -1,0 +1,49 @@
+# Targets that a newcomer needs; CI calls the same ones. `make help` lists them.
+.DEFAULT_GOAL := help
+JOBS ?= $(shell nproc)
+BUILD := build/release
+
+.PHONY: help deps build demo test test-slow test-servers bench lint docs clean
+
+help:
+	@echo "make demo          install what is missing, build, run examples/flights on real flights"
+	@echo "make test          build and run the fast test suite"
+	@echo "make test-slow     the long tests: 200 kills of assay run, 10 M comparisons"
+	@echo "make test-servers  the suites that need real servers"
+	@echo "make bench         build and run the benchmarks"
+	@echo "make lint          formatting, clang-tidy on changed files, walls"
+	@echo "make docs          write the generated reference pages"
+	@echo "make clean         remove everything that was built"
+
+deps:
+	@tools/install_deps.sh
+
+build: deps
+	@tools/build.sh release
+
+demo: build
+	@examples/flights/demo.sh $(BUILD)/bin/assay
+
+test: build
+	@tools/python_env.sh build/venv tests/delta_rs/requirements.txt
+	@ctest --preset fast
+
+test-slow: build
+	@tools/python_env.sh build/venv tests/delta_rs/requirements.txt
+	@ctest --preset slow
+
+test-servers: build
+	@tools/python_env.sh build/venv tests/delta_rs/requirements.txt
+	@ctest --preset servers
+
+bench: deps
+	@tools/bench.sh
+
+lint: deps
+	@tools/lint.sh
+
+docs: build
+	@$(BUILD)/bin/assay reference --write docs/reference
+
+clean:
+	rm -rf build
