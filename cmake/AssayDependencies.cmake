@@ -15,7 +15,7 @@ endif()
 add_library(duckdb SHARED IMPORTED)
 set_target_properties(duckdb PROPERTIES
   IMPORTED_LOCATION "${ASSAY_DUCKDB_DIR}/libduckdb.so"
-  INTERFACE_SYSTEM_INCLUDE_DIRECTORIES "${ASSAY_DUCKDB_DIR}")
+  INTERFACE_INCLUDE_DIRECTORIES "${ASSAY_DUCKDB_DIR}")
 
 # assay_library(name file...): an imported target for a Debian library without CMake files.
 function(assay_library name)

@@ -18,12 +18,14 @@ struct SqlOptions {
   std::string temp_directory;
 };
 
-/// What to do with result columns of types that Batch does not know (decimal, list, struct, ...).
+/// What to do with result columns of types that Batch does not know (decimal, list, struct, ...): fail
+/// with the column's name, or give them as text, lists, structs and maps as JSON. So COPY with
+/// RETURN_STATS is read with kAsText: its statistics are JSON objects.
 enum class SqlUnknownTypes { kRefuse, kAsText };
 
 /// An in-memory SQL database (DuckDB): Parquet and CSV in and out, SQL over batches.
 ///
-/// Every session runs with TimeZone UTC and without extensions from the network. BIGINT is kInt64;
+/// Result columns have names that differ also when case is ignored. Every session runs with TimeZone UTC and without extensions from the network. BIGINT is kInt64;
 /// INTEGER, SMALLINT and TINYINT are kInt32; DOUBLE, FLOAT, BOOLEAN, VARCHAR, BLOB, DATE as expected;
 /// TIMESTAMP WITH TIME ZONE, and TIMESTAMP taken as UTC, are kTimestamp.
 /// Errors  kInvalidArgument: SQL that does not parse or bind; kResourceExhausted: memory or disk;

@@ -1,0 +1,561 @@
+#include <algorithm>
+#include <limits>
+#include <optional>
+#include <set>
+#include <type_traits>
+#include <utility>
+
+#include <duckdb.h>
+
+#include "data/duckdb_vectors.h"
+#include "data/sql_engine.h"
+
+// The one adapter of DuckDB's C API.
+//
+// Results are streamed: DuckDB hands over chunks of 2048 rows, each vector is copied into a
+// ColumnBuilder by a loop chosen once per vector. Rows go in by an appender that takes whole
+// chunks. Failures are told apart by the first words of DuckDB's message ("Parser Error: ..."),
+// because prepare gives nothing else.
+
+namespace assay::data {
+namespace {
+
+/// Text bytes that one column may hold: its offsets are int32.
+constexpr std::size_t kTextBytesMax = std::numeric_limits<int32_t>::max();
+/// A streamed batch is cut before one of its columns holds more text than this.
+constexpr std::size_t kStreamTextBytes = std::size_t{256} << 20;
+
+template <auto Destroy>
+struct Release {
+  template <typename T>
+  void operator()(T* handle) const {
+    static_cast<void>(Destroy(&handle));
+  }
+};
+template <typename Handle, auto Destroy>
+using Owned = std::unique_ptr<std::remove_pointer_t<Handle>, Release<Destroy>>;
+
+using Database = Owned<duckdb_database, duckdb_close>;
+using Connection = Owned<duckdb_connection, duckdb_disconnect>;
+using Configuration = Owned<duckdb_config, duckdb_destroy_config>;
+using Statement = Owned<duckdb_prepared_statement, duckdb_destroy_prepare>;
+using Chunk = Owned<duckdb_data_chunk, duckdb_destroy_data_chunk>;
+using Appender = Owned<duckdb_appender, duckdb_appender_destroy>;
+using LogicalType = Owned<duckdb_logical_type, duckdb_destroy_logical_type>;
+
+class QueryResult {
+ public:
+  QueryResult() = default;
+  ~QueryResult() { duckdb_destroy_result(&result_); }
+  QueryResult(const QueryResult&) = delete;
+  QueryResult& operator=(const QueryResult&) = delete;
+  duckdb_result* get() { return &result_; }
+
+ private:
+  duckdb_result result_{};
+};
+
+// ---- Errors
+// -----------------------------------------------------------------------------------------
+
+bool contains(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
+
+bool contains_any(std::string_view text, std::initializer_list<std::string_view> parts) {
+  return std::any_of(
+      parts.begin(), parts.end(), [&](std::string_view part) { return contains(text, part); });
+}
+
+/// What DuckDB says of a file that is not what its name says.
+bool tells_of_bad_file(std::string_view message) {
+  return contains_any(message,
+                      {"No magic bytes found",
+                       "too small to be a Parquet file",
+                       "TProtocolException",
+                       "decompression fail",
+                       "Decompression fail",
+                       "Malformed JSON",
+                       "CSV Error on Line",
+                       "Invalid Parquet",
+                       "not a Parquet",
+                       "Parquet file is corrupt",
+                       "Corrupt ",
+                       "footer length",
+                       "Footer length",
+                       "Error when sniffing file",
+                       "file is corrupted",
+                       "Out of buffer",
+                       "is not a valid parquet",
+                       "It is not possible to automatically detect the CSV"});
+}
+
+Code code_of(std::string_view message) {
+  if (contains_any(message,
+                   {"No space left on device", "Disk quota exceeded", "max_temp_directory_size"})) {
+    return Code::kResourceExhausted;
+  }
+  static constexpr std::pair<std::string_view, Code> kByPrefix[] = {
+      {"INTERRUPT", Code::kCancelled},
+      {"Out of Memory", Code::kResourceExhausted},
+      {"Permission", Code::kPermissionDenied},
+      {"TransactionContext", Code::kAborted},
+      {"FATAL", Code::kInternal},
+      {"INTERNAL", Code::kInternal},
+      {"Serialization", Code::kCorrupt},
+  };
+  for (const auto& [prefix, code] : kByPrefix) {
+    if (message.substr(0, prefix.size()) == prefix) {
+      return code;
+    }
+  }
+  if (tells_of_bad_file(message)) {
+    return Code::kCorrupt;
+  }
+  if (message.substr(0, 8) == "IO Error") {
+    if (contains_any(message, {"No files found", "No such file", "does not exist"})) {
+      return Code::kNotFound;
+    }
+    return contains(message, "Permission denied") ? Code::kPermissionDenied : Code::kUnavailable;
+  }
+  return Code::kInvalidArgument;
+}
+
+Status failure(const char* message) {
+  const std::string_view text = message == nullptr ? "no message" : message;
+  return {code_of(text), std::string(text)};
+}
+
+Status failure(duckdb_result* result) {
+  return failure(duckdb_result_error(result));
+}
+
+/// SQL goes to DuckDB as a C string: a NUL byte would cut it silently.
+Status check_sql(const std::string& sql) {
+  if (sql.find('\0') != std::string::npos) {
+    return {Code::kInvalidArgument, "SQL holds a NUL byte, which DuckDB cannot take"};
+  }
+  return {};
+}
+
+// ---- Results
+// ----------------------------------------------------------------------------------------
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) {
+    c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  }
+  return out;
+}
+
+/// What the engine and an open reader share.
+struct Session {
+  Database database;
+  Connection connection;
+  bool reading = false;
+};
+
+/// How one result column becomes a batch column.
+struct ColumnPlan {
+  duckdb_type source = DUCKDB_TYPE_INVALID;
+  bool as_json = false;
+};
+
+class DuckdbReader : public BatchReader {
+ public:
+  DuckdbReader(std::shared_ptr<Session> session,
+               std::unique_ptr<QueryResult> result,
+               int64_t rows_max)
+      : session_(std::move(session)), result_(std::move(result)), rows_max_(rows_max) {
+    session_->reading = true;
+  }
+  ~DuckdbReader() override {
+    chunk_.reset();
+    result_.reset();
+    session_->reading = false;
+  }
+
+  /// Decide once how each column is copied.
+  Status plan(SqlUnknownTypes unknown_types) {
+    std::vector<Field> fields;
+    std::set<std::string> names;
+    for (idx_t i = 0; i < duckdb_column_count(result_->get()); ++i) {
+      const char* name = duckdb_column_name(result_->get(), i);
+      const duckdb_type source = duckdb_column_type(result_->get(), i);
+      std::optional<Type> type = type_from_duckdb(source);
+      const bool as_json = !type && unknown_types == SqlUnknownTypes::kAsText;
+      if (!type && !as_json) {
+        return refuse_duckdb_type(name, source);
+      }
+      if (!names.insert(lower(name)).second) {
+        return {Code::kInvalidArgument,
+                "two result columns have one name; give one of them another with AS: " +
+                    std::string(name)};
+      }
+      fields.push_back({.name = name, .type = type.value_or(Type::kString), .nullable = true});
+      plans_.push_back({.source = source, .as_json = as_json});
+    }
+    schema_ = make_schema(std::move(fields));
+    start_batch();
+    return {};
+  }
+
+  [[nodiscard]] const SchemaPtr& schema() const override { return schema_; }
+
+  Result<std::optional<Batch>> next() override { return next_batch(kStreamTextBytes); }
+
+  /// All rows in one batch.
+  Result<Batch> read_all() {
+    rows_max_ = std::numeric_limits<int64_t>::max();
+    ASSAY_ASSIGN_OR_RETURN(std::optional<Batch> batch, next_batch(kTextBytesMax));
+    ASSAY_ASSIGN_OR_RETURN(const bool more, fetch());
+    if (more) {
+      return Status(Code::kResourceExhausted,
+                    "the result holds more than 2 GiB of text in one column; read it as a stream");
+    }
+    return batch ? *std::move(batch) : Batch::empty(schema_);
+  }
+
+ private:
+  void start_batch() {
+    builder_.emplace(schema_);
+    rows_ = 0;
+    text_bytes_.assign(plans_.size(), 0);
+  }
+
+  /// Make chunk_ the next chunk; false at the end.
+  Result<bool> fetch() {
+    while (chunk_ == nullptr && !ended_) {
+      chunk_.reset(duckdb_fetch_chunk(*result_->get()));
+      if (chunk_ == nullptr) {
+        if (duckdb_result_error(result_->get()) != nullptr) {
+          return failure(result_->get());
+        }
+        ended_ = true;  // DuckDB takes another fetch after the last one for a mistake
+        return false;
+      }
+      if (duckdb_data_chunk_get_size(chunk_.get()) == 0) {
+        chunk_.reset();
+      }
+    }
+    return !ended_;
+  }
+
+  /// Rows until rows_max_ is reached, or a column's text would pass `text_bytes_max`.
+  Result<std::optional<Batch>> next_batch(std::size_t text_bytes_max) {
+    while (rows_ < rows_max_) {
+      ASSAY_ASSIGN_OR_RETURN(const bool more, fetch());
+      if (!more || (!has_room(text_bytes_max) && rows_ > 0)) {
+        break;
+      }
+      if (!has_room(kTextBytesMax)) {
+        return Status(Code::kResourceExhausted,
+                      "2048 rows hold more than 2 GiB of text in one column; select less of it");
+      }
+      ASSAY_RETURN_IF_ERROR(append_chunk());
+    }
+    if (rows_ == 0) {
+      return std::optional<Batch>();
+    }
+    Batch batch = plans_.empty() ? Batch(schema_, {}, rows_) : builder_->finish();
+    start_batch();
+    return std::optional<Batch>(std::move(batch));
+  }
+
+  bool has_room(std::size_t text_bytes_max) {
+    const idx_t size = duckdb_data_chunk_get_size(chunk_.get());
+    for (std::size_t i = 0; i < plans_.size(); ++i) {
+      if (plans_[i].source == DUCKDB_TYPE_VARCHAR || plans_[i].source == DUCKDB_TYPE_BLOB) {
+        const duckdb_vector vector = duckdb_data_chunk_get_vector(chunk_.get(), i);
+        if (text_bytes_[i] + vector_text_bytes(vector, size) > text_bytes_max) {
+          return false;
+        }
+      }
+    }
+    return true;
+  }
+
+  Status append_chunk() {
+    const idx_t size = duckdb_data_chunk_get_size(chunk_.get());
+    for (std::size_t i = 0; i < plans_.size(); ++i) {
+      const duckdb_vector vector = duckdb_data_chunk_get_vector(chunk_.get(), i);
+      ColumnBuilder& out = builder_->column(static_cast<int>(i));
+      if (plans_[i].as_json) {
+        ASSAY_RETURN_IF_ERROR(append_vector_as_json(vector, size, out));
+        continue;
+      }
+      if (is_text(out.type())) {
+        text_bytes_[i] += vector_text_bytes(vector, size);
+      }
+      append_vector(plans_[i].source, vector, size, out);
+    }
+    rows_ += static_cast<int64_t>(size);
+    chunk_.reset();
+    return {};
+  }
+
+  std::shared_ptr<Session> session_;
+  std::unique_ptr<QueryResult> result_;
+  int64_t rows_max_;
+  SchemaPtr schema_;
+  std::vector<ColumnPlan> plans_;
+  std::optional<BatchBuilder> builder_;
+  std::vector<std::size_t> text_bytes_;  // per column, of the batch being built
+  int64_t rows_ = 0;
+  bool ended_ = false;
+  Chunk chunk_;  // fetched, not yet appended
+};
+
+// ---- Engine
+// -----------------------------------------------------------------------------------------
+
+class DuckdbEngine : public SqlEngine {
+ public:
+  explicit DuckdbEngine(std::shared_ptr<Session> session) : session_(std::move(session)) {}
+
+  Status execute(const std::string& sql) override {
+    ASSAY_RETURN_IF_ERROR(check_idle());
+    ASSAY_RETURN_IF_ERROR(check_sql(sql));
+    QueryResult result;
+    if (duckdb_query(session_->connection.get(), sql.c_str(), result.get()) == DuckDBError) {
+      return failure(result.get());
+    }
+    return {};
+  }
+
+  Result<Batch> query(const std::string& sql, SqlUnknownTypes unknown_types) override {
+    ASSAY_ASSIGN_OR_RETURN(std::unique_ptr<DuckdbReader> reader,
+                           open_reader(sql, 1, unknown_types));
+    return reader->read_all();
+  }
+
+  Result<std::unique_ptr<BatchReader>> stream(const std::string& sql,
+                                              int64_t rows_max,
+                                              SqlUnknownTypes unknown_types) override {
+    ASSAY_ASSIGN_OR_RETURN(std::unique_ptr<DuckdbReader> reader,
+                           open_reader(sql, rows_max, unknown_types));
+    return std::unique_ptr<BatchReader>(std::move(reader));
+  }
+
+  Status create_table(const std::string& name, const Batch& batch) override {
+    std::string columns;
+    for (const Field& field : batch.schema().fields()) {
+      columns += columns.empty() ? "" : ", ";
+      columns += identifier(field.name) + " " + std::string(sql_type(field.type));
+    }
+    ASSAY_RETURN_IF_ERROR(
+        execute("CREATE OR REPLACE TEMP TABLE " + identifier(name) + " (" + columns + ")"));
+    Status filled = fill_table(name, batch);
+    if (!filled.ok()) {
+      static_cast<void>(drop_table(name));
+    }
+    return filled;
+  }
+
+  Status drop_table(const std::string& name) override {
+    return execute("DROP TABLE IF EXISTS temp." + identifier(name));
+  }
+
+  void interrupt() override { duckdb_interrupt(session_->connection.get()); }
+
+ private:
+  [[nodiscard]] Status check_idle() const {
+    if (session_->reading) {
+      return {Code::kFailedPrecondition,
+              "an open reader holds this SQL engine; read it to its end and drop it"};
+    }
+    return {};
+  }
+
+  Result<Statement> prepare(const std::string& sql) {
+    duckdb_prepared_statement raw = nullptr;
+    const duckdb_state state = duckdb_prepare(session_->connection.get(), sql.c_str(), &raw);
+    Statement statement(raw);
+    if (state == DuckDBError) {
+      return failure(duckdb_prepare_error(statement.get()));
+    }
+    return statement;
+  }
+
+  /// The statement, or one around it that makes text of the columns that Batch cannot hold.
+  Result<Statement> prepare_for_batch(const std::string& sql, SqlUnknownTypes unknown_types) {
+    ASSAY_ASSIGN_OR_RETURN(Statement statement, prepare(sql));
+    if (duckdb_prepared_statement_type(statement.get()) != DUCKDB_STATEMENT_TYPE_SELECT) {
+      return statement;
+    }
+    bool wrap = false;
+    std::string aliases;
+    std::string selected;
+    for (idx_t i = 0; i < duckdb_prepared_statement_column_count(statement.get()); ++i) {
+      const char* raw_name = duckdb_prepared_statement_column_name(statement.get(), i);
+      const std::string name = raw_name == nullptr ? "" : raw_name;
+      duckdb_free(const_cast<char*>(raw_name));
+      const duckdb_type type = duckdb_prepared_statement_column_type(statement.get(), i);
+      const bool known = type_from_duckdb(type).has_value() || type == DUCKDB_TYPE_INVALID;
+      if (!known && unknown_types == SqlUnknownTypes::kRefuse) {
+        return refuse_duckdb_type(name, type);
+      }
+      wrap = wrap || !known;
+      const std::string alias = "c" + std::to_string(i);
+      std::string value = alias;
+      if (!known) {
+        value = "CAST(" + (is_nested_in_duckdb(type) ? "to_json(" + alias + ")" : alias) +
+                " AS VARCHAR)";
+      }
+      aliases += (i == 0 ? "" : ", ") + alias;
+      selected += (i == 0 ? "" : ", ") + value + " AS " + identifier(name);
+    }
+    if (!wrap) {
+      return statement;
+    }
+    const std::size_t end = sql.find_last_not_of("; \t\r\n");
+    return prepare("SELECT " + selected + " FROM (\n" + sql.substr(0, end + 1) + "\n) AS r(" +
+                   aliases + ")");
+  }
+
+  Result<std::unique_ptr<DuckdbReader>> open_reader(const std::string& sql,
+                                                    int64_t rows_max,
+                                                    SqlUnknownTypes unknown_types) {
+    ASSAY_CHECK(rows_max > 0);
+    ASSAY_RETURN_IF_ERROR(check_idle());
+    ASSAY_RETURN_IF_ERROR(check_sql(sql));
+    ASSAY_ASSIGN_OR_RETURN(const Statement statement, prepare_for_batch(sql, unknown_types));
+    auto result = std::make_unique<QueryResult>();
+    if (duckdb_execute_prepared_streaming(statement.get(), result->get()) == DuckDBError) {
+      return failure(result->get());
+    }
+    auto reader = std::make_unique<DuckdbReader>(session_, std::move(result), rows_max);
+    ASSAY_RETURN_IF_ERROR(reader->plan(unknown_types));
+    return reader;
+  }
+
+  Status fill_table(const std::string& name, const Batch& batch);
+
+  std::shared_ptr<Session> session_;
+};
+
+Status DuckdbEngine::fill_table(const std::string& name, const Batch& batch) {
+  duckdb_appender raw = nullptr;
+  const duckdb_state made =
+      duckdb_appender_create_ext(session_->connection.get(), "temp", "main", name.c_str(), &raw);
+  const Appender appender(raw);
+  if (made == DuckDBError) {
+    return failure(duckdb_appender_error(appender.get()));
+  }
+  std::vector<LogicalType> owned;
+  std::vector<duckdb_logical_type> types;
+  for (const Field& field : batch.schema().fields()) {
+    owned.emplace_back(
+        duckdb_create_logical_type(static_cast<duckdb_type>(duckdb_type_of(field.type))));
+    types.push_back(owned.back().get());
+  }
+  const Chunk chunk(duckdb_create_data_chunk(types.data(), types.size()));
+  const auto chunk_rows = static_cast<int64_t>(duckdb_vector_size());
+  for (int64_t begin = 0; begin < batch.rows(); begin += chunk_rows) {
+    const int64_t end = std::min(begin + chunk_rows, batch.rows());
+    duckdb_data_chunk_reset(chunk.get());
+    for (int i = 0; i < batch.column_count(); ++i) {
+      fill_vector(batch.column(i),
+                  begin,
+                  end,
+                  duckdb_data_chunk_get_vector(chunk.get(), static_cast<idx_t>(i)));
+    }
+    duckdb_data_chunk_set_size(chunk.get(), static_cast<idx_t>(end - begin));
+    if (duckdb_append_data_chunk(appender.get(), chunk.get()) == DuckDBError) {
+      return failure(duckdb_appender_error(appender.get()));
+    }
+  }
+  if (duckdb_appender_close(appender.get()) == DuckDBError) {
+    return failure(duckdb_appender_error(appender.get()));
+  }
+  return {};
+}
+
+}  // namespace
+
+// ---- Opening
+// ----------------------------------------------------------------------------------------
+
+Result<std::unique_ptr<SqlEngine>> SqlEngine::open(const SqlOptions& options) {
+  duckdb_config raw_config = nullptr;
+  if (duckdb_create_config(&raw_config) == DuckDBError) {
+    return Status(Code::kInternal, "DuckDB gave no configuration");
+  }
+  const Configuration config(raw_config);
+  const std::pair<const char*, std::string> settings[] = {
+      {"threads", std::to_string(options.threads)},
+      {"memory_limit", std::to_string(options.memory_bytes_max) + "B"},
+      {"temp_directory", options.temp_directory},
+      {"autoinstall_known_extensions", "false"},
+      {"autoload_known_extensions", "false"},
+      {"preserve_insertion_order", "true"},
+  };
+  for (const auto& [name, value] : settings) {
+    if (duckdb_set_config(config.get(), name, value.c_str()) == DuckDBError) {
+      return Status(Code::kInvalidArgument,
+                    "SQL engine refuses setting " + std::string(name) + " = " + value);
+    }
+  }
+  auto session = std::make_shared<Session>();
+  duckdb_database database = nullptr;
+  char* error = nullptr;
+  if (duckdb_open_ext(nullptr, &database, config.get(), &error) == DuckDBError) {
+    Status status = failure(error).with_context("open the SQL engine");
+    duckdb_free(error);
+    return status;
+  }
+  session->database.reset(database);
+  duckdb_connection connection = nullptr;
+  if (duckdb_connect(database, &connection) == DuckDBError) {
+    return Status(Code::kInternal, "open the SQL engine: no connection");
+  }
+  session->connection.reset(connection);
+  auto engine = std::make_unique<DuckdbEngine>(std::move(session));
+  ASSAY_RETURN_IF_ERROR(engine->execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false"));
+  return std::unique_ptr<SqlEngine>(std::move(engine));
+}
+
+std::string_view SqlEngine::sql_type(Type type) {
+  switch (type) {
+    case Type::kBool:
+      return "BOOLEAN";
+    case Type::kInt32:
+      return "INTEGER";
+    case Type::kInt64:
+      return "BIGINT";
+    case Type::kFloat32:
+      return "FLOAT";
+    case Type::kFloat64:
+      return "DOUBLE";
+    case Type::kString:
+      return "VARCHAR";
+    case Type::kBytes:
+      return "BLOB";
+    case Type::kDate:
+      return "DATE";
+    case Type::kTimestamp:
+      return "TIMESTAMP WITH TIME ZONE";
+  }
+  return "";
+}
+
+namespace {
+std::string quoted(std::string_view text, char quote) {
+  std::string out(1, quote);
+  for (const char c : text) {
+    out.append(c == quote ? 2 : 1, c);
+  }
+  out.push_back(quote);
+  return out;
+}
+}  // namespace
+
+std::string SqlEngine::literal(std::string_view text) {
+  return quoted(text, '\'');
+}
+std::string SqlEngine::identifier(std::string_view name) {
+  return quoted(name, '"');
+}
+
+}  // namespace assay::data

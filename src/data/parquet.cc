@@ -1,0 +1,87 @@
+#include "data/parquet.h"
+
+#include <string_view>
+
+namespace assay::data {
+namespace {
+
+constexpr char kTable[] = "assay_written_file";
+
+/// A path as a SQL literal that DuckDB does not read as a pattern.
+std::string path_literal(std::string_view path) {
+  std::string out;
+  for (const char c : path) {
+    if (c == '*' || c == '?' || c == '[') {
+      out += '[';
+      out += c;
+      out += ']';
+    } else {
+      out += c;
+    }
+  }
+  return SqlEngine::literal(out);
+}
+
+std::string suffix_of(std::string_view path) {
+  const std::size_t slash = path.rfind('/');
+  const std::size_t dot = path.rfind('.');
+  if (dot == std::string_view::npos || (slash != std::string_view::npos && dot < slash)) {
+    return "";
+  }
+  return std::string(path.substr(dot + 1));
+}
+
+Status write_by_copy(SqlEngine& engine,
+                     const Batch& batch,
+                     const std::string& path,
+                     std::string_view options) {
+  ASSAY_RETURN_IF_ERROR(engine.create_table(kTable, batch));
+  Status written = engine.execute("COPY " + std::string(kTable) + " TO " +
+                                  SqlEngine::literal(path) + " (" + std::string(options) + ")");
+  Status dropped = engine.drop_table(kTable);
+  return (written.ok() ? dropped : written).with_context("write " + path);
+}
+
+}  // namespace
+
+Result<SchemaPtr> parquet_schema(SqlEngine& engine, const std::string& path) {
+  Result<Batch> none =
+      engine.query("SELECT * FROM read_parquet(" + path_literal(path) + ") LIMIT 0");
+  if (!none.ok()) {
+    return none.status().with_context("read schema of " + path);
+  }
+  return none->schema_ptr();
+}
+
+Result<Batch> read_file(SqlEngine& engine, const std::string& path) {
+  const std::string suffix = suffix_of(path);
+  std::string from;
+  SqlUnknownTypes unknown_types = SqlUnknownTypes::kRefuse;
+  if (suffix == "parquet") {
+    from = "read_parquet(" + path_literal(path) + ", hive_partitioning = false)";
+  } else if (suffix == "csv") {
+    from = "read_csv(" + path_literal(path) + ", header = true, hive_partitioning = false)";
+  } else if (suffix == "json" || suffix == "jsonl" || suffix == "ndjson") {
+    from = "read_json(" + path_literal(path) + ", hive_partitioning = false)";
+    unknown_types = SqlUnknownTypes::kAsText;
+  } else {
+    return Status(Code::kInvalidArgument,
+                  "cannot tell the format; name the file .parquet, .csv, .json or .jsonl: " + path);
+  }
+  Result<Batch> rows = engine.query("SELECT * FROM " + from, unknown_types);
+  if (!rows.ok()) {
+    return rows.status().with_context("read " + path);
+  }
+  return rows;
+}
+
+Status write_parquet(SqlEngine& engine, const Batch& batch, const std::string& path) {
+  return write_by_copy(engine, batch, path, "FORMAT parquet, COMPRESSION zstd");
+}
+
+Status write_csv(SqlEngine& engine, const Batch& batch, const std::string& path) {
+  return write_by_copy(
+      engine, batch, path, "FORMAT csv, HEADER, TIMESTAMPFORMAT '%Y-%m-%dT%H:%M:%S.%fZ'");
+}
+
+}  // namespace assay::data

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <string>
+
+#include "base/status.h"
+#include "data/batch.h"
+#include "data/sql_engine.h"
+
+// Whole tables in single files, by the SQL engine. Paths are taken as they are: no globs.
+
+namespace assay::data {
+
+/// Columns of a Parquet file, from its footer; all nullable.
+///
+/// Errors  kNotFound, kCorrupt; kInvalidArgument names a column of a type that a batch cannot hold.
+Result<SchemaPtr> parquet_schema(SqlEngine& engine, const std::string& path);
+
+/// Rows of a file, in file order. The suffix tells its format: .parquet, .csv (with a header),
+/// .json, .jsonl or .ndjson (an object a line, or one array of them).
+///
+/// Nulls   an empty CSV cell is null.
+/// Errors  kNotFound, kCorrupt, kResourceExhausted; kInvalidArgument: another suffix.
+Result<Batch> read_file(SqlEngine& engine, const std::string& path);
+
+/// Write a batch as one Parquet file (zstd), in row order, replacing what is there.
+Status write_parquet(SqlEngine& engine, const Batch& batch, const std::string& path);
+/// Write a batch as CSV with a header, in row order; times as 2001-01-31T10:00:00.000000Z.
+Status write_csv(SqlEngine& engine, const Batch& batch, const std::string& path);
+
+}  // namespace assay::data
