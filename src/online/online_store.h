@@ -15,14 +15,15 @@ namespace assay::online {
 
 /// Up to where a store has applied a view.
 struct AppliedTo {
-  int64_t position = -1;                 // source table version
-  EventTime known_until = EventTime::min();   // largest visible time of all rows applied
+  int64_t position = -1;                     // source table version
+  EventTime known_until = EventTime::min();  // largest visible time of all rows applied
 };
 
-/// The embedded online store: one row of bytes per (view, entity), and each view's position in the same
-/// transaction as the rows it changed.
+/// The embedded online store: one row of bytes per (view, entity), and each view's position in the
+/// same transaction as the rows it changed.
 ///
-/// Errors  kCorrupt: a row or file fails its checksum, never served; kFailedPrecondition: the position
+/// Errors  kCorrupt: a row or file fails its checksum, never served; kFailedPrecondition: the
+/// position
 ///         is not the expected one, or the view's definition changed since it was written;
 ///         kResourceExhausted: map full or disk full.
 /// Threads reads from any number of threads and processes, never blocked by the one writer.
@@ -30,12 +31,15 @@ class OnlineStore {
  public:
   virtual ~OnlineStore() = default;
   /// Apply source rows of a view and move its position from `expected` to `position`, atomically.
-  virtual Status apply(const gold::FeatureView& view, const data::Batch& rows,
-                       std::optional<int64_t> expected, int64_t position,
+  virtual Status apply(const gold::FeatureView& view,
+                       const data::Batch& rows,
+                       std::optional<int64_t> expected,
+                       int64_t position,
                        EventTime applied_until) = 0;
   /// Where a view stands; nothing when it was never applied.
   virtual Result<std::optional<AppliedTo>> applied_to(const gold::FeatureView& view) = 0;
-  /// Values of one view for each key at `now`, in the order of `keys`. One consistent state for all.
+  /// Values of one view for each key at `now`, in the order of `keys`. One consistent state for
+  /// all.
   virtual Result<std::vector<gold::FeatureValues>> read(const gold::FeatureView& view,
                                                         std::span<const data::EntityKey> keys,
                                                         EventTime now) = 0;
@@ -47,8 +51,23 @@ class OnlineStore {
   virtual Result<uint64_t> content_hash(const gold::FeatureView& view) = 0;
 };
 
-/// Open (or make) the LMDB store in `folder`. `read_only` never creates or writes.
-Result<std::unique_ptr<OnlineStore>> open_lmdb_store(World& world, const std::string& folder,
+struct LmdbOptions {
+  bool read_only = false;                  // never creates the store, never writes rows
+  bool sync = true;                        // false: a power cut may lose commits (scratch stores)
+  uint64_t map_bytes = uint64_t{4} << 30;  // address space to begin with; doubles when full
+  uint64_t map_bytes_max = uint64_t{1} << 42;  // beyond: kResourceExhausted
+};
+
+/// Open (or make) the LMDB store in `folder`. A process opens a folder once; other processes may
+/// have it open too, each of them reading or writing.
+Result<std::unique_ptr<OnlineStore>> open_lmdb_store(World& world,
+                                                     const std::string& folder,
+                                                     const LmdbOptions& options);
+/// The same with default options. `read_only` never creates or writes.
+Result<std::unique_ptr<OnlineStore>> open_lmdb_store(World& world,
+                                                     const std::string& folder,
                                                      bool read_only);
+/// A store in this process's memory: nothing survives it. For `verify` and tests.
+std::unique_ptr<OnlineStore> make_memory_store(Metrics& metrics);
 
 }  // namespace assay::online

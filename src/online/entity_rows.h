@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "base/metrics.h"
+#include "data/entity_key.h"
+#include "gold/contract.h"
+#include "online/row_codec.h"
+
+// What every online store does alike, whatever holds its bytes.
+
+namespace assay::online {
+
+/// Rows of a batch, gathered by entity; entities sorted by key bytes.
+class EntityRows {
+ public:
+  struct Entity {
+    data::EntityKey key;
+    int64_t begin = 0;  // into rows_
+    int64_t end = 0;
+  };
+  /// Errors  kInvalidArgument: the batch lacks a key column, event_time or known_time, or one is of
+  ///         another type.
+  static Result<EntityRows> gather(const gold::FeatureView& view, const data::Batch& rows);
+
+  [[nodiscard]] const std::vector<Entity>& entities() const { return entities_; }
+  /// Row numbers of one entity, in batch order.
+  [[nodiscard]] std::span<const int64_t> rows_of(const Entity& entity) const {
+    return std::span<const int64_t>(rows_).subspan(
+        static_cast<std::size_t>(entity.begin),
+        static_cast<std::size_t>(entity.end - entity.begin));
+  }
+  /// Rows that name no entity: they change nothing.
+  [[nodiscard]] int64_t null_key_rows() const { return null_key_rows_; }
+  /// Largest visible time of all rows; EventTime::min() without rows.
+  [[nodiscard]] EventTime known_until() const { return known_until_; }
+
+ private:
+  std::vector<Entity> entities_;
+  std::vector<int64_t> rows_;
+  int64_t null_key_rows_ = 0;
+  EventTime known_until_ = EventTime::min();
+};
+
+/// kFailedPrecondition unless the view stands at `expected` under the same definition.
+Status check_apply(const gold::FeatureView& view,
+                   const std::optional<ViewMeta>& meta,
+                   std::optional<int64_t> expected,
+                   int64_t position);
+/// kFailedPrecondition when the rows were written under another definition of the view.
+Status check_definition(const gold::FeatureView& view, const ViewMeta& meta);
+/// kInvalidArgument for a name that cannot be part of a key.
+Status check_view_name(const gold::FeatureView& view);
+/// Hash of one entity's answer. Sums of these over all entities do not depend on their order.
+uint64_t hash_answer(const data::EntityKey& key, const gold::FeatureValues& answer);
+
+/// Counters of a store.
+struct StoreMetrics {
+  explicit StoreMetrics(Metrics& metrics);
+  Counter& applied_rows;
+  Counter& null_key_rows;
+  Counter& written_entities;
+  Counter& corrupt_rows;
+};
+
+}  // namespace assay::online

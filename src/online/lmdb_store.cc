@@ -1,0 +1,286 @@
+#include <algorithm>
+#include <cstdio>
+
+#include "base/fail_point.h"
+#include "base/hash.h"
+#include "online/entity_rows.h"
+#include "online/lmdb_env.h"
+#include "online/online_store.h"
+#include "online/row_codec.h"
+
+namespace assay::online {
+namespace {
+
+/// Where the row of an entity is, or would be put.
+struct Place {
+  std::string key;  // row key, reused from entity to entity
+  std::optional<StoredRow> row;
+  bool hashed = false;
+};
+
+class LmdbStore : public OnlineStore {
+ public:
+  LmdbStore(std::unique_ptr<LmdbEnv> env, Metrics& metrics)
+      : env_(std::move(env)), metrics_(metrics) {}
+
+  Status apply(const gold::FeatureView& view,
+               const data::Batch& rows,
+               std::optional<int64_t> expected,
+               int64_t position,
+               EventTime applied_until) override;
+  Result<std::optional<AppliedTo>> applied_to(const gold::FeatureView& view) override;
+  Result<std::vector<gold::FeatureValues>> read(const gold::FeatureView& view,
+                                                std::span<const data::EntityKey> keys,
+                                                EventTime now) override;
+  Result<EventTime> data_now() override;
+  Status drop(const std::string& view_name) override;
+  Result<uint64_t> content_hash(const gold::FeatureView& view) override;
+
+ private:
+  struct Applied {
+    int64_t written_entities = 0;
+  };
+  Status apply_rows(LmdbEnv::Writer& writer,
+                    const gold::FeatureView& view,
+                    const data::Batch& rows,
+                    const EntityRows& gathered,
+                    EventTime applied_until,
+                    Applied* applied);
+  static Result<std::optional<ViewMeta>> read_meta(const LmdbEnv::Reader& reader,
+                                                   const std::string& view_name);
+  static Result<EventTime> data_now(const LmdbEnv::Reader& reader);
+  Status find(const LmdbEnv::Reader& reader,
+              const std::string& prefix,
+              const data::EntityKey& key,
+              Place* place);
+  Status corrupt(std::string_view prefix, std::string_view entity_key, const Status& why);
+
+  std::unique_ptr<LmdbEnv> env_;
+  StoreMetrics metrics_;
+};
+
+Status LmdbStore::apply(const gold::FeatureView& view,
+                        const data::Batch& rows,
+                        std::optional<int64_t> expected,
+                        int64_t position,
+                        EventTime applied_until) {
+  ASSAY_RETURN_IF_ERROR(check_view_name(view));
+  ASSAY_ASSIGN_OR_RETURN(const EntityRows gathered, EntityRows::gather(view, rows));
+  Applied applied;
+  Status done = env_->update([&](LmdbEnv::Writer& writer) -> Status {
+    applied = {};
+    ASSAY_ASSIGN_OR_RETURN(const std::optional<ViewMeta> found, read_meta(writer, view.name()));
+    ASSAY_RETURN_IF_ERROR(check_apply(view, found, expected, position));
+    ASSAY_RETURN_IF_ERROR(apply_rows(writer, view, rows, gathered, applied_until, &applied));
+    ViewMeta meta = found.value_or(ViewMeta{});
+    meta.fingerprint = view.fingerprint();
+    meta.applied.position = position;
+    meta.applied.known_until = std::max(meta.applied.known_until, gathered.known_until());
+    ASSAY_RETURN_IF_ERROR(
+        writer.put(LmdbTable::kMeta, view.name(), encode_meta(view.name(), meta)));
+    fail_point("online.apply.before_commit");
+    return {};
+  });
+  if (!done.ok()) {
+    return done.with_context("apply rows to the online store, view " + view.name());
+  }
+  fail_point("online.apply.after_commit");
+  metrics_.applied_rows.add(rows.rows() - gathered.null_key_rows());
+  metrics_.null_key_rows.add(gathered.null_key_rows());
+  metrics_.written_entities.add(applied.written_entities);
+  return {};
+}
+
+Status LmdbStore::apply_rows(LmdbEnv::Writer& writer,
+                             const gold::FeatureView& view,
+                             const data::Batch& rows,
+                             const EntityRows& gathered,
+                             EventTime applied_until,
+                             Applied* applied) {
+  const std::string prefix = row_key_prefix(view.name());
+  Place place;
+  std::string row;
+  for (const EntityRows::Entity& entity : gathered.entities()) {
+    ASSAY_RETURN_IF_ERROR(find(writer, prefix, entity.key, &place));
+    row.assign(place.row.has_value() ? place.row->row : std::string_view());
+    Status updated = view.update_online_row(rows, gathered.rows_of(entity), applied_until, &row);
+    if (!updated.ok()) {
+      return updated.code() == Code::kCorrupt ? corrupt(prefix, entity.key.bytes(), updated)
+                                              : updated;
+    }
+    if (place.row.has_value() && place.row->row == row) {
+      continue;
+    }
+    const std::string_view held_key = place.hashed ? std::string_view(entity.key.bytes()) : "";
+    ASSAY_RETURN_IF_ERROR(
+        writer.put(LmdbTable::kRows, place.key, encode_row(place.key, held_key, row)));
+    ++applied->written_entities;
+  }
+  return {};
+}
+
+/// The entity's row. Hashed keys probe the next slot when another entity has the same hashes.
+Status LmdbStore::find(const LmdbEnv::Reader& reader,
+                       const std::string& prefix,
+                       const data::EntityKey& key,
+                       Place* place) {
+  place->hashed = !fits_row_key(prefix.size() - 1, key.bytes().size());
+  place->row.reset();
+  for (int probe = 0; probe < kProbes; ++probe) {
+    place->key.assign(prefix);
+    append_row_key(&place->key, key.bytes(), probe);
+    ASSAY_ASSIGN_OR_RETURN(const std::optional<std::string_view> value,
+                           reader.get(LmdbTable::kRows, place->key));
+    if (!value.has_value()) {
+      return {};
+    }
+    Result<StoredRow> stored = decode_row(place->key, *value);
+    if (!stored.ok()) {
+      return corrupt(prefix, key.bytes(), stored.status());
+    }
+    if (!place->hashed || stored->entity_key == key.bytes()) {
+      place->row = *stored;
+      return {};
+    }
+  }
+  return {Code::kResourceExhausted, "too many long entity keys have the same hashes"};
+}
+
+Status LmdbStore::corrupt(std::string_view prefix, std::string_view entity_key, const Status& why) {
+  metrics_.corrupt_rows.add();
+  char hash[17];
+  std::snprintf(
+      hash, sizeof(hash), "%016llx", static_cast<unsigned long long>(hash_bytes(entity_key)));
+  return Status(Code::kCorrupt,
+                why.message() + "; drop and materialize the view again: view " +
+                    std::string(prefix.substr(0, prefix.size() - 1)) + ", key hash " + hash);
+}
+
+Result<std::optional<ViewMeta>> LmdbStore::read_meta(const LmdbEnv::Reader& reader,
+                                                     const std::string& view_name) {
+  ASSAY_ASSIGN_OR_RETURN(const std::optional<std::string_view> value,
+                         reader.get(LmdbTable::kMeta, view_name));
+  if (!value.has_value()) {
+    return std::optional<ViewMeta>();
+  }
+  Result<ViewMeta> meta = decode_meta(view_name, *value);
+  if (!meta.ok()) {
+    return meta.status().with_context("online store, view " + view_name);
+  }
+  return std::optional<ViewMeta>(*meta);
+}
+
+Result<std::optional<AppliedTo>> LmdbStore::applied_to(const gold::FeatureView& view) {
+  ASSAY_RETURN_IF_ERROR(check_view_name(view));
+  ASSAY_ASSIGN_OR_RETURN(const LmdbEnv::Snapshot snapshot, env_->snapshot());
+  ASSAY_ASSIGN_OR_RETURN(const std::optional<ViewMeta> meta, read_meta(snapshot, view.name()));
+  if (!meta.has_value()) {
+    return std::optional<AppliedTo>();
+  }
+  ASSAY_RETURN_IF_ERROR(check_definition(view, *meta));
+  return std::optional<AppliedTo>(meta->applied);
+}
+
+Result<std::vector<gold::FeatureValues>> LmdbStore::read(const gold::FeatureView& view,
+                                                         std::span<const data::EntityKey> keys,
+                                                         EventTime now) {
+  ASSAY_RETURN_IF_ERROR(check_view_name(view));
+  ASSAY_ASSIGN_OR_RETURN(const LmdbEnv::Snapshot snapshot, env_->snapshot());
+  ASSAY_ASSIGN_OR_RETURN(const std::optional<ViewMeta> meta, read_meta(snapshot, view.name()));
+  if (meta.has_value()) {
+    ASSAY_RETURN_IF_ERROR(check_definition(view, *meta));
+  }
+  const std::string prefix = row_key_prefix(view.name());
+  Place place;
+  std::vector<gold::FeatureValues> answers;
+  answers.reserve(keys.size());
+  for (const data::EntityKey& key : keys) {
+    ASSAY_RETURN_IF_ERROR(find(snapshot, prefix, key, &place));
+    Result<gold::FeatureValues> answer =
+        view.read_online_row(place.row.has_value() ? place.row->row : std::string_view(), now);
+    if (!answer.ok()) {
+      return answer.code() == Code::kCorrupt ? corrupt(prefix, key.bytes(), answer.status())
+                                             : answer.status();
+    }
+    answers.push_back(std::move(answer).value());
+  }
+  return answers;
+}
+
+Result<EventTime> LmdbStore::data_now(const LmdbEnv::Reader& reader) {
+  EventTime latest = EventTime::min();
+  ASSAY_RETURN_IF_ERROR(reader.scan(
+      LmdbTable::kMeta, "", [&](std::string_view name, std::string_view value) -> Status {
+        Result<ViewMeta> meta = decode_meta(name, value);
+        if (!meta.ok()) {
+          return meta.status().with_context("online store, view " + std::string(name));
+        }
+        latest = std::max(latest, meta->applied.known_until);
+        return {};
+      }));
+  return latest;
+}
+
+Result<EventTime> LmdbStore::data_now() {
+  ASSAY_ASSIGN_OR_RETURN(const LmdbEnv::Snapshot snapshot, env_->snapshot());
+  return data_now(snapshot);
+}
+
+Status LmdbStore::drop(const std::string& view_name) {
+  return env_
+      ->update([&](LmdbEnv::Writer& writer) -> Status {
+        ASSAY_RETURN_IF_ERROR(writer.erase_prefix(LmdbTable::kRows, row_key_prefix(view_name)));
+        return writer.erase(LmdbTable::kMeta, view_name);
+      })
+      .with_context("drop view " + view_name + " from the online store");
+}
+
+Result<uint64_t> LmdbStore::content_hash(const gold::FeatureView& view) {
+  ASSAY_RETURN_IF_ERROR(check_view_name(view));
+  ASSAY_ASSIGN_OR_RETURN(const LmdbEnv::Snapshot snapshot, env_->snapshot());
+  ASSAY_ASSIGN_OR_RETURN(const EventTime now, data_now(snapshot));
+  const std::string prefix = row_key_prefix(view.name());
+  uint64_t sum = 0;
+  ASSAY_RETURN_IF_ERROR(snapshot.scan(
+      LmdbTable::kRows, prefix, [&](std::string_view row_key, std::string_view value) -> Status {
+        const std::string_view key_part = row_key.substr(prefix.size());
+        Result<StoredRow> stored = decode_row(row_key, value);
+        if (!stored.ok()) {
+          return corrupt(prefix, key_part, stored.status());
+        }
+        const data::EntityKey key(
+            std::string(stored->entity_key.empty() ? key_part : stored->entity_key));
+        ASSAY_ASSIGN_OR_RETURN(const gold::FeatureValues answer,
+                               view.read_online_row(stored->row, now));
+        sum += hash_answer(key, answer);
+        return {};
+      }));
+  return sum;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<OnlineStore>> open_lmdb_store(World& world,
+                                                     const std::string& folder,
+                                                     const LmdbOptions& options) {
+  if (options.read_only) {
+    if (!world.files.stat(join_path(folder, "data.mdb")).ok()) {
+      return Status(Code::kNotFound,
+                    "there is no online store; run `assay materialize` first: " + folder);
+    }
+  } else {
+    ASSAY_RETURN_IF_ERROR(world.files.make_directories(folder));
+  }
+  ASSAY_ASSIGN_OR_RETURN(std::unique_ptr<LmdbEnv> env, LmdbEnv::open(folder, options));
+  return std::unique_ptr<OnlineStore>(std::make_unique<LmdbStore>(std::move(env), world.metrics));
+}
+
+Result<std::unique_ptr<OnlineStore>> open_lmdb_store(World& world,
+                                                     const std::string& folder,
+                                                     bool read_only) {
+  LmdbOptions options;
+  options.read_only = read_only;
+  return open_lmdb_store(world, folder, options);
+}
+
+}  // namespace assay::online

@@ -1,0 +1,328 @@
+// What every online store must do. To add a store, add a line to the list at the end.
+
+#include "online/online_store.h"
+
+#include <atomic>
+#include <map>
+#include <random>
+#include <thread>
+
+#include <gtest/gtest.h>
+
+#include "online/entity_rows.h"
+#include "online/fake_view.h"
+#include "online/store_fixture.h"
+
+namespace assay::online {
+namespace {
+
+using data::FeatureStatus;
+
+struct StoreKind {
+  std::string name;
+  std::function<Result<std::unique_ptr<OnlineStore>>(TestWorld&, const std::string& folder)> open;
+};
+
+class OnlineStoreTest : public testing::TestWithParam<StoreKind> {
+ protected:
+  void SetUp() override {
+    Result<std::unique_ptr<OnlineStore>> opened = GetParam().open(world_, folder_.path());
+    ASSERT_TRUE(opened.ok()) << opened.status().to_string();
+    store_ = std::move(opened).value();
+  }
+  gold::FeatureValues read_one(const FakeView& view, const std::string& key, int64_t now) {
+    const std::vector<data::EntityKey> keys = {fake_key(key)};
+    Result<std::vector<gold::FeatureValues>> answers = store_->read(view, keys, EventTime{now});
+    EXPECT_TRUE(answers.ok()) << answers.status().to_string();
+    return answers.ok() ? answers->front() : gold::FeatureValues{};
+  }
+  int64_t counter(const std::string& name) { return world_.metrics.counter(name, "").value(); }
+
+  TestFolder folder_;
+  TestWorld world_;
+  std::unique_ptr<OnlineStore> store_;
+};
+
+FakeView text_view(const std::string& name,
+                   int features,
+                   std::optional<Duration> ttl = std::nullopt,
+                   uint64_t version = 1) {
+  return FakeView(name, {{"user_id", data::Type::kString}}, features, ttl, version);
+}
+
+TEST_P(OnlineStoreTest, WhatWasAppliedIsReadWithStatusAndEventTime) {
+  const FakeView view = text_view("clicks", 2);
+  ASSERT_TRUE(
+      store_->apply(view, fake_batch(view, {{"u1", 10, 12, {1.5, {}}}}), {}, 3, EventTime{20})
+          .ok());
+  const gold::FeatureValues answer = read_one(view, "u1", 20);
+  EXPECT_EQ(answer.values[0], data::Scalar::float64(1.5));
+  EXPECT_EQ(answer.statuses[0], FeatureStatus::kPresent);
+  EXPECT_TRUE(answer.values[1].is_null());
+  EXPECT_EQ(answer.statuses[1], FeatureStatus::kNullValue);
+  EXPECT_EQ(answer.event_time, EventTime{10});
+}
+
+TEST_P(OnlineStoreTest, AnUnknownEntityOrViewIsNotFound) {
+  const FakeView view = text_view("clicks", 1);
+  EXPECT_EQ(read_one(view, "u1", 5).statuses[0], FeatureStatus::kNotFound);
+  ASSERT_TRUE(
+      store_->apply(view, fake_batch(view, {{"u1", 1, 1, {1.0}}}), {}, 0, EventTime{1}).ok());
+  EXPECT_EQ(read_one(view, "u2", 5).statuses[0], FeatureStatus::kNotFound);
+  EXPECT_EQ(read_one(text_view("other", 1), "u1", 5).statuses[0], FeatureStatus::kNotFound);
+}
+
+TEST_P(OnlineStoreTest, ARowKnownLaterAnswersOnlyFromThenOn) {
+  const FakeView view = text_view("clicks", 1);
+  const data::Batch rows = fake_batch(view, {{"u1", 10, 10, {1.0}}, {"u1", 11, 30, {2.0}}});
+  ASSERT_TRUE(store_->apply(view, rows, {}, 0, EventTime{20}).ok());
+  EXPECT_EQ(read_one(view, "u1", 29).values[0], data::Scalar::float64(1.0));
+  EXPECT_EQ(read_one(view, "u1", 30).values[0], data::Scalar::float64(2.0));
+}
+
+TEST_P(OnlineStoreTest, AnOldAnswerIsOutsideMaxAge) {
+  const FakeView view = text_view("clicks", 1, Duration{100});
+  ASSERT_TRUE(
+      store_->apply(view, fake_batch(view, {{"u1", 10, 10, {1.0}}}), {}, 0, EventTime{10}).ok());
+  EXPECT_EQ(read_one(view, "u1", 110).statuses[0], FeatureStatus::kPresent);
+  const gold::FeatureValues old = read_one(view, "u1", 111);
+  EXPECT_EQ(old.statuses[0], FeatureStatus::kOutsideMaxAge);
+  EXPECT_TRUE(old.values[0].is_null());
+}
+
+TEST_P(OnlineStoreTest, PositionMovesOnlyFromTheExpectedOne) {
+  const FakeView view = text_view("clicks", 1);
+  const data::Batch rows = fake_batch(view, {{"u1", 1, 1, {1.0}}});
+  EXPECT_FALSE(store_->applied_to(view)->has_value());
+  EXPECT_EQ(store_->apply(view, rows, 4, 5, EventTime{1}).code(), Code::kFailedPrecondition);
+  EXPECT_FALSE(store_->applied_to(view)->has_value());
+  ASSERT_TRUE(store_->apply(view, rows, {}, 5, EventTime{1}).ok());
+  EXPECT_EQ((*store_->applied_to(view))->position, 5);
+  EXPECT_EQ(store_->apply(view, rows, {}, 6, EventTime{1}).code(), Code::kFailedPrecondition);
+  EXPECT_EQ(store_->apply(view, rows, 4, 6, EventTime{1}).code(), Code::kFailedPrecondition);
+  EXPECT_EQ(store_->apply(view, rows, 5, 4, EventTime{1}).code(), Code::kFailedPrecondition);
+  ASSERT_TRUE(store_->apply(view, fake_batch(view, {}), 5, 9, EventTime{1}).ok());
+  EXPECT_EQ((*store_->applied_to(view))->position, 9);
+}
+
+TEST_P(OnlineStoreTest, ARefusedApplyChangesNothing) {
+  const FakeView view = text_view("clicks", 1);
+  ASSERT_TRUE(
+      store_->apply(view, fake_batch(view, {{"u1", 1, 1, {1.0}}}), {}, 1, EventTime{1}).ok());
+  const uint64_t before = *store_->content_hash(view);
+  EXPECT_FALSE(
+      store_->apply(view, fake_batch(view, {{"u1", 2, 2, {2.0}}}), 7, 8, EventTime{2}).ok());
+  EXPECT_EQ(*store_->content_hash(view), before);
+  EXPECT_EQ(read_one(view, "u1", 9).values[0], data::Scalar::float64(1.0));
+}
+
+TEST_P(OnlineStoreTest, RowsOfAnotherDefinitionAreNeitherReadNorChanged) {
+  const FakeView old_view = text_view("clicks", 1);
+  const FakeView new_view = text_view("clicks", 1, std::nullopt, 2);
+  ASSERT_TRUE(
+      store_->apply(old_view, fake_batch(old_view, {{"u1", 1, 1, {1.0}}}), {}, 1, EventTime{1})
+          .ok());
+  const std::vector<data::EntityKey> keys = {fake_key("u1")};
+  EXPECT_EQ(store_->read(new_view, keys, EventTime{5}).code(), Code::kFailedPrecondition);
+  EXPECT_EQ(store_->applied_to(new_view).code(), Code::kFailedPrecondition);
+  EXPECT_EQ(store_->apply(new_view, fake_batch(new_view, {}), 1, 2, EventTime{1}).code(),
+            Code::kFailedPrecondition);
+  ASSERT_TRUE(store_->drop("clicks").ok());
+  EXPECT_TRUE(
+      store_->apply(new_view, fake_batch(new_view, {{"u1", 1, 1, {3.0}}}), {}, 2, EventTime{1})
+          .ok());
+  EXPECT_EQ(read_one(new_view, "u1", 5).values[0], data::Scalar::float64(3.0));
+}
+
+TEST_P(OnlineStoreTest, NullKeysAreSkippedAndCounted) {
+  const FakeView view = text_view("clicks", 1);
+  const data::Batch rows =
+      fake_batch(view, {{"u1", 1, 1, {1.0}}, {std::nullopt, 2, 2, {2.0}}, {"u1", 3, 3, {3.0}}});
+  ASSERT_TRUE(store_->apply(view, rows, {}, 0, EventTime{3}).ok());
+  EXPECT_EQ(counter("assay_online_null_key_rows_total"), 1);
+  EXPECT_EQ(counter("assay_online_applied_rows_total"), 2);
+  EXPECT_EQ(counter("assay_online_written_entities_total"), 1);
+}
+
+TEST_P(OnlineStoreTest, DataNowIsTheLatestVisibleTimeOfAllViews) {
+  const FakeView clicks = text_view("clicks", 1);
+  const FakeView orders = text_view("orders", 1);
+  EXPECT_EQ(*store_->data_now(), EventTime::min());
+  ASSERT_TRUE(
+      store_->apply(clicks, fake_batch(clicks, {{"u1", 5, 40, {1.0}}}), {}, 0, EventTime{9}).ok());
+  ASSERT_TRUE(
+      store_->apply(orders, fake_batch(orders, {{"u1", 30, 20, {1.0}}}), {}, 0, EventTime{9}).ok());
+  EXPECT_EQ(*store_->data_now(), EventTime{40});
+  EXPECT_EQ((*store_->applied_to(orders))->known_until, EventTime{30});
+  ASSERT_TRUE(
+      store_->apply(clicks, fake_batch(clicks, {{"u1", 6, 7, {1.0}}}), 0, 1, EventTime{9}).ok());
+  EXPECT_EQ(*store_->data_now(), EventTime{40}) << "never goes back";
+}
+
+TEST_P(OnlineStoreTest, DropForgetsOneViewOnly) {
+  const FakeView click = text_view("click", 1);
+  const FakeView clicks = text_view("clicks", 1);
+  for (const FakeView* view : {&click, &clicks}) {
+    ASSERT_TRUE(
+        store_->apply(*view, fake_batch(*view, {{"u1", 1, 1, {1.0}}}), {}, 0, EventTime{1}).ok());
+  }
+  ASSERT_TRUE(store_->drop("click").ok());
+  EXPECT_EQ(read_one(click, "u1", 1).statuses[0], FeatureStatus::kNotFound);
+  EXPECT_FALSE(store_->applied_to(click)->has_value());
+  EXPECT_EQ(read_one(clicks, "u1", 1).statuses[0], FeatureStatus::kPresent);
+  EXPECT_TRUE(store_->drop("never_there").ok());
+}
+
+TEST_P(OnlineStoreTest, AnswersStandInTheOrderOfTheKeysWithRepeats) {
+  const FakeView view = text_view("clicks", 1);
+  const data::Batch rows = fake_batch(view, {{"b", 1, 1, {2.0}}, {"a", 1, 1, {1.0}}});
+  ASSERT_TRUE(store_->apply(view, rows, {}, 0, EventTime{1}).ok());
+  const std::vector<data::EntityKey> keys = {
+      fake_key("b"), fake_key("x"), fake_key("a"), fake_key("b")};
+  const auto answers = store_->read(view, keys, EventTime{1});
+  ASSERT_TRUE(answers.ok());
+  EXPECT_EQ((*answers)[0].values[0], data::Scalar::float64(2.0));
+  EXPECT_EQ((*answers)[1].statuses[0], FeatureStatus::kNotFound);
+  EXPECT_EQ((*answers)[2].values[0], data::Scalar::float64(1.0));
+  EXPECT_EQ((*answers)[3].values[0], data::Scalar::float64(2.0));
+}
+
+TEST_P(OnlineStoreTest, KeysOfAnyLengthKeepApart) {
+  const FakeView view = text_view("clicks", 1);
+  std::vector<FakeRow> rows;
+  for (const std::size_t size : {0U, 1U, 498U, 499U, 500U, 501U, 502U, 511U, 512U, 5000U}) {
+    for (const char last : {'a', 'b'}) {
+      rows.push_back({std::string(size, 'k') + last,
+                      1,
+                      1,
+                      {static_cast<double>(size) + (last == 'a' ? 0 : .5)}});
+    }
+  }
+  ASSERT_TRUE(store_->apply(view, fake_batch(view, rows), {}, 0, EventTime{1}).ok());
+  for (const FakeRow& row : rows) {
+    EXPECT_EQ(read_one(view, *row.key, 1).values[0], data::Scalar::float64(*row.features[0]));
+  }
+  EXPECT_EQ(read_one(view, std::string(5000, 'k') + 'c', 1).statuses[0], FeatureStatus::kNotFound);
+}
+
+TEST_P(OnlineStoreTest, BadNamesAndBatchesAreRefused) {
+  const FakeView long_name = text_view(std::string(300, 'v'), 1);
+  EXPECT_EQ(store_->apply(long_name, fake_batch(long_name, {}), {}, 0, EventTime{1}).code(),
+            Code::kInvalidArgument);
+  const FakeView view = text_view("clicks", 1);
+  const FakeView other("clicks", {{"user_id", data::Type::kInt64}}, 1);
+  EXPECT_EQ(
+      store_->apply(view, data::Batch::empty(other.source_schema()), {}, 0, EventTime{1}).code(),
+      Code::kInvalidArgument);
+  EXPECT_EQ(store_->apply(view, data::Batch(), {}, 0, EventTime{1}).code(), Code::kInvalidArgument);
+}
+
+TEST_P(OnlineStoreTest, AnyCutAndOrderOfRowsGivesTheSameContentAsANaiveMap) {
+  const unsigned seed = 20261121;
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937_64 random(seed);
+  const FakeView view = text_view("clicks", 3);
+  std::vector<FakeRow> rows;
+  std::map<std::string, FakeRow> newest;
+  for (int i = 0; i < 500; ++i) {
+    FakeRow row{"u" + std::to_string(random() % 40), i * 7 % 501, 1000, {}};
+    for (int f = 0; f < 3; ++f) {
+      row.features.push_back(random() % 5 == 0
+                                 ? std::nullopt
+                                 : std::optional<double>(static_cast<double>(random() % 1000)));
+    }
+    rows.push_back(row);
+    const auto [at, added] = newest.try_emplace(*row.key, row);
+    if (!added && row.event_time >= at->second.event_time) {
+      at->second = row;
+    }
+  }
+  int64_t position = 0;
+  for (std::size_t begin = 0; begin < rows.size(); ++position) {
+    const std::size_t end = std::min(rows.size(), begin + 1 + random() % 90);
+    const std::vector<FakeRow> part(rows.begin() + static_cast<std::ptrdiff_t>(begin),
+                                    rows.begin() + static_cast<std::ptrdiff_t>(end));
+    ASSERT_TRUE(store_
+                    ->apply(view,
+                            fake_batch(view, part, static_cast<int64_t>(begin)),
+                            position == 0 ? std::nullopt : std::optional<int64_t>(position - 1),
+                            position,
+                            EventTime{2000})
+                    .ok());
+    begin = end;
+  }
+  for (const auto& [key, row] : newest) {
+    const gold::FeatureValues answer = read_one(view, key, 2000);
+    EXPECT_EQ(answer.event_time, EventTime{row.event_time});
+    for (std::size_t f = 0; f < 3; ++f) {
+      EXPECT_EQ(answer.values[f].is_null(), !row.features[f].has_value());
+      if (row.features[f].has_value()) {
+        EXPECT_EQ(answer.values[f], data::Scalar::float64(*row.features[f]));
+      }
+    }
+  }
+  Metrics metrics;
+  const std::unique_ptr<OnlineStore> at_once = make_memory_store(metrics);
+  ASSERT_TRUE(at_once->apply(view, fake_batch(view, rows), {}, 0, EventTime{2000}).ok());
+  EXPECT_EQ(*store_->content_hash(view), *at_once->content_hash(view));
+}
+
+TEST_P(OnlineStoreTest, ReadersSeeOneConsistentStateWhileAWriterWorks) {
+  const FakeView view = text_view("clicks", 1);
+  const auto batch_of = [&](int64_t round) {
+    std::vector<FakeRow> rows;
+    for (int user = 0; user < 20; ++user) {
+      rows.push_back({"u" + std::to_string(user), round, round, {static_cast<double>(round)}});
+    }
+    return fake_batch(view, rows, round * 20);
+  };
+  ASSERT_TRUE(store_->apply(view, batch_of(0), {}, 0, EventTime{0}).ok());
+  std::vector<data::EntityKey> keys;
+  for (int user = 0; user < 20; ++user) {
+    keys.push_back(fake_key("u" + std::to_string(user)));
+  }
+  std::atomic<bool> done{false};
+  std::atomic<int> torn{0};
+  std::vector<std::jthread> readers;
+  for (int i = 0; i < 3; ++i) {
+    readers.emplace_back([&] {
+      do {
+        const auto answers = store_->read(view, keys, EventTime{1000});
+        for (std::size_t k = 1; answers.ok() && k < keys.size(); ++k) {
+          torn += (*answers)[k].values[0] == (*answers)[0].values[0] ? 0 : 1;
+        }
+        torn += answers.ok() ? 0 : 1;
+      } while (!done);
+    });
+  }
+  for (int64_t round = 1; round <= 50; ++round) {
+    EXPECT_TRUE(store_->apply(view, batch_of(round), round - 1, round, EventTime{round}).ok());
+  }
+  done = true;
+  readers.clear();
+  EXPECT_EQ(torn, 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Stores,
+    OnlineStoreTest,
+    testing::Values(StoreKind{"memory",
+                              [](TestWorld& world,
+                                 const std::string&) -> Result<std::unique_ptr<OnlineStore>> {
+                                return make_memory_store(world.metrics);
+                              }},
+                    StoreKind{"lmdb",
+                              [](TestWorld& world, const std::string& folder) {
+                                return open_lmdb_store(world.world, folder, false);
+                              }},
+                    StoreKind{"lmdb_tiny_map",
+                              [](TestWorld& world, const std::string& folder) {
+                                LmdbOptions options;
+                                options.sync = false;
+                                options.map_bytes = 1 << 16;
+                                return open_lmdb_store(world.world, folder, options);
+                              }}),
+    [](const testing::TestParamInfo<StoreKind>& kind) { return kind.param.name; });
+
+}  // namespace
+}  // namespace assay::online

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include <unistd.h>
+
+#include "base/world.h"
+
+namespace assay::online {
+
+/// An empty folder of its own, removed afterwards.
+class TestFolder {
+ public:
+  TestFolder() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "assay_online_XXXXXX").string();
+    path_ = ::mkdtemp(pattern.data()) != nullptr ? pattern : "";
+  }
+  ~TestFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  TestFolder(const TestFolder&) = delete;
+  TestFolder& operator=(const TestFolder&) = delete;
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+/// Real disk, all else fake.
+struct TestWorld {
+  FakeClock clock{EventTime{1'000'000'000}};
+  std::unique_ptr<FileSystem> files = system_files();
+  std::unique_ptr<Random> random = seeded_random(1);
+  std::unique_ptr<Log> log = null_log();
+  Metrics metrics;
+  World world{clock, *files, *random, *log, metrics};
+};
+
+}  // namespace assay::online
