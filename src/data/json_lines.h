@@ -14,9 +14,11 @@ enum class TimeUnit { kText, kSeconds, kMillis, kMicros };
 
 /// What a decoder makes of each column of the declared schema.
 struct DecodeOptions {
-  SchemaPtr schema;                    // declared columns; non-nullable ones are required
-  std::vector<TimeUnit> time_units;    // one per column; looked at for kTimestamp only
-  std::vector<std::string> null_texts; // CSV cells that mean null, besides the empty one
+  SchemaPtr schema;                     // declared columns; non-nullable ones are required
+  std::vector<TimeUnit> time_units;     // one per column; looked at for kTimestamp only
+  std::vector<std::string> null_texts;  // CSV cells that mean null, besides the empty one
+  std::vector<std::vector<std::string>>
+      column_null_texts;  // the same for one column each; may be empty
 };
 
 /// Rows that could be read, and which records could not.
@@ -26,8 +28,14 @@ struct Decoded {
   Rejects rejects;                     // Reject::row is the record index
 };
 
-/// Decode JSON objects, one a record. Unknown members are ignored; absent ones are null.
+/// Decode JSON objects, one a record. Unknown members are ignored; absent ones are null; of members
+/// of one name the last counts. The whole record must be JSON, also the members that are ignored.
 ///
+/// Shape   integers take numbers without fraction or exponent (1.0 is not one), floats take any
+/// number,
+///         strings take strings and, as JSON text, objects and arrays; bytes take base64; dates
+///         take text; timestamps take text, or numbers when they have a unit. Nothing else is
+///         converted: digits in a string are no number.
 /// Errors  none for bad records: they are rejected with kMalformed, kInvalidUtf8, kWrongType,
 ///         kMissingRequired. Threads one decoder per thread; keeps its buffers between calls.
 class JsonLinesDecoder {

@@ -17,7 +17,7 @@ Status not_a(Type type, std::string_view text) {
 
 template <typename T>
 bool parse_number(std::string_view text, T* value) {
-  if (!text.empty() && text.front() == '+') {
+  if (text.size() > 1 && text[0] == '+' && text[1] != '-') {
     text.remove_prefix(1);
   }
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *value);

@@ -1,0 +1,213 @@
+#include "data/decode_row.h"
+
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <limits>
+
+#include "base/time.h"
+
+namespace assay::data {
+namespace {
+
+template <typename T>
+bool read_number(std::string_view text, T* value) {
+  if (text.size() > 1 && text[0] == '+' && text[1] != '-') {
+    text.remove_prefix(1);
+  }
+  const char* end = text.data() + text.size();
+  const auto read = std::from_chars(text.data(), end, *value);
+  return read.ec == std::errc() && read.ptr == end && !text.empty();
+}
+
+bool read_bool(std::string_view text, RowCell* cell) {
+  const bool yes = text == "true" || text == "1" || text == "t" || text == "True" || text == "TRUE";
+  const bool no =
+      text == "false" || text == "0" || text == "f" || text == "False" || text == "FALSE";
+  cell->integer = yes ? 1 : 0;
+  return yes || no;
+}
+
+bool read_time(std::string_view text, TimeUnit unit, RowCell* cell) {
+  if (unit == TimeUnit::kText) {
+    return read_time_text(text, cell);
+  }
+  int64_t count = 0;
+  if (read_number(text, &count)) {
+    return read_time_count(count, unit, cell);
+  }
+  double fraction = 0;
+  return read_number(text, &fraction) && read_time_count(fraction, unit, cell);
+}
+
+int64_t micros_of(TimeUnit unit) {
+  switch (unit) {
+    case TimeUnit::kSeconds:
+      return kMicrosPerSecond;
+    case TimeUnit::kMillis:
+      return 1000;
+    case TimeUnit::kText:
+    case TimeUnit::kMicros:
+      break;
+  }
+  return 1;
+}
+
+bool set_time(int64_t micros, RowCell* cell) {
+  cell->integer = micros;
+  return micros >= kFirstInstant.micros && micros < kEndInstant.micros;
+}
+
+}  // namespace
+
+bool read_cell(std::string_view text, Type type, TimeUnit unit, RowCell* cell) {
+  cell->null = false;
+  switch (type) {
+    case Type::kBool:
+      return read_bool(text, cell);
+    case Type::kInt32:
+      return read_number(text, &cell->integer) &&
+             cell->integer >= std::numeric_limits<int32_t>::min() &&
+             cell->integer <= std::numeric_limits<int32_t>::max();
+    case Type::kInt64:
+      return read_number(text, &cell->integer);
+    case Type::kFloat32: {
+      float value = 0;
+      const bool good = read_number(text, &value);
+      cell->number = value;
+      return good;
+    }
+    case Type::kFloat64:
+      return read_number(text, &cell->number);
+    case Type::kString:
+    case Type::kBytes:
+      cell->text = text;
+      return true;
+    case Type::kDate:
+      return read_date(text, cell);
+    case Type::kTimestamp:
+      return read_time(text, unit, cell);
+  }
+  return false;
+}
+
+bool read_date(std::string_view text, RowCell* cell) {
+  EventTime time;
+  if (!try_parse_time(text, &time) || time.micros % kMicrosPerDay != 0) {
+    return false;
+  }
+  cell->integer = time.micros / kMicrosPerDay;
+  return true;
+}
+
+bool read_time_text(std::string_view text, RowCell* cell) {
+  EventTime time;
+  return try_parse_time(text, &time) && set_time(time.micros, cell);
+}
+
+bool read_time_count(int64_t count, TimeUnit unit, RowCell* cell) {
+  int64_t micros = 0;
+  return !__builtin_mul_overflow(count, micros_of(unit), &micros) && set_time(micros, cell);
+}
+
+bool read_time_count(double count, TimeUnit unit, RowCell* cell) {
+  const double micros = std::round(count * static_cast<double>(micros_of(unit)));
+  const bool whole = unit != TimeUnit::kMicros || micros == count;
+  // 1e18 microseconds are beyond the year 9999; NaN compares false.
+  return whole && std::fabs(micros) < 1e18 && set_time(static_cast<int64_t>(micros), cell);
+}
+
+bool read_base64(std::string_view text, std::string* bytes) {
+  static constexpr std::string_view kAlphabet =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  if (text.size() % 4 == 0) {
+    for (int padding = 0; padding < 2 && text.ends_with('='); ++padding) {
+      text.remove_suffix(1);
+    }
+  }
+  if (text.size() % 4 == 1) {
+    return false;
+  }
+  bytes->clear();
+  bytes->reserve(text.size() / 4 * 3 + 3);
+  uint32_t bits = 0;
+  int count = 0;
+  for (const char c : text) {
+    const std::size_t digit = kAlphabet.find(c);
+    if (digit == std::string_view::npos) {
+      return false;
+    }
+    bits = (bits << 6) | static_cast<uint32_t>(digit);
+    count += 6;
+    if (count >= 8) {
+      count -= 8;
+      bytes->push_back(static_cast<char>((bits >> count) & 0xff));
+    }
+  }
+  return (bits & ((1U << count) - 1)) == 0;  // bits that no byte holds must be zero
+}
+
+RowCollector::RowCollector(const SchemaPtr& schema)
+    : schema_(schema), builder_(schema), cells_(static_cast<std::size_t>(schema->size())) {}
+
+void RowCollector::begin_row() {
+  for (RowCell& cell : cells_) {
+    cell = {};
+  }
+}
+
+void RowCollector::end_row(int64_t record) {
+  const std::vector<Field>& fields = schema_->fields();
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    if (cells_[i].null && !fields[i].nullable) {
+      reject(record, RejectReason::kMissingRequired, fields[i].name);
+      return;
+    }
+  }
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    ColumnBuilder& column = builder_.column(static_cast<int>(i));
+    const RowCell& cell = cells_[i];
+    if (cell.null) {
+      column.append_null();
+      continue;
+    }
+    switch (fields[i].type) {
+      case Type::kBool:
+        column.append(static_cast<uint8_t>(cell.integer));
+        break;
+      case Type::kInt32:
+      case Type::kDate:
+        column.append(static_cast<int32_t>(cell.integer));
+        break;
+      case Type::kInt64:
+      case Type::kTimestamp:
+        column.append(cell.integer);
+        break;
+      case Type::kFloat32:
+        column.append(static_cast<float>(cell.number));
+        break;
+      case Type::kFloat64:
+        column.append(cell.number);
+        break;
+      case Type::kString:
+      case Type::kBytes:
+        column.append_text(cell.text);
+        break;
+    }
+  }
+  record_of_row_.push_back(record);
+}
+
+void RowCollector::reject(int64_t record, RejectReason reason, std::string_view column) {
+  rejects_.push_back({record, reason, std::string(column)});
+}
+
+Decoded RowCollector::finish() {
+  Decoded decoded;
+  decoded.rows = builder_.finish();
+  decoded.record_of_row = std::move(record_of_row_);
+  decoded.rejects = std::move(rejects_);
+  return decoded;
+}
+
+}  // namespace assay::data

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "data/batch.h"
+#include "data/json_lines.h"
+
+namespace assay::data {
+
+/// One decoded value on its way into a column; what it means is said by the column's type.
+struct RowCell {
+  bool null = true;
+  int64_t integer = 0;    // bool, integers, date, timestamp
+  double number = 0;      // floats
+  std::string_view text;  // string, bytes: memory of the record or of the decoder
+};
+
+/// Read a CSV cell as `type`, as parse_scalar does, and timestamps by `unit`; false when it is not
+/// one.
+///
+/// Time    counts of seconds and milliseconds may have a fraction; it is rounded to microseconds.
+bool read_cell(std::string_view text, Type type, TimeUnit unit, RowCell* cell);
+/// A date as text, "2001-01-31".
+bool read_date(std::string_view text, RowCell* cell);
+/// A timestamp as text; false also outside years 0001 to 9999.
+bool read_time_text(std::string_view text, RowCell* cell);
+/// A timestamp as a count of `unit` since the epoch.
+bool read_time_count(int64_t count, TimeUnit unit, RowCell* cell);
+bool read_time_count(double count, TimeUnit unit, RowCell* cell);
+/// RFC 4648 base64, with or without padding.
+bool read_base64(std::string_view text, std::string* bytes);
+
+/// Collects rows whose cells have all been read, and the rejects between them.
+///
+/// Threads one thread at a time.
+class RowCollector {
+ public:
+  explicit RowCollector(const SchemaPtr& schema);
+  /// All cells null again.
+  void begin_row();
+  RowCell& cell(std::size_t column) { return cells_[column]; }
+  /// Append the row of record `record`, or reject it when a required column is null.
+  void end_row(int64_t record);
+  void reject(int64_t record, RejectReason reason, std::string_view column = {});
+  Decoded finish();
+
+ private:
+  SchemaPtr schema_;
+  BatchBuilder builder_;
+  std::vector<RowCell> cells_;
+  std::vector<int64_t> record_of_row_;
+  Rejects rejects_;
+};
+
+}  // namespace assay::data
