@@ -1,0 +1,187 @@
+#include "lake/checkpoint.h"
+
+#include <algorithm>
+
+#include "base/json_writer.h"
+
+namespace assay::lake {
+namespace {
+
+using data::SqlEngine;
+
+constexpr int64_t kTombstoneKeptMs = int64_t{7} * 86'400 * 1'000;
+constexpr int64_t kLinesPerBatch = 8'192;
+
+/// An action's members in the Parquet file, in the order of the columns.
+constexpr std::string_view kColumns = R"({
+  txn: 'STRUCT(appId VARCHAR, version BIGINT, lastUpdated BIGINT)',
+  add: 'STRUCT(path VARCHAR, partitionValues MAP(VARCHAR,VARCHAR), size BIGINT, modificationTime BIGINT, dataChange BOOLEAN, stats VARCHAR, tags MAP(VARCHAR,VARCHAR))',
+  remove: 'STRUCT(path VARCHAR, deletionTimestamp BIGINT, dataChange BOOLEAN, extendedFileMetadata BOOLEAN, partitionValues MAP(VARCHAR,VARCHAR), size BIGINT)',
+  metaData: 'STRUCT(id VARCHAR, name VARCHAR, description VARCHAR, format STRUCT(provider VARCHAR, options MAP(VARCHAR,VARCHAR)), schemaString VARCHAR, partitionColumns VARCHAR[], configuration MAP(VARCHAR,VARCHAR), createdTime BIGINT)',
+  protocol: 'STRUCT(minReaderVersion INTEGER, minWriterVersion INTEGER)'})";
+
+/// The reconciled state, one action a line, in the log's own form.
+std::string state_lines(const TableState& state, int64_t now_ms) {
+  std::string out;
+  append_action(out, state.protocol);
+  append_action(out, state.metadata);
+  for (const auto& [app_id, version] : state.snapshot.txns) {
+    const auto updated = state.txn_updated_ms.find(app_id);
+    append_action(out, TxnAction{app_id, version,
+                                 updated == state.txn_updated_ms.end() ? 0 : updated->second});
+  }
+  for (const auto& [path, tombstone] : state.tombstones) {
+    if (tombstone.deletion_ms + kTombstoneKeptMs > now_ms) {
+      RemoveAction remove = tombstone;
+      remove.data_change = false;
+      append_action(out, remove);
+    }
+  }
+  for (const auto& [path, file] : state.snapshot.files) {
+    append_action(out, AddAction{file, false});
+  }
+  return out;
+}
+
+/// Removed when it goes out of scope: what only the SQL engine needs to see.
+class TemporaryFile {
+ public:
+  TemporaryFile(World& world, std::string path) : world_(world), path_(std::move(path)) {}
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+  ~TemporaryFile() { static_cast<void>(world_.files.remove(path_)); }
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+ private:
+  World& world_;
+  std::string path_;
+};
+
+Result<std::string> parquet_bytes(World& world,
+                                  SqlEngine& sql,
+                                  const std::string& folder,
+                                  const std::string& lines) {
+  const std::string name = join_path(folder, ".tmp." + world.random.uuid());
+  const TemporaryFile json(world, name + ".ndjson");
+  const TemporaryFile parquet(world, name + ".parquet");
+  ASSAY_RETURN_IF_ERROR(world.files.write(json.path(), lines));
+  ASSAY_RETURN_IF_ERROR(sql.execute(
+      R"(COPY (SELECT txn, "add", remove, "metaData", protocol FROM read_json()" +
+      SqlEngine::literal(json.path()) +
+      ", format='newline_delimited', maximum_object_size=1073741824, columns=" +
+      std::string(kColumns) + ")) TO " + SqlEngine::literal(parquet.path()) +
+      " (FORMAT parquet, COMPRESSION snappy)"));
+  return world.files.read(parquet.path());
+}
+
+/// The version that _last_checkpoint names; -1 for none.
+Version last_checkpoint(store::ObjectStore& store, const std::string& name) {
+  const Result<std::string> bytes = store.get(name);
+  JsonReader json;
+  const Result<JsonValue> value = bytes.ok() ? json.read(*bytes) : bytes.status();
+  const JsonValue* version = value.ok() ? value->find("version") : nullptr;
+  return version == nullptr || version->integer() == nullptr ? -1 : *version->integer();
+}
+
+/// One checkpoint column as lines of the log.
+struct ActionColumn {
+  std::string_view name;
+  bool required;
+};
+constexpr ActionColumn kActionColumns[] = {
+    {"protocol", true}, {"metaData", true}, {"txn", false}, {"remove", false}, {"add", true}};
+
+Result<std::string> lines_query(SqlEngine& sql, const std::string& files) {
+  ASSAY_ASSIGN_OR_RETURN(
+      const data::Batch described,
+      sql.query("SELECT column_name FROM (DESCRIBE SELECT * FROM " + files + ")"));
+  std::string cases;
+  for (const ActionColumn& column : kActionColumns) {
+    bool there = false;
+    for (int64_t row = 0; row < described.rows(); ++row) {
+      there |= described.column(0).text(row) == column.name;
+    }
+    if (there) {
+      const std::string name = SqlEngine::identifier(column.name);
+      cases += " WHEN " + name + " IS NOT NULL THEN '{\"" + std::string(column.name) +
+               "\":' || CAST(to_json(" + name + ") AS VARCHAR) || '}'";
+    } else if (column.required) {
+      return Status(Code::kCorrupt, "no column " + std::string(column.name));
+    }
+  }
+  return "SELECT line FROM (SELECT CASE" + cases + " END AS line FROM " + files +
+         ") WHERE line IS NOT NULL";
+}
+
+Result<LogEntry> read_lines(SqlEngine& sql, const std::string& files) {
+  ASSAY_ASSIGN_OR_RETURN(const std::string query, lines_query(sql, files));
+  ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<data::BatchReader> reader,
+                         sql.stream(query, kLinesPerBatch));
+  LogEntry entry;
+  JsonReader json;
+  while (true) {
+    ASSAY_ASSIGN_OR_RETURN(const std::optional<data::Batch> batch, reader->next());
+    if (!batch) {
+      break;
+    }
+    for (int64_t row = 0; row < batch->rows(); ++row) {
+      ASSAY_RETURN_IF_ERROR(parse_action(json, batch->column(0).text(row), entry));
+    }
+  }
+  if (!entry.protocol || !entry.metadata) {
+    return Status(Code::kCorrupt, "no protocol or no metaData in it");
+  }
+  return entry;
+}
+
+}  // namespace
+
+Status write_checkpoint(World& world,
+                        store::ObjectStore& store,
+                        SqlEngine& sql,
+                        const std::string& key,
+                        const TableState& state) {
+  const std::string lines = state_lines(state, world.clock.now().micros / 1'000);
+  const std::string folder = store.local_path(key + "/_delta_log");
+  ASSAY_ASSIGN_OR_RETURN(const std::string bytes, parquet_bytes(world, sql, folder, lines));
+  std::string name = log_prefix(key) + log_file_name(state.snapshot.version);
+  name.replace(name.size() - 5, 5, ".checkpoint.parquet");
+  ASSAY_RETURN_IF_ERROR(store.put(name, bytes));
+  const std::string hint = log_prefix(key) + "_last_checkpoint";
+  if (last_checkpoint(store, hint) >= state.snapshot.version) {
+    return {};  // another writer is ahead
+  }
+  std::string text;
+  JsonWriter json(text);
+  json.begin_object();
+  json.key("version");
+  json.integer(state.snapshot.version);
+  json.key("size");
+  json.integer(std::count(lines.begin(), lines.end(), '\n'));
+  json.key("sizeInBytes");
+  json.integer(static_cast<int64_t>(bytes.size()));
+  json.key("numOfAddFiles");
+  json.integer(static_cast<int64_t>(state.snapshot.files.size()));
+  json.end_object();
+  return store.put(hint, text);
+}
+
+Result<LogEntry> read_checkpoint(store::ObjectStore& store,
+                                 SqlEngine& sql,
+                                 const std::vector<std::string>& parts) {
+  std::string files;
+  for (const std::string& part : parts) {
+    files += (files.empty() ? "" : ", ") + SqlEngine::literal(store.local_path(part));
+  }
+  Result<LogEntry> entry =
+      read_lines(sql, "read_parquet([" + files + "], hive_partitioning=false)");
+  if (entry.ok()) {
+    return entry;
+  }
+  // What the SQL engine cannot bind is a checkpoint of another shape.
+  const Status status = std::move(entry).status();
+  const Code code = status.code() == Code::kInvalidArgument ? Code::kCorrupt : status.code();
+  return Status(code, "checkpoint " + parts.front() + ": " + status.message());
+}
+
+}  // namespace assay::lake
