@@ -33,14 +33,10 @@ std::vector<Owned> split(std::string_view text, const SplitterOptions& options, 
   return records;
 }
 
-}  // namespace
-}  // namespace assay::data
-
 /// Blocks must not matter, and every record must be decoded or rejected.
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, std::size_t size) {
-  using namespace assay::data;  // NOLINT(google-build-using-namespace)
+void split_and_decode(const uint8_t* bytes, std::size_t size) {
   if (size < 2) {
-    return 0;
+    return;
   }
   const SplitterOptions options{.quotes = (bytes[0] & 1) == 0,
                                 .delimiter = (bytes[0] & 2) == 0 ? ',' : '\t',
@@ -63,5 +59,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, std::size_t size) {
   const Decoded decoded = CsvDecoder(decode, {"a", "b", "c", "d"}, options.delimiter).decode(views);
   ASSAY_CHECK(decoded.record_of_row.size() + decoded.rejects.size() == records.size());
   ASSAY_CHECK(decoded.rows.rows() == static_cast<int64_t>(decoded.record_of_row.size()));
+}
+
+}  // namespace
+}  // namespace assay::data
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, std::size_t size) {
+  assay::data::split_and_decode(bytes, size);
   return 0;
 }

@@ -6,9 +6,11 @@
 #include "base/check.h"
 #include "data/json_lines.h"
 
+namespace assay::data {
+namespace {
+
 /// Every record must be decoded or rejected, and what came before it must not matter.
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, std::size_t size) {
-  using namespace assay::data;  // NOLINT(google-build-using-namespace)
+void decode(const uint8_t* bytes, std::size_t size) {
   const DecodeOptions options{make_schema({{"a", Type::kInt64, true},
                                            {"b", Type::kString, false},
                                            {"c", Type::kFloat32, true},
@@ -30,5 +32,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, std::size_t size) {
   ASSAY_CHECK(first.rows.rows() + static_cast<int64_t>(first.rejects.size()) == 1);
   ASSAY_CHECK(content_hash(first.rows) == content_hash(second.rows));
   ASSAY_CHECK(first.rejects.size() == second.rejects.size());
+}
+
+}  // namespace
+}  // namespace assay::data
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, std::size_t size) {
+  assay::data::decode(bytes, size);
   return 0;
 }

@@ -53,6 +53,21 @@ Result<SchemaPtr> parquet_schema(SqlEngine& engine, const std::string& path) {
   return none->schema_ptr();
 }
 
+Result<std::unique_ptr<BatchReader>> stream_parquet(SqlEngine& engine,
+                                                    const std::string& path,
+                                                    int64_t first_row,
+                                                    int64_t rows_max) {
+  const std::string skip = first_row > 0 ? " OFFSET " + std::to_string(first_row) : "";
+  Result<std::unique_ptr<BatchReader>> rows = engine.stream(
+      "SELECT * FROM read_parquet(" + path_literal(path) + ", hive_partitioning = false)" + skip,
+      rows_max,
+      SqlUnknownTypes::kAsText);
+  if (!rows.ok()) {
+    return rows.status().with_context("read " + path);
+  }
+  return rows;
+}
+
 Result<Batch> read_file(SqlEngine& engine, const std::string& path) {
   const std::string suffix = suffix_of(path);
   std::string from;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <memory>
 #include <string>
 
 #include "base/status.h"
@@ -14,6 +16,15 @@ namespace assay::data {
 ///
 /// Errors  kNotFound, kCorrupt; kInvalidArgument names a column of a type that a batch cannot hold.
 Result<SchemaPtr> parquet_schema(SqlEngine& engine, const std::string& path);
+
+/// Rows of a Parquet file from row `first_row` on, in file order, in batches of about `rows_max`; columns
+/// of types that a batch does not know come as text. The engine runs nothing else until the reader is gone.
+///
+/// Errors  kNotFound, kCorrupt, kResourceExhausted; also from the reader, behind rows before the damage.
+Result<std::unique_ptr<BatchReader>> stream_parquet(SqlEngine& engine,
+                                                    const std::string& path,
+                                                    int64_t first_row,
+                                                    int64_t rows_max);
 
 /// Rows of a file, in file order. The suffix tells its format: .parquet, .csv (with a header),
 /// .json, .jsonl or .ndjson (an object a line, or one array of them).

@@ -1,0 +1,146 @@
+#include "ingest/file_discovery.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/hash.h"
+#include "ingest/file_listing.h"
+
+namespace assay::ingest {
+namespace {
+
+constexpr int64_t kFingerprintBytes = 64 << 10;
+
+std::string where(const catalog::SourceDef& definition) {
+  std::string text = "source `" + definition.name + "`";
+  if (!definition.span.file.empty()) {
+    text += " (" + definition.span.file + ":" + std::to_string(definition.span.line) + ")";
+  }
+  return text;
+}
+
+}  // namespace
+
+Compression compression_of(std::string_view path) {
+  if (path.ends_with(".gz")) {
+    return Compression::kGzip;
+  }
+  return path.ends_with(".zst") ? Compression::kZstd : Compression::kNone;
+}
+
+Result<uint64_t> fingerprint_of(FileSystem& files, const std::string& path, int64_t size_bytes) {
+  ASSAY_ASSIGN_OR_RETURN(const std::string beginning,
+                         files.read_range(path, 0, std::min(size_bytes, kFingerprintBytes)));
+  return hash_bytes(beginning);
+}
+
+Result<std::vector<SourceFile>> FileDiscovery::find_new(const std::vector<SourceFile>& known) {
+  Result<std::vector<FileInfo>> listed =
+      list_source_files(files_, project_folder_, definition_.path);
+  if (!listed.ok()) {
+    const char* hint = listed.code() == Code::kNotFound
+                           ? "; create it, or correct `path` of the source"
+                           : "; let this user read it, or correct `path` of the source";
+    return Status(listed.code(), where(definition_) + ": " + listed.status().message() + hint);
+  }
+  std::map<std::string_view, const SourceFile*> newest;
+  for (const SourceFile& file : known) {
+    newest[file.path] = &file;
+  }
+  std::vector<SourceFile> found;
+  for (const FileInfo& info : *listed) {
+    SourceFile file{.ordinal = static_cast<int64_t>(known.size() + found.size()),
+                    .path = info.path,
+                    .end_bytes = info.size_bytes,
+                    .modified = info.modified};
+    const auto before = newest.find(info.path);
+    if (before != newest.end()) {
+      ASSAY_RETURN_IF_ERROR(check_known(*before->second, info).with_context(where(definition_)));
+      file.begin_bytes = before->second->end_bytes;
+      if (file.begin_bytes == file.end_bytes) {
+        continue;
+      }
+    }
+    Result<uint64_t> fingerprint =
+        fingerprint_of(files_, join_path(project_folder_, info.path), info.size_bytes);
+    if (!fingerprint.ok()) {
+      return fingerprint.status().with_context(where(definition_));
+    }
+    file.fingerprint = *fingerprint;
+    found.push_back(std::move(file));
+  }
+  return found;
+}
+
+Status FileDiscovery::verify(const SourceFile& file) {
+  const std::string path = join_path(project_folder_, file.path);
+  Result<FileInfo> info = files_.stat(path);
+  if (info.code() == Code::kNotFound) {
+    return Status(Code::kNotFound,
+                  where(definition_) +
+                      ": a file vanished before all of it was read; put it back: " + file.path);
+  }
+  if (!info.ok()) {
+    return info.status().with_context(where(definition_));
+  }
+  return check_known(file, *info).with_context(where(definition_));
+}
+
+/// Fails when a known file is not what it was; text may have grown.
+Status FileDiscovery::check_known(const SourceFile& known, const FileInfo& now) {
+  if (now.size_bytes == known.end_bytes && now.modified == known.modified) {
+    return {};
+  }
+  const auto seen = unchanged_at_.find(known.path);
+  if (now.size_bytes == known.end_bytes && seen != unchanged_at_.end() &&
+      seen->second == now.modified) {
+    return {};
+  }
+  const bool may_grow = definition_.format != catalog::Format::kParquet &&
+                        compression_of(known.path) == Compression::kNone;
+  const Status changed(
+      Code::kFailedPrecondition,
+      "a file changed after it was found; bring back what it held, and give new data a"
+      " new name: " +
+          known.path);
+  if (now.size_bytes < known.end_bytes || (now.size_bytes > known.end_bytes && !may_grow)) {
+    return changed;
+  }
+  ASSAY_ASSIGN_OR_RETURN(
+      const uint64_t fingerprint,
+      fingerprint_of(files_, join_path(project_folder_, known.path), known.end_bytes));
+  if (fingerprint != known.fingerprint) {
+    return changed;
+  }
+  if (now.size_bytes > known.end_bytes) {
+    return check_append(known, now);
+  }
+  unchanged_at_[known.path] = now.modified;
+  return {};
+}
+
+/// Fails when the last line was completed only after it had been found, and may have been read as
+/// it was.
+Status FileDiscovery::check_append(const SourceFile& known, const FileInfo& now) {
+  if (known.end_bytes == 0) {
+    return {};
+  }
+  Result<std::string> bytes =
+      files_.read_range(join_path(project_folder_, known.path),
+                        known.end_bytes - 1,
+                        std::min<int64_t>(3, now.size_bytes - known.end_bytes + 1));
+  if (!bytes.ok()) {
+    return bytes.status();
+  }
+  const std::string_view seam = *bytes;  // the last byte that was there and two behind it
+  if (seam.starts_with('\n') || seam.substr(1).starts_with('\n') || seam.substr(1) == "\r\n") {
+    return {};
+  }
+  return {
+      Code::kFailedPrecondition,
+      "text was appended in the middle of a line; append whole lines, or write to a name that ends"
+      " with .part and rename: " +
+          known.path};
+}
+
+}  // namespace assay::ingest
