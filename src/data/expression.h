@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/status.h"
@@ -36,12 +37,12 @@ class Expression {
   ///         division by zero give null, never an error.
   [[nodiscard]] Result<ColumnPtr> evaluate(const Batch& batch) const;
 
-  struct Node;
+  struct Program;
 
  private:
-  std::shared_ptr<const Node> root_;
-  std::vector<std::string> columns_;
-  std::string text_;
+  explicit Expression(std::shared_ptr<const Program> program) : program_(std::move(program)) {}
+
+  std::shared_ptr<const Program> program_;
 };
 
 }  // namespace assay::data
