@@ -33,4 +33,11 @@ using StepsSource =
 Result<data::Batch> training_set(const Service& service, const data::Batch& labels,
                                  const StepsSource& steps, const TrainingSetOptions& options);
 
+/// The rows as if every event had been known the moment it happened: known_time := event_time.
+///
+/// Steps of these rows give the training set of a join that ignores known time: what it gets wrong is
+/// the difference to training_set over the true rows.
+/// Errors  kInvalidArgument: the rows lack event_time or known_time.
+Result<data::Batch> assume_known_at_event_time(const data::Batch& rows);
+
 }  // namespace assay::gold

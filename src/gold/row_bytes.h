@@ -1,0 +1,108 @@
+#pragma once
+
+#include <bit>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
+
+namespace assay::gold {
+
+static_assert(std::endian::native == std::endian::little, "online rows are written little-endian");
+
+/// Append 7 bits a byte, lowest first; the top bit says that more follow.
+inline void append_varint(std::string* out, uint64_t value) {
+  while (value >= 0x80) {
+    out->push_back(static_cast<char>(value | 0x80));
+    value >>= 7;
+  }
+  out->push_back(static_cast<char>(value));
+}
+
+/// Append a signed number as varint of 0, -1, 1, -2, ... -> 0, 1, 2, 3, ...
+inline void append_signed(std::string* out, int64_t value) {
+  append_varint(out, (static_cast<uint64_t>(value) << 1) ^ static_cast<uint64_t>(value >> 63));
+}
+
+inline void append_text(std::string* out, std::string_view text) {
+  append_varint(out, text.size());
+  out->append(text);
+}
+
+inline void append_fixed64(std::string* out, uint64_t value) {
+  char bytes[sizeof(value)];
+  std::memcpy(bytes, &value, sizeof(value));
+  out->append(bytes, sizeof(bytes));
+}
+
+/// Reads bytes front to back. A read past the end, or of a number that is too long, gives zero and makes
+/// the reader fail for good; whoever reads asks failed() once at the end (and in every loop).
+///
+/// Threads one thread at a time. The bytes are the caller's.
+class RowReader {
+ public:
+  explicit RowReader(std::string_view bytes) : next_(bytes.data()), end_(bytes.data() + bytes.size()) {}
+
+  uint64_t varint() {
+    if (next_ != end_ && static_cast<uint8_t>(*next_) < 0x80) {
+      return static_cast<uint8_t>(*next_++);
+    }
+    return long_varint();
+  }
+  int64_t signed_varint() {
+    const uint64_t value = varint();
+    return static_cast<int64_t>((value >> 1) ^ (~(value & 1) + 1));
+  }
+  uint8_t byte() {
+    if (next_ == end_) {
+      failed_ = true;
+      return 0;
+    }
+    return static_cast<uint8_t>(*next_++);
+  }
+  uint64_t fixed64() {
+    const std::string_view bytes = take(sizeof(uint64_t));
+    uint64_t value = 0;
+    if (!failed_) {
+      std::memcpy(&value, bytes.data(), sizeof(value));
+    }
+    return value;
+  }
+  /// The next `size` bytes; empty when there are fewer.
+  std::string_view take(uint64_t size) {
+    if (size > remaining()) {
+      failed_ = true;
+      next_ = end_;
+      return {};
+    }
+    const std::string_view bytes(next_, static_cast<std::size_t>(size));
+    next_ += size;
+    return bytes;
+  }
+  std::string_view text() { return take(varint()); }
+
+  void fail() { failed_ = true; }
+  [[nodiscard]] bool failed() const { return failed_; }
+  [[nodiscard]] uint64_t remaining() const { return static_cast<uint64_t>(end_ - next_); }
+  [[nodiscard]] bool at_end() const { return next_ == end_; }
+
+ private:
+  uint64_t long_varint() {
+    uint64_t value = 0;
+    for (int shift = 0; shift < 64 && next_ != end_; shift += 7) {
+      const auto byte = static_cast<uint8_t>(*next_++);
+      value |= static_cast<uint64_t>(byte & 0x7f) << shift;
+      if (byte < 0x80) {
+        return value;
+      }
+    }
+    failed_ = true;
+    return 0;
+  }
+
+  const char* next_;
+  const char* end_;
+  bool failed_ = false;
+};
+
+}  // namespace assay::gold

@@ -1,0 +1,277 @@
+// FeatureView::compile: a definition and its source's schema become a view of windows or of latest values.
+
+#include <algorithm>
+#include <cctype>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "base/hash.h"
+#include "base/suggest.h"
+#include "gold/latest_view.h"
+#include "gold/online_row.h"
+#include "gold/window_view.h"
+#include "silver/contract.h"
+
+namespace assay::gold {
+namespace {
+
+using catalog::FeatureDef;
+
+/// What compiling puts together, step by step.
+struct Draft {
+  const catalog::FeatureViewDef& view;
+  const catalog::EntityDef& entity;
+  const data::Schema& source;
+  ViewLayout layout;
+  std::vector<data::Field> raw;
+  std::vector<std::string> raw_columns;   // latest: source column of each raw feature
+  WindowPlan plan;
+};
+
+Status invalid(const std::string& message) { return {Code::kInvalidArgument, message}; }
+
+std::string lower(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text;
+}
+
+Status require_column(const data::Schema& source, const std::string& table, const std::string& name,
+                      data::Type type) {
+  const std::optional<int> index = source.find(name);
+  if (!index) {
+    return invalid("`" + table + "` has no column `" + name + "`" +
+                   did_you_mean(name, source.names()));
+  }
+  const data::Type found = source.field(*index).type;
+  if (found != type && !(found == data::Type::kInt32 && type == data::Type::kInt64)) {
+    return invalid("column `" + name + "` of `" + table + "` is " +
+                   std::string(data::type_name(found)) + " but " +
+                   std::string(data::type_name(type)) + " is needed");
+  }
+  return {};
+}
+
+Status check_source(const Draft& draft) {
+  const std::string& table = draft.view.from;
+  ASSAY_RETURN_IF_ERROR(
+      require_column(draft.source, table, silver::kEventTime, data::Type::kTimestamp));
+  ASSAY_RETURN_IF_ERROR(
+      require_column(draft.source, table, silver::kKnownTime, data::Type::kTimestamp));
+  ASSAY_RETURN_IF_ERROR(require_column(draft.source, table, silver::kSequence, data::Type::kInt64));
+  if (draft.entity.keys.empty()) {
+    return invalid("entity `" + draft.entity.name + "` has no key columns");
+  }
+  for (const data::Field& key : draft.entity.keys) {
+    if (is_real(key.type)) {
+      return invalid("key column `" + key.name + "` is " + std::string(data::type_name(key.type)) +
+                     ": floating-point numbers cannot be keys; use int64 or string");
+    }
+    ASSAY_RETURN_IF_ERROR(require_column(draft.source, table, key.name, key.type)
+                              .with_context("entity `" + draft.entity.name + "`"));
+  }
+  return {};
+}
+
+/// All features are latest values, or all are windows; computed ones go with either.
+Result<FeatureDef::Kind> kind_of(const catalog::FeatureViewDef& view) {
+  const FeatureDef* latest = nullptr;
+  const FeatureDef* window = nullptr;
+  for (const FeatureDef& feature : view.features) {
+    if (feature.kind == FeatureDef::Kind::kLatest) {
+      latest = &feature;
+    } else if (feature.kind == FeatureDef::Kind::kWindow) {
+      window = &feature;
+    }
+  }
+  if (latest != nullptr && window != nullptr) {
+    return invalid("`" + latest->name + "` is a latest value and `" + window->name +
+                   "` a window: they change at different instants; put them into two views");
+  }
+  if (latest == nullptr && window == nullptr) {
+    return invalid("no feature reads the source: declare at least one latest value or window");
+  }
+  return latest != nullptr ? FeatureDef::Kind::kLatest : FeatureDef::Kind::kWindow;
+}
+
+Status add_latest(const FeatureDef& feature, Draft* draft) {
+  const std::string column = feature.column.empty() ? feature.name : feature.column;
+  const std::optional<int> index = draft->source.find(column);
+  if (!index) {
+    return invalid("feature `" + feature.name + "`: `" + draft->view.from + "` has no column `" +
+                   column + "`" + did_you_mean(column, draft->source.names()));
+  }
+  draft->raw.push_back({feature.name, draft->source.field(*index).type, true});
+  draft->raw_columns.push_back(column);
+  return {};
+}
+
+/// Plan the features that read the source; layout.raw and the order of layout.features are known then.
+Status add_raw_features(Draft* draft) {
+  if (draft->view.slide.micros <= 0) {
+    return invalid("slide must be longer than nothing");
+  }
+  for (const FeatureDef& feature : draft->view.features) {
+    if (feature.kind == FeatureDef::Kind::kLatest) {
+      ASSAY_RETURN_IF_ERROR(add_latest(feature, draft));
+    } else if (feature.kind == FeatureDef::Kind::kWindow) {
+      ASSAY_RETURN_IF_ERROR(plan_window_feature(feature, draft->view.slide, draft->source,
+                                                &draft->plan, &draft->raw));
+    }
+  }
+  finish_plan(&draft->plan);
+  draft->layout.raw = data::make_schema(draft->raw);
+  return {};
+}
+
+/// Compile computed features and put all features in definition order.
+Status add_computed_features(Draft* draft) {
+  std::vector<data::Field> visible = draft->raw;
+  std::size_t next_raw = 0;
+  for (const FeatureDef& feature : draft->view.features) {
+    if (feature.kind != FeatureDef::Kind::kExpr) {
+      const std::size_t count = feature.kind == FeatureDef::Kind::kWindow ? feature.over.size() : 1;
+      for (std::size_t i = 0; i < count; ++i) {
+        draft->layout.features.push_back(draft->raw[next_raw++]);
+      }
+      continue;
+    }
+    Result<data::Expression> expression =
+        data::Expression::compile(feature.expression, data::Schema(visible));
+    if (!expression.ok()) {
+      return std::move(expression).status().with_context(
+          "feature `" + feature.name + "` (an expr sees the features of its view, and of the computed "
+          "ones those before it)");
+    }
+    const data::Field field{feature.name, expression->type(), true};
+    visible.push_back(field);
+    draft->layout.features.push_back(field);
+    draft->layout.computed.push_back({field, std::move(expression).value()});
+  }
+  return {};
+}
+
+Status check_names(const Draft& draft) {
+  std::vector<std::string> taken = {kEventTime, kKnownTime, kFeatureDate};
+  for (const data::Field& key : draft.entity.keys) {
+    taken.push_back(lower(key.name));
+  }
+  for (const data::Field& feature : draft.layout.features) {
+    const std::string name = lower(feature.name);
+    if (std::find(taken.begin(), taken.end(), name) != taken.end()) {
+      return invalid("there are two columns `" + feature.name +
+                     "`: feature names must differ from each other, from the entity's keys and from "
+                     "event_time, known_time and feature_date");
+    }
+    taken.push_back(name);
+  }
+  return {};
+}
+
+void add_source_column(const std::string& name, Draft* draft) {
+  std::vector<std::string>& columns = draft->layout.source_columns;
+  if (std::find(columns.begin(), columns.end(), name) == columns.end()) {
+    columns.push_back(name);
+  }
+}
+
+void list_source_columns(Draft* draft) {
+  for (const data::Field& key : draft->entity.keys) {
+    add_source_column(key.name, draft);
+  }
+  add_source_column(silver::kEventTime, draft);
+  add_source_column(silver::kKnownTime, draft);
+  add_source_column(silver::kSequence, draft);
+  for (const std::string& column : draft->raw_columns) {
+    add_source_column(column, draft);
+  }
+  for (const data::Expression& expression : draft->plan.expressions) {
+    for (const std::string& column : expression.columns()) {
+      add_source_column(column, draft);
+    }
+  }
+}
+
+/// Hash of what decides values, so that stored state of another definition is not read as this one's.
+uint64_t fingerprint_of(const Draft& draft) {
+  uint64_t hash = hash_bytes("assay.feature_view", kOnlineRowVersion);
+  const auto mix_text = [&](const std::string& text) { hash = hash_mix(hash, hash_bytes(text)); };
+  const auto mix_number = [&](int64_t number) {
+    hash = hash_mix(hash, static_cast<uint64_t>(number));
+  };
+  mix_text(draft.view.from);
+  for (const data::Field& key : draft.entity.keys) {
+    mix_text(key.name);
+    mix_number(static_cast<int64_t>(key.type));
+  }
+  mix_number(draft.view.ttl ? draft.view.ttl->micros : -1);
+  mix_number(draft.layout.slide.micros);
+  for (const FeatureDef& feature : draft.view.features) {
+    mix_text(feature.name);
+    mix_number(static_cast<int64_t>(feature.kind));
+    mix_number(static_cast<int64_t>(feature.aggregate));
+    mix_text(feature.of);
+    mix_text(feature.where);
+    mix_text(feature.expression);
+    mix_text(feature.column);
+    for (const Duration window : feature.over) {
+      mix_number(window.micros);
+    }
+  }
+  for (const data::Field& feature : draft.layout.features) {
+    mix_text(feature.name);
+    mix_number(static_cast<int64_t>(feature.type));
+  }
+  return hash;
+}
+
+void finish_layout(FeatureDef::Kind kind, Draft* draft) {
+  ViewLayout& layout = draft->layout;
+  layout.name = draft->view.name;
+  layout.keys = draft->entity.keys;
+  layout.ttl = draft->view.ttl;
+  layout.slide = draft->view.slide;
+  layout.window_max = {kind == FeatureDef::Kind::kWindow ? draft->plan.windows.back() : 0};
+  list_source_columns(draft);
+  std::vector<data::Field> fields = layout.keys;
+  for (data::Field& field : fields) {
+    field.nullable = false;
+  }
+  fields.push_back({kEventTime, data::Type::kTimestamp, false});
+  fields.push_back({kKnownTime, data::Type::kTimestamp, false});
+  fields.insert(fields.end(), layout.features.begin(), layout.features.end());
+  fields.push_back({kFeatureDate, data::Type::kDate, false});
+  layout.steps_schema = data::make_schema(std::move(fields));
+  layout.fingerprint = fingerprint_of(*draft);
+}
+
+Result<FeatureViewPtr> compile_view(const catalog::FeatureViewDef& view,
+                                    const catalog::EntityDef& entity, const data::Schema& source) {
+  Draft draft{view, entity, source, {}, {}, {}, {}};
+  ASSAY_RETURN_IF_ERROR(check_source(draft));
+  ASSAY_ASSIGN_OR_RETURN(const FeatureDef::Kind kind, kind_of(view));
+  ASSAY_RETURN_IF_ERROR(add_raw_features(&draft));
+  ASSAY_RETURN_IF_ERROR(add_computed_features(&draft));
+  ASSAY_RETURN_IF_ERROR(check_names(draft));
+  finish_layout(kind, &draft);
+  if (kind == FeatureDef::Kind::kLatest) {
+    return FeatureViewPtr(
+        std::make_shared<LatestView>(std::move(draft.layout), std::move(draft.raw_columns)));
+  }
+  return FeatureViewPtr(std::make_shared<WindowView>(std::move(draft.layout), std::move(draft.plan)));
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const FeatureView>> FeatureView::compile(const catalog::FeatureViewDef& view,
+                                                                const catalog::EntityDef& entity,
+                                                                const data::Schema& source) {
+  Result<FeatureViewPtr> compiled = compile_view(view, entity, source);
+  if (!compiled.ok()) {
+    return std::move(compiled).status().with_context("feature view `" + view.name + "`");
+  }
+  return compiled;
+}
+
+}  // namespace assay::gold

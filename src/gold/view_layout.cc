@@ -1,0 +1,156 @@
+#include "gold/view_layout.h"
+
+#include <utility>
+
+namespace assay::gold {
+namespace {
+
+bool in_range(int64_t micros) { return micros >= kFirstInstant.micros && micros < kEndInstant.micros; }
+
+data::ColumnPtr dates_of(const data::Column& times) {
+  data::ColumnBuilder builder(data::Type::kDate);
+  builder.reserve(times.size());
+  for (const int64_t micros : times.values<int64_t>()) {
+    builder.append(static_cast<int32_t>(floor_to(micros, kMicrosPerDay) / kMicrosPerDay));
+  }
+  return builder.finish();
+}
+
+data::ColumnPtr widened(const data::Column& column) {
+  data::ColumnBuilder builder(data::Type::kInt64);
+  builder.reserve(column.size());
+  for (int64_t row = 0; row < column.size(); ++row) {
+    if (column.is_null(row)) {
+      builder.append_null();
+    } else {
+      builder.append(static_cast<int64_t>(column.values<int32_t>()[static_cast<std::size_t>(row)]));
+    }
+  }
+  return builder.finish();
+}
+
+Status wrong_type(const data::Field& field, data::Type found) {
+  return {Code::kInvalidArgument, "column `" + field.name + "` must be " +
+                                      std::string(data::type_name(field.type)) + " but is " +
+                                      std::string(data::type_name(found))};
+}
+
+}  // namespace
+
+Result<data::Batch> complete_features(const ViewLayout& layout, const data::Batch& raw) {
+  data::Batch all = raw;
+  for (const ViewLayout::Computed& computed : layout.computed) {
+    ASSAY_ASSIGN_OR_RETURN(data::ColumnPtr column, computed.expression.evaluate(all));
+    all = all.with_column(computed.field, std::move(column));
+  }
+  std::vector<std::string> names;
+  names.reserve(layout.features.size());
+  for (const data::Field& field : layout.features) {
+    names.push_back(field.name);
+  }
+  return all.select(names);
+}
+
+Result<std::vector<data::Scalar>> complete_features(const ViewLayout& layout,
+                                                    std::vector<data::Scalar> raw) {
+  if (layout.computed.empty()) {
+    return raw;
+  }
+  data::BatchBuilder builder(layout.raw);
+  for (std::size_t i = 0; i < raw.size(); ++i) {
+    builder.column(static_cast<int>(i)).append_scalar(raw[i]);
+  }
+  ASSAY_ASSIGN_OR_RETURN(const data::Batch all, complete_features(layout, builder.finish()));
+  std::vector<data::Scalar> values;
+  values.reserve(layout.features.size());
+  for (int i = 0; i < all.column_count(); ++i) {
+    values.push_back(all.column(i).scalar(0));
+  }
+  return values;
+}
+
+Result<data::Batch> make_steps(const ViewLayout& layout, const std::vector<data::ColumnPtr>& keys,
+                               const data::ColumnPtr& event_time, const data::ColumnPtr& known_time,
+                               const data::Batch& raw) {
+  ASSAY_ASSIGN_OR_RETURN(const data::Batch features, complete_features(layout, raw));
+  std::vector<data::ColumnPtr> columns = keys;
+  columns.push_back(event_time);
+  columns.push_back(known_time);
+  for (int i = 0; i < features.column_count(); ++i) {
+    columns.push_back(features.column_ptr(i));
+  }
+  columns.push_back(dates_of(*known_time));
+  return data::Batch(layout.steps_schema, std::move(columns), known_time->size());
+}
+
+Result<FeatureValues> make_answer(const ViewLayout& layout, std::optional<EventTime> event_time,
+                                  std::vector<data::Scalar> raw, EventTime now) {
+  FeatureValues answer;
+  answer.event_time = event_time;
+  const bool too_old =
+      event_time && layout.ttl && now.micros - event_time->micros > layout.ttl->micros;
+  if (!event_time || too_old) {
+    const data::FeatureStatus status =
+        too_old ? data::FeatureStatus::kOutsideMaxAge : data::FeatureStatus::kNotFound;
+    for (const data::Field& field : layout.features) {
+      answer.values.push_back(data::Scalar::null(field.type));
+      answer.statuses.push_back(status);
+    }
+    return answer;
+  }
+  ASSAY_ASSIGN_OR_RETURN(answer.values, complete_features(layout, std::move(raw)));
+  answer.statuses.reserve(answer.values.size());
+  for (const data::Scalar& value : answer.values) {
+    answer.statuses.push_back(value.is_null() ? data::FeatureStatus::kNullValue
+                                              : data::FeatureStatus::kPresent);
+  }
+  return answer;
+}
+
+bool RowColumns::has_times(int64_t row) const {
+  const auto at = static_cast<std::size_t>(row);
+  return event_time->is_valid(row) && known_time->is_valid(row) &&
+         in_range(event_time->values<int64_t>()[at]) && in_range(known_time->values<int64_t>()[at]);
+}
+
+Result<RowColumns> find_row_columns(const ViewLayout& layout, const data::Batch& rows) {
+  RowColumns columns;
+  ASSAY_ASSIGN_OR_RETURN(columns.keys, columns_as(layout.keys, rows));
+  const std::pair<const char*, const data::Column**> wanted[] = {
+      {kEventTime, &columns.event_time}, {kKnownTime, &columns.known_time}};
+  for (const auto& [name, column] : wanted) {
+    *column = rows.find(name);
+    if (*column == nullptr || (*column)->type() != data::Type::kTimestamp) {
+      return Status(Code::kInvalidArgument,
+                    "rows of view `" + layout.name + "` need a timestamp column `" + name + "`");
+    }
+  }
+  columns.sequence = rows.find("sequence");
+  if (columns.sequence == nullptr || columns.sequence->type() != data::Type::kInt64) {
+    return Status(Code::kInvalidArgument,
+                  "rows of view `" + layout.name + "` need an int64 column `sequence`");
+  }
+  return columns;
+}
+
+Result<std::vector<data::ColumnPtr>> columns_as(const std::vector<data::Field>& fields,
+                                                const data::Batch& batch) {
+  std::vector<data::ColumnPtr> columns;
+  for (const data::Field& field : fields) {
+    const std::optional<int> index = batch.schema().find(field.name);
+    if (!index) {
+      return Status(Code::kInvalidArgument, "there is no column `" + field.name + "`");
+    }
+    const data::ColumnPtr& column = batch.column_ptr(*index);
+    if (column->type() == field.type) {
+      columns.push_back(column);
+    } else if (column->type() == data::Type::kInt32 && field.type == data::Type::kInt64) {
+      columns.push_back(widened(*column));
+    } else {
+      return wrong_type(field, column->type());
+    }
+  }
+  return columns;
+}
+
+}  // namespace assay::gold

@@ -1,0 +1,250 @@
+// Steps of hopping windows, entity by entity, in one pass over time.
+//
+// An event in slide [tile, tile + s) starts to count at enter = max(known_time, tile + s) and leaves a
+// window W at tile + s + W. So an entity's events are two sorted streams: by `enter`, and by `tile` for
+// each window. The kernel merges them; at every instant where something entered or left it computes the
+// windows that changed and writes a step when a value did.
+//
+//   count, sum   one state per window, added to and subtracted from: exact, so the bits are those of a
+//                fresh computation.
+//   min, max     one staircase for all windows: (tile, value) with values falling as tiles grow. A later
+//                slide with a larger value hides every earlier smaller one, in each window alike. The
+//                maximum of a window is the first stair inside it.
+
+#include "gold/window_kernel.h"
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+
+namespace assay::gold {
+namespace {
+
+std::size_t at(int index) { return static_cast<std::size_t>(index); }
+
+}  // namespace
+
+WindowKernel::WindowKernel(const WindowPlan& plan, const KernelInputs& inputs, int64_t slide,
+                           EventTime begin, EventTime end, StepColumns* out)
+    : plan_(plan),
+      inputs_(inputs),
+      slide_(slide),
+      begin_(std::max(begin, kFirstInstant).micros),
+      end_(end.micros),
+      out_(out) {
+  for (const int64_t length : plan.windows) {
+    Window window;
+    window.length = length;
+    window.counts.resize(inputs.counts.size());
+    window.integers.resize(inputs.integers.size());
+    window.floats.resize(inputs.floats.size());
+    windows_.push_back(std::move(window));
+  }
+  for (std::size_t i = 0; i < plan.outputs.size(); ++i) {
+    windows_[at(plan.outputs[i].window)].outputs.push_back(i);
+  }
+  stairs_.resize(inputs.extremes.size());
+  out_->bits.resize(plan.outputs.size());
+  out_->is_null.resize(plan.outputs.size());
+}
+
+void WindowKernel::load(const EntityRows& all, const EntityRows::Entity& entity) {
+  events_.clear();
+  for (std::size_t i = entity.begin; i < entity.end; ++i) {
+    const int64_t row = all.row_numbers[i];
+    const int64_t tile = floor_to(inputs_.event_time[row], slide_);
+    events_.push_back({tile, std::max(inputs_.known_time[row], tile + slide_), row});
+  }
+  const auto by_tile = [](const Event& a, const Event& b) { return a.tile < b.tile; };
+  if (!std::is_sorted(events_.begin(), events_.end(), by_tile)) {
+    std::sort(events_.begin(), events_.end(), by_tile);
+  }
+  arrivals_.resize(events_.size());
+  std::iota(arrivals_.begin(), arrivals_.end(), 0U);
+  const auto by_enter = [&](uint32_t a, uint32_t b) { return events_[a].enter < events_[b].enter; };
+  if (!std::is_sorted(arrivals_.begin(), arrivals_.end(), by_enter)) {
+    std::sort(arrivals_.begin(), arrivals_.end(), by_enter);
+  }
+}
+
+void WindowKernel::reset(const std::optional<Seed>& seed) {
+  next_arrival_ = 0;
+  for (Window& window : windows_) {
+    window.next_leaving = 0;
+    window.changed = true;
+    std::fill(window.counts.begin(), window.counts.end(), 0);
+    std::fill(window.integers.begin(), window.integers.end(), 0);
+    for (ExactSum& sum : window.floats) {
+      sum.clear();
+    }
+  }
+  for (Staircase& stairs : stairs_) {
+    stairs.clear();
+  }
+  newest_.reset();
+  cells_.assign(plan_.outputs.size(), {});
+  if (seed) {
+    newest_ = seed->event_time;
+    cells_ = seed->cells;
+  }
+  written_newest_ = newest_;
+}
+
+void WindowKernel::run(const EntityRows& all, const EntityRows::Entity& entity,
+                       const std::optional<Seed>& seed) {
+  load(all, entity);
+  reset(seed);
+  // Whatever happened up to `begin` shows at `begin`: there the seed's answer ends.
+  apply_until(begin_);
+  if (begin_ < end_) {
+    write_step_if_changed(entity.key, begin_);
+  }
+  for (int64_t instant = next_instant(); instant < end_; instant = next_instant()) {
+    apply_until(instant);
+    write_step_if_changed(entity.key, instant);
+  }
+}
+
+int64_t WindowKernel::next_instant() const {
+  int64_t instant = std::numeric_limits<int64_t>::max();
+  if (next_arrival_ < arrivals_.size()) {
+    instant = events_[arrivals_[next_arrival_]].enter;
+  }
+  for (const Window& window : windows_) {
+    if (window.next_leaving < events_.size()) {
+      instant = std::min(instant, leave_time(events_[window.next_leaving], window));
+    }
+  }
+  return instant;
+}
+
+void WindowKernel::apply_until(int64_t instant) {
+  while (next_arrival_ < arrivals_.size() && events_[arrivals_[next_arrival_]].enter <= instant) {
+    arrive(events_[arrivals_[next_arrival_]]);
+    ++next_arrival_;
+  }
+  for (Window& window : windows_) {
+    while (window.next_leaving < events_.size()) {
+      const Event& event = events_[window.next_leaving];
+      const int64_t leave = leave_time(event, window);
+      if (leave > instant) {
+        break;
+      }
+      if (event.enter < leave) {
+        subtract(event.row, &window);
+        window.changed = true;
+      }
+      ++window.next_leaving;
+    }
+  }
+}
+
+void WindowKernel::arrive(const Event& event) {
+  newest_ = std::max(newest_.value_or(std::numeric_limits<int64_t>::min()), inputs_.event_time[event.row]);
+  for (Window& window : windows_) {
+    if (event.enter < leave_time(event, window)) {
+      add(event.row, &window);
+      window.changed = true;
+    }
+  }
+  if (event.enter < leave_time(event, windows_.back())) {
+    for (std::size_t i = 0; i < stairs_.size(); ++i) {
+      const ExtremeInput& input = inputs_.extremes[i];
+      if (input.counted[event.row] != 0) {
+        const int64_t order = input.order[static_cast<std::size_t>(event.row)];
+        stairs_[i].insert(event.tile, input.is_min ? ~order : order);
+      }
+    }
+  }
+}
+
+void WindowKernel::add(int64_t row, Window* window) {
+  const auto place = static_cast<std::size_t>(row);
+  for (std::size_t i = 0; i < window->counts.size(); ++i) {
+    window->counts[i] += inputs_.counts[i].counted[row];
+  }
+  for (std::size_t i = 0; i < window->integers.size(); ++i) {
+    window->integers[i] += inputs_.integers[i].values[place];  // zero when not counted
+  }
+  for (std::size_t i = 0; i < window->floats.size(); ++i) {
+    if (inputs_.floats[i].counted[row] != 0) {
+      window->floats[i].add(inputs_.floats[i].values[place]);
+    }
+  }
+}
+
+void WindowKernel::subtract(int64_t row, Window* window) {
+  const auto place = static_cast<std::size_t>(row);
+  for (std::size_t i = 0; i < window->counts.size(); ++i) {
+    window->counts[i] -= inputs_.counts[i].counted[row];
+  }
+  for (std::size_t i = 0; i < window->integers.size(); ++i) {
+    window->integers[i] -= inputs_.integers[i].values[place];
+  }
+  for (std::size_t i = 0; i < window->floats.size(); ++i) {
+    if (inputs_.floats[i].counted[row] != 0) {
+      window->floats[i].subtract(inputs_.floats[i].values[place]);
+    }
+  }
+}
+
+void WindowKernel::write_step_if_changed(int64_t key, int64_t instant) {
+  if (!newest_) {
+    return;
+  }
+  bool changed = newest_ != written_newest_;
+  const int64_t slide_end = floor_to(instant, slide_);
+  for (Staircase& stairs : stairs_) {
+    stairs.drop_before(slide_end - windows_.back().length);
+  }
+  for (Window& window : windows_) {
+    if (!window.changed) {
+      continue;
+    }
+    window.changed = false;
+    for (const std::size_t output : window.outputs) {
+      const Cell cell = value_of(plan_.outputs[output], window, slide_end);
+      changed = changed || !(cell == cells_[output]);
+      cells_[output] = cell;
+    }
+  }
+  if (!changed) {
+    return;
+  }
+  written_newest_ = newest_;
+  out_->key.push_back(key);
+  out_->event_time.push_back(*newest_);
+  out_->known_time.push_back(instant);
+  for (std::size_t i = 0; i < cells_.size(); ++i) {
+    out_->bits[i].push_back(cells_[i].bits);
+    out_->is_null[i].push_back(cells_[i].is_null ? 1 : 0);
+  }
+}
+
+Cell WindowKernel::value_of(const WindowOutput& output, const Window& window,
+                            int64_t slide_end) const {
+  const Primitive& primitive = plan_.primitives[at(output.value)];
+  const std::size_t slot = inputs_.slot[at(output.value)];
+  if (primitive.kind == PrimitiveKind::kMin || primitive.kind == PrimitiveKind::kMax) {
+    const std::optional<int64_t> largest = stairs_[slot].largest_from(slide_end - window.length);
+    if (!largest) {
+      return {};
+    }
+    const int64_t order = primitive.kind == PrimitiveKind::kMin ? ~*largest : *largest;
+    return data::is_text(primitive.type) ? Cell{static_cast<uint64_t>(order), false}
+                                         : extreme_cell(primitive.type, order);
+  }
+  const int64_t count = window.counts[inputs_.slot[at(output.count)]];
+  if (output.aggregate == catalog::Aggregate::kCount) {
+    return count_cell(count);
+  }
+  const bool is_mean = output.aggregate == catalog::Aggregate::kMean;
+  if (primitive.kind == PrimitiveKind::kFloatSum) {
+    const ExactSum& sum = window.floats[slot];
+    return is_mean ? mean_cell(sum, count) : sum_cell(sum, count);
+  }
+  const Int128 sum = window.integers[slot];
+  return is_mean ? mean_cell(sum, count) : sum_cell(sum, count);
+}
+
+}  // namespace assay::gold

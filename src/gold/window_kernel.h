@@ -1,0 +1,113 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "gold/entity_rows.h"
+#include "gold/staircase.h"
+#include "gold/window_plan.h"
+
+namespace assay::gold {
+
+/// One primitive's input, row by row, in the form the kernel adds up.
+struct CountInput {
+  const uint8_t* counted;
+};
+struct IntegerInput {
+  const uint8_t* counted;
+  std::vector<int64_t> values;
+};
+struct FloatInput {
+  const uint8_t* counted;
+  std::vector<double> values;
+};
+struct ExtremeInput {
+  const uint8_t* counted;
+  bool is_min = false;
+  std::vector<int64_t> order;      // ranks for text
+  std::vector<int64_t> text_rows;  // for text: a row that holds the text of each rank
+};
+
+/// Everything that the threads share: rows as plain arrays, primitives by kind.
+struct KernelInputs {
+  const int64_t* event_time = nullptr;
+  const int64_t* known_time = nullptr;
+  std::vector<ArgumentColumn> arguments;
+  std::vector<CountInput> counts;
+  std::vector<IntegerInput> integers;
+  std::vector<FloatInput> floats;
+  std::vector<ExtremeInput> extremes;
+  std::vector<std::size_t> slot;   // per primitive: its place in the list of its kind
+};
+
+/// Steps as columns; text features hold ranks.
+struct StepColumns {
+  std::vector<int64_t> key;
+  std::vector<int64_t> event_time;
+  std::vector<int64_t> known_time;
+  std::vector<std::vector<uint64_t>> bits;
+  std::vector<std::vector<uint8_t>> is_null;
+};
+
+/// Walks one entity after the other through time and writes their steps.
+///
+/// Threads one thread at a time.
+class WindowKernel {
+ public:
+  WindowKernel(const WindowPlan& plan, const KernelInputs& inputs, int64_t slide, EventTime begin,
+               EventTime end, StepColumns* out);
+  /// What was answered before `begin`.
+  struct Seed {
+    int64_t event_time = 0;
+    std::vector<Cell> cells;
+  };
+  void run(const EntityRows& all, const EntityRows::Entity& entity, const std::optional<Seed>& seed);
+
+ private:
+  struct Event {
+    int64_t tile;
+    int64_t enter;
+    int64_t row;
+  };
+  struct Window {
+    int64_t length = 0;
+    std::size_t next_leaving = 0;          // into events_, by tile
+    bool changed = true;
+    std::vector<int64_t> counts;
+    std::vector<Int128> integers;
+    std::vector<ExactSum> floats;
+    std::vector<std::size_t> outputs;      // of this window, into WindowPlan::outputs
+  };
+
+  void load(const EntityRows& all, const EntityRows::Entity& entity);
+  void reset(const std::optional<Seed>& seed);
+  [[nodiscard]] int64_t next_instant() const;
+  void apply_until(int64_t instant);
+  void arrive(const Event& event);
+  [[nodiscard]] int64_t leave_time(const Event& event, const Window& window) const {
+    return event.tile + slide_ + window.length;
+  }
+  void add(int64_t row, Window* window);
+  void subtract(int64_t row, Window* window);
+  void write_step_if_changed(int64_t key, int64_t instant);
+  [[nodiscard]] Cell value_of(const WindowOutput& output, const Window& window, int64_t slide_end) const;
+
+  const WindowPlan& plan_;
+  const KernelInputs& inputs_;
+  const int64_t slide_;
+  const int64_t begin_;
+  const int64_t end_;
+  StepColumns* out_;
+
+  std::vector<Event> events_;              // by tile
+  std::vector<uint32_t> arrivals_;         // places in events_, by enter
+  std::size_t next_arrival_ = 0;
+  std::vector<Window> windows_;
+  std::vector<Staircase> stairs_;          // per extreme
+  std::optional<int64_t> newest_;
+  std::optional<int64_t> written_newest_;
+  std::vector<Cell> cells_;                // as last written
+};
+
+}  // namespace assay::gold
