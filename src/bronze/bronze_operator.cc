@@ -1,0 +1,342 @@
+#include "bronze/bronze_operator.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/suggest.h"
+#include "bronze/contract.h"
+#include "data/entity_key.h"
+#include "quality/quarantine.h"
+
+namespace assay::bronze {
+namespace {
+
+using catalog::BronzeDef;
+using catalog::ColumnDef;
+using data::RejectReason;
+using data::Type;
+
+constexpr char kStage[] = "bronze";
+
+/// True for a declared column that is the origin of the system column of its name.
+bool is_origin(const BronzeDef& bronze, const std::string& name) {
+  const bool is_known_column = bronze.known_time.kind == catalog::KnownTimeDef::Kind::kColumn;
+  return (name == kEventTime && bronze.event_time == name) ||
+         (name == kKnownTime && is_known_column && bronze.known_time.text == name);
+}
+
+bool is_reserved(const std::string& name) {
+  return name == kEventTime || name == kKnownTime || name == kSequence || name == kDate || name == kHour;
+}
+
+Status check_names(const BronzeDef& bronze) {
+  for (const ColumnDef& column : bronze.columns) {
+    if (is_reserved(column.name) && !is_origin(bronze, column.name)) {
+      return {Code::kInvalidArgument, "bronze table `" + bronze.name + "`: column `" + column.name +
+                                          "` has the name of a system column; rename it in the source, or "
+                                          "declare it as the table's " + column.name};
+    }
+  }
+  return {};
+}
+
+void append_system_fields(std::vector<data::Field>* fields) {
+  fields->push_back({kEventTime, Type::kTimestamp, false});
+  fields->push_back({kKnownTime, Type::kTimestamp, false});
+  fields->push_back({kSequence, Type::kInt64, false});
+}
+
+data::SchemaPtr read_schema(const BronzeDef& bronze) {
+  std::vector<data::Field> fields;
+  for (const ColumnDef& column : bronze.columns) {
+    if (!is_reserved(column.name)) {
+      fields.push_back({column.name, column.type, !column.required});
+    }
+  }
+  append_system_fields(&fields);
+  return data::make_schema(std::move(fields));
+}
+
+Status check_key(const BronzeDef& bronze) {
+  std::vector<std::string> names;
+  for (const ColumnDef& column : bronze.columns) {
+    names.push_back(column.name);
+  }
+  for (const std::string& name : bronze.key) {
+    if (std::count(names.begin(), names.end(), name) == 0) {
+      return {Code::kInvalidArgument, "bronze table `" + bronze.name + "`: no key column `" + name + "`" +
+                                          did_you_mean(name, names)};
+    }
+  }
+  return {};
+}
+
+data::ColumnPtr sequences(const ingest::RecordBatch& records, const std::vector<int64_t>& numbers) {
+  data::ColumnBuilder builder(Type::kInt64);
+  builder.reserve(static_cast<int64_t>(numbers.size()));
+  for (const int64_t number : numbers) {
+    builder.append(records.first.value + number);
+  }
+  return builder.finish();
+}
+
+EventTime event_time_at(const data::Batch& rows, int64_t row) {
+  return {rows.find(kEventTime)->values<int64_t>()[static_cast<std::size_t>(row)]};
+}
+
+/// Rows that are new, by key and event time.
+std::vector<int64_t> accepted_rows(const data::Batch& rows, const std::vector<std::string>& key,
+                                   DedupIndex* index) {
+  std::vector<const data::Column*> columns;
+  for (const std::string& name : key) {
+    columns.push_back(rows.find(name));
+  }
+  const auto sequence = rows.find(kSequence)->values<int64_t>();
+  std::vector<int64_t> accepted;
+  for (int64_t row = 0; row < rows.rows(); ++row) {
+    const auto bytes = data::encode_key(columns, row);
+    if (!bytes || index->accept(bytes->bytes(), event_time_at(rows, row),
+                                sequence[static_cast<std::size_t>(row)])) {
+      accepted.push_back(row);
+    }
+  }
+  return accepted;
+}
+
+data::Batch take_if_fewer(const data::Batch& batch, const std::vector<int64_t>& rows) {
+  return static_cast<int64_t>(rows.size()) == batch.rows() ? batch : batch.take(rows);
+}
+
+}  // namespace
+
+Result<data::SchemaPtr> table_schema(const BronzeDef& bronze) {
+  ASSAY_RETURN_IF_ERROR(check_names(bronze));
+  std::vector<data::Field> fields;
+  for (const ColumnDef& column : bronze.columns) {
+    if (column.scrub != catalog::Scrub::kDrop && !is_reserved(column.name)) {
+      fields.push_back({column.name, column.type, !column.required});
+    }
+  }
+  append_system_fields(&fields);
+  fields.push_back({kDate, Type::kDate, false});
+  fields.push_back({kHour, Type::kInt32, false});
+  return data::make_schema(std::move(fields));
+}
+
+BronzeOperator::BronzeOperator(BronzeDef bronze, BronzeOptions options, RecordDecoder decoder,
+                               RecordTimes times, privacy::ScrubPlan plan)
+    : bronze_(std::move(bronze)),
+      options_(std::move(options)),
+      decoder_(std::move(decoder)),
+      times_(std::move(times)),
+      plan_(std::move(plan)),
+      read_schema_(read_schema(bronze_)) {}
+
+Result<std::unique_ptr<BronzeOperator>> BronzeOperator::create(const BronzeDef& bronze,
+                                                               const BronzeOptions& options) {
+  const std::string context = "bronze table `" + bronze.name + "`";
+  ASSAY_ASSIGN_OR_RETURN(data::SchemaPtr schema, table_schema(bronze));
+  ASSAY_RETURN_IF_ERROR(check_key(bronze));
+  ASSAY_ASSIGN_OR_RETURN(privacy::ScrubPlan plan, privacy::ScrubPlan::compile(bronze));
+  if (plan.has_personal_data() && !options.key) {
+    return Status(Code::kFailedPrecondition, context + " holds personal data and there is no privacy key");
+  }
+  RecordDecoder decoder(bronze, {options.source.delimiter, options.threads});
+  Result<RecordTimes> times = RecordTimes::compile(bronze, *decoder.schema());
+  if (!times.ok()) {
+    return times.status().with_context(context);
+  }
+  std::unique_ptr<BronzeOperator> made(new BronzeOperator(
+      bronze, options, std::move(decoder), std::move(times).value(), std::move(plan)));
+  made->schema_ = std::move(schema);
+  Result<quality::CheckSet> checks = quality::CheckSet::compile(bronze.checks, *made->read_schema_);
+  if (!checks.ok()) {
+    return checks.status().with_context(context);
+  }
+  made->checks_ = std::move(checks).value();
+  return made;
+}
+
+Result<ReadRecords> BronzeOperator::read(const ingest::RecordBatch& records) const {
+  ASSAY_ASSIGN_OR_RETURN(data::Decoded decoded, decoder_.decode(records));
+  ASSAY_ASSIGN_OR_RETURN(const RecordTimes::Times times, times_.times(decoded.rows, records.received));
+  ReadRecords read;
+  for (data::Reject& reject : decoded.rejects) {
+    read.refused.push_back({std::move(reject), std::nullopt});
+  }
+  std::vector<int64_t> timed;
+  std::size_t next = 0;
+  for (int64_t row = 0; row < decoded.rows.rows(); ++row) {
+    const int64_t record = decoded.record_of_row[static_cast<std::size_t>(row)];
+    if (next == times.rejects.size() || times.rejects[next].row != row) {
+      timed.push_back(row);
+      read.record_of_row.push_back(record);
+      continue;
+    }
+    const data::Reject& reject = times.rejects[next++];
+    const bool is_future = reject.reason == RejectReason::kFutureEventTime;
+    const EventTime event_time{times.event_time->values<int64_t>()[static_cast<std::size_t>(row)]};
+    read.refused.push_back({{record, reject.reason, reject.column},
+                            is_future && event_time < kEndInstant ? std::optional(event_time)
+                                                                  : std::nullopt});
+  }
+  std::vector<data::ColumnPtr> columns;
+  for (const data::Field& field : read_schema_->fields()) {
+    if (!is_reserved(field.name)) {
+      columns.push_back(decoded.rows.column_ptr(*decoded.rows.schema().find(field.name)));
+    }
+  }
+  columns.push_back(times.event_time);
+  columns.push_back(times.known_time);
+  columns.push_back(sequences(records, decoded.record_of_row));
+  const data::Batch all(read_schema_, std::move(columns), decoded.rows.rows());
+  read.rows = take_if_fewer(all, timed);
+  return read;
+}
+
+std::vector<TimeRange> BronzeOperator::needed_ranges(const ReadRecords& read) const {
+  if (bronze_.key.empty()) {
+    return {};
+  }
+  return bronze::needed_ranges(*read.rows.find(kEventTime), bronze_.dedup_for);
+}
+
+std::vector<std::string> BronzeOperator::dedup_columns() const {
+  std::vector<std::string> columns = bronze_.key;
+  for (const char* name : {kEventTime, kSequence}) {
+    if (std::count(columns.begin(), columns.end(), name) == 0) {
+      columns.emplace_back(name);
+    }
+  }
+  return columns;
+}
+
+/// The rows scrubbed. A required value that could not be is refused with its row.
+data::Batch BronzeOperator::scrub(const data::Batch& rows, std::vector<int64_t>* records,
+                                  std::vector<RefusedRecord>* refused, int64_t* unreadable) const {
+  if (!plan_.has_personal_data()) {
+    return rows;
+  }
+  privacy::Scrubbed scrubbed = plan_.scrub(rows, *options_.key);
+  if (scrubbed.unreadable.empty()) {
+    return std::move(scrubbed.rows);
+  }
+  std::vector<std::string> missing(static_cast<std::size_t>(rows.rows()));
+  for (const privacy::Unreadable& column : scrubbed.unreadable) {
+    *unreadable += static_cast<int64_t>(column.rows.size());
+    const auto index = rows.schema().find(column.column);
+    for (const int64_t row : column.rows) {
+      std::string& name = missing[static_cast<std::size_t>(row)];
+      if (!rows.schema().field(*index).nullable && name.empty()) {
+        name = column.column;
+      }
+    }
+  }
+  std::vector<int64_t> kept;
+  std::vector<int64_t> kept_records;
+  for (int64_t row = 0; row < rows.rows(); ++row) {
+    const auto at = static_cast<std::size_t>(row);
+    if (missing[at].empty()) {
+      kept.push_back(row);
+      kept_records.push_back((*records)[at]);
+    } else {
+      refused->push_back({{(*records)[at], RejectReason::kWrongType, missing[at]},
+                          event_time_at(rows, row)});
+    }
+  }
+  *records = std::move(kept_records);
+  return take_if_fewer(scrubbed.rows, kept);
+}
+
+data::Batch BronzeOperator::with_partitions(const data::Batch& rows) const {
+  data::ColumnBuilder dates(Type::kDate);
+  data::ColumnBuilder hours(Type::kInt32);
+  for (int64_t row = 0; row < rows.rows(); ++row) {
+    const EventTime time = event_time_at(rows, row);
+    const int64_t in_day = time.micros - floor_to(time.micros, kMicrosPerDay);
+    dates.append(quality::date_of(time));
+    hours.append(static_cast<int32_t>(in_day / (3600 * kMicrosPerSecond)));
+  }
+  std::vector<data::ColumnPtr> columns;
+  for (int index = 0; index < rows.column_count(); ++index) {
+    columns.push_back(rows.column_ptr(index));
+  }
+  columns.push_back(dates.finish());
+  columns.push_back(hours.finish());
+  return {schema_, std::move(columns), rows.rows()};
+}
+
+data::Batch BronzeOperator::quarantine(const ingest::RecordBatch& records,
+                                       std::vector<RefusedRecord> refused) const {
+  std::sort(refused.begin(), refused.end(), [](const RefusedRecord& a, const RefusedRecord& b) {
+    return a.reject.row < b.reject.row;
+  });
+  const PayloadRedactor redactor(bronze_, plan_, options_.key ? &*options_.key : nullptr,
+                                 options_.source.delimiter);
+  quality::QuarantineBuilder builder;
+  for (const RefusedRecord& each : refused) {
+    const auto at = static_cast<std::size_t>(each.reject.row);
+    const std::string payload = redactor.payload(records, each.reject.row);
+    quality::QuarantineRow row;
+    row.source = records.source;
+    row.file = records.file;
+    row.position = records.first.value + each.reject.row;
+    if (at < records.lines.size()) {
+      row.line = records.lines[at];
+    }
+    row.stage = kStage;
+    row.reason = each.reject.reason;
+    row.column = each.reject.column;
+    row.payload = payload;
+    row.event_time = each.event_time;
+    row.known_time = records.received;
+    builder.add(row);
+  }
+  return builder.finish();
+}
+
+Result<BronzeOutput> BronzeOperator::process(const ingest::RecordBatch& records, ReadRecords read,
+                                             BronzeState state) const {
+  BronzeOutput output;
+  output.account.in = records.size();
+  ASSAY_ASSIGN_OR_RETURN(quality::CheckOutcome checked,
+                         checks_.evaluate(read.rows, std::move(state.checks)));
+  state.checks = std::move(checked.state);
+  output.checks = std::move(checked.results);
+  output.account.filtered = checked.filtered;
+
+  std::vector<RefusedRecord> refused = std::move(read.refused);
+  for (data::Reject& reject : checked.rejects) {
+    const EventTime event_time = event_time_at(read.rows, reject.row);
+    reject.row = read.record_of_row[static_cast<std::size_t>(reject.row)];
+    refused.push_back({std::move(reject), event_time});
+  }
+  std::vector<int64_t> numbers;
+  for (const int64_t row : checked.kept) {
+    numbers.push_back(read.record_of_row[static_cast<std::size_t>(row)]);
+  }
+  const data::Batch good = take_if_fewer(read.rows, checked.kept);
+  data::Batch rows = scrub(good, &numbers, &refused, &output.unreadable_values);
+  if (!bronze_.key.empty()) {
+    const std::vector<int64_t> accepted = accepted_rows(rows, bronze_.key, &state.dedup);
+    output.account.duplicates = rows.rows() - static_cast<int64_t>(accepted.size());
+    rows = take_if_fewer(rows, accepted);
+  }
+  output.rows = with_partitions(rows);
+  output.account.out = rows.rows();
+  output.account.quarantined = static_cast<int64_t>(refused.size());
+  output.quarantine = quarantine(records, std::move(refused));
+  if (!output.account.balances()) {
+    return Status(Code::kInternal, "bronze table `" + bronze_.name + "`: rows in and out do not balance");
+  }
+  output.state = std::move(state);
+  return output;
+}
+
+Result<BronzeOutput> BronzeOperator::process(const ingest::RecordBatch& records,
+                                             BronzeState state) const {
+  ASSAY_ASSIGN_OR_RETURN(ReadRecords read_records, read(records));
+  return process(records, std::move(read_records), std::move(state));
+}
+
+}  // namespace assay::bronze

@@ -1,0 +1,122 @@
+#include "bronze/decode.h"
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "bronze/cast_rows.h"
+#include "data/csv.h"
+
+namespace assay::bronze {
+namespace {
+
+constexpr std::size_t kSliceRecordsMin = 512;  // fewer are not worth a thread
+
+/// Records that are whole, and the number each had among all.
+struct WholeRecords {
+  std::vector<std::string_view> records;
+  std::vector<int64_t> numbers;
+  data::Rejects too_large;
+};
+
+WholeRecords whole_records(const ingest::RecordBatch& batch) {
+  WholeRecords whole;
+  whole.records.reserve(batch.records.size());
+  whole.numbers.reserve(batch.records.size());
+  for (std::size_t index = 0; index < batch.records.size(); ++index) {
+    const auto number = static_cast<int64_t>(index);
+    if (index < batch.oversized.size() && batch.oversized[index]) {
+      whole.too_large.push_back({number, data::RejectReason::kTooLarge, ""});
+    } else {
+      whole.records.push_back(batch.records[index]);
+      whole.numbers.push_back(number);
+    }
+  }
+  return whole;
+}
+
+/// Slices one after the other as if they had been one.
+Result<data::Decoded> join(const data::SchemaPtr& schema, std::vector<data::Decoded> slices,
+                           const std::vector<std::size_t>& begins) {
+  data::Decoded joined;
+  std::vector<data::Batch> batches;
+  for (std::size_t index = 0; index < slices.size(); ++index) {
+    const auto begin = static_cast<int64_t>(begins[index]);
+    batches.push_back(slices[index].rows);
+    for (const int64_t record : slices[index].record_of_row) {
+      joined.record_of_row.push_back(begin + record);
+    }
+    for (data::Reject& reject : slices[index].rejects) {
+      reject.row += begin;
+      joined.rejects.push_back(std::move(reject));
+    }
+  }
+  ASSAY_ASSIGN_OR_RETURN(joined.rows, data::concat(schema, batches));
+  return joined;
+}
+
+}  // namespace
+
+data::DecodeOptions decode_options(const std::vector<catalog::ColumnDef>& columns) {
+  data::DecodeOptions options;
+  std::vector<data::Field> fields;
+  for (const catalog::ColumnDef& column : columns) {
+    fields.push_back({column.name, column.type, !column.required});
+    options.time_units.push_back(column.unit);
+    options.column_null_texts.push_back(column.null_texts);
+  }
+  options.schema = data::make_schema(std::move(fields));
+  return options;
+}
+
+RecordDecoder::RecordDecoder(const catalog::BronzeDef& bronze, DecoderOptions options)
+    : options_(decode_options(bronze.columns)), reading_(options) {}
+
+Result<data::Decoded> RecordDecoder::decode(const ingest::RecordBatch& records) const {
+  if (records.format == catalog::Format::kParquet) {
+    return cast_rows(options_, records.rows);
+  }
+  WholeRecords whole = whole_records(records);
+  const std::size_t count = whole.records.size();
+  const std::size_t slices_max = std::max<std::size_t>(1, count / kSliceRecordsMin);
+  const std::size_t slice_count =
+      std::min(slices_max, static_cast<std::size_t>(std::max(1, reading_.threads)));
+  std::vector<data::Decoded> slices(slice_count);
+  std::vector<std::size_t> begins;
+  {
+    std::vector<std::jthread> threads;
+    for (std::size_t index = 0; index < slice_count; ++index) {
+      const std::size_t begin = count * index / slice_count;
+      const std::size_t end = count * (index + 1) / slice_count;
+      begins.push_back(begin);
+      const auto slice = std::span<const std::string_view>(whole.records).subspan(begin, end - begin);
+      if (index + 1 == slice_count) {  // the last slice is this thread's own
+        slices[index] = decode_text(records, slice);
+      } else {
+        threads.emplace_back([&, index, slice] { slices[index] = decode_text(records, slice); });
+      }
+    }
+  }
+  ASSAY_ASSIGN_OR_RETURN(data::Decoded decoded, join(options_.schema, std::move(slices), begins));
+  for (int64_t& record : decoded.record_of_row) {
+    record = whole.numbers[static_cast<std::size_t>(record)];
+  }
+  for (data::Reject& reject : decoded.rejects) {
+    reject.row = whole.numbers[static_cast<std::size_t>(reject.row)];
+  }
+  decoded.rejects.insert(decoded.rejects.end(), whole.too_large.begin(), whole.too_large.end());
+  std::stable_sort(decoded.rejects.begin(), decoded.rejects.end(),
+                   [](const data::Reject& a, const data::Reject& b) { return a.row < b.row; });
+  return decoded;
+}
+
+data::Decoded RecordDecoder::decode_text(const ingest::RecordBatch& records,
+                                         std::span<const std::string_view> slice) const {
+  if (records.format == catalog::Format::kCsv) {
+    return data::CsvDecoder(options_, records.header, reading_.delimiter).decode(slice);
+  }
+  return data::JsonLinesDecoder(options_).decode(slice);
+}
+
+}  // namespace assay::bronze

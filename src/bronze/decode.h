@@ -1,0 +1,44 @@
+#pragma once
+
+#include "base/status.h"
+#include "catalog/definitions.h"
+#include "data/json_lines.h"
+#include "ingest/record.h"
+
+namespace assay::bronze {
+
+/// How the records of a bronze table are read.
+struct DecoderOptions {
+  char delimiter = ',';  // CSV
+  int threads = 1;
+};
+
+/// Reads records of any format as a bronze table's declared columns.
+///
+/// Threads immutable; decode may run on many threads at once, and starts options.threads of its own. The
+///         result does not depend on their number.
+class RecordDecoder {
+ public:
+  RecordDecoder(const catalog::BronzeDef& bronze, DecoderOptions options);
+
+  /// The declared columns, in order; those with ! are not nullable.
+  [[nodiscard]] const data::SchemaPtr& schema() const { return options_.schema; }
+
+  /// Good rows in record order; rejects in record order, Reject::row is the record number. Records that
+  /// were cut at the size limit are rejected with kTooLarge.
+  ///
+  /// Errors  kInternal: a concatenation of slices failed, a bug of ours.
+  [[nodiscard]] Result<data::Decoded> decode(const ingest::RecordBatch& records) const;
+
+ private:
+  [[nodiscard]] data::Decoded decode_text(const ingest::RecordBatch& records,
+                                          std::span<const std::string_view> slice) const;
+
+  data::DecodeOptions options_;
+  DecoderOptions reading_;
+};
+
+/// Options that read the declared columns of a bronze table.
+data::DecodeOptions decode_options(const std::vector<catalog::ColumnDef>& columns);
+
+}  // namespace assay::bronze
