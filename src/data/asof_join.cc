@@ -12,20 +12,16 @@
 #include "data/key_codes.h"
 
 // The idea, in four steps:
-//   1. Code: each row's key becomes 64 bits: the value itself, a text of up to 7 bytes packed, or a
-//   hash.
+//   1. Code: each row's key becomes 64 bits: the value itself, a short text packed, or a hash.
 //   2. Partition: both sides are scattered by the hash of their code into parts that fit the
-//   second-level
-//      cache, each thread writing its own ranges. Rows whose key no label has are dropped on the
-//      way when labels are few.
+//      second-level cache, each thread writing its own ranges. When labels are few, rows whose key
+//      no label has are dropped on the way.
 //   3. Group: in each part a small hash table gives the label keys dense ids; rows and labels are
 //      counting-sorted by id. Codes that are hashes are compared by their full keys here.
-//   4. Sweep: per entity, rows in order of visible time = max(event_time, known_time) and labels in
-//   order
-//      of time are merged. The newest row so far by (event_time, known_time, sequence) is a running
-//      maximum, so late rows are exact at no cost.
-// Parts are independent and each label is answered once: thread count and order cannot change a
-// result.
+//   4. Sweep: per entity, rows in order of visible time = max(event_time, known_time) are merged
+//      with labels in order of time. The newest row so far by (event_time, known_time, sequence) is
+//      a running maximum, so late rows are exact at no cost.
+// Parts are independent and each label is answered once: thread count and order change nothing.
 
 namespace assay::data {
 namespace {
