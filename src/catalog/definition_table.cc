@@ -1,0 +1,293 @@
+// Every key of every section of a project's YAML, once.
+
+#include "catalog/definition_table.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/check.h"
+
+namespace assay::catalog {
+namespace {
+
+using enum ValueKind;
+
+constexpr std::array kSections{
+    SectionDef{"project", "assay.yaml", kNone, "",
+               "Where things live. Only in `assay.yaml`, at top level; a profile may override each key."},
+    SectionDef{"serving", "serving", kNone, "", "How features are served."},
+    SectionDef{"definitions", "any file", kNone, "",
+               "What is declared. In `assay.yaml` and in every other YAML file of the folder."},
+    SectionDef{"source", "sources.<name>", kNone, "", "Where records come from."},
+    SectionDef{"files", "sources.<name>.files", kPath, "path",
+               "Files in a folder; files that appear later are read by the next run."},
+    SectionDef{"bronze", "bronze.<name>", kNone, "",
+               "A table of typed, checked, deduplicated records of one source."},
+    SectionDef{"column", "bronze.<name>.columns.<column>", kColumnType, "type",
+               "A column; `name: string!` is short for `{type: string, required: true}`."},
+    SectionDef{"event_time", "bronze.<name>.event_time", kColumn, "column",
+               "When a record happened. A single word is the column."},
+    SectionDef{"known_time", "bronze.<name>.known_time", kColumn, "column",
+               "When a record could have been known. `received` is when it was read; another single word is "
+               "the column."},
+    SectionDef{"check", "checks[]", kNone, "",
+               "A check of each row (`not_null`, `range`, `in_set`, `regex`, `unique`, `type`, `expr`) or of "
+               "each commit (`freshness`, `row_count`)."},
+    SectionDef{"row_count", "checks[].row_count", kNone, "", "Bounds of a commit's rows, both included."},
+    SectionDef{"silver", "silver.<name>", kNone, "",
+               "A table made from a bronze table, row by row, in SQL, with columns of lookup tables."},
+    SectionDef{"enrich", "silver.<name>.enrich[]", kNone, "",
+               "Columns of a lookup table as they were known at each row's time."},
+    SectionDef{"entity", "entities.<name>", kNone, "", "What features describe, by its key columns."},
+    SectionDef{"feature_view", "feature_views.<name>", kNone, "", "Features of one entity from one table."},
+    SectionDef{"feature", "feature_views.<name>.features.<feature>", kChoice, "",
+               "A feature: the latest value of a column, an aggregate over windows, or an expression over "
+               "other features of the view. `age: latest` is short for `{latest: age}`."},
+    SectionDef{"on_demand", "on_demand.<name>", kNone, "",
+               "Features computed from the request and from features that stand before it in a service."},
+    SectionDef{"on_demand_feature", "on_demand.<name>.features.<feature>", kExpression, "expr",
+               "A feature of the request. A single text is the expression."},
+    SectionDef{"model", "models.<name>", kNone, "", "A model trained on a service's features."},
+    SectionDef{"labels", "models.<name>.labels", kNone, "", "What the model learns to say."},
+    SectionDef{"train", "models.<name>.train", kNone, "", "How the model is trained."},
+    SectionDef{"split", "models.<name>.train.split", kNone, "", "Which rows train and which test."},
+};
+
+constexpr std::array kKeys{
+    KeyDef{"project", "project", kName, true, "", "", "Name of the project.", "shop"},
+    KeyDef{"project", "lake", kPath, false, "./lake", "", "Folder of the Delta tables.", "./lake"},
+    KeyDef{"project", "catalog", kPath, false, "./catalog.db", "", "SQLite file of definitions and runs.",
+           "./catalog.db"},
+    KeyDef{"project", "online", kPath, false, "embedded:./online", "",
+           "Folder of the embedded online store, after `embedded:`.", "embedded:./online"},
+    KeyDef{"project", "engine", kChoice, false, "embedded", "embedded", "What runs the SQL.", "embedded"},
+    KeyDef{"project", "serving", kSection, false, "", "serving", "How features are served.", ""},
+    KeyDef{"project", "profiles", kProfiles, false, "", "project",
+           "Other values of these keys, chosen by `--profile`.", "{prod: {lake: /data/lake}}"},
+    KeyDef{"serving", "clock", kChoice, false, "wall", "wall|data",
+           "`wall`: now is the machine's time; `data`: now is the newest known time in the store, so that "
+           "historical data serves sensible values.",
+           "data"},
+    KeyDef{"definitions", "sources", kSectionMap, false, "", "source", "Where records come from.", ""},
+    KeyDef{"definitions", "bronze", kSectionMap, false, "", "bronze", "Tables of records as they came.", ""},
+    KeyDef{"definitions", "silver", kSectionMap, false, "", "silver", "Tables of cleaned events.", ""},
+    KeyDef{"definitions", "entities", kSectionMap, false, "", "entity", "What features describe.", ""},
+    KeyDef{"definitions", "feature_views", kSectionMap, false, "", "feature_view", "Features.", ""},
+    KeyDef{"definitions", "on_demand", kSectionMap, false, "", "on_demand", "Features of the request.", ""},
+    KeyDef{"definitions", "services", kServiceMap, false, "", "",
+           "Features served together: views, or `view:feature,feature`.",
+           "{purchase_v1: [user_clicks, \"user_profile:age,tier\"]}"},
+    KeyDef{"definitions", "models", kSectionMap, false, "", "model", "Models.", ""},
+
+    KeyDef{"source", "files", kSection, false, "", "files", "Read files.", "data/clicks/*.jsonl"},
+    KeyDef{"source", "kafka", kLater, false, "", "", "Read a Kafka topic.", ""},
+    KeyDef{"source", "postgres", kLater, false, "", "", "Read a database's change log.", ""},
+    KeyDef{"source", "http", kLater, false, "", "", "Poll an HTTP API.", ""},
+    KeyDef{"source", "push", kLater, false, "", "", "Take events that are pushed.", ""},
+    KeyDef{"files", "path", kPath, true, "", "", "A file, a folder or a pattern with `*`.",
+           "data/clicks/*.jsonl"},
+    KeyDef{"files", "format", kChoice, false, "", "csv|json|parquet",
+           "How records are written; from the file name's ending when not said. `json` is one object a line.",
+           "json"},
+    KeyDef{"files", "delimiter", kText, false, ",", "", "CSV: what separates cells, one byte.", "\";\""},
+    KeyDef{"files", "record_max", kBytes, false, "8MB", "", "Records longer than this go to quarantine.",
+           "8MB"},
+
+    KeyDef{"bronze", "source", kName, true, "", "", "The source to read.", "clicks"},
+    KeyDef{"bronze", "columns", kSectionMap, true, "", "column", "The declared columns; others are ignored.",
+           "{event_id: string!, price: float64, ts: timestamp!}"},
+    KeyDef{"bronze", "key", kColumns, false, "", "",
+           "Columns that say which records are the same one; without it nothing is a duplicate.", "[event_id]"},
+    KeyDef{"bronze", "dedup_for", kDuration, false, "24h", "",
+           "How far apart in event time two records of one key are still duplicates.", "24h"},
+    KeyDef{"bronze", "event_time", kSection, false, "", "event_time",
+           "When it happened. Without it every row happened at the epoch: for lookup tables.",
+           "{column: ts, unit: ms}"},
+    KeyDef{"bronze", "known_time", kSection, false, "", "known_time",
+           "When it could have been known; the event time when not said.", "{delay: 2h}"},
+    KeyDef{"bronze", "future_max", kDuration, false, "5m", "",
+           "Rows whose event time is beyond their known time by more go to quarantine.", "5m"},
+    KeyDef{"bronze", "checks", kSectionList, false, "", "check", "Checks of the rows.",
+           "[{column: delay, range: [-1440, 2880], on_fail: quarantine}]"},
+    KeyDef{"bronze", "partition_by", kColumns, false, "[dt, hr]", "",
+           "Of `dt` (date) and `hr` (hour) of the event time.", "[dt]"},
+    KeyDef{"column", "type", kColumnType, true, "", "required",
+           "bool, int32, int64, float32, float64, string, bytes, date or timestamp; `!` after it: required.",
+           "int64!"},
+    KeyDef{"column", "required", kBoolean, false, "false", "", "A record without it goes to quarantine.",
+           "true"},
+    KeyDef{"column", "unit", kChoice, false, "text", "text|s|ms|us",
+           "Timestamps: text, or a number of seconds, milliseconds or microseconds since 1970.", "ms"},
+    KeyDef{"column", "pii", kChoice, false, "", "email|ip|phone|name|geo|address|birth_date|id|other",
+           "What personal data it holds.", "email"},
+    KeyDef{"column", "scrub", kChoice, false, "none", "none|hmac|mask|truncate|round|drop",
+           "What is done to it before anything is stored: keyed hash, stars, shortened IP, rounded number, "
+           "not stored.",
+           "hmac"},
+    KeyDef{"column", "digits", kInteger, false, "2", "", "`round`: digits after the point that are kept.",
+           "2"},
+    KeyDef{"column", "null_texts", kTexts, false, "", "", "CSV cells that mean null, besides the empty one.",
+           "[NA, \"-\"]"},
+    KeyDef{"event_time", "column", kColumn, false, "", "", "A timestamp column.", "ts"},
+    KeyDef{"event_time", "unit", kChoice, false, "", "text|s|ms|us", "The unit of that column.", "ms"},
+    KeyDef{"event_time", "expr", kExpression, false, "", "", "An expression over the columns.",
+           "departure + to_minutes(delay)"},
+    KeyDef{"known_time", "column", kColumn, false, "", "", "A timestamp column.", "seen_at"},
+    KeyDef{"known_time", "unit", kChoice, false, "", "text|s|ms|us", "The unit of that column.", "ms"},
+    KeyDef{"known_time", "expr", kExpression, false, "", "", "An expression over the columns.",
+           "ts + to_minutes(delay)"},
+    KeyDef{"known_time", "delay", kDuration, false, "", "", "This long after the event time.", "2h"},
+
+    KeyDef{"check", "column", kColumn, false, "", "", "The column checked; not for `row_count` and `expr`.",
+           "delay"},
+    KeyDef{"check", "not_null", kBoolean, false, "", "", "The value must be there.", "true"},
+    KeyDef{"check", "range", kRange, false, "", "",
+           "Smallest and largest value, both included; null leaves an end open.", "[-1440, 2880]"},
+    KeyDef{"check", "in_set", kScalars, false, "", "", "The values allowed.", "[view, cart, purchase]"},
+    KeyDef{"check", "regex", kText, false, "", "", "A pattern (RE2) that the whole value must match.",
+           "\"[A-Z]{3}\""},
+    KeyDef{"check", "unique", kBoolean, false, "", "", "No two rows of a commit have the same value.", "true"},
+    KeyDef{"check", "type", kColumnType, false, "", "", "The text must read as this type.", "int64"},
+    KeyDef{"check", "freshness", kDuration, false, "", "",
+           "The newest event time must be this close to the newest known time.", "2h"},
+    KeyDef{"check", "row_count", kSection, false, "", "row_count", "Bounds of a commit's rows.", "{min: 1}"},
+    KeyDef{"check", "expr", kExpression, false, "", "", "A boolean expression; null counts as passed.",
+           "price >= 0"},
+    KeyDef{"check", "on_fail", kChoice, false, "quarantine", "quarantine|drop|warn|fail",
+           "What happens then: set aside, leave out and count as filtered, tell, or stop. `freshness` and "
+           "`row_count` take `warn` (their default) or `fail`.",
+           "quarantine"},
+    KeyDef{"row_count", "min", kInteger, false, "", "", "At least.", "1"},
+    KeyDef{"row_count", "max", kInteger, false, "", "", "At most.", "1000000"},
+
+    KeyDef{"silver", "from", kName, true, "", "", "The bronze table.", "clicks"},
+    KeyDef{"silver", "sql", kSql, false, "", "",
+           "A row-wise SELECT over `from`: no aggregates, no windows. The name of a `.sql` file is read. All "
+           "columns when not said.",
+           "SELECT event_id, user_id, price FROM clicks"},
+    KeyDef{"silver", "sql_file", kPath, false, "", "", "The file that holds the SQL.", "sql/events.sql"},
+    KeyDef{"silver", "enrich", kSectionList, false, "", "enrich", "Columns of lookup tables to add.", ""},
+    KeyDef{"silver", "checks", kSectionList, false, "", "check", "Checks of the rows made.", ""},
+    KeyDef{"silver", "partition_by", kColumns, false, "[event_date]", "",
+           "Columns that cut the table into folders.", "[event_date, event_type]"},
+    KeyDef{"silver", "allowed_lateness", kDuration, false, "1h", "",
+           "Rows older than the newest by more go to the late table.", "1h"},
+    KeyDef{"enrich", "lookup", kName, true, "", "", "A bronze or silver table.", "items"},
+    KeyDef{"enrich", "on", kColumns, true, "", "", "Columns of this table that find the row.", "item_id"},
+    KeyDef{"enrich", "lookup_on", kColumns, false, "", "", "Their names in the lookup, when different.", "id"},
+    KeyDef{"enrich", "as_of", kChoice, false, "event_time", "event_time",
+           "The time at which the lookup's row must have been valid.", "event_time"},
+    KeyDef{"enrich", "columns", kColumns, true, "", "", "Columns of the lookup to add.", "[category, brand]"},
+    KeyDef{"enrich", "prefix", kText, false, "", "", "Put before the added columns' names.", "item_"},
+    KeyDef{"enrich", "required", kBoolean, false, "false", "", "A row without a match goes to quarantine.",
+           "true"},
+
+    KeyDef{"entity", "key", kColumn, false, "", "", "The key column.", "user_id"},
+    KeyDef{"entity", "type", kColumnType, false, "string", "", "Its type; no floating point.", "string"},
+    KeyDef{"entity", "keys", kTypeMap, false, "", "", "Several key columns with their types.",
+           "{origin: string, destination: string}"},
+    KeyDef{"entity", "description", kText, false, "", "", "For people.", ""},
+
+    KeyDef{"feature_view", "entity", kName, true, "", "", "What the features describe.", "user"},
+    KeyDef{"feature_view", "from", kName, true, "", "", "A silver or bronze table.", "events"},
+    KeyDef{"feature_view", "features", kSectionMap, true, "", "feature", "The features.",
+           "{clicks: {agg: count, over: [1h, 24h]}}"},
+    KeyDef{"feature_view", "ttl", kDuration, false, "", "", "Older values are not served. No bound when absent.",
+           "24h"},
+    KeyDef{"feature_view", "slide", kDuration, false, "10m", "",
+           "Windows end at multiples of this; each window must be a multiple of it.", "10m"},
+    KeyDef{"feature_view", "owner", kText, false, "", "", "Who answers for it.", ""},
+    KeyDef{"feature_view", "description", kText, false, "", "", "For people.", ""},
+    KeyDef{"feature", "latest", kColumn, false, "", "", "The newest value of this column.", "age"},
+    KeyDef{"feature", "agg", kChoice, false, "", "count|sum|mean|min|max", "The aggregate.", "sum"},
+    KeyDef{"feature", "of", kExpression, false, "", "", "What is aggregated; not for count.", "price"},
+    KeyDef{"feature", "where", kExpression, false, "", "", "Which rows count.", "event_type = 'purchase'"},
+    KeyDef{"feature", "over", kDurations, false, "", "", "Windows: one feature each, `name_1h`, `name_24h`.",
+           "[1h, 24h, 7d]"},
+    KeyDef{"feature", "expr", kExpression, false, "", "", "An expression over other features of the view.",
+           "carts_1h / nullif(views_1h, 0)"},
+    KeyDef{"feature", "description", kText, false, "", "", "For people.", ""},
+
+    KeyDef{"on_demand", "request", kTypeMap, false, "", "", "Values that the request brings, with types.",
+           "{departure: timestamp}"},
+    KeyDef{"on_demand", "features", kSectionMap, true, "", "on_demand_feature", "The features.",
+           "{hour: \"hour(departure)\"}"},
+    KeyDef{"on_demand_feature", "expr", kExpression, true, "", "",
+           "Over request values and features that stand before it.", "hour(departure)"},
+
+    KeyDef{"model", "service", kName, true, "", "", "The service whose features it sees.", "purchase_v1"},
+    KeyDef{"model", "labels", kSection, true, "", "labels", "What it learns to say.",
+           "{from: purchases, column: bought}"},
+    KeyDef{"model", "train", kSection, false, "", "train", "How it is trained.", "{trees: 200}"},
+    KeyDef{"labels", "from", kName, true, "", "",
+           "A silver table with the entity keys, request values and times.", "purchases"},
+    KeyDef{"labels", "column", kExpression, true, "", "", "The label: a boolean or numeric expression.",
+           "delay > 15"},
+    KeyDef{"labels", "event_time", kColumn, false, "event_time", "", "The instant of the question.",
+           "event_time"},
+    KeyDef{"labels", "where", kExpression, false, "", "", "Which rows are labels.", "delay IS NOT NULL"},
+    KeyDef{"train", "algorithm", kChoice, false, "gbdt", "gbdt", "Gradient-boosted trees.", "gbdt"},
+    KeyDef{"train", "split", kSection, false, "", "split", "Which rows train and which test.",
+           "{by_time: 0.8}"},
+    KeyDef{"train", "trees", kInteger, false, "100", "1..10000", "How many trees.", "200"},
+    KeyDef{"train", "depth", kInteger, false, "6", "1..16", "How deep a tree may be.", "6"},
+    KeyDef{"train", "learning_rate", kNumber, false, "0.1", "0..1", "Share of each tree that is added.",
+           "0.1"},
+    KeyDef{"train", "min_child_weight", kNumber, false, "1", "0..1000000000",
+           "Smallest sum of weights in a leaf.", "5"},
+    KeyDef{"train", "subsample", kNumber, false, "1", "0..1", "Share of rows that each tree sees.", "0.8"},
+    KeyDef{"train", "column_sample", kNumber, false, "1", "0..1", "Share of features that each tree sees.",
+           "0.8"},
+    KeyDef{"train", "l2", kNumber, false, "1", "0..1000000000", "Weight of the squared leaf values.", "1"},
+    KeyDef{"train", "bins", kInteger, false, "256", "2..65536", "Histogram bins of a feature.", "256"},
+    KeyDef{"train", "seed", kInteger, false, "0", "0..2147483647", "Of the samples.", "7"},
+    KeyDef{"split", "by_time", kNumber, false, "0.8", "0..1", "Share of label rows, oldest first, that train.",
+           "0.8"},
+};
+
+}  // namespace
+
+std::span<const SectionDef> all_sections() { return kSections; }
+std::span<const KeyDef> all_keys() { return kKeys; }
+
+const SectionDef& section_def(std::string_view name) {
+  for (const SectionDef& section : kSections) {
+    if (section.name == name) {
+      return section;
+    }
+  }
+  ASSAY_CHECK(!"a section that the table lacks");
+  return kSections.front();
+}
+
+std::vector<const KeyDef*> keys_of(std::string_view section) {
+  std::vector<const KeyDef*> keys;
+  for (const KeyDef& key : kKeys) {
+    if (key.section == section) {
+      keys.push_back(&key);
+    }
+  }
+  return keys;
+}
+
+const KeyDef* find_key(std::string_view section, std::string_view key) {
+  for (const KeyDef& row : kKeys) {
+    if (row.section == section && row.key == key) {
+      return &row;
+    }
+  }
+  return nullptr;
+}
+
+std::vector<std::string> choices_of(std::string_view detail) {
+  std::vector<std::string> choices;
+  std::size_t begin = 0;
+  while (begin < detail.size()) {
+    const std::size_t end = std::min(detail.find('|', begin), detail.size());
+    choices.emplace_back(detail.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return choices;
+}
+
+}  // namespace assay::catalog

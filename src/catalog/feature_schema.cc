@@ -1,0 +1,128 @@
+#include "catalog/feature_schema.h"
+
+#include <utility>
+
+#include "base/suggest.h"
+#include "data/expression.h"
+
+namespace assay::catalog {
+namespace {
+
+using data::Type;
+
+bool is_real(Type type) { return type == Type::kFloat32 || type == Type::kFloat64; }
+
+FeatureType failed(std::string part, Status status) {
+  return {Type::kFloat64, std::move(status), std::move(part)};
+}
+
+FeatureType latest_type(const FeatureDef& feature, const data::Schema& source) {
+  const std::optional<int> column = source.find(feature.column);
+  if (!column.has_value()) {
+    return failed("latest", Status(Code::kNotFound, "there is no column `" + feature.column + "`" +
+                                                        did_you_mean(feature.column, source.names())));
+  }
+  return {source.field(*column).type, Status(), ""};
+}
+
+FeatureType window_type(const FeatureDef& feature, const data::Schema& source) {
+  if (!feature.where.empty()) {
+    const Result<data::Expression> where = data::Expression::compile(feature.where, source);
+    if (!where.ok()) {
+      return failed("where", where.status());
+    }
+    if (where->type() != Type::kBool) {
+      return failed("where", Status(Code::kInvalidArgument, "the expression is " +
+                                                                std::string(data::type_name(where->type())) +
+                                                                " where bool is needed"));
+    }
+  }
+  if (feature.aggregate == Aggregate::kCount) {
+    return {Type::kInt64, Status(), ""};
+  }
+  const Result<data::Expression> of = data::Expression::compile(feature.of, source);
+  if (!of.ok()) {
+    return failed("of", of.status());
+  }
+  const Type type = of->type();
+  if (feature.aggregate == Aggregate::kMin || feature.aggregate == Aggregate::kMax) {
+    return {type, Status(), ""};
+  }
+  if (!data::is_numeric(type) && type != Type::kBool) {
+    return failed("of", Status(Code::kInvalidArgument, "the expression is " + std::string(data::type_name(type)) +
+                                                           " where a number is needed"));
+  }
+  const bool real = feature.aggregate == Aggregate::kMean || is_real(type);
+  return {real ? Type::kFloat64 : Type::kInt64, Status(), ""};
+}
+
+}  // namespace
+
+std::vector<std::string> output_names(const FeatureDef& feature) {
+  if (feature.kind != FeatureDef::Kind::kWindow) {
+    return {feature.name};
+  }
+  std::vector<std::string> names;
+  for (const Duration& window : feature.over) {
+    names.push_back(feature.name + "_" + format_duration(window));
+  }
+  return names;
+}
+
+std::vector<std::string> output_names(const FeatureViewDef& view) {
+  std::vector<std::string> names;
+  for (const FeatureDef& feature : view.features) {
+    for (std::string& name : output_names(feature)) {
+      names.push_back(std::move(name));
+    }
+  }
+  return names;
+}
+
+FeatureType feature_type(const FeatureDef& feature, const data::Schema& source,
+                         const data::Schema& features) {
+  switch (feature.kind) {
+    case FeatureDef::Kind::kLatest:
+      return latest_type(feature, source);
+    case FeatureDef::Kind::kWindow:
+      return window_type(feature, source);
+    case FeatureDef::Kind::kExpr:
+      break;
+  }
+  const Result<data::Expression> expression = data::Expression::compile(feature.expression, features);
+  if (!expression.ok()) {
+    return failed("expr", expression.status());
+  }
+  return {expression->type(), Status(), ""};
+}
+
+Result<std::vector<data::Field>> feature_fields(const FeatureViewDef& view, const data::Schema& source) {
+  std::vector<data::Field> known;      // what expressions see: raw features first, then expressions
+  std::vector<data::Field> by_feature; // one type a feature, in definition order
+  by_feature.resize(view.features.size());
+  for (const bool expressions : {false, true}) {
+    for (std::size_t i = 0; i < view.features.size(); ++i) {
+      const FeatureDef& feature = view.features[i];
+      if ((feature.kind == FeatureDef::Kind::kExpr) != expressions) {
+        continue;
+      }
+      FeatureType found = feature_type(feature, source, data::Schema(known));
+      if (!found.status.ok()) {
+        return std::move(found.status).with_context("feature `" + feature.name + "`: `" + found.part + "`");
+      }
+      by_feature[i].type = found.type;
+      for (std::string& name : output_names(feature)) {
+        known.push_back({std::move(name), found.type, true});
+      }
+    }
+  }
+  std::vector<data::Field> fields;
+  for (std::size_t i = 0; i < view.features.size(); ++i) {
+    for (std::string& name : output_names(view.features[i])) {
+      fields.push_back({std::move(name), by_feature[i].type, true});
+    }
+  }
+  return fields;
+}
+
+}  // namespace assay::catalog

@@ -1,0 +1,120 @@
+// Services and models.
+
+#include <utility>
+
+#include "catalog/parse_sections.h"
+
+namespace assay::catalog {
+namespace {
+
+std::string_view trimmed(std::string_view text) {
+  while (!text.empty() && text.front() == ' ') {
+    text.remove_prefix(1);
+  }
+  while (!text.empty() && text.back() == ' ') {
+    text.remove_suffix(1);
+  }
+  return text;
+}
+
+/// "view" or "view:feature,feature".
+ServiceItem parse_item(ParseContext& context, const YamlNode& node, const std::string& service) {
+  ServiceItem item;
+  item.span = context.span(node.mark);
+  const std::size_t colon = node.text.find(':');
+  item.view = trimmed(std::string_view(node.text).substr(0, colon));
+  std::size_t begin = colon == std::string::npos ? std::string::npos : colon + 1;
+  bool good = is_name(item.view);
+  while (begin <= node.text.size() && begin != std::string::npos) {
+    const std::size_t end = std::min(node.text.find(',', begin), node.text.size());
+    item.features.emplace_back(trimmed(std::string_view(node.text).substr(begin, end - begin)));
+    good = good && is_name(item.features.back());
+    begin = end + 1;
+  }
+  if (!good) {
+    context.error("E0202", node, "`" + node.text + "` in service `" + service + "` is no view",
+                  "write `view`, or in quotes `\"view:feature,feature\"`");
+  }
+  return item;
+}
+
+const char* const kWholeParameters[] = {"trees", "depth", "bins", "seed"};
+const char* const kRealParameters[] = {"learning_rate", "min_child_weight", "subsample", "column_sample",
+                                       "l2"};
+
+/// The parameters of training; all of them, so that a registered model says what it was trained with.
+void read_train(ParseContext& context, const YamlNode& node, ModelDef* model) {
+  const std::string title = "`train` of model `" + model->name + "`";
+  const SectionReader reader(context, node, {"train", title, false});
+  model->algorithm = reader.text("algorithm");
+  for (const char* key : kWholeParameters) {
+    model->parameters[key] = static_cast<double>(reader.integer(key));
+  }
+  for (const char* key : kRealParameters) {
+    model->parameters[key] = reader.number(key);
+  }
+  for (const char* key : {"subsample", "column_sample", "learning_rate"}) {
+    if (reader.has(key) && reader.number(key) <= 0) {
+      context.error("E0201", *reader.find(key), "`" + std::string(key) + "` must be larger than 0");
+    }
+  }
+  if (const YamlNode* split = reader.find("split")) {
+    const SectionReader split_reader(context, *split, {"split", "`split` of model `" + model->name + "`", false});
+    model->split_by_time = split_reader.number("by_time");
+    if (model->split_by_time <= 0 || model->split_by_time >= 1) {
+      context.error("E0201", *split, "`by_time` leaves no rows to train or none to test",
+                    "take a share between 0 and 1, such as 0.8");
+    }
+  }
+}
+
+}  // namespace
+
+ServiceDef parse_service(ParseContext& context, const YamlEntry& entry) {
+  ServiceDef service;
+  service.name = entry.key;
+  service.span = context.span(entry.key_mark);
+  const YamlNode& node = entry.value;
+  if (node.kind == YamlNode::Kind::kScalar) {
+    service.items.push_back(parse_item(context, node, entry.key));
+    return service;
+  }
+  if (node.kind != YamlNode::Kind::kList || node.items.empty()) {
+    context.error("E0104", node,
+                  "service `" + entry.key + "` is not a list of views",
+                  "write `" + entry.key + ": [view, \"view:feature,feature\"]`");
+    return service;
+  }
+  for (const YamlNode& item : node.items) {
+    if (item.kind != YamlNode::Kind::kScalar) {
+      context.error("E0104", item, "an entry of service `" + entry.key + "` is not a view",
+                    "write `view`, or in quotes `\"view:feature,feature\"`");
+    } else {
+      service.items.push_back(parse_item(context, item, entry.key));
+    }
+  }
+  return service;
+}
+
+ModelDef parse_model(ParseContext& context, const YamlEntry& entry) {
+  ModelDef model;
+  model.name = entry.key;
+  model.span = context.span(entry.key_mark);
+  const SectionReader reader(context, entry.value, {"model", "model `" + entry.key + "`", false});
+  model.service = reader.text("service");
+  if (const YamlNode* labels = reader.find("labels")) {
+    const SectionReader labels_reader(context, *labels, {"labels", "`labels` of model `" + entry.key + "`", false});
+    model.labels_from = labels_reader.text("from");
+    model.label = labels_reader.text("column");
+    model.label_event_time = labels_reader.text("event_time");
+    model.where = labels_reader.text("where");
+  }
+  YamlNode defaults;
+  defaults.kind = YamlNode::Kind::kMap;
+  defaults.mark = entry.value.mark;
+  const YamlNode* train = reader.find("train");
+  read_train(context, train != nullptr ? *train : defaults, &model);
+  return model;
+}
+
+}  // namespace assay::catalog

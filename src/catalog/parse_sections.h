@@ -1,0 +1,36 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "catalog/definitions.h"
+#include "catalog/section_reader.h"
+
+// The readers of single definitions, each in the file of its kind; parse.cc calls them. What they cannot
+// read is reported to the context, and what they can is returned all the same.
+
+namespace assay::catalog {
+
+// parse_tables.cc
+SourceDef parse_source(ParseContext& context, const YamlEntry& entry);
+BronzeDef parse_bronze(ParseContext& context, const YamlEntry& entry);
+SilverDef parse_silver(ParseContext& context, const YamlEntry& entry);
+
+// parse_checks.cc
+std::vector<CheckDef> parse_checks(ParseContext& context, const YamlNode& list,
+                                   const std::string& title);
+/// Give the checks' values the types of the columns they are compared with.
+void type_checks(ParseContext& context, const YamlNode& list, const std::vector<ColumnDef>& columns,
+                 std::vector<CheckDef>* checks);
+
+// parse_features.cc
+EntityDef parse_entity(ParseContext& context, const YamlEntry& entry);
+FeatureViewDef parse_feature_view(ParseContext& context, const YamlEntry& entry);
+OnDemandDef parse_on_demand(ParseContext& context, const YamlEntry& entry);
+
+// parse_models.cc
+ServiceDef parse_service(ParseContext& context, const YamlEntry& entry);
+ModelDef parse_model(ParseContext& context, const YamlEntry& entry);
+
+}  // namespace assay::catalog

@@ -1,0 +1,237 @@
+#include "catalog/parse.h"
+
+#include <map>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "catalog/testing.h"
+
+namespace assay::catalog {
+namespace {
+
+constexpr char kShop[] = R"yaml(
+sources:
+  clicks: {files: {path: data/clicks/*.jsonl, format: json}}
+  items: {files: data/items.csv.gz}
+bronze:
+  clicks:
+    source: clicks
+    key: [event_id]
+    dedup_for: 12h
+    event_time: {column: ts, unit: ms}
+    known_time: received
+    columns:
+      event_id: string!
+      item_id: int64!
+      event_type: string
+      price: {type: float64, null_texts: [NA, "-"]}
+      email: {type: string, pii: email, scrub: hmac}
+      ip: {type: string, pii: ip, scrub: truncate}
+      ts: timestamp!
+    checks:
+      - {column: event_type, in_set: [view, cart, 1], on_fail: drop}
+      - {column: price, range: [0, null], not_null: true}
+      - {row_count: {min: 1}}
+      - {freshness: 2h, on_fail: fail}
+      - {expr: "price < 10000", on_fail: warn}
+silver:
+  events:
+    from: clicks
+    enrich: [{lookup: items, on: item_id, as_of: event_time, columns: [category, brand], prefix: item_}]
+    sql: SELECT * FROM clicks
+    allowed_lateness: 2h
+  raw: {from: clicks, sql: sql/raw.sql, partition_by: []}
+entities:
+  user: {key: user_id, type: string}
+  route: {keys: {origin: string, destination: int32}}
+feature_views:
+  user_clicks:
+    entity: user
+    from: events
+    ttl: 24h
+    slide: 5m
+    features:
+      clicks: {agg: count, over: [1h, 7d]}
+      spend: {agg: sum, of: price, where: "event_type = 'cart'", over: 24h}
+      rate: {expr: "clicks_1h / nullif(spend_24h, 0)"}
+  profile: {entity: user, from: events, features: {age: latest, place: {latest: country}}}
+on_demand:
+  request: {request: {at: timestamp!, amount: float64}, features: {hour: {expr: "hour(at)"}, twice: amount * 2}}
+services:
+  v1: [user_clicks, "profile:age, place", request]
+models:
+  buy:
+    service: v1
+    labels: {from: events, column: "bought", where: "price > 1"}
+    train: {trees: 50, split: {by_time: 0.75}, learning_rate: 0.3}
+)yaml";
+
+constexpr char kMain[] = "project: shop\nlake: ./lake\nserving: {clock: data}\n";
+
+ParsedProject parse(std::map<std::string, std::string> files, const ParseOptions& options = {}) {
+  MemoryWorld world(std::move(files));
+  Result<ParsedProject> parsed = parse_project(world.world(), "/p", options);
+  EXPECT_TRUE(parsed.ok()) << parsed.status().to_string();
+  return std::move(parsed).value();
+}
+
+std::string codes(const Diagnostics& diagnostics) {
+  std::string codes;
+  for (const Diagnostic& item : diagnostics.items) {
+    codes += (codes.empty() ? "" : " ") + item.code;
+  }
+  return codes;
+}
+
+TEST(Parse, EveryKindOfDefinitionIsRead) {
+  const ParsedProject parsed = parse({{"/p/assay.yaml", kMain},
+                                      {"/p/shop.yaml", kShop},
+                                      {"/p/sql/raw.sql", "SELECT 1 FROM clicks"},
+                                      {"/p/sql/no.yaml", "bad: ["},
+                                      {"/p/data/no.yaml", "bad: ["},
+                                      {"/p/lake/no.yaml", "bad: ["},
+                                      {"/p/.git/no.yaml", "bad: ["}});
+  ASSERT_EQ(format_diagnostics(parsed.diagnostics), "");
+  const Project& project = parsed.project;
+  EXPECT_EQ(project.name, "shop");
+  EXPECT_EQ(project.lake, "/p/lake");
+  EXPECT_EQ(project.catalog, "/p/catalog.db");
+  EXPECT_EQ(project.online, "/p/online");
+  EXPECT_EQ(project.serving_clock, ServingClock::kData);
+  EXPECT_EQ(project.sources.at("clicks").format, Format::kJsonLines);
+  EXPECT_EQ(project.sources.at("items").format, Format::kCsv);
+  EXPECT_EQ(project.silver.at("raw").sql, "SELECT 1 FROM clicks");
+  EXPECT_EQ(project.silver.at("raw").sql_file, "sql/raw.sql");
+  EXPECT_TRUE(project.silver.at("raw").partition_by.empty());
+  EXPECT_EQ(project.silver.at("events").allowed_lateness.micros, 7200 * kMicrosPerSecond);
+  EXPECT_EQ(project.silver.at("events").partition_by, std::vector<std::string>{"event_date"});
+  EXPECT_EQ(project.silver.at("events").enrich.at(0).columns.size(), 2U);
+  EXPECT_EQ(project.silver.at("events").enrich.at(0).prefix, "item_");
+}
+
+TEST(Parse, BronzeColumnsTimesAndChecksAreRead) {
+  const ParsedProject parsed = parse({{"/p/assay.yaml", kMain}, {"/p/shop.yaml", kShop}, {"/p/sql/raw.sql", "x"}});
+  const BronzeDef& bronze = parsed.project.bronze.at("clicks");
+  EXPECT_EQ(bronze.dedup_for.micros, 43200 * kMicrosPerSecond);
+  EXPECT_EQ(bronze.event_time, "ts");
+  EXPECT_EQ(bronze.known_time.kind, KnownTimeDef::Kind::kReceived);
+  EXPECT_EQ(bronze.partition_by, (std::vector<std::string>{"dt", "hr"}));
+  ASSERT_EQ(bronze.columns.size(), 7U);
+  EXPECT_TRUE(bronze.columns[0].required);
+  EXPECT_EQ(bronze.columns[3].null_texts, (std::vector<std::string>{"NA", "-"}));
+  EXPECT_EQ(bronze.columns[4].scrub, Scrub::kHmac);
+  EXPECT_EQ(bronze.columns[6].unit, data::TimeUnit::kMillis);
+  ASSERT_EQ(bronze.checks.size(), 6U);
+  EXPECT_EQ(bronze.checks[0].on_fail, OnFail::kDrop);
+  EXPECT_EQ(bronze.checks[0].set.at(2), data::Scalar::string("1"));
+  EXPECT_EQ(bronze.checks[1].kind, CheckKind::kNotNull);
+  EXPECT_EQ(bronze.checks[2].min, data::Scalar::float64(0));
+  EXPECT_EQ(bronze.checks[2].max, std::nullopt);
+  EXPECT_EQ(bronze.checks[3].on_fail, OnFail::kWarn);
+  EXPECT_EQ(bronze.checks[4].on_fail, OnFail::kFail);
+  EXPECT_EQ(bronze.checks[4].age_max.micros, 7200 * kMicrosPerSecond);
+  EXPECT_EQ(bronze.checks[5].expression, "price < 10000");
+}
+
+TEST(Parse, FeaturesServicesAndModelsAreRead) {
+  const ParsedProject parsed = parse({{"/p/assay.yaml", kMain}, {"/p/shop.yaml", kShop}, {"/p/sql/raw.sql", "x"}});
+  const Project& project = parsed.project;
+  EXPECT_EQ(project.entities.at("route").keys.at(1), (data::Field{"destination", data::Type::kInt32, true}));
+  const FeatureViewDef& view = project.views.at("user_clicks");
+  EXPECT_EQ(view.ttl->micros, kMicrosPerDay);
+  EXPECT_EQ(view.features.at(0).over.at(1).micros, 7 * kMicrosPerDay);
+  EXPECT_EQ(view.features.at(1).aggregate, Aggregate::kSum);
+  EXPECT_EQ(view.features.at(1).where, "event_type = 'cart'");
+  EXPECT_EQ(view.features.at(2).kind, FeatureDef::Kind::kExpr);
+  EXPECT_EQ(project.views.at("profile").features.at(0).column, "age");
+  EXPECT_EQ(project.views.at("profile").features.at(1).column, "country");
+  EXPECT_FALSE(project.views.at("profile").ttl.has_value());
+  EXPECT_EQ(project.on_demand.at("request").features.at(1).expression, "amount * 2");
+  EXPECT_FALSE(project.on_demand.at("request").request.at(0).nullable);
+  const ServiceDef& service = project.services.at("v1");
+  EXPECT_EQ(service.items.at(1).features, (std::vector<std::string>{"age", "place"}));
+  const ModelDef& model = project.models.at("buy");
+  EXPECT_EQ(model.label_event_time, "event_time");
+  EXPECT_EQ(model.split_by_time, 0.75);
+  EXPECT_EQ(model.parameters.at("trees"), 50);
+  EXPECT_EQ(model.parameters.at("depth"), 6);
+}
+
+TEST(Parse, WithoutAssayYamlThereIsNoProject) {
+  MemoryWorld world(std::map<std::string, std::string>{{"/p/shop.yaml", kShop}});
+  EXPECT_EQ(parse_project(world.world(), "/p").code(), Code::kNotFound);
+}
+
+TEST(Parse, ProfilesOverrideTheProjectsKeys) {
+  const std::string main = "project: shop\nlake: ./lake\nprofiles:\n  prod: {lake: /data/lake, serving: {clock: data}}\n";
+  EXPECT_EQ(parse({{"/p/assay.yaml", main}}).project.lake, "/p/lake");
+  const ParsedProject prod = parse({{"/p/assay.yaml", main}}, {"prod", {}});
+  EXPECT_EQ(prod.project.lake, "/data/lake");
+  EXPECT_EQ(prod.project.serving_clock, ServingClock::kData);
+  const ParsedProject wrong = parse({{"/p/assay.yaml", main}}, {"prd", {}});
+  ASSERT_EQ(codes(wrong.diagnostics), "E0109");
+  EXPECT_NE(wrong.diagnostics.items[0].help.find("`prod`"), std::string::npos);
+}
+
+TEST(Parse, ErrorsInsideUnusedProfilesAreReportedToo) {
+  const ParsedProject parsed = parse({{"/p/assay.yaml", "project: shop\nprofiles: {prod: {lakes: x}}\n"}});
+  EXPECT_EQ(codes(parsed.diagnostics), "E0102");
+}
+
+TEST(Parse, EnvironmentVariablesAreReplaced) {
+  const Environment environment = [](const std::string& name) -> std::optional<std::string> {
+    return name == "ROOT" ? std::optional<std::string>("/data") : std::nullopt;
+  };
+  const std::string main = "project: shop\nlake: ${ROOT}/lake\nonline: ${NOT_SET:-/tmp/o}\n";
+  const ParsedProject parsed = parse({{"/p/assay.yaml", main}}, {"", environment});
+  EXPECT_EQ(format_diagnostics(parsed.diagnostics), "");
+  EXPECT_EQ(parsed.project.lake, "/data/lake");
+  EXPECT_EQ(parsed.project.online, "/tmp/o");
+}
+
+TEST(Parse, AnUnsetEnvironmentVariableIsAnErrorAndDollarDollarIsNone) {
+  const ParsedProject parsed =
+      parse({{"/p/assay.yaml", "project: shop\nlake: ${NO}/x\nonline: a$${b}\ncatalog: ${open\n"}});
+  EXPECT_EQ(codes(parsed.diagnostics), "E0106 E0106");
+  EXPECT_EQ(parsed.project.online, "/p/a${b}");
+}
+
+TEST(Parse, LaterSourcesStoresAndSlidesAreRefusedAsNotInThisVersion) {
+  const ParsedProject parsed = parse(
+      {{"/p/assay.yaml", "project: shop\nlake: s3://bucket/x\nonline: redis://r\n"
+                         "sources: {a: {kafka: {topic: x}}}\n"
+                         "feature_views: {v: {entity: e, from: f, slide: continuous, features: {x: latest}}}\n"}});
+  EXPECT_EQ(codes(parsed.diagnostics), "E0108 E0108 E0108 E0108");
+}
+
+TEST(Parse, SettingsOutsideAssayYamlAndUnknownSectionsAreErrors) {
+  const ParsedProject parsed = parse({{"/p/assay.yaml", kMain}, {"/p/a/b.yml", "lake: x\nsilvr: {}\n"}});
+  EXPECT_EQ(codes(parsed.diagnostics), "E0102 E0102");
+  EXPECT_EQ(parsed.diagnostics.items[0].span.file, "a/b.yml");
+  EXPECT_NE(parsed.diagnostics.items[1].help.find("`silver`"), std::string::npos);
+}
+
+TEST(Parse, TheSameNameInTwoFilesIsAnErrorThatNamesTheFirst) {
+  const std::string entities = "entities: {user: {key: user_id}}\n";
+  const ParsedProject parsed =
+      parse({{"/p/assay.yaml", kMain}, {"/p/a.yaml", entities}, {"/p/b.yaml", entities}});
+  ASSERT_EQ(codes(parsed.diagnostics), "E0105");
+  EXPECT_EQ(parsed.diagnostics.items[0].span.file, "b.yaml");
+  EXPECT_NE(parsed.diagnostics.items[0].help.find("a.yaml:1"), std::string::npos);
+}
+
+TEST(Parse, AnotherProjectsFolderIsLeftAlone) {
+  const ParsedProject parsed =
+      parse({{"/p/assay.yaml", kMain}, {"/p/other/assay.yaml", "bad: ["}, {"/p/other/x.yaml", "bad: ["}});
+  EXPECT_EQ(format_diagnostics(parsed.diagnostics), "");
+}
+
+TEST(Parse, DefinitionsWithErrorsOfTheirOwnAreMarkedBroken) {
+  const ParsedProject parsed =
+      parse({{"/p/assay.yaml", kMain}, {"/p/a.yaml", "entities: {good: {key: k}, bad: {key: k, type: strin}}\n"}});
+  EXPECT_EQ(parsed.broken, std::set<std::string>{"entities/bad"});
+}
+
+}  // namespace
+}  // namespace assay::catalog

@@ -1,0 +1,256 @@
+// Entities, feature views and on-demand views: references, names, windows, types.
+
+#include <set>
+
+#include "base/suggest.h"
+#include "catalog/feature_schema.h"
+#include "catalog/table_schema.h"
+#include "catalog/validation.h"
+
+namespace assay::catalog {
+namespace {
+
+bool is_real(data::Type type) { return type == data::Type::kFloat32 || type == data::Type::kFloat64; }
+
+bool is_whole(data::Type type) { return type == data::Type::kInt32 || type == data::Type::kInt64; }
+
+/// Key columns are told apart by bytes, in which int32 and int64 look alike.
+bool keys_match(data::Type a, data::Type b) { return a == b || (is_whole(a) && is_whole(b)); }
+
+void check_entity(Validation& v, const EntityDef& entity) {
+  const std::string path = "entities/" + entity.name;
+  for (const data::Field& key : entity.keys) {
+    const bool single = entity.keys.size() == 1;
+    const std::string at = path + "/keys/" + key.name;
+    if (is_real(key.type)) {
+      v.error("E0306", single ? path + "/type" : at,
+              "key `" + key.name + "` of entity `" + entity.name + "` is a floating-point number",
+              "keys are whole numbers, text, bool, dates or timestamps");
+    }
+    if (is_reserved_column(key.name)) {
+      v.error_at_key("E0302", single ? path + "/key" : at, "column name `" + key.name + "` is reserved",
+                     "take another key column");
+    }
+  }
+}
+
+/// Names that a view's table will have: no two alike, none reserved, none of the entity's keys.
+void check_output_names(Validation& v, const FeatureViewDef& view) {
+  std::set<std::string> taken;
+  const auto entity = v.project().entities.find(view.entity);
+  std::set<std::string> keys;
+  if (entity != v.project().entities.end()) {
+    for (const data::Field& key : entity->second.keys) {
+      keys.insert(key.name);
+    }
+  }
+  for (const FeatureDef& feature : view.features) {
+    const std::string path = "feature_views/" + view.name + "/features/" + feature.name;
+    for (const std::string& name : output_names(feature)) {
+      if (!taken.insert(name).second) {
+        v.error_at_key("E0305", path, "view `" + view.name + "` has two features called `" + name + "`",
+                       "windows add their length to the name; rename one of the features");
+      }
+      if (keys.count(name) > 0) {
+        v.error_at_key("E0305", path, "feature `" + name + "` is called like a key of entity `" + view.entity + "`",
+                       "rename the feature; `{latest: " + name + "}` reads the column under another name");
+      }
+      if (is_reserved_column(name)) {
+        v.error_at_key("E0302", path, "feature name `" + name + "` is reserved", "rename the feature");
+      }
+    }
+  }
+}
+
+void check_windows(Validation& v, const FeatureViewDef& view) {
+  const std::string path = "feature_views/" + view.name;
+  bool windows = false;
+  bool latest = false;
+  for (const FeatureDef& feature : view.features) {
+    latest = latest || feature.kind == FeatureDef::Kind::kLatest;
+    windows = windows || feature.kind == FeatureDef::Kind::kWindow;
+    for (std::size_t i = 0; i < feature.over.size() && view.slide.micros > 0; ++i) {
+      if (feature.over[i].micros <= 0 || feature.over[i].micros % view.slide.micros != 0) {
+        v.error("E0303", path + "/features/" + feature.name + "/over/" + std::to_string(i),
+                "window " + format_duration(feature.over[i]) + " is not a multiple of the slide, " +
+                    format_duration(view.slide),
+                "change the window or the view's `slide`");
+      }
+    }
+  }
+  if (view.slide.micros <= 0) {
+    v.error("E0201", path + "/slide", "the slide must be longer than nothing");
+  }
+  if (windows && latest && !v.is_broken(path)) {
+    v.error_at_key("E0309", path + "/features",
+                   "view `" + view.name + "` has both latest values and windows",
+                   "put the latest values into a view of their own");
+  }
+}
+
+void check_entity_columns(Validation& v, const FeatureViewDef& view, const data::Schema& source) {
+  const auto entity = v.project().entities.find(view.entity);
+  if (entity == v.project().entities.end()) {
+    return;
+  }
+  for (const data::Field& key : entity->second.keys) {
+    const std::optional<int> column = source.find(key.name);
+    const std::string path = "feature_views/" + view.name;
+    if (!column.has_value()) {
+      const std::optional<std::string> near = suggest(key.name, source.names());
+      v.error("E0308", path + "/from", "table `" + view.from + "` has no column `" + key.name +
+                                           "`, the key of entity `" + view.entity + "`",
+              near.has_value() ? "it has `" + *near + "`" : "");
+    } else if (!keys_match(source.field(*column).type, key.type)) {
+      v.error("E0306", path + "/from",
+              "key column `" + key.name + "` is " + std::string(data::type_name(source.field(*column).type)) +
+                  " in table `" + view.from + "` and " + std::string(data::type_name(key.type)) + " in entity `" +
+                  view.entity + "`");
+    }
+  }
+}
+
+/// Types of a view's features, each problem reported; nothing when there was one.
+std::optional<std::vector<data::Field>> type_features(Validation& v, const FeatureViewDef& view,
+                                                      const data::Schema& source, bool report) {
+  std::vector<data::Field> known;
+  bool good = true;
+  for (const bool expressions : {false, true}) {
+    for (const FeatureDef& feature : view.features) {
+      if ((feature.kind == FeatureDef::Kind::kExpr) != expressions || (expressions && !good)) {
+        continue;
+      }
+      const FeatureType found = feature_type(feature, source, data::Schema(known));
+      const std::string path = "feature_views/" + view.name + "/features/" + feature.name;
+      good = good && found.status.ok();
+      if (!found.status.ok() && report) {
+        v.expression_error(path + "/" + found.part, found.status);
+      }
+      for (const std::string& name : output_names(feature)) {
+        known.push_back({name, found.type, true});
+      }
+    }
+  }
+  return good ? std::optional(known) : std::nullopt;
+}
+
+void check_view(Validation& v, const FeatureViewDef& view) {
+  const std::string path = "feature_views/" + view.name;
+  if (v.project().entities.count(view.entity) == 0) {
+    v.unknown(path + "/entity", "entity", view.entity, names_of(v.project().entities));
+  }
+  if (!layer_of(v.project(), view.from).has_value()) {
+    v.unknown(path + "/from", "table", view.from, v.table_names());
+  }
+  if (v.project().on_demand.count(view.name) > 0) {
+    v.error_at_key("E0105", path, "`" + view.name + "` is both a feature view and an on-demand view",
+                   "rename one of them: services name both");
+  }
+  check_output_names(v, view);
+  check_windows(v, view);
+  const data::SchemaPtr source = v.table_schema(view.from);
+  if (source != nullptr && !v.is_broken(path)) {
+    check_entity_columns(v, view, *source);
+    type_features(v, view, *source, true);
+  }
+}
+
+/// What an on-demand view can read besides the request, in the services that hold it: the features before
+/// it. Nothing when their types cannot be known here.
+std::optional<std::vector<data::Field>> features_before(Validation& v, const ServiceDef& service,
+                                                        const std::string& on_demand) {
+  std::vector<data::Field> fields;
+  for (const ServiceItem& item : service.items) {
+    if (item.view == on_demand) {
+      return fields;
+    }
+    const auto view = v.project().views.find(item.view);
+    if (view == v.project().views.end()) {
+      return std::nullopt;  // unknown, or on demand too
+    }
+    const auto known = view_fields(v, view->second);
+    if (!known.has_value()) {
+      return std::nullopt;
+    }
+    fields.insert(fields.end(), known->begin(), known->end());
+  }
+  return std::nullopt;
+}
+
+bool holds(const ServiceDef& service, const std::string& view) {
+  for (const ServiceItem& item : service.items) {
+    if (item.view == view) {
+      return true;
+    }
+  }
+  return false;
+}
+
+void check_on_demand_expression(Validation& v, const OnDemandDef& view, const OnDemandDef::Feature& feature) {
+  const std::string path = "on_demand/" + view.name + "/features/" + feature.name + "/expr";
+  const data::Schema request(view.request);
+  if (data::Expression::compile(feature.expression, request).ok()) {
+    return;
+  }
+  bool used = false;
+  for (const auto& [name, service] : v.project().services) {
+    if (!holds(service, view.name)) {
+      continue;
+    }
+    used = true;
+    std::optional<std::vector<data::Field>> before = features_before(v, service, view.name);
+    if (before.has_value()) {
+      before->insert(before->begin(), view.request.begin(), view.request.end());
+      v.compile(path, feature.expression, data::Schema(*before));
+    }
+  }
+  if (!used) {
+    v.compile(path, feature.expression, request);
+  }
+}
+
+void check_on_demand(Validation& v, const OnDemandDef& view) {
+  std::set<std::string> names;
+  const std::string path = "on_demand/" + view.name;
+  for (const data::Field& field : view.request) {
+    names.insert(field.name);
+  }
+  for (const OnDemandDef::Feature& feature : view.features) {
+    if (!names.insert(feature.name).second) {
+      v.error_at_key("E0305", path + "/features/" + feature.name,
+                     "feature `" + feature.name + "` is called like a request value", "rename the feature");
+    }
+    if (is_reserved_column(feature.name)) {
+      v.error_at_key("E0302", path + "/features/" + feature.name, "feature name `" + feature.name + "` is reserved",
+                     "rename the feature");
+    }
+    if (!v.is_broken(path)) {
+      check_on_demand_expression(v, view, feature);
+    }
+  }
+}
+
+}  // namespace
+
+std::optional<std::vector<data::Field>> view_fields(Validation& validation, const FeatureViewDef& view) {
+  const data::SchemaPtr source = validation.table_schema(view.from);
+  if (source == nullptr || validation.is_broken("feature_views/" + view.name)) {
+    return std::nullopt;
+  }
+  return type_features(validation, view, *source, false);
+}
+
+void validate_features(Validation& validation) {
+  const Project& project = validation.project();
+  for (const auto& [name, entity] : project.entities) {
+    check_entity(validation, entity);
+  }
+  for (const auto& [name, view] : project.views) {
+    check_view(validation, view);
+  }
+  for (const auto& [name, view] : project.on_demand) {
+    check_on_demand(validation, view);
+  }
+}
+
+}  // namespace assay::catalog

@@ -1,0 +1,174 @@
+// Services and models: references, names of features, keys, labels.
+
+#include <algorithm>
+#include <map>
+
+#include "base/suggest.h"
+#include "catalog/feature_schema.h"
+#include "catalog/table_schema.h"
+#include "catalog/validation.h"
+
+namespace assay::catalog {
+namespace {
+
+/// Output features of what a service names; nothing when there is no such view.
+std::optional<std::vector<std::string>> outputs_of(const Project& project, const std::string& view) {
+  const auto feature_view = project.views.find(view);
+  if (feature_view != project.views.end()) {
+    return output_names(feature_view->second);
+  }
+  const auto on_demand = project.on_demand.find(view);
+  if (on_demand == project.on_demand.end()) {
+    return std::nullopt;
+  }
+  std::vector<std::string> names;
+  for (const OnDemandDef::Feature& feature : on_demand->second.features) {
+    names.push_back(feature.name);
+  }
+  return names;
+}
+
+std::vector<std::string> view_names(const Project& project) {
+  std::vector<std::string> names = names_of(project.views);
+  for (std::string& name : names_of(project.on_demand)) {
+    names.push_back(std::move(name));
+  }
+  return names;
+}
+
+void unknown_feature(Validation& v, const std::string& path, const ServiceItem& item,
+                     const std::string& feature, const std::vector<std::string>& outputs) {
+  const std::optional<std::string> near = suggest(feature, outputs);
+  std::string help = near.has_value() ? "did you mean `" + *near + "`?" : "";
+  for (const std::string& output : outputs) {
+    if (output.compare(0, feature.size() + 1, feature + "_") == 0) {
+      help = "windows add their length: `" + output + "`";
+      break;
+    }
+  }
+  v.error("E0301", path, "view `" + item.view + "` has no feature `" + feature + "`", help);
+}
+
+/// Keys of one name must have one type in all views of a service.
+void check_service_keys(Validation& v, const ServiceItem& item, const std::string& path,
+                        std::map<std::string, data::Type>* keys) {
+  const auto view = v.project().views.find(item.view);
+  if (view == v.project().views.end() || v.project().entities.count(view->second.entity) == 0) {
+    return;
+  }
+  for (const data::Field& key : v.project().entities.at(view->second.entity).keys) {
+    const auto [known, is_new] = keys->emplace(key.name, key.type);
+    if (!is_new && known->second != key.type) {
+      v.error("E0306", path,
+              "key `" + key.name + "` is " + std::string(data::type_name(key.type)) + " in view `" + item.view +
+                  "` and " + std::string(data::type_name(known->second)) + " in a view before it",
+              "give the entities' keys one type");
+    }
+  }
+}
+
+void check_service(Validation& v, const ServiceDef& service) {
+  std::map<std::string, std::string> taken;  // feature -> view
+  std::map<std::string, data::Type> keys;
+  for (std::size_t i = 0; i < service.items.size(); ++i) {
+    const ServiceItem& item = service.items[i];
+    const std::string path = "services/" + service.name + "/" + std::to_string(i);
+    const auto outputs = outputs_of(v.project(), item.view);
+    if (!outputs.has_value()) {
+      if (!v.is_broken("services/" + service.name)) {
+        v.unknown(path, "feature view", item.view, view_names(v.project()));
+      }
+      continue;
+    }
+    check_service_keys(v, item, path, &keys);
+    for (const std::string& feature : item.features.empty() ? *outputs : item.features) {
+      const auto [known, is_new] = taken.emplace(feature, item.view);
+      if (std::find(outputs->begin(), outputs->end(), feature) == outputs->end()) {
+        unknown_feature(v, path, item, feature, *outputs);
+      } else if (!is_new) {
+        v.error("E0305", path,
+                "service `" + service.name + "` has feature `" + feature + "` twice, of views `" + known->second +
+                    "` and `" + item.view + "`",
+                "name the features that are needed, as in `\"" + item.view + ":feature,feature\"`");
+      }
+    }
+  }
+}
+
+void check_label_column(Validation& v, const ModelDef& model, const data::Field& wanted,
+                        const data::Schema& labels) {
+  const std::string path = "models/" + model.name + "/labels/from";
+  if (!labels.find(wanted.name).has_value()) {
+    v.error("E0308", path,
+            "table `" + model.labels_from + "` has no column `" + wanted.name + "`, which service `" + model.service +
+                "` needs",
+            "add it to the table's SQL");
+  }
+}
+
+void check_labels(Validation& v, const ModelDef& model, const data::Schema& labels) {
+  const std::string path = "models/" + model.name + "/labels";
+  const std::optional<data::Type> label = v.compile(path + "/column", model.label, labels);
+  if (label.has_value() && *label != data::Type::kBool && !data::is_numeric(*label)) {
+    v.error("E0306", path + "/column",
+            "the label is " + std::string(data::type_name(*label)) + " where bool or a number is needed",
+            "write a comparison, such as `tier = 'gold'`");
+  }
+  if (!model.where.empty()) {
+    v.compile_condition(path + "/where", model.where, labels);
+  }
+  const std::optional<int> time = labels.find(model.label_event_time);
+  if (!time.has_value()) {
+    const std::optional<std::string> near = suggest(model.label_event_time, labels.names());
+    v.error("E0308", path + "/event_time",
+            "table `" + model.labels_from + "` has no column `" + model.label_event_time + "`",
+            near.has_value() ? "did you mean `" + *near + "`?" : "");
+  } else if (labels.field(*time).type != data::Type::kTimestamp) {
+    v.error("E0306", path + "/event_time", "`" + model.label_event_time + "` is not a timestamp");
+  }
+  const auto service = v.project().services.find(model.service);
+  if (service == v.project().services.end()) {
+    return;
+  }
+  for (const ServiceItem& item : service->second.items) {
+    const auto view = v.project().views.find(item.view);
+    const auto on_demand = v.project().on_demand.find(item.view);
+    if (view != v.project().views.end() && v.project().entities.count(view->second.entity) > 0) {
+      for (const data::Field& key : v.project().entities.at(view->second.entity).keys) {
+        check_label_column(v, model, key, labels);
+      }
+    } else if (on_demand != v.project().on_demand.end()) {
+      for (const data::Field& field : on_demand->second.request) {
+        check_label_column(v, model, field, labels);
+      }
+    }
+  }
+}
+
+void check_model(Validation& v, const ModelDef& model) {
+  const std::string path = "models/" + model.name;
+  if (v.project().services.count(model.service) == 0) {
+    v.unknown(path + "/service", "service", model.service, names_of(v.project().services));
+  }
+  if (!layer_of(v.project(), model.labels_from).has_value()) {
+    v.unknown(path + "/labels/from", "table", model.labels_from, v.table_names());
+    return;
+  }
+  const data::SchemaPtr labels = v.table_schema(model.labels_from);
+  if (labels != nullptr && !v.is_broken(path)) {
+    check_labels(v, model, *labels);
+  }
+}
+
+}  // namespace
+
+void validate_models(Validation& validation) {
+  for (const auto& [name, service] : validation.project().services) {
+    check_service(validation, service);
+  }
+  for (const auto& [name, model] : validation.project().models) {
+    check_model(validation, model);
+  }
+}
+
+}  // namespace assay::catalog
