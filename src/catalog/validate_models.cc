@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "base/suggest.h"
 #include "catalog/feature_schema.h"
@@ -81,14 +82,18 @@ void check_service(Validation& v, const ServiceDef& service) {
       continue;
     }
     check_service_keys(v, item, path, &keys);
+    std::set<std::string> of_item;  // a view's own repetitions are reported at the view
     for (const std::string& feature : item.features.empty() ? *outputs : item.features) {
+      if (!of_item.insert(feature).second && item.features.empty()) {
+        continue;
+      }
       const auto [known, is_new] = taken.emplace(feature, item.view);
       if (std::find(outputs->begin(), outputs->end(), feature) == outputs->end()) {
         unknown_feature(v, path, item, feature, *outputs);
       } else if (!is_new) {
         v.error("E0305", path,
-                "service `" + service.name + "` has feature `" + feature + "` twice, of views `" + known->second +
-                    "` and `" + item.view + "`",
+                "service `" + service.name + "` has feature `" + feature + "` twice, of view `" + known->second +
+                    "` and of view `" + item.view + "`",
                 "name the features that are needed, as in `\"" + item.view + ":feature,feature\"`");
       }
     }

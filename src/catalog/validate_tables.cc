@@ -213,7 +213,7 @@ void check_silver(Validation& v, const SilverDef& silver) {
   }
   check_checks(v, path, silver.name, silver.checks, *schema);
   for (std::size_t i = 0; i < silver.partition_by.size(); ++i) {
-    if (!schema->find(silver.partition_by[i]).has_value()) {
+    if (silver.partition_by[i] != "event_date" && !schema->find(silver.partition_by[i]).has_value()) {
       missing_column(v, path + "/partition_by/" + std::to_string(i), silver.partition_by[i], silver.name,
                      schema->names());
     }

@@ -1,6 +1,7 @@
 #include "catalog/validate.h"
 
 #include <map>
+#include <sstream>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -42,12 +43,17 @@ Diagnostics load(const std::string& text, const SchemaResolver& resolver = {}) {
   return std::move(parsed).value().diagnostics;
 }
 
-/// "code line:column length" of each finding.
+/// "code line:underlined" of each finding.
 std::string found(const Diagnostics& diagnostics) {
   std::string out;
   for (const Diagnostic& item : diagnostics.items) {
+    std::istringstream lines(diagnostics.sources.at(item.span.file));
+    std::string line;
+    for (int i = 0; i < item.span.line; ++i) {
+      std::getline(lines, line);
+    }
     out += (out.empty() ? "" : ", ") + item.code + " " + std::to_string(item.span.line) + ":" +
-           std::to_string(item.span.column) + " " + std::to_string(item.length);
+           line.substr(static_cast<std::size_t>(item.span.column - 1), static_cast<std::size_t>(item.length));
   }
   return out;
 }
@@ -88,57 +94,57 @@ TEST(Validate, TheFlightsExampleHasNoFindings) {
 
 TEST(Validate, UnknownReferencesSuggestTheNearest) {
   const Diagnostics diagnostics = changed("source: clicks\n", "source: click\n");
-  ASSERT_EQ(found(diagnostics), "W0402 2:11 6, E0301 5:13 5");
+  ASSERT_EQ(found(diagnostics), "W0402 2:clicks, E0301 5:click");
   EXPECT_EQ(diagnostics.items[1].help, "did you mean `clicks`?");
-  EXPECT_EQ(found(changed("lookup: items", "lookup: item")), "E0301 14:23 4");
-  EXPECT_EQ(found(changed("    from: clicks\n", "    from: clks\n")), "E0301 13:11 4");
-  EXPECT_EQ(found(changed("entity: user", "entity: usr")), "E0301 17:20 3");
-  EXPECT_EQ(found(changed("[clicks]", "[clicks, click]")), "E0301 18:25 5");
+  EXPECT_EQ(found(changed("lookup: items", "lookup: item")), "E0301 14:item");
+  EXPECT_EQ(found(changed("    from: clicks\n", "    from: clks\n")), "E0301 13:clks");
+  EXPECT_EQ(found(changed("entity: user", "entity: usr")), "E0301 17:usr");
+  EXPECT_EQ(found(changed("[clicks]", "[clicks, click]")), "E0301 18:click");
 }
 
 TEST(Validate, ExpressionErrorsPointIntoTheExpression) {
   const Diagnostics diagnostics = changed("agg: count, ", "agg: sum, of: \"1 + prise\", ");
-  ASSERT_EQ(found(diagnostics), "E0307 17:80 5");
+  ASSERT_EQ(found(diagnostics), "E0307 17:prise");
   EXPECT_NE(diagnostics.items[0].help.find("price"), std::string::npos);
 }
 
 TEST(Validate, ConditionsMustBeBool) {
-  EXPECT_EQ(found(changed("agg: count, ", "agg: count, where: price + 1, ")), "E0307 17:78 9");
+  EXPECT_EQ(found(changed("agg: count, ", "agg: count, where: price + 1, ")), "E0307 17:price + 1");
 }
 
 TEST(Validate, ReservedAndRepeatedColumnNamesAreErrors) {
-  EXPECT_EQ(found(changed("kind: string", "known_time: timestamp")), "E0302 7:65 10");
-  EXPECT_EQ(found(changed("kind: string", "PRICE: string")), "E0305 7:65 5");
-  EXPECT_EQ(found(changed("kind: string", "event_time: timestamp")), "E0302 7:65 10");
+  EXPECT_EQ(found(changed("kind: string", "known_time: timestamp")), "E0302 7:known_time");
+  EXPECT_EQ(found(changed("kind: string", "PRICE: string")), "E0305 7:PRICE");
+  EXPECT_EQ(found(changed("kind: string", "event_time: timestamp")), "E0302 7:event_time");
   EXPECT_EQ(found(changed("event_time: ts\n    columns: {", "event_time: event_time\n    columns: {event_time: timestamp!, ")),
             "");
 }
 
 TEST(Validate, EventTimeMustBeATimestampColumn) {
-  EXPECT_EQ(found(changed("event_time: ts", "event_time: price")), "E0306 6:17 5");
-  EXPECT_EQ(found(changed("event_time: ts", "event_time: tss")), "E0308 6:17 3");
+  EXPECT_EQ(found(changed("event_time: ts", "event_time: price")), "E0306 6:price");
+  EXPECT_EQ(found(changed("event_time: ts", "event_time: tss")), "E0308 6:tss");
   EXPECT_EQ(found(changed("event_time: ts", "event_time: {expr: \"ts + 1 +\"}")).substr(0, 5), "E0307");
 }
 
 TEST(Validate, WindowsMustBeMultiplesOfTheSlide) {
-  EXPECT_EQ(found(changed("over: [1h, 24h]", "over: [1h, 65m]")), "E0303 17:75 3");
+  EXPECT_EQ(found(changed("over: [1h, 24h]", "over: [1h, 65m]")), "E0303 17:65m");
 }
 
 TEST(Validate, TwoFeaturesOfOneNameAfterExpansionAreAnError) {
-  EXPECT_EQ(found(changed("features: {n:", "features: {n_1h: {expr: \"1\"}, n:")), "E0305 17:75 1");
+  EXPECT_EQ(found(changed("features: {n:", "features: {n_1h: {expr: \"1\"}, n:")), "E0305 17:n");
 }
 
 TEST(Validate, LatestValuesAndWindowsDoNotShareAView) {
-  EXPECT_EQ(found(changed("features: {n:", "features: {kind: latest, n:")), "E0309 17:40 8");
+  EXPECT_EQ(found(changed("features: {n:", "features: {kind: latest, n:")), "E0309 17:features");
 }
 
 TEST(Validate, KeysAreNotFloatingPoint) {
-  EXPECT_EQ(found(changed("{key: user_id}", "{key: price, type: float64}")), "E0306 15:38 7, E0306 17:32 6");
+  EXPECT_EQ(found(changed("{key: user_id}", "{key: price, type: float64}")), "E0306 15:float64");
 }
 
 TEST(Validate, EntityKeysMustBeInTheTable) {
-  EXPECT_EQ(found(changed("{key: user_id}", "{key: user}")), "E0308 17:32 6");
-  EXPECT_EQ(found(changed("{key: user_id}", "{key: user_id, type: int64}")), "E0306 17:32 6");
+  EXPECT_EQ(found(changed("{key: user_id}", "{key: user}")), "E0308 17:clicks");
+  EXPECT_EQ(found(changed("{key: user_id}", "{key: user_id, type: int64}")), "E0306 17:clicks");
 }
 
 TEST(Validate, SilverTablesInACircleAreReportedOnce) {
@@ -149,29 +155,29 @@ TEST(Validate, SilverTablesInACircleAreReportedOnce) {
       "lookup: items, on: item_id, columns: [brand]}]\n",
       "lookup: more, on: item_id, columns: [brand]}]\n  more:\n    from: clicks\n    enrich: [{lookup: events, on: item_id, "
       "columns: [brand]}]\n");
-  ASSERT_EQ(found(circle), "E0304 17:23 6, W0402 2:45 5");
+  ASSERT_EQ(found(circle), "E0304 17:events");
   EXPECT_NE(circle.items[0].message.find("events -> more -> events"), std::string::npos);
 }
 
 TEST(Validate, PersonalDataStoredAsItComesIsAWarning) {
-  EXPECT_EQ(found(changed("kind: string", "kind: {type: string, pii: email}")), "W0401 7:65 4");
+  EXPECT_EQ(found(changed("kind: string", "kind: {type: string, pii: email}")), "W0401 7:kind");
   EXPECT_EQ(found(changed("kind: string", "kind: {type: string, pii: email, scrub: hmac}")), "");
-  EXPECT_EQ(found(changed("kind: string", "kind: {type: int64, scrub: mask}")), "E0306 7:92 4");
+  EXPECT_EQ(found(changed("kind: string", "kind: {type: int64, scrub: mask}")), "E0306 7:mask");
 }
 
 TEST(Validate, ServiceFeaturesMustExistOnce) {
   EXPECT_EQ(found(changed("[clicks]", "[\"clicks:n_1h,n_24h\"]")), "");
   const Diagnostics diagnostics = changed("[clicks]", "[\"clicks:n\"]");
-  ASSERT_EQ(found(diagnostics), "E0301 18:17 10");
+  ASSERT_EQ(found(diagnostics), "E0301 18:\"clicks:n\"");
   EXPECT_NE(diagnostics.items[0].help.find("n_1h"), std::string::npos);
-  EXPECT_EQ(found(changed("[clicks]", "[\"clicks:n_1h\", clicks]")), "E0305 18:33 6");
+  EXPECT_EQ(found(changed("[clicks]", "[\"clicks:n_1h\", clicks]")), "E0305 18:clicks");
 }
 
 TEST(Validate, SilverIsCheckedWhenItsSchemaIsKnown) {
   const std::string model =
       "services: {v1: [clicks]}\nmodels: {m: {service: v1, labels: {from: events, column: bougt}}}\n";
   EXPECT_EQ(found(changed("services: {v1: [clicks]}\n", model)), "");
-  EXPECT_EQ(found(changed("services: {v1: [clicks]}\n", model, events_schema)), "E0308 14:5 12, E0307 19:58 5");
+  EXPECT_EQ(found(changed("services: {v1: [clicks]}\n", model, events_schema)), "E0307 19:bougt");
 }
 
 TEST(Validate, BronzeSchemaHoldsWhatIsStored) {
