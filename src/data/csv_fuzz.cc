@@ -40,10 +40,10 @@ void split_and_decode(const uint8_t* bytes, std::size_t size) {
   }
   const SplitterOptions options{.quotes = (bytes[0] & 1) == 0,
                                 .delimiter = (bytes[0] & 2) == 0 ? ',' : '\t',
-                                .record_bytes_max = 1 + (bytes[0] >> 2)};
+                                .record_bytes_max = 1 + std::size_t{bytes[0]} / 4};
   const std::string_view text(reinterpret_cast<const char*>(bytes) + 2, size - 2);
   const std::vector<Owned> records = split(text, options, size);
-  ASSAY_CHECK(records == split(text, options, 1 + bytes[1] % 16));
+  ASSAY_CHECK(records == split(text, options, 1 + std::size_t{bytes[1]} % 16));
 
   std::vector<std::string_view> views;
   for (const Owned& record : records) {
