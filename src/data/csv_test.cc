@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include "base/file_system.h"
 #include "base/random.h"
-#include "data/decode_row.h"
+#include "base/time.h"
 #include "data/record_splitter.h"
+#include "data/sql_engine.h"
 
 namespace assay::data {
 namespace {
@@ -156,6 +158,74 @@ TEST(Csv, CellsReadAsParseScalarReadsThem) {
       ASSERT_EQ(decode_one(text, static_cast<Type>(type)),
                 expected.ok() ? "=" + format_scalar(*expected) : "wrong_type")
           << text << " as " << type_name(static_cast<Type>(type));
+    }
+  }
+}
+
+/// A random table as CSV text, cells quoted when they must be and sometimes when they need not.
+std::string random_csv(Random& random, int rows) {
+  const std::string alphabet = "ab ,\"\n;'";
+  std::string text = "i,f,s,d,t\n";
+  for (int row = 0; row < rows; ++row) {
+    std::vector<std::string> cells(5);
+    cells[0] = std::to_string(static_cast<int64_t>(random.next()) >> random.below(60));
+    cells[1] = format_scalar(Scalar::float64(static_cast<double>(random.next()) / 7e5 *
+                                             (random.below(2) == 0 ? 1e-30 : -1)));
+    cells[2] = "s";
+    for (uint64_t i = random.below(8); i > 0; --i) {
+      cells[2] += alphabet[random.below(alphabet.size())];
+    }
+    const EventTime time{static_cast<int64_t>(random.below(4'000'000'000'000'000))};
+    cells[3] = format_date(time);
+    cells[4] = format_time(time);
+    for (std::size_t i = 0; i < cells.size(); ++i) {
+      if (random.below(10) == 0 && i != 2) {
+        cells[i].clear();
+      }
+      const bool quoted =
+          cells[i].find_first_of(",\"\n") != std::string::npos || (i == 2 && random.below(3) == 0);
+      text += i > 0 ? "," : "";
+      text += quoted ? "\"" : "";
+      for (const char c : cells[i]) {
+        text += std::string(c == '"' ? 2 : 1, c);
+      }
+      text += quoted ? "\"" : "";
+    }
+    text += "\n";
+  }
+  return text;
+}
+
+TEST(Csv, CleanTablesReadAsDuckDbReadsThem) {
+  const uint64_t seed = 14;
+  SCOPED_TRACE(seed);
+  const auto random = seeded_random(seed);
+  const std::string text = random_csv(*random, 4000);
+  const std::string path = testing::TempDir() + "/assay_csv_test.csv";
+  ASSERT_TRUE(system_files()->write(path, text).ok());
+  Result<std::unique_ptr<SqlEngine>> engine = SqlEngine::open({});
+  ASSERT_TRUE(engine.ok());
+  const Result<Batch> expected =
+      (*engine)->query("SELECT * FROM read_csv(" + SqlEngine::literal(path) +
+                       ", header = true, auto_detect = false, quote = '\"', escape = '\"', columns "
+                       "= {'i': 'BIGINT', 'f': "
+                       "'DOUBLE', 's': 'VARCHAR', 'd': 'DATE', 't': 'TIMESTAMP WITH TIME ZONE'})");
+  ASSERT_TRUE(expected.ok()) << expected.status().to_string();
+  ASSERT_TRUE(system_files()->remove(path).ok());
+
+  RecordSplitter splitter({});
+  std::vector<std::string_view> records;
+  for (const SplitRecord& record : splitter.feed(text, true)) {
+    records.push_back(record.text);
+  }
+  const CsvDecoder decoder({expected->schema_ptr(), {}, {}, {}}, expected->schema().names(), ',');
+  const Decoded decoded = decoder.decode(std::span(records).subspan(1));
+  EXPECT_EQ(reject_text(decoded.rejects), "");
+  ASSERT_EQ(decoded.rows.rows(), expected->rows());
+  for (int column = 0; column < 5; ++column) {
+    for (int64_t row = 0; row < expected->rows(); ++row) {
+      ASSERT_EQ(decoded.rows.column(column).scalar(row), expected->column(column).scalar(row))
+          << records[static_cast<std::size_t>(row) + 1];
     }
   }
 }

@@ -56,6 +56,33 @@ void expect_equal(const Batch& actual, const Batch& expected) {
   }
 }
 
+TEST(Parquet, AStreamGivesRowsInFileOrderFromAnyRow) {
+  const TempFolder folder;
+  const auto engine = open_engine();  // two threads
+  const std::string path = folder.file("a*.parquet");
+  ASSERT_TRUE(engine
+                  ->execute("COPY (SELECT range AS i FROM range(50000)) TO " +
+                            SqlEngine::literal(path) + " (FORMAT parquet, ROW_GROUP_SIZE 4096)")
+                  .ok());
+  for (const int64_t first : {0, 1, 4095, 4096, 40'000, 49'999, 50'000}) {
+    auto reader = stream_parquet(*engine, path, first, 3000);
+    ASSERT_TRUE(reader.ok()) << reader.status().to_string();
+    int64_t next = first;
+    while (true) {
+      const auto batch = (*reader)->next();
+      ASSERT_TRUE(batch.ok()) << batch.status().to_string();
+      if (!batch->has_value()) {
+        break;
+      }
+      for (const int64_t value : (*batch)->column(0).values<int64_t>()) {
+        ASSERT_EQ(value, next++);
+      }
+    }
+    EXPECT_EQ(next, 50'000);
+  }
+  EXPECT_EQ(stream_parquet(*engine, folder.file("gone.parquet"), 0, 1).code(), Code::kNotFound);
+}
+
 TEST(Parquet, EveryTypeIsWrittenAndReadBack) {
   const TempFolder folder;
   auto engine = open_engine();
