@@ -1,0 +1,232 @@
+#include "catalog/catalog_store.h"
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <thread>
+
+#include <gtest/gtest.h>
+
+#include "catalog/sqlite_database.h"
+
+namespace assay::catalog {
+namespace {
+
+/// A folder of its own for each test, and a World with a clock that stands at 1000 us.
+class CatalogStoreTest : public testing::Test {
+ protected:
+  CatalogStoreTest() {
+    std::string pattern = testing::TempDir() + "assay_catalog_XXXXXX";
+    folder_ = mkdtemp(pattern.data());
+  }
+  ~CatalogStoreTest() override { std::filesystem::remove_all(folder_); }
+
+  [[nodiscard]] std::string path() const { return folder_ + "/catalog.db"; }
+  std::unique_ptr<CatalogStore> open() {
+    Result<std::unique_ptr<CatalogStore>> store = CatalogStore::open(world_, path());
+    EXPECT_TRUE(store.ok()) << store.status().to_string();
+    return std::move(store).value();
+  }
+
+  std::string folder_;
+  FakeClock clock_{EventTime{1000}};
+  std::unique_ptr<FileSystem> files_ = system_files();
+  std::unique_ptr<Random> random_ = seeded_random(1);
+  std::unique_ptr<Log> log_ = null_log();
+  Metrics metrics_;
+  World world_{clock_, *files_, *random_, *log_, metrics_};
+};
+
+Project shop() {
+  Project project;
+  project.name = "shop";
+  EntityDef user;
+  user.name = "user";
+  user.keys = {{"user_id", data::Type::kString, true}};
+  project.entities["user"] = user;
+  ServiceDef service;
+  service.name = "v1";
+  service.items = {{"clicks", {"n_1h"}, {}}};
+  project.services["v1"] = service;
+  return project;
+}
+
+TEST_F(CatalogStoreTest, ApplyingTwiceMakesOneVersion) {
+  auto store = open();
+  const ApplyOutcome first = store->apply(shop()).value();
+  EXPECT_EQ(first.added, 3);
+  const ApplyOutcome second = store->apply(shop()).value();
+  EXPECT_EQ(second.added + second.changed + second.removed, 0);
+  EXPECT_EQ(second.unchanged, 3);
+  EXPECT_EQ(store->history("entity", "user")->size(), 1U);
+}
+
+TEST_F(CatalogStoreTest, OnlyWhatChangedGetsANewVersion) {
+  auto store = open();
+  ASSERT_TRUE(store->apply(shop()).ok());
+  Project project = shop();
+  project.entities["user"].description = "who buys";
+  clock_.advance({500});
+  EXPECT_EQ(store->apply(project)->changed, 1);
+  const std::vector<AppliedObject> applied = store->applied().value();
+  ASSERT_EQ(applied.size(), 3U);
+  EXPECT_EQ(applied[0].name, "user");
+  EXPECT_EQ(applied[0].version, 2);
+  EXPECT_EQ(applied[0].applied, EventTime{1500});
+  EXPECT_EQ(applied[1].version, 1);
+}
+
+TEST_F(CatalogStoreTest, WhatIsGoneIsMarkedRemovedAndMayComeBack) {
+  auto store = open();
+  ASSERT_TRUE(store->apply(shop()).ok());
+  Project project = shop();
+  project.services.clear();
+  EXPECT_EQ(store->apply(project)->removed, 1);
+  EXPECT_EQ(store->apply(project)->removed, 0);
+  EXPECT_EQ(store->applied()->size(), 2U);
+  EXPECT_EQ(store->apply(shop())->added, 1);
+  const std::vector<AppliedObject> history = store->history("service", "v1").value();
+  ASSERT_EQ(history.size(), 3U);
+  EXPECT_TRUE(history[1].removed);
+  EXPECT_EQ(history[2].version, 3);
+}
+
+TEST_F(CatalogStoreTest, WhatIsWrittenIsThereAfterOpeningAgain) {
+  ASSERT_TRUE(open()->apply(shop()).ok());
+  EXPECT_EQ(open()->applied()->size(), 3U);
+}
+
+TEST_F(CatalogStoreTest, FilesOfASourceKeepTheirNumbersAndBits) {
+  auto store = open();
+  const std::vector<SourceFileRow> files = {{0, "data/a.csv", 0, 10, 0xffff'ffff'ffff'fff0, {7}},
+                                            {1, "data/b.csv", 5, 9, 3, {-8}}};
+  ASSERT_TRUE(store->add_source_files("clicks", files).ok());
+  EXPECT_EQ(store->source_files("clicks").value(), files);
+  EXPECT_TRUE(store->source_files("others")->empty());
+}
+
+TEST_F(CatalogStoreTest, ATakenFileNumberAddsNothing) {
+  auto store = open();
+  ASSERT_TRUE(store->add_source_files("clicks", {{1, "b", 0, 0, 0, {}}}).ok());
+  const Status status = store->add_source_files("clicks", {{0, "a", 0, 0, 0, {}}, {1, "c", 0, 0, 0, {}}});
+  EXPECT_EQ(status.code(), Code::kAlreadyExists);
+  EXPECT_EQ(store->source_files("clicks")->size(), 1U);
+}
+
+TEST_F(CatalogStoreTest, RunsAreListedNewestFirst) {
+  auto store = open();
+  const int64_t first = store->start_run("run").value();
+  clock_.advance({5});
+  ASSERT_TRUE(store->finish_run(first, "ok", R"({"in":1})").ok());
+  const int64_t second = store->start_run("train").value();
+  const std::vector<RunRow> runs = store->runs(10).value();
+  ASSERT_EQ(runs.size(), 2U);
+  EXPECT_EQ(runs[0].id, second);
+  EXPECT_EQ(runs[0].status, "running");
+  EXPECT_EQ(runs[0].finished, std::nullopt);
+  EXPECT_EQ(runs[1].finished, EventTime{1005});
+  EXPECT_EQ(runs[1].account_json, R"({"in":1})");
+  EXPECT_EQ(store->runs(10, "run")->size(), 1U);
+  EXPECT_EQ(store->runs(1)->size(), 1U);
+  EXPECT_EQ(store->finish_run(99, "ok", "").code(), Code::kNotFound);
+}
+
+TEST_F(CatalogStoreTest, ModelsAreNumberedAndOneIsInProduction) {
+  auto store = open();
+  const std::string bytes("\0tree\xff", 6);
+  EXPECT_EQ(store->add_model("buy", "{}", bytes).value(), 1);
+  EXPECT_EQ(store->add_model("buy", "{}", "second").value(), 2);
+  EXPECT_EQ(store->add_model("other", "{}", "").value(), 1);
+  EXPECT_EQ(store->model("buy")->version, 2);
+  ASSERT_TRUE(store->promote_model("buy", 1).ok());
+  const ModelRow model = store->model("buy").value();
+  EXPECT_EQ(model.version, 1);
+  EXPECT_EQ(model.bytes, bytes);
+  ASSERT_TRUE(store->promote_model("buy", 2).ok());
+  const std::vector<ModelRow> models = store->models("buy").value();
+  ASSERT_EQ(models.size(), 2U);
+  EXPECT_EQ(models[0].stage, "archived");
+  EXPECT_EQ(models[1].stage, "production");
+  EXPECT_EQ(store->models()->size(), 3U);
+}
+
+TEST_F(CatalogStoreTest, PromotingAnUnknownVersionChangesNothing) {
+  auto store = open();
+  ASSERT_TRUE(store->add_model("buy", "{}", "x").ok());
+  ASSERT_TRUE(store->promote_model("buy", 1).ok());
+  EXPECT_EQ(store->promote_model("buy", 7).code(), Code::kNotFound);
+  EXPECT_EQ(store->model("buy")->stage, "production");
+  EXPECT_EQ(store->model("bye").code(), Code::kNotFound);
+}
+
+TEST_F(CatalogStoreTest, AFileThatIsNoDatabaseIsCorruptAndSaysWhatToDo) {
+  std::ofstream(path()) << std::string(5000, 'x');
+  const Status status = CatalogStore::open(world_, path()).status();
+  EXPECT_EQ(status.code(), Code::kCorrupt);
+  EXPECT_NE(status.message().find(path()), std::string::npos);
+  EXPECT_NE(status.message().find("backup"), std::string::npos);
+}
+
+TEST_F(CatalogStoreTest, DamagedPagesAreCorruptAndNotACrash) {
+  ASSERT_TRUE(open()->apply(shop()).ok());
+  const auto size = std::filesystem::file_size(path());
+  {
+    std::fstream file(path(), std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(4096);
+    file << std::string(static_cast<std::size_t>(size) - 4096, '\x5a');
+  }
+  const Result<std::unique_ptr<CatalogStore>> store = CatalogStore::open(world_, path());
+  const Status status = store.ok() ? store.value()->applied().status() : store.status();
+  EXPECT_EQ(status.code(), Code::kCorrupt) << status.to_string();
+}
+
+TEST_F(CatalogStoreTest, AnotherProgramsDatabaseIsLeftAlone) {
+  ASSERT_TRUE(SqliteDatabase::open(path()).value()->execute("CREATE TABLE theirs(x)").ok());
+  EXPECT_EQ(CatalogStore::open(world_, path()).code(), Code::kCorrupt);
+}
+
+TEST_F(CatalogStoreTest, ANewerCatalogIsRefused) {
+  open();
+  ASSERT_TRUE(SqliteDatabase::open(path()).value()->execute("PRAGMA user_version=99").ok());
+  EXPECT_EQ(CatalogStore::open(world_, path()).code(), Code::kFailedPrecondition);
+}
+
+TEST_F(CatalogStoreTest, AMissingFolderIsAnErrorThatNamesThePath) {
+  const Status status = CatalogStore::open(world_, folder_ + "/no/catalog.db").status();
+  EXPECT_EQ(status.code(), Code::kPermissionDenied);
+  EXPECT_NE(status.message().find("/no/catalog.db"), std::string::npos);
+}
+
+TEST_F(CatalogStoreTest, SeveralOpenersAtOnceAgree) {
+  constexpr int kOpeners = 4;
+  std::vector<Status> statuses(kOpeners);
+  {
+    std::vector<std::jthread> openers;
+    for (int i = 0; i < kOpeners; ++i) {
+      openers.emplace_back([&, i] {
+        Result<std::unique_ptr<CatalogStore>> store = CatalogStore::open(world_, path());
+        statuses[static_cast<std::size_t>(i)] =
+            store.ok() ? store.value()->add_model("m", "{}", "x").status() : store.status();
+      });
+    }
+  }
+  for (const Status& status : statuses) {
+    EXPECT_TRUE(status.ok()) << status.to_string();
+  }
+  EXPECT_EQ(open()->models("m")->back().version, kOpeners);
+}
+
+TEST_F(CatalogStoreTest, AFailedTransactionLeavesNothingBehind) {
+  auto database = SqliteDatabase::open(path()).value();
+  ASSERT_TRUE(database->execute("CREATE TABLE t(x)").ok());
+  const Status status = database->transaction([&]() -> Status {
+    EXPECT_TRUE(database->execute("INSERT INTO t VALUES(1)").ok());
+    return {Code::kAborted, "no"};
+  });
+  EXPECT_EQ(status.code(), Code::kAborted);
+  EXPECT_TRUE(database->query("SELECT * FROM t")->empty());
+}
+
+}  // namespace
+}  // namespace assay::catalog
