@@ -11,18 +11,19 @@
 
 namespace assay::data {
 
-/// A scalar expression in SQL syntax, checked against a schema, compiled once, evaluated over columns.
+/// A scalar expression in SQL syntax, checked against a schema, compiled once, evaluated over
+/// columns.
 ///
-/// The same object serves `expr`, `where`, checks and on-demand features, offline and online, so they
-/// cannot differ. Meaning is DuckDB's (a test compares on random inputs); what differs is listed in
-/// docs/reference/expressions.md.
-/// Nulls   SQL's three-valued logic.
-/// Threads immutable; evaluate may run on many threads at once.
+/// The same object serves `expr`, `where`, checks and on-demand features, offline and online, so
+/// they cannot differ. Meaning is DuckDB's (a test compares on random inputs); what differs is
+/// listed in docs/reference/expressions.md. Nulls   SQL's three-valued logic. Threads immutable;
+/// evaluate may run on many threads at once.
 class Expression {
  public:
   /// Parse and type-check.
   ///
-  /// Errors  kInvalidArgument: syntax, unknown column or function (with the nearest name), types that
+  /// Errors  kInvalidArgument: syntax, unknown column or function (with the nearest name), types
+  /// that
   ///         do not fit. The message ends with "at column N" of the text, from 1.
   static Result<Expression> compile(std::string_view text, const Schema& schema);
 
@@ -31,7 +32,8 @@ class Expression {
   [[nodiscard]] const std::vector<std::string>& columns() const;
   [[nodiscard]] const std::string& text() const;
 
-  /// One value a row. Columns are found by name in the batch; their types must be those compiled for.
+  /// One value a row. Columns are found by name in the batch; their types must be those compiled
+  /// for.
   ///
   /// Errors  kInvalidArgument: a column is missing or of another type. Overflow of integers and
   ///         division by zero give null, never an error.

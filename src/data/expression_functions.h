@@ -10,8 +10,8 @@
 
 namespace assay::data {
 
-/// One signature of a function or operator. This table is all there is to a function: the type checker,
-/// the evaluator and docs/reference/expressions.md read it.
+/// One signature of a function or operator. This table is all there is to a function: the type
+/// checker, the evaluator and docs/reference/expressions.md read it.
 struct FunctionEntry {
   std::string_view name;
   std::vector<ValueKind> arguments;
@@ -19,7 +19,8 @@ struct FunctionEntry {
   Kernel kernel = nullptr;
   NullRule nulls = NullRule::kStrict;
   std::string_view help;  // at the first signature of a name; empty at the others
-  /// The argument at this place is a text literal, read once by `prepare` and not passed to the kernel.
+  /// The argument at this place is a text literal, read once by `prepare` and not passed to the
+  /// kernel.
   int literal_argument = -1;
   Result<StepStatePtr> (*prepare)(const std::string& literal) = nullptr;
 };

@@ -24,8 +24,8 @@ constexpr std::array<IntervalUnit, 7> kUnits = {{{"microsecond", 1},
                                                  {"week", 7 * kMicrosPerDay}}};
 
 Status bad_interval(std::string_view text, std::string_view why) {
-  return {Code::kInvalidArgument, "cannot read INTERVAL '" + std::string(text.substr(0, 40)) +
-                                      "': " + std::string(why)};
+  return {Code::kInvalidArgument,
+          "cannot read INTERVAL '" + std::string(text.substr(0, 40)) + "': " + std::string(why)};
 }
 
 Result<int64_t> unit_micros(std::string_view text, std::string_view word) {
@@ -80,7 +80,8 @@ Result<int64_t> parse_interval(std::string_view text) {
     }
     ASSAY_ASSIGN_OR_RETURN(const int64_t unit, unit_micros(text, take_word(rest)));
     int64_t micros = 0;
-    if (__builtin_mul_overflow(count, unit, &micros) || __builtin_add_overflow(total, micros, &total)) {
+    if (__builtin_mul_overflow(count, unit, &micros) ||
+        __builtin_add_overflow(total, micros, &total)) {
       return bad_interval(text, "too long");
     }
     any = true;

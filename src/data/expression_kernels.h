@@ -7,8 +7,8 @@
 #include "base/time.h"
 #include "data/expression_program.h"
 
-// How kernels are written: an operation on one row, `struct Add { static ... apply(a, b) }`, put into a
-// loop by one of the templates below.
+// How kernels are written: an operation on one row, `struct Add { static ... apply(a, b) }`, put
+// into a loop by one of the templates below.
 
 namespace assay::data {
 

@@ -10,7 +10,8 @@
 #include "data/expression_kernels.h"
 #include "data/expression_lexer.h"
 
-// Casts. A value that the target type cannot hold, and a text that does not say such a value, gives null.
+// Casts. A value that the target type cannot hold, and a text that does not say such a value, gives
+// null.
 
 namespace assay::data {
 namespace {
@@ -37,7 +38,8 @@ struct NarrowInteger {
 };
 struct NarrowFloat {
   static bool apply(double a, float& out) {
-    const bool answered = !std::isfinite(a) || std::fabs(a) <= double{std::numeric_limits<float>::max()};
+    const bool answered =
+        !std::isfinite(a) || std::fabs(a) <= double{std::numeric_limits<float>::max()};
     out = static_cast<float>(answered ? a : 0);
     return answered;
   }
@@ -57,7 +59,9 @@ struct FloatToInteger {
 
 // --- from text
 
-bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+bool is_space(char c) {
+  return c == ' ' || (c >= '\t' && c <= '\r');
+}
 
 Text trimmed(Text text) {
   while (!text.empty() && is_space(text.front())) {
@@ -128,7 +132,8 @@ struct TextToBool {
       return false;
     }
     for (std::size_t i = 0; i < text.size(); ++i) {
-      const char c = text[i] >= 'A' && text[i] <= 'Z' ? static_cast<char>(text[i] + ('a' - 'A')) : text[i];
+      const char c =
+          text[i] >= 'A' && text[i] <= 'Z' ? static_cast<char>(text[i] + ('a' - 'A')) : text[i];
       if (c != lower[i]) {
         return false;
       }
@@ -176,8 +181,8 @@ struct IntegerToText {
     return keep(buffer.data(), static_cast<std::size_t>(end - buffer.data()), texts, out);
   }
 };
-/// Fewest digits that read back to the same bits; plain from 0.0001 to below 1e16, else with an exponent
-/// of at least two digits.
+/// Fewest digits that read back to the same bits; plain from 0.0001 to below 1e16, else with an
+/// exponent of at least two digits.
 template <typename T>
 struct FloatToText {
   static bool apply(T a, TextArena& texts, Text& out) {
@@ -188,7 +193,9 @@ struct FloatToText {
       return a < 0 ? keep("-inf", 4, texts, out) : keep("inf", 3, texts, out);
     }
     std::array<char, kNumberBytesMax> scientific{};
-    const char* end = std::to_chars(scientific.data(), scientific.data() + scientific.size(), a,
+    const char* end = std::to_chars(scientific.data(),
+                                    scientific.data() + scientific.size(),
+                                    a,
                                     std::chars_format::scientific)
                           .ptr;
     const double magnitude = std::fabs(static_cast<double>(a));
@@ -196,8 +203,8 @@ struct FloatToText {
       return keep(scientific.data(), static_cast<std::size_t>(end - scientific.data()), texts, out);
     }
     std::array<char, kNumberBytesMax> plain{};
-    const std::size_t size = write_plain({scientific.data(), static_cast<std::size_t>(end - scientific.data())},
-                                         plain.data());
+    const std::size_t size = write_plain(
+        {scientific.data(), static_cast<std::size_t>(end - scientific.data())}, plain.data());
     return keep(plain.data(), size, texts, out);
   }
 
@@ -222,8 +229,8 @@ struct FloatToText {
         digits[static_cast<std::size_t>(count++)] = c;
       }
     }
-    // Digit i stands at place exponent - i of ten; the number runs from its first place, at least the
-    // ones, to its last, at least the tenths.
+    // Digit i stands at place exponent - i of ten; the number runs from its first place, at least
+    // the ones, to its last, at least the tenths.
     const int last = std::min(exponent - count + 1, -1);
     for (int place = std::max(exponent, 0); place >= last; --place) {
       if (place == -1) {
@@ -240,9 +247,14 @@ struct DateToText {
   static bool apply(int32_t days, TextArena& texts, Text& out) {
     const CivilDate date = civil_from_days(days);
     std::array<char, kNumberBytesMax> buffer{};
-    const int size = std::snprintf(buffer.data(), buffer.size(), "%04d-%02u-%02u",
-                                   static_cast<int>(date.year), date.month, date.day);
-    return is_instant(days * kMicrosPerDay) && keep(buffer.data(), static_cast<std::size_t>(size), texts, out);
+    const int size = std::snprintf(buffer.data(),
+                                   buffer.size(),
+                                   "%04d-%02u-%02u",
+                                   static_cast<int>(date.year),
+                                   date.month,
+                                   date.day);
+    return is_instant(days * kMicrosPerDay) &&
+           keep(buffer.data(), static_cast<std::size_t>(size), texts, out);
   }
 };
 /// As DuckDB writes it: 2024-01-31 10:00:00.25+00.
@@ -256,16 +268,24 @@ struct TimestampToText {
     const auto second = static_cast<int>((micros - midnight) / kMicrosPerSecond);
     const auto fraction = static_cast<int>((micros - midnight) % kMicrosPerSecond);
     std::array<char, kNumberBytesMax> buffer{};
-    int size = std::snprintf(buffer.data(), buffer.size(), "%04d-%02u-%02u %02d:%02d:%02d",
-                             static_cast<int>(date.year), date.month, date.day, second / 3600,
-                             second / 60 % 60, second % 60);
+    int size = std::snprintf(buffer.data(),
+                             buffer.size(),
+                             "%04d-%02u-%02u %02d:%02d:%02d",
+                             static_cast<int>(date.year),
+                             date.month,
+                             date.day,
+                             second / 3600,
+                             second / 60 % 60,
+                             second % 60);
     if (fraction != 0) {
-      size += std::snprintf(buffer.data() + size, buffer.size() - static_cast<std::size_t>(size), ".%06d", fraction);
+      size += std::snprintf(
+          buffer.data() + size, buffer.size() - static_cast<std::size_t>(size), ".%06d", fraction);
       while (buffer[static_cast<std::size_t>(size) - 1] == '0') {
         --size;
       }
     }
-    size += std::snprintf(buffer.data() + size, buffer.size() - static_cast<std::size_t>(size), "+00");
+    size +=
+        std::snprintf(buffer.data() + size, buffer.size() - static_cast<std::size_t>(size), "+00");
     return keep(buffer.data(), static_cast<std::size_t>(size), texts, out);
   }
 };
@@ -312,7 +332,9 @@ KernelChoice cast_number(ValueKind to) {
     case ValueKind::kBool:
       return always<std::conditional_t<kFloating, FloatToBool, IntegerToBool>, uint8_t, From>();
     case ValueKind::kInt32:
-      return maybe<std::conditional_t<kFloating, FloatToInteger<int32_t>, NarrowInteger>, int32_t, From>();
+      return maybe<std::conditional_t<kFloating, FloatToInteger<int32_t>, NarrowInteger>,
+                   int32_t,
+                   From>();
     case ValueKind::kInt64:
       if constexpr (kFloating) {
         return maybe<FloatToInteger<int64_t>, int64_t, From>();

@@ -12,13 +12,19 @@ template <typename T>
 bool equals(const T& a, const T& b) {
   return a == b;
 }
-bool equals(double a, double b) { return (a == b) | ((a != a) & (b != b)); }
+bool equals(double a, double b) {
+  return (a == b) | ((a != a) & (b != b));
+}
 template <typename T>
 bool less(const T& a, const T& b) {
   return a < b;
 }
-bool less(double a, double b) { return (a < b) | ((b != b) & (a == a)); }
-bool less(float a, float b) { return (a < b) | ((b != b) & (a == a)); }
+bool less(double a, double b) {
+  return (a < b) | ((b != b) & (a == a));
+}
+bool less(float a, float b) {
+  return (a < b) | ((b != b) & (a == a));
+}
 
 template <typename T, CompareOp kOp>
 struct Compare {
@@ -166,10 +172,18 @@ Kernel compare_kernel(CompareOp op, ValueKind kind) {
   return nullptr;
 }
 
-Kernel and_kernel() { return connect<0>; }
-Kernel or_kernel() { return connect<1>; }
-Kernel not_kernel() { return map_kernel<Not, uint8_t, uint8_t>; }
-Kernel is_null_kernel() { return test_null; }
+Kernel and_kernel() {
+  return connect<0>;
+}
+Kernel or_kernel() {
+  return connect<1>;
+}
+Kernel not_kernel() {
+  return map_kernel<Not, uint8_t, uint8_t>;
+}
+Kernel is_null_kernel() {
+  return test_null;
+}
 
 Kernel choose_kernel(ValueKind kind) {
   switch (kind_width(kind)) {

@@ -5,8 +5,8 @@
 #include "data/expression_functions.h"
 #include "data/expression_kernels.h"
 
-// Numbers. Integers in int64, the rest in float64; no answer (overflow, division by zero, a root or a
-// logarithm outside its domain) is null.
+// Numbers. Integers in int64, the rest in float64; no answer (overflow, division by zero, a root or
+// a logarithm outside its domain) is null.
 
 namespace assay::data {
 namespace {
@@ -14,15 +14,21 @@ namespace {
 constexpr int64_t kInt64Min = std::numeric_limits<int64_t>::min();
 
 struct Add {
-  static bool apply(int64_t a, int64_t b, int64_t& out) { return !__builtin_add_overflow(a, b, &out); }
+  static bool apply(int64_t a, int64_t b, int64_t& out) {
+    return !__builtin_add_overflow(a, b, &out);
+  }
   static double apply(double a, double b) { return a + b; }
 };
 struct Subtract {
-  static bool apply(int64_t a, int64_t b, int64_t& out) { return !__builtin_sub_overflow(a, b, &out); }
+  static bool apply(int64_t a, int64_t b, int64_t& out) {
+    return !__builtin_sub_overflow(a, b, &out);
+  }
   static double apply(double a, double b) { return a - b; }
 };
 struct Multiply {
-  static bool apply(int64_t a, int64_t b, int64_t& out) { return !__builtin_mul_overflow(a, b, &out); }
+  static bool apply(int64_t a, int64_t b, int64_t& out) {
+    return !__builtin_mul_overflow(a, b, &out);
+  }
   static double apply(double a, double b) { return a * b; }
 };
 struct Divide {
@@ -50,7 +56,9 @@ struct Remainder {
   }
 };
 struct Negate {
-  static bool apply(int64_t a, int64_t& out) { return !__builtin_sub_overflow(int64_t{0}, a, &out); }
+  static bool apply(int64_t a, int64_t& out) {
+    return !__builtin_sub_overflow(int64_t{0}, a, &out);
+  }
   static double apply(double a) { return -a; }
 };
 struct Absolute {
@@ -157,33 +165,84 @@ std::vector<FunctionEntry> number_functions() {
   return {
       {"+", {kI, kI}, kI, kIntegerPair<Add>, kMaybe, "Sum. An integer sum beyond 64 bits is null."},
       {"+", {kF, kF}, kF, kFloatPair<Add>, kAlways, ""},
-      {"-", {kI, kI}, kI, kIntegerPair<Subtract>, kMaybe, "Difference; with one operand, the negative."},
+      {"-",
+       {kI, kI},
+       kI,
+       kIntegerPair<Subtract>,
+       kMaybe,
+       "Difference; with one operand, the negative."},
       {"-", {kF, kF}, kF, kFloatPair<Subtract>, kAlways, ""},
       {"-", {kI}, kI, partial_kernel<Negate, int64_t, int64_t>, kMaybe, ""},
       {"-", {kF}, kF, kFloatOne<Negate>, kAlways, ""},
-      {"*", {kI, kI}, kI, kIntegerPair<Multiply>, kMaybe, "Product. An integer product beyond 64 bits is null."},
+      {"*",
+       {kI, kI},
+       kI,
+       kIntegerPair<Multiply>,
+       kMaybe,
+       "Product. An integer product beyond 64 bits is null."},
       {"*", {kF, kF}, kF, kFloatPair<Multiply>, kAlways, ""},
-      {"/", {kF, kF}, kF, kFloatPairMaybe<Divide>, kMaybe, "Quotient in float64, also of integers. Division by zero is null."},
-      {"//", {kI, kI}, kI, kIntegerPair<IntegerDivide>, kMaybe, "Integer quotient, cut towards zero. Division by zero is null."},
-      {"%", {kI, kI}, kI, kIntegerPair<Remainder>, kMaybe, "Remainder with the sign of the left side. By zero: null."},
+      {"/",
+       {kF, kF},
+       kF,
+       kFloatPairMaybe<Divide>,
+       kMaybe,
+       "Quotient in float64, also of integers. Division by zero is null."},
+      {"//",
+       {kI, kI},
+       kI,
+       kIntegerPair<IntegerDivide>,
+       kMaybe,
+       "Integer quotient, cut towards zero. Division by zero is null."},
+      {"%",
+       {kI, kI},
+       kI,
+       kIntegerPair<Remainder>,
+       kMaybe,
+       "Remainder with the sign of the left side. By zero: null."},
       {"%", {kF, kF}, kF, kFloatPairMaybe<Remainder>, kMaybe, ""},
-      {"abs", {kI}, kI, partial_kernel<Absolute, int64_t, int64_t>, kMaybe, "Value without its sign."},
+      {"abs",
+       {kI},
+       kI,
+       partial_kernel<Absolute, int64_t, int64_t>,
+       kMaybe,
+       "Value without its sign."},
       {"abs", {kF}, kF, kFloatOne<Absolute>, kAlways, ""},
-      {"round", {kI}, kI, map_kernel<Round, int64_t, int64_t>, kAlways, "Nearest whole number, halves away from zero; with `n`, at n decimal digits (negative: before the point)."},
+      {"round",
+       {kI},
+       kI,
+       map_kernel<Round, int64_t, int64_t>,
+       kAlways,
+       "Nearest whole number, halves away from zero; with `n`, at n decimal digits (negative: "
+       "before the point)."},
       {"round", {kF}, kF, kFloatOne<Round>, kAlways, ""},
       {"round", {kI, kI}, kI, kIntegerPair<RoundTo>, kMaybe, ""},
       {"round", {kF, kI}, kF, map_kernel<RoundTo, double, double, int64_t>, kAlways, ""},
       {"floor", {kF}, kF, kFloatOne<Floor>, kAlways, "Largest whole number that is not greater."},
       {"ceil", {kF}, kF, kFloatOne<Ceil>, kAlways, "Smallest whole number that is not less."},
       {"sqrt", {kF}, kF, kFloatOneMaybe<SquareRoot>, kMaybe, "Square root; null below zero."},
-      {"ln", {kF}, kF, kFloatOneMaybe<NaturalLogarithm>, kMaybe, "Natural logarithm; null at zero and below."},
-      {"log10", {kF}, kF, kFloatOneMaybe<Logarithm10>, kMaybe, "Logarithm to base 10; null at zero and below."},
+      {"ln",
+       {kF},
+       kF,
+       kFloatOneMaybe<NaturalLogarithm>,
+       kMaybe,
+       "Natural logarithm; null at zero and below."},
+      {"log10",
+       {kF},
+       kF,
+       kFloatOneMaybe<Logarithm10>,
+       kMaybe,
+       "Logarithm to base 10; null at zero and below."},
       {"exp", {kF}, kF, kFloatOne<Exponential>, kAlways, "e to the power x."},
       {"pow", {kF, kF}, kF, kFloatPair<Power>, kAlways, "x to the power y."},
       {"sign", {kI}, kI, map_kernel<Sign, int64_t, int64_t>, kAlways, "-1, 0 or 1; 0 for NaN."},
       {"sign", {kF}, kI, map_kernel<Sign, int64_t, double>, kAlways, ""},
       {"isnan", {kF}, kB, map_kernel<IsNan, uint8_t, double>, kAlways, "True for NaN."},
-      {"isfinite", {kF}, kB, map_kernel<IsFinite, uint8_t, double>, kAlways, "True for what is neither NaN nor infinite."},
+      {"isfinite",
+       {kF},
+       kB,
+       map_kernel<IsFinite, uint8_t, double>,
+       kAlways,
+       "True for what is neither NaN nor infinite."},
   };
 }
 

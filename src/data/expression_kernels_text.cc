@@ -6,15 +6,17 @@
 #include "data/expression_kernels.h"
 #include "data/expression_regex.h"
 
-// Text is UTF-8. Positions and lengths count characters (code points); bytes that are no proper UTF-8
-// never lead outside the text.
+// Text is UTF-8. Positions and lengths count characters (code points); bytes that are no proper
+// UTF-8 never lead outside the text.
 
 namespace assay::data {
 namespace {
 
 using Text = std::string_view;
 
-bool continues_character(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
+bool continues_character(char c) {
+  return (static_cast<unsigned char>(c) & 0xC0) == 0x80;
+}
 
 /// Byte after the character that begins at `at`.
 std::size_t next_character(Text text, std::size_t at) {
@@ -54,7 +56,8 @@ using Upper = ChangeCase<'a', 'z', 'A' - 'a'>;
 
 /// Unicode's space separators, which trim takes off when it is not told what to take.
 constexpr Text kSpaces =
-    " \u00A0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200A\u202F\u205F\u3000";
+    " \u00A0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200A\u202F\u205F"
+    "\u3000";
 
 bool has_character(Text set, Text character) {
   for (std::size_t at = 0; at < set.size();) {
@@ -93,11 +96,9 @@ struct Trim {
 };
 
 struct Substring {
-  static Text apply(Text text, int64_t offset) {
-    return apply(text, offset, kFar);
-  }
-  /// Offset 1 is the first character, -1 the last, 0 the place before the first. A negative length takes
-  /// what stands before the offset. What lies outside the text is cut off.
+  static Text apply(Text text, int64_t offset) { return apply(text, offset, kFar); }
+  /// Offset 1 is the first character, -1 the last, 0 the place before the first. A negative length
+  /// takes what stands before the offset. What lies outside the text is cut off.
   static Text apply(Text text, int64_t offset, int64_t length) {
     offset = std::clamp(offset, -kFar, kFar);
     length = std::clamp(length, -kFar, kFar);
@@ -132,7 +133,8 @@ struct Replace {
       return true;
     }
     std::size_t size = text.size();
-    for (std::size_t at = text.find(from); at != Text::npos; at = text.find(from, at + from.size())) {
+    for (std::size_t at = text.find(from); at != Text::npos;
+         at = text.find(from, at + from.size())) {
       size = size - from.size() + to.size();
     }
     if (size > kExpressionTextBytesMax) {
@@ -218,8 +220,8 @@ struct SplitPart {
 };
 
 struct Like {
-  /// `%` any characters, `_` one character. On a mismatch the last `%` takes one character more: at most
-  /// size(text) * size(pattern) steps.
+  /// `%` any characters, `_` one character. On a mismatch the last `%` takes one character more: at
+  /// most size(text) * size(pattern) steps.
   static uint8_t apply(Text text, Text pattern) {
     std::size_t t = 0;
     std::size_t p = 0;
@@ -299,28 +301,99 @@ constexpr Kernel kTrimSet = map_kernel<Op, Text, Text, Text>;
 
 }  // namespace
 
-Kernel concat_kernel(bool skip_nulls) { return skip_nulls ? concat<true> : concat<false>; }
+Kernel concat_kernel(bool skip_nulls) {
+  return skip_nulls ? concat<true> : concat<false>;
+}
 
 std::vector<FunctionEntry> text_functions() {
   return {
-      {"length", {kS}, kI, map_kernel<Length, int64_t, Text>, kAlways, "Number of characters (code points)."},
-      {"lower", {kS}, kS, text_kernel<Lower, Text>, kMaybe, "ASCII letters in lower case, other characters as they are."},
-      {"upper", {kS}, kS, text_kernel<Upper, Text>, kMaybe, "ASCII letters in upper case, other characters as they are."},
-      {"trim", {kS}, kS, kTrimOne<Trim<true, true>>, kAlways, "Without spaces at both ends, or without the characters of the second text."},
+      {"length",
+       {kS},
+       kI,
+       map_kernel<Length, int64_t, Text>,
+       kAlways,
+       "Number of characters (code points)."},
+      {"lower",
+       {kS},
+       kS,
+       text_kernel<Lower, Text>,
+       kMaybe,
+       "ASCII letters in lower case, other characters as they are."},
+      {"upper",
+       {kS},
+       kS,
+       text_kernel<Upper, Text>,
+       kMaybe,
+       "ASCII letters in upper case, other characters as they are."},
+      {"trim",
+       {kS},
+       kS,
+       kTrimOne<Trim<true, true>>,
+       kAlways,
+       "Without spaces at both ends, or without the characters of the second text."},
       {"trim", {kS, kS}, kS, kTrimSet<Trim<true, true>>, kAlways, ""},
       {"ltrim", {kS}, kS, kTrimOne<Trim<true, false>>, kAlways, "trim at the left end."},
       {"ltrim", {kS, kS}, kS, kTrimSet<Trim<true, false>>, kAlways, ""},
       {"rtrim", {kS}, kS, kTrimOne<Trim<false, true>>, kAlways, "trim at the right end."},
       {"rtrim", {kS, kS}, kS, kTrimSet<Trim<false, true>>, kAlways, ""},
-      {"substr", {kS, kI}, kS, map_kernel<Substring, Text, Text, int64_t>, kAlways, "Characters from place `n` (1 is the first, -1 the last), at most `m` of them."},
-      {"substr", {kS, kI, kI}, kS, map_kernel<Substring, Text, Text, int64_t, int64_t>, kAlways, ""},
-      {"replace", {kS, kS, kS}, kS, text_kernel<Replace, Text, Text, Text>, kMaybe, "Every occurrence of the second text replaced by the third."},
-      {"starts_with", {kS, kS}, kB, kTest<StartsWith>, kAlways, "True when the text begins with the second."},
-      {"ends_with", {kS, kS}, kB, kTest<EndsWith>, kAlways, "True when the text ends with the second."},
-      {"contains", {kS, kS}, kB, kTest<Contains>, kAlways, "True when the second text occurs in the first."},
-      {"split_part", {kS, kS, kI}, kS, map_kernel<SplitPart, Text, Text, Text, int64_t>, kAlways, "Part `n`, from 1 (from the end: -1), of the text cut at the separator; empty when there is none."},
-      {"like", {kS, kS}, kB, kTest<Like>, kAlways, "`x LIKE pattern`: `%` stands for any characters, `_` for one. There is no escape character."},
-      {"regexp_matches", {kS, kS}, kB, match_regex, kAlways, "True when the regular expression (RE2, a literal) matches somewhere in the text.", 1, RegexState::compile},
+      {"substr",
+       {kS, kI},
+       kS,
+       map_kernel<Substring, Text, Text, int64_t>,
+       kAlways,
+       "Characters from place `n` (1 is the first, -1 the last), at most `m` of them."},
+      {"substr",
+       {kS, kI, kI},
+       kS,
+       map_kernel<Substring, Text, Text, int64_t, int64_t>,
+       kAlways,
+       ""},
+      {"replace",
+       {kS, kS, kS},
+       kS,
+       text_kernel<Replace, Text, Text, Text>,
+       kMaybe,
+       "Every occurrence of the second text replaced by the third."},
+      {"starts_with",
+       {kS, kS},
+       kB,
+       kTest<StartsWith>,
+       kAlways,
+       "True when the text begins with the second."},
+      {"ends_with",
+       {kS, kS},
+       kB,
+       kTest<EndsWith>,
+       kAlways,
+       "True when the text ends with the second."},
+      {"contains",
+       {kS, kS},
+       kB,
+       kTest<Contains>,
+       kAlways,
+       "True when the second text occurs in the first."},
+      {"split_part",
+       {kS, kS, kI},
+       kS,
+       map_kernel<SplitPart, Text, Text, Text, int64_t>,
+       kAlways,
+       "Part `n`, from 1 (from the end: -1), of the text cut at the separator; empty when there is "
+       "none."},
+      {"like",
+       {kS, kS},
+       kB,
+       kTest<Like>,
+       kAlways,
+       "`x LIKE pattern`: `%` stands for any characters, `_` for one. There is no escape "
+       "character."},
+      {"regexp_matches",
+       {kS, kS},
+       kB,
+       match_regex,
+       kAlways,
+       "True when the regular expression (RE2, a literal) matches somewhere in the text.",
+       1,
+       RegexState::compile},
   };
 }
 

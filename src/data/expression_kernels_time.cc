@@ -6,8 +6,8 @@
 #include "data/expression_kernels.h"
 #include "data/expression_lexer.h"
 
-// Times are microseconds since 1970 UTC in the proleptic Gregorian calendar, intervals microseconds.
-// An instant or date outside years 0001 to 9999 is null.
+// Times are microseconds since 1970 UTC in the proleptic Gregorian calendar, intervals
+// microseconds. An instant or date outside years 0001 to 9999 is null.
 
 namespace assay::data {
 namespace {
@@ -16,10 +16,16 @@ namespace {
 int64_t floor_divide(int64_t value, int64_t step) {
   return value / step - static_cast<int64_t>(value % step < 0);
 }
-int64_t day_of(int64_t micros) { return floor_divide(micros, kMicrosPerDay); }
-CivilDate civil(int64_t micros) { return civil_from_days(day_of(micros)); }
+int64_t day_of(int64_t micros) {
+  return floor_divide(micros, kMicrosPerDay);
+}
+CivilDate civil(int64_t micros) {
+  return civil_from_days(day_of(micros));
+}
 /// 0 is Monday; day 0 of the epoch was a Thursday.
-int64_t weekday_from_monday(int64_t days) { return days + 3 - floor_divide(days + 3, 7) * 7; }
+int64_t weekday_from_monday(int64_t days) {
+  return days + 3 - floor_divide(days + 3, 7) * 7;
+}
 
 struct Year {
   static int64_t apply(int64_t micros) { return civil(micros).year; }
@@ -180,7 +186,9 @@ struct MakeTimestamp {
 };
 template <int64_t kUnit>
 struct ToInterval {
-  static bool apply(int64_t count, int64_t& out) { return !__builtin_mul_overflow(count, kUnit, &out); }
+  static bool apply(int64_t count, int64_t& out) {
+    return !__builtin_mul_overflow(count, kUnit, &out);
+  }
 };
 struct AddInstant {
   static bool apply(int64_t a, int64_t b, int64_t& out) {
@@ -193,20 +201,29 @@ struct SubtractInstant {
   }
 };
 struct AddInterval {
-  static bool apply(int64_t a, int64_t b, int64_t& out) { return !__builtin_add_overflow(a, b, &out); }
+  static bool apply(int64_t a, int64_t b, int64_t& out) {
+    return !__builtin_add_overflow(a, b, &out);
+  }
 };
 struct SubtractInterval {
-  static bool apply(int64_t a, int64_t b, int64_t& out) { return !__builtin_sub_overflow(a, b, &out); }
+  static bool apply(int64_t a, int64_t b, int64_t& out) {
+    return !__builtin_sub_overflow(a, b, &out);
+  }
 };
 struct MultiplyInterval {
-  static bool apply(int64_t a, int64_t b, int64_t& out) { return !__builtin_mul_overflow(a, b, &out); }
+  static bool apply(int64_t a, int64_t b, int64_t& out) {
+    return !__builtin_mul_overflow(a, b, &out);
+  }
 };
 struct NegateInterval {
-  static bool apply(int64_t a, int64_t& out) { return !__builtin_sub_overflow(int64_t{0}, a, &out); }
+  static bool apply(int64_t a, int64_t& out) {
+    return !__builtin_sub_overflow(int64_t{0}, a, &out);
+  }
 };
 
 bool as_date(int64_t days, int32_t& out) {
-  const bool valid = days >= kFirstInstant.micros / kMicrosPerDay && days < kEndInstant.micros / kMicrosPerDay;
+  const bool valid =
+      days >= kFirstInstant.micros / kMicrosPerDay && days < kEndInstant.micros / kMicrosPerDay;
   out = static_cast<int32_t>(valid ? days : 0);
   return valid;
 }
@@ -265,21 +282,77 @@ std::vector<FunctionEntry> time_functions() {
       {"day", {kT}, kI, kPart<Day>, kAlways, "Day of the month, 1 to 31."},
       {"hour", {kT}, kI, kPart<PartOfDay<kHourMicros, 24>>, kAlways, "Hour, 0 to 23."},
       {"minute", {kT}, kI, kPart<PartOfDay<kMinuteMicros, 60>>, kAlways, "Minute, 0 to 59."},
-      {"second", {kT}, kI, kPart<PartOfDay<kMicrosPerSecond, 60>>, kAlways, "Whole second, 0 to 59."},
-      {"dayofweek", {kT}, kI, kPart<DayOfWeek>, kAlways, "Day of the week, Sunday is 0, Saturday 6."},
+      {"second",
+       {kT},
+       kI,
+       kPart<PartOfDay<kMicrosPerSecond, 60>>,
+       kAlways,
+       "Whole second, 0 to 59."},
+      {"dayofweek",
+       {kT},
+       kI,
+       kPart<DayOfWeek>,
+       kAlways,
+       "Day of the week, Sunday is 0, Saturday 6."},
       {"isodow", {kT}, kI, kPart<IsoDayOfWeek>, kAlways, "Day of the week, Monday is 1, Sunday 7."},
       {"dayofyear", {kT}, kI, kPart<DayOfYear>, kAlways, "Day of the year, 1 to 366."},
-      {"date_trunc", {kS, kT}, kT, truncate, kMaybe, "Begin of the 'second', 'minute', 'hour', 'day', 'week' (Monday), 'month', 'quarter' or 'year' that the time lies in.", 0, unit_of},
-      {"date_diff", {kS, kT, kT}, kI, difference, kAlways, "Number of borders of the unit between two times: 'second', 'minute', 'hour', 'day', 'month', 'quarter', 'year'.", 0, difference_unit_of},
-      {"epoch_us", {kT}, kI, kPart<EpochMicros>, kAlways, "Microseconds since 1970-01-01 UTC, or of an interval."},
+      {"date_trunc",
+       {kS, kT},
+       kT,
+       truncate,
+       kMaybe,
+       "Begin of the 'second', 'minute', 'hour', 'day', 'week' (Monday), 'month', 'quarter' or "
+       "'year' that the time lies in.",
+       0,
+       unit_of},
+      {"date_diff",
+       {kS, kT, kT},
+       kI,
+       difference,
+       kAlways,
+       "Number of borders of the unit between two times: 'second', 'minute', 'hour', 'day', "
+       "'month', 'quarter', 'year'.",
+       0,
+       difference_unit_of},
+      {"epoch_us",
+       {kT},
+       kI,
+       kPart<EpochMicros>,
+       kAlways,
+       "Microseconds since 1970-01-01 UTC, or of an interval."},
       {"epoch_us", {kV}, kI, kPart<EpochMicros>, kAlways, ""},
-      {"epoch", {kT}, kF, map_kernel<EpochSeconds, double, int64_t>, kAlways, "Seconds since 1970-01-01 UTC, or of an interval, with their fraction."},
+      {"epoch",
+       {kT},
+       kF,
+       map_kernel<EpochSeconds, double, int64_t>,
+       kAlways,
+       "Seconds since 1970-01-01 UTC, or of an interval, with their fraction."},
       {"epoch", {kV}, kF, map_kernel<EpochSeconds, double, int64_t>, kAlways, ""},
-      {"make_timestamp", {kI}, kT, kOne<MakeTimestamp>, kMaybe, "Time of microseconds since 1970-01-01 UTC."},
-      {"to_seconds", {kI}, kV, kOne<ToInterval<kMicrosPerSecond>>, kMaybe, "Interval of so many seconds."},
-      {"to_minutes", {kI}, kV, kOne<ToInterval<kMinuteMicros>>, kMaybe, "Interval of so many minutes."},
+      {"make_timestamp",
+       {kI},
+       kT,
+       kOne<MakeTimestamp>,
+       kMaybe,
+       "Time of microseconds since 1970-01-01 UTC."},
+      {"to_seconds",
+       {kI},
+       kV,
+       kOne<ToInterval<kMicrosPerSecond>>,
+       kMaybe,
+       "Interval of so many seconds."},
+      {"to_minutes",
+       {kI},
+       kV,
+       kOne<ToInterval<kMinuteMicros>>,
+       kMaybe,
+       "Interval of so many minutes."},
       {"to_hours", {kI}, kV, kOne<ToInterval<kHourMicros>>, kMaybe, "Interval of so many hours."},
-      {"to_days", {kI}, kV, kOne<ToInterval<kMicrosPerDay>>, kMaybe, "Interval of so many days of 24 hours."},
+      {"to_days",
+       {kI},
+       kV,
+       kOne<ToInterval<kMicrosPerDay>>,
+       kMaybe,
+       "Interval of so many days of 24 hours."},
   };
 }
 

@@ -114,7 +114,9 @@ std::optional<ValueKind> kind_from_sql_name(std::string_view name) {
   return std::nullopt;
 }
 
-std::span<const SqlTypeName> sql_type_names() { return kSqlTypeNames; }
+std::span<const SqlTypeName> sql_type_names() {
+  return kSqlTypeNames;
+}
 
 int kind_width(ValueKind kind) {
   switch (kind) {

@@ -9,7 +9,8 @@
 
 namespace assay::data {
 
-/// Types inside an expression: the column types, a length of time, and `null` before its type is known.
+/// Types inside an expression: the column types, a length of time, and `null` before its type is
+/// known.
 enum class ValueKind : uint8_t {
   kNull,
   kBool,
@@ -48,6 +49,8 @@ constexpr bool is_integer(ValueKind kind) {
 constexpr bool is_float(ValueKind kind) {
   return kind == ValueKind::kFloat32 || kind == ValueKind::kFloat64;
 }
-constexpr bool is_number(ValueKind kind) { return is_integer(kind) || is_float(kind); }
+constexpr bool is_number(ValueKind kind) {
+  return is_integer(kind) || is_float(kind);
+}
 
 }  // namespace assay::data

@@ -8,14 +8,18 @@
 namespace assay::data {
 namespace {
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
 
 bool starts_name(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
          static_cast<unsigned char>(c) >= 0x80;
 }
 
-bool continues_name(char c) { return starts_name(c) || is_digit(c); }
+bool continues_name(char c) {
+  return starts_name(c) || is_digit(c);
+}
 
 class Lexer {
  public:
@@ -82,7 +86,8 @@ class Lexer {
       return expression_error(text_, at_, "a number runs into other characters");
     }
     return Token{decimal ? TokenKind::kDecimal : TokenKind::kInteger,
-                 std::string(text_.substr(begin, at_ - begin)), begin};
+                 std::string(text_.substr(begin, at_ - begin)),
+                 begin};
   }
 
   void skip_digits() {
@@ -107,8 +112,7 @@ class Lexer {
         return Token{kind, std::move(value), begin};
       }
     }
-    return expression_error(text_, begin,
-                            std::string(what) + " has no closing quote; it begins");
+    return expression_error(text_, begin, std::string(what) + " has no closing quote; it begins");
   }
 
   Result<Token> symbol() {
@@ -117,14 +121,15 @@ class Lexer {
       std::string_view meant;
     };
     static constexpr std::array<Spelling, 19> kSymbols = {{
-        {"//", "//"}, {"||", "||"}, {"::", "::"}, {"<>", "<>"}, {"!=", "<>"}, {"==", "="}, {"<=", "<="},
-        {">=", ">="}, {"(", "("}, {")", ")"}, {",", ","}, {"+", "+"}, {"-", "-"}, {"*", "*"},
-        {"/", "/"}, {"%", "%"}, {"=", "="}, {"<", "<"}, {">", ">"},
+        {"//", "//"}, {"||", "||"}, {"::", "::"}, {"<>", "<>"}, {"!=", "<>"},
+        {"==", "="},  {"<=", "<="}, {">=", ">="}, {"(", "("},   {")", ")"},
+        {",", ","},   {"+", "+"},   {"-", "-"},   {"*", "*"},   {"/", "/"},
+        {"%", "%"},   {"=", "="},   {"<", "<"},   {">", ">"},
     }};
     const std::string_view rest = text_.substr(at_);
     if (rest.substr(0, 2) == "--" || rest.substr(0, 2) == "/*") {
-      return expression_error(text_, at_,
-                              "comments are not part of an expression (write - -x for two minus signs)");
+      return expression_error(
+          text_, at_, "comments are not part of an expression (write - -x for two minus signs)");
     }
     for (const Spelling& symbol : kSymbols) {
       if (rest.substr(0, symbol.written.size()) == symbol.written) {
@@ -135,8 +140,10 @@ class Lexer {
     }
     const char c = text_[at_];
     const bool printable = c > ' ' && c < 0x7f;
-    return expression_error(
-        text_, at_, printable ? std::string("unexpected character `") + c + "`" : "unexpected control character");
+    return expression_error(text_,
+                            at_,
+                            printable ? std::string("unexpected character `") + c + "`"
+                                      : "unexpected control character");
   }
 
   std::string_view text_;
@@ -147,8 +154,9 @@ class Lexer {
 
 Result<std::vector<Token>> lex_expression(std::string_view text) {
   if (text.size() > kExpressionBytesMax) {
-    return Status(Code::kInvalidArgument, "an expression may have at most 65536 bytes, this one has " +
-                                              std::to_string(text.size()) + "; at column 1");
+    return Status(Code::kInvalidArgument,
+                  "an expression may have at most 65536 bytes, this one has " +
+                      std::to_string(text.size()) + "; at column 1");
   }
   if (!is_utf8(text)) {
     return Status(Code::kInvalidArgument, "an expression must be UTF-8, at column 1");
@@ -159,9 +167,10 @@ Result<std::vector<Token>> lex_expression(std::string_view text) {
 Status expression_error(std::string_view text, std::size_t offset, std::string message) {
   const auto continues = [](char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; };
   const std::string_view before = text.substr(0, offset);
-  const auto characters =
-      static_cast<std::int64_t>(before.size()) - std::count_if(before.begin(), before.end(), continues);
-  return {Code::kInvalidArgument, std::move(message) + " at column " + std::to_string(characters + 1)};
+  const auto characters = static_cast<std::int64_t>(before.size()) -
+                          std::count_if(before.begin(), before.end(), continues);
+  return {Code::kInvalidArgument,
+          std::move(message) + " at column " + std::to_string(characters + 1)};
 }
 
 std::string lower_ascii(std::string_view text) {

@@ -30,7 +30,8 @@ struct Token {
 
 /// Cut an expression into tokens, the last of kind kEnd.
 ///
-/// Errors  kInvalidArgument: too long, not UTF-8, a text or name that does not end, a strange character.
+/// Errors  kInvalidArgument: too long, not UTF-8, a text or name that does not end, a strange
+/// character.
 Result<std::vector<Token>> lex_expression(std::string_view text);
 
 /// The failure "`message` at column N", N counted in characters from 1.

@@ -11,7 +11,8 @@
 namespace assay::data {
 namespace {
 
-// Binding strength of operators, loose to tight; the grammar is PostgreSQL's, which DuckDB uses too.
+// Binding strength of operators, loose to tight; the grammar is PostgreSQL's, which DuckDB uses
+// too.
 enum Strength : int {
   kLoosest = 0,
   kOr = 1,
@@ -27,12 +28,26 @@ enum Strength : int {
   kCastSuffix = 11,
 };
 
-constexpr std::array<std::string_view, 16> kReserved = {
-    "and", "or",   "not",  "is",  "in",   "between", "like", "case",
-    "when", "then", "else", "end", "cast", "try_cast", "null", "true"};
+constexpr std::array<std::string_view, 16> kReserved = {"and",
+                                                        "or",
+                                                        "not",
+                                                        "is",
+                                                        "in",
+                                                        "between",
+                                                        "like",
+                                                        "case",
+                                                        "when",
+                                                        "then",
+                                                        "else",
+                                                        "end",
+                                                        "cast",
+                                                        "try_cast",
+                                                        "null",
+                                                        "true"};
 
 bool is_reserved(std::string_view lower) {
-  return lower == "false" || std::find(kReserved.begin(), kReserved.end(), lower) != kReserved.end();
+  return lower == "false" ||
+         std::find(kReserved.begin(), kReserved.end(), lower) != kReserved.end();
 }
 
 struct InfixOperator {
@@ -54,7 +69,8 @@ constexpr std::array<InfixOperator, 12> kInfixSymbols = {{{"=", kCompare},
 
 class Parser {
  public:
-  Parser(std::string_view text, std::vector<Token> tokens) : text_(text), tokens_(std::move(tokens)) {}
+  Parser(std::string_view text, std::vector<Token> tokens)
+      : text_(text), tokens_(std::move(tokens)) {}
 
   Result<SyntaxNode> run() {
     if (peek().kind == TokenKind::kEnd) {
@@ -102,15 +118,17 @@ class Parser {
     if (accept_symbol(symbol)) {
       return {};
     }
-    return fail(peek(), "expected `" + std::string(symbol) + "` " + std::string(after) + ", found " +
-                            shown(peek()));
+    return fail(peek(),
+                "expected `" + std::string(symbol) + "` " + std::string(after) + ", found " +
+                    shown(peek()));
   }
   Status expect_word(std::string_view word, std::string_view after) {
     if (accept_word(word)) {
       return {};
     }
-    return fail(peek(), "expected " + std::string(word) + " " + std::string(after) + ", found " +
-                            shown(peek()));
+    return fail(
+        peek(),
+        "expected " + std::string(word) + " " + std::string(after) + ", found " + shown(peek()));
   }
   static std::string shown(const Token& token) {
     constexpr std::size_t kShownMax = 40;
@@ -143,13 +161,19 @@ class Parser {
     }
     return made;
   }
-  Result<SyntaxNode> call(const Token& token, std::string name, SyntaxNode left, SyntaxNode right) const {
+  Result<SyntaxNode> call(const Token& token,
+                          std::string name,
+                          SyntaxNode left,
+                          SyntaxNode right) const {
     std::vector<SyntaxNode> children;
     children.push_back(std::move(left));
     children.push_back(std::move(right));
     return node(SyntaxKind::kCall, token, std::move(name), std::move(children));
   }
-  Result<SyntaxNode> wrap(SyntaxKind kind, const Token& token, std::string name, SyntaxNode child) const {
+  Result<SyntaxNode> wrap(SyntaxKind kind,
+                          const Token& token,
+                          std::string name,
+                          SyntaxNode child) const {
     std::vector<SyntaxNode> children;
     children.push_back(std::move(child));
     return node(kind, token, std::move(name), std::move(children));
@@ -176,8 +200,9 @@ class Parser {
         break;
       }
       if (strength == last && (strength == kCompare || strength == kBetweenLike)) {
-        return fail(peek(), "comparisons do not chain, join them with AND or use parentheses; found " +
-                                shown(peek()));
+        return fail(peek(),
+                    "comparisons do not chain, join them with AND or use parentheses; found " +
+                        shown(peek()));
       }
       ASSAY_ASSIGN_OR_RETURN(left, infix(std::move(left), strength));
       last = strength;
@@ -219,8 +244,10 @@ class Parser {
     if (word == "at") {
       return kCastSuffix;
     }
-    const bool negated = word == "not" && (is_word("in", 1) || is_word("between", 1) || is_word("like", 1));
-    const bool set_or_range = word == "in" || word == "between" || word == "like" || word == "ilike";
+    const bool negated =
+        word == "not" && (is_word("in", 1) || is_word("between", 1) || is_word("like", 1));
+    const bool set_or_range =
+        word == "in" || word == "between" || word == "like" || word == "ilike";
     return negated || set_or_range ? static_cast<int>(kBetweenLike) : static_cast<int>(kLoosest);
   }
 
@@ -233,8 +260,9 @@ class Parser {
         return between_like(token, std::move(left));
       case kCastSuffix:
         if (token.text != "::") {
-          return fail(token,
-                      "AT TIME ZONE is not supported: all times are UTC; add or subtract an INTERVAL");
+          return fail(
+              token,
+              "AT TIME ZONE is not supported: all times are UTC; add or subtract an INTERVAL");
         }
         break;
       default: {
@@ -250,7 +278,8 @@ class Parser {
     const bool negated = accept_word("not");
     ASSAY_RETURN_IF_ERROR(expect_word("null", negated ? "after IS NOT" : "after IS"));
     ASSAY_ASSIGN_OR_RETURN(SyntaxNode test, wrap(SyntaxKind::kIsNull, token, "", std::move(left)));
-    return negated ? wrap(SyntaxKind::kCall, token, "not", std::move(test)) : Result<SyntaxNode>(std::move(test));
+    return negated ? wrap(SyntaxKind::kCall, token, "not", std::move(test))
+                   : Result<SyntaxNode>(std::move(test));
   }
 
   Result<SyntaxNode> between_like(Token token, SyntaxNode left) {
@@ -283,7 +312,8 @@ class Parser {
       return fail(token, "ILIKE is not supported, write lower(x) LIKE 'pattern'");
     }
     ASSAY_ASSIGN_OR_RETURN(SyntaxNode made, node(kind, token, word, std::move(children)));
-    return negated ? wrap(SyntaxKind::kCall, token, "not", std::move(made)) : Result<SyntaxNode>(std::move(made));
+    return negated ? wrap(SyntaxKind::kCall, token, "not", std::move(made))
+                   : Result<SyntaxNode>(std::move(made));
   }
 
   // --- operands
@@ -334,19 +364,24 @@ class Parser {
     return fail(token, "expected a value, found " + shown(token));
   }
 
-  Result<SyntaxNode> number_literal(const Token& at, const Token& digits, const std::string& sign) const {
+  Result<SyntaxNode> number_literal(const Token& at,
+                                    const Token& digits,
+                                    const std::string& sign) const {
     const std::string text = sign + digits.text;
     Literal literal;
     if (digits.kind == TokenKind::kInteger) {
       literal.kind = ValueKind::kInt64;
-      const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), literal.integer);
+      const auto [end, error] =
+          std::from_chars(text.data(), text.data() + text.size(), literal.integer);
       if (error != std::errc() || end != text.data() + text.size()) {
-        return fail(at, "an integer is beyond 64 bits, write it with .0 for a floating-point number;");
+        return fail(at,
+                    "an integer is beyond 64 bits, write it with .0 for a floating-point number;");
       }
       return literal_node(at, literal);
     }
     literal.kind = ValueKind::kFloat64;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), literal.number);
+    const auto [end, error] =
+        std::from_chars(text.data(), text.data() + text.size(), literal.number);
     if (error != std::errc() || end != text.data() + text.size()) {
       return fail(at, "a number is beyond the range of float64");
     }
@@ -373,10 +408,13 @@ class Parser {
       return cast();
     }
     if (is_reserved(word)) {
-      return fail(token, "expected a value, found " + shown(token) + " (a column of this name needs double quotes)");
+      return fail(token,
+                  "expected a value, found " + shown(token) +
+                      " (a column of this name needs double quotes)");
     }
-    if (word == "interval" && (peek().kind == TokenKind::kText || peek().kind == TokenKind::kInteger ||
-                               (is_symbol("-") && peek(1).kind == TokenKind::kInteger))) {
+    if (word == "interval" &&
+        (peek().kind == TokenKind::kText || peek().kind == TokenKind::kInteger ||
+         (is_symbol("-") && peek(1).kind == TokenKind::kInteger))) {
       return interval(token);
     }
     const bool time_word = word == "date" || word == "timestamp" || word == "timestamptz";
@@ -390,7 +428,8 @@ class Parser {
     if (!accept_symbol(")")) {
       ASSAY_RETURN_IF_ERROR(list_until_close(arguments));
     }
-    ASSAY_ASSIGN_OR_RETURN(SyntaxNode made, node(SyntaxKind::kCall, token, word, std::move(arguments)));
+    ASSAY_ASSIGN_OR_RETURN(SyntaxNode made,
+                           node(SyntaxKind::kCall, token, word, std::move(arguments)));
     return made;
   }
 
@@ -468,7 +507,8 @@ class Parser {
     std::string text = accept_symbol("-") ? "-" : "";
     const bool bare_number = peek().kind == TokenKind::kInteger;
     text += take().text;
-    const bool only_number = !text.empty() && text.find_first_not_of("-0123456789 ") == std::string::npos;
+    const bool only_number =
+        !text.empty() && text.find_first_not_of("-0123456789 ") == std::string::npos;
     if (bare_number || only_number) {
       if (peek().kind != TokenKind::kName) {
         return fail(peek(), "expected a unit after INTERVAL " + text + ", found " + shown(peek()));

@@ -14,15 +14,15 @@ constexpr int kExpressionNestingMax = 200;
 constexpr int kExpressionChainMax = 500;
 
 enum class SyntaxKind : uint8_t {
-  kLiteral,   // value in `literal`
-  kColumn,    // name in `text`
-  kCall,      // function or operator `text` of the children; operators as "+", "and", "not", "like"
-  kCast,      // child to the type called `text`
-  kCase,      // children: condition, value, condition, value, ..., else (always present)
-  kCaseOf,    // first child: what is compared; then as kCase
-  kIn,        // first child in the others
-  kBetween,   // child, low, high
-  kIsNull,    // one child
+  kLiteral,  // value in `literal`
+  kColumn,   // name in `text`
+  kCall,     // function or operator `text` of the children; operators as "+", "and", "not", "like"
+  kCast,     // child to the type called `text`
+  kCase,     // children: condition, value, condition, value, ..., else (always present)
+  kCaseOf,   // first child: what is compared; then as kCase
+  kIn,       // first child in the others
+  kBetween,  // child, low, high
+  kIsNull,   // one child
 };
 
 struct Literal {
@@ -42,7 +42,8 @@ struct SyntaxNode {
   std::vector<SyntaxNode> children;
 };
 
-/// Parse by precedence climbing. From loose to tight: OR, AND, NOT, IS, comparisons, IN BETWEEN LIKE, ||,
+/// Parse by precedence climbing. From loose to tight: OR, AND, NOT, IS, comparisons, IN BETWEEN
+/// LIKE, ||,
 /// + -, * / // %, unary minus, ::.
 ///
 /// Errors  kInvalidArgument: what lex_expression refuses, syntax, nesting beyond the limits.
@@ -50,7 +51,8 @@ Result<SyntaxNode> parse_expression(std::string_view text);
 
 /// Microseconds of "10 minutes", "1 day 2 hours".
 ///
-/// Errors  kInvalidArgument: an unknown unit, months and years (they have no fixed length), no number.
+/// Errors  kInvalidArgument: an unknown unit, months and years (they have no fixed length), no
+/// number.
 Result<int64_t> parse_interval(std::string_view text);
 
 }  // namespace assay::data

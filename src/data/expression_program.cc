@@ -61,7 +61,8 @@ class Run {
   static int64_t chunk_rows(const Expression::Program& program, int64_t rows) {
     const int64_t fitting = kRegisterBytesMax / std::max(program.row_bytes, 1);
     const int64_t wanted = std::min({rows, kChunkRowsMax, fitting});
-    return std::max(kChunkRowsStep, (wanted + kChunkRowsStep - 1) / kChunkRowsStep * kChunkRowsStep);
+    return std::max(kChunkRowsStep,
+                    (wanted + kChunkRowsStep - 1) / kChunkRowsStep * kChunkRowsStep);
   }
 
   void run_step(std::size_t index, int64_t begin, int64_t count) {
@@ -87,7 +88,9 @@ class Run {
   }
 
   /// Valid where every input is.
-  static void combine_nulls(std::span<const Lane> inputs, int64_t count, uint8_t* __restrict valid) {
+  static void combine_nulls(std::span<const Lane> inputs,
+                            int64_t count,
+                            uint8_t* __restrict valid) {
     std::memset(valid, 1, static_cast<std::size_t>(count));
     for (const Lane& input : inputs) {
       if (input.valid != nullptr) {
@@ -99,7 +102,12 @@ class Run {
   }
 
   /// Rows of a column: its own memory for numbers, views for text.
-  void load(const Step& step, int64_t begin, int64_t count, uint8_t* values, uint8_t* valid, Lane& out) const {
+  void load(const Step& step,
+            int64_t begin,
+            int64_t count,
+            uint8_t* values,
+            uint8_t* valid,
+            Lane& out) const {
     const Column& column = *columns_[static_cast<std::size_t>(step.column)];
     if (is_text(column.type())) {
       auto* views = reinterpret_cast<std::string_view*>(values);
@@ -147,13 +155,15 @@ class Run {
     }
   }
 
-  /// Every NaN leaves as the same bits: which one a processor makes depends on the order of operands.
+  /// Every NaN leaves as the same bits: which one a processor makes depends on the order of
+  /// operands.
   template <typename T>
   static void append_floats(const Lane& lane, int64_t count, ColumnBuilder& builder) {
     std::array<T, kChunkRowsMax> values;
     const T* in = static_cast<const T*>(lane.values);
     for (int64_t row = 0; row < count; ++row) {
-      values[static_cast<std::size_t>(row)] = in[row] != in[row] ? std::numeric_limits<T>::quiet_NaN() : in[row];
+      values[static_cast<std::size_t>(row)] =
+          in[row] != in[row] ? std::numeric_limits<T>::quiet_NaN() : in[row];
     }
     append_values<T>({values.data(), lane.valid}, count, builder);
   }
@@ -254,15 +264,16 @@ Result<ColumnPtr> run_program(const Expression::Program& program, const Batch& b
   for (std::size_t i = 0; i < program.columns.size(); ++i) {
     const std::optional<int> index = batch.schema().find(program.columns[i]);
     if (!index.has_value()) {
-      return Status(Code::kInvalidArgument,
-                    "cannot evaluate `" + program.text + "`: the batch has no column " + program.columns[i]);
+      return Status(
+          Code::kInvalidArgument,
+          "cannot evaluate `" + program.text + "`: the batch has no column " + program.columns[i]);
     }
     const Column& column = batch.column(*index);
     if (column.type() != program.column_types[i]) {
-      return Status(Code::kInvalidArgument, "cannot evaluate `" + program.text + "`: column " +
-                                                program.columns[i] + " is " +
-                                                std::string(type_name(column.type())) + ", not " +
-                                                std::string(type_name(program.column_types[i])));
+      return Status(Code::kInvalidArgument,
+                    "cannot evaluate `" + program.text + "`: column " + program.columns[i] +
+                        " is " + std::string(type_name(column.type())) + ", not " +
+                        std::string(type_name(program.column_types[i])));
     }
     if (program.steps.size() == 1 && program.steps[0].kernel == nullptr) {
       return batch.column_ptr(*index);

@@ -13,10 +13,10 @@
 #include "data/expression.h"
 #include "data/expression_kind.h"
 
-// How a compiled expression runs: a list of steps in order, each one a tight loop over up to 1,024 rows,
-// reading the registers that earlier steps wrote. Types were decided when the steps were made, so a step
-// is one call of a plain function. A register is an array of values and, when something may be null, an
-// array of one byte a row that says which are valid.
+// How a compiled expression runs: a list of steps in order, each one a tight loop over up to 1,024
+// rows, reading the registers that earlier steps wrote. Types were decided when the steps were
+// made, so a step is one call of a plain function. A register is an array of values and, when
+// something may be null, an array of one byte a row that says which are valid.
 
 namespace assay::data {
 
@@ -56,8 +56,8 @@ struct Lane {
 struct KernelCall {
   int64_t rows = 0;
   std::span<const Lane> inputs;
-  void* values = nullptr;      // output, never one of the inputs
-  uint8_t* valid = nullptr;    // output; see NullRule
+  void* values = nullptr;    // output, never one of the inputs
+  uint8_t* valid = nullptr;  // output; see NullRule
   const StepState* state = nullptr;
   TextArena* texts = nullptr;
 
@@ -85,13 +85,13 @@ enum class NullRule : uint8_t {
 };
 
 struct Step {
-  Kernel kernel = nullptr;         // nullptr: load column `column`
+  Kernel kernel = nullptr;  // nullptr: load column `column`
   NullRule nulls = NullRule::kStrict;
   ValueKind kind = ValueKind::kNull;
-  int column = -1;                 // index into Program::columns
-  std::vector<int> inputs;         // earlier steps
+  int column = -1;          // index into Program::columns
+  std::vector<int> inputs;  // earlier steps
   StepStatePtr state;
-  int values_slot = -1;            // byte of the values per row of a chunk; set by assign_slots
+  int values_slot = -1;  // byte of the values per row of a chunk; set by assign_slots
   int valid_slot = -1;
 };
 
@@ -100,13 +100,14 @@ struct Expression::Program {
   std::string text;
   std::vector<std::string> columns;
   std::vector<Type> column_types;
-  std::vector<Step> steps;         // the last one is the answer
+  std::vector<Step> steps;  // the last one is the answer
   Type type = Type::kInt64;
-  int row_bytes = 0;               // register bytes per row of a chunk
+  int row_bytes = 0;  // register bytes per row of a chunk
   int inputs_max = 0;
 };
 
-/// Give every step its place in the register file; places are used again when nobody reads them any more.
+/// Give every step its place in the register file; places are used again when nobody reads them any
+/// more.
 void assign_slots(Expression::Program& program);
 
 /// Run the program over all rows of a batch. Columns as in Expression::evaluate.

@@ -61,7 +61,9 @@ An expression never fails on data: where there is no answer, the answer is null.
 | AT TIME ZONE, ILIKE, LIKE ... ESCAPE, IS DISTINCT FROM, decimals, lists and subqueries are refused | known |
 | names of columns are case-sensitive | not |
 | a text that a function makes and that is longer than 1 MiB is null | goes on |
-| every NaN in a result has the same bits | the processor's |
+| every NaN in a result has the same bits, as text it is `nan` | the processor's; `nan` or `-nan` |
+| `epoch` is microseconds / 1e6, rounded once | rounded several times for TIMESTAMP WITH TIME ZONE and intervals |
+| the difference of two timestamps is exact | 1 ms off for some TIMESTAMP WITH TIME ZONE before 1970 |
 
 Limits: 65,536 bytes, 200 levels of nesting, 500 operators in one chain.
 
@@ -88,7 +90,8 @@ std::string signature(const FunctionEntry& entry) {
   std::string arguments;
   for (std::size_t i = 0; i < entry.arguments.size(); ++i) {
     arguments += i == 0 ? "" : ", ";
-    arguments += static_cast<int>(i) == entry.literal_argument ? "literal" : kind_name(entry.arguments[i]);
+    arguments +=
+        static_cast<int>(i) == entry.literal_argument ? "literal" : kind_name(entry.arguments[i]);
   }
   return "(" + arguments + ") → " + std::string(kind_name(entry.result));
 }

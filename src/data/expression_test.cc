@@ -1,12 +1,12 @@
 #include "data/expression.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <fstream>
 #include <limits>
 #include <sstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "data/expression_functions.h"
 #include "data/expression_parser.h"
@@ -30,7 +30,8 @@ Schema columns() {
                  {"raw", Type::kBytes}});
 }
 
-/// One row: b true, i 7, j 3, f 2.5, g 0.5, s 'hello', t 2024-02-29 10:20:30.5, d 2024-02-29; "Odd name" null.
+/// One row: b true, i 7, j 3, f 2.5, g 0.5, s 'hello', t 2024-02-29 10:20:30.5, d 2024-02-29; "Odd
+/// name" null.
 Batch one_row() {
   const Schema schema = columns();
   BatchBuilder builder(make_schema(schema.fields()));
@@ -48,7 +49,8 @@ Batch one_row() {
   return builder.finish();
 }
 
-/// Text of the answer for one_row(): as format_scalar writes it, float64 with its point; "null"; or the error.
+/// Text of the answer for one_row(): as format_scalar writes it, float64 with its point; "null"; or
+/// the error.
 std::string answer(std::string_view text) {
   Result<Expression> expression = Expression::compile(text, columns());
   if (!expression.ok()) {
@@ -135,7 +137,8 @@ TEST(Expression, MistakesAreNamedWithTheirColumnAndTheNearestName) {
       {"t + INTERVAL '1 hors'", "unknown unit `hors`; did you mean `hour`? at column 5"},
       {"t + INTERVAL 5", "expected a unit after INTERVAL 5, found the end at column 15"},
       {"t AT TIME ZONE 'Europe/Berlin'", "AT TIME ZONE is not supported: all times are UTC"},
-      {"t > 'yesterday'", "expected a time such as '2024-01-31 10:00:00', found 'yesterday' at column 5"},
+      {"t > 'yesterday'",
+       "expected a time such as '2024-01-31 10:00:00', found 'yesterday' at column 5"},
       {"DATE '2024-02-30'", "expected a time such as"},
       {"DATE '2024-02-28 10:00'", "a DATE has no time of day"},
       {"date_trunc('hourr', t)", "unknown unit 'hourr'; did you mean `hour`? at column 12"},
@@ -175,7 +178,9 @@ std::string repeated(std::string_view part, int count) {
 }
 
 TEST(Expression, NestingAndLengthAreLimited) {
-  const auto compiles = [](const std::string& text) { return Expression::compile(text, columns()).ok(); };
+  const auto compiles = [](const std::string& text) {
+    return Expression::compile(text, columns()).ok();
+  };
   EXPECT_TRUE(compiles(repeated("(", 150) + "1" + repeated(")", 150)));
   EXPECT_FALSE(compiles(repeated("(", 250) + "1" + repeated(")", 250)));
   EXPECT_FALSE(compiles(repeated("-", 30'000) + "1"));
@@ -208,7 +213,8 @@ TEST(Expression, TextThatGrowsBeyondItsLimitIsNull) {
 }
 
 TEST(Expression, ColumnsAreListedOnceInOrderOfFirstUse) {
-  const Result<Expression> expression = Expression::compile("f + i * f > \"Odd name\" OR i = 1", columns());
+  const Result<Expression> expression =
+      Expression::compile("f + i * f > \"Odd name\" OR i = 1", columns());
   ASSERT_TRUE(expression.ok()) << expression.status().message();
   EXPECT_EQ(expression->columns(), (std::vector<std::string>{"f", "i", "Odd name"}));
   EXPECT_EQ(expression->type(), Type::kBool);
@@ -249,8 +255,15 @@ TEST(Expression, AnswersDoNotDependOnTheNumberOfRows) {
     }
   }
   const Batch all = builder.finish();
-  for (const char* text : {"i * 2 + 1", "1000 // i", "s || '!' || i", "coalesce(i, -1) > 5", "i IS NULL",
-                           "CASE WHEN i > 2000 THEN s END", "i / 3", "i::int", "7"}) {
+  for (const char* text : {"i * 2 + 1",
+                           "1000 // i",
+                           "s || '!' || i",
+                           "coalesce(i, -1) > 5",
+                           "i IS NULL",
+                           "CASE WHEN i > 2000 THEN s END",
+                           "i / 3",
+                           "i::int",
+                           "7"}) {
     const Result<Expression> expression = Expression::compile(text, schema);
     ASSERT_TRUE(expression.ok()) << expression.status().message();
     const Result<ColumnPtr> column = expression->evaluate(all);

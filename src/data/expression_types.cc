@@ -8,8 +8,9 @@
 #include "base/suggest.h"
 #include "base/time.h"
 #include "data/expression_constants.h"
-#include "data/expression_functions.h"
+#include "data/expression_kernels.h"
 #include "data/expression_lexer.h"
+#include "data/expression_overloads.h"
 
 namespace assay::data {
 namespace {
@@ -22,37 +23,9 @@ struct Bound {
   std::size_t offset = 0;
 };
 
-/// Cost of an implicit cast, -1 when there is none.
-int implicit_cost(ValueKind from, ValueKind to) {
-  if (from == to) {
-    return 0;
-  }
-  if (from == ValueKind::kNull || (from == ValueKind::kInt32 && to == ValueKind::kInt64) ||
-      (from == ValueKind::kFloat32 && to == ValueKind::kFloat64)) {
-    return 1;
-  }
-  if (from == ValueKind::kDate && to == ValueKind::kTimestamp) {
-    return 2;
-  }
-  return is_integer(from) && to == ValueKind::kFloat64 ? 3 : -1;
-}
-
-/// The kind that both can become without saying so.
-std::optional<ValueKind> common_kind(ValueKind a, ValueKind b) {
-  if (implicit_cost(a, b) >= 0) {
-    return b;
-  }
-  if (implicit_cost(b, a) >= 0) {
-    return a;
-  }
-  if (is_number(a) && is_number(b)) {
-    return ValueKind::kFloat64;
-  }
-  return std::nullopt;
-}
-
 bool fits_int32(const Literal& literal) {
-  return literal.kind == ValueKind::kInt64 && literal.integer >= std::numeric_limits<int32_t>::min() &&
+  return literal.kind == ValueKind::kInt64 &&
+         literal.integer >= std::numeric_limits<int32_t>::min() &&
          literal.integer <= std::numeric_limits<int32_t>::max();
 }
 
@@ -66,7 +39,8 @@ class Binder {
       return fail(root.offset, "the type of null is not known here, say CAST(null AS type)");
     }
     if (answer.kind == ValueKind::kInterval) {
-      return fail(root.offset, "an interval is no value of a column, take epoch_us(...) or epoch(...) of it");
+      return fail(root.offset,
+                  "an interval is no value of a column, take epoch_us(...) or epoch(...) of it");
     }
     const int last = materialise(answer);
     ASSAY_CHECK(last + 1 == static_cast<int>(program_->steps.size()));
@@ -83,7 +57,11 @@ class Binder {
 
   // --- steps
 
-  Bound emit(Kernel kernel, NullRule nulls, ValueKind kind, std::vector<int> inputs, StepStatePtr state,
+  Bound emit(Kernel kernel,
+             NullRule nulls,
+             ValueKind kind,
+             std::vector<int> inputs,
+             StepStatePtr state,
              std::size_t offset) {
     Step step;
     step.kernel = kernel;
@@ -99,8 +77,12 @@ class Binder {
   int materialise(Bound& bound) {
     if (bound.step < 0) {
       const bool is_null = bound.literal->kind == ValueKind::kNull;
-      bound.step = emit(constant_kernel(bound.kind), NullRule::kOwn, bound.kind, {},
-                        constant_state(*bound.literal, is_null), bound.offset)
+      bound.step = emit(constant_kernel(bound.kind),
+                        NullRule::kOwn,
+                        bound.kind,
+                        {},
+                        constant_state(*bound.literal, is_null),
+                        bound.offset)
                        .step;
     }
     return bound.step;
@@ -160,7 +142,8 @@ class Binder {
       case SyntaxKind::kIsNull: {
         ASSAY_ASSIGN_OR_RETURN(Bound value, bind(node.children[0]));
         const int input = materialise(value);
-        return emit(is_null_kernel(), NullRule::kOwn, ValueKind::kBool, {input}, nullptr, node.offset);
+        return emit(
+            is_null_kernel(), NullRule::kOwn, ValueKind::kBool, {input}, nullptr, node.offset);
       }
     }
     return fail(node.offset, "unknown construct");
@@ -178,7 +161,8 @@ class Binder {
   Result<Bound> bind_column(const SyntaxNode& node) {
     const std::optional<int> index = schema_.find(node.text);
     if (!index.has_value()) {
-      return fail(node.offset, "no column `" + node.text.substr(0, 80) + "`" + suggest_column(node.text));
+      return fail(node.offset,
+                  "no column `" + node.text.substr(0, 80) + "`" + suggest_column(node.text));
     }
     const Field& field = schema_.field(*index);
     const auto known = column_steps_.find(node.text);
@@ -231,8 +215,9 @@ class Binder {
 
   Result<Bound> as_bool(Bound value, std::string_view where) {
     if (value.kind != ValueKind::kBool && value.kind != ValueKind::kNull) {
-      return fail(value.offset, std::string(where) + " needs bool, not " + std::string(kind_name(value.kind)) +
-                                    ", compare it with something or CAST it;");
+      return fail(value.offset,
+                  std::string(where) + " needs bool, not " + std::string(kind_name(value.kind)) +
+                      ", compare it with something or CAST it;");
     }
     return coerce(std::move(value), ValueKind::kBool);
   }
@@ -245,8 +230,12 @@ class Binder {
       ASSAY_ASSIGN_OR_RETURN(value, as_bool(std::move(value), is_and ? "AND" : "OR"));
       inputs.push_back(materialise(value));
     }
-    return emit(is_and ? and_kernel() : or_kernel(), NullRule::kOwn, ValueKind::kBool, std::move(inputs),
-                nullptr, node.offset);
+    return emit(is_and ? and_kernel() : or_kernel(),
+                NullRule::kOwn,
+                ValueKind::kBool,
+                std::move(inputs),
+                nullptr,
+                node.offset);
   }
 
   /// Bring all values to one kind. Text literals become times beside times.
@@ -261,16 +250,18 @@ class Binder {
       ASSAY_RETURN_IF_ERROR(read_time_literals(values));
     }
     kind = ValueKind::kNull;
-    const bool has_int32 = std::any_of(values.begin(), values.end(),
-                                       [](const Bound& value) { return value.kind == ValueKind::kInt32; });
+    const bool has_int32 = std::any_of(values.begin(), values.end(), [](const Bound& value) {
+      return value.kind == ValueKind::kInt32;
+    });
     for (const Bound& value : values) {
       const bool small = has_int32 && value.literal.has_value() && fits_int32(*value.literal);
       const ValueKind own = small ? ValueKind::kInt32 : value.kind;
       const std::optional<ValueKind> both = common_kind(kind, own);
       if (!both.has_value()) {
         return fail(value.offset == 0 ? offset : value.offset,
-                    std::string(where) + " needs values of one type, found " + std::string(kind_name(kind)) +
-                        " and " + std::string(kind_name(own)) + ", use CAST;");
+                    std::string(where) + " needs values of one type, found " +
+                        std::string(kind_name(kind)) + " and " + std::string(kind_name(own)) +
+                        ", use CAST;");
       }
       kind = *both;
     }
@@ -287,12 +278,14 @@ class Binder {
       }
       EventTime time;
       if (!try_parse_time(value.literal->text, &time)) {
-        return fail(value.offset, "expected a time such as '2024-01-31 10:00:00', found '" +
-                                      value.literal->text.substr(0, 40) + "'");
+        return fail(value.offset,
+                    "expected a time such as '2024-01-31 10:00:00', found '" +
+                        value.literal->text.substr(0, 40) + "'");
       }
       const bool midnight = floor_to(time.micros, kMicrosPerDay) == time.micros;
       value.kind = midnight ? ValueKind::kDate : ValueKind::kTimestamp;
-      value.literal = Literal{value.kind, midnight ? time.micros / kMicrosPerDay : time.micros, 0, ""};
+      value.literal =
+          Literal{value.kind, midnight ? time.micros / kMicrosPerDay : time.micros, 0, ""};
     }
     return {};
   }
@@ -311,11 +304,15 @@ class Binder {
     if (swap) {
       std::swap(sides[0], sides[1]);
     }
-    const CompareOp op = name == "="              ? CompareOp::kEqual
-                         : name == "<>"           ? CompareOp::kNotEqual
+    const CompareOp op = name == "="                  ? CompareOp::kEqual
+                         : name == "<>"               ? CompareOp::kNotEqual
                          : name == "<" || name == ">" ? CompareOp::kLess
-                                                  : CompareOp::kLessEqual;
-    return emit(compare_kernel(op, kind), NullRule::kStrict, ValueKind::kBool, materialise_all(sides), nullptr,
+                                                      : CompareOp::kLessEqual;
+    return emit(compare_kernel(op, kind),
+                NullRule::kStrict,
+                ValueKind::kBool,
+                materialise_all(sides),
+                nullptr,
                 offset);
   }
 
@@ -323,7 +320,12 @@ class Binder {
     ASSAY_ASSIGN_OR_RETURN(std::vector<Bound> parts, bind_all(node));
     ASSAY_ASSIGN_OR_RETURN(Bound low, compare(">=", parts[0], std::move(parts[1]), node.offset));
     ASSAY_ASSIGN_OR_RETURN(Bound high, compare("<=", parts[0], std::move(parts[2]), node.offset));
-    return emit(and_kernel(), NullRule::kOwn, ValueKind::kBool, {low.step, high.step}, nullptr, node.offset);
+    return emit(and_kernel(),
+                NullRule::kOwn,
+                ValueKind::kBool,
+                {low.step, high.step},
+                nullptr,
+                node.offset);
   }
 
   Result<Bound> bind_in(const SyntaxNode& node) {
@@ -348,12 +350,25 @@ class Binder {
       }
     }
     const int tested = materialise(values[0]);
-    Bound found = emit(in_set_kernel(kind), NullRule::kOwn, ValueKind::kBool, {tested},
-                       in_set_state(kind, constants, has_null), node.offset);
+    Bound found = emit(in_set_kernel(kind),
+                       NullRule::kOwn,
+                       ValueKind::kBool,
+                       {tested},
+                       in_set_state(kind, constants, has_null),
+                       node.offset);
     for (const int other : computed) {
-      const Bound equal = emit(compare_kernel(CompareOp::kEqual, kind), NullRule::kStrict, ValueKind::kBool,
-                               {tested, other}, nullptr, node.offset);
-      found = emit(or_kernel(), NullRule::kOwn, ValueKind::kBool, {found.step, equal.step}, nullptr, node.offset);
+      const Bound equal = emit(compare_kernel(CompareOp::kEqual, kind),
+                               NullRule::kStrict,
+                               ValueKind::kBool,
+                               {tested, other},
+                               nullptr,
+                               node.offset);
+      found = emit(or_kernel(),
+                   NullRule::kOwn,
+                   ValueKind::kBool,
+                   {found.step, equal.step},
+                   nullptr,
+                   node.offset);
     }
     return found;
   }
@@ -369,7 +384,8 @@ class Binder {
     for (; at + 1 < node.children.size(); at += 2) {
       ASSAY_ASSIGN_OR_RETURN(Bound condition, bind(node.children[at]));
       if (compared.has_value()) {
-        ASSAY_ASSIGN_OR_RETURN(condition, compare("=", *compared, std::move(condition), node.offset));
+        ASSAY_ASSIGN_OR_RETURN(condition,
+                               compare("=", *compared, std::move(condition), node.offset));
       }
       ASSAY_ASSIGN_OR_RETURN(condition, as_bool(std::move(condition), "WHEN"));
       conditions.push_back(materialise(condition));
@@ -383,7 +399,13 @@ class Binder {
     int chosen = materialise(values.back());
     for (std::size_t i = conditions.size(); i-- > 0;) {
       const int value = materialise(values[i]);
-      chosen = emit(choose_kernel(kind), NullRule::kOwn, kind, {conditions[i], value, chosen}, nullptr, node.offset).step;
+      chosen = emit(choose_kernel(kind),
+                    NullRule::kOwn,
+                    kind,
+                    {conditions[i], value, chosen},
+                    nullptr,
+                    node.offset)
+                   .step;
     }
     return Bound{kind, chosen, std::nullopt, node.offset};
   }
@@ -396,11 +418,15 @@ class Binder {
       for (const SqlTypeName& known : sql_type_names()) {
         names.emplace_back(known.name);
       }
-      return fail(node.offset, "unknown type `" + node.text.substr(0, 80) + "`" + did_you_mean(node.text, names));
+      return fail(
+          node.offset,
+          "unknown type `" + node.text.substr(0, 80) + "`" + did_you_mean(node.text, names));
     }
-    if (value.kind != *kind && value.kind != ValueKind::kNull && cast_kernel(value.kind, *kind).kernel == nullptr) {
-      return fail(node.offset, "there is no cast from " + std::string(kind_name(value.kind)) + " to " +
-                                   std::string(kind_name(*kind)));
+    if (value.kind != *kind && value.kind != ValueKind::kNull &&
+        cast_kernel(value.kind, *kind).kernel == nullptr) {
+      return fail(node.offset,
+                  "there is no cast from " + std::string(kind_name(value.kind)) + " to " +
+                      std::string(kind_name(*kind)));
     }
     return coerce(std::move(value), *kind);
   }
@@ -419,8 +445,12 @@ class Binder {
       part = coerce(std::move(part), ValueKind::kString);
     }
     const bool skip_nulls = node.text == "concat";
-    return emit(concat_kernel(skip_nulls), skip_nulls ? NullRule::kOwn : NullRule::kPartial, ValueKind::kString,
-                materialise_all(parts), nullptr, node.offset);
+    return emit(concat_kernel(skip_nulls),
+                skip_nulls ? NullRule::kOwn : NullRule::kPartial,
+                ValueKind::kString,
+                materialise_all(parts),
+                nullptr,
+                node.offset);
   }
 
   Result<Bound> bind_choice(const SyntaxNode& node) {
@@ -430,7 +460,8 @@ class Binder {
     }
     ASSAY_RETURN_IF_ERROR(unify(values, node.text, node.offset));
     const ValueKind kind = values[0].kind;
-    const Kernel kernel = node.text == "coalesce" ? coalesce_kernel(kind) : extreme_kernel(kind, node.text == "greatest");
+    const Kernel kernel = node.text == "coalesce" ? coalesce_kernel(kind)
+                                                  : extreme_kernel(kind, node.text == "greatest");
     return emit(kernel, NullRule::kOwn, kind, materialise_all(values), nullptr, node.offset);
   }
 
@@ -439,99 +470,55 @@ class Binder {
     if (sides.size() != 2) {
       return fail(node.offset, "nullif takes 2 values, not " + std::to_string(sides.size()));
     }
-    ASSAY_ASSIGN_OR_RETURN(const Bound equal, compare("=", sides[0], std::move(sides[1]), node.offset));
+    ASSAY_ASSIGN_OR_RETURN(const Bound equal,
+                           compare("=", sides[0], std::move(sides[1]), node.offset));
     const int value = materialise(sides[0]);
     const ValueKind kind = sides[0].kind;
-    return emit(null_when_kernel(kind), NullRule::kOwn, kind, {equal.step, value}, nullptr, node.offset);
+    return emit(
+        null_when_kernel(kind), NullRule::kOwn, kind, {equal.step, value}, nullptr, node.offset);
   }
 
   // --- functions of the table
 
   Result<Bound> bind_function(const SyntaxNode& node) {
-    std::vector<const FunctionEntry*> named;
-    for (const FunctionEntry& entry : function_table()) {
-      if (entry.name == node.text) {
-        named.push_back(&entry);
-      }
-    }
-    if (named.empty()) {
-      return unknown_function(node);
-    }
     ASSAY_ASSIGN_OR_RETURN(std::vector<Bound> arguments, bind_all(node));
-    const FunctionEntry* best = nullptr;
-    int best_cost = std::numeric_limits<int>::max();
-    for (const FunctionEntry* entry : named) {
-      const int cost = call_cost(*entry, arguments);
-      if (cost >= 0 && cost < best_cost) {
-        best = entry;
-        best_cost = cost;
-      }
+    std::vector<ValueKind> kinds;
+    for (const Bound& argument : arguments) {
+      kinds.push_back(argument.kind);
     }
-    if (best == nullptr) {
-      return fail(node.offset, no_signature(node.text, named, arguments));
+    const Result<const FunctionEntry*> found = find_overload(node.text, kinds);
+    if (!found.ok()) {
+      return fail(node.offset, found.status().message());
     }
+    const FunctionEntry& entry = **found;
     StepStatePtr state;
     std::vector<int> inputs;
     for (std::size_t i = 0; i < arguments.size(); ++i) {
-      if (static_cast<int>(i) != best->literal_argument) {
-        arguments[i] = coerce(std::move(arguments[i]), best->arguments[i]);
-        inputs.push_back(materialise(arguments[i]));
+      if (static_cast<int>(i) == entry.literal_argument) {
+        ASSAY_ASSIGN_OR_RETURN(state, prepare(entry, node.text, arguments[i]));
         continue;
       }
-      if (!arguments[i].literal.has_value() || arguments[i].literal->kind != ValueKind::kString) {
-        return fail(arguments[i].offset, "argument " + std::to_string(i + 1) + " of " + node.text +
-                                             " must be a text literal");
-      }
-      Result<StepStatePtr> prepared = best->prepare(arguments[i].literal->text);
-      if (!prepared.ok()) {
-        return fail(arguments[i].offset, prepared.status().message());
-      }
-      state = std::move(prepared).value();
+      arguments[i] = coerce(std::move(arguments[i]), entry.arguments[i]);
+      inputs.push_back(materialise(arguments[i]));
     }
-    return emit(best->kernel, best->nulls, best->result, std::move(inputs), std::move(state), node.offset);
+    return emit(
+        entry.kernel, entry.nulls, entry.result, std::move(inputs), std::move(state), node.offset);
   }
 
-  static int call_cost(const FunctionEntry& entry, const std::vector<Bound>& arguments) {
-    if (entry.arguments.size() != arguments.size()) {
-      return -1;
+  /// What a function makes of its literal argument.
+  Result<StepStatePtr> prepare(const FunctionEntry& entry,
+                               const std::string& name,
+                               const Bound& argument) const {
+    if (!argument.literal.has_value() || argument.literal->kind != ValueKind::kString) {
+      return fail(argument.offset,
+                  "argument " + std::to_string(entry.literal_argument + 1) + " of " + name +
+                      " must be a text literal");
     }
-    int total = 0;
-    for (std::size_t i = 0; i < arguments.size(); ++i) {
-      const int cost = implicit_cost(arguments[i].kind, entry.arguments[i]);
-      if (cost < 0) {
-        return -1;
-      }
-      total += cost;
+    Result<StepStatePtr> prepared = entry.prepare(argument.literal->text);
+    if (!prepared.ok()) {
+      return fail(argument.offset, prepared.status().message());
     }
-    return total;
-  }
-
-  static std::string no_signature(const std::string& name, const std::vector<const FunctionEntry*>& named,
-                                  const std::vector<Bound>& arguments) {
-    std::string message = "`" + name + "` does not take (";
-    for (std::size_t i = 0; i < arguments.size(); ++i) {
-      message += (i == 0 ? "" : ", ") + std::string(kind_name(arguments[i].kind));
-    }
-    message += "), but";
-    for (std::size_t k = 0; k < named.size(); ++k) {
-      message += k == 0 ? " (" : " or (";
-      for (std::size_t i = 0; i < named[k]->arguments.size(); ++i) {
-        message += (i == 0 ? "" : ", ") + std::string(kind_name(named[k]->arguments[i]));
-      }
-      message += ")";
-    }
-    return message + ";";
-  }
-
-  [[nodiscard]] Status unknown_function(const SyntaxNode& node) const {
-    std::vector<std::string> names;
-    for (const FunctionEntry& entry : function_table()) {
-      names.emplace_back(entry.name);
-    }
-    for (const SpecialForm& form : special_forms()) {
-      names.emplace_back(form.name);
-    }
-    return fail(node.offset, "no function `" + node.text.substr(0, 80) + "`" + did_you_mean(node.text, names));
+    return prepared;
   }
 
   std::string_view text_;
