@@ -5,6 +5,7 @@
 
 #include "base/suggest.h"
 #include "bronze/contract.h"
+#include "catalog/table_schema.h"
 #include "data/entity_key.h"
 #include "quality/quarantine.h"
 
@@ -18,42 +19,17 @@ using data::Type;
 
 constexpr char kStage[] = "bronze";
 
-/// True for a declared column that is the origin of the system column of its name.
-bool is_origin(const BronzeDef& bronze, const std::string& name) {
-  const bool is_known_column = bronze.known_time.kind == catalog::KnownTimeDef::Kind::kColumn;
-  return (name == kEventTime && bronze.event_time == name) ||
-         (name == kKnownTime && is_known_column && bronze.known_time.text == name);
-}
-
-bool is_reserved(const std::string& name) {
-  return name == kEventTime || name == kKnownTime || name == kSequence || name == kDate || name == kHour;
-}
-
-Status check_names(const BronzeDef& bronze) {
-  for (const ColumnDef& column : bronze.columns) {
-    if (is_reserved(column.name) && !is_origin(bronze, column.name)) {
-      return {Code::kInvalidArgument, "bronze table `" + bronze.name + "`: column `" + column.name +
-                                          "` has the name of a system column; rename it in the source, or "
-                                          "declare it as the table's " + column.name};
-    }
-  }
-  return {};
-}
-
-void append_system_fields(std::vector<data::Field>* fields) {
-  fields->push_back({kEventTime, Type::kTimestamp, false});
-  fields->push_back({kKnownTime, Type::kTimestamp, false});
-  fields->push_back({kSequence, Type::kInt64, false});
-}
-
+/// Declared columns as they were decoded, and the system columns that checks may use.
 data::SchemaPtr read_schema(const BronzeDef& bronze) {
   std::vector<data::Field> fields;
   for (const ColumnDef& column : bronze.columns) {
-    if (!is_reserved(column.name)) {
+    if (column.name != kEventTime) {  // a declared event_time is the system column of that name
       fields.push_back({column.name, column.type, !column.required});
     }
   }
-  append_system_fields(&fields);
+  fields.push_back({kEventTime, Type::kTimestamp, false});
+  fields.push_back({kKnownTime, Type::kTimestamp, false});
+  fields.push_back({kSequence, Type::kInt64, false});
   return data::make_schema(std::move(fields));
 }
 
@@ -109,20 +85,6 @@ data::Batch take_if_fewer(const data::Batch& batch, const std::vector<int64_t>& 
 
 }  // namespace
 
-Result<data::SchemaPtr> table_schema(const BronzeDef& bronze) {
-  ASSAY_RETURN_IF_ERROR(check_names(bronze));
-  std::vector<data::Field> fields;
-  for (const ColumnDef& column : bronze.columns) {
-    if (column.scrub != catalog::Scrub::kDrop && !is_reserved(column.name)) {
-      fields.push_back({column.name, column.type, !column.required});
-    }
-  }
-  append_system_fields(&fields);
-  fields.push_back({kDate, Type::kDate, false});
-  fields.push_back({kHour, Type::kInt32, false});
-  return data::make_schema(std::move(fields));
-}
-
 BronzeOperator::BronzeOperator(BronzeDef bronze, BronzeOptions options, RecordDecoder decoder,
                                RecordTimes times, privacy::ScrubPlan plan)
     : bronze_(std::move(bronze)),
@@ -135,7 +97,10 @@ BronzeOperator::BronzeOperator(BronzeDef bronze, BronzeOptions options, RecordDe
 Result<std::unique_ptr<BronzeOperator>> BronzeOperator::create(const BronzeDef& bronze,
                                                                const BronzeOptions& options) {
   const std::string context = "bronze table `" + bronze.name + "`";
-  ASSAY_ASSIGN_OR_RETURN(data::SchemaPtr schema, table_schema(bronze));
+  Result<data::SchemaPtr> schema = catalog::bronze_schema(bronze);
+  if (!schema.ok()) {
+    return schema.status().with_context(context);
+  }
   ASSAY_RETURN_IF_ERROR(check_key(bronze));
   ASSAY_ASSIGN_OR_RETURN(privacy::ScrubPlan plan, privacy::ScrubPlan::compile(bronze));
   if (plan.has_personal_data() && !options.key) {
@@ -148,7 +113,7 @@ Result<std::unique_ptr<BronzeOperator>> BronzeOperator::create(const BronzeDef& 
   }
   std::unique_ptr<BronzeOperator> made(new BronzeOperator(
       bronze, options, std::move(decoder), std::move(times).value(), std::move(plan)));
-  made->schema_ = std::move(schema);
+  made->schema_ = std::move(schema).value();
   Result<quality::CheckSet> checks = quality::CheckSet::compile(bronze.checks, *made->read_schema_);
   if (!checks.ok()) {
     return checks.status().with_context(context);
@@ -181,9 +146,9 @@ Result<ReadRecords> BronzeOperator::read(const ingest::RecordBatch& records) con
                                                                   : std::nullopt});
   }
   std::vector<data::ColumnPtr> columns;
-  for (const data::Field& field : read_schema_->fields()) {
-    if (!is_reserved(field.name)) {
-      columns.push_back(decoded.rows.column_ptr(*decoded.rows.schema().find(field.name)));
+  for (int index = 0; index < decoded.rows.column_count(); ++index) {
+    if (decoded.rows.schema().field(index).name != kEventTime) {
+      columns.push_back(decoded.rows.column_ptr(index));
     }
   }
   columns.push_back(times.event_time);

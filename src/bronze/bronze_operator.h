@@ -69,7 +69,7 @@ class BronzeOperator {
   static Result<std::unique_ptr<BronzeOperator>> create(const catalog::BronzeDef& bronze,
                                                         const BronzeOptions& options);
 
-  /// Declared columns (less dropped ones), event_time, known_time, sequence, dt, hr.
+  /// catalog::bronze_schema of the definition.
   [[nodiscard]] const data::SchemaPtr& schema() const { return schema_; }
   [[nodiscard]] const catalog::BronzeDef& definition() const { return bronze_; }
   [[nodiscard]] BronzeState initial_state() const { return {DedupIndex(bronze_.dedup_for), {}}; }
@@ -115,10 +115,5 @@ class BronzeOperator {
   data::SchemaPtr read_schema_;  // rows of ReadRecords
   data::SchemaPtr schema_;
 };
-
-/// Columns of the bronze table of this definition, in order.
-///
-/// Errors  kInvalidArgument: a declared column has the name of a system column and is not its origin.
-Result<data::SchemaPtr> table_schema(const catalog::BronzeDef& bronze);
 
 }  // namespace assay::bronze
