@@ -27,8 +27,9 @@ std::string state_lines(const TableState& state, int64_t now_ms) {
   append_action(out, state.metadata);
   for (const auto& [app_id, version] : state.snapshot.txns) {
     const auto updated = state.txn_updated_ms.find(app_id);
-    append_action(out, TxnAction{app_id, version,
-                                 updated == state.txn_updated_ms.end() ? 0 : updated->second});
+    append_action(
+        out,
+        TxnAction{app_id, version, updated == state.txn_updated_ms.end() ? 0 : updated->second});
   }
   for (const auto& [path, tombstone] : state.tombstones) {
     if (tombstone.deletion_ms + kTombstoneKeptMs > now_ms) {
@@ -57,6 +58,18 @@ class TemporaryFile {
   std::string path_;
 };
 
+/// Bytes of the longest line, with room to spare: DuckDB takes buffers of a multiple of this at
+/// once.
+std::size_t line_bytes_max(std::string_view lines) {
+  std::size_t longest = std::size_t{1} << 20;
+  while (!lines.empty()) {
+    const std::size_t end = std::min(lines.find('\n'), lines.size() - 1);
+    longest = std::max(longest, 2 * end);
+    lines.remove_prefix(end + 1);
+  }
+  return longest;
+}
+
 Result<std::string> parquet_bytes(World& world,
                                   SqlEngine& sql,
                                   const std::string& folder,
@@ -67,10 +80,9 @@ Result<std::string> parquet_bytes(World& world,
   ASSAY_RETURN_IF_ERROR(world.files.write(json.path(), lines));
   ASSAY_RETURN_IF_ERROR(sql.execute(
       R"(COPY (SELECT txn, "add", remove, "metaData", protocol FROM read_json()" +
-      SqlEngine::literal(json.path()) +
-      ", format='newline_delimited', maximum_object_size=1073741824, columns=" +
-      std::string(kColumns) + ")) TO " + SqlEngine::literal(parquet.path()) +
-      " (FORMAT parquet, COMPRESSION snappy)"));
+      SqlEngine::literal(json.path()) + ", format='newline_delimited', maximum_object_size=" +
+      std::to_string(line_bytes_max(lines)) + ", columns=" + std::string(kColumns) + ")) TO " +
+      SqlEngine::literal(parquet.path()) + " (FORMAT parquet, COMPRESSION snappy)"));
   return world.files.read(parquet.path());
 }
 

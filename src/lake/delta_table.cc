@@ -12,12 +12,13 @@
 #include "lake/schema_json.h"
 #include "lake/snapshot.h"
 
-// A commit is one put-if-absent of the next version's log file. Who loses the race reads what the winner
-// did, checks its own request against that, and tries the version after. What was checked is all that a
-// request depends on: its txns, the files it removes, the schema it widens. Added files depend on nothing.
+// A commit is one put-if-absent of the next version's log file. Who loses the race reads what the
+// winner did, checks its own request against that, and tries the version after. What was checked is
+// all that a request depends on: its txns, the files it removes, the schema it widens. Added files
+// depend on nothing.
 //
-// When the outcome of the put is unknown, the version's file is read back: commitInfo.txnId tells whose
-// it is.
+// When the outcome of the put is unknown, the version's file is read back: commitInfo.txnId tells
+// whose it is.
 
 namespace assay::lake {
 namespace {
@@ -25,7 +26,8 @@ namespace {
 constexpr int kAttemptsMax = 1'000;
 constexpr Version kCheckpointEvery = 10;
 
-/// The root of a table may hold what all readers take, and no "name=value" that some take for a partition.
+/// The root of a table may hold what all readers take, and no "name=value" that some take for a
+/// partition.
 Status validate_table_key(const std::string& key) {
   ASSAY_RETURN_IF_ERROR(store::validate_key(key));
   for (const char c : key) {
@@ -54,8 +56,8 @@ class Table : public DeltaTable {
 
   [[nodiscard]] const std::string& key() const override { return key_; }
   Result<std::shared_ptr<const Snapshot>> snapshot(std::optional<Version> version) override;
-  Result<std::vector<DataFile>> write_files(const data::Batch& rows,
-                                            const std::map<std::string, std::string>& tags) override;
+  Result<std::vector<DataFile>> write_files(
+      const data::Batch& rows, const std::map<std::string, std::string>& tags) override;
   Result<Version> commit(const CommitRequest& request) override;
   Result<std::string> relation(const Snapshot& snapshot, const std::string& where) override;
   Result<std::string> relation_of(const Snapshot& snapshot,
@@ -82,8 +84,8 @@ class Table : public DeltaTable {
   store::ObjectStore& store_;
   data::SqlEngine& sql_;
   std::string key_;
-  std::shared_ptr<TableState> state_;       // the newest known; copied before a change if others hold it
-  std::shared_ptr<TableState> travelled_;   // the last one asked for by version
+  std::shared_ptr<TableState> state_;  // the newest known; copied before a change if others hold it
+  std::shared_ptr<TableState> travelled_;  // the last one asked for by version
 };
 
 std::string entry_bytes(const LogEntry& entry) {
@@ -138,8 +140,9 @@ Status Table::create(const TableSpec& spec) {
 Status Table::widen_to(const TableSpec& spec) {
   const Snapshot& now = state_->snapshot;
   if (now.partition_columns != spec.partition_columns) {
-    return {Code::kFailedPrecondition, "table is partitioned by " + json_list(now.partition_columns) +
-                                           ", not by " + json_list(spec.partition_columns)};
+    return {Code::kFailedPrecondition,
+            "table is partitioned by " + json_list(now.partition_columns) + ", not by " +
+                json_list(spec.partition_columns)};
   }
   if (*now.schema == *spec.schema) {
     return {};
@@ -200,8 +203,9 @@ Result<std::vector<DataFile>> Table::write_files(const data::Batch& rows,
     }
     const bool has_null = !index || rows.column(*index).null_count() != 0;
     if (!field.nullable && has_null && rows.rows() > 0) {
-      return Status(Code::kInvalidArgument, "rows for table " + key_ + " have nulls in column `" +
-                                                field.name + "`, which is declared not null");
+      return Status(Code::kInvalidArgument,
+                    "rows for table " + key_ + " have nulls in column `" + field.name +
+                        "`, which is declared not null");
     }
   }
   const ParquetTarget target{world_, store_, sql_, key_, now.partition_columns};
@@ -220,8 +224,9 @@ Status Table::validate_request(const CommitRequest& request, bool raced) const {
       const auto text = [](std::optional<int64_t> value) {
         return value ? std::to_string(*value) : std::string("nothing");
       };
-      return {Code::kAborted, "table " + key_ + " holds position " + text(held) + " of " +
-                                  txn.app_id + ", not the expected " + text(txn.expected)};
+      return {Code::kAborted,
+              "table " + key_ + " holds position " + text(held) + " of " + txn.app_id +
+                  ", not the expected " + text(txn.expected)};
     }
   }
   for (const std::string& path : request.removes) {
@@ -253,8 +258,11 @@ Status Table::validate_request(const CommitRequest& request, bool raced) const {
 LogEntry Table::entry_of(const CommitRequest& request, const std::string& txn_id) const {
   const int64_t now_ms = world_.clock.now().micros / 1'000;
   LogEntry entry;
-  entry.info = CommitInfoAction{now_ms, request.operation, request.parameters,
-                                request.removes.empty() && request.schema == nullptr, txn_id};
+  entry.info = CommitInfoAction{now_ms,
+                                request.operation,
+                                request.parameters,
+                                request.removes.empty() && request.schema == nullptr,
+                                txn_id};
   if (request.schema != nullptr && *request.schema != *state_->snapshot.schema) {
     entry.metadata = state_->metadata;
     entry.metadata->schema_string = schema_to_json(*request.schema);
@@ -281,8 +289,9 @@ Result<Version> Table::commit(const CommitRequest& request) {
     ASSAY_RETURN_IF_ERROR(validate_writable(*state_).with_context("table " + key_));
     ASSAY_RETURN_IF_ERROR(validate_request(request, attempt > 0));
     if (attempt > 0 && state_->snapshot.version == before) {
-      return Status(Code::kInternal, "the log of table " + key_ + " holds something that is no file: " +
-                                         log_prefix(key_) + log_file_name(before + 1));
+      return Status(Code::kInternal,
+                    "the log of table " + key_ + " holds something that is no file: " +
+                        log_prefix(key_) + log_file_name(before + 1));
     }
     const LogEntry entry = entry_of(request, txn_id);
     const Version version = state_->snapshot.version + 1;
@@ -298,8 +307,9 @@ Result<Version> Table::commit(const CommitRequest& request) {
         .counter("assay_lake_lost_races_total", "Commits tried again after another one was quicker")
         .add();
   }
-  return Status(Code::kAborted, "table " + key_ + " is written to by too many at once; gave up after " +
-                                    std::to_string(kAttemptsMax) + " lost races");
+  return Status(Code::kAborted,
+                "table " + key_ + " is written to by too many at once; gave up after " +
+                    std::to_string(kAttemptsMax) + " lost races");
 }
 
 Result<Table::Outcome> Table::put_entry(Version version,
@@ -324,8 +334,7 @@ Result<Table::Outcome> Table::put_entry(Version version,
 Result<Table::Outcome> Table::look_up(Version version,
                                       const std::string& txn_id,
                                       const Status& failure) {
-  const std::string context =
-      "commit version " + std::to_string(version) + " of table " + key_;
+  const std::string context = "commit version " + std::to_string(version) + " of table " + key_;
   const Result<LogEntry> entry = read_entry(store_, key_, version);
   if (entry.ok() && entry->info && entry->info->txn_id == txn_id) {
     // It landed; make sure that it stays.

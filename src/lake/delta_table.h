@@ -19,19 +19,19 @@ using Version = int64_t;
 
 /// What a new table is to look like. Partition columns are columns of the schema.
 struct TableSpec {
-  std::string name;                      // "bronze.flights", for messages and the log
+  std::string name;  // "bronze.flights", for messages and the log
   data::SchemaPtr schema;
   std::vector<std::string> partition_columns;
 };
 
 /// A data file of a snapshot, as its `add` action says.
 struct DataFile {
-  std::string path;                      // key below the table's root, percent-decoded once
+  std::string path;  // key below the table's root, percent-decoded once
   std::map<std::string, std::optional<std::string>> partition_values;
   int64_t size_bytes = 0;
   int64_t modification_ms = 0;
-  int64_t rows = -1;                     // -1: the writer left no statistics
-  std::string stats_json;                // "" for none
+  int64_t rows = -1;       // -1: the writer left no statistics
+  std::string stats_json;  // "" for none
   std::map<std::string, std::string> tags;
 };
 
@@ -39,17 +39,17 @@ struct DataFile {
 struct TxnUpdate {
   std::string app_id;
   int64_t version = 0;
-  std::optional<int64_t> expected;       // what the snapshot must hold; nothing: app_id not there yet
+  std::optional<int64_t> expected;  // what the snapshot must hold; nothing: app_id not there yet
 };
 
 /// Everything that one commit does, atomically.
 struct CommitRequest {
-  std::string operation = "WRITE";       // commitInfo.operation
+  std::string operation = "WRITE";                // commitInfo.operation
   std::map<std::string, std::string> parameters;  // commitInfo.operationParameters
   std::vector<DataFile> adds;
-  std::vector<std::string> removes;      // paths of files in the snapshot
+  std::vector<std::string> removes;  // paths of files in the snapshot
   std::vector<TxnUpdate> txns;
-  data::SchemaPtr schema;                // set to evolve: same columns, new nullable ones after them
+  data::SchemaPtr schema;  // set to evolve: same columns, new nullable ones after them
   bool data_change = true;
 };
 
@@ -60,11 +60,11 @@ struct Snapshot {
   Version version = -1;
   data::SchemaPtr schema;
   std::vector<std::string> partition_columns;
-  std::map<std::string, DataFile> files; // by path
+  std::map<std::string, DataFile> files;  // by path
   std::map<std::string, int64_t> txns;
   std::map<std::string, std::string> configuration;
   [[nodiscard]] std::optional<int64_t> txn(const std::string& app_id) const;
-  [[nodiscard]] int64_t rows() const;    // sum of the files' row counts
+  [[nodiscard]] int64_t rows() const;  // sum of the files' row counts
 };
 
 /// One line of `assay lake history`.
@@ -81,48 +81,56 @@ struct HistoryEntry {
 /// A Delta Lake table (protocol reader 1, writer 2) in an object store, written by us alone.
 ///
 /// Errors  kNotFound: no such table or version; kCorrupt: a log entry that cannot be read, named by
-///         file; kUnimplemented: a protocol or feature we do not support, named; kAborted: a conflict
-///         with another commit (a txn that is not `expected`, a removed file that is gone).
+///         file; kUnimplemented: a protocol or feature we do not support, named; kAborted: a
+///         conflict with another commit (a txn that is not `expected`, a removed file that is
+///         gone).
 /// Threads one thread at a time per object; several objects and processes may share a table.
 /// Source  docs/formats/delta.md
 class DeltaTable {
  public:
   /// Open `key` (e.g. "bronze/flights") in the store, or nothing there: kNotFound.
-  static Result<std::unique_ptr<DeltaTable>> open(World& world, store::ObjectStore& store,
-                                                  data::SqlEngine& sql, const std::string& key);
+  static Result<std::unique_ptr<DeltaTable>> open(World& world,
+                                                  store::ObjectStore& store,
+                                                  data::SqlEngine& sql,
+                                                  const std::string& key);
   /// Open, or create at version 0. An existing table must have the spec's partition columns and a
   /// schema that the spec's extends by nullable columns (then the table is evolved); else
   /// kFailedPrecondition with what differs.
-  static Result<std::unique_ptr<DeltaTable>> open_or_create(World& world, store::ObjectStore& store,
+  static Result<std::unique_ptr<DeltaTable>> open_or_create(World& world,
+                                                            store::ObjectStore& store,
                                                             data::SqlEngine& sql,
                                                             const std::string& key,
                                                             const TableSpec& spec);
   virtual ~DeltaTable() = default;
 
   [[nodiscard]] virtual const std::string& key() const = 0;
-  /// The newest state, or the one at `version`. Cheap when nothing was committed since the last call.
+  /// The newest state, or the one at `version`. Cheap when nothing was committed since the last
+  /// call.
   virtual Result<std::shared_ptr<const Snapshot>> snapshot(std::optional<Version> version = {}) = 0;
-  /// Write rows as Parquet files below the root, one per partition value in the rows (sorted as given
-  /// within each); durable at return, part of no version until committed.
-  virtual Result<std::vector<DataFile>> write_files(const data::Batch& rows,
-                                                    const std::map<std::string, std::string>& tags = {}) = 0;
+  /// Write rows as Parquet files below the root, one per partition value in the rows (sorted as
+  /// given within each); durable at return, part of no version until committed.
+  virtual Result<std::vector<DataFile>> write_files(
+      const data::Batch& rows, const std::map<std::string, std::string>& tags = {}) = 0;
   /// Commit on top of the newest version; a lost race against blind appends is tried again.
   virtual Result<Version> commit(const CommitRequest& request) = 0;
 
   /// SQL text of a relation over a snapshot's files with the table's columns, in parentheses:
-  /// usable after FROM. `where` (SQL, may be "") prunes files by partition and statistics and filters.
+  /// usable after FROM. `where` (SQL, may be "") prunes files by partition and statistics and
+  /// filters.
   virtual Result<std::string> relation(const Snapshot& snapshot, const std::string& where = "") = 0;
   /// The same over some of its files only (e.g. those of one commit).
   virtual Result<std::string> relation_of(const Snapshot& snapshot,
                                           const std::vector<DataFile>& files) = 0;
-  /// Files that versions (after, last] added with data change, in version order, each with its version.
+  /// Files that versions (after, last] added with data change, in version order, each with its
+  /// version.
   struct AddedFile {
     Version version = 0;
     DataFile file;
   };
   virtual Result<std::vector<AddedFile>> added_between(Version after, Version last) = 0;
   virtual Result<std::vector<HistoryEntry>> history() = 0;
-  /// Write a checkpoint of the newest version and _last_checkpoint. Done by commit every 10 versions.
+  /// Write a checkpoint of the newest version and _last_checkpoint. Done by commit every 10
+  /// versions.
   virtual Status checkpoint() = 0;
 };
 

@@ -86,8 +86,7 @@ Result<JsonValue> JsonReader::read(std::string_view text) {
   simdjson::dom::element element;
   const simdjson::error_code error = state_->parser.parse(padded).get(element);
   if (error != simdjson::SUCCESS) {
-    return Status(Code::kCorrupt,
-                  "not JSON: " + std::string(simdjson::error_message(error)));
+    return Status(Code::kCorrupt, "not JSON: " + std::string(simdjson::error_message(error)));
   }
   return convert(element);
 }

@@ -32,7 +32,8 @@ class JsonValue {
   [[nodiscard]] const std::string* text() const { return std::get_if<std::string>(&value_); }
   [[nodiscard]] const Array* array() const { return std::get_if<Array>(&value_); }
   [[nodiscard]] const Object* object() const { return std::get_if<Object>(&value_); }
-  /// The first member of this name; nullptr when this is no object, or the member is absent or null.
+  /// The first member of this name; nullptr when this is no object, or the member is absent or
+  /// null.
   [[nodiscard]] const JsonValue* find(std::string_view name) const;
 
  private:

@@ -1,13 +1,14 @@
 #pragma once
 
-#include <unistd.h>
-
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <unistd.h>
 
 #include "base/world.h"
 #include "data/sql_engine.h"
@@ -16,12 +17,54 @@
 
 namespace assay::lake {
 
+/// For tests: the machine's files, without waiting for the disk; what is synced is written down
+/// instead.
+class UnsyncedFiles : public FileSystem {
+ public:
+  Result<std::string> read(const std::string& path) override { return files_->read(path); }
+  Result<std::string> read_range(const std::string& path, int64_t offset, int64_t size) override {
+    return files_->read_range(path, offset, size);
+  }
+  Result<std::unique_ptr<FileReader>> open(const std::string& path) override {
+    return files_->open(path);
+  }
+  Status write(const std::string& path, std::string_view bytes) override {
+    return files_->write(path, bytes);
+  }
+  Status put_if_absent(const std::string& path, std::string_view bytes) override {
+    return files_->put_if_absent(path, bytes);
+  }
+  Result<std::vector<FileInfo>> list(const std::string& directory) override {
+    return files_->list(directory);
+  }
+  Result<FileInfo> stat(const std::string& path) override { return files_->stat(path); }
+  Status make_directories(const std::string& path) override {
+    std::error_code error;
+    std::filesystem::create_directories(path, error);
+    return error ? Status(Code::kInvalidArgument, error.message()) : Status();
+  }
+  Status remove(const std::string& path) override { return files_->remove(path); }
+  Status sync(const std::string& path) override {
+    synced_.insert(path);
+    return {};
+  }
+  Result<std::unique_ptr<FileLock>> lock(const std::string& path) override {
+    return files_->lock(path);
+  }
+  [[nodiscard]] const std::set<std::string>& synced() const { return synced_; }
+
+ private:
+  std::unique_ptr<FileSystem> files_ = system_files();
+  std::set<std::string> synced_;
+};
+
 /// For tests: a lake in a folder of its own, with a clock that stands still and seeded randomness.
 class LakeUnderTest {
  public:
   /// In a new folder, removed at the end; or in `folder`, which stays.
   explicit LakeUnderTest(const std::string& folder = "", uint64_t seed = 1)
-      : owned_(folder.empty()), folder_(folder.empty() ? make_folder() : folder),
+      : owned_(folder.empty()),
+        folder_(folder.empty() ? make_folder() : folder),
         random_(folder.empty() ? seeded_random(seed) : system_random()) {}
   ~LakeUnderTest() {
     if (owned_) {
@@ -39,6 +82,7 @@ class LakeUnderTest {
   [[nodiscard]] const std::string& folder() const { return folder_; }
   World& world() { return world_; }
   FakeClock& clock() { return clock_; }
+  const UnsyncedFiles& files() { return files_; }
   store::ObjectStore& store() { return *store_; }
   data::SqlEngine& sql() { return *sql_; }
 
@@ -46,7 +90,10 @@ class LakeUnderTest {
                                      std::vector<data::Field> fields,
                                      std::vector<std::string> partition_columns = {}) {
     return DeltaTable::open_or_create(
-               world_, *store_, *sql_, key,
+               world_,
+               *store_,
+               *sql_,
+               key,
                {key, data::make_schema(std::move(fields)), std::move(partition_columns)})
         .value();
   }
@@ -89,7 +136,8 @@ class LakeUnderTest {
     return table.commit(request).value();
   }
   int64_t count(DeltaTable& table, const std::string& where = "") {
-    return number("SELECT count(*) FROM " + table.relation(*table.snapshot().value(), where).value());
+    return number("SELECT count(*) FROM " +
+                  table.relation(*table.snapshot().value(), where).value());
   }
   /// Everything in the log's file of one version.
   std::string log_text(const std::string& key, Version version) {
@@ -102,14 +150,16 @@ class LakeUnderTest {
   bool owned_;
   std::string folder_;
   FakeClock clock_{{1'767'225'600'000'000}};
-  std::unique_ptr<FileSystem> files_ = system_files();
+  UnsyncedFiles files_;
   std::unique_ptr<Random> random_;
   std::unique_ptr<Log> log_ = null_log();
   Metrics metrics_;
-  World world_{clock_, *files_, *random_, *log_, metrics_};
+  World world_{clock_, files_, *random_, *log_, metrics_};
   std::unique_ptr<store::ObjectStore> store_ = store::open_local_store(world_, folder_).value();
   std::unique_ptr<data::SqlEngine> sql_ =
-      data::SqlEngine::open({.threads = 2, .memory_bytes_max = std::size_t{1} << 30, .temp_directory = ""}).value();
+      data::SqlEngine::open(
+          {.threads = 2, .memory_bytes_max = std::size_t{1} << 30, .temp_directory = ""})
+          .value();
 };
 
 }  // namespace assay::lake

@@ -6,7 +6,9 @@
 namespace assay::lake {
 namespace {
 
-Status corrupt(const std::string& what) { return {Code::kCorrupt, what}; }
+Status corrupt(const std::string& what) {
+  return {Code::kCorrupt, what};
+}
 
 /// Reads members of one action; the first failure is kept and later reads give defaults.
 class ActionReader {

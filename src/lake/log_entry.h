@@ -37,17 +37,17 @@ struct AddAction {
 };
 
 struct RemoveAction {
-  std::string path;                      // percent-decoded once, as DataFile::path
+  std::string path;  // percent-decoded once, as DataFile::path
   int64_t deletion_ms = 0;
   bool data_change = true;
   std::map<std::string, std::optional<std::string>> partition_values;
-  int64_t size_bytes = -1;               // -1: the writer did not say
+  int64_t size_bytes = -1;  // -1: the writer did not say
 };
 
 struct TxnAction {
   std::string app_id;
   int64_t version = 0;
-  int64_t updated_ms = 0;                // 0: the writer did not say
+  int64_t updated_ms = 0;  // 0: the writer did not say
 };
 
 struct CommitInfoAction {
@@ -55,7 +55,7 @@ struct CommitInfoAction {
   std::string operation;
   std::map<std::string, std::string> parameters;
   bool blind_append = false;
-  std::string txn_id;                    // unique per commit: tells whose bytes a version holds
+  std::string txn_id;  // unique per commit: tells whose bytes a version holds
 };
 
 /// Everything that one log file says.
@@ -70,13 +70,15 @@ struct LogEntry {
 
 /// Read one line of a log file into `entry`. Unknown actions and members are ignored.
 ///
-/// Errors  kCorrupt: not an action that the protocol allows. kUnimplemented: deletion vector, a format
+/// Errors  kCorrupt: not an action that the protocol allows. kUnimplemented: deletion vector, a
+/// format
 ///         other than Parquet, a path outside the table; the message names it.
 Status parse_action(JsonReader& json, std::string_view line, LogEntry& entry);
 
 /// Read a whole log file: one action a line.
 ///
-/// Errors  as parse_action, with `name` and the line number from 1; kCorrupt also for no action at all.
+/// Errors  as parse_action, with `name` and the line number from 1; kCorrupt also for no action at
+/// all.
 Result<LogEntry> parse_log_entry(const std::string& name, std::string_view bytes);
 
 /// Append one action and a line end.

@@ -18,7 +18,8 @@ using data::SqlEngine;
 using data::Type;
 
 constexpr std::string_view kStaging = "assay_lake_rows";
-constexpr std::string_view kPartitionNumber = "assay partition number";  // no schema has such a name
+constexpr std::string_view kPartitionNumber =
+    "assay partition number";  // no schema has such a name
 constexpr std::size_t kFolderBytesMax = 255;
 
 /// A partition number per row, in order of first appearance.
@@ -87,11 +88,12 @@ Status validate_instants(const Column& column, const std::string& name, int64_t 
   const int64_t end = kEndInstant.micros / micros_per_unit;
   for (int64_t row = 0; row < column.size(); ++row) {
     const auto at = static_cast<std::size_t>(row);
-    const int64_t value = column.type() == Type::kDate ? column.values<int32_t>()[at]
-                                                       : column.values<int64_t>()[at];
+    const int64_t value =
+        column.type() == Type::kDate ? column.values<int32_t>()[at] : column.values<int64_t>()[at];
     if (column.is_valid(row) && (value < first || value >= end)) {
-      return {Code::kInvalidArgument, "a value outside years 0001 to 9999 in column `" + name +
-                                          "`, row " + std::to_string(row)};
+      return {Code::kInvalidArgument,
+              "a value outside years 0001 to 9999 in column `" + name + "`, row " +
+                  std::to_string(row)};
     }
   }
   return {};
@@ -123,8 +125,9 @@ Result<std::string> folder_of(const std::vector<std::string>& columns,
     const std::string part = encode_path_part(name) + '=' +
                              (value ? encode_path_part(*value) : "__HIVE_DEFAULT_PARTITION__");
     if (part.size() > kFolderBytesMax) {
-      return Status(Code::kInvalidArgument,
-                    "partition value is too long for a folder's name: " + part.substr(0, 80) + "...");
+      return Status(
+          Code::kInvalidArgument,
+          "partition value is too long for a folder's name: " + part.substr(0, 80) + "...");
     }
     folder += part + '/';
   }
@@ -152,8 +155,9 @@ class FileWriter {
     for (const std::string& name : target_.partition_columns) {
       const std::optional<std::string> value = partition_text(*rows_.find(name), begin);
       if (!value && !rows_.schema().field(*rows_.schema().find(name)).nullable) {
-        return Status(Code::kInvalidArgument,
-                      "an empty text in partition column `" + name + "`, which is declared not null");
+        return Status(
+            Code::kInvalidArgument,
+            "an empty text in partition column `" + name + "`, which is declared not null");
       }
       file.partition_values[name] = value;
     }
@@ -252,8 +256,8 @@ Result<std::vector<DataFile>> write_parquet_files(const ParquetTarget& target,
   const bool numbered = partitioned.numbers != nullptr;
   ASSAY_RETURN_IF_ERROR(target.sql.create_table(
       std::string(kStaging),
-      numbered ? partitioned.rows.with_column(
-                     {std::string(kPartitionNumber), Type::kInt32, false}, partitioned.numbers)
+      numbered ? partitioned.rows.with_column({std::string(kPartitionNumber), Type::kInt32, false},
+                                              partitioned.numbers)
                : partitioned.rows));
   FileWriter writer(target, partitioned.rows, numbered);
   Status status;

@@ -17,15 +17,16 @@ struct ParquetTarget {
   World& world;
   store::ObjectStore& store;
   data::SqlEngine& sql;
-  const std::string& key;                              // the table's
+  const std::string& key;  // the table's
   const std::vector<std::string>& partition_columns;
 };
 
-/// Write rows as Parquet files, one per distinct partition value, in order of first appearance; rows keep
-/// their order within each. Durable at return. No rows give no files.
+/// Write rows as Parquet files, one per distinct partition value, in order of first appearance;
+/// rows keep their order within each. Durable at return. No rows give no files.
 ///
 /// Nulls   an empty text in a partition column becomes null: readers disagree on anything else.
-/// Errors  kInvalidArgument: a null in a column that is not nullable; a date or timestamp outside years
+/// Errors  kInvalidArgument: a null in a column that is not nullable; a date or timestamp outside
+/// years
 ///         0001 to 9999; a partition value too long for a folder's name.
 /// Cost    one copy of the rows, one SQL statement per file.
 Result<std::vector<DataFile>> write_parquet_files(const ParquetTarget& target,

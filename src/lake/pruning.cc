@@ -21,10 +21,10 @@ using Value = std::variant<int64_t, double, std::string>;
 
 /// What is known of one column in one file. Absent means unknown.
 struct Bounds {
-  std::optional<Value> min;           // no value is smaller
-  std::optional<Value> max;           // no value is larger ...
-  bool max_is_prefix = false;         // ... save for texts that begin with it
-  bool max_without_nan = false;       // ... save for NaN, which SQL holds larger than all
+  std::optional<Value> min;      // no value is smaller
+  std::optional<Value> max;      // no value is larger ...
+  bool max_is_prefix = false;    // ... save for texts that begin with it
+  bool max_without_nan = false;  // ... save for NaN, which SQL holds larger than all
   std::optional<bool> has_null;
   std::optional<bool> has_value;
 };
@@ -58,7 +58,8 @@ std::optional<Value> as_value(std::optional<T> value) {
   return value ? std::optional<Value>(std::move(*value)) : std::nullopt;
 }
 
-/// A literal as SQL would compare it with a column of this type; nothing when it would convert the column.
+/// A literal as SQL would compare it with a column of this type; nothing when it would convert the
+/// column.
 std::optional<Value> literal_value(const Literal& literal, Type type) {
   using Kind = Literal::Kind;
   switch (type) {
@@ -92,7 +93,8 @@ std::optional<Value> literal_value(const Literal& literal, Type type) {
       return literal.kind == Kind::kText || literal.kind == Kind::kTimestamp
                  ? as_value(micros(literal.text))
                  : std::nullopt;
-    case Type::kFloat32:  // whether SQL compares as float or as double hangs on the literal's digits
+    case Type::kFloat32:  // whether SQL compares as float or as double hangs on the literal's
+                          // digits
     case Type::kBytes:
       return std::nullopt;
   }
@@ -210,8 +212,8 @@ bool may_reach(const Bounds& bounds, const Value& value, bool or_equal) {
   return or_equal ? !(*bounds.max < value) : *bounds.max > value;
 }
 
-/// A literal. SQL's conversion of a decimal to a double may be off by a few last bits: `low` and `high`
-/// are what it may come to.
+/// A literal. SQL's conversion of a decimal to a double may be off by a few last bits: `low` and
+/// `high` are what it may come to.
 struct LiteralRange {
   Value low;
   Value high;
@@ -254,7 +256,8 @@ bool may_hold(const Bounds& bounds, Comparison comparison, const LiteralRange& l
   return true;
 }
 
-/// A condition with its literals in the column's order; no literals when SQL would compare otherwise.
+/// A condition with its literals in the column's order; no literals when SQL would compare
+/// otherwise.
 struct Test {
   const data::Field* field;
   bool is_partition;

@@ -5,12 +5,13 @@
 
 #include "data/sql_engine.h"
 
-// Partition values come from the log, never from the files or their folders. Up to kGroupsMax distinct
-// values, each is a constant beside its own read_parquet; beyond that one read_parquet is joined by file
-// name to a list of values (1,000 files: the join costs 10 ms, 1,000 branches of a UNION cost seconds).
+// Partition values come from the log, never from the files or their folders. Up to kGroupsMax
+// distinct values, each is a constant beside its own read_parquet; beyond that one read_parquet is
+// joined by file name to a list of values (1,000 files: the join costs 10 ms, 1,000 branches of a
+// UNION cost seconds).
 //
-// A file may lack columns that the table got later. `union_by_name` takes care of files that differ, an
-// empty relation of all columns of columns that no file has.
+// A file may lack columns that the table got later. `union_by_name` takes care of files that
+// differ, an empty relation of all columns of columns that no file has.
 
 namespace assay::lake {
 namespace {
@@ -68,7 +69,8 @@ std::string select_columns(const Snapshot& snapshot) {
       source = partition_name(static_cast<std::size_t>(found - partitions.begin()));
     }
     out += out.empty() ? "SELECT " : ", ";
-    out += "CAST(" + source + " AS " + std::string(SqlEngine::sql_type(field.type)) + ") AS " + name;
+    out +=
+        "CAST(" + source + " AS " + std::string(SqlEngine::sql_type(field.type)) + ") AS " + name;
   }
   return out;
 }
@@ -118,9 +120,8 @@ class RelationBuilder {
 
  private:
   Result<std::string> joined(const std::vector<const DataFile*>& files, const std::string& empty) {
-    ASSAY_ASSIGN_OR_RETURN(
-        const std::string scan,
-        read_parquet(files, ", filename=" + SqlEngine::literal(kFileName)));
+    ASSAY_ASSIGN_OR_RETURN(const std::string scan,
+                           read_parquet(files, ", filename=" + SqlEngine::literal(kFileName)));
     std::string columns = SqlEngine::identifier(kFileName);
     for (std::size_t i = 0; i < snapshot_.partition_columns.size(); ++i) {
       columns += ", " + partition_name(i);
@@ -133,9 +134,9 @@ class RelationBuilder {
       }
       rows += ")";
     }
-    return "(" + select_columns(snapshot_) + " FROM (" + empty + " UNION ALL BY NAME SELECT * FROM " +
-           scan + ") AS f JOIN (VALUES " + rows + ") AS p(" + columns + ") USING (" +
-           SqlEngine::identifier(kFileName) + "))";
+    return "(" + select_columns(snapshot_) + " FROM (" + empty +
+           " UNION ALL BY NAME SELECT * FROM " + scan + ") AS f JOIN (VALUES " + rows + ") AS p(" +
+           columns + ") USING (" + SqlEngine::identifier(kFileName) + "))";
   }
 
   Result<std::string> read_parquet(const std::vector<const DataFile*>& files,
@@ -149,7 +150,8 @@ class RelationBuilder {
       }
       list += (list.empty() ? "" : ", ") + SqlEngine::literal(path);
     }
-    return "read_parquet([" + list + "], hive_partitioning=false, union_by_name=true" + options + ")";
+    return "read_parquet([" + list + "], hive_partitioning=false, union_by_name=true" + options +
+           ")";
   }
 
   std::string empty_with_partitions(const std::string& empty) {

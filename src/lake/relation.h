@@ -8,7 +8,8 @@
 
 namespace assay::lake {
 
-/// SQL text, in parentheses, of the table's columns over these files, each cast to its declared type.
+/// SQL text, in parentheses, of the table's columns over these files, each cast to its declared
+/// type.
 ///
 /// Nulls   a column that a file does not have; all columns of no files give no rows.
 /// Errors  kUnimplemented: a path that the SQL engine would take for a pattern.

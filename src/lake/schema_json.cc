@@ -16,22 +16,30 @@ struct TypeName {
 
 /// The first name of a type is the one that is written.
 constexpr TypeName kTypeNames[] = {
-    {"boolean", data::Type::kBool},     {"integer", data::Type::kInt32},
-    {"long", data::Type::kInt64},       {"float", data::Type::kFloat32},
-    {"double", data::Type::kFloat64},   {"string", data::Type::kString},
-    {"binary", data::Type::kBytes},     {"date", data::Type::kDate},
-    {"timestamp", data::Type::kTimestamp}, {"short", data::Type::kInt32},
+    {"boolean", data::Type::kBool},
+    {"integer", data::Type::kInt32},
+    {"long", data::Type::kInt64},
+    {"float", data::Type::kFloat32},
+    {"double", data::Type::kFloat64},
+    {"string", data::Type::kString},
+    {"binary", data::Type::kBytes},
+    {"date", data::Type::kDate},
+    {"timestamp", data::Type::kTimestamp},
+    {"short", data::Type::kInt32},
     {"byte", data::Type::kInt32},
 };
 
 std::string_view delta_name(data::Type type) {
-  const auto* found = std::find_if(std::begin(kTypeNames), std::end(kTypeNames),
+  const auto* found = std::find_if(std::begin(kTypeNames),
+                                   std::end(kTypeNames),
                                    [&](const TypeName& name) { return name.type == type; });
   ASSAY_CHECK(found != std::end(kTypeNames));
   return found->delta;
 }
 
-Status corrupt(const std::string& what) { return {Code::kCorrupt, "bad schemaString: " + what}; }
+Status corrupt(const std::string& what) {
+  return {Code::kCorrupt, "bad schemaString: " + what};
+}
 
 Result<data::Field> read_field(const JsonValue& value) {
   const JsonValue* name = value.find("name");
@@ -47,11 +55,14 @@ Result<data::Field> read_field(const JsonValue& value) {
                       (kind == nullptr || kind->text() == nullptr ? "?" : *kind->text()) +
                       " is not supported: column `" + *name->text() + "`");
   }
-  const auto* known = std::find_if(std::begin(kTypeNames), std::end(kTypeNames),
-                                   [&](const TypeName& each) { return each.delta == *type->text(); });
+  const auto* known =
+      std::find_if(std::begin(kTypeNames), std::end(kTypeNames), [&](const TypeName& each) {
+        return each.delta == *type->text();
+      });
   if (known == std::end(kTypeNames)) {
-    return Status(Code::kUnimplemented, "column type " + *type->text() +
-                                            " is not supported: column `" + *name->text() + "`");
+    return Status(
+        Code::kUnimplemented,
+        "column type " + *type->text() + " is not supported: column `" + *name->text() + "`");
   }
   data::Field field;
   field.name = *name->text();

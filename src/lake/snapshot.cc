@@ -53,9 +53,10 @@ Status apply_metadata(TableState& state, const MetadataAction& metadata) {
 
 /// What a folder listing says about a log.
 struct LogListing {
-  Version newest = -1;                                      // by log files and checkpoints
+  Version newest = -1;  // by log files and checkpoints
   Version oldest_entry = -1;
-  std::map<Version, std::vector<std::string>> checkpoints;  // complete ones: object keys of the parts
+  std::map<Version, std::vector<std::string>>
+      checkpoints;  // complete ones: object keys of the parts
 };
 
 /// "000..07.json" or "000..07.checkpoint[.part.parts].parquet": the version, and what follows it.
@@ -119,15 +120,17 @@ Result<LogListing> list_log(store::ObjectStore& store, const std::string& key) {
 
 Status validate_complete(const TableState& state) {
   if (state.snapshot.schema == nullptr) {
-    return {Code::kCorrupt, "the log holds no metaData up to version " +
-                                std::to_string(state.snapshot.version)};
+    return {Code::kCorrupt,
+            "the log holds no metaData up to version " + std::to_string(state.snapshot.version)};
   }
   return {};
 }
 
 }  // namespace
 
-std::string log_prefix(const std::string& key) { return key + "/_delta_log/"; }
+std::string log_prefix(const std::string& key) {
+  return key + "/_delta_log/";
+}
 
 Status apply_entry(TableState& state, Version version, const LogEntry& entry) {
   if (entry.protocol) {
@@ -156,13 +159,14 @@ Status apply_entry(TableState& state, Version version, const LogEntry& entry) {
 Status validate_writable(const TableState& state) {
   const ProtocolAction& protocol = state.protocol;
   if (!protocol.writer_features.empty()) {
-    return {Code::kUnimplemented, "writing to a table with features is not supported: " +
-                                      joined(protocol.writer_features)};
+    return {
+        Code::kUnimplemented,
+        "writing to a table with features is not supported: " + joined(protocol.writer_features)};
   }
   if (protocol.reader_version > kReaderVersion || protocol.writer_version > kWriterVersion) {
-    return {Code::kUnimplemented, "writing to a table of Delta writer version " +
-                                      std::to_string(protocol.writer_version) +
-                                      " is not supported; 2 is"};
+    return {Code::kUnimplemented,
+            "writing to a table of Delta writer version " +
+                std::to_string(protocol.writer_version) + " is not supported; 2 is"};
   }
   return {};
 }
@@ -174,9 +178,9 @@ Result<std::shared_ptr<TableState>> load_state(store::ObjectStore& store,
   ASSAY_ASSIGN_OR_RETURN(const LogListing listing, list_log(store, key));
   const Version last = version.value_or(listing.newest);
   if (last > listing.newest || last < 0) {
-    return Status(Code::kNotFound, "table " + key + " has versions up to " +
-                                       std::to_string(listing.newest) + ", not " +
-                                       std::to_string(last));
+    return Status(Code::kNotFound,
+                  "table " + key + " has versions up to " + std::to_string(listing.newest) +
+                      ", not " + std::to_string(last));
   }
   auto state = std::make_shared<TableState>();
   const auto after = listing.checkpoints.upper_bound(last);
@@ -186,15 +190,18 @@ Result<std::shared_ptr<TableState>> load_state(store::ObjectStore& store,
     ASSAY_RETURN_IF_ERROR(
         apply_entry(*state, checkpoint, entry).with_context("checkpoint " + parts.front()));
   } else if (listing.oldest_entry > 0 && last < listing.oldest_entry) {
-    return Status(Code::kNotFound, "version " + std::to_string(last) + " of table " + key +
-                                       " is no longer in its log");
+    return Status(
+        Code::kNotFound,
+        "version " + std::to_string(last) + " of table " + key + " is no longer in its log");
   }
   for (Version next = state->snapshot.version + 1; next <= last; ++next) {
     const Result<LogEntry> entry = read_entry(store, key, next);
     if (entry.code() == Code::kNotFound) {
-      // Versions are created in order, so a listing that shows a later one cannot have raced this one.
-      return Status(Code::kCorrupt, "version " + std::to_string(next) + " is missing in the log: " +
-                                        log_prefix(key) + log_file_name(next));
+      // Versions are created in order, so a listing that shows a later one cannot have raced this
+      // one.
+      return Status(Code::kCorrupt,
+                    "version " + std::to_string(next) +
+                        " is missing in the log: " + log_prefix(key) + log_file_name(next));
     }
     ASSAY_RETURN_IF_ERROR(entry.status());
     ASSAY_RETURN_IF_ERROR(apply_entry(*state, next, *entry)

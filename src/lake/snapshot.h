@@ -28,7 +28,8 @@ std::string log_prefix(const std::string& key);
 
 /// Move `state` to `version`, which is its own plus one, by that version's actions.
 ///
-/// Errors  kUnimplemented: a protocol or feature we cannot read, named. kCorrupt: a bad schemaString.
+/// Errors  kUnimplemented: a protocol or feature we cannot read, named. kCorrupt: a bad
+/// schemaString.
 Status apply_entry(TableState& state, Version version, const LogEntry& entry);
 
 /// Refuse by name a table that we can read but must not write to.

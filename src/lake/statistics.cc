@@ -42,9 +42,13 @@ std::string instant_json(int64_t millis) {
   const int64_t micros = millis * 1'000;
   const int64_t in_day = (micros - floor_to(micros, kMicrosPerDay)) / 1'000;
   std::array<char, 24> clock{};
-  std::snprintf(clock.data(), clock.size(), "T%02d:%02d:%02d.%03dZ",
-                static_cast<int>(in_day / 3'600'000), static_cast<int>(in_day / 60'000 % 60),
-                static_cast<int>(in_day / 1'000 % 60), static_cast<int>(in_day % 1'000));
+  std::snprintf(clock.data(),
+                clock.size(),
+                "T%02d:%02d:%02d.%03dZ",
+                static_cast<int>(in_day / 3'600'000),
+                static_cast<int>(in_day / 60'000 % 60),
+                static_cast<int>(in_day / 1'000 % 60),
+                static_cast<int>(in_day % 1'000));
   return '"' + format_date({micros}) + clock.data() + '"';
 }
 

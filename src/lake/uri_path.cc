@@ -36,9 +36,13 @@ int hex_digit(char c) {
 
 }  // namespace
 
-std::string encode_path_part(std::string_view text) { return encode(text, ""); }
+std::string encode_path_part(std::string_view text) {
+  return encode(text, "");
+}
 
-std::string encode_log_path(std::string_view path) { return encode(path, "/="); }
+std::string encode_log_path(std::string_view path) {
+  return encode(path, "/=");
+}
 
 Result<std::string> decode_log_path(std::string_view path) {
   std::string out;

@@ -8,10 +8,12 @@ namespace {
 
 struct Token {
   enum class Kind { kWord, kQuotedName, kText, kNumber, kSymbol } kind = Kind::kSymbol;
-  std::string text;                  // words in lower case; texts and quoted names unquoted
+  std::string text;  // words in lower case; texts and quoted names unquoted
 };
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
+char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+}
 
 std::string lower(std::string_view text) {
   std::string out(text);
@@ -19,7 +21,9 @@ std::string lower(std::string_view text) {
   return out;
 }
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
 bool is_word(char c) {
   return (lower(c) >= 'a' && lower(c) <= 'z') || is_digit(c) || c == '_';
 }
@@ -32,7 +36,8 @@ class Lexer {
   std::optional<std::vector<Token>> tokens() {
     std::vector<Token> result;
     while (true) {
-      while (at_ < text_.size() && (text_[at_] == ' ' || (text_[at_] >= '\t' && text_[at_] <= '\r'))) {
+      while (at_ < text_.size() &&
+             (text_[at_] == ' ' || (text_[at_] >= '\t' && text_[at_] <= '\r'))) {
         ++at_;
       }
       if (at_ == text_.size()) {
@@ -196,14 +201,24 @@ class WhereParser {
       if (depth < 0) {
         return false;
       }
-      for (const std::string_view word : {"or", "case", "between", "union", "except", "intersect",
-                                          "lambda", "order", "group", "limit", "having", "where"}) {
+      for (const std::string_view word : {"or",
+                                          "case",
+                                          "between",
+                                          "union",
+                                          "except",
+                                          "intersect",
+                                          "lambda",
+                                          "order",
+                                          "group",
+                                          "limit",
+                                          "having",
+                                          "where"}) {
         if (depth == 0 && is_word(word)) {
           return false;
         }
       }
     }
-    return depth == 0;
+    return depth == 0 && at_ > begin;
   }
 
   /// True when one condition was read and kept.
@@ -295,8 +310,8 @@ class WhereParser {
       if (lower(schema_.field(i).name) == wanted) {
         // `date '2001-01-01'` is a literal and `f(...)` a call, whatever the columns are called.
         const bool literal_or_call =
-            at_ + 1 < tokens_.size() && (tokens_[at_ + 1].kind == Token::Kind::kText ||
-                                         tokens_[at_ + 1].text == "(");
+            at_ + 1 < tokens_.size() &&
+            (tokens_[at_ + 1].kind == Token::Kind::kText || tokens_[at_ + 1].text == "(");
         if (literal_or_call) {
           return std::nullopt;
         }
@@ -309,9 +324,12 @@ class WhereParser {
 
   std::optional<Comparison> take_comparison() {
     static constexpr std::pair<std::string_view, Comparison> kSymbols[] = {
-        {"=", Comparison::kEqual},        {"==", Comparison::kEqual},
-        {"<", Comparison::kLess},         {"<=", Comparison::kLessOrEqual},
-        {">", Comparison::kGreater},      {">=", Comparison::kGreaterOrEqual},
+        {"=", Comparison::kEqual},
+        {"==", Comparison::kEqual},
+        {"<", Comparison::kLess},
+        {"<=", Comparison::kLessOrEqual},
+        {">", Comparison::kGreater},
+        {">=", Comparison::kGreaterOrEqual},
     };
     for (const auto& [symbol, comparison] : kSymbols) {
       if (take_symbol(symbol)) {

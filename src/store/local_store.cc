@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <mutex>
+#include <unordered_set>
 #include <utility>
 
 #include "store/object_store.h"
@@ -6,8 +8,8 @@
 namespace assay::store {
 namespace {
 
-/// Objects are files; "a/b" is file b in folder a. What write and put_if_absent leave behind when the
-/// power goes, ".tmp.*", is never shown.
+/// Objects are files; "a/b" is file b in folder a. What write and put_if_absent leave behind when
+/// the power goes, ".tmp.*", is never shown.
 class LocalStore : public ObjectStore {
  public:
   LocalStore(FileSystem& files, std::string root) : files_(files), root_(std::move(root)) {}
@@ -44,8 +46,9 @@ class LocalStore : public ObjectStore {
     }
     std::vector<ObjectInfo> objects;
     ASSAY_RETURN_IF_ERROR(list_below(folder, prefix, start_after, objects));
-    std::sort(objects.begin(), objects.end(),
-              [](const ObjectInfo& a, const ObjectInfo& b) { return a.key < b.key; });
+    std::sort(objects.begin(), objects.end(), [](const ObjectInfo& a, const ObjectInfo& b) {
+      return a.key < b.key;
+    });
     return objects;
   }
 
@@ -77,16 +80,24 @@ class LocalStore : public ObjectStore {
   Status adopt(const std::string& key) override {
     ASSAY_RETURN_IF_ERROR(validate_key(key));
     ASSAY_RETURN_IF_ERROR(files_.sync(local_path(key)));
-    // A library may have made any of the folders: each one's name must reach the disk too.
-    std::string folder = key;
-    while (true) {
-      const std::size_t slash = folder.rfind('/');
-      if (slash == std::string::npos) {
-        return files_.sync(root_);
-      }
-      folder.resize(slash);
+    // A library, or another process, may have made any of the folders above: each one's name must
+    // reach the disk too, once.
+    std::string name = key;
+    bool new_entry = true;
+    while (new_entry) {
+      const std::size_t slash = name.rfind('/');
+      const std::string folder = slash == std::string::npos ? "" : name.substr(0, slash);
       ASSAY_RETURN_IF_ERROR(files_.sync(local_path(folder)));
+      new_entry = !folder.empty() && !is_durable(folder);
+      name = folder;
     }
+    std::string folder = key;
+    for (std::size_t slash = folder.rfind('/'); slash != std::string::npos;
+         slash = folder.rfind('/')) {
+      folder.resize(slash);
+      remember_durable(folder);
+    }
+    return {};
   }
 
   [[nodiscard]] std::string local_path(const std::string& key) const override {
@@ -108,6 +119,19 @@ class LocalStore : public ObjectStore {
     // Not "the object exists": a racer would take it for a lost race.
     return made.code() == Code::kAlreadyExists ? Status(Code::kFailedPrecondition, made.message())
                                                : made;
+  }
+
+  bool is_durable(const std::string& folder) {
+    const std::lock_guard lock(mutex_);
+    return durable_folders_.find(folder) != durable_folders_.end();
+  }
+
+  void remember_durable(const std::string& folder) {
+    const std::lock_guard lock(mutex_);
+    if (durable_folders_.size() >= kFoldersRememberedMax) {
+      durable_folders_.clear();  // they are synced once more
+    }
+    durable_folders_.insert(folder);
   }
 
   Result<std::vector<FileInfo>> entries_of(const std::string& folder) {
@@ -138,8 +162,12 @@ class LocalStore : public ObjectStore {
     return {};
   }
 
+  static constexpr std::size_t kFoldersRememberedMax = 100'000;
+
   FileSystem& files_;
   std::string root_;
+  std::mutex mutex_;
+  std::unordered_set<std::string> durable_folders_;  // whose names are known to be on the disk
 };
 
 }  // namespace

@@ -12,7 +12,7 @@
 namespace assay::store {
 
 struct ObjectInfo {
-  std::string key;                       // relative to the store's root, '/' between parts
+  std::string key;  // relative to the store's root, '/' between parts
   int64_t size_bytes = 0;
   EventTime modified;
 };
@@ -20,7 +20,8 @@ struct ObjectInfo {
 /// Named immutable bytes under a root: a local folder now, S3 and others behind the same interface.
 ///
 /// Keys are parts joined by '/': no empty part, no "." or "..", no control characters, no part that
-/// begins with ".tmp.", at most 1024 bytes. Anything else is kInvalidArgument, before the disk is touched.
+/// begins with ".tmp.", at most 1024 bytes. Anything else is kInvalidArgument, before the disk is
+/// touched.
 ///
 /// Errors  kNotFound, kAlreadyExists, kPermissionDenied, kResourceExhausted, kUnavailable;
 ///         kCommitUnknown: put_if_absent may or may not have landed.
@@ -32,7 +33,8 @@ class ObjectStore {
   virtual Result<std::string> get_range(const std::string& key, int64_t offset, int64_t size) = 0;
   /// Create or replace, durable at return.
   virtual Status put(const std::string& key, std::string_view bytes) = 0;
-  /// Create, durable at return; kAlreadyExists when the key is taken. Exactly one of many racers wins.
+  /// Create, durable at return; kAlreadyExists when the key is taken. Exactly one of many racers
+  /// wins.
   virtual Status put_if_absent(const std::string& key, std::string_view bytes) = 0;
   /// Objects whose key starts with `prefix` and is greater than `start_after`, sorted by key.
   virtual Result<std::vector<ObjectInfo>> list(const std::string& prefix,
@@ -51,7 +53,8 @@ class ObjectStore {
 /// Check that `key` can name an object in every store; the message says what is wrong with it.
 Status validate_key(const std::string& key);
 
-/// A folder of this machine; `root` is made when missing. Other programs' folders below it are fine.
+/// A folder of this machine; `root` is made when missing. Other programs' folders below it are
+/// fine.
 Result<std::unique_ptr<ObjectStore>> open_local_store(World& world, const std::string& root);
 
 }  // namespace assay::store

@@ -1,11 +1,11 @@
 #include "store/object_store.h"
 
+#include <filesystem>
+#include <functional>
+
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <filesystem>
-#include <functional>
 
 namespace assay::store {
 namespace {
@@ -119,7 +119,8 @@ TEST_P(ObjectStoreConformance, RemovingTwiceIsFine) {
 }
 
 TEST_P(ObjectStoreConformance, OddButLegalKeysWork) {
-  for (const char* key : {"a b%20+=#?&", "dt=2026-01-01/p=a%20b%2Fc", "\xC3\xA9/\xE6\x97\xA5", "..a/b.."}) {
+  for (const char* key :
+       {"a b%20+=#?&", "dt=2026-01-01/p=a%20b%2Fc", "\xC3\xA9/\xE6\x97\xA5", "..a/b.."}) {
     ASSERT_TRUE(store_->put_if_absent(key, key).ok()) << key;
     EXPECT_EQ(store_->get(key).value(), key);
     EXPECT_EQ(keys(key), Keys{key});
@@ -127,10 +128,17 @@ TEST_P(ObjectStoreConformance, OddButLegalKeysWork) {
 }
 
 TEST_P(ObjectStoreConformance, KeysThatLeaveTheRootAreRefused) {
-  for (const std::string& key : {std::string("../a"), std::string("a/../../b"), std::string("/etc/x"),
-                                 std::string(), std::string("a//b"), std::string("a/"),
-                                 std::string("./a"), std::string("a\nb"), std::string("a\0b", 3),
-                                 std::string("x/.tmp.1"), std::string(1025, 'k')}) {
+  for (const std::string& key : {std::string("../a"),
+                                 std::string("a/../../b"),
+                                 std::string("/etc/x"),
+                                 std::string(),
+                                 std::string("a//b"),
+                                 std::string("a/"),
+                                 std::string("./a"),
+                                 std::string("a\nb"),
+                                 std::string("a\0b", 3),
+                                 std::string("x/.tmp.1"),
+                                 std::string(1025, 'k')}) {
     EXPECT_EQ(store_->get(key).code(), Code::kInvalidArgument) << key;
     EXPECT_EQ(store_->put(key, "x").code(), Code::kInvalidArgument) << key;
     EXPECT_EQ(store_->put_if_absent(key, "x").code(), Code::kInvalidArgument) << key;
@@ -198,7 +206,8 @@ TEST(LocalStore, HidesWhatAPowerCutLeftBehind) {
   LocalFolder folder;
   const std::unique_ptr<ObjectStore> store = folder.open();
   ASSERT_TRUE(store->put("log/1.json", "x").ok());
-  std::filesystem::copy(store->local_path("log/1.json"), store->local_path("log") + "/.tmp.7.1.json");
+  std::filesystem::copy(store->local_path("log/1.json"),
+                        store->local_path("log") + "/.tmp.7.1.json");
   EXPECT_EQ(store->list("log/").value().size(), 1U);
 }
 
