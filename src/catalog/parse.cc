@@ -26,9 +26,9 @@ class ProjectReader {
   Result<ParsedProject> read();
 
  private:
-  void read_settings(const YamlNode& root);
+  void read_settings(const YamlNode& root, bool is_yaml);
   void use_profile(const YamlNode& profiles, YamlNode* settings);
-  void apply_settings(const YamlNode& settings);
+  void apply_settings(const YamlNode& settings, bool is_yaml);
   std::string local_path(const SectionReader& reader, const char* key, std::string_view scheme);
   void find_files(const std::string& below, int depth, std::vector<std::string>* files);
   void read_file(const std::string& file);
@@ -56,7 +56,8 @@ Result<ParsedProject> ProjectReader::read() {
   }
   parsed_.project.folder = folder_;
   const std::optional<YamlNode> root = load(kMainFile, text.value());
-  read_settings(root.has_value() ? *root : YamlNode{});
+  const bool is_yaml = root.has_value() && parsed_.diagnostics.errors() == 0;
+  read_settings(root.has_value() ? *root : YamlNode{}, is_yaml);
   if (root.has_value()) {
     ParseContext context{world_, folder_, kMainFile, parsed_.diagnostics};
     read_definitions(context, *root);
@@ -85,11 +86,11 @@ std::optional<YamlNode> ProjectReader::load(const std::string& file, const std::
   return std::move(document.root);
 }
 
-void ProjectReader::read_settings(const YamlNode& root) {
+/// Keys that are missing from a file that is not YAML may be in the part that was not read.
+void ProjectReader::read_settings(const YamlNode& root, bool is_yaml) {
   ParseContext context{world_, folder_, kMainFile, parsed_.diagnostics};
   YamlNode settings;
   settings.kind = YamlNode::Kind::kMap;
-  settings.mark = {1, 1};
   for (const YamlEntry& entry : root.entries) {
     if (find_key("project", entry.key) != nullptr) {
       settings.entries.push_back(entry);
@@ -106,7 +107,7 @@ void ProjectReader::read_settings(const YamlNode& root) {
     const YamlNode known = profiles != nullptr ? *profiles : YamlNode{};
     use_profile(known, &settings);
   }
-  apply_settings(settings);
+  apply_settings(settings, is_yaml);
 }
 
 void ProjectReader::use_profile(const YamlNode& profiles, YamlNode* settings) {
@@ -130,9 +131,9 @@ void ProjectReader::use_profile(const YamlNode& profiles, YamlNode* settings) {
   }
 }
 
-void ProjectReader::apply_settings(const YamlNode& settings) {
+void ProjectReader::apply_settings(const YamlNode& settings, bool is_yaml) {
   ParseContext context{world_, folder_, kMainFile, parsed_.diagnostics};
-  const SectionReader reader(context, settings, {"project", "the project", false});
+  const SectionReader reader(context, settings, {"project", "the project", !is_yaml});
   Project& project = parsed_.project;
   project.name = reader.text("project");
   project.lake = local_path(reader, "lake", "");

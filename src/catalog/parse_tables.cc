@@ -134,6 +134,11 @@ bool exactly_one(ParseContext& context, const SectionReader& reader,
   if (present.size() == 1 || reader.node().kind == YamlNode::Kind::kScalar) {
     return true;
   }
+  for (const YamlEntry& entry : reader.node().entries) {
+    if (present.empty() && entry.key != "unit") {
+      return false;  // a misspelt key, and reported as such
+    }
+  }
   context.error("E0203", reader.node(),
                 present.empty() ? reader.title() + " says nothing"
                                 : reader.title() + " has both `" + present[0] + "` and `" + present[1] + "`",
@@ -209,7 +214,8 @@ void read_sql(ParseContext& context, const SectionReader& reader, SilverDef* sil
   silver->sql_file = file->text;
   Result<std::string> text = context.world.files.read(join_path(context.folder, file->text));
   if (!text.ok()) {
-    context.error("E0107", *file, "the SQL file cannot be read: " + text.status().message(),
+    context.error("E0107", *file,
+                  "the SQL file `" + file->text + "` cannot be read: " + std::string(code_name(text.code())),
                   "paths are relative to the project's folder");
     return;
   }

@@ -89,6 +89,9 @@ void check_service(Validation& v, const ServiceDef& service) {
       }
       const auto [known, is_new] = taken.emplace(feature, item.view);
       if (std::find(outputs->begin(), outputs->end(), feature) == outputs->end()) {
+        if (v.is_broken("services/" + service.name)) {
+          continue;
+        }
         unknown_feature(v, path, item, feature, *outputs);
       } else if (!is_new) {
         v.error("E0305", path,

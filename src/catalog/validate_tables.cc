@@ -144,9 +144,11 @@ void check_bronze(Validation& v, const BronzeDef& bronze) {
   if (v.project().sources.count(bronze.source) == 0) {
     v.unknown(path + "/source", "source", bronze.source, names_of(v.project().sources));
   }
-  for (const std::string& partition : bronze.partition_by) {
+  for (std::size_t i = 0; i < bronze.partition_by.size(); ++i) {
+    const std::string& partition = bronze.partition_by[i];
     if (partition != "dt" && partition != "hr") {
-      v.error("E0201", path + "/partition_by", "a bronze table cannot be partitioned by `" + partition + "`",
+      v.error("E0201", path + "/partition_by/" + std::to_string(i),
+              "a bronze table cannot be partitioned by `" + partition + "`",
               "take `dt` (date), `hr` (hour), both or `[]`");
     }
   }
@@ -247,28 +249,38 @@ void follow_lookups(Validation& v, const std::string& table, std::vector<std::st
   done->insert(table);
 }
 
+/// Said only when every bronze table's source is known: else the one not read may be the one meant.
+void warn_of_unread_sources(Validation& v) {
+  std::set<std::string> read;
+  for (const auto& [name, bronze] : v.project().bronze) {
+    if (v.project().sources.count(bronze.source) == 0) {
+      return;
+    }
+    read.insert(bronze.source);
+  }
+  for (const auto& [name, source] : v.project().sources) {
+    if (read.count(name) == 0) {
+      v.warn_at_key("W0402", "sources/" + name, "no bronze table reads source `" + name + "`");
+    }
+  }
+}
+
 }  // namespace
 
 void validate_tables(Validation& validation) {
   const Project& project = validation.project();
   std::set<std::string> done;
-  std::set<std::string> sources_read;
   for (const auto& [name, silver] : project.silver) {
     std::vector<std::string> trail;
     follow_lookups(validation, name, &trail, &done);
   }
   for (const auto& [name, bronze] : project.bronze) {
-    sources_read.insert(bronze.source);
     check_bronze(validation, bronze);
   }
   for (const auto& [name, silver] : project.silver) {
     check_silver(validation, silver);
   }
-  for (const auto& [name, source] : project.sources) {
-    if (sources_read.count(name) == 0) {
-      validation.warn_at_key("W0402", "sources/" + name, "no bronze table reads source `" + name + "`");
-    }
-  }
+  warn_of_unread_sources(validation);
 }
 
 }  // namespace assay::catalog

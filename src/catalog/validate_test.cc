@@ -94,8 +94,8 @@ TEST(Validate, TheFlightsExampleHasNoFindings) {
 
 TEST(Validate, UnknownReferencesSuggestTheNearest) {
   const Diagnostics diagnostics = changed("source: clicks\n", "source: click\n");
-  ASSERT_EQ(found(diagnostics), "W0402 2:clicks, E0301 5:click");
-  EXPECT_EQ(diagnostics.items[1].help, "did you mean `clicks`?");
+  ASSERT_EQ(found(diagnostics), "E0301 5:click");
+  EXPECT_EQ(diagnostics.items[0].help, "did you mean `clicks`?");
   EXPECT_EQ(found(changed("lookup: items", "lookup: item")), "E0301 14:item");
   EXPECT_EQ(found(changed("    from: clicks\n", "    from: clks\n")), "E0301 13:clks");
   EXPECT_EQ(found(changed("entity: user", "entity: usr")), "E0301 17:usr");
@@ -163,6 +163,11 @@ TEST(Validate, PersonalDataStoredAsItComesIsAWarning) {
   EXPECT_EQ(found(changed("kind: string", "kind: {type: string, pii: email}")), "W0401 7:kind");
   EXPECT_EQ(found(changed("kind: string", "kind: {type: string, pii: email, scrub: hmac}")), "");
   EXPECT_EQ(found(changed("kind: string", "kind: {type: int64, scrub: mask}")), "E0306 7:mask");
+}
+
+TEST(Validate, ASourceThatNothingReadsIsAWarning) {
+  EXPECT_EQ(found(changed("items: {files: data/items.csv}", "items: {files: a.csv}, more: {files: b.csv}")),
+            "W0402 2:more");
 }
 
 TEST(Validate, ServiceFeaturesMustExistOnce) {
