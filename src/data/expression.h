@@ -35,8 +35,8 @@ class Expression {
   /// One value a row. Columns are found by name in the batch; their types must be those compiled
   /// for.
   ///
-  /// Errors  kInvalidArgument: a column is missing or of another type. Overflow of integers and
-  ///         division by zero give null, never an error.
+  /// Errors  kInvalidArgument: a column is missing or of another type. kResourceExhausted: more
+  ///         than 2 GiB of text. Overflow of integers and division by zero give null, never an error.
   [[nodiscard]] Result<ColumnPtr> evaluate(const Batch& batch) const;
 
   struct Program;

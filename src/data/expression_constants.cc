@@ -71,11 +71,13 @@ template <typename T>
 void in_set(const KernelCall& call) {
   const auto& state = static_cast<const InSetState<T>&>(*call.state);
   const T* in = call.input<T>(0);
+  const uint8_t* in_valid = call.mask(0);
   auto* out = call.output<uint8_t>();
+  const bool certain = !state.has_null();  // what is not found is not in the list
   for (int64_t row = 0; row < call.rows; ++row) {
-    const bool found = call.is_valid(0, row) && state.contains(in[row]);
+    const bool found = in_valid[row] != 0 && state.contains(in[row]);
     out[row] = static_cast<uint8_t>(found);
-    call.valid[row] = static_cast<uint8_t>(call.is_valid(0, row) && (found || !state.has_null()));
+    call.valid[row] = static_cast<uint8_t>(in_valid[row] != 0 && (found || certain));
   }
 }
 

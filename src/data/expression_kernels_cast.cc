@@ -243,8 +243,16 @@ struct FloatToText {
   }
 };
 
+/// True for a day of the years that an instant may lie in.
+bool is_day(int32_t days) {
+  return days >= kFirstInstant.micros / kMicrosPerDay && days < kEndInstant.micros / kMicrosPerDay;
+}
+
 struct DateToText {
   static bool apply(int32_t days, TextArena& texts, Text& out) {
+    if (!is_day(days)) {
+      return false;
+    }
     const CivilDate date = civil_from_days(days);
     std::array<char, kNumberBytesMax> buffer{};
     const int size = std::snprintf(buffer.data(),
@@ -253,8 +261,7 @@ struct DateToText {
                                    static_cast<int>(date.year),
                                    date.month,
                                    date.day);
-    return is_instant(days * kMicrosPerDay) &&
-           keep(buffer.data(), static_cast<std::size_t>(size), texts, out);
+    return keep(buffer.data(), static_cast<std::size_t>(size), texts, out);
   }
 };
 /// As DuckDB writes it: 2024-01-31 10:00:00.25+00.
@@ -294,8 +301,8 @@ struct TimestampToText {
 
 struct DateToTimestamp {
   static bool apply(int32_t days, int64_t& out) {
-    out = days * kMicrosPerDay;
-    return is_instant(out);
+    out = is_day(days) ? days * kMicrosPerDay : 0;
+    return is_day(days);
   }
 };
 struct TimestampToDate {

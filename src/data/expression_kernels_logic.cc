@@ -63,14 +63,17 @@ template <uint8_t kDecides>
 void connect(const KernelCall& call) {
   const auto* a = call.input<uint8_t>(0);
   const auto* b = call.input<uint8_t>(1);
-  auto* out = call.output<uint8_t>();
+  const uint8_t* a_valid = call.mask(0);
+  const uint8_t* b_valid = call.mask(1);
+  auto* __restrict out = call.output<uint8_t>();
+  uint8_t* __restrict valid = call.valid;
   for (int64_t row = 0; row < call.rows; ++row) {
-    const bool a_valid = call.is_valid(0, row);
-    const bool b_valid = call.is_valid(1, row);
-    const bool decided = (a_valid && a[row] == kDecides) || (b_valid && b[row] == kDecides);
-    out[row] = decided ? kDecides : static_cast<uint8_t>(1 - kDecides);
-    call.valid[row] = static_cast<uint8_t>(decided || (a_valid && b_valid));
-    out[row] = static_cast<uint8_t>(out[row] & call.valid[row]);
+    const auto decided =
+        static_cast<uint8_t>((a_valid[row] & static_cast<uint8_t>(a[row] == kDecides)) |
+                             (b_valid[row] & static_cast<uint8_t>(b[row] == kDecides)));
+    valid[row] = static_cast<uint8_t>(decided | (a_valid[row] & b_valid[row]));
+    const auto answer = static_cast<uint8_t>(kDecides == 1 ? decided : decided ^ 1U);
+    out[row] = static_cast<uint8_t>(answer & valid[row]);
   }
 }
 
@@ -80,54 +83,59 @@ struct Not {
 
 void test_null(const KernelCall& call) {
   auto* out = call.output<uint8_t>();
+  const uint8_t* in_valid = call.mask(0);
   for (int64_t row = 0; row < call.rows; ++row) {
-    out[row] = static_cast<uint8_t>(!call.is_valid(0, row));
+    out[row] = in_valid[row] ^ 1U;
     call.valid[row] = 1;
   }
 }
 
-bool holds(const KernelCall& call, int64_t row) {
-  return call.is_valid(0, row) && call.input<uint8_t>(0)[row] != 0;
-}
-
 template <typename T>
 void choose(const KernelCall& call) {
+  const auto* condition = call.input<uint8_t>(0);
   const T* yes = call.input<T>(1);
   const T* no = call.input<T>(2);
-  T* out = call.output<T>();
+  const uint8_t* condition_valid = call.mask(0);
+  const uint8_t* yes_valid = call.mask(1);
+  const uint8_t* no_valid = call.mask(2);
+  T* __restrict out = call.output<T>();
+  uint8_t* __restrict valid = call.valid;
   for (int64_t row = 0; row < call.rows; ++row) {
-    const bool first = holds(call, row);
+    const bool first = (condition[row] & condition_valid[row]) != 0;
     out[row] = first ? yes[row] : no[row];
-    call.valid[row] = static_cast<uint8_t>(call.is_valid(first ? 1 : 2, row));
+    valid[row] = first ? yes_valid[row] : no_valid[row];
   }
 }
 
 template <typename T>
 void null_when(const KernelCall& call) {
+  const auto* condition = call.input<uint8_t>(0);
   const T* in = call.input<T>(1);
-  T* out = call.output<T>();
+  const uint8_t* condition_valid = call.mask(0);
+  const uint8_t* in_valid = call.mask(1);
+  T* __restrict out = call.output<T>();
+  uint8_t* __restrict valid = call.valid;
   for (int64_t row = 0; row < call.rows; ++row) {
-    const bool keep = !holds(call, row) && call.is_valid(1, row);
-    out[row] = keep ? in[row] : T{};
-    call.valid[row] = static_cast<uint8_t>(keep);
+    valid[row] =
+        static_cast<uint8_t>(in_valid[row] & ((condition[row] & condition_valid[row]) ^ 1U));
+    out[row] = valid[row] != 0 ? in[row] : T{};
   }
 }
 
 /// Starts with the first input and lets each further one replace what `Replace` says.
 template <typename T, typename Replace>
 void fold_inputs(const KernelCall& call, Replace replace) {
-  T* out = call.output<T>();
+  T* __restrict out = call.output<T>();
+  uint8_t* __restrict valid = call.valid;
   std::memcpy(out, call.input<T>(0), sizeof(T) * static_cast<std::size_t>(call.rows));
-  for (int64_t row = 0; row < call.rows; ++row) {
-    call.valid[row] = static_cast<uint8_t>(call.is_valid(0, row));
-  }
+  std::memcpy(valid, call.mask(0), static_cast<std::size_t>(call.rows));
   for (std::size_t i = 1; i < call.inputs.size(); ++i) {
     const T* in = call.input<T>(i);
+    const uint8_t* in_valid = call.mask(i);
     for (int64_t row = 0; row < call.rows; ++row) {
-      if (call.is_valid(i, row) && (call.valid[row] == 0 || replace(out[row], in[row]))) {
-        out[row] = in[row];
-        call.valid[row] = 1;
-      }
+      const bool taken = in_valid[row] != 0 && (valid[row] == 0 || replace(out[row], in[row]));
+      out[row] = taken ? in[row] : out[row];
+      valid[row] = static_cast<uint8_t>(valid[row] | in_valid[row]);
     }
   }
 }

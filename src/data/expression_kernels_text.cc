@@ -255,9 +255,10 @@ struct Like {
 void match_regex(const KernelCall& call) {
   const auto& regex = static_cast<const RegexState&>(*call.state);
   const auto* in = call.input<Text>(0);
+  const uint8_t* in_valid = call.mask(0);
   auto* out = call.output<uint8_t>();
   for (int64_t row = 0; row < call.rows; ++row) {
-    out[row] = static_cast<uint8_t>(call.is_valid(0, row) && regex.matches(in[row]));
+    out[row] = static_cast<uint8_t>(in_valid[row] != 0 && regex.matches(in[row]));
   }
 }
 
@@ -267,7 +268,7 @@ void concat(const KernelCall& call) {
   for (int64_t row = 0; row < call.rows; ++row) {
     std::size_t size = 0;
     for (std::size_t i = 0; i < call.inputs.size(); ++i) {
-      size += call.is_valid(i, row) ? call.input<Text>(i)[row].size() : 0;
+      size += call.mask(i)[row] != 0 ? call.input<Text>(i)[row].size() : 0;
     }
     const bool valid = (kSkipNulls || call.valid[row] != 0) && size <= kExpressionTextBytesMax;
     call.valid[row] = static_cast<uint8_t>(valid);
@@ -278,7 +279,7 @@ void concat(const KernelCall& call) {
     char* bytes = call.texts->allocate(size);
     out[row] = {bytes, size};
     for (std::size_t i = 0; i < call.inputs.size(); ++i) {
-      if (call.is_valid(i, row)) {
+      if (call.mask(i)[row] != 0) {
         const Text part = call.input<Text>(i)[row];
         bytes = std::copy(part.begin(), part.end(), bytes);
       }

@@ -10,9 +10,10 @@
 namespace assay::data {
 namespace {
 
-constexpr int64_t kChunkRowsMax = 1024;
 constexpr int64_t kChunkRowsStep = 16;  // keeps every register aligned for its values
 constexpr int64_t kRegisterBytesMax = int64_t{4} << 20;
+constexpr std::size_t kTextColumnBytesMax =
+    std::numeric_limits<int32_t>::max();  // offsets are int32
 constexpr std::size_t kStackBytes = 4096;
 constexpr std::size_t kArenaBlockBytes = std::size_t{64} << 10;
 
@@ -43,7 +44,7 @@ class Run {
         lanes_(program.steps.size()),
         inputs_(static_cast<std::size_t>(program.inputs_max)) {}
 
-  ColumnPtr run() {
+  Result<ColumnPtr> run() {
     ColumnBuilder builder(program_.type);
     builder.reserve(rows_);
     for (int64_t begin = 0; begin < rows_; begin += chunk_rows_) {
@@ -51,7 +52,7 @@ class Run {
       for (std::size_t i = 0; i < program_.steps.size(); ++i) {
         run_step(i, begin, count);
       }
-      append(lanes_.back(), count, builder);
+      ASSAY_RETURN_IF_ERROR(append(lanes_.back(), count, builder));
       texts_.reset();
     }
     return builder.finish();
@@ -127,32 +128,48 @@ class Run {
     }
   }
 
-  void append(const Lane& lane, int64_t count, ColumnBuilder& builder) const {
+  Status append(const Lane& lane, int64_t count, ColumnBuilder& builder) {
     switch (program_.type) {
       case Type::kBool:
-        return append_values<uint8_t>(lane, count, builder);
+        append_values<uint8_t>(lane, count, builder);
+        return {};
       case Type::kInt32:
       case Type::kDate:
-        return append_values<int32_t>(lane, count, builder);
+        append_values<int32_t>(lane, count, builder);
+        return {};
       case Type::kInt64:
       case Type::kTimestamp:
-        return append_values<int64_t>(lane, count, builder);
+        append_values<int64_t>(lane, count, builder);
+        return {};
       case Type::kFloat32:
-        return append_floats<float>(lane, count, builder);
+        append_floats<float>(lane, count, builder);
+        return {};
       case Type::kFloat64:
-        return append_floats<double>(lane, count, builder);
+        append_floats<double>(lane, count, builder);
+        return {};
       case Type::kString:
-      case Type::kBytes: {
-        const auto* texts = static_cast<const std::string_view*>(lane.values);
-        for (int64_t row = 0; row < count; ++row) {
-          if (lane.valid == nullptr || lane.valid[row] != 0) {
-            builder.append_text(texts[row]);
-          } else {
-            builder.append_null();
-          }
-        }
-      }
+      case Type::kBytes:
+        return append_texts(lane, count, builder);
     }
+    return {};
+  }
+
+  Status append_texts(const Lane& lane, int64_t count, ColumnBuilder& builder) {
+    const auto* texts = static_cast<const std::string_view*>(lane.values);
+    for (int64_t row = 0; row < count; ++row) {
+      if (lane.valid != nullptr && lane.valid[row] == 0) {
+        builder.append_null();
+        continue;
+      }
+      text_bytes_ += texts[row].size();
+      if (text_bytes_ > kTextColumnBytesMax) {
+        return {Code::kResourceExhausted,
+                "`" + program_.text.substr(0, 200) +
+                    "` makes more than 2 GiB of text of one batch; use smaller batches"};
+      }
+      builder.append_text(texts[row]);
+    }
+    return {};
   }
 
   /// Every NaN leaves as the same bits: which one a processor makes depends on the order of
@@ -195,6 +212,7 @@ class Run {
   std::vector<Lane> lanes_;
   std::vector<Lane> inputs_;
   TextArena texts_;
+  std::size_t text_bytes_ = 0;
 };
 
 }  // namespace

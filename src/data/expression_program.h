@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -22,6 +23,18 @@ namespace assay::data {
 
 /// Longest text that a function may make; a longer one is null.
 constexpr std::size_t kExpressionTextBytesMax = std::size_t{1} << 20;
+
+/// Most rows that a kernel is called with.
+constexpr int64_t kChunkRowsMax = 1024;
+
+constexpr std::array<uint8_t, kChunkRowsMax> all_valid() {
+  std::array<uint8_t, kChunkRowsMax> ones{};
+  for (uint8_t& one : ones) {
+    one = 1;
+  }
+  return ones;
+}
+inline constexpr std::array<uint8_t, kChunkRowsMax> kAllValid = all_valid();
 
 /// Memory for the texts made while one chunk of rows is evaluated.
 ///
@@ -69,9 +82,9 @@ struct KernelCall {
   [[nodiscard]] T* output() const {
     return static_cast<T*>(values);
   }
-  [[nodiscard]] bool is_valid(std::size_t index, int64_t row) const {
-    const uint8_t* mask = inputs[index].valid;
-    return mask == nullptr || mask[row] != 0;
+  /// One byte a row, 1 for valid, also when the lane has no mask.
+  [[nodiscard]] const uint8_t* mask(std::size_t index) const {
+    return inputs[index].valid != nullptr ? inputs[index].valid : kAllValid.data();
   }
 };
 

@@ -277,6 +277,27 @@ TEST(Expression, AnswersDoNotDependOnTheNumberOfRows) {
   }
 }
 
+/// Found by the fuzzer: a day beyond year 9999 overflowed on its way to microseconds.
+TEST(Expression, TimesBeyondTheCalendarAreNull) {
+  const Schema schema({{"d", Type::kDate}, {"t", Type::kTimestamp}});
+  BatchBuilder builder(make_schema(schema.fields()));
+  builder.column(0).append<int32_t>(std::numeric_limits<int32_t>::max());
+  builder.column(1).append<int64_t>(std::numeric_limits<int64_t>::min());
+  const Batch batch = builder.finish();
+  for (const char* text : {"d::timestamp",
+                           "d < DATE '2024-01-01'::timestamp",
+                           "d::text",
+                           "t::text",
+                           "t::date",
+                           "t + INTERVAL 1 DAY",
+                           "date_trunc('week', t)",
+                           "d + 1"}) {
+    const Result<Expression> expression = Expression::compile(text, schema);
+    ASSERT_TRUE(expression.ok()) << expression.status().message();
+    EXPECT_TRUE((*expression->evaluate(batch))->is_null(0)) << text;
+  }
+}
+
 TEST(Expression, TheReferencePageIsWhatTheProgramSays) {
   EXPECT_EQ(read_text("docs/reference/expressions.md"), expression_reference())
       << "docs/reference/expressions.md is generated: write expression_reference() to it";
