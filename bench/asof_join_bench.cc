@@ -2,12 +2,13 @@
 // arguments: labels rows entities), where three of ten rows become known late. Both sides are exact
 // in event time and known time; every answer is compared. Peer: DuckDB in the same process.
 //
-// The peer's SQL. Rows that become visible at one instant are reduced to their newest, then a
-// running maximum per entity gives what is newest from each instant on; ASOF JOIN finds the
-// instant. The order (event_time, known_time, row) is packed into one HUGEINT, so that DuckDB
-// compares numbers and no structs. Building DuckDB's tables and our arrays is outside the timing.
-// Wall time counts; the ratio of processor time stands beside it, since it is steadier on a busy
-// machine.
+// The peer's SQL. Rows, at the instant they become visible, and labels are put in one order per
+// entity and time; a running maximum of the rows is the answer at each label. The order
+// (event_time, known_time, row) is packed into one HUGEINT, so that DuckDB compares numbers and no
+// structs. Of five exact forms tried this took the least processor time: an ASOF JOIN onto the
+// running maximum took 1.3 times as much. Building DuckDB's tables and our arrays is outside the
+// timing. Wall time counts; the ratio of processor time stands beside it, since it is steadier on a
+// busy machine.
 
 #include <algorithm>
 #include <cmath>
@@ -88,17 +89,19 @@ AsofMatch assay_join(const Tables& tables, int threads) {
 }
 
 const char kPeerSql[] = R"(CREATE OR REPLACE TEMP TABLE answer AS
-WITH instant AS (
-  SELECT k, greatest(event_time, known_time) AS visible,
-         max((epoch_us(event_time)::HUGEINT << 64) + ((epoch_us(known_time) - epoch_us(event_time))::HUGEINT << 32) + i)
-           AS newest
-  FROM rows GROUP BY ALL),
-step AS (
-  SELECT k, visible, max(newest) OVER (PARTITION BY k ORDER BY visible ROWS UNBOUNDED PRECEDING) AS newest FROM instant)
-SELECT l.i AS i,
-       CASE WHEN epoch_us(l.t) - (s.newest >> 64)::BIGINT <= 604800000000
-            THEN (s.newest & 4294967295::HUGEINT)::BIGINT ELSE -1 END AS row
-FROM labels l ASOF LEFT JOIN step s ON l.k = s.k AND l.t >= s.visible)";
+WITH both_sides AS (
+  SELECT k, greatest(event_time, known_time) AS instant, 0 AS side, NULL AS i,
+         (epoch_us(event_time)::HUGEINT << 64) + ((epoch_us(known_time) - epoch_us(event_time))::HUGEINT << 32) + i
+           AS version
+  FROM rows
+  UNION ALL
+  SELECT k, t, 1, i, NULL FROM labels),
+swept AS (
+  SELECT i, side, instant, max(version) OVER (PARTITION BY k ORDER BY instant, side ROWS UNBOUNDED PRECEDING) AS newest
+  FROM both_sides)
+SELECT i, CASE WHEN epoch_us(instant) - (newest >> 64)::BIGINT <= 604800000000
+               THEN (newest & 4294967295::HUGEINT)::BIGINT ELSE -1 END AS row
+FROM swept WHERE side = 1)";
 
 void run_peer(SqlEngine& engine) {
   const assay::Status done = engine.execute(kPeerSql);
