@@ -1,0 +1,62 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string_view>
+
+#include "base/world.h"
+#include "online/online_store.h"
+#include "serve/http_server.h"
+#include "serve/selection.h"
+#include "serve/serving_state.h"
+
+namespace assay::serve {
+
+/// Answers HTTP requests from an online store: Feast's /get-online-features and /health, our
+/// /predict, and /metrics. The contract is docs/reference/http.md.
+///
+/// Threads thread-safe. A request is answered from the state that it began with.
+class FeatureServer {
+ public:
+  FeatureServer(World& world,
+                online::OnlineStore& store,
+                std::shared_ptr<const ServingState> state);
+
+  Response handle(const Request& request);
+  /// Answer later requests from another state: new definitions, a promoted model.
+  void replace(std::shared_ptr<const ServingState> state);
+  /// handle() as a Handler; this object must outlive it.
+  Handler handler() {
+    return [this](const Request& request) { return handle(request); };
+  }
+
+ private:
+  static constexpr int kStatusEnd = 600;
+  enum Endpoint { kGetOnlineFeatures, kPredict, kHealth, kMetrics, kOther, kEndpointCount };
+  struct EndpointMetrics {
+    Histogram* latency = nullptr;
+    std::array<std::atomic<Counter*>, kStatusEnd> totals{};
+    std::array<std::atomic<Counter*>, kStatusEnd> feast_totals{};
+  };
+
+  static Endpoint endpoint_of(std::string_view path);
+  Response route(Endpoint endpoint, const Request& request);
+  Response get_online_features(const Request& request);
+  Response predict(const Request& request);
+  Result<EventTime> now(const ServingState& state);
+  std::shared_ptr<Selections> selections();
+  void count(Endpoint endpoint, int status, Duration taken);
+
+  World& world_;
+  online::OnlineStore& store_;
+  Counter& feature_requests_;
+  Counter& entities_;
+  Counter& predictions_;
+  std::mutex mutex_;
+  std::shared_ptr<Selections> selections_;
+  std::array<EndpointMetrics, kEndpointCount> metrics_;
+};
+
+}  // namespace assay::serve

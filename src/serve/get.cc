@@ -1,0 +1,219 @@
+#include "serve/get.h"
+
+#include <algorithm>
+
+namespace assay::serve {
+namespace {
+
+using data::FeatureStatus;
+
+/// The column of a declared field, with as many values of its type as there are rows.
+Result<const RequestColumn*> require_column(const RequestRows& rows, const data::Field& field) {
+  const RequestColumn* column = rows.find(field.name);
+  if (column == nullptr) {
+    return Status(Code::kInvalidArgument, "no values are given for " + field.name);
+  }
+  const bool fits =
+      std::all_of(column->values.begin(), column->values.end(), [&](const data::Scalar& value) {
+        return value.is_null() || value.type == field.type;
+      });
+  if (static_cast<int64_t>(column->values.size()) != rows.rows || !fits) {
+    return Status(Code::kInvalidArgument,
+                  "one value of type " + std::string(type_name(field.type)) +
+                      " is needed for each row of " + field.name);
+  }
+  return column;
+}
+
+/// Fills an answer view by view.
+class Reading {
+ public:
+  Reading(const gold::Service& service,
+          online::OnlineStore& store,
+          const RequestRows& rows,
+          EventTime now)
+      : service_(service),
+        store_(store),
+        rows_(rows),
+        answer_(static_cast<int>(service.features.size()), rows.rows) {
+    answer_.now = now;
+  }
+
+  Result<FeatureAnswer> run() {
+    for (std::size_t view = 0; view < service_.views.size(); ++view) {
+      ASSAY_RETURN_IF_ERROR(read_view(static_cast<int>(view)));
+    }
+    for (std::size_t view = 0; view < service_.on_demand.size(); ++view) {
+      ASSAY_RETURN_IF_ERROR(evaluate(static_cast<int>(view)));
+    }
+    return std::move(answer_);
+  }
+
+ private:
+  Status read_view(int index);
+  Status note_applied(const gold::FeatureView& view);
+  void fill_view(int index,
+                 const std::vector<gold::FeatureValues>& answers,
+                 std::span<const int64_t> answer_of);
+  Status evaluate(int index);
+  Result<data::Batch> gather(const gold::OnDemandView& view) const;
+
+  const gold::Service& service_;
+  online::OnlineStore& store_;
+  const RequestRows& rows_;
+  FeatureAnswer answer_;
+};
+
+Status Reading::read_view(int index) {
+  const gold::FeatureView& view = *service_.views[static_cast<std::size_t>(index)];
+  std::vector<const RequestColumn*> columns;
+  for (const data::Field& field : view.keys()) {
+    ASSAY_ASSIGN_OR_RETURN(const RequestColumn* column, require_column(rows_, field));
+    columns.push_back(column);
+  }
+  std::vector<data::EntityKey> keys;
+  std::vector<int64_t> answer_of;  // -1: a null key
+  keys.reserve(static_cast<std::size_t>(rows_.rows));
+  answer_of.reserve(keys.capacity());
+  std::vector<data::Scalar> values(columns.size());
+  for (int64_t row = 0; row < rows_.rows; ++row) {
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+      values[i] = columns[i]->values[static_cast<std::size_t>(row)];
+    }
+    std::optional<data::EntityKey> key = data::encode_key(values);
+    answer_of.push_back(key.has_value() ? static_cast<int64_t>(keys.size()) : -1);
+    if (key.has_value()) {
+      keys.push_back(*std::move(key));
+    }
+  }
+  ASSAY_RETURN_IF_ERROR(note_applied(view));  // before reading: a promise, not a hope
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<gold::FeatureValues> answers,
+                         store_.read(view, keys, answer_.now));
+  fill_view(index, answers, answer_of);
+  return {};
+}
+
+Status Reading::note_applied(const gold::FeatureView& view) {
+  ASSAY_ASSIGN_OR_RETURN(const std::optional<online::AppliedTo> applied, store_.applied_to(view));
+  const EventTime until = applied.has_value() ? applied->known_until : EventTime::min();
+  answer_.known_until = std::min(answer_.known_until.value_or(until), until);
+  return {};
+}
+
+void Reading::fill_view(int index,
+                        const std::vector<gold::FeatureValues>& answers,
+                        std::span<const int64_t> answer_of) {
+  for (std::size_t f = 0; f < service_.features.size(); ++f) {
+    const gold::ServiceFeature& feature = service_.features[f];
+    if (feature.view_index != index) {
+      continue;
+    }
+    const auto at = static_cast<std::size_t>(feature.feature_index);
+    for (int64_t row = 0; row < rows_.rows; ++row) {
+      const int64_t found = answer_of[static_cast<std::size_t>(row)];
+      if (found < 0) {
+        answer_.set(static_cast<int>(f),
+                    row,
+                    data::Scalar::null(feature.type),
+                    FeatureStatus::kNotFound,
+                    {});
+        continue;
+      }
+      const gold::FeatureValues& values = answers[static_cast<std::size_t>(found)];
+      answer_.set(static_cast<int>(f),
+                  row,
+                  values.values[at],
+                  values.statuses[at],
+                  values.event_time.value_or(EventTime{}));
+    }
+  }
+}
+
+/// Request values and features that an on-demand view reads, as the batch that it also gets
+/// offline.
+Result<data::Batch> Reading::gather(const gold::OnDemandView& view) const {
+  std::vector<data::Field> fields;
+  std::vector<data::ColumnPtr> columns;
+  for (const std::string& name : view.inputs()) {
+    const auto request = std::find_if(view.request().begin(),
+                                      view.request().end(),
+                                      [&](const data::Field& field) { return field.name == name; });
+    if (request != view.request().end()) {
+      ASSAY_ASSIGN_OR_RETURN(const RequestColumn* column, require_column(rows_, *request));
+      data::ColumnBuilder builder(request->type);
+      for (const data::Scalar& value : column->values) {
+        value.is_null() ? builder.append_null() : builder.append_scalar(value);
+      }
+      fields.push_back({name, request->type});
+      columns.push_back(builder.finish());
+      continue;
+    }
+    const auto feature = std::find_if(
+        service_.features.begin(), service_.features.end(), [&](const gold::ServiceFeature& known) {
+          return known.name == name;
+        });
+    if (feature == service_.features.end()) {
+      return Status(Code::kInternal,
+                    "an on-demand view reads a feature that its service lacks: " + name);
+    }
+    data::ColumnBuilder builder(feature->type);
+    for (int64_t row = 0; row < rows_.rows; ++row) {
+      const data::Scalar& value =
+          answer_.value(static_cast<int>(feature - service_.features.begin()), row);
+      value.is_null() ? builder.append_null() : builder.append_scalar(value);
+    }
+    fields.push_back({name, feature->type});
+    columns.push_back(builder.finish());
+  }
+  return data::Batch(data::make_schema(std::move(fields)), std::move(columns), rows_.rows);
+}
+
+Status Reading::evaluate(int index) {
+  const gold::OnDemandView& view = *service_.on_demand[static_cast<std::size_t>(index)];
+  ASSAY_ASSIGN_OR_RETURN(const data::Batch inputs, gather(view));
+  ASSAY_ASSIGN_OR_RETURN(const data::Batch outputs, view.evaluate(inputs));
+  for (std::size_t f = 0; f < service_.features.size(); ++f) {
+    const gold::ServiceFeature& feature = service_.features[f];
+    if (feature.on_demand_index != index) {
+      continue;
+    }
+    for (int64_t row = 0; row < rows_.rows; ++row) {
+      data::Scalar value = outputs.column(feature.feature_index).scalar(row);
+      const FeatureStatus status =
+          value.is_null() ? FeatureStatus::kNullValue : FeatureStatus::kPresent;
+      answer_.set(static_cast<int>(f), row, std::move(value), status, {});
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+const RequestColumn* RequestRows::find(std::string_view name) const {
+  const auto found = std::find_if(columns.begin(), columns.end(), [&](const RequestColumn& column) {
+    return column.name == name;
+  });
+  return found == columns.end() ? nullptr : &*found;
+}
+
+FeatureAnswer::FeatureAnswer(int features, int64_t rows)
+    : rows_(rows),
+      values_(static_cast<std::size_t>(features * rows)),
+      statuses_(values_.size(), FeatureStatus::kNotFound),
+      event_times_(values_.size()) {}
+
+void FeatureAnswer::set(
+    int feature, int64_t row, data::Scalar value, FeatureStatus status, EventTime event_time) {
+  values_[at(feature, row)] = std::move(value);
+  statuses_[at(feature, row)] = status;
+  event_times_[at(feature, row)] = event_time;
+}
+
+Result<FeatureAnswer> get_online_features(const gold::Service& service,
+                                          online::OnlineStore& store,
+                                          const RequestRows& rows,
+                                          EventTime now) {
+  return Reading(service, store, rows, now).run();
+}
+
+}  // namespace assay::serve

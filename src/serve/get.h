@@ -1,0 +1,82 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "base/time.h"
+#include "data/asof_join.h"
+#include "data/scalar.h"
+#include "gold/service.h"
+#include "online/online_store.h"
+
+namespace assay::serve {
+
+/// Values of one entity key or request value, one a row, of the declared type.
+struct RequestColumn {
+  std::string name;
+  std::vector<data::Scalar> values;
+};
+
+/// What is asked: entity keys and request values by name.
+struct RequestRows {
+  std::vector<RequestColumn> columns;
+  int64_t rows = 0;
+
+  [[nodiscard]] const RequestColumn* find(std::string_view name) const;
+};
+
+/// The features of a service for each row of a request, feature by feature.
+class FeatureAnswer {
+ public:
+  FeatureAnswer(int features, int64_t rows);
+
+  [[nodiscard]] int64_t rows() const { return rows_; }
+  [[nodiscard]] const data::Scalar& value(int feature, int64_t row) const {
+    return values_[at(feature, row)];
+  }
+  [[nodiscard]] data::FeatureStatus status(int feature, int64_t row) const {
+    return statuses_[at(feature, row)];
+  }
+  /// Event time of the newest visible event behind the value; the epoch when there is none.
+  [[nodiscard]] EventTime event_time(int feature, int64_t row) const {
+    return event_times_[at(feature, row)];
+  }
+  void set(int feature,
+           int64_t row,
+           data::Scalar value,
+           data::FeatureStatus status,
+           EventTime event_time);
+
+  EventTime now;  // the instant that was answered for
+  std::optional<EventTime>
+      known_until;  // the store had applied at least this far, in every view asked
+
+ private:
+  [[nodiscard]] std::size_t at(int feature, int64_t row) const {
+    return static_cast<std::size_t>(feature * rows_ + row);
+  }
+  int64_t rows_;
+  std::vector<data::Scalar> values_;
+  std::vector<data::FeatureStatus> statuses_;
+  std::vector<EventTime> event_times_;
+};
+
+/// Read a service's features at `now` and compute its on-demand features. The one way to serve:
+/// HTTP, predictions and the command line all come through here.
+///
+/// Shape   one answer per (feature of the service, row), in their orders. Columns not needed are
+/// ignored. Time    TTL and windows are evaluated at `now`. Nulls   a null entity key answers
+/// NOT_FOUND; on-demand features are PRESENT or NULL_VALUE. Errors  kInvalidArgument: a column is
+/// missing, too short or of another type; kCorrupt,
+///         kFailedPrecondition and others from the store.
+/// Threads thread-safe. Each view's answers are of one consistent state.
+Result<FeatureAnswer> get_online_features(const gold::Service& service,
+                                          online::OnlineStore& store,
+                                          const RequestRows& rows,
+                                          EventTime now);
+
+}  // namespace assay::serve

@@ -1,0 +1,88 @@
+#include "serve/get.h"
+
+#include <gtest/gtest.h>
+
+#include "serve/serving_fixture.h"
+
+namespace assay::serve {
+namespace {
+
+using data::FeatureStatus;
+using data::Scalar;
+
+RequestRows ask(const std::vector<std::optional<std::string>>& users,
+                std::optional<double> amount) {
+  RequestRows rows;
+  rows.rows = static_cast<int64_t>(users.size());
+  rows.columns = {{"user_id", {}}, {"amount", {}}};
+  for (const std::optional<std::string>& user : users) {
+    rows.columns[0].values.push_back(user.has_value() ? Scalar::string(*user)
+                                                      : Scalar::null(data::Type::kString));
+    rows.columns[1].values.push_back(amount.has_value() ? Scalar::float64(*amount)
+                                                        : Scalar::null(data::Type::kFloat64));
+  }
+  return rows;
+}
+
+TEST(Get, FeaturesAndOnDemandFeaturesAnswerInServiceOrder) {
+  ServingFixture fixture;
+  const auto answer = get_online_features(*fixture.state->services.at("shop"),
+                                          *fixture.store,
+                                          ask({"u1", "nobody"}, 10.0),
+                                          EventTime{ServingFixture::kNow});
+  ASSERT_TRUE(answer.ok()) << answer.status().to_string();
+  EXPECT_EQ(answer->value(0, 0), Scalar::float64(1.5));
+  EXPECT_EQ(answer->value(1, 0), Scalar::float64(2.0));
+  EXPECT_EQ(answer->value(2, 0), Scalar::float64(20.0));
+  EXPECT_EQ(answer->value(3, 0), Scalar::float64(12.0));
+  EXPECT_EQ(answer->event_time(0, 0), EventTime{ServingFixture::kTime});
+  EXPECT_EQ(answer->event_time(2, 0), EventTime{});
+  EXPECT_EQ(answer->status(0, 1), FeatureStatus::kNotFound);
+  EXPECT_EQ(answer->value(2, 1), Scalar::float64(20.0)) << "needs no feature";
+  EXPECT_EQ(answer->status(3, 1), FeatureStatus::kNullValue)
+      << "a missing feature is null to expressions";
+  EXPECT_EQ(answer->now, EventTime{ServingFixture::kNow});
+  EXPECT_EQ(answer->known_until, EventTime{ServingFixture::kTime});
+}
+
+TEST(Get, ANullKeyIsNotFoundAndTheOthersKeepTheirPlaces) {
+  ServingFixture fixture;
+  const auto answer =
+      get_online_features(*fixture.state->services.at("shop"),
+                          *fixture.store,
+                          ask({std::nullopt, "u1", std::nullopt, "u2"}, std::nullopt),
+                          EventTime{ServingFixture::kNow});
+  ASSERT_TRUE(answer.ok());
+  EXPECT_EQ(answer->status(0, 0), FeatureStatus::kNotFound);
+  EXPECT_EQ(answer->value(0, 1), Scalar::float64(1.5));
+  EXPECT_EQ(answer->status(0, 2), FeatureStatus::kNotFound);
+  EXPECT_EQ(answer->status(0, 3), FeatureStatus::kNullValue);
+}
+
+TEST(Get, RowsThatDoNotFitAreInvalid) {
+  ServingFixture fixture;
+  const gold::Service& service = *fixture.state->services.at("shop");
+  RequestRows no_key = ask({"u1"}, 1.0);
+  no_key.columns.erase(no_key.columns.begin());
+  RequestRows short_key = ask({"u1", "u2"}, 1.0);
+  short_key.columns[0].values.pop_back();
+  RequestRows wrong_type = ask({"u1"}, 1.0);
+  wrong_type.columns[0].values[0] = Scalar::int64(1);
+  RequestRows no_amount = ask({"u1"}, 1.0);
+  no_amount.columns.pop_back();
+  for (const RequestRows& rows : {no_key, short_key, wrong_type, no_amount}) {
+    EXPECT_EQ(get_online_features(service, *fixture.store, rows, EventTime{1}).code(),
+              Code::kInvalidArgument);
+  }
+}
+
+TEST(Get, NoRowsGiveAnEmptyAnswer) {
+  ServingFixture fixture;
+  const auto answer = get_online_features(
+      *fixture.state->services.at("shop"), *fixture.store, ask({}, 1.0), EventTime{1});
+  ASSERT_TRUE(answer.ok());
+  EXPECT_EQ(answer->rows(), 0);
+}
+
+}  // namespace
+}  // namespace assay::serve

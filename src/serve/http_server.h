@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/status.h"
+#include "base/time.h"
+#include "base/world.h"
+
+namespace assay::serve {
+
+using Headers = std::vector<std::pair<std::string, std::string>>;
+
+struct Request {
+  std::string method;  // "GET", "POST", ...
+  std::string target;  // path and query as sent
+  Headers headers;     // names in lower case
+  std::string body;
+};
+
+struct Response {
+  int status = 200;
+  std::string content_type = "application/json";  // "": no such header
+  std::string body;
+  Headers headers;
+};
+
+/// Answers one request; called on the server's threads, on several at once.
+using Handler = std::function<Response(const Request&)>;
+
+struct HttpOptions {
+  std::string host = "127.0.0.1";
+  uint16_t port = 6566;  // 0: any free one
+  int threads = 0;       // 0: one per core
+  std::size_t header_bytes_max = 16 << 10;
+  std::size_t body_bytes_max = 8 << 20;
+  int connections_max = 10'000;
+  Duration read_timeout{10 * kMicrosPerSecond};   // from a request's first byte to its last
+  Duration idle_timeout{120 * kMicrosPerSecond};  // between requests
+  Duration drain_max{5 * kMicrosPerSecond};       // how long stop() waits for requests under way
+};
+
+/// An HTTP/1.1 server with keep-alive and pipelining, one thread per core.
+///
+/// What it answers by itself, and then closes: 400 not HTTP, 413 body too large, 431 headers too
+/// large. A request that is not whole within read_timeout is cut off. Threads thread-safe.
+class HttpServer {
+ public:
+  virtual ~HttpServer() = default;
+  /// The port it listens on.
+  [[nodiscard]] virtual uint16_t port() const = 0;
+  /// Take no more connections, finish requests under way, close the rest, end the threads.
+  virtual void stop() = 0;
+};
+
+/// Listen and answer until stopped or destroyed.
+///
+/// Errors  kUnavailable: the address is in use, with the port named; kInvalidArgument: not an
+/// address;
+///         kPermissionDenied: a port that needs more rights.
+Result<std::unique_ptr<HttpServer>> start_http_server(World& world,
+                                                      Handler handler,
+                                                      const HttpOptions& options);
+
+}  // namespace assay::serve

@@ -1,0 +1,280 @@
+// The server over real loopback sockets, with clients that are right, wrong, slow and many.
+
+#include "serve/http_server.h"
+
+#include <atomic>
+#include <future>
+#include <thread>
+
+#include <gtest/gtest.h>
+
+#include "serve/http_client.h"
+
+namespace assay::serve {
+namespace {
+
+/// Answers with what it got.
+Response echo(const Request& request) {
+  Response response;
+  response.content_type = "text/plain";
+  response.body = request.method + " " + request.target + " " + request.body;
+  return response;
+}
+
+class HttpServerTest : public testing::Test {
+ protected:
+  HttpClient& start(Handler handler = echo, HttpOptions options = {}) {
+    options.port = 0;
+    options.threads = options.threads == 0 ? 2 : options.threads;
+    Result<std::unique_ptr<HttpServer>> started =
+        start_http_server(world_, std::move(handler), options);
+    EXPECT_TRUE(started.ok()) << started.status().to_string();
+    server_ = std::move(started).value();
+    client_ = std::make_unique<HttpClient>(server_->port());
+    return *client_;
+  }
+
+  FakeClock clock_{EventTime{784111777 * kMicrosPerSecond}};
+  std::unique_ptr<FileSystem> files_ = system_files();
+  std::unique_ptr<Random> random_ = seeded_random(1);
+  std::unique_ptr<Log> log_ = null_log();
+  Metrics metrics_;
+  World world_{clock_, *files_, *random_, *log_, metrics_};
+  std::unique_ptr<HttpServer> server_;
+  std::unique_ptr<HttpClient> client_;
+};
+
+TEST_F(HttpServerTest, AnswersWithStatusHeadersAndBody) {
+  HttpClient& client = start([](const Request& request) {
+    Response response{207, "text/plain", request.body + "!", {{"x-more", "1"}}};
+    for (const auto& [name, value] : request.headers) {
+      response.body += name == "x-in" ? value : "";
+    }
+    return response;
+  });
+  ASSERT_TRUE(client.send(HttpClient::request("POST", "/a?b=c", "hello", "X-In: here\r\n")));
+  const auto answer = client.receive();
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_EQ(answer->status, 207);
+  EXPECT_EQ(answer->body, "hello!here");
+  EXPECT_EQ(answer->header("content-type"), "text/plain");
+  EXPECT_EQ(answer->header("x-more"), "1");
+  EXPECT_EQ(answer->header("date"), "Sun, 06 Nov 1994 08:49:37 GMT");
+}
+
+TEST_F(HttpServerTest, AConnectionServesManyRequests) {
+  HttpClient& client = start();
+  for (int i = 0; i < 100; ++i) {
+    const std::string body(static_cast<std::size_t>(i * 37), 'b');
+    const auto answer = client.ask("POST", "/" + std::to_string(i), body);
+    ASSERT_TRUE(answer.has_value());
+    EXPECT_EQ(answer->body, "POST /" + std::to_string(i) + " " + body);
+  }
+}
+
+TEST_F(HttpServerTest, PipelinedRequestsAreAnsweredInOrder) {
+  HttpClient& client = start();
+  std::string all;
+  for (int i = 0; i < 50; ++i) {
+    all += HttpClient::request(
+        "POST", "/" + std::to_string(i), std::string(static_cast<std::size_t>(i), 'x'));
+  }
+  ASSERT_TRUE(client.send(all));
+  for (int i = 0; i < 50; ++i) {
+    const auto answer = client.receive();
+    ASSERT_TRUE(answer.has_value());
+    EXPECT_EQ(answer->body,
+              "POST /" + std::to_string(i) + " " + std::string(static_cast<std::size_t>(i), 'x'));
+  }
+}
+
+TEST_F(HttpServerTest, ARequestMayComeByteByByte) {
+  HttpClient& client = start();
+  for (const char byte : HttpClient::request("POST", "/slow", "body")) {
+    ASSERT_TRUE(client.send(std::string_view(&byte, 1)));
+  }
+  EXPECT_EQ(client.receive()->body, "POST /slow body");
+}
+
+TEST_F(HttpServerTest, AChunkedBodyIsPutTogether) {
+  HttpClient& client = start();
+  ASSERT_TRUE(
+      client.send("POST /c HTTP/1.1\r\nhost: t\r\ntransfer-encoding: "
+                  "chunked\r\n\r\n3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n"));
+  EXPECT_EQ(client.receive()->body, "POST /c abcdefg");
+}
+
+TEST_F(HttpServerTest, AHalfSentRequestIsCutOffAfterTheReadTimeout) {
+  HttpOptions options;
+  options.read_timeout = Duration{50'000};
+  HttpClient& client = start(echo, options);
+  ASSERT_TRUE(client.send("POST /half HTTP/1.1\r\ncontent-length: 10\r\n\r\nhalf"));
+  EXPECT_TRUE(client.closed_by_server());
+  EXPECT_EQ(HttpClient(server_->port()).ask("GET", "/")->status, 200) << "others are served";
+}
+
+TEST_F(HttpServerTest, AnIdleConnectionIsClosedAfterTheIdleTimeout) {
+  HttpOptions options;
+  options.idle_timeout = Duration{50'000};
+  HttpClient& client = start(echo, options);
+  EXPECT_TRUE(client.closed_by_server());
+}
+
+TEST_F(HttpServerTest, ATooLargeBodyIs413HoweverItIsSent) {
+  HttpOptions options;
+  options.body_bytes_max = 1000;
+  HttpClient& client = start(echo, options);
+  EXPECT_EQ(client.ask("POST", "/", std::string(1000, 'x'))->status, 200);
+  EXPECT_EQ(client.ask("POST", "/", std::string(1'000'000, 'x'))->status, 413);
+  EXPECT_TRUE(client.closed_by_server());
+  HttpClient chunked(server_->port());
+  ASSERT_TRUE(chunked.send("POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n7d0\r\n" +
+                           std::string(2000, 'x') + "\r\n0\r\n\r\n"));
+  EXPECT_EQ(chunked.receive()->status, 413);
+}
+
+TEST_F(HttpServerTest, TooLargeHeadersAre431) {
+  HttpClient& client = start();
+  ASSERT_TRUE(client.send(
+      HttpClient::request("GET", "/", "", "x-big: " + std::string(20'000, 'h') + "\r\n")));
+  EXPECT_EQ(client.receive()->status, 431);
+}
+
+TEST_F(HttpServerTest, WhatIsNotHttpIs400) {
+  start();
+  for (const std::string& bytes :
+       {std::string("hello\r\n\r\n"),
+        std::string("GET / HTTP/1.1\r\nbroken header\r\n\r\n"),
+        std::string(64, '\0'),
+        std::string("POST / HTTP/1.1\r\ncontent-length: x\r\n\r\n"),
+        std::string("POST / HTTP/1.1\r\ncontent-length: 3\r\ncontent-length: 4\r\n\r\nabcd"),
+        std::string("POST / HTTP/1.1\r\ncontent-length: 3\r\ntransfer-encoding: "
+                    "chunked\r\n\r\n0\r\n\r\n")}) {
+    HttpClient client(server_->port());
+    ASSERT_TRUE(client.send(bytes));
+    const auto answer = client.receive();
+    ASSERT_TRUE(answer.has_value()) << bytes;
+    EXPECT_EQ(answer->status, 400) << bytes;
+    EXPECT_TRUE(client.closed_by_server());
+  }
+}
+
+TEST_F(HttpServerTest, ExpectContinueIsAnsweredBeforeTheBody) {
+  HttpClient& client = start();
+  ASSERT_TRUE(client.send("POST /e HTTP/1.1\r\nexpect: 100-continue\r\ncontent-length: 4\r\n\r\n"));
+  EXPECT_EQ(client.receive()->status, 100);
+  ASSERT_TRUE(client.send("body"));
+  EXPECT_EQ(client.receive()->body, "POST /e body");
+}
+
+TEST_F(HttpServerTest, HeadHasNoBodyAndHttp10ClosesUnlessAsked) {
+  HttpClient& client = start();
+  const auto head = client.ask("HEAD", "/h");
+  ASSERT_TRUE(head.has_value());
+  EXPECT_EQ(head->header("content-length"), "8");
+  EXPECT_EQ(client.ask("GET", "/after")->body, "GET /after ");
+  HttpClient old(server_->port());
+  ASSERT_TRUE(old.send("GET /old HTTP/1.0\r\n\r\n"));
+  EXPECT_EQ(old.receive()->header("connection"), "close");
+  EXPECT_TRUE(old.closed_by_server());
+  HttpClient kept(server_->port());
+  ASSERT_TRUE(kept.send("GET /old HTTP/1.0\r\nconnection: keep-alive\r\n\r\n"));
+  EXPECT_EQ(kept.receive()->header("connection"), "keep-alive");
+}
+
+TEST_F(HttpServerTest, ThePortInUseIsNamed) {
+  start();
+  HttpOptions same;
+  same.port = server_->port();
+  const Status taken = start_http_server(world_, echo, same).status();
+  EXPECT_EQ(taken.code(), Code::kUnavailable);
+  EXPECT_NE(taken.message().find(std::to_string(server_->port())), std::string::npos)
+      << taken.message();
+  HttpOptions nowhere;
+  nowhere.host = "not an address";
+  EXPECT_EQ(start_http_server(world_, echo, nowhere).code(), Code::kInvalidArgument);
+}
+
+TEST_F(HttpServerTest, AHandlerThatRunsOutOfMemoryIs500AndTheServerLives) {
+  HttpClient& client = start([](const Request& request) {
+    std::vector<char> bytes;
+    bytes.reserve(request.target == "/big" ? bytes.max_size() : 1);
+    return Response{};
+  });
+  EXPECT_EQ(client.ask("GET", "/big")->status, 500);
+  EXPECT_EQ(client.ask("GET", "/small")->status, 200);
+}
+
+TEST_F(HttpServerTest, ConnectionsBeyondTheLimitAreClosed) {
+  HttpOptions options;
+  options.connections_max = 1;
+  HttpClient& client = start(echo, options);
+  EXPECT_EQ(client.ask("GET", "/")->status, 200);
+  EXPECT_TRUE(HttpClient(server_->port()).closed_by_server());
+  EXPECT_EQ(client.ask("GET", "/")->status, 200);
+}
+
+TEST_F(HttpServerTest, StopFinishesTheRequestUnderWayAndClosesIdleConnections) {
+  std::promise<void> entered;
+  std::promise<void> may_finish;
+  std::shared_future<void> finish(may_finish.get_future());
+  HttpClient& idle = start([&](const Request& request) {
+    if (request.target == "/long") {
+      entered.set_value();
+      finish.wait();
+    }
+    return echo(request);
+  });
+  ASSERT_EQ(idle.ask("GET", "/")->status, 200);
+  HttpClient busy(server_->port());
+  ASSERT_TRUE(busy.send(HttpClient::request("GET", "/long")));
+  entered.get_future().wait();
+  std::jthread stopper([&] { server_->stop(); });
+  may_finish.set_value();
+  const auto answer = busy.receive();
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_EQ(answer->body, "GET /long ");
+  EXPECT_TRUE(busy.closed_by_server());
+  EXPECT_TRUE(idle.closed_by_server());
+  stopper.join();
+  EXPECT_FALSE(HttpClient(server_->port()).connected());
+}
+
+TEST_F(HttpServerTest, StopDoesNotWaitForAHalfSentRequestForEver) {
+  HttpOptions options;
+  options.drain_max = Duration{50'000};
+  HttpClient& client = start(echo, options);
+  ASSERT_TRUE(client.send("POST / HTTP/1.1\r\nexpect: 100-continue\r\ncontent-length: 10\r\n\r\n"));
+  ASSERT_EQ(client.receive()->status, 100);
+  server_->stop();
+  server_->stop();
+  EXPECT_TRUE(client.closed_by_server());
+}
+
+TEST_F(HttpServerTest, StopWhileManyClientsAskLosesNoAnswerThatBegan) {
+  start();
+  std::atomic<int> asked{0};
+  std::atomic<int> wrong{0};
+  std::vector<std::jthread> clients;
+  for (int i = 0; i < 4; ++i) {
+    clients.emplace_back([&, port = server_->port()] {
+      HttpClient client(port);
+      for (;; ++asked) {
+        const auto answer = client.ask("GET", "/x");
+        if (!answer.has_value()) {
+          return;  // closed between two requests
+        }
+        wrong += answer->body == "GET /x " ? 0 : 1;
+      }
+    });
+  }
+  while (asked < 200) {
+    std::this_thread::yield();
+  }
+  server_->stop();
+  clients.clear();
+  EXPECT_EQ(wrong, 0);
+}
+
+}  // namespace
+}  // namespace assay::serve

@@ -1,0 +1,81 @@
+#include "serve/json_request.h"
+
+#include <gtest/gtest.h>
+
+#include "serve/error_response.h"
+
+namespace assay::serve {
+namespace {
+
+std::string detail_of(std::string_view json) {
+  return validation_error(parse_request_body(json).errors).body;
+}
+
+TEST(JsonRequest, ABodyReadsIntoPlainValuesInRequestOrder) {
+  const ParsedBody parsed = parse_request_body(
+      R"({"entities": {"user_id": ["a", null], "n": [1, 1.5], "ok": [true, false]}, "features": ["v:f", "v:g"],)"
+      R"( "full_feature_names": true, "include_feature_view_version_metadata": false, "more": {"x": [1]}})");
+  ASSERT_TRUE(parsed.errors.empty());
+  ASSERT_EQ(parsed.body.entities.size(), 3U);
+  EXPECT_EQ(parsed.body.entities[0].name, "user_id");
+  EXPECT_EQ(parsed.body.entities[0].values[0], JsonValue(std::string("a")));
+  EXPECT_EQ(parsed.body.entities[0].values[1], JsonValue());
+  EXPECT_EQ(parsed.body.entities[1].values[0], JsonValue(int64_t{1}));
+  EXPECT_EQ(parsed.body.entities[1].values[1], JsonValue(1.5));
+  EXPECT_EQ(parsed.body.entities[2].values[1], JsonValue(false));
+  EXPECT_EQ(parsed.body.features, (std::vector<std::string>{"v:f", "v:g"}));
+  EXPECT_TRUE(parsed.body.full_feature_names);
+  EXPECT_FALSE(parsed.body.feature_service.has_value());
+}
+
+TEST(JsonRequest, NullStandsForWhatIsNotSaid) {
+  const ParsedBody parsed = parse_request_body(
+      R"({"entities": {}, "features": null, "feature_service": null, "model": null})");
+  ASSERT_TRUE(parsed.errors.empty());
+  EXPECT_FALSE(parsed.body.features.has_value());
+  EXPECT_FALSE(parsed.body.model.has_value());
+}
+
+TEST(JsonRequest, ANameSaidTwiceCountsOnceTheLast) {
+  const ParsedBody parsed = parse_request_body(R"({"entities": {"a": [1], "b": [2], "a": [3]}})");
+  ASSERT_EQ(parsed.body.entities.size(), 2U);
+  EXPECT_EQ(parsed.body.entities[0].values[0], JsonValue(int64_t{3}));
+}
+
+TEST(JsonRequest, LargeIntegersKeepTheirBitsOrBecomeDoubles) {
+  const ParsedBody parsed = parse_request_body(
+      R"({"entities": {"a": [9223372036854775807, 9007199254740993, 18446744073709551615]}})");
+  ASSERT_TRUE(parsed.errors.empty());
+  EXPECT_EQ(parsed.body.entities[0].values[0], JsonValue(int64_t{9223372036854775807}));
+  EXPECT_EQ(parsed.body.entities[0].values[1], JsonValue(int64_t{9007199254740993}));
+  EXPECT_EQ(parsed.body.entities[0].values[2], JsonValue(18446744073709551615.0));
+}
+
+TEST(JsonRequest, WithoutEntitiesItSaysSoAsFeastDoes) {
+  EXPECT_EQ(detail_of(R"({"features":["profile:age"]})"),
+            R"({"detail":[{"type":"missing","loc":["body","entities"],"msg":"Field required",)"
+            R"("input":{"features":["profile:age"]}}]})");
+}
+
+TEST(JsonRequest, EveryWrongShapeIsNamedWithItsPlace) {
+  EXPECT_EQ(parse_request_body("{nope").errors[0].type, "json_invalid");
+  EXPECT_EQ(parse_request_body("").errors[0].type, "json_invalid");
+  EXPECT_EQ(parse_request_body("[1]").errors[0].type, "model_attributes_type");
+  EXPECT_EQ(parse_request_body(R"({"entities": []})").errors[0].type, "dict_type");
+  EXPECT_EQ(parse_request_body("{\"entities\": {\"a\": [\"\xff\"]}}").errors[0].type,
+            "json_invalid");
+  EXPECT_EQ(parse_request_body(std::string(5000, '[')).errors[0].type, "json_invalid");
+  EXPECT_EQ(
+      detail_of(R"({"entities": {"a": 1}})"),
+      R"({"detail":[{"type":"list_type","loc":["body","entities","a"],"msg":"Input should be a valid list",)"
+      R"("input":1}]})");
+  EXPECT_EQ(detail_of(R"({"entities": {"a": [1, [2]]}})"),
+            R"({"detail":[{"type":"scalar_type","loc":["body","entities","a",1],)"
+            R"("msg":"Input should be null, true, false, a number or a string","input":[2]}]})");
+  const ParsedBody all = parse_request_body(
+      R"({"entities": {}, "features": [1], "feature_service": 2, "model": [], "full_feature_names": "x"})");
+  EXPECT_EQ(all.errors.size(), 4U) << "all reported at once";
+}
+
+}  // namespace
+}  // namespace assay::serve

@@ -1,0 +1,89 @@
+#include "serve/json_value.h"
+
+#include <cmath>
+#include <random>
+
+#include <gtest/gtest.h>
+
+namespace assay::serve {
+namespace {
+
+using data::Scalar;
+using data::Type;
+
+std::string written(const Scalar& value) {
+  std::string text;
+  JsonWriter writer(text);
+  write_scalar(writer, value);
+  return text;
+}
+
+TEST(JsonValue, NumbersTakeTheDeclaredType) {
+  EXPECT_EQ(*to_scalar(int64_t{7}, Type::kInt64), Scalar::int64(7));
+  EXPECT_EQ(*to_scalar(7.0, Type::kInt64), Scalar::int64(7));
+  EXPECT_EQ(*to_scalar(std::string("7"), Type::kInt64), Scalar::int64(7));
+  EXPECT_EQ(*to_scalar(int64_t{-5}, Type::kInt32), Scalar::int32(-5));
+  EXPECT_EQ(*to_scalar(int64_t{7}, Type::kFloat64), Scalar::float64(7));
+  EXPECT_EQ(to_scalar(0.1, Type::kFloat32)->value,
+            decltype(Scalar::value)(static_cast<double>(0.1F)));
+  EXPECT_EQ(*to_scalar(true, Type::kBool), Scalar::boolean(true));
+  EXPECT_TRUE(to_scalar(JsonValue(), Type::kInt64)->is_null());
+}
+
+TEST(JsonValue, WhatDoesNotFitIsRefusedNotBent) {
+  EXPECT_EQ(to_scalar(1.5, Type::kInt64).code(), Code::kInvalidArgument);
+  EXPECT_EQ(to_scalar(1e300, Type::kInt64).code(), Code::kInvalidArgument);
+  EXPECT_EQ(to_scalar(true, Type::kInt64).code(), Code::kInvalidArgument);
+  EXPECT_EQ(to_scalar(std::string("abc"), Type::kInt64).code(), Code::kInvalidArgument);
+  EXPECT_EQ(to_scalar(int64_t{1} << 31, Type::kInt32).code(), Code::kInvalidArgument);
+  EXPECT_EQ(to_scalar(int64_t{1}, Type::kString).code(), Code::kInvalidArgument);
+  EXPECT_EQ(to_scalar(int64_t{1}, Type::kBool).code(), Code::kInvalidArgument);
+  EXPECT_EQ(to_scalar(std::string("%"), Type::kBytes).code(), Code::kInvalidArgument);
+  EXPECT_EQ(to_scalar(int64_t{1}, Type::kDate).code(), Code::kInvalidArgument);
+  EXPECT_EQ(to_scalar(false, Type::kTimestamp).code(), Code::kInvalidArgument);
+  EXPECT_EQ(to_scalar(1e300, Type::kTimestamp).code(), Code::kInvalidArgument);
+  EXPECT_EQ(to_scalar(std::nan(""), Type::kTimestamp).code(), Code::kInvalidArgument);
+}
+
+TEST(JsonValue, TimestampsAreSecondsOrText) {
+  EXPECT_EQ(*to_scalar(int64_t{978307200}, Type::kTimestamp), Scalar::timestamp(978307200000000));
+  EXPECT_EQ(*to_scalar(0.25, Type::kTimestamp), Scalar::timestamp(250000));
+  EXPECT_EQ(*to_scalar(std::string("2001-01-01T00:00:00Z"), Type::kTimestamp),
+            Scalar::timestamp(978307200000000));
+  EXPECT_EQ(written(Scalar::timestamp(978307200999999)), "978307200");
+  EXPECT_EQ(written(Scalar::timestamp(-1)), "-1");
+}
+
+TEST(JsonValue, WrittenAsFeastWritesThem) {
+  EXPECT_EQ(written(Scalar::null(Type::kInt64)), "null");
+  EXPECT_EQ(written(Scalar::boolean(false)), "false");
+  EXPECT_EQ(written(Scalar::int64(9223372036854775807)), "9223372036854775807");
+  EXPECT_EQ(written(Scalar::float64(3)), "3.0");
+  EXPECT_EQ(written(Scalar::float64(-0.0)), "-0.0");
+  EXPECT_EQ(written(Scalar::float64(1e22)), "1e+22");
+  EXPECT_EQ(written(Scalar::float64(std::nan(""))), "null");
+  EXPECT_EQ(written({Type::kFloat32, 3.4028234663852886e+38}), "3.4028234663852886e+38");
+  EXPECT_EQ(written(Scalar::string("Zoë \"q\" \\ \n")), R"("Zoë \"q\" \\ \n")");
+  EXPECT_EQ(written({Type::kDate, int64_t{11323}}), R"("2001-01-01")");
+  EXPECT_EQ(written({Type::kBytes, std::string("\0\1\xff", 3)}), R"("AAH/")");
+}
+
+TEST(JsonValue, Base64ReadsBackForEveryLengthAndKnowsTheVectorsOfTheRfc) {
+  EXPECT_EQ(to_base64("foobar"), "Zm9vYmFy");
+  EXPECT_EQ(to_base64("fooba"), "Zm9vYmE=");
+  EXPECT_EQ(to_base64("foob"), "Zm9vYg==");
+  std::mt19937_64 random(5);
+  for (std::size_t size = 0; size < 70; ++size) {
+    std::string bytes(size, '\0');
+    for (char& byte : bytes) {
+      byte = static_cast<char>(random());
+    }
+    EXPECT_EQ(*from_base64(to_base64(bytes)), bytes);
+  }
+  for (const char* const bad : {"A", "AA", "AAA", "A===", "AA=A", "====", "AA A"}) {
+    EXPECT_FALSE(from_base64(bad).ok()) << bad;
+  }
+}
+
+}  // namespace
+}  // namespace assay::serve

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <vector>
+
+#include "serve/get.h"
+#include "serve/serving_state.h"
+
+namespace assay::serve {
+
+struct Prediction {
+  float score = 0;
+  /// PRESENT when every feature view answered; else the worst of NOT_FOUND and OUTSIDE_MAX_AGE. The
+  /// score is the model's either way: missing values are missing to it.
+  data::FeatureStatus status = data::FeatureStatus::kPresent;
+};
+
+struct Predictions {
+  std::vector<Prediction> rows;  // in request order
+  FeatureAnswer features;        // what was scored
+};
+
+/// Fetch the features of a model's service and score each row.
+///
+/// Errors  as get_online_features.
+/// Threads thread-safe.
+Result<Predictions> predict(const ServingModel& model,
+                            online::OnlineStore& store,
+                            const RequestRows& rows,
+                            EventTime now);
+
+}  // namespace assay::serve

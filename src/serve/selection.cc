@@ -1,0 +1,247 @@
+#include "serve/selection.h"
+
+#include <algorithm>
+
+#include "base/suggest.h"
+#include "serve/error_response.h"
+
+namespace assay::serve {
+namespace {
+
+constexpr int kUnprocessable = 422;
+constexpr int kNotFound = 404;
+
+Selected refuse(int status, std::string_view class_name, const std::string& message) {
+  return {nullptr, feast_error(status, class_name, message)};
+}
+
+template <typename Map>
+std::vector<std::string> names_of(const Map& map) {
+  std::vector<std::string> names;
+  for (const auto& entry : map) {
+    names.push_back(entry.first);
+  }
+  return names;
+}
+
+std::string selection_key(const RequestBody& body) {
+  std::string key(body.full_feature_names ? "F" : "f");
+  if (body.feature_service.has_value()) {
+    return key + 's' + *body.feature_service;
+  }
+  for (const std::string& reference : *body.features) {
+    key += '\n';
+    key += reference;
+  }
+  return key;
+}
+
+/// Puts a service together from references `view:feature`, in request order.
+class Composer {
+ public:
+  explicit Composer(const ServingState& state) : state_(state) {}
+
+  /// Nothing on success.
+  std::optional<Response> add(const std::string& reference) {
+    const std::size_t colon = reference.find(':');
+    if (colon == std::string::npos) {
+      return feast_error(kUnprocessable,
+                         "FeastError",
+                         "a feature is asked for as view:feature, not as " + reference);
+    }
+    const std::string view_name = reference.substr(0, colon);
+    const std::string feature = reference.substr(colon + 1);
+    const auto view = state_.views.find(view_name);
+    if (view != state_.views.end()) {
+      return add_of_view(view->second, feature);
+    }
+    const auto on_demand = state_.on_demand.find(view_name);
+    if (on_demand != state_.on_demand.end()) {
+      return add_of_on_demand(on_demand->second, feature);
+    }
+    std::vector<std::string> names = names_of(state_.views);
+    const std::vector<std::string> more = names_of(state_.on_demand);
+    names.insert(names.end(), more.begin(), more.end());
+    return feast_error(kNotFound,
+                       "FeatureViewNotFoundException",
+                       "Feature view " + view_name + " does not exist in project " +
+                           state_.project + did_you_mean(view_name, names));
+  }
+
+  std::shared_ptr<const gold::Service> finish() {
+    return std::make_shared<const gold::Service>(std::move(service_));
+  }
+
+ private:
+  std::optional<Response> add_of_view(const gold::FeatureViewPtr& view,
+                                      const std::string& feature) {
+    const auto known = std::find(service_.views.begin(), service_.views.end(), view);
+    const auto index = static_cast<int>(known - service_.views.begin());
+    if (known == service_.views.end()) {
+      service_.views.push_back(view);
+      if (std::optional<Response> clash = merge(view->keys(), &service_.entity_keys)) {
+        return clash;
+      }
+    }
+    gold::ServiceFeature added;
+    added.view_index = index;
+    return add_feature(view->name(), view->features(), feature, std::move(added));
+  }
+
+  std::optional<Response> add_of_on_demand(const catalog::OnDemandDef& definition,
+                                           const std::string& feature) {
+    auto known = std::find_if(
+        service_.on_demand.begin(),
+        service_.on_demand.end(),
+        [&](const gold::OnDemandViewPtr& view) { return view->name() == definition.name; });
+    if (known == service_.on_demand.end()) {
+      std::vector<data::Field> available = definition.request;
+      for (const gold::ServiceFeature& before : service_.features) {
+        available.push_back({before.name, before.type});
+      }
+      Result<gold::OnDemandViewPtr> view =
+          gold::OnDemandView::compile(definition, data::Schema(std::move(available)));
+      if (!view.ok()) {
+        return feast_error(kUnprocessable,
+                           "FeastError",
+                           "features that an on-demand view reads must be asked for before it: " +
+                               view.status().message());
+      }
+      if (std::optional<Response> clash = merge(definition.request, &service_.request)) {
+        return clash;
+      }
+      service_.on_demand.push_back(*view);
+      known = service_.on_demand.end() - 1;
+    }
+    gold::ServiceFeature added;
+    added.on_demand_index = static_cast<int>(known - service_.on_demand.begin());
+    return add_feature(definition.name, (*known)->features(), feature, std::move(added));
+  }
+
+  static std::optional<Response> merge(const std::vector<data::Field>& fields,
+                                       std::vector<data::Field>* into) {
+    for (const data::Field& field : fields) {
+      const auto same = std::find_if(into->begin(), into->end(), [&](const data::Field& known) {
+        return known.name == field.name;
+      });
+      if (same == into->end()) {
+        into->push_back(field);
+      } else if (same->type != field.type) {
+        return feast_error(kUnprocessable,
+                           "FeastError",
+                           "two views use one name for values of different types: " + field.name);
+      }
+    }
+    return std::nullopt;
+  }
+
+  std::optional<Response> add_feature(const std::string& view,
+                                      const std::vector<data::Field>& fields,
+                                      const std::string& name,
+                                      gold::ServiceFeature added) {
+    const auto field = std::find_if(
+        fields.begin(), fields.end(), [&](const data::Field& known) { return known.name == name; });
+    if (field == fields.end()) {
+      std::vector<std::string> names;
+      for (const data::Field& known : fields) {
+        names.push_back(known.name);
+      }
+      return feast_error(
+          kUnprocessable,
+          "FeastError",
+          "Feature " + name + " not found in projection " + view + did_you_mean(name, names));
+    }
+    added.view = view;
+    added.name = name;
+    added.type = field->type;
+    added.feature_index = static_cast<int>(field - fields.begin());
+    service_.features.push_back(std::move(added));
+    return std::nullopt;
+  }
+
+  const ServingState& state_;
+  gold::Service service_;
+};
+
+}  // namespace
+
+Selected Selections::select(const RequestBody& body) {
+  if (!body.feature_service.has_value() && (!body.features.has_value() || body.features->empty())) {
+    return refuse(kUnprocessable, "FeastError", "No features specified for retrieval");
+  }
+  const std::string key = selection_key(body);
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = known_.find(key);
+    if (found != known_.end()) {
+      return {found->second, {}};
+    }
+  }
+  Selected selected = resolve(body);
+  if (selected.selection != nullptr) {
+    const std::lock_guard lock(mutex_);
+    if (known_.size() >= kSelectionsMax) {
+      known_.clear();
+    }
+    known_.emplace(key, selected.selection);
+  }
+  return selected;
+}
+
+Selected Selections::resolve(const RequestBody& body) const {
+  if (body.feature_service.has_value()) {
+    const std::string& name = *body.feature_service;
+    const auto service = state_->services.find(name);
+    if (service == state_->services.end()) {
+      return refuse(kNotFound,
+                    "FeatureServiceNotFoundException",
+                    "Feature service " + name + " does not exist in project " + state_->project +
+                        did_you_mean(name, names_of(state_->services)));
+    }
+    return finish(service->second, body.full_feature_names);
+  }
+  Composer composer(*state_);
+  for (const std::string& reference : *body.features) {
+    if (std::optional<Response> refusal = composer.add(reference)) {
+      return {nullptr, *std::move(refusal)};
+    }
+  }
+  return finish(composer.finish(), body.full_feature_names);
+}
+
+Selected Selections::finish(std::shared_ptr<const gold::Service> service, bool full_names) const {
+  auto selection = std::make_shared<Selection>();
+  for (int i = 0; i < static_cast<int>(service->features.size()); ++i) {
+    std::string name = service->output_name(i, full_names);
+    if (std::find(selection->names.begin(), selection->names.end(), name) !=
+        selection->names.end()) {
+      return refuse(
+          kUnprocessable,
+          "FeatureNameCollisionError",
+          "Duplicate features named " + name +
+              " found.\nTo resolve this collision, either use the full feature name by setting "
+              "'full_feature_names=True', or ensure that the features in question have different "
+              "names.");
+    }
+    selection->names.push_back(std::move(name));
+    std::array<Counter*, 4> totals{};
+    for (std::size_t status = 0; status < totals.size(); ++status) {
+      totals[status] = &metrics_.counter(
+          "feast_online_features_status_total",
+          "Feature values answered, by view and status.",
+          {{"feature_view", service->features[static_cast<std::size_t>(i)].view},
+           {"status", std::string(status_name(static_cast<data::FeatureStatus>(status)))}});
+    }
+    selection->status_totals.push_back(totals);
+  }
+  selection->latency =
+      &metrics_.histogram("feast_feature_server_request_latency_seconds",
+                          "Latency of requests for features.",
+                          {{"endpoint", "/get-online-features"},
+                           {"feature_count", std::to_string(service->features.size())},
+                           {"feature_view_count", std::to_string(service->views.size())}});
+  selection->service = std::move(service);
+  return {std::move(selection), {}};
+}
+
+}  // namespace assay::serve

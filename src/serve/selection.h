@@ -1,0 +1,59 @@
+#pragma once
+
+#include <array>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/metrics.h"
+#include "serve/http_server.h"
+#include "serve/json_request.h"
+#include "serve/serving_state.h"
+
+namespace assay::serve {
+
+/// What one kind of request asks for, resolved once: features, their output names, its counters.
+///
+/// Threads immutable; counters are thread-safe.
+struct Selection {
+  std::shared_ptr<const gold::Service> service;
+  std::vector<std::string> names;                      // output name per feature
+  std::vector<std::array<Counter*, 4>> status_totals;  // per feature: a counter for each status
+  Histogram* latency = nullptr;
+};
+
+/// A selection, or the response that says why there is none.
+struct Selected {
+  std::shared_ptr<const Selection> selection;
+  Response refusal;
+};
+
+/// Resolves `feature_service` or `features` of requests against one serving state, and remembers.
+///
+/// Threads thread-safe.
+/// Cost    one look-up for a selection seen before; at most kSelectionsMax are kept.
+class Selections {
+ public:
+  static constexpr std::size_t kSelectionsMax = 1024;
+
+  Selections(std::shared_ptr<const ServingState> state, Metrics& metrics)
+      : state_(std::move(state)), metrics_(metrics) {}
+
+  [[nodiscard]] const ServingState& state() const { return *state_; }
+  /// Unknown services and views are refused with 404, all else that is wrong with 422.
+  Selected select(const RequestBody& body);
+
+ private:
+  Selected resolve(const RequestBody& body) const;
+  Selected finish(std::shared_ptr<const gold::Service> service, bool full_names) const;
+
+  const std::shared_ptr<const ServingState> state_;
+  Metrics& metrics_;
+  std::mutex mutex_;
+  std::map<std::string, std::shared_ptr<const Selection>, std::less<>> known_;
+};
+
+}  // namespace assay::serve

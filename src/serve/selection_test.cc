@@ -1,0 +1,65 @@
+#include "serve/selection.h"
+
+#include <gtest/gtest.h>
+
+#include "serve/serving_fixture.h"
+
+namespace assay::serve {
+namespace {
+
+RequestBody asking(std::vector<std::string> features) {
+  RequestBody body;
+  body.features = std::move(features);
+  return body;
+}
+
+TEST(Selection, ASelectionSeenBeforeIsTheSameObject) {
+  ServingFixture fixture;
+  Selections selections(fixture.state, fixture.metrics);
+  const auto first = selections.select(asking({"clicks:f1", "spend:f0"})).selection;
+  ASSERT_NE(first, nullptr);
+  EXPECT_EQ(selections.select(asking({"clicks:f1", "spend:f0"})).selection, first);
+  EXPECT_NE(selections.select(asking({"spend:f0", "clicks:f1"})).selection, first)
+      << "order counts";
+  EXPECT_EQ(first->names, (std::vector<std::string>{"f1", "f0"}));
+}
+
+TEST(Selection, ARefusedSelectionIsNotRemembered) {
+  ServingFixture fixture;
+  Selections selections(fixture.state, fixture.metrics);
+  EXPECT_EQ(selections.select(asking({"nope:x"})).refusal.status, 404);
+  EXPECT_EQ(selections.select(asking({"nope:x"})).refusal.status, 404);
+}
+
+TEST(Selection, AViewIsReadOnceHoweverManyOfItsFeaturesAreAsked) {
+  ServingFixture fixture;
+  Selections selections(fixture.state, fixture.metrics);
+  RequestBody body = asking({"clicks:f1", "spend:f0", "clicks:f0"});
+  body.full_feature_names = true;
+  const auto selection = selections.select(body).selection;
+  ASSERT_NE(selection, nullptr);
+  EXPECT_EQ(selection->service->views.size(), 2U);
+  EXPECT_EQ(selection->service->features[2].view_index, 0);
+  EXPECT_EQ(selection->service->entity_keys.size(), 1U);
+}
+
+TEST(Selection, EverNewSelectionsAreAnsweredBeyondWhatIsRemembered) {
+  ServingFixture fixture;
+  ServingState state = fixture.make_state();
+  state.views["wide"] = std::make_shared<online::FakeView>(
+      "wide", std::vector<data::Field>{{"user_id", data::Type::kString}}, 40);
+  Selections selections(std::make_shared<const ServingState>(state), fixture.metrics);
+  std::size_t answered = 0;
+  for (int a = 0; a < 40; ++a) {
+    for (int b = 0; b < 40; ++b) {
+      const auto selected =
+          selections.select(asking({"wide:f" + std::to_string(a), "wide:f" + std::to_string(b)}));
+      answered += selected.selection != nullptr ? 1 : 0;
+    }
+  }
+  EXPECT_EQ(answered, 40 * 39U) << "all but a feature asked twice";
+  EXPECT_GT(answered, Selections::kSelectionsMax);
+}
+
+}  // namespace
+}  // namespace assay::serve

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "catalog/definitions.h"
+#include "gold/service.h"
+#include "learn/scorer.h"
+
+namespace assay::serve {
+
+/// A model that can be asked: its scorer, and which feature of its service goes where.
+///
+/// Threads immutable.
+struct ServingModel {
+  std::string name;
+  std::string version;
+  std::shared_ptr<const gold::Service> service;
+  std::shared_ptr<const learn::Scorer> scorer;
+  std::vector<int> inputs;  // per input of the scorer: index into service->features
+
+  /// `feature_names`: the inputs as the model was trained, in order.
+  ///
+  /// Errors  kFailedPrecondition: the service lacks a feature, or their number is not the scorer's:
+  /// the
+  ///         definitions changed since the model was trained.
+  static Result<ServingModel> make(std::string name,
+                                   std::string version,
+                                   std::shared_ptr<const gold::Service> service,
+                                   std::shared_ptr<const learn::Scorer> scorer,
+                                   const std::vector<std::string>& feature_names);
+};
+
+/// Everything a server answers from, save the rows themselves. Replaced as a whole, never changed.
+///
+/// Threads immutable.
+struct ServingState {
+  std::string project;
+  catalog::ServingClock clock = catalog::ServingClock::kWall;
+  std::map<std::string, gold::FeatureViewPtr> views;
+  std::map<std::string, catalog::OnDemandDef> on_demand;
+  std::map<std::string, std::shared_ptr<const gold::Service>> services;
+  std::map<std::string, ServingModel> models;
+};
+
+}  // namespace assay::serve
