@@ -76,6 +76,7 @@ Result<Batch> read_file(SqlEngine& engine, const std::string& path) {
     from = "read_parquet(" + path_literal(path) + ", hive_partitioning = false)";
   } else if (suffix == "csv") {
     from = "read_csv(" + path_literal(path) + ", header = true, hive_partitioning = false)";
+    unknown_types = SqlUnknownTypes::kAsText;
   } else if (suffix == "json" || suffix == "jsonl" || suffix == "ndjson") {
     from = "read_json(" + path_literal(path) + ", hive_partitioning = false)";
     unknown_types = SqlUnknownTypes::kAsText;

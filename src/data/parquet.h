@@ -29,6 +29,7 @@ Result<std::unique_ptr<BatchReader>> stream_parquet(SqlEngine& engine,
 /// Rows of a file, in file order. The suffix tells its format: .parquet, .csv (with a header),
 /// .json, .jsonl or .ndjson (an object a line, or one array of them).
 ///
+/// Types   as declared in Parquet; guessed from CSV and JSON, where what a batch cannot hold is text.
 /// Nulls   an empty CSV cell is null.
 /// Errors  kNotFound, kCorrupt, kResourceExhausted; kInvalidArgument: another suffix.
 Result<Batch> read_file(SqlEngine& engine, const std::string& path);

@@ -129,6 +129,16 @@ TEST(Parquet, JsonLinesAreReadWithNestedValuesAsText) {
   EXPECT_EQ(rows->column(1).text(0), R"({"c":[1,2]})");
 }
 
+TEST(Parquet, CsvColumnOfATypeWithoutACounterpartIsText) {
+  const TempFolder folder;
+  std::ofstream(folder.file("a.csv")) << "k,at\n1,10:00:00\n2,11:30:00\n";
+  auto engine = open_engine();
+  auto rows = read_file(*engine, folder.file("a.csv"));
+  ASSERT_TRUE(rows.ok()) << rows.status().to_string();
+  EXPECT_EQ(rows->column(0).type(), Type::kInt64);
+  EXPECT_EQ(rows->column(1).text(1), "11:30:00");
+}
+
 TEST(Parquet, MissingFileIsNotFound) {
   auto engine = open_engine();
   for (const std::string name : {"/nowhere/a.parquet", "/nowhere/a.csv", "/nowhere/a.json"}) {
