@@ -40,8 +40,9 @@ Status check_key(const BronzeDef& bronze) {
   }
   for (const std::string& name : bronze.key) {
     if (std::count(names.begin(), names.end(), name) == 0) {
-      return {Code::kInvalidArgument, "bronze table `" + bronze.name + "`: no key column `" + name + "`" +
-                                          did_you_mean(name, names)};
+      return {Code::kInvalidArgument,
+              "bronze table `" + bronze.name + "`: no key column `" + name + "`" +
+                  did_you_mean(name, names)};
     }
   }
   return {};
@@ -61,7 +62,8 @@ EventTime event_time_at(const data::Batch& rows, int64_t row) {
 }
 
 /// Rows that are new, by key and event time.
-std::vector<int64_t> accepted_rows(const data::Batch& rows, const std::vector<std::string>& key,
+std::vector<int64_t> accepted_rows(const data::Batch& rows,
+                                   const std::vector<std::string>& key,
                                    DedupIndex* index) {
   std::vector<const data::Column*> columns;
   for (const std::string& name : key) {
@@ -71,8 +73,9 @@ std::vector<int64_t> accepted_rows(const data::Batch& rows, const std::vector<st
   std::vector<int64_t> accepted;
   for (int64_t row = 0; row < rows.rows(); ++row) {
     const auto bytes = data::encode_key(columns, row);
-    if (!bytes || index->accept(bytes->bytes(), event_time_at(rows, row),
-                                sequence[static_cast<std::size_t>(row)])) {
+    if (!bytes ||
+        index->accept(
+            bytes->bytes(), event_time_at(rows, row), sequence[static_cast<std::size_t>(row)])) {
       accepted.push_back(row);
     }
   }
@@ -85,8 +88,11 @@ data::Batch take_if_fewer(const data::Batch& batch, const std::vector<int64_t>& 
 
 }  // namespace
 
-BronzeOperator::BronzeOperator(BronzeDef bronze, BronzeOptions options, RecordDecoder decoder,
-                               RecordTimes times, privacy::ScrubPlan plan)
+BronzeOperator::BronzeOperator(BronzeDef bronze,
+                               BronzeOptions options,
+                               RecordDecoder decoder,
+                               RecordTimes times,
+                               privacy::ScrubPlan plan)
     : bronze_(std::move(bronze)),
       options_(std::move(options)),
       decoder_(std::move(decoder)),
@@ -104,7 +110,8 @@ Result<std::unique_ptr<BronzeOperator>> BronzeOperator::create(const BronzeDef& 
   ASSAY_RETURN_IF_ERROR(check_key(bronze));
   ASSAY_ASSIGN_OR_RETURN(privacy::ScrubPlan plan, privacy::ScrubPlan::compile(bronze));
   if (plan.has_personal_data() && !options.key) {
-    return Status(Code::kFailedPrecondition, context + " holds personal data and there is no privacy key");
+    return Status(Code::kFailedPrecondition,
+                  context + " holds personal data and there is no privacy key");
   }
   RecordDecoder decoder(bronze, {options.source.delimiter, options.threads});
   Result<RecordTimes> times = RecordTimes::compile(bronze, *decoder.schema());
@@ -124,7 +131,8 @@ Result<std::unique_ptr<BronzeOperator>> BronzeOperator::create(const BronzeDef& 
 
 Result<ReadRecords> BronzeOperator::read(const ingest::RecordBatch& records) const {
   ASSAY_ASSIGN_OR_RETURN(data::Decoded decoded, decoder_.decode(records));
-  ASSAY_ASSIGN_OR_RETURN(const RecordTimes::Times times, times_.times(decoded.rows, records.received));
+  ASSAY_ASSIGN_OR_RETURN(const RecordTimes::Times times,
+                         times_.times(decoded.rows, records.received));
   ReadRecords read;
   for (data::Reject& reject : decoded.rejects) {
     read.refused.push_back({std::move(reject), std::nullopt});
@@ -141,9 +149,9 @@ Result<ReadRecords> BronzeOperator::read(const ingest::RecordBatch& records) con
     const data::Reject& reject = times.rejects[next++];
     const bool is_future = reject.reason == RejectReason::kFutureEventTime;
     const EventTime event_time{times.event_time->values<int64_t>()[static_cast<std::size_t>(row)]};
-    read.refused.push_back({{record, reject.reason, reject.column},
-                            is_future && event_time < kEndInstant ? std::optional(event_time)
-                                                                  : std::nullopt});
+    read.refused.push_back(
+        {{record, reject.reason, reject.column},
+         is_future && event_time < kEndInstant ? std::optional(event_time) : std::nullopt});
   }
   std::vector<data::ColumnPtr> columns;
   for (int index = 0; index < decoded.rows.column_count(); ++index) {
@@ -177,8 +185,10 @@ std::vector<std::string> BronzeOperator::dedup_columns() const {
 }
 
 /// The rows scrubbed. A required value that could not be is refused with its row.
-data::Batch BronzeOperator::scrub(const data::Batch& rows, std::vector<int64_t>* records,
-                                  std::vector<RefusedRecord>* refused, int64_t* unreadable) const {
+data::Batch BronzeOperator::scrub(const data::Batch& rows,
+                                  std::vector<int64_t>* records,
+                                  std::vector<RefusedRecord>* refused,
+                                  int64_t* unreadable) const {
   if (!plan_.has_personal_data()) {
     return rows;
   }
@@ -205,8 +215,8 @@ data::Batch BronzeOperator::scrub(const data::Batch& rows, std::vector<int64_t>*
       kept.push_back(row);
       kept_records.push_back((*records)[at]);
     } else {
-      refused->push_back({{(*records)[at], RejectReason::kWrongType, missing[at]},
-                          event_time_at(rows, row)});
+      refused->push_back(
+          {{(*records)[at], RejectReason::kWrongType, missing[at]}, event_time_at(rows, row)});
     }
   }
   *records = std::move(kept_records);
@@ -236,8 +246,8 @@ data::Batch BronzeOperator::quarantine(const ingest::RecordBatch& records,
   std::sort(refused.begin(), refused.end(), [](const RefusedRecord& a, const RefusedRecord& b) {
     return a.reject.row < b.reject.row;
   });
-  const PayloadRedactor redactor(bronze_, plan_, options_.key ? &*options_.key : nullptr,
-                                 options_.source.delimiter);
+  const PayloadRedactor redactor(
+      bronze_, plan_, options_.key ? &*options_.key : nullptr, options_.source.delimiter);
   quality::QuarantineBuilder builder;
   for (const RefusedRecord& each : refused) {
     const auto at = static_cast<std::size_t>(each.reject.row);
@@ -260,7 +270,8 @@ data::Batch BronzeOperator::quarantine(const ingest::RecordBatch& records,
   return builder.finish();
 }
 
-Result<BronzeOutput> BronzeOperator::process(const ingest::RecordBatch& records, ReadRecords read,
+Result<BronzeOutput> BronzeOperator::process(const ingest::RecordBatch& records,
+                                             ReadRecords read,
                                              BronzeState state) const {
   BronzeOutput output;
   output.account.in = records.size();
@@ -292,7 +303,8 @@ Result<BronzeOutput> BronzeOperator::process(const ingest::RecordBatch& records,
   output.account.quarantined = static_cast<int64_t>(refused.size());
   output.quarantine = quarantine(records, std::move(refused));
   if (!output.account.balances()) {
-    return Status(Code::kInternal, "bronze table `" + bronze_.name + "`: rows in and out do not balance");
+    return Status(Code::kInternal,
+                  "bronze table `" + bronze_.name + "`: rows in and out do not balance");
   }
   output.state = std::move(state);
   return output;

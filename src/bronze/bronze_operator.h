@@ -36,32 +36,32 @@ struct BronzeState {
 
 /// A record that was refused before the checks.
 struct RefusedRecord {
-  data::Reject reject;                     // Reject::row is the record number
-  std::optional<EventTime> event_time;     // when it could be read
+  data::Reject reject;                  // Reject::row is the record number
+  std::optional<EventTime> event_time;  // when it could be read
 };
 
-/// Records read and timed, not yet checked, scrubbed or compared with earlier ones. Holds raw personal
-/// data: it stays in memory.
+/// Records read and timed, not yet checked, scrubbed or compared with earlier ones. Holds raw
+/// personal data: it stays in memory.
 struct ReadRecords {
-  data::Batch rows;                        // declared columns, event_time, known_time, sequence
+  data::Batch rows;  // declared columns, event_time, known_time, sequence
   std::vector<int64_t> record_of_row;
   std::vector<RefusedRecord> refused;
 };
 
 struct BronzeOutput {
-  data::Batch rows;                        // schema(), in order of sequence
-  data::Batch quarantine;                  // quality::quarantine_schema(), in order of position
-  data::Account account;                   // of records; balances
+  data::Batch rows;        // schema(), in order of sequence
+  data::Batch quarantine;  // quality::quarantine_schema(), in order of position
+  data::Account account;   // of records; balances
   quality::CheckResults checks;
-  int64_t unreadable_values = 0;           // texts that `truncate` made null
+  int64_t unreadable_values = 0;  // texts that `truncate` made null
   BronzeState state;
 };
 
 /// Turns records into the rows of one bronze table: decode, times, checks, scrub, deduplicate.
 ///
-/// Pure: what it remembers goes in and out as BronzeState, so cutting records into other batches gives
-/// the same rows. Nothing unscrubbed is in the output.
-/// Threads immutable; calls may run at once with states of their own.
+/// Pure: what it remembers goes in and out as BronzeState, so cutting records into other batches
+/// gives the same rows. Nothing unscrubbed is in the output. Threads immutable; calls may run at
+/// once with states of their own.
 class BronzeOperator {
  public:
   /// Errors  kInvalidArgument: a definition that does not fit together (times, checks, scrubs, key
@@ -85,8 +85,10 @@ class BronzeOperator {
 
   /// Check, scrub and deduplicate what was read from `records`.
   ///
-  /// Errors  kFailedPrecondition: a check with on_fail: fail; kInternal: the account does not balance.
-  [[nodiscard]] Result<BronzeOutput> process(const ingest::RecordBatch& records, ReadRecords read,
+  /// Errors  kFailedPrecondition: a check with on_fail: fail; kInternal: the account does not
+  /// balance.
+  [[nodiscard]] Result<BronzeOutput> process(const ingest::RecordBatch& records,
+                                             ReadRecords read,
                                              BronzeState state) const;
   /// read and process in one step, when the state holds all that is needed.
   [[nodiscard]] Result<BronzeOutput> process(const ingest::RecordBatch& records,
@@ -98,10 +100,15 @@ class BronzeOperator {
   }
 
  private:
-  BronzeOperator(catalog::BronzeDef bronze, BronzeOptions options, RecordDecoder decoder,
-                 RecordTimes times, privacy::ScrubPlan plan);
-  [[nodiscard]] data::Batch scrub(const data::Batch& rows, std::vector<int64_t>* records,
-                                  std::vector<RefusedRecord>* refused, int64_t* unreadable) const;
+  BronzeOperator(catalog::BronzeDef bronze,
+                 BronzeOptions options,
+                 RecordDecoder decoder,
+                 RecordTimes times,
+                 privacy::ScrubPlan plan);
+  [[nodiscard]] data::Batch scrub(const data::Batch& rows,
+                                  std::vector<int64_t>* records,
+                                  std::vector<RefusedRecord>* refused,
+                                  int64_t* unreadable) const;
   [[nodiscard]] data::Batch with_partitions(const data::Batch& rows) const;
   [[nodiscard]] data::Batch quarantine(const ingest::RecordBatch& records,
                                        std::vector<RefusedRecord> refused) const;

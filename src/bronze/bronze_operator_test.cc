@@ -1,9 +1,9 @@
 #include "bronze/bronze_operator.h"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <random>
+
+#include <gtest/gtest.h>
 
 #include "bronze/contract.h"
 #include "bronze/test_records.h"
@@ -24,7 +24,9 @@ using data::Type;
 
 constexpr TimeRange kAllTime{EventTime::min(), EventTime::max()};
 
-ColumnDef column(const std::string& name, Type type, bool required = false,
+ColumnDef column(const std::string& name,
+                 Type type,
+                 bool required = false,
                  data::TimeUnit unit = data::TimeUnit::kText) {
   ColumnDef def;
   def.name = name;
@@ -42,7 +44,8 @@ BronzeDef clicks() {
   bronze.key = {"id"};
   bronze.dedup_for = {10};
   bronze.event_time = "ts";
-  bronze.columns = {column("id", Type::kString, true), column("v", Type::kInt64),
+  bronze.columns = {column("id", Type::kString, true),
+                    column("v", Type::kInt64),
                     column("ts", Type::kTimestamp, true, data::TimeUnit::kMicros)};
   CheckDef positive;
   positive.kind = CheckKind::kRange;
@@ -87,7 +90,8 @@ ingest::RecordBatch csv(const std::vector<std::string>& lines, int64_t first = 0
 TEST(BronzeOperator, RowsCarryTimesSequenceAndPartitions) {
   const auto output = run(clicks(), csv({"a,1,3600000001", "b,,-1"}, 5));
   EXPECT_EQ(output.rows.schema().names(),
-            (std::vector<std::string>{"id", "v", "ts", "event_time", "known_time", "sequence", "dt", "hr"}));
+            (std::vector<std::string>{
+                "id", "v", "ts", "event_time", "known_time", "sequence", "dt", "hr"}));
   EXPECT_EQ(output.rows.find("event_time")->scalar(0), Scalar::timestamp(3'600'000'001));
   EXPECT_EQ(output.rows.find("known_time")->scalar(1), Scalar::timestamp(-1));
   EXPECT_EQ(output.rows.find("sequence")->scalar(1), Scalar::int64((int64_t{3} << 32) + 6));
@@ -99,9 +103,18 @@ TEST(BronzeOperator, RowsCarryTimesSequenceAndPartitions) {
 }
 
 TEST(BronzeOperator, EveryRecordIsAccountedForWithItsReason) {
-  const auto output =
-      run(clicks(), csv({"a,1,100", "b,x,100", "c,1", ",1,100", "d,-1,100", "e,101,100", "a,2,105",
-                         "f,1,", "g,1,9000000000000000", "h,1,100", "a,3,111"}));
+  const auto output = run(clicks(),
+                          csv({"a,1,100",
+                               "b,x,100",
+                               "c,1",
+                               ",1,100",
+                               "d,-1,100",
+                               "e,101,100",
+                               "a,2,105",
+                               "f,1,",
+                               "g,1,9000000000000000",
+                               "h,1,100",
+                               "a,3,111"}));
   EXPECT_EQ(output.account, (data::Account{11, 3, 1, 1, 0, 6}));
   const data::Batch& refused = output.quarantine;
   ASSERT_EQ(refused.rows(), 6);
@@ -129,11 +142,14 @@ TEST(BronzeOperator, EveryRecordIsAccountedForWithItsReason) {
 }
 
 TEST(BronzeOperator, JsonLinesGiveTheSameRows) {
-  const auto output = run(clicks(), text_records(Format::kJsonLines,
-                                                 {R"({"id":"a","v":1,"ts":100,"more":[1]})",
-                                                  R"({"id":"b","v":"x","ts":100})", "{", "",
-                                                  "{\"id\":\"\xff\",\"v\":1,\"ts\":1}"},
-                                                 {}));
+  const auto output = run(clicks(),
+                          text_records(Format::kJsonLines,
+                                       {R"({"id":"a","v":1,"ts":100,"more":[1]})",
+                                        R"({"id":"b","v":"x","ts":100})",
+                                        "{",
+                                        "",
+                                        "{\"id\":\"\xff\",\"v\":1,\"ts\":1}"},
+                                       {}));
   EXPECT_EQ(output.account, (data::Account{5, 1, 0, 0, 0, 4}));
   EXPECT_EQ(output.quarantine.find("reason")->text(0), "wrong_type");
   EXPECT_EQ(output.quarantine.find("reason")->text(1), "malformed");
@@ -204,14 +220,17 @@ TEST(BronzeOperator, AColumnCalledEventTimeIsTheEventTime) {
   bronze.event_time = "event_time";
   const auto records = text_records(Format::kCsv, {"a,1,100"}, {"id", "v", "event_time"});
   const auto output = run(bronze, records);
-  EXPECT_EQ(output.rows.schema().names(),
-            (std::vector<std::string>{"id", "v", "event_time", "known_time", "sequence", "dt", "hr"}));
+  EXPECT_EQ(
+      output.rows.schema().names(),
+      (std::vector<std::string>{"id", "v", "event_time", "known_time", "sequence", "dt", "hr"}));
   EXPECT_EQ(output.rows.find("event_time")->scalar(0), Scalar::timestamp(100));
 }
 
 TEST(BronzeOperator, DefinitionsThatDoNotFitAreRefused) {
   BronzeOptions options;
-  const auto code_of = [&](const BronzeDef& bronze) { return BronzeOperator::create(bronze, options).code(); };
+  const auto code_of = [&](const BronzeDef& bronze) {
+    return BronzeOperator::create(bronze, options).code();
+  };
   BronzeDef bronze = clicks();
   bronze.key = {"idd"};
   EXPECT_EQ(code_of(bronze), Code::kInvalidArgument);
@@ -264,8 +283,11 @@ struct Collected {
 };
 
 /// Run the lines cut at random, sometimes forgetting all state and loading it from what came out.
-Collected run_cut(const BronzeDef& definition, const std::vector<std::string>& lines, int threads,
-                  std::mt19937& random, std::size_t cut_max) {
+Collected run_cut(const BronzeDef& definition,
+                  const std::vector<std::string>& lines,
+                  int threads,
+                  std::mt19937& random,
+                  std::size_t cut_max) {
   const auto bronze = make(definition, threads);
   Collected collected;
   BronzeState state = bronze->initial_state();
@@ -283,7 +305,8 @@ Collected run_cut(const BronzeDef& definition, const std::vector<std::string>& l
     for (const TimeRange& range : state.dedup.missing(bronze->needed_ranges(*read))) {
       std::vector<int64_t> inside;
       for (int64_t row = 0; row < table.rows(); ++row) {
-        const EventTime time{table.find(kEventTime)->values<int64_t>()[static_cast<std::size_t>(row)]};
+        const EventTime time{
+            table.find(kEventTime)->values<int64_t>()[static_cast<std::size_t>(row)]};
         if (range.first <= time && time <= range.last) {
           inside.push_back(row);
         }
@@ -313,8 +336,8 @@ TEST(BronzeOperator, CutsThreadsAndRestartsChangeNothing) {
     definition.dedup_for = {static_cast<int64_t>(random() % 40)};
     const auto whole = make(definition)->process(csv(lines), loaded_state(*make(definition)));
     ASSERT_TRUE(whole.ok());
-    const Collected cut =
-        run_cut(definition, lines, 1 + static_cast<int>(random() % 4), random, round == 0 ? 3'000 : 60);
+    const Collected cut = run_cut(
+        definition, lines, 1 + static_cast<int>(random() % 4), random, round == 0 ? 3'000 : 60);
     EXPECT_EQ(cut.account, whole->account);
     EXPECT_EQ(cut.checks, whole->checks);
     const auto rows = data::concat(whole->rows.schema_ptr(), cut.rows);

@@ -22,7 +22,12 @@ bool is_utf8(std::string_view text) {
   std::size_t at = 0;
   while (at < text.size()) {
     const auto lead = static_cast<uint8_t>(text[at]);
-    const int length = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;
+    const int length = lead < 0x80   ? 1
+                       : lead < 0xc2 ? 0
+                       : lead < 0xe0 ? 2
+                       : lead < 0xf0 ? 3
+                       : lead < 0xf5 ? 4
+                                     : 0;
     if (length == 0 || text.size() - at < static_cast<std::size_t>(length)) {
       return false;
     }
@@ -49,7 +54,8 @@ bool in_time_range(int64_t micros) {
 std::optional<Scalar> integer_as(int64_t value, Type type, TimeUnit unit) {
   switch (type) {
     case Type::kInt32:
-      if (value < std::numeric_limits<int32_t>::min() || value > std::numeric_limits<int32_t>::max()) {
+      if (value < std::numeric_limits<int32_t>::min() ||
+          value > std::numeric_limits<int32_t>::max()) {
         return std::nullopt;
       }
       return Scalar{type, value};
@@ -80,11 +86,14 @@ std::optional<Scalar> floating_as(double value, Type type, TimeUnit unit) {
     return Scalar{type, value};
   }
   if (type == Type::kFloat32) {
-    const bool fits = !std::isfinite(value) || std::fabs(value) <= std::numeric_limits<float>::max();
-    return fits ? std::optional<Scalar>(Scalar{type, static_cast<double>(static_cast<float>(value))})
-                : std::nullopt;
+    const bool fits =
+        !std::isfinite(value) || std::fabs(value) <= std::numeric_limits<float>::max();
+    return fits
+               ? std::optional<Scalar>(Scalar{type, static_cast<double>(static_cast<float>(value))})
+               : std::nullopt;
   }
-  const bool is_whole = std::isfinite(value) && value == std::floor(value) && std::fabs(value) < 9.2e18;
+  const bool is_whole =
+      std::isfinite(value) && value == std::floor(value) && std::fabs(value) < 9.2e18;
   return is_whole ? integer_as(static_cast<int64_t>(value), type, unit) : std::nullopt;
 }
 
@@ -129,7 +138,8 @@ std::optional<Scalar> value_as(const Scalar& value, Type type, TimeUnit unit) {
     case Type::kTimestamp: {
       const int64_t micros = std::get<int64_t>(value.value);
       const bool is_midnight = type == Type::kDate && floor_to(micros, kMicrosPerDay) == micros;
-      return is_midnight ? std::optional<Scalar>(Scalar{type, micros / kMicrosPerDay}) : std::nullopt;
+      return is_midnight ? std::optional<Scalar>(Scalar{type, micros / kMicrosPerDay})
+                         : std::nullopt;
     }
     case Type::kBool:
     case Type::kBytes:
@@ -159,7 +169,9 @@ void require(const data::Field& field, const data::Column& column, Failures* fai
   }
 }
 
-data::ColumnPtr cast_column(const data::Field& field, TimeUnit unit, const data::Column& column,
+data::ColumnPtr cast_column(const data::Field& field,
+                            TimeUnit unit,
+                            const data::Column& column,
                             Failures* failures) {
   data::ColumnBuilder builder(field.type);
   builder.reserve(column.size());

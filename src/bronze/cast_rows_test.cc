@@ -1,8 +1,8 @@
 #include "bronze/cast_rows.h"
 
-#include <gtest/gtest.h>
-
 #include <cmath>
+
+#include <gtest/gtest.h>
 
 #include "base/time.h"
 
@@ -14,13 +14,17 @@ using data::Scalar;
 using data::TimeUnit;
 using data::Type;
 
-/// One column of `from`, read as `to`: the values that could be, and the reason of the first refusal.
+/// One column of `from`, read as `to`: the values that could be, and the reason of the first
+/// refusal.
 struct Cast {
   std::vector<Scalar> values;
   std::vector<RejectReason> reasons;
 };
 
-Cast cast(const std::vector<Scalar>& from, Type to, TimeUnit unit = TimeUnit::kText, bool nullable = true) {
+Cast cast(const std::vector<Scalar>& from,
+          Type to,
+          TimeUnit unit = TimeUnit::kText,
+          bool nullable = true) {
   data::BatchBuilder builder(data::make_schema({{"v", from.front().type, true}}));
   for (const Scalar& value : from) {
     builder.column(0).append_scalar(value);
@@ -48,8 +52,11 @@ TEST(CastRows, IntegersWidenAndNarrowWhenTheyFit) {
 }
 
 TEST(CastRows, WholeNumbersBecomeIntegersAndOthersDoNot) {
-  const Cast result = cast({Scalar::float64(3.0), Scalar::float64(3.5), Scalar::float64(NAN),
-                            Scalar::float64(1e300), Scalar::null(Type::kFloat64)},
+  const Cast result = cast({Scalar::float64(3.0),
+                            Scalar::float64(3.5),
+                            Scalar::float64(NAN),
+                            Scalar::float64(1e300),
+                            Scalar::null(Type::kFloat64)},
                            Type::kInt64);
   EXPECT_EQ(result.values, (std::vector<Scalar>{Scalar::int64(3), Scalar::null(Type::kInt64)}));
   EXPECT_EQ(result.reasons.size(), 3U);
@@ -61,7 +68,8 @@ TEST(CastRows, IntegersAreTimesOnlyWithAUnit) {
   EXPECT_EQ(cast({Scalar::int32(2)}, Type::kTimestamp, TimeUnit::kSeconds).values,
             (std::vector<Scalar>{Scalar::timestamp(2'000'000)}));
   EXPECT_EQ(cast({Scalar::int64(2)}, Type::kTimestamp).reasons.size(), 1U);
-  EXPECT_EQ(cast({Scalar::int64(INT64_MAX)}, Type::kTimestamp, TimeUnit::kSeconds).reasons.size(), 1U);
+  EXPECT_EQ(cast({Scalar::int64(INT64_MAX)}, Type::kTimestamp, TimeUnit::kSeconds).reasons.size(),
+            1U);
 }
 
 TEST(CastRows, DatesAndTimesConvertWhenNothingIsLost) {
@@ -77,15 +85,18 @@ TEST(CastRows, TextsAreReadAsCellsAre) {
             (std::vector<Scalar>{Scalar::int64(12)}));
   EXPECT_EQ(cast({Scalar::string("1970-01-02")}, Type::kTimestamp).values,
             (std::vector<Scalar>{Scalar::timestamp(kMicrosPerDay)}));
-  EXPECT_EQ(cast({Scalar::int64(5)}, Type::kString).values, (std::vector<Scalar>{Scalar::string("5")}));
+  EXPECT_EQ(cast({Scalar::int64(5)}, Type::kString).values,
+            (std::vector<Scalar>{Scalar::string("5")}));
 }
 
 TEST(CastRows, TextThatIsNoUtf8IsNamedSo) {
-  for (const char* bad : {"\xff", "a\xc3", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe0\x80\x80"}) {
+  for (const char* bad :
+       {"\xff", "a\xc3", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe0\x80\x80"}) {
     EXPECT_EQ(cast({Scalar{Type::kBytes, std::string(bad)}}, Type::kString).reasons,
               (std::vector<RejectReason>{RejectReason::kInvalidUtf8}));
   }
-  EXPECT_EQ(cast({Scalar::string("Żółć 飛行機 \xf0\x9f\x9b\xab")}, Type::kString).reasons.size(), 0U);
+  EXPECT_EQ(cast({Scalar::string("Żółć 飛行機 \xf0\x9f\x9b\xab")}, Type::kString).reasons.size(),
+            0U);
 }
 
 TEST(CastRows, RequiredColumnsRefuseNullsAndAbsence) {

@@ -1,6 +1,7 @@
 #pragma once
 
-// The contract between bronze and silver: what every bronze table holds besides its declared columns.
+// The contract between bronze and silver: what every bronze table holds besides its declared
+// columns.
 //
 // Order    rows of one commit are in source order (sequence ascending).
 // Units    times are microseconds since the epoch, UTC.

@@ -37,7 +37,8 @@ WholeRecords whole_records(const ingest::RecordBatch& batch) {
 }
 
 /// Slices one after the other as if they had been one.
-Result<data::Decoded> join(const data::SchemaPtr& schema, std::vector<data::Decoded> slices,
+Result<data::Decoded> join(const data::SchemaPtr& schema,
+                           std::vector<data::Decoded> slices,
                            const std::vector<std::size_t>& begins) {
   data::Decoded joined;
   std::vector<data::Batch> batches;
@@ -90,7 +91,8 @@ Result<data::Decoded> RecordDecoder::decode(const ingest::RecordBatch& records) 
       const std::size_t begin = count * index / slice_count;
       const std::size_t end = count * (index + 1) / slice_count;
       begins.push_back(begin);
-      const auto slice = std::span<const std::string_view>(whole.records).subspan(begin, end - begin);
+      const auto slice =
+          std::span<const std::string_view>(whole.records).subspan(begin, end - begin);
       if (index + 1 == slice_count) {  // the last slice is this thread's own
         slices[index] = decode_text(records, slice);
       } else {
@@ -106,7 +108,8 @@ Result<data::Decoded> RecordDecoder::decode(const ingest::RecordBatch& records) 
     reject.row = whole.numbers[static_cast<std::size_t>(reject.row)];
   }
   decoded.rejects.insert(decoded.rejects.end(), whole.too_large.begin(), whole.too_large.end());
-  std::stable_sort(decoded.rejects.begin(), decoded.rejects.end(),
+  std::stable_sort(decoded.rejects.begin(),
+                   decoded.rejects.end(),
                    [](const data::Reject& a, const data::Reject& b) { return a.row < b.row; });
   return decoded;
 }

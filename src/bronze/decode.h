@@ -15,7 +15,8 @@ struct DecoderOptions {
 
 /// Reads records of any format as a bronze table's declared columns.
 ///
-/// Threads immutable; decode may run on many threads at once, and starts options.threads of its own. The
+/// Threads immutable; decode may run on many threads at once, and starts options.threads of its
+/// own. The
 ///         result does not depend on their number.
 class RecordDecoder {
  public:
@@ -24,8 +25,8 @@ class RecordDecoder {
   /// The declared columns, in order; those with ! are not nullable.
   [[nodiscard]] const data::SchemaPtr& schema() const { return options_.schema; }
 
-  /// Good rows in record order; rejects in record order, Reject::row is the record number. Records that
-  /// were cut at the size limit are rejected with kTooLarge.
+  /// Good rows in record order; rejects in record order, Reject::row is the record number. Records
+  /// that were cut at the size limit are rejected with kTooLarge.
   ///
   /// Errors  kInternal: a concatenation of slices failed, a bug of ours.
   [[nodiscard]] Result<data::Decoded> decode(const ingest::RecordBatch& records) const;

@@ -1,15 +1,16 @@
 // Deduplication in constant time per record.
 //
-// Event time is cut into buckets of dedup_for + 1 microseconds. Two records of one key in one bucket are
-// at most dedup_for apart, so the later one is a duplicate: a bucket holds at most one accepted record
-// per key. A duplicate of a record therefore lies in its own bucket or in one of the two beside it, and
-// three look-ups in a hash table over (key, bucket) find it:
+// Event time is cut into buckets of dedup_for + 1 microseconds. Two records of one key in one
+// bucket are at most dedup_for apart, so the later one is a duplicate: a bucket holds at most one
+// accepted record per key. A duplicate of a record therefore lies in its own bucket or in one of
+// the two beside it, and three look-ups in a hash table over (key, bucket) find it:
 //
 //   time  --[   b-1   |    b    |   b+1   ]--
 //                 x <-- dedup_for --> y         x in b-1 or b, y in b or b+1
 //
-// (After dedup_for was changed in a definition, older rows of the table may break the rule; the table
-// holds several entries of equal hash then, and a look-up walks them all. Verdicts stay exact.)
+// (After dedup_for was changed in a definition, older rows of the table may break the rule; the
+// table holds several entries of equal hash then, and a look-up walks them all. Verdicts stay
+// exact.)
 
 #include "bronze/dedup.h"
 
@@ -36,8 +37,9 @@ EventTime plus(EventTime time, int64_t micros) {
 
 /// Ascending ranges that overlap or touch become one.
 std::vector<TimeRange> join_touching(std::vector<TimeRange> ranges) {
-  std::sort(ranges.begin(), ranges.end(),
-            [](const TimeRange& a, const TimeRange& b) { return a.first < b.first; });
+  std::sort(ranges.begin(), ranges.end(), [](const TimeRange& a, const TimeRange& b) {
+    return a.first < b.first;
+  });
   std::vector<TimeRange> joined;
   for (const TimeRange& range : ranges) {
     if (!joined.empty() && plus(joined.back().last, 1) >= range.first) {
@@ -83,7 +85,8 @@ bool covers(const std::vector<TimeRange>& ranges, EventTime time) {
 }  // namespace
 
 std::vector<TimeRange> needed_ranges(const data::Column& event_times, Duration dedup_for) {
-  std::vector<int64_t> times(event_times.values<int64_t>().begin(), event_times.values<int64_t>().end());
+  std::vector<int64_t> times(event_times.values<int64_t>().begin(),
+                             event_times.values<int64_t>().end());
   std::sort(times.begin(), times.end());
   std::vector<TimeRange> ranges;
   for (const int64_t micros : times) {
@@ -119,7 +122,8 @@ std::vector<TimeRange> DedupIndex::missing(std::span<const TimeRange> ranges) co
   return result;
 }
 
-Status DedupIndex::load(const data::Batch& rows, const std::vector<std::string>& key,
+Status DedupIndex::load(const data::Batch& rows,
+                        const std::vector<std::string>& key,
                         const TimeRange& range) {
   std::vector<const data::Column*> columns;
   for (const std::string& name : key) {
@@ -185,8 +189,11 @@ int64_t DedupIndex::bucket_of(EventTime time) const {
   return floor_to(time.micros, width) / width;
 }
 
-bool DedupIndex::has_duplicate(std::string_view key, uint64_t key_hash, int64_t bucket,
-                               EventTime event_time, int64_t sequence) const {
+bool DedupIndex::has_duplicate(std::string_view key,
+                               uint64_t key_hash,
+                               int64_t bucket,
+                               EventTime event_time,
+                               int64_t sequence) const {
   const uint64_t hash = hash_mix(key_hash, static_cast<uint64_t>(bucket));
   const std::size_t mask = slots_.size() - 1;
   for (std::size_t slot = hash & mask; slots_[slot] != 0; slot = (slot + 1) & mask) {

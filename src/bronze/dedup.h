@@ -19,16 +19,16 @@ struct TimeRange {
   bool operator==(const TimeRange&) const = default;
 };
 
-/// The ranges of event time that can hold a duplicate of one of these rows, disjoint and ascending: each
-/// time widened by `dedup_for` on both sides. At most 16; the nearest ones are joined, so a single row
-/// of another century does not ask for all between.
+/// The ranges of event time that can hold a duplicate of one of these rows, disjoint and ascending:
+/// each time widened by `dedup_for` on both sides. At most 16; the nearest ones are joined, so a
+/// single row of another century does not ask for all between.
 std::vector<TimeRange> needed_ranges(const data::Column& event_times, Duration dedup_for);
 
 /// Accepted records of a bronze table by key, to tell which new ones are duplicates.
 ///
-/// A record is a duplicate when an accepted record of smaller sequence has the same key and an event
-/// time at most `dedup_for` away. What was accepted is read from the table itself, so a replay decides
-/// alike. Keys are compared byte by byte; a null in the key is equal to nothing.
+/// A record is a duplicate when an accepted record of smaller sequence has the same key and an
+/// event time at most `dedup_for` away. What was accepted is read from the table itself, so a
+/// replay decides alike. Keys are compared byte by byte; a null in the key is equal to nothing.
 /// Threads one thread at a time.
 /// Cost    three look-ups a record; about 60 bytes and the key's bytes per record held.
 class DedupIndex {
@@ -38,14 +38,14 @@ class DedupIndex {
   /// Parts of `ranges` that have not been loaded yet.
   [[nodiscard]] std::vector<TimeRange> missing(std::span<const TimeRange> ranges) const;
 
-  /// Take over the table's rows with event times in `range`, all of them. `rows` holds the key columns,
-  /// event_time and sequence.
+  /// Take over the table's rows with event times in `range`, all of them. `rows` holds the key
+  /// columns, event_time and sequence.
   ///
   /// Errors  kInvalidArgument: a column is missing.
   Status load(const data::Batch& rows, const std::vector<std::string>& key, const TimeRange& range);
 
-  /// Judge one record, and remember it when it is accepted. Records come in order of sequence; their
-  /// event time lies in a loaded range, widened by dedup_for (else a bug of ours).
+  /// Judge one record, and remember it when it is accepted. Records come in order of sequence;
+  /// their event time lies in a loaded range, widened by dedup_for (else a bug of ours).
   bool accept(std::string_view key, EventTime event_time, int64_t sequence);
 
   /// Forget what lies outside `ranges`. Only what is committed can be loaded again: call it after a
@@ -58,7 +58,7 @@ class DedupIndex {
 
  private:
   struct Entry {
-    uint64_t hash = 0;      // of key and bucket
+    uint64_t hash = 0;  // of key and bucket
     uint64_t key_offset = 0;
     uint32_t key_size = 0;
     EventTime event_time;
@@ -66,8 +66,11 @@ class DedupIndex {
   };
 
   [[nodiscard]] int64_t bucket_of(EventTime time) const;
-  [[nodiscard]] bool has_duplicate(std::string_view key, uint64_t key_hash, int64_t bucket,
-                                   EventTime event_time, int64_t sequence) const;
+  [[nodiscard]] bool has_duplicate(std::string_view key,
+                                   uint64_t key_hash,
+                                   int64_t bucket,
+                                   EventTime event_time,
+                                   int64_t sequence) const;
   void insert(std::string_view key, EventTime event_time, int64_t sequence);
   void grow(std::size_t slots);
   [[nodiscard]] std::string_view key_of(const Entry& entry) const {
@@ -77,7 +80,7 @@ class DedupIndex {
   Duration dedup_for_;
   std::vector<TimeRange> loaded_;  // disjoint, ascending
   std::vector<Entry> entries_;
-  std::vector<uint32_t> slots_;    // entry number + 1, 0 for free; size is a power of two
+  std::vector<uint32_t> slots_;  // entry number + 1, 0 for free; size is a power of two
   std::string keys_;
 };
 

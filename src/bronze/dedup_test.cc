@@ -1,9 +1,9 @@
 #include "bronze/dedup.h"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <random>
+
+#include <gtest/gtest.h>
 
 #include "data/entity_key.h"
 
@@ -151,7 +151,8 @@ TEST(Dedup, AgreesWithTheNaiveTwinAndReplaysDecideAlike) {
         ASSERT_TRUE(index.load(table_of(table), {"id"}, kAllTime).ok());
       }
       const Record record{static_cast<int64_t>(random() % 4),
-                          static_cast<int64_t>(random()) % span - span / 2, sequence};
+                          static_cast<int64_t>(random()) % span - span / 2,
+                          sequence};
       ASSERT_EQ(index.accept(key_bytes(record.key), {record.time}, sequence), naive.accept(record));
     }
   }
@@ -171,16 +172,18 @@ TEST(Dedup, LoadingOnlyWhatIsNeededGivesTheSameVerdicts) {
     data::ColumnBuilder times(data::Type::kTimestamp);
     for (auto count = random() % 6; count > 0; --count) {
       const auto base = static_cast<int64_t>(random() % 3) * 5'000 + commit;
-      records.push_back({static_cast<int64_t>(random() % 3), base + static_cast<int64_t>(random() % 60),
+      records.push_back({static_cast<int64_t>(random() % 3),
+                         base + static_cast<int64_t>(random() % 60),
                          sequence++});
       times.append(records.back().time);
     }
     const auto needed = needed_ranges(*times.finish(), Duration{kDedupFor});
     for (const TimeRange& range : index.missing(needed)) {
       std::vector<Record> part;
-      std::copy_if(committed.begin(), committed.end(), std::back_inserter(part), [&](const Record& each) {
-        return range.first.micros <= each.time && each.time <= range.last.micros;
-      });
+      std::copy_if(
+          committed.begin(), committed.end(), std::back_inserter(part), [&](const Record& each) {
+            return range.first.micros <= each.time && each.time <= range.last.micros;
+          });
       ASSERT_TRUE(index.load(table_of(part), {"id"}, range).ok());
     }
     for (const Record& record : records) {

@@ -1,13 +1,13 @@
-#include <gtest/gtest.h>
-
 #include <random>
+
+#include <gtest/gtest.h>
 
 #include "bronze/bronze_operator.h"
 #include "bronze/test_records.h"
 #include "quality/quarantine.h"
 
-// Personal data is planted in every place a record has, in every way a record can be refused. No byte
-// of it may be in what bronze hands out, save in columns declared to be stored as they come.
+// Personal data is planted in every place a record has, in every way a record can be refused. No
+// byte of it may be in what bronze hands out, save in columns declared to be stored as they come.
 
 namespace assay::bronze {
 namespace {
@@ -73,7 +73,8 @@ BronzeOutput run(const ingest::RecordBatch& records) {
   EXPECT_TRUE(bronze.ok()) << bronze.status().to_string();
   BronzeState state = (*bronze)->initial_state();
   EXPECT_TRUE(state.dedup
-                  .load(data::Batch::empty((*bronze)->schema()), {"email"},
+                  .load(data::Batch::empty((*bronze)->schema()),
+                        {"email"},
                         {EventTime::min(), EventTime::max()})
                   .ok());
   auto output = (*bronze)->process(records, std::move(state));
@@ -83,16 +84,18 @@ BronzeOutput run(const ingest::RecordBatch& records) {
 }
 
 const std::vector<std::string>& header() {
-  static const std::vector<std::string> names = {"id", "email", "backup", "ip", "note", "ts", "age", "extra"};
+  static const std::vector<std::string> names = {
+      "id", "email", "backup", "ip", "note", "ts", "age", "extra"};
   return names;
 }
 
 TEST(PrivacyCanary, AcceptedRowsHoldOnlyPseudonyms) {
   const std::string c = kCanary;
-  const auto output = run(text_records(
-      Format::kCsv, {"1," + c + "," + c + "," + c + "," + c + ",2001-01-01,30," + c,
-                     "2, Canary.Person@Example.com ,x,1.2.3.4,y,2001-01-01,30,z"},
-      header()));
+  const auto output =
+      run(text_records(Format::kCsv,
+                       {"1," + c + "," + c + "," + c + "," + c + ",2001-01-01,30," + c,
+                        "2, Canary.Person@Example.com ,x,1.2.3.4,y,2001-01-01,30,z"},
+                       header()));
   EXPECT_EQ(output.account, (data::Account{2, 1, 0, 1, 0, 0}));  // the same person: a duplicate
   EXPECT_EQ(output.unreadable_values, 1);
   expect_no_canary(output.rows);
@@ -105,16 +108,16 @@ TEST(PrivacyCanary, QuarantineShowsNoMoreThanBronzeWould) {
   const std::string rest = "," + c + "," + c + "," + c + "," + c + ",2001-01-01,30," + c;
   ingest::RecordBatch records =
       text_records(Format::kCsv,
-                   {"x" + rest,                                            // wrong type
-                    c + rest,                                              // in a column that is not text
-                    rest,                                                  // required value missing
-                    "1" + rest + "," + c,                                  // one cell too many
-                    "1," + c + "," + c + "," + c + "," + c + ",,30,",      // no event time
-                    "1," + c + ",,,," + c + "," + c + ",",                 // in two columns of other types
+                   {"x" + rest,            // wrong type
+                    c + rest,              // in a column that is not text
+                    rest,                  // required value missing
+                    "1" + rest + "," + c,  // one cell too many
+                    "1," + c + "," + c + "," + c + "," + c + ",,30,",  // no event time
+                    "1," + c + ",,,," + c + "," + c + ",",  // in two columns of other types
                     "1," + c + "," + c + "," + c + "," + c + ",2001-01-01,130," + c,  // check fails
-                    "1," + c + "\xff,,,,2001-01-01,30,",                   // invalid UTF-8
-                    "1,\"" + c + ",,,,2001-01-01,30,",                     // quotes do not balance
-                    "1" + rest},                                           // beyond the limit
+                    "1," + c + "\xff,,,,2001-01-01,30,",  // invalid UTF-8
+                    "1,\"" + c + ",,,,2001-01-01,30,",    // quotes do not balance
+                    "1" + rest},                          // beyond the limit
                    header());
   records.oversized.assign(10, false);
   records.oversized[9] = true;
@@ -123,11 +126,14 @@ TEST(PrivacyCanary, QuarantineShowsNoMoreThanBronzeWould) {
   expect_no_canary(output.rows);
   expect_no_canary(output.quarantine);
   const data::Column& payload = *output.quarantine.find("payload");
-  EXPECT_EQ(payload.text(6),
-            R"({"id":1,"email":"[redacted]","backup":"[redacted]","ip":"[redacted]","note":"[redacted]",)"
-            R"("ts":"2001-01-01T00:00:00Z","age":130})");
-  EXPECT_NE(payload.text(0).find(R"("id":"[redacted]")"), std::string_view::npos) << payload.text(0);
-  EXPECT_NE(payload.text(3).find(R"({"redacted":{"bytes":)"), std::string_view::npos) << payload.text(3);
+  EXPECT_EQ(
+      payload.text(6),
+      R"({"id":1,"email":"[redacted]","backup":"[redacted]","ip":"[redacted]","note":"[redacted]",)"
+      R"("ts":"2001-01-01T00:00:00Z","age":130})");
+  EXPECT_NE(payload.text(0).find(R"("id":"[redacted]")"), std::string_view::npos)
+      << payload.text(0);
+  EXPECT_NE(payload.text(3).find(R"({"redacted":{"bytes":)"), std::string_view::npos)
+      << payload.text(3);
 }
 
 TEST(PrivacyCanary, JsonRecordsHideUndeclaredMembersToo) {
@@ -136,8 +142,10 @@ TEST(PrivacyCanary, JsonRecordsHideUndeclaredMembersToo) {
       Format::kJsonLines,
       {R"({"id":"a","email":")" + c + R"(","other":")" + c + R"(","ts":"2001-01-01","age":1})",
        R"({"id":1,"email":[")" + c + R"("],"ts":")" + c + R"("})",
-       R"({"id":1,"email":")" + c + R"(")", R"({"id":1,"age":")" + c + R"(","ts":"2001-01-01"})",
-       "{\"id\":1,\"email\":\"" + c + "\xff\",\"ts\":\"2001-01-01\"}", c},
+       R"({"id":1,"email":")" + c + R"(")",
+       R"({"id":1,"age":")" + c + R"(","ts":"2001-01-01"})",
+       "{\"id\":1,\"email\":\"" + c + "\xff\",\"ts\":\"2001-01-01\"}",
+       c},
       {}));
   EXPECT_EQ(output.account.quarantined, 6);
   expect_no_canary(output.quarantine);
@@ -172,12 +180,13 @@ TEST(PrivacyCanary, NoMutationOfARecordLetsItThrough) {
   const std::string c = kCanary;
   std::vector<std::string> lines;
   for (int index = 0; index < 3'000; ++index) {
-    std::string line = index % 2 == 0
-                           ? "1," + c + "," + c + "," + c + "," + c + ",2001-01-01,30," + c
-                           : R"({"id":1,"email":")" + c + R"(","note":")" + c + R"(","age":)" + c + "}";
+    std::string line =
+        index % 2 == 0 ? "1," + c + "," + c + "," + c + "," + c + ",2001-01-01,30," + c
+                       : R"({"id":1,"email":")" + c + R"(","note":")" + c + R"(","age":)" + c + "}";
     for (auto count = random() % 4; count > 0; --count) {
       const std::size_t at = random() % line.size();
-      if (line.substr(at > 30 ? at - 30 : 0, 60).find("canary") == std::string::npos || random() % 4 == 0) {
+      if (line.substr(at > 30 ? at - 30 : 0, 60).find("canary") == std::string::npos ||
+          random() % 4 == 0) {
         line.insert(at, 1, kBytes[random() % kBytes.size()]);
       }
     }

@@ -16,7 +16,9 @@ bool in_range(int64_t micros) {
   return micros >= kFirstInstant.micros && micros < kEndInstant.micros;
 }
 
-bool is_time(Type type) { return type == Type::kTimestamp || type == Type::kDate; }
+bool is_time(Type type) {
+  return type == Type::kTimestamp || type == Type::kDate;
+}
 
 /// Dates become timestamps at midnight.
 data::ColumnPtr as_timestamps(const data::ColumnPtr& column) {
@@ -55,7 +57,8 @@ data::ColumnPtr plus(const data::Column& times, Duration delay) {
 
 }  // namespace
 
-Result<RecordTimes::Origin> RecordTimes::compile_origin(const std::string& text, bool is_column,
+Result<RecordTimes::Origin> RecordTimes::compile_origin(const std::string& text,
+                                                        bool is_column,
                                                         std::string_view what,
                                                         const data::Schema& schema) {
   Origin origin;
@@ -64,8 +67,9 @@ Result<RecordTimes::Origin> RecordTimes::compile_origin(const std::string& text,
     origin.column = text;
     type = schema.field(*index).type;
   } else if (is_column) {
-    return Status(Code::kInvalidArgument, std::string(what) + ": no column `" + text + "`" +
-                                              did_you_mean(text, schema.names()));
+    return Status(
+        Code::kInvalidArgument,
+        std::string(what) + ": no column `" + text + "`" + did_you_mean(text, schema.names()));
   } else {
     Result<data::Expression> expression = data::Expression::compile(text, schema);
     if (!expression.ok()) {
@@ -75,9 +79,9 @@ Result<RecordTimes::Origin> RecordTimes::compile_origin(const std::string& text,
     origin.expression = std::move(expression).value();
   }
   if (!is_time(type)) {
-    return Status(Code::kInvalidArgument, std::string(what) + ": `" + text + "` is " +
-                                              std::string(data::type_name(type)) +
-                                              ", not a timestamp; declare the column as `timestamp`");
+    return Status(Code::kInvalidArgument,
+                  std::string(what) + ": `" + text + "` is " + std::string(data::type_name(type)) +
+                      ", not a timestamp; declare the column as `timestamp`");
   }
   return origin;
 }
@@ -98,9 +102,10 @@ Result<RecordTimes> RecordTimes::compile(const catalog::BronzeDef& bronze,
     if (!declared.find(kEventTime)) {
       fields.push_back({kEventTime, Type::kTimestamp, true});
     }
-    ASSAY_ASSIGN_OR_RETURN(times.known_time_,
-                           compile_origin(bronze.known_time.text, is_column, kKnownTime,
-                                          data::Schema(std::move(fields))));
+    ASSAY_ASSIGN_OR_RETURN(
+        times.known_time_,
+        compile_origin(
+            bronze.known_time.text, is_column, kKnownTime, data::Schema(std::move(fields))));
   }
   return times;
 }
@@ -131,7 +136,8 @@ Result<RecordTimes::Times> RecordTimes::times(const data::Batch& rows, EventTime
   } else {
     const bool has_column = rows.schema().find(kEventTime).has_value();
     const data::Batch with_time =
-        has_column ? rows : rows.with_column({kEventTime, Type::kTimestamp, true}, times.event_time);
+        has_column ? rows
+                   : rows.with_column({kEventTime, Type::kTimestamp, true}, times.event_time);
     ASSAY_ASSIGN_OR_RETURN(times.known_time, read(known_time_, with_time));
   }
   const auto event = times.event_time->values<int64_t>();

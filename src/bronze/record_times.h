@@ -18,23 +18,28 @@ namespace assay::bronze {
 /// Threads immutable.
 class RecordTimes {
  public:
-  /// `declared`: the declared columns. A known time written as an expression may also use event_time.
+  /// `declared`: the declared columns. A known time written as an expression may also use
+  /// event_time.
   ///
   /// Errors  kInvalidArgument: unknown column, an expression that does not compile, or neither a
   ///         timestamp nor a date.
-  static Result<RecordTimes> compile(const catalog::BronzeDef& bronze, const data::Schema& declared);
+  static Result<RecordTimes> compile(const catalog::BronzeDef& bronze,
+                                     const data::Schema& declared);
 
   /// Times of every row of a batch and which rows have none.
   struct Times {
-    data::ColumnPtr event_time;            // kTimestamp; whatever under a refused row
+    data::ColumnPtr event_time;  // kTimestamp; whatever under a refused row
     data::ColumnPtr known_time;
-    data::Rejects rejects;                 // ascending
+    data::Rejects rejects;  // ascending
   };
 
-  /// Nulls   a time that is null, or outside years 0001 to 9999, refuses the row with kBadEventTime;
+  /// Nulls   a time that is null, or outside years 0001 to 9999, refuses the row with
+  /// kBadEventTime;
   ///         the reject names "event_time" or "known_time".
-  /// Time    an event time beyond `received` + future_max refuses it with kFutureEventTime. A known time
-  ///         may be before the event time (it was announced) or after `received` (it was declared so).
+  /// Time    an event time beyond `received` + future_max refuses it with kFutureEventTime. A known
+  /// time
+  ///         may be before the event time (it was announced) or after `received` (it was declared
+  ///         so).
   [[nodiscard]] Result<Times> times(const data::Batch& rows, EventTime received) const;
 
  private:
@@ -43,7 +48,9 @@ class RecordTimes {
     std::string column;
     std::optional<data::Expression> expression;
   };
-  static Result<Origin> compile_origin(const std::string& text, bool is_column, std::string_view what,
+  static Result<Origin> compile_origin(const std::string& text,
+                                       bool is_column,
+                                       std::string_view what,
                                        const data::Schema& schema);
   static Result<data::ColumnPtr> read(const Origin& origin, const data::Batch& rows);
 

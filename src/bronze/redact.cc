@@ -18,7 +18,9 @@ namespace {
 constexpr char kRedacted[] = "[redacted]";
 
 data::Decoded decode_one(const std::vector<catalog::ColumnDef>& columns,
-                         const ingest::RecordBatch& records, int64_t record, char delimiter) {
+                         const ingest::RecordBatch& records,
+                         int64_t record,
+                         char delimiter) {
   data::DecodeOptions options = decode_options(columns);
   if (records.format == catalog::Format::kParquet) {
     return cast_rows(options, records.rows.slice(record, record + 1));
@@ -32,8 +34,10 @@ data::Decoded decode_one(const std::vector<catalog::ColumnDef>& columns,
 
 }  // namespace
 
-PayloadRedactor::PayloadRedactor(const catalog::BronzeDef& bronze, const privacy::ScrubPlan& plan,
-                                 const privacy::PrivacyKey* key, char delimiter)
+PayloadRedactor::PayloadRedactor(const catalog::BronzeDef& bronze,
+                                 const privacy::ScrubPlan& plan,
+                                 const privacy::PrivacyKey* key,
+                                 char delimiter)
     : bronze_(bronze), plan_(plan), key_(key), delimiter_(delimiter) {
   ASSAY_CHECK(!plan.has_personal_data() || key != nullptr);
 }
@@ -54,9 +58,11 @@ std::string PayloadRedactor::payload(const ingest::RecordBatch& records, int64_t
                             : records.records[at]);
 }
 
-/// The columns that may be stored, one less for every value that does not read, until the rest reads.
+/// The columns that may be stored, one less for every value that does not read, until the rest
+/// reads.
 /// "" when the record is not of its format.
-std::string PayloadRedactor::readable_part(const ingest::RecordBatch& records, int64_t record) const {
+std::string PayloadRedactor::readable_part(const ingest::RecordBatch& records,
+                                           int64_t record) const {
   std::vector<catalog::ColumnDef> columns;
   for (catalog::ColumnDef column : bronze_.columns) {
     if (is_raw_column(column.name)) {
@@ -109,6 +115,8 @@ std::string PayloadRedactor::summary(std::string_view bytes) const {
   return text;
 }
 
-bool PayloadRedactor::is_raw_column(std::string_view name) const { return plan_.is_stored_raw(name); }
+bool PayloadRedactor::is_raw_column(std::string_view name) const {
+  return plan_.is_stored_raw(name);
+}
 
 }  // namespace assay::bronze

@@ -13,16 +13,18 @@ namespace assay::bronze {
 /// What of a refused record may be stored.
 ///
 /// A table without personal data keeps the record as it came (Parquet rows as JSON). A table with
-/// personal data keeps only what bronze itself would have stored: a JSON object of the declared columns,
-/// with "[redacted]" for values that are scrubbed or do not read as their column's type, and nothing of
-/// undeclared members. A record that cannot be read at all leaves its length and an HMAC of its bytes,
-/// so that equal ones can be found: {"redacted":{"bytes":120,"hmac":"9f..."}}.
+/// personal data keeps only what bronze itself would have stored: a JSON object of the declared
+/// columns, with "[redacted]" for values that are scrubbed or do not read as their column's type,
+/// and nothing of undeclared members. A record that cannot be read at all leaves its length and an
+/// HMAC of its bytes, so that equal ones can be found: {"redacted":{"bytes":120,"hmac":"9f..."}}.
 /// Threads immutable.
 /// Source  docs/decisions/0020-privacy-before-storage.md
 class PayloadRedactor {
  public:
-  PayloadRedactor(const catalog::BronzeDef& bronze, const privacy::ScrubPlan& plan,
-                  const privacy::PrivacyKey* key, char delimiter);
+  PayloadRedactor(const catalog::BronzeDef& bronze,
+                  const privacy::ScrubPlan& plan,
+                  const privacy::PrivacyKey* key,
+                  char delimiter);
 
   /// Payload for record `record` of the batch.
   [[nodiscard]] std::string payload(const ingest::RecordBatch& records, int64_t record) const;

@@ -12,9 +12,12 @@
 
 namespace assay::bronze {
 
-/// A text batch of these lines, as ingest would make it: record i at position file 3, record `first` + i.
-inline ingest::RecordBatch text_records(catalog::Format format, const std::vector<std::string>& lines,
-                                        std::vector<std::string> header, int64_t first = 0) {
+/// A text batch of these lines, as ingest would make it: record i at position file 3, record
+/// `first` + i.
+inline ingest::RecordBatch text_records(catalog::Format format,
+                                        const std::vector<std::string>& lines,
+                                        std::vector<std::string> header,
+                                        int64_t first = 0) {
   ingest::RecordBatch batch;
   batch.source = "source";
   batch.file = "file";

@@ -6,8 +6,8 @@
 
 #include "base/check.h"
 
-// The only file that includes OpenSSL for keyed hashes. The algorithm is fetched and the key set once;
-// each message only restarts the context, which keeps the key.
+// The only file that includes OpenSSL for keyed hashes. The algorithm is fetched and the key set
+// once; each message only restarts the context, which keeps the key.
 
 namespace assay::privacy {
 

@@ -15,7 +15,8 @@ std::string counting_key() {
 
 TEST(Hmac, MatchesTheFirstVectorOfRfc4231) {
   HmacSha256 hmac(std::string(20, '\x0b'));
-  EXPECT_EQ(hmac.hex("Hi There"), "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7");
+  EXPECT_EQ(hmac.hex("Hi There"),
+            "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7");
 }
 
 // Computed with: printf '%s' MESSAGE | openssl dgst -sha256 -mac HMAC -macopt hexkey:000102...1f

@@ -157,7 +157,8 @@ std::string format_ip(const IpAddress& address) {
   }
   std::array<unsigned, kGroups> groups{};
   for (std::size_t index = 0; index < kGroups; ++index) {
-    groups[index] = static_cast<unsigned>(address.bytes[index * 2] << 8 | address.bytes[index * 2 + 1]);
+    groups[index] =
+        static_cast<unsigned>(address.bytes[index * 2] << 8 | address.bytes[index * 2 + 1]);
   }
   std::size_t gap_begin = kGroups;
   std::size_t gap_length = 1;  // a run of one zero group is written out

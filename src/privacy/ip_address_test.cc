@@ -1,9 +1,9 @@
 #include "privacy/ip_address.h"
 
+#include <random>
+
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
-
-#include <random>
 
 namespace assay::privacy {
 namespace {
@@ -32,10 +32,26 @@ TEST(IpAddress, MappedIpv4IsIpv4) {
 }
 
 TEST(IpAddress, OtherTextIsNoAddress) {
-  for (const char* text :
-       {"", " ", "1.2.3", "1.2.3.4.5", "1.2.3.256", "01.2.3.4", "1..2.3", "1.2.3.4x", "localhost", ":",
-        ":::", "1::2::3", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9", "12345::", "::g", "1:2:3:4:5:6:7::8",
-        "1.2.3.4::", "::1.2.3", "ann@example.com"}) {
+  for (const char* text : {"",
+                           " ",
+                           "1.2.3",
+                           "1.2.3.4.5",
+                           "1.2.3.256",
+                           "01.2.3.4",
+                           "1..2.3",
+                           "1.2.3.4x",
+                           "localhost",
+                           ":",
+                           ":::",
+                           "1::2::3",
+                           "1:2:3:4:5:6:7",
+                           "1:2:3:4:5:6:7:8:9",
+                           "12345::",
+                           "::g",
+                           "1:2:3:4:5:6:7::8",
+                           "1.2.3.4::",
+                           "::1.2.3",
+                           "ann@example.com"}) {
     EXPECT_EQ(truncated(text), "none") << text;
   }
 }
@@ -72,7 +88,8 @@ TEST(IpAddress, FormatsAsTheSystemDoes) {
   std::mt19937 random(seed);
   for (int round = 0; round < 20'000; ++round) {
     IpAddress address;
-    address.bytes[0] = 0x20;  // the system writes some addresses that start with zeros in dotted form
+    address.bytes[0] =
+        0x20;  // the system writes some addresses that start with zeros in dotted form
     for (std::size_t at = 1; at < 16; ++at) {
       address.bytes[at] = random() % 3 == 0 ? static_cast<uint8_t>(random()) : uint8_t{0};
     }

@@ -62,7 +62,9 @@ Result<PrivacyKey> PrivacyKey::from_hex(std::string_view text) {
   return PrivacyKey(std::move(bytes));
 }
 
-std::string PrivacyKey::to_hex() const { return privacy::to_hex(bytes_); }
+std::string PrivacyKey::to_hex() const {
+  return privacy::to_hex(bytes_);
+}
 
 std::string PrivacyKey::id() const {
   return HmacSha256(bytes_).hex("v1|key id").substr(0, 8);
@@ -73,8 +75,9 @@ Result<PrivacyKey> load_key(World& world, const std::string& project_folder) {
   ASSAY_ASSIGN_OR_RETURN(const std::string text, world.files.read(path));
   Result<PrivacyKey> key = PrivacyKey::from_hex(text);
   if (!key.ok()) {
-    return key.status().with_context(path + "; bring the file back from a backup: pseudonyms made "
-                                            "with another key do not match those in the lake");
+    return key.status().with_context(path +
+                                     "; bring the file back from a backup: pseudonyms made "
+                                     "with another key do not match those in the lake");
   }
   return key;
 }

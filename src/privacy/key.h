@@ -36,8 +36,8 @@ class PrivacyKey {
 /// Errors  kNotFound: no key yet; kCorrupt: not a key; kPermissionDenied.
 Result<PrivacyKey> load_key(World& world, const std::string& project_folder);
 
-/// Read the key, or make one of random bytes when there is none; the file is readable by its owner only.
-/// Two processes that race end up with the same key.
+/// Read the key, or make one of random bytes when there is none; the file is readable by its owner
+/// only. Two processes that race end up with the same key.
 Result<PrivacyKey> load_or_create_key(World& world, const std::string& project_folder);
 
 }  // namespace assay::privacy

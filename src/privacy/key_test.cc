@@ -1,9 +1,9 @@
 #include "privacy/key.h"
 
+#include <filesystem>
+
 #include <gtest/gtest.h>
 #include <sys/stat.h>
-
-#include <filesystem>
 
 namespace assay::privacy {
 namespace {

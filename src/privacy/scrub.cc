@@ -25,7 +25,9 @@ std::string_view trim(std::string_view text) {
   return text.substr(first, text.find_last_not_of(kSpace) - first + 1);
 }
 
-bool is_continuation(char c) { return (static_cast<uint8_t>(c) & 0xc0) == 0x80; }
+bool is_continuation(char c) {
+  return (static_cast<uint8_t>(c) & 0xc0) == 0x80;
+}
 
 /// Bytes of the first code point of a text that is not empty.
 std::size_t first_length(std::string_view text) {
@@ -45,7 +47,8 @@ std::size_t last_length(std::string_view text) {
 }
 
 std::string mask_middle(std::string_view text) {
-  const auto points = std::count_if(text.begin(), text.end(), [](char c) { return !is_continuation(c); });
+  const auto points =
+      std::count_if(text.begin(), text.end(), [](char c) { return !is_continuation(c); });
   if (points <= 2) {
     return std::string(kStars);
   }
@@ -65,7 +68,9 @@ std::string hash_message(std::string_view pii, std::string_view value) {
 
 using TextScrub = std::function<bool(std::string_view, std::string*)>;
 
-data::ColumnPtr scrub_text(const data::Column& column, const TextScrub& scrub, Unreadable* unreadable) {
+data::ColumnPtr scrub_text(const data::Column& column,
+                           const TextScrub& scrub,
+                           Unreadable* unreadable) {
   data::ColumnBuilder builder(data::Type::kString);
   builder.reserve(column.size());
   std::string scrubbed;
@@ -98,7 +103,9 @@ data::ColumnPtr round_column(const data::Column& column, int digits) {
   return builder.finish();
 }
 
-data::ColumnPtr scrub_column(const ColumnDef& def, const data::Column& column, const PrivacyKey& key,
+data::ColumnPtr scrub_column(const ColumnDef& def,
+                             const data::Column& column,
+                             const PrivacyKey& key,
                              Unreadable* unreadable) {
   if (def.scrub == Scrub::kRound) {
     return column.type() == data::Type::kFloat32 ? round_column<float>(column, def.round_digits)
@@ -141,9 +148,9 @@ std::string_view scrub_name(Scrub scrub) {
 }
 
 Status refuse(const catalog::BronzeDef& bronze, const ColumnDef& column, std::string_view why) {
-  return {Code::kInvalidArgument, "bronze table `" + bronze.name + "`, column `" + column.name +
-                                      "`: scrub " + std::string(scrub_name(column.scrub)) + " " +
-                                      std::string(why)};
+  return {Code::kInvalidArgument,
+          "bronze table `" + bronze.name + "`, column `" + column.name + "`: scrub " +
+              std::string(scrub_name(column.scrub)) + " " + std::string(why)};
 }
 
 Status check_column(const catalog::BronzeDef& bronze, const ColumnDef& column) {
@@ -152,13 +159,15 @@ Status check_column(const catalog::BronzeDef& bronze, const ColumnDef& column) {
   if (is_text_scrub && column.type != data::Type::kString) {
     return refuse(bronze, column, "needs a string column; declare it as `string`");
   }
-  const bool is_floating = column.type == data::Type::kFloat32 || column.type == data::Type::kFloat64;
+  const bool is_floating =
+      column.type == data::Type::kFloat32 || column.type == data::Type::kFloat64;
   if (column.scrub == Scrub::kRound && !is_floating) {
     return refuse(bronze, column, "needs a float32 or float64 column");
   }
   const bool is_key = std::count(bronze.key.begin(), bronze.key.end(), column.name) != 0;
   if (is_key && column.scrub != Scrub::kNone && column.scrub != Scrub::kHmac) {
-    return refuse(bronze, column, "would make different keys equal; keys can only be scrubbed by hmac");
+    return refuse(
+        bronze, column, "would make different keys equal; keys can only be scrubbed by hmac");
   }
   return {};
 }
@@ -227,8 +236,9 @@ Scrubbed ScrubPlan::scrub(const data::Batch& batch, const PrivacyKey& key) const
   for (int index = 0; index < batch.column_count(); ++index) {
     data::Field field = batch.schema().field(index);
     data::ColumnPtr column = batch.column_ptr(index);
-    const auto def = std::find_if(columns_.begin(), columns_.end(),
-                                  [&](const ColumnDef& each) { return each.name == field.name; });
+    const auto def = std::find_if(columns_.begin(), columns_.end(), [&](const ColumnDef& each) {
+      return each.name == field.name;
+    });
     if (def != columns_.end() && def->scrub == Scrub::kDrop) {
       continue;
     }
@@ -246,7 +256,8 @@ Scrubbed ScrubPlan::scrub(const data::Batch& batch, const PrivacyKey& key) const
   return result;
 }
 
-Result<Scrubbed> scrub_batch(const catalog::BronzeDef& bronze, const data::Batch& batch,
+Result<Scrubbed> scrub_batch(const catalog::BronzeDef& bronze,
+                             const data::Batch& batch,
                              const PrivacyKey& key) {
   ASSAY_ASSIGN_OR_RETURN(const ScrubPlan plan, ScrubPlan::compile(bronze));
   return plan.scrub(batch, key);

@@ -1,9 +1,9 @@
 #include "privacy/scrub.h"
 
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <limits>
+
+#include <gtest/gtest.h>
 
 namespace assay::privacy {
 namespace {
@@ -85,7 +85,8 @@ TEST(Scrub, EveryKindChangesItsColumnAndNoOther) {
   EXPECT_EQ(scrubbed->unreadable[0].rows, (std::vector<int64_t>{1}));
 }
 
-// Computed with: printf '%s' 'v1|<pii>|<value>' | openssl dgst -sha256 -mac HMAC -macopt hexkey:0001..1f
+// Computed with: printf '%s' 'v1|<pii>|<value>' | openssl dgst -sha256 -mac HMAC -macopt
+// hexkey:0001..1f
 TEST(Scrub, PseudonymsAreThoseOfOpenssl) {
   EXPECT_EQ(pseudonym(counting_key(), "", "42"),
             "98861ba15a521eb7f7dae685d8b6cdbb8e945c42e34d235e902477ae52dcf215");

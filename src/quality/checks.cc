@@ -53,7 +53,8 @@ void note_newest(const data::Batch& batch, const char* name, std::optional<Event
 }
 
 /// First of equal values passes; values seen are added to `seen`.
-std::vector<uint8_t> judge_unique(const data::Column& column, std::unordered_set<std::string>* seen) {
+std::vector<uint8_t> judge_unique(const data::Column& column,
+                                  std::unordered_set<std::string>* seen) {
   std::vector<uint8_t> verdicts(static_cast<std::size_t>(column.size()), 1);
   const data::Column* const columns[] = {&column};
   for (int64_t row = 0; row < column.size(); ++row) {
@@ -65,7 +66,8 @@ std::vector<uint8_t> judge_unique(const data::Column& column, std::unordered_set
   return verdicts;
 }
 
-Result<std::vector<uint8_t>> judge_rows(const CheckSet::Check& check, const data::Batch& batch,
+Result<std::vector<uint8_t>> judge_rows(const CheckSet::Check& check,
+                                        const data::Batch& batch,
                                         CheckState* state) {
   if (check.def.kind != CheckKind::kUnique) {
     return check.judge(batch);
@@ -78,18 +80,20 @@ Result<std::vector<uint8_t>> judge_rows(const CheckSet::Check& check, const data
 }
 
 /// Names the check, how many rows failed and where the first stands; never a value.
-Status stop_at(const CheckSet::Check& check, const std::vector<uint8_t>& verdicts, int64_t failed,
+Status stop_at(const CheckSet::Check& check,
+               const std::vector<uint8_t>& verdicts,
+               int64_t failed,
                const data::Batch& batch) {
   const auto first = std::find(verdicts.begin(), verdicts.end(), uint8_t{0}) - verdicts.begin();
   const data::Column* sequence = batch.find(kSequence);
   std::string where = "row " + std::to_string(first);
   if (sequence != nullptr && sequence->type() == data::Type::kInt64) {
-    where = "sequence " +
-            std::to_string(sequence->values<int64_t>()[static_cast<std::size_t>(first)]);
+    where =
+        "sequence " + std::to_string(sequence->values<int64_t>()[static_cast<std::size_t>(first)]);
   }
   return {Code::kFailedPrecondition,
-          "check " + check.name + " with on_fail: fail failed for " + std::to_string(failed) + " of " +
-              std::to_string(verdicts.size()) + " rows, first at " + where +
+          "check " + check.name + " with on_fail: fail failed for " + std::to_string(failed) +
+              " of " + std::to_string(verdicts.size()) + " rows, first at " + where +
               "; correct the source, or set on_fail to quarantine and run again"};
 }
 
@@ -99,8 +103,8 @@ Status check_batch_columns(const CheckDef& check, const data::Schema& schema) {
   }
   for (const char* name : {kEventTime, kKnownTime}) {
     if (!schema.find(name)) {
-      return {Code::kInvalidArgument, "check freshness: the rows have no column `" +
-                                          std::string(name) + "`"};
+      return {Code::kInvalidArgument,
+              "check freshness: the rows have no column `" + std::string(name) + "`"};
     }
   }
   return {};
@@ -112,7 +116,8 @@ struct Verdict {
   const CheckSet::Check* check = nullptr;
 };
 
-void apply_failures(const CheckSet::Check& check, const std::vector<uint8_t>& passed,
+void apply_failures(const CheckSet::Check& check,
+                    const std::vector<uint8_t>& passed,
                     std::vector<Verdict>* verdicts) {
   if (check.def.on_fail != OnFail::kQuarantine && check.def.on_fail != OnFail::kDrop) {
     return;
@@ -210,15 +215,17 @@ void log_warnings(const CheckResults& results, std::string_view table, Log& log)
   for (const CheckCount& check : results.checks) {
     const bool counts_as_warning = check.on_fail == OnFail::kWarn || !is_of_rows(check.kind);
     if (counts_as_warning && check.failed > 0) {
-      log.warn("check_failed", {{"table", std::string(table)},
-                                {"check", check.name},
-                                {"failed", check.failed},
-                                {"passed", check.passed}});
+      log.warn("check_failed",
+               {{"table", std::string(table)},
+                {"check", check.name},
+                {"failed", check.failed},
+                {"passed", check.passed}});
     }
   }
 }
 
-Result<CheckSet> CheckSet::compile(const std::vector<CheckDef>& checks, const data::Schema& schema) {
+Result<CheckSet> CheckSet::compile(const std::vector<CheckDef>& checks,
+                                   const data::Schema& schema) {
   CheckSet set;
   std::size_t unique_count = 0;
   for (const CheckDef& def : checks) {
@@ -270,7 +277,8 @@ Result<CheckOutcome> CheckSet::evaluate(const data::Batch& batch, CheckState sta
     } else if (verdicts[row].action == Verdict::Action::kDrop) {
       ++outcome.filtered;
     } else {
-      outcome.rejects.push_back({at, data::RejectReason::kCheckFailed, verdicts[row].check->subject});
+      outcome.rejects.push_back(
+          {at, data::RejectReason::kCheckFailed, verdicts[row].check->subject});
     }
   }
   return outcome;
@@ -287,15 +295,16 @@ Result<CheckResults> CheckSet::finish(const CheckState& state) const {
                               ? state.newest_known->micros - state.newest_event->micros
                               : 0;
       passed = age <= check->def.age_max.micros;
-      found = "the newest row is " + format_duration({std::max<int64_t>(age, 0)}) + " old, at most " +
-              format_duration(check->def.age_max) + " is allowed";
+      found = "the newest row is " + format_duration({std::max<int64_t>(age, 0)}) +
+              " old, at most " + format_duration(check->def.age_max) + " is allowed";
     } else if (check->def.kind == CheckKind::kRowCount) {
       const auto bound = [](const std::optional<data::Scalar>& scalar, int64_t otherwise) {
         return scalar && std::holds_alternative<int64_t>(scalar->value)
                    ? std::get<int64_t>(scalar->value)
                    : otherwise;
       };
-      passed = state.rows >= bound(check->def.min, 0) && state.rows <= bound(check->def.max, state.rows);
+      passed =
+          state.rows >= bound(check->def.min, 0) && state.rows <= bound(check->def.max, state.rows);
       found = std::to_string(state.rows) + " rows";
     }
     if (!is_of_rows(check->def.kind)) {

@@ -20,9 +20,10 @@ namespace assay::quality {
 std::string_view check_kind_name(catalog::CheckKind kind);
 std::string_view on_fail_name(catalog::OnFail on_fail);
 
-/// How one check fared. For checks of rows the counts are rows; for freshness and row_count one verdict.
+/// How one check fared. For checks of rows the counts are rows; for freshness and row_count one
+/// verdict.
 struct CheckCount {
-  std::string name;                   // "range(delay)", "row_count"
+  std::string name;  // "range(delay)", "row_count"
   catalog::CheckKind kind = catalog::CheckKind::kNotNull;
   catalog::OnFail on_fail = catalog::OnFail::kQuarantine;
   int64_t passed = 0;
@@ -44,9 +45,9 @@ struct CheckResults {
 /// One `warn` line for every check with on_fail: warn that failed. Counts only, never values.
 void log_warnings(const CheckResults& results, std::string_view table, Log& log);
 
-/// What the checks of a table remember between batches. Its scope is whatever the caller makes it: a
-/// fresh state starts a new scope. `assay run` makes one a run, so `unique`, `freshness` and `row_count`
-/// speak of the rows of one run; rows of earlier runs are `key:`'s business.
+/// What the checks of a table remember between batches. Its scope is whatever the caller makes it:
+/// a fresh state starts a new scope. `assay run` makes one a run, so `unique`, `freshness` and
+/// `row_count` speak of the rows of one run; rows of earlier runs are `key:`'s business.
 struct CheckState {
   std::vector<std::unordered_set<std::string>> seen;  // per unique check: encoded values
   int64_t rows = 0;
@@ -56,9 +57,9 @@ struct CheckState {
 
 /// What the checks made of one batch.
 struct CheckOutcome {
-  std::vector<int64_t> kept;          // rows that go on, ascending
-  data::Rejects rejects;              // rows to quarantine, ascending; column names the check
-  int64_t filtered = 0;               // rows dropped by on_fail: drop
+  std::vector<int64_t> kept;  // rows that go on, ascending
+  data::Rejects rejects;      // rows to quarantine, ascending; column names the check
+  int64_t filtered = 0;       // rows dropped by on_fail: drop
   CheckResults results;
   CheckState state;
 };
@@ -68,7 +69,8 @@ struct CheckOutcome {
 /// Threads immutable; evaluate may run on many threads with states of their own.
 class CheckSet {
  public:
-  /// Errors  kInvalidArgument: unknown column (with the nearest name), bounds or values that are not of
+  /// Errors  kInvalidArgument: unknown column (with the nearest name), bounds or values that are
+  /// not of
   ///         the column's type, a pattern or expression that does not compile.
   static Result<CheckSet> compile(const std::vector<catalog::CheckDef>& checks,
                                   const data::Schema& schema);

@@ -1,11 +1,11 @@
 #include "quality/checks.h"
 
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <limits>
 #include <random>
 #include <set>
+
+#include <gtest/gtest.h>
 
 #include "quality/regex.h"
 
@@ -55,7 +55,9 @@ CheckDef check(CheckKind kind, const std::string& column, OnFail on_fail = OnFai
   return def;
 }
 
-CheckDef range(const std::string& column, std::optional<Scalar> min, std::optional<Scalar> max,
+CheckDef range(const std::string& column,
+               std::optional<Scalar> min,
+               std::optional<Scalar> max,
                OnFail on_fail = OnFail::kQuarantine) {
   CheckDef def = check(CheckKind::kRange, column, on_fail);
   def.min = std::move(min);
@@ -69,7 +71,8 @@ CheckDef expression(const std::string& text, OnFail on_fail = OnFail::kQuarantin
   return def;
 }
 
-CheckOutcome evaluate(const std::vector<CheckDef>& checks, const data::Batch& batch,
+CheckOutcome evaluate(const std::vector<CheckDef>& checks,
+                      const data::Batch& batch,
                       CheckState state = {}) {
   const auto set = CheckSet::compile(checks, batch.schema());
   EXPECT_TRUE(set.ok()) << set.status().to_string();
@@ -95,8 +98,12 @@ TEST(Checks, OnlyNotNullRefusesNulls) {
   regex.pattern = "1";
   CheckDef type = check(CheckKind::kType, "s");
   type.type = Type::kInt64;
-  const std::vector<CheckDef> others = {range("a", Scalar::int64(1), Scalar::int64(1)), in_set, regex,
-                                        type, check(CheckKind::kUnique, "a"), expression("a = 1")};
+  const std::vector<CheckDef> others = {range("a", Scalar::int64(1), Scalar::int64(1)),
+                                        in_set,
+                                        regex,
+                                        type,
+                                        check(CheckKind::kUnique, "a"),
+                                        expression("a = 1")};
   EXPECT_EQ(evaluate(others, batch).kept, (Kept{0, 1}));
 }
 
@@ -106,11 +113,13 @@ TEST(Checks, RangeIncludesItsEndsAndRefusesNan) {
   EXPECT_EQ(evaluate({range("a", Scalar::float64(0.5), Scalar::float64(5.5))}, batch).kept,
             (Kept{0, 1}));
   EXPECT_EQ(evaluate({range("x", Scalar::int64(1), std::nullopt)}, batch).kept, (Kept{0, 1}));
-  EXPECT_EQ(evaluate({range("s", Scalar::string("b"), Scalar::string("d"))}, batch).kept, (Kept{0, 1}));
-  EXPECT_EQ(evaluate({range("event_time", Scalar::string("1970-01-01T00:00:00.001010Z"), std::nullopt)},
-                     batch)
-                .kept,
-            (Kept{1, 2, 3}));
+  EXPECT_EQ(evaluate({range("s", Scalar::string("b"), Scalar::string("d"))}, batch).kept,
+            (Kept{0, 1}));
+  EXPECT_EQ(
+      evaluate({range("event_time", Scalar::string("1970-01-01T00:00:00.001010Z"), std::nullopt)},
+               batch)
+          .kept,
+      (Kept{1, 2, 3}));
 }
 
 TEST(Checks, InSetComparesValuesOfTheColumnsType) {
@@ -134,16 +143,19 @@ TEST(Checks, UniqueKeepsTheFirstAndRemembersAcrossBatches) {
   const std::vector<CheckDef> checks = {check(CheckKind::kUnique, "s")};
   auto first = evaluate(checks, batch_of({{1, 1, "a"}, {1, 1, "b"}, {1, 1, "a"}, {}, {}}));
   EXPECT_EQ(first.kept, (Kept{0, 1, 3, 4}));
-  const auto second = evaluate(checks, batch_of({{1, 1, "b"}, {1, 1, "c"}}), std::move(first.state));
+  const auto second =
+      evaluate(checks, batch_of({{1, 1, "b"}, {1, 1, "c"}}), std::move(first.state));
   EXPECT_EQ(second.kept, (Kept{1}));
 }
 
 TEST(Checks, QuarantineWinsOverDropAndTheFirstCheckIsNamed) {
   const std::vector<CheckDef> checks = {
-      range("a", Scalar::int64(0), std::nullopt, OnFail::kDrop), check(CheckKind::kNotNull, "s"),
+      range("a", Scalar::int64(0), std::nullopt, OnFail::kDrop),
+      check(CheckKind::kNotNull, "s"),
       range("x", Scalar::int64(0), std::nullopt, OnFail::kQuarantine),
       range("x", Scalar::int64(5), std::nullopt, OnFail::kWarn)};
-  const auto outcome = evaluate(checks, batch_of({{-1, 9, "a"}, {-1, 9, {}}, {1, -1, {}}, {1, 1, "a"}}));
+  const auto outcome =
+      evaluate(checks, batch_of({{-1, 9, "a"}, {-1, 9, {}}, {1, -1, {}}, {1, 1, "a"}}));
   EXPECT_EQ(outcome.kept, (Kept{3}));
   EXPECT_EQ(outcome.filtered, 1);
   ASSERT_EQ(outcome.rejects.size(), 2U);
@@ -156,7 +168,8 @@ TEST(Checks, QuarantineWinsOverDropAndTheFirstCheckIsNamed) {
 }
 
 TEST(Checks, FailStopsTheBatchAndNamesThePlaceButNoValue) {
-  const auto set = CheckSet::compile({range("a", Scalar::int64(0), std::nullopt, OnFail::kFail)}, *schema());
+  const auto set =
+      CheckSet::compile({range("a", Scalar::int64(0), std::nullopt, OnFail::kFail)}, *schema());
   const auto outcome = set->evaluate(batch_of({{1, {}, {}}, {-424242, {}, {}}, {-2, {}, {}}}), {});
   ASSERT_EQ(outcome.code(), Code::kFailedPrecondition);
   const std::string& message = outcome.status().message();
@@ -167,7 +180,8 @@ TEST(Checks, FailStopsTheBatchAndNamesThePlaceButNoValue) {
 }
 
 TEST(Checks, ExpressionsOfNullPass) {
-  const auto outcome = evaluate({expression("a < x")}, batch_of({{1, 2, {}}, {2, 1, {}}, {2, {}, {}}}));
+  const auto outcome =
+      evaluate({expression("a < x")}, batch_of({{1, 2, {}}, {2, 1, {}}, {2, {}, {}}}));
   EXPECT_EQ(outcome.kept, (Kept{0, 2}));
   ASSERT_EQ(outcome.rejects.size(), 1U);
   EXPECT_EQ(outcome.rejects[0].column, "a < x");
@@ -192,7 +206,8 @@ TEST(Checks, DefinitionsThatDoNotFitAreRefused) {
   const auto misspelt = CheckSet::compile({check(CheckKind::kNotNull, "event_tme")}, *schema());
   EXPECT_NE(misspelt.status().message().find("event_time"), std::string::npos);
   const data::Schema no_times({{"a", Type::kInt64, true}});
-  EXPECT_EQ(CheckSet::compile({check(CheckKind::kFreshness, "")}, no_times).code(), Code::kInvalidArgument);
+  EXPECT_EQ(CheckSet::compile({check(CheckKind::kFreshness, "")}, no_times).code(),
+            Code::kInvalidArgument);
 }
 
 TEST(Checks, FreshnessAndRowCountJudgeAllBatchesTogether) {
@@ -219,15 +234,19 @@ TEST(Checks, FreshnessAndRowCountJudgeAllBatchesTogether) {
 }
 
 TEST(Checks, ResultsRenderAsJsonAndAdd) {
-  const auto outcome = evaluate({check(CheckKind::kNotNull, "a", OnFail::kWarn)}, batch_of({{}, {1, {}, {}}}));
+  const auto outcome =
+      evaluate({check(CheckKind::kNotNull, "a", OnFail::kWarn)}, batch_of({{}, {1, {}, {}}}));
   CheckResults total = outcome.results;
   total += outcome.results;
-  EXPECT_EQ(total.to_json(),
-            R"json({"checks":[{"check":"not_null(a)","on_fail":"warn","passed":2,"failed":2}]})json");
+  EXPECT_EQ(
+      total.to_json(),
+      R"json({"checks":[{"check":"not_null(a)","on_fail":"warn","passed":2,"failed":2}]})json");
 }
 
 // The naive twin: every rule written out for one row at a time, with scalars.
-bool naive_passes(const CheckDef& def, const data::Batch& batch, int64_t row,
+bool naive_passes(const CheckDef& def,
+                  const data::Batch& batch,
+                  int64_t row,
                   std::set<std::string>* seen) {
   const Scalar value = batch.find(def.column)->scalar(row);
   if (def.kind == CheckKind::kNotNull) {
@@ -249,8 +268,9 @@ bool naive_passes(const CheckDef& def, const data::Batch& batch, int64_t row,
     const std::string& text = std::get<std::string>(value.value);
     return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
   }
-  const double number = value.type == Type::kInt64 ? static_cast<double>(std::get<int64_t>(value.value))
-                                                   : std::get<double>(value.value);
+  const double number = value.type == Type::kInt64
+                            ? static_cast<double>(std::get<int64_t>(value.value))
+                            : std::get<double>(value.value);
   return number >= static_cast<double>(std::get<int64_t>(def.min->value)) &&
          number <= static_cast<double>(std::get<int64_t>(def.max->value));
 }

@@ -10,11 +10,12 @@
 #include "data/batch.h"
 #include "data/reject.h"
 
-// Quarantine tables of bronze and silver look alike. A row says what was refused, why, where it stands
-// in its source, and holds the record as far as it may be stored.
+// Quarantine tables of bronze and silver look alike. A row says what was refused, why, where it
+// stands in its source, and holds the record as far as it may be stored.
 //
 //   source string | file string | position int64 | line int64? | stage string | reason string |
-//   column string | payload bytes | event_time timestamp? | known_time timestamp | dt date (partition)
+//   column string | payload bytes | event_time timestamp? | known_time timestamp | dt date
+//   (partition)
 
 namespace assay::quality {
 
@@ -23,16 +24,16 @@ data::SchemaPtr quarantine_schema();
 
 /// One refused record.
 struct QuarantineRow {
-  std::string_view source;                // source of bronze, bronze table of silver
-  std::string_view file;                  // "" when there is none
-  int64_t position = 0;                   // ingest::Position::value, as in `sequence`
-  std::optional<int64_t> line;            // of a text file, from 1
-  std::string_view stage;                 // "bronze" or "silver"
+  std::string_view source;      // source of bronze, bronze table of silver
+  std::string_view file;        // "" when there is none
+  int64_t position = 0;         // ingest::Position::value, as in `sequence`
+  std::optional<int64_t> line;  // of a text file, from 1
+  std::string_view stage;       // "bronze" or "silver"
   data::RejectReason reason = data::RejectReason::kMalformed;
-  std::string_view column;                // column or check; may be empty
+  std::string_view column;  // column or check; may be empty
   std::string_view payload;
-  std::optional<EventTime> event_time;    // when it could be read
-  EventTime known_time;                   // when the record was received; dt is its date
+  std::optional<EventTime> event_time;  // when it could be read
+  EventTime known_time;                 // when the record was received; dt is its date
 };
 
 /// Collects refused records into a batch of quarantine_schema().
@@ -48,8 +49,8 @@ class QuarantineBuilder {
   data::BatchBuilder builder_;
 };
 
-/// One value as JSON: times as text, bytes in hexadecimal, NaN and infinities as text, since JSON has no
-/// such numbers.
+/// One value as JSON: times as text, bytes in hexadecimal, NaN and infinities as text, since JSON
+/// has no such numbers.
 void write_json_value(const data::Column& column, int64_t row, JsonWriter* json);
 
 /// One row as a JSON object in column order.

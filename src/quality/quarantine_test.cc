@@ -1,8 +1,8 @@
 #include "quality/quarantine.h"
 
-#include <gtest/gtest.h>
-
 #include <limits>
+
+#include <gtest/gtest.h>
 
 namespace assay::quality {
 namespace {
@@ -63,8 +63,9 @@ TEST(Quarantine, RowsAreWrittenAsJson) {
   EXPECT_EQ(row_json(batch, 0),
             R"({"flag":true,"count":-3,"ratio":"inf","price":0.1,"name":"a\"b\n","raw":"01fe",)"
             R"("day":"1970-01-01","at":"1970-01-01T00:00:01.500Z"})");
-  EXPECT_EQ(row_json(batch, 1), R"({"flag":null,"count":null,"ratio":null,"price":null,"name":null,)"
-                                R"("raw":null,"day":null,"at":null})");
+  EXPECT_EQ(row_json(batch, 1),
+            R"({"flag":null,"count":null,"ratio":null,"price":null,"name":null,)"
+            R"("raw":null,"day":null,"at":null})");
 }
 
 }  // namespace

@@ -5,7 +5,8 @@
 namespace assay::quality {
 
 struct Regex::State {
-  State(const std::string& pattern, const re2::RE2::Options& options) : expression(pattern, options) {}
+  State(const std::string& pattern, const re2::RE2::Options& options)
+      : expression(pattern, options) {}
   re2::RE2 expression;
 };
 
@@ -14,8 +15,8 @@ Result<Regex> Regex::compile(const std::string& pattern) {
   options.set_log_errors(false);
   auto state = std::make_shared<State>(pattern, options);
   if (!state->expression.ok()) {
-    return Status(Code::kInvalidArgument, "not a regular expression (" + state->expression.error() +
-                                              "): " + pattern);
+    return Status(Code::kInvalidArgument,
+                  "not a regular expression (" + state->expression.error() + "): " + pattern);
   }
   Regex regex;
   regex.state_ = std::move(state);

@@ -43,8 +43,9 @@ RowCheck over_column(const data::Field& field, JudgeColumn judge_column) {
   return [field, judge_column](const data::Batch& batch) -> Result<std::vector<uint8_t>> {
     const data::Column* column = batch.find(field.name);
     if (column == nullptr || column->type() != field.type) {
-      return Status(Code::kInvalidArgument, "a check needs column `" + field.name + "` of type " +
-                                                std::string(data::type_name(field.type)));
+      return Status(Code::kInvalidArgument,
+                    "a check needs column `" + field.name + "` of type " +
+                        std::string(data::type_name(field.type)));
     }
     return judge_column(*column);
   };
@@ -76,8 +77,9 @@ double double_at(const data::Column& column, int64_t row) {
 
 /// `value` as the check's column holds it: texts are read, whole doubles become integers.
 Result<Scalar> value_of_type(const CheckDef& check, const Scalar& value, Type type) {
-  const Status wrong = bad(check, "`" + data::format_scalar(value) + "` is not a value of type " +
-                                      std::string(data::type_name(type)) + "; write one that is");
+  const Status wrong = bad(check,
+                           "`" + data::format_scalar(value) + "` is not a value of type " +
+                               std::string(data::type_name(type)) + "; write one that is");
   if (value.is_null()) {
     return bad(check, "null cannot be compared with; use not_null");
   }
@@ -125,8 +127,8 @@ Result<int64_t> integer_bound(const CheckDef& check, const Scalar& bound, Type t
     return std::holds_alternative<bool>(value.value) ? int64_t{std::get<bool>(value.value)}
                                                      : std::get<int64_t>(value.value);
   }
-  const double number = is_min ? std::ceil(std::get<double>(bound.value))
-                               : std::floor(std::get<double>(bound.value));
+  const double number =
+      is_min ? std::ceil(std::get<double>(bound.value)) : std::floor(std::get<double>(bound.value));
   if (std::isnan(number)) {
     return bad(check, "NaN is no bound");
   }
@@ -209,8 +211,9 @@ Result<RowCheck> compile_in_set(const CheckDef& check, const data::Field& field)
     const Type type = field.type == Type::kFloat32 ? Type::kFloat64 : field.type;
     ASSAY_ASSIGN_OR_RETURN(const Scalar value, value_of_type(check, each, type));
     if (is_integer_like(field.type)) {
-      integers.insert(std::holds_alternative<bool>(value.value) ? int64_t{std::get<bool>(value.value)}
-                                                                : std::get<int64_t>(value.value));
+      integers.insert(std::holds_alternative<bool>(value.value)
+                          ? int64_t{std::get<bool>(value.value)}
+                          : std::get<int64_t>(value.value));
     } else if (data::is_text(field.type)) {
       texts.insert(std::get<std::string>(value.value));
     } else if (field.type == Type::kFloat32) {  // 0.1 in the set means the float nearest to it
@@ -221,7 +224,8 @@ Result<RowCheck> compile_in_set(const CheckDef& check, const data::Field& field)
   }
   if (is_integer_like(field.type)) {
     return over_column(field, [integers](const data::Column& column) {
-      return judge(column, [&](int64_t row) { return integers.count(integer_at(column, row)) != 0; });
+      return judge(column,
+                   [&](int64_t row) { return integers.count(integer_at(column, row)) != 0; });
     });
   }
   if (data::is_text(field.type)) {
@@ -240,8 +244,9 @@ Result<RowCheck> compile_in_set(const CheckDef& check, const data::Field& field)
 
 Result<RowCheck> compile_text_check(const CheckDef& check, const data::Field& field) {
   if (!data::is_text(field.type)) {
-    return bad(check, "column `" + field.name + "` is " + std::string(data::type_name(field.type)) +
-                          "; this check reads texts");
+    return bad(check,
+               "column `" + field.name + "` is " + std::string(data::type_name(field.type)) +
+                   "; this check reads texts");
   }
   if (check.kind == CheckKind::kRegex) {
     Result<Regex> regex = Regex::compile(check.pattern);
@@ -256,7 +261,8 @@ Result<RowCheck> compile_text_check(const CheckDef& check, const data::Field& fi
     return bad(check, "needs a type to read the text as");
   }
   return over_column(field, [type = *check.type](const data::Column& column) {
-    return judge(column, [&](int64_t row) { return data::parse_scalar(column.text(row), type).ok(); });
+    return judge(column,
+                 [&](int64_t row) { return data::parse_scalar(column.text(row), type).ok(); });
   });
 }
 
@@ -266,10 +272,12 @@ Result<RowCheck> compile_expression(const CheckDef& check, const data::Schema& s
     return expression.status().with_context("check " + check_name(check));
   }
   if (expression->type() != Type::kBool) {
-    return bad(check, "is " + std::string(data::type_name(expression->type())) +
-                          "; it must be true or false");
+    return bad(
+        check,
+        "is " + std::string(data::type_name(expression->type())) + "; it must be true or false");
   }
-  return RowCheck([expression = *expression](const data::Batch& batch) -> Result<std::vector<uint8_t>> {
+  return RowCheck([expression =
+                       *expression](const data::Batch& batch) -> Result<std::vector<uint8_t>> {
     ASSAY_ASSIGN_OR_RETURN(const data::ColumnPtr verdict, expression.evaluate(batch));
     const auto values = verdict->values<uint8_t>();
     return judge(*verdict, [&](int64_t row) { return values[static_cast<std::size_t>(row)] != 0; });
@@ -297,7 +305,8 @@ std::string check_name(const CheckDef& check) {
 Result<data::Field> find_check_column(const CheckDef& check, const data::Schema& schema) {
   const std::optional<int> index = schema.find(check.column);
   if (!index) {
-    return bad(check, "no column `" + check.column + "`" + did_you_mean(check.column, schema.names()));
+    return bad(check,
+               "no column `" + check.column + "`" + did_you_mean(check.column, schema.names()));
   }
   return schema.field(*index);
 }

@@ -14,12 +14,15 @@ Status bad(const catalog::EnrichDef& def, const std::string& why) {
   return {Code::kInvalidArgument, "enrich from `" + def.lookup + "`: " + why};
 }
 
-Result<data::Field> find(const catalog::EnrichDef& def, const std::string& name,
-                         const data::Schema& schema, std::string_view whose) {
+Result<data::Field> find(const catalog::EnrichDef& def,
+                         const std::string& name,
+                         const data::Schema& schema,
+                         std::string_view whose) {
   const auto index = schema.find(name);
   if (!index) {
-    return bad(def, "no column `" + name + "` in " + std::string(whose) +
-                        did_you_mean(name, schema.names()));
+    return bad(
+        def,
+        "no column `" + name + "` in " + std::string(whose) + did_you_mean(name, schema.names()));
   }
   return schema.field(*index);
 }
@@ -38,7 +41,8 @@ Result<std::vector<const data::Column*>> columns_of(const data::Batch& batch,
 
 }  // namespace
 
-Result<Enrichment> Enrichment::compile(const catalog::EnrichDef& def, const data::Schema& rows,
+Result<Enrichment> Enrichment::compile(const catalog::EnrichDef& def,
+                                       const data::Schema& rows,
                                        const data::Schema& lookup) {
   Enrichment enrichment;
   enrichment.def_ = def;
@@ -47,13 +51,15 @@ Result<Enrichment> Enrichment::compile(const catalog::EnrichDef& def, const data
     return bad(def, "`on` and `lookup_on` must name equally many columns, at least one");
   }
   for (std::size_t index = 0; index < def.on.size(); ++index) {
-    ASSAY_ASSIGN_OR_RETURN(const data::Field ours, find(def, def.on[index], rows, "the SQL's result"));
+    ASSAY_ASSIGN_OR_RETURN(const data::Field ours,
+                           find(def, def.on[index], rows, "the SQL's result"));
     ASSAY_ASSIGN_OR_RETURN(const data::Field theirs,
                            find(def, enrichment.lookup_keys_[index], lookup, "the lookup table"));
     if (ours.type != theirs.type) {
-      return bad(def, "`" + ours.name + "` is " + std::string(data::type_name(ours.type)) + " and `" +
-                          theirs.name + "` of the lookup is " +
-                          std::string(data::type_name(theirs.type)) + "; CAST one in the SQL");
+      return bad(def,
+                 "`" + ours.name + "` is " + std::string(data::type_name(ours.type)) + " and `" +
+                     theirs.name + "` of the lookup is " +
+                     std::string(data::type_name(theirs.type)) + "; CAST one in the SQL");
     }
   }
   for (const char* name : {kEventTime, kKnownTime, kSequence}) {
@@ -92,7 +98,8 @@ Result<Enrichment::Enriched> Enrichment::apply(const data::Batch& rows,
   labels.time = times[0];
   data::AsofRows candidates;
   ASSAY_ASSIGN_OR_RETURN(candidates.keys, columns_of(lookup, lookup_keys_));
-  ASSAY_ASSIGN_OR_RETURN(const auto system, columns_of(lookup, {kEventTime, kKnownTime, kSequence}));
+  ASSAY_ASSIGN_OR_RETURN(const auto system,
+                         columns_of(lookup, {kEventTime, kKnownTime, kSequence}));
   candidates.event_time = system[0];
   candidates.known_time = system[1];
   candidates.sequence = system[2];
@@ -102,7 +109,8 @@ Result<Enrichment::Enriched> Enrichment::apply(const data::Batch& rows,
   enriched.rows = rows;
   ASSAY_ASSIGN_OR_RETURN(const auto sources, columns_of(lookup, def_.columns));
   for (std::size_t index = 0; index < sources.size(); ++index) {
-    enriched.rows = enriched.rows.with_column(added_[index], data::take(*sources[index], match.rows));
+    enriched.rows =
+        enriched.rows.with_column(added_[index], data::take(*sources[index], match.rows));
   }
   for (std::size_t row = 0; row < match.rows.size(); ++row) {
     if (match.rows[row] < 0) {

@@ -19,7 +19,8 @@ class Enrichment {
   /// `rows`: columns after the SQL and earlier enrichments. `lookup`: columns of the lookup table.
   ///
   /// Errors  kInvalidArgument: unknown columns, key types that differ, a name that is taken.
-  static Result<Enrichment> compile(const catalog::EnrichDef& def, const data::Schema& rows,
+  static Result<Enrichment> compile(const catalog::EnrichDef& def,
+                                    const data::Schema& rows,
                                     const data::Schema& lookup);
 
   [[nodiscard]] const catalog::EnrichDef& definition() const { return def_; }
@@ -29,11 +30,11 @@ class Enrichment {
   [[nodiscard]] std::vector<std::string> lookup_columns() const;
 
   struct Enriched {
-    data::Batch rows;                  // the same rows with the added columns
-    std::vector<int64_t> unmatched;    // rows without a match, ascending
+    data::Batch rows;                // the same rows with the added columns
+    std::vector<int64_t> unmatched;  // rows without a match, ascending
   };
-  /// Join by `on` as of each row's event_time t: of the lookup rows with equal keys, event_time <= t
-  /// and known_time <= t, the newest. A lookup table without a time stands at the epoch.
+  /// Join by `on` as of each row's event_time t: of the lookup rows with equal keys, event_time <=
+  /// t and known_time <= t, the newest. A lookup table without a time stands at the epoch.
   ///
   /// Nulls   a null key matches nothing; no match gives nulls.
   /// Errors  kInvalidArgument: the lookup batch lacks a column of lookup_columns().

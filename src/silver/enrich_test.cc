@@ -1,8 +1,8 @@
 #include "silver/enrich.h"
 
-#include <gtest/gtest.h>
-
 #include <random>
+
+#include <gtest/gtest.h>
 
 namespace assay::silver {
 namespace {
@@ -64,8 +64,10 @@ catalog::EnrichDef definition() {
 TEST(Enrich, SeesOnlyWhatWasKnownWhenTheRowHappened) {
   const auto enrichment = Enrichment::compile(definition(), *rows_schema(), *lookup_schema());
   ASSERT_TRUE(enrichment.ok()) << enrichment.status().to_string();
-  const data::Batch lookup =
-      lookup_of({{1, "old", 0, 0}, {1, "new", 100, 100}, {1, "announced late", 150, 500}, {2, "b", 300, 300}});
+  const data::Batch lookup = lookup_of({{1, "old", 0, 0},
+                                        {1, "new", 100, 100},
+                                        {1, "announced late", 150, 500},
+                                        {2, "b", 300, 300}});
   const auto enriched = enrichment->apply(
       rows_of({{1, 99}, {1, 100}, {1, 499}, {1, 500}, {2, 299}, {3, 900}, {{}, 900}}), lookup);
   ASSERT_TRUE(enriched.ok()) << enriched.status().to_string();
@@ -136,7 +138,8 @@ TEST(Enrich, AgreesWithTheNaiveTwin) {
         }
       }
       const data::Column& brand = *enriched->rows.find("item_brand");
-      ASSERT_EQ(std::string(brand.text(static_cast<int64_t>(row))), best == nullptr ? "" : best->brand);
+      ASSERT_EQ(std::string(brand.text(static_cast<int64_t>(row))),
+                best == nullptr ? "" : best->brand);
     }
   }
 }

@@ -2,7 +2,8 @@
 
 namespace assay::silver {
 
-LatenessSplit split_late(const data::Column& event_times, Duration allowed,
+LatenessSplit split_late(const data::Column& event_times,
+                         Duration allowed,
                          std::optional<EventTime> newest) {
   LatenessSplit split;
   split.newest = newest;

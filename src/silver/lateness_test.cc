@@ -1,9 +1,9 @@
 #include "silver/lateness.h"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <random>
+
+#include <gtest/gtest.h>
 
 namespace assay::silver {
 namespace {
@@ -56,10 +56,10 @@ TEST(Lateness, AgreesWithTheNaiveTwinHoweverRowsAreCut) {
     std::vector<int64_t> late;
     for (std::size_t begin = 0; begin < times.size();) {
       const std::size_t end = std::min<std::size_t>(times.size(), begin + 1 + random() % 15);
-      const auto split =
-          split_late(*times_of({times.begin() + static_cast<std::ptrdiff_t>(begin),
-                                times.begin() + static_cast<std::ptrdiff_t>(end)}),
-                     {allowed}, newest);
+      const auto split = split_late(*times_of({times.begin() + static_cast<std::ptrdiff_t>(begin),
+                                               times.begin() + static_cast<std::ptrdiff_t>(end)}),
+                                    {allowed},
+                                    newest);
       ASSERT_EQ(split.late.size() + split.on_time.size(), end - begin);
       for (const int64_t row : split.late) {
         late.push_back(row + static_cast<int64_t>(begin));

@@ -37,8 +37,8 @@ std::optional<std::size_t> end_of_select(std::string_view sql) {
     }
   }
   const std::size_t end = at + kSelect.size();
-  const bool is_word = end < sql.size() && (std::isalnum(static_cast<unsigned char>(sql[end])) != 0 ||
-                                            sql[end] == '_');
+  const bool is_word = end < sql.size() &&
+                       (std::isalnum(static_cast<unsigned char>(sql[end])) != 0 || sql[end] == '_');
   return is_word ? std::nullopt : std::optional<std::size_t>(end);
 }
 
@@ -49,8 +49,9 @@ std::vector<std::string> computed_names(const SqlSyntax& syntax) {
   for (int index = 0; syntax.has(list + std::to_string(index) + "].class"); ++index) {
     const std::string item = list + std::to_string(index) + "]";
     const std::string alias = syntax.leaf(item + ".alias");
-    const std::string last = syntax.has(item + ".column_names[1]") ? syntax.leaf(item + ".column_names[1]")
-                                                                   : syntax.leaf(item + ".column_names[0]");
+    const std::string last = syntax.has(item + ".column_names[1]")
+                                 ? syntax.leaf(item + ".column_names[1]")
+                                 : syntax.leaf(item + ".column_names[0]");
     const bool is_column = syntax.leaf(item + ".class") == "COLUMN_REF";
     if (!alias.empty() && !(is_column && alias == last)) {
       names.push_back(alias);
@@ -85,13 +86,14 @@ Status check_types(data::SqlEngine& engine, const std::string& sql) {
     } else if (type == "HUGEINT" || type == "UHUGEINT" || type == "UINTEGER" || type == "UBIGINT") {
       cast = "BIGINT";
     } else if (is_nested || type == "UUID" || starts_with(type, "ENUM") || type == "TIME" ||
-               type == "INTERVAL" || type == "BIT" || type == "JSON" || type == "TIME WITH TIME ZONE") {
+               type == "INTERVAL" || type == "BIT" || type == "JSON" ||
+               type == "TIME WITH TIME ZONE") {
       cast = "VARCHAR";
     }
     if (!cast.empty()) {
-      return {Code::kInvalidArgument, "column `" + name + "` is " + std::string(type) +
-                                          ", which tables do not hold; write CAST(... AS " + cast + ") AS " +
-                                          name};
+      return {Code::kInvalidArgument,
+              "column `" + name + "` is " + std::string(type) +
+                  ", which tables do not hold; write CAST(... AS " + cast + ") AS " + name};
     }
   }
   return {};
@@ -106,8 +108,8 @@ std::string column_in_message(const std::string& message) {
   }
   const std::size_t begin = at + kMark.size();
   std::size_t end = begin;
-  while (end < message.size() && (std::isalnum(static_cast<unsigned char>(message[end])) != 0 ||
-                                  message[end] == '_')) {
+  while (end < message.size() &&
+         (std::isalnum(static_cast<unsigned char>(message[end])) != 0 || message[end] == '_')) {
     ++end;
   }
   return message.substr(begin, end - begin);
@@ -123,12 +125,15 @@ data::SchemaPtr without_row_number(const data::Schema& schema) {
 
 }  // namespace
 
-Result<RowWiseSql> RowWiseSql::compile(data::SqlEngine& engine, const std::string& sql,
-                                       const std::string& from, const data::Schema& input) {
+Result<RowWiseSql> RowWiseSql::compile(data::SqlEngine& engine,
+                                       const std::string& sql,
+                                       const std::string& from,
+                                       const data::Schema& input) {
   for (const std::string& name : input.names()) {
     if (name == "rowid" || name == kRowNumber) {
-      return Status(Code::kInvalidArgument, "column `" + name + "` of `" + from +
-                                                "` hides the row numbers that silver needs; rename it");
+      return Status(Code::kInvalidArgument,
+                    "column `" + name + "` of `" + from +
+                        "` hides the row numbers that silver needs; rename it");
     }
   }
   ASSAY_ASSIGN_OR_RETURN(const SqlSyntax syntax, SqlSyntax::parse(engine, sql));
@@ -140,12 +145,15 @@ Result<RowWiseSql> RowWiseSql::compile(data::SqlEngine& engine, const std::strin
   RowWiseSql compiled;
   compiled.from_ = from;
   compiled.computed_ = computed_names(syntax);
-  compiled.sql_ = sql.substr(0, *select_end) + " rowid AS " + data::SqlEngine::identifier(kRowNumber) +
-                  ", " + sql.substr(*select_end);
+  compiled.sql_ = sql.substr(0, *select_end) + " rowid AS " +
+                  data::SqlEngine::identifier(kRowNumber) + ", " + sql.substr(*select_end);
   const data::SchemaPtr input_schema = data::make_schema(input.fields());
   ASSAY_RETURN_IF_ERROR(engine.create_table(from, data::Batch::empty(input_schema)));
   const Status types = check_types(engine, compiled.sql_);
   Result<data::Batch> empty = types.ok() ? engine.query(compiled.sql_) : types;
+  if (empty.ok()) {
+    compiled.failing_rows_ = FailingRows::compile(engine, sql, syntax, from);
+  }
   ASSAY_RETURN_IF_ERROR(engine.drop_table(from));
   ASSAY_RETURN_IF_ERROR(types);
   ASSAY_RETURN_IF_ERROR(empty.status());
@@ -164,52 +172,102 @@ Result<data::Batch> RowWiseSql::query(data::SqlEngine& engine, const data::Batch
   return rows;
 }
 
-Status RowWiseSql::run_slice(data::SqlEngine& engine, const data::Batch& input, int64_t begin, int64_t end,
-                             std::vector<data::Batch>* parts, Output* output) const {
-  Result<data::Batch> rows = query(engine, input.slice(begin, end));
-  if (!rows.ok()) {
-    if (rows.code() != Code::kInvalidArgument) {
-      return rows.status();
-    }
-    if (end - begin == 1) {
-      output->rejects.push_back(
-          {begin, data::RejectReason::kWrongType, column_in_message(rows.status().message())});
-      return {};
-    }
-    const int64_t middle = begin + (end - begin) / 2;
-    ASSAY_RETURN_IF_ERROR(run_slice(engine, input, begin, middle, parts, output));
-    return run_slice(engine, input, middle, end, parts, output);
+/// One run over the rows of `input`: `numbers` are their row numbers in the batch it was cut from.
+struct RowWiseSql::Run {
+  data::SqlEngine& engine;
+  data::Batch input;
+  std::vector<int64_t> numbers;
+  std::vector<data::Batch> parts;
+  Output output;
+};
+
+Result<data::Rejects> RowWiseSql::find_failing(data::SqlEngine& engine,
+                                               const data::Batch& input) const {
+  ASSAY_RETURN_IF_ERROR(engine.create_table(from_, input));
+  Result<data::Rejects> rejects = failing_rows_->find(engine);
+  ASSAY_RETURN_IF_ERROR(engine.drop_table(from_));
+  return rejects;
+}
+
+Status RowWiseSql::run_slice(Run* run, int64_t begin, int64_t end) const {
+  if (begin == end) {
+    return {};
   }
-  const auto numbers = rows->column(0).values<int64_t>();
+  Result<data::Batch> rows = query(run->engine, run->input.slice(begin, end));
+  if (rows.ok()) {
+    return take_rows(run, begin, end, *rows);
+  }
+  if (rows.code() != Code::kInvalidArgument) {
+    return rows.status();
+  }
+  if (end - begin == 1) {
+    run->output.rejects.push_back({run->numbers[static_cast<std::size_t>(begin)],
+                                   data::RejectReason::kWrongType,
+                                   column_in_message(rows.status().message())});
+    return {};
+  }
+  const int64_t middle = begin + (end - begin) / 2;
+  ASSAY_RETURN_IF_ERROR(run_slice(run, begin, middle));
+  return run_slice(run, middle, end);
+}
+
+/// Result rows of input rows [begin, end), put in the order of the input.
+Status RowWiseSql::take_rows(Run* run, int64_t begin, int64_t end, const data::Batch& rows) const {
+  const auto numbers = rows.column(0).values<int64_t>();
   std::vector<int64_t> order(numbers.size());
   std::iota(order.begin(), order.end(), int64_t{0});
   const auto number_of = [&](int64_t row) { return numbers[static_cast<std::size_t>(row)]; };
-  std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return number_of(a) < number_of(b); });
+  std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
+    return number_of(a) < number_of(b);
+  });
   for (std::size_t index = 0; index < order.size(); ++index) {
     const int64_t number = number_of(order[index]);
     const bool is_twice = index > 0 && number_of(order[index - 1]) == number;
     if (number < 0 || number >= end - begin || is_twice) {
       return {Code::kInternal, "the SQL gave a row twice or one that was not there"};
     }
-    output->input_rows.push_back(begin + number);
+    run->output.input_rows.push_back(run->numbers[static_cast<std::size_t>(begin + number)]);
   }
   std::vector<data::ColumnPtr> columns;
-  for (int index = 1; index < rows->column_count(); ++index) {
-    columns.push_back(rows->column_ptr(index));
+  for (int index = 1; index < rows.column_count(); ++index) {
+    columns.push_back(rows.column_ptr(index));
   }
-  const data::Batch part(schema_, std::move(columns), rows->rows());
-  parts->push_back(std::is_sorted(order.begin(), order.end()) ? part : part.take(order));
+  const data::Batch part(schema_, std::move(columns), rows.rows());
+  run->parts.push_back(std::is_sorted(order.begin(), order.end()) ? part : part.take(order));
   return {};
 }
 
-Result<RowWiseSql::Output> RowWiseSql::run(data::SqlEngine& engine, const data::Batch& input) const {
-  Output output;
-  std::vector<data::Batch> parts;
+Result<RowWiseSql::Output> RowWiseSql::run(data::SqlEngine& engine,
+                                           const data::Batch& input) const {
+  Run run{engine, input, std::vector<int64_t>(static_cast<std::size_t>(input.rows())), {}, {}};
+  std::iota(run.numbers.begin(), run.numbers.end(), int64_t{0});
   if (input.rows() > 0) {
-    ASSAY_RETURN_IF_ERROR(run_slice(engine, input, 0, input.rows(), &parts, &output));
+    const Result<data::Batch> rows = query(engine, input);
+    if (rows.ok()) {
+      ASSAY_RETURN_IF_ERROR(take_rows(&run, 0, input.rows(), *rows));
+    } else if (rows.code() != Code::kInvalidArgument) {
+      return rows.status();
+    } else {
+      if (failing_rows_) {
+        ASSAY_ASSIGN_OR_RETURN(run.output.rejects, find_failing(engine, input));
+      }
+      auto failing = run.output.rejects.begin();
+      const auto is_failing = [&](int64_t row) {
+        const bool found = failing != run.output.rejects.end() && failing->row == row;
+        failing += found ? 1 : 0;
+        return found;
+      };
+      run.numbers.erase(std::remove_if(run.numbers.begin(), run.numbers.end(), is_failing),
+                        run.numbers.end());
+      run.input = input.take(run.numbers);
+      ASSAY_RETURN_IF_ERROR(run_slice(&run, 0, run.input.rows()));
+    }
   }
-  ASSAY_ASSIGN_OR_RETURN(output.rows, data::concat(schema_, parts));
-  return output;
+  std::sort(run.output.rejects.begin(),
+            run.output.rejects.end(),
+            [](const data::Reject& a, const data::Reject& b) { return a.row < b.row; });
+  ASSAY_ASSIGN_OR_RETURN(run.output.rows, data::concat(schema_, run.parts));
+  return std::move(run.output);
 }
 
 }  // namespace assay::silver

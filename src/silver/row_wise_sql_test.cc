@@ -1,8 +1,8 @@
 #include "silver/row_wise_sql.h"
 
-#include <gtest/gtest.h>
-
 #include <random>
+
+#include <gtest/gtest.h>
 
 #include "silver/test_tables.h"
 
@@ -49,9 +49,14 @@ TEST_F(RowWise, AnEmptyBatchGivesNoRows) {
 
 TEST_F(RowWise, TakesManyWaysToWriteASelect) {
   for (const char* sql :
-       {"select id from clicks", "SELECT id FROM clicks;", "  -- why\n/* and */ SELECT id FROM clicks -- end",
-        "SELECT * FROM clicks", "SELECT c.* EXCLUDE (dt, hr) FROM clicks c", "SELECT id FROM CLICKS",
-        "SELECT/**/id FROM clicks", "SELECT CASE WHEN id > 1 THEN 'a' END AS x FROM clicks",
+       {"select id from clicks",
+        "SELECT id FROM clicks;",
+        "  -- why\n/* and */ SELECT id FROM clicks -- end",
+        "SELECT * FROM clicks",
+        "SELECT c.* EXCLUDE (dt, hr) FROM clicks c",
+        "SELECT id FROM CLICKS",
+        "SELECT/**/id FROM clicks",
+        "SELECT CASE WHEN id > 1 THEN 'a' END AS x FROM clicks",
         "SELECT coalesce(text, 'none') AS t, hour(event_time) AS h, id::DOUBLE AS d FROM clicks",
         "SELECT list_sum(list_transform([id, 1], x -> x + 1))::BIGINT AS s FROM clicks",
         "SELECT id FROM clicks WHERE text LIKE 'a%' AND id BETWEEN 1 AND 2 OR text IN ('a', 'b')",
@@ -113,34 +118,65 @@ TEST_F(RowWise, RefusesEverythingThatIsNotRowByRowAndNamesIt) {
 }
 
 TEST_F(RowWise, RefusesWhatGivesAnotherValueEachTime) {
-  for (const char* sql :
-       {"SELECT random() AS r FROM clicks", "SELECT now() AS t FROM clicks", "SELECT uuid() AS u FROM clicks",
-        "SELECT current_timestamp AS t FROM clicks", "SELECT current_date AS d FROM clicks",
-        "SELECT today() AS d FROM clicks", "SELECT localtimestamp AS t FROM clicks",
-        "SELECT age(event_time)::VARCHAR AS a FROM clicks", "SELECT id FROM clicks WHERE random() < 0.5",
-        "SELECT ago(INTERVAL 1 DAY) AS a FROM clicks", "SELECT gen_random_uuid()::VARCHAR AS u FROM clicks"}) {
+  for (const char* sql : {"SELECT random() AS r FROM clicks",
+                          "SELECT now() AS t FROM clicks",
+                          "SELECT uuid() AS u FROM clicks",
+                          "SELECT current_timestamp AS t FROM clicks",
+                          "SELECT current_date AS d FROM clicks",
+                          "SELECT today() AS d FROM clicks",
+                          "SELECT localtimestamp AS t FROM clicks",
+                          "SELECT age(event_time)::VARCHAR AS a FROM clicks",
+                          "SELECT id FROM clicks WHERE random() < 0.5",
+                          "SELECT ago(INTERVAL 1 DAY) AS a FROM clicks",
+                          "SELECT gen_random_uuid()::VARCHAR AS u FROM clicks"}) {
     EXPECT_NE(refusal(sql).find("each time"), std::string::npos) << sql << "\n" << refusal(sql);
   }
 }
 
 TEST_F(RowWise, TypesThatTablesDoNotHoldAskForACast) {
-  EXPECT_NE(refusal("SELECT id * 1.5 AS x FROM clicks").find("CAST(... AS DOUBLE) AS x"), std::string::npos);
+  EXPECT_NE(refusal("SELECT id * 1.5 AS x FROM clicks").find("CAST(... AS DOUBLE) AS x"),
+            std::string::npos);
   EXPECT_NE(refusal("SELECT id::HUGEINT AS x FROM clicks").find("BIGINT"), std::string::npos);
   EXPECT_NE(refusal("SELECT [id] AS x FROM clicks").find("VARCHAR"), std::string::npos);
   EXPECT_NE(refusal("SELECT id AS x, text AS X FROM clicks").find("one name"), std::string::npos);
 }
 
 TEST_F(RowWise, RowsThatFailAreFoundAndTheOthersGoOn) {
-  const RowWiseSql sql = compiled("SELECT CAST(text AS BIGINT) AS number FROM clicks WHERE id <> 3");
-  const auto output =
-      sql.run(*engine_, clicks({{1, "10", 0}, {2, "x", 0}, {3, "y", 0}, {4, "40", 0}, {5, "z", 0}}));
+  const RowWiseSql sql =
+      compiled("SELECT CAST(text AS BIGINT) AS number FROM clicks WHERE id <> 3");
+  const auto output = sql.run(
+      *engine_, clicks({{1, "10", 0}, {2, "x", 0}, {3, "y", 0}, {4, "40", 0}, {5, "z", 0}}));
   ASSERT_TRUE(output.ok()) << output.status().to_string();
   EXPECT_EQ(output->input_rows, (std::vector<int64_t>{0, 3}));
   ASSERT_EQ(output->rejects.size(), 2U);
   EXPECT_EQ(output->rejects[0].row, 1);
   EXPECT_EQ(output->rejects[1].row, 4);
   EXPECT_EQ(output->rejects[0].reason, data::RejectReason::kWrongType);
-  EXPECT_EQ(output->rejects[0].column, "text");
+  EXPECT_EQ(output->rejects[0].column, "number");
+}
+
+TEST_F(RowWise, AFailingWhereOrAnExpressionThatUsesAnotherIsFoundToo) {
+  for (const char* text :
+       {"SELECT id FROM clicks c WHERE CAST(c.text AS BIGINT) > 15",
+        "SELECT id, CAST(text AS BIGINT) AS a, a + 1 AS b FROM clicks WHERE a > 15",
+        "SELECT * REPLACE (CAST(text AS BIGINT) AS text) FROM clicks WHERE text <> '10'"}) {
+    const auto output = compiled(text).run(
+        *engine_, clicks({{1, "10", 0}, {2, "x", 0}, {3, "20", 0}, {4, "y", 0}}));
+    ASSERT_TRUE(output.ok()) << text << output.status().to_string();
+    EXPECT_EQ(output->input_rows, (std::vector<int64_t>{2})) << text;
+    ASSERT_EQ(output->rejects.size(), 2U) << text;
+    EXPECT_EQ(output->rejects[0].row, 1);
+    EXPECT_EQ(output->rejects[1].row, 3);
+  }
+}
+
+TEST_F(RowWise, AllRowsMayFailAndItStaysQuick) {
+  std::vector<Click> rows(3'000, Click{1, "x", 0});
+  const auto output =
+      compiled("SELECT CAST(text AS BIGINT) AS number FROM clicks").run(*engine_, clicks(rows));
+  ASSERT_TRUE(output.ok());
+  EXPECT_EQ(output->rows.rows(), 0);
+  EXPECT_EQ(output->rejects.size(), rows.size());
 }
 
 TEST_F(RowWise, AgreesWithTheNaiveTwinOnRandomRows) {
@@ -154,7 +190,8 @@ TEST_F(RowWise, AgreesWithTheNaiveTwinOnRandomRows) {
     std::vector<int64_t> rejected;
     for (std::size_t row = 0; row < rows.size(); ++row) {
       const bool bad = random() % 12 == 0;
-      rows[row] = {static_cast<int64_t>(random() % 6), bad ? "?" : std::to_string(random() % 100), 0};
+      rows[row] = {
+          static_cast<int64_t>(random() % 6), bad ? "?" : std::to_string(random() % 100), 0};
       if (rows[row].id > 2) {
         (bad ? rejected : kept).push_back(static_cast<int64_t>(row));
       }
@@ -178,7 +215,8 @@ TEST_F(RowWise, KeepsTheOrderOfManyRows) {
   for (int64_t id = 0; id < 300'000; ++id) {
     rows.push_back({id, {}, 0});
   }
-  const auto output = compiled("SELECT id FROM clicks WHERE id % 3 = 0").run(*engine_, clicks(rows));
+  const auto output =
+      compiled("SELECT id FROM clicks WHERE id % 3 = 0").run(*engine_, clicks(rows));
   ASSERT_TRUE(output.ok());
   ASSERT_EQ(output->rows.rows(), 100'000);
   for (int64_t row = 0; row < 100'000; ++row) {

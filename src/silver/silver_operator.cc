@@ -23,8 +23,9 @@ bool is_system(std::string_view name) {
 }
 
 std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  std::transform(text.begin(), text.end(), text.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
   return text;
 }
 
@@ -77,7 +78,8 @@ std::vector<int64_t> others(int64_t rows, const std::vector<int64_t>& gone) {
 }
 
 /// Keep `rows` of a batch and of the input row numbers beside it.
-data::Batch keep(const data::Batch& batch, const std::vector<int64_t>& rows,
+data::Batch keep(const data::Batch& batch,
+                 const std::vector<int64_t>& rows,
                  std::vector<int64_t>* inputs) {
   if (static_cast<int64_t>(rows.size()) == batch.rows()) {
     return batch;
@@ -105,12 +107,15 @@ SilverOperator::SilverOperator(catalog::SilverDef silver, RowWiseSql sql, data::
     : silver_(std::move(silver)), sql_(std::move(sql)), engine_(engine) {}
 
 Result<std::unique_ptr<SilverOperator>> SilverOperator::create(
-    const catalog::SilverDef& silver, const data::Schema& from,
-    const std::map<std::string, data::SchemaPtr>& lookups, data::SqlEngine& engine) {
+    const catalog::SilverDef& silver,
+    const data::Schema& from,
+    const std::map<std::string, data::SchemaPtr>& lookups,
+    data::SqlEngine& engine) {
   const std::string context = "silver table `" + silver.name + "`";
   for (const char* name : {bronze::kEventTime, bronze::kKnownTime, bronze::kSequence}) {
     if (!from.find(name)) {
-      return Status(Code::kInvalidArgument, context + ": `" + silver.from + "` has no column " + name);
+      return Status(Code::kInvalidArgument,
+                    context + ": `" + silver.from + "` has no column " + name);
     }
   }
   Result<RowWiseSql> sql = RowWiseSql::compile(engine, silver.sql, silver.from, from);
@@ -134,22 +139,25 @@ Status SilverOperator::check_system_names(const RowWiseSql& sql) {
     const std::string folded = lower(field.name);
     if (folded != field.name && (is_system(folded) || folded == kEventDate)) {
       return {Code::kInvalidArgument,
-              "the SQL's column `" + field.name + "` differs from `" + folded + "` only in case; write it so"};
+              "the SQL's column `" + field.name + "` differs from `" + folded +
+                  "` only in case; write it so"};
     }
     const bool is_computed = !sql.is_plain_column(field.name);
     if ((field.name == kKnownTime || field.name == kSequence) && is_computed) {
-      return {Code::kInvalidArgument, "the SQL computes `" + field.name +
-                                          "`, which bronze decides; give the column another name"};
+      return {Code::kInvalidArgument,
+              "the SQL computes `" + field.name +
+                  "`, which bronze decides; give the column another name"};
     }
     if (field.name == kEventDate) {
-      return {Code::kInvalidArgument, "the SQL selects `event_date`, which silver adds itself as the date "
-                                      "of event_time; leave it out or give it another name"};
+      return {Code::kInvalidArgument,
+              "the SQL selects `event_date`, which silver adds itself as the date "
+              "of event_time; leave it out or give it another name"};
     }
     const bool is_time = field.type == Type::kTimestamp || field.type == Type::kDate;
     if (field.name == kEventTime && !is_time) {
-      return {Code::kInvalidArgument, "the SQL's event_time is " +
-                                          std::string(data::type_name(field.type)) +
-                                          ", not a timestamp; write CAST(... AS TIMESTAMP) AS event_time"};
+      return {Code::kInvalidArgument,
+              "the SQL's event_time is " + std::string(data::type_name(field.type)) +
+                  ", not a timestamp; write CAST(... AS TIMESTAMP) AS event_time"};
     }
   }
   return {};
@@ -235,8 +243,10 @@ Result<data::Batch> SilverOperator::with_system_columns(const data::Batch& bronz
   return data::Batch(timed_schema_, std::move(columns), sql.rows.rows());
 }
 
-Result<data::Batch> SilverOperator::timed_rows(const data::Batch& bronze, const RowWiseSql::Output& sql,
-                                               std::vector<int64_t>* inputs, Refused* refused) const {
+Result<data::Batch> SilverOperator::timed_rows(const data::Batch& bronze,
+                                               const RowWiseSql::Output& sql,
+                                               std::vector<int64_t>* inputs,
+                                               Refused* refused) const {
   ASSAY_ASSIGN_OR_RETURN(const data::Batch rows, with_system_columns(bronze, sql));
   const data::Column& event_time = *rows.find(kEventTime);
   std::vector<int64_t> gone;
@@ -250,7 +260,8 @@ Result<data::Batch> SilverOperator::timed_rows(const data::Batch& bronze, const 
   return keep(rows, others(rows.rows(), gone), inputs);
 }
 
-Result<data::Batch> SilverOperator::enriched_rows(data::Batch rows, const Lookups& lookups,
+Result<data::Batch> SilverOperator::enriched_rows(data::Batch rows,
+                                                  const Lookups& lookups,
                                                   std::vector<int64_t>* inputs,
                                                   Refused* refused) const {
   for (const Enrichment& enrichment : enrichments_) {
@@ -264,7 +275,8 @@ Result<data::Batch> SilverOperator::enriched_rows(data::Batch rows, const Lookup
     if (def.required) {
       for (const int64_t row : enriched.unmatched) {
         refused->rejects.push_back({(*inputs)[static_cast<std::size_t>(row)],
-                                    RejectReason::kEnrichmentFailed, def.on.front()});
+                                    RejectReason::kEnrichmentFailed,
+                                    def.on.front()});
       }
       rows = keep(rows, others(rows.rows(), enriched.unmatched), inputs);
     }
@@ -284,7 +296,8 @@ Result<data::Batch> SilverOperator::enriched_rows(data::Batch rows, const Lookup
 }
 
 data::Batch SilverOperator::quarantine(const data::Batch& bronze, Refused refused) const {
-  std::sort(refused.rejects.begin(), refused.rejects.end(),
+  std::sort(refused.rejects.begin(),
+            refused.rejects.end(),
             [](const data::Reject& a, const data::Reject& b) { return a.row < b.row; });
   quality::QuarantineBuilder builder;
   const auto sequence = bronze.find(bronze::kSequence)->values<int64_t>();
@@ -307,7 +320,8 @@ data::Batch SilverOperator::quarantine(const data::Batch& bronze, Refused refuse
   return builder.finish();
 }
 
-Result<SilverOutput> SilverOperator::process(const data::Batch& bronze, const Lookups& lookups,
+Result<SilverOutput> SilverOperator::process(const data::Batch& bronze,
+                                             const Lookups& lookups,
                                              SilverState state) const {
   const data::Batch input = in_sequence_order(bronze);
   SilverOutput output;
@@ -332,7 +346,8 @@ Result<SilverOutput> SilverOperator::process(const data::Batch& bronze, const Lo
   }
   rows = keep(rows, checked.kept, &inputs);
 
-  const LatenessSplit split = split_late(*rows.find(kEventTime), silver_.allowed_lateness, state.newest);
+  const LatenessSplit split =
+      split_late(*rows.find(kEventTime), silver_.allowed_lateness, state.newest);
   state.newest = split.newest;
   output.late = rows.take(split.late);
   output.rows = split.late.empty() ? rows : rows.take(split.on_time);
@@ -341,7 +356,8 @@ Result<SilverOutput> SilverOperator::process(const data::Batch& bronze, const Lo
   output.account.quarantined = static_cast<int64_t>(refused.rejects.size());
   output.quarantine = quarantine(input, std::move(refused));
   if (!output.account.balances()) {
-    return Status(Code::kInternal, "silver table `" + silver_.name + "`: rows in and out do not balance");
+    return Status(Code::kInternal,
+                  "silver table `" + silver_.name + "`: rows in and out do not balance");
   }
   output.state = std::move(state);
   return output;

@@ -18,18 +18,18 @@
 
 namespace assay::silver {
 
-/// What silver remembers between batches: the newest event time (from the table's `watermark` txn) and
-/// the run's checks.
+/// What silver remembers between batches: the newest event time (from the table's `watermark` txn)
+/// and the run's checks.
 struct SilverState {
   std::optional<EventTime> newest;
   quality::CheckState checks;
 };
 
 struct SilverOutput {
-  data::Batch rows;                    // output_schema(), in order of sequence
-  data::Batch late;                    // output_schema(): older than the watermark
-  data::Batch quarantine;              // quality::quarantine_schema(), in order of position
-  data::Account account;               // of bronze rows; balances
+  data::Batch rows;        // output_schema(), in order of sequence
+  data::Batch late;        // output_schema(): older than the watermark
+  data::Batch quarantine;  // quality::quarantine_schema(), in order of position
+  data::Account account;   // of bronze rows; balances
   quality::CheckResults checks;
   SilverState state;
 };
@@ -37,35 +37,41 @@ struct SilverOutput {
 /// Rows of each lookup table, by its name: at least the columns of lookup_columns().
 using Lookups = std::map<std::string, data::Batch>;
 
-/// Turns rows of one bronze table into the rows of one silver table: row-wise SQL, enrichment as of the
-/// event, checks, lateness.
+/// Turns rows of one bronze table into the rows of one silver table: row-wise SQL, enrichment as of
+/// the event, checks, lateness.
 ///
-/// Pure: what it remembers goes in and out as SilverState, so cutting rows into other batches gives the
-/// same rows.
-/// Threads one thread at a time per engine.
+/// Pure: what it remembers goes in and out as SilverState, so cutting rows into other batches gives
+/// the same rows. Threads one thread at a time per engine.
 class SilverOperator {
  public:
-  /// `from`: columns of the bronze table. `lookups`: columns of each lookup table, by name. The engine
-  /// is used by every call, for a temporary table named as the bronze table.
+  /// `from`: columns of the bronze table. `lookups`: columns of each lookup table, by name. The
+  /// engine is used by every call, for a temporary table named as the bronze table.
   ///
-  /// Errors  kInvalidArgument: SQL that is not row-wise or does not bind, enrichments or checks that do
+  /// Errors  kInvalidArgument: SQL that is not row-wise or does not bind, enrichments or checks
+  /// that do
   ///         not fit, names of system columns that are taken, a partition column that is not there.
   static Result<std::unique_ptr<SilverOperator>> create(
-      const catalog::SilverDef& silver, const data::Schema& from,
-      const std::map<std::string, data::SchemaPtr>& lookups, data::SqlEngine& engine);
+      const catalog::SilverDef& silver,
+      const data::Schema& from,
+      const std::map<std::string, data::SchemaPtr>& lookups,
+      data::SqlEngine& engine);
 
-  /// Columns of the SELECT in order, enriched columns, event_time, known_time, sequence, event_date.
+  /// Columns of the SELECT in order, enriched columns, event_time, known_time, sequence,
+  /// event_date.
   [[nodiscard]] const data::SchemaPtr& output_schema() const { return schema_; }
   [[nodiscard]] const catalog::SilverDef& definition() const { return silver_; }
   /// For each lookup table, the columns that `process` reads.
   [[nodiscard]] std::map<std::string, std::vector<std::string>> lookup_columns() const;
 
-  /// `bronze`: all rows of one bronze commit, or a run of them in order of sequence; within the batch
-  /// any order. `lookups`: every row of the lookup tables that may be visible at the batch's event times.
+  /// `bronze`: all rows of one bronze commit, or a run of them in order of sequence; within the
+  /// batch any order. `lookups`: every row of the lookup tables that may be visible at the batch's
+  /// event times.
   ///
-  /// Errors  kFailedPrecondition: a check with on_fail: fail; kInvalidArgument: a lookup is missing;
+  /// Errors  kFailedPrecondition: a check with on_fail: fail; kInvalidArgument: a lookup is
+  /// missing;
   ///         kInternal: the account does not balance; the engine's own.
-  [[nodiscard]] Result<SilverOutput> process(const data::Batch& bronze, const Lookups& lookups,
+  [[nodiscard]] Result<SilverOutput> process(const data::Batch& bronze,
+                                             const Lookups& lookups,
                                              SilverState state) const;
 
   /// Judge freshness and row_count over all batches of the run.
@@ -81,10 +87,14 @@ class SilverOperator {
   Status compile_output();
   [[nodiscard]] Result<data::Batch> with_system_columns(const data::Batch& bronze,
                                                         const RowWiseSql::Output& sql) const;
-  [[nodiscard]] Result<data::Batch> timed_rows(const data::Batch& bronze, const RowWiseSql::Output& sql,
-                                               std::vector<int64_t>* inputs, Refused* refused) const;
-  [[nodiscard]] Result<data::Batch> enriched_rows(data::Batch rows, const Lookups& lookups,
-                                                  std::vector<int64_t>* inputs, Refused* refused) const;
+  [[nodiscard]] Result<data::Batch> timed_rows(const data::Batch& bronze,
+                                               const RowWiseSql::Output& sql,
+                                               std::vector<int64_t>* inputs,
+                                               Refused* refused) const;
+  [[nodiscard]] Result<data::Batch> enriched_rows(data::Batch rows,
+                                                  const Lookups& lookups,
+                                                  std::vector<int64_t>* inputs,
+                                                  Refused* refused) const;
   [[nodiscard]] data::Batch quarantine(const data::Batch& bronze, Refused refused) const;
 
   catalog::SilverDef silver_;
@@ -92,7 +102,7 @@ class SilverOperator {
   data::SqlEngine& engine_;
   std::vector<Enrichment> enrichments_;
   quality::CheckSet checks_;
-  data::SchemaPtr timed_schema_;       // SELECT's columns, event_time, known_time, sequence
+  data::SchemaPtr timed_schema_;  // SELECT's columns, event_time, known_time, sequence
   data::SchemaPtr schema_;
 };
 

@@ -48,7 +48,9 @@ std::string SqlSyntax::leaf(const std::string& path) const {
   return found == leaves_.end() ? "" : found->second;
 }
 
-bool SqlSyntax::has(const std::string& path) const { return leaves_.count(path) != 0; }
+bool SqlSyntax::has(const std::string& path) const {
+  return leaves_.count(path) != 0;
+}
 
 std::string SqlSyntax::location(const std::string& path) const {
   const std::string text = leaf(path + ".query_location");

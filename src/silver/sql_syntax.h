@@ -11,8 +11,8 @@
 
 namespace assay::silver {
 
-/// The syntax tree of one SQL text as DuckDB's own parser sees it: the leaves of its JSON form by path,
-/// e.g. "$.statements[0].node.from_table.table_name" = "clicks".
+/// The syntax tree of one SQL text as DuckDB's own parser sees it: the leaves of its JSON form by
+/// path, e.g. "$.statements[0].node.from_table.table_name" = "clicks".
 class SqlSyntax {
  public:
   /// Errors  kInvalidArgument: DuckDB's parser refuses the text, or it is no SELECT.
