@@ -27,8 +27,8 @@ std::string read_file(const std::filesystem::path& path) {
 TEST(Cases, EveryProjectGivesItsExpectedDiagnostics) {
   SystemWorld system;
   int cases = 0;
-  for (const auto& entry :
-       std::filesystem::directory_iterator(std::string(ASSAY_SOURCE_DIR) + "/tests/cases/catalog")) {
+  for (const auto& entry : std::filesystem::directory_iterator(std::string(ASSAY_SOURCE_DIR) +
+                                                               "/tests/cases/catalog")) {
     const Result<ParsedProject> parsed = load_project(system.world(), entry.path().string());
     ASSERT_TRUE(parsed.ok()) << parsed.status().to_string();
     const std::string found = format_diagnostics(parsed->diagnostics);
@@ -41,7 +41,8 @@ TEST(Cases, EveryProjectGivesItsExpectedDiagnostics) {
   EXPECT_GE(cases, 3);
 }
 
-/// One change of a word that a tired hand makes: a letter left out, doubled, replaced or two swapped.
+/// One change of a word that a tired hand makes: a letter left out, doubled, replaced or two
+/// swapped.
 std::string misspell(const std::string& word, std::mt19937_64* random) {
   std::string wrong = word;
   const std::size_t at = (*random)() % (word.size() - 1);
@@ -65,17 +66,25 @@ TEST(Cases, AMisspeltKeyGetsTheRightSuggestion) {
   const uint64_t seed = std::random_device{}();
   std::cout << "seed " << seed << "\n";
   std::mt19937_64 random(seed);
-  const std::vector<std::string> keys = {"source", "dedup_for", "event_time", "known_time", "future_max",
-                                         "columns", "checks",   "partition_by"};
+  const std::vector<std::string> keys = {"source",
+                                         "dedup_for",
+                                         "event_time",
+                                         "known_time",
+                                         "future_max",
+                                         "columns",
+                                         "checks",
+                                         "partition_by"};
   for (int round = 0; round < 500; ++round) {
     const std::string& key = keys[random() % keys.size()];
     const std::string wrong = misspell(key, &random);
     if (std::find(keys.begin(), keys.end(), wrong) != keys.end()) {
       continue;
     }
-    MemoryWorld world(std::map<std::string, std::string>{
-        {"/p/assay.yaml", "project: p\nsources: {a: {files: a.csv}}\nbronze: {b: {source: a, columns: {c: string}, " +
-                              wrong + ": x}}\n"}});
+    MemoryWorld world(
+        std::map<std::string, std::string>{{"/p/assay.yaml",
+                                            "project: p\nsources: {a: {files: a.csv}}\nbronze: {b: "
+                                            "{source: a, columns: {c: string}, " +
+                                                wrong + ": x}}\n"}});
     const Result<ParsedProject> parsed = parse_project(world.world(), "/p");
     ASSERT_TRUE(parsed.ok());
     ASSERT_EQ(parsed->diagnostics.items.size(), 1U) << wrong;

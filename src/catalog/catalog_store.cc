@@ -1,10 +1,10 @@
 // Tables, all in one SQLite file (docs/formats/catalog.md):
 //
-//   migrations(version, applied_at)                          what brought the file here; PRAGMA user_version
-//   objects(kind, name, version, json, outputs, removed, applied_at)   a row per version of a definition
-//   source_files(source, ordinal, path, begin_bytes, end_bytes, fingerprint, modified)
-//   runs(id, command, started, finished, status, account)
-//   models(name, version, stage, created, card, bytes)
+//   migrations(version, applied_at)                          what brought the file here; PRAGMA
+//   user_version objects(kind, name, version, json, outputs, removed, applied_at)   a row per
+//   version of a definition source_files(source, ordinal, path, begin_bytes, end_bytes,
+//   fingerprint, modified) runs(id, command, started, finished, status, account) models(name,
+//   version, stage, created, card, bytes)
 //
 // Times are microseconds since the epoch, UTC.
 
@@ -23,18 +23,22 @@ namespace {
 /// "assa", so that another program's file is not taken for ours.
 constexpr int64_t kApplicationId = 0x61737361;
 
-/// Statement lists, one per version from 1 on. Never change one that has been released: add another.
+/// Statement lists, one per version from 1 on. Never change one that has been released: add
+/// another.
 constexpr std::array<const char*, 1> kMigrations{
     "CREATE TABLE objects(kind TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL,"
-    " json TEXT NOT NULL, outputs TEXT NOT NULL, removed INTEGER NOT NULL, applied_at INTEGER NOT NULL,"
+    " json TEXT NOT NULL, outputs TEXT NOT NULL, removed INTEGER NOT NULL, applied_at INTEGER NOT "
+    "NULL,"
     " PRIMARY KEY(kind, name, version)) WITHOUT ROWID;"
     "CREATE TABLE source_files(source TEXT NOT NULL, ordinal INTEGER NOT NULL, path TEXT NOT NULL,"
     " begin_bytes INTEGER NOT NULL, end_bytes INTEGER NOT NULL, fingerprint INTEGER NOT NULL,"
     " modified INTEGER NOT NULL, PRIMARY KEY(source, ordinal)) WITHOUT ROWID;"
-    "CREATE TABLE runs(id INTEGER PRIMARY KEY AUTOINCREMENT, command TEXT NOT NULL, started INTEGER NOT NULL,"
+    "CREATE TABLE runs(id INTEGER PRIMARY KEY AUTOINCREMENT, command TEXT NOT NULL, started "
+    "INTEGER NOT NULL,"
     " finished INTEGER, status TEXT NOT NULL, account TEXT NOT NULL);"
     "CREATE TABLE models(name TEXT NOT NULL, version INTEGER NOT NULL, stage TEXT NOT NULL,"
-    " created INTEGER NOT NULL, card TEXT NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY(name, version));"};
+    " created INTEGER NOT NULL, card TEXT NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY(name, "
+    "version));"};
 
 constexpr char kCandidate[] = "candidate";
 constexpr char kProduction[] = "production";
@@ -61,13 +65,18 @@ class SqliteCatalog : public CatalogStore {
   Status migrate();
   Result<ApplyOutcome> apply(const Project& project, const OutputTypes& outputs) override;
   Result<std::vector<AppliedObject>> applied() override;
-  Result<std::vector<AppliedObject>> history(const std::string& kind, const std::string& name) override;
+  Result<std::vector<AppliedObject>> history(const std::string& kind,
+                                             const std::string& name) override;
   Result<std::vector<SourceFileRow>> source_files(const std::string& source) override;
-  Status add_source_files(const std::string& source, const std::vector<SourceFileRow>& files) override;
+  Status add_source_files(const std::string& source,
+                          const std::vector<SourceFileRow>& files) override;
   Result<int64_t> start_run(const std::string& command) override;
-  Status finish_run(int64_t id, const std::string& status, const std::string& account_json) override;
+  Status finish_run(int64_t id,
+                    const std::string& status,
+                    const std::string& account_json) override;
   Result<std::vector<RunRow>> runs(int64_t count, const std::string& command) override;
-  Result<int64_t> add_model(const std::string& name, const std::string& card_json,
+  Result<int64_t> add_model(const std::string& name,
+                            const std::string& card_json,
                             const std::string& bytes) override;
   Result<std::vector<ModelRow>> models(const std::string& name) override;
   Result<ModelRow> model(const std::string& name, std::optional<int64_t> version) override;
@@ -98,8 +107,10 @@ Status advise(Status status, const std::string& path) {
   }
   return {Code::kCorrupt,
           "the catalog is damaged (" + status.message() +
-              "); restore it from a backup with its -wal file. To begin anew, move it away together with the "
-              "lake and the online store, whose positions it explains, then `assay apply` and `assay run`: " +
+              "); restore it from a backup with its -wal file. To begin anew, move it away "
+              "together with the "
+              "lake and the online store, whose positions it explains, then `assay apply` and "
+              "`assay run`: " +
               path};
 }
 
@@ -123,27 +134,34 @@ Result<int64_t> SqliteCatalog::pragma(const char* name) {
 Status SqliteCatalog::migrate() {
   ASSAY_ASSIGN_OR_RETURN(const int64_t version, pragma("user_version"));
   ASSAY_ASSIGN_OR_RETURN(const int64_t application, pragma("application_id"));
-  ASSAY_ASSIGN_OR_RETURN(const std::vector<SqlRow> tables, query("SELECT count(*) FROM sqlite_master"));
-  if (application != kApplicationId && (application != 0 || version != 0 || integer_of(tables[0].at(0)) > 0)) {
-    return {Code::kCorrupt, "the file is a database of another program, not a catalog; name another file "
-                            "under `catalog:` in assay.yaml: " + path_};
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<SqlRow> tables,
+                         query("SELECT count(*) FROM sqlite_master"));
+  if (application != kApplicationId &&
+      (application != 0 || version != 0 || integer_of(tables[0].at(0)) > 0)) {
+    return {Code::kCorrupt,
+            "the file is a database of another program, not a catalog; name another file "
+            "under `catalog:` in assay.yaml: " +
+                path_};
   }
   if (version > static_cast<int64_t>(kMigrations.size())) {
-    return {Code::kFailedPrecondition, "the catalog was made by a newer version of assay (schema " +
-                                           std::to_string(version) + "); use that version: " + path_};
+    return {Code::kFailedPrecondition,
+            "the catalog was made by a newer version of assay (schema " + std::to_string(version) +
+                "); use that version: " + path_};
   }
   if (version == static_cast<int64_t>(kMigrations.size())) {
     return {};
   }
   return transaction([&]() -> Status {
-    ASSAY_ASSIGN_OR_RETURN(const int64_t current, pragma("user_version"));  // another may have been faster
+    ASSAY_ASSIGN_OR_RETURN(const int64_t current,
+                           pragma("user_version"));  // another may have been faster
     return migrate_from(current);
   });
 }
 
 Status SqliteCatalog::migrate_from(int64_t version) {
-  ASSAY_RETURN_IF_ERROR(database_->execute(
-      "CREATE TABLE IF NOT EXISTS migrations(version INTEGER PRIMARY KEY, applied_at INTEGER NOT NULL)"));
+  ASSAY_RETURN_IF_ERROR(
+      database_->execute("CREATE TABLE IF NOT EXISTS migrations(version INTEGER PRIMARY KEY, "
+                         "applied_at INTEGER NOT NULL)"));
   for (auto next = static_cast<std::size_t>(version); next < kMigrations.size(); ++next) {
     ASSAY_RETURN_IF_ERROR(database_->execute(kMigrations[next]));
     ASSAY_RETURN_IF_ERROR(query("INSERT INTO migrations VALUES(?, ?)",
@@ -155,15 +173,20 @@ Status SqliteCatalog::migrate_from(int64_t version) {
 }
 
 AppliedObject object_of(const SqlRow& row) {
-  return {text_of(row.at(0)), text_of(row.at(1)),         integer_of(row.at(2)),
-          text_of(row.at(3)), text_of(row.at(4)),         integer_of(row.at(5)) != 0,
+  return {text_of(row.at(0)),
+          text_of(row.at(1)),
+          integer_of(row.at(2)),
+          text_of(row.at(3)),
+          text_of(row.at(4)),
+          integer_of(row.at(5)) != 0,
           EventTime{integer_of(row.at(6))}};
 }
 
 Result<std::vector<AppliedObject>> SqliteCatalog::newest_objects(const std::string& condition) {
   ASSAY_ASSIGN_OR_RETURN(
       const std::vector<SqlRow> rows,
-      query("SELECT kind, name, version, json, outputs, removed, applied_at FROM objects AS o WHERE version ="
+      query("SELECT kind, name, version, json, outputs, removed, applied_at FROM objects AS o "
+            "WHERE version ="
             " (SELECT max(version) FROM objects WHERE kind = o.kind AND name = o.name) " +
             condition + " ORDER BY kind, name"));
   std::vector<AppliedObject> objects;
@@ -175,8 +198,13 @@ Result<std::vector<AppliedObject>> SqliteCatalog::newest_objects(const std::stri
 
 Status SqliteCatalog::put_object(const AppliedObject& object) {
   return query("INSERT INTO objects VALUES(?, ?, ?, ?, ?, ?, ?)",
-               {object.kind, object.name, object.version, object.json, object.outputs,
-                int64_t{object.removed ? 1 : 0}, world_.clock.now().micros})
+               {object.kind,
+                object.name,
+                object.version,
+                object.json,
+                object.outputs,
+                int64_t{object.removed ? 1 : 0},
+                world_.clock.now().micros})
       .status();
 }
 
@@ -187,7 +215,8 @@ Result<ApplyOutcome> SqliteCatalog::apply(const Project& project, const OutputTy
   return outcome;
 }
 
-Status SqliteCatalog::apply_objects(const Project& project, const OutputTypes& outputs,
+Status SqliteCatalog::apply_objects(const Project& project,
+                                    const OutputTypes& outputs,
                                     ApplyOutcome* outcome) {
   ASSAY_ASSIGN_OR_RETURN(std::vector<AppliedObject> known, newest_objects(""));
   Versions newest;
@@ -197,7 +226,13 @@ Status SqliteCatalog::apply_objects(const Project& project, const OutputTypes& o
   for (const ObjectJson& object : project_objects(project)) {
     const auto types = outputs.find(object.name);
     const bool typed = object.kind == "feature_view" && types != outputs.end();
-    AppliedObject next{object.kind, object.name, 1, object.json, typed ? outputs_json(types->second) : "", false, {}};
+    AppliedObject next{object.kind,
+                       object.name,
+                       1,
+                       object.json,
+                       typed ? outputs_json(types->second) : "",
+                       false,
+                       {}};
     const auto old = newest.find({object.kind, object.name});
     if (old != newest.end()) {
       const AppliedObject& last = old->second;
@@ -223,7 +258,8 @@ Status SqliteCatalog::remove_objects(const Versions& gone, ApplyOutcome* outcome
   for (const auto& [id, object] : gone) {
     if (!object.removed) {
       ++outcome->removed;
-      ASSAY_RETURN_IF_ERROR(put_object({object.kind, object.name, object.version + 1, "", "", true, {}}));
+      ASSAY_RETURN_IF_ERROR(
+          put_object({object.kind, object.name, object.version + 1, "", "", true, {}}));
     }
   }
   return {};
@@ -234,12 +270,14 @@ Result<std::vector<AppliedObject>> SqliteCatalog::applied() {
   return newest_objects("AND removed = 0");
 }
 
-Result<std::vector<AppliedObject>> SqliteCatalog::history(const std::string& kind, const std::string& name) {
+Result<std::vector<AppliedObject>> SqliteCatalog::history(const std::string& kind,
+                                                          const std::string& name) {
   const std::lock_guard lock(mutex_);
-  ASSAY_ASSIGN_OR_RETURN(const std::vector<SqlRow> rows,
-                         query("SELECT kind, name, version, json, outputs, removed, applied_at FROM objects"
-                               " WHERE kind = ? AND name = ? ORDER BY version",
-                               {kind, name}));
+  ASSAY_ASSIGN_OR_RETURN(
+      const std::vector<SqlRow> rows,
+      query("SELECT kind, name, version, json, outputs, removed, applied_at FROM objects"
+            " WHERE kind = ? AND name = ? ORDER BY version",
+            {kind, name}));
   std::vector<AppliedObject> objects;
   for (const SqlRow& row : rows) {
     objects.push_back(object_of(row));
@@ -255,24 +293,34 @@ Result<std::vector<SourceFileRow>> SqliteCatalog::source_files(const std::string
                                {source}));
   std::vector<SourceFileRow> files;
   for (const SqlRow& row : rows) {
-    files.push_back({integer_of(row.at(0)), text_of(row.at(1)), integer_of(row.at(2)), integer_of(row.at(3)),
-                     static_cast<uint64_t>(integer_of(row.at(4))), EventTime{integer_of(row.at(5))}});
+    files.push_back({integer_of(row.at(0)),
+                     text_of(row.at(1)),
+                     integer_of(row.at(2)),
+                     integer_of(row.at(3)),
+                     static_cast<uint64_t>(integer_of(row.at(4))),
+                     EventTime{integer_of(row.at(5))}});
   }
   return files;
 }
 
-Status SqliteCatalog::add_source_files(const std::string& source, const std::vector<SourceFileRow>& files) {
+Status SqliteCatalog::add_source_files(const std::string& source,
+                                       const std::vector<SourceFileRow>& files) {
   const std::lock_guard lock(mutex_);
   return transaction([&]() -> Status {
     for (const SourceFileRow& file : files) {
-      const Status status =
-          query("INSERT INTO source_files VALUES(?, ?, ?, ?, ?, ?, ?)",
-                {source, file.ordinal, file.path, file.begin_bytes, file.end_bytes,
-                 static_cast<int64_t>(file.fingerprint), file.modified.micros})
-              .status();
+      const Status status = query("INSERT INTO source_files VALUES(?, ?, ?, ?, ?, ?, ?)",
+                                  {source,
+                                   file.ordinal,
+                                   file.path,
+                                   file.begin_bytes,
+                                   file.end_bytes,
+                                   static_cast<int64_t>(file.fingerprint),
+                                   file.modified.micros})
+                                .status();
       if (status.code() == Code::kAlreadyExists) {
-        return {Code::kAlreadyExists, "file number " + std::to_string(file.ordinal) + " of source `" + source +
-                                          "` is taken; did another process read it? " + file.path};
+        return {Code::kAlreadyExists,
+                "file number " + std::to_string(file.ordinal) + " of source `" + source +
+                    "` is taken; did another process read it? " + file.path};
       }
       ASSAY_RETURN_IF_ERROR(status);
     }
@@ -284,17 +332,20 @@ Result<int64_t> SqliteCatalog::start_run(const std::string& command) {
   const std::lock_guard lock(mutex_);
   int64_t id = 0;
   ASSAY_RETURN_IF_ERROR(transaction([&]() -> Status {
-    ASSAY_ASSIGN_OR_RETURN(const std::vector<SqlRow> rows,
-                           query("INSERT INTO runs(command, started, status, account) VALUES(?, ?, 'running', '')"
-                                 " RETURNING id",
-                                 {command, world_.clock.now().micros}));
+    ASSAY_ASSIGN_OR_RETURN(
+        const std::vector<SqlRow> rows,
+        query("INSERT INTO runs(command, started, status, account) VALUES(?, ?, 'running', '')"
+              " RETURNING id",
+              {command, world_.clock.now().micros}));
     id = integer_of(rows.at(0).at(0));
     return {};
   }));
   return id;
 }
 
-Status SqliteCatalog::finish_run(int64_t id, const std::string& status, const std::string& account_json) {
+Status SqliteCatalog::finish_run(int64_t id,
+                                 const std::string& status,
+                                 const std::string& account_json) {
   const std::lock_guard lock(mutex_);
   return transaction([&]() -> Status {
     ASSAY_ASSIGN_OR_RETURN(
@@ -313,8 +364,12 @@ Result<std::vector<RunRow>> SqliteCatalog::runs(int64_t count, const std::string
                                {command, count}));
   std::vector<RunRow> runs;
   for (const SqlRow& row : rows) {
-    RunRow run{integer_of(row.at(0)), text_of(row.at(1)), EventTime{integer_of(row.at(2))}, std::nullopt,
-               text_of(row.at(4)),    text_of(row.at(5))};
+    RunRow run{integer_of(row.at(0)),
+               text_of(row.at(1)),
+               EventTime{integer_of(row.at(2))},
+               std::nullopt,
+               text_of(row.at(4)),
+               text_of(row.at(5))};
     if (row.at(3).index() != 0) {
       run.finished = EventTime{integer_of(row.at(3))};
     }
@@ -323,16 +378,19 @@ Result<std::vector<RunRow>> SqliteCatalog::runs(int64_t count, const std::string
   return runs;
 }
 
-Result<int64_t> SqliteCatalog::add_model(const std::string& name, const std::string& card_json,
+Result<int64_t> SqliteCatalog::add_model(const std::string& name,
+                                         const std::string& card_json,
                                          const std::string& bytes) {
   const std::lock_guard lock(mutex_);
   int64_t version = 0;
   ASSAY_RETURN_IF_ERROR(transaction([&]() -> Status {
     ASSAY_ASSIGN_OR_RETURN(
         const std::vector<SqlRow> rows,
-        query("INSERT INTO models SELECT ?1, coalesce(max(version), 0) + 1, ?2, ?3, ?4, ?5 FROM models"
-              " WHERE name = ?1 RETURNING version",
-              {name, std::string(kCandidate), world_.clock.now().micros, card_json, SqlBlob{bytes}}));
+        query(
+            "INSERT INTO models SELECT ?1, coalesce(max(version), 0) + 1, ?2, ?3, ?4, ?5 FROM "
+            "models"
+            " WHERE name = ?1 RETURNING version",
+            {name, std::string(kCandidate), world_.clock.now().micros, card_json, SqlBlob{bytes}}));
     version = integer_of(rows.at(0).at(0));
     return {};
   }));
@@ -341,48 +399,62 @@ Result<int64_t> SqliteCatalog::add_model(const std::string& name, const std::str
 
 Result<std::vector<ModelRow>> SqliteCatalog::models(const std::string& name) {
   const std::lock_guard lock(mutex_);
-  ASSAY_ASSIGN_OR_RETURN(const std::vector<SqlRow> rows,
-                         query("SELECT name, version, stage, created, card FROM models WHERE ?1 = '' OR name = ?1"
-                               " ORDER BY name, version",
-                               {name}));
+  ASSAY_ASSIGN_OR_RETURN(
+      const std::vector<SqlRow> rows,
+      query("SELECT name, version, stage, created, card FROM models WHERE ?1 = '' OR name = ?1"
+            " ORDER BY name, version",
+            {name}));
   std::vector<ModelRow> models;
   for (const SqlRow& row : rows) {
-    models.push_back({text_of(row.at(0)), integer_of(row.at(1)), text_of(row.at(2)),
-                      EventTime{integer_of(row.at(3))}, text_of(row.at(4)), ""});
+    models.push_back({text_of(row.at(0)),
+                      integer_of(row.at(1)),
+                      text_of(row.at(2)),
+                      EventTime{integer_of(row.at(3))},
+                      text_of(row.at(4)),
+                      ""});
   }
   return models;
 }
 
 Result<ModelRow> SqliteCatalog::model(const std::string& name, std::optional<int64_t> version) {
   const std::lock_guard lock(mutex_);
-  ASSAY_ASSIGN_OR_RETURN(
-      const std::vector<SqlRow> rows,
-      query("SELECT name, version, stage, created, card, bytes FROM models"
-            " WHERE name = ?1 AND (?2 IS NULL OR version = ?2)"
-            " ORDER BY stage = 'production' DESC, version DESC LIMIT 1",
-            {name, version.has_value() ? SqlValue(*version) : SqlValue()}));
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<SqlRow> rows,
+                         query("SELECT name, version, stage, created, card, bytes FROM models"
+                               " WHERE name = ?1 AND (?2 IS NULL OR version = ?2)"
+                               " ORDER BY stage = 'production' DESC, version DESC LIMIT 1",
+                               {name, version.has_value() ? SqlValue(*version) : SqlValue()}));
   if (rows.empty()) {
     const std::string which = version.has_value() ? " version " + std::to_string(*version) : "";
-    return Status(Code::kNotFound, "no model `" + name + "`" + which + " in the registry; see `assay model list`, or make "
-                                   "it with `assay train " + name + "`");
+    return Status(Code::kNotFound,
+                  "no model `" + name + "`" + which +
+                      " in the registry; see `assay model list`, or make "
+                      "it with `assay train " +
+                      name + "`");
   }
   const SqlRow& row = rows[0];
-  return ModelRow{text_of(row.at(0)), integer_of(row.at(1)), text_of(row.at(2)),
-                  EventTime{integer_of(row.at(3))}, text_of(row.at(4)), text_of(row.at(5))};
+  return ModelRow{text_of(row.at(0)),
+                  integer_of(row.at(1)),
+                  text_of(row.at(2)),
+                  EventTime{integer_of(row.at(3))},
+                  text_of(row.at(4)),
+                  text_of(row.at(5))};
 }
 
 Status SqliteCatalog::promote_model(const std::string& name, int64_t version) {
   const std::lock_guard lock(mutex_);
   return transaction([&]() -> Status {
-    ASSAY_RETURN_IF_ERROR(query("UPDATE models SET stage = ? WHERE name = ? AND stage = ? AND version <> ?",
-                                {std::string(kArchived), name, std::string(kProduction), version})
-                              .status());
-    ASSAY_ASSIGN_OR_RETURN(const std::vector<SqlRow> rows,
-                           query("UPDATE models SET stage = ? WHERE name = ? AND version = ? RETURNING version",
-                                 {std::string(kProduction), name, version}));
+    ASSAY_RETURN_IF_ERROR(
+        query("UPDATE models SET stage = ? WHERE name = ? AND stage = ? AND version <> ?",
+              {std::string(kArchived), name, std::string(kProduction), version})
+            .status());
+    ASSAY_ASSIGN_OR_RETURN(
+        const std::vector<SqlRow> rows,
+        query("UPDATE models SET stage = ? WHERE name = ? AND version = ? RETURNING version",
+              {std::string(kProduction), name, version}));
     if (rows.empty()) {
-      return {Code::kNotFound, "no model `" + name + "` version " + std::to_string(version) +
-                                   " in the registry; see `assay model list`"};
+      return {Code::kNotFound,
+              "no model `" + name + "` version " + std::to_string(version) +
+                  " in the registry; see `assay model list`"};
     }
     return {};
   });

@@ -36,28 +36,28 @@ struct SourceFileRow {
 /// One run of the line, or of a command that writes.
 struct RunRow {
   int64_t id = 0;
-  std::string command;                 // "run", "train", ...
+  std::string command;  // "run", "train", ...
   EventTime started;
-  std::optional<EventTime> finished;   // nothing: it runs, or died
-  std::string status;                  // "running", then as finish_run says: "ok", "failed", ...
-  std::string account_json;            // row accounts of its stages; "" when there are none
+  std::optional<EventTime> finished;  // nothing: it runs, or died
+  std::string status;                 // "running", then as finish_run says: "ok", "failed", ...
+  std::string account_json;           // row accounts of its stages; "" when there are none
 };
 
 /// A trained model in the registry. Bytes are read by model() only.
 struct ModelRow {
   std::string name;
-  int64_t version = 0;                 // 1, 2, ... per name
-  std::string stage;                   // "candidate", "production" or "archived"
+  int64_t version = 0;  // 1, 2, ... per name
+  std::string stage;    // "candidate", "production" or "archived"
   EventTime created;
-  std::string card_json;               // data versions, definitions, parameters, metrics
+  std::string card_json;  // data versions, definitions, parameters, metrics
   std::string bytes;
 };
 
 /// The catalog: what is applied, which files were read, runs and models, in one SQLite file (WAL).
 ///
 /// Errors  kCorrupt: the file is no catalog or is damaged, with its path and what to do;
-///         kFailedPrecondition: made by a newer version; kUnavailable: another process holds it longer
-///         than 10 s; kResourceExhausted: disk full; kPermissionDenied.
+///         kFailedPrecondition: made by a newer version; kUnavailable: another process holds it
+///         longer than 10 s; kResourceExhausted: disk full; kPermissionDenied.
 /// Threads thread-safe; several processes may share a catalog.
 /// Source  docs/formats/catalog.md
 class CatalogStore {
@@ -66,29 +66,35 @@ class CatalogStore {
   static Result<std::unique_ptr<CatalogStore>> open(World& world, const std::string& path);
   virtual ~CatalogStore() = default;
 
-  /// Make the project's definitions the applied ones: what changed gets a new version, what is gone is
-  /// marked removed, all in one transaction. `outputs` as output_types() gives it.
+  /// Make the project's definitions the applied ones: what changed gets a new version, what is gone
+  /// is marked removed, all in one transaction. `outputs` as output_types() gives it.
   virtual Result<ApplyOutcome> apply(const Project& project, const OutputTypes& outputs = {}) = 0;
   /// Newest version of every definition that is not removed, by kind and name.
   virtual Result<std::vector<AppliedObject>> applied() = 0;
   /// All versions of one definition, oldest first; empty when it was never applied.
-  virtual Result<std::vector<AppliedObject>> history(const std::string& kind, const std::string& name) = 0;
+  virtual Result<std::vector<AppliedObject>> history(const std::string& kind,
+                                                     const std::string& name) = 0;
 
   /// Files of a source by ordinal.
   virtual Result<std::vector<SourceFileRow>> source_files(const std::string& source) = 0;
-  /// Remember files behind the known ones: all of them or none, durable at return. kAlreadyExists: an
-  /// ordinal is taken (another process was faster).
-  virtual Status add_source_files(const std::string& source, const std::vector<SourceFileRow>& files) = 0;
+  /// Remember files behind the known ones: all of them or none, durable at return. kAlreadyExists:
+  /// an ordinal is taken (another process was faster).
+  virtual Status add_source_files(const std::string& source,
+                                  const std::vector<SourceFileRow>& files) = 0;
 
   /// Note that a run began; gives its id.
   virtual Result<int64_t> start_run(const std::string& command) = 0;
   /// Note how it ended. kNotFound: no such run.
-  virtual Status finish_run(int64_t id, const std::string& status, const std::string& account_json) = 0;
+  virtual Status finish_run(int64_t id,
+                            const std::string& status,
+                            const std::string& account_json) = 0;
   /// The newest `count` runs, newest first; of one command when it is not "".
   virtual Result<std::vector<RunRow>> runs(int64_t count, const std::string& command = "") = 0;
 
-  /// Register a trained model as the next version of its name, stage "candidate"; gives the version.
-  virtual Result<int64_t> add_model(const std::string& name, const std::string& card_json,
+  /// Register a trained model as the next version of its name, stage "candidate"; gives the
+  /// version.
+  virtual Result<int64_t> add_model(const std::string& name,
+                                    const std::string& card_json,
                                     const std::string& bytes) = 0;
   /// All models, or those of one name, by name and version; without their bytes.
   virtual Result<std::vector<ModelRow>> models(const std::string& name = "") = 0;

@@ -109,7 +109,8 @@ TEST_F(CatalogStoreTest, FilesOfASourceKeepTheirNumbersAndBits) {
 TEST_F(CatalogStoreTest, ATakenFileNumberAddsNothing) {
   auto store = open();
   ASSERT_TRUE(store->add_source_files("clicks", {{1, "b", 0, 0, 0, {}}}).ok());
-  const Status status = store->add_source_files("clicks", {{0, "a", 0, 0, 0, {}}, {1, "c", 0, 0, 0, {}}});
+  const Status status =
+      store->add_source_files("clicks", {{0, "a", 0, 0, 0, {}}, {1, "c", 0, 0, 0, {}}});
   EXPECT_EQ(status.code(), Code::kAlreadyExists);
   EXPECT_EQ(store->source_files("clicks")->size(), 1U);
 }

@@ -290,7 +290,9 @@ std::string feature_json(const FeatureDef& feature) {
 }
 
 template <typename Map>
-void add_all(const char* kind, const Map& map, std::string (*json)(const typename Map::mapped_type&),
+void add_all(const char* kind,
+             const Map& map,
+             std::string (*json)(const typename Map::mapped_type&),
              std::vector<ObjectJson>* objects) {
   for (const auto& [name, definition] : map) {
     objects->push_back({kind, name, json(definition)});

@@ -7,11 +7,12 @@
 
 namespace assay::catalog {
 
-/// One definition as canonical JSON: keys in a fixed order, every key that decides anything, no places in
-/// files, no paths of this machine, and not its own name. Equal texts mean equal definitions.
+/// One definition as canonical JSON: keys in a fixed order, every key that decides anything, no
+/// places in files, no paths of this machine, and not its own name. Equal texts mean equal
+/// definitions.
 struct ObjectJson {
-  std::string kind;   // "project", "source", "bronze", "silver", "entity", "feature_view", "on_demand",
-                      // "service", "model"
+  std::string kind;  // "project", "source", "bronze", "silver", "entity", "feature_view",
+                     // "on_demand", "service", "model"
   std::string name;
   std::string json;
   bool operator==(const ObjectJson&) const = default;

@@ -1,4 +1,5 @@
-// The words for people that come from the definition table: phrases of messages, and the reference page.
+// The words for people that come from the definition table: phrases of messages, and the reference
+// page.
 
 #include "catalog/definition_table.h"
 
@@ -35,7 +36,9 @@ std::string cell(std::string_view text) {
   return out;
 }
 
-std::string code(std::string_view text) { return text.empty() ? "" : "`" + cell(text) + "`"; }
+std::string code(std::string_view text) {
+  return text.empty() ? "" : "`" + cell(text) + "`";
+}
 
 }  // namespace
 
@@ -99,9 +102,12 @@ std::string kind_phrase(const KeyDef& key) {
 std::string yaml_reference() {
   std::string page =
       "# The YAML of a project\n\n"
-      "A project is a folder with `assay.yaml` and any number of other YAML files. Every key there is, with "
-      "its\ndefault. Durations are a whole number and `ms`, `s`, `m`, `h` or `d`. `${VAR}` is replaced by the "
-      "environment's\nvalue and `${VAR:-text}` has a default. Generated from `src/catalog/definition_table.cc`; "
+      "A project is a folder with `assay.yaml` and any number of other YAML files. Every key there "
+      "is, with "
+      "its\ndefault. Durations are a whole number and `ms`, `s`, `m`, `h` or `d`. `${VAR}` is "
+      "replaced by the "
+      "environment's\nvalue and `${VAR:-text}` has a default. Generated from "
+      "`src/catalog/definition_table.cc`; "
       "editors take the same\nfrom `assay schema`.\n";
   for (const SectionDef& section : all_sections()) {
     page += "\n## `" + std::string(section.path) + "`\n\n" + std::string(section.help) + "\n\n" +
@@ -109,8 +115,8 @@ std::string yaml_reference() {
     for (const KeyDef* key : keys_of(section.name)) {
       const std::string fallback = key->required ? "required" : code(key->default_text);
       page += "| " + code(key->key) + " | " + cell(kind_phrase(*key)) + " | " + fallback + " | " +
-              cell(key->help) + (key->kind == ValueKind::kLater ? " Not in this version." : "") + " | " +
-              code(key->example) + " |\n";
+              cell(key->help) + (key->kind == ValueKind::kLater ? " Not in this version." : "") +
+              " | " + code(key->example) + " |\n";
     }
   }
   return page;

@@ -11,22 +11,22 @@ namespace assay::catalog {
 enum class ValueKind {
   kNone,
   kText,
-  kName,         // [a-z][a-z0-9_]*
-  kColumn,       // [A-Za-z_][A-Za-z0-9_]*: columns keep the names their files have
-  kColumns,      // one column or a list of them
-  kTexts,        // one text or a list of them
-  kColumnType,   // data::Type by name, with an optional ! where `detail` is "required"
-  kTypeMap,      // column: type
-  kDuration,     // 90s, 10m, 24h, 7d
-  kDurations,    // one or a list
+  kName,        // [a-z][a-z0-9_]*
+  kColumn,      // [A-Za-z_][A-Za-z0-9_]*: columns keep the names their files have
+  kColumns,     // one column or a list of them
+  kTexts,       // one text or a list of them
+  kColumnType,  // data::Type by name, with an optional ! where `detail` is "required"
+  kTypeMap,     // column: type
+  kDuration,    // 90s, 10m, 24h, 7d
+  kDurations,   // one or a list
   kBoolean,
   kInteger,
   kNumber,
-  kBytes,        // 4096, 64KB, 8MB, 1GB
-  kScalars,      // a list of values
-  kRange,        // [first, last]; null leaves an end open
-  kExpression,   // data::Expression
-  kSql,          // a statement, or the name of a .sql file
+  kBytes,       // 4096, 64KB, 8MB, 1GB
+  kScalars,     // a list of values
+  kRange,       // [first, last]; null leaves an end open
+  kExpression,  // data::Expression
+  kSql,         // a statement, or the name of a .sql file
   kPath,
   kChoice,       // one of `detail`, cut by |
   kSection,      // a map with the keys of section `detail`
@@ -37,7 +37,8 @@ enum class ValueKind {
   kLater,        // known, and refused in this version
 };
 
-/// One key of one section: parsing checks, defaults, JSON Schema and the reference page come from here.
+/// One key of one section: parsing checks, defaults, JSON Schema and the reference page come from
+/// here.
 struct KeyDef {
   std::string_view section;
   std::string_view key;
@@ -49,11 +50,11 @@ struct KeyDef {
   std::string_view example;
 };
 
-/// One section. `shorthand`: what a single value instead of a map means, with `shorthand_key` the key it
-/// stands for ("" when the section says itself).
+/// One section. `shorthand`: what a single value instead of a map means, with `shorthand_key` the
+/// key it stands for ("" when the section says itself).
 struct SectionDef {
   std::string_view name;
-  std::string_view path;          // as a reader meets it: "bronze.<name>.columns.<column>"
+  std::string_view path;  // as a reader meets it: "bronze.<name>.columns.<column>"
   ValueKind shorthand;
   std::string_view shorthand_key;
   std::string_view help;

@@ -34,7 +34,8 @@ TEST(DefinitionTable, KeysAndSectionsAreNamedOnceAndResolve) {
   std::set<std::string> keys;
   for (const KeyDef& key : all_keys()) {
     EXPECT_TRUE(sections.count(std::string(key.section)) == 1) << key.key;
-    EXPECT_TRUE(keys.insert(std::string(key.section) + "." + std::string(key.key)).second) << key.key;
+    EXPECT_TRUE(keys.insert(std::string(key.section) + "." + std::string(key.key)).second)
+        << key.key;
     EXPECT_FALSE(key.help.empty()) << key.key;
     const bool refers = key.kind == ValueKind::kSection || key.kind == ValueKind::kSectionMap ||
                         key.kind == ValueKind::kSectionList;
@@ -80,7 +81,8 @@ TEST(DefinitionTable, TheJsonSchemaHoldsEveryKeyAndItsReferencesResolve) {
     }
     const std::string target = "$defs." + value.substr(9, value.size() - 10);
     const auto found = values.lower_bound(target);
-    EXPECT_TRUE(found != values.end() && found->first.compare(0, target.size(), target) == 0) << path;
+    EXPECT_TRUE(found != values.end() && found->first.compare(0, target.size(), target) == 0)
+        << path;
   }
 }
 

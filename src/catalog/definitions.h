@@ -11,8 +11,9 @@
 #include "data/scalar.h"
 #include "data/schema.h"
 
-// The definitions of a project, as its YAML files say them, checked and with names resolved by name.
-// catalog/parse.h makes them, catalog/validate.h checks them; every other room only reads them.
+// The definitions of a project, as its YAML files say them, checked and with names resolved by
+// name. catalog/parse.h makes them, catalog/validate.h checks them; every other room only reads
+// them.
 
 namespace assay::catalog {
 
@@ -28,7 +29,7 @@ enum class Format { kCsv, kJsonLines, kParquet };
 /// `sources: name: {files: {path: ..., format: csv}}`
 struct SourceDef {
   std::string name;
-  std::string path;                // file, folder or glob; relative to the project folder
+  std::string path;  // file, folder or glob; relative to the project folder
   Format format = Format::kCsv;
   char delimiter = ',';
   int64_t record_bytes_max = 8 << 20;
@@ -37,34 +38,45 @@ struct SourceDef {
 
 enum class Scrub { kNone, kHmac, kMask, kTruncate, kRound, kDrop };
 
-/// One declared column: `name: string!` or `name: {type: string, pii: email, scrub: hmac, unit: ms}`.
+/// One declared column: `name: string!` or `name: {type: string, pii: email, scrub: hmac, unit:
+/// ms}`.
 struct ColumnDef {
   std::string name;
   data::Type type = data::Type::kString;
   bool required = false;
-  data::TimeUnit unit = data::TimeUnit::kText;   // for timestamps
-  std::string pii;                 // email, ip, phone, name, geo, ...; "" for none
+  data::TimeUnit unit = data::TimeUnit::kText;  // for timestamps
+  std::string pii;                              // email, ip, phone, name, geo, ...; "" for none
   Scrub scrub = Scrub::kNone;
-  int round_digits = 2;            // for kRound
+  int round_digits = 2;  // for kRound
   std::vector<std::string> null_texts;
   Span span;
 };
 
 enum class OnFail { kQuarantine, kDrop, kWarn, kFail };
 
-enum class CheckKind { kNotNull, kRange, kInSet, kRegex, kUnique, kType, kFreshness, kRowCount, kExpr };
+enum class CheckKind {
+  kNotNull,
+  kRange,
+  kInSet,
+  kRegex,
+  kUnique,
+  kType,
+  kFreshness,
+  kRowCount,
+  kExpr
+};
 
 /// `checks: - {column: delay, range: [-1440, 2880], on_fail: quarantine}`
 struct CheckDef {
   CheckKind kind = CheckKind::kNotNull;
-  std::string column;                    // "" for row_count and expr
-  std::optional<data::Scalar> min;       // range, inclusive; row_count
+  std::string column;               // "" for row_count and expr
+  std::optional<data::Scalar> min;  // range, inclusive; row_count
   std::optional<data::Scalar> max;
-  std::vector<data::Scalar> set;         // in_set
-  std::string pattern;                   // regex, RE2, whole value
-  std::string expression;                // expr: boolean; null counts as passed
-  std::optional<data::Type> type;        // type: the text must read as it
-  Duration age_max;                      // freshness: newest event time against newest known time
+  std::vector<data::Scalar> set;   // in_set
+  std::string pattern;             // regex, RE2, whole value
+  std::string expression;          // expr: boolean; null counts as passed
+  std::optional<data::Type> type;  // type: the text must read as it
+  Duration age_max;                // freshness: newest event time against newest known time
   OnFail on_fail = OnFail::kQuarantine;
   Span span;
 };
@@ -72,18 +84,19 @@ struct CheckDef {
 /// How known time is had: `received`, a column, `{expr: ...}` or `{delay: 2h}` after event time.
 struct KnownTimeDef {
   enum class Kind { kDelay, kReceived, kColumn, kExpr } kind = Kind::kDelay;
-  std::string text;                      // column name or expression
+  std::string text;  // column name or expression
   Duration delay;
 };
 
 struct BronzeDef {
   std::string name;
   std::string source;
-  std::vector<std::string> key;          // empty: no deduplication
+  std::vector<std::string> key;  // empty: no deduplication
   Duration dedup_for{24 * 3600 * kMicrosPerSecond};
-  std::string event_time;                // column name or expression; "" when it has no time (epoch)
+  std::string event_time;  // column name or expression; "" when it has no time (epoch)
   KnownTimeDef known_time;
-  Duration future_max{5 * 60 * kMicrosPerSecond};  // event time beyond known time by more: quarantine
+  Duration future_max{5 * 60 *
+                      kMicrosPerSecond};  // event time beyond known time by more: quarantine
   std::vector<ColumnDef> columns;
   std::vector<CheckDef> checks;
   std::vector<std::string> partition_by{"dt", "hr"};  // of dt (date) and hr (int32) of event time
@@ -92,20 +105,20 @@ struct BronzeDef {
 
 /// `enrich: - {lookup: airports, on: origin, as_of: event_time, columns: [...], prefix: origin_}`
 struct EnrichDef {
-  std::string lookup;                    // a bronze or silver table
-  std::vector<std::string> on;           // columns of this table
-  std::vector<std::string> lookup_on;    // columns of the lookup; the same names when empty
+  std::string lookup;                  // a bronze or silver table
+  std::vector<std::string> on;         // columns of this table
+  std::vector<std::string> lookup_on;  // columns of the lookup; the same names when empty
   std::vector<std::string> columns;
-  std::string prefix;                    // put before the added columns' names
-  bool required = false;                 // no match: quarantine
+  std::string prefix;     // put before the added columns' names
+  bool required = false;  // no match: quarantine
   Span span;
 };
 
 struct SilverDef {
   std::string name;
-  std::string from;                      // a bronze table
-  std::string sql;                       // row-wise SELECT over `from`
-  std::string sql_file;                  // where sql came from, if a file
+  std::string from;      // a bronze table
+  std::string sql;       // row-wise SELECT over `from`
+  std::string sql_file;  // where sql came from, if a file
   std::vector<EnrichDef> enrich;
   std::vector<CheckDef> checks;
   std::vector<std::string> partition_by{"event_date"};
@@ -113,7 +126,8 @@ struct SilverDef {
   Span span;
 };
 
-/// `entities: user: {key: user_id, type: string}` or `{keys: {origin: string, destination: string}}`.
+/// `entities: user: {key: user_id, type: string}` or `{keys: {origin: string, destination:
+/// string}}`.
 struct EntityDef {
   std::string name;
   std::vector<data::Field> keys;
@@ -128,11 +142,11 @@ struct FeatureDef {
   enum class Kind { kLatest, kWindow, kExpr } kind = Kind::kLatest;
   std::string name;
   Aggregate aggregate = Aggregate::kCount;
-  std::string of;                        // expression over the source; "" for count
-  std::string where;                     // boolean expression; "" for all rows
+  std::string of;     // expression over the source; "" for count
+  std::string where;  // boolean expression; "" for all rows
   std::vector<Duration> over;
-  std::string expression;                // kExpr: over other features of the view
-  std::string column;                    // kLatest: source column; the feature's name when not said
+  std::string expression;  // kExpr: over other features of the view
+  std::string column;      // kLatest: source column; the feature's name when not said
   std::string description;
   Span span;
 };
@@ -140,7 +154,7 @@ struct FeatureDef {
 struct FeatureViewDef {
   std::string name;
   std::string entity;
-  std::string from;                      // a silver or bronze table
+  std::string from;  // a silver or bronze table
   std::optional<Duration> ttl;
   Duration slide{10 * 60 * kMicrosPerSecond};
   std::vector<FeatureDef> features;
@@ -150,7 +164,8 @@ struct FeatureViewDef {
 };
 
 /// Features computed from the request alone, or from other features of the service.
-/// `on_demand: flight: {request: {departure: timestamp}, features: {hour: {expr: "hour(departure)"}}}`
+/// `on_demand: flight: {request: {departure: timestamp}, features: {hour: {expr:
+/// "hour(departure)"}}}`
 struct OnDemandDef {
   std::string name;
   std::vector<data::Field> request;
@@ -165,8 +180,8 @@ struct OnDemandDef {
 
 /// One entry of a service: a whole view, or `view:feature,feature`.
 struct ServiceItem {
-  std::string view;                      // feature view or on-demand view
-  std::vector<std::string> features;     // output feature names; empty: all of it
+  std::string view;                   // feature view or on-demand view
+  std::vector<std::string> features;  // output feature names; empty: all of it
   Span span;
 };
 
@@ -179,12 +194,12 @@ struct ServiceDef {
 struct ModelDef {
   std::string name;
   std::string service;
-  std::string labels_from;               // silver table with entity keys, request columns and times
-  std::string label;                     // boolean or numeric expression over it
+  std::string labels_from;  // silver table with entity keys, request columns and times
+  std::string label;        // boolean or numeric expression over it
   std::string label_event_time = "event_time";
-  std::string where;                     // which label rows; "" for all
+  std::string where;  // which label rows; "" for all
   std::string algorithm = "gbdt";
-  double split_by_time = 0.8;            // share of label rows, oldest first, that train
+  double split_by_time = 0.8;                // share of label rows, oldest first, that train
   std::map<std::string, double> parameters;  // trees, depth, learning_rate, ...
   Span span;
 };
@@ -194,10 +209,10 @@ enum class ServingClock { kWall, kData };
 /// A whole project: assay.yaml and every other YAML file of its folder.
 struct Project {
   std::string name;
-  std::string folder;                    // absolute
-  std::string lake;                      // absolute path of the lake's folder
-  std::string catalog;                   // absolute path of the SQLite file
-  std::string online;                    // absolute path of the embedded store's folder
+  std::string folder;   // absolute
+  std::string lake;     // absolute path of the lake's folder
+  std::string catalog;  // absolute path of the SQLite file
+  std::string online;   // absolute path of the embedded store's folder
   ServingClock serving_clock = ServingClock::kWall;
   std::map<std::string, SourceDef> sources;
   std::map<std::string, BronzeDef> bronze;

@@ -64,7 +64,9 @@ Dependents::Dependents(const Project& project) {
   }
 }
 
-void Dependents::add(const std::string& from_kind, const std::string& from, const std::string& to_kind,
+void Dependents::add(const std::string& from_kind,
+                     const std::string& from,
+                     const std::string& to_kind,
                      const std::string& to) {
   edges_[{rank_of(from_kind), from}].insert({rank_of(to_kind), to});
 }
@@ -87,7 +89,8 @@ std::vector<std::string> Dependents::of(const std::string& kind, const std::stri
   }
   std::vector<std::string> words;
   for (const Id& id : found) {
-    words.push_back(std::string(kKinds.at(static_cast<std::size_t>(id.first)).words) + " `" + id.second + "`");
+    words.push_back(std::string(kKinds.at(static_cast<std::size_t>(id.first)).words) + " `" +
+                    id.second + "`");
   }
   return words;
 }

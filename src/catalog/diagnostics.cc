@@ -47,9 +47,10 @@ auto order_of(const Diagnostic& item) {
 }
 
 int count(const Diagnostics& diagnostics, Severity severity) {
-  return static_cast<int>(
-      std::count_if(diagnostics.items.begin(), diagnostics.items.end(),
-                    [&](const Diagnostic& item) { return item.severity == severity; }));
+  return static_cast<int>(std::count_if(
+      diagnostics.items.begin(), diagnostics.items.end(), [&](const Diagnostic& item) {
+        return item.severity == severity;
+      }));
 }
 
 std::string_view severity_name(Severity severity) {
@@ -73,9 +74,12 @@ std::string_view line_of(std::string_view text, int number) {
   return line;
 }
 
-bool starts_character(char byte) { return (static_cast<unsigned char>(byte) & 0xc0U) != 0x80U; }
+bool starts_character(char byte) {
+  return (static_cast<unsigned char>(byte) & 0xc0U) != 0x80U;
+}
 
-/// Blanks as wide as the first `bytes` of `line`, tabs kept, then a caret under each of the next `length`.
+/// Blanks as wide as the first `bytes` of `line`, tabs kept, then a caret under each of the next
+/// `length`.
 std::string caret_line(std::string_view line, std::size_t bytes, std::size_t length) {
   std::string carets;
   for (std::size_t i = 0; i < std::min(bytes, line.size()); ++i) {
@@ -110,7 +114,8 @@ void shorten(std::string_view* line, std::size_t* column) {
   *column -= begin;
 }
 
-void format_one(const Diagnostic& item, const std::map<std::string, std::string>& sources,
+void format_one(const Diagnostic& item,
+                const std::map<std::string, std::string>& sources,
                 std::string* out) {
   *out += std::string(severity_name(item.severity)) + "[" + item.code + "]: " + item.message + "\n";
   const std::string number = std::to_string(item.span.line);
@@ -130,7 +135,8 @@ void format_one(const Diagnostic& item, const std::map<std::string, std::string>
     shorten(&line, &column);
     const std::string carets =
         caret_line(line, column, static_cast<std::size_t>(std::max(item.length, 1)));
-    *out += margin + " |\n" + number + " | " + std::string(line) + "\n" + margin + " | " + carets + "\n";
+    *out += margin + " |\n" + number + " | " + std::string(line) + "\n" + margin + " | " + carets +
+            "\n";
   }
   if (!item.help.empty()) {
     *out += margin + " = help: " + item.help + "\n";
@@ -151,8 +157,12 @@ std::string summary(const Diagnostics& diagnostics) {
 
 }  // namespace
 
-int Diagnostics::errors() const { return count(*this, Severity::kError); }
-int Diagnostics::warnings() const { return count(*this, Severity::kWarning); }
+int Diagnostics::errors() const {
+  return count(*this, Severity::kError);
+}
+int Diagnostics::warnings() const {
+  return count(*this, Severity::kWarning);
+}
 
 void Diagnostics::append(Diagnostics other) {
   for (Diagnostic& item : other.items) {
@@ -225,8 +235,9 @@ Status diagnostics_status(const Diagnostics& diagnostics) {
       if (item.span.line > 0) {
         where += ":" + std::to_string(item.span.line) + ":" + std::to_string(item.span.column);
       }
-      return {Code::kInvalidArgument, "the project has " + summary(diagnostics) + "; the first: " + where +
-                                          ": " + item.message};
+      return {Code::kInvalidArgument,
+              "the project has " + summary(diagnostics) + "; the first: " + where + ": " +
+                  item.message};
     }
   }
   return {};
@@ -243,8 +254,10 @@ std::string_view diagnostic_meaning(std::string_view code) {
 
 std::string diagnostics_reference() {
   std::string page =
-      "# Diagnostics\n\nWhat `assay validate`, `plan` and `apply` can say about a project. `E` stops them, "
-      "`W` does not.\nGenerated from `src/catalog/diagnostics.cc`.\n\n| code | means |\n|---|---|\n";
+      "# Diagnostics\n\nWhat `assay validate`, `plan` and `apply` can say about a project. `E` "
+      "stops them, "
+      "`W` does not.\nGenerated from `src/catalog/diagnostics.cc`.\n\n| code | means "
+      "|\n|---|---|\n";
   for (const CodeRow& row : kCodes) {
     page += "| " + std::string(row.code) + " | " + std::string(row.meaning) + " |\n";
   }

@@ -3,7 +3,9 @@
 namespace assay::catalog {
 namespace {
 
-std::string substitute(ParseContext& context, const Environment& environment, const YamlNode& node) {
+std::string substitute(ParseContext& context,
+                       const Environment& environment,
+                       const YamlNode& node) {
   const std::string& text = node.text;
   std::string out;
   std::size_t done = 0;
@@ -29,7 +31,9 @@ std::string substitute(ParseContext& context, const Environment& environment, co
     name.resize(std::min(dash, name.size()));
     const std::optional<std::string> value = environment ? environment(name) : std::nullopt;
     if (!value.has_value() && dash == std::string::npos) {
-      context.error("E0106", node, "environment variable `" + name + "` is not set",
+      context.error("E0106",
+                    node,
+                    "environment variable `" + name + "` is not set",
                     "set it, or write `${" + name + ":-default}`");
     }
     out += value.value_or(fallback);

@@ -10,7 +10,9 @@ namespace {
 
 using data::Type;
 
-bool is_real(Type type) { return type == Type::kFloat32 || type == Type::kFloat64; }
+bool is_real(Type type) {
+  return type == Type::kFloat32 || type == Type::kFloat64;
+}
 
 FeatureType failed(std::string part, Status status) {
   return {Type::kFloat64, std::move(status), std::move(part)};
@@ -19,8 +21,10 @@ FeatureType failed(std::string part, Status status) {
 FeatureType latest_type(const FeatureDef& feature, const data::Schema& source) {
   const std::optional<int> column = source.find(feature.column);
   if (!column.has_value()) {
-    return failed("latest", Status(Code::kNotFound, "there is no column `" + feature.column + "`" +
-                                                        did_you_mean(feature.column, source.names())));
+    return failed("latest",
+                  Status(Code::kNotFound,
+                         "there is no column `" + feature.column + "`" +
+                             did_you_mean(feature.column, source.names())));
   }
   return {source.field(*column).type, Status(), ""};
 }
@@ -32,9 +36,10 @@ FeatureType window_type(const FeatureDef& feature, const data::Schema& source) {
       return failed("where", where.status());
     }
     if (where->type() != Type::kBool) {
-      return failed("where", Status(Code::kInvalidArgument, "the expression is " +
-                                                                std::string(data::type_name(where->type())) +
-                                                                " where bool is needed"));
+      return failed("where",
+                    Status(Code::kInvalidArgument,
+                           "the expression is " + std::string(data::type_name(where->type())) +
+                               " where bool is needed"));
     }
   }
   if (feature.aggregate == Aggregate::kCount) {
@@ -49,8 +54,10 @@ FeatureType window_type(const FeatureDef& feature, const data::Schema& source) {
     return {type, Status(), ""};
   }
   if (!data::is_numeric(type) && type != Type::kBool) {
-    return failed("of", Status(Code::kInvalidArgument, "the expression is " + std::string(data::type_name(type)) +
-                                                           " where a number is needed"));
+    return failed("of",
+                  Status(Code::kInvalidArgument,
+                         "the expression is " + std::string(data::type_name(type)) +
+                             " where a number is needed"));
   }
   const bool real = feature.aggregate == Aggregate::kMean || is_real(type);
   return {real ? Type::kFloat64 : Type::kInt64, Status(), ""};
@@ -79,7 +86,8 @@ std::vector<std::string> output_names(const FeatureViewDef& view) {
   return names;
 }
 
-FeatureType feature_type(const FeatureDef& feature, const data::Schema& source,
+FeatureType feature_type(const FeatureDef& feature,
+                         const data::Schema& source,
                          const data::Schema& features) {
   switch (feature.kind) {
     case FeatureDef::Kind::kLatest:
@@ -89,16 +97,18 @@ FeatureType feature_type(const FeatureDef& feature, const data::Schema& source,
     case FeatureDef::Kind::kExpr:
       break;
   }
-  const Result<data::Expression> expression = data::Expression::compile(feature.expression, features);
+  const Result<data::Expression> expression =
+      data::Expression::compile(feature.expression, features);
   if (!expression.ok()) {
     return failed("expr", expression.status());
   }
   return {expression->type(), Status(), ""};
 }
 
-Result<std::vector<data::Field>> feature_fields(const FeatureViewDef& view, const data::Schema& source) {
-  std::vector<data::Field> known;      // what expressions see: raw features first, then expressions
-  std::vector<data::Field> by_feature; // one type a feature, in definition order
+Result<std::vector<data::Field>> feature_fields(const FeatureViewDef& view,
+                                                const data::Schema& source) {
+  std::vector<data::Field> known;  // what expressions see: raw features first, then expressions
+  std::vector<data::Field> by_feature;  // one type a feature, in definition order
   by_feature.resize(view.features.size());
   for (const bool expressions : {false, true}) {
     for (std::size_t i = 0; i < view.features.size(); ++i) {
@@ -108,7 +118,8 @@ Result<std::vector<data::Field>> feature_fields(const FeatureViewDef& view, cons
       }
       FeatureType found = feature_type(feature, source, data::Schema(known));
       if (!found.status.ok()) {
-        return std::move(found.status).with_context("feature `" + feature.name + "`: `" + found.part + "`");
+        return std::move(found.status)
+            .with_context("feature `" + feature.name + "`: `" + found.part + "`");
       }
       by_feature[i].type = found.type;
       for (std::string& name : output_names(feature)) {

@@ -18,19 +18,22 @@ std::vector<std::string> output_names(const FeatureViewDef& view);
 ///
 /// `source`: the table it is made from. `features`: the view's latest and window features, and the
 /// expressions before it.
-/// Errors  kInvalidArgument: an expression that does not compile or of a type that the aggregate does
+/// Errors  kInvalidArgument: an expression that does not compile or of a type that the aggregate
+/// does
 ///         not take; kNotFound: a missing column. `part` of the failure says under which key it is.
 struct FeatureType {
   data::Type type = data::Type::kFloat64;
   Status status;
-  std::string part;   // "of", "where", "expr" or "latest"
+  std::string part;  // "of", "where", "expr" or "latest"
 };
-FeatureType feature_type(const FeatureDef& feature, const data::Schema& source,
+FeatureType feature_type(const FeatureDef& feature,
+                         const data::Schema& source,
                          const data::Schema& features);
 
 /// Output features of a view with their types, in definition order.
 ///
 /// Errors  those of feature_type, with the feature's name.
-Result<std::vector<data::Field>> feature_fields(const FeatureViewDef& view, const data::Schema& source);
+Result<std::vector<data::Field>> feature_fields(const FeatureViewDef& view,
+                                                const data::Schema& source);
 
 }  // namespace assay::catalog

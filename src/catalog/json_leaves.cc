@@ -7,7 +7,8 @@ namespace {
 
 constexpr int kDepthMax = 64;
 
-/// Walks over one JSON text, collecting leaves. Texts come from our own writer, or from a damaged file.
+/// Walks over one JSON text, collecting leaves. Texts come from our own writer, or from a damaged
+/// file.
 class LeafReader {
  public:
   explicit LeafReader(std::string_view text) : text_(text) {}

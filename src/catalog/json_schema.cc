@@ -9,7 +9,8 @@ namespace {
 constexpr char kNamePattern[] = "^[a-z][a-z0-9_]*$";
 constexpr char kColumnPattern[] = "^[A-Za-z_][A-Za-z0-9_]*$";
 constexpr char kTypePattern[] =
-    "^(bool|boolean|int32|int64|int|integer|long|float32|float64|float|double|string|bytes|binary|date|timestamp)!?$";
+    "^(bool|boolean|int32|int64|int|integer|long|float32|float64|float|double|string|bytes|binary|"
+    "date|timestamp)!?$";
 constexpr char kDurationPattern[] = "^([0-9]+(us|ms|s|m|h|d)|.*\\$\\{.*)$";
 constexpr char kBytesPattern[] = "^([0-9]+(B|KB|MB|GB)?|.*\\$\\{.*)$";
 
@@ -280,7 +281,8 @@ void SchemaWriter::write_shape(const KeyDef& key) {
       json_.key("type");
       json_.string("object");
       json_.key("additionalProperties");
-      json_.raw(R"({"anyOf":[{"type":"string"},{"type":"array","minItems":1,"items":{"type":"string"}}]})");
+      json_.raw(
+          R"({"anyOf":[{"type":"string"},{"type":"array","minItems":1,"items":{"type":"string"}}]})");
       break;
     case ValueKind::kProfiles:
       map_of(kNamePattern, key.detail);

@@ -36,7 +36,9 @@ class ProjectReader {
   void read_definitions(ParseContext& context, const YamlNode& root);
   void read_section(ParseContext& context, const YamlEntry& section);
   template <typename Definition>
-  void read_each(ParseContext& context, const YamlEntry& section, std::map<std::string, Definition>* map,
+  void read_each(ParseContext& context,
+                 const YamlEntry& section,
+                 std::map<std::string, Definition>* map,
                  Definition (*parse)(ParseContext&, const YamlEntry&));
 
   World& world_;
@@ -48,8 +50,10 @@ class ProjectReader {
 Result<ParsedProject> ProjectReader::read() {
   Result<std::string> text = world_.files.read(join_path(folder_, kMainFile));
   if (text.code() == Code::kNotFound) {
-    return Status(Code::kNotFound, "no assay.yaml in this folder; make a project with `assay init`, or name "
-                                   "its folder: " + folder_);
+    return Status(Code::kNotFound,
+                  "no assay.yaml in this folder; make a project with `assay init`, or name "
+                  "its folder: " +
+                      folder_);
   }
   if (!text.ok()) {
     return std::move(text).status().with_context("read the project");
@@ -77,8 +81,11 @@ std::optional<YamlNode> ProjectReader::load(const std::string& file, const std::
   parsed_.diagnostics.sources[file] = text.size() <= kYamlBytesMax ? text : "";
   ParseContext context{world_, folder_, file, parsed_.diagnostics};
   substitute_environment(context, options_.environment, &document.root);
-  if (document.root.kind == YamlNode::Kind::kScalar || document.root.kind == YamlNode::Kind::kList) {
-    context.error("E0104", document.root, "the file is not a map of sections",
+  if (document.root.kind == YamlNode::Kind::kScalar ||
+      document.root.kind == YamlNode::Kind::kList) {
+    context.error("E0104",
+                  document.root,
+                  "the file is not a map of sections",
                   "begin it with a section such as `sources:`");
     return std::nullopt;
   }
@@ -116,12 +123,16 @@ void ProjectReader::use_profile(const YamlNode& profiles, YamlNode* settings) {
     ParseContext context{world_, folder_, kMainFile, parsed_.diagnostics};
     YamlNode where = profiles;
     const std::optional<std::string> near = suggest(options_.profile, parsed_.profiles);
-    context.error("E0109", where, "no profile `" + options_.profile + "`",
-                  near.has_value() ? "did you mean `" + *near + "`?" : "declare it under `profiles:`");
+    context.error(
+        "E0109",
+        where,
+        "no profile `" + options_.profile + "`",
+        near.has_value() ? "did you mean `" + *near + "`?" : "declare it under `profiles:`");
     return;
   }
   for (const YamlEntry& entry : profile->entries) {
-    const auto same = std::find_if(settings->entries.begin(), settings->entries.end(),
+    const auto same = std::find_if(settings->entries.begin(),
+                                   settings->entries.end(),
                                    [&](const YamlEntry& other) { return other.key == entry.key; });
     if (same != settings->entries.end()) {
       *same = entry;
@@ -146,7 +157,8 @@ void ProjectReader::apply_settings(const YamlNode& settings, bool is_yaml) {
   }
 }
 
-std::string ProjectReader::local_path(const SectionReader& reader, const char* key,
+std::string ProjectReader::local_path(const SectionReader& reader,
+                                      const char* key,
                                       std::string_view scheme) {
   std::string path = reader.text(key);
   if (!scheme.empty() && path.compare(0, scheme.size(), scheme) == 0) {
@@ -154,7 +166,9 @@ std::string ProjectReader::local_path(const SectionReader& reader, const char* k
   }
   if (path.find("://") != std::string::npos) {
     ParseContext context{world_, folder_, kMainFile, parsed_.diagnostics};
-    context.error("E0108", *reader.find(key), "`" + path + "` is not in this version of assay",
+    context.error("E0108",
+                  *reader.find(key),
+                  "`" + path + "` is not in this version of assay",
                   "write a path on this machine, such as `" +
                       std::string(find_key("project", key)->default_text) + "`");
   }
@@ -167,12 +181,15 @@ std::string ProjectReader::local_path(const SectionReader& reader, const char* k
   return join_path(folder_, path);
 }
 
-void ProjectReader::find_files(const std::string& below, int depth, std::vector<std::string>* files) {
+void ProjectReader::find_files(const std::string& below,
+                               int depth,
+                               std::vector<std::string>* files) {
   const std::string folder = below.empty() ? folder_ : join_path(folder_, below);
   ParseContext context{world_, folder_, below, parsed_.diagnostics};
   const Result<std::vector<FileInfo>> entries = world_.files.list(folder);
   if (!entries.ok()) {
-    context.error("E0107", YamlNode{}, "the folder cannot be listed: " + entries.status().message());
+    context.error(
+        "E0107", YamlNode{}, "the folder cannot be listed: " + entries.status().message());
     return;
   }
   for (const FileInfo& entry : entries.value()) {
@@ -191,8 +208,10 @@ void ProjectReader::find_files(const std::string& below, int depth, std::vector<
       }
     } else if (path != kMainFile && (ends_with(name, ".yaml") || ends_with(name, ".yml"))) {
       if (files->size() == static_cast<std::size_t>(kProjectFilesMax)) {
-        context.error("E0107", YamlNode{},
-                      "the project has more than " + std::to_string(kProjectFilesMax) + " YAML files");
+        context.error(
+            "E0107",
+            YamlNode{},
+            "the project has more than " + std::to_string(kProjectFilesMax) + " YAML files");
       }
       if (files->size() <= static_cast<std::size_t>(kProjectFilesMax)) {
         files->push_back(path);
@@ -228,11 +247,13 @@ void ProjectReader::read_definitions(ParseContext& context, const YamlNode& root
         }
       }
       const std::optional<std::string> near = suggest(entry.key, known);
-      context.error_at_key("E0102", entry, "unknown section `" + entry.key + "`",
+      context.error_at_key("E0102",
+                           entry,
+                           "unknown section `" + entry.key + "`",
                            near.has_value() ? "did you mean `" + *near + "`?" : "");
     } else if (!is_main) {
-      context.error_at_key("E0102", entry, "`" + entry.key + "` outside assay.yaml",
-                           "move it to assay.yaml");
+      context.error_at_key(
+          "E0102", entry, "`" + entry.key + "` outside assay.yaml", "move it to assay.yaml");
     }
   }
 }
@@ -267,7 +288,8 @@ void ProjectReader::read_section(ParseContext& context, const YamlEntry& section
 }
 
 template <typename Definition>
-void ProjectReader::read_each(ParseContext& context, const YamlEntry& section,
+void ProjectReader::read_each(ParseContext& context,
+                              const YamlEntry& section,
                               std::map<std::string, Definition>* map,
                               Definition (*parse)(ParseContext&, const YamlEntry&)) {
   for (const YamlEntry& entry : section.value.entries) {
@@ -276,7 +298,9 @@ void ProjectReader::read_each(ParseContext& context, const YamlEntry& section,
     const auto [at, is_new] = map->emplace(entry.key, std::move(definition));
     if (!is_new) {
       const Span& first = at->second.span;
-      context.error_at_key("E0105", entry, "`" + entry.key + "` is declared twice under `" + section.key + "`",
+      context.error_at_key("E0105",
+                           entry,
+                           "`" + entry.key + "` is declared twice under `" + section.key + "`",
                            "the first is at " + first.file + ":" + std::to_string(first.line) +
                                "; rename one of them");
     }
@@ -288,7 +312,8 @@ void ProjectReader::read_each(ParseContext& context, const YamlEntry& section,
 
 }  // namespace
 
-Result<ParsedProject> parse_project(World& world, const std::string& folder,
+Result<ParsedProject> parse_project(World& world,
+                                    const std::string& folder,
                                     const ParseOptions& options) {
   return ProjectReader(world, folder, options).read();
 }

@@ -18,16 +18,16 @@ namespace assay::catalog {
 using Environment = std::function<std::optional<std::string>(const std::string&)>;
 
 struct ParseOptions {
-  std::string profile;          // of `profiles:` in assay.yaml; "" for none
-  Environment environment;      // for ${VAR}; without it no variable is set
+  std::string profile;      // of `profiles:` in assay.yaml; "" for none
+  Environment environment;  // for ${VAR}; without it no variable is set
 };
 
 /// What the files of a project say, and everything that is wrong with them.
 struct ParsedProject {
-  Project project;              // what could be read; use it only when diagnostics has no error
+  Project project;  // what could be read; use it only when diagnostics has no error
   Diagnostics diagnostics;
   Places places;
-  std::set<std::string> broken; // "bronze/clicks": definitions that had errors of their own
+  std::set<std::string> broken;       // "bronze/clicks": definitions that had errors of their own
   std::vector<std::string> profiles;  // names under `profiles:`
 };
 
@@ -35,13 +35,14 @@ constexpr int kProjectFilesMax = 1000;
 
 /// Read assay.yaml and every other *.yaml and *.yml below the project's folder.
 ///
-/// Not looked into: hidden folders, data/, sql/, the lake's and the online store's, and folders with an
-/// assay.yaml of their own. `${VAR}` in a value is replaced by the environment's, `${VAR:-text}` has a
-/// default, `$${` is a plain `${`. `sql_file` and `sql: x.sql` are read too.
+/// Not looked into: hidden folders, data/, sql/, the lake's and the online store's, and folders
+/// with an assay.yaml of their own. `${VAR}` in a value is replaced by the environment's,
+/// `${VAR:-text}` has a default, `$${` is a plain `${`. `sql_file` and `sql: x.sql` are read too.
 /// Paths of the project are joined to `folder`, which should be absolute.
 /// Errors  kNotFound: no folder, or no assay.yaml in it. Everything else is a diagnostic.
 /// Threads one thread at a time.
-Result<ParsedProject> parse_project(World& world, const std::string& folder,
+Result<ParsedProject> parse_project(World& world,
+                                    const std::string& folder,
                                     const ParseOptions& options = {});
 
 }  // namespace assay::catalog

@@ -13,7 +13,7 @@ struct CheckKey {
   const char* key;
   CheckKind kind;
   bool needs_column;
-  bool of_rows;         // can set single rows aside
+  bool of_rows;  // can set single rows aside
 };
 
 constexpr std::array<CheckKey, 9> kCheckKeys{{{"not_null", CheckKind::kNotNull, true, true},
@@ -98,10 +98,13 @@ void read_values(ParseContext& context, const SectionReader& reader, CheckDef* c
 
 /// `not_null: false` says nothing.
 bool is_switched_off(const CheckKey& row, const SectionReader& reader) {
-  return (row.kind == CheckKind::kNotNull || row.kind == CheckKind::kUnique) && !reader.boolean(row.key);
+  return (row.kind == CheckKind::kNotNull || row.kind == CheckKind::kUnique) &&
+         !reader.boolean(row.key);
 }
 
-void read_check(ParseContext& context, const YamlNode& node, const std::string& title,
+void read_check(ParseContext& context,
+                const YamlNode& node,
+                const std::string& title,
                 std::vector<CheckDef>* checks) {
   const SectionReader reader(context, node, {"check", "a check of " + title, false});
   int found = 0;
@@ -111,25 +114,33 @@ void read_check(ParseContext& context, const YamlNode& node, const std::string& 
       continue;
     }
     if (row.needs_column && node.find("column") == nullptr) {
-      context.error("E0103", *reader.find(row.key), "`" + std::string(row.key) + "` needs a `column`",
+      context.error("E0103",
+                    *reader.find(row.key),
+                    "`" + std::string(row.key) + "` needs a `column`",
                     "add `column: name` beside it");
     }
     CheckDef check;
     check.kind = row.kind;
     check.column = row.needs_column ? reader.text("column") : "";
     check.span = context.span(node.mark);
-    check.on_fail = row.of_rows || reader.has("on_fail") ? on_fail_of(reader.text("on_fail")) : OnFail::kWarn;
+    check.on_fail =
+        row.of_rows || reader.has("on_fail") ? on_fail_of(reader.text("on_fail")) : OnFail::kWarn;
     if (!row.of_rows && check.on_fail != OnFail::kWarn && check.on_fail != OnFail::kFail) {
-      context.error("E0203", *reader.find("on_fail"),
-                    "`" + std::string(row.key) + "` is about a whole commit and cannot set rows aside",
-                    "take `on_fail: warn` or `on_fail: fail`");
+      context.error(
+          "E0203",
+          *reader.find("on_fail"),
+          "`" + std::string(row.key) + "` is about a whole commit and cannot set rows aside",
+          "take `on_fail: warn` or `on_fail: fail`");
     }
     read_values(context, reader, &check);
     checks->push_back(std::move(check));
   }
   if (found == 0 && node.kind == YamlNode::Kind::kMap) {
-    context.error("E0203", node, "a check of " + title + " that checks nothing",
-                  "add one of not_null, range, in_set, regex, unique, type, freshness, row_count, expr");
+    context.error(
+        "E0203",
+        node,
+        "a check of " + title + " that checks nothing",
+        "add one of not_null, range, in_set, regex, unique, type, freshness, row_count, expr");
   }
 }
 
@@ -139,21 +150,28 @@ std::string format_value(const data::Scalar& value) {
 }
 
 /// The value read again as the column's type; an error when it is none.
-void type_value(ParseContext& context, const YamlNode& node, const ColumnDef& column,
+void type_value(ParseContext& context,
+                const YamlNode& node,
+                const ColumnDef& column,
                 data::Scalar* value) {
   if (value->is_null()) {
     return;
   }
   Result<data::Scalar> typed = data::parse_scalar(format_value(*value), column.type);
   if (!typed.ok()) {
-    context.error("E0201", node, "`" + format_value(*value) + "` is no value of column `" + column.name +
-                                     "`, which is " + std::string(data::type_name(column.type)));
+    context.error("E0201",
+                  node,
+                  "`" + format_value(*value) + "` is no value of column `" + column.name +
+                      "`, which is " + std::string(data::type_name(column.type)));
     return;
   }
   *value = std::move(typed).value();
 }
 
-void type_check(ParseContext& context, const YamlNode& node, const ColumnDef& column, CheckDef* check) {
+void type_check(ParseContext& context,
+                const YamlNode& node,
+                const ColumnDef& column,
+                CheckDef* check) {
   if (check->kind == CheckKind::kInSet) {
     const YamlNode& items = *node.find("in_set");
     for (std::size_t i = 0; i < check->set.size(); ++i) {
@@ -172,7 +190,8 @@ void type_check(ParseContext& context, const YamlNode& node, const ColumnDef& co
 
 }  // namespace
 
-std::vector<CheckDef> parse_checks(ParseContext& context, const YamlNode& list,
+std::vector<CheckDef> parse_checks(ParseContext& context,
+                                   const YamlNode& list,
                                    const std::string& title) {
   std::vector<CheckDef> checks;
   for (const YamlNode& item : list.items) {
@@ -181,12 +200,15 @@ std::vector<CheckDef> parse_checks(ParseContext& context, const YamlNode& list,
   return checks;
 }
 
-void type_checks(ParseContext& context, const YamlNode& list, const std::vector<ColumnDef>& columns,
+void type_checks(ParseContext& context,
+                 const YamlNode& list,
+                 const std::vector<ColumnDef>& columns,
                  std::vector<CheckDef>* checks) {
   for (CheckDef& check : *checks) {
-    const auto column = std::find_if(columns.begin(), columns.end(), [&](const ColumnDef& candidate) {
-      return candidate.name == check.column;
-    });
+    const auto column =
+        std::find_if(columns.begin(), columns.end(), [&](const ColumnDef& candidate) {
+          return candidate.name == check.column;
+        });
     if (column == columns.end()) {
       continue;
     }

@@ -29,15 +29,21 @@ void read_window(ParseContext& context, const SectionReader& reader, FeatureDef*
   feature->over = reader.durations("over");
   const YamlNode& node = reader.node();
   if (node.find("over") == nullptr) {
-    context.error("E0103", node, reader.title() + " needs `over`", "add windows, such as `over: [1h, 24h]`");
+    context.error(
+        "E0103", node, reader.title() + " needs `over`", "add windows, such as `over: [1h, 24h]`");
   }
   if (reader.has("agg") && feature->aggregate != Aggregate::kCount && node.find("of") == nullptr) {
-    context.error("E0103", node, reader.title() + " needs `of`: what to " + reader.text("agg"),
+    context.error("E0103",
+                  node,
+                  reader.title() + " needs `of`: what to " + reader.text("agg"),
                   "add a column or expression, such as `of: price`");
   }
   if (reader.has("agg") && feature->aggregate == Aggregate::kCount && reader.has("of")) {
-    context.error("E0203", *reader.find("of"), "`count` counts rows and takes no `of`",
-                  "count the rows that have a value with `where: \"" + feature->of + " IS NOT NULL\"`");
+    context.error(
+        "E0203",
+        *reader.find("of"),
+        "`count` counts rows and takes no `of`",
+        "count the rows that have a value with `where: \"" + feature->of + " IS NOT NULL\"`");
   }
 }
 
@@ -51,7 +57,9 @@ FeatureDef parse_feature(ParseContext& context, const YamlEntry& entry, const st
     feature.column = entry.key;
     if (node.text != "latest") {
       const std::optional<std::string> near = suggest(node.text, {"latest"});
-      context.error("E0201", node, title + ": `" + node.text + "` is not `latest` or a map",
+      context.error("E0201",
+                    node,
+                    title + ": `" + node.text + "` is not `latest` or a map",
                     near.has_value() ? "did you mean `latest`?"
                                      : "write `{latest: " + node.text + "}` or `{expr: ...}`");
     }
@@ -64,7 +72,8 @@ FeatureDef parse_feature(ParseContext& context, const YamlEntry& entry, const st
   const bool window = node.find("agg") != nullptr;
   if (static_cast<int>(latest) + static_cast<int>(expression) + static_cast<int>(window) != 1) {
     if (node.kind == YamlNode::Kind::kMap || node.kind == YamlNode::Kind::kNull) {
-      context.error("E0203", node,
+      context.error("E0203",
+                    node,
                     title + (latest || expression || window ? " says more than one thing"
                                                             : " does not say what it is"),
                     "write one of `latest: column`, `agg: count` and `expr: ...`");
@@ -77,7 +86,9 @@ FeatureDef parse_feature(ParseContext& context, const YamlEntry& entry, const st
   }
   for (const char* key : {"of", "where", "over"}) {
     if (reader.has(key)) {
-      context.error("E0203", *reader.find(key), "`" + std::string(key) + "` without `agg`",
+      context.error("E0203",
+                    *reader.find(key),
+                    "`" + std::string(key) + "` without `agg`",
                     "add an aggregate such as `agg: count`");
     }
   }
@@ -99,14 +110,19 @@ EntityDef parse_entity(ParseContext& context, const YamlEntry& entry) {
   const bool single = entry.value.find("key") != nullptr;
   const bool several = entry.value.find("keys") != nullptr;
   if (single == several) {
-    context.error_at_key("E0203", entry,
-                         "entity `" + entry.key + (single ? "` has both `key` and `keys`" : "` has no key"),
-                         "write `key: user_id`, or `keys: {origin: string, destination: string}`");
+    context.error_at_key(
+        "E0203",
+        entry,
+        "entity `" + entry.key + (single ? "` has both `key` and `keys`" : "` has no key"),
+        "write `key: user_id`, or `keys: {origin: string, destination: string}`");
   } else if (single) {
     entity.keys = {{reader.text("key"), reader.column_type("type").type, true}};
   }
   if (several && reader.has("type")) {
-    context.error("E0203", *reader.find("type"), "`type` beside `keys`", "give each key its type under `keys`");
+    context.error("E0203",
+                  *reader.find("type"),
+                  "`type` beside `keys`",
+                  "give each key its type under `keys`");
   }
   if (several && reader.has("keys") && entity.keys.empty()) {
     context.error("E0203", *reader.find("keys"), "entity `" + entry.key + "` has no key");
@@ -121,7 +137,9 @@ FeatureViewDef parse_feature_view(ParseContext& context, const YamlEntry& entry)
   const YamlNode* slide = entry.value.find("slide");
   YamlNode node = entry.value;
   if (slide != nullptr && slide->text == "continuous") {
-    context.error("E0108", *slide, "`slide: continuous` is not in this version of assay",
+    context.error("E0108",
+                  *slide,
+                  "`slide: continuous` is not in this version of assay",
                   "take a slide such as 10m");
     for (YamlEntry& item : node.entries) {
       if (item.key == "slide") {
@@ -129,7 +147,8 @@ FeatureViewDef parse_feature_view(ParseContext& context, const YamlEntry& entry)
       }
     }
   }
-  const SectionReader reader(context, node, {"feature_view", "feature view `" + entry.key + "`", false});
+  const SectionReader reader(
+      context, node, {"feature_view", "feature view `" + entry.key + "`", false});
   view.entity = reader.text("entity");
   view.from = reader.text("from");
   view.owner = reader.text("owner");
@@ -151,12 +170,14 @@ OnDemandDef parse_on_demand(ParseContext& context, const YamlEntry& entry) {
   OnDemandDef on_demand;
   on_demand.name = entry.key;
   on_demand.span = context.span(entry.key_mark);
-  const SectionReader reader(context, entry.value, {"on_demand", "on-demand view `" + entry.key + "`", false});
+  const SectionReader reader(
+      context, entry.value, {"on_demand", "on-demand view `" + entry.key + "`", false});
   on_demand.request = reader.type_map("request");
   if (const YamlNode* features = reader.find("features")) {
     for (const YamlEntry& feature : features->entries) {
       const SectionReader feature_reader(
-          context, feature.value,
+          context,
+          feature.value,
           {"on_demand_feature", "feature `" + feature.key + "` of `" + entry.key + "`", false});
       on_demand.features.push_back(
           {feature.key, feature_reader.text("expr"), context.span(feature.key_mark)});

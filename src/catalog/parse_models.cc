@@ -32,17 +32,20 @@ ServiceItem parse_item(ParseContext& context, const YamlNode& node, const std::s
     begin = end + 1;
   }
   if (!good) {
-    context.error("E0202", node, "`" + node.text + "` in service `" + service + "` is no view",
+    context.error("E0202",
+                  node,
+                  "`" + node.text + "` in service `" + service + "` is no view",
                   "write `view`, or in quotes `\"view:feature,feature\"`");
   }
   return item;
 }
 
 const char* const kWholeParameters[] = {"trees", "depth", "bins", "seed"};
-const char* const kRealParameters[] = {"learning_rate", "min_child_weight", "subsample", "column_sample",
-                                       "l2"};
+const char* const kRealParameters[] = {
+    "learning_rate", "min_child_weight", "subsample", "column_sample", "l2"};
 
-/// The parameters of training; all of them, so that a registered model says what it was trained with.
+/// The parameters of training; all of them, so that a registered model says what it was trained
+/// with.
 void read_train(ParseContext& context, const YamlNode& node, ModelDef* model) {
   const std::string title = "`train` of model `" + model->name + "`";
   const SectionReader reader(context, node, {"train", title, false});
@@ -59,10 +62,13 @@ void read_train(ParseContext& context, const YamlNode& node, ModelDef* model) {
     }
   }
   if (const YamlNode* split = reader.find("split")) {
-    const SectionReader split_reader(context, *split, {"split", "`split` of model `" + model->name + "`", false});
+    const SectionReader split_reader(
+        context, *split, {"split", "`split` of model `" + model->name + "`", false});
     model->split_by_time = split_reader.number("by_time");
     if (model->split_by_time <= 0 || model->split_by_time >= 1) {
-      context.error("E0201", *split, "`by_time` leaves no rows to train or none to test",
+      context.error("E0201",
+                    *split,
+                    "`by_time` leaves no rows to train or none to test",
                     "take a share between 0 and 1, such as 0.8");
     }
   }
@@ -80,14 +86,17 @@ ServiceDef parse_service(ParseContext& context, const YamlEntry& entry) {
     return service;
   }
   if (node.kind != YamlNode::Kind::kList || node.items.empty()) {
-    context.error("E0104", node,
+    context.error("E0104",
+                  node,
                   "service `" + entry.key + "` is not a list of views",
                   "write `" + entry.key + ": [view, \"view:feature,feature\"]`");
     return service;
   }
   for (const YamlNode& item : node.items) {
     if (item.kind != YamlNode::Kind::kScalar) {
-      context.error("E0104", item, "an entry of service `" + entry.key + "` is not a view",
+      context.error("E0104",
+                    item,
+                    "an entry of service `" + entry.key + "` is not a view",
                     "write `view`, or in quotes `\"view:feature,feature\"`");
     } else {
       service.items.push_back(parse_item(context, item, entry.key));
@@ -103,7 +112,8 @@ ModelDef parse_model(ParseContext& context, const YamlEntry& entry) {
   const SectionReader reader(context, entry.value, {"model", "model `" + entry.key + "`", false});
   model.service = reader.text("service");
   if (const YamlNode* labels = reader.find("labels")) {
-    const SectionReader labels_reader(context, *labels, {"labels", "`labels` of model `" + entry.key + "`", false});
+    const SectionReader labels_reader(
+        context, *labels, {"labels", "`labels` of model `" + entry.key + "`", false});
     model.labels_from = labels_reader.text("from");
     model.label = labels_reader.text("column");
     model.label_event_time = labels_reader.text("event_time");

@@ -7,8 +7,8 @@
 #include "catalog/definitions.h"
 #include "catalog/section_reader.h"
 
-// The readers of single definitions, each in the file of its kind; parse.cc calls them. What they cannot
-// read is reported to the context, and what they can is returned all the same.
+// The readers of single definitions, each in the file of its kind; parse.cc calls them. What they
+// cannot read is reported to the context, and what they can is returned all the same.
 
 namespace assay::catalog {
 
@@ -18,10 +18,13 @@ BronzeDef parse_bronze(ParseContext& context, const YamlEntry& entry);
 SilverDef parse_silver(ParseContext& context, const YamlEntry& entry);
 
 // parse_checks.cc
-std::vector<CheckDef> parse_checks(ParseContext& context, const YamlNode& list,
+std::vector<CheckDef> parse_checks(ParseContext& context,
+                                   const YamlNode& list,
                                    const std::string& title);
 /// Give the checks' values the types of the columns they are compared with.
-void type_checks(ParseContext& context, const YamlNode& list, const std::vector<ColumnDef>& columns,
+void type_checks(ParseContext& context,
+                 const YamlNode& list,
+                 const std::vector<ColumnDef>& columns,
                  std::vector<CheckDef>* checks);
 
 // parse_features.cc

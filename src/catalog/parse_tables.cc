@@ -42,11 +42,12 @@ data::TimeUnit time_unit(const std::string& text) {
 }
 
 Scrub scrub_of(const std::string& text) {
-  constexpr std::array<std::pair<std::string_view, Scrub>, 5> kScrubs{{{"hmac", Scrub::kHmac},
-                                                                       {"mask", Scrub::kMask},
-                                                                       {"truncate", Scrub::kTruncate},
-                                                                       {"round", Scrub::kRound},
-                                                                       {"drop", Scrub::kDrop}}};
+  constexpr std::array<std::pair<std::string_view, Scrub>, 5> kScrubs{
+      {{"hmac", Scrub::kHmac},
+       {"mask", Scrub::kMask},
+       {"truncate", Scrub::kTruncate},
+       {"round", Scrub::kRound},
+       {"drop", Scrub::kDrop}}};
   for (const auto& [name, scrub] : kScrubs) {
     if (name == text) {
       return scrub;
@@ -56,12 +57,15 @@ Scrub scrub_of(const std::string& text) {
 }
 
 void read_files(ParseContext& context, const YamlNode& node, SourceDef* source) {
-  const SectionReader reader(context, node, {"files", "`files` of source `" + source->name + "`", false});
+  const SectionReader reader(
+      context, node, {"files", "`files` of source `" + source->name + "`", false});
   source->path = reader.text("path");
   source->record_bytes_max = reader.bytes("record_max");
   const std::string delimiter = reader.text("delimiter") == "\\t" ? "\t" : reader.text("delimiter");
   if (delimiter.size() != 1 || delimiter == "\"" || delimiter == "\n") {
-    context.error("E0201", *reader.find("delimiter"), "`delimiter` is not one byte",
+    context.error("E0201",
+                  *reader.find("delimiter"),
+                  "`delimiter` is not one byte",
                   "write `\",\"`, `\";\"`, `\"|\"` or `\"\\t\"`");
   } else {
     source->delimiter = delimiter[0];
@@ -75,7 +79,9 @@ void read_files(ParseContext& context, const YamlNode& node, SourceDef* source) 
   } else if (guessed.has_value()) {
     source->format = *guessed;
   } else if (!source->path.empty() && node.find("format") == nullptr) {
-    context.error("E0103", node, "the format of source `" + source->name + "` is not said",
+    context.error("E0103",
+                  node,
+                  "the format of source `" + source->name + "` is not said",
                   "add `format: csv`, `json` or `parquet`");
   }
 }
@@ -95,7 +101,9 @@ ColumnDef parse_column(ParseContext& context, const YamlEntry& entry) {
   column.null_texts = reader.texts("null_texts");
   if (reader.has("unit") && column.unit != data::TimeUnit::kText && reader.has("type") &&
       column.type != data::Type::kTimestamp) {
-    context.error("E0203", *reader.find("unit"), "a unit on a column that is not a timestamp",
+    context.error("E0203",
+                  *reader.find("unit"),
+                  "a unit on a column that is not a timestamp",
                   "declare `" + entry.key + "` as timestamp");
   }
   if (reader.has("digits") && column.scrub != Scrub::kRound) {
@@ -116,12 +124,15 @@ void set_unit(ParseContext& context, const SectionReader& reader, std::vector<Co
       return;
     }
   }
-  context.error("E0203", *unit, "`unit` without a timestamp column",
+  context.error("E0203",
+                *unit,
+                "`unit` without a timestamp column",
                 "declare the column as timestamp under `columns`");
 }
 
 /// Whether exactly one of the keys is there; else an error.
-bool exactly_one(ParseContext& context, const SectionReader& reader,
+bool exactly_one(ParseContext& context,
+                 const SectionReader& reader,
                  const std::vector<std::string>& keys) {
   std::vector<std::string> present;
   std::string list;
@@ -139,14 +150,18 @@ bool exactly_one(ParseContext& context, const SectionReader& reader,
       return false;  // a misspelt key, and reported as such
     }
   }
-  context.error("E0203", reader.node(),
-                present.empty() ? reader.title() + " says nothing"
-                                : reader.title() + " has both `" + present[0] + "` and `" + present[1] + "`",
+  context.error("E0203",
+                reader.node(),
+                present.empty()
+                    ? reader.title() + " says nothing"
+                    : reader.title() + " has both `" + present[0] + "` and `" + present[1] + "`",
                 "write one of " + list);
   return false;
 }
 
-std::string parse_event_time(ParseContext& context, const YamlNode& node, const std::string& title,
+std::string parse_event_time(ParseContext& context,
+                             const YamlNode& node,
+                             const std::string& title,
                              std::vector<ColumnDef>* columns) {
   const SectionReader reader(context, node, {"event_time", "`event_time` of " + title, false});
   if (!exactly_one(context, reader, {"column", "expr"})) {
@@ -156,7 +171,9 @@ std::string parse_event_time(ParseContext& context, const YamlNode& node, const 
   return reader.has("expr") ? reader.text("expr") : reader.text("column");
 }
 
-KnownTimeDef parse_known_time(ParseContext& context, const YamlNode& node, const std::string& title,
+KnownTimeDef parse_known_time(ParseContext& context,
+                              const YamlNode& node,
+                              const std::string& title,
                               std::vector<ColumnDef>* columns) {
   KnownTimeDef known;
   if (node.kind == YamlNode::Kind::kScalar && node.text == "received") {
@@ -191,7 +208,8 @@ EnrichDef parse_enrich(ParseContext& context, const YamlNode& node, const std::s
   enrich.prefix = reader.text("prefix");
   enrich.required = reader.boolean("required");
   if (reader.has("lookup_on") && enrich.lookup_on.size() != enrich.on.size()) {
-    context.error("E0203", *reader.find("lookup_on"), "`lookup_on` has another number of columns than `on`");
+    context.error(
+        "E0203", *reader.find("lookup_on"), "`lookup_on` has another number of columns than `on`");
   }
   return enrich;
 }
@@ -214,9 +232,11 @@ void read_sql(ParseContext& context, const SectionReader& reader, SilverDef* sil
   silver->sql_file = file->text;
   Result<std::string> text = context.world.files.read(join_path(context.folder, file->text));
   if (!text.ok()) {
-    context.error("E0107", *file,
-                  "the SQL file `" + file->text + "` cannot be read: " + std::string(code_name(text.code())),
-                  "paths are relative to the project's folder");
+    context.error(
+        "E0107",
+        *file,
+        "the SQL file `" + file->text + "` cannot be read: " + std::string(code_name(text.code())),
+        "paths are relative to the project's folder");
     return;
   }
   silver->sql = std::move(text).value();
@@ -233,7 +253,9 @@ SourceDef parse_source(ParseContext& context, const YamlEntry& entry) {
   if (files != nullptr) {
     read_files(context, *files, &source);
   } else if (entry.value.find("files") == nullptr && entry.value.entries.empty()) {
-    context.error_at_key("E0103", entry, "source `" + entry.key + "` needs `files`",
+    context.error_at_key("E0103",
+                         entry,
+                         "source `" + entry.key + "` needs `files`",
                          "add `files: data/" + entry.key + "/*.csv`");
   }
   if (entry.value.entries.size() > 1 && reader.has("files")) {

@@ -111,7 +111,8 @@ TEST(Parse, EveryKindOfDefinitionIsRead) {
 }
 
 TEST(Parse, BronzeColumnsTimesAndChecksAreRead) {
-  const ParsedProject parsed = parse({{"/p/assay.yaml", kMain}, {"/p/shop.yaml", kShop}, {"/p/sql/raw.sql", "x"}});
+  const ParsedProject parsed =
+      parse({{"/p/assay.yaml", kMain}, {"/p/shop.yaml", kShop}, {"/p/sql/raw.sql", "x"}});
   const BronzeDef& bronze = parsed.project.bronze.at("clicks");
   EXPECT_EQ(bronze.dedup_for.micros, 43200 * kMicrosPerSecond);
   EXPECT_EQ(bronze.event_time, "ts");
@@ -135,9 +136,11 @@ TEST(Parse, BronzeColumnsTimesAndChecksAreRead) {
 }
 
 TEST(Parse, FeaturesServicesAndModelsAreRead) {
-  const ParsedProject parsed = parse({{"/p/assay.yaml", kMain}, {"/p/shop.yaml", kShop}, {"/p/sql/raw.sql", "x"}});
+  const ParsedProject parsed =
+      parse({{"/p/assay.yaml", kMain}, {"/p/shop.yaml", kShop}, {"/p/sql/raw.sql", "x"}});
   const Project& project = parsed.project;
-  EXPECT_EQ(project.entities.at("route").keys.at(1), (data::Field{"destination", data::Type::kInt32, true}));
+  EXPECT_EQ(project.entities.at("route").keys.at(1),
+            (data::Field{"destination", data::Type::kInt32, true}));
   const FeatureViewDef& view = project.views.at("user_clicks");
   EXPECT_EQ(view.ttl->micros, kMicrosPerDay);
   EXPECT_EQ(view.features.at(0).over.at(1).micros, 7 * kMicrosPerDay);
@@ -164,7 +167,9 @@ TEST(Parse, WithoutAssayYamlThereIsNoProject) {
 }
 
 TEST(Parse, ProfilesOverrideTheProjectsKeys) {
-  const std::string main = "project: shop\nlake: ./lake\nprofiles:\n  prod: {lake: /data/lake, serving: {clock: data}}\n";
+  const std::string main =
+      "project: shop\nlake: ./lake\nprofiles:\n  prod: {lake: /data/lake, serving: {clock: "
+      "data}}\n";
   EXPECT_EQ(parse({{"/p/assay.yaml", main}}).project.lake, "/p/lake");
   const ParsedProject prod = parse({{"/p/assay.yaml", main}}, {"prod", {}});
   EXPECT_EQ(prod.project.lake, "/data/lake");
@@ -175,7 +180,8 @@ TEST(Parse, ProfilesOverrideTheProjectsKeys) {
 }
 
 TEST(Parse, ErrorsInsideUnusedProfilesAreReportedToo) {
-  const ParsedProject parsed = parse({{"/p/assay.yaml", "project: shop\nprofiles: {prod: {lakes: x}}\n"}});
+  const ParsedProject parsed =
+      parse({{"/p/assay.yaml", "project: shop\nprofiles: {prod: {lakes: x}}\n"}});
   EXPECT_EQ(codes(parsed.diagnostics), "E0102");
 }
 
@@ -199,14 +205,16 @@ TEST(Parse, AnUnsetEnvironmentVariableIsAnErrorAndDollarDollarIsNone) {
 
 TEST(Parse, LaterSourcesStoresAndSlidesAreRefusedAsNotInThisVersion) {
   const ParsedProject parsed = parse(
-      {{"/p/assay.yaml", "project: shop\nlake: s3://bucket/x\nonline: redis://r\n"
-                         "sources: {a: {kafka: {topic: x}}}\n"
-                         "feature_views: {v: {entity: e, from: f, slide: continuous, features: {x: latest}}}\n"}});
+      {{"/p/assay.yaml",
+        "project: shop\nlake: s3://bucket/x\nonline: redis://r\n"
+        "sources: {a: {kafka: {topic: x}}}\n"
+        "feature_views: {v: {entity: e, from: f, slide: continuous, features: {x: latest}}}\n"}});
   EXPECT_EQ(codes(parsed.diagnostics), "E0108 E0108 E0108 E0108");
 }
 
 TEST(Parse, SettingsOutsideAssayYamlAndUnknownSectionsAreErrors) {
-  const ParsedProject parsed = parse({{"/p/assay.yaml", kMain}, {"/p/a/b.yml", "lake: x\nsilvr: {}\n"}});
+  const ParsedProject parsed =
+      parse({{"/p/assay.yaml", kMain}, {"/p/a/b.yml", "lake: x\nsilvr: {}\n"}});
   EXPECT_EQ(codes(parsed.diagnostics), "E0102 E0102");
   EXPECT_EQ(parsed.diagnostics.items[0].span.file, "a/b.yml");
   EXPECT_NE(parsed.diagnostics.items[1].help.find("`silver`"), std::string::npos);
@@ -222,14 +230,15 @@ TEST(Parse, TheSameNameInTwoFilesIsAnErrorThatNamesTheFirst) {
 }
 
 TEST(Parse, AnotherProjectsFolderIsLeftAlone) {
-  const ParsedProject parsed =
-      parse({{"/p/assay.yaml", kMain}, {"/p/other/assay.yaml", "bad: ["}, {"/p/other/x.yaml", "bad: ["}});
+  const ParsedProject parsed = parse(
+      {{"/p/assay.yaml", kMain}, {"/p/other/assay.yaml", "bad: ["}, {"/p/other/x.yaml", "bad: ["}});
   EXPECT_EQ(format_diagnostics(parsed.diagnostics), "");
 }
 
 TEST(Parse, DefinitionsWithErrorsOfTheirOwnAreMarkedBroken) {
   const ParsedProject parsed =
-      parse({{"/p/assay.yaml", kMain}, {"/p/a.yaml", "entities: {good: {key: k}, bad: {key: k, type: strin}}\n"}});
+      parse({{"/p/assay.yaml", kMain},
+             {"/p/a.yaml", "entities: {good: {key: k}, bad: {key: k, type: strin}}\n"}});
   EXPECT_EQ(parsed.broken, std::set<std::string>{"entities/bad"});
 }
 

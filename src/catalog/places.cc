@@ -5,22 +5,31 @@ namespace assay::catalog {
 void Places::add(const YamlNode& root, const std::string& file) {
   values_.emplace("", Place{{file, 0, 0}, 1, 0, false});
   for (const YamlEntry& entry : root.entries) {
-    keys_.emplace(entry.key, Place{{file, entry.key_mark.line, entry.key_mark.column},
-                                   static_cast<int>(entry.key.size()), 0, false});
+    keys_.emplace(entry.key,
+                  Place{{file, entry.key_mark.line, entry.key_mark.column},
+                        static_cast<int>(entry.key.size()),
+                        0,
+                        false});
     add_value(entry.value, entry.key, file);
   }
 }
 
 void Places::add_value(const YamlNode& node, const std::string& path, const std::string& file) {
-  values_.emplace(path, Place{{file, node.mark.line, node.mark.column}, node.length, node.text_column,
-                              node.kind == YamlNode::Kind::kScalar});
+  values_.emplace(path,
+                  Place{{file, node.mark.line, node.mark.column},
+                        node.length,
+                        node.text_column,
+                        node.kind == YamlNode::Kind::kScalar});
   for (std::size_t i = 0; i < node.items.size(); ++i) {
     add_value(node.items[i], path + "/" + std::to_string(i), file);
   }
   for (const YamlEntry& entry : node.entries) {
     const std::string below = path + "/" + entry.key;
-    keys_.emplace(below, Place{{file, entry.key_mark.line, entry.key_mark.column},
-                               static_cast<int>(entry.key.size()), entry.key_mark.column, false});
+    keys_.emplace(below,
+                  Place{{file, entry.key_mark.line, entry.key_mark.column},
+                        static_cast<int>(entry.key.size()),
+                        entry.key_mark.column,
+                        false});
     add_value(entry.value, below, file);
   }
 }

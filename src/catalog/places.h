@@ -12,8 +12,8 @@ namespace assay::catalog {
 struct Place {
   Span span;
   int length = 1;
-  int text_column = 0;    // see YamlNode
-  bool is_single = false; // a scalar: what stands for its parts too when they are written short
+  int text_column = 0;     // see YamlNode
+  bool is_single = false;  // a scalar: what stands for its parts too when they are written short
 };
 
 /// The places of everything in a project's files, by path: "bronze/clicks/checks/0/range".

@@ -18,8 +18,15 @@ using ObjectId = std::pair<std::string, std::string>;  // kind, name
 
 /// The kinds in the order of project_objects.
 int kind_rank(const std::string& kind) {
-  const std::vector<std::string> kinds = {"project",      "source",    "bronze",  "silver", "entity",
-                                          "feature_view", "on_demand", "service", "model"};
+  const std::vector<std::string> kinds = {"project",
+                                          "source",
+                                          "bronze",
+                                          "silver",
+                                          "entity",
+                                          "feature_view",
+                                          "on_demand",
+                                          "service",
+                                          "model"};
   return static_cast<int>(std::find(kinds.begin(), kinds.end(), kind) - kinds.begin());
 }
 
@@ -74,7 +81,9 @@ std::map<std::string, std::string> members(const Leaves& leaves, const std::stri
 /// Compares one applied definition with what it becomes, and says what no longer fits.
 class IncompatibilityFinder {
  public:
-  IncompatibilityFinder(const Dependents& dependents, const ObjectJson& object, std::vector<Incompatibility>* out)
+  IncompatibilityFinder(const Dependents& dependents,
+                        const ObjectJson& object,
+                        std::vector<Incompatibility>* out)
       : dependents_(dependents), object_(object), out_(out) {}
 
   void find(const Leaves& before, const Leaves& after) {
@@ -86,7 +95,8 @@ class IncompatibilityFinder {
       find_key(before, after, "partition_by", "the partition columns");
     } else if (object_.kind == "entity") {
       if (members(before, "keys.") != members(after, "keys.")) {
-        add("the entity's key changes", "features are kept by key: make a new entity and views of it");
+        add("the entity's key changes",
+            "features are kept by key: make a new entity and views of it");
       }
     } else if (object_.kind == "feature_view") {
       find_key(before, after, "entity", "the entity");
@@ -115,11 +125,17 @@ class IncompatibilityFinder {
   }
 
   void add(std::string message, std::string help) {
-    out_->push_back({object_.kind, object_.name, std::move(message),
-                     dependents_.of(object_.kind, object_.name), std::move(help)});
+    out_->push_back({object_.kind,
+                     object_.name,
+                     std::move(message),
+                     dependents_.of(object_.kind, object_.name),
+                     std::move(help)});
   }
 
-  void find_key(const Leaves& before, const Leaves& after, const std::string& key, const std::string& what) {
+  void find_key(const Leaves& before,
+                const Leaves& after,
+                const std::string& key,
+                const std::string& what) {
     const std::string* old_value = find_leaf(before, key);
     const std::string* new_value = find_leaf(after, key);
     const std::string old_text = old_value == nullptr ? "nothing" : *old_value;
@@ -131,8 +147,11 @@ class IncompatibilityFinder {
   }
 
   /// Members that are gone, and those whose type (the leaf at `type_key`; "-" for none) is another.
-  void find_members(const Leaves& before, const Leaves& after, const std::string& prefix,
-                    const std::string& noun, const std::string& type_key) {
+  void find_members(const Leaves& before,
+                    const Leaves& after,
+                    const std::string& prefix,
+                    const std::string& noun,
+                    const std::string& type_key) {
     const auto old_members = members(before, prefix);
     const auto new_members = members(after, prefix);
     for (const auto& [name, text] : old_members) {
@@ -141,7 +160,8 @@ class IncompatibilityFinder {
         std::string help = "keep it until nothing reads it";
         for (const auto& [new_name, new_text] : new_members) {
           if (new_text == text && old_members.count(new_name) == 0) {
-            help = "`" + new_name + "` is declared alike: is it renamed? Stored rows keep the old name";
+            help = "`" + new_name +
+                   "` is declared alike: is it renamed? Stored rows keep the old name";
             break;
           }
         }
@@ -151,7 +171,8 @@ class IncompatibilityFinder {
       const std::string* old_type = find_leaf(before, prefix + name + type_key);
       const std::string* new_type = find_leaf(after, prefix + name + type_key);
       if (type_key != "-" && old_type != nullptr && new_type != nullptr && *old_type != *new_type) {
-        add(noun + " `" + name + "` changes type from " + bare(*old_type) + " to " + bare(*new_type),
+        add(noun + " `" + name + "` changes type from " + bare(*old_type) + " to " +
+                bare(*new_type),
             "stored rows have the old type: give the new column a new name");
       }
     }
@@ -172,14 +193,16 @@ Result<Leaves> leaves_of(const std::string& json, const ObjectId& id) {
 
 /// Turn removals with an equal addition of the same kind into renames.
 void pair_renames(const std::map<ObjectId, const AppliedObject*>& applied,
-                  const std::map<ObjectId, const ObjectJson*>& wanted, std::vector<ObjectChange>* changes) {
+                  const std::map<ObjectId, const ObjectJson*>& wanted,
+                  std::vector<ObjectChange>* changes) {
   for (ObjectChange& removed : *changes) {
     if (removed.change != ChangeKind::kRemove) {
       continue;
     }
     for (ObjectChange& added : *changes) {
       if (added.change == ChangeKind::kAdd && added.kind == removed.kind &&
-          wanted.at({added.kind, added.name})->json == applied.at({removed.kind, removed.name})->json) {
+          wanted.at({added.kind, added.name})->json ==
+              applied.at({removed.kind, removed.name})->json) {
         added.change = ChangeKind::kRename;
         added.old_name = removed.name;
         removed.name.clear();
@@ -187,27 +210,37 @@ void pair_renames(const std::map<ObjectId, const AppliedObject*>& applied,
       }
     }
   }
-  changes->erase(std::remove_if(changes->begin(), changes->end(),
+  changes->erase(std::remove_if(changes->begin(),
+                                changes->end(),
                                 [](const ObjectChange& change) { return change.name.empty(); }),
                  changes->end());
 }
 
 /// What a whole definition that goes or is renamed breaks.
-void find_gone(const Dependents& dependents, const ObjectChange& change, std::vector<Incompatibility>* out) {
+void find_gone(const Dependents& dependents,
+               const ObjectChange& change,
+               std::vector<Incompatibility>* out) {
   const bool renamed = change.change == ChangeKind::kRename;
   const std::string& name = renamed ? change.old_name : change.name;
   if (renamed && change.kind == "project") {
-    out->push_back({change.kind, change.name, "the project's name changes from `" + name + "`", {},
-                    "tables keep their positions under the old name and would be read again: keep the name"});
-  } else if (renamed && (change.kind == "bronze" || change.kind == "silver" || change.kind == "feature_view" ||
-                         change.kind == "source")) {
-    out->push_back({change.kind, change.name, "`" + name + "` is renamed to `" + change.name + "`",
+    out->push_back(
+        {change.kind,
+         change.name,
+         "the project's name changes from `" + name + "`",
+         {},
+         "tables keep their positions under the old name and would be read again: keep the name"});
+  } else if (renamed && (change.kind == "bronze" || change.kind == "silver" ||
+                         change.kind == "feature_view" || change.kind == "source")) {
+    out->push_back({change.kind,
+                    change.name,
+                    "`" + name + "` is renamed to `" + change.name + "`",
                     dependents.of(change.kind, name),
                     "what is stored stays under the old name, and the new one begins empty"});
   } else if (!renamed) {
     std::vector<std::string> broken = dependents.of(change.kind, name);
     if (!broken.empty()) {
-      out->push_back({change.kind, name, "`" + name + "` is gone", std::move(broken), "remove these too"});
+      out->push_back(
+          {change.kind, name, "`" + name + "` is gone", std::move(broken), "remove these too"});
     }
   }
 }
@@ -247,7 +280,8 @@ std::string outputs_json(const std::vector<data::Field>& outputs) {
   return text;
 }
 
-Result<Plan> make_plan(const std::vector<AppliedObject>& applied, const Project& project,
+Result<Plan> make_plan(const std::vector<AppliedObject>& applied,
+                       const Project& project,
                        const OutputTypes& outputs) {
   const std::vector<ObjectJson> objects = project_objects(project);
   std::map<ObjectId, const AppliedObject*> before;
@@ -286,9 +320,10 @@ Result<Plan> make_plan(const std::vector<AppliedObject>& applied, const Project&
     }
   }
   pair_renames(before, after, &plan.changes);
-  std::stable_sort(plan.changes.begin(), plan.changes.end(), [](const ObjectChange& a, const ObjectChange& b) {
-    return std::pair(kind_rank(a.kind), a.name) < std::pair(kind_rank(b.kind), b.name);
-  });
+  std::stable_sort(
+      plan.changes.begin(), plan.changes.end(), [](const ObjectChange& a, const ObjectChange& b) {
+        return std::pair(kind_rank(a.kind), a.name) < std::pair(kind_rank(b.kind), b.name);
+      });
   for (const ObjectChange& change : plan.changes) {
     if (change.change == ChangeKind::kRemove || change.change == ChangeKind::kRename) {
       find_gone(dependents, change, &plan.incompatible);

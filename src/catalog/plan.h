@@ -25,9 +25,9 @@ std::string outputs_json(const std::vector<data::Field>& outputs);
 struct AppliedObject {
   std::string kind;
   std::string name;
-  int64_t version = 0;      // 1, 2, ...
-  std::string json;         // as project_objects gives it
-  std::string outputs;      // feature views: outputs_json, or "" when unknown
+  int64_t version = 0;  // 1, 2, ...
+  std::string json;     // as project_objects gives it
+  std::string outputs;  // feature views: outputs_json, or "" when unknown
   bool removed = false;
   EventTime applied;
 };
@@ -36,7 +36,7 @@ enum class ChangeKind { kAdd, kChange, kRemove, kRename };
 
 /// A key of a definition, with its JSON values; "" where it is absent.
 struct KeyChange {
-  std::string key;          // "columns.price.type"
+  std::string key;  // "columns.price.type"
   std::string before;
   std::string after;
 };
@@ -45,7 +45,7 @@ struct ObjectChange {
   ChangeKind change = ChangeKind::kAdd;
   std::string kind;
   std::string name;
-  std::string old_name;     // kRename
+  std::string old_name;  // kRename
   std::vector<KeyChange> keys;
 };
 
@@ -53,28 +53,29 @@ struct ObjectChange {
 struct Incompatibility {
   std::string kind;
   std::string name;
-  std::string message;                 // "column `price` changes type from int64 to string"
-  std::vector<std::string> breaks;     // "service `v1`", "model `buy`", ...
+  std::string message;              // "column `price` changes type from int64 to string"
+  std::vector<std::string> breaks;  // "service `v1`", "model `buy`", ...
   std::string help;
 };
 
 /// What apply would do.
 struct Plan {
-  std::vector<ObjectChange> changes;   // by kind and name
+  std::vector<ObjectChange> changes;  // by kind and name
   std::vector<Incompatibility> incompatible;
   [[nodiscard]] bool empty() const { return changes.empty(); }
 };
 
 /// Compare a project with what is applied.
 ///
-/// Renames are a definition gone and an equal one of another name; incompatible are changed types and
-/// keys, removed columns and features, each with what depends on it.
-/// Errors  kCorrupt: an applied definition that is not JSON.
-Result<Plan> make_plan(const std::vector<AppliedObject>& applied, const Project& project,
+/// Renames are a definition gone and an equal one of another name; incompatible are changed types
+/// and keys, removed columns and features, each with what depends on it. Errors  kCorrupt: an
+/// applied definition that is not JSON.
+Result<Plan> make_plan(const std::vector<AppliedObject>& applied,
+                       const Project& project,
                        const OutputTypes& outputs = {});
 
-/// For people: `+ add`, `~ change` with the keys' old and new values, `- remove`, renames, what breaks,
-/// and a line that counts.
+/// For people: `+ add`, `~ change` with the keys' old and new values, `- remove`, renames, what
+/// breaks, and a line that counts.
 std::string format_plan(const Plan& plan);
 /// {"add": 1, "change": 0, "remove": 0, "rename": 0, "changes": [...], "incompatible": [...]}
 std::string plan_json(const Plan& plan);

@@ -54,7 +54,8 @@ void format_change(const ObjectChange& change, std::string* out) {
       *out += "- " + object;
       break;
     case ChangeKind::kRename:
-      *out += "> " + change.kind + " `" + change.old_name + "` is renamed to `" + change.name + "`\n";
+      *out +=
+          "> " + change.kind + " `" + change.old_name + "` is renamed to `" + change.name + "`\n";
       break;
     case ChangeKind::kChange:
       *out += "~ " + object;

@@ -43,7 +43,13 @@ std::vector<AppliedObject> applied(const Project& project) {
   for (const ObjectJson& object : project_objects(project)) {
     const auto types = outputs.find(object.name);
     const bool typed = object.kind == "feature_view" && types != outputs.end();
-    objects.push_back({object.kind, object.name, 1, object.json, typed ? outputs_json(types->second) : "", false, {}});
+    objects.push_back({object.kind,
+                       object.name,
+                       1,
+                       object.json,
+                       typed ? outputs_json(types->second) : "",
+                       false,
+                       {}});
   }
   return objects;
 }
@@ -69,22 +75,26 @@ TEST(Plan, TheSameProjectIsNothingToDo) {
 }
 
 TEST(Plan, WhatIsWrittenDifferentlyAndMeansTheSameIsNothingToDo) {
-  EXPECT_TRUE(changed({{"event_time: ts", "event_time: {column: ts}"}, {"over: [1h, 24h]", "over: [60m, 1d]"}}).empty());
+  EXPECT_TRUE(changed({{"event_time: ts", "event_time: {column: ts}"},
+                       {"over: [1h, 24h]", "over: [60m, 1d]"}})
+                  .empty());
 }
 
 TEST(Plan, TheFirstPlanAddsEverything) {
   const Plan plan = make_plan({}, load(shop())).value();
-  EXPECT_EQ(format_plan(plan),
-            "+ project `shop`\n+ source `clicks`\n+ bronze `clicks`\n+ silver `events`\n+ entity `user`\n"
-            "+ feature_view `recent`\n+ service `v1`\n+ model `buy`\n\n"
-            "plan: 8 to add, 0 to change, 0 to remove\n");
+  EXPECT_EQ(
+      format_plan(plan),
+      "+ project `shop`\n+ source `clicks`\n+ bronze `clicks`\n+ silver `events`\n+ entity `user`\n"
+      "+ feature_view `recent`\n+ service `v1`\n+ model `buy`\n\n"
+      "plan: 8 to add, 0 to change, 0 to remove\n");
 }
 
 TEST(Plan, AChangeNamesTheKeysWithOldAndNewValues) {
   const Plan plan = changed({{"source: clicks\n", "source: clicks\n    dedup_for: 2h\n"},
                              {"kind: string", "kind: {type: string, scrub: mask}"}});
   EXPECT_EQ(format_plan(plan),
-            "~ bronze `clicks`\n    ~ dedup_for: \"24h\" -> \"2h\"\n    + columns.kind.scrub: \"mask\"\n\n"
+            "~ bronze `clicks`\n    ~ dedup_for: \"24h\" -> \"2h\"\n    + columns.kind.scrub: "
+            "\"mask\"\n\n"
             "plan: 0 to add, 1 to change, 0 to remove\n");
 }
 
@@ -93,7 +103,8 @@ TEST(Plan, AColumnThatChangesTypeNamesWhatItBreaks) {
   ASSERT_EQ(plan.incompatible.size(), 1U);
   EXPECT_EQ(plan.incompatible[0].message, "column `kind` changes type from string to int64");
   EXPECT_EQ(plan.incompatible[0].breaks,
-            (std::vector<std::string>{"silver table `events`", "feature view `recent`", "service `v1`", "model `buy`"}));
+            (std::vector<std::string>{
+                "silver table `events`", "feature view `recent`", "service `v1`", "model `buy`"}));
 }
 
 TEST(Plan, AFeatureThatChangesTypeIsFoundThroughItsSource) {
@@ -123,7 +134,8 @@ TEST(Plan, AnEqualDefinitionOfAnotherNameIsARename) {
   EXPECT_EQ(plan.changes[0].old_name, "recent");
   EXPECT_EQ(plan.changes[0].name, "newest");
   EXPECT_EQ(plan.changes[1].kind, "service");
-  EXPECT_NE(format_plan(plan).find("> feature_view `recent` is renamed to `newest`"), std::string::npos);
+  EXPECT_NE(format_plan(plan).find("> feature_view `recent` is renamed to `newest`"),
+            std::string::npos);
   ASSERT_EQ(plan.incompatible.size(), 1U);
 }
 
@@ -142,7 +154,8 @@ TEST(Plan, TheEntitysKeyIsForEver) {
 }
 
 TEST(Plan, WhatIsGoneIsRemoved) {
-  const Plan plan = changed({{"models: {buy: {service: v1, labels: {from: events, column: \"price > 1\"}}}\n", ""}});
+  const Plan plan = changed(
+      {{"models: {buy: {service: v1, labels: {from: events, column: \"price > 1\"}}}\n", ""}});
   EXPECT_EQ(format_plan(plan), "- model `buy`\n\nplan: 0 to add, 0 to change, 1 to remove\n");
 }
 
@@ -170,16 +183,21 @@ TEST(Plan, DamagedJsonInTheCatalogIsCorrupt) {
 }
 
 TEST(JsonLeaves, ArraysOfScalarsAreOneLeafAndOthersAreLookedInto) {
-  const auto leaves = json_leaves(R"({"a":{"b":1,"c":[]},"d":[{"e":"x\"y"},{}],"f":[1,"2",null], "g" : -1.5e3})");
+  const auto leaves =
+      json_leaves(R"({"a":{"b":1,"c":[]},"d":[{"e":"x\"y"},{}],"f":[1,"2",null], "g" : -1.5e3})");
   ASSERT_TRUE(leaves.ok());
-  const std::vector<std::pair<std::string, std::string>> expected = {
-      {"a.b", "1"},  {"a.c", "[]"},           {"d[0].e", "\"x\\\"y\""}, {"d[1]", "{}"},
-      {"f", "[1,\"2\",null]"}, {"g", "-1.5e3"}};
+  const std::vector<std::pair<std::string, std::string>> expected = {{"a.b", "1"},
+                                                                     {"a.c", "[]"},
+                                                                     {"d[0].e", "\"x\\\"y\""},
+                                                                     {"d[1]", "{}"},
+                                                                     {"f", "[1,\"2\",null]"},
+                                                                     {"g", "-1.5e3"}};
   EXPECT_EQ(leaves.value(), expected);
 }
 
 TEST(JsonLeaves, WhatIsNotJsonIsCorrupt) {
-  for (const char* text : {"", "{", "[1", "{\"a\"}", "{\"a\":1,}", "1 2", "\"abc", "{a:1}", "[,]"}) {
+  for (const char* text :
+       {"", "{", "[1", "{\"a\"}", "{\"a\":1,}", "1 2", "\"abc", "{a:1}", "[,]"}) {
     EXPECT_EQ(json_leaves(text).code(), Code::kCorrupt) << text;
   }
   EXPECT_EQ(json_leaves(std::string(1000, '[')).code(), Code::kCorrupt);

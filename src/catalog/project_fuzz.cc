@@ -13,7 +13,8 @@ namespace assay::catalog {
 namespace {
 
 void read_project(const std::string& text) {
-  MemoryWorld world(std::map<std::string, std::string>{{"/p/assay.yaml", text}, {"/p/q.sql", "SELECT 1"}});
+  MemoryWorld world(
+      std::map<std::string, std::string>{{"/p/assay.yaml", text}, {"/p/q.sql", "SELECT 1"}});
   const Result<ParsedProject> parsed = load_project(world.world(), "/p");
   ASSAY_CHECK(parsed.ok());
   ASSAY_CHECK(format_diagnostics(parsed->diagnostics).empty() == parsed->diagnostics.items.empty());

@@ -26,10 +26,12 @@ std::string_view kind_name(const YamlNode& node) {
 
 std::string quoted(std::string_view text) {
   constexpr std::size_t kBytesMax = 80;
-  return "`" + std::string(text.substr(0, kBytesMax)) + (text.size() > kBytesMax ? "..." : "") + "`";
+  return "`" + std::string(text.substr(0, kBytesMax)) + (text.size() > kBytesMax ? "..." : "") +
+         "`";
 }
 
-/// Message without its leading fixed part moved to help: "x; did you mean `y`?" is cut at the semicolon.
+/// Message without its leading fixed part moved to help: "x; did you mean `y`?" is cut at the
+/// semicolon.
 std::pair<std::string, std::string> cut_help(const std::string& message) {
   const std::size_t semicolon = message.find("; ");
   if (semicolon == std::string::npos) {
@@ -44,16 +46,24 @@ bool takes_list(ValueKind kind) {
 
 }  // namespace
 
-void ParseContext::error(const char* code, const YamlNode& node, std::string message,
+void ParseContext::error(const char* code,
+                         const YamlNode& node,
+                         std::string message,
                          std::string help) {
-  diagnostics.items.push_back({span(node.mark), node.length, Severity::kError, code,
-                               std::move(message), std::move(help)});
+  diagnostics.items.push_back(
+      {span(node.mark), node.length, Severity::kError, code, std::move(message), std::move(help)});
 }
 
-void ParseContext::error_at_key(const char* code, const YamlEntry& entry, std::string message,
+void ParseContext::error_at_key(const char* code,
+                                const YamlEntry& entry,
+                                std::string message,
                                 std::string help) {
-  diagnostics.items.push_back({span(entry.key_mark), static_cast<int>(entry.key.size()),
-                               Severity::kError, code, std::move(message), std::move(help)});
+  diagnostics.items.push_back({span(entry.key_mark),
+                               static_cast<int>(entry.key.size()),
+                               Severity::kError,
+                               code,
+                               std::move(message),
+                               std::move(help)});
 }
 
 SectionReader::SectionReader(ParseContext& context, const YamlNode& node, Options options)
@@ -71,7 +81,9 @@ SectionReader::SectionReader(ParseContext& context, const YamlNode& node, Option
     return;
   }
   if (node_.kind != Kind::kMap && node_.kind != Kind::kNull) {
-    fail("E0104", node_, title_ + " is " + std::string(kind_name(node_)) + " where a map is needed",
+    fail("E0104",
+         node_,
+         title_ + " is " + std::string(kind_name(node_)) + " where a map is needed",
          "write its keys below it, each as `key: value`");
     return;
   }
@@ -95,9 +107,11 @@ void SectionReader::read_entries() {
           help += (name == known.front() ? " " : ", ") + name;
         }
       }
-      context_.error_at_key("E0102", entry, "unknown key " + quoted(entry.key) + " in " + title_, help);
+      context_.error_at_key(
+          "E0102", entry, "unknown key " + quoted(entry.key) + " in " + title_, help);
     } else if (key->kind == ValueKind::kLater) {
-      context_.error_at_key("E0108", entry,
+      context_.error_at_key("E0108",
+                            entry,
                             "`" + entry.key + "` is not in this version of assay",
                             "this version reads `files`: CSV, JSON lines and Parquet");
       values_[entry.key] = &entry.value;
@@ -124,7 +138,9 @@ void SectionReader::check_required() {
   }
 }
 
-bool SectionReader::fail(const char* code, const YamlNode& value, std::string message,
+bool SectionReader::fail(const char* code,
+                         const YamlNode& value,
+                         std::string message,
                          std::string help) {
   context_.error(code, value, std::move(message), std::move(help));
   return false;
@@ -132,9 +148,10 @@ bool SectionReader::fail(const char* code, const YamlNode& value, std::string me
 
 bool SectionReader::check_value(const KeyDef& key, const YamlNode& value) {
   if (!check_shape(key, value)) {
-    return fail("E0104", value,
-                "`" + std::string(key.key) + "` in " + title_ + " is " + std::string(kind_name(value)) +
-                    " where " + kind_phrase(key) + " is needed",
+    return fail("E0104",
+                value,
+                "`" + std::string(key.key) + "` in " + title_ + " is " +
+                    std::string(kind_name(value)) + " where " + kind_phrase(key) + " is needed",
                 key.example.empty() ? ""
                                     : "for example `" + std::string(key.key) + ": " +
                                           std::string(key.example) + "`");
@@ -207,12 +224,17 @@ bool SectionReader::check_scalar(const KeyDef& key, const YamlNode& value) {
   };
   switch (key.kind) {
     case ValueKind::kName:
-      return is_name(text) || fail("E0202", value, name + ": " + quoted(text) + " is not a name",
-                                   "names are lower-case letters, digits and _, and begin with a letter");
+      return is_name(text) ||
+             fail("E0202",
+                  value,
+                  name + ": " + quoted(text) + " is not a name",
+                  "names are lower-case letters, digits and _, and begin with a letter");
     case ValueKind::kColumn:
     case ValueKind::kColumns:
       return is_column_name(text) ||
-             fail("E0202", value, name + ": " + quoted(text) + " is not a column name",
+             fail("E0202",
+                  value,
+                  name + ": " + quoted(text) + " is not a column name",
                   "column names are letters, digits and _, and do not begin with a digit");
     case ValueKind::kColumnType:
       return check(parse_column_type(text).status());
@@ -220,7 +242,9 @@ bool SectionReader::check_scalar(const KeyDef& key, const YamlNode& value) {
     case ValueKind::kDurations: {
       const Result<Duration> duration = parse_duration(text);
       return duration.ok() ||
-             fail("E0201", value, name + ": " + quoted(text) + " is not a duration",
+             fail("E0201",
+                  value,
+                  name + ": " + quoted(text) + " is not a duration",
                   "write a whole number and ms, s, m, h or d, such as 90s, 10m, 24h or 7d");
     }
     case ValueKind::kBoolean:
@@ -237,7 +261,9 @@ bool SectionReader::check_scalar(const KeyDef& key, const YamlNode& value) {
         return true;
       }
       const std::optional<std::string> near = suggest(text, choices);
-      return fail("E0201", value, name + ": " + quoted(text) + " is not " + kind_phrase(key),
+      return fail("E0201",
+                  value,
+                  name + ": " + quoted(text) + " is not " + kind_phrase(key),
                   near.has_value() ? "did you mean `" + *near + "`?" : "");
     }
     default:
@@ -268,7 +294,9 @@ bool SectionReader::check_names(const KeyDef& key, const YamlNode& value) {
   for (const YamlEntry& entry : value.entries) {
     if (columns ? !is_column_name(entry.key) : !is_name(entry.key)) {
       context_.error_at_key(
-          "E0202", entry, quoted(entry.key) + " is not a name",
+          "E0202",
+          entry,
+          quoted(entry.key) + " is not a name",
           columns ? "column names are letters, digits and _, and do not begin with a digit"
                   : "names are lower-case letters, digits and _, and begin with a letter");
     }
@@ -281,12 +309,16 @@ bool SectionReader::check_type_map(const KeyDef& key, const YamlNode& value) {
   for (const YamlEntry& entry : value.entries) {
     const std::string name = "`" + entry.key + "` in `" + std::string(key.key) + "` of " + title_;
     if (!is_column_name(entry.key)) {
-      context_.error_at_key("E0202", entry, quoted(entry.key) + " is not a column name",
-                            "column names are letters, digits and _, and do not begin with a digit");
+      context_.error_at_key(
+          "E0202",
+          entry,
+          quoted(entry.key) + " is not a column name",
+          "column names are letters, digits and _, and do not begin with a digit");
       good = false;
     } else if (entry.value.kind != Kind::kScalar) {
-      good = fail("E0104", entry.value, name + " is " + std::string(kind_name(entry.value)) +
-                                            " where a type is needed");
+      good = fail("E0104",
+                  entry.value,
+                  name + " is " + std::string(kind_name(entry.value)) + " where a type is needed");
     } else if (const Result<ColumnType> type = parse_column_type(entry.value.text); !type.ok()) {
       const auto [message, help] = cut_help(type.status().message());
       good = fail("E0201", entry.value, name + ": " + message, help);

@@ -21,27 +21,30 @@ namespace assay::catalog {
 /// The file that is being read and where its errors go.
 struct ParseContext {
   World& world;
-  std::string folder;           // of the project
-  std::string file;             // relative to it
+  std::string folder;  // of the project
+  std::string file;    // relative to it
   Diagnostics& diagnostics;
 
   [[nodiscard]] Span span(YamlMark mark) const { return {file, mark.line, mark.column}; }
   /// Report an error at a value.
   void error(const char* code, const YamlNode& node, std::string message, std::string help = "");
   /// Report an error at a key.
-  void error_at_key(const char* code, const YamlEntry& entry, std::string message, std::string help = "");
+  void error_at_key(const char* code,
+                    const YamlEntry& entry,
+                    std::string message,
+                    std::string help = "");
 };
 
-/// One section of a file, checked against the definition table: unknown and missing keys, shapes and
-/// values are reported when it is made. What was wrong reads as if it were absent.
+/// One section of a file, checked against the definition table: unknown and missing keys, shapes
+/// and values are reported when it is made. What was wrong reads as if it were absent.
 ///
 /// Threads one thread at a time; keeps references to the context and the tree.
 class SectionReader {
  public:
   struct Options {
-    std::string_view section;   // of the definition table
-    std::string title;          // for messages: "bronze `clicks`"
-    bool partial = false;       // required keys may be missing
+    std::string_view section;  // of the definition table
+    std::string title;         // for messages: "bronze `clicks`"
+    bool partial = false;      // required keys may be missing
   };
   SectionReader(ParseContext& context, const YamlNode& node, Options options);
 
@@ -52,7 +55,8 @@ class SectionReader {
   [[nodiscard]] const YamlNode& node() const { return node_; }
   [[nodiscard]] const std::string& title() const { return title_; }
 
-  // Values, or the table's default when the key is absent or wrong. The names say the table's kinds.
+  // Values, or the table's default when the key is absent or wrong. The names say the table's
+  // kinds.
   [[nodiscard]] std::string text(std::string_view key) const;
   [[nodiscard]] std::vector<std::string> texts(std::string_view key) const;
   [[nodiscard]] std::optional<Duration> duration(std::string_view key) const;

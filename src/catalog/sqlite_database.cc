@@ -85,9 +85,11 @@ Status OpenDatabase::bind(sqlite3_stmt* statement, const SqlRow& values) const {
     if (const auto* number = std::get_if<int64_t>(&value)) {
       result = sqlite3_bind_int64(statement, index, *number);
     } else if (const auto* text = std::get_if<std::string>(&value)) {
-      result = sqlite3_bind_text64(statement, index, text->data(), text->size(), SQLITE_STATIC, SQLITE_UTF8);
+      result = sqlite3_bind_text64(
+          statement, index, text->data(), text->size(), SQLITE_STATIC, SQLITE_UTF8);
     } else if (const auto* blob = std::get_if<SqlBlob>(&value)) {
-      result = sqlite3_bind_blob64(statement, index, blob->bytes.data(), blob->bytes.size(), SQLITE_STATIC);
+      result = sqlite3_bind_blob64(
+          statement, index, blob->bytes.data(), blob->bytes.size(), SQLITE_STATIC);
     } else {
       result = sqlite3_bind_null(statement, index);
     }
@@ -169,11 +171,14 @@ Status OpenDatabase::transaction(const std::function<Status()>& work) {
 Result<std::unique_ptr<SqliteDatabase>> SqliteDatabase::open(const std::string& path) {
   sqlite3* handle = nullptr;
   const int result =
-      sqlite3_open_v2(path.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX,
+      sqlite3_open_v2(path.c_str(),
+                      &handle,
+                      SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX,
                       nullptr);
   auto database = std::make_unique<OpenDatabase>(handle, path);
   if (result != SQLITE_OK) {
-    return Status(code_of(result), "the file cannot be opened; does its folder exist, may it be written? " + path);
+    return Status(code_of(result),
+                  "the file cannot be opened; does its folder exist, may it be written? " + path);
   }
   ASSAY_RETURN_IF_ERROR(database->prepare_file());
   return std::unique_ptr<SqliteDatabase>(std::move(database));

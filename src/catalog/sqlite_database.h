@@ -23,7 +23,8 @@ using SqlRow = std::vector<SqlValue>;
 
 /// A SQLite file in WAL mode, every commit synced.
 ///
-/// Errors  kCorrupt: damaged, or no SQLite file; kUnavailable: locked for longer than 10 s, or input and
+/// Errors  kCorrupt: damaged, or no SQLite file; kUnavailable: locked for longer than 10 s, or
+/// input and
 ///         output fail; kAlreadyExists: a key is taken; kResourceExhausted: disk full;
 ///         kPermissionDenied: cannot be opened or written. Every message names the path.
 /// Threads one thread at a time; several processes may share the file.

@@ -8,12 +8,13 @@
 namespace assay::catalog {
 namespace {
 
-constexpr std::array<std::string_view, 7> kReserved{"event_time", "known_time", "sequence",    "dt",
-                                                    "hr",         "event_date", "feature_date"};
+constexpr std::array<std::string_view, 7> kReserved{
+    "event_time", "known_time", "sequence", "dt", "hr", "event_date", "feature_date"};
 
 std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) {
+    return static_cast<char>(std::tolower(c));
+  });
   return text;
 }
 
@@ -21,7 +22,8 @@ std::string lower(std::string text) {
 data::Field stored_field(const ColumnDef& column) {
   const bool becomes_text = column.scrub == Scrub::kHmac || column.scrub == Scrub::kMask ||
                             column.scrub == Scrub::kTruncate;
-  return {column.name, becomes_text ? data::Type::kString : column.type,
+  return {column.name,
+          becomes_text ? data::Type::kString : column.type,
           !column.required || column.scrub != Scrub::kNone};
 }
 
@@ -51,7 +53,8 @@ Result<data::SchemaPtr> bronze_schema(const BronzeDef& bronze) {
   std::set<std::string> names;
   for (const ColumnDef& column : bronze.columns) {
     if (!names.insert(lower(column.name)).second) {
-      return Status(Code::kInvalidArgument, "two columns of one name, case ignored: " + column.name);
+      return Status(Code::kInvalidArgument,
+                    "two columns of one name, case ignored: " + column.name);
     }
     const bool is_event_time = column.name == "event_time" && bronze.event_time == "event_time";
     if (is_reserved_column(column.name) && !is_event_time) {

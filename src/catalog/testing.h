@@ -29,8 +29,8 @@ class MemoryFiles : public FileSystem {
       if (path.compare(0, prefix.size(), prefix) == 0) {
         const std::size_t slash = path.find('/', prefix.size());
         const std::string entry = path.substr(0, slash);
-        entries[entry] = {entry, static_cast<int64_t>(text.size()), EventTime{},
-                          slash != std::string::npos};
+        entries[entry] = {
+            entry, static_cast<int64_t>(text.size()), EventTime{}, slash != std::string::npos};
       }
     }
     std::vector<FileInfo> list;
@@ -47,7 +47,9 @@ class MemoryFiles : public FileSystem {
     return FileInfo{path, static_cast<int64_t>(found->second.size()), EventTime{}, false};
   }
 
-  Result<std::string> read_range(const std::string&, int64_t, int64_t) override { return refused(); }
+  Result<std::string> read_range(const std::string&, int64_t, int64_t) override {
+    return refused();
+  }
   Result<std::unique_ptr<FileReader>> open(const std::string&) override { return refused(); }
   Status write(const std::string&, std::string_view) override { return refused(); }
   Status put_if_absent(const std::string&, std::string_view) override { return refused(); }

@@ -13,7 +13,7 @@ namespace {
 struct ExpressionError {
   std::string message;
   std::string help;
-  int column = 0;   // in characters, from 1; 0 for none
+  int column = 0;  // in characters, from 1; 0 for none
 };
 
 /// "unknown column `x`; did you mean `y`? at column 5" in its parts.
@@ -62,27 +62,39 @@ int word_length(std::string_view text, std::size_t offset) {
 
 }  // namespace
 
-void Validation::add(Severity severity, const char* code, const Place& place, std::string message,
+void Validation::add(Severity severity,
+                     const char* code,
+                     const Place& place,
+                     std::string message,
                      std::string help) {
   diagnostics_.items.push_back(
       {place.span, place.length, severity, code, std::move(message), std::move(help)});
 }
 
-void Validation::error(const char* code, const std::string& path, std::string message, std::string help) {
+void Validation::error(const char* code,
+                       const std::string& path,
+                       std::string message,
+                       std::string help) {
   add(Severity::kError, code, parsed_.places.value(path), std::move(message), std::move(help));
 }
 
-void Validation::error_at_key(const char* code, const std::string& path, std::string message,
+void Validation::error_at_key(const char* code,
+                              const std::string& path,
+                              std::string message,
                               std::string help) {
   add(Severity::kError, code, parsed_.places.key(path), std::move(message), std::move(help));
 }
 
-void Validation::warn_at_key(const char* code, const std::string& path, std::string message,
+void Validation::warn_at_key(const char* code,
+                             const std::string& path,
+                             std::string message,
                              std::string help) {
   add(Severity::kWarning, code, parsed_.places.key(path), std::move(message), std::move(help));
 }
 
-void Validation::unknown(const std::string& path, std::string_view noun, const std::string& name,
+void Validation::unknown(const std::string& path,
+                         std::string_view noun,
+                         const std::string& name,
                          const std::vector<std::string>& known) {
   if (name.empty()) {
     return;  // it was missing or wrong, and has been reported
@@ -119,7 +131,8 @@ void Validation::expression_error(const std::string& path, const Status& status)
   add(Severity::kError, "E0307", place, std::move(parts.message), std::move(parts.help));
 }
 
-std::optional<data::Type> Validation::compile(const std::string& path, const std::string& text,
+std::optional<data::Type> Validation::compile(const std::string& path,
+                                              const std::string& text,
                                               const data::Schema& schema) {
   const Result<data::Expression> expression = data::Expression::compile(text, schema);
   if (!expression.ok()) {
@@ -129,11 +142,13 @@ std::optional<data::Type> Validation::compile(const std::string& path, const std
   return expression->type();
 }
 
-void Validation::compile_condition(const std::string& path, const std::string& text,
+void Validation::compile_condition(const std::string& path,
+                                   const std::string& text,
                                    const data::Schema& schema) {
   const std::optional<data::Type> type = compile(path, text, schema);
   if (type.has_value() && *type != data::Type::kBool) {
-    error("E0307", path,
+    error("E0307",
+          path,
           "the expression is " + std::string(data::type_name(*type)) + " where bool is needed",
           "compare it with something");
   }
@@ -202,7 +217,9 @@ Diagnostics validate(const ParsedProject& parsed, const SchemaResolver& silver_s
   return validation.take();
 }
 
-Result<ParsedProject> load_project(World& world, const std::string& folder, const ParseOptions& options,
+Result<ParsedProject> load_project(World& world,
+                                   const std::string& folder,
+                                   const ParseOptions& options,
                                    const SchemaResolver& silver_schema) {
   ASSAY_ASSIGN_OR_RETURN(ParsedProject parsed, parse_project(world, folder, options));
   parsed.diagnostics.append(validate(parsed, silver_schema));

@@ -10,12 +10,14 @@
 namespace assay::catalog {
 namespace {
 
-bool is_real(data::Type type) { return type == data::Type::kFloat32 || type == data::Type::kFloat64; }
+bool is_real(data::Type type) {
+  return type == data::Type::kFloat32 || type == data::Type::kFloat64;
+}
 
-bool is_whole(data::Type type) { return type == data::Type::kInt32 || type == data::Type::kInt64; }
-
-/// Key columns are told apart by bytes, in which int32 and int64 look alike.
-bool keys_match(data::Type a, data::Type b) { return a == b || (is_whole(a) && is_whole(b)); }
+/// A column of int32 serves a key of int64; it is widened.
+bool fits_key(data::Type column, data::Type key) {
+  return column == key || (column == data::Type::kInt32 && key == data::Type::kInt64);
+}
 
 void check_entity(Validation& v, const EntityDef& entity) {
   const std::string path = "entities/" + entity.name;
@@ -23,12 +25,15 @@ void check_entity(Validation& v, const EntityDef& entity) {
     const bool single = entity.keys.size() == 1;
     const std::string at = path + "/keys/" + key.name;
     if (is_real(key.type)) {
-      v.error("E0306", single ? path + "/type" : at,
+      v.error("E0306",
+              single ? path + "/type" : at,
               "key `" + key.name + "` of entity `" + entity.name + "` is a floating-point number",
               "keys are whole numbers, text, bool, dates or timestamps");
     }
     if (is_reserved_column(key.name)) {
-      v.error_at_key("E0302", single ? path + "/key" : at, "column name `" + key.name + "` is reserved",
+      v.error_at_key("E0302",
+                     single ? path + "/key" : at,
+                     "column name `" + key.name + "` is reserved",
                      "take another key column");
     }
   }
@@ -48,15 +53,21 @@ void check_output_names(Validation& v, const FeatureViewDef& view) {
     const std::string path = "feature_views/" + view.name + "/features/" + feature.name;
     for (const std::string& name : output_names(feature)) {
       if (!taken.insert(name).second) {
-        v.error_at_key("E0305", path, "view `" + view.name + "` has two features called `" + name + "`",
+        v.error_at_key("E0305",
+                       path,
+                       "view `" + view.name + "` has two features called `" + name + "`",
                        "windows add their length to the name; rename one of the features");
       }
       if (keys.count(name) > 0) {
-        v.error_at_key("E0305", path, "feature `" + name + "` is called like a key of entity `" + view.entity + "`",
-                       "rename the feature; `{latest: " + name + "}` reads the column under another name");
+        v.error_at_key(
+            "E0305",
+            path,
+            "feature `" + name + "` is called like a key of entity `" + view.entity + "`",
+            "rename the feature; `{latest: " + name + "}` reads the column under another name");
       }
       if (is_reserved_column(name)) {
-        v.error_at_key("E0302", path, "feature name `" + name + "` is reserved", "rename the feature");
+        v.error_at_key(
+            "E0302", path, "feature name `" + name + "` is reserved", "rename the feature");
       }
     }
   }
@@ -71,7 +82,8 @@ void check_windows(Validation& v, const FeatureViewDef& view) {
     windows = windows || feature.kind == FeatureDef::Kind::kWindow;
     for (std::size_t i = 0; i < feature.over.size() && view.slide.micros > 0; ++i) {
       if (feature.over[i].micros <= 0 || feature.over[i].micros % view.slide.micros != 0) {
-        v.error("E0303", path + "/features/" + feature.name + "/over/" + std::to_string(i),
+        v.error("E0303",
+                path + "/features/" + feature.name + "/over/" + std::to_string(i),
                 "window " + format_duration(feature.over[i]) + " is not a multiple of the slide, " +
                     format_duration(view.slide),
                 "change the window or the view's `slide`");
@@ -82,7 +94,8 @@ void check_windows(Validation& v, const FeatureViewDef& view) {
     v.error("E0201", path + "/slide", "the slide must be longer than nothing");
   }
   if (windows && latest && !v.is_broken(path)) {
-    v.error_at_key("E0309", path + "/features",
+    v.error_at_key("E0309",
+                   path + "/features",
                    "view `" + view.name + "` has both latest values and windows",
                    "put the latest values into a view of their own");
   }
@@ -98,21 +111,27 @@ void check_entity_columns(Validation& v, const FeatureViewDef& view, const data:
     const std::string path = "feature_views/" + view.name;
     if (!column.has_value()) {
       const std::optional<std::string> near = suggest(key.name, source.names());
-      v.error("E0308", path + "/from", "table `" + view.from + "` has no column `" + key.name +
-                                           "`, the key of entity `" + view.entity + "`",
+      v.error("E0308",
+              path + "/from",
+              "table `" + view.from + "` has no column `" + key.name + "`, the key of entity `" +
+                  view.entity + "`",
               near.has_value() ? "it has `" + *near + "`" : "");
-    } else if (!keys_match(source.field(*column).type, key.type)) {
-      v.error("E0306", path + "/from",
-              "key column `" + key.name + "` is " + std::string(data::type_name(source.field(*column).type)) +
-                  " in table `" + view.from + "` and " + std::string(data::type_name(key.type)) + " in entity `" +
+    } else if (!fits_key(source.field(*column).type, key.type)) {
+      v.error("E0306",
+              path + "/from",
+              "key column `" + key.name + "` is " +
+                  std::string(data::type_name(source.field(*column).type)) + " in table `" +
+                  view.from + "` and " + std::string(data::type_name(key.type)) + " in entity `" +
                   view.entity + "`");
     }
   }
 }
 
 /// Types of a view's features, each problem reported; nothing when there was one.
-std::optional<std::vector<data::Field>> type_features(Validation& v, const FeatureViewDef& view,
-                                                      const data::Schema& source, bool report) {
+std::optional<std::vector<data::Field>> type_features(Validation& v,
+                                                      const FeatureViewDef& view,
+                                                      const data::Schema& source,
+                                                      bool report) {
   std::vector<data::Field> known;
   bool good = true;
   for (const bool expressions : {false, true}) {
@@ -143,7 +162,9 @@ void check_view(Validation& v, const FeatureViewDef& view) {
     v.unknown(path + "/from", "table", view.from, v.table_names());
   }
   if (v.project().on_demand.count(view.name) > 0) {
-    v.error_at_key("E0105", path, "`" + view.name + "` is both a feature view and an on-demand view",
+    v.error_at_key("E0105",
+                   path,
+                   "`" + view.name + "` is both a feature view and an on-demand view",
                    "rename one of them: services name both");
   }
   check_output_names(v, view);
@@ -155,9 +176,10 @@ void check_view(Validation& v, const FeatureViewDef& view) {
   }
 }
 
-/// What an on-demand view can read besides the request, in the services that hold it: the features before
-/// it. Nothing when their types cannot be known here.
-std::optional<std::vector<data::Field>> features_before(Validation& v, const ServiceDef& service,
+/// What an on-demand view can read besides the request, in the services that hold it: the features
+/// before it. Nothing when their types cannot be known here.
+std::optional<std::vector<data::Field>> features_before(Validation& v,
+                                                        const ServiceDef& service,
                                                         const std::string& on_demand) {
   std::vector<data::Field> fields;
   for (const ServiceItem& item : service.items) {
@@ -186,12 +208,20 @@ bool holds(const ServiceDef& service, const std::string& view) {
   return false;
 }
 
-void check_on_demand_expression(Validation& v, const OnDemandDef& view, const OnDemandDef::Feature& feature) {
+/// The type of an on-demand feature over `visible`: request values and the view's features before
+/// it. One that needs more is tried with the features of each service that holds the view; nothing
+/// when they cannot be known here, or when it is wrong, which is reported.
+std::optional<data::Type> type_on_demand(Validation& v,
+                                         const OnDemandDef& view,
+                                         const OnDemandDef::Feature& feature,
+                                         const std::vector<data::Field>& visible) {
   const std::string path = "on_demand/" + view.name + "/features/" + feature.name + "/expr";
-  const data::Schema request(view.request);
-  if (data::Expression::compile(feature.expression, request).ok()) {
-    return;
+  const Result<data::Expression> alone =
+      data::Expression::compile(feature.expression, data::Schema(visible));
+  if (alone.ok()) {
+    return alone->type();
   }
+  std::optional<data::Type> type;
   bool used = false;
   for (const auto& [name, service] : v.project().services) {
     if (!holds(service, view.name)) {
@@ -200,39 +230,49 @@ void check_on_demand_expression(Validation& v, const OnDemandDef& view, const On
     used = true;
     std::optional<std::vector<data::Field>> before = features_before(v, service, view.name);
     if (before.has_value()) {
-      before->insert(before->begin(), view.request.begin(), view.request.end());
-      v.compile(path, feature.expression, data::Schema(*before));
+      before->insert(before->begin(), visible.begin(), visible.end());
+      type = v.compile(path, feature.expression, data::Schema(*before));
     }
   }
   if (!used) {
-    v.compile(path, feature.expression, request);
+    v.expression_error(path, alone.status());
   }
+  return type;
 }
 
 void check_on_demand(Validation& v, const OnDemandDef& view) {
   std::set<std::string> names;
+  std::vector<data::Field> visible = view.request;
+  bool all_known = !v.is_broken("on_demand/" + view.name);
   const std::string path = "on_demand/" + view.name;
   for (const data::Field& field : view.request) {
     names.insert(field.name);
   }
   for (const OnDemandDef::Feature& feature : view.features) {
     if (!names.insert(feature.name).second) {
-      v.error_at_key("E0305", path + "/features/" + feature.name,
-                     "feature `" + feature.name + "` is called like a request value", "rename the feature");
-    }
-    if (is_reserved_column(feature.name)) {
-      v.error_at_key("E0302", path + "/features/" + feature.name, "feature name `" + feature.name + "` is reserved",
+      v.error_at_key("E0305",
+                     path + "/features/" + feature.name,
+                     "feature `" + feature.name + "` is called like a request value",
                      "rename the feature");
     }
-    if (!v.is_broken(path)) {
-      check_on_demand_expression(v, view, feature);
+    if (is_reserved_column(feature.name)) {
+      v.error_at_key("E0302",
+                     path + "/features/" + feature.name,
+                     "feature name `" + feature.name + "` is reserved",
+                     "rename the feature");
+    }
+    if (all_known) {
+      const std::optional<data::Type> type = type_on_demand(v, view, feature, visible);
+      all_known = type.has_value();
+      visible.push_back({feature.name, type.value_or(data::Type::kFloat64), true});
     }
   }
 }
 
 }  // namespace
 
-std::optional<std::vector<data::Field>> view_fields(Validation& validation, const FeatureViewDef& view) {
+std::optional<std::vector<data::Field>> view_fields(Validation& validation,
+                                                    const FeatureViewDef& view) {
   const data::SchemaPtr source = validation.table_schema(view.from);
   if (source == nullptr || validation.is_broken("feature_views/" + view.name)) {
     return std::nullopt;

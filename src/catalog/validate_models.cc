@@ -13,7 +13,8 @@ namespace assay::catalog {
 namespace {
 
 /// Output features of what a service names; nothing when there is no such view.
-std::optional<std::vector<std::string>> outputs_of(const Project& project, const std::string& view) {
+std::optional<std::vector<std::string>> outputs_of(const Project& project,
+                                                   const std::string& view) {
   const auto feature_view = project.views.find(view);
   if (feature_view != project.views.end()) {
     return output_names(feature_view->second);
@@ -37,8 +38,11 @@ std::vector<std::string> view_names(const Project& project) {
   return names;
 }
 
-void unknown_feature(Validation& v, const std::string& path, const ServiceItem& item,
-                     const std::string& feature, const std::vector<std::string>& outputs) {
+void unknown_feature(Validation& v,
+                     const std::string& path,
+                     const ServiceItem& item,
+                     const std::string& feature,
+                     const std::vector<std::string>& outputs) {
   const std::optional<std::string> near = suggest(feature, outputs);
   std::string help = near.has_value() ? "did you mean `" + *near + "`?" : "";
   for (const std::string& output : outputs) {
@@ -51,7 +55,9 @@ void unknown_feature(Validation& v, const std::string& path, const ServiceItem& 
 }
 
 /// Keys of one name must have one type in all views of a service.
-void check_service_keys(Validation& v, const ServiceItem& item, const std::string& path,
+void check_service_keys(Validation& v,
+                        const ServiceItem& item,
+                        const std::string& path,
                         std::map<std::string, data::Type>* keys) {
   const auto view = v.project().views.find(item.view);
   if (view == v.project().views.end() || v.project().entities.count(view->second.entity) == 0) {
@@ -60,9 +66,11 @@ void check_service_keys(Validation& v, const ServiceItem& item, const std::strin
   for (const data::Field& key : v.project().entities.at(view->second.entity).keys) {
     const auto [known, is_new] = keys->emplace(key.name, key.type);
     if (!is_new && known->second != key.type) {
-      v.error("E0306", path,
-              "key `" + key.name + "` is " + std::string(data::type_name(key.type)) + " in view `" + item.view +
-                  "` and " + std::string(data::type_name(known->second)) + " in a view before it",
+      v.error("E0306",
+              path,
+              "key `" + key.name + "` is " + std::string(data::type_name(key.type)) + " in view `" +
+                  item.view + "` and " + std::string(data::type_name(known->second)) +
+                  " in a view before it",
               "give the entities' keys one type");
     }
   }
@@ -94,22 +102,26 @@ void check_service(Validation& v, const ServiceDef& service) {
         }
         unknown_feature(v, path, item, feature, *outputs);
       } else if (!is_new) {
-        v.error("E0305", path,
-                "service `" + service.name + "` has feature `" + feature + "` twice, of view `" + known->second +
-                    "` and of view `" + item.view + "`",
+        v.error("E0305",
+                path,
+                "service `" + service.name + "` has feature `" + feature + "` twice, of view `" +
+                    known->second + "` and of view `" + item.view + "`",
                 "name the features that are needed, as in `\"" + item.view + ":feature,feature\"`");
       }
     }
   }
 }
 
-void check_label_column(Validation& v, const ModelDef& model, const data::Field& wanted,
+void check_label_column(Validation& v,
+                        const ModelDef& model,
+                        const data::Field& wanted,
                         const data::Schema& labels) {
   const std::string path = "models/" + model.name + "/labels/from";
   if (!labels.find(wanted.name).has_value()) {
-    v.error("E0308", path,
-            "table `" + model.labels_from + "` has no column `" + wanted.name + "`, which service `" + model.service +
-                "` needs",
+    v.error("E0308",
+            path,
+            "table `" + model.labels_from + "` has no column `" + wanted.name +
+                "`, which service `" + model.service + "` needs",
             "add it to the table's SQL");
   }
 }
@@ -118,8 +130,10 @@ void check_labels(Validation& v, const ModelDef& model, const data::Schema& labe
   const std::string path = "models/" + model.name + "/labels";
   const std::optional<data::Type> label = v.compile(path + "/column", model.label, labels);
   if (label.has_value() && *label != data::Type::kBool && !data::is_numeric(*label)) {
-    v.error("E0306", path + "/column",
-            "the label is " + std::string(data::type_name(*label)) + " where bool or a number is needed",
+    v.error("E0306",
+            path + "/column",
+            "the label is " + std::string(data::type_name(*label)) +
+                " where bool or a number is needed",
             "write a comparison, such as `tier = 'gold'`");
   }
   if (!model.where.empty()) {
@@ -128,7 +142,8 @@ void check_labels(Validation& v, const ModelDef& model, const data::Schema& labe
   const std::optional<int> time = labels.find(model.label_event_time);
   if (!time.has_value()) {
     const std::optional<std::string> near = suggest(model.label_event_time, labels.names());
-    v.error("E0308", path + "/event_time",
+    v.error("E0308",
+            path + "/event_time",
             "table `" + model.labels_from + "` has no column `" + model.label_event_time + "`",
             near.has_value() ? "did you mean `" + *near + "`?" : "");
   } else if (labels.field(*time).type != data::Type::kTimestamp) {

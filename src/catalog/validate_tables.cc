@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "base/suggest.h"
 #include "catalog/table_schema.h"
@@ -18,10 +19,15 @@ std::string lower(std::string text) {
   return text;
 }
 
-void missing_column(Validation& v, const std::string& path, const std::string& column,
-                    const std::string& table, const std::vector<std::string>& known) {
+void missing_column(Validation& v,
+                    const std::string& path,
+                    const std::string& column,
+                    const std::string& table,
+                    const std::vector<std::string>& known) {
   const std::optional<std::string> near = suggest(column, known);
-  v.error("E0308", path, "table `" + table + "` has no column `" + column + "`",
+  v.error("E0308",
+          path,
+          "table `" + table + "` has no column `" + column + "`",
           near.has_value() ? "did you mean `" + *near + "`?" : "");
 }
 
@@ -39,13 +45,17 @@ void check_scrub(Validation& v, const ColumnDef& column, const std::string& path
                        column.scrub == Scrub::kTruncate;
   const bool is_real = column.type == data::Type::kFloat32 || column.type == data::Type::kFloat64;
   if (on_text && column.type != data::Type::kString) {
-    v.error("E0306", path + "/scrub", "only a string can be hashed, masked or truncated",
+    v.error("E0306",
+            path + "/scrub",
+            "only a string can be hashed, masked or truncated",
             "declare `" + column.name + "` as string");
   } else if (column.scrub == Scrub::kRound && !is_real) {
     v.error("E0306", path + "/scrub", "only float32 and float64 can be rounded");
   }
   if (!column.pii.empty() && column.scrub == Scrub::kNone) {
-    v.warn_at_key("W0401", path, "column `" + column.name + "` holds personal data and is stored as it comes",
+    v.warn_at_key("W0401",
+                  path,
+                  "column `" + column.name + "` holds personal data and is stored as it comes",
                   "add `scrub: hmac`, `mask`, `truncate`, `round` or `drop`");
   }
 }
@@ -55,13 +65,17 @@ void check_columns(Validation& v, const BronzeDef& bronze) {
   for (const ColumnDef& column : bronze.columns) {
     const std::string path = "bronze/" + bronze.name + "/columns/" + column.name;
     if (!names.insert(lower(column.name)).second) {
-      v.error_at_key("E0305", path, "two columns are called `" + column.name + "` when case is ignored");
+      v.error_at_key(
+          "E0305", path, "two columns are called `" + column.name + "` when case is ignored");
     }
     if (is_reserved_column(column.name) &&
         !(column.name == "event_time" && bronze.event_time == "event_time")) {
-      v.error_at_key("E0302", path, "column name `" + column.name + "` is reserved",
-                     column.name == "event_time" ? "declare `event_time: event_time`, or rename the column"
-                                                 : "rename the column");
+      v.error_at_key("E0302",
+                     path,
+                     "column name `" + column.name + "` is reserved",
+                     column.name == "event_time"
+                         ? "declare `event_time: event_time`, or rename the column"
+                         : "rename the column");
     }
     check_scrub(v, column, path);
   }
@@ -74,33 +88,47 @@ void check_key(Validation& v, const BronzeDef& bronze) {
     if (column == nullptr) {
       missing_column(v, path, bronze.key[i], bronze.name, bronze_input_schema(bronze)->names());
     } else if (column->type == data::Type::kFloat32 || column->type == data::Type::kFloat64) {
-      v.error("E0306", path, "key column `" + column->name + "` is a floating-point number",
+      v.error("E0306",
+              path,
+              "key column `" + column->name + "` is a floating-point number",
               "keys are whole numbers, text, bool, dates or timestamps");
     } else if (column->scrub != Scrub::kNone && column->scrub != Scrub::kHmac) {
-      v.error("E0306", path, "key column `" + column->name + "` is scrubbed so that it no longer tells rows apart",
+      v.error("E0306",
+              path,
+              "key column `" + column->name + "` is scrubbed so that it no longer tells rows apart",
               "take `scrub: hmac`, which keeps equal values equal");
     }
   }
 }
 
-void check_time(Validation& v, const std::string& path, const std::string& text, const data::Schema& schema) {
+void check_time(Validation& v,
+                const std::string& path,
+                const std::string& text,
+                const data::Schema& schema) {
   const std::optional<data::Type> type = v.compile(path, text, schema);
-  if (type.has_value() && *type != data::Type::kTimestamp) {
-    v.error("E0306", path, "`" + text + "` is " + std::string(data::type_name(*type)) +
-                               " where a timestamp is needed",
-            "declare the column as timestamp, with `unit: ms` when it is a number");
+  if (type.has_value() && *type != data::Type::kTimestamp && *type != data::Type::kDate) {
+    v.error(
+        "E0306",
+        path,
+        "`" + text + "` is " + std::string(data::type_name(*type)) + " where a timestamp is needed",
+        "declare the column as timestamp, with `unit: ms` when it is a number");
   }
 }
 
-/// Paths of the forms `x: column`, `x: {column: c}` and `x: {expr: e}`: the places know which there is.
+/// Paths of the forms `x: column`, `x: {column: c}` and `x: {expr: e}`: the places know which there
+/// is.
 void check_times(Validation& v, const BronzeDef& bronze, const data::Schema& schema) {
   const std::string path = "bronze/" + bronze.name;
   if (!bronze.event_time.empty()) {
     const bool column = is_column_name(bronze.event_time);
     if (column && !schema.find(bronze.event_time).has_value()) {
-      missing_column(v, path + "/event_time/column", bronze.event_time, bronze.name, schema.names());
+      missing_column(
+          v, path + "/event_time/column", bronze.event_time, bronze.name, schema.names());
     } else {
-      check_time(v, path + (column ? "/event_time/column" : "/event_time/expr"), bronze.event_time, schema);
+      check_time(v,
+                 path + (column ? "/event_time/column" : "/event_time/expr"),
+                 bronze.event_time,
+                 schema);
     }
   }
   const KnownTimeDef& known = bronze.known_time;
@@ -109,13 +137,20 @@ void check_times(Validation& v, const BronzeDef& bronze, const data::Schema& sch
   } else if (known.kind == KnownTimeDef::Kind::kColumn) {
     check_time(v, path + "/known_time/column", known.text, schema);
   } else if (known.kind == KnownTimeDef::Kind::kExpr) {
-    check_time(v, path + "/known_time/expr", known.text, schema);
+    std::vector<data::Field> fields = schema.fields();
+    if (!schema.find("event_time").has_value()) {
+      fields.push_back({"event_time", data::Type::kTimestamp, true});
+    }
+    check_time(v, path + "/known_time/expr", known.text, data::Schema(std::move(fields)));
   }
 }
 
 /// Checks of a table; several may come from one entry, so places are found by the entry's own.
-void check_checks(Validation& v, const std::string& path, const std::string& table,
-                  const std::vector<CheckDef>& checks, const data::Schema& schema) {
+void check_checks(Validation& v,
+                  const std::string& path,
+                  const std::string& table,
+                  const std::vector<CheckDef>& checks,
+                  const data::Schema& schema) {
   int entry = -1;
   Span last;
   for (const CheckDef& check : checks) {
@@ -128,10 +163,12 @@ void check_checks(Validation& v, const std::string& path, const std::string& tab
       missing_column(v, at + "/column", check.column, table, schema.names());
     } else if (check.kind == CheckKind::kExpr) {
       v.compile_condition(at + "/expr", check.expression, schema);
-    } else if (!check.column.empty() && (check.kind == CheckKind::kRegex || check.kind == CheckKind::kType)) {
+    } else if (!check.column.empty() &&
+               (check.kind == CheckKind::kRegex || check.kind == CheckKind::kType)) {
       const data::Type type = schema.field(*schema.find(check.column)).type;
       if (type != data::Type::kString) {
-        v.error("E0306", at + "/column",
+        v.error("E0306",
+                at + "/column",
                 "column `" + check.column + "` is " + std::string(data::type_name(type)) +
                     " where a string is needed");
       }
@@ -147,7 +184,8 @@ void check_bronze(Validation& v, const BronzeDef& bronze) {
   for (std::size_t i = 0; i < bronze.partition_by.size(); ++i) {
     const std::string& partition = bronze.partition_by[i];
     if (partition != "dt" && partition != "hr") {
-      v.error("E0201", path + "/partition_by/" + std::to_string(i),
+      v.error("E0201",
+              path + "/partition_by/" + std::to_string(i),
               "a bronze table cannot be partitioned by `" + partition + "`",
               "take `dt` (date), `hr` (hour), both or `[]`");
     }
@@ -180,18 +218,26 @@ void check_enrich(Validation& v, const SilverDef& silver, std::size_t index) {
   const std::vector<std::string>& keys = renamed ? enrich.lookup_on : enrich.on;
   for (std::size_t i = 0; i < keys.size(); ++i) {
     if (!schema->find(keys[i]).has_value()) {
-      missing_column(v, path + (renamed ? "/lookup_on/" : "/on/") + std::to_string(i), keys[i], enrich.lookup,
+      missing_column(v,
+                     path + (renamed ? "/lookup_on/" : "/on/") + std::to_string(i),
+                     keys[i],
+                     enrich.lookup,
                      schema->names());
     }
   }
   for (std::size_t i = 0; i < enrich.columns.size(); ++i) {
     if (!schema->find(enrich.columns[i]).has_value()) {
-      missing_column(v, path + "/columns/" + std::to_string(i), enrich.columns[i], enrich.lookup,
+      missing_column(v,
+                     path + "/columns/" + std::to_string(i),
+                     enrich.columns[i],
+                     enrich.lookup,
                      schema->names());
     }
     if (is_reserved_column(enrich.prefix + enrich.columns[i])) {
-      v.error("E0302", path + "/columns/" + std::to_string(i),
-              "column name `" + enrich.prefix + enrich.columns[i] + "` is reserved", "add a `prefix`");
+      v.error("E0302",
+              path + "/columns/" + std::to_string(i),
+              "column name `" + enrich.prefix + enrich.columns[i] + "` is reserved",
+              "add a `prefix`");
     }
   }
 }
@@ -200,7 +246,9 @@ void check_silver(Validation& v, const SilverDef& silver) {
   const std::string path = "silver/" + silver.name;
   if (v.project().bronze.count(silver.from) == 0) {
     if (v.project().silver.count(silver.from) > 0) {
-      v.error("E0301", path + "/from", "`" + silver.from + "` is a silver table; silver is made from bronze",
+      v.error("E0301",
+              path + "/from",
+              "`" + silver.from + "` is a silver table; silver is made from bronze",
               "name the bronze table, and add the other's columns by `enrich`");
     } else {
       v.unknown(path + "/from", "bronze table", silver.from, names_of(v.project().bronze));
@@ -215,15 +263,21 @@ void check_silver(Validation& v, const SilverDef& silver) {
   }
   check_checks(v, path, silver.name, silver.checks, *schema);
   for (std::size_t i = 0; i < silver.partition_by.size(); ++i) {
-    if (silver.partition_by[i] != "event_date" && !schema->find(silver.partition_by[i]).has_value()) {
-      missing_column(v, path + "/partition_by/" + std::to_string(i), silver.partition_by[i], silver.name,
+    if (silver.partition_by[i] != "event_date" &&
+        !schema->find(silver.partition_by[i]).has_value()) {
+      missing_column(v,
+                     path + "/partition_by/" + std::to_string(i),
+                     silver.partition_by[i],
+                     silver.name,
                      schema->names());
     }
   }
 }
 
 /// Follow lookups among silver tables, depth first; `trail` is the way here.
-void follow_lookups(Validation& v, const std::string& table, std::vector<std::string>* trail,
+void follow_lookups(Validation& v,
+                    const std::string& table,
+                    std::vector<std::string>* trail,
                     std::set<std::string>* done) {
   if (done->count(table) > 0) {
     return;
@@ -238,7 +292,8 @@ void follow_lookups(Validation& v, const std::string& table, std::vector<std::st
       for (auto step = seen; step != trail->end(); ++step) {
         circle += *step + " -> ";
       }
-      v.error("E0304", "silver/" + table + "/enrich/" + std::to_string(i) + "/lookup",
+      v.error("E0304",
+              "silver/" + table + "/enrich/" + std::to_string(i) + "/lookup",
               "silver tables look each other up in a circle: " + circle + next,
               "make one of them read the bronze table instead");
     } else if (v.project().silver.count(next) > 0) {

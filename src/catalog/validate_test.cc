@@ -53,13 +53,16 @@ std::string found(const Diagnostics& diagnostics) {
       std::getline(lines, line);
     }
     out += (out.empty() ? "" : ", ") + item.code + " " + std::to_string(item.span.line) + ":" +
-           line.substr(static_cast<std::size_t>(item.span.column - 1), static_cast<std::size_t>(item.length));
+           line.substr(static_cast<std::size_t>(item.span.column - 1),
+                       static_cast<std::size_t>(item.length));
   }
   return out;
 }
 
 /// The base project with one text replaced by another.
-Diagnostics changed(const std::string& from, const std::string& to, const SchemaResolver& resolver = {}) {
+Diagnostics changed(const std::string& from,
+                    const std::string& to,
+                    const SchemaResolver& resolver = {}) {
   std::string text = base_project();
   const std::size_t at = text.find(from);
   EXPECT_NE(at, std::string::npos) << from;
@@ -116,14 +119,16 @@ TEST(Validate, ReservedAndRepeatedColumnNamesAreErrors) {
   EXPECT_EQ(found(changed("kind: string", "known_time: timestamp")), "E0302 7:known_time");
   EXPECT_EQ(found(changed("kind: string", "PRICE: string")), "E0305 7:PRICE");
   EXPECT_EQ(found(changed("kind: string", "event_time: timestamp")), "E0302 7:event_time");
-  EXPECT_EQ(found(changed("event_time: ts\n    columns: {", "event_time: event_time\n    columns: {event_time: timestamp!, ")),
+  EXPECT_EQ(found(changed("event_time: ts\n    columns: {",
+                          "event_time: event_time\n    columns: {event_time: timestamp!, ")),
             "");
 }
 
 TEST(Validate, EventTimeMustBeATimestampColumn) {
   EXPECT_EQ(found(changed("event_time: ts", "event_time: price")), "E0306 6:price");
   EXPECT_EQ(found(changed("event_time: ts", "event_time: tss")), "E0308 6:tss");
-  EXPECT_EQ(found(changed("event_time: ts", "event_time: {expr: \"ts + 1 +\"}")).substr(0, 5), "E0307");
+  EXPECT_EQ(found(changed("event_time: ts", "event_time: {expr: \"ts + 1 +\"}")).substr(0, 5),
+            "E0307");
 }
 
 TEST(Validate, WindowsMustBeMultiplesOfTheSlide) {
@@ -148,13 +153,14 @@ TEST(Validate, EntityKeysMustBeInTheTable) {
 }
 
 TEST(Validate, SilverTablesInACircleAreReportedOnce) {
-  const Diagnostics diagnostics =
-      changed("entities:", "  more:\n    from: clicks\n    enrich: [{lookup: events, on: item_id, columns: [brand]}]\nentities:");
+  const Diagnostics diagnostics = changed("entities:",
+                                          "  more:\n    from: clicks\n    enrich: [{lookup: "
+                                          "events, on: item_id, columns: [brand]}]\nentities:");
   EXPECT_EQ(found(diagnostics), "");
-  const Diagnostics circle = changed(
-      "lookup: items, on: item_id, columns: [brand]}]\n",
-      "lookup: more, on: item_id, columns: [brand]}]\n  more:\n    from: clicks\n    enrich: [{lookup: events, on: item_id, "
-      "columns: [brand]}]\n");
+  const Diagnostics circle = changed("lookup: items, on: item_id, columns: [brand]}]\n",
+                                     "lookup: more, on: item_id, columns: [brand]}]\n  more:\n    "
+                                     "from: clicks\n    enrich: [{lookup: events, on: item_id, "
+                                     "columns: [brand]}]\n");
   ASSERT_EQ(found(circle), "E0304 17:events");
   EXPECT_NE(circle.items[0].message.find("events -> more -> events"), std::string::npos);
 }
@@ -165,8 +171,26 @@ TEST(Validate, PersonalDataStoredAsItComesIsAWarning) {
   EXPECT_EQ(found(changed("kind: string", "kind: {type: int64, scrub: mask}")), "E0306 7:mask");
 }
 
+TEST(Validate, OnDemandFeaturesSeeTheRequestAndThoseBeforeThem) {
+  const std::string good =
+      "on_demand: {d: {request: {x: int64}, features: {y: x + 1, z: y * n_1h}}}\nservices: {v1: "
+      "[clicks, d]}";
+  EXPECT_EQ(found(changed("services: {v1: [clicks]}", good)), "");
+  const std::string wrong =
+      "on_demand: {d: {request: {x: int64}, features: {y: x + 1, z: \"w * n_1h\"}}}\n"
+      "services: {v1: [clicks, d]}";
+  EXPECT_EQ(found(changed("services: {v1: [clicks]}", wrong)), "E0307 18:w");
+}
+
+TEST(Validate, KnownTimeMaySpeakOfTheEventTime) {
+  EXPECT_EQ(found(changed("event_time: ts",
+                          "event_time: ts\n    known_time: {expr: event_time + to_hours(1)}")),
+            "");
+}
+
 TEST(Validate, ASourceThatNothingReadsIsAWarning) {
-  EXPECT_EQ(found(changed("items: {files: data/items.csv}", "items: {files: a.csv}, more: {files: b.csv}")),
+  EXPECT_EQ(found(changed("items: {files: data/items.csv}",
+                          "items: {files: a.csv}, more: {files: b.csv}")),
             "W0402 2:more");
 }
 
@@ -180,7 +204,8 @@ TEST(Validate, ServiceFeaturesMustExistOnce) {
 
 TEST(Validate, SilverIsCheckedWhenItsSchemaIsKnown) {
   const std::string model =
-      "services: {v1: [clicks]}\nmodels: {m: {service: v1, labels: {from: events, column: bougt}}}\n";
+      "services: {v1: [clicks]}\nmodels: {m: {service: v1, labels: {from: events, column: "
+      "bougt}}}\n";
   EXPECT_EQ(found(changed("services: {v1: [clicks]}\n", model)), "");
   EXPECT_EQ(found(changed("services: {v1: [clicks]}\n", model, events_schema)), "E0307 19:bougt");
 }
@@ -201,8 +226,9 @@ TEST(Validate, BronzeSchemaHoldsWhatIsStored) {
   bronze.columns[3].required = true;
   const Result<data::SchemaPtr> schema = bronze_schema(bronze);
   ASSERT_TRUE(schema.ok());
-  EXPECT_EQ((*schema)->names(), (std::vector<std::string>{"phone", "amount", "event_time", "known_time",
-                                                          "sequence", "dt", "hr"}));
+  EXPECT_EQ((*schema)->names(),
+            (std::vector<std::string>{
+                "phone", "amount", "event_time", "known_time", "sequence", "dt", "hr"}));
   EXPECT_TRUE((*schema)->field(0).nullable);
   EXPECT_FALSE((*schema)->field(1).nullable);
   bronze.columns[3].name = "Sequence";
@@ -210,7 +236,8 @@ TEST(Validate, BronzeSchemaHoldsWhatIsStored) {
 }
 
 TEST(Validate, FeatureTypesFollowTheirAggregates) {
-  const data::Schema source({{"price", data::Type::kFloat32, true}, {"n", data::Type::kInt32, true}});
+  const data::Schema source(
+      {{"price", data::Type::kFloat32, true}, {"n", data::Type::kInt32, true}});
   FeatureViewDef view;
   view.features.resize(4);
   for (FeatureDef& feature : view.features) {

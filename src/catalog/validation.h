@@ -13,8 +13,8 @@
 
 namespace assay::catalog {
 
-/// What the checks of validate.cc, validate_tables.cc, validate_features.cc and validate_models.cc share:
-/// the project, where things were written, schemas found so far, and the findings.
+/// What the checks of validate.cc, validate_tables.cc, validate_features.cc and validate_models.cc
+/// share: the project, where things were written, schemas found so far, and the findings.
 ///
 /// Threads one thread at a time.
 class Validation {
@@ -24,20 +24,33 @@ class Validation {
 
   [[nodiscard]] const Project& project() const { return parsed_.project; }
   /// True when the definition at "section/name" had errors of its own.
-  [[nodiscard]] bool is_broken(const std::string& path) const { return parsed_.broken.count(path) > 0; }
+  [[nodiscard]] bool is_broken(const std::string& path) const {
+    return parsed_.broken.count(path) > 0;
+  }
 
   /// Report at the value, or at the key, of a path such as "bronze/clicks/key/0".
   void error(const char* code, const std::string& path, std::string message, std::string help = "");
-  void error_at_key(const char* code, const std::string& path, std::string message, std::string help = "");
-  void warn_at_key(const char* code, const std::string& path, std::string message, std::string help = "");
+  void error_at_key(const char* code,
+                    const std::string& path,
+                    std::string message,
+                    std::string help = "");
+  void warn_at_key(const char* code,
+                   const std::string& path,
+                   std::string message,
+                   std::string help = "");
   /// Report an unknown name with the nearest of those that there are.
-  void unknown(const std::string& path, std::string_view noun, const std::string& name,
+  void unknown(const std::string& path,
+               std::string_view noun,
+               const std::string& name,
                const std::vector<std::string>& known);
   /// Compile an expression; its error is reported at the very place in the file.
-  std::optional<data::Type> compile(const std::string& path, const std::string& text,
+  std::optional<data::Type> compile(const std::string& path,
+                                    const std::string& text,
                                     const data::Schema& schema);
   /// The same, and the type must be bool.
-  void compile_condition(const std::string& path, const std::string& text, const data::Schema& schema);
+  void compile_condition(const std::string& path,
+                         const std::string& text,
+                         const data::Schema& schema);
   /// Report a failed compilation at the place in the file that its "at column N" means.
   void expression_error(const std::string& path, const Status& status);
 
@@ -50,7 +63,11 @@ class Validation {
   Diagnostics take();
 
  private:
-  void add(Severity severity, const char* code, const Place& place, std::string message, std::string help);
+  void add(Severity severity,
+           const char* code,
+           const Place& place,
+           std::string message,
+           std::string help);
 
   const ParsedProject& parsed_;
   const SchemaResolver& resolver_;
@@ -73,6 +90,7 @@ void validate_features(Validation& validation);
 void validate_models(Validation& validation);
 
 /// Output features of a view with their types; nothing when they cannot be known here.
-std::optional<std::vector<data::Field>> view_fields(Validation& validation, const FeatureViewDef& view);
+std::optional<std::vector<data::Field>> view_fields(Validation& validation,
+                                                    const FeatureViewDef& view);
 
 }  // namespace assay::catalog

@@ -13,22 +13,30 @@ namespace {
 
 constexpr std::size_t kNameBytesMax = 100;
 
-bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
-bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_lower(char c) {
+  return c >= 'a' && c <= 'z';
+}
+bool is_upper(char c) {
+  return c >= 'A' && c <= 'Z';
+}
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
 
 }  // namespace
 
 bool is_name(std::string_view text) {
   return !text.empty() && text.size() <= kNameBytesMax && is_lower(text[0]) &&
-         std::all_of(text.begin(), text.end(),
-                     [](char c) { return is_lower(c) || is_digit(c) || c == '_'; });
+         std::all_of(text.begin(), text.end(), [](char c) {
+           return is_lower(c) || is_digit(c) || c == '_';
+         });
 }
 
 bool is_column_name(std::string_view text) {
   return !text.empty() && text.size() <= kNameBytesMax && !is_digit(text[0]) &&
-         std::all_of(text.begin(), text.end(),
-                     [](char c) { return is_lower(c) || is_upper(c) || is_digit(c) || c == '_'; });
+         std::all_of(text.begin(), text.end(), [](char c) {
+           return is_lower(c) || is_upper(c) || is_digit(c) || c == '_';
+         });
 }
 
 Result<ColumnType> parse_column_type(std::string_view text) {
@@ -39,8 +47,8 @@ Result<ColumnType> parse_column_type(std::string_view text) {
   }
   const std::optional<data::Type> type = data::type_from_name(text);
   if (!type.has_value()) {
-    const std::vector<std::string> names = {"bool",   "int32", "int64", "float32",  "float64",
-                                            "string", "bytes", "date",  "timestamp"};
+    const std::vector<std::string> names = {
+        "bool", "int32", "int64", "float32", "float64", "string", "bytes", "date", "timestamp"};
     std::string help = did_you_mean(text, names);
     if (help.empty()) {
       help = "; take one of bool, int32, int64, float32, float64, string, bytes, date, timestamp";
@@ -65,8 +73,9 @@ Result<int64_t> parse_byte_size(std::string_view text) {
   }
   const std::optional<int64_t> count = parse_whole(digits);
   if (!count.has_value() || *count <= 0 || *count > (int64_t{1} << 40) / unit) {
-    return Status(Code::kInvalidArgument,
-                  "`" + std::string(text) + "` is not a size; write a whole number and KB, MB or GB");
+    return Status(
+        Code::kInvalidArgument,
+        "`" + std::string(text) + "` is not a size; write a whole number and KB, MB or GB");
   }
   return *count * unit;
 }

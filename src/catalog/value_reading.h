@@ -31,7 +31,8 @@ std::optional<int64_t> parse_whole(std::string_view text);
 std::optional<double> parse_real(std::string_view text);
 std::optional<bool> parse_boolean(std::string_view text);
 
-/// A value as YAML means it: quoted is text, else true and false, whole numbers, numbers, text; null.
+/// A value as YAML means it: quoted is text, else true and false, whole numbers, numbers, text;
+/// null.
 data::Scalar literal_of(const YamlNode& node);
 
 }  // namespace assay::catalog

@@ -53,7 +53,11 @@ class TreeBuilder : public YAML::EventHandler {
 
   void OnDocumentStart(const YAML::Mark& mark) override {
     if (++documents_ == 2) {
-      report("E0101", to_mark(mark), 3, "a second document in one file", "put it into a file of its own");
+      report("E0101",
+             to_mark(mark),
+             3,
+             "a second document in one file",
+             "put it into a file of its own");
     }
   }
   void OnDocumentEnd() override {}
@@ -67,7 +71,10 @@ class TreeBuilder : public YAML::EventHandler {
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     const auto found = anchors_.find(anchor);
     if (found == anchors_.end()) {
-      report("E0101", to_mark(mark), 1, "an alias inside the value that it stands for",
+      report("E0101",
+             to_mark(mark),
+             1,
+             "an alias inside the value that it stands for",
              "write the value out");
       OnNull(mark, YAML::NullAnchor);
       return;
@@ -80,7 +87,9 @@ class TreeBuilder : public YAML::EventHandler {
     complete(found->second.node, YAML::NullAnchor, found->second.nodes, found->second.nodes);
   }
 
-  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+  void OnScalar(const YAML::Mark& mark,
+                const std::string& tag,
+                YAML::anchor_t anchor,
                 const std::string& value) override {
     YamlNode node;
     node.kind = YamlNode::Kind::kScalar;
@@ -89,19 +98,24 @@ class TreeBuilder : public YAML::EventHandler {
     node.mark = to_mark(mark);
     const std::string_view here = lines_.from(node.mark);
     const std::size_t quote = !here.empty() && (here[0] == '"' || here[0] == '\'') ? 1 : 0;
-    if (here.substr(std::min(quote, here.size())).substr(0, value.size()) == value && !value.empty()) {
+    if (here.substr(std::min(quote, here.size())).substr(0, value.size()) == value &&
+        !value.empty()) {
       node.text_column = node.mark.column + static_cast<int>(quote);
       node.length = static_cast<int>(value.size() + 2 * quote);
     }
     complete(std::move(node), anchor, 1, 1);
   }
 
-  void OnSequenceStart(const YAML::Mark& mark, const std::string& /*tag*/, YAML::anchor_t anchor,
+  void OnSequenceStart(const YAML::Mark& mark,
+                       const std::string& /*tag*/,
+                       YAML::anchor_t anchor,
                        YAML::EmitterStyle::value /*style*/) override {
     open(YamlNode::Kind::kList, mark, anchor);
   }
   void OnSequenceEnd() override { close(); }
-  void OnMapStart(const YAML::Mark& mark, const std::string& /*tag*/, YAML::anchor_t anchor,
+  void OnMapStart(const YAML::Mark& mark,
+                  const std::string& /*tag*/,
+                  YAML::anchor_t anchor,
                   YAML::EmitterStyle::value /*style*/) override {
     open(YamlNode::Kind::kMap, mark, anchor);
   }
@@ -114,10 +128,10 @@ class TreeBuilder : public YAML::EventHandler {
   struct Frame {
     YamlNode node;
     YAML::anchor_t anchor = YAML::NullAnchor;
-    int nodes = 1;            // in this subtree
+    int nodes = 1;  // in this subtree
     std::set<std::string> keys;
-    bool has_key = false;     // kMap: a key waits for its value
-    bool repeated = false;    // that key was there before
+    bool has_key = false;   // kMap: a key waits for its value
+    bool repeated = false;  // that key was there before
     std::string key;
     YamlMark key_mark;
   };
@@ -127,15 +141,22 @@ class TreeBuilder : public YAML::EventHandler {
   };
 
   void report(const char* code, YamlMark mark, int length, std::string message, std::string help) {
-    diagnostics_->items.push_back({{file_, mark.line, mark.column}, length, Severity::kError, code,
-                                   std::move(message), std::move(help)});
+    diagnostics_->items.push_back({{file_, mark.line, mark.column},
+                                   length,
+                                   Severity::kError,
+                                   code,
+                                   std::move(message),
+                                   std::move(help)});
   }
 
   void report_size(YamlMark mark) {
     if (!too_large_) {
       too_large_ = true;
-      report("E0107", mark, 1,
-             "the file has more than " + std::to_string(kYamlNodesMax) + " values, aliases counted out",
+      report("E0107",
+             mark,
+             1,
+             "the file has more than " + std::to_string(kYamlNodesMax) +
+                 " values, aliases counted out",
              "split it into several files");
     }
   }
@@ -143,8 +164,11 @@ class TreeBuilder : public YAML::EventHandler {
   void open(YamlNode::Kind kind, const YAML::Mark& mark, YAML::anchor_t anchor) {
     if (skipped_ > 0 || stack_.size() >= static_cast<std::size_t>(kYamlDepthMax)) {
       if (skipped_++ == 0) {
-        report("E0101", to_mark(mark), 1,
-               "values nested deeper than " + std::to_string(kYamlDepthMax) + " levels", "");
+        report("E0101",
+               to_mark(mark),
+               1,
+               "values nested deeper than " + std::to_string(kYamlDepthMax) + " levels",
+               "");
       }
       return;
     }
@@ -228,8 +252,11 @@ class TreeBuilder : public YAML::EventHandler {
     } else if (parent->keys.insert(node.text).second) {
       parent->repeated = false;
     } else {
-      report("E0105", node.mark, static_cast<int>(node.text.size()),
-             "key `" + node.text + "` is given twice", "keep one of them");
+      report("E0105",
+             node.mark,
+             static_cast<int>(node.text.size()),
+             "key `" + node.text + "` is given twice",
+             "keep one of them");
     }
   }
 
@@ -247,7 +274,7 @@ class TreeBuilder : public YAML::EventHandler {
   std::map<YAML::anchor_t, Anchor> anchors_;
   YamlNode root_;
   int documents_ = 0;
-  int skipped_ = 0;             // open values below the depth limit
+  int skipped_ = 0;  // open values below the depth limit
   int nodes_ = 0;
   bool too_large_ = false;
 };
@@ -257,7 +284,12 @@ std::size_t find_bad_utf8(std::string_view text) {
   std::size_t i = 0;
   while (i < text.size()) {
     const auto lead = static_cast<unsigned char>(text[i]);
-    const std::size_t more = lead < 0x80 ? 0 : lead < 0xc2 ? 9 : lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : lead < 0xf5 ? 3 : 9;
+    const std::size_t more = lead < 0x80   ? 0
+                             : lead < 0xc2 ? 9
+                             : lead < 0xe0 ? 1
+                             : lead < 0xf0 ? 2
+                             : lead < 0xf5 ? 3
+                                           : 9;
     if (lead == 0 || more == 9 || i + more >= text.size()) {
       return i;
     }
@@ -279,11 +311,17 @@ YamlMark mark_of_offset(std::string_view text, std::size_t offset) {
   return mark;
 }
 
-void run_parser(std::string_view text, TreeBuilder* builder, YamlDocument* document,
+void run_parser(std::string_view text,
+                TreeBuilder* builder,
+                YamlDocument* document,
                 const std::string& file) {
   const auto fail = [&](YamlMark mark, std::string message) {
     document->diagnostics.items.push_back(
-        {{file, mark.line, mark.column}, 1, Severity::kError, "E0101", std::move(message),
+        {{file, mark.line, mark.column},
+         1,
+         Severity::kError,
+         "E0101",
+         std::move(message),
          "check indentation, quotes and brackets on this line and the one before"});
   };
   try {
@@ -312,11 +350,17 @@ const YamlNode* YamlNode::find(std::string_view key) const {
 YamlDocument parse_yaml(std::string_view text, const std::string& file) {
   YamlDocument document;
   const auto refuse = [&](const char* code, YamlMark mark, std::string message, std::string help) {
-    document.diagnostics.items.push_back({{file, mark.line, mark.column}, 1, Severity::kError, code,
-                                          std::move(message), std::move(help)});
+    document.diagnostics.items.push_back({{file, mark.line, mark.column},
+                                          1,
+                                          Severity::kError,
+                                          code,
+                                          std::move(message),
+                                          std::move(help)});
   };
   if (text.size() > kYamlBytesMax) {
-    refuse("E0107", {0, 0}, "the file is larger than " + std::to_string(kYamlBytesMax) + " bytes",
+    refuse("E0107",
+           {0, 0},
+           "the file is larger than " + std::to_string(kYamlBytesMax) + " bytes",
            "split it into several files");
     return document;
   }

@@ -20,12 +20,12 @@ struct YamlMark {
 struct YamlNode {
   enum class Kind { kNull, kScalar, kList, kMap };
   Kind kind = Kind::kNull;
-  std::string text;              // kScalar
-  bool quoted = false;           // kScalar: written in quotes, or as a block
+  std::string text;     // kScalar
+  bool quoted = false;  // kScalar: written in quotes, or as a block
   YamlMark mark;
-  int length = 1;                // bytes to underline
-  int text_column = 0;           // where `text` begins on the mark's line; 0 when it is not there as it is
-  std::vector<YamlNode> items;   // kList
+  int length = 1;       // bytes to underline
+  int text_column = 0;  // where `text` begins on the mark's line; 0 when it is not there as it is
+  std::vector<YamlNode> items;     // kList
   std::vector<YamlEntry> entries;  // kMap, in the order written
 
   /// The value of a key, or nullptr.
@@ -40,7 +40,7 @@ struct YamlEntry {
 };
 
 struct YamlDocument {
-  YamlNode root;                 // kNull for an empty file
+  YamlNode root;  // kNull for an empty file
   Diagnostics diagnostics;
 };
 
@@ -51,8 +51,8 @@ constexpr int kYamlNodesMax = 100'000;
 /// Read one YAML document, with anchors, aliases and merge keys resolved.
 ///
 /// Duplicate keys, keys that are not text, a second document, invalid UTF-8, and files beyond
-/// kYamlBytesMax, kYamlDepthMax or kYamlNodesMax (aliases counted as copies) are diagnosed, with the rest
-/// of the file still read where that is possible. Never throws.
+/// kYamlBytesMax, kYamlDepthMax or kYamlNodesMax (aliases counted as copies) are diagnosed, with
+/// the rest of the file still read where that is possible. Never throws.
 YamlDocument parse_yaml(std::string_view text, const std::string& file);
 
 }  // namespace assay::catalog

@@ -13,7 +13,9 @@ YamlNode parse_good(std::string_view text) {
   return document.root;
 }
 
-Diagnostics findings(std::string_view text) { return parse_yaml(text, "x.yaml").diagnostics; }
+Diagnostics findings(std::string_view text) {
+  return parse_yaml(text, "x.yaml").diagnostics;
+}
 
 TEST(YamlDocument, MarksOfKeysAndValuesCountFromOne) {
   const YamlNode root = parse_good("a:\n  bc: \"d e\"\n");
@@ -105,7 +107,10 @@ TEST(YamlDocument, OversizedBinaryAndSecondDocumentsAreRefused) {
 }
 
 TEST(YamlDocument, AByteOrderMarkIsNoPartOfTheFirstKey) {
-  EXPECT_NE(parse_good("\xef\xbb\xbf" "a: 1\n").find("a"), nullptr);
+  EXPECT_NE(parse_good("\xef\xbb\xbf"
+                       "a: 1\n")
+                .find("a"),
+            nullptr);
 }
 
 TEST(YamlDocument, ManyKeysAreReadInGoodTime) {
