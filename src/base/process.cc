@@ -1,0 +1,30 @@
+#include "base/process.h"
+
+#include <climits>
+#include <cstdlib>
+
+#include "base/file_system.h"
+
+namespace assay {
+
+std::optional<std::string> environment_variable(const std::string& name) {
+  const char* value = std::getenv(name.c_str());  // NOLINT(concurrency-mt-unsafe): nobody sets variables
+  return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+}
+
+Result<std::string> absolute_path(const std::string& path) {
+  char* resolved = ::realpath(path.c_str(), nullptr);
+  if (resolved == nullptr) {
+    return Status(Code::kNotFound, "there is no " + path);
+  }
+  std::string result(resolved);
+  std::free(resolved);
+  return result;
+}
+
+Result<std::string> program_folder() {
+  ASSAY_ASSIGN_OR_RETURN(const std::string program, absolute_path("/proc/self/exe"));
+  return parent_path(program);
+}
+
+}  // namespace assay

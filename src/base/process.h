@@ -1,0 +1,20 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/status.h"
+
+// What the program may ask about the process it is.
+
+namespace assay {
+
+/// Value of an environment variable; nothing when it is not set.
+std::optional<std::string> environment_variable(const std::string& name);
+/// `path` with every link and .. resolved. kNotFound when there is no such file or folder.
+Result<std::string> absolute_path(const std::string& path);
+/// Folder of the running program.
+Result<std::string> program_folder();
+
+}  // namespace assay
