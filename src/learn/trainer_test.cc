@@ -78,7 +78,7 @@ TEST(Trainer, LearnsNumbers) {
 
 TEST(Trainer, SameInputGivesTheSameBytes) {
   const TrainParameters parameters{
-      .trees = 20, .subsample = 0.7, .colsample = 0.7, .seed = 5, .threads = 2};
+      .trees = 20, .subsample = 0.7, .column_sample = 0.7, .seed = 5, .threads = 2};
   const auto first =
       train(random_rows(4, 5000), kFeatures, "label", TrainObjective::kBinary, parameters);
   const auto second =
