@@ -1,0 +1,124 @@
+#include "flow/online_stage.h"
+
+#include <algorithm>
+
+#include "base/fail_point.h"
+#include "silver/contract.h"
+
+namespace assay::flow {
+namespace {
+
+/// Source versions (after, last] that are applied together: about `rows_max` rows.
+struct VersionGroup {
+  lake::Version last = -1;
+  std::vector<lake::DataFile> files;
+};
+
+std::vector<VersionGroup> group_versions(const std::vector<lake::DeltaTable::AddedFile>& added,
+                                         lake::Version newest,
+                                         int64_t rows_max) {
+  std::vector<VersionGroup> groups;
+  int64_t rows = 0;
+  for (const lake::DeltaTable::AddedFile& file : added) {
+    const bool next_version = !groups.empty() && groups.back().last != file.version;
+    if (groups.empty() || (next_version && rows >= rows_max)) {
+      groups.emplace_back();
+      rows = 0;
+    }
+    groups.back().last = file.version;
+    groups.back().files.push_back(file.file);
+    rows += std::max<int64_t>(file.file.rows, 0);
+  }
+  // Versions without rows count as applied too.
+  if (groups.empty()) {
+    groups.emplace_back();
+  }
+  groups.back().last = newest;
+  return groups;
+}
+
+Result<data::Batch> read_group(Workspace& workspace,
+                               lake::DeltaTable& source,
+                               const lake::Snapshot& snapshot,
+                               const VersionGroup& group,
+                               const gold::FeatureView& view) {
+  std::string columns;
+  for (const std::string& column : view.source_columns()) {
+    columns += (columns.empty() ? "" : ", ") + data::SqlEngine::identifier(column);
+  }
+  ASSAY_ASSIGN_OR_RETURN(const std::string relation, source.relation_of(snapshot, group.files));
+  return workspace.sql().query("SELECT " + columns + " FROM " + relation + " ORDER BY sequence");
+}
+
+int64_t rows_without_entity(const gold::FeatureView& view, const data::Batch& rows) {
+  std::vector<const data::Column*> keys;
+  for (const data::Field& key : view.keys()) {
+    keys.push_back(rows.find(key.name));
+  }
+  int64_t count = 0;
+  for (int64_t row = 0; row < rows.rows(); ++row) {
+    count += std::any_of(keys.begin(), keys.end(), [&](const data::Column* key) { return key->is_null(row); }) ? 1 : 0;
+  }
+  return count;
+}
+
+}  // namespace
+
+Result<StageAccount> run_online_stage(Workspace& workspace, const std::string& view_name, const RunOptions& options) {
+  const Duration started = workspace.world().clock.monotonic();
+  StageAccount account;
+  account.stage = "online";
+  account.name = view_name;
+  ASSAY_ASSIGN_OR_RETURN(const gold::FeatureViewPtr view, workspace.view(view_name));
+  const std::string& from = workspace.project().views.at(view_name).from;
+  ASSAY_ASSIGN_OR_RETURN(const std::string source_key, workspace.source_table_key(from));
+  ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * source, workspace.table(source_key));
+  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, source->snapshot());
+  ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, workspace.online(false));
+
+  Result<std::optional<online::AppliedTo>> applied = store->applied_to(*view);
+  if (applied.code() == Code::kFailedPrecondition) {
+    // The definition changed: its rows are of no use. They are made again from the source table.
+    ASSAY_RETURN_IF_ERROR(store->drop(view_name));
+    applied = store->applied_to(*view);
+  }
+  ASSAY_RETURN_IF_ERROR(applied.status());
+  std::optional<int64_t> position;
+  if (applied->has_value()) {
+    position = (*applied)->position;
+  }
+  if (position == snapshot->version) {
+    return account;
+  }
+  ASSAY_ASSIGN_OR_RETURN(const auto added, source->added_between(position.value_or(-1), snapshot->version));
+  for (const VersionGroup& group : group_versions(added, snapshot->version, options.online_batch_rows)) {
+    data::Batch rows;
+    data::Account group_account;
+    if (!group.files.empty()) {
+      ASSAY_ASSIGN_OR_RETURN(rows, read_group(workspace, *source, *snapshot, group, *view));
+      group_account.in = rows.rows();
+      group_account.filtered = rows_without_entity(*view, rows);
+      group_account.out = group_account.in - group_account.filtered;
+    } else {
+      ASSAY_ASSIGN_OR_RETURN(const data::SchemaPtr schema, workspace.source_schema(from));
+      ASSAY_ASSIGN_OR_RETURN(rows, data::Batch::empty(schema).select(view->source_columns()));
+    }
+    // The watermark as it stood after this group: rows of later groups become visible from it on.
+    ASSAY_ASSIGN_OR_RETURN(const auto group_snapshot, source->snapshot(group.last));
+    ASSAY_ASSIGN_OR_RETURN(const EventTime applied_until, workspace.frontier(from, *group_snapshot));
+    fail_point("flow.online.before_apply");
+    ASSAY_RETURN_IF_ERROR(store->apply(*view, rows, position, group.last, applied_until));
+    position = group.last;
+    account.rows += group_account;
+    account.commits += 1;
+    ASSAY_RETURN_IF_ERROR(check_account(account));
+    if (options.stopping()) {
+      return Status(Code::kCancelled, "stopped after version " + std::to_string(group.last) + " of " + source_key +
+                                          "; `assay run` goes on from there");
+    }
+  }
+  account.seconds = static_cast<double>(workspace.world().clock.monotonic().micros - started.micros) / 1e6;
+  return account;
+}
+
+}  // namespace assay::flow

@@ -1,0 +1,88 @@
+#include "flow/run.h"
+
+#include <set>
+
+#include "flow/bronze_stage.h"
+#include "flow/gold_stage.h"
+#include "flow/online_stage.h"
+#include "flow/silver_stage.h"
+
+namespace assay::flow {
+namespace {
+
+void place(const catalog::Project& project,
+           const std::string& name,
+           std::set<std::string>* placed,
+           std::vector<std::string>* order) {
+  if (!placed->insert(name).second) {
+    return;
+  }
+  for (const catalog::EnrichDef& enrich : project.silver.at(name).enrich) {
+    if (project.silver.count(enrich.lookup) != 0) {
+      place(project, enrich.lookup, placed, order);
+    }
+  }
+  order->push_back(name);
+}
+
+using Stage = Result<StageAccount> (*)(Workspace&, const std::string&, const RunOptions&);
+
+struct Step {
+  Stage stage;
+  std::string kind;
+  std::string name;
+};
+
+std::vector<Step> plan_steps(const catalog::Project& project) {
+  std::vector<Step> steps;
+  for (const auto& [name, definition] : project.bronze) {
+    steps.push_back({run_bronze_stage, "bronze", name});
+  }
+  for (const std::string& name : silver_order(project)) {
+    steps.push_back({run_silver_stage, "silver", name});
+  }
+  for (const auto& [name, definition] : project.views) {
+    steps.push_back({run_gold_stage, "gold", name});
+  }
+  for (const auto& [name, definition] : project.views) {
+    steps.push_back({run_online_stage, "online", name});
+  }
+  return steps;
+}
+
+}  // namespace
+
+std::vector<std::string> silver_order(const catalog::Project& project) {
+  std::set<std::string> placed;
+  std::vector<std::string> order;
+  for (const auto& [name, definition] : project.silver) {
+    place(project, name, &placed, &order);
+  }
+  return order;
+}
+
+Result<RunReport> run_all(Workspace& workspace, const RunOptions& options) {
+  const Duration started = workspace.world().clock.monotonic();
+  ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<FileLock> lock, workspace.lock_for_writing());
+  RunReport report;
+  for (const Step& step : plan_steps(workspace.project())) {
+    if (options.stopping()) {
+      return Status(Code::kCancelled, "stopped before " + step.kind + " " + step.name + "; `assay run` goes on from there");
+    }
+    options.say(step.kind + " " + step.name);
+    Result<StageAccount> account = step.stage(workspace, step.name, options);
+    if (!account.ok()) {
+      return account.status().with_context(step.kind + " " + step.name);
+    }
+    workspace.world().log.debug("stage_done", {{"stage", step.kind},
+                                               {"name", step.name},
+                                               {"rows_in", account->rows.in},
+                                               {"rows_out", account->rows.out},
+                                               {"seconds", account->seconds}});
+    report.stages.push_back(*std::move(account));
+  }
+  report.seconds = static_cast<double>(workspace.world().clock.monotonic().micros - started.micros) / 1e6;
+  return report;
+}
+
+}  // namespace assay::flow

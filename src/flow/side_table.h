@@ -1,0 +1,36 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "flow/workspace.h"
+
+namespace assay::flow {
+
+/// A table beside a stage's own, for rows that left the line there: quarantine, or late rows.
+///
+/// It is committed before the stage's table and has a position of its own. After a crash between the two
+/// the stage gives the same rows again: those below the side table's position are there already and left
+/// out.
+class SideTable {
+ public:
+  /// The table is made when the first row goes in. `position_column` (int64) orders its rows.
+  static Result<std::unique_ptr<SideTable>> open(Workspace& workspace,
+                                                 const lake::TableSpec& spec,
+                                                 const std::string& position_column);
+
+  /// Add the rows that are not below the table's position, and move it to `end`. Without such rows
+  /// nothing is committed.
+  Status commit(const data::Batch& rows, int64_t end);
+
+ private:
+  SideTable(Workspace& workspace, lake::TableSpec spec, std::string position_column, lake::DeltaTable* table)
+      : workspace_(workspace), spec_(std::move(spec)), position_column_(std::move(position_column)), table_(table) {}
+
+  Workspace& workspace_;
+  lake::TableSpec spec_;
+  std::string position_column_;
+  lake::DeltaTable* table_;              // nullptr: not made yet
+};
+
+}  // namespace assay::flow

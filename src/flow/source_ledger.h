@@ -1,0 +1,19 @@
+#pragma once
+
+#include "catalog/catalog_store.h"
+#include "ingest/file_ledger.h"
+
+namespace assay::flow {
+
+/// The list of a source's files, kept in the catalog.
+class SourceLedger : public ingest::FileLedger {
+ public:
+  explicit SourceLedger(catalog::CatalogStore& catalog) : catalog_(catalog) {}
+  Result<std::vector<ingest::SourceFile>> known(const std::string& source) override;
+  Status add(const std::string& source, const std::vector<ingest::SourceFile>& files) override;
+
+ private:
+  catalog::CatalogStore& catalog_;
+};
+
+}  // namespace assay::flow

@@ -1,0 +1,131 @@
+#include "flow/status.h"
+
+#include "flow/run.h"
+#include "flow/source_ledger.h"
+#include "ingest/record.h"
+
+namespace assay::flow {
+namespace {
+
+/// The table, or nullptr when it was never made.
+Result<lake::DeltaTable*> table_if_any(Workspace& workspace, const std::string& key) {
+  Result<lake::DeltaTable*> table = workspace.table(key);
+  if (table.code() == Code::kNotFound) {
+    return static_cast<lake::DeltaTable*>(nullptr);
+  }
+  return table;
+}
+
+Result<lake::Version> newest_version(Workspace& workspace, const std::string& key) {
+  ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * table, table_if_any(workspace, key));
+  if (table == nullptr) {
+    return lake::Version{-1};
+  }
+  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table->snapshot());
+  return snapshot->version;
+}
+
+/// Position of `app_id` in a table and the account of its history; nothing done when there is no table.
+Status fill_from_table(Workspace& workspace, const std::string& key, StageStatus* status, std::optional<int64_t>* position) {
+  ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * table, table_if_any(workspace, key));
+  if (table == nullptr) {
+    return {};
+  }
+  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table->snapshot());
+  *position = snapshot->txn(workspace.app_id(key));
+  ASSAY_ASSIGN_OR_RETURN(status->account.rows, account_of_history(*table));
+  return {};
+}
+
+StageStatus stage_status(const std::string& stage, const std::string& name) {
+  StageStatus status;
+  status.account.stage = stage;
+  status.account.name = name;
+  status.position = "-";
+  return status;
+}
+
+Result<StageStatus> bronze_status(Workspace& workspace, const std::string& name) {
+  StageStatus status = stage_status("bronze", name);
+  std::optional<int64_t> position;
+  ASSAY_RETURN_IF_ERROR(fill_from_table(workspace, "bronze/" + name, &status, &position));
+  SourceLedger ledger(workspace.catalog());
+  ASSAY_ASSIGN_OR_RETURN(const auto files, ledger.known(workspace.project().bronze.at(name).source));
+  const ingest::Position at{position.value_or(0)};
+  if (position.has_value()) {
+    status.position = "file " + std::to_string(at.file_ordinal()) + " record " + std::to_string(at.record());
+  }
+  status.lag = std::max<int64_t>(0, static_cast<int64_t>(files.size()) - at.file_ordinal() - (at.record() > 0 ? 1 : 0));
+  return status;
+}
+
+/// A stage that reads versions of a table.
+Result<StageStatus> table_status(Workspace& workspace,
+                                 const std::string& stage,
+                                 const std::string& name,
+                                 const std::string& key,
+                                 const std::string& source_key) {
+  StageStatus status = stage_status(stage, name);
+  std::optional<int64_t> position;
+  ASSAY_RETURN_IF_ERROR(fill_from_table(workspace, key, &status, &position));
+  ASSAY_ASSIGN_OR_RETURN(const lake::Version newest, newest_version(workspace, source_key));
+  if (position.has_value()) {
+    status.position = "version " + std::to_string(*position);
+  }
+  status.lag = newest - position.value_or(-1);
+  return status;
+}
+
+Result<StageStatus> online_status(Workspace& workspace, const std::string& name, const std::string& source_key) {
+  StageStatus status = stage_status("online", name);
+  ASSAY_ASSIGN_OR_RETURN(const lake::Version newest, newest_version(workspace, source_key));
+  status.lag = newest + 1;
+  Result<online::OnlineStore*> store = workspace.online(true);
+  if (store.code() == Code::kNotFound) {
+    return status;
+  }
+  ASSAY_RETURN_IF_ERROR(store.status());
+  ASSAY_ASSIGN_OR_RETURN(const gold::FeatureViewPtr view, workspace.view(name));
+  Result<std::optional<online::AppliedTo>> applied = (*store)->applied_to(*view);
+  if (applied.code() == Code::kFailedPrecondition) {
+    return status;  // of an earlier definition: all is to be done again
+  }
+  ASSAY_RETURN_IF_ERROR(applied.status());
+  if (applied->has_value()) {
+    status.position = "version " + std::to_string((*applied)->position);
+    status.lag = newest - (*applied)->position;
+  }
+  return status;
+}
+
+}  // namespace
+
+Result<std::vector<StageStatus>> project_status(Workspace& workspace) {
+  const catalog::Project& project = workspace.project();
+  std::vector<StageStatus> stages;
+  const auto add = [&](Result<StageStatus> status) -> Status {
+    ASSAY_RETURN_IF_ERROR(status.status());
+    stages.push_back(*std::move(status));
+    return {};
+  };
+  for (const auto& [name, definition] : project.bronze) {
+    ASSAY_RETURN_IF_ERROR(add(bronze_status(workspace, name)));
+  }
+  for (const std::string& name : silver_order(project)) {
+    ASSAY_RETURN_IF_ERROR(
+        add(table_status(workspace, "silver", name, "silver/" + name, "bronze/" + project.silver.at(name).from)));
+  }
+  for (const auto& [name, definition] : project.views) {
+    ASSAY_ASSIGN_OR_RETURN(const gold::FeatureViewPtr view, workspace.view(name));
+    ASSAY_ASSIGN_OR_RETURN(const std::string key, workspace.steps_table_key(*view));
+    ASSAY_ASSIGN_OR_RETURN(const std::string source_key, workspace.source_table_key(definition.from));
+    ASSAY_RETURN_IF_ERROR(add(table_status(workspace, "gold", name, key, source_key)));
+  }
+  for (const auto& [name, definition] : project.views) {
+    ASSAY_ASSIGN_OR_RETURN(const std::string source_key, workspace.source_table_key(definition.from));
+    ASSAY_RETURN_IF_ERROR(add(online_status(workspace, name, source_key)));
+  }
+  return stages;
+}
+
+}  // namespace assay::flow

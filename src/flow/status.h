@@ -1,0 +1,20 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "flow/accounts.h"
+#include "flow/workspace.h"
+
+namespace assay::flow {
+
+struct StageStatus {
+  StageAccount account;                  // over the whole history
+  std::string position;                  // "file 31", "version 7", "-" before the first run
+  int64_t lag = 0;                       // files or versions not taken yet
+};
+
+/// Where each stage of a project stands. Reads only; nothing is made that is not there.
+Result<std::vector<StageStatus>> project_status(Workspace& workspace);
+
+}  // namespace assay::flow

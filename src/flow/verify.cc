@@ -1,0 +1,279 @@
+#include "flow/verify.h"
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+#include <set>
+
+#include "flow/gold_stage.h"
+#include "silver/contract.h"
+
+namespace assay::flow {
+namespace {
+
+constexpr std::size_t kDifferencesShown = 100;
+
+/// One question: an entity of one view at one instant, and what online said.
+struct Question {
+  data::EntityKey key;
+  EventTime at;
+  bool live = false;
+  gold::FeatureValues online;
+};
+
+/// The history of one view's source rows, in the order in which they became visible.
+struct History {
+  gold::FeatureViewPtr view;
+  data::Batch rows;                      // view->source_columns(), sorted by visible time
+  std::vector<int64_t> visible;          // per row, microseconds
+  std::vector<data::EntityKey> entities; // of the rows, distinct
+};
+
+Result<History> read_history(Workspace& workspace, const gold::FeatureViewPtr& view) {
+  const std::string& from = workspace.project().views.at(view->name()).from;
+  ASSAY_ASSIGN_OR_RETURN(const std::string key, workspace.source_table_key(from));
+  std::string columns;
+  for (const std::string& column : view->source_columns()) {
+    columns += (columns.empty() ? "" : ", ") + data::SqlEngine::identifier(column);
+  }
+  History history;
+  history.view = view;
+  ASSAY_ASSIGN_OR_RETURN(history.rows,
+                         workspace.read_table(key, columns, "", "greatest(event_time, known_time), sequence"));
+  const std::span<const int64_t> event_time = history.rows.find(silver::kEventTime)->values<int64_t>();
+  const std::span<const int64_t> known_time = history.rows.find(silver::kKnownTime)->values<int64_t>();
+  for (std::size_t row = 0; row < event_time.size(); ++row) {
+    history.visible.push_back(std::max(event_time[row], known_time[row]));
+  }
+  std::vector<const data::Column*> keys;
+  for (const data::Field& field : view->keys()) {
+    keys.push_back(history.rows.find(field.name));
+  }
+  history.entities = data::index_entities(keys, history.rows.rows()).keys;
+  return history;
+}
+
+/// Sorted instants over the whole history: uniform ones, and each moved onto or next to a slide's end.
+std::vector<EventTime> sample_instants(const std::vector<History>& histories,
+                                       const VerifyOptions& options,
+                                       Random& random) {
+  int64_t first = EventTime::max().micros;
+  int64_t last = EventTime::min().micros;
+  int64_t slide = kMicrosPerSecond;
+  for (const History& history : histories) {
+    for (const int64_t visible : history.visible) {
+      // Tables without times stand at the epoch; their instant says nothing about the others'.
+      if (visible != 0) {
+        first = std::min(first, visible);
+        last = std::max(last, visible);
+      }
+    }
+    slide = std::max(slide, history.view->slide().micros);
+  }
+  std::vector<EventTime> instants;
+  if (first > last) {
+    return instants;
+  }
+  for (int64_t i = 0; i < options.instants; ++i) {
+    int64_t at = first + static_cast<int64_t>(random.below(static_cast<uint64_t>(last - first) + 1));
+    const uint64_t kind = random.below(4);
+    if (kind < 3) {  // a slide's end, and the microseconds beside it
+      at = floor_to(at, slide) + static_cast<int64_t>(kind) - 1;
+    }
+    instants.push_back({std::clamp(at, first, last)});
+  }
+  std::sort(instants.begin(), instants.end());
+  return instants;
+}
+
+/// Replay one view's history into a scratch store and ask at each instant.
+Result<std::vector<Question>> ask_replayed(Workspace& workspace,
+                                           const History& history,
+                                           const std::vector<EventTime>& instants,
+                                           int64_t entities_per_instant,
+                                           Random& random) {
+  const std::unique_ptr<online::OnlineStore> scratch = online::make_memory_store(workspace.world().metrics);
+  std::vector<Question> questions;
+  std::optional<int64_t> position;
+  int64_t next_row = 0;
+  for (const EventTime instant : instants) {
+    int64_t end_row = next_row;
+    while (end_row < history.rows.rows() && history.visible[static_cast<std::size_t>(end_row)] <= instant.micros) {
+      ++end_row;
+    }
+    const int64_t new_position = position.value_or(0) + 1;
+    ASSAY_RETURN_IF_ERROR(
+        scratch->apply(*history.view, history.rows.slice(next_row, end_row), position, new_position, instant));
+    position = new_position;
+    next_row = end_row;
+
+    std::vector<data::EntityKey> keys;
+    for (int64_t i = 0; i < entities_per_instant && !history.entities.empty(); ++i) {
+      keys.push_back(history.entities[random.below(history.entities.size())]);
+    }
+    ASSAY_ASSIGN_OR_RETURN(std::vector<gold::FeatureValues> values, scratch->read(*history.view, keys, instant));
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      questions.push_back({keys[i], instant, false, std::move(values[i])});
+    }
+  }
+  return questions;
+}
+
+/// Ask the project's own store for up to `entities_max` entities at its present instant.
+Status ask_live(Workspace& workspace,
+                const History& history,
+                std::size_t entities_max,
+                std::vector<Question>* questions) {
+  ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, workspace.online(true));
+  ASSAY_ASSIGN_OR_RETURN(const EventTime now, workspace.serving_now());
+  const std::span<const data::EntityKey> keys(history.entities.data(), std::min(entities_max, history.entities.size()));
+  ASSAY_ASSIGN_OR_RETURN(std::vector<gold::FeatureValues> values, store->read(*history.view, keys, now));
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    questions->push_back({keys[i], now, true, std::move(values[i])});
+  }
+  return {};
+}
+
+/// The offline side: what the steps table answers to each question.
+struct OfflineAnswers {
+  data::Batch steps;
+  data::AsofMatch match;
+};
+
+Result<OfflineAnswers> answer_offline(Workspace& workspace,
+                                      const gold::FeatureView& view,
+                                      const std::vector<Question>& questions,
+                                      int threads) {
+  EventTime last = EventTime::min();
+  std::vector<data::Field> fields = view.keys();
+  fields.push_back({"at", data::Type::kTimestamp, false});
+  data::BatchBuilder labels(data::make_schema(fields));
+  for (const Question& question : questions) {
+    last = std::max(last, question.at);
+    ASSAY_ASSIGN_OR_RETURN(const std::vector<data::Scalar> key, data::decode_key(question.key));
+    for (std::size_t i = 0; i < key.size(); ++i) {
+      labels.column(static_cast<int>(i)).append_scalar({view.keys()[i].type, key[i].value});
+    }
+    labels.column(static_cast<int>(key.size())).append(question.at.micros);
+  }
+  const data::Batch asked = labels.finish();
+  OfflineAnswers answers;
+  ASSAY_ASSIGN_OR_RETURN(answers.steps, read_steps(workspace, view, last));
+  data::AsofLabels left;
+  data::AsofRows right;
+  for (const data::Field& key : view.keys()) {
+    left.keys.push_back(asked.find(key.name));
+    right.keys.push_back(answers.steps.find(key.name));
+  }
+  left.time = asked.find("at");
+  right.event_time = answers.steps.find(gold::kEventTime);
+  right.known_time = answers.steps.find(gold::kKnownTime);
+  ASSAY_ASSIGN_OR_RETURN(answers.match, data::asof_join(left, right, {view.ttl(), threads}));
+  return answers;
+}
+
+bool same_bits(const data::Scalar& a, const data::Scalar& b) {
+  if (a.is_null() || b.is_null()) {
+    return a.is_null() == b.is_null();
+  }
+  const auto* x = std::get_if<double>(&a.value);
+  const auto* y = std::get_if<double>(&b.value);
+  if (x != nullptr && y != nullptr) {
+    return std::memcmp(x, y, sizeof *x) == 0;
+  }
+  return a.value == b.value;
+}
+
+std::string describe_entity(const gold::FeatureView& view, const data::EntityKey& key) {
+  const Result<std::vector<data::Scalar>> values = data::decode_key(key);
+  std::string text;
+  for (std::size_t i = 0; values.ok() && i < values->size(); ++i) {
+    text += (i == 0 ? "" : ", ") + view.keys()[i].name + "=" + data::format_scalar((*values)[i]);
+  }
+  return text;
+}
+
+std::string describe_value(const data::Scalar& value, data::FeatureStatus status) {
+  return (value.is_null() ? "null" : data::format_scalar(value)) + " " + std::string(data::status_name(status));
+}
+
+void compare(const gold::FeatureView& view,
+             const std::vector<Question>& questions,
+             const OfflineAnswers& offline,
+             const std::set<int>& features,
+             VerifyReport* report) {
+  const int first_feature = static_cast<int>(view.keys().size()) + 2;
+  for (std::size_t q = 0; q < questions.size(); ++q) {
+    const int64_t step = offline.match.rows[q];
+    for (const int feature : features) {
+      data::FeatureStatus status = offline.match.statuses[q];
+      data::Scalar value = data::Scalar::null(view.features()[static_cast<std::size_t>(feature)].type);
+      if (step >= 0) {
+        value = offline.steps.column(first_feature + feature).scalar(step);
+        status = value.is_null() ? data::FeatureStatus::kNullValue : data::FeatureStatus::kPresent;
+      }
+      const data::Scalar& online_value = questions[q].online.values[static_cast<std::size_t>(feature)];
+      const data::FeatureStatus online_status = questions[q].online.statuses[static_cast<std::size_t>(feature)];
+      report->values += 1;
+      (questions[q].live ? report->live_values : report->replayed_values) += 1;
+      report->present += status == data::FeatureStatus::kPresent ? 1 : 0;
+      if (status == online_status && same_bits(value, online_value)) {
+        continue;
+      }
+      report->differ += 1;
+      if (report->differences.size() < kDifferencesShown) {
+        report->differences.push_back({view.name(), view.features()[static_cast<std::size_t>(feature)].name,
+                                       describe_entity(view, questions[q].key), questions[q].at,
+                                       describe_value(online_value, online_status), describe_value(value, status)});
+      }
+    }
+  }
+}
+
+}  // namespace
+
+Result<VerifyReport> verify_service(Workspace& workspace,
+                                    const std::string& service_name,
+                                    const VerifyOptions& options) {
+  ASSAY_ASSIGN_OR_RETURN(const auto service, workspace.service(service_name));
+  VerifyReport report;
+  report.service = service_name;
+  report.seed = options.seed;
+  // Features of the service, by view; on-demand features are functions of these and of the request alone.
+  std::vector<std::set<int>> features(service->views.size());
+  int64_t feature_count = 0;
+  for (const gold::ServiceFeature& feature : service->features) {
+    if (feature.view_index >= 0) {
+      features[static_cast<std::size_t>(feature.view_index)].insert(feature.feature_index);
+      feature_count += 1;
+    }
+  }
+  std::vector<History> histories;
+  for (const gold::FeatureViewPtr& view : service->views) {
+    ASSAY_ASSIGN_OR_RETURN(History history, read_history(workspace, view));
+    histories.push_back(std::move(history));
+  }
+  const std::unique_ptr<Random> random = seeded_random(options.seed);
+  const std::vector<EventTime> instants = sample_instants(histories, options, *random);
+  if (instants.empty() || feature_count == 0) {
+    return Status(Code::kNotFound,
+                  "service " + service_name + " has no rows to compare yet; run `assay run` first");
+  }
+  report.instants = static_cast<int64_t>(instants.size());
+  report.first = instants.front();
+  report.last = instants.back();
+  const int64_t asks = (options.values_min + feature_count * report.instants - 1) / (feature_count * report.instants);
+  for (std::size_t v = 0; v < histories.size(); ++v) {
+    const History& history = histories[v];
+    ASSAY_ASSIGN_OR_RETURN(std::vector<Question> questions,
+                           ask_replayed(workspace, history, instants, asks, *random));
+    ASSAY_RETURN_IF_ERROR(ask_live(workspace, history, 10'000, &questions));
+    ASSAY_ASSIGN_OR_RETURN(const OfflineAnswers offline,
+                           answer_offline(workspace, *history.view, questions, options.threads));
+    compare(*history.view, questions, offline, features[v], &report);
+    report.entities += static_cast<int64_t>(history.entities.size());
+  }
+  return report;
+}
+
+}  // namespace assay::flow

@@ -1,0 +1,254 @@
+#include "flow/workspace.h"
+
+#include <algorithm>
+
+#include "base/process.h"
+#include "base/suggest.h"
+#include "catalog/plan.h"
+#include "catalog/table_schema.h"
+#include "catalog/validate.h"
+
+namespace assay::flow {
+namespace {
+
+constexpr char kStateFolder[] = ".assay";
+
+/// The project's folder as an absolute path, so that definitions and positions mean the same from anywhere.
+Result<std::string> absolute_folder(World& world, const std::string& folder) {
+  ASSAY_ASSIGN_OR_RETURN(const FileInfo info, world.files.stat(folder));
+  if (!info.is_directory) {
+    return Status(Code::kInvalidArgument, folder + " is a file; --project takes the folder with assay.yaml");
+  }
+  return absolute_path(folder);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Workspace>> Workspace::open(World& world,
+                                                   const std::string& folder,
+                                                   const WorkspaceOptions& options,
+                                                   catalog::Diagnostics* diagnostics) {
+  std::unique_ptr<Workspace> workspace(new Workspace(world));
+  ASSAY_ASSIGN_OR_RETURN(const std::string absolute, absolute_folder(world, folder));
+  const std::string state = join_path(absolute, kStateFolder);
+  data::SqlOptions sql_options;
+  sql_options.threads = options.threads;
+  sql_options.memory_bytes_max = options.memory_bytes_max;
+  sql_options.temp_directory = join_path(state, "spill");
+  ASSAY_ASSIGN_OR_RETURN(workspace->sql_, data::SqlEngine::open(sql_options));
+
+  catalog::ParseOptions parse_options{options.profile, environment_variable};
+  ASSAY_ASSIGN_OR_RETURN(catalog::ParsedProject parsed,
+                         catalog::load_project(world, absolute, parse_options,
+                                               [&](const catalog::Project& project, const std::string& silver) {
+                                                 return workspace->silver_schema(project, silver);
+                                               }));
+  if (diagnostics != nullptr) {
+    *diagnostics = parsed.diagnostics;
+  }
+  if (parsed.diagnostics.errors() > 0) {
+    return Status(Code::kInvalidArgument, "the definitions have errors\n" + catalog::format_diagnostics(parsed.diagnostics));
+  }
+  workspace->project_ = std::move(parsed.project);
+  ASSAY_RETURN_IF_ERROR(world.files.make_directories(state));
+  ASSAY_ASSIGN_OR_RETURN(workspace->store_, store::open_local_store(world, workspace->project_.lake));
+  ASSAY_RETURN_IF_ERROR(world.files.make_directories(parent_path(workspace->project_.catalog)));
+  ASSAY_ASSIGN_OR_RETURN(workspace->catalog_, catalog::CatalogStore::open(world, workspace->project_.catalog));
+  return workspace;
+}
+
+Result<catalog::Plan> Workspace::plan() {
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<catalog::AppliedObject> applied, catalog_->applied());
+  return catalog::make_plan(applied, project_, output_types());
+}
+
+Result<catalog::ApplyOutcome> Workspace::apply() { return catalog_->apply(project_, output_types()); }
+
+catalog::OutputTypes Workspace::output_types() {
+  return catalog::output_types(project_, [this](const catalog::Project& project, const std::string& silver) {
+    return silver_schema(project, silver);
+  });
+}
+
+Status Workspace::require_applied() {
+  ASSAY_ASSIGN_OR_RETURN(const catalog::Plan changes, plan());
+  if (changes.empty()) {
+    return {};
+  }
+  return {Code::kFailedPrecondition,
+          "the definitions are not what was last applied; look with `assay plan`, then run `assay apply`"};
+}
+
+Result<std::unique_ptr<FileLock>> Workspace::lock_for_writing() {
+  const std::string path = join_path(join_path(project_.folder, kStateFolder), "run.lock");
+  Result<std::unique_ptr<FileLock>> lock = world_.files.lock(path);
+  if (lock.code() == Code::kFailedPrecondition) {
+    return Status(Code::kFailedPrecondition, "another assay process is running the stages of this project (it holds " +
+                                                 path + "); wait for it or stop it");
+  }
+  return lock;
+}
+
+Result<lake::DeltaTable*> Workspace::table(const std::string& key) {
+  auto& slot = tables_[key];
+  if (slot == nullptr) {
+    Result<std::unique_ptr<lake::DeltaTable>> opened = lake::DeltaTable::open(world_, *store_, *sql_, key);
+    if (opened.code() == Code::kNotFound) {
+      return Status(Code::kNotFound, "there is no table " + key + " yet; `assay run` makes it");
+    }
+    ASSAY_RETURN_IF_ERROR(opened.status());
+    slot = *std::move(opened);
+  }
+  return slot.get();
+}
+
+Result<lake::DeltaTable*> Workspace::open_or_create_table(const std::string& key, const lake::TableSpec& spec) {
+  auto& slot = tables_[key];
+  if (slot == nullptr) {
+    ASSAY_ASSIGN_OR_RETURN(slot, lake::DeltaTable::open_or_create(world_, *store_, *sql_, key, spec));
+  }
+  return slot.get();
+}
+
+Result<std::string> Workspace::source_table_key(const std::string& name) {
+  const std::optional<catalog::TableLayer> layer = catalog::layer_of(project_, name);
+  if (!layer.has_value()) {
+    std::vector<std::string> names;
+    for (const auto& [silver, definition] : project_.silver) {
+      names.push_back(silver);
+    }
+    for (const auto& [bronze, definition] : project_.bronze) {
+      names.push_back(bronze);
+    }
+    return Status(Code::kNotFound, "there is no table `" + name + "`" + did_you_mean(name, names));
+  }
+  return (*layer == catalog::TableLayer::kSilver ? "silver/" : "bronze/") + name;
+}
+
+Result<data::SchemaPtr> Workspace::silver_schema(const catalog::Project& project, const std::string& name) {
+  ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<silver::SilverOperator> operation, make_silver_operator(project, name));
+  return operation->output_schema();
+}
+
+Result<std::unique_ptr<silver::SilverOperator>> Workspace::make_silver_operator(const catalog::Project& project,
+                                                                                const std::string& name) {
+  const catalog::SilverDef& definition = project.silver.at(name);
+  ASSAY_ASSIGN_OR_RETURN(const data::SchemaPtr input, catalog::bronze_schema(project.bronze.at(definition.from)));
+  std::map<std::string, data::SchemaPtr> lookups;
+  for (const catalog::EnrichDef& enrich : definition.enrich) {
+    if (catalog::layer_of(project, enrich.lookup) == catalog::TableLayer::kSilver) {
+      ASSAY_ASSIGN_OR_RETURN(lookups[enrich.lookup], silver_schema(project, enrich.lookup));
+    } else {
+      ASSAY_ASSIGN_OR_RETURN(lookups[enrich.lookup], catalog::bronze_schema(project.bronze.at(enrich.lookup)));
+    }
+  }
+  return silver::SilverOperator::create(definition, *input, lookups, *sql_);
+}
+
+Result<silver::SilverOperator*> Workspace::silver_operator(const std::string& name) {
+  auto& slot = silver_operators_[name];
+  if (slot == nullptr) {
+    ASSAY_ASSIGN_OR_RETURN(slot, make_silver_operator(project_, name));
+  }
+  return slot.get();
+}
+
+Result<data::SchemaPtr> Workspace::source_schema(const std::string& name) {
+  if (project_.silver.count(name) != 0) {
+    ASSAY_ASSIGN_OR_RETURN(silver::SilverOperator * operation, silver_operator(name));
+    return operation->output_schema();
+  }
+  ASSAY_RETURN_IF_ERROR(source_table_key(name).status());
+  return catalog::bronze_schema(project_.bronze.at(name));
+}
+
+Result<EventTime> Workspace::frontier(const std::string& name, const lake::Snapshot& snapshot) {
+  const auto silver = project_.silver.find(name);
+  if (silver == project_.silver.end()) {
+    return EventTime::min();
+  }
+  const std::optional<int64_t> newest = snapshot.txn(app_id("silver/" + name) + "/watermark");
+  const int64_t lateness = silver->second.allowed_lateness.micros;
+  if (!newest.has_value() || *newest < kFirstInstant.micros + lateness) {
+    return EventTime::min();
+  }
+  return EventTime{*newest - lateness};
+}
+
+Result<gold::FeatureViewPtr> Workspace::view(const std::string& name) {
+  auto& slot = views_[name];
+  if (slot == nullptr) {
+    const auto found = project_.views.find(name);
+    if (found == project_.views.end()) {
+      std::vector<std::string> names;
+      for (const auto& [view, definition] : project_.views) {
+        names.push_back(view);
+      }
+      return Status(Code::kNotFound, "there is no feature view `" + name + "`" + did_you_mean(name, names));
+    }
+    ASSAY_ASSIGN_OR_RETURN(const data::SchemaPtr schema, source_schema(found->second.from));
+    ASSAY_ASSIGN_OR_RETURN(
+        slot, gold::FeatureView::compile(found->second, project_.entities.at(found->second.entity), *schema));
+  }
+  return slot;
+}
+
+Result<std::shared_ptr<const gold::Service>> Workspace::service(const std::string& name) {
+  const auto found = project_.services.find(name);
+  if (found == project_.services.end()) {
+    std::vector<std::string> names;
+    for (const auto& [service, definition] : project_.services) {
+      names.push_back(service);
+    }
+    return Status(Code::kNotFound, "there is no service `" + name + "`" + did_you_mean(name, names));
+  }
+  std::map<std::string, gold::FeatureViewPtr> views;
+  for (const auto& [view_name, definition] : project_.views) {
+    ASSAY_ASSIGN_OR_RETURN(views[view_name], view(view_name));
+  }
+  return gold::compile_service(found->second, views, project_.on_demand);
+}
+
+Result<std::string> Workspace::steps_table_key(const gold::FeatureView& view) {
+  // A table belongs to a definition by the fingerprint in its commits; the first free name is for a new one.
+  for (int number = 1;; ++number) {
+    const std::string key = "gold/" + view.name() + (number == 1 ? "" : "_v" + std::to_string(number));
+    Result<lake::DeltaTable*> existing = table(key);
+    if (existing.code() == Code::kNotFound) {
+      return key;
+    }
+    ASSAY_RETURN_IF_ERROR(existing.status());
+    ASSAY_ASSIGN_OR_RETURN(const auto snapshot, (*existing)->snapshot());
+    const std::optional<int64_t> fingerprint = snapshot->txn(app_id(key) + "/fingerprint");
+    if (!fingerprint.has_value() || *fingerprint == static_cast<int64_t>(view.fingerprint() >> 1)) {
+      return key;
+    }
+  }
+}
+
+Result<online::OnlineStore*> Workspace::online(bool read_only) {
+  if (online_ == nullptr) {
+    ASSAY_ASSIGN_OR_RETURN(online_, online::open_lmdb_store(world_, project_.online, read_only));
+  }
+  return online_.get();
+}
+
+Result<EventTime> Workspace::serving_now() {
+  if (project_.serving_clock == catalog::ServingClock::kWall) {
+    return world_.clock.now();
+  }
+  ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, online(true));
+  return store->data_now();
+}
+
+Result<data::Batch> Workspace::read_table(const std::string& key,
+                                          const std::string& columns,
+                                          const std::string& where,
+                                          const std::string& order) {
+  ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * source, table(key));
+  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, source->snapshot());
+  ASSAY_ASSIGN_OR_RETURN(const std::string relation, source->relation(*snapshot, where));
+  return sql_->query("SELECT " + columns + " FROM " + relation + (order.empty() ? "" : " ORDER BY " + order));
+}
+
+}  // namespace assay::flow

@@ -1,0 +1,104 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/world.h"
+#include "catalog/catalog_store.h"
+#include "catalog/definitions.h"
+#include "catalog/plan.h"
+#include "data/sql_engine.h"
+#include "gold/service.h"
+#include "lake/delta_table.h"
+#include "online/online_store.h"
+#include "silver/silver_operator.h"
+#include "store/object_store.h"
+
+namespace assay::flow {
+
+struct WorkspaceOptions {
+  int threads = 2;
+  std::size_t memory_bytes_max = std::size_t{2} << 30;
+  std::string profile;                   // of assay.yaml; "" for none
+};
+
+/// A project with everything opened that its definitions name: lake, catalog, online store, SQL.
+///
+/// Errors of every call name what could not be opened and what to try next.
+/// Threads one thread at a time.
+class Workspace {
+ public:
+  /// Read and check the definitions in `folder`; open the stores.
+  ///
+  /// Errors  kNotFound: no assay.yaml; kInvalidArgument: definitions that do not check, all of them in
+  ///         the message, one per line with file, line and column.
+  /// `diagnostics`, when given, takes all findings, also when opening fails because of them.
+  static Result<std::unique_ptr<Workspace>> open(World& world,
+                                                 const std::string& folder,
+                                                 const WorkspaceOptions& options,
+                                                 catalog::Diagnostics* diagnostics = nullptr);
+
+  World& world() { return world_; }
+  [[nodiscard]] const catalog::Project& project() const { return project_; }
+  data::SqlEngine& sql() { return *sql_; }
+  store::ObjectStore& store() { return *store_; }
+  catalog::CatalogStore& catalog() { return *catalog_; }
+
+  /// What the files say against what was last applied; and make the files' word the applied one.
+  Result<catalog::Plan> plan();
+  Result<catalog::ApplyOutcome> apply();
+  /// Fail unless the files say what was last applied. kFailedPrecondition tells to run `assay apply`.
+  Status require_applied();
+  /// Only one process at a time may run stages of a project: hold this while they run.
+  Result<std::unique_ptr<FileLock>> lock_for_writing();
+
+  /// An existing table; kNotFound tells to run `assay run`.
+  Result<lake::DeltaTable*> table(const std::string& key);
+  Result<lake::DeltaTable*> open_or_create_table(const std::string& key, const lake::TableSpec& spec);
+
+  /// "silver/x" or "bronze/x" of a name that views and models may read from.
+  Result<std::string> source_table_key(const std::string& name);
+  Result<data::SchemaPtr> source_schema(const std::string& name);
+  /// Instant before which no row that is still to come can become visible, for a snapshot of the source
+  /// table `name`: its watermark. A bronze table has none: EventTime::min().
+  Result<EventTime> frontier(const std::string& name, const lake::Snapshot& snapshot);
+  Result<silver::SilverOperator*> silver_operator(const std::string& name);
+  Result<gold::FeatureViewPtr> view(const std::string& name);
+  Result<std::shared_ptr<const gold::Service>> service(const std::string& name);
+  /// Key of the steps table that holds this view as it is defined now, e.g. "gold/clicks"; a changed
+  /// definition gets "gold/clicks_v2". Whether it exists already is another matter.
+  Result<std::string> steps_table_key(const gold::FeatureView& view);
+  /// The online store; opened for writing unless it was opened read-only before.
+  Result<online::OnlineStore*> online(bool read_only);
+
+  /// The instant at which serving answers: the machine's clock, or the newest instant in the online store.
+  Result<EventTime> serving_now();
+
+  /// The `txn` application id under which this project keeps positions in a table.
+  [[nodiscard]] std::string app_id(const std::string& table_key) const { return project_.name + "/" + table_key; }
+
+  /// SQL over columns of a table's newest version: "SELECT <columns> FROM <relation> <rest>".
+  Result<data::Batch> read_table(const std::string& key, const std::string& columns, const std::string& where,
+                                 const std::string& order);
+
+ private:
+  explicit Workspace(World& world) : world_(world) {}
+  Result<data::SchemaPtr> silver_schema(const catalog::Project& project, const std::string& name);
+  Result<std::unique_ptr<silver::SilverOperator>> make_silver_operator(const catalog::Project& project,
+                                                                       const std::string& name);
+  catalog::OutputTypes output_types();
+
+  World& world_;
+  catalog::Project project_;
+  std::unique_ptr<data::SqlEngine> sql_;
+  std::unique_ptr<store::ObjectStore> store_;
+  std::unique_ptr<catalog::CatalogStore> catalog_;
+  std::unique_ptr<online::OnlineStore> online_;
+  std::map<std::string, std::unique_ptr<lake::DeltaTable>> tables_;
+  std::map<std::string, std::unique_ptr<silver::SilverOperator>> silver_operators_;
+  std::map<std::string, gold::FeatureViewPtr> views_;
+};
+
+}  // namespace assay::flow
