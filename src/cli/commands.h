@@ -1,0 +1,63 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cli/command.h"
+#include "flow/workspace.h"
+
+// The commands by what they are about; command_table.cc puts them in order.
+
+namespace assay::cli {
+
+std::vector<Command> project_commands();   // init, validate, plan, apply
+std::vector<Command> run_commands();       // run, status
+std::vector<Command> feature_commands();   // get, training-set, verify
+std::vector<Command> model_commands();     // train, predict, model list | show | promote
+std::vector<Command> serve_commands();     // serve
+std::vector<Command> lake_commands();      // sql, lake list | show | history | hash | checkpoint
+std::vector<Command> generate_commands();  // generate users | events
+std::vector<Command> reference_commands(); // reference
+
+/// The workspace of --project, with its definitions checked.
+Result<std::unique_ptr<flow::Workspace>> open_workspace(Invocation& invocation,
+                                                        catalog::Diagnostics* diagnostics = nullptr);
+/// The same, and the definitions are those that were applied.
+Result<std::unique_ptr<flow::Workspace>> open_applied_workspace(Invocation& invocation);
+
+/// The one name among `names` when the user gave none; else what to choose from.
+///
+/// `kind` is what it is, for messages: "service".
+Result<std::string> only_or_given(const std::string& given, const std::vector<std::string>& names, const std::string& kind);
+
+/// `--entity a=1 --entity b=2,c=3`: names and texts in order.
+///
+/// Errors  kInvalidArgument: a word without `=`, or a name given twice.
+Result<std::vector<std::pair<std::string, std::string>>> parse_pairs(const std::vector<std::string>& words);
+
+/// One row of the given fields from name=text pairs. Text "null" is null.
+///
+/// Errors  kInvalidArgument: a field that is not given, a name that is none of the fields (with the
+///         nearest), a text that is not of the field's type.
+Result<data::Batch> row_from_pairs(const std::vector<std::pair<std::string, std::string>>& pairs,
+                                   const std::vector<data::Field>& fields);
+
+/// Write a batch to a file by its suffix: .parquet or .csv. kInvalidArgument: another suffix.
+Status write_table(data::SqlEngine& sql, const data::Batch& rows, const std::string& path);
+
+/// Entity keys and request values of a service, each once.
+std::vector<data::Field> service_inputs(const gold::Service& service);
+
+/// Names of a map of definitions.
+template <typename Map>
+std::vector<std::string> names_of(const Map& map) {
+  std::vector<std::string> names;
+  for (const auto& entry : map) {
+    names.push_back(entry.first);
+  }
+  return names;
+}
+
+}  // namespace assay::cli

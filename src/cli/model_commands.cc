@@ -1,0 +1,165 @@
+#include <array>
+#include <cstdio>
+
+#include "cli/commands.h"
+#include "flow/model.h"
+
+namespace assay::cli {
+namespace {
+
+const Positional kModel{"MODEL", "model of the project", false};
+
+Result<std::string> chosen_model(Invocation& invocation, const flow::Workspace& workspace) {
+  return only_or_given(invocation.arguments.get("MODEL"), names_of(workspace.project().models), "model");
+}
+
+void say_card(Output& output, const learn::ModelCard& card) {
+  output.say("trained on " + std::to_string(card.train_rows) + " rows, " + format_time(card.train_times.first) +
+             " to " + format_time(card.train_times.last));
+  output.say("tested on  " + std::to_string(card.test_rows) + " rows, " + format_time(card.test_times.first) + " to " +
+             format_time(card.test_times.last));
+  for (const std::string& feature : card.left_out) {
+    output.say("left out " + feature + ": it is text, and trees take numbers");
+  }
+}
+
+std::string fixed(double value, int digits) {
+  std::array<char, 64> text{};
+  const int size = std::snprintf(text.data(), text.size(), "%.*f", digits, value);
+  return {text.data(), static_cast<std::size_t>(size)};
+}
+
+Status run_train(Invocation& invocation) {
+  catch_stop_signals();
+  ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_applied_workspace(invocation));
+  ASSAY_ASSIGN_OR_RETURN(const std::string model, chosen_model(invocation, *workspace));
+  flow::RunOptions options;
+  options.progress = [&](const std::string& line) { invocation.output.progress(line); };
+  ASSAY_ASSIGN_OR_RETURN(const flow::TrainReport report, flow::train_model(*workspace, model, options));
+  say_card(invocation.output, report.card);
+  std::vector<std::pair<std::string, data::Scalar>> fields{
+      {"model", data::Scalar::string(model)},
+      {"version", data::Scalar::int64(report.version)},
+      {"train_rows", data::Scalar::int64(report.card.train_rows)},
+      {"test_rows", data::Scalar::int64(report.card.test_rows)},
+      {"features", data::Scalar::int64(static_cast<int64_t>(report.card.features.size()))},
+      {"base_rate", data::Scalar::float64(report.card.base_rate)}};
+  for (const auto& [name, value] : report.card.metrics) {
+    fields.emplace_back(name, data::Scalar::float64(value));
+  }
+  fields.emplace_back("training_set_seconds", data::Scalar::float64(report.training_set_seconds));
+  fields.emplace_back("training_seconds", data::Scalar::float64(report.training_seconds));
+  invocation.output.object(fields);
+  return {};
+}
+
+Status run_leakage(Invocation& invocation) {
+  ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_applied_workspace(invocation));
+  ASSAY_ASSIGN_OR_RETURN(const std::string model, chosen_model(invocation, *workspace));
+  flow::RunOptions options;
+  options.progress = [&](const std::string& line) { invocation.output.progress(line); };
+  ASSAY_ASSIGN_OR_RETURN(const flow::LeakageReport report, flow::measure_leakage(*workspace, model, options));
+  const auto auc = [](const learn::BinaryMetrics& metrics) {
+    return metrics.auc.has_value() ? data::Scalar::float64(*metrics.auc) : data::Scalar::null(data::Type::kFloat64);
+  };
+  const double rows = static_cast<double>(report.rows);
+  invocation.output.say("a join that ignores known time gets " +
+                        fixed(100 * static_cast<double>(report.rows_wrong) / rows, 1) + " % of " +
+                        std::to_string(report.rows) + " rows wrong (" + std::to_string(report.values_wrong) + " of " +
+                        std::to_string(report.values) + " values)");
+  invocation.output.object({{"rows", data::Scalar::int64(report.rows)},
+                            {"rows_wrong", data::Scalar::int64(report.rows_wrong)},
+                            {"values_wrong", data::Scalar::int64(report.values_wrong)},
+                            {"auc_honest", auc(report.honest)},
+                            {"auc_ignoring_known_time", auc(report.leaky)},
+                            {"auc_of_that_model_when_served", auc(report.leaky_served)},
+                            {"log_loss_honest", data::Scalar::float64(report.honest.log_loss)},
+                            {"log_loss_ignoring_known_time", data::Scalar::float64(report.leaky.log_loss)},
+                            {"log_loss_of_that_model_when_served", data::Scalar::float64(report.leaky_served.log_loss)}});
+  return {};
+}
+
+Status run_list(Invocation& invocation) {
+  ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_workspace(invocation));
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<catalog::ModelRow> models, workspace->catalog().models());
+  using data::Type;
+  data::BatchBuilder rows(data::make_schema({{"model", Type::kString, false},
+                                             {"version", Type::kInt64, false},
+                                             {"stage", Type::kString, false},
+                                             {"created", Type::kTimestamp, false},
+                                             {"test_rows", Type::kInt64, false},
+                                             {"auc", Type::kFloat64, true}}));
+  for (const catalog::ModelRow& model : models) {
+    ASSAY_ASSIGN_OR_RETURN(const learn::ModelCard card, learn::parse_model_card(model.card_json));
+    rows.column(0).append_text(model.name);
+    rows.column(1).append(model.version);
+    rows.column(2).append_text(model.stage);
+    rows.column(3).append(model.created.micros);
+    rows.column(4).append(card.test_rows);
+    const auto auc = card.metrics.find("auc");
+    if (auc == card.metrics.end()) {
+      rows.column(5).append_null();
+    } else {
+      rows.column(5).append(auc->second);
+    }
+  }
+  invocation.output.rows(rows.finish());
+  return {};
+}
+
+Result<std::optional<int64_t>> version_flag(Invocation& invocation) {
+  if (!invocation.arguments.has("version")) {
+    return std::optional<int64_t>();
+  }
+  ASSAY_ASSIGN_OR_RETURN(const int64_t version, invocation.arguments.integer("version", 1));
+  return std::optional<int64_t>(version);
+}
+
+Status run_show(Invocation& invocation) {
+  ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_workspace(invocation));
+  ASSAY_ASSIGN_OR_RETURN(const std::string name, chosen_model(invocation, *workspace));
+  ASSAY_ASSIGN_OR_RETURN(const std::optional<int64_t> version, version_flag(invocation));
+  ASSAY_ASSIGN_OR_RETURN(const catalog::ModelRow model, workspace->catalog().model(name, version));
+  invocation.output.raw(model.card_json + "\n");
+  return {};
+}
+
+Status run_promote(Invocation& invocation) {
+  ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_workspace(invocation));
+  ASSAY_ASSIGN_OR_RETURN(const std::string name, chosen_model(invocation, *workspace));
+  ASSAY_ASSIGN_OR_RETURN(const int64_t version, invocation.arguments.integer("version", 1));
+  ASSAY_RETURN_IF_ERROR(workspace->catalog().promote_model(name, version));
+  invocation.output.say("model " + name + " version " + std::to_string(version) + " is in production");
+  return {};
+}
+
+}  // namespace
+
+std::vector<Command> model_commands() {
+  const Flag version{"version", "N", "version of the model; without it the one in production, else the newest", "", false, false};
+  return {
+      {{"train"},
+       "make a model's training set, train, test on later rows, register",
+       "",
+       {kModel},
+       {},
+       run_train},
+      {{"leakage"},
+       "measure what a join that ignores known time gets wrong for a model",
+       "Builds the training set a second time as if every row had been known when it happened, compares it\n"
+       "with the honest one, and trains a model on each.",
+       {kModel},
+       {},
+       run_leakage},
+      {{"model", "list"}, "list registered models", "", {}, {}, run_list},
+      {{"model", "show"}, "print a model's card: data, definitions, parameters, metrics", "", {kModel}, {version}, run_show},
+      {{"model", "promote"},
+       "put a version into production",
+       "",
+       {{"MODEL", "model of the project", true}},
+       {{"version", "N", "version of the model", "", false, true}},
+       run_promote},
+  };
+}
+
+}  // namespace assay::cli

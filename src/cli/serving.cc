@@ -1,0 +1,55 @@
+#include "cli/serving.h"
+
+#include "learn/model_card.h"
+
+namespace assay::cli {
+
+Result<serve::ServingModel> serving_model(flow::Workspace& workspace, const std::string& model) {
+  ASSAY_ASSIGN_OR_RETURN(const catalog::ModelRow row, workspace.catalog().model(model));
+  ASSAY_ASSIGN_OR_RETURN(const learn::ModelCard card, learn::parse_model_card(row.card_json));
+  ASSAY_ASSIGN_OR_RETURN(const auto service, workspace.service(card.service));
+  for (const gold::FeatureViewPtr& view : service->views) {
+    const auto trained = card.fingerprints.find(view->name());
+    if (trained == card.fingerprints.end() || trained->second != view->fingerprint()) {
+      return Status(Code::kFailedPrecondition, "feature view " + view->name() + " is not what model " + model +
+                                                   " version " + std::to_string(row.version) +
+                                                   " was trained on; run `assay train " + model + "`");
+    }
+  }
+  ASSAY_ASSIGN_OR_RETURN(const auto scorer, learn::Scorer::load(row.bytes));
+  return serve::ServingModel::make(model, std::to_string(row.version), service, scorer, card.features);
+}
+
+Result<std::shared_ptr<const serve::ServingState>> serving_state(flow::Workspace& workspace) {
+  const catalog::Project& project = workspace.project();
+  auto state = std::make_shared<serve::ServingState>();
+  state->project = project.name;
+  state->clock = project.serving_clock;
+  state->on_demand = project.on_demand;
+  for (const auto& [name, definition] : project.views) {
+    ASSAY_ASSIGN_OR_RETURN(state->views[name], workspace.view(name));
+  }
+  for (const auto& [name, definition] : project.services) {
+    ASSAY_ASSIGN_OR_RETURN(state->services[name], workspace.service(name));
+  }
+  for (const auto& [name, definition] : project.models) {
+    Result<serve::ServingModel> model = serving_model(workspace, name);
+    if (model.ok()) {
+      state->models.emplace(name, *std::move(model));
+    } else if (model.code() != Code::kNotFound) {
+      workspace.world().log.warn("model_not_served", {{"model", name}, {"why", model.status().message()}});
+    }
+  }
+  return std::shared_ptr<const serve::ServingState>(std::move(state));
+}
+
+serve::RequestRows request_row(const data::Batch& inputs) {
+  serve::RequestRows rows;
+  rows.rows = 1;
+  for (int c = 0; c < inputs.column_count(); ++c) {
+    rows.columns.push_back({inputs.schema().field(c).name, {inputs.column(c).scalar(0)}});
+  }
+  return rows;
+}
+
+}  // namespace assay::cli
