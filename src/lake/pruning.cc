@@ -301,29 +301,44 @@ std::vector<Test> tests_of(const Snapshot& snapshot, std::string_view where) {
   return tests;
 }
 
+/// The tests of one WHERE clause.
+class Pruner {
+ public:
+  Pruner(const Snapshot& snapshot, std::string_view where) {
+    for (Test& test : tests_of(snapshot, where)) {
+      (test.is_partition ? on_partitions_ : on_statistics_).push_back(std::move(test));
+    }
+  }
+
+  bool may_match(const DataFile& file, JsonReader& json) const {
+    for (const Test& test : on_partitions_) {
+      if (!may_hold(test, partition_bounds(file, *test.field))) {
+        return false;
+      }
+    }
+    if (on_statistics_.empty() || file.stats_json.empty()) {
+      return true;
+    }
+    const Result<JsonValue> stats = json.read(file.stats_json);
+    return !stats.ok() ||
+           std::all_of(on_statistics_.begin(), on_statistics_.end(), [&](const Test& test) {
+             return may_hold(test, statistics_bounds(*stats, *test.field));
+           });
+  }
+
+ private:
+  std::vector<Test> on_partitions_;
+  std::vector<Test> on_statistics_;
+};
+
 }  // namespace
 
 std::vector<const DataFile*> prune_files(const Snapshot& snapshot, std::string_view where) {
-  const std::vector<Test> tests = tests_of(snapshot, where);
-  const auto on_statistics = [](const Test& test) { return !test.is_partition; };
-  const bool needs_statistics = std::any_of(tests.begin(), tests.end(), on_statistics);
+  const Pruner pruner(snapshot, where);
   JsonReader json;
   std::vector<const DataFile*> kept;
   for (const auto& [path, file] : snapshot.files) {
-    const auto holds_by_partition = [&](const Test& test) {
-      return !test.is_partition || may_hold(test, partition_bounds(file, *test.field));
-    };
-    if (!std::all_of(tests.begin(), tests.end(), holds_by_partition)) {
-      continue;
-    }
-    bool keep = true;
-    if (needs_statistics && !file.stats_json.empty()) {
-      const Result<JsonValue> stats = json.read(file.stats_json);
-      keep = !stats.ok() || std::all_of(tests.begin(), tests.end(), [&](const Test& test) {
-        return test.is_partition || may_hold(test, statistics_bounds(*stats, *test.field));
-      });
-    }
-    if (keep) {
+    if (pruner.may_match(file, json)) {
       kept.push_back(&file);
     }
   }
