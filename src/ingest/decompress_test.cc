@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
 #include "base/random.h"
 #include "ingest/compress_for_test.h"
 
@@ -77,9 +79,9 @@ Text decompress(const Format& format,
 
 TEST(Decompress, GivesTheTextWhateverTheBlocks) {
   for (const Format& format : kFormats) {
-    for (const std::size_t size : {0, 1, 1000, 700'000}) {
+    for (const std::size_t size : std::vector<std::size_t>{0, 1, 1000, 700'000}) {
       const std::string text = words(1, size);
-      for (const std::size_t bytes_max : {7, 4096, 1 << 20}) {
+      for (const std::size_t bytes_max : std::vector<std::size_t>{7, 4096, 1 << 20}) {
         if (size / bytes_max < 50'000) {
           const Text got = decompress(format, format.compress(text), bytes_max);
           EXPECT_TRUE(got.status.ok()) << got.status.to_string();

@@ -28,6 +28,11 @@ Compression compression_of(std::string_view path) {
   return path.ends_with(".zst") ? Compression::kZstd : Compression::kNone;
 }
 
+bool may_grow(const catalog::SourceDef& definition, std::string_view path) {
+  return definition.format != catalog::Format::kParquet &&
+         compression_of(path) == Compression::kNone;
+}
+
 Result<uint64_t> fingerprint_of(FileSystem& files, const std::string& path, int64_t size_bytes) {
   ASSAY_ASSIGN_OR_RETURN(const std::string beginning,
                          files.read_range(path, 0, std::min(size_bytes, kFingerprintBytes)));
@@ -47,6 +52,7 @@ Result<std::vector<SourceFile>> FileDiscovery::find_new(const std::vector<Source
   for (const SourceFile& file : known) {
     newest[file.path] = &file;
   }
+  unsettled_.clear();
   std::vector<SourceFile> found;
   for (const FileInfo& info : *listed) {
     SourceFile file{.ordinal = static_cast<int64_t>(known.size() + found.size()),
@@ -55,11 +61,17 @@ Result<std::vector<SourceFile>> FileDiscovery::find_new(const std::vector<Source
                     .modified = info.modified};
     const auto before = newest.find(info.path);
     if (before != newest.end()) {
-      ASSAY_RETURN_IF_ERROR(check_known(*before->second, info).with_context(where(definition_)));
-      file.begin_bytes = before->second->end_bytes;
-      if (file.begin_bytes == file.end_bytes) {
+      const Result<FileChange> change = compare(*before->second, info);
+      if (!change.ok()) {
+        return change.status().with_context(where(definition_));
+      }
+      if (*change == FileChange::kCompleted || *change == FileChange::kReplaced) {
+        unsettled_.push_back(info.path);
+      }
+      if (*change != FileChange::kAppended) {
         continue;
       }
+      file.begin_bytes = before->second->end_bytes;
     }
     Result<uint64_t> fingerprint =
         fingerprint_of(files_, join_path(project_folder_, info.path), info.size_bytes);
@@ -72,51 +84,73 @@ Result<std::vector<SourceFile>> FileDiscovery::find_new(const std::vector<Source
   return found;
 }
 
-Status FileDiscovery::verify(const SourceFile& file) {
-  const std::string path = join_path(project_folder_, file.path);
-  Result<FileInfo> info = files_.stat(path);
+Result<FileChange> FileDiscovery::compare(const SourceFile& known) {
+  const Result<FileInfo> info = files_.stat(join_path(project_folder_, known.path));
   if (info.code() == Code::kNotFound) {
     return Status(Code::kNotFound,
-                  where(definition_) +
-                      ": a file vanished before all of it was read; put it back: " + file.path);
+                  "a file vanished before all of it was read; put it back: " + known.path);
   }
   if (!info.ok()) {
-    return info.status().with_context(where(definition_));
+    return info.status();
   }
-  return check_known(file, *info).with_context(where(definition_));
+  return compare(known, *info);
 }
 
-/// Fails when a known file is not what it was; text may have grown.
-Status FileDiscovery::check_known(const SourceFile& known, const FileInfo& now) {
-  if (now.size_bytes == known.end_bytes && now.modified == known.modified) {
-    return {};
+Result<FileChange> FileDiscovery::compare(const SourceFile& known, const FileInfo& now) {
+  if (now.size_bytes == known.end_bytes) {
+    const auto seen = unchanged_at_.find(known.path);
+    if (now.modified == known.modified ||
+        (seen != unchanged_at_.end() && seen->second == now.modified)) {
+      return FileChange::kNone;
+    }
   }
-  const auto seen = unchanged_at_.find(known.path);
-  if (now.size_bytes == known.end_bytes && seen != unchanged_at_.end() &&
-      seen->second == now.modified) {
-    return {};
+  const bool is_text = may_grow(definition_, known.path);
+  if (now.size_bytes < known.end_bytes) {
+    return is_text ? Result<FileChange>(changed(known.path)) : FileChange::kReplaced;
   }
-  const bool may_grow = definition_.format != catalog::Format::kParquet &&
-                        compression_of(known.path) == Compression::kNone;
-  const Status changed(
+  const Result<uint64_t> fingerprint =
+      fingerprint_of(files_, join_path(project_folder_, known.path), known.end_bytes);
+  if (!fingerprint.ok()) {
+    return fingerprint.status();
+  }
+  if (*fingerprint != known.fingerprint) {
+    return is_text ? Result<FileChange>(changed(known.path)) : FileChange::kReplaced;
+  }
+  if (now.size_bytes == known.end_bytes) {
+    unchanged_at_[known.path] = now.modified;
+    return FileChange::kNone;
+  }
+  if (!is_text) {
+    return FileChange::kCompleted;
+  }
+  ASSAY_RETURN_IF_ERROR(check_append(known, now));
+  return FileChange::kAppended;
+}
+
+Result<SourceFile> FileDiscovery::restate(const SourceFile& known, int64_t ordinal) {
+  const std::string path = join_path(project_folder_, known.path);
+  const Result<FileInfo> info = files_.stat(path);
+  if (!info.ok()) {
+    return info.status();
+  }
+  const Result<uint64_t> fingerprint = fingerprint_of(files_, path, info->size_bytes);
+  if (!fingerprint.ok()) {
+    return fingerprint.status();
+  }
+  std::erase(unsettled_, known.path);
+  return SourceFile{.ordinal = ordinal,
+                    .path = known.path,
+                    .begin_bytes = info->size_bytes,
+                    .end_bytes = info->size_bytes,
+                    .fingerprint = *fingerprint,
+                    .modified = info->modified};
+}
+
+Status FileDiscovery::changed(const std::string& path) const {
+  return {
       Code::kFailedPrecondition,
-      "a file changed after it was found; bring back what it held, and give new data a"
-      " new name: " +
-          known.path);
-  if (now.size_bytes < known.end_bytes || (now.size_bytes > known.end_bytes && !may_grow)) {
-    return changed;
-  }
-  ASSAY_ASSIGN_OR_RETURN(
-      const uint64_t fingerprint,
-      fingerprint_of(files_, join_path(project_folder_, known.path), known.end_bytes));
-  if (fingerprint != known.fingerprint) {
-    return changed;
-  }
-  if (now.size_bytes > known.end_bytes) {
-    return check_append(known, now);
-  }
-  unchanged_at_[known.path] = now.modified;
-  return {};
+      "a file changed after it was found; bring back what it held, and give new data a new name: " +
+          path};
 }
 
 /// Fails when the last line was completed only after it had been found, and may have been read as

@@ -142,8 +142,7 @@ TEST(FileDiscovery, AChangedFileIsRefused) {
                         Case{"d/a", "h\n1\n", "h\n1"},       // shorter
                         Case{"d/a", "h\n1\n", "g\n1\n2\n"},  // longer, other beginning
                         Case{"d/a", "h\n1", "h\n12\n"},      // in the middle of a line
-                        Case{"d/a", "h\n1\n" + big, "h\n1\n" + big + "1\n"},
-                        Case{"d/a.gz", "h\n1\n", "h\n1\n2\n"}}) {  // compressed files do not grow
+                        Case{"d/a", "h\n1\n" + big, "h\n1\n" + big + "1\n"}}) {
     const TempFolder folder;
     Discovered source(folder);
     folder.write(c.path, c.before);
@@ -152,12 +151,24 @@ TEST(FileDiscovery, AChangedFileIsRefused) {
     folder.write(c.path, c.after);
     EXPECT_EQ(source.find(), Texts{"failed_precondition"}) << c.after.substr(0, 10);
   }
+}
+
+TEST(FileDiscovery, CompressedAndParquetFilesDoNotGrowButMayBeCompletedOrReplaced) {
   const TempFolder folder;
-  Discovered source(folder, catalog::Format::kParquet);
-  folder.write("d/a", "h\n");
+  Discovered source(folder);
+  folder.write("d/a.gz", "12345");
   ASSERT_EQ(source.find().size(), 1U);
-  folder.append("d/a", "h\n");
-  EXPECT_EQ(source.find(), Texts{"failed_precondition"});
+  folder.write("d/a.gz", "1234567");
+  EXPECT_EQ(source.find(), Texts{}) << "no part of its own";
+  EXPECT_EQ(source.discovery->unsettled(), Texts{"d/a.gz"});
+  EXPECT_EQ(*source.discovery->compare(source.known[0]), FileChange::kCompleted);
+  folder.write("d/a.gz", "1x34567");
+  EXPECT_EQ(*source.discovery->compare(source.known[0]), FileChange::kReplaced);
+  folder.write("d/a.gz", "123");
+  EXPECT_EQ(*source.discovery->compare(source.known[0]), FileChange::kReplaced);
+  source.known.push_back(*source.discovery->restate(source.known[0], 1));
+  EXPECT_EQ(source.find(), Texts{});
+  EXPECT_EQ(source.discovery->unsettled(), Texts{});
 }
 
 TEST(FileDiscovery, ACopyWithAnotherTimeIsTheSameFile) {
@@ -168,7 +179,7 @@ TEST(FileDiscovery, ACopyWithAnotherTimeIsTheSameFile) {
   source.known[0].modified = {1};
   EXPECT_EQ(source.find(), Texts{});
   EXPECT_EQ(source.find(), Texts{});
-  EXPECT_TRUE(source.discovery->verify(source.known[0]).ok());
+  EXPECT_EQ(*source.discovery->compare(source.known[0]), FileChange::kNone);
 }
 
 }  // namespace

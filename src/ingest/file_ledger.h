@@ -11,7 +11,9 @@
 
 namespace assay::ingest {
 
-/// A file of a source, or a part that was appended to one, with the number that positions carry.
+/// A file of a source, or a part that was appended to one, with the number that positions carry. An
+/// entry with begin_bytes = end_bytes > 0 has no records: it says how a completed or replaced file
+/// is now.
 struct SourceFile {
   int64_t ordinal = 0;
   std::string path;         // relative to the project folder, or absolute as the definition says it

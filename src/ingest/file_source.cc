@@ -34,7 +34,7 @@ class FileSourceReader : public FileSource {
       ASSAY_RETURN_IF_ERROR(ledger_.add(definition_.name, found));
       files_.insert(files_.end(), found.begin(), found.end());
     }
-    if (files_.empty()) {
+    if (files_.empty() && !std::exchange(warned_, true)) {
       world_.log.warn("source_has_no_files",
                       {{"source", definition_.name}, {"path", definition_.path}});
     }
@@ -61,8 +61,10 @@ class FileSourceReader : public FileSource {
   [[nodiscard]] Position position() const override { return position_; }
 
   Result<std::optional<RecordBatch>> next(int64_t records_max, std::size_t bytes_max) override {
+    ASSAY_RETURN_IF_ERROR(check_finished());
     while (position_.file_ordinal() < static_cast<int64_t>(files_.size())) {
-      const SourceFile& file = files_[static_cast<std::size_t>(position_.file_ordinal())];
+      // A copy: settle() may add to files_.
+      const SourceFile file = files_[static_cast<std::size_t>(position_.file_ordinal())];
       RecordBatch batch = begin_batch(file);
       Result<bool> got = read_from(file, records_max, bytes_max, &batch);
       if (!got.ok()) {
@@ -96,6 +98,9 @@ class FileSourceReader : public FileSource {
                          int64_t records_max,
                          std::size_t bytes_max,
                          RecordBatch* batch) {
+    if (file.begin_bytes > 0 && !may_grow(definition_, file.path)) {
+      return false;  // it only says how an earlier file is now
+    }
     if (reader_ == nullptr) {
       ASSAY_RETURN_IF_ERROR(open_reader(file));
     }
@@ -116,13 +121,51 @@ class FileSourceReader : public FileSource {
     return true;
   }
 
-  Status open_reader(const SourceFile& file) {
-    // Parts that were appended later may already be known: the newest one must be as it was found.
+  /// Fails when a file that has been read to its end is not what it was.
+  Status check_finished() {
+    for (const std::string& path : discovery_.unsettled()) {
+      for (const SourceFile& file : files_) {
+        if (file.path == path && file.begin_bytes == 0 && file.ordinal < position_.file_ordinal()) {
+          return discovery_.changed(path).with_context("source `" + definition_.name + "`");
+        }
+      }
+    }
+    return {};
+  }
+
+  /// Take in that a file was completed, or replaced before any of it was read; else it must be as
+  /// found.
+  Status settle(const SourceFile& file) {
+    // Parts that were appended later may already be known: the newest entry says how the file was.
     while (newest_indexed_ < files_.size()) {
       newest_[files_[newest_indexed_].path] = newest_indexed_;
       ++newest_indexed_;
     }
-    ASSAY_RETURN_IF_ERROR(discovery_.verify(files_[newest_[file.path]]));
+    const SourceFile& newest = files_[newest_[file.path]];
+    const Result<FileChange> change = discovery_.compare(newest);
+    if (!change.ok()) {
+      return change.status();
+    }
+    if (*change == FileChange::kNone || *change == FileChange::kAppended) {
+      return {};
+    }
+    if (*change == FileChange::kReplaced && position_.record() > 0) {
+      return discovery_.changed(file.path);
+    }
+    Result<SourceFile> entry = discovery_.restate(newest, static_cast<int64_t>(files_.size()));
+    if (!entry.ok()) {
+      return entry.status();
+    }
+    if (entry->end_bytes == 0) {
+      return {};  // emptied: reading says so
+    }
+    ASSAY_RETURN_IF_ERROR(ledger_.add(definition_.name, {*entry}));
+    files_.push_back(std::move(entry).value());
+    return {};
+  }
+
+  Status open_reader(const SourceFile& file) {
+    ASSAY_RETURN_IF_ERROR(settle(file));
     Result<std::unique_ptr<RecordReader>> opened = open_records(file);
     if (!opened.ok()) {
       return opened.status();
@@ -157,6 +200,7 @@ class FileSourceReader : public FileSource {
   std::unique_ptr<data::SqlEngine> engine_;  // opened for the first Parquet file
   std::unique_ptr<RecordReader> reader_;     // of the file at position_
   Position position_;
+  bool warned_ = false;  // that there are no files, once
 };
 
 }  // namespace

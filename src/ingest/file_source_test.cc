@@ -327,10 +327,49 @@ TEST(FileSource, DamagedFilesGiveWhatIsBeforeTheDamageAndThenFailAgainAndAgain) 
       ASSERT_TRUE(outcome.records[i].ends_with(" " + std::to_string(i * 7919 % 100'003)));
     }
     EXPECT_EQ(source->next(10, 100).code(), Code::kCorrupt);
-    project.folder.write(name, bytes);
-    EXPECT_EQ(source->next(10, 100).code(), Code::kFailedPrecondition)
-        << "another file under its name";
   }
+}
+
+TEST(FileSource, AFileThatWasCutOffCanBeCompletedAndIsReadOn) {
+  std::string text = "h\n";
+  for (int i = 0; i < 200'000; ++i) {
+    text += std::to_string(i * 7919 % 100'003) + "\n";
+  }
+  Project project(Format::kCsv);
+  const std::string bytes = gzip(text);
+  project.folder.write("d/a.csv.gz", std::string_view(bytes).substr(0, bytes.size() / 2));
+  project.folder.write("d/b.csv", "h\n1\n");
+  const auto source = project.discovered();
+  Texts records = read_all(*source).records;
+  project.folder.write("d/a.csv.gz", bytes);
+  EXPECT_EQ(*source->discover(), 0);
+  const Outcome rest = read_all(*source);
+  EXPECT_TRUE(rest.status.ok()) << rest.status.to_string();
+  records.insert(records.end(), rest.records.begin(), rest.records.end());
+  EXPECT_EQ(records.size(), 200'001U);
+
+  const auto again = project.discovered();
+  EXPECT_EQ(read_all(*again).records, records) << "and means the same ever after";
+  project.folder.append("d/a.csv.gz", gzip("2\n"));
+  ASSERT_TRUE(again->discover().ok());
+  EXPECT_EQ(again->next(1, 1).code(), Code::kFailedPrecondition) << "it has been read to its end";
+}
+
+TEST(FileSource, AFileOfWhichNothingWasReadMayBeReplaced) {
+  Project project(Format::kParquet);
+  project.folder.write("d/a.parquet", "garbage");
+  const auto source = project.discovered();
+  EXPECT_EQ(read_all(*source).status.code(), Code::kCorrupt);
+  project.folder.write("d/a.parquet", "");
+  EXPECT_EQ(read_all(*source).status.code(), Code::kCorrupt);
+  write_parquet_file(project, "d/a.parquet", 3);
+  EXPECT_EQ(read_all(*source).records.size(), 3U);
+  EXPECT_EQ(read_all(*project.discovered()).records.size(), 3U);
+  write_parquet_file(project, "d/a.parquet", 4);
+  const auto resumed = project.open();
+  ASSERT_TRUE(resumed->seek(Position::of(0, 1)).ok());
+  EXPECT_EQ(resumed->next(1, 1).code(), Code::kFailedPrecondition)
+      << "one row of another file was read";
 }
 
 TEST(FileSource, DamagedParquetFails) {
