@@ -322,13 +322,11 @@ std::span<const KeyDef> all_keys() {
 }
 
 const SectionDef& section_def(std::string_view name) {
-  for (const SectionDef& section : kSections) {
-    if (section.name == name) {
-      return section;
-    }
-  }
-  ASSAY_CHECK(!"a section that the table lacks");
-  return kSections.front();
+  const auto found = std::find_if(kSections.begin(),
+                                  kSections.end(),
+                                  [&](const SectionDef& section) { return section.name == name; });
+  ASSAY_CHECK(found != kSections.end());
+  return *found;
 }
 
 std::vector<const KeyDef*> keys_of(std::string_view section) {
