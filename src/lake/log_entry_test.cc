@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/file_system.h"
+
 namespace assay::lake {
 namespace {
 
@@ -61,6 +63,12 @@ std::string write(const LogEntry& entry) {
 
 TEST(LogEntry, WritesTheGoldenLines) {
   EXPECT_EQ(write(golden_entry()), kGolden);
+}
+
+TEST(LogEntry, TheGoldenLinesStandInTheDocument) {
+  const auto files = system_files();
+  EXPECT_THAT(files->read(std::string(ASSAY_SOURCE_DIR) + "/docs/formats/delta.md").value(),
+              HasSubstr(std::string(kGolden)));
 }
 
 TEST(LogEntry, ReadsTheGoldenLines) {
