@@ -43,8 +43,11 @@ Batch random_rows(unsigned seed, int count) {
 const std::vector<std::string> kFeatures = {"signal", "name", "flag", "count"};
 
 TEST(Trainer, LearnsAndLeavesTextOut) {
-  const auto model =
-      train(random_rows(1, 3000), kFeatures, "label", TrainObjective::kBinary, {.trees = 30});
+  const auto model = train(random_rows(1, 3000),
+                           kFeatures,
+                           "label",
+                           TrainObjective::kBinary,
+                           {.trees = 30, .threads = 1});
   ASSERT_TRUE(model.ok()) << model.status().to_string();
   EXPECT_EQ(model->features, (std::vector<std::string>{"signal", "flag", "count"}));
   EXPECT_EQ(model->left_out, std::vector<std::string>{"name"});
@@ -66,8 +69,11 @@ TEST(Trainer, LearnsAndLeavesTextOut) {
 }
 
 TEST(Trainer, LearnsNumbers) {
-  const auto model =
-      train(random_rows(3, 3000), kFeatures, "amount", TrainObjective::kNumeric, {.trees = 60});
+  const auto model = train(random_rows(3, 3000),
+                           kFeatures,
+                           "amount",
+                           TrainObjective::kNumeric,
+                           {.trees = 60, .threads = 1});
   ASSERT_TRUE(model.ok()) << model.status().to_string();
   const auto scorer = Scorer::load(model->json);
   ASSERT_TRUE(scorer.ok());
@@ -105,7 +111,7 @@ TEST(Trainer, TinyLearningRateReachesXgboost) {
                            kFeatures,
                            "label",
                            TrainObjective::kBinary,
-                           {.trees = 1, .learning_rate = 1e-7});
+                           {.trees = 1, .learning_rate = 1e-7, .threads = 1});
   ASSERT_TRUE(model.ok());
   const auto scorer = Scorer::load(model->json);
   const float row[] = {0.9F, 1.0F, 3.0F};
@@ -119,7 +125,7 @@ TEST(Trainer, BadInputIsRefused) {
                        const std::vector<std::string>& features,
                        const std::string& label,
                        TrainObjective objective = TrainObjective::kBinary) {
-    return train(batch, features, label, objective, {.trees = 1}).code();
+    return train(batch, features, label, objective, {.trees = 1, .threads = 1}).code();
   };
   EXPECT_EQ(code(rows, {"name"}, "label"), Code::kInvalidArgument);
   EXPECT_EQ(code(rows, {"nosuch"}, "label"), Code::kNotFound);
