@@ -1,3 +1,4 @@
+#include "base/json_writer.h"
 #include "cli/commands.h"
 #include "cli/serving.h"
 #include "data/parquet.h"
@@ -9,26 +10,44 @@ namespace {
 
 const Flag kEntity{"entity", "NAME=VALUE", "an entity key or request value; several by repeating or with commas", "", true, false};
 
-/// One row per feature: name, value as text, status.
-data::Batch feature_rows(const gold::Service& service,
-                         const std::vector<data::Scalar>& values,
-                         const std::vector<std::string>& statuses) {
+/// One feature of an answer.
+struct NamedValue {
+  data::Scalar value;
+  std::string status;
+};
+
+/// One row per feature: view, name, value, status. Values keep their types in JSON; tables and CSV, whose
+/// columns have one type, show them as text.
+void print_features(Output& output, const gold::Service& service, const std::vector<NamedValue>& answers) {
   using data::Type;
   data::BatchBuilder rows(data::make_schema({{"view", Type::kString, false},
                                              {"feature", Type::kString, false},
                                              {"value", Type::kString, true},
                                              {"status", Type::kString, false}}));
+  std::string json = "[";
   for (std::size_t i = 0; i < service.features.size(); ++i) {
-    rows.column(0).append_text(service.features[i].view);
-    rows.column(1).append_text(service.features[i].name);
-    if (values[i].is_null()) {
+    const gold::ServiceFeature& feature = service.features[i];
+    rows.column(0).append_text(feature.view);
+    rows.column(1).append_text(feature.name);
+    if (answers[i].value.is_null()) {
       rows.column(2).append_null();
     } else {
-      rows.column(2).append_text(data::format_scalar(values[i]));
+      rows.column(2).append_text(data::format_scalar(answers[i].value));
     }
-    rows.column(3).append_text(statuses[i]);
+    rows.column(3).append_text(answers[i].status);
+    json += i == 0 ? "\n{\"view\":" : ",\n{\"view\":";
+    append_json_string(json, feature.view);
+    json += ",\"feature\":";
+    append_json_string(json, feature.name);
+    json += ",\"value\":";
+    append_json_value(json, *data::constant_column(answers[i].value, 1), 0);
+    json += ",\"status\":\"" + answers[i].status + "\"}";
   }
-  return rows.finish();
+  if (output.format() == OutputFormat::kJson) {
+    output.json(json + "\n]");
+  } else {
+    output.rows(rows.finish());
+  }
 }
 
 /// What would have been served at an instant, from the steps tables.
@@ -41,15 +60,13 @@ Status get_at(Invocation& invocation, flow::Workspace& workspace, const gold::Se
   options.time_column = time_column;
   options.with_statuses = true;
   ASSAY_ASSIGN_OR_RETURN(const data::Batch row, flow::build_training_set(workspace, service, labels, options));
-  std::vector<data::Scalar> values;
-  std::vector<std::string> statuses;
+  std::vector<NamedValue> answers;
   for (int i = 0; i < static_cast<int>(service.features.size()); ++i) {
     const std::string name = service.output_name(i, false);
-    values.push_back(row.find(name)->scalar(0));
-    statuses.emplace_back(row.find(name + "__status")->text(0));
+    answers.push_back({row.find(name)->scalar(0), std::string(row.find(name + "__status")->text(0))});
   }
   invocation.output.say("as of " + format_time(at));
-  invocation.output.rows(feature_rows(service, values, statuses));
+  print_features(invocation.output, service, answers);
   return {};
 }
 
@@ -58,14 +75,12 @@ Status get_now(Invocation& invocation, flow::Workspace& workspace, const gold::S
   ASSAY_ASSIGN_OR_RETURN(const EventTime now, workspace.serving_now());
   ASSAY_ASSIGN_OR_RETURN(const serve::FeatureAnswer answer,
                          serve::get_online_features(service, *store, request_row(inputs), now));
-  std::vector<data::Scalar> values;
-  std::vector<std::string> statuses;
+  std::vector<NamedValue> answers;
   for (int feature = 0; feature < static_cast<int>(service.features.size()); ++feature) {
-    values.push_back(answer.value(feature, 0));
-    statuses.emplace_back(data::status_name(answer.status(feature, 0)));
+    answers.push_back({answer.value(feature, 0), std::string(data::status_name(answer.status(feature, 0)))});
   }
   invocation.output.say("as of " + format_time(now));
-  invocation.output.rows(feature_rows(service, values, statuses));
+  print_features(invocation.output, service, answers);
   return {};
 }
 
