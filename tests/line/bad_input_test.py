@@ -17,7 +17,7 @@ from project import CORRUPT, NOT_FOUND, REFUSED, STATE, USAGE, Project, Server, 
 ASSAY_YAML = "project: bad\nlake: ./lake\ncatalog: ./catalog.db\nonline: embedded:./online\nserving: {clock: data}\n"
 PROJECT_YAML = """
 sources:
-  events: {files: {path: data, format: FORMAT, record_bytes_max: 1000000}}
+  events: {files: {path: data, format: FORMAT, record_max: 1MB}}
 bronze:
   events:
     source: events
@@ -47,7 +47,7 @@ services:
 GOOD_JSON = '{"user_id": "u%d", "amount": 1.5, "n": 1, "ts": "2026-01-01T10:%02d:00Z"}\n'
 
 
-def new_project(program, root, name, file_format="jsonl", yaml=PROJECT_YAML):
+def new_project(program, root, name, file_format="json", yaml=PROJECT_YAML):
     folder = root / name
     folder.mkdir()
     project = Project(program, folder)
@@ -165,14 +165,14 @@ def definitions(program, root):
     project = new_project(program, root, "words", yaml=PROJECT_YAML.replace("from: clean", "from: claen").replace("agg: sum", "agg: smu"))
     _, error = project.run("validate", expect=USAGE)
     assert "clean" in error and "sum" in error and "project.yaml:" in error, error
-    project.write("project.yaml", PROJECT_YAML.replace("of: amount", "of: amuont").replace("FORMAT", "jsonl"))
+    project.write("project.yaml", PROJECT_YAML.replace("of: amount", "of: amuont").replace("FORMAT", "json"))
     _, error = project.run("validate", expect=USAGE)
     assert "amount" in error, error
-    project.write("project.yaml", PROJECT_YAML.replace("FORMAT", "jsonl").replace(
+    project.write("project.yaml", PROJECT_YAML.replace("FORMAT", "json").replace(
         "SELECT user_id, amount, n, ts AS event_time FROM events", "SELECT user_id, sum(amount) AS amount, 1 AS n FROM events GROUP BY user_id"))
     _, error = project.run("validate", expect=USAGE)
     assert "feature view" in error, error
-    cycle = PROJECT_YAML.replace("FORMAT", "jsonl").replace("entities:", """  second:
+    cycle = PROJECT_YAML.replace("FORMAT", "json").replace("entities:", """  second:
     from: events
     sql: SELECT user_id, ts AS event_time FROM events
     enrich: [{lookup: clean, on: [user_id], columns: [n]}]
@@ -181,9 +181,9 @@ entities:""").replace("FROM events\n  second", "FROM events\n    enrich: [{looku
     _, error = project.run("validate", expect=USAGE)
     assert "circle" in error or "cycle" in error, error
     # A feature that changes type is told by plan and refused by apply.
-    project.write("project.yaml", PROJECT_YAML.replace("FORMAT", "jsonl"))
+    project.write("project.yaml", PROJECT_YAML.replace("FORMAT", "json"))
     project.run("apply")
-    project.write("project.yaml", PROJECT_YAML.replace("FORMAT", "jsonl").replace("of: amount", "of: n"))
+    project.write("project.yaml", PROJECT_YAML.replace("FORMAT", "json").replace("of: amount", "of: n"))
     out, _ = project.run("plan")
     assert "total_1h" in out and "int64" in out, out
     project.run("apply", expect=STATE)
