@@ -212,7 +212,7 @@ Status generate_users(const UsersOptions& options, const LineSink& sink) {
     json.key("activity");
     json.number(static_cast<double>(1 + random->below(100)) / 100);
     json.key("signup_time");
-    json.string(format_time({options.start.micros - static_cast<int64_t>(random->below(365)) * kMicrosPerDay}));
+    json.string(format_time({options.start.micros - static_cast<int64_t>(random->below(28)) * kMicrosPerDay}));
     json.end_object();
     line += '\n';
     ASSAY_RETURN_IF_ERROR(sink(line));
