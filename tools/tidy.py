@@ -92,7 +92,7 @@ def check_cmake_lists() -> list[str]:
     for folder in sorted(p for p in SRC.iterdir() if p.is_dir()):
         lists = (folder / "CMakeLists.txt").read_text() if (folder / "CMakeLists.txt").exists() else ""
         for path in sorted(folder.glob("*.cc")) + sorted(folder.glob("*.h")):
-            if not re.search(rf"(^|\s){re.escape(path.name)}(\s|$)", lists):
+            if not re.search(rf"(^|\s|\(){re.escape(path.name)}(\s|\)|$)", lists):
                 findings.append(f"src/{folder.name}/{path.name}: no line of CMakeLists.txt names it")
     return findings
 

@@ -1,4 +1,5 @@
 #include <array>
+#include <cmath>
 #include <cstdio>
 
 #include "cli/commands.h"
@@ -46,6 +47,12 @@ Status run_train(Invocation& invocation) {
       {"base_rate", data::Scalar::float64(report.card.base_rate)}};
   for (const auto& [name, value] : report.card.metrics) {
     fields.emplace_back(name, data::Scalar::float64(value));
+  }
+  const double base = report.card.base_rate;
+  if (report.card.objective == "binary:logistic" && base > 0 && base < 1) {
+    // What a model that knows nothing but the base rate would get.
+    fields.emplace_back("log_loss_of_base_rate",
+                        data::Scalar::float64(-base * std::log(base) - (1 - base) * std::log(1 - base)));
   }
   fields.emplace_back("training_set_seconds", data::Scalar::float64(report.training_set_seconds));
   fields.emplace_back("training_seconds", data::Scalar::float64(report.training_seconds));
