@@ -33,7 +33,7 @@ std::vector<Page> pages() {
           {"yaml.md", catalog::yaml_reference()},
           {"diagnostics.md", catalog::diagnostics_reference()},
           {"expressions.md", data::expression_reference()},
-          {"project.schema.json", catalog::json_schema()}};
+          {"project.schema.json", catalog::json_schema() + "\n"}};
 }
 
 Status run_reference(Invocation& invocation) {
