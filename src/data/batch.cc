@@ -83,10 +83,7 @@ Result<Batch> concat(const SchemaPtr& schema, std::span<const Batch> batches) {
       return Status(Code::kInvalidArgument, "batches of different schemas cannot be joined");
     }
     for (int c = 0; c < batch.column_count(); ++c) {
-      builder.column(c).reserve(batch.rows());
-      for (int64_t row = 0; row < batch.rows(); ++row) {
-        builder.column(c).append_from(batch.column(c), row);
-      }
+      builder.column(c).append_column(batch.column(c));
     }
   }
   return builder.finish();

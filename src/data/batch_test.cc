@@ -104,6 +104,51 @@ TEST(Batch, TakeSliceAndConcatAgreeWithRowsPickedByHand) {
   expect_rows(*joined, made.rows);
 }
 
+TEST(Batch, ConcatOfPiecesOfAnyLengthEqualsRowByRow) {
+  const auto random = seeded_random(3);
+  for (int repeat = 0; repeat < 50; ++repeat) {
+    std::vector<Batch> parts;
+    std::vector<std::vector<Scalar>> expected;
+    for (int part = 0; part < 4; ++part) {
+      RandomBatch made = random_batch(*random, static_cast<int64_t>(random->below(20)));
+      if (random->below(2) == 0) {
+        made = random_batch(*random, 0);
+      }
+      parts.push_back(made.batch);
+      expected.insert(expected.end(), made.rows.begin(), made.rows.end());
+    }
+    const Batch joined = concat(parts[0].schema_ptr(), parts).value();
+    expect_rows(joined, expected);
+    const Batch last = random_batch(*random, 1).batch;
+    const std::vector<Batch> more{joined, last};
+    ASSERT_EQ(concat(joined.schema_ptr(), more)->rows(), joined.rows() + 1);
+  }
+}
+
+TEST(Column, BlocksWithNullsEqualRowByRow) {
+  const auto random = seeded_random(4);
+  for (int repeat = 0; repeat < 50; ++repeat) {
+    ColumnBuilder blocks(Type::kInt64);
+    std::vector<Scalar> expected;
+    for (int block = 0; block < 5; ++block) {
+      std::vector<int64_t> values(random->below(20));
+      std::vector<uint8_t> is_null(values.size());
+      const bool with_nulls = random->below(2) == 0;
+      for (std::size_t i = 0; i < values.size(); ++i) {
+        is_null[i] = with_nulls && random->below(3) == 0 ? 1 : 0;
+        values[i] = is_null[i] != 0 ? 0 : static_cast<int64_t>(random->next());
+        expected.push_back(is_null[i] != 0 ? Scalar::null(Type::kInt64) : Scalar::int64(values[i]));
+      }
+      blocks.append_block(values.data(), is_null.data(), static_cast<int64_t>(values.size()));
+    }
+    const ColumnPtr column = blocks.finish();
+    ASSERT_EQ(column->size(), static_cast<int64_t>(expected.size()));
+    for (int64_t row = 0; row < column->size(); ++row) {
+      ASSERT_EQ(column->scalar(row), expected[static_cast<std::size_t>(row)]);
+    }
+  }
+}
+
 TEST(Batch, ContentHashIgnoresRowOrderAndSeesEveryValue) {
   const auto random = seeded_random(3);
   const RandomBatch made = random_batch(*random, 40);

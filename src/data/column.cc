@@ -1,6 +1,7 @@
 #include "data/column.h"
 
 #include <cstring>
+#include <limits>
 #include <new>
 #include <utility>
 
@@ -121,26 +122,56 @@ void ColumnBuilder::mark_valid() {
 }
 
 void ColumnBuilder::mark_valid_block(int64_t count) {
-  if (column_->null_count_ == 0) {
-    column_->size_ += count;
+  Column& column = *column_;
+  if (column.null_count_ != 0) {
+    column.validity_.resize(static_cast<std::size_t>((column.size_ + count + 7) / 8));
+    for (int64_t row = column.size_; row < column.size_ + count; ++row) {
+      column.validity_.data()[row >> 3] |= static_cast<uint8_t>(1U << (row & 7));
+    }
+  }
+  column.size_ += count;
+}
+
+void ColumnBuilder::mark_block(const uint8_t* is_null, int64_t count) {
+  int64_t nulls = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    nulls += is_null[i] != 0 ? 1 : 0;
+  }
+  if (nulls == 0) {
+    mark_valid_block(count);
     return;
   }
+  Column& column = *column_;
+  start_validity();
+  column.validity_.resize(static_cast<std::size_t>((column.size_ + count + 7) / 8));
   for (int64_t i = 0; i < count; ++i) {
-    mark_valid();
+    const int64_t row = column.size_ + i;
+    if (is_null[i] == 0) {
+      column.validity_.data()[row >> 3] |= static_cast<uint8_t>(1U << (row & 7));
+    }
   }
+  column.size_ += count;
+  column.null_count_ += nulls;
+}
+
+void ColumnBuilder::start_validity() {
+  Column& column = *column_;
+  if (column.null_count_ != 0) {
+    return;
+  }
+  // The first null: all rows before it are valid.
+  const int64_t row = column.size_;
+  column.validity_.resize(static_cast<std::size_t>(row / 8 + 1));
+  std::memset(column.validity_.data(), 0xff, static_cast<std::size_t>(row / 8));
+  column.validity_.data()[row >> 3] = static_cast<uint8_t>((1U << (row & 7)) - 1);
 }
 
 void ColumnBuilder::mark_null() {
   Column& column = *column_;
-  const int64_t row = column.size_++;
-  if (column.null_count_++ == 0) {
-    // The first null: all rows before it are valid.
-    column.validity_.resize(static_cast<std::size_t>(row / 8 + 1));
-    std::memset(column.validity_.data(), 0xff, static_cast<std::size_t>(row / 8));
-    column.validity_.data()[row >> 3] = static_cast<uint8_t>((1U << (row & 7)) - 1);
-  } else {
-    column.validity_.resize(static_cast<std::size_t>(row / 8 + 1));
-  }
+  start_validity();
+  ++column.null_count_;
+  ++column.size_;
+  column.validity_.resize(static_cast<std::size_t>((column.size_ + 7) / 8));
 }
 
 void ColumnBuilder::append_null() {
@@ -203,6 +234,34 @@ void ColumnBuilder::append_from(const Column& column, int64_t row) {
     column_->values_.append(column.values_.data() + static_cast<std::size_t>(row) * width, width);
     mark_valid();
   }
+}
+
+void ColumnBuilder::append_column(const Column& column) {
+  ASSAY_CHECK(column.type_ == type_);
+  const auto rows = static_cast<std::size_t>(column.size_);
+  if (is_text(type_)) {
+    const auto* offsets = typed<int32_t>(column.offsets_);
+    const std::size_t first = static_cast<std::size_t>(offsets[0]);
+    const std::size_t bytes = static_cast<std::size_t>(offsets[rows]) - first;
+    const std::size_t base = column_->values_.size();
+    ASSAY_CHECK(base + bytes <= std::numeric_limits<int32_t>::max());
+    column_->values_.append(column.values_.data() + first, bytes);
+    for (std::size_t row = 1; row <= rows; ++row) {
+      const auto end = static_cast<int32_t>(base + static_cast<std::size_t>(offsets[row]) - first);
+      column_->offsets_.append(&end, sizeof(end));
+    }
+  } else {
+    column_->values_.append(column.values_.data(), rows * static_cast<std::size_t>(value_width(type_)));
+  }
+  if (column.null_count_ == 0) {
+    mark_valid_block(column.size_);
+    return;
+  }
+  std::vector<uint8_t> is_null(rows);
+  for (std::size_t row = 0; row < rows; ++row) {
+    is_null[row] = column.is_null(static_cast<int64_t>(row)) ? 1 : 0;
+  }
+  mark_block(is_null.data(), column.size_);
 }
 
 ColumnPtr ColumnBuilder::finish() {

@@ -120,12 +120,23 @@ class ColumnBuilder {
     mark_valid_block(count);
   }
 
+  /// `count` values at once, null where `is_null` is not 0; the values there must be zero.
+  template <typename T>
+  void append_block(const T* values, const uint8_t* is_null, int64_t count) {
+    column_->values_.append(values, sizeof(T) * static_cast<std::size_t>(count));
+    mark_block(is_null, count);
+  }
+  /// All rows of a column of the same type.
+  void append_column(const Column& column);
+
   /// The column; the builder is empty afterwards and can be used again.
   ColumnPtr finish();
 
  private:
   void mark_valid();
   void mark_valid_block(int64_t count);
+  void mark_block(const uint8_t* is_null, int64_t count);
+  void start_validity();
   void mark_null();
 
   Type type_;
