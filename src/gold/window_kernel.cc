@@ -25,7 +25,7 @@ std::size_t at(int index) { return static_cast<std::size_t>(index); }
 }  // namespace
 
 WindowKernel::WindowKernel(const WindowPlan& plan, const KernelInputs& inputs, int64_t slide,
-                           EventTime begin, EventTime end, StepColumns* out)
+                           EventTime begin, EventTime end, StepWriter* out)
     : plan_(plan),
       inputs_(inputs),
       slide_(slide),
@@ -44,8 +44,6 @@ WindowKernel::WindowKernel(const WindowPlan& plan, const KernelInputs& inputs, i
     windows_[at(plan.outputs[i].window)].outputs.push_back(i);
   }
   stairs_.resize(inputs.extremes.size());
-  out_->bits.resize(plan.outputs.size());
-  out_->is_null.resize(plan.outputs.size());
 }
 
 void WindowKernel::load(const EntityRows& all, const EntityRows::Entity& entity) {
@@ -212,13 +210,7 @@ void WindowKernel::write_step_if_changed(int64_t key, int64_t instant) {
     return;
   }
   written_newest_ = newest_;
-  out_->key.push_back(key);
-  out_->event_time.push_back(*newest_);
-  out_->known_time.push_back(instant);
-  for (std::size_t i = 0; i < cells_.size(); ++i) {
-    out_->bits[i].push_back(cells_[i].bits);
-    out_->is_null[i].push_back(cells_[i].is_null ? 1 : 0);
-  }
+  out_->write(key, *newest_, instant, cells_);
 }
 
 Cell WindowKernel::value_of(const WindowOutput& output, const Window& window,

@@ -5,50 +5,11 @@
 #include <vector>
 
 #include "gold/entity_rows.h"
+#include "gold/kernel_inputs.h"
 #include "gold/staircase.h"
-#include "gold/window_plan.h"
+#include "gold/step_writer.h"
 
 namespace assay::gold {
-
-/// One primitive's input, row by row, in the form the kernel adds up.
-struct CountInput {
-  const uint8_t* counted;
-};
-struct IntegerInput {
-  const uint8_t* counted;
-  std::vector<int64_t> values;
-};
-struct FloatInput {
-  const uint8_t* counted;
-  std::vector<double> values;
-};
-struct ExtremeInput {
-  const uint8_t* counted;
-  bool is_min = false;
-  std::vector<int64_t> order;      // ranks for text
-  std::vector<int64_t> text_rows;  // for text: a row that holds the text of each rank
-};
-
-/// Everything that the threads share: rows as plain arrays, primitives by kind.
-struct KernelInputs {
-  const int64_t* event_time = nullptr;
-  const int64_t* known_time = nullptr;
-  std::vector<ArgumentColumn> arguments;
-  std::vector<CountInput> counts;
-  std::vector<IntegerInput> integers;
-  std::vector<FloatInput> floats;
-  std::vector<ExtremeInput> extremes;
-  std::vector<std::size_t> slot;   // per primitive: its place in the list of its kind
-};
-
-/// Steps as columns; text features hold ranks.
-struct StepColumns {
-  std::vector<int64_t> key;
-  std::vector<int64_t> event_time;
-  std::vector<int64_t> known_time;
-  std::vector<std::vector<uint64_t>> bits;
-  std::vector<std::vector<uint8_t>> is_null;
-};
 
 /// Walks one entity after the other through time and writes their steps.
 ///
@@ -56,7 +17,7 @@ struct StepColumns {
 class WindowKernel {
  public:
   WindowKernel(const WindowPlan& plan, const KernelInputs& inputs, int64_t slide, EventTime begin,
-               EventTime end, StepColumns* out);
+               EventTime end, StepWriter* out);
   /// What was answered before `begin`.
   struct Seed {
     int64_t event_time = 0;
@@ -98,7 +59,7 @@ class WindowKernel {
   const int64_t slide_;
   const int64_t begin_;
   const int64_t end_;
-  StepColumns* out_;
+  StepWriter* out_;
 
   std::vector<Event> events_;              // by tile
   std::vector<uint32_t> arrivals_;         // places in events_, by enter

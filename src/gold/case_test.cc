@@ -1,0 +1,60 @@
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "base/file_system.h"
+#include "gold/case_runner.h"
+
+namespace assay::gold {
+namespace {
+
+constexpr uint64_t kRuns = 20;
+
+void expect_case(const std::string& name, const std::string& text) {
+  for (uint64_t seed = 1; seed <= kRuns; ++seed) {
+    const Result<std::vector<std::string>> differences = run_case(text, seed);
+    ASSERT_TRUE(differences.ok()) << name << ": " << differences.status().to_string();
+    for (const std::string& difference : *differences) {
+      ADD_FAILURE() << name << ", seed " << seed << ": " << difference;
+    }
+  }
+}
+
+TEST(Case, EveryRuleHoldsStraightInPiecesAndRestored) {
+  const std::unique_ptr<FileSystem> files = system_files();
+  const std::string folder = ASSAY_SOURCE_DIR "/tests/cases/gold";
+  int cases = 0;
+  const std::vector<FileInfo> found = files->list(folder).value();
+  for (const FileInfo& file : found) {
+    const std::string path = join_path(folder, file_name(file.path));
+    expect_case(file_name(path), files->read(path).value());
+    ++cases;
+  }
+  EXPECT_GE(cases, 15);
+}
+
+TEST(Case, EveryExampleOfTheSemanticsPageIsTrue) {
+  const std::string page = system_files()->read(ASSAY_SOURCE_DIR "/docs/semantics.md").value();
+  const std::vector<std::string> blocks = case_blocks(page);
+  EXPECT_GE(blocks.size(), 8U);
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    expect_case("docs/semantics.md, example " + std::to_string(i + 1), blocks[i]);
+  }
+}
+
+TEST(Case, AWrongExpectationIsFound) {
+  const std::string text =
+      "key user\nfeature n count over 1h\ntable user:string event_time\n  u1 10:00\n"
+      "expect user at n_1h\n  u1 10:10 2\n";
+  EXPECT_EQ(run_case(text, 1)->size(), 3U);
+}
+
+TEST(Case, TextThatIsNoCaseIsRefusedWithItsLine) {
+  EXPECT_EQ(run_case("key user\nfeatures n count\n", 1).code(), Code::kInvalidArgument);
+  EXPECT_EQ(run_case("  u1 10:00\n", 1).code(), Code::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace assay::gold

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "data/batch.h"
+#include "gold/view_layout.h"
+#include "gold/window_plan.h"
+
+namespace assay::gold {
+
+/// One primitive's input, row by row, in the form the kernel adds up.
+struct CountInput {
+  const uint8_t* counted;
+};
+struct IntegerInput {
+  const uint8_t* counted;
+  std::vector<int64_t> values;
+};
+struct FloatInput {
+  const uint8_t* counted;
+  std::vector<double> values;
+};
+struct ExtremeInput {
+  const uint8_t* counted;
+  bool is_min = false;
+  std::vector<int64_t> order;      // ranks for text
+  std::vector<int64_t> text_rows;  // for text: a row that holds the text of each rank
+};
+
+/// Everything that the threads share: rows as plain arrays, primitives by kind.
+struct KernelInputs {
+  const int64_t* event_time = nullptr;
+  const int64_t* known_time = nullptr;
+  std::vector<ArgumentColumn> arguments;
+  std::vector<CountInput> counts;
+  std::vector<IntegerInput> integers;
+  std::vector<FloatInput> floats;
+  std::vector<ExtremeInput> extremes;
+  std::vector<std::size_t> slot;   // per primitive: its place in the list of its kind
+};
+
+/// Read them from source rows; `columns` are those of `rows` and must outlive the result.
+Result<KernelInputs> make_kernel_inputs(const WindowPlan& plan, const data::Batch& rows,
+                                        const RowColumns& columns);
+
+/// The texts of one minimum or maximum: its cells hold ranks among them.
+struct TextRanks {
+  const std::vector<int64_t>* rows = nullptr;   // by rank: a row with that text
+  const data::Column* column = nullptr;
+
+  [[nodiscard]] std::string_view text(uint64_t rank) const {
+    return column->text((*rows)[static_cast<std::size_t>(rank)]);
+  }
+  /// Rank of a text; of one that no row holds, a rank that nothing equals.
+  [[nodiscard]] uint64_t rank(std::string_view text) const;
+};
+TextRanks texts_of(const WindowPlan& plan, const KernelInputs& inputs, const WindowOutput& output);
+
+}  // namespace assay::gold
