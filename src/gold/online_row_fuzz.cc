@@ -1,0 +1,89 @@
+// Any bytes at all as an online row: read and updated, they are an answer or corrupt, never a crash.
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
+#include "gold/contract.h"
+
+namespace {
+
+using assay::EventTime;
+using assay::catalog::Aggregate;
+using assay::catalog::FeatureDef;
+using assay::data::Type;
+
+assay::data::Schema source() {
+  return assay::data::Schema({{"user", Type::kString, false},
+                              {"event_time", Type::kTimestamp, false},
+                              {"known_time", Type::kTimestamp, false},
+                              {"sequence", Type::kInt64, false},
+                              {"amount", Type::kFloat64, true},
+                              {"units", Type::kInt64, true},
+                              {"kind", Type::kString, true}});
+}
+
+FeatureDef window(const char* name, Aggregate aggregate, const char* of) {
+  FeatureDef feature;
+  feature.kind = FeatureDef::Kind::kWindow;
+  feature.name = name;
+  feature.aggregate = aggregate;
+  feature.of = of;
+  feature.over = {{3600 * assay::kMicrosPerSecond}, {3 * 3600 * assay::kMicrosPerSecond}};
+  return feature;
+}
+
+assay::gold::FeatureViewPtr make_view(bool windows) {
+  assay::catalog::EntityDef entity;
+  entity.name = "user";
+  entity.keys = {{"user", Type::kString, false}};
+  assay::catalog::FeatureViewDef view;
+  view.name = "view";
+  view.from = "table";
+  if (windows) {
+    view.features = {window("n", Aggregate::kCount, ""), window("total", Aggregate::kSum, "amount"),
+                     window("units", Aggregate::kMean, "units"), window("low", Aggregate::kMin, "amount"),
+                     window("last", Aggregate::kMax, "kind")};
+  } else {
+    for (const char* name : {"amount", "units", "kind"}) {
+      FeatureDef feature;
+      feature.name = name;
+      view.features.push_back(feature);
+    }
+  }
+  return assay::gold::FeatureView::compile(view, entity, source()).value();
+}
+
+void must_be_read_or_corrupt(const assay::Status& status) {
+  if (!status.ok() && status.code() != assay::Code::kCorrupt) {
+    std::abort();
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, std::size_t size) {
+  static const assay::gold::FeatureViewPtr kViews[] = {make_view(false), make_view(true)};
+  static const assay::data::Batch kNoRows =
+      assay::data::Batch::empty(assay::data::make_schema(source().fields()));
+  if (size < 2) {
+    return 0;
+  }
+  const EventTime now{978'307'200 * assay::kMicrosPerSecond +
+                      static_cast<int64_t>(bytes[0]) * 600 * assay::kMicrosPerSecond};
+  std::string row(reinterpret_cast<const char*>(bytes) + 1, size - 1);
+  for (const assay::gold::FeatureViewPtr& view : kViews) {
+    std::string updated = row;
+    const auto read = view->read_online_row(row, now);
+    must_be_read_or_corrupt(read.ok() ? assay::Status() : read.status());
+    const assay::Status update = view->update_online_row(kNoRows, {}, now, &updated);
+    must_be_read_or_corrupt(update);
+    if (update.ok()) {
+      const auto again = view->read_online_row(updated, now);
+      must_be_read_or_corrupt(again.ok() ? assay::Status() : again.status());
+    }
+  }
+  return 0;
+}
