@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/json_writer.h"
+#include "catalog/text_lines.h"
 
 namespace assay::catalog {
 namespace {
@@ -57,23 +58,6 @@ std::string_view severity_name(Severity severity) {
   return severity == Severity::kError ? "error" : "warning";
 }
 
-/// Line `number`, from 1, without its line end; "" when there is none.
-std::string_view line_of(std::string_view text, int number) {
-  std::size_t begin = 0;
-  for (int line = 1; line < number; ++line) {
-    const std::size_t end = text.find('\n', begin);
-    if (end == std::string_view::npos) {
-      return {};
-    }
-    begin = end + 1;
-  }
-  std::string_view line = text.substr(begin, text.find('\n', begin) - begin);
-  if (!line.empty() && line.back() == '\r') {
-    line.remove_suffix(1);
-  }
-  return line;
-}
-
 bool starts_character(char byte) {
   return (static_cast<unsigned char>(byte) & 0xc0U) != 0x80U;
 }
@@ -115,7 +99,7 @@ void shorten(std::string_view* line, std::size_t* column) {
 }
 
 void format_one(const Diagnostic& item,
-                const std::map<std::string, std::string>& sources,
+                const std::map<std::string, TextLines>& sources,
                 std::string* out) {
   *out += std::string(severity_name(item.severity)) + "[" + item.code + "]: " + item.message + "\n";
   const std::string number = std::to_string(item.span.line);
@@ -129,7 +113,7 @@ void format_one(const Diagnostic& item,
   }
   const auto source = sources.find(item.span.file);
   if (source != sources.end() && item.span.line > 0) {
-    std::string_view line = line_of(source->second, item.span.line);
+    std::string_view line = source->second.line(item.span.line);
     auto column = static_cast<std::size_t>(std::max(item.span.column, 1) - 1);
     column = std::min(column, line.size());
     shorten(&line, &column);
@@ -183,8 +167,12 @@ void Diagnostics::sort() {
 
 std::string format_diagnostics(const Diagnostics& diagnostics) {
   std::string out;
+  std::map<std::string, TextLines> sources;
+  for (const auto& [file, text] : diagnostics.sources) {
+    sources.emplace(file, TextLines(text));
+  }
   for (const Diagnostic& item : diagnostics.items) {
-    format_one(item, diagnostics.sources, &out);
+    format_one(item, sources, &out);
     out += "\n";
   }
   if (!diagnostics.items.empty()) {

@@ -293,7 +293,7 @@ void ProjectReader::read_each(ParseContext& context,
                               std::map<std::string, Definition>* map,
                               Definition (*parse)(ParseContext&, const YamlEntry&)) {
   for (const YamlEntry& entry : section.value.entries) {
-    const int errors = parsed_.diagnostics.errors();
+    const std::size_t before = parsed_.diagnostics.items.size();
     Definition definition = parse(context, entry);
     const auto [at, is_new] = map->emplace(entry.key, std::move(definition));
     if (!is_new) {
@@ -304,7 +304,7 @@ void ProjectReader::read_each(ParseContext& context,
                            "the first is at " + first.file + ":" + std::to_string(first.line) +
                                "; rename one of them");
     }
-    if (parsed_.diagnostics.errors() > errors) {
+    if (parsed_.diagnostics.items.size() > before) {  // the parser has no warnings
       parsed_.broken.insert(section.key + "/" + entry.key);
     }
   }

@@ -62,6 +62,13 @@ int word_length(std::string_view text, std::size_t offset) {
 
 }  // namespace
 
+Validation::Validation(const ParsedProject& parsed, const SchemaResolver& silver_schema)
+    : parsed_(parsed), resolver_(silver_schema) {
+  for (const auto& [file, text] : parsed.diagnostics.sources) {
+    sources_.emplace(file, TextLines(text));
+  }
+}
+
 void Validation::add(Severity severity,
                      const char* code,
                      const Place& place,
@@ -113,15 +120,9 @@ void Validation::unknown(const std::string& path,
 void Validation::expression_error(const std::string& path, const Status& status) {
   ExpressionError parts = split_message(status.message());
   Place place = parsed_.places.value(path);
-  std::string_view line;
-  const auto source = parsed_.diagnostics.sources.find(place.span.file);
-  if (parts.column > 0 && place.text_column > 0 && source != parsed_.diagnostics.sources.end()) {
-    std::string_view text = source->second;
-    for (int i = 1; i < place.span.line; ++i) {
-      text.remove_prefix(std::min(text.find('\n') + 1, text.size()));
-    }
-    line = text.substr(0, text.find('\n'));
-    line.remove_prefix(std::min(static_cast<std::size_t>(place.text_column - 1), line.size()));
+  const auto source = sources_.find(place.span.file);
+  if (parts.column > 0 && place.text_column > 0 && source != sources_.end()) {
+    const std::string_view line = source->second.from(place.span.line, place.text_column);
     const int offset = bytes_before(line, parts.column);
     place.span.column = place.text_column + offset;
     place.length = word_length(line, static_cast<std::size_t>(offset));

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "catalog/text_lines.h"
 #include "catalog/validate.h"
 #include "data/expression.h"
 #include "data/schema.h"
@@ -19,8 +20,7 @@ namespace assay::catalog {
 /// Threads one thread at a time.
 class Validation {
  public:
-  Validation(const ParsedProject& parsed, const SchemaResolver& silver_schema)
-      : parsed_(parsed), resolver_(silver_schema) {}
+  Validation(const ParsedProject& parsed, const SchemaResolver& silver_schema);
 
   [[nodiscard]] const Project& project() const { return parsed_.project; }
   /// True when the definition at "section/name" had errors of its own.
@@ -72,6 +72,7 @@ class Validation {
   const ParsedProject& parsed_;
   const SchemaResolver& resolver_;
   std::map<std::string, data::SchemaPtr> silver_schemas_;
+  std::map<std::string, TextLines> sources_;
   Diagnostics diagnostics_;
 };
 

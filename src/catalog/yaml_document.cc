@@ -12,34 +12,10 @@
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/parser.h>
 
+#include "catalog/text_lines.h"
+
 namespace assay::catalog {
 namespace {
-
-/// Text cut into lines, to find what stands at a mark.
-class Lines {
- public:
-  explicit Lines(std::string_view text) {
-    std::size_t begin = 0;
-    while (begin <= text.size()) {
-      const std::size_t end = std::min(text.find('\n', begin), text.size());
-      lines_.push_back(text.substr(begin, end - begin));
-      begin = end + 1;
-    }
-  }
-
-  /// The rest of a line from a mark on; "" when there is no such place.
-  [[nodiscard]] std::string_view from(YamlMark mark) const {
-    const auto line = static_cast<std::size_t>(mark.line - 1);
-    const auto column = static_cast<std::size_t>(mark.column - 1);
-    if (mark.line < 1 || mark.column < 1 || line >= lines_.size() || column > lines_[line].size()) {
-      return {};
-    }
-    return lines_[line].substr(column);
-  }
-
- private:
-  std::vector<std::string_view> lines_;
-};
 
 YamlMark to_mark(const YAML::Mark& mark) {
   return {std::max(mark.line, 0) + 1, std::max(mark.column, 0) + 1};
@@ -96,7 +72,7 @@ class TreeBuilder : public YAML::EventHandler {
     node.text = value;
     node.quoted = tag == "!";
     node.mark = to_mark(mark);
-    const std::string_view here = lines_.from(node.mark);
+    const std::string_view here = lines_.from(node.mark.line, node.mark.column);
     const std::size_t quote = !here.empty() && (here[0] == '"' || here[0] == '\'') ? 1 : 0;
     if (here.substr(std::min(quote, here.size())).substr(0, value.size()) == value &&
         !value.empty()) {
@@ -267,7 +243,7 @@ class TreeBuilder : public YAML::EventHandler {
     }
   }
 
-  const Lines lines_;
+  const TextLines lines_;
   const std::string& file_;
   Diagnostics* diagnostics_;
   std::vector<Frame> stack_;

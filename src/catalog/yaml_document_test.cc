@@ -113,6 +113,17 @@ TEST(YamlDocument, AByteOrderMarkIsNoPartOfTheFirstKey) {
             nullptr);
 }
 
+TEST(YamlDocument, ManyErrorsArePrintedInGoodTime) {
+  std::string text;
+  while (text.size() < kYamlBytesMax - 20) {
+    text += "a: |\n  x\n";
+  }
+  YamlDocument document = parse_yaml(text, "x.yaml");
+  document.diagnostics.sources["x.yaml"] = text;
+  EXPECT_GT(document.diagnostics.items.size(), 40'000U);
+  EXPECT_GT(format_diagnostics(document.diagnostics).size(), 1'000'000U);
+}
+
 TEST(YamlDocument, ManyKeysAreReadInGoodTime) {
   std::string text;
   for (int i = 0; i < 40'000; ++i) {
