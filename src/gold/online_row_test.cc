@@ -170,6 +170,11 @@ TEST_P(OnlineRow, DamagedBytesAreCorruptAndNeverCrash) {
   EXPECT_GT(corrupt, 300);
 }
 
+TEST_P(OnlineRow, APendingRowOfAnImpossibleTimeIsCorrupt) {
+  const std::string row("\x01\x01*q\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x1dz");
+  EXPECT_EQ(view->read_online_row(row, EventTime{kTestStart}).code(), Code::kCorrupt);
+}
+
 INSTANTIATE_TEST_SUITE_P(Views, OnlineRow, testing::Values(true, false),
                          [](const auto& kind) { return kind.param ? "Window" : "Latest"; });
 

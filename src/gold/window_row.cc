@@ -304,6 +304,9 @@ class WindowRead {
     newest_ = read_dropped_newest(&reader);
     WindowRow parts;
     read_pending(plan_, row, &reader, &parts);
+    if (reader.failed()) {
+      return false;
+    }
     take_pending(parts.pending);
     TileReader tiles(&reader, slide_);
     while (const std::optional<Tile> tile = tiles.next()) {
