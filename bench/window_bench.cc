@@ -1,7 +1,8 @@
-// Hopping windows over events of many users: steps of four windows (1 h, 3 h, 24 h, 7 d; slide 10 min)
-// of three aggregates (count, sum, max), against the same steps by SQL window functions in DuckDB, one
-// thread each, repeats alternating. Both start from columns in memory and end with steps in memory;
-// every answer is compared. Amounts are multiples of 1/64, so that DuckDB's sums are exact too.
+// Hopping windows over events of many users: steps of four windows (1 h, 3 h, 24 h, 7 d; slide 10
+// min) of three aggregates (count, sum, max), against the same steps by SQL window functions in
+// DuckDB, one thread each, repeats alternating. Both start from columns in memory and end with
+// steps in memory; every answer is compared. Amounts are multiples of 1/64, so that DuckDB's sums
+// are exact too.
 //
 //   window_bench [EVENTS [USERS]]
 
@@ -29,8 +30,10 @@ using assay::data::Batch;
 constexpr int kRepeats = 3;
 constexpr int64_t kMinute = 60 * kMicrosPerSecond;
 constexpr int64_t kSlide = 10 * kMinute;
-constexpr std::pair<const char*, int64_t> kWindows[] = {
-    {"1h", 60 * kMinute}, {"3h", 180 * kMinute}, {"24h", 1440 * kMinute}, {"7d", 7 * 1440 * kMinute}};
+constexpr std::pair<const char*, int64_t> kWindows[] = {{"1h", 60 * kMinute},
+                                                        {"3h", 180 * kMinute},
+                                                        {"24h", 1440 * kMinute},
+                                                        {"7d", 7 * 1440 * kMinute}};
 
 /// Events of four weeks, in event order; each `late_one_in`-th becomes known up to two hours late.
 Batch make_events(int64_t count, int64_t users, uint64_t late_one_in) {
@@ -95,18 +98,23 @@ std::string peer_sql() {
                 ", 0, NULL, NULL, NULL FROM tiles";
     const std::string over = " OVER (PARTITION BY \"user\" ORDER BY t RANGE BETWEEN " +
                              std::to_string(length - 1) + " PRECEDING AND CURRENT ROW)";
-    for (const auto& [feature, value] : {std::pair{"n", "sum(c)"}, {"total", "sum(s)"}, {"top", "max(m)"}}) {
+    for (const auto& [feature, value] :
+         {std::pair{"n", "sum(c)"}, {"total", "sum(s)"}, {"top", "max(m)"}}) {
       const std::string column = std::string(feature) + "_" + name;
       columns += ", " + std::string(value) + over + " AS " + column;
       changed += " OR " + column + " IS DISTINCT FROM lag(" + column + ") OVER w";
     }
   }
-  return "CREATE OR REPLACE TABLE steps AS WITH tiles AS (SELECT \"user\", (epoch_us(event_time) // " +
+  return "CREATE OR REPLACE TABLE steps AS WITH tiles AS (SELECT \"user\", (epoch_us(event_time) "
+         "// " +
          slide + ") * " + slide + " AS tile, count(*) AS c, sum(amount) AS s, max(amount) AS m, " +
-         "max(epoch_us(event_time)) AS e FROM events GROUP BY ALL), instants AS (SELECT \"user\", t, " +
+         "max(epoch_us(event_time)) AS e FROM events GROUP BY ALL), instants AS (SELECT \"user\", "
+         "t, " +
          "sum(c) AS c, sum(s) AS s, max(m) AS m, max(e) AS e FROM (" + instants +
-         ") GROUP BY ALL), answers AS (SELECT \"user\", t, max(e) OVER (PARTITION BY \"user\" ORDER BY t) " +
-         "AS e" + columns + " FROM instants) SELECT * FROM answers WINDOW w AS (PARTITION BY \"user\" ORDER " +
+         ") GROUP BY ALL), answers AS (SELECT \"user\", t, max(e) OVER (PARTITION BY \"user\" "
+         "ORDER BY t) " +
+         "AS e" + columns +
+         " FROM instants) SELECT * FROM answers WINDOW w AS (PARTITION BY \"user\" ORDER " +
          "BY t) QUALIFY e IS DISTINCT FROM lag(e) OVER w" + changed;
 }
 
@@ -170,10 +178,13 @@ int main(int argc, char** argv) {
   ASSAY_CHECK(engine->create_table("ours", steps).ok());
   const Batch mine = comparable(*engine, "ours", true);
   const Batch theirs = comparable(*engine, "steps", false);
-  std::printf("events %lld, users %lld, steps %lld, answers %s\n", static_cast<long long>(count),
-              static_cast<long long>(users), static_cast<long long>(mine.rows()),
-              mine.rows() == theirs.rows() && content_hash(mine) == content_hash(theirs) ? "equal"
-                                                                                         : "DIFFER");
+  std::printf("events %lld, users %lld, steps %lld, answers %s\n",
+              static_cast<long long>(count),
+              static_cast<long long>(users),
+              static_cast<long long>(mine.rows()),
+              mine.rows() == theirs.rows() && content_hash(mine) == content_hash(theirs)
+                  ? "equal"
+                  : "DIFFER");
   ASSAY_CHECK(mine.rows() == theirs.rows() && content_hash(mine) == content_hash(theirs));
 
   std::vector<double> ratios;
@@ -182,15 +193,19 @@ int main(int argc, char** argv) {
   }
   const auto report = [&](const char* name, std::vector<double> seconds) {
     std::sort(seconds.begin(), seconds.end());
-    std::printf("%-22s %10.0f events/s per core (%.0f to %.0f)\n", name,
+    std::printf("%-22s %10.0f events/s per core (%.0f to %.0f)\n",
+                name,
                 static_cast<double>(count) / seconds[kRepeats / 2],
-                static_cast<double>(count) / seconds.back(), static_cast<double>(count) / seconds.front());
+                static_cast<double>(count) / seconds.back(),
+                static_cast<double>(count) / seconds.front());
   };
   report("assay", ours);
   report("assay, one in 5 late", late);
   report("duckdb window functions", peer);
   std::sort(ratios.begin(), ratios.end());
-  std::printf("ratio duckdb/assay %.1f (%.1f to %.1f)\n", ratios[kRepeats / 2], ratios.front(),
+  std::printf("ratio duckdb/assay %.1f (%.1f to %.1f)\n",
+              ratios[kRepeats / 2],
+              ratios.front(),
               ratios.back());
   return 0;
 }

@@ -1,6 +1,6 @@
-#include <gtest/gtest.h>
-
 #include <thread>
+
+#include <gtest/gtest.h>
 
 #include "base/bounded_queue.h"
 #include "base/hash.h"
@@ -17,7 +17,8 @@ std::string new_folder() {
 }
 
 TEST(Status, ContextGoesInFrontAndSuccessStaysSuccess) {
-  EXPECT_EQ(Status(Code::kNotFound, "no file x").with_context("commit").message(), "commit: no file x");
+  EXPECT_EQ(Status(Code::kNotFound, "no file x").with_context("commit").message(),
+            "commit: no file x");
   EXPECT_TRUE(Status().with_context("commit").ok());
 }
 
@@ -46,8 +47,17 @@ TEST(Time, ReadsTheUsualFormsAndRefusesTheRest) {
   EXPECT_EQ(parse_time("1970-01-01 01:00:00+01:00")->micros, 0);
   EXPECT_EQ(parse_time("1969-12-31 23:59:59.999999")->micros, -1);
   EXPECT_EQ(parse_time("2000-02-29 00:00")->micros, 951'782'400'000'000);
-  for (const char* wrong : {"", "2001", "2001-13-01", "2001-02-29", "2001-01-01T24:00:00", "2001-01-01 10:00:00.1234567",
-                            "2001-01-01 10:00 ", "0000-01-01", "2001-1-1", "now", "2001-01-01T10:00:00+16:00"}) {
+  for (const char* wrong : {"",
+                            "2001",
+                            "2001-13-01",
+                            "2001-02-29",
+                            "2001-01-01T24:00:00",
+                            "2001-01-01 10:00:00.1234567",
+                            "2001-01-01 10:00 ",
+                            "0000-01-01",
+                            "2001-1-1",
+                            "now",
+                            "2001-01-01T10:00:00+16:00"}) {
     EXPECT_EQ(parse_time(wrong).code(), Code::kInvalidArgument) << wrong;
   }
 }

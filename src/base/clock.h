@@ -19,8 +19,8 @@ class Clock {
   virtual Duration monotonic() = 0;
 };
 
-/// The machine's clock. With ASSAY_NOW=2026-01-01T00:00:00Z in the environment its wall time stands there:
-/// for tests that compare what two runs wrote.
+/// The machine's clock. With ASSAY_NOW=2026-01-01T00:00:00Z in the environment its wall time stands
+/// there: for tests that compare what two runs wrote.
 std::unique_ptr<Clock> system_clock();
 
 /// A clock that stands still until it is moved.

@@ -16,8 +16,9 @@ struct ErrorRow {
   bool retryable;
 };
 
-// Exit codes: 0 fine, 1 failed, 2 usage or definition, 3 wrong state, 4 not found, 5 data is corrupt,
-// 6 the world said no (disk, permission, lock), 7 try again, 8 outcome unknown, 130 interrupted.
+// Exit codes: 0 fine, 1 failed, 2 usage or definition, 3 wrong state, 4 not found, 5 data is
+// corrupt, 6 the world said no (disk, permission, lock), 7 try again, 8 outcome unknown, 130
+// interrupted.
 constexpr std::array kErrorTable{
     ErrorRow{Code::kOk, "ok", 200, 0, 0, false},
     ErrorRow{Code::kCancelled, "cancelled", 499, 1, 130, false},
@@ -48,10 +49,20 @@ const ErrorRow& row(Code code) {
 
 }  // namespace
 
-std::string_view code_name(Code code) { return row(code).name; }
-int http_status(Code code) { return row(code).http; }
-int grpc_status(Code code) { return row(code).grpc; }
-int exit_code(Code code) { return row(code).exit; }
-bool retryable(Code code) { return row(code).retryable; }
+std::string_view code_name(Code code) {
+  return row(code).name;
+}
+int http_status(Code code) {
+  return row(code).http;
+}
+int grpc_status(Code code) {
+  return row(code).grpc;
+}
+int exit_code(Code code) {
+  return row(code).exit;
+}
+bool retryable(Code code) {
+  return row(code).retryable;
+}
 
 }  // namespace assay

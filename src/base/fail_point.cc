@@ -12,13 +12,15 @@ struct Armed {
   std::string name;
   std::atomic<long> passes_left{0};
   Armed() {
-    const char* setting = std::getenv("ASSAY_FAIL_POINT");  // NOLINT(concurrency-mt-unsafe): read once
+    const char* setting =
+        std::getenv("ASSAY_FAIL_POINT");  // NOLINT(concurrency-mt-unsafe): read once
     if (setting == nullptr) {
       return;
     }
     name = setting;
     const std::size_t colon = name.rfind(':');
-    passes_left = colon == std::string::npos ? 1 : std::strtol(name.c_str() + colon + 1, nullptr, 10);
+    passes_left =
+        colon == std::string::npos ? 1 : std::strtol(name.c_str() + colon + 1, nullptr, 10);
     name = name.substr(0, colon);
   }
 };

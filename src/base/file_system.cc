@@ -1,15 +1,15 @@
 #include "base/file_system.h"
 
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <array>
-#include <cerrno>
-#include <cstring>
 
 namespace assay {
 namespace {
@@ -196,8 +196,9 @@ class SystemFiles : public FileSystem {
       }
     }
     ::closedir(stream);
-    std::sort(entries.begin(), entries.end(),
-              [](const FileInfo& a, const FileInfo& b) { return a.path < b.path; });
+    std::sort(entries.begin(), entries.end(), [](const FileInfo& a, const FileInfo& b) {
+      return a.path < b.path;
+    });
     return entries;
   }
 
@@ -256,14 +257,16 @@ class SystemFiles : public FileSystem {
 
  private:
   static std::string temporary_name(const std::string& path) {
-    // Drawn, not counted from the process id: that comes again after a crash and in every container.
+    // Drawn, not counted from the process id: that comes again after a crash and in every
+    // container.
     uint64_t drawn = 0;
     ASSAY_CHECK(::getentropy(&drawn, sizeof drawn) == 0);
     return join_path(parent_path(path), ".tmp." + std::to_string(drawn) + "." + file_name(path));
   }
 
   Status put_new(const std::string& path, std::string_view bytes, mode_t mode) {
-    // link() is the one call that creates a name with its bytes complete, and fails when it is taken.
+    // link() is the one call that creates a name with its bytes complete, and fails when it is
+    // taken.
     const std::string temporary = temporary_name(path);
     Status status = write_new(temporary, bytes, mode);
     if (status.ok() && ::link(temporary.c_str(), path.c_str()) != 0) {
@@ -289,7 +292,9 @@ class SystemFiles : public FileSystem {
 
 }  // namespace
 
-std::unique_ptr<FileSystem> system_files() { return std::make_unique<SystemFiles>(); }
+std::unique_ptr<FileSystem> system_files() {
+  return std::make_unique<SystemFiles>();
+}
 
 std::string join_path(std::string_view directory, std::string_view name) {
   if (directory.empty() || (!name.empty() && name.front() == '/')) {

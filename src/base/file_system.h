@@ -34,9 +34,11 @@ class FileLock {
   virtual ~FileLock() = default;
 };
 
-/// The only place that touches the disk, save for the adapters of libraries with files of their own.
+/// The only place that touches the disk, save for the adapters of libraries with files of their
+/// own.
 ///
-/// Errors  kNotFound, kPermissionDenied, kResourceExhausted (disk full), kAlreadyExists, kUnavailable.
+/// Errors  kNotFound, kPermissionDenied, kResourceExhausted (disk full), kAlreadyExists,
+/// kUnavailable.
 ///         Every message names the path.
 /// Threads thread-safe.
 class FileSystem {
@@ -51,8 +53,8 @@ class FileSystem {
   virtual Status write(const std::string& path, std::string_view bytes) = 0;
   /// Create with these bytes, durable at return; kAlreadyExists when there is such a file.
   virtual Status put_if_absent(const std::string& path, std::string_view bytes) = 0;
-  /// put_if_absent for secrets: the system's disk makes the file readable by its owner only, from its
-  /// first byte. A file system without owners has nothing to add.
+  /// put_if_absent for secrets: the system's disk makes the file readable by its owner only, from
+  /// its first byte. A file system without owners has nothing to add.
   virtual Status put_secret_if_absent(const std::string& path, std::string_view bytes) {
     return put_if_absent(path, bytes);
   }

@@ -22,11 +22,14 @@ uint64_t read_word(const char* bytes, std::size_t size) {
 
 }  // namespace
 
-uint64_t hash_mix(uint64_t a, uint64_t b) { return multiply_fold(a ^ kSecret0, b ^ kSecret1); }
+uint64_t hash_mix(uint64_t a, uint64_t b) {
+  return multiply_fold(a ^ kSecret0, b ^ kSecret1);
+}
 
 uint64_t hash_bytes(std::string_view bytes, uint64_t seed) {
   uint64_t state = seed ^ kSecret0;
-  const char* next = bytes.empty() ? "" : bytes.data();  // memcpy takes no null, not even of 0 bytes
+  const char* next =
+      bytes.empty() ? "" : bytes.data();  // memcpy takes no null, not even of 0 bytes
   std::size_t left = bytes.size();
   while (left >= 16) {
     state = multiply_fold(read_word(next, 8) ^ kSecret1, read_word(next + 8, 8) ^ state);

@@ -46,7 +46,9 @@ void append_json_string(std::string& out, std::string_view text) {
   out += '"';
 }
 
-void append_json_number(std::string& out, double value) { append_shortest(out, value); }
+void append_json_number(std::string& out, double value) {
+  append_shortest(out, value);
+}
 
 void JsonWriter::separate() {
   if (needs_comma_) {

@@ -25,7 +25,9 @@ class StderrLog : public Log {
  public:
   StderrLog(Clock& clock, LogLevel level) : clock_(clock), level_(level) {}
 
-  void write(LogLevel level, std::string_view event, std::initializer_list<LogField> fields) override {
+  void write(LogLevel level,
+             std::string_view event,
+             std::initializer_list<LogField> fields) override {
     if (level < level_) {
       return;
     }
@@ -52,7 +54,8 @@ class StderrLog : public Log {
     }
     json.end_object();
     line += '\n';
-    std::fwrite(line.data(), 1, line.size(), stderr);  // one call a line: lines of threads do not mix
+    std::fwrite(
+        line.data(), 1, line.size(), stderr);  // one call a line: lines of threads do not mix
   }
 
  private:
@@ -72,6 +75,8 @@ class NullLog : public Log {
 std::unique_ptr<Log> stderr_log(Clock& clock, LogLevel level) {
   return std::make_unique<StderrLog>(clock, level);
 }
-std::unique_ptr<Log> null_log() { return std::make_unique<NullLog>(); }
+std::unique_ptr<Log> null_log() {
+  return std::make_unique<NullLog>();
+}
 
 }  // namespace assay

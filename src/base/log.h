@@ -25,7 +25,9 @@ struct LogField {
 class Log {
  public:
   virtual ~Log() = default;
-  virtual void write(LogLevel level, std::string_view event, std::initializer_list<LogField> fields) = 0;
+  virtual void write(LogLevel level,
+                     std::string_view event,
+                     std::initializer_list<LogField> fields) = 0;
   void debug(std::string_view event, std::initializer_list<LogField> fields = {}) {
     write(LogLevel::kDebug, event, fields);
   }

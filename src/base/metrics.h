@@ -54,10 +54,14 @@ class Histogram {
 /// Threads thread-safe. References stay good as long as the registry lives: look up once, keep it.
 class Metrics {
  public:
-  Counter& counter(const std::string& name, const std::string& help, const MetricLabels& labels = {});
+  Counter& counter(const std::string& name,
+                   const std::string& help,
+                   const MetricLabels& labels = {});
   Gauge& gauge(const std::string& name, const std::string& help, const MetricLabels& labels = {});
   /// Latency histogram with bounds from 50 us to 10 s.
-  Histogram& histogram(const std::string& name, const std::string& help, const MetricLabels& labels = {});
+  Histogram& histogram(const std::string& name,
+                       const std::string& help,
+                       const MetricLabels& labels = {});
   /// Prometheus text format 0.0.4, sorted by name and labels.
   [[nodiscard]] std::string to_text() const;
 

@@ -8,7 +8,8 @@
 namespace assay {
 
 std::optional<std::string> environment_variable(const std::string& name) {
-  const char* value = std::getenv(name.c_str());  // NOLINT(concurrency-mt-unsafe): nobody sets variables
+  const char* value =
+      std::getenv(name.c_str());  // NOLINT(concurrency-mt-unsafe): nobody sets variables
   return value == nullptr ? std::nullopt : std::optional<std::string>(value);
 }
 

@@ -46,9 +46,13 @@ std::string Random::uuid() {
   const uint64_t high = (next() & 0xffffffffffff0fffU) | 0x4000U;
   const uint64_t low = (next() & 0x3fffffffffffffffU) | 0x8000000000000000U;
   std::array<char, 40> text{};
-  const int size = std::snprintf(text.data(), text.size(), "%08x-%04x-%04x-%04x-%012llx",
-                                 static_cast<unsigned>(high >> 32), static_cast<unsigned>(high >> 16 & 0xffff),
-                                 static_cast<unsigned>(high & 0xffff), static_cast<unsigned>(low >> 48),
+  const int size = std::snprintf(text.data(),
+                                 text.size(),
+                                 "%08x-%04x-%04x-%04x-%012llx",
+                                 static_cast<unsigned>(high >> 32),
+                                 static_cast<unsigned>(high >> 16 & 0xffff),
+                                 static_cast<unsigned>(high & 0xffff),
+                                 static_cast<unsigned>(low >> 48),
                                  static_cast<unsigned long long>(low & 0xffffffffffffU));
   return {text.data(), static_cast<std::size_t>(size)};
 }
@@ -64,7 +68,11 @@ uint64_t Random::below(uint64_t end) {
   return value % end;
 }
 
-std::unique_ptr<Random> system_random() { return std::make_unique<SystemRandom>(); }
-std::unique_ptr<Random> seeded_random(uint64_t seed) { return std::make_unique<SeededRandom>(seed); }
+std::unique_ptr<Random> system_random() {
+  return std::make_unique<SystemRandom>();
+}
+std::unique_ptr<Random> seeded_random(uint64_t seed) {
+  return std::make_unique<SeededRandom>(seed);
+}
 
 }  // namespace assay

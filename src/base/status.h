@@ -9,27 +9,29 @@
 
 namespace assay {
 
-/// Outcome classes: gRPC's, plus two of our own. `error_table.cc` maps each to HTTP, gRPC and CLI exit.
+/// Outcome classes: gRPC's, plus two of our own. `error_table.cc` maps each to HTTP, gRPC and CLI
+/// exit.
 enum class Code {
   kOk = 0,
   kCancelled,
   kUnknown,
-  kInvalidArgument,     // the caller's input is wrong: a definition, a flag, a request
+  kInvalidArgument,  // the caller's input is wrong: a definition, a flag, a request
   kDeadlineExceeded,
   kNotFound,
   kAlreadyExists,
   kPermissionDenied,
   kResourceExhausted,   // disk full, memory bound reached, body too large
-  kFailedPrecondition,  // right request, wrong state: not applied yet, another process holds the lock
+  kFailedPrecondition,  // right request, wrong state: not applied yet, another process holds the
+                        // lock
   kAborted,             // lost a race; planning again may succeed
   kOutOfRange,
   kUnimplemented,
   kInternal,
-  kUnavailable,         // try again later
+  kUnavailable,  // try again later
   kDataLoss,
   kUnauthenticated,
-  kCorrupt,             // bytes on disk or wire are not what they claim to be
-  kCommitUnknown,       // a commit may or may not have landed: look, never retry blindly
+  kCorrupt,        // bytes on disk or wire are not what they claim to be
+  kCommitUnknown,  // a commit may or may not have landed: look, never retry blindly
 };
 
 /// Name of a code as users see it, e.g. "invalid_argument".
@@ -43,7 +45,8 @@ int exit_code(Code code);
 /// True when the same call may succeed later without any change by the caller.
 bool retryable(Code code);
 
-/// Success, or a code with a message. Values come last in the message; context is added on the way up.
+/// Success, or a code with a message. Values come last in the message; context is added on the way
+/// up.
 ///
 /// Threads immutable once returned.
 class [[nodiscard]] Status {
@@ -76,7 +79,8 @@ class [[nodiscard]] Status {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : value_(std::move(value)) {}  // NOLINT(google-explicit-constructor): `return value;`
+  Result(T value)
+      : value_(std::move(value)) {}  // NOLINT(google-explicit-constructor): `return value;`
   Result(Status status) : status_(std::move(status)) {  // NOLINT(google-explicit-constructor)
     ASSAY_CHECK(!status_.ok());
   }
@@ -123,7 +127,8 @@ class [[nodiscard]] Result {
     }                                            \
   } while (false)
 
-/// `ASSAY_ASSIGN_OR_RETURN(auto x, f());`: x is the value of the Result, or the function returns its Status.
+/// `ASSAY_ASSIGN_OR_RETURN(auto x, f());`: x is the value of the Result, or the function returns
+/// its Status.
 #define ASSAY_ASSIGN_OR_RETURN(declaration, expression) \
   ASSAY_ASSIGN_OR_RETURN_INNER(ASSAY_CONCAT(assay_result_, __LINE__), declaration, expression)
 #define ASSAY_ASSIGN_OR_RETURN_INNER(name, declaration, expression) \

@@ -32,7 +32,8 @@ std::size_t edit_distance(std::string_view a, std::string_view b, std::size_t li
 
 }  // namespace
 
-std::optional<std::string> suggest(std::string_view word, const std::vector<std::string>& candidates) {
+std::optional<std::string> suggest(std::string_view word,
+                                   const std::vector<std::string>& candidates) {
   const std::string_view start = word.substr(0, 64);
   std::size_t best = (start.size() <= 4 ? 1 : 2) + 1;
   std::optional<std::string> nearest;

@@ -130,9 +130,12 @@ struct Unit {
   int64_t micros;
 };
 // Largest first, so that format_duration finds the shortest exact form.
-constexpr std::array kUnits{
-    Unit{"d", kMicrosPerDay},    Unit{"h", 3'600 * kMicrosPerSecond}, Unit{"m", 60 * kMicrosPerSecond},
-    Unit{"s", kMicrosPerSecond}, Unit{"ms", 1'000},                   Unit{"us", 1}};
+constexpr std::array kUnits{Unit{"d", kMicrosPerDay},
+                            Unit{"h", 3'600 * kMicrosPerSecond},
+                            Unit{"m", 60 * kMicrosPerSecond},
+                            Unit{"s", kMicrosPerSecond},
+                            Unit{"ms", 1'000},
+                            Unit{"us", 1}};
 constexpr int64_t kLongestDuration = 36'525 * kMicrosPerDay;
 
 }  // namespace
@@ -152,10 +155,12 @@ CivilDate civil_from_days(int64_t days) {
   const auto day_of_era = static_cast<unsigned>(days - era * 146'097);
   const unsigned year_of_era =
       (day_of_era - day_of_era / 1'460 + day_of_era / 36'524 - day_of_era / 146'096) / 365;
-  const unsigned day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+  const unsigned day_of_year =
+      day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
   const unsigned shifted_month = (5 * day_of_year + 2) / 153;
   const unsigned month = shifted_month < 10 ? shifted_month + 3 : shifted_month - 9;
-  return {static_cast<int64_t>(year_of_era) + era * 400 + (month <= 2 ? 1 : 0), month,
+  return {static_cast<int64_t>(year_of_era) + era * 400 + (month <= 2 ? 1 : 0),
+          month,
           day_of_year - (153 * shifted_month + 2) / 5 + 1};
 }
 
@@ -195,8 +200,12 @@ Result<EventTime> parse_time(std::string_view text) {
 std::string format_date(EventTime time) {
   const CivilDate date = civil_from_days(floor_to(time.micros, kMicrosPerDay) / kMicrosPerDay);
   std::array<char, 40> text{};
-  const int size = std::snprintf(text.data(), text.size(), "%04lld-%02u-%02u",
-                                 static_cast<long long>(date.year), date.month, date.day);
+  const int size = std::snprintf(text.data(),
+                                 text.size(),
+                                 "%04lld-%02u-%02u",
+                                 static_cast<long long>(date.year),
+                                 date.month,
+                                 date.day);
   return {text.data(), static_cast<std::size_t>(size)};
 }
 
@@ -206,14 +215,19 @@ std::string format_time(EventTime time) {
   const int64_t seconds = of_day / kMicrosPerSecond;
   const int64_t fraction = of_day % kMicrosPerSecond;
   std::array<char, 40> text{};
-  int size = std::snprintf(text.data(), text.size(), "T%02d:%02d:%02d", static_cast<int>(seconds / 3'600),
-                           static_cast<int>(seconds / 60 % 60), static_cast<int>(seconds % 60));
+  int size = std::snprintf(text.data(),
+                           text.size(),
+                           "T%02d:%02d:%02d",
+                           static_cast<int>(seconds / 3'600),
+                           static_cast<int>(seconds / 60 % 60),
+                           static_cast<int>(seconds % 60));
   std::string result = format_date({day_start});
   result.append(text.data(), static_cast<std::size_t>(size));
   if (fraction != 0) {
-    size = fraction % 1'000 == 0
-               ? std::snprintf(text.data(), text.size(), ".%03d", static_cast<int>(fraction / 1'000))
-               : std::snprintf(text.data(), text.size(), ".%06d", static_cast<int>(fraction));
+    size =
+        fraction % 1'000 == 0
+            ? std::snprintf(text.data(), text.size(), ".%03d", static_cast<int>(fraction / 1'000))
+            : std::snprintf(text.data(), text.size(), ".%06d", static_cast<int>(fraction));
     result.append(text.data(), static_cast<std::size_t>(size));
   }
   return result + "Z";

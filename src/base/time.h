@@ -38,7 +38,8 @@ constexpr int64_t floor_to(int64_t micros, int64_t step) {
   return rest < 0 ? micros - rest - step : micros - rest;
 }
 
-/// Parse "2001-01-31", "2001-01-31 10:00[:00[.123456]]" or with T, and an optional zone Z or +hh:mm.
+/// Parse "2001-01-31", "2001-01-31 10:00[:00[.123456]]" or with T, and an optional zone Z or
+/// +hh:mm.
 ///
 /// Time    text without a zone is UTC. Digits beyond microseconds are refused.
 /// Errors  kInvalidArgument: not a time, or outside years 0001 to 9999.

@@ -14,17 +14,17 @@ namespace assay::cli {
 
 /// One `--name` of a command. Without a value name it is a switch.
 struct Flag {
-  std::string name;                      // "entity": written --entity
-  std::string value_name;                // "KEY=VALUE"; "" for a switch
+  std::string name;        // "entity": written --entity
+  std::string value_name;  // "KEY=VALUE"; "" for a switch
   std::string help;
-  std::string fallback;                  // value when not given; "" for none
+  std::string fallback;  // value when not given; "" for none
   bool repeated = false;
   bool required = false;
 };
 
 /// One word without dashes.
 struct Positional {
-  std::string name;                      // "SERVICE"
+  std::string name;  // "SERVICE"
   std::string help;
   bool required = true;
 };
@@ -39,7 +39,9 @@ class Arguments {
   /// A flag's value as a whole number >= `least`. kInvalidArgument names the flag.
   [[nodiscard]] Result<int64_t> integer(const std::string& name, int64_t least) const;
 
-  void set(const std::string& name, std::vector<std::string> values) { values_[name] = std::move(values); }
+  void set(const std::string& name, std::vector<std::string> values) {
+    values_[name] = std::move(values);
+  }
 
  private:
   std::map<std::string, std::vector<std::string>> values_;
@@ -52,12 +54,12 @@ struct Invocation {
   Output& output;
 };
 
-/// One command of the program. The table of all of them is what parsing, help, the reference page and
-/// shell completion come from.
+/// One command of the program. The table of all of them is what parsing, help, the reference page
+/// and shell completion come from.
 struct Command {
-  std::vector<std::string> path;         // {"lake", "show"}
-  std::string help;                      // one line
-  std::string details;                   // more, for --help; may be empty
+  std::vector<std::string> path;  // {"lake", "show"}
+  std::string help;               // one line
+  std::string details;            // more, for --help; may be empty
   std::vector<Positional> positionals;
   std::vector<Flag> flags;
   std::function<Status(Invocation&)> run;

@@ -1,12 +1,13 @@
-// Parsing by CLI11; which commands and flags there are comes from our own table, so that help, errors
-// and the reference page are written once.
+// Parsing by CLI11; which commands and flags there are comes from our own table, so that help,
+// errors and the reference page are written once.
 
 #include "cli/command_line.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
 #include <deque>
+
+#include <CLI/CLI.hpp>
 
 #include "base/suggest.h"
 
@@ -41,7 +42,8 @@ std::string usage(const Command& command) {
     text += positional.required ? " " + positional.name : " [" + positional.name + "]";
   }
   for (const Flag& flag : command.flags) {
-    const std::string word = "--" + flag.name + (flag.value_name.empty() ? "" : " " + flag.value_name);
+    const std::string word =
+        "--" + flag.name + (flag.value_name.empty() ? "" : " " + flag.value_name);
     text += flag.required ? " " + word : " [" + word + "]";
     text += flag.repeated ? "..." : "";
   }
@@ -50,7 +52,8 @@ std::string usage(const Command& command) {
 
 void append_described(std::string& text, const std::string& what, const std::string& help) {
   constexpr std::size_t kColumn = 26;
-  text += "  " + what + std::string(what.size() < kColumn ? kColumn - what.size() : 2, ' ') + help + "\n";
+  text += "  " + what + std::string(what.size() < kColumn ? kColumn - what.size() : 2, ' ') + help +
+          "\n";
 }
 
 void append_flag_help(std::string& text, const Flag& flag) {
@@ -61,16 +64,19 @@ void append_flag_help(std::string& text, const Flag& flag) {
 
 std::string overview(const std::vector<Command>& commands) {
   std::string text =
-      "assay: from raw events to features a model can trust\n\nusage: assay COMMAND [WORDS] [--project DIR] "
+      "assay: from raw events to features a model can trust\n\nusage: assay COMMAND [WORDS] "
+      "[--project DIR] "
       "[--output table|json|csv]\n\ncommands:\n";
   for (const Command& command : commands) {
     append_described(text, joined(command.path), command.help);
   }
-  return text + "\n`assay COMMAND --help` says more. Start with: assay init mine --template flights\n";
+  return text +
+         "\n`assay COMMAND --help` says more. Start with: assay init mine --template flights\n";
 }
 
 /// The command whose path the words start with; its length in words.
-const Command* find_command(const std::vector<std::string>& words, const std::vector<Command>& commands) {
+const Command* find_command(const std::vector<std::string>& words,
+                            const std::vector<Command>& commands) {
   for (const Command& command : commands) {
     if (words.size() >= command.path.size() &&
         std::equal(command.path.begin(), command.path.end(), words.begin())) {
@@ -80,7 +86,8 @@ const Command* find_command(const std::vector<std::string>& words, const std::ve
   return nullptr;
 }
 
-Status unknown_command(const std::vector<std::string>& words, const std::vector<Command>& commands) {
+Status unknown_command(const std::vector<std::string>& words,
+                       const std::vector<Command>& commands) {
   std::vector<std::string> names;
   std::vector<std::string> second_words;
   for (const Command& command : commands) {
@@ -91,11 +98,13 @@ Status unknown_command(const std::vector<std::string>& words, const std::vector<
   }
   if (!second_words.empty()) {
     const std::string word = words.size() > 1 ? words[1] : "";
-    return {Code::kInvalidArgument, "`assay " + words.front() + "` needs one of: " + joined(second_words) +
-                                        (word.empty() ? "" : did_you_mean(word, second_words))};
+    return {Code::kInvalidArgument,
+            "`assay " + words.front() + "` needs one of: " + joined(second_words) +
+                (word.empty() ? "" : did_you_mean(word, second_words))};
   }
-  return {Code::kInvalidArgument, "there is no command `" + words.front() + "`" +
-                                      did_you_mean(words.front(), names) + " (`assay --help` lists them)"};
+  return {Code::kInvalidArgument,
+          "there is no command `" + words.front() + "`" + did_you_mean(words.front(), names) +
+              " (`assay --help` lists them)"};
 }
 
 /// A group such as `assay lake --help`.
@@ -110,7 +119,8 @@ std::string group_help(const std::string& group, const std::vector<Command>& com
 }
 
 Status bad_usage(const Command& command, const std::string& what) {
-  return {Code::kInvalidArgument, what + " (`assay " + joined(command.path) + " --help` says more)"};
+  return {Code::kInvalidArgument,
+          what + " (`assay " + joined(command.path) + " --help` says more)"};
 }
 
 /// What CLI11 could not place: a misspelt flag or a word too many.
@@ -134,7 +144,7 @@ Status unexpected(const Command& command, const std::vector<std::string>& words)
 struct Bound {
   std::string name;
   std::vector<std::string> values;
-  std::string word;                      // of a positional
+  std::string word;  // of a positional
   bool set = false;
   bool is_switch = false;
 };
@@ -175,7 +185,8 @@ Status fill(const Command& command, const std::deque<Bound>& bound, ParsedLine* 
     if (!place.word.empty()) {
       line->arguments.set(place.name, {place.word});
     } else if (place.is_switch ? place.set : !place.values.empty()) {
-      line->arguments.set(place.name, place.is_switch ? std::vector<std::string>{"true"} : place.values);
+      line->arguments.set(place.name,
+                          place.is_switch ? std::vector<std::string>{"true"} : place.values);
     }
   }
   for (const Positional& positional : command.positionals) {
@@ -190,7 +201,8 @@ Status fill(const Command& command, const std::deque<Bound>& bound, ParsedLine* 
         return bad_usage(command, "missing --" + flag.name + ": " + flag.help);
       }
       if (!flag.repeated && times > 1) {
-        return bad_usage(command, "--" + flag.name + " is given " + std::to_string(times) + " times");
+        return bad_usage(command,
+                         "--" + flag.name + " is given " + std::to_string(times) + " times");
       }
       if (times == 0 && !flag.fallback.empty()) {
         line->arguments.set(flag.name, {flag.fallback});
@@ -212,7 +224,9 @@ const std::vector<std::string>& Arguments::all(const std::string& name) const {
   return found == values_.end() ? kNone : found->second;
 }
 
-bool Arguments::has(const std::string& name) const { return values_.count(name) != 0; }
+bool Arguments::has(const std::string& name) const {
+  return values_.count(name) != 0;
+}
 
 Result<int64_t> Arguments::integer(const std::string& name, int64_t least) const {
   const std::string& text = get(name);
@@ -220,7 +234,8 @@ Result<int64_t> Arguments::integer(const std::string& name, int64_t least) const
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size() || value < least) {
     return Status(Code::kInvalidArgument,
-                  "--" + name + " is `" + text + "`; it must be a whole number of at least " + std::to_string(least));
+                  "--" + name + " is `" + text + "`; it must be a whole number of at least " +
+                      std::to_string(least));
   }
   return value;
 }
@@ -251,17 +266,21 @@ std::string command_help(const Command& command) {
 
 std::string command_reference(const std::vector<Command>& commands) {
   std::string text =
-      "# Command line\n\nMade by `make docs` from the table in `src/cli/command.h`; a test compares.\n"
+      "# Command line\n\nMade by `make docs` from the table in `src/cli/command.h`; a test "
+      "compares.\n"
       "stdout is data, stderr is talk. Exit codes are in [exit_codes.md](exit_codes.md).\n";
   for (const Command& command : commands) {
-    text += "\n## assay " + joined(command.path) + "\n\n```text\n" + command_help(command) + "```\n";
+    text +=
+        "\n## assay " + joined(command.path) + "\n\n```text\n" + command_help(command) + "```\n";
   }
   return text;
 }
 
-Result<ParsedLine> parse_command_line(const std::vector<std::string>& words, const std::vector<Command>& commands) {
+Result<ParsedLine> parse_command_line(const std::vector<std::string>& words,
+                                      const std::vector<Command>& commands) {
   ParsedLine line;
-  if (words.empty() || words.front() == "--help" || words.front() == "-h" || words.front() == "help") {
+  if (words.empty() || words.front() == "--help" || words.front() == "-h" ||
+      words.front() == "help") {
     line.text = overview(commands);
     return line;
   }
@@ -289,7 +308,8 @@ Result<ParsedLine> parse_command_line(const std::vector<std::string>& words, con
   app.allow_extras();
   std::deque<Bound> bound;
   bind(app, *command, bound);
-  std::vector<std::string> rest(words.begin() + static_cast<std::ptrdiff_t>(command->path.size()), words.end());
+  std::vector<std::string> rest(words.begin() + static_cast<std::ptrdiff_t>(command->path.size()),
+                                words.end());
   std::reverse(rest.begin(), rest.end());  // CLI11 takes them from the back
   try {
     app.parse(rest);

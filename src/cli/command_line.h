@@ -9,12 +9,12 @@ namespace assay::cli {
 
 /// Words understood: which command, with which arguments.
 struct ParsedLine {
-  const Command* command = nullptr;      // nullptr: `text` is all there is to do
+  const Command* command = nullptr;  // nullptr: `text` is all there is to do
   Arguments arguments;
   OutputFormat format = OutputFormat::kTable;
   bool verbose = false;
   bool quiet = false;
-  std::string text;                      // help or version, for stdout
+  std::string text;  // help or version, for stdout
 };
 
 /// Understand the words after the program's name.

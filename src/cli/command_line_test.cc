@@ -1,21 +1,33 @@
 #include "cli/command_line.h"
 
-#include <gtest/gtest.h>
-
 #include <set>
+
+#include <gtest/gtest.h>
 
 namespace assay::cli {
 namespace {
 
 std::vector<Command> some_commands() {
-  return {{{"get"},
-           "get it",
-           "",
-           {{"SERVICE", "a service", false}},
-           {{"entity", "NAME=VALUE", "a key", "", true, false}, {"at", "TIME", "an instant", "", false, false}},
-           nullptr},
-          {{"lake", "show"}, "show it", "", {{"TABLE", "a table", true}}, {{"deep", "", "all", "", false, false}}, nullptr},
-          {{"make"}, "make it", "", {}, {{"to", "FILE", "a file", "", false, true}, {"count", "N", "how many", "7", false, false}}, nullptr}};
+  return {
+      {{"get"},
+       "get it",
+       "",
+       {{"SERVICE", "a service", false}},
+       {{"entity", "NAME=VALUE", "a key", "", true, false},
+        {"at", "TIME", "an instant", "", false, false}},
+       nullptr},
+      {{"lake", "show"},
+       "show it",
+       "",
+       {{"TABLE", "a table", true}},
+       {{"deep", "", "all", "", false, false}},
+       nullptr},
+      {{"make"},
+       "make it",
+       "",
+       {},
+       {{"to", "FILE", "a file", "", false, true}, {"count", "N", "how many", "7", false, false}},
+       nullptr}};
 }
 
 std::string failure(const std::vector<std::string>& words) {
@@ -27,8 +39,8 @@ std::string failure(const std::vector<std::string>& words) {
 
 TEST(CommandLine, FlagsStandAnywhereAndRepeat) {
   const std::vector<Command> commands = some_commands();
-  const Result<ParsedLine> line =
-      parse_command_line({"get", "--entity", "a=1", "v1", "--entity=b=2", "--output", "json"}, commands);
+  const Result<ParsedLine> line = parse_command_line(
+      {"get", "--entity", "a=1", "v1", "--entity=b=2", "--output", "json"}, commands);
   ASSERT_TRUE(line.ok()) << line.status().to_string();
   EXPECT_EQ(line->command->path.front(), "get");
   EXPECT_EQ(line->arguments.get("SERVICE"), "v1");
@@ -42,7 +54,8 @@ TEST(CommandLine, FallbacksAreFilledInAndNumbersChecked) {
   const Result<ParsedLine> line = parse_command_line({"make", "--to", "x"}, commands);
   ASSERT_TRUE(line.ok());
   EXPECT_EQ(*line->arguments.integer("count", 1), 7);
-  const Result<ParsedLine> wrong = parse_command_line({"make", "--to", "x", "--count", "many"}, commands);
+  const Result<ParsedLine> wrong =
+      parse_command_line({"make", "--to", "x", "--count", "many"}, commands);
   ASSERT_TRUE(wrong.ok());
   EXPECT_EQ(wrong->arguments.integer("count", 1).code(), Code::kInvalidArgument);
 }
@@ -65,8 +78,10 @@ TEST(CommandLine, MissingWordsSayWhatIsMissing) {
 TEST(CommandLine, HelpIsThereForEveryCommandAndGroup) {
   const std::vector<Command> commands = some_commands();
   EXPECT_NE(parse_command_line({}, commands)->text.find("lake show"), std::string::npos);
-  EXPECT_NE(parse_command_line({"lake", "--help"}, commands)->text.find("show it"), std::string::npos);
-  EXPECT_NE(parse_command_line({"make", "--help"}, commands)->text.find("default 7"), std::string::npos);
+  EXPECT_NE(parse_command_line({"lake", "--help"}, commands)->text.find("show it"),
+            std::string::npos);
+  EXPECT_NE(parse_command_line({"make", "--help"}, commands)->text.find("default 7"),
+            std::string::npos);
 }
 
 TEST(CommandTable, EveryCommandHasHelpAndAnActionOfItsOwn) {
@@ -79,7 +94,9 @@ TEST(CommandTable, EveryCommandHasHelpAndAnActionOfItsOwn) {
 }
 
 TEST(Output, TablesAlignCsvQuotesAndJsonKeepsTypes) {
-  data::BatchBuilder rows(data::make_schema({{"name", data::Type::kString, true}, {"n", data::Type::kInt64, true}, {"x", data::Type::kFloat64, true}}));
+  data::BatchBuilder rows(data::make_schema({{"name", data::Type::kString, true},
+                                             {"n", data::Type::kInt64, true},
+                                             {"x", data::Type::kFloat64, true}}));
   rows.column(0).append_text("a,\"b");
   rows.column(1).append(int64_t{12});
   rows.column(2).append(1.0);
@@ -88,8 +105,11 @@ TEST(Output, TablesAlignCsvQuotesAndJsonKeepsTypes) {
   rows.column(2).append_null();
   const data::Batch batch = rows.finish();
   EXPECT_EQ(render_csv(batch), "name,n,x\n\"a,\"\"b\",12,1\n,,\n");
-  EXPECT_EQ(render_json(batch), "[\n{\"name\":\"a,\\\"b\",\"n\":12,\"x\":1.0},\n{\"name\":null,\"n\":null,\"x\":null}\n]\n");
-  EXPECT_EQ(render_table(batch, 1), "name   n  x\na,\"b  12  1\n... 1 more rows; --output csv prints all of them\n");
+  EXPECT_EQ(
+      render_json(batch),
+      "[\n{\"name\":\"a,\\\"b\",\"n\":12,\"x\":1.0},\n{\"name\":null,\"n\":null,\"x\":null}\n]\n");
+  EXPECT_EQ(render_table(batch, 1),
+            "name   n  x\na,\"b  12  1\n... 1 more rows; --output csv prints all of them\n");
 }
 
 }  // namespace

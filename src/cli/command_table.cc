@@ -9,8 +9,14 @@ namespace assay::cli {
 const std::vector<Command>& all_commands() {
   static const std::vector<Command> commands = [] {
     std::vector<Command> all;
-    for (std::vector<Command> (*group)() : {project_commands, run_commands, feature_commands, model_commands,
-                                            serve_commands, lake_commands, generate_commands, reference_commands}) {
+    for (std::vector<Command> (*group)() : {project_commands,
+                                            run_commands,
+                                            feature_commands,
+                                            model_commands,
+                                            serve_commands,
+                                            lake_commands,
+                                            generate_commands,
+                                            reference_commands}) {
       for (Command& command : group()) {
         all.push_back(std::move(command));
       }
@@ -20,10 +26,12 @@ const std::vector<Command>& all_commands() {
   return commands;
 }
 
-Result<std::unique_ptr<flow::Workspace>> open_workspace(Invocation& invocation, catalog::Diagnostics* diagnostics) {
+Result<std::unique_ptr<flow::Workspace>> open_workspace(Invocation& invocation,
+                                                        catalog::Diagnostics* diagnostics) {
   flow::WorkspaceOptions options;
   options.profile = invocation.arguments.get("profile");
-  return flow::Workspace::open(invocation.world, invocation.arguments.get("project"), options, diagnostics);
+  return flow::Workspace::open(
+      invocation.world, invocation.arguments.get("project"), options, diagnostics);
 }
 
 Result<std::unique_ptr<flow::Workspace>> open_applied_workspace(Invocation& invocation) {
@@ -43,17 +51,20 @@ Result<std::string> only_or_given(const std::string& given,
     if (std::find(names.begin(), names.end(), given) != names.end()) {
       return given;
     }
-    return Status(Code::kNotFound, "there is no " + kind + " `" + given + "`" + did_you_mean(given, names) +
-                                       (list.empty() ? "" : " (there are: " + list + ")"));
+    return Status(Code::kNotFound,
+                  "there is no " + kind + " `" + given + "`" + did_you_mean(given, names) +
+                      (list.empty() ? "" : " (there are: " + list + ")"));
   }
   if (names.size() == 1) {
     return names.front();
   }
-  return Status(Code::kInvalidArgument, names.empty() ? "the project defines no " + kind
-                                                      : "say which " + kind + ": " + list);
+  return Status(
+      Code::kInvalidArgument,
+      names.empty() ? "the project defines no " + kind : "say which " + kind + ": " + list);
 }
 
-Result<std::vector<std::pair<std::string, std::string>>> parse_pairs(const std::vector<std::string>& words) {
+Result<std::vector<std::pair<std::string, std::string>>> parse_pairs(
+    const std::vector<std::string>& words) {
   std::vector<std::pair<std::string, std::string>> pairs;
   for (const std::string& word : words) {
     std::size_t begin = 0;
@@ -62,10 +73,12 @@ Result<std::vector<std::pair<std::string, std::string>>> parse_pairs(const std::
       const std::string part = word.substr(begin, comma - begin);
       const std::size_t equals = part.find('=');
       if (equals == std::string::npos || equals == 0) {
-        return Status(Code::kInvalidArgument, "`" + part + "` is not NAME=VALUE, as in --entity user_id=u1");
+        return Status(Code::kInvalidArgument,
+                      "`" + part + "` is not NAME=VALUE, as in --entity user_id=u1");
       }
       const std::string name = part.substr(0, equals);
-      if (std::any_of(pairs.begin(), pairs.end(), [&](const auto& pair) { return pair.first == name; })) {
+      if (std::any_of(
+              pairs.begin(), pairs.end(), [&](const auto& pair) { return pair.first == name; })) {
         return Status(Code::kInvalidArgument, "`" + name + "` is given twice");
       }
       pairs.emplace_back(name, part.substr(equals + 1));
@@ -83,15 +96,18 @@ Result<data::Batch> row_from_pairs(const std::vector<std::pair<std::string, std:
   }
   for (const auto& [name, text] : pairs) {
     if (std::find(names.begin(), names.end(), name) == names.end()) {
-      return Status(Code::kInvalidArgument, "nothing here is called `" + name + "`" + did_you_mean(name, names));
+      return Status(Code::kInvalidArgument,
+                    "nothing here is called `" + name + "`" + did_you_mean(name, names));
     }
   }
   data::BatchBuilder row(data::make_schema(fields));
   for (std::size_t i = 0; i < fields.size(); ++i) {
-    const auto pair = std::find_if(pairs.begin(), pairs.end(), [&](const auto& p) { return p.first == fields[i].name; });
+    const auto pair = std::find_if(
+        pairs.begin(), pairs.end(), [&](const auto& p) { return p.first == fields[i].name; });
     if (pair == pairs.end()) {
-      return Status(Code::kInvalidArgument, "missing --entity " + fields[i].name + "=VALUE (" +
-                                                std::string(data::type_name(fields[i].type)) + ")");
+      return Status(Code::kInvalidArgument,
+                    "missing --entity " + fields[i].name + "=VALUE (" +
+                        std::string(data::type_name(fields[i].type)) + ")");
     }
     if (pair->second == "null") {
       row.column(static_cast<int>(i)).append_null();
@@ -108,7 +124,8 @@ Result<data::Batch> row_from_pairs(const std::vector<std::pair<std::string, std:
 
 Status write_table(data::SqlEngine& sql, const data::Batch& rows, const std::string& path) {
   const auto ends_with = [&](std::string_view suffix) {
-    return path.size() > suffix.size() && path.compare(path.size() - suffix.size(), suffix.size(), suffix) == 0;
+    return path.size() > suffix.size() &&
+           path.compare(path.size() - suffix.size(), suffix.size(), suffix) == 0;
   };
   if (ends_with(".parquet")) {
     return data::write_parquet(sql, rows, path);
@@ -122,7 +139,9 @@ Status write_table(data::SqlEngine& sql, const data::Batch& rows, const std::str
 std::vector<data::Field> service_inputs(const gold::Service& service) {
   std::vector<data::Field> fields = service.entity_keys;
   for (const data::Field& value : service.request) {
-    if (std::none_of(fields.begin(), fields.end(), [&](const data::Field& f) { return f.name == value.name; })) {
+    if (std::none_of(fields.begin(), fields.end(), [&](const data::Field& f) {
+          return f.name == value.name;
+        })) {
       fields.push_back(value);
     }
   }

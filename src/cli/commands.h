@@ -12,30 +12,33 @@
 
 namespace assay::cli {
 
-std::vector<Command> project_commands();   // init, validate, plan, apply
-std::vector<Command> run_commands();       // run, status
-std::vector<Command> feature_commands();   // get, training-set, verify
-std::vector<Command> model_commands();     // train, predict, model list | show | promote
-std::vector<Command> serve_commands();     // serve
-std::vector<Command> lake_commands();      // sql, lake list | show | history | hash | checkpoint
-std::vector<Command> generate_commands();  // generate users | events
-std::vector<Command> reference_commands(); // reference
+std::vector<Command> project_commands();    // init, validate, plan, apply
+std::vector<Command> run_commands();        // run, status
+std::vector<Command> feature_commands();    // get, training-set, verify
+std::vector<Command> model_commands();      // train, predict, model list | show | promote
+std::vector<Command> serve_commands();      // serve
+std::vector<Command> lake_commands();       // sql, lake list | show | history | hash | checkpoint
+std::vector<Command> generate_commands();   // generate users | events
+std::vector<Command> reference_commands();  // reference
 
 /// The workspace of --project, with its definitions checked.
-Result<std::unique_ptr<flow::Workspace>> open_workspace(Invocation& invocation,
-                                                        catalog::Diagnostics* diagnostics = nullptr);
+Result<std::unique_ptr<flow::Workspace>> open_workspace(
+    Invocation& invocation, catalog::Diagnostics* diagnostics = nullptr);
 /// The same, and the definitions are those that were applied.
 Result<std::unique_ptr<flow::Workspace>> open_applied_workspace(Invocation& invocation);
 
 /// The one name among `names` when the user gave none; else what to choose from.
 ///
 /// `kind` is what it is, for messages: "service".
-Result<std::string> only_or_given(const std::string& given, const std::vector<std::string>& names, const std::string& kind);
+Result<std::string> only_or_given(const std::string& given,
+                                  const std::vector<std::string>& names,
+                                  const std::string& kind);
 
 /// `--entity a=1 --entity b=2,c=3`: names and texts in order.
 ///
 /// Errors  kInvalidArgument: a word without `=`, or a name given twice.
-Result<std::vector<std::pair<std::string, std::string>>> parse_pairs(const std::vector<std::string>& words);
+Result<std::vector<std::pair<std::string, std::string>>> parse_pairs(
+    const std::vector<std::string>& words);
 
 /// One row of the given fields from name=text pairs. Text "null" is null.
 ///

@@ -11,7 +11,8 @@ constexpr std::size_t kBlockBytes = 1 << 20;
 /// Lines to stdout, or to a file that appears whole.
 class LineTarget {
  public:
-  LineTarget(Invocation& invocation, std::string path) : invocation_(invocation), path_(std::move(path)) {}
+  LineTarget(Invocation& invocation, std::string path)
+      : invocation_(invocation), path_(std::move(path)) {}
 
   Status take(const std::string& line) {
     if (stop_requested()) {
@@ -63,7 +64,8 @@ Status run_users(Invocation& invocation) {
   options.seed = static_cast<uint64_t>(seed);
   ASSAY_ASSIGN_OR_RETURN(options.start, parse_time(arguments.get("start")));
   LineTarget target(invocation, arguments.get("to"));
-  ASSAY_RETURN_IF_ERROR(ingest::generate_users(options, [&](const std::string& line) { return target.take(line); }));
+  ASSAY_RETURN_IF_ERROR(
+      ingest::generate_users(options, [&](const std::string& line) { return target.take(line); }));
   return target.finish();
 }
 
@@ -82,7 +84,8 @@ Status run_events(Invocation& invocation) {
   ASSAY_ASSIGN_OR_RETURN(options.late_share, number(arguments, "late"));
   ASSAY_ASSIGN_OR_RETURN(options.malformed_share, number(arguments, "malformed"));
   LineTarget target(invocation, arguments.get("to"));
-  ASSAY_RETURN_IF_ERROR(ingest::generate_events(options, [&](const std::string& line) { return target.take(line); }));
+  ASSAY_RETURN_IF_ERROR(
+      ingest::generate_events(options, [&](const std::string& line) { return target.take(line); }));
   return target.finish();
 }
 

@@ -23,14 +23,16 @@ std::string lake_key(std::string name) {
 }
 
 Result<std::string> existing_table(flow::Workspace& workspace, const std::string& name) {
-  ASSAY_ASSIGN_OR_RETURN(const std::vector<std::string> tables, lake::list_tables(workspace.store()));
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<std::string> tables,
+                         lake::list_tables(workspace.store()));
   return only_or_given(lake_key(name), tables, "table");
 }
 
 Status run_sql(Invocation& invocation) {
   ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_workspace(invocation));
-  ASSAY_ASSIGN_OR_RETURN(const std::vector<lake::CatalogTable> tables,
-                         lake::register_tables(invocation.world, workspace->store(), workspace->sql()));
+  ASSAY_ASSIGN_OR_RETURN(
+      const std::vector<lake::CatalogTable> tables,
+      lake::register_tables(invocation.world, workspace->store(), workspace->sql()));
   for (const lake::CatalogTable& table : tables) {
     if (!table.status.ok()) {
       invocation.output.say("table " + table.key + " cannot be read: " + table.status.message());
@@ -38,13 +40,15 @@ Status run_sql(Invocation& invocation) {
   }
   const std::string& target = invocation.arguments.get("to");
   if (!target.empty()) {
-    ASSAY_ASSIGN_OR_RETURN(const data::Batch rows, workspace->sql().query(invocation.arguments.get("QUERY")));
+    ASSAY_ASSIGN_OR_RETURN(const data::Batch rows,
+                           workspace->sql().query(invocation.arguments.get("QUERY")));
     ASSAY_RETURN_IF_ERROR(write_table(workspace->sql(), rows, target));
     invocation.output.say(std::to_string(rows.rows()) + " rows written to " + target);
     return {};
   }
-  ASSAY_ASSIGN_OR_RETURN(const data::Batch rows,
-                         workspace->sql().query(invocation.arguments.get("QUERY"), data::SqlUnknownTypes::kAsText));
+  ASSAY_ASSIGN_OR_RETURN(
+      const data::Batch rows,
+      workspace->sql().query(invocation.arguments.get("QUERY"), data::SqlUnknownTypes::kAsText));
   invocation.output.rows(rows);
   return {};
 }
@@ -56,7 +60,8 @@ Status run_list(Invocation& invocation) {
                                              {"rows", data::Type::kInt64, false},
                                              {"files", data::Type::kInt64, false},
                                              {"bytes", data::Type::kInt64, false}}));
-  ASSAY_ASSIGN_OR_RETURN(const std::vector<std::string> tables, lake::list_tables(workspace->store()));
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<std::string> tables,
+                         lake::list_tables(workspace->store()));
   for (const std::string& key : tables) {
     ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * table, workspace->table(key));
     ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table->snapshot());
@@ -76,7 +81,8 @@ Status run_list(Invocation& invocation) {
 
 Status run_show(Invocation& invocation) {
   ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_workspace(invocation));
-  ASSAY_ASSIGN_OR_RETURN(const std::string key, existing_table(*workspace, invocation.arguments.get("TABLE")));
+  ASSAY_ASSIGN_OR_RETURN(const std::string key,
+                         existing_table(*workspace, invocation.arguments.get("TABLE")));
   ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * table, workspace->table(key));
   ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table->snapshot());
   data::BatchBuilder rows(data::make_schema({{"column", data::Type::kString, false},
@@ -94,8 +100,8 @@ Status run_show(Invocation& invocation) {
     rows.column(3).append<uint8_t>(partition ? 1 : 0);
   }
   invocation.output.say(key + ": version " + std::to_string(snapshot->version) + ", " +
-                        std::to_string(snapshot->rows()) + " rows in " + std::to_string(snapshot->files.size()) +
-                        " files");
+                        std::to_string(snapshot->rows()) + " rows in " +
+                        std::to_string(snapshot->files.size()) + " files");
   for (const auto& [app_id, version] : snapshot->txns) {
     invocation.output.say("position " + app_id + " = " + std::to_string(version));
   }
@@ -105,7 +111,8 @@ Status run_show(Invocation& invocation) {
 
 Status run_history(Invocation& invocation) {
   ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_workspace(invocation));
-  ASSAY_ASSIGN_OR_RETURN(const std::string key, existing_table(*workspace, invocation.arguments.get("TABLE")));
+  ASSAY_ASSIGN_OR_RETURN(const std::string key,
+                         existing_table(*workspace, invocation.arguments.get("TABLE")));
   ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * table, workspace->table(key));
   ASSAY_ASSIGN_OR_RETURN(const std::vector<lake::HistoryEntry> history, table->history());
   data::BatchBuilder rows(data::make_schema({{"version", data::Type::kInt64, false},
@@ -140,12 +147,14 @@ Status run_hash(Invocation& invocation) {
                                              {"hash", data::Type::kString, false}}));
   const auto add = [&](const std::string& name, int64_t count, uint64_t hash) {
     std::array<char, 20> text{};
-    const int size = std::snprintf(text.data(), text.size(), "%016llx", static_cast<unsigned long long>(hash));
+    const int size =
+        std::snprintf(text.data(), text.size(), "%016llx", static_cast<unsigned long long>(hash));
     rows.column(0).append_text(name);
     rows.column(1).append(count);
     rows.column(2).append_text({text.data(), static_cast<std::size_t>(size)});
   };
-  ASSAY_ASSIGN_OR_RETURN(const std::vector<std::string> tables, lake::list_tables(workspace->store()));
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<std::string> tables,
+                         lake::list_tables(workspace->store()));
   for (const std::string& key : tables) {
     ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * table, workspace->table(key));
     ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table->snapshot());
@@ -166,7 +175,8 @@ Status run_hash(Invocation& invocation) {
 
 Status run_checkpoint(Invocation& invocation) {
   ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_workspace(invocation));
-  ASSAY_ASSIGN_OR_RETURN(const std::string key, existing_table(*workspace, invocation.arguments.get("TABLE")));
+  ASSAY_ASSIGN_OR_RETURN(const std::string key,
+                         existing_table(*workspace, invocation.arguments.get("TABLE")));
   ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * table, workspace->table(key));
   ASSAY_RETURN_IF_ERROR(table->checkpoint());
   invocation.output.say("checkpoint of " + key + " written");
@@ -179,9 +189,15 @@ std::vector<Command> lake_commands() {
   return {
       {{"sql"},
        "run SQL over the project's tables",
-       "Tables are lake.bronze.NAME, lake.silver.NAME and lake.gold.NAME; files can be joined as 'file.parquet'.",
+       "Tables are lake.bronze.NAME, lake.silver.NAME and lake.gold.NAME; files can be joined as "
+       "'file.parquet'.",
        {{"QUERY", "the statement, in quotes", true}},
-       {{"to", "FILE", "write rows to a .parquet or .csv file instead of stdout", "", false, false}},
+       {{"to",
+         "FILE",
+         "write rows to a .parquet or .csv file instead of stdout",
+         "",
+         false,
+         false}},
        run_sql},
       {{"lake", "list"}, "list tables with rows, files and bytes", "", {}, {}, run_list},
       {{"lake", "show"}, "show a table's columns and positions", "", {kTable}, {}, run_show},
@@ -192,7 +208,12 @@ std::vector<Command> lake_commands() {
        {},
        {{"online", "", "hash the online store's values too", "", false, false}},
        run_hash},
-      {{"lake", "checkpoint"}, "write a checkpoint of a table's log", "", {kTable}, {}, run_checkpoint},
+      {{"lake", "checkpoint"},
+       "write a checkpoint of a table's log",
+       "",
+       {kTable},
+       {},
+       run_checkpoint},
   };
 }
 

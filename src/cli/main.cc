@@ -1,9 +1,9 @@
 // The program: understand the command line, make the world, run the command, say what went wrong.
 
-#include <unistd.h>
-
 #include <csignal>
 #include <cstdio>
+
+#include <unistd.h>
 
 #include "cli/command_line.h"
 
@@ -26,7 +26,10 @@ int run(const std::vector<std::string>& words) {
   const Status status = line->command->run(invocation);
   output.progress_done();
   if (!status.ok()) {
-    std::fprintf(stderr, "assay: %s: %s\n", std::string(code_name(status.code())).c_str(), status.message().c_str());
+    std::fprintf(stderr,
+                 "assay: %s: %s\n",
+                 std::string(code_name(status.code())).c_str(),
+                 status.message().c_str());
   }
   return exit_code(status.code());
 }

@@ -11,14 +11,15 @@ namespace {
 const Positional kModel{"MODEL", "model of the project", false};
 
 Result<std::string> chosen_model(Invocation& invocation, const flow::Workspace& workspace) {
-  return only_or_given(invocation.arguments.get("MODEL"), names_of(workspace.project().models), "model");
+  return only_or_given(
+      invocation.arguments.get("MODEL"), names_of(workspace.project().models), "model");
 }
 
 void say_card(Output& output, const learn::ModelCard& card) {
-  output.say("trained on " + std::to_string(card.train_rows) + " rows, " + format_time(card.train_times.first) +
-             " to " + format_time(card.train_times.last));
-  output.say("tested on  " + std::to_string(card.test_rows) + " rows, " + format_time(card.test_times.first) + " to " +
-             format_time(card.test_times.last));
+  output.say("trained on " + std::to_string(card.train_rows) + " rows, " +
+             format_time(card.train_times.first) + " to " + format_time(card.train_times.last));
+  output.say("tested on  " + std::to_string(card.test_rows) + " rows, " +
+             format_time(card.test_times.first) + " to " + format_time(card.test_times.last));
   for (const std::string& feature : card.left_out) {
     output.say("left out " + feature + ": it is text, and trees take numbers");
   }
@@ -36,7 +37,8 @@ Status run_train(Invocation& invocation) {
   ASSAY_ASSIGN_OR_RETURN(const std::string model, chosen_model(invocation, *workspace));
   flow::RunOptions options;
   options.progress = [&](const std::string& line) { invocation.output.progress(line); };
-  ASSAY_ASSIGN_OR_RETURN(const flow::TrainReport report, flow::train_model(*workspace, model, options));
+  ASSAY_ASSIGN_OR_RETURN(const flow::TrainReport report,
+                         flow::train_model(*workspace, model, options));
   say_card(invocation.output, report.card);
   std::vector<std::pair<std::string, data::Scalar>> fields{
       {"model", data::Scalar::string(model)},
@@ -51,8 +53,9 @@ Status run_train(Invocation& invocation) {
   const double base = report.card.base_rate;
   if (report.card.objective == "binary:logistic" && base > 0 && base < 1) {
     // What a model that knows nothing but the base rate would get.
-    fields.emplace_back("log_loss_of_base_rate",
-                        data::Scalar::float64(-base * std::log(base) - (1 - base) * std::log(1 - base)));
+    fields.emplace_back(
+        "log_loss_of_base_rate",
+        data::Scalar::float64(-base * std::log(base) - (1 - base) * std::log(1 - base)));
   }
   fields.emplace_back("training_set_seconds", data::Scalar::float64(report.training_set_seconds));
   fields.emplace_back("training_seconds", data::Scalar::float64(report.training_seconds));
@@ -65,30 +68,36 @@ Status run_leakage(Invocation& invocation) {
   ASSAY_ASSIGN_OR_RETURN(const std::string model, chosen_model(invocation, *workspace));
   flow::RunOptions options;
   options.progress = [&](const std::string& line) { invocation.output.progress(line); };
-  ASSAY_ASSIGN_OR_RETURN(const flow::LeakageReport report, flow::measure_leakage(*workspace, model, options));
+  ASSAY_ASSIGN_OR_RETURN(const flow::LeakageReport report,
+                         flow::measure_leakage(*workspace, model, options));
   const auto auc = [](const learn::BinaryMetrics& metrics) {
-    return metrics.auc.has_value() ? data::Scalar::float64(*metrics.auc) : data::Scalar::null(data::Type::kFloat64);
+    return metrics.auc.has_value() ? data::Scalar::float64(*metrics.auc)
+                                   : data::Scalar::null(data::Type::kFloat64);
   };
   const double rows = static_cast<double>(report.rows);
   invocation.output.say("a join that ignores known time gets " +
                         fixed(100 * static_cast<double>(report.rows_wrong) / rows, 1) + " % of " +
-                        std::to_string(report.rows) + " rows wrong (" + std::to_string(report.values_wrong) + " of " +
+                        std::to_string(report.rows) + " rows wrong (" +
+                        std::to_string(report.values_wrong) + " of " +
                         std::to_string(report.values) + " values)");
-  invocation.output.object({{"rows", data::Scalar::int64(report.rows)},
-                            {"rows_wrong", data::Scalar::int64(report.rows_wrong)},
-                            {"values_wrong", data::Scalar::int64(report.values_wrong)},
-                            {"auc_honest", auc(report.honest)},
-                            {"auc_ignoring_known_time", auc(report.leaky)},
-                            {"auc_of_that_model_when_served", auc(report.leaky_served)},
-                            {"log_loss_honest", data::Scalar::float64(report.honest.log_loss)},
-                            {"log_loss_ignoring_known_time", data::Scalar::float64(report.leaky.log_loss)},
-                            {"log_loss_of_that_model_when_served", data::Scalar::float64(report.leaky_served.log_loss)}});
+  invocation.output.object(
+      {{"rows", data::Scalar::int64(report.rows)},
+       {"rows_wrong", data::Scalar::int64(report.rows_wrong)},
+       {"values_wrong", data::Scalar::int64(report.values_wrong)},
+       {"auc_honest", auc(report.honest)},
+       {"auc_ignoring_known_time", auc(report.leaky)},
+       {"auc_of_that_model_when_served", auc(report.leaky_served)},
+       {"log_loss_honest", data::Scalar::float64(report.honest.log_loss)},
+       {"log_loss_ignoring_known_time", data::Scalar::float64(report.leaky.log_loss)},
+       {"log_loss_of_that_model_when_served",
+        data::Scalar::float64(report.leaky_served.log_loss)}});
   return {};
 }
 
 Status run_list(Invocation& invocation) {
   ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_workspace(invocation));
-  ASSAY_ASSIGN_OR_RETURN(const std::vector<catalog::ModelRow> models, workspace->catalog().models());
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<catalog::ModelRow> models,
+                         workspace->catalog().models());
   using data::Type;
   data::BatchBuilder rows(data::make_schema({{"model", Type::kString, false},
                                              {"version", Type::kInt64, false},
@@ -136,14 +145,20 @@ Status run_promote(Invocation& invocation) {
   ASSAY_ASSIGN_OR_RETURN(const std::string name, chosen_model(invocation, *workspace));
   ASSAY_ASSIGN_OR_RETURN(const int64_t version, invocation.arguments.integer("version", 1));
   ASSAY_RETURN_IF_ERROR(workspace->catalog().promote_model(name, version));
-  invocation.output.say("model " + name + " version " + std::to_string(version) + " is in production");
+  invocation.output.say("model " + name + " version " + std::to_string(version) +
+                        " is in production");
   return {};
 }
 
 }  // namespace
 
 std::vector<Command> model_commands() {
-  const Flag version{"version", "N", "version of the model; without it the one in production, else the newest", "", false, false};
+  const Flag version{"version",
+                     "N",
+                     "version of the model; without it the one in production, else the newest",
+                     "",
+                     false,
+                     false};
   return {
       {{"train"},
        "make a model's training set, train, test on later rows, register",
@@ -153,13 +168,19 @@ std::vector<Command> model_commands() {
        run_train},
       {{"leakage"},
        "measure what a join that ignores known time gets wrong for a model",
-       "Builds the training set a second time as if every row had been known when it happened, compares it\n"
+       "Builds the training set a second time as if every row had been known when it happened, "
+       "compares it\n"
        "with the honest one, and trains a model on each.",
        {kModel},
        {},
        run_leakage},
       {{"model", "list"}, "list registered models", "", {}, {}, run_list},
-      {{"model", "show"}, "print a model's card: data, definitions, parameters, metrics", "", {kModel}, {version}, run_show},
+      {{"model", "show"},
+       "print a model's card: data, definitions, parameters, metrics",
+       "",
+       {kModel},
+       {version},
+       run_show},
       {{"model", "promote"},
        "put a version into production",
        "",

@@ -21,8 +21,9 @@ std::string cell_text(const data::Column& column, int64_t row) {
 
 /// Characters of UTF-8 text, for alignment.
 std::size_t text_width(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(
-      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0U) != 0x80U; }));
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xc0U) != 0x80U;
+  }));
 }
 
 void append_padded(std::string& line, std::string_view text, std::size_t width, bool right) {
@@ -110,7 +111,8 @@ std::string render_table(const data::Batch& batch, int64_t rows_max) {
     append_line(out, std::move(line));
   }
   if (shown < batch.rows()) {
-    out += "... " + std::to_string(batch.rows() - shown) + " more rows; --output csv prints all of them\n";
+    out += "... " + std::to_string(batch.rows() - shown) +
+           " more rows; --output csv prints all of them\n";
   }
   return out;
 }

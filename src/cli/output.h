@@ -44,8 +44,8 @@ class Output {
 /// One value as JSON: doubles in shortest form, times as text, NaN and infinities as null.
 void append_json_value(std::string& out, const data::Column& column, int64_t row);
 
-/// Aligned text of a batch, as `--output table` prints it. At most `rows_max` rows, then a line that says
-/// how many there are.
+/// Aligned text of a batch, as `--output table` prints it. At most `rows_max` rows, then a line
+/// that says how many there are.
 std::string render_table(const data::Batch& batch, int64_t rows_max);
 std::string render_csv(const data::Batch& batch);
 std::string render_json(const data::Batch& batch);

@@ -28,7 +28,9 @@ Status copy_folder(World& world, const std::string& from, const std::string& to)
   return {};
 }
 
-Status generate_to(World& world, const std::string& path, const std::function<Status(const ingest::LineSink&)>& make) {
+Status generate_to(World& world,
+                   const std::string& path,
+                   const std::function<Status(const ingest::LineSink&)>& make) {
   std::string text;
   ASSAY_RETURN_IF_ERROR(make([&](const std::string& line) {
     text += line;
@@ -45,12 +47,14 @@ Status generate_shop_data(World& world, const std::string& folder) {
   events.start = users.start;
   // About a week of clicks.
   events.rate = static_cast<double>(events.count) / (7 * 24 * 3600);
-  ASSAY_RETURN_IF_ERROR(generate_to(world, join_path(folder, "data/users.jsonl"), [&](const ingest::LineSink& sink) {
-    return ingest::generate_users(users, sink);
-  }));
-  return generate_to(world, join_path(folder, "data/clicks/clicks-1.jsonl"), [&](const ingest::LineSink& sink) {
-    return ingest::generate_events(events, sink);
-  });
+  ASSAY_RETURN_IF_ERROR(
+      generate_to(world, join_path(folder, "data/users.jsonl"), [&](const ingest::LineSink& sink) {
+        return ingest::generate_users(users, sink);
+      }));
+  return generate_to(
+      world, join_path(folder, "data/clicks/clicks-1.jsonl"), [&](const ingest::LineSink& sink) {
+        return ingest::generate_events(events, sink);
+      });
 }
 
 Status run_init(Invocation& invocation) {
@@ -58,12 +62,14 @@ Status run_init(Invocation& invocation) {
   const std::string& name = invocation.arguments.get("template");
   const std::vector<std::string> known(kTemplates.begin(), kTemplates.end());
   if (std::find(known.begin(), known.end(), name) == known.end()) {
-    return {Code::kInvalidArgument, "there is no template `" + name + "`" + did_you_mean(name, known) +
-                                        " (there are: flights, shop)"};
+    return {Code::kInvalidArgument,
+            "there is no template `" + name + "`" + did_you_mean(name, known) +
+                " (there are: flights, shop)"};
   }
   World& world = invocation.world;
   if (world.files.stat(join_path(folder, "assay.yaml")).ok()) {
-    return {Code::kAlreadyExists, join_path(folder, "assay.yaml") + " exists; choose a folder without a project"};
+    return {Code::kAlreadyExists,
+            join_path(folder, "assay.yaml") + " exists; choose a folder without a project"};
   }
   ASSAY_ASSIGN_OR_RETURN(const std::string program, program_folder());
   const std::string source = join_path(program, "templates/" + name);
@@ -116,7 +122,8 @@ Status run_apply(Invocation& invocation) {
   if (!plan.incompatible.empty() && !invocation.arguments.has("allow-incompatible")) {
     invocation.output.say(catalog::format_plan(plan));
     return {Code::kFailedPrecondition,
-            "some changes no longer fit what exists, see above; nothing was applied (--allow-incompatible applies them)"};
+            "some changes no longer fit what exists, see above; nothing was applied "
+            "(--allow-incompatible applies them)"};
   }
   if (!invocation.arguments.has("quiet")) {
     invocation.output.say(catalog::format_plan(plan));
@@ -139,13 +146,23 @@ std::vector<Command> project_commands() {
        {{"DIR", "folder to make", true}},
        {{"template", "NAME", "flights or shop", "flights", false, false}},
        run_init},
-      {{"validate"}, "check all definitions, every error at once with file, line and column", "", {}, {}, run_validate},
+      {{"validate"},
+       "check all definitions, every error at once with file, line and column",
+       "",
+       {},
+       {},
+       run_validate},
       {{"plan"}, "show what apply would change, and what that breaks", "", {}, {}, run_plan},
       {{"apply"},
        "make the definitions the applied ones, each change a new version in the catalog",
        "",
        {},
-       {{"allow-incompatible", "", "apply changes that no longer fit existing tables or services", "", false, false}},
+       {{"allow-incompatible",
+         "",
+         "apply changes that no longer fit existing tables or services",
+         "",
+         false,
+         false}},
        run_apply},
   };
 }

@@ -11,13 +11,15 @@ namespace {
 
 std::string exit_code_reference() {
   std::string text =
-      "# Exit codes\n\nMade by `make docs` from the table in `src/base/error_table.cc`; a test compares.\n\n"
+      "# Exit codes\n\nMade by `make docs` from the table in `src/base/error_table.cc`; a test "
+      "compares.\n\n"
       "| outcome | exit code | HTTP | gRPC | worth trying again |\n|---|---|---|---|---|\n";
   for (int code = 0; code <= static_cast<int>(Code::kCommitUnknown); ++code) {
     const auto outcome = static_cast<Code>(code);
-    text += "| " + std::string(code_name(outcome)) + " | " + std::to_string(exit_code(outcome)) + " | " +
-            std::to_string(http_status(outcome)) + " | " + std::to_string(grpc_status(outcome)) + " | " +
-            (retryable(outcome) ? "yes" : "no") + " |\n";
+    text += "| " + std::string(code_name(outcome)) + " | " + std::to_string(exit_code(outcome)) +
+            " | " + std::to_string(http_status(outcome)) + " | " +
+            std::to_string(grpc_status(outcome)) + " | " + (retryable(outcome) ? "yes" : "no") +
+            " |\n";
   }
   return text;
 }
@@ -51,9 +53,11 @@ Status run_reference(Invocation& invocation) {
       ASSAY_RETURN_IF_ERROR(invocation.world.files.write(join_path(write, page.file), page.text));
       continue;
     }
-    ASSAY_ASSIGN_OR_RETURN(const std::string stored, invocation.world.files.read(join_path(check, page.file)));
+    ASSAY_ASSIGN_OR_RETURN(const std::string stored,
+                           invocation.world.files.read(join_path(check, page.file)));
     if (stored != page.text) {
-      return {Code::kFailedPrecondition, join_path(check, page.file) + " is not what the program says; run `make docs`"};
+      return {Code::kFailedPrecondition,
+              join_path(check, page.file) + " is not what the program says; run `make docs`"};
     }
   }
   return {};
@@ -63,7 +67,8 @@ Status run_reference(Invocation& invocation) {
 
 std::vector<Command> reference_commands() {
   return {{{"reference"},
-           "write the reference pages and the JSON Schema for editors, which come from the program's own tables",
+           "write the reference pages and the JSON Schema for editors, which come from the "
+           "program's own tables",
            "Without flags it lists the pages.",
            {},
            {{"write", "DIR", "write the pages into this folder", "", false, false},

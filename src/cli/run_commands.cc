@@ -8,11 +8,16 @@ namespace {
 /// The row account of every stage, as `run` and `status` print it.
 data::Batch account_table(const std::vector<flow::StageAccount>& stages, bool with_seconds) {
   using data::Type;
-  std::vector<data::Field> fields{{"stage", Type::kString, false},      {"name", Type::kString, false},
-                                  {"in", Type::kInt64, false},          {"out", Type::kInt64, false},
-                                  {"filtered", Type::kInt64, false},    {"duplicates", Type::kInt64, false},
-                                  {"late", Type::kInt64, false},        {"quarantined", Type::kInt64, false},
-                                  {"steps", Type::kInt64, true},        {"commits", Type::kInt64, false}};
+  std::vector<data::Field> fields{{"stage", Type::kString, false},
+                                  {"name", Type::kString, false},
+                                  {"in", Type::kInt64, false},
+                                  {"out", Type::kInt64, false},
+                                  {"filtered", Type::kInt64, false},
+                                  {"duplicates", Type::kInt64, false},
+                                  {"late", Type::kInt64, false},
+                                  {"quarantined", Type::kInt64, false},
+                                  {"steps", Type::kInt64, true},
+                                  {"commits", Type::kInt64, false}};
   if (with_seconds) {
     fields.push_back({"seconds", Type::kFloat64, false});
   }
@@ -22,7 +27,12 @@ data::Batch account_table(const std::vector<flow::StageAccount>& stages, bool wi
     rows.column(1).append_text(stage.name);
     const data::Account& account = stage.rows;
     int column = 2;
-    for (const int64_t count : {account.in, account.out, account.filtered, account.duplicates, account.late, account.quarantined}) {
+    for (const int64_t count : {account.in,
+                                account.out,
+                                account.filtered,
+                                account.duplicates,
+                                account.late,
+                                account.quarantined}) {
       rows.column(column++).append(count);
     }
     if (stage.stage == "gold") {
@@ -32,7 +42,8 @@ data::Batch account_table(const std::vector<flow::StageAccount>& stages, bool wi
     }
     rows.column(9).append(stage.commits);
     if (with_seconds) {
-      rows.column(10).append(static_cast<double>(static_cast<int64_t>(stage.seconds * 1000)) / 1000);
+      rows.column(10).append(static_cast<double>(static_cast<int64_t>(stage.seconds * 1000)) /
+                             1000);
     }
   }
   return rows.finish();
@@ -55,7 +66,8 @@ Status run_run(Invocation& invocation) {
   }
   if (quarantined > 0 && !invocation.arguments.has("quiet")) {
     invocation.output.say(std::to_string(quarantined) +
-                          " rows are in quarantine; see why: assay sql \"SELECT reason, \\\"column\\\", count(*) FROM "
+                          " rows are in quarantine; see why: assay sql \"SELECT reason, "
+                          "\\\"column\\\", count(*) FROM "
                           "lake.bronze.<table>_quarantine GROUP BY ALL\"");
   }
   return {};
@@ -63,7 +75,8 @@ Status run_run(Invocation& invocation) {
 
 Status run_status(Invocation& invocation) {
   ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_workspace(invocation));
-  ASSAY_ASSIGN_OR_RETURN(const std::vector<flow::StageStatus> stages, flow::project_status(*workspace));
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<flow::StageStatus> stages,
+                         flow::project_status(*workspace));
   using data::Type;
   data::BatchBuilder rows(data::make_schema({{"stage", Type::kString, false},
                                              {"name", Type::kString, false},
@@ -83,7 +96,12 @@ Status run_status(Invocation& invocation) {
     rows.column(3).append(stage.lag);
     const data::Account& account = stage.account.rows;
     int column = 4;
-    for (const int64_t count : {account.in, account.out, account.filtered, account.duplicates, account.late, account.quarantined}) {
+    for (const int64_t count : {account.in,
+                                account.out,
+                                account.filtered,
+                                account.duplicates,
+                                account.late,
+                                account.quarantined}) {
       rows.column(column++).append(count);
     }
     rows.column(10).append<uint8_t>(account.balances() ? 1 : 0);
@@ -98,15 +116,27 @@ std::vector<Command> run_commands() {
   return {
       {{"run"},
        "read every source up to its present end, through all stages into the online store",
-       "Prints what became of the rows of this run: in = out + filtered + duplicates + late + quarantined.\n"
+       "Prints what became of the rows of this run: in = out + filtered + duplicates + late + "
+       "quarantined.\n"
        "A run that was stopped or killed is gone on with by the next one.",
        {},
-       {{"threads", "N", "threads of decoding and of the feature kernel; values do not depend on it", "2", false, false},
-        {"epoch-rows", "N", "rows of one bronze commit, about; values do not depend on it", "20000", false, false}},
+       {{"threads",
+         "N",
+         "threads of decoding and of the feature kernel; values do not depend on it",
+         "2",
+         false,
+         false},
+        {"epoch-rows",
+         "N",
+         "rows of one bronze commit, about; values do not depend on it",
+         "20000",
+         false,
+         false}},
        run_run},
       {{"status"},
        "show per stage its position, lag and row account over all runs",
-       "lag counts what the stage has not taken yet: files of the source, or versions of the table before it.",
+       "lag counts what the stage has not taken yet: files of the source, or versions of the table "
+       "before it.",
        {},
        {},
        run_status},

@@ -34,7 +34,8 @@ Status run_serve(Invocation& invocation) {
   pthread_sigmask(SIG_BLOCK, &stop_signals, nullptr);
 
   ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_applied_workspace(invocation));
-  ASSAY_ASSIGN_OR_RETURN(serve::HttpOptions options, parse_address(invocation.arguments.get("http")));
+  ASSAY_ASSIGN_OR_RETURN(serve::HttpOptions options,
+                         parse_address(invocation.arguments.get("http")));
   ASSAY_ASSIGN_OR_RETURN(const int64_t threads, invocation.arguments.integer("threads", 0));
   options.threads = static_cast<int>(threads);
   ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, workspace->online(true));
@@ -61,10 +62,12 @@ Status run_predict(Invocation& invocation) {
   ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_applied_workspace(invocation));
   ASSAY_ASSIGN_OR_RETURN(
       const std::string name,
-      only_or_given(invocation.arguments.get("MODEL"), names_of(workspace->project().models), "model"));
+      only_or_given(
+          invocation.arguments.get("MODEL"), names_of(workspace->project().models), "model"));
   ASSAY_ASSIGN_OR_RETURN(const serve::ServingModel model, serving_model(*workspace, name));
   ASSAY_ASSIGN_OR_RETURN(const auto pairs, parse_pairs(invocation.arguments.all("entity")));
-  ASSAY_ASSIGN_OR_RETURN(const data::Batch inputs, row_from_pairs(pairs, service_inputs(*model.service)));
+  ASSAY_ASSIGN_OR_RETURN(const data::Batch inputs,
+                         row_from_pairs(pairs, service_inputs(*model.service)));
   ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, workspace->online(true));
   ASSAY_ASSIGN_OR_RETURN(const EventTime now, workspace->serving_now());
   ASSAY_ASSIGN_OR_RETURN(const serve::Predictions predictions,
@@ -92,13 +95,23 @@ std::vector<Command> serve_commands() {
        "fetch a model's features for an entity and score them",
        "",
        {{"MODEL", "model; may be left out when there is one", false}},
-       {{"entity", "NAME=VALUE", "an entity key or request value; several by repeating or with commas", "", true, false}},
+       {{"entity",
+         "NAME=VALUE",
+         "an entity key or request value; several by repeating or with commas",
+         "",
+         true,
+         false}},
        run_predict},
       {{"serve"},
        "serve features and predictions over HTTP until stopped",
        "POST /get-online-features as Feast has it, POST /predict, GET /health, GET /metrics.",
        {},
-       {{"http", "HOST:PORT", "where to listen; port 0 takes a free one", "127.0.0.1:6566", false, false},
+       {{"http",
+         "HOST:PORT",
+         "where to listen; port 0 takes a free one",
+         "127.0.0.1:6566",
+         false,
+         false},
         {"threads", "N", "threads that answer; 0 is one per core", "0", false, false},
         {"address-file", "FILE", "write the address here once it listens", "", false, false}},
        run_serve},

@@ -11,13 +11,15 @@ Result<serve::ServingModel> serving_model(flow::Workspace& workspace, const std:
   for (const gold::FeatureViewPtr& view : service->views) {
     const auto trained = card.fingerprints.find(view->name());
     if (trained == card.fingerprints.end() || trained->second != view->fingerprint()) {
-      return Status(Code::kFailedPrecondition, "feature view " + view->name() + " is not what model " + model +
-                                                   " version " + std::to_string(row.version) +
-                                                   " was trained on; run `assay train " + model + "`");
+      return Status(Code::kFailedPrecondition,
+                    "feature view " + view->name() + " is not what model " + model + " version " +
+                        std::to_string(row.version) + " was trained on; run `assay train " + model +
+                        "`");
     }
   }
   ASSAY_ASSIGN_OR_RETURN(const auto scorer, learn::Scorer::load(row.bytes));
-  return serve::ServingModel::make(model, std::to_string(row.version), service, scorer, card.features);
+  return serve::ServingModel::make(
+      model, std::to_string(row.version), service, scorer, card.features);
 }
 
 Result<std::shared_ptr<const serve::ServingState>> serving_state(flow::Workspace& workspace) {
@@ -37,7 +39,8 @@ Result<std::shared_ptr<const serve::ServingState>> serving_state(flow::Workspace
     if (model.ok()) {
       state->models.emplace(name, *std::move(model));
     } else if (model.code() != Code::kNotFound) {
-      workspace.world().log.warn("model_not_served", {{"model", name}, {"why", model.status().message()}});
+      workspace.world().log.warn("model_not_served",
+                                 {{"model", name}, {"why", model.status().message()}});
     }
   }
   return std::shared_ptr<const serve::ServingState>(std::move(state));

@@ -11,11 +11,12 @@ namespace assay::cli {
 
 /// A registered model with its service and scorer, ready to be asked.
 ///
-/// Errors  kNotFound: not trained yet; kFailedPrecondition: the definitions changed since it was trained.
+/// Errors  kNotFound: not trained yet; kFailedPrecondition: the definitions changed since it was
+/// trained.
 Result<serve::ServingModel> serving_model(flow::Workspace& workspace, const std::string& model);
 
-/// All services, views and trained models of a project. A model that cannot be served is left out and told
-/// in the log.
+/// All services, views and trained models of a project. A model that cannot be served is left out
+/// and told in the log.
 Result<std::shared_ptr<const serve::ServingState>> serving_state(flow::Workspace& workspace);
 
 /// One request row from a batch of one row.

@@ -1,6 +1,6 @@
-#include <unistd.h>
-
 #include <csignal>
+
+#include <unistd.h>
 
 #include "cli/command.h"
 
@@ -18,7 +18,9 @@ void on_stop_signal(int signal_number) {
 
 }  // namespace
 
-const std::atomic<bool>& stop_requested() { return stop_flag; }
+const std::atomic<bool>& stop_requested() {
+  return stop_flag;
+}
 
 void catch_stop_signals() {
   struct sigaction action {};

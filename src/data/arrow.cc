@@ -94,7 +94,8 @@ void export_column(const ColumnPtr& column, ArrowArray* array) {
     holder->packed_bits.assign(static_cast<std::size_t>(column->size() / 8 + 1), 0);
     const std::span<const uint8_t> values = column->values<uint8_t>();
     for (std::size_t row = 0; row < values.size(); ++row) {
-      holder->packed_bits[row >> 3] |= static_cast<uint8_t>((values[row] != 0 ? 1U : 0U) << (row & 7));
+      holder->packed_bits[row >> 3] |=
+          static_cast<uint8_t>((values[row] != 0 ? 1U : 0U) << (row & 7));
     }
     holder->buffers[1] = holder->packed_bits.data();
   } else {
@@ -131,7 +132,8 @@ struct ImportRow {
 
 template <typename From, typename To, int64_t kScale = 1>
 void append_number(const ArrowArray& array, int64_t index, ColumnBuilder& builder) {
-  builder.append(static_cast<To>(static_cast<To>(value_at<From>(array, index)) * static_cast<To>(kScale)));
+  builder.append(
+      static_cast<To>(static_cast<To>(value_at<From>(array, index)) * static_cast<To>(kScale)));
 }
 template <typename Offset>
 void append_text_at(const ArrowArray& array, int64_t index, ColumnBuilder& builder) {
@@ -180,9 +182,9 @@ Result<Batch> copy_batch(const ArrowSchema& schema, const ArrowArray& array) {
     const ArrowArray& values = *array.children[i];
     const ImportRow* import = import_of(field.format);
     if (import == nullptr) {
-      return Status(Code::kUnimplemented, "column `" + std::string(field.name) +
-                                              "` has a type that is not supported: Arrow format `" +
-                                              field.format + "`");
+      return Status(Code::kUnimplemented,
+                    "column `" + std::string(field.name) +
+                        "` has a type that is not supported: Arrow format `" + field.format + "`");
     }
     ColumnBuilder builder(import->type);
     builder.reserve(array.length);

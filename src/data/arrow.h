@@ -39,13 +39,14 @@ struct ArrowArray {
 
 namespace assay::data {
 
-/// Hand a batch to another library as a struct array. Columns are shared, not copied, save kBool, which
-/// is packed. The receiver calls both release functions, on any thread.
+/// Hand a batch to another library as a struct array. Columns are shared, not copied, save kBool,
+/// which is packed. The receiver calls both release functions, on any thread.
 void export_batch(const Batch& batch, ArrowSchema* schema, ArrowArray* array);
 
 /// Copy a struct array into a batch and release it.
 ///
-/// Errors  kUnimplemented: a type that has no counterpart here; kInvalidArgument: not a struct array.
+/// Errors  kUnimplemented: a type that has no counterpart here; kInvalidArgument: not a struct
+/// array.
 Result<Batch> import_batch(ArrowSchema* schema, ArrowArray* array);
 
 }  // namespace assay::data

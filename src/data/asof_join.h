@@ -18,7 +18,7 @@ std::string_view status_name(FeatureStatus status);
 /// The left side: one row per question. Key columns of both sides have equal types, in equal order.
 struct AsofLabels {
   std::vector<const Column*> keys;
-  const Column* time = nullptr;        // kTimestamp: the instant t of the question
+  const Column* time = nullptr;  // kTimestamp: the instant t of the question
 };
 
 /// The right side: rows that became known over time, in any order.
@@ -30,13 +30,13 @@ struct AsofRows {
 };
 
 struct AsofOptions {
-  std::optional<Duration> ttl;         // none: never too old
+  std::optional<Duration> ttl;  // none: never too old
   int threads = 1;
 };
 
 struct AsofMatch {
-  std::vector<int64_t> rows;           // per label: row on the right side, -1 for none
-  std::vector<FeatureStatus> statuses; // kPresent, kNotFound or kOutsideMaxAge (rows = -1)
+  std::vector<int64_t> rows;            // per label: row on the right side, -1 for none
+  std::vector<FeatureStatus> statuses;  // kPresent, kNotFound or kOutsideMaxAge (rows = -1)
 };
 
 /// Find for each label row the newest right row visible at its time.
@@ -50,6 +50,8 @@ struct AsofMatch {
 /// Threads one call at a time per argument; the result does not depend on options.threads.
 /// Cost    O((n + m) log) in time, about 40 bytes a row of both sides held.
 /// Source  docs/decisions/0007-point-in-time.md
-Result<AsofMatch> asof_join(const AsofLabels& labels, const AsofRows& rows, const AsofOptions& options);
+Result<AsofMatch> asof_join(const AsofLabels& labels,
+                            const AsofRows& rows,
+                            const AsofOptions& options);
 
 }  // namespace assay::data

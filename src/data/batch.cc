@@ -18,7 +18,9 @@ Batch::Batch(SchemaPtr schema, std::vector<ColumnPtr> columns, int64_t rows)
   }
 }
 
-Batch Batch::empty(const SchemaPtr& schema) { return BatchBuilder(schema).finish(); }
+Batch Batch::empty(const SchemaPtr& schema) {
+  return BatchBuilder(schema).finish();
+}
 
 const Column* Batch::find(std::string_view name) const& {
   const std::optional<int> index = schema_->find(name);
@@ -122,7 +124,8 @@ uint64_t hash_value(const Column& column, int64_t row, uint64_t seed) {
       break;
     case Type::kInt32:
     case Type::kDate:
-      bits = static_cast<uint64_t>(int64_t{column.values<int32_t>()[static_cast<std::size_t>(row)]});
+      bits =
+          static_cast<uint64_t>(int64_t{column.values<int32_t>()[static_cast<std::size_t>(row)]});
       break;
     case Type::kInt64:
     case Type::kTimestamp:
@@ -130,8 +133,9 @@ uint64_t hash_value(const Column& column, int64_t row, uint64_t seed) {
       break;
     case Type::kFloat32:
     case Type::kFloat64: {
-      double value = column.type() == Type::kFloat32 ? double{column.values<float>()[static_cast<std::size_t>(row)]}
-                                                     : column.values<double>()[static_cast<std::size_t>(row)];
+      double value = column.type() == Type::kFloat32
+                         ? double{column.values<float>()[static_cast<std::size_t>(row)]}
+                         : column.values<double>()[static_cast<std::size_t>(row)];
       if (std::isnan(value)) {
         value = std::numeric_limits<double>::quiet_NaN();
       }

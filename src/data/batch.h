@@ -53,7 +53,8 @@ class Batch {
   int64_t rows_ = 0;
 };
 
-/// Rows of all batches one after the other. All schemas must be equal; no batches give an empty batch.
+/// Rows of all batches one after the other. All schemas must be equal; no batches give an empty
+/// batch.
 Result<Batch> concat(const SchemaPtr& schema, std::span<const Batch> batches);
 
 /// Builds a batch row by row: fill every builder, then finish.
@@ -80,8 +81,8 @@ class BatchReader {
   virtual Result<std::optional<Batch>> next() = 0;
 };
 
-/// Order-independent hash of a batch's rows over (column name, value) pairs: equal for equal multisets of
-/// rows. -0.0 and 0.0 differ, all NaNs are equal.
+/// Order-independent hash of a batch's rows over (column name, value) pairs: equal for equal
+/// multisets of rows. -0.0 and 0.0 differ, all NaNs are equal.
 uint64_t content_hash(const Batch& batch);
 
 }  // namespace assay::data

@@ -9,8 +9,15 @@
 namespace assay::data {
 namespace {
 
-const std::vector<Type> kAllTypes{Type::kBool,    Type::kInt32,  Type::kInt64, Type::kFloat32, Type::kFloat64,
-                                  Type::kString,  Type::kBytes,  Type::kDate,  Type::kTimestamp};
+const std::vector<Type> kAllTypes{Type::kBool,
+                                  Type::kInt32,
+                                  Type::kInt64,
+                                  Type::kFloat32,
+                                  Type::kFloat64,
+                                  Type::kString,
+                                  Type::kBytes,
+                                  Type::kDate,
+                                  Type::kTimestamp};
 
 Scalar random_scalar(Random& random, Type type) {
   if (random.below(4) == 0) {
@@ -64,7 +71,8 @@ void expect_rows(const Batch& batch, const std::vector<std::vector<Scalar>>& row
   ASSERT_EQ(batch.rows(), static_cast<int64_t>(rows.size()));
   for (int64_t r = 0; r < batch.rows(); ++r) {
     for (int c = 0; c < batch.column_count(); ++c) {
-      EXPECT_EQ(batch.column(c).scalar(r), rows[static_cast<std::size_t>(r)][static_cast<std::size_t>(c)])
+      EXPECT_EQ(batch.column(c).scalar(r),
+                rows[static_cast<std::size_t>(r)][static_cast<std::size_t>(c)])
           << "row " << r << " column " << c;
     }
   }
@@ -98,7 +106,8 @@ TEST(Batch, TakeSliceAndConcatAgreeWithRowsPickedByHand) {
   }
   expect_rows(made.batch.take(picks), expected);
 
-  const std::vector<Batch> parts{made.batch.slice(0, 13), made.batch.slice(13, 13), made.batch.slice(13, 50)};
+  const std::vector<Batch> parts{
+      made.batch.slice(0, 13), made.batch.slice(13, 13), made.batch.slice(13, 50)};
   const Result<Batch> joined = concat(made.batch.schema_ptr(), parts);
   ASSERT_TRUE(joined.ok());
   expect_rows(*joined, made.rows);
@@ -195,11 +204,14 @@ TEST(Arrow, ATypeWithoutCounterpartIsRefusedByName) {
 }
 
 TEST(EntityKey, CompositeKeysNeverCollide) {
-  const std::vector<std::vector<Scalar>> keys{
-      {Scalar::int64(1), Scalar::int64(23)},      {Scalar::int64(12), Scalar::int64(3)},
-      {Scalar::string("a"), Scalar::string("bc")}, {Scalar::string("ab"), Scalar::string("c")},
-      {Scalar::string("abc")},                     {Scalar::string("")},
-      {Scalar::string(""), Scalar::string("")},    {Scalar::int64(-1)}};
+  const std::vector<std::vector<Scalar>> keys{{Scalar::int64(1), Scalar::int64(23)},
+                                              {Scalar::int64(12), Scalar::int64(3)},
+                                              {Scalar::string("a"), Scalar::string("bc")},
+                                              {Scalar::string("ab"), Scalar::string("c")},
+                                              {Scalar::string("abc")},
+                                              {Scalar::string("")},
+                                              {Scalar::string(""), Scalar::string("")},
+                                              {Scalar::int64(-1)}};
   for (std::size_t i = 0; i < keys.size(); ++i) {
     for (std::size_t j = 0; j < keys.size(); ++j) {
       EXPECT_EQ(encode_key(keys[i]) == encode_key(keys[j]), i == j);
@@ -211,14 +223,17 @@ TEST(EntityKey, CompositeKeysNeverCollide) {
 }
 
 TEST(EntityKey, BytesOrderIntegersAsNumbers) {
-  EXPECT_LT(*encode_key(std::vector{Scalar::int64(-5)}), *encode_key(std::vector{Scalar::int64(3)}));
-  EXPECT_LT(*encode_key(std::vector{Scalar::int64(3)}), *encode_key(std::vector{Scalar::int64(300)}));
+  EXPECT_LT(*encode_key(std::vector{Scalar::int64(-5)}),
+            *encode_key(std::vector{Scalar::int64(3)}));
+  EXPECT_LT(*encode_key(std::vector{Scalar::int64(3)}),
+            *encode_key(std::vector{Scalar::int64(300)}));
   EXPECT_FALSE(encode_key(std::vector{Scalar::null(Type::kInt64)}).has_value());
 }
 
 TEST(EntityKey, IndexGivesEqualRowsEqualIdsAndNullsNone) {
   BatchBuilder builder(make_schema({{"a", Type::kString, true}, {"b", Type::kInt32, true}}));
-  for (const auto& [a, b] : std::vector<std::pair<std::string, int32_t>>{{"x", 1}, {"y", 1}, {"x", 1}, {"x", 2}}) {
+  for (const auto& [a, b] :
+       std::vector<std::pair<std::string, int32_t>>{{"x", 1}, {"y", 1}, {"x", 1}, {"x", 2}}) {
     builder.column(0).append_text(a);
     builder.column(1).append(b);
   }

@@ -19,7 +19,9 @@ const T* typed(const Buffer& buffer) {
 
 }  // namespace
 
-Buffer::~Buffer() { ::operator delete(data_, std::align_val_t{kAlignment}); }
+Buffer::~Buffer() {
+  ::operator delete (data_, std::align_val_t{kAlignment});
+}
 
 Buffer::Buffer(Buffer&& other) noexcept
     : data_(std::exchange(other.data_, nullptr)),
@@ -38,11 +40,11 @@ void Buffer::reserve(std::size_t capacity) {
     return;
   }
   const std::size_t rounded = (capacity + kAlignment - 1) / kAlignment * kAlignment;
-  auto* grown = static_cast<uint8_t*>(::operator new(rounded, std::align_val_t{kAlignment}));
+  auto* grown = static_cast<uint8_t*>(::operator new (rounded, std::align_val_t{kAlignment}));
   if (size_ != 0) {
     std::memcpy(grown, data_, size_);
   }
-  ::operator delete(data_, std::align_val_t{kAlignment});
+  ::operator delete (data_, std::align_val_t{kAlignment});
   data_ = grown;
   capacity_ = rounded;
 }
@@ -108,7 +110,8 @@ void ColumnBuilder::reserve(int64_t rows) {
   if (is_text(type_)) {
     column_->offsets_.reserve(column_->offsets_.size() + more * sizeof(int32_t));
   } else {
-    column_->values_.reserve(column_->values_.size() + more * static_cast<std::size_t>(value_width(type_)));
+    column_->values_.reserve(column_->values_.size() +
+                             more * static_cast<std::size_t>(value_width(type_)));
   }
 }
 
@@ -251,7 +254,8 @@ void ColumnBuilder::append_column(const Column& column) {
       column_->offsets_.append(&end, sizeof(end));
     }
   } else {
-    column_->values_.append(column.values_.data(), rows * static_cast<std::size_t>(value_width(type_)));
+    column_->values_.append(column.values_.data(),
+                            rows * static_cast<std::size_t>(value_width(type_)));
   }
   if (column.null_count_ == 0) {
     mark_valid_block(column.size_);

@@ -34,8 +34,8 @@ class Buffer {
   std::size_t capacity_ = 0;
 };
 
-/// One immutable column in Arrow's layout: validity bitmap (absent when nothing is null), values, and
-/// int32 offsets for text. kBool holds one byte a value here and is packed to bits on export.
+/// One immutable column in Arrow's layout: validity bitmap (absent when nothing is null), values,
+/// and int32 offsets for text. kBool holds one byte a value here and is packed to bits on export.
 ///
 /// Nulls   the value under a null is zero (or empty text), so equal columns have equal bytes.
 /// Threads immutable.

@@ -4,8 +4,8 @@
 //   'b' bool, 'i' int32/int64, 'd' date, 't' timestamp: 8 bytes big-endian, sign bit flipped
 //   's' string, 'x' bytes: 4 bytes big-endian length, then the bytes
 //
-// Lengths make it injective: ("a", "bc") and ("ab", "c") differ. Big-endian with the sign flipped makes
-// byte order the order of integers.
+// Lengths make it injective: ("a", "bc") and ("ab", "c") differ. Big-endian with the sign flipped
+// makes byte order the order of integers.
 
 #include "data/entity_key.h"
 
@@ -144,7 +144,8 @@ Result<std::vector<Scalar>> decode_key(const EntityKey& key) {
       if (rest.size() < size) {
         return corrupt;
       }
-      values.push_back({tag == 's' ? Type::kString : Type::kBytes, std::string(rest.substr(0, size))});
+      values.push_back(
+          {tag == 's' ? Type::kString : Type::kBytes, std::string(rest.substr(0, size))});
       rest.remove_prefix(size);
       continue;
     }

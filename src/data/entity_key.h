@@ -11,11 +11,11 @@
 
 namespace assay::data {
 
-/// The values of an entity's key columns as bytes: injective, so (1, 23) and (12, 3) differ, and the
-/// same bytes in every process. Layout in docs/formats/entity_key.md:
-/// per value one type byte, then 8 bytes big-endian with the sign bit flipped (integers, dates,
-/// timestamps, bool) or a 4-byte big-endian length and the bytes (text).
-/// Floating-point key columns are refused when the definition is validated.
+/// The values of an entity's key columns as bytes: injective, so (1, 23) and (12, 3) differ, and
+/// the same bytes in every process. Layout in docs/formats/entity_key.md: per value one type byte,
+/// then 8 bytes big-endian with the sign bit flipped (integers, dates, timestamps, bool) or a
+/// 4-byte big-endian length and the bytes (text). Floating-point key columns are refused when the
+/// definition is validated.
 class EntityKey {
  public:
   EntityKey() = default;
@@ -35,7 +35,8 @@ std::optional<EntityKey> encode_key(std::span<const Column* const> columns, int6
 /// The values inside a key. kCorrupt when the bytes are no key.
 Result<std::vector<Scalar>> decode_key(const EntityKey& key);
 
-/// Rows of a batch by entity: `ids[row]` is a dense id in order of first appearance, -1 for a null key.
+/// Rows of a batch by entity: `ids[row]` is a dense id in order of first appearance, -1 for a null
+/// key.
 struct EntityIndex {
   std::vector<int32_t> ids;
   std::vector<EntityKey> keys;

@@ -36,7 +36,8 @@ class Expression {
   /// for.
   ///
   /// Errors  kInvalidArgument: a column is missing or of another type. kResourceExhausted: more
-  ///         than 2 GiB of text. Overflow of integers and division by zero give null, never an error.
+  ///         than 2 GiB of text. Overflow of integers and division by zero give null, never an
+  ///         error.
   [[nodiscard]] Result<ColumnPtr> evaluate(const Batch& batch) const;
 
   struct Program;

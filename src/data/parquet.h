@@ -17,10 +17,12 @@ namespace assay::data {
 /// Errors  kNotFound, kCorrupt; kInvalidArgument names a column of a type that a batch cannot hold.
 Result<SchemaPtr> parquet_schema(SqlEngine& engine, const std::string& path);
 
-/// Rows of a Parquet file from row `first_row` on, in file order, in batches of about `rows_max`; columns
-/// of types that a batch does not know come as text. The engine runs nothing else until the reader is gone.
+/// Rows of a Parquet file from row `first_row` on, in file order, in batches of about `rows_max`;
+/// columns of types that a batch does not know come as text. The engine runs nothing else until the
+/// reader is gone.
 ///
-/// Errors  kNotFound, kCorrupt, kResourceExhausted; also from the reader, behind rows before the damage.
+/// Errors  kNotFound, kCorrupt, kResourceExhausted; also from the reader, behind rows before the
+/// damage.
 Result<std::unique_ptr<BatchReader>> stream_parquet(SqlEngine& engine,
                                                     const std::string& path,
                                                     int64_t first_row,
@@ -29,9 +31,9 @@ Result<std::unique_ptr<BatchReader>> stream_parquet(SqlEngine& engine,
 /// Rows of a file, in file order. The suffix tells its format: .parquet, .csv (with a header),
 /// .json, .jsonl or .ndjson (an object a line, or one array of them).
 ///
-/// Types   as declared in Parquet; guessed from CSV and JSON, where what a batch cannot hold is text.
-/// Nulls   an empty CSV cell is null.
-/// Errors  kNotFound, kCorrupt, kResourceExhausted; kInvalidArgument: another suffix.
+/// Types   as declared in Parquet; guessed from CSV and JSON, where what a batch cannot hold is
+/// text. Nulls   an empty CSV cell is null. Errors  kNotFound, kCorrupt, kResourceExhausted;
+/// kInvalidArgument: another suffix.
 Result<Batch> read_file(SqlEngine& engine, const std::string& path);
 
 /// Write a batch as one Parquet file (zstd), in row order, replacing what is there.

@@ -11,8 +11,9 @@ namespace assay::data {
 namespace {
 
 Status not_a(Type type, std::string_view text) {
-  return {Code::kInvalidArgument, "not a value of type " + std::string(type_name(type)) + ": `" +
-                                      std::string(text.substr(0, 64)) + "`"};
+  return {Code::kInvalidArgument,
+          "not a value of type " + std::string(type_name(type)) + ": `" +
+              std::string(text.substr(0, 64)) + "`"};
 }
 
 template <typename T>

@@ -9,8 +9,8 @@
 
 namespace assay::data {
 
-/// One value of one type, or null. kInt32, kInt64, kDate and kTimestamp are held as int64_t, kFloat32
-/// and kFloat64 as double, kString and kBytes as std::string.
+/// One value of one type, or null. kInt32, kInt64, kDate and kTimestamp are held as int64_t,
+/// kFloat32 and kFloat64 as double, kString and kBytes as std::string.
 struct Scalar {
   Type type = Type::kInt64;
   std::variant<std::monostate, bool, int64_t, double, std::string> value;

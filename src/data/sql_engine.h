@@ -18,18 +18,20 @@ struct SqlOptions {
   std::string temp_directory;
 };
 
-/// What to do with result columns of types that Batch does not know (decimal, list, struct, ...): fail
-/// with the column's name, or give them as text, lists, structs and maps as JSON. So COPY with
+/// What to do with result columns of types that Batch does not know (decimal, list, struct, ...):
+/// fail with the column's name, or give them as text, lists, structs and maps as JSON. So COPY with
 /// RETURN_STATS is read with kAsText: its statistics are JSON objects.
 enum class SqlUnknownTypes { kRefuse, kAsText };
 
 /// An in-memory SQL database (DuckDB): Parquet and CSV in and out, SQL over batches.
 ///
-/// Result columns have names that differ also when case is ignored. Every session runs with TimeZone UTC and without extensions from the network. BIGINT is kInt64;
-/// INTEGER, SMALLINT and TINYINT are kInt32; DOUBLE, FLOAT, BOOLEAN, VARCHAR, BLOB, DATE as expected;
-/// TIMESTAMP WITH TIME ZONE, and TIMESTAMP taken as UTC, are kTimestamp.
-/// Errors  kInvalidArgument: SQL that does not parse or bind; kResourceExhausted: memory or disk;
-///         kNotFound: a file; kCorrupt: a file that is not what its name says; kCancelled: interrupted.
+/// Result columns have names that differ also when case is ignored. Every session runs with
+/// TimeZone UTC and without extensions from the network. BIGINT is kInt64; INTEGER, SMALLINT and
+/// TINYINT are kInt32; DOUBLE, FLOAT, BOOLEAN, VARCHAR, BLOB, DATE as expected; TIMESTAMP WITH TIME
+/// ZONE, and TIMESTAMP taken as UTC, are kTimestamp. Errors  kInvalidArgument: SQL that does not
+/// parse or bind; kResourceExhausted: memory or disk;
+///         kNotFound: a file; kCorrupt: a file that is not what its name says; kCancelled:
+///         interrupted.
 /// Threads one thread at a time; interrupt() from any thread.
 class SqlEngine {
  public:
@@ -41,10 +43,12 @@ class SqlEngine {
   /// All rows of one statement.
   virtual Result<Batch> query(const std::string& sql,
                               SqlUnknownTypes unknown_types = SqlUnknownTypes::kRefuse) = 0;
-  /// Rows of one statement in batches of about `rows_max`; memory is bounded by one batch. The engine
-  /// runs nothing else until the reader is gone.
-  virtual Result<std::unique_ptr<BatchReader>> stream(const std::string& sql, int64_t rows_max,
-                                                      SqlUnknownTypes unknown_types = SqlUnknownTypes::kRefuse) = 0;
+  /// Rows of one statement in batches of about `rows_max`; memory is bounded by one batch. The
+  /// engine runs nothing else until the reader is gone.
+  virtual Result<std::unique_ptr<BatchReader>> stream(
+      const std::string& sql,
+      int64_t rows_max,
+      SqlUnknownTypes unknown_types = SqlUnknownTypes::kRefuse) = 0;
   /// Make or replace the temporary table `name` with these rows. Row order is kept.
   virtual Status create_table(const std::string& name, const Batch& batch) = 0;
   virtual Status drop_table(const std::string& name) = 0;

@@ -12,15 +12,16 @@ namespace assay::flow {
 
 /// What one stage did to its rows, in one run or over all of a table's history.
 struct StageAccount {
-  std::string stage;                     // "bronze", "silver", "gold", "online"
-  std::string name;                      // table or view
+  std::string stage;  // "bronze", "silver", "gold", "online"
+  std::string name;   // table or view
   data::Account rows;
-  int64_t steps = 0;                     // gold: rows written to the steps table
+  int64_t steps = 0;  // gold: rows written to the steps table
   int64_t commits = 0;
   double seconds = 0;
 };
 
-/// Stop the program's work when an account does not balance: a row was lost or doubled by a bug of ours.
+/// Stop the program's work when an account does not balance: a row was lost or doubled by a bug of
+/// ours.
 ///
 /// Errors  kInternal: names stage and every number.
 Status check_account(const StageAccount& account);

@@ -46,8 +46,9 @@ Result<std::unique_ptr<bronze::BronzeOperator>> make_operator(Workspace& workspa
     personal = personal || column.scrub != catalog::Scrub::kNone || !column.pii.empty();
   }
   if (personal) {
-    ASSAY_ASSIGN_OR_RETURN(bronze_options.key,
-                           privacy::load_or_create_key(workspace.world(), workspace.project().folder));
+    ASSAY_ASSIGN_OR_RETURN(
+        bronze_options.key,
+        privacy::load_or_create_key(workspace.world(), workspace.project().folder));
   }
   return bronze::BronzeOperator::create(definition, bronze_options);
 }
@@ -56,7 +57,9 @@ lake::TableSpec quarantine_spec(const std::string& table_key) {
   return {table_key + "_quarantine", quality::quarantine_schema(), {"dt"}};
 }
 
-Result<BronzeRun> open_run(Workspace& workspace, const std::string& name, const RunOptions& options) {
+Result<BronzeRun> open_run(Workspace& workspace,
+                           const std::string& name,
+                           const RunOptions& options) {
   const catalog::BronzeDef& definition = workspace.project().bronze.at(name);
   BronzeRun run;
   run.name = name;
@@ -65,12 +68,16 @@ Result<BronzeRun> open_run(Workspace& workspace, const std::string& name, const 
   ASSAY_ASSIGN_OR_RETURN(run.operation, make_operator(workspace, definition, options));
   run.state = run.operation->initial_state();
   run.ledger = std::make_unique<SourceLedger>(workspace.catalog());
-  ASSAY_ASSIGN_OR_RETURN(run.source, ingest::FileSource::open(workspace.world(),
-                                                              workspace.project().sources.at(definition.source),
-                                                              workspace.project().folder, *run.ledger));
+  ASSAY_ASSIGN_OR_RETURN(run.source,
+                         ingest::FileSource::open(workspace.world(),
+                                                  workspace.project().sources.at(definition.source),
+                                                  workspace.project().folder,
+                                                  *run.ledger));
   ASSAY_ASSIGN_OR_RETURN(
-      run.table, workspace.open_or_create_table(key, {key, run.operation->schema(), definition.partition_by}));
-  ASSAY_ASSIGN_OR_RETURN(run.quarantine, SideTable::open(workspace, quarantine_spec(key), "position"));
+      run.table,
+      workspace.open_or_create_table(key, {key, run.operation->schema(), definition.partition_by}));
+  ASSAY_ASSIGN_OR_RETURN(run.quarantine,
+                         SideTable::open(workspace, quarantine_spec(key), "position"));
   return run;
 }
 
@@ -91,7 +98,10 @@ Status load_duplicates(Workspace& workspace, BronzeRun& run, const bronze::ReadR
   return {};
 }
 
-Status take_batch(Workspace& workspace, BronzeRun& run, const ingest::RecordBatch& records, Epoch* epoch) {
+Status take_batch(Workspace& workspace,
+                  BronzeRun& run,
+                  const ingest::RecordBatch& records,
+                  Epoch* epoch) {
   ASSAY_ASSIGN_OR_RETURN(bronze::ReadRecords read, run.operation->read(records));
   ASSAY_RETURN_IF_ERROR(load_duplicates(workspace, run, read));
   ASSAY_ASSIGN_OR_RETURN(bronze::BronzeOutput output,
@@ -111,7 +121,8 @@ Status commit_epoch(BronzeRun& run, const Epoch& epoch, StageAccount* total) {
   account.name = run.name;
   account.rows = epoch.account;
   ASSAY_RETURN_IF_ERROR(check_account(account));
-  ASSAY_ASSIGN_OR_RETURN(const data::Batch rejected, data::concat(quality::quarantine_schema(), epoch.quarantine));
+  ASSAY_ASSIGN_OR_RETURN(const data::Batch rejected,
+                         data::concat(quality::quarantine_schema(), epoch.quarantine));
   ASSAY_RETURN_IF_ERROR(run.quarantine->commit(rejected, epoch.end.value));
   fail_point("flow.bronze.between_commits");
 
@@ -135,7 +146,9 @@ Status commit_epoch(BronzeRun& run, const Epoch& epoch, StageAccount* total) {
 
 }  // namespace
 
-Result<StageAccount> run_bronze_stage(Workspace& workspace, const std::string& name, const RunOptions& options) {
+Result<StageAccount> run_bronze_stage(Workspace& workspace,
+                                      const std::string& name,
+                                      const RunOptions& options) {
   const Duration started = workspace.world().clock.monotonic();
   StageAccount total;
   total.stage = "bronze";
@@ -151,8 +164,8 @@ Result<StageAccount> run_bronze_stage(Workspace& workspace, const std::string& n
     Epoch epoch;
     epoch.begin = run.source->position();
     while (epoch.account.in < options.epoch_rows) {
-      Result<std::optional<ingest::RecordBatch>> records =
-          run.source->next(options.epoch_rows - epoch.account.in, static_cast<std::size_t>(options.batch_bytes));
+      Result<std::optional<ingest::RecordBatch>> records = run.source->next(
+          options.epoch_rows - epoch.account.in, static_cast<std::size_t>(options.batch_bytes));
       if (!records.ok() || !records->has_value()) {
         // At damage, what came before it is still committed; then the failure is told.
         ended = records.ok() ? Status() : records.status();
@@ -166,8 +179,9 @@ Result<StageAccount> run_bronze_stage(Workspace& workspace, const std::string& n
       options.say("bronze " + name + ": " + std::to_string(total.rows.in) + " rows");
     }
     if (more && options.stopping()) {
-      return Status(Code::kCancelled, "stopped after " + std::to_string(total.rows.in) +
-                                          " rows; `assay run` goes on from there");
+      return Status(Code::kCancelled,
+                    "stopped after " + std::to_string(total.rows.in) +
+                        " rows; `assay run` goes on from there");
     }
   }
   ASSAY_RETURN_IF_ERROR(ended);
@@ -175,7 +189,8 @@ Result<StageAccount> run_bronze_stage(Workspace& workspace, const std::string& n
     ASSAY_ASSIGN_OR_RETURN(const quality::CheckResults checks, run.operation->finish(run.state));
     quality::log_warnings(checks, "bronze." + name, workspace.world().log);
   }
-  total.seconds = static_cast<double>(workspace.world().clock.monotonic().micros - started.micros) / 1e6;
+  total.seconds =
+      static_cast<double>(workspace.world().clock.monotonic().micros - started.micros) / 1e6;
   return total;
 }
 

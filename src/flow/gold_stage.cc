@@ -4,10 +4,11 @@
 //   table  final steps | ...... old tail (open steps) .............
 //   after  final steps | new final steps       | new tail ..........
 //
-// The frontier is the source's watermark: rows that arrive later have event_time >= watermark, so they
-// become visible at or after it and cannot change a step before it. Steps from F on are computed anew
-// from the rows that can still matter (their windows reach back to F - longest window - slide) and from
-// the last final step of each entity. A long history is cut into chunks at midnights, one commit each.
+// The frontier is the source's watermark: rows that arrive later have event_time >= watermark, so
+// they become visible at or after it and cannot change a step before it. Steps from F on are
+// computed anew from the rows that can still matter (their windows reach back to F - longest window
+// - slide) and from the last final step of each entity. A long history is cut into chunks at
+// midnights, one commit each.
 
 #include "flow/gold_stage.h"
 
@@ -28,7 +29,7 @@ struct GoldTask {
   lake::DeltaTable* source = nullptr;
   lake::DeltaTable* steps = nullptr;
   lake::Version source_version = -1;
-  EventTime frontier;                    // of the source's newest version
+  EventTime frontier;  // of the source's newest version
   std::string app_id;
 
   [[nodiscard]] std::string frontier_app_id() const { return app_id + "/frontier"; }
@@ -41,8 +42,9 @@ std::string timestamp_literal(EventTime time) {
 }
 
 EventTime back_by(EventTime time, Duration duration) {
-  return time.micros < kFirstInstant.micros + duration.micros ? EventTime::min()
-                                                              : EventTime{time.micros - duration.micros};
+  return time.micros < kFirstInstant.micros + duration.micros
+             ? EventTime::min()
+             : EventTime{time.micros - duration.micros};
 }
 
 std::string quoted_list(const std::vector<std::string>& names) {
@@ -75,33 +77,41 @@ Result<data::Batch> read_seed(Workspace& workspace, const GoldTask& task, EventT
     return data::Batch::empty(task.view->steps_schema());
   }
   ASSAY_ASSIGN_OR_RETURN(const auto snapshot, task.steps->snapshot());
-  ASSAY_ASSIGN_OR_RETURN(const std::string relation,
-                         task.steps->relation(*snapshot, "known_time < " + timestamp_literal(begin)));
+  ASSAY_ASSIGN_OR_RETURN(
+      const std::string relation,
+      task.steps->relation(*snapshot, "known_time < " + timestamp_literal(begin)));
   std::vector<std::string> keys;
   for (const data::Field& key : task.view->keys()) {
     keys.push_back(key.name);
   }
-  return workspace.sql().query("SELECT " + quoted_list(task.view->steps_schema()->names()) + " FROM " + relation +
-                               " QUALIFY row_number() OVER (PARTITION BY " + quoted_list(keys) +
-                               " ORDER BY known_time DESC) = 1");
+  return workspace.sql().query("SELECT " + quoted_list(task.view->steps_schema()->names()) +
+                               " FROM " + relation + " QUALIFY row_number() OVER (PARTITION BY " +
+                               quoted_list(keys) + " ORDER BY known_time DESC) = 1");
 }
 
 /// Source rows that can matter to steps in [begin, end).
-Result<data::Batch> read_rows(Workspace& workspace, const GoldTask& task, EventTime begin, EventTime end) {
+Result<data::Batch> read_rows(Workspace& workspace,
+                              const GoldTask& task,
+                              EventTime begin,
+                              EventTime end) {
   ASSAY_ASSIGN_OR_RETURN(const auto snapshot, task.source->snapshot(task.source_version));
   std::string where;
   if (begin != EventTime::min()) {
-    const EventTime reach = back_by(begin, {task.view->window_max().micros + task.view->slide().micros});
-    where = "(event_time >= " + timestamp_literal(reach) + " OR known_time >= " + timestamp_literal(begin) + ")";
+    const EventTime reach =
+        back_by(begin, {task.view->window_max().micros + task.view->slide().micros});
+    where = "(event_time >= " + timestamp_literal(reach) +
+            " OR known_time >= " + timestamp_literal(begin) + ")";
   }
   if (end != EventTime::max()) {
     where += std::string(where.empty() ? "" : " AND ") + "event_time < " + timestamp_literal(end);
   }
   ASSAY_ASSIGN_OR_RETURN(const std::string relation, task.source->relation(*snapshot, where));
-  return workspace.sql().query("SELECT " + quoted_list(task.view->source_columns()) + " FROM " + relation);
+  return workspace.sql().query("SELECT " + quoted_list(task.view->source_columns()) + " FROM " +
+                               relation);
 }
 
-/// Chunk ends after `begin`, at midnights, so that each chunk sees about `rows_max` rows of its own.
+/// Chunk ends after `begin`, at midnights, so that each chunk sees about `rows_max` rows of its
+/// own.
 Result<std::vector<EventTime>> chunk_ends(Workspace& workspace,
                                           const GoldTask& task,
                                           EventTime begin,
@@ -114,15 +124,17 @@ Result<std::vector<EventTime>> chunk_ends(Workspace& workspace,
   if (snapshot->rows() <= rows_max) {
     return ends;
   }
-  ASSAY_ASSIGN_OR_RETURN(const std::string relation,
-                         task.source->relation(*snapshot, "event_time >= " + timestamp_literal(begin)));
+  ASSAY_ASSIGN_OR_RETURN(
+      const std::string relation,
+      task.source->relation(*snapshot, "event_time >= " + timestamp_literal(begin)));
   ASSAY_ASSIGN_OR_RETURN(
       const data::Batch days,
-      workspace.sql().query("SELECT CAST(event_time AS DATE) AS day, count(*) AS n FROM " + relation +
-                            " GROUP BY day ORDER BY day"));
+      workspace.sql().query("SELECT CAST(event_time AS DATE) AS day, count(*) AS n FROM " +
+                            relation + " GROUP BY day ORDER BY day"));
   int64_t rows = 0;
   for (int64_t i = 0; i < days.rows(); ++i) {
-    const EventTime day{days.column(0).values<int32_t>()[static_cast<std::size_t>(i)] * kMicrosPerDay};
+    const EventTime day{days.column(0).values<int32_t>()[static_cast<std::size_t>(i)] *
+                        kMicrosPerDay};
     const int64_t count = days.column(1).values<int64_t>()[static_cast<std::size_t>(i)];
     if (rows > 0 && rows + count > rows_max && begin < day && day < task.frontier) {
       ends.push_back(day);
@@ -150,10 +162,10 @@ SplitSteps split_steps(const data::Batch& steps, EventTime frontier) {
 }
 
 struct CommitPlan {
-  EventTime begin;                       // frontier so far
-  EventTime end;                         // steps before it are written
-  EventTime frontier;                    // steps before it are final
-  std::optional<lake::Version> source_version;   // set by the last chunk
+  EventTime begin;                              // frontier so far
+  EventTime end;                                // steps before it are written
+  EventTime frontier;                           // steps before it are final
+  std::optional<lake::Version> source_version;  // set by the last chunk
   data::Account rows;
 };
 
@@ -172,29 +184,35 @@ Result<int64_t> commit_chunk(Workspace& workspace,
   request.operation = "WRITE";
   request.parameters = account_parameters(plan.rows);
   request.parameters["stage"] = "gold";
-  request.parameters["frontier"] = plan.frontier == EventTime::min() ? "none" : format_time(plan.frontier);
+  request.parameters["frontier"] =
+      plan.frontier == EventTime::min() ? "none" : format_time(plan.frontier);
   for (const auto& [path, file] : before->files) {
     if (file.tags.count(kTailTag) != 0) {
       request.removes.push_back(path);
     }
   }
   ASSAY_ASSIGN_OR_RETURN(request.adds, task.steps->write_files(split.final_steps));
-  ASSAY_ASSIGN_OR_RETURN(const auto tail, task.steps->write_files(split.tail, {{kTailTag, "true"}}));
+  ASSAY_ASSIGN_OR_RETURN(const auto tail,
+                         task.steps->write_files(split.tail, {{kTailTag, "true"}}));
   request.adds.insert(request.adds.end(), tail.begin(), tail.end());
-  request.txns.push_back({task.frontier_app_id(), plan.frontier.micros, before->txn(task.frontier_app_id())});
+  request.txns.push_back(
+      {task.frontier_app_id(), plan.frontier.micros, before->txn(task.frontier_app_id())});
   if (plan.source_version.has_value()) {
     request.txns.push_back({task.app_id, *plan.source_version, before->txn(task.app_id)});
   }
   const std::string fingerprint_id = task.app_id + "/fingerprint";
-  request.txns.push_back(
-      {fingerprint_id, static_cast<int64_t>(task.view->fingerprint() >> 1), before->txn(fingerprint_id)});
+  request.txns.push_back({fingerprint_id,
+                          static_cast<int64_t>(task.view->fingerprint() >> 1),
+                          before->txn(fingerprint_id)});
   fail_point("flow.gold.before_commit");
   ASSAY_RETURN_IF_ERROR(task.steps->commit(request).status());
   return steps.rows();
 }
 
 /// New source rows: what the account calls in. Rows without an entity cannot have features.
-Result<data::Account> count_new_rows(Workspace& workspace, const GoldTask& task, lake::Version after) {
+Result<data::Account> count_new_rows(Workspace& workspace,
+                                     const GoldTask& task,
+                                     lake::Version after) {
   ASSAY_ASSIGN_OR_RETURN(const auto snapshot, task.source->snapshot(task.source_version));
   ASSAY_ASSIGN_OR_RETURN(const auto added, task.source->added_between(after, task.source_version));
   std::vector<lake::DataFile> files;
@@ -207,12 +225,13 @@ Result<data::Account> count_new_rows(Workspace& workspace, const GoldTask& task,
   }
   std::string null_key;
   for (const data::Field& key : task.view->keys()) {
-    null_key += (null_key.empty() ? "" : " OR ") + data::SqlEngine::identifier(key.name) + " IS NULL";
+    null_key +=
+        (null_key.empty() ? "" : " OR ") + data::SqlEngine::identifier(key.name) + " IS NULL";
   }
   ASSAY_ASSIGN_OR_RETURN(const std::string relation, task.source->relation_of(*snapshot, files));
   ASSAY_ASSIGN_OR_RETURN(const data::Batch counts,
-                         workspace.sql().query("SELECT count(*) AS n, count(*) FILTER (WHERE " + null_key +
-                                               ") AS without FROM " + relation));
+                         workspace.sql().query("SELECT count(*) AS n, count(*) FILTER (WHERE " +
+                                               null_key + ") AS without FROM " + relation));
   account.in = counts.column(0).values<int64_t>()[0];
   account.filtered = counts.column(1).values<int64_t>()[0];
   account.out = account.in - account.filtered;
@@ -221,7 +240,9 @@ Result<data::Account> count_new_rows(Workspace& workspace, const GoldTask& task,
 
 }  // namespace
 
-Result<StageAccount> run_gold_stage(Workspace& workspace, const std::string& view, const RunOptions& options) {
+Result<StageAccount> run_gold_stage(Workspace& workspace,
+                                    const std::string& view,
+                                    const RunOptions& options) {
   const Duration started = workspace.world().clock.monotonic();
   StageAccount account;
   account.stage = "gold";
@@ -240,33 +261,42 @@ Result<StageAccount> run_gold_stage(Workspace& workspace, const std::string& vie
                          chunk_ends(workspace, task, begin, options.gold_chunk_rows));
   for (const EventTime end : ends) {
     options.say("gold " + view + ": steps up to " + format_time(end));
-    ASSAY_ASSIGN_OR_RETURN(const int64_t steps,
-                           commit_chunk(workspace, task, {begin, end, end, std::nullopt, {}}, options));
+    ASSAY_ASSIGN_OR_RETURN(
+        const int64_t steps,
+        commit_chunk(workspace, task, {begin, end, end, std::nullopt, {}}, options));
     account.steps += steps;
     account.commits += 1;
     begin = end;
     if (options.stopping()) {
-      return Status(Code::kCancelled, "stopped after " + format_time(end) + " of gold " + view +
-                                          "; `assay run` goes on from there");
+      return Status(Code::kCancelled,
+                    "stopped after " + format_time(end) + " of gold " + view +
+                        "; `assay run` goes on from there");
     }
   }
   const EventTime frontier = std::max(begin, task.frontier);
   ASSAY_ASSIGN_OR_RETURN(
       const int64_t steps,
-      commit_chunk(workspace, task, {begin, EventTime::max(), frontier, task.source_version, account.rows}, options));
+      commit_chunk(workspace,
+                   task,
+                   {begin, EventTime::max(), frontier, task.source_version, account.rows},
+                   options));
   account.steps += steps;
   account.commits += 1;
-  account.seconds = static_cast<double>(workspace.world().clock.monotonic().micros - started.micros) / 1e6;
+  account.seconds =
+      static_cast<double>(workspace.world().clock.monotonic().micros - started.micros) / 1e6;
   return account;
 }
 
-Result<data::Batch> read_steps(Workspace& workspace, const gold::FeatureView& view, EventTime last) {
+Result<data::Batch> read_steps(Workspace& workspace,
+                               const gold::FeatureView& view,
+                               EventTime last) {
   ASSAY_ASSIGN_OR_RETURN(const std::string key, workspace.steps_table_key(view));
   ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * table, workspace.table(key));
   ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table->snapshot());
   ASSAY_ASSIGN_OR_RETURN(const std::string relation,
                          table->relation(*snapshot, "known_time <= " + timestamp_literal(last)));
-  return workspace.sql().query("SELECT " + quoted_list(view.steps_schema()->names()) + " FROM " + relation);
+  return workspace.sql().query("SELECT " + quoted_list(view.steps_schema()->names()) + " FROM " +
+                               relation);
 }
 
 }  // namespace assay::flow

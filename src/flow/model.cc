@@ -53,7 +53,8 @@ Result<Fitted> fit(const data::Batch& rows,
 }
 
 Result<std::vector<float>> score_rows(const Fitted& fitted, const data::Batch& rows) {
-  ASSAY_ASSIGN_OR_RETURN(const std::vector<float> matrix, learn::feature_matrix(rows, fitted.model.features));
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<float> matrix,
+                         learn::feature_matrix(rows, fitted.model.features));
   const std::size_t width = fitted.model.features.size();
   std::vector<float> scores;
   scores.reserve(static_cast<std::size_t>(rows.rows()));
@@ -69,7 +70,8 @@ Status describe_origin(Workspace& workspace,
                        const gold::Service& service,
                        learn::ModelCard* card) {
   std::set<std::string> tables;
-  ASSAY_ASSIGN_OR_RETURN(const std::string labels, workspace.source_table_key(definition.labels_from));
+  ASSAY_ASSIGN_OR_RETURN(const std::string labels,
+                         workspace.source_table_key(definition.labels_from));
   tables.insert(labels);
   for (const gold::FeatureViewPtr& view : service.views) {
     card->fingerprints[view->name()] = view->fingerprint();
@@ -94,11 +96,13 @@ Status judge(const Fitted& fitted,
   ASSAY_ASSIGN_OR_RETURN(const std::vector<float> scores, score_rows(fitted, split.test));
   ASSAY_ASSIGN_OR_RETURN(const std::vector<float> labels, learn::label_values(split.test, kLabel));
   if (objective == learn::TrainObjective::kBinary) {
-    ASSAY_ASSIGN_OR_RETURN(const learn::BinaryMetrics metrics, learn::binary_metrics(scores, labels));
+    ASSAY_ASSIGN_OR_RETURN(const learn::BinaryMetrics metrics,
+                           learn::binary_metrics(scores, labels));
     card->metrics = learn::metric_map(metrics);
     card->base_rate = metrics.base_rate;
   } else {
-    ASSAY_ASSIGN_OR_RETURN(const learn::NumericMetrics metrics, learn::numeric_metrics(scores, labels));
+    ASSAY_ASSIGN_OR_RETURN(const learn::NumericMetrics metrics,
+                           learn::numeric_metrics(scores, labels));
     card->metrics = learn::metric_map(metrics);
     card->base_rate = metrics.label_mean;
   }
@@ -115,8 +119,9 @@ Result<data::Batch> labels_to_learn_from(Workspace& workspace,
                                          const gold::Service& service) {
   ASSAY_ASSIGN_OR_RETURN(data::Batch labels, model_labels(workspace, definition, service));
   if (labels.rows() < 10) {
-    return Status(Code::kFailedPrecondition, "model " + definition.name + " has " + std::to_string(labels.rows()) +
-                                                 " label rows, too few to learn from; " + kOffline);
+    return Status(Code::kFailedPrecondition,
+                  "model " + definition.name + " has " + std::to_string(labels.rows()) +
+                      " label rows, too few to learn from; " + kOffline);
   }
   return labels;
 }
@@ -157,34 +162,42 @@ Result<learn::BinaryMetrics> test_on(const Fitted& fitted, const data::Batch& ro
 
 }  // namespace
 
-Result<TrainReport> train_model(Workspace& workspace, const std::string& model, const RunOptions& options) {
+Result<TrainReport> train_model(Workspace& workspace,
+                                const std::string& model,
+                                const RunOptions& options) {
   const catalog::ModelDef& definition = definition_of(workspace, model);
   ASSAY_ASSIGN_OR_RETURN(const auto service, workspace.service(definition.service));
-  ASSAY_ASSIGN_OR_RETURN(learn::TrainParameters parameters, learn::read_parameters(definition.parameters));
+  ASSAY_ASSIGN_OR_RETURN(learn::TrainParameters parameters,
+                         learn::read_parameters(definition.parameters));
   TrainReport report;
   report.model = model;
 
   options.say("labels and features of model " + model);
   Duration started = workspace.world().clock.monotonic();
-  ASSAY_ASSIGN_OR_RETURN(const data::Batch labels, labels_to_learn_from(workspace, definition, *service));
+  ASSAY_ASSIGN_OR_RETURN(const data::Batch labels,
+                         labels_to_learn_from(workspace, definition, *service));
   gold::TrainingSetOptions set_options;
   set_options.threads = options.threads;
-  ASSAY_ASSIGN_OR_RETURN(const data::Batch rows, build_training_set(workspace, *service, labels, set_options));
+  ASSAY_ASSIGN_OR_RETURN(const data::Batch rows,
+                         build_training_set(workspace, *service, labels, set_options));
   report.training_set_seconds = seconds_since(workspace, started);
-  ASSAY_ASSIGN_OR_RETURN(const learn::TimeSplit split,
-                         learn::split_by_time(rows, silver::kEventTime, kLabel, definition.split_by_time));
+  ASSAY_ASSIGN_OR_RETURN(
+      const learn::TimeSplit split,
+      learn::split_by_time(rows, silver::kEventTime, kLabel, definition.split_by_time));
   const learn::TrainObjective objective = objective_of(rows);
 
   options.say("training on " + std::to_string(split.train.rows()) + " rows");
   started = workspace.world().clock.monotonic();
-  ASSAY_ASSIGN_OR_RETURN(const Fitted fitted, fit(split.train, feature_names(*service), objective, parameters));
+  ASSAY_ASSIGN_OR_RETURN(const Fitted fitted,
+                         fit(split.train, feature_names(*service), objective, parameters));
   report.training_seconds = seconds_since(workspace, started);
 
   learn::ModelCard& card = report.card;
   card.name = model;
   card.service = definition.service;
   card.algorithm = definition.algorithm;
-  card.objective = objective == learn::TrainObjective::kBinary ? "binary:logistic" : "reg:squarederror";
+  card.objective =
+      objective == learn::TrainObjective::kBinary ? "binary:logistic" : "reg:squarederror";
   card.features = fitted.model.features;
   card.left_out = fitted.model.left_out;
   card.parameters = learn::parameter_map(parameters);
@@ -197,28 +210,37 @@ Result<TrainReport> train_model(Workspace& workspace, const std::string& model, 
   card.trained_at = workspace.world().clock.now();
   ASSAY_RETURN_IF_ERROR(describe_origin(workspace, definition, *service, &card));
   ASSAY_RETURN_IF_ERROR(judge(fitted, split, objective, &card));
-  ASSAY_ASSIGN_OR_RETURN(const std::vector<catalog::ModelRow> earlier, workspace.catalog().models(model));
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<catalog::ModelRow> earlier,
+                         workspace.catalog().models(model));
   card.version = std::to_string(earlier.empty() ? 1 : earlier.back().version + 1);
-  ASSAY_ASSIGN_OR_RETURN(report.version,
-                         workspace.catalog().add_model(model, learn::to_json(card), fitted.model.json));
+  ASSAY_ASSIGN_OR_RETURN(
+      report.version,
+      workspace.catalog().add_model(model, learn::to_json(card), fitted.model.json));
   report.left_out = fitted.model.left_out;
   return report;
 }
 
-Result<LeakageReport> measure_leakage(Workspace& workspace, const std::string& model, const RunOptions& options) {
+Result<LeakageReport> measure_leakage(Workspace& workspace,
+                                      const std::string& model,
+                                      const RunOptions& options) {
   const catalog::ModelDef& definition = definition_of(workspace, model);
   ASSAY_ASSIGN_OR_RETURN(const auto service, workspace.service(definition.service));
-  ASSAY_ASSIGN_OR_RETURN(const learn::TrainParameters parameters, learn::read_parameters(definition.parameters));
-  ASSAY_ASSIGN_OR_RETURN(const data::Batch labels, labels_to_learn_from(workspace, definition, *service));
+  ASSAY_ASSIGN_OR_RETURN(const learn::TrainParameters parameters,
+                         learn::read_parameters(definition.parameters));
+  ASSAY_ASSIGN_OR_RETURN(const data::Batch labels,
+                         labels_to_learn_from(workspace, definition, *service));
   gold::TrainingSetOptions set_options;
   set_options.threads = options.threads;
   options.say("training set with known time");
-  ASSAY_ASSIGN_OR_RETURN(const data::Batch honest, build_training_set(workspace, *service, labels, set_options));
+  ASSAY_ASSIGN_OR_RETURN(const data::Batch honest,
+                         build_training_set(workspace, *service, labels, set_options));
   options.say("training set without known time");
-  ASSAY_ASSIGN_OR_RETURN(const data::Batch leaky,
-                         build_training_set(workspace, *service, labels, set_options, KnownTime::kIgnored));
+  ASSAY_ASSIGN_OR_RETURN(
+      const data::Batch leaky,
+      build_training_set(workspace, *service, labels, set_options, KnownTime::kIgnored));
   if (objective_of(honest) != learn::TrainObjective::kBinary) {
-    return Status(Code::kUnimplemented, "leakage is measured by AUC, which needs a label of 0 and 1");
+    return Status(Code::kUnimplemented,
+                  "leakage is measured by AUC, which needs a label of 0 and 1");
   }
   LeakageReport report;
   report.model = model;
@@ -231,10 +253,12 @@ Result<LeakageReport> measure_leakage(Workspace& workspace, const std::string& m
   ASSAY_ASSIGN_OR_RETURN(const learn::TimeSplit honest_split, split(honest));
   ASSAY_ASSIGN_OR_RETURN(const learn::TimeSplit leaky_split, split(leaky));
   options.say("training both");
-  ASSAY_ASSIGN_OR_RETURN(const Fitted honest_fit,
-                         fit(honest_split.train, features, learn::TrainObjective::kBinary, parameters));
-  ASSAY_ASSIGN_OR_RETURN(const Fitted leaky_fit,
-                         fit(leaky_split.train, features, learn::TrainObjective::kBinary, parameters));
+  ASSAY_ASSIGN_OR_RETURN(
+      const Fitted honest_fit,
+      fit(honest_split.train, features, learn::TrainObjective::kBinary, parameters));
+  ASSAY_ASSIGN_OR_RETURN(
+      const Fitted leaky_fit,
+      fit(leaky_split.train, features, learn::TrainObjective::kBinary, parameters));
   ASSAY_ASSIGN_OR_RETURN(report.honest, test_on(honest_fit, honest_split.test));
   ASSAY_ASSIGN_OR_RETURN(report.leaky, test_on(leaky_fit, leaky_split.test));
   ASSAY_ASSIGN_OR_RETURN(report.leaky_served, test_on(leaky_fit, honest_split.test));

@@ -57,14 +57,20 @@ int64_t rows_without_entity(const gold::FeatureView& view, const data::Batch& ro
   }
   int64_t count = 0;
   for (int64_t row = 0; row < rows.rows(); ++row) {
-    count += std::any_of(keys.begin(), keys.end(), [&](const data::Column* key) { return key->is_null(row); }) ? 1 : 0;
+    count +=
+        std::any_of(
+            keys.begin(), keys.end(), [&](const data::Column* key) { return key->is_null(row); })
+            ? 1
+            : 0;
   }
   return count;
 }
 
 }  // namespace
 
-Result<StageAccount> run_online_stage(Workspace& workspace, const std::string& view_name, const RunOptions& options) {
+Result<StageAccount> run_online_stage(Workspace& workspace,
+                                      const std::string& view_name,
+                                      const RunOptions& options) {
   const Duration started = workspace.world().clock.monotonic();
   StageAccount account;
   account.stage = "online";
@@ -90,8 +96,10 @@ Result<StageAccount> run_online_stage(Workspace& workspace, const std::string& v
   if (position == snapshot->version) {
     return account;
   }
-  ASSAY_ASSIGN_OR_RETURN(const auto added, source->added_between(position.value_or(-1), snapshot->version));
-  for (const VersionGroup& group : group_versions(added, snapshot->version, options.online_batch_rows)) {
+  ASSAY_ASSIGN_OR_RETURN(const auto added,
+                         source->added_between(position.value_or(-1), snapshot->version));
+  for (const VersionGroup& group :
+       group_versions(added, snapshot->version, options.online_batch_rows)) {
     data::Batch rows;
     data::Account group_account;
     if (!group.files.empty()) {
@@ -105,7 +113,8 @@ Result<StageAccount> run_online_stage(Workspace& workspace, const std::string& v
     }
     // The watermark as it stood after this group: rows of later groups become visible from it on.
     ASSAY_ASSIGN_OR_RETURN(const auto group_snapshot, source->snapshot(group.last));
-    ASSAY_ASSIGN_OR_RETURN(const EventTime applied_until, workspace.frontier(from, *group_snapshot));
+    ASSAY_ASSIGN_OR_RETURN(const EventTime applied_until,
+                           workspace.frontier(from, *group_snapshot));
     fail_point("flow.online.before_apply");
     ASSAY_RETURN_IF_ERROR(store->apply(*view, rows, position, group.last, applied_until));
     position = group.last;
@@ -113,11 +122,13 @@ Result<StageAccount> run_online_stage(Workspace& workspace, const std::string& v
     account.commits += 1;
     ASSAY_RETURN_IF_ERROR(check_account(account));
     if (options.stopping()) {
-      return Status(Code::kCancelled, "stopped after version " + std::to_string(group.last) + " of " + source_key +
-                                          "; `assay run` goes on from there");
+      return Status(Code::kCancelled,
+                    "stopped after version " + std::to_string(group.last) + " of " + source_key +
+                        "; `assay run` goes on from there");
     }
   }
-  account.seconds = static_cast<double>(workspace.world().clock.monotonic().micros - started.micros) / 1e6;
+  account.seconds =
+      static_cast<double>(workspace.world().clock.monotonic().micros - started.micros) / 1e6;
   return account;
 }
 

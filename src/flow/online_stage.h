@@ -10,6 +10,8 @@ namespace assay::flow {
 /// transaction a time, so that a killed run goes on where the store stands.
 ///
 /// Errors  those of the lake and the store; kCancelled when options.stop was asked for.
-Result<StageAccount> run_online_stage(Workspace& workspace, const std::string& view, const RunOptions& options);
+Result<StageAccount> run_online_stage(Workspace& workspace,
+                                      const std::string& view,
+                                      const RunOptions& options);
 
 }  // namespace assay::flow

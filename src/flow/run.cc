@@ -67,21 +67,25 @@ Result<RunReport> run_all(Workspace& workspace, const RunOptions& options) {
   RunReport report;
   for (const Step& step : plan_steps(workspace.project())) {
     if (options.stopping()) {
-      return Status(Code::kCancelled, "stopped before " + step.kind + " " + step.name + "; `assay run` goes on from there");
+      return Status(
+          Code::kCancelled,
+          "stopped before " + step.kind + " " + step.name + "; `assay run` goes on from there");
     }
     options.say(step.kind + " " + step.name);
     Result<StageAccount> account = step.stage(workspace, step.name, options);
     if (!account.ok()) {
       return account.status().with_context(step.kind + " " + step.name);
     }
-    workspace.world().log.debug("stage_done", {{"stage", step.kind},
-                                               {"name", step.name},
-                                               {"rows_in", account->rows.in},
-                                               {"rows_out", account->rows.out},
-                                               {"seconds", account->seconds}});
+    workspace.world().log.debug("stage_done",
+                                {{"stage", step.kind},
+                                 {"name", step.name},
+                                 {"rows_in", account->rows.in},
+                                 {"rows_out", account->rows.out},
+                                 {"seconds", account->seconds}});
     report.stages.push_back(*std::move(account));
   }
-  report.seconds = static_cast<double>(workspace.world().clock.monotonic().micros - started.micros) / 1e6;
+  report.seconds =
+      static_cast<double>(workspace.world().clock.monotonic().micros - started.micros) / 1e6;
   return report;
 }
 

@@ -9,19 +9,21 @@
 namespace assay::flow {
 
 struct RunReport {
-  std::vector<StageAccount> stages;      // in the order in which they ran
+  std::vector<StageAccount> stages;  // in the order in which they ran
   double seconds = 0;
 };
 
 /// Read every source up to its present end, through bronze, silver and gold into the online store.
 ///
-/// Stages run one after the other, lookups before the tables that use them. Each commits as it goes; a run
-/// that was killed anywhere is gone on with by the next, and the tables end up equal, row for row.
-/// Errors  kFailedPrecondition: another process runs this project; kCancelled: options.stop; a source that
+/// Stages run one after the other, lookups before the tables that use them. Each commits as it
+/// goes; a run that was killed anywhere is gone on with by the next, and the tables end up equal,
+/// row for row. Errors  kFailedPrecondition: another process runs this project; kCancelled:
+/// options.stop; a source that
 ///         ends in damage fails after everything before the damage has been committed.
 Result<RunReport> run_all(Workspace& workspace, const RunOptions& options);
 
-/// Silver tables of a project, lookups before those that use them. Cycles are refused at validation.
+/// Silver tables of a project, lookups before those that use them. Cycles are refused at
+/// validation.
 std::vector<std::string> silver_order(const catalog::Project& project);
 
 }  // namespace assay::flow

@@ -10,11 +10,12 @@ namespace assay::flow {
 /// How a run works; none of it changes a value.
 struct RunOptions {
   int threads = 2;
-  int64_t epoch_rows = 20'000;           // rows of a bronze commit, about
-  int64_t batch_bytes = 8 << 20;         // bytes of records read at once, about
-  int64_t gold_chunk_rows = 4'000'000;   // source rows that a gold commit looks at, about
-  int64_t online_batch_rows = 1'000'000;     // rows that the online store takes in one transaction, about
-  const std::atomic<bool>* stop = nullptr;   // set: finish the current commit, then kCancelled
+  int64_t epoch_rows = 20'000;          // rows of a bronze commit, about
+  int64_t batch_bytes = 8 << 20;        // bytes of records read at once, about
+  int64_t gold_chunk_rows = 4'000'000;  // source rows that a gold commit looks at, about
+  int64_t online_batch_rows =
+      1'000'000;  // rows that the online store takes in one transaction, about
+  const std::atomic<bool>* stop = nullptr;  // set: finish the current commit, then kCancelled
   /// Called now and then with one line about what goes on; may be empty.
   std::function<void(const std::string&)> progress;
 

@@ -9,7 +9,8 @@ Result<std::unique_ptr<SideTable>> SideTable::open(Workspace& workspace,
   if (!table.ok() && table.code() != Code::kNotFound) {
     return table.status();
   }
-  return std::unique_ptr<SideTable>(new SideTable(workspace, spec, position_column, table.ok() ? *table : nullptr));
+  return std::unique_ptr<SideTable>(
+      new SideTable(workspace, spec, position_column, table.ok() ? *table : nullptr));
 }
 
 Status SideTable::commit(const data::Batch& rows, int64_t end) {

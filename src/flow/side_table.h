@@ -9,9 +9,9 @@ namespace assay::flow {
 
 /// A table beside a stage's own, for rows that left the line there: quarantine, or late rows.
 ///
-/// It is committed before the stage's table and has a position of its own. After a crash between the two
-/// the stage gives the same rows again: those below the side table's position are there already and left
-/// out.
+/// It is committed before the stage's table and has a position of its own. After a crash between
+/// the two the stage gives the same rows again: those below the side table's position are there
+/// already and left out.
 class SideTable {
  public:
   /// The table is made when the first row goes in. `position_column` (int64) orders its rows.
@@ -24,13 +24,19 @@ class SideTable {
   Status commit(const data::Batch& rows, int64_t end);
 
  private:
-  SideTable(Workspace& workspace, lake::TableSpec spec, std::string position_column, lake::DeltaTable* table)
-      : workspace_(workspace), spec_(std::move(spec)), position_column_(std::move(position_column)), table_(table) {}
+  SideTable(Workspace& workspace,
+            lake::TableSpec spec,
+            std::string position_column,
+            lake::DeltaTable* table)
+      : workspace_(workspace),
+        spec_(std::move(spec)),
+        position_column_(std::move(position_column)),
+        table_(table) {}
 
   Workspace& workspace_;
   lake::TableSpec spec_;
   std::string position_column_;
-  lake::DeltaTable* table_;              // nullptr: not made yet
+  lake::DeltaTable* table_;  // nullptr: not made yet
 };
 
 }  // namespace assay::flow

@@ -40,7 +40,8 @@ std::vector<SourceCommit> commits_of(const std::vector<lake::DeltaTable::AddedFi
   return commits;
 }
 
-Result<silver::Lookups> read_lookups(Workspace& workspace, const silver::SilverOperator& operation) {
+Result<silver::Lookups> read_lookups(Workspace& workspace,
+                                     const silver::SilverOperator& operation) {
   silver::Lookups lookups;
   for (const auto& [name, columns] : operation.lookup_columns()) {
     std::string list;
@@ -64,7 +65,8 @@ Result<SilverRun> open_run(Workspace& workspace, const std::string& name) {
   ASSAY_ASSIGN_OR_RETURN(run.table, workspace.open_or_create_table(run.key, spec));
   const lake::TableSpec quarantine{run.key + "_quarantine", quality::quarantine_schema(), {"dt"}};
   ASSAY_ASSIGN_OR_RETURN(run.quarantine, SideTable::open(workspace, quarantine, "position"));
-  const lake::TableSpec late{run.key + "_late", run.operation->output_schema(), definition.partition_by};
+  const lake::TableSpec late{
+      run.key + "_late", run.operation->output_schema(), definition.partition_by};
   ASSAY_ASSIGN_OR_RETURN(run.late, SideTable::open(workspace, late, silver::kSequence));
   ASSAY_ASSIGN_OR_RETURN(const auto snapshot, run.table->snapshot());
   const std::optional<int64_t> newest = snapshot->txn(workspace.app_id(run.key) + "/watermark");
@@ -76,7 +78,8 @@ Result<SilverRun> open_run(Workspace& workspace, const std::string& name) {
 
 Result<data::Batch> read_commit(Workspace& workspace, SilverRun& run, const SourceCommit& commit) {
   ASSAY_ASSIGN_OR_RETURN(const auto snapshot, run.source->snapshot());
-  ASSAY_ASSIGN_OR_RETURN(const std::string relation, run.source->relation_of(*snapshot, commit.files));
+  ASSAY_ASSIGN_OR_RETURN(const std::string relation,
+                         run.source->relation_of(*snapshot, commit.files));
   return workspace.sql().query("SELECT * FROM " + relation + " ORDER BY sequence");
 }
 
@@ -107,7 +110,9 @@ Status commit_output(Workspace& workspace,
 
 }  // namespace
 
-Result<StageAccount> run_silver_stage(Workspace& workspace, const std::string& name, const RunOptions& options) {
+Result<StageAccount> run_silver_stage(Workspace& workspace,
+                                      const std::string& name,
+                                      const RunOptions& options) {
   const Duration started = workspace.world().clock.monotonic();
   StageAccount total;
   total.stage = "silver";
@@ -140,14 +145,16 @@ Result<StageAccount> run_silver_stage(Workspace& workspace, const std::string& n
     total.commits += 1;
     options.say("silver " + name + ": " + std::to_string(total.rows.in) + " rows");
     if (options.stopping()) {
-      return Status(Code::kCancelled, "stopped after version " + std::to_string(commit.version) + " of bronze/" +
-                                          workspace.project().silver.at(name).from +
-                                          "; `assay run` goes on from there");
+      return Status(Code::kCancelled,
+                    "stopped after version " + std::to_string(commit.version) + " of bronze/" +
+                        workspace.project().silver.at(name).from +
+                        "; `assay run` goes on from there");
     }
   }
   ASSAY_ASSIGN_OR_RETURN(const quality::CheckResults checks, run.operation->finish(run.state));
   quality::log_warnings(checks, "silver." + name, workspace.world().log);
-  total.seconds = static_cast<double>(workspace.world().clock.monotonic().micros - started.micros) / 1e6;
+  total.seconds =
+      static_cast<double>(workspace.world().clock.monotonic().micros - started.micros) / 1e6;
   return total;
 }
 

@@ -3,10 +3,12 @@
 namespace assay::flow {
 
 Result<std::vector<ingest::SourceFile>> SourceLedger::known(const std::string& source) {
-  ASSAY_ASSIGN_OR_RETURN(const std::vector<catalog::SourceFileRow> rows, catalog_.source_files(source));
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<catalog::SourceFileRow> rows,
+                         catalog_.source_files(source));
   std::vector<ingest::SourceFile> files;
   for (const catalog::SourceFileRow& row : rows) {
-    files.push_back({row.ordinal, row.path, row.begin_bytes, row.end_bytes, row.fingerprint, row.modified});
+    files.push_back(
+        {row.ordinal, row.path, row.begin_bytes, row.end_bytes, row.fingerprint, row.modified});
   }
   return files;
 }
@@ -14,7 +16,12 @@ Result<std::vector<ingest::SourceFile>> SourceLedger::known(const std::string& s
 Status SourceLedger::add(const std::string& source, const std::vector<ingest::SourceFile>& files) {
   std::vector<catalog::SourceFileRow> rows;
   for (const ingest::SourceFile& file : files) {
-    rows.push_back({file.ordinal, file.path, file.begin_bytes, file.end_bytes, file.fingerprint, file.modified});
+    rows.push_back({file.ordinal,
+                    file.path,
+                    file.begin_bytes,
+                    file.end_bytes,
+                    file.fingerprint,
+                    file.modified});
   }
   return catalog_.add_source_files(source, rows);
 }

@@ -25,8 +25,12 @@ Result<lake::Version> newest_version(Workspace& workspace, const std::string& ke
   return snapshot->version;
 }
 
-/// Position of `app_id` in a table and the account of its history; nothing done when there is no table.
-Status fill_from_table(Workspace& workspace, const std::string& key, StageStatus* status, std::optional<int64_t>* position) {
+/// Position of `app_id` in a table and the account of its history; nothing done when there is no
+/// table.
+Status fill_from_table(Workspace& workspace,
+                       const std::string& key,
+                       StageStatus* status,
+                       std::optional<int64_t>* position) {
   ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * table, table_if_any(workspace, key));
   if (table == nullptr) {
     return {};
@@ -50,12 +54,15 @@ Result<StageStatus> bronze_status(Workspace& workspace, const std::string& name)
   std::optional<int64_t> position;
   ASSAY_RETURN_IF_ERROR(fill_from_table(workspace, "bronze/" + name, &status, &position));
   SourceLedger ledger(workspace.catalog());
-  ASSAY_ASSIGN_OR_RETURN(const auto files, ledger.known(workspace.project().bronze.at(name).source));
+  ASSAY_ASSIGN_OR_RETURN(const auto files,
+                         ledger.known(workspace.project().bronze.at(name).source));
   const ingest::Position at{position.value_or(0)};
   if (position.has_value()) {
-    status.position = "file " + std::to_string(at.file_ordinal()) + " record " + std::to_string(at.record());
+    status.position =
+        "file " + std::to_string(at.file_ordinal()) + " record " + std::to_string(at.record());
   }
-  status.lag = std::max<int64_t>(0, static_cast<int64_t>(files.size()) - at.file_ordinal() - (at.record() > 0 ? 1 : 0));
+  status.lag = std::max<int64_t>(
+      0, static_cast<int64_t>(files.size()) - at.file_ordinal() - (at.record() > 0 ? 1 : 0));
   return status;
 }
 
@@ -76,7 +83,9 @@ Result<StageStatus> table_status(Workspace& workspace,
   return status;
 }
 
-Result<StageStatus> online_status(Workspace& workspace, const std::string& name, const std::string& source_key) {
+Result<StageStatus> online_status(Workspace& workspace,
+                                  const std::string& name,
+                                  const std::string& source_key) {
   StageStatus status = stage_status("online", name);
   ASSAY_ASSIGN_OR_RETURN(const lake::Version newest, newest_version(workspace, source_key));
   status.lag = newest + 1;
@@ -112,17 +121,19 @@ Result<std::vector<StageStatus>> project_status(Workspace& workspace) {
     ASSAY_RETURN_IF_ERROR(add(bronze_status(workspace, name)));
   }
   for (const std::string& name : silver_order(project)) {
-    ASSAY_RETURN_IF_ERROR(
-        add(table_status(workspace, "silver", name, "silver/" + name, "bronze/" + project.silver.at(name).from)));
+    ASSAY_RETURN_IF_ERROR(add(table_status(
+        workspace, "silver", name, "silver/" + name, "bronze/" + project.silver.at(name).from)));
   }
   for (const auto& [name, definition] : project.views) {
     ASSAY_ASSIGN_OR_RETURN(const gold::FeatureViewPtr view, workspace.view(name));
     ASSAY_ASSIGN_OR_RETURN(const std::string key, workspace.steps_table_key(*view));
-    ASSAY_ASSIGN_OR_RETURN(const std::string source_key, workspace.source_table_key(definition.from));
+    ASSAY_ASSIGN_OR_RETURN(const std::string source_key,
+                           workspace.source_table_key(definition.from));
     ASSAY_RETURN_IF_ERROR(add(table_status(workspace, "gold", name, key, source_key)));
   }
   for (const auto& [name, definition] : project.views) {
-    ASSAY_ASSIGN_OR_RETURN(const std::string source_key, workspace.source_table_key(definition.from));
+    ASSAY_ASSIGN_OR_RETURN(const std::string source_key,
+                           workspace.source_table_key(definition.from));
     ASSAY_RETURN_IF_ERROR(add(online_status(workspace, name, source_key)));
   }
   return stages;

@@ -9,9 +9,9 @@
 namespace assay::flow {
 
 struct StageStatus {
-  StageAccount account;                  // over the whole history
-  std::string position;                  // "file 31", "version 7", "-" before the first run
-  int64_t lag = 0;                       // files or versions not taken yet
+  StageAccount account;  // over the whole history
+  std::string position;  // "file 31", "version 7", "-" before the first run
+  int64_t lag = 0;       // files or versions not taken yet
 };
 
 /// Where each stage of a project stands. Reads only; nothing is made that is not there.

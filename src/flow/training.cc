@@ -13,17 +13,19 @@ namespace assay::flow {
 namespace {
 
 /// Columns of the labels' table that a model needs, each once.
-Result<std::vector<std::string>> label_columns(const catalog::ModelDef& model,
-                                               const gold::Service& service,
-                                               const data::Schema& schema,
-                                               const std::vector<const data::Expression*>& expressions) {
+Result<std::vector<std::string>> label_columns(
+    const catalog::ModelDef& model,
+    const gold::Service& service,
+    const data::Schema& schema,
+    const std::vector<const data::Expression*>& expressions) {
   std::vector<std::string> columns;
   std::set<std::string> seen;
   const auto need = [&](const std::string& name, const std::string& why) -> Status {
     if (!schema.find(name).has_value()) {
-      return {Code::kInvalidArgument, "labels of model " + model.name + " come from " + model.labels_from +
-                                          ", which has no column `" + name + "` (" + why + ")" +
-                                          did_you_mean(name, schema.names())};
+      return {Code::kInvalidArgument,
+              "labels of model " + model.name + " come from " + model.labels_from +
+                  ", which has no column `" + name + "` (" + why + ")" +
+                  did_you_mean(name, schema.names())};
     }
     if (seen.insert(name).second) {
       columns.push_back(name);
@@ -61,7 +63,8 @@ Result<data::ColumnPtr> as_float64(const catalog::ModelDef& model, const data::C
       builder.append(*number);
     } else {
       return Status(Code::kInvalidArgument,
-                    "the label of model " + model.name + ", `" + model.label + "`, is text; make it a number or a bool");
+                    "the label of model " + model.name + ", `" + model.label +
+                        "`, is text; make it a number or a bool");
     }
   }
   return builder.finish();
@@ -69,14 +72,17 @@ Result<data::ColumnPtr> as_float64(const catalog::ModelDef& model, const data::C
 
 }  // namespace
 
-Result<data::Batch> model_labels(Workspace& workspace, const catalog::ModelDef& model, const gold::Service& service) {
+Result<data::Batch> model_labels(Workspace& workspace,
+                                 const catalog::ModelDef& model,
+                                 const gold::Service& service) {
   ASSAY_ASSIGN_OR_RETURN(const data::SchemaPtr schema, workspace.source_schema(model.labels_from));
   const std::string where = "model " + model.name;
   Result<data::Expression> label = data::Expression::compile(model.label, *schema);
   if (!label.ok()) {
     return label.status().with_context(where + ", label");
   }
-  Result<data::Expression> keep = data::Expression::compile(model.where.empty() ? "true" : model.where, *schema);
+  Result<data::Expression> keep =
+      data::Expression::compile(model.where.empty() ? "true" : model.where, *schema);
   if (!keep.ok()) {
     return keep.status().with_context(where + ", where");
   }
@@ -89,7 +95,8 @@ Result<data::Batch> model_labels(Workspace& workspace, const catalog::ModelDef& 
   ASSAY_ASSIGN_OR_RETURN(const std::string key, workspace.source_table_key(model.labels_from));
   ASSAY_ASSIGN_OR_RETURN(
       const data::Batch rows,
-      workspace.read_table(key, list, "", data::SqlEngine::identifier(model.label_event_time) + ", sequence"));
+      workspace.read_table(
+          key, list, "", data::SqlEngine::identifier(model.label_event_time) + ", sequence"));
 
   ASSAY_ASSIGN_OR_RETURN(const data::ColumnPtr label_column, label->evaluate(rows));
   ASSAY_ASSIGN_OR_RETURN(const data::ColumnPtr label_numbers, as_float64(model, *label_column));
@@ -113,7 +120,8 @@ Result<data::Batch> model_labels(Workspace& workspace, const catalog::ModelDef& 
   ASSAY_ASSIGN_OR_RETURN(data::Batch labels, rows.select(wanted));
   const int time = *rows.schema().find(model.label_event_time);
   if (std::find(wanted.begin(), wanted.end(), silver::kEventTime) == wanted.end()) {
-    labels = labels.with_column({silver::kEventTime, data::Type::kTimestamp, true}, rows.column_ptr(time));
+    labels = labels.with_column({silver::kEventTime, data::Type::kTimestamp, true},
+                                rows.column_ptr(time));
   }
   return labels.with_column({"label", data::Type::kFloat64, true}, label_numbers).take(selected);
 }
@@ -123,20 +131,25 @@ Result<data::Batch> build_training_set(Workspace& workspace,
                                        const data::Batch& labels,
                                        const gold::TrainingSetOptions& options,
                                        KnownTime known_time) {
-  const gold::StepsSource steps = [&](const gold::FeatureView& view, EventTime /*first*/,
+  const gold::StepsSource steps = [&](const gold::FeatureView& view,
+                                      EventTime /*first*/,
                                       EventTime last) -> Result<data::Batch> {
     if (known_time == KnownTime::kRespected) {
       return read_steps(workspace, view, last);
     }
-    ASSAY_ASSIGN_OR_RETURN(const std::string key,
-                           workspace.source_table_key(workspace.project().views.at(view.name()).from));
+    ASSAY_ASSIGN_OR_RETURN(
+        const std::string key,
+        workspace.source_table_key(workspace.project().views.at(view.name()).from));
     std::string columns;
     for (const std::string& column : view.source_columns()) {
       columns += (columns.empty() ? "" : ", ") + data::SqlEngine::identifier(column);
     }
     ASSAY_ASSIGN_OR_RETURN(const data::Batch rows, workspace.read_table(key, columns, "", ""));
     ASSAY_ASSIGN_OR_RETURN(const data::Batch leaky, gold::assume_known_at_event_time(rows));
-    return view.steps(leaky, data::Batch::empty(view.steps_schema()), EventTime::min(), EventTime::max(),
+    return view.steps(leaky,
+                      data::Batch::empty(view.steps_schema()),
+                      EventTime::min(),
+                      EventTime::max(),
                       options.threads);
   };
   return gold::training_set(service, labels, steps, options);

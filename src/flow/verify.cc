@@ -24,9 +24,9 @@ struct Question {
 /// The history of one view's source rows, in the order in which they became visible.
 struct History {
   gold::FeatureViewPtr view;
-  data::Batch rows;                      // view->source_columns(), sorted by visible time
-  std::vector<int64_t> visible;          // per row, microseconds
-  std::vector<data::EntityKey> entities; // of the rows, distinct
+  data::Batch rows;                       // view->source_columns(), sorted by visible time
+  std::vector<int64_t> visible;           // per row, microseconds
+  std::vector<data::EntityKey> entities;  // of the rows, distinct
 };
 
 Result<History> read_history(Workspace& workspace, const gold::FeatureViewPtr& view) {
@@ -38,10 +38,13 @@ Result<History> read_history(Workspace& workspace, const gold::FeatureViewPtr& v
   }
   History history;
   history.view = view;
-  ASSAY_ASSIGN_OR_RETURN(history.rows,
-                         workspace.read_table(key, columns, "", "greatest(event_time, known_time), sequence"));
-  const std::span<const int64_t> event_time = history.rows.find(silver::kEventTime)->values<int64_t>();
-  const std::span<const int64_t> known_time = history.rows.find(silver::kKnownTime)->values<int64_t>();
+  ASSAY_ASSIGN_OR_RETURN(
+      history.rows,
+      workspace.read_table(key, columns, "", "greatest(event_time, known_time), sequence"));
+  const std::span<const int64_t> event_time =
+      history.rows.find(silver::kEventTime)->values<int64_t>();
+  const std::span<const int64_t> known_time =
+      history.rows.find(silver::kKnownTime)->values<int64_t>();
   for (std::size_t row = 0; row < event_time.size(); ++row) {
     history.visible.push_back(std::max(event_time[row], known_time[row]));
   }
@@ -53,7 +56,8 @@ Result<History> read_history(Workspace& workspace, const gold::FeatureViewPtr& v
   return history;
 }
 
-/// Sorted instants over the whole history: uniform ones, and each moved onto or next to a slide's end.
+/// Sorted instants over the whole history: uniform ones, and each moved onto or next to a slide's
+/// end.
 std::vector<EventTime> sample_instants(const std::vector<History>& histories,
                                        const VerifyOptions& options,
                                        Random& random) {
@@ -75,7 +79,8 @@ std::vector<EventTime> sample_instants(const std::vector<History>& histories,
     return instants;
   }
   for (int64_t i = 0; i < options.instants; ++i) {
-    int64_t at = first + static_cast<int64_t>(random.below(static_cast<uint64_t>(last - first) + 1));
+    int64_t at =
+        first + static_cast<int64_t>(random.below(static_cast<uint64_t>(last - first) + 1));
     const uint64_t kind = random.below(4);
     if (kind < 3) {  // a slide's end, and the microseconds beside it
       at = floor_to(at, slide) + static_cast<int64_t>(kind) - 1;
@@ -92,18 +97,20 @@ Result<std::vector<Question>> ask_replayed(Workspace& workspace,
                                            const std::vector<EventTime>& instants,
                                            int64_t entities_per_instant,
                                            Random& random) {
-  const std::unique_ptr<online::OnlineStore> scratch = online::make_memory_store(workspace.world().metrics);
+  const std::unique_ptr<online::OnlineStore> scratch =
+      online::make_memory_store(workspace.world().metrics);
   std::vector<Question> questions;
   std::optional<int64_t> position;
   int64_t next_row = 0;
   for (const EventTime instant : instants) {
     int64_t end_row = next_row;
-    while (end_row < history.rows.rows() && history.visible[static_cast<std::size_t>(end_row)] <= instant.micros) {
+    while (end_row < history.rows.rows() &&
+           history.visible[static_cast<std::size_t>(end_row)] <= instant.micros) {
       ++end_row;
     }
     const int64_t new_position = position.value_or(0) + 1;
-    ASSAY_RETURN_IF_ERROR(
-        scratch->apply(*history.view, history.rows.slice(next_row, end_row), position, new_position, instant));
+    ASSAY_RETURN_IF_ERROR(scratch->apply(
+        *history.view, history.rows.slice(next_row, end_row), position, new_position, instant));
     position = new_position;
     next_row = end_row;
 
@@ -111,7 +118,8 @@ Result<std::vector<Question>> ask_replayed(Workspace& workspace,
     for (int64_t i = 0; i < entities_per_instant && !history.entities.empty(); ++i) {
       keys.push_back(history.entities[random.below(history.entities.size())]);
     }
-    ASSAY_ASSIGN_OR_RETURN(std::vector<gold::FeatureValues> values, scratch->read(*history.view, keys, instant));
+    ASSAY_ASSIGN_OR_RETURN(std::vector<gold::FeatureValues> values,
+                           scratch->read(*history.view, keys, instant));
     for (std::size_t i = 0; i < keys.size(); ++i) {
       questions.push_back({keys[i], instant, false, std::move(values[i])});
     }
@@ -126,8 +134,10 @@ Status ask_live(Workspace& workspace,
                 std::vector<Question>* questions) {
   ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, workspace.online(true));
   ASSAY_ASSIGN_OR_RETURN(const EventTime now, workspace.serving_now());
-  const std::span<const data::EntityKey> keys(history.entities.data(), std::min(entities_max, history.entities.size()));
-  ASSAY_ASSIGN_OR_RETURN(std::vector<gold::FeatureValues> values, store->read(*history.view, keys, now));
+  const std::span<const data::EntityKey> keys(history.entities.data(),
+                                              std::min(entities_max, history.entities.size()));
+  ASSAY_ASSIGN_OR_RETURN(std::vector<gold::FeatureValues> values,
+                         store->read(*history.view, keys, now));
   for (std::size_t i = 0; i < keys.size(); ++i) {
     questions->push_back({keys[i], now, true, std::move(values[i])});
   }
@@ -194,7 +204,8 @@ std::string describe_entity(const gold::FeatureView& view, const data::EntityKey
 }
 
 std::string describe_value(const data::Scalar& value, data::FeatureStatus status) {
-  return (value.is_null() ? "null" : data::format_scalar(value)) + " " + std::string(data::status_name(status));
+  return (value.is_null() ? "null" : data::format_scalar(value)) + " " +
+         std::string(data::status_name(status));
 }
 
 void compare(const gold::FeatureView& view,
@@ -207,13 +218,16 @@ void compare(const gold::FeatureView& view,
     const int64_t step = offline.match.rows[q];
     for (const int feature : features) {
       data::FeatureStatus status = offline.match.statuses[q];
-      data::Scalar value = data::Scalar::null(view.features()[static_cast<std::size_t>(feature)].type);
+      data::Scalar value =
+          data::Scalar::null(view.features()[static_cast<std::size_t>(feature)].type);
       if (step >= 0) {
         value = offline.steps.column(first_feature + feature).scalar(step);
         status = value.is_null() ? data::FeatureStatus::kNullValue : data::FeatureStatus::kPresent;
       }
-      const data::Scalar& online_value = questions[q].online.values[static_cast<std::size_t>(feature)];
-      const data::FeatureStatus online_status = questions[q].online.statuses[static_cast<std::size_t>(feature)];
+      const data::Scalar& online_value =
+          questions[q].online.values[static_cast<std::size_t>(feature)];
+      const data::FeatureStatus online_status =
+          questions[q].online.statuses[static_cast<std::size_t>(feature)];
       report->values += 1;
       (questions[q].live ? report->live_values : report->replayed_values) += 1;
       report->present += status == data::FeatureStatus::kPresent ? 1 : 0;
@@ -222,9 +236,12 @@ void compare(const gold::FeatureView& view,
       }
       report->differ += 1;
       if (report->differences.size() < kDifferencesShown) {
-        report->differences.push_back({view.name(), view.features()[static_cast<std::size_t>(feature)].name,
-                                       describe_entity(view, questions[q].key), questions[q].at,
-                                       describe_value(online_value, online_status), describe_value(value, status)});
+        report->differences.push_back({view.name(),
+                                       view.features()[static_cast<std::size_t>(feature)].name,
+                                       describe_entity(view, questions[q].key),
+                                       questions[q].at,
+                                       describe_value(online_value, online_status),
+                                       describe_value(value, status)});
       }
     }
   }
@@ -239,7 +256,8 @@ Result<VerifyReport> verify_service(Workspace& workspace,
   VerifyReport report;
   report.service = service_name;
   report.seed = options.seed;
-  // Features of the service, by view; on-demand features are functions of these and of the request alone.
+  // Features of the service, by view; on-demand features are functions of these and of the request
+  // alone.
   std::vector<std::set<int>> features(service->views.size());
   int64_t feature_count = 0;
   for (const gold::ServiceFeature& feature : service->features) {
@@ -262,7 +280,8 @@ Result<VerifyReport> verify_service(Workspace& workspace,
   report.instants = static_cast<int64_t>(instants.size());
   report.first = instants.front();
   report.last = instants.back();
-  const int64_t asks = (options.values_min + feature_count * report.instants - 1) / (feature_count * report.instants);
+  const int64_t asks = (options.values_min + feature_count * report.instants - 1) /
+                       (feature_count * report.instants);
   for (std::size_t v = 0; v < histories.size(); ++v) {
     const History& history = histories[v];
     ASSAY_ASSIGN_OR_RETURN(std::vector<Question> questions,

@@ -9,9 +9,9 @@
 namespace assay::flow {
 
 struct VerifyOptions {
-  int64_t values_min = 100'000;          // sampled values to compare, at least
-  int64_t instants = 200;                // instants over the whole history
-  uint64_t seed = 1;                     // of the sample; printed in the report
+  int64_t values_min = 100'000;  // sampled values to compare, at least
+  int64_t instants = 200;        // instants over the whole history
+  uint64_t seed = 1;             // of the sample; printed in the report
   int threads = 2;
 };
 
@@ -19,36 +19,38 @@ struct VerifyOptions {
 struct Difference {
   std::string view;
   std::string feature;
-  std::string entity;                    // "origin=ORD, destination=LAX"
+  std::string entity;  // "origin=ORD, destination=LAX"
   EventTime at;
-  std::string online;                    // value and status
+  std::string online;  // value and status
   std::string offline;
 };
 
 struct VerifyReport {
   std::string service;
-  int64_t values = 0;                    // compared, in all
-  int64_t replayed_values = 0;           // of them: online rows replayed to sampled instants
-  int64_t live_values = 0;               // of them: the online store as it stands
-  int64_t present = 0;                   // of them: with a value, not null or missing
+  int64_t values = 0;           // compared, in all
+  int64_t replayed_values = 0;  // of them: online rows replayed to sampled instants
+  int64_t live_values = 0;      // of them: the online store as it stands
+  int64_t present = 0;          // of them: with a value, not null or missing
   int64_t differ = 0;
   int64_t entities = 0;
   int64_t instants = 0;
-  EventTime first;                       // of the sampled instants
+  EventTime first;  // of the sampled instants
   EventTime last;
   uint64_t seed = 0;
-  std::vector<Difference> differences;   // at most 100
+  std::vector<Difference> differences;  // at most 100
 };
 
 /// Compare what serving answers with what training sets hold, bit for bit.
 ///
-/// (1) Instants are sampled over the whole history. The source rows are replayed in the order in which
-/// they became visible into a scratch online store; at each instant sampled entities are read from it,
-/// by the function that serving uses, and compared with the steps table's answer as of that instant.
-/// (2) Every sampled entity is read from the project's own online store at its present instant and
-/// compared in the same way.
-/// Errors  kNotFound: no such service, or nothing run yet. Differences are no error: see the report.
-/// Cost    all source rows of the service's views in memory, keys and read columns only.
-Result<VerifyReport> verify_service(Workspace& workspace, const std::string& service, const VerifyOptions& options);
+/// (1) Instants are sampled over the whole history. The source rows are replayed in the order in
+/// which they became visible into a scratch online store; at each instant sampled entities are read
+/// from it, by the function that serving uses, and compared with the steps table's answer as of
+/// that instant. (2) Every sampled entity is read from the project's own online store at its
+/// present instant and compared in the same way. Errors  kNotFound: no such service, or nothing run
+/// yet. Differences are no error: see the report. Cost    all source rows of the service's views in
+/// memory, keys and read columns only.
+Result<VerifyReport> verify_service(Workspace& workspace,
+                                    const std::string& service,
+                                    const VerifyOptions& options);
 
 }  // namespace assay::flow

@@ -13,11 +13,13 @@ namespace {
 
 constexpr char kStateFolder[] = ".assay";
 
-/// The project's folder as an absolute path, so that definitions and positions mean the same from anywhere.
+/// The project's folder as an absolute path, so that definitions and positions mean the same from
+/// anywhere.
 Result<std::string> absolute_folder(World& world, const std::string& folder) {
   ASSAY_ASSIGN_OR_RETURN(const FileInfo info, world.files.stat(folder));
   if (!info.is_directory) {
-    return Status(Code::kInvalidArgument, folder + " is a file; --project takes the folder with assay.yaml");
+    return Status(Code::kInvalidArgument,
+                  folder + " is a file; --project takes the folder with assay.yaml");
   }
   return absolute_path(folder);
 }
@@ -38,22 +40,29 @@ Result<std::unique_ptr<Workspace>> Workspace::open(World& world,
   ASSAY_ASSIGN_OR_RETURN(workspace->sql_, data::SqlEngine::open(sql_options));
 
   catalog::ParseOptions parse_options{options.profile, environment_variable};
-  ASSAY_ASSIGN_OR_RETURN(catalog::ParsedProject parsed,
-                         catalog::load_project(world, absolute, parse_options,
-                                               [&](const catalog::Project& project, const std::string& silver) {
-                                                 return workspace->silver_schema(project, silver);
-                                               }));
+  ASSAY_ASSIGN_OR_RETURN(
+      catalog::ParsedProject parsed,
+      catalog::load_project(world,
+                            absolute,
+                            parse_options,
+                            [&](const catalog::Project& project, const std::string& silver) {
+                              return workspace->silver_schema(project, silver);
+                            }));
   if (diagnostics != nullptr) {
     *diagnostics = parsed.diagnostics;
   }
   if (parsed.diagnostics.errors() > 0) {
-    return Status(Code::kInvalidArgument, "the definitions have errors\n" + catalog::format_diagnostics(parsed.diagnostics));
+    return Status(
+        Code::kInvalidArgument,
+        "the definitions have errors\n" + catalog::format_diagnostics(parsed.diagnostics));
   }
   workspace->project_ = std::move(parsed.project);
   ASSAY_RETURN_IF_ERROR(world.files.make_directories(state));
-  ASSAY_ASSIGN_OR_RETURN(workspace->store_, store::open_local_store(world, workspace->project_.lake));
+  ASSAY_ASSIGN_OR_RETURN(workspace->store_,
+                         store::open_local_store(world, workspace->project_.lake));
   ASSAY_RETURN_IF_ERROR(world.files.make_directories(parent_path(workspace->project_.catalog)));
-  ASSAY_ASSIGN_OR_RETURN(workspace->catalog_, catalog::CatalogStore::open(world, workspace->project_.catalog));
+  ASSAY_ASSIGN_OR_RETURN(workspace->catalog_,
+                         catalog::CatalogStore::open(world, workspace->project_.catalog));
   return workspace;
 }
 
@@ -62,12 +71,15 @@ Result<catalog::Plan> Workspace::plan() {
   return catalog::make_plan(applied, project_, output_types());
 }
 
-Result<catalog::ApplyOutcome> Workspace::apply() { return catalog_->apply(project_, output_types()); }
+Result<catalog::ApplyOutcome> Workspace::apply() {
+  return catalog_->apply(project_, output_types());
+}
 
 catalog::OutputTypes Workspace::output_types() {
-  return catalog::output_types(project_, [this](const catalog::Project& project, const std::string& silver) {
-    return silver_schema(project, silver);
-  });
+  return catalog::output_types(project_,
+                               [this](const catalog::Project& project, const std::string& silver) {
+                                 return silver_schema(project, silver);
+                               });
 }
 
 Status Workspace::require_applied() {
@@ -76,15 +88,17 @@ Status Workspace::require_applied() {
     return {};
   }
   return {Code::kFailedPrecondition,
-          "the definitions are not what was last applied; look with `assay plan`, then run `assay apply`"};
+          "the definitions are not what was last applied; look with `assay plan`, then run `assay "
+          "apply`"};
 }
 
 Result<std::unique_ptr<FileLock>> Workspace::lock_for_writing() {
   const std::string path = join_path(join_path(project_.folder, kStateFolder), "run.lock");
   Result<std::unique_ptr<FileLock>> lock = world_.files.lock(path);
   if (lock.code() == Code::kFailedPrecondition) {
-    return Status(Code::kFailedPrecondition, "another assay process is running the stages of this project (it holds " +
-                                                 path + "); wait for it or stop it");
+    return Status(Code::kFailedPrecondition,
+                  "another assay process is running the stages of this project (it holds " + path +
+                      "); wait for it or stop it");
   }
   return lock;
 }
@@ -92,7 +106,8 @@ Result<std::unique_ptr<FileLock>> Workspace::lock_for_writing() {
 Result<lake::DeltaTable*> Workspace::table(const std::string& key) {
   auto& slot = tables_[key];
   if (slot == nullptr) {
-    Result<std::unique_ptr<lake::DeltaTable>> opened = lake::DeltaTable::open(world_, *store_, *sql_, key);
+    Result<std::unique_ptr<lake::DeltaTable>> opened =
+        lake::DeltaTable::open(world_, *store_, *sql_, key);
     if (opened.code() == Code::kNotFound) {
       return Status(Code::kNotFound, "there is no table " + key + " yet; `assay run` makes it");
     }
@@ -102,10 +117,12 @@ Result<lake::DeltaTable*> Workspace::table(const std::string& key) {
   return slot.get();
 }
 
-Result<lake::DeltaTable*> Workspace::open_or_create_table(const std::string& key, const lake::TableSpec& spec) {
+Result<lake::DeltaTable*> Workspace::open_or_create_table(const std::string& key,
+                                                          const lake::TableSpec& spec) {
   auto& slot = tables_[key];
   if (slot == nullptr) {
-    ASSAY_ASSIGN_OR_RETURN(slot, lake::DeltaTable::open_or_create(world_, *store_, *sql_, key, spec));
+    ASSAY_ASSIGN_OR_RETURN(slot,
+                           lake::DeltaTable::open_or_create(world_, *store_, *sql_, key, spec));
   }
   return slot.get();
 }
@@ -125,21 +142,25 @@ Result<std::string> Workspace::source_table_key(const std::string& name) {
   return (*layer == catalog::TableLayer::kSilver ? "silver/" : "bronze/") + name;
 }
 
-Result<data::SchemaPtr> Workspace::silver_schema(const catalog::Project& project, const std::string& name) {
-  ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<silver::SilverOperator> operation, make_silver_operator(project, name));
+Result<data::SchemaPtr> Workspace::silver_schema(const catalog::Project& project,
+                                                 const std::string& name) {
+  ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<silver::SilverOperator> operation,
+                         make_silver_operator(project, name));
   return operation->output_schema();
 }
 
-Result<std::unique_ptr<silver::SilverOperator>> Workspace::make_silver_operator(const catalog::Project& project,
-                                                                                const std::string& name) {
+Result<std::unique_ptr<silver::SilverOperator>> Workspace::make_silver_operator(
+    const catalog::Project& project, const std::string& name) {
   const catalog::SilverDef& definition = project.silver.at(name);
-  ASSAY_ASSIGN_OR_RETURN(const data::SchemaPtr input, catalog::bronze_schema(project.bronze.at(definition.from)));
+  ASSAY_ASSIGN_OR_RETURN(const data::SchemaPtr input,
+                         catalog::bronze_schema(project.bronze.at(definition.from)));
   std::map<std::string, data::SchemaPtr> lookups;
   for (const catalog::EnrichDef& enrich : definition.enrich) {
     if (catalog::layer_of(project, enrich.lookup) == catalog::TableLayer::kSilver) {
       ASSAY_ASSIGN_OR_RETURN(lookups[enrich.lookup], silver_schema(project, enrich.lookup));
     } else {
-      ASSAY_ASSIGN_OR_RETURN(lookups[enrich.lookup], catalog::bronze_schema(project.bronze.at(enrich.lookup)));
+      ASSAY_ASSIGN_OR_RETURN(lookups[enrich.lookup],
+                             catalog::bronze_schema(project.bronze.at(enrich.lookup)));
     }
   }
   return silver::SilverOperator::create(definition, *input, lookups, *sql_);
@@ -184,11 +205,13 @@ Result<gold::FeatureViewPtr> Workspace::view(const std::string& name) {
       for (const auto& [view, definition] : project_.views) {
         names.push_back(view);
       }
-      return Status(Code::kNotFound, "there is no feature view `" + name + "`" + did_you_mean(name, names));
+      return Status(Code::kNotFound,
+                    "there is no feature view `" + name + "`" + did_you_mean(name, names));
     }
     ASSAY_ASSIGN_OR_RETURN(const data::SchemaPtr schema, source_schema(found->second.from));
-    ASSAY_ASSIGN_OR_RETURN(
-        slot, gold::FeatureView::compile(found->second, project_.entities.at(found->second.entity), *schema));
+    ASSAY_ASSIGN_OR_RETURN(slot,
+                           gold::FeatureView::compile(
+                               found->second, project_.entities.at(found->second.entity), *schema));
   }
   return slot;
 }
@@ -200,7 +223,8 @@ Result<std::shared_ptr<const gold::Service>> Workspace::service(const std::strin
     for (const auto& [service, definition] : project_.services) {
       names.push_back(service);
     }
-    return Status(Code::kNotFound, "there is no service `" + name + "`" + did_you_mean(name, names));
+    return Status(Code::kNotFound,
+                  "there is no service `" + name + "`" + did_you_mean(name, names));
   }
   std::map<std::string, gold::FeatureViewPtr> views;
   for (const auto& [view_name, definition] : project_.views) {
@@ -210,9 +234,11 @@ Result<std::shared_ptr<const gold::Service>> Workspace::service(const std::strin
 }
 
 Result<std::string> Workspace::steps_table_key(const gold::FeatureView& view) {
-  // A table belongs to a definition by the fingerprint in its commits; the first free name is for a new one.
+  // A table belongs to a definition by the fingerprint in its commits; the first free name is for a
+  // new one.
   for (int number = 1;; ++number) {
-    const std::string key = "gold/" + view.name() + (number == 1 ? "" : "_v" + std::to_string(number));
+    const std::string key =
+        "gold/" + view.name() + (number == 1 ? "" : "_v" + std::to_string(number));
     Result<lake::DeltaTable*> existing = table(key);
     if (existing.code() == Code::kNotFound) {
       return key;
@@ -248,7 +274,8 @@ Result<data::Batch> Workspace::read_table(const std::string& key,
   ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * source, table(key));
   ASSAY_ASSIGN_OR_RETURN(const auto snapshot, source->snapshot());
   ASSAY_ASSIGN_OR_RETURN(const std::string relation, source->relation(*snapshot, where));
-  return sql_->query("SELECT " + columns + " FROM " + relation + (order.empty() ? "" : " ORDER BY " + order));
+  return sql_->query("SELECT " + columns + " FROM " + relation +
+                     (order.empty() ? "" : " ORDER BY " + order));
 }
 
 }  // namespace assay::flow

@@ -21,7 +21,7 @@ namespace assay::flow {
 struct WorkspaceOptions {
   int threads = 2;
   std::size_t memory_bytes_max = std::size_t{2} << 30;
-  std::string profile;                   // of assay.yaml; "" for none
+  std::string profile;  // of assay.yaml; "" for none
 };
 
 /// A project with everything opened that its definitions name: lake, catalog, online store, SQL.
@@ -32,7 +32,8 @@ class Workspace {
  public:
   /// Read and check the definitions in `folder`; open the stores.
   ///
-  /// Errors  kNotFound: no assay.yaml; kInvalidArgument: definitions that do not check, all of them in
+  /// Errors  kNotFound: no assay.yaml; kInvalidArgument: definitions that do not check, all of them
+  /// in
   ///         the message, one per line with file, line and column.
   /// `diagnostics`, when given, takes all findings, also when opening fails because of them.
   static Result<std::unique_ptr<Workspace>> open(World& world,
@@ -49,45 +50,52 @@ class Workspace {
   /// What the files say against what was last applied; and make the files' word the applied one.
   Result<catalog::Plan> plan();
   Result<catalog::ApplyOutcome> apply();
-  /// Fail unless the files say what was last applied. kFailedPrecondition tells to run `assay apply`.
+  /// Fail unless the files say what was last applied. kFailedPrecondition tells to run `assay
+  /// apply`.
   Status require_applied();
   /// Only one process at a time may run stages of a project: hold this while they run.
   Result<std::unique_ptr<FileLock>> lock_for_writing();
 
   /// An existing table; kNotFound tells to run `assay run`.
   Result<lake::DeltaTable*> table(const std::string& key);
-  Result<lake::DeltaTable*> open_or_create_table(const std::string& key, const lake::TableSpec& spec);
+  Result<lake::DeltaTable*> open_or_create_table(const std::string& key,
+                                                 const lake::TableSpec& spec);
 
   /// "silver/x" or "bronze/x" of a name that views and models may read from.
   Result<std::string> source_table_key(const std::string& name);
   Result<data::SchemaPtr> source_schema(const std::string& name);
-  /// Instant before which no row that is still to come can become visible, for a snapshot of the source
-  /// table `name`: its watermark. A bronze table has none: EventTime::min().
+  /// Instant before which no row that is still to come can become visible, for a snapshot of the
+  /// source table `name`: its watermark. A bronze table has none: EventTime::min().
   Result<EventTime> frontier(const std::string& name, const lake::Snapshot& snapshot);
   Result<silver::SilverOperator*> silver_operator(const std::string& name);
   Result<gold::FeatureViewPtr> view(const std::string& name);
   Result<std::shared_ptr<const gold::Service>> service(const std::string& name);
-  /// Key of the steps table that holds this view as it is defined now, e.g. "gold/clicks"; a changed
-  /// definition gets "gold/clicks_v2". Whether it exists already is another matter.
+  /// Key of the steps table that holds this view as it is defined now, e.g. "gold/clicks"; a
+  /// changed definition gets "gold/clicks_v2". Whether it exists already is another matter.
   Result<std::string> steps_table_key(const gold::FeatureView& view);
   /// The online store; opened for writing unless it was opened read-only before.
   Result<online::OnlineStore*> online(bool read_only);
 
-  /// The instant at which serving answers: the machine's clock, or the newest instant in the online store.
+  /// The instant at which serving answers: the machine's clock, or the newest instant in the online
+  /// store.
   Result<EventTime> serving_now();
 
   /// The `txn` application id under which this project keeps positions in a table.
-  [[nodiscard]] std::string app_id(const std::string& table_key) const { return project_.name + "/" + table_key; }
+  [[nodiscard]] std::string app_id(const std::string& table_key) const {
+    return project_.name + "/" + table_key;
+  }
 
   /// SQL over columns of a table's newest version: "SELECT <columns> FROM <relation> <rest>".
-  Result<data::Batch> read_table(const std::string& key, const std::string& columns, const std::string& where,
+  Result<data::Batch> read_table(const std::string& key,
+                                 const std::string& columns,
+                                 const std::string& where,
                                  const std::string& order);
 
  private:
   explicit Workspace(World& world) : world_(world) {}
   Result<data::SchemaPtr> silver_schema(const catalog::Project& project, const std::string& name);
-  Result<std::unique_ptr<silver::SilverOperator>> make_silver_operator(const catalog::Project& project,
-                                                                       const std::string& name);
+  Result<std::unique_ptr<silver::SilverOperator>> make_silver_operator(
+      const catalog::Project& project, const std::string& name);
   catalog::OutputTypes output_types();
 
   World& world_;

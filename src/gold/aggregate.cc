@@ -13,7 +13,9 @@ constexpr uint64_t kSumHighMax = uint64_t{1} << 48;
 
 Cell real_cell(double value) {
   // One NaN, so that equal answers have equal bits.
-  return {std::bit_cast<uint64_t>(value != value ? std::numeric_limits<double>::quiet_NaN() : value), false};
+  return {
+      std::bit_cast<uint64_t>(value != value ? std::numeric_limits<double>::quiet_NaN() : value),
+      false};
 }
 
 }  // namespace
@@ -39,7 +41,8 @@ Cell mean_cell(const ExactSum& sum, int64_t count) {
 }
 
 Cell extreme_cell(data::Type type, int64_t order) {
-  return is_real(type) ? real_cell(real_of_order(order)) : Cell{static_cast<uint64_t>(order), false};
+  return is_real(type) ? real_cell(real_of_order(order))
+                       : Cell{static_cast<uint64_t>(order), false};
 }
 
 data::Scalar scalar_of(data::Type type, Cell cell) {
@@ -195,7 +198,8 @@ void AggregateState::encode(std::string* out) const {
     case PrimitiveKind::kMax:
       out->push_back(count_ != 0 ? 1 : 0);
       if (count_ != 0) {
-        append_input(out, primitive_.type,
+        append_input(out,
+                     primitive_.type,
                      {.integer = order_, .real = real_of_order(order_), .text = text_});
       }
       break;

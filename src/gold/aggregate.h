@@ -10,9 +10,9 @@
 #include "gold/exact_sum.h"
 #include "gold/row_bytes.h"
 
-// Aggregates as commutative monoids, to the bit: the states that window features are made of. The steps
-// kernel (window_steps.cc) and the online row (window_row.cc) share the states and the functions that turn
-// them into values; so they cannot differ.
+// Aggregates as commutative monoids, to the bit: the states that window features are made of. The
+// steps kernel (window_steps.cc) and the online row (window_row.cc) share the states and the
+// functions that turn them into values; so they cannot differ.
 
 namespace assay::gold {
 
@@ -29,8 +29,8 @@ struct Primitive {
   bool operator==(const Primitive&) const = default;
 };
 
-/// A feature's value in 64 bits: int64 (also bool, date, timestamp) or the bits of a double (also for
-/// float32, widened). Bits are 0 when null. Text does not fit and goes beside it.
+/// A feature's value in 64 bits: int64 (also bool, date, timestamp) or the bits of a double (also
+/// for float32, widened). Bits are 0 when null. Text does not fit and goes beside it.
 struct Cell {
   uint64_t bits = 0;
   bool is_null = true;
@@ -53,11 +53,14 @@ inline int64_t order_of(double value) {
 /// The double of an order.
 inline double real_of_order(int64_t order) {
   return std::bit_cast<double>(
-      order >= 0 ? order : static_cast<int64_t>(static_cast<uint64_t>(order) ^ (~uint64_t{0} >> 1)));
+      order >= 0 ? order
+                 : static_cast<int64_t>(static_cast<uint64_t>(order) ^ (~uint64_t{0} >> 1)));
 }
 
 /// Value of a count.
-inline Cell count_cell(int64_t count) { return {static_cast<uint64_t>(count), false}; }
+inline Cell count_cell(int64_t count) {
+  return {static_cast<uint64_t>(count), false};
+}
 /// Value of an integer sum; null when nothing was counted or when it does not fit 64 bits.
 Cell sum_cell(Int128 sum, int64_t count);
 /// Value of a floating-point sum; null when nothing was counted.
@@ -72,14 +75,15 @@ data::Scalar scalar_of(data::Type type, Cell cell);
 
 /// One value of an argument as aggregates take it: integer or order of a double, and text.
 struct InputValue {
-  int64_t integer = 0;      // the value, or order_of() a double
+  int64_t integer = 0;  // the value, or order_of() a double
   double real = 0;
   std::string_view text;
 };
 /// Value of one row, which must not be null.
 InputValue input_value(const data::Column& column, int64_t row);
 
-/// Append a value that is not null: 8 bytes for doubles, length and bytes for text, else a signed varint.
+/// Append a value that is not null: 8 bytes for doubles, length and bytes for text, else a signed
+/// varint.
 void append_input(std::string* out, data::Type type, const InputValue& value);
 InputValue read_input(RowReader* reader, data::Type type);
 
@@ -104,7 +108,7 @@ class AggregateState {
   void take_extreme(int64_t order, std::string_view text);
 
   Primitive primitive_;
-  int64_t count_ = 0;        // kCount: rows; kMin, kMax: 1 when there is a value
+  int64_t count_ = 0;  // kCount: rows; kMin, kMax: 1 when there is a value
   Int128 integer_sum_ = 0;
   ExactSum float_sum_;
   int64_t order_ = 0;

@@ -54,8 +54,10 @@ struct Case {
 
 Result<FeatureDef> read_feature(const std::vector<std::string>& words) {
   static const std::map<std::string, catalog::Aggregate> kAggregates = {
-      {"count", catalog::Aggregate::kCount}, {"sum", catalog::Aggregate::kSum},
-      {"mean", catalog::Aggregate::kMean},   {"min", catalog::Aggregate::kMin},
+      {"count", catalog::Aggregate::kCount},
+      {"sum", catalog::Aggregate::kSum},
+      {"mean", catalog::Aggregate::kMean},
+      {"min", catalog::Aggregate::kMin},
       {"max", catalog::Aggregate::kMax}};
   FeatureDef feature;
   if (words.size() < 3) {
@@ -78,7 +80,8 @@ Result<FeatureDef> read_feature(const std::vector<std::string>& words) {
     return Status(Code::kInvalidArgument, "feature NAME AGGREGATE [OF] [where ...] over WINDOWS");
   }
   const auto over_at = static_cast<std::size_t>(over - words.begin());
-  const auto where_at = static_cast<std::size_t>(std::find(words.begin(), over, "where") - words.begin());
+  const auto where_at =
+      static_cast<std::size_t>(std::find(words.begin(), over, "where") - words.begin());
   feature.kind = FeatureDef::Kind::kWindow;
   feature.aggregate = aggregate->second;
   feature.of = join(words, 3, where_at);
@@ -107,7 +110,9 @@ Result<std::vector<data::Field>> read_table_header(const std::vector<std::string
   return fields;
 }
 
-Status read_line(const std::string& line, std::vector<std::string>* key_names, Case* one,
+Status read_line(const std::string& line,
+                 std::vector<std::string>* key_names,
+                 Case* one,
                  std::vector<std::vector<std::string>>** open) {
   const std::vector<std::string> words = words_of(line);
   if (line.front() == ' ') {
@@ -154,8 +159,8 @@ Result<Case> read_case(std::string_view text) {
     ++number;
     line.erase(line.find_last_not_of(" \t") + 1);
     if (!line.empty()) {
-      ASSAY_RETURN_IF_ERROR(read_line(line, &key_names, &one, &open)
-                                .with_context("line " + std::to_string(number)));
+      ASSAY_RETURN_IF_ERROR(
+          read_line(line, &key_names, &one, &open).with_context("line " + std::to_string(number)));
     }
   }
   for (const std::string& name : key_names) {
@@ -182,10 +187,12 @@ class CaseRun {
     ASSAY_ASSIGN_OR_RETURN(service_, compile_service(service, {{"case", view_}}, {}));
     ASSAY_RETURN_IF_ERROR(read_questions());
 
-    ASSAY_ASSIGN_OR_RETURN(const data::Batch whole, steps(rows_, data::Batch(), EventTime::min(), 1));
+    ASSAY_ASSIGN_OR_RETURN(const data::Batch whole,
+                           steps(rows_, data::Batch(), EventTime::min(), 1));
     ASSAY_RETURN_IF_ERROR(ask_offline("straight", whole));
     const data::Batch mixed = rows_.take(random_order());
-    ASSAY_ASSIGN_OR_RETURN(const data::Batch parallel, steps(mixed, data::Batch(), EventTime::min(), 4));
+    ASSAY_ASSIGN_OR_RETURN(const data::Batch parallel,
+                           steps(mixed, data::Batch(), EventTime::min(), 4));
     if (exact_text(parallel) != exact_text(whole)) {
       differences_.push_back("in pieces: steps depend on row order or threads");
     }
@@ -228,7 +235,8 @@ class CaseRun {
     data::BatchBuilder builder(data::make_schema(fields));
     for (const std::vector<std::string>& row : case_.rows) {
       if (row.size() != case_.table.size() || event_time == case_.table.size()) {
-        return {Code::kInvalidArgument, "a row does not fit its table: " + join(row, 0, row.size())};
+        return {Code::kInvalidArgument,
+                "a row does not fit its table: " + join(row, 0, row.size())};
       }
       int column = 0;
       for (; column < static_cast<int>(row.size()); ++column) {
@@ -264,7 +272,9 @@ class CaseRun {
     return {};
   }
 
-  Result<data::Batch> steps(const data::Batch& rows, const data::Batch& seed, EventTime begin,
+  Result<data::Batch> steps(const data::Batch& rows,
+                            const data::Batch& seed,
+                            EventTime begin,
                             int threads) const {
     return view_->steps(rows, seed, begin, EventTime::max(), threads);
   }
@@ -283,8 +293,8 @@ class CaseRun {
     EventTime frontier{0};
     if (rows_.rows() > 0) {
       const auto known = rows_.find(kKnownTime)->values<int64_t>();
-      frontier = {known[random_->below(known.size())] + static_cast<int64_t>(random_->below(3)) - 1 +
-                  static_cast<int64_t>(random_->below(2)) * kTestSlide};
+      frontier = {known[random_->below(known.size())] + static_cast<int64_t>(random_->below(3)) -
+                  1 + static_cast<int64_t>(random_->below(2)) * kTestSlide};
     }
     ASSAY_ASSIGN_OR_RETURN(const data::Batch before,
                            view_->steps(rows_, data::Batch(), EventTime::min(), frontier, 1));
@@ -296,7 +306,8 @@ class CaseRun {
     for (const auto& entry : last) {
       seed_rows.push_back(entry.second);
     }
-    ASSAY_ASSIGN_OR_RETURN(const data::Batch after, steps(rows_, before.take(seed_rows), frontier, 2));
+    ASSAY_ASSIGN_OR_RETURN(const data::Batch after,
+                           steps(rows_, before.take(seed_rows), frontier, 2));
     const data::Batch parts[] = {before, after};
     ASSAY_ASSIGN_OR_RETURN(const data::Batch joined, data::concat(view_->steps_schema(), parts));
     // In the order of one run: by key, then by time.
@@ -319,7 +330,9 @@ class CaseRun {
   }
 
   /// Compare one answer with the words of its question.
-  Status compare(const std::string& way, int64_t question, const std::vector<data::Scalar>& values,
+  Status compare(const std::string& way,
+                 int64_t question,
+                 const std::vector<data::Scalar>& values,
                  const std::vector<std::string>& statuses) {
     const std::vector<std::string>& words = case_.questions[static_cast<std::size_t>(question)];
     const std::size_t first = case_.entity.keys.size() + 1;
@@ -340,8 +353,9 @@ class CaseRun {
       const std::string wanted = status + " " + exact_text(value);
       const std::string found = statuses[feature] + " " + exact_text(values[feature]);
       if (wanted != found) {
-        differences_.push_back(way + ": " + join(words, 0, first) + " " + case_.questions_header[i] +
-                               ": expected " + wanted + ", found " + found);
+        differences_.push_back(way + ": " + join(words, 0, first) + " " +
+                               case_.questions_header[i] + ": expected " + wanted + ", found " +
+                               found);
       }
     }
     return {};
@@ -354,7 +368,8 @@ class CaseRun {
     const StepsSource source = [&](const FeatureView&, EventTime, EventTime) {
       return Result<data::Batch>(steps);
     };
-    ASSAY_ASSIGN_OR_RETURN(const data::Batch set, training_set(*service_, questions_, source, options));
+    ASSAY_ASSIGN_OR_RETURN(const data::Batch set,
+                           training_set(*service_, questions_, source, options));
     for (int64_t row = 0; row < set.rows(); ++row) {
       std::vector<data::Scalar> values;
       std::vector<std::string> statuses;
@@ -369,7 +384,8 @@ class CaseRun {
 
   Status ask_online(const data::Batch& mixed, int64_t question) {
     const data::EntityKey key = key_of(questions_, question);
-    const int64_t now = questions_.find("at")->values<int64_t>()[static_cast<std::size_t>(question)];
+    const int64_t now =
+        questions_.find("at")->values<int64_t>()[static_cast<std::size_t>(question)];
     std::vector<int64_t> selected;
     for (int64_t row = 0; row < mixed.rows(); ++row) {
       if (key_of(mixed, row) == key) {

@@ -24,11 +24,12 @@ namespace assay::gold {
 ///     u1 09:00 NOT_FOUND
 ///     u1 20:00 OUTSIDE_MAX_AGE
 ///
-/// Times are of 2001-01-01, or whole ("2001-01-02T10:00"). `null` is null; # begins a comment. A table
-/// without known_time knows rows as they happen. Rows are numbered in order: their sequence.
+/// Times are of 2001-01-01, or whole ("2001-01-02T10:00"). `null` is null; # begins a comment. A
+/// table without known_time knows rows as they happen. Rows are numbered in order: their sequence.
 ///
 ///   straight   steps of all rows, joined to the questions by training_set
-///   in pieces  rows in random order and batches into online rows, read at the question's time; steps by
+///   in pieces  rows in random order and batches into online rows, read at the question's time;
+///   steps by
 ///              several threads from rows in random order
 ///   restored   steps to a random frontier, then from its seed on
 ///

@@ -15,9 +15,9 @@
 #include "data/batch.h"
 #include "data/entity_key.h"
 
-// The contract between gold and online, learn and serve: a compiled feature view, its steps table, and
-// the online row with the functions that update and read it. All four uses of a feature (backfill,
-// training set, stream, serving) go through what is declared here.
+// The contract between gold and online, learn and serve: a compiled feature view, its steps table,
+// and the online row with the functions that update and read it. All four uses of a feature
+// (backfill, training set, stream, serving) go through what is declared here.
 //
 // The steps table of a view holds one row per change of what serving answers for one entity:
 //   key columns | event_time | known_time | one column per feature | feature_date (partition)
@@ -38,7 +38,7 @@ inline constexpr char kFeatureDate[] = "feature_date";
 struct FeatureValues {
   std::vector<data::Scalar> values;
   std::vector<data::FeatureStatus> statuses;
-  std::optional<EventTime> event_time;   // of the newest visible event; nothing for NOT_FOUND
+  std::optional<EventTime> event_time;  // of the newest visible event; nothing for NOT_FOUND
 };
 
 /// A feature view, compiled against its source table's schema.
@@ -46,7 +46,8 @@ struct FeatureValues {
 /// Threads immutable.
 class FeatureView {
  public:
-  /// Errors  kInvalidArgument: an expression that does not compile, a missing column, a window that is
+  /// Errors  kInvalidArgument: an expression that does not compile, a missing column, a window that
+  /// is
   ///         not a multiple of the slide.
   static Result<std::shared_ptr<const FeatureView>> compile(const catalog::FeatureViewDef& view,
                                                             const catalog::EntityDef& entity,
@@ -73,18 +74,22 @@ class FeatureView {
   /// `seed`: at most one steps row per entity, its last one before begin (steps_schema); an entity
   /// without one had no answer before begin.
   /// The result does not depend on the order of rows, nor on threads.
-  virtual Result<data::Batch> steps(const data::Batch& rows, const data::Batch& seed, EventTime begin,
-                                    EventTime end, int threads) const = 0;
+  virtual Result<data::Batch> steps(const data::Batch& rows,
+                                    const data::Batch& seed,
+                                    EventTime begin,
+                                    EventTime end,
+                                    int threads) const = 0;
 
   /// Fold source rows of one entity into its online row (bytes; "" when it has none yet).
   ///
-  /// The same rows in any order and grouping give rows that read alike. Rows that become visible only
-  /// after `applied_until` are kept aside in the row until a later update; reads see them when their
-  /// time comes. What no read at or after `applied_until` can need is dropped.
-  /// Errors  kCorrupt: `row` is not an online row of this view.
+  /// The same rows in any order and grouping give rows that read alike. Rows that become visible
+  /// only after `applied_until` are kept aside in the row until a later update; reads see them when
+  /// their time comes. What no read at or after `applied_until` can need is dropped. Errors
+  /// kCorrupt: `row` is not an online row of this view.
   [[nodiscard]] virtual Status update_online_row(const data::Batch& rows,
                                                  std::span<const int64_t> selected,
-                                                 EventTime applied_until, std::string* row) const = 0;
+                                                 EventTime applied_until,
+                                                 std::string* row) const = 0;
   /// What the online row answers at `now`. now >= every applied_until it was updated with.
   /// `row` empty: NOT_FOUND.
   [[nodiscard]] virtual Result<FeatureValues> read_online_row(std::string_view row,

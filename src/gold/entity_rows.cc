@@ -13,8 +13,10 @@ namespace {
 constexpr std::size_t kRowsPerThreadMin = 1024;
 
 /// Key columns of the rows with those of the seed behind them.
-Result<std::vector<data::ColumnPtr>> joined_keys(const ViewLayout& layout, const RowColumns& columns,
-                                                 int64_t rows, const data::Batch& seed) {
+Result<std::vector<data::ColumnPtr>> joined_keys(const ViewLayout& layout,
+                                                 const RowColumns& columns,
+                                                 int64_t rows,
+                                                 const data::Batch& seed) {
   if (seed.rows() == 0) {
     return columns.keys;
   }
@@ -32,8 +34,10 @@ Result<std::vector<data::ColumnPtr>> joined_keys(const ViewLayout& layout, const
 
 }  // namespace
 
-Result<EntityRows> group_by_entity(const ViewLayout& layout, const data::Batch& rows,
-                                   const RowColumns& columns, const data::Batch& seed) {
+Result<EntityRows> group_by_entity(const ViewLayout& layout,
+                                   const data::Batch& rows,
+                                   const RowColumns& columns,
+                                   const data::Batch& seed) {
   EntityRows result;
   ASSAY_ASSIGN_OR_RETURN(result.keys, joined_keys(layout, columns, rows.rows(), seed));
   std::vector<const data::Column*> key_columns;
@@ -44,8 +48,9 @@ Result<EntityRows> group_by_entity(const ViewLayout& layout, const data::Batch& 
   const std::size_t count = index.keys.size();
   std::vector<std::size_t> order(count);
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::sort(order.begin(), order.end(),
-            [&](std::size_t a, std::size_t b) { return index.keys[a] < index.keys[b]; });
+  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return index.keys[a] < index.keys[b];
+  });
   std::vector<std::size_t> place(count);
   for (std::size_t i = 0; i < count; ++i) {
     place[order[i]] = i;
@@ -92,10 +97,13 @@ Result<EntityRows> group_by_entity(const ViewLayout& layout, const data::Batch& 
   return result;
 }
 
-std::size_t chunk_count_max(int threads) { return static_cast<std::size_t>(std::max(threads, 1)); }
+std::size_t chunk_count_max(int threads) {
+  return static_cast<std::size_t>(std::max(threads, 1));
+}
 
 std::size_t for_entity_ranges(
-    const EntityRows& entities, int threads,
+    const EntityRows& entities,
+    int threads,
     const std::function<void(std::size_t first, std::size_t end, std::size_t chunk)>& work) {
   const std::size_t rows = entities.row_numbers.size() + entities.entities.size();
   const std::size_t chunks =

@@ -4,11 +4,11 @@
 //          |....64....|....64....|  ...  |....64....|  ...  |....64....|
 //   bit 0 = 2^-1074                 bit 1074 = 2^0      bit 2098 = 2^1024
 //
-// Only the limbs between the lowest and the highest bit seen are held (two's complement): sums of prices
-// or delays use two or three. One add touches two limbs and the carries behind them.
-// Bytes: varint(2 * length + specials), then if length > 0 varint(offset) and `length` bytes of the two's
-// complement number from byte `offset` on, without zero bytes at the low end and without needless sign
-// bytes at the high end; then if specials == 1 three varints: NaNs, +infinities, -infinities.
+// Only the limbs between the lowest and the highest bit seen are held (two's complement): sums of
+// prices or delays use two or three. One add touches two limbs and the carries behind them. Bytes:
+// varint(2 * length + specials), then if length > 0 varint(offset) and `length` bytes of the two's
+// complement number from byte `offset` on, without zero bytes at the low end and without needless
+// sign bytes at the high end; then if specials == 1 three varints: NaNs, +infinities, -infinities.
 
 #include "gold/exact_sum.h"
 
@@ -28,11 +28,15 @@ int64_t wrapping_add(int64_t a, int64_t b) {
   return static_cast<int64_t>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
 }
 
-std::size_t at(int index) { return static_cast<std::size_t>(index); }
+std::size_t at(int index) {
+  return static_cast<std::size_t>(index);
+}
 
 }  // namespace
 
-ExactSum::ExactSum(const ExactSum& other) { *this = other; }
+ExactSum::ExactSum(const ExactSum& other) {
+  *this = other;
+}
 
 ExactSum& ExactSum::operator=(const ExactSum& other) {
   begin_ = other.begin_;
@@ -226,9 +230,11 @@ double ExactSum::round() const {
   const int high_bit = 63 - std::countl_zero(magnitude[at(top_limb)]);
   const int position = top_limb * 64 + high_bit;
   if (position <= 52) {
-    return std::bit_cast<double>(sign | magnitude[at(top_limb)]);  // exact: subnormal or smallest normal
+    return std::bit_cast<double>(sign |
+                                 magnitude[at(top_limb)]);  // exact: subnormal or smallest normal
   }
-  // Bits [position - 52, position] with the bit below them, then whatever is lower as one sticky bit.
+  // Bits [position - 52, position] with the bit below them, then whatever is lower as one sticky
+  // bit.
   const int first_bit = position - 53;
   const int limb = first_bit >> 6;
   const int shift = first_bit & 63;
@@ -282,7 +288,8 @@ ExactSum ExactSum::decode(RowReader* reader) {
   if (length != 0) {
     const uint64_t offset = reader->varint();
     const std::string_view bytes = reader->take(length);
-    if (reader->failed() || length > kBytesMax || offset > kBytesMax || offset + length > kBytesMax) {
+    if (reader->failed() || length > kBytesMax || offset > kBytesMax ||
+        offset + length > kBytesMax) {
       reader->fail();
       return {};
     }
@@ -293,7 +300,8 @@ ExactSum ExactSum::decode(RowReader* reader) {
     sum.limbs_[sum.top()] = negative && sum.begin_ != sum.end_ - 1 ? ~uint64_t{0} : 0;
     auto* target = reinterpret_cast<uint8_t*>(sum.limbs_.data());
     std::copy(bytes.begin(), bytes.end(), target + offset);
-    std::fill(target + offset + length, target + at(sum.end_) * sizeof(uint64_t),
+    std::fill(target + offset + length,
+              target + at(sum.end_) * sizeof(uint64_t),
               negative ? uint8_t{0xff} : uint8_t{0});
   }
   if ((header & 1) != 0) {

@@ -10,13 +10,14 @@ namespace assay::gold {
 
 /// The exact sum of any number of doubles, rounded once, when it is asked for.
 ///
-/// Adding, subtracting and merging are exact, so any order and grouping gives the same bits, and what was
-/// added can be taken out again.
-/// Nulls   none here. NaN and the infinities are counted beside the sum: any NaN, or both infinities,
+/// Adding, subtracting and merging are exact, so any order and grouping gives the same bits, and
+/// what was added can be taken out again. Nulls   none here. NaN and the infinities are counted
+/// beside the sum: any NaN, or both infinities,
 ///         make the sum NaN until they are subtracted again.
 /// Threads one thread at a time.
 /// Cost    add: about 3 ns while magnitudes stay within 2^128 of each other; 300 bytes in memory.
-/// Source  Kulisch, "Computer Arithmetic and Validity" (2008): the long accumulator; docs/semantics.md
+/// Source  Kulisch, "Computer Arithmetic and Validity" (2008): the long accumulator;
+/// docs/semantics.md
 class ExactSum {
  public:
   ExactSum() = default;
@@ -30,8 +31,8 @@ class ExactSum {
   void unmerge(const ExactSum& other);
   void clear();
 
-  /// The sum, rounded to nearest, ties to even. An exact zero is +0.0; beyond the largest double it is an
-  /// infinity; NaN has one bit pattern.
+  /// The sum, rounded to nearest, ties to even. An exact zero is +0.0; beyond the largest double it
+  /// is an infinity; NaN has one bit pattern.
   [[nodiscard]] double round() const;
 
   /// Append the canonical bytes: equal sums have equal bytes.
@@ -42,7 +43,8 @@ class ExactSum {
   bool operator==(const ExactSum& other) const;
 
  private:
-  // Bit 0 of limb 0 is 2^-1074. The largest double ends below bit 2098; 2^63 of them below bit 2162.
+  // Bit 0 of limb 0 is 2^-1074. The largest double ends below bit 2098; 2^63 of them below bit
+  // 2162.
   static constexpr int kLimbs = 36;
   static constexpr uint64_t kBytesMax = 34 * sizeof(uint64_t);
 

@@ -20,7 +20,9 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kLargest = std::numeric_limits<double>::max();
 constexpr double kSmallest = std::numeric_limits<double>::denorm_min();
 
-uint64_t bits_of(double value) { return std::bit_cast<uint64_t>(value); }
+uint64_t bits_of(double value) {
+  return std::bit_cast<uint64_t>(value);
+}
 
 ExactSum sum_of(const std::vector<double>& values) {
   ExactSum sum;
@@ -41,7 +43,8 @@ double naive_sum(const std::vector<double>& values) {
   std::vector<int64_t> bits(2300, 0);
   for (const double value : values) {
     int exponent = 0;
-    const double fraction = std::frexp(std::abs(value), &exponent);  // value = fraction * 2^exponent
+    const double fraction =
+        std::frexp(std::abs(value), &exponent);  // value = fraction * 2^exponent
     const auto mantissa = static_cast<uint64_t>(std::ldexp(fraction, 53));
     for (int i = 0; i < 53; ++i) {
       if ((mantissa >> i & 1) != 0) {
@@ -74,8 +77,9 @@ double naive_sum(const std::vector<double>& values) {
     mantissa = mantissa * 2 + static_cast<uint64_t>(bits[static_cast<std::size_t>(i)]);
   }
   const bool half = lowest > 0 && bits[static_cast<std::size_t>(lowest - 1)] != 0;
-  const bool rest = half && std::any_of(bits.begin(), bits.begin() + lowest - 1,
-                                        [](int64_t bit) { return bit != 0; });
+  const bool rest = half && std::any_of(bits.begin(), bits.begin() + lowest - 1, [](int64_t bit) {
+                      return bit != 0;
+                    });
   mantissa += half && (rest || (mantissa & 1) != 0) ? 1 : 0;
   const double result = std::ldexp(static_cast<double>(mantissa), lowest - 1074);
   return negative ? -result : result;
@@ -196,8 +200,10 @@ TEST(ExactSum, DecodingGivesTheSameSumBack) {
 }
 
 TEST(ExactSum, DamagedBytesFailTheReader) {
-  for (const std::string& bytes : {std::string("\x04"), std::string("\x04\x01\x01"),
-                                   std::string("\xff\xff\xff\xff\x0f\x01"), std::string("\x01\x01"),
+  for (const std::string& bytes : {std::string("\x04"),
+                                   std::string("\x04\x01\x01"),
+                                   std::string("\xff\xff\xff\xff\x0f\x01"),
+                                   std::string("\x01\x01"),
                                    std::string("\x02\xff\x7f\x01")}) {
     RowReader reader(bytes);
     (void)ExactSum::decode(&reader);

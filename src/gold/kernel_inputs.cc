@@ -8,7 +8,9 @@ namespace {
 
 constexpr uint64_t kNoSuchText = ~uint64_t{0};
 
-std::size_t at(int index) { return static_cast<std::size_t>(index); }
+std::size_t at(int index) {
+  return static_cast<std::size_t>(index);
+}
 
 void fill_text_ranks(const data::Column& column, ExtremeInput* input) {
   std::vector<int64_t>& rows = input->text_rows;
@@ -51,9 +53,9 @@ void add_primitive(const Primitive& primitive, KernelInputs* inputs) {
       break;
     case PrimitiveKind::kIntegerSum:
       inputs->slot.push_back(inputs->integers.size());
-      inputs->integers.push_back({counted, read_values<int64_t>(argument, [](const InputValue& value) {
-                                    return value.integer;
-                                  })});
+      inputs->integers.push_back(
+          {counted,
+           read_values<int64_t>(argument, [](const InputValue& value) { return value.integer; })});
       break;
     case PrimitiveKind::kFloatSum:
       inputs->slot.push_back(inputs->floats.size());
@@ -70,8 +72,8 @@ void add_primitive(const Primitive& primitive, KernelInputs* inputs) {
       if (data::is_text(primitive.type)) {
         fill_text_ranks(*argument.values, &input);
       } else {
-        input.order = read_values<int64_t>(
-            argument, [](const InputValue& value) { return value.integer; });
+        input.order =
+            read_values<int64_t>(argument, [](const InputValue& value) { return value.integer; });
       }
       inputs->extremes.push_back(std::move(input));
       break;
@@ -81,7 +83,8 @@ void add_primitive(const Primitive& primitive, KernelInputs* inputs) {
 
 }  // namespace
 
-Result<KernelInputs> make_kernel_inputs(const WindowPlan& plan, const data::Batch& rows,
+Result<KernelInputs> make_kernel_inputs(const WindowPlan& plan,
+                                        const data::Batch& rows,
                                         const RowColumns& columns) {
   KernelInputs inputs;
   inputs.event_time = columns.event_time->values<int64_t>().data();
@@ -94,8 +97,8 @@ Result<KernelInputs> make_kernel_inputs(const WindowPlan& plan, const data::Batc
 }
 
 uint64_t TextRanks::rank(std::string_view text) const {
-  const auto found = std::partition_point(rows->begin(), rows->end(),
-                                          [&](int64_t row) { return column->text(row) < text; });
+  const auto found = std::partition_point(
+      rows->begin(), rows->end(), [&](int64_t row) { return column->text(row) < text; });
   const bool known = found != rows->end() && column->text(*found) == text;
   return known ? static_cast<uint64_t>(found - rows->begin()) : kNoSuchText;
 }

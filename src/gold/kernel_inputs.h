@@ -38,16 +38,17 @@ struct KernelInputs {
   std::vector<IntegerInput> integers;
   std::vector<FloatInput> floats;
   std::vector<ExtremeInput> extremes;
-  std::vector<std::size_t> slot;   // per primitive: its place in the list of its kind
+  std::vector<std::size_t> slot;  // per primitive: its place in the list of its kind
 };
 
 /// Read them from source rows; `columns` are those of `rows` and must outlive the result.
-Result<KernelInputs> make_kernel_inputs(const WindowPlan& plan, const data::Batch& rows,
+Result<KernelInputs> make_kernel_inputs(const WindowPlan& plan,
+                                        const data::Batch& rows,
                                         const RowColumns& columns);
 
 /// The texts of one minimum or maximum: its cells hold ranks among them.
 struct TextRanks {
-  const std::vector<int64_t>* rows = nullptr;   // by rank: a row with that text
+  const std::vector<int64_t>* rows = nullptr;  // by rank: a row with that text
   const data::Column* column = nullptr;
 
   [[nodiscard]] std::string_view text(uint64_t rank) const {

@@ -1,5 +1,5 @@
-// The online row of a view of latest values: the newest visible row, then the rows that were not visible
-// yet when they were applied and may become the newest.
+// The online row of a view of latest values: the newest visible row, then the rows that were not
+// visible yet when they were applied and may become the newest.
 
 #include <algorithm>
 #include <tuple>
@@ -11,8 +11,8 @@
 namespace assay::gold {
 namespace {
 
-/// One source row. The order is that of DESIGN section 5; values decide only between rows of equal times
-/// and sequence.
+/// One source row. The order is that of DESIGN section 5; values decide only between rows of equal
+/// times and sequence.
 struct Record {
   int64_t event_time = 0;
   int64_t known_time = 0;
@@ -89,8 +89,10 @@ void append_row_values(const std::vector<data::ColumnPtr>& columns, int64_t row,
   }
 }
 
-Status LatestView::update_online_row(const data::Batch& rows, std::span<const int64_t> selected,
-                                     EventTime applied_until, std::string* row) const {
+Status LatestView::update_online_row(const data::Batch& rows,
+                                     std::span<const int64_t> selected,
+                                     EventTime applied_until,
+                                     std::string* row) const {
   ASSAY_ASSIGN_OR_RETURN(const RowColumns columns, find_row_columns(layout(), rows));
   ASSAY_ASSIGN_OR_RETURN(const std::vector<data::ColumnPtr> features, find_columns(rows));
   ASSAY_ASSIGN_OR_RETURN(std::vector<Record> records, parse(layout(), *row));
@@ -101,12 +103,11 @@ Status LatestView::update_online_row(const data::Batch& rows, std::span<const in
     }
     append_row_values(features, selected[i], &values[i]);
     const auto place = static_cast<std::size_t>(selected[i]);
-    records.push_back({columns.event_time->values<int64_t>()[place],
-                       columns.known_time->values<int64_t>()[place],
-                       columns.sequence->is_valid(selected[i])
-                           ? columns.sequence->values<int64_t>()[place]
-                           : 0,
-                       values[i]});
+    records.push_back(
+        {columns.event_time->values<int64_t>()[place],
+         columns.known_time->values<int64_t>()[place],
+         columns.sequence->is_valid(selected[i]) ? columns.sequence->values<int64_t>()[place] : 0,
+         values[i]});
   }
 
   // What is older than the newest visible record can never be the answer again.

@@ -1,5 +1,5 @@
-// Steps of latest values: an entity's rows in order of the instant they become visible; a step wherever
-// the newest of those seen so far is another one and says something else.
+// Steps of latest values: an entity's rows in order of the instant they become visible; a step
+// wherever the newest of those seen so far is another one and says something else.
 
 #include <algorithm>
 #include <bit>
@@ -42,8 +42,10 @@ bool same_value(const data::Column& a, int64_t a_row, const data::Column& b, int
          std::bit_cast<uint64_t>(x.real) == std::bit_cast<uint64_t>(y.real);
 }
 
-bool same_values(const std::vector<data::ColumnPtr>& a, int64_t a_row,
-                 const std::vector<data::ColumnPtr>& b, int64_t b_row) {
+bool same_values(const std::vector<data::ColumnPtr>& a,
+                 int64_t a_row,
+                 const std::vector<data::ColumnPtr>& b,
+                 int64_t b_row) {
   for (std::size_t i = 0; i < a.size(); ++i) {
     if (!same_value(*a[i], a_row, *b[i], b_row)) {
       return false;
@@ -100,8 +102,8 @@ class LatestKernel {
  private:
   void see(int64_t row, int64_t seed) {
     if (seed >= 0) {
-      // The seed is the newest of the rows visible before `begin`. A row seen later with the same event
-      // time became known later, so it wins.
+      // The seed is the newest of the rows visible before `begin`. A row seen later with the same
+      // event time became known later, so it wins.
       const int64_t seed_time = inputs_.seed_event_time[seed];
       const bool before = inputs_.visible_time(row) < begin_;
       if (before || inputs_.event_time[row] < seed_time) {
@@ -139,7 +141,7 @@ class LatestKernel {
   LatestSteps* out_;
   std::vector<int64_t> rows_;
   int64_t newest_ = -1;
-  int64_t written_ = -1;   // the row whose answer stands; -1: the seed's, or none
+  int64_t written_ = -1;  // the row whose answer stands; -1: the seed's, or none
 };
 
 }  // namespace
@@ -152,8 +154,11 @@ Result<std::vector<data::ColumnPtr>> LatestView::find_columns(const data::Batch&
   return columns_as(wanted, rows);
 }
 
-Result<data::Batch> LatestView::steps(const data::Batch& rows, const data::Batch& seed,
-                                      EventTime begin, EventTime end, int threads) const {
+Result<data::Batch> LatestView::steps(const data::Batch& rows,
+                                      const data::Batch& seed,
+                                      EventTime begin,
+                                      EventTime end,
+                                      int threads) const {
   ASSAY_ASSIGN_OR_RETURN(const RowColumns columns, find_row_columns(layout(), rows));
   ASSAY_ASSIGN_OR_RETURN(const EntityRows entities, group_by_entity(layout(), rows, columns, seed));
   LatestInputs inputs;
@@ -195,7 +200,10 @@ Result<data::Batch> LatestView::steps(const data::Batch& rows, const data::Batch
   }
   data::ColumnBuilder known_time(data::Type::kTimestamp);
   known_time.append_block(all.known_time.data(), count);
-  return make_steps(layout(), keys, data::take(*columns.event_time, all.row), known_time.finish(),
+  return make_steps(layout(),
+                    keys,
+                    data::take(*columns.event_time, all.row),
+                    known_time.finish(),
                     data::Batch(layout().raw, std::move(raw), count));
 }
 

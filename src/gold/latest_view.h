@@ -18,10 +18,15 @@ class LatestView final : public LaidOutView {
   LatestView(ViewLayout layout, std::vector<std::string> columns)
       : LaidOutView(std::move(layout)), columns_(std::move(columns)) {}
 
-  Result<data::Batch> steps(const data::Batch& rows, const data::Batch& seed, EventTime begin,
-                            EventTime end, int threads) const override;
-  [[nodiscard]] Status update_online_row(const data::Batch& rows, std::span<const int64_t> selected,
-                                         EventTime applied_until, std::string* row) const override;
+  Result<data::Batch> steps(const data::Batch& rows,
+                            const data::Batch& seed,
+                            EventTime begin,
+                            EventTime end,
+                            int threads) const override;
+  [[nodiscard]] Status update_online_row(const data::Batch& rows,
+                                         std::span<const int64_t> selected,
+                                         EventTime applied_until,
+                                         std::string* row) const override;
   [[nodiscard]] Result<FeatureValues> read_online_row(std::string_view row,
                                                       EventTime now) const override;
 
@@ -32,8 +37,8 @@ class LatestView final : public LaidOutView {
   std::vector<std::string> columns_;
 };
 
-/// Append the values of one row: per column 0 for null, or 1 and the value. Latest rows that are equal in
-/// all three times are told apart by these bytes.
+/// Append the values of one row: per column 0 for null, or 1 and the value. Latest rows that are
+/// equal in all three times are told apart by these bytes.
 void append_row_values(const std::vector<data::ColumnPtr>& columns, int64_t row, std::string* out);
 
 }  // namespace assay::gold

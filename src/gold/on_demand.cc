@@ -17,8 +17,10 @@ class ExpressionView final : public OnDemandView {
     data::Expression expression;
   };
 
-  ExpressionView(std::string name, std::vector<data::Field> request,
-                 std::vector<data::Field> input_fields, std::vector<Feature> features)
+  ExpressionView(std::string name,
+                 std::vector<data::Field> request,
+                 std::vector<data::Field> input_fields,
+                 std::vector<Feature> features)
       : name_(std::move(name)),
         request_(std::move(request)),
         input_fields_(std::move(input_fields)),
@@ -46,7 +48,8 @@ class ExpressionView final : public OnDemandView {
     for (const Feature& feature : features_) {
       Result<data::ColumnPtr> column = feature.expression.evaluate(all);
       if (!column.ok()) {
-        return std::move(column).status().with_context("on-demand feature `" + feature.field.name + "`");
+        return std::move(column).status().with_context("on-demand feature `" + feature.field.name +
+                                                       "`");
       }
       columns.push_back(*column);
       all = all.with_column(feature.field, std::move(column).value());
@@ -77,13 +80,16 @@ Result<std::shared_ptr<const OnDemandView>> OnDemandView::compile(
   for (const catalog::OnDemandDef::Feature& feature : definition.features) {
     const auto same_name = [&](const data::Field& field) { return field.name == feature.name; };
     if (std::any_of(visible.begin(), visible.end(), same_name)) {
-      return Status(Code::kInvalidArgument,
-                    context + ": there is already a value called `" + feature.name + "`; rename one");
+      return Status(
+          Code::kInvalidArgument,
+          context + ": there is already a value called `" + feature.name + "`; rename one");
     }
     Result<data::Expression> expression =
         data::Expression::compile(feature.expression, data::Schema(visible));
     if (!expression.ok()) {
-      return std::move(expression).status().with_context(context + ", feature `" + feature.name + "`");
+      return std::move(expression)
+          .status()
+          .with_context(context + ", feature `" + feature.name + "`");
     }
     for (const std::string& column : expression->columns()) {
       const auto is_column = [&](const data::Field& field) { return field.name == column; };

@@ -27,7 +27,8 @@ class OnDemandView {
   [[nodiscard]] virtual const std::vector<data::Field>& features() const = 0;
   /// Columns it reads, request values and features.
   [[nodiscard]] virtual const std::vector<std::string>& inputs() const = 0;
-  /// One row of features per row of `inputs`: the same code offline over many rows and online over one.
+  /// One row of features per row of `inputs`: the same code offline over many rows and online over
+  /// one.
   [[nodiscard]] virtual Result<data::Batch> evaluate(const data::Batch& inputs) const = 0;
 };
 

@@ -8,8 +8,8 @@
 #include "base/time.h"
 #include "gold/row_bytes.h"
 
-// Bytes of the online row, drawn in docs/formats/online_row.md. The first two bytes are version and kind;
-// what follows is read and written by window_row.cc and latest_row.cc.
+// Bytes of the online row, drawn in docs/formats/online_row.md. The first two bytes are version and
+// kind; what follows is read and written by window_row.cc and latest_row.cc.
 
 namespace assay::gold {
 

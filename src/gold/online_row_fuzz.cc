@@ -1,4 +1,5 @@
-// Any bytes at all as an online row: read and updated, they are an answer or corrupt, never a crash.
+// Any bytes at all as an online row: read and updated, they are an answer or corrupt, never a
+// crash.
 
 #include <cstddef>
 #include <cstdint>
@@ -43,8 +44,10 @@ assay::gold::FeatureViewPtr make_view(bool windows) {
   view.name = "view";
   view.from = "table";
   if (windows) {
-    view.features = {window("n", Aggregate::kCount, ""), window("total", Aggregate::kSum, "amount"),
-                     window("units", Aggregate::kMean, "units"), window("low", Aggregate::kMin, "amount"),
+    view.features = {window("n", Aggregate::kCount, ""),
+                     window("total", Aggregate::kSum, "amount"),
+                     window("units", Aggregate::kMean, "units"),
+                     window("low", Aggregate::kMin, "amount"),
                      window("last", Aggregate::kMax, "kind")};
   } else {
     for (const char* name : {"amount", "units", "kind"}) {

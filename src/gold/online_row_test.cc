@@ -16,7 +16,8 @@ class OnlineRow : public testing::TestWithParam<bool> {
   }
 
   /// What serving must say, from the naive answer: values age out after the ttl.
-  [[nodiscard]] std::string expected(const std::vector<TestRow>& rows, const TestKey& key,
+  [[nodiscard]] std::string expected(const std::vector<TestRow>& rows,
+                                     const TestKey& key,
                                      int64_t now) const {
     const Answer answer = naive_answer(*view, rows, key, now);
     std::string text;
@@ -38,7 +39,8 @@ class OnlineRow : public testing::TestWithParam<bool> {
     const FeatureValues read = view->read_online_row(row, EventTime{now}).value();
     std::string text;
     for (std::size_t i = 0; i < read.values.size(); ++i) {
-      text += std::string(data::status_name(read.statuses[i])) + " " + exact_text(read.values[i]) + "\n";
+      text += std::string(data::status_name(read.statuses[i])) + " " + exact_text(read.values[i]) +
+              "\n";
     }
     return text + (read.event_time ? std::to_string(read.event_time->micros) : "never");
   }
@@ -54,8 +56,10 @@ class OnlineRow : public testing::TestWithParam<bool> {
   }
 
   /// Put a key's rows into an online row by random pieces, with random instants up to `now`.
-  [[nodiscard]] std::string row_in_pieces(Random& random, const std::vector<TestRow>& rows,
-                                          const TestKey& key, int64_t now) const {
+  [[nodiscard]] std::string row_in_pieces(Random& random,
+                                          const std::vector<TestRow>& rows,
+                                          const TestKey& key,
+                                          int64_t now) const {
     const std::vector<TestRow> mixed = shuffled(random, rows);
     const data::Batch batch = batch_of(mixed);
     const std::vector<int64_t> selected = rows_of_key(mixed, key);
@@ -63,7 +67,8 @@ class OnlineRow : public testing::TestWithParam<bool> {
     for (std::size_t begin = 0; begin < selected.size();) {
       const std::size_t count = std::min(1 + random.below(20), selected.size() - begin);
       const bool at_once = random.below(3) == 0;
-      const EventTime until{at_once ? now : now - static_cast<int64_t>(random.below(400 * kMinute))};
+      const EventTime until{at_once ? now
+                                    : now - static_cast<int64_t>(random.below(400 * kMinute))};
       const Status updated =
           view->update_online_row(batch, std::span(selected).subspan(begin, count), until, &row);
       EXPECT_TRUE(updated.ok()) << updated.to_string();
@@ -79,14 +84,21 @@ class OnlineRow : public testing::TestWithParam<bool> {
 TEST_P(OnlineRow, AnswersLikeTheNaiveTwinWhateverThePiecesAndTheirOrder) {
   for (uint64_t seed = 1; seed <= 40; ++seed) {
     const auto random = seeded_random(seed);
-    const std::vector<TestRow> rows = random_rows(*random, 1 + static_cast<int64_t>(random->below(120)));
+    const std::vector<TestRow> rows =
+        random_rows(*random, 1 + static_cast<int64_t>(random->below(120)));
     for (const TestKey& key : keys_of(rows)) {
       const std::vector<int64_t> instants = instants_of(*random, rows);
       for (int i = 0; i < 12; ++i) {
         const int64_t now = instants[random->below(instants.size())];
         const std::string row = row_in_pieces(*random, rows, key, now);
-        for (const int64_t later : {int64_t{0}, int64_t{1}, kTestSlide - 1, kTestSlide, 47 * kMinute,
-                                    180 * kMinute, 240 * kMinute, 1000 * kMinute}) {
+        for (const int64_t later : {int64_t{0},
+                                    int64_t{1},
+                                    kTestSlide - 1,
+                                    kTestSlide,
+                                    47 * kMinute,
+                                    180 * kMinute,
+                                    240 * kMinute,
+                                    1000 * kMinute}) {
           ASSERT_EQ(served(row, now + later), expected(rows, key, now + later))
               << "seed " << seed << " now " << now << " + " << later;
         }
@@ -175,8 +187,9 @@ TEST_P(OnlineRow, APendingRowOfAnImpossibleTimeIsCorrupt) {
   EXPECT_EQ(view->read_online_row(row, EventTime{kTestStart}).code(), Code::kCorrupt);
 }
 
-INSTANTIATE_TEST_SUITE_P(Views, OnlineRow, testing::Values(true, false),
-                         [](const auto& kind) { return kind.param ? "Window" : "Latest"; });
+INSTANTIATE_TEST_SUITE_P(Views, OnlineRow, testing::Values(true, false), [](const auto& kind) {
+  return kind.param ? "Window" : "Latest";
+});
 
 }  // namespace
 }  // namespace assay::gold

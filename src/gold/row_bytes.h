@@ -35,13 +35,14 @@ inline void append_fixed64(std::string* out, uint64_t value) {
   out->append(bytes, sizeof(bytes));
 }
 
-/// Reads bytes front to back. A read past the end, or of a number that is too long, gives zero and makes
-/// the reader fail for good; whoever reads asks failed() once at the end (and in every loop).
+/// Reads bytes front to back. A read past the end, or of a number that is too long, gives zero and
+/// makes the reader fail for good; whoever reads asks failed() once at the end (and in every loop).
 ///
 /// Threads one thread at a time. The bytes are the caller's.
 class RowReader {
  public:
-  explicit RowReader(std::string_view bytes) : next_(bytes.data()), end_(bytes.data() + bytes.size()) {}
+  explicit RowReader(std::string_view bytes)
+      : next_(bytes.data()), end_(bytes.data() + bytes.size()) {}
 
   uint64_t varint() {
     if (next_ != end_ && static_cast<uint8_t>(*next_) < 0x80) {

@@ -53,11 +53,10 @@ class ServiceCompiler {
     for (const data::Field& known : *fields) {
       if (known.name == field.name) {
         if (known.type != field.type) {
-          return {Code::kInvalidArgument, "`" + field.name + "` is " +
-                                              std::string(data::type_name(known.type)) +
-                                              " in one place and " +
-                                              std::string(data::type_name(field.type)) +
-                                              " in another"};
+          return {Code::kInvalidArgument,
+                  "`" + field.name + "` is " + std::string(data::type_name(known.type)) +
+                      " in one place and " + std::string(data::type_name(field.type)) +
+                      " in another"};
         }
         return {};
       }
@@ -66,7 +65,8 @@ class ServiceCompiler {
     return {};
   }
 
-  Status add_feature(const catalog::ServiceItem& item, const data::Field& field,
+  Status add_feature(const catalog::ServiceItem& item,
+                     const data::Field& field,
                      ServiceFeature feature) {
     for (const ServiceFeature& known : service_.features) {
       if (known.name == field.name) {
@@ -83,7 +83,8 @@ class ServiceCompiler {
   }
 
   /// Add the item's features out of `fields`, all of them when it names none.
-  Status add_features(const catalog::ServiceItem& item, const std::vector<data::Field>& fields,
+  Status add_features(const catalog::ServiceItem& item,
+                      const std::vector<data::Field>& fields,
                       const ServiceFeature& origin) {
     std::vector<std::string> names;
     for (const data::Field& field : fields) {
@@ -92,13 +93,14 @@ class ServiceCompiler {
     for (const std::string& name : item.features.empty() ? names : item.features) {
       const auto found = std::find(names.begin(), names.end(), name);
       if (found == names.end()) {
-        return {Code::kNotFound, "view `" + item.view + "` has no feature `" + name + "`" +
-                                     did_you_mean(name, names)};
+        return {
+            Code::kNotFound,
+            "view `" + item.view + "` has no feature `" + name + "`" + did_you_mean(name, names)};
       }
       ServiceFeature feature = origin;
       feature.feature_index = static_cast<int>(found - names.begin());
-      ASSAY_RETURN_IF_ERROR(add_feature(item, fields[static_cast<std::size_t>(found - names.begin())],
-                                        std::move(feature)));
+      ASSAY_RETURN_IF_ERROR(add_feature(
+          item, fields[static_cast<std::size_t>(found - names.begin())], std::move(feature)));
     }
     return {};
   }
@@ -121,8 +123,9 @@ class ServiceCompiler {
     for (const ServiceFeature& feature : service_.features) {
       for (const data::Field& field : definition.request) {
         if (field.name == feature.name) {
-          return {Code::kInvalidArgument, "request value `" + field.name + "` of `" + item.view +
-                                              "` has the name of a feature; rename one"};
+          return {Code::kInvalidArgument,
+                  "request value `" + field.name + "` of `" + item.view +
+                      "` has the name of a feature; rename one"};
         }
       }
       available.push_back({feature.name, feature.type, true});
@@ -152,7 +155,8 @@ std::string Service::output_name(int feature, bool full_names) const {
 }
 
 Result<std::shared_ptr<const Service>> compile_service(
-    const catalog::ServiceDef& definition, const std::map<std::string, FeatureViewPtr>& views,
+    const catalog::ServiceDef& definition,
+    const std::map<std::string, FeatureViewPtr>& views,
     const std::map<std::string, catalog::OnDemandDef>& on_demand) {
   Result<std::shared_ptr<const Service>> service =
       ServiceCompiler(definition, views, on_demand).run();

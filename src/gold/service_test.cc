@@ -22,7 +22,8 @@ catalog::OnDemandDef basket() {
   catalog::OnDemandDef definition;
   definition.name = "basket";
   definition.request = {{"offer", data::Type::kFloat64, true}};
-  definition.features = {{"saving", "price - offer", {}}, {"saving_share", "saving / nullif(price, 0)", {}}};
+  definition.features = {{"saving", "price - offer", {}},
+                         {"saving_share", "saving / nullif(price, 0)", {}}};
   return definition;
 }
 
@@ -38,16 +39,22 @@ catalog::ServiceItem item(const std::string& view, const std::vector<std::string
 }
 
 TEST(Service, WalksViewsAndOnDemandFeaturesInDefinitionOrder) {
-  const std::shared_ptr<const Service> service =
-      compile({item("profile", {"price"}), item("basket"), item("activity", {"spend_3h", "load"}),
-               item("profile", {"kind"})})
-          .value();
+  const std::shared_ptr<const Service> service = compile({item("profile", {"price"}),
+                                                          item("basket"),
+                                                          item("activity", {"spend_3h", "load"}),
+                                                          item("profile", {"kind"})})
+                                                     .value();
   std::vector<std::string> names;
   for (std::size_t i = 0; i < service->features.size(); ++i) {
     names.push_back(service->output_name(static_cast<int>(i), true));
   }
-  EXPECT_THAT(names, testing::ElementsAre("profile__price", "basket__saving", "basket__saving_share",
-                                          "activity__spend_3h", "activity__load", "profile__kind"));
+  EXPECT_THAT(names,
+              testing::ElementsAre("profile__price",
+                                   "basket__saving",
+                                   "basket__saving_share",
+                                   "activity__spend_3h",
+                                   "activity__load",
+                                   "profile__kind"));
   EXPECT_EQ(service->output_name(3, false), "spend_3h");
   EXPECT_EQ(service->views.size(), 2U);
   EXPECT_EQ(service->features[5].view_index, 0);
@@ -69,7 +76,8 @@ TEST(Service, AnUnknownViewOrFeatureIsNotFoundWithTheNearestName) {
 }
 
 TEST(Service, TwoFeaturesOfOneNameAreRefused) {
-  const Result<std::shared_ptr<const Service>> service = compile({item("profile"), item("profile", {"kind"})});
+  const Result<std::shared_ptr<const Service>> service =
+      compile({item("profile"), item("profile", {"kind"})});
   EXPECT_EQ(service.code(), Code::kInvalidArgument);
   EXPECT_THAT(service.status().message(), HasSubstr("`kind`"));
 }
@@ -109,10 +117,13 @@ TEST(Service, ARequestValueCannotHaveAFeaturesName) {
             Code::kInvalidArgument);
 }
 
-TEST(Service, OfNothingIsRefused) { EXPECT_EQ(compile({}).code(), Code::kInvalidArgument); }
+TEST(Service, OfNothingIsRefused) {
+  EXPECT_EQ(compile({}).code(), Code::kInvalidArgument);
+}
 
 TEST(OnDemand, OneRowAndManyRowsGiveEqualBits) {
-  const data::Schema available({{"offer", data::Type::kFloat64, true}, {"price", data::Type::kFloat64, true}});
+  const data::Schema available(
+      {{"offer", data::Type::kFloat64, true}, {"price", data::Type::kFloat64, true}});
   const OnDemandViewPtr view = OnDemandView::compile(basket(), available).value();
   EXPECT_THAT(view->inputs(), testing::ElementsAre("offer", "price"));
   const auto random = seeded_random(3);
@@ -136,7 +147,8 @@ TEST(OnDemand, OneRowAndManyRowsGiveEqualBits) {
 TEST(OnDemand, WrongExpressionsNameViewAndFeature) {
   catalog::OnDemandDef wrong = basket();
   wrong.features.front().expression = "pirce - offer";
-  const data::Schema available({{"offer", data::Type::kFloat64, true}, {"price", data::Type::kFloat64, true}});
+  const data::Schema available(
+      {{"offer", data::Type::kFloat64, true}, {"price", data::Type::kFloat64, true}});
   const Result<OnDemandViewPtr> view = OnDemandView::compile(wrong, available);
   EXPECT_EQ(view.code(), Code::kInvalidArgument);
   EXPECT_THAT(view.status().message(), HasSubstr("saving"));
@@ -144,7 +156,8 @@ TEST(OnDemand, WrongExpressionsNameViewAndFeature) {
 }
 
 TEST(OnDemand, MissingOrMistypedInputsAreRefused) {
-  const data::Schema available({{"offer", data::Type::kFloat64, true}, {"price", data::Type::kFloat64, true}});
+  const data::Schema available(
+      {{"offer", data::Type::kFloat64, true}, {"price", data::Type::kFloat64, true}});
   const OnDemandViewPtr view = OnDemandView::compile(basket(), available).value();
   EXPECT_EQ(view->evaluate(batch_of({})).code(), Code::kInvalidArgument);
 }

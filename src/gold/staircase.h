@@ -9,11 +9,10 @@ namespace assay::gold {
 
 /// The largest value of every window that ends now, for events that enter in any order.
 ///
-/// Holds (tile, value) pairs with tiles ascending and values descending: a later slide with a larger value
-/// hides every earlier smaller one, in each window alike. The maximum of a window is the first stair
-/// inside it. For minima give ~value.
-/// Threads one thread at a time.
-/// Cost    insert in tile order: O(1) amortised; else O(stairs). largest_from: O(log stairs).
+/// Holds (tile, value) pairs with tiles ascending and values descending: a later slide with a
+/// larger value hides every earlier smaller one, in each window alike. The maximum of a window is
+/// the first stair inside it. For minima give ~value. Threads one thread at a time. Cost    insert
+/// in tile order: O(1) amortised; else O(stairs). largest_from: O(log stairs).
 class Staircase {
  public:
   void clear() {
@@ -24,7 +23,8 @@ class Staircase {
     const auto begin = stairs_.begin() + static_cast<std::ptrdiff_t>(head_);
     auto after = stairs_.end();
     if (after != begin && (after - 1)->tile > tile) {
-      after = std::partition_point(begin, after, [&](const Stair& stair) { return stair.tile <= tile; });
+      after = std::partition_point(
+          begin, after, [&](const Stair& stair) { return stair.tile <= tile; });
     }
     if ((after != stairs_.end() && after->value >= value) ||
         (after != begin && (after - 1)->tile == tile && (after - 1)->value >= value)) {
@@ -53,8 +53,8 @@ class Staircase {
   /// Largest value at `tile` or later.
   [[nodiscard]] std::optional<int64_t> largest_from(int64_t tile) const {
     const auto begin = stairs_.begin() + static_cast<std::ptrdiff_t>(head_);
-    const auto found = std::partition_point(begin, stairs_.end(),
-                                            [&](const Stair& stair) { return stair.tile < tile; });
+    const auto found = std::partition_point(
+        begin, stairs_.end(), [&](const Stair& stair) { return stair.tile < tile; });
     return found == stairs_.end() ? std::nullopt : std::optional(found->value);
   }
 

@@ -7,8 +7,11 @@ namespace assay::gold {
 namespace {
 
 template <typename T, typename Convert>
-void append_converted(const uint64_t* bits, const uint8_t* is_null, std::size_t count,
-                      data::ColumnBuilder* builder, Convert convert) {
+void append_converted(const uint64_t* bits,
+                      const uint8_t* is_null,
+                      std::size_t count,
+                      data::ColumnBuilder* builder,
+                      Convert convert) {
   std::vector<T> values(count);
   for (std::size_t i = 0; i < count; ++i) {
     values[i] = convert(bits[i]);
@@ -63,8 +66,8 @@ void StepWriter::flush_feature(std::size_t feature) {
   data::ColumnBuilder* builder = &features_[feature];
   switch (builder->type()) {
     case data::Type::kBool:
-      append_converted<uint8_t>(bits, is_null, rows_, builder,
-                                [](uint64_t b) { return static_cast<uint8_t>(b); });
+      append_converted<uint8_t>(
+          bits, is_null, rows_, builder, [](uint64_t b) { return static_cast<uint8_t>(b); });
       break;
     case data::Type::kInt32:
     case data::Type::kDate:
@@ -73,8 +76,9 @@ void StepWriter::flush_feature(std::size_t feature) {
       });
       break;
     case data::Type::kFloat32:
-      append_converted<float>(bits, is_null, rows_, builder,
-                              [](uint64_t b) { return static_cast<float>(std::bit_cast<double>(b)); });
+      append_converted<float>(bits, is_null, rows_, builder, [](uint64_t b) {
+        return static_cast<float>(std::bit_cast<double>(b));
+      });
       break;
     case data::Type::kInt64:
     case data::Type::kTimestamp:
@@ -107,8 +111,12 @@ Result<data::Batch> StepWriter::finish(const ViewLayout& layout,
   for (data::ColumnBuilder& builder : features_) {
     raw.push_back(builder.finish());
   }
-  return make_steps(layout, step_keys, timestamps(event_times_), timestamps(known_times_),
-                    data::Batch(layout.raw, std::move(raw), static_cast<int64_t>(key_rows_.size())));
+  return make_steps(
+      layout,
+      step_keys,
+      timestamps(event_times_),
+      timestamps(known_times_),
+      data::Batch(layout.raw, std::move(raw), static_cast<int64_t>(key_rows_.size())));
 }
 
 }  // namespace assay::gold

@@ -9,15 +9,18 @@
 
 namespace assay::gold {
 
-/// Collects the steps of one thread as columns. Steps go into a block that fits the cache, one stretch a
-/// feature, and from there into the columns.
+/// Collects the steps of one thread as columns. Steps go into a block that fits the cache, one
+/// stretch a feature, and from there into the columns.
 ///
 /// Threads one thread at a time.
 class StepWriter {
  public:
   StepWriter(const WindowPlan& plan, const KernelInputs& inputs);
   /// `cells`: one per output; text as its rank.
-  void write(int64_t key_row, int64_t event_time, int64_t known_time, const std::vector<Cell>& cells);
+  void write(int64_t key_row,
+             int64_t event_time,
+             int64_t known_time,
+             const std::vector<Cell>& cells);
   /// Everything written, as a steps table. `keys`: key columns that `key_row` counts in.
   Result<data::Batch> finish(const ViewLayout& layout, const std::vector<data::ColumnPtr>& keys);
 
@@ -29,9 +32,9 @@ class StepWriter {
 
   const WindowPlan& plan_;
   const KernelInputs& inputs_;
-  std::size_t rows_ = 0;                     // in the block
-  std::vector<uint64_t> bits_;               // feature by feature, kBlockRows each
-  std::vector<uint8_t> is_null_;             // likewise
+  std::size_t rows_ = 0;          // in the block
+  std::vector<uint64_t> bits_;    // feature by feature, kBlockRows each
+  std::vector<uint8_t> is_null_;  // likewise
   std::vector<int64_t> key_rows_;
   std::vector<int64_t> event_times_;
   std::vector<int64_t> known_times_;

@@ -15,16 +15,18 @@ class Steps : public testing::TestWithParam<bool> {
   Steps() : view(compile_or_die(GetParam() ? window_definition() : latest_definition())) {}
 
   [[nodiscard]] data::Batch all_steps(const std::vector<TestRow>& rows, int threads = 1) const {
-    return view->steps(batch_of(rows), data::Batch(), EventTime::min(), EventTime::max(), threads).value();
+    return view->steps(batch_of(rows), data::Batch(), EventTime::min(), EventTime::max(), threads)
+        .value();
   }
 
   /// Of each entity its last step.
   [[nodiscard]] static data::Batch last_steps(const data::Batch& steps) {
     std::vector<int64_t> rows;
     for (int64_t row = 0; row < steps.rows(); ++row) {
-      const bool same_as_next = row + 1 < steps.rows() &&
-                                steps.find("user")->text(row) == steps.find("user")->text(row + 1) &&
-                                steps.find("item")->scalar(row) == steps.find("item")->scalar(row + 1);
+      const bool same_as_next =
+          row + 1 < steps.rows() &&
+          steps.find("user")->text(row) == steps.find("user")->text(row + 1) &&
+          steps.find("item")->scalar(row) == steps.find("item")->scalar(row + 1);
       if (!same_as_next) {
         rows.push_back(row);
       }
@@ -38,7 +40,8 @@ class Steps : public testing::TestWithParam<bool> {
 TEST_P(Steps, AnswerLikeTheNaiveTwinAtEveryInstant) {
   for (uint64_t seed = 1; seed <= 25; ++seed) {
     const auto random = seeded_random(seed);
-    const std::vector<TestRow> rows = random_rows(*random, 1 + static_cast<int64_t>(random->below(60)));
+    const std::vector<TestRow> rows =
+        random_rows(*random, 1 + static_cast<int64_t>(random->below(60)));
     const data::Batch steps = all_steps(rows);
     for (const TestKey& key : keys_of(rows)) {
       for (const int64_t instant : instants_of(*random, rows)) {
@@ -164,8 +167,8 @@ TEST_P(Steps, RowsWithoutAColumnThatTheViewReadsAreRefused) {
   for (const std::string& missing : view->source_columns()) {
     std::vector<std::string> names = rows.schema().names();
     names.erase(std::find(names.begin(), names.end(), missing));
-    const Result<data::Batch> steps = view->steps(rows.select(names).value(), data::Batch(),
-                                                  EventTime::min(), EventTime::max(), 1);
+    const Result<data::Batch> steps = view->steps(
+        rows.select(names).value(), data::Batch(), EventTime::min(), EventTime::max(), 1);
     EXPECT_EQ(steps.code(), Code::kInvalidArgument) << missing;
   }
 }
@@ -178,8 +181,9 @@ TEST_P(Steps, ASeedWithTwoRowsOfOneEntityIsRefused) {
   EXPECT_EQ(steps.code(), Code::kInvalidArgument);
 }
 
-INSTANTIATE_TEST_SUITE_P(Views, Steps, testing::Values(true, false),
-                         [](const auto& kind) { return kind.param ? "Window" : "Latest"; });
+INSTANTIATE_TEST_SUITE_P(Views, Steps, testing::Values(true, false), [](const auto& kind) {
+  return kind.param ? "Window" : "Latest";
+});
 
 }  // namespace
 }  // namespace assay::gold

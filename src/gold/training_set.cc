@@ -1,5 +1,6 @@
-// A training set is one as-of join per view, along known_time: the steps table already says from when on
-// an answer was the answer. Then on-demand features, over the joined rows, by the code that serves them.
+// A training set is one as-of join per view, along known_time: the steps table already says from
+// when on an answer was the answer. Then on-demand features, over the joined rows, by the code that
+// serves them.
 
 #include "gold/training_set.h"
 
@@ -16,11 +17,13 @@ using data::FeatureStatus;
 
 /// Every feature of one view, row by row with the labels.
 struct ViewAnswers {
-  std::vector<data::ColumnPtr> columns;                  // one per feature of the view
-  std::vector<std::vector<FeatureStatus>> statuses;      // likewise
+  std::vector<data::ColumnPtr> columns;              // one per feature of the view
+  std::vector<std::vector<FeatureStatus>> statuses;  // likewise
 };
 
-Status invalid(const std::string& message) { return {Code::kInvalidArgument, message}; }
+Status invalid(const std::string& message) {
+  return {Code::kInvalidArgument, message};
+}
 
 struct TimeRange {
   EventTime first = EventTime::max();
@@ -48,8 +51,10 @@ std::vector<const data::Column*> pointers(const std::vector<data::ColumnPtr>& co
 }
 
 /// Drop matches whose answer is too old at the label's time.
-void apply_ttl(const FeatureView& view, const data::Column& label_time,
-               const data::Column& event_time, data::AsofMatch* match) {
+void apply_ttl(const FeatureView& view,
+               const data::Column& label_time,
+               const data::Column& event_time,
+               data::AsofMatch* match) {
   if (!view.ttl()) {
     return;
   }
@@ -65,8 +70,10 @@ void apply_ttl(const FeatureView& view, const data::Column& label_time,
   }
 }
 
-Result<ViewAnswers> answer_view(const FeatureView& view, const data::Batch& labels,
-                                const data::ColumnPtr& label_time, const StepsSource& source,
+Result<ViewAnswers> answer_view(const FeatureView& view,
+                                const data::Batch& labels,
+                                const data::ColumnPtr& label_time,
+                                const StepsSource& source,
                                 const TrainingSetOptions& options) {
   const TimeRange range = range_of(*label_time);
   data::Batch steps = data::Batch::empty(view.steps_schema());
@@ -85,7 +92,8 @@ Result<ViewAnswers> answer_view(const FeatureView& view, const data::Batch& labe
 
   // A step answers from its known_time on, whatever its event_time: that one only ages it.
   const data::AsofLabels left{pointers(label_keys), label_time.get()};
-  const data::AsofRows right{pointers(step_keys), step_times[1].get(), step_times[1].get(), nullptr};
+  const data::AsofRows right{
+      pointers(step_keys), step_times[1].get(), step_times[1].get(), nullptr};
   data::AsofOptions join;
   join.threads = options.threads;
   ASSAY_ASSIGN_OR_RETURN(data::AsofMatch match, data::asof_join(left, right, join));
@@ -136,7 +144,8 @@ class TrainingSet {
       const data::ColumnPtr column = computed[on_demand].column_ptr(feature.feature_index);
       std::vector<FeatureStatus> statuses;
       for (int64_t row = 0; row < column->size(); ++row) {
-        statuses.push_back(column->is_null(row) ? FeatureStatus::kNullValue : FeatureStatus::kPresent);
+        statuses.push_back(column->is_null(row) ? FeatureStatus::kNullValue
+                                                : FeatureStatus::kPresent);
       }
       add(feature, column, statuses);
     }
@@ -149,7 +158,8 @@ class TrainingSet {
     std::vector<data::Field> fields;
     std::vector<data::ColumnPtr> columns;
     for (const std::string& name : view.inputs()) {
-      const auto known = std::find_if(features_.begin(), features_.end(),
+      const auto known = std::find_if(features_.begin(),
+                                      features_.end(),
                                       [&](const Feature& feature) { return feature.name == name; });
       if (known != features_.end()) {
         fields.push_back({name, known->column->type(), true});
@@ -158,8 +168,8 @@ class TrainingSet {
       }
       const std::optional<int> index = labels_.schema().find(name);
       if (!index) {
-        return invalid("the labels have no column `" + name + "`, a request value of on-demand view `" +
-                       view.name() + "`");
+        return invalid("the labels have no column `" + name +
+                       "`, a request value of on-demand view `" + view.name() + "`");
       }
       fields.push_back(labels_.schema().field(*index));
       columns.push_back(labels_.column_ptr(*index));
@@ -168,7 +178,8 @@ class TrainingSet {
         data::Batch(data::make_schema(std::move(fields)), std::move(columns), labels_.rows()));
   }
 
-  void add(const ServiceFeature& feature, const data::ColumnPtr& column,
+  void add(const ServiceFeature& feature,
+           const data::ColumnPtr& column,
            const std::vector<FeatureStatus>& statuses) {
     Feature added{feature.name, column, nullptr};
     if (options_.with_statuses) {
@@ -217,8 +228,10 @@ class TrainingSet {
 
 }  // namespace
 
-Result<data::Batch> training_set(const Service& service, const data::Batch& labels,
-                                 const StepsSource& steps, const TrainingSetOptions& options) {
+Result<data::Batch> training_set(const Service& service,
+                                 const data::Batch& labels,
+                                 const StepsSource& steps,
+                                 const TrainingSetOptions& options) {
   const std::optional<int> time = labels.schema().find(options.time_column);
   if (!time || labels.column(*time).type() != data::Type::kTimestamp) {
     return invalid("the labels need a timestamp column `" + options.time_column + "`");

@@ -65,8 +65,11 @@ struct Expected {
 };
 
 /// What serving would have answered, from the naive twin.
-Expected expected(const FeatureView& view, int feature, const std::vector<TestRow>& rows,
-                  const data::Batch& labels, int64_t row) {
+Expected expected(const FeatureView& view,
+                  int feature,
+                  const std::vector<TestRow>& rows,
+                  const data::Batch& labels,
+                  int64_t row) {
   const data::Type type = view.features()[static_cast<std::size_t>(feature)].type;
   const data::Scalar nothing = data::Scalar::null(type);
   if (labels.column(2).is_null(row) || labels.column(3).is_null(row)) {
@@ -113,8 +116,9 @@ TEST(TrainingSet, GivesEachLabelWhatServingWouldHaveAnswered) {
       const data::Scalar saving = set.find("saving")->scalar(row);
       ASSERT_EQ(saving.is_null(), price.is_null());
       if (!price.is_null()) {
-        ASSERT_EQ(exact_text(saving), exact_text(data::Scalar::float64(std::get<double>(price.value) -
-                                                                      static_cast<double>(row))));
+        ASSERT_EQ(exact_text(saving),
+                  exact_text(data::Scalar::float64(std::get<double>(price.value) -
+                                                   static_cast<double>(row))));
       }
     }
   }
@@ -127,9 +131,11 @@ TEST(TrainingSet, DoesNotDependOnThreads) {
   const data::Batch labels = random_labels(*random, rows, 3000);
   TrainingSetOptions options;
   options.threads = 1;
-  const std::string one = exact_text(training_set(*test_service(), labels, steps_of(batch), options).value());
+  const std::string one =
+      exact_text(training_set(*test_service(), labels, steps_of(batch), options).value());
   options.threads = 4;
-  EXPECT_EQ(exact_text(training_set(*test_service(), labels, steps_of(batch), options).value()), one);
+  EXPECT_EQ(exact_text(training_set(*test_service(), labels, steps_of(batch), options).value()),
+            one);
 }
 
 TEST(TrainingSet, AsksForStepsOfTheLabelsTimeRangeOnly) {
@@ -163,7 +169,8 @@ TEST(TrainingSet, FullNamesCarryTheView) {
   options.full_feature_names = true;
   const data::Batch batch = batch_of(rows);
   const data::Batch set =
-      training_set(*test_service(), random_labels(*random, rows, 3), steps_of(batch), options).value();
+      training_set(*test_service(), random_labels(*random, rows, 3), steps_of(batch), options)
+          .value();
   EXPECT_NE(set.find("activity__events_1h"), nullptr);
   EXPECT_NE(set.find("basket__saving"), nullptr);
 }
@@ -177,11 +184,14 @@ TEST(TrainingSet, LabelsWithoutAKeyTimeOrRequestColumnAreRefused) {
        {std::vector<std::string>{"label", "user", "event_time", "offer"},
         std::vector<std::string>{"label", "user", "item", "offer"},
         std::vector<std::string>{"label", "user", "item", "event_time"}}) {
-    EXPECT_EQ(training_set(*test_service(), labels.select(names).value(), steps_of(batch), {}).code(),
-              Code::kInvalidArgument);
+    EXPECT_EQ(
+        training_set(*test_service(), labels.select(names).value(), steps_of(batch), {}).code(),
+        Code::kInvalidArgument);
   }
-  const data::Batch clash = labels.with_column({"price", data::Type::kFloat64, true}, labels.column_ptr(4));
-  EXPECT_EQ(training_set(*test_service(), clash, steps_of(batch), {}).code(), Code::kInvalidArgument);
+  const data::Batch clash =
+      labels.with_column({"price", data::Type::kFloat64, true}, labels.column_ptr(4));
+  EXPECT_EQ(training_set(*test_service(), clash, steps_of(batch), {}).code(),
+            Code::kInvalidArgument);
 }
 
 TEST(TrainingSet, AssumingThatEventsAreKnownAtOnceChangesOnlyKnownTime) {
@@ -192,7 +202,8 @@ TEST(TrainingSet, AssumingThatEventsAreKnownAtOnceChangesOnlyKnownTime) {
     row.known_time = row.event_time;
   }
   EXPECT_EQ(exact_text(leaky), exact_text(batch_of(rows)));
-  EXPECT_EQ(assume_known_at_event_time(leaky.select({"user"}).value()).code(), Code::kInvalidArgument);
+  EXPECT_EQ(assume_known_at_event_time(leaky.select({"user"}).value()).code(),
+            Code::kInvalidArgument);
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// FeatureView::compile: a definition and its source's schema become a view of windows or of latest values.
+// FeatureView::compile: a definition and its source's schema become a view of windows or of latest
+// values.
 
 #include <algorithm>
 #include <cctype>
@@ -25,19 +26,24 @@ struct Draft {
   const data::Schema& source;
   ViewLayout layout;
   std::vector<data::Field> raw;
-  std::vector<std::string> raw_columns;   // latest: source column of each raw feature
+  std::vector<std::string> raw_columns;  // latest: source column of each raw feature
   WindowPlan plan;
 };
 
-Status invalid(const std::string& message) { return {Code::kInvalidArgument, message}; }
+Status invalid(const std::string& message) {
+  return {Code::kInvalidArgument, message};
+}
 
 std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) {
+    return static_cast<char>(std::tolower(c));
+  });
   return text;
 }
 
-Status require_column(const data::Schema& source, const std::string& table, const std::string& name,
+Status require_column(const data::Schema& source,
+                      const std::string& table,
+                      const std::string& name,
                       data::Type type) {
   const std::optional<int> index = source.find(name);
   if (!index) {
@@ -107,7 +113,8 @@ Status add_latest(const FeatureDef& feature, Draft* draft) {
   return {};
 }
 
-/// Plan the features that read the source; layout.raw and the order of layout.features are known then.
+/// Plan the features that read the source; layout.raw and the order of layout.features are known
+/// then.
 Status add_raw_features(Draft* draft) {
   if (draft->view.slide.micros <= 0) {
     return invalid("slide must be longer than nothing");
@@ -116,8 +123,8 @@ Status add_raw_features(Draft* draft) {
     if (feature.kind == FeatureDef::Kind::kLatest) {
       ASSAY_RETURN_IF_ERROR(add_latest(feature, draft));
     } else if (feature.kind == FeatureDef::Kind::kWindow) {
-      ASSAY_RETURN_IF_ERROR(plan_window_feature(feature, draft->view.slide, draft->source,
-                                                &draft->plan, &draft->raw));
+      ASSAY_RETURN_IF_ERROR(plan_window_feature(
+          feature, draft->view.slide, draft->source, &draft->plan, &draft->raw));
     }
   }
   finish_plan(&draft->plan);
@@ -140,9 +147,11 @@ Status add_computed_features(Draft* draft) {
     Result<data::Expression> expression =
         data::Expression::compile(feature.expression, data::Schema(visible));
     if (!expression.ok()) {
-      return std::move(expression).status().with_context(
-          "feature `" + feature.name + "` (an expr sees the features of its view, and of the computed "
-          "ones those before it)");
+      return std::move(expression)
+          .status()
+          .with_context("feature `" + feature.name +
+                        "` (an expr sees the features of its view, and of the computed "
+                        "ones those before it)");
     }
     const data::Field field{feature.name, expression->type(), true};
     visible.push_back(field);
@@ -160,9 +169,10 @@ Status check_names(const Draft& draft) {
   for (const data::Field& feature : draft.layout.features) {
     const std::string name = lower(feature.name);
     if (std::find(taken.begin(), taken.end(), name) != taken.end()) {
-      return invalid("there are two columns `" + feature.name +
-                     "`: feature names must differ from each other, from the entity's keys and from "
-                     "event_time, known_time and feature_date");
+      return invalid(
+          "there are two columns `" + feature.name +
+          "`: feature names must differ from each other, from the entity's keys and from "
+          "event_time, known_time and feature_date");
     }
     taken.push_back(name);
   }
@@ -193,7 +203,8 @@ void list_source_columns(Draft* draft) {
   }
 }
 
-/// Hash of what decides values, so that stored state of another definition is not read as this one's.
+/// Hash of what decides values, so that stored state of another definition is not read as this
+/// one's.
 uint64_t fingerprint_of(const Draft& draft) {
   uint64_t hash = hash_bytes("assay.feature_view", kOnlineRowVersion);
   const auto mix_text = [&](const std::string& text) { hash = hash_mix(hash, hash_bytes(text)); };
@@ -247,7 +258,8 @@ void finish_layout(FeatureDef::Kind kind, Draft* draft) {
 }
 
 Result<FeatureViewPtr> compile_view(const catalog::FeatureViewDef& view,
-                                    const catalog::EntityDef& entity, const data::Schema& source) {
+                                    const catalog::EntityDef& entity,
+                                    const data::Schema& source) {
   Draft draft{view, entity, source, {}, {}, {}, {}};
   ASSAY_RETURN_IF_ERROR(check_source(draft));
   ASSAY_ASSIGN_OR_RETURN(const FeatureDef::Kind kind, kind_of(view));
@@ -259,7 +271,8 @@ Result<FeatureViewPtr> compile_view(const catalog::FeatureViewDef& view,
     return FeatureViewPtr(
         std::make_shared<LatestView>(std::move(draft.layout), std::move(draft.raw_columns)));
   }
-  return FeatureViewPtr(std::make_shared<WindowView>(std::move(draft.layout), std::move(draft.plan)));
+  return FeatureViewPtr(
+      std::make_shared<WindowView>(std::move(draft.layout), std::move(draft.plan)));
 }
 
 }  // namespace

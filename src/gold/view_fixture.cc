@@ -19,8 +19,11 @@ using data::Scalar;
 using data::Type;
 using Rows = std::vector<const TestRow*>;
 
-FeatureDef window_feature(const std::string& name, Aggregate aggregate, const std::string& of,
-                          const std::string& where, const std::vector<int64_t>& minutes) {
+FeatureDef window_feature(const std::string& name,
+                          Aggregate aggregate,
+                          const std::string& of,
+                          const std::string& where,
+                          const std::vector<int64_t>& minutes) {
   FeatureDef feature;
   feature.kind = FeatureDef::Kind::kWindow;
   feature.name = name;
@@ -97,11 +100,13 @@ std::optional<double> random_amount(Random& random) {
   }
 }
 
-bool has_key(const TestRow& row, const TestKey& key) { return row.user == key.user && row.item == key.item; }
+bool has_key(const TestRow& row, const TestKey& key) {
+  return row.user == key.user && row.item == key.item;
+}
 
 /// Exact sum of a member over the rows that have it, with how many there were.
 template <typename T>
-std::pair<double, int64_t> real_sum(const Rows& rows, std::optional<T> TestRow::* member) {
+std::pair<double, int64_t> real_sum(const Rows& rows, std::optional<T> TestRow::*member) {
   ExactSum sum;
   int64_t count = 0;
   for (const TestRow* row : rows) {
@@ -114,7 +119,7 @@ std::pair<double, int64_t> real_sum(const Rows& rows, std::optional<T> TestRow::
 }
 
 template <typename T, typename Less>
-std::optional<T> largest(const Rows& rows, std::optional<T> TestRow::* member, Less less) {
+std::optional<T> largest(const Rows& rows, std::optional<T> TestRow::*member, Less less) {
   std::optional<T> result;
   for (const TestRow* row : rows) {
     if (row->*member && (!result || less(*result, *(row->*member)))) {
@@ -142,15 +147,17 @@ Scalar text_or_null(std::optional<std::string> value) {
 
 Rows of_kind_a(const Rows& rows) {
   Rows result;
-  std::copy_if(rows.begin(), rows.end(), std::back_inserter(result),
-               [](const TestRow* row) { return row->kind == "a"; });
+  std::copy_if(rows.begin(), rows.end(), std::back_inserter(result), [](const TestRow* row) {
+    return row->kind == "a";
+  });
   return result;
 }
 
 Rows flagged(const Rows& rows) {
   Rows result;
-  std::copy_if(rows.begin(), rows.end(), std::back_inserter(result),
-               [](const TestRow* row) { return row->flag == true; });
+  std::copy_if(rows.begin(), rows.end(), std::back_inserter(result), [](const TestRow* row) {
+    return row->flag == true;
+  });
   return result;
 }
 
@@ -175,12 +182,15 @@ Scalar units_scalar(const Rows& rows) {
 }
 
 template <typename T>
-Scalar mean(const Rows& rows, std::optional<T> TestRow::* member) {
+Scalar mean(const Rows& rows, std::optional<T> TestRow::*member) {
   const auto [sum, count] = real_sum(rows, member);
-  return count == 0 ? Scalar::null(Type::kFloat64) : Scalar::float64(sum / static_cast<double>(count));
+  return count == 0 ? Scalar::null(Type::kFloat64)
+                    : Scalar::float64(sum / static_cast<double>(count));
 }
 
-Scalar count(std::size_t rows) { return Scalar::int64(static_cast<int64_t>(rows)); }
+Scalar count(std::size_t rows) {
+  return Scalar::int64(static_cast<int64_t>(rows));
+}
 
 std::size_t counted_amounts(const Rows& rows) {
   return static_cast<std::size_t>(real_sum(rows, &TestRow::amount).second);
@@ -228,7 +238,8 @@ std::vector<TestRow> random_rows(Random& random, int64_t count) {
       continue;
     }
     TestRow row;
-    row.user = random.below(30) == 0 ? std::nullopt : std::optional("u" + std::to_string(random.below(2)));
+    row.user =
+        random.below(30) == 0 ? std::nullopt : std::optional("u" + std::to_string(random.below(2)));
     row.item = random.below(30) == 0 ? std::nullopt
                                      : std::optional(static_cast<int64_t>(random.below(2)) - 1);
     row.event_time = random_instant(random);
@@ -326,9 +337,11 @@ catalog::FeatureViewDef latest_definition() {
   view.entity = "pair";
   view.from = "events";
   view.ttl = Duration{60 * kMinute};
-  view.features = {latest_feature("kind", ""), latest_feature("price", "amount"),
+  view.features = {latest_feature("kind", ""),
+                   latest_feature("price", "amount"),
                    computed_feature("double_units", "last_units * 2"),
-                   latest_feature("last_units", "units"), latest_feature("ratio", ""),
+                   latest_feature("last_units", "units"),
+                   latest_feature("ratio", ""),
                    latest_feature("flag", "")};
   return view;
 }
@@ -426,13 +439,17 @@ Answer naive_latest_answer(const std::vector<TestRow>& rows, const TestKey& key,
   return answer;
 }
 
-Answer naive_answer(const FeatureView& view, const std::vector<TestRow>& rows, const TestKey& key,
+Answer naive_answer(const FeatureView& view,
+                    const std::vector<TestRow>& rows,
+                    const TestKey& key,
                     int64_t instant) {
   return view.window_max().micros > 0 ? naive_window_answer(rows, key, instant)
                                       : naive_latest_answer(rows, key, instant);
 }
 
-Answer answer_of_steps(const FeatureView& view, const data::Batch& steps, const TestKey& key,
+Answer answer_of_steps(const FeatureView& view,
+                       const data::Batch& steps,
+                       const TestKey& key,
                        int64_t instant) {
   Answer answer;
   const auto known_time = steps.find(kKnownTime)->values<int64_t>();
@@ -462,7 +479,10 @@ std::string exact_text(const Scalar& scalar) {
   }
   if (const auto* real = std::get_if<double>(&scalar.value)) {
     char buffer[64];
-    std::snprintf(buffer, sizeof(buffer), "%g/%016llx", *real,
+    std::snprintf(buffer,
+                  sizeof(buffer),
+                  "%g/%016llx",
+                  *real,
                   static_cast<unsigned long long>(std::bit_cast<uint64_t>(*real)));
     return text + buffer;
   }

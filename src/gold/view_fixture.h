@@ -10,8 +10,8 @@
 #include "data/batch.h"
 #include "gold/contract.h"
 
-// For tests: small random tables, definitions over them, and the meaning of DESIGN section 5 written down
-// a second time, as plainly as it can be. Tests compare with == on bits.
+// For tests: small random tables, definitions over them, and the meaning of DESIGN section 5
+// written down a second time, as plainly as it can be. Tests compare with == on bits.
 
 namespace assay::gold {
 
@@ -48,12 +48,13 @@ inline constexpr int64_t kTestStart = 978'307'200 * kMicrosPerSecond;  // 2001-0
 
 data::SchemaPtr test_schema();
 data::Batch batch_of(const std::vector<TestRow>& rows);
-/// Rows over some hours: few keys, ties, instants on slide edges, late and early knowledge, nulls, NaN,
-/// infinities, duplicates.
+/// Rows over some hours: few keys, ties, instants on slide edges, late and early knowledge, nulls,
+/// NaN, infinities, duplicates.
 std::vector<TestRow> random_rows(Random& random, int64_t count);
 /// All keys that appear, each once.
 std::vector<TestKey> keys_of(const std::vector<TestRow>& rows);
-/// Instants at which something may change for these rows, each with its neighbours of 1 us, and others.
+/// Instants at which something may change for these rows, each with its neighbours of 1 us, and
+/// others.
 std::vector<int64_t> instants_of(Random& random, const std::vector<TestRow>& rows);
 
 catalog::EntityDef test_entity();
@@ -64,11 +65,15 @@ FeatureViewPtr compile_or_die(const catalog::FeatureViewDef& definition);
 /// The naive twins: filter the visible rows, scan.
 Answer naive_window_answer(const std::vector<TestRow>& rows, const TestKey& key, int64_t instant);
 Answer naive_latest_answer(const std::vector<TestRow>& rows, const TestKey& key, int64_t instant);
-Answer naive_answer(const FeatureView& view, const std::vector<TestRow>& rows, const TestKey& key,
+Answer naive_answer(const FeatureView& view,
+                    const std::vector<TestRow>& rows,
+                    const TestKey& key,
                     int64_t instant);
 
 /// The answer that a steps table gives: its row with the largest known_time <= instant.
-Answer answer_of_steps(const FeatureView& view, const data::Batch& steps, const TestKey& key,
+Answer answer_of_steps(const FeatureView& view,
+                       const data::Batch& steps,
+                       const TestKey& key,
                        int64_t instant);
 
 /// Text of an answer that tells apart whatever bits tell apart, for comparisons and their messages.

@@ -5,7 +5,9 @@
 namespace assay::gold {
 namespace {
 
-bool in_range(int64_t micros) { return micros >= kFirstInstant.micros && micros < kEndInstant.micros; }
+bool in_range(int64_t micros) {
+  return micros >= kFirstInstant.micros && micros < kEndInstant.micros;
+}
 
 data::ColumnPtr dates_of(const data::Column& times) {
   data::ColumnBuilder builder(data::Type::kDate);
@@ -30,9 +32,9 @@ data::ColumnPtr widened(const data::Column& column) {
 }
 
 Status wrong_type(const data::Field& field, data::Type found) {
-  return {Code::kInvalidArgument, "column `" + field.name + "` must be " +
-                                      std::string(data::type_name(field.type)) + " but is " +
-                                      std::string(data::type_name(found))};
+  return {Code::kInvalidArgument,
+          "column `" + field.name + "` must be " + std::string(data::type_name(field.type)) +
+              " but is " + std::string(data::type_name(found))};
 }
 
 }  // namespace
@@ -69,8 +71,10 @@ Result<std::vector<data::Scalar>> complete_features(const ViewLayout& layout,
   return values;
 }
 
-Result<data::Batch> make_steps(const ViewLayout& layout, const std::vector<data::ColumnPtr>& keys,
-                               const data::ColumnPtr& event_time, const data::ColumnPtr& known_time,
+Result<data::Batch> make_steps(const ViewLayout& layout,
+                               const std::vector<data::ColumnPtr>& keys,
+                               const data::ColumnPtr& event_time,
+                               const data::ColumnPtr& known_time,
                                const data::Batch& raw) {
   ASSAY_ASSIGN_OR_RETURN(const data::Batch features, complete_features(layout, raw));
   std::vector<data::ColumnPtr> columns = keys;
@@ -83,8 +87,10 @@ Result<data::Batch> make_steps(const ViewLayout& layout, const std::vector<data:
   return data::Batch(layout.steps_schema, std::move(columns), known_time->size());
 }
 
-Result<FeatureValues> make_answer(const ViewLayout& layout, std::optional<EventTime> event_time,
-                                  std::vector<data::Scalar> raw, EventTime now) {
+Result<FeatureValues> make_answer(const ViewLayout& layout,
+                                  std::optional<EventTime> event_time,
+                                  std::vector<data::Scalar> raw,
+                                  EventTime now) {
   FeatureValues answer;
   answer.event_time = event_time;
   const bool too_old =
@@ -116,8 +122,8 @@ bool RowColumns::has_times(int64_t row) const {
 Result<RowColumns> find_row_columns(const ViewLayout& layout, const data::Batch& rows) {
   RowColumns columns;
   ASSAY_ASSIGN_OR_RETURN(columns.keys, columns_as(layout.keys, rows));
-  const std::pair<const char*, const data::Column**> wanted[] = {
-      {kEventTime, &columns.event_time}, {kKnownTime, &columns.known_time}};
+  const std::pair<const char*, const data::Column**> wanted[] = {{kEventTime, &columns.event_time},
+                                                                 {kKnownTime, &columns.known_time}};
   for (const auto& [name, column] : wanted) {
     *column = rows.find(name);
     if (*column == nullptr || (*column)->type() != data::Type::kTimestamp) {

@@ -13,7 +13,8 @@
 
 namespace assay::gold {
 
-/// What views of every kind have in common: names and types, and which features are computed from others.
+/// What views of every kind have in common: names and types, and which features are computed from
+/// others.
 ///
 /// Threads immutable.
 struct ViewLayout {
@@ -25,9 +26,9 @@ struct ViewLayout {
 
   std::string name;
   std::vector<data::Field> keys;
-  std::vector<data::Field> features;        // all, in definition order
-  data::SchemaPtr raw;                      // features read from data, in definition order
-  std::vector<Computed> computed;           // in definition order
+  std::vector<data::Field> features;  // all, in definition order
+  data::SchemaPtr raw;                // features read from data, in definition order
+  std::vector<Computed> computed;     // in definition order
   std::optional<Duration> ttl;
   Duration window_max;
   Duration slide;
@@ -43,14 +44,18 @@ Result<std::vector<data::Scalar>> complete_features(const ViewLayout& layout,
                                                     std::vector<data::Scalar> raw);
 
 /// A steps table: keys, times and raw features of each step, sorted; features and dates are added.
-Result<data::Batch> make_steps(const ViewLayout& layout, const std::vector<data::ColumnPtr>& keys,
-                               const data::ColumnPtr& event_time, const data::ColumnPtr& known_time,
+Result<data::Batch> make_steps(const ViewLayout& layout,
+                               const std::vector<data::ColumnPtr>& keys,
+                               const data::ColumnPtr& event_time,
+                               const data::ColumnPtr& known_time,
                                const data::Batch& raw);
 
-/// Values and statuses of an answer at `now`: `event_time` of the newest visible event, which decides
-/// whether the answer is too old.
-Result<FeatureValues> make_answer(const ViewLayout& layout, std::optional<EventTime> event_time,
-                                  std::vector<data::Scalar> raw, EventTime now);
+/// Values and statuses of an answer at `now`: `event_time` of the newest visible event, which
+/// decides whether the answer is too old.
+Result<FeatureValues> make_answer(const ViewLayout& layout,
+                                  std::optional<EventTime> event_time,
+                                  std::vector<data::Scalar> raw,
+                                  EventTime now);
 
 /// Key and system columns of a batch of source rows.
 struct RowColumns {
@@ -63,7 +68,8 @@ struct RowColumns {
   [[nodiscard]] bool has_times(int64_t row) const;
 };
 
-/// Find them. kInvalidArgument when one is missing or of another type than the view was compiled for.
+/// Find them. kInvalidArgument when one is missing or of another type than the view was compiled
+/// for.
 Result<RowColumns> find_row_columns(const ViewLayout& layout, const data::Batch& rows);
 
 /// The columns of `batch` called as `fields`, as exactly their types; int32 is widened to int64.
@@ -76,14 +82,18 @@ class LaidOutView : public FeatureView {
   explicit LaidOutView(ViewLayout layout) : layout_(std::move(layout)) {}
   [[nodiscard]] const std::string& name() const override { return layout_.name; }
   [[nodiscard]] const std::vector<data::Field>& keys() const override { return layout_.keys; }
-  [[nodiscard]] const std::vector<data::Field>& features() const override { return layout_.features; }
+  [[nodiscard]] const std::vector<data::Field>& features() const override {
+    return layout_.features;
+  }
   [[nodiscard]] std::optional<Duration> ttl() const override { return layout_.ttl; }
   [[nodiscard]] Duration window_max() const override { return layout_.window_max; }
   [[nodiscard]] Duration slide() const override { return layout_.slide; }
   [[nodiscard]] const std::vector<std::string>& source_columns() const override {
     return layout_.source_columns;
   }
-  [[nodiscard]] const data::SchemaPtr& steps_schema() const override { return layout_.steps_schema; }
+  [[nodiscard]] const data::SchemaPtr& steps_schema() const override {
+    return layout_.steps_schema;
+  }
   [[nodiscard]] uint64_t fingerprint() const override { return layout_.fingerprint; }
 
  protected:

@@ -36,28 +36,59 @@ TEST(View, ExpandsEveryWindowInDefinitionOrderWithItsType) {
   for (const data::Field& field : view->features()) {
     found.push_back(field.name + " " + std::string(data::type_name(field.type)));
   }
-  EXPECT_THAT(found, testing::ElementsAre(
-                         "events_10m int64", "events_1h int64", "events_3h int64", "spend_1h float64",
-                         "spend_3h float64", "rate float64", "units_3h int64", "units_10m int64",
-                         "mean_amount_1h float64", "mean_units_3h float64", "share_1h float64",
-                         "low_1h float64", "low_3h float64", "high_1h float32", "first_kind_3h string",
-                         "last_kind_1h string", "amounts_1h int64", "load int64"));
+  EXPECT_THAT(found,
+              testing::ElementsAre("events_10m int64",
+                                   "events_1h int64",
+                                   "events_3h int64",
+                                   "spend_1h float64",
+                                   "spend_3h float64",
+                                   "rate float64",
+                                   "units_3h int64",
+                                   "units_10m int64",
+                                   "mean_amount_1h float64",
+                                   "mean_units_3h float64",
+                                   "share_1h float64",
+                                   "low_1h float64",
+                                   "low_3h float64",
+                                   "high_1h float32",
+                                   "first_kind_3h string",
+                                   "last_kind_1h string",
+                                   "amounts_1h int64",
+                                   "load int64"));
   EXPECT_EQ(view->window_max().micros, 180 * kMinute);
   EXPECT_EQ(view->slide().micros, kTestSlide);
 }
 
 TEST(View, ReadsOnlyTheColumnsItNeeds) {
   EXPECT_THAT(compile_or_die(window_definition())->source_columns(),
-              testing::ElementsAre("user", "item", "event_time", "known_time", "sequence", "amount",
-                                   "kind", "units", "flag", "ratio"));
+              testing::ElementsAre("user",
+                                   "item",
+                                   "event_time",
+                                   "known_time",
+                                   "sequence",
+                                   "amount",
+                                   "kind",
+                                   "units",
+                                   "flag",
+                                   "ratio"));
   EXPECT_EQ(compile_or_die(latest_definition())->window_max().micros, 0);
 }
 
 TEST(View, StepsSchemaIsKeysTimesFeaturesAndDate) {
-  const std::vector<std::string> names = compile_or_die(latest_definition())->steps_schema()->names();
-  EXPECT_THAT(names, testing::ElementsAre("user", "item", "event_time", "known_time", "kind", "price",
-                                          "double_units", "last_units", "ratio", "flag",
-                                          "feature_date"));
+  const std::vector<std::string> names =
+      compile_or_die(latest_definition())->steps_schema()->names();
+  EXPECT_THAT(names,
+              testing::ElementsAre("user",
+                                   "item",
+                                   "event_time",
+                                   "known_time",
+                                   "kind",
+                                   "price",
+                                   "double_units",
+                                   "last_units",
+                                   "ratio",
+                                   "flag",
+                                   "feature_date"));
 }
 
 TEST(View, EqualDefinitionsHaveEqualFingerprintsAndOthersDoNot) {
@@ -164,8 +195,11 @@ TEST(View, AnIntegerSumBeyondInt64IsNullAndComesBack) {
   const int64_t largest = std::numeric_limits<int64_t>::max();
   std::vector<TestRow> rows;
   for (const int64_t minutes : {0, 70, 130}) {
-    rows.push_back({.user = "u", .item = 1, .event_time = kTestStart + minutes * kMinute,
-                    .known_time = kTestStart + minutes * kMinute, .units = largest});
+    rows.push_back({.user = "u",
+                    .item = 1,
+                    .event_time = kTestStart + minutes * kMinute,
+                    .known_time = kTestStart + minutes * kMinute,
+                    .units = largest});
   }
   const FeatureViewPtr view = compile_or_die(window_definition());
   const data::Batch steps =

@@ -1,15 +1,17 @@
 // Steps of hopping windows, entity by entity, in one pass over time.
 //
-// An event in slide [tile, tile + s) starts to count at enter = max(known_time, tile + s) and leaves a
-// window W at tile + s + W. So an entity's events are two sorted streams: by `enter`, and by `tile` for
-// each window. The kernel merges them; at every instant where something entered or left it computes the
-// windows that changed and writes a step when a value did.
+// An event in slide [tile, tile + s) starts to count at enter = max(known_time, tile + s) and
+// leaves a window W at tile + s + W. So an entity's events are two sorted streams: by `enter`, and
+// by `tile` for each window. The kernel merges them; at every instant where something entered or
+// left it computes the windows that changed and writes a step when a value did.
 //
-//   count, sum   one state per window, added to and subtracted from: exact, so the bits are those of a
+//   count, sum   one state per window, added to and subtracted from: exact, so the bits are those
+//   of a
 //                fresh computation.
-//   min, max     one staircase for all windows: (tile, value) with values falling as tiles grow. A later
-//                slide with a larger value hides every earlier smaller one, in each window alike. The
-//                maximum of a window is the first stair inside it.
+//   min, max     one staircase for all windows: (tile, value) with values falling as tiles grow. A
+//   later
+//                slide with a larger value hides every earlier smaller one, in each window alike.
+//                The maximum of a window is the first stair inside it.
 
 #include "gold/window_kernel.h"
 
@@ -20,12 +22,18 @@
 namespace assay::gold {
 namespace {
 
-std::size_t at(int index) { return static_cast<std::size_t>(index); }
+std::size_t at(int index) {
+  return static_cast<std::size_t>(index);
+}
 
 }  // namespace
 
-WindowKernel::WindowKernel(const WindowPlan& plan, const KernelInputs& inputs, int64_t slide,
-                           EventTime begin, EventTime end, StepWriter* out)
+WindowKernel::WindowKernel(const WindowPlan& plan,
+                           const KernelInputs& inputs,
+                           int64_t slide,
+                           EventTime begin,
+                           EventTime end,
+                           StepWriter* out)
     : plan_(plan),
       inputs_(inputs),
       slide_(slide),
@@ -88,7 +96,8 @@ void WindowKernel::reset(const std::optional<Seed>& seed) {
   written_newest_ = newest_;
 }
 
-void WindowKernel::run(const EntityRows& all, const EntityRows::Entity& entity,
+void WindowKernel::run(const EntityRows& all,
+                       const EntityRows::Entity& entity,
                        const std::optional<Seed>& seed) {
   load(all, entity);
   reset(seed);
@@ -138,7 +147,8 @@ void WindowKernel::apply_until(int64_t instant) {
 }
 
 void WindowKernel::arrive(const Event& event) {
-  newest_ = std::max(newest_.value_or(std::numeric_limits<int64_t>::min()), inputs_.event_time[event.row]);
+  newest_ = std::max(newest_.value_or(std::numeric_limits<int64_t>::min()),
+                     inputs_.event_time[event.row]);
   for (Window& window : windows_) {
     if (event.enter < leave_time(event, window)) {
       add(event.row, &window);
@@ -213,7 +223,8 @@ void WindowKernel::write_step_if_changed(int64_t key, int64_t instant) {
   out_->write(key, *newest_, instant, cells_);
 }
 
-Cell WindowKernel::value_of(const WindowOutput& output, const Window& window,
+Cell WindowKernel::value_of(const WindowOutput& output,
+                            const Window& window,
                             int64_t slide_end) const {
   const Primitive& primitive = plan_.primitives[at(output.value)];
   const std::size_t slot = inputs_.slot[at(output.value)];

@@ -16,14 +16,20 @@ namespace assay::gold {
 /// Threads one thread at a time.
 class WindowKernel {
  public:
-  WindowKernel(const WindowPlan& plan, const KernelInputs& inputs, int64_t slide, EventTime begin,
-               EventTime end, StepWriter* out);
+  WindowKernel(const WindowPlan& plan,
+               const KernelInputs& inputs,
+               int64_t slide,
+               EventTime begin,
+               EventTime end,
+               StepWriter* out);
   /// What was answered before `begin`.
   struct Seed {
     int64_t event_time = 0;
     std::vector<Cell> cells;
   };
-  void run(const EntityRows& all, const EntityRows::Entity& entity, const std::optional<Seed>& seed);
+  void run(const EntityRows& all,
+           const EntityRows::Entity& entity,
+           const std::optional<Seed>& seed);
 
  private:
   struct Event {
@@ -33,12 +39,12 @@ class WindowKernel {
   };
   struct Window {
     int64_t length = 0;
-    std::size_t next_leaving = 0;          // into events_, by tile
+    std::size_t next_leaving = 0;  // into events_, by tile
     bool changed = true;
     std::vector<int64_t> counts;
     std::vector<Int128> integers;
     std::vector<ExactSum> floats;
-    std::vector<std::size_t> outputs;      // of this window, into WindowPlan::outputs
+    std::vector<std::size_t> outputs;  // of this window, into WindowPlan::outputs
   };
 
   void load(const EntityRows& all, const EntityRows::Entity& entity);
@@ -52,7 +58,9 @@ class WindowKernel {
   void add(int64_t row, Window* window);
   void subtract(int64_t row, Window* window);
   void write_step_if_changed(int64_t key, int64_t instant);
-  [[nodiscard]] Cell value_of(const WindowOutput& output, const Window& window, int64_t slide_end) const;
+  [[nodiscard]] Cell value_of(const WindowOutput& output,
+                              const Window& window,
+                              int64_t slide_end) const;
 
   const WindowPlan& plan_;
   const KernelInputs& inputs_;
@@ -61,14 +69,14 @@ class WindowKernel {
   const int64_t end_;
   StepWriter* out_;
 
-  std::vector<Event> events_;              // by tile
-  std::vector<uint32_t> arrivals_;         // places in events_, by enter
+  std::vector<Event> events_;       // by tile
+  std::vector<uint32_t> arrivals_;  // places in events_, by enter
   std::size_t next_arrival_ = 0;
   std::vector<Window> windows_;
-  std::vector<Staircase> stairs_;          // per extreme
+  std::vector<Staircase> stairs_;  // per extreme
   std::optional<int64_t> newest_;
   std::optional<int64_t> written_newest_;
-  std::vector<Cell> cells_;                // as last written
+  std::vector<Cell> cells_;  // as last written
 };
 
 }  // namespace assay::gold

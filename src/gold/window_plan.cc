@@ -22,7 +22,8 @@ int index_of(std::vector<T>* all, const T& one) {
 }
 
 /// Index of the expression of this text, compiled when it is new; -1 for no text.
-Result<int> index_of_expression(const std::string& text, const data::Schema& source,
+Result<int> index_of_expression(const std::string& text,
+                                const data::Schema& source,
                                 WindowPlan* plan) {
   if (text.empty()) {
     return -1;
@@ -53,9 +54,12 @@ const char* aggregate_name(Aggregate aggregate) {
   return "";
 }
 
-Status invalid(const std::string& message) { return {Code::kInvalidArgument, message}; }
+Status invalid(const std::string& message) {
+  return {Code::kInvalidArgument, message};
+}
 
-Result<Argument> plan_argument(const catalog::FeatureDef& feature, const data::Schema& source,
+Result<Argument> plan_argument(const catalog::FeatureDef& feature,
+                               const data::Schema& source,
                                WindowPlan* plan) {
   Argument argument;
   Result<int> of = index_of_expression(feature.of, source, plan);
@@ -100,7 +104,8 @@ Result<WindowOutput> plan_output(Aggregate aggregate, const Argument& argument, 
     case Aggregate::kSum:
     case Aggregate::kMean:
       if (!data::is_numeric(argument.type) && argument.type != data::Type::kBool) {
-        return invalid(std::string(aggregate_name(aggregate)) + " needs numbers or bool but `of` is " +
+        return invalid(std::string(aggregate_name(aggregate)) +
+                       " needs numbers or bool but `of` is " +
                        std::string(data::type_name(argument.type)));
       }
       output.value =
@@ -111,7 +116,8 @@ Result<WindowOutput> plan_output(Aggregate aggregate, const Argument& argument, 
       break;
     case Aggregate::kMin:
     case Aggregate::kMax:
-      output.value = primitive(aggregate == Aggregate::kMin ? PrimitiveKind::kMin : PrimitiveKind::kMax);
+      output.value =
+          primitive(aggregate == Aggregate::kMin ? PrimitiveKind::kMin : PrimitiveKind::kMax);
       output.count = output.value;
       output.type = argument.type;
       break;
@@ -121,8 +127,10 @@ Result<WindowOutput> plan_output(Aggregate aggregate, const Argument& argument, 
 
 }  // namespace
 
-Status plan_window_feature(const catalog::FeatureDef& feature, Duration slide,
-                           const data::Schema& source, WindowPlan* plan,
+Status plan_window_feature(const catalog::FeatureDef& feature,
+                           Duration slide,
+                           const data::Schema& source,
+                           WindowPlan* plan,
                            std::vector<data::Field>* fields) {
   const std::string context = "feature `" + feature.name + "`";
   if (feature.over.empty()) {
@@ -153,8 +161,8 @@ void finish_plan(WindowPlan* plan) {
   std::sort(sorted.begin(), sorted.end());
   for (WindowOutput& output : plan->outputs) {
     const int64_t length = plan->windows[static_cast<std::size_t>(output.window)];
-    output.window = static_cast<int>(std::lower_bound(sorted.begin(), sorted.end(), length) -
-                                     sorted.begin());
+    output.window =
+        static_cast<int>(std::lower_bound(sorted.begin(), sorted.end(), length) - sorted.begin());
   }
   plan->windows = std::move(sorted);
 }

@@ -12,8 +12,8 @@ namespace assay::gold {
 
 /// What one or more primitives read: the values of `of` in the rows where `where` is true.
 struct Argument {
-  int of = -1;      // into WindowPlan::expressions; -1: rows are counted, not values
-  int where = -1;   // -1: all rows
+  int of = -1;     // into WindowPlan::expressions; -1: rows are counted, not values
+  int where = -1;  // -1: all rows
   data::Type type = data::Type::kInt64;
   bool operator==(const Argument&) const = default;
 };
@@ -21,9 +21,9 @@ struct Argument {
 /// How one feature of one window is had from primitives.
 struct WindowOutput {
   catalog::Aggregate aggregate = catalog::Aggregate::kCount;
-  int window = 0;   // into WindowPlan::windows
-  int value = 0;    // primitive with the sum or extreme; the count of a count
-  int count = 0;    // primitive with the count of values, for sums and means
+  int window = 0;  // into WindowPlan::windows
+  int value = 0;   // primitive with the sum or extreme; the count of a count
+  int count = 0;   // primitive with the count of values, for sums and means
   data::Type type = data::Type::kInt64;
 };
 
@@ -34,22 +34,25 @@ struct WindowPlan {
   std::vector<data::Expression> expressions;
   std::vector<Argument> arguments;
   std::vector<Primitive> primitives;
-  std::vector<int64_t> windows;          // lengths in microseconds, ascending
-  std::vector<WindowOutput> outputs;     // one per raw feature, in definition order
+  std::vector<int64_t> windows;       // lengths in microseconds, ascending
+  std::vector<WindowOutput> outputs;  // one per raw feature, in definition order
 };
 
 /// The values that one argument has in a batch of rows.
 struct ArgumentColumn {
-  data::ColumnPtr values;                // nullptr when rows are counted
-  std::vector<uint8_t> counted;          // 1: the row counts
+  data::ColumnPtr values;        // nullptr when rows are counted
+  std::vector<uint8_t> counted;  // 1: the row counts
 };
 
 /// Add the features that a definition stands for, one per window, to the plan.
 ///
-/// Errors  kInvalidArgument: an expression that does not compile or is of the wrong type, a window that
+/// Errors  kInvalidArgument: an expression that does not compile or is of the wrong type, a window
+/// that
 ///         is not a multiple of the slide. Every message names the feature.
-Status plan_window_feature(const catalog::FeatureDef& feature, Duration slide,
-                           const data::Schema& source, WindowPlan* plan,
+Status plan_window_feature(const catalog::FeatureDef& feature,
+                           Duration slide,
+                           const data::Schema& source,
+                           WindowPlan* plan,
                            std::vector<data::Field>* fields);
 
 /// Put windows in order once all features are planned.

@@ -1,12 +1,13 @@
-// The online row of a window view: tiles, one per slide that has events, each with the state of every
-// primitive. A read merges tiles from the newest backwards; at each window's edge the running state is
-// that window's. Every tile is merged once, whatever the number of windows.
+// The online row of a window view: tiles, one per slide that has events, each with the state of
+// every primitive. A read merges tiles from the newest backwards; at each window's edge the running
+// state is that window's. Every tile is merged once, whatever the number of windows.
 //
 //   now                        e = floor(now / s) * s
 //    |<- open slide ->|<----------------- window W ----------------->|
 //    [ tile (skipped) ][ tile ][ tile ]   ...                 [ tile ]   ... dropped
 //
-// Rows not yet known wait in the pending list, as inputs; a read takes those that are known at `now`.
+// Rows not yet known wait in the pending list, as inputs; a read takes those that are known at
+// `now`.
 
 #include <algorithm>
 #include <map>
@@ -19,26 +20,28 @@
 namespace assay::gold {
 namespace {
 
-std::size_t at(int index) { return static_cast<std::size_t>(index); }
+std::size_t at(int index) {
+  return static_cast<std::size_t>(index);
+}
 
 /// A row that was not known yet when it was applied.
 struct PendingRow {
   int64_t event_time = 0;
   int64_t known_time = 0;
-  std::string_view inputs;      // per argument: 1 and the value, or 0
+  std::string_view inputs;  // per argument: 1 and the value, or 0
   auto operator<=>(const PendingRow&) const = default;
 };
 
 struct Tile {
-  int64_t index = 0;            // start / slide
-  std::string_view payload;     // newest event's distance from the start, then states
+  int64_t index = 0;         // start / slide
+  std::string_view payload;  // newest event's distance from the start, then states
 };
 
 /// An online row in parts; the views point into its bytes.
 struct WindowRow {
-  std::optional<int64_t> dropped_newest;   // newest event time of dropped tiles
+  std::optional<int64_t> dropped_newest;  // newest event time of dropped tiles
   std::vector<PendingRow> pending;
-  std::vector<Tile> tiles;                 // newest first
+  std::vector<Tile> tiles;  // newest first
 };
 
 /// Step over the inputs of one pending row.
@@ -56,7 +59,10 @@ std::string_view rest_of(std::string_view row, const RowReader& reader) {
   return row.substr(row.size() - static_cast<std::size_t>(reader.remaining()));
 }
 
-void read_pending(const WindowPlan& plan, std::string_view row, RowReader* reader, WindowRow* parts) {
+void read_pending(const WindowPlan& plan,
+                  std::string_view row,
+                  RowReader* reader,
+                  WindowRow* parts) {
   for (uint64_t count = reader->varint(); count > 0 && !reader->failed(); --count) {
     PendingRow pending;
     pending.event_time = reader->signed_varint();
@@ -147,7 +153,9 @@ int64_t read_newest(const Tile& tile, int64_t slide, RowReader* payload) {
 }
 
 /// Add the inputs of one row to states.
-void add_inputs(const WindowPlan& plan, std::string_view inputs, std::vector<AggregateState>* states) {
+void add_inputs(const WindowPlan& plan,
+                std::string_view inputs,
+                std::vector<AggregateState>* states) {
   RowReader reader(inputs);
   for (std::size_t argument = 0; argument < plan.arguments.size(); ++argument) {
     if (reader.byte() == 0) {
@@ -212,9 +220,11 @@ class TileUpdate {
         all.push_back(tile);
       }
     }
-    all.erase(std::remove_if(all.begin(), all.end(), [&](const Tile& t) { return t.index < first; }),
-              all.end());
-    std::sort(all.begin(), all.end(), [](const Tile& a, const Tile& b) { return a.index > b.index; });
+    all.erase(
+        std::remove_if(all.begin(), all.end(), [&](const Tile& t) { return t.index < first; }),
+        all.end());
+    std::sort(
+        all.begin(), all.end(), [](const Tile& a, const Tile& b) { return a.index > b.index; });
     append_varint(out, all.size());
     for (std::size_t i = 0; i < all.size(); ++i) {
       if (i == 0) {
@@ -233,8 +243,10 @@ class TileUpdate {
   };
 
   void load(int64_t index, Touched* tile) {
-    const auto found = std::lower_bound(row_.tiles.begin(), row_.tiles.end(), index,
-                                        [](const Tile& t, int64_t i) { return t.index > i; });
+    const auto found =
+        std::lower_bound(row_.tiles.begin(), row_.tiles.end(), index, [](const Tile& t, int64_t i) {
+          return t.index > i;
+        });
     if (found == row_.tiles.end() || found->index != index) {
       return;
     }
@@ -261,7 +273,8 @@ Result<std::vector<std::string>> pack_inputs(const WindowPlan& plan, const data:
     for (std::size_t i = 0; i < columns.size(); ++i) {
       packed[row].push_back(static_cast<char>(columns[i].counted[row]));
       if (columns[i].counted[row] != 0 && columns[i].values != nullptr) {
-        append_input(&packed[row], plan.arguments[i].type,
+        append_input(&packed[row],
+                     plan.arguments[i].type,
                      input_value(*columns[i].values, static_cast<int64_t>(row)));
       }
     }
@@ -269,7 +282,8 @@ Result<std::vector<std::string>> pack_inputs(const WindowPlan& plan, const data:
   return packed;
 }
 
-data::Scalar value_of(const WindowPlan& plan, const WindowOutput& output,
+data::Scalar value_of(const WindowPlan& plan,
+                      const WindowOutput& output,
                       const std::vector<AggregateState>& states) {
   const AggregateState& state = states[at(output.value)];
   const int64_t count = states[at(output.count)].count();
@@ -314,7 +328,8 @@ class WindowRead {
         continue;
       }
       RowReader payload(tile->payload);
-      newest_ = std::max(newest_.value_or(kFirstInstant.micros), read_newest(*tile, slide_, &payload));
+      newest_ =
+          std::max(newest_.value_or(kFirstInstant.micros), read_newest(*tile, slide_, &payload));
       close_windows_after(tile->index);
       if (next_window_ == plan_.windows.size()) {
         return !payload.failed();
@@ -377,7 +392,7 @@ class WindowRead {
   const WindowPlan& plan_;
   const int64_t slide_;
   const int64_t now_;
-  const int64_t end_index_;     // tiles before it have ended
+  const int64_t end_index_;  // tiles before it have ended
   std::vector<PendingRow> visible_;
   std::optional<int64_t> newest_;
   std::vector<AggregateState> states_;
@@ -387,8 +402,10 @@ class WindowRead {
 
 }  // namespace
 
-Status WindowView::update_online_row(const data::Batch& rows, std::span<const int64_t> selected,
-                                     EventTime applied_until, std::string* row) const {
+Status WindowView::update_online_row(const data::Batch& rows,
+                                     std::span<const int64_t> selected,
+                                     EventTime applied_until,
+                                     std::string* row) const {
   const data::Batch mine = rows.take(selected);
   ASSAY_ASSIGN_OR_RETURN(const RowColumns columns, find_row_columns(layout(), mine));
   ASSAY_ASSIGN_OR_RETURN(const std::vector<std::string> inputs, pack_inputs(plan_, mine));
@@ -397,7 +414,8 @@ Status WindowView::update_online_row(const data::Batch& rows, std::span<const in
     if (columns.has_times(i)) {
       const auto place = static_cast<std::size_t>(i);
       parts.pending.push_back({columns.event_time->values<int64_t>()[place],
-                               columns.known_time->values<int64_t>()[place], inputs[place]});
+                               columns.known_time->values<int64_t>()[place],
+                               inputs[place]});
     }
   }
 

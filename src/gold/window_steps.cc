@@ -16,8 +16,10 @@ namespace {
 /// Reads seed rows as the kernel takes them.
 class Seeds {
  public:
-  static Result<Seeds> find(const ViewLayout& layout, const WindowPlan& plan,
-                            const KernelInputs& inputs, const data::Batch& seed) {
+  static Result<Seeds> find(const ViewLayout& layout,
+                            const WindowPlan& plan,
+                            const KernelInputs& inputs,
+                            const data::Batch& seed) {
     Seeds seeds(plan, inputs);
     if (seed.rows() == 0) {
       return seeds;
@@ -44,7 +46,9 @@ class Seeds {
  private:
   Seeds(const WindowPlan& plan, const KernelInputs& inputs) : plan_(&plan), inputs_(&inputs) {}
 
-  [[nodiscard]] Cell cell(const data::Column& column, int64_t row, const WindowOutput& output) const {
+  [[nodiscard]] Cell cell(const data::Column& column,
+                          int64_t row,
+                          const WindowOutput& output) const {
     if (column.is_null(row)) {
       return {};
     }
@@ -65,8 +69,11 @@ class Seeds {
 
 }  // namespace
 
-Result<data::Batch> WindowView::steps(const data::Batch& rows, const data::Batch& seed,
-                                      EventTime begin, EventTime end, int threads) const {
+Result<data::Batch> WindowView::steps(const data::Batch& rows,
+                                      const data::Batch& seed,
+                                      EventTime begin,
+                                      EventTime end,
+                                      int threads) const {
   ASSAY_ASSIGN_OR_RETURN(const RowColumns columns, find_row_columns(layout(), rows));
   ASSAY_ASSIGN_OR_RETURN(const EntityRows entities, group_by_entity(layout(), rows, columns, seed));
   ASSAY_ASSIGN_OR_RETURN(const KernelInputs inputs, make_kernel_inputs(plan_, rows, columns));

@@ -17,10 +17,15 @@ class WindowView final : public LaidOutView {
   WindowView(ViewLayout layout, WindowPlan plan)
       : LaidOutView(std::move(layout)), plan_(std::move(plan)) {}
 
-  Result<data::Batch> steps(const data::Batch& rows, const data::Batch& seed, EventTime begin,
-                            EventTime end, int threads) const override;
-  [[nodiscard]] Status update_online_row(const data::Batch& rows, std::span<const int64_t> selected,
-                                         EventTime applied_until, std::string* row) const override;
+  Result<data::Batch> steps(const data::Batch& rows,
+                            const data::Batch& seed,
+                            EventTime begin,
+                            EventTime end,
+                            int threads) const override;
+  [[nodiscard]] Status update_online_row(const data::Batch& rows,
+                                         std::span<const int64_t> selected,
+                                         EventTime applied_until,
+                                         std::string* row) const override;
   [[nodiscard]] Result<FeatureValues> read_online_row(std::string_view row,
                                                       EventTime now) const override;
 

@@ -1,8 +1,8 @@
 #include "ingest/decompress.h"
 
-#include <gtest/gtest.h>
-
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "base/random.h"
 #include "ingest/compress_for_test.h"

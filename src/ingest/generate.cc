@@ -1,5 +1,5 @@
-// Synthetic users and clicks. Only integers decide: no logarithm, no library distribution, so that one seed
-// gives the same bytes on every machine and compiler.
+// Synthetic users and clicks. Only integers decide: no logarithm, no library distribution, so that
+// one seed gives the same bytes on every machine and compiler.
 
 #include "ingest/generate.h"
 
@@ -36,13 +36,19 @@ std::string_view pick(const std::array<Weighted, kSize>& choices, Random& random
   return choices.back().value;
 }
 
-constexpr std::array kCountries{Weighted{"US", 40}, Weighted{"DE", 15}, Weighted{"BR", 12},
-                                Weighted{"IN", 20}, Weighted{"JP", 8},  Weighted{"FR", 5}};
+constexpr std::array kCountries{Weighted{"US", 40},
+                                Weighted{"DE", 15},
+                                Weighted{"BR", 12},
+                                Weighted{"IN", 20},
+                                Weighted{"JP", 8},
+                                Weighted{"FR", 5}};
 constexpr std::array kTiers{Weighted{"free", 70}, Weighted{"plus", 22}, Weighted{"pro", 8}};
-constexpr std::array kEventTypes{Weighted{"view", 70}, Weighted{"search", 15}, Weighted{"cart", 10},
-                                 Weighted{"purchase", 5}};
-constexpr std::array kMalformed{Weighted{R"({"event_id": "e)", 1}, Weighted{"not json at all", 1},
-                                Weighted{R"({"event_id": 17, "user_id": null, "ts": "yesterday"})", 1}};
+constexpr std::array kEventTypes{
+    Weighted{"view", 70}, Weighted{"search", 15}, Weighted{"cart", 10}, Weighted{"purchase", 5}};
+constexpr std::array kMalformed{
+    Weighted{R"({"event_id": "e)", 1},
+    Weighted{"not json at all", 1},
+    Weighted{R"({"event_id": 17, "user_id": null, "ts": "yesterday"})", 1}};
 
 /// True with a chance of `share`, to a millionth.
 bool chance(double share, Random& random) {
@@ -79,7 +85,7 @@ struct Session {
 struct Delivery {
   int64_t at = 0;
   int64_t order = 0;
-  std::string text;                      // without received_ms; empty: malformed
+  std::string text;  // without received_ms; empty: malformed
   bool operator>(const Delivery& other) const {
     return at != other.at ? at > other.at : order > other.order;
   }
@@ -114,7 +120,8 @@ class EventStream {
     }
     on_the_way_.push({at, order_++, text});
     if (chance(options_.duplicate_share, random_)) {
-      on_the_way_.push({at + static_cast<int64_t>(random_.below(30 * kMicrosPerSecond)), order_++, text});
+      on_the_way_.push(
+          {at + static_cast<int64_t>(random_.below(30 * kMicrosPerSecond)), order_++, text});
     }
   }
 
@@ -154,7 +161,8 @@ class EventStream {
     json.key("session_id");
     json.string("s" + std::to_string(session.number));
     json.key("ip");
-    json.string("10." + std::to_string(session.user % 256) + "." + std::to_string(session.number % 256) + ".7");
+    json.string("10." + std::to_string(session.user % 256) + "." +
+                std::to_string(session.number % 256) + ".7");
     json.key("ts");
     json.integer(now / 1'000);
     if (--session.events_left == 0) {
@@ -167,9 +175,10 @@ class EventStream {
   Status deliver_until(int64_t now, const LineSink& sink) {
     while (!on_the_way_.empty() && on_the_way_.top().at <= now) {
       const Delivery& next = on_the_way_.top();
-      std::string line = next.text.empty()
-                             ? std::string(pick(kMalformed, random_))
-                             : next.text + ",\"received_ms\":" + std::to_string(next.at / 1'000) + "}";
+      std::string line =
+          next.text.empty()
+              ? std::string(pick(kMalformed, random_))
+              : next.text + ",\"received_ms\":" + std::to_string(next.at / 1'000) + "}";
       line += '\n';
       on_the_way_.pop();
       ASSAY_RETURN_IF_ERROR(sink(line));
@@ -208,11 +217,13 @@ Status generate_users(const UsersOptions& options, const LineSink& sink) {
     json.string(pick(kTiers, *random));
     json.key("age");
     // Three draws make the middle of 18 to 78 the likeliest.
-    json.integer(18 + static_cast<int64_t>(random->below(21) + random->below(21) + random->below(21)));
+    json.integer(18 +
+                 static_cast<int64_t>(random->below(21) + random->below(21) + random->below(21)));
     json.key("activity");
     json.number(static_cast<double>(1 + random->below(100)) / 100);
     json.key("signup_time");
-    json.string(format_time({options.start.micros - static_cast<int64_t>(random->below(28)) * kMicrosPerDay}));
+    json.string(format_time(
+        {options.start.micros - static_cast<int64_t>(random->below(28)) * kMicrosPerDay}));
     json.end_object();
     line += '\n';
     ASSAY_RETURN_IF_ERROR(sink(line));
@@ -221,7 +232,8 @@ Status generate_users(const UsersOptions& options, const LineSink& sink) {
 }
 
 Status generate_events(const EventsOptions& options, const LineSink& sink) {
-  for (const double share : {options.duplicate_share, options.late_share, options.malformed_share}) {
+  for (const double share :
+       {options.duplicate_share, options.late_share, options.malformed_share}) {
     if (!(share >= 0 && share <= 1)) {
       return {Code::kInvalidArgument, "a share lies between 0 and 1"};
     }

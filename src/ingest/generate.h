@@ -12,19 +12,19 @@ namespace assay::ingest {
 struct UsersOptions {
   int64_t count = 1'000;
   uint64_t seed = 1;
-  EventTime start;                       // first signup
+  EventTime start;  // first signup
 };
 
 struct EventsOptions {
   int64_t count = 50'000;
-  int64_t users = 1'000;                 // user ids u1 ... uN, as generate_users makes them
+  int64_t users = 1'000;  // user ids u1 ... uN, as generate_users makes them
   int64_t items = 500;
   uint64_t seed = 1;
   EventTime start;
-  double rate = 10;                      // events a second of event time, about
-  double duplicate_share = 0.01;         // repeated with the same event_id, some seconds later
-  double late_share = 0.02;              // delivered up to 30 min after they happened
-  double malformed_share = 0.001;        // lines that are no event
+  double rate = 10;                // events a second of event time, about
+  double duplicate_share = 0.01;   // repeated with the same event_id, some seconds later
+  double late_share = 0.02;        // delivered up to 30 min after they happened
+  double malformed_share = 0.001;  // lines that are no event
 };
 
 /// Takes generated lines, each with its line end.
@@ -36,7 +36,8 @@ using LineSink = std::function<Status(const std::string& line)>;
 Status generate_users(const UsersOptions& options, const LineSink& sink);
 
 /// Click events of those users as JSON lines in the order of delivery: event_id, user_id, item_id,
-/// event_type (view, cart, purchase, search), price, session_id, ip, ts (milliseconds), received_ms.
+/// event_type (view, cart, purchase, search), price, session_id, ip, ts (milliseconds),
+/// received_ms.
 ///
 /// Users act in sessions, items are Zipf distributed. The same options give the same bytes.
 /// Cost    memory grows with the sessions open at once, not with count.

@@ -1,9 +1,9 @@
 #include "ingest/generate.h"
 
-#include <gtest/gtest.h>
-
 #include <map>
 #include <set>
+
+#include <gtest/gtest.h>
 
 #include "base/hash.h"
 
@@ -83,14 +83,18 @@ TEST(Generate, UsersAreDistinctAndASinkThatFailsEndsIt) {
                 return Status();
               }).ok());
   EXPECT_EQ(users.size(), 300U);
-  EXPECT_EQ(generate_users(options, [](const std::string&) { return Status(Code::kResourceExhausted, "full"); }).code(),
-            Code::kResourceExhausted);
+  EXPECT_EQ(
+      generate_users(options,
+                     [](const std::string&) { return Status(Code::kResourceExhausted, "full"); })
+          .code(),
+      Code::kResourceExhausted);
 }
 
 TEST(Generate, SharesOutsideZeroToOneAreRefused) {
   EventsOptions options;
   options.late_share = 1.5;
-  EXPECT_EQ(generate_events(options, [](const std::string&) { return Status(); }).code(), Code::kInvalidArgument);
+  EXPECT_EQ(generate_events(options, [](const std::string&) { return Status(); }).code(),
+            Code::kInvalidArgument);
 }
 
 }  // namespace

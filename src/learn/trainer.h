@@ -22,10 +22,10 @@ struct TrainParameters {
   int depth = 6;
   double learning_rate = 0.1;
   double min_child_weight = 1;
-  double subsample = 1;  // share of rows a tree sees
+  double subsample = 1;      // share of rows a tree sees
   double column_sample = 1;  // share of features a tree sees
-  double l2 = 1;         // weight of the squared leaf values
-  int bins = 256;        // histogram bins of a feature
+  double l2 = 1;             // weight of the squared leaf values
+  int bins = 256;            // histogram bins of a feature
   int seed = 0;
   int threads = 2;
   bool operator==(const TrainParameters&) const = default;
