@@ -21,7 +21,8 @@ deps:
 build: deps
 	@tools/build.sh release
 
-demo: build
+demo: deps
+	@tools/build.sh release assay templates
 	@examples/flights/demo.sh $(BUILD)/bin/assay
 
 test: build

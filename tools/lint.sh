@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Formatting and clang-tidy on the files that changed since BASE (default: origin/main, else the first
-# commit), and the walls of the house. `tools/lint.sh --fix` formats in place.
+# commit), each header compiled alone, and the walls of the house. `tools/lint.sh --fix` formats in place.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 ASSAY_DEPS=lint tools/install_deps.sh
@@ -14,6 +14,7 @@ fi
 [ ${#files[@]} -eq 0 ] && { echo "lint: no C++ file changed since $base"; exit 0; }
 clang-format --dry-run --Werror "${files[@]}"
 [ -e build/release/compile_commands.json ] || cmake --preset release >/dev/null
+cmake --build build/release --target all_verify_interface_header_sets -- -k 1 | tail -n 1
 mapfile -t sources < <(printf '%s\n' "${files[@]}" | grep '\.cc$' | grep -v '_fuzz\.cc$' || true)
 [ ${#sources[@]} -eq 0 ] || printf '%s\n' "${sources[@]}" | xargs -P "$(nproc)" -n 4 clang-tidy --quiet -p build/release
 echo "lint: ${#files[@]} files are clean"

@@ -2,6 +2,9 @@
 
 #include <array>
 #include <charconv>
+#include <string_view>
+
+#include "base/json_writer.h"
 
 namespace assay::flow {
 namespace {
@@ -49,6 +52,26 @@ data::Account account_from_parameters(const std::map<std::string, std::string>& 
     }
   }
   return account;
+}
+
+std::string accounts_json(const std::vector<StageAccount>& stages) {
+  std::string text;
+  JsonWriter json(text);
+  json.begin_array();
+  for (const StageAccount& stage : stages) {
+    json.begin_object();
+    json.key("stage");
+    json.string(stage.stage);
+    json.key("name");
+    json.string(stage.name);
+    for (const AccountPart& part : kParts) {
+      json.key(std::string_view(part.parameter).substr(std::string_view("account.").size()));
+      json.integer(stage.rows.*part.member);
+    }
+    json.end_object();
+  }
+  json.end_array();
+  return text;
 }
 
 Result<data::Account> account_of_history(lake::DeltaTable& table) {

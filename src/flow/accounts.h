@@ -30,6 +30,9 @@ Status check_account(const StageAccount& account);
 std::map<std::string, std::string> account_parameters(const data::Account& account);
 data::Account account_from_parameters(const std::map<std::string, std::string>& parameters);
 
+/// [{"stage":"bronze","name":"clicks","in":9,"out":8,...}], as the catalog keeps it with a run.
+std::string accounts_json(const std::vector<StageAccount>& stages);
+
 /// Sum of the accounts in a table's commits.
 Result<data::Account> account_of_history(lake::DeltaTable& table);
 

@@ -50,6 +50,47 @@ std::vector<Step> plan_steps(const catalog::Project& project) {
   return steps;
 }
 
+void count_rows(Metrics& metrics, const StageAccount& account) {
+  const auto count = [&](const char* outcome, int64_t rows) {
+    metrics
+        .counter("assay_flow_rows_total",
+                 "Rows that a stage took, by what became of them",
+                 {{"stage", account.stage}, {"name", account.name}, {"outcome", outcome}})
+        .add(rows);
+  };
+  count("out", account.rows.out);
+  count("filtered", account.rows.filtered);
+  count("duplicate", account.rows.duplicates);
+  count("late", account.rows.late);
+  count("quarantined", account.rows.quarantined);
+}
+
+Status run_stages(Workspace& workspace, const RunOptions& options, RunReport* report) {
+  const Duration started = workspace.world().clock.monotonic();
+  for (const Step& step : plan_steps(workspace.project())) {
+    if (options.stopping()) {
+      return {Code::kCancelled,
+              "stopped before " + step.kind + " " + step.name + "; `assay run` goes on from there"};
+    }
+    options.say(step.kind + " " + step.name);
+    Result<StageAccount> account = step.stage(workspace, step.name, options);
+    if (!account.ok()) {
+      return account.status().with_context(step.kind + " " + step.name);
+    }
+    count_rows(workspace.world().metrics, *account);
+    workspace.world().log.debug("stage_done",
+                                {{"stage", step.kind},
+                                 {"name", step.name},
+                                 {"rows_in", account->rows.in},
+                                 {"rows_out", account->rows.out},
+                                 {"seconds", account->seconds}});
+    report->stages.push_back(*std::move(account));
+  }
+  report->seconds =
+      static_cast<double>(workspace.world().clock.monotonic().micros - started.micros) / 1e6;
+  return {};
+}
+
 }  // namespace
 
 std::vector<std::string> silver_order(const catalog::Project& project) {
@@ -62,30 +103,15 @@ std::vector<std::string> silver_order(const catalog::Project& project) {
 }
 
 Result<RunReport> run_all(Workspace& workspace, const RunOptions& options) {
-  const Duration started = workspace.world().clock.monotonic();
   ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<FileLock> lock, workspace.lock_for_writing());
+  ASSAY_ASSIGN_OR_RETURN(const int64_t run, workspace.catalog().start_run("run"));
   RunReport report;
-  for (const Step& step : plan_steps(workspace.project())) {
-    if (options.stopping()) {
-      return Status(
-          Code::kCancelled,
-          "stopped before " + step.kind + " " + step.name + "; `assay run` goes on from there");
-    }
-    options.say(step.kind + " " + step.name);
-    Result<StageAccount> account = step.stage(workspace, step.name, options);
-    if (!account.ok()) {
-      return account.status().with_context(step.kind + " " + step.name);
-    }
-    workspace.world().log.debug("stage_done",
-                                {{"stage", step.kind},
-                                 {"name", step.name},
-                                 {"rows_in", account->rows.in},
-                                 {"rows_out", account->rows.out},
-                                 {"seconds", account->seconds}});
-    report.stages.push_back(*std::move(account));
-  }
-  report.seconds =
-      static_cast<double>(workspace.world().clock.monotonic().micros - started.micros) / 1e6;
+  const Status status = run_stages(workspace, options, &report);
+  const char* outcome = status.ok()                         ? "ok"
+                        : status.code() == Code::kCancelled ? "stopped"
+                                                            : "failed";
+  ASSAY_RETURN_IF_ERROR(workspace.catalog().finish_run(run, outcome, accounts_json(report.stages)));
+  ASSAY_RETURN_IF_ERROR(status);
   return report;
 }
 
