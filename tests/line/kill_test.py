@@ -74,11 +74,13 @@ def main():
                 process = start(project)
                 time.sleep(chance.uniform(0, whole))
                 process.send_signal(signal.SIGKILL)
-                kind = "random moment" if process.wait() == -signal.SIGKILL else "ended before"
+                code = process.wait()
+                kind = "random moment" if code == -signal.SIGKILL else "ended before"
             else:
                 point = points[number // 2 % len(points)]
                 code = start(project, {"ASSAY_FAIL_POINT": f"{point}:{chance.randint(1, 12)}"}).wait()
                 kind = "fail point" if code == -signal.SIGKILL else "ended before"
+            assert code in (0, -signal.SIGKILL), f"kill {number}: the run to be killed ended with {code} by itself"
             killed[kind] += 1
             code = start(project).wait()
             assert code == 0, f"kill {number}: the run after it ended with {code}"

@@ -77,11 +77,12 @@ class Server:
         self.address = address_file.read_text().strip()
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, failure, *_):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        self.process.wait(timeout=30)
-        self.process.stderr.close()
+        _, error = self.process.communicate(timeout=60)
+        if failure is None and self.process.returncode != OK:
+            raise AssertionError(f"assay serve ended with {self.process.returncode}: {error}")
 
     def request(self, path, body=None):
         """Status and body of one request; a dict is sent as JSON, bytes as they are."""
@@ -94,20 +95,14 @@ class Server:
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
 
-    def raw(self, data, wait=True):
-        """Send bytes on a connection of their own; gives what comes back until it closes or falls silent."""
+    def raw(self, data):
+        """Send bytes on a connection of their own; gives what comes back until the server closes, which it must."""
         host, port = self.address.rsplit(":", 1)
-        with socket.create_connection((host, int(port)), timeout=15) as connection:
+        with socket.create_connection((host, int(port)), timeout=120) as connection:
             connection.sendall(data)
             received = b""
-            try:
-                while wait:
-                    part = connection.recv(65536)
-                    if not part:
-                        break
-                    received += part
-            except socket.timeout:
-                pass
+            while part := connection.recv(65536):
+                received += part
             return received
 
 
