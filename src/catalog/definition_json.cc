@@ -3,6 +3,7 @@
 #include "catalog/definition_json.h"
 
 #include "base/json_writer.h"
+#include "catalog/definition_names.h"
 
 namespace assay::catalog {
 namespace {
@@ -100,60 +101,6 @@ const char* scrub_name(Scrub scrub) {
   return "";
 }
 
-const char* check_name(CheckKind kind) {
-  switch (kind) {
-    case CheckKind::kNotNull:
-      return "not_null";
-    case CheckKind::kRange:
-      return "range";
-    case CheckKind::kInSet:
-      return "in_set";
-    case CheckKind::kRegex:
-      return "regex";
-    case CheckKind::kUnique:
-      return "unique";
-    case CheckKind::kType:
-      return "type";
-    case CheckKind::kFreshness:
-      return "freshness";
-    case CheckKind::kRowCount:
-      return "row_count";
-    case CheckKind::kExpr:
-      return "expr";
-  }
-  return "";
-}
-
-const char* on_fail_name(OnFail on_fail) {
-  switch (on_fail) {
-    case OnFail::kQuarantine:
-      return "quarantine";
-    case OnFail::kDrop:
-      return "drop";
-    case OnFail::kWarn:
-      return "warn";
-    case OnFail::kFail:
-      return "fail";
-  }
-  return "";
-}
-
-const char* aggregate_name(Aggregate aggregate) {
-  switch (aggregate) {
-    case Aggregate::kCount:
-      return "count";
-    case Aggregate::kSum:
-      return "sum";
-    case Aggregate::kMean:
-      return "mean";
-    case Aggregate::kMin:
-      return "min";
-    case Aggregate::kMax:
-      return "max";
-  }
-  return "";
-}
-
 std::string scalar_json(const data::Scalar& scalar) {
   std::string text;
   JsonWriter json(text);
@@ -189,7 +136,7 @@ std::string column_json(const ColumnDef& column) {
 
 std::string check_json(const CheckDef& check) {
   ObjectWriter object;
-  object.text("check", check_name(check.kind));
+  object.text("check", check_kind_name(check.kind));
   object.text("column", check.column);
   if (check.min.has_value()) {
     object.raw("min", scalar_json(*check.min));

@@ -1,5 +1,6 @@
 // Entities, feature views and on-demand views: references, names, windows, types.
 
+#include <algorithm>
 #include <set>
 
 #include "base/suggest.h"
@@ -153,6 +154,27 @@ std::optional<std::vector<data::Field>> type_features(Validation& v,
   return good ? std::optional(known) : std::nullopt;
 }
 
+/// Rows of a table without an event time all stand at the epoch: no window would ever hold one.
+void check_has_time(Validation& v, const FeatureViewDef& view) {
+  const Project& project = v.project();
+  const auto silver = project.silver.find(view.from);
+  const auto bronze =
+      project.bronze.find(silver == project.silver.end() ? view.from : silver->second.from);
+  const bool windows =
+      std::any_of(view.features.begin(), view.features.end(), [](const FeatureDef& feature) {
+        return feature.kind == FeatureDef::Kind::kWindow;
+      });
+  const bool own_time =
+      silver != project.silver.end() && silver->second.sql.find("event_time") != std::string::npos;
+  if (windows && !own_time && bronze != project.bronze.end() && bronze->second.event_time.empty()) {
+    v.error_at_key(
+        "E0310",
+        "feature_views/" + view.name,
+        "`" + view.name + "` has windows over `" + view.from + "`, whose rows have no event time",
+        "declare `event_time` in bronze table `" + bronze->first + "`");
+  }
+}
+
 void check_view(Validation& v, const FeatureViewDef& view) {
   const std::string path = "feature_views/" + view.name;
   if (v.project().entities.count(view.entity) == 0) {
@@ -169,6 +191,7 @@ void check_view(Validation& v, const FeatureViewDef& view) {
   }
   check_output_names(v, view);
   check_windows(v, view);
+  check_has_time(v, view);
   const data::SchemaPtr source = v.table_schema(view.from);
   if (source != nullptr && !v.is_broken(path)) {
     check_entity_columns(v, view, *source);

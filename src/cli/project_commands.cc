@@ -129,6 +129,13 @@ Status run_apply(Invocation& invocation) {
     invocation.output.say(catalog::format_plan(plan));
   }
   ASSAY_ASSIGN_OR_RETURN(const catalog::ApplyOutcome outcome, workspace->apply());
+  for (const catalog::ObjectChange& change : plan.changes) {
+    if (change.change == catalog::ChangeKind::kChange &&
+        (change.kind == "bronze" || change.kind == "silver" || change.kind == "feature_view")) {
+      invocation.output.say("the next `assay run` makes " + change.kind + " " + change.name +
+                            ", and what is made from it, anew as a new table; the old one stays");
+    }
+  }
   invocation.output.object({{"added", data::Scalar::int64(outcome.added)},
                             {"changed", data::Scalar::int64(outcome.changed)},
                             {"removed", data::Scalar::int64(outcome.removed)},

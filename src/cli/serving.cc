@@ -10,7 +10,8 @@ Result<serve::ServingModel> serving_model(flow::Workspace& workspace, const std:
   ASSAY_ASSIGN_OR_RETURN(const auto service, workspace.service(card.service));
   for (const gold::FeatureViewPtr& view : service->views) {
     const auto trained = card.fingerprints.find(view->name());
-    if (trained == card.fingerprints.end() || trained->second != view->fingerprint()) {
+    if (trained == card.fingerprints.end() ||
+        trained->second != workspace.view_fingerprint(*view)) {
       return Status(Code::kFailedPrecondition,
                     "feature view " + view->name() + " is not what model " + model + " version " +
                         std::to_string(row.version) + " was trained on; run `assay train " + model +

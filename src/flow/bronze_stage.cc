@@ -63,7 +63,7 @@ Result<BronzeRun> open_run(Workspace& workspace,
   const catalog::BronzeDef& definition = workspace.project().bronze.at(name);
   BronzeRun run;
   run.name = name;
-  const std::string key = "bronze/" + name;
+  ASSAY_ASSIGN_OR_RETURN(const std::string key, workspace.bronze_table_key(name));
   run.app_id = workspace.app_id(key);
   ASSAY_ASSIGN_OR_RETURN(run.operation, make_operator(workspace, definition, options));
   run.state = run.operation->initial_state();
@@ -84,15 +84,12 @@ Result<BronzeRun> open_run(Workspace& workspace,
 /// Load from the table the accepted rows that may have duplicates in `read`.
 Status load_duplicates(Workspace& workspace, BronzeRun& run, const bronze::ReadRecords& read) {
   const std::vector<bronze::TimeRange> needed = run.operation->needed_ranges(read);
-  std::string columns;
-  for (const std::string& column : run.operation->dedup_columns()) {
-    columns += (columns.empty() ? "" : ", ") + data::SqlEngine::identifier(column);
-  }
+  const std::string columns = column_list(run.operation->dedup_columns());
   for (const bronze::TimeRange& range : run.state.dedup.missing(needed)) {
     const std::string where = "event_time >= TIMESTAMPTZ '" + format_time(range.first) +
                               "' AND event_time <= TIMESTAMPTZ '" + format_time(range.last) + "'";
     ASSAY_ASSIGN_OR_RETURN(const data::Batch rows,
-                           workspace.read_table("bronze/" + run.name, columns, where, ""));
+                           workspace.read_table(run.table->key(), columns, where, ""));
     ASSAY_RETURN_IF_ERROR(run.state.dedup.load(rows, run.operation->definition().key, range));
   }
   return {};
@@ -115,7 +112,7 @@ Status take_batch(Workspace& workspace,
   return {};
 }
 
-Status commit_epoch(BronzeRun& run, const Epoch& epoch, StageAccount* total) {
+Status commit_epoch(Workspace& workspace, BronzeRun& run, const Epoch& epoch, StageAccount* total) {
   StageAccount account;
   account.stage = "bronze";
   account.name = run.name;
@@ -134,6 +131,9 @@ Status commit_epoch(BronzeRun& run, const Epoch& epoch, StageAccount* total) {
   ASSAY_ASSIGN_OR_RETURN(request.adds, run.table->write_files(rows));
   ASSAY_ASSIGN_OR_RETURN(const auto snapshot, run.table->snapshot());
   request.txns.push_back({run.app_id, epoch.end.value, snapshot->txn(run.app_id)});
+  ASSAY_ASSIGN_OR_RETURN(const lake::TxnUpdate fingerprint,
+                         workspace.fingerprint_update(*run.table));
+  request.txns.push_back(fingerprint);
   ASSAY_RETURN_IF_ERROR(run.table->commit(request).status());
   fail_point("flow.bronze.after_commit");
   total->rows += epoch.account;
@@ -175,7 +175,7 @@ Result<StageAccount> run_bronze_stage(Workspace& workspace,
       ASSAY_RETURN_IF_ERROR(take_batch(workspace, run, **records, &epoch));
     }
     if (epoch.account.in > 0) {
-      ASSAY_RETURN_IF_ERROR(commit_epoch(run, epoch, &total));
+      ASSAY_RETURN_IF_ERROR(commit_epoch(workspace, run, epoch, &total));
       options.say("bronze " + name + ": " + std::to_string(total.rows.in) + " rows");
     }
     if (more && options.stopping()) {

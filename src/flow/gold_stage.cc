@@ -47,14 +47,6 @@ EventTime back_by(EventTime time, Duration duration) {
              : EventTime{time.micros - duration.micros};
 }
 
-std::string quoted_list(const std::vector<std::string>& names) {
-  std::string list;
-  for (const std::string& name : names) {
-    list += (list.empty() ? "" : ", ") + data::SqlEngine::identifier(name);
-  }
-  return list;
-}
-
 Result<GoldTask> make_task(Workspace& workspace, const std::string& view_name) {
   GoldTask task;
   ASSAY_ASSIGN_OR_RETURN(task.view, workspace.view(view_name));
@@ -84,9 +76,9 @@ Result<data::Batch> read_seed(Workspace& workspace, const GoldTask& task, EventT
   for (const data::Field& key : task.view->keys()) {
     keys.push_back(key.name);
   }
-  return workspace.sql().query("SELECT " + quoted_list(task.view->steps_schema()->names()) +
+  return workspace.sql().query("SELECT " + column_list(task.view->steps_schema()->names()) +
                                " FROM " + relation + " QUALIFY row_number() OVER (PARTITION BY " +
-                               quoted_list(keys) + " ORDER BY known_time DESC) = 1");
+                               column_list(keys) + " ORDER BY known_time DESC) = 1");
 }
 
 /// Source rows that can matter to steps in [begin, end).
@@ -106,7 +98,7 @@ Result<data::Batch> read_rows(Workspace& workspace,
     where += std::string(where.empty() ? "" : " AND ") + "event_time < " + timestamp_literal(end);
   }
   ASSAY_ASSIGN_OR_RETURN(const std::string relation, task.source->relation(*snapshot, where));
-  return workspace.sql().query("SELECT " + quoted_list(task.view->source_columns()) + " FROM " +
+  return workspace.sql().query("SELECT " + column_list(task.view->source_columns()) + " FROM " +
                                relation);
 }
 
@@ -200,10 +192,9 @@ Result<int64_t> commit_chunk(Workspace& workspace,
   if (plan.source_version.has_value()) {
     request.txns.push_back({task.app_id, *plan.source_version, before->txn(task.app_id)});
   }
-  const std::string fingerprint_id = task.app_id + "/fingerprint";
-  request.txns.push_back({fingerprint_id,
-                          static_cast<int64_t>(task.view->fingerprint() >> 1),
-                          before->txn(fingerprint_id)});
+  ASSAY_ASSIGN_OR_RETURN(const lake::TxnUpdate fingerprint,
+                         workspace.fingerprint_update(*task.steps));
+  request.txns.push_back(fingerprint);
   fail_point("flow.gold.before_commit");
   ASSAY_RETURN_IF_ERROR(task.steps->commit(request).status());
   return steps.rows();
@@ -293,9 +284,26 @@ Result<data::Batch> read_steps(Workspace& workspace,
   ASSAY_ASSIGN_OR_RETURN(const std::string key, workspace.steps_table_key(view));
   ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * table, workspace.table(key));
   ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table->snapshot());
+  // Steps before the frontier are final whatever the table has not seen yet; from it on they are
+  // the answer only when the table is up to its source.
+  const std::string app_id = workspace.app_id(key);
+  const EventTime frontier{snapshot->txn(app_id + "/frontier").value_or(EventTime::min().micros)};
+  if (last >= frontier) {
+    ASSAY_ASSIGN_OR_RETURN(
+        const std::string source_key,
+        workspace.source_table_key(workspace.project().views.at(view.name()).from));
+    ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * source, workspace.table(source_key));
+    ASSAY_ASSIGN_OR_RETURN(const auto source_snapshot, source->snapshot());
+    if (snapshot->txn(app_id) != source_snapshot->version) {
+      return Status(Code::kFailedPrecondition,
+                    key + " is not up to " + source_key +
+                        (frontier == EventTime::min() ? "" : " after " + format_time(frontier)) +
+                        "; `assay run` brings it there");
+    }
+  }
   ASSAY_ASSIGN_OR_RETURN(const std::string relation,
                          table->relation(*snapshot, "known_time <= " + timestamp_literal(last)));
-  return workspace.sql().query("SELECT " + quoted_list(view.steps_schema()->names()) + " FROM " +
+  return workspace.sql().query("SELECT " + column_list(view.steps_schema()->names()) + " FROM " +
                                relation);
 }
 

@@ -74,7 +74,7 @@ Status describe_origin(Workspace& workspace,
                          workspace.source_table_key(definition.labels_from));
   tables.insert(labels);
   for (const gold::FeatureViewPtr& view : service.views) {
-    card->fingerprints[view->name()] = view->fingerprint();
+    card->fingerprints[view->name()] = workspace.view_fingerprint(*view);
     ASSAY_ASSIGN_OR_RETURN(const std::string steps, workspace.steps_table_key(*view));
     tables.insert(steps);
   }

@@ -1,6 +1,7 @@
 #include "flow/online_stage.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "base/fail_point.h"
 #include "silver/contract.h"
@@ -42,10 +43,7 @@ Result<data::Batch> read_group(Workspace& workspace,
                                const lake::Snapshot& snapshot,
                                const VersionGroup& group,
                                const gold::FeatureView& view) {
-  std::string columns;
-  for (const std::string& column : view.source_columns()) {
-    columns += (columns.empty() ? "" : ", ") + data::SqlEngine::identifier(column);
-  }
+  const std::string columns = column_list(view.source_columns());
   ASSAY_ASSIGN_OR_RETURN(const std::string relation, source.relation_of(snapshot, group.files));
   return workspace.sql().query("SELECT " + columns + " FROM " + relation + " ORDER BY sequence");
 }
@@ -68,6 +66,18 @@ int64_t rows_without_entity(const gold::FeatureView& view, const data::Batch& ro
 
 }  // namespace
 
+int64_t table_number(const std::string& table_key) {
+  const std::size_t suffix = table_key.rfind("_v");
+  int64_t number = 1;
+  if (suffix != std::string::npos) {
+    const char* end = table_key.data() + table_key.size();
+    int64_t parsed = 0;
+    const auto [rest, error] = std::from_chars(table_key.data() + suffix + 2, end, parsed);
+    number = error == std::errc() && rest == end ? parsed : 1;
+  }
+  return number;
+}
+
 Result<StageAccount> run_online_stage(Workspace& workspace,
                                       const std::string& view_name,
                                       const RunOptions& options) {
@@ -82,22 +92,30 @@ Result<StageAccount> run_online_stage(Workspace& workspace,
   ASSAY_ASSIGN_OR_RETURN(const auto snapshot, source->snapshot());
   ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, workspace.online(false));
 
+  const int64_t source_number = table_number(source_key);
   Result<std::optional<online::AppliedTo>> applied = store->applied_to(*view);
-  if (applied.code() == Code::kFailedPrecondition) {
-    // The definition changed: its rows are of no use. They are made again from the source table.
+  bool of_another = applied.code() == Code::kFailedPrecondition;
+  if (applied.ok() && applied->has_value()) {
+    const OnlinePosition at = OnlinePosition::decode((*applied)->position);
+    of_another = at.table_number != source_number || at.version > snapshot->version;
+  }
+  if (of_another) {
+    // Rows of another definition, or of a table that is gone: they are made again from the source
+    // table.
     ASSAY_RETURN_IF_ERROR(store->drop(view_name));
     applied = store->applied_to(*view);
   }
   ASSAY_RETURN_IF_ERROR(applied.status());
   std::optional<int64_t> position;
+  lake::Version done = -1;
   if (applied->has_value()) {
     position = (*applied)->position;
+    done = OnlinePosition::decode(*position).version;
   }
-  if (position == snapshot->version) {
+  if (done == snapshot->version) {
     return account;
   }
-  ASSAY_ASSIGN_OR_RETURN(const auto added,
-                         source->added_between(position.value_or(-1), snapshot->version));
+  ASSAY_ASSIGN_OR_RETURN(const auto added, source->added_between(done, snapshot->version));
   for (const VersionGroup& group :
        group_versions(added, snapshot->version, options.online_batch_rows)) {
     data::Batch rows;
@@ -115,9 +133,10 @@ Result<StageAccount> run_online_stage(Workspace& workspace,
     ASSAY_ASSIGN_OR_RETURN(const auto group_snapshot, source->snapshot(group.last));
     ASSAY_ASSIGN_OR_RETURN(const EventTime applied_until,
                            workspace.frontier(from, *group_snapshot));
+    const int64_t next = OnlinePosition{source_number, group.last}.encode();
     fail_point("flow.online.before_apply");
-    ASSAY_RETURN_IF_ERROR(store->apply(*view, rows, position, group.last, applied_until));
-    position = group.last;
+    ASSAY_RETURN_IF_ERROR(store->apply(*view, rows, position, next, applied_until));
+    position = next;
     account.rows += group_account;
     account.commits += 1;
     ASSAY_RETURN_IF_ERROR(check_account(account));

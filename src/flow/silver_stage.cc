@@ -44,10 +44,7 @@ Result<silver::Lookups> read_lookups(Workspace& workspace,
                                      const silver::SilverOperator& operation) {
   silver::Lookups lookups;
   for (const auto& [name, columns] : operation.lookup_columns()) {
-    std::string list;
-    for (const std::string& column : columns) {
-      list += (list.empty() ? "" : ", ") + data::SqlEngine::identifier(column);
-    }
+    const std::string list = column_list(columns);
     ASSAY_ASSIGN_OR_RETURN(const std::string key, workspace.source_table_key(name));
     ASSAY_ASSIGN_OR_RETURN(lookups[name], workspace.read_table(key, list, "", "sequence"));
   }
@@ -58,9 +55,10 @@ Result<SilverRun> open_run(Workspace& workspace, const std::string& name) {
   const catalog::SilverDef& definition = workspace.project().silver.at(name);
   SilverRun run;
   run.name = name;
-  run.key = "silver/" + name;
+  ASSAY_ASSIGN_OR_RETURN(run.key, workspace.silver_table_key(name));
   ASSAY_ASSIGN_OR_RETURN(run.operation, workspace.silver_operator(name));
-  ASSAY_ASSIGN_OR_RETURN(run.source, workspace.table("bronze/" + definition.from));
+  ASSAY_ASSIGN_OR_RETURN(const std::string source_key, workspace.bronze_table_key(definition.from));
+  ASSAY_ASSIGN_OR_RETURN(run.source, workspace.table(source_key));
   const lake::TableSpec spec{run.key, run.operation->output_schema(), definition.partition_by};
   ASSAY_ASSIGN_OR_RETURN(run.table, workspace.open_or_create_table(run.key, spec));
   const lake::TableSpec quarantine{run.key + "_quarantine", quality::quarantine_schema(), {"dt"}};
@@ -99,6 +97,9 @@ Status commit_output(Workspace& workspace,
   ASSAY_ASSIGN_OR_RETURN(const auto snapshot, run.table->snapshot());
   const std::string app_id = workspace.app_id(run.key);
   request.txns.push_back({app_id, version, snapshot->txn(app_id)});
+  ASSAY_ASSIGN_OR_RETURN(const lake::TxnUpdate fingerprint,
+                         workspace.fingerprint_update(*run.table));
+  request.txns.push_back(fingerprint);
   if (output.state.newest.has_value()) {
     const std::string watermark = app_id + "/watermark";
     request.txns.push_back({watermark, output.state.newest->micros, snapshot->txn(watermark)});

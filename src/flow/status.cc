@@ -1,5 +1,6 @@
 #include "flow/status.h"
 
+#include "flow/online_stage.h"
 #include "flow/run.h"
 #include "flow/source_ledger.h"
 #include "ingest/record.h"
@@ -16,13 +17,21 @@ Result<lake::DeltaTable*> table_if_any(Workspace& workspace, const std::string& 
   return table;
 }
 
-Result<lake::Version> newest_version(Workspace& workspace, const std::string& key) {
+/// How many versions after `after` added rows: what a stage has not taken yet.
+Result<int64_t> versions_with_rows(Workspace& workspace,
+                                   const std::string& key,
+                                   lake::Version after) {
   ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * table, table_if_any(workspace, key));
   if (table == nullptr) {
-    return lake::Version{-1};
+    return int64_t{0};
   }
   ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table->snapshot());
-  return snapshot->version;
+  ASSAY_ASSIGN_OR_RETURN(const auto added, table->added_between(after, snapshot->version));
+  int64_t count = 0;
+  for (std::size_t i = 0; i < added.size(); ++i) {
+    count += i == 0 || added[i].version != added[i - 1].version ? 1 : 0;
+  }
+  return count;
 }
 
 /// Position of `app_id` in a table and the account of its history; nothing done when there is no
@@ -52,7 +61,8 @@ StageStatus stage_status(const std::string& stage, const std::string& name) {
 Result<StageStatus> bronze_status(Workspace& workspace, const std::string& name) {
   StageStatus status = stage_status("bronze", name);
   std::optional<int64_t> position;
-  ASSAY_RETURN_IF_ERROR(fill_from_table(workspace, "bronze/" + name, &status, &position));
+  ASSAY_ASSIGN_OR_RETURN(const std::string key, workspace.bronze_table_key(name));
+  ASSAY_RETURN_IF_ERROR(fill_from_table(workspace, key, &status, &position));
   SourceLedger ledger(workspace.catalog());
   ASSAY_ASSIGN_OR_RETURN(const auto files,
                          ledger.known(workspace.project().bronze.at(name).source));
@@ -75,11 +85,11 @@ Result<StageStatus> table_status(Workspace& workspace,
   StageStatus status = stage_status(stage, name);
   std::optional<int64_t> position;
   ASSAY_RETURN_IF_ERROR(fill_from_table(workspace, key, &status, &position));
-  ASSAY_ASSIGN_OR_RETURN(const lake::Version newest, newest_version(workspace, source_key));
   if (position.has_value()) {
     status.position = "version " + std::to_string(*position);
   }
-  status.lag = newest - position.value_or(-1);
+  ASSAY_ASSIGN_OR_RETURN(status.lag,
+                         versions_with_rows(workspace, source_key, position.value_or(-1)));
   return status;
 }
 
@@ -87,8 +97,7 @@ Result<StageStatus> online_status(Workspace& workspace,
                                   const std::string& name,
                                   const std::string& source_key) {
   StageStatus status = stage_status("online", name);
-  ASSAY_ASSIGN_OR_RETURN(const lake::Version newest, newest_version(workspace, source_key));
-  status.lag = newest + 1;
+  ASSAY_ASSIGN_OR_RETURN(status.lag, versions_with_rows(workspace, source_key, -1));
   Result<online::OnlineStore*> store = workspace.online(true);
   if (store.code() == Code::kNotFound) {
     return status;
@@ -101,8 +110,11 @@ Result<StageStatus> online_status(Workspace& workspace,
   }
   ASSAY_RETURN_IF_ERROR(applied.status());
   if (applied->has_value()) {
-    status.position = "version " + std::to_string((*applied)->position);
-    status.lag = newest - (*applied)->position;
+    const OnlinePosition at = OnlinePosition::decode((*applied)->position);
+    if (at.table_number == table_number(source_key)) {
+      status.position = "version " + std::to_string(at.version);
+      ASSAY_ASSIGN_OR_RETURN(status.lag, versions_with_rows(workspace, source_key, at.version));
+    }
   }
   return status;
 }
@@ -121,8 +133,10 @@ Result<std::vector<StageStatus>> project_status(Workspace& workspace) {
     ASSAY_RETURN_IF_ERROR(add(bronze_status(workspace, name)));
   }
   for (const std::string& name : silver_order(project)) {
-    ASSAY_RETURN_IF_ERROR(add(table_status(
-        workspace, "silver", name, "silver/" + name, "bronze/" + project.silver.at(name).from)));
+    ASSAY_ASSIGN_OR_RETURN(const std::string key, workspace.silver_table_key(name));
+    ASSAY_ASSIGN_OR_RETURN(const std::string source_key,
+                           workspace.bronze_table_key(project.silver.at(name).from));
+    ASSAY_RETURN_IF_ERROR(add(table_status(workspace, "silver", name, key, source_key)));
   }
   for (const auto& [name, definition] : project.views) {
     ASSAY_ASSIGN_OR_RETURN(const gold::FeatureViewPtr view, workspace.view(name));

@@ -88,10 +88,7 @@ Result<data::Batch> model_labels(Workspace& workspace,
   }
   ASSAY_ASSIGN_OR_RETURN(const std::vector<std::string> columns,
                          label_columns(model, service, *schema, {&*label, &*keep}));
-  std::string list;
-  for (const std::string& column : columns) {
-    list += (list.empty() ? "" : ", ") + data::SqlEngine::identifier(column);
-  }
+  const std::string list = column_list(columns);
   ASSAY_ASSIGN_OR_RETURN(const std::string key, workspace.source_table_key(model.labels_from));
   ASSAY_ASSIGN_OR_RETURN(
       const data::Batch rows,
@@ -140,10 +137,7 @@ Result<data::Batch> build_training_set(Workspace& workspace,
     ASSAY_ASSIGN_OR_RETURN(
         const std::string key,
         workspace.source_table_key(workspace.project().views.at(view.name()).from));
-    std::string columns;
-    for (const std::string& column : view.source_columns()) {
-      columns += (columns.empty() ? "" : ", ") + data::SqlEngine::identifier(column);
-    }
+    const std::string columns = column_list(view.source_columns());
     ASSAY_ASSIGN_OR_RETURN(const data::Batch rows, workspace.read_table(key, columns, "", ""));
     ASSAY_ASSIGN_OR_RETURN(const data::Batch leaky, gold::assume_known_at_event_time(rows));
     return view.steps(leaky,

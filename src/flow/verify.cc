@@ -32,10 +32,7 @@ struct History {
 Result<History> read_history(Workspace& workspace, const gold::FeatureViewPtr& view) {
   const std::string& from = workspace.project().views.at(view->name()).from;
   ASSAY_ASSIGN_OR_RETURN(const std::string key, workspace.source_table_key(from));
-  std::string columns;
-  for (const std::string& column : view->source_columns()) {
-    columns += (columns.empty() ? "" : ", ") + data::SqlEngine::identifier(column);
-  }
+  const std::string columns = column_list(view->source_columns());
   History history;
   history.view = view;
   ASSAY_ASSIGN_OR_RETURN(
@@ -291,6 +288,12 @@ Result<VerifyReport> verify_service(Workspace& workspace,
                            answer_offline(workspace, *history.view, questions, options.threads));
     compare(*history.view, questions, offline, features[v], &report);
     report.entities += static_cast<int64_t>(history.entities.size());
+  }
+  if (report.values == 0) {
+    return Status(
+        Code::kNotFound,
+        "service " + service_name +
+            " has no entity with a key to compare; look at its tables with `assay status`");
   }
   return report;
 }

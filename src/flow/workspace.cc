@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
+#include "base/hash.h"
 #include "base/process.h"
 #include "base/suggest.h"
+#include "catalog/definition_json.h"
 #include "catalog/plan.h"
 #include "catalog/table_schema.h"
 #include "catalog/validate.h"
@@ -25,6 +27,14 @@ Result<std::string> absolute_folder(World& world, const std::string& folder) {
 }
 
 }  // namespace
+
+std::string column_list(const std::vector<std::string>& names) {
+  std::string list;
+  for (const std::string& name : names) {
+    list += (list.empty() ? "" : ", ") + data::SqlEngine::identifier(name);
+  }
+  return list;
+}
 
 Result<std::unique_ptr<Workspace>> Workspace::open(World& world,
                                                    const std::string& folder,
@@ -139,7 +149,7 @@ Result<std::string> Workspace::source_table_key(const std::string& name) {
     }
     return Status(Code::kNotFound, "there is no table `" + name + "`" + did_you_mean(name, names));
   }
-  return (*layer == catalog::TableLayer::kSilver ? "silver/" : "bronze/") + name;
+  return *layer == catalog::TableLayer::kSilver ? silver_table_key(name) : bronze_table_key(name);
 }
 
 Result<data::SchemaPtr> Workspace::silver_schema(const catalog::Project& project,
@@ -188,7 +198,8 @@ Result<EventTime> Workspace::frontier(const std::string& name, const lake::Snaps
   if (silver == project_.silver.end()) {
     return EventTime::min();
   }
-  const std::optional<int64_t> newest = snapshot.txn(app_id("silver/" + name) + "/watermark");
+  ASSAY_ASSIGN_OR_RETURN(const std::string key, silver_table_key(name));
+  const std::optional<int64_t> newest = snapshot.txn(app_id(key) + "/watermark");
   const int64_t lateness = silver->second.allowed_lateness.micros;
   if (!newest.has_value() || *newest < kFirstInstant.micros + lateness) {
     return EventTime::min();
@@ -233,23 +244,84 @@ Result<std::shared_ptr<const gold::Service>> Workspace::service(const std::strin
   return gold::compile_service(found->second, views, project_.on_demand);
 }
 
-Result<std::string> Workspace::steps_table_key(const gold::FeatureView& view) {
-  // A table belongs to a definition by the fingerprint in its commits; the first free name is for a
-  // new one.
+uint64_t Workspace::bronze_fingerprint(const std::string& name) const {
+  return hash_bytes(catalog::bronze_json(project_.bronze.at(name)));
+}
+
+uint64_t Workspace::silver_fingerprint(const std::string& name) const {
+  const catalog::SilverDef& definition = project_.silver.at(name);
+  uint64_t fingerprint =
+      hash_mix(hash_bytes(catalog::silver_json(definition)), bronze_fingerprint(definition.from));
+  for (const catalog::EnrichDef& enrich : definition.enrich) {
+    fingerprint = hash_mix(fingerprint, source_fingerprint(enrich.lookup));
+  }
+  return fingerprint;
+}
+
+uint64_t Workspace::source_fingerprint(const std::string& name) const {
+  return catalog::layer_of(project_, name) == catalog::TableLayer::kSilver
+             ? silver_fingerprint(name)
+             : bronze_fingerprint(name);
+}
+
+uint64_t Workspace::view_fingerprint(const gold::FeatureView& view) const {
+  return hash_mix(view.fingerprint(), source_fingerprint(project_.views.at(view.name()).from));
+}
+
+Result<std::string> Workspace::versioned_key(const std::string& base, uint64_t fingerprint) {
   for (int number = 1;; ++number) {
-    const std::string key =
-        "gold/" + view.name() + (number == 1 ? "" : "_v" + std::to_string(number));
+    const std::string key = base + (number == 1 ? "" : "_v" + std::to_string(number));
     Result<lake::DeltaTable*> existing = table(key);
-    if (existing.code() == Code::kNotFound) {
-      return key;
+    if (!existing.ok() && existing.code() != Code::kNotFound) {
+      return existing.status();
     }
-    ASSAY_RETURN_IF_ERROR(existing.status());
-    ASSAY_ASSIGN_OR_RETURN(const auto snapshot, (*existing)->snapshot());
-    const std::optional<int64_t> fingerprint = snapshot->txn(app_id(key) + "/fingerprint");
-    if (!fingerprint.has_value() || *fingerprint == static_cast<int64_t>(view.fingerprint() >> 1)) {
+    std::optional<int64_t> found;
+    if (existing.ok()) {
+      ASSAY_ASSIGN_OR_RETURN(const auto snapshot, (*existing)->snapshot());
+      found = snapshot->txn(app_id(key) + "/fingerprint");
+    }
+    // A table without a fingerprint was made, and nothing was committed to it yet.
+    if (!found.has_value() || *found == static_cast<int64_t>(fingerprint >> 1)) {
+      fingerprints_[key] = fingerprint;
       return key;
     }
   }
+}
+
+Result<lake::TxnUpdate> Workspace::fingerprint_update(lake::DeltaTable& table) {
+  const auto fingerprint = fingerprints_.find(table.key());
+  ASSAY_CHECK(fingerprint != fingerprints_.end());
+  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table.snapshot());
+  const std::string id = app_id(table.key()) + "/fingerprint";
+  // `txn` holds 63 bits: versions are not negative.
+  return lake::TxnUpdate{id, static_cast<int64_t>(fingerprint->second >> 1), snapshot->txn(id)};
+}
+
+Result<std::vector<std::string>> Workspace::current_tables() {
+  std::vector<std::string> keys;
+  for (const auto& [name, definition] : project_.bronze) {
+    ASSAY_ASSIGN_OR_RETURN(keys.emplace_back(), bronze_table_key(name));
+  }
+  for (const auto& [name, definition] : project_.silver) {
+    ASSAY_ASSIGN_OR_RETURN(keys.emplace_back(), silver_table_key(name));
+  }
+  for (const auto& [name, definition] : project_.views) {
+    ASSAY_ASSIGN_OR_RETURN(const gold::FeatureViewPtr compiled, view(name));
+    ASSAY_ASSIGN_OR_RETURN(keys.emplace_back(), steps_table_key(*compiled));
+  }
+  return keys;
+}
+
+Result<std::string> Workspace::bronze_table_key(const std::string& name) {
+  return versioned_key("bronze/" + name, bronze_fingerprint(name));
+}
+
+Result<std::string> Workspace::silver_table_key(const std::string& name) {
+  return versioned_key("silver/" + name, silver_fingerprint(name));
+}
+
+Result<std::string> Workspace::steps_table_key(const gold::FeatureView& view) {
+  return versioned_key("gold/" + view.name(), view_fingerprint(view));
 }
 
 Result<online::OnlineStore*> Workspace::online(bool read_only) {

@@ -24,6 +24,9 @@ struct WorkspaceOptions {
   std::string profile;  // of assay.yaml; "" for none
 };
 
+/// `"a", "b"`: names as SQL takes them, for a SELECT list.
+std::string column_list(const std::vector<std::string>& names);
+
 /// A project with everything opened that its definitions name: lake, catalog, online store, SQL.
 ///
 /// Errors of every call name what could not be opened and what to try next.
@@ -61,8 +64,24 @@ class Workspace {
   Result<lake::DeltaTable*> open_or_create_table(const std::string& key,
                                                  const lake::TableSpec& spec);
 
-  /// "silver/x" or "bronze/x" of a name that views and models may read from.
+  // A table belongs to a definition: its commits carry the definition's fingerprint, which covers
+  // all that the table is made from. A changed definition gets a new table ("silver/x_v2"), made
+  // again from what is before it; the old one stays.
+  // docs/decisions/0011-tables-belong-to-definitions.md
+
+  /// Key of the bronze or silver table of this name, as it is defined now. Whether it exists is
+  /// another matter.
+  Result<std::string> bronze_table_key(const std::string& name);
+  Result<std::string> silver_table_key(const std::string& name);
+  /// The same for a name that views, lookups and models read from: the silver table, else the
+  /// bronze one.
   Result<std::string> source_table_key(const std::string& name);
+  /// Keys of all tables as they are defined now: bronze, silver and steps tables.
+  Result<std::vector<std::string>> current_tables();
+  /// Fingerprint of a view and of everything before it.
+  [[nodiscard]] uint64_t view_fingerprint(const gold::FeatureView& view) const;
+  /// The positions that every commit to the table of a definition carries: its fingerprint.
+  Result<lake::TxnUpdate> fingerprint_update(lake::DeltaTable& table);
   Result<data::SchemaPtr> source_schema(const std::string& name);
   /// Instant before which no row that is still to come can become visible, for a snapshot of the
   /// source table `name`: its watermark. A bronze table has none: EventTime::min().
@@ -70,8 +89,7 @@ class Workspace {
   Result<silver::SilverOperator*> silver_operator(const std::string& name);
   Result<gold::FeatureViewPtr> view(const std::string& name);
   Result<std::shared_ptr<const gold::Service>> service(const std::string& name);
-  /// Key of the steps table that holds this view as it is defined now, e.g. "gold/clicks"; a
-  /// changed definition gets "gold/clicks_v2". Whether it exists already is another matter.
+  /// Key of the steps table that holds this view as it is defined now, e.g. "gold/clicks".
   Result<std::string> steps_table_key(const gold::FeatureView& view);
   /// The online store; opened for writing unless it was opened read-only before.
   Result<online::OnlineStore*> online(bool read_only);
@@ -97,6 +115,10 @@ class Workspace {
   Result<std::unique_ptr<silver::SilverOperator>> make_silver_operator(
       const catalog::Project& project, const std::string& name);
   catalog::OutputTypes output_types();
+  [[nodiscard]] uint64_t bronze_fingerprint(const std::string& name) const;
+  [[nodiscard]] uint64_t silver_fingerprint(const std::string& name) const;
+  [[nodiscard]] uint64_t source_fingerprint(const std::string& name) const;
+  Result<std::string> versioned_key(const std::string& base, uint64_t fingerprint);
 
   World& world_;
   catalog::Project project_;
@@ -105,6 +127,7 @@ class Workspace {
   std::unique_ptr<catalog::CatalogStore> catalog_;
   std::unique_ptr<online::OnlineStore> online_;
   std::map<std::string, std::unique_ptr<lake::DeltaTable>> tables_;
+  std::map<std::string, uint64_t> fingerprints_;  // by key of the table they belong to
   std::map<std::string, std::unique_ptr<silver::SilverOperator>> silver_operators_;
   std::map<std::string, gold::FeatureViewPtr> views_;
 };

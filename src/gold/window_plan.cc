@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/time.h"
+#include "catalog/definition_names.h"
 
 namespace assay::gold {
 namespace {
@@ -38,22 +39,6 @@ Result<int> index_of_expression(const std::string& text,
   return static_cast<int>(plan->expressions.size()) - 1;
 }
 
-const char* aggregate_name(Aggregate aggregate) {
-  switch (aggregate) {
-    case Aggregate::kCount:
-      return "count";
-    case Aggregate::kSum:
-      return "sum";
-    case Aggregate::kMean:
-      return "mean";
-    case Aggregate::kMin:
-      return "min";
-    case Aggregate::kMax:
-      return "max";
-  }
-  return "";
-}
-
 Status invalid(const std::string& message) {
   return {Code::kInvalidArgument, message};
 }
@@ -81,7 +66,7 @@ Result<Argument> plan_argument(const catalog::FeatureDef& feature,
   if (argument.of >= 0) {
     argument.type = plan->expressions[static_cast<std::size_t>(argument.of)].type();
   } else if (feature.aggregate != Aggregate::kCount) {
-    return invalid(std::string(aggregate_name(feature.aggregate)) +
+    return invalid(std::string(catalog::aggregate_name(feature.aggregate)) +
                    " needs `of`: the column or expression that is aggregated");
   }
   return argument;
@@ -104,7 +89,7 @@ Result<WindowOutput> plan_output(Aggregate aggregate, const Argument& argument, 
     case Aggregate::kSum:
     case Aggregate::kMean:
       if (!data::is_numeric(argument.type) && argument.type != data::Type::kBool) {
-        return invalid(std::string(aggregate_name(aggregate)) +
+        return invalid(std::string(catalog::aggregate_name(aggregate)) +
                        " needs numbers or bool but `of` is " +
                        std::string(data::type_name(argument.type)));
       }

@@ -173,8 +173,9 @@ Status FileDiscovery::check_append(const SourceFile& known, const FileInfo& now)
   return {
       Code::kFailedPrecondition,
       "text was appended in the middle of a line; append whole lines, or write to a name that ends"
-      " with .part and rename: " +
-          known.path};
+      " with .part and rename. To go on, cut the file back to " +
+          std::to_string(known.end_bytes) +
+          " bytes and put what came after into a new file: " + known.path};
 }
 
 }  // namespace assay::ingest

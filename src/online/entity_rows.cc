@@ -120,9 +120,11 @@ Status check_definition(const gold::FeatureView& view, const ViewMeta& meta) {
   if (meta.fingerprint == view.fingerprint()) {
     return {};
   }
-  return {Code::kFailedPrecondition,
-          "the definition changed since its online rows were written; run `assay materialize " +
-              view.name() + "` to write them anew: view " + view.name()};
+  return {
+      Code::kFailedPrecondition,
+      "the definition changed since its online rows were written; `assay run` writes them anew, a "
+      "server that was started before must be started again: view " +
+          view.name()};
 }
 
 Status check_view_name(const gold::FeatureView& view) {

@@ -170,7 +170,7 @@ Status LmdbEnv::Impl::open_tables() {
   if (result != 0) {
     mdb_txn_abort(txn);
     return result == MDB_NOTFOUND
-               ? Status(Code::kNotFound, "there is no online store; run `assay materialize` first")
+               ? Status(Code::kNotFound, "there is no online store; run `assay run` first")
                : failure(result, "open the tables of the online store");
   }
   result = mdb_txn_commit(txn);

@@ -266,7 +266,7 @@ Result<std::unique_ptr<OnlineStore>> open_lmdb_store(World& world,
   if (options.read_only) {
     if (!world.files.stat(join_path(folder, "data.mdb")).ok()) {
       return Status(Code::kNotFound,
-                    "there is no online store; run `assay materialize` first: " + folder);
+                    "there is no online store; run `assay run` first: " + folder);
     }
   } else {
     ASSAY_RETURN_IF_ERROR(world.files.make_directories(folder));

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/json_writer.h"
+#include "catalog/definition_names.h"
 #include "data/entity_key.h"
 #include "quality/row_checks.h"
 
@@ -133,44 +134,6 @@ void apply_failures(const CheckSet::Check& check,
 
 }  // namespace
 
-std::string_view check_kind_name(CheckKind kind) {
-  switch (kind) {
-    case CheckKind::kNotNull:
-      return "not_null";
-    case CheckKind::kRange:
-      return "range";
-    case CheckKind::kInSet:
-      return "in_set";
-    case CheckKind::kRegex:
-      return "regex";
-    case CheckKind::kUnique:
-      return "unique";
-    case CheckKind::kType:
-      return "type";
-    case CheckKind::kFreshness:
-      return "freshness";
-    case CheckKind::kRowCount:
-      return "row_count";
-    case CheckKind::kExpr:
-      return "expr";
-  }
-  return "expr";
-}
-
-std::string_view on_fail_name(OnFail on_fail) {
-  switch (on_fail) {
-    case OnFail::kQuarantine:
-      return "quarantine";
-    case OnFail::kDrop:
-      return "drop";
-    case OnFail::kWarn:
-      return "warn";
-    case OnFail::kFail:
-      return "fail";
-  }
-  return "fail";
-}
-
 CheckResults& CheckResults::operator+=(const CheckResults& other) {
   if (checks.empty()) {
     checks = other.checks;
@@ -199,7 +162,7 @@ std::string CheckResults::to_json() const {
     json.key("check");
     json.string(check.name);
     json.key("on_fail");
-    json.string(on_fail_name(check.on_fail));
+    json.string(catalog::on_fail_name(check.on_fail));
     json.key("passed");
     json.integer(check.passed);
     json.key("failed");

@@ -16,10 +16,6 @@
 
 namespace assay::quality {
 
-/// "not_null", "range", ... and "quarantine", "drop", ... as users write them.
-std::string_view check_kind_name(catalog::CheckKind kind);
-std::string_view on_fail_name(catalog::OnFail on_fail);
-
 /// How one check fared. For checks of rows the counts are rows; for freshness and row_count one
 /// verdict.
 struct CheckCount {

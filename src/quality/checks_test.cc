@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "catalog/definition_names.h"
 #include "quality/regex.h"
 
 namespace assay::quality {
@@ -201,7 +202,7 @@ TEST(Checks, DefinitionsThatDoNotFitAreRefused) {
   };
   for (const CheckDef& def : bad) {
     EXPECT_EQ(CheckSet::compile({def}, *schema()).code(), Code::kInvalidArgument)
-        << check_kind_name(def.kind);
+        << catalog::check_kind_name(def.kind);
   }
   const auto misspelt = CheckSet::compile({check(CheckKind::kNotNull, "event_tme")}, *schema());
   EXPECT_NE(misspelt.status().message().find("event_time"), std::string::npos);

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/suggest.h"
+#include "catalog/definition_names.h"
 #include "data/expression.h"
 #include "data/scalar.h"
 #include "quality/checks.h"
@@ -297,7 +298,7 @@ RowCheck compile_not_null(const data::Field& field) {
 }  // namespace
 
 std::string check_name(const CheckDef& check) {
-  std::string name(check_kind_name(check.kind));
+  std::string name(catalog::check_kind_name(check.kind));
   const std::string& subject = check.kind == CheckKind::kExpr ? check.expression : check.column;
   return subject.empty() ? name : name + "(" + subject + ")";
 }
