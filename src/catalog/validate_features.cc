@@ -166,7 +166,8 @@ void check_has_time(Validation& v, const FeatureViewDef& view) {
       });
   const bool own_time =
       silver != project.silver.end() && silver->second.sql.find("event_time") != std::string::npos;
-  if (windows && !own_time && bronze != project.bronze.end() && bronze->second.event_time.empty()) {
+  if (windows && !own_time && bronze != project.bronze.end() && bronze->second.event_time.empty() &&
+      !v.is_broken("bronze/" + bronze->first)) {
     v.error_at_key(
         "E0310",
         "feature_views/" + view.name,

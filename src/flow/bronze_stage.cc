@@ -1,6 +1,9 @@
 #include "flow/bronze_stage.h"
 
+#include <algorithm>
+
 #include "base/fail_point.h"
+#include "base/suggest.h"
 #include "bronze/bronze_operator.h"
 #include "flow/side_table.h"
 #include "flow/source_ledger.h"
@@ -95,10 +98,36 @@ Status load_duplicates(Workspace& workspace, BronzeRun& run, const bronze::ReadR
   return {};
 }
 
+/// Tell of a CSV file whose header lacks a required column: it was not written for this table, or
+/// has no header. Its rows all go to quarantine; its first line is told here, since no row stands
+/// for it.
+void warn_of_header(Log& log,
+                    const catalog::BronzeDef& definition,
+                    const ingest::RecordBatch& records) {
+  if (records.format != catalog::Format::kCsv || records.first.record() != 0) {
+    return;
+  }
+  for (const catalog::ColumnDef& column : definition.columns) {
+    const auto found = std::find(records.header.begin(), records.header.end(), column.name);
+    if (column.required && found == records.header.end()) {
+      std::string header;
+      for (const std::string& name : records.header) {
+        header += (header.empty() ? "" : ",") + name;
+      }
+      log.warn("csv_header_lacks_required_column",
+               {{"table", definition.name},
+                {"file", records.file},
+                {"column", column.name + did_you_mean(column.name, records.header)},
+                {"header", header}});
+    }
+  }
+}
+
 Status take_batch(Workspace& workspace,
                   BronzeRun& run,
                   const ingest::RecordBatch& records,
                   Epoch* epoch) {
+  warn_of_header(workspace.world().log, run.operation->definition(), records);
   ASSAY_ASSIGN_OR_RETURN(bronze::ReadRecords read, run.operation->read(records));
   ASSAY_RETURN_IF_ERROR(load_duplicates(workspace, run, read));
   ASSAY_ASSIGN_OR_RETURN(bronze::BronzeOutput output,

@@ -244,6 +244,13 @@ Result<StageAccount> run_gold_stage(Workspace& workspace,
   if (done == task.source_version) {
     return account;
   }
+  if (done.value_or(-1) > task.source_version) {
+    return Status(Code::kFailedPrecondition,
+                  task.steps->key() + " was made from version " + std::to_string(*done) + " of " +
+                      task.source_key + ", which stands at " + std::to_string(task.source_version) +
+                      ": that table was made anew. Remove the folder of " + task.steps->key() +
+                      " in the lake too; the next `assay run` makes it again");
+  }
   ASSAY_ASSIGN_OR_RETURN(account.rows, count_new_rows(workspace, task, done.value_or(-1)));
   ASSAY_RETURN_IF_ERROR(check_account(account));
 
