@@ -5,6 +5,7 @@
 set -euo pipefail
 assay=$(realpath "${1:?path to the assay program}")
 folder=${2:-build/demo}
+export OMP_WAIT_POLICY=passive          # training threads that wait give the core away
 started=$(date +%s.%N)
 heading() { printf '\n== %s\n' "$*"; }
 

@@ -60,15 +60,23 @@ Status run_run(Invocation& invocation) {
   options.progress = [&](const std::string& line) { invocation.output.progress(line); };
   ASSAY_ASSIGN_OR_RETURN(const flow::RunReport report, flow::run_all(*workspace, options));
   invocation.output.rows(account_table(report.stages, true));
-  int64_t quarantined = 0;
-  for (const flow::StageAccount& stage : report.stages) {
-    quarantined += stage.rows.quarantined;
+  if (invocation.arguments.has("quiet")) {
+    return {};
   }
-  if (quarantined > 0 && !invocation.arguments.has("quiet")) {
-    invocation.output.say(std::to_string(quarantined) +
-                          " rows are in quarantine; see why: assay sql \"SELECT reason, "
-                          "\\\"column\\\", count(*) FROM "
-                          "lake.bronze.<table>_quarantine GROUP BY ALL\"");
+  for (const flow::StageAccount& stage : report.stages) {
+    const std::string table = stage.stage + "." + stage.name;
+    if (stage.rows.quarantined > 0) {
+      invocation.output.say(std::to_string(stage.rows.quarantined) + " rows of " + table +
+                            " are in quarantine; see why: assay sql \"SELECT reason, "
+                            "\\\"column\\\", count(*) FROM lake." +
+                            table + "_quarantine GROUP BY ALL\"");
+    }
+    if (stage.rows.late > 0) {
+      invocation.output.say(
+          std::to_string(stage.rows.late) + " rows of " + table +
+          " came later than its allowed_lateness and are in lake." + table +
+          "_late; if that is too many, look at the order of the files or allow more");
+    }
   }
   return {};
 }

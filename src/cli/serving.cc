@@ -8,13 +8,12 @@ Result<serve::ServingModel> serving_model(flow::Workspace& workspace, const std:
   ASSAY_ASSIGN_OR_RETURN(const catalog::ModelRow row, workspace.catalog().model(model));
   ASSAY_ASSIGN_OR_RETURN(const learn::ModelCard card, learn::parse_model_card(row.card_json));
   ASSAY_ASSIGN_OR_RETURN(const auto service, workspace.service(card.service));
-  for (const gold::FeatureViewPtr& view : service->views) {
-    const auto trained = card.fingerprints.find(view->name());
-    if (trained == card.fingerprints.end() ||
-        trained->second != workspace.view_fingerprint(*view)) {
+  for (const auto& [name, fingerprint] : workspace.service_fingerprints(*service)) {
+    const auto trained = card.fingerprints.find(name);
+    if (trained == card.fingerprints.end() || trained->second != fingerprint) {
       return Status(Code::kFailedPrecondition,
-                    "feature view " + view->name() + " is not what model " + model + " version " +
-                        std::to_string(row.version) + " was trained on; run `assay train " + model +
+                    name + " is not defined, or made, as it was when model " + model + " version " +
+                        std::to_string(row.version) + " was trained; run `assay train " + model +
                         "`");
     }
   }

@@ -69,12 +69,12 @@ Status describe_origin(Workspace& workspace,
                        const catalog::ModelDef& definition,
                        const gold::Service& service,
                        learn::ModelCard* card) {
+  card->fingerprints = workspace.service_fingerprints(service);
   std::set<std::string> tables;
   ASSAY_ASSIGN_OR_RETURN(const std::string labels,
                          workspace.source_table_key(definition.labels_from));
   tables.insert(labels);
   for (const gold::FeatureViewPtr& view : service.views) {
-    card->fingerprints[view->name()] = workspace.view_fingerprint(*view);
     ASSAY_ASSIGN_OR_RETURN(const std::string steps, workspace.steps_table_key(*view));
     tables.insert(steps);
   }

@@ -268,6 +268,19 @@ uint64_t Workspace::view_fingerprint(const gold::FeatureView& view) const {
   return hash_mix(view.fingerprint(), source_fingerprint(project_.views.at(view.name()).from));
 }
 
+std::map<std::string, uint64_t> Workspace::service_fingerprints(
+    const gold::Service& service) const {
+  std::map<std::string, uint64_t> fingerprints;
+  for (const gold::FeatureViewPtr& view : service.views) {
+    fingerprints[view->name()] = view_fingerprint(*view);
+  }
+  for (const gold::OnDemandViewPtr& view : service.on_demand) {
+    fingerprints["on_demand/" + view->name()] =
+        hash_bytes(catalog::on_demand_json(project_.on_demand.at(view->name())));
+  }
+  return fingerprints;
+}
+
 Result<std::string> Workspace::versioned_key(const std::string& base, uint64_t fingerprint) {
   for (int number = 1;; ++number) {
     const std::string key = base + (number == 1 ? "" : "_v" + std::to_string(number));

@@ -80,6 +80,10 @@ class Workspace {
   Result<std::vector<std::string>> current_tables();
   /// Fingerprint of a view and of everything before it.
   [[nodiscard]] uint64_t view_fingerprint(const gold::FeatureView& view) const;
+  /// Fingerprints of everything that decides the values of a service: its views, by name, and its
+  /// on-demand views, as "on_demand/<name>". A model is pinned to them.
+  [[nodiscard]] std::map<std::string, uint64_t> service_fingerprints(
+      const gold::Service& service) const;
   /// The positions that every commit to the table of a definition carries: its fingerprint.
   Result<lake::TxnUpdate> fingerprint_update(lake::DeltaTable& table);
   Result<data::SchemaPtr> source_schema(const std::string& name);

@@ -67,7 +67,7 @@ def stopping(project):
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130 and "assay run" in error, (process.returncode, error)
     project.run("run")
-    assert all(stage["lag"] == 0 and stage["balanced"] for stage in project.json("status"))
+    assert all(stage["lag"] == 0 and stage["balanced"] is not False for stage in project.json("status"))
 
 
 def same_generator(project):

@@ -119,6 +119,12 @@ def main(program):
         _, error = project.run("get", "delay_v1", "--entity", "orign=ORD", expect=USAGE)
         assert "origin" in error, error
         text = (project.folder / "flights.yaml").read_text()
+        project.write("flights.yaml", text.replace("hour(departure)", "hour(departure) + 100"))
+        project.run("apply")
+        _, error = project.run("predict", "late", *AS_FLAGS, expect=STATE)
+        assert "assay train late" in error, error
+        project.write("flights.yaml", text)
+        project.run("apply")
         project.write("flights.yaml", text.replace("over: [1h, 3h, 24h, 7d]", "over: [1h, 3h, 24h]", 1))
         _, error = project.run("run", expect=STATE)
         assert "assay apply" in error, error
