@@ -79,8 +79,8 @@ class [[nodiscard]] Status {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value)
-      : value_(std::move(value)) {}  // NOLINT(google-explicit-constructor): `return value;`
+  Result(T value)  // NOLINT(google-explicit-constructor): `return value;`
+      : value_(std::move(value)) {}
   Result(Status status) : status_(std::move(status)) {  // NOLINT(google-explicit-constructor)
     ASSAY_CHECK(!status_.ok());
   }

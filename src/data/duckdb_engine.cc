@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <atomic>
 #include <limits>
 #include <optional>
 #include <set>
@@ -154,6 +155,20 @@ struct Session {
   Database database;
   Connection connection;
   bool reading = false;
+  std::atomic<bool> interrupted{false};  // interrupt() was called during the statement that runs
+
+  /// The failure of a result. When one thread of a query fails, another may see itself interrupted
+  /// first, and DuckDB keeps only that: without interrupt() it is not a wish of the caller.
+  Status failure_of(duckdb_result* result) const {
+    Status status = failure(result);
+    if (status.code() == Code::kCancelled && !interrupted) {
+      return {Code::kInvalidArgument,
+              "one part of the statement failed and stopped the others (DuckDB kept no message; "
+              "run it with one "
+              "thread to see it)"};
+    }
+    return status;
+  }
 };
 
 /// How one result column becomes a batch column.
@@ -230,7 +245,7 @@ class DuckdbReader : public BatchReader {
       chunk_.reset(duckdb_fetch_chunk(*result_->get()));
       if (chunk_ == nullptr) {
         if (duckdb_result_error(result_->get()) != nullptr) {
-          return failure(result_->get());
+          return session_->failure_of(result_->get());
         }
         ended_ = true;  // DuckDB takes another fetch after the last one for a mistake
         return false;
@@ -319,7 +334,7 @@ class DuckdbEngine : public SqlEngine {
     ASSAY_RETURN_IF_ERROR(check_sql(sql));
     QueryResult result;
     if (duckdb_query(session_->connection.get(), sql.c_str(), result.get()) == DuckDBError) {
-      return failure(result.get());
+      return session_->failure_of(result.get());
     }
     return {};
   }
@@ -357,10 +372,14 @@ class DuckdbEngine : public SqlEngine {
     return execute("DROP TABLE IF EXISTS temp." + identifier(name));
   }
 
-  void interrupt() override { duckdb_interrupt(session_->connection.get()); }
+  void interrupt() override {
+    session_->interrupted = true;
+    duckdb_interrupt(session_->connection.get());
+  }
 
  private:
   [[nodiscard]] Status check_idle() const {
+    session_->interrupted = false;
     if (session_->reading) {
       return {Code::kFailedPrecondition,
               "an open reader holds this SQL engine; read it to its end and drop it"};
@@ -423,7 +442,7 @@ class DuckdbEngine : public SqlEngine {
     ASSAY_ASSIGN_OR_RETURN(const Statement statement, prepare_for_batch(sql, unknown_types));
     auto result = std::make_unique<QueryResult>();
     if (duckdb_execute_prepared_streaming(statement.get(), result->get()) == DuckDBError) {
-      return failure(result->get());
+      return session_->failure_of(result->get());
     }
     auto reader = std::make_unique<DuckdbReader>(session_, std::move(result), rows_max);
     ASSAY_RETURN_IF_ERROR(reader->plan(unknown_types));

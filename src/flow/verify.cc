@@ -1,7 +1,7 @@
 #include "flow/verify.h"
 
 #include <algorithm>
-#include <cstring>
+#include <bit>
 #include <numeric>
 #include <set>
 
@@ -186,7 +186,7 @@ bool same_bits(const data::Scalar& a, const data::Scalar& b) {
   const auto* x = std::get_if<double>(&a.value);
   const auto* y = std::get_if<double>(&b.value);
   if (x != nullptr && y != nullptr) {
-    return std::memcmp(x, y, sizeof *x) == 0;
+    return std::bit_cast<uint64_t>(*x) == std::bit_cast<uint64_t>(*y);
   }
   return a.value == b.value;
 }
