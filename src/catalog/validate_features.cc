@@ -76,11 +76,7 @@ void check_output_names(Validation& v, const FeatureViewDef& view) {
 
 void check_windows(Validation& v, const FeatureViewDef& view) {
   const std::string path = "feature_views/" + view.name;
-  bool windows = false;
-  bool latest = false;
   for (const FeatureDef& feature : view.features) {
-    latest = latest || feature.kind == FeatureDef::Kind::kLatest;
-    windows = windows || feature.kind == FeatureDef::Kind::kWindow;
     for (std::size_t i = 0; i < feature.over.size() && view.slide.micros > 0; ++i) {
       if (feature.over[i].micros <= 0 || feature.over[i].micros % view.slide.micros != 0) {
         v.error("E0303",
@@ -93,12 +89,6 @@ void check_windows(Validation& v, const FeatureViewDef& view) {
   }
   if (view.slide.micros <= 0) {
     v.error("E0201", path + "/slide", "the slide must be longer than nothing");
-  }
-  if (windows && latest && !v.is_broken(path)) {
-    v.error_at_key("E0309",
-                   path + "/features",
-                   "view `" + view.name + "` has both latest values and windows",
-                   "put the latest values into a view of their own");
   }
 }
 

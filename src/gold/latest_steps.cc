@@ -42,18 +42,6 @@ bool same_value(const data::Column& a, int64_t a_row, const data::Column& b, int
          std::bit_cast<uint64_t>(x.real) == std::bit_cast<uint64_t>(y.real);
 }
 
-bool same_values(const std::vector<data::ColumnPtr>& a,
-                 int64_t a_row,
-                 const std::vector<data::ColumnPtr>& b,
-                 int64_t b_row) {
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    if (!same_value(*a[i], a_row, *b[i], b_row)) {
-      return false;
-    }
-  }
-  return true;
-}
-
 /// True when row `a` is newer than row `b`.
 bool is_newer(const LatestInputs& inputs, int64_t a, int64_t b) {
   if (inputs.event_time[a] != inputs.event_time[b]) {
@@ -145,6 +133,18 @@ class LatestKernel {
 };
 
 }  // namespace
+
+bool same_values(const std::vector<data::ColumnPtr>& a,
+                 int64_t a_row,
+                 const std::vector<data::ColumnPtr>& b,
+                 int64_t b_row) {
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    if (!same_value(*a[i], a_row, *b[i], b_row)) {
+      return false;
+    }
+  }
+  return true;
+}
 
 Result<std::vector<data::ColumnPtr>> LatestView::find_columns(const data::Batch& rows) const {
   std::vector<data::Field> wanted = layout().raw->fields();

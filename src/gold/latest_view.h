@@ -37,6 +37,12 @@ class LatestView final : public LaidOutView {
   std::vector<std::string> columns_;
 };
 
+/// True when two rows say the same in all columns, to the bit.
+bool same_values(const std::vector<data::ColumnPtr>& a,
+                 int64_t a_row,
+                 const std::vector<data::ColumnPtr>& b,
+                 int64_t b_row);
+
 /// Append the values of one row: per column 0 for null, or 1 and the value. Latest rows that are
 /// equal in all three times are told apart by these bytes.
 void append_row_values(const std::vector<data::ColumnPtr>& columns, int64_t row, std::string* out);

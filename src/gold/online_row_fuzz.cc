@@ -36,7 +36,7 @@ FeatureDef window(const char* name, Aggregate aggregate, const char* of) {
   return feature;
 }
 
-assay::gold::FeatureViewPtr make_view(bool windows) {
+assay::gold::FeatureViewPtr make_view(bool windows, bool latest) {
   assay::catalog::EntityDef entity;
   entity.name = "user";
   entity.keys = {{"user", Type::kString, false}};
@@ -49,7 +49,8 @@ assay::gold::FeatureViewPtr make_view(bool windows) {
                      window("units", Aggregate::kMean, "units"),
                      window("low", Aggregate::kMin, "amount"),
                      window("last", Aggregate::kMax, "kind")};
-  } else {
+  }
+  if (latest) {
     for (const char* name : {"amount", "units", "kind"}) {
       FeatureDef feature;
       feature.name = name;
@@ -68,7 +69,8 @@ void must_be_read_or_corrupt(const assay::Status& status) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, std::size_t size) {
-  static const assay::gold::FeatureViewPtr kViews[] = {make_view(false), make_view(true)};
+  static const assay::gold::FeatureViewPtr kViews[] = {
+      make_view(false, true), make_view(true, false), make_view(true, true)};
   static const assay::data::Batch kNoRows =
       assay::data::Batch::empty(assay::data::make_schema(source().fields()));
   if (size < 2) {

@@ -9,11 +9,9 @@
 namespace assay::gold {
 namespace {
 
-class OnlineRow : public testing::TestWithParam<bool> {
+class OnlineRow : public testing::TestWithParam<TestView> {
  protected:
-  OnlineRow() : definition(GetParam() ? window_definition() : latest_definition()) {
-    view = compile_or_die(definition);
-  }
+  OnlineRow() : definition(definition_of(GetParam())) { view = compile_or_die(definition); }
 
   /// What serving must say, from the naive answer: values age out after the ttl.
   [[nodiscard]] std::string expected(const std::vector<TestRow>& rows,
@@ -141,7 +139,7 @@ TEST_P(OnlineRow, ForgetsWhatNoReadCanNeed) {
   const std::size_t before = row.size();
   ASSERT_TRUE(view->update_online_row(nothing, {}, EventTime{now}, &row).ok());
   EXPECT_LE(row.size(), before);
-  EXPECT_LT(row.size(), 64U);
+  EXPECT_LT(row.size(), 96U);
   EXPECT_EQ(served(row, now), expected(rows, {"u", 1}, now));
 }
 
@@ -187,8 +185,8 @@ TEST_P(OnlineRow, APendingRowOfAnImpossibleTimeIsCorrupt) {
   EXPECT_EQ(view->read_online_row(row, EventTime{kTestStart}).code(), Code::kCorrupt);
 }
 
-INSTANTIATE_TEST_SUITE_P(Views, OnlineRow, testing::Values(true, false), [](const auto& kind) {
-  return kind.param ? "Window" : "Latest";
+INSTANTIATE_TEST_SUITE_P(Views, OnlineRow, testing::ValuesIn(kTestViews), [](const auto& kind) {
+  return name_of(kind.param);
 });
 
 }  // namespace

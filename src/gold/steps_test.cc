@@ -10,9 +10,9 @@
 namespace assay::gold {
 namespace {
 
-class Steps : public testing::TestWithParam<bool> {
+class Steps : public testing::TestWithParam<TestView> {
  protected:
-  Steps() : view(compile_or_die(GetParam() ? window_definition() : latest_definition())) {}
+  Steps() : view(compile_or_die(definition_of(GetParam()))) {}
 
   [[nodiscard]] data::Batch all_steps(const std::vector<TestRow>& rows, int threads = 1) const {
     return view->steps(batch_of(rows), data::Batch(), EventTime::min(), EventTime::max(), threads)
@@ -181,8 +181,8 @@ TEST_P(Steps, ASeedWithTwoRowsOfOneEntityIsRefused) {
   EXPECT_EQ(steps.code(), Code::kInvalidArgument);
 }
 
-INSTANTIATE_TEST_SUITE_P(Views, Steps, testing::Values(true, false), [](const auto& kind) {
-  return kind.param ? "Window" : "Latest";
+INSTANTIATE_TEST_SUITE_P(Views, Steps, testing::ValuesIn(kTestViews), [](const auto& kind) {
+  return name_of(kind.param);
 });
 
 }  // namespace

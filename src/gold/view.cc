@@ -1,5 +1,5 @@
-// FeatureView::compile: a definition and its source's schema become a view of windows or of latest
-// values.
+// FeatureView::compile: a definition and its source's schema become a view of windows, of latest
+// values, or one composed of parts of either kind.
 
 #include <algorithm>
 #include <cctype>
@@ -9,6 +9,7 @@
 
 #include "base/hash.h"
 #include "base/suggest.h"
+#include "gold/composed_view.h"
 #include "gold/latest_view.h"
 #include "gold/online_row.h"
 #include "gold/window_view.h"
@@ -25,8 +26,10 @@ struct Draft {
   const catalog::EntityDef& entity;
   const data::Schema& source;
   ViewLayout layout;
-  std::vector<data::Field> raw;
-  std::vector<std::string> raw_columns;  // latest: source column of each raw feature
+  std::vector<data::Field> raw;          // of all parts, in definition order
+  std::vector<data::Field> latest;       // those that are latest values
+  std::vector<std::string> raw_columns;  // and their source columns
+  std::vector<data::Field> windows;      // those that are windows
   WindowPlan plan;
 };
 
@@ -80,27 +83,6 @@ Status check_source(const Draft& draft) {
   return {};
 }
 
-/// All features are latest values, or all are windows; computed ones go with either.
-Result<FeatureDef::Kind> kind_of(const catalog::FeatureViewDef& view) {
-  const FeatureDef* latest = nullptr;
-  const FeatureDef* window = nullptr;
-  for (const FeatureDef& feature : view.features) {
-    if (feature.kind == FeatureDef::Kind::kLatest) {
-      latest = &feature;
-    } else if (feature.kind == FeatureDef::Kind::kWindow) {
-      window = &feature;
-    }
-  }
-  if (latest != nullptr && window != nullptr) {
-    return invalid("`" + latest->name + "` is a latest value and `" + window->name +
-                   "` a window: they change at different instants; put them into two views");
-  }
-  if (latest == nullptr && window == nullptr) {
-    return invalid("no feature reads the source: declare at least one latest value or window");
-  }
-  return latest != nullptr ? FeatureDef::Kind::kLatest : FeatureDef::Kind::kWindow;
-}
-
 Status add_latest(const FeatureDef& feature, Draft* draft) {
   const std::string column = feature.column.empty() ? feature.name : feature.column;
   const std::optional<int> index = draft->source.find(column);
@@ -108,7 +90,8 @@ Status add_latest(const FeatureDef& feature, Draft* draft) {
     return invalid("feature `" + feature.name + "`: `" + draft->view.from + "` has no column `" +
                    column + "`" + did_you_mean(column, draft->source.names()));
   }
-  draft->raw.push_back({feature.name, draft->source.field(*index).type, true});
+  draft->latest.push_back({feature.name, draft->source.field(*index).type, true});
+  draft->raw.push_back(draft->latest.back());
   draft->raw_columns.push_back(column);
   return {};
 }
@@ -123,11 +106,19 @@ Status add_raw_features(Draft* draft) {
     if (feature.kind == FeatureDef::Kind::kLatest) {
       ASSAY_RETURN_IF_ERROR(add_latest(feature, draft));
     } else if (feature.kind == FeatureDef::Kind::kWindow) {
+      const std::size_t before = draft->windows.size();
       ASSAY_RETURN_IF_ERROR(plan_window_feature(
-          feature, draft->view.slide, draft->source, &draft->plan, &draft->raw));
+          feature, draft->view.slide, draft->source, &draft->plan, &draft->windows));
+      const auto first = draft->windows.begin() + static_cast<std::ptrdiff_t>(before);
+      draft->raw.insert(draft->raw.end(), first, draft->windows.end());
     }
   }
-  finish_plan(&draft->plan);
+  if (draft->raw.empty()) {
+    return invalid("no feature reads the source: declare at least one latest value or window");
+  }
+  if (!draft->windows.empty()) {
+    finish_plan(&draft->plan);
+  }
   draft->layout.raw = data::make_schema(draft->raw);
   return {};
 }
@@ -186,16 +177,23 @@ void add_source_column(const std::string& name, Draft* draft) {
   }
 }
 
-void list_source_columns(Draft* draft) {
+/// Columns that every part needs.
+void list_system_columns(Draft* draft) {
   for (const data::Field& key : draft->entity.keys) {
     add_source_column(key.name, draft);
   }
   add_source_column(silver::kEventTime, draft);
   add_source_column(silver::kKnownTime, draft);
   add_source_column(silver::kSequence, draft);
+}
+
+void list_latest_columns(Draft* draft) {
   for (const std::string& column : draft->raw_columns) {
     add_source_column(column, draft);
   }
+}
+
+void list_window_columns(Draft* draft) {
   for (const data::Expression& expression : draft->plan.expressions) {
     for (const std::string& column : expression.columns()) {
       add_source_column(column, draft);
@@ -237,14 +235,7 @@ uint64_t fingerprint_of(const Draft& draft) {
   return hash;
 }
 
-void finish_layout(FeatureDef::Kind kind, Draft* draft) {
-  ViewLayout& layout = draft->layout;
-  layout.name = draft->view.name;
-  layout.keys = draft->entity.keys;
-  layout.ttl = draft->view.ttl;
-  layout.slide = draft->view.slide;
-  layout.window_max = {kind == FeatureDef::Kind::kWindow ? draft->plan.windows.back() : 0};
-  list_source_columns(draft);
+data::SchemaPtr make_steps_schema(const ViewLayout& layout) {
   std::vector<data::Field> fields = layout.keys;
   for (data::Field& field : fields) {
     field.nullable = false;
@@ -253,26 +244,62 @@ void finish_layout(FeatureDef::Kind kind, Draft* draft) {
   fields.push_back({kKnownTime, data::Type::kTimestamp, false});
   fields.insert(fields.end(), layout.features.begin(), layout.features.end());
   fields.push_back({kFeatureDate, data::Type::kDate, false});
-  layout.steps_schema = data::make_schema(std::move(fields));
+  return data::make_schema(std::move(fields));
+}
+
+void finish_layout(Draft* draft) {
+  ViewLayout& layout = draft->layout;
+  layout.name = draft->view.name;
+  layout.keys = draft->entity.keys;
+  layout.ttl = draft->view.ttl;
+  layout.slide = draft->view.slide;
+  layout.window_max = {draft->windows.empty() ? 0 : draft->plan.windows.back()};
+  list_system_columns(draft);
+  list_latest_columns(draft);
+  list_window_columns(draft);
+  layout.steps_schema = make_steps_schema(layout);
   layout.fingerprint = fingerprint_of(*draft);
+}
+
+/// The layout of a part: its own features, nothing computed, never too old.
+ViewLayout part_layout(const ViewLayout& whole, const std::vector<data::Field>& features) {
+  ViewLayout layout = whole;
+  layout.features = features;
+  layout.raw = data::make_schema(features);
+  layout.computed.clear();
+  layout.ttl.reset();
+  layout.steps_schema = make_steps_schema(layout);
+  return layout;
+}
+
+Result<FeatureViewPtr> compose(Draft draft) {
+  ViewLayout latest = part_layout(draft.layout, draft.latest);
+  latest.window_max = {0};
+  std::vector<FeatureViewPtr> parts;
+  parts.push_back(std::make_shared<WindowView>(part_layout(draft.layout, draft.windows),
+                                               std::move(draft.plan)));
+  parts.push_back(std::make_shared<LatestView>(std::move(latest), std::move(draft.raw_columns)));
+  return ComposedView::make(std::move(draft.layout), std::move(parts), draft.source);
 }
 
 Result<FeatureViewPtr> compile_view(const catalog::FeatureViewDef& view,
                                     const catalog::EntityDef& entity,
                                     const data::Schema& source) {
-  Draft draft{view, entity, source, {}, {}, {}, {}};
+  Draft draft{view, entity, source, {}, {}, {}, {}, {}, {}};
   ASSAY_RETURN_IF_ERROR(check_source(draft));
-  ASSAY_ASSIGN_OR_RETURN(const FeatureDef::Kind kind, kind_of(view));
   ASSAY_RETURN_IF_ERROR(add_raw_features(&draft));
   ASSAY_RETURN_IF_ERROR(add_computed_features(&draft));
   ASSAY_RETURN_IF_ERROR(check_names(draft));
-  finish_layout(kind, &draft);
-  if (kind == FeatureDef::Kind::kLatest) {
+  finish_layout(&draft);
+  if (draft.windows.empty()) {
     return FeatureViewPtr(
         std::make_shared<LatestView>(std::move(draft.layout), std::move(draft.raw_columns)));
   }
-  return FeatureViewPtr(
-      std::make_shared<WindowView>(std::move(draft.layout), std::move(draft.plan)));
+  if (draft.latest.empty()) {
+    return FeatureViewPtr(
+        std::make_shared<WindowView>(std::move(draft.layout), std::move(draft.plan)));
+  }
+  return compose(std::move(draft));
 }
 
 }  // namespace

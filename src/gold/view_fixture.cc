@@ -196,6 +196,104 @@ std::size_t counted_amounts(const Rows& rows) {
   return static_cast<std::size_t>(real_sum(rows, &TestRow::amount).second);
 }
 
+/// Values also where no event is seen: those over nothing.
+Answer naive_window_answer(const std::vector<TestRow>& rows, const TestKey& key, int64_t instant) {
+  const int64_t slide_end = floor_to(instant, kTestSlide);
+  Answer answer;
+  const auto window = [&](int64_t minutes) {
+    Rows inside;
+    for (const TestRow& row : rows) {
+      if (has_key(row, key) && row.known_time <= instant && row.event_time < slide_end &&
+          row.event_time >= slide_end - minutes * kMinute) {
+        inside.push_back(&row);
+      }
+    }
+    return inside;
+  };
+  for (const TestRow& row : rows) {
+    if (has_key(row, key) && row.known_time <= instant && row.event_time < slide_end) {
+      answer.event_time = std::max(answer.event_time.value_or(row.event_time), row.event_time);
+    }
+  }
+  const Rows short_rows = window(10);
+  const Rows hour = window(60);
+  const Rows long_rows = window(180);
+  const auto real_greater = [](double a, double b) { return real_less(b, a); };
+  const auto greater_text = std::greater<std::string>();
+  const Scalar spend_hour = spend(hour);
+  const std::optional<float> high =
+      largest(flagged(hour), &TestRow::ratio, [](float a, float b) { return a < b; });
+  answer.values = {
+      count(short_rows.size()),
+      count(hour.size()),
+      count(long_rows.size()),
+      spend_hour,
+      spend(long_rows),
+      spend_hour.is_null() || hour.empty()
+          ? Scalar::null(Type::kFloat64)
+          : Scalar::float64(std::get<double>(spend_hour.value) / static_cast<double>(hour.size())),
+      units_scalar(long_rows),
+      units_scalar(short_rows),
+      mean(hour, &TestRow::amount),
+      mean(long_rows, &TestRow::units),
+      mean(hour, &TestRow::flag),
+      real_or_null(largest(hour, &TestRow::amount, real_greater)),
+      real_or_null(largest(long_rows, &TestRow::amount, real_greater)),
+      high ? Scalar{Type::kFloat32, static_cast<double>(*high)} : Scalar::null(Type::kFloat32),
+      text_or_null(largest(long_rows, &TestRow::kind, greater_text)),
+      text_or_null(largest(flagged(hour), &TestRow::kind, std::less<std::string>())),
+      count(counted_amounts(hour)),
+      Scalar::int64(units(long_rows).value_or(0) + static_cast<int64_t>(long_rows.size())),
+  };
+  return answer;
+}
+
+Answer naive_latest_answer(const std::vector<TestRow>& rows, const TestKey& key, int64_t instant) {
+  const TestRow* newest = nullptr;
+  const auto order = [](const TestRow& row) {
+    return std::tuple(row.event_time, row.known_time, row.sequence);
+  };
+  for (const TestRow& row : rows) {
+    if (has_key(row, key) && row.event_time <= instant && row.known_time <= instant &&
+        (newest == nullptr || order(row) > order(*newest))) {
+      newest = &row;
+    }
+  }
+  Answer answer;
+  if (newest == nullptr) {
+    return answer;
+  }
+  answer.event_time = newest->event_time;
+  const auto whole = [](std::optional<int64_t> value) {
+    return value ? Scalar::int64(*value) : Scalar::null(Type::kInt64);
+  };
+  answer.values = {
+      text_or_null(newest->kind),
+      real_or_null(newest->amount),
+      whole(newest->units ? std::optional(*newest->units * 2) : std::nullopt),
+      whole(newest->units),
+      newest->ratio ? Scalar{Type::kFloat32, static_cast<double>(*newest->ratio)}
+                    : Scalar::null(Type::kFloat32),
+      newest->flag ? Scalar::boolean(*newest->flag) : Scalar::null(Type::kBool),
+  };
+  return answer;
+}
+
+/// An answer as soon as one part has one; the newest event of any.
+Answer naive_composed_answer(const std::vector<TestRow>& rows,
+                             const TestKey& key,
+                             int64_t instant) {
+  const Answer windows = naive_window_answer(rows, key, instant);
+  Answer answer = naive_latest_answer(rows, key, instant);
+  if (!answer.event_time) {
+    return answer;  // an event that a window sees is visible
+  }
+  const int64_t units = answer.values[3].is_null() ? 0 : std::get<int64_t>(answer.values[3].value);
+  answer.values.insert(answer.values.end(), windows.values.begin(), windows.values.end());
+  answer.values.push_back(Scalar::int64(units + std::get<int64_t>(windows.values[1].value)));
+  return answer;
+}
+
 }  // namespace
 
 data::SchemaPtr test_schema() {
@@ -346,6 +444,39 @@ catalog::FeatureViewDef latest_definition() {
   return view;
 }
 
+catalog::FeatureViewDef composed_definition() {
+  catalog::FeatureViewDef view = window_definition();
+  view.name = "both";
+  const catalog::FeatureViewDef latest = latest_definition();
+  view.features.insert(view.features.begin(), latest.features.begin(), latest.features.end());
+  view.features.push_back(computed_feature("mixed", "coalesce(last_units, 0) + events_1h"));
+  return view;
+}
+
+catalog::FeatureViewDef definition_of(TestView kind) {
+  switch (kind) {
+    case TestView::kWindow:
+      return window_definition();
+    case TestView::kLatest:
+      return latest_definition();
+    case TestView::kComposed:
+      break;
+  }
+  return composed_definition();
+}
+
+std::string name_of(TestView kind) {
+  switch (kind) {
+    case TestView::kWindow:
+      return "Window";
+    case TestView::kLatest:
+      return "Latest";
+    case TestView::kComposed:
+      break;
+  }
+  return "Composed";
+}
+
 FeatureViewPtr compile_or_die(const catalog::FeatureViewDef& definition) {
   Result<FeatureViewPtr> view = FeatureView::compile(definition, test_entity(), *test_schema());
   if (!view.ok()) {
@@ -354,97 +485,21 @@ FeatureViewPtr compile_or_die(const catalog::FeatureViewDef& definition) {
   return std::move(view).value();
 }
 
-Answer naive_window_answer(const std::vector<TestRow>& rows, const TestKey& key, int64_t instant) {
-  const int64_t slide_end = floor_to(instant, kTestSlide);
-  Answer answer;
-  const auto window = [&](int64_t minutes) {
-    Rows inside;
-    for (const TestRow& row : rows) {
-      if (has_key(row, key) && row.known_time <= instant && row.event_time < slide_end &&
-          row.event_time >= slide_end - minutes * kMinute) {
-        inside.push_back(&row);
-      }
-    }
-    return inside;
-  };
-  for (const TestRow& row : rows) {
-    if (has_key(row, key) && row.known_time <= instant && row.event_time < slide_end) {
-      answer.event_time = std::max(answer.event_time.value_or(row.event_time), row.event_time);
-    }
-  }
-  if (!answer.event_time) {
-    return answer;
-  }
-  const Rows short_rows = window(10);
-  const Rows hour = window(60);
-  const Rows long_rows = window(180);
-  const auto real_greater = [](double a, double b) { return real_less(b, a); };
-  const auto greater_text = std::greater<std::string>();
-  const Scalar spend_hour = spend(hour);
-  const std::optional<float> high =
-      largest(flagged(hour), &TestRow::ratio, [](float a, float b) { return a < b; });
-  answer.values = {
-      count(short_rows.size()),
-      count(hour.size()),
-      count(long_rows.size()),
-      spend_hour,
-      spend(long_rows),
-      spend_hour.is_null() || hour.empty()
-          ? Scalar::null(Type::kFloat64)
-          : Scalar::float64(std::get<double>(spend_hour.value) / static_cast<double>(hour.size())),
-      units_scalar(long_rows),
-      units_scalar(short_rows),
-      mean(hour, &TestRow::amount),
-      mean(long_rows, &TestRow::units),
-      mean(hour, &TestRow::flag),
-      real_or_null(largest(hour, &TestRow::amount, real_greater)),
-      real_or_null(largest(long_rows, &TestRow::amount, real_greater)),
-      high ? Scalar{Type::kFloat32, static_cast<double>(*high)} : Scalar::null(Type::kFloat32),
-      text_or_null(largest(long_rows, &TestRow::kind, greater_text)),
-      text_or_null(largest(flagged(hour), &TestRow::kind, std::less<std::string>())),
-      count(counted_amounts(hour)),
-      Scalar::int64(units(long_rows).value_or(0) + static_cast<int64_t>(long_rows.size())),
-  };
-  return answer;
-}
-
-Answer naive_latest_answer(const std::vector<TestRow>& rows, const TestKey& key, int64_t instant) {
-  const TestRow* newest = nullptr;
-  const auto order = [](const TestRow& row) {
-    return std::tuple(row.event_time, row.known_time, row.sequence);
-  };
-  for (const TestRow& row : rows) {
-    if (has_key(row, key) && row.event_time <= instant && row.known_time <= instant &&
-        (newest == nullptr || order(row) > order(*newest))) {
-      newest = &row;
-    }
-  }
-  Answer answer;
-  if (newest == nullptr) {
-    return answer;
-  }
-  answer.event_time = newest->event_time;
-  const auto whole = [](std::optional<int64_t> value) {
-    return value ? Scalar::int64(*value) : Scalar::null(Type::kInt64);
-  };
-  answer.values = {
-      text_or_null(newest->kind),
-      real_or_null(newest->amount),
-      whole(newest->units ? std::optional(*newest->units * 2) : std::nullopt),
-      whole(newest->units),
-      newest->ratio ? Scalar{Type::kFloat32, static_cast<double>(*newest->ratio)}
-                    : Scalar::null(Type::kFloat32),
-      newest->flag ? Scalar::boolean(*newest->flag) : Scalar::null(Type::kBool),
-  };
-  return answer;
-}
-
 Answer naive_answer(const FeatureView& view,
                     const std::vector<TestRow>& rows,
                     const TestKey& key,
                     int64_t instant) {
-  return view.window_max().micros > 0 ? naive_window_answer(rows, key, instant)
-                                      : naive_latest_answer(rows, key, instant);
+  if (view.name() == definition_of(TestView::kComposed).name) {
+    return naive_composed_answer(rows, key, instant);
+  }
+  if (view.name() == definition_of(TestView::kLatest).name) {
+    return naive_latest_answer(rows, key, instant);
+  }
+  Answer answer = naive_window_answer(rows, key, instant);
+  if (!answer.event_time) {
+    answer.values.clear();
+  }
+  return answer;
 }
 
 Answer answer_of_steps(const FeatureView& view,

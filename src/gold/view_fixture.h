@@ -60,11 +60,19 @@ std::vector<int64_t> instants_of(Random& random, const std::vector<TestRow>& row
 catalog::EntityDef test_entity();
 catalog::FeatureViewDef window_definition();
 catalog::FeatureViewDef latest_definition();
+/// Features of both, and one computed from both.
+catalog::FeatureViewDef composed_definition();
+
+/// Kinds of views that the tests run through.
+enum class TestView { kWindow, kLatest, kComposed };
+inline constexpr TestView kTestViews[] = {
+    TestView::kWindow, TestView::kLatest, TestView::kComposed};
+catalog::FeatureViewDef definition_of(TestView kind);
+std::string name_of(TestView kind);
+
 FeatureViewPtr compile_or_die(const catalog::FeatureViewDef& definition);
 
-/// The naive twins: filter the visible rows, scan.
-Answer naive_window_answer(const std::vector<TestRow>& rows, const TestKey& key, int64_t instant);
-Answer naive_latest_answer(const std::vector<TestRow>& rows, const TestKey& key, int64_t instant);
+/// The naive twin of a view of one of the definitions above: filter the visible rows, scan.
 Answer naive_answer(const FeatureView& view,
                     const std::vector<TestRow>& rows,
                     const TestKey& key,

@@ -119,12 +119,12 @@ TEST(View, AWindowThatIsNoMultipleOfTheSlideIsRefused) {
   EXPECT_THAT(status.message(), HasSubstr("15m"));
 }
 
-TEST(View, LatestValuesAndWindowsInOneViewAreRefused) {
-  catalog::FeatureViewDef view = window_definition();
-  view.features.push_back(latest_definition().features.front());
-  const Status status = compile_status(view);
-  EXPECT_EQ(status.code(), Code::kInvalidArgument);
-  EXPECT_THAT(status.message(), HasSubstr("two views"));
+TEST(View, LatestValuesAndWindowsShareAViewInDefinitionOrder) {
+  const FeatureViewPtr view = compile_or_die(composed_definition());
+  ASSERT_EQ(view->features().size(), 25U);
+  EXPECT_EQ(view->features().front().name, "kind");
+  EXPECT_EQ(view->features().back().name, "mixed");
+  EXPECT_EQ(view->window_max().micros, 180 * kMinute);
 }
 
 TEST(View, AMisspeltColumnIsNamedWithTheNearestOne) {

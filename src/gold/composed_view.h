@@ -1,0 +1,51 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "gold/view_layout.h"
+
+namespace assay::gold {
+
+/// A feature view made of parts, each a view of one kind over the same rows: windows, latest
+/// values. A part makes steps and online rows as it would alone; here they are merged.
+///
+/// Threads immutable.
+class ComposedView final : public LaidOutView {
+ public:
+  struct Part {
+    FeatureViewPtr view;
+    data::Batch over_nothing;      // one row: its values while it has not seen an event
+    std::vector<std::size_t> raw;  // where its features stand in layout.raw
+  };
+
+  ComposedView(ViewLayout layout, std::vector<Part> parts)
+      : LaidOutView(std::move(layout)), parts_(std::move(parts)) {}
+
+  /// `parts`: their features together are the raw features of `layout`.
+  static Result<FeatureViewPtr> make(ViewLayout layout,
+                                     std::vector<FeatureViewPtr> parts,
+                                     const data::Schema& source);
+
+  Result<data::Batch> steps(const data::Batch& rows,
+                            const data::Batch& seed,
+                            EventTime begin,
+                            EventTime end,
+                            int threads) const override;
+  [[nodiscard]] Status update_online_row(const data::Batch& rows,
+                                         std::span<const int64_t> selected,
+                                         EventTime applied_until,
+                                         std::string* row) const override;
+  [[nodiscard]] Result<FeatureValues> read_online_row(std::string_view row,
+                                                      EventTime now) const override;
+
+ private:
+  /// The online row of each part; empty ones when `row` is empty.
+  [[nodiscard]] Result<std::vector<std::string>> split_row(std::string_view row) const;
+
+  std::vector<Part> parts_;
+};
+
+}  // namespace assay::gold
