@@ -177,7 +177,16 @@ Result<OutputFormat> parse_format(const Command& command, const std::string& tex
   if (text == "csv") {
     return OutputFormat::kCsv;
   }
-  return bad_usage(command, "--output is `" + text + "`; it can be table, json or csv");
+  const bool sql = command.path.front() == "sql";
+  if (sql && text == "parquet") {
+    return OutputFormat::kParquet;
+  }
+  if (sql && text == "arrow") {
+    return OutputFormat::kArrow;
+  }
+  return bad_usage(command,
+                   "--output is `" + text + "`; it can be " +
+                       (sql ? "table, json, csv, parquet or arrow" : "table, json or csv"));
 }
 
 Status fill(const Command& command, const std::deque<Bound>& bound, ParsedLine* line) {

@@ -14,6 +14,7 @@ const std::vector<Command>& all_commands() {
                                             feature_commands,
                                             model_commands,
                                             serve_commands,
+                                            sql_commands,
                                             lake_commands,
                                             generate_commands,
                                             reference_commands}) {

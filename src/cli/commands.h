@@ -17,7 +17,8 @@ std::vector<Command> run_commands();        // run, status
 std::vector<Command> feature_commands();    // get, training-set, verify
 std::vector<Command> model_commands();      // train, predict, model list | show | promote
 std::vector<Command> serve_commands();      // serve
-std::vector<Command> lake_commands();       // sql, lake list | show | history | hash | checkpoint
+std::vector<Command> lake_commands();       // lake list | show | history | hash | checkpoint
+std::vector<Command> sql_commands();         // sql, lake explain
 std::vector<Command> generate_commands();   // generate users | events
 std::vector<Command> reference_commands();  // reference
 

@@ -3,8 +3,6 @@
 #include <cstdio>
 
 #include "cli/commands.h"
-#include "flow/online_stage.h"
-#include "lake/sql_catalog.h"
 #include "lake/table_hash.h"
 
 namespace assay::cli {
@@ -28,58 +26,6 @@ Result<std::string> existing_table(flow::Workspace& workspace, const std::string
   ASSAY_ASSIGN_OR_RETURN(const std::vector<std::string> tables,
                          lake::list_tables(workspace.store()));
   return only_or_given(lake_key(name), tables, "table");
-}
-
-/// Let a plain name mean the table of the current definition: lake.silver.x is silver/x_v2 when
-/// that is what x is made as now; what stood there before is lake.silver.x_v1.
-Status show_current_tables(flow::Workspace& workspace,
-                           const std::vector<lake::CatalogTable>& tables) {
-  ASSAY_ASSIGN_OR_RETURN(const std::vector<std::string> keys, workspace.current_tables());
-  for (const std::string& key : keys) {
-    const std::size_t slash = key.find('/');
-    const std::size_t suffix = key.rfind("_v");
-    const bool there =
-        std::any_of(tables.begin(), tables.end(), [&](const lake::CatalogTable& table) {
-          return table.key == key && table.status.ok();
-        });
-    if (!there || flow::table_number(key) == 1) {
-      continue;
-    }
-    const std::string zone = "lake." + data::SqlEngine::identifier(key.substr(0, slash)) + ".";
-    const std::string name = key.substr(slash + 1, suffix - slash - 1);
-    const std::string plain = zone + data::SqlEngine::identifier(name);
-    ASSAY_RETURN_IF_ERROR(workspace.sql().execute(
-        "ALTER VIEW " + plain + " RENAME TO " + data::SqlEngine::identifier(name + "_v1") +
-        "; CREATE VIEW " + plain + " AS SELECT * FROM " + zone +
-        data::SqlEngine::identifier(key.substr(slash + 1))));
-  }
-  return {};
-}
-
-Status run_sql(Invocation& invocation) {
-  ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_workspace(invocation));
-  ASSAY_ASSIGN_OR_RETURN(
-      const std::vector<lake::CatalogTable> tables,
-      lake::register_tables(invocation.world, workspace->store(), workspace->sql()));
-  for (const lake::CatalogTable& table : tables) {
-    if (!table.status.ok()) {
-      invocation.output.say("table " + table.key + " cannot be read: " + table.status.message());
-    }
-  }
-  ASSAY_RETURN_IF_ERROR(show_current_tables(*workspace, tables));
-  const std::string& target = invocation.arguments.get("to");
-  if (!target.empty()) {
-    ASSAY_ASSIGN_OR_RETURN(const data::Batch rows,
-                           workspace->sql().query(invocation.arguments.get("QUERY")));
-    ASSAY_RETURN_IF_ERROR(write_table(workspace->sql(), rows, target));
-    invocation.output.say(std::to_string(rows.rows()) + " rows written to " + target);
-    return {};
-  }
-  ASSAY_ASSIGN_OR_RETURN(
-      const data::Batch rows,
-      workspace->sql().query(invocation.arguments.get("QUERY"), data::SqlUnknownTypes::kAsText));
-  invocation.output.rows(rows);
-  return {};
 }
 
 Status run_list(Invocation& invocation) {
@@ -216,18 +162,6 @@ Status run_checkpoint(Invocation& invocation) {
 
 std::vector<Command> lake_commands() {
   return {
-      {{"sql"},
-       "run SQL over the project's tables",
-       "Tables are lake.bronze.NAME, lake.silver.NAME and lake.gold.NAME; files can be joined as "
-       "'file.parquet'.",
-       {{"QUERY", "the statement, in quotes", true}},
-       {{"to",
-         "FILE",
-         "write rows to a .parquet or .csv file instead of stdout",
-         "",
-         false,
-         false}},
-       run_sql},
       {{"lake", "list"}, "list tables with rows, files and bytes", "", {}, {}, run_list},
       {{"lake", "show"}, "show a table's columns and positions", "", {kTable}, {}, run_show},
       {{"lake", "history"}, "show a table's commits", "", {kTable}, {}, run_history},

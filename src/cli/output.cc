@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <optional>
 
+#include "base/check.h"
 #include "base/json_writer.h"
 #include "base/time.h"
 
@@ -52,6 +54,73 @@ void append_csv_cell(std::string& out, std::string_view text) {
   out += '"';
 }
 
+/// Aligned text of the first `shown` rows of `total`.
+std::string table_text(const data::Batch& batch, int64_t shown, int64_t total) {
+  std::vector<std::vector<std::string>> cells;
+  std::vector<std::size_t> widths;
+  for (int c = 0; c < batch.column_count(); ++c) {
+    std::vector<std::string> column{batch.schema().field(c).name};
+    for (int64_t row = 0; row < shown; ++row) {
+      column.push_back(cell_text(batch.column(c), row));
+    }
+    std::size_t width = 0;
+    for (const std::string& cell : column) {
+      width = std::max(width, text_width(cell));
+    }
+    widths.push_back(width);
+    cells.push_back(std::move(column));
+  }
+  std::string out;
+  for (int64_t row = 0; row <= shown; ++row) {
+    std::string line;
+    for (std::size_t c = 0; c < cells.size(); ++c) {
+      const bool right = data::is_numeric(batch.schema().field(static_cast<int>(c)).type);
+      append_padded(line, cells[c][static_cast<std::size_t>(row)], widths[c], right);
+      line += "  ";
+    }
+    append_line(out, std::move(line));
+  }
+  if (shown < total) {
+    out += "... " + std::to_string(total - shown) +
+           " more rows; --output csv prints all of them\n";
+  }
+  return out;
+}
+
+void append_csv_header(std::string& out, const data::Schema& schema) {
+  for (int c = 0; c < schema.size(); ++c) {
+    out += c == 0 ? "" : ",";
+    append_csv_cell(out, schema.field(c).name);
+  }
+  out += "\n";
+}
+
+void append_csv_rows(std::string& out, const data::Batch& batch) {
+  for (int64_t row = 0; row < batch.rows(); ++row) {
+    for (int c = 0; c < batch.column_count(); ++c) {
+      out += c == 0 ? "" : ",";
+      if (batch.column(c).is_valid(row)) {
+        append_csv_cell(out, data::format_scalar(batch.column(c).scalar(row)));
+      }
+    }
+    out += "\n";
+  }
+}
+
+/// Members of a JSON array, a line each; `first`: no comma before the first.
+void append_json_rows(std::string& out, const data::Batch& batch, bool first) {
+  for (int64_t row = 0; row < batch.rows(); ++row) {
+    out += row == 0 && first ? "\n{" : ",\n{";
+    for (int c = 0; c < batch.column_count(); ++c) {
+      out += c == 0 ? "" : ",";
+      append_json_string(out, batch.schema().field(c).name);
+      out += ":";
+      append_json_value(out, batch.column(c), row);
+    }
+    out += "}";
+  }
+}
+
 }  // namespace
 
 void append_json_value(std::string& out, const data::Column& column, int64_t row) {
@@ -85,72 +154,21 @@ void append_json_value(std::string& out, const data::Column& column, int64_t row
 }
 
 std::string render_table(const data::Batch& batch, int64_t rows_max) {
-  const int64_t shown = std::min(batch.rows(), rows_max);
-  std::vector<std::vector<std::string>> cells;
-  std::vector<std::size_t> widths;
-  for (int c = 0; c < batch.column_count(); ++c) {
-    std::vector<std::string> column{batch.schema().field(c).name};
-    for (int64_t row = 0; row < shown; ++row) {
-      column.push_back(cell_text(batch.column(c), row));
-    }
-    std::size_t width = 0;
-    for (const std::string& cell : column) {
-      width = std::max(width, text_width(cell));
-    }
-    widths.push_back(width);
-    cells.push_back(std::move(column));
-  }
-  std::string out;
-  for (int64_t row = 0; row <= shown; ++row) {
-    std::string line;
-    for (std::size_t c = 0; c < cells.size(); ++c) {
-      const bool right = data::is_numeric(batch.schema().field(static_cast<int>(c)).type);
-      append_padded(line, cells[c][static_cast<std::size_t>(row)], widths[c], right);
-      line += "  ";
-    }
-    append_line(out, std::move(line));
-  }
-  if (shown < batch.rows()) {
-    out += "... " + std::to_string(batch.rows() - shown) +
-           " more rows; --output csv prints all of them\n";
-  }
-  return out;
+  return table_text(batch, std::min(batch.rows(), rows_max), batch.rows());
 }
 
 std::string render_csv(const data::Batch& batch) {
   std::string out;
-  for (int c = 0; c < batch.column_count(); ++c) {
-    out += c == 0 ? "" : ",";
-    append_csv_cell(out, batch.schema().field(c).name);
-  }
-  out += "\n";
-  for (int64_t row = 0; row < batch.rows(); ++row) {
-    for (int c = 0; c < batch.column_count(); ++c) {
-      out += c == 0 ? "" : ",";
-      if (batch.column(c).is_valid(row)) {
-        append_csv_cell(out, data::format_scalar(batch.column(c).scalar(row)));
-      }
-    }
-    out += "\n";
-  }
+  append_csv_header(out, batch.schema());
+  append_csv_rows(out, batch);
   return out;
 }
 
 std::string render_json(const data::Batch& batch) {
   std::string out = "[";
-  for (int64_t row = 0; row < batch.rows(); ++row) {
-    out += row == 0 ? "\n{" : ",\n{";
-    for (int c = 0; c < batch.column_count(); ++c) {
-      out += c == 0 ? "" : ",";
-      append_json_string(out, batch.schema().field(c).name);
-      out += ":";
-      append_json_value(out, batch.column(c), row);
-    }
-    out += "}";
-  }
+  append_json_rows(out, batch, true);
   return out + (batch.rows() == 0 ? "]\n" : "\n]\n");
 }
-
 void Output::rows(const data::Batch& batch) {
   switch (format_) {
     case OutputFormat::kTable:
@@ -162,7 +180,46 @@ void Output::rows(const data::Batch& batch) {
     case OutputFormat::kCsv:
       raw(render_csv(batch));
       break;
+    case OutputFormat::kParquet:
+    case OutputFormat::kArrow:
+      ASSAY_CHECK(false);  // the command line lets only `sql` have them
   }
+}
+
+Status Output::rows(data::BatchReader& reader) {
+  std::string text;
+  int64_t total = 0;
+  std::optional<data::Batch> shown;
+  if (format_ == OutputFormat::kCsv) {
+    append_csv_header(text, *reader.schema());
+  } else if (format_ == OutputFormat::kJson) {
+    text = "[";
+  }
+  while (true) {
+    ASSAY_ASSIGN_OR_RETURN(std::optional<data::Batch> batch, reader.next());
+    if (!batch) {
+      break;
+    }
+    if (format_ == OutputFormat::kCsv) {
+      append_csv_rows(text, *batch);
+    } else if (format_ == OutputFormat::kJson) {
+      append_json_rows(text, *batch, total == 0);
+    }
+    raw(text);
+    text.clear();
+    total += batch->rows();
+    if (!shown) {
+      shown = std::move(batch);
+    }
+  }
+  if (format_ == OutputFormat::kTable) {
+    const data::Batch rows = shown ? *std::move(shown) : data::Batch::empty(reader.schema());
+    text = table_text(rows, std::min(rows.rows(), kTableRowsMax), total);
+  } else if (format_ == OutputFormat::kJson) {
+    text += total == 0 ? "]\n" : "\n]\n";
+  }
+  raw(text);
+  return {};
 }
 
 void Output::object(const std::vector<std::pair<std::string, data::Scalar>>& fields) {
@@ -197,6 +254,9 @@ void Output::object(const std::vector<std::pair<std::string, data::Scalar>>& fie
     case OutputFormat::kCsv:
       out = render_csv(batch);
       break;
+    case OutputFormat::kParquet:
+    case OutputFormat::kArrow:
+      ASSAY_CHECK(false);  // the command line lets only `sql` have them
   }
   raw(out);
 }

@@ -9,7 +9,7 @@
 
 namespace assay::cli {
 
-enum class OutputFormat { kTable, kJson, kCsv };
+enum class OutputFormat { kTable, kJson, kCsv, kParquet, kArrow };
 
 /// Data goes to stdout in the format asked for, talk to stderr.
 ///
@@ -21,6 +21,9 @@ class Output {
 
   /// A table of rows: aligned text, a JSON array of objects, or CSV with a header.
   void rows(const data::Batch& batch);
+  /// The same of rows that come in batches, holding one of them: a table shows the first 10,000.
+  /// Errors  those of the reader.
+  Status rows(data::BatchReader& reader);
   /// One object: "name  value" lines, a JSON object, or CSV of one row.
   void object(const std::vector<std::pair<std::string, data::Scalar>>& fields);
   /// Bytes as they are, for what has one form only.

@@ -1,50 +1,40 @@
 #include "lake/sql_catalog.h"
 
+#include <algorithm>
+
+#include "data/sql_engine.h"
+#include "lake/delta_table.h"
+
 namespace assay::lake {
 namespace {
 
-using data::SqlEngine;
-
-/// "lake.bronze.flights" of "bronze/flights"; a table at the root lies in schema main.
-struct SqlName {
-  std::string schema;
-  std::string view;
-};
-
-SqlName sql_name(const std::string& key) {
-  const std::size_t slash = key.find('/');
-  const std::string zone = slash == std::string::npos ? "main" : key.substr(0, slash);
-  const std::string rest = slash == std::string::npos ? key : key.substr(slash + 1);
-  const std::string schema = "lake." + SqlEngine::identifier(zone);
-  return {schema, schema + "." + SqlEngine::identifier(rest)};
-}
-
-Status register_table(World& world,
-                      store::ObjectStore& store,
-                      SqlEngine& sql,
-                      const std::string& key,
-                      const SqlName& name) {
-  ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<DeltaTable> table,
-                         DeltaTable::open(world, store, sql, key));
-  ASSAY_ASSIGN_OR_RETURN(const std::shared_ptr<const Snapshot> snapshot, table->snapshot());
-  ASSAY_ASSIGN_OR_RETURN(const std::string relation, table->relation(*snapshot));
-  ASSAY_RETURN_IF_ERROR(sql.execute("CREATE SCHEMA IF NOT EXISTS " + name.schema));
-  return sql.execute("CREATE OR REPLACE VIEW " + name.view + " AS SELECT * FROM " + relation);
+/// A name in quotes unless SQL reads it as it stands.
+std::string quoted_if_needed(const std::string& name) {
+  const bool plain = !name.empty() && (name[0] < '0' || name[0] > '9') &&
+                     std::all_of(name.begin(), name.end(), [](char c) {
+                       return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+                     });
+  return plain ? name : data::SqlEngine::identifier(name);
 }
 
 }  // namespace
 
-Result<std::vector<CatalogTable>> register_tables(World& world,
-                                                  store::ObjectStore& store,
-                                                  SqlEngine& sql) {
+Result<std::vector<SqlTable>> sql_tables(store::ObjectStore& store) {
   ASSAY_ASSIGN_OR_RETURN(const std::vector<std::string> keys, list_tables(store));
-  ASSAY_RETURN_IF_ERROR(sql.execute("DETACH DATABASE IF EXISTS lake; ATTACH ':memory:' AS lake"));
-  std::vector<CatalogTable> tables;
+  std::vector<SqlTable> tables;
   for (const std::string& key : keys) {
-    const SqlName name = sql_name(key);
-    tables.push_back({key, name.view, register_table(world, store, sql, key, name)});
+    const std::size_t slash = key.find('/');
+    if (slash == std::string::npos) {
+      tables.push_back({"main", key, key});
+    } else {
+      tables.push_back({key.substr(0, slash), key.substr(slash + 1), key});
+    }
   }
   return tables;
+}
+
+std::string sql_name(const SqlTable& table) {
+  return "lake." + quoted_if_needed(table.schema) + "." + quoted_if_needed(table.name);
 }
 
 }  // namespace assay::lake
