@@ -9,7 +9,7 @@ help:
 	@echo "make demo          install what is missing, build, run examples/flights on real flights"
 	@echo "make test          build and run the fast test suite"
 	@echo "make test-slow     the long tests: 200 kills of assay run, 10 M comparisons"
-	@echo "make test-servers  the suites that need real servers"
+	@echo "make test-servers  the suites that need real servers and engines; SERVER_TESTS='-LE jvm' leaves out Java's"
 	@echo "make bench         build and run the benchmarks"
 	@echo "make lint          formatting, clang-tidy on changed files, walls"
 	@echo "make docs          write the generated reference pages"
@@ -35,8 +35,7 @@ test-slow: build
 
 test-servers: build
 	@tools/python_env.sh build/venv tests/delta_rs/requirements.txt
-	@echo "no suite needs a server yet: this version reads files and keeps everything in folders"
-	@ctest --preset servers
+	@ctest --preset servers --verbose $(SERVER_TESTS)
 
 bench: deps
 	@tools/bench.sh

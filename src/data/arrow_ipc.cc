@@ -55,23 +55,23 @@ struct Layout {
   std::string_view zone;
 };
 
+/// One field of a FlatBuffers table: absent, a number of `size` bytes, or a reference to be set.
+struct TableField {
+  int size = 0;
+  int64_t number = 0;
+};
+constexpr TableField kAbsent{};
+constexpr TableField kReference{4, 0};
+
 class FlatBuffer {
  public:
-  /// One field of a table: absent, a number of `size` bytes, or a reference to be set later.
-  struct Field {
-    int size = 0;
-    int64_t number = 0;
-  };
-  static constexpr Field kAbsent{};
-  static constexpr Field kReference{4, 0};
-
   FlatBuffer() { append(0, 4); }
 
   /// Write a table; gives where each field lies.
-  std::vector<std::size_t> table(const std::vector<Field>& fields) {
+  std::vector<std::size_t> table(const std::vector<TableField>& fields) {
     std::vector<std::size_t> places;
     std::size_t size = 4;
-    for (const Field& field : fields) {
+    for (const TableField& field : fields) {
       const auto bytes = static_cast<std::size_t>(field.size);
       size = field.size == 0 ? size : (size + bytes - 1) / bytes * bytes;
       places.push_back(field.size == 0 ? 0 : size);
@@ -217,25 +217,24 @@ std::optional<Layout> layout_of(std::string_view format) {
 
 /// The table of a type, which the reference at `place` is to mean.
 void write_type(FlatBuffer& out, const Layout& layout, std::size_t place) {
-  using Field = FlatBuffer::Field;
-  std::vector<Field> fields;
+  std::vector<TableField> fields;
   switch (layout.kind) {
     case Kind::kInt:  // bitWidth, is_signed
-      fields = {Field{4, layout.numbers[0]}, Field{1, layout.numbers[1]}};
+      fields = {TableField{4, layout.numbers[0]}, TableField{1, layout.numbers[1]}};
       break;
     case Kind::kFloatingPoint:  // precision
     case Kind::kDate:           // unit: DAY is 0, and not the default
-      fields = {Field{2, layout.numbers[0]}};
+      fields = {TableField{2, layout.numbers[0]}};
       break;
     case Kind::kDecimal:  // precision, scale
-      fields = {Field{4, layout.numbers[0]}, Field{4, layout.numbers[1]}};
+      fields = {TableField{4, layout.numbers[0]}, TableField{4, layout.numbers[1]}};
       break;
     case Kind::kTimestamp:  // unit, timezone
-      fields = {Field{2, layout.numbers[0]},
-                layout.zone.empty() ? FlatBuffer::kAbsent : FlatBuffer::kReference};
+      fields = {TableField{2, layout.numbers[0]},
+                layout.zone.empty() ? kAbsent : kReference};
       break;
     case Kind::kFixedSizeList:  // listSize
-      fields = {Field{4, layout.numbers[0]}};
+      fields = {TableField{4, layout.numbers[0]}};
       break;
     default:
       break;
@@ -257,12 +256,12 @@ Status write_field(FlatBuffer& out, const ArrowSchema& field, std::size_t place)
   const bool nullable = (field.flags & 2) != 0;
   // name, nullable, type_type, type, dictionary, children
   const std::vector<std::size_t> places =
-      out.table({FlatBuffer::kReference,
+      out.table({kReference,
                  {1, nullable ? 1 : 0},
                  {1, static_cast<int64_t>(layout->kind)},
-                 FlatBuffer::kReference,
-                 FlatBuffer::kAbsent,
-                 FlatBuffer::kReference});
+                 kReference,
+                 kAbsent,
+                 kReference});
   out.refer_to_table(place);
   out.text(places[0], field.name == nullptr ? "" : field.name);
   write_type(out, *layout, places[3]);
@@ -279,7 +278,7 @@ std::size_t begin_message(FlatBuffer& out, Header header, int64_t body_bytes) {
   // version, header_type, header, bodyLength
   const std::vector<std::size_t> places = out.table({{2, kVersion5},
                                                      {1, static_cast<int64_t>(header)},
-                                                     FlatBuffer::kReference,
+                                                     kReference,
                                                      {8, body_bytes}});
   out.refer_to_table(0);
   return places[2];
@@ -373,7 +372,7 @@ Result<std::string> arrow_ipc_schema(const SchemaPtr& schema) {
   const std::size_t header = begin_message(out, Header::kSchema, 0);
   // endianness: little is the default, fields
   const std::vector<std::size_t> places =
-      out.table({FlatBuffer::kAbsent, FlatBuffer::kReference});
+      out.table({kAbsent, kReference});
   out.refer_to_table(header);
   const std::vector<std::size_t> fields =
       out.references(places[1], static_cast<std::size_t>(exported.schema.n_children));
@@ -394,7 +393,7 @@ Result<std::string> arrow_ipc_batch(const Batch& batch) {
       begin_message(out, Header::kRecordBatch, static_cast<int64_t>(body.bytes().size()));
   // length, nodes, buffers
   const std::vector<std::size_t> places =
-      out.table({{8, batch.rows()}, FlatBuffer::kReference, FlatBuffer::kReference});
+      out.table({{8, batch.rows()}, kReference, kReference});
   out.refer_to_table(header);
   out.pairs(places[1], body.nodes());
   out.pairs(places[2], body.buffers());

@@ -339,12 +339,6 @@ class DuckdbEngine : public SqlEngine {
     return {};
   }
 
-  Status check(const std::string& sql) override {
-    ASSAY_RETURN_IF_ERROR(check_idle());
-    ASSAY_RETURN_IF_ERROR(check_sql(sql));
-    return prepare(sql).status();
-  }
-
   Result<Batch> query(const std::string& sql, SqlUnknownTypes unknown_types) override {
     ASSAY_ASSIGN_OR_RETURN(std::unique_ptr<DuckdbReader> reader,
                            open_reader(sql, 1, unknown_types));

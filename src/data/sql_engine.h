@@ -40,8 +40,6 @@ class SqlEngine {
 
   /// Run statements without looking at their rows.
   virtual Status execute(const std::string& sql) = 0;
-  /// Parse and bind one statement without running it.
-  virtual Status check(const std::string& sql) = 0;
   /// All rows of one statement.
   virtual Result<Batch> query(const std::string& sql,
                               SqlUnknownTypes unknown_types = SqlUnknownTypes::kRefuse) = 0;

@@ -76,6 +76,13 @@ bool lists_tables(const SqlName& name) {
          word.rfind("duckdb_", 0) == 0;
 }
 
+/// True for the first words of statements that the engine can explain.
+bool has_plan(std::string_view word) {
+  constexpr std::string_view kWords[] = {
+      "select", "with", "from", "values", "table", "copy", "create", "insert"};
+  return std::find(std::begin(kWords), std::end(kWords), word) != std::end(kWords);
+}
+
 class Planner {
  public:
   Planner(World& world,
@@ -89,7 +96,6 @@ class Planner {
     ASSAY_RETURN_IF_ERROR(find_tables());
     ASSAY_RETURN_IF_ERROR(sql_.execute("DETACH DATABASE IF EXISTS lake; ATTACH ':memory:' AS lake"));
     ASSAY_RETURN_IF_ERROR(make_stubs());
-    ASSAY_RETURN_IF_ERROR(check_statement());
     ASSAY_ASSIGN_OR_RETURN(const std::optional<std::string> explained, explain());
     for (std::size_t i = 0; i < named_.size(); ++i) {
       ASSAY_RETURN_IF_ERROR(use_table(i, explained));
@@ -104,7 +110,9 @@ class Planner {
   Status find_tables() {
     bool all = false;
     const std::string statement = planned_.text;
-    for (const SqlName& name : names_in_sql(statement)) {
+    const std::vector<SqlName> names = names_in_sql(statement);
+    is_planned_ = !names.empty() && has_plan(names.front().parts[0]);
+    for (const SqlName& name : names) {
       all = all || lists_tables(name);
       const SqlTable* table = find_table(name);
       if (table != nullptr) {
@@ -264,33 +272,50 @@ class Planner {
            SqlEngine::identifier(table.name) + " AS " + select + ";";
   }
 
-  /// The engine's word on the statement, before any file is touched.
-  Status check_statement() {
-    const Status status = sql_.check(planned_.text);
-    if (!status.ok() && !unknown_.empty()) {
-      return no_table(unknown_.front(), planned_.text);
+  /// The plan, or nothing for statements that have none, such as SHOW. A mistake in the others shows
+  /// here, before any file is touched.
+  Result<std::optional<std::string>> explain() {
+    ASSAY_RETURN_IF_ERROR(disable_other_rules());
+    Result<data::Batch> plan = sql_.query("EXPLAIN (FORMAT JSON)\n" + planned_.text);
+    ASSAY_RETURN_IF_ERROR(sql_.execute("SET disabled_optimizers = ''"));
+    if (!plan.ok()) {
+      if (!is_planned_) {
+        return std::optional<std::string>();
+      }
+      return unknown_.empty() ? without_first_line(std::move(plan).status())
+                              : no_table(unknown_.front(), planned_.text);
     }
-    return status;
+    return std::optional(std::string(plan->column(1).text(0)));
   }
 
-  /// The plan, or nothing for statements that have none, such as SHOW.
-  Result<std::optional<std::string>> explain() {
+  Status disable_other_rules() {
     std::string disabled;
-    ASSAY_ASSIGN_OR_RETURN(const data::Batch rules, sql_.query("SELECT name FROM duckdb_optimizers()"));
+    ASSAY_ASSIGN_OR_RETURN(const data::Batch rules,
+                           sql_.query("SELECT name FROM duckdb_optimizers()"));
     for (int64_t row = 0; row < rules.rows(); ++row) {
       const std::string rule(rules.column(0).text(row));
       if (std::find(std::begin(kRules), std::end(kRules), rule) == std::end(kRules)) {
         disabled += (disabled.empty() ? "" : ",") + rule;
       }
     }
-    ASSAY_RETURN_IF_ERROR(
-        sql_.execute("SET disabled_optimizers = " + SqlEngine::literal(disabled)));
-    const Result<data::Batch> plan = sql_.query("EXPLAIN (FORMAT JSON) " + planned_.text);
-    ASSAY_RETURN_IF_ERROR(sql_.execute("SET disabled_optimizers = ''"));
-    if (!plan.ok() || plan->rows() != 1 || plan->column_count() != 2) {
-      return std::optional<std::string>();
+    return sql_.execute("SET disabled_optimizers = " + SqlEngine::literal(disabled));
+  }
+
+  /// The engine's pointer "LINE 3: ..." is one too far for the line with EXPLAIN.
+  static Status without_first_line(const Status& status) {
+    constexpr std::string_view kLine = "\nLINE ";
+    std::string message = status.message();
+    const std::size_t at = message.rfind(kLine);
+    int64_t line = 0;
+    if (at != std::string::npos) {
+      const char* digits = message.data() + at + kLine.size();
+      const auto parsed = std::from_chars(digits, message.data() + message.size(), line);
+      const auto size = static_cast<std::size_t>(parsed.ptr - digits);
+      std::string number = std::to_string(line - 1);
+      number.insert(0, size - std::min(size, number.size()), ' ');  // the mark below stays in place
+      message.replace(at + kLine.size(), size, number);
     }
-    return std::optional(std::string(plan->column(1).text(0)));
+    return {status.code(), message};
   }
 
   // ---- Steps 3 and 4: files.
@@ -300,29 +325,22 @@ class Planner {
     const Snapshot& snapshot = *named.snapshot;
     TableUse use{sql_name(named.table), named.table.key, snapshot.version, 0, 0, 0, 0, ""};
     std::vector<DataFile> files;
-    bool all = true;
     ASSAY_ASSIGN_OR_RETURN(const auto scans, scans_of(index, explained));
-    if (scans) {
-      const std::set<std::string> paths = needed_files(snapshot, *scans, use.why);
-      all = paths.size() == snapshot.files.size();
-      for (const std::string& path : paths) {
-        files.push_back(snapshot.files.at(path));
-      }
-    } else {
+    if (!scans) {
       use.why = "all: the statement has no plan to look at";
     }
+    const std::set<const DataFile*> needed =
+        scans ? needed_files(snapshot, *scans, use.why) : std::set<const DataFile*>();
     for (const auto& [path, file] : snapshot.files) {
       ++use.files_total;
       use.bytes_total += file.size_bytes;
-    }
-    use.files_opened = all ? use.files_total : static_cast<int64_t>(files.size());
-    use.bytes_opened = use.bytes_total;
-    if (!all) {
-      use.bytes_opened = 0;
-      for (const DataFile& file : files) {
+      if (!scans || needed.count(&file) > 0) {
+        ++use.files_opened;
         use.bytes_opened += file.size_bytes;
+        files.push_back(file);
       }
     }
+    const bool all = use.files_opened == use.files_total;
     ASSAY_ASSIGN_OR_RETURN(const std::string relation,
                            all ? named.delta->relation(snapshot)
                                : named.delta->relation_of(snapshot, files));
@@ -344,11 +362,11 @@ class Planner {
     return std::optional(std::move(scans[index]));
   }
 
-  /// Paths of files that any of the scans needs, and the reason in words.
-  static std::set<std::string> needed_files(const Snapshot& snapshot,
-                                            const std::vector<ScanFilters>& scans,
-                                            std::string& why) {
-    std::set<std::string> paths;
+  /// Files that any of the scans needs, and the reason in words.
+  static std::set<const DataFile*> needed_files(const Snapshot& snapshot,
+                                                const std::vector<ScanFilters>& scans,
+                                                std::string& why) {
+    std::set<const DataFile*> needed;
     if (scans.empty()) {
       why = "none: no row of it can matter";
     }
@@ -360,10 +378,10 @@ class Planner {
       why += why.empty() ? "" : "; and ";
       why += conditions.empty() ? "all: no condition reaches it" : conditions;
       for (const DataFile* file : files_of_scan(snapshot, filters)) {
-        paths.insert(file->path);
+        needed.insert(file);
       }
     }
-    return paths;
+    return needed;
   }
 
   static std::vector<const DataFile*> files_of_scan(const Snapshot& snapshot,
@@ -400,6 +418,7 @@ class Planner {
   const std::vector<SqlTable>& tables_;
   PlannedSql planned_;
   std::vector<NamedTable> named_;
+  bool is_planned_ = false;        // the statement is of a kind that has a plan
   std::vector<SqlName> unknown_;  // begin with `lake.` and are no table; perhaps columns
 };
 
