@@ -1,8 +1,8 @@
-// A scan with a key and a time filter over a table of 10,000 files (or the count given), through the SQL
-// that `assay sql` runs: open the table, plan, prune, read. Against DuckDB on the same Parquet files by
-// glob, and, where --python names a Python that has them (tools/servers/engines.sh install), against
-// delta-rs + Polars on the same table. And a scan that nothing can prune. Answers are compared; repeats
-// alternate between the programs.
+// A scan with a key and a time filter over a table of 10,000 files (or the count given), through
+// the SQL that `assay sql` runs: open the table, plan, prune, read. Against DuckDB on the same
+// Parquet files by glob, and, where --python names a Python that has them (tools/servers/engines.sh
+// install), against delta-rs + Polars on the same table. And a scan that nothing can prune. Answers
+// are compared; repeats alternate between the programs.
 
 #include <algorithm>
 #include <cstdio>
@@ -53,11 +53,14 @@ class Bench {
     // A commit: one file of each of 100 days, of one range of users.
     for (int part = 0; part < files_ / kFilesPerCommit; ++part) {
       const std::string first = std::to_string(part * kRowsPerFile);
-      const std::string rows =
-          "SELECT printf('u%08d', " + first + " + u) AS user_id, TIMESTAMPTZ '2026-01-01' + INTERVAL (d) "
-          "DAY + INTERVAL (u) SECOND AS ts, (d * 1000003 + " + first + " + u)::BIGINT AS n, u / 3.0 AS price, "
-          "DATE '2026-01-01' + d::INT AS dt FROM range(" + std::to_string(kFilesPerCommit) +
-          ") a(d), range(" + std::to_string(kRowsPerFile) + ") b(u)";
+      const std::string rows = "SELECT printf('u%08d', " + first +
+                               " + u) AS user_id, TIMESTAMPTZ '2026-01-01' + INTERVAL (d) "
+                               "DAY + INTERVAL (u) SECOND AS ts, (d * 1000003 + " +
+                               first +
+                               " + u)::BIGINT AS n, u / 3.0 AS price, "
+                               "DATE '2026-01-01' + d::INT AS dt FROM range(" +
+                               std::to_string(kFilesPerCommit) + ") a(d), range(" +
+                               std::to_string(kRowsPerFile) + ") b(u)";
       assay::lake::CommitRequest request;
       request.adds = table->write_files(sql->query(rows).value()).value();
       ASSAY_CHECK(table->commit(request).ok());
@@ -70,11 +73,12 @@ class Bench {
     auto sql = SqlEngine::open({}).value();
     const int64_t begin = world_.world().clock.monotonic().micros;
     const assay::lake::PlannedSql planned =
-        assay::lake::plan_sql(world_.world(),
-                              *store,
-                              *sql,
-                              assay::lake::sql_tables(*store).value(),
-                              "SELECT count(*), sum(n)::BIGINT FROM lake.bronze.events WHERE " + where)
+        assay::lake::plan_sql(
+            world_.world(),
+            *store,
+            *sql,
+            assay::lake::sql_tables(*store).value(),
+            "SELECT count(*), sum(n)::BIGINT FROM lake.bronze.events WHERE " + where)
             .value();
     Answer answer = run(*sql, planned.text);
     answer.seconds = since(begin);
@@ -95,16 +99,13 @@ class Bench {
   /// delta-rs finds the files, Polars reads them; the time is its own, without Python's start.
   Answer by_polars(const std::string& filter) {
     const std::string out = folder_ + "/polars.txt";
-    const std::string command = python_ + " bench/lake_scan_polars.py " + folder_ + "/bronze/events '" +
-                                filter + "' > " + out;
+    const std::string command = python_ + " bench/lake_scan_polars.py " + folder_ +
+                                "/bronze/events '" + filter + "' > " + out;
     ASSAY_CHECK(std::system(command.c_str()) == 0);
     const std::string text = world_.world().files.read(out).value();
     Answer answer;
-    ASSAY_CHECK(std::sscanf(text.c_str(),
-                            "%ld %ld %lf",
-                            &answer.rows,
-                            &answer.sum,
-                            &answer.seconds) == 3);
+    ASSAY_CHECK(
+        std::sscanf(text.c_str(), "%ld %ld %lf", &answer.rows, &answer.sum, &answer.seconds) == 3);
     return answer;
   }
 

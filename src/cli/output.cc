@@ -81,8 +81,7 @@ std::string table_text(const data::Batch& batch, int64_t shown, int64_t total) {
     append_line(out, std::move(line));
   }
   if (shown < total) {
-    out += "... " + std::to_string(total - shown) +
-           " more rows; --output csv prints all of them\n";
+    out += "... " + std::to_string(total - shown) + " more rows; --output csv prints all of them\n";
   }
   return out;
 }

@@ -16,8 +16,9 @@ constexpr int64_t kRowsPerBatch = 65'536;
 
 const Positional kQuery{"QUERY", "the statement, in quotes", true};
 
-/// Names of the lake's tables. A plain name means the table of the current definition: lake.silver.x
-/// is silver/x_v2 when that is what x is made as now; what stood there before is lake.silver.x_v1.
+/// Names of the lake's tables. A plain name means the table of the current definition:
+/// lake.silver.x is silver/x_v2 when that is what x is made as now; what stood there before is
+/// lake.silver.x_v1.
 Result<std::vector<lake::SqlTable>> current_names(flow::Workspace& workspace) {
   ASSAY_ASSIGN_OR_RETURN(std::vector<lake::SqlTable> tables, lake::sql_tables(workspace.store()));
   ASSAY_ASSIGN_OR_RETURN(const std::vector<std::string> current, workspace.current_tables());
@@ -96,8 +97,8 @@ Status set_limits(const Arguments& arguments, data::SqlEngine& sql) {
     ASSAY_RETURN_IF_ERROR(sql.execute("SET memory_limit = '" + std::to_string(bytes) + "B'"));
   }
   if (arguments.has("spill")) {
-    ASSAY_RETURN_IF_ERROR(sql.execute("SET temp_directory = " +
-                                      data::SqlEngine::literal(arguments.get("spill"))));
+    ASSAY_RETURN_IF_ERROR(
+        sql.execute("SET temp_directory = " + data::SqlEngine::literal(arguments.get("spill"))));
   }
   if (arguments.has("threads")) {
     ASSAY_ASSIGN_OR_RETURN(const int64_t threads, arguments.integer("threads", 1));
@@ -142,10 +143,9 @@ Result<int64_t> copy_to(data::SqlEngine& sql,
                         const std::string& path,
                         const std::string& options) {
   const std::size_t end = statement.find_last_not_of("; \t\r\n");
-  ASSAY_ASSIGN_OR_RETURN(
-      const data::Batch counted,
-      sql.query("COPY (\n" + statement.substr(0, end + 1) + "\n) TO " +
-                data::SqlEngine::literal(path) + " (" + options + ")"));
+  ASSAY_ASSIGN_OR_RETURN(const data::Batch counted,
+                         sql.query("COPY (\n" + statement.substr(0, end + 1) + "\n) TO " +
+                                   data::SqlEngine::literal(path) + " (" + options + ")"));
   return counted.column(0).values<int64_t>()[0];
 }
 
@@ -153,8 +153,7 @@ Status write_to_file(Invocation& invocation, data::SqlEngine& sql, const std::st
   const std::string& path = invocation.arguments.get("to");
   const std::string options = copy_options(path);
   if (options.empty()) {
-    return {Code::kInvalidArgument,
-            path + ": the file's name must end in .parquet, .csv or .json"};
+    return {Code::kInvalidArgument, path + ": the file's name must end in .parquet, .csv or .json"};
   }
   ASSAY_ASSIGN_OR_RETURN(const int64_t rows, copy_to(sql, statement, path, options));
   invocation.output.say(std::to_string(rows) + " rows written to " + path);
@@ -186,9 +185,8 @@ Status run_sql(Invocation& invocation) {
   if (invocation.output.format() == OutputFormat::kParquet) {
     return copy_to(sql, planned.text, "/dev/stdout", copy_options("rows.parquet")).status();
   }
-  ASSAY_ASSIGN_OR_RETURN(
-      const std::unique_ptr<data::BatchReader> rows,
-      sql.stream(planned.text, kRowsPerBatch, data::SqlUnknownTypes::kAsText));
+  ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<data::BatchReader> rows,
+                         sql.stream(planned.text, kRowsPerBatch, data::SqlUnknownTypes::kAsText));
   return invocation.output.format() == OutputFormat::kArrow ? write_arrow(invocation.output, *rows)
                                                             : invocation.output.rows(*rows);
 }

@@ -98,12 +98,8 @@ class FlatBuffer {
   }
 
   /// Let the reference at `place` mean the table that was written last, or what comes next.
-  void refer_to_table(std::size_t place) {
-    set(place, static_cast<int64_t>(table_ - place), 4);
-  }
-  void refer_here(std::size_t place) {
-    set(place, static_cast<int64_t>(bytes_.size() - place), 4);
-  }
+  void refer_to_table(std::size_t place) { set(place, static_cast<int64_t>(table_ - place), 4); }
+  void refer_here(std::size_t place) { set(place, static_cast<int64_t>(bytes_.size() - place), 4); }
 
   void text(std::size_t place, std::string_view text) {
     align(4);
@@ -178,10 +174,15 @@ std::optional<Layout> numeric_layout(std::string_view format) {
     }
   }
   if (format == "f" || format == "g") {
-    return Layout{Kind::kFloatingPoint, format == "f" ? 4 : 8, false, {format == "f" ? 1 : 2, 0}, {}};
+    return Layout{
+        Kind::kFloatingPoint, format == "f" ? 4 : 8, false, {format == "f" ? 1 : 2, 0}, {}};
   }
   if (format.substr(0, 2) == "d:") {
-    return Layout{Kind::kDecimal, 16, false, {number_in(format.substr(2), 0), number_in(format.substr(2), 1)}, {}};
+    return Layout{Kind::kDecimal,
+                  16,
+                  false,
+                  {number_in(format.substr(2), 0), number_in(format.substr(2), 1)},
+                  {}};
   }
   return std::nullopt;
 }
@@ -230,8 +231,7 @@ void write_type(FlatBuffer& out, const Layout& layout, std::size_t place) {
       fields = {TableField{4, layout.numbers[0]}, TableField{4, layout.numbers[1]}};
       break;
     case Kind::kTimestamp:  // unit, timezone
-      fields = {TableField{2, layout.numbers[0]},
-                layout.zone.empty() ? kAbsent : kReference};
+      fields = {TableField{2, layout.numbers[0]}, layout.zone.empty() ? kAbsent : kReference};
       break;
     case Kind::kFixedSizeList:  // listSize
       fields = {TableField{4, layout.numbers[0]}};
@@ -255,13 +255,12 @@ Status write_field(FlatBuffer& out, const ArrowSchema& field, std::size_t place)
   }
   const bool nullable = (field.flags & 2) != 0;
   // name, nullable, type_type, type, dictionary, children
-  const std::vector<std::size_t> places =
-      out.table({kReference,
-                 {1, nullable ? 1 : 0},
-                 {1, static_cast<int64_t>(layout->kind)},
-                 kReference,
-                 kAbsent,
-                 kReference});
+  const std::vector<std::size_t> places = out.table({kReference,
+                                                     {1, nullable ? 1 : 0},
+                                                     {1, static_cast<int64_t>(layout->kind)},
+                                                     kReference,
+                                                     kAbsent,
+                                                     kReference});
   out.refer_to_table(place);
   out.text(places[0], field.name == nullptr ? "" : field.name);
   write_type(out, *layout, places[3]);
@@ -276,10 +275,8 @@ Status write_field(FlatBuffer& out, const ArrowSchema& field, std::size_t place)
 /// A message's table up to its header, whose place it gives.
 std::size_t begin_message(FlatBuffer& out, Header header, int64_t body_bytes) {
   // version, header_type, header, bodyLength
-  const std::vector<std::size_t> places = out.table({{2, kVersion5},
-                                                     {1, static_cast<int64_t>(header)},
-                                                     kReference,
-                                                     {8, body_bytes}});
+  const std::vector<std::size_t> places =
+      out.table({{2, kVersion5}, {1, static_cast<int64_t>(header)}, kReference, {8, body_bytes}});
   out.refer_to_table(0);
   return places[2];
 }
@@ -322,9 +319,7 @@ class Body {
   }
 
   [[nodiscard]] const std::vector<std::pair<int64_t, int64_t>>& nodes() const { return nodes_; }
-  [[nodiscard]] const std::vector<std::pair<int64_t, int64_t>>& buffers() const {
-    return buffers_;
-  }
+  [[nodiscard]] const std::vector<std::pair<int64_t, int64_t>>& buffers() const { return buffers_; }
   [[nodiscard]] const std::string& bytes() const { return bytes_; }
 
  private:
@@ -371,8 +366,7 @@ Result<std::string> arrow_ipc_schema(const SchemaPtr& schema) {
   FlatBuffer out;
   const std::size_t header = begin_message(out, Header::kSchema, 0);
   // endianness: little is the default, fields
-  const std::vector<std::size_t> places =
-      out.table({kAbsent, kReference});
+  const std::vector<std::size_t> places = out.table({kAbsent, kReference});
   out.refer_to_table(header);
   const std::vector<std::size_t> fields =
       out.references(places[1], static_cast<std::size_t>(exported.schema.n_children));
@@ -392,8 +386,7 @@ Result<std::string> arrow_ipc_batch(const Batch& batch) {
   const std::size_t header =
       begin_message(out, Header::kRecordBatch, static_cast<int64_t>(body.bytes().size()));
   // length, nodes, buffers
-  const std::vector<std::size_t> places =
-      out.table({{8, batch.rows()}, kReference, kReference});
+  const std::vector<std::size_t> places = out.table({{8, batch.rows()}, kReference, kReference});
   out.refer_to_table(header);
   out.pairs(places[1], body.nodes());
   out.pairs(places[2], body.buffers());

@@ -11,9 +11,9 @@
 //   {"name": "SEQ_SCAN ", "children": [], "extra_info":
 //     {"Table": "assay_stub.main.t0", "Filters": ["c0='u1'", "optional: c2 IN (1, 5)"]}}
 //
-// `Filters` is a text when there is one. A filter with a newline in one of its texts comes as two, so
-// all are joined again and cut outside of quotes. "optional:" marks what a FILTER above tests once
-// more: no less true of every row that matters.
+// `Filters` is a text when there is one. A filter with a newline in one of its texts comes as two,
+// so all are joined again and cut outside of quotes. "optional:" marks what a FILTER above tests
+// once more: no less true of every row that matters.
 
 namespace assay::lake {
 namespace {

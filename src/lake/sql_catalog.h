@@ -14,8 +14,8 @@ struct SqlTable {
   std::string key;  // "bronze/flights"
 };
 
-/// Names of all tables of the store, sorted by key: "bronze/flights" is lake.bronze.flights, a table
-/// at the root lake.main.x. Deeper keys keep their rest as one name: lake.learn."runs/1".
+/// Names of all tables of the store, sorted by key: "bronze/flights" is lake.bronze.flights, a
+/// table at the root lake.main.x. Deeper keys keep their rest as one name: lake.learn."runs/1".
 Result<std::vector<SqlTable>> sql_tables(store::ObjectStore& store);
 
 /// lake.bronze.flights, quoted where SQL needs it.

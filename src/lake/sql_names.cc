@@ -283,7 +283,8 @@ std::vector<SqlName> names_in_sql(std::string_view sql) {
 std::string position_in_sql(std::string_view sql, std::size_t at) {
   const std::string_view before = sql.substr(0, at);
   const auto line = 1 + std::count(before.begin(), before.end(), '\n');
-  const std::size_t begin = before.rfind('\n') == std::string_view::npos ? 0 : before.rfind('\n') + 1;
+  const std::size_t begin =
+      before.rfind('\n') == std::string_view::npos ? 0 : before.rfind('\n') + 1;
   const std::string_view tail = before.substr(begin);
   const auto column = 1 + std::count_if(tail.begin(), tail.end(), [](char c) {
                         return (static_cast<unsigned char>(c) & 0xc0U) != 0x80U;

@@ -35,7 +35,8 @@ using data::SqlEngine;
 
 constexpr std::string_view kStub = "assay_stub";
 
-/// What runs of the optimizer while a statement is explained: rules that look at the statement only.
+/// What runs of the optimizer while a statement is explained: rules that look at the statement
+/// only.
 constexpr std::string_view kRules[] = {"expression_rewriter",
                                        "filter_pullup",
                                        "filter_pushdown",
@@ -94,7 +95,8 @@ class Planner {
 
   Result<PlannedSql> plan() {
     ASSAY_RETURN_IF_ERROR(find_tables());
-    ASSAY_RETURN_IF_ERROR(sql_.execute("DETACH DATABASE IF EXISTS lake; ATTACH ':memory:' AS lake"));
+    ASSAY_RETURN_IF_ERROR(
+        sql_.execute("DETACH DATABASE IF EXISTS lake; ATTACH ':memory:' AS lake"));
     ASSAY_RETURN_IF_ERROR(make_stubs());
     ASSAY_ASSIGN_OR_RETURN(const std::optional<std::string> explained, explain());
     for (std::size_t i = 0; i < named_.size(); ++i) {
@@ -150,8 +152,9 @@ class Planner {
     const std::string where = position_in_sql(statement, name.begin);
     if (name.parts[0] != "lake") {
       return {Code::kInvalidArgument,
-              where + ": a version can be asked of a table of the lake only, written as "
-                      "lake.<zone>.<table> VERSION AS OF 12, an alias behind it; this is " +
+              where +
+                  ": a version can be asked of a table of the lake only, written as "
+                  "lake.<zone>.<table> VERSION AS OF 12, an alias behind it; this is " +
                   written};
     }
     return {Code::kNotFound,
@@ -171,8 +174,9 @@ class Planner {
     }
     SqlTable old = table;
     old.schema = table.schema + "@" + std::to_string(*version);
-    ASSAY_RETURN_IF_ERROR(add(old, *version).with_context(
-        position_in_sql(statement, name.travel->begin) + ", " + sql_name(table)));
+    ASSAY_RETURN_IF_ERROR(
+        add(old, *version)
+            .with_context(position_in_sql(statement, name.travel->begin) + ", " + sql_name(table)));
     put(name,
         "lake." + SqlEngine::identifier(old.schema) + "." + SqlEngine::identifier(table.name));
     return {};
@@ -247,7 +251,8 @@ class Planner {
       return std::tie(a.table.schema, a.table.name) < std::tie(b.table.schema, b.table.name);
     });
     const std::string stub(kStub);
-    std::string script = "DETACH DATABASE IF EXISTS " + stub + "; ATTACH ':memory:' AS " + stub + ";";
+    std::string script =
+        "DETACH DATABASE IF EXISTS " + stub + "; ATTACH ':memory:' AS " + stub + ";";
     for (std::size_t i = 0; i < named_.size(); ++i) {
       const std::string name = stub + ".main.t" + std::to_string(i);
       std::string columns;
@@ -257,8 +262,8 @@ class Planner {
         const std::string column = "c" + std::to_string(count++);
         columns += (columns.empty() ? "" : ", ") + column + " " +
                    std::string(SqlEngine::sql_type(field.type));
-        selected += (selected.empty() ? "" : ", ") + column + " AS " +
-                    SqlEngine::identifier(field.name);
+        selected +=
+            (selected.empty() ? "" : ", ") + column + " AS " + SqlEngine::identifier(field.name);
       }
       script += "CREATE TABLE " + name + " (" + columns + ");" +
                 create_view(named_[i].table, "SELECT " + selected + " FROM " + name);
@@ -272,8 +277,8 @@ class Planner {
            SqlEngine::identifier(table.name) + " AS " + select + ";";
   }
 
-  /// The plan, or nothing for statements that have none, such as SHOW. A mistake in the others shows
-  /// here, before any file is touched.
+  /// The plan, or nothing for statements that have none, such as SHOW. A mistake in the others
+  /// shows here, before any file is touched.
   Result<std::optional<std::string>> explain() {
     ASSAY_RETURN_IF_ERROR(disable_other_rules());
     Result<data::Batch> plan = sql_.query("EXPLAIN (FORMAT JSON)\n" + planned_.text);
@@ -341,9 +346,9 @@ class Planner {
       }
     }
     const bool all = use.files_opened == use.files_total;
-    ASSAY_ASSIGN_OR_RETURN(const std::string relation,
-                           all ? named.delta->relation(snapshot)
-                               : named.delta->relation_of(snapshot, files));
+    ASSAY_ASSIGN_OR_RETURN(
+        const std::string relation,
+        all ? named.delta->relation(snapshot) : named.delta->relation_of(snapshot, files));
     planned_.tables.push_back(std::move(use));
     return sql_.execute(create_view(named.table, "SELECT * FROM " + relation));
   }
@@ -418,7 +423,7 @@ class Planner {
   const std::vector<SqlTable>& tables_;
   PlannedSql planned_;
   std::vector<NamedTable> named_;
-  bool is_planned_ = false;        // the statement is of a kind that has a plan
+  bool is_planned_ = false;       // the statement is of a kind that has a plan
   std::vector<SqlName> unknown_;  // begin with `lake.` and are no table; perhaps columns
 };
 

@@ -27,8 +27,8 @@ struct TableUse {
 /// A statement ready to run on the engine that it was planned with.
 struct PlannedSql {
   std::string text;
-  std::vector<TableUse> tables;        // that the statement names, in order of their names
-  std::vector<std::string> warnings;   // tables left out because they cannot be read
+  std::vector<TableUse> tables;       // that the statement names, in order of their names
+  std::vector<std::string> warnings;  // tables left out because they cannot be read
 };
 
 /// Make the tables that a statement names views of the engine, each over the files that the
@@ -38,7 +38,8 @@ struct PlannedSql {
 /// forms). What was under `lake` before is replaced.
 ///
 /// Time    TIMESTAMP AS OF: the newest version committed at or before it; UTC unless it says else.
-/// Errors  kInvalidArgument: SQL that does not parse or bind, with the engine's own pointer into the
+/// Errors  kInvalidArgument: SQL that does not parse or bind, with the engine's own pointer into
+/// the
 ///         statement; kNotFound: a version that is no more; those of opening a table named.
 /// Threads as SqlEngine. Cost one look at each file's statistics of the tables named.
 /// Source  docs/decisions/0030-pruning-by-the-engines-plan.md

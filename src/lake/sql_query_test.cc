@@ -32,11 +32,8 @@ class SqlQuery : public ::testing::Test {
   }
 
   Result<PlannedSql> plan(const std::string& statement) {
-    return plan_sql(lake_.world(),
-                    lake_.store(),
-                    lake_.sql(),
-                    sql_tables(lake_.store()).value(),
-                    statement);
+    return plan_sql(
+        lake_.world(), lake_.store(), lake_.sql(), sql_tables(lake_.store()).value(), statement);
   }
   /// The number that a statement gives, and the files it opened of the first table.
   std::pair<int64_t, int64_t> run(const std::string& statement) {
@@ -67,9 +64,10 @@ TEST_F(SqlQuery, ConditionsReachTablesThroughCommonTablesJoinsAndWindows) {
   EXPECT_EQ(run("WITH e AS (SELECT * FROM lake.bronze.events) SELECT count(*) FROM e JOIN e AS f "
                 "USING (n) WHERE e.n = 250"),
             std::pair(int64_t{1}, int64_t{1}));
-  EXPECT_EQ(run("SELECT count(*) FROM (SELECT n, row_number() OVER (PARTITION BY dt ORDER BY ts) r, "
-                "dt FROM lake.bronze.events) WHERE dt = DATE '2026-01-04' AND r <= 3"),
-            std::pair(int64_t{3}, int64_t{2}));
+  EXPECT_EQ(
+      run("SELECT count(*) FROM (SELECT n, row_number() OVER (PARTITION BY dt ORDER BY ts) r, "
+          "dt FROM lake.bronze.events) WHERE dt = DATE '2026-01-04' AND r <= 3"),
+      std::pair(int64_t{3}, int64_t{2}));
   // Two scans: what either needs.
   EXPECT_EQ(run("SELECT (SELECT count(*) FROM lake.bronze.events WHERE n = 5) + (SELECT count(*) "
                 "FROM lake.bronze.events WHERE n = 999)"),
@@ -77,9 +75,10 @@ TEST_F(SqlQuery, ConditionsReachTablesThroughCommonTablesJoinsAndWindows) {
   EXPECT_EQ(run("SELECT count(*) FROM lake.bronze.events a LEFT JOIN lake.bronze.events b ON a.n = "
                 "b.n AND b.n > 990"),
             std::pair(int64_t{1000}, int64_t{20}));
-  EXPECT_EQ(run("SELECT count(*) FROM (SELECT * FROM lake.bronze.events USING SAMPLE 30 ROWS) WHERE "
-                "n >= 0"),
-            std::pair(int64_t{30}, int64_t{20}));
+  EXPECT_EQ(
+      run("SELECT count(*) FROM (SELECT * FROM lake.bronze.events USING SAMPLE 30 ROWS) WHERE "
+          "n >= 0"),
+      std::pair(int64_t{30}, int64_t{20}));
 }
 
 TEST_F(SqlQuery, AnswersEqualThoseOverAllFiles) {
@@ -104,7 +103,8 @@ TEST_F(SqlQuery, AnswersEqualThoseOverAllFiles) {
 TEST_F(SqlQuery, TellsWhatEachTableIsReadFor) {
   lake_.create("silver/x", {{"a", Type::kInt64}});
   const PlannedSql planned =
-      plan("SELECT * FROM lake.silver.x, lake.bronze.events WHERE n = 5 AND \"user id\" > 'a'").value();
+      plan("SELECT * FROM lake.silver.x, lake.bronze.events WHERE n = 5 AND \"user id\" > 'a'")
+          .value();
   ASSERT_EQ(planned.tables.size(), 2U);
   const TableUse& use = planned.tables[0];
   EXPECT_EQ(use.name, "lake.bronze.events");
@@ -120,8 +120,9 @@ TEST_F(SqlQuery, TellsWhatEachTableIsReadFor) {
 TEST_F(SqlQuery, ReadsOlderVersions) {
   EXPECT_EQ(run("SELECT count(*) FROM lake.bronze.events VERSION AS OF 1").first, 500);
   EXPECT_EQ(run("SELECT count(*) FROM lake.bronze.events VERSION AS OF 0 e").first, 0);
-  EXPECT_EQ(run("SELECT count(*) FROM lake.bronze.events AT (VERSION => 1) WHERE events.n < 10").first,
-            10);
+  EXPECT_EQ(
+      run("SELECT count(*) FROM lake.bronze.events AT (VERSION => 1) WHERE events.n < 10").first,
+      10);
   EXPECT_EQ(run("SELECT count(*) FROM lake.bronze.events VERSION AS OF 2 ANTI JOIN "
                 "lake.bronze.events VERSION AS OF 1 USING (n)")
                 .first,
@@ -165,9 +166,11 @@ TEST_F(SqlQuery, MistakesArePointedAt) {
   const std::size_t line = message.find("LINE 1: ");
   const std::size_t caret = message.find('^', line);
   ASSERT_NE(caret, std::string::npos);
-  const std::size_t shown = message.find("nn = 1", line) - message.rfind('\n', message.find("nn = 1", line));
+  const std::size_t shown =
+      message.find("nn = 1", line) - message.rfind('\n', message.find("nn = 1", line));
   EXPECT_EQ(caret - message.rfind('\n', caret), shown);
-  EXPECT_THAT(plan("SELECT 1,\n  2 +\n  nothing").status().message(), HasSubstr("LINE 3:   nothing"));
+  EXPECT_THAT(plan("SELECT 1,\n  2 +\n  nothing").status().message(),
+              HasSubstr("LINE 3:   nothing"));
   EXPECT_EQ(plan("SELECT * FROM events VERSION AS OF 1").status().code(), Code::kInvalidArgument);
   EXPECT_EQ(plan("SELECT 1; SELECT 2").status().code(), Code::kInvalidArgument);
 }
@@ -178,8 +181,9 @@ TEST_F(SqlQuery, TablesThatAreNotNamedAreNotOpened) {
   EXPECT_EQ(plan("SELECT * FROM lake.bronze.broken").status().code(), Code::kCorrupt);
   const PlannedSql shown = plan("SHOW ALL TABLES").value();
   EXPECT_EQ(shown.warnings.size(), 1U);
-  EXPECT_EQ(lake_.rows("SELECT table_name FROM duckdb_columns() WHERE database_name = 'lake' AND "
-                       "column_name = 'n'")
+  EXPECT_EQ(lake_
+                .rows("SELECT table_name FROM duckdb_columns() WHERE database_name = 'lake' AND "
+                      "column_name = 'n'")
                 .rows(),
             1);
   EXPECT_THAT(plan("SELECT 42 AS x").value().tables, IsEmpty());
@@ -193,10 +197,11 @@ TEST_F(SqlQuery, NamesOfAnyKindAreViews) {
   EXPECT_EQ(run("SELECT a FROM lake.learn.\"runs/1\" VERSION AS OF 1").first, 2);
   EXPECT_EQ(run("SELECT a FROM lake.root").first, 4);
   EXPECT_EQ(run("SELECT a FROM lake.main.root VERSION AS OF 1").first, 4);
-  EXPECT_EQ(run("SELECT \"lake\".n FROM (SELECT {'n': n} AS \"lake\" FROM lake.bronze.events) WHERE "
-                "\"lake\".n = 17")
-                .first,
-            17);
+  EXPECT_EQ(
+      run("SELECT \"lake\".n FROM (SELECT {'n': n} AS \"lake\" FROM lake.bronze.events) WHERE "
+          "\"lake\".n = 17")
+          .first,
+      17);
 }
 
 }  // namespace

@@ -1,8 +1,9 @@
-// Writes Delta tables for the tests of other engines: what the stages do, on rows of any SQL statement.
+// Writes Delta tables for the tests of other engines: what the stages do, on rows of any SQL
+// statement.
 //
-//   table_writer LAKE KEY create PARTITION_COLUMNS SELECT   a new table (columns joined by commas, or "")
-//   table_writer LAKE KEY append SELECT                     one more commit
-//   table_writer LAKE KEY add-column NAME TYPE              one more column, nullable
+//   table_writer LAKE KEY create PARTITION_COLUMNS SELECT   a new table (columns joined by commas,
+//   or "") table_writer LAKE KEY append SELECT                     one more commit table_writer
+//   LAKE KEY add-column NAME TYPE              one more column, nullable
 
 #include <cstdio>
 #include <string>

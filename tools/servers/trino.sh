@@ -13,8 +13,9 @@ NAME=trino
 
 install_trino() {
   maven_file "$1" io.trino:trino-server:476:tar.gz cfd5accde17e8ebd251eeeb78aed1f490e77bb3a164d95a0f454bf8a7c1cbd3f
-  tar -xzf "$1/trino-server-476.tar.gz" -C "$1" --strip-components=1 \
-    trino-server-476/bin trino-server-476/lib trino-server-476/plugin/delta-lake
+  # Its plugins share their jars by hard links, so all must be there before all but one go.
+  tar -xzf "$1/trino-server-476.tar.gz" -C "$1" --strip-components=1
+  find "$1/plugin" -mindepth 1 -maxdepth 1 ! -name delta-lake -exec rm -rf {} +
   rm "$1/trino-server-476.tar.gz"
 }
 
