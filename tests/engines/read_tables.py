@@ -53,8 +53,9 @@ def read_chdb(path, version):
     import chdb
     import pyarrow
     os.chdir("/")  # it reads files below the working folder only
-    at = "" if version is None else f" SETTINGS delta_lake_snapshot_version={version}"
-    answer = chdb.query(f"SELECT * FROM deltaLakeLocal('{path}'){at}", "ArrowStream")
+    at = "" if version is None else f", delta_lake_snapshot_version={version}"
+    answer = chdb.query(f"SELECT * FROM deltaLakeLocal('{path}') SETTINGS output_format_arrow_string_as_string=0{at}",
+                        "ArrowStream")  # it knows no difference between texts and bytes
     data = bytes(answer.bytes())
     return pyarrow.ipc.open_stream(data).read_all() if data else pyarrow.table({})
 
