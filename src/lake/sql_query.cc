@@ -157,7 +157,7 @@ class Planner {
                   "lake.<zone>.<table> VERSION AS OF 12, an alias behind it; this is " +
                   written};
     }
-    return {Code::kNotFound,
+    return {Code::kInvalidArgument,
             where + ": the lake has no table " + written + did_you_mean(lower(written), known)};
   }
 

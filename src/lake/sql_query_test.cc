@@ -155,7 +155,7 @@ TEST_F(SqlQuery, AVersionKeepsItsOwnColumns) {
 
 TEST_F(SqlQuery, MistakesArePointedAt) {
   const Status misspelt = plan("SELECT *\nFROM lake.bronze.event").status();
-  EXPECT_EQ(misspelt.code(), Code::kNotFound);
+  EXPECT_EQ(misspelt.code(), Code::kInvalidArgument);
   EXPECT_THAT(misspelt.message(), HasSubstr("line 2, column 6"));
   EXPECT_THAT(misspelt.message(), HasSubstr("lake.bronze.events"));
   // Behind a clause that was rewritten, the engine's pointer is still right.
