@@ -10,7 +10,6 @@ namespace {
 using data::SqlEngine;
 
 constexpr int64_t kTombstoneKeptMs = int64_t{7} * 86'400 * 1'000;
-constexpr int64_t kLinesPerBatch = 8'192;
 
 /// An action's members in the Parquet file, in the order of the columns.
 constexpr std::string_view kColumns = R"({
@@ -86,66 +85,6 @@ Result<std::string> parquet_bytes(World& world,
   return world.files.read(parquet.path());
 }
 
-/// The version that _last_checkpoint names; -1 for none.
-Version last_checkpoint(store::ObjectStore& store, const std::string& name) {
-  const Result<std::string> bytes = store.get(name);
-  JsonReader json;
-  const Result<JsonValue> value = bytes.ok() ? json.read(*bytes) : bytes.status();
-  const JsonValue* version = value.ok() ? value->find("version") : nullptr;
-  return version == nullptr || version->integer() == nullptr ? -1 : *version->integer();
-}
-
-/// One checkpoint column as lines of the log.
-struct ActionColumn {
-  std::string_view name;
-  bool required;
-};
-constexpr ActionColumn kActionColumns[] = {
-    {"protocol", true}, {"metaData", true}, {"txn", false}, {"remove", false}, {"add", true}};
-
-Result<std::string> lines_query(SqlEngine& sql, const std::string& files) {
-  ASSAY_ASSIGN_OR_RETURN(
-      const data::Batch described,
-      sql.query("SELECT column_name FROM (DESCRIBE SELECT * FROM " + files + ")"));
-  std::string cases;
-  for (const ActionColumn& column : kActionColumns) {
-    bool there = false;
-    for (int64_t row = 0; row < described.rows(); ++row) {
-      there |= described.column(0).text(row) == column.name;
-    }
-    if (there) {
-      const std::string name = SqlEngine::identifier(column.name);
-      cases += " WHEN " + name + " IS NOT NULL THEN '{\"" + std::string(column.name) +
-               "\":' || CAST(to_json(" + name + ") AS VARCHAR) || '}'";
-    } else if (column.required) {
-      return Status(Code::kCorrupt, "no column " + std::string(column.name));
-    }
-  }
-  return "SELECT line FROM (SELECT CASE" + cases + " END AS line FROM " + files +
-         ") WHERE line IS NOT NULL";
-}
-
-Result<LogEntry> read_lines(SqlEngine& sql, const std::string& files) {
-  ASSAY_ASSIGN_OR_RETURN(const std::string query, lines_query(sql, files));
-  ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<data::BatchReader> reader,
-                         sql.stream(query, kLinesPerBatch));
-  LogEntry entry;
-  JsonReader json;
-  while (true) {
-    ASSAY_ASSIGN_OR_RETURN(const std::optional<data::Batch> batch, reader->next());
-    if (!batch) {
-      break;
-    }
-    for (int64_t row = 0; row < batch->rows(); ++row) {
-      ASSAY_RETURN_IF_ERROR(parse_action(json, batch->column(0).text(row), entry));
-    }
-  }
-  if (!entry.protocol || !entry.metadata) {
-    return Status(Code::kCorrupt, "no protocol or no metaData in it");
-  }
-  return entry;
-}
-
 }  // namespace
 
 Status write_checkpoint(World& world,
@@ -160,7 +99,7 @@ Status write_checkpoint(World& world,
   name.replace(name.size() - 5, 5, ".checkpoint.parquet");
   ASSAY_RETURN_IF_ERROR(store.put(name, bytes));
   const std::string hint = log_prefix(key) + "_last_checkpoint";
-  if (last_checkpoint(store, hint) >= state.snapshot.version) {
+  if (read_checkpoint_hint(store, log_prefix(key)).version >= state.snapshot.version) {
     return {};  // another writer is ahead
   }
   std::string text;
@@ -176,24 +115,6 @@ Status write_checkpoint(World& world,
   json.integer(static_cast<int64_t>(state.snapshot.files.size()));
   json.end_object();
   return store.put(hint, text);
-}
-
-Result<LogEntry> read_checkpoint(store::ObjectStore& store,
-                                 SqlEngine& sql,
-                                 const std::vector<std::string>& parts) {
-  std::string files;
-  for (const std::string& part : parts) {
-    files += (files.empty() ? "" : ", ") + SqlEngine::literal(store.local_path(part));
-  }
-  Result<LogEntry> entry =
-      read_lines(sql, "read_parquet([" + files + "], hive_partitioning=false)");
-  if (entry.ok()) {
-    return entry;
-  }
-  // What the SQL engine cannot bind is a checkpoint of another shape.
-  const Status status = std::move(entry).status();
-  const Code code = status.code() == Code::kInvalidArgument ? Code::kCorrupt : status.code();
-  return Status(code, "checkpoint " + parts.front() + ": " + status.message());
 }
 
 }  // namespace assay::lake

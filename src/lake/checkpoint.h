@@ -1,5 +1,7 @@
 #pragma once
 
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,11 +23,41 @@ Status write_checkpoint(World& world,
                         const std::string& key,
                         const TableState& state);
 
-/// Read the reconciled actions of a checkpoint: all its parts, by object key.
+/// What _last_checkpoint says; any member may be missing.
+struct CheckpointHint {
+  Version version = -1;
+  std::optional<int64_t> add_files;
+};
+
+/// Nothing readable gives the empty hint: it is no more than a hint.
+CheckpointHint read_checkpoint_hint(store::ObjectStore& store, const std::string& log_prefix);
+
+/// The actions of a checkpoint of `version` but its files: all its parts, by object key. Those of
+/// a JSON one are all here. Columns other than those of the protocol are ignored.
 ///
-/// Errors  kCorrupt: not a checkpoint; the part is named. Those of parse_action.
+/// Errors  kCorrupt: not a checkpoint, or of another version; the part is named. Those of
+///         parse_action.
 Result<LogEntry> read_checkpoint(store::ObjectStore& store,
                                  data::SqlEngine& sql,
+                                 Version version,
                                  const std::vector<std::string>& parts);
+
+/// Files and tombstones of a checkpoint, in any order.
+struct CheckpointFiles {
+  std::vector<std::shared_ptr<const DataFile>> files;
+  std::vector<std::shared_ptr<const RemoveAction>> tombstones;
+};
+
+/// Read the files of the same checkpoint, from its parts and from the sidecars that `entry` names.
+/// `partition_keys` are the keys of partition values.
+///
+/// Errors  as read_checkpoint; kCorrupt also for a sidecar that is missing.
+/// Cost    O(files), column by column; statistics stay text.
+Result<CheckpointFiles> read_checkpoint_files(store::ObjectStore& store,
+                                              data::SqlEngine& sql,
+                                              const std::string& log_prefix,
+                                              const std::vector<std::string>& parts,
+                                              const LogEntry& entry,
+                                              const std::vector<std::string>& partition_keys);
 
 }  // namespace assay::lake

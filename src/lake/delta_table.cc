@@ -5,7 +5,9 @@
 
 #include "base/fail_point.h"
 #include "base/json_writer.h"
+#include "lake/change_feed.h"
 #include "lake/checkpoint.h"
+#include "lake/commit_times.h"
 #include "lake/parquet_files.h"
 #include "lake/pruning.h"
 #include "lake/relation.h"
@@ -63,6 +65,10 @@ class Table : public DeltaTable {
   Result<std::string> relation_of(const Snapshot& snapshot,
                                   const std::vector<DataFile>& files) override;
   Result<std::vector<AddedFile>> added_between(Version after, Version last) override;
+  Result<std::vector<FileChange>> changes_between(Version after, Version last) override;
+  Result<std::string> relation_of_changes(const Snapshot& snapshot,
+                                          const std::vector<FileChange>& changes) override;
+  Result<Version> version_at(EventTime time) override;
   Result<std::vector<HistoryEntry>> history() override;
   Status checkpoint() override;
 
@@ -373,8 +379,9 @@ Status Table::checkpoint() {
 }
 
 Result<std::string> Table::relation(const Snapshot& snapshot, const std::string& where) {
-  ASSAY_ASSIGN_OR_RETURN(std::string files,
-                         files_relation(store_, key_, snapshot, prune_files(snapshot, where)));
+  ASSAY_ASSIGN_OR_RETURN(
+      std::string files,
+      files_relation(store_, sql_, key_, snapshot, prune_files(snapshot, where)));
   if (where.empty()) {
     return files;
   }
@@ -388,13 +395,16 @@ Result<std::string> Table::relation_of(const Snapshot& snapshot,
   for (const DataFile& file : files) {
     pointers.push_back(&file);
   }
-  return files_relation(store_, key_, snapshot, pointers);
+  return files_relation(store_, sql_, key_, snapshot, pointers);
 }
 
 Result<std::vector<DeltaTable::AddedFile>> Table::added_between(Version after, Version last) {
   std::vector<AddedFile> added;
   for (Version version = after + 1; version <= last; ++version) {
-    ASSAY_ASSIGN_OR_RETURN(const LogEntry entry, read_entry(store_, key_, version));
+    const bool is_known = version <= state_->snapshot.version;
+    ASSAY_ASSIGN_OR_RETURN(
+        const LogEntry entry,
+        is_known ? read_kept_entry(store_, key_, version) : read_entry(store_, key_, version));
     for (const AddAction& add : entry.adds) {
       if (add.data_change) {
         added.push_back({version, add.file});
@@ -402,6 +412,22 @@ Result<std::vector<DeltaTable::AddedFile>> Table::added_between(Version after, V
     }
   }
   return added;
+}
+
+Result<std::vector<FileChange>> Table::changes_between(Version after, Version last) {
+  ASSAY_RETURN_IF_ERROR(refresh());
+  return lake::changes_between(store_, sql_, key_, *state_, after, last);
+}
+
+Result<std::string> Table::relation_of_changes(const Snapshot& snapshot,
+                                               const std::vector<FileChange>& changes) {
+  return changes_relation(store_, sql_, key_, snapshot, changes);
+}
+
+Result<Version> Table::version_at(EventTime time) {
+  ASSAY_RETURN_IF_ERROR(refresh());
+  ASSAY_ASSIGN_OR_RETURN(CommitTimes times, CommitTimes::list(store_, key_, state_->snapshot));
+  return times.version_at(time);
 }
 
 Result<std::vector<HistoryEntry>> Table::history() {

@@ -10,6 +10,8 @@
 #include "base/world.h"
 #include "data/batch.h"
 #include "data/sql_engine.h"
+#include "lake/path_map.h"
+#include "lake/table_columns.h"
 #include "store/object_store.h"
 
 namespace assay::lake {
@@ -24,15 +26,27 @@ struct TableSpec {
   std::vector<std::string> partition_columns;
 };
 
+/// Which rows of a data file are deleted, as the log says: where the bitmap lies.
+struct DeletionVector {
+  std::string storage_type;    // "u": a file named by a UUID, "i": inline, "p": an absolute path
+  std::string path_or_inline;  // z85 text of the UUID, or of the bitmap; or the path
+  int64_t offset = 0;
+  int64_t size_bytes = 0;
+  int64_t cardinality = 0;  // rows that it deletes
+  bool operator==(const DeletionVector&) const = default;
+};
+
 /// A data file of a snapshot, as its `add` action says.
 struct DataFile {
   std::string path;  // key below the table's root, percent-decoded once
+  /// By the column's physical name, which is its name unless the table maps columns.
   std::map<std::string, std::optional<std::string>> partition_values;
   int64_t size_bytes = 0;
   int64_t modification_ms = 0;
-  int64_t rows = -1;       // -1: the writer left no statistics
+  int64_t rows = -1;       // deleted ones too; -1: the writer left no statistics
   std::string stats_json;  // "" for none
   std::map<std::string, std::string> tags;
+  std::optional<DeletionVector> deletion_vector;
 };
 
 /// A position that travels inside a commit: `txn` with compare-and-swap.
@@ -58,13 +72,25 @@ struct CommitRequest {
 /// Threads immutable.
 struct Snapshot {
   Version version = -1;
+  /// Columns of types that batches know; `columns` has all, and how files name them.
   data::SchemaPtr schema;
+  std::shared_ptr<const std::vector<TableColumn>> columns;
+  ColumnMapping mapping = ColumnMapping::kNone;
   std::vector<std::string> partition_columns;
-  std::map<std::string, DataFile> files;  // by path
+  PathMap<DataFile> files;
   std::map<std::string, int64_t> txns;
   std::map<std::string, std::string> configuration;
   [[nodiscard]] std::optional<int64_t> txn(const std::string& app_id) const;
-  [[nodiscard]] int64_t rows() const;  // sum of the files' row counts
+  [[nodiscard]] int64_t rows() const;  // sum of the files' row counts, less deleted ones
+};
+
+/// Rows that one version added or removed: those of `file` that its deletion vector leaves, or,
+/// when `only` is set, those of them that `only` deletes.
+struct FileChange {
+  Version version = 0;
+  bool is_added = true;
+  DataFile file;
+  std::optional<DeletionVector> only;
 };
 
 /// One line of `assay lake history`.
@@ -128,6 +154,18 @@ class DeltaTable {
     DataFile file;
   };
   virtual Result<std::vector<AddedFile>> added_between(Version after, Version last) = 0;
+  /// What versions (after, last] added and removed, in version order, removals of a version first;
+  /// compactions give nothing. kOutOfRange: the log of that range was cleaned up; then only a whole
+  /// version can be read. kNotFound: a version not there yet.
+  virtual Result<std::vector<FileChange>> changes_between(Version after, Version last) = 0;
+  /// SQL text, in parentheses, of those rows under a snapshot's columns, and after them
+  /// `_change_type` ('insert' or 'delete') and `_commit_version` (BIGINT). A row that a commit
+  /// rewrote without change is in it twice: removed and added.
+  virtual Result<std::string> relation_of_changes(const Snapshot& snapshot,
+                                                  const std::vector<FileChange>& changes) = 0;
+  /// The newest version committed at `time` or before, by the commits' own times where the table
+  /// has them, else by those of the log files, made to ascend. kNotFound: older than the log.
+  virtual Result<Version> version_at(EventTime time) = 0;
   virtual Result<std::vector<HistoryEntry>> history() = 0;
   /// Write a checkpoint of the newest version and _last_checkpoint. Done by commit every 10
   /// versions.

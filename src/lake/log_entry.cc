@@ -1,5 +1,7 @@
 #include "lake/log_entry.h"
 
+#include <charconv>
+
 #include "base/json_writer.h"
 #include "lake/uri_path.h"
 
@@ -145,24 +147,25 @@ std::map<std::string, std::optional<std::string>> empty_as_null(
 Result<std::string> read_path(ActionReader& reader) {
   const std::string text = reader.text("path");
   ASSAY_RETURN_IF_ERROR(reader.status());
-  ASSAY_ASSIGN_OR_RETURN(std::string path, decode_log_path(text));
-  const std::size_t colon = text.find(':');
-  if (path.starts_with('/') ||
-      (colon != std::string::npos && text.find('/') > colon && colon > 1)) {
-    return Status(Code::kUnimplemented,
-                  "data file outside the table (a shallow clone?) is not supported: " + text);
-  }
-  const Status valid = store::validate_key(path);
-  if (!valid.ok()) {
-    return corrupt("bad path: " + valid.message());
-  }
-  return path;
+  return decode_data_path(text);
 }
 
-int64_t rows_of_stats(JsonReader& json, const std::string& stats) {
-  const Result<JsonValue> value = json.read(stats);
-  const JsonValue* rows = value.ok() ? value->find("numRecords") : nullptr;
-  return rows == nullptr || rows->integer() == nullptr ? -1 : *rows->integer();
+/// The member deletionVector; nothing when there is none.
+Result<std::optional<DeletionVector>> read_deletion_vector(const ActionReader& outer) {
+  const JsonValue* value = outer.find("deletionVector");
+  if (value == nullptr) {
+    return std::optional<DeletionVector>();
+  }
+  ActionReader reader("deletionVector", *value);
+  DeletionVector vector;
+  vector.storage_type = reader.text("storageType");
+  vector.path_or_inline = reader.text("pathOrInlineDv");
+  vector.offset = reader.integer_or("offset", 0);
+  vector.size_bytes = reader.integer("sizeInBytes");
+  vector.cardinality = reader.integer("cardinality");
+  ASSAY_RETURN_IF_ERROR(reader.status());
+  ASSAY_RETURN_IF_ERROR(validate_deletion_vector(vector));
+  return std::optional(std::move(vector));
 }
 
 Status parse_add(JsonReader& json, const JsonValue& value, LogEntry& entry) {
@@ -176,11 +179,9 @@ Status parse_add(JsonReader& json, const JsonValue& value, LogEntry& entry) {
   add.file.stats_json = reader.text_or_empty("stats");
   add.file.tags = without_nulls(reader.text_map("tags"));
   ASSAY_RETURN_IF_ERROR(reader.status());
-  if (reader.find("deletionVector") != nullptr) {
-    return {Code::kUnimplemented, "deletion vectors are not supported: " + add.file.path};
-  }
+  ASSAY_ASSIGN_OR_RETURN(add.file.deletion_vector, read_deletion_vector(reader));
   if (!add.file.stats_json.empty()) {
-    add.file.rows = rows_of_stats(json, add.file.stats_json);
+    add.file.rows = rows_of_statistics(json, add.file.stats_json);
   }
   entry.adds.push_back(std::move(add));
   return {};
@@ -195,6 +196,7 @@ Status parse_remove(const JsonValue& value, LogEntry& entry) {
   remove.partition_values = empty_as_null(reader.text_map("partitionValues"));
   remove.size_bytes = reader.integer_or("size", -1);
   ASSAY_RETURN_IF_ERROR(reader.status());
+  ASSAY_ASSIGN_OR_RETURN(remove.deletion_vector, read_deletion_vector(reader));
   entry.removes.push_back(std::move(remove));
   return {};
 }
@@ -241,6 +243,21 @@ Status parse_metadata(const JsonValue& value, LogEntry& entry) {
   return {};
 }
 
+Status parse_sidecar(const JsonValue& value, LogEntry& entry) {
+  ActionReader reader("sidecar", value);
+  SidecarAction sidecar;
+  sidecar.path = reader.text("path");
+  ASSAY_RETURN_IF_ERROR(reader.status());
+  entry.sidecars.push_back(std::move(sidecar));
+  return {};
+}
+
+Status parse_checkpoint_metadata(const JsonValue& value, LogEntry& entry) {
+  ActionReader reader("checkpointMetadata", value);
+  entry.checkpoint_version = reader.integer("version");
+  return reader.status();
+}
+
 /// commitInfo is free text by the protocol: nothing in it can make a log unreadable.
 void parse_info(const JsonValue& value, LogEntry& entry) {
   CommitInfoAction info;
@@ -251,6 +268,10 @@ void parse_info(const JsonValue& value, LogEntry& entry) {
   const JsonValue* timestamp = value.find("timestamp");
   if (timestamp != nullptr && timestamp->integer() != nullptr) {
     info.timestamp_ms = *timestamp->integer();
+  }
+  const JsonValue* in_commit = value.find("inCommitTimestamp");
+  if (in_commit != nullptr && in_commit->integer() != nullptr) {
+    info.in_commit_ms = *in_commit->integer();
   }
   info.operation = text("operation");
   info.txn_id = text("txnId");
@@ -307,6 +328,27 @@ void write_texts(JsonWriter& json, std::string_view name, const std::vector<std:
   json.end_array();
 }
 
+void write_deletion_vector(JsonWriter& json, const std::optional<DeletionVector>& vector) {
+  if (!vector) {
+    return;
+  }
+  json.key("deletionVector");
+  json.begin_object();
+  json.key("storageType");
+  json.string(vector->storage_type);
+  json.key("pathOrInlineDv");
+  json.string(vector->path_or_inline);
+  if (vector->storage_type != "i") {
+    json.key("offset");
+    json.integer(vector->offset);
+  }
+  json.key("sizeInBytes");
+  json.integer(vector->size_bytes);
+  json.key("cardinality");
+  json.integer(vector->cardinality);
+  json.end_object();
+}
+
 /// One line {"<action>":{...}} around what `members` writes.
 template <typename Members>
 void append_line(std::string& out, std::string_view action, const Members& members) {
@@ -321,6 +363,51 @@ void append_line(std::string& out, std::string_view action, const Members& membe
 }
 
 }  // namespace
+
+Result<std::string> decode_data_path(const std::string& text) {
+  ASSAY_ASSIGN_OR_RETURN(std::string path, decode_log_path(text));
+  const std::size_t colon = text.find(':');
+  if (path.starts_with('/') ||
+      (colon != std::string::npos && text.find('/') > colon && colon > 1)) {
+    return Status(Code::kUnimplemented,
+                  "data file outside the table (a shallow clone?) is not supported: " + text);
+  }
+  const Status valid = store::validate_key(path);
+  if (!valid.ok()) {
+    return corrupt("bad path: " + valid.message());
+  }
+  return path;
+}
+
+int64_t rows_of_statistics(JsonReader& json, const std::string& stats) {
+  // What nearly all writers begin with; then the rest need not be parsed.
+  constexpr std::string_view kBegin = R"({"numRecords":)";
+  if (stats.starts_with(kBegin)) {
+    int64_t rows = 0;
+    const char* end = stats.data() + stats.size();
+    const auto parsed = std::from_chars(stats.data() + kBegin.size(), end, rows);
+    if (parsed.ec == std::errc() && parsed.ptr != end &&
+        (*parsed.ptr == ',' || *parsed.ptr == '}')) {
+      return rows;
+    }
+  }
+  const Result<JsonValue> value = json.read(stats);
+  const JsonValue* rows = value.ok() ? value->find("numRecords") : nullptr;
+  return rows == nullptr || rows->integer() == nullptr ? -1 : *rows->integer();
+}
+
+Status validate_deletion_vector(const DeletionVector& vector) {
+  const bool known =
+      vector.storage_type == "u" || vector.storage_type == "i" || vector.storage_type == "p";
+  if (!known) {
+    return {Code::kUnimplemented,
+            "deletion vectors of storage type " + vector.storage_type + " are not supported"};
+  }
+  if (vector.offset < 0 || vector.size_bytes < 0 || vector.cardinality < 0) {
+    return corrupt("deletionVector with a negative offset, size or cardinality");
+  }
+  return {};
+}
 
 Status parse_action(JsonReader& json, std::string_view line, LogEntry& entry) {
   ASSAY_ASSIGN_OR_RETURN(const JsonValue value, json.read(line));
@@ -344,6 +431,10 @@ Status parse_action(JsonReader& json, std::string_view line, LogEntry& entry) {
       status = parse_metadata(action, entry);
     } else if (name == "commitInfo") {
       parse_info(action, entry);
+    } else if (name == "sidecar") {
+      status = parse_sidecar(action, entry);
+    } else if (name == "checkpointMetadata") {
+      status = parse_checkpoint_metadata(action, entry);
     }
     ASSAY_RETURN_IF_ERROR(status);
   }
@@ -448,6 +539,7 @@ void append_action(std::string& out, const RemoveAction& remove) {
       json.key("size");
       json.integer(remove.size_bytes);
     }
+    write_deletion_vector(json, remove.deletion_vector);
   });
 }
 
@@ -469,6 +561,7 @@ void append_action(std::string& out, const AddAction& add) {
     if (!add.file.tags.empty()) {
       write_text_map(json, "tags", add.file.tags);
     }
+    write_deletion_vector(json, add.file.deletion_vector);
   });
 }
 

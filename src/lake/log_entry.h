@@ -42,6 +42,12 @@ struct RemoveAction {
   bool data_change = true;
   std::map<std::string, std::optional<std::string>> partition_values;
   int64_t size_bytes = -1;  // -1: the writer did not say
+  std::optional<DeletionVector> deletion_vector = {};
+};
+
+/// A file of a checkpoint's actions, below _delta_log/_sidecars.
+struct SidecarAction {
+  std::string path;
 };
 
 struct TxnAction {
@@ -55,7 +61,8 @@ struct CommitInfoAction {
   std::string operation;
   std::map<std::string, std::string> parameters;
   bool blind_append = false;
-  std::string txn_id;  // unique per commit: tells whose bytes a version holds
+  std::string txn_id;                        // unique per commit: tells whose bytes a version holds
+  std::optional<int64_t> in_commit_ms = {};  // inCommitTimestamp
 };
 
 /// Everything that one log file says.
@@ -66,14 +73,24 @@ struct LogEntry {
   std::vector<TxnAction> txns;
   std::vector<RemoveAction> removes;
   std::vector<AddAction> adds;
+  std::vector<SidecarAction> sidecars;  // of checkpoints
+  std::optional<Version> checkpoint_version;
 };
 
 /// Read one line of a log file into `entry`. Unknown actions and members are ignored.
 ///
-/// Errors  kCorrupt: not an action that the protocol allows. kUnimplemented: deletion vector, a
-/// format
-///         other than Parquet, a path outside the table; the message names it.
+/// Errors  kCorrupt: not an action that the protocol allows. kUnimplemented: a format other than
+///         Parquet, a path outside the table; the message names it.
 Status parse_action(JsonReader& json, std::string_view line, LogEntry& entry);
+
+/// A path of the log as a key below the table's root. Errors as parse_action.
+Result<std::string> decode_data_path(const std::string& text);
+
+/// kUnimplemented: a kind of storage that the protocol does not know; kCorrupt: negative numbers.
+Status validate_deletion_vector(const DeletionVector& vector);
+
+/// numRecords of a file's statistics; -1 when they do not say.
+int64_t rows_of_statistics(JsonReader& json, const std::string& stats);
 
 /// Read a whole log file: one action a line.
 ///

@@ -144,7 +144,8 @@ TEST(LogEntry, EveryCutOfAnEntryIsReadOrRefusedNeverMore) {
 
 TEST(LogEntry, WhatWeDoNotSupportIsRefusedByName) {
   const std::pair<const char*, const char*> cases[] = {
-      {R"({"add":{"path":"a","size":1,"deletionVector":{"storageType":"u"}}})", "deletion vectors"},
+      {R"({"add":{"path":"a","size":1,"deletionVector":{"storageType":"x","pathOrInlineDv":"","sizeInBytes":1,"cardinality":1}}})",
+       "deletion vectors of storage type x"},
       {R"({"add":{"path":"s3://b/a.parquet","size":1}})", "outside the table"},
       {R"({"add":{"path":"file:///b/a.parquet","size":1}})", "outside the table"},
       {R"({"add":{"path":"/b/a.parquet","size":1}})", "outside the table"},

@@ -146,11 +146,13 @@ std::optional<Value> bound_value(const JsonValue* json, Type type) {
   return std::nullopt;
 }
 
-Bounds statistics_bounds(const JsonValue& stats, const data::Field& field) {
+Bounds statistics_bounds(const JsonValue& stats,
+                         const std::string& physical_name,
+                         const data::Field& field) {
   Bounds bounds;
   const auto member = [&](std::string_view group) {
     const JsonValue* values = stats.find(group);
-    return values == nullptr ? nullptr : values->find(field.name);
+    return values == nullptr ? nullptr : values->find(physical_name);
   };
   bounds.min = bound_value(member("minValues"), field.type);
   bounds.max = bound_value(member("maxValues"), field.type);
@@ -187,9 +189,11 @@ std::optional<Value> partition_value(const std::string& text, Type type) {
   }
 }
 
-Bounds partition_bounds(const DataFile& file, const data::Field& field) {
+Bounds partition_bounds(const DataFile& file,
+                        const std::string& physical_name,
+                        const data::Field& field) {
   Bounds bounds;
-  const auto found = file.partition_values.find(field.name);
+  const auto found = file.partition_values.find(physical_name);
   const bool null = found == file.partition_values.end() || !found->second;
   bounds.has_null = null;
   bounds.has_value = !null;
@@ -260,6 +264,7 @@ bool may_hold(const Bounds& bounds, Comparison comparison, const LiteralRange& l
 /// otherwise.
 struct Test {
   const data::Field* field;
+  std::string physical_name;
   bool is_partition;
   Comparison comparison;
   std::vector<LiteralRange> values;
@@ -280,12 +285,28 @@ bool may_hold(const Test& test, const Bounds& bounds) {
   });
 }
 
+const TableColumn* find_column(const Snapshot& snapshot, const std::string& name) {
+  if (snapshot.columns != nullptr) {
+    for (const TableColumn& column : *snapshot.columns) {
+      if (column.name == name) {
+        return &column;
+      }
+    }
+  }
+  return nullptr;
+}
+
 std::vector<Test> tests_of(const Snapshot& snapshot, std::string_view where) {
   std::vector<Test> tests;
   const auto& partitions = snapshot.partition_columns;
   for (const Condition& condition : parse_where(where, *snapshot.schema)) {
     const data::Field& field = snapshot.schema->field(condition.column);
+    const TableColumn* column = find_column(snapshot, field.name);
+    if (column != nullptr && column->widened && field.type == Type::kFloat64) {
+      continue;  // bounds of a float, in its few digits, are none for the double that it widens to
+    }
     Test test{&field,
+              column == nullptr ? field.name : column->physical_name,
               std::find(partitions.begin(), partitions.end(), field.name) != partitions.end(),
               condition.comparison,
               {}};
@@ -312,7 +333,7 @@ class Pruner {
 
   bool may_match(const DataFile& file, JsonReader& json) const {
     for (const Test& test : on_partitions_) {
-      if (!may_hold(test, partition_bounds(file, *test.field))) {
+      if (!may_hold(test, partition_bounds(file, test.physical_name, *test.field))) {
         return false;
       }
     }
@@ -322,7 +343,7 @@ class Pruner {
     const Result<JsonValue> stats = json.read(file.stats_json);
     return !stats.ok() ||
            std::all_of(on_statistics_.begin(), on_statistics_.end(), [&](const Test& test) {
-             return may_hold(test, statistics_bounds(*stats, *test.field));
+             return may_hold(test, statistics_bounds(*stats, test.physical_name, *test.field));
            });
   }
 

@@ -20,10 +20,11 @@ class Files {
   Files& add(const std::string& path,
              const std::string& stats,
              std::map<std::string, std::optional<std::string>> partition_values = {}) {
-    DataFile& file = snapshot_.files[path];
+    DataFile file;
     file.path = path;
     file.stats_json = stats;
     file.partition_values = std::move(partition_values);
+    snapshot_.files.put(std::move(file));
     return *this;
   }
   [[nodiscard]] std::string kept(std::string_view where) const {

@@ -5,13 +5,15 @@
 #include <vector>
 
 #include "lake/checkpoint.h"
-#include "lake/schema_json.h"
+#include "lake/deletion_vector.h"
+#include "lake/table_columns.h"
 
 namespace assay::lake {
 namespace {
 
-constexpr int64_t kReaderVersion = 1;
-constexpr int64_t kWriterVersion = 2;
+constexpr int64_t kReaderVersionMax = 3;
+constexpr int64_t kWrittenReaderVersion = 1;
+constexpr int64_t kWrittenWriterVersion = 2;
 
 std::string joined(const std::vector<std::string>& names) {
   std::string out;
@@ -21,30 +23,73 @@ std::string joined(const std::vector<std::string>& names) {
   return out;
 }
 
+/// Features of readers that we have, or that ask nothing of a reader.
+constexpr std::string_view kReaderFeatures[] = {"columnMapping",
+                                                "deletionVectors",
+                                                "timestampNtz",
+                                                "typeWidening",
+                                                "v2Checkpoint",
+                                                "vacuumProtocolCheck"};
+constexpr std::string_view kMappingMode = "delta.columnMapping.mode";
+
 Status validate_readable(const ProtocolAction& protocol) {
-  if (!protocol.reader_features.empty()) {
+  if (protocol.reader_version > kReaderVersionMax || protocol.reader_version < 1) {
     return {Code::kUnimplemented,
-            "table features are not supported: " + joined(protocol.reader_features)};
+            "Delta reader version " + std::to_string(protocol.reader_version) +
+                " is not supported; up to " + std::to_string(kReaderVersionMax) + " is"};
   }
-  // Reader 2 only adds column mapping, which the table's configuration turns on or not.
-  if (protocol.reader_version > kReaderVersion + 1) {
+  std::vector<std::string> unknown;
+  for (const std::string& feature : protocol.reader_features) {
+    if (std::find(std::begin(kReaderFeatures), std::end(kReaderFeatures), feature) ==
+        std::end(kReaderFeatures)) {
+      unknown.push_back(feature);
+    }
+  }
+  if (!unknown.empty()) {
     return {Code::kUnimplemented,
-            "Delta reader version is not supported: " + std::to_string(protocol.reader_version)};
+            "table features are not supported: " + joined(unknown) +
+                "; drop them with the engine that owns the table (ALTER TABLE ... DROP FEATURE)"};
   }
   return {};
 }
 
-Status apply_metadata(TableState& state, const MetadataAction& metadata) {
-  const auto mapping = metadata.configuration.find("delta.columnMapping.mode");
-  if (mapping != metadata.configuration.end() && mapping->second != "none") {
-    return {Code::kUnimplemented, "column mapping is not supported: mode " + mapping->second};
+Result<ColumnMapping> column_mapping(const ProtocolAction& protocol,
+                                     const MetadataAction& metadata) {
+  const auto mode = metadata.configuration.find(std::string(kMappingMode));
+  if (mode == metadata.configuration.end() || mode->second == "none") {
+    return ColumnMapping::kNone;
   }
-  ASSAY_ASSIGN_OR_RETURN(state.snapshot.schema, schema_from_json(metadata.schema_string));
+  const auto& features = protocol.reader_features;
+  const bool allowed =
+      protocol.reader_version == 2 ||
+      std::find(features.begin(), features.end(), "columnMapping") != features.end();
+  if (!allowed) {
+    return Status(Code::kCorrupt,
+                  "the table's configuration maps columns, its protocol does not: " + mode->second);
+  }
+  if (mode->second == "name") {
+    return ColumnMapping::kByName;
+  }
+  if (mode->second == "id") {
+    return ColumnMapping::kById;
+  }
+  return Status(Code::kUnimplemented, "column mapping mode is not supported: " + mode->second);
+}
+
+Status apply_metadata(TableState& state, const MetadataAction& metadata) {
+  ASSAY_ASSIGN_OR_RETURN(state.snapshot.mapping, column_mapping(state.protocol, metadata));
+  ASSAY_ASSIGN_OR_RETURN(std::vector<TableColumn> columns,
+                         table_columns_from_json(metadata.schema_string, state.snapshot.mapping));
   for (const std::string& name : metadata.partition_columns) {
-    if (!state.snapshot.schema->find(name)) {
+    const auto found = std::find_if(columns.begin(), columns.end(), [&](const TableColumn& column) {
+      return column.name == name && column.type.kind == ColumnType::Kind::kPrimitive;
+    });
+    if (found == columns.end()) {
       return {Code::kCorrupt, "partition column is not in the schema: `" + name + "`"};
     }
   }
+  state.snapshot.schema = batch_schema_of(columns);
+  state.snapshot.columns = std::make_shared<const std::vector<TableColumn>>(std::move(columns));
   state.snapshot.partition_columns = metadata.partition_columns;
   state.snapshot.configuration = metadata.configuration;
   state.metadata = metadata;
@@ -59,7 +104,7 @@ struct LogListing {
       checkpoints;  // complete ones: object keys of the parts
 };
 
-/// "000..07.json" or "000..07.checkpoint[.part.parts].parquet": the version, and what follows it.
+/// "000..07.json" or "000..07.checkpoint...": the version, and what follows it.
 std::optional<std::pair<Version, std::string_view>> split_log_name(std::string_view name) {
   constexpr std::size_t kDigits = 20;
   Version version = 0;
@@ -73,19 +118,29 @@ std::optional<std::pair<Version, std::string_view>> split_log_name(std::string_v
   return std::pair(version, name.substr(kDigits));
 }
 
-/// Parts of ".checkpoint.0000000001.0000000002.parquet"; 1 for a classic one; 0 for anything else.
+/// Parts of ".checkpoint.0000000001.0000000002.parquet"; 1 for a classic one and for one named by a
+/// UUID; 0 for anything else.
 int checkpoint_parts(std::string_view rest) {
   if (rest == ".checkpoint.parquet") {
     return 1;
   }
-  constexpr std::string_view kShape = ".checkpoint.0000000000.0000000000.parquet";
-  if (rest.size() != kShape.size() || !rest.starts_with(".checkpoint.") ||
-      !rest.ends_with(".parquet") || rest[22] != '.') {
+  constexpr std::string_view kBegin = ".checkpoint.";
+  constexpr std::size_t kUuidChars = 36;
+  if (!rest.starts_with(kBegin)) {
+    return 0;
+  }
+  const std::string_view name = rest.substr(kBegin.size());
+  if (name.size() > kUuidChars && name.find('.') == kUuidChars) {
+    const std::string_view ending = name.substr(kUuidChars);
+    return ending == ".parquet" || ending == ".json" ? 1 : 0;
+  }
+  constexpr std::string_view kShape = "0000000000.0000000000.parquet";
+  if (name.size() != kShape.size() || !name.ends_with(".parquet") || name[10] != '.') {
     return 0;
   }
   int parts = 0;
-  const auto [end, error] = std::from_chars(rest.data() + 23, rest.data() + 33, parts);
-  return error == std::errc() && end == rest.data() + 33 ? parts : 0;
+  const auto [end, error] = std::from_chars(name.data() + 11, name.data() + 21, parts);
+  return error == std::errc() && end == name.data() + 21 ? parts : 0;
 }
 
 Result<LogListing> list_log(store::ObjectStore& store, const std::string& key) {
@@ -103,11 +158,14 @@ Result<LogListing> list_log(store::ObjectStore& store, const std::string& key) {
     if (rest == ".json") {
       listing.newest = std::max(listing.newest, version);
       listing.oldest_entry = listing.oldest_entry < 0 ? version : listing.oldest_entry;
-    } else if (part_count > 0) {
+    } else if (part_count == 1) {
+      listing.checkpoints[version] = {object.key};
+      listing.newest = std::max(listing.newest, version);
+    } else if (part_count > 1) {
       std::vector<std::string>& found = parts[{version, part_count}];
       found.push_back(object.key);
       if (found.size() == static_cast<std::size_t>(part_count)) {
-        listing.checkpoints[version] = found;
+        listing.checkpoints.try_emplace(version, found);
         listing.newest = std::max(listing.newest, version);
       }
     }
@@ -116,6 +174,38 @@ Result<LogListing> list_log(store::ObjectStore& store, const std::string& key) {
     return Status(Code::kNotFound, "no table at " + key);
   }
   return listing;
+}
+
+bool has_rules(const TableColumn& column) {
+  return column.has_rules ||
+         std::any_of(column.type.fields.begin(), column.type.fields.end(), has_rules);
+}
+
+/// The state that a checkpoint holds.
+Status apply_checkpoint(store::ObjectStore& store,
+                        data::SqlEngine& sql,
+                        const std::string& key,
+                        Version version,
+                        const std::vector<std::string>& parts,
+                        TableState& state) {
+  ASSAY_ASSIGN_OR_RETURN(const LogEntry entry, read_checkpoint(store, sql, version, parts));
+  ASSAY_RETURN_IF_ERROR(
+      apply_entry(state, version, entry).with_context("checkpoint " + parts.front()));
+  ASSAY_ASSIGN_OR_RETURN(
+      CheckpointFiles content,
+      read_checkpoint_files(
+          store, sql, log_prefix(key), parts, entry, partition_keys(state.snapshot)));
+  const CheckpointHint hint = read_checkpoint_hint(store, log_prefix(key));
+  const auto files = static_cast<int64_t>(content.files.size());
+  if (hint.version == version && hint.add_files.value_or(files) != files) {
+    return {Code::kCorrupt,
+            "checkpoint " + parts.front() + " holds " + std::to_string(files) + " files, but " +
+                log_prefix(key) + "_last_checkpoint says " + std::to_string(*hint.add_files) +
+                "; if the log files before it are all there, remove both"};
+  }
+  state.tombstones.assign(std::move(content.tombstones));
+  state.snapshot.files.assign(std::move(content.files));
+  return {};
 }
 
 Status validate_complete(const TableState& state) {
@@ -145,12 +235,17 @@ Status apply_entry(TableState& state, Version version, const LogEntry& entry) {
     state.txn_updated_ms[txn.app_id] = txn.updated_ms;
   }
   for (const RemoveAction& remove : entry.removes) {
-    state.snapshot.files.erase(remove.path);
-    state.tombstones[remove.path] = remove;
+    // A file with another deletion vector is another file of the log.
+    const auto file = state.snapshot.files.get(remove.path);
+    if (file != nullptr &&
+        deletion_vector_id(file->deletion_vector) == deletion_vector_id(remove.deletion_vector)) {
+      state.snapshot.files.erase(remove.path);
+    }
+    state.tombstones.put(remove);
   }
   for (const AddAction& add : entry.adds) {
     state.tombstones.erase(add.file.path);
-    state.snapshot.files[add.file.path] = add.file;
+    state.snapshot.files.put(add.file);
   }
   state.snapshot.version = version;
   return {};
@@ -163,10 +258,25 @@ Status validate_writable(const TableState& state) {
         Code::kUnimplemented,
         "writing to a table with features is not supported: " + joined(protocol.writer_features)};
   }
-  if (protocol.reader_version > kReaderVersion || protocol.writer_version > kWriterVersion) {
+  if (protocol.reader_version > kWrittenReaderVersion ||
+      protocol.writer_version > kWrittenWriterVersion) {
     return {Code::kUnimplemented,
-            "writing to a table of Delta writer version " +
-                std::to_string(protocol.writer_version) + " is not supported; 2 is"};
+            "writing to a table of Delta reader version " +
+                std::to_string(protocol.reader_version) + " and writer version " +
+                std::to_string(protocol.writer_version) + " is not supported; 1 and 2 are"};
+  }
+  const std::vector<TableColumn>& columns = *state.snapshot.columns;
+  for (const TableColumn& column : columns) {
+    if (has_rules(column)) {
+      return {Code::kUnimplemented,
+              "writing to a table with invariants or generated columns is not supported: column `" +
+                  column.name + "`"};
+    }
+    if (!state.snapshot.schema->find(column.name)) {
+      return {Code::kUnimplemented,
+              "writing columns of type " + sql_type_of(column.type, NameKind::kLogical) +
+                  " is not supported: column `" + column.name + "`"};
+    }
   }
   return {};
 }
@@ -186,9 +296,7 @@ Result<std::shared_ptr<TableState>> load_state(store::ObjectStore& store,
   const auto after = listing.checkpoints.upper_bound(last);
   if (after != listing.checkpoints.begin()) {
     const auto& [checkpoint, parts] = *std::prev(after);
-    ASSAY_ASSIGN_OR_RETURN(const LogEntry entry, read_checkpoint(store, sql, parts));
-    ASSAY_RETURN_IF_ERROR(
-        apply_entry(*state, checkpoint, entry).with_context("checkpoint " + parts.front()));
+    ASSAY_RETURN_IF_ERROR(apply_checkpoint(store, sql, key, checkpoint, parts, *state));
   } else if (listing.oldest_entry > 0 && last < listing.oldest_entry) {
     return Status(
         Code::kNotFound,
@@ -217,6 +325,17 @@ Result<LogEntry> read_entry(store::ObjectStore& store, const std::string& key, V
   return parse_log_entry(name, bytes);
 }
 
+std::vector<std::string> partition_keys(const Snapshot& snapshot) {
+  std::vector<std::string> keys;
+  for (const std::string& name : snapshot.partition_columns) {
+    const auto found = std::find_if(snapshot.columns->begin(),
+                                    snapshot.columns->end(),
+                                    [&](const TableColumn& column) { return column.name == name; });
+    keys.push_back(found == snapshot.columns->end() ? name : found->physical_name);
+  }
+  return keys;
+}
+
 std::optional<int64_t> Snapshot::txn(const std::string& app_id) const {
   const auto found = txns.find(app_id);
   return found == txns.end() ? std::nullopt : std::optional(found->second);
@@ -225,7 +344,8 @@ std::optional<int64_t> Snapshot::txn(const std::string& app_id) const {
 int64_t Snapshot::rows() const {
   int64_t total = 0;
   for (const auto& [path, file] : files) {
-    total += std::max<int64_t>(file.rows, 0);
+    const int64_t deleted = file.deletion_vector ? file.deletion_vector->cardinality : 0;
+    total += std::max<int64_t>(file.rows - deleted, 0);
   }
   return total;
 }

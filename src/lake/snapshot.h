@@ -20,16 +20,19 @@ struct TableState {
   ProtocolAction protocol;
   MetadataAction metadata;
   std::map<std::string, int64_t> txn_updated_ms;
-  std::map<std::string, RemoveAction> tombstones;  // removed files whose bytes may still be read
+  PathMap<RemoveAction> tombstones;  // removed files whose bytes may still be read
 };
 
 /// Where the log of table `key` lies: "<key>/_delta_log/".
 std::string log_prefix(const std::string& key);
 
+/// The keys of partition values in the log, in the order of the partition columns.
+std::vector<std::string> partition_keys(const Snapshot& snapshot);
+
 /// Move `state` to `version`, which is its own plus one, by that version's actions.
 ///
-/// Errors  kUnimplemented: a protocol or feature we cannot read, named. kCorrupt: a bad
-/// schemaString.
+/// Errors  kUnimplemented: a protocol, feature or column type we cannot read, named. kCorrupt: a
+///         bad schemaString.
 Status apply_entry(TableState& state, Version version, const LogEntry& entry);
 
 /// Refuse by name a table that we can read but must not write to.
@@ -38,7 +41,8 @@ Status validate_writable(const TableState& state);
 /// Replay the log: newest complete checkpoint not after `version`, then the log files up to it.
 ///
 /// Errors  kNotFound: no table at `key`, or no such version of it (any more). kCorrupt: a version
-///         missing in the middle, or bytes that are no log entry; the file is named.
+///         missing in the middle, bytes that are no log entry, or a checkpoint that contradicts
+///         what else the log says; the file is named.
 /// Cost    O(files of the snapshot + log files since the checkpoint).
 Result<std::shared_ptr<TableState>> load_state(store::ObjectStore& store,
                                                data::SqlEngine& sql,

@@ -87,14 +87,22 @@ TEST(Snapshot, FeaturesThatWeDoNotReadAreRefusedByName) {
     return lake.open("t").status();
   };
   const Status vectors = with(
-      R"({"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":["deletionVectors","timestampNtz"],"writerFeatures":["deletionVectors","timestampNtz"]})",
+      R"({"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":["variantType","deletionVectors","catalogManaged"],"writerFeatures":["variantType","deletionVectors","catalogManaged"]})",
       "");
   EXPECT_EQ(vectors.code(), Code::kUnimplemented);
-  EXPECT_THAT(vectors.message(), HasSubstr("deletionVectors, timestampNtz"));
+  EXPECT_THAT(vectors.message(), HasSubstr("variantType, catalogManaged;"));
   const Status mapping = with(R"({"minReaderVersion":2,"minWriterVersion":5})",
-                              R"("delta.columnMapping.mode":"name")");
+                              R"("delta.columnMapping.mode":"other")");
   EXPECT_EQ(mapping.code(), Code::kUnimplemented);
   EXPECT_THAT(mapping.message(), HasSubstr("column mapping"));
+  EXPECT_EQ(
+      with(R"({"minReaderVersion":1,"minWriterVersion":2})", R"("delta.columnMapping.mode":"name")")
+          .code(),
+      Code::kCorrupt);
+  EXPECT_EQ(
+      with(R"({"minReaderVersion":2,"minWriterVersion":5})", R"("delta.columnMapping.mode":"name")")
+          .code(),
+      Code::kCorrupt);  // no physical names
   EXPECT_EQ(with(R"({"minReaderVersion":4,"minWriterVersion":7})", "").code(),
             Code::kUnimplemented);
 }

@@ -21,10 +21,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, std::size_t size) {
                                               {"dt", Type::kDate},
                                               {"p", Type::kString}});
   snapshot.partition_columns = {"p"};
-  assay::lake::DataFile& file = snapshot.files["f"];
+  assay::lake::DataFile file;
   file.path = "f";
   file.partition_values["p"] = "x";
   file.stats_json = cut == std::string_view::npos ? "" : std::string(bytes.substr(cut + 1));
+  snapshot.files.put(file);
   static_cast<void>(assay::lake::prune_files(snapshot, where));
   const bool plain = where.find_first_of("'\"()[]{}$-/;") == std::string::npos;
   if (plain) {
