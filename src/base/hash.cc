@@ -42,4 +42,13 @@ uint64_t hash_bytes(std::string_view bytes, uint64_t seed) {
   return multiply_fold(state ^ kSecret0, static_cast<uint64_t>(bytes.size()) ^ kSecret1);
 }
 
+std::string hash_text(uint64_t hash) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string text(16, '0');
+  for (std::size_t i = text.size(); i-- > 0; hash >>= 4) {
+    text[i] = kDigits[hash & 15];
+  }
+  return text;
+}
+
 }  // namespace assay

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace assay {
@@ -8,6 +9,8 @@ namespace assay {
 /// 64-bit hash of bytes (wyhash-like mixing), the same on every machine and in every version: it is
 /// written to disk. Not for secrets.
 uint64_t hash_bytes(std::string_view bytes, uint64_t seed = 0);
+/// 16 hexadecimal digits.
+std::string hash_text(uint64_t hash);
 /// Mix of two hashes; order matters.
 uint64_t hash_mix(uint64_t a, uint64_t b);
 

@@ -4,7 +4,8 @@
 //   user_version objects(kind, name, version, json, outputs, removed, applied_at)   a row per
 //   version of a definition source_files(source, ordinal, path, begin_bytes, end_bytes,
 //   fingerprint, modified) runs(id, command, started, finished, status, account) models(name,
-//   version, stage, created, card, bytes)
+//   version, stage, created, card, bytes) projects(version, profile, completed)
+//   project_files(version, path, text) project_views(version, view)   complete definitions
 //
 // Times are microseconds since the epoch, UTC.
 
@@ -25,7 +26,7 @@ constexpr int64_t kApplicationId = 0x61737361;
 
 /// Statement lists, one per version from 1 on. Never change one that has been released: add
 /// another.
-constexpr std::array<const char*, 1> kMigrations{
+constexpr std::array<const char*, 2> kMigrations{
     "CREATE TABLE objects(kind TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL,"
     " json TEXT NOT NULL, outputs TEXT NOT NULL, removed INTEGER NOT NULL, applied_at INTEGER NOT "
     "NULL,"
@@ -38,7 +39,13 @@ constexpr std::array<const char*, 1> kMigrations{
     " finished INTEGER, status TEXT NOT NULL, account TEXT NOT NULL);"
     "CREATE TABLE models(name TEXT NOT NULL, version INTEGER NOT NULL, stage TEXT NOT NULL,"
     " created INTEGER NOT NULL, card TEXT NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY(name, "
-    "version));"};
+    "version));",
+    "CREATE TABLE projects(version INTEGER PRIMARY KEY, profile TEXT NOT NULL, completed INTEGER "
+    "NOT NULL);"
+    "CREATE TABLE project_files(version INTEGER NOT NULL, path TEXT NOT NULL, text TEXT NOT NULL,"
+    " PRIMARY KEY(version, path)) WITHOUT ROWID;"
+    "CREATE TABLE project_views(version INTEGER NOT NULL, view TEXT NOT NULL,"
+    " PRIMARY KEY(version, view)) WITHOUT ROWID;"};
 
 constexpr char kCandidate[] = "candidate";
 constexpr char kProduction[] = "production";
@@ -70,6 +77,11 @@ class SqliteCatalog : public CatalogStore {
   Result<std::vector<SourceFileRow>> source_files(const std::string& source) override;
   Status add_source_files(const std::string& source,
                           const std::vector<SourceFileRow>& files) override;
+  Status complete_project(const std::string& profile,
+                          const DefinitionTexts& texts,
+                          const std::vector<std::string>& online_views) override;
+  Result<std::vector<CompleteProject>> complete_projects(const std::string& profile,
+                                                         int64_t count) override;
   Result<int64_t> start_run(const std::string& command) override;
   Status finish_run(int64_t id,
                     const std::string& status,
@@ -89,6 +101,7 @@ class SqliteCatalog : public CatalogStore {
   Status transaction(const std::function<Status()>& work);
   Result<int64_t> pragma(const char* name);
   Status migrate_from(int64_t version);
+  Result<std::vector<CompleteProject>> newest_projects(const std::string& profile, int64_t count);
   Result<std::vector<AppliedObject>> newest_objects(const std::string& condition);
   Status put_object(const AppliedObject& object);
   Status apply_objects(const Project& project, const OutputTypes& outputs, ApplyOutcome* outcome);
@@ -326,6 +339,69 @@ Status SqliteCatalog::add_source_files(const std::string& source,
     }
     return {};
   });
+}
+
+Status SqliteCatalog::complete_project(const std::string& profile,
+                                       const DefinitionTexts& texts,
+                                       const std::vector<std::string>& online_views) {
+  const std::lock_guard lock(mutex_);
+  return transaction([&]() -> Status {
+    ASSAY_ASSIGN_OR_RETURN(const std::vector<CompleteProject> newest, newest_projects(profile, 1));
+    if (!newest.empty() && newest.front().texts == texts &&
+        newest.front().online_views == online_views) {
+      return {};
+    }
+    ASSAY_ASSIGN_OR_RETURN(const std::vector<SqlRow> rows,
+                           query("SELECT coalesce(max(version), 0) + 1 FROM projects"));
+    const int64_t version = integer_of(rows.at(0).at(0));
+    ASSAY_RETURN_IF_ERROR(
+        query("INSERT INTO projects VALUES(?, ?, ?)", {version, profile, world_.clock.now().micros})
+            .status());
+    for (const auto& [path, text] : texts) {
+      ASSAY_RETURN_IF_ERROR(
+          query("INSERT INTO project_files VALUES(?, ?, ?)", {version, path, text}).status());
+    }
+    for (const std::string& view : online_views) {
+      ASSAY_RETURN_IF_ERROR(
+          query("INSERT INTO project_views VALUES(?, ?)", {version, view}).status());
+    }
+    return {};
+  });
+}
+
+Result<std::vector<CompleteProject>> SqliteCatalog::complete_projects(const std::string& profile,
+                                                                      int64_t count) {
+  const std::lock_guard lock(mutex_);
+  return newest_projects(profile, count);
+}
+
+Result<std::vector<CompleteProject>> SqliteCatalog::newest_projects(const std::string& profile,
+                                                                    int64_t count) {
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<SqlRow> rows,
+                         query("SELECT version, completed FROM projects WHERE profile = ?"
+                               " ORDER BY version DESC LIMIT ?",
+                               {profile, count}));
+  std::vector<CompleteProject> projects;
+  for (const SqlRow& row : rows) {
+    CompleteProject project;
+    project.version = integer_of(row.at(0));
+    project.profile = profile;
+    project.completed = EventTime{integer_of(row.at(1))};
+    ASSAY_ASSIGN_OR_RETURN(
+        const std::vector<SqlRow> files,
+        query("SELECT path, text FROM project_files WHERE version = ?", {project.version}));
+    for (const SqlRow& file : files) {
+      project.texts[text_of(file.at(0))] = text_of(file.at(1));
+    }
+    ASSAY_ASSIGN_OR_RETURN(
+        const std::vector<SqlRow> views,
+        query("SELECT view FROM project_views WHERE version = ? ORDER BY view", {project.version}));
+    for (const SqlRow& view : views) {
+      project.online_views.push_back(text_of(view.at(0)));
+    }
+    projects.push_back(std::move(project));
+  }
+  return projects;
 }
 
 Result<int64_t> SqliteCatalog::start_run(const std::string& command) {

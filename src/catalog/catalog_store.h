@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "base/time.h"
 #include "base/world.h"
+#include "catalog/definition_files.h"
 #include "catalog/definitions.h"
 #include "catalog/plan.h"
 
@@ -53,6 +54,15 @@ struct ModelRow {
   std::string bytes;
 };
 
+/// Definitions for which everything they name has been made: what is served.
+struct CompleteProject {
+  int64_t version = 0;  // 1, 2, ... per catalog
+  std::string profile;  // they were read with; "" for none
+  DefinitionTexts texts;
+  std::vector<std::string> online_views;  // storage names of their rows in the online store
+  EventTime completed;
+};
+
 /// The catalog: what is applied, which files were read, runs and models, in one SQLite file (WAL).
 ///
 /// Errors  kCorrupt: the file is no catalog or is damaged, with its path and what to do;
@@ -81,6 +91,15 @@ class CatalogStore {
   /// an ordinal is taken (another process was faster).
   virtual Status add_source_files(const std::string& source,
                                   const std::vector<SourceFileRow>& files) = 0;
+
+  /// Note that everything these definitions name is made: from now on they are served. Nothing
+  /// changes when the newest complete ones are the same.
+  virtual Status complete_project(const std::string& profile,
+                                  const DefinitionTexts& texts,
+                                  const std::vector<std::string>& online_views) = 0;
+  /// The newest `count` complete definitions of a profile, newest first.
+  virtual Result<std::vector<CompleteProject>> complete_projects(const std::string& profile,
+                                                                 int64_t count) = 0;
 
   /// Note that a run began; gives its id.
   virtual Result<int64_t> start_run(const std::string& command) = 0;

@@ -233,6 +233,7 @@ std::string feature_json(const FeatureDef& feature) {
       break;
   }
   object.text("description", feature.description);
+  object.text("unit", feature.unit);
   return object.finish();
 }
 
@@ -314,6 +315,7 @@ std::string feature_view_json(const FeatureViewDef& view) {
   object.raw("features", features.finish());
   object.text("owner", view.owner);
   object.text("description", view.description);
+  object.texts("tags", view.tags);
   return object.finish();
 }
 

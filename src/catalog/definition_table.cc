@@ -250,6 +250,7 @@ constexpr std::array kKeys{
            "Windows end at multiples of this; each window must be a multiple of it.", "10m"},
     KeyDef{"feature_view", "owner", kText, false, "", "", "Who answers for it.", ""},
     KeyDef{"feature_view", "description", kText, false, "", "", "For people.", ""},
+    KeyDef{"feature_view", "tags", kTexts, false, "", "", "Words to find it by.", "[fraud, core]"},
     KeyDef{"feature", "latest", kColumn, false, "", "", "The newest value of this column.", "age"},
     KeyDef{"feature", "agg", kChoice, false, "", "count|sum|mean|min|max", "The aggregate.", "sum"},
     KeyDef{"feature", "of", kExpression, false, "", "", "What is aggregated; not for count.",
@@ -263,6 +264,8 @@ constexpr std::array kKeys{
            "An expression over other features of the view.",
            "carts_1h / nullif(views_1h, 0)"},
     KeyDef{"feature", "description", kText, false, "", "", "For people.", ""},
+    KeyDef{"feature", "unit", kText, false, "", "", "What its values are counted in, for people.",
+           "EUR"},
 
     KeyDef{"on_demand", "request", kTypeMap, false, "", "",
            "Values that the request brings, with types.",

@@ -148,6 +148,7 @@ struct FeatureDef {
   std::string expression;  // kExpr: over other features of the view
   std::string column;      // kLatest: source column; the feature's name when not said
   std::string description;
+  std::string unit;
   Span span;
 };
 
@@ -160,6 +161,7 @@ struct FeatureViewDef {
   std::vector<FeatureDef> features;
   std::string owner;
   std::string description;
+  std::vector<std::string> tags;
   Span span;
 };
 

@@ -67,6 +67,7 @@ FeatureDef parse_feature(ParseContext& context, const YamlEntry& entry, const st
   }
   const SectionReader reader(context, node, {"feature", title, false});
   feature.description = reader.text("description");
+  feature.unit = reader.text("unit");
   const bool latest = node.find("latest") != nullptr;
   const bool expression = node.find("expr") != nullptr;
   const bool window = node.find("agg") != nullptr;
@@ -153,6 +154,7 @@ FeatureViewDef parse_feature_view(ParseContext& context, const YamlEntry& entry)
   view.from = reader.text("from");
   view.owner = reader.text("owner");
   view.description = reader.text("description");
+  view.tags = reader.texts("tags");
   view.ttl = reader.duration("ttl");
   view.slide = reader.duration("slide").value_or(view.slide);
   if (const YamlNode* features = reader.find("features")) {

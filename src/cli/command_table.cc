@@ -12,6 +12,7 @@ const std::vector<Command>& all_commands() {
     for (std::vector<Command> (*group)() : {project_commands,
                                             run_commands,
                                             feature_commands,
+                                            explain_commands,
                                             model_commands,
                                             serve_commands,
                                             sql_commands,
@@ -27,17 +28,41 @@ const std::vector<Command>& all_commands() {
   return commands;
 }
 
+namespace {
+
 Result<std::unique_ptr<flow::Workspace>> open_workspace(Invocation& invocation,
+                                                        flow::Definitions definitions,
                                                         catalog::Diagnostics* diagnostics) {
   flow::WorkspaceOptions options;
   options.profile = invocation.arguments.get("profile");
+  options.definitions = definitions;
   return flow::Workspace::open(
       invocation.world, invocation.arguments.get("project"), options, diagnostics);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<flow::Workspace>> open_workspace(Invocation& invocation,
+                                                        catalog::Diagnostics* diagnostics) {
+  return open_workspace(invocation, flow::Definitions::kFiles, diagnostics);
 }
 
 Result<std::unique_ptr<flow::Workspace>> open_applied_workspace(Invocation& invocation) {
   ASSAY_ASSIGN_OR_RETURN(std::unique_ptr<flow::Workspace> workspace, open_workspace(invocation));
   ASSAY_RETURN_IF_ERROR(workspace->require_applied());
+  return workspace;
+}
+
+Result<std::unique_ptr<flow::Workspace>> open_served_workspace(Invocation& invocation) {
+  ASSAY_ASSIGN_OR_RETURN(std::unique_ptr<flow::Workspace> workspace,
+                         open_workspace(invocation, flow::Definitions::kServed, nullptr));
+  if (!workspace->served_version().has_value()) {
+    ASSAY_RETURN_IF_ERROR(workspace->require_applied());
+  } else if (workspace->serves_older()) {
+    invocation.output.say(
+        "the definitions in the files are not complete yet; answering from those before them "
+        "(`assay apply`, then `assay run` brings the new ones)");
+  }
   return workspace;
 }
 

@@ -13,8 +13,9 @@
 namespace assay::cli {
 
 std::vector<Command> project_commands();    // init, validate, plan, apply
-std::vector<Command> run_commands();        // run, status
+std::vector<Command> run_commands();        // run, status, backfill, materialize
 std::vector<Command> feature_commands();    // get, training-set, verify
+std::vector<Command> explain_commands();    // explain, feature list | show
 std::vector<Command> model_commands();      // train, predict, model list | show | promote
 std::vector<Command> serve_commands();      // serve
 std::vector<Command> lake_commands();       // lake list | show | history | hash | checkpoint
@@ -27,6 +28,8 @@ Result<std::unique_ptr<flow::Workspace>> open_workspace(
     Invocation& invocation, catalog::Diagnostics* diagnostics = nullptr);
 /// The same, and the definitions are those that were applied.
 Result<std::unique_ptr<flow::Workspace>> open_applied_workspace(Invocation& invocation);
+/// The workspace with the definitions that are served: the newest for which everything was made.
+Result<std::unique_ptr<flow::Workspace>> open_served_workspace(Invocation& invocation);
 
 /// The one name among `names` when the user gave none; else what to choose from.
 ///

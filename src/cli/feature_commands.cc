@@ -102,7 +102,7 @@ Status get_now(Invocation& invocation,
 }
 
 Status run_get(Invocation& invocation) {
-  ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_applied_workspace(invocation));
+  ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_served_workspace(invocation));
   ASSAY_ASSIGN_OR_RETURN(
       const std::string name,
       only_or_given(

@@ -121,12 +121,9 @@ Status run_hash(Invocation& invocation) {
                                              {"rows", data::Type::kInt64, false},
                                              {"hash", data::Type::kString, false}}));
   const auto add = [&](const std::string& name, int64_t count, uint64_t hash) {
-    std::array<char, 20> text{};
-    const int size =
-        std::snprintf(text.data(), text.size(), "%016llx", static_cast<unsigned long long>(hash));
     rows.column(0).append_text(name);
     rows.column(1).append(count);
-    rows.column(2).append_text({text.data(), static_cast<std::size_t>(size)});
+    rows.column(2).append_text(hash_text(hash));
   };
   ASSAY_ASSIGN_OR_RETURN(const std::vector<std::string> tables,
                          lake::list_tables(workspace->store()));

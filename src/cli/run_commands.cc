@@ -1,4 +1,6 @@
 #include "cli/commands.h"
+#include "flow/backfill.h"
+#include "flow/online_stage.h"
 #include "flow/run.h"
 #include "flow/status.h"
 
@@ -125,6 +127,94 @@ Status run_status(Invocation& invocation) {
   return {};
 }
 
+/// --from and --to of a command: an open end when not given.
+Result<EventTime> time_or(const Arguments& arguments, const std::string& name, EventTime open_end) {
+  if (!arguments.has(name)) {
+    return open_end;
+  }
+  Result<EventTime> time = parse_time(arguments.get(name));
+  return time.ok() ? time : std::move(time).status().with_context("--" + name);
+}
+
+Status run_backfill(Invocation& invocation) {
+  catch_stop_signals();
+  const Arguments& arguments = invocation.arguments;
+  ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_applied_workspace(invocation));
+  ASSAY_ASSIGN_OR_RETURN(
+      const std::string view,
+      only_or_given(arguments.get("VIEW"), names_of(workspace->project().views), "feature view"));
+  flow::BackfillOptions options;
+  ASSAY_ASSIGN_OR_RETURN(options.from, time_or(arguments, "from", EventTime::min()));
+  ASSAY_ASSIGN_OR_RETURN(options.to, time_or(arguments, "to", EventTime::max()));
+  options.full = arguments.has("full");
+  ASSAY_ASSIGN_OR_RETURN(const int64_t threads, arguments.integer("threads", 1));
+  ASSAY_ASSIGN_OR_RETURN(options.run.gold_chunk_rows, arguments.integer("chunk-rows", 1));
+  options.run.threads = static_cast<int>(threads);
+  options.run.stop = &stop_requested();
+  options.run.progress = [&](const std::string& line) { invocation.output.progress(line); };
+  ASSAY_ASSIGN_OR_RETURN(const flow::BackfillReport report,
+                         flow::backfill_view(*workspace, view, options));
+  using data::Type;
+  data::BatchBuilder rows(data::make_schema({{"view", Type::kString, false},
+                                             {"from", Type::kTimestamp, false},
+                                             {"to", Type::kTimestamp, false},
+                                             {"days", Type::kInt64, false},
+                                             {"computed", Type::kInt64, false},
+                                             {"resumed", Type::kInt64, false},
+                                             {"replaced", Type::kInt64, false},
+                                             {"steps_before", Type::kInt64, false},
+                                             {"steps_after", Type::kInt64, false},
+                                             {"version", Type::kInt64, true},
+                                             {"seconds", Type::kFloat64, false}}));
+  rows.column(0).append_text(report.view);
+  rows.column(1).append(report.begin.micros);
+  rows.column(2).append(report.end.micros);
+  int column = 3;
+  for (const int64_t count : {report.days,
+                              report.days_computed,
+                              report.days_resumed,
+                              report.days_replaced,
+                              report.steps_before,
+                              report.steps_after}) {
+    rows.column(column++).append(count);
+  }
+  if (report.version.has_value()) {
+    rows.column(9).append(*report.version);
+  } else {
+    rows.column(9).append_null();
+  }
+  rows.column(10).append(static_cast<double>(static_cast<int64_t>(report.seconds * 1000)) / 1000);
+  invocation.output.rows(rows.finish());
+  if (!report.version.has_value()) {
+    invocation.output.say("every step of " + report.table + " in that range is as it should be");
+  }
+  return {};
+}
+
+Status run_materialize(Invocation& invocation) {
+  catch_stop_signals();
+  ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_applied_workspace(invocation));
+  std::vector<std::string> views = names_of(workspace->project().views);
+  if (invocation.arguments.has("VIEW")) {
+    ASSAY_ASSIGN_OR_RETURN(const std::string view,
+                           only_or_given(invocation.arguments.get("VIEW"), views, "feature view"));
+    views = {view};
+  }
+  ASSAY_ASSIGN_OR_RETURN(const auto lock, workspace->lock_for_writing());
+  flow::RunOptions options;
+  options.stop = &stop_requested();
+  options.progress = [&](const std::string& line) { invocation.output.progress(line); };
+  std::vector<flow::StageAccount> accounts;
+  for (const std::string& view : views) {
+    options.say("online " + view);
+    ASSAY_ASSIGN_OR_RETURN(flow::StageAccount account,
+                           flow::run_online_stage(*workspace, view, options));
+    accounts.push_back(std::move(account));
+  }
+  invocation.output.rows(account_table(accounts, true));
+  return {};
+}
+
 }  // namespace
 
 std::vector<Command> run_commands() {
@@ -155,6 +245,44 @@ std::vector<Command> run_commands() {
        {},
        {},
        run_status},
+      {{"backfill"},
+       "compute the history of a feature view anew and replace the days that differ, in one commit",
+       "Days are those of known_time, UTC. Without --full it begins with the first day that a "
+       "change "
+       "of the\n"
+       "source since the last backfill can reach. Only days before the open tail are touched; "
+       "`assay "
+       "run` makes\n"
+       "that anew each time. A backfill that was stopped or killed is gone on with by the same "
+       "command.",
+       {{"VIEW", "feature view; may be left out when there is one", false}},
+       {{"from", "TIME", "first day; the beginning of history when not given", "", false, false},
+        {"to",
+         "TIME",
+         "end of the last day; as far as steps are final when not given",
+         "",
+         false,
+         false},
+        {"full", "", "also days whose inputs did not change", "", false, false},
+        {"threads",
+         "N",
+         "threads of the feature kernel; values do not depend on it",
+         "2",
+         false,
+         false},
+        {"chunk-rows",
+         "N",
+         "source rows looked at at once, about: bounds memory",
+         "4000000",
+         false,
+         false}},
+       run_backfill},
+      {{"materialize"},
+       "bring the online store up to the tables that feature views read",
+       "`assay run` does this for all views; this command does nothing else.",
+       {{"VIEW", "feature view; all of them when left out", false}},
+       {},
+       run_materialize},
   };
 }
 

@@ -25,6 +25,47 @@ Result<serve::HttpOptions> parse_address(const std::string& text) {
   return options;
 }
 
+/// Lets a server answer from new definitions once everything that they name was made.
+class DefinitionWatch {
+ public:
+  DefinitionWatch(Invocation& invocation, flow::Workspace& workspace, serve::FeatureServer& server)
+      : invocation_(invocation),
+        catalog_(workspace.catalog()),
+        server_(server),
+        version_(workspace.served_version()) {}
+
+  /// Replace the server's state when there are newer complete definitions. What cannot be served
+  /// leaves the old ones in place, and is said once.
+  void look() {
+    const Result<std::vector<catalog::CompleteProject>> complete =
+        catalog_.complete_projects(invocation_.arguments.get("profile"), 1);
+    if (!complete.ok() || complete->empty() || version_ == complete->front().version) {
+      return;
+    }
+    version_ = complete->front().version;
+    const Status replaced = replace();
+    if (replaced.ok()) {
+      invocation_.world.log.info("definitions_replaced", {{"version", *version_}});
+    } else {
+      invocation_.world.log.error("definitions_not_replaced",
+                                  {{"version", *version_}, {"reason", replaced.to_string()}});
+    }
+  }
+
+ private:
+  Status replace() {
+    ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_served_workspace(invocation_));
+    ASSAY_ASSIGN_OR_RETURN(auto state, serving_state(*workspace));
+    server_.replace(std::move(state));
+    return {};
+  }
+
+  Invocation& invocation_;
+  catalog::CatalogStore& catalog_;
+  serve::FeatureServer& server_;
+  std::optional<int64_t> version_;
+};
+
 Status run_serve(Invocation& invocation) {
   // Blocked before any thread starts, so that only the wait below takes them.
   sigset_t stop_signals;
@@ -33,7 +74,7 @@ Status run_serve(Invocation& invocation) {
   sigaddset(&stop_signals, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &stop_signals, nullptr);
 
-  ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_applied_workspace(invocation));
+  ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_served_workspace(invocation));
   ASSAY_ASSIGN_OR_RETURN(serve::HttpOptions options,
                          parse_address(invocation.arguments.get("http")));
   ASSAY_ASSIGN_OR_RETURN(const int64_t threads, invocation.arguments.integer("threads", 0));
@@ -51,15 +92,18 @@ Status run_serve(Invocation& invocation) {
   invocation.output.say("serving " + std::to_string(state->services.size()) + " services and " +
                         std::to_string(state->models.size()) + " models on http://" + address +
                         " (stop with Ctrl-C or SIGTERM)");
-  int signal_number = 0;
-  sigwait(&stop_signals, &signal_number);
+  DefinitionWatch watch(invocation, *workspace, features);
+  const timespec second{1, 0};
+  while (sigtimedwait(&stop_signals, nullptr, &second) < 0) {
+    watch.look();
+  }
   invocation.output.say("stopping: requests under way are finished");
   server->stop();
   return {};
 }
 
 Status run_predict(Invocation& invocation) {
-  ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_applied_workspace(invocation));
+  ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_served_workspace(invocation));
   ASSAY_ASSIGN_OR_RETURN(
       const std::string name,
       only_or_given(

@@ -15,127 +15,11 @@
 #include <algorithm>
 
 #include "base/fail_point.h"
+#include "flow/gold_task.h"
 #include "silver/contract.h"
 
 namespace assay::flow {
 namespace {
-
-constexpr char kTailTag[] = "assay.tail";
-
-/// What a gold commit is made from.
-struct GoldTask {
-  gold::FeatureViewPtr view;
-  std::string source_key;
-  lake::DeltaTable* source = nullptr;
-  lake::DeltaTable* steps = nullptr;
-  lake::Version source_version = -1;
-  EventTime frontier;  // of the source's newest version
-  std::string app_id;
-
-  [[nodiscard]] std::string frontier_app_id() const { return app_id + "/frontier"; }
-};
-
-std::string timestamp_literal(EventTime time) {
-  // Beyond the years that SQL can print, every row is on one side anyway.
-  const EventTime clamped{std::clamp(time.micros, kFirstInstant.micros, kEndInstant.micros - 1)};
-  return "TIMESTAMPTZ " + data::SqlEngine::literal(format_time(clamped));
-}
-
-EventTime back_by(EventTime time, Duration duration) {
-  return time.micros < kFirstInstant.micros + duration.micros
-             ? EventTime::min()
-             : EventTime{time.micros - duration.micros};
-}
-
-Result<GoldTask> make_task(Workspace& workspace, const std::string& view_name) {
-  GoldTask task;
-  ASSAY_ASSIGN_OR_RETURN(task.view, workspace.view(view_name));
-  const std::string& from = workspace.project().views.at(view_name).from;
-  ASSAY_ASSIGN_OR_RETURN(task.source_key, workspace.source_table_key(from));
-  ASSAY_ASSIGN_OR_RETURN(task.source, workspace.table(task.source_key));
-  ASSAY_ASSIGN_OR_RETURN(const std::string steps_key, workspace.steps_table_key(*task.view));
-  const lake::TableSpec spec{steps_key, task.view->steps_schema(), {gold::kFeatureDate}};
-  ASSAY_ASSIGN_OR_RETURN(task.steps, workspace.open_or_create_table(steps_key, spec));
-  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, task.source->snapshot());
-  task.source_version = snapshot->version;
-  task.app_id = workspace.app_id(steps_key);
-  ASSAY_ASSIGN_OR_RETURN(task.frontier, workspace.frontier(from, *snapshot));
-  return task;
-}
-
-/// The last final step of each entity before `begin`.
-Result<data::Batch> read_seed(Workspace& workspace, const GoldTask& task, EventTime begin) {
-  if (begin == EventTime::min()) {
-    return data::Batch::empty(task.view->steps_schema());
-  }
-  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, task.steps->snapshot());
-  ASSAY_ASSIGN_OR_RETURN(
-      const std::string relation,
-      task.steps->relation(*snapshot, "known_time < " + timestamp_literal(begin)));
-  std::vector<std::string> keys;
-  for (const data::Field& key : task.view->keys()) {
-    keys.push_back(key.name);
-  }
-  return workspace.sql().query("SELECT " + column_list(task.view->steps_schema()->names()) +
-                               " FROM " + relation + " QUALIFY row_number() OVER (PARTITION BY " +
-                               column_list(keys) + " ORDER BY known_time DESC) = 1");
-}
-
-/// Source rows that can matter to steps in [begin, end).
-Result<data::Batch> read_rows(Workspace& workspace,
-                              const GoldTask& task,
-                              EventTime begin,
-                              EventTime end) {
-  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, task.source->snapshot(task.source_version));
-  std::string where;
-  if (begin != EventTime::min()) {
-    const EventTime reach =
-        back_by(begin, {task.view->window_max().micros + task.view->slide().micros});
-    where = "(event_time >= " + timestamp_literal(reach) +
-            " OR known_time >= " + timestamp_literal(begin) + ")";
-  }
-  if (end != EventTime::max()) {
-    where += std::string(where.empty() ? "" : " AND ") + "event_time < " + timestamp_literal(end);
-  }
-  ASSAY_ASSIGN_OR_RETURN(const std::string relation, task.source->relation(*snapshot, where));
-  return workspace.sql().query("SELECT " + column_list(task.view->source_columns()) + " FROM " +
-                               relation);
-}
-
-/// Chunk ends after `begin`, at midnights, so that each chunk sees about `rows_max` rows of its
-/// own.
-Result<std::vector<EventTime>> chunk_ends(Workspace& workspace,
-                                          const GoldTask& task,
-                                          EventTime begin,
-                                          int64_t rows_max) {
-  std::vector<EventTime> ends;
-  if (task.frontier == EventTime::min()) {
-    return ends;
-  }
-  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, task.source->snapshot(task.source_version));
-  if (snapshot->rows() <= rows_max) {
-    return ends;
-  }
-  ASSAY_ASSIGN_OR_RETURN(
-      const std::string relation,
-      task.source->relation(*snapshot, "event_time >= " + timestamp_literal(begin)));
-  ASSAY_ASSIGN_OR_RETURN(
-      const data::Batch days,
-      workspace.sql().query("SELECT CAST(event_time AS DATE) AS day, count(*) AS n FROM " +
-                            relation + " GROUP BY day ORDER BY day"));
-  int64_t rows = 0;
-  for (int64_t i = 0; i < days.rows(); ++i) {
-    const EventTime day{days.column(0).values<int32_t>()[static_cast<std::size_t>(i)] *
-                        kMicrosPerDay};
-    const int64_t count = days.column(1).values<int64_t>()[static_cast<std::size_t>(i)];
-    if (rows > 0 && rows + count > rows_max && begin < day && day < task.frontier) {
-      ends.push_back(day);
-      rows = 0;
-    }
-    rows += count;
-  }
-  return ends;
-}
 
 /// Rows of `steps` before and from `frontier`.
 struct SplitSteps {
@@ -158,6 +42,7 @@ struct CommitPlan {
   EventTime end;                                // steps before it are written
   EventTime frontier;                           // steps before it are final
   std::optional<lake::Version> source_version;  // set by the last chunk
+  bool takes_back = false;  // the source took rows back: final steps may be wrong until a backfill
   data::Account rows;
 };
 
@@ -167,7 +52,8 @@ Result<int64_t> commit_chunk(Workspace& workspace,
                              const RunOptions& options) {
   ASSAY_ASSIGN_OR_RETURN(const auto before, task.steps->snapshot());
   ASSAY_ASSIGN_OR_RETURN(const data::Batch seed, read_seed(workspace, task, plan.begin));
-  ASSAY_ASSIGN_OR_RETURN(const data::Batch rows, read_rows(workspace, task, plan.begin, plan.end));
+  ASSAY_ASSIGN_OR_RETURN(const data::Batch rows,
+                         read_source_rows(workspace, task, plan.begin, plan.end));
   ASSAY_ASSIGN_OR_RETURN(const data::Batch steps,
                          task.view->steps(rows, seed, plan.begin, plan.end, options.threads));
   const SplitSteps split = split_steps(steps, plan.frontier);
@@ -191,6 +77,10 @@ Result<int64_t> commit_chunk(Workspace& workspace,
       {task.frontier_app_id(), plan.frontier.micros, before->txn(task.frontier_app_id())});
   if (plan.source_version.has_value()) {
     request.txns.push_back({task.app_id, *plan.source_version, before->txn(task.app_id)});
+    const std::optional<int64_t> checked = before->txn(task.checked_app_id());
+    if (checked == before->txn(task.app_id) && !plan.takes_back) {
+      request.txns.push_back({task.checked_app_id(), *plan.source_version, checked});
+    }
   }
   ASSAY_ASSIGN_OR_RETURN(const lake::TxnUpdate fingerprint,
                          workspace.fingerprint_update(*task.steps));
@@ -203,13 +93,8 @@ Result<int64_t> commit_chunk(Workspace& workspace,
 /// New source rows: what the account calls in. Rows without an entity cannot have features.
 Result<data::Account> count_new_rows(Workspace& workspace,
                                      const GoldTask& task,
-                                     lake::Version after) {
+                                     const std::vector<lake::DataFile>& files) {
   ASSAY_ASSIGN_OR_RETURN(const auto snapshot, task.source->snapshot(task.source_version));
-  ASSAY_ASSIGN_OR_RETURN(const auto added, task.source->added_between(after, task.source_version));
-  std::vector<lake::DataFile> files;
-  for (const lake::DeltaTable::AddedFile& file : added) {
-    files.push_back(file.file);
-  }
   data::Account account;
   if (files.empty()) {
     return account;
@@ -238,7 +123,7 @@ Result<StageAccount> run_gold_stage(Workspace& workspace,
   StageAccount account;
   account.stage = "gold";
   account.name = view;
-  ASSAY_ASSIGN_OR_RETURN(const GoldTask task, make_task(workspace, view));
+  ASSAY_ASSIGN_OR_RETURN(const GoldTask task, make_gold_task(workspace, view));
   ASSAY_ASSIGN_OR_RETURN(const auto snapshot, task.steps->snapshot());
   const std::optional<int64_t> done = snapshot->txn(task.app_id);
   if (done == task.source_version) {
@@ -251,17 +136,20 @@ Result<StageAccount> run_gold_stage(Workspace& workspace,
                       ": that table was made anew. Remove the folder of " + task.steps->key() +
                       " in the lake too; the next `assay run` makes it again");
   }
-  ASSAY_ASSIGN_OR_RETURN(account.rows, count_new_rows(workspace, task, done.value_or(-1)));
+  ASSAY_ASSIGN_OR_RETURN(const SourceChanges changes,
+                         source_changes(workspace, task, done.value_or(-1)));
+  ASSAY_ASSIGN_OR_RETURN(account.rows, count_new_rows(workspace, task, changes.added));
   ASSAY_RETURN_IF_ERROR(check_account(account));
 
   EventTime begin{snapshot->txn(task.frontier_app_id()).value_or(EventTime::min().micros)};
-  ASSAY_ASSIGN_OR_RETURN(const std::vector<EventTime> ends,
-                         chunk_ends(workspace, task, begin, options.gold_chunk_rows));
+  ASSAY_ASSIGN_OR_RETURN(
+      const std::vector<EventTime> ends,
+      chunk_ends(workspace, task, begin, task.frontier, options.gold_chunk_rows));
   for (const EventTime end : ends) {
     options.say("gold " + view + ": steps up to " + format_time(end));
     ASSAY_ASSIGN_OR_RETURN(
         const int64_t steps,
-        commit_chunk(workspace, task, {begin, end, end, std::nullopt, {}}, options));
+        commit_chunk(workspace, task, {begin, end, end, std::nullopt, false, {}}, options));
     account.steps += steps;
     account.commits += 1;
     begin = end;
@@ -272,12 +160,16 @@ Result<StageAccount> run_gold_stage(Workspace& workspace,
     }
   }
   const EventTime frontier = std::max(begin, task.frontier);
-  ASSAY_ASSIGN_OR_RETURN(
-      const int64_t steps,
-      commit_chunk(workspace,
-                   task,
-                   {begin, EventTime::max(), frontier, task.source_version, account.rows},
-                   options));
+  ASSAY_ASSIGN_OR_RETURN(const int64_t steps,
+                         commit_chunk(workspace,
+                                      task,
+                                      {begin,
+                                       EventTime::max(),
+                                       frontier,
+                                       task.source_version,
+                                       !changes.removed.empty(),
+                                       account.rows},
+                                      options));
   account.steps += steps;
   account.commits += 1;
   account.seconds =
@@ -285,9 +177,7 @@ Result<StageAccount> run_gold_stage(Workspace& workspace,
   return account;
 }
 
-Result<data::Batch> read_steps(Workspace& workspace,
-                               const gold::FeatureView& view,
-                               EventTime last) {
+Status require_steps_until(Workspace& workspace, const gold::FeatureView& view, EventTime last) {
   ASSAY_ASSIGN_OR_RETURN(const std::string key, workspace.steps_table_key(view));
   ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * table, workspace.table(key));
   ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table->snapshot());
@@ -295,19 +185,30 @@ Result<data::Batch> read_steps(Workspace& workspace,
   // the answer only when the table is up to its source.
   const std::string app_id = workspace.app_id(key);
   const EventTime frontier{snapshot->txn(app_id + "/frontier").value_or(EventTime::min().micros)};
-  if (last >= frontier) {
-    ASSAY_ASSIGN_OR_RETURN(
-        const std::string source_key,
-        workspace.source_table_key(workspace.project().views.at(view.name()).from));
-    ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * source, workspace.table(source_key));
-    ASSAY_ASSIGN_OR_RETURN(const auto source_snapshot, source->snapshot());
-    if (snapshot->txn(app_id) != source_snapshot->version) {
-      return Status(Code::kFailedPrecondition,
-                    key + " is not up to " + source_key +
-                        (frontier == EventTime::min() ? "" : " after " + format_time(frontier)) +
-                        "; `assay run` brings it there");
-    }
+  if (last < frontier) {
+    return {};
   }
+  ASSAY_ASSIGN_OR_RETURN(
+      const std::string source_key,
+      workspace.source_table_key(workspace.project().views.at(view.name()).from));
+  ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * source, workspace.table(source_key));
+  ASSAY_ASSIGN_OR_RETURN(const auto source_snapshot, source->snapshot());
+  if (snapshot->txn(app_id) == source_snapshot->version) {
+    return {};
+  }
+  return {Code::kFailedPrecondition,
+          key + " is not up to " + source_key +
+              (frontier == EventTime::min() ? "" : " after " + format_time(frontier)) +
+              "; `assay run` brings it there"};
+}
+
+Result<data::Batch> read_steps(Workspace& workspace,
+                               const gold::FeatureView& view,
+                               EventTime last) {
+  ASSAY_RETURN_IF_ERROR(require_steps_until(workspace, view, last));
+  ASSAY_ASSIGN_OR_RETURN(const std::string key, workspace.steps_table_key(view));
+  ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * table, workspace.table(key));
+  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table->snapshot());
   ASSAY_ASSIGN_OR_RETURN(const std::string relation,
                          table->relation(*snapshot, "known_time <= " + timestamp_literal(last)));
   return workspace.sql().query("SELECT " + column_list(view.steps_schema()->names()) + " FROM " +

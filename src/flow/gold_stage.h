@@ -17,6 +17,10 @@ Result<StageAccount> run_gold_stage(Workspace& workspace,
                                     const std::string& view,
                                     const RunOptions& options);
 
+/// Fail with kFailedPrecondition unless the steps table knows the answers up to `last`: they are
+/// final, or the table is up to its source.
+Status require_steps_until(Workspace& workspace, const gold::FeatureView& view, EventTime last);
+
 /// Steps of a view that may answer questions up to `last`, from its steps table.
 Result<data::Batch> read_steps(Workspace& workspace, const gold::FeatureView& view, EventTime last);
 

@@ -100,9 +100,8 @@ Result<StageAccount> run_online_stage(Workspace& workspace,
     of_another = at.table_number != source_number || at.version > snapshot->version;
   }
   if (of_another) {
-    // Rows of another definition, or of a table that is gone: they are made again from the source
-    // table.
-    ASSAY_RETURN_IF_ERROR(store->drop(view_name));
+    // Rows of a table that is gone: they are made again from the source table.
+    ASSAY_RETURN_IF_ERROR(store->drop(view->storage_name()));
     applied = store->applied_to(*view);
   }
   ASSAY_RETURN_IF_ERROR(applied.status());

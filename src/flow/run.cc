@@ -86,6 +86,7 @@ Status run_stages(Workspace& workspace, const RunOptions& options, RunReport* re
                                  {"seconds", account->seconds}});
     report->stages.push_back(*std::move(account));
   }
+  ASSAY_RETURN_IF_ERROR(workspace.mark_complete());
   report->seconds =
       static_cast<double>(workspace.world().clock.monotonic().micros - started.micros) / 1e6;
   return {};

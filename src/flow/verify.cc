@@ -179,18 +179,6 @@ Result<OfflineAnswers> answer_offline(Workspace& workspace,
   return answers;
 }
 
-bool same_bits(const data::Scalar& a, const data::Scalar& b) {
-  if (a.is_null() || b.is_null()) {
-    return a.is_null() == b.is_null();
-  }
-  const auto* x = std::get_if<double>(&a.value);
-  const auto* y = std::get_if<double>(&b.value);
-  if (x != nullptr && y != nullptr) {
-    return std::bit_cast<uint64_t>(*x) == std::bit_cast<uint64_t>(*y);
-  }
-  return a.value == b.value;
-}
-
 std::string describe_entity(const gold::FeatureView& view, const data::EntityKey& key) {
   const Result<std::vector<data::Scalar>> values = data::decode_key(key);
   std::string text;
@@ -245,6 +233,18 @@ void compare(const gold::FeatureView& view,
 }
 
 }  // namespace
+
+bool same_bits(const data::Scalar& a, const data::Scalar& b) {
+  if (a.is_null() || b.is_null()) {
+    return a.is_null() == b.is_null();
+  }
+  const auto* x = std::get_if<double>(&a.value);
+  const auto* y = std::get_if<double>(&b.value);
+  if (x != nullptr && y != nullptr) {
+    return std::bit_cast<uint64_t>(*x) == std::bit_cast<uint64_t>(*y);
+  }
+  return a.value == b.value;
+}
 
 Result<VerifyReport> verify_service(Workspace& workspace,
                                     const std::string& service_name,

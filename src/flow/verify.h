@@ -40,6 +40,9 @@ struct VerifyReport {
   std::vector<Difference> differences;  // at most 100
 };
 
+/// True when both are null, or have equal values; of doubles also equal bits.
+bool same_bits(const data::Scalar& a, const data::Scalar& b);
+
 /// Compare what serving answers with what training sets hold, bit for bit.
 ///
 /// (1) Instants are sampled over the whole history. The source rows are replayed in the order in

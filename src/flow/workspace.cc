@@ -1,6 +1,7 @@
 #include "flow/workspace.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/hash.h"
 #include "base/process.h"
@@ -40,7 +41,7 @@ Result<std::unique_ptr<Workspace>> Workspace::open(World& world,
                                                    const std::string& folder,
                                                    const WorkspaceOptions& options,
                                                    catalog::Diagnostics* diagnostics) {
-  std::unique_ptr<Workspace> workspace(new Workspace(world));
+  std::unique_ptr<Workspace> workspace(new Workspace(world, options));
   ASSAY_ASSIGN_OR_RETURN(const std::string absolute, absolute_folder(world, folder));
   const std::string state = join_path(absolute, kStateFolder);
   data::SqlOptions sql_options;
@@ -49,31 +50,95 @@ Result<std::unique_ptr<Workspace>> Workspace::open(World& world,
   sql_options.temp_directory = join_path(state, "spill");
   ASSAY_ASSIGN_OR_RETURN(workspace->sql_, data::SqlEngine::open(sql_options));
 
-  catalog::ParseOptions parse_options{options.profile, environment_variable};
-  ASSAY_ASSIGN_OR_RETURN(
-      catalog::ParsedProject parsed,
-      catalog::load_project(world,
-                            absolute,
-                            parse_options,
-                            [&](const catalog::Project& project, const std::string& silver) {
-                              return workspace->silver_schema(project, silver);
-                            }));
-  if (diagnostics != nullptr) {
-    *diagnostics = parsed.diagnostics;
-  }
-  if (parsed.diagnostics.errors() > 0) {
-    return Status(
-        Code::kInvalidArgument,
-        "the definitions have errors\n" + catalog::format_diagnostics(parsed.diagnostics));
-  }
-  workspace->project_ = std::move(parsed.project);
+  catalog::RecordedDefinitions files(world.files, absolute);
+  ASSAY_RETURN_IF_ERROR(workspace->load_definitions(files, absolute, diagnostics));
+  workspace->texts_ = files.texts();
   ASSAY_RETURN_IF_ERROR(world.files.make_directories(state));
   ASSAY_ASSIGN_OR_RETURN(workspace->store_,
                          store::open_local_store(world, workspace->project_.lake));
   ASSAY_RETURN_IF_ERROR(world.files.make_directories(parent_path(workspace->project_.catalog)));
   ASSAY_ASSIGN_OR_RETURN(workspace->catalog_,
                          catalog::CatalogStore::open(world, workspace->project_.catalog));
+  if (options.definitions == Definitions::kServed) {
+    ASSAY_RETURN_IF_ERROR(workspace->load_served_definitions());
+  }
   return workspace;
+}
+
+Status Workspace::load_definitions(catalog::DefinitionFiles& files,
+                                   const std::string& folder,
+                                   catalog::Diagnostics* diagnostics) {
+  World world{world_.clock, files, world_.random, world_.log, world_.metrics};
+  ASSAY_ASSIGN_OR_RETURN(
+      catalog::ParsedProject parsed,
+      catalog::load_project(world,
+                            folder,
+                            {options_.profile, environment_variable},
+                            [&](const catalog::Project& project, const std::string& silver) {
+                              return silver_schema(project, silver);
+                            }));
+  if (diagnostics != nullptr) {
+    *diagnostics = parsed.diagnostics;
+  }
+  if (parsed.diagnostics.errors() > 0) {
+    return {Code::kInvalidArgument,
+            "the definitions have errors\n" + catalog::format_diagnostics(parsed.diagnostics)};
+  }
+  project_ = std::move(parsed.project);
+  return {};
+}
+
+Status Workspace::load_served_definitions() {
+  ASSAY_ASSIGN_OR_RETURN(std::vector<catalog::CompleteProject> complete,
+                         catalog_->complete_projects(options_.profile, 1));
+  if (complete.empty()) {
+    return {};
+  }
+  served_version_ = complete.front().version;
+  if (complete.front().texts == texts_) {
+    return {};
+  }
+  serves_older_ = true;
+  // Lake, catalog and online store stay those that the files name.
+  const catalog::Project now = project_;
+  catalog::ReplayedDefinitions files(complete.front().texts, now.folder);
+  ASSAY_RETURN_IF_ERROR(load_definitions(files, now.folder, nullptr)
+                            .with_context("definitions that are served since " +
+                                          format_time(complete.front().completed)));
+  project_.lake = now.lake;
+  project_.catalog = now.catalog;
+  project_.online = now.online;
+  texts_ = std::move(complete.front().texts);
+  return {};
+}
+
+Result<std::vector<std::string>> Workspace::online_views() {
+  std::vector<std::string> names;
+  for (const auto& [name, definition] : project_.views) {
+    ASSAY_ASSIGN_OR_RETURN(const gold::FeatureViewPtr compiled, view(name));
+    names.push_back(compiled->storage_name());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+Status Workspace::mark_complete() {
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<std::string> views, online_views());
+  ASSAY_RETURN_IF_ERROR(catalog_->complete_project(options_.profile, texts_, views));
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<catalog::CompleteProject> complete,
+                         catalog_->complete_projects(options_.profile, 2));
+  std::set<std::string> needed;
+  for (const catalog::CompleteProject& project : complete) {
+    needed.insert(project.online_views.begin(), project.online_views.end());
+  }
+  ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, online(false));
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<std::string> held, store->views());
+  for (const std::string& name : held) {
+    if (needed.count(name) == 0) {
+      ASSAY_RETURN_IF_ERROR(store->drop(name));
+    }
+  }
+  return {};
 }
 
 Result<catalog::Plan> Workspace::plan() {
@@ -90,6 +155,13 @@ catalog::OutputTypes Workspace::output_types() {
                                [this](const catalog::Project& project, const std::string& silver) {
                                  return silver_schema(project, silver);
                                });
+}
+
+Result<std::vector<catalog::RegisteredFeature>> Workspace::feature_registry() {
+  return catalog::feature_registry(
+      project_, output_types(), [this](const std::string& kind, const std::string& name) {
+        return catalog_->history(kind, name);
+      });
 }
 
 Status Workspace::require_applied() {
@@ -221,8 +293,10 @@ Result<gold::FeatureViewPtr> Workspace::view(const std::string& name) {
     }
     ASSAY_ASSIGN_OR_RETURN(const data::SchemaPtr schema, source_schema(found->second.from));
     ASSAY_ASSIGN_OR_RETURN(slot,
-                           gold::FeatureView::compile(
-                               found->second, project_.entities.at(found->second.entity), *schema));
+                           gold::FeatureView::compile(found->second,
+                                                      project_.entities.at(found->second.entity),
+                                                      *schema,
+                                                      source_fingerprint(found->second.from)));
   }
   return slot;
 }

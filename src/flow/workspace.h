@@ -2,12 +2,15 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/world.h"
 #include "catalog/catalog_store.h"
+#include "catalog/definition_files.h"
 #include "catalog/definitions.h"
+#include "catalog/feature_registry.h"
 #include "catalog/plan.h"
 #include "data/sql_engine.h"
 #include "gold/service.h"
@@ -18,10 +21,15 @@
 
 namespace assay::flow {
 
+/// Which definitions a workspace has: those in the project's files, or those that are served: the
+/// newest ones for which everything was made (the files' own as long as there are none).
+enum class Definitions { kFiles, kServed };
+
 struct WorkspaceOptions {
   int threads = 2;
   std::size_t memory_bytes_max = std::size_t{2} << 30;
   std::string profile;  // of assay.yaml; "" for none
+  Definitions definitions = Definitions::kFiles;
 };
 
 /// `"a", "b"`: names as SQL takes them, for a SELECT list.
@@ -53,9 +61,20 @@ class Workspace {
   /// What the files say against what was last applied; and make the files' word the applied one.
   Result<catalog::Plan> plan();
   Result<catalog::ApplyOutcome> apply();
+  /// Every feature of the project with its type, versions and who uses it.
+  Result<std::vector<catalog::RegisteredFeature>> feature_registry();
   /// Fail unless the files say what was last applied. kFailedPrecondition tells to run `assay
   /// apply`.
   Status require_applied();
+  /// Everything that these definitions name is made: serve them from now on. Rows in the online
+  /// store that neither they nor the complete ones before them need are dropped.
+  Status mark_complete();
+  /// Of Definitions::kServed: the version of the complete definitions that this workspace has
+  /// (none: nothing was ever complete, it has the files'), and whether the files say something else
+  /// by now.
+  [[nodiscard]] std::optional<int64_t> served_version() const { return served_version_; }
+  [[nodiscard]] bool serves_older() const { return serves_older_; }
+
   /// Only one process at a time may run stages of a project: hold this while they run.
   Result<std::unique_ptr<FileLock>> lock_for_writing();
 
@@ -114,7 +133,11 @@ class Workspace {
                                  const std::string& order);
 
  private:
-  explicit Workspace(World& world) : world_(world) {}
+  Workspace(World& world, const WorkspaceOptions& options) : world_(world), options_(options) {}
+  Status load_definitions(catalog::DefinitionFiles& files,
+                          const std::string& folder,
+                          catalog::Diagnostics* diagnostics);
+  Status load_served_definitions();
   Result<data::SchemaPtr> silver_schema(const catalog::Project& project, const std::string& name);
   Result<std::unique_ptr<silver::SilverOperator>> make_silver_operator(
       const catalog::Project& project, const std::string& name);
@@ -124,8 +147,14 @@ class Workspace {
   [[nodiscard]] uint64_t source_fingerprint(const std::string& name) const;
   Result<std::string> versioned_key(const std::string& base, uint64_t fingerprint);
 
+  Result<std::vector<std::string>> online_views();
+
   World& world_;
+  WorkspaceOptions options_;
   catalog::Project project_;
+  catalog::DefinitionTexts texts_;  // of the definitions
+  std::optional<int64_t> served_version_;
+  bool serves_older_ = false;
   std::unique_ptr<data::SqlEngine> sql_;
   std::unique_ptr<store::ObjectStore> store_;
   std::unique_ptr<catalog::CatalogStore> catalog_;

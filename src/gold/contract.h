@@ -46,14 +46,19 @@ struct FeatureValues {
 /// Threads immutable.
 class FeatureView {
  public:
-  /// Errors  kInvalidArgument: an expression that does not compile, a missing column, a window that
-  /// is
+  /// `source_fingerprint`: of the definitions that the source table is made from; it becomes part
+  /// of the storage name. Errors  kInvalidArgument: an expression that does not compile, a missing
+  /// column, a window that is
   ///         not a multiple of the slide.
   static Result<std::shared_ptr<const FeatureView>> compile(const catalog::FeatureViewDef& view,
                                                             const catalog::EntityDef& entity,
-                                                            const data::Schema& source);
+                                                            const data::Schema& source,
+                                                            uint64_t source_fingerprint = 0);
   virtual ~FeatureView() = default;
   [[nodiscard]] virtual const std::string& name() const = 0;
+  /// What online stores keep its rows under: another one for each definition of the view and of all
+  /// that it is made from, so that an old definition can be served while a new one is filled.
+  [[nodiscard]] virtual const std::string& storage_name() const { return name(); }
   /// Key columns, as in the entity's definition.
   [[nodiscard]] virtual const std::vector<data::Field>& keys() const = 0;
   /// Output features: windows expanded (flights_1h, ...), in definition order.

@@ -25,6 +25,7 @@ struct Draft {
   const catalog::FeatureViewDef& view;
   const catalog::EntityDef& entity;
   const data::Schema& source;
+  uint64_t source_fingerprint = 0;
   ViewLayout layout;
   std::vector<data::Field> raw;          // of all parts, in definition order
   std::vector<data::Field> latest;       // those that are latest values
@@ -259,6 +260,8 @@ void finish_layout(Draft* draft) {
   list_window_columns(draft);
   layout.steps_schema = make_steps_schema(layout);
   layout.fingerprint = fingerprint_of(*draft);
+  layout.storage_name =
+      layout.name + "@" + hash_text(hash_mix(layout.fingerprint, draft->source_fingerprint));
 }
 
 /// The layout of a part: its own features, nothing computed, never too old.
@@ -284,8 +287,9 @@ Result<FeatureViewPtr> compose(Draft draft) {
 
 Result<FeatureViewPtr> compile_view(const catalog::FeatureViewDef& view,
                                     const catalog::EntityDef& entity,
-                                    const data::Schema& source) {
-  Draft draft{view, entity, source, {}, {}, {}, {}, {}, {}};
+                                    const data::Schema& source,
+                                    uint64_t source_fingerprint) {
+  Draft draft{view, entity, source, source_fingerprint, {}, {}, {}, {}, {}, {}};
   ASSAY_RETURN_IF_ERROR(check_source(draft));
   ASSAY_RETURN_IF_ERROR(add_raw_features(&draft));
   ASSAY_RETURN_IF_ERROR(add_computed_features(&draft));
@@ -306,8 +310,9 @@ Result<FeatureViewPtr> compile_view(const catalog::FeatureViewDef& view,
 
 Result<std::shared_ptr<const FeatureView>> FeatureView::compile(const catalog::FeatureViewDef& view,
                                                                 const catalog::EntityDef& entity,
-                                                                const data::Schema& source) {
-  Result<FeatureViewPtr> compiled = compile_view(view, entity, source);
+                                                                const data::Schema& source,
+                                                                uint64_t source_fingerprint) {
+  Result<FeatureViewPtr> compiled = compile_view(view, entity, source, source_fingerprint);
   if (!compiled.ok()) {
     return std::move(compiled).status().with_context("feature view `" + view.name + "`");
   }

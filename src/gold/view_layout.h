@@ -25,6 +25,7 @@ struct ViewLayout {
   };
 
   std::string name;
+  std::string storage_name;
   std::vector<data::Field> keys;
   std::vector<data::Field> features;  // all, in definition order
   data::SchemaPtr raw;                // features read from data, in definition order
@@ -81,6 +82,7 @@ class LaidOutView : public FeatureView {
  public:
   explicit LaidOutView(ViewLayout layout) : layout_(std::move(layout)) {}
   [[nodiscard]] const std::string& name() const override { return layout_.name; }
+  [[nodiscard]] const std::string& storage_name() const override { return layout_.storage_name; }
   [[nodiscard]] const std::vector<data::Field>& keys() const override { return layout_.keys; }
   [[nodiscard]] const std::vector<data::Field>& features() const override {
     return layout_.features;

@@ -128,10 +128,10 @@ Status check_definition(const gold::FeatureView& view, const ViewMeta& meta) {
 }
 
 Status check_view_name(const gold::FeatureView& view) {
-  if (view.name().empty() || view.name().size() > kViewNameBytesMax ||
-      view.name().find('\0') != std::string::npos) {
+  const std::string& name = view.storage_name();
+  if (name.empty() || name.size() > kViewNameBytesMax || name.find('\0') != std::string::npos) {
     return {Code::kInvalidArgument,
-            "a view's name must have 1 to 255 bytes and no NUL: " + view.name()};
+            "a view's storage name must have 1 to 255 bytes and no NUL: " + name};
   }
   return {};
 }

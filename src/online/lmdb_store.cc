@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cstdio>
 
 #include "base/fail_point.h"
 #include "base/hash.h"
@@ -33,7 +32,8 @@ class LmdbStore : public OnlineStore {
                                                 std::span<const data::EntityKey> keys,
                                                 EventTime now) override;
   Result<EventTime> data_now() override;
-  Status drop(const std::string& view_name) override;
+  Result<std::vector<std::string>> views() override;
+  Status drop(const std::string& storage_name) override;
   Result<uint64_t> content_hash(const gold::FeatureView& view) override;
 
  private:
@@ -69,7 +69,8 @@ Status LmdbStore::apply(const gold::FeatureView& view,
   Applied applied;
   Status done = env_->update([&](LmdbEnv::Writer& writer) -> Status {
     applied = {};
-    ASSAY_ASSIGN_OR_RETURN(const std::optional<ViewMeta> found, read_meta(writer, view.name()));
+    ASSAY_ASSIGN_OR_RETURN(const std::optional<ViewMeta> found,
+                           read_meta(writer, view.storage_name()));
     ASSAY_RETURN_IF_ERROR(check_apply(view, found, expected, position));
     ASSAY_RETURN_IF_ERROR(apply_rows(writer, view, rows, gathered, applied_until, &applied));
     ViewMeta meta = found.value_or(ViewMeta{});
@@ -77,7 +78,7 @@ Status LmdbStore::apply(const gold::FeatureView& view,
     meta.applied.position = position;
     meta.applied.known_until = std::max(meta.applied.known_until, gathered.known_until());
     ASSAY_RETURN_IF_ERROR(
-        writer.put(LmdbTable::kMeta, view.name(), encode_meta(view.name(), meta)));
+        writer.put(LmdbTable::kMeta, view.storage_name(), encode_meta(view.storage_name(), meta)));
     fail_point("online.apply.before_commit");
     return {};
   });
@@ -97,7 +98,7 @@ Status LmdbStore::apply_rows(LmdbEnv::Writer& writer,
                              const EntityRows& gathered,
                              EventTime applied_until,
                              Applied* applied) {
-  const std::string prefix = row_key_prefix(view.name());
+  const std::string prefix = row_key_prefix(view.storage_name());
   Place place;
   std::string row;
   for (const EntityRows::Entity& entity : gathered.entities()) {
@@ -148,12 +149,10 @@ Status LmdbStore::find(const LmdbEnv::Reader& reader,
 
 Status LmdbStore::corrupt(std::string_view prefix, std::string_view entity_key, const Status& why) {
   metrics_.corrupt_rows.add();
-  char hash[17];
-  std::snprintf(
-      hash, sizeof(hash), "%016llx", static_cast<unsigned long long>(hash_bytes(entity_key)));
   return Status(Code::kCorrupt,
                 why.message() + "; drop and materialize the view again: view " +
-                    std::string(prefix.substr(0, prefix.size() - 1)) + ", key hash " + hash);
+                    std::string(prefix.substr(0, prefix.size() - 1)) + ", key hash " +
+                    hash_text(hash_bytes(entity_key)));
 }
 
 Result<std::optional<ViewMeta>> LmdbStore::read_meta(const LmdbEnv::Reader& reader,
@@ -173,7 +172,8 @@ Result<std::optional<ViewMeta>> LmdbStore::read_meta(const LmdbEnv::Reader& read
 Result<std::optional<AppliedTo>> LmdbStore::applied_to(const gold::FeatureView& view) {
   ASSAY_RETURN_IF_ERROR(check_view_name(view));
   ASSAY_ASSIGN_OR_RETURN(const LmdbEnv::Snapshot snapshot, env_->snapshot());
-  ASSAY_ASSIGN_OR_RETURN(const std::optional<ViewMeta> meta, read_meta(snapshot, view.name()));
+  ASSAY_ASSIGN_OR_RETURN(const std::optional<ViewMeta> meta,
+                         read_meta(snapshot, view.storage_name()));
   if (!meta.has_value()) {
     return std::optional<AppliedTo>();
   }
@@ -186,11 +186,12 @@ Result<std::vector<gold::FeatureValues>> LmdbStore::read(const gold::FeatureView
                                                          EventTime now) {
   ASSAY_RETURN_IF_ERROR(check_view_name(view));
   ASSAY_ASSIGN_OR_RETURN(const LmdbEnv::Snapshot snapshot, env_->snapshot());
-  ASSAY_ASSIGN_OR_RETURN(const std::optional<ViewMeta> meta, read_meta(snapshot, view.name()));
+  ASSAY_ASSIGN_OR_RETURN(const std::optional<ViewMeta> meta,
+                         read_meta(snapshot, view.storage_name()));
   if (meta.has_value()) {
     ASSAY_RETURN_IF_ERROR(check_definition(view, *meta));
   }
-  const std::string prefix = row_key_prefix(view.name());
+  const std::string prefix = row_key_prefix(view.storage_name());
   Place place;
   std::vector<gold::FeatureValues> answers;
   answers.reserve(keys.size());
@@ -226,20 +227,31 @@ Result<EventTime> LmdbStore::data_now() {
   return data_now(snapshot);
 }
 
-Status LmdbStore::drop(const std::string& view_name) {
+Result<std::vector<std::string>> LmdbStore::views() {
+  ASSAY_ASSIGN_OR_RETURN(const LmdbEnv::Snapshot snapshot, env_->snapshot());
+  std::vector<std::string> names;
+  ASSAY_RETURN_IF_ERROR(snapshot.scan(
+      LmdbTable::kMeta, "", [&](std::string_view name, std::string_view /*value*/) -> Status {
+        names.emplace_back(name);
+        return {};
+      }));
+  return names;
+}
+
+Status LmdbStore::drop(const std::string& storage_name) {
   return env_
       ->update([&](LmdbEnv::Writer& writer) -> Status {
-        ASSAY_RETURN_IF_ERROR(writer.erase_prefix(LmdbTable::kRows, row_key_prefix(view_name)));
-        return writer.erase(LmdbTable::kMeta, view_name);
+        ASSAY_RETURN_IF_ERROR(writer.erase_prefix(LmdbTable::kRows, row_key_prefix(storage_name)));
+        return writer.erase(LmdbTable::kMeta, storage_name);
       })
-      .with_context("drop view " + view_name + " from the online store");
+      .with_context("drop view " + storage_name + " from the online store");
 }
 
 Result<uint64_t> LmdbStore::content_hash(const gold::FeatureView& view) {
   ASSAY_RETURN_IF_ERROR(check_view_name(view));
   ASSAY_ASSIGN_OR_RETURN(const LmdbEnv::Snapshot snapshot, env_->snapshot());
   ASSAY_ASSIGN_OR_RETURN(const EventTime now, data_now(snapshot));
-  const std::string prefix = row_key_prefix(view.name());
+  const std::string prefix = row_key_prefix(view.storage_name());
   uint64_t sum = 0;
   ASSAY_RETURN_IF_ERROR(snapshot.scan(
       LmdbTable::kRows, prefix, [&](std::string_view row_key, std::string_view value) -> Status {
@@ -265,8 +277,7 @@ Result<std::unique_ptr<OnlineStore>> open_lmdb_store(World& world,
                                                      const LmdbOptions& options) {
   if (options.read_only) {
     if (!world.files.stat(join_path(folder, "data.mdb")).ok()) {
-      return Status(Code::kNotFound,
-                    "there is no online store; run `assay run` first: " + folder);
+      return Status(Code::kNotFound, "there is no online store; run `assay run` first: " + folder);
     }
   } else {
     ASSAY_RETURN_IF_ERROR(world.files.make_directories(folder));

@@ -21,7 +21,7 @@ class MemoryStore : public OnlineStore {
     ASSAY_RETURN_IF_ERROR(check_view_name(view));
     ASSAY_ASSIGN_OR_RETURN(const EntityRows gathered, EntityRows::gather(view, rows));
     const std::unique_lock lock(mutex_);
-    const auto found = views_.find(view.name());
+    const auto found = views_.find(view.storage_name());
     ASSAY_RETURN_IF_ERROR(
         check_apply(view,
                     found == views_.end() ? std::nullopt : std::optional(found->second.meta),
@@ -35,7 +35,7 @@ class MemoryStore : public OnlineStore {
           view.update_online_row(rows, gathered.rows_of(entity), applied_until, &row));
       updated.push_back(std::move(row));
     }
-    ViewState& state = views_[view.name()];
+    ViewState& state = views_[view.storage_name()];
     for (std::size_t i = 0; i < updated.size(); ++i) {
       state.rows[gathered.entities()[i].key] = std::move(updated[i]);
     }
@@ -51,7 +51,7 @@ class MemoryStore : public OnlineStore {
 
   Result<std::optional<AppliedTo>> applied_to(const gold::FeatureView& view) override {
     const std::shared_lock lock(mutex_);
-    const auto found = views_.find(view.name());
+    const auto found = views_.find(view.storage_name());
     if (found == views_.end()) {
       return std::optional<AppliedTo>();
     }
@@ -63,7 +63,7 @@ class MemoryStore : public OnlineStore {
                                                 std::span<const data::EntityKey> keys,
                                                 EventTime now) override {
     const std::shared_lock lock(mutex_);
-    const auto found = views_.find(view.name());
+    const auto found = views_.find(view.storage_name());
     if (found != views_.end()) {
       ASSAY_RETURN_IF_ERROR(check_definition(view, found->second.meta));
     }
@@ -82,15 +82,24 @@ class MemoryStore : public OnlineStore {
     return latest();
   }
 
-  Status drop(const std::string& view_name) override {
+  Result<std::vector<std::string>> views() override {
+    const std::shared_lock lock(mutex_);
+    std::vector<std::string> names;
+    for (const auto& [name, state] : views_) {
+      names.push_back(name);
+    }
+    return names;
+  }
+
+  Status drop(const std::string& storage_name) override {
     const std::unique_lock lock(mutex_);
-    views_.erase(view_name);
+    views_.erase(storage_name);
     return {};
   }
 
   Result<uint64_t> content_hash(const gold::FeatureView& view) override {
     const std::shared_lock lock(mutex_);
-    const auto found = views_.find(view.name());
+    const auto found = views_.find(view.storage_name());
     uint64_t sum = 0;
     if (found != views_.end()) {
       for (const auto& [key, row] : found->second.rows) {

@@ -45,8 +45,10 @@ class OnlineStore {
                                                         EventTime now) = 0;
   /// Largest known_until over all views: the instant of a store that follows the data's own clock.
   virtual Result<EventTime> data_now() = 0;
-  /// Forget a view: its rows and its position.
-  virtual Status drop(const std::string& view_name) = 0;
+  /// Storage names of all views that were ever applied and not dropped, sorted.
+  virtual Result<std::vector<std::string>> views() = 0;
+  /// Forget a view by its storage name: its rows and its position.
+  virtual Status drop(const std::string& storage_name) = 0;
   /// Order-independent hash of all rows as reads see them at data_now(), for tests of recovery.
   virtual Result<uint64_t> content_hash(const gold::FeatureView& view) = 0;
 };

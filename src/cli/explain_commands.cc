@@ -1,0 +1,308 @@
+#include <algorithm>
+
+#include "base/json_writer.h"
+#include "base/suggest.h"
+#include "cli/commands.h"
+#include "flow/explain.h"
+#include "flow/training.h"
+
+namespace assay::cli {
+namespace {
+
+/// What `SERVICE:feature` or `VIEW:feature` names.
+struct Asked {
+  std::shared_ptr<const gold::Service> service;  // nullptr: a view was named
+  std::string view;                              // the view, or on-demand view, that has it
+  std::string feature;
+  bool on_demand = false;
+};
+
+Result<Asked> parse_asked(flow::Workspace& workspace, const std::string& word) {
+  const std::size_t colon = word.find(':');
+  if (colon == std::string::npos) {
+    return Status(Code::kInvalidArgument,
+                  "`" + word + "` names no feature; write SERVICE:feature or VIEW:feature");
+  }
+  Asked asked;
+  const std::string owner = word.substr(0, colon);
+  asked.feature = word.substr(colon + 1);
+  if (workspace.project().views.count(owner) != 0) {
+    asked.view = owner;
+    return asked;
+  }
+  std::vector<std::string> owners = names_of(workspace.project().services);
+  for (std::string& view : names_of(workspace.project().views)) {
+    owners.push_back(std::move(view));
+  }
+  ASSAY_ASSIGN_OR_RETURN(const std::string service,
+                         only_or_given(owner, owners, "service or feature view"));
+  ASSAY_ASSIGN_OR_RETURN(asked.service, workspace.service(service));
+  std::vector<std::string> names;
+  for (const gold::ServiceFeature& feature : asked.service->features) {
+    names.push_back(feature.name);
+    if (feature.name == asked.feature) {
+      asked.view = feature.view;
+      asked.on_demand = feature.on_demand_index >= 0;
+    }
+  }
+  if (asked.view.empty()) {
+    return Status(Code::kNotFound,
+                  "service " + service + " has no feature `" + asked.feature + "`" +
+                      did_you_mean(asked.feature, names));
+  }
+  return asked;
+}
+
+std::string text_of(const data::Scalar& value) {
+  return value.is_null() ? "null" : data::format_scalar(value);
+}
+
+std::string json_of(const data::Scalar& value) {
+  std::string out;
+  append_json_value(out, *data::constant_column(value, 1), 0);
+  return out;
+}
+
+std::string json_of(const std::optional<EventTime>& time) {
+  return time.has_value() ? "\"" + format_time(*time) + "\"" : "null";
+}
+
+void say_explanation(Output& output, const flow::Explanation& e) {
+  output.say(e.view + ":" + e.feature + " at " + format_time(e.at) + " is " + text_of(e.value) +
+             ", " + std::string(data::status_name(e.status)));
+  output.say("  definition   " + e.definition + " (fingerprint " + e.fingerprint + ")");
+  output.say("  tables       " + e.source_table + ", " + e.steps_table);
+  if (e.since.has_value()) {
+    output.say("  the answer   since " + format_time(*e.since) +
+               (e.until.has_value() ? ", until " + format_time(*e.until) : "") + "; newest event " +
+               format_time(*e.event_time));
+  }
+  for (const auto& [name, value] : e.inputs) {
+    output.say("  made of      " + name + " = " + text_of(value));
+  }
+  output.say("  rows         " + std::to_string(e.counted) + " count, of " +
+             std::to_string(e.rows.rows()) + " of this entity up to then");
+  output.say("  from these rows alone: " + text_of(e.recomputed) +
+             (e.agrees ? ", the same bits" : ", WHICH DIFFERS"));
+}
+
+std::string explanation_json(const flow::Explanation& e) {
+  std::string json;
+  JsonWriter writer(json);
+  const auto text = [&](const char* name, const std::string& value) {
+    writer.key(name);
+    writer.string(value);
+  };
+  const auto raw = [&](const char* name, const std::string& value) {
+    writer.key(name);
+    writer.raw(value);
+  };
+  writer.begin_object();
+  text("view", e.view);
+  text("feature", e.feature);
+  text("definition", e.definition);
+  text("fingerprint", e.fingerprint);
+  text("at", format_time(e.at));
+  raw("value", json_of(e.value));
+  text("status", std::string(data::status_name(e.status)));
+  raw("event_time", json_of(e.event_time));
+  raw("since", json_of(e.since));
+  raw("until", json_of(e.until));
+  text("source_table", e.source_table);
+  text("steps_table", e.steps_table);
+  writer.key("inputs");
+  writer.begin_object();
+  for (const auto& [name, value] : e.inputs) {
+    raw(name.c_str(), json_of(value));
+  }
+  writer.end_object();
+  writer.key("counted");
+  writer.integer(e.counted);
+  raw("recomputed", json_of(e.recomputed));
+  writer.key("agrees");
+  writer.boolean(e.agrees);
+  raw("rows", render_json(e.rows));
+  writer.end_object();
+  return json;
+}
+
+/// A feature computed on demand is its expression over values of that instant.
+Status explain_on_demand(Invocation& invocation,
+                         flow::Workspace& workspace,
+                         const Asked& asked,
+                         const data::Batch& inputs,
+                         EventTime at) {
+  const std::string time_column = "at instant";  // no YAML name has a blank: it cannot collide
+  gold::TrainingSetOptions options;
+  options.time_column = time_column;
+  ASSAY_ASSIGN_OR_RETURN(
+      const data::Batch row,
+      flow::build_training_set(
+          workspace,
+          *asked.service,
+          inputs.with_column({time_column, data::Type::kTimestamp, false},
+                             data::constant_column(data::Scalar::timestamp(at.micros), 1)),
+          options));
+  const auto& features = workspace.project().on_demand.at(asked.view).features;
+  const auto definition = std::find_if(features.begin(), features.end(), [&](const auto& feature) {
+    return feature.name == asked.feature;
+  });
+  invocation.output.say(asked.view + ":" + asked.feature + " at " + format_time(at) + " is " +
+                        text_of(row.find(asked.feature)->scalar(0)));
+  invocation.output.say("  computed on demand as " + definition->expression);
+  std::vector<std::pair<std::string, data::Scalar>> values;
+  for (int c = 0; c < row.column_count(); ++c) {
+    const std::string& name = row.schema().field(c).name;
+    if (name != time_column) {
+      values.emplace_back(name, row.column(c).scalar(0));
+    }
+  }
+  invocation.output.object(values);
+  return {};
+}
+
+Status run_explain(Invocation& invocation) {
+  ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_applied_workspace(invocation));
+  const Arguments& arguments = invocation.arguments;
+  ASSAY_ASSIGN_OR_RETURN(const Asked asked, parse_asked(*workspace, arguments.get("FEATURE")));
+  EventTime at;
+  if (arguments.has("at")) {
+    ASSAY_ASSIGN_OR_RETURN(at, parse_time(arguments.get("at")));
+  } else {
+    ASSAY_ASSIGN_OR_RETURN(at, workspace->serving_now());
+  }
+  ASSAY_ASSIGN_OR_RETURN(const auto pairs, parse_pairs(arguments.all("entity")));
+  if (asked.on_demand) {
+    ASSAY_ASSIGN_OR_RETURN(const data::Batch inputs,
+                           row_from_pairs(pairs, service_inputs(*asked.service)));
+    return explain_on_demand(invocation, *workspace, asked, inputs, at);
+  }
+  ASSAY_ASSIGN_OR_RETURN(const auto view, workspace->view(asked.view));
+  ASSAY_ASSIGN_OR_RETURN(const data::Batch keys, row_from_pairs(pairs, view->keys()));
+  std::vector<data::Scalar> key;
+  for (int c = 0; c < keys.column_count(); ++c) {
+    key.push_back(keys.column(c).scalar(0));
+  }
+  ASSAY_ASSIGN_OR_RETURN(const flow::Explanation explanation,
+                         flow::explain_feature(*workspace, *view, asked.feature, key, at));
+  if (invocation.output.format() == OutputFormat::kJson) {
+    invocation.output.json(explanation_json(explanation));
+  } else {
+    say_explanation(invocation.output, explanation);
+    invocation.output.rows(explanation.rows);
+  }
+  return explanation.agrees
+             ? Status()
+             : Status(Code::kDataLoss,
+                      "the steps table and its source rows do not give the same number; "
+                      "`assay backfill " +
+                          asked.view + " --full` makes the table anew");
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) {
+    text += (text.empty() ? "" : ", ") + word;
+  }
+  return text;
+}
+
+Status run_feature_list(Invocation& invocation) {
+  ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_workspace(invocation));
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<catalog::RegisteredFeature> features,
+                         workspace->feature_registry());
+  const std::string& tag = invocation.arguments.get("tag");
+  data::BatchBuilder rows(data::make_schema({{"view", data::Type::kString, false},
+                                             {"feature", data::Type::kString, false},
+                                             {"type", data::Type::kString, false},
+                                             {"definition", data::Type::kString, false},
+                                             {"unit", data::Type::kString, false},
+                                             {"owner", data::Type::kString, false},
+                                             {"used_by", data::Type::kString, false}}));
+  for (const catalog::RegisteredFeature& feature : features) {
+    if (!tag.empty() && std::count(feature.tags.begin(), feature.tags.end(), tag) == 0) {
+      continue;
+    }
+    int column = 0;
+    for (const std::string& text : {feature.view,
+                                    feature.name,
+                                    feature.type,
+                                    feature.definition,
+                                    feature.unit,
+                                    feature.owner,
+                                    joined(feature.used_by)}) {
+      rows.column(column++).append_text(text);
+    }
+  }
+  invocation.output.rows(rows.finish());
+  return {};
+}
+
+Status run_feature_show(Invocation& invocation) {
+  ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_workspace(invocation));
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<catalog::RegisteredFeature> features,
+                         workspace->feature_registry());
+  const std::string& asked = invocation.arguments.get("FEATURE");
+  std::vector<std::string> names;
+  for (const catalog::RegisteredFeature& feature : features) {
+    names.push_back(feature.view + ":" + feature.name);
+    if (names.back() != asked) {
+      continue;
+    }
+    const auto time = [](const std::optional<EventTime>& at) {
+      return at.has_value() ? data::Scalar::timestamp(at->micros)
+                            : data::Scalar::null(data::Type::kTimestamp);
+    };
+    invocation.output.object({{"view", data::Scalar::string(feature.view)},
+                              {"feature", data::Scalar::string(feature.name)},
+                              {"type", data::Scalar::string(feature.type)},
+                              {"definition", data::Scalar::string(feature.definition)},
+                              {"unit", data::Scalar::string(feature.unit)},
+                              {"description", data::Scalar::string(feature.description)},
+                              {"entity", data::Scalar::string(feature.entity)},
+                              {"owner", data::Scalar::string(feature.owner)},
+                              {"tags", data::Scalar::string(joined(feature.tags))},
+                              {"version", data::Scalar::int64(feature.version)},
+                              {"since", time(feature.since)},
+                              {"used_by", data::Scalar::string(joined(feature.used_by))}});
+    return {};
+  }
+  return {Code::kNotFound,
+          "there is no feature `" + asked + "`" + did_you_mean(asked, names) +
+              "; write VIEW:feature, as `assay feature list` shows them"};
+}
+
+}  // namespace
+
+std::vector<Command> explain_commands() {
+  return {
+      {{"explain"},
+       "show the rows, tables and definition behind one number",
+       "Each row of the entity up to that instant has a role: it counts, was filtered by "
+       "`where`, has a null,\n"
+       "lies outside of the window, or was unknown at that instant. The number is computed "
+       "again from these rows.",
+       {{"FEATURE", "SERVICE:feature or VIEW:feature", true}},
+       {{"entity",
+         "NAME=VALUE",
+         "an entity key or request value; several by repeating or with commas",
+         "",
+         true,
+         false},
+        {"at", "TIME", "as of this instant; what is served now when not given", "", false, false}},
+       run_explain},
+      {{"feature", "list"},
+       "list every feature with its type, definition and who uses it",
+       "",
+       {},
+       {{"tag", "WORD", "only views with this tag", "", false, false}},
+       run_feature_list},
+      {{"feature", "show"},
+       "show one feature: definition, unit, owner, versions, who uses it",
+       "",
+       {{"FEATURE", "VIEW:feature", true}},
+       {},
+       run_feature_show}};
+}
+
+}  // namespace assay::cli

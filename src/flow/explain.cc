@@ -1,0 +1,311 @@
+// The rows behind a number are found a second time here, from the definition as it is written, not
+// by the kernels: what they say and what these rows give must be equal.
+
+#include "flow/explain.h"
+
+#include <algorithm>
+#include <array>
+#include <tuple>
+
+#include "base/hash.h"
+#include "base/suggest.h"
+#include "catalog/feature_registry.h"
+#include "data/expression.h"
+#include "flow/gold_stage.h"
+#include "flow/gold_task.h"
+#include "flow/verify.h"
+#include "silver/contract.h"
+
+namespace assay::flow {
+namespace {
+
+using catalog::FeatureDef;
+
+/// A feature of a view: the definition it comes from, and its window.
+struct Named {
+  const FeatureDef* definition = nullptr;
+  std::optional<Duration> window;
+  int index = -1;  // into view.features()
+};
+
+Result<Named> find_feature(const catalog::FeatureViewDef& definition,
+                           const gold::FeatureView& view,
+                           const std::string& name) {
+  Named found;
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < view.features().size(); ++i) {
+    names.push_back(view.features()[i].name);
+    found.index = names.back() == name ? static_cast<int>(i) : found.index;
+  }
+  for (const FeatureDef& feature : definition.features) {
+    if (feature.name == name) {
+      found.definition = &feature;
+    }
+    for (const Duration window : feature.over) {
+      if (feature.name + "_" + format_duration(window) == name) {
+        found.definition = &feature;
+        found.window = window;
+      }
+    }
+  }
+  if (found.index < 0 || found.definition == nullptr) {
+    return Status(
+        Code::kNotFound,
+        "view " + view.name() + " has no feature `" + name + "`" + did_you_mean(name, names));
+  }
+  return found;
+}
+
+/// `key = value AND ...` over the view's key columns.
+std::string key_filter(const gold::FeatureView& view, const std::vector<data::Scalar>& key) {
+  std::string filter;
+  for (std::size_t i = 0; i < key.size(); ++i) {
+    const std::string column = data::SqlEngine::identifier(view.keys()[i].name);
+    filter += filter.empty() ? "" : " AND ";
+    filter += key[i].is_null()
+                  ? column + " IS NULL"
+                  : column + " = CAST(" + data::SqlEngine::literal(data::format_scalar(key[i])) +
+                        " AS " + std::string(data::SqlEngine::sql_type(view.keys()[i].type)) + ")";
+  }
+  return filter;
+}
+
+/// Evaluates the definition's own words over the entity's rows, and says what each row is.
+class Roles {
+ public:
+  Roles(const Named& named, const gold::FeatureView& view, const data::Batch& rows, EventTime at)
+      : named_(named), view_(view), rows_(rows), at_(at.micros) {}
+
+  Result<std::vector<std::string>> find() {
+    const FeatureDef& feature = *named_.definition;
+    ASSAY_ASSIGN_OR_RETURN(const data::ColumnPtr where, evaluate(feature.where));
+    ASSAY_ASSIGN_OR_RETURN(const data::ColumnPtr of, evaluate(feature.of));
+    std::vector<std::string> roles;
+    for (int64_t row = 0; row < rows_.rows(); ++row) {
+      roles.push_back(role(row, where.get(), of.get()));
+    }
+    if (feature.kind == FeatureDef::Kind::kLatest) {
+      keep_newest(&roles);
+    }
+    return roles;
+  }
+
+ private:
+  Result<data::ColumnPtr> evaluate(const std::string& text) const {
+    if (text.empty()) {
+      return data::ColumnPtr();
+    }
+    ASSAY_ASSIGN_OR_RETURN(const data::Expression expression,
+                           data::Expression::compile(text, rows_.schema()));
+    return expression.evaluate(rows_);
+  }
+
+  [[nodiscard]] int64_t time(const char* column, int64_t row) const {
+    return rows_.find(column)->values<int64_t>()[static_cast<std::size_t>(row)];
+  }
+
+  [[nodiscard]] std::string role(int64_t row,
+                                 const data::Column* where,
+                                 const data::Column* of) const {
+    if (time(silver::kKnownTime, row) > at_) {
+      return "unknown";
+    }
+    if (named_.window.has_value()) {
+      const int64_t end = floor_to(at_, view_.slide().micros);
+      const int64_t event = time(silver::kEventTime, row);
+      if (event >= end || event < end - named_.window->micros) {
+        return "outside";
+      }
+    }
+    if (where != nullptr &&
+        (where->is_null(row) || where->values<uint8_t>()[static_cast<std::size_t>(row)] == 0)) {
+      return "filtered";
+    }
+    return of != nullptr && of->is_null(row) ? "null" : "counts";
+  }
+
+  /// A latest value is that of one row: the visible one with the largest times and sequence.
+  void keep_newest(std::vector<std::string>* roles) const {
+    std::optional<int64_t> newest;
+    const auto later = [&](int64_t a, int64_t b) {
+      const auto rank = [&](int64_t row) {
+        return std::array{time(silver::kEventTime, row),
+                          time(silver::kKnownTime, row),
+                          time(silver::kSequence, row)};
+      };
+      return rank(a) > rank(b);
+    };
+    for (int64_t row = 0; row < rows_.rows(); ++row) {
+      if ((*roles)[static_cast<std::size_t>(row)] == "counts") {
+        newest = newest.has_value() && !later(row, *newest) ? newest : row;
+        (*roles)[static_cast<std::size_t>(row)] = "outside";
+      }
+    }
+    if (newest.has_value()) {
+      (*roles)[static_cast<std::size_t>(*newest)] = "counts";
+    }
+  }
+
+  const Named& named_;
+  const gold::FeatureView& view_;
+  const data::Batch& rows_;
+  const int64_t at_;
+};
+
+/// Role, tile and the rows' own columns.
+data::Batch explained_rows(const Named& named,
+                           const gold::FeatureView& view,
+                           const data::Batch& rows,
+                           const std::vector<std::string>& roles) {
+  data::ColumnBuilder role(data::Type::kString);
+  data::ColumnBuilder tile(data::Type::kTimestamp);
+  const std::span<const int64_t> event_time = rows.find(silver::kEventTime)->values<int64_t>();
+  for (std::size_t row = 0; row < roles.size(); ++row) {
+    role.append_text(roles[row]);
+    if (named.window.has_value()) {
+      tile.append(floor_to(event_time[row], view.slide().micros));
+    } else {
+      tile.append_null();
+    }
+  }
+  std::vector<data::Field> fields{{"role", data::Type::kString, false},
+                                  {"tile", data::Type::kTimestamp, true}};
+  std::vector<data::ColumnPtr> columns{role.finish(), tile.finish()};
+  for (int c = 0; c < rows.column_count(); ++c) {
+    fields.push_back(rows.schema().field(c));
+    columns.push_back(rows.column_ptr(c));
+  }
+  return {data::make_schema(std::move(fields)), std::move(columns), rows.rows()};
+}
+
+/// What one entity's steps answer at an instant.
+struct Answer {
+  int64_t row = -1;
+  data::FeatureStatus status = data::FeatureStatus::kNotFound;
+};
+
+Answer answer_of(const gold::FeatureView& view, const data::Batch& steps, EventTime at) {
+  const std::span<const int64_t> known = steps.find(gold::kKnownTime)->values<int64_t>();
+  Answer answer;
+  for (std::size_t row = 0; row < known.size(); ++row) {
+    if (known[row] <= at.micros &&
+        (answer.row < 0 || known[row] > known[static_cast<std::size_t>(answer.row)])) {
+      answer.row = static_cast<int64_t>(row);
+    }
+  }
+  if (answer.row >= 0) {
+    const int64_t event =
+        steps.find(gold::kEventTime)->values<int64_t>()[static_cast<std::size_t>(answer.row)];
+    const bool too_old = view.ttl().has_value() && at.micros - event > view.ttl()->micros;
+    answer.status = too_old ? data::FeatureStatus::kOutsideMaxAge : data::FeatureStatus::kPresent;
+  }
+  return answer;
+}
+
+/// Value and status of one feature in an answer.
+std::pair<data::Scalar, data::FeatureStatus> value_of(const gold::FeatureView& view,
+                                                      const data::Batch& steps,
+                                                      const Answer& answer,
+                                                      int feature) {
+  const data::Field& field = view.features()[static_cast<std::size_t>(feature)];
+  if (answer.status != data::FeatureStatus::kPresent) {
+    return {data::Scalar::null(field.type), answer.status};
+  }
+  data::Scalar value = steps.find(field.name)->scalar(answer.row);
+  const data::FeatureStatus status =
+      value.is_null() ? data::FeatureStatus::kNullValue : data::FeatureStatus::kPresent;
+  return {std::move(value), status};
+}
+
+void fill_answer(const gold::FeatureView& view,
+                 const data::Batch& steps,
+                 const Named& named,
+                 Explanation* explanation) {
+  const EventTime at = explanation->at;
+  const Answer answer = answer_of(view, steps, at);
+  std::tie(explanation->value, explanation->status) = value_of(view, steps, answer, named.index);
+  const std::span<const int64_t> known = steps.find(gold::kKnownTime)->values<int64_t>();
+  if (answer.row >= 0) {
+    const auto row = static_cast<std::size_t>(answer.row);
+    explanation->event_time = EventTime{steps.find(gold::kEventTime)->values<int64_t>()[row]};
+    explanation->since = EventTime{known[row]};
+  }
+  for (const int64_t time : known) {
+    if (time > at.micros) {
+      explanation->until =
+          EventTime{std::min(time, explanation->until.value_or(EventTime::max()).micros)};
+    }
+  }
+  const std::string& expression = named.definition->expression;
+  for (std::size_t i = 0; !expression.empty() && i < view.features().size(); ++i) {
+    const std::string& name = view.features()[i].name;
+    const Result<data::Expression> compiled = data::Expression::compile(
+        expression, data::Schema(std::vector<data::Field>(view.features())));
+    if (compiled.ok() && std::count(compiled->columns().begin(), compiled->columns().end(), name)) {
+      explanation->inputs.emplace_back(name,
+                                       value_of(view, steps, answer, static_cast<int>(i)).first);
+    }
+  }
+}
+
+Result<data::Batch> entity_rows(Workspace& workspace,
+                                const GoldTask& task,
+                                const std::vector<data::Scalar>& key,
+                                EventTime at) {
+  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, task.source->snapshot(task.source_version));
+  ASSAY_ASSIGN_OR_RETURN(
+      const std::string relation,
+      task.source->relation(
+          *snapshot, key_filter(*task.view, key) + " AND event_time <= " + timestamp_literal(at)));
+  return workspace.sql().query("SELECT " + column_list(task.view->source_columns()) + " FROM " +
+                               relation + " ORDER BY event_time, known_time, sequence");
+}
+
+}  // namespace
+
+Result<Explanation> explain_feature(Workspace& workspace,
+                                    const gold::FeatureView& view,
+                                    const std::string& feature,
+                                    const std::vector<data::Scalar>& key,
+                                    EventTime at) {
+  ASSAY_ASSIGN_OR_RETURN(const Named named,
+                         find_feature(workspace.project().views.at(view.name()), view, feature));
+  ASSAY_ASSIGN_OR_RETURN(const GoldTask task, make_gold_task(workspace, view.name()));
+  ASSAY_RETURN_IF_ERROR(require_steps_until(workspace, view, at));
+  ASSAY_ASSIGN_OR_RETURN(const auto steps_snapshot, task.steps->snapshot());
+  ASSAY_ASSIGN_OR_RETURN(const std::string relation,
+                         task.steps->relation(*steps_snapshot, key_filter(view, key)));
+  ASSAY_ASSIGN_OR_RETURN(
+      const data::Batch steps,
+      workspace.sql().query("SELECT " + column_list(view.steps_schema()->names()) + " FROM " +
+                            relation + " ORDER BY known_time"));
+
+  Explanation explanation;
+  explanation.view = view.name();
+  explanation.feature = feature;
+  explanation.definition = catalog::feature_in_words(*named.definition, named.window);
+  explanation.at = at;
+  explanation.source_table = task.source_key + "@" + std::to_string(task.source_version);
+  explanation.steps_table = task.steps->key() + "@" + std::to_string(steps_snapshot->version);
+  explanation.fingerprint = hash_text(workspace.view_fingerprint(view));
+  fill_answer(view, steps, named, &explanation);
+
+  ASSAY_ASSIGN_OR_RETURN(const data::Batch rows, entity_rows(workspace, task, key, at));
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<std::string> roles, Roles(named, view, rows, at).find());
+  explanation.rows = explained_rows(named, view, rows, roles);
+  explanation.counted = std::count(roles.begin(), roles.end(), "counts");
+  ASSAY_ASSIGN_OR_RETURN(const data::Batch again,
+                         view.steps(rows,
+                                    data::Batch::empty(view.steps_schema()),
+                                    EventTime::min(),
+                                    EventTime{at.micros + 1},
+                                    1));
+  data::FeatureStatus status = data::FeatureStatus::kNotFound;
+  std::tie(explanation.recomputed, status) =
+      value_of(view, again, answer_of(view, again, at), named.index);
+  explanation.agrees =
+      status == explanation.status && same_bits(explanation.recomputed, explanation.value);
+  return explanation;
+}
+
+}  // namespace assay::flow

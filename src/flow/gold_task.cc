@@ -1,0 +1,142 @@
+#include "flow/gold_task.h"
+
+#include <algorithm>
+#include <map>
+
+#include "lake/log_entry.h"
+#include "lake/snapshot.h"
+
+namespace assay::flow {
+namespace {
+
+EventTime back_by(EventTime time, Duration duration) {
+  return time.micros < kFirstInstant.micros + duration.micros
+             ? EventTime::min()
+             : EventTime{time.micros - duration.micros};
+}
+
+}  // namespace
+
+Result<SourceChanges> source_changes(Workspace& workspace,
+                                     const GoldTask& task,
+                                     lake::Version after) {
+  SourceChanges changes;
+  std::map<std::string, lake::DataFile> known;  // by path: what a removal may mean
+  if (after >= 0) {
+    ASSAY_ASSIGN_OR_RETURN(const auto before, task.source->snapshot(after));
+    known = before->files;
+  }
+  std::map<std::string, lake::DataFile> added;
+  for (lake::Version version = after + 1; version <= task.source_version; ++version) {
+    ASSAY_ASSIGN_OR_RETURN(const lake::LogEntry entry,
+                           lake::read_entry(workspace.store(), task.source_key, version));
+    for (const lake::RemoveAction& remove : entry.removes) {
+      const auto found = known.find(remove.path);
+      if (remove.data_change && added.erase(remove.path) == 0 && found != known.end()) {
+        changes.removed.push_back(found->second);
+      }
+    }
+    for (const lake::AddAction& add : entry.adds) {
+      known[add.file.path] = add.file;
+      if (add.data_change) {
+        added[add.file.path] = add.file;
+      }
+    }
+  }
+  for (auto& [path, file] : added) {
+    changes.added.push_back(std::move(file));
+  }
+  return changes;
+}
+
+std::string timestamp_literal(EventTime time) {
+  // Beyond the years that SQL can print, every row is on one side anyway.
+  const EventTime clamped{std::clamp(time.micros, kFirstInstant.micros, kEndInstant.micros - 1)};
+  return "TIMESTAMPTZ " + data::SqlEngine::literal(format_time(clamped));
+}
+
+Result<GoldTask> make_gold_task(Workspace& workspace, const std::string& view_name) {
+  GoldTask task;
+  ASSAY_ASSIGN_OR_RETURN(task.view, workspace.view(view_name));
+  const std::string& from = workspace.project().views.at(view_name).from;
+  ASSAY_ASSIGN_OR_RETURN(task.source_key, workspace.source_table_key(from));
+  ASSAY_ASSIGN_OR_RETURN(task.source, workspace.table(task.source_key));
+  ASSAY_ASSIGN_OR_RETURN(const std::string steps_key, workspace.steps_table_key(*task.view));
+  const lake::TableSpec spec{steps_key, task.view->steps_schema(), {gold::kFeatureDate}};
+  ASSAY_ASSIGN_OR_RETURN(task.steps, workspace.open_or_create_table(steps_key, spec));
+  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, task.source->snapshot());
+  task.source_version = snapshot->version;
+  task.app_id = workspace.app_id(steps_key);
+  ASSAY_ASSIGN_OR_RETURN(task.frontier, workspace.frontier(from, *snapshot));
+  return task;
+}
+
+Result<data::Batch> read_seed(Workspace& workspace, const GoldTask& task, EventTime begin) {
+  if (begin == EventTime::min()) {
+    return data::Batch::empty(task.view->steps_schema());
+  }
+  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, task.steps->snapshot());
+  ASSAY_ASSIGN_OR_RETURN(
+      const std::string relation,
+      task.steps->relation(*snapshot, "known_time < " + timestamp_literal(begin)));
+  std::vector<std::string> keys;
+  for (const data::Field& key : task.view->keys()) {
+    keys.push_back(key.name);
+  }
+  return workspace.sql().query("SELECT " + column_list(task.view->steps_schema()->names()) +
+                               " FROM " + relation + " QUALIFY row_number() OVER (PARTITION BY " +
+                               column_list(keys) + " ORDER BY known_time DESC) = 1");
+}
+
+Result<data::Batch> read_source_rows(Workspace& workspace,
+                                     const GoldTask& task,
+                                     EventTime begin,
+                                     EventTime end) {
+  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, task.source->snapshot(task.source_version));
+  std::string where;
+  if (begin != EventTime::min()) {
+    const EventTime reach =
+        back_by(begin, {task.view->window_max().micros + task.view->slide().micros});
+    where = "(event_time >= " + timestamp_literal(reach) +
+            " OR known_time >= " + timestamp_literal(begin) + ")";
+  }
+  if (end != EventTime::max()) {
+    where += std::string(where.empty() ? "" : " AND ") + "event_time < " + timestamp_literal(end);
+  }
+  ASSAY_ASSIGN_OR_RETURN(const std::string relation, task.source->relation(*snapshot, where));
+  return workspace.sql().query("SELECT " + column_list(task.view->source_columns()) + " FROM " +
+                               relation);
+}
+
+Result<std::vector<EventTime>> chunk_ends(
+    Workspace& workspace, const GoldTask& task, EventTime begin, EventTime end, int64_t rows_max) {
+  std::vector<EventTime> ends;
+  if (end == EventTime::min()) {
+    return ends;
+  }
+  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, task.source->snapshot(task.source_version));
+  if (snapshot->rows() <= rows_max) {
+    return ends;
+  }
+  ASSAY_ASSIGN_OR_RETURN(
+      const std::string relation,
+      task.source->relation(*snapshot, "event_time >= " + timestamp_literal(begin)));
+  ASSAY_ASSIGN_OR_RETURN(
+      const data::Batch days,
+      workspace.sql().query("SELECT CAST(event_time AS DATE) AS day, count(*) AS n FROM " +
+                            relation + " GROUP BY day ORDER BY day"));
+  int64_t rows = 0;
+  for (int64_t i = 0; i < days.rows(); ++i) {
+    const EventTime day{days.column(0).values<int32_t>()[static_cast<std::size_t>(i)] *
+                        kMicrosPerDay};
+    const int64_t count = days.column(1).values<int64_t>()[static_cast<std::size_t>(i)];
+    if (rows > 0 && rows + count > rows_max && begin < day && day < end) {
+      ends.push_back(day);
+      rows = 0;
+    }
+    rows += count;
+  }
+  return ends;
+}
+
+}  // namespace assay::flow

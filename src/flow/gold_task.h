@@ -1,0 +1,61 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "flow/workspace.h"
+
+// What a run and a backfill of a steps table share: where the rows come from and how they are cut.
+
+namespace assay::flow {
+
+/// Tag of files with steps that are not final.
+inline constexpr char kTailTag[] = "assay.tail";
+
+/// What the steps of a view are made from, and where they go.
+struct GoldTask {
+  gold::FeatureViewPtr view;
+  std::string source_key;
+  lake::DeltaTable* source = nullptr;
+  lake::DeltaTable* steps = nullptr;
+  lake::Version source_version = -1;
+  EventTime frontier;  // of the source's newest version
+  std::string app_id;
+
+  [[nodiscard]] std::string frontier_app_id() const { return app_id + "/frontier"; }
+  /// Source version from which all final steps are known to be right.
+  [[nodiscard]] std::string checked_app_id() const { return app_id + "/checked"; }
+};
+
+/// Open the tables of a view; its steps table is made when there is none.
+Result<GoldTask> make_gold_task(Workspace& workspace, const std::string& view_name);
+
+/// What the source's versions (after, task.source_version] changed.
+struct SourceChanges {
+  std::vector<lake::DataFile> added;
+  std::vector<lake::DataFile> removed;
+};
+/// Errors  kNotFound: the log of that range is cleaned away.
+Result<SourceChanges> source_changes(Workspace& workspace,
+                                     const GoldTask& task,
+                                     lake::Version after);
+
+/// A time as SQL takes it.
+std::string timestamp_literal(EventTime time);
+
+/// The last final step of each entity before `begin`.
+Result<data::Batch> read_seed(Workspace& workspace, const GoldTask& task, EventTime begin);
+
+/// Source rows that can matter to steps in [begin, end).
+Result<data::Batch> read_source_rows(Workspace& workspace,
+                                     const GoldTask& task,
+                                     EventTime begin,
+                                     EventTime end);
+
+/// Chunk ends after `begin` and before `end`, at midnights, so that each chunk sees about
+/// `rows_max` rows of its own.
+Result<std::vector<EventTime>> chunk_ends(
+    Workspace& workspace, const GoldTask& task, EventTime begin, EventTime end, int64_t rows_max);
+
+}  // namespace assay::flow
