@@ -1,6 +1,7 @@
 #include "data/arrow.h"
 
 #include <array>
+#include <cerrno>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -230,6 +231,43 @@ void export_batch(const Batch& batch, ArrowSchema* schema, ArrowArray* array) {
   array->children = array_holder->pointers.data();
   array->release = release_array;
   array->private_data = array_holder;
+}
+
+ExportedReader::ExportedReader(BatchReader& reader) : reader_(reader) {
+  stream_.private_data = this;
+  stream_.get_schema = [](ArrowArrayStream* stream, ArrowSchema* out) {
+    const auto& self = *static_cast<ExportedReader*>(stream->private_data);
+    ArrowArray none{};
+    export_batch(Batch::empty(self.reader_.schema()), out, &none);
+    none.release(&none);
+    return 0;
+  };
+  stream_.get_next = [](ArrowArrayStream* stream, ArrowArray* out) {
+    return static_cast<ExportedReader*>(stream->private_data)->next(out);
+  };
+  stream_.get_last_error = [](ArrowArrayStream* stream) {
+    return static_cast<ExportedReader*>(stream->private_data)->message_.c_str();
+  };
+  stream_.release = [](ArrowArrayStream* stream) { stream->release = nullptr; };
+}
+
+int ExportedReader::next(ArrowArray* out) {
+  *out = {};  // without a release function: the end
+  if (!status_.ok()) {
+    return EIO;
+  }
+  Result<std::optional<Batch>> batch = reader_.next();
+  if (!batch.ok()) {
+    status_ = batch.status();
+    message_ = status_.to_string();
+    return EIO;
+  }
+  if (batch->has_value()) {
+    ArrowSchema schema{};
+    export_batch(**batch, &schema, out);
+    schema.release(&schema);
+  }
+  return 0;
 }
 
 Result<Batch> import_batch(ArrowSchema* schema, ArrowArray* array) {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/memory.h"
 
 namespace assay::data {
 namespace {
@@ -41,6 +42,7 @@ void Buffer::reserve(std::size_t capacity) {
   }
   const std::size_t rounded = (capacity + kAlignment - 1) / kAlignment * kAlignment;
   auto* grown = static_cast<uint8_t*>(::operator new (rounded, std::align_val_t{kAlignment}));
+  prefer_huge_pages(grown, rounded);
   if (size_ != 0) {
     std::memcpy(grown, data_, size_);
   }

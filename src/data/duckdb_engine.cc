@@ -8,8 +8,10 @@
 
 #include <duckdb.h>
 
+#include "data/arrow.h"
 #include "data/duckdb_vectors.h"
 #include "data/sql_engine.h"
+#include "data/sql_over_rows.h"
 
 // The one adapter of DuckDB's C API.
 //
@@ -372,6 +374,23 @@ class DuckdbEngine : public SqlEngine {
     return execute("DROP TABLE IF EXISTS temp." + identifier(name));
   }
 
+  Status execute_over(const std::string& name, BatchReader& rows, const std::string& sql) {
+    ASSAY_RETURN_IF_ERROR(check_idle());
+    ExportedReader exported(rows);
+    if (duckdb_arrow_scan(session_->connection.get(),
+                          name.c_str(),
+                          reinterpret_cast<duckdb_arrow_stream>(exported.stream())) ==
+        DuckDBError) {
+      return {Code::kInternal, "DuckDB does not take the rows of " + name};
+    }
+    Status done = execute(sql);
+    Status dropped = execute("DROP VIEW IF EXISTS " + identifier(name));
+    if (!exported.status().ok()) {
+      return exported.status();
+    }
+    return done.ok() ? dropped : done;
+  }
+
   void interrupt() override {
     session_->interrupted = true;
     duckdb_interrupt(session_->connection.get());
@@ -493,6 +512,16 @@ Status DuckdbEngine::fill_table(const std::string& name, const Batch& batch) {
 
 }  // namespace
 
+// ---- Rows in
+// ----------------------------------------------------------------------------------------
+
+Status execute_over(SqlEngine& engine,
+                    const std::string& name,
+                    BatchReader& rows,
+                    const std::string& sql) {
+  return static_cast<DuckdbEngine&>(engine).execute_over(name, rows, sql);  // there is no other
+}
+
 // ---- Opening
 // ----------------------------------------------------------------------------------------
 
@@ -533,48 +562,6 @@ Result<std::unique_ptr<SqlEngine>> SqlEngine::open(const SqlOptions& options) {
   auto engine = std::make_unique<DuckdbEngine>(std::move(session));
   ASSAY_RETURN_IF_ERROR(engine->execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false"));
   return std::unique_ptr<SqlEngine>(std::move(engine));
-}
-
-std::string_view SqlEngine::sql_type(Type type) {
-  switch (type) {
-    case Type::kBool:
-      return "BOOLEAN";
-    case Type::kInt32:
-      return "INTEGER";
-    case Type::kInt64:
-      return "BIGINT";
-    case Type::kFloat32:
-      return "FLOAT";
-    case Type::kFloat64:
-      return "DOUBLE";
-    case Type::kString:
-      return "VARCHAR";
-    case Type::kBytes:
-      return "BLOB";
-    case Type::kDate:
-      return "DATE";
-    case Type::kTimestamp:
-      return "TIMESTAMP WITH TIME ZONE";
-  }
-  return "";
-}
-
-namespace {
-std::string quoted(std::string_view text, char quote) {
-  std::string out(1, quote);
-  for (const char c : text) {
-    out.append(c == quote ? 2 : 1, c);
-  }
-  out.push_back(quote);
-  return out;
-}
-}  // namespace
-
-std::string SqlEngine::literal(std::string_view text) {
-  return quoted(text, '\'');
-}
-std::string SqlEngine::identifier(std::string_view name) {
-  return quoted(name, '"');
 }
 
 }  // namespace assay::data

@@ -1,5 +1,7 @@
 #include "data/key_codes.h"
 
+#include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <string_view>
 
@@ -20,14 +22,13 @@ inline Code64 text_code(std::string_view text) {
   return hash_bytes(text) | kLongText;
 }
 
-/// Call `use(row, value)` for each row of a fixed-width or text column, the type decided once.
+/// Call `use(row, value)` for rows of a fixed-width or text column, the type decided once.
 template <typename Use>
-void for_each_code(const Column& column, Use use) {
-  const auto size = static_cast<std::size_t>(column.size());
+void for_each_code(const Column& column, IndexRange range, Use use) {
   switch (column.type()) {
     case Type::kBool: {
       const auto values = column.values<uint8_t>();
-      for (std::size_t row = 0; row < size; ++row) {
+      for (std::size_t row = range.begin; row < range.end; ++row) {
         use(row, Code64{values[row]});
       }
       return;
@@ -35,7 +36,7 @@ void for_each_code(const Column& column, Use use) {
     case Type::kInt32:
     case Type::kDate: {
       const auto values = column.values<int32_t>();
-      for (std::size_t row = 0; row < size; ++row) {
+      for (std::size_t row = range.begin; row < range.end; ++row) {
         use(row, static_cast<Code64>(int64_t{values[row]}));
       }
       return;
@@ -43,13 +44,13 @@ void for_each_code(const Column& column, Use use) {
     case Type::kInt64:
     case Type::kTimestamp: {
       const auto values = column.values<int64_t>();
-      for (std::size_t row = 0; row < size; ++row) {
+      for (std::size_t row = range.begin; row < range.end; ++row) {
         use(row, static_cast<Code64>(values[row]));
       }
       return;
     }
     default:
-      for (std::size_t row = 0; row < size; ++row) {
+      for (std::size_t row = range.begin; row < range.end; ++row) {
         use(row, text_code(column.text(static_cast<int64_t>(row))));
       }
   }
@@ -65,28 +66,33 @@ void mark_nulls(const Column& column, std::vector<uint8_t>& skip) {
   }
 }
 
-bool equal_values(const Column& a, int64_t row_a, const Column& b, int64_t row_b) {
-  switch (a.type()) {
-    case Type::kBool:
-      return a.values<uint8_t>()[static_cast<std::size_t>(row_a)] ==
-             b.values<uint8_t>()[static_cast<std::size_t>(row_b)];
-    case Type::kInt32:
-    case Type::kDate:
-      return a.values<int32_t>()[static_cast<std::size_t>(row_a)] ==
-             b.values<int32_t>()[static_cast<std::size_t>(row_b)];
-    case Type::kInt64:
-    case Type::kTimestamp:
-      return a.values<int64_t>()[static_cast<std::size_t>(row_a)] ==
-             b.values<int64_t>()[static_cast<std::size_t>(row_b)];
-    default:
-      return a.text(row_a) == b.text(row_b);
+/// The key of one row as bytes; `buffer` holds them unless they lie in the column.
+std::string_view key_bytes(const std::vector<const Column*>& keys,
+                           int64_t row,
+                           std::string& buffer) {
+  if (keys.size() == 1 && is_text(keys[0]->type())) {
+    return keys[0]->text(row);
   }
+  buffer.clear();
+  for (const Column* key : keys) {
+    const auto width = static_cast<std::size_t>(value_width(key->type()));
+    if (width != 0) {
+      const auto* values = reinterpret_cast<const char*>(key->value_buffer().data());
+      buffer.append(values + static_cast<std::size_t>(row) * width, width);
+    } else {
+      const std::string_view text = key->text(row);
+      const auto size = static_cast<uint32_t>(text.size());
+      buffer.append(reinterpret_cast<const char*>(&size), sizeof(size)).append(text);
+    }
+  }
+  return buffer;
 }
 
 }  // namespace
 
 KeyCodes make_key_codes(const std::vector<const Column*>& keys,
-                        std::initializer_list<const Column*> times) {
+                        std::initializer_list<const Column*> times,
+                        int threads) {
   KeyCodes coded;
   const auto size = static_cast<std::size_t>((*times.begin())->size());
   for (const Column* column : times) {
@@ -100,41 +106,217 @@ KeyCodes make_key_codes(const std::vector<const Column*>& keys,
     coded.codes = {reinterpret_cast<const Code64*>(values.data()), values.size()};
     return coded;
   }
-  coded.owned.resize(size);
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    Code64* codes = coded.owned.data();
-    if (keys.size() == 1) {
-      for_each_code(*keys[i], [=](std::size_t row, Code64 code) { codes[row] = code; });
-    } else {
-      for_each_code(*keys[i], [=](std::size_t row, Code64 code) {
-        codes[row] = hash_mix(codes[row], scramble(code + i));
-      });
+  coded.owned = Records<Code64>(size);
+  Code64* codes = coded.owned.data();
+  on_threads(threads, [&](int thread) {
+    const IndexRange range = share_of(size, thread, threads);
+    std::fill(codes + range.begin, codes + range.end, Code64{0});
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      if (keys.size() == 1) {
+        for_each_code(*keys[i], range, [=](std::size_t row, Code64 code) { codes[row] = code; });
+      } else {
+        for_each_code(*keys[i], range, [=](std::size_t row, Code64 code) {
+          codes[row] = hash_mix(codes[row], scramble(code + i));
+        });
+      }
     }
-  }
-  coded.codes = coded.owned;
+  });
+  coded.codes = {codes, size};
   return coded;
 }
 
-CodeMeaning meaning_of_codes(const std::vector<const Column*>& keys) {
-  if (keys.empty()) {
+CodeMeaning meaning_of_codes(const std::vector<Type>& key_types) {
+  if (key_types.empty()) {
     return CodeMeaning::kKey;  // one entity, code 0
   }
-  if (keys.size() > 1) {
+  if (key_types.size() > 1) {
     return CodeMeaning::kHash;
   }
-  return is_text(keys[0]->type()) ? CodeMeaning::kKeyWhenShort : CodeMeaning::kKey;
+  return is_text(key_types[0]) ? CodeMeaning::kKeyWhenShort : CodeMeaning::kKey;
 }
 
-bool equal_keys(const std::vector<const Column*>& a,
-                int64_t row_a,
-                const std::vector<const Column*>& b,
-                int64_t row_b) {
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    if (!equal_values(*a[i], row_a, *b[i], row_b)) {
-      return false;
+// ---- Dictionary
+// -------------------------------------------------------------------------------------
+
+namespace {
+/// Keys are dealt to shards by their hash, so that threads can fill them at once.
+constexpr std::size_t kShards = 8;
+/// Rows that are looked up together: their slots and then their keys are fetched ahead.
+constexpr std::size_t kAhead = 16;
+}  // namespace
+
+/// Open addressing, linear probing, at most half full; the bytes of all keys one after the other.
+class KeyDictionary::Shard {
+ public:
+  /// The number of a key, taken in when it is new.
+  uint64_t put(Code64 hash, std::string_view key) {
+    if (keys_ * 2 >= slots_.size()) {
+      grow();
+    }
+    Slot& slot = slots_[find_slot(hash, key)];
+    if (slot.end == 0) {
+      ++keys_;
+      const auto size = static_cast<uint32_t>(key.size());
+      slot = {hash, bytes_.size() + 1, keys_};
+      bytes_.append(reinterpret_cast<const char*>(&size), sizeof(size)).append(key);
+    }
+    return slot.number;
+  }
+  /// The number of a key, or 0.
+  [[nodiscard]] uint64_t find(Code64 hash, std::string_view key) const {
+    return slots_.empty() ? 0 : slots_[find_slot(hash, key)].number;
+  }
+  void fetch_slot(Code64 hash) const {
+    if (!slots_.empty()) {
+      __builtin_prefetch(&slots_[scramble(hash) & (slots_.size() - 1)]);
     }
   }
-  return true;
+  void fetch_key(Code64 hash) const {
+    if (!slots_.empty()) {
+      const Slot& slot = slots_[scramble(hash) & (slots_.size() - 1)];
+      __builtin_prefetch(bytes_.data() + (slot.end == 0 ? 0 : slot.end - 1));
+    }
+  }
+  [[nodiscard]] std::size_t bytes() const {
+    return bytes_.capacity() + slots_.capacity() * sizeof(Slot);
+  }
+
+ private:
+  struct Slot {
+    Code64 hash = 0;
+    uint64_t end = 0;  // one more than where the key's size and bytes begin; 0: a free slot
+    uint64_t number = 0;
+  };
+
+  [[nodiscard]] std::string_view key_at(uint64_t begin) const {
+    uint32_t size = 0;
+    std::memcpy(&size, bytes_.data() + begin, sizeof(size));
+    return {bytes_.data() + begin + sizeof(size), size};
+  }
+  [[nodiscard]] std::size_t find_slot(Code64 hash, std::string_view key) const {
+    const std::size_t mask = slots_.size() - 1;
+    std::size_t at = scramble(hash) & mask;
+    while (slots_[at].end != 0 && (slots_[at].hash != hash || key_at(slots_[at].end - 1) != key)) {
+      at = (at + 1) & mask;
+    }
+    return at;
+  }
+  void grow() {
+    std::vector<Slot> old(std::max<std::size_t>(slots_.size() * 2, 64));
+    old.swap(slots_);
+    const std::size_t mask = slots_.size() - 1;
+    for (const Slot& slot : old) {
+      std::size_t at = scramble(slot.hash) & mask;
+      while (slot.end != 0 && slots_[at].end != 0) {
+        at = (at + 1) & mask;
+      }
+      if (slot.end != 0) {
+        slots_[at] = slot;
+      }
+    }
+  }
+
+  std::vector<Slot> slots_;
+  std::string bytes_;
+  uint64_t keys_ = 0;
+};
+
+KeyDictionary::KeyDictionary(const std::vector<Type>& key_types)
+    : meaning_(meaning_of_codes(key_types)) {
+  if (meaning_ != CodeMeaning::kKey) {
+    for (std::size_t i = 0; i < kShards; ++i) {
+      shards_.push_back(std::make_unique<Shard>());
+    }
+  }
+}
+KeyDictionary::~KeyDictionary() = default;
+KeyDictionary::KeyDictionary(KeyDictionary&&) noexcept = default;
+KeyDictionary& KeyDictionary::operator=(KeyDictionary&&) noexcept = default;
+
+namespace {
+
+bool needs_number(CodeMeaning meaning, Code64 code) {
+  return meaning == CodeMeaning::kHash || (code & kLongText) == kLongText;
+}
+std::size_t shard_of(Code64 hash) {
+  return hash_mix(hash, 1) % kShards;
+}
+/// Numbers of shards do not overlap, nor with the codes of short texts.
+Code64 code_of(std::size_t shard, uint64_t number) {
+  return kLongText | number * kShards | shard;
+}
+
+}  // namespace
+
+void KeyDictionary::put(const std::vector<const Column*>& keys, KeyCodes& coded, int threads) {
+  if (meaning_ == CodeMeaning::kKey) {
+    return;
+  }
+  auto rows = partition<uint32_t>(
+      coded.codes.size(),
+      kShards,
+      threads,
+      [&](std::size_t row) {
+        return coded.skips(row) || !needs_number(meaning_, coded.codes[row])
+                   ? kNoPart
+                   : shard_of(coded.codes[row]);
+      },
+      [](std::size_t row) { return static_cast<uint32_t>(row); });
+  std::atomic<std::size_t> next{0};
+  on_threads(threads, [&](int) {
+    std::string buffer;
+    for (std::size_t shard = next++; shard < kShards; shard = next++) {
+      const std::span<const uint32_t> of_shard = rows.part(shard);
+      for (std::size_t i = 0; i < of_shard.size(); ++i) {
+        if (i + kAhead < of_shard.size()) {
+          shards_[shard]->fetch_slot(coded.owned[of_shard[i + kAhead]]);
+        }
+        Code64& code = coded.owned[of_shard[i]];
+        code = code_of(shard, shards_[shard]->put(code, key_bytes(keys, of_shard[i], buffer)));
+      }
+    }
+  });
+}
+
+void KeyDictionary::find(const std::vector<const Column*>& keys,
+                         KeyCodes& coded,
+                         int threads) const {
+  if (meaning_ == CodeMeaning::kKey) {
+    return;
+  }
+  coded.skip.resize(coded.codes.size());
+  on_threads(threads, [&](int thread) {
+    std::string buffer;
+    const IndexRange range = share_of(coded.codes.size(), thread, threads);
+    for (std::size_t block = range.begin; block < range.end; block += kAhead) {
+      const std::size_t end = std::min(block + kAhead, range.end);
+      for (std::size_t row = block; row < end; ++row) {
+        shards_[shard_of(coded.owned[row])]->fetch_slot(coded.owned[row]);
+      }
+      for (std::size_t row = block; row < end; ++row) {
+        shards_[shard_of(coded.owned[row])]->fetch_key(coded.owned[row]);
+      }
+      for (std::size_t row = block; row < end; ++row) {
+        Code64& code = coded.owned[row];
+        if (coded.skip[row] != 0 || !needs_number(meaning_, code)) {
+          continue;
+        }
+        const std::size_t shard = shard_of(code);
+        const uint64_t number =
+            shards_[shard]->find(code, key_bytes(keys, static_cast<int64_t>(row), buffer));
+        code = code_of(shard, number);
+        coded.skip[row] = static_cast<uint8_t>(number == 0);
+      }
+    }
+  });
+}
+
+std::size_t KeyDictionary::bytes() const {
+  std::size_t total = 0;
+  for (const std::unique_ptr<Shard>& shard : shards_) {
+    total += shard->bytes();
+  }
+  return total;
 }
 
 }  // namespace assay::data

@@ -2,13 +2,16 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "data/column.h"
+#include "data/partition.h"
 
-// Keys of entities as 64-bit codes, for joins that touch millions of rows: equal keys have equal
-// codes. Not for disk or wire; EntityKey is.
+// Keys of entities as 64-bit codes, for joins that touch millions of rows. Not for disk or wire;
+// EntityKey is.
 
 namespace assay::data {
 
@@ -28,22 +31,19 @@ constexpr Code64 kLongText = Code64{0xff} << 56;
 struct KeyCodes {
   std::span<const Code64> codes;  // the key column itself where that will do; it must outlive this
   std::vector<uint8_t> skip;      // 1 where a key or time is null; empty when there is none
-  std::vector<Code64> owned;
+  Records<Code64> owned;
+
+  [[nodiscard]] bool skips(std::size_t row) const { return !skip.empty() && skip[row] != 0; }
 };
 
 /// Codes of the rows of `keys`, and the rows where any of `keys` or `times` is null. No key columns
 /// give every row code 0. Floating-point columns are not taken.
 KeyCodes make_key_codes(const std::vector<const Column*>& keys,
-                        std::initializer_list<const Column*> times);
+                        std::initializer_list<const Column*> times,
+                        int threads = 1);
 
-/// What the codes of these columns prove.
-CodeMeaning meaning_of_codes(const std::vector<const Column*>& keys);
-
-/// True when the keys of two rows are equal; the columns' types are.
-bool equal_keys(const std::vector<const Column*>& a,
-                int64_t row_a,
-                const std::vector<const Column*>& b,
-                int64_t row_b);
+/// What the codes of columns of these types prove.
+CodeMeaning meaning_of_codes(const std::vector<Type>& key_types);
 
 /// Every bit of the code moves every bit of the result; two codes never give one result.
 inline uint64_t scramble(Code64 code) {
@@ -53,5 +53,31 @@ inline uint64_t scramble(Code64 code) {
   code *= 0xd6e8feb86659fd93ULL;
   return code ^ (code >> 32);
 }
+
+/// Gives keys whose codes are hashes codes that are theirs alone: the number of the key, found by
+/// comparing its bytes. Codes that prove their keys already stay as they are.
+///
+/// Threads put and find: one call at a time; each uses the threads it is given.
+/// Cost    the bytes of each different key, and 32 to 64 bytes more.
+class KeyDictionary {
+ public:
+  explicit KeyDictionary(const std::vector<Type>& key_types);
+  ~KeyDictionary();
+  KeyDictionary(KeyDictionary&&) noexcept;
+  KeyDictionary& operator=(KeyDictionary&&) noexcept;
+
+  /// Replace codes by numbers, taking in keys that are not known yet. Numbers depend on the order
+  /// in which keys came, and on nothing else that an answer may show.
+  void put(const std::vector<const Column*>& keys, KeyCodes& coded, int threads);
+  /// Replace codes by numbers; rows whose key is not known are skipped.
+  void find(const std::vector<const Column*>& keys, KeyCodes& coded, int threads) const;
+  /// Bytes held.
+  [[nodiscard]] std::size_t bytes() const;
+
+ private:
+  class Shard;
+  std::vector<std::unique_ptr<Shard>> shards_;
+  CodeMeaning meaning_;
+};
 
 }  // namespace assay::data

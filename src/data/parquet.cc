@@ -2,10 +2,13 @@
 
 #include <string_view>
 
+#include "data/sql_over_rows.h"
+
 namespace assay::data {
 namespace {
 
 constexpr char kTable[] = "assay_written_file";
+constexpr char kCsvOptions[] = "FORMAT csv, HEADER, TIMESTAMPFORMAT '%Y-%m-%dT%H:%M:%S.%fZ'";
 
 /// A path as a SQL literal that DuckDB does not read as a pattern.
 std::string path_literal(std::string_view path) {
@@ -68,27 +71,49 @@ Result<std::unique_ptr<BatchReader>> stream_parquet(SqlEngine& engine,
   return rows;
 }
 
-Result<Batch> read_file(SqlEngine& engine, const std::string& path) {
+Result<std::string> file_relation(const std::string& path) {
   const std::string suffix = suffix_of(path);
-  std::string from;
-  SqlUnknownTypes unknown_types = SqlUnknownTypes::kRefuse;
   if (suffix == "parquet") {
-    from = "read_parquet(" + path_literal(path) + ", hive_partitioning = false)";
-  } else if (suffix == "csv") {
-    from = "read_csv(" + path_literal(path) + ", header = true, hive_partitioning = false)";
-    unknown_types = SqlUnknownTypes::kAsText;
-  } else if (suffix == "json" || suffix == "jsonl" || suffix == "ndjson") {
-    from = "read_json(" + path_literal(path) + ", hive_partitioning = false)";
-    unknown_types = SqlUnknownTypes::kAsText;
-  } else {
-    return Status(Code::kInvalidArgument,
-                  "cannot tell the format; name the file .parquet, .csv, .json or .jsonl: " + path);
+    return "read_parquet(" + path_literal(path) + ", hive_partitioning = false)";
   }
-  Result<Batch> rows = engine.query("SELECT * FROM " + from, unknown_types);
+  if (suffix == "csv") {
+    return "read_csv(" + path_literal(path) + ", header = true, hive_partitioning = false)";
+  }
+  if (suffix == "json" || suffix == "jsonl" || suffix == "ndjson") {
+    return "read_json(" + path_literal(path) + ", hive_partitioning = false)";
+  }
+  return Status(Code::kInvalidArgument,
+                "cannot tell the format; name the file .parquet, .csv, .json or .jsonl: " + path);
+}
+
+Result<Batch> read_file(SqlEngine& engine, const std::string& path) {
+  ASSAY_ASSIGN_OR_RETURN(const std::string from, file_relation(path));
+  Result<Batch> rows = engine.query(
+      "SELECT * FROM " + from,
+      suffix_of(path) == "parquet" ? SqlUnknownTypes::kRefuse : SqlUnknownTypes::kAsText);
   if (!rows.ok()) {
     return rows.status().with_context("read " + path);
   }
   return rows;
+}
+
+Status write_stream(SqlEngine& engine, BatchReader& rows, const std::string& path) {
+  const std::string suffix = suffix_of(path);
+  std::string options;
+  if (suffix == "parquet") {
+    options = "FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE " + std::to_string(kRowGroupRows);
+  } else if (suffix == "csv") {
+    options = kCsvOptions;
+  } else {
+    return {Code::kInvalidArgument,
+            "cannot tell the format; name the file .parquet or .csv: " + path};
+  }
+  return execute_over(engine,
+                      kTable,
+                      rows,
+                      "COPY (SELECT * FROM " + std::string(kTable) + ") TO " +
+                          SqlEngine::literal(path) + " (" + options + ")")
+      .with_context("write " + path);
 }
 
 Status write_parquet(SqlEngine& engine, const Batch& batch, const std::string& path) {
@@ -96,8 +121,7 @@ Status write_parquet(SqlEngine& engine, const Batch& batch, const std::string& p
 }
 
 Status write_csv(SqlEngine& engine, const Batch& batch, const std::string& path) {
-  return write_by_copy(
-      engine, batch, path, "FORMAT csv, HEADER, TIMESTAMPFORMAT '%Y-%m-%dT%H:%M:%S.%fZ'");
+  return write_by_copy(engine, batch, path, kCsvOptions);
 }
 
 }  // namespace assay::data

@@ -36,6 +36,19 @@ Result<std::unique_ptr<BatchReader>> stream_parquet(SqlEngine& engine,
 /// kInvalidArgument: another suffix.
 Result<Batch> read_file(SqlEngine& engine, const std::string& path);
 
+/// SQL that gives the rows of one file, to stand after FROM; the suffix tells its format as in
+/// read_file. kInvalidArgument: another suffix.
+Result<std::string> file_relation(const std::string& path);
+
+/// Write the rows of a reader as one file, in order, replacing what is there: .parquet (snappy, one
+/// row group for each batch of kRowGroupRows rows) or .csv (as write_csv). Equal batches give equal
+/// bytes.
+///
+/// Errors  kInvalidArgument: another suffix; those of the reader; kResourceExhausted: disk.
+/// Cost    memory: some batches and row groups.
+inline constexpr int64_t kRowGroupRows = 122'880;
+Status write_stream(SqlEngine& engine, BatchReader& rows, const std::string& path);
+
 /// Write a batch as one Parquet file (zstd), in row order, replacing what is there.
 Status write_parquet(SqlEngine& engine, const Batch& batch, const std::string& path);
 /// Write a batch as CSV with a header, in row order; times as 2001-01-31T10:00:00.000000Z.
