@@ -63,7 +63,13 @@ Result<int64_t> parse_byte_size(std::string_view text) {
   std::string_view digits = text;
   int64_t unit = 1;
   const std::pair<std::string_view, int64_t> units[] = {
-      {"KB", int64_t{1} << 10}, {"MB", int64_t{1} << 20}, {"GB", int64_t{1} << 30}, {"B", 1}};
+      {"KiB", int64_t{1} << 10},
+      {"MiB", int64_t{1} << 20},
+      {"GiB", int64_t{1} << 30},
+      {"KB", int64_t{1} << 10},
+      {"MB", int64_t{1} << 20},
+      {"GB", int64_t{1} << 30},
+      {"B", 1}};
   for (const auto& [suffix, size] : units) {
     if (digits.size() > suffix.size() && digits.substr(digits.size() - suffix.size()) == suffix) {
       digits.remove_suffix(suffix.size());

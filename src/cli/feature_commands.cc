@@ -1,8 +1,11 @@
+#include <algorithm>
+
 #include "base/json_writer.h"
+#include "catalog/value_reading.h"
 #include "cli/commands.h"
 #include "cli/serving.h"
-#include "data/parquet.h"
 #include "flow/training.h"
+#include "flow/training_file.h"
 #include "flow/verify.h"
 
 namespace assay::cli {
@@ -114,32 +117,94 @@ Status run_get(Invocation& invocation) {
                                         : get_now(invocation, *workspace, *service, inputs);
 }
 
-/// Label columns cast to the types that the service needs: CSV files know no types.
-Result<data::Batch> typed_labels(flow::Workspace& workspace,
-                                 const data::Batch& labels,
-                                 const gold::Service& service,
-                                 const std::string& time_column) {
-  std::vector<data::Field> wanted = service_inputs(service);
-  wanted.push_back({time_column, data::Type::kTimestamp, true});
-  std::string list;
-  for (const data::Field& field : labels.schema().fields()) {
-    std::string column = data::SqlEngine::identifier(field.name);
-    for (const data::Field& need : wanted) {
-      if (need.name == field.name && need.type != field.type) {
-        column = "CAST(" + column + " AS " + std::string(data::SqlEngine::sql_type(need.type)) +
-                 ") AS " + column;
-      }
+std::string hex(uint64_t value) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string text;
+  for (int shift = 60; shift >= 0; shift -= 4) {
+    text.push_back(kDigits[(value >> shift) & 15]);
+  }
+  return text;
+}
+
+/// What a training set was made from, as one JSON object.
+std::string training_report_json(const flow::TrainingFileReport& report, const std::string& file) {
+  std::string text;
+  JsonWriter json(text);
+  const auto number = [&](std::string_view name, int64_t value) {
+    json.key(name);
+    json.integer(value);
+  };
+  json.begin_object();
+  json.key("file");
+  json.string(file);
+  json.key("service");
+  json.string(report.service);
+  number("rows", report.rows);
+  number("features", report.features);
+  number("rows_without_match", report.rows_without_match);
+  number("rows_with_null_key_or_time", report.rows_with_null_key_or_time);
+  number("rows_with_key_and_time_of_another", report.rows_with_key_and_time_of_another);
+  number("rows_in_the_future", report.rows_in_the_future);
+  json.key("views");
+  json.begin_array();
+  for (const flow::TrainingViewReport& view : report.views) {
+    json.begin_object();
+    json.key("view");
+    json.string(view.view);
+    json.key("table");
+    json.string(view.table);
+    number("version", view.version);
+    json.key("fingerprint");
+    json.string(hex(view.fingerprint));
+    number("steps", view.steps);
+    number("present", view.present);
+    number("not_found", view.not_found);
+    number("expired", view.expired);
+    json.end_object();
+  }
+  json.end_array();
+  json.key("definitions");
+  json.begin_object();
+  for (const auto& [name, fingerprint] : report.fingerprints) {
+    json.key(name);
+    json.string(hex(fingerprint));
+  }
+  json.end_object();
+  number("rounds", report.rounds);
+  number("spilled_bytes", report.spilled_bytes);
+  number("peak_memory_bytes", report.peak_memory_bytes);
+  json.key("seconds");
+  json.number(report.seconds);
+  json.key("rows_per_second");
+  json.number(report.rows_per_second);
+  json.end_object();
+  return text;
+}
+
+/// The same for people, on stderr.
+void say_training_report(Output& output, const flow::TrainingFileReport& report) {
+  for (const flow::TrainingViewReport& view : report.views) {
+    output.say("  " + view.view + " from " + view.table + " version " +
+               std::to_string(view.version) + " (" + std::to_string(view.steps) +
+               " steps): " + std::to_string(view.present) + " rows have an answer, " +
+               std::to_string(view.not_found) + " have none, " + std::to_string(view.expired) +
+               " have one that is too old");
+  }
+  const auto warn = [&](int64_t rows, const std::string& what) {
+    if (rows > 0) {
+      output.say("  " + std::to_string(rows) + " rows " + what);
     }
-    list += (list.empty() ? "" : ", ") + column;
-  }
-  ASSAY_RETURN_IF_ERROR(workspace.sql().create_table("assay_labels", labels));
-  Result<data::Batch> typed = workspace.sql().query("SELECT " + list + " FROM assay_labels");
-  ASSAY_RETURN_IF_ERROR(workspace.sql().drop_table("assay_labels"));
-  if (!typed.ok()) {
-    return typed.status().with_context("labels do not have the types that service " + service.name +
-                                       " needs");
-  }
-  return typed;
+  };
+  warn(report.rows_with_null_key_or_time, "have a null key or time: they get NOT_FOUND");
+  warn(report.rows_in_the_future, "lie in the future: they get what is known by now");
+  warn(report.rows_with_key_and_time_of_another, "have the key and time of another row");
+  output.say("  " + std::to_string(static_cast<int64_t>(report.rows_per_second)) +
+             " rows a second, at most " + std::to_string(report.peak_memory_bytes >> 20) +
+             " MiB of memory" +
+             (report.spilled_bytes > 0
+                  ? ", " + std::to_string(report.spilled_bytes >> 20) + " MiB put aside on disk"
+                  : "") +
+             (report.rounds > 1 ? ", labels in " + std::to_string(report.rounds) + " rounds" : ""));
 }
 
 Status run_training_set(Invocation& invocation) {
@@ -149,25 +214,37 @@ Status run_training_set(Invocation& invocation) {
       const std::string name,
       only_or_given(arguments.get("SERVICE"), names_of(workspace->project().services), "service"));
   ASSAY_ASSIGN_OR_RETURN(const auto service, workspace->service(name));
-  ASSAY_ASSIGN_OR_RETURN(const data::Batch file,
-                         data::read_file(workspace->sql(), arguments.get("labels")));
-  gold::TrainingSetOptions options;
-  options.time_column = arguments.get("time-column");
-  options.full_feature_names = arguments.has("full-feature-names");
-  options.with_statuses = arguments.has("statuses");
-  const Duration started = invocation.world.clock.monotonic();
-  ASSAY_ASSIGN_OR_RETURN(const data::Batch labels,
-                         typed_labels(*workspace, file, *service, options.time_column));
-  ASSAY_ASSIGN_OR_RETURN(const data::Batch rows,
-                         flow::build_training_set(*workspace, *service, labels, options));
-  const double seconds =
-      static_cast<double>(invocation.world.clock.monotonic().micros - started.micros) / 1e6;
-  ASSAY_RETURN_IF_ERROR(write_table(workspace->sql(), rows, arguments.get("to")));
-  invocation.output.object(
-      {{"file", data::Scalar::string(arguments.get("to"))},
-       {"rows", data::Scalar::int64(rows.rows())},
-       {"features", data::Scalar::int64(static_cast<int64_t>(service->features.size()))},
-       {"seconds", data::Scalar::float64(seconds)}});
+  flow::TrainingFileOptions options;
+  options.labels.paths = arguments.all("labels");
+  options.labels.time_unit = arguments.get("time-unit");
+  ASSAY_ASSIGN_OR_RETURN(options.labels.rows_max, arguments.integer("rows-max", 1));
+  options.to = arguments.get("to");
+  options.set.time_column = arguments.get("time-column");
+  options.set.full_feature_names = arguments.has("full-feature-names");
+  options.set.with_statuses = arguments.has("statuses");
+  Result<int64_t> memory = catalog::parse_byte_size(arguments.get("memory"));
+  if (!memory.ok()) {
+    return std::move(memory).status().with_context("--memory");
+  }
+  options.memory_bytes_max = static_cast<std::size_t>(*memory);
+  ASSAY_ASSIGN_OR_RETURN(const int64_t threads, arguments.integer("threads", 1));
+  options.set.threads = static_cast<int>(std::min<int64_t>(threads, 64));
+  ASSAY_ASSIGN_OR_RETURN(const flow::TrainingFileReport report,
+                         flow::write_training_file(*workspace, *service, options));
+  if (!arguments.get("report").empty()) {
+    ASSAY_RETURN_IF_ERROR(invocation.world.files.write(
+        arguments.get("report"), training_report_json(report, options.to) + "\n"));
+  }
+  if (invocation.output.format() == OutputFormat::kJson) {
+    invocation.output.json(training_report_json(report, options.to));
+    return {};
+  }
+  invocation.output.object({{"file", data::Scalar::string(options.to)},
+                            {"rows", data::Scalar::int64(report.rows)},
+                            {"features", data::Scalar::int64(report.features)},
+                            {"rows_without_match", data::Scalar::int64(report.rows_without_match)},
+                            {"seconds", data::Scalar::float64(report.seconds)}});
+  say_training_report(invocation.output, report);
   return {};
 }
 
@@ -251,9 +328,16 @@ std::vector<Command> feature_commands() {
        "time",
        "The label file holds the service's entity keys and request values and a time column; what "
        "else it holds\n"
-       "is kept. One output row per label row, in the same order.",
+       "is kept. One output row per label row, in the same order. Times without a zone are UTC. "
+       "The same call on\n"
+       "the same table versions gives the same bytes; --report says which they were.",
        {service},
-       {{"labels", "FILE", "label rows: .parquet, .csv or .jsonl", "", false, true},
+       {{"labels",
+         "FILE",
+         "label rows: .parquet, .csv or .jsonl; several files of the same columns by repeating",
+         "",
+         true,
+         true},
         {"to", "FILE", "where the training set goes: .parquet or .csv", "", false, true},
         {"time-column",
          "NAME",
@@ -261,11 +345,31 @@ std::vector<Command> feature_commands() {
          "event_time",
          false,
          false},
+        {"time-unit",
+         "UNIT",
+         "s, ms or us since 1970, when the time column holds whole numbers",
+         "",
+         false,
+         false},
         {"full-feature-names", "", "name features view__feature", "", false, false},
         {"statuses",
          "",
          "add a column <feature>__status: PRESENT, NULL_VALUE, NOT_FOUND, OUTSIDE_MAX_AGE",
          "",
+         false,
+         false},
+        {"report", "FILE", "write what the set was made from, as JSON", "", false, false},
+        {"memory",
+         "SIZE",
+         "stay within about this much memory, such as 512MB or 4GB; the rest goes to disk",
+         "2GB",
+         false,
+         false},
+        {"threads", "N", "threads to use", "2", false, false},
+        {"rows-max",
+         "N",
+         "refuse Parquet files that say they hold more rows",
+         "1000000000",
          false,
          false}},
        run_training_set},

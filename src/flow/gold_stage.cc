@@ -177,7 +177,9 @@ Result<StageAccount> run_gold_stage(Workspace& workspace,
   return account;
 }
 
-Status require_steps_until(Workspace& workspace, const gold::FeatureView& view, EventTime last) {
+Result<StepsRelation> steps_relation(Workspace& workspace,
+                                     const gold::FeatureView& view,
+                                     EventTime last) {
   ASSAY_ASSIGN_OR_RETURN(const std::string key, workspace.steps_table_key(view));
   ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * table, workspace.table(key));
   ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table->snapshot());
@@ -185,34 +187,31 @@ Status require_steps_until(Workspace& workspace, const gold::FeatureView& view, 
   // the answer only when the table is up to its source.
   const std::string app_id = workspace.app_id(key);
   const EventTime frontier{snapshot->txn(app_id + "/frontier").value_or(EventTime::min().micros)};
-  if (last < frontier) {
-    return {};
+  if (last >= frontier) {
+    ASSAY_ASSIGN_OR_RETURN(
+        const std::string source_key,
+        workspace.source_table_key(workspace.project().views.at(view.name()).from));
+    ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * source, workspace.table(source_key));
+    ASSAY_ASSIGN_OR_RETURN(const auto source_snapshot, source->snapshot());
+    if (snapshot->txn(app_id) != source_snapshot->version) {
+      return Status(Code::kFailedPrecondition,
+                    key + " is not up to " + source_key +
+                        (frontier == EventTime::min() ? "" : " after " + format_time(frontier)) +
+                        "; `assay run` brings it there");
+    }
   }
-  ASSAY_ASSIGN_OR_RETURN(
-      const std::string source_key,
-      workspace.source_table_key(workspace.project().views.at(view.name()).from));
-  ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * source, workspace.table(source_key));
-  ASSAY_ASSIGN_OR_RETURN(const auto source_snapshot, source->snapshot());
-  if (snapshot->txn(app_id) == source_snapshot->version) {
-    return {};
-  }
-  return {Code::kFailedPrecondition,
-          key + " is not up to " + source_key +
-              (frontier == EventTime::min() ? "" : " after " + format_time(frontier)) +
-              "; `assay run` brings it there"};
+  StepsRelation relation{key, snapshot->version, ""};
+  ASSAY_ASSIGN_OR_RETURN(relation.sql,
+                         table->relation(*snapshot, "known_time <= " + timestamp_literal(last)));
+  return relation;
 }
 
 Result<data::Batch> read_steps(Workspace& workspace,
                                const gold::FeatureView& view,
                                EventTime last) {
-  ASSAY_RETURN_IF_ERROR(require_steps_until(workspace, view, last));
-  ASSAY_ASSIGN_OR_RETURN(const std::string key, workspace.steps_table_key(view));
-  ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * table, workspace.table(key));
-  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table->snapshot());
-  ASSAY_ASSIGN_OR_RETURN(const std::string relation,
-                         table->relation(*snapshot, "known_time <= " + timestamp_literal(last)));
+  ASSAY_ASSIGN_OR_RETURN(const StepsRelation relation, steps_relation(workspace, view, last));
   return workspace.sql().query("SELECT " + column_list(view.steps_schema()->names()) + " FROM " +
-                               relation);
+                               relation.sql);
 }
 
 }  // namespace assay::flow

@@ -17,9 +17,20 @@ Result<StageAccount> run_gold_stage(Workspace& workspace,
                                     const std::string& view,
                                     const RunOptions& options);
 
-/// Fail with kFailedPrecondition unless the steps table knows the answers up to `last`: they are
-/// final, or the table is up to its source.
-Status require_steps_until(Workspace& workspace, const gold::FeatureView& view, EventTime last);
+/// The steps of a view at one version of its table.
+struct StepsRelation {
+  std::string key;  // of the table
+  int64_t version = 0;
+  std::string sql;  // to stand after FROM: rows of steps_schema, in the same order each time
+};
+
+/// Steps of a view that may answer questions up to `last`.
+///
+/// Errors  kFailedPrecondition: the table is not up to its source, and `last` is not before what is
+/// final; kNotFound: no table yet.
+Result<StepsRelation> steps_relation(Workspace& workspace,
+                                     const gold::FeatureView& view,
+                                     EventTime last);
 
 /// Steps of a view that may answer questions up to `last`, from its steps table.
 Result<data::Batch> read_steps(Workspace& workspace, const gold::FeatureView& view, EventTime last);

@@ -5,21 +5,18 @@
 #include "gold/training_set.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
-#include "data/asof_join.h"
+#include "base/suggest.h"
+#include "data/asof_index.h"
+#include "data/gather.h"
 #include "gold/view_layout.h"
 
 namespace assay::gold {
 namespace {
 
 using data::FeatureStatus;
-
-/// Every feature of one view, row by row with the labels.
-struct ViewAnswers {
-  std::vector<data::ColumnPtr> columns;              // one per feature of the view
-  std::vector<std::vector<FeatureStatus>> statuses;  // likewise
-};
 
 Status invalid(const std::string& message) {
   return {Code::kInvalidArgument, message};
@@ -50,6 +47,38 @@ std::vector<const data::Column*> pointers(const std::vector<data::ColumnPtr>& co
   return result;
 }
 
+/// The labels in order, once for each set of key columns among a service's views.
+class LabelIndexes {
+ public:
+  LabelIndexes(const data::Batch& labels, const data::Column& time, int threads)
+      : labels_(labels), time_(time), threads_(threads) {}
+
+  Result<const data::AsofIndex*> of(const FeatureView& view) {
+    std::vector<std::string> names;
+    std::vector<data::Type> types;
+    for (const data::Field& key : view.keys()) {
+      names.push_back(key.name);
+      types.push_back(key.type);
+    }
+    const auto found = indexes_.find(names);
+    if (found != indexes_.end()) {
+      return &found->second;
+    }
+    ASSAY_ASSIGN_OR_RETURN(const std::vector<data::ColumnPtr> keys,
+                           columns_as(view.keys(), labels_));
+    data::AsofIndex index(std::move(types), threads_);
+    ASSAY_RETURN_IF_ERROR(index.add({pointers(keys), &time_}));
+    index.seal();
+    return &indexes_.emplace(std::move(names), std::move(index)).first->second;
+  }
+
+ private:
+  const data::Batch& labels_;
+  const data::Column& time_;
+  int threads_;
+  std::map<std::vector<std::string>, data::AsofIndex> indexes_;
+};
+
 /// Drop matches whose answer is too old at the label's time.
 void apply_ttl(const FeatureView& view,
                const data::Column& label_time,
@@ -58,20 +87,19 @@ void apply_ttl(const FeatureView& view,
   if (!view.ttl()) {
     return;
   }
+  const auto times = label_time.values<int64_t>();
+  const auto events = event_time.values<int64_t>();
   for (std::size_t i = 0; i < match->rows.size(); ++i) {
-    if (match->rows[i] >= 0) {
-      const auto row = static_cast<std::size_t>(match->rows[i]);
-      const int64_t age = label_time.values<int64_t>()[i] - event_time.values<int64_t>()[row];
-      if (age > view.ttl()->micros) {
-        match->rows[i] = -1;
-        match->statuses[i] = FeatureStatus::kOutsideMaxAge;
-      }
+    if (match->rows[i] >= 0 &&
+        is_too_old(view, times[i], events[static_cast<std::size_t>(match->rows[i])])) {
+      match->rows[i] = -1;
+      match->statuses[i] = FeatureStatus::kOutsideMaxAge;
     }
   }
 }
 
 Result<ViewAnswers> answer_view(const FeatureView& view,
-                                const data::Batch& labels,
+                                LabelIndexes& indexes,
                                 const data::ColumnPtr& label_time,
                                 const StepsSource& source,
                                 const TrainingSetOptions& options) {
@@ -80,8 +108,6 @@ Result<ViewAnswers> answer_view(const FeatureView& view,
   if (range.first <= range.last) {
     ASSAY_ASSIGN_OR_RETURN(steps, source(view, range.first, range.last));
   }
-  ASSAY_ASSIGN_OR_RETURN(const std::vector<data::ColumnPtr> label_keys,
-                         columns_as(view.keys(), labels));
   ASSAY_ASSIGN_OR_RETURN(const std::vector<data::ColumnPtr> step_keys,
                          columns_as(view.keys(), steps));
   const std::vector<data::Field> times = {{kEventTime, data::Type::kTimestamp, false},
@@ -91,26 +117,28 @@ Result<ViewAnswers> answer_view(const FeatureView& view,
                          columns_as(view.features(), steps));
 
   // A step answers from its known_time on, whatever its event_time: that one only ages it.
-  const data::AsofLabels left{pointers(label_keys), label_time.get()};
-  const data::AsofRows right{
-      pointers(step_keys), step_times[1].get(), step_times[1].get(), nullptr};
-  data::AsofOptions join;
-  join.threads = options.threads;
-  ASSAY_ASSIGN_OR_RETURN(data::AsofMatch match, data::asof_join(left, right, join));
+  ASSAY_ASSIGN_OR_RETURN(const data::AsofIndex* index, indexes.of(view));
+  data::AsofSweep sweep(*index, options.threads);
+  ASSAY_RETURN_IF_ERROR(
+      sweep.add({pointers(step_keys), step_times[1].get(), step_times[1].get(), nullptr}, 0));
+  data::AsofMatch match = sweep.finish(std::nullopt);
   apply_ttl(view, *label_time, *step_times[0], &match);
+  return ViewAnswers{data::take_columns(pointers(features), match.rows, options.threads),
+                     std::move(match.statuses)};
+}
 
-  ViewAnswers answers;
-  for (const data::ColumnPtr& column : features) {
-    answers.columns.push_back(data::take(*column, match.rows));
-    std::vector<FeatureStatus> statuses = match.statuses;
-    for (std::size_t i = 0; i < statuses.size(); ++i) {
-      if (match.rows[i] >= 0 && column->is_null(match.rows[i])) {
-        statuses[i] = FeatureStatus::kNullValue;
-      }
-    }
-    answers.statuses.push_back(std::move(statuses));
+data::ColumnPtr status_names(const std::vector<FeatureStatus>& statuses,
+                             const data::Column& values) {
+  data::ColumnBuilder builder(data::Type::kString);
+  builder.reserve(values.size());
+  for (int64_t row = 0; row < values.size(); ++row) {
+    const FeatureStatus status =
+        statuses.empty() ? FeatureStatus::kPresent : statuses[static_cast<std::size_t>(row)];
+    builder.append_text(data::status_name(status == FeatureStatus::kPresent && values.is_null(row)
+                                              ? FeatureStatus::kNullValue
+                                              : status));
   }
-  return answers;
+  return builder.finish();
 }
 
 /// Puts label columns and features side by side.
@@ -119,35 +147,20 @@ class TrainingSet {
   TrainingSet(const Service& service, const data::Batch& labels, const TrainingSetOptions& options)
       : service_(service), labels_(labels), options_(options), found_(labels) {}
 
-  Result<data::Batch> build(const data::ColumnPtr& label_time, const StepsSource& source) {
-    std::vector<ViewAnswers> answers;
-    for (const FeatureViewPtr& view : service_.views) {
-      Result<ViewAnswers> one = answer_view(*view, labels_, label_time, source, options_);
-      if (!one.ok()) {
-        return std::move(one).status().with_context("feature view `" + view->name() + "`");
-      }
-      answers.push_back(std::move(one).value());
-    }
+  Result<data::Batch> build(const std::vector<ViewAnswers>& answers) {
     std::vector<data::Batch> computed(service_.on_demand.size());
-    for (std::size_t i = 0; i < service_.features.size(); ++i) {
-      const ServiceFeature& feature = service_.features[i];
+    for (const ServiceFeature& feature : service_.features) {
       const auto index = static_cast<std::size_t>(feature.feature_index);
       if (feature.view_index >= 0) {
-        ViewAnswers& view = answers[static_cast<std::size_t>(feature.view_index)];
-        add(feature, view.columns[index], view.statuses[index]);
+        const ViewAnswers& view = answers[static_cast<std::size_t>(feature.view_index)];
+        add(feature, view.columns[index], view.statuses);
         continue;
       }
       const auto on_demand = static_cast<std::size_t>(feature.on_demand_index);
       if (computed[on_demand].column_count() == 0) {
         ASSAY_ASSIGN_OR_RETURN(computed[on_demand], evaluate(*service_.on_demand[on_demand]));
       }
-      const data::ColumnPtr column = computed[on_demand].column_ptr(feature.feature_index);
-      std::vector<FeatureStatus> statuses;
-      for (int64_t row = 0; row < column->size(); ++row) {
-        statuses.push_back(column->is_null(row) ? FeatureStatus::kNullValue
-                                                : FeatureStatus::kPresent);
-      }
-      add(feature, column, statuses);
+      add(feature, computed[on_demand].column_ptr(feature.feature_index), {});
     }
     return finish();
   }
@@ -181,15 +194,8 @@ class TrainingSet {
   void add(const ServiceFeature& feature,
            const data::ColumnPtr& column,
            const std::vector<FeatureStatus>& statuses) {
-    Feature added{feature.name, column, nullptr};
-    if (options_.with_statuses) {
-      data::ColumnBuilder builder(data::Type::kString);
-      for (const FeatureStatus status : statuses) {
-        builder.append_text(data::status_name(status));
-      }
-      added.statuses = builder.finish();
-    }
-    features_.push_back(std::move(added));
+    features_.push_back(
+        {feature.name, column, options_.with_statuses ? status_names(statuses, *column) : nullptr});
   }
 
   Result<data::Batch> finish() {
@@ -228,15 +234,59 @@ class TrainingSet {
 
 }  // namespace
 
+Status check_label_columns(const Service& service,
+                           const data::Schema& labels,
+                           const TrainingSetOptions& options) {
+  const std::optional<int> time = labels.find(options.time_column);
+  if (!time || labels.field(*time).type != data::Type::kTimestamp) {
+    return invalid(
+        "the labels need a timestamp column `" + options.time_column + "`" +
+        (time ? "; it is of type " + std::string(data::type_name(labels.field(*time).type))
+              : did_you_mean(options.time_column, labels.names())));
+  }
+  for (const auto& [fields, what] :
+       {std::pair{&service.entity_keys, "an entity key"}, {&service.request, "a request value"}}) {
+    for (const data::Field& field : *fields) {
+      const std::optional<int> found = labels.find(field.name);
+      if (!found) {
+        return invalid("the labels have no column `" + field.name + "`, " + what + " of service " +
+                       service.name + did_you_mean(field.name, labels.names()));
+      }
+    }
+  }
+  for (std::size_t i = 0; i < service.features.size(); ++i) {
+    const std::string name = service.output_name(static_cast<int>(i), options.full_feature_names);
+    if (labels.find(name)) {
+      return invalid("the labels already have a column `" + name +
+                     "`: rename it, or ask for full feature names");
+    }
+  }
+  return {};
+}
+
+Result<data::Batch> assemble_training_set(const Service& service,
+                                          const data::Batch& labels,
+                                          const std::vector<ViewAnswers>& answers,
+                                          const TrainingSetOptions& options) {
+  return TrainingSet(service, labels, options).build(answers);
+}
+
 Result<data::Batch> training_set(const Service& service,
                                  const data::Batch& labels,
                                  const StepsSource& steps,
                                  const TrainingSetOptions& options) {
-  const std::optional<int> time = labels.schema().find(options.time_column);
-  if (!time || labels.column(*time).type() != data::Type::kTimestamp) {
-    return invalid("the labels need a timestamp column `" + options.time_column + "`");
+  ASSAY_RETURN_IF_ERROR(check_label_columns(service, labels.schema(), options));
+  const data::ColumnPtr time = labels.column_ptr(*labels.schema().find(options.time_column));
+  LabelIndexes indexes(labels, *time, options.threads);
+  std::vector<ViewAnswers> answers;
+  for (const FeatureViewPtr& view : service.views) {
+    Result<ViewAnswers> one = answer_view(*view, indexes, time, steps, options);
+    if (!one.ok()) {
+      return std::move(one).status().with_context("feature view `" + view->name() + "`");
+    }
+    answers.push_back(std::move(one).value());
   }
-  return TrainingSet(service, labels, options).build(labels.column_ptr(*time), steps);
+  return assemble_training_set(service, labels, answers, options);
 }
 
 Result<data::Batch> assume_known_at_event_time(const data::Batch& rows) {

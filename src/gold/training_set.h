@@ -21,6 +21,39 @@ struct TrainingSetOptions {
 using StepsSource = std::function<Result<data::Batch>(
     const FeatureView& view, EventTime first_label, EventTime last_label)>;
 
+/// What one view answers to some label rows.
+struct ViewAnswers {
+  std::vector<data::ColumnPtr> columns;       // one per feature of the view, row by row
+  std::vector<data::FeatureStatus> statuses;  // per row; kPresent also where a value is null
+};
+
+/// The columns of labels that a training set needs: keys and request values of the service, and the
+/// time.
+///
+/// Errors  kInvalidArgument names the first that is missing or of another type, or a label column
+/// that has the name of a feature.
+Status check_label_columns(const Service& service,
+                           const data::Schema& labels,
+                           const TrainingSetOptions& options);
+
+/// Put label rows and the answers of the service's views side by side, and compute on-demand
+/// features.
+///
+/// Shape   as training_set; `answers` in the order of service.views. Rows are independent: a set
+///         may be assembled piece by piece.
+Result<data::Batch> assemble_training_set(const Service& service,
+                                          const data::Batch& labels,
+                                          const std::vector<ViewAnswers>& answers,
+                                          const TrainingSetOptions& options);
+
+/// Whether the answer of a step is too old at `time`.
+inline bool is_too_old(const FeatureView& view, int64_t time, int64_t step_event_time) {
+  // A step is never newer than what it answers, so the difference fits unsigned arithmetic.
+  return view.ttl() && step_event_time <= time &&
+         static_cast<uint64_t>(time) - static_cast<uint64_t>(step_event_time) >
+             static_cast<uint64_t>(view.ttl()->micros);
+}
+
 /// Attach to each label row the service's features as serving would have answered at its time.
 ///
 /// Shape   one output row per label row, in label order: the label columns, then the features.

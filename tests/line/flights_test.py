@@ -48,7 +48,12 @@ def check_windows(project):
 def check_training_set(project, rows):
     project.run("sql", "--to", "labels.csv", "SELECT origin, destination, departure, distance, event_time, delay "
                 "FROM lake.silver.departures ORDER BY sequence")
-    project.run("training-set", "delay_v1", "--labels", "labels.csv", "--to", "training.csv")
+    project.run("training-set", "delay_v1", "--labels", "labels.csv", "--to", "training.csv", "--report", "report.json")
+    report = json.loads((project.folder / "report.json").read_text())
+    assert report["rows"] == rows and report["views"] and report["definitions"], report
+    for view in report["views"]:
+        assert view["present"] + view["not_found"] + view["expired"] == rows and view["version"] >= 0, view
+        assert report["definitions"][view["view"]] == view["fingerprint"], report
     with open(project.folder / "training.csv", newline="") as file:
         training = list(csv.DictReader(file))
     with open(project.folder / "labels.csv", newline="") as file:

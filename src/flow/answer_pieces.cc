@@ -1,0 +1,238 @@
+#include "flow/answer_pieces.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "base/check.h"
+
+namespace assay::flow {
+namespace {
+
+/// Copy rows [begin, end) of a column to the end of a builder.
+void append_range(const data::Column& column,
+                  int64_t begin,
+                  int64_t end,
+                  data::ColumnBuilder& out) {
+  if (begin == 0 && end == column.size()) {
+    out.append_column(column);
+    return;
+  }
+  const auto width = static_cast<std::size_t>(data::value_width(column.type()));
+  const auto append_block = [&](auto sample) {
+    using Value = decltype(sample);
+    const Value* values = column.values<Value>().data() + begin;
+    if (column.null_count() == 0) {
+      out.append_block(values, end - begin);
+      return;
+    }
+    std::vector<uint8_t> is_null;
+    for (int64_t row = begin; row < end; ++row) {
+      is_null.push_back(static_cast<uint8_t>(column.is_null(row)));
+    }
+    out.append_block(values, is_null.data(), end - begin);
+  };
+  if (width == sizeof(int64_t)) {
+    append_block(int64_t{});
+  } else if (width == sizeof(int32_t)) {
+    append_block(int32_t{});
+  } else if (width == sizeof(uint8_t)) {
+    append_block(uint8_t{});
+  } else {
+    for (int64_t row = begin; row < end; ++row) {
+      out.append_from(column, row);
+    }
+  }
+}
+
+template <typename T>
+void append_raw(const T& value, std::string& bytes) {
+  bytes.append(reinterpret_cast<const char*>(&value), sizeof(value));
+}
+
+/// Takes bytes off the front.
+bool take_raw(std::string_view& bytes, void* out, std::size_t size) {
+  if (bytes.size() < size) {
+    return false;
+  }
+  std::memcpy(out, bytes.data(), size);
+  bytes.remove_prefix(size);
+  return true;
+}
+
+Status broken() {
+  return {Code::kCorrupt, "a scratch file does not hold what was written to it"};
+}
+
+template <typename Value>
+Status fixed_from_bytes(std::string_view& bytes,
+                        const std::vector<uint8_t>& is_null,
+                        data::ColumnBuilder& out) {
+  std::vector<Value> values(is_null.size());
+  if (!take_raw(bytes, values.data(), values.size() * sizeof(Value))) {
+    return broken();
+  }
+  out.append_block(values.data(), is_null.data(), static_cast<int64_t>(values.size()));
+  return {};
+}
+
+Status texts_from_bytes(std::string_view& bytes,
+                        const std::vector<uint8_t>& is_null,
+                        data::ColumnBuilder& out) {
+  for (const uint8_t null : is_null) {
+    uint32_t size = 0;
+    if (!take_raw(bytes, &size, sizeof(size)) || bytes.size() < size) {
+      return broken();
+    }
+    if (null != 0) {
+      out.append_null();
+    } else {
+      out.append_text(bytes.substr(0, size));
+    }
+    bytes.remove_prefix(size);
+  }
+  return {};
+}
+
+}  // namespace
+
+// Column after column: a byte per row, 1 where it is null; then values, or sizes and texts.
+void append_rows_as_bytes(const std::vector<data::ColumnPtr>& columns,
+                          int64_t begin,
+                          int64_t end,
+                          std::string& bytes) {
+  for (const data::ColumnPtr& column : columns) {
+    for (int64_t row = begin; row < end; ++row) {
+      bytes.push_back(column->is_null(row) ? '\1' : '\0');
+    }
+    const auto width = static_cast<std::size_t>(data::value_width(column->type()));
+    if (width != 0) {
+      bytes.append(reinterpret_cast<const char*>(column->value_buffer().data()) +
+                       static_cast<std::size_t>(begin) * width,
+                   static_cast<std::size_t>(end - begin) * width);
+      continue;
+    }
+    for (int64_t row = begin; row < end; ++row) {
+      const std::string_view text = column->text(row);
+      append_raw(static_cast<uint32_t>(text.size()), bytes);
+      bytes.append(text);
+    }
+  }
+}
+
+Status rows_from_bytes(std::string_view bytes,
+                       const data::Schema& schema,
+                       int64_t rows,
+                       data::BatchBuilder& out) {
+  for (int i = 0; i < static_cast<int>(schema.fields().size()); ++i) {
+    data::ColumnBuilder& column = out.column(i);
+    std::vector<uint8_t> is_null(static_cast<std::size_t>(rows));
+    if (!take_raw(bytes, is_null.data(), is_null.size())) {
+      return broken();
+    }
+    switch (data::value_width(column.type())) {
+      case sizeof(int64_t):
+        ASSAY_RETURN_IF_ERROR(fixed_from_bytes<int64_t>(bytes, is_null, column));
+        break;
+      case sizeof(int32_t):
+        ASSAY_RETURN_IF_ERROR(fixed_from_bytes<int32_t>(bytes, is_null, column));
+        break;
+      case sizeof(uint8_t):
+        ASSAY_RETURN_IF_ERROR(fixed_from_bytes<uint8_t>(bytes, is_null, column));
+        break;
+      default:
+        ASSAY_RETURN_IF_ERROR(texts_from_bytes(bytes, is_null, column));
+    }
+  }
+  return bytes.empty() ? Status() : broken();
+}
+
+AnswerPieces::AnswerPieces(data::SchemaPtr schema,
+                           int64_t labels,
+                           int64_t block_labels,
+                           std::string scratch_folder,
+                           std::size_t memory_bytes_max)
+    : schema_(std::move(schema)),
+      labels_(labels),
+      block_labels_(block_labels),
+      blocks_((labels + block_labels - 1) / block_labels),
+      scratch_folder_(std::move(scratch_folder)),
+      memory_bytes_max_(memory_bytes_max) {}
+
+Status AnswerPieces::put(const std::vector<uint32_t>& labels,
+                         std::vector<data::ColumnPtr> columns) {
+  Piece piece{labels, std::move(columns), {}, {}};
+  piece.begins.assign(static_cast<std::size_t>(blocks_) + 1, labels.size());
+  for (std::size_t i = labels.size(); i-- > 0;) {
+    piece.begins[static_cast<std::size_t>(labels[i] / block_labels_)] = i;
+  }
+  for (std::size_t block = static_cast<std::size_t>(blocks_); block-- > 0;) {
+    piece.begins[block] = std::min(piece.begins[block], piece.begins[block + 1]);
+  }
+  std::size_t bytes = 0;
+  for (const data::ColumnPtr& column : piece.columns) {
+    bytes += column->bytes();
+  }
+  if (memory_bytes_ + bytes > memory_bytes_max_) {
+    ASSAY_RETURN_IF_ERROR(spill(piece));
+  } else {
+    memory_bytes_ += bytes;
+  }
+  pieces_.push_back(std::move(piece));
+  return {};
+}
+
+Status AnswerPieces::spill(Piece& piece) {
+  if (!scratch_) {
+    ASSAY_ASSIGN_OR_RETURN(ScratchFile file, ScratchFile::open(scratch_folder_));
+    scratch_.emplace(std::move(file));
+  }
+  std::string bytes;
+  for (std::size_t block = 0; block < static_cast<std::size_t>(blocks_); ++block) {
+    piece.offsets.push_back(scratch_->size() + static_cast<int64_t>(bytes.size()));
+    append_rows_as_bytes(piece.columns,
+                         static_cast<int64_t>(piece.begins[block]),
+                         static_cast<int64_t>(piece.begins[block + 1]),
+                         bytes);
+  }
+  piece.offsets.push_back(scratch_->size() + static_cast<int64_t>(bytes.size()));
+  piece.columns.clear();
+  return scratch_->append(bytes).status();
+}
+
+Result<AnswerPieces::Block> AnswerPieces::take(int64_t block) const {
+  const auto number = static_cast<std::size_t>(block);
+  const int64_t first = block * block_labels_;
+  Block taken;
+  taken.row_of_label.assign(static_cast<std::size_t>(std::min(block_labels_, labels_ - first)), -1);
+  data::BatchBuilder builder(schema_);
+  int64_t next = 0;
+  for (const Piece& piece : pieces_) {
+    const std::size_t begin = piece.begins[number];
+    const std::size_t end = piece.begins[number + 1];
+    for (std::size_t i = begin; i < end; ++i) {
+      taken.row_of_label[static_cast<std::size_t>(piece.labels[i] - first)] = next++;
+    }
+    if (begin == end) {
+      continue;
+    }
+    if (piece.columns.empty() && !schema_->fields().empty()) {
+      const int64_t offset = piece.offsets[number];
+      ASSAY_ASSIGN_OR_RETURN(const std::string bytes,
+                             scratch_->read(offset, piece.offsets[number + 1] - offset));
+      ASSAY_RETURN_IF_ERROR(
+          rows_from_bytes(bytes, *schema_, static_cast<int64_t>(end - begin), builder));
+      continue;
+    }
+    for (std::size_t i = 0; i < piece.columns.size(); ++i) {
+      append_range(*piece.columns[i],
+                   static_cast<int64_t>(begin),
+                   static_cast<int64_t>(end),
+                   builder.column(static_cast<int>(i)));
+    }
+  }
+  taken.rows = builder.finish();
+  return taken;
+}
+
+}  // namespace assay::flow

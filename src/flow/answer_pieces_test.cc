@@ -1,0 +1,129 @@
+#include "flow/answer_pieces.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include <gtest/gtest.h>
+
+#include "base/random.h"
+
+namespace assay::flow {
+namespace {
+
+using data::Type;
+
+data::SchemaPtr test_schema() {
+  return data::make_schema({{"number", Type::kInt64, true},
+                            {"flag", Type::kBool, true},
+                            {"name", Type::kString, true},
+                            {"day", Type::kDate, true}});
+}
+
+/// The row of a label: made of its number, some values null.
+void append_row(int64_t label, data::BatchBuilder& out) {
+  if (label % 5 == 0) {
+    out.column(0).append_null();
+  } else {
+    out.column(0).append(label);
+  }
+  out.column(1).append(static_cast<uint8_t>(label % 2));
+  if (label % 3 == 0) {
+    out.column(2).append_null();
+  } else {
+    out.column(2).append_text("label " + std::to_string(label));
+  }
+  out.column(3).append(static_cast<int32_t>(label));
+}
+
+std::vector<data::ColumnPtr> rows_of(const std::vector<uint32_t>& labels) {
+  data::BatchBuilder builder(test_schema());
+  for (const uint32_t label : labels) {
+    append_row(label, builder);
+  }
+  const data::Batch rows = builder.finish();
+  return {rows.column_ptr(0), rows.column_ptr(1), rows.column_ptr(2), rows.column_ptr(3)};
+}
+
+/// Two of three labels have a row; they come shuffled, in pieces of random sizes.
+void fill(AnswerPieces& pieces, int64_t labels, int64_t block_labels, Random& random) {
+  std::vector<uint32_t> with_row;
+  for (int64_t label = 0; label < labels; ++label) {
+    if (label % 3 != 1) {
+      with_row.push_back(static_cast<uint32_t>(label));
+    }
+  }
+  for (std::size_t i = with_row.size(); i > 1; --i) {
+    std::swap(with_row[i - 1], with_row[random.below(i)]);
+  }
+  std::size_t begin = 0;
+  while (begin < with_row.size()) {
+    const std::size_t end = std::min(with_row.size(), begin + 1 + random.below(200));
+    std::vector<uint32_t> piece(with_row.begin() + static_cast<std::ptrdiff_t>(begin),
+                                with_row.begin() + static_cast<std::ptrdiff_t>(end));
+    std::stable_sort(piece.begin(), piece.end(), [&](uint32_t a, uint32_t b) {
+      return a / block_labels < b / block_labels;
+    });
+    ASSERT_TRUE(pieces.put(piece, rows_of(piece)).ok());
+    begin = end;
+  }
+}
+
+void expect_rows(const AnswerPieces& pieces, int64_t labels, int64_t block_labels) {
+  int64_t label = 0;
+  for (int64_t block = 0; block < pieces.blocks(); ++block) {
+    const Result<AnswerPieces::Block> taken = pieces.take(block);
+    ASSERT_TRUE(taken.ok()) << taken.status().to_string();
+    ASSERT_EQ(static_cast<int64_t>(taken->row_of_label.size()),
+              std::min(block_labels, labels - block * block_labels));
+    for (const int64_t row : taken->row_of_label) {
+      ASSERT_EQ(row >= 0, label % 3 != 1);
+      if (row >= 0) {
+        data::BatchBuilder one(test_schema());
+        append_row(label, one);
+        const data::Batch expected = one.finish();
+        for (int i = 0; i < expected.column_count(); ++i) {
+          ASSERT_EQ(taken->rows.column(i).scalar(row), expected.column(i).scalar(0)) << label;
+        }
+      }
+      ++label;
+    }
+  }
+  EXPECT_EQ(label, labels);
+}
+
+TEST(AnswerPieces, GivesEachLabelItsRowFromMemoryAndFromDisk) {
+  const auto random = seeded_random(5);
+  for (const std::size_t memory : {std::size_t{1} << 30, std::size_t{20'000}, std::size_t{0}}) {
+    AnswerPieces pieces(test_schema(), 3'001, 256, testing::TempDir(), memory);
+    EXPECT_EQ(pieces.blocks(), 12);
+    fill(pieces, 3'001, 256, *random);
+    EXPECT_EQ(pieces.spilled_bytes() > 0, memory < 1'000'000);
+    expect_rows(pieces, 3'001, 256);
+  }
+}
+
+TEST(AnswerPieces, NoLabelsHaveNoBlocks) {
+  const AnswerPieces pieces(test_schema(), 0, 256, testing::TempDir(), 0);
+  EXPECT_EQ(pieces.blocks(), 0);
+}
+
+TEST(AnswerPieces, AFolderThatIsNotThereIsAnError) {
+  AnswerPieces pieces(test_schema(), 10, 256, testing::TempDir() + "/none", 0);
+  EXPECT_EQ(pieces.put({1}, rows_of({1})).code(), Code::kNotFound);
+}
+
+TEST(AnswerPieces, CutBytesAreCorrupt) {
+  std::string bytes;
+  append_rows_as_bytes(rows_of({1, 2, 3}), 0, 3, bytes);
+  for (std::size_t size = 0; size <= bytes.size(); ++size) {
+    data::BatchBuilder out(test_schema());
+    EXPECT_EQ(
+        rows_from_bytes(std::string_view(bytes).substr(0, size), *test_schema(), 3, out).code(),
+        size == bytes.size() ? Code::kOk : Code::kCorrupt);
+  }
+  data::BatchBuilder out(test_schema());
+  EXPECT_EQ(rows_from_bytes(bytes + "x", *test_schema(), 3, out).code(), Code::kCorrupt);
+}
+
+}  // namespace
+}  // namespace assay::flow

@@ -1,0 +1,486 @@
+// A training set in three passes, none of which holds a table:
+//   1. Keys and times of the labels are put in order (data::AsofIndex); keys and times of each
+//      view's steps are swept past them. That gives each label the number of its step.
+//   2. The steps are read again, with the columns that are asked for. Rows that answer a label are
+//      put aside by blocks of labels, in a scratch file when they do not fit (AnswerPieces).
+//   3. The labels are read again, block by block; each block takes its answers and is written.
+// More labels than memory holds are taken in rounds of passes 1 and 2.
+
+#include "flow/training_file.h"
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <utility>
+
+#include "base/memory.h"
+#include "data/asof_index.h"
+#include "data/gather.h"
+#include "data/parquet.h"
+#include "data/partition.h"
+#include "flow/answer_pieces.h"
+#include "flow/gold_stage.h"
+#include "gold/view_layout.h"
+
+namespace assay::flow {
+namespace {
+
+using data::FeatureStatus;
+
+constexpr int64_t kBlock = data::kRowGroupRows;
+/// Held for each label of a round: its key, time and number in order, and what it keeps of a view.
+constexpr std::size_t kLabelBytes = 64;
+constexpr std::size_t kMemoryMin = std::size_t{256} << 20;
+
+std::vector<const data::Column*> pointers(const std::vector<data::ColumnPtr>& columns) {
+  std::vector<const data::Column*> result;
+  for (const data::ColumnPtr& column : columns) {
+    result.push_back(column.get());
+  }
+  return result;
+}
+
+std::vector<std::string> names_of(const std::vector<data::Field>& fields) {
+  std::vector<std::string> names;
+  for (const data::Field& field : fields) {
+    names.push_back(field.name);
+  }
+  return names;
+}
+
+Status labels_changed() {
+  return {Code::kAborted, "the label files changed while they were read; run it again"};
+}
+
+/// What a label's step is, by number.
+struct Pair {
+  int64_t row;
+  uint32_t label;
+};
+
+/// The project's folder for files that live while a command runs; made when it is not there.
+Result<std::string> scratch_folder(Workspace& workspace) {
+  const std::string folder = join_path(join_path(workspace.project().folder, ".assay"), "spill");
+  ASSAY_RETURN_IF_ERROR(workspace.world().files.make_directories(folder));
+  return folder;
+}
+
+/// One view of the service on its way through the passes.
+struct ViewWork {
+  gold::FeatureViewPtr view;
+  std::vector<int> wanted;  // features of the view that the service asks for
+  std::vector<data::Field> fields;
+  std::optional<AnswerPieces> pieces;
+  TrainingViewReport report;
+};
+
+/// The set, block after block, for the writer.
+class TrainingRows : public data::BatchReader {
+ public:
+  TrainingRows(Workspace& workspace,
+               const gold::Service& service,
+               const TrainingFileOptions& options,
+               LabelFiles labels)
+      : workspace_(workspace),
+        service_(service),
+        options_(options),
+        labels_(std::move(labels)),
+        memory_(options.memory_bytes_max) {}
+
+  /// Read the labels once; what is wrong with all inputs is found here.
+  Status prepare() {
+    report_.service = service_.name;
+    report_.features = static_cast<int64_t>(service_.features.size());
+    report_.fingerprints = workspace_.service_fingerprints(service_);
+    for (const gold::FeatureViewPtr& view : service_.views) {
+      ViewWork work{view, {}, {}, std::nullopt, {}};
+      work.report.view = view->name();
+      work.report.fingerprint = workspace_.view_fingerprint(*view);
+      works_.push_back(std::move(work));
+    }
+    for (const gold::ServiceFeature& feature : service_.features) {
+      if (feature.view_index >= 0) {
+        want(works_[static_cast<std::size_t>(feature.view_index)], feature.feature_index);
+      }
+    }
+    const int64_t most = options_.round_labels_max > 0
+                             ? options_.round_labels_max
+                             : static_cast<int64_t>(memory_ / 10 * 4 / kLabelBytes);
+    round_labels_ = std::max(kBlock, most / kBlock * kBlock);
+    data::SqlOptions sql;
+    sql.threads = options_.set.threads;
+    sql.memory_bytes_max = std::max(memory_ / 8, std::size_t{128} << 20);
+    ASSAY_ASSIGN_OR_RETURN(label_engine_, data::SqlEngine::open(sql));
+    ASSAY_RETURN_IF_ERROR(start_round());
+    ASSAY_ASSIGN_OR_RETURN(std::unique_ptr<data::BatchReader> rows,
+                           labels_.stream(*label_engine_, {}, 0, -1, kBlock));
+    label_rows_ = in_equal_batches(std::move(rows), kBlock);
+    ASSAY_ASSIGN_OR_RETURN(const data::Batch none,
+                           assemble(data::Batch::empty(labels_.schema()), std::nullopt));
+    schema_ = none.schema_ptr();
+    return {};
+  }
+
+  [[nodiscard]] const data::SchemaPtr& schema() const override { return schema_; }
+
+  Result<std::optional<data::Batch>> next() override {
+    ASSAY_ASSIGN_OR_RETURN(const std::optional<data::Batch> labels, label_rows_->next());
+    if (!labels) {
+      return std::optional<data::Batch>();
+    }
+    if (report_.rows >= round_begin_ + round_labels_) {
+      round_begin_ += round_labels_;
+      ++report_.rounds;
+      ASSAY_RETURN_IF_ERROR(start_round());
+    }
+    const int64_t block = (report_.rows - round_begin_) / kBlock;
+    report_.rows += labels->rows();
+    ASSAY_ASSIGN_OR_RETURN(data::Batch set, assemble(*labels, block));
+    return std::optional<data::Batch>(std::move(set));
+  }
+
+  TrainingFileReport take_report() {
+    for (ViewWork& work : works_) {
+      report_.views.push_back(work.report);
+      report_.spilled_bytes += work.pieces ? work.pieces->spilled_bytes() : 0;
+    }
+    return std::move(report_);
+  }
+
+ private:
+  static void want(ViewWork& work, int feature) {
+    if (std::find(work.wanted.begin(), work.wanted.end(), feature) == work.wanted.end()) {
+      work.wanted.push_back(feature);
+      work.fields.push_back(work.view->features()[static_cast<std::size_t>(feature)]);
+    }
+  }
+  // ---- Pass 1 and 2
+
+  Status start_round() {
+    std::map<std::vector<std::string>, data::AsofIndex> indexes;
+    ASSAY_RETURN_IF_ERROR(index_labels(indexes));
+    int64_t duplicates = 0;
+    for (auto& [names, index] : indexes) {
+      index.seal();
+      duplicates = std::max(duplicates, index.duplicate_labels());
+    }
+    report_.rows_with_key_and_time_of_another += duplicates;
+    for (ViewWork& work : works_) {
+      report_.spilled_bytes += work.pieces ? work.pieces->spilled_bytes() : 0;
+      work.pieces.reset();
+    }
+    for (ViewWork& work : works_) {
+      const Status done = answer(work, indexes.at(names_of(work.view->keys())));
+      if (!done.ok()) {
+        return done.with_context("feature view `" + work.view->name() + "`");
+      }
+    }
+    return {};
+  }
+
+  Status index_labels(std::map<std::vector<std::string>, data::AsofIndex>& indexes) {
+    std::vector<std::string> columns = {options_.set.time_column};
+    for (const ViewWork& work : works_) {
+      std::vector<data::Type> types;
+      for (const data::Field& key : work.view->keys()) {
+        columns.push_back(key.name);
+        types.push_back(key.type);
+      }
+      indexes.try_emplace(names_of(work.view->keys()), std::move(types), options_.set.threads);
+    }
+    last_ = EventTime::min();
+    round_rows_ = 0;
+    ASSAY_ASSIGN_OR_RETURN(
+        const std::unique_ptr<data::BatchReader> rows,
+        labels_.stream(
+            workspace_.sql(), columns, round_begin_, round_begin_ + round_labels_, kBlock * 8));
+    for (;;) {
+      Result<std::optional<data::Batch>> some = rows->next();
+      if (!some.ok()) {
+        return std::move(some).status().with_context("read labels");
+      }
+      if (!some->has_value()) {
+        return {};
+      }
+      const data::Batch& labels = **some;
+      const data::Column& time = *labels.find(options_.set.time_column);
+      count_oddities(labels, time);
+      for (auto& [names, index] : indexes) {
+        std::vector<const data::Column*> keys;
+        for (const std::string& name : names) {
+          keys.push_back(labels.find(name));
+        }
+        ASSAY_RETURN_IF_ERROR(index.add({keys, &time}));
+      }
+      round_rows_ += labels.rows();
+    }
+  }
+
+  /// Nulls and times to come. The batch has keys and time only.
+  void count_oddities(const data::Batch& labels, const data::Column& time) {
+    const EventTime now = workspace_.world().clock.now();
+    std::vector<uint8_t> with_null(static_cast<std::size_t>(labels.rows()));
+    for (int i = 0; i < labels.column_count(); ++i) {
+      const data::Column& column = labels.column(i);
+      for (int64_t row = 0; column.null_count() != 0 && row < labels.rows(); ++row) {
+        with_null[static_cast<std::size_t>(row)] |= static_cast<uint8_t>(column.is_null(row));
+      }
+    }
+    report_.rows_with_null_key_or_time += std::count(with_null.begin(), with_null.end(), 1);
+    for (int64_t row = 0; row < labels.rows(); ++row) {
+      if (time.is_valid(row)) {
+        const EventTime at{time.values<int64_t>()[static_cast<std::size_t>(row)]};
+        last_ = std::max(last_, at);
+        report_.rows_in_the_future += at > now ? 1 : 0;
+      }
+    }
+  }
+
+  Status answer(ViewWork& work, const data::AsofIndex& index) {
+    std::vector<data::Field> fields = work.fields;
+    fields.push_back({kStepTime, data::Type::kTimestamp, true});
+    ASSAY_ASSIGN_OR_RETURN(const std::string scratch, scratch_folder(workspace_));
+    work.pieces.emplace(data::make_schema(std::move(fields)),
+                        round_rows_,
+                        kBlock,
+                        scratch,
+                        memory_ / 4 / works_.size());
+    ASSAY_ASSIGN_OR_RETURN(const StepsRelation steps,
+                           steps_relation(workspace_, *work.view, last_));
+    work.report.table = steps.key;
+    work.report.version = steps.version;
+    ASSAY_ASSIGN_OR_RETURN(std::vector<int64_t> rows, sweep(work, steps, index));
+    if (rows.empty()) {
+      return {};
+    }
+    data::Parts<Pair> pairs = in_row_order(std::move(rows));
+    return collect(work, steps, {pairs.records.data(), pairs.records.size()});
+  }
+
+  /// Labels with a step, in the order of their steps.
+  data::Parts<Pair> in_row_order(std::vector<int64_t> rows) const {
+    constexpr std::size_t kParts = 4'096;
+    const int64_t most = *std::max_element(rows.begin(), rows.end());
+    int shift = 0;
+    while (most >> shift >= static_cast<int64_t>(kParts)) {
+      ++shift;
+    }
+    data::Parts<Pair> pairs = data::partition<Pair>(
+        rows.size(),
+        kParts,
+        options_.set.threads,
+        [&](std::size_t label) {
+          return rows[label] < 0 ? data::kNoPart : static_cast<std::size_t>(rows[label] >> shift);
+        },
+        [&](std::size_t label) {
+          return Pair{rows[label], static_cast<uint32_t>(label)};
+        });
+    data::on_threads(options_.set.threads, [&](int thread) {
+      const data::IndexRange range = data::share_of(kParts, thread, options_.set.threads);
+      for (std::size_t part = range.begin; part < range.end; ++part) {
+        std::sort(
+            pairs.part(part).begin(), pairs.part(part).end(), [](const Pair& a, const Pair& b) {
+              return a.row != b.row ? a.row < b.row : a.label < b.label;
+            });
+      }
+    });
+    return pairs;
+  }
+
+  /// Pass 1: the number of each label's step, or -1.
+  Result<std::vector<int64_t>> sweep(ViewWork& work,
+                                     const StepsRelation& steps,
+                                     const data::AsofIndex& index) {
+    data::AsofSweep sweep(index, options_.set.threads);
+    std::vector<std::string> columns = names_of(work.view->keys());
+    columns.emplace_back(gold::kKnownTime);
+    ASSAY_ASSIGN_OR_RETURN(
+        const std::unique_ptr<data::BatchReader> rows,
+        workspace_.sql().stream("SELECT " + column_list(columns) + " FROM " + steps.sql,
+                                std::clamp<int64_t>(round_rows_ / 4, 500'000, 4'000'000)));
+    const std::vector<data::Field> known = {{gold::kKnownTime, data::Type::kTimestamp, true}};
+    int64_t first = 0;
+    for (;;) {
+      ASSAY_ASSIGN_OR_RETURN(const std::optional<data::Batch> some, rows->next());
+      if (!some) {
+        break;
+      }
+      ASSAY_ASSIGN_OR_RETURN(const auto keys, gold::columns_as(work.view->keys(), *some));
+      ASSAY_ASSIGN_OR_RETURN(const auto times, gold::columns_as(known, *some));
+      // A step answers from its known_time on, whatever its event_time: that one only ages it.
+      ASSAY_RETURN_IF_ERROR(
+          sweep.add({pointers(keys), times[0].get(), times[0].get(), nullptr}, first));
+      first += some->rows();
+    }
+    work.report.steps += first;
+    return sweep.finish(std::nullopt).rows;
+  }
+
+  /// Pass 2: put aside the rows that answer labels. `pairs` are in order of their rows.
+  Status collect(ViewWork& work, const StepsRelation& steps, std::span<const Pair> pairs) {
+    std::vector<std::string> columns = names_of(work.fields);
+    std::string list = column_list(columns);
+    list += (list.empty() ? "" : ", ") + data::SqlEngine::identifier(gold::kEventTime) + " AS " +
+            data::SqlEngine::identifier(kStepTime);
+    ASSAY_ASSIGN_OR_RETURN(
+        const std::unique_ptr<data::BatchReader> rows,
+        workspace_.sql().stream("SELECT " + list + " FROM " + steps.sql, kBlock * 4));
+    std::vector<data::Field> fields = work.fields;
+    fields.push_back({kStepTime, data::Type::kTimestamp, true});
+    int64_t first = 0;
+    while (!pairs.empty()) {
+      ASSAY_ASSIGN_OR_RETURN(const std::optional<data::Batch> some, rows->next());
+      if (!some) {
+        return {Code::kInternal, "steps changed while they were read"};
+      }
+      const int64_t end = first + some->rows();
+      const auto count = static_cast<std::size_t>(
+          std::partition_point(
+              pairs.begin(), pairs.end(), [&](const Pair& pair) { return pair.row < end; }) -
+          pairs.begin());
+      ASSAY_ASSIGN_OR_RETURN(const auto typed, gold::columns_as(fields, *some));
+      ASSAY_RETURN_IF_ERROR(put(*work.pieces, typed, pairs.subspan(0, count), first));
+      pairs = pairs.subspan(count);
+      first = end;
+    }
+    return {};
+  }
+
+  Status put(AnswerPieces& pieces,
+             const std::vector<data::ColumnPtr>& columns,
+             std::span<const Pair> pairs,
+             int64_t first) {
+    if (pairs.empty()) {
+      return {};
+    }
+    std::vector<std::size_t> positions(static_cast<std::size_t>(pieces.blocks()));
+    for (const Pair& pair : pairs) {
+      ++positions[pair.label / kBlock];
+    }
+    std::size_t next = 0;
+    for (std::size_t& position : positions) {
+      next += std::exchange(position, next);
+    }
+    std::vector<uint32_t> labels(pairs.size());
+    std::vector<int64_t> rows(pairs.size());
+    for (const Pair& pair : pairs) {
+      const std::size_t at = positions[pair.label / kBlock]++;
+      labels[at] = pair.label;
+      rows[at] = pair.row - first;
+    }
+    return pieces.put(labels, data::take_columns(pointers(columns), rows, options_.set.threads));
+  }
+
+  // ---- Pass 3
+
+  /// The set of some labels; without a block there are none, and only the schema counts.
+  Result<data::Batch> assemble(const data::Batch& labels, std::optional<int64_t> block) {
+    std::vector<gold::ViewAnswers> answers;
+    std::vector<uint8_t> matched(static_cast<std::size_t>(labels.rows()));
+    for (ViewWork& work : works_) {
+      AnswerPieces::Block taken;
+      if (block) {
+        if (*block >= work.pieces->blocks()) {
+          return labels_changed();
+        }
+        ASSAY_ASSIGN_OR_RETURN(taken, work.pieces->take(*block));
+        if (static_cast<int64_t>(taken.row_of_label.size()) != labels.rows()) {
+          return labels_changed();
+        }
+      } else {
+        std::vector<data::Field> fields = work.fields;
+        fields.push_back({kStepTime, data::Type::kTimestamp, true});
+        taken.rows = data::Batch::empty(data::make_schema(std::move(fields)));
+      }
+      answers.push_back(answers_of(work, labels, taken, matched));
+    }
+    report_.rows_without_match += std::count(matched.begin(), matched.end(), 0);
+    return gold::assemble_training_set(service_, labels, answers, options_.set);
+  }
+
+  gold::ViewAnswers answers_of(ViewWork& work,
+                               const data::Batch& labels,
+                               AnswerPieces::Block& taken,
+                               std::vector<uint8_t>& matched) const {
+    gold::ViewAnswers answers;
+    answers.columns.resize(work.view->features().size());
+    answers.statuses.assign(matched.size(), FeatureStatus::kNotFound);
+    const data::Column& time = *labels.find(options_.set.time_column);
+    const data::Column& event = taken.rows.column(taken.rows.column_count() - 1);
+    for (std::size_t i = 0; i < matched.size(); ++i) {
+      int64_t& row = taken.row_of_label[i];
+      if (row < 0) {
+        ++work.report.not_found;
+      } else if (event.is_valid(row) &&
+                 gold::is_too_old(*work.view,
+                                  time.values<int64_t>()[i],
+                                  event.values<int64_t>()[static_cast<std::size_t>(row)])) {
+        row = -1;
+        answers.statuses[i] = FeatureStatus::kOutsideMaxAge;
+        ++work.report.expired;
+      } else {
+        answers.statuses[i] = FeatureStatus::kPresent;
+        ++work.report.present;
+        matched[i] = 1;
+      }
+    }
+    std::vector<const data::Column*> columns;
+    for (std::size_t i = 0; i < work.wanted.size(); ++i) {
+      columns.push_back(&taken.rows.column(static_cast<int>(i)));
+    }
+    std::vector<data::ColumnPtr> found = data::take_columns(columns, taken.row_of_label, 1);
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      answers.columns[static_cast<std::size_t>(work.wanted[i])] = std::move(found[i]);
+    }
+    return answers;
+  }
+
+  static constexpr char kStepTime[] = "event_time of the step";  // no YAML name has a blank
+
+  Workspace& workspace_;
+  const gold::Service& service_;
+  const TrainingFileOptions& options_;
+  LabelFiles labels_;
+  std::size_t memory_;
+  std::vector<ViewWork> works_;
+  std::unique_ptr<data::SqlEngine> label_engine_;
+  std::unique_ptr<data::BatchReader> label_rows_;
+  data::SchemaPtr schema_;
+  int64_t round_labels_ = 0;  // of one round, at most
+  int64_t round_begin_ = 0;   // the round's first label
+  int64_t round_rows_ = 0;    // labels in the round
+  EventTime last_ = EventTime::min();
+  TrainingFileReport report_;
+};
+
+}  // namespace
+
+Result<TrainingFileReport> write_training_file(Workspace& workspace,
+                                               const gold::Service& service,
+                                               const TrainingFileOptions& options) {
+  if (options.memory_bytes_max < kMemoryMin) {
+    return Status(Code::kInvalidArgument, "a training set takes 256 MiB of memory at least");
+  }
+  Clock& clock = workspace.world().clock;
+  const Duration started = clock.monotonic();
+  ASSAY_ASSIGN_OR_RETURN(
+      LabelFiles labels,
+      LabelFiles::open(workspace.world(), workspace.sql(), service, options.set, options.labels));
+  TrainingRows rows(workspace, service, options, std::move(labels));
+  ASSAY_RETURN_IF_ERROR(workspace.sql().execute(
+      "SET memory_limit = '" + std::to_string(options.memory_bytes_max / 4) + "B'"));
+  ASSAY_RETURN_IF_ERROR(rows.prepare());
+  data::SqlOptions sql;
+  sql.threads = options.set.threads;
+  sql.memory_bytes_max = std::max(options.memory_bytes_max / 8, std::size_t{128} << 20);
+  ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<data::SqlEngine> writer, data::SqlEngine::open(sql));
+  ASSAY_RETURN_IF_ERROR(data::write_stream(*writer, rows, options.to));
+  TrainingFileReport report = rows.take_report();
+  report.seconds = static_cast<double>(clock.monotonic().micros - started.micros) / 1e6;
+  report.rows_per_second =
+      report.seconds > 0 ? static_cast<double>(report.rows) / report.seconds : 0;
+  ASSAY_ASSIGN_OR_RETURN(report.peak_memory_bytes, peak_memory_bytes());
+  return report;
+}
+
+}  // namespace assay::flow
