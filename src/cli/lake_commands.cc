@@ -2,6 +2,7 @@
 #include <array>
 #include <cstdio>
 
+#include "base/hash.h"
 #include "cli/commands.h"
 #include "lake/table_hash.h"
 

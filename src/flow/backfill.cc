@@ -137,10 +137,10 @@ Status Backfill::find_range() {
   report_.days = days_between(report_.begin, report_.end);
   if (!options_.full) {
     const lake::Version checked = before_->txn(task_.checked_app_id()).value_or(-1);
-    Result<SourceChanges> changes = source_changes(workspace_, task_, checked);
+    Result<SourceChanges> changes = source_changes(task_, checked);
     if (changes.ok()) {
       changes_ = *std::move(changes);
-    } else if (changes.code() != Code::kNotFound) {
+    } else if (changes.code() != Code::kOutOfRange) {
       return changes.status();
     }
   }

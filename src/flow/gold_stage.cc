@@ -136,8 +136,7 @@ Result<StageAccount> run_gold_stage(Workspace& workspace,
                       ": that table was made anew. Remove the folder of " + task.steps->key() +
                       " in the lake too; the next `assay run` makes it again");
   }
-  ASSAY_ASSIGN_OR_RETURN(const SourceChanges changes,
-                         source_changes(workspace, task, done.value_or(-1)));
+  ASSAY_ASSIGN_OR_RETURN(const SourceChanges changes, source_changes(task, done.value_or(-1)));
   ASSAY_ASSIGN_OR_RETURN(account.rows, count_new_rows(workspace, task, changes.added));
   ASSAY_RETURN_IF_ERROR(check_account(account));
 

@@ -1,10 +1,6 @@
 #include "flow/gold_task.h"
 
 #include <algorithm>
-#include <map>
-
-#include "lake/log_entry.h"
-#include "lake/snapshot.h"
 
 namespace assay::flow {
 namespace {
@@ -17,34 +13,19 @@ EventTime back_by(EventTime time, Duration duration) {
 
 }  // namespace
 
-Result<SourceChanges> source_changes(Workspace& workspace,
-                                     const GoldTask& task,
-                                     lake::Version after) {
+Result<SourceChanges> source_changes(const GoldTask& task, lake::Version after) {
   SourceChanges changes;
-  std::map<std::string, lake::DataFile> known;  // by path: what a removal may mean
-  if (after >= 0) {
-    ASSAY_ASSIGN_OR_RETURN(const auto before, task.source->snapshot(after));
-    known = before->files;
-  }
-  std::map<std::string, lake::DataFile> added;
-  for (lake::Version version = after + 1; version <= task.source_version; ++version) {
-    ASSAY_ASSIGN_OR_RETURN(const lake::LogEntry entry,
-                           lake::read_entry(workspace.store(), task.source_key, version));
-    for (const lake::RemoveAction& remove : entry.removes) {
-      const auto found = known.find(remove.path);
-      if (remove.data_change && added.erase(remove.path) == 0 && found != known.end()) {
-        changes.removed.push_back(found->second);
-      }
+  if (after < 0) {  // all there is; the log of its beginning may be cleaned away
+    ASSAY_ASSIGN_OR_RETURN(const auto snapshot, task.source->snapshot(task.source_version));
+    for (const auto& [path, file] : snapshot->files) {
+      changes.added.push_back(file);
     }
-    for (const lake::AddAction& add : entry.adds) {
-      known[add.file.path] = add.file;
-      if (add.data_change) {
-        added[add.file.path] = add.file;
-      }
-    }
+    return changes;
   }
-  for (auto& [path, file] : added) {
-    changes.added.push_back(std::move(file));
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<lake::FileChange> files,
+                         task.source->changes_between(after, task.source_version));
+  for (const lake::FileChange& change : files) {
+    (change.is_added ? changes.added : changes.removed).push_back(change.file);
   }
   return changes;
 }

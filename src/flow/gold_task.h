@@ -36,10 +36,8 @@ struct SourceChanges {
   std::vector<lake::DataFile> added;
   std::vector<lake::DataFile> removed;
 };
-/// Errors  kNotFound: the log of that range is cleaned away.
-Result<SourceChanges> source_changes(Workspace& workspace,
-                                     const GoldTask& task,
-                                     lake::Version after);
+/// Errors  kOutOfRange: the log of that range is cleaned away.
+Result<SourceChanges> source_changes(const GoldTask& task, lake::Version after);
 
 /// A time as SQL takes it.
 std::string timestamp_literal(EventTime time);
