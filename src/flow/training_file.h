@@ -57,7 +57,7 @@ struct TrainingFileReport {
 /// Cost    steps are read twice, once their keys and times and once what is asked for, labels
 ///         likewise. Linear while labels fit (about 64 bytes each in 4/10 of the memory); more are
 ///         taken in rounds, each of which reads the steps again.
-/// Source  docs/decisions/0030-training-sets-in-bounded-memory.md
+/// Source  docs/decisions/0045-training-sets-in-bounded-memory.md
 Result<TrainingFileReport> write_training_file(Workspace& workspace,
                                                const gold::Service& service,
                                                const TrainingFileOptions& options);
