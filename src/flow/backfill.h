@@ -42,7 +42,7 @@ struct BackfillReport {
 /// the next one of the same range over the same source version. Memory: about run.gold_chunk_rows
 /// source rows and one step per entity. Errors  kFailedPrecondition: the steps table does not exist
 /// or is not up to its source; kInvalidArgument: from is not before to; kCancelled when stopped.
-/// Source docs/decisions/0030-backfill.md
+/// Source docs/decisions/0031-backfill.md
 Result<BackfillReport> backfill_view(Workspace& workspace,
                                      const std::string& view,
                                      const BackfillOptions& options);
