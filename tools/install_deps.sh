@@ -5,8 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 packages=(
   g++ cmake ninja-build ccache python3 python3-venv curl ca-certificates
-  libboost1.81-dev libcli11-dev libcurl4-openssl-dev libfmt-dev liblmdb-dev libre2-dev libsimdjson-dev
-  libsqlite3-dev libssl-dev libxgboost-dev libyaml-cpp-dev libzstd-dev zlib1g-dev
+  libabsl-dev libboost1.81-dev libcli11-dev libcurl4-openssl-dev libfmt-dev liblmdb-dev libre2-dev libsimdjson-dev
+  libsqlite3-dev libssl-dev libxgboost-dev libyaml-cpp-dev libzstd-dev tzdata zlib1g-dev
   libgtest-dev libgmock-dev libbenchmark-dev
 )
 # npm comes with a Node.js of its own on many machines; Debian's package would clash with that.

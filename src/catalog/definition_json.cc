@@ -4,6 +4,7 @@
 
 #include "base/json_writer.h"
 #include "catalog/definition_names.h"
+#include "catalog/feature_schema.h"
 
 namespace assay::catalog {
 namespace {
@@ -211,23 +212,49 @@ std::string fields_json(const std::vector<data::Field>& fields) {
   return object.finish();
 }
 
+std::vector<std::string> window_texts(const FeatureDef& feature) {
+  std::vector<std::string> windows;
+  for (const Duration& window : feature.over) {
+    windows.push_back(format_duration(window));
+  }
+  return windows;
+}
+
+std::string session_json(const SessionDef& session) {
+  ObjectWriter object;
+  object.duration("gap", session.gap);
+  if (session.max) {
+    object.duration("max", *session.max);
+  }
+  object.duration("over", session.over);
+  return object.finish();
+}
+
 std::string feature_json(const FeatureDef& feature) {
   ObjectWriter object;
   switch (feature.kind) {
     case FeatureDef::Kind::kLatest:
       object.text("latest", feature.column);
       break;
-    case FeatureDef::Kind::kWindow: {
+    case FeatureDef::Kind::kWindow:
       object.text("agg", aggregate_name(feature.aggregate));
       object.text("of", feature.of);
       object.text("where", feature.where);
-      std::vector<std::string> windows;
-      for (const Duration& window : feature.over) {
-        windows.push_back(format_duration(window));
-      }
-      object.texts("over", windows);
+      object.texts("over", window_texts(feature));
       break;
-    }
+    case FeatureDef::Kind::kSince:
+      object.text("since", feature.column);
+      break;
+    case FeatureDef::Kind::kSequence:
+      if (is_of_session(feature.sequence)) {
+        object.text("session", session_word(feature.sequence));
+      }
+      object.text(std::string(sequence_key(feature.sequence)), feature.of);
+      if (feature.sequence == SequenceValue::kLag) {
+        object.text("k", std::to_string(feature.k));
+      }
+      object.texts("over", window_texts(feature));
+      break;
     case FeatureDef::Kind::kExpr:
       object.text("expr", feature.expression);
       break;
@@ -308,6 +335,9 @@ std::string feature_view_json(const FeatureViewDef& view) {
     object.duration("ttl", *view.ttl);
   }
   object.duration("slide", view.slide);
+  if (view.session.has_value()) {
+    object.raw("session", session_json(*view.session));
+  }
   ObjectWriter features;
   for (const FeatureDef& feature : view.features) {
     features.raw(feature.name, feature_json(feature));

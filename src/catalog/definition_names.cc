@@ -2,6 +2,44 @@
 
 namespace assay::catalog {
 
+std::string_view sequence_key(SequenceValue value) {
+  switch (value) {
+    case SequenceValue::kChanges:
+      return "changes";
+    case SequenceValue::kPrevious:
+      return "previous";
+    case SequenceValue::kChangedAt:
+      return "changed_at";
+    case SequenceValue::kLag:
+      return "lag";
+    default:
+      return "of";
+  }
+}
+
+std::string_view session_word(SequenceValue value) {
+  switch (value) {
+    case SequenceValue::kSessionCount:
+      return "count";
+    case SequenceValue::kSessionEvents:
+      return "events";
+    case SequenceValue::kSessionDuration:
+      return "duration";
+    case SequenceValue::kSessionMeanEvents:
+      return "mean_events";
+    case SequenceValue::kSessionOpen:
+      return "open";
+    case SequenceValue::kSessionStart:
+      return "start";
+    case SequenceValue::kSessionFirst:
+      return "first";
+    case SequenceValue::kSessionLast:
+      return "last";
+    default:
+      return "";
+  }
+}
+
 std::string_view aggregate_name(Aggregate aggregate) {
   switch (aggregate) {
     case Aggregate::kCount:

@@ -8,6 +8,11 @@
 
 namespace assay::catalog {
 
+/// Key that a sequence feature is written with, and what reads its expression: "of" for sessions.
+std::string_view sequence_key(SequenceValue value);
+/// The word of `session:` that stands for a value.
+std::string_view session_word(SequenceValue value);
+
 /// "count", "sum", ...
 std::string_view aggregate_name(Aggregate aggregate);
 /// "not_null", "range", ...

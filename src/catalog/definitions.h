@@ -137,16 +137,42 @@ struct EntityDef {
 
 enum class Aggregate { kCount, kSum, kMean, kMin, kMax };
 
+/// What a feature says of an entity's events in their order. Hashed: append only.
+enum class SequenceValue {
+  kSessionCount,
+  kSessionEvents,
+  kSessionDuration,
+  kSessionMeanEvents,
+  kSessionOpen,
+  kSessionStart,
+  kSessionFirst,
+  kSessionLast,
+  kChanges,
+  kPrevious,
+  kChangedAt,
+  kLag
+};
+
+/// `session: {gap: 30m, max: 4h, over: 7d}`: runs of events less than `gap` apart.
+struct SessionDef {
+  Duration gap;
+  std::optional<Duration> max;  // a session is cut where it would become this long
+  Duration over{7 * kMicrosPerDay};
+};
+
 /// One line under `features:`; kWindow gives one feature per window, named name_1h, name_24h.
 struct FeatureDef {
-  enum class Kind { kLatest, kWindow, kExpr } kind = Kind::kLatest;
+  enum class Kind { kLatest, kWindow, kExpr, kSince, kSequence } kind = Kind::kLatest;
   std::string name;
   Aggregate aggregate = Aggregate::kCount;
   std::string of;     // expression over the source; "" for count
   std::string where;  // boolean expression; "" for all rows
+  SequenceValue sequence = SequenceValue::kSessionCount;
+  int64_t k = 1;  // kLag: how many events ago
   std::vector<Duration> over;
   std::string expression;  // kExpr: over other features of the view
-  std::string column;      // kLatest: source column; the feature's name when not said
+  std::string column;      // kLatest: source column; the feature's name when not said.
+                           // kSince: last_event, session_start, or a source column with a time
   std::string description;
   std::string unit;
   Span span;
@@ -158,6 +184,8 @@ struct FeatureViewDef {
   std::string from;  // a silver or bronze table
   std::optional<Duration> ttl;
   Duration slide{10 * 60 * kMicrosPerSecond};
+  std::optional<SessionDef> session;
+  std::string tz = "UTC";  // whose wall clock `clock` shows; the expressions have it already
   std::vector<FeatureDef> features;
   std::string owner;
   std::string description;

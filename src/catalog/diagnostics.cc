@@ -38,6 +38,7 @@ constexpr std::array kCodes{
     CodeRow{"E0306", "a column of a type that cannot be used here"},
     CodeRow{"E0307", "an expression that does not compile"},
     CodeRow{"E0308", "a column that the table does not have"},
+    CodeRow{"E0309", "a session feature in a view that does not say what a session is"},
     CodeRow{"E0310", "windows over a table whose rows have no time"},
     CodeRow{"W0401", "personal data is stored as it comes"},
     CodeRow{"W0402", "a declaration that nothing uses"},

@@ -73,6 +73,19 @@ std::string feature_in_words(const FeatureDef& feature, std::optional<Duration> 
   if (!feature.expression.empty()) {
     return feature.expression;
   }
+  if (feature.kind == FeatureDef::Kind::kSince) {
+    return "seconds since " + feature.column;
+  }
+  if (feature.kind == FeatureDef::Kind::kSequence && is_of_session(feature.sequence)) {
+    return "session " + std::string(session_word(feature.sequence)) +
+           (feature.of.empty() ? "" : " of " + feature.of);
+  }
+  if (feature.kind == FeatureDef::Kind::kSequence) {
+    const std::string lag =
+        feature.sequence == SequenceValue::kLag ? " " + std::to_string(feature.k) : "";
+    return std::string(sequence_key(feature.sequence)) + lag + " of " + feature.of +
+           (window.has_value() ? " over " + format_duration(*window) : "");
+  }
   if (!window.has_value()) {
     return "latest " + (feature.column.empty() ? feature.name : feature.column);
   }

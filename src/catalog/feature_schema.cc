@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/suggest.h"
+#include "catalog/definition_names.h"
 #include "data/expression.h"
 
 namespace assay::catalog {
@@ -27,6 +28,25 @@ FeatureType latest_type(const FeatureDef& feature, const data::Schema& source) {
                              did_you_mean(feature.column, source.names())));
   }
   return {source.field(*column).type, Status(), ""};
+}
+
+FeatureType since_type(const FeatureDef& feature, const data::Schema& source) {
+  FeatureType found{Type::kFloat64, Status(), ""};
+  if (feature.column == kLastEvent || feature.column == kSessionStartTime) {
+    return found;
+  }
+  const FeatureType column = latest_type(feature, source);
+  if (!column.status.ok()) {
+    return failed("since", column.status);
+  }
+  if (column.type != Type::kTimestamp && column.type != Type::kDate) {
+    return failed(
+        "since",
+        Status(Code::kInvalidArgument,
+               "column `" + feature.column + "` is " + std::string(data::type_name(column.type)) +
+                   " where a timestamp or date is needed"));
+  }
+  return found;
 }
 
 FeatureType window_type(const FeatureDef& feature, const data::Schema& source) {
@@ -65,8 +85,50 @@ FeatureType window_type(const FeatureDef& feature, const data::Schema& source) {
 
 }  // namespace
 
+bool is_of_session(SequenceValue value) {
+  return value < SequenceValue::kChanges;
+}
+
+bool reads_value(SequenceValue value) {
+  return value >= SequenceValue::kSessionFirst;
+}
+
+std::optional<Type> sequence_type(SequenceValue value) {
+  switch (value) {
+    case SequenceValue::kSessionCount:
+    case SequenceValue::kSessionEvents:
+    case SequenceValue::kChanges:
+      return Type::kInt64;
+    case SequenceValue::kSessionDuration:
+    case SequenceValue::kSessionMeanEvents:
+      return Type::kFloat64;
+    case SequenceValue::kSessionOpen:
+      return Type::kBool;
+    case SequenceValue::kSessionStart:
+    case SequenceValue::kChangedAt:
+      return Type::kTimestamp;
+    case SequenceValue::kSessionFirst:
+    case SequenceValue::kSessionLast:
+    case SequenceValue::kPrevious:
+    case SequenceValue::kLag:
+      break;
+  }
+  return std::nullopt;
+}
+
+bool is_computed(const FeatureDef& feature) {
+  return feature.kind == FeatureDef::Kind::kExpr || feature.kind == FeatureDef::Kind::kSince;
+}
+
+std::string since_column(const std::string& feature) {
+  return feature + "__since";
+}
+
 std::vector<std::string> output_names(const FeatureDef& feature) {
-  if (feature.kind != FeatureDef::Kind::kWindow) {
+  const bool windows =
+      feature.kind == FeatureDef::Kind::kWindow ||
+      (feature.kind == FeatureDef::Kind::kSequence && !is_of_session(feature.sequence));
+  if (!windows) {
     return {feature.name};
   }
   std::vector<std::string> names;
@@ -94,11 +156,25 @@ FeatureType feature_type(const FeatureDef& feature,
       return latest_type(feature, source);
     case FeatureDef::Kind::kWindow:
       return window_type(feature, source);
+    case FeatureDef::Kind::kSince:
+      return since_type(feature, source);
+    case FeatureDef::Kind::kSequence: {
+      if (!reads_value(feature.sequence)) {
+        return {*sequence_type(feature.sequence), Status(), ""};
+      }
+      const Result<data::Expression> of = data::Expression::compile(feature.of, source);
+      if (!of.ok()) {
+        return failed(std::string(sequence_key(feature.sequence)), of.status());
+      }
+      return {sequence_type(feature.sequence).value_or(of->type()), Status(), ""};
+    }
     case FeatureDef::Kind::kExpr:
       break;
   }
+  std::vector<data::Field> visible = features.fields();
+  visible.push_back({data::kNowColumn, Type::kTimestamp, true});
   const Result<data::Expression> expression =
-      data::Expression::compile(feature.expression, features);
+      data::Expression::compile(feature.expression, data::Schema(std::move(visible)));
   if (!expression.ok()) {
     return failed("expr", expression.status());
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -8,6 +9,22 @@
 #include "data/schema.h"
 
 namespace assay::catalog {
+
+/// `since: last_event`: the time of the entity's newest event.
+inline constexpr char kLastEvent[] = "last_event";
+/// `since: session_start`: the first event of the open session.
+inline constexpr char kSessionStartTime[] = "session_start";
+/// True for what is said of sessions.
+bool is_of_session(SequenceValue value);
+/// True for what reads `of`.
+bool reads_value(SequenceValue value);
+/// Type of the outputs; nothing when it is that of `of`.
+std::optional<data::Type> sequence_type(SequenceValue value);
+
+/// True for features computed from others or from the instant of the question.
+bool is_computed(const FeatureDef& feature);
+/// The column of the steps table that holds the time which a feature `since` counts from.
+std::string since_column(const std::string& feature);
 
 /// Names of a feature's outputs: `clicks_1h`, `clicks_24h` for windows, its own name else.
 std::vector<std::string> output_names(const FeatureDef& feature);
@@ -24,7 +41,7 @@ std::vector<std::string> output_names(const FeatureViewDef& view);
 struct FeatureType {
   data::Type type = data::Type::kFloat64;
   Status status;
-  std::string part;  // "of", "where", "expr" or "latest"
+  std::string part;  // "of", "where", "expr", "latest", "since" or the key of a sequence
 };
 FeatureType feature_type(const FeatureDef& feature,
                          const data::Schema& source,

@@ -4,6 +4,9 @@
 
 #include "base/suggest.h"
 #include "catalog/parse_sections.h"
+#include "catalog/parse_sequences.h"
+#include "catalog/parse_temporal.h"
+#include "data/time_zone.h"
 
 namespace assay::catalog {
 namespace {
@@ -47,11 +50,38 @@ void read_window(ParseContext& context, const SectionReader& reader, FeatureDef*
   }
 }
 
-FeatureDef parse_feature(ParseContext& context, const YamlEntry& entry, const std::string& view) {
+/// Keys of which a feature has exactly one: what kind of feature it is.
+constexpr std::string_view kKindKeys[] = {"latest",
+                                          "agg",
+                                          "expr",
+                                          "since",
+                                          "clock",
+                                          "rate",
+                                          "trend",
+                                          "session",
+                                          "changes",
+                                          "previous",
+                                          "changed_at",
+                                          "lag"};
+
+/// The kind keys that the section has.
+std::vector<std::string_view> kinds_in(const YamlNode& node) {
+  std::vector<std::string_view> found;
+  for (const std::string_view key : kKindKeys) {
+    if (node.find(key) != nullptr) {
+      found.push_back(key);
+    }
+  }
+  return found;
+}
+
+FeatureDef parse_feature(ParseContext& context,
+                         const YamlEntry& entry,
+                         const FeatureViewDef& view) {
   FeatureDef feature;
   feature.name = entry.key;
   feature.span = context.span(entry.key_mark);
-  const std::string title = "feature `" + entry.key + "` of view `" + view + "`";
+  const std::string title = "feature `" + entry.key + "` of view `" + view.name + "`";
   const YamlNode& node = entry.value;
   if (node.kind == YamlNode::Kind::kScalar) {
     feature.column = entry.key;
@@ -68,34 +98,48 @@ FeatureDef parse_feature(ParseContext& context, const YamlEntry& entry, const st
   const SectionReader reader(context, node, {"feature", title, false});
   feature.description = reader.text("description");
   feature.unit = reader.text("unit");
-  const bool latest = node.find("latest") != nullptr;
-  const bool expression = node.find("expr") != nullptr;
-  const bool window = node.find("agg") != nullptr;
-  if (static_cast<int>(latest) + static_cast<int>(expression) + static_cast<int>(window) != 1) {
+  const std::vector<std::string_view> kinds = kinds_in(node);
+  if (kinds.size() != 1) {
     if (node.kind == YamlNode::Kind::kMap || node.kind == YamlNode::Kind::kNull) {
-      context.error("E0203",
-                    node,
-                    title + (latest || expression || window ? " says more than one thing"
-                                                            : " does not say what it is"),
-                    "write one of `latest: column`, `agg: count` and `expr: ...`");
+      context.error(
+          "E0203",
+          node,
+          title + (kinds.empty() ? " does not say what it is" : " says more than one thing"),
+          "write one of `latest: column`, `agg: count`, `expr: ...` and the other kinds "
+          "that docs/reference/yaml.md lists");
     }
     return feature;
   }
-  if (window) {
+  const std::string_view kind = kinds.front();
+  if (kind == "agg") {
     read_window(context, reader, &feature);
     return feature;
   }
-  for (const char* key : {"of", "where", "over"}) {
-    if (reader.has(key)) {
+  if (read_sequence(context, reader, kind, &feature)) {
+    return feature;
+  }
+  for (const char* key : {"of", "where", "over", "k"}) {
+    const bool taken = key == std::string_view("over") && (kind == "rate" || kind == "trend");
+    if (reader.has(key) && !taken) {
       context.error("E0203",
                     *reader.find(key),
                     "`" + std::string(key) + "` without `agg`",
                     "add an aggregate such as `agg: count`");
     }
   }
-  feature.kind = latest ? FeatureDef::Kind::kLatest : FeatureDef::Kind::kExpr;
-  feature.column = latest ? reader.text("latest") : "";
-  feature.expression = reader.text("expr");
+  if (read_temporal(context, reader, view.tz, &feature)) {
+    return feature;
+  }
+  if (kind == "latest") {
+    feature.kind = FeatureDef::Kind::kLatest;
+    feature.column = reader.text("latest");
+  } else if (kind == "since") {
+    feature.kind = FeatureDef::Kind::kSince;
+    feature.column = reader.text("since");
+  } else {
+    feature.kind = FeatureDef::Kind::kExpr;
+    feature.expression = reader.text("expr");
+  }
   return feature;
 }
 
@@ -157,9 +201,19 @@ FeatureViewDef parse_feature_view(ParseContext& context, const YamlEntry& entry)
   view.tags = reader.texts("tags");
   view.ttl = reader.duration("ttl");
   view.slide = reader.duration("slide").value_or(view.slide);
+  view.tz = reader.text("tz");
+  if (const Status zone = data::TimeZone::find(view.tz).status(); !zone.ok()) {
+    if (reader.has("tz")) {
+      context.error("E0201", *reader.find("tz"), zone.message());
+    }
+    view.tz = "UTC";
+  }
+  if (const YamlNode* session = reader.find("session")) {
+    view.session = read_session(context, *session, entry.key);
+  }
   if (const YamlNode* features = reader.find("features")) {
     for (const YamlEntry& feature : features->entries) {
-      view.features.push_back(parse_feature(context, feature, entry.key));
+      view.features.push_back(parse_feature(context, feature, view));
     }
     if (features->entries.empty()) {
       context.error("E0103", *features, "feature view `" + entry.key + "` has no features");

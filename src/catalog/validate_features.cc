@@ -92,6 +92,32 @@ void check_windows(Validation& v, const FeatureViewDef& view) {
   }
 }
 
+bool needs_session(const FeatureDef& feature) {
+  return (feature.kind == FeatureDef::Kind::kSequence && is_of_session(feature.sequence)) ||
+         (feature.kind == FeatureDef::Kind::kSince && feature.column == kSessionStartTime);
+}
+
+void check_sessions(Validation& v, const FeatureViewDef& view) {
+  const std::string path = "feature_views/" + view.name;
+  for (const FeatureDef& feature : view.features) {
+    if (needs_session(feature) && !view.session && !v.is_broken(path)) {
+      v.error_at_key("E0309",
+                     path + "/features/" + feature.name,
+                     "feature `" + feature.name + "` is of sessions, but view `" + view.name +
+                         "` does not say what a session is",
+                     "add `session: {gap: 30m}` to the view");
+    }
+  }
+  if (view.session && view.slide.micros > 0 &&
+      (view.session->over.micros <= 0 || view.session->over.micros % view.slide.micros != 0)) {
+    v.error("E0303",
+            path + "/session/over",
+            "window " + format_duration(view.session->over) + " is not a multiple of the slide, " +
+                format_duration(view.slide),
+            "change the window or the view's `slide`");
+  }
+}
+
 void check_entity_columns(Validation& v, const FeatureViewDef& view, const data::Schema& source) {
   const auto entity = v.project().entities.find(view.entity);
   if (entity == v.project().entities.end()) {
@@ -182,6 +208,7 @@ void check_view(Validation& v, const FeatureViewDef& view) {
   }
   check_output_names(v, view);
   check_windows(v, view);
+  check_sessions(v, view);
   check_has_time(v, view);
   const data::SchemaPtr source = v.table_schema(view.from);
   if (source != nullptr && !v.is_broken(path)) {

@@ -139,6 +139,42 @@ TEST(Validate, TwoFeaturesOfOneNameAfterExpansionAreAnError) {
   EXPECT_EQ(found(changed("features: {n:", "features: {n_1h: {expr: \"1\"}, n:")), "E0305 17:n");
 }
 
+TEST(Validate, FeaturesOfTheQuestionsInstantAreWellFormed) {
+  const auto with = [](const std::string& features) {
+    return found(changed("features: {n:", "features: {" + features + ", n:"));
+  };
+  EXPECT_EQ(with("idle: {since: last_event}, c: {clock: hour}, r: {rate: n, over: 1h}"), "");
+  EXPECT_EQ(with("idle: {since: event_tim}"), "E0308 17:event_tim");
+  EXPECT_EQ(with("idle: {since: price}"), "E0307 17:price");
+  EXPECT_EQ(with("c: {clock: hours}"), "E0201 17:hours");
+  EXPECT_EQ(with("r: {rate: n, over: [1h, 24h]}"), "E0203 17:[1h, 24h]");
+  EXPECT_EQ(with("t: {trend: n, over: 1h}"), "E0203 17:1h");
+  EXPECT_EQ(with("x: {expr: \"now(1)\"}"), "E0307 17:now");
+  EXPECT_EQ(with("x: {since: last_event, clock: hour}").substr(0, 5), "E0203");
+  EXPECT_EQ(found(changed("from: clicks, features", "from: clicks, tz: Berlin, features")),
+            "E0201 17:Berlin");
+}
+
+TEST(Validate, SessionsAndChangesAreWellFormed) {
+  const auto with = [](const std::string& view, const std::string& features) {
+    return found(changed("features: {n:", view + "features: {" + features + ", n:"));
+  };
+  const std::string session = "session: {gap: 30m, over: 1d}, ";
+  EXPECT_EQ(with(session, "s: {session: first, of: kind}, x: {since: session_start}"), "");
+  EXPECT_EQ(with("", "s: {session: count}"), "E0309 17:s");
+  EXPECT_EQ(with("", "s: {since: session_start}"), "E0309 17:s");
+  EXPECT_EQ(with("session: {gap: 0m}, ", "s: {session: count}"), "E0201 17:0m");
+  EXPECT_EQ(with("session: {gap: 30m, over: 65m}, ", "s: {session: count}"), "E0303 17:65m");
+  EXPECT_EQ(with("session: {max: 4h}, ", "s: {session: count}").substr(0, 5), "E0103");
+  EXPECT_EQ(with(session, "s: {session: first}").substr(0, 5), "E0103");
+  EXPECT_EQ(with(session, "s: {session: count, of: kind}"), "E0203 17:kind");
+  EXPECT_EQ(with("", "c: {changes: kind, over: [1h, 65m]}"), "E0303 17:65m");
+  EXPECT_EQ(with("", "c: {changes: kin, over: 1h}"), "E0307 17:kin");
+  EXPECT_EQ(with("", "c: {changes: kind}").substr(0, 5), "E0103");
+  EXPECT_EQ(with("", "c: {previous: kind, k: 2, over: 1h}"), "E0203 17:2");
+  EXPECT_EQ(with("", "c: {lag: price, k: 2, over: 1h}"), "");
+}
+
 TEST(Validate, LatestValuesAndWindowsShareAView) {
   EXPECT_EQ(found(changed("features: {n:", "features: {kind: latest, n:")), "");
 }

@@ -11,6 +11,9 @@
 
 namespace assay::data {
 
+/// `now()` reads this column: the instant of the question, where the schema has one.
+inline constexpr char kNowColumn[] = "now()";
+
 /// A scalar expression in SQL syntax, checked against a schema, compiled once, evaluated over
 /// columns.
 ///

@@ -6,7 +6,7 @@
 namespace assay::data {
 namespace {
 
-constexpr std::array<SpecialForm, 19> kSpecialForms = {{
+constexpr std::array<SpecialForm, 20> kSpecialForms = {{
     {"and",
      "x AND y, x OR y, NOT x",
      "Three-valued logic: false AND null is false, true OR null is true."},
@@ -42,6 +42,10 @@ constexpr std::array<SpecialForm, 19> kSpecialForms = {{
      "weeks."},
     {"date", "DATE '2024-01-31'", "A date."},
     {"timestamp", "TIMESTAMP '2024-01-31 10:00:00'", "A time; without a zone it is UTC."},
+    {"now",
+     "now()",
+     "The instant of the question, where features are read: the label's time in a training set, "
+     "the request's time in serving."},
     {"text",
      "'text', \"column name\", column_name",
      "Text in single quotes, a column as it is or in double quotes; a doubled quote stands for "

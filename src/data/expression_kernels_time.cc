@@ -5,6 +5,7 @@
 #include "data/expression_functions.h"
 #include "data/expression_kernels.h"
 #include "data/expression_lexer.h"
+#include "data/time_zone.h"
 
 // Times are microseconds since 1970 UTC in the proleptic Gregorian calendar, intervals
 // microseconds. An instant or date outside years 0001 to 9999 is null.
@@ -120,6 +121,20 @@ Result<StepStatePtr> difference_unit_of(const std::string& name) {
   return unit_of(name);
 }
 
+class ZoneState : public StepState {
+ public:
+  explicit ZoneState(std::shared_ptr<const TimeZone> zone) : zone_(std::move(zone)) {}
+  [[nodiscard]] const TimeZone& zone() const { return *zone_; }
+
+ private:
+  std::shared_ptr<const TimeZone> zone_;
+};
+
+Result<StepStatePtr> zone_of(const std::string& name) {
+  ASSAY_ASSIGN_OR_RETURN(std::shared_ptr<const TimeZone> zone, TimeZone::find(name));
+  return StepStatePtr(std::make_shared<const ZoneState>(std::move(zone)));
+}
+
 const NamedUnit& unit_in(const KernelCall& call) {
   return static_cast<const UnitState&>(*call.state).unit();
 }
@@ -152,6 +167,20 @@ void truncate(const KernelCall& call) {
                                            : month_begin(floor_to(month_number(time), months));
     const bool valid = call.valid[row] != 0 && is_instant(in[row]) && is_instant(begin);
     out[row] = valid ? begin : 0;
+    call.valid[row] = static_cast<uint8_t>(valid);
+  }
+}
+
+/// What the wall clock of a zone shows, as if it were UTC.
+void wall_clock(const KernelCall& call) {
+  const TimeZone& zone = static_cast<const ZoneState&>(*call.state).zone();
+  const auto* in = call.input<int64_t>(0);
+  auto* out = call.output<int64_t>();
+  for (int64_t row = 0; row < call.rows; ++row) {
+    const int64_t time = is_instant(in[row]) ? in[row] : 0;
+    const int64_t shown = time + zone.offset_micros(time);
+    const bool valid = call.valid[row] != 0 && is_instant(in[row]) && is_instant(shown);
+    out[row] = valid ? shown : 0;
     call.valid[row] = static_cast<uint8_t>(valid);
   }
 }
@@ -305,6 +334,15 @@ std::vector<FunctionEntry> time_functions() {
        "'year' that the time lies in.",
        0,
        unit_of},
+      {"timezone",
+       {kS, kT},
+       kT,
+       wall_clock,
+       kMaybe,
+       "What a clock on the wall shows in a zone such as 'Europe/Berlin', as a time: hour(...) of "
+       "it is the hour there.",
+       0,
+       zone_of},
       {"date_diff",
        {kS, kT, kT},
        kI,

@@ -141,6 +141,13 @@ TEST(Expression, MistakesAreNamedWithTheirColumnAndTheNearestName) {
        "expected a time such as '2024-01-31 10:00:00', found 'yesterday' at column 5"},
       {"DATE '2024-02-30'", "expected a time such as"},
       {"DATE '2024-02-28 10:00'", "a DATE has no time of day"},
+      {"timezone('Europe/Berlyn', t)",
+       "unknown time zone 'Europe/Berlyn': zones have names such as Europe/Berlin, "
+       "America/New_York and UTC at column 10"},
+      {"now()",
+       "now() has no meaning here: only features that are computed when they are read know the "
+       "instant of the question at column 1"},
+      {"now(t)", "now() takes no arguments at column 1"},
       {"date_trunc('hourr', t)", "unknown unit 'hourr'; did you mean `hour`? at column 12"},
       {"date_trunc(s, t)", "argument 1 of date_trunc must be a text literal at column 12"},
       {"date_diff('week', t, t)", "date_diff has no 'week'"},

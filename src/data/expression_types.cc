@@ -207,10 +207,28 @@ class Binder {
     if (name == "coalesce" || name == "greatest" || name == "least") {
       return bind_choice(node);
     }
+    if (name == "now") {
+      return bind_now(node);
+    }
     if (name == "nullif") {
       return bind_nullif(node);
     }
     return bind_function(node);
+  }
+
+  /// The instant of the question, where there is one: a column of the schema.
+  Result<Bound> bind_now(const SyntaxNode& node) {
+    if (!node.children.empty()) {
+      return fail(node.offset, "now() takes no arguments");
+    }
+    if (!schema_.find(kNowColumn).has_value()) {
+      return fail(node.offset,
+                  "now() has no meaning here: only features that are computed when they are read "
+                  "know the instant of the question");
+    }
+    SyntaxNode column = node;
+    column.text = kNowColumn;
+    return bind_column(column);
   }
 
   Result<Bound> as_bool(Bound value, std::string_view where) {

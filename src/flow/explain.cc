@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/suggest.h"
 #include "catalog/feature_registry.h"
+#include "catalog/feature_schema.h"
 #include "data/expression.h"
 #include "flow/gold_stage.h"
 #include "flow/gold_task.h"
@@ -40,6 +41,10 @@ Result<Named> find_feature(const catalog::FeatureViewDef& definition,
   for (const FeatureDef& feature : definition.features) {
     if (feature.name == name) {
       found.definition = &feature;
+      const bool of_session =
+          feature.kind == FeatureDef::Kind::kSequence && catalog::is_of_session(feature.sequence);
+      found.window =
+          of_session && definition.session ? std::optional(definition.session->over) : std::nullopt;
     }
     for (const Duration window : feature.over) {
       if (feature.name + "_" + format_duration(window) == name) {
@@ -84,7 +89,9 @@ class Roles {
     for (int64_t row = 0; row < rows_.rows(); ++row) {
       roles.push_back(role(row, where.get(), of.get()));
     }
-    if (feature.kind == FeatureDef::Kind::kLatest) {
+    const bool of_newest =
+        feature.kind == FeatureDef::Kind::kSince && feature.column != catalog::kSessionStartTime;
+    if (feature.kind == FeatureDef::Kind::kLatest || of_newest) {
       keep_newest(&roles);
     }
     return roles;
@@ -113,7 +120,9 @@ class Roles {
     if (named_.window.has_value()) {
       const int64_t end = floor_to(at_, view_.slide().micros);
       const int64_t event = time(silver::kEventTime, row);
-      if (event >= end || event < end - named_.window->micros) {
+      // A sequence reaches up to the instant itself, a window to the last closed slide.
+      const bool open = named_.definition->kind != FeatureDef::Kind::kSequence && event >= end;
+      if (open || event < end - named_.window->micros) {
         return "outside";
       }
     }
@@ -121,7 +130,8 @@ class Roles {
         (where->is_null(row) || where->values<uint8_t>()[static_cast<std::size_t>(row)] == 0)) {
       return "filtered";
     }
-    return of != nullptr && of->is_null(row) ? "null" : "counts";
+    const bool null_counts = named_.definition->kind == FeatureDef::Kind::kSequence;
+    return of != nullptr && of->is_null(row) && !null_counts ? "null" : "counts";
   }
 
   /// A latest value is that of one row: the visible one with the largest times and sequence.
@@ -206,12 +216,17 @@ Answer answer_of(const gold::FeatureView& view, const data::Batch& steps, EventT
 std::pair<data::Scalar, data::FeatureStatus> value_of(const gold::FeatureView& view,
                                                       const data::Batch& steps,
                                                       const Answer& answer,
-                                                      int feature) {
+                                                      int feature,
+                                                      EventTime at) {
   const data::Field& field = view.features()[static_cast<std::size_t>(feature)];
   if (answer.status != data::FeatureStatus::kPresent) {
     return {data::Scalar::null(field.type), answer.status};
   }
-  data::Scalar value = steps.find(field.name)->scalar(answer.row);
+  data::ColumnBuilder now(data::Type::kTimestamp);
+  now.append(at.micros);
+  const Result<std::vector<data::ColumnPtr>> found =
+      view.answers(steps, {&answer.row, 1}, now.finish(), {&feature, 1}, 1);
+  data::Scalar value = found.ok() ? found->front()->scalar(0) : data::Scalar::null(field.type);
   const data::FeatureStatus status =
       value.is_null() ? data::FeatureStatus::kNullValue : data::FeatureStatus::kPresent;
   return {std::move(value), status};
@@ -223,7 +238,8 @@ void fill_answer(const gold::FeatureView& view,
                  Explanation* explanation) {
   const EventTime at = explanation->at;
   const Answer answer = answer_of(view, steps, at);
-  std::tie(explanation->value, explanation->status) = value_of(view, steps, answer, named.index);
+  std::tie(explanation->value, explanation->status) =
+      value_of(view, steps, answer, named.index, at);
   const std::span<const int64_t> known = steps.find(gold::kKnownTime)->values<int64_t>();
   if (answer.row >= 0) {
     const auto row = static_cast<std::size_t>(answer.row);
@@ -239,11 +255,13 @@ void fill_answer(const gold::FeatureView& view,
   const std::string& expression = named.definition->expression;
   for (std::size_t i = 0; !expression.empty() && i < view.features().size(); ++i) {
     const std::string& name = view.features()[i].name;
-    const Result<data::Expression> compiled = data::Expression::compile(
-        expression, data::Schema(std::vector<data::Field>(view.features())));
+    std::vector<data::Field> visible = view.features();
+    visible.push_back({data::kNowColumn, data::Type::kTimestamp, true});
+    const Result<data::Expression> compiled =
+        data::Expression::compile(expression, data::Schema(std::move(visible)));
     if (compiled.ok() && std::count(compiled->columns().begin(), compiled->columns().end(), name)) {
-      explanation->inputs.emplace_back(name,
-                                       value_of(view, steps, answer, static_cast<int>(i)).first);
+      explanation->inputs.emplace_back(
+          name, value_of(view, steps, answer, static_cast<int>(i), at).first);
     }
   }
 }
@@ -302,7 +320,7 @@ Result<Explanation> explain_feature(Workspace& workspace,
                                     1));
   data::FeatureStatus status = data::FeatureStatus::kNotFound;
   std::tie(explanation.recomputed, status) =
-      value_of(view, again, answer_of(view, again, at), named.index);
+      value_of(view, again, answer_of(view, again, at), named.index, at);
   explanation.agrees =
       status == explanation.status && same_bits(explanation.recomputed, explanation.value);
   return explanation;

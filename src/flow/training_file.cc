@@ -68,8 +68,8 @@ Result<std::string> scratch_folder(Workspace& workspace) {
 /// One view of the service on its way through the passes.
 struct ViewWork {
   gold::FeatureViewPtr view;
-  std::vector<int> wanted;  // features of the view that the service asks for
-  std::vector<data::Field> fields;
+  std::vector<int> wanted;          // features of the view that the service asks for
+  std::vector<data::Field> fields;  // columns of the steps table that they are had from
   std::optional<AnswerPieces> pieces;
   TrainingViewReport report;
 };
@@ -151,7 +151,7 @@ class TrainingRows : public data::BatchReader {
   static void want(ViewWork& work, int feature) {
     if (std::find(work.wanted.begin(), work.wanted.end(), feature) == work.wanted.end()) {
       work.wanted.push_back(feature);
-      work.fields.push_back(work.view->features()[static_cast<std::size_t>(feature)]);
+      work.fields = work.view->step_columns(work.wanted);
     }
   }
   // ---- Pass 1 and 2
@@ -203,7 +203,9 @@ class TrainingRows : public data::BatchReader {
         return {};
       }
       const data::Batch& labels = **some;
-      const data::Column& time = *labels.find(options_.set.time_column);
+      const data::ColumnPtr instants =
+          labels.column_ptr(*labels.schema().find(options_.set.time_column));
+      const data::Column& time = *instants;
       count_oddities(labels, time);
       for (auto& [names, index] : indexes) {
         std::vector<const data::Column*> keys;
@@ -392,16 +394,17 @@ class TrainingRows : public data::BatchReader {
         fields.push_back({kStepTime, data::Type::kTimestamp, true});
         taken.rows = data::Batch::empty(data::make_schema(std::move(fields)));
       }
-      answers.push_back(answers_of(work, labels, taken, matched));
+      ASSAY_ASSIGN_OR_RETURN(gold::ViewAnswers found, answers_of(work, labels, taken, matched));
+      answers.push_back(std::move(found));
     }
     report_.rows_without_match += std::count(matched.begin(), matched.end(), 0);
     return gold::assemble_training_set(service_, labels, answers, options_.set);
   }
 
-  gold::ViewAnswers answers_of(ViewWork& work,
-                               const data::Batch& labels,
-                               AnswerPieces::Block& taken,
-                               std::vector<uint8_t>& matched) const {
+  Result<gold::ViewAnswers> answers_of(ViewWork& work,
+                                       const data::Batch& labels,
+                                       AnswerPieces::Block& taken,
+                                       std::vector<uint8_t>& matched) const {
     gold::ViewAnswers answers;
     answers.columns.resize(work.view->features().size());
     answers.statuses.assign(matched.size(), FeatureStatus::kNotFound);
@@ -424,11 +427,9 @@ class TrainingRows : public data::BatchReader {
         matched[i] = 1;
       }
     }
-    std::vector<const data::Column*> columns;
-    for (std::size_t i = 0; i < work.wanted.size(); ++i) {
-      columns.push_back(&taken.rows.column(static_cast<int>(i)));
-    }
-    std::vector<data::ColumnPtr> found = data::take_columns(columns, taken.row_of_label, 1);
+    ASSAY_ASSIGN_OR_RETURN(
+        std::vector<data::ColumnPtr> found,
+        work.view->answers(taken.rows, taken.row_of_label, instants, work.wanted, 1));
     for (std::size_t i = 0; i < found.size(); ++i) {
       answers.columns[static_cast<std::size_t>(work.wanted[i])] = std::move(found[i]);
     }

@@ -143,8 +143,8 @@ Status ask_live(Workspace& workspace,
 
 /// The offline side: what the steps table answers to each question.
 struct OfflineAnswers {
-  data::Batch steps;
   data::AsofMatch match;
+  std::vector<data::ColumnPtr> values;  // one row per question, one column per feature
 };
 
 Result<OfflineAnswers> answer_offline(Workspace& workspace,
@@ -165,17 +165,23 @@ Result<OfflineAnswers> answer_offline(Workspace& workspace,
   }
   const data::Batch asked = labels.finish();
   OfflineAnswers answers;
-  ASSAY_ASSIGN_OR_RETURN(answers.steps, read_steps(workspace, view, last));
+  ASSAY_ASSIGN_OR_RETURN(const data::Batch steps, read_steps(workspace, view, last));
   data::AsofLabels left;
   data::AsofRows right;
   for (const data::Field& key : view.keys()) {
     left.keys.push_back(asked.find(key.name));
-    right.keys.push_back(answers.steps.find(key.name));
+    right.keys.push_back(steps.find(key.name));
   }
   left.time = asked.find("at");
-  right.event_time = answers.steps.find(gold::kEventTime);
-  right.known_time = answers.steps.find(gold::kKnownTime);
+  right.event_time = steps.find(gold::kEventTime);
+  right.known_time = steps.find(gold::kKnownTime);
   ASSAY_ASSIGN_OR_RETURN(answers.match, data::asof_join(left, right, {view.ttl(), threads}));
+  ASSAY_ASSIGN_OR_RETURN(answers.values,
+                         view.answers(steps,
+                                      answers.match.rows,
+                                      asked.column_ptr(*asked.schema().find("at")),
+                                      gold::all_features(view),
+                                      threads));
   return answers;
 }
 
@@ -198,7 +204,6 @@ void compare(const gold::FeatureView& view,
              const OfflineAnswers& offline,
              const std::set<int>& features,
              VerifyReport* report) {
-  const int first_feature = static_cast<int>(view.keys().size()) + 2;
   for (std::size_t q = 0; q < questions.size(); ++q) {
     const int64_t step = offline.match.rows[q];
     for (const int feature : features) {
@@ -206,7 +211,7 @@ void compare(const gold::FeatureView& view,
       data::Scalar value =
           data::Scalar::null(view.features()[static_cast<std::size_t>(feature)].type);
       if (step >= 0) {
-        value = offline.steps.column(first_feature + feature).scalar(step);
+        value = offline.values[static_cast<std::size_t>(feature)]->scalar(static_cast<int64_t>(q));
         status = value.is_null() ? data::FeatureStatus::kNullValue : data::FeatureStatus::kPresent;
       }
       const data::Scalar& online_value =

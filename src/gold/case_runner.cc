@@ -1,6 +1,7 @@
 #include "gold/case_runner.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <map>
 #include <optional>
 #include <utility>
@@ -52,6 +53,48 @@ struct Case {
   std::vector<std::vector<std::string>> questions;
 };
 
+/// `session count`, `session first EXPR`, `changes EXPR over ...`, `lag K EXPR over ...`, ...
+std::optional<FeatureDef> read_sequence(const std::vector<std::string>& words) {
+  using catalog::SequenceValue;
+  static const std::map<std::string, SequenceValue> kSessions = {
+      {"count", SequenceValue::kSessionCount},
+      {"events", SequenceValue::kSessionEvents},
+      {"duration", SequenceValue::kSessionDuration},
+      {"mean_events", SequenceValue::kSessionMeanEvents},
+      {"open", SequenceValue::kSessionOpen},
+      {"start", SequenceValue::kSessionStart},
+      {"first", SequenceValue::kSessionFirst},
+      {"last", SequenceValue::kSessionLast}};
+  static const std::map<std::string, SequenceValue> kChanges = {
+      {"changes", SequenceValue::kChanges},
+      {"previous", SequenceValue::kPrevious},
+      {"changed_at", SequenceValue::kChangedAt},
+      {"lag", SequenceValue::kLag}};
+  FeatureDef feature;
+  feature.kind = FeatureDef::Kind::kSequence;
+  feature.name = words[1];
+  if (words[2] == "session" && words.size() > 3 && kSessions.count(words[3]) > 0) {
+    feature.sequence = kSessions.at(words[3]);
+    feature.of = join(words, 4, words.size());
+    return feature;
+  }
+  if (kChanges.count(words[2]) == 0) {
+    return std::nullopt;
+  }
+  feature.sequence = kChanges.at(words[2]);
+  std::size_t first = 3;
+  if (words[2] == "lag" && words.size() > 3) {
+    feature.k = std::atoll(words[first++].c_str());
+  }
+  const auto over_at =
+      static_cast<std::size_t>(std::find(words.begin(), words.end(), "over") - words.begin());
+  feature.of = join(words, first, over_at);
+  for (std::size_t i = over_at + 1; i < words.size(); ++i) {
+    feature.over.push_back(parse_duration(words[i]).value());
+  }
+  return feature;
+}
+
 Result<FeatureDef> read_feature(const std::vector<std::string>& words) {
   static const std::map<std::string, catalog::Aggregate> kAggregates = {
       {"count", catalog::Aggregate::kCount},
@@ -67,6 +110,14 @@ Result<FeatureDef> read_feature(const std::vector<std::string>& words) {
   if (words[2] == "latest") {
     feature.kind = FeatureDef::Kind::kLatest;
     feature.column = words.size() > 3 ? words[3] : "";
+    return feature;
+  }
+  if (const std::optional<FeatureDef> sequence = read_sequence(words)) {
+    return *sequence;
+  }
+  if (words[2] == "since" && words.size() == 4) {
+    feature.kind = FeatureDef::Kind::kSince;
+    feature.column = words[3];
     return feature;
   }
   if (words[2] == "expr") {
@@ -129,6 +180,14 @@ Status read_line(const std::string& line,
     ASSAY_ASSIGN_OR_RETURN(one->view.slide, parse_duration(words[1]));
   } else if (words[0] == "ttl" && words.size() == 2) {
     ASSAY_ASSIGN_OR_RETURN(one->view.ttl, parse_duration(words[1]));
+  } else if (words[0] == "session" && words.size() >= 3) {
+    catalog::SessionDef session;
+    ASSAY_ASSIGN_OR_RETURN(session.gap, parse_duration(words[1]));
+    ASSAY_ASSIGN_OR_RETURN(session.over, parse_duration(words[2]));
+    if (words.size() == 4) {
+      ASSAY_ASSIGN_OR_RETURN(session.max, parse_duration(words[3]));
+    }
+    one->view.session = session;
   } else if (words[0] == "feature") {
     ASSAY_ASSIGN_OR_RETURN(FeatureDef feature, read_feature(words));
     one->view.features.push_back(std::move(feature));

@@ -17,6 +17,12 @@ namespace assay::gold {
 ///   feature spend  sum price  where kind = 'buy'  over 1h
 ///   feature rate   expr spend_1h / n_1h
 ///   feature tier   latest [column]
+///   feature idle   since last_event               or a column
+///   session 30m 7d [4h]                           gap, how far back, longest: of session features
+///   feature visits session count                  count | events | duration | mean_events | open |
+///                                                 start | first EXPR | last EXPR
+///   feature moves  changes city  over 7d          changes | previous | changed_at
+///   feature before lag 2 price   over 7d
 ///   table user:string event_time known_time price:float64
 ///     u1 10:00 10:05 3.5
 ///   expect user at n_1h spend_1h

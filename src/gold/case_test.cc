@@ -44,6 +44,16 @@ TEST(Case, EveryExampleOfTheSemanticsPageIsTrue) {
   }
 }
 
+TEST(Case, EveryExampleOfFeaturesInTimeIsTrue) {
+  const std::string page =
+      system_files()->read(ASSAY_SOURCE_DIR "/docs/features_in_time.md").value();
+  const std::vector<std::string> blocks = case_blocks(page);
+  EXPECT_GE(blocks.size(), 5U);
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    expect_case("docs/features_in_time.md, example " + std::to_string(i + 1), blocks[i]);
+  }
+}
+
 TEST(Case, AWrongExpectationIsFound) {
   const std::string text =
       "key user\nfeature n count over 1h\ntable user:string event_time\n  u1 10:00\n"

@@ -20,11 +20,13 @@
 // (backfill, training set, stream, serving) go through what is declared here.
 //
 // The steps table of a view holds one row per change of what serving answers for one entity:
-//   key columns | event_time | known_time | one column per feature | feature_date (partition)
-//   known_time  the instant from which this row is the answer (never before event_time)
+//   key columns | event_time | known_time | one column per stored feature | feature_date
+//   (partition) known_time  the instant from which this row is the answer (never before event_time)
 //   event_time  event time of the newest visible event of the entity; the answer is too old when
 //               t - event_time > ttl
 //   feature_date date of known_time
+// A feature that depends on the instant of the question, such as the time since the last event, is
+// not stored: the step holds the columns it is computed from (docs/semantics.md), answers() does.
 // The answer at t is the row with the largest known_time <= t. No two rows of an entity have equal
 // known_time.
 
@@ -85,6 +87,20 @@ class FeatureView {
                                     EventTime end,
                                     int threads) const = 0;
 
+  /// Columns of the steps table that these features are had from: their own, or those that one of
+  /// the instant of the question is computed from.
+  [[nodiscard]] virtual std::vector<data::Field> step_columns(
+      std::span<const int> features) const = 0;
+  /// What rows of a steps table (at least step_columns) answer at instants `now`, by feature.
+  ///
+  /// Shape   one column per feature asked for; one row per entry of `rows`, which is a row of
+  ///         `steps`, or -1 for none: null then.
+  [[nodiscard]] virtual Result<std::vector<data::ColumnPtr>> answers(const data::Batch& steps,
+                                                                     std::span<const int64_t> rows,
+                                                                     const data::ColumnPtr& now,
+                                                                     std::span<const int> features,
+                                                                     int threads) const = 0;
+
   /// Fold source rows of one entity into its online row (bytes; "" when it has none yet).
   ///
   /// The same rows in any order and grouping give rows that read alike. Rows that become visible
@@ -102,6 +118,15 @@ class FeatureView {
   /// Hash of everything that decides values: equal definitions have equal fingerprints.
   [[nodiscard]] virtual uint64_t fingerprint() const = 0;
 };
+
+/// Indexes of every feature of a view.
+inline std::vector<int> all_features(const FeatureView& view) {
+  std::vector<int> features;
+  for (std::size_t i = 0; i < view.features().size(); ++i) {
+    features.push_back(static_cast<int>(i));
+  }
+  return features;
+}
 
 using FeatureViewPtr = std::shared_ptr<const FeatureView>;
 

@@ -89,6 +89,23 @@ void append_row_values(const std::vector<data::ColumnPtr>& columns, int64_t row,
   }
 }
 
+Result<std::vector<data::Scalar>> read_row_values(const ViewLayout& layout,
+                                                  std::string_view bytes) {
+  std::vector<data::Scalar> values;
+  RowReader reader(bytes);
+  for (const data::Field& field : layout.raw->fields()) {
+    if (reader.byte() == 0) {
+      values.push_back(data::Scalar::null(field.type));
+    } else {
+      values.push_back(scalar_of_input(field.type, read_input(&reader, field.type)));
+    }
+  }
+  if (reader.failed() || !reader.at_end()) {
+    return corrupt_online_row(layout.name);
+  }
+  return values;
+}
+
 Status LatestView::update_online_row(const data::Batch& rows,
                                      std::span<const int64_t> selected,
                                      EventTime applied_until,
@@ -139,18 +156,8 @@ Result<FeatureValues> LatestView::read_online_row(std::string_view row, EventTim
   if (newest == nullptr) {
     return make_answer(layout(), std::nullopt, {}, now);
   }
-  std::vector<data::Scalar> values;
-  RowReader reader(newest->values);
-  for (const data::Field& field : layout().raw->fields()) {
-    if (reader.byte() == 0) {
-      values.push_back(data::Scalar::null(field.type));
-    } else {
-      values.push_back(scalar_of_input(field.type, read_input(&reader, field.type)));
-    }
-  }
-  if (reader.failed() || !reader.at_end()) {
-    return corrupt_online_row(layout().name);
-  }
+  ASSAY_ASSIGN_OR_RETURN(std::vector<data::Scalar> values,
+                         read_row_values(layout(), newest->values));
   return make_answer(layout(), EventTime{newest->event_time}, std::move(values), now);
 }
 

@@ -43,6 +43,9 @@ bool same_values(const std::vector<data::ColumnPtr>& a,
                  const std::vector<data::ColumnPtr>& b,
                  int64_t b_row);
 
+/// The scalars of one row of raw features from these bytes. kCorrupt when they are none.
+Result<std::vector<data::Scalar>> read_row_values(const ViewLayout& layout, std::string_view bytes);
+
 /// Append the values of one row: per column 0 for null, or 1 and the value. Latest rows that are
 /// equal in all three times are told apart by these bytes.
 void append_row_values(const std::vector<data::ColumnPtr>& columns, int64_t row, std::string* out);

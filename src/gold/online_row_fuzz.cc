@@ -36,7 +36,7 @@ FeatureDef window(const char* name, Aggregate aggregate, const char* of) {
   return feature;
 }
 
-assay::gold::FeatureViewPtr make_view(bool windows, bool latest) {
+assay::gold::FeatureViewPtr make_view(bool windows, bool latest, bool sequences = false) {
   assay::catalog::EntityDef entity;
   entity.name = "user";
   entity.keys = {{"user", Type::kString, false}};
@@ -57,6 +57,20 @@ assay::gold::FeatureViewPtr make_view(bool windows, bool latest) {
       view.features.push_back(feature);
     }
   }
+  if (sequences) {
+    view.session = assay::catalog::SessionDef{
+        {1800 * assay::kMicrosPerSecond}, {}, {24 * 3600 * assay::kMicrosPerSecond}};
+    for (const auto value : {assay::catalog::SequenceValue::kSessionCount,
+                             assay::catalog::SequenceValue::kSessionLast,
+                             assay::catalog::SequenceValue::kChanges,
+                             assay::catalog::SequenceValue::kLag}) {
+      FeatureDef feature = window("", Aggregate::kCount, "kind");
+      feature.kind = FeatureDef::Kind::kSequence;
+      feature.name = "s" + std::to_string(static_cast<int>(value));
+      feature.sequence = value;
+      view.features.push_back(feature);
+    }
+  }
   return assay::gold::FeatureView::compile(view, entity, source()).value();
 }
 
@@ -69,8 +83,10 @@ void must_be_read_or_corrupt(const assay::Status& status) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, std::size_t size) {
-  static const assay::gold::FeatureViewPtr kViews[] = {
-      make_view(false, true), make_view(true, false), make_view(true, true)};
+  static const assay::gold::FeatureViewPtr kViews[] = {make_view(false, true),
+                                                       make_view(true, false),
+                                                       make_view(false, false, true),
+                                                       make_view(true, true, true)};
   static const assay::data::Batch kNoRows =
       assay::data::Batch::empty(assay::data::make_schema(source().fields()));
   if (size < 2) {

@@ -139,7 +139,7 @@ TEST_P(OnlineRow, ForgetsWhatNoReadCanNeed) {
   const std::size_t before = row.size();
   ASSERT_TRUE(view->update_online_row(nothing, {}, EventTime{now}, &row).ok());
   EXPECT_LE(row.size(), before);
-  EXPECT_LT(row.size(), 96U);
+  EXPECT_LT(row.size(), 128U);
   EXPECT_EQ(served(row, now), expected(rows, {"u", 1}, now));
 }
 

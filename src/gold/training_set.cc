@@ -10,7 +10,6 @@
 
 #include "base/suggest.h"
 #include "data/asof_index.h"
-#include "data/gather.h"
 #include "gold/view_layout.h"
 
 namespace assay::gold {
@@ -113,8 +112,6 @@ Result<ViewAnswers> answer_view(const FeatureView& view,
   const std::vector<data::Field> times = {{kEventTime, data::Type::kTimestamp, false},
                                           {kKnownTime, data::Type::kTimestamp, false}};
   ASSAY_ASSIGN_OR_RETURN(const std::vector<data::ColumnPtr> step_times, columns_as(times, steps));
-  ASSAY_ASSIGN_OR_RETURN(const std::vector<data::ColumnPtr> features,
-                         columns_as(view.features(), steps));
 
   // A step answers from its known_time on, whatever its event_time: that one only ages it.
   ASSAY_ASSIGN_OR_RETURN(const data::AsofIndex* index, indexes.of(view));
@@ -123,8 +120,10 @@ Result<ViewAnswers> answer_view(const FeatureView& view,
       sweep.add({pointers(step_keys), step_times[1].get(), step_times[1].get(), nullptr}, 0));
   data::AsofMatch match = sweep.finish(std::nullopt);
   apply_ttl(view, *label_time, *step_times[0], &match);
-  return ViewAnswers{data::take_columns(pointers(features), match.rows, options.threads),
-                     std::move(match.statuses)};
+  ASSAY_ASSIGN_OR_RETURN(
+      std::vector<data::ColumnPtr> features,
+      view.answers(steps, match.rows, label_time, all_features(view), options.threads));
+  return ViewAnswers{std::move(features), std::move(match.statuses)};
 }
 
 data::ColumnPtr status_names(const std::vector<FeatureStatus>& statuses,

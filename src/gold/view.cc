@@ -9,9 +9,11 @@
 
 #include "base/hash.h"
 #include "base/suggest.h"
+#include "catalog/feature_schema.h"
 #include "gold/composed_view.h"
 #include "gold/latest_view.h"
 #include "gold/online_row.h"
+#include "gold/sequence_view.h"
 #include "gold/window_view.h"
 #include "silver/contract.h"
 
@@ -28,10 +30,13 @@ struct Draft {
   uint64_t source_fingerprint = 0;
   ViewLayout layout;
   std::vector<data::Field> raw;          // of all parts, in definition order
+  std::vector<std::string> hidden;       // raw ones that are no features
   std::vector<data::Field> latest;       // those that are latest values
   std::vector<std::string> raw_columns;  // and their source columns
   std::vector<data::Field> windows;      // those that are windows
   WindowPlan plan;
+  std::vector<data::Field> sequences;  // those that look at events in their order
+  SequencePlan sequence_plan;
 };
 
 Status invalid(const std::string& message) {
@@ -97,6 +102,37 @@ Status add_latest(const FeatureDef& feature, Draft* draft) {
   return {};
 }
 
+Status add_sequence(const FeatureDef& feature, Draft* draft) {
+  const std::size_t before = draft->sequences.size();
+  ASSAY_RETURN_IF_ERROR(plan_sequence_feature(
+      feature, draft->view, draft->source, &draft->sequence_plan, &draft->sequences));
+  const auto first = draft->sequences.begin() + static_cast<std::ptrdiff_t>(before);
+  draft->raw.insert(draft->raw.end(), first, draft->sequences.end());
+  return {};
+}
+
+/// The time that a feature `since` counts from: a latest value or a session's, no feature itself.
+Status add_since(const FeatureDef& feature, Draft* draft) {
+  if (feature.column == catalog::kSessionStartTime) {
+    FeatureDef start = feature;
+    start.name = catalog::since_column(feature.name);
+    start.sequence = catalog::SequenceValue::kSessionStart;
+    draft->hidden.push_back(start.name);
+    return add_sequence(start, draft);
+  }
+  FeatureDef from = feature;
+  from.name = catalog::since_column(feature.name);
+  from.column = feature.column == catalog::kLastEvent ? kEventTime : feature.column;
+  ASSAY_RETURN_IF_ERROR(add_latest(from, draft));
+  const data::Type type = draft->raw.back().type;
+  if (type != data::Type::kTimestamp && type != data::Type::kDate) {
+    return invalid("feature `" + feature.name + "`: column `" + from.column + "` is " +
+                   std::string(data::type_name(type)) + " where a timestamp or date is needed");
+  }
+  draft->hidden.push_back(from.name);
+  return {};
+}
+
 /// Plan the features that read the source; layout.raw and the order of layout.features are known
 /// then.
 Status add_raw_features(Draft* draft) {
@@ -106,6 +142,10 @@ Status add_raw_features(Draft* draft) {
   for (const FeatureDef& feature : draft->view.features) {
     if (feature.kind == FeatureDef::Kind::kLatest) {
       ASSAY_RETURN_IF_ERROR(add_latest(feature, draft));
+    } else if (feature.kind == FeatureDef::Kind::kSince) {
+      ASSAY_RETURN_IF_ERROR(add_since(feature, draft));
+    } else if (feature.kind == FeatureDef::Kind::kSequence) {
+      ASSAY_RETURN_IF_ERROR(add_sequence(feature, draft));
     } else if (feature.kind == FeatureDef::Kind::kWindow) {
       const std::size_t before = draft->windows.size();
       ASSAY_RETURN_IF_ERROR(plan_window_feature(
@@ -115,7 +155,7 @@ Status add_raw_features(Draft* draft) {
     }
   }
   if (draft->raw.empty()) {
-    return invalid("no feature reads the source: declare at least one latest value or window");
+    return invalid("no feature reads the source: declare at least one latest value or window, say");
   }
   if (!draft->windows.empty()) {
     finish_plan(&draft->plan);
@@ -124,33 +164,103 @@ Status add_raw_features(Draft* draft) {
   return {};
 }
 
-/// Compile computed features and put all features in definition order.
+/// The expression of a computed feature.
+std::string expression_of(const FeatureDef& feature) {
+  if (feature.kind == FeatureDef::Kind::kSince) {
+    return "epoch(now() - CAST(" + catalog::since_column(feature.name) + " AS timestamp))";
+  }
+  return feature.expression;
+}
+
+/// True when the expression reads the instant of the question, or a feature that does.
+bool depends_on_question(const data::Expression& expression, const ViewLayout& layout) {
+  return std::any_of(
+      expression.columns().begin(), expression.columns().end(), [&](const std::string& column) {
+        return column == data::kNowColumn ||
+               std::any_of(layout.computed.begin(), layout.computed.end(), [&](const auto& known) {
+                 return known.at_read && known.field.name == column;
+               });
+      });
+}
+
+Status add_computed(const FeatureDef& feature,
+                    std::vector<data::Field>* visible,
+                    ViewLayout* layout) {
+  Result<data::Expression> expression =
+      data::Expression::compile(expression_of(feature), data::Schema(*visible));
+  if (!expression.ok()) {
+    return std::move(expression)
+        .status()
+        .with_context("feature `" + feature.name +
+                      "` (an expr sees the features of its view, and of the computed "
+                      "ones those before it)");
+  }
+  const data::Field field{feature.name, expression->type(), true};
+  visible->push_back(field);
+  const bool at_read = depends_on_question(*expression, *layout);
+  layout->computed.push_back({field, std::move(expression).value(), at_read});
+  return {};
+}
+
+/// Compile computed features; the times that `since` counts from are for these alone.
 Status add_computed_features(Draft* draft) {
-  std::vector<data::Field> visible = draft->raw;
-  std::size_t next_raw = 0;
+  const data::Field now{data::kNowColumn, data::Type::kTimestamp, true};
+  std::vector<data::Field> with_hidden = draft->raw;
+  with_hidden.push_back(now);
+  std::vector<data::Field> visible = {now};
+  for (const data::Field& field : draft->raw) {
+    if (std::find(draft->hidden.begin(), draft->hidden.end(), field.name) == draft->hidden.end()) {
+      visible.push_back(field);
+    }
+  }
   for (const FeatureDef& feature : draft->view.features) {
-    if (feature.kind != FeatureDef::Kind::kExpr) {
-      const std::size_t count = feature.kind == FeatureDef::Kind::kWindow ? feature.over.size() : 1;
-      for (std::size_t i = 0; i < count; ++i) {
-        draft->layout.features.push_back(draft->raw[next_raw++]);
-      }
-      continue;
+    if (feature.kind == FeatureDef::Kind::kSince) {
+      ASSAY_RETURN_IF_ERROR(add_computed(feature, &with_hidden, &draft->layout));
+      visible.push_back(with_hidden.back());
     }
-    Result<data::Expression> expression =
-        data::Expression::compile(feature.expression, data::Schema(visible));
-    if (!expression.ok()) {
-      return std::move(expression)
-          .status()
-          .with_context("feature `" + feature.name +
-                        "` (an expr sees the features of its view, and of the computed "
-                        "ones those before it)");
+  }
+  for (const FeatureDef& feature : draft->view.features) {
+    if (feature.kind == FeatureDef::Kind::kExpr) {
+      ASSAY_RETURN_IF_ERROR(add_computed(feature, &visible, &draft->layout));
     }
-    const data::Field field{feature.name, expression->type(), true};
-    visible.push_back(field);
-    draft->layout.features.push_back(field);
-    draft->layout.computed.push_back({field, std::move(expression).value()});
   }
   return {};
+}
+
+/// All features in definition order.
+void list_features(Draft* draft) {
+  ViewLayout& layout = draft->layout;
+  for (const FeatureDef& feature : draft->view.features) {
+    for (const std::string& name : catalog::output_names(feature)) {
+      if (!catalog::is_computed(feature)) {
+        layout.features.push_back(layout.raw->field(*layout.raw->find(name)));
+        continue;
+      }
+      const auto known = std::find_if(layout.computed.begin(),
+                                      layout.computed.end(),
+                                      [&](const auto& one) { return one.field.name == name; });
+      layout.features.push_back(known->field);
+    }
+  }
+}
+
+/// What steps hold: the features that do not depend on the question, then what those that do need.
+void list_stored(Draft* draft) {
+  ViewLayout& layout = draft->layout;
+  std::vector<data::Field> stored;
+  for (const data::Field& feature : layout.features) {
+    const bool at_read =
+        std::any_of(layout.computed.begin(), layout.computed.end(), [&](const auto& computed) {
+          return computed.at_read && computed.field.name == feature.name;
+        });
+    if (!at_read) {
+      stored.push_back(feature);
+    }
+  }
+  for (const std::string& name : draft->hidden) {
+    stored.push_back(layout.raw->field(*layout.raw->find(name)));
+  }
+  layout.stored = data::make_schema(std::move(stored));
 }
 
 Status check_names(const Draft& draft) {
@@ -158,7 +268,11 @@ Status check_names(const Draft& draft) {
   for (const data::Field& key : draft.entity.keys) {
     taken.push_back(lower(key.name));
   }
-  for (const data::Field& feature : draft.layout.features) {
+  std::vector<data::Field> named = draft.layout.features;
+  for (const std::string& name : draft.hidden) {
+    named.push_back({name, data::Type::kTimestamp, true});
+  }
+  for (const data::Field& feature : named) {
     const std::string name = lower(feature.name);
     if (std::find(taken.begin(), taken.end(), name) != taken.end()) {
       return invalid(
@@ -194,8 +308,8 @@ void list_latest_columns(Draft* draft) {
   }
 }
 
-void list_window_columns(Draft* draft) {
-  for (const data::Expression& expression : draft->plan.expressions) {
+void list_expression_columns(const std::vector<data::Expression>& expressions, Draft* draft) {
+  for (const data::Expression& expression : expressions) {
     for (const std::string& column : expression.columns()) {
       add_source_column(column, draft);
     }
@@ -217,6 +331,11 @@ uint64_t fingerprint_of(const Draft& draft) {
   }
   mix_number(draft.view.ttl ? draft.view.ttl->micros : -1);
   mix_number(draft.layout.slide.micros);
+  if (draft.sequence_plan.session_window >= 0) {
+    mix_number(draft.sequence_plan.gap);
+    mix_number(draft.sequence_plan.session_max);
+    mix_number(draft.view.session->over.micros);
+  }
   for (const FeatureDef& feature : draft.view.features) {
     mix_text(feature.name);
     mix_number(static_cast<int64_t>(feature.kind));
@@ -225,6 +344,10 @@ uint64_t fingerprint_of(const Draft& draft) {
     mix_text(feature.where);
     mix_text(feature.expression);
     mix_text(feature.column);
+    if (feature.kind == FeatureDef::Kind::kSequence) {
+      mix_number(static_cast<int64_t>(feature.sequence));
+      mix_number(feature.k);
+    }
     for (const Duration window : feature.over) {
       mix_number(window.micros);
     }
@@ -243,7 +366,8 @@ data::SchemaPtr make_steps_schema(const ViewLayout& layout) {
   }
   fields.push_back({kEventTime, data::Type::kTimestamp, false});
   fields.push_back({kKnownTime, data::Type::kTimestamp, false});
-  fields.insert(fields.end(), layout.features.begin(), layout.features.end());
+  const std::vector<data::Field>& stored = layout.stored->fields();
+  fields.insert(fields.end(), stored.begin(), stored.end());
   fields.push_back({kFeatureDate, data::Type::kDate, false});
   return data::make_schema(std::move(fields));
 }
@@ -254,10 +378,13 @@ void finish_layout(Draft* draft) {
   layout.keys = draft->entity.keys;
   layout.ttl = draft->view.ttl;
   layout.slide = draft->view.slide;
-  layout.window_max = {draft->windows.empty() ? 0 : draft->plan.windows.back()};
+  const int64_t windows = draft->windows.empty() ? 0 : draft->plan.windows.back();
+  layout.window_max = {std::max(windows, draft->sequence_plan.window_max())};
   list_system_columns(draft);
   list_latest_columns(draft);
-  list_window_columns(draft);
+  list_expression_columns(draft->plan.expressions, draft);
+  list_expression_columns(draft->sequence_plan.expressions, draft);
+  list_stored(draft);
   layout.steps_schema = make_steps_schema(layout);
   layout.fingerprint = fingerprint_of(*draft);
   layout.storage_name =
@@ -269,19 +396,44 @@ ViewLayout part_layout(const ViewLayout& whole, const std::vector<data::Field>& 
   ViewLayout layout = whole;
   layout.features = features;
   layout.raw = data::make_schema(features);
+  layout.stored = layout.raw;
   layout.computed.clear();
   layout.ttl.reset();
   layout.steps_schema = make_steps_schema(layout);
   return layout;
 }
 
-Result<FeatureViewPtr> compose(Draft draft) {
-  ViewLayout latest = part_layout(draft.layout, draft.latest);
-  latest.window_max = {0};
+/// One view per kind of features that there are; the only one is the view itself.
+Result<FeatureViewPtr> make_view(Draft draft) {
+  const std::vector<data::Field>* kinds[] = {&draft.windows, &draft.latest, &draft.sequences};
+  const auto empty = std::count_if(
+      std::begin(kinds), std::end(kinds), [](const auto* fields) { return fields->empty(); });
+  const bool single = empty + 1 == std::ssize(kinds);
+  const auto layout = [&](const std::vector<data::Field>& fields, int64_t window_max) {
+    if (single) {
+      return draft.layout;
+    }
+    ViewLayout part = part_layout(draft.layout, fields);
+    part.window_max = {window_max};
+    return part;
+  };
   std::vector<FeatureViewPtr> parts;
-  parts.push_back(std::make_shared<WindowView>(part_layout(draft.layout, draft.windows),
-                                               std::move(draft.plan)));
-  parts.push_back(std::make_shared<LatestView>(std::move(latest), std::move(draft.raw_columns)));
+  if (!draft.windows.empty()) {
+    ViewLayout part = layout(draft.windows, draft.plan.windows.back());
+    parts.push_back(std::make_shared<WindowView>(std::move(part), std::move(draft.plan)));
+  }
+  if (!draft.latest.empty()) {
+    parts.push_back(
+        std::make_shared<LatestView>(layout(draft.latest, 0), std::move(draft.raw_columns)));
+  }
+  if (!draft.sequences.empty()) {
+    ViewLayout part = layout(draft.sequences, draft.sequence_plan.window_max());
+    parts.push_back(
+        std::make_shared<SequenceView>(std::move(part), std::move(draft.sequence_plan)));
+  }
+  if (single) {
+    return std::move(parts.front());
+  }
   return ComposedView::make(std::move(draft.layout), std::move(parts), draft.source);
 }
 
@@ -289,21 +441,14 @@ Result<FeatureViewPtr> compile_view(const catalog::FeatureViewDef& view,
                                     const catalog::EntityDef& entity,
                                     const data::Schema& source,
                                     uint64_t source_fingerprint) {
-  Draft draft{view, entity, source, source_fingerprint, {}, {}, {}, {}, {}, {}};
+  Draft draft{view, entity, source, source_fingerprint, {}, {}, {}, {}, {}, {}, {}, {}, {}};
   ASSAY_RETURN_IF_ERROR(check_source(draft));
   ASSAY_RETURN_IF_ERROR(add_raw_features(&draft));
   ASSAY_RETURN_IF_ERROR(add_computed_features(&draft));
+  list_features(&draft);
   ASSAY_RETURN_IF_ERROR(check_names(draft));
   finish_layout(&draft);
-  if (draft.windows.empty()) {
-    return FeatureViewPtr(
-        std::make_shared<LatestView>(std::move(draft.layout), std::move(draft.raw_columns)));
-  }
-  if (draft.latest.empty()) {
-    return FeatureViewPtr(
-        std::make_shared<WindowView>(std::move(draft.layout), std::move(draft.plan)));
-  }
-  return compose(std::move(draft));
+  return make_view(std::move(draft));
 }
 
 }  // namespace

@@ -8,7 +8,9 @@
 #include <limits>
 #include <tuple>
 
+#include "catalog/feature_schema.h"
 #include "gold/exact_sum.h"
+#include "gold/sequence_fixture.h"
 
 namespace assay::gold {
 namespace {
@@ -41,6 +43,14 @@ FeatureDef computed_feature(const std::string& name, const std::string& expressi
   feature.kind = FeatureDef::Kind::kExpr;
   feature.name = name;
   feature.expression = expression;
+  return feature;
+}
+
+FeatureDef since_feature(const std::string& name, const std::string& from) {
+  FeatureDef feature;
+  feature.kind = FeatureDef::Kind::kSince;
+  feature.name = name;
+  feature.column = from;
   return feature;
 }
 
@@ -248,7 +258,7 @@ Answer naive_window_answer(const std::vector<TestRow>& rows, const TestKey& key,
   return answer;
 }
 
-Answer naive_latest_answer(const std::vector<TestRow>& rows, const TestKey& key, int64_t instant) {
+const TestRow* newest_row(const std::vector<TestRow>& rows, const TestKey& key, int64_t instant) {
   const TestRow* newest = nullptr;
   const auto order = [](const TestRow& row) {
     return std::tuple(row.event_time, row.known_time, row.sequence);
@@ -259,6 +269,11 @@ Answer naive_latest_answer(const std::vector<TestRow>& rows, const TestKey& key,
       newest = &row;
     }
   }
+  return newest;
+}
+
+Answer naive_latest_answer(const std::vector<TestRow>& rows, const TestKey& key, int64_t instant) {
+  const TestRow* newest = newest_row(rows, key, instant);
   Answer answer;
   if (newest == nullptr) {
     return answer;
@@ -290,7 +305,19 @@ Answer naive_composed_answer(const std::vector<TestRow>& rows,
   }
   const int64_t units = answer.values[3].is_null() ? 0 : std::get<int64_t>(answer.values[3].value);
   answer.values.insert(answer.values.end(), windows.values.begin(), windows.values.end());
-  answer.values.push_back(Scalar::int64(units + std::get<int64_t>(windows.values[1].value)));
+  const Answer sequences = naive_sequence_answer(rows, key, instant, std::nullopt);
+  answer.values.insert(answer.values.end(), sequences.values.begin(), sequences.values.end());
+  const int64_t events = std::get<int64_t>(windows.values[1].value);
+  answer.values.push_back(Scalar::int64(units + events));
+  const auto seconds_since = [&](int64_t time) {
+    return static_cast<double>(instant - time) / 1e6;
+  };
+  const TestRow* newest = newest_row(rows, key, instant);
+  answer.values.push_back(Scalar::float64(seconds_since(newest->event_time)));
+  answer.values.push_back(Scalar::float64(seconds_since(newest->known_time)));
+  // January: Berlin is an hour ahead.
+  answer.values.push_back(Scalar::int64((instant / (60 * kMinute) + 1) % 24 + events));
+  answer.values.push_back(Scalar::float64(seconds_since(newest->event_time) / 60));
   return answer;
 }
 
@@ -388,6 +415,8 @@ std::vector<int64_t> instants_of(Random& random, const std::vector<TestRow>& row
     for (const int64_t minutes : {10, 60, 180}) {
       add(tile_end + minutes * kMinute);
     }
+    add(row.event_time + kTestGap);
+    add(row.event_time + kTestSessionMax);
   }
   for (int i = 0; i < 20; ++i) {
     instants.push_back(random_instant(random) + static_cast<int64_t>(random.below(400)) * kMinute);
@@ -449,7 +478,15 @@ catalog::FeatureViewDef composed_definition() {
   view.name = "both";
   const catalog::FeatureViewDef latest = latest_definition();
   view.features.insert(view.features.begin(), latest.features.begin(), latest.features.end());
+  const catalog::FeatureViewDef sequences = sequence_definition(false);
+  view.session = sequences.session;
+  view.features.insert(view.features.end(), sequences.features.begin(), sequences.features.end());
   view.features.push_back(computed_feature("mixed", "coalesce(last_units, 0) + events_1h"));
+  view.features.push_back(since_feature("idle", catalog::kLastEvent));
+  view.features.push_back(since_feature("unheard", "known_time"));
+  view.features.push_back(
+      computed_feature("local_hour", "hour(timezone('Europe/Berlin', now())) + events_1h"));
+  view.features.push_back(computed_feature("idle_minutes", "idle / 60"));
   return view;
 }
 
@@ -459,6 +496,8 @@ catalog::FeatureViewDef definition_of(TestView kind) {
       return window_definition();
     case TestView::kLatest:
       return latest_definition();
+    case TestView::kSequence:
+      return sequence_definition(true);
     case TestView::kComposed:
       break;
   }
@@ -471,6 +510,8 @@ std::string name_of(TestView kind) {
       return "Window";
     case TestView::kLatest:
       return "Latest";
+    case TestView::kSequence:
+      return "Sequence";
     case TestView::kComposed:
       break;
   }
@@ -492,6 +533,9 @@ Answer naive_answer(const FeatureView& view,
   if (view.name() == definition_of(TestView::kComposed).name) {
     return naive_composed_answer(rows, key, instant);
   }
+  if (view.name() == definition_of(TestView::kSequence).name) {
+    return naive_sequence_answer(rows, key, instant, kTestSessionMax);
+  }
   if (view.name() == definition_of(TestView::kLatest).name) {
     return naive_latest_answer(rows, key, instant);
   }
@@ -500,77 +544,6 @@ Answer naive_answer(const FeatureView& view,
     answer.values.clear();
   }
   return answer;
-}
-
-Answer answer_of_steps(const FeatureView& view,
-                       const data::Batch& steps,
-                       const TestKey& key,
-                       int64_t instant) {
-  Answer answer;
-  const auto known_time = steps.find(kKnownTime)->values<int64_t>();
-  int64_t best = -1;
-  for (int64_t row = 0; row < steps.rows(); ++row) {
-    const int64_t known = known_time[static_cast<std::size_t>(row)];
-    if (steps.find("user")->text(row) == key.user &&
-        steps.find("item")->values<int64_t>()[static_cast<std::size_t>(row)] == key.item &&
-        known <= instant && (best < 0 || known > known_time[static_cast<std::size_t>(best)])) {
-      best = row;
-    }
-  }
-  if (best >= 0) {
-    answer.event_time = steps.find(kEventTime)->values<int64_t>()[static_cast<std::size_t>(best)];
-    for (const data::Field& feature : view.features()) {
-      answer.values.push_back(steps.find(feature.name)->scalar(best));
-    }
-  }
-  return answer;
-}
-
-std::string exact_text(const Scalar& scalar) {
-  std::string text(data::type_name(scalar.type));
-  text += ":";
-  if (scalar.is_null()) {
-    return text + "null";
-  }
-  if (const auto* real = std::get_if<double>(&scalar.value)) {
-    char buffer[64];
-    std::snprintf(buffer,
-                  sizeof(buffer),
-                  "%g/%016llx",
-                  *real,
-                  static_cast<unsigned long long>(std::bit_cast<uint64_t>(*real)));
-    return text + buffer;
-  }
-  return text + data::format_scalar(scalar);
-}
-
-std::string exact_text(const Answer& answer) {
-  if (!answer.event_time) {
-    return "nothing";
-  }
-  std::string text = "at " + std::to_string(*answer.event_time);
-  for (const Scalar& value : answer.values) {
-    text += " " + exact_text(value);
-  }
-  return text;
-}
-
-std::string exact_text(const data::Batch& batch) {
-  std::string text;
-  for (int64_t row = 0; row < batch.rows(); ++row) {
-    for (int column = 0; column < batch.column_count(); ++column) {
-      text += exact_text(batch.column(column).scalar(row)) + " ";
-    }
-    text += "\n";
-  }
-  return text;
-}
-
-std::vector<TestRow> shuffled(Random& random, std::vector<TestRow> rows) {
-  for (std::size_t i = rows.size(); i > 1; --i) {
-    std::swap(rows[i - 1], rows[random.below(i)]);
-  }
-  return rows;
 }
 
 }  // namespace assay::gold

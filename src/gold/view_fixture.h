@@ -60,13 +60,15 @@ std::vector<int64_t> instants_of(Random& random, const std::vector<TestRow>& row
 catalog::EntityDef test_entity();
 catalog::FeatureViewDef window_definition();
 catalog::FeatureViewDef latest_definition();
-/// Features of both, and one computed from both.
+/// Sessions, with and without a longest length, and changes.
+catalog::FeatureViewDef sequence_definition(bool with_longest_session);
+/// Features of all three, and some computed from several.
 catalog::FeatureViewDef composed_definition();
 
 /// Kinds of views that the tests run through.
-enum class TestView { kWindow, kLatest, kComposed };
+enum class TestView { kWindow, kLatest, kSequence, kComposed };
 inline constexpr TestView kTestViews[] = {
-    TestView::kWindow, TestView::kLatest, TestView::kComposed};
+    TestView::kWindow, TestView::kLatest, TestView::kSequence, TestView::kComposed};
 catalog::FeatureViewDef definition_of(TestView kind);
 std::string name_of(TestView kind);
 

@@ -1,6 +1,9 @@
 #include "gold/view_layout.h"
 
+#include <algorithm>
 #include <utility>
+
+#include "data/gather.h"
 
 namespace assay::gold {
 namespace {
@@ -39,22 +42,43 @@ Status wrong_type(const data::Field& field, data::Type found) {
 
 }  // namespace
 
-Result<data::Batch> complete_features(const ViewLayout& layout, const data::Batch& raw) {
+Result<data::Batch> stored_features(const ViewLayout& layout, const data::Batch& raw) {
   data::Batch all = raw;
   for (const ViewLayout::Computed& computed : layout.computed) {
-    ASSAY_ASSIGN_OR_RETURN(data::ColumnPtr column, computed.expression.evaluate(all));
-    all = all.with_column(computed.field, std::move(column));
+    if (!computed.at_read) {
+      ASSAY_ASSIGN_OR_RETURN(data::ColumnPtr column, computed.expression.evaluate(all));
+      all = all.with_column(computed.field, std::move(column));
+    }
   }
-  std::vector<std::string> names;
-  names.reserve(layout.features.size());
-  for (const data::Field& field : layout.features) {
-    names.push_back(field.name);
+  return all.select(layout.stored->names());
+}
+
+Result<data::Batch> features_at(const ViewLayout& layout,
+                                const data::Batch& stored,
+                                const data::ColumnPtr& now) {
+  const bool any = std::any_of(layout.computed.begin(),
+                               layout.computed.end(),
+                               [](const ViewLayout::Computed& one) { return one.at_read; });
+  if (!any) {
+    return stored;
   }
-  return all.select(names);
+  data::Batch all = stored.with_column({data::kNowColumn, data::Type::kTimestamp, true}, now);
+  for (const ViewLayout::Computed& computed : layout.computed) {
+    const std::vector<std::string>& inputs = computed.expression.columns();
+    const bool possible = std::all_of(inputs.begin(), inputs.end(), [&](const std::string& name) {
+      return all.find(name) != nullptr;
+    });
+    if (computed.at_read && possible) {
+      ASSAY_ASSIGN_OR_RETURN(data::ColumnPtr column, computed.expression.evaluate(all));
+      all = all.with_column(computed.field, std::move(column));
+    }
+  }
+  return all;
 }
 
 Result<std::vector<data::Scalar>> complete_features(const ViewLayout& layout,
-                                                    std::vector<data::Scalar> raw) {
+                                                    std::vector<data::Scalar> raw,
+                                                    EventTime now) {
   if (layout.computed.empty()) {
     return raw;
   }
@@ -62,13 +86,73 @@ Result<std::vector<data::Scalar>> complete_features(const ViewLayout& layout,
   for (std::size_t i = 0; i < raw.size(); ++i) {
     builder.column(static_cast<int>(i)).append_scalar(raw[i]);
   }
-  ASSAY_ASSIGN_OR_RETURN(const data::Batch all, complete_features(layout, builder.finish()));
+  ASSAY_ASSIGN_OR_RETURN(const data::Batch stored, stored_features(layout, builder.finish()));
+  data::ColumnBuilder instant(data::Type::kTimestamp);
+  instant.append(now.micros);
+  ASSAY_ASSIGN_OR_RETURN(const data::Batch all, features_at(layout, stored, instant.finish()));
   std::vector<data::Scalar> values;
   values.reserve(layout.features.size());
-  for (int i = 0; i < all.column_count(); ++i) {
-    values.push_back(all.column(i).scalar(0));
+  for (const data::Field& field : layout.features) {
+    values.push_back(all.find(field.name)->scalar(0));
   }
   return values;
+}
+
+std::vector<data::Field> LaidOutView::step_columns(std::span<const int> features) const {
+  std::vector<data::Field> columns;
+  std::vector<std::string> wanted;
+  for (const int feature : features) {
+    wanted.push_back(layout_.features[static_cast<std::size_t>(feature)].name);
+  }
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    const std::optional<int> stored = layout_.stored->find(wanted[i]);
+    if (stored) {
+      columns.push_back(layout_.stored->field(*stored));
+      continue;
+    }
+    for (const ViewLayout::Computed& computed : layout_.computed) {
+      if (computed.field.name != wanted[i]) {
+        continue;
+      }
+      for (const std::string& input : computed.expression.columns()) {
+        if (std::find(wanted.begin(), wanted.end(), input) == wanted.end()) {
+          wanted.push_back(input);
+        }
+      }
+      break;
+    }
+  }
+  return columns;
+}
+
+Result<std::vector<data::ColumnPtr>> LaidOutView::answers(const data::Batch& steps,
+                                                          std::span<const int64_t> rows,
+                                                          const data::ColumnPtr& now,
+                                                          std::span<const int> features,
+                                                          int threads) const {
+  const std::vector<data::Field> fields = step_columns(features);
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<data::ColumnPtr> columns, columns_as(fields, steps));
+  std::vector<const data::Column*> pointers;
+  for (const data::ColumnPtr& column : columns) {
+    pointers.push_back(column.get());
+  }
+  const data::Batch stored(data::make_schema(fields),
+                           data::take_columns(pointers, rows, threads),
+                           static_cast<int64_t>(rows.size()));
+  ASSAY_ASSIGN_OR_RETURN(const data::Batch all, features_at(layout_, stored, now));
+  // Where there is no row there is no answer, whatever an expression makes of nulls.
+  std::vector<int64_t> found(rows.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    found[i] = rows[i] < 0 ? -1 : static_cast<int64_t>(i);
+  }
+  std::vector<data::ColumnPtr> answers;
+  for (const int feature : features) {
+    const std::string& name = layout_.features[static_cast<std::size_t>(feature)].name;
+    const data::ColumnPtr& column = all.column_ptr(*all.schema().find(name));
+    const bool is_stored = layout_.stored->find(name).has_value();
+    answers.push_back(is_stored ? column : data::take(*column, found));
+  }
+  return answers;
 }
 
 Result<data::Batch> make_steps(const ViewLayout& layout,
@@ -76,7 +160,7 @@ Result<data::Batch> make_steps(const ViewLayout& layout,
                                const data::ColumnPtr& event_time,
                                const data::ColumnPtr& known_time,
                                const data::Batch& raw) {
-  ASSAY_ASSIGN_OR_RETURN(const data::Batch features, complete_features(layout, raw));
+  ASSAY_ASSIGN_OR_RETURN(const data::Batch features, stored_features(layout, raw));
   std::vector<data::ColumnPtr> columns = keys;
   columns.push_back(event_time);
   columns.push_back(known_time);
@@ -104,7 +188,7 @@ Result<FeatureValues> make_answer(const ViewLayout& layout,
     }
     return answer;
   }
-  ASSAY_ASSIGN_OR_RETURN(answer.values, complete_features(layout, std::move(raw)));
+  ASSAY_ASSIGN_OR_RETURN(answer.values, complete_features(layout, std::move(raw), now));
   answer.statuses.reserve(answer.values.size());
   for (const data::Scalar& value : answer.values) {
     answer.statuses.push_back(value.is_null() ? data::FeatureStatus::kNullValue

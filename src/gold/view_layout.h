@@ -22,13 +22,15 @@ struct ViewLayout {
   struct Computed {
     data::Field field;
     data::Expression expression;
+    bool at_read = false;  // it depends on the instant of the question: no step holds it
   };
 
   std::string name;
   std::string storage_name;
   std::vector<data::Field> keys;
   std::vector<data::Field> features;  // all, in definition order
-  data::SchemaPtr raw;                // features read from data, in definition order
+  data::SchemaPtr raw;                // what is read from data, in definition order
+  data::SchemaPtr stored;             // what steps hold: features, then other raw columns
   std::vector<Computed> computed;     // in definition order
   std::optional<Duration> ttl;
   Duration window_max;
@@ -38,11 +40,16 @@ struct ViewLayout {
   uint64_t fingerprint = 0;
 };
 
-/// All features in definition order, from one row of raw features per output row.
-Result<data::Batch> complete_features(const ViewLayout& layout, const data::Batch& raw);
+/// What steps hold, from one row of raw features per output row.
+Result<data::Batch> stored_features(const ViewLayout& layout, const data::Batch& raw);
+/// The stored columns given, with the features of the question's instant that they suffice for.
+Result<data::Batch> features_at(const ViewLayout& layout,
+                                const data::Batch& stored,
+                                const data::ColumnPtr& now);
 /// All features of one row. Scalars stand in the order of layout.raw.
 Result<std::vector<data::Scalar>> complete_features(const ViewLayout& layout,
-                                                    std::vector<data::Scalar> raw);
+                                                    std::vector<data::Scalar> raw,
+                                                    EventTime now);
 
 /// A steps table: keys, times and raw features of each step, sorted; features and dates are added.
 Result<data::Batch> make_steps(const ViewLayout& layout,
@@ -97,6 +104,12 @@ class LaidOutView : public FeatureView {
     return layout_.steps_schema;
   }
   [[nodiscard]] uint64_t fingerprint() const override { return layout_.fingerprint; }
+  [[nodiscard]] std::vector<data::Field> step_columns(std::span<const int> features) const override;
+  [[nodiscard]] Result<std::vector<data::ColumnPtr>> answers(const data::Batch& steps,
+                                                             std::span<const int64_t> rows,
+                                                             const data::ColumnPtr& now,
+                                                             std::span<const int> features,
+                                                             int threads) const override;
 
  protected:
   [[nodiscard]] const ViewLayout& layout() const { return layout_; }

@@ -121,10 +121,34 @@ TEST(View, AWindowThatIsNoMultipleOfTheSlideIsRefused) {
 
 TEST(View, LatestValuesAndWindowsShareAViewInDefinitionOrder) {
   const FeatureViewPtr view = compile_or_die(composed_definition());
-  ASSERT_EQ(view->features().size(), 25U);
+  ASSERT_EQ(view->features().size(), 44U);
   EXPECT_EQ(view->features().front().name, "kind");
-  EXPECT_EQ(view->features().back().name, "mixed");
+  EXPECT_EQ(view->features().back().name, "idle_minutes");
   EXPECT_EQ(view->window_max().micros, 180 * kMinute);
+}
+
+TEST(View, StepsHoldWhatReadTimeFeaturesNeedAndNotThese) {
+  const FeatureViewPtr view = compile_or_die(composed_definition());
+  const data::Schema& steps = *view->steps_schema();
+  for (const char* name : {"idle", "unheard", "local_hour", "idle_minutes"}) {
+    EXPECT_FALSE(steps.find(name).has_value()) << name;
+  }
+  EXPECT_EQ(steps.field(*steps.find("idle__since")).type, data::Type::kTimestamp);
+  EXPECT_EQ(steps.field(*steps.find("unheard__since")).type, data::Type::kTimestamp);
+}
+
+TEST(View, TheTimeThatAFeatureCountsFromIsATime) {
+  catalog::FeatureViewDef view = composed_definition();
+  feature(&view, "unheard").column = "units";
+  EXPECT_EQ(compile_status(view).code(), Code::kInvalidArgument);
+  feature(&view, "unheard").column = "known_tim";
+  EXPECT_THAT(compile_status(view).message(), HasSubstr("did you mean `known_time`"));
+  view = composed_definition();
+  feature(&view, "mixed").expression = "epoch(idle__since)";
+  EXPECT_EQ(compile_status(view).code(), Code::kInvalidArgument);
+  view = composed_definition();
+  feature(&view, "spend").where = "event_time < now()";
+  EXPECT_THAT(compile_status(view).message(), HasSubstr("no meaning here"));
 }
 
 TEST(View, AMisspeltColumnIsNamedWithTheNearestOne) {

@@ -55,6 +55,25 @@ class FakeView : public gold::FeatureView {
       const data::Batch& rows, const data::Batch&, EventTime, EventTime, int) const override {
     return rows;
   }
+  [[nodiscard]] std::vector<data::Field> step_columns(
+      std::span<const int> features) const override {
+    std::vector<data::Field> fields;
+    for (const int feature : features) {
+      fields.push_back(features_[static_cast<std::size_t>(feature)]);
+    }
+    return fields;
+  }
+  [[nodiscard]] Result<std::vector<data::ColumnPtr>> answers(const data::Batch& steps,
+                                                             std::span<const int64_t> rows,
+                                                             const data::ColumnPtr&,
+                                                             std::span<const int> features,
+                                                             int) const override {
+    std::vector<data::ColumnPtr> columns;
+    for (const data::Field& field : step_columns(features)) {
+      columns.push_back(data::take(*steps.find(field.name), rows));
+    }
+    return columns;
+  }
   [[nodiscard]] uint64_t fingerprint() const override { return hash_bytes(name_, version_); }
 
   [[nodiscard]] Status update_online_row(const data::Batch& rows,

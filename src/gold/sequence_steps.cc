@@ -1,0 +1,192 @@
+// Steps of a view of event sequences: an entity's rows in the order in which they become visible,
+// put into its sequence; a step wherever a row, the end of a session or a row that leaves its
+// window makes the sequence say something else.
+
+#include <algorithm>
+#include <optional>
+
+#include "gold/entity_rows.h"
+#include "gold/event_sequence.h"
+#include "gold/latest_view.h"
+#include "gold/sequence_view.h"
+
+namespace assay::gold {
+namespace {
+
+/// What the threads share.
+struct SequenceInputs {
+  const int64_t* event_time = nullptr;
+  const int64_t* known_time = nullptr;
+  const int64_t* sequence = nullptr;
+  std::vector<std::string> values;  // of the rows
+  const int64_t* seed_event_time = nullptr;
+  std::vector<data::ColumnPtr> seed_features;
+};
+
+/// Steps of one thread; values in the form of append_row_values.
+struct SequenceSteps {
+  std::vector<int64_t> key;
+  std::vector<int64_t> event_time;
+  std::vector<int64_t> known_time;
+  std::vector<std::string> values;
+};
+
+/// Writes the steps of one entity after the other.
+class SequenceKernel {
+ public:
+  SequenceKernel(const SequencePlan& plan,
+                 const SequenceInputs& inputs,
+                 EventTime begin,
+                 EventTime end,
+                 SequenceSteps* out)
+      : inputs_(inputs),
+        begin_(std::max(begin, kFirstInstant).micros),
+        end_(end.micros),
+        out_(out),
+        events_(plan) {}
+
+  void run(const EntityRows& all, const EntityRows::Entity& entity) {
+    start(all, entity);
+    std::size_t next = 0;
+    int64_t instant = begin_;
+    for (;;) {
+      if (instant >= end_) {
+        return;
+      }
+      events_.advance(instant);
+      const std::size_t before = next;
+      while (next < rows_.size() && rows_[next].visible_time() <= instant) {
+        ++next;
+      }
+      take(before, next);
+      write_if_changed(entity.key, instant);
+      const int64_t row_time =
+          next < rows_.size() ? rows_[next].visible_time() : EventTime::max().micros;
+      instant = std::min(row_time, events_.next_change());
+      if (instant == EventTime::max().micros) {
+        return;
+      }
+    }
+  }
+
+ private:
+  void start(const EntityRows& all, const EntityRows::Entity& entity) {
+    rows_.clear();
+    for (std::size_t i = entity.begin; i < entity.end; ++i) {
+      const auto row = static_cast<std::size_t>(all.row_numbers[i]);
+      rows_.push_back({inputs_.event_time[row],
+                       inputs_.known_time[row],
+                       inputs_.sequence[row],
+                       inputs_.values[row]});
+    }
+    std::sort(rows_.begin(), rows_.end(), [](const SequenceEvent& a, const SequenceEvent& b) {
+      return a.visible_time() < b.visible_time();
+    });
+    events_.clear();
+    newest_.reset();
+    said_.clear();
+    said_time_.reset();
+    if (entity.seed >= 0) {
+      newest_ = inputs_.seed_event_time[entity.seed];
+      said_time_ = newest_;
+      append_row_values(inputs_.seed_features, entity.seed, &said_);
+    }
+  }
+
+  /// Take rows that become visible together, oldest first: most are in order then.
+  void take(std::size_t begin, std::size_t end) {
+    const auto place = [&](std::size_t i) {
+      return rows_.begin() + static_cast<std::ptrdiff_t>(i);
+    };
+    std::sort(place(begin), place(end));
+    for (std::size_t i = begin; i < end; ++i) {
+      newest_ = std::max(newest_.value_or(rows_[i].event_time), rows_[i].event_time);
+      events_.add(rows_[i]);
+    }
+  }
+
+  void write_if_changed(int64_t key, int64_t instant) {
+    if (!newest_) {
+      return;
+    }
+    says_.clear();
+    events_.append_values(&says_);
+    if (said_time_ == newest_ && says_ == said_) {
+      return;
+    }
+    said_ = says_;
+    said_time_ = newest_;
+    out_->key.push_back(key);
+    out_->event_time.push_back(*newest_);
+    out_->known_time.push_back(instant);
+    out_->values.push_back(says_);
+  }
+
+  const SequenceInputs& inputs_;
+  const int64_t begin_;
+  const int64_t end_;
+  SequenceSteps* out_;
+  EventSequence events_;
+  std::vector<SequenceEvent> rows_;
+  std::optional<int64_t> newest_;     // newest visible event
+  std::optional<int64_t> said_time_;  // of the answer that stands; nothing: there is none
+  std::string said_;
+  std::string says_;
+};
+
+}  // namespace
+
+Result<data::Batch> SequenceView::steps(const data::Batch& rows,
+                                        const data::Batch& seed,
+                                        EventTime begin,
+                                        EventTime end,
+                                        int threads) const {
+  ASSAY_ASSIGN_OR_RETURN(const RowColumns columns, find_row_columns(layout(), rows));
+  ASSAY_ASSIGN_OR_RETURN(const EntityRows entities, group_by_entity(layout(), rows, columns, seed));
+  SequenceInputs inputs;
+  inputs.event_time = columns.event_time->values<int64_t>().data();
+  inputs.known_time = columns.known_time->values<int64_t>().data();
+  inputs.sequence = columns.sequence->values<int64_t>().data();
+  ASSAY_ASSIGN_OR_RETURN(inputs.values, pack_sequence_values(plan_, rows));
+  data::ColumnPtr seed_time;
+  if (seed.rows() != 0) {
+    const data::Field time{kEventTime, data::Type::kTimestamp, false};
+    ASSAY_ASSIGN_OR_RETURN(const std::vector<data::ColumnPtr> times, columns_as({time}, seed));
+    seed_time = times.front();
+    inputs.seed_event_time = seed_time->values<int64_t>().data();
+    ASSAY_ASSIGN_OR_RETURN(inputs.seed_features, columns_as(layout().raw->fields(), seed));
+  }
+
+  std::vector<SequenceSteps> chunks(chunk_count_max(threads));
+  for_entity_ranges(entities, threads, [&](std::size_t first, std::size_t last, std::size_t chunk) {
+    SequenceKernel kernel(plan_, inputs, begin, end, &chunks[chunk]);
+    for (std::size_t i = first; i < last; ++i) {
+      kernel.run(entities, entities.entities[i]);
+    }
+  });
+
+  data::BatchBuilder raw(layout().raw);
+  data::ColumnBuilder event_time(data::Type::kTimestamp);
+  data::ColumnBuilder known_time(data::Type::kTimestamp);
+  std::vector<int64_t> key_rows;
+  for (const SequenceSteps& chunk : chunks) {
+    const auto count = static_cast<int64_t>(chunk.key.size());
+    key_rows.insert(key_rows.end(), chunk.key.begin(), chunk.key.end());
+    event_time.append_block(chunk.event_time.data(), count);
+    known_time.append_block(chunk.known_time.data(), count);
+    for (const std::string& values : chunk.values) {
+      ASSAY_ASSIGN_OR_RETURN(const std::vector<data::Scalar> row,
+                             read_row_values(layout(), values));
+      for (std::size_t i = 0; i < row.size(); ++i) {
+        raw.column(static_cast<int>(i)).append_scalar(row[i]);
+      }
+    }
+  }
+  std::vector<data::ColumnPtr> keys;
+  for (const data::ColumnPtr& column : entities.keys) {
+    keys.push_back(data::take(*column, key_rows));
+  }
+  return make_steps(layout(), keys, event_time.finish(), known_time.finish(), raw.finish());
+}
+
+}  // namespace assay::gold

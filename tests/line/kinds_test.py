@@ -1,0 +1,129 @@
+#!/usr/bin/env python3
+"""Every kind of feature in one view, from files to serving: in three runs as in one, online as offline.
+
+    kinds_test.py PROGRAM
+"""
+
+import csv
+import random
+import sys
+from datetime import datetime, timedelta, timezone
+
+from project import Project, Server, new_folder, remove
+
+PROJECT = """
+project: kinds
+serving: {clock: data}
+sources: {visits: {files: data/visits/*.csv}}
+bronze:
+  visits:
+    source: visits
+    event_time: ts
+    known_time: seen
+    future_max: 1d
+    columns: {user: string!, page: string, price: float64, born: timestamp, ts: timestamp!, seen: timestamp!}
+silver: {pages: {from: visits, allowed_lateness: 2h}}
+entities: {user: {key: user}}
+feature_views:
+  behaviour:
+    entity: user
+    from: pages
+    ttl: 30h
+    slide: 10m
+    tz: Europe/Berlin
+    session: {gap: 30m, max: 2h, over: 24h}
+    features:
+      n: {agg: count, over: [1h, 24h]}
+      spend: {agg: sum, of: price, over: 24h}
+      page: latest
+      visits: {session: count}
+      pages: {session: events}
+      entry: {session: first, of: page}
+      mean_pages: {session: mean_events}
+      in_session: {since: session_start}
+      idle: {since: last_event}
+      age: {since: born}
+      hour: {clock: hour}
+      weekend: {clock: is_weekend}
+      hourly: {rate: n, over: 24h}
+      trend: {trend: n, over: [1h, 24h]}
+      moves: {changes: page, over: [1h, 24h]}
+      before: {previous: page, over: 24h}
+      moved: {changed_at: page, over: 24h}
+      paid: {lag: price, k: 2, over: 24h}
+      restless: {expr: "moves_1h > 1 AND idle < 600"}
+services: {v1: [behaviour]}
+"""
+START = datetime(2026, 3, 28, tzinfo=timezone.utc)  # the night after it the clocks of Berlin change
+
+
+def text(time):
+    return time.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def rows(seed, count=900):
+    """Visits in the order in which they are known, in bursts; some are known up to 90 minutes late."""
+    rng = random.Random(seed)
+    found = []
+    time = START
+    for _ in range(count):
+        time += timedelta(seconds=rng.choice([20, 240, 240, 900]))
+        late = timedelta(minutes=rng.randrange(90)) if rng.random() < 0.2 else timedelta(seconds=rng.randrange(3))
+        found.append([f"u{rng.randrange(7)}", rng.choice(["home", "shoes", "cart", ""]), rng.choice(["", "1.5", "0.1", "1e17"]),
+                      text(START - timedelta(days=rng.randrange(9000))), text(time), text(time + late)])
+    return sorted(found, key=lambda row: row[5])
+
+
+def make(program, folder, parts):
+    """A project that gets the rows in `parts`, a run after each."""
+    project = Project(program, folder)
+    project.write("assay.yaml", PROJECT)
+    for number, part in enumerate(parts):
+        lines = [["user", "page", "price", "born", "ts", "seen"], *part]
+        project.write(f"data/visits/{number}.csv", "".join(",".join(line) + "\n" for line in lines))
+        if number == 0:
+            project.run("apply")
+        project.run("run")
+    return project
+
+
+def training_set(project, labels):
+    """Each label as the training set has it."""
+    lines = ["user,event_time", *(f"{user},{text(at)}" for user, at in labels)]
+    project.write("labels.csv", "\n".join(lines) + "\n")
+    project.run("training-set", "v1", "--labels", "labels.csv", "--to", "set.csv")
+    with open(project.folder / "set.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def main(program):
+    root = new_folder("kinds")
+    try:
+        visits = rows(7)
+        once = make(program, root / "once", [visits])
+        thrice = make(program, root / "thrice", [visits[:311], visits[311:600], visits[600:]])
+        steps = {key: value for key, value in once.hashes().items() if key.startswith("gold/")}
+        assert steps and all(thrice.hashes()[key] == value for key, value in steps.items()), (steps, thrice.hashes())
+        for project in (once, thrice):
+            report = project.json("verify", "v1", "--sample", 60000, "--instants", 400)
+            assert report["differ"] == 0 and report["values"] >= 60000, report
+
+        rng = random.Random(1)
+        labels = [(f"u{rng.randrange(7)}", START + timedelta(seconds=rng.randrange(4 * 86400))) for _ in range(40)]
+        answers = training_set(thrice, labels)
+        assert any(row["in_session"] for row in answers) and any(row["before_24h"] for row in answers)
+        for (user, at), row in list(zip(labels, answers))[:6]:
+            said = {one["feature"]: one["value"] for one in thrice.json("get", "v1", "--entity", f"user={user}", "--at", text(at))}
+            for name, value in row.items():
+                if name in said and said[name] is not None:
+                    assert str(said[name]).lower() == value.lower() or float(said[name]) == float(value), (name, said, row)
+        with Server(thrice) as server:
+            status, _ = server.request("/get-online-features", {"feature_service": "v1", "entities": {"user": ["u1", "nobody"]}})
+            assert status == 200, status
+        print("every kind of feature: one run as three, online as offline")
+    finally:
+        remove(root)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
