@@ -178,7 +178,8 @@ void check_has_time(Validation& v, const FeatureViewDef& view) {
       project.bronze.find(silver == project.silver.end() ? view.from : silver->second.from);
   const bool windows =
       std::any_of(view.features.begin(), view.features.end(), [](const FeatureDef& feature) {
-        return feature.kind == FeatureDef::Kind::kWindow;
+        return feature.kind == FeatureDef::Kind::kWindow ||
+               feature.kind == FeatureDef::Kind::kSequence;
       });
   const bool own_time =
       silver != project.silver.end() && silver->second.sql.find("event_time") != std::string::npos;
