@@ -203,9 +203,7 @@ class TrainingRows : public data::BatchReader {
         return {};
       }
       const data::Batch& labels = **some;
-      const data::ColumnPtr instants =
-          labels.column_ptr(*labels.schema().find(options_.set.time_column));
-      const data::Column& time = *instants;
+      const data::Column& time = *labels.find(options_.set.time_column);
       count_oddities(labels, time);
       for (auto& [names, index] : indexes) {
         std::vector<const data::Column*> keys;
@@ -408,7 +406,9 @@ class TrainingRows : public data::BatchReader {
     gold::ViewAnswers answers;
     answers.columns.resize(work.view->features().size());
     answers.statuses.assign(matched.size(), FeatureStatus::kNotFound);
-    const data::Column& time = *labels.find(options_.set.time_column);
+    const data::ColumnPtr instants =
+        labels.column_ptr(*labels.schema().find(options_.set.time_column));
+    const data::Column& time = *instants;
     const data::Column& event = taken.rows.column(taken.rows.column_count() - 1);
     for (std::size_t i = 0; i < matched.size(); ++i) {
       int64_t& row = taken.row_of_label[i];
