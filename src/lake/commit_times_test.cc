@@ -1,8 +1,5 @@
 #include "lake/commit_times.h"
 
-#include <chrono>
-#include <filesystem>
-
 #include <gmock/gmock.h>
 
 #include "lake/foreign_table.h"
@@ -16,15 +13,6 @@ EventTime seconds(int64_t count) {
   return {count * kMicrosPerSecond};
 }
 
-/// Give the log file of a version this modification time.
-void touch(T& table, Version version, int64_t second) {
-  using std::chrono::seconds;
-  const auto now = std::filesystem::file_time_type::clock::now();
-  const auto unix_now = std::filesystem::file_time_type::clock::to_sys(now).time_since_epoch();
-  std::filesystem::last_write_time(table.local("_delta_log/" + log_file_name(version)),
-                                   now - unix_now + seconds(second));
-}
-
 TEST(CommitTimes, FileTimesAreMadeToAscendAndTheNewestNotLaterWins) {
   T table;
   table.commit(T::protocol(1) + T::metadata({T::field("a", "long")}));
@@ -33,7 +21,7 @@ TEST(CommitTimes, FileTimesAreMadeToAscendAndTheNewestNotLaterWins) {
   }
   const int64_t times[] = {100, 200, 150, 150, 300, 300};
   for (Version version = 0; version < 6; ++version) {
-    touch(table, version, times[version]);
+    table.lake().set_commit_time("t", version, times[version]);
   }
   const auto opened = table.open().value();
   // Version 2 counts as 200.001 s, version 3 as 200.002 s, version 5 as 300.001 s.
@@ -59,7 +47,7 @@ TEST(CommitTimes, CommitsThatSayTheirTimeAreTakenAtTheirWord) {
               T::metadata({T::field("a", "long")}, "", on))
       .commit(R"({"commitInfo":{"inCommitTimestamp":300000}})");
   for (Version version = 0; version < 3; ++version) {
-    touch(table, version, 100);
+    table.lake().set_commit_time("t", version, 100);
   }
   const auto opened = table.open().value();
   EXPECT_EQ(opened->version_at(seconds(199)).value(), 0);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
@@ -138,6 +139,14 @@ class LakeUnderTest {
   int64_t count(DeltaTable& table, const std::string& where = "") {
     return number("SELECT count(*) FROM " +
                   table.relation(*table.snapshot().value(), where).value());
+  }
+  /// Give the log file of a version this modification time, in seconds since the epoch.
+  void set_commit_time(const std::string& key, Version version, int64_t second) {
+    std::string digits = std::to_string(version);
+    digits.insert(0, 20 - digits.size(), '0');
+    const std::chrono::sys_seconds time{std::chrono::seconds(second)};
+    std::filesystem::last_write_time(store_->local_path(key + "/_delta_log/" + digits + ".json"),
+                                     std::filesystem::file_time_type::clock::from_sys(time));
   }
   /// Everything in the log's file of one version.
   std::string log_text(const std::string& key, Version version) {

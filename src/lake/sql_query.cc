@@ -206,17 +206,7 @@ class Planner {
     if (!time.ok()) {
       return std::move(time).status().with_context("TIMESTAMP AS OF");
     }
-    std::optional<Version> found;
-    ASSAY_ASSIGN_OR_RETURN(const std::vector<HistoryEntry> history, delta.history());
-    for (const HistoryEntry& entry : history) {
-      if (entry.timestamp_ms * 1'000 <= time->micros && (!found || entry.version > *found)) {
-        found = entry.version;
-      }
-    }
-    if (!found) {
-      return Status(Code::kNotFound, "no version is as old as " + *travel.time);
-    }
-    return *found;
+    return delta.version_at(*time);
   }
 
   Status add(const SqlTable& table, std::optional<Version> version) {

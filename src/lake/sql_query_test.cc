@@ -127,8 +127,12 @@ TEST_F(SqlQuery, ReadsOlderVersions) {
                 "lake.bronze.events VERSION AS OF 1 USING (n)")
                 .first,
             500);
-  lake_.clock().advance(Duration{100'000'000});
   lake_.append(*table_, "SELECT 'late', TIMESTAMPTZ '2026-01-01', -1, DATE '2026-01-01'");
+  const int64_t midnight = parse_time("2026-01-01T00:00:00Z").value().micros / kMicrosPerSecond;
+  const int64_t seconds[] = {midnight - 2, midnight - 1, midnight, midnight + 100};
+  for (Version version = 0; version < 4; ++version) {
+    lake_.set_commit_time("bronze/events", version, seconds[version]);
+  }
   const std::string at = "SELECT count(*) FROM lake.bronze.events TIMESTAMP AS OF ";
   EXPECT_EQ(run(at + "'2026-01-01T00:00:00Z'").first, 1000);
   EXPECT_EQ(run(at + "'2026-01-01 00:01:40'").first, 1001);
