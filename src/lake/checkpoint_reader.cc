@@ -38,21 +38,26 @@ constexpr ActionColumn kFewColumns[] = {
     {"checkpointMetadata", "STRUCT(version BIGINT)"},
 };
 
-/// "read_parquet([...], schema=MAP{...})" with these columns, null where a file lacks them.
-std::string parquet_relation(const store::ObjectStore& store,
-                             const std::vector<std::string>& keys,
-                             const std::vector<std::pair<std::string, std::string>>& columns) {
+std::string list_of(const store::ObjectStore& store, const std::vector<std::string>& keys) {
   std::string files;
   for (const std::string& key : keys) {
     files += (files.empty() ? "" : ", ") + SqlEngine::literal(store.local_path(key));
   }
+  return "[" + files + "]";
+}
+
+/// "read_parquet([...], schema=MAP{...})" with these columns, null where a file lacks them.
+std::string parquet_relation(const store::ObjectStore& store,
+                             const std::vector<std::string>& keys,
+                             const std::vector<std::pair<std::string, std::string>>& columns) {
   std::string schema;
   for (const auto& [name, type] : columns) {
     schema += (schema.empty() ? "" : ", ") + SqlEngine::literal(name) +
               ": {name: " + SqlEngine::literal(name) + ", type: " + SqlEngine::literal(type) +
               ", default_value: NULL}";
   }
-  return "read_parquet([" + files + "], hive_partitioning=false, schema=MAP {" + schema + "})";
+  return "read_parquet(" + list_of(store, keys) + ", hive_partitioning=false, schema=MAP {" +
+         schema + "})";
 }
 
 /// What the SQL engine cannot bind or find is a checkpoint that is none: never "no such table".
@@ -71,15 +76,16 @@ Result<LogEntry> read_few_actions(store::ObjectStore& store,
                                   const std::vector<std::string>& parts) {
   std::vector<std::pair<std::string, std::string>> columns;
   std::string members;
+  std::string any;
   for (const ActionColumn& column : kFewColumns) {
     columns.emplace_back(column.name, column.type);
     const std::string name = SqlEngine::identifier(column.name);
     members += ", CASE WHEN " + name + " IS NOT NULL THEN '\"" + std::string(column.name) +
                "\":' || CAST(to_json(" + name + ") AS VARCHAR) END";
+    any += (any.empty() ? "" : " OR ") + name + " IS NOT NULL";
   }
-  const std::string query = "SELECT '{' || line || '}' FROM (SELECT concat_ws(','" + members +
-                            ") AS line FROM " + parquet_relation(store, parts, columns) +
-                            ") WHERE line <> ''";
+  const std::string query = "SELECT '{' || concat_ws(','" + members + ") || '}' FROM " +
+                            parquet_relation(store, parts, columns) + " WHERE " + any;
   ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<data::BatchReader> reader,
                          sql.stream(query, kLinesPerBatch));
   LogEntry entry;
@@ -98,6 +104,7 @@ Result<LogEntry> read_few_actions(store::ObjectStore& store,
 /// Expressions over one action's struct column, in the order in which FileRows reads them.
 std::string select_action(std::string_view action,
                           std::string_view time,
+                          bool has_vectors,
                           const std::vector<std::string>& partition_keys) {
   const std::string name = SqlEngine::identifier(action);
   const auto member = [&](std::string_view of) { return name + "." + SqlEngine::identifier(of); };
@@ -113,7 +120,11 @@ std::string select_action(std::string_view action,
   const std::string vector = member("deletionVector");
   for (const std::string_view part :
        {"storageType", "pathOrInlineDv", "offset", "sizeInBytes", "cardinality"}) {
-    out += ", " + vector + "." + SqlEngine::identifier(part) + " AS c" + std::to_string(column++);
+    const bool is_text = column < 7;
+    out += ", " +
+           (has_vectors ? vector + "." + SqlEngine::identifier(part)
+                        : std::string(is_text ? "NULL::VARCHAR" : "NULL::BIGINT")) +
+           " AS c" + std::to_string(column++);
   }
   for (const std::string& key : partition_keys) {
     out += ", map_extract_value(" + member("partitionValues") + ", " + SqlEngine::literal(key) +
@@ -219,13 +230,25 @@ Status for_each_batch(SqlEngine& sql, const std::string& query, const Each& each
   }
 }
 
+/// Asking for members that no file has costs as much as reading them.
+Result<bool> have_deletion_vectors(const store::ObjectStore& store,
+                                   SqlEngine& sql,
+                                   const std::vector<std::string>& keys) {
+  ASSAY_ASSIGN_OR_RETURN(const data::Batch rows,
+                         sql.query("SELECT count(*) FROM parquet_schema(" + list_of(store, keys) +
+                                   ") WHERE name = 'deletionVector'"));
+  return rows.column(0).values<int64_t>()[0] > 0;
+}
+
 Status read_files(store::ObjectStore& store,
                   SqlEngine& sql,
                   const std::vector<std::string>& keys,
                   const std::vector<std::string>& partition_keys,
                   CheckpointFiles& out) {
   const std::string values = ", partitionValues MAP(VARCHAR, VARCHAR), size BIGINT";
-  const std::string vector = ", deletionVector " + std::string(kVectorType) + ")";
+  ASSAY_ASSIGN_OR_RETURN(const bool has_vectors, have_deletion_vectors(store, sql, keys));
+  const std::string vector =
+      has_vectors ? ", deletionVector " + std::string(kVectorType) + ")" : ")";
   const std::string adds = parquet_relation(
       store,
       keys,
@@ -235,7 +258,7 @@ Status read_files(store::ObjectStore& store,
   JsonReader json;
   ASSAY_RETURN_IF_ERROR(for_each_batch(
       sql,
-      select_action("add", "modificationTime", partition_keys) + " FROM " + adds +
+      select_action("add", "modificationTime", has_vectors, partition_keys) + " FROM " + adds +
           " WHERE \"add\" IS NOT NULL",
       [&](const data::Batch& batch) -> Status {
         const FileRows rows(batch, partition_keys);
@@ -250,8 +273,8 @@ Status read_files(store::ObjectStore& store,
       keys,
       {{"remove", "STRUCT(path VARCHAR" + values + ", deletionTimestamp BIGINT" + vector}});
   return for_each_batch(sql,
-                        select_action("remove", "deletionTimestamp", partition_keys) + " FROM " +
-                            removes + " WHERE \"remove\" IS NOT NULL",
+                        select_action("remove", "deletionTimestamp", has_vectors, partition_keys) +
+                            " FROM " + removes + " WHERE \"remove\" IS NOT NULL",
                         [&](const data::Batch& batch) -> Status {
                           const FileRows rows(batch, partition_keys);
                           for (int64_t row = 0; row < batch.rows(); ++row) {
