@@ -99,7 +99,7 @@ class Matrix:
 
     def write_truth(self, select, target):
         """The rows a table must have, by DuckDB alone; gives the columns with their types."""
-        script = ("import duckdb, json, sys\nc = duckdb.connect()\nc.execute(\"SET TimeZone = 'UTC'\")\n"
+        script = ("import duckdb, json, sys\nc = duckdb.connect()\nc.execute(\"SET TimeZone = 'UTC'; SET enable_progress_bar = false\")\n"
                   "select, target = sys.argv[1:]\n"
                   "c.execute(f\"COPY ({select}) TO '{target}' (FORMAT parquet)\")\n"
                   "print(json.dumps({r[0]: r[1] for r in c.execute(f\"DESCRIBE {select}\").fetchall()}))\n")

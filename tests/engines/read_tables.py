@@ -43,7 +43,7 @@ def duckdb_extension():
 def read_duckdb(path, version):
     import duckdb
     connection = duckdb.connect(config={"autoinstall_known_extensions": "false"})
-    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
     connection.execute(f"LOAD '{duckdb_extension()}'")
     at = "" if version is None else f", version={version}"
     return connection.execute(f"FROM delta_scan('{path}'{at})").to_arrow_table()

@@ -31,7 +31,8 @@ case ${1-} in
       --conf spark.sql.extensions=io.delta.sql.DeltaSparkSessionExtension \
       --conf spark.sql.catalog.spark_catalog=org.apache.spark.sql.delta.catalog.DeltaCatalog \
       --conf spark.driver.host=127.0.0.1 --conf spark.driver.bindAddress=127.0.0.1 --conf spark.ui.enabled=false \
-      --conf spark.sql.shuffle.partitions=2 --conf spark.sql.session.timeZone=UTC \
+      --conf spark.sql.shuffle.partitions=2 --conf spark.databricks.delta.snapshotPartitions=1 \
+      --conf spark.default.parallelism=2 --conf spark.sql.session.timeZone=UTC \
       --conf "spark.sql.warehouse.dir=$work/warehouse" --conf "spark.driver.extraJavaOptions=-Dderby.system.home=$work" \
       "$@"
     ;;
