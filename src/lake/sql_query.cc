@@ -14,6 +14,7 @@
 #include "lake/plan_filters.h"
 #include "lake/pruning.h"
 #include "lake/sql_names.h"
+#include "lake/table_columns.h"
 
 // Which files can matter to a statement?
 //
@@ -64,8 +65,8 @@ struct NamedTable {
 
 std::vector<std::string> column_names(const Snapshot& snapshot) {
   std::vector<std::string> names;
-  for (const data::Field& field : snapshot.schema->fields()) {
-    names.push_back(field.name);
+  for (const TableColumn& column : *snapshot.columns) {
+    names.push_back(column.name);
   }
   return names;
 }
@@ -248,10 +249,10 @@ class Planner {
       std::string columns;
       std::string selected;
       int count = 0;
-      for (const data::Field& field : named_[i].snapshot->schema->fields()) {
+      for (const TableColumn& field : *named_[i].snapshot->columns) {
         const std::string column = "c" + std::to_string(count++);
         columns += (columns.empty() ? "" : ", ") + column + " " +
-                   std::string(SqlEngine::sql_type(field.type));
+                   sql_type_of(field.type, NameKind::kLogical);
         selected +=
             (selected.empty() ? "" : ", ") + column + " AS " + SqlEngine::identifier(field.name);
       }

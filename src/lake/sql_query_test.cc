@@ -1,8 +1,12 @@
 #include "lake/sql_query.h"
 
+#include <chrono>
+#include <filesystem>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "lake/foreign_table.h"
 #include "lake/lake_under_test.h"
 
 namespace assay::lake {
@@ -39,6 +43,13 @@ class SqlQuery : public ::testing::Test {
   std::pair<int64_t, int64_t> run(const std::string& statement) {
     const PlannedSql planned = plan(statement).value();
     return {lake_.number(planned.text), planned.tables.at(0).files_opened};
+  }
+
+  void set_file_time(Version version, std::chrono::seconds unix_time) {
+    using Clock = std::filesystem::file_time_type::clock;
+    std::filesystem::last_write_time(
+        lake_.folder() + "/bronze/events/_delta_log/" + log_file_name(version),
+        Clock::now() - Clock::to_sys(Clock::now()).time_since_epoch() + unix_time);
   }
 
   LakeUnderTest lake_;
@@ -128,14 +139,13 @@ TEST_F(SqlQuery, ReadsOlderVersions) {
                 .first,
             500);
   lake_.append(*table_, "SELECT 'late', TIMESTAMPTZ '2026-01-01', -1, DATE '2026-01-01'");
-  const int64_t midnight = parse_time("2026-01-01T00:00:00Z").value().micros / kMicrosPerSecond;
-  const int64_t seconds[] = {midnight - 2, midnight - 1, midnight, midnight + 100};
-  for (Version version = 0; version < 4; ++version) {
-    lake_.set_commit_time("bronze/events", version, seconds[version]);
+  for (Version version = 0; version < 4; ++version) {  // 10 seconds apart from 2026-01-01 on
+    set_file_time(version, std::chrono::seconds(1'767'225'600 + 10 * version));
   }
   const std::string at = "SELECT count(*) FROM lake.bronze.events TIMESTAMP AS OF ";
-  EXPECT_EQ(run(at + "'2026-01-01T00:00:00Z'").first, 1000);
-  EXPECT_EQ(run(at + "'2026-01-01 00:01:40'").first, 1001);
+  EXPECT_EQ(run(at + "'2026-01-01T00:00:10Z'").first, 500);
+  EXPECT_EQ(run(at + "TIMESTAMP '2026-01-01 00:00:29'").first, 1000);
+  EXPECT_EQ(run(at + "'2026-01-01 00:00:30'").first, 1001);
   EXPECT_EQ(run(at + "'2030-01-01'").first, 1001);
   EXPECT_EQ(plan(at + "'2025-01-01'").status().code(), Code::kNotFound);
   EXPECT_EQ(plan("FROM lake.bronze.events VERSION AS OF 9").status().code(), Code::kNotFound);
@@ -155,6 +165,30 @@ TEST_F(SqlQuery, AVersionKeepsItsOwnColumns) {
   EXPECT_EQ(run("SELECT count(*) FROM lake.bronze.events WHERE extra IS NULL").first, 1000);
   EXPECT_EQ(plan("SELECT extra FROM lake.bronze.events VERSION AS OF 1").status().code(),
             Code::kInvalidArgument);
+}
+
+TEST(SqlQueryOfForeignTables, ColumnsOfAnyTypeAreThere) {
+  using T = ForeignTable;
+  T table;
+  table
+      .parquet("f.parquet",
+               "SELECT 5::BIGINT AS a, [1, 2, 3]::BIGINT[] AS l, 1.5::DECIMAL(9, 2) AS d")
+      .commit(T::protocol(1) +
+              T::metadata(
+                  {T::field("a", "long"),
+                   T::field("l", R"({"type":"array","elementType":"long","containsNull":true})"),
+                   T::field("d", "decimal(9,2)")}) +
+              T::add("f.parquet"));
+  LakeUnderTest& lake = table.lake();
+  const PlannedSql planned =
+      plan_sql(lake.world(),
+               lake.store(),
+               lake.sql(),
+               sql_tables(lake.store()).value(),
+               "SELECT sum(l[2] + d)::BIGINT FROM lake.t WHERE a = 5 AND len(l) = 3 AND d > 1")
+          .value();
+  EXPECT_EQ(planned.tables.at(0).files_opened, 1);
+  EXPECT_EQ(lake.number(planned.text), 4);  // 3.5, rounded
 }
 
 TEST_F(SqlQuery, MistakesArePointedAt) {
