@@ -11,8 +11,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fail_point.h"
+
 namespace assay {
 namespace {
+
+/// Between any two calls that change the disk.
+void step() {
+  fail_point("files.step");
+}
 
 Code code_of(int error) {
   switch (error) {
@@ -160,6 +167,7 @@ class SystemFiles : public FileSystem {
   Status write(const std::string& path, std::string_view bytes) override {
     const std::string temporary = temporary_name(path);
     Status status = write_new(temporary, bytes, kSharedMode);
+    step();
     if (status.ok() && ::rename(temporary.c_str(), path.c_str()) != 0) {
       status = failure("cannot write", path);
     }
@@ -167,6 +175,7 @@ class SystemFiles : public FileSystem {
       ::unlink(temporary.c_str());
       return status;
     }
+    step();
     return sync(parent_path(path));
   }
 
@@ -219,6 +228,7 @@ class SystemFiles : public FileSystem {
     if (parent != path) {
       ASSAY_RETURN_IF_ERROR(make_directories(parent));
     }
+    step();
     if (::mkdir(path.c_str(), 0777) != 0 && errno != EEXIST) {
       return failure("cannot make folder", path);
     }
@@ -226,6 +236,7 @@ class SystemFiles : public FileSystem {
   }
 
   Status remove(const std::string& path) override {
+    step();
     if (::remove(path.c_str()) != 0) {
       return failure("cannot remove", path);
     }
@@ -233,6 +244,7 @@ class SystemFiles : public FileSystem {
   }
 
   Status sync(const std::string& path) override {
+    step();
     const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (!file.good() || ::fsync(file.fd()) != 0) {
       return failure("cannot sync", path);
@@ -269,11 +281,14 @@ class SystemFiles : public FileSystem {
     // taken.
     const std::string temporary = temporary_name(path);
     Status status = write_new(temporary, bytes, mode);
+    step();
     if (status.ok() && ::link(temporary.c_str(), path.c_str()) != 0) {
       status = failure("cannot create", path);
     }
+    step();
     ::unlink(temporary.c_str());
     ASSAY_RETURN_IF_ERROR(status);
+    step();
     return sync(parent_path(path));
   }
 
@@ -282,7 +297,9 @@ class SystemFiles : public FileSystem {
     if (!file.good()) {
       return failure("cannot create", path);
     }
+    step();
     ASSAY_RETURN_IF_ERROR(write_all(file.fd(), path, bytes));
+    step();
     if (::fsync(file.fd()) != 0) {
       return failure("cannot sync", path);
     }

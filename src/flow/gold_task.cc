@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "lake/table_properties.h"
+
 namespace assay::flow {
 namespace {
 
@@ -43,7 +45,13 @@ Result<GoldTask> make_gold_task(Workspace& workspace, const std::string& view_na
   ASSAY_ASSIGN_OR_RETURN(task.source_key, workspace.source_table_key(from));
   ASSAY_ASSIGN_OR_RETURN(task.source, workspace.table(task.source_key));
   ASSAY_ASSIGN_OR_RETURN(const std::string steps_key, workspace.steps_table_key(*task.view));
-  const lake::TableSpec spec{steps_key, task.view->steps_schema(), {gold::kFeatureDate}};
+  lake::TableSpec spec{steps_key, task.view->steps_schema(), {gold::kFeatureDate}};
+  std::string& sorted = spec.properties[std::string(lake::kSortProperty)];
+  for (const data::Field& key : task.view->keys()) {
+    sorted += key.name + ",";
+  }
+  // As the rows come; compaction keeps it.
+  sorted += std::string(gold::kEventTime) + "," + gold::kKnownTime;
   ASSAY_ASSIGN_OR_RETURN(task.steps, workspace.open_or_create_table(steps_key, spec));
   ASSAY_ASSIGN_OR_RETURN(const auto snapshot, task.source->snapshot());
   task.source_version = snapshot->version;

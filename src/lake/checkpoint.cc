@@ -2,14 +2,16 @@
 
 #include <algorithm>
 
+#include "base/fail_point.h"
 #include "base/json_writer.h"
+#include "lake/table_properties.h"
 
 namespace assay::lake {
 namespace {
 
 using data::SqlEngine;
 
-constexpr int64_t kTombstoneKeptMs = int64_t{7} * 86'400 * 1'000;
+constexpr const char* kLastCheckpoint = "_last_checkpoint";
 
 /// An action's members in the Parquet file, in the order of the columns.
 constexpr std::string_view kColumns = R"({
@@ -21,6 +23,7 @@ constexpr std::string_view kColumns = R"({
 
 /// The reconciled state, one action a line, in the log's own form.
 std::string state_lines(const TableState& state, int64_t now_ms) {
+  const int64_t kept_ms = deleted_file_retention(state.snapshot.configuration).micros / 1'000;
   std::string out;
   append_action(out, state.protocol);
   append_action(out, state.metadata);
@@ -31,7 +34,7 @@ std::string state_lines(const TableState& state, int64_t now_ms) {
         TxnAction{app_id, version, updated == state.txn_updated_ms.end() ? 0 : updated->second});
   }
   for (const auto& [path, tombstone] : state.tombstones) {
-    if (tombstone.deletion_ms + kTombstoneKeptMs > now_ms) {
+    if (tombstone.deletion_ms + kept_ms > now_ms) {
       RemoveAction remove = tombstone;
       remove.data_change = false;
       append_action(out, remove);
@@ -87,6 +90,10 @@ Result<std::string> parquet_bytes(World& world,
 
 }  // namespace
 
+Version last_checkpoint_version(store::ObjectStore& store, const std::string& key) {
+  return read_checkpoint_hint(store, log_prefix(key)).version;
+}
+
 Status write_checkpoint(World& world,
                         store::ObjectStore& store,
                         SqlEngine& sql,
@@ -97,9 +104,11 @@ Status write_checkpoint(World& world,
   ASSAY_ASSIGN_OR_RETURN(const std::string bytes, parquet_bytes(world, sql, folder, lines));
   std::string name = log_prefix(key) + log_file_name(state.snapshot.version);
   name.replace(name.size() - 5, 5, ".checkpoint.parquet");
+  fail_point("lake.checkpoint.before_put");
   ASSAY_RETURN_IF_ERROR(store.put(name, bytes));
-  const std::string hint = log_prefix(key) + "_last_checkpoint";
-  if (read_checkpoint_hint(store, log_prefix(key)).version >= state.snapshot.version) {
+  fail_point("lake.checkpoint.before_hint");
+  const std::string hint = log_prefix(key) + kLastCheckpoint;
+  if (last_checkpoint_version(store, key) >= state.snapshot.version) {
     return {};  // another writer is ahead
   }
   std::string text;

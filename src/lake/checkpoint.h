@@ -13,8 +13,9 @@ namespace assay::lake {
 
 /// Write the checkpoint of the state's version, then _last_checkpoint.
 ///
-/// Time    tombstones younger than a week are kept, for readers of older versions and for vacuum.
-/// Errors  those of the store and the SQL engine. The table is as good as before: a checkpoint only
+/// Time    tombstones younger than the table's delta.deletedFileRetentionDuration are kept, for
+/// readers of older versions and for vacuum. Errors  those of the store and the SQL engine. The
+/// table is as good as before: a checkpoint only
 ///         shortens reading.
 /// Source  docs/formats/delta.md; Delta Lake, PROTOCOL.md, "Checkpoints".
 Status write_checkpoint(World& world,
@@ -59,5 +60,8 @@ Result<CheckpointFiles> read_checkpoint_files(store::ObjectStore& store,
                                               const std::vector<std::string>& parts,
                                               const LogEntry& entry,
                                               const std::vector<std::string>& partition_keys);
+
+/// The version that _last_checkpoint names; -1 for none.
+Version last_checkpoint_version(store::ObjectStore& store, const std::string& key);
 
 }  // namespace assay::lake

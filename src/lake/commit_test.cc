@@ -125,7 +125,11 @@ class FaultyStore : public store::ObjectStore {
       case Fault::kLostUnknown:
         return {Code::kCommitUnknown, "the answer was lost"};
       case Fault::kOthersLand:
-        static_cast<void>(good_.put_if_absent(key, R"({"commitInfo":{"txnId":"theirs"}})"));
+        static_cast<void>(good_.put_if_absent(key,
+                                              R"({"commitInfo":{"txnId":"theirs"}})"
+                                              "\n"
+                                              R"({"txn":{"appId":"assay/commits","version":1}})"
+                                              "\n"));
         return {Code::kUnavailable, "the answer was lost"};
       case Fault::kDiskFull:
         return {Code::kResourceExhausted, "disk full"};

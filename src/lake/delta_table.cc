@@ -4,15 +4,18 @@
 #include <utility>
 
 #include "base/fail_point.h"
-#include "base/json_writer.h"
 #include "lake/change_feed.h"
 #include "lake/checkpoint.h"
+#include "lake/commit_rules.h"
 #include "lake/commit_times.h"
+#include "lake/manifest.h"
 #include "lake/parquet_files.h"
 #include "lake/pruning.h"
+#include "lake/query_files.h"
 #include "lake/relation.h"
 #include "lake/schema_json.h"
 #include "lake/snapshot.h"
+#include "lake/table_properties.h"
 
 // A commit is one put-if-absent of the next version's log file. Who loses the race reads what the
 // winner did, checks its own request against that, and tries the version after. What was checked is
@@ -26,7 +29,6 @@ namespace assay::lake {
 namespace {
 
 constexpr int kAttemptsMax = 1'000;
-constexpr Version kCheckpointEvery = 10;
 
 /// The root of a table may hold what all readers take, and no "name=value" that some take for a
 /// partition.
@@ -60,6 +62,7 @@ class Table : public DeltaTable {
   Result<std::shared_ptr<const Snapshot>> snapshot(std::optional<Version> version) override;
   Result<std::vector<DataFile>> write_files(
       const data::Batch& rows, const std::map<std::string, std::string>& tags) override;
+  Result<std::vector<DataFile>> write_query(const QueryRows& rows) override;
   Result<Version> commit(const CommitRequest& request) override;
   Result<std::string> relation(const Snapshot& snapshot, const std::string& where) override;
   Result<std::string> relation_of(const Snapshot& snapshot,
@@ -76,10 +79,9 @@ class Table : public DeltaTable {
   enum class Outcome { kLanded, kLost };
 
   Status refresh();
-  [[nodiscard]] Status validate_request(const CommitRequest& request, bool raced) const;
-  [[nodiscard]] LogEntry entry_of(const CommitRequest& request, const std::string& txn_id) const;
   Result<Outcome> put_entry(Version version, const std::string& bytes, const std::string& txn_id);
   Result<Outcome> look_up(Version version, const std::string& txn_id, const Status& failure);
+  void manifest_if_wanted();
   void checkpoint_if_due();
 
   static std::shared_ptr<const Snapshot> shared_snapshot(const std::shared_ptr<TableState>& state) {
@@ -94,51 +96,12 @@ class Table : public DeltaTable {
   std::shared_ptr<TableState> travelled_;  // the last one asked for by version
 };
 
-std::string entry_bytes(const LogEntry& entry) {
-  std::string bytes;
-  append_action(bytes, *entry.info);
-  if (entry.protocol) {
-    append_action(bytes, *entry.protocol);
-  }
-  if (entry.metadata) {
-    append_action(bytes, *entry.metadata);
-  }
-  for (const TxnAction& txn : entry.txns) {
-    append_action(bytes, txn);
-  }
-  for (const RemoveAction& remove : entry.removes) {
-    append_action(bytes, remove);
-  }
-  for (const AddAction& add : entry.adds) {
-    append_action(bytes, add);
-  }
-  return bytes;
-}
-
-std::string json_list(const std::vector<std::string>& texts) {
-  std::string out = "[";
-  for (const std::string& text : texts) {
-    out += out.size() > 1 ? "," : "";
-    append_json_string(out, text);
-  }
-  return out + "]";
-}
-
 Status Table::create(const TableSpec& spec) {
   ASSAY_RETURN_IF_ERROR(validate_table_schema(*spec.schema, spec.partition_columns));
-  LogEntry entry;
-  entry.info = CommitInfoAction{world_.clock.now().micros / 1'000,
-                                "CREATE TABLE",
-                                {{"partitionBy", json_list(spec.partition_columns)}},
-                                false,
-                                world_.random.uuid()};
-  entry.protocol = ProtocolAction{};
-  entry.metadata = MetadataAction{world_.random.uuid(),
-                                  spec.name,
-                                  schema_to_json(*spec.schema),
-                                  spec.partition_columns,
-                                  {},
-                                  entry.info->timestamp_ms};
+  for (const auto& [name, value] : spec.properties) {
+    ASSAY_RETURN_IF_ERROR(validate_property(name, value));
+  }
+  const LogEntry entry = creation_entry(world_, spec);
   ASSAY_RETURN_IF_ERROR(put_entry(0, entry_bytes(entry), entry.info->txn_id).status());
   return load();  // ours, or that of whoever was quicker
 }
@@ -222,69 +185,14 @@ Result<std::vector<DataFile>> Table::write_files(const data::Batch& rows,
   return files;
 }
 
-Status Table::validate_request(const CommitRequest& request, bool raced) const {
+Result<std::vector<DataFile>> Table::write_query(const QueryRows& rows) {
   const Snapshot& now = state_->snapshot;
-  for (const TxnUpdate& txn : request.txns) {
-    const std::optional<int64_t> held = now.txn(txn.app_id);
-    if (held != txn.expected) {
-      const auto text = [](std::optional<int64_t> value) {
-        return value ? std::to_string(*value) : std::string("nothing");
-      };
-      return {Code::kAborted,
-              "table " + key_ + " holds position " + text(held) + " of " + txn.app_id +
-                  ", not the expected " + text(txn.expected)};
-    }
+  const ParquetTarget target{world_, store_, sql_, key_, now.partition_columns};
+  Result<std::vector<DataFile>> files = write_query_files(target, *now.schema, rows);
+  if (!files.ok()) {
+    return files.status().with_context("write rows of table " + key_);
   }
-  for (const std::string& path : request.removes) {
-    if (now.files.find(path) == now.files.end()) {
-      return {Code::kAborted, "a file to remove is not in table " + key_ + " (any more): " + path};
-    }
-  }
-  for (const DataFile& file : request.adds) {
-    if (now.files.find(file.path) != now.files.end()) {
-      return {Code::kInvalidArgument, "a file is in table " + key_ + " already: " + file.path};
-    }
-  }
-  const auto append_only = now.configuration.find("delta.appendOnly");
-  if (append_only != now.configuration.end() && append_only->second == "true" &&
-      request.data_change && !request.removes.empty()) {
-    return {Code::kFailedPrecondition, "table " + key_ + " takes appends only (delta.appendOnly)"};
-  }
-  if (request.schema != nullptr) {
-    const Status extends = validate_extends(*now.schema, *request.schema);
-    if (!extends.ok()) {
-      return Status(raced ? Code::kAborted : extends.code(), extends.message())
-          .with_context("table " + key_);
-    }
-    return validate_table_schema(*request.schema, now.partition_columns);
-  }
-  return {};
-}
-
-LogEntry Table::entry_of(const CommitRequest& request, const std::string& txn_id) const {
-  const int64_t now_ms = world_.clock.now().micros / 1'000;
-  LogEntry entry;
-  entry.info = CommitInfoAction{now_ms,
-                                request.operation,
-                                request.parameters,
-                                request.removes.empty() && request.schema == nullptr,
-                                txn_id};
-  if (request.schema != nullptr && *request.schema != *state_->snapshot.schema) {
-    entry.metadata = state_->metadata;
-    entry.metadata->schema_string = schema_to_json(*request.schema);
-  }
-  for (const TxnUpdate& txn : request.txns) {
-    entry.txns.push_back({txn.app_id, txn.version, now_ms});
-  }
-  for (const std::string& path : request.removes) {
-    const DataFile& file = state_->snapshot.files.at(path);
-    entry.removes.push_back(
-        {path, now_ms, request.data_change, file.partition_values, file.size_bytes});
-  }
-  for (const DataFile& file : request.adds) {
-    entry.adds.push_back({file, request.data_change});
-  }
-  return entry;
+  return files;
 }
 
 Result<Version> Table::commit(const CommitRequest& request) {
@@ -293,19 +201,20 @@ Result<Version> Table::commit(const CommitRequest& request) {
     const Version before = state_->snapshot.version;
     ASSAY_RETURN_IF_ERROR(refresh());
     ASSAY_RETURN_IF_ERROR(validate_writable(*state_).with_context("table " + key_));
-    ASSAY_RETURN_IF_ERROR(validate_request(request, attempt > 0));
+    ASSAY_RETURN_IF_ERROR(validate_request(key_, *state_, request, attempt > 0));
     if (attempt > 0 && state_->snapshot.version == before) {
       return Status(Code::kInternal,
                     "the log of table " + key_ + " holds something that is no file: " +
                         log_prefix(key_) + log_file_name(before + 1));
     }
-    const LogEntry entry = entry_of(request, txn_id);
+    const LogEntry entry = entry_of(world_, *state_, request, txn_id);
     const Version version = state_->snapshot.version + 1;
     fail_point("lake.commit.before_put");
     ASSAY_ASSIGN_OR_RETURN(const Outcome outcome, put_entry(version, entry_bytes(entry), txn_id));
     fail_point("lake.commit.after_put");
     if (outcome == Outcome::kLanded) {
       ASSAY_RETURN_IF_ERROR(refresh().with_context("read back a commit that landed"));
+      manifest_if_wanted();
       checkpoint_if_due();
       return version;
     }
@@ -360,8 +269,19 @@ Result<Table::Outcome> Table::look_up(Version version,
   return Status(Code::kCommitUnknown, context + ": " + failure.message());
 }
 
+void Table::manifest_if_wanted() {
+  if (!wants_manifest(state_->snapshot)) {
+    return;
+  }
+  const Status status = write_manifest(store_, key_, state_->snapshot);
+  if (!status.ok()) {
+    // The commit stands; the manifest before it is whole, and the next one makes up for it.
+    world_.log.warn("manifest_failed", {{"table", key_}, {"reason", status.to_string()}});
+  }
+}
+
 void Table::checkpoint_if_due() {
-  if (state_->snapshot.version % kCheckpointEvery != 0) {
+  if (state_->snapshot.version % checkpoint_interval(state_->snapshot.configuration) != 0) {
     return;
   }
   const Status status = checkpoint();

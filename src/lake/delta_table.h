@@ -24,6 +24,7 @@ struct TableSpec {
   std::string name;  // "bronze.flights", for messages and the log
   data::SchemaPtr schema;
   std::vector<std::string> partition_columns;
+  std::map<std::string, std::string> properties = {};  // of a new table
 };
 
 /// Which rows of a data file are deleted, as the log says: where the bitmap lies.
@@ -36,17 +37,28 @@ struct DeletionVector {
   bool operator==(const DeletionVector&) const = default;
 };
 
+/// Partition values of a file, or of a partition, by column.
+using PartitionValues = std::map<std::string, std::optional<std::string>>;
+
 /// A data file of a snapshot, as its `add` action says.
 struct DataFile {
   std::string path;  // key below the table's root, percent-decoded once
   /// By the column's physical name, which is its name unless the table maps columns.
-  std::map<std::string, std::optional<std::string>> partition_values;
+  PartitionValues partition_values;
   int64_t size_bytes = 0;
   int64_t modification_ms = 0;
   int64_t rows = -1;       // deleted ones too; -1: the writer left no statistics
   std::string stats_json;  // "" for none
   std::map<std::string, std::string> tags;
   std::optional<DeletionVector> deletion_vector;
+};
+
+/// Rows to be written that a query gives: columns by the table's names and of its types.
+struct QueryRows {
+  std::string sql;
+  std::string order;                         // SQL after ORDER BY, within each file; "" for none
+  std::map<std::string, std::string> tags;   // of each file
+  std::optional<PartitionValues> partition;  // all rows belong to this one: one file
 };
 
 /// A position that travels inside a commit: `txn` with compare-and-swap.
@@ -63,8 +75,16 @@ struct CommitRequest {
   std::vector<DataFile> adds;
   std::vector<std::string> removes;  // paths of files in the snapshot
   std::vector<TxnUpdate> txns;
-  data::SchemaPtr schema;  // set to evolve: same columns, new nullable ones after them
+  data::SchemaPtr
+      schema;  // set to evolve: same columns (int32 may become int64), then nullable ones
   bool data_change = true;
+  /// Partitions that hold nothing but `adds` afterwards: kAborted when one got a file that is not
+  /// in `removes`.
+  std::vector<PartitionValues> replaces = {};
+  /// The whole table was read at this version: kAborted when rows came or went since.
+  std::optional<Version> read_version = {};
+  /// Properties to set, or (without a value) to unset; known ones are checked.
+  std::map<std::string, std::optional<std::string>> properties = {};
 };
 
 /// The state of a table at one version.
@@ -137,6 +157,11 @@ class DeltaTable {
   /// given within each); durable at return, part of no version until committed.
   virtual Result<std::vector<DataFile>> write_files(
       const data::Batch& rows, const std::map<std::string, std::string>& tags = {}) = 0;
+  /// Write the rows of a query: the bulk way, in which no row passes through this process's own
+  /// memory. Files are durable at return, part of no version until committed.
+  ///
+  /// Errors  those of write_files and of the query.
+  virtual Result<std::vector<DataFile>> write_query(const QueryRows& rows) = 0;
   /// Commit on top of the newest version; a lost race against blind appends is tried again.
   virtual Result<Version> commit(const CommitRequest& request) = 0;
 
@@ -168,7 +193,7 @@ class DeltaTable {
   virtual Result<Version> version_at(EventTime time) = 0;
   virtual Result<std::vector<HistoryEntry>> history() = 0;
   /// Write a checkpoint of the newest version and _last_checkpoint. Done by commit every 10
-  /// versions.
+  /// versions, or as delta.checkpointInterval says.
   virtual Status checkpoint() = 0;
 };
 

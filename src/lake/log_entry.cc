@@ -8,6 +8,8 @@
 namespace assay::lake {
 namespace {
 
+constexpr const char* kEngine = "Assay/" ASSAY_VERSION;
+
 Status corrupt(const std::string& what) {
   return {Code::kCorrupt, what};
 }
@@ -275,6 +277,7 @@ void parse_info(const JsonValue& value, LogEntry& entry) {
   }
   info.operation = text("operation");
   info.txn_id = text("txnId");
+  info.engine = text("engineInfo");
   const JsonValue* blind = value.find("isBlindAppend");
   info.blind_append = blind != nullptr && blind->boolean() != nullptr && *blind->boolean();
   const JsonValue* parameters = value.find("operationParameters");
@@ -479,7 +482,7 @@ void append_action(std::string& out, const CommitInfoAction& info) {
     json.key("isBlindAppend");
     json.boolean(info.blind_append);
     json.key("engineInfo");
-    json.string("Assay");
+    json.string(info.engine.empty() ? kEngine : info.engine);
     json.key("txnId");
     json.string(info.txn_id);
   });

@@ -62,6 +62,7 @@ struct CommitInfoAction {
   std::map<std::string, std::string> parameters;
   bool blind_append = false;
   std::string txn_id;                        // unique per commit: tells whose bytes a version holds
+  std::string engine = {};                   // who wrote it; "" writes our own name and version
   std::optional<int64_t> in_commit_ms = {};  // inCommitTimestamp
 };
 

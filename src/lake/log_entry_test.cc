@@ -12,7 +12,7 @@ using testing::HasSubstr;
 
 // The lines of docs/formats/delta.md.
 constexpr std::string_view kGolden =
-    R"({"commitInfo":{"timestamp":1767225600000,"operation":"WRITE","operationParameters":{"account.in":"3"},"isBlindAppend":true,"engineInfo":"Assay","txnId":"t-1"}})"
+    R"({"commitInfo":{"timestamp":1767225600000,"operation":"WRITE","operationParameters":{"account.in":"3"},"isBlindAppend":true,"engineInfo":"Assay/0.1.0","txnId":"t-1"}})"
     "\n"
     R"({"protocol":{"minReaderVersion":1,"minWriterVersion":2}})"
     "\n"
@@ -27,7 +27,8 @@ constexpr std::string_view kGolden =
 
 LogEntry golden_entry() {
   LogEntry entry;
-  entry.info = CommitInfoAction{1'767'225'600'000, "WRITE", {{"account.in", "3"}}, true, "t-1"};
+  entry.info = CommitInfoAction{
+      1'767'225'600'000, "WRITE", {{"account.in", "3"}}, true, "t-1", "Assay/0.1.0"};
   entry.protocol = ProtocolAction{};
   entry.metadata = MetadataAction{"i-1",
                                   "bronze.events",

@@ -116,24 +116,6 @@ Status validate_rows(const Batch& rows) {
   return {};
 }
 
-/// "dt=2026-01-01/hr=7/"
-Result<std::string> folder_of(const std::vector<std::string>& columns,
-                              const std::map<std::string, std::optional<std::string>>& values) {
-  std::string folder;
-  for (const std::string& name : columns) {
-    const std::optional<std::string>& value = values.at(name);
-    const std::string part = encode_path_part(name) + '=' +
-                             (value ? encode_path_part(*value) : "__HIVE_DEFAULT_PARTITION__");
-    if (part.size() > kFolderBytesMax) {
-      return Status(
-          Code::kInvalidArgument,
-          "partition value is too long for a folder's name: " + part.substr(0, 80) + "...");
-    }
-    folder += part + '/';
-  }
-  return folder;
-}
-
 /// Writes the files of one batch, whose rows lie partition by partition in a temporary table.
 class FileWriter {
  public:
@@ -162,7 +144,7 @@ class FileWriter {
       file.partition_values[name] = value;
     }
     ASSAY_ASSIGN_OR_RETURN(const std::string folder,
-                           folder_of(target_.partition_columns, file.partition_values));
+                           partition_folder(target_.partition_columns, file.partition_values));
     file.path = folder + "part-" + target_.world.random.uuid() + ".parquet";
     const std::string object = target_.key + '/' + file.path;
     const std::string path = target_.store.local_path(object);
@@ -243,6 +225,23 @@ Partitioned partition(const Batch& rows, const std::vector<std::string>& columns
 }
 
 }  // namespace
+
+Result<std::string> partition_folder(const std::vector<std::string>& columns,
+                                     const PartitionValues& values) {
+  std::string folder;
+  for (const std::string& name : columns) {
+    const std::optional<std::string>& value = values.at(name);
+    const std::string part = encode_path_part(name) + '=' +
+                             (value ? encode_path_part(*value) : "__HIVE_DEFAULT_PARTITION__");
+    if (part.size() > kFolderBytesMax) {
+      return Status(
+          Code::kInvalidArgument,
+          "partition value is too long for a folder's name: " + part.substr(0, 80) + "...");
+    }
+    folder += part + '/';
+  }
+  return folder;
+}
 
 Result<std::vector<DataFile>> write_parquet_files(const ParquetTarget& target,
                                                   const Batch& rows,

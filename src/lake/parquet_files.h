@@ -33,4 +33,11 @@ Result<std::vector<DataFile>> write_parquet_files(const ParquetTarget& target,
                                                   const data::Batch& rows,
                                                   const std::map<std::string, std::string>& tags);
 
+/// "dt=2026-01-01/hr=7/": where files of a partition lie below the table's root; "" without
+/// partitions.
+///
+/// Errors  kInvalidArgument: a value too long for a folder's name.
+Result<std::string> partition_folder(const std::vector<std::string>& columns,
+                                     const PartitionValues& values);
+
 }  // namespace assay::lake

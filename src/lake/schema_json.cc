@@ -162,13 +162,21 @@ Status validate_table_schema(const data::Schema& schema,
   return {};
 }
 
+/// Of all widenings, only this one is read by every engine from a table without the type widening
+/// feature: Parquet INT32 under `long`.
+bool is_widened(const data::Field& narrow, const data::Field& wide) {
+  data::Field widened = narrow;
+  widened.type = data::Type::kInt64;
+  return narrow.type == data::Type::kInt32 && widened == wide;
+}
+
 Status validate_extends(const data::Schema& schema, const data::Schema& wider) {
   for (int i = 0; i < schema.size(); ++i) {
     if (i >= wider.size()) {
       return {Code::kFailedPrecondition,
               "the table has a column more: " + describe(schema.field(i))};
     }
-    if (schema.field(i) != wider.field(i)) {
+    if (schema.field(i) != wider.field(i) && !is_widened(schema.field(i), wider.field(i))) {
       return {Code::kFailedPrecondition,
               "column " + std::to_string(i + 1) + " of the table is " + describe(schema.field(i)) +
                   ", not " + describe(wider.field(i))};

@@ -26,7 +26,8 @@ Result<data::SchemaPtr> schema_from_json(std::string_view text);
 Status validate_table_schema(const data::Schema& schema,
                              const std::vector<std::string>& partition_columns);
 
-/// Check that `wider` is `schema` with nothing or nullable columns after it.
+/// Check that `wider` is `schema` with nothing or nullable columns after it; kInt32 may become
+/// kInt64.
 ///
 /// Errors  kFailedPrecondition: the first difference, in words.
 Status validate_extends(const data::Schema& schema, const data::Schema& wider);

@@ -241,10 +241,12 @@ Status apply_entry(TableState& state, Version version, const LogEntry& entry) {
         deletion_vector_id(file->deletion_vector) == deletion_vector_id(remove.deletion_vector)) {
       state.snapshot.files.erase(remove.path);
     }
+    state.rows_changed_version = remove.data_change ? version : state.rows_changed_version;
     state.tombstones.put(remove);
   }
   for (const AddAction& add : entry.adds) {
     state.tombstones.erase(add.file.path);
+    state.rows_changed_version = add.data_change ? version : state.rows_changed_version;
     state.snapshot.files.put(add.file);
   }
   state.snapshot.version = version;
@@ -297,7 +299,9 @@ Result<std::shared_ptr<TableState>> load_state(store::ObjectStore& store,
   if (after != listing.checkpoints.begin()) {
     const auto& [checkpoint, parts] = *std::prev(after);
     ASSAY_RETURN_IF_ERROR(apply_checkpoint(store, sql, key, checkpoint, parts, *state));
-  } else if (listing.oldest_entry > 0 && last < listing.oldest_entry) {
+    state->rows_changed_version = checkpoint;  // a checkpoint does not say which were the newest
+  } else if (listing.oldest_entry > 0 &&
+             (last < listing.oldest_entry || !listing.checkpoints.empty())) {
     return Status(
         Code::kNotFound,
         "version " + std::to_string(last) + " of table " + key + " is no longer in its log");

@@ -20,7 +20,8 @@ struct TableState {
   ProtocolAction protocol;
   MetadataAction metadata;
   std::map<std::string, int64_t> txn_updated_ms;
-  PathMap<RemoveAction> tombstones;  // removed files whose bytes may still be read
+  Version rows_changed_version = -1;  // the newest that brought or took rows
+  PathMap<RemoveAction> tombstones;   // removed files whose bytes may still be read
 };
 
 /// Where the log of table `key` lies: "<key>/_delta_log/".

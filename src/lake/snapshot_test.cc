@@ -47,7 +47,7 @@ TEST(Snapshot, ATruncatedEntryIsCorruptAndNamedWithItsLine) {
   ASSERT_TRUE(lake.store().put(log_key("t", 2), text.substr(0, text.size() - 20)).ok());
   const auto table = lake.open("t");
   EXPECT_EQ(table.code(), Code::kCorrupt);
-  EXPECT_THAT(table.status().message(), HasSubstr("00000000000000000002.json line 3"));
+  EXPECT_THAT(table.status().message(), HasSubstr("00000000000000000002.json line 4"));
 }
 
 TEST(Snapshot, AnOpenTableReportsACorruptEntryAndRecovers) {
@@ -128,7 +128,7 @@ TEST(Snapshot, ACheckpointIsWrittenEveryTenCommitsAndReadBack) {
   LakeUnderTest lake;
   const auto table = table_of(lake, 12);
   EXPECT_EQ(lake.store().get("t/_delta_log/_last_checkpoint").value().substr(0, 24),
-            R"({"version":10,"size":13,)");
+            R"({"version":10,"size":14,)");
   for (Version version = 0; version < 10; ++version) {
     ASSERT_TRUE(lake.store().remove(log_key("t", version)).ok());
   }

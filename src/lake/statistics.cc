@@ -52,18 +52,6 @@ std::string instant_json(int64_t millis) {
   return '"' + format_date({micros}) + clock.data() + '"';
 }
 
-std::string number_json(double value, bool is_min) {
-  if (std::isinf(value)) {
-    return value > 0 ? "\"Infinity\"" : "\"-Infinity\"";
-  }
-  if (value == 0.0) {
-    return is_min ? "-0.0" : "0.0";  // readers that tell the zeros apart must find both
-  }
-  std::string out;
-  append_json_number(out, value);
-  return out;
-}
-
 /// Call `visit(value)` for each value that is not null.
 template <typename T, typename Visit>
 void for_each_value(const Column& column, int64_t begin, int64_t end, const Visit& visit) {
@@ -115,8 +103,8 @@ void floats(const Column& column, int64_t begin, int64_t end, ColumnStatistics& 
     }
   });
   if (range.any) {
-    result.min = number_json(range.min, true);
-    result.max = has_nan ? "\"NaN\"" : number_json(range.max, false);
+    result.min = float_bound(range.min, true);
+    result.max = has_nan ? "\"NaN\"" : float_bound(range.max, false);
   }
 }
 
@@ -133,12 +121,8 @@ void texts(const Column& column, int64_t begin, int64_t end, ColumnStatistics& r
   if (!min) {
     return;
   }
-  append_json_string(result.min, cut(*min));
-  std::string highest(cut(*max));
-  if (highest.size() < max->size()) {
-    highest += kLargestCodePoint;
-  }
-  append_json_string(result.max, highest);
+  append_text_bound(result.min, *min, true);
+  append_text_bound(result.max, *max, false);
 }
 
 void booleans(const Column& column, int64_t begin, int64_t end, ColumnStatistics& result) {
@@ -162,11 +146,8 @@ void timestamps(const Column& column, int64_t begin, int64_t end, ColumnStatisti
   if (!range.any) {
     return;
   }
-  constexpr int64_t kLastMilli = kEndInstant.micros / 1'000 - 1;
-  const int64_t down = floor_to(range.min, 1'000) / 1'000;
-  const int64_t up = -floor_to(-range.max, 1'000) / 1'000;
-  result.min = instant_json(down);
-  result.max = instant_json(std::min(up, kLastMilli));
+  result.min = timestamp_bound(range.min, true);
+  result.max = timestamp_bound(range.max, false);
 }
 
 ColumnStatistics statistics_of(const Column& column, int64_t begin, int64_t end) {
@@ -206,6 +187,33 @@ ColumnStatistics statistics_of(const Column& column, int64_t begin, int64_t end)
 }
 
 }  // namespace
+
+void append_text_bound(std::string& out, std::string_view text, bool is_min) {
+  std::string bound(cut(text));
+  if (!is_min && bound.size() < text.size()) {
+    bound += kLargestCodePoint;
+  }
+  append_json_string(out, bound);
+}
+
+std::string float_bound(double value, bool is_min) {
+  if (std::isinf(value)) {
+    return value > 0 ? "\"Infinity\"" : "\"-Infinity\"";
+  }
+  if (value == 0.0) {
+    return is_min ? "-0.0" : "0.0";  // readers that tell the zeros apart must find both
+  }
+  std::string out;
+  append_json_number(out, value);
+  return out;
+}
+
+std::string timestamp_bound(int64_t micros, bool is_min) {
+  constexpr int64_t kLastMilli = kEndInstant.micros / 1'000 - 1;
+  const int64_t down = floor_to(micros, 1'000) / 1'000;
+  const int64_t up = -floor_to(-micros, 1'000) / 1'000;
+  return instant_json(is_min ? down : std::min(up, kLastMilli));
+}
 
 std::string statistics_json(const data::Batch& rows,
                             int64_t begin,

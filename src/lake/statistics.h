@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "data/batch.h"
@@ -20,5 +21,12 @@ std::string statistics_json(const data::Batch& rows,
                             int64_t begin,
                             int64_t end,
                             const std::vector<std::string>& left_out);
+
+/// Append the JSON bound of a text: its first 32 code points, a cut max with U+10FFFF behind it.
+void append_text_bound(std::string& out, std::string_view text, bool is_min);
+/// The JSON bound of a number that is no NaN: zero is -0.0 as min and 0.0 as max.
+std::string float_bound(double value, bool is_min);
+/// The JSON bound of an instant: min rounded down, max up to the millisecond.
+std::string timestamp_bound(int64_t micros, bool is_min);
 
 }  // namespace assay::lake

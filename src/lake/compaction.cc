@@ -1,0 +1,181 @@
+#include "lake/compaction.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "base/fail_point.h"
+#include "lake/rewrite.h"
+#include "lake/table_properties.h"
+
+namespace assay::lake {
+namespace {
+
+constexpr int64_t kBytesPerCommit = int64_t{1} << 30;
+constexpr std::size_t kFilesPerCommit = 256;
+
+/// Files that become one.
+using Group = std::vector<const DataFile*>;
+
+int64_t bytes_of(const Group& group) {
+  int64_t bytes = 0;
+  for (const DataFile* file : group) {
+    bytes += file->size_bytes;
+  }
+  return bytes;
+}
+
+/// Small files of one partition and one set of tags, oldest first, cut where the target is full.
+std::vector<Group> plan(const Snapshot& snapshot, const CompactionOptions& options) {
+  const int64_t small = options.small_bytes > 0 ? options.small_bytes : options.target_bytes / 2;
+  std::map<std::pair<PartitionValues, std::map<std::string, std::string>>, Group> alike;
+  for (const auto& [path, file] : snapshot.files) {
+    if (file.size_bytes < small) {
+      alike[{file.partition_values, file.tags}].push_back(&file);
+    }
+  }
+  std::vector<Group> groups;
+  for (auto& [kind, files] : alike) {
+    std::stable_sort(files.begin(), files.end(), [](const DataFile* a, const DataFile* b) {
+      return a->modification_ms < b->modification_ms;
+    });
+    Group group;
+    int64_t bytes = 0;
+    for (const DataFile* file : files) {
+      if (!group.empty() && bytes + file->size_bytes > options.target_bytes) {
+        groups.push_back(std::exchange(group, {}));
+        bytes = 0;
+      }
+      group.push_back(file);
+      bytes += file->size_bytes;
+    }
+    groups.push_back(std::move(group));
+  }
+  groups.erase(
+      std::remove_if(
+          groups.begin(), groups.end(), [](const Group& group) { return group.size() < 2; }),
+      groups.end());
+  return groups;
+}
+
+/// `"a", "b"` of the property "a,b"; "" when a column is not there (any more).
+std::string order_of(const Snapshot& snapshot) {
+  const auto sorted = snapshot.configuration.find(std::string(kSortProperty));
+  std::string order;
+  std::string_view rest =
+      sorted == snapshot.configuration.end() ? std::string_view() : sorted->second;
+  while (!rest.empty()) {
+    const std::size_t end = std::min(rest.find(','), rest.size());
+    const std::string name(rest.substr(0, end));
+    if (!snapshot.schema->find(name)) {
+      return "";
+    }
+    order += (order.empty() ? "" : ", ") + data::SqlEngine::identifier(name);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  return order;
+}
+
+/// Groups that are written, and committed together.
+class CompactionRun {
+ public:
+  CompactionRun(const LakeAccess& lake, DeltaTable& table, const Snapshot& snapshot)
+      : lake_(lake), table_(table), snapshot_(snapshot), order_(order_of(snapshot)) {}
+
+  Status add(const Group& group) {
+    std::vector<DataFile> files;
+    for (const DataFile* file : group) {
+      files.push_back(*file);
+    }
+    ASSAY_ASSIGN_OR_RETURN(const std::string relation, table_.relation_of(snapshot_, files));
+    fail_point("lake.compact.before_write");
+    Result<std::vector<DataFile>> written =
+        table_.write_query({.sql = "SELECT * FROM " + relation,
+                            .order = order_,
+                            .tags = group.front()->tags,
+                            .partition = group.front()->partition_values});
+    ASSAY_RETURN_IF_ERROR(written.status());
+    request_.adds.insert(request_.adds.end(), written->begin(), written->end());
+    for (const DataFile* file : group) {
+      request_.removes.push_back(file->path);
+    }
+    bytes_removed_ += bytes_of(group);
+    ++groups_;
+    const bool full = bytes_removed_ >= kBytesPerCommit || request_.adds.size() >= kFilesPerCommit;
+    return full ? commit() : Status();
+  }
+
+  Status commit() {
+    if (request_.removes.empty()) {
+      return {};
+    }
+    request_.operation = "OPTIMIZE";
+    request_.data_change = false;
+    fail_point("lake.compact.before_commit");
+    const Result<Version> version = commit_or_discard(lake_, table_, request_);
+    if (version.ok()) {
+      report_.files_removed += static_cast<int64_t>(request_.removes.size());
+      report_.files_added += static_cast<int64_t>(request_.adds.size());
+      report_.bytes_removed += bytes_removed_;
+      for (const DataFile& file : request_.adds) {
+        report_.bytes_added += file.size_bytes;
+      }
+      ++report_.commits;
+    } else if (version.code() == Code::kAborted) {
+      report_.conflicts += groups_;
+    } else {
+      return version.status();
+    }
+    request_ = {};
+    bytes_removed_ = 0;
+    groups_ = 0;
+    return {};
+  }
+
+  /// After a failure: nothing will name what was written.
+  void discard() { discard_files(lake_, table_, request_.adds); }
+  [[nodiscard]] const CompactionReport& report() const { return report_; }
+
+ private:
+  const LakeAccess& lake_;
+  DeltaTable& table_;
+  const Snapshot& snapshot_;
+  std::string order_;
+  CommitRequest request_;
+  int64_t bytes_removed_ = 0;
+  int64_t groups_ = 0;
+  CompactionReport report_;
+};
+
+}  // namespace
+
+Result<CompactionReport> compact(const LakeAccess& lake,
+                                 DeltaTable& table,
+                                 const CompactionOptions& options) {
+  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table.snapshot());
+  const std::vector<Group> groups = plan(*snapshot, options);
+  if (options.dry_run) {
+    CompactionReport report;
+    for (const Group& group : groups) {
+      report.files_removed += static_cast<int64_t>(group.size());
+      report.bytes_removed += bytes_of(group);
+      ++report.files_added;
+    }
+    return report;
+  }
+  CompactionRun run(lake, table, *snapshot);
+  for (const Group& group : groups) {
+    const Status added = run.add(group);
+    if (!added.ok()) {
+      if (added.code() != Code::kCommitUnknown) {
+        run.discard();
+      }
+      return added.with_context("compact table " + table.key());
+    }
+  }
+  ASSAY_RETURN_IF_ERROR(run.commit().with_context("compact table " + table.key()));
+  return run.report();
+}
+
+}  // namespace assay::lake

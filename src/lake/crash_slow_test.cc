@@ -1,0 +1,102 @@
+// Power cuts at every system call of every kind of work, and at a thousand random ones.
+
+#include <gtest/gtest.h>
+
+#include "lake/crash_under_test.h"
+
+namespace assay::lake {
+namespace {
+
+using End = CrashUnderTest::End;
+
+struct Work {
+  const char* name;
+  int64_t steps_before;  // of the story
+  std::function<Status(LakeUnderTest&, DeltaTable&)> work;
+};
+
+class CrashMatrix : public testing::TestWithParam<Work> {};
+
+TEST_P(CrashMatrix, AtEverySystemCall) {
+  const Work& work = GetParam();
+  const CrashUnderTest before;
+  ASSERT_EQ(before.in_process(0,
+                              [&](LakeUnderTest& lake) -> Status {
+                                ASSAY_ASSIGN_OR_RETURN(const auto table,
+                                                       CrashUnderTest::open(lake));
+                                for (int64_t i = 0; i < work.steps_before; ++i) {
+                                  ASSAY_RETURN_IF_ERROR(CrashUnderTest::step(lake, *table));
+                                }
+                                return {};
+                              }),
+            End::kCame);
+  const auto run = [&](LakeUnderTest& lake) -> Status {
+    ASSAY_ASSIGN_OR_RETURN(const auto table, CrashUnderTest::open(lake));
+    return work.work(lake, *table);
+  };
+  int64_t call = 1;
+  for (End end = End::kKilled; end == End::kKilled; ++call) {
+    const CrashUnderTest crash;
+    std::filesystem::copy(before.folder(),
+                          crash.folder(),
+                          std::filesystem::copy_options::recursive |
+                              std::filesystem::copy_options::overwrite_existing);
+    end = crash.in_process(call, run);
+    ASSERT_NE(end, End::kFailed) << work.name << ", call " << call;
+    ASSERT_EQ(crash.in_process(0, CrashUnderTest::verify), End::kCame)
+        << work.name << ", call " << call;
+    // Whoever comes after does the work again.
+    ASSERT_EQ(crash.in_process(0, run), End::kCame) << work.name << ", call " << call;
+    ASSERT_EQ(crash.in_process(0, CrashUnderTest::verify), End::kCame)
+        << work.name << ", call " << call;
+  }
+  std::printf("%s: died at each of %lld calls\n", work.name, static_cast<long long>(call - 2));
+}
+
+Status run_compact(LakeUnderTest& lake, DeltaTable& table) {
+  return compact({lake.world(), lake.store(), lake.sql()}, table).status();
+}
+Status run_checkpoint(LakeUnderTest& /*lake*/, DeltaTable& table) {
+  return table.checkpoint();
+}
+Status run_clean_log(LakeUnderTest& lake, DeltaTable& table) {
+  return clean_log({lake.world(), lake.store(), lake.sql()}, table, {.keep = Duration{0}}).status();
+}
+Status run_vacuum(LakeUnderTest& lake, DeltaTable& table) {
+  return vacuum({lake.world(), lake.store(), lake.sql()}, table, {.keep = Duration{0}}).status();
+}
+
+INSTANTIATE_TEST_SUITE_P(Works,
+                         CrashMatrix,
+                         testing::Values(Work{"append", 3, CrashUnderTest::step},
+                                         Work{"merge", 5, CrashUnderTest::step},
+                                         Work{"delete", 6, CrashUnderTest::step},
+                                         Work{"commit with checkpoint", 9, CrashUnderTest::step},
+                                         Work{"compaction", 8, run_compact},
+                                         Work{"checkpoint", 8, run_checkpoint},
+                                         Work{"log clean-up", 11, run_clean_log},
+                                         Work{"vacuum", 7, run_vacuum}));
+
+TEST(CrashSlow, AThousandRandomMoments) {
+  constexpr int kKills = 1'000;
+  const CrashUnderTest crash;
+  const auto random = seeded_random(2026);
+  int killed = 0;
+  for (int round = 0; killed < kKills; ++round) {
+    const auto dies_at = static_cast<int64_t>(1 + random->below(120));
+    const End end = crash.in_process(dies_at, [round](LakeUnderTest& lake) -> Status {
+      ASSAY_RETURN_IF_ERROR(round % 10 == 0 ? CrashUnderTest::verify(lake) : Status());
+      ASSAY_ASSIGN_OR_RETURN(const auto table, CrashUnderTest::open(lake));
+      ASSAY_RETURN_IF_ERROR(CrashUnderTest::step(lake, *table));
+      ASSAY_RETURN_IF_ERROR(CrashUnderTest::step(lake, *table));
+      return CrashUnderTest::upkeep(lake, *table);
+    });
+    ASSERT_NE(end, End::kFailed) << "round " << round << ", call " << dies_at;
+    killed += end == End::kKilled ? 1 : 0;
+  }
+  EXPECT_EQ(crash.in_process(0, CrashUnderTest::verify), End::kCame);
+  std::printf("%d kills, the table is whole\n", killed);
+}
+
+}  // namespace
+}  // namespace assay::lake

@@ -1,0 +1,262 @@
+#include "lake/doctor.h"
+
+#include <algorithm>
+#include <map>
+
+#include "lake/checkpoint.h"
+#include "lake/delta_table.h"
+#include "lake/rewrite.h"
+#include "lake/snapshot.h"
+#include "lake/statistics_check.h"
+#include "lake/table_properties.h"
+
+namespace assay::lake {
+namespace {
+
+using Severity = Finding::Severity;
+
+class Examination {
+ public:
+  Examination(const LakeAccess& lake, const std::string& key, const DoctorOptions& options)
+      : lake_(lake), key_(key), options_(options) {}
+
+  Result<std::vector<Finding>> run() {
+    ASSAY_ASSIGN_OR_RETURN(objects_, lake_.store.list(key_ + "/"));
+    for (const store::ObjectInfo& object : objects_) {
+      sizes_[object.key] = object.size_bytes;
+    }
+    examine_log();
+    const auto state = load_state(lake_.store, lake_.sql, key_, std::nullopt);
+    if (!state.ok()) {
+      add(Severity::kError, "unreadable", key_, state.status().message());
+      return findings_;
+    }
+    state_ = *state;
+    examine_writer();
+    examine_checkpoints();
+    examine_files();
+    if (options_.statistics) {
+      ASSAY_RETURN_IF_ERROR(examine_statistics());
+    }
+    return findings_;
+  }
+
+ private:
+  void add(Severity severity,
+           std::string kind,
+           std::string object,
+           std::string text,
+           bool mended = false) {
+    findings_.push_back({severity, std::move(kind), std::move(object), std::move(text), mended});
+  }
+
+  /// Every log file can be read, and none is missing between the first and the last.
+  void examine_log() {
+    const std::string prefix = log_prefix(key_);
+    Version previous = -1;
+    for (const store::ObjectInfo& object : objects_) {
+      const std::string name = object.key.substr(std::min(prefix.size(), object.key.size()));
+      const bool is_entry = object.key.starts_with(prefix) && name.size() == 25 &&
+                            name.ends_with(".json") && name.find_first_not_of("0123456789") == 20;
+      if (!is_entry) {
+        continue;
+      }
+      const Version version = std::strtoll(name.c_str(), nullptr, 10);
+      if (previous >= 0 && version != previous + 1) {
+        add(Severity::kError,
+            "missing_version",
+            prefix + log_file_name(previous + 1),
+            "the log goes from version " + std::to_string(previous) + " to " +
+                std::to_string(version));
+      }
+      previous = version;
+      const Result<LogEntry> entry = read_entry(lake_.store, key_, version);
+      if (!entry.ok()) {
+        add(Severity::kError, "corrupt_log", object.key, entry.status().message());
+      } else if (entry->info && !entry->info->engine.empty() &&
+                 !entry->info->engine.starts_with("Assay")) {
+        add(Severity::kNote,
+            "other_engine",
+            object.key,
+            "version " + std::to_string(version) + " was written by " + entry->info->engine);
+      }
+    }
+  }
+
+  void examine_writer() {
+    const Snapshot& now = state_->snapshot;
+    const auto writer = now.configuration.find(std::string(kWriterProperty));
+    const std::optional<int64_t> ours = now.txn(std::string(kWriterAppId));
+    if (writer != now.configuration.end() && writer->second == "assay" && ours != now.version) {
+      add(Severity::kWarning,
+          "other_writer",
+          key_,
+          "another engine wrote after version " + std::to_string(ours.value_or(-1)) +
+              "; Assay writes no more until `assay lake set " + key_ + " assay.writer=assay`");
+    }
+  }
+
+  /// The checkpoint that _last_checkpoint names is there; every one of ours can be read.
+  void examine_checkpoints() {
+    const std::string prefix = log_prefix(key_);
+    bool bad = false;
+    std::vector<std::string> unreadable;
+    for (const store::ObjectInfo& object : objects_) {
+      if (!object.key.starts_with(prefix) || !object.key.ends_with(".checkpoint.parquet") ||
+          object.key.size() != prefix.size() + 20 + std::string(".checkpoint.parquet").size()) {
+        continue;
+      }
+      const Version version = std::strtoll(object.key.c_str() + prefix.size(), nullptr, 10);
+      const Result<LogEntry> entry = read_checkpoint(lake_.store, lake_.sql, version, {object.key});
+      if (!entry.ok()) {
+        bad = true;
+        unreadable.push_back(object.key);
+        add(Severity::kError, "corrupt_checkpoint", object.key, entry.status().message());
+      }
+    }
+    const std::string hint = prefix + "_last_checkpoint";
+    const Version version = last_checkpoint_version(lake_.store, key_);
+    if (version < 0 && sizes_.count(hint) != 0) {
+      bad = true;
+      add(Severity::kWarning, "last_checkpoint", hint, "it names no version");
+    }
+    if (version >= 0 && sizes_.count(checkpoint_name(version)) == 0) {
+      bad = true;
+      add(Severity::kWarning,
+          "last_checkpoint",
+          hint,
+          "it names version " + std::to_string(version) + ", which has no checkpoint");
+    }
+    if (bad && options_.mend) {
+      mend_checkpoints();
+    }
+  }
+
+  [[nodiscard]] std::string checkpoint_name(Version version) const {
+    std::string name = log_prefix(key_) + log_file_name(version);
+    name.replace(name.size() - 5, 5, ".checkpoint.parquet");
+    return name;
+  }
+
+  /// The state was read in spite of them, so a new checkpoint can take their place.
+  void mend_checkpoints() {
+    Status mended = lake_.store.remove(log_prefix(key_) + "_last_checkpoint");
+    if (mended.ok()) {
+      mended = write_checkpoint(lake_.world, lake_.store, lake_.sql, key_, *state_);
+    }
+    for (Finding& finding : findings_) {
+      if (mended.ok() &&
+          (finding.kind == "last_checkpoint" || finding.kind == "corrupt_checkpoint")) {
+        finding.mended = finding.kind == "last_checkpoint" ||
+                         finding.object == checkpoint_name(state_->snapshot.version);
+      }
+    }
+  }
+
+  void examine_files() {
+    for (const auto& [path, file] : state_->snapshot.files) {
+      const auto found = sizes_.find(key_ + '/' + path);
+      if (found == sizes_.end()) {
+        add(Severity::kError, "missing_file", key_ + '/' + path, missing_text(path));
+      } else if (found->second != file.size_bytes) {
+        add(Severity::kError,
+            "wrong_size",
+            key_ + '/' + path,
+            "it has " + std::to_string(found->second) + " bytes, not the " +
+                std::to_string(file.size_bytes) + " that were committed");
+      }
+    }
+    int64_t removed = 0;
+    for (const store::ObjectInfo& object : objects_) {
+      const std::string path = object.key.substr(key_.size() + 1);
+      if (path.front() == '_' || state_->snapshot.files.count(path) != 0) {
+        continue;
+      }
+      if (state_->tombstones.count(path) != 0) {
+        ++removed;
+      } else {
+        add(Severity::kNote,
+            "orphan",
+            object.key,
+            "no version names it; `assay lake vacuum` removes it when it is old enough");
+      }
+    }
+    if (removed > 0) {
+      add(Severity::kNote,
+          "removed_files",
+          key_,
+          std::to_string(removed) + " files that later versions removed; `assay lake vacuum`");
+    }
+  }
+
+  static std::string missing_text(const std::string& path) {
+    return "a version needs it; bring it back from a backup: " + path;
+  }
+
+  Status examine_statistics() {
+    ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<DeltaTable> table,
+                           DeltaTable::open(lake_.world, lake_.store, lake_.sql, key_));
+    for (const auto& [path, file] : state_->snapshot.files) {
+      if (sizes_.count(key_ + '/' + path) == 0) {
+        continue;
+      }
+      const Result<std::string> lie = statistics_lie(lake_.sql, *table, state_->snapshot, file);
+      if (!lie.ok()) {
+        add(Severity::kError, "unreadable_file", key_ + '/' + path, lie.status().message());
+      } else if (!lie->empty()) {
+        const Status mended = options_.mend ? rewrite(*table, file) : Status(Code::kCancelled, "");
+        add(Severity::kError,
+            "wrong_statistics",
+            key_ + '/' + path,
+            mended.ok() || !options_.mend ? *lie : *lie + "; not mended: " + mended.message(),
+            mended.ok());
+      }
+    }
+    return {};
+  }
+
+  /// Write a file anew, with statistics of its rows.
+  Status rewrite(DeltaTable& table, const DataFile& file) {
+    ASSAY_ASSIGN_OR_RETURN(const std::string relation, table.relation_of(state_->snapshot, {file}));
+    CommitRequest request;
+    request.operation = "REWRITE STATISTICS";
+    request.data_change = false;
+    request.removes = {file.path};
+    ASSAY_ASSIGN_OR_RETURN(request.adds,
+                           table.write_query({.sql = "SELECT * FROM " + relation,
+                                              .order = "",
+                                              .tags = file.tags,
+                                              .partition = file.partition_values}));
+    return commit_or_discard(lake_, table, request).status();
+  }
+
+  const LakeAccess& lake_;
+  const std::string& key_;
+  const DoctorOptions& options_;
+  std::vector<store::ObjectInfo> objects_;
+  std::map<std::string, int64_t> sizes_;
+  std::shared_ptr<const TableState> state_;
+  std::vector<Finding> findings_;
+};
+
+}  // namespace
+
+Result<std::vector<Finding>> examine_table(const LakeAccess& lake,
+                                           const std::string& key,
+                                           const DoctorOptions& options) {
+  return Examination(lake, key, options).run();
+}
+
+std::string_view severity_name(Finding::Severity severity) {
+  switch (severity) {
+    case Severity::kNote:
+      return "note";
+    case Severity::kWarning:
+      return "warning";
+    case Severity::kError:
+      return "error";
+  }
+  return "";
+}
+
+}  // namespace assay::lake

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "lake/lake_access.h"
+
+namespace assay::lake {
+
+/// Something that the doctor found.
+struct Finding {
+  enum class Severity { kNote, kWarning, kError } severity = Severity::kNote;
+  std::string kind;    // "missing_file", "orphan", "corrupt_log", "wrong_statistics", ...
+  std::string object;  // key of the file it is about
+  std::string text;
+  bool mended = false;
+};
+
+struct DoctorOptions {
+  bool mend = false;       // mend what can be mended without losing a row
+  bool statistics = true;  // read the data files and compare
+};
+
+/// Examine a table: is its log whole and readable, are its files there and of the right size, do
+/// their statistics hold, what lies about that no version names.
+///
+/// Mended  statistics that lie and a missing or unreadable _last_checkpoint or checkpoint: files
+///         and checkpoint are written anew. Leftovers are vacuum's business; lost files are
+///         nobody's.
+/// Shape   findings in the order of examination; none for a table in good health.
+/// Errors  only those of the store; what is wrong with the table is a finding.
+Result<std::vector<Finding>> examine_table(const LakeAccess& lake,
+                                           const std::string& key,
+                                           const DoctorOptions& options = {});
+
+/// "note", "warning", "error"
+std::string_view severity_name(Finding::Severity severity);
+
+}  // namespace assay::lake

@@ -1,0 +1,201 @@
+#include "lake/query_files.h"
+
+#include <algorithm>
+
+#include "base/fail_point.h"
+#include "lake/copy_statistics.h"
+#include "lake/json_value.h"
+#include "lake/uri_path.h"
+
+// COPY ... PARTITION_BY writes the files and says what is in them. It makes the folders' names as
+// encode_path_part does; the partition values that the log gets are the texts that it grouped by.
+
+namespace assay::lake {
+namespace {
+
+using data::SqlEngine;
+using data::Type;
+
+/// A partition column as the text that the log holds.
+std::string partition_expression(const data::Field& field) {
+  const std::string name = SqlEngine::identifier(field.name);
+  std::string text = "CAST(" + name + " AS VARCHAR)";
+  if (field.type == Type::kTimestamp) {
+    // As a batch's: no more digits than thousands of microseconds need.
+    const std::string seconds = "strftime(" + name + ", '%Y-%m-%d %H:%M:%S";
+    text = "CASE WHEN epoch_us(" + name + ") % 1000000 = 0 THEN " + seconds + "') WHEN epoch_us(" +
+           name + ") % 1000 = 0 THEN " + seconds + ".%g') ELSE " + seconds + ".%f') END";
+  }
+  return "nullif(" + text + ", '') AS " + name;
+}
+
+class QueryWriter {
+ public:
+  QueryWriter(const ParquetTarget& target, const data::Schema& schema, const QueryRows& rows)
+      : target_(target), schema_(schema), rows_(rows), root_(target.store.local_path(target.key)) {}
+
+  Result<std::vector<DataFile>> write() {
+    ASSAY_RETURN_IF_ERROR(target_.world.files.make_directories(root_));
+    Result<data::Batch> answer = copy();
+    ASSAY_RETURN_IF_ERROR(answer.status());
+    Result<std::vector<DataFile>> files = files_of(*answer);
+    if (!files.ok()) {
+      remove_written(*answer);
+    }
+    return files;
+  }
+
+ private:
+  [[nodiscard]] bool is_partition(const std::string& name) const {
+    const auto& columns = target_.partition_columns;
+    return std::find(columns.begin(), columns.end(), name) != columns.end();
+  }
+
+  [[nodiscard]] bool partitioned() const {
+    return !target_.partition_columns.empty() && !rows_.partition;
+  }
+
+  [[nodiscard]] std::string select() const {
+    std::string columns;
+    for (const data::Field& field : schema_.fields()) {
+      if (is_partition(field.name) && !partitioned()) {
+        continue;
+      }
+      columns += columns.empty() ? "SELECT " : ", ";
+      columns += is_partition(field.name) ? partition_expression(field)
+                                          : SqlEngine::identifier(field.name);
+    }
+    return columns + " FROM (" + rows_.sql + "\n)" +
+           (rows_.order.empty() ? "" : " ORDER BY " + rows_.order);
+  }
+
+  Result<data::Batch> copy() {
+    std::string target = root_;
+    std::string options = "FORMAT parquet, COMPRESSION zstd, RETURN_STATS";
+    if (partitioned()) {
+      std::string names;
+      for (const std::string& name : target_.partition_columns) {
+        names += (names.empty() ? "" : ", ") + SqlEngine::identifier(name);
+      }
+      options += ", PARTITION_BY (" + names +
+                 "), WRITE_PARTITION_COLUMNS false, APPEND true, FILENAME_PATTERN 'part-{uuid}'";
+    } else {
+      ASSAY_ASSIGN_OR_RETURN(const std::string folder, folder_of());
+      target = join_path(root_, folder + "part-" + target_.world.random.uuid() + ".parquet");
+      ASSAY_RETURN_IF_ERROR(target_.world.files.make_directories(parent_path(target)));
+    }
+    const std::string sql =
+        "COPY (" + select() + ") TO " + SqlEngine::literal(target) + " (" + options + ")";
+    if (!partitioned() || rows_.order.empty()) {
+      return target_.sql.query(sql, data::SqlUnknownTypes::kAsText);
+    }
+    // Partitioned writing keeps the order of rows on one thread only.
+    ASSAY_ASSIGN_OR_RETURN(const data::Batch threads,
+                           target_.sql.query("SELECT CAST(current_setting('threads') AS BIGINT)"));
+    ASSAY_RETURN_IF_ERROR(target_.sql.execute("SET threads = 1"));
+    Result<data::Batch> answer = target_.sql.query(sql, data::SqlUnknownTypes::kAsText);
+    ASSAY_RETURN_IF_ERROR(target_.sql.execute(
+        "SET threads = " + std::to_string(threads.column(0).values<int64_t>()[0])));
+    return answer;
+  }
+
+  [[nodiscard]] Result<std::string> folder_of() const {
+    return rows_.partition ? partition_folder(target_.partition_columns, *rows_.partition)
+                           : Result<std::string>(std::string());
+  }
+
+  Result<std::vector<DataFile>> files_of(const data::Batch& answer) {
+    std::vector<DataFile> files;
+    for (int64_t row = 0; row < answer.rows(); ++row) {
+      ASSAY_ASSIGN_OR_RETURN(DataFile file, file_of(answer, row));
+      if (file.rows == 0) {
+        ASSAY_RETURN_IF_ERROR(target_.world.files.remove(path_of(answer, row)));
+        continue;
+      }
+      fail_point("lake.write.before_sync");
+      ASSAY_RETURN_IF_ERROR(target_.store.adopt(target_.key + '/' + file.path));
+      files.push_back(std::move(file));
+    }
+    return files;
+  }
+
+  static std::string path_of(const data::Batch& answer, int64_t row) {
+    return std::string(answer.find("filename")->text(row));
+  }
+
+  Result<DataFile> file_of(const data::Batch& answer, int64_t row) {
+    const std::string path = path_of(answer, row);
+    if (!path.starts_with(root_ + '/')) {
+      return Status(Code::kInternal, "a file outside the table's folder: " + path);
+    }
+    DataFile file;
+    file.path = path.substr(root_.size() + 1);
+    file.tags = rows_.tags;
+    // An unsigned number of 64 bits, which a batch holds as text.
+    ASSAY_ASSIGN_OR_RETURN(const JsonValue count, json_.read(answer.find("count")->text(row)));
+    if (count.integer() == nullptr) {
+      return Status(Code::kInternal, "a count of rows that is no number");
+    }
+    file.rows = *count.integer();
+    ASSAY_ASSIGN_OR_RETURN(const JsonValue columns,
+                           json_.read(answer.find("column_statistics")->text(row)));
+    if (file.rows > 0) {
+      ASSAY_ASSIGN_OR_RETURN(
+          file.stats_json,
+          copy_statistics_json(columns, file.rows, schema_, target_.partition_columns));
+    }
+    ASSAY_RETURN_IF_ERROR(set_partition(answer, row, file));
+    ASSAY_ASSIGN_OR_RETURN(const FileInfo info, target_.world.files.stat(path));
+    file.size_bytes = info.size_bytes;
+    file.modification_ms = info.modified.micros / 1'000;
+    return file;
+  }
+
+  Status set_partition(const data::Batch& answer, int64_t row, DataFile& file) {
+    if (!partitioned()) {
+      file.partition_values = rows_.partition.value_or(PartitionValues());
+      return {};
+    }
+    ASSAY_ASSIGN_OR_RETURN(const JsonValue keys,
+                           json_.read(answer.find("partition_keys")->text(row)));
+    for (const std::string& name : target_.partition_columns) {
+      const JsonValue* value = keys.find(name);
+      if (value != nullptr && value->text() == nullptr) {
+        return {Code::kInternal, "a partition value that is no text: " + name};
+      }
+      file.partition_values[name] = value == nullptr ? std::nullopt : std::optional(*value->text());
+      if (value == nullptr && !schema_.field(*schema_.find(name)).nullable) {
+        return {
+            Code::kInvalidArgument,
+            "a null or empty text in partition column `" + name + "`, which is declared not null"};
+      }
+    }
+    return {};
+  }
+
+  void remove_written(const data::Batch& answer) {
+    for (int64_t row = 0; row < answer.rows(); ++row) {
+      const std::string path = path_of(answer, row);
+      static_cast<void>(target_.world.files.remove(path));
+      if (path.starts_with(root_ + '/')) {
+        static_cast<void>(target_.store.remove(target_.key + path.substr(root_.size())));
+      }
+    }
+  }
+
+  const ParquetTarget& target_;
+  const data::Schema& schema_;
+  const QueryRows& rows_;
+  std::string root_;
+  JsonReader json_;
+};
+
+}  // namespace
+
+Result<std::vector<DataFile>> write_query_files(const ParquetTarget& target,
+                                                const data::Schema& schema,
+                                                const QueryRows& rows) {
+  return QueryWriter(target, schema, rows).write();
+}
+
+}  // namespace assay::lake

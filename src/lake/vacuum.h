@@ -1,0 +1,58 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/time.h"
+#include "lake/delta_table.h"
+#include "lake/lake_access.h"
+
+namespace assay::lake {
+
+struct VacuumOptions {
+  /// How long a removed file stays for readers of older versions: at most the table's
+  /// delta.deletedFileRetentionDuration, which is the default.
+  std::optional<Duration> keep = {};
+  bool dry_run = false;
+};
+
+struct VacuumReport {
+  std::vector<std::string> files;  // keys that went, or would go
+  int64_t bytes = 0;
+};
+
+/// Remove data files that no version needs which is younger than `keep`, and files that no version
+/// ever named.
+///
+/// Time    a file that a version removed goes `keep` after that. A file that no version names may
+///         belong to a writer that has not committed yet: it goes when it is older than `keep` and
+///         than a day.
+/// Errors  kInvalidArgument: `keep` is longer than the table remembers removed files, or negative.
+///         kUnimplemented: a table that we must not write to.
+/// Source  Delta Lake, PROTOCOL.md; docs/formats/delta.md
+Result<VacuumReport> vacuum(const LakeAccess& lake,
+                            DeltaTable& table,
+                            const VacuumOptions& options = {});
+
+struct LogCleanupOptions {
+  std::optional<Duration> keep = {};  // default: the table's delta.logRetentionDuration
+  std::optional<Version> needed =
+      {};  // log files of this version and later stay, whatever their age
+  bool dry_run = false;
+};
+
+struct LogCleanupReport {
+  Version oldest = 0;              // the oldest version that can be read afterwards
+  std::vector<std::string> files;  // keys of log files that went, or would go
+};
+
+/// Remove log files older than the newest checkpoint that is itself older than `keep`. Versions
+/// from that checkpoint on stay readable, its own log file included, which two readers need.
+///
+/// Errors  kCorrupt: that checkpoint cannot be read; nothing is removed.
+Result<LogCleanupReport> clean_log(const LakeAccess& lake,
+                                   DeltaTable& table,
+                                   const LogCleanupOptions& options = {});
+
+}  // namespace assay::lake
