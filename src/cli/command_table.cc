@@ -17,6 +17,7 @@ const std::vector<Command>& all_commands() {
                                             serve_commands,
                                             sql_commands,
                                             lake_commands,
+                                            lake_upkeep_commands,
                                             generate_commands,
                                             reference_commands}) {
       for (Command& command : group()) {

@@ -20,6 +20,7 @@ std::vector<Command> model_commands();      // train, predict, model list | show
 std::vector<Command> serve_commands();      // serve
 std::vector<Command> lake_commands();       // lake list | show | history | hash | checkpoint
 std::vector<Command> sql_commands();         // sql, lake explain
+std::vector<Command> lake_upkeep_commands();  // lake compact | vacuum | doctor | set | ...
 std::vector<Command> generate_commands();   // generate users | events
 std::vector<Command> reference_commands();  // reference
 
@@ -37,6 +38,10 @@ Result<std::unique_ptr<flow::Workspace>> open_served_workspace(Invocation& invoc
 Result<std::string> only_or_given(const std::string& given,
                                   const std::vector<std::string>& names,
                                   const std::string& kind);
+
+/// Key of the existing table that the user means: "silver/events", "silver.events" and
+/// "lake.silver.events" are one.
+Result<std::string> existing_table(flow::Workspace& workspace, const std::string& name);
 
 /// `--entity a=1 --entity b=2,c=3`: names and texts in order.
 ///

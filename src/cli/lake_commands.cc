@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "cli/commands.h"
 #include "lake/table_hash.h"
+#include "lake/table_properties.h"
 
 namespace assay::cli {
 namespace {
@@ -21,12 +22,6 @@ std::string lake_key(std::string name) {
     name[dot] = '/';
   }
   return name;
-}
-
-Result<std::string> existing_table(flow::Workspace& workspace, const std::string& name) {
-  ASSAY_ASSIGN_OR_RETURN(const std::vector<std::string> tables,
-                         lake::list_tables(workspace.store()));
-  return only_or_given(lake_key(name), tables, "table");
 }
 
 Status run_list(Invocation& invocation) {
@@ -79,6 +74,9 @@ Status run_show(Invocation& invocation) {
                         std::to_string(snapshot->rows()) + " rows in " +
                         std::to_string(snapshot->files.size()) + " files");
   for (const auto& [app_id, version] : snapshot->txns) {
+    if (app_id == lake::kWriterAppId) {
+      continue;
+    }
     invocation.output.say("position " + app_id + " = " + std::to_string(version));
   }
   invocation.output.rows(rows.finish());
@@ -157,6 +155,12 @@ Status run_checkpoint(Invocation& invocation) {
 }
 
 }  // namespace
+
+Result<std::string> existing_table(flow::Workspace& workspace, const std::string& name) {
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<std::string> tables,
+                         lake::list_tables(workspace.store()));
+  return only_or_given(lake_key(name), tables, "table");
+}
 
 std::vector<Command> lake_commands() {
   return {
