@@ -127,7 +127,7 @@ int main(int argc, char** argv) {
                                                 {"dt", Type::kString}});
   DeltaTable::open_or_create(world, *store, *sql, "t", {"t", schema, {"dt"}}).value();
   const auto commit = [&](Version version) {
-    write_file(store->local_path("t/_delta_log/" + assay::lake::log_file_name(version)),
+    write_file(store->read_path("t/_delta_log/" + assay::lake::log_file_name(version)),
                commit_text(*random, version));
   };
   for (Version version = 1; version <= kCommits - kAfterCheckpoint; ++version) {
@@ -159,7 +159,7 @@ int main(int argc, char** argv) {
   std::printf("again, nothing new: %s\n", median_of(again).c_str());
   const std::string python = argc > 1 ? argv[1] : "build/venv/bin/python";
   if (argc > 1 || std::filesystem::exists(python)) {
-    const std::vector<double> peer = peer_times(python, store->local_path("t"));
+    const std::vector<double> peer = peer_times(python, store->read_path("t"));
     std::printf(
         "delta-rs, cold: %s; ratio %.1f\n", median_of(peer).c_str(), median(peer) / median(cold));
   }

@@ -100,7 +100,8 @@ Status write_checkpoint(World& world,
                         const std::string& key,
                         const TableState& state) {
   const std::string lines = state_lines(state, world.clock.now().micros / 1'000);
-  const std::string folder = store.local_path(key + "/_delta_log");
+  const std::string folder = store.write_path(key + "/_delta_log");
+  ASSAY_RETURN_IF_ERROR(world.files.make_directories(folder));
   ASSAY_ASSIGN_OR_RETURN(const std::string bytes, parquet_bytes(world, sql, folder, lines));
   std::string name = log_prefix(key) + log_file_name(state.snapshot.version);
   name.replace(name.size() - 5, 5, ".checkpoint.parquet");

@@ -41,7 +41,7 @@ constexpr ActionColumn kFewColumns[] = {
 std::string list_of(const store::ObjectStore& store, const std::vector<std::string>& keys) {
   std::string files;
   for (const std::string& key : keys) {
-    files += (files.empty() ? "" : ", ") + SqlEngine::literal(store.local_path(key));
+    files += (files.empty() ? "" : ", ") + SqlEngine::literal(store.read_path(key));
   }
   return "[" + files + "]";
 }

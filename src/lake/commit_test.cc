@@ -92,6 +92,7 @@ TEST_F(Commit, ColumnsAreAddedByOneOfTwo) {
   CommitRequest b;
   b.schema = data::make_schema({{"id", Type::kInt64}, {"b", Type::kString}});
   EXPECT_TRUE(theirs_->commit(a).ok());
+  EXPECT_EQ(mine_->commit(b).code(), Code::kAborted);  // against what `mine` knew it was fine
   EXPECT_EQ(mine_->commit(b).code(), Code::kFailedPrecondition);
   EXPECT_TRUE(mine_->commit(a).ok());  // the same columns again: nothing to change
   EXPECT_EQ(mine_->snapshot().value()->schema->size(), 2);
@@ -103,12 +104,15 @@ TEST_F(Commit, TheSameFileIsNotAddedTwice) {
   EXPECT_EQ(mine_->commit(request).code(), Code::kInvalidArgument);
 }
 
-/// A store whose put_if_absent does as it is told, once.
+/// A store whose put_if_absent does as it is told, once; reads of whole objects are counted.
 class FaultyStore : public store::ObjectStore {
  public:
   enum class Fault { kNone, kLandsUnknown, kLostUnknown, kOthersLand, kDiskFull };
   explicit FaultyStore(store::ObjectStore& good) : good_(good) {}
-  Result<std::string> get(const std::string& key) override { return good_.get(key); }
+  Result<std::string> get(const std::string& key) override {
+    ++gets;
+    return good_.get(key);
+  }
   Result<std::string> get_range(const std::string& key, int64_t offset, int64_t size) override {
     return good_.get_range(key, offset, size);
   }
@@ -145,11 +149,16 @@ class FaultyStore : public store::ObjectStore {
   }
   Status remove(const std::string& key) override { return good_.remove(key); }
   Status adopt(const std::string& key) override { return good_.adopt(key); }
-  [[nodiscard]] std::string local_path(const std::string& key) const override {
-    return good_.local_path(key);
+  Result<store::ObjectInfo> stat(const std::string& key) override { return good_.stat(key); }
+  [[nodiscard]] std::string read_path(const std::string& key) const override {
+    return good_.read_path(key);
+  }
+  [[nodiscard]] std::string write_path(const std::string& key) const override {
+    return good_.write_path(key);
   }
 
   Fault next = Fault::kNone;
+  int gets = 0;
 
  private:
   store::ObjectStore& good_;
@@ -180,6 +189,20 @@ TEST_F(CommitOutcome, AVersionThatSomebodyElseTookIsTriedAgain) {
   faulty_.next = FaultyStore::Fault::kOthersLand;
   EXPECT_EQ(table_->commit(request).value(), 2);
   EXPECT_EQ(table_->snapshot().value()->rows(), 1);
+}
+
+TEST_F(CommitOutcome, AnUncontendedCommitDoesNotReadTheLog) {
+  const CommitRequest request = append(*table_);
+  faulty_.gets = 0;
+  EXPECT_EQ(table_->commit(request).value(), 1);
+  EXPECT_EQ(faulty_.gets, 0);
+  EXPECT_EQ(table_->snapshot().value()->rows(), 1);
+  EXPECT_EQ(DeltaTable::open(lake_.world(), lake_.store(), lake_.sql(), "t")
+                .value()
+                ->snapshot()
+                .value()
+                ->rows(),
+            1);
 }
 
 TEST_F(CommitOutcome, AFullDiskIsSaidAndNothingHasHappened) {

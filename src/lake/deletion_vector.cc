@@ -256,7 +256,7 @@ Result<std::string> key_of_absolute(const store::ObjectStore& store,
                                     const std::string& key,
                                     const std::string& uri) {
   ASSAY_ASSIGN_OR_RETURN(const std::string path, decode_log_path(uri));
-  const std::string root = store.local_path(key) + "/";
+  const std::string root = store.read_path(key) + "/";
   const std::size_t slashes = path.starts_with("file:") ? path.find_first_not_of('/', 5) : 1;
   const std::string plain =
       slashes == std::string::npos || slashes == 0 ? path : path.substr(slashes - 1);

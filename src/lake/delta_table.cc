@@ -79,6 +79,8 @@ class Table : public DeltaTable {
   enum class Outcome { kLanded, kLost };
 
   Status refresh();
+  Status advance(Version version, const LogEntry& entry);
+  Status check_against_newest(const CommitRequest& request, bool raced);
   Result<Outcome> put_entry(Version version, const std::string& bytes, const std::string& txn_id);
   Result<Outcome> look_up(Version version, const std::string& txn_id, const Status& failure);
   void manifest_if_wanted();
@@ -145,12 +147,16 @@ Status Table::refresh() {
       return {};
     }
     ASSAY_RETURN_IF_ERROR(entry.status());
-    if (state_.use_count() > 1) {
-      state_ = std::make_shared<TableState>(*state_);
-    }
-    ASSAY_RETURN_IF_ERROR(apply_entry(*state_, next, *entry)
-                              .with_context("log entry " + log_prefix(key_) + log_file_name(next)));
+    ASSAY_RETURN_IF_ERROR(advance(next, *entry));
   }
+}
+
+Status Table::advance(Version version, const LogEntry& entry) {
+  if (state_.use_count() > 1) {
+    state_ = std::make_shared<TableState>(*state_);
+  }
+  return apply_entry(*state_, version, entry)
+      .with_context("log entry " + log_prefix(key_) + log_file_name(version));
 }
 
 Result<std::vector<DataFile>> Table::write_files(const data::Batch& rows,
@@ -199,9 +205,7 @@ Result<Version> Table::commit(const CommitRequest& request) {
   const std::string txn_id = world_.random.uuid();
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
     const Version before = state_->snapshot.version;
-    ASSAY_RETURN_IF_ERROR(refresh());
-    ASSAY_RETURN_IF_ERROR(validate_writable(*state_).with_context("table " + key_));
-    ASSAY_RETURN_IF_ERROR(validate_request(key_, *state_, request, attempt > 0));
+    ASSAY_RETURN_IF_ERROR(check_against_newest(request, attempt > 0));
     if (attempt > 0 && state_->snapshot.version == before) {
       return Status(Code::kInternal,
                     "the log of table " + key_ + " holds something that is no file: " +
@@ -213,7 +217,7 @@ Result<Version> Table::commit(const CommitRequest& request) {
     ASSAY_ASSIGN_OR_RETURN(const Outcome outcome, put_entry(version, entry_bytes(entry), txn_id));
     fail_point("lake.commit.after_put");
     if (outcome == Outcome::kLanded) {
-      ASSAY_RETURN_IF_ERROR(refresh().with_context("read back a commit that landed"));
+      ASSAY_RETURN_IF_ERROR(advance(version, entry));
       manifest_if_wanted();
       checkpoint_if_due();
       return version;
@@ -225,6 +229,21 @@ Result<Version> Table::commit(const CommitRequest& request) {
   return Status(Code::kAborted,
                 "table " + key_ + " is written to by too many at once; gave up after " +
                     std::to_string(kAttemptsMax) + " lost races");
+}
+
+/// Check a request against the state it is going to be put on. The first attempt goes by what is
+/// known, without a look at the log: if that is not the newest, the put loses. Only a refusal must
+/// not rest on old knowledge.
+Status Table::check_against_newest(const CommitRequest& request, bool raced) {
+  const auto check = [&]() -> Status {
+    ASSAY_RETURN_IF_ERROR(validate_writable(*state_).with_context("table " + key_));
+    return validate_request(key_, *state_, request, raced);
+  };
+  if (!raced && check().ok()) {
+    return {};
+  }
+  ASSAY_RETURN_IF_ERROR(refresh());
+  return check();
 }
 
 Result<Table::Outcome> Table::put_entry(Version version,

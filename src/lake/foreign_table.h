@@ -76,7 +76,7 @@ class ForeignTable {
     EXPECT_TRUE(status.ok()) << status.to_string();
     return *this;
   }
-  std::string local(const std::string& path) { return lake_.store().local_path("t/" + path); }
+  std::string local(const std::string& path) { return lake_.store().read_path("t/" + path); }
 
   Result<std::unique_ptr<DeltaTable>> open() { return lake_.open("t"); }
   /// All rows, each as text, in order of that text; or why not.

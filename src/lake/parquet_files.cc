@@ -147,14 +147,14 @@ class FileWriter {
                            partition_folder(target_.partition_columns, file.partition_values));
     file.path = folder + "part-" + target_.world.random.uuid() + ".parquet";
     const std::string object = target_.key + '/' + file.path;
-    const std::string path = target_.store.local_path(object);
+    const std::string path = target_.store.write_path(object);
     FileSystem& files = target_.world.files;
     ASSAY_RETURN_IF_ERROR(files.make_directories(parent_path(path)));
     written_.push_back(object);
     ASSAY_RETURN_IF_ERROR(copy(number, path));
+    ASSAY_ASSIGN_OR_RETURN(const FileInfo info, files.stat(path));
     fail_point("lake.write.before_sync");
     ASSAY_RETURN_IF_ERROR(target_.store.adopt(object));
-    ASSAY_ASSIGN_OR_RETURN(const FileInfo info, files.stat(path));
     file.size_bytes = info.size_bytes;
     file.modification_ms = info.modified.micros / 1'000;
     file.rows = end - begin;

@@ -65,8 +65,11 @@ std::optional<std::string> value_of(const PartitionValues& values, const std::st
   return found == values.end() ? std::nullopt : found->second;
 }
 
-/// A path in which the SQL engine sees no pattern.
+/// A path in which the SQL engine sees no pattern. In URLs of S3 it does not look for one.
 std::string escaped_pattern(const std::string& path) {
+  if (path.starts_with("s3://")) {
+    return path;
+  }
   std::string out;
   for (const char c : path) {
     if (c == '*' || c == '?' || c == '[') {
@@ -149,7 +152,7 @@ class RelationBuilder {
     }
     std::map<std::string, std::size_t> index;
     for (std::size_t i = 0; i < files.size(); ++i) {
-      index[local_path(*files[i].file)] = i;
+      index[read_path(*files[i].file)] = i;
     }
     ASSAY_ASSIGN_OR_RETURN(const data::Batch rows,
                            sql_.query("SELECT file_name, name, field_id FROM parquet_schema([" +
@@ -343,7 +346,7 @@ class RelationBuilder {
     std::string list;
     for (const FilePart& part : files) {
       list +=
-          (list.empty() ? "" : ", ") + SqlEngine::literal(escaped_pattern(local_path(*part.file)));
+          (list.empty() ? "" : ", ") + SqlEngine::literal(escaped_pattern(read_path(*part.file)));
     }
     return list;
   }
@@ -359,8 +362,8 @@ class RelationBuilder {
     return out + " WHERE false";
   }
 
-  [[nodiscard]] std::string local_path(const DataFile& file) const {
-    return store_.local_path(key_ + '/' + file.path);
+  [[nodiscard]] std::string read_path(const DataFile& file) const {
+    return store_.read_path(key_ + '/' + file.path);
   }
 
   store::ObjectStore& store_;

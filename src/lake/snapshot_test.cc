@@ -193,7 +193,7 @@ TEST(Snapshot, ACheckpointThatIsNoneIsCorruptAndNamed) {
   LakeUnderTest lake;
   table_of(lake, 3);
   const std::string name = "t/_delta_log/00000000000000000002.checkpoint.parquet";
-  const std::string path = lake.store().local_path(name);
+  const std::string path = lake.store().read_path(name);
   ASSERT_TRUE(lake.store().put(name, "not parquet, surely").ok());
   EXPECT_EQ(lake.open("t").code(), Code::kCorrupt);
   EXPECT_THAT(lake.open("t").status().message(), HasSubstr(name));

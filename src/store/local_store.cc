@@ -16,7 +16,7 @@ class LocalStore : public ObjectStore {
 
   Result<std::string> get(const std::string& key) override {
     ASSAY_RETURN_IF_ERROR(validate_key(key));
-    return found(files_.read(local_path(key)), key);
+    return found(files_.read(read_path(key)), key);
   }
 
   Result<std::string> get_range(const std::string& key, int64_t offset, int64_t size) override {
@@ -24,17 +24,17 @@ class LocalStore : public ObjectStore {
     if (offset < 0 || size < 0) {
       return Status(Code::kInvalidArgument, "negative range of object " + key);
     }
-    return found(files_.read_range(local_path(key), offset, size), key);
+    return found(files_.read_range(read_path(key), offset, size), key);
   }
 
   Status put(const std::string& key, std::string_view bytes) override {
     ASSAY_RETURN_IF_ERROR(make_folder_of(key));
-    return files_.write(local_path(key), bytes);
+    return files_.write(read_path(key), bytes);
   }
 
   Status put_if_absent(const std::string& key, std::string_view bytes) override {
     ASSAY_RETURN_IF_ERROR(make_folder_of(key));
-    return files_.put_if_absent(local_path(key), bytes);
+    return files_.put_if_absent(read_path(key), bytes);
   }
 
   Result<std::vector<ObjectInfo>> list(const std::string& prefix,
@@ -67,19 +67,28 @@ class LocalStore : public ObjectStore {
     return names;
   }
 
+  Result<ObjectInfo> stat(const std::string& key) override {
+    ASSAY_RETURN_IF_ERROR(validate_key(key));
+    ASSAY_ASSIGN_OR_RETURN(const FileInfo info, files_.stat(read_path(key)));
+    if (info.is_directory) {
+      return Status(Code::kNotFound, "no such object: " + key);
+    }
+    return ObjectInfo{key, info.size_bytes, info.modified};
+  }
+
   Status remove(const std::string& key) override {
     ASSAY_RETURN_IF_ERROR(validate_key(key));
-    const Result<FileInfo> info = files_.stat(local_path(key));
+    const Result<FileInfo> info = files_.stat(read_path(key));
     if (info.code() == Code::kNotFound || (info.ok() && info->is_directory)) {
       return {};
     }
-    const Status removed = files_.remove(local_path(key));
+    const Status removed = files_.remove(read_path(key));
     return removed.code() == Code::kNotFound ? Status() : removed;
   }
 
   Status adopt(const std::string& key) override {
     ASSAY_RETURN_IF_ERROR(validate_key(key));
-    ASSAY_RETURN_IF_ERROR(files_.sync(local_path(key)));
+    ASSAY_RETURN_IF_ERROR(files_.sync(read_path(key)));
     // A library, or another process, may have made any of the folders above: each one's name must
     // reach the disk too, once.
     std::string name = key;
@@ -87,7 +96,7 @@ class LocalStore : public ObjectStore {
     while (new_entry) {
       const std::size_t slash = name.rfind('/');
       const std::string folder = slash == std::string::npos ? "" : name.substr(0, slash);
-      ASSAY_RETURN_IF_ERROR(files_.sync(local_path(folder)));
+      ASSAY_RETURN_IF_ERROR(files_.sync(read_path(folder)));
       new_entry = !folder.empty() && !is_durable(folder);
       name = folder;
     }
@@ -100,8 +109,12 @@ class LocalStore : public ObjectStore {
     return {};
   }
 
-  [[nodiscard]] std::string local_path(const std::string& key) const override {
+  [[nodiscard]] std::string read_path(const std::string& key) const override {
     return key.empty() ? root_ : join_path(root_, key);
+  }
+
+  [[nodiscard]] std::string write_path(const std::string& key) const override {
+    return read_path(key);
   }
 
  private:
@@ -115,7 +128,7 @@ class LocalStore : public ObjectStore {
 
   Status make_folder_of(const std::string& key) {
     ASSAY_RETURN_IF_ERROR(validate_key(key));
-    const Status made = files_.make_directories(parent_path(local_path(key)));
+    const Status made = files_.make_directories(parent_path(read_path(key)));
     // Not "the object exists": a racer would take it for a lost race.
     return made.code() == Code::kAlreadyExists ? Status(Code::kFailedPrecondition, made.message())
                                                : made;
@@ -135,7 +148,7 @@ class LocalStore : public ObjectStore {
   }
 
   Result<std::vector<FileInfo>> entries_of(const std::string& folder) {
-    Result<std::vector<FileInfo>> entries = files_.list(local_path(folder));
+    Result<std::vector<FileInfo>> entries = files_.list(read_path(folder));
     if (entries.code() == Code::kNotFound) {
       return std::vector<FileInfo>();
     }

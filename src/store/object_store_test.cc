@@ -159,6 +159,38 @@ TEST_P(ObjectStoreConformance, AdoptsAFileThatALibraryWrote) {
   ASSERT_TRUE(store_->put("t/p=1/part.parquet", "rows").ok());
   EXPECT_TRUE(store_->adopt("t/p=1/part.parquet").ok());
   EXPECT_EQ(store_->adopt("t/p=1/other.parquet").code(), Code::kNotFound);
+  const std::string path = store_->write_path("t/p=2/written.parquet");
+  SystemWorld world;
+  ASSERT_TRUE(world.world().files.make_directories(parent_path(path)).ok());
+  ASSERT_TRUE(world.world().files.write(path, "rows of a library").ok());
+  ASSERT_TRUE(store_->adopt("t/p=2/written.parquet").ok());
+  EXPECT_EQ(store_->get("t/p=2/written.parquet").value(), "rows of a library");
+  EXPECT_TRUE(store_->adopt("t/p=2/written.parquet").ok());
+}
+
+TEST_P(ObjectStoreConformance, TellsSizeAndTime) {
+  ASSERT_TRUE(store_->put("a/b", "12345").ok());
+  const ObjectInfo info = store_->stat("a/b").value();
+  EXPECT_EQ(info.key, "a/b");
+  EXPECT_EQ(info.size_bytes, 5);
+  EXPECT_GT(info.modified.micros, 0);
+  EXPECT_EQ(store_->list("a/").value().at(0).modified, info.modified);
+  EXPECT_EQ(store_->stat("a").code(), Code::kNotFound);
+  EXPECT_EQ(store_->stat("c").code(), Code::kNotFound);
+}
+
+TEST_P(ObjectStoreConformance, RemovesManyAtOnce) {
+  std::vector<std::string> many;
+  for (int i = 0; i < 25; ++i) {
+    many.push_back("m/" + std::to_string(i) + " &<\"");
+    ASSERT_TRUE(store_->put(many.back(), "x").ok());
+  }
+  ASSERT_TRUE(store_->put("m/kept", "x").ok());
+  many.emplace_back("m/never there");
+  EXPECT_TRUE(store_->remove_all(many).ok());
+  EXPECT_EQ(keys("m/"), Keys{"m/kept"});
+  EXPECT_TRUE(store_->remove_all({}).ok());
+  EXPECT_EQ(store_->remove_all({"../x"}).code(), Code::kInvalidArgument);
 }
 
 TEST_P(ObjectStoreConformance, OfFourRacingProcessesExactlyOneWinsEachKey) {
@@ -206,8 +238,7 @@ TEST(LocalStore, HidesWhatAPowerCutLeftBehind) {
   LocalFolder folder;
   const std::unique_ptr<ObjectStore> store = folder.open();
   ASSERT_TRUE(store->put("log/1.json", "x").ok());
-  std::filesystem::copy(store->local_path("log/1.json"),
-                        store->local_path("log") + "/.tmp.7.1.json");
+  std::filesystem::copy(store->read_path("log/1.json"), store->read_path("log") + "/.tmp.7.1.json");
   EXPECT_EQ(store->list("log/").value().size(), 1U);
 }
 
@@ -216,7 +247,7 @@ TEST(LocalStore, ARootThatIsAFileIsRefused) {
   const std::unique_ptr<ObjectStore> store = folder.open();
   ASSERT_TRUE(store->put("file", "x").ok());
   SystemWorld world;
-  EXPECT_FALSE(open_local_store(world.world(), store->local_path("file")).ok());
+  EXPECT_FALSE(open_local_store(world.world(), store->read_path("file")).ok());
   EXPECT_EQ(open_local_store(world.world(), "").code(), Code::kInvalidArgument);
 }
 
