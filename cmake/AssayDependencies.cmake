@@ -1,10 +1,12 @@
-# Third-party libraries. All from Debian, except DuckDB, which tools/fetch_duckdb.sh brings into
-# .deps/duckdb by the npm client, pinned by version and checksum.
+# Third-party libraries. All from Debian, except DuckDB and its httpfs extension, which
+# tools/fetch_duckdb.sh brings into .deps/duckdb by the npm client and pip, pinned by version and
+# checksum.
 
 find_package(Threads REQUIRED)
 
 set(ASSAY_DUCKDB_DIR "${CMAKE_SOURCE_DIR}/.deps/duckdb" CACHE PATH "libduckdb.so and duckdb.h")
-if(NOT EXISTS "${ASSAY_DUCKDB_DIR}/libduckdb.so")
+if(NOT EXISTS "${ASSAY_DUCKDB_DIR}/libduckdb.so" OR
+   NOT EXISTS "${ASSAY_DUCKDB_DIR}/httpfs.duckdb_extension")
   message(STATUS "DuckDB is not in ${ASSAY_DUCKDB_DIR}: fetching it")
   execute_process(COMMAND "${CMAKE_SOURCE_DIR}/tools/fetch_duckdb.sh" "${ASSAY_DUCKDB_DIR}"
                   RESULT_VARIABLE fetch_result)
@@ -32,6 +34,7 @@ assay_library(xgboost xgboost)
 assay_library(zlib z)
 assay_library(zstd zstd)
 assay_library(crypto crypto)
+assay_library(curl curl)
 assay_library(re2 re2)
 assay_library(absl_time absl_time)
 assay_library(absl_time_zone absl_time_zone)

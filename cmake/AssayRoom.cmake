@@ -3,7 +3,8 @@
 #
 # Makes library assay::<name>, its header check, its link test (the whole archive linked with only the
 # rooms it declared) and one test binary <name>_test, whose tests carry the label `fast`.
-# A file under TESTS named *_slow_test.cc goes to <name>_slow_test, labelled `slow`.
+# A file under TESTS named *_slow_test.cc goes to <name>_slow_test, labelled `slow`; one named
+# *_servers_test.cc to <name>_servers_test, labelled `servers`, which runs beside a real S3 service.
 function(assay_room name)
   cmake_parse_arguments(ROOM "" "" "DEPS;LIBRARIES;SOURCES;HEADERS;TESTS;TEST_DEPS;FUZZ" ${ARGN})
   set(target assay_room_${name})
@@ -36,10 +37,13 @@ function(assay_room name)
     endif()
     set(fast_tests ${ROOM_TESTS})
     set(slow_tests ${ROOM_TESTS})
-    list(FILTER fast_tests EXCLUDE REGEX "_slow_test\\.cc$")
+    set(servers_tests ${ROOM_TESTS})
+    list(FILTER fast_tests EXCLUDE REGEX "_(slow|servers)_test\\.cc$")
     list(FILTER slow_tests INCLUDE REGEX "_slow_test\\.cc$")
+    list(FILTER servers_tests INCLUDE REGEX "_servers_test\\.cc$")
     _assay_test_binary(${name} fast "${fast_tests}" "${ROOM_TEST_DEPS}")
     _assay_test_binary(${name} slow "${slow_tests}" "${ROOM_TEST_DEPS}")
+    _assay_test_binary(${name} servers "${servers_tests}" "${ROOM_TEST_DEPS}")
   endif()
   if(ASSAY_BUILD_FUZZ)
     foreach(file IN LISTS ROOM_FUZZ)
@@ -74,7 +78,11 @@ function(_assay_test_binary room label files test_deps)
       set_property(SOURCE ${file} APPEND PROPERTY COMPILE_DEFINITIONS ASSAY_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
     endif()
   endforeach()
-  add_test(NAME ${target} COMMAND ${target})
+  set(around "")
+  if(label STREQUAL "servers")
+    set(around ${CMAKE_SOURCE_DIR}/tools/servers/s3.sh with)
+  endif()
+  add_test(NAME ${target} COMMAND ${around} $<TARGET_FILE:${target}>)
   set_tests_properties(${target} PROPERTIES LABELS "${label}" TIMEOUT 600
     ENVIRONMENT "${ASSAY_TEST_ENVIRONMENT}")
 endfunction()
