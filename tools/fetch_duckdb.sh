@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Brings DuckDB's library and C header into DIR by the npm client, pinned by version and checksum.
+# Brings DuckDB's library, C header and httpfs extension into DIR by the npm client and pip, pinned by
+# version and checksum.
 #
 #   tools/fetch_duckdb.sh DIR
 #
@@ -14,7 +15,10 @@ header=duckdb@1.4.4
 header_file=duckdb-1.4.4.tgz
 header_sha256=5bb967dcbcd517670ba5f169f238fb9d6787e53752c60ebe24386169d76941ed
 
-[ -e "$dir/libduckdb.so" ] && [ -e "$dir/duckdb.h" ] && exit 0
+extension=duckdb-extension-httpfs==1.5.5
+extension_sha256=84913dbe172ccb54368de2c4a020c38ca8b0e76f99df548f7fac37934cc7826f
+
+[ -e "$dir/libduckdb.so" ] && [ -e "$dir/duckdb.h" ] && [ -e "$dir/httpfs.duckdb_extension" ] && exit 0
 command -v npm >/dev/null || { echo "fetch_duckdb: npm is not installed; try: make deps" >&2; exit 1; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -27,6 +31,17 @@ fetch() {  # fetch PACKAGE FILE SHA256
   echo "$3  $work/$2" | sha256sum --check --quiet ||
     { echo "fetch_duckdb: checksum of $1 differs from the pinned one; not used" >&2; exit 1; }
 }
+if [ ! -e "$dir/httpfs.duckdb_extension" ]; then
+  # Of this version of the library, signed by its makers: it reads objects of S3 where they lie.
+  python3 -m venv "$work/venv"
+  echo "$extension --hash=sha256:$extension_sha256" >"$work/requirements.txt"
+  "$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+    --target "$work/extension" -r "$work/requirements.txt" ||
+    { echo "fetch_duckdb: pip could not bring $extension; is the Python package registry reachable?" >&2; exit 1; }
+  mkdir -p "$dir"
+  install -m 644 "$(find "$work/extension" -name httpfs.duckdb_extension)" "$dir/httpfs.duckdb_extension"
+fi
+[ -e "$dir/libduckdb.so" ] && [ -e "$dir/duckdb.h" ] && exit 0
 fetch "$library" "$library_file" "$library_sha256"
 fetch "$header" "$header_file" "$header_sha256"
 mkdir -p "$dir"

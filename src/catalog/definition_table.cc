@@ -19,6 +19,9 @@ constexpr std::array kSections{
                "Where things live. Only in `assay.yaml`, at top level; a profile may override "
                "each key."},
     SectionDef{"serving", "serving", kNone, "", "How features are served."},
+    SectionDef{"s3", "s3", kNone, "",
+               "The service of a lake on S3. Credentials never stand here: they come from the "
+               "environment, a credentials file or the machine's role."},
     SectionDef{"definitions", "any file", kNone, "",
                "What is declared. In `assay.yaml` and in every other YAML file of the folder."},
     SectionDef{"source", "sources.<name>", kNone, "", "Where records come from."},
@@ -68,7 +71,10 @@ constexpr std::array kSections{
 
 constexpr std::array kKeys{
     KeyDef{"project", "project", kName, true, "", "", "Name of the project.", "shop"},
-    KeyDef{"project", "lake", kPath, false, "./lake", "", "Folder of the Delta tables.", "./lake"},
+    KeyDef{"project", "lake", kPath, false, "./lake", "",
+           "Place of the Delta tables: a folder, or `s3://bucket/prefix`.", "./lake"},
+    KeyDef{"project", "s3", kSection, false, "", "s3", "The service of a lake on S3.",
+           "{endpoint: \"https://minio.example.com:9000\"}"},
     KeyDef{"project", "catalog", kPath, false, "./catalog.db", "",
            "SQLite file of definitions and runs.",
            "./catalog.db"},
@@ -84,6 +90,20 @@ constexpr std::array kKeys{
            "store, so that "
            "historical data serves sensible values.",
            "data"},
+    KeyDef{"s3", "endpoint", kText, false, "", "",
+           "Scheme, host and port of the service; when not said AWS_ENDPOINT_URL_S3, "
+           "AWS_ENDPOINT_URL, or Amazon's own.",
+           "\"https://minio.example.com:9000\""},
+    KeyDef{"s3", "region", kText, false, "", "",
+           "The bucket's region; when not said AWS_REGION, AWS_DEFAULT_REGION, us-east-1.",
+           "eu-central-1"},
+    KeyDef{"s3", "path_style", kBoolean, false, "", "",
+           "Whether the bucket stands in the path instead of the host's name; when not said, "
+           "wherever an endpoint is given.",
+           "true"},
+    KeyDef{"s3", "ca_file", kPath, false, "", "",
+           "Certificates (PEM) to trust instead of the machine's.", "certs/ca.pem"},
+    KeyDef{"s3", "profile", kText, false, "", "", "Profile of the credentials file.", "analytics"},
     KeyDef{"definitions", "sources", kSectionMap, false, "", "source", "Where records come from.",
            ""},
     KeyDef{"definitions", "bronze", kSectionMap, false, "", "bronze",

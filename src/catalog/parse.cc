@@ -29,6 +29,7 @@ class ProjectReader {
   void read_settings(const YamlNode& root, bool is_yaml);
   void use_profile(const YamlNode& profiles, YamlNode* settings);
   void apply_settings(const YamlNode& settings, bool is_yaml);
+  [[nodiscard]] LakeS3Settings read_s3(const SectionReader& reader) const;
   std::string local_path(const SectionReader& reader, const char* key, std::string_view scheme);
   void find_files(const std::string& below, int depth, std::vector<std::string>* files);
   void read_file(const std::string& file);
@@ -147,7 +148,13 @@ void ProjectReader::apply_settings(const YamlNode& settings, bool is_yaml) {
   const SectionReader reader(context, settings, {"project", "the project", !is_yaml});
   Project& project = parsed_.project;
   project.name = reader.text("project");
-  project.lake = local_path(reader, "lake", "");
+  project.lake = reader.text("lake");
+  if (project.lake.compare(0, 5, "s3://") != 0) {
+    project.lake = local_path(reader, "lake", "");
+  }
+  if (const YamlNode* s3 = reader.find("s3")) {
+    parsed_.s3 = read_s3(SectionReader(context, *s3, {"s3", "`s3`", false}));
+  }
   project.catalog = local_path(reader, "catalog", "");
   project.online = local_path(reader, "online", "embedded:");
   if (const YamlNode* serving = reader.find("serving")) {
@@ -155,6 +162,19 @@ void ProjectReader::apply_settings(const YamlNode& settings, bool is_yaml) {
     project.serving_clock =
         serving_reader.text("clock") == "data" ? ServingClock::kData : ServingClock::kWall;
   }
+}
+
+LakeS3Settings ProjectReader::read_s3(const SectionReader& reader) const {
+  LakeS3Settings s3;
+  s3.endpoint = reader.text("endpoint");
+  s3.region = reader.text("region");
+  if (reader.has("path_style")) {
+    s3.path_style = reader.boolean("path_style");
+  }
+  const std::string ca_file = reader.text("ca_file");
+  s3.ca_file = ca_file.empty() ? "" : join_path(folder_, ca_file);
+  s3.profile = reader.text("profile");
+  return s3;
 }
 
 std::string ProjectReader::local_path(const SectionReader& reader,

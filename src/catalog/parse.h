@@ -22,9 +22,20 @@ struct ParseOptions {
   Environment environment;  // for ${VAR}; without it no variable is set
 };
 
+/// How to reach a lake whose place is s3://bucket/prefix: of the machine, so no definition and
+/// never applied. "" is what the environment or the service's own rules say.
+struct LakeS3Settings {
+  std::string endpoint;
+  std::string region;
+  std::optional<bool> path_style;
+  std::string ca_file;  // absolute
+  std::string profile;
+};
+
 /// What the files of a project say, and everything that is wrong with them.
 struct ParsedProject {
   Project project;  // what could be read; use it only when diagnostics has no error
+  LakeS3Settings s3;
   Diagnostics diagnostics;
   Places places;
   std::set<std::string> broken;       // "bronze/clicks": definitions that had errors of their own

@@ -206,10 +206,29 @@ TEST(Parse, AnUnsetEnvironmentVariableIsAnErrorAndDollarDollarIsNone) {
 TEST(Parse, LaterSourcesStoresAndSlidesAreRefusedAsNotInThisVersion) {
   const ParsedProject parsed = parse(
       {{"/p/assay.yaml",
-        "project: shop\nlake: s3://bucket/x\nonline: redis://r\n"
+        "project: shop\nlake: gs://bucket/x\nonline: redis://r\n"
         "sources: {a: {kafka: {topic: x}}}\n"
         "feature_views: {v: {entity: e, from: f, slide: continuous, features: {x: latest}}}\n"}});
   EXPECT_EQ(codes(parsed.diagnostics), "E0108 E0108 E0108 E0108");
+}
+
+TEST(Parse, ALakeOnS3HasAServiceAndNoSecrets) {
+  const std::string main =
+      "project: shop\nlake: s3://bucket/team/lake\n"
+      "s3: {endpoint: \"http://127.0.0.1:9000\", region: eu-central-1, path_style: true,\n"
+      "     ca_file: certs/ca.pem, profile: mine}\n";
+  const ParsedProject parsed = parse({{"/p/assay.yaml", main}});
+  EXPECT_EQ(codes(parsed.diagnostics), "");
+  EXPECT_EQ(parsed.project.lake, "s3://bucket/team/lake");
+  EXPECT_EQ(parsed.s3.endpoint, "http://127.0.0.1:9000");
+  EXPECT_EQ(parsed.s3.region, "eu-central-1");
+  EXPECT_EQ(parsed.s3.path_style, true);
+  EXPECT_EQ(parsed.s3.ca_file, "/p/certs/ca.pem");
+  EXPECT_EQ(parsed.s3.profile, "mine");
+  const ParsedProject plain = parse({{"/p/assay.yaml", "project: shop\nlake: s3://bucket\n"}});
+  EXPECT_EQ(plain.s3.path_style, std::nullopt);
+  EXPECT_EQ(codes(parse({{"/p/assay.yaml", "project: shop\ns3: {secret_key: x}\n"}}).diagnostics),
+            "E0102");
 }
 
 TEST(Parse, SettingsOutsideAssayYamlAndUnknownSectionsAreErrors) {

@@ -115,6 +115,11 @@ Code code_of(std::string_view message) {
   if (tells_of_bad_file(message)) {
     return Code::kCorrupt;
   }
+  if (message.substr(0, 10) == "HTTP Error") {
+    return contains(message, "HTTP 404")                                 ? Code::kNotFound
+           : contains_any(message, {"HTTP 403", "HTTP 401", "HTTP 400"}) ? Code::kPermissionDenied
+                                                                         : Code::kUnavailable;
+  }
   if (message.substr(0, 8) == "IO Error") {
     if (contains_any(message, {"No files found", "No such file", "does not exist"})) {
       return Code::kNotFound;

@@ -10,6 +10,7 @@
 #include "catalog/plan.h"
 #include "catalog/table_schema.h"
 #include "catalog/validate.h"
+#include "store/s3_store.h"
 
 namespace assay::flow {
 namespace {
@@ -25,6 +26,27 @@ Result<std::string> absolute_folder(World& world, const std::string& folder) {
                   folder + " is a file; --project takes the folder with assay.yaml");
   }
   return absolute_path(folder);
+}
+
+/// The folder or bucket of the tables. Parquet files on their way to a bucket lie in the state
+/// folder.
+Result<std::unique_ptr<store::ObjectStore>> open_lake(World& world,
+                                                      const std::string& lake,
+                                                      const catalog::LakeS3Settings& s3,
+                                                      const std::string& state_folder) {
+  if (lake.compare(0, 5, "s3://") != 0) {
+    return store::open_local_store(world, lake);
+  }
+  store::S3Options options;
+  ASSAY_RETURN_IF_ERROR(store::parse_s3_url(lake, &options).with_context("`lake:`"));
+  options.endpoint = s3.endpoint;
+  options.region = s3.region;
+  options.path_style = s3.path_style;
+  options.ca_file = s3.ca_file;
+  options.profile = s3.profile;
+  options.spool_folder = join_path(state_folder, "spool");
+  options.environment = environment_variable;
+  return store::open_s3_store(world, options);
 }
 
 }  // namespace
@@ -55,7 +77,7 @@ Result<std::unique_ptr<Workspace>> Workspace::open(World& world,
   workspace->texts_ = files.texts();
   ASSAY_RETURN_IF_ERROR(world.files.make_directories(state));
   ASSAY_ASSIGN_OR_RETURN(workspace->store_,
-                         store::open_local_store(world, workspace->project_.lake));
+                         open_lake(world, workspace->project_.lake, parsed.s3, state));
   ASSAY_RETURN_IF_ERROR(world.files.make_directories(parent_path(workspace->project_.catalog)));
   ASSAY_ASSIGN_OR_RETURN(workspace->catalog_,
                          catalog::CatalogStore::open(world, workspace->project_.catalog));

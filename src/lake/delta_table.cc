@@ -15,6 +15,7 @@
 #include "lake/relation.h"
 #include "lake/schema_json.h"
 #include "lake/snapshot.h"
+#include "lake/sql_access.h"
 #include "lake/table_properties.h"
 
 // A commit is one put-if-absent of the next version's log file. Who loses the race reads what the
@@ -48,9 +49,10 @@ Status validate_table_key(const std::string& key) {
 class Table : public DeltaTable {
  public:
   Table(World& world, store::ObjectStore& store, data::SqlEngine& sql, std::string key)
-      : world_(world), store_(store), sql_(sql), key_(std::move(key)) {}
+      : world_(world), store_(store), sql_(sql), reading_(store, sql), key_(std::move(key)) {}
 
   Status load() {
+    ASSAY_RETURN_IF_ERROR(reading_.allow());
     ASSAY_ASSIGN_OR_RETURN(state_, load_state(store_, sql_, key_, std::nullopt));
     return {};
   }
@@ -93,6 +95,7 @@ class Table : public DeltaTable {
   World& world_;
   store::ObjectStore& store_;
   data::SqlEngine& sql_;
+  SqlReading reading_;
   std::string key_;
   std::shared_ptr<TableState> state_;  // the newest known; copied before a change if others hold it
   std::shared_ptr<TableState> travelled_;  // the last one asked for by version
@@ -133,6 +136,7 @@ Result<std::shared_ptr<const Snapshot>> Table::snapshot(std::optional<Version> v
     return shared_snapshot(state_);
   }
   if (travelled_ == nullptr || travelled_->snapshot.version != *version) {
+    ASSAY_RETURN_IF_ERROR(reading_.allow());
     ASSAY_ASSIGN_OR_RETURN(travelled_, load_state(store_, sql_, key_, version));
   }
   return shared_snapshot(travelled_);
@@ -318,6 +322,7 @@ Status Table::checkpoint() {
 }
 
 Result<std::string> Table::relation(const Snapshot& snapshot, const std::string& where) {
+  ASSAY_RETURN_IF_ERROR(reading_.allow());
   ASSAY_ASSIGN_OR_RETURN(
       std::string files,
       files_relation(store_, sql_, key_, snapshot, prune_files(snapshot, where)));
@@ -329,6 +334,7 @@ Result<std::string> Table::relation(const Snapshot& snapshot, const std::string&
 
 Result<std::string> Table::relation_of(const Snapshot& snapshot,
                                        const std::vector<DataFile>& files) {
+  ASSAY_RETURN_IF_ERROR(reading_.allow());
   std::vector<const DataFile*> pointers;
   pointers.reserve(files.size());
   for (const DataFile& file : files) {
@@ -360,6 +366,7 @@ Result<std::vector<FileChange>> Table::changes_between(Version after, Version la
 
 Result<std::string> Table::relation_of_changes(const Snapshot& snapshot,
                                                const std::vector<FileChange>& changes) {
+  ASSAY_RETURN_IF_ERROR(reading_.allow());
   return changes_relation(store_, sql_, key_, snapshot, changes);
 }
 
