@@ -145,7 +145,7 @@ class LakeUnderTest {
     std::string digits = std::to_string(version);
     digits.insert(0, 20 - digits.size(), '0');
     const std::chrono::sys_seconds time{std::chrono::seconds(second)};
-    std::filesystem::last_write_time(store_->local_path(key + "/_delta_log/" + digits + ".json"),
+    std::filesystem::last_write_time(store_->read_path(key + "/_delta_log/" + digits + ".json"),
                                      std::filesystem::file_time_type::clock::from_sys(time));
   }
   /// Everything in the log's file of one version.

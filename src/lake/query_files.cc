@@ -32,7 +32,7 @@ std::string partition_expression(const data::Field& field) {
 class QueryWriter {
  public:
   QueryWriter(const ParquetTarget& target, const data::Schema& schema, const QueryRows& rows)
-      : target_(target), schema_(schema), rows_(rows), root_(target.store.local_path(target.key)) {}
+      : target_(target), schema_(schema), rows_(rows), root_(target.store.write_path(target.key)) {}
 
   Result<std::vector<DataFile>> write() {
     ASSAY_RETURN_IF_ERROR(target_.world.files.make_directories(root_));

@@ -89,7 +89,7 @@ TEST_F(Upkeep, CompactionKeepsTagsApartAndSortsAsTheTableSays) {
     tails += file.tags.count("assay.tail") != 0 ? file.rows : 0;
     EXPECT_EQ(lake_.number("SELECT count(*) FROM (SELECT id, lag(id) OVER (ORDER BY "
                            "file_row_number) AS before FROM read_parquet('" +
-                           lake_.store().local_path("t/" + path) +
+                           lake_.store().read_path("t/" + path) +
                            "', file_row_number=true)) WHERE before > id"),
               0);
   }
@@ -242,11 +242,11 @@ TEST_F(Upkeep, AManifestListsTheFilesOfEachVersionForReadersWithoutDelta) {
   // DuckDB reads the list as any program would, and the files as plain Parquet in Hive folders.
   const data::Batch paths =
       lake_.rows("SELECT f.path FROM (SELECT unnest(files) AS f FROM read_json('" +
-                 lake_.store().local_path("t/_manifest/latest.json") + "'))");
+                 lake_.store().read_path("t/_manifest/latest.json") + "'))");
   std::string list;
   for (int64_t row = 0; row < paths.rows(); ++row) {
     list += (list.empty() ? "'" : ", '") +
-            lake_.store().local_path("t/" + std::string(paths.column(0).text(row))) + "'";
+            lake_.store().read_path("t/" + std::string(paths.column(0).text(row))) + "'";
   }
   EXPECT_EQ(paths.rows(), 2);
   EXPECT_EQ(lake_.number("SELECT count(DISTINCT (id, dt)) FROM read_parquet([" + list +

@@ -105,7 +105,7 @@ TEST(WriteQuery, AnOrderHoldsInsideEachFile) {
   for (const DataFile& file : files) {
     EXPECT_EQ(lake.number("SELECT count(*) FROM (SELECT id, lag(id) OVER (ORDER BY "
                           "file_row_number) AS before FROM read_parquet('" +
-                          lake.store().local_path("t/" + file.path) +
+                          lake.store().read_path("t/" + file.path) +
                           "', file_row_number=true)) WHERE before > id"),
               0);
   }
