@@ -1,9 +1,9 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <string>
 
+#include "gold/long_sum.h"
 #include "gold/row_bytes.h"
 
 namespace assay::gold {
@@ -20,10 +20,6 @@ namespace assay::gold {
 /// docs/semantics.md
 class ExactSum {
  public:
-  ExactSum() = default;
-  ExactSum(const ExactSum& other);
-  ExactSum& operator=(const ExactSum& other);
-
   void add(double value) { add_signed(value, false); }
   void subtract(double value) { add_signed(value, true); }
   void merge(const ExactSum& other);
@@ -35,6 +31,13 @@ class ExactSum {
   /// is an infinity; NaN has one bit pattern.
   [[nodiscard]] double round() const;
 
+  /// True when no NaN and no infinity is in it.
+  [[nodiscard]] bool is_finite() const {
+    return nans_ == 0 && positive_infinities_ == 0 && negative_infinities_ == 0;
+  }
+  /// The finite part, in units of 2^-1074.
+  [[nodiscard]] const LongSum<36>& finite_part() const { return limbs_; }
+
   /// Append the canonical bytes: equal sums have equal bytes.
   void encode(std::string* out) const;
   /// Read what encode() wrote; the reader fails on anything else.
@@ -45,24 +48,15 @@ class ExactSum {
  private:
   // Bit 0 of limb 0 is 2^-1074. The largest double ends below bit 2098; 2^63 of them below bit
   // 2162.
-  static constexpr int kLimbs = 36;
-  static constexpr uint64_t kBytesMax = 34 * sizeof(uint64_t);
+  using Limbs = LongSum<36>;
 
   void add_signed(double value, bool negate);
   void count_special(double value, bool negate);
-  void cover(int begin, int end);
-  void push(uint64_t limb);
-  [[nodiscard]] bool is_negative() const { return begin_ != end_ && (limbs_[top()] >> 63) != 0; }
-  [[nodiscard]] std::size_t top() const { return static_cast<std::size_t>(end_ - 1); }
-  [[nodiscard]] uint64_t limb_or_sign(int index) const;
 
-  // Two's complement in limbs [begin_, end_): below it is zero, above it is the sign.
-  int begin_ = 0;
-  int end_ = 0;
+  Limbs limbs_;
   int64_t nans_ = 0;
   int64_t positive_infinities_ = 0;
   int64_t negative_infinities_ = 0;
-  std::array<uint64_t, kLimbs> limbs_;
 };
 
 }  // namespace assay::gold
