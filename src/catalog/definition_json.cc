@@ -239,6 +239,9 @@ std::string feature_json(const FeatureDef& feature) {
     case FeatureDef::Kind::kWindow:
       object.text("agg", aggregate_name(feature.aggregate));
       object.text("of", feature.of);
+      if (feature.aggregate == Aggregate::kQuantile) {
+        object.at("q").number(feature.q);
+      }
       object.text("where", feature.where);
       object.texts("over", window_texts(feature));
       break;
@@ -257,6 +260,10 @@ std::string feature_json(const FeatureDef& feature) {
       break;
     case FeatureDef::Kind::kExpr:
       object.text("expr", feature.expression);
+      break;
+    case FeatureDef::Kind::kRatio:
+      object.texts("ratio", {feature.above, feature.below});
+      object.texts("over", window_texts(feature));
       break;
   }
   object.text("description", feature.description);

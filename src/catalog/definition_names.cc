@@ -1,5 +1,7 @@
 #include "catalog/definition_names.h"
 
+#include "catalog/aggregates.h"
+
 namespace assay::catalog {
 
 std::string_view sequence_key(SequenceValue value) {
@@ -41,19 +43,7 @@ std::string_view session_word(SequenceValue value) {
 }
 
 std::string_view aggregate_name(Aggregate aggregate) {
-  switch (aggregate) {
-    case Aggregate::kCount:
-      return "count";
-    case Aggregate::kSum:
-      return "sum";
-    case Aggregate::kMean:
-      return "mean";
-    case Aggregate::kMin:
-      return "min";
-    case Aggregate::kMax:
-      return "max";
-  }
-  return "";
+  return aggregate_info(aggregate).name;
 }
 
 std::string_view check_kind_name(CheckKind kind) {

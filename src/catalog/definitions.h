@@ -135,7 +135,25 @@ struct EntityDef {
   Span span;
 };
 
-enum class Aggregate { kCount, kSum, kMean, kMin, kMax };
+/// What a window feature makes of its rows (catalog/aggregates.h). Hashed: append only.
+enum class Aggregate {
+  kCount,
+  kSum,
+  kMean,
+  kMin,
+  kMax,
+  kVariance,
+  kStddev,
+  kSkewness,
+  kFirst,
+  kLast,
+  kMode,
+  kDistinct,
+  kApproxDistinct,
+  kQuantile,
+  kAny,
+  kAll
+};
 
 /// What a feature says of an entity's events in their order. Hashed: append only.
 enum class SequenceValue {
@@ -160,19 +178,23 @@ struct SessionDef {
   Duration over{7 * kMicrosPerDay};
 };
 
-/// One line under `features:`; kWindow gives one feature per window, named name_1h, name_24h.
+/// One line under `features:`; kWindow and kRatio give one feature per window, named name_1h,
+/// name_24h.
 struct FeatureDef {
-  enum class Kind { kLatest, kWindow, kExpr, kSince, kSequence } kind = Kind::kLatest;
+  enum class Kind { kLatest, kWindow, kExpr, kSince, kSequence, kRatio } kind = Kind::kLatest;
   std::string name;
   Aggregate aggregate = Aggregate::kCount;
   std::string of;     // expression over the source; "" for count
   std::string where;  // boolean expression; "" for all rows
   SequenceValue sequence = SequenceValue::kSessionCount;
   int64_t k = 1;  // kLag: how many events ago
+  double q = 0;   // quantile: the share of values at or below it
   std::vector<Duration> over;
   std::string expression;  // kExpr: over other features of the view
-  std::string column;      // kLatest: source column; the feature's name when not said.
-                           // kSince: last_event, session_start, or a source column with a time
+  std::string above;       // kRatio: two features of the same windows
+  std::string below;
+  std::string column;  // kLatest: source column; the feature's name when not said.
+                       // kSince: last_event, session_start, or a source column with a time
   std::string description;
   std::string unit;
   Span span;

@@ -86,10 +86,17 @@ std::string feature_in_words(const FeatureDef& feature, std::optional<Duration> 
     return std::string(sequence_key(feature.sequence)) + lag + " of " + feature.of +
            (window.has_value() ? " over " + format_duration(*window) : "");
   }
+  if (feature.kind == FeatureDef::Kind::kRatio) {
+    return feature.above + " / " + feature.below +
+           (window ? " over " + format_duration(*window) : "");
+  }
   if (!window.has_value()) {
     return "latest " + (feature.column.empty() ? feature.name : feature.column);
   }
   return std::string(aggregate_name(feature.aggregate)) +
+         (feature.aggregate == Aggregate::kQuantile
+              ? " " + data::format_scalar(data::Scalar::float64(feature.q))
+              : "") +
          (feature.of.empty() ? "" : " of " + feature.of) +
          (feature.where.empty() ? "" : " where " + feature.where) + " over " +
          format_duration(*window);

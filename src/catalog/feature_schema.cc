@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/suggest.h"
+#include "catalog/aggregates.h"
 #include "catalog/definition_names.h"
 #include "data/expression.h"
 
@@ -10,10 +11,6 @@ namespace assay::catalog {
 namespace {
 
 using data::Type;
-
-bool is_real(Type type) {
-  return type == Type::kFloat32 || type == Type::kFloat64;
-}
 
 FeatureType failed(std::string part, Status status) {
   return {Type::kFloat64, std::move(status), std::move(part)};
@@ -69,18 +66,11 @@ FeatureType window_type(const FeatureDef& feature, const data::Schema& source) {
   if (!of.ok()) {
     return failed("of", of.status());
   }
-  const Type type = of->type();
-  if (feature.aggregate == Aggregate::kMin || feature.aggregate == Aggregate::kMax) {
-    return {type, Status(), ""};
+  const Result<Type> type = aggregate_type(feature.aggregate, of->type());
+  if (!type.ok()) {
+    return failed("of", type.status());
   }
-  if (!data::is_numeric(type) && type != Type::kBool) {
-    return failed("of",
-                  Status(Code::kInvalidArgument,
-                         "the expression is " + std::string(data::type_name(type)) +
-                             " where a number is needed"));
-  }
-  const bool real = feature.aggregate == Aggregate::kMean || is_real(type);
-  return {real ? Type::kFloat64 : Type::kInt64, Status(), ""};
+  return {*type, Status(), ""};
 }
 
 }  // namespace
@@ -117,7 +107,8 @@ std::optional<Type> sequence_type(SequenceValue value) {
 }
 
 bool is_computed(const FeatureDef& feature) {
-  return feature.kind == FeatureDef::Kind::kExpr || feature.kind == FeatureDef::Kind::kSince;
+  return feature.kind == FeatureDef::Kind::kExpr || feature.kind == FeatureDef::Kind::kSince ||
+         feature.kind == FeatureDef::Kind::kRatio;
 }
 
 std::string since_column(const std::string& feature) {
@@ -126,7 +117,7 @@ std::string since_column(const std::string& feature) {
 
 std::vector<std::string> output_names(const FeatureDef& feature) {
   const bool windows =
-      feature.kind == FeatureDef::Kind::kWindow ||
+      feature.kind == FeatureDef::Kind::kWindow || feature.kind == FeatureDef::Kind::kRatio ||
       (feature.kind == FeatureDef::Kind::kSequence && !is_of_session(feature.sequence));
   if (!windows) {
     return {feature.name};
@@ -136,6 +127,18 @@ std::vector<std::string> output_names(const FeatureDef& feature) {
     names.push_back(feature.name + "_" + format_duration(window));
   }
   return names;
+}
+
+std::string computed_expression(const FeatureDef& feature, std::size_t output) {
+  if (feature.kind == FeatureDef::Kind::kExpr) {
+    return feature.expression;
+  }
+  if (feature.kind == FeatureDef::Kind::kSince) {
+    return "epoch(now() - CAST(" + since_column(feature.name) + " AS timestamp))";
+  }
+  // Division by 0 or null is null.
+  const std::string window = "_" + format_duration(feature.over[output]);
+  return feature.above + window + " / " + feature.below + window;
 }
 
 std::vector<std::string> output_names(const FeatureViewDef& view) {
@@ -169,16 +172,22 @@ FeatureType feature_type(const FeatureDef& feature,
       return {sequence_type(feature.sequence).value_or(of->type()), Status(), ""};
     }
     case FeatureDef::Kind::kExpr:
+    case FeatureDef::Kind::kRatio:
       break;
   }
   std::vector<data::Field> visible = features.fields();
   visible.push_back({data::kNowColumn, Type::kTimestamp, true});
-  const Result<data::Expression> expression =
-      data::Expression::compile(feature.expression, data::Schema(std::move(visible)));
-  if (!expression.ok()) {
-    return failed("expr", expression.status());
+  const bool ratio = feature.kind == FeatureDef::Kind::kRatio;
+  FeatureType type;
+  for (std::size_t i = 0; i < output_names(feature).size(); ++i) {
+    const Result<data::Expression> expression =
+        data::Expression::compile(computed_expression(feature, i), data::Schema(visible));
+    if (!expression.ok()) {
+      return failed(ratio ? "ratio" : "expr", expression.status());
+    }
+    type = {expression->type(), Status(), ""};
   }
-  return {expression->type(), Status(), ""};
+  return type;
 }
 
 Result<std::vector<data::Field>> feature_fields(const FeatureViewDef& view,
@@ -189,7 +198,7 @@ Result<std::vector<data::Field>> feature_fields(const FeatureViewDef& view,
   for (const bool expressions : {false, true}) {
     for (std::size_t i = 0; i < view.features.size(); ++i) {
       const FeatureDef& feature = view.features[i];
-      if ((feature.kind == FeatureDef::Kind::kExpr) != expressions) {
+      if (is_computed(feature) != expressions) {
         continue;
       }
       FeatureType found = feature_type(feature, source, data::Schema(known));

@@ -28,6 +28,8 @@ std::string since_column(const std::string& feature);
 
 /// Names of a feature's outputs: `clicks_1h`, `clicks_24h` for windows, its own name else.
 std::vector<std::string> output_names(const FeatureDef& feature);
+/// The expression of one output of a computed feature, in the order of output_names().
+std::string computed_expression(const FeatureDef& feature, std::size_t output);
 /// Names of all outputs of a view, in definition order.
 std::vector<std::string> output_names(const FeatureViewDef& view);
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/suggest.h"
+#include "catalog/aggregates.h"
 #include "catalog/parse_sections.h"
 #include "catalog/parse_sequences.h"
 #include "catalog/parse_temporal.h"
@@ -11,25 +12,32 @@
 namespace assay::catalog {
 namespace {
 
-Aggregate aggregate_of(const std::string& text) {
-  if (text == "sum") {
-    return Aggregate::kSum;
+/// `q` is there when the aggregate takes it, and only then.
+void read_parameter(ParseContext& context, const SectionReader& reader, FeatureDef* feature) {
+  const AggregateInfo& info = aggregate_info(feature->aggregate);
+  const bool wants_q = info.parameter == AggregateParameter::kQ;
+  if (reader.has("agg") && wants_q && reader.node().find("q") == nullptr) {
+    context.error("E0103",
+                  reader.node(),
+                  reader.title() + " needs `q`",
+                  "add the share of values below it, such as `q: 0.95`");
   }
-  if (text == "mean") {
-    return Aggregate::kMean;
+  if (reader.has("q") && !wants_q) {
+    context.error("E0203",
+                  *reader.find("q"),
+                  "`" + std::string(info.name) + "` takes no `q`",
+                  "`q` belongs to `agg: quantile`");
   }
-  if (text == "min") {
-    return Aggregate::kMin;
-  }
-  return text == "max" ? Aggregate::kMax : Aggregate::kCount;
+  feature->q = wants_q && reader.has("q") ? reader.number("q") : 0;
 }
 
 void read_window(ParseContext& context, const SectionReader& reader, FeatureDef* feature) {
   feature->kind = FeatureDef::Kind::kWindow;
-  feature->aggregate = aggregate_of(reader.text("agg"));
+  feature->aggregate = aggregate_from_name(reader.text("agg")).value_or(Aggregate::kCount);
   feature->of = reader.text("of");
   feature->where = reader.text("where");
   feature->over = reader.durations("over");
+  read_parameter(context, reader, feature);
   const YamlNode& node = reader.node();
   if (node.find("over") == nullptr) {
     context.error(
@@ -50,10 +58,32 @@ void read_window(ParseContext& context, const SectionReader& reader, FeatureDef*
   }
 }
 
+void read_ratio(ParseContext& context, const SectionReader& reader, FeatureDef* feature) {
+  feature->kind = FeatureDef::Kind::kRatio;
+  feature->over = reader.durations("over");
+  const std::vector<std::string> features = reader.texts("ratio");
+  if (reader.has("ratio") && features.size() != 2) {
+    context.error("E0203",
+                  *reader.find("ratio"),
+                  "a ratio is of two features",
+                  "write `ratio: [carts, views]`");
+  } else if (features.size() == 2) {
+    feature->above = features[0];
+    feature->below = features[1];
+  }
+  if (reader.node().find("over") == nullptr) {
+    context.error("E0103",
+                  reader.node(),
+                  reader.title() + " needs `over`",
+                  "add the windows of its features, such as `over: [1h, 24h]`");
+  }
+}
+
 /// Keys of which a feature has exactly one: what kind of feature it is.
 constexpr std::string_view kKindKeys[] = {"latest",
                                           "agg",
                                           "expr",
+                                          "ratio",
                                           "since",
                                           "clock",
                                           "rate",
@@ -115,10 +145,14 @@ FeatureDef parse_feature(ParseContext& context,
     read_window(context, reader, &feature);
     return feature;
   }
+  if (kind == "ratio") {
+    read_ratio(context, reader, &feature);
+    return feature;
+  }
   if (read_sequence(context, reader, kind, &feature)) {
     return feature;
   }
-  for (const char* key : {"of", "where", "over", "k"}) {
+  for (const char* key : {"of", "where", "over", "k", "q"}) {
     const bool taken = key == std::string_view("over") && (kind == "rate" || kind == "trend");
     if (reader.has(key) && !taken) {
       context.error("E0203",

@@ -153,7 +153,7 @@ std::optional<std::vector<data::Field>> type_features(Validation& v,
   bool good = true;
   for (const bool expressions : {false, true}) {
     for (const FeatureDef& feature : view.features) {
-      if ((feature.kind == FeatureDef::Kind::kExpr) != expressions || (expressions && !good)) {
+      if (is_computed(feature) != expressions || (expressions && !good)) {
         continue;
       }
       const FeatureType found = feature_type(feature, source, data::Schema(known));

@@ -354,7 +354,8 @@ std::vector<Command> feature_commands() {
         {"full-feature-names", "", "name features view__feature", "", false, false},
         {"statuses",
          "",
-         "add a column <feature>__status: PRESENT, NULL_VALUE, NOT_FOUND, OUTSIDE_MAX_AGE",
+         "add a column <feature>__status: PRESENT, NULL_VALUE, NOT_FOUND, OUTSIDE_MAX_AGE, "
+         "OVERFLOW",
          "",
          false,
          false},

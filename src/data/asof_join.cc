@@ -16,6 +16,8 @@ std::string_view status_name(FeatureStatus status) {
       return "NOT_FOUND";
     case FeatureStatus::kOutsideMaxAge:
       return "OUTSIDE_MAX_AGE";
+    case FeatureStatus::kOverflow:
+      return "OVERFLOW";
   }
   return "";
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <span>
 #include <vector>
@@ -11,8 +12,15 @@
 namespace assay::data {
 
 /// What a feature is for one request, online and offline alike.
-enum class FeatureStatus : uint8_t { kPresent, kNullValue, kNotFound, kOutsideMaxAge };
-/// "PRESENT", "NULL_VALUE", "NOT_FOUND", "OUTSIDE_MAX_AGE".
+enum class FeatureStatus : uint8_t {
+  kPresent,
+  kNullValue,
+  kNotFound,
+  kOutsideMaxAge,
+  kOverflow,  // a sum of integers that does not fit 64 bits; its value is null
+};
+inline constexpr std::size_t kFeatureStatuses = 5;
+/// "PRESENT", "NULL_VALUE", "NOT_FOUND", "OUTSIDE_MAX_AGE", "OVERFLOW".
 std::string_view status_name(FeatureStatus status);
 
 /// The left side: one row per question. Key columns of both sides have equal types, in equal order.

@@ -26,7 +26,8 @@ using catalog::FeatureDef;
 struct Named {
   const FeatureDef* definition = nullptr;
   std::optional<Duration> window;
-  int index = -1;  // into view.features()
+  std::string expression;  // of a computed feature
+  int index = -1;          // into view.features()
 };
 
 Result<Named> find_feature(const catalog::FeatureViewDef& definition,
@@ -39,17 +40,20 @@ Result<Named> find_feature(const catalog::FeatureViewDef& definition,
     found.index = names.back() == name ? static_cast<int>(i) : found.index;
   }
   for (const FeatureDef& feature : definition.features) {
-    if (feature.name == name) {
-      found.definition = &feature;
-      const bool of_session =
-          feature.kind == FeatureDef::Kind::kSequence && catalog::is_of_session(feature.sequence);
-      found.window =
-          of_session && definition.session ? std::optional(definition.session->over) : std::nullopt;
-    }
-    for (const Duration window : feature.over) {
-      if (feature.name + "_" + format_duration(window) == name) {
+    const std::vector<std::string> outputs = catalog::output_names(feature);
+    for (std::size_t i = 0; i < outputs.size(); ++i) {
+      if (outputs[i] == name) {
         found.definition = &feature;
-        found.window = window;
+        const bool of_session =
+            feature.kind == FeatureDef::Kind::kSequence && catalog::is_of_session(feature.sequence);
+        found.window = i < feature.over.size() ? std::optional(feature.over[i]) : std::nullopt;
+        if (of_session && definition.session) {
+          found.window = definition.session->over;
+        }
+        found.expression =
+            feature.kind == FeatureDef::Kind::kExpr || feature.kind == FeatureDef::Kind::kRatio
+                ? catalog::computed_expression(feature, i)
+                : "";
       }
     }
   }
@@ -227,8 +231,9 @@ std::pair<data::Scalar, data::FeatureStatus> value_of(const gold::FeatureView& v
   const Result<std::vector<data::ColumnPtr>> found =
       view.answers(steps, {&answer.row, 1}, now.finish(), {&feature, 1}, 1);
   data::Scalar value = found.ok() ? found->front()->scalar(0) : data::Scalar::null(field.type);
-  const data::FeatureStatus status =
-      value.is_null() ? data::FeatureStatus::kNullValue : data::FeatureStatus::kPresent;
+  const data::FeatureStatus status = value.is_null()
+                                         ? gold::null_status(steps, field.name, answer.row)
+                                         : data::FeatureStatus::kPresent;
   return {std::move(value), status};
 }
 
@@ -252,7 +257,7 @@ void fill_answer(const gold::FeatureView& view,
           EventTime{std::min(time, explanation->until.value_or(EventTime::max()).micros)};
     }
   }
-  const std::string& expression = named.definition->expression;
+  const std::string& expression = named.expression;
   for (std::size_t i = 0; !expression.empty() && i < view.features().size(); ++i) {
     const std::string& name = view.features()[i].name;
     std::vector<data::Field> visible = view.features();

@@ -103,6 +103,9 @@ class TrainingRows : public data::BatchReader {
         want(works_[static_cast<std::size_t>(feature.view_index)], feature.feature_index);
       }
     }
+    for (ViewWork& work : works_) {
+      want_overflows(work);
+    }
     const int64_t most = options_.round_labels_max > 0
                              ? options_.round_labels_max
                              : static_cast<int64_t>(memory_ / 10 * 4 / kLabelBytes);
@@ -152,6 +155,16 @@ class TrainingRows : public data::BatchReader {
     if (std::find(work.wanted.begin(), work.wanted.end(), feature) == work.wanted.end()) {
       work.wanted.push_back(feature);
       work.fields = work.view->step_columns(work.wanted);
+    }
+  }
+  /// Behind these the overflow columns of the features that have one.
+  static void want_overflows(ViewWork& work) {
+    const data::Schema& steps = *work.view->steps_schema();
+    for (const int feature : work.wanted) {
+      const data::Field& field = work.view->features()[static_cast<std::size_t>(feature)];
+      if (const std::optional<int> index = steps.find(gold::overflow_column(field.name))) {
+        work.fields.push_back(steps.field(*index));
+      }
     }
   }
   // ---- Pass 1 and 2
@@ -405,6 +418,7 @@ class TrainingRows : public data::BatchReader {
                                        std::vector<uint8_t>& matched) const {
     gold::ViewAnswers answers;
     answers.columns.resize(work.view->features().size());
+    answers.overflows.resize(work.view->features().size());
     answers.statuses.assign(matched.size(), FeatureStatus::kNotFound);
     const data::ColumnPtr instants =
         labels.column_ptr(*labels.schema().find(options_.set.time_column));
@@ -432,6 +446,14 @@ class TrainingRows : public data::BatchReader {
         work.view->answers(taken.rows, taken.row_of_label, instants, work.wanted, 1));
     for (std::size_t i = 0; i < found.size(); ++i) {
       answers.columns[static_cast<std::size_t>(work.wanted[i])] = std::move(found[i]);
+    }
+    for (const int feature : work.wanted) {
+      const std::size_t at = static_cast<std::size_t>(feature);
+      const data::Column* overflow =
+          taken.rows.find(gold::overflow_column(work.view->features()[at].name));
+      if (overflow != nullptr) {
+        answers.overflows[at] = data::take(*overflow, taken.row_of_label);
+      }
     }
     return answers;
   }

@@ -212,7 +212,9 @@ void compare(const gold::FeatureView& view,
           data::Scalar::null(view.features()[static_cast<std::size_t>(feature)].type);
       if (step >= 0) {
         value = offline.values[static_cast<std::size_t>(feature)]->scalar(static_cast<int64_t>(q));
-        status = value.is_null() ? data::FeatureStatus::kNullValue : data::FeatureStatus::kPresent;
+        const std::string& name = view.features()[static_cast<std::size_t>(feature)].name;
+        status = value.is_null() ? gold::null_status(offline.steps, name, step)
+                                 : data::FeatureStatus::kPresent;
       }
       const data::Scalar& online_value =
           questions[q].online.values[static_cast<std::size_t>(feature)];

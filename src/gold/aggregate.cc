@@ -1,6 +1,10 @@
 #include "gold/aggregate.h"
 
+#include <bit>
+#include <cstring>
 #include <limits>
+
+#include "base/hash.h"
 
 namespace assay::gold {
 namespace {
@@ -11,21 +15,65 @@ __extension__ typedef unsigned __int128 Unsigned128;
 constexpr uint64_t kCountMax = uint64_t{1} << 48;
 constexpr uint64_t kSumHighMax = uint64_t{1} << 48;
 
-Cell real_cell(double value) {
-  // One NaN, so that equal answers have equal bits.
-  return {
-      std::bit_cast<uint64_t>(value != value ? std::numeric_limits<double>::quiet_NaN() : value),
-      false};
+std::variant<CountState,
+             IntegerSumState,
+             FloatSumState,
+             ExtremeState,
+             PowerSumState,
+             OrderedValues,
+             ValueCountsState,
+             RegistersState,
+             BinsState>
+fresh_state(const Primitive& primitive) {
+  const data::Type type = primitive.type;
+  switch (primitive.kind) {
+    case PrimitiveKind::kCount:
+      return CountState{};
+    case PrimitiveKind::kIntegerSum:
+      return IntegerSumState{};
+    case PrimitiveKind::kFloatSum:
+      return FloatSumState{};
+    case PrimitiveKind::kMin:
+    case PrimitiveKind::kMax:
+      return ExtremeState{type, primitive.kind == PrimitiveKind::kMin};
+    case PrimitiveKind::kSquares:
+      return PowerSumState{type, 2};
+    case PrimitiveKind::kCubes:
+      return PowerSumState{type, 3};
+    case PrimitiveKind::kFirst:
+      return OrderedValues(OrderedValues::End::kFirst, primitive.limit, type);
+    case PrimitiveKind::kLast:
+      return OrderedValues(OrderedValues::End::kLast, primitive.limit, type);
+    case PrimitiveKind::kValueCounts:
+      return ValueCountsState{type};
+    case PrimitiveKind::kRegisters:
+      return RegistersState{type};
+    case PrimitiveKind::kBins:
+      return BinsState{type};
+  }
+  return CountState{};
+}
+
+/// A count of rows; the reader fails on one that no table has.
+int64_t read_count(RowReader* reader) {
+  const uint64_t count = reader->varint();
+  if (count > kCountMax) {
+    reader->fail();
+    return 0;
+  }
+  return static_cast<int64_t>(count);
 }
 
 }  // namespace
 
 Cell sum_cell(Int128 sum, int64_t count) {
-  if (count == 0 || sum > std::numeric_limits<int64_t>::max() ||
-      sum < std::numeric_limits<int64_t>::min()) {
+  if (count == 0) {
     return {};
   }
-  return {static_cast<uint64_t>(static_cast<int64_t>(sum)), false};
+  if (sum > std::numeric_limits<int64_t>::max() || sum < std::numeric_limits<int64_t>::min()) {
+    return Cell::overflow();
+  }
+  return whole_cell(static_cast<int64_t>(sum));
 }
 
 Cell sum_cell(const ExactSum& sum, int64_t count) {
@@ -40,190 +88,135 @@ Cell mean_cell(const ExactSum& sum, int64_t count) {
   return count == 0 ? Cell{} : real_cell(sum.round() / static_cast<double>(count));
 }
 
-Cell extreme_cell(data::Type type, int64_t order) {
-  return is_real(type) ? real_cell(real_of_order(order))
-                       : Cell{static_cast<uint64_t>(order), false};
+Cell any_cell(Int128 true_count, int64_t count) {
+  return count == 0 ? Cell{} : whole_cell(true_count > 0 ? 1 : 0);
 }
 
-data::Scalar scalar_of(data::Type type, Cell cell) {
-  if (cell.is_null) {
-    return data::Scalar::null(type);
+Cell all_cell(Int128 true_count, int64_t count) {
+  return count == 0 ? Cell{} : whole_cell(true_count == count ? 1 : 0);
+}
+
+Cell quantile_cell(const DdSketch& sketch, double q) {
+  return sketch.count() == 0 ? Cell{} : real_cell(sketch.quantile(q));
+}
+
+uint32_t sketch_code_of(data::Type type, const InputValue& value) {
+  if (data::is_text(type)) {
+    return sketch_code(hash_bytes(value.text));
   }
+  const int64_t order = order_of_equal(type, value.integer);
+  char bytes[sizeof(order)];
+  std::memcpy(bytes, &order, sizeof(order));
+  return sketch_code(hash_bytes({bytes, sizeof(bytes)}));
+}
+
+int32_t sketch_bin_of(data::Type type, const InputValue& value) {
+  return sketch_bin(is_real(type) ? value.real : static_cast<double>(value.integer));
+}
+
+void CountState::merge_encoded(RowReader* reader) {
+  count += read_count(reader);
+}
+
+void CountState::encode(std::string* out) const {
+  append_varint(out, static_cast<uint64_t>(count));
+}
+
+void IntegerSumState::merge_encoded(RowReader* reader) {
+  const uint64_t low = reader->varint();
+  const uint64_t high = reader->varint();
+  if (high > kSumHighMax) {
+    reader->fail();
+    return;
+  }
+  const Unsigned128 zigzag = (static_cast<Unsigned128>(high) << 64) | low;
+  sum += static_cast<Int128>(zigzag >> 1) ^ -static_cast<Int128>(zigzag & 1);
+}
+
+void IntegerSumState::encode(std::string* out) const {
+  const auto zigzag = (static_cast<Unsigned128>(sum) << 1) ^ static_cast<Unsigned128>(sum >> 127);
+  append_varint(out, static_cast<uint64_t>(zigzag));
+  append_varint(out, static_cast<uint64_t>(zigzag >> 64));
+}
+
+void ExtremeState::take(int64_t other_order, std::string_view other_text) {
+  if (data::is_text(type)) {
+    if (!has_value || (is_min ? other_text < text : other_text > text)) {
+      text = other_text;
+    }
+  } else if (!has_value || (is_min ? other_order < order : other_order > order)) {
+    order = other_order;
+  }
+  has_value = true;
+}
+
+void ExtremeState::merge_encoded(RowReader* reader) {
+  if (reader->byte() != 0) {
+    const InputValue value = read_input(reader, type);
+    if (!reader->failed()) {
+      take(value.integer, value.text);
+    }
+  }
+}
+
+void ExtremeState::encode(std::string* out) const {
+  out->push_back(has_value ? 1 : 0);
+  if (has_value) {
+    append_input(out, type, input_of_order(type, order, text));
+  }
+}
+
+void PowerSumState::add(const InputValue& value, const RowOrder&) {
   if (is_real(type)) {
-    return {type, std::bit_cast<double>(cell.bits)};
-  }
-  if (type == data::Type::kBool) {
-    return {type, cell.bits != 0};
-  }
-  return {type, static_cast<int64_t>(cell.bits)};
-}
-
-InputValue input_value(const data::Column& column, int64_t row) {
-  const auto at = static_cast<std::size_t>(row);
-  InputValue value;
-  switch (column.type()) {
-    case data::Type::kBool:
-      value.integer = column.values<uint8_t>()[at] != 0 ? 1 : 0;
-      break;
-    case data::Type::kInt32:
-    case data::Type::kDate:
-      value.integer = column.values<int32_t>()[at];
-      break;
-    case data::Type::kInt64:
-    case data::Type::kTimestamp:
-      value.integer = column.values<int64_t>()[at];
-      break;
-    case data::Type::kFloat32:
-      value.real = static_cast<double>(column.values<float>()[at]);
-      value.integer = order_of(value.real);
-      break;
-    case data::Type::kFloat64:
-      value.real = column.values<double>()[at];
-      value.integer = order_of(value.real);
-      break;
-    case data::Type::kString:
-    case data::Type::kBytes:
-      value.text = column.text(row);
-      break;
-  }
-  return value;
-}
-
-void append_input(std::string* out, data::Type type, const InputValue& value) {
-  if (data::is_text(type)) {
-    append_text(out, value.text);
-  } else if (is_real(type)) {
-    append_fixed64(out, std::bit_cast<uint64_t>(value.real));
+    add_power(value.real, power, false, &sum);
   } else {
-    append_signed(out, value.integer);
+    add_power(value.integer, power, false, &sum);
   }
 }
 
-InputValue read_input(RowReader* reader, data::Type type) {
-  InputValue value;
+void PowerSumState::merge_encoded(RowReader* reader) {
+  bool mark = false;
+  const WideSum other = WideSum::decode(reader, &mark);
+  if (mark) {
+    reader->fail();
+    return;
+  }
+  sum.merge(other);
+}
+
+void ValueCountsState::take(const InputValue& value, int64_t count) {
   if (data::is_text(type)) {
-    value.text = reader->text();
-  } else if (is_real(type)) {
-    value.real = std::bit_cast<double>(reader->fixed64());
-    value.integer = order_of(value.real);
+    texts.add(std::string(value.text), count);
   } else {
-    value.integer = reader->signed_varint();
+    numbers.add(order_of_equal(type, value.integer), count);
   }
-  return value;
 }
 
-void AggregateState::take_extreme(int64_t order, std::string_view text) {
-  const bool wants_less = primitive_.kind == PrimitiveKind::kMin;
-  if (data::is_text(primitive_.type)) {
-    if (count_ == 0 || (wants_less ? text < text_ : text > text_)) {
-      text_ = text;
+void ValueCountsState::merge_encoded(RowReader* reader) {
+  for (uint64_t left = reader->varint(); left > 0 && !reader->failed(); --left) {
+    const InputValue value = read_input(reader, type);
+    const int64_t count = read_count(reader);
+    if (count == 0) {
+      reader->fail();
     }
-  } else if (count_ == 0 || (wants_less ? order < order_ : order > order_)) {
-    order_ = order;
-  }
-  count_ = 1;
-}
-
-void AggregateState::add(const InputValue& value) {
-  switch (primitive_.kind) {
-    case PrimitiveKind::kCount:
-      ++count_;
-      break;
-    case PrimitiveKind::kIntegerSum:
-      integer_sum_ += value.integer;
-      break;
-    case PrimitiveKind::kFloatSum:
-      float_sum_.add(value.real);
-      break;
-    case PrimitiveKind::kMin:
-    case PrimitiveKind::kMax:
-      take_extreme(value.integer, value.text);
-      break;
-  }
-}
-
-void AggregateState::merge_encoded(RowReader* reader) {
-  switch (primitive_.kind) {
-    case PrimitiveKind::kCount: {
-      const uint64_t count = reader->varint();
-      if (count > kCountMax) {
-        reader->fail();
-        return;
-      }
-      count_ += static_cast<int64_t>(count);
-      break;
+    if (!reader->failed()) {
+      take(value, count);
     }
-    case PrimitiveKind::kIntegerSum: {
-      const uint64_t low = reader->varint();
-      const uint64_t high = reader->varint();
-      if (high > kSumHighMax) {
-        reader->fail();
-        return;
-      }
-      const Unsigned128 zigzag = (static_cast<Unsigned128>(high) << 64) | low;
-      integer_sum_ += static_cast<Int128>(zigzag >> 1) ^ -static_cast<Int128>(zigzag & 1);
-      break;
-    }
-    case PrimitiveKind::kFloatSum:
-      float_sum_.merge(ExactSum::decode(reader));
-      break;
-    case PrimitiveKind::kMin:
-    case PrimitiveKind::kMax:
-      if (reader->byte() != 0) {
-        const InputValue value = read_input(reader, primitive_.type);
-        if (!reader->failed()) {
-          take_extreme(value.integer, value.text);
-        }
-      }
-      break;
   }
 }
 
-void AggregateState::encode(std::string* out) const {
-  switch (primitive_.kind) {
-    case PrimitiveKind::kCount:
-      append_varint(out, static_cast<uint64_t>(count_));
-      break;
-    case PrimitiveKind::kIntegerSum: {
-      const auto zigzag = (static_cast<Unsigned128>(integer_sum_) << 1) ^
-                          static_cast<Unsigned128>(integer_sum_ >> 127);
-      append_varint(out, static_cast<uint64_t>(zigzag));
-      append_varint(out, static_cast<uint64_t>(zigzag >> 64));
-      break;
-    }
-    case PrimitiveKind::kFloatSum:
-      float_sum_.encode(out);
-      break;
-    case PrimitiveKind::kMin:
-    case PrimitiveKind::kMax:
-      out->push_back(count_ != 0 ? 1 : 0);
-      if (count_ != 0) {
-        append_input(out,
-                     primitive_.type,
-                     {.integer = order_, .real = real_of_order(order_), .text = text_});
-      }
-      break;
+void ValueCountsState::encode(std::string* out) const {
+  append_varint(out, numbers.counts().size() + texts.counts().size());
+  for (const auto& [order, count] : numbers.counts()) {
+    append_input(out, type, input_of_order(type, order, {}));
+    append_varint(out, static_cast<uint64_t>(count));
+  }
+  for (const auto& [text, count] : texts.counts()) {
+    append_input(out, type, {.text = text});
+    append_varint(out, static_cast<uint64_t>(count));
   }
 }
 
-Cell AggregateState::sum(int64_t count) const {
-  return primitive_.kind == PrimitiveKind::kFloatSum ? sum_cell(float_sum_, count)
-                                                     : sum_cell(integer_sum_, count);
-}
-
-Cell AggregateState::mean(int64_t count) const {
-  return primitive_.kind == PrimitiveKind::kFloatSum ? mean_cell(float_sum_, count)
-                                                     : mean_cell(integer_sum_, count);
-}
-
-data::Scalar AggregateState::extreme() const {
-  if (count_ == 0) {
-    return data::Scalar::null(primitive_.type);
-  }
-  if (data::is_text(primitive_.type)) {
-    return {primitive_.type, text_};
-  }
-  return scalar_of(primitive_.type, extreme_cell(primitive_.type, order_));
-}
+AggregateState::AggregateState(const Primitive& primitive) : state_(fresh_state(primitive)) {}
 
 }  // namespace assay::gold

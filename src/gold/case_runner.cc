@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/random.h"
+#include "catalog/aggregates.h"
 #include "data/entity_key.h"
 #include "gold/training_set.h"
 #include "gold/view_fixture.h"
@@ -53,6 +54,25 @@ struct Case {
   std::vector<std::vector<std::string>> questions;
 };
 
+Status read_windows(const std::vector<std::string>& words, std::size_t first, FeatureDef* feature) {
+  for (std::size_t i = first; i < words.size(); ++i) {
+    ASSAY_ASSIGN_OR_RETURN(const Duration window, parse_duration(words[i]));
+    feature->over.push_back(window);
+  }
+  return {};
+}
+
+Result<FeatureDef> read_ratio(FeatureDef feature, const std::vector<std::string>& words) {
+  if (words.size() < 7 || words[5] != "over") {
+    return Status(Code::kInvalidArgument, "feature NAME ratio ABOVE BELOW over WINDOWS");
+  }
+  feature.kind = FeatureDef::Kind::kRatio;
+  feature.above = words[3];
+  feature.below = words[4];
+  ASSAY_RETURN_IF_ERROR(read_windows(words, 6, &feature));
+  return feature;
+}
+
 /// `session count`, `session first EXPR`, `changes EXPR over ...`, `lag K EXPR over ...`, ...
 std::optional<FeatureDef> read_sequence(const std::vector<std::string>& words) {
   using catalog::SequenceValue;
@@ -96,12 +116,6 @@ std::optional<FeatureDef> read_sequence(const std::vector<std::string>& words) {
 }
 
 Result<FeatureDef> read_feature(const std::vector<std::string>& words) {
-  static const std::map<std::string, catalog::Aggregate> kAggregates = {
-      {"count", catalog::Aggregate::kCount},
-      {"sum", catalog::Aggregate::kSum},
-      {"mean", catalog::Aggregate::kMean},
-      {"min", catalog::Aggregate::kMin},
-      {"max", catalog::Aggregate::kMax}};
   FeatureDef feature;
   if (words.size() < 3) {
     return Status(Code::kInvalidArgument, "feature NAME KIND ...");
@@ -125,22 +139,29 @@ Result<FeatureDef> read_feature(const std::vector<std::string>& words) {
     feature.expression = join(words, 3, words.size());
     return feature;
   }
-  const auto aggregate = kAggregates.find(words[2]);
+  if (words[2] == "ratio") {
+    return read_ratio(std::move(feature), words);
+  }
+  const std::size_t bracket = std::min(words[2].find('('), words[2].size());
+  const auto aggregate = catalog::aggregate_from_name(words[2].substr(0, bracket));
   const auto over = std::find(words.begin(), words.end(), "over");
-  if (aggregate == kAggregates.end() || over == words.end()) {
-    return Status(Code::kInvalidArgument, "feature NAME AGGREGATE [OF] [where ...] over WINDOWS");
+  if (!aggregate || over == words.end()) {
+    return Status(Code::kInvalidArgument,
+                  "feature NAME AGGREGATE[(PARAMETER)] [OF] [where ...] over WINDOWS");
   }
   const auto over_at = static_cast<std::size_t>(over - words.begin());
   const auto where_at =
       static_cast<std::size_t>(std::find(words.begin(), over, "where") - words.begin());
   feature.kind = FeatureDef::Kind::kWindow;
-  feature.aggregate = aggregate->second;
+  feature.aggregate = *aggregate;
+  if (bracket < words[2].size()) {
+    const std::string text = words[2].substr(bracket + 1, words[2].size() - bracket - 2);
+    ASSAY_ASSIGN_OR_RETURN(const data::Scalar q, data::parse_scalar(text, data::Type::kFloat64));
+    feature.q = std::get<double>(q.value);
+  }
   feature.of = join(words, 3, where_at);
   feature.where = where_at < over_at ? join(words, where_at + 1, over_at) : "";
-  for (std::size_t i = over_at + 1; i < words.size(); ++i) {
-    ASSAY_ASSIGN_OR_RETURN(const Duration window, parse_duration(words[i]));
-    feature.over.push_back(window);
-  }
+  ASSAY_RETURN_IF_ERROR(read_windows(words, over_at + 1, &feature));
   return feature;
 }
 
@@ -406,7 +427,7 @@ class CaseRun {
       }
       const data::Type type = view_->features()[feature].type;
       const std::string& word = words[std::min(i, words.size() - 1)];
-      const bool no_answer = word == "NOT_FOUND" || word == "OUTSIDE_MAX_AGE";
+      const bool no_answer = word == "NOT_FOUND" || word == "OUTSIDE_MAX_AGE" || word == "OVERFLOW";
       ASSAY_ASSIGN_OR_RETURN(const data::Scalar value, read_value(no_answer ? "null" : word, type));
       const std::string status = no_answer ? word : (word == "null" ? "NULL_VALUE" : "PRESENT");
       const std::string wanted = status + " " + exact_text(value);

@@ -13,9 +13,11 @@ namespace assay::gold {
 ///   key user                                      columns of the entity's key
 ///   slide 10m                                     (optional; 10m)
 ///   ttl 4h                                        (optional; none)
-///   feature n      count  over 1h 3h              count | sum | mean | min | max: window features
+///   feature n      count  over 1h 3h              any aggregate: window features
+///   feature p95    quantile(0.95) price over 1h   its parameter in brackets
 ///   feature spend  sum price  where kind = 'buy'  over 1h
 ///   feature rate   expr spend_1h / n_1h
+///   feature share  ratio spend n over 1h
 ///   feature tier   latest [column]
 ///   feature idle   since last_event               or a column
 ///   session 30m 7d [4h]                           gap, how far back, longest: of session features
@@ -28,7 +30,7 @@ namespace assay::gold {
 ///   expect user at n_1h spend_1h
 ///     u1 10:10 1 3.5
 ///     u1 09:00 NOT_FOUND
-///     u1 20:00 OUTSIDE_MAX_AGE
+///     u1 20:00 OUTSIDE_MAX_AGE                    or OVERFLOW
 ///
 /// Times are of 2001-01-01, or whole ("2001-01-02T10:00"). `null` is null; # begins a comment. A
 /// table without known_time knows rows as they happen. Rows are numbered in order: their sequence.

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "base/file_system.h"
+#include "catalog/aggregates.h"
 #include "gold/case_runner.h"
 
 namespace assay::gold {
@@ -51,6 +52,26 @@ TEST(Case, EveryExampleOfFeaturesInTimeIsTrue) {
   EXPECT_GE(blocks.size(), 5U);
   for (std::size_t i = 0; i < blocks.size(); ++i) {
     expect_case("docs/features_in_time.md, example " + std::to_string(i + 1), blocks[i]);
+  }
+}
+
+TEST(Case, EveryAggregateHasItsSectionWithAnExampleThatIsTrue) {
+  const std::string page = system_files()->read(ASSAY_SOURCE_DIR "/docs/features.md").value();
+  for (const catalog::AggregateInfo& info : catalog::aggregates()) {
+    const std::string name(info.name);
+    const std::size_t begin = page.find("\n### `" + name + "`");
+    ASSERT_NE(begin, std::string::npos) << "docs/features.md has no section of " << name;
+    const std::string section = page.substr(begin, page.find("\n##", begin + 1) - begin);
+    bool shown = false;
+    for (const std::string& block : case_blocks(section)) {
+      shown = shown || block.find(" " + name + " ") != std::string::npos ||
+              block.find(" " + name + "(") != std::string::npos;
+    }
+    EXPECT_TRUE(shown) << "the section of " << name << " has no example of it";
+  }
+  const std::vector<std::string> blocks = case_blocks(page);
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    expect_case("docs/features.md, example " + std::to_string(i + 1), blocks[i]);
   }
 }
 

@@ -40,18 +40,22 @@ Result<FeatureValues> ComposedView::read_online_row(std::string_view row, EventT
   ASSAY_ASSIGN_OR_RETURN(const std::vector<std::string> part_rows, split_row(row));
   std::optional<EventTime> newest;
   std::vector<data::Scalar> raw(static_cast<std::size_t>(layout().raw->size()));
+  std::vector<std::string> overflowed;
   for (std::size_t i = 0; i < parts_.size(); ++i) {
     const Part& part = parts_[i];
     ASSAY_ASSIGN_OR_RETURN(FeatureValues read, part.view->read_online_row(part_rows[i], now));
     for (std::size_t k = 0; k < part.raw.size(); ++k) {
       raw[part.raw[k]] = read.event_time ? std::move(read.values[k])
                                          : part.over_nothing.column(static_cast<int>(k)).scalar(0);
+      if (read.statuses[k] == data::FeatureStatus::kOverflow) {
+        overflowed.push_back(part.view->features()[k].name);
+      }
     }
     if (read.event_time && (!newest || *newest < *read.event_time)) {
       newest = read.event_time;
     }
   }
-  return make_answer(layout(), newest, std::move(raw), now);
+  return make_answer(layout(), newest, std::move(raw), overflowed, now);
 }
 
 }  // namespace assay::gold

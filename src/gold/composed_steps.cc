@@ -183,8 +183,7 @@ data::ColumnPtr timestamps(const std::vector<int64_t>& micros) {
   return builder.finish();
 }
 
-Result<PartRows> rows_of_part(const FeatureView& view,
-                              data::Batch steps,
+Result<PartRows> rows_of_part(data::Batch steps,
                               const data::Batch& seed,
                               const data::Batch& over_nothing) {
   PartRows part;
@@ -198,7 +197,7 @@ Result<PartRows> rows_of_part(const FeatureView& view,
   for (const data::Batch* source : sources) {
     if (source->rows() > 0) {
       ASSAY_ASSIGN_OR_RETURN(std::vector<data::ColumnPtr> columns,
-                             columns_as(view.features(), *source));
+                             columns_as(over_nothing.schema().fields(), *source));
       batches.emplace_back(over_nothing.schema_ptr(), std::move(columns), source->rows());
     }
   }
@@ -222,8 +221,8 @@ Result<data::Batch> ComposedView::steps(const data::Batch& rows,
     // steps too few, where only its own event time moved: they say nothing new here.
     ASSAY_ASSIGN_OR_RETURN(data::Batch part_steps,
                            part.view->steps(rows, seed, begin, end, threads));
-    ASSAY_ASSIGN_OR_RETURN(
-        PartRows one, rows_of_part(*part.view, std::move(part_steps), seed, part.over_nothing));
+    ASSAY_ASSIGN_OR_RETURN(PartRows one,
+                           rows_of_part(std::move(part_steps), seed, part.over_nothing));
     parts.push_back(std::move(one));
   }
   ASSAY_ASSIGN_OR_RETURN(const Entities entities, find_entities(layout(), parts, seed));
@@ -237,9 +236,15 @@ Result<data::Batch> ComposedView::steps(const data::Batch& rows,
     keys.push_back(data::take(*column, merged.key));
   }
   std::vector<data::ColumnPtr> raw(static_cast<std::size_t>(layout().raw->size()));
+  std::vector<data::ColumnPtr> overflows;
   for (std::size_t p = 0; p < parts.size(); ++p) {
-    for (std::size_t k = 0; k < parts_[p].raw.size(); ++k) {
-      raw[parts_[p].raw[k]] = data::take(*parts[p].columns[k], merged.rows[p]);
+    for (std::size_t k = 0; k < parts_[p].columns.size(); ++k) {
+      data::ColumnPtr column = data::take(*parts[p].columns[k], merged.rows[p]);
+      if (k < parts_[p].raw.size()) {
+        raw[parts_[p].raw[k]] = std::move(column);
+      } else {
+        overflows.push_back(std::move(column));
+      }
     }
   }
   const auto count = static_cast<int64_t>(merged.key.size());
@@ -247,7 +252,8 @@ Result<data::Batch> ComposedView::steps(const data::Batch& rows,
                     keys,
                     timestamps(merged.event_time),
                     timestamps(merged.known_time),
-                    data::Batch(layout().raw, std::move(raw), count));
+                    data::Batch(layout().raw, std::move(raw), count),
+                    overflows);
 }
 
 }  // namespace assay::gold

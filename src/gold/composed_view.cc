@@ -29,9 +29,15 @@ Result<data::Batch> values_over_nothing(const FeatureView& part, const data::Sch
   std::string row;
   ASSAY_RETURN_IF_ERROR(part.update_online_row(builder.finish(), only_row, later, &row));
   ASSAY_ASSIGN_OR_RETURN(const FeatureValues read, part.read_online_row(row, later));
-  data::BatchBuilder values(data::make_schema(part.features()));
+  std::vector<data::Field> columns = part.features();
+  const std::vector<data::Field> overflows = overflow_fields(part);
+  columns.insert(columns.end(), overflows.begin(), overflows.end());
+  data::BatchBuilder values(data::make_schema(columns));
   for (std::size_t i = 0; i < read.values.size(); ++i) {
     values.column(static_cast<int>(i)).append_scalar(read.values[i]);
+  }
+  for (std::size_t i = read.values.size(); i < columns.size(); ++i) {
+    values.column(static_cast<int>(i)).append(uint8_t{0});
   }
   return values.finish();
 }
@@ -45,6 +51,7 @@ Result<FeatureViewPtr> ComposedView::make(ViewLayout layout,
   for (FeatureViewPtr& view : parts) {
     Part part;
     ASSAY_ASSIGN_OR_RETURN(part.over_nothing, values_over_nothing(*view, source));
+    part.columns = part.over_nothing.schema().fields();
     for (const data::Field& field : view->features()) {
       part.raw.push_back(static_cast<std::size_t>(*layout.raw->find(field.name)));
     }

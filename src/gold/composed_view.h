@@ -17,8 +17,9 @@ class ComposedView final : public LaidOutView {
  public:
   struct Part {
     FeatureViewPtr view;
-    data::Batch over_nothing;      // one row: its values while it has not seen an event
-    std::vector<std::size_t> raw;  // where its features stand in layout.raw
+    std::vector<data::Field> columns;  // of its steps: its features, then its overflow columns
+    data::Batch over_nothing;          // one row of them, while it has not seen an event
+    std::vector<std::size_t> raw;      // where its features stand in layout.raw
   };
 
   ComposedView(ViewLayout layout, std::vector<Part> parts)

@@ -20,11 +20,14 @@
 // (backfill, training set, stream, serving) go through what is declared here.
 //
 // The steps table of a view holds one row per change of what serving answers for one entity:
-//   key columns | event_time | known_time | one column per stored feature | feature_date
-//   (partition) known_time  the instant from which this row is the answer (never before event_time)
-//   event_time  event time of the newest visible event of the entity; the answer is too old when
-//               t - event_time > ttl
-//   feature_date date of known_time
+//   key columns | event_time | known_time | one column per stored feature | overflow columns |
+//   feature_date
+//   known_time   the instant from which this row is the answer (never before event_time)
+//   event_time   event time of the newest visible event of the entity; the answer is too old when
+//                t - event_time > ttl
+//   overflow     `<feature>__overflow` for each sum of integers: true where it does not fit 64
+//                bits; the feature is null then, and its status OVERFLOW
+//   feature_date date of known_time; the partition
 // A feature that depends on the instant of the question, such as the time since the last event, is
 // not stored: the step holds the columns it is computed from (docs/semantics.md), answers() does.
 // The answer at t is the row with the largest known_time <= t. No two rows of an entity have equal
@@ -35,6 +38,15 @@ namespace assay::gold {
 inline constexpr char kEventTime[] = "event_time";
 inline constexpr char kKnownTime[] = "known_time";
 inline constexpr char kFeatureDate[] = "feature_date";
+
+class FeatureView;
+
+/// Name of the overflow column of a feature.
+std::string overflow_column(std::string_view feature);
+/// The overflow columns of a view's steps, in their order.
+std::vector<data::Field> overflow_fields(const FeatureView& view);
+/// Status of a feature that is null in a step that answers: NULL_VALUE or OVERFLOW.
+data::FeatureStatus null_status(const data::Batch& steps, const std::string& feature, int64_t row);
 
 /// What an online or offline read gives for one entity: one scalar and status per feature.
 struct FeatureValues {

@@ -22,23 +22,53 @@ struct FloatInput {
   const uint8_t* counted;
   std::vector<double> values;
 };
-struct ExtremeInput {
+/// Values as integers whose order is that of the values. Equal values of one argument are shared.
+struct ValueInput {
   const uint8_t* counted;
-  bool is_min = false;
   std::vector<int64_t> order;      // ranks for text
   std::vector<int64_t> text_rows;  // for text: a row that holds the text of each rank
+};
+struct ExtremeInput {
+  std::size_t values = 0;  // into KernelInputs::values
+  bool is_min = false;
+};
+struct OrderedInput {
+  std::size_t values = 0;
+  bool is_first = false;
+  int64_t limit = 1;
+};
+struct ValueCountsInput {
+  std::size_t values = 0;
+};
+struct PowerInput {
+  std::size_t sum = 0;  // into `floats` or `integers`: the same values
+  bool is_real = false;
+  int power = 2;
+};
+/// Codes of registers or bins.
+struct CodeInput {
+  const uint8_t* counted;
+  std::vector<int32_t> codes;
 };
 
 /// Everything that the threads share: rows as plain arrays, primitives by kind.
 struct KernelInputs {
   const int64_t* event_time = nullptr;
   const int64_t* known_time = nullptr;
+  const int64_t* sequence = nullptr;
   std::vector<ArgumentColumn> arguments;
   std::vector<CountInput> counts;
   std::vector<IntegerInput> integers;
   std::vector<FloatInput> floats;
   std::vector<ExtremeInput> extremes;
-  std::vector<std::size_t> slot;  // per primitive: its place in the list of its kind
+  std::vector<OrderedInput> ordered;
+  std::vector<PowerInput> powers;
+  std::vector<ValueCountsInput> value_counts;
+  std::vector<CodeInput> registers;
+  std::vector<CodeInput> bins;
+  std::vector<ValueInput> values;
+  std::vector<std::size_t> slot;         // per primitive: its place in the list of its kind
+  std::vector<std::size_t> values_slot;  // per primitive: its place in `values`, if it has one
 };
 
 /// Read them from source rows; `columns` are those of `rows` and must outlive the result.
@@ -46,7 +76,7 @@ Result<KernelInputs> make_kernel_inputs(const WindowPlan& plan,
                                         const data::Batch& rows,
                                         const RowColumns& columns);
 
-/// The texts of one minimum or maximum: its cells hold ranks among them.
+/// The texts of one feature whose value is text: its cells hold ranks among them.
 struct TextRanks {
   const std::vector<int64_t>* rows = nullptr;  // by rank: a row with that text
   const data::Column* column = nullptr;

@@ -154,11 +154,11 @@ Result<FeatureValues> LatestView::read_online_row(std::string_view row, EventTim
   ASSAY_ASSIGN_OR_RETURN(const std::vector<Record> records, parse(layout(), row));
   const Record* newest = newest_visible(records, clamp_instant(now));
   if (newest == nullptr) {
-    return make_answer(layout(), std::nullopt, {}, now);
+    return make_answer(layout(), std::nullopt, {}, {}, now);
   }
   ASSAY_ASSIGN_OR_RETURN(std::vector<data::Scalar> values,
                          read_row_values(layout(), newest->values));
-  return make_answer(layout(), EventTime{newest->event_time}, std::move(values), now);
+  return make_answer(layout(), EventTime{newest->event_time}, std::move(values), {}, now);
 }
 
 }  // namespace assay::gold

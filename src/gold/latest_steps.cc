@@ -204,7 +204,8 @@ Result<data::Batch> LatestView::steps(const data::Batch& rows,
                     keys,
                     data::take(*columns.event_time, all.row),
                     known_time.finish(),
-                    data::Batch(layout().raw, std::move(raw), count));
+                    data::Batch(layout().raw, std::move(raw), count),
+                    {});
 }
 
 }  // namespace assay::gold

@@ -48,7 +48,15 @@ assay::gold::FeatureViewPtr make_view(bool windows, bool latest, bool sequences 
                      window("total", Aggregate::kSum, "amount"),
                      window("units", Aggregate::kMean, "units"),
                      window("low", Aggregate::kMin, "amount"),
-                     window("last", Aggregate::kMax, "kind")};
+                     window("last", Aggregate::kMax, "kind"),
+                     window("spread", Aggregate::kSkewness, "amount"),
+                     window("steps", Aggregate::kSkewness, "units"),
+                     window("first_kind", Aggregate::kFirst, "kind"),
+                     window("last_amount", Aggregate::kLast, "amount"),
+                     window("usual", Aggregate::kMode, "kind"),
+                     window("prices", Aggregate::kDistinct, "amount"),
+                     window("about", Aggregate::kApproxDistinct, "units"),
+                     window("median", Aggregate::kQuantile, "amount")};
   }
   if (latest) {
     for (const char* name : {"amount", "units", "kind"}) {

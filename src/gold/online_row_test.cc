@@ -181,7 +181,7 @@ TEST_P(OnlineRow, DamagedBytesAreCorruptAndNeverCrash) {
 }
 
 TEST_P(OnlineRow, APendingRowOfAnImpossibleTimeIsCorrupt) {
-  const std::string row("\x01\x01*q\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x1dz");
+  const std::string row("\x02\x01*q\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x1dz");
   EXPECT_EQ(view->read_online_row(row, EventTime{kTestStart}).code(), Code::kCorrupt);
 }
 

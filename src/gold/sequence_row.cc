@@ -142,12 +142,12 @@ Result<FeatureValues> SequenceView::read_online_row(std::string_view row, EventT
     }
   }
   if (!newest) {
-    return make_answer(layout(), std::nullopt, {}, now);
+    return make_answer(layout(), std::nullopt, {}, {}, now);
   }
   std::string says;
   events.append_values(&says);
   ASSAY_ASSIGN_OR_RETURN(std::vector<data::Scalar> values, read_row_values(layout(), says));
-  return make_answer(layout(), EventTime{*newest}, std::move(values), now);
+  return make_answer(layout(), EventTime{*newest}, std::move(values), {}, now);
 }
 
 }  // namespace assay::gold

@@ -186,7 +186,7 @@ Result<data::Batch> SequenceView::steps(const data::Batch& rows,
   for (const data::ColumnPtr& column : entities.keys) {
     keys.push_back(data::take(*column, key_rows));
   }
-  return make_steps(layout(), keys, event_time.finish(), known_time.finish(), raw.finish());
+  return make_steps(layout(), keys, event_time.finish(), known_time.finish(), raw.finish(), {});
 }
 
 }  // namespace assay::gold

@@ -34,6 +34,9 @@ StepWriter::StepWriter(const WindowPlan& plan, const KernelInputs& inputs)
       is_null_(plan.outputs.size() * kBlockRows) {
   for (const WindowOutput& output : plan.outputs) {
     features_.emplace_back(output.type);
+    if (output.can_overflow) {
+      overflows_.emplace_back(data::Type::kBool);
+    }
   }
 }
 
@@ -54,10 +57,23 @@ void StepWriter::write(int64_t key_row,
 }
 
 void StepWriter::flush() {
+  std::size_t next_overflow = 0;
   for (std::size_t i = 0; i < features_.size(); ++i) {
+    if (plan_.outputs[i].can_overflow) {
+      flush_overflow(i, &overflows_[next_overflow++]);
+    }
     flush_feature(i);
   }
   rows_ = 0;
+}
+
+/// Move what says that a null overflows into a column of its own.
+void StepWriter::flush_overflow(std::size_t feature, data::ColumnBuilder* overflows) {
+  for (std::size_t i = feature * kBlockRows; i < feature * kBlockRows + rows_; ++i) {
+    const bool overflow = Cell{bits_[i], is_null_[i] != 0}.overflows();
+    overflows->append(static_cast<uint8_t>(overflow ? 1 : 0));
+    bits_[i] = is_null_[i] != 0 ? 0 : bits_[i];
+  }
 }
 
 void StepWriter::flush_feature(std::size_t feature) {
@@ -111,12 +127,16 @@ Result<data::Batch> StepWriter::finish(const ViewLayout& layout,
   for (data::ColumnBuilder& builder : features_) {
     raw.push_back(builder.finish());
   }
-  return make_steps(
-      layout,
-      step_keys,
-      timestamps(event_times_),
-      timestamps(known_times_),
-      data::Batch(layout.raw, std::move(raw), static_cast<int64_t>(key_rows_.size())));
+  std::vector<data::ColumnPtr> overflows;
+  for (data::ColumnBuilder& builder : overflows_) {
+    overflows.push_back(builder.finish());
+  }
+  return make_steps(layout,
+                    step_keys,
+                    timestamps(event_times_),
+                    timestamps(known_times_),
+                    data::Batch(layout.raw, std::move(raw), static_cast<int64_t>(key_rows_.size())),
+                    overflows);
 }
 
 }  // namespace assay::gold

@@ -29,6 +29,7 @@ class StepWriter {
 
   void flush();
   void flush_feature(std::size_t feature);
+  void flush_overflow(std::size_t feature, data::ColumnBuilder* overflows);
 
   const WindowPlan& plan_;
   const KernelInputs& inputs_;
@@ -39,6 +40,7 @@ class StepWriter {
   std::vector<int64_t> event_times_;
   std::vector<int64_t> known_times_;
   std::vector<data::ColumnBuilder> features_;
+  std::vector<data::ColumnBuilder> overflows_;  // of the outputs that can
 };
 
 }  // namespace assay::gold

@@ -120,21 +120,37 @@ Result<ViewAnswers> answer_view(const FeatureView& view,
       sweep.add({pointers(step_keys), step_times[1].get(), step_times[1].get(), nullptr}, 0));
   data::AsofMatch match = sweep.finish(std::nullopt);
   apply_ttl(view, *label_time, *step_times[0], &match);
+  ViewAnswers answers;
   ASSAY_ASSIGN_OR_RETURN(
-      std::vector<data::ColumnPtr> features,
+      answers.columns,
       view.answers(steps, match.rows, label_time, all_features(view), options.threads));
-  return ViewAnswers{std::move(features), std::move(match.statuses)};
+  answers.overflows.resize(answers.columns.size());
+  for (std::size_t i = 0; i < answers.overflows.size() && options.with_statuses; ++i) {
+    if (const data::Column* overflow = steps.find(overflow_column(view.features()[i].name))) {
+      answers.overflows[i] = data::take(*overflow, match.rows);
+    }
+  }
+  answers.statuses = std::move(match.statuses);
+  return answers;
+}
+
+/// Status of a null in an answer that is there; `overflow` may be nullptr.
+FeatureStatus status_of_null(const data::Column* overflow, int64_t row) {
+  const bool overflows = overflow != nullptr && overflow->is_valid(row) &&
+                         overflow->values<uint8_t>()[static_cast<std::size_t>(row)] != 0;
+  return overflows ? FeatureStatus::kOverflow : FeatureStatus::kNullValue;
 }
 
 data::ColumnPtr status_names(const std::vector<FeatureStatus>& statuses,
-                             const data::Column& values) {
+                             const data::Column& values,
+                             const data::Column* overflow) {
   data::ColumnBuilder builder(data::Type::kString);
   builder.reserve(values.size());
   for (int64_t row = 0; row < values.size(); ++row) {
     const FeatureStatus status =
         statuses.empty() ? FeatureStatus::kPresent : statuses[static_cast<std::size_t>(row)];
     builder.append_text(data::status_name(status == FeatureStatus::kPresent && values.is_null(row)
-                                              ? FeatureStatus::kNullValue
+                                              ? status_of_null(overflow, row)
                                               : status));
   }
   return builder.finish();
@@ -152,14 +168,17 @@ class TrainingSet {
       const auto index = static_cast<std::size_t>(feature.feature_index);
       if (feature.view_index >= 0) {
         const ViewAnswers& view = answers[static_cast<std::size_t>(feature.view_index)];
-        add(feature, view.columns[index], view.statuses);
+        add(feature,
+            view.columns[index],
+            view.statuses,
+            view.overflows.empty() ? nullptr : view.overflows[index].get());
         continue;
       }
       const auto on_demand = static_cast<std::size_t>(feature.on_demand_index);
       if (computed[on_demand].column_count() == 0) {
         ASSAY_ASSIGN_OR_RETURN(computed[on_demand], evaluate(*service_.on_demand[on_demand]));
       }
-      add(feature, computed[on_demand].column_ptr(feature.feature_index), {});
+      add(feature, computed[on_demand].column_ptr(feature.feature_index), {}, nullptr);
     }
     return finish();
   }
@@ -192,9 +211,12 @@ class TrainingSet {
 
   void add(const ServiceFeature& feature,
            const data::ColumnPtr& column,
-           const std::vector<FeatureStatus>& statuses) {
+           const std::vector<FeatureStatus>& statuses,
+           const data::Column* overflow) {
     features_.push_back(
-        {feature.name, column, options_.with_statuses ? status_names(statuses, *column) : nullptr});
+        {feature.name,
+         column,
+         options_.with_statuses ? status_names(statuses, *column, overflow) : nullptr});
   }
 
   Result<data::Batch> finish() {

@@ -25,6 +25,7 @@ using StepsSource = std::function<Result<data::Batch>(
 struct ViewAnswers {
   std::vector<data::ColumnPtr> columns;       // one per feature of the view, row by row
   std::vector<data::FeatureStatus> statuses;  // per row; kPresent also where a value is null
+  std::vector<data::ColumnPtr> overflows{};   // per feature: its overflow column, or nullptr
 };
 
 /// The columns of labels that a training set needs: keys and request values of the service, and the

@@ -2,6 +2,7 @@
 // values, or one composed of parts of either kind.
 
 #include <algorithm>
+#include <bit>
 #include <cctype>
 #include <memory>
 #include <string>
@@ -159,17 +160,14 @@ Status add_raw_features(Draft* draft) {
   }
   if (!draft->windows.empty()) {
     finish_plan(&draft->plan);
+    for (std::size_t i = 0; i < draft->plan.outputs.size(); ++i) {
+      if (draft->plan.outputs[i].can_overflow) {
+        draft->layout.overflowing.push_back(draft->windows[i].name);
+      }
+    }
   }
   draft->layout.raw = data::make_schema(draft->raw);
   return {};
-}
-
-/// The expression of a computed feature.
-std::string expression_of(const FeatureDef& feature) {
-  if (feature.kind == FeatureDef::Kind::kSince) {
-    return "epoch(now() - CAST(" + catalog::since_column(feature.name) + " AS timestamp))";
-  }
-  return feature.expression;
 }
 
 /// True when the expression reads the instant of the question, or a feature that does.
@@ -186,19 +184,22 @@ bool depends_on_question(const data::Expression& expression, const ViewLayout& l
 Status add_computed(const FeatureDef& feature,
                     std::vector<data::Field>* visible,
                     ViewLayout* layout) {
-  Result<data::Expression> expression =
-      data::Expression::compile(expression_of(feature), data::Schema(*visible));
-  if (!expression.ok()) {
-    return std::move(expression)
-        .status()
-        .with_context("feature `" + feature.name +
-                      "` (an expr sees the features of its view, and of the computed "
-                      "ones those before it)");
+  const std::vector<std::string> names = catalog::output_names(feature);
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    Result<data::Expression> expression =
+        data::Expression::compile(catalog::computed_expression(feature, i), data::Schema(*visible));
+    if (!expression.ok()) {
+      return std::move(expression)
+          .status()
+          .with_context("feature `" + feature.name +
+                        "` (it sees the features of its view, and of the computed "
+                        "ones those before it)");
+    }
+    const data::Field field{names[i], expression->type(), true};
+    visible->push_back(field);
+    const bool at_read = depends_on_question(*expression, *layout);
+    layout->computed.push_back({field, std::move(expression).value(), at_read});
   }
-  const data::Field field{feature.name, expression->type(), true};
-  visible->push_back(field);
-  const bool at_read = depends_on_question(*expression, *layout);
-  layout->computed.push_back({field, std::move(expression).value(), at_read});
   return {};
 }
 
@@ -220,7 +221,7 @@ Status add_computed_features(Draft* draft) {
     }
   }
   for (const FeatureDef& feature : draft->view.features) {
-    if (feature.kind == FeatureDef::Kind::kExpr) {
+    if (feature.kind == FeatureDef::Kind::kExpr || feature.kind == FeatureDef::Kind::kRatio) {
       ASSAY_RETURN_IF_ERROR(add_computed(feature, &visible, &draft->layout));
     }
   }
@@ -268,6 +269,9 @@ Status check_names(const Draft& draft) {
   for (const data::Field& key : draft.entity.keys) {
     taken.push_back(lower(key.name));
   }
+  for (const std::string& name : draft.layout.overflowing) {
+    taken.push_back(lower(overflow_column(name)));
+  }
   std::vector<data::Field> named = draft.layout.features;
   for (const std::string& name : draft.hidden) {
     named.push_back({name, data::Type::kTimestamp, true});
@@ -278,7 +282,7 @@ Status check_names(const Draft& draft) {
       return invalid(
           "there are two columns `" + feature.name +
           "`: feature names must differ from each other, from the entity's keys and from "
-          "event_time, known_time and feature_date");
+          "event_time, known_time, feature_date and the __overflow columns of sums");
     }
     taken.push_back(name);
   }
@@ -341,8 +345,11 @@ uint64_t fingerprint_of(const Draft& draft) {
     mix_number(static_cast<int64_t>(feature.kind));
     mix_number(static_cast<int64_t>(feature.aggregate));
     mix_text(feature.of);
+    mix_number(static_cast<int64_t>(std::bit_cast<uint64_t>(feature.q)));
     mix_text(feature.where);
     mix_text(feature.expression);
+    mix_text(feature.above);
+    mix_text(feature.below);
     mix_text(feature.column);
     if (feature.kind == FeatureDef::Kind::kSequence) {
       mix_number(static_cast<int64_t>(feature.sequence));
@@ -368,6 +375,9 @@ data::SchemaPtr make_steps_schema(const ViewLayout& layout) {
   fields.push_back({kKnownTime, data::Type::kTimestamp, false});
   const std::vector<data::Field>& stored = layout.stored->fields();
   fields.insert(fields.end(), stored.begin(), stored.end());
+  for (const std::string& name : layout.overflowing) {
+    fields.push_back({overflow_column(name), data::Type::kBool, false});
+  }
   fields.push_back({kFeatureDate, data::Type::kDate, false});
   return data::make_schema(std::move(fields));
 }
@@ -415,6 +425,10 @@ Result<FeatureViewPtr> make_view(Draft draft) {
     }
     ViewLayout part = part_layout(draft.layout, fields);
     part.window_max = {window_max};
+    if (&fields != &draft.windows) {
+      part.overflowing.clear();
+      part.steps_schema = make_steps_schema(part);
+    }
     return part;
   };
   std::vector<FeatureViewPtr> parts;

@@ -159,7 +159,8 @@ Result<data::Batch> make_steps(const ViewLayout& layout,
                                const std::vector<data::ColumnPtr>& keys,
                                const data::ColumnPtr& event_time,
                                const data::ColumnPtr& known_time,
-                               const data::Batch& raw) {
+                               const data::Batch& raw,
+                               const std::vector<data::ColumnPtr>& overflows) {
   ASSAY_ASSIGN_OR_RETURN(const data::Batch features, stored_features(layout, raw));
   std::vector<data::ColumnPtr> columns = keys;
   columns.push_back(event_time);
@@ -167,6 +168,7 @@ Result<data::Batch> make_steps(const ViewLayout& layout,
   for (int i = 0; i < features.column_count(); ++i) {
     columns.push_back(features.column_ptr(i));
   }
+  columns.insert(columns.end(), overflows.begin(), overflows.end());
   columns.push_back(dates_of(*known_time));
   return data::Batch(layout.steps_schema, std::move(columns), known_time->size());
 }
@@ -174,6 +176,7 @@ Result<data::Batch> make_steps(const ViewLayout& layout,
 Result<FeatureValues> make_answer(const ViewLayout& layout,
                                   std::optional<EventTime> event_time,
                                   std::vector<data::Scalar> raw,
+                                  const std::vector<std::string>& overflowed,
                                   EventTime now) {
   FeatureValues answer;
   answer.event_time = event_time;
@@ -194,7 +197,36 @@ Result<FeatureValues> make_answer(const ViewLayout& layout,
     answer.statuses.push_back(value.is_null() ? data::FeatureStatus::kNullValue
                                               : data::FeatureStatus::kPresent);
   }
+  for (const std::string& name : overflowed) {
+    for (std::size_t i = 0; i < layout.features.size(); ++i) {
+      if (layout.features[i].name == name) {
+        answer.statuses[i] = data::FeatureStatus::kOverflow;
+      }
+    }
+  }
   return answer;
+}
+
+std::string overflow_column(std::string_view feature) {
+  return std::string(feature) + "__overflow";
+}
+
+std::vector<data::Field> overflow_fields(const FeatureView& view) {
+  std::vector<data::Field> fields;
+  for (const data::Field& feature : view.features()) {
+    const std::optional<int> index = view.steps_schema()->find(overflow_column(feature.name));
+    if (index) {
+      fields.push_back(view.steps_schema()->field(*index));
+    }
+  }
+  return fields;
+}
+
+data::FeatureStatus null_status(const data::Batch& steps, const std::string& feature, int64_t row) {
+  const data::Column* overflow = steps.find(overflow_column(feature));
+  const bool overflows =
+      overflow != nullptr && overflow->values<uint8_t>()[static_cast<std::size_t>(row)] != 0;
+  return overflows ? data::FeatureStatus::kOverflow : data::FeatureStatus::kNullValue;
 }
 
 bool RowColumns::has_times(int64_t row) const {

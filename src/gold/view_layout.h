@@ -28,10 +28,11 @@ struct ViewLayout {
   std::string name;
   std::string storage_name;
   std::vector<data::Field> keys;
-  std::vector<data::Field> features;  // all, in definition order
-  data::SchemaPtr raw;                // what is read from data, in definition order
-  data::SchemaPtr stored;             // what steps hold: features, then other raw columns
-  std::vector<Computed> computed;     // in definition order
+  std::vector<data::Field> features;     // all, in definition order
+  data::SchemaPtr raw;                   // what is read from data, in definition order
+  data::SchemaPtr stored;                // what steps hold: features, then other raw columns
+  std::vector<Computed> computed;        // in definition order
+  std::vector<std::string> overflowing;  // raw features that have an overflow column, in order
   std::optional<Duration> ttl;
   Duration window_max;
   Duration slide;
@@ -51,18 +52,21 @@ Result<std::vector<data::Scalar>> complete_features(const ViewLayout& layout,
                                                     std::vector<data::Scalar> raw,
                                                     EventTime now);
 
-/// A steps table: keys, times and raw features of each step, sorted; features and dates are added.
+/// A steps table: keys, times, raw features and overflow columns of each step, sorted; features and
+/// dates are added.
 Result<data::Batch> make_steps(const ViewLayout& layout,
                                const std::vector<data::ColumnPtr>& keys,
                                const data::ColumnPtr& event_time,
                                const data::ColumnPtr& known_time,
-                               const data::Batch& raw);
+                               const data::Batch& raw,
+                               const std::vector<data::ColumnPtr>& overflows);
 
 /// Values and statuses of an answer at `now`: `event_time` of the newest visible event, which
-/// decides whether the answer is too old.
+/// decides whether the answer is too old. `overflowed` names the sums that did not fit.
 Result<FeatureValues> make_answer(const ViewLayout& layout,
                                   std::optional<EventTime> event_time,
                                   std::vector<data::Scalar> raw,
+                                  const std::vector<std::string>& overflowed,
                                   EventTime now);
 
 /// Key and system columns of a batch of source rows.

@@ -215,7 +215,7 @@ TEST(View, AnInt32KeyColumnServesAnInt64Key) {
   EXPECT_EQ(steps.find("item")->scalar(0), data::Scalar::int64(5));
 }
 
-TEST(View, AnIntegerSumBeyondInt64IsNullAndComesBack) {
+TEST(View, AnIntegerSumBeyondInt64OverflowsAndComesBack) {
   const int64_t largest = std::numeric_limits<int64_t>::max();
   std::vector<TestRow> rows;
   for (const int64_t minutes : {0, 70, 130}) {
@@ -234,6 +234,11 @@ TEST(View, AnIntegerSumBeyondInt64IsNullAndComesBack) {
   EXPECT_EQ(units_at(20), data::Scalar::int64(largest));
   EXPECT_TRUE(units_at(80).is_null());
   EXPECT_TRUE(units_at(140).is_null());
+  int64_t overflows = 0;
+  for (const uint8_t overflow : steps.find("units_3h__overflow")->values<uint8_t>()) {
+    overflows += overflow;
+  }
+  EXPECT_GT(overflows, 0);
   EXPECT_EQ(units_at(270), data::Scalar::int64(largest));
 }
 

@@ -5,13 +5,13 @@
 // by `tile` for each window. The kernel merges them; at every instant where something entered or
 // left it computes the windows that changed and writes a step when a value did.
 //
-//   count, sum   one state per window, added to and subtracted from: exact, so the bits are those
-//   of a
-//                fresh computation.
-//   min, max     one staircase for all windows: (tile, value) with values falling as tiles grow. A
-//   later
-//                slide with a larger value hides every earlier smaller one, in each window alike.
-//                The maximum of a window is the first stair inside it.
+//   sums, counts  states per window, added to and subtracted from (window_states.h): exact, so the
+//                 bits are those of a fresh computation.
+//   min, max      one staircase for all windows: (tile, value) with values falling as tiles grow. A
+//                 later slide with a larger value hides every earlier smaller one, in each window
+//                 alike. The maximum of a window is the first stair inside it.
+//   first         the first row of every tile; that of a window is the first at or behind its edge.
+//   last          the last rows of all: windows end together, so they are the last of each.
 
 #include "gold/window_kernel.h"
 
@@ -41,17 +41,16 @@ WindowKernel::WindowKernel(const WindowPlan& plan,
       end_(end.micros),
       out_(out) {
   for (const int64_t length : plan.windows) {
-    Window window;
-    window.length = length;
-    window.counts.resize(inputs.counts.size());
-    window.integers.resize(inputs.integers.size());
-    window.floats.resize(inputs.floats.size());
-    windows_.push_back(std::move(window));
+    windows_.emplace_back(length, WindowStates(plan, inputs));
   }
   for (std::size_t i = 0; i < plan.outputs.size(); ++i) {
     windows_[at(plan.outputs[i].window)].outputs.push_back(i);
   }
   stairs_.resize(inputs.extremes.size());
+  firsts_.resize(inputs.ordered.size());
+  for (const OrderedInput& input : inputs.ordered) {
+    lasts_.emplace_back(input.limit);
+  }
 }
 
 void WindowKernel::load(const EntityRows& all, const EntityRows::Entity& entity) {
@@ -78,14 +77,14 @@ void WindowKernel::reset(const std::optional<Seed>& seed) {
   for (Window& window : windows_) {
     window.next_leaving = 0;
     window.changed = true;
-    std::fill(window.counts.begin(), window.counts.end(), 0);
-    std::fill(window.integers.begin(), window.integers.end(), 0);
-    for (ExactSum& sum : window.floats) {
-      sum.clear();
-    }
+    window.states.clear();
   }
   for (Staircase& stairs : stairs_) {
     stairs.clear();
+  }
+  for (std::size_t i = 0; i < firsts_.size(); ++i) {
+    firsts_[i].clear();
+    lasts_[i].clear();
   }
   newest_.reset();
   cells_.assign(plan_.outputs.size(), {});
@@ -138,7 +137,7 @@ void WindowKernel::apply_until(int64_t instant) {
         break;
       }
       if (event.enter < leave) {
-        subtract(event.row, &window);
+        window.states.subtract(event.row);
         window.changed = true;
       }
       ++window.next_leaving;
@@ -151,47 +150,41 @@ void WindowKernel::arrive(const Event& event) {
                      inputs_.event_time[event.row]);
   for (Window& window : windows_) {
     if (event.enter < leave_time(event, window)) {
-      add(event.row, &window);
+      window.states.add(event.row);
       window.changed = true;
     }
   }
   if (event.enter < leave_time(event, windows_.back())) {
     for (std::size_t i = 0; i < stairs_.size(); ++i) {
       const ExtremeInput& input = inputs_.extremes[i];
-      if (input.counted[event.row] != 0) {
-        const int64_t order = input.order[static_cast<std::size_t>(event.row)];
+      const ValueInput& values = inputs_.values[input.values];
+      if (values.counted[event.row] != 0) {
+        const int64_t order = values.order[static_cast<std::size_t>(event.row)];
         stairs_[i].insert(event.tile, input.is_min ? ~order : order);
       }
     }
-  }
-}
-
-void WindowKernel::add(int64_t row, Window* window) {
-  const auto place = static_cast<std::size_t>(row);
-  for (std::size_t i = 0; i < window->counts.size(); ++i) {
-    window->counts[i] += inputs_.counts[i].counted[row];
-  }
-  for (std::size_t i = 0; i < window->integers.size(); ++i) {
-    window->integers[i] += inputs_.integers[i].values[place];  // zero when not counted
-  }
-  for (std::size_t i = 0; i < window->floats.size(); ++i) {
-    if (inputs_.floats[i].counted[row] != 0) {
-      window->floats[i].add(inputs_.floats[i].values[place]);
+    if (!firsts_.empty()) {
+      insert_ordered(event);
     }
   }
 }
 
-void WindowKernel::subtract(int64_t row, Window* window) {
-  const auto place = static_cast<std::size_t>(row);
-  for (std::size_t i = 0; i < window->counts.size(); ++i) {
-    window->counts[i] -= inputs_.counts[i].counted[row];
-  }
-  for (std::size_t i = 0; i < window->integers.size(); ++i) {
-    window->integers[i] -= inputs_.integers[i].values[place];
-  }
-  for (std::size_t i = 0; i < window->floats.size(); ++i) {
-    if (inputs_.floats[i].counted[row] != 0) {
-      window->floats[i].subtract(inputs_.floats[i].values[place]);
+void WindowKernel::insert_ordered(const Event& event) {
+  const auto place = static_cast<std::size_t>(event.row);
+  for (std::size_t i = 0; i < firsts_.size(); ++i) {
+    const OrderedInput& input = inputs_.ordered[i];
+    const ValueInput& values = inputs_.values[input.values];
+    if (values.counted[event.row] == 0) {
+      continue;
+    }
+    const OrderedRow row{
+        {inputs_.event_time[event.row], inputs_.known_time[event.row], inputs_.sequence[event.row]},
+        values.order[place],
+        event.tile};
+    if (input.is_first) {
+      firsts_[i].insert(row);
+    } else {
+      lasts_[i].insert(row);
     }
   }
 }
@@ -204,6 +197,9 @@ void WindowKernel::write_step_if_changed(int64_t key, int64_t instant) {
   const int64_t slide_end = floor_to(instant, slide_);
   for (Staircase& stairs : stairs_) {
     stairs.drop_before(slide_end - windows_.back().length);
+  }
+  for (FirstRows& rows : firsts_) {
+    rows.drop_before(slide_end - windows_.back().length);
   }
   for (Window& window : windows_) {
     if (!window.changed) {
@@ -223,31 +219,41 @@ void WindowKernel::write_step_if_changed(int64_t key, int64_t instant) {
   out_->write(key, *newest_, instant, cells_);
 }
 
-Cell WindowKernel::value_of(const WindowOutput& output,
-                            const Window& window,
-                            int64_t slide_end) const {
-  const Primitive& primitive = plan_.primitives[at(output.value)];
+Cell WindowKernel::value_of(const WindowOutput& output, const Window& window, int64_t slide_end) {
+  const int64_t first_tile = slide_end - window.length;
+  switch (output.aggregate) {
+    case catalog::Aggregate::kMin:
+    case catalog::Aggregate::kMax:
+      return extreme_of(output, first_tile);
+    case catalog::Aggregate::kFirst:
+      return first_of(output, first_tile);
+    case catalog::Aggregate::kLast:
+      return last_of(output, first_tile);
+    default:
+      return window.states.value_of(output);
+  }
+}
+
+Cell WindowKernel::extreme_of(const WindowOutput& output, int64_t first_tile) const {
   const std::size_t slot = inputs_.slot[at(output.value)];
-  if (primitive.kind == PrimitiveKind::kMin || primitive.kind == PrimitiveKind::kMax) {
-    const std::optional<int64_t> largest = stairs_[slot].largest_from(slide_end - window.length);
-    if (!largest) {
-      return {};
-    }
-    const int64_t order = primitive.kind == PrimitiveKind::kMin ? ~*largest : *largest;
-    return data::is_text(primitive.type) ? Cell{static_cast<uint64_t>(order), false}
-                                         : extreme_cell(primitive.type, order);
+  const std::optional<int64_t> largest = stairs_[slot].largest_from(first_tile);
+  if (!largest) {
+    return {};
   }
-  const int64_t count = window.counts[inputs_.slot[at(output.count)]];
-  if (output.aggregate == catalog::Aggregate::kCount) {
-    return count_cell(count);
-  }
-  const bool is_mean = output.aggregate == catalog::Aggregate::kMean;
-  if (primitive.kind == PrimitiveKind::kFloatSum) {
-    const ExactSum& sum = window.floats[slot];
-    return is_mean ? mean_cell(sum, count) : sum_cell(sum, count);
-  }
-  const Int128 sum = window.integers[slot];
-  return is_mean ? mean_cell(sum, count) : sum_cell(sum, count);
+  return cell_of_order(output.type, inputs_.extremes[slot].is_min ? ~*largest : *largest);
+}
+
+Cell WindowKernel::first_of(const WindowOutput& output, int64_t first_tile) {
+  const std::optional<int64_t> first =
+      firsts_[inputs_.slot[at(output.value)]].first_from(first_tile);
+  return first ? cell_of_order(output.type, *first) : Cell{};
+}
+
+Cell WindowKernel::last_of(const WindowOutput& output, int64_t first_tile) const {
+  const std::vector<OrderedRow>& rows = lasts_[inputs_.slot[at(output.value)]].rows();
+  return rows.empty() || rows.front().tile < first_tile
+             ? Cell{}
+             : cell_of_order(output.type, rows.front().value);
 }
 
 }  // namespace assay::gold

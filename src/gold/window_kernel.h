@@ -2,12 +2,15 @@
 
 #include <cstdint>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "gold/entity_rows.h"
 #include "gold/kernel_inputs.h"
+#include "gold/ordered_values.h"
 #include "gold/staircase.h"
 #include "gold/step_writer.h"
+#include "gold/window_states.h"
 
 namespace assay::gold {
 
@@ -38,12 +41,12 @@ class WindowKernel {
     int64_t row;
   };
   struct Window {
-    int64_t length = 0;
+    Window(int64_t window_length, WindowStates fresh)
+        : length(window_length), states(std::move(fresh)) {}
+    int64_t length;
     std::size_t next_leaving = 0;  // into events_, by tile
     bool changed = true;
-    std::vector<int64_t> counts;
-    std::vector<Int128> integers;
-    std::vector<ExactSum> floats;
+    WindowStates states;
     std::vector<std::size_t> outputs;  // of this window, into WindowPlan::outputs
   };
 
@@ -55,12 +58,12 @@ class WindowKernel {
   [[nodiscard]] int64_t leave_time(const Event& event, const Window& window) const {
     return event.tile + slide_ + window.length;
   }
-  void add(int64_t row, Window* window);
-  void subtract(int64_t row, Window* window);
+  void insert_ordered(const Event& event);
   void write_step_if_changed(int64_t key, int64_t instant);
-  [[nodiscard]] Cell value_of(const WindowOutput& output,
-                              const Window& window,
-                              int64_t slide_end) const;
+  [[nodiscard]] Cell value_of(const WindowOutput& output, const Window& window, int64_t slide_end);
+  [[nodiscard]] Cell extreme_of(const WindowOutput& output, int64_t first_tile) const;
+  [[nodiscard]] Cell first_of(const WindowOutput& output, int64_t first_tile);
+  [[nodiscard]] Cell last_of(const WindowOutput& output, int64_t first_tile) const;
 
   const WindowPlan& plan_;
   const KernelInputs& inputs_;
@@ -74,6 +77,8 @@ class WindowKernel {
   std::size_t next_arrival_ = 0;
   std::vector<Window> windows_;
   std::vector<Staircase> stairs_;  // per extreme
+  std::vector<FirstRows> firsts_;  // per ordered input; each uses one of the two
+  std::vector<LastRows> lasts_;
   std::optional<int64_t> newest_;
   std::optional<int64_t> written_newest_;
   std::vector<Cell> cells_;  // as last written

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/time.h"
+#include "catalog/aggregates.h"
 #include "catalog/definition_names.h"
 
 namespace assay::gold {
@@ -73,40 +74,64 @@ Result<Argument> plan_argument(const catalog::FeatureDef& feature,
 }
 
 /// Primitives and type of an aggregate over an argument.
-Result<WindowOutput> plan_output(Aggregate aggregate, const Argument& argument, WindowPlan* plan) {
+Result<WindowOutput> plan_output(const catalog::FeatureDef& feature,
+                                 const Argument& argument,
+                                 WindowPlan* plan) {
+  WindowOutput output;
+  output.aggregate = feature.aggregate;
+  output.q = feature.q;
+  ASSAY_ASSIGN_OR_RETURN(output.type, catalog::aggregate_type(feature.aggregate, argument.type));
   const int index = index_of(&plan->arguments, argument);
   const auto primitive = [&](PrimitiveKind kind) {
     return index_of(&plan->primitives, Primitive{kind, index, argument.type});
   };
-  WindowOutput output;
-  output.aggregate = aggregate;
-  switch (aggregate) {
+  const auto sum = [&] {
+    return primitive(is_real(argument.type) ? PrimitiveKind::kFloatSum
+                                            : PrimitiveKind::kIntegerSum);
+  };
+  switch (feature.aggregate) {
     case Aggregate::kCount:
       output.value = primitive(PrimitiveKind::kCount);
-      output.count = output.value;
-      output.type = data::Type::kInt64;
       break;
+    case Aggregate::kSkewness:
+      output.cubes = primitive(PrimitiveKind::kCubes);
+      [[fallthrough]];
+    case Aggregate::kVariance:
+    case Aggregate::kStddev:
+      output.squares = primitive(PrimitiveKind::kSquares);
+      [[fallthrough]];
     case Aggregate::kSum:
     case Aggregate::kMean:
-      if (!data::is_numeric(argument.type) && argument.type != data::Type::kBool) {
-        return invalid(std::string(catalog::aggregate_name(aggregate)) +
-                       " needs numbers or bool but `of` is " +
-                       std::string(data::type_name(argument.type)));
-      }
-      output.value =
-          primitive(is_real(argument.type) ? PrimitiveKind::kFloatSum : PrimitiveKind::kIntegerSum);
+    case Aggregate::kAny:
+    case Aggregate::kAll:
+      output.value = sum();
       output.count = primitive(PrimitiveKind::kCount);
-      output.type = is_real(argument.type) || aggregate == Aggregate::kMean ? data::Type::kFloat64
-                                                                            : data::Type::kInt64;
-      break;
+      output.can_overflow = feature.aggregate == Aggregate::kSum && !is_real(argument.type);
+      return output;
     case Aggregate::kMin:
+      output.value = primitive(PrimitiveKind::kMin);
+      break;
     case Aggregate::kMax:
-      output.value =
-          primitive(aggregate == Aggregate::kMin ? PrimitiveKind::kMin : PrimitiveKind::kMax);
-      output.count = output.value;
-      output.type = argument.type;
+      output.value = primitive(PrimitiveKind::kMax);
+      break;
+    case Aggregate::kFirst:
+      output.value = primitive(PrimitiveKind::kFirst);
+      break;
+    case Aggregate::kLast:
+      output.value = primitive(PrimitiveKind::kLast);
+      break;
+    case Aggregate::kMode:
+    case Aggregate::kDistinct:
+      output.value = primitive(PrimitiveKind::kValueCounts);
+      break;
+    case Aggregate::kApproxDistinct:
+      output.value = primitive(PrimitiveKind::kRegisters);
+      break;
+    case Aggregate::kQuantile:
+      output.value = primitive(PrimitiveKind::kBins);
       break;
   }
+  output.count = output.value;
   return output;
 }
 
@@ -125,7 +150,7 @@ Status plan_window_feature(const catalog::FeatureDef& feature,
   if (!argument.ok()) {
     return std::move(argument).status().with_context(context);
   }
-  Result<WindowOutput> output = plan_output(feature.aggregate, *argument, plan);
+  Result<WindowOutput> output = plan_output(feature, *argument, plan);
   if (!output.ok()) {
     return std::move(output).status().with_context(context);
   }

@@ -21,9 +21,13 @@ struct Argument {
 /// How one feature of one window is had from primitives.
 struct WindowOutput {
   catalog::Aggregate aggregate = catalog::Aggregate::kCount;
-  int window = 0;  // into WindowPlan::windows
-  int value = 0;   // primitive with the sum or extreme; the count of a count
-  int count = 0;   // primitive with the count of values, for sums and means
+  int window = 0;             // into WindowPlan::windows
+  int value = 0;              // the primitive that it is made from; the count of a count
+  int count = 0;              // primitive with the count of values, where a count decides
+  int squares = 0;            // variance, stddev, skewness
+  int cubes = 0;              // skewness
+  double q = 0;               // quantile
+  bool can_overflow = false;  // a sum of integers
   data::Type type = data::Type::kInt64;
 };
 

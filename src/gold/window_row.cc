@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "gold/online_row.h"
+#include "gold/window_value.h"
 #include "gold/window_view.h"
 
 namespace assay::gold {
@@ -26,8 +27,7 @@ std::size_t at(int index) {
 
 /// A row that was not known yet when it was applied.
 struct PendingRow {
-  int64_t event_time = 0;
-  int64_t known_time = 0;
+  RowOrder order;
   std::string_view inputs;  // per argument: 1 and the value, or 0
   auto operator<=>(const PendingRow&) const = default;
 };
@@ -65,10 +65,11 @@ void read_pending(const WindowPlan& plan,
                   WindowRow* parts) {
   for (uint64_t count = reader->varint(); count > 0 && !reader->failed(); --count) {
     PendingRow pending;
-    pending.event_time = reader->signed_varint();
-    pending.known_time = reader->signed_varint();
+    pending.order.event_time = reader->signed_varint();
+    pending.order.known_time = reader->signed_varint();
+    pending.order.sequence = reader->signed_varint();
     pending.inputs = read_inputs(plan, rest_of(row, *reader), reader);
-    if (!is_instant(pending.event_time) || !is_instant(pending.known_time)) {
+    if (!is_instant(pending.order.event_time) || !is_instant(pending.order.known_time)) {
       reader->fail();
     }
     parts->pending.push_back(pending);
@@ -154,9 +155,9 @@ int64_t read_newest(const Tile& tile, int64_t slide, RowReader* payload) {
 
 /// Add the inputs of one row to states.
 void add_inputs(const WindowPlan& plan,
-                std::string_view inputs,
+                const PendingRow& row,
                 std::vector<AggregateState>* states) {
-  RowReader reader(inputs);
+  RowReader reader(row.inputs);
   for (std::size_t argument = 0; argument < plan.arguments.size(); ++argument) {
     if (reader.byte() == 0) {
       continue;
@@ -167,7 +168,7 @@ void add_inputs(const WindowPlan& plan,
     }
     for (std::size_t i = 0; i < plan.primitives.size(); ++i) {
       if (at(plan.primitives[i].argument) == argument) {
-        (*states)[i].add(value);
+        (*states)[i].add(value, row.order);
       }
     }
   }
@@ -190,15 +191,16 @@ class TileUpdate {
 
   /// Fold one row's inputs into its tile.
   void fold(const PendingRow& row) {
-    const int64_t index = floor_to(row.event_time, slide_) / slide_;
-    const auto [place, is_new] = touched_.try_emplace(index, Touched{row.event_time, {}});
+    const int64_t event_time = row.order.event_time;
+    const int64_t index = floor_to(event_time, slide_) / slide_;
+    const auto [place, is_new] = touched_.try_emplace(index, Touched{event_time, {}});
     Touched& tile = place->second;
     if (is_new) {
       tile.states = fresh_states(plan_);
       load(index, &tile);
     }
-    tile.newest = std::max(tile.newest, row.event_time);
-    add_inputs(plan_, row.inputs, &tile.states);
+    tile.newest = std::max(tile.newest, event_time);
+    add_inputs(plan_, row, &tile.states);
   }
 
   [[nodiscard]] bool failed() const { return failed_; }
@@ -282,25 +284,6 @@ Result<std::vector<std::string>> pack_inputs(const WindowPlan& plan, const data:
   return packed;
 }
 
-data::Scalar value_of(const WindowPlan& plan,
-                      const WindowOutput& output,
-                      const std::vector<AggregateState>& states) {
-  const AggregateState& state = states[at(output.value)];
-  const int64_t count = states[at(output.count)].count();
-  switch (output.aggregate) {
-    case catalog::Aggregate::kCount:
-      return scalar_of(output.type, count_cell(count));
-    case catalog::Aggregate::kSum:
-      return scalar_of(output.type, state.sum(count));
-    case catalog::Aggregate::kMean:
-      return scalar_of(output.type, state.mean(count));
-    case catalog::Aggregate::kMin:
-    case catalog::Aggregate::kMax:
-      return state.extreme();
-  }
-  return data::Scalar::null(plan.primitives[at(output.value)].type);
-}
-
 /// Merges what a read needs and keeps the values of each window as its edge is passed.
 class WindowRead {
  public:
@@ -351,13 +334,22 @@ class WindowRead {
     return newest_ ? std::optional(EventTime{*newest_}) : std::nullopt;
   }
   [[nodiscard]] std::vector<data::Scalar> take_values() { return std::move(values_); }
+  /// Names of the features whose value does not fit.
+  [[nodiscard]] std::vector<std::string> overflowed(const data::Schema& raw) const {
+    std::vector<std::string> names;
+    for (const std::size_t output : overflowed_) {
+      names.push_back(raw.field(static_cast<int>(output)).name);
+    }
+    return names;
+  }
 
  private:
   /// Keep the rows that count at `now`, oldest first.
   void take_pending(const std::vector<PendingRow>& pending) {
     for (const PendingRow& row : pending) {
-      if (row.known_time <= now_ && floor_to(row.event_time, slide_) / slide_ < end_index_) {
-        newest_ = std::max(newest_.value_or(kFirstInstant.micros), row.event_time);
+      if (row.order.known_time <= now_ &&
+          floor_to(row.order.event_time, slide_) / slide_ < end_index_) {
+        newest_ = std::max(newest_.value_or(kFirstInstant.micros), row.order.event_time);
         visible_.push_back(row);
       }
     }
@@ -377,13 +369,16 @@ class WindowRead {
 
   void close_window() {
     const int64_t begin = first_index(next_window_) * slide_;
-    while (!visible_.empty() && visible_.back().event_time >= begin) {
-      add_inputs(plan_, visible_.back().inputs, &states_);
+    while (!visible_.empty() && visible_.back().order.event_time >= begin) {
+      add_inputs(plan_, visible_.back(), &states_);
       visible_.pop_back();
     }
     for (std::size_t i = 0; i < plan_.outputs.size(); ++i) {
       if (at(plan_.outputs[i].window) == next_window_) {
-        values_[i] = value_of(plan_, plan_.outputs[i], states_);
+        values_[i] = value_of(plan_.outputs[i], states_);
+        if (overflows(plan_.outputs[i], states_)) {
+          overflowed_.push_back(i);
+        }
       }
     }
     ++next_window_;
@@ -397,6 +392,7 @@ class WindowRead {
   std::optional<int64_t> newest_;
   std::vector<AggregateState> states_;
   std::vector<data::Scalar> values_;
+  std::vector<std::size_t> overflowed_;  // outputs
   std::size_t next_window_ = 0;
 };
 
@@ -413,8 +409,9 @@ Status WindowView::update_online_row(const data::Batch& rows,
   for (int64_t i = 0; i < mine.rows(); ++i) {
     if (columns.has_times(i)) {
       const auto place = static_cast<std::size_t>(i);
-      parts.pending.push_back({columns.event_time->values<int64_t>()[place],
-                               columns.known_time->values<int64_t>()[place],
+      parts.pending.push_back({{columns.event_time->values<int64_t>()[place],
+                                columns.known_time->values<int64_t>()[place],
+                                columns.sequence->values<int64_t>()[place]},
                                inputs[place]});
     }
   }
@@ -437,13 +434,13 @@ Status WindowView::update_online_row(const data::Batch& rows,
   TileUpdate update(plan_, slide, parts);
   std::vector<PendingRow> waiting;
   for (const PendingRow& pending : parts.pending) {
-    const bool in_reach = floor_to(pending.event_time, slide) / slide >= first_index;
-    if (pending.known_time > until) {
+    const bool in_reach = floor_to(pending.order.event_time, slide) / slide >= first_index;
+    if (pending.order.known_time > until) {
       waiting.push_back(pending);
     } else if (in_reach) {
       update.fold(pending);
     } else {
-      drop(pending.event_time);
+      drop(pending.order.event_time);
     }
   }
   if (update.failed()) {
@@ -459,8 +456,9 @@ Status WindowView::update_online_row(const data::Batch& rows,
   }
   append_varint(&out, waiting.size());
   for (const PendingRow& pending : waiting) {
-    append_signed(&out, pending.event_time);
-    append_signed(&out, pending.known_time);
+    append_signed(&out, pending.order.event_time);
+    append_signed(&out, pending.order.known_time);
+    append_signed(&out, pending.order.sequence);
     out.append(pending.inputs);
   }
   update.append_tiles(first_index, &out);
@@ -470,13 +468,14 @@ Status WindowView::update_online_row(const data::Batch& rows,
 
 Result<FeatureValues> WindowView::read_online_row(std::string_view row, EventTime now) const {
   if (row.empty()) {
-    return make_answer(layout(), std::nullopt, {}, now);
+    return make_answer(layout(), std::nullopt, {}, {}, now);
   }
   WindowRead read(plan_, layout().slide.micros, clamp_instant(now));
   if (!read.run(row)) {
     return corrupt_online_row(layout().name);
   }
-  return make_answer(layout(), read.newest(), read.take_values(), now);
+  return make_answer(
+      layout(), read.newest(), read.take_values(), read.overflowed(*layout().raw), now);
 }
 
 }  // namespace assay::gold

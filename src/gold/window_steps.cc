@@ -2,6 +2,7 @@
 
 #include <bit>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "gold/entity_rows.h"
@@ -25,6 +26,15 @@ class Seeds {
       return seeds;
     }
     ASSAY_ASSIGN_OR_RETURN(seeds.columns_, columns_as(layout.raw->fields(), seed));
+    for (std::size_t i = 0; i < plan.outputs.size(); ++i) {
+      seeds.overflows_.emplace_back();
+      if (plan.outputs[i].can_overflow) {
+        const std::string name = overflow_column(layout.raw->field(static_cast<int>(i)).name);
+        ASSAY_ASSIGN_OR_RETURN(const std::vector<data::ColumnPtr> column,
+                               columns_as({{name, data::Type::kBool, false}}, seed));
+        seeds.overflows_.back() = column.front();
+      }
+    }
     const data::Field time{kEventTime, data::Type::kTimestamp, false};
     ASSAY_ASSIGN_OR_RETURN(const std::vector<data::ColumnPtr> times, columns_as({time}, seed));
     seeds.event_time_ = times.front();
@@ -38,7 +48,10 @@ class Seeds {
     WindowKernel::Seed seed;
     seed.event_time = event_time_->values<int64_t>()[static_cast<std::size_t>(row)];
     for (std::size_t i = 0; i < columns_.size(); ++i) {
-      seed.cells.push_back(cell(*columns_[i], row, plan_->outputs[i]));
+      const bool overflows = overflows_[i] != nullptr &&
+                             overflows_[i]->values<uint8_t>()[static_cast<std::size_t>(row)] != 0;
+      seed.cells.push_back(overflows ? Cell::overflow()
+                                     : cell(*columns_[i], row, plan_->outputs[i]));
     }
     return seed;
   }
@@ -64,6 +77,7 @@ class Seeds {
   const WindowPlan* plan_;
   const KernelInputs* inputs_;
   std::vector<data::ColumnPtr> columns_;
+  std::vector<data::ColumnPtr> overflows_;  // nullptr for what cannot
   data::ColumnPtr event_time_;
 };
 

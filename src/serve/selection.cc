@@ -224,7 +224,7 @@ Selected Selections::finish(std::shared_ptr<const gold::Service> service, bool f
               "names.");
     }
     selection->names.push_back(std::move(name));
-    std::array<Counter*, 4> totals{};
+    std::array<Counter*, data::kFeatureStatuses> totals{};
     for (std::size_t status = 0; status < totals.size(); ++status) {
       totals[status] = &metrics_.counter(
           "feast_online_features_status_total",

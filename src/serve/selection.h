@@ -20,8 +20,9 @@ namespace assay::serve {
 /// Threads immutable; counters are thread-safe.
 struct Selection {
   std::shared_ptr<const gold::Service> service;
-  std::vector<std::string> names;                      // output name per feature
-  std::vector<std::array<Counter*, 4>> status_totals;  // per feature: a counter for each status
+  std::vector<std::string> names;  // output name per feature
+  std::vector<std::array<Counter*, data::kFeatureStatuses>>
+      status_totals;  // per feature: a counter for each status
   Histogram* latency = nullptr;
 };
 

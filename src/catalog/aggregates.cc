@@ -1,0 +1,98 @@
+#include "catalog/aggregates.h"
+
+#include <algorithm>
+#include <array>
+
+namespace assay::catalog {
+namespace {
+
+using enum AggregateInput;
+
+// clang-format off
+constexpr std::array kAggregates{
+    AggregateInfo{Aggregate::kCount, "count", kRows},
+    AggregateInfo{Aggregate::kSum, "sum", kNumbers},
+    AggregateInfo{Aggregate::kMean, "mean", kNumbers},
+    AggregateInfo{Aggregate::kMin, "min", kAny},
+    AggregateInfo{Aggregate::kMax, "max", kAny},
+    AggregateInfo{Aggregate::kVariance, "variance", kNumbers},
+    AggregateInfo{Aggregate::kStddev, "stddev", kNumbers},
+    AggregateInfo{Aggregate::kSkewness, "skewness", kNumbers},
+    AggregateInfo{Aggregate::kFirst, "first", kAny},
+    AggregateInfo{Aggregate::kLast, "last", kAny},
+    AggregateInfo{Aggregate::kMode, "mode", kAny},
+    AggregateInfo{Aggregate::kDistinct, "distinct", kAny},
+    AggregateInfo{Aggregate::kApproxDistinct, "approx_distinct", kAny},
+    AggregateInfo{Aggregate::kQuantile, "quantile", kNumbers, AggregateParameter::kQ},
+    AggregateInfo{Aggregate::kAny, "any", kBool},
+    AggregateInfo{Aggregate::kAll, "all", kBool},
+};
+// clang-format on
+
+bool takes(AggregateInput input, data::Type of) {
+  switch (input) {
+    case kRows:
+    case kAny:
+      return true;
+    case kNumbers:
+      return data::is_numeric(of) || of == data::Type::kBool;
+    case kBool:
+      return of == data::Type::kBool;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::span<const AggregateInfo> aggregates() {
+  return kAggregates;
+}
+
+const AggregateInfo& aggregate_info(Aggregate aggregate) {
+  return kAggregates.at(static_cast<std::size_t>(aggregate));
+}
+
+std::optional<Aggregate> aggregate_from_name(std::string_view name) {
+  const auto* found = std::find_if(kAggregates.begin(),
+                                   kAggregates.end(),
+                                   [&](const AggregateInfo& info) { return info.name == name; });
+  return found == kAggregates.end() ? std::nullopt : std::optional(found->aggregate);
+}
+
+Result<data::Type> aggregate_type(Aggregate aggregate, data::Type of) {
+  const AggregateInfo& info = aggregate_info(aggregate);
+  if (!takes(info.input, of)) {
+    return Status(Code::kInvalidArgument,
+                  std::string(info.name) +
+                      (info.input == kBool ? " needs bool but `of` is "
+                                           : " needs numbers or bool but `of` is ") +
+                      std::string(data::type_name(of)));
+  }
+  const bool real = of == data::Type::kFloat32 || of == data::Type::kFloat64;
+  switch (aggregate) {
+    case Aggregate::kCount:
+    case Aggregate::kDistinct:
+    case Aggregate::kApproxDistinct:
+      return data::Type::kInt64;
+    case Aggregate::kSum:
+      return real ? data::Type::kFloat64 : data::Type::kInt64;
+    case Aggregate::kMean:
+    case Aggregate::kVariance:
+    case Aggregate::kStddev:
+    case Aggregate::kSkewness:
+    case Aggregate::kQuantile:
+      return data::Type::kFloat64;
+    case Aggregate::kMin:
+    case Aggregate::kMax:
+    case Aggregate::kFirst:
+    case Aggregate::kLast:
+    case Aggregate::kMode:
+      return of;
+    case Aggregate::kAny:
+    case Aggregate::kAll:
+      return data::Type::kBool;
+  }
+  return of;
+}
+
+}  // namespace assay::catalog

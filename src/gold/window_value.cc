@@ -1,0 +1,121 @@
+#include "gold/window_value.h"
+
+#include <string>
+
+namespace assay::gold {
+namespace {
+
+using catalog::Aggregate;
+
+template <typename State>
+const State& state_at(const std::vector<AggregateState>& states, int index) {
+  return *states[static_cast<std::size_t>(index)].as<State>();
+}
+
+/// A value by its order or as text.
+data::Scalar scalar_of_value(data::Type type, int64_t order, const std::string& text) {
+  return data::is_text(type) ? data::Scalar{type, text}
+                             : scalar_of(type, cell_of_order(type, order));
+}
+
+data::Scalar extreme_of(data::Type type, const ExtremeState& state) {
+  return state.has_value ? scalar_of_value(type, state.order, state.text)
+                         : data::Scalar::null(type);
+}
+
+data::Scalar front_of(data::Type type, const OrderedValues& values) {
+  if (values.entries().empty()) {
+    return data::Scalar::null(type);
+  }
+  const OrderedValues::Entry& front = values.entries().front();
+  return scalar_of_value(type, front.integer, front.text);
+}
+
+data::Scalar mode_of(data::Type type, const ValueCountsState& state) {
+  if (data::is_text(type)) {
+    const std::vector<std::string> top = state.texts.top(1);
+    return top.empty() ? data::Scalar::null(type) : data::Scalar{type, top.front()};
+  }
+  const std::vector<int64_t> top = state.numbers.top(1);
+  return top.empty() ? data::Scalar::null(type) : scalar_of_value(type, top.front(), {});
+}
+
+Moments moments_of(const WindowOutput& output,
+                   int64_t count,
+                   const std::vector<AggregateState>& states) {
+  const auto* real = states[static_cast<std::size_t>(output.value)].as<FloatSumState>();
+  Moments moments = real != nullptr
+                        ? moments_from(count, real->sum)
+                        : moments_from(count, state_at<IntegerSumState>(states, output.value).sum);
+  moments.squares = BigInteger::of(state_at<PowerSumState>(states, output.squares).sum);
+  if (output.aggregate == Aggregate::kSkewness) {
+    moments.cubes = BigInteger::of(state_at<PowerSumState>(states, output.cubes).sum);
+  }
+  return moments;
+}
+
+/// Of the aggregates that are made from sums and counts.
+Cell cell_of_sums(const WindowOutput& output, const std::vector<AggregateState>& states) {
+  const int64_t count = state_at<CountState>(states, output.count).count;
+  const auto* real = states[static_cast<std::size_t>(output.value)].as<FloatSumState>();
+  const auto* whole = states[static_cast<std::size_t>(output.value)].as<IntegerSumState>();
+  switch (output.aggregate) {
+    case Aggregate::kSum:
+      return real != nullptr ? sum_cell(real->sum, count) : sum_cell(whole->sum, count);
+    case Aggregate::kMean:
+      return real != nullptr ? mean_cell(real->sum, count) : mean_cell(whole->sum, count);
+    case Aggregate::kVariance:
+      return variance_cell(moments_of(output, count, states));
+    case Aggregate::kStddev:
+      return stddev_cell(moments_of(output, count, states));
+    case Aggregate::kSkewness:
+      return skewness_cell(moments_of(output, count, states));
+    case Aggregate::kAny:
+      return any_cell(whole->sum, count);
+    case Aggregate::kAll:
+      return all_cell(whole->sum, count);
+    default:
+      return whole_cell(count);
+  }
+}
+
+}  // namespace
+
+data::Scalar value_of(const WindowOutput& output, const std::vector<AggregateState>& states) {
+  switch (output.aggregate) {
+    case Aggregate::kCount:
+    case Aggregate::kSum:
+    case Aggregate::kMean:
+    case Aggregate::kVariance:
+    case Aggregate::kStddev:
+    case Aggregate::kSkewness:
+    case Aggregate::kAny:
+    case Aggregate::kAll:
+      return scalar_of(output.type, cell_of_sums(output, states));
+    case Aggregate::kMin:
+    case Aggregate::kMax:
+      return extreme_of(output.type, state_at<ExtremeState>(states, output.value));
+    case Aggregate::kFirst:
+    case Aggregate::kLast:
+      return front_of(output.type, state_at<OrderedValues>(states, output.value));
+    case Aggregate::kMode:
+      return mode_of(output.type, state_at<ValueCountsState>(states, output.value));
+    case Aggregate::kDistinct: {
+      const auto& state = state_at<ValueCountsState>(states, output.value);
+      return data::Scalar::int64(state.numbers.distinct() + state.texts.distinct());
+    }
+    case Aggregate::kApproxDistinct:
+      return data::Scalar::int64(
+          state_at<RegistersState>(states, output.value).registers.estimate());
+    case Aggregate::kQuantile:
+      return scalar_of(output.type,
+                       quantile_cell(state_at<BinsState>(states, output.value).sketch, output.q));
+  }
+  return data::Scalar::null(output.type);
+}
+
+bool overflows(const WindowOutput& output, const std::vector<AggregateState>& states) {
+  return output.can_overflow && cell_of_sums(output, states).overflows();
+}
+
+}  // namespace assay::gold
