@@ -143,6 +143,7 @@ Status ask_live(Workspace& workspace,
 
 /// The offline side: what the steps table answers to each question.
 struct OfflineAnswers {
+  data::Batch steps;
   data::AsofMatch match;
   std::vector<data::ColumnPtr> values;  // one row per question, one column per feature
 };
@@ -165,7 +166,8 @@ Result<OfflineAnswers> answer_offline(Workspace& workspace,
   }
   const data::Batch asked = labels.finish();
   OfflineAnswers answers;
-  ASSAY_ASSIGN_OR_RETURN(const data::Batch steps, read_steps(workspace, view, last));
+  ASSAY_ASSIGN_OR_RETURN(answers.steps, read_steps(workspace, view, last));
+  const data::Batch& steps = answers.steps;
   data::AsofLabels left;
   data::AsofRows right;
   for (const data::Field& key : view.keys()) {

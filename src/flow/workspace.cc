@@ -73,7 +73,9 @@ Result<std::unique_ptr<Workspace>> Workspace::open(World& world,
   ASSAY_ASSIGN_OR_RETURN(workspace->sql_, data::SqlEngine::open(sql_options));
 
   catalog::RecordedDefinitions files(world.files, absolute);
-  ASSAY_RETURN_IF_ERROR(workspace->load_definitions(files, absolute, diagnostics));
+  ASSAY_ASSIGN_OR_RETURN(catalog::ParsedProject parsed,
+                         workspace->load_definitions(files, absolute, diagnostics));
+  workspace->project_ = std::move(parsed.project);
   workspace->texts_ = files.texts();
   ASSAY_RETURN_IF_ERROR(world.files.make_directories(state));
   ASSAY_ASSIGN_OR_RETURN(workspace->store_,
@@ -87,9 +89,9 @@ Result<std::unique_ptr<Workspace>> Workspace::open(World& world,
   return workspace;
 }
 
-Status Workspace::load_definitions(catalog::DefinitionFiles& files,
-                                   const std::string& folder,
-                                   catalog::Diagnostics* diagnostics) {
+Result<catalog::ParsedProject> Workspace::load_definitions(catalog::DefinitionFiles& files,
+                                                           const std::string& folder,
+                                                           catalog::Diagnostics* diagnostics) {
   World world{world_.clock, files, world_.random, world_.log, world_.metrics};
   ASSAY_ASSIGN_OR_RETURN(
       catalog::ParsedProject parsed,
@@ -103,11 +105,11 @@ Status Workspace::load_definitions(catalog::DefinitionFiles& files,
     *diagnostics = parsed.diagnostics;
   }
   if (parsed.diagnostics.errors() > 0) {
-    return {Code::kInvalidArgument,
-            "the definitions have errors\n" + catalog::format_diagnostics(parsed.diagnostics)};
+    return Status(
+        Code::kInvalidArgument,
+        "the definitions have errors\n" + catalog::format_diagnostics(parsed.diagnostics));
   }
-  project_ = std::move(parsed.project);
-  return {};
+  return parsed;
 }
 
 Status Workspace::load_served_definitions() {
@@ -124,9 +126,12 @@ Status Workspace::load_served_definitions() {
   // Lake, catalog and online store stay those that the files name.
   const catalog::Project now = project_;
   catalog::ReplayedDefinitions files(complete.front().texts, now.folder);
-  ASSAY_RETURN_IF_ERROR(load_definitions(files, now.folder, nullptr)
-                            .with_context("definitions that are served since " +
-                                          format_time(complete.front().completed)));
+  Result<catalog::ParsedProject> parsed = load_definitions(files, now.folder, nullptr);
+  if (!parsed.ok()) {
+    return std::move(parsed).status().with_context("definitions that are served since " +
+                                                   format_time(complete.front().completed));
+  }
+  project_ = std::move(parsed->project);
   project_.lake = now.lake;
   project_.catalog = now.catalog;
   project_.online = now.online;

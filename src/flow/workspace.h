@@ -11,6 +11,7 @@
 #include "catalog/definition_files.h"
 #include "catalog/definitions.h"
 #include "catalog/feature_registry.h"
+#include "catalog/parse.h"
 #include "catalog/plan.h"
 #include "data/sql_engine.h"
 #include "gold/service.h"
@@ -134,9 +135,9 @@ class Workspace {
 
  private:
   Workspace(World& world, const WorkspaceOptions& options) : world_(world), options_(options) {}
-  Status load_definitions(catalog::DefinitionFiles& files,
-                          const std::string& folder,
-                          catalog::Diagnostics* diagnostics);
+  Result<catalog::ParsedProject> load_definitions(catalog::DefinitionFiles& files,
+                                                  const std::string& folder,
+                                                  catalog::Diagnostics* diagnostics);
   Status load_served_definitions();
   Result<data::SchemaPtr> silver_schema(const catalog::Project& project, const std::string& name);
   Result<std::unique_ptr<silver::SilverOperator>> make_silver_operator(
