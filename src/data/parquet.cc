@@ -1,5 +1,8 @@
 #include "data/parquet.h"
 
+#include <algorithm>
+#include <cmath>
+#include <span>
 #include <string_view>
 
 #include "data/sql_over_rows.h"
@@ -45,7 +48,50 @@ Status write_by_copy(SqlEngine& engine,
   return (written.ok() ? dropped : written).with_context("write " + path);
 }
 
+constexpr char kNoDictionaries[] = ", DICTIONARY_SIZE_LIMIT 0";
+
+bool is_float(const Field& field) {
+  return field.type == Type::kFloat32 || field.type == Type::kFloat64;
+}
+
+/// Nulls are zeros of plus sign.
+template <typename T>
+bool has_negative_zero(std::span<const T> values) {
+  return std::any_of(
+      values.begin(), values.end(), [](T value) { return value == 0 && std::signbit(value); });
+}
+
 }  // namespace
+
+std::string zero_sign_option(const Batch& batch) {
+  for (int c = 0; c < batch.column_count(); ++c) {
+    const Column& column = batch.column(c);
+    if ((column.type() == Type::kFloat64 && has_negative_zero(column.values<double>())) ||
+        (column.type() == Type::kFloat32 && has_negative_zero(column.values<float>()))) {
+      return kNoDictionaries;
+    }
+  }
+  return "";
+}
+
+Result<std::string> zero_sign_option(SqlEngine& engine,
+                                     const Schema& schema,
+                                     const std::string& query) {
+  std::string any;
+  for (const Field& field : schema.fields()) {
+    if (is_float(field)) {
+      const std::string name = SqlEngine::identifier(field.name);
+      any += (any.empty() ? "" : " OR ") + ("(" + name + " = 0 AND signbit(" + name + "))");
+    }
+  }
+  if (any.empty()) {
+    return std::string();
+  }
+  ASSAY_ASSIGN_OR_RETURN(
+      const Batch found,
+      engine.query("SELECT coalesce(bool_or(" + any + "), false) AS found FROM (" + query + "\n)"));
+  return std::string(found.column(0).values<uint8_t>()[0] != 0 ? kNoDictionaries : "");
+}
 
 Result<SchemaPtr> parquet_schema(SqlEngine& engine, const std::string& path) {
   Result<Batch> none =
@@ -102,6 +148,10 @@ Status write_stream(SqlEngine& engine, BatchReader& rows, const std::string& pat
   std::string options;
   if (suffix == "parquet") {
     options = "FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE " + std::to_string(kRowGroupRows);
+    const std::vector<Field>& fields = rows.schema()->fields();
+    if (std::any_of(fields.begin(), fields.end(), is_float)) {
+      options += kNoDictionaries;  // what is still to come may hold a -0.0
+    }
   } else if (suffix == "csv") {
     options = kCsvOptions;
   } else {
@@ -117,7 +167,8 @@ Status write_stream(SqlEngine& engine, BatchReader& rows, const std::string& pat
 }
 
 Status write_parquet(SqlEngine& engine, const Batch& batch, const std::string& path) {
-  return write_by_copy(engine, batch, path, "FORMAT parquet, COMPRESSION zstd");
+  return write_by_copy(
+      engine, batch, path, "FORMAT parquet, COMPRESSION zstd" + zero_sign_option(batch));
 }
 
 Status write_csv(SqlEngine& engine, const Batch& batch, const std::string& path) {

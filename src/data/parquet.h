@@ -12,6 +12,14 @@
 
 namespace assay::data {
 
+/// What a COPY to Parquet needs so that zeros keep their signs: ", DICTIONARY_SIZE_LIMIT 0" for
+/// rows with a -0.0, else "". DuckDB's dictionaries take -0.0 and 0.0 for one value (docs/bugs.md).
+std::string zero_sign_option(const Batch& batch);
+/// The same for the rows that a query gives; it is run over their floating-point columns.
+Result<std::string> zero_sign_option(SqlEngine& engine,
+                                     const Schema& schema,
+                                     const std::string& query);
+
 /// Columns of a Parquet file, from its footer; all nullable.
 ///
 /// Errors  kNotFound, kCorrupt; kInvalidArgument names a column of a type that a batch cannot hold.

@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "base/fail_point.h"
+#include "data/parquet.h"
 #include "lake/statistics.h"
 #include "lake/uri_path.h"
 
@@ -120,7 +121,10 @@ Status validate_rows(const Batch& rows) {
 class FileWriter {
  public:
   FileWriter(const ParquetTarget& target, const Batch& rows, bool numbered)
-      : target_(target), rows_(rows), numbered_(numbered) {
+      : target_(target),
+        rows_(rows),
+        numbered_(numbered),
+        zero_sign_(data::zero_sign_option(rows)) {
     for (const data::Field& field : rows.schema().fields()) {
       const auto& partitions = target.partition_columns;
       if (std::find(partitions.begin(), partitions.end(), field.name) == partitions.end()) {
@@ -176,12 +180,13 @@ class FileWriter {
       sql += " WHERE " + SqlEngine::identifier(kPartitionNumber) + " = " + std::to_string(number);
     }
     return target_.sql.execute(sql + ") TO " + SqlEngine::literal(path) +
-                               " (FORMAT parquet, COMPRESSION zstd)");
+                               " (FORMAT parquet, COMPRESSION zstd" + zero_sign_ + ")");
   }
 
   const ParquetTarget& target_;
   const Batch& rows_;
   bool numbered_;
+  std::string zero_sign_;
   std::string columns_;
   std::vector<std::string> written_;
 };

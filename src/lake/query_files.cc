@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/fail_point.h"
+#include "data/parquet.h"
 #include "lake/copy_statistics.h"
 #include "lake/json_value.h"
 #include "lake/uri_path.h"
@@ -71,7 +72,9 @@ class QueryWriter {
 
   Result<data::Batch> copy() {
     std::string target = root_;
-    std::string options = "FORMAT parquet, COMPRESSION zstd, RETURN_STATS";
+    ASSAY_ASSIGN_OR_RETURN(const std::string zero_sign,
+                           data::zero_sign_option(target_.sql, schema_, rows_.sql));
+    std::string options = "FORMAT parquet, COMPRESSION zstd, RETURN_STATS" + zero_sign;
     if (partitioned()) {
       std::string names;
       for (const std::string& name : target_.partition_columns) {

@@ -59,6 +59,19 @@ TEST(WriteQuery, GivesTheSameRowsAsABatchAndStatisticsThatHold) {
       "");
 }
 
+TEST(WriteQuery, ZerosKeepTheirSigns) {
+  LakeUnderTest lake;
+  const auto table = lake.create("q", {{"d", Type::kFloat64}});
+  const std::string rows =
+      "SELECT CASE WHEN x % 2 = 0 THEN 0.0 ELSE -0.0 END::DOUBLE AS d FROM range(2000) r(x)";
+  ASSERT_TRUE(table->commit(adding(table->write_query({rows, "", {}, {}}).value())).ok());
+  lake.append(*table, rows);
+  const std::string relation = table->relation(*table->snapshot().value()).value();
+  const data::Batch negative =
+      lake.sql().query("SELECT count(*) AS n FROM " + relation + " WHERE signbit(d)").value();
+  EXPECT_EQ(negative.column(0).values<int64_t>()[0], 2000);
+}
+
 TEST(WriteQuery, PartitionsAreThoseOfABatch) {
   LakeUnderTest lake;
   const std::vector<data::Field> fields = {

@@ -126,6 +126,9 @@ def main(program):
         text = (project.folder / "flights.yaml").read_text()
         project.write("flights.yaml", text.replace("hour(departure)", "hour(departure) + 100"))
         project.run("apply")
+        _, error = project.run("predict", "late", *AS_FLAGS)  # served until the new one is complete
+        assert "assay run" in error, error
+        project.run("run")
         _, error = project.run("predict", "late", *AS_FLAGS, expect=STATE)
         assert "assay train late" in error, error
         project.write("flights.yaml", text)
