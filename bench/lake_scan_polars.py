@@ -12,7 +12,7 @@ import polars
 table, kind = sys.argv[1:]
 day = [datetime.datetime(2026, 1, d, tzinfo=datetime.timezone.utc) for d in (10, 12)]
 in_time = (polars.col("ts") >= day[0]) & (polars.col("ts") < day[1])
-condition = {"key": in_time & (polars.col("user_id") == "u00000777"), "time": in_time,
+condition = {"key": in_time & (polars.col("user_id") == "u00000007"), "time": in_time,
              "none": polars.col("n") % 2 == 0}[kind]
 begin = time.perf_counter()
 answer = polars.scan_delta(table).filter(condition).select(polars.len(), polars.col("n").sum()).collect()
