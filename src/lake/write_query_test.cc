@@ -63,7 +63,7 @@ TEST(WriteQuery, ZerosKeepTheirSigns) {
   LakeUnderTest lake;
   const auto table = lake.create("q", {{"d", Type::kFloat64}});
   const std::string rows =
-      "SELECT CASE WHEN x % 2 = 0 THEN 0.0 ELSE -0.0 END::DOUBLE AS d FROM range(2000) r(x)";
+      "SELECT CASE WHEN x % 2 = 0 THEN 0::DOUBLE ELSE -(0::DOUBLE) END AS d FROM range(2000) r(x)";
   ASSERT_TRUE(table->commit(adding(table->write_query({rows, "", {}, {}}).value())).ok());
   lake.append(*table, rows);
   const std::string relation = table->relation(*table->snapshot().value()).value();

@@ -98,7 +98,7 @@ def training_set(project, labels):
 
 def same(a, b):
     """True when two texts are the same value: CSV and JSON write times and numbers in their own ways."""
-    plain = [x.lower().replace(" ", "t").removesuffix("z").removesuffix("+00") for x in (a, b)]
+    plain = [x.lower().replace(" ", "t").removesuffix("z").removesuffix(".000000") for x in (a, b)]
     try:
         return plain[0] == plain[1] or float(a) == float(b)
     except ValueError:
