@@ -50,7 +50,7 @@ Status parse_s3_url(const std::string& url, S3Options* options);
 ///         kCorrupt: bytes are not what their checksum says; kUnavailable: after all attempts.
 ///         put_if_absent gives kCommitUnknown also where the object is there after an attempt
 ///         whose answer was lost: look whose it is.
-/// Source  docs/decisions/0030-s3-client.md
+/// Source  docs/decisions/0032-s3-client.md
 Result<std::unique_ptr<ObjectStore>> open_s3_store(World& world, const S3Options& options);
 
 }  // namespace assay::store
