@@ -82,7 +82,7 @@ class Foreign:
     def check_pruning(self, schema, name):
         """Rows found by conditions, which prune files, and rows counted without them."""
         table = f"lake.{schema}.{name}"
-        for condition in ("key = 'k 3'", "key IS NULL", "id = 120", "at >= '2026-01-01 06:00:00'", "day = '2026-01-05'"):
+        for condition in ("key = 'k 3'", "key IS NULL", "id = 120", "\"at\" >= '2026-01-01 06:00:00'", "day = '2026-01-05'"):
             pruned = self.sql(f"SELECT count(*) AS n FROM {table} WHERE {condition}", "--output", "csv").stdout
             counted = self.sql(f"SELECT count(*) FILTER (WHERE {condition}) AS n FROM {table}", "--output", "csv").stdout
             if pruned != counted or not pruned:
