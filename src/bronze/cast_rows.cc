@@ -51,21 +51,24 @@ bool in_time_range(int64_t micros) {
   return micros >= kFirstInstant.micros && micros < kEndInstant.micros;
 }
 
-std::optional<Scalar> integer_as(int64_t value, Type type, TimeUnit unit) {
+std::optional<Scalar> text_as(const std::string& text, const Type& type, TimeUnit unit);
+
+std::optional<Scalar> integer_as(int64_t value, const Type& type, TimeUnit unit) {
   switch (type) {
+    case Type::kInt8:
+    case Type::kInt16:
     case Type::kInt32:
-      if (value < std::numeric_limits<int32_t>::min() ||
-          value > std::numeric_limits<int32_t>::max()) {
-        return std::nullopt;
-      }
-      return Scalar{type, value};
     case Type::kInt64:
-      return Scalar{type, value};
+      return data::fits_integer(value, type) ? std::optional<Scalar>(Scalar{type, value})
+                                             : std::nullopt;
     case Type::kFloat32:
       return Scalar{type, static_cast<double>(static_cast<float>(value))};
     case Type::kFloat64:
       return Scalar{type, static_cast<double>(value)};
-    case Type::kTimestamp: {
+    case Type::kDecimal:
+      return text_as(std::to_string(value), type, unit);
+    case Type::kTimestamp:
+    case Type::kTimestampNtz: {
       const int64_t scale = unit == TimeUnit::kSeconds  ? kMicrosPerSecond
                             : unit == TimeUnit::kMillis ? 1'000
                             : unit == TimeUnit::kMicros ? 1
@@ -81,7 +84,7 @@ std::optional<Scalar> integer_as(int64_t value, Type type, TimeUnit unit) {
   }
 }
 
-std::optional<Scalar> floating_as(double value, Type type, TimeUnit unit) {
+std::optional<Scalar> floating_as(double value, const Type& type, TimeUnit unit) {
   if (type == Type::kFloat64) {
     return Scalar{type, value};
   }
@@ -92,13 +95,16 @@ std::optional<Scalar> floating_as(double value, Type type, TimeUnit unit) {
                ? std::optional<Scalar>(Scalar{type, static_cast<double>(static_cast<float>(value))})
                : std::nullopt;
   }
+  if (type == Type::kDecimal) {
+    return text_as(data::format_scalar({Type::kFloat64, value}), type, unit);
+  }
   const bool is_whole =
       std::isfinite(value) && value == std::floor(value) && std::fabs(value) < 9.2e18;
   return is_whole ? integer_as(static_cast<int64_t>(value), type, unit) : std::nullopt;
 }
 
-std::optional<Scalar> text_as(const std::string& text, Type type, TimeUnit unit) {
-  if (type == Type::kTimestamp && unit != TimeUnit::kText) {
+std::optional<Scalar> text_as(const std::string& text, const Type& type, TimeUnit unit) {
+  if (data::is_time(type) && unit != TimeUnit::kText) {
     const Result<Scalar> number = data::parse_scalar(text, Type::kInt64);
     return number.ok() ? integer_as(std::get<int64_t>(number->value), type, unit) : std::nullopt;
   }
@@ -106,8 +112,8 @@ std::optional<Scalar> text_as(const std::string& text, Type type, TimeUnit unit)
   return value.ok() ? std::optional<Scalar>(std::move(value).value()) : std::nullopt;
 }
 
-std::optional<Scalar> day_as(int64_t day, Type type) {
-  if (type != Type::kTimestamp || day > kEndInstant.micros / kMicrosPerDay ||
+std::optional<Scalar> day_as(int64_t day, const Type& type) {
+  if (!data::is_time(type) || day > kEndInstant.micros / kMicrosPerDay ||
       day < kFirstInstant.micros / kMicrosPerDay) {
     return std::nullopt;
   }
@@ -115,16 +121,18 @@ std::optional<Scalar> day_as(int64_t day, Type type) {
 }
 
 /// `value`, not null, as a value of `type`; nothing when it is none.
-std::optional<Scalar> value_as(const Scalar& value, Type type, TimeUnit unit) {
+std::optional<Scalar> value_as(const Scalar& value, const Type& type, TimeUnit unit) {
   if (value.type == type) {
-    const bool is_time = type == Type::kTimestamp;
-    return !is_time || in_time_range(std::get<int64_t>(value.value)) ? std::optional<Scalar>(value)
-                                                                     : std::nullopt;
+    return !data::is_time(type) || in_time_range(std::get<int64_t>(value.value))
+               ? std::optional<Scalar>(value)
+               : std::nullopt;
   }
   if (data::is_text(type)) {
     return Scalar{type, data::format_scalar(value)};
   }
   switch (value.type) {
+    case Type::kInt8:
+    case Type::kInt16:
     case Type::kInt32:
     case Type::kInt64:
       return integer_as(std::get<int64_t>(value.value), type, unit);
@@ -135,8 +143,14 @@ std::optional<Scalar> value_as(const Scalar& value, Type type, TimeUnit unit) {
       return text_as(std::get<std::string>(value.value), type, unit);
     case Type::kDate:
       return day_as(std::get<int64_t>(value.value), type);
-    case Type::kTimestamp: {
+    case Type::kDecimal:
+      return text_as(data::format_scalar(value), type, unit);
+    case Type::kTimestamp:
+    case Type::kTimestampNtz: {
       const int64_t micros = std::get<int64_t>(value.value);
+      if (data::is_time(type)) {
+        return in_time_range(micros) ? std::optional<Scalar>(Scalar{type, micros}) : std::nullopt;
+      }
       const bool is_midnight = type == Type::kDate && floor_to(micros, kMicrosPerDay) == micros;
       return is_midnight ? std::optional<Scalar>(Scalar{type, micros / kMicrosPerDay})
                          : std::nullopt;
@@ -144,6 +158,11 @@ std::optional<Scalar> value_as(const Scalar& value, Type type, TimeUnit unit) {
     case Type::kBool:
     case Type::kBytes:
       return std::nullopt;
+    case Type::kList:
+    case Type::kArray:
+    case Type::kStruct:
+    case Type::kMap:  // elements of other widths, lists of the declared length: by way of JSON
+      return data::is_nested(type) ? text_as(data::format_scalar(value), type, unit) : std::nullopt;
   }
   return std::nullopt;
 }
@@ -194,8 +213,8 @@ data::ColumnPtr cast_column(const data::Field& field,
   return builder.finish();
 }
 
-bool needs_no_cast(Type from, Type to) {
-  return from == to && to != Type::kString && to != Type::kTimestamp;
+bool needs_no_cast(const Type& from, const Type& to) {
+  return from == to && to != Type::kString && !data::is_time(to);
 }
 
 }  // namespace

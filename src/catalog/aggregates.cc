@@ -29,11 +29,12 @@ constexpr std::array kAggregates{
 };
 // clang-format on
 
-bool takes(AggregateInput input, data::Type of) {
+bool takes(AggregateInput input, data::TypeId of) {
   switch (input) {
     case kRows:
-    case kAny:
       return true;
+    case kAny:
+      return !data::has_parameters(of) && of != data::TypeId::kTimestampNtz;
     case kNumbers:
       return data::is_numeric(of) || of == data::Type::kBool;
     case kBool:
@@ -59,29 +60,28 @@ std::optional<Aggregate> aggregate_from_name(std::string_view name) {
   return found == kAggregates.end() ? std::nullopt : std::optional(found->aggregate);
 }
 
-Result<data::Type> aggregate_type(Aggregate aggregate, data::Type of) {
+Result<data::Type> aggregate_type(Aggregate aggregate, const data::Type& of) {
   const AggregateInfo& info = aggregate_info(aggregate);
   if (!takes(info.input, of)) {
+    const std::string needed = info.input == kBool  ? " needs bool"
+                               : info.input == kAny ? " needs numbers, text, bool, dates or times"
+                                                    : " needs numbers or bool";
     return Status(Code::kInvalidArgument,
-                  std::string(info.name) +
-                      (info.input == kBool ? " needs bool but `of` is "
-                                           : " needs numbers or bool but `of` is ") +
-                      std::string(data::type_name(of)));
+                  std::string(info.name) + needed + " but `of` is " + data::type_name(of));
   }
-  const bool real = of == data::Type::kFloat32 || of == data::Type::kFloat64;
   switch (aggregate) {
     case Aggregate::kCount:
     case Aggregate::kDistinct:
     case Aggregate::kApproxDistinct:
-      return data::Type::kInt64;
+      return data::Type(data::Type::kInt64);
     case Aggregate::kSum:
-      return real ? data::Type::kFloat64 : data::Type::kInt64;
+      return data::Type(data::is_real(of) ? data::Type::kFloat64 : data::Type::kInt64);
     case Aggregate::kMean:
     case Aggregate::kVariance:
     case Aggregate::kStddev:
     case Aggregate::kSkewness:
     case Aggregate::kQuantile:
-      return data::Type::kFloat64;
+      return data::Type(data::Type::kFloat64);
     case Aggregate::kMin:
     case Aggregate::kMax:
     case Aggregate::kFirst:
@@ -90,7 +90,7 @@ Result<data::Type> aggregate_type(Aggregate aggregate, data::Type of) {
       return of;
     case Aggregate::kAny:
     case Aggregate::kAll:
-      return data::Type::kBool;
+      return data::Type(data::Type::kBool);
   }
   return of;
 }

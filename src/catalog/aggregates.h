@@ -33,6 +33,6 @@ std::optional<Aggregate> aggregate_from_name(std::string_view name);
 /// Type of an aggregate over values of type `of`; kRows takes none.
 ///
 /// Errors  kInvalidArgument: the aggregate does not take such values.
-Result<data::Type> aggregate_type(Aggregate aggregate, data::Type of);
+Result<data::Type> aggregate_type(Aggregate aggregate, const data::Type& of);
 
 }  // namespace assay::catalog

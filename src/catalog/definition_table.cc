@@ -158,8 +158,9 @@ constexpr std::array kKeys{
     KeyDef{"bronze", "partition_by", kColumns, false, "[dt, hr]", "",
            "Of `dt` (date) and `hr` (hour) of the event time.", "[dt]"},
     KeyDef{"column", "type", kColumnType, true, "", "required",
-           "bool, int32, int64, float32, float64, string, bytes, date or timestamp; `!` after "
-           "it: required.",
+           "bool, int8, int16, int32, int64, float32, float64, string, bytes, date, timestamp, "
+           "decimal(10,2), list<string>, float32[8], struct<a:int64,b:string>, "
+           "map<string,int64>; `!` after it: required.",
            "int64!"},
     KeyDef{"column", "required", kBoolean, false, "false", "",
            "A record without it goes to quarantine.",
@@ -255,7 +256,7 @@ constexpr std::array kKeys{
            "true"},
 
     KeyDef{"entity", "key", kColumn, false, "", "", "The key column.", "user_id"},
-    KeyDef{"entity", "type", kColumnType, false, "string", "", "Its type; no floating point.",
+    KeyDef{"entity", "type", kColumnType, false, "string", "", "Its type: whole numbers, text, bool, date or timestamp.",
            "string"},
     KeyDef{"entity", "keys", kTypeMap, false, "", "", "Several key columns with their types.",
            "{origin: string, destination: string}"},

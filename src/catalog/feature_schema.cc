@@ -169,6 +169,11 @@ FeatureType feature_type(const FeatureDef& feature,
       if (!of.ok()) {
         return failed(std::string(sequence_key(feature.sequence)), of.status());
       }
+      if (data::has_parameters(of->type()) || of->type() == Type::kTimestampNtz) {
+        return failed(std::string(sequence_key(feature.sequence)),
+                      Status(Code::kInvalidArgument,
+                             "the expression is " + data::type_name(of->type()) + "; CAST it"));
+      }
       return {sequence_type(feature.sequence).value_or(of->type()), Status(), ""};
     }
     case FeatureDef::Kind::kExpr:

@@ -9,8 +9,9 @@ namespace {
 constexpr char kNamePattern[] = "^[a-z][a-z0-9_]*$";
 constexpr char kColumnPattern[] = "^[A-Za-z_][A-Za-z0-9_]*$";
 constexpr char kTypePattern[] =
-    "^(bool|boolean|int32|int64|int|integer|long|float32|float64|float|double|string|bytes|binary|"
-    "date|timestamp)!?$";
+    "^((bool|boolean|int8|int16|int32|int64|byte|tinyint|short|smallint|int|integer|long|float32|"
+    "float64|float|double|string|bytes|binary|date|timestamp)(\\[[0-9]+\\])*|"
+    "decimal\\([0-9]+, *[0-9]+\\)|(list|array|struct|map)<.*>(\\[[0-9]+\\])*)!?$";
 constexpr char kDurationPattern[] = "^([0-9]+(us|ms|s|m|h|d)|.*\\$\\{.*)$";
 constexpr char kBytesPattern[] = "^([0-9]+(B|KB|MB|GB)?|.*\\$\\{.*)$";
 

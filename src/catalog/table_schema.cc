@@ -23,7 +23,7 @@ data::Field stored_field(const ColumnDef& column) {
   const bool becomes_text = column.scrub == Scrub::kHmac || column.scrub == Scrub::kMask ||
                             column.scrub == Scrub::kTruncate;
   return {column.name,
-          becomes_text ? data::Type::kString : column.type,
+          becomes_text ? data::Type(data::Type::kString) : column.type,
           !column.required || column.scrub != Scrub::kNone};
 }
 

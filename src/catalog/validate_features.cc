@@ -11,12 +11,8 @@
 namespace assay::catalog {
 namespace {
 
-bool is_real(data::Type type) {
-  return type == data::Type::kFloat32 || type == data::Type::kFloat64;
-}
-
 /// A column of int32 serves a key of int64; it is widened.
-bool fits_key(data::Type column, data::Type key) {
+bool fits_key(const data::Type& column, const data::Type& key) {
   return column == key || (column == data::Type::kInt32 && key == data::Type::kInt64);
 }
 
@@ -25,10 +21,10 @@ void check_entity(Validation& v, const EntityDef& entity) {
   for (const data::Field& key : entity.keys) {
     const bool single = entity.keys.size() == 1;
     const std::string at = path + "/keys/" + key.name;
-    if (is_real(key.type)) {
+    if (!data::is_key_type(key.type)) {
       v.error("E0306",
               single ? path + "/type" : at,
-              "key `" + key.name + "` of entity `" + entity.name + "` is a floating-point number",
+              "key `" + key.name + "` of entity `" + entity.name + "` is " + type_name(key.type),
               "keys are whole numbers, text, bool, dates or timestamps");
     }
     if (is_reserved_column(key.name)) {

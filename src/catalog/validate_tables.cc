@@ -43,7 +43,7 @@ const ColumnDef* find_column(const BronzeDef& bronze, const std::string& name) {
 void check_scrub(Validation& v, const ColumnDef& column, const std::string& path) {
   const bool on_text = column.scrub == Scrub::kHmac || column.scrub == Scrub::kMask ||
                        column.scrub == Scrub::kTruncate;
-  const bool is_real = column.type == data::Type::kFloat32 || column.type == data::Type::kFloat64;
+  const bool is_real = data::is_real(column.type);
   if (on_text && column.type != data::Type::kString) {
     v.error("E0306",
             path + "/scrub",
@@ -87,10 +87,10 @@ void check_key(Validation& v, const BronzeDef& bronze) {
     const ColumnDef* column = find_column(bronze, bronze.key[i]);
     if (column == nullptr) {
       missing_column(v, path, bronze.key[i], bronze.name, bronze_input_schema(bronze)->names());
-    } else if (column->type == data::Type::kFloat32 || column->type == data::Type::kFloat64) {
+    } else if (!data::is_key_type(column->type)) {
       v.error("E0306",
               path,
-              "key column `" + column->name + "` is a floating-point number",
+              "key column `" + column->name + "` is " + data::type_name(column->type),
               "keys are whole numbers, text, bool, dates or timestamps");
     } else if (column->scrub != Scrub::kNone && column->scrub != Scrub::kHmac) {
       v.error("E0306",

@@ -46,12 +46,32 @@ Result<ColumnType> parse_column_type(std::string_view text) {
     text.remove_suffix(1);
   }
   const std::optional<data::Type> type = data::type_from_name(text);
+  if (type == data::TypeId::kTimestampNtz) {
+    return Status(
+        Code::kInvalidArgument,
+        "times in tables are in UTC; declare `timestamp`, not `" + std::string(text) + "`");
+  }
   if (!type.has_value()) {
-    const std::vector<std::string> names = {
-        "bool", "int32", "int64", "float32", "float64", "string", "bytes", "date", "timestamp"};
+    const std::vector<std::string> names = {"bool",
+                                            "int8",
+                                            "int16",
+                                            "int32",
+                                            "int64",
+                                            "float32",
+                                            "float64",
+                                            "string",
+                                            "bytes",
+                                            "date",
+                                            "timestamp",
+                                            "decimal(10,2)",
+                                            "list<string>",
+                                            "map<string,int64>"};
     std::string help = did_you_mean(text, names);
     if (help.empty()) {
-      help = "; take one of bool, int32, int64, float32, float64, string, bytes, date, timestamp";
+      help =
+          "; take one of bool, int8, int16, int32, int64, float32, float64, string, bytes, date, "
+          "timestamp, or such as decimal(10,2), list<string>, float32[8], "
+          "struct<a:int64,b:string>, map<string,int64>";
     }
     return Status(Code::kInvalidArgument, "unknown type `" + std::string(text) + "`" + help);
   }
@@ -62,14 +82,13 @@ Result<ColumnType> parse_column_type(std::string_view text) {
 Result<int64_t> parse_byte_size(std::string_view text) {
   std::string_view digits = text;
   int64_t unit = 1;
-  const std::pair<std::string_view, int64_t> units[] = {
-      {"KiB", int64_t{1} << 10},
-      {"MiB", int64_t{1} << 20},
-      {"GiB", int64_t{1} << 30},
-      {"KB", int64_t{1} << 10},
-      {"MB", int64_t{1} << 20},
-      {"GB", int64_t{1} << 30},
-      {"B", 1}};
+  const std::pair<std::string_view, int64_t> units[] = {{"KiB", int64_t{1} << 10},
+                                                        {"MiB", int64_t{1} << 20},
+                                                        {"GiB", int64_t{1} << 30},
+                                                        {"KB", int64_t{1} << 10},
+                                                        {"MB", int64_t{1} << 20},
+                                                        {"GB", int64_t{1} << 30},
+                                                        {"B", 1}};
   for (const auto& [suffix, size] : units) {
     if (digits.size() > suffix.size() && digits.substr(digits.size() - suffix.size()) == suffix) {
       digits.remove_suffix(suffix.size());

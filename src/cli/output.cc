@@ -133,6 +133,8 @@ void append_json_value(std::string& out, const data::Column& column, int64_t row
     case data::Type::kBool:
       json.boolean(std::get<bool>(scalar.value));
       break;
+    case data::Type::kInt8:
+    case data::Type::kInt16:
     case data::Type::kInt32:
     case data::Type::kInt64:
       json.integer(std::get<int64_t>(scalar.value));
@@ -147,7 +149,17 @@ void append_json_value(std::string& out, const data::Column& column, int64_t row
     case data::Type::kBytes:
     case data::Type::kDate:
     case data::Type::kTimestamp:
+    case data::Type::kTimestampNtz:
       json.string(data::format_scalar(scalar));
+      break;
+    case data::Type::kDecimal:
+      json.raw(data::format_scalar(scalar));
+      break;
+    case data::Type::kList:
+    case data::Type::kArray:
+    case data::Type::kStruct:
+    case data::Type::kMap:
+      json.raw(data::format_scalar(scalar));
       break;
   }
 }

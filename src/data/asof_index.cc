@@ -93,7 +93,7 @@ inline std::size_t part_of_code(uint64_t scrambled, int bits) {
   return bits == 0 ? 0 : scrambled >> (64 - bits);
 }
 
-Status check_column(const Column* column, Type type, int64_t rows, std::string_view what) {
+Status check_column(const Column* column, const Type& type, int64_t rows, std::string_view what) {
   if (column == nullptr || column->type() != type) {
     return {Code::kInvalidArgument,
             "as-of join: " + std::string(what) + " must be of type " +
@@ -127,9 +127,7 @@ class AsofIndex::Impl {
     }
     for (std::size_t i = 0; i < keys.size(); ++i) {
       const std::string what = "key column " + std::to_string(i + 1) + " of " + side;
-      if (value_width(key_types_[i]) == 0
-              ? !is_text(key_types_[i])
-              : key_types_[i] == Type::kFloat32 || key_types_[i] == Type::kFloat64) {
+      if (!is_key_type(key_types_[i])) {
         return {Code::kInvalidArgument,
                 "as-of join: a column of type " + std::string(type_name(key_types_[i])) +
                     " cannot be a key; " + what};

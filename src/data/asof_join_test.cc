@@ -182,9 +182,9 @@ TEST(AsofJoin, AgreesWithTheDefinitionOnRandomTables) {
 TEST(AsofJoin, AnswerDoesNotDependOnThreads) {
   // Large enough for several parts and threads.
   Sizes sizes{.labels = 60'000, .rows = 120'000, .keys = 3'000, .times = 10'000};
-  for (const std::vector<Type>& types : {std::vector{Type::kInt64},
-                                         std::vector{Type::kString},
-                                         std::vector{Type::kInt64, Type::kInt64}}) {
+  for (const std::vector<Type>& types : {std::vector<Type>{Type::kInt64},
+                                         std::vector<Type>{Type::kString},
+                                         std::vector<Type>{Type::kInt64, Type::kInt64}}) {
     const Question q = random_question(11, types, sizes);
     const auto one = ask(q, 1);
     ASSERT_TRUE(one.ok());

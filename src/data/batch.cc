@@ -110,6 +110,25 @@ Batch BatchBuilder::finish() {
 
 namespace {
 
+uint64_t hash_value(const Column& column, int64_t row, uint64_t seed);
+
+/// Elements by their place, fields by theirs; the entries of a map in the order they are kept.
+uint64_t hash_nested(const Column& column, int64_t row, uint64_t seed) {
+  uint64_t hash = hash_mix(seed, 0x6e657374U);
+  if (column.type() == Type::kStruct) {
+    for (int i = 0; i < column.child_count(); ++i) {
+      hash = hash_value(column.child(i), row, hash);
+    }
+    return hash;
+  }
+  const ElementRange range = column.elements(row);
+  hash = hash_mix(hash, static_cast<uint64_t>(range.size()));
+  for (int64_t element = range.begin; element < range.end; ++element) {
+    hash = hash_value(column.child(0), element, hash);
+  }
+  return hash;
+}
+
 uint64_t hash_value(const Column& column, int64_t row, uint64_t seed) {
   if (column.is_null(row)) {
     return hash_mix(seed, 0x6e756c6cU);
@@ -120,17 +139,20 @@ uint64_t hash_value(const Column& column, int64_t row, uint64_t seed) {
   uint64_t bits = 0;
   switch (column.type()) {
     case Type::kBool:
-      bits = column.values<uint8_t>()[static_cast<std::size_t>(row)];
-      break;
+    case Type::kInt8:
+    case Type::kInt16:
     case Type::kInt32:
-    case Type::kDate:
-      bits =
-          static_cast<uint64_t>(int64_t{column.values<int32_t>()[static_cast<std::size_t>(row)]});
-      break;
     case Type::kInt64:
+    case Type::kDate:
     case Type::kTimestamp:
-      bits = static_cast<uint64_t>(column.values<int64_t>()[static_cast<std::size_t>(row)]);
+    case Type::kTimestampNtz:
+      bits = static_cast<uint64_t>(column.integer(row));
       break;
+    case Type::kDecimal: {
+      const Int128 units = column.values<Int128>()[static_cast<std::size_t>(row)];
+      return hash_mix(hash_mix(seed, static_cast<uint64_t>(units)),
+                      static_cast<uint64_t>(units >> 64));
+    }
     case Type::kFloat32:
     case Type::kFloat64: {
       double value = column.type() == Type::kFloat32
@@ -145,6 +167,11 @@ uint64_t hash_value(const Column& column, int64_t row, uint64_t seed) {
     case Type::kString:
     case Type::kBytes:
       break;
+    case Type::kList:
+    case Type::kArray:
+    case Type::kStruct:
+    case Type::kMap:
+      return hash_nested(column, row, seed);
   }
   return hash_mix(seed, bits);
 }

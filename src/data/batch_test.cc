@@ -5,60 +5,27 @@
 #include "base/random.h"
 #include "data/arrow.h"
 #include "data/entity_key.h"
+#include "data/random_values.h"
 
 namespace assay::data {
 namespace {
-
-const std::vector<Type> kAllTypes{Type::kBool,
-                                  Type::kInt32,
-                                  Type::kInt64,
-                                  Type::kFloat32,
-                                  Type::kFloat64,
-                                  Type::kString,
-                                  Type::kBytes,
-                                  Type::kDate,
-                                  Type::kTimestamp};
-
-Scalar random_scalar(Random& random, Type type) {
-  if (random.below(4) == 0) {
-    return Scalar::null(type);
-  }
-  switch (type) {
-    case Type::kBool:
-      return {type, random.below(2) == 1};
-    case Type::kInt32:
-    case Type::kDate:
-      return {type, static_cast<int64_t>(static_cast<int32_t>(random.next()))};
-    case Type::kFloat32:
-      return {type, static_cast<double>(static_cast<float>(random.below(1000)) / 8)};
-    case Type::kFloat64:
-      return {type, static_cast<double>(random.below(1000)) / 3};
-    case Type::kString:
-    case Type::kBytes:
-      return {type, std::string(random.below(20), 'x') + std::to_string(random.below(100))};
-    case Type::kInt64:
-    case Type::kTimestamp:
-      return {type, static_cast<int64_t>(random.next())};
-  }
-  return Scalar::null(type);
-}
 
 struct RandomBatch {
   Batch batch;
   std::vector<std::vector<Scalar>> rows;
 };
 
-RandomBatch random_batch(Random& random, int64_t rows) {
+RandomBatch random_rows(Random& random, int64_t rows) {
   std::vector<Field> fields;
-  for (const Type type : kAllTypes) {
-    fields.push_back({"c_" + std::string(type_name(type)), type, true});
+  for (const Type& type : every_type()) {
+    fields.push_back({"c_" + type_name(type), type, true});
   }
   RandomBatch result;
   BatchBuilder builder(make_schema(std::move(fields)));
   for (int64_t r = 0; r < rows; ++r) {
     std::vector<Scalar> row;
-    for (std::size_t c = 0; c < kAllTypes.size(); ++c) {
-      row.push_back(random_scalar(random, kAllTypes[c]));
+    for (std::size_t c = 0; c < every_type().size(); ++c) {
+      row.push_back(random_scalar(random, every_type()[c]));
       builder.column(static_cast<int>(c)).append_scalar(row.back());
     }
     result.rows.push_back(std::move(row));
@@ -81,14 +48,14 @@ void expect_rows(const Batch& batch, const std::vector<std::vector<Scalar>>& row
 TEST(Batch, HoldsWhatWasAppendedForEveryTypeAndNull) {
   const auto random = seeded_random(1);
   for (const int64_t rows : {0, 1, 7, 8, 9, 64, 200}) {
-    const RandomBatch made = random_batch(*random, rows);
+    const RandomBatch made = random_rows(*random, rows);
     expect_rows(made.batch, made.rows);
   }
 }
 
 TEST(Batch, TakeSliceAndConcatAgreeWithRowsPickedByHand) {
   const auto random = seeded_random(2);
-  const RandomBatch made = random_batch(*random, 50);
+  const RandomBatch made = random_rows(*random, 50);
   std::vector<int64_t> picks;
   std::vector<std::vector<Scalar>> expected;
   for (int i = 0; i < 80; ++i) {
@@ -96,7 +63,7 @@ TEST(Batch, TakeSliceAndConcatAgreeWithRowsPickedByHand) {
     picks.push_back(row);
     if (row < 0) {
       std::vector<Scalar> nulls;
-      for (const Type type : kAllTypes) {
+      for (const Type& type : every_type()) {
         nulls.push_back(Scalar::null(type));
       }
       expected.push_back(nulls);
@@ -119,16 +86,16 @@ TEST(Batch, ConcatOfPiecesOfAnyLengthEqualsRowByRow) {
     std::vector<Batch> parts;
     std::vector<std::vector<Scalar>> expected;
     for (int part = 0; part < 4; ++part) {
-      RandomBatch made = random_batch(*random, static_cast<int64_t>(random->below(20)));
+      RandomBatch made = random_rows(*random, static_cast<int64_t>(random->below(20)));
       if (random->below(2) == 0) {
-        made = random_batch(*random, 0);
+        made = random_rows(*random, 0);
       }
       parts.push_back(made.batch);
       expected.insert(expected.end(), made.rows.begin(), made.rows.end());
     }
     const Batch joined = concat(parts[0].schema_ptr(), parts).value();
     expect_rows(joined, expected);
-    const Batch last = random_batch(*random, 1).batch;
+    const Batch last = random_rows(*random, 1).batch;
     const std::vector<Batch> more{joined, last};
     ASSERT_EQ(concat(joined.schema_ptr(), more)->rows(), joined.rows() + 1);
   }
@@ -160,7 +127,7 @@ TEST(Column, BlocksWithNullsEqualRowByRow) {
 
 TEST(Batch, ContentHashIgnoresRowOrderAndSeesEveryValue) {
   const auto random = seeded_random(3);
-  const RandomBatch made = random_batch(*random, 40);
+  const RandomBatch made = random_rows(*random, 40);
   std::vector<int64_t> backwards;
   for (int64_t row = 39; row >= 0; --row) {
     backwards.push_back(row);
@@ -173,7 +140,7 @@ TEST(Batch, ContentHashIgnoresRowOrderAndSeesEveryValue) {
 
 TEST(Batch, SelectNamesTheNearestColumnWhenOneIsMissing) {
   const auto random = seeded_random(4);
-  const Result<Batch> selected = random_batch(*random, 1).batch.select({"c_itn64"});
+  const Result<Batch> selected = random_rows(*random, 1).batch.select({"c_itn64"});
   ASSERT_EQ(selected.code(), Code::kNotFound);
   EXPECT_NE(selected.status().message().find("c_int64"), std::string::npos);
 }
@@ -181,7 +148,7 @@ TEST(Batch, SelectNamesTheNearestColumnWhenOneIsMissing) {
 TEST(Arrow, ExportedBatchesComeBackEqual) {
   const auto random = seeded_random(5);
   for (const int64_t rows : {0, 1, 9, 100}) {
-    const RandomBatch made = random_batch(*random, rows);
+    const RandomBatch made = random_rows(*random, rows);
     ArrowSchema schema;
     ArrowArray array;
     export_batch(made.batch, &schema, &array);
@@ -196,7 +163,7 @@ TEST(Arrow, ATypeWithoutCounterpartIsRefusedByName) {
   const auto random = seeded_random(6);
   ArrowSchema schema;
   ArrowArray array;
-  export_batch(random_batch(*random, 3).batch, &schema, &array);
+  export_batch(random_rows(*random, 3).batch, &schema, &array);
   schema.children[0]->format = "+l";
   const Result<Batch> back = import_batch(&schema, &array);
   ASSERT_EQ(back.code(), Code::kUnimplemented);

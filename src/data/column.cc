@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "data/schema.h"
 
 namespace assay::data {
 namespace {
@@ -76,6 +77,23 @@ void Column::check_width(std::size_t width) const {
   ASSAY_CHECK(static_cast<std::size_t>(value_width(type_)) == width);
 }
 
+int64_t Column::integer(int64_t row) const {
+  switch (type_) {
+    case Type::kBool:
+      return typed<uint8_t>(values_)[row];
+    case Type::kInt8:
+      return typed<int8_t>(values_)[row];
+    case Type::kInt16:
+      return typed<int16_t>(values_)[row];
+    case Type::kInt32:
+    case Type::kDate:
+      return typed<int32_t>(values_)[row];
+    default:
+      check_width(sizeof(int64_t));
+      return typed<int64_t>(values_)[row];
+  }
+}
+
 Scalar Column::scalar(int64_t row) const {
   if (is_null(row)) {
     return Scalar::null(type_);
@@ -83,12 +101,16 @@ Scalar Column::scalar(int64_t row) const {
   switch (type_) {
     case Type::kBool:
       return {type_, typed<uint8_t>(values_)[row] != 0};
+    case Type::kInt8:
+    case Type::kInt16:
     case Type::kInt32:
-    case Type::kDate:
-      return {type_, int64_t{typed<int32_t>(values_)[row]}};
     case Type::kInt64:
+    case Type::kDate:
     case Type::kTimestamp:
-      return {type_, typed<int64_t>(values_)[row]};
+    case Type::kTimestampNtz:
+      return {type_, integer(row)};
+    case Type::kDecimal:
+      return {type_, typed<Int128>(values_)[row]};
     case Type::kFloat32:
       return {type_, double{typed<float>(values_)[row]}};
     case Type::kFloat64:
@@ -96,20 +118,37 @@ Scalar Column::scalar(int64_t row) const {
     case Type::kString:
     case Type::kBytes:
       return {type_, std::string(text(row))};
+    case Type::kList:
+    case Type::kArray:
+    case Type::kStruct:
+    case Type::kMap:
+      return {type_, NestedValue{take(*this, std::span(&row, 1))}};
   }
   return Scalar::null(type_);
 }
 
-ColumnBuilder::ColumnBuilder(Type type) : type_(type), column_(std::make_shared<Column>()) {
-  column_->type_ = type;
-  if (is_text(type)) {
+std::size_t Column::bytes() const {
+  std::size_t total = validity_.size() + values_.size() + offsets_.size();
+  for (const ColumnPtr& child : children_) {
+    total += child->bytes();
+  }
+  return total;
+}
+
+ColumnBuilder::ColumnBuilder(Type type)
+    : type_(std::move(type)), column_(std::make_shared<Column>()) {
+  column_->type_ = type_;
+  for (const Field& child : type_.children()) {
+    children_.emplace_back(child.type);
+  }
+  if (is_text(type_) || type_ == Type::kList || type_ == Type::kMap) {
     column_->offsets_.resize(sizeof(int32_t));
   }
 }
 
 void ColumnBuilder::reserve(int64_t rows) {
   const auto more = static_cast<std::size_t>(rows);
-  if (is_text(type_)) {
+  if (is_text(type_) || type_ == Type::kList || type_ == Type::kMap) {
     column_->offsets_.reserve(column_->offsets_.size() + more * sizeof(int32_t));
   } else {
     column_->values_.reserve(column_->values_.size() +
@@ -180,7 +219,9 @@ void ColumnBuilder::mark_null() {
 }
 
 void ColumnBuilder::append_null() {
-  if (is_text(type_)) {
+  if (is_nested(type_)) {
+    append_null_nested();
+  } else if (is_text(type_)) {
     const auto end = static_cast<int32_t>(column_->values_.size());
     column_->offsets_.append(&end, sizeof end);
   } else {
@@ -203,9 +244,19 @@ void ColumnBuilder::append_scalar(const Scalar& scalar) {
     return;
   }
   ASSAY_CHECK(scalar.type == type_);
+  if (const auto* nested = std::get_if<NestedValue>(&scalar.value)) {
+    append_from(*nested->row, 0);
+    return;
+  }
   switch (type_) {
     case Type::kBool:
       append<uint8_t>(std::get<bool>(scalar.value) ? 1 : 0);
+      break;
+    case Type::kInt8:
+      append(static_cast<int8_t>(std::get<int64_t>(scalar.value)));
+      break;
+    case Type::kInt16:
+      append(static_cast<int16_t>(std::get<int64_t>(scalar.value)));
       break;
     case Type::kInt32:
     case Type::kDate:
@@ -213,7 +264,11 @@ void ColumnBuilder::append_scalar(const Scalar& scalar) {
       break;
     case Type::kInt64:
     case Type::kTimestamp:
+    case Type::kTimestampNtz:
       append(std::get<int64_t>(scalar.value));
+      break;
+    case Type::kDecimal:
+      append(std::get<Int128>(scalar.value));
       break;
     case Type::kFloat32:
       append(static_cast<float>(std::get<double>(scalar.value)));
@@ -225,6 +280,11 @@ void ColumnBuilder::append_scalar(const Scalar& scalar) {
     case Type::kBytes:
       append_text(std::get<std::string>(scalar.value));
       break;
+    case Type::kList:
+    case Type::kArray:
+    case Type::kStruct:
+    case Type::kMap:
+      break;
   }
 }
 
@@ -232,6 +292,8 @@ void ColumnBuilder::append_from(const Column& column, int64_t row) {
   ASSAY_CHECK(column.type_ == type_);
   if (column.is_null(row)) {
     append_null();
+  } else if (is_nested(type_)) {
+    append_range_nested(column, row, row + 1);
   } else if (is_text(type_)) {
     append_text(column.text(row));
   } else {
@@ -241,37 +303,57 @@ void ColumnBuilder::append_from(const Column& column, int64_t row) {
   }
 }
 
-void ColumnBuilder::append_column(const Column& column) {
+void ColumnBuilder::append_range(const Column& column, int64_t begin, int64_t end) {
   ASSAY_CHECK(column.type_ == type_);
-  const auto rows = static_cast<std::size_t>(column.size_);
-  if (is_text(type_)) {
-    const auto* offsets = typed<int32_t>(column.offsets_);
-    const std::size_t first = static_cast<std::size_t>(offsets[0]);
-    const std::size_t bytes = static_cast<std::size_t>(offsets[rows]) - first;
-    const std::size_t base = column_->values_.size();
-    ASSAY_CHECK(base + bytes <= std::numeric_limits<int32_t>::max());
-    column_->values_.append(column.values_.data() + first, bytes);
-    for (std::size_t row = 1; row <= rows; ++row) {
-      const auto end = static_cast<int32_t>(base + static_cast<std::size_t>(offsets[row]) - first);
-      column_->offsets_.append(&end, sizeof(end));
-    }
-  } else {
-    column_->values_.append(column.values_.data(),
-                            rows * static_cast<std::size_t>(value_width(type_)));
-  }
-  if (column.null_count_ == 0) {
-    mark_valid_block(column.size_);
+  if (is_nested(type_)) {
+    append_range_nested(column, begin, end);
     return;
   }
-  std::vector<uint8_t> is_null(rows);
-  for (std::size_t row = 0; row < rows; ++row) {
-    is_null[row] = column.is_null(static_cast<int64_t>(row)) ? 1 : 0;
+  if (is_text(type_)) {
+    const auto* offsets = typed<int32_t>(column.offsets_);
+    const int64_t base = static_cast<int64_t>(column_->values_.size());
+    const int64_t bytes = offsets[end] - offsets[begin];
+    ASSAY_CHECK(base + bytes <= std::numeric_limits<int32_t>::max());
+    column_->values_.append(column.values_.data() + offsets[begin],
+                            static_cast<std::size_t>(bytes));
+    append_offsets(column, begin, end, base);
+  } else {
+    const auto width = static_cast<std::size_t>(value_width(type_));
+    column_->values_.append(column.values_.data() + static_cast<std::size_t>(begin) * width,
+                            static_cast<std::size_t>(end - begin) * width);
   }
-  mark_block(is_null.data(), column.size_);
+  mark_range(column, begin, end);
+}
+
+/// The offsets of rows [begin, end), whose first value now stands at `base`.
+void ColumnBuilder::append_offsets(const Column& column, int64_t begin, int64_t end, int64_t base) {
+  const auto* offsets = typed<int32_t>(column.offsets_);
+  const std::size_t size = column_->offsets_.size();
+  column_->offsets_.resize(size + static_cast<std::size_t>(end - begin) * sizeof(int32_t));
+  auto* to = reinterpret_cast<int32_t*>(column_->offsets_.data() + size);
+  const auto shift = static_cast<int32_t>(base - offsets[begin]);
+  for (int64_t row = begin; row < end; ++row) {
+    to[row - begin] = offsets[row + 1] + shift;
+  }
+}
+
+void ColumnBuilder::mark_range(const Column& column, int64_t begin, int64_t end) {
+  if (column.null_count_ == 0) {
+    mark_valid_block(end - begin);
+    return;
+  }
+  std::vector<uint8_t> nulls(static_cast<std::size_t>(end - begin));
+  for (int64_t row = begin; row < end; ++row) {
+    nulls[static_cast<std::size_t>(row - begin)] = column.is_null(row) ? 1 : 0;
+  }
+  mark_block(nulls.data(), end - begin);
 }
 
 ColumnPtr ColumnBuilder::finish() {
   std::shared_ptr<Column> done = std::move(column_);
+  for (ColumnBuilder& child : children_) {
+    done->children_.push_back(child.finish());
+  }
   *this = ColumnBuilder(type_);
   return done;
 }
@@ -290,14 +372,41 @@ void take_fixed(const Column& column, std::span<const int64_t> rows, ColumnBuild
   }
 }
 
+/// Runs of rows that follow each other are copied as one.
+void take_nested(const Column& column, std::span<const int64_t> rows, ColumnBuilder& builder) {
+  for (std::size_t at = 0; at < rows.size();) {
+    if (rows[at] < 0) {
+      builder.append_null();
+      ++at;
+      continue;
+    }
+    std::size_t end = at + 1;
+    while (end < rows.size() && rows[end] == rows[end - 1] + 1) {
+      ++end;
+    }
+    builder.append_range(column, rows[at], rows[end - 1] + 1);
+    at = end;
+  }
+}
+
 }  // namespace
 
 ColumnPtr take(const Column& column, std::span<const int64_t> rows) {
   ColumnBuilder builder(column.type());
+  if (is_nested(column.type())) {
+    take_nested(column, rows, builder);
+    return builder.finish();
+  }
   builder.reserve(static_cast<int64_t>(rows.size()));
   switch (column.type()) {
     case Type::kBool:
       take_fixed<uint8_t>(column, rows, builder);
+      break;
+    case Type::kInt8:
+      take_fixed<int8_t>(column, rows, builder);
+      break;
+    case Type::kInt16:
+      take_fixed<int16_t>(column, rows, builder);
       break;
     case Type::kInt32:
     case Type::kDate:
@@ -305,7 +414,11 @@ ColumnPtr take(const Column& column, std::span<const int64_t> rows) {
       break;
     case Type::kInt64:
     case Type::kTimestamp:
+    case Type::kTimestampNtz:
       take_fixed<int64_t>(column, rows, builder);
+      break;
+    case Type::kDecimal:
+      take_fixed<Int128>(column, rows, builder);
       break;
     case Type::kFloat32:
       take_fixed<float>(column, rows, builder);
@@ -322,6 +435,11 @@ ColumnPtr take(const Column& column, std::span<const int64_t> rows) {
           builder.append_text(column.text(row));
         }
       }
+      break;
+    case Type::kList:
+    case Type::kArray:
+    case Type::kStruct:
+    case Type::kMap:
       break;
   }
   return builder.finish();

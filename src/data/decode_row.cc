@@ -60,17 +60,16 @@ bool set_time(int64_t micros, RowCell* cell) {
 
 }  // namespace
 
-bool read_cell(std::string_view text, Type type, TimeUnit unit, RowCell* cell) {
+bool read_cell(std::string_view text, const Type& type, TimeUnit unit, RowCell* cell) {
   cell->null = false;
   switch (type) {
     case Type::kBool:
       return read_bool(text, cell);
+    case Type::kInt8:
+    case Type::kInt16:
     case Type::kInt32:
-      return read_number(text, &cell->integer) &&
-             cell->integer >= std::numeric_limits<int32_t>::min() &&
-             cell->integer <= std::numeric_limits<int32_t>::max();
     case Type::kInt64:
-      return read_number(text, &cell->integer);
+      return read_number(text, &cell->integer) && fits_integer(cell->integer, type);
     case Type::kFloat32: {
       float value = 0;
       const bool good = read_number(text, &value);
@@ -86,9 +85,24 @@ bool read_cell(std::string_view text, Type type, TimeUnit unit, RowCell* cell) {
     case Type::kDate:
       return read_date(text, cell);
     case Type::kTimestamp:
+    case Type::kTimestampNtz:
       return read_time(text, unit, cell);
+    case Type::kDecimal:
+      return read_decimal(text, type, cell);
+    case Type::kList:
+    case Type::kArray:
+    case Type::kStruct:
+    case Type::kMap:
+      return false;
   }
   return false;
+}
+
+bool read_decimal(std::string_view text, const Type& type, RowCell* cell) {
+  const std::optional<Int128> units = parse_decimal(text, type.precision(), type.scale());
+  cell->integer = static_cast<int64_t>(units.value_or(0));
+  cell->high = static_cast<int64_t>(units.value_or(0) >> 64);
+  return units.has_value();
 }
 
 bool read_date(std::string_view text, RowCell* cell) {
@@ -147,6 +161,49 @@ bool read_base64(std::string_view text, std::string* bytes) {
   return (bits & ((1U << count) - 1)) == 0;  // bits that no byte holds must be zero
 }
 
+void append_cell(const RowCell& cell, ColumnBuilder* builder) {
+  ColumnBuilder& column = *builder;
+  switch (column.type()) {
+    case Type::kBool:
+      column.append(static_cast<uint8_t>(cell.integer));
+      break;
+    case Type::kInt8:
+      column.append(static_cast<int8_t>(cell.integer));
+      break;
+    case Type::kInt16:
+      column.append(static_cast<int16_t>(cell.integer));
+      break;
+    case Type::kInt32:
+    case Type::kDate:
+      column.append(static_cast<int32_t>(cell.integer));
+      break;
+    case Type::kInt64:
+    case Type::kTimestamp:
+    case Type::kTimestampNtz:
+      column.append(cell.integer);
+      break;
+    case Type::kDecimal:
+      column.append((Int128{cell.high} << 64) | static_cast<uint64_t>(cell.integer));
+      break;
+    case Type::kFloat32:
+      column.append(static_cast<float>(cell.number));
+      break;
+    case Type::kFloat64:
+      column.append(cell.number);
+      break;
+    case Type::kString:
+    case Type::kBytes:
+      column.append_text(cell.text);
+      break;
+    case Type::kList:
+    case Type::kArray:
+    case Type::kStruct:
+    case Type::kMap:
+      column.append_from(*cell.nested, 0);
+      break;
+  }
+}
+
 RowCollector::RowCollector(const SchemaPtr& schema)
     : schema_(schema), builder_(schema), cells_(static_cast<std::size_t>(schema->size())) {}
 
@@ -166,33 +223,10 @@ void RowCollector::end_row(int64_t record) {
   }
   for (std::size_t i = 0; i < fields.size(); ++i) {
     ColumnBuilder& column = builder_.column(static_cast<int>(i));
-    const RowCell& cell = cells_[i];
-    if (cell.null) {
+    if (cells_[i].null) {
       column.append_null();
-      continue;
-    }
-    switch (fields[i].type) {
-      case Type::kBool:
-        column.append(static_cast<uint8_t>(cell.integer));
-        break;
-      case Type::kInt32:
-      case Type::kDate:
-        column.append(static_cast<int32_t>(cell.integer));
-        break;
-      case Type::kInt64:
-      case Type::kTimestamp:
-        column.append(cell.integer);
-        break;
-      case Type::kFloat32:
-        column.append(static_cast<float>(cell.number));
-        break;
-      case Type::kFloat64:
-        column.append(cell.number);
-        break;
-      case Type::kString:
-      case Type::kBytes:
-        column.append_text(cell.text);
-        break;
+    } else {
+      append_cell(cells_[i], &column);
     }
   }
   record_of_row_.push_back(record);

@@ -13,8 +13,12 @@ namespace assay::data {
 /// One decoded value on its way into a column; what it means is said by the column's type.
 struct RowCell {
   bool null = true;
-  int64_t integer = 0;    // bool, integers, date, timestamp
-  double number = 0;      // floats
+  int64_t integer = 0;  // bool, integers, date, timestamp, the low half of a decimal
+  union {
+    double number = 0;     // floats
+    int64_t high;          // the high half of a decimal
+    const Column* nested;  // one row: list, array, struct, map; memory of the decoder
+  };
   std::string_view text;  // string, bytes: memory of the record or of the decoder
 };
 
@@ -22,7 +26,11 @@ struct RowCell {
 /// one.
 ///
 /// Time    counts of seconds and milliseconds may have a fraction; it is rounded to microseconds.
-bool read_cell(std::string_view text, Type type, TimeUnit unit, RowCell* cell);
+bool read_cell(std::string_view text, const Type& type, TimeUnit unit, RowCell* cell);
+/// A decimal as text, "12.30".
+bool read_decimal(std::string_view text, const Type& type, RowCell* cell);
+/// Append a cell that is not null to a builder of its type.
+void append_cell(const RowCell& cell, ColumnBuilder* builder);
 /// A date as text, "2001-01-31".
 bool read_date(std::string_view text, RowCell* cell);
 /// A timestamp as text; false also outside years 0001 to 9999.

@@ -23,10 +23,10 @@
 namespace assay::data {
 namespace {
 
-/// Text bytes that one column may hold: its offsets are int32.
-constexpr std::size_t kTextBytesMax = std::numeric_limits<int32_t>::max();
-/// A streamed batch is cut before one of its columns holds more text than this.
-constexpr std::size_t kStreamTextBytes = std::size_t{256} << 20;
+/// Text bytes and elements that one column may hold: its offsets are int32.
+constexpr std::size_t kExtentMax = std::numeric_limits<int32_t>::max();
+/// A streamed batch is cut before one of its columns holds more of them than this.
+constexpr std::size_t kStreamExtent = std::size_t{256} << 20;
 
 template <auto Destroy>
 struct Release {
@@ -44,7 +44,6 @@ using Configuration = Owned<duckdb_config, duckdb_destroy_config>;
 using Statement = Owned<duckdb_prepared_statement, duckdb_destroy_prepare>;
 using Chunk = Owned<duckdb_data_chunk, duckdb_destroy_data_chunk>;
 using Appender = Owned<duckdb_appender, duckdb_appender_destroy>;
-using LogicalType = Owned<duckdb_logical_type, duckdb_destroy_logical_type>;
 
 class QueryResult {
  public:
@@ -159,6 +158,7 @@ std::string lower(std::string_view text) {
 
 /// What the engine and an open reader share.
 struct Session {
+  bool keep_timestamp_ntz = false;
   Database database;
   Connection connection;
   bool reading = false;
@@ -180,7 +180,7 @@ struct Session {
 
 /// How one result column becomes a batch column.
 struct ColumnPlan {
-  duckdb_type source = DUCKDB_TYPE_INVALID;
+  VectorType source;
   bool as_json = false;
 };
 
@@ -204,19 +204,20 @@ class DuckdbReader : public BatchReader {
     std::set<std::string> names;
     for (idx_t i = 0; i < duckdb_column_count(result_->get()); ++i) {
       const char* name = duckdb_column_name(result_->get(), i);
-      const duckdb_type source = duckdb_column_type(result_->get(), i);
-      std::optional<Type> type = type_from_duckdb(source);
-      const bool as_json = !type && unknown_types == SqlUnknownTypes::kAsText;
-      if (!type && !as_json) {
-        return refuse_duckdb_type(name, source);
+      const LogicalType logical(duckdb_column_logical_type(result_->get(), i));
+      VectorType source = vector_type_of(logical.get(), session_->keep_timestamp_ntz);
+      const bool as_json = !source.known && unknown_types == SqlUnknownTypes::kAsText;
+      if (!source.known && !as_json) {
+        return refuse_duckdb_type(name, source.duckdb_type);
       }
       if (!names.insert(lower(name)).second) {
         return {Code::kInvalidArgument,
                 "two result columns have one name; give one of them another with AS: " +
                     std::string(name)};
       }
-      fields.push_back({.name = name, .type = type.value_or(Type::kString), .nullable = true});
-      plans_.push_back({.source = source, .as_json = as_json});
+      fields.push_back(
+          {.name = name, .type = as_json ? Type(Type::kString) : source.type, .nullable = true});
+      plans_.push_back({.source = std::move(source), .as_json = as_json});
     }
     schema_ = make_schema(std::move(fields));
     start_batch();
@@ -225,16 +226,17 @@ class DuckdbReader : public BatchReader {
 
   [[nodiscard]] const SchemaPtr& schema() const override { return schema_; }
 
-  Result<std::optional<Batch>> next() override { return next_batch(kStreamTextBytes); }
+  Result<std::optional<Batch>> next() override { return next_batch(kStreamExtent); }
 
   /// All rows in one batch.
   Result<Batch> read_all() {
     rows_max_ = std::numeric_limits<int64_t>::max();
-    ASSAY_ASSIGN_OR_RETURN(std::optional<Batch> batch, next_batch(kTextBytesMax));
+    ASSAY_ASSIGN_OR_RETURN(std::optional<Batch> batch, next_batch(kExtentMax));
     ASSAY_ASSIGN_OR_RETURN(const bool more, fetch());
     if (more) {
       return Status(Code::kResourceExhausted,
-                    "the result holds more than 2 GiB of text in one column; read it as a stream");
+                    "the result holds more than 2 GiB of text or elements in one column; read it "
+                    "as a stream");
     }
     return batch ? *std::move(batch) : Batch::empty(schema_);
   }
@@ -243,7 +245,7 @@ class DuckdbReader : public BatchReader {
   void start_batch() {
     builder_.emplace(schema_);
     rows_ = 0;
-    text_bytes_.assign(plans_.size(), 0);
+    extents_.assign(plans_.size(), 0);
   }
 
   /// Make chunk_ the next chunk; false at the end.
@@ -264,16 +266,17 @@ class DuckdbReader : public BatchReader {
     return !ended_;
   }
 
-  /// Rows until rows_max_ is reached, or a column's text would pass `text_bytes_max`.
-  Result<std::optional<Batch>> next_batch(std::size_t text_bytes_max) {
+  /// Rows until rows_max_ is reached, or a column's text and elements would pass `extent_max`.
+  Result<std::optional<Batch>> next_batch(std::size_t extent_max) {
     while (rows_ < rows_max_) {
       ASSAY_ASSIGN_OR_RETURN(const bool more, fetch());
-      if (!more || (!has_room(text_bytes_max) && rows_ > 0)) {
+      if (!more || (!has_room(extent_max) && rows_ > 0)) {
         break;
       }
-      if (!has_room(kTextBytesMax)) {
-        return Status(Code::kResourceExhausted,
-                      "2048 rows hold more than 2 GiB of text in one column; select less of it");
+      if (!has_room(kExtentMax)) {
+        return Status(
+            Code::kResourceExhausted,
+            "2048 rows hold more than 2 GiB of text or elements in one column; select less of it");
       }
       ASSAY_RETURN_IF_ERROR(append_chunk());
     }
@@ -285,14 +288,12 @@ class DuckdbReader : public BatchReader {
     return std::optional<Batch>(std::move(batch));
   }
 
-  bool has_room(std::size_t text_bytes_max) {
+  bool has_room(std::size_t extent_max) {
     const idx_t size = duckdb_data_chunk_get_size(chunk_.get());
     for (std::size_t i = 0; i < plans_.size(); ++i) {
-      if (plans_[i].source == DUCKDB_TYPE_VARCHAR || plans_[i].source == DUCKDB_TYPE_BLOB) {
-        const duckdb_vector vector = duckdb_data_chunk_get_vector(chunk_.get(), i);
-        if (text_bytes_[i] + vector_text_bytes(vector, size) > text_bytes_max) {
-          return false;
-        }
+      const duckdb_vector vector = duckdb_data_chunk_get_vector(chunk_.get(), i);
+      if (extents_[i] + vector_extent(plans_[i].source, vector, size) > extent_max) {
+        return false;
       }
     }
     return true;
@@ -307,10 +308,8 @@ class DuckdbReader : public BatchReader {
         ASSAY_RETURN_IF_ERROR(append_vector_as_json(vector, size, out));
         continue;
       }
-      if (is_text(out.type())) {
-        text_bytes_[i] += vector_text_bytes(vector, size);
-      }
-      append_vector(plans_[i].source, vector, size, out);
+      extents_[i] += vector_extent(plans_[i].source, vector, size);
+      ASSAY_RETURN_IF_ERROR(append_vector(plans_[i].source, vector, size, out));
     }
     rows_ += static_cast<int64_t>(size);
     chunk_.reset();
@@ -323,7 +322,7 @@ class DuckdbReader : public BatchReader {
   SchemaPtr schema_;
   std::vector<ColumnPlan> plans_;
   std::optional<BatchBuilder> builder_;
-  std::vector<std::size_t> text_bytes_;  // per column, of the batch being built
+  std::vector<std::size_t> extents_;  // per column, of the batch being built
   int64_t rows_ = 0;
   bool ended_ = false;
   Chunk chunk_;  // fetched, not yet appended
@@ -364,7 +363,7 @@ class DuckdbEngine : public SqlEngine {
     std::string columns;
     for (const Field& field : batch.schema().fields()) {
       columns += columns.empty() ? "" : ", ";
-      columns += identifier(field.name) + " " + std::string(sql_type(field.type));
+      columns += identifier(field.name) + " " + sql_type(field.type);
     }
     ASSAY_RETURN_IF_ERROR(
         execute("CREATE OR REPLACE TEMP TABLE " + identifier(name) + " (" + columns + ")"));
@@ -434,8 +433,10 @@ class DuckdbEngine : public SqlEngine {
       const char* raw_name = duckdb_prepared_statement_column_name(statement.get(), i);
       const std::string name = raw_name == nullptr ? "" : raw_name;
       duckdb_free(const_cast<char*>(raw_name));
-      const duckdb_type type = duckdb_prepared_statement_column_type(statement.get(), i);
-      const bool known = type_from_duckdb(type).has_value() || type == DUCKDB_TYPE_INVALID;
+      const LogicalType logical(duckdb_prepared_statement_column_logical_type(statement.get(), i));
+      const VectorType source = vector_type_of(logical.get(), session_->keep_timestamp_ntz);
+      const int type = source.duckdb_type;
+      const bool known = source.known || type == DUCKDB_TYPE_INVALID;
       if (!known && unknown_types == SqlUnknownTypes::kRefuse) {
         return refuse_duckdb_type(name, type);
       }
@@ -489,8 +490,7 @@ Status DuckdbEngine::fill_table(const std::string& name, const Batch& batch) {
   std::vector<LogicalType> owned;
   std::vector<duckdb_logical_type> types;
   for (const Field& field : batch.schema().fields()) {
-    owned.emplace_back(
-        duckdb_create_logical_type(static_cast<duckdb_type>(duckdb_type_of(field.type))));
+    owned.push_back(logical_type_of(field.type));
     types.push_back(owned.back().get());
   }
   const Chunk chunk(duckdb_create_data_chunk(types.data(), types.size()));
@@ -551,6 +551,7 @@ Result<std::unique_ptr<SqlEngine>> SqlEngine::open(const SqlOptions& options) {
     }
   }
   auto session = std::make_shared<Session>();
+  session->keep_timestamp_ntz = options.keep_timestamp_ntz;
   duckdb_database database = nullptr;
   char* error = nullptr;
   if (duckdb_open_ext(nullptr, &database, config.get(), &error) == DuckDBError) {

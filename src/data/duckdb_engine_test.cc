@@ -81,6 +81,8 @@ Batch every_type(int64_t rows) {
         case Type::kTimestamp:
           out.append(row * 86'400'000'123 - 62'135'596'800'000'000);
           break;
+        default:
+          ADD_FAILURE() << type_name(out.type());
       }
     }
   }
@@ -167,8 +169,8 @@ TEST(DuckdbEngine, SmallIntegersAndTimesAreWidened) {
 TEST(DuckdbEngine, UnknownTypeIsRefusedByColumnAndCast) {
   auto engine = open_engine();
   for (const std::string sql : {"SELECT sum(x) AS total FROM range(3) t(x)",
-                                "SELECT 1.5::DECIMAL(9,2) AS total",
-                                "SELECT [1, 2] AS total",
+                                "SELECT INTERVAL 1 DAY AS total",
+                                "SELECT TIME '10:00:00' AS total",
                                 "SELECT 1::UBIGINT AS total"}) {
     auto rows = engine->query(sql);
     ASSERT_EQ(rows.code(), Code::kInvalidArgument) << sql;
@@ -194,9 +196,9 @@ TEST(DuckdbEngine, UnknownTypeComesAsTextWhenAsked) {
   const Batch& batch = *rows;
   EXPECT_EQ(batch.schema().names(), (std::vector<std::string>{"x", "d", "l", "s", "h", "u"}));
   EXPECT_EQ(batch.column(0).type(), Type::kInt64);
-  EXPECT_EQ(batch.column(1).text(0), "1.50");
-  EXPECT_EQ(batch.column(2).text(0), "[2,null]");
-  EXPECT_EQ(batch.column(3).text(0), R"({"k":"it's"})");
+  EXPECT_EQ(format_scalar(batch.column(1).scalar(0)), "1.50");
+  EXPECT_EQ(format_scalar(batch.column(2).scalar(0)), "[2,null]");
+  EXPECT_EQ(format_scalar(batch.column(3).scalar(0)), R"({"k":"it's"})");
   EXPECT_EQ(batch.column(4).text(2), "3");
   EXPECT_TRUE(batch.column(5).is_null(0));
 }
@@ -211,8 +213,9 @@ TEST(DuckdbEngine, CopyStatisticsComeAsJson) {
   ASSERT_TRUE(stats.ok()) << stats.status().to_string();
   const Column* columns = stats->find("column_statistics");
   ASSERT_NE(columns, nullptr);
-  EXPECT_NE(columns->text(0).find(R"("\"a\"":{)"), std::string::npos) << columns->text(0);
-  EXPECT_NE(columns->text(0).find(R"("max":"it's=\"x\"")"), std::string::npos) << columns->text(0);
+  const std::string json = format_scalar(columns->scalar(0));
+  EXPECT_NE(json.find(R"("\"a\"":{)"), std::string::npos) << json;
+  EXPECT_NE(json.find(R"("max":"it's=\"x\"")"), std::string::npos) << json;
 }
 
 TEST(DuckdbEngine, TwoColumnsOfOneNameAreRefused) {

@@ -1,76 +1,15 @@
 #include "data/duckdb_vectors.h"
 
 #include <algorithm>
-#include <cstring>
 #include <limits>
-#include <memory>
 #include <string>
-#include <type_traits>
-#include <vector>
 
 #include <duckdb.h>
 
 #include "base/json_writer.h"
-#include "data/sql_engine.h"
 
 namespace assay::data {
 namespace {
-
-struct DestroyLogicalType {
-  void operator()(duckdb_logical_type type) const { duckdb_destroy_logical_type(&type); }
-};
-using LogicalType = std::unique_ptr<std::remove_pointer_t<duckdb_logical_type>, DestroyLogicalType>;
-
-std::string_view unknown_type_name(int type) {
-  switch (type) {
-    case DUCKDB_TYPE_UBIGINT:
-      return "UBIGINT";
-    case DUCKDB_TYPE_HUGEINT:
-      return "HUGEINT";
-    case DUCKDB_TYPE_UHUGEINT:
-      return "UHUGEINT";
-    case DUCKDB_TYPE_DECIMAL:
-      return "DECIMAL";
-    case DUCKDB_TYPE_TIME:
-    case DUCKDB_TYPE_TIME_TZ:
-    case DUCKDB_TYPE_TIME_NS:
-      return "TIME";
-    case DUCKDB_TYPE_INTERVAL:
-      return "INTERVAL";
-    case DUCKDB_TYPE_ENUM:
-      return "ENUM";
-    case DUCKDB_TYPE_LIST:
-      return "LIST";
-    case DUCKDB_TYPE_STRUCT:
-      return "STRUCT";
-    case DUCKDB_TYPE_MAP:
-      return "MAP";
-    case DUCKDB_TYPE_ARRAY:
-      return "ARRAY";
-    case DUCKDB_TYPE_UUID:
-      return "UUID";
-    case DUCKDB_TYPE_UNION:
-      return "UNION";
-    case DUCKDB_TYPE_BIT:
-      return "BIT";
-    default:
-      return "a type without a counterpart";
-  }
-}
-
-/// The SQL type to advise in place of one that Batch does not know.
-std::string_view advised_type(int type) {
-  switch (type) {
-    case DUCKDB_TYPE_UBIGINT:
-    case DUCKDB_TYPE_HUGEINT:
-    case DUCKDB_TYPE_UHUGEINT:
-      return "BIGINT";
-    case DUCKDB_TYPE_DECIMAL:
-      return "DOUBLE";
-    default:
-      return "VARCHAR";
-  }
-}
 
 // ---- Nested values as JSON
 // --------------------------------------------------------------------------
@@ -187,54 +126,69 @@ Status write_json(JsonWriter& json, duckdb_logical_type type, duckdb_vector vect
 // ---- Vectors to columns
 // -----------------------------------------------------------------------------
 
-/// Call `on_valid(begin, end)` and `on_null()` for the runs of a validity mask.
+/// Call `on_valid(first, last)` and `on_null()` for the runs of a validity mask in [begin, end).
 template <typename OnValid, typename OnNull>
-void for_runs(const uint64_t* validity, idx_t size, OnValid on_valid, OnNull on_null) {
-  idx_t row = 0;
-  while (row < size) {
-    idx_t end = row;
-    while (end < size && ((validity[end >> 6] >> (end & 63)) & 1) != 0) {
-      ++end;
+void for_runs(const uint64_t* validity, idx_t begin, idx_t end, OnValid on_valid, OnNull on_null) {
+  if (validity == nullptr) {
+    on_valid(begin, end);
+    return;
+  }
+  idx_t row = begin;
+  while (row < end) {
+    idx_t last = row;
+    while (last < end && ((validity[last >> 6] >> (last & 63)) & 1) != 0) {
+      ++last;
     }
-    if (end > row) {
-      on_valid(row, end);
+    if (last > row) {
+      on_valid(row, last);
     }
-    for (; end < size && ((validity[end >> 6] >> (end & 63)) & 1) == 0; ++end) {
+    for (; last < end && ((validity[last >> 6] >> (last & 63)) & 1) == 0; ++last) {
       on_null();
     }
-    row = end;
+    row = last;
   }
 }
 
-template <typename T>
-void append_values(const T* values, const uint64_t* validity, idx_t size, ColumnBuilder& out) {
-  if (validity == nullptr) {
-    out.append_block(values, static_cast<int64_t>(size));
-    return;
+/// Rows [begin, end) of one vector on their way into a builder.
+struct Slice {
+  const VectorType& type;
+  duckdb_vector vector;
+  idx_t begin;
+  idx_t end;
+
+  [[nodiscard]] const uint64_t* validity() const { return duckdb_vector_get_validity(vector); }
+  template <typename T>
+  [[nodiscard]] const T* values() const {
+    return static_cast<const T*>(duckdb_vector_get_data(vector));
   }
+};
+
+template <typename T>
+void append_plain(const Slice& slice, ColumnBuilder& out) {
+  const T* values = slice.values<T>();
   for_runs(
-      validity,
-      size,
-      [&](idx_t begin, idx_t end) {
-        out.append_block(values + begin, static_cast<int64_t>(end - begin));
+      slice.validity(),
+      slice.begin,
+      slice.end,
+      [&](idx_t first, idx_t last) {
+        out.append_block(values + first, static_cast<int64_t>(last - first));
       },
       [&] { out.append_null(); });
 }
 
 template <typename From, typename To, typename Convert>
-void append_converted(duckdb_vector vector, idx_t size, ColumnBuilder& out, Convert convert) {
-  const auto* from = static_cast<const From*>(duckdb_vector_get_data(vector));
-  std::vector<To> to(size);
-  std::transform(from, from + size, to.begin(), convert);
-  append_values(to.data(), duckdb_vector_get_validity(vector), size, out);
-}
-
-template <typename T>
-void append_plain(duckdb_vector vector, idx_t size, ColumnBuilder& out) {
-  append_values(static_cast<const T*>(duckdb_vector_get_data(vector)),
-                duckdb_vector_get_validity(vector),
-                size,
-                out);
+void append_converted(const Slice& slice, ColumnBuilder& out, Convert convert) {
+  const From* from = slice.values<From>();
+  std::vector<To> to(slice.end - slice.begin);
+  std::transform(from + slice.begin, from + slice.end, to.begin(), convert);
+  for_runs(
+      slice.validity(),
+      slice.begin,
+      slice.end,
+      [&](idx_t first, idx_t last) {
+        out.append_block(to.data() + (first - slice.begin), static_cast<int64_t>(last - first));
+      },
+      [&] { out.append_null(); });
 }
 
 /// Scale to microseconds; what does not fit (DuckDB's infinities) becomes the nearest end.
@@ -246,140 +200,198 @@ int64_t scaled(int64_t value, int64_t factor) {
   return out;
 }
 
-void append_text(duckdb_vector vector, idx_t size, ColumnBuilder& out) {
-  auto* texts = static_cast<duckdb_string_t*>(duckdb_vector_get_data(vector));
-  const uint64_t* validity = duckdb_vector_get_validity(vector);
-  const auto append_run = [&](idx_t begin, idx_t end) {
-    for (idx_t row = begin; row < end; ++row) {
-      out.append_text({duckdb_string_t_data(&texts[row]), duckdb_string_t_length(texts[row])});
+void append_text(const Slice& slice, ColumnBuilder& out) {
+  auto* texts = static_cast<duckdb_string_t*>(duckdb_vector_get_data(slice.vector));
+  for_runs(
+      slice.validity(),
+      slice.begin,
+      slice.end,
+      [&](idx_t first, idx_t last) {
+        for (idx_t row = first; row < last; ++row) {
+          out.append_text({duckdb_string_t_data(&texts[row]), duckdb_string_t_length(texts[row])});
+        }
+      },
+      [&] { out.append_null(); });
+}
+
+void append_decimals(const Slice& slice, ColumnBuilder& out) {
+  const auto widen = [](auto value) { return Int128{value}; };
+  switch (slice.type.decimal_width) {
+    case 2:
+      return append_converted<int16_t, Int128>(slice, out, widen);
+    case 4:
+      return append_converted<int32_t, Int128>(slice, out, widen);
+    case 8:
+      return append_converted<int64_t, Int128>(slice, out, widen);
+    default:
+      return append_plain<Int128>(slice, out);
+  }
+}
+
+Status append_slice(const Slice& slice, ColumnBuilder& out);
+
+bool has_null(duckdb_vector vector, idx_t begin, idx_t end) {
+  bool found = false;
+  for_runs(
+      duckdb_vector_get_validity(vector), begin, end, [](idx_t, idx_t) {}, [&] { found = true; });
+  return found;
+}
+
+bool has_null_key(duckdb_vector entries, idx_t begin, idx_t end) {
+  return has_null(entries, begin, end) ||
+         has_null(duckdb_struct_vector_get_child(entries, 0), begin, end);
+}
+
+/// Elements of the rows [first, last), of which none is null. Rows that lie one behind the other in
+/// the child vector, as they usually do, are copied at once.
+Status append_elements(const Slice& slice, idx_t first, idx_t last, ColumnBuilder& out) {
+  const auto* entries = slice.values<duckdb_list_entry>();
+  const duckdb_vector child = duckdb_list_vector_get_child(slice.vector);
+  const bool is_map = slice.type.type == Type::kMap;
+  std::vector<int32_t> sizes;
+  sizes.reserve(last - first);
+  for (idx_t row = first; row < last;) {
+    const idx_t begin = entries[row].offset;
+    idx_t end = begin;
+    while (row < last && entries[row].offset == end) {
+      end += entries[row].length;
+      sizes.push_back(static_cast<int32_t>(entries[row].length));
+      ++row;
+    }
+    if (is_map && has_null_key(child, begin, end)) {
+      return {Code::kInvalidArgument, "a map in the result has a null key"};
+    }
+    ASSAY_RETURN_IF_ERROR(append_slice({slice.type.children[0], child, begin, end}, out.child(0)));
+  }
+  out.append_lists(sizes.data(), nullptr, static_cast<int64_t>(sizes.size()));
+  return {};
+}
+
+Status append_lists(const Slice& slice, ColumnBuilder& out) {
+  Status status;
+  for_runs(
+      slice.validity(),
+      slice.begin,
+      slice.end,
+      [&](idx_t first, idx_t last) {
+        if (status.ok()) {
+          status = append_elements(slice, first, last, out);
+        }
+      },
+      [&] { out.append_null(); });
+  return status;
+}
+
+/// Arrays and structs: the children have a fixed number of values for each row.
+Status append_fixed(const Slice& slice, ColumnBuilder& out) {
+  const bool is_array = slice.type.type == Type::kArray;
+  const idx_t values = is_array ? static_cast<idx_t>(slice.type.type.array_size()) : 1;
+  Status status;
+  const auto append_run = [&](idx_t first, idx_t last) {
+    for (std::size_t i = 0; i < slice.type.children.size() && status.ok(); ++i) {
+      const duckdb_vector child = is_array ? duckdb_array_vector_get_child(slice.vector)
+                                           : duckdb_struct_vector_get_child(slice.vector, i);
+      status = append_slice({slice.type.children[i], child, first * values, last * values},
+                            out.child(static_cast<int>(i)));
+    }
+    if (status.ok()) {
+      out.append_blocks(nullptr, static_cast<int64_t>(last - first));
     }
   };
-  if (validity == nullptr) {
-    append_run(0, size);
-  } else {
-    for_runs(validity, size, append_run, [&] { out.append_null(); });
+  for_runs(slice.validity(), slice.begin, slice.end, append_run, [&] { out.append_null(); });
+  return status;
+}
+
+void append_fixed_width(const Slice& slice, ColumnBuilder& out) {
+  const auto widen = [](auto value) { return static_cast<int32_t>(value); };
+  switch (slice.type.duckdb_type) {
+    case DUCKDB_TYPE_BOOLEAN:
+      return append_plain<uint8_t>(slice, out);
+    case DUCKDB_TYPE_TINYINT:
+      return append_plain<int8_t>(slice, out);
+    case DUCKDB_TYPE_SMALLINT:
+      return append_plain<int16_t>(slice, out);
+    case DUCKDB_TYPE_UTINYINT:
+      return append_converted<uint8_t, int32_t>(slice, out, widen);
+    case DUCKDB_TYPE_USMALLINT:
+      return append_converted<uint16_t, int32_t>(slice, out, widen);
+    case DUCKDB_TYPE_UINTEGER:
+      return append_converted<uint32_t, int64_t>(slice, out, [](uint32_t v) { return int64_t{v}; });
+    case DUCKDB_TYPE_INTEGER:
+    case DUCKDB_TYPE_DATE:
+      return append_plain<int32_t>(slice, out);
+    case DUCKDB_TYPE_BIGINT:
+    case DUCKDB_TYPE_TIMESTAMP:
+    case DUCKDB_TYPE_TIMESTAMP_TZ:
+      return append_plain<int64_t>(slice, out);
+    case DUCKDB_TYPE_FLOAT:
+      return append_plain<float>(slice, out);
+    case DUCKDB_TYPE_DOUBLE:
+      return append_plain<double>(slice, out);
+    case DUCKDB_TYPE_TIMESTAMP_S:
+      return append_converted<int64_t, int64_t>(
+          slice, out, [](int64_t v) { return scaled(v, 1'000'000); });
+    case DUCKDB_TYPE_TIMESTAMP_MS:
+      return append_converted<int64_t, int64_t>(
+          slice, out, [](int64_t v) { return scaled(v, 1000); });
+    case DUCKDB_TYPE_TIMESTAMP_NS:
+      return append_converted<int64_t, int64_t>(
+          slice, out, [](int64_t v) { return v / 1000 - (v % 1000 < 0 ? 1 : 0); });
+    default:
+      return append_decimals(slice, out);
   }
+}
+
+Status append_slice(const Slice& slice, ColumnBuilder& out) {
+  switch (slice.type.duckdb_type) {
+    case DUCKDB_TYPE_VARCHAR:
+    case DUCKDB_TYPE_BLOB:
+      append_text(slice, out);
+      return {};
+    case DUCKDB_TYPE_LIST:
+    case DUCKDB_TYPE_MAP:
+      return append_lists(slice, out);
+    case DUCKDB_TYPE_ARRAY:
+    case DUCKDB_TYPE_STRUCT:
+      return append_fixed(slice, out);
+    default:
+      append_fixed_width(slice, out);
+      return {};
+  }
+}
+
+std::size_t text_bytes(duckdb_vector vector, std::size_t rows) {
+  std::size_t bytes = 0;
+  const auto* texts = static_cast<const duckdb_string_t*>(duckdb_vector_get_data(vector));
+  for (idx_t row = 0; row < rows; ++row) {
+    if (row_is_valid(vector, row)) {
+      bytes += duckdb_string_t_length(texts[row]);
+    }
+  }
+  return bytes;
+}
+
+std::size_t list_extent(const VectorType& type, duckdb_vector vector, std::size_t rows) {
+  const auto* entries = static_cast<const duckdb_list_entry*>(duckdb_vector_get_data(vector));
+  std::size_t elements = 0;
+  for (idx_t row = 0; row < rows; ++row) {
+    elements += row_is_valid(vector, row) ? entries[row].length : 0;
+  }
+  const idx_t held = duckdb_list_vector_get_size(vector);
+  const std::size_t inner =
+      vector_extent(type.children[0], duckdb_list_vector_get_child(vector), held);
+  // Rows may share elements in the vector; in a column each has its own.
+  const std::size_t times = held == 0 ? 1 : (elements + held - 1) / held;
+  return elements + inner * std::max<std::size_t>(times, 1);
 }
 
 }  // namespace
 
-// ---- Types
-// ------------------------------------------------------------------------------------------
-
-std::optional<Type> type_from_duckdb(int duckdb_type) {
-  switch (duckdb_type) {
-    case DUCKDB_TYPE_BOOLEAN:
-      return Type::kBool;
-    case DUCKDB_TYPE_TINYINT:
-    case DUCKDB_TYPE_SMALLINT:
-    case DUCKDB_TYPE_INTEGER:
-    case DUCKDB_TYPE_UTINYINT:
-    case DUCKDB_TYPE_USMALLINT:
-      return Type::kInt32;
-    case DUCKDB_TYPE_UINTEGER:
-    case DUCKDB_TYPE_BIGINT:
-      return Type::kInt64;
-    case DUCKDB_TYPE_FLOAT:
-      return Type::kFloat32;
-    case DUCKDB_TYPE_DOUBLE:
-      return Type::kFloat64;
-    case DUCKDB_TYPE_VARCHAR:
-      return Type::kString;
-    case DUCKDB_TYPE_BLOB:
-      return Type::kBytes;
-    case DUCKDB_TYPE_DATE:
-      return Type::kDate;
-    case DUCKDB_TYPE_TIMESTAMP:
-    case DUCKDB_TYPE_TIMESTAMP_S:
-    case DUCKDB_TYPE_TIMESTAMP_MS:
-    case DUCKDB_TYPE_TIMESTAMP_NS:
-    case DUCKDB_TYPE_TIMESTAMP_TZ:
-      return Type::kTimestamp;
-    default:
-      return std::nullopt;
-  }
-}
-
-int duckdb_type_of(Type type) {
-  switch (type) {
-    case Type::kBool:
-      return DUCKDB_TYPE_BOOLEAN;
-    case Type::kInt32:
-      return DUCKDB_TYPE_INTEGER;
-    case Type::kInt64:
-      return DUCKDB_TYPE_BIGINT;
-    case Type::kFloat32:
-      return DUCKDB_TYPE_FLOAT;
-    case Type::kFloat64:
-      return DUCKDB_TYPE_DOUBLE;
-    case Type::kString:
-      return DUCKDB_TYPE_VARCHAR;
-    case Type::kBytes:
-      return DUCKDB_TYPE_BLOB;
-    case Type::kDate:
-      return DUCKDB_TYPE_DATE;
-    case Type::kTimestamp:
-      return DUCKDB_TYPE_TIMESTAMP_TZ;
-  }
-  return DUCKDB_TYPE_INVALID;
-}
-
-bool is_nested_in_duckdb(int duckdb_type) {
-  return duckdb_type == DUCKDB_TYPE_LIST || duckdb_type == DUCKDB_TYPE_STRUCT ||
-         duckdb_type == DUCKDB_TYPE_MAP || duckdb_type == DUCKDB_TYPE_ARRAY ||
-         duckdb_type == DUCKDB_TYPE_UNION;
-}
-
-Status refuse_duckdb_type(std::string_view column, int duckdb_type) {
-  std::string message = "column " + std::string(column) + " has type " +
-                        std::string(unknown_type_name(duckdb_type)) +
-                        ", which a batch cannot hold; write CAST(" + SqlEngine::identifier(column) +
-                        " AS " + std::string(advised_type(duckdb_type)) + ")";
-  return {Code::kInvalidArgument, std::move(message)};
-}
-
-// ---- Vectors
-// ----------------------------------------------------------------------------------------
-
-void append_vector(int duckdb_type, _duckdb_vector* vector, std::size_t rows, ColumnBuilder& out) {
-  const auto widen = [](auto value) { return static_cast<int32_t>(value); };
-  switch (duckdb_type) {
-    case DUCKDB_TYPE_BOOLEAN:
-      return append_plain<uint8_t>(vector, rows, out);
-    case DUCKDB_TYPE_TINYINT:
-      return append_converted<int8_t, int32_t>(vector, rows, out, widen);
-    case DUCKDB_TYPE_SMALLINT:
-      return append_converted<int16_t, int32_t>(vector, rows, out, widen);
-    case DUCKDB_TYPE_UTINYINT:
-      return append_converted<uint8_t, int32_t>(vector, rows, out, widen);
-    case DUCKDB_TYPE_USMALLINT:
-      return append_converted<uint16_t, int32_t>(vector, rows, out, widen);
-    case DUCKDB_TYPE_UINTEGER:
-      return append_converted<uint32_t, int64_t>(
-          vector, rows, out, [](uint32_t v) { return int64_t{v}; });
-    case DUCKDB_TYPE_INTEGER:
-    case DUCKDB_TYPE_DATE:
-      return append_plain<int32_t>(vector, rows, out);
-    case DUCKDB_TYPE_BIGINT:
-    case DUCKDB_TYPE_TIMESTAMP:
-    case DUCKDB_TYPE_TIMESTAMP_TZ:
-      return append_plain<int64_t>(vector, rows, out);
-    case DUCKDB_TYPE_FLOAT:
-      return append_plain<float>(vector, rows, out);
-    case DUCKDB_TYPE_DOUBLE:
-      return append_plain<double>(vector, rows, out);
-    case DUCKDB_TYPE_TIMESTAMP_S:
-      return append_converted<int64_t, int64_t>(
-          vector, rows, out, [](int64_t v) { return scaled(v, 1'000'000); });
-    case DUCKDB_TYPE_TIMESTAMP_MS:
-      return append_converted<int64_t, int64_t>(
-          vector, rows, out, [](int64_t v) { return scaled(v, 1000); });
-    case DUCKDB_TYPE_TIMESTAMP_NS:
-      return append_converted<int64_t, int64_t>(
-          vector, rows, out, [](int64_t v) { return v / 1000 - (v % 1000 < 0 ? 1 : 0); });
-    default:
-      return append_text(vector, rows, out);
-  }
+Status append_vector(const VectorType& type,
+                     _duckdb_vector* vector,
+                     std::size_t rows,
+                     ColumnBuilder& out) {
+  return append_slice({type, vector, 0, rows}, out);
 }
 
 Status append_vector_as_json(_duckdb_vector* vector, std::size_t rows, ColumnBuilder& out) {
@@ -397,38 +409,28 @@ Status append_vector_as_json(_duckdb_vector* vector, std::size_t rows, ColumnBui
   return {};
 }
 
-std::size_t vector_text_bytes(_duckdb_vector* vector, std::size_t rows) {
-  std::size_t bytes = 0;
-  const auto* texts = static_cast<const duckdb_string_t*>(duckdb_vector_get_data(vector));
-  for (idx_t row = 0; row < rows; ++row) {
-    if (row_is_valid(vector, row)) {
-      bytes += duckdb_string_t_length(texts[row]);
+std::size_t vector_extent(const VectorType& type, _duckdb_vector* vector, std::size_t rows) {
+  switch (type.duckdb_type) {
+    case DUCKDB_TYPE_VARCHAR:
+    case DUCKDB_TYPE_BLOB:
+      return text_bytes(vector, rows);
+    case DUCKDB_TYPE_LIST:
+    case DUCKDB_TYPE_MAP:
+      return type.known ? list_extent(type, vector, rows) : 0;
+    case DUCKDB_TYPE_ARRAY:
+      return type.known ? vector_extent(type.children[0],
+                                        duckdb_array_vector_get_child(vector),
+                                        rows * static_cast<std::size_t>(type.type.array_size()))
+                        : 0;
+    case DUCKDB_TYPE_STRUCT: {
+      std::size_t total = 0;
+      for (std::size_t i = 0; i < type.children.size() && type.known; ++i) {
+        total += vector_extent(type.children[i], duckdb_struct_vector_get_child(vector, i), rows);
+      }
+      return total;
     }
-  }
-  return bytes;
-}
-
-void fill_vector(const Column& column, int64_t begin, int64_t end, _duckdb_vector* vector) {
-  const auto rows = static_cast<std::size_t>(end - begin);
-  if (column.null_count() != 0) {
-    duckdb_vector_ensure_validity_writable(vector);
-    std::memcpy(duckdb_vector_get_validity(vector),
-                column.validity_buffer().data() + begin / 8,
-                (rows + 7) / 8);
-  }
-  const auto width = static_cast<std::size_t>(value_width(column.type()));
-  if (width != 0) {
-    std::memcpy(duckdb_vector_get_data(vector),
-                column.value_buffer().data() + static_cast<std::size_t>(begin) * width,
-                rows * width);
-    return;
-  }
-  for (int64_t row = begin; row < end; ++row) {
-    if (column.is_valid(row)) {
-      const std::string_view text = column.text(row);
-      duckdb_vector_assign_string_element_len(
-          vector, static_cast<idx_t>(row - begin), text.data(), text.size());
-    }
+    default:
+      return 0;
   }
 }
 

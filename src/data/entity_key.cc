@@ -16,10 +16,12 @@
 namespace assay::data {
 namespace {
 
-char tag_of(Type type) {
+char tag_of(TypeId type) {
   switch (type) {
     case Type::kBool:
       return 'b';
+    case Type::kInt8:
+    case Type::kInt16:
     case Type::kInt32:
     case Type::kInt64:
       return 'i';
@@ -32,6 +34,12 @@ char tag_of(Type type) {
     case Type::kFloat32:
     case Type::kFloat64:
     case Type::kString:
+    case Type::kTimestampNtz:
+    case Type::kDecimal:
+    case Type::kList:
+    case Type::kArray:
+    case Type::kStruct:
+    case Type::kMap:
       return 's';
   }
   return 's';
@@ -52,28 +60,24 @@ void append_text(std::string& out, std::string_view text) {
   out += text;
 }
 
-/// Appends one value; floating-point keys are refused when definitions are validated.
+/// Appends one value; keys of other types (is_key_type) are refused when definitions are validated.
 void append_value(std::string& out, const Column& column, int64_t row) {
   out += tag_of(column.type());
-  const auto index = static_cast<std::size_t>(row);
   switch (column.type()) {
     case Type::kBool:
-      append_integer(out, column.values<uint8_t>()[index]);
-      break;
+    case Type::kInt8:
+    case Type::kInt16:
     case Type::kInt32:
-    case Type::kDate:
-      append_integer(out, column.values<int32_t>()[index]);
-      break;
     case Type::kInt64:
+    case Type::kDate:
     case Type::kTimestamp:
-      append_integer(out, column.values<int64_t>()[index]);
+      append_integer(out, column.integer(row));
       break;
     case Type::kString:
     case Type::kBytes:
       append_text(out, column.text(row));
       break;
-    case Type::kFloat32:
-    case Type::kFloat64:
+    default:
       append_text(out, format_scalar(column.scalar(row)));
       break;
   }

@@ -19,7 +19,9 @@ class ConstantState : public StepState {
 
 template <typename T>
 T value_of(const Literal& literal) {
-  if constexpr (std::is_same_v<T, std::string_view>) {
+  if constexpr (std::is_same_v<T, VectorView>) {
+    return {};  // there are no literals of vectors but null
+  } else if constexpr (std::is_same_v<T, std::string_view>) {
     return literal.text;
   } else if constexpr (std::is_floating_point_v<T>) {
     return static_cast<T>(literal.number);
@@ -106,6 +108,10 @@ Kernel constant_kernel(ValueKind kind) {
     case ValueKind::kString:
     case ValueKind::kBytes:
       return fill<std::string_view>;
+    case ValueKind::kVector:
+      return fill<VectorView>;
+    case ValueKind::kNested:
+      break;
   }
   return nullptr;
 }

@@ -75,7 +75,7 @@ std::vector<FunctionEntry> grouped(std::vector<FunctionEntry> entries) {
 
 std::vector<FunctionEntry> all_functions() {
   std::vector<FunctionEntry> all = number_functions();
-  for (std::vector<FunctionEntry> part : {text_functions(), time_functions()}) {
+  for (std::vector<FunctionEntry> part : {text_functions(), time_functions(), vector_functions()}) {
     std::move(part.begin(), part.end(), std::back_inserter(all));
   }
   return grouped(std::move(all));

@@ -32,6 +32,7 @@ const std::vector<FunctionEntry>& function_table();
 std::vector<FunctionEntry> number_functions();
 std::vector<FunctionEntry> text_functions();
 std::vector<FunctionEntry> time_functions();
+std::vector<FunctionEntry> vector_functions();
 
 /// Constructs with rules of their own, which the type checker knows by name.
 struct SpecialForm {

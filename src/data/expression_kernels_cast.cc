@@ -432,6 +432,8 @@ KernelChoice cast_kernel(ValueKind from, ValueKind to) {
     case ValueKind::kNull:
     case ValueKind::kBytes:
     case ValueKind::kInterval:
+    case ValueKind::kVector:
+    case ValueKind::kNested:
       return {};
   }
   return {};

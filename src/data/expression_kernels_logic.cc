@@ -175,6 +175,8 @@ Kernel compare_kernel(CompareOp op, ValueKind kind) {
     case ValueKind::kBytes:
       return compare_kernel_of<std::string_view>(op);
     case ValueKind::kFloat32:
+    case ValueKind::kVector:
+    case ValueKind::kNested:
       return nullptr;
   }
   return nullptr;
@@ -251,6 +253,9 @@ Kernel extreme_kernel(ValueKind kind, bool is_greatest) {
     case ValueKind::kString:
     case ValueKind::kBytes:
       return is_greatest ? greatest<std::string_view> : least<std::string_view>;
+    case ValueKind::kVector:
+    case ValueKind::kNested:
+      break;
   }
   return nullptr;
 }

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "data/expression_lexer.h"
+#include "data/expression_program.h"
 
 namespace assay::data {
 namespace {
@@ -50,13 +51,18 @@ std::string_view kind_name(ValueKind kind) {
   if (kind == ValueKind::kInterval) {
     return "interval";
   }
-  return type_name(*column_type(kind));
+  if (kind == ValueKind::kNested || kind == ValueKind::kVector) {
+    return kind == ValueKind::kVector ? "vector" : "nested";
+  }
+  return type_id_name(*column_type(kind));
 }
 
-ValueKind kind_of(Type type) {
+ValueKind kind_of(const Type& type) {
   switch (type) {
     case Type::kBool:
       return ValueKind::kBool;
+    case Type::kInt8:
+    case Type::kInt16:
     case Type::kInt32:
       return ValueKind::kInt32;
     case Type::kInt64:
@@ -64,6 +70,7 @@ ValueKind kind_of(Type type) {
     case Type::kFloat32:
       return ValueKind::kFloat32;
     case Type::kFloat64:
+    case Type::kDecimal:
       return ValueKind::kFloat64;
     case Type::kString:
       return ValueKind::kString;
@@ -72,12 +79,19 @@ ValueKind kind_of(Type type) {
     case Type::kDate:
       return ValueKind::kDate;
     case Type::kTimestamp:
+    case Type::kTimestampNtz:
       return ValueKind::kTimestamp;
+    case Type::kList:
+    case Type::kArray:
+      return is_real(type.element()) ? ValueKind::kVector : ValueKind::kNested;
+    case Type::kStruct:
+    case Type::kMap:
+      return ValueKind::kNested;
   }
   return ValueKind::kNull;
 }
 
-std::optional<Type> column_type(ValueKind kind) {
+std::optional<TypeId> column_type(ValueKind kind) {
   switch (kind) {
     case ValueKind::kBool:
       return Type::kBool;
@@ -99,6 +113,8 @@ std::optional<Type> column_type(ValueKind kind) {
       return Type::kTimestamp;
     case ValueKind::kNull:
     case ValueKind::kInterval:
+    case ValueKind::kVector:
+    case ValueKind::kNested:
       return std::nullopt;
   }
   return std::nullopt;
@@ -122,6 +138,7 @@ int kind_width(ValueKind kind) {
   switch (kind) {
     case ValueKind::kNull:
     case ValueKind::kBool:
+    case ValueKind::kNested:
       return 1;
     case ValueKind::kInt32:
     case ValueKind::kFloat32:
@@ -135,6 +152,8 @@ int kind_width(ValueKind kind) {
     case ValueKind::kString:
     case ValueKind::kBytes:
       return static_cast<int>(sizeof(std::string_view));
+    case ValueKind::kVector:
+      return static_cast<int>(sizeof(VectorView));
   }
   return 8;
 }

@@ -23,13 +23,17 @@ enum class ValueKind : uint8_t {
   kDate,
   kTimestamp,
   kInterval,  // microseconds
+  kVector,    // a list or array of float32 or float64: for functions that take vectors
+  kNested,    // another list, array, struct or map: passed on and asked for null, nothing else
 };
 
 /// "int64", "interval", ...
 std::string_view kind_name(ValueKind kind);
-ValueKind kind_of(Type type);
-/// The column type; nothing for kNull and kInterval.
-std::optional<Type> column_type(ValueKind kind);
+/// What a column is inside an expression: int8 and int16 are widened to int32, decimals are read as
+/// float64 (the nearest), timestamp_ntz as a timestamp in UTC.
+ValueKind kind_of(const Type& type);
+/// The column type; nothing for kNull, kInterval, kVector and kNested.
+std::optional<TypeId> column_type(ValueKind kind);
 /// The kind of a type name in CAST, any case; DuckDB's names and ours.
 std::optional<ValueKind> kind_from_sql_name(std::string_view name);
 

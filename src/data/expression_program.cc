@@ -116,7 +116,13 @@ class Run {
         views[row] = column.text(begin + row);
       }
       out.values = views;
-    } else {
+    } else if (step.kind == ValueKind::kVector) {
+      view_vectors(column, begin, count, reinterpret_cast<VectorView*>(values));
+      out.values = values;
+    } else if (is_widened(column.type())) {
+      widen(column, begin, count, values);
+      out.values = values;
+    } else if (step.kind != ValueKind::kNested) {
       out.values = column.value_buffer().data() + begin * value_width(column.type());
     }
     out.valid = nullptr;
@@ -125,6 +131,48 @@ class Run {
         valid[row] = static_cast<uint8_t>(column.is_valid(begin + row));
       }
       out.valid = valid;
+    }
+  }
+
+  static void view_vectors(const Column& column, int64_t begin, int64_t count, VectorView* views) {
+    const Column& elements = column.child(0);
+    const bool floats = elements.type() == Type::kFloat32;
+    for (int64_t row = 0; row < count; ++row) {
+      const ElementRange range = column.elements(begin + row);
+      VectorView view;
+      view.size = range.size();
+      if (floats) {
+        view.floats = elements.values<float>().data() + range.begin;
+      } else {
+        view.doubles = elements.values<double>().data() + range.begin;
+      }
+      for (int64_t i = range.begin; elements.null_count() != 0 && i < range.end; ++i) {
+        view.has_null = view.has_null || elements.is_null(i);
+      }
+      views[row] = view;
+    }
+  }
+
+  /// Columns whose values are not those of their kind; see kind_of.
+  static bool is_widened(TypeId type) {
+    return type == TypeId::kInt8 || type == TypeId::kInt16 || type == TypeId::kDecimal;
+  }
+
+  static void widen(const Column& column, int64_t begin, int64_t count, uint8_t* values) {
+    const auto first = static_cast<std::size_t>(begin);
+    const auto size = static_cast<std::size_t>(count);
+    if (column.type() == Type::kInt8) {
+      const std::span<const int8_t> from = column.values<int8_t>().subspan(first, size);
+      std::copy(from.begin(), from.end(), reinterpret_cast<int32_t*>(values));
+    } else if (column.type() == Type::kInt16) {
+      const std::span<const int16_t> from = column.values<int16_t>().subspan(first, size);
+      std::copy(from.begin(), from.end(), reinterpret_cast<int32_t*>(values));
+    } else {
+      const int scale = column.type().scale();
+      const std::span<const Int128> from = column.values<Int128>().subspan(first, size);
+      std::transform(from.begin(), from.end(), reinterpret_cast<double*>(values), [&](Int128 v) {
+        return decimal_to_double(v, scale);
+      });
     }
   }
 
@@ -150,8 +198,9 @@ class Run {
       case Type::kString:
       case Type::kBytes:
         return append_texts(lane, count, builder);
+      default:
+        return {};  // other types leave as the columns they came in; see run_program
     }
-    return {};
   }
 
   Status append_texts(const Lane& lane, int64_t count, ColumnBuilder& builder) {
@@ -290,10 +339,11 @@ Result<ColumnPtr> run_program(const Expression::Program& program, const Batch& b
     if (column.type() != program.column_types[i]) {
       return Status(Code::kInvalidArgument,
                     "cannot evaluate `" + program.text + "`: column " + program.columns[i] +
-                        " is " + std::string(type_name(column.type())) + ", not " +
-                        std::string(type_name(program.column_types[i])));
+                        " is " + type_name(column.type()) + ", not " +
+                        type_name(program.column_types[i]));
     }
-    if (program.steps.size() == 1 && program.steps[0].kernel == nullptr) {
+    const bool is_column = program.steps.size() == 1 && program.steps[0].kernel == nullptr;
+    if (is_column && column.type() == program.type) {
       return batch.column_ptr(*index);
     }
     columns.push_back(&column);

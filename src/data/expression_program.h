@@ -65,6 +65,18 @@ struct Lane {
   const uint8_t* valid = nullptr;
 };
 
+/// One row of a list or array of floating-point numbers; the memory is the column's.
+struct VectorView {
+  const float* floats = nullptr;  // one of the two
+  const double* doubles = nullptr;
+  int64_t size = 0;
+  bool has_null = false;
+
+  [[nodiscard]] double at(int64_t index) const {
+    return floats != nullptr ? static_cast<double>(floats[index]) : doubles[index];
+  }
+};
+
 /// One call of a kernel. Kernels write a proper value (zero, empty text) also under a null.
 struct KernelCall {
   int64_t rows = 0;

@@ -17,9 +17,11 @@ with its place ("at column 7", counted in characters from 1) and the nearest kno
 This page is generated from the program; `data_test` compares them.
 
 ## Types
-Columns are bool, int32, int64, float32, float64, string, bytes, date and timestamp (microseconds, UTC).
-Inside an expression there are also intervals (microseconds), which are no values of a column: take
-`epoch_us` or `epoch` of them.
+Values are bool, int32, int64, float32, float64, string, bytes, date and timestamp (microseconds, UTC).
+Columns of int8 and int16 are read as int32, decimals as float64 (the nearest), timestamp_ntz as a timestamp in
+UTC. Inside an expression there are also intervals (microseconds), which are no values of a column: take
+`epoch_us` or `epoch` of them. A list or array of float32 or float64 is a vector, for the functions that take
+one; of other lists, arrays, structs and maps an expression can be the column itself, or ask IS NULL.
 
 Without a CAST, int32 becomes int64, integers and float32 become float64, date becomes timestamp, and null becomes
 anything. A text literal beside a date or timestamp (in a comparison, IN, BETWEEN, CASE, coalesce, ...) is read as a

@@ -34,7 +34,7 @@ class Binder {
   Binder(std::string_view text, const Schema& schema) : text_(text), schema_(schema) {}
 
   Result<std::shared_ptr<const Expression::Program>> run(const SyntaxNode& root) {
-    ASSAY_ASSIGN_OR_RETURN(Bound answer, bind(root));
+    ASSAY_ASSIGN_OR_RETURN(Bound answer, bind_any(root));
     if (answer.kind == ValueKind::kNull) {
       return fail(root.offset, "the type of null is not known here, say CAST(null AS type)");
     }
@@ -44,7 +44,9 @@ class Binder {
     }
     const int last = materialise(answer);
     ASSAY_CHECK(last + 1 == static_cast<int>(program_->steps.size()));
-    program_->type = *column_type(answer.kind);
+    // A column by itself is passed on as it is, whatever its type.
+    const bool is_column = root.kind == SyntaxKind::kColumn;
+    program_->type = is_column ? program_->column_types[0] : Type(*column_type(answer.kind));
     program_->text = std::string(text_);
     assign_slots(*program_);
     return std::shared_ptr<const Expression::Program>(program_);
@@ -122,7 +124,19 @@ class Binder {
 
   // --- nodes
 
+  /// A value that is computed with.
   Result<Bound> bind(const SyntaxNode& node) {
+    ASSAY_ASSIGN_OR_RETURN(Bound value, bind_any(node));
+    if (value.kind == ValueKind::kNested) {
+      return fail(node.offset,
+                  "column `" + node.text.substr(0, 80) + "` is " +
+                      type_name(schema_.field(*schema_.find(node.text)).type) +
+                      ", with which expressions only ask IS NULL;");
+    }
+    return value;
+  }
+
+  Result<Bound> bind_any(const SyntaxNode& node) {
     switch (node.kind) {
       case SyntaxKind::kLiteral:
         return Bound{node.literal.kind, -1, node.literal, node.offset};
@@ -140,7 +154,7 @@ class Binder {
       case SyntaxKind::kBetween:
         return bind_between(node);
       case SyntaxKind::kIsNull: {
-        ASSAY_ASSIGN_OR_RETURN(Bound value, bind(node.children[0]));
+        ASSAY_ASSIGN_OR_RETURN(Bound value, bind_any(node.children[0]));
         const int input = materialise(value);
         return emit(
             is_null_kernel(), NullRule::kOwn, ValueKind::kBool, {input}, nullptr, node.offset);
@@ -274,6 +288,9 @@ class Binder {
     for (const Bound& value : values) {
       const bool small = has_int32 && value.literal.has_value() && fits_int32(*value.literal);
       const ValueKind own = small ? ValueKind::kInt32 : value.kind;
+      if (own == ValueKind::kVector) {
+        return fail(value.offset, std::string(where) + " does not take vectors;");
+      }
       const std::optional<ValueKind> both = common_kind(kind, own);
       if (!both.has_value()) {
         return fail(value.offset == 0 ? offset : value.offset,

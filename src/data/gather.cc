@@ -131,6 +131,9 @@ class Gather {
       case 4:
         copy(std::integral_constant<std::size_t, 4>{});
         break;
+      case 2:
+        copy(std::integral_constant<std::size_t, 2>{});
+        break;
       default:
         copy(std::integral_constant<std::size_t, 1>{});
     }
@@ -203,6 +206,9 @@ class Gather {
       case 4:
         deal(int32_t{});
         break;
+      case 2:
+        deal(int16_t{});
+        break;
       default:
         deal(uint8_t{});
     }
@@ -227,7 +233,8 @@ std::vector<ColumnPtr> take_columns(std::span<const Column* const> columns,
   std::vector<ColumnPtr> result(columns.size());
   std::vector<std::size_t> together;
   for (std::size_t i = 0; i < columns.size(); ++i) {
-    if (value_width(columns[i]->type()) != 0 &&
+    const int width = value_width(columns[i]->type());
+    if (width != 0 && width <= static_cast<int>(sizeof(uint64_t)) &&
         rows.size() <= std::numeric_limits<uint32_t>::max() &&
         columns[i]->size() <= std::numeric_limits<uint32_t>::max()) {
       together.push_back(i);

@@ -11,15 +11,28 @@
 #include <simdjson.h>
 
 #include "data/decode_row.h"
+#include "data/json_text.h"
+#include "data/scalar.h"
 
 namespace assay::data {
 namespace {
 
 namespace dom = simdjson::dom;
 
-bool read_integer(const dom::element& value, int64_t first, int64_t last, RowCell* cell) {
-  return value.get_int64().get(cell->integer) == simdjson::SUCCESS && cell->integer >= first &&
-         cell->integer <= last;
+bool read_integer(const dom::element& value, TypeId type, RowCell* cell) {
+  return value.get_int64().get(cell->integer) == simdjson::SUCCESS &&
+         fits_integer(cell->integer, type);
+}
+
+/// Text is read digit by digit. A number with a fraction has been read as a double, whose shortest
+/// text is what was written up to 15 digits.
+bool read_decimal(const dom::element& value, const Type& type, RowCell* cell) {
+  if (value.is_string() || value.is_number()) {
+    const std::string shortest = value.is_string() ? "" : simdjson::minify(value);
+    return read_decimal(
+        value.is_string() ? value.get_string().value_unsafe() : shortest, type, cell);
+  }
+  return false;
 }
 
 bool read_float32(const dom::element& value, RowCell* cell) {
@@ -45,6 +58,152 @@ bool read_timestamp(const dom::element& value, TimeUnit unit, RowCell* cell) {
   return value.type() == dom::element_type::DOUBLE &&
          value.get_double().get(fraction) == simdjson::SUCCESS &&
          read_time_count(fraction, unit, cell);
+}
+
+/// A number, or a number as text, which also has the values that JSON does not know.
+bool read_real(const dom::element& value, const Type& type, RowCell* cell) {
+  if (value.is_string()) {
+    return read_cell(value.get_string().value_unsafe(), type, TimeUnit::kText, cell);
+  }
+  return type == Type::kFloat32 ? read_float32(value, cell)
+                                : value.get_double().get(cell->number) == simdjson::SUCCESS;
+}
+
+bool read_leaf(const dom::element& value,
+               const Type& type,
+               TimeUnit unit,
+               std::string* scratch,
+               RowCell* cell) {
+  std::string_view text;
+  bool flag = false;
+  switch (type) {
+    case Type::kBool:
+      if (value.get_bool().get(flag) != simdjson::SUCCESS) {
+        return false;
+      }
+      cell->integer = flag ? 1 : 0;
+      return true;
+    case Type::kInt8:
+    case Type::kInt16:
+    case Type::kInt32:
+    case Type::kInt64:
+      return read_integer(value, type, cell);
+    case Type::kFloat32:
+      return read_float32(value, cell);
+    case Type::kFloat64:
+      return value.get_double().get(cell->number) == simdjson::SUCCESS;
+    case Type::kString:
+      if (value.is_object() || value.is_array()) {
+        *scratch = simdjson::minify(value);
+        cell->text = *scratch;
+        return true;
+      }
+      return value.get_string().get(cell->text) == simdjson::SUCCESS;
+    case Type::kBytes:
+      if (value.get_string().get(text) != simdjson::SUCCESS || !read_base64(text, scratch)) {
+        return false;
+      }
+      cell->text = *scratch;
+      return true;
+    case Type::kDate:
+      return value.get_string().get(text) == simdjson::SUCCESS && read_date(text, cell);
+    case Type::kTimestamp:
+    case Type::kTimestampNtz:
+      return read_timestamp(value, unit, cell);
+    case Type::kDecimal:
+      return read_decimal(value, type, cell);
+    case Type::kList:
+    case Type::kArray:
+    case Type::kStruct:
+    case Type::kMap:
+      return false;  // see append_element
+  }
+  return false;
+}
+
+// Lists, arrays, structs and maps go into a builder. When one value in them does not fit, the
+// builder is left with half a row and must be thrown away.
+
+bool append_element(const dom::element& value, TimeUnit unit, ColumnBuilder* builder);
+
+bool append_list(const dom::element& value, TimeUnit unit, ColumnBuilder* builder) {
+  dom::array array;
+  const Type& type = builder->type();
+  if (value.get_array().get(array) != simdjson::SUCCESS ||
+      (type == Type::kArray && array.size() != static_cast<std::size_t>(type.array_size()))) {
+    return false;
+  }
+  for (const dom::element element : array) {
+    if (!append_element(element, unit, &builder->child(0))) {
+      return false;
+    }
+  }
+  builder->append_nested();
+  return true;
+}
+
+bool append_struct(const dom::element& value, TimeUnit unit, ColumnBuilder* builder) {
+  dom::object object;
+  if (value.get_object().get(object) != simdjson::SUCCESS) {
+    return false;
+  }
+  const std::vector<Field>& fields = builder->type().children();
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    ColumnBuilder& child = builder->child(static_cast<int>(i));
+    dom::element member;
+    if (object.at_key(fields[i].name).get(member) != simdjson::SUCCESS) {
+      child.append_null();
+    } else if (!append_element(member, unit, &child)) {
+      return false;
+    }
+  }
+  builder->append_nested();
+  return true;
+}
+
+bool append_map(const dom::element& value, TimeUnit unit, ColumnBuilder* builder) {
+  dom::object object;
+  if (value.get_object().get(object) != simdjson::SUCCESS) {
+    return false;
+  }
+  ColumnBuilder& entries = builder->child(0);
+  for (const auto& [name, member] : object) {
+    Result<Scalar> key = parse_scalar(name, builder->type().map_key());
+    if (!key.ok() || !append_element(member, unit, &entries.child(1))) {
+      return false;
+    }
+    entries.child(0).append_scalar(*key);
+    entries.append_nested();
+  }
+  builder->append_nested();
+  return true;
+}
+
+bool append_element(const dom::element& value, TimeUnit unit, ColumnBuilder* builder) {
+  const Type& type = builder->type();
+  if (value.is_null()) {
+    builder->append_null();
+    return true;
+  }
+  switch (type) {
+    case Type::kList:
+    case Type::kArray:
+      return append_list(value, unit, builder);
+    case Type::kStruct:
+      return append_struct(value, unit, builder);
+    case Type::kMap:
+      return append_map(value, unit, builder);
+    default: {
+      std::string scratch;
+      RowCell cell;
+      const bool read = is_real(type) ? read_real(value, type, &cell)
+                                      : read_leaf(value, type, unit, &scratch, &cell);
+      if (read) {
+        append_cell(cell, builder);
+      }
+      return read;
+    }
+  }
 }
 
 /// True for an integer that 64 bits cannot hold.
@@ -95,6 +254,7 @@ struct JsonLinesDecoder::State {
   dom::parser parser;
   std::string padded;
   std::vector<std::string> scratch;                 // per column: text that had to be made
+  std::vector<ColumnPtr> nested;                    // per column: a list, array, struct or map
   std::vector<std::optional<dom::element>> values;  // per column, of the present record
   std::unordered_map<std::string, int> column_by_name;
   // Records of one source list their members in one order, so the n-th member is looked up once.
@@ -122,6 +282,7 @@ JsonLinesDecoder::State::State(DecodeOptions decode_options) : options(std::move
   const std::vector<Field>& fields = options.schema->fields();
   options.time_units.resize(fields.size(), TimeUnit::kText);
   scratch.resize(fields.size());
+  nested.resize(fields.size());
   values.resize(fields.size());
   for (std::size_t i = 0; i < fields.size(); ++i) {
     column_by_name.emplace(fields[i].name, static_cast<int>(i));
@@ -202,45 +363,31 @@ int JsonLinesDecoder::State::column_of(std::size_t member, std::string_view name
 }
 
 bool JsonLinesDecoder::State::read(const dom::element& value, std::size_t column, RowCell* cell) {
-  std::string_view text;
-  bool flag = false;
-  switch (options.schema->field(static_cast<int>(column)).type) {
-    case Type::kBool:
-      if (value.get_bool().get(flag) != simdjson::SUCCESS) {
-        return false;
-      }
-      cell->integer = flag ? 1 : 0;
-      return true;
-    case Type::kInt32:
-      return read_integer(
-          value, std::numeric_limits<int32_t>::min(), std::numeric_limits<int32_t>::max(), cell);
-    case Type::kInt64:
-      return read_integer(
-          value, std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max(), cell);
-    case Type::kFloat32:
-      return read_float32(value, cell);
-    case Type::kFloat64:
-      return value.get_double().get(cell->number) == simdjson::SUCCESS;
-    case Type::kString:
-      if (value.is_object() || value.is_array()) {
-        scratch[column] = simdjson::minify(value);
-        cell->text = scratch[column];
-        return true;
-      }
-      return value.get_string().get(cell->text) == simdjson::SUCCESS;
-    case Type::kBytes:
-      if (value.get_string().get(text) != simdjson::SUCCESS ||
-          !read_base64(text, &scratch[column])) {
-        return false;
-      }
-      cell->text = scratch[column];
-      return true;
-    case Type::kDate:
-      return value.get_string().get(text) == simdjson::SUCCESS && read_date(text, cell);
-    case Type::kTimestamp:
-      return read_timestamp(value, options.time_units[column], cell);
+  const Type& type = options.schema->field(static_cast<int>(column)).type;
+  if (!is_nested(type)) {
+    return read_leaf(value, type, options.time_units[column], &scratch[column], cell);
   }
-  return false;
+  ColumnBuilder builder(type);
+  if (!append_element(value, options.time_units[column], &builder)) {
+    return false;
+  }
+  nested[column] = builder.finish();
+  cell->nested = nested[column].get();
+  return true;
+}
+
+Result<Scalar> parse_json(std::string_view text, const Type& type) {
+  const Status wrong(
+      Code::kInvalidArgument,
+      "not a value of type " + type_name(type) + ": `" + std::string(text.substr(0, 64)) + "`");
+  dom::parser parser;
+  dom::element element;
+  ColumnBuilder builder(type);
+  if (parser.parse(text.data(), text.size()).get(element) != simdjson::SUCCESS ||
+      !append_element(element, TimeUnit::kText, &builder)) {
+    return wrong;
+  }
+  return builder.finish()->scalar(0);
 }
 
 }  // namespace assay::data

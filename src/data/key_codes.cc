@@ -33,6 +33,20 @@ void for_each_code(const Column& column, IndexRange range, Use use) {
       }
       return;
     }
+    case Type::kInt8: {
+      const auto values = column.values<int8_t>();
+      for (std::size_t row = range.begin; row < range.end; ++row) {
+        use(row, static_cast<Code64>(int64_t{values[row]}));
+      }
+      return;
+    }
+    case Type::kInt16: {
+      const auto values = column.values<int16_t>();
+      for (std::size_t row = range.begin; row < range.end; ++row) {
+        use(row, static_cast<Code64>(int64_t{values[row]}));
+      }
+      return;
+    }
     case Type::kInt32:
     case Type::kDate: {
       const auto values = column.values<int32_t>();

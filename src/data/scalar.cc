@@ -6,14 +6,14 @@
 #include <limits>
 
 #include "base/time.h"
+#include "data/json_text.h"
 
 namespace assay::data {
 namespace {
 
-Status not_a(Type type, std::string_view text) {
+Status not_a(const Type& type, std::string_view text) {
   return {Code::kInvalidArgument,
-          "not a value of type " + std::string(type_name(type)) + ": `" +
-              std::string(text.substr(0, 64)) + "`"};
+          "not a value of type " + type_name(type) + ": `" + std::string(text.substr(0, 64)) + "`"};
 }
 
 template <typename T>
@@ -32,9 +32,23 @@ std::string shortest(T value) {
   return {text.data(), static_cast<std::size_t>(result.ptr - text.data())};
 }
 
+/// A time without the zone that format_time writes at its end.
+std::string format_local_time(int64_t micros) {
+  std::string text = format_time({micros});
+  if (!text.empty() && text.back() == 'Z') {
+    text.pop_back();
+  }
+  return text;
+}
+
 }  // namespace
 
-Result<Scalar> parse_scalar(std::string_view text, Type type) {
+bool fits_integer(int64_t value, TypeId type) {
+  const int bits = 8 * value_width(type);
+  return bits >= 64 || (value >= -(int64_t{1} << (bits - 1)) && value < int64_t{1} << (bits - 1));
+}
+
+Result<Scalar> parse_scalar(std::string_view text, const Type& type) {
   int64_t integer = 0;
   EventTime time;
   switch (type) {
@@ -46,14 +60,11 @@ Result<Scalar> parse_scalar(std::string_view text, Type type) {
         return Scalar::boolean(false);
       }
       return not_a(type, text);
+    case Type::kInt8:
+    case Type::kInt16:
     case Type::kInt32:
-      if (!parse_number(text, &integer) || integer < std::numeric_limits<int32_t>::min() ||
-          integer > std::numeric_limits<int32_t>::max()) {
-        return not_a(type, text);
-      }
-      return Scalar{type, integer};
     case Type::kInt64:
-      if (!parse_number(text, &integer)) {
+      if (!parse_number(text, &integer) || !fits_integer(integer, type)) {
         return not_a(type, text);
       }
       return Scalar{type, integer};
@@ -80,10 +91,20 @@ Result<Scalar> parse_scalar(std::string_view text, Type type) {
       }
       return Scalar{type, time.micros / kMicrosPerDay};
     case Type::kTimestamp:
+    case Type::kTimestampNtz:
       if (!try_parse_time(text, &time)) {
         return not_a(type, text);
       }
       return Scalar{type, time.micros};
+    case Type::kDecimal: {
+      const std::optional<Int128> units = parse_decimal(text, type.precision(), type.scale());
+      return units.has_value() ? Result<Scalar>(Scalar{type, *units}) : not_a(type, text);
+    }
+    case Type::kList:
+    case Type::kArray:
+    case Type::kStruct:
+    case Type::kMap:
+      return parse_json(text, type);
   }
   return not_a(type, text);
 }
@@ -95,6 +116,8 @@ std::string format_scalar(const Scalar& scalar) {
   switch (scalar.type) {
     case Type::kBool:
       return std::get<bool>(scalar.value) ? "true" : "false";
+    case Type::kInt8:
+    case Type::kInt16:
     case Type::kInt32:
     case Type::kInt64:
       return std::to_string(std::get<int64_t>(scalar.value));
@@ -109,6 +132,18 @@ std::string format_scalar(const Scalar& scalar) {
       return format_date({std::get<int64_t>(scalar.value) * kMicrosPerDay});
     case Type::kTimestamp:
       return format_time({std::get<int64_t>(scalar.value)});
+    case Type::kTimestampNtz:
+      return format_local_time(std::get<int64_t>(scalar.value));
+    case Type::kDecimal:
+      return format_decimal(std::get<Int128>(scalar.value), scalar.type.scale());
+    case Type::kList:
+    case Type::kArray:
+    case Type::kStruct:
+    case Type::kMap: {
+      std::string text;
+      append_json(text, *std::get<NestedValue>(scalar.value).row, 0);
+      return text;
+    }
   }
   return "";
 }

@@ -16,20 +16,22 @@ struct SqlOptions {
   std::size_t memory_bytes_max = std::size_t{2} << 30;
   /// Folder to spill to; "" means nothing may spill.
   std::string temp_directory;
+  /// TIMESTAMP is kTimestampNtz; else it is taken as UTC and is kTimestamp.
+  bool keep_timestamp_ntz = false;
 };
 
-/// What to do with result columns of types that Batch does not know (decimal, list, struct, ...):
-/// fail with the column's name, or give them as text, lists, structs and maps as JSON. So COPY with
-/// RETURN_STATS is read with kAsText: its statistics are JSON objects.
+/// What to do with result columns of types that Batch does not know (HUGEINT, INTERVAL, TIME, ENUM,
+/// UNION, ...; also inside a list or struct): fail with the column's name, or give them as text,
+/// lists, structs, maps and unions as JSON.
 enum class SqlUnknownTypes { kRefuse, kAsText };
 
 /// An in-memory SQL database (DuckDB): Parquet and CSV in and out, SQL over batches.
 ///
 /// Result columns have names that differ also when case is ignored. Every session runs with
-/// TimeZone UTC and without extensions from the network. BIGINT is kInt64; INTEGER, SMALLINT and
-/// TINYINT are kInt32; DOUBLE, FLOAT, BOOLEAN, VARCHAR, BLOB, DATE as expected; TIMESTAMP WITH TIME
-/// ZONE, and TIMESTAMP taken as UTC, are kTimestamp. Errors  kInvalidArgument: SQL that does not
-/// parse or bind; kResourceExhausted: memory or disk;
+/// TimeZone UTC and without extensions from the network. Types are those of sql_type; unsigned
+/// integers up to 32 bits are widened; TIMESTAMP WITH TIME ZONE, and TIMESTAMP taken as UTC, are
+/// kTimestamp.
+/// Errors  kInvalidArgument: SQL that does not parse or bind; kResourceExhausted: memory or disk;
 ///         kNotFound: a file; kCorrupt: a file that is not what its name says; kCancelled:
 ///         interrupted.
 /// Threads one thread at a time; interrupt() from any thread.
@@ -55,8 +57,8 @@ class SqlEngine {
   /// Stop what runs; it fails with kCancelled.
   virtual void interrupt() = 0;
 
-  /// The SQL type of a column type, e.g. "TIMESTAMP WITH TIME ZONE".
-  static std::string_view sql_type(Type type);
+  /// The SQL type of a column type, e.g. "TIMESTAMP WITH TIME ZONE", "STRUCT(\"a\" BIGINT[])".
+  static std::string sql_type(const Type& type);
   /// 'text' with quotes doubled.
   static std::string literal(std::string_view text);
   /// "name" with quotes doubled.

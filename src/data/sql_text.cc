@@ -1,16 +1,21 @@
 #include <string>
 #include <string_view>
 
+#include "data/schema.h"
 #include "data/sql_engine.h"
 
 // Types, texts and names as SQL writes them.
 
 namespace assay::data {
 
-std::string_view SqlEngine::sql_type(Type type) {
+std::string SqlEngine::sql_type(const Type& type) {
   switch (type) {
     case Type::kBool:
       return "BOOLEAN";
+    case Type::kInt8:
+      return "TINYINT";
+    case Type::kInt16:
+      return "SMALLINT";
     case Type::kInt32:
       return "INTEGER";
     case Type::kInt64:
@@ -27,6 +32,25 @@ std::string_view SqlEngine::sql_type(Type type) {
       return "DATE";
     case Type::kTimestamp:
       return "TIMESTAMP WITH TIME ZONE";
+    case Type::kTimestampNtz:
+      return "TIMESTAMP";
+    case Type::kDecimal:
+      return "DECIMAL(" + std::to_string(type.precision()) + "," + std::to_string(type.scale()) +
+             ")";
+    case Type::kList:
+      return sql_type(type.element()) + "[]";
+    case Type::kArray:
+      return sql_type(type.element()) + "[" + std::to_string(type.array_size()) + "]";
+    case Type::kMap:
+      return "MAP(" + sql_type(type.map_key()) + ", " + sql_type(type.map_value()) + ")";
+    case Type::kStruct: {
+      std::string fields;
+      for (const Field& field : type.children()) {
+        fields +=
+            (fields.empty() ? "" : ", ") + identifier(field.name) + " " + sql_type(field.type);
+      }
+      return "STRUCT(" + fields + ")";
+    }
   }
   return "";
 }

@@ -5,45 +5,10 @@
 #include <utility>
 
 #include "base/check.h"
+#include "gold/row_value.h"
 
 namespace assay::flow {
 namespace {
-
-/// Copy rows [begin, end) of a column to the end of a builder.
-void append_range(const data::Column& column,
-                  int64_t begin,
-                  int64_t end,
-                  data::ColumnBuilder& out) {
-  if (begin == 0 && end == column.size()) {
-    out.append_column(column);
-    return;
-  }
-  const auto width = static_cast<std::size_t>(data::value_width(column.type()));
-  const auto append_block = [&](auto sample) {
-    using Value = decltype(sample);
-    const Value* values = column.values<Value>().data() + begin;
-    if (column.null_count() == 0) {
-      out.append_block(values, end - begin);
-      return;
-    }
-    std::vector<uint8_t> is_null;
-    for (int64_t row = begin; row < end; ++row) {
-      is_null.push_back(static_cast<uint8_t>(column.is_null(row)));
-    }
-    out.append_block(values, is_null.data(), end - begin);
-  };
-  if (width == sizeof(int64_t)) {
-    append_block(int64_t{});
-  } else if (width == sizeof(int32_t)) {
-    append_block(int32_t{});
-  } else if (width == sizeof(uint8_t)) {
-    append_block(uint8_t{});
-  } else {
-    for (int64_t row = begin; row < end; ++row) {
-      out.append_from(column, row);
-    }
-  }
-}
 
 template <typename T>
 void append_raw(const T& value, std::string& bytes) {
@@ -94,9 +59,36 @@ Status texts_from_bytes(std::string_view& bytes,
   return {};
 }
 
+Status nested_from_bytes(std::string_view& bytes,
+                         const std::vector<uint8_t>& is_null,
+                         data::ColumnBuilder& out) {
+  for (const uint8_t null : is_null) {
+    uint32_t size = 0;
+    if (!take_raw(bytes, &size, sizeof(size)) || bytes.size() < size) {
+      return broken();
+    }
+    gold::RowReader reader(bytes.substr(0, size));
+    if (null != 0) {
+      out.append_null();
+    } else {
+      const data::Scalar value = gold::read_row_value(&reader, out.type());
+      if (reader.failed()) {
+        return broken();
+      }
+      out.append_scalar(value);
+    }
+    if (!reader.at_end()) {
+      return broken();
+    }
+    bytes.remove_prefix(size);
+  }
+  return {};
+}
+
 }  // namespace
 
-// Column after column: a byte per row, 1 where it is null; then values, or sizes and texts.
+// Column after column: a byte per row, 1 where it is null; then values, or sizes and texts, or
+// sizes and nested values as online rows hold them.
 void append_rows_as_bytes(const std::vector<data::ColumnPtr>& columns,
                           int64_t begin,
                           int64_t end,
@@ -112,8 +104,13 @@ void append_rows_as_bytes(const std::vector<data::ColumnPtr>& columns,
                    static_cast<std::size_t>(end - begin) * width);
       continue;
     }
+    std::string nested;
     for (int64_t row = begin; row < end; ++row) {
-      const std::string_view text = column->text(row);
+      nested.clear();
+      if (data::is_nested(column->type()) && column->is_valid(row)) {
+        gold::append_row_value(&nested, *column, row);
+      }
+      const std::string_view text = data::is_text(column->type()) ? column->text(row) : nested;
       append_raw(static_cast<uint32_t>(text.size()), bytes);
       bytes.append(text);
     }
@@ -137,11 +134,19 @@ Status rows_from_bytes(std::string_view bytes,
       case sizeof(int32_t):
         ASSAY_RETURN_IF_ERROR(fixed_from_bytes<int32_t>(bytes, is_null, column));
         break;
+      case sizeof(data::Int128):
+        ASSAY_RETURN_IF_ERROR(fixed_from_bytes<data::Int128>(bytes, is_null, column));
+        break;
+      case sizeof(int16_t):
+        ASSAY_RETURN_IF_ERROR(fixed_from_bytes<int16_t>(bytes, is_null, column));
+        break;
       case sizeof(uint8_t):
         ASSAY_RETURN_IF_ERROR(fixed_from_bytes<uint8_t>(bytes, is_null, column));
         break;
       default:
-        ASSAY_RETURN_IF_ERROR(texts_from_bytes(bytes, is_null, column));
+        ASSAY_RETURN_IF_ERROR(data::is_nested(column.type())
+                                  ? nested_from_bytes(bytes, is_null, column)
+                                  : texts_from_bytes(bytes, is_null, column));
     }
   }
   return bytes.empty() ? Status() : broken();
@@ -225,10 +230,8 @@ Result<AnswerPieces::Block> AnswerPieces::take(int64_t block) const {
       continue;
     }
     for (std::size_t i = 0; i < piece.columns.size(); ++i) {
-      append_range(*piece.columns[i],
-                   static_cast<int64_t>(begin),
-                   static_cast<int64_t>(end),
-                   builder.column(static_cast<int>(i)));
+      builder.column(static_cast<int>(i))
+          .append_range(*piece.columns[i], static_cast<int64_t>(begin), static_cast<int64_t>(end));
     }
   }
   taken.rows = builder.finish();

@@ -16,7 +16,11 @@ data::SchemaPtr test_schema() {
   return data::make_schema({{"number", Type::kInt64, true},
                             {"flag", Type::kBool, true},
                             {"name", Type::kString, true},
-                            {"day", Type::kDate, true}});
+                            {"day", Type::kDate, true},
+                            {"small", Type::kInt16, true},
+                            {"price", Type::decimal(10, 2), true},
+                            {"vector", Type::array(Type::kFloat32, 2), true},
+                            {"tags", Type::list(Type::kString), true}});
 }
 
 /// The row of a label: made of its number, some values null.
@@ -33,6 +37,19 @@ void append_row(int64_t label, data::BatchBuilder& out) {
     out.column(2).append_text("label " + std::to_string(label));
   }
   out.column(3).append(static_cast<int32_t>(label));
+  out.column(4).append(static_cast<int16_t>(label));
+  out.column(5).append(data::Int128{label});
+  if (label % 4 == 0) {
+    out.column(6).append_null();
+  } else {
+    out.column(6).child(0).append(static_cast<float>(label));
+    out.column(6).child(0).append(0.5F);
+    out.column(6).append_nested();
+  }
+  for (int64_t i = 0; i < label % 3; ++i) {
+    out.column(7).child(0).append_text(std::to_string(label));
+  }
+  out.column(7).append_nested();
 }
 
 std::vector<data::ColumnPtr> rows_of(const std::vector<uint32_t>& labels) {
@@ -41,7 +58,11 @@ std::vector<data::ColumnPtr> rows_of(const std::vector<uint32_t>& labels) {
     append_row(label, builder);
   }
   const data::Batch rows = builder.finish();
-  return {rows.column_ptr(0), rows.column_ptr(1), rows.column_ptr(2), rows.column_ptr(3)};
+  std::vector<data::ColumnPtr> columns;
+  for (int i = 0; i < rows.column_count(); ++i) {
+    columns.push_back(rows.column_ptr(i));
+  }
+  return columns;
 }
 
 /// Two of three labels have a row; they come shuffled, in pieces of random sizes.

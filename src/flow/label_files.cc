@@ -17,8 +17,8 @@ Status invalid(const std::string& message) {
   return {Code::kInvalidArgument, message};
 }
 
-bool is_whole(Type type) {
-  return type == Type::kInt32 || type == Type::kInt64;
+bool is_whole(data::TypeId type) {
+  return data::is_integer(type);
 }
 
 /// SQL of a time column as microseconds.
@@ -59,7 +59,7 @@ Result<std::string> value_sql(const data::Field& field, Type wanted) {
   if (field.type == wanted) {
     return column;
   }
-  const bool from_number = data::is_numeric(field.type);
+  const bool from_number = data::is_numeric(field.type) || field.type == Type::kDecimal;
   if (is_whole(wanted) && from_number && !is_whole(field.type)) {
     // A cast would round: 1.5 is no key.
     return "CASE WHEN " + column + " IS NULL OR " + column + " = trunc(" + column + ") THEN " +
@@ -70,7 +70,8 @@ Result<std::string> value_sql(const data::Field& field, Type wanted) {
   }
   const bool possible = data::is_text(wanted) || data::is_text(field.type) ||
                         (from_number && data::is_numeric(wanted)) ||
-                        (field.type == Type::kDate && wanted == Type::kTimestamp);
+                        (field.type == Type::kDate && wanted == Type::kTimestamp) ||
+                        (data::is_nested(field.type) && data::is_nested(wanted));
   if (!possible) {
     return invalid("the labels' column `" + field.name + "` is of type " +
                    std::string(data::type_name(field.type)) + "; the service needs " +

@@ -25,7 +25,7 @@ std::variant<CountState,
              RegistersState,
              BinsState>
 fresh_state(const Primitive& primitive) {
-  const data::Type type = primitive.type;
+  const data::TypeId type = primitive.type;
   switch (primitive.kind) {
     case PrimitiveKind::kCount:
       return CountState{};
@@ -100,7 +100,7 @@ Cell quantile_cell(const DdSketch& sketch, double q) {
   return sketch.count() == 0 ? Cell{} : real_cell(sketch.quantile(q));
 }
 
-uint32_t sketch_code_of(data::Type type, const InputValue& value) {
+uint32_t sketch_code_of(data::TypeId type, const InputValue& value) {
   if (data::is_text(type)) {
     return sketch_code(hash_bytes(value.text));
   }
@@ -110,7 +110,7 @@ uint32_t sketch_code_of(data::Type type, const InputValue& value) {
   return sketch_code(hash_bytes({bytes, sizeof(bytes)}));
 }
 
-int32_t sketch_bin_of(data::Type type, const InputValue& value) {
+int32_t sketch_bin_of(data::TypeId type, const InputValue& value) {
   return sketch_bin(is_real(type) ? value.real : static_cast<double>(value.integer));
 }
 

@@ -41,8 +41,8 @@ enum class PrimitiveKind : uint8_t {
 struct Primitive {
   PrimitiveKind kind = PrimitiveKind::kCount;
   int argument = 0;
-  data::Type type = data::Type::kInt64;  // of the argument's values
-  int64_t limit = 1;                     // kFirst, kLast: how many values
+  data::TypeId type = data::TypeId::kInt64;  // of the argument's values
+  int64_t limit = 1;                         // kFirst, kLast: how many values
   bool operator==(const Primitive&) const = default;
 };
 
@@ -60,9 +60,9 @@ Cell all_cell(Int128 true_count, int64_t count);
 Cell quantile_cell(const DdSketch& sketch, double q);
 
 /// The code under which a value is counted by approx_distinct.
-uint32_t sketch_code_of(data::Type type, const InputValue& value);
+uint32_t sketch_code_of(data::TypeId type, const InputValue& value);
 /// The bin under which a value is counted by quantile.
-int32_t sketch_bin_of(data::Type type, const InputValue& value);
+int32_t sketch_bin_of(data::TypeId type, const InputValue& value);
 
 // States of one primitive over some rows, as tiles of the online row hold them. Each is added to,
 // merged from bytes (the reader fails when they are none) and encoded.
@@ -89,7 +89,7 @@ struct FloatSumState {
 };
 
 struct ExtremeState {
-  data::Type type;
+  data::TypeId type;
   bool is_min;
   bool has_value = false;
   int64_t order = 0;
@@ -101,7 +101,7 @@ struct ExtremeState {
 };
 
 struct PowerSumState {
-  data::Type type;
+  data::TypeId type;
   int power;
   WideSum sum{};
   void add(const InputValue& value, const RowOrder&);
@@ -110,7 +110,7 @@ struct PowerSumState {
 };
 
 struct ValueCountsState {
-  data::Type type;
+  data::TypeId type;
   ValueCounts<int64_t> numbers{};  // by order_of_equal
   ValueCounts<std::string> texts{};
   void add(const InputValue& value, const RowOrder&) { take(value, 1); }
@@ -120,7 +120,7 @@ struct ValueCountsState {
 };
 
 struct RegistersState {
-  data::Type type;
+  data::TypeId type;
   HyperLogLog registers{};
   void add(const InputValue& value, const RowOrder&) { registers.add(sketch_code_of(type, value)); }
   void merge_encoded(RowReader* reader) { registers.merge_encoded(reader); }
@@ -128,7 +128,7 @@ struct RegistersState {
 };
 
 struct BinsState {
-  data::Type type;
+  data::TypeId type;
   DdSketch sketch{};
   void add(const InputValue& value, const RowOrder&) { sketch.add(sketch_bin_of(type, value), 1); }
   void merge_encoded(RowReader* reader) { sketch.merge_encoded(reader); }

@@ -52,7 +52,7 @@ std::optional<Scalar> value_in(const TestRow& row, const std::string& of) {
 
 Type type_in(const std::string& of) {
   const std::optional<int> index = test_schema()->find(of);
-  return index ? test_schema()->field(*index).type : Type::kInt64;
+  return index ? test_schema()->field(*index).type : Type(Type::kInt64);
 }
 
 double real_in(const Scalar& value) {
@@ -70,9 +70,12 @@ int64_t whole_in(const Scalar& value) {
 
 /// NaN is the largest number; -0.0 is less than 0.0.
 bool less(const Scalar& a, const Scalar& b) {
+  if (const auto* text = std::get_if<std::string>(&a.value)) {
+    return *text < std::get<std::string>(b.value);
+  }
   const auto* x = std::get_if<double>(&a.value);
   if (x == nullptr) {
-    return a.value < b.value;
+    return whole_in(a) < whole_in(b);
   }
   const double y = std::get<double>(b.value);
   if (std::isnan(*x) || std::isnan(y)) {

@@ -21,9 +21,7 @@ struct Cell {
 };
 
 /// True for types whose values are held as double.
-constexpr bool is_real(data::Type type) {
-  return type == data::Type::kFloat32 || type == data::Type::kFloat64;
-}
+using data::is_real;
 
 /// Order of doubles as integers: -inf < ... < -0.0 < 0.0 < ... < inf < NaN. All NaNs are one.
 inline int64_t order_of(double value) {
@@ -40,7 +38,7 @@ inline double real_of_order(int64_t order) {
                  : static_cast<int64_t>(static_cast<uint64_t>(order) ^ (~uint64_t{0} >> 1)));
 }
 /// The order under which equal values are one: -0.0 counts as 0.0.
-inline int64_t order_of_equal(data::Type type, int64_t order) {
+inline int64_t order_of_equal(data::TypeId type, int64_t order) {
   return is_real(type) && order == -1 ? 0 : order;
 }
 
@@ -55,11 +53,11 @@ inline Cell real_cell(double value) {
   return value != value ? nan_cell() : Cell{std::bit_cast<uint64_t>(value), false};
 }
 /// A value from its order; of text the rank.
-inline Cell cell_of_order(data::Type type, int64_t order) {
+inline Cell cell_of_order(data::TypeId type, int64_t order) {
   return is_real(type) ? real_cell(real_of_order(order)) : whole_cell(order);
 }
 /// The scalar of a cell; `type` is not text.
-inline data::Scalar scalar_of(data::Type type, Cell cell) {
+inline data::Scalar scalar_of(const data::Type& type, Cell cell) {
   if (cell.is_null) {
     return data::Scalar::null(type);
   }

@@ -15,7 +15,7 @@ void append_null(std::string* out) {
   out->push_back(0);
 }
 
-void append_integer(std::string* out, data::Type type, int64_t integer) {
+void append_integer(std::string* out, data::TypeId type, int64_t integer) {
   out->push_back(1);
   InputValue value;
   value.integer = integer;

@@ -17,7 +17,12 @@ InputValue input_value(const data::Column& column, int64_t row) {
       break;
     case data::Type::kInt64:
     case data::Type::kTimestamp:
+    case data::Type::kTimestampNtz:
       value.integer = column.values<int64_t>()[at];
+      break;
+    case data::Type::kInt8:
+    case data::Type::kInt16:
+      value.integer = column.integer(row);
       break;
     case data::Type::kFloat32:
       value.real = static_cast<double>(column.values<float>()[at]);
@@ -31,15 +36,21 @@ InputValue input_value(const data::Column& column, int64_t row) {
     case data::Type::kBytes:
       value.text = column.text(row);
       break;
+    case data::Type::kDecimal:
+    case data::Type::kList:
+    case data::Type::kArray:
+    case data::Type::kStruct:
+    case data::Type::kMap:
+      break;  // windows do not aggregate them, only count them; see catalog/aggregates.cc
   }
   return value;
 }
 
-InputValue input_of_order(data::Type type, int64_t order, std::string_view text) {
+InputValue input_of_order(data::TypeId type, int64_t order, std::string_view text) {
   return {.integer = order, .real = is_real(type) ? real_of_order(order) : 0, .text = text};
 }
 
-void append_input(std::string* out, data::Type type, const InputValue& value) {
+void append_input(std::string* out, data::TypeId type, const InputValue& value) {
   if (data::is_text(type)) {
     append_text(out, value.text);
   } else if (is_real(type)) {
@@ -49,7 +60,7 @@ void append_input(std::string* out, data::Type type, const InputValue& value) {
   }
 }
 
-InputValue read_input(RowReader* reader, data::Type type) {
+InputValue read_input(RowReader* reader, data::TypeId type) {
   InputValue value;
   if (data::is_text(type)) {
     value.text = reader->text();

@@ -20,12 +20,12 @@ struct InputValue {
 /// Value of one row, which must not be null.
 InputValue input_value(const data::Column& column, int64_t row);
 /// The value of an order and a text.
-InputValue input_of_order(data::Type type, int64_t order, std::string_view text);
+InputValue input_of_order(data::TypeId type, int64_t order, std::string_view text);
 
 /// Append a value that is not null: 8 bytes for doubles, length and bytes for text, else a signed
 /// varint.
-void append_input(std::string* out, data::Type type, const InputValue& value);
-InputValue read_input(RowReader* reader, data::Type type);
+void append_input(std::string* out, data::TypeId type, const InputValue& value);
+InputValue read_input(RowReader* reader, data::TypeId type);
 
 /// Where a row stands among the rows of its entity.
 struct RowOrder {

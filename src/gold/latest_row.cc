@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <tuple>
 
-#include "gold/aggregate.h"
 #include "gold/latest_view.h"
 #include "gold/online_row.h"
+#include "gold/row_value.h"
 
 namespace assay::gold {
 namespace {
@@ -68,23 +68,13 @@ const Record* newest_visible(const std::vector<Record>& records, int64_t now) {
   return newest;
 }
 
-data::Scalar scalar_of_input(data::Type type, const InputValue& value) {
-  if (data::is_text(type)) {
-    return {type, std::string(value.text)};
-  }
-  if (is_real(type)) {
-    return {type, value.real};
-  }
-  return scalar_of(type, {static_cast<uint64_t>(value.integer), false});
-}
-
 }  // namespace
 
 void append_row_values(const std::vector<data::ColumnPtr>& columns, int64_t row, std::string* out) {
   for (const data::ColumnPtr& column : columns) {
     out->push_back(column->is_null(row) ? 0 : 1);
     if (column->is_valid(row)) {
-      append_input(out, column->type(), input_value(*column, row));
+      append_row_value(out, *column, row);
     }
   }
 }
@@ -97,7 +87,7 @@ Result<std::vector<data::Scalar>> read_row_values(const ViewLayout& layout,
     if (reader.byte() == 0) {
       values.push_back(data::Scalar::null(field.type));
     } else {
-      values.push_back(scalar_of_input(field.type, read_input(&reader, field.type)));
+      values.push_back(read_row_value(&reader, field.type));
     }
   }
   if (reader.failed() || !reader.at_end()) {

@@ -32,9 +32,12 @@ struct LatestSteps {
   std::vector<int64_t> row;
 };
 
-bool same_value(const data::Column& a, int64_t a_row, const data::Column& b, int64_t b_row) {
+bool same_answer(const data::Column& a, int64_t a_row, const data::Column& b, int64_t b_row) {
   if (a.is_null(a_row) || b.is_null(b_row)) {
     return a.is_null(a_row) && b.is_null(b_row);
+  }
+  if (data::has_parameters(a.type())) {
+    return data::same_value(a, a_row, b, b_row);
   }
   const InputValue x = input_value(a, a_row);
   const InputValue y = input_value(b, b_row);
@@ -139,7 +142,7 @@ bool same_values(const std::vector<data::ColumnPtr>& a,
                  const std::vector<data::ColumnPtr>& b,
                  int64_t b_row) {
   for (std::size_t i = 0; i < a.size(); ++i) {
-    if (!same_value(*a[i], a_row, *b[i], b_row)) {
+    if (!same_answer(*a[i], a_row, *b[i], b_row)) {
       return false;
     }
   }

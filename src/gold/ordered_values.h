@@ -25,7 +25,8 @@ namespace assay::gold {
 class OrderedValues {
  public:
   enum class End : uint8_t { kFirst, kLast };
-  OrderedValues(End end, int64_t limit, data::Type type) : end_(end), limit_(limit), type_(type) {}
+  OrderedValues(End end, int64_t limit, data::TypeId type)
+      : end_(end), limit_(limit), type_(type) {}
 
   void add(const InputValue& value, const RowOrder& order);
   /// Values kept, the first (or last) of all in front.
@@ -46,7 +47,7 @@ class OrderedValues {
 
   End end_;
   int64_t limit_;
-  data::Type type_;
+  data::TypeId type_;
   std::vector<Entry> entries_;
 };
 

@@ -40,6 +40,11 @@ Result<int> add_expression(const catalog::FeatureDef& feature,
   if (!expression.ok()) {
     return std::move(expression).status().with_context("feature `" + feature.name + "`");
   }
+  if (data::has_parameters(expression->type()) || expression->type() == data::Type::kTimestampNtz) {
+    return Status(Code::kInvalidArgument,
+                  "feature `" + feature.name + "`: it does not take " +
+                      data::type_name(expression->type()) + "; CAST it");
+  }
   plan->expressions.push_back(std::move(expression).value());
   return static_cast<int>(plan->expressions.size()) - 1;
 }
@@ -79,7 +84,7 @@ Status plan_sequence_feature(const catalog::FeatureDef& feature,
   }
   output.type =
       catalog::sequence_type(feature.sequence)
-          .value_or(output.of < 0 ? data::Type::kInt64
+          .value_or(output.of < 0 ? data::Type(data::Type::kInt64)
                                   : plan->expressions[static_cast<std::size_t>(output.of)].type());
   if (catalog::is_of_session(feature.sequence)) {
     ASSAY_RETURN_IF_ERROR(add_session(feature, view, plan));

@@ -85,6 +85,14 @@ void StepWriter::flush_feature(std::size_t feature) {
       append_converted<uint8_t>(
           bits, is_null, rows_, builder, [](uint64_t b) { return static_cast<uint8_t>(b); });
       break;
+    case data::Type::kInt8:
+      append_converted<int8_t>(
+          bits, is_null, rows_, builder, [](uint64_t b) { return static_cast<int8_t>(b); });
+      break;
+    case data::Type::kInt16:
+      append_converted<int16_t>(
+          bits, is_null, rows_, builder, [](uint64_t b) { return static_cast<int16_t>(b); });
+      break;
     case data::Type::kInt32:
     case data::Type::kDate:
       append_converted<int32_t>(bits, is_null, rows_, builder, [](uint64_t b) {
@@ -98,6 +106,7 @@ void StepWriter::flush_feature(std::size_t feature) {
       break;
     case data::Type::kInt64:
     case data::Type::kTimestamp:
+    case data::Type::kTimestampNtz:
     case data::Type::kFloat64:
       builder->append_block(bits, is_null, static_cast<int64_t>(rows_));
       break;
@@ -113,6 +122,12 @@ void StepWriter::flush_feature(std::size_t feature) {
       }
       break;
     }
+    case data::Type::kDecimal:
+    case data::Type::kList:
+    case data::Type::kArray:
+    case data::Type::kStruct:
+    case data::Type::kMap:
+      break;  // no feature has these types; see catalog/value_reading.cc
   }
 }
 

@@ -54,7 +54,7 @@ std::string lower(std::string text) {
 Status require_column(const data::Schema& source,
                       const std::string& table,
                       const std::string& name,
-                      data::Type type) {
+                      const data::Type& type) {
   const std::optional<int> index = source.find(name);
   if (!index) {
     return invalid("`" + table + "` has no column `" + name + "`" +
@@ -80,7 +80,7 @@ Status check_source(const Draft& draft) {
     return invalid("entity `" + draft.entity.name + "` has no key columns");
   }
   for (const data::Field& key : draft.entity.keys) {
-    if (is_real(key.type)) {
+    if (!data::is_key_type(key.type)) {
       return invalid("key column `" + key.name + "` is " + std::string(data::type_name(key.type)) +
                      ": floating-point numbers cannot be keys; use int64 or string");
     }
@@ -328,10 +328,16 @@ uint64_t fingerprint_of(const Draft& draft) {
   const auto mix_number = [&](int64_t number) {
     hash = hash_mix(hash, static_cast<uint64_t>(number));
   };
+  const auto mix_type = [&](const data::Type& type) {
+    mix_number(static_cast<int64_t>(type.id()));
+    if (data::has_parameters(type)) {
+      mix_text(data::type_name(type));
+    }
+  };
   mix_text(draft.view.from);
   for (const data::Field& key : draft.entity.keys) {
     mix_text(key.name);
-    mix_number(static_cast<int64_t>(key.type));
+    mix_type(key.type);
   }
   mix_number(draft.view.ttl ? draft.view.ttl->micros : -1);
   mix_number(draft.layout.slide.micros);
@@ -361,7 +367,7 @@ uint64_t fingerprint_of(const Draft& draft) {
   }
   for (const data::Field& feature : draft.layout.features) {
     mix_text(feature.name);
-    mix_number(static_cast<int64_t>(feature.type));
+    mix_type(feature.type);
   }
   return hash;
 }

@@ -66,6 +66,11 @@ Result<Argument> plan_argument(const catalog::FeatureDef& feature,
   }
   if (argument.of >= 0) {
     argument.type = plan->expressions[static_cast<std::size_t>(argument.of)].type();
+    const bool plain =
+        !data::has_parameters(argument.type) && argument.type != data::Type::kTimestampNtz;
+    if (!plain && feature.aggregate != Aggregate::kCount) {
+      return invalid("windows do not aggregate " + data::type_name(argument.type) + "; CAST it");
+    }
   } else if (feature.aggregate != Aggregate::kCount) {
     return invalid(std::string(catalog::aggregate_name(feature.aggregate)) +
                    " needs `of`: the column or expression that is aggregated");

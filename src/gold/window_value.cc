@@ -13,17 +13,17 @@ const State& state_at(const std::vector<AggregateState>& states, int index) {
 }
 
 /// A value by its order or as text.
-data::Scalar scalar_of_value(data::Type type, int64_t order, const std::string& text) {
+data::Scalar scalar_of_value(const data::Type& type, int64_t order, const std::string& text) {
   return data::is_text(type) ? data::Scalar{type, text}
                              : scalar_of(type, cell_of_order(type, order));
 }
 
-data::Scalar extreme_of(data::Type type, const ExtremeState& state) {
+data::Scalar extreme_of(const data::Type& type, const ExtremeState& state) {
   return state.has_value ? scalar_of_value(type, state.order, state.text)
                          : data::Scalar::null(type);
 }
 
-data::Scalar front_of(data::Type type, const OrderedValues& values) {
+data::Scalar front_of(const data::Type& type, const OrderedValues& values) {
   if (values.entries().empty()) {
     return data::Scalar::null(type);
   }
@@ -31,7 +31,7 @@ data::Scalar front_of(data::Type type, const OrderedValues& values) {
   return scalar_of_value(type, front.integer, front.text);
 }
 
-data::Scalar mode_of(data::Type type, const ValueCountsState& state) {
+data::Scalar mode_of(const data::Type& type, const ValueCountsState& state) {
   if (data::is_text(type)) {
     const std::vector<std::string> top = state.texts.top(1);
     return top.empty() ? data::Scalar::null(type) : data::Scalar{type, top.front()};

@@ -121,6 +121,8 @@ Result<Bounds> bounds_of(const Field& field, const Answer& answer) {
   switch (field.type) {
     case Type::kBool:
       return boolean_bounds(answer);
+    case Type::kInt8:
+    case Type::kInt16:
     case Type::kInt32:
     case Type::kInt64:
       return Bounds{answer.min.value_or(""), answer.max.value_or("")};
@@ -135,7 +137,13 @@ Result<Bounds> bounds_of(const Field& field, const Answer& answer) {
     case Type::kTimestamp:
       return instant_bounds(answer, false);
     case Type::kBytes:
-      break;
+    case Type::kTimestampNtz:
+    case Type::kDecimal:
+    case Type::kList:
+    case Type::kArray:
+    case Type::kStruct:
+    case Type::kMap:
+      break;  // no bounds: readers do not skip files by these columns
   }
   return Bounds();
 }

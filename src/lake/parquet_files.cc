@@ -59,15 +59,11 @@ void refine_by(Grouping& grouping, const Column& column) {
     });
     return;
   }
-  const int width = data::value_width(column.type());
   refine<int64_t>(grouping, column, [&](int64_t row) -> std::optional<int64_t> {
     if (column.is_null(row)) {
       return std::nullopt;
     }
-    const auto at = static_cast<std::size_t>(row);
-    return width == 1   ? column.values<uint8_t>()[at]
-           : width == 4 ? column.values<int32_t>()[at]
-                        : column.values<int64_t>()[at];
+    return column.integer(row);
   });
 }
 

@@ -60,12 +60,14 @@ std::optional<Value> as_value(std::optional<T> value) {
 
 /// A literal as SQL would compare it with a column of this type; nothing when it would convert the
 /// column.
-std::optional<Value> literal_value(const Literal& literal, Type type) {
+std::optional<Value> literal_value(const Literal& literal, data::TypeId type) {
   using Kind = Literal::Kind;
   switch (type) {
     case Type::kBool:
       return literal.kind == Kind::kBoolean ? as_value<int64_t>(literal.text == "true")
                                             : std::nullopt;
+    case Type::kInt8:
+    case Type::kInt16:
     case Type::kInt32:
     case Type::kInt64:
       return literal.kind == Kind::kNumber ? as_value(whole_number(literal.text)) : std::nullopt;
@@ -97,11 +99,13 @@ std::optional<Value> literal_value(const Literal& literal, Type type) {
                           // digits
     case Type::kBytes:
       return std::nullopt;
+    default:  // columns of other types are not compared with literals here: nothing is pruned
+      return std::nullopt;
   }
   return std::nullopt;
 }
 
-std::optional<Value> bound_of_text(const std::string& text, Type type) {
+std::optional<Value> bound_of_text(const std::string& text, data::TypeId type) {
   switch (type) {
     case Type::kString:
       return Value(text);
@@ -120,7 +124,7 @@ std::optional<Value> bound_of_text(const std::string& text, Type type) {
 }
 
 /// A member of minValues or maxValues.
-std::optional<Value> bound_value(const JsonValue* json, Type type) {
+std::optional<Value> bound_value(const JsonValue* json, data::TypeId type) {
   if (json == nullptr) {
     return std::nullopt;
   }
@@ -130,7 +134,7 @@ std::optional<Value> bound_value(const JsonValue* json, Type type) {
   if (type == Type::kBool && json->boolean() != nullptr) {
     return Value(int64_t{*json->boolean()});
   }
-  if ((type == Type::kInt32 || type == Type::kInt64) && json->integer() != nullptr) {
+  if (data::is_integer(type) && json->integer() != nullptr) {
     return Value(*json->integer());
   }
   if (type == Type::kFloat64) {
@@ -172,11 +176,13 @@ Bounds statistics_bounds(const JsonValue& stats,
   return bounds;
 }
 
-std::optional<Value> partition_value(const std::string& text, Type type) {
+std::optional<Value> partition_value(const std::string& text, data::TypeId type) {
   switch (type) {
     case Type::kBool:
       return text == "true" || text == "false" ? std::optional<Value>(int64_t{text == "true"})
                                                : std::nullopt;
+    case Type::kInt8:
+    case Type::kInt16:
     case Type::kInt32:
     case Type::kInt64:
       return as_value(whole_number(text));

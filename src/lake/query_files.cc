@@ -30,6 +30,11 @@ std::string partition_expression(const data::Field& field) {
   return "nullif(" + text + ", '') AS " + name;
 }
 
+/// A map of the answer as JSON.
+std::string json_of(const data::Batch& answer, const char* column, int64_t row) {
+  return data::format_scalar(answer.find(column)->scalar(row));
+}
+
 class QueryWriter {
  public:
   QueryWriter(const ParquetTarget& target, const data::Schema& schema, const QueryRows& rows)
@@ -141,7 +146,7 @@ class QueryWriter {
     }
     file.rows = *count.integer();
     ASSAY_ASSIGN_OR_RETURN(const JsonValue columns,
-                           json_.read(answer.find("column_statistics")->text(row)));
+                           json_.read(json_of(answer, "column_statistics", row)));
     if (file.rows > 0) {
       ASSAY_ASSIGN_OR_RETURN(
           file.stats_json,
@@ -160,7 +165,7 @@ class QueryWriter {
       return {};
     }
     ASSAY_ASSIGN_OR_RETURN(const JsonValue keys,
-                           json_.read(answer.find("partition_keys")->text(row)));
+                           json_.read(json_of(answer, "partition_keys", row)));
     for (const std::string& name : target_.partition_columns) {
       const JsonValue* value = keys.find(name);
       if (value != nullptr && value->text() == nullptr) {

@@ -180,8 +180,20 @@ ColumnStatistics statistics_of(const Column& column, int64_t begin, int64_t end)
     case Type::kTimestamp:
       timestamps(column, begin, end, result);
       break;
-    case Type::kBytes:
+    case Type::kInt8:
+      integers<int8_t>(column, begin, end, result);
       break;
+    case Type::kInt16:
+      integers<int16_t>(column, begin, end, result);
+      break;
+    case Type::kBytes:
+    case Type::kTimestampNtz:
+    case Type::kDecimal:
+    case Type::kList:
+    case Type::kArray:
+    case Type::kStruct:
+    case Type::kMap:
+      break;  // no bounds, only the count of nulls
   }
   return result;
 }
@@ -229,6 +241,9 @@ std::string statistics_json(const data::Batch& rows,
     const std::string& name = rows.schema().field(i).name;
     if (std::find(left_out.begin(), left_out.end(), name) != left_out.end()) {
       continue;
+    }
+    if (data::is_nested(rows.column(i).type())) {
+      continue;  // readers want counts of each field, and use none of them
     }
     const ColumnStatistics statistics = statistics_of(rows.column(i), begin, end);
     if (!statistics.min.empty()) {

@@ -132,7 +132,8 @@ TEST(Statistics, AgreeWithTheParquetWriterOnRandomRows) {
                    data::SqlUnknownTypes::kAsText)
             .value();
     JsonReader reader;
-    const JsonValue twin = reader.read(told.find("column_statistics")->text(0)).value();
+    const JsonValue twin =
+        reader.read(data::format_scalar(told.find("column_statistics")->scalar(0))).value();
     const JsonValue ours = reader.read(statistics_json(batch, 0, batch.rows(), {})).value();
     for (const data::Field& field : batch.schema().fields()) {
       const JsonValue* column = twin.find('"' + field.name + '"');

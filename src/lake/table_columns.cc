@@ -21,8 +21,8 @@ struct PrimitiveName {
 
 const PrimitiveName kPrimitives[] = {
     {"boolean", "BOOLEAN", data::Type::kBool},
-    {"byte", "TINYINT", data::Type::kInt32},
-    {"short", "SMALLINT", data::Type::kInt32},
+    {"byte", "TINYINT", data::Type::kInt8},
+    {"short", "SMALLINT", data::Type::kInt16},
     {"integer", "INTEGER", data::Type::kInt32},
     {"long", "BIGINT", data::Type::kInt64},
     {"float", "FLOAT", data::Type::kFloat32},
@@ -232,6 +232,34 @@ const std::string& name_of(const TableColumn& column, NameKind names) {
   return names == NameKind::kLogical ? column.name : column.physical_name;
 }
 
+/// The type of such a column in a batch.
+std::optional<data::Type> batch_type_of(const ColumnType& type) {
+  if (type.kind == ColumnType::Kind::kPrimitive) {
+    const PrimitiveName* primitive = find_primitive(type.primitive);
+    return primitive != nullptr
+               ? primitive->batch_type
+               : data::type_from_name(type.primitive == "decimal" ? "decimal(10,0)"
+                                                                  : type.primitive);
+  }
+  std::vector<data::Field> fields;
+  for (const TableColumn& column : type.fields) {
+    std::optional<data::Type> inner = batch_type_of(column.type);
+    if (!inner.has_value()) {
+      return std::nullopt;
+    }
+    fields.push_back({column.name, *std::move(inner), true});
+  }
+  switch (type.kind) {
+    case ColumnType::Kind::kArray:
+      return data::Type::list(fields.at(0).type);
+    case ColumnType::Kind::kMap:
+      return data::Type::map(fields.at(0).type, fields.at(1).type);
+    default:
+      return data::names_differ(fields) ? std::optional(data::Type::structure(fields))
+                                        : std::nullopt;
+  }
+}
+
 bool names_agree(const ColumnType& type) {
   return std::all_of(type.fields.begin(), type.fields.end(), [](const TableColumn& field) {
     return field.name == field.physical_name && names_agree(field.type);
@@ -253,11 +281,8 @@ Result<std::vector<TableColumn>> table_columns_from_json(std::string_view text,
 data::SchemaPtr batch_schema_of(const std::vector<TableColumn>& columns) {
   std::vector<data::Field> fields;
   for (const TableColumn& column : columns) {
-    const PrimitiveName* primitive = column.type.kind == ColumnType::Kind::kPrimitive
-                                         ? find_primitive(column.type.primitive)
-                                         : nullptr;
-    if (primitive != nullptr && primitive->batch_type) {
-      fields.push_back({column.name, *primitive->batch_type, column.nullable});
+    if (std::optional<data::Type> type = batch_type_of(column.type)) {
+      fields.push_back({column.name, *std::move(type), column.nullable});
     }
   }
   return data::make_schema(std::move(fields));

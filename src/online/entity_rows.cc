@@ -14,7 +14,7 @@ namespace {
 /// Column `name` of the batch, of type `type`.
 Result<const data::Column*> require_column(const data::Batch& rows,
                                            const std::string& name,
-                                           data::Type type) {
+                                           const data::Type& type) {
   const data::Column* column = rows.find(name);
   if (column == nullptr) {
     return Status(Code::kInvalidArgument, "rows to apply lack column " + name);

@@ -68,6 +68,8 @@ void write_json_value(const data::Column& column, int64_t row, JsonWriter* json)
     case Type::kBool:
       json->boolean(std::get<bool>(scalar.value));
       return;
+    case Type::kInt8:
+    case Type::kInt16:
     case Type::kInt32:
     case Type::kInt64:
       json->integer(std::get<int64_t>(scalar.value));
@@ -93,7 +95,17 @@ void write_json_value(const data::Column& column, int64_t row, JsonWriter* json)
     case Type::kString:
     case Type::kDate:
     case Type::kTimestamp:
+    case Type::kTimestampNtz:
       json->string(data::format_scalar(scalar));
+      return;
+    case Type::kDecimal:
+      json->raw(data::format_scalar(scalar));
+      return;
+    case Type::kList:
+    case Type::kArray:
+    case Type::kStruct:
+    case Type::kMap:
+      json->raw(data::format_scalar(scalar));
       return;
   }
 }

@@ -52,32 +52,26 @@ RowCheck over_column(const data::Field& field, JudgeColumn judge_column) {
   };
 }
 
-bool is_integer_like(Type type) {
-  return type == Type::kInt32 || type == Type::kInt64 || type == Type::kDate ||
-         type == Type::kTimestamp || type == Type::kBool;
+bool is_integer_like(data::TypeId type) {
+  return data::is_integer(type) || data::is_time(type) || type == Type::kDate ||
+         type == Type::kBool;
 }
 
 int64_t integer_at(const data::Column& column, int64_t row) {
-  const auto at = static_cast<std::size_t>(row);
-  switch (column.type()) {
-    case Type::kBool:
-      return column.values<uint8_t>()[at];
-    case Type::kInt32:
-    case Type::kDate:
-      return column.values<int32_t>()[at];
-    default:
-      return column.values<int64_t>()[at];
-  }
+  return column.integer(row);
 }
 
 double double_at(const data::Column& column, int64_t row) {
   const auto at = static_cast<std::size_t>(row);
+  if (column.type() == Type::kDecimal) {
+    return data::decimal_to_double(column.values<data::Int128>()[at], column.type().scale());
+  }
   return column.type() == Type::kFloat32 ? static_cast<double>(column.values<float>()[at])
                                          : column.values<double>()[at];
 }
 
 /// `value` as the check's column holds it: texts are read, whole doubles become integers.
-Result<Scalar> value_of_type(const CheckDef& check, const Scalar& value, Type type) {
+Result<Scalar> value_of_type(const CheckDef& check, const Scalar& value, const Type& type) {
   const Status wrong = bad(check,
                            "`" + data::format_scalar(value) + "` is not a value of type " +
                                std::string(data::type_name(type)) + "; write one that is");
@@ -99,7 +93,7 @@ Result<Scalar> value_of_type(const CheckDef& check, const Scalar& value, Type ty
     Result<Scalar> read = data::parse_scalar(std::get<std::string>(value.value), type);
     return read.ok() ? std::move(read) : wrong;
   }
-  const bool is_integer = type == Type::kInt32 || type == Type::kInt64;
+  const bool is_integer = data::is_integer(type);
   if (is_integer && std::holds_alternative<int64_t>(value.value) && data::is_numeric(value.type)) {
     return Scalar{type, std::get<int64_t>(value.value)};
   }
@@ -194,7 +188,18 @@ Result<RowCheck> text_range(const CheckDef& check, const data::Field& field) {
   });
 }
 
+/// Lists, arrays, structs and maps are not compared with bounds or sets.
+Status refuse_nested(const CheckDef& check, const data::Field& field) {
+  if (!data::is_nested(field.type)) {
+    return {};
+  }
+  return bad(check,
+             "column `" + field.name + "` is " + data::type_name(field.type) +
+                 "; this check reads single values");
+}
+
 Result<RowCheck> compile_range(const CheckDef& check, const data::Field& field) {
+  ASSAY_RETURN_IF_ERROR(refuse_nested(check, field));
   if (!check.min && !check.max) {
     return bad(check, "needs a lower or an upper bound: range: [min, max]");
   }
@@ -205,11 +210,13 @@ Result<RowCheck> compile_range(const CheckDef& check, const data::Field& field) 
 }
 
 Result<RowCheck> compile_in_set(const CheckDef& check, const data::Field& field) {
+  ASSAY_RETURN_IF_ERROR(refuse_nested(check, field));
   std::unordered_set<int64_t> integers;
   std::unordered_set<double> doubles;
   std::unordered_set<std::string> texts;
   for (const Scalar& each : check.set) {
-    const Type type = field.type == Type::kFloat32 ? Type::kFloat64 : field.type;
+    const bool as_double = field.type == Type::kFloat32 || field.type == Type::kDecimal;
+    const Type type = as_double ? Type(Type::kFloat64) : field.type;
     ASSAY_ASSIGN_OR_RETURN(const Scalar value, value_of_type(check, each, type));
     if (is_integer_like(field.type)) {
       integers.insert(std::holds_alternative<bool>(value.value)

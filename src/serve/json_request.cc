@@ -78,15 +78,7 @@ class BodyReader {
     }
     JsonColumn column{name, {}};
     for (const element value : array) {
-      std::optional<JsonValue> scalar = read_scalar(value);
-      if (!scalar.has_value()) {
-        add("scalar_type",
-            {"entities", name, static_cast<int64_t>(column.values.size())},
-            "Input should be null, true, false, a number or a string",
-            value);
-        return;
-      }
-      column.values.push_back(*std::move(scalar));
+      column.values.push_back(read_value(value));
     }
     std::vector<JsonColumn>& entities = parsed_.body.entities;
     const auto same = std::find_if(entities.begin(), entities.end(), [&](const JsonColumn& known) {
@@ -99,10 +91,10 @@ class BodyReader {
     }
   }
 
-  static std::optional<JsonValue> read_scalar(const element& value) {
+  static JsonValue read_value(const element& value) {
     switch (value.type()) {
       case element_type::NULL_VALUE:
-        return JsonValue();
+        return {};
       case element_type::BOOL:
         return JsonValue(bool{value.get_bool()});
       case element_type::INT64:
@@ -112,9 +104,11 @@ class BodyReader {
         return JsonValue(double{value.get_double()});
       case element_type::STRING:
         return JsonValue(std::string(std::string_view(value.get_string())));
-      default:
-        return std::nullopt;
+      case element_type::ARRAY:
+      case element_type::OBJECT:
+        return JsonValue(JsonText{to_json(value)});
     }
+    return {};
   }
 
   void read_features(const element& found) {

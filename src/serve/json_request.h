@@ -7,12 +7,18 @@
 #include <variant>
 #include <vector>
 
-#include "data/scalar.h"
+#include "base/status.h"
 
 namespace assay::serve {
 
-/// null, true or false, an integer, another number, or text.
-using JsonValue = decltype(data::Scalar::value);
+/// An array or object as JSON, for columns that hold lists, arrays, structs or maps.
+struct JsonText {
+  std::string json;
+  bool operator==(const JsonText&) const = default;
+};
+
+/// null, true or false, an integer, another number, text, or an array or object.
+using JsonValue = std::variant<std::monostate, bool, int64_t, double, std::string, JsonText>;
 
 /// One list of `entities`.
 struct JsonColumn {
@@ -46,8 +52,7 @@ struct ParsedBody {
 
 /// Read a JSON body. Never fails otherwise than by `errors`.
 ///
-/// Errors  not JSON, no `entities`, a list that is none, a value that is no scalar, text that is
-/// none.
+/// Errors  not JSON, no `entities`, a list that is none, text that is none.
 ///         Integers beyond 64 bits, and nesting beyond 1024, count as not JSON.
 /// Threads thread-safe; memory of the parser is kept per thread.
 /// Cost    one pass; about four times the body's size.

@@ -13,15 +13,15 @@ constexpr std::string_view kBase64 =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 constexpr double kWholeDoubleMax = 9007199254740992.0;  // 2^53: beyond, doubles skip integers
 
-Status mismatch(const JsonValue& value, data::Type type) {
-  static constexpr std::array<std::string_view, 5> kKinds = {
-      "null", "a boolean", "an integer", "a number", "text"};
+Status mismatch(const JsonValue& value, const data::Type& type) {
+  static constexpr std::array<std::string_view, 6> kKinds = {
+      "null", "a boolean", "an integer", "a number", "text", "an array or object"};
   return {Code::kInvalidArgument,
           "expected a value of type " + std::string(type_name(type)) + ", found " +
               std::string(kKinds[value.index()])};
 }
 
-Result<data::Scalar> to_integer(const JsonValue& value, data::Type type) {
+Result<data::Scalar> to_integer(const JsonValue& value, const data::Type& type) {
   int64_t whole = 0;
   if (const auto* integer = std::get_if<int64_t>(&value)) {
     whole = *integer;
@@ -33,14 +33,14 @@ Result<data::Scalar> to_integer(const JsonValue& value, data::Type type) {
   } else {
     return mismatch(value, type);
   }
-  if (type == data::Type::kInt32 && (whole < std::numeric_limits<int32_t>::min() ||
-                                     whole > std::numeric_limits<int32_t>::max())) {
-    return Status(Code::kInvalidArgument, "beyond the range of int32: " + std::to_string(whole));
+  if (!data::fits_integer(whole, type)) {
+    return Status(Code::kInvalidArgument,
+                  "beyond the range of " + type_name(type) + ": " + std::to_string(whole));
   }
   return data::Scalar{type, whole};
 }
 
-Result<data::Scalar> to_real(const JsonValue& value, data::Type type) {
+Result<data::Scalar> to_real(const JsonValue& value, const data::Type& type) {
   double real = 0;
   if (const auto* found = std::get_if<double>(&value)) {
     real = *found;
@@ -53,6 +53,20 @@ Result<data::Scalar> to_real(const JsonValue& value, data::Type type) {
   }
   return data::Scalar{
       type, type == data::Type::kFloat32 ? static_cast<double>(static_cast<float>(real)) : real};
+}
+
+/// Text is read digit by digit; a number with a fraction by the shortest text of its double.
+Result<data::Scalar> to_decimal(const JsonValue& value, const data::Type& type) {
+  if (const auto* text = std::get_if<std::string>(&value)) {
+    return data::parse_scalar(*text, type);
+  }
+  if (const auto* integer = std::get_if<int64_t>(&value)) {
+    return data::parse_scalar(std::to_string(*integer), type);
+  }
+  if (const auto* real = std::get_if<double>(&value)) {
+    return data::parse_scalar(data::format_scalar(data::Scalar::float64(*real)), type);
+  }
+  return mismatch(value, type);
 }
 
 /// Numbers are seconds since the epoch, as Feast's UnixTimestamp; text is read as a time.
@@ -79,11 +93,13 @@ Result<data::Scalar> to_timestamp(const JsonValue& value) {
 
 }  // namespace
 
-Result<data::Scalar> to_scalar(const JsonValue& value, data::Type type) {
+Result<data::Scalar> to_scalar(const JsonValue& value, const data::Type& type) {
   if (value.index() == 0) {
     return data::Scalar::null(type);
   }
   switch (type) {
+    case data::Type::kInt8:
+    case data::Type::kInt16:
     case data::Type::kInt32:
     case data::Type::kInt64:
       return to_integer(value, type);
@@ -113,6 +129,21 @@ Result<data::Scalar> to_scalar(const JsonValue& value, data::Type type) {
         return data::Scalar{type, std::move(bytes)};
       }
       return mismatch(value, type);
+    case data::Type::kTimestampNtz:
+      if (const auto* text = std::get_if<std::string>(&value)) {
+        return data::parse_scalar(*text, type);
+      }
+      return mismatch(value, type);
+    case data::Type::kDecimal:
+      return to_decimal(value, type);
+    case data::Type::kList:
+    case data::Type::kArray:
+    case data::Type::kStruct:
+    case data::Type::kMap:
+      if (const auto* nested = std::get_if<JsonText>(&value)) {
+        return data::parse_json(nested->json, type);
+      }
+      return mismatch(value, type);
   }
   return mismatch(value, type);
 }
@@ -126,6 +157,8 @@ void write_scalar(JsonWriter& writer, const data::Scalar& value) {
     case data::Type::kBool:
       writer.boolean(std::get<bool>(value.value));
       return;
+    case data::Type::kInt8:
+    case data::Type::kInt16:
     case data::Type::kInt32:
     case data::Type::kInt64:
       writer.integer(std::get<int64_t>(value.value));
@@ -146,23 +179,23 @@ void write_scalar(JsonWriter& writer, const data::Scalar& value) {
     case data::Type::kTimestamp:
       writer.integer(floor_to(std::get<int64_t>(value.value), kMicrosPerSecond) / kMicrosPerSecond);
       return;
-  }
-}
-
-std::string to_base64(std::string_view bytes) {
-  std::string text;
-  text.reserve((bytes.size() + 2) / 3 * 4);
-  for (std::size_t at = 0; at < bytes.size(); at += 3) {
-    const std::size_t count = std::min<std::size_t>(3, bytes.size() - at);
-    uint32_t group = 0;
-    for (std::size_t i = 0; i < 3; ++i) {
-      group = group << 8 | (i < count ? static_cast<uint8_t>(bytes[at + i]) : 0U);
+    case data::Type::kTimestampNtz:
+      writer.string(data::format_scalar(value));
+      return;
+    case data::Type::kDecimal:
+      writer.raw(data::format_scalar(value));
+      return;
+    case data::Type::kList:
+    case data::Type::kArray:
+    case data::Type::kStruct:
+    case data::Type::kMap: {
+      std::string json;
+      data::append_json(
+          json, *std::get<data::NestedValue>(value.value).row, 0, data::JsonNonFinite::kNull);
+      writer.raw(json);
+      return;
     }
-    for (std::size_t i = 0; i < 4; ++i) {
-      text += i <= count ? kBase64[(group >> (18 - 6 * i)) & 63] : '=';
-    }
   }
-  return text;
 }
 
 Result<std::string> from_base64(std::string_view text) {

@@ -5,6 +5,7 @@
 
 #include "base/json_writer.h"
 #include "base/status.h"
+#include "data/json_text.h"
 #include "data/scalar.h"
 #include "serve/json_request.h"
 
@@ -14,14 +15,13 @@ namespace assay::serve {
 ///
 /// Nulls   null gives null of that type.
 /// Errors  kInvalidArgument: not such a value, or beyond its range.
-Result<data::Scalar> to_scalar(const JsonValue& value, data::Type type);
+Result<data::Scalar> to_scalar(const JsonValue& value, const data::Type& type);
 
 /// Write a value as Feast's server does: timestamps as whole seconds, dates as text, bytes in
 /// base64, NaN and infinities as null.
 void write_scalar(JsonWriter& writer, const data::Scalar& value);
 
-/// Standard base64 with padding.
-std::string to_base64(std::string_view bytes);
+using data::to_base64;
 /// Errors  kInvalidArgument: a character or length that base64 does not have.
 Result<std::string> from_base64(std::string_view text);
 

@@ -30,7 +30,31 @@ TEST(JsonValue, NumbersTakeTheDeclaredType) {
   EXPECT_TRUE(to_scalar(JsonValue(), Type::kInt64)->is_null());
 }
 
+TEST(JsonValue, ArraysAndObjectsFillNestedTypes) {
+  const Type vector = Type::array(Type::kFloat32, 2);
+  EXPECT_EQ(written(*to_scalar(JsonText{"[1,2.5]"}, vector)), "[1.0,2.5]");
+  EXPECT_EQ(written(*to_scalar(JsonText{"[null,1]"}, vector)), "[null,1.0]");
+  EXPECT_EQ(to_scalar(JsonText{"[1]"}, vector).code(), Code::kInvalidArgument);
+  EXPECT_EQ(to_scalar(JsonText{"[1,2]"}, Type::kString).code(), Code::kInvalidArgument);
+  EXPECT_EQ(to_scalar(std::string("[1,2]"), vector).code(), Code::kInvalidArgument);
+  EXPECT_TRUE(to_scalar(JsonValue(), vector)->is_null());
+  EXPECT_EQ(written(*to_scalar(JsonText{"{\"a\":7}"}, Type::map(Type::kString, Type::kInt8))),
+            "{\"a\":7}");
+}
+
+TEST(JsonValue, DecimalsKeepTheirDigits) {
+  const Type type = Type::decimal(20, 2);
+  EXPECT_EQ(written(*to_scalar(std::string("123456789012345678.9"), type)),
+            "123456789012345678.90");
+  EXPECT_EQ(written(*to_scalar(12.3, type)), "12.30");
+  EXPECT_EQ(written(*to_scalar(int64_t{-5}, type)), "-5.00");
+  EXPECT_EQ(to_scalar(1e30, type).code(), Code::kInvalidArgument);
+  EXPECT_EQ(to_scalar(true, type).code(), Code::kInvalidArgument);
+}
+
 TEST(JsonValue, WhatDoesNotFitIsRefusedNotBent) {
+  EXPECT_EQ(to_scalar(int64_t{128}, Type::kInt8).code(), Code::kInvalidArgument);
+  EXPECT_EQ(to_scalar(int64_t{40'000}, Type::kInt16).code(), Code::kInvalidArgument);
   EXPECT_EQ(to_scalar(1.5, Type::kInt64).code(), Code::kInvalidArgument);
   EXPECT_EQ(to_scalar(1e300, Type::kInt64).code(), Code::kInvalidArgument);
   EXPECT_EQ(to_scalar(true, Type::kInt64).code(), Code::kInvalidArgument);

@@ -77,15 +77,10 @@ Status check_types(data::SqlEngine& engine, const std::string& sql) {
   for (int64_t row = 0; row < columns.rows(); ++row) {
     const std::string name(columns.column(0).text(row));
     const std::string_view type = columns.column(1).text(row);
-    const bool is_list = type.find('[') != std::string_view::npos;
-    const bool is_nested = is_list || starts_with(type, "STRUCT") || starts_with(type, "MAP") ||
-                           starts_with(type, "UNION");
     std::string cast;
-    if (starts_with(type, "DECIMAL")) {
-      cast = "DOUBLE";
-    } else if (type == "HUGEINT" || type == "UHUGEINT" || type == "UINTEGER" || type == "UBIGINT") {
+    if (type == "HUGEINT" || type == "UHUGEINT" || type == "UINTEGER" || type == "UBIGINT") {
       cast = "BIGINT";
-    } else if (is_nested || type == "UUID" || starts_with(type, "ENUM") || type == "TIME" ||
+    } else if (starts_with(type, "UNION") || type == "UUID" || starts_with(type, "ENUM") || type == "TIME" ||
                type == "INTERVAL" || type == "BIT" || type == "JSON" ||
                type == "TIME WITH TIME ZONE") {
       cast = "VARCHAR";

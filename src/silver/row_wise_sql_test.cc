@@ -134,10 +134,8 @@ TEST_F(RowWise, RefusesWhatGivesAnotherValueEachTime) {
 }
 
 TEST_F(RowWise, TypesThatTablesDoNotHoldAskForACast) {
-  EXPECT_NE(refusal("SELECT id * 1.5 AS x FROM clicks").find("CAST(... AS DOUBLE) AS x"),
-            std::string::npos);
   EXPECT_NE(refusal("SELECT id::HUGEINT AS x FROM clicks").find("BIGINT"), std::string::npos);
-  EXPECT_NE(refusal("SELECT [id] AS x FROM clicks").find("VARCHAR"), std::string::npos);
+  EXPECT_NE(refusal("SELECT INTERVAL 1 DAY AS x FROM clicks").find("VARCHAR"), std::string::npos);
   EXPECT_NE(refusal("SELECT id AS x, text AS X FROM clicks").find("one name"), std::string::npos);
 }
 

@@ -1,0 +1,53 @@
+// Functions of vectors: lists and arrays of floating-point numbers.
+
+#include <algorithm>
+#include <cmath>
+
+#include "data/expression_functions.h"
+#include "data/expression_kernels.h"
+
+namespace assay::data {
+namespace {
+
+/// a·b / (|a| |b|). The order of operations is part of the meaning, so that all machines give the
+/// same bits: three sums in float64 from the first element to the last, the roots of two of them
+/// multiplied, one division, and what rounding put outside [-1, 1] is brought back.
+struct Cosine {
+  static bool apply(const VectorView& a, const VectorView& b, double& out) {
+    if (a.size != b.size || a.has_null || b.has_null) {
+      return false;
+    }
+    double dot = 0;
+    double square_a = 0;
+    double square_b = 0;
+    for (int64_t i = 0; i < a.size; ++i) {
+      const double x = a.at(i);
+      const double y = b.at(i);
+      dot += x * y;
+      square_a += x * x;
+      square_b += y * y;
+    }
+    const double norms = std::sqrt(square_a) * std::sqrt(square_b);
+    if (norms == 0) {
+      return false;
+    }
+    const double cosine = dot / norms;
+    out = std::isnan(cosine) ? cosine : std::clamp(cosine, -1.0, 1.0);
+    return true;
+  }
+};
+
+}  // namespace
+
+std::vector<FunctionEntry> vector_functions() {
+  return {{"cosine",
+           {ValueKind::kVector, ValueKind::kVector},
+           ValueKind::kFloat64,
+           partial_kernel<Cosine, double, VectorView, VectorView>,
+           NullRule::kPartial,
+           "Cosine of the angle between two vectors, in [-1, 1]. Null when their sizes differ, an "
+           "element is null, or a norm is 0. Sums run in float64 from the first element to the "
+           "last."}};
+}
+
+}  // namespace assay::data

@@ -1,0 +1,72 @@
+#include "gold/row_value.h"
+
+#include <gtest/gtest.h>
+
+#include "data/json_text.h"
+#include "data/schema.h"
+
+namespace assay::gold {
+namespace {
+
+using data::Scalar;
+using data::Type;
+
+std::string bytes_of(const Scalar& value) {
+  std::string bytes;
+  append_row_value(&bytes, *data::constant_column(value, 1), 0);
+  return bytes;
+}
+
+TEST(RowValue, EveryTypeIsReadBack) {
+  const std::vector<std::pair<Type, std::string>> values{
+      {Type::kBool, "true"},
+      {Type::kInt8, "-7"},
+      {Type::kInt64, "9223372036854775807"},
+      {Type::kFloat32, "0.1"},
+      {Type::kFloat64, "-0"},
+      {Type::kString, "text"},
+      {Type::kDate, "2024-02-29"},
+      {Type::decimal(38, 2), "-123456789012345678901234567890.12"},
+      {Type::list(Type::kInt64), "[]"},
+      {Type::list(Type::kInt64), "[1,null,3]"},
+      {Type::list(Type::kBool), "[true,false]"},
+      {Type::list(Type::kString), R"(["a","",null])"},
+      {Type::list(Type::list(Type::kInt16)), "[[1,2],[],null]"},
+      {Type::array(Type::kFloat32, 3), "[0.5,-1,\"NaN\"]"},
+      {Type::array(Type::kFloat32, 3), "[null,1,2]"},
+      {Type::array(Type::decimal(4, 1), 2), "[1.5,2.5]"},
+      {Type::structure({{"a", Type::kInt64}, {"b", Type::list(Type::kString)}}),
+       R"({"a":null,"b":["x"]})"},
+      {Type::map(Type::kString, Type::kFloat64), R"({"x":1.5,"y":null})"},
+      {Type::map(Type::kInt32, Type::list(Type::kDate)), R"({"7":["2024-01-01"]})"}};
+  for (const auto& [type, text] : values) {
+    const Scalar value = data::parse_scalar(text, type).value();
+    const std::string bytes = bytes_of(value);
+    RowReader reader(bytes);
+    const Scalar back = read_row_value(&reader, type);
+    EXPECT_TRUE(reader.at_end() && !reader.failed()) << text;
+    EXPECT_TRUE(
+        data::same_value(*data::constant_column(back, 1), 0, *data::constant_column(value, 1), 0))
+        << data::type_name(type) << " " << text << " " << data::format_scalar(back);
+    for (std::size_t size = 0; size < bytes.size(); ++size) {
+      RowReader cut(std::string_view(bytes).substr(0, size));
+      (void)read_row_value(&cut, type);
+      EXPECT_TRUE(cut.failed()) << text << " cut to " << size;
+    }
+  }
+}
+
+TEST(RowValue, ArraysOfFloatsLieAsInMemory) {
+  const Scalar value = data::parse_scalar("[1,2]", Type::array(Type::kFloat32, 2)).value();
+  EXPECT_EQ(bytes_of(value), std::string("\0\0\0\x80\x3f\0\0\0\x40", 9));
+}
+
+TEST(RowValue, ALengthBeyondTheBytesFails) {
+  const std::string bytes("\xff\xff\xff\xff\x7f\0\0\0", 8);
+  RowReader reader(bytes);
+  EXPECT_TRUE(read_row_value(&reader, Type::list(Type::kInt64)).is_null());
+  EXPECT_TRUE(reader.failed());
+}
+
+}  // namespace
+}  // namespace assay::gold
