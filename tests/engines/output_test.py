@@ -16,7 +16,7 @@ from make_tables import Lake  # noqa: E402
 from matrix_test import python_of_engines  # noqa: E402
 
 CHECK = """
-import sys, io, pyarrow.ipc, pyarrow.parquet, polars
+import os, sys, io, pyarrow.ipc, pyarrow.parquet, polars
 arrow, parquet = (open(path, "rb").read() for path in sys.argv[1:])
 stream = pyarrow.ipc.open_stream(arrow).read_all()
 for batch in stream.to_batches():
@@ -26,6 +26,8 @@ assert stream.column_names == rows.column_names, stream.column_names
 assert repr(stream.to_pydict()) == repr(rows.to_pydict())
 assert repr(polars.read_ipc_stream(io.BytesIO(arrow)).to_dicts()) == repr(polars.from_arrow(rows).to_dicts())
 print(stream.num_rows, "rows,", len(stream.schema), "columns:", ", ".join(str(t) for t in stream.schema.types))
+sys.stdout.flush()
+os._exit(0)  # threads of these libraries now and then abort a process that ends by itself
 """
 
 
