@@ -262,7 +262,7 @@ enum class ServingClock { kWall, kData };
 struct Project {
   std::string name;
   std::string folder;   // absolute
-  std::string lake;     // absolute path of the lake's folder
+  std::string lake;     // absolute path of the lake's folder, or s3://bucket/prefix
   std::string catalog;  // absolute path of the SQLite file
   std::string online;   // absolute path of the embedded store's folder
   ServingClock serving_clock = ServingClock::kWall;
