@@ -24,7 +24,7 @@ std::string_view kind_name(const YamlNode& node) {
   return "";
 }
 
-std::string quoted(std::string_view text) {
+std::string in_backticks(std::string_view text) {
   constexpr std::size_t kBytesMax = 80;
   return "`" + std::string(text.substr(0, kBytesMax)) + (text.size() > kBytesMax ? "..." : "") +
          "`";
@@ -108,7 +108,7 @@ void SectionReader::read_entries() {
         }
       }
       context_.error_at_key(
-          "E0102", entry, "unknown key " + quoted(entry.key) + " in " + title_, help);
+          "E0102", entry, "unknown key " + in_backticks(entry.key) + " in " + title_, help);
     } else if (key->kind == ValueKind::kLater) {
       context_.error_at_key("E0108",
                             entry,
@@ -227,14 +227,14 @@ bool SectionReader::check_scalar(const KeyDef& key, const YamlNode& value) {
       return is_name(text) ||
              fail("E0202",
                   value,
-                  name + ": " + quoted(text) + " is not a name",
+                  name + ": " + in_backticks(text) + " is not a name",
                   "names are lower-case letters, digits and _, and begin with a letter");
     case ValueKind::kColumn:
     case ValueKind::kColumns:
       return is_column_name(text) ||
              fail("E0202",
                   value,
-                  name + ": " + quoted(text) + " is not a column name",
+                  name + ": " + in_backticks(text) + " is not a column name",
                   "column names are letters, digits and _, and do not begin with a digit");
     case ValueKind::kColumnType:
       return check(parse_column_type(text).status());
@@ -244,12 +244,12 @@ bool SectionReader::check_scalar(const KeyDef& key, const YamlNode& value) {
       return duration.ok() ||
              fail("E0201",
                   value,
-                  name + ": " + quoted(text) + " is not a duration",
+                  name + ": " + in_backticks(text) + " is not a duration",
                   "write a whole number and ms, s, m, h or d, such as 90s, 10m, 24h or 7d");
     }
     case ValueKind::kBoolean:
       return parse_boolean(text).has_value() ||
-             fail("E0201", value, name + ": " + quoted(text) + " is neither true nor false");
+             fail("E0201", value, name + ": " + in_backticks(text) + " is neither true nor false");
     case ValueKind::kBytes:
       return check(parse_byte_size(text).status());
     case ValueKind::kInteger:
@@ -263,7 +263,7 @@ bool SectionReader::check_scalar(const KeyDef& key, const YamlNode& value) {
       const std::optional<std::string> near = suggest(text, choices);
       return fail("E0201",
                   value,
-                  name + ": " + quoted(text) + " is not " + kind_phrase(key),
+                  name + ": " + in_backticks(text) + " is not " + kind_phrase(key),
                   near.has_value() ? "did you mean `" + *near + "`?" : "");
     }
     default:
@@ -277,7 +277,8 @@ bool SectionReader::check_number(const KeyDef& key, const YamlNode& value) {
   const bool whole = parse_whole(value.text).has_value();
   const std::string name = "`" + std::string(key.key) + "` in " + title_;
   if (!real.has_value() || (key.kind == ValueKind::kInteger && !whole)) {
-    return fail("E0201", value, name + ": " + quoted(value.text) + " is not " + kind_phrase(key));
+    return fail(
+        "E0201", value, name + ": " + in_backticks(value.text) + " is not " + kind_phrase(key));
   }
   const std::size_t dots = key.detail.find("..");
   if (dots == std::string_view::npos) {
@@ -286,7 +287,9 @@ bool SectionReader::check_number(const KeyDef& key, const YamlNode& value) {
   const double first = parse_real(key.detail.substr(0, dots)).value_or(0);
   const double last = parse_real(key.detail.substr(dots + 2)).value_or(0);
   return (*real >= first && *real <= last) ||
-         fail("E0201", value, name + ": " + quoted(value.text) + " is not " + kind_phrase(key));
+         fail("E0201",
+              value,
+              name + ": " + in_backticks(value.text) + " is not " + kind_phrase(key));
 }
 
 bool SectionReader::check_names(const KeyDef& key, const YamlNode& value) {
@@ -296,7 +299,7 @@ bool SectionReader::check_names(const KeyDef& key, const YamlNode& value) {
       context_.error_at_key(
           "E0202",
           entry,
-          quoted(entry.key) + " is not a name",
+          in_backticks(entry.key) + " is not a name",
           columns ? "column names are letters, digits and _, and do not begin with a digit"
                   : "names are lower-case letters, digits and _, and begin with a letter");
     }
@@ -312,7 +315,7 @@ bool SectionReader::check_type_map(const KeyDef& key, const YamlNode& value) {
       context_.error_at_key(
           "E0202",
           entry,
-          quoted(entry.key) + " is not a column name",
+          in_backticks(entry.key) + " is not a column name",
           "column names are letters, digits and _, and do not begin with a digit");
       good = false;
     } else if (entry.value.kind != Kind::kScalar) {
