@@ -82,6 +82,8 @@ class SqliteCatalog : public CatalogStore {
                           const std::vector<std::string>& online_views) override;
   Result<std::vector<CompleteProject>> complete_projects(const std::string& profile,
                                                          int64_t count) override;
+  Result<std::optional<int64_t>> complete_version(const std::string& profile) override;
+  Result<std::set<std::string>> complete_views(int64_t count) override;
   Result<int64_t> start_run(const std::string& command) override;
   Status finish_run(int64_t id,
                     const std::string& status,
@@ -373,6 +375,29 @@ Result<std::vector<CompleteProject>> SqliteCatalog::complete_projects(const std:
                                                                       int64_t count) {
   const std::lock_guard lock(mutex_);
   return newest_projects(profile, count);
+}
+
+Result<std::optional<int64_t>> SqliteCatalog::complete_version(const std::string& profile) {
+  const std::lock_guard lock(mutex_);
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<SqlRow> rows,
+                         query("SELECT max(version) FROM projects WHERE profile = ?", {profile}));
+  const auto* version = std::get_if<int64_t>(&rows.at(0).at(0));
+  return version == nullptr ? std::nullopt : std::optional(*version);
+}
+
+Result<std::set<std::string>> SqliteCatalog::complete_views(int64_t count) {
+  const std::lock_guard lock(mutex_);
+  ASSAY_ASSIGN_OR_RETURN(
+      const std::vector<SqlRow> rows,
+      query("SELECT DISTINCT view FROM project_views WHERE version IN (SELECT version FROM (SELECT"
+            " version, row_number() OVER (PARTITION BY profile ORDER BY version DESC) AS age FROM"
+            " projects) WHERE age <= ?)",
+            {count}));
+  std::set<std::string> views;
+  for (const SqlRow& row : rows) {
+    views.insert(text_of(row.at(0)));
+  }
+  return views;
 }
 
 Result<std::vector<CompleteProject>> SqliteCatalog::newest_projects(const std::string& profile,

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -100,6 +101,11 @@ class CatalogStore {
   /// The newest `count` complete definitions of a profile, newest first.
   virtual Result<std::vector<CompleteProject>> complete_projects(const std::string& profile,
                                                                  int64_t count) = 0;
+  /// Version of the newest complete definitions of a profile; nothing when none ever were. Cheap:
+  /// servers ask every second.
+  virtual Result<std::optional<int64_t>> complete_version(const std::string& profile) = 0;
+  /// Storage names that the newest `count` complete definitions of every profile need.
+  virtual Result<std::set<std::string>> complete_views(int64_t count) = 0;
 
   /// Note that a run began; gives its id.
   virtual Result<int64_t> start_run(const std::string& command) = 0;

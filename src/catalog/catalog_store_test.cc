@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <string>
 #include <thread>
 
@@ -131,6 +132,20 @@ TEST_F(CatalogStoreTest, RunsAreListedNewestFirst) {
   EXPECT_EQ(store->runs(10, "run")->size(), 1U);
   EXPECT_EQ(store->runs(1)->size(), 1U);
   EXPECT_EQ(store->finish_run(99, "ok", "").code(), Code::kNotFound);
+}
+
+TEST_F(CatalogStoreTest, CompleteDefinitionsOfEveryProfileKeepTheirViews) {
+  auto store = open();
+  EXPECT_EQ(*store->complete_version("day"), std::nullopt);
+  ASSERT_TRUE(store->complete_project("night", {{"a", "0"}}, {"n@0", "shared@0"}).ok());
+  for (const char* version : {"1", "2", "3"}) {
+    ASSERT_TRUE(
+        store->complete_project("day", {{"a", version}}, {std::string("d@") + version}).ok());
+  }
+  EXPECT_EQ(*store->complete_version("day"), store->complete_projects("day", 1)->front().version);
+  EXPECT_EQ(*store->complete_version("night"), 1);
+  EXPECT_EQ(*store->complete_views(2), (std::set<std::string>{"n@0", "shared@0", "d@2", "d@3"}));
+  EXPECT_EQ(*store->complete_views(1), (std::set<std::string>{"n@0", "shared@0", "d@3"}));
 }
 
 TEST_F(CatalogStoreTest, ModelsAreNumberedAndOneIsInProduction) {

@@ -79,7 +79,10 @@ constexpr std::array kKeys{
            "SQLite file of definitions and runs.",
            "./catalog.db"},
     KeyDef{"project", "online", kPath, false, "embedded:./online", "",
-           "Folder of the embedded online store, after `embedded:`.", "embedded:./online"},
+           "The online store: a folder after `embedded:`, or a Redis server as "
+           "redis://[user:password@]host[:port][/database] or redis+unix:///path/to.sock; then "
+           "`?prefix=` begins its keys.",
+           "embedded:./online"},
     KeyDef{"project", "engine", kChoice, false, "embedded", "embedded", "What runs the SQL.",
            "embedded"},
     KeyDef{"project", "serving", kSection, false, "", "serving", "How features are served.", ""},

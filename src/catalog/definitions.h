@@ -264,7 +264,7 @@ struct Project {
   std::string folder;   // absolute
   std::string lake;     // absolute path of the lake's folder, or s3://bucket/prefix
   std::string catalog;  // absolute path of the SQLite file
-  std::string online;   // absolute path of the embedded store's folder
+  std::string online;   // absolute path of the embedded store's folder, or a URL of Redis
   ServingClock serving_clock = ServingClock::kWall;
   std::map<std::string, SourceDef> sources;
   std::map<std::string, BronzeDef> bronze;

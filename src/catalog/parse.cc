@@ -156,7 +156,11 @@ void ProjectReader::apply_settings(const YamlNode& settings, bool is_yaml) {
     parsed_.s3 = read_s3(SectionReader(context, *s3, {"s3", "`s3`", false}));
   }
   project.catalog = local_path(reader, "catalog", "");
-  project.online = local_path(reader, "online", "embedded:");
+  project.online = reader.text("online");
+  if (project.online.compare(0, 5, "redis") != 0 ||
+      project.online.find("://") == std::string::npos) {
+    project.online = local_path(reader, "online", "embedded:");
+  }
   if (const YamlNode* serving = reader.find("serving")) {
     const SectionReader serving_reader(context, *serving, {"serving", "`serving`", false});
     project.serving_clock =

@@ -179,6 +179,16 @@ TEST(Parse, ProfilesOverrideTheProjectsKeys) {
   EXPECT_NE(wrong.diagnostics.items[0].help.find("`prod`"), std::string::npos);
 }
 
+TEST(Parse, TheOnlineStoreIsAFolderOrAServerOfRedis) {
+  const auto online = [](const std::string& place) {
+    return parse({{"/p/assay.yaml", "project: shop\nonline: \"" + place + "\"\n"}}).project.online;
+  };
+  EXPECT_EQ(online("embedded:store/"), "/p/store");
+  EXPECT_EQ(online("redis://:s@cache/1?prefix=a"), "redis://:s@cache/1?prefix=a");
+  EXPECT_EQ(codes(parse({{"/p/assay.yaml", "project: shop\nonline: mysql://h\n"}}).diagnostics),
+            "E0108");
+}
+
 TEST(Parse, ErrorsInsideUnusedProfilesAreReportedToo) {
   const ParsedProject parsed =
       parse({{"/p/assay.yaml", "project: shop\nprofiles: {prod: {lakes: x}}\n"}});

@@ -37,12 +37,12 @@ class DefinitionWatch {
   /// Replace the server's state when there are newer complete definitions. What cannot be served
   /// leaves the old ones in place, and is said once.
   void look() {
-    const Result<std::vector<catalog::CompleteProject>> complete =
-        catalog_.complete_projects(invocation_.arguments.get("profile"), 1);
-    if (!complete.ok() || complete->empty() || version_ == complete->front().version) {
+    const Result<std::optional<int64_t>> newest =
+        catalog_.complete_version(invocation_.arguments.get("profile"));
+    if (!newest.ok() || !newest->has_value() || version_ == *newest) {
       return;
     }
-    version_ = complete->front().version;
+    version_ = *newest;
     const Status replaced = replace();
     if (replaced.ok()) {
       invocation_.world.log.info("definitions_replaced", {{"version", *version_}});

@@ -75,6 +75,27 @@ TEST(Served, RowsOfTheDefinitionBeforeTheLastAreDropped) {
   EXPECT_EQ(std::count(last.begin(), last.end(), first.front()), 0);
 }
 
+TEST(Served, ProfilesThatShareAStoreKeepTheirRows) {
+  TestProject project;
+  project.write("assay.yaml", std::string(kAssay) + "profiles: {night: {}}\n");
+  ASSERT_TRUE(project.run().ok());
+  const std::vector<std::string> first = held_views(project);
+  const auto run_night = [&] {
+    const auto workspace = project.open_as(Definitions::kFiles, "night");
+    ASSERT_TRUE(workspace->apply().ok());
+    ASSERT_TRUE(run_all(*workspace, {}).ok());
+  };
+  project.change(kCount, kOtherCount);
+  run_night();
+  project.change("slide: 10m", "slide: 20m");
+  run_night();
+  project.change("slide: 20m", "slide: 30m");
+  run_night();
+  const std::vector<std::string> held = held_views(project);
+  EXPECT_EQ(held.size(), 3U) << "two of `night`, one of the definitions without a profile";
+  EXPECT_EQ(std::count(held.begin(), held.end(), first.front()), 1);
+}
+
 TEST(Served, AChangeThatIsTakenBackFindsItsRowsAgain) {
   TestProject project;
   ASSERT_TRUE(project.run().ok());

@@ -82,9 +82,10 @@ class TestProject {
     return workspace;
   }
 
-  std::unique_ptr<Workspace> open_as(Definitions definitions) {
+  std::unique_ptr<Workspace> open_as(Definitions definitions, const std::string& profile = "") {
     WorkspaceOptions options;
     options.definitions = definitions;
+    options.profile = profile;
     Result<std::unique_ptr<Workspace>> workspace =
         Workspace::open(world_.world(), folder_, options);
     EXPECT_TRUE(workspace.ok()) << workspace.status().to_string();

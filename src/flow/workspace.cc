@@ -152,12 +152,8 @@ Result<std::vector<std::string>> Workspace::online_views() {
 Status Workspace::mark_complete() {
   ASSAY_ASSIGN_OR_RETURN(const std::vector<std::string> views, online_views());
   ASSAY_RETURN_IF_ERROR(catalog_->complete_project(options_.profile, texts_, views));
-  ASSAY_ASSIGN_OR_RETURN(const std::vector<catalog::CompleteProject> complete,
-                         catalog_->complete_projects(options_.profile, 2));
-  std::set<std::string> needed;
-  for (const catalog::CompleteProject& project : complete) {
-    needed.insert(project.online_views.begin(), project.online_views.end());
-  }
+  // Of every profile: several may keep their rows in one store.
+  ASSAY_ASSIGN_OR_RETURN(const std::set<std::string> needed, catalog_->complete_views(2));
   ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, online(false));
   ASSAY_ASSIGN_OR_RETURN(const std::vector<std::string> held, store->views());
   for (const std::string& name : held) {
@@ -440,7 +436,7 @@ Result<std::string> Workspace::steps_table_key(const gold::FeatureView& view) {
 
 Result<online::OnlineStore*> Workspace::online(bool read_only) {
   if (online_ == nullptr) {
-    ASSAY_ASSIGN_OR_RETURN(online_, online::open_lmdb_store(world_, project_.online, read_only));
+    ASSAY_ASSIGN_OR_RETURN(online_, online::open_online_store(world_, project_.online, read_only));
   }
   return online_.get();
 }

@@ -69,6 +69,17 @@ Result<std::unique_ptr<OnlineStore>> open_lmdb_store(World& world,
 Result<std::unique_ptr<OnlineStore>> open_lmdb_store(World& world,
                                                      const std::string& folder,
                                                      bool read_only);
+/// The store in the Redis server of `url` (redis_client.h), shared by any number of processes.
+///
+/// What an apply acknowledged is as durable as that server: `appendonly yes` with `appendfsync
+/// always` keeps it through a power cut, the default loses about a second. Rows and position are
+/// lost together or not at all, so that a later run fills them again from the lake.
+/// Errors  kInvalidArgument: the URL; kUnavailable, kPermissionDenied as RedisConnection has them.
+Result<std::unique_ptr<OnlineStore>> open_redis_store(World& world, const std::string& url);
+/// The store at `place`: a `redis` URL, or the folder of an LMDB store.
+Result<std::unique_ptr<OnlineStore>> open_online_store(World& world,
+                                                       const std::string& place,
+                                                       bool read_only);
 /// A store in this process's memory: nothing survives it. For `verify` and tests.
 std::unique_ptr<OnlineStore> make_memory_store(Metrics& metrics);
 

@@ -11,6 +11,7 @@
 
 #include "online/entity_rows.h"
 #include "online/fake_view.h"
+#include "online/redis_under_test.h"
 #include "online/store_fixture.h"
 
 namespace assay::online {
@@ -321,6 +322,11 @@ INSTANTIATE_TEST_SUITE_P(
                                 options.sync = false;
                                 options.map_bytes = 1 << 16;
                                 return open_lmdb_store(world.world, folder, options);
+                              }},
+                    StoreKind{"redis",
+                              [](TestWorld& world, const std::string&) {
+                                return open_redis_store(world.world,
+                                                        RedisUnderTest::shared().fresh_url());
                               }}),
     [](const testing::TestParamInfo<StoreKind>& kind) { return kind.param.name; });
 

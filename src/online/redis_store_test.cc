@@ -1,0 +1,144 @@
+// What only a store in Redis can meet: a server that goes away, other processes, another epoch.
+
+#include <gtest/gtest.h>
+
+#include "online/fake_view.h"
+#include "online/online_store.h"
+#include "online/redis_client.h"
+#include "online/redis_under_test.h"
+
+namespace assay::online {
+namespace {
+
+FakeView clicks(uint64_t version = 1) {
+  return FakeView("clicks", {{"user_id", data::Type::kString}}, 1, std::nullopt, version);
+}
+
+class RedisStoreTest : public testing::Test {
+ protected:
+  std::unique_ptr<OnlineStore> open() {
+    Result<std::unique_ptr<OnlineStore>> store = open_redis_store(world_.world, url_);
+    EXPECT_TRUE(store.ok()) << store.status().to_string();
+    return *std::move(store);
+  }
+  Status apply(OnlineStore& store, std::optional<int64_t> expected, int64_t position) {
+    return store.apply(
+        view_,
+        fake_batch(view_, {{"u1", position, position, {double(position)}}}, position),
+        expected,
+        position,
+        EventTime{position});
+  }
+  data::Scalar value(OnlineStore& store, const std::string& key = "u1") {
+    const std::vector<data::EntityKey> keys = {fake_key(key)};
+    const auto answers = store.read(view_, keys, EventTime{1000});
+    EXPECT_TRUE(answers.ok()) << answers.status().to_string();
+    return answers->front().values[0];
+  }
+  Result<std::vector<RedisReply>> run(const std::vector<RedisCommand>& commands) {
+    return (*RedisConnection::connect(*parse_redis_url(url_)))->run(commands);
+  }
+  std::string prefix() { return parse_redis_url(url_)->prefix; }
+
+  TestWorld world_;
+  RedisUnderTest server_;
+  std::string url_ = server_.fresh_url();
+  FakeView view_ = clicks();
+};
+
+TEST_F(RedisStoreTest, AServerThatWasKilledAnswersAgainWithAllThatWasAcknowledged) {
+  const auto store = open();
+  ASSERT_TRUE(apply(*store, {}, 1).ok());
+  ASSERT_TRUE(apply(*store, 1, 2).ok());
+  server_.kill();
+  const std::vector<data::EntityKey> keys = {fake_key("u1")};
+  EXPECT_EQ(store->read(view_, keys, EventTime{9}).code(), Code::kUnavailable);
+  EXPECT_EQ(apply(*store, 2, 3).code(), Code::kUnavailable);
+  server_.start();
+  EXPECT_EQ(value(*store), data::Scalar::float64(2));
+  EXPECT_EQ((*store->applied_to(view_))->position, 2);
+  EXPECT_TRUE(apply(*store, 2, 3).ok());
+  EXPECT_EQ(value(*store), data::Scalar::float64(3));
+}
+
+TEST_F(RedisStoreTest, ConnectionsThatTheServerClosedAreMadeAgain) {
+  const auto store = open();
+  ASSERT_TRUE(apply(*store, {}, 1).ok());
+  ASSERT_TRUE(run({{"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"}}).ok());
+  EXPECT_EQ(value(*store), data::Scalar::float64(1));
+  ASSERT_TRUE(run({{"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"}}).ok());
+  EXPECT_TRUE(apply(*store, 1, 2).ok());
+  EXPECT_EQ(value(*store), data::Scalar::float64(2));
+}
+
+TEST_F(RedisStoreTest, OfTwoWritersOneMovesThePosition) {
+  const auto first = open();
+  const auto second = open();
+  ASSERT_TRUE(apply(*first, {}, 1).ok());
+  EXPECT_EQ(apply(*second, {}, 1).code(), Code::kFailedPrecondition);
+  EXPECT_TRUE(apply(*second, 1, 2).ok());
+  EXPECT_EQ(apply(*first, 1, 2).code(), Code::kFailedPrecondition);
+  EXPECT_EQ(value(*first), data::Scalar::float64(2));
+}
+
+TEST_F(RedisStoreTest, AReaderFollowsAViewThatIsDroppedAndMadeAgain) {
+  const auto store = open();
+  const auto reader = open();
+  ASSERT_TRUE(apply(*store, {}, 1).ok());
+  EXPECT_EQ(value(*reader), data::Scalar::float64(1));
+  ASSERT_TRUE(store->drop("clicks").ok());
+  EXPECT_TRUE(value(*reader).is_null());
+  EXPECT_TRUE(store->views()->empty());
+  ASSERT_TRUE(
+      store->apply(view_, fake_batch(view_, {{"u2", 1, 1, {7}}}), {}, 0, EventTime{1}).ok());
+  EXPECT_TRUE(value(*reader, "u1").is_null());
+  EXPECT_EQ(value(*reader, "u2"), data::Scalar::float64(7));
+}
+
+TEST_F(RedisStoreTest, RowsThatADropLeftBehindAreNeverReadAndSweptByTheNext) {
+  const auto store = open();
+  ASSERT_TRUE(apply(*store, {}, 1).ok());
+  // As if the process had died between taking the record away and sweeping the rows.
+  ASSERT_TRUE(
+      run({{"DEL", prefix() + ":view:clicks"}, {"SREM", prefix() + ":views", "clicks"}}).ok());
+  ASSERT_TRUE(
+      store->apply(view_, fake_batch(view_, {{"u2", 1, 1, {7}}}), {}, 0, EventTime{1}).ok());
+  EXPECT_TRUE(value(*store, "u1").is_null());
+  EXPECT_EQ(run({{"DBSIZE"}})->front().integer, 5) << "views, epoch, record, and both rows";
+  ASSERT_TRUE(store->drop("another").ok());
+  EXPECT_EQ(run({{"DBSIZE"}})->front().integer, 4);
+  EXPECT_EQ(value(*store, "u2"), data::Scalar::float64(7));
+}
+
+TEST_F(RedisStoreTest, AFlippedByteIsNamedAndNeverServed) {
+  const auto store = open();
+  ASSERT_TRUE(apply(*store, {}, 1).ok());
+  const std::string row = run({{"KEYS", prefix() + ":row:*"}})->front().list.at(0).text;
+  ASSERT_TRUE(run({{"SETRANGE", row, "12", "x"}}).ok());
+  const std::vector<data::EntityKey> keys = {fake_key("u1")};
+  EXPECT_EQ(store->read(view_, keys, EventTime{9}).code(), Code::kCorrupt);
+  EXPECT_EQ(apply(*store, 1, 2).code(), Code::kCorrupt);
+  EXPECT_EQ(world_.metrics.counter("assay_online_corrupt_rows_total", "").value(), 2);
+}
+
+TEST_F(RedisStoreTest, AServerOutOfMemoryRefusesTheWholeApply) {
+  const auto store = open();
+  ASSERT_TRUE(apply(*store, {}, 1).ok());
+  ASSERT_TRUE(run({{"CONFIG", "SET", "maxmemory", "1"}}).ok());
+  EXPECT_EQ(apply(*store, 1, 2).code(), Code::kResourceExhausted);
+  ASSERT_TRUE(run({{"CONFIG", "SET", "maxmemory", "0"}}).ok());
+  EXPECT_EQ(value(*store), data::Scalar::float64(1));
+  EXPECT_EQ((*store->applied_to(view_))->position, 1);
+}
+
+TEST_F(RedisStoreTest, AWrongPasswordAndAnAbsentServerAreNamed) {
+  ASSERT_TRUE(run({{"CONFIG", "SET", "requirepass", "secret"}}).ok());
+  EXPECT_EQ(open_redis_store(world_.world, url_).code(), Code::kPermissionDenied);
+  url_ = "redis+unix://:secret@" + url_.substr(std::string("redis+unix://").size());
+  EXPECT_EQ(open_redis_store(world_.world, "redis+unix:///nowhere/redis.sock").code(),
+            Code::kUnavailable);
+  EXPECT_EQ(open_redis_store(world_.world, "rediss://host").code(), Code::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace assay::online
