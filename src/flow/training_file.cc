@@ -426,10 +426,10 @@ class TrainingRows : public data::BatchReader {
     const data::Column& event = taken.rows.column(taken.rows.column_count() - 1);
     for (std::size_t i = 0; i < matched.size(); ++i) {
       int64_t& row = taken.row_of_label[i];
-      if (row < 0) {
+      if (row < 0 || event.is_null(row)) {
+        row = -1;
         ++work.report.not_found;
-      } else if (event.is_valid(row) &&
-                 gold::is_too_old(*work.view,
+      } else if (gold::is_too_old(*work.view,
                                   time.values<int64_t>()[i],
                                   event.values<int64_t>()[static_cast<std::size_t>(row)])) {
         row = -1;

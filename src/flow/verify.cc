@@ -6,6 +6,7 @@
 #include <set>
 
 #include "flow/gold_stage.h"
+#include "gold/training_set.h"
 #include "silver/contract.h"
 
 namespace assay::flow {
@@ -175,9 +176,11 @@ Result<OfflineAnswers> answer_offline(Workspace& workspace,
     right.keys.push_back(steps.find(key.name));
   }
   left.time = asked.find("at");
-  right.event_time = steps.find(gold::kEventTime);
+  // A step answers from its known_time on, whatever its event_time: that one only ages it.
+  right.event_time = steps.find(gold::kKnownTime);
   right.known_time = steps.find(gold::kKnownTime);
-  ASSAY_ASSIGN_OR_RETURN(answers.match, data::asof_join(left, right, {view.ttl(), threads}));
+  ASSAY_ASSIGN_OR_RETURN(answers.match, data::asof_join(left, right, {std::nullopt, threads}));
+  gold::judge_age(view, *left.time, *steps.find(gold::kEventTime), &answers.match);
   ASSAY_ASSIGN_OR_RETURN(answers.values,
                          view.answers(steps,
                                       answers.match.rows,

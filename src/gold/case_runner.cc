@@ -48,6 +48,7 @@ Result<int64_t> read_time(const std::string& word) {
 struct Case {
   catalog::EntityDef entity;
   catalog::FeatureViewDef view;
+  std::vector<std::string> change_key;  // empty: no table of changes
   std::vector<data::Field> table;
   std::vector<std::vector<std::string>> rows;
   std::vector<std::string> questions_header;
@@ -197,6 +198,8 @@ Status read_line(const std::string& line,
   *open = nullptr;
   if (words[0] == "key") {
     key_names->assign(words.begin() + 1, words.end());
+  } else if (words[0] == "changes" && words.size() > 1) {
+    one->change_key.assign(words.begin() + 1, words.end());
   } else if (words[0] == "slide" && words.size() == 2) {
     ASSAY_ASSIGN_OR_RETURN(one->view.slide, parse_duration(words[1]));
   } else if (words[0] == "ttl" && words.size() == 2) {
@@ -331,6 +334,45 @@ class CaseRun {
       builder.column(column).append(builder.column(column).size());
     }
     rows_ = builder.finish();
+    return case_.change_key.empty() ? Status() : read_versions();
+  }
+
+  /// Rows are versions of a key: add when each is replaced, and leave out the tombstones.
+  Status read_versions() {
+    std::vector<const data::Column*> key;
+    for (const std::string& name : case_.change_key) {
+      key.push_back(rows_.find(name));
+      if (key.back() == nullptr) {
+        return {Code::kInvalidArgument, "changes: the table has no column " + name};
+      }
+    }
+    const auto known = rows_.find(kKnownTime)->values<int64_t>();
+    std::map<std::string, std::vector<std::pair<int64_t, int64_t>>> versions;  // known time, row
+    for (int64_t row = 0; row < rows_.rows(); ++row) {
+      versions[data::encode_key(key, row).value_or(data::EntityKey()).bytes()].emplace_back(
+          known[static_cast<std::size_t>(row)], row);
+    }
+    std::vector<std::optional<int64_t>> replaced(static_cast<std::size_t>(rows_.rows()));
+    for (auto& [bytes, of_key] : versions) {
+      std::sort(of_key.begin(), of_key.end());
+      for (std::size_t i = 0; i + 1 < of_key.size(); ++i) {
+        replaced[static_cast<std::size_t>(of_key[i].second)] = of_key[i + 1].first;
+      }
+    }
+    data::ColumnBuilder column(data::Type::kTimestamp);
+    for (const std::optional<int64_t>& time : replaced) {
+      column.append_scalar(time ? data::Scalar::timestamp(*time)
+                                : data::Scalar::null(data::Type::kTimestamp));
+    }
+    rows_ = rows_.with_column({kReplacedTime, data::Type::kTimestamp, true}, column.finish());
+    std::vector<int64_t> kept;
+    const data::Column* deleted = rows_.find("is_deleted");
+    for (int64_t row = 0; row < rows_.rows(); ++row) {
+      if (deleted == nullptr || deleted->values<uint8_t>()[static_cast<std::size_t>(row)] == 0) {
+        kept.push_back(row);
+      }
+    }
+    rows_ = rows_.take(kept);
     return {};
   }
 

@@ -25,6 +25,8 @@ namespace assay::gold {
 ///                                                 start | first EXPR | last EXPR
 ///   feature moves  changes city  over 7d          changes | previous | changed_at
 ///   feature before lag 2 price   over 7d
+///   changes order                                 rows are versions of this key: a later known one
+///                                                 replaces; is_deleted:bool makes tombstones
 ///   table user:string event_time known_time price:float64
 ///     u1 10:00 10:05 3.5
 ///   expect user at n_1h spend_1h

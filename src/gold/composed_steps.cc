@@ -1,6 +1,7 @@
 // Steps of a composed view: per entity, the steps of its parts merged along known_time. Wherever a
 // part steps, the row holds what each part says at that instant; a row that says what the row
-// before says is left out.
+// before says is left out. A part without an answer says what it says of nothing; when no part has
+// one any more, neither has the view.
 //
 //   windows     ----w1---------------w2----------w3--->
 //   latest      ------------l1-------l2--------------->
@@ -21,11 +22,19 @@ namespace {
 struct PartRows {
   std::vector<data::ColumnPtr> columns;
   data::Batch steps;
-  const int64_t* event_time = nullptr;
+  const data::Column* event_time = nullptr;
   const int64_t* known_time = nullptr;
   int64_t seed_begin = 0;
   int64_t nothing = 0;
 };
+
+/// Before every event: no row has this time.
+constexpr int64_t kNoEvent = EventTime::min().micros;
+
+int64_t event_time_of(const data::Column& event_time, int64_t row) {
+  return event_time.is_null(row) ? kNoEvent
+                                 : event_time.values<int64_t>()[static_cast<std::size_t>(row)];
+}
 
 struct Range {
   int64_t begin = 0;
@@ -106,20 +115,24 @@ struct Merged {
 /// Merges the steps of one entity after the other.
 class Merge {
  public:
-  Merge(const std::vector<PartRows>& parts, const Entities& entities, const int64_t* seed_time)
-      : parts_(parts), entities_(entities), seed_time_(seed_time), current_(parts.size()) {
+  Merge(const std::vector<PartRows>& parts, const Entities& entities, const data::Column* seed_time)
+      : parts_(parts),
+        entities_(entities),
+        seed_time_(seed_time),
+        current_(parts.size()),
+        newest_(parts.size()) {
     out_.rows.resize(parts.size());
   }
 
   void run(std::size_t entity) {
     const int64_t seed = entities_.seed[entity];
     std::vector<Range> left;
+    int64_t newest = seed >= 0 ? event_time_of(*seed_time_, seed) : kNoEvent;
     for (std::size_t p = 0; p < parts_.size(); ++p) {
       left.push_back(entities_.ranges[p][entity]);
-      current_[p] = seed >= 0 ? parts_[p].seed_begin + seed : parts_[p].nothing;
+      current_[p] = newest != kNoEvent ? parts_[p].seed_begin + seed : parts_[p].nothing;
+      newest_[p] = newest;
     }
-    // Before every event there is no answer, and no step has the time of this one.
-    int64_t newest = seed >= 0 ? seed_time_[seed] : EventTime::min().micros;
     for (;;) {
       const int64_t known = next_known(left);
       if (known == EventTime::max().micros) {
@@ -132,12 +145,14 @@ class Merge {
           continue;
         }
         const int64_t row = left[p].begin++;
-        changed = changed || part.event_time[row] > newest ||
-                  !same_values(part.columns, row, part.columns, current_[p]);
-        newest = std::max(newest, part.event_time[row]);
-        current_[p] = row;
+        newest_[p] = event_time_of(*part.event_time, row);
+        const int64_t says = newest_[p] == kNoEvent ? part.nothing : row;
+        changed = changed || !same_values(part.columns, says, part.columns, current_[p]);
+        current_[p] = says;
       }
-      if (changed) {
+      const int64_t before = newest;
+      newest = *std::max_element(newest_.begin(), newest_.end());
+      if (changed || newest != before) {
         write(entities_.key_row[entity], newest, known);
       }
     }
@@ -167,8 +182,9 @@ class Merge {
 
   const std::vector<PartRows>& parts_;
   const Entities& entities_;
-  const int64_t* seed_time_;
+  const data::Column* seed_time_;
   std::vector<int64_t> current_;
+  std::vector<int64_t> newest_;  // per part: its newest event, or kNoEvent
   Merged out_;
 };
 
@@ -179,7 +195,14 @@ const int64_t* times_of(const data::Batch& batch, const char* name) {
 
 data::ColumnPtr timestamps(const std::vector<int64_t>& micros) {
   data::ColumnBuilder builder(data::Type::kTimestamp);
-  builder.append_block(micros.data(), static_cast<int64_t>(micros.size()));
+  builder.reserve(static_cast<int64_t>(micros.size()));
+  for (const int64_t time : micros) {
+    if (time == kNoEvent) {
+      builder.append_null();
+    } else {
+      builder.append(time);
+    }
+  }
   return builder.finish();
 }
 
@@ -188,7 +211,7 @@ Result<PartRows> rows_of_part(data::Batch steps,
                               const data::Batch& over_nothing) {
   PartRows part;
   part.steps = std::move(steps);
-  part.event_time = times_of(part.steps, kEventTime);
+  part.event_time = part.steps.find(kEventTime);
   part.known_time = times_of(part.steps, kKnownTime);
   part.seed_begin = part.steps.rows();
   part.nothing = part.steps.rows() + seed.rows();
@@ -226,7 +249,7 @@ Result<data::Batch> ComposedView::steps(const data::Batch& rows,
     parts.push_back(std::move(one));
   }
   ASSAY_ASSIGN_OR_RETURN(const Entities entities, find_entities(layout(), parts, seed));
-  Merge merge(parts, entities, times_of(seed, kEventTime));
+  Merge merge(parts, entities, seed.find(kEventTime));
   for (const std::size_t entity : entities.order) {
     merge.run(entity);
   }

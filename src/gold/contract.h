@@ -28,16 +28,22 @@
 //   overflow     `<feature>__overflow` for each sum of integers: true where it does not fit 64
 //                bits; the feature is null then, and its status OVERFLOW
 //   feature_date date of known_time; the partition
-// A feature that depends on the instant of the question, such as the time since the last event, is
-// not stored: the step holds the columns it is computed from (docs/semantics.md), answers() does.
-// The answer at t is the row with the largest known_time <= t. No two rows of an entity have equal
-// known_time.
+// A view over a table of changes has rows that a later version of their key replaces, or a
+// tombstone removes, at replaced_time: such a row is visible at t when event_time <= t and
+// known_time <= t < replaced_time. There event_time of a step is null when the entity has no
+// visible event any more: from its known_time on the answer is NOT_FOUND. Elsewhere no step is like
+// that. A feature that depends on the instant of the question, such as the time since the last
+// event, is not stored: the step holds the columns it is computed from (docs/semantics.md),
+// answers() does. The answer at t is the row with the largest known_time <= t. No two rows of an
+// entity have equal known_time.
 
 namespace assay::gold {
 
 inline constexpr char kEventTime[] = "event_time";
 inline constexpr char kKnownTime[] = "known_time";
 inline constexpr char kFeatureDate[] = "feature_date";
+/// Column of the source rows of a view over changes: null for a row that stands.
+inline constexpr char kReplacedTime[] = "replaced_time";
 
 class FeatureView;
 
@@ -89,7 +95,8 @@ class FeatureView {
   /// Steps with known_time in [begin, end), sorted by (entity key bytes, known_time).
   ///
   /// `rows`: source rows (source_columns). They must hold every row with event_time >= begin -
-  /// window_max - slide, and every row not visible before begin; more do no harm.
+  /// window_max - slide, and every row not visible before begin; more do no harm. Of an entity with
+  /// a row that is replaced in [begin, end) they must hold every row not replaced before begin.
   /// `seed`: at most one steps row per entity, its last one before begin (steps_schema); an entity
   /// without one had no answer before begin.
   /// The result does not depend on the order of rows, nor on threads.
@@ -119,6 +126,8 @@ class FeatureView {
   /// only after `applied_until` are kept aside in the row until a later update; reads see them when
   /// their time comes. What no read at or after `applied_until` can need is dropped. Errors
   /// kCorrupt: `row` is not an online row of this view.
+  /// A row that is replaced after it was folded in cannot be taken out: the entity's row is made
+  /// anew from "" then.
   [[nodiscard]] virtual Status update_online_row(const data::Batch& rows,
                                                  std::span<const int64_t> selected,
                                                  EventTime applied_until,
@@ -129,6 +138,8 @@ class FeatureView {
                                                               EventTime now) const = 0;
   /// Hash of everything that decides values: equal definitions have equal fingerprints.
   [[nodiscard]] virtual uint64_t fingerprint() const = 0;
+  /// True when source rows have a replaced_time.
+  [[nodiscard]] virtual bool of_changes() const { return false; }
 };
 
 /// Indexes of every feature of a view.

@@ -139,6 +139,14 @@ void EventSequence::add(const SequenceEvent& event) {
   rebuild();
 }
 
+void EventSequence::remove(const SequenceEvent& event) {
+  const auto place = std::lower_bound(events_.begin(), events_.end(), event);
+  if (place != events_.end() && *place == event) {  // else it has left every window
+    events_.erase(place);
+    rebuild();
+  }
+}
+
 /// Count in the last event, when all before it are.
 void EventSequence::take_in_order(std::size_t event) {
   const int64_t event_time = events_[event].event_time;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,8 +18,8 @@
 //   session  a maximal run of events less than `gap` apart, cut where it would reach `session_max`;
 //            open while t < min(last event + gap, first event + session_max)
 //
-// Events that come in order cost O(features); one that comes late, or that leaves a view whose
-// sessions have a longest length, O(events held).
+// Events that come in order cost O(features); one that comes late, is taken back, or leaves a view
+// whose sessions have a longest length, O(events held).
 
 namespace assay::gold {
 
@@ -27,6 +28,7 @@ struct SequenceEvent {
   int64_t known_time = 0;
   int64_t sequence = 0;
   std::string_view values;  // of every expression; whoever adds the event keeps the bytes
+  int64_t replaced_time = std::numeric_limits<int64_t>::max();  // it is visible before that
   auto operator<=>(const SequenceEvent&) const = default;
   [[nodiscard]] int64_t visible_time() const {
     return event_time > known_time ? event_time : known_time;
@@ -43,6 +45,8 @@ class EventSequence {
   void advance(int64_t now);
   /// Take an event that is visible now, in any order.
   void add(const SequenceEvent& event);
+  /// Take back an event that was added.
+  void remove(const SequenceEvent& event);
   /// What every output says now, one after the other, in the form of append_row_values.
   void append_values(std::string* out) const;
   /// The next instant at which time alone changes something, or the end of time.

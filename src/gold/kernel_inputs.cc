@@ -176,6 +176,7 @@ Result<KernelInputs> make_kernel_inputs(const WindowPlan& plan,
   inputs.known_time = columns.known_time->values<int64_t>().data();
   ASSAY_ASSIGN_OR_RETURN(inputs.arguments, evaluate_arguments(plan, rows));
   inputs.sequence = columns.sequence->values<int64_t>().data();
+  inputs.replaced_time = columns.replaced_time.empty() ? nullptr : columns.replaced_time.data();
   InputBuilder builder(plan, &inputs);
   for (const Primitive& primitive : plan.primitives) {
     builder.add(primitive);

@@ -56,6 +56,7 @@ struct KernelInputs {
   const int64_t* event_time = nullptr;
   const int64_t* known_time = nullptr;
   const int64_t* sequence = nullptr;
+  const int64_t* replaced_time = nullptr;  // nullptr: no row ever is
   std::vector<ArgumentColumn> arguments;
   std::vector<CountInput> counts;
   std::vector<IntegerInput> integers;

@@ -1,7 +1,9 @@
 // The online row of a view of latest values: the newest visible row, then the rows that were not
-// visible yet when they were applied and may become the newest.
+// visible yet when they were applied and may become the newest. Rows of which it is known when they
+// will be replaced stand beside the newest of those that stay.
 
 #include <algorithm>
+#include <iterator>
 #include <tuple>
 
 #include "gold/latest_view.h"
@@ -18,22 +20,29 @@ struct Record {
   int64_t known_time = 0;
   int64_t sequence = 0;
   std::string_view values;
+  int64_t replaced_time = kNeverReplaced;
   auto operator<=>(const Record&) const = default;
   [[nodiscard]] int64_t visible_time() const { return std::max(event_time, known_time); }
 };
 
-void append_record(std::string* out, const Record& record) {
+void append_record(std::string* out, const ViewLayout& layout, const Record& record) {
   append_signed(out, record.event_time);
   append_signed(out, record.known_time);
   append_signed(out, record.sequence);
+  if (layout.of_changes) {
+    append_replaced_time(out, record.replaced_time);
+  }
   append_text(out, record.values);
 }
 
-Record read_record(RowReader* reader) {
+Record read_record(const ViewLayout& layout, RowReader* reader) {
   Record record;
   record.event_time = reader->signed_varint();
   record.known_time = reader->signed_varint();
   record.sequence = reader->signed_varint();
+  if (layout.of_changes) {
+    record.replaced_time = read_replaced_time(reader);
+  }
   record.values = reader->text();
   if (!is_instant(record.event_time) || !is_instant(record.known_time)) {
     reader->fail();
@@ -49,7 +58,7 @@ Result<std::vector<Record>> parse(const ViewLayout& layout, std::string_view row
   }
   RowReader reader = open_online_row(row, OnlineRowKind::kLatest);
   for (uint64_t count = reader.varint(); count > 0 && !reader.failed(); --count) {
-    records.push_back(read_record(&reader));
+    records.push_back(read_record(layout, &reader));
   }
   if (reader.failed() || !reader.at_end()) {
     return corrupt_online_row(layout.name);
@@ -61,7 +70,8 @@ Result<std::vector<Record>> parse(const ViewLayout& layout, std::string_view row
 const Record* newest_visible(const std::vector<Record>& records, int64_t now) {
   const Record* newest = nullptr;
   for (const Record& record : records) {
-    if (record.visible_time() <= now && (newest == nullptr || record > *newest)) {
+    if (record.visible_time() <= now && now < record.replaced_time &&
+        (newest == nullptr || record > *newest)) {
       newest = &record;
     }
   }
@@ -114,12 +124,19 @@ Status LatestView::update_online_row(const data::Batch& rows,
         {columns.event_time->values<int64_t>()[place],
          columns.known_time->values<int64_t>()[place],
          columns.sequence->is_valid(selected[i]) ? columns.sequence->values<int64_t>()[place] : 0,
-         values[i]});
+         values[i],
+         columns.replaced_at(selected[i])});
   }
 
-  // What is older than the newest visible record can never be the answer again.
+  // What is older than the newest visible record that stays can never be the answer again.
   const int64_t until = clamp_instant(applied_until);
-  const Record* newest = newest_visible(records, until);
+  std::erase_if(records, [&](const Record& record) { return record.replaced_time <= until; });
+  std::vector<Record> staying;
+  std::copy_if(
+      records.begin(), records.end(), std::back_inserter(staying), [](const Record& record) {
+        return record.replaced_time == kNeverReplaced;
+      });
+  const Record* newest = newest_visible(staying, until);
   const Record bound = newest != nullptr ? *newest : Record{};
   const bool has_bound = newest != nullptr;
   std::vector<Record> kept;
@@ -134,7 +151,7 @@ Status LatestView::update_online_row(const data::Batch& rows,
   append_online_row_header(&out, OnlineRowKind::kLatest);
   append_varint(&out, kept.size());
   for (const Record& record : kept) {
-    append_record(&out, record);
+    append_record(&out, layout(), record);
   }
   *row = std::move(out);
   return {};

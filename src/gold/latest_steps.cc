@@ -1,5 +1,7 @@
 // Steps of latest values: an entity's rows in order of the instant they become visible; a step
-// wherever the newest of those seen so far is another one and says something else.
+// wherever the newest of those seen so far is another one and says something else. When rows of the
+// entity are replaced, those seen wait in a heap, newest on top: the top leaves when it is
+// replaced.
 
 #include <algorithm>
 #include <bit>
@@ -18,14 +20,23 @@ struct LatestInputs {
   const int64_t* sequence = nullptr;
   std::vector<data::ColumnPtr> features;
   std::vector<data::ColumnPtr> seed_features;
-  const int64_t* seed_event_time = nullptr;
+  data::ColumnPtr seed_event_time;
+  const RowColumns* columns = nullptr;
+
+  /// False when the seed says that there is no answer.
+  [[nodiscard]] bool seed_answers(int64_t seed) const {
+    return seed >= 0 && seed_event_time->is_valid(seed);
+  }
+  [[nodiscard]] int64_t seed_time(int64_t seed) const {
+    return seed_event_time->values<int64_t>()[static_cast<std::size_t>(seed)];
+  }
 
   [[nodiscard]] int64_t visible_time(int64_t row) const {
     return std::max(event_time[row], known_time[row]);
   }
 };
 
-/// Steps as columns: the source row of each gives event time and values.
+/// Steps as columns: the source row of each gives event time and values; -1: there is no answer.
 struct LatestSteps {
   std::vector<int64_t> key;
   std::vector<int64_t> known_time;
@@ -78,6 +89,11 @@ class LatestKernel {
     });
     newest_ = -1;
     written_ = -1;
+    answers_ = inputs_.seed_answers(entity.seed);
+    if (is_replaced_in_range()) {
+      run_with_replaced(entity);
+      return;
+    }
     for (std::size_t i = 0; i < rows_.size();) {
       const int64_t instant = std::max(inputs_.visible_time(rows_[i]), begin_);
       if (instant >= end_) {
@@ -86,16 +102,55 @@ class LatestKernel {
       for (; i < rows_.size() && inputs_.visible_time(rows_[i]) <= instant; ++i) {
         see(rows_[i], entity.seed);
       }
-      write_if_changed(entity, instant);
+      if (newest_ >= 0) {
+        write_if_changed(entity, instant);
+      }
     }
   }
 
  private:
+  [[nodiscard]] bool is_replaced_in_range() const {
+    return std::any_of(rows_.begin(), rows_.end(), [&](int64_t row) {
+      const int64_t replaced = inputs_.columns->replaced_at(row);
+      return replaced >= begin_ && replaced < end_;
+    });
+  }
+
+  /// The rows hold all that is not replaced before `begin`: the seed only says what was answered.
+  void run_with_replaced(const EntityRows::Entity& entity) {
+    const auto older = [&](int64_t a, int64_t b) { return is_newer(inputs_, b, a); };
+    std::vector<int64_t> standing;
+    std::size_t next = 0;
+    int64_t instant = begin_;
+    while (instant < end_) {
+      for (; next < rows_.size() && inputs_.visible_time(rows_[next]) <= instant; ++next) {
+        standing.push_back(rows_[next]);
+        std::push_heap(standing.begin(), standing.end(), older);
+      }
+      while (!standing.empty() && inputs_.columns->replaced_at(standing.front()) <= instant) {
+        std::pop_heap(standing.begin(), standing.end(), older);
+        standing.pop_back();
+      }
+      newest_ = standing.empty() ? -1 : standing.front();
+      write_if_changed(entity, instant);
+      instant = end_;
+      if (next < rows_.size()) {
+        instant = std::min(instant, inputs_.visible_time(rows_[next]));
+      }
+      if (newest_ >= 0) {
+        instant = std::min(instant, inputs_.columns->replaced_at(newest_));
+      }
+    }
+  }
+
   void see(int64_t row, int64_t seed) {
-    if (seed >= 0) {
+    if (inputs_.columns->replaced_at(row) < begin_) {
+      return;
+    }
+    if (inputs_.seed_answers(seed)) {
       // The seed is the newest of the rows visible before `begin`. A row seen later with the same
       // event time became known later, so it wins.
-      const int64_t seed_time = inputs_.seed_event_time[seed];
+      const int64_t seed_time = inputs_.seed_time(seed);
       const bool before = inputs_.visible_time(row) < begin_;
       if (before || inputs_.event_time[row] < seed_time) {
         return;
@@ -107,18 +162,21 @@ class LatestKernel {
   }
 
   void write_if_changed(const EntityRows::Entity& entity, int64_t instant) {
-    if (newest_ < 0 || newest_ == written_) {
+    if (newest_ < 0 ? !answers_ : newest_ == written_) {
       return;
     }
     bool same = false;
-    if (written_ >= 0) {
+    if (newest_ < 0 || !answers_) {
+      same = false;
+    } else if (written_ >= 0) {
       same = inputs_.event_time[newest_] == inputs_.event_time[written_] &&
              same_values(inputs_.features, newest_, inputs_.features, written_);
-    } else if (entity.seed >= 0) {
-      same = inputs_.event_time[newest_] == inputs_.seed_event_time[entity.seed] &&
+    } else {
+      same = inputs_.event_time[newest_] == inputs_.seed_time(entity.seed) &&
              same_values(inputs_.features, newest_, inputs_.seed_features, entity.seed);
     }
     written_ = newest_;
+    answers_ = newest_ >= 0;
     if (!same) {
       out_->key.push_back(entity.key);
       out_->known_time.push_back(instant);
@@ -133,6 +191,7 @@ class LatestKernel {
   std::vector<int64_t> rows_;
   int64_t newest_ = -1;
   int64_t written_ = -1;  // the row whose answer stands; -1: the seed's, or none
+  bool answers_ = false;  // there is an answer that stands
 };
 
 }  // namespace
@@ -169,12 +228,11 @@ Result<data::Batch> LatestView::steps(const data::Batch& rows,
   inputs.known_time = columns.known_time->values<int64_t>().data();
   inputs.sequence = columns.sequence->values<int64_t>().data();
   ASSAY_ASSIGN_OR_RETURN(inputs.features, find_columns(rows));
-  data::ColumnPtr seed_time;
+  inputs.columns = &columns;
   if (seed.rows() != 0) {
     const data::Field time{kEventTime, data::Type::kTimestamp, false};
     ASSAY_ASSIGN_OR_RETURN(const std::vector<data::ColumnPtr> times, columns_as({time}, seed));
-    seed_time = times.front();
-    inputs.seed_event_time = seed_time->values<int64_t>().data();
+    inputs.seed_event_time = times.front();
     ASSAY_ASSIGN_OR_RETURN(inputs.seed_features, columns_as(layout().raw->fields(), seed));
   }
 

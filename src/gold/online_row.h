@@ -7,6 +7,7 @@
 #include "base/status.h"
 #include "base/time.h"
 #include "gold/row_bytes.h"
+#include "gold/view_layout.h"
 
 // Bytes of the online row, drawn in docs/formats/online_row.md. The first two bytes are version and
 // kind; what follows is read and written by window_row.cc, latest_row.cc,
@@ -46,6 +47,24 @@ inline int64_t clamp_instant(EventTime time) {
 /// False for times that no row has: bytes that claim them are damaged.
 inline bool is_instant(int64_t micros) {
   return micros >= kFirstInstant.micros && micros < kEndInstant.micros;
+}
+
+/// When a row is replaced, in rows of views over changes: 0 for never, or 1 and the time.
+inline void append_replaced_time(std::string* out, int64_t replaced_time) {
+  out->push_back(replaced_time == kNeverReplaced ? 0 : 1);
+  if (replaced_time != kNeverReplaced) {
+    append_signed(out, replaced_time);
+  }
+}
+inline int64_t read_replaced_time(RowReader* reader) {
+  if (reader->byte() == 0) {
+    return kNeverReplaced;
+  }
+  const int64_t time = reader->signed_varint();
+  if (!is_instant(time)) {
+    reader->fail();
+  }
+  return time;
 }
 
 }  // namespace assay::gold

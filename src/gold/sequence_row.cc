@@ -20,13 +20,18 @@ struct SequenceRow {
 };
 
 /// Event times as distances from the one before, known times from their event time.
-void append_events(const std::vector<SequenceEvent>& events, std::string* out) {
+void append_events(const ViewLayout& layout,
+                   const std::vector<SequenceEvent>& events,
+                   std::string* out) {
   append_varint(out, events.size());
   int64_t before = 0;
   for (const SequenceEvent& event : events) {
     append_signed(out, event.event_time - before);
     append_signed(out, event.known_time - event.event_time);
     append_signed(out, event.sequence);
+    if (layout.of_changes) {
+      append_replaced_time(out, event.replaced_time);
+    }
     append_text(out, event.values);
     before = event.event_time;
   }
@@ -70,6 +75,9 @@ Result<SequenceRow> parse(const ViewLayout& layout,
     event.event_time = time(wrapping_sum(before, reader.signed_varint()));
     event.known_time = time(wrapping_sum(event.event_time, reader.signed_varint()));
     event.sequence = reader.signed_varint();
+    if (layout.of_changes) {
+      event.replaced_time = read_replaced_time(&reader);
+    }
     event.values = reader.text();
     if (!is_values(plan, event.values)) {
       reader.fail();
@@ -101,7 +109,8 @@ Status SequenceView::update_online_row(const data::Batch& rows,
           {columns.event_time->values<int64_t>()[place],
            columns.known_time->values<int64_t>()[place],
            columns.sequence->is_valid(i) ? columns.sequence->values<int64_t>()[place] : 0,
-           values[place]});
+           values[place],
+           columns.replaced_at(i)});
     }
   }
   std::sort(parts.events.begin(), parts.events.end());
@@ -110,7 +119,11 @@ Status SequenceView::update_online_row(const data::Batch& rows,
   const int64_t reach = floor_to(until, plan_.slide) - plan_.window_max();
   std::vector<SequenceEvent> kept;
   for (const SequenceEvent& event : parts.events) {
-    if (event.visible_time() <= until && event.event_time < reach) {
+    if (event.replaced_time <= until) {
+      continue;
+    }
+    const bool stays = event.replaced_time == kNeverReplaced;
+    if (stays && event.visible_time() <= until && event.event_time < reach) {
       parts.dropped_newest =
           std::max(parts.dropped_newest.value_or(event.event_time), event.event_time);
     } else {
@@ -123,7 +136,7 @@ Status SequenceView::update_online_row(const data::Batch& rows,
   if (parts.dropped_newest) {
     append_signed(&out, *parts.dropped_newest);
   }
-  append_events(kept, &out);
+  append_events(layout(), kept, &out);
   *row = std::move(out);
   return {};
 }
@@ -136,7 +149,7 @@ Result<FeatureValues> SequenceView::read_online_row(std::string_view row, EventT
   events.advance(instant);
   std::optional<int64_t> newest = parts.dropped_newest;
   for (const SequenceEvent& event : parts.events) {
-    if (event.visible_time() <= instant) {
+    if (event.visible_time() <= instant && instant < event.replaced_time) {
       newest = std::max(newest.value_or(event.event_time), event.event_time);
       events.add(event);
     }

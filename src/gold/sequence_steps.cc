@@ -9,6 +9,7 @@
 #include "gold/event_sequence.h"
 #include "gold/latest_view.h"
 #include "gold/sequence_view.h"
+#include "gold/standing_rows.h"
 
 namespace assay::gold {
 namespace {
@@ -19,14 +20,15 @@ struct SequenceInputs {
   const int64_t* known_time = nullptr;
   const int64_t* sequence = nullptr;
   std::vector<std::string> values;  // of the rows
-  const int64_t* seed_event_time = nullptr;
+  const RowColumns* columns = nullptr;
+  data::ColumnPtr seed_event_time;
   std::vector<data::ColumnPtr> seed_features;
 };
 
-/// Steps of one thread; values in the form of append_row_values.
+/// Steps of one thread; values in the form of append_row_values, "" when there is no answer.
 struct SequenceSteps {
   std::vector<int64_t> key;
-  std::vector<int64_t> event_time;
+  std::vector<std::optional<int64_t>> event_time;
   std::vector<int64_t> known_time;
   std::vector<std::string> values;
 };
@@ -59,10 +61,11 @@ class SequenceKernel {
         ++next;
       }
       take(before, next);
+      take_back(instant);
       write_if_changed(entity.key, instant);
       const int64_t row_time =
           next < rows_.size() ? rows_[next].visible_time() : EventTime::max().micros;
-      instant = std::min(row_time, events_.next_change());
+      instant = std::min({row_time, events_.next_change(), standing_.next_replaced()});
       if (instant == EventTime::max().micros) {
         return;
       }
@@ -72,12 +75,20 @@ class SequenceKernel {
  private:
   void start(const EntityRows& all, const EntityRows::Entity& entity) {
     rows_.clear();
+    has_replaced_ = false;
+    standing_.clear();
     for (std::size_t i = entity.begin; i < entity.end; ++i) {
       const auto row = static_cast<std::size_t>(all.row_numbers[i]);
+      const int64_t replaced = inputs_.columns->replaced_at(all.row_numbers[i]);
+      if (replaced < begin_) {
+        continue;
+      }
       rows_.push_back({inputs_.event_time[row],
                        inputs_.known_time[row],
                        inputs_.sequence[row],
-                       inputs_.values[row]});
+                       inputs_.values[row],
+                       replaced});
+      has_replaced_ = has_replaced_ || replaced < end_;
     }
     std::sort(rows_.begin(), rows_.end(), [](const SequenceEvent& a, const SequenceEvent& b) {
       return a.visible_time() < b.visible_time();
@@ -86,11 +97,24 @@ class SequenceKernel {
     newest_.reset();
     said_.clear();
     said_time_.reset();
-    if (entity.seed >= 0) {
-      newest_ = inputs_.seed_event_time[entity.seed];
-      said_time_ = newest_;
+    if (entity.seed >= 0 && inputs_.seed_event_time->is_valid(entity.seed)) {
+      said_time_ =
+          inputs_.seed_event_time->values<int64_t>()[static_cast<std::size_t>(entity.seed)];
       append_row_values(inputs_.seed_features, entity.seed, &said_);
+      // With rows that are replaced, these are all there are: they say which is the newest.
+      newest_ = has_replaced_ ? std::nullopt : said_time_;
     }
+  }
+
+  /// Take back what is replaced by now, and find the newest event that stands.
+  void take_back(int64_t instant) {
+    if (!has_replaced_) {
+      return;
+    }
+    while (const std::optional<uint32_t> place = standing_.pop_replaced(instant)) {
+      events_.remove(rows_[*place]);
+    }
+    newest_ = standing_.newest(instant);
   }
 
   /// Take rows that become visible together, oldest first: most are in order then.
@@ -102,22 +126,24 @@ class SequenceKernel {
     for (std::size_t i = begin; i < end; ++i) {
       newest_ = std::max(newest_.value_or(rows_[i].event_time), rows_[i].event_time);
       events_.add(rows_[i]);
+      if (has_replaced_) {
+        standing_.add(rows_[i].event_time, rows_[i].replaced_time, static_cast<uint32_t>(i));
+      }
     }
   }
 
   void write_if_changed(int64_t key, int64_t instant) {
-    if (!newest_) {
-      return;
-    }
     says_.clear();
-    events_.append_values(&says_);
+    if (newest_) {
+      events_.append_values(&says_);
+    }
     if (said_time_ == newest_ && says_ == said_) {
       return;
     }
     said_ = says_;
     said_time_ = newest_;
     out_->key.push_back(key);
-    out_->event_time.push_back(*newest_);
+    out_->event_time.push_back(newest_);
     out_->known_time.push_back(instant);
     out_->values.push_back(says_);
   }
@@ -128,6 +154,8 @@ class SequenceKernel {
   SequenceSteps* out_;
   EventSequence events_;
   std::vector<SequenceEvent> rows_;
+  bool has_replaced_ = false;         // some are replaced within the range
+  StandingRows standing_;             // used then
   std::optional<int64_t> newest_;     // newest visible event
   std::optional<int64_t> said_time_;  // of the answer that stands; nothing: there is none
   std::string said_;
@@ -148,12 +176,11 @@ Result<data::Batch> SequenceView::steps(const data::Batch& rows,
   inputs.known_time = columns.known_time->values<int64_t>().data();
   inputs.sequence = columns.sequence->values<int64_t>().data();
   ASSAY_ASSIGN_OR_RETURN(inputs.values, pack_sequence_values(plan_, rows));
-  data::ColumnPtr seed_time;
+  inputs.columns = &columns;
   if (seed.rows() != 0) {
     const data::Field time{kEventTime, data::Type::kTimestamp, false};
     ASSAY_ASSIGN_OR_RETURN(const std::vector<data::ColumnPtr> times, columns_as({time}, seed));
-    seed_time = times.front();
-    inputs.seed_event_time = seed_time->values<int64_t>().data();
+    inputs.seed_event_time = times.front();
     ASSAY_ASSIGN_OR_RETURN(inputs.seed_features, columns_as(layout().raw->fields(), seed));
   }
 
@@ -172,11 +199,18 @@ Result<data::Batch> SequenceView::steps(const data::Batch& rows,
   for (const SequenceSteps& chunk : chunks) {
     const auto count = static_cast<int64_t>(chunk.key.size());
     key_rows.insert(key_rows.end(), chunk.key.begin(), chunk.key.end());
-    event_time.append_block(chunk.event_time.data(), count);
     known_time.append_block(chunk.known_time.data(), count);
-    for (const std::string& values : chunk.values) {
+    for (std::size_t step = 0; step < chunk.values.size(); ++step) {
+      if (!chunk.event_time[step]) {
+        event_time.append_null();
+        for (int i = 0; i < layout().raw->size(); ++i) {
+          raw.column(i).append_null();
+        }
+        continue;
+      }
+      event_time.append(*chunk.event_time[step]);
       ASSAY_ASSIGN_OR_RETURN(const std::vector<data::Scalar> row,
-                             read_row_values(layout(), values));
+                             read_row_values(layout(), chunk.values[step]));
       for (std::size_t i = 0; i < row.size(); ++i) {
         raw.column(static_cast<int>(i)).append_scalar(row[i]);
       }

@@ -19,9 +19,16 @@ void append_converted(const uint64_t* bits,
   builder->append_block(values.data(), is_null, static_cast<int64_t>(count));
 }
 
-data::ColumnPtr timestamps(const std::vector<int64_t>& micros) {
+/// `is_null` may be empty: none is.
+data::ColumnPtr timestamps(const std::vector<int64_t>& micros,
+                           const std::vector<uint8_t>& is_null) {
   data::ColumnBuilder builder(data::Type::kTimestamp);
-  builder.append_block(micros.data(), static_cast<int64_t>(micros.size()));
+  const auto count = static_cast<int64_t>(micros.size());
+  if (is_null.empty()) {
+    builder.append_block(micros.data(), count);
+  } else {
+    builder.append_block(micros.data(), is_null.data(), count);
+  }
   return builder.finish();
 }
 
@@ -41,11 +48,15 @@ StepWriter::StepWriter(const WindowPlan& plan, const KernelInputs& inputs)
 }
 
 void StepWriter::write(int64_t key_row,
-                       int64_t event_time,
+                       std::optional<int64_t> event_time,
                        int64_t known_time,
                        const std::vector<Cell>& cells) {
   key_rows_.push_back(key_row);
-  event_times_.push_back(event_time);
+  event_times_.push_back(event_time.value_or(0));
+  if (!event_time || !has_no_event_.empty()) {
+    has_no_event_.resize(event_times_.size());
+    has_no_event_.back() = event_time ? 0 : 1;
+  }
   known_times_.push_back(known_time);
   for (std::size_t i = 0; i < cells.size(); ++i) {
     bits_[i * kBlockRows + rows_] = cells[i].bits;
@@ -148,8 +159,8 @@ Result<data::Batch> StepWriter::finish(const ViewLayout& layout,
   }
   return make_steps(layout,
                     step_keys,
-                    timestamps(event_times_),
-                    timestamps(known_times_),
+                    timestamps(event_times_, has_no_event_),
+                    timestamps(known_times_, {}),
                     data::Batch(layout.raw, std::move(raw), static_cast<int64_t>(key_rows_.size())),
                     overflows);
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "data/batch.h"
@@ -16,9 +17,10 @@ namespace assay::gold {
 class StepWriter {
  public:
   StepWriter(const WindowPlan& plan, const KernelInputs& inputs);
-  /// `cells`: one per output; text as its rank.
+  /// `cells`: one per output; text as its rank. Without an event time there is no answer from then
+  /// on.
   void write(int64_t key_row,
-             int64_t event_time,
+             std::optional<int64_t> event_time,
              int64_t known_time,
              const std::vector<Cell>& cells);
   /// Everything written, as a steps table. `keys`: key columns that `key_row` counts in.
@@ -38,6 +40,7 @@ class StepWriter {
   std::vector<uint8_t> is_null_;  // likewise
   std::vector<int64_t> key_rows_;
   std::vector<int64_t> event_times_;
+  std::vector<uint8_t> has_no_event_;  // empty while every step has one
   std::vector<int64_t> known_times_;
   std::vector<data::ColumnBuilder> features_;
   std::vector<data::ColumnBuilder> overflows_;  // of the outputs that can

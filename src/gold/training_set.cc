@@ -78,25 +78,6 @@ class LabelIndexes {
   std::map<std::vector<std::string>, data::AsofIndex> indexes_;
 };
 
-/// Drop matches whose answer is too old at the label's time.
-void apply_ttl(const FeatureView& view,
-               const data::Column& label_time,
-               const data::Column& event_time,
-               data::AsofMatch* match) {
-  if (!view.ttl()) {
-    return;
-  }
-  const auto times = label_time.values<int64_t>();
-  const auto events = event_time.values<int64_t>();
-  for (std::size_t i = 0; i < match->rows.size(); ++i) {
-    if (match->rows[i] >= 0 &&
-        is_too_old(view, times[i], events[static_cast<std::size_t>(match->rows[i])])) {
-      match->rows[i] = -1;
-      match->statuses[i] = FeatureStatus::kOutsideMaxAge;
-    }
-  }
-}
-
 Result<ViewAnswers> answer_view(const FeatureView& view,
                                 LabelIndexes& indexes,
                                 const data::ColumnPtr& label_time,
@@ -119,7 +100,7 @@ Result<ViewAnswers> answer_view(const FeatureView& view,
   ASSAY_RETURN_IF_ERROR(
       sweep.add({pointers(step_keys), step_times[1].get(), step_times[1].get(), nullptr}, 0));
   data::AsofMatch match = sweep.finish(std::nullopt);
-  apply_ttl(view, *label_time, *step_times[0], &match);
+  judge_age(view, *label_time, *step_times[0], &match);
   ViewAnswers answers;
   ASSAY_ASSIGN_OR_RETURN(
       answers.columns,
@@ -308,6 +289,30 @@ Result<data::Batch> training_set(const Service& service,
     answers.push_back(std::move(one).value());
   }
   return assemble_training_set(service, labels, answers, options);
+}
+
+void judge_age(const FeatureView& view,
+               const data::Column& label_time,
+               const data::Column& event_time,
+               data::AsofMatch* match) {
+  for (std::size_t i = 0; view.of_changes() && i < match->rows.size(); ++i) {
+    if (match->rows[i] >= 0 && event_time.is_null(match->rows[i])) {
+      match->rows[i] = -1;
+      match->statuses[i] = FeatureStatus::kNotFound;
+    }
+  }
+  if (!view.ttl()) {
+    return;
+  }
+  const auto times = label_time.values<int64_t>();
+  const auto events = event_time.values<int64_t>();
+  for (std::size_t i = 0; i < match->rows.size(); ++i) {
+    if (match->rows[i] >= 0 &&
+        is_too_old(view, times[i], events[static_cast<std::size_t>(match->rows[i])])) {
+      match->rows[i] = -1;
+      match->statuses[i] = FeatureStatus::kOutsideMaxAge;
+    }
+  }
 }
 
 Result<data::Batch> assume_known_at_event_time(const data::Batch& rows) {

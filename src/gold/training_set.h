@@ -55,6 +55,13 @@ inline bool is_too_old(const FeatureView& view, int64_t time, int64_t step_event
              static_cast<uint64_t>(view.ttl()->micros);
 }
 
+/// Drop matches with steps that say there is no answer any more, and those whose answer is too old
+/// at the label's time. `event_time`: of the steps.
+void judge_age(const FeatureView& view,
+               const data::Column& label_time,
+               const data::Column& event_time,
+               data::AsofMatch* match);
+
 /// Attach to each label row the service's features as serving would have answered at its time.
 ///
 /// Shape   one output row per label row, in label order: the label columns, then the features.

@@ -304,6 +304,9 @@ void list_system_columns(Draft* draft) {
   add_source_column(silver::kEventTime, draft);
   add_source_column(silver::kKnownTime, draft);
   add_source_column(silver::kSequence, draft);
+  if (draft->layout.of_changes) {
+    add_source_column(kReplacedTime, draft);
+  }
 }
 
 void list_latest_columns(Draft* draft) {
@@ -335,6 +338,9 @@ uint64_t fingerprint_of(const Draft& draft) {
     }
   };
   mix_text(draft.view.from);
+  if (draft.layout.of_changes) {
+    mix_text(kReplacedTime);
+  }
   for (const data::Field& key : draft.entity.keys) {
     mix_text(key.name);
     mix_type(key.type);
@@ -377,7 +383,7 @@ data::SchemaPtr make_steps_schema(const ViewLayout& layout) {
   for (data::Field& field : fields) {
     field.nullable = false;
   }
-  fields.push_back({kEventTime, data::Type::kTimestamp, false});
+  fields.push_back({kEventTime, data::Type::kTimestamp, layout.of_changes});
   fields.push_back({kKnownTime, data::Type::kTimestamp, false});
   const std::vector<data::Field>& stored = layout.stored->fields();
   fields.insert(fields.end(), stored.begin(), stored.end());
@@ -394,6 +400,7 @@ void finish_layout(Draft* draft) {
   layout.keys = draft->entity.keys;
   layout.ttl = draft->view.ttl;
   layout.slide = draft->view.slide;
+  layout.of_changes = draft->source.find(kReplacedTime).has_value();
   const int64_t windows = draft->windows.empty() ? 0 : draft->plan.windows.back();
   layout.window_max = {std::max(windows, draft->sequence_plan.window_max())};
   list_system_columns(draft);

@@ -24,7 +24,7 @@ Answer answer_of_steps(const FeatureView& view,
       best = row;
     }
   }
-  if (best >= 0) {
+  if (best >= 0 && steps.find(kEventTime)->is_valid(best)) {
     answer.event_time = steps.find(kEventTime)->values<int64_t>()[static_cast<std::size_t>(best)];
     data::ColumnBuilder now(data::Type::kTimestamp);
     now.append(instant);

@@ -232,7 +232,10 @@ data::FeatureStatus null_status(const data::Batch& steps, const std::string& fea
 bool RowColumns::has_times(int64_t row) const {
   const auto at = static_cast<std::size_t>(row);
   return event_time->is_valid(row) && known_time->is_valid(row) &&
-         in_range(event_time->values<int64_t>()[at]) && in_range(known_time->values<int64_t>()[at]);
+         in_range(event_time->values<int64_t>()[at]) &&
+         in_range(known_time->values<int64_t>()[at]) &&
+         replaced_at(row) >
+             std::max(event_time->values<int64_t>()[at], known_time->values<int64_t>()[at]);
 }
 
 Result<RowColumns> find_row_columns(const ViewLayout& layout, const data::Batch& rows) {
@@ -251,6 +254,18 @@ Result<RowColumns> find_row_columns(const ViewLayout& layout, const data::Batch&
   if (columns.sequence == nullptr || columns.sequence->type() != data::Type::kInt64) {
     return Status(Code::kInvalidArgument,
                   "rows of view `" + layout.name + "` need an int64 column `sequence`");
+  }
+  if (layout.of_changes) {
+    const data::Field field{kReplacedTime, data::Type::kTimestamp, true};
+    ASSAY_ASSIGN_OR_RETURN(const std::vector<data::ColumnPtr> found, columns_as({field}, rows));
+    const data::Column& replaced = *found.front();
+    columns.replaced_time.assign(static_cast<std::size_t>(rows.rows()), kNeverReplaced);
+    for (int64_t row = 0; row < rows.rows(); ++row) {
+      if (replaced.is_valid(row)) {
+        const auto at = static_cast<std::size_t>(row);
+        columns.replaced_time[at] = replaced.values<int64_t>()[at];
+      }
+    }
   }
   return columns;
 }

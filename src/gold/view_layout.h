@@ -39,6 +39,7 @@ struct ViewLayout {
   std::vector<std::string> source_columns;
   data::SchemaPtr steps_schema;
   uint64_t fingerprint = 0;
+  bool of_changes = false;  // rows have a replaced_time
 };
 
 /// What steps hold, from one row of raw features per output row.
@@ -69,14 +70,22 @@ Result<FeatureValues> make_answer(const ViewLayout& layout,
                                   const std::vector<std::string>& overflowed,
                                   EventTime now);
 
+/// The replaced_time of a row that stands.
+inline constexpr int64_t kNeverReplaced = EventTime::max().micros;
+
 /// Key and system columns of a batch of source rows.
 struct RowColumns {
   std::vector<data::ColumnPtr> keys;
   const data::Column* event_time = nullptr;
   const data::Column* known_time = nullptr;
   const data::Column* sequence = nullptr;
+  std::vector<int64_t> replaced_time;  // kNeverReplaced where null; empty: no row ever is
 
-  /// False for rows without a time, or with one outside years 1 to 9999: they are never visible.
+  [[nodiscard]] int64_t replaced_at(int64_t row) const {
+    return replaced_time.empty() ? kNeverReplaced : replaced_time[static_cast<std::size_t>(row)];
+  }
+  /// False for rows that are never visible: without a time, with one outside years 1 to 9999, or
+  /// replaced by the time they would be visible.
   [[nodiscard]] bool has_times(int64_t row) const;
 };
 
@@ -108,6 +117,7 @@ class LaidOutView : public FeatureView {
     return layout_.steps_schema;
   }
   [[nodiscard]] uint64_t fingerprint() const override { return layout_.fingerprint; }
+  [[nodiscard]] bool of_changes() const override { return layout_.of_changes; }
   [[nodiscard]] std::vector<data::Field> step_columns(std::span<const int> features) const override;
   [[nodiscard]] Result<std::vector<data::ColumnPtr>> answers(const data::Batch& steps,
                                                              std::span<const int64_t> rows,

@@ -12,6 +12,10 @@
 //                 alike. The maximum of a window is the first stair inside it.
 //   first         the first row of every tile; that of a window is the first at or behind its edge.
 //   last          the last rows of all: windows end together, so they are the last of each.
+//
+// A row that is replaced leaves every window at that instant: it is subtracted from the states; of
+// what cannot be subtracted from, the structures are filled anew from the rows of the longest
+// window. The newest event is then the top of a heap from which replaced rows are popped.
 
 #include "gold/window_kernel.h"
 
@@ -55,10 +59,16 @@ WindowKernel::WindowKernel(const WindowPlan& plan,
 
 void WindowKernel::load(const EntityRows& all, const EntityRows::Entity& entity) {
   events_.clear();
+  has_replaced_ = false;
   for (std::size_t i = entity.begin; i < entity.end; ++i) {
     const int64_t row = all.row_numbers[i];
     const int64_t tile = floor_to(inputs_.event_time[row], slide_);
-    events_.push_back({tile, std::max(inputs_.known_time[row], tile + slide_), row});
+    const Event event{tile, std::max(inputs_.known_time[row], tile + slide_), row};
+    const int64_t replaced = replaced_at(event);
+    if (replaced > event.enter && replaced >= begin_) {
+      events_.push_back(event);
+      has_replaced_ = has_replaced_ || replaced < end_;
+    }
   }
   const auto by_tile = [](const Event& a, const Event& b) { return a.tile < b.tile; };
   if (!std::is_sorted(events_.begin(), events_.end(), by_tile)) {
@@ -87,6 +97,7 @@ void WindowKernel::reset(const std::optional<Seed>& seed) {
     lasts_[i].clear();
   }
   newest_.reset();
+  standing_.clear();
   cells_.assign(plan_.outputs.size(), {});
   if (seed) {
     newest_ = seed->event_time;
@@ -121,12 +132,16 @@ int64_t WindowKernel::next_instant() const {
       instant = std::min(instant, leave_time(events_[window.next_leaving], window));
     }
   }
-  return instant;
+  return std::min(instant, standing_.next_replaced());
 }
 
 void WindowKernel::apply_until(int64_t instant) {
   while (next_arrival_ < arrivals_.size() && events_[arrivals_[next_arrival_]].enter <= instant) {
-    arrive(events_[arrivals_[next_arrival_]]);
+    const Event& event = events_[arrivals_[next_arrival_]];
+    arrive(event);
+    if (has_replaced_) {
+      standing_.add(inputs_.event_time[event.row], replaced_at(event), arrivals_[next_arrival_]);
+    }
     ++next_arrival_;
   }
   for (Window& window : windows_) {
@@ -136,11 +151,63 @@ void WindowKernel::apply_until(int64_t instant) {
       if (leave > instant) {
         break;
       }
-      if (event.enter < leave) {
+      if (event.enter < leave && replaced_at(event) >= leave) {
         window.states.subtract(event.row);
         window.changed = true;
       }
       ++window.next_leaving;
+    }
+  }
+  if (has_replaced_) {
+    take_back(instant);
+  }
+}
+
+/// Take out the rows that are replaced by now; an older event may be the newest then.
+void WindowKernel::take_back(int64_t instant) {
+  bool is_stale = false;
+  while (const std::optional<uint32_t> place = standing_.pop_replaced(instant)) {
+    is_stale = depart(events_[*place]) || is_stale;
+  }
+  newest_ = standing_.newest(instant);
+  if (is_stale) {
+    enter_structures_anew(instant);
+  }
+}
+
+/// A row that is replaced leaves the windows that it has not left yet. False when it had left all.
+bool WindowKernel::depart(const Event& event) {
+  const int64_t replaced = replaced_at(event);
+  bool was_inside = false;
+  for (Window& window : windows_) {
+    const int64_t leave = leave_time(event, window);
+    if (event.enter < leave && replaced < leave) {
+      window.states.subtract(event.row);
+      window.changed = true;
+      was_inside = true;
+    }
+  }
+  return was_inside;
+}
+
+void WindowKernel::enter_structures_anew(int64_t instant) {
+  for (Staircase& stairs : stairs_) {
+    stairs.clear();
+  }
+  for (std::size_t i = 0; i < firsts_.size(); ++i) {
+    firsts_[i].clear();
+    lasts_[i].clear();
+  }
+  if (stairs_.empty() && firsts_.empty()) {
+    return;
+  }
+  for (std::size_t place = windows_.back().next_leaving; place < events_.size(); ++place) {
+    const Event& event = events_[place];
+    if (event.tile + slide_ > instant) {
+      break;  // by tile: the rest has not entered either
+    }
+    if (event.enter <= instant && replaced_at(event) > instant) {
+      enter_structures(event);
     }
   }
 }
@@ -155,17 +222,21 @@ void WindowKernel::arrive(const Event& event) {
     }
   }
   if (event.enter < leave_time(event, windows_.back())) {
-    for (std::size_t i = 0; i < stairs_.size(); ++i) {
-      const ExtremeInput& input = inputs_.extremes[i];
-      const ValueInput& values = inputs_.values[input.values];
-      if (values.counted[event.row] != 0) {
-        const int64_t order = values.order[static_cast<std::size_t>(event.row)];
-        stairs_[i].insert(event.tile, input.is_min ? ~order : order);
-      }
+    enter_structures(event);
+  }
+}
+
+void WindowKernel::enter_structures(const Event& event) {
+  for (std::size_t i = 0; i < stairs_.size(); ++i) {
+    const ExtremeInput& input = inputs_.extremes[i];
+    const ValueInput& values = inputs_.values[input.values];
+    if (values.counted[event.row] != 0) {
+      const int64_t order = values.order[static_cast<std::size_t>(event.row)];
+      stairs_[i].insert(event.tile, input.is_min ? ~order : order);
     }
-    if (!firsts_.empty()) {
-      insert_ordered(event);
-    }
+  }
+  if (!firsts_.empty()) {
+    insert_ordered(event);
   }
 }
 
@@ -190,10 +261,18 @@ void WindowKernel::insert_ordered(const Event& event) {
 }
 
 void WindowKernel::write_step_if_changed(int64_t key, int64_t instant) {
+  bool changed = newest_ != written_newest_;
   if (!newest_) {
+    if (changed) {  // every row was replaced: there is no answer any more
+      written_newest_.reset();
+      cells_.assign(plan_.outputs.size(), {});
+      for (Window& window : windows_) {
+        window.changed = true;
+      }
+      out_->write(key, std::nullopt, instant, cells_);
+    }
     return;
   }
-  bool changed = newest_ != written_newest_;
   const int64_t slide_end = floor_to(instant, slide_);
   for (Staircase& stairs : stairs_) {
     stairs.drop_before(slide_end - windows_.back().length);
@@ -216,7 +295,7 @@ void WindowKernel::write_step_if_changed(int64_t key, int64_t instant) {
     return;
   }
   written_newest_ = newest_;
-  out_->write(key, *newest_, instant, cells_);
+  out_->write(key, newest_, instant, cells_);
 }
 
 Cell WindowKernel::value_of(const WindowOutput& output, const Window& window, int64_t slide_end) {

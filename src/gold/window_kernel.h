@@ -9,6 +9,7 @@
 #include "gold/kernel_inputs.h"
 #include "gold/ordered_values.h"
 #include "gold/staircase.h"
+#include "gold/standing_rows.h"
 #include "gold/step_writer.h"
 #include "gold/window_states.h"
 
@@ -27,7 +28,7 @@ class WindowKernel {
                StepWriter* out);
   /// What was answered before `begin`.
   struct Seed {
-    int64_t event_time = 0;
+    std::optional<int64_t> event_time;  // nothing: there was no event any more
     std::vector<Cell> cells;
   };
   void run(const EntityRows& all,
@@ -55,6 +56,13 @@ class WindowKernel {
   [[nodiscard]] int64_t next_instant() const;
   void apply_until(int64_t instant);
   void arrive(const Event& event);
+  [[nodiscard]] int64_t replaced_at(const Event& event) const {
+    return inputs_.replaced_time == nullptr ? kNeverReplaced : inputs_.replaced_time[event.row];
+  }
+  void take_back(int64_t instant);
+  bool depart(const Event& event);
+  void enter_structures(const Event& event);
+  void enter_structures_anew(int64_t instant);
   [[nodiscard]] int64_t leave_time(const Event& event, const Window& window) const {
     return event.tile + slide_ + window.length;
   }
@@ -75,6 +83,8 @@ class WindowKernel {
   std::vector<Event> events_;       // by tile
   std::vector<uint32_t> arrivals_;  // places in events_, by enter
   std::size_t next_arrival_ = 0;
+  bool has_replaced_ = false;  // some rows are replaced within the range
+  StandingRows standing_;      // used then; places in events_
   std::vector<Window> windows_;
   std::vector<Staircase> stairs_;  // per extreme
   std::vector<FirstRows> firsts_;  // per ordered input; each uses one of the two

@@ -7,7 +7,7 @@
 //    [ tile (skipped) ][ tile ][ tile ]   ...                 [ tile ]   ... dropped
 //
 // Rows not yet known wait in the pending list, as inputs; a read takes those that are known at
-// `now`.
+// `now`. So do rows of which it is known when they will be replaced.
 
 #include <algorithm>
 #include <map>
@@ -29,6 +29,7 @@ std::size_t at(int index) {
 struct PendingRow {
   RowOrder order;
   std::string_view inputs;  // per argument: 1 and the value, or 0
+  int64_t replaced_time = kNeverReplaced;
   auto operator<=>(const PendingRow&) const = default;
 };
 
@@ -59,7 +60,8 @@ std::string_view rest_of(std::string_view row, const RowReader& reader) {
   return row.substr(row.size() - static_cast<std::size_t>(reader.remaining()));
 }
 
-void read_pending(const WindowPlan& plan,
+void read_pending(const ViewLayout& layout,
+                  const WindowPlan& plan,
                   std::string_view row,
                   RowReader* reader,
                   WindowRow* parts) {
@@ -68,6 +70,9 @@ void read_pending(const WindowPlan& plan,
     pending.order.event_time = reader->signed_varint();
     pending.order.known_time = reader->signed_varint();
     pending.order.sequence = reader->signed_varint();
+    if (layout.of_changes) {
+      pending.replaced_time = read_replaced_time(reader);
+    }
     pending.inputs = read_inputs(plan, rest_of(row, *reader), reader);
     if (!is_instant(pending.order.event_time) || !is_instant(pending.order.known_time)) {
       reader->fail();
@@ -132,7 +137,7 @@ Result<WindowRow> parse(const ViewLayout& layout, const WindowPlan& plan, std::s
   }
   RowReader reader = open_online_row(row, OnlineRowKind::kWindow);
   parts.dropped_newest = read_dropped_newest(&reader);
-  read_pending(plan, row, &reader, &parts);
+  read_pending(layout, plan, row, &reader, &parts);
   TileReader tiles(&reader, layout.slide.micros);
   while (const std::optional<Tile> tile = tiles.next()) {
     parts.tiles.push_back(*tile);
@@ -287,11 +292,12 @@ Result<std::vector<std::string>> pack_inputs(const WindowPlan& plan, const data:
 /// Merges what a read needs and keeps the values of each window as its edge is passed.
 class WindowRead {
  public:
-  WindowRead(const WindowPlan& plan, int64_t slide, int64_t now)
-      : plan_(plan),
-        slide_(slide),
+  WindowRead(const ViewLayout& layout, const WindowPlan& plan, int64_t now)
+      : layout_(layout),
+        plan_(plan),
+        slide_(layout.slide.micros),
         now_(now),
-        end_index_(floor_to(now, slide) / slide),
+        end_index_(floor_to(now, slide_) / slide_),
         states_(fresh_states(plan)),
         values_(plan.outputs.size()) {}
 
@@ -300,7 +306,7 @@ class WindowRead {
     RowReader reader = open_online_row(row, OnlineRowKind::kWindow);
     newest_ = read_dropped_newest(&reader);
     WindowRow parts;
-    read_pending(plan_, row, &reader, &parts);
+    read_pending(layout_, plan_, row, &reader, &parts);
     if (reader.failed()) {
       return false;
     }
@@ -347,7 +353,7 @@ class WindowRead {
   /// Keep the rows that count at `now`, oldest first.
   void take_pending(const std::vector<PendingRow>& pending) {
     for (const PendingRow& row : pending) {
-      if (row.order.known_time <= now_ &&
+      if (row.order.known_time <= now_ && now_ < row.replaced_time &&
           floor_to(row.order.event_time, slide_) / slide_ < end_index_) {
         newest_ = std::max(newest_.value_or(kFirstInstant.micros), row.order.event_time);
         visible_.push_back(row);
@@ -384,6 +390,7 @@ class WindowRead {
     ++next_window_;
   }
 
+  const ViewLayout& layout_;
   const WindowPlan& plan_;
   const int64_t slide_;
   const int64_t now_;
@@ -412,7 +419,8 @@ Status WindowView::update_online_row(const data::Batch& rows,
       parts.pending.push_back({{columns.event_time->values<int64_t>()[place],
                                 columns.known_time->values<int64_t>()[place],
                                 columns.sequence->values<int64_t>()[place]},
-                               inputs[place]});
+                               inputs[place],
+                               columns.replaced_at(i)});
     }
   }
 
@@ -435,7 +443,10 @@ Status WindowView::update_online_row(const data::Batch& rows,
   std::vector<PendingRow> waiting;
   for (const PendingRow& pending : parts.pending) {
     const bool in_reach = floor_to(pending.order.event_time, slide) / slide >= first_index;
-    if (pending.order.known_time > until) {
+    if (pending.replaced_time <= until) {
+      continue;
+    }
+    if (pending.order.known_time > until || pending.replaced_time != kNeverReplaced) {
       waiting.push_back(pending);
     } else if (in_reach) {
       update.fold(pending);
@@ -459,6 +470,9 @@ Status WindowView::update_online_row(const data::Batch& rows,
     append_signed(&out, pending.order.event_time);
     append_signed(&out, pending.order.known_time);
     append_signed(&out, pending.order.sequence);
+    if (layout().of_changes) {
+      append_replaced_time(&out, pending.replaced_time);
+    }
     out.append(pending.inputs);
   }
   update.append_tiles(first_index, &out);
@@ -470,7 +484,7 @@ Result<FeatureValues> WindowView::read_online_row(std::string_view row, EventTim
   if (row.empty()) {
     return make_answer(layout(), std::nullopt, {}, {}, now);
   }
-  WindowRead read(plan_, layout().slide.micros, clamp_instant(now));
+  WindowRead read(layout(), plan_, clamp_instant(now));
   if (!read.run(row)) {
     return corrupt_online_row(layout().name);
   }

@@ -46,7 +46,9 @@ class Seeds {
       return std::nullopt;
     }
     WindowKernel::Seed seed;
-    seed.event_time = event_time_->values<int64_t>()[static_cast<std::size_t>(row)];
+    if (event_time_->is_valid(row)) {
+      seed.event_time = event_time_->values<int64_t>()[static_cast<std::size_t>(row)];
+    }
     for (std::size_t i = 0; i < columns_.size(); ++i) {
       const bool overflows = overflows_[i] != nullptr &&
                              overflows_[i]->values<uint8_t>()[static_cast<std::size_t>(row)] != 0;
