@@ -5,6 +5,7 @@
 #include "base/json_writer.h"
 #include "catalog/definition_names.h"
 #include "catalog/feature_schema.h"
+#include "catalog/slide.h"
 
 namespace assay::catalog {
 namespace {
@@ -341,7 +342,7 @@ std::string feature_view_json(const FeatureViewDef& view) {
   if (view.ttl.has_value()) {
     object.duration("ttl", *view.ttl);
   }
-  object.duration("slide", view.slide);
+  object.text("slide", slide_text(view.slide));
   if (view.session.has_value()) {
     object.raw("session", session_json(*view.session));
   }

@@ -62,7 +62,7 @@ std::string kind_phrase(const KeyDef& key) {
     case ValueKind::kTypeMap:
       return "a map of columns and types";
     case ValueKind::kDuration:
-      return "a duration";
+      return key.detail.empty() ? "a duration" : "a duration or `" + std::string(key.detail) + "`";
     case ValueKind::kDurations:
       return "a duration or a list of durations";
     case ValueKind::kBoolean:

@@ -272,8 +272,10 @@ constexpr std::array kKeys{
     KeyDef{"feature_view", "ttl", kDuration, false, "", "",
            "Older values are not served. No bound when absent.",
            "24h"},
-    KeyDef{"feature_view", "slide", kDuration, false, "10m", "",
-           "Windows end at multiples of this; each window must be a multiple of it.", "10m"},
+    KeyDef{"feature_view", "slide", kDuration, false, "10m", "continuous",
+           "Windows end at multiples of this; each window must be a multiple of it. `continuous`: they "
+           "end at the instant of the question.",
+           "10m"},
     KeyDef{"feature_view", "session", kSection, false, "", "session",
            "What a session is, for `session` features.", "{gap: 30m, max: 4h}"},
     KeyDef{"feature_view", "tz", kText, false, "UTC", "",

@@ -45,7 +45,7 @@ struct KeyDef {
   ValueKind kind;
   bool required;
   std::string_view default_text;  // "" for none
-  std::string_view detail;        // choices or the section's name, by kind
+  std::string_view detail;        // choices, the section's name or a duration's other word
   std::string_view help;
   std::string_view example;
 };

@@ -228,7 +228,9 @@ void SchemaWriter::write_shape(const KeyDef& key) {
       map_of(kColumnPattern, "");
       break;
     case ValueKind::kDuration:
-      text(kDurationPattern);
+      text(key.detail.empty()
+               ? kDurationPattern
+               : std::string(kDurationPattern).insert(2, std::string(key.detail) + "|"));
       break;
     case ValueKind::kDurations:
       one_or_list(kDurationPattern);

@@ -7,6 +7,7 @@
 #include "catalog/parse_sections.h"
 #include "catalog/parse_sequences.h"
 #include "catalog/parse_temporal.h"
+#include "catalog/slide.h"
 #include "data/time_zone.h"
 
 namespace assay::catalog {
@@ -213,28 +214,16 @@ FeatureViewDef parse_feature_view(ParseContext& context, const YamlEntry& entry)
   FeatureViewDef view;
   view.name = entry.key;
   view.span = context.span(entry.key_mark);
-  const YamlNode* slide = entry.value.find("slide");
-  YamlNode node = entry.value;
-  if (slide != nullptr && slide->text == "continuous") {
-    context.error("E0108",
-                  *slide,
-                  "`slide: continuous` is not in this version of assay",
-                  "take a slide such as 10m");
-    for (YamlEntry& item : node.entries) {
-      if (item.key == "slide") {
-        item.value.text = find_key("feature_view", "slide")->default_text;
-      }
-    }
-  }
   const SectionReader reader(
-      context, node, {"feature_view", "feature view `" + entry.key + "`", false});
+      context, entry.value, {"feature_view", "feature view `" + entry.key + "`", false});
   view.entity = reader.text("entity");
   view.from = reader.text("from");
   view.owner = reader.text("owner");
   view.description = reader.text("description");
   view.tags = reader.texts("tags");
   view.ttl = reader.duration("ttl");
-  view.slide = reader.duration("slide").value_or(view.slide);
+  view.slide = reader.text("slide") == kContinuous ? kContinuousSlide
+                                                   : reader.duration("slide").value_or(view.slide);
   view.tz = reader.text("tz");
   if (const Status zone = data::TimeZone::find(view.tz).status(); !zone.ok()) {
     if (reader.has("tz")) {

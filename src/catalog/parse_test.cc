@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include "catalog/definition_json.h"
+#include "catalog/slide.h"
 #include "catalog/testing.h"
 
 namespace assay::catalog {
@@ -213,13 +215,31 @@ TEST(Parse, AnUnsetEnvironmentVariableIsAnErrorAndDollarDollarIsNone) {
   EXPECT_EQ(parsed.project.online, "/p/a${b}");
 }
 
-TEST(Parse, LaterSourcesStoresAndSlidesAreRefusedAsNotInThisVersion) {
-  const ParsedProject parsed = parse(
-      {{"/p/assay.yaml",
-        "project: shop\nlake: gs://bucket/x\nonline: redis://r\n"
-        "sources: {a: {kafka: {topic: x}}}\n"
-        "feature_views: {v: {entity: e, from: f, slide: continuous, features: {x: latest}}}\n"}});
-  EXPECT_EQ(codes(parsed.diagnostics), "E0108 E0108 E0108 E0108");
+TEST(Parse, LaterSourcesAndStoresAreRefusedAsNotInThisVersion) {
+  const ParsedProject parsed = parse({{"/p/assay.yaml",
+                                       "project: shop\nlake: gs://bucket/x\nonline: redis://r\n"
+                                       "sources: {a: {kafka: {topic: x}}}\n"}});
+  EXPECT_EQ(codes(parsed.diagnostics), "E0108 E0108 E0108");
+}
+
+TEST(Parse, AContinuousSlideIsOneMicrosecond) {
+  const auto parse_slide = [](const std::string& slide) {
+    return parse({{"/p/assay.yaml",
+                   "project: shop\n"
+                   "feature_views: {v: {entity: e, from: f, slide: " +
+                       slide + ", features: {x: latest}}}\n"}});
+  };
+  const ParsedProject parsed = parse_slide("continuous");
+  EXPECT_EQ(codes(parsed.diagnostics), "");
+  EXPECT_EQ(parsed.project.views.at("v").slide, kContinuousSlide);
+  EXPECT_NE(feature_view_json(parsed.project.views.at("v")).find(R"("slide":"continuous")"),
+            std::string::npos);
+  EXPECT_EQ(codes(parse_slide("continual").diagnostics), "E0201");
+  EXPECT_EQ(codes(parse({{"/p/assay.yaml",
+                          "project: shop\nfeature_views: {v: {entity: e, from: f, ttl: "
+                          "continuous, features: {x: latest}}}\n"}})
+                      .diagnostics),
+            "E0201");
 }
 
 TEST(Parse, ALakeOnS3HasAServiceAndNoSecrets) {

@@ -240,12 +240,13 @@ bool SectionReader::check_scalar(const KeyDef& key, const YamlNode& value) {
       return check(parse_column_type(text).status());
     case ValueKind::kDuration:
     case ValueKind::kDurations: {
-      const Result<Duration> duration = parse_duration(text);
-      return duration.ok() ||
+      const std::string word =
+          key.detail.empty() ? "" : " or " + in_backticks(std::string(key.detail));
+      return (!key.detail.empty() && text == key.detail) || parse_duration(text).ok() ||
              fail("E0201",
                   value,
-                  name + ": " + in_backticks(text) + " is not a duration",
-                  "write a whole number and ms, s, m, h or d, such as 90s, 10m, 24h or 7d");
+                  name + ": " + in_backticks(text) + " is not a duration" + word,
+                  "write a whole number and ms, s, m, h or d, such as 90s, 10m, 24h or 7d" + word);
     }
     case ValueKind::kBoolean:
       return parse_boolean(text).has_value() ||

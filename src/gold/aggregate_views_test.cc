@@ -9,6 +9,7 @@
 
 #include <gtest/gtest.h>
 
+#include "catalog/slide.h"
 #include "gold/aggregate_twin.h"
 #include "gold/training_set.h"
 
@@ -44,6 +45,9 @@ struct Asked {
 Asked ask(Random& random, std::vector<catalog::FeatureDef> features) {
   Asked asked;
   asked.definition = view_of(std::move(features));
+  if (random.below(2) == 0) {
+    asked.definition.slide = catalog::kContinuousSlide;
+  }
   asked.view = compile_or_die(asked.definition);
   asked.rows = rows_of_one(random, 1 + static_cast<int64_t>(random.below(40)));
   const std::vector<int64_t> all = instants_of(random, asked.rows);

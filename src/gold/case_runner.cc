@@ -8,6 +8,7 @@
 
 #include "base/random.h"
 #include "catalog/aggregates.h"
+#include "catalog/slide.h"
 #include "data/entity_key.h"
 #include "gold/training_set.h"
 #include "gold/view_fixture.h"
@@ -201,6 +202,10 @@ Status read_line(const std::string& line,
   } else if (words[0] == "changes" && words.size() > 1) {
     one->change_key.assign(words.begin() + 1, words.end());
   } else if (words[0] == "slide" && words.size() == 2) {
+    if (words[1] == catalog::kContinuous) {
+      one->view.slide = catalog::kContinuousSlide;
+      return {};
+    }
     ASSAY_ASSIGN_OR_RETURN(one->view.slide, parse_duration(words[1]));
   } else if (words[0] == "ttl" && words.size() == 2) {
     ASSAY_ASSIGN_OR_RETURN(one->view.ttl, parse_duration(words[1]));

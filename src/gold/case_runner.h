@@ -11,7 +11,7 @@ namespace assay::gold {
 /// Run one case text in three ways and compare each with what the case expects:
 ///
 ///   key user                                      columns of the entity's key
-///   slide 10m                                     (optional; 10m)
+///   slide 10m                                     (optional; 10m), or continuous
 ///   ttl 4h                                        (optional; none)
 ///   feature n      count  over 1h 3h              any aggregate: window features
 ///   feature p95    quantile(0.95) price over 1h   its parameter in brackets

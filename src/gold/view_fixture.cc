@@ -9,6 +9,7 @@
 #include <tuple>
 
 #include "catalog/feature_schema.h"
+#include "catalog/slide.h"
 #include "gold/exact_sum.h"
 #include "gold/sequence_fixture.h"
 
@@ -207,8 +208,11 @@ std::size_t counted_amounts(const Rows& rows) {
 }
 
 /// Values also where no event is seen: those over nothing.
-Answer naive_window_answer(const std::vector<TestRow>& rows, const TestKey& key, int64_t instant) {
-  const int64_t slide_end = floor_to(instant, kTestSlide);
+Answer naive_window_answer(const std::vector<TestRow>& rows,
+                           const TestKey& key,
+                           int64_t instant,
+                           int64_t slide) {
+  const int64_t slide_end = floor_to(instant, slide);
   Answer answer;
   const auto window = [&](int64_t minutes) {
     Rows inside;
@@ -298,7 +302,7 @@ Answer naive_latest_answer(const std::vector<TestRow>& rows, const TestKey& key,
 Answer naive_composed_answer(const std::vector<TestRow>& rows,
                              const TestKey& key,
                              int64_t instant) {
-  const Answer windows = naive_window_answer(rows, key, instant);
+  const Answer windows = naive_window_answer(rows, key, instant, kTestSlide);
   Answer answer = naive_latest_answer(rows, key, instant);
   if (!answer.event_time) {
     return answer;  // an event that a window sees is visible
@@ -414,6 +418,7 @@ std::vector<int64_t> instants_of(Random& random, const std::vector<TestRow>& row
     add(std::max(row.known_time, row.event_time));
     for (const int64_t minutes : {10, 60, 180}) {
       add(tile_end + minutes * kMinute);
+      add(row.event_time + minutes * kMinute);
     }
     add(row.event_time + kTestGap);
     add(row.event_time + kTestSessionMax);
@@ -458,6 +463,13 @@ catalog::FeatureViewDef window_definition() {
   return view;
 }
 
+catalog::FeatureViewDef continuous_definition() {
+  catalog::FeatureViewDef view = window_definition();
+  view.name = "continuous";
+  view.slide = catalog::kContinuousSlide;
+  return view;
+}
+
 catalog::FeatureViewDef latest_definition() {
   catalog::FeatureViewDef view;
   view.name = "profile";
@@ -498,6 +510,8 @@ catalog::FeatureViewDef definition_of(TestView kind) {
       return latest_definition();
     case TestView::kSequence:
       return sequence_definition(true);
+    case TestView::kContinuous:
+      return continuous_definition();
     case TestView::kComposed:
       break;
   }
@@ -512,6 +526,8 @@ std::string name_of(TestView kind) {
       return "Latest";
     case TestView::kSequence:
       return "Sequence";
+    case TestView::kContinuous:
+      return "Continuous";
     case TestView::kComposed:
       break;
   }
@@ -539,7 +555,7 @@ Answer naive_answer(const FeatureView& view,
   if (view.name() == definition_of(TestView::kLatest).name) {
     return naive_latest_answer(rows, key, instant);
   }
-  Answer answer = naive_window_answer(rows, key, instant);
+  Answer answer = naive_window_answer(rows, key, instant, view.slide().micros);
   if (!answer.event_time) {
     answer.values.clear();
   }

@@ -59,6 +59,8 @@ std::vector<int64_t> instants_of(Random& random, const std::vector<TestRow>& row
 
 catalog::EntityDef test_entity();
 catalog::FeatureViewDef window_definition();
+/// The same windows, ending at the instant of the question.
+catalog::FeatureViewDef continuous_definition();
 catalog::FeatureViewDef latest_definition();
 /// Sessions, with and without a longest length, and changes.
 catalog::FeatureViewDef sequence_definition(bool with_longest_session);
@@ -66,9 +68,12 @@ catalog::FeatureViewDef sequence_definition(bool with_longest_session);
 catalog::FeatureViewDef composed_definition();
 
 /// Kinds of views that the tests run through.
-enum class TestView { kWindow, kLatest, kSequence, kComposed };
-inline constexpr TestView kTestViews[] = {
-    TestView::kWindow, TestView::kLatest, TestView::kSequence, TestView::kComposed};
+enum class TestView { kWindow, kLatest, kSequence, kComposed, kContinuous };
+inline constexpr TestView kTestViews[] = {TestView::kWindow,
+                                          TestView::kLatest,
+                                          TestView::kSequence,
+                                          TestView::kComposed,
+                                          TestView::kContinuous};
 catalog::FeatureViewDef definition_of(TestView kind);
 std::string name_of(TestView kind);
 
