@@ -10,8 +10,11 @@
 #include <string>
 #include <vector>
 
+#include <sys/resource.h>
+
 #include "base/check.h"
 #include "base/world.h"
+#include "data/batch.h"
 #include "data/sql_engine.h"
 #include "lake/delta_table.h"
 #include "store/object_store.h"
@@ -20,6 +23,20 @@
 // stopwatch, and delta-rs in a process of its own.
 
 namespace assay::bench {
+
+/// Seconds of the clock and of processors.
+struct Took {
+  double wall = 0;
+  double processor = 0;
+};
+
+/// Of this process and all its threads, so far.
+inline double processor_seconds() {
+  rusage usage{};
+  ASSAY_CHECK(::getrusage(RUSAGE_SELF, &usage) == 0);
+  return static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+         static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
 
 class BenchLake {
  public:
@@ -50,18 +67,21 @@ class BenchLake {
   }
 
   template <typename Work>
-  double seconds(const Work& work) {
+  Took seconds(const Work& work) {
     const int64_t begin = system.world().clock.monotonic().micros;
+    const double processor = processor_seconds();
     work();
-    return static_cast<double>(system.world().clock.monotonic().micros - begin) / 1e6;
+    return {static_cast<double>(system.world().clock.monotonic().micros - begin) / 1e6,
+            processor_seconds() - processor};
   }
 
   int64_t number(const std::string& query) {
-    return sql->query(query).value().column(0).values<int64_t>()[0];
+    const data::Batch answer = sql->query(query).value();
+    return answer.column(0).values<int64_t>()[0];
   }
 
   /// Seconds that delta-rs says it took; nothing when its Python is not there (ASSAY_VENV).
-  [[nodiscard]] std::optional<double> delta_rs(const std::string& arguments) const {
+  [[nodiscard]] std::optional<Took> delta_rs(const std::string& arguments) const {
     const char* venv = std::getenv("ASSAY_VENV");
     const std::string python = std::string(venv == nullptr ? "build/venv" : venv) + "/bin/python";
     if (!std::filesystem::exists(python)) {
@@ -69,10 +89,11 @@ class BenchLake {
     }
     const std::string command = python + " bench/delta_rs_peer.py " + arguments;
     std::FILE* pipe = ::popen(command.c_str(), "r");
-    double seconds = -1;
-    const bool read = pipe != nullptr && std::fscanf(pipe, "%lf", &seconds) == 1;
+    Took took;
+    const bool read =
+        pipe != nullptr && std::fscanf(pipe, "%lf %lf", &took.wall, &took.processor) == 2;
     ASSAY_CHECK(::pclose(pipe) == 0 && read);
-    return seconds;
+    return took;
   }
 
   SystemWorld system;
@@ -81,26 +102,48 @@ class BenchLake {
   std::unique_ptr<data::SqlEngine> sql;
 };
 
-/// Best and worst of a few runs.
+/// A few runs, in their order: each of ours is compared with the peer's of the same turn.
 struct Spread {
-  double best = 1e300;
-  double worst = 0;
-  void add(double value) {
-    best = std::min(best, value);
-    worst = std::max(worst, value);
-  }
+  std::vector<Took> runs;
+  void add(Took took) { runs.push_back(took); }
 };
 
-inline void print_line(const char* what, const Spread& seconds, const char* note) {
-  std::printf("%-40s %8.2f s (worst %.2f)  %s\n", what, seconds.best, seconds.worst, note);
+inline double median_of(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
 }
 
-inline void print_ratio(const char* what, const Spread& ours, const Spread& theirs) {
-  std::printf("%-40s %8.2fx (%.2f to %.2f)\n",
+inline void print_line(const char* what, const Spread& spread) {
+  std::vector<double> wall;
+  std::vector<double> processor;
+  for (const Took& took : spread.runs) {
+    wall.push_back(took.wall);
+    processor.push_back(took.processor);
+  }
+  std::printf("%-40s %8.2f s (%.2f to %.2f), processor %.2f s\n",
               what,
-              theirs.best / ours.best,
-              theirs.best / ours.worst,
-              theirs.worst / ours.best);
+              median_of(wall),
+              *std::min_element(wall.begin(), wall.end()),
+              *std::max_element(wall.begin(), wall.end()),
+              median_of(processor));
+}
+
+/// How many times as fast as the peer we are.
+inline void print_ratio(const char* what, const Spread& ours, const Spread& theirs) {
+  std::vector<double> wall;
+  std::vector<double> processor;
+  for (std::size_t i = 0; i < std::min(ours.runs.size(), theirs.runs.size()); ++i) {
+    wall.push_back(theirs.runs[i].wall / ours.runs[i].wall);
+    processor.push_back(theirs.runs[i].processor / ours.runs[i].processor);
+  }
+  std::printf("%-40s %8.2fx (%.2f to %.2f), by processor %.2fx (%.2f to %.2f)\n",
+              what,
+              median_of(wall),
+              *std::min_element(wall.begin(), wall.end()),
+              *std::max_element(wall.begin(), wall.end()),
+              median_of(processor),
+              *std::min_element(processor.begin(), processor.end()),
+              *std::max_element(processor.begin(), processor.end()));
 }
 
 }  // namespace assay::bench

@@ -82,9 +82,9 @@ int main(int argc, char** argv) {
               static_cast<long long>(files),
               static_cast<long long>(kRowsPerFile),
               kPartitions);
-  print_line("ours", ours, "");
+  print_line("ours", ours);
   if (peer) {
-    print_line("delta-rs optimize", theirs, "");
+    print_line("delta-rs optimize", theirs);
     print_ratio("ours against delta-rs", ours, theirs);
   } else {
     std::printf("delta-rs: tools/python_env.sh build/venv tests/delta_rs/requirements.txt\n");

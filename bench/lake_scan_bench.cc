@@ -96,9 +96,10 @@ class Bench {
   Answer by_glob(const std::string& where) {
     auto sql = SqlEngine::open({}).value();
     const int64_t begin = world_.world().clock.monotonic().micros;
-    Answer answer = run(*sql,
-                        "SELECT count(*), sum(n)::BIGINT FROM read_parquet('" + folder_ +
-                            "/bronze/events/dt=*/*.parquet', hive_partitioning=true) WHERE " + where);
+    Answer answer =
+        run(*sql,
+            "SELECT count(*), sum(n)::BIGINT FROM read_parquet('" + folder_ +
+                "/bronze/events/dt=*/*.parquet', hive_partitioning=true) WHERE " + where);
     answer.seconds = since(begin);
     return answer;
   }

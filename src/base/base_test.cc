@@ -1,3 +1,4 @@
+#include <filesystem>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -5,6 +6,7 @@
 #include "base/bounded_queue.h"
 #include "base/hash.h"
 #include "base/json_writer.h"
+#include "base/scratch_file.h"
 #include "base/suggest.h"
 #include "base/world.h"
 
@@ -189,6 +191,19 @@ TEST(BoundedQueue, HoldsBackTheWriterAndLosesNothing) {
   writer.join();
   EXPECT_EQ(expected, 10'000);
   EXPECT_FALSE(queue.push(1, 1));
+}
+
+TEST(ScratchFile, HasNoNameAndIsReadByItsPath) {
+  const std::string folder = new_folder();
+  {
+    ScratchFile file = ScratchFile::open(folder).value();
+    EXPECT_EQ(file.append("some ").value(), 0);
+    EXPECT_EQ(file.append("bytes").value(), 5);
+    EXPECT_EQ(file.read(5, 5).value(), "bytes");
+    EXPECT_EQ(system_files()->read(file.path()).value(), "some bytes");
+    EXPECT_TRUE(std::filesystem::is_empty(folder));
+  }
+  std::filesystem::remove_all(folder);
 }
 
 TEST(Hash, IsTheSameInEveryVersion) {

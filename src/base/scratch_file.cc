@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include <fcntl.h>
 #include <unistd.h>
 
 namespace assay {
@@ -23,12 +24,15 @@ Status failure(const char* what, const std::string& folder, int error) {
 }  // namespace
 
 Result<ScratchFile> ScratchFile::open(const std::string& folder) {
-  std::string path = folder + "/scratch_XXXXXX";
-  const int descriptor = ::mkstemp(path.data());
-  if (descriptor < 0) {
-    return failure("make", folder, errno);
+  int descriptor = ::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  if (descriptor < 0) {  // a file system that cannot do without a name
+    std::string path = folder + "/.tmp.scratch_XXXXXX";
+    descriptor = ::mkstemp(path.data());
+    if (descriptor < 0) {
+      return failure("make", folder, errno);
+    }
+    static_cast<void>(::unlink(path.c_str()));
   }
-  static_cast<void>(::unlink(path.c_str()));
   return ScratchFile(folder, descriptor);
 }
 

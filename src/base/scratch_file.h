@@ -25,6 +25,8 @@ class ScratchFile {
   /// The bytes put there. kUnavailable when the disk does not give them back.
   [[nodiscard]] Result<std::string> read(int64_t offset, int64_t size) const;
   [[nodiscard]] int64_t size() const { return size_; }
+  /// Where a library of this process can open the same bytes to read them.
+  [[nodiscard]] std::string path() const { return "/proc/self/fd/" + std::to_string(descriptor_); }
 
  private:
   ScratchFile(std::string folder, int descriptor)

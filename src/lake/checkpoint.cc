@@ -4,6 +4,7 @@
 
 #include "base/fail_point.h"
 #include "base/json_writer.h"
+#include "base/scratch_file.h"
 #include "lake/table_properties.h"
 
 namespace assay::lake {
@@ -76,10 +77,9 @@ Result<std::string> parquet_bytes(World& world,
                                   SqlEngine& sql,
                                   const std::string& folder,
                                   const std::string& lines) {
-  const std::string name = join_path(folder, ".tmp." + world.random.uuid());
-  const TemporaryFile json(world, name + ".ndjson");
-  const TemporaryFile parquet(world, name + ".parquet");
-  ASSAY_RETURN_IF_ERROR(world.files.write(json.path(), lines));
+  ASSAY_ASSIGN_OR_RETURN(ScratchFile json, ScratchFile::open(folder));
+  ASSAY_RETURN_IF_ERROR(json.append(lines).status());
+  const TemporaryFile parquet(world, join_path(folder, ".tmp." + world.random.uuid() + ".parquet"));
   ASSAY_RETURN_IF_ERROR(sql.execute(
       R"(COPY (SELECT txn, "add", remove, "metaData", protocol FROM read_json()" +
       SqlEngine::literal(json.path()) + ", format='newline_delimited', maximum_object_size=" +

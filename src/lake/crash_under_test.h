@@ -18,6 +18,7 @@
 #include "lake/lake_under_test.h"
 #include "lake/rewrite.h"
 #include "lake/vacuum.h"
+#include "store/s3_store.h"
 
 namespace assay::lake {
 
@@ -92,24 +93,33 @@ class CrashUnderTest {
     return vacuum(access, table, {.keep = Duration{0}}).status();
   }
 
-  explicit CrashUnderTest() : folder_(LakeUnderTest::make_folder()) {}
+  CrashUnderTest() : folder_(LakeUnderTest::make_folder()) {}
+  /// On the S3 service of these options instead; processes die before and after any of its
+  /// requests.
+  explicit CrashUnderTest(store::S3Options s3) : CrashUnderTest() {
+    s3_ = std::move(s3);
+    s3_->spool_folder = folder_;
+  }
   ~CrashUnderTest() { std::filesystem::remove_all(folder_); }
   CrashUnderTest(const CrashUnderTest&) = delete;
   CrashUnderTest& operator=(const CrashUnderTest&) = delete;
 
   [[nodiscard]] const std::string& folder() const { return folder_; }
 
-  /// Work in a process of its own, which dies at the given pass of any system call on files
-  /// (0: never). True when it came to its end; work that fails ends the test's process with 1.
+  /// Work in a process of its own, which dies at the given pass of any system call on files, or
+  /// of S3's requests (0: never). Work that fails ends its process with 1.
   enum class End { kCame, kKilled, kFailed };
   End in_process(int64_t dies_at, const std::function<Status(LakeUnderTest&)>& work) const {
     std::fflush(nullptr);
     const pid_t child = ::fork();
     if (child == 0) {
       if (dies_at > 0) {
-        arm_fail_point("files.step:" + std::to_string(dies_at));
+        arm_fail_point((s3_ ? "store.request:" : "files.step:") + std::to_string(dies_at));
       }
       LakeUnderTest lake(folder_);
+      if (s3_) {
+        lake.use_store(store::open_s3_store(lake.world(), *s3_).value());
+      }
       lake.clock().advance({1'000 * kMicrosPerDay});  // the files of a moment ago are old
       const Status done = work(lake);
       if (!done.ok()) {
@@ -170,6 +180,7 @@ class CrashUnderTest {
 
  private:
   std::string folder_;
+  std::optional<store::S3Options> s3_;
 };
 
 }  // namespace assay::lake

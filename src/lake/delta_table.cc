@@ -30,6 +30,8 @@ namespace assay::lake {
 namespace {
 
 constexpr int kAttemptsMax = 1'000;
+constexpr int64_t kIntervalsPerCheckpointMax = 10;
+constexpr Duration kCheckpointPause{kMicrosPerSecond};
 
 /// The root of a table may hold what all readers take, and no "name=value" that some take for a
 /// partition.
@@ -86,6 +88,7 @@ class Table : public DeltaTable {
   Result<Outcome> put_entry(Version version, const std::string& bytes, const std::string& txn_id);
   Result<Outcome> look_up(Version version, const std::string& txn_id, const Status& failure);
   void manifest_if_wanted();
+  bool is_checkpoint_due();
   void checkpoint_if_due();
 
   static std::shared_ptr<const Snapshot> shared_snapshot(const std::shared_ptr<TableState>& state) {
@@ -98,7 +101,8 @@ class Table : public DeltaTable {
   SqlReading reading_;
   std::string key_;
   std::shared_ptr<TableState> state_;  // the newest known; copied before a change if others hold it
-  std::shared_ptr<TableState> travelled_;  // the last one asked for by version
+  std::shared_ptr<TableState> travelled_;    // the last one asked for by version
+  std::optional<Duration> checkpointed_at_;  // by this object
 };
 
 Status Table::create(const TableSpec& spec) {
@@ -303,8 +307,21 @@ void Table::manifest_if_wanted() {
   }
 }
 
+/// Every so many versions. Where commits follow one another fast and the table does not say how
+/// many, they share a checkpoint: it costs as much as many of them.
+bool Table::is_checkpoint_due() {
+  const std::optional<int64_t> wanted = checkpoint_interval(state_->snapshot.configuration);
+  const int64_t interval = wanted.value_or(kCheckpointInterval);
+  const Version version = state_->snapshot.version;
+  if (version % interval != 0) {
+    return false;
+  }
+  return wanted || !checkpointed_at_ || version % (interval * kIntervalsPerCheckpointMax) == 0 ||
+         world_.clock.monotonic().micros - checkpointed_at_->micros >= kCheckpointPause.micros;
+}
+
 void Table::checkpoint_if_due() {
-  if (state_->snapshot.version % checkpoint_interval(state_->snapshot.configuration) != 0) {
+  if (!is_checkpoint_due()) {
     return;
   }
   const Status status = checkpoint();
@@ -317,8 +334,10 @@ void Table::checkpoint_if_due() {
 Status Table::checkpoint() {
   ASSAY_RETURN_IF_ERROR(refresh());
   ASSAY_RETURN_IF_ERROR(validate_writable(*state_).with_context("table " + key_));
-  return write_checkpoint(world_, store_, sql_, key_, *state_)
-      .with_context("checkpoint table " + key_);
+  ASSAY_RETURN_IF_ERROR(write_checkpoint(world_, store_, sql_, key_, *state_)
+                            .with_context("checkpoint table " + key_));
+  checkpointed_at_ = world_.clock.monotonic();
+  return {};
 }
 
 Result<std::string> Table::relation(const Snapshot& snapshot, const std::string& where) {

@@ -193,7 +193,7 @@ class DeltaTable {
   virtual Result<Version> version_at(EventTime time) = 0;
   virtual Result<std::vector<HistoryEntry>> history() = 0;
   /// Write a checkpoint of the newest version and _last_checkpoint. Done by commit every 10
-  /// versions, or as delta.checkpointInterval says.
+  /// versions, up to 100 where they take less than a second, or as delta.checkpointInterval says.
   virtual Status checkpoint() = 0;
 };
 

@@ -85,6 +85,8 @@ class LakeUnderTest {
   FakeClock& clock() { return clock_; }
   const UnsyncedFiles& files() { return files_; }
   store::ObjectStore& store() { return *store_; }
+  /// From now on its tables lie there; before any is opened.
+  void use_store(std::unique_ptr<store::ObjectStore> store) { store_ = std::move(store); }
   data::SqlEngine& sql() { return *sql_; }
 
   std::unique_ptr<DeltaTable> create(const std::string& key,

@@ -8,7 +8,6 @@
 namespace assay::lake {
 namespace {
 
-constexpr int64_t kCheckpointInterval = 10;
 constexpr Duration kLogRetention{30 * kMicrosPerDay};
 constexpr Duration kDeletedFileRetention{7 * kMicrosPerDay};
 constexpr int64_t kCountMax = 1'000'000;
@@ -141,10 +140,9 @@ Status validate_property(const std::string& name, const std::string& value) {
   return {};
 }
 
-int64_t checkpoint_interval(const TableProperties& properties) {
+std::optional<int64_t> checkpoint_interval(const TableProperties& properties) {
   const auto found = properties.find("delta.checkpointInterval");
-  return found == properties.end() ? kCheckpointInterval
-                                   : count_of(found->second).value_or(kCheckpointInterval);
+  return found == properties.end() ? std::nullopt : count_of(found->second);
 }
 
 Duration log_retention(const TableProperties& properties) {

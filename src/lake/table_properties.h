@@ -28,8 +28,10 @@ constexpr std::string_view kWriterAppId = "assay/commits";
 ///         `assay.` name. kUnimplemented: a property that asks for a table feature; it is named.
 Status validate_property(const std::string& name, const std::string& value);
 
-/// How many commits lie between two checkpoints (delta.checkpointInterval, 10).
-int64_t checkpoint_interval(const TableProperties& properties);
+/// How many commits lie between two checkpoints where the table does not say.
+constexpr int64_t kCheckpointInterval = 10;
+/// What it says (delta.checkpointInterval).
+std::optional<int64_t> checkpoint_interval(const TableProperties& properties);
 /// How long log files stay behind a checkpoint (delta.logRetentionDuration, 30 days).
 Duration log_retention(const TableProperties& properties);
 /// How long files stay that no version needs any more (delta.deletedFileRetentionDuration, 7 days).

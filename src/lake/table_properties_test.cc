@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "lake/checkpoint.h"
 #include "lake/delta_table.h"
 #include "lake/lake_under_test.h"
 
@@ -63,6 +64,33 @@ TEST(TableProperties, TheCheckpointIntervalIsKept) {
   EXPECT_FALSE(lake.store().get("t/_delta_log/_last_checkpoint").ok());
   lake.append(*table, "VALUES (1)");
   EXPECT_TRUE(lake.store().get("t/_delta_log/_last_checkpoint").ok());
+}
+
+/// A commit that names no file.
+CommitRequest small(int64_t position) {
+  CommitRequest request;
+  request.txns = {
+      {"fast", position, position > 1 ? std::optional<int64_t>(position - 1) : std::nullopt}};
+  return request;
+}
+
+TEST(TableProperties, CommitsThatFollowOneAnotherFastShareACheckpoint) {
+  LakeUnderTest lake;
+  const auto table = lake.create("t", kFields);
+  const auto checkpoint_after = [&](Version version) {
+    for (Version next = table->snapshot().value()->version + 1; next <= version; ++next) {
+      EXPECT_EQ(table->commit(small(next)).value(), next);
+    }
+    return last_checkpoint_version(lake.store(), "t");
+  };
+  EXPECT_EQ(checkpoint_after(9), -1);
+  EXPECT_EQ(checkpoint_after(10), 10);
+  EXPECT_EQ(checkpoint_after(20), 10);  // the clock stands still
+  lake.clock().advance({kMicrosPerSecond});
+  EXPECT_EQ(checkpoint_after(29), 10);
+  EXPECT_EQ(checkpoint_after(30), 30);
+  EXPECT_EQ(checkpoint_after(99), 30);
+  EXPECT_EQ(checkpoint_after(100), 100);  // never more than that behind
 }
 
 /// A commit of another engine behind our back.

@@ -199,13 +199,14 @@ void FakeS3::serve(int socket) {
 // ---- Script
 // -----------------------------------------------------------------------------------------
 
-S3Options FakeS3::options(const std::string& spool_folder) {
+static S3Options options_of(const std::string& endpoint,
+                            const std::string& spool_folder,
+                            const S3Credentials& good) {
   S3Options options;
-  options.bucket = kBucket;
-  options.endpoint = endpoint();
+  options.bucket = FakeS3::kBucket;
+  options.endpoint = endpoint;
   options.region = "us-east-1";
   options.spool_folder = spool_folder;
-  const S3Credentials good = good_;
   options.environment = [good](const std::string& name) -> std::optional<std::string> {
     if (name == "AWS_ACCESS_KEY_ID") {
       return good.access_key;
@@ -218,6 +219,14 @@ S3Options FakeS3::options(const std::string& spool_folder) {
   options.pause = [](Duration) {};
   options.check_conditional_put = false;
   return options;
+}
+
+S3Options FakeS3::options(const std::string& spool_folder) {
+  return options_of(endpoint(), spool_folder, good_);
+}
+
+S3Options FakeS3::options_at(const std::string& endpoint, const std::string& spool_folder) {
+  return options_of(endpoint, spool_folder, {kAccessKey, kSecretKey, "", EventTime::max()});
 }
 
 void FakeS3::add_fault(const Fault& fault) {

@@ -73,6 +73,8 @@ class FakeS3 {
   [[nodiscard]] std::string endpoint() const { return "http://127.0.0.1:" + std::to_string(port_); }
   /// Options for a store here that never waits between attempts.
   [[nodiscard]] S3Options options(const std::string& spool_folder);
+  /// The same for one in another process, whose key pair nobody has changed.
+  static S3Options options_at(const std::string& endpoint, const std::string& spool_folder);
 
   void add_fault(const Fault& fault);
   void clear_faults();

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <utility>
 
+#include "base/fail_point.h"
 #include "store/digest.h"
 #include "store/s3_xml.h"
 #include "store/sigv4.h"
@@ -115,7 +116,9 @@ Result<S3Answer> S3Client::send(const S3Request& request) {
     if (!credentials.ok()) {
       return failed(credentials.code(), credentials.status().message());
     }
+    fail_point("store.request");
     Result<HttpResponse> response = http_->send(sign(request, *credentials));
+    fail_point("store.request");
     count(request, response);
     const Verdict verdict = judge(request, response);
     if (verdict.next == Verdict::Next::kAnswer) {
