@@ -26,6 +26,9 @@ constexpr std::array kAggregates{
     AggregateInfo{Aggregate::kQuantile, "quantile", kNumbers, AggregateParameter::kQ},
     AggregateInfo{Aggregate::kAny, "any", kBool},
     AggregateInfo{Aggregate::kAll, "all", kBool},
+    AggregateInfo{Aggregate::kLastN, "last_n", kAny, AggregateParameter::kK},
+    AggregateInfo{Aggregate::kTopK, "top_k", kAny, AggregateParameter::kK},
+    AggregateInfo{Aggregate::kTopKCounts, "top_k_counts", kAny, AggregateParameter::kK},
 };
 // clang-format on
 
@@ -91,6 +94,11 @@ Result<data::Type> aggregate_type(Aggregate aggregate, const data::Type& of) {
     case Aggregate::kAny:
     case Aggregate::kAll:
       return data::Type(data::Type::kBool);
+    case Aggregate::kLastN:
+    case Aggregate::kTopK:
+      return data::Type::list(of);
+    case Aggregate::kTopKCounts:
+      return data::Type::list(data::Type::kInt64);
   }
   return of;
 }

@@ -12,7 +12,10 @@
 namespace assay::catalog {
 
 /// What an aggregate takes besides `of`.
-enum class AggregateParameter : uint8_t { kNone, kN, kQ };
+enum class AggregateParameter : uint8_t { kNone, kK, kQ };
+
+/// The largest `k`: what a list holds, and a state of one entity.
+inline constexpr int64_t kListMax = 1000;
 
 /// What an aggregate's values may be.
 enum class AggregateInput : uint8_t { kRows, kAny, kNumbers, kBool };

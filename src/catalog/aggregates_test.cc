@@ -59,6 +59,24 @@ TEST(Aggregates, ParametersAreReadAndAskedFor) {
   EXPECT_EQ(code_of("{expr: a_1h, q: 0.5}"), "E0203");
 }
 
+TEST(Aggregates, ListsAskForTheirLength) {
+  const ParsedProject parsed =
+      parse_features("      p: {agg: last_n, k: 5, of: price, over: 1h}\n");
+  ASSERT_TRUE(parsed.diagnostics.items.empty());
+  EXPECT_EQ(parsed.project.views.at("v").features.at(0).k, 5);
+  for (const std::string name : {"last_n", "top_k", "top_k_counts"}) {
+    EXPECT_EQ(code_of("{agg: " + name + ", of: price, over: 1h}"), "E0103");
+    EXPECT_EQ(code_of("{agg: " + name + ", k: 0, of: price, over: 1h}"), "E0201");
+    EXPECT_EQ(code_of("{agg: " + name + ", k: 1001, of: price, over: 1h}"), "E0201");
+    EXPECT_EQ(code_of("{agg: " + name + ", k: 1000, of: price, over: 1h}"), "");
+  }
+  EXPECT_EQ(code_of("{agg: sum, k: 5, of: price, over: 1h}"), "E0203");
+  EXPECT_EQ(aggregate_type(Aggregate::kLastN, data::Type::kString).value(),
+            data::Type::list(data::Type::kString));
+  EXPECT_EQ(aggregate_type(Aggregate::kTopKCounts, data::Type::kString).value(),
+            data::Type::list(data::Type::kInt64));
+}
+
 TEST(Aggregates, RatiosAreOneFeatureAWindow) {
   const ParsedProject parsed = parse_features("      r: {ratio: [a, b], over: [1h, 24h]}\n");
   ASSERT_TRUE(parsed.diagnostics.items.empty());

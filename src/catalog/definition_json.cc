@@ -3,6 +3,7 @@
 #include "catalog/definition_json.h"
 
 #include "base/json_writer.h"
+#include "catalog/aggregates.h"
 #include "catalog/definition_names.h"
 #include "catalog/feature_schema.h"
 #include "catalog/slide.h"
@@ -242,6 +243,9 @@ std::string feature_json(const FeatureDef& feature) {
       object.text("of", feature.of);
       if (feature.aggregate == Aggregate::kQuantile) {
         object.at("q").number(feature.q);
+      }
+      if (aggregate_info(feature.aggregate).parameter == AggregateParameter::kK) {
+        object.text("k", std::to_string(feature.k));
       }
       object.text("where", feature.where);
       object.texts("over", window_texts(feature));

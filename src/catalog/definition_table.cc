@@ -292,7 +292,7 @@ constexpr std::array kKeys{
     KeyDef{"feature", "latest", kColumn, false, "", "", "The newest value of this column.", "age"},
     KeyDef{"feature", "agg", kChoice, false, "",
            "count|sum|mean|min|max|variance|stddev|skewness|first|last|mode|distinct|"
-           "approx_distinct|quantile|any|all",
+           "approx_distinct|quantile|any|all|last_n|top_k|top_k_counts",
            "The aggregate.", "sum"},
     KeyDef{"feature", "of", kExpression, false, "", "", "What is aggregated; not for count.",
            "price"},
@@ -340,7 +340,10 @@ constexpr std::array kKeys{
            "tier"},
     KeyDef{"feature", "lag", kExpression, false, "", "",
            "The value `k` events before the newest, within `over`.", "price"},
-    KeyDef{"feature", "k", kInteger, false, "1", "0..1000000", "`lag`: how many events ago.", "2"},
+    KeyDef{"feature", "k", kInteger, false, "1", "0..1000000", 
+           "`lag`: how many events ago. `last_n`, `top_k` and `top_k_counts`: how many values, 1 to "
+           "1000.",
+           "5"},
     KeyDef{"feature", "description", kText, false, "", "", "For people.", ""},
     KeyDef{"feature", "unit", kText, false, "", "", "What its values are counted in, for people.",
            "EUR"},

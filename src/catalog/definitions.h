@@ -152,7 +152,10 @@ enum class Aggregate {
   kApproxDistinct,
   kQuantile,
   kAny,
-  kAll
+  kAll,
+  kLastN,
+  kTopK,
+  kTopKCounts
 };
 
 /// What a feature says of an entity's events in their order. Hashed: append only.
@@ -187,7 +190,7 @@ struct FeatureDef {
   std::string of;     // expression over the source; "" for count
   std::string where;  // boolean expression; "" for all rows
   SequenceValue sequence = SequenceValue::kSessionCount;
-  int64_t k = 1;  // kLag: how many events ago
+  int64_t k = 1;  // kLag: how many events ago; last_n, top_k: how many values
   double q = 0;   // quantile: the share of values at or below it
   std::vector<Duration> over;
   std::string expression;  // kExpr: over other features of the view

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "catalog/aggregates.h"
 #include "catalog/definition_names.h"
 #include "catalog/dependents.h"
 #include "catalog/feature_schema.h"
@@ -67,6 +68,19 @@ Status fill_versions(const std::vector<AppliedObject>& versions,
   return {};
 }
 
+/// " 0.9" of a quantile, " 5" of a list.
+std::string parameter_in_words(const FeatureDef& feature) {
+  switch (aggregate_info(feature.aggregate).parameter) {
+    case AggregateParameter::kNone:
+      return "";
+    case AggregateParameter::kQ:
+      return " " + data::format_scalar(data::Scalar::float64(feature.q));
+    case AggregateParameter::kK:
+      return " " + std::to_string(feature.k);
+  }
+  return "";
+}
+
 }  // namespace
 
 std::string feature_in_words(const FeatureDef& feature, std::optional<Duration> window) {
@@ -93,10 +107,7 @@ std::string feature_in_words(const FeatureDef& feature, std::optional<Duration> 
   if (!window.has_value()) {
     return "latest " + (feature.column.empty() ? feature.name : feature.column);
   }
-  return std::string(aggregate_name(feature.aggregate)) +
-         (feature.aggregate == Aggregate::kQuantile
-              ? " " + data::format_scalar(data::Scalar::float64(feature.q))
-              : "") +
+  return std::string(aggregate_name(feature.aggregate)) + parameter_in_words(feature) +
          (feature.of.empty() ? "" : " of " + feature.of) +
          (feature.where.empty() ? "" : " where " + feature.where) + " over " +
          format_duration(*window);

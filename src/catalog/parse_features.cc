@@ -13,6 +13,36 @@
 namespace assay::catalog {
 namespace {
 
+/// `k` is there, and from 1 to the limit of lists, when the aggregate gives a list, and only then.
+void read_length(ParseContext& context, const SectionReader& reader, FeatureDef* feature) {
+  const AggregateInfo& info = aggregate_info(feature->aggregate);
+  const bool wants_k = info.parameter == AggregateParameter::kK;
+  const YamlNode* k = reader.node().find("k");
+  if (reader.has("agg") && wants_k && k == nullptr) {
+    context.error("E0103",
+                  reader.node(),
+                  reader.title() + " needs `k`",
+                  "add how many values the list has at most, such as `k: 5`");
+  }
+  if (reader.has("k") && !wants_k) {
+    context.error("E0203",
+                  *k,
+                  "`" + std::string(info.name) + "` takes no `k`",
+                  "`k` belongs to `agg: last_n`, `top_k` and `top_k_counts`, and to `lag`");
+  }
+  if (!wants_k || !reader.has("k")) {
+    return;
+  }
+  feature->k = reader.integer("k");
+  if (feature->k < 1 || feature->k > kListMax) {
+    context.error("E0201",
+                  *k,
+                  "`k` of `" + std::string(info.name) + "` is " + std::to_string(feature->k) +
+                      " but must be from 1 to " + std::to_string(kListMax),
+                  "write such as `k: 5`");
+  }
+}
+
 /// `q` is there when the aggregate takes it, and only then.
 void read_parameter(ParseContext& context, const SectionReader& reader, FeatureDef* feature) {
   const AggregateInfo& info = aggregate_info(feature->aggregate);
@@ -39,6 +69,7 @@ void read_window(ParseContext& context, const SectionReader& reader, FeatureDef*
   feature->where = reader.text("where");
   feature->over = reader.durations("over");
   read_parameter(context, reader, feature);
+  read_length(context, reader, feature);
   const YamlNode& node = reader.node();
   if (node.find("over") == nullptr) {
     context.error(

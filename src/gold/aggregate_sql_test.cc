@@ -66,6 +66,17 @@ std::string sql_of(const FeatureDef& feature) {
       return "count(DISTINCT " + x + ")";
     case Aggregate::kQuantile:
       return "quantile_disc(" + number + ", " + std::to_string(feature.q) + ")";
+    case Aggregate::kLastN:
+      return "list_slice(coalesce(list(" + x +
+             " ORDER BY event_time DESC, known_time DESC, sequence DESC) FILTER (WHERE " + x +
+             " IS NOT NULL), []), 1, " + std::to_string(feature.k) + ")";
+    case Aggregate::kTopK:
+    case Aggregate::kTopKCounts:
+      return "(SELECT coalesce(list(" +
+             std::string(feature.aggregate == Aggregate::kTopK ? "x" : "n") +
+             " ORDER BY n DESC, x), []) FROM (SELECT " + x + " AS x, count(*) AS n FROM w WHERE " +
+             x + " IS NOT NULL GROUP BY 1 ORDER BY n DESC, x LIMIT " + std::to_string(feature.k) +
+             "))";
     case Aggregate::kAny:
       return "bool_or(" + x + ")";
     case Aggregate::kAll:

@@ -235,6 +235,45 @@ Scalar naive_mode(const Items& items) {
   return best->first;
 }
 
+Scalar list_scalar(const Type& type, const std::vector<Scalar>& values) {
+  data::ColumnBuilder builder(type);
+  for (const Scalar& value : values) {
+    builder.child(0).append_scalar(value);
+  }
+  builder.append_nested();
+  return Scalar::nested(builder.finish());
+}
+
+/// The newest values first; also over nothing.
+Scalar naive_last_n(const FeatureDef& feature, const Type& type, Items items) {
+  std::stable_sort(items.begin(), items.end(), [](const Item& a, const Item& b) {
+    return b.order < a.order || (a.order == b.order && less(b.value, a.value));
+  });
+  std::vector<Scalar> values;
+  for (const Item& item : items) {
+    if (static_cast<int64_t>(values.size()) < feature.k) {
+      values.push_back(item.value);
+    }
+  }
+  return list_scalar(type, values);
+}
+
+/// The values that stand most often, or how often they stand; also over nothing.
+Scalar naive_top(const FeatureDef& feature, const Type& type, const Items& items) {
+  std::map<Scalar, int64_t, Less> counts = counts_of(items);
+  std::vector<Scalar> values;
+  while (!counts.empty() && static_cast<int64_t>(values.size()) < feature.k) {
+    auto best = counts.begin();  // of equal counts the smallest value
+    for (auto entry = counts.begin(); entry != counts.end(); ++entry) {
+      best = entry->second > best->second ? entry : best;
+    }
+    values.push_back(feature.aggregate == Aggregate::kTopK ? best->first
+                                                           : Scalar::int64(best->second));
+    counts.erase(best);
+  }
+  return list_scalar(type, values);
+}
+
 /// Over at least one value.
 Scalar naive_aggregate(const FeatureDef& feature, const Items& items) {
   const Type type = type_in(feature.of);
@@ -275,6 +314,10 @@ Scalar naive_aggregate(const FeatureDef& feature, const Items& items) {
       return Scalar::boolean(trues > 0);
     case Aggregate::kAll:
       return Scalar::boolean(trues == static_cast<int64_t>(items.size()));
+    case Aggregate::kLastN:
+    case Aggregate::kTopK:
+    case Aggregate::kTopKCounts:
+      break;  // lists, see naive_value
   }
   return {};
 }
@@ -290,6 +333,12 @@ Scalar naive_value(const FeatureDef& feature, const std::vector<const TestRow*>&
     }
   }
   const Type type = catalog::aggregate_type(feature.aggregate, type_in(feature.of)).value();
+  if (feature.aggregate == Aggregate::kLastN) {
+    return naive_last_n(feature, type, std::move(items));
+  }
+  if (feature.aggregate == Aggregate::kTopK || feature.aggregate == Aggregate::kTopKCounts) {
+    return naive_top(feature, type, items);
+  }
   const bool counts = feature.aggregate == Aggregate::kCount ||
                       feature.aggregate == Aggregate::kDistinct ||
                       feature.aggregate == Aggregate::kApproxDistinct;
@@ -331,6 +380,7 @@ FeatureDef window_feature_of(Random& random, const AggregateCase& one, const std
   feature.of = one.of;
   feature.where = where;
   feature.q = static_cast<double>(random.below(21)) / 20.0;
+  feature.k = 1 + static_cast<int64_t>(random.below(4));
   for (const int64_t minutes : {10, 60, 180}) {
     feature.over.push_back({minutes * kMinute});
   }

@@ -160,6 +160,7 @@ Result<FeatureDef> read_feature(const std::vector<std::string>& words) {
     const std::string text = words[2].substr(bracket + 1, words[2].size() - bracket - 2);
     ASSAY_ASSIGN_OR_RETURN(const data::Scalar q, data::parse_scalar(text, data::Type::kFloat64));
     feature.q = std::get<double>(q.value);
+    feature.k = static_cast<int64_t>(feature.q);
   }
   feature.of = join(words, 3, where_at);
   feature.where = where_at < over_at ? join(words, where_at + 1, over_at) : "";

@@ -32,6 +32,7 @@ FeatureDef window(const char* name, Aggregate aggregate, const char* of) {
   feature.name = name;
   feature.aggregate = aggregate;
   feature.of = of;
+  feature.k = 3;
   feature.over = {{3600 * assay::kMicrosPerSecond}, {3 * 3600 * assay::kMicrosPerSecond}};
   return feature;
 }
@@ -56,7 +57,10 @@ assay::gold::FeatureViewPtr make_view(bool windows, bool latest, bool sequences 
                      window("usual", Aggregate::kMode, "kind"),
                      window("prices", Aggregate::kDistinct, "amount"),
                      window("about", Aggregate::kApproxDistinct, "units"),
-                     window("median", Aggregate::kQuantile, "amount")};
+                     window("median", Aggregate::kQuantile, "amount"),
+                     window("kinds", Aggregate::kLastN, "kind"),
+                     window("top_kinds", Aggregate::kTopK, "kind"),
+                     window("top_counts", Aggregate::kTopKCounts, "units")};
   }
   if (latest) {
     for (const char* name : {"amount", "units", "kind"}) {

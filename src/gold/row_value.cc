@@ -1,5 +1,6 @@
 #include "gold/row_value.h"
 
+#include <cstring>
 #include <utility>
 
 #include "data/schema.h"
@@ -175,6 +176,21 @@ bool read_value(RowReader* reader, ColumnBuilder* builder) {
   }
 }
 
+/// A value as it lies in memory.
+void append_plain(std::string* out, data::TypeId type, const InputValue& value) {
+  char bytes[sizeof(int64_t)];
+  const auto width = static_cast<std::size_t>(data::value_width(type));
+  if (type == Type::kFloat32) {
+    const auto narrow = static_cast<float>(value.real);
+    std::memcpy(bytes, &narrow, width);
+  } else if (type == Type::kFloat64) {
+    std::memcpy(bytes, &value.real, width);
+  } else {
+    std::memcpy(bytes, &value.integer, width);
+  }
+  out->append(bytes, width);
+}
+
 data::Scalar scalar_of_input(const Type& type, const InputValue& value) {
   if (data::is_text(type)) {
     return {type, std::string(value.text)};
@@ -215,6 +231,18 @@ void append_row_value(std::string* out, const Column& column, int64_t row) {
       return;
     default:
       append_input(out, column.type(), input_value(column, row));
+  }
+}
+
+void append_list_value(std::string* out, data::TypeId element, std::span<const InputValue> values) {
+  append_varint(out, values.size());
+  out->push_back(0);  // no element is null
+  for (const InputValue& value : values) {
+    if (is_plain_memory(element)) {
+      append_plain(out, element, value);
+    } else {
+      append_input(out, element, value);
+    }
   }
 }
 

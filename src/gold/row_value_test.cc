@@ -61,6 +61,32 @@ TEST(RowValue, ArraysOfFloatsLieAsInMemory) {
   EXPECT_EQ(bytes_of(value), std::string("\0\0\0\x80\x3f\0\0\0\x40", 9));
 }
 
+TEST(RowValue, AListOfValuesIsWrittenAsItsColumn) {
+  const std::vector<std::pair<Type, std::string>> lists{
+      {Type::kBool, "[true,false]"},
+      {Type::kInt8, "[-7,7]"},
+      {Type::kInt16, "[-300]"},
+      {Type::kInt32, "[2147483647,-2147483648]"},
+      {Type::kInt64, "[9223372036854775807,-1]"},
+      {Type::kFloat32, "[0.1,-0.0,\"NaN\"]"},
+      {Type::kFloat64, "[1e-320,\"-Infinity\"]"},
+      {Type::kString, "[\"a\",\"\"]"},
+      {Type::kDate, "[\"2024-02-29\"]"},
+      {Type::kTimestamp, "[\"2024-02-29T00:00:00Z\"]"},
+      {Type::kInt64, "[]"}};
+  for (const auto& [element, text] : lists) {
+    const Scalar list = data::parse_scalar(text, Type::list(element)).value();
+    const data::ColumnPtr column = data::constant_column(list, 1);
+    std::vector<InputValue> values;
+    for (int64_t row = 0; row < column->child(0).size(); ++row) {
+      values.push_back(input_value(column->child(0), row));
+    }
+    std::string bytes;
+    append_list_value(&bytes, element, values);
+    EXPECT_EQ(bytes, bytes_of(list)) << text;
+  }
+}
+
 TEST(RowValue, ALengthBeyondTheBytesFails) {
   const std::string bytes("\xff\xff\xff\xff\x7f\0\0\0", 8);
   RowReader reader(bytes);

@@ -3,6 +3,8 @@
 #include <bit>
 #include <utility>
 
+#include "gold/row_value.h"
+
 namespace assay::gold {
 namespace {
 
@@ -133,12 +135,26 @@ void StepWriter::flush_feature(std::size_t feature) {
       }
       break;
     }
-    case data::Type::kDecimal:
     case data::Type::kList:
     case data::Type::kArray:
+      flush_nested(feature);
+      break;
+    case data::Type::kDecimal:
     case data::Type::kStruct:
     case data::Type::kMap:
       break;  // no feature has these types; see catalog/value_reading.cc
+  }
+}
+
+void StepWriter::flush_nested(std::size_t feature) {
+  data::ColumnBuilder* builder = &features_[feature];
+  for (std::size_t i = feature * kBlockRows; i < feature * kBlockRows + rows_; ++i) {
+    if (is_null_[i] != 0) {
+      builder->append_null();
+    } else {
+      RowReader reader(nested_.bytes(bits_[i]));
+      builder->append_scalar(read_row_value(&reader, builder->type()));
+    }
   }
 }
 

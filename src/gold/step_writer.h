@@ -6,6 +6,7 @@
 
 #include "data/batch.h"
 #include "gold/kernel_inputs.h"
+#include "gold/nested_values.h"
 #include "gold/view_layout.h"
 
 namespace assay::gold {
@@ -17,6 +18,8 @@ namespace assay::gold {
 class StepWriter {
  public:
   StepWriter(const WindowPlan& plan, const KernelInputs& inputs);
+  /// The lists and arrays that cells stand for.
+  [[nodiscard]] NestedValues& nested() { return nested_; }
   /// `cells`: one per output; text as its rank. Without an event time there is no answer from then
   /// on.
   void write(int64_t key_row,
@@ -31,6 +34,7 @@ class StepWriter {
 
   void flush();
   void flush_feature(std::size_t feature);
+  void flush_nested(std::size_t feature);
   void flush_overflow(std::size_t feature, data::ColumnBuilder* overflows);
 
   const WindowPlan& plan_;
@@ -38,6 +42,7 @@ class StepWriter {
   std::size_t rows_ = 0;          // in the block
   std::vector<uint64_t> bits_;    // feature by feature, kBlockRows each
   std::vector<uint8_t> is_null_;  // likewise
+  NestedValues nested_;
   std::vector<int64_t> key_rows_;
   std::vector<int64_t> event_times_;
   std::vector<uint8_t> has_no_event_;  // empty while every step has one

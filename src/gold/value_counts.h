@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <iterator>
 #include <map>
 #include <set>
 #include <utility>
@@ -47,30 +48,22 @@ class ValueCounts {
   [[nodiscard]] int64_t distinct() const { return static_cast<int64_t>(counts_.size()); }
   /// Values with their counts, ascending.
   [[nodiscard]] const std::map<Value, int64_t>& counts() const { return counts_; }
+  /// A value with how often it stands, the count negated: smaller is more often.
+  using Ranked = std::pair<int64_t, Value>;
   /// The `limit` values that stand most often, most often first.
-  [[nodiscard]] std::vector<Value> top(int64_t limit) const {
-    std::vector<Value> values;
-    const auto take = [&](const auto& ranked) {
-      for (const auto& [count, value] : ranked) {
-        if (static_cast<int64_t>(values.size()) == limit) {
-          break;
-        }
-        values.push_back(value);
-      }
-    };
+  [[nodiscard]] std::vector<Ranked> top(int64_t limit) const {
+    const auto count = std::min(counts_.size(), static_cast<std::size_t>(limit));
     if (ranking_ == Ranking::kKept) {
-      take(ranked_);
-      return values;
+      return {ranked_.begin(), std::next(ranked_.begin(), static_cast<std::ptrdiff_t>(count))};
     }
-    std::vector<std::pair<int64_t, Value>> ranked;
-    for (const auto& [value, count] : counts_) {
-      ranked.emplace_back(-count, value);
+    std::vector<Ranked> ranked;
+    for (const auto& [value, times] : counts_) {
+      ranked.emplace_back(-times, value);
     }
-    const auto limit_end = std::min(ranked.size(), static_cast<std::size_t>(limit));
-    std::partial_sort(
-        ranked.begin(), ranked.begin() + static_cast<std::ptrdiff_t>(limit_end), ranked.end());
-    take(ranked);
-    return values;
+    const auto end = ranked.begin() + static_cast<std::ptrdiff_t>(count);
+    std::partial_sort(ranked.begin(), end, ranked.end());
+    ranked.erase(end, ranked.end());
+    return ranked;
   }
 
  private:

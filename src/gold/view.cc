@@ -10,6 +10,7 @@
 
 #include "base/hash.h"
 #include "base/suggest.h"
+#include "catalog/aggregates.h"
 #include "catalog/feature_schema.h"
 #include "gold/composed_view.h"
 #include "gold/latest_view.h"
@@ -323,6 +324,10 @@ void list_expression_columns(const std::vector<data::Expression>& expressions, D
   }
 }
 
+bool takes_k(catalog::Aggregate aggregate) {
+  return catalog::aggregate_info(aggregate).parameter == catalog::AggregateParameter::kK;
+}
+
 /// Hash of what decides values, so that stored state of another definition is not read as this
 /// one's.
 uint64_t fingerprint_of(const Draft& draft) {
@@ -365,6 +370,8 @@ uint64_t fingerprint_of(const Draft& draft) {
     mix_text(feature.column);
     if (feature.kind == FeatureDef::Kind::kSequence) {
       mix_number(static_cast<int64_t>(feature.sequence));
+      mix_number(feature.k);
+    } else if (feature.kind == FeatureDef::Kind::kWindow && takes_k(feature.aggregate)) {
       mix_number(feature.k);
     }
     for (const Duration window : feature.over) {

@@ -23,6 +23,8 @@
 #include <limits>
 #include <numeric>
 
+#include "gold/row_value.h"
+
 namespace assay::gold {
 namespace {
 
@@ -308,6 +310,11 @@ Cell WindowKernel::value_of(const WindowOutput& output, const Window& window, in
       return first_of(output, first_tile);
     case catalog::Aggregate::kLast:
       return last_of(output, first_tile);
+    case catalog::Aggregate::kLastN:
+      return last_n_of(output, first_tile);
+    case catalog::Aggregate::kTopK:
+    case catalog::Aggregate::kTopKCounts:
+      return top_of(output, window);
     default:
       return window.states.value_of(output);
   }
@@ -333,6 +340,41 @@ Cell WindowKernel::last_of(const WindowOutput& output, int64_t first_tile) const
   return rows.empty() || rows.front().tile < first_tile
              ? Cell{}
              : cell_of_order(output.type, rows.front().value);
+}
+
+Cell WindowKernel::last_n_of(const WindowOutput& output, int64_t first_tile) {
+  list_.clear();
+  for (const OrderedRow& row : lasts_[inputs_.slot[at(output.value)]].rows()) {
+    if (row.tile < first_tile) {
+      break;
+    }
+    list_.push_back(element(output, row.value));
+  }
+  return list_cell(output);
+}
+
+Cell WindowKernel::top_of(const WindowOutput& output, const Window& window) {
+  list_.clear();
+  for (const auto& [count, value] : window.states.top(output)) {
+    list_.push_back(output.aggregate == catalog::Aggregate::kTopKCounts
+                        ? InputValue{.integer = -count}
+                        : element(output, value));
+  }
+  return list_cell(output);
+}
+
+InputValue WindowKernel::element(const WindowOutput& output, int64_t value) const {
+  const data::Type& type = output.type.element();
+  return data::is_text(type)
+             ? InputValue{.text =
+                              texts_of(plan_, inputs_, output).text(static_cast<uint64_t>(value))}
+             : input_of_order(type, value, {});
+}
+
+Cell WindowKernel::list_cell(const WindowOutput& output) {
+  list_bytes_.clear();
+  append_list_value(&list_bytes_, output.type.element(), list_);
+  return out_->nested().cell_of(list_bytes_);
 }
 
 }  // namespace assay::gold

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -72,6 +73,10 @@ class WindowKernel {
   [[nodiscard]] Cell extreme_of(const WindowOutput& output, int64_t first_tile) const;
   [[nodiscard]] Cell first_of(const WindowOutput& output, int64_t first_tile);
   [[nodiscard]] Cell last_of(const WindowOutput& output, int64_t first_tile) const;
+  [[nodiscard]] Cell last_n_of(const WindowOutput& output, int64_t first_tile);
+  [[nodiscard]] Cell top_of(const WindowOutput& output, const Window& window);
+  [[nodiscard]] InputValue element(const WindowOutput& output, int64_t value) const;
+  [[nodiscard]] Cell list_cell(const WindowOutput& output);
 
   const WindowPlan& plan_;
   const KernelInputs& inputs_;
@@ -92,6 +97,8 @@ class WindowKernel {
   std::optional<int64_t> newest_;
   std::optional<int64_t> written_newest_;
   std::vector<Cell> cells_;  // as last written
+  std::vector<InputValue> list_;
+  std::string list_bytes_;
 };
 
 }  // namespace assay::gold

@@ -86,9 +86,13 @@ Result<WindowOutput> plan_output(const catalog::FeatureDef& feature,
   output.aggregate = feature.aggregate;
   output.q = feature.q;
   ASSAY_ASSIGN_OR_RETURN(output.type, catalog::aggregate_type(feature.aggregate, argument.type));
+  output.k = feature.k;
+  if (output.type == data::Type::kList && (output.k < 1 || output.k > catalog::kListMax)) {
+    return invalid("`k` must be from 1 to " + std::to_string(catalog::kListMax));
+  }
   const int index = index_of(&plan->arguments, argument);
-  const auto primitive = [&](PrimitiveKind kind) {
-    return index_of(&plan->primitives, Primitive{kind, index, argument.type});
+  const auto primitive = [&](PrimitiveKind kind, int64_t limit = 1) {
+    return index_of(&plan->primitives, Primitive{kind, index, argument.type, limit});
   };
   const auto sum = [&] {
     return primitive(is_real(argument.type) ? PrimitiveKind::kFloatSum
@@ -125,6 +129,11 @@ Result<WindowOutput> plan_output(const catalog::FeatureDef& feature,
     case Aggregate::kLast:
       output.value = primitive(PrimitiveKind::kLast);
       break;
+    case Aggregate::kLastN:
+      output.value = primitive(PrimitiveKind::kLast, feature.k);
+      break;
+    case Aggregate::kTopK:
+    case Aggregate::kTopKCounts:
     case Aggregate::kMode:
     case Aggregate::kDistinct:
       output.value = primitive(PrimitiveKind::kValueCounts);

@@ -27,6 +27,7 @@ struct WindowOutput {
   int squares = 0;            // variance, stddev, skewness
   int cubes = 0;              // skewness
   double q = 0;               // quantile
+  int64_t k = 1;              // last_n, top_k, top_k_counts
   bool can_overflow = false;  // a sum of integers
   data::Type type = data::Type::kInt64;
 };

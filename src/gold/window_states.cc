@@ -25,7 +25,8 @@ WindowStates::WindowStates(const WindowPlan& plan, const KernelInputs& inputs)
   using Ranking = ValueCounts<int64_t>::Ranking;
   std::vector<Ranking> rankings(inputs.value_counts.size(), Ranking::kOnDemand);
   for (const WindowOutput& output : plan.outputs) {
-    if (output.aggregate == Aggregate::kMode) {
+    if (output.aggregate == Aggregate::kMode || output.aggregate == Aggregate::kTopK ||
+        output.aggregate == Aggregate::kTopKCounts) {
       rankings[inputs.slot[at(output.value)]] = Ranking::kKept;
     }
   }
@@ -154,7 +155,11 @@ Cell WindowStates::value_of(const WindowOutput& output) const {
     case Aggregate::kMax:
     case Aggregate::kFirst:
     case Aggregate::kLast:
+    case Aggregate::kLastN:
       break;  // one structure for all windows: window_kernel.cc
+    case Aggregate::kTopK:
+    case Aggregate::kTopKCounts:
+      break;  // lists: top()
   }
   return {};
 }
@@ -177,9 +182,13 @@ Cell WindowStates::mean_of(const WindowOutput& output) const {
              : mean_cell(integers_[slot], count_of(output));
 }
 
+std::vector<ValueCounts<int64_t>::Ranked> WindowStates::top(const WindowOutput& output) const {
+  return value_counts_[inputs_.slot[at(output.value)]].top(output.k);
+}
+
 Cell WindowStates::mode_of(const WindowOutput& output) const {
-  const std::vector<int64_t> top = value_counts_[inputs_.slot[at(output.value)]].top(1);
-  return top.empty() ? Cell{} : cell_of_order(output.type, top.front());
+  const auto mode = value_counts_[inputs_.slot[at(output.value)]].top(1);
+  return mode.empty() ? Cell{} : cell_of_order(output.type, mode.front().second);
 }
 
 Moments WindowStates::moments_of(const WindowOutput& output) const {

@@ -21,6 +21,8 @@ class WindowStates {
   void subtract(int64_t row);
   /// Value of an output that is had from these states; text as its rank.
   [[nodiscard]] Cell value_of(const WindowOutput& output) const;
+  /// The values of top_k and top_k_counts, with their counts.
+  [[nodiscard]] std::vector<ValueCounts<int64_t>::Ranked> top(const WindowOutput& output) const;
 
  private:
   void change_rich(int64_t row, bool subtract);

@@ -7,6 +7,8 @@
 
 #include "gold/entity_rows.h"
 #include "gold/kernel_inputs.h"
+#include "gold/nested_values.h"
+#include "gold/row_value.h"
 #include "gold/step_writer.h"
 #include "gold/window_kernel.h"
 #include "gold/window_view.h"
@@ -41,7 +43,8 @@ class Seeds {
     return seeds;
   }
 
-  [[nodiscard]] std::optional<WindowKernel::Seed> row(int64_t row) const {
+  /// `nested`: gets the lists and arrays of the seed.
+  [[nodiscard]] std::optional<WindowKernel::Seed> row(int64_t row, NestedValues* nested) const {
     if (row < 0) {
       return std::nullopt;
     }
@@ -53,7 +56,7 @@ class Seeds {
       const bool overflows = overflows_[i] != nullptr &&
                              overflows_[i]->values<uint8_t>()[static_cast<std::size_t>(row)] != 0;
       seed.cells.push_back(overflows ? Cell::overflow()
-                                     : cell(*columns_[i], row, plan_->outputs[i]));
+                                     : cell(*columns_[i], row, plan_->outputs[i], nested));
     }
     return seed;
   }
@@ -63,9 +66,15 @@ class Seeds {
 
   [[nodiscard]] Cell cell(const data::Column& column,
                           int64_t row,
-                          const WindowOutput& output) const {
+                          const WindowOutput& output,
+                          NestedValues* nested) const {
     if (column.is_null(row)) {
       return {};
+    }
+    if (data::is_nested(column.type())) {
+      std::string bytes;
+      append_row_value(&bytes, column, row);
+      return nested->cell_of(bytes);
     }
     const InputValue value = input_value(column, row);
     if (data::is_text(column.type())) {
@@ -100,7 +109,8 @@ Result<data::Batch> WindowView::steps(const data::Batch& rows,
     StepWriter writer(plan_, inputs);
     WindowKernel kernel(plan_, inputs, layout().slide.micros, begin, end, &writer);
     for (std::size_t i = first; i < last; ++i) {
-      kernel.run(entities, entities.entities[i], seeds.row(entities.entities[i].seed));
+      kernel.run(
+          entities, entities.entities[i], seeds.row(entities.entities[i].seed, &writer.nested()));
     }
     chunks[chunk] = writer.finish(layout(), entities.keys);
   });

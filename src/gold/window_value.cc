@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "gold/row_value.h"
+
 namespace assay::gold {
 namespace {
 
@@ -33,11 +35,40 @@ data::Scalar front_of(const data::Type& type, const OrderedValues& values) {
 
 data::Scalar mode_of(const data::Type& type, const ValueCountsState& state) {
   if (data::is_text(type)) {
-    const std::vector<std::string> top = state.texts.top(1);
-    return top.empty() ? data::Scalar::null(type) : data::Scalar{type, top.front()};
+    const auto mode = state.texts.top(1);
+    return mode.empty() ? data::Scalar::null(type) : data::Scalar{type, mode.front().second};
   }
-  const std::vector<int64_t> top = state.numbers.top(1);
-  return top.empty() ? data::Scalar::null(type) : scalar_of_value(type, top.front(), {});
+  const auto mode = state.numbers.top(1);
+  return mode.empty() ? data::Scalar::null(type) : scalar_of_value(type, mode.front().second, {});
+}
+
+data::Scalar list_of(const data::Type& type, const std::vector<InputValue>& values) {
+  std::string bytes;
+  append_list_value(&bytes, type.element(), values);
+  RowReader reader(bytes);
+  return read_row_value(&reader, type);
+}
+
+data::Scalar last_of(const data::Type& type, const OrderedValues& values) {
+  std::vector<InputValue> list;
+  for (const OrderedValues::Entry& entry : values.entries()) {
+    list.push_back(input_of_order(type.element(), entry.integer, entry.text));
+  }
+  return list_of(type, list);
+}
+
+data::Scalar top_of(const WindowOutput& output, const ValueCountsState& state) {
+  const bool counts = output.aggregate == Aggregate::kTopKCounts;
+  const auto texts = state.texts.top(output.k);  // one of the two is empty
+  std::vector<InputValue> list;
+  for (const auto& [count, text] : texts) {
+    list.push_back(counts ? InputValue{.integer = -count} : InputValue{.text = text});
+  }
+  for (const auto& [count, order] : state.numbers.top(output.k)) {
+    list.push_back(counts ? InputValue{.integer = -count}
+                          : input_of_order(output.type.element(), order, {}));
+  }
+  return list_of(output.type, list);
 }
 
 Moments moments_of(const WindowOutput& output,
@@ -98,6 +129,11 @@ data::Scalar value_of(const WindowOutput& output, const std::vector<AggregateSta
     case Aggregate::kFirst:
     case Aggregate::kLast:
       return front_of(output.type, state_at<OrderedValues>(states, output.value));
+    case Aggregate::kLastN:
+      return last_of(output.type, state_at<OrderedValues>(states, output.value));
+    case Aggregate::kTopK:
+    case Aggregate::kTopKCounts:
+      return top_of(output, state_at<ValueCountsState>(states, output.value));
     case Aggregate::kMode:
       return mode_of(output.type, state_at<ValueCountsState>(states, output.value));
     case Aggregate::kDistinct: {

@@ -39,6 +39,7 @@ FEATURES
 services:
   v1: [everything]
 """
+PARAMETERS = {"quantile": "q: 0.9, ", "last_n": "k: 3, ", "top_k": "k: 2, ", "top_k_counts": "k: 2, "}
 USERS = [f"u{i}" for i in range(6)]
 
 
@@ -65,7 +66,7 @@ def features():
             continue
         for column, kind in COLUMNS.items():
             if takes(aggregate, kind):
-                parameter = "q: 0.9, " if aggregate == "quantile" else ""
+                parameter = PARAMETERS.get(aggregate, "")
                 lines.append(f"{aggregate}_{column}: {{agg: {aggregate}, {parameter}of: {column}, over: [1h, 6h]}}")
     lines.append("share: {ratio: [count_true, count_rows], over: [1h, 6h]}")
     return "".join(f"      {line}\n" for line in lines)
@@ -107,6 +108,8 @@ def check_training_set_and_serving(project):
             statuses.add(status)
             if value is None:  # JSON has no NaN and no infinity
                 assert row[name].lower() in ("inf", "-inf", "nan") if status == "PRESENT" else row[name] == "", (name, row[name])
+            elif isinstance(value, list):
+                assert value == [] or row[name].startswith("["), (name, value, row[name])
             elif isinstance(value, bool):
                 assert row[name].lower() == str(value).lower(), (name, value, row[name])
             elif "Z" in row[name]:  # HTTP has times as whole seconds
