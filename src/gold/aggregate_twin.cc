@@ -21,11 +21,7 @@ using catalog::FeatureDef;
 using data::Scalar;
 using data::Type;
 
-/// A value with what its row is ordered by.
-struct Item {
-  std::tuple<int64_t, int64_t, int64_t> order;
-  Scalar value;
-};
+using Item = OrderedValue;
 using Items = std::vector<Item>;
 
 std::optional<Scalar> value_in(const TestRow& row, const std::string& of) {
@@ -275,8 +271,7 @@ Scalar naive_top(const FeatureDef& feature, const Type& type, const Items& items
 }
 
 /// Over at least one value.
-Scalar naive_aggregate(const FeatureDef& feature, const Items& items) {
-  const Type type = type_in(feature.of);
+Scalar naive_aggregate(const FeatureDef& feature, const Type& type, const Items& items) {
   const auto by_order = [](const Item& a, const Item& b) {
     return a.order < b.order || (a.order == b.order && less(a.value, b.value));
   };
@@ -332,9 +327,15 @@ Scalar naive_value(const FeatureDef& feature, const std::vector<const TestRow*>&
       items.push_back({{row->event_time, row->known_time, row->sequence}, *value});
     }
   }
-  const Type type = catalog::aggregate_type(feature.aggregate, type_in(feature.of)).value();
+  return naive_aggregate_of(feature, type_in(feature.of), items);
+}
+
+}  // namespace
+
+Scalar naive_aggregate_of(const FeatureDef& feature, const Type& of, const Items& items) {
+  const Type type = catalog::aggregate_type(feature.aggregate, of).value();
   if (feature.aggregate == Aggregate::kLastN) {
-    return naive_last_n(feature, type, std::move(items));
+    return naive_last_n(feature, type, items);
   }
   if (feature.aggregate == Aggregate::kTopK || feature.aggregate == Aggregate::kTopKCounts) {
     return naive_top(feature, type, items);
@@ -345,14 +346,12 @@ Scalar naive_value(const FeatureDef& feature, const std::vector<const TestRow*>&
   if (items.empty()) {
     return counts ? Scalar::int64(0) : Scalar::null(type);
   }
-  Scalar value = naive_aggregate(feature, items);
+  Scalar value = naive_aggregate(feature, of, items);
   if (auto* real = std::get_if<double>(&value.value)) {
     value = {type, std::isnan(*real) ? std::numeric_limits<double>::quiet_NaN() : *real};
   }
   return value;
 }
-
-}  // namespace
 
 std::vector<AggregateCase> all_aggregate_cases() {
   std::vector<AggregateCase> cases;

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "base/random.h"
@@ -20,6 +22,16 @@ struct AggregateCase {
 /// Every aggregate over every column that it takes.
 std::vector<AggregateCase> all_aggregate_cases();
 std::string name_of(const AggregateCase& one);
+
+/// A value with what its row is ordered by: event time, known time, sequence.
+struct OrderedValue {
+  std::tuple<int64_t, int64_t, int64_t> order;
+  data::Scalar value;
+};
+/// The aggregate of a feature over values of type `of`, nulls left out.
+data::Scalar naive_aggregate_of(const catalog::FeatureDef& feature,
+                                const data::Type& of,
+                                const std::vector<OrderedValue>& values);
 
 /// One feature of these, over 10 minutes, one hour and three hours, with a random parameter.
 catalog::FeatureDef window_feature_of(Random& random,

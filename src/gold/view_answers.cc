@@ -1,5 +1,6 @@
 // Answers of steps tables and their exact texts, for the tests: see view_fixture.h.
 
+#include <algorithm>
 #include <bit>
 #include <cstdio>
 
@@ -8,6 +9,18 @@
 namespace assay::gold {
 
 using data::Scalar;
+
+bool is_step_of(const FeatureView& view,
+                const data::Batch& steps,
+                int64_t row,
+                const TestKey& key) {
+  return std::all_of(view.keys().begin(), view.keys().end(), [&](const data::Field& field) {
+    const data::Column& column = *steps.find(field.name);
+    return field.name == "user"
+               ? column.text(row) == key.user
+               : column.values<int64_t>()[static_cast<std::size_t>(row)] == key.item;
+  });
+}
 
 Answer answer_of_steps(const FeatureView& view,
                        const data::Batch& steps,
@@ -18,9 +31,8 @@ Answer answer_of_steps(const FeatureView& view,
   int64_t best = -1;
   for (int64_t row = 0; row < steps.rows(); ++row) {
     const int64_t known = known_time[static_cast<std::size_t>(row)];
-    if (steps.find("user")->text(row) == key.user &&
-        steps.find("item")->values<int64_t>()[static_cast<std::size_t>(row)] == key.item &&
-        known <= instant && (best < 0 || known > known_time[static_cast<std::size_t>(best)])) {
+    if (is_step_of(view, steps, row, key) && known <= instant &&
+        (best < 0 || known > known_time[static_cast<std::size_t>(best)])) {
       best = row;
     }
   }

@@ -85,6 +85,8 @@ Answer naive_answer(const FeatureView& view,
                     const TestKey& key,
                     int64_t instant);
 
+/// True for a step of that entity.
+bool is_step_of(const FeatureView& view, const data::Batch& steps, int64_t row, const TestKey& key);
 /// The answer that a steps table gives: its row with the largest known_time <= instant.
 Answer answer_of_steps(const FeatureView& view,
                        const data::Batch& steps,
