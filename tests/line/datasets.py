@@ -140,14 +140,14 @@ sources:
 bronze:
   events:
     source: events
-    event_time: {{column: at}}
-    known_time: {{expr: "at + to_seconds(second * 2)"}}
-    columns: {{at: timestamp!, second: int64!, player: int64!, team: int64!, match: int64!, name: string!, x: float64, y: float64}}
+    event_time: {{column: played}}
+    known_time: {{expr: "played + to_seconds(second * 2)"}}
+    columns: {{played: timestamp!, second: int64!, player: int64!, team: int64!, match: int64!, name: string!, x: float64, y: float64}}
     partition_by: [dt]
 silver:
   plays:
     from: events
-    sql: SELECT player, team, match, name, x, y, at AS event_time FROM events WHERE player <> 0
+    sql: SELECT player, team, match, name, x, y, played AS event_time FROM events WHERE player <> 0
 entities:
   player: {{key: player, type: int64}}
   side: {{keys: {{team: int64, match: int64}}}}
@@ -291,13 +291,13 @@ services:
 # One row a play: kick-off, the period's begin and the second within it give the time.
 SOCCER_ROWS = """
 SELECT m.dateutc + to_seconds(CASE e.matchPeriod WHEN '2H' THEN 3900 WHEN 'E1' THEN 7500 WHEN 'E2' THEN 8700 WHEN 'P' THEN 10000 ELSE 0 END)
-         + to_microseconds(CAST(round(e.eventSec * 1000000) AS BIGINT)) AS at,
+         + to_microseconds(CAST(round(e.eventSec * 1000000) AS BIGINT)) AS played,
        CAST(floor(e.eventSec) AS BIGINT) % 30 AS second, CAST(e.playerId AS BIGINT) AS player, CAST(e.teamId AS BIGINT) AS team,
        CAST(e.matchId AS BIGINT) AS match, e.eventName AS name, CAST(e.positions[1].x AS DOUBLE) AS x, CAST(e.positions[1].y AS DOUBLE) AS y
 FROM read_json('{data}/soccer-events-a/events_{part}.jsonl.zst', columns = {{matchPeriod: 'VARCHAR', eventSec: 'DOUBLE', playerId: 'BIGINT',
        teamId: 'BIGINT', matchId: 'BIGINT', eventName: 'VARCHAR', positions: 'STRUCT(x BIGINT, y BIGINT)[]', id: 'BIGINT'}}) e
 JOIN read_json('{data}/soccer-events-a/matches_{part}.jsonl.zst', columns = {{wyId: 'BIGINT', dateutc: 'TIMESTAMP'}}) m ON m.wyId = e.matchId
-ORDER BY at, e.id
+ORDER BY played, e.id
 """
 
 DEFINITIONS = {"flights": FLIGHTS, "jd": JD, "soccer": SOCCER, "mathoverflow": MATHOVERFLOW, "taxi": TAXI}
