@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "gold/view_layout.h"
+#include "gold/paged_view.h"
 
 namespace assay::gold {
 
@@ -13,7 +13,7 @@ namespace assay::gold {
 /// values. A part makes steps and online rows as it would alone; here they are merged.
 ///
 /// Threads immutable.
-class ComposedView final : public LaidOutView {
+class ComposedView final : public PagedView {
  public:
   struct Part {
     FeatureViewPtr view;
@@ -23,7 +23,7 @@ class ComposedView final : public LaidOutView {
   };
 
   ComposedView(ViewLayout layout, std::vector<Part> parts)
-      : LaidOutView(std::move(layout)), parts_(std::move(parts)) {}
+      : PagedView(std::move(layout)), parts_(std::move(parts)) {}
 
   /// `parts`: their features together are the raw features of `layout`.
   static Result<FeatureViewPtr> make(ViewLayout layout,
@@ -35,14 +35,17 @@ class ComposedView final : public LaidOutView {
                             EventTime begin,
                             EventTime end,
                             int threads) const override;
-  [[nodiscard]] Status update_online_row(const data::Batch& rows,
-                                         std::span<const int64_t> selected,
-                                         EventTime applied_until,
-                                         std::string* row) const override;
-  [[nodiscard]] Result<FeatureValues> read_online_row(std::string_view row,
-                                                      EventTime now) const override;
 
  private:
+  [[nodiscard]] Status update_row(const data::Batch& rows,
+                                  std::span<const int64_t> selected,
+                                  EventTime applied_until,
+                                  RowPageWriter* pages,
+                                  std::string* row) const override;
+  [[nodiscard]] Result<FeatureValues> read_row(std::string_view row,
+                                               EventTime now,
+                                               const RowPages* pages) const override;
+
   /// The online row of each part; empty ones when `row` is empty.
   [[nodiscard]] Result<std::vector<std::string>> split_row(std::string_view row) const;
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -59,6 +60,27 @@ struct FeatureValues {
   std::vector<data::Scalar> values;
   std::vector<data::FeatureStatus> statuses;
   std::optional<EventTime> event_time;  // of the newest visible event; nothing for NOT_FOUND
+};
+
+/// Pages of one view's online rows, by number. An entity's row is one value of bytes; what would
+/// make that value too long stands in pages that it refers to. They are kept where the rows are and
+/// change in the same transaction.
+class RowPages {
+ public:
+  virtual ~RowPages() = default;
+  /// A page's bytes, which live until the next add, put or erase.
+  /// Errors  kCorrupt: there is no such page, or it fails its checksum.
+  [[nodiscard]] virtual Result<std::string_view> get(uint64_t number) const = 0;
+};
+
+/// Pages that can be changed. Numbers are of the store's choosing and not used twice.
+class RowPageWriter : public RowPages {
+ public:
+  /// Bytes that a page and a row should stay within.
+  [[nodiscard]] virtual std::size_t bytes_max() const = 0;
+  virtual Result<uint64_t> add(std::string_view bytes) = 0;
+  virtual Status put(uint64_t number, std::string_view bytes) = 0;
+  virtual Status erase(uint64_t number) = 0;
 };
 
 /// A feature view, compiled against its source table's schema.
@@ -140,6 +162,22 @@ class FeatureView {
   [[nodiscard]] virtual uint64_t fingerprint() const = 0;
   /// True when source rows have a replaced_time.
   [[nodiscard]] virtual bool of_changes() const { return false; }
+
+  /// The same two for stores that keep pages: rows of a view that makes none are the same bytes
+  /// either way. A row that has pages can be read and updated with them only.
+  /// Cost  O(log n) pages of some KB each, for a row of n events.
+  [[nodiscard]] virtual Status update_paged_row(const data::Batch& rows,
+                                                std::span<const int64_t> selected,
+                                                EventTime applied_until,
+                                                RowPageWriter& /*pages*/,
+                                                std::string* row) const {
+    return update_online_row(rows, selected, applied_until, row);
+  }
+  [[nodiscard]] virtual Result<FeatureValues> read_paged_row(std::string_view row,
+                                                             EventTime now,
+                                                             const RowPages& /*pages*/) const {
+    return read_online_row(row, now);
+  }
 };
 
 /// Indexes of every feature of a view.

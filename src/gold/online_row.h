@@ -15,7 +15,7 @@
 
 namespace assay::gold {
 
-inline constexpr uint8_t kOnlineRowVersion = 2;
+inline constexpr uint8_t kOnlineRowVersion = 3;
 enum class OnlineRowKind : uint8_t { kWindow = 1, kLatest = 2, kComposed = 3, kSequence = 4 };
 
 inline void append_online_row_header(std::string* out, OnlineRowKind kind) {

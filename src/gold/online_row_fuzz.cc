@@ -37,13 +37,17 @@ FeatureDef window(const char* name, Aggregate aggregate, const char* of) {
   return feature;
 }
 
-assay::gold::FeatureViewPtr make_view(bool windows, bool latest, bool sequences = false) {
+assay::gold::FeatureViewPtr make_view(bool windows,
+                                      bool latest,
+                                      bool sequences = false,
+                                      assay::Duration slide = {600 * assay::kMicrosPerSecond}) {
   assay::catalog::EntityDef entity;
   entity.name = "user";
   entity.keys = {{"user", Type::kString, false}};
   assay::catalog::FeatureViewDef view;
   view.name = "view";
   view.from = "table";
+  view.slide = slide;
   if (windows) {
     view.features = {window("n", Aggregate::kCount, ""),
                      window("total", Aggregate::kSum, "amount"),
@@ -86,6 +90,27 @@ assay::gold::FeatureViewPtr make_view(bool windows, bool latest, bool sequences 
   return assay::gold::FeatureView::compile(view, entity, source()).value();
 }
 
+/// Every page is the last bytes of the input, as many as its number says; what is written is lost.
+class InputPages final : public assay::gold::RowPageWriter {
+ public:
+  explicit InputPages(std::string_view bytes) : bytes_(bytes) {}
+  [[nodiscard]] std::size_t bytes_max() const override { return 200; }
+  [[nodiscard]] assay::Result<std::string_view> get(uint64_t number) const override {
+    if (number > bytes_.size() || ++reads_ > kReadsMax) {
+      return assay::Status(assay::Code::kCorrupt, "no such page");
+    }
+    return bytes_.substr(bytes_.size() - static_cast<std::size_t>(number));
+  }
+  assay::Result<uint64_t> add(std::string_view) override { return uint64_t{1}; }
+  assay::Status put(uint64_t, std::string_view) override { return {}; }
+  assay::Status erase(uint64_t) override { return {}; }
+
+ private:
+  static constexpr int kReadsMax = 1000;  // pages that refer to each other may be read for ever
+  std::string_view bytes_;
+  mutable int reads_ = 0;
+};
+
 void must_be_read_or_corrupt(const assay::Status& status) {
   if (!status.ok() && status.code() != assay::Code::kCorrupt) {
     std::abort();
@@ -98,7 +123,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, std::size_t size) {
   static const assay::gold::FeatureViewPtr kViews[] = {make_view(false, true),
                                                        make_view(true, false),
                                                        make_view(false, false, true),
-                                                       make_view(true, true, true)};
+                                                       make_view(true, true, true),
+                                                       make_view(true, false, false, {1})};
   static const assay::data::Batch kNoRows =
       assay::data::Batch::empty(assay::data::make_schema(source().fields()));
   if (size < 2) {
@@ -109,6 +135,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, std::size_t size) {
   std::string row(reinterpret_cast<const char*>(bytes) + 1, size - 1);
   for (const assay::gold::FeatureViewPtr& view : kViews) {
     std::string updated = row;
+    InputPages pages(row);
+    std::string paged = row;
+    const auto read_paged = view->read_paged_row(row, now, pages);
+    must_be_read_or_corrupt(read_paged.ok() ? assay::Status() : read_paged.status());
+    must_be_read_or_corrupt(view->update_paged_row(kNoRows, {}, now, pages, &paged));
     const auto read = view->read_online_row(row, now);
     must_be_read_or_corrupt(read.ok() ? assay::Status() : read.status());
     const assay::Status update = view->update_online_row(kNoRows, {}, now, &updated);

@@ -1,6 +1,7 @@
 // The online row of a window view: tiles, one per slide that has events, each with the state of
-// every primitive. A read merges tiles from the newest backwards; at each window's edge the running
-// state is that window's. Every tile is merged once, whatever the number of windows.
+// every primitive, in a tree (tile_tree.h). A read merges them from the newest backwards, whole
+// groups and pages where it can; at each window's edge the running state is that window's. So every
+// tile is merged once, whatever the number of windows.
 //
 //   now                        e = floor(now / s) * s
 //    |<- open slide ->|<----------------- window W ----------------->|
@@ -10,11 +11,12 @@
 // `now`. So do rows of which it is known when they will be replaced.
 
 #include <algorithm>
-#include <map>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "gold/online_row.h"
+#include "gold/tile_tree.h"
 #include "gold/window_value.h"
 #include "gold/window_view.h"
 
@@ -25,24 +27,17 @@ std::size_t at(int index) {
   return static_cast<std::size_t>(index);
 }
 
-/// A row that was not known yet when it was applied.
-struct PendingRow {
-  RowOrder order;
-  std::string_view inputs;  // per argument: 1 and the value, or 0
+/// A row that was not known yet when it was applied, or that will be replaced.
+struct PendingRow : RowInputs {
   int64_t replaced_time = kNeverReplaced;
   auto operator<=>(const PendingRow&) const = default;
-};
-
-struct Tile {
-  int64_t index = 0;         // start / slide
-  std::string_view payload;  // newest event's distance from the start, then states
 };
 
 /// An online row in parts; the views point into its bytes.
 struct WindowRow {
   std::optional<int64_t> dropped_newest;  // newest event time of dropped tiles
   std::vector<PendingRow> pending;
-  std::vector<Tile> tiles;  // newest first
+  std::string_view tiles;  // the root of their tree
 };
 
 /// Step over the inputs of one pending row.
@@ -81,44 +76,6 @@ void read_pending(const ViewLayout& layout,
   }
 }
 
-/// Reads tiles one after the other, newest first.
-class TileReader {
- public:
-  TileReader(RowReader* reader, int64_t slide)
-      : reader_(reader),
-        left_(reader->varint()),
-        index_min_(floor_to(kFirstInstant.micros, slide) / slide),
-        index_max_(kEndInstant.micros / slide) {}
-  std::optional<Tile> next() {
-    if (left_ == 0 || reader_->failed()) {
-      return std::nullopt;
-    }
-    --left_;
-    // Indices descend; in unsigned arithmetic, so that damaged bytes cannot overflow.
-    if (first_) {
-      index_ = static_cast<uint64_t>(reader_->signed_varint());
-      first_ = false;
-    } else {
-      index_ -= reader_->varint();
-    }
-    const auto index = static_cast<int64_t>(index_);
-    if (index < index_min_ || index > index_max_) {
-      reader_->fail();
-      return std::nullopt;
-    }
-    const std::string_view payload = reader_->text();
-    return Tile{index, payload};
-  }
-
- private:
-  RowReader* reader_;
-  uint64_t left_;
-  const int64_t index_min_;
-  const int64_t index_max_;
-  uint64_t index_ = 0;
-  bool first_ = true;
-};
-
 std::optional<int64_t> read_dropped_newest(RowReader* reader) {
   if (reader->byte() == 0) {
     return std::nullopt;
@@ -130,7 +87,10 @@ std::optional<int64_t> read_dropped_newest(RowReader* reader) {
   return time;
 }
 
-Result<WindowRow> parse(const ViewLayout& layout, const WindowPlan& plan, std::string_view row) {
+/// Nothing when the bytes are no online row.
+std::optional<WindowRow> parse(const ViewLayout& layout,
+                               const WindowPlan& plan,
+                               std::string_view row) {
   WindowRow parts;
   if (row.empty()) {
     return parts;
@@ -138,139 +98,9 @@ Result<WindowRow> parse(const ViewLayout& layout, const WindowPlan& plan, std::s
   RowReader reader = open_online_row(row, OnlineRowKind::kWindow);
   parts.dropped_newest = read_dropped_newest(&reader);
   read_pending(layout, plan, row, &reader, &parts);
-  TileReader tiles(&reader, layout.slide.micros);
-  while (const std::optional<Tile> tile = tiles.next()) {
-    parts.tiles.push_back(*tile);
-  }
-  if (reader.failed() || !reader.at_end()) {
-    return corrupt_online_row(layout.name);
-  }
-  return parts;
+  parts.tiles = rest_of(row, reader);
+  return reader.failed() ? std::nullopt : std::optional(std::move(parts));
 }
-
-/// Newest event time inside a tile.
-int64_t read_newest(const Tile& tile, int64_t slide, RowReader* payload) {
-  const uint64_t distance = payload->varint();
-  if (distance >= static_cast<uint64_t>(slide)) {
-    payload->fail();
-    return tile.index * slide;
-  }
-  return tile.index * slide + static_cast<int64_t>(distance);
-}
-
-/// Add the inputs of one row to states.
-void add_inputs(const WindowPlan& plan,
-                const PendingRow& row,
-                std::vector<AggregateState>* states) {
-  RowReader reader(row.inputs);
-  for (std::size_t argument = 0; argument < plan.arguments.size(); ++argument) {
-    if (reader.byte() == 0) {
-      continue;
-    }
-    InputValue value;
-    if (plan.arguments[argument].of >= 0) {
-      value = read_input(&reader, plan.arguments[argument].type);
-    }
-    for (std::size_t i = 0; i < plan.primitives.size(); ++i) {
-      if (at(plan.primitives[i].argument) == argument) {
-        (*states)[i].add(value, row.order);
-      }
-    }
-  }
-}
-
-std::vector<AggregateState> fresh_states(const WindowPlan& plan) {
-  std::vector<AggregateState> states;
-  states.reserve(plan.primitives.size());
-  for (const Primitive& primitive : plan.primitives) {
-    states.emplace_back(primitive);
-  }
-  return states;
-}
-
-/// The tiles that an update touches, with their states unpacked.
-class TileUpdate {
- public:
-  TileUpdate(const WindowPlan& plan, int64_t slide, const WindowRow& row)
-      : plan_(plan), slide_(slide), row_(row) {}
-
-  /// Fold one row's inputs into its tile.
-  void fold(const PendingRow& row) {
-    const int64_t event_time = row.order.event_time;
-    const int64_t index = floor_to(event_time, slide_) / slide_;
-    const auto [place, is_new] = touched_.try_emplace(index, Touched{event_time, {}});
-    Touched& tile = place->second;
-    if (is_new) {
-      tile.states = fresh_states(plan_);
-      load(index, &tile);
-    }
-    tile.newest = std::max(tile.newest, event_time);
-    add_inputs(plan_, row, &tile.states);
-  }
-
-  [[nodiscard]] bool failed() const { return failed_; }
-
-  /// All tiles from index `first` on, newest first, appended to `out`.
-  void append_tiles(int64_t first, std::string* out) {
-    std::map<int64_t, std::string> packed;
-    std::vector<Tile> all;
-    for (const auto& [index, tile] : touched_) {
-      std::string& payload = packed[index];
-      append_varint(&payload, static_cast<uint64_t>(tile.newest - index * slide_));
-      for (const AggregateState& state : tile.states) {
-        state.encode(&payload);
-      }
-      all.push_back({index, payload});
-    }
-    for (const Tile& tile : row_.tiles) {
-      if (touched_.count(tile.index) == 0) {
-        all.push_back(tile);
-      }
-    }
-    all.erase(
-        std::remove_if(all.begin(), all.end(), [&](const Tile& t) { return t.index < first; }),
-        all.end());
-    std::sort(
-        all.begin(), all.end(), [](const Tile& a, const Tile& b) { return a.index > b.index; });
-    append_varint(out, all.size());
-    for (std::size_t i = 0; i < all.size(); ++i) {
-      if (i == 0) {
-        append_signed(out, all[i].index);
-      } else {
-        append_varint(out, static_cast<uint64_t>(all[i - 1].index - all[i].index));
-      }
-      append_text(out, all[i].payload);
-    }
-  }
-
- private:
-  struct Touched {
-    int64_t newest = 0;
-    std::vector<AggregateState> states;
-  };
-
-  void load(int64_t index, Touched* tile) {
-    const auto found =
-        std::lower_bound(row_.tiles.begin(), row_.tiles.end(), index, [](const Tile& t, int64_t i) {
-          return t.index > i;
-        });
-    if (found == row_.tiles.end() || found->index != index) {
-      return;
-    }
-    RowReader payload(found->payload);
-    tile->newest = std::max(tile->newest, read_newest(*found, slide_, &payload));
-    for (AggregateState& state : tile->states) {
-      state.merge_encoded(&payload);
-    }
-    failed_ = failed_ || payload.failed();
-  }
-
-  const WindowPlan& plan_;
-  const int64_t slide_;
-  const WindowRow& row_;
-  std::map<int64_t, Touched> touched_;
-  bool failed_ = false;
-};
 
 /// Inputs of every selected row as a pending row holds them.
 Result<std::vector<std::string>> pack_inputs(const WindowPlan& plan, const data::Batch& rows) {
@@ -292,48 +122,31 @@ Result<std::vector<std::string>> pack_inputs(const WindowPlan& plan, const data:
 /// Merges what a read needs and keeps the values of each window as its edge is passed.
 class WindowRead {
  public:
-  WindowRead(const ViewLayout& layout, const WindowPlan& plan, int64_t now)
+  WindowRead(const ViewLayout& layout, const WindowPlan& plan, int64_t now, const RowPages* pages)
       : layout_(layout),
         plan_(plan),
         slide_(layout.slide.micros),
         now_(now),
         end_index_(floor_to(now, slide_) / slide_),
+        pages_(pages),
         states_(fresh_states(plan)),
         values_(plan.outputs.size()) {}
 
-  /// False when the bytes are no online row.
-  bool run(std::string_view row) {
-    RowReader reader = open_online_row(row, OnlineRowKind::kWindow);
-    newest_ = read_dropped_newest(&reader);
-    WindowRow parts;
-    read_pending(layout_, plan_, row, &reader, &parts);
-    if (reader.failed()) {
-      return false;
+  /// Errors  kCorrupt: the bytes are no online row.
+  Status run(std::string_view row) {
+    const std::optional<WindowRow> parts = parse(layout_, plan_, row);
+    if (!parts) {
+      return not_a_row();
     }
-    take_pending(parts.pending);
-    TileReader tiles(&reader, slide_);
-    while (const std::optional<Tile> tile = tiles.next()) {
-      if (tile->index >= end_index_) {
-        continue;
-      }
-      RowReader payload(tile->payload);
-      newest_ =
-          std::max(newest_.value_or(kFirstInstant.micros), read_newest(*tile, slide_, &payload));
-      close_windows_after(tile->index);
-      if (next_window_ == plan_.windows.size()) {
-        return !payload.failed();
-      }
-      for (AggregateState& state : states_) {
-        state.merge_encoded(&payload);
-      }
-      if (payload.failed()) {
-        return false;
-      }
+    newest_ = parts->dropped_newest;
+    take_pending(parts->pending);
+    if (!parts->tiles.empty()) {
+      ASSAY_RETURN_IF_ERROR(read_node(parts->tiles, std::nullopt));
     }
-    while (next_window_ < plan_.windows.size()) {
+    while (!is_done()) {
       close_window();
     }
-    return !reader.failed();
+    return failed_ ? not_a_row() : Status();
   }
 
   [[nodiscard]] std::optional<EventTime> newest() const {
@@ -350,6 +163,67 @@ class WindowRead {
   }
 
  private:
+  static Status not_a_row() { return {Code::kCorrupt, "not an online row"}; }
+  [[nodiscard]] bool is_done() const { return next_window_ == plan_.windows.size(); }
+
+  Status read_node(std::string_view bytes, std::optional<int> level) {
+    std::optional<TileNode> node = open_tile_node(bytes, slide_);
+    if (!node || (level && node->level != *level)) {
+      return not_a_row();
+    }
+    const TileItemKind kind = node->level == 0 ? TileItemKind::kTile : TileItemKind::kPage;
+    while (const std::optional<TileItem> group = node->groups.next()) {
+      if (!take(*group)) {
+        ASSAY_RETURN_IF_ERROR(read_items(*group, kind, node->level));
+      }
+      if (is_done()) {
+        return {};
+      }
+    }
+    return node->groups.failed() ? not_a_row() : Status();
+  }
+
+  Status read_items(const TileItem& group, TileItemKind kind, int level) {
+    TileItems items(group.body, kind, group.newest, slide_);
+    while (const std::optional<TileItem> item = items.next()) {
+      if (!take(*item)) {
+        if (kind == TileItemKind::kTile || pages_ == nullptr) {
+          return not_a_row();
+        }
+        ASSAY_ASSIGN_OR_RETURN(const std::string_view page, pages_->get(item->page));
+        ASSAY_RETURN_IF_ERROR(read_node(page, level - 1));
+      }
+      if (is_done()) {
+        return {};
+      }
+    }
+    return items.failed() ? not_a_row() : Status();
+  }
+
+  /// Merge the item when it counts as a whole. False when its parts must be looked at.
+  bool take(const TileItem& item) {
+    if (item.oldest >= end_index_) {
+      return true;
+    }
+    if (item.newest >= end_index_) {
+      return false;
+    }
+    newest_ = std::max(newest_.value_or(kFirstInstant.micros), item.event_time);
+    close_windows_after(item.newest);
+    if (is_done()) {
+      return true;
+    }
+    if (item.oldest < first_index(next_window_) || item.states.empty()) {
+      return false;
+    }
+    RowReader reader(item.states);
+    for (AggregateState& state : states_) {
+      state.merge_encoded(&reader);
+    }
+    failed_ = failed_ || reader.failed();
+    return true;
+  }
+
   /// Keep the rows that count at `now`, oldest first.
   void take_pending(const std::vector<PendingRow>& pending) {
     for (const PendingRow& row : pending) {
@@ -395,7 +269,9 @@ class WindowRead {
   const int64_t slide_;
   const int64_t now_;
   const int64_t end_index_;  // tiles before it have ended
-  std::vector<PendingRow> visible_;
+  const RowPages* const pages_;
+  bool failed_ = false;
+  std::vector<RowInputs> visible_;
   std::optional<int64_t> newest_;
   std::vector<AggregateState> states_;
   std::vector<data::Scalar> values_;
@@ -405,65 +281,61 @@ class WindowRead {
 
 }  // namespace
 
-Status WindowView::update_online_row(const data::Batch& rows,
-                                     std::span<const int64_t> selected,
-                                     EventTime applied_until,
-                                     std::string* row) const {
+Status WindowView::update_row(const data::Batch& rows,
+                              std::span<const int64_t> selected,
+                              EventTime applied_until,
+                              RowPageWriter* pages,
+                              std::string* row) const {
   const data::Batch mine = rows.take(selected);
   ASSAY_ASSIGN_OR_RETURN(const RowColumns columns, find_row_columns(layout(), mine));
   ASSAY_ASSIGN_OR_RETURN(const std::vector<std::string> inputs, pack_inputs(plan_, mine));
-  ASSAY_ASSIGN_OR_RETURN(WindowRow parts, parse(layout(), plan_, *row));
+  std::optional<WindowRow> parts = parse(layout(), plan_, *row);
+  if (!parts) {
+    return corrupt_online_row(layout().name);
+  }
   for (int64_t i = 0; i < mine.rows(); ++i) {
     if (columns.has_times(i)) {
       const auto place = static_cast<std::size_t>(i);
-      parts.pending.push_back({{columns.event_time->values<int64_t>()[place],
-                                columns.known_time->values<int64_t>()[place],
-                                columns.sequence->values<int64_t>()[place]},
-                               inputs[place],
-                               columns.replaced_at(i)});
+      parts->pending.push_back({{{columns.event_time->values<int64_t>()[place],
+                                  columns.known_time->values<int64_t>()[place],
+                                  columns.sequence->values<int64_t>()[place]},
+                                 inputs[place]},
+                                columns.replaced_at(i)});
     }
   }
+  std::sort(parts->pending.begin(), parts->pending.end());
 
   const int64_t until = clamp_instant(applied_until);
   const int64_t slide = layout().slide.micros;
   const int64_t first_index = floor_to(until, slide) / slide - plan_.windows.back() / slide;
-  const auto drop = [&](int64_t event_time) {
-    parts.dropped_newest = std::max(parts.dropped_newest.value_or(event_time), event_time);
-  };
-  for (const Tile& tile : parts.tiles) {
-    if (tile.index < first_index) {
-      RowReader payload(tile.payload);
-      drop(read_newest(tile, slide, &payload));
-      if (payload.failed()) {
-        return corrupt_online_row(layout().name);
-      }
-    }
-  }
-  TileUpdate update(plan_, slide, parts);
+  std::optional<int64_t> dropped = parts->dropped_newest;
   std::vector<PendingRow> waiting;
-  for (const PendingRow& pending : parts.pending) {
-    const bool in_reach = floor_to(pending.order.event_time, slide) / slide >= first_index;
+  std::vector<RowInputs> counted;
+  for (const PendingRow& pending : parts->pending) {
     if (pending.replaced_time <= until) {
       continue;
     }
     if (pending.order.known_time > until || pending.replaced_time != kNeverReplaced) {
       waiting.push_back(pending);
-    } else if (in_reach) {
-      update.fold(pending);
+    } else if (floor_to(pending.order.event_time, slide) / slide >= first_index) {
+      counted.push_back(pending);
     } else {
-      drop(pending.order.event_time);
+      dropped = std::max(dropped, std::optional(pending.order.event_time));
     }
   }
-  if (update.failed()) {
-    return corrupt_online_row(layout().name);
+  TileTreeUpdate update(plan_, slide, first_index, pages);
+  Result<std::string> tiles = update.fold(std::string(parts->tiles), counted);
+  if (!tiles.ok()) {
+    return tiles.code() == Code::kCorrupt ? corrupt_online_row(layout().name)
+                                          : std::move(tiles).status();
   }
+  dropped = std::max(dropped, update.dropped_newest());
 
-  std::sort(waiting.begin(), waiting.end());
   std::string out;
   append_online_row_header(&out, OnlineRowKind::kWindow);
-  out.push_back(parts.dropped_newest ? 1 : 0);
-  if (parts.dropped_newest) {
-    append_signed(&out, *parts.dropped_newest);
+  out.push_back(dropped ? 1 : 0);
+  if (dropped) {
+    append_signed(&out, *dropped);
   }
   append_varint(&out, waiting.size());
   for (const PendingRow& pending : waiting) {
@@ -475,18 +347,21 @@ Status WindowView::update_online_row(const data::Batch& rows,
     }
     out.append(pending.inputs);
   }
-  update.append_tiles(first_index, &out);
+  out.append(*tiles);
   *row = std::move(out);
   return {};
 }
 
-Result<FeatureValues> WindowView::read_online_row(std::string_view row, EventTime now) const {
+Result<FeatureValues> WindowView::read_row(std::string_view row,
+                                           EventTime now,
+                                           const RowPages* pages) const {
   if (row.empty()) {
     return make_answer(layout(), std::nullopt, {}, {}, now);
   }
-  WindowRead read(layout(), plan_, clamp_instant(now));
-  if (!read.run(row)) {
-    return corrupt_online_row(layout().name);
+  WindowRead read(layout(), plan_, clamp_instant(now), pages);
+  const Status done = read.run(row);
+  if (!done.ok()) {
+    return done.code() == Code::kCorrupt ? corrupt_online_row(layout().name) : done;
   }
   return make_answer(
       layout(), read.newest(), read.take_values(), read.overflowed(*layout().raw), now);

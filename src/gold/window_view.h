@@ -4,32 +4,35 @@
 #include <string_view>
 #include <utility>
 
-#include "gold/view_layout.h"
+#include "gold/paged_view.h"
 #include "gold/window_plan.h"
 
 namespace assay::gold {
 
-/// A feature view of hopping windows.
+/// A feature view of windows, hopping or continuous.
 ///
 /// Threads immutable.
-class WindowView final : public LaidOutView {
+class WindowView final : public PagedView {
  public:
   WindowView(ViewLayout layout, WindowPlan plan)
-      : LaidOutView(std::move(layout)), plan_(std::move(plan)) {}
+      : PagedView(std::move(layout)), plan_(std::move(plan)) {}
 
   Result<data::Batch> steps(const data::Batch& rows,
                             const data::Batch& seed,
                             EventTime begin,
                             EventTime end,
                             int threads) const override;
-  [[nodiscard]] Status update_online_row(const data::Batch& rows,
-                                         std::span<const int64_t> selected,
-                                         EventTime applied_until,
-                                         std::string* row) const override;
-  [[nodiscard]] Result<FeatureValues> read_online_row(std::string_view row,
-                                                      EventTime now) const override;
 
  private:
+  [[nodiscard]] Status update_row(const data::Batch& rows,
+                                  std::span<const int64_t> selected,
+                                  EventTime applied_until,
+                                  RowPageWriter* pages,
+                                  std::string* row) const override;
+  [[nodiscard]] Result<FeatureValues> read_row(std::string_view row,
+                                               EventTime now,
+                                               const RowPages* pages) const override;
+
   WindowPlan plan_;
 };
 

@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "online/entity_rows.h"
 #include "online/lmdb_env.h"
+#include "online/lmdb_pages.h"
 #include "online/online_store.h"
 #include "online/row_codec.h"
 
@@ -99,17 +100,21 @@ Status LmdbStore::apply_rows(LmdbEnv::Writer& writer,
                              EventTime applied_until,
                              Applied* applied) {
   const std::string prefix = row_key_prefix(view.storage_name());
+  ASSAY_ASSIGN_OR_RETURN(LmdbPageWriter pages, LmdbPageWriter::open(writer, prefix));
   Place place;
+  std::string before;  // a copy: what place.row refers to may go with the first page that is put
   std::string row;
   for (const EntityRows::Entity& entity : gathered.entities()) {
     ASSAY_RETURN_IF_ERROR(find(writer, prefix, entity.key, &place));
-    row.assign(place.row.has_value() ? place.row->row : std::string_view());
-    Status updated = view.update_online_row(rows, gathered.rows_of(entity), applied_until, &row);
+    before.assign(place.row.has_value() ? place.row->row : std::string_view());
+    row = before;
+    Status updated =
+        view.update_paged_row(rows, gathered.rows_of(entity), applied_until, pages, &row);
     if (!updated.ok()) {
       return updated.code() == Code::kCorrupt ? corrupt(prefix, entity.key.bytes(), updated)
                                               : updated;
     }
-    if (place.row.has_value() && place.row->row == row) {
+    if (place.row.has_value() && before == row) {
       continue;
     }
     const std::string_view held_key = place.hashed ? std::string_view(entity.key.bytes()) : "";
@@ -117,7 +122,7 @@ Status LmdbStore::apply_rows(LmdbEnv::Writer& writer,
         writer.put(LmdbTable::kRows, place.key, encode_row(place.key, held_key, row)));
     ++applied->written_entities;
   }
-  return {};
+  return pages.finish();
 }
 
 /// The entity's row. Hashed keys probe the next slot when another entity has the same hashes.
@@ -192,13 +197,14 @@ Result<std::vector<gold::FeatureValues>> LmdbStore::read(const gold::FeatureView
     ASSAY_RETURN_IF_ERROR(check_definition(view, *meta));
   }
   const std::string prefix = row_key_prefix(view.storage_name());
+  const LmdbPages pages(snapshot, prefix);
   Place place;
   std::vector<gold::FeatureValues> answers;
   answers.reserve(keys.size());
   for (const data::EntityKey& key : keys) {
     ASSAY_RETURN_IF_ERROR(find(snapshot, prefix, key, &place));
-    Result<gold::FeatureValues> answer =
-        view.read_online_row(place.row.has_value() ? place.row->row : std::string_view(), now);
+    Result<gold::FeatureValues> answer = view.read_paged_row(
+        place.row.has_value() ? place.row->row : std::string_view(), now, pages);
     if (!answer.ok()) {
       return answer.code() == Code::kCorrupt ? corrupt(prefix, key.bytes(), answer.status())
                                              : answer.status();
@@ -252,10 +258,14 @@ Result<uint64_t> LmdbStore::content_hash(const gold::FeatureView& view) {
   ASSAY_ASSIGN_OR_RETURN(const LmdbEnv::Snapshot snapshot, env_->snapshot());
   ASSAY_ASSIGN_OR_RETURN(const EventTime now, data_now(snapshot));
   const std::string prefix = row_key_prefix(view.storage_name());
+  const LmdbPages pages(snapshot, prefix);
   uint64_t sum = 0;
   ASSAY_RETURN_IF_ERROR(snapshot.scan(
       LmdbTable::kRows, prefix, [&](std::string_view row_key, std::string_view value) -> Status {
         const std::string_view key_part = row_key.substr(prefix.size());
+        if (is_page_key_part(key_part)) {
+          return {};
+        }
         Result<StoredRow> stored = decode_row(row_key, value);
         if (!stored.ok()) {
           return corrupt(prefix, key_part, stored.status());
@@ -263,7 +273,7 @@ Result<uint64_t> LmdbStore::content_hash(const gold::FeatureView& view) {
         const data::EntityKey key(
             std::string(stored->entity_key.empty() ? key_part : stored->entity_key));
         ASSAY_ASSIGN_OR_RETURN(const gold::FeatureValues answer,
-                               view.read_online_row(stored->row, now));
+                               view.read_paged_row(stored->row, now, pages));
         sum += hash_answer(key, answer);
         return {};
       }));

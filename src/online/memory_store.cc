@@ -9,6 +9,66 @@
 namespace assay::online {
 namespace {
 
+using Pages = std::map<uint64_t, std::string>;
+
+class MemoryPages final : public gold::RowPages {
+ public:
+  explicit MemoryPages(const Pages* pages) : pages_(pages) {}
+  [[nodiscard]] Result<std::string_view> get(uint64_t number) const override {
+    const auto found = pages_ == nullptr ? Pages::const_iterator() : pages_->find(number);
+    if (pages_ == nullptr || found == pages_->end()) {
+      return Status(Code::kCorrupt, "a row refers to a page that is not there");
+    }
+    return std::string_view(found->second);
+  }
+
+ private:
+  const Pages* pages_;  // nullptr: none
+};
+
+/// Changes to pages, kept aside until they are taken over.
+class StagedPages final : public gold::RowPageWriter {
+ public:
+  StagedPages(const Pages* pages, uint64_t next) : pages_(pages), next_(next) {}
+  [[nodiscard]] std::size_t bytes_max() const override { return 8192; }
+  [[nodiscard]] Result<std::string_view> get(uint64_t number) const override {
+    const auto changed = changed_.find(number);
+    if (changed == changed_.end()) {
+      return pages_.get(number);
+    }
+    return changed->second ? Result<std::string_view>(*changed->second)
+                           : Status(Code::kCorrupt, "a row refers to a page that was erased");
+  }
+  Result<uint64_t> add(std::string_view bytes) override {
+    changed_[next_] = std::string(bytes);
+    return next_++;
+  }
+  Status put(uint64_t number, std::string_view bytes) override {
+    changed_[number] = std::string(bytes);
+    return {};
+  }
+  Status erase(uint64_t number) override {
+    changed_[number].reset();
+    return {};
+  }
+  /// Number of the next page.
+  uint64_t take_over(Pages* pages) {
+    for (auto& [number, bytes] : changed_) {
+      if (bytes) {
+        (*pages)[number] = std::move(*bytes);
+      } else {
+        pages->erase(number);
+      }
+    }
+    return next_;
+  }
+
+ private:
+  MemoryPages pages_;
+  uint64_t next_;
+  std::map<uint64_t, std::optional<std::string>> changed_;
+};
+
 class MemoryStore : public OnlineStore {
  public:
   explicit MemoryStore(Metrics& metrics) : metrics_(metrics) {}
@@ -27,15 +87,19 @@ class MemoryStore : public OnlineStore {
                     found == views_.end() ? std::nullopt : std::optional(found->second.meta),
                     expected,
                     position));
+    const bool is_new = found == views_.end();
+    StagedPages pages(is_new ? nullptr : &found->second.pages,
+                      is_new ? 0 : found->second.next_page);
     std::vector<std::string> updated;  // all or nothing: kept aside until every entity succeeded
     updated.reserve(gathered.entities().size());
     for (const EntityRows::Entity& entity : gathered.entities()) {
       std::string row = found == views_.end() ? std::string() : row_of(found->second, entity.key);
       ASSAY_RETURN_IF_ERROR(
-          view.update_online_row(rows, gathered.rows_of(entity), applied_until, &row));
+          view.update_paged_row(rows, gathered.rows_of(entity), applied_until, pages, &row));
       updated.push_back(std::move(row));
     }
     ViewState& state = views_[view.storage_name()];
+    state.next_page = pages.take_over(&state.pages);
     for (std::size_t i = 0; i < updated.size(); ++i) {
       state.rows[gathered.entities()[i].key] = std::move(updated[i]);
     }
@@ -69,9 +133,10 @@ class MemoryStore : public OnlineStore {
     }
     std::vector<gold::FeatureValues> answers;
     answers.reserve(keys.size());
+    const MemoryPages pages(found == views_.end() ? nullptr : &found->second.pages);
     for (const data::EntityKey& key : keys) {
       const std::string row = found == views_.end() ? std::string() : row_of(found->second, key);
-      ASSAY_ASSIGN_OR_RETURN(gold::FeatureValues answer, view.read_online_row(row, now));
+      ASSAY_ASSIGN_OR_RETURN(gold::FeatureValues answer, view.read_paged_row(row, now, pages));
       answers.push_back(std::move(answer));
     }
     return answers;
@@ -102,9 +167,10 @@ class MemoryStore : public OnlineStore {
     const auto found = views_.find(view.storage_name());
     uint64_t sum = 0;
     if (found != views_.end()) {
+      const MemoryPages pages(&found->second.pages);
       for (const auto& [key, row] : found->second.rows) {
         ASSAY_ASSIGN_OR_RETURN(const gold::FeatureValues answer,
-                               view.read_online_row(row, latest()));
+                               view.read_paged_row(row, latest(), pages));
         sum += hash_answer(key, answer);
       }
     }
@@ -115,6 +181,8 @@ class MemoryStore : public OnlineStore {
   struct ViewState {
     ViewMeta meta;
     std::map<data::EntityKey, std::string> rows;
+    Pages pages;
+    uint64_t next_page = 0;
   };
 
   static std::string row_of(const ViewState& state, const data::EntityKey& key) {

@@ -51,6 +51,76 @@ FakeView text_view(const std::string& name,
   return FakeView(name, {{"user_id", data::Type::kString}}, features, ttl, version);
 }
 
+/// Keeps the bytes of a FakeView's row in a page, the number of which is its row. Rows of "boom"
+/// fail once their page is changed.
+class PagedFakeView final : public FakeView {
+ public:
+  using FakeView::FakeView;
+  [[nodiscard]] Status update_paged_row(const data::Batch& rows,
+                                        std::span<const int64_t> selected,
+                                        EventTime applied_until,
+                                        gold::RowPageWriter& pages,
+                                        std::string* row) const override {
+    std::string held;
+    if (!row->empty()) {
+      ASSAY_ASSIGN_OR_RETURN(const std::string_view page, pages.get(std::stoull(*row)));
+      held.assign(page);
+    }
+    ASSAY_RETURN_IF_ERROR(FakeView::update_online_row(rows, selected, applied_until, &held));
+    EXPECT_LT(held.size(), pages.bytes_max());
+    if (row->empty()) {
+      ASSAY_ASSIGN_OR_RETURN(const uint64_t number, pages.add(held));
+      *row = std::to_string(number);
+    } else {
+      ASSAY_RETURN_IF_ERROR(pages.put(std::stoull(*row), held));
+    }
+    ASSAY_ASSIGN_OR_RETURN(const std::string_view again, pages.get(std::stoull(*row)));
+    EXPECT_EQ(again, held);
+    return rows.column(0).text(selected.front()) == "boom" ? Status(Code::kInvalidArgument, "boom")
+                                                           : Status();
+  }
+  [[nodiscard]] Result<gold::FeatureValues> read_paged_row(
+      std::string_view row, EventTime now, const gold::RowPages& pages) const override {
+    if (row.empty()) {
+      return FakeView::read_online_row(row, now);
+    }
+    ASSAY_ASSIGN_OR_RETURN(const std::string_view page, pages.get(std::stoull(std::string(row))));
+    return FakeView::read_online_row(page, now);
+  }
+};
+
+TEST_P(OnlineStoreTest, PagesChangeWithTheirRowsOrNotAtAll) {
+  const PagedFakeView view("clicks", {{"user_id", data::Type::kString}}, 1);
+  const auto value_of = [&](const std::string& key) { return read_one(view, key, 50).values[0]; };
+  const auto apply = [&](const std::vector<FakeRow>& rows, std::optional<int64_t> expected) {
+    return store_->apply(view, fake_batch(view, rows), expected, expected.value_or(0) + 1, {50});
+  };
+  ASSERT_TRUE(apply({{"u1", 1, 1, {1.0}}, {"u2", 1, 1, {2.0}}}, {}).ok());
+  EXPECT_EQ(value_of("u1"), data::Scalar::float64(1.0));
+  EXPECT_EQ(value_of("u2"), data::Scalar::float64(2.0));
+  const uint64_t hash = store_->content_hash(view).value();
+
+  EXPECT_EQ(apply({{"a", 2, 2, {3.0}}, {"boom", 2, 2, {4.0}}, {"u1", 2, 2, {5.0}}}, 1).code(),
+            Code::kInvalidArgument);
+  EXPECT_EQ(store_->content_hash(view).value(), hash);
+  EXPECT_EQ(value_of("u1"), data::Scalar::float64(1.0));
+  EXPECT_TRUE(value_of("a").is_null());
+
+  ASSERT_TRUE(apply({{"a", 3, 3, {6.0}}, {"u1", 3, 3, {7.0}}}, 1).ok());
+  EXPECT_EQ(value_of("a"), data::Scalar::float64(6.0));
+  EXPECT_EQ(value_of("u1"), data::Scalar::float64(7.0));
+  EXPECT_EQ(value_of("u2"), data::Scalar::float64(2.0));
+
+  // Another view's pages are others; a dropped view's are gone.
+  const PagedFakeView other("views", {{"user_id", data::Type::kString}}, 1);
+  ASSERT_TRUE(store_->apply(other, fake_batch(other, {{"u1", 1, 1, {9.0}}}), {}, 1, {50}).ok());
+  ASSERT_TRUE(store_->drop(view.storage_name()).ok());
+  EXPECT_TRUE(value_of("u1").is_null());
+  EXPECT_EQ(read_one(other, "u1", 50).values[0], data::Scalar::float64(9.0));
+  ASSERT_TRUE(apply({{"u2", 4, 4, {8.0}}}, {}).ok());
+  EXPECT_EQ(value_of("u2"), data::Scalar::float64(8.0));
+}
+
 TEST_P(OnlineStoreTest, WhatWasAppliedIsReadWithStatusAndEventTime) {
   const FakeView view = text_view("clicks", 2);
   ASSERT_TRUE(

@@ -15,6 +15,7 @@ constexpr uint8_t kRowVersion = 1;
 constexpr uint32_t kMetaVersion = 1;
 constexpr uint8_t kHoldsEntityKey = 1;
 constexpr char kHashedMark = '\xff';
+constexpr char kPageMark = '\xfe';  // as kHashedMark, no entity key begins with it
 constexpr uint64_t kFirstSeed = 0x6173736179206B31;
 constexpr uint64_t kSecondSeed = 0x6173736179206B32;
 
@@ -63,6 +64,21 @@ void append_row_key(std::string* key, std::string_view entity_key, int probe) {
   append_big_endian(key, hash_bytes(entity_key, kFirstSeed));
   append_big_endian(key, hash_bytes(entity_key, kSecondSeed));
   key->push_back(static_cast<char>(probe));
+}
+
+void append_page_key(std::string* key, uint64_t number) {
+  key->push_back(kPageMark);
+  append_big_endian(key, number);
+}
+
+std::string page_counter_key(std::string_view prefix) {
+  std::string key(prefix);
+  key.push_back(kPageMark);
+  return key;
+}
+
+bool is_page_key_part(std::string_view key_part) {
+  return !key_part.empty() && key_part.front() == kPageMark;
 }
 
 std::string encode_row(std::string_view row_key,

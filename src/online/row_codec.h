@@ -13,11 +13,14 @@
 //
 //   row key     view name | 00 | entity key bytes                    when that is <= 511 bytes
 //               view name | 00 | FF | hash | hash | probe byte       otherwise
+//   page key    view name | 00 | FE | number u64                     of a row that has pages
+//   counter key view name | 00 | FE                                  the next page's number
 //   row value   crc32c u32 | flags u8 | version u8 | 00 00 | [length u32 | entity key] | row bytes
 //   meta value  crc32c u32 | version u32 | fingerprint u64 | position i64 | known_until i64
 //
-// All integers little-endian, save the hashes (big-endian). The checksum covers the key and then
-// everything after itself, so a row that ends up under another key is found out too.
+// All integers little-endian, save the hashes and page numbers (big-endian). The checksum covers
+// the key and then everything after itself, so a row that ends up under another key is found out
+// too.
 
 namespace assay::online {
 
@@ -36,6 +39,13 @@ constexpr bool fits_row_key(std::size_t view_name_bytes, std::size_t entity_key_
 std::string row_key_prefix(std::string_view view_name);
 /// Append the entity's part to a prefix; `probe` counts only for keys that do not fit.
 void append_row_key(std::string* key, std::string_view entity_key, int probe);
+
+/// Append a page's part to a prefix.
+void append_page_key(std::string* key, uint64_t number);
+/// Key of the record that holds the number of a view's next page, as 8 bytes.
+std::string page_counter_key(std::string_view prefix);
+/// Whether what follows a prefix is of a page or of their counter, and so of no entity.
+bool is_page_key_part(std::string_view key_part);
 
 /// A row value, taken apart. Views into the value.
 struct StoredRow {
