@@ -10,14 +10,64 @@
 namespace assay::online {
 namespace {
 
+constexpr uint32_t kPolynomial = 0x82F63B78;  // bits reversed
+
 #ifdef __SSE4_2__
+
+// The instruction takes a word each cycle but gives its result only after three. So three lanes of a
+// block are summed side by side, each as if it began with zero, and then moved to where they stand:
+// moving a sum behind a lane's worth of zero bytes is linear in its bits, and looked up by byte.
+constexpr std::size_t kLaneBytes = 256;
+constexpr std::size_t kBlockBytes = 3 * kLaneBytes;
+using LaneShift = std::array<std::array<uint32_t, 256>, 4>;
+
+constexpr LaneShift make_lane_shift() {
+  std::array<uint32_t, 32> moved{};  // what each bit becomes
+  for (std::size_t bit = 0; bit < moved.size(); ++bit) {
+    uint32_t crc = uint32_t{1} << bit;
+    for (std::size_t i = 0; i < kLaneBytes * 8; ++i) {
+      crc = (crc & 1) != 0 ? (crc >> 1) ^ kPolynomial : crc >> 1;
+    }
+    moved[bit] = crc;
+  }
+  LaneShift shift{};
+  for (std::size_t byte = 0; byte < shift.size(); ++byte) {
+    for (std::size_t value = 0; value < 256; ++value) {
+      for (std::size_t bit = 0; bit < 8; ++bit) {
+        shift[byte][value] ^= ((value >> bit) & 1) != 0 ? moved[byte * 8 + bit] : 0;
+      }
+    }
+  }
+  return shift;
+}
+
+constexpr LaneShift kLaneShift = make_lane_shift();
+
+uint32_t move_by_lane(uint64_t crc) {
+  return kLaneShift[0][crc & 0xFF] ^ kLaneShift[1][(crc >> 8) & 0xFF] ^
+         kLaneShift[2][(crc >> 16) & 0xFF] ^ kLaneShift[3][(crc >> 24) & 0xFF];
+}
+
+uint64_t add_word(uint64_t crc, const char* data) {
+  uint64_t word = 0;
+  std::memcpy(&word, data, sizeof(word));
+  return _mm_crc32_u64(crc, word);
+}
 
 uint32_t update(uint32_t crc, const char* data, std::size_t size) {
   uint64_t state = crc;
+  for (; size >= kBlockBytes; data += kBlockBytes, size -= kBlockBytes) {
+    uint64_t second = 0;
+    uint64_t third = 0;
+    for (const char* next = data; next != data + kLaneBytes; next += 8) {
+      state = add_word(state, next);
+      second = add_word(second, next + kLaneBytes);
+      third = add_word(third, next + 2 * kLaneBytes);
+    }
+    state = move_by_lane(move_by_lane(state) ^ second) ^ third;
+  }
   for (; size >= 8; data += 8, size -= 8) {
-    uint64_t word = 0;
-    std::memcpy(&word, data, 8);
-    state = _mm_crc32_u64(state, word);
+    state = add_word(state, data);
   }
   auto rest = static_cast<uint32_t>(state);
   for (; size > 0; ++data, --size) {
@@ -27,8 +77,6 @@ uint32_t update(uint32_t crc, const char* data, std::size_t size) {
 }
 
 #else
-
-constexpr uint32_t kPolynomial = 0x82F63B78;  // bits reversed
 
 constexpr std::array<uint32_t, 256> make_table() {
   std::array<uint32_t, 256> table{};

@@ -29,7 +29,7 @@ TEST(Crc32c, AnswersTheVectorsOfTheRfc) {
 
 TEST(Crc32c, EqualsTheBitwiseDefinitionOnRandomBytesOfEveryLength) {
   std::mt19937_64 random(17);
-  for (std::size_t size = 0; size < 200; ++size) {
+  for (std::size_t size = 0; size < 2000; size += size < 200 ? 1 : 7) {
     std::string bytes(size, '\0');
     for (char& byte : bytes) {
       byte = static_cast<char>(random());
