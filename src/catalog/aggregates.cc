@@ -11,15 +11,15 @@ using enum AggregateInput;
 // clang-format off
 constexpr std::array kAggregates{
     AggregateInfo{Aggregate::kCount, "count", kRows},
-    AggregateInfo{Aggregate::kSum, "sum", kNumbers},
-    AggregateInfo{Aggregate::kMean, "mean", kNumbers},
+    AggregateInfo{Aggregate::kSum, "sum", kNumbers, AggregateParameter::kNone, true},
+    AggregateInfo{Aggregate::kMean, "mean", kNumbers, AggregateParameter::kNone, true},
     AggregateInfo{Aggregate::kMin, "min", kAny},
     AggregateInfo{Aggregate::kMax, "max", kAny},
     AggregateInfo{Aggregate::kVariance, "variance", kNumbers},
     AggregateInfo{Aggregate::kStddev, "stddev", kNumbers},
     AggregateInfo{Aggregate::kSkewness, "skewness", kNumbers},
-    AggregateInfo{Aggregate::kFirst, "first", kAny},
-    AggregateInfo{Aggregate::kLast, "last", kAny},
+    AggregateInfo{Aggregate::kFirst, "first", kAny, AggregateParameter::kNone, true},
+    AggregateInfo{Aggregate::kLast, "last", kAny, AggregateParameter::kNone, true},
     AggregateInfo{Aggregate::kMode, "mode", kAny},
     AggregateInfo{Aggregate::kDistinct, "distinct", kAny},
     AggregateInfo{Aggregate::kApproxDistinct, "approx_distinct", kAny},
@@ -46,6 +46,31 @@ bool takes(AggregateInput input, data::TypeId of) {
   return false;
 }
 
+Status refusal(const AggregateInfo& info, const data::Type& of) {
+  const std::string needed = info.input == kBool  ? " needs bool"
+                             : info.input == kAny ? " needs numbers, text, bool, dates or times"
+                                                  : " needs numbers or bool";
+  return {Code::kInvalidArgument,
+          std::string(info.name) + needed +
+              (info.takes_vectors ? ", or arrays of numbers such as float32[8]," : "") +
+              " but `of` is " + data::type_name(of) +
+              (of == data::Type::kDecimal ? "; CAST it AS double" : "")};
+}
+
+/// Type of an aggregate over arrays of floating-point numbers.
+Result<data::Type> vector_type(const AggregateInfo& info, const data::Type& of) {
+  if (info.input != kNumbers) {
+    return of;
+  }
+  if (of.array_size() > kVectorSumMax) {
+    return Status(Code::kInvalidArgument,
+                  std::string(info.name) + " takes arrays of at most " +
+                      std::to_string(kVectorSumMax) + " numbers but `of` is " +
+                      data::type_name(of));
+  }
+  return data::Type::array(data::Type::kFloat64, of.array_size());
+}
+
 }  // namespace
 
 std::span<const AggregateInfo> aggregates() {
@@ -65,12 +90,11 @@ std::optional<Aggregate> aggregate_from_name(std::string_view name) {
 
 Result<data::Type> aggregate_type(Aggregate aggregate, const data::Type& of) {
   const AggregateInfo& info = aggregate_info(aggregate);
+  if (info.takes_vectors && of == data::Type::kArray && data::is_real(of.element())) {
+    return vector_type(info, of);
+  }
   if (!takes(info.input, of)) {
-    const std::string needed = info.input == kBool  ? " needs bool"
-                               : info.input == kAny ? " needs numbers, text, bool, dates or times"
-                                                    : " needs numbers or bool";
-    return Status(Code::kInvalidArgument,
-                  std::string(info.name) + needed + " but `of` is " + data::type_name(of));
+    return refusal(info, of);
   }
   switch (aggregate) {
     case Aggregate::kCount:

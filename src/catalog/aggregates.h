@@ -16,6 +16,8 @@ enum class AggregateParameter : uint8_t { kNone, kK, kQ };
 
 /// The largest `k`: what a list holds, and a state of one entity.
 inline constexpr int64_t kListMax = 1000;
+/// The longest arrays that are summed: a state holds a sum for each element.
+inline constexpr int kVectorSumMax = 4096;
 
 /// What an aggregate's values may be.
 enum class AggregateInput : uint8_t { kRows, kAny, kNumbers, kBool };
@@ -26,6 +28,7 @@ struct AggregateInfo {
   std::string_view name;
   AggregateInput input = AggregateInput::kAny;
   AggregateParameter parameter = AggregateParameter::kNone;
+  bool takes_vectors = false;  // also float32[n] and float64[n]
 };
 
 /// Every aggregate, in the order of the enumerators.

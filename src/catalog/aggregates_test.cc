@@ -34,6 +34,26 @@ TEST(Aggregates, RefuseValuesThatTheyDoNotTake) {
   EXPECT_EQ(aggregate_type(Aggregate::kAll, data::Type::kBool).value(), data::Type::kBool);
 }
 
+TEST(Aggregates, OfVectorsAreElementByElement) {
+  using data::Type;
+  const Type single = Type::array(Type::kFloat32, 8);
+  EXPECT_EQ(aggregate_type(Aggregate::kSum, single).value(), Type::array(Type::kFloat64, 8));
+  EXPECT_EQ(aggregate_type(Aggregate::kMean, single).value(), Type::array(Type::kFloat64, 8));
+  EXPECT_EQ(aggregate_type(Aggregate::kFirst, single).value(), single);
+  EXPECT_EQ(aggregate_type(Aggregate::kLast, single).value(), single);
+  for (const Aggregate aggregate :
+       {Aggregate::kMax, Aggregate::kVariance, Aggregate::kMode, Aggregate::kLastN}) {
+    EXPECT_EQ(aggregate_type(aggregate, single).code(), Code::kInvalidArgument);
+  }
+  EXPECT_EQ(aggregate_type(Aggregate::kSum, Type::array(Type::kFloat32, kVectorSumMax + 1)).code(),
+            Code::kInvalidArgument);
+  EXPECT_TRUE(aggregate_type(Aggregate::kLast, Type::array(Type::kFloat32, 65536)).ok());
+  EXPECT_EQ(aggregate_type(Aggregate::kSum, Type::array(Type::kInt64, 8)).code(),
+            Code::kInvalidArgument);
+  EXPECT_EQ(aggregate_type(Aggregate::kSum, Type::list(Type::kFloat32)).code(),
+            Code::kInvalidArgument);
+}
+
 ParsedProject parse_features(const std::string& features) {
   MemoryWorld world(std::map<std::string, std::string>{
       {"/p/assay.yaml",

@@ -23,7 +23,8 @@ std::variant<CountState,
              OrderedValues,
              ValueCountsState,
              RegistersState,
-             BinsState>
+             BinsState,
+             VectorSum>
 fresh_state(const Primitive& primitive) {
   const data::TypeId type = primitive.type;
   switch (primitive.kind) {
@@ -50,11 +51,14 @@ fresh_state(const Primitive& primitive) {
       return RegistersState{type};
     case PrimitiveKind::kBins:
       return BinsState{type};
+    case PrimitiveKind::kVectorSum:
+      return VectorSum(type, primitive.limit);
   }
   return CountState{};
 }
 
-/// A count of rows; the reader fails on one that no table has.
+}  // namespace
+
 int64_t read_count(RowReader* reader) {
   const uint64_t count = reader->varint();
   if (count > kCountMax) {
@@ -63,8 +67,6 @@ int64_t read_count(RowReader* reader) {
   }
   return static_cast<int64_t>(count);
 }
-
-}  // namespace
 
 Cell sum_cell(Int128 sum, int64_t count) {
   if (count == 0) {

@@ -14,6 +14,7 @@
 #include "gold/power_sums.h"
 #include "gold/row_bytes.h"
 #include "gold/value_counts.h"
+#include "gold/vector_sum.h"
 
 // Aggregates as commutative monoids, to the bit: the states that window features are made of. The
 // steps kernel (window_states.h) and the online row (window_row.cc) share the functions that turn
@@ -35,16 +36,20 @@ enum class PrimitiveKind : uint8_t {
   kValueCounts,
   kRegisters,  // HyperLogLog
   kBins,       // DDSketch
+  kVectorSum,  // of arrays, element by element
 };
 
 /// One state that is kept: a kind over one argument (see window_plan.h).
 struct Primitive {
   PrimitiveKind kind = PrimitiveKind::kCount;
   int argument = 0;
-  data::TypeId type = data::TypeId::kInt64;  // of the argument's values
-  int64_t limit = 1;                         // kFirst, kLast: how many values
+  data::TypeId type = data::TypeId::kInt64;  // of the argument's values; kVectorSum: of an element
+  int64_t limit = 1;                         // kFirst, kLast: how many values; kVectorSum: elements
   bool operator==(const Primitive&) const = default;
 };
+
+/// A count of rows as states write it; the reader fails on one that no table has.
+int64_t read_count(RowReader* reader);
 
 /// Value of an integer sum; null when nothing was counted; overflows when it does not fit 64 bits.
 Cell sum_cell(Int128 sum, int64_t count);
@@ -167,7 +172,8 @@ class AggregateState {
                OrderedValues,
                ValueCountsState,
                RegistersState,
-               BinsState>
+               BinsState,
+               VectorSum>
       state_;
 };
 

@@ -29,6 +29,16 @@ std::vector<TestRow> plain_rows(Random& random, int64_t count) {
   return rows;
 }
 
+/// Of arrays, element by element.
+std::string vector_sql(const std::string& function, const std::string& x) {
+  std::string elements;
+  for (const char* place : {"[1]", "[2]"}) {
+    elements += std::string(elements.empty() ? "" : ", ") + function + "(CAST(" + x + place +
+                " AS DOUBLE))";
+  }
+  return "CASE WHEN count(" + x + ") > 0 THEN array_value(" + elements + ") END";
+}
+
 /// The aggregate over table w in SQL.
 std::string sql_of(const FeatureDef& feature) {
   const std::string x = feature.of.empty() ? "1" : feature.of;
@@ -39,11 +49,14 @@ std::string sql_of(const FeatureDef& feature) {
     case Aggregate::kCount:
       return "count(" + x + ")";
     case Aggregate::kSum:
+      if (feature.of == "point") {
+        return vector_sql("sum", x);
+      }
       return feature.of == "amount" || feature.of == "ratio"
                  ? "sum(" + number + ")"
                  : "CAST(sum(CAST(" + x + " AS BIGINT)) AS BIGINT)";
     case Aggregate::kMean:
-      return "avg(" + number + ")";
+      return feature.of == "point" ? vector_sql("avg", x) : "avg(" + number + ")";
     case Aggregate::kMin:
       return "min(" + x + ")";
     case Aggregate::kMax:

@@ -22,12 +22,17 @@ struct Row {
   int64_t integer = 0;
   double real = 0;
   std::string text;
+  std::string vector;  // the bytes of an array of kVectorSize
   RowOrder order;
 };
+constexpr int kVectorSize = 3;
 
-InputValue input_of(Type type, const Row& row) {
+InputValue input_of(const Primitive& primitive, const Row& row) {
+  const data::TypeId type = primitive.type;
   InputValue value;
-  if (data::is_text(type)) {
+  if (primitive.kind == PrimitiveKind::kVectorSum) {
+    value.text = row.vector;
+  } else if (data::is_text(type)) {
     value.text = row.text;
   } else if (is_real(type)) {
     value.real = row.real;
@@ -79,12 +84,24 @@ int64_t random_integer(Random& random, Type type) {
   }
 }
 
+std::string random_vector(Random& random, Type element) {
+  data::ColumnBuilder builder(Type::array(element, kVectorSize));
+  for (int i = 0; i < kVectorSize; ++i) {
+    const double value = random_real(random);
+    builder.child(0).append_scalar(random.below(6) == 0 ? data::Scalar::null(element)
+                                                        : data::Scalar{element, value});
+  }
+  builder.append_nested();
+  return std::string(vector_bytes(*builder.finish())->text(0));
+}
+
 std::vector<Row> random_rows_of(Random& random, Type type) {
   std::vector<Row> rows(random.below(30));
   for (Row& row : rows) {
     row.integer = random_integer(random, type);
     row.real = random_real(random);
     row.text = std::string(random.below(3), static_cast<char>('a' + random.below(3)));
+    row.vector = is_real(type) ? random_vector(random, type) : "";
     row.order = {static_cast<int64_t>(random.below(4)) * 1'000'000,
                  static_cast<int64_t>(random.below(4)) * 2'000'000,
                  static_cast<int64_t>(random.below(3)) - 1};
@@ -122,19 +139,23 @@ std::vector<StateCase> all_states() {
       {PrimitiveKind::kLast, "last"},
       {PrimitiveKind::kValueCounts, "values"},
       {PrimitiveKind::kRegisters, "registers"},
-      {PrimitiveKind::kBins, "bins"}};
+      {PrimitiveKind::kBins, "bins"},
+      {PrimitiveKind::kVectorSum, "vector_sum"}};
   std::vector<StateCase> states;
   for (const auto& [kind, name] : kinds) {
-    for (const Type type : {Type::kBool, Type::kInt64, Type::kFloat64, Type::kString}) {
+    for (const Type type :
+         {Type::kBool, Type::kInt64, Type::kFloat32, Type::kFloat64, Type::kString}) {
       const bool numbers = kind == PrimitiveKind::kSquares || kind == PrimitiveKind::kCubes ||
                            kind == PrimitiveKind::kBins;
       const bool fits =
           !(kind == PrimitiveKind::kIntegerSum && (is_real(type) || data::is_text(type))) &&
-          !(kind == PrimitiveKind::kFloatSum && !is_real(type)) &&
+          !((kind == PrimitiveKind::kFloatSum || kind == PrimitiveKind::kVectorSum) &&
+            !is_real(type)) &&
           !(numbers && data::is_text(type));
       const bool ordered = kind == PrimitiveKind::kFirst || kind == PrimitiveKind::kLast;
-      for (const int64_t limit : {1, 4}) {
-        if (fits && (limit == 1 || ordered)) {
+      const int64_t single = kind == PrimitiveKind::kVectorSum ? kVectorSize : 1;
+      for (const int64_t limit : {single, int64_t{4}}) {
+        if (fits && (limit == single || ordered)) {
           states.push_back({{kind, 0, type, limit},
                             std::string(name) + "_" + std::string(data::type_name(type)) + "_" +
                                 std::to_string(limit)});
@@ -150,7 +171,7 @@ class AggregateStates : public testing::TestWithParam<StateCase> {
   [[nodiscard]] AggregateState state_of(const std::vector<Row>& rows) const {
     AggregateState state(GetParam().primitive);
     for (const Row& row : rows) {
-      state.add(input_of(GetParam().primitive.type, row), row.order);
+      state.add(input_of(GetParam().primitive, row), row.order);
     }
     return state;
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <map>
 #include <optional>
@@ -24,6 +25,16 @@ using data::Type;
 using Item = OrderedValue;
 using Items = std::vector<Item>;
 
+/// A list or an array of these.
+Scalar nested_scalar(const Type& type, const std::vector<Scalar>& values) {
+  data::ColumnBuilder builder(type);
+  for (const Scalar& value : values) {
+    builder.child(0).append_scalar(value);
+  }
+  builder.append_nested();
+  return Scalar::nested(builder.finish());
+}
+
 std::optional<Scalar> value_in(const TestRow& row, const std::string& of) {
   if (of.empty()) {
     return Scalar::int64(1);
@@ -42,6 +53,14 @@ std::optional<Scalar> value_in(const TestRow& row, const std::string& of) {
   }
   if (of == "kind" && row.kind) {
     return Scalar::string(*row.kind);
+  }
+  if (of == "point" && row.point) {
+    std::vector<Scalar> elements;
+    for (const std::optional<float>& element : *row.point) {
+      elements.push_back(element ? Scalar{Type::kFloat32, static_cast<double>(*element)}
+                                 : Scalar::null(Type::kFloat32));
+    }
+    return nested_scalar(Type::array(Type::kFloat32, 2), elements);
   }
   return std::nullopt;
 }
@@ -64,7 +83,7 @@ int64_t whole_in(const Scalar& value) {
   return flag != nullptr ? (*flag ? 1 : 0) : std::get<int64_t>(value.value);
 }
 
-/// NaN is the largest number; -0.0 is less than 0.0.
+/// NaN is the largest number; -0.0 is less than 0.0. Of arrays the tests' rows never ask.
 bool less(const Scalar& a, const Scalar& b) {
   if (const auto* text = std::get_if<std::string>(&a.value)) {
     return *text < std::get<std::string>(b.value);
@@ -127,6 +146,23 @@ Scalar naive_sum(const Items& items, bool real, bool mean) {
   const bool fits =
       whole >= std::numeric_limits<int64_t>::min() && whole <= std::numeric_limits<int64_t>::max();
   return fits ? Scalar::int64(static_cast<int64_t>(whole)) : Scalar::null(Type::kInt64);
+}
+
+/// The sum or the mean of each element, as if it were a column by itself.
+Scalar naive_vector_sum(const Items& items, const Type& type, bool mean) {
+  std::vector<Scalar> elements;
+  for (int i = 0; i < type.array_size(); ++i) {
+    Items column;
+    for (const Item& item : items) {
+      const Scalar element = std::get<data::NestedValue>(item.value.value).row->child(0).scalar(i);
+      if (!element.is_null()) {
+        column.push_back({item.order, element});
+      }
+    }
+    elements.push_back(column.empty() ? Scalar::null(Type::kFloat64)
+                                      : naive_sum(column, true, mean));
+  }
+  return nested_scalar(type, elements);
 }
 
 /// Variance, stddev and skewness by their formulas, in whole numbers of any size.
@@ -231,15 +267,6 @@ Scalar naive_mode(const Items& items) {
   return best->first;
 }
 
-Scalar list_scalar(const Type& type, const std::vector<Scalar>& values) {
-  data::ColumnBuilder builder(type);
-  for (const Scalar& value : values) {
-    builder.child(0).append_scalar(value);
-  }
-  builder.append_nested();
-  return Scalar::nested(builder.finish());
-}
-
 /// The newest values first; also over nothing.
 Scalar naive_last_n(const FeatureDef& feature, const Type& type, Items items) {
   std::stable_sort(items.begin(), items.end(), [](const Item& a, const Item& b) {
@@ -251,7 +278,7 @@ Scalar naive_last_n(const FeatureDef& feature, const Type& type, Items items) {
       values.push_back(item.value);
     }
   }
-  return list_scalar(type, values);
+  return nested_scalar(type, values);
 }
 
 /// The values that stand most often, or how often they stand; also over nothing.
@@ -267,7 +294,7 @@ Scalar naive_top(const FeatureDef& feature, const Type& type, const Items& items
                                                            : Scalar::int64(best->second));
     counts.erase(best);
   }
-  return list_scalar(type, values);
+  return nested_scalar(type, values);
 }
 
 /// Over at least one value.
@@ -284,6 +311,11 @@ Scalar naive_aggregate(const FeatureDef& feature, const Type& type, const Items&
       return Scalar::int64(static_cast<int64_t>(items.size()));
     case Aggregate::kSum:
     case Aggregate::kMean:
+      if (type == Type::kArray) {
+        return naive_vector_sum(items,
+                                catalog::aggregate_type(feature.aggregate, type).value(),
+                                feature.aggregate == Aggregate::kMean);
+      }
       return naive_sum(items, is_real(type), feature.aggregate == Aggregate::kMean);
     case Aggregate::kMin:
       return std::min_element(items.begin(), items.end(), by_value)->value;
@@ -356,7 +388,7 @@ Scalar naive_aggregate_of(const FeatureDef& feature, const Type& of, const Items
 std::vector<AggregateCase> all_aggregate_cases() {
   std::vector<AggregateCase> cases;
   for (const catalog::AggregateInfo& info : catalog::aggregates()) {
-    for (const char* of : {"", "amount", "units", "ratio", "flag", "kind"}) {
+    for (const char* of : {"", "amount", "units", "ratio", "flag", "kind", "point"}) {
       const bool rows = info.input == catalog::AggregateInput::kRows;
       if ((*of != '\0' || rows) && catalog::aggregate_type(info.aggregate, type_in(of)).ok()) {
         cases.push_back({info.aggregate, of});
@@ -402,6 +434,15 @@ std::vector<TestRow> random_edge_rows(Random& random, int64_t count) {
     if (random.below(8) == 0) {
       row.units = random.below(2) == 0 ? std::numeric_limits<int64_t>::min()
                                        : std::numeric_limits<int64_t>::max();
+    }
+    if (row.point && random.below(3) == 0) {
+      const float edges[] = {std::numeric_limits<float>::quiet_NaN(),
+                             std::numeric_limits<float>::infinity(),
+                             -std::numeric_limits<float>::infinity(),
+                             -0.0F,
+                             std::numeric_limits<float>::denorm_min(),
+                             std::numeric_limits<float>::max()};
+      (*row.point)[random.below(2)] = edges[random.below(std::size(edges))];
     }
     if (random.below(4) == 0) {
       row.event_time = rows.front().event_time;

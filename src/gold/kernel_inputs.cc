@@ -95,6 +95,13 @@ class InputBuilder {
                   return sketch_bin_of(primitive.type, value);
                 })});
         break;
+      case PrimitiveKind::kVectorSum:
+        append(&inputs_.vectors,
+               {counted(primitive),
+                argument(primitive).values.get(),
+                primitive.type,
+                primitive.limit});
+        break;
     }
   }
 

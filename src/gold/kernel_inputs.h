@@ -51,6 +51,14 @@ struct CodeInput {
   std::vector<int32_t> codes;
 };
 
+/// Arrays as bytes; see vector_sum.h.
+struct VectorInput {
+  const uint8_t* counted;
+  const data::Column* arrays;
+  data::TypeId element;
+  int64_t size;
+};
+
 /// Everything that the threads share: rows as plain arrays, primitives by kind.
 struct KernelInputs {
   const int64_t* event_time = nullptr;
@@ -67,6 +75,7 @@ struct KernelInputs {
   std::vector<ValueCountsInput> value_counts;
   std::vector<CodeInput> registers;
   std::vector<CodeInput> bins;
+  std::vector<VectorInput> vectors;
   std::vector<ValueInput> values;
   std::vector<std::size_t> slot;         // per primitive: its place in the list of its kind
   std::vector<std::size_t> values_slot;  // per primitive: its place in `values`, if it has one

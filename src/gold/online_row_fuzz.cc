@@ -23,7 +23,8 @@ assay::data::Schema source() {
                               {"sequence", Type::kInt64, false},
                               {"amount", Type::kFloat64, true},
                               {"units", Type::kInt64, true},
-                              {"kind", Type::kString, true}});
+                              {"kind", Type::kString, true},
+                              {"point", Type::array(Type::kFloat32, 3), true}});
 }
 
 FeatureDef window(const char* name, Aggregate aggregate, const char* of) {
@@ -64,7 +65,9 @@ assay::gold::FeatureViewPtr make_view(bool windows,
                      window("median", Aggregate::kQuantile, "amount"),
                      window("kinds", Aggregate::kLastN, "kind"),
                      window("top_kinds", Aggregate::kTopK, "kind"),
-                     window("top_counts", Aggregate::kTopKCounts, "units")};
+                     window("top_counts", Aggregate::kTopKCounts, "units"),
+                     window("middle", Aggregate::kMean, "point"),
+                     window("last_point", Aggregate::kLast, "point")};
   }
   if (latest) {
     for (const char* name : {"amount", "units", "kind"}) {

@@ -337,7 +337,8 @@ data::SchemaPtr test_schema() {
                             {"units", Type::kInt64, true},
                             {"ratio", Type::kFloat32, true},
                             {"flag", Type::kBool, true},
-                            {"kind", Type::kString, true}});
+                            {"kind", Type::kString, true},
+                            {"point", Type::array(Type::kFloat32, 2), true}});
 }
 
 data::Batch batch_of(const std::vector<TestRow>& rows) {
@@ -353,6 +354,14 @@ data::Batch batch_of(const std::vector<TestRow>& rows) {
     append_optional(builder.column(7), row.ratio);
     append_optional(builder.column(8), row.flag);
     append_optional(builder.column(9), row.kind);
+    if (!row.point) {
+      builder.column(10).append_null();
+      continue;
+    }
+    for (const std::optional<float>& element : *row.point) {
+      append_optional(builder.column(10).child(0), element);
+    }
+    builder.column(10).append_nested();
   }
   return builder.finish();
 }
@@ -388,6 +397,13 @@ std::vector<TestRow> random_rows(Random& random, int64_t count) {
     }
     if (maybe()) {
       row.kind = std::string(1, static_cast<char>('a' + random.below(3)));
+    }
+    if (maybe()) {
+      for (std::optional<float>& element : row.point.emplace(2)) {
+        if (maybe()) {
+          element = static_cast<float>(random.below(200)) / 8.0F - 10.0F;
+        }
+      }
     }
     rows.push_back(std::move(row));
   }

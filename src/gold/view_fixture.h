@@ -27,6 +27,7 @@ struct TestRow {
   std::optional<float> ratio{};
   std::optional<bool> flag{};
   std::optional<std::string> kind{};
+  std::optional<std::vector<std::optional<float>>> point{};  // of two
 };
 
 /// An entity of the tests: the key (user, item).

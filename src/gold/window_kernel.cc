@@ -302,6 +302,9 @@ void WindowKernel::write_step_if_changed(int64_t key, int64_t instant) {
 
 Cell WindowKernel::value_of(const WindowOutput& output, const Window& window, int64_t slide_end) {
   const int64_t first_tile = slide_end - window.length;
+  if (output.type == data::TypeId::kArray) {
+    return array_of(output, window, first_tile);
+  }
   switch (output.aggregate) {
     case catalog::Aggregate::kMin:
     case catalog::Aggregate::kMax:
@@ -371,10 +374,21 @@ InputValue WindowKernel::element(const WindowOutput& output, int64_t value) cons
              : input_of_order(type, value, {});
 }
 
+Cell WindowKernel::array_of(const WindowOutput& output, const Window& window, int64_t first_tile) {
+  const bool first = output.aggregate == catalog::Aggregate::kFirst;
+  if (first || output.aggregate == catalog::Aggregate::kLast) {
+    const Cell rank = first ? first_of(output, first_tile) : last_of(output, first_tile);
+    return rank.is_null ? rank
+                        : out_->nested().cell_of(texts_of(plan_, inputs_, output).text(rank.bits));
+  }
+  bytes_.clear();
+  return window.states.append_vector(output, &bytes_) ? out_->nested().cell_of(bytes_) : Cell{};
+}
+
 Cell WindowKernel::list_cell(const WindowOutput& output) {
-  list_bytes_.clear();
-  append_list_value(&list_bytes_, output.type.element(), list_);
-  return out_->nested().cell_of(list_bytes_);
+  bytes_.clear();
+  append_list_value(&bytes_, output.type.element(), list_);
+  return out_->nested().cell_of(bytes_);
 }
 
 }  // namespace assay::gold

@@ -76,6 +76,7 @@ class WindowKernel {
   [[nodiscard]] Cell last_n_of(const WindowOutput& output, int64_t first_tile);
   [[nodiscard]] Cell top_of(const WindowOutput& output, const Window& window);
   [[nodiscard]] InputValue element(const WindowOutput& output, int64_t value) const;
+  [[nodiscard]] Cell array_of(const WindowOutput& output, const Window& window, int64_t first_tile);
   [[nodiscard]] Cell list_cell(const WindowOutput& output);
 
   const WindowPlan& plan_;
@@ -98,7 +99,7 @@ class WindowKernel {
   std::optional<int64_t> written_newest_;
   std::vector<Cell> cells_;  // as last written
   std::vector<InputValue> list_;
-  std::string list_bytes_;
+  std::string bytes_;
 };
 
 }  // namespace assay::gold

@@ -44,6 +44,11 @@ Status invalid(const std::string& message) {
   return {Code::kInvalidArgument, message};
 }
 
+/// Type of the values themselves.
+data::Type type_of(const Argument& argument, const WindowPlan& plan) {
+  return plan.expressions[static_cast<std::size_t>(argument.of)].type();
+}
+
 Result<Argument> plan_argument(const catalog::FeatureDef& feature,
                                const data::Schema& source,
                                WindowPlan* plan) {
@@ -65,12 +70,8 @@ Result<Argument> plan_argument(const catalog::FeatureDef& feature,
     }
   }
   if (argument.of >= 0) {
-    argument.type = plan->expressions[static_cast<std::size_t>(argument.of)].type();
-    const bool plain =
-        !data::has_parameters(argument.type) && argument.type != data::Type::kTimestampNtz;
-    if (!plain && feature.aggregate != Aggregate::kCount) {
-      return invalid("windows do not aggregate " + data::type_name(argument.type) + "; CAST it");
-    }
+    const data::Type type = type_of(argument, *plan);
+    argument.type = is_vector(type) ? data::Type(data::Type::kBytes) : type;
   } else if (feature.aggregate != Aggregate::kCount) {
     return invalid(std::string(catalog::aggregate_name(feature.aggregate)) +
                    " needs `of`: the column or expression that is aggregated");
@@ -85,7 +86,8 @@ Result<WindowOutput> plan_output(const catalog::FeatureDef& feature,
   WindowOutput output;
   output.aggregate = feature.aggregate;
   output.q = feature.q;
-  ASSAY_ASSIGN_OR_RETURN(output.type, catalog::aggregate_type(feature.aggregate, argument.type));
+  const data::Type of = argument.of < 0 ? argument.type : type_of(argument, *plan);
+  ASSAY_ASSIGN_OR_RETURN(output.type, catalog::aggregate_type(feature.aggregate, of));
   output.k = feature.k;
   if (output.type == data::Type::kList && (output.k < 1 || output.k > catalog::kListMax)) {
     return invalid("`k` must be from 1 to " + std::to_string(catalog::kListMax));
@@ -95,6 +97,10 @@ Result<WindowOutput> plan_output(const catalog::FeatureDef& feature,
     return index_of(&plan->primitives, Primitive{kind, index, argument.type, limit});
   };
   const auto sum = [&] {
+    if (is_vector(of)) {
+      const Primitive sums{PrimitiveKind::kVectorSum, index, of.element(), of.array_size()};
+      return index_of(&plan->primitives, sums);
+    }
     return primitive(is_real(argument.type) ? PrimitiveKind::kFloatSum
                                             : PrimitiveKind::kIntegerSum);
   };
@@ -115,7 +121,7 @@ Result<WindowOutput> plan_output(const catalog::FeatureDef& feature,
     case Aggregate::kAll:
       output.value = sum();
       output.count = primitive(PrimitiveKind::kCount);
-      output.can_overflow = feature.aggregate == Aggregate::kSum && !is_real(argument.type);
+      output.can_overflow = output.type == data::Type::kInt64;
       return output;
     case Aggregate::kMin:
       output.value = primitive(PrimitiveKind::kMin);
@@ -211,6 +217,9 @@ Result<std::vector<ArgumentColumn>> evaluate_arguments(const WindowPlan& plan,
     }
     if (argument.of >= 0) {
       column.values = columns[static_cast<std::size_t>(argument.of)];
+      if (is_vector(column.values->type())) {
+        column.values = vector_bytes(*column.values);
+      }
       if (column.values->null_count() != 0) {
         for (std::size_t row = 0; row < column.counted.size(); ++row) {
           if (column.values->is_null(static_cast<int64_t>(row))) {

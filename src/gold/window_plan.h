@@ -14,7 +14,7 @@ namespace assay::gold {
 struct Argument {
   int of = -1;     // into WindowPlan::expressions; -1: rows are counted, not values
   int where = -1;  // -1: all rows
-  data::Type type = data::Type::kInt64;
+  data::Type type = data::Type::kInt64;  // as states take the values: bytes for vectors
   bool operator==(const Argument&) const = default;
 };
 

@@ -45,7 +45,11 @@ std::string_view read_inputs(const WindowPlan& plan, std::string_view rest, RowR
   const uint64_t before = reader->remaining();
   for (const Argument& argument : plan.arguments) {
     if (reader->byte() != 0 && argument.of >= 0) {
-      (void)read_input(reader, argument.type);
+      const InputValue value = read_input(reader, argument.type);
+      const data::Type type = plan.expressions[at(argument.of)].type();
+      if (is_vector(type) && !is_vector_bytes(value.text, type)) {
+        reader->fail();
+      }
     }
   }
   return rest.substr(0, static_cast<std::size_t>(before - reader->remaining()));

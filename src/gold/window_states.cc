@@ -33,7 +33,11 @@ WindowStates::WindowStates(const WindowPlan& plan, const KernelInputs& inputs)
   for (const Ranking ranking : rankings) {
     value_counts_.emplace_back(ranking);
   }
-  is_rich_ = !powers_.empty() || !value_counts_.empty() || !registers_.empty() || !bins_.empty();
+  for (const VectorInput& input : inputs.vectors) {
+    vectors_.emplace_back(input.element, input.size);
+  }
+  is_rich_ = !powers_.empty() || !value_counts_.empty() || !registers_.empty() || !bins_.empty() ||
+             !vectors_.empty();
 }
 
 void WindowStates::clear() {
@@ -49,6 +53,7 @@ void WindowStates::clear() {
   clear_all(&value_counts_);
   clear_all(&registers_);
   clear_all(&bins_);
+  clear_all(&vectors_);
 }
 
 void WindowStates::add(int64_t row) {
@@ -122,6 +127,30 @@ void WindowStates::change_rich(int64_t row, bool subtract) {
       bins_[i].add(inputs_.bins[i].codes[place], subtract ? -1 : 1);
     }
   }
+  for (std::size_t i = 0; i < vectors_.size(); ++i) {
+    const VectorInput& input = inputs_.vectors[i];
+    if (input.counted[row] != 0) {
+      const InputValue array{.text = input.arrays->text(row)};
+      if (subtract) {
+        vectors_[i].subtract(array);
+      } else {
+        vectors_[i].add(array, {});
+      }
+    }
+  }
+}
+
+bool WindowStates::append_vector(const WindowOutput& output, std::string* out) const {
+  const VectorSum& sums = vectors_[inputs_.slot[at(output.value)]];
+  if (count_of(output) == 0) {
+    return false;
+  }
+  if (output.aggregate == Aggregate::kMean) {
+    sums.append_means(out);
+  } else {
+    sums.append_sums(out);
+  }
+  return true;
 }
 
 Cell WindowStates::value_of(const WindowOutput& output) const {

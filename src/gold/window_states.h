@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "gold/kernel_inputs.h"
@@ -23,6 +24,8 @@ class WindowStates {
   [[nodiscard]] Cell value_of(const WindowOutput& output) const;
   /// The values of top_k and top_k_counts, with their counts.
   [[nodiscard]] std::vector<ValueCounts<int64_t>::Ranked> top(const WindowOutput& output) const;
+  /// Append the array that is the sum or the mean of arrays; false when none was counted.
+  [[nodiscard]] bool append_vector(const WindowOutput& output, std::string* out) const;
 
  private:
   void change_rich(int64_t row, bool subtract);
@@ -42,6 +45,7 @@ class WindowStates {
   std::vector<ValueCounts<int64_t>> value_counts_;
   std::vector<SlidingHyperLogLog> registers_;
   std::vector<DdSketch> bins_;
+  std::vector<VectorSum> vectors_;
 };
 
 }  // namespace assay::gold

@@ -1,6 +1,7 @@
 #include "gold/window_value.h"
 
 #include <string>
+#include <string_view>
 
 #include "gold/row_value.h"
 
@@ -20,6 +21,11 @@ data::Scalar scalar_of_value(const data::Type& type, int64_t order, const std::s
                              : scalar_of(type, cell_of_order(type, order));
 }
 
+data::Scalar nested_of(const data::Type& type, std::string_view bytes) {
+  RowReader reader(bytes);
+  return read_row_value(&reader, type);
+}
+
 data::Scalar extreme_of(const data::Type& type, const ExtremeState& state) {
   return state.has_value ? scalar_of_value(type, state.order, state.text)
                          : data::Scalar::null(type);
@@ -30,6 +36,9 @@ data::Scalar front_of(const data::Type& type, const OrderedValues& values) {
     return data::Scalar::null(type);
   }
   const OrderedValues::Entry& front = values.entries().front();
+  if (type == data::TypeId::kArray) {
+    return nested_of(type, front.text);
+  }
   return scalar_of_value(type, front.integer, front.text);
 }
 
@@ -45,8 +54,7 @@ data::Scalar mode_of(const data::Type& type, const ValueCountsState& state) {
 data::Scalar list_of(const data::Type& type, const std::vector<InputValue>& values) {
   std::string bytes;
   append_list_value(&bytes, type.element(), values);
-  RowReader reader(bytes);
-  return read_row_value(&reader, type);
+  return nested_of(type, bytes);
 }
 
 data::Scalar last_of(const data::Type& type, const OrderedValues& values) {
@@ -83,6 +91,21 @@ Moments moments_of(const WindowOutput& output,
     moments.cubes = BigInteger::of(state_at<PowerSumState>(states, output.cubes).sum);
   }
   return moments;
+}
+
+/// The sum or the mean of arrays.
+data::Scalar vector_of(const WindowOutput& output, const std::vector<AggregateState>& states) {
+  if (state_at<CountState>(states, output.count).count == 0) {
+    return data::Scalar::null(output.type);
+  }
+  const auto& sums = state_at<VectorSum>(states, output.value);
+  std::string bytes;
+  if (output.aggregate == Aggregate::kMean) {
+    sums.append_means(&bytes);
+  } else {
+    sums.append_sums(&bytes);
+  }
+  return nested_of(output.type, bytes);
 }
 
 /// Of the aggregates that are made from sums and counts.
@@ -122,7 +145,9 @@ data::Scalar value_of(const WindowOutput& output, const std::vector<AggregateSta
     case Aggregate::kSkewness:
     case Aggregate::kAny:
     case Aggregate::kAll:
-      return scalar_of(output.type, cell_of_sums(output, states));
+      return output.type == data::TypeId::kArray
+                 ? vector_of(output, states)
+                 : scalar_of(output.type, cell_of_sums(output, states));
     case Aggregate::kMin:
     case Aggregate::kMax:
       return extreme_of(output.type, state_at<ExtremeState>(states, output.value));
