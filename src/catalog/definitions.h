@@ -203,10 +203,13 @@ struct FeatureDef {
   Span span;
 };
 
+/// `entity: none`: one row of all rows of the table.
+inline constexpr char kNoEntity[] = "none";
+
 struct FeatureViewDef {
   std::string name;
-  std::string entity;
-  std::string from;  // a silver or bronze table
+  std::string entity;  // or kNoEntity
+  std::string from;    // a silver or bronze table
   std::optional<Duration> ttl;
   Duration slide{10 * 60 * kMicrosPerSecond};
   std::optional<SessionDef> session;
@@ -219,8 +222,6 @@ struct FeatureViewDef {
 };
 
 /// Features computed from the request alone, or from other features of the service.
-/// `on_demand: flight: {request: {departure: timestamp}, features: {hour: {expr:
-/// "hour(departure)"}}}`
 struct OnDemandDef {
   std::string name;
   std::vector<data::Field> request;
@@ -233,10 +234,29 @@ struct OnDemandDef {
   Span span;
 };
 
-/// One entry of a service: a whole view, or `view:feature,feature`.
+/// `by: {country: home}`: a key that is computed, over features that stand before it and now().
+struct ComputedKey {
+  std::string key;
+  std::string expression;
+  Span span;
+};
+
+/// One entry of a service, or one input of a derived view: a whole view, or `view:feature,feature`.
 struct ServiceItem {
-  std::string view;                   // feature view or on-demand view
+  std::string view;                   // feature view, derived view or on-demand view
   std::vector<std::string> features;  // output feature names; empty: all of it
+  Span span;
+  std::string prefix{};           // put before the features' names
+  std::vector<ComputedKey> by{};  // the other keys are asked with
+};
+
+/// Features computed from features of other views where those are read, stored nowhere.
+struct DerivedDef {
+  std::string name;
+  std::vector<ServiceItem> inputs;
+  std::vector<OnDemandDef::Feature> features;  // over the inputs, now() and those before it
+  std::string owner, description;
+  std::vector<std::string> tags;
   Span span;
 };
 
@@ -277,6 +297,7 @@ struct Project {
   std::map<std::string, OnDemandDef> on_demand;
   std::map<std::string, ServiceDef> services;
   std::map<std::string, ModelDef> models;
+  std::map<std::string, DerivedDef> derived;
 };
 
 }  // namespace assay::catalog

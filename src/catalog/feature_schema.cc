@@ -75,6 +75,15 @@ FeatureType window_type(const FeatureDef& feature, const data::Schema& source) {
 
 }  // namespace
 
+const EntityDef* find_entity(const Project& project, const std::string& name) {
+  static const EntityDef kNone{kNoEntity, {}, "", {}};
+  if (name == kNoEntity) {
+    return &kNone;
+  }
+  const auto found = project.entities.find(name);
+  return found == project.entities.end() ? nullptr : &found->second;
+}
+
 bool is_of_session(SequenceValue value) {
   return value < SequenceValue::kChanges;
 }

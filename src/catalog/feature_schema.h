@@ -10,6 +10,9 @@
 
 namespace assay::catalog {
 
+/// The entity of a name, kNoEntity among them; nullptr when there is none.
+const EntityDef* find_entity(const Project& project, const std::string& name);
+
 /// `since: last_event`: the time of the entity's newest event.
 inline constexpr char kLastEvent[] = "last_event";
 /// `since: session_start`: the first event of the open session.

@@ -295,14 +295,9 @@ data::Batch as_steps(const gold::FeatureView& view, const data::Batch& rows) {
 Result<data::Batch> Backfill::last_steps(const data::Batch& steps) {
   const std::vector<data::Batch> parts{as_steps(*task_.view, seed_), steps};
   ASSAY_ASSIGN_OR_RETURN(const data::Batch all, data::concat(task_.view->steps_schema(), parts));
-  std::vector<std::string> keys;
-  for (const data::Field& key : task_.view->keys()) {
-    keys.push_back(key.name);
-  }
   ASSAY_RETURN_IF_ERROR(workspace_.sql().create_table("assay_backfill_steps", all));
-  Result<data::Batch> last = workspace_.sql().query(
-      "SELECT * FROM assay_backfill_steps QUALIFY row_number() OVER (PARTITION BY " +
-      column_list(keys) + " ORDER BY known_time DESC) = 1");
+  Result<data::Batch> last = workspace_.sql().query("SELECT * FROM assay_backfill_steps" +
+                                                    last_of_each_entity(*task_.view));
   ASSAY_RETURN_IF_ERROR(workspace_.sql().drop_table("assay_backfill_steps"));
   return last;
 }

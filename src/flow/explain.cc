@@ -76,7 +76,7 @@ std::string key_filter(const gold::FeatureView& view, const std::vector<data::Sc
                   : column + " = CAST(" + data::SqlEngine::literal(data::format_scalar(key[i])) +
                         " AS " + std::string(data::SqlEngine::sql_type(view.keys()[i].type)) + ")";
   }
-  return filter;
+  return filter.empty() ? "true" : filter;  // one row for all
 }
 
 /// Evaluates the definition's own words over the entity's rows, and says what each row is.

@@ -99,7 +99,7 @@ Result<data::Account> count_new_rows(Workspace& workspace,
   if (files.empty()) {
     return account;
   }
-  std::string null_key;
+  std::string null_key;  // of a view without entity none is null
   for (const data::Field& key : task.view->keys()) {
     null_key +=
         (null_key.empty() ? "" : " OR ") + data::SqlEngine::identifier(key.name) + " IS NULL";
@@ -107,7 +107,8 @@ Result<data::Account> count_new_rows(Workspace& workspace,
   ASSAY_ASSIGN_OR_RETURN(const std::string relation, task.source->relation_of(*snapshot, files));
   ASSAY_ASSIGN_OR_RETURN(const data::Batch counts,
                          workspace.sql().query("SELECT count(*) AS n, count(*) FILTER (WHERE " +
-                                               null_key + ") AS without FROM " + relation));
+                                               (null_key.empty() ? "false" : null_key) +
+                                               ") AS without FROM " + relation));
   account.in = counts.column(0).values<int64_t>()[0];
   account.filtered = counts.column(1).values<int64_t>()[0];
   account.out = account.in - account.filtered;

@@ -38,6 +38,16 @@ std::string timestamp_literal(EventTime time) {
   return "TIMESTAMPTZ " + data::SqlEngine::literal(format_time(clamped));
 }
 
+std::string last_of_each_entity(const gold::FeatureView& view) {
+  std::vector<std::string> keys;
+  for (const data::Field& key : view.keys()) {
+    keys.push_back(key.name);
+  }
+  return " QUALIFY row_number() OVER (" +
+         (keys.empty() ? "" : "PARTITION BY " + column_list(keys) + " ") +
+         "ORDER BY known_time DESC) = 1";
+}
+
 Result<GoldTask> make_gold_task(Workspace& workspace, const std::string& view_name) {
   GoldTask task;
   ASSAY_ASSIGN_OR_RETURN(task.view, workspace.view(view_name));
@@ -68,13 +78,8 @@ Result<data::Batch> read_seed(Workspace& workspace, const GoldTask& task, EventT
   ASSAY_ASSIGN_OR_RETURN(
       const std::string relation,
       task.steps->relation(*snapshot, "known_time < " + timestamp_literal(begin)));
-  std::vector<std::string> keys;
-  for (const data::Field& key : task.view->keys()) {
-    keys.push_back(key.name);
-  }
   return workspace.sql().query("SELECT " + column_list(task.view->steps_schema()->names()) +
-                               " FROM " + relation + " QUALIFY row_number() OVER (PARTITION BY " +
-                               column_list(keys) + " ORDER BY known_time DESC) = 1");
+                               " FROM " + relation + last_of_each_entity(*task.view));
 }
 
 Result<data::Batch> read_source_rows(Workspace& workspace,

@@ -42,6 +42,9 @@ Result<SourceChanges> source_changes(const GoldTask& task, lake::Version after);
 /// A time as SQL takes it.
 std::string timestamp_literal(EventTime time);
 
+/// ` QUALIFY ...`: of steps only each entity's last one.
+std::string last_of_each_entity(const gold::FeatureView& view);
+
 /// The last final step of each entity before `begin`.
 Result<data::Batch> read_seed(Workspace& workspace, const GoldTask& task, EventTime begin);
 

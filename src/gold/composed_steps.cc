@@ -75,7 +75,11 @@ Result<Entities> find_entities(const ViewLayout& layout,
     found.keys.push_back(all.column_ptr(i));
     columns.push_back(&all.column(i));
   }
-  const data::EntityIndex index = data::index_entities(columns, all.rows());
+  int64_t rows = 0;  // not of `all`: without key columns it has none
+  for (const data::Batch& keys : key_batches) {
+    rows += keys.rows();
+  }
+  const data::EntityIndex index = data::index_entities(columns, rows);
   found.order.resize(index.keys.size());
   std::iota(found.order.begin(), found.order.end(), std::size_t{0});
   std::sort(found.order.begin(), found.order.end(), [&](std::size_t a, std::size_t b) {

@@ -77,9 +77,6 @@ Status check_source(const Draft& draft) {
   ASSAY_RETURN_IF_ERROR(
       require_column(draft.source, table, silver::kKnownTime, data::Type::kTimestamp));
   ASSAY_RETURN_IF_ERROR(require_column(draft.source, table, silver::kSequence, data::Type::kInt64));
-  if (draft.entity.keys.empty()) {
-    return invalid("entity `" + draft.entity.name + "` has no key columns");
-  }
   for (const data::Field& key : draft.entity.keys) {
     if (!data::is_key_type(key.type)) {
       return invalid("key column `" + key.name + "` is " + std::string(data::type_name(key.type)) +
