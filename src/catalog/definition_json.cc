@@ -286,6 +286,18 @@ void add_all(const char* kind,
   }
 }
 
+/// An entry of a service or derived view in one line.
+std::string item_text(const ServiceItem& item) {
+  std::string text = item.view;
+  for (const std::string& feature : item.features) {
+    text += (&feature == &item.features.front() ? ":" : ",") + feature;
+  }
+  for (const ComputedKey& key : item.by) {
+    text += (&key == &item.by.front() ? " by " : ", ") + key.key + " = " + key.expression;
+  }
+  return text + (item.prefix.empty() ? "" : " prefix " + item.prefix);
+}
+
 }  // namespace
 
 std::string source_json(const SourceDef& source) {
@@ -372,14 +384,28 @@ std::string on_demand_json(const OnDemandDef& view) {
   return object.finish();
 }
 
+std::string derived_json(const DerivedDef& view) {
+  ObjectWriter object;
+  std::vector<std::string> inputs;
+  for (const ServiceItem& item : view.inputs) {
+    inputs.push_back(item_text(item));
+  }
+  object.texts("inputs", inputs);
+  ObjectWriter features;
+  for (const OnDemandDef::Feature& feature : view.features) {
+    features.text(feature.name, feature.expression);
+  }
+  object.raw("features", features.finish());
+  object.text("owner", view.owner);
+  object.text("description", view.description);
+  object.texts("tags", view.tags);
+  return object.finish();
+}
+
 std::string service_json(const ServiceDef& service) {
   std::vector<std::string> items;
   for (const ServiceItem& item : service.items) {
-    std::string text = item.view;
-    for (const std::string& feature : item.features) {
-      text += (&feature == &item.features.front() ? ":" : ",") + feature;
-    }
-    items.push_back(std::move(text));
+    items.push_back(item_text(item));
   }
   ObjectWriter object;
   object.texts("features", items);
@@ -415,6 +441,7 @@ std::vector<ObjectJson> project_objects(const Project& project) {
   add_all("silver", project.silver, silver_json, &objects);
   add_all("entity", project.entities, entity_json, &objects);
   add_all("feature_view", project.views, feature_view_json, &objects);
+  add_all("derived", project.derived, derived_json, &objects);
   add_all("on_demand", project.on_demand, on_demand_json, &objects);
   add_all("service", project.services, service_json, &objects);
   add_all("model", project.models, model_json, &objects);

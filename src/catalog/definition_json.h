@@ -12,7 +12,7 @@ namespace assay::catalog {
 /// definitions.
 struct ObjectJson {
   std::string kind;  // "project", "source", "bronze", "silver", "entity", "feature_view",
-                     // "on_demand", "service", "model"
+                     // "derived", "on_demand", "service", "model"
   std::string name;
   std::string json;
   bool operator==(const ObjectJson&) const = default;
@@ -29,6 +29,7 @@ std::string silver_json(const SilverDef& silver);
 std::string entity_json(const EntityDef& entity);
 std::string feature_view_json(const FeatureViewDef& view);
 std::string on_demand_json(const OnDemandDef& view);
+std::string derived_json(const DerivedDef& view);
 std::string service_json(const ServiceDef& service);
 std::string model_json(const ModelDef& model);
 

@@ -12,15 +12,16 @@ struct KindRow {
   const char* words;
 };
 
-constexpr std::array<KindRow, 9> kKinds{{{"project", "project"},
-                                         {"source", "source"},
-                                         {"bronze", "bronze table"},
-                                         {"silver", "silver table"},
-                                         {"entity", "entity"},
-                                         {"feature_view", "feature view"},
-                                         {"on_demand", "on-demand view"},
-                                         {"service", "service"},
-                                         {"model", "model"}}};
+constexpr std::array<KindRow, 10> kKinds{{{"project", "project"},
+                                          {"source", "source"},
+                                          {"bronze", "bronze table"},
+                                          {"silver", "silver table"},
+                                          {"entity", "entity"},
+                                          {"feature_view", "feature view"},
+                                          {"derived", "derived view"},
+                                          {"on_demand", "on-demand view"},
+                                          {"service", "service"},
+                                          {"model", "model"}}};
 
 int rank_of(const std::string& kind) {
   int rank = 0;
@@ -50,12 +51,23 @@ Dependents::Dependents(const Project& project) {
   }
   for (const auto& [name, view] : project.views) {
     add(table_kind(view.from), view.from, "feature_view", name);
-    add("entity", view.entity, "feature_view", name);
+    if (view.entity != kNoEntity) {
+      add("entity", view.entity, "feature_view", name);
+    }
+  }
+  const auto view_kind = [&](const std::string& view) {
+    return project.on_demand.count(view) > 0 ? "on_demand"
+           : project.derived.count(view) > 0 ? "derived"
+                                             : "feature_view";
+  };
+  for (const auto& [name, derived] : project.derived) {
+    for (const ServiceItem& item : derived.inputs) {
+      add(view_kind(item.view), item.view, "derived", name);
+    }
   }
   for (const auto& [name, service] : project.services) {
     for (const ServiceItem& item : service.items) {
-      const bool on_demand = project.on_demand.count(item.view) > 0;
-      add(on_demand ? "on_demand" : "feature_view", item.view, "service", name);
+      add(view_kind(item.view), item.view, "service", name);
     }
   }
   for (const auto& [name, model] : project.models) {

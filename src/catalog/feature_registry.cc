@@ -11,27 +11,39 @@
 namespace assay::catalog {
 namespace {
 
-/// Services that take this feature, and the models that learn from them.
+bool takes(const ServiceItem& item, const std::string& view, const std::string& feature) {
+  return item.view == view && (item.features.empty() ||
+                               std::count(item.features.begin(), item.features.end(), feature) > 0);
+}
+
+/// Derived views and services that take this feature, with all that is made from them.
 std::vector<std::string> users_of(const Project& project,
                                   const Dependents& dependents,
                                   const std::string& view,
                                   const std::string& feature) {
   std::vector<std::string> users;
-  for (const auto& [name, service] : project.services) {
-    for (const ServiceItem& item : service.items) {
-      const bool takes = item.view == view &&
-                         (item.features.empty() ||
-                          std::count(item.features.begin(), item.features.end(), feature) > 0);
-      if (!takes) {
-        continue;
-      }
-      users.push_back("service `" + name + "`");
-      for (std::string& user : dependents.of("service", name)) {
-        users.push_back(std::move(user));
-      }
-      break;
-    }
-  }
+  const auto add =
+      [&](const char* kind, const char* words, const auto& definitions, const auto& items_of) {
+        for (const auto& [name, definition] : definitions) {
+          const std::vector<ServiceItem>& items = items_of(definition);
+          if (std::any_of(items.begin(), items.end(), [&](const ServiceItem& item) {
+                return takes(item, view, feature);
+              })) {
+            users.push_back(std::string(words) + " `" + name + "`");
+            for (std::string& user : dependents.of(kind, name)) {
+              users.push_back(std::move(user));
+            }
+          }
+        }
+      };
+  add(
+      "derived", "derived view", project.derived, [](const DerivedDef& one) -> const auto& {
+        return one.inputs;
+      });
+  add(
+      "service", "service", project.services, [](const ServiceDef& one) -> const auto& {
+        return one.items;
+      });
   std::sort(users.begin(), users.end(), [](const std::string& a, const std::string& b) {
     return std::pair(a.starts_with("model"), a) < std::pair(b.starts_with("model"), b);
   });
@@ -144,6 +156,21 @@ Result<std::vector<RegisteredFeature>> feature_registry(const Project& project,
         feature.used_by = users_of(project, dependents, name, feature.name);
         features.push_back(std::move(feature));
       }
+    }
+  }
+  for (const auto& [name, view] : project.derived) {
+    ASSAY_ASSIGN_OR_RETURN(const std::vector<AppliedObject> versions, history("derived", name));
+    for (const OnDemandDef::Feature& definition : view.features) {
+      RegisteredFeature feature;
+      feature.view = name;
+      feature.name = definition.name;
+      feature.definition = definition.expression;
+      feature.description = view.description;
+      feature.owner = view.owner;
+      feature.tags = view.tags;
+      ASSAY_RETURN_IF_ERROR(fill_versions(versions, definition.name, &feature));
+      feature.used_by = users_of(project, dependents, name, feature.name);
+      features.push_back(std::move(feature));
     }
   }
   for (const auto& [name, view] : project.on_demand) {

@@ -271,7 +271,8 @@ void SchemaWriter::write_shape(const KeyDef& key) {
       ref(key.detail);
       break;
     case ValueKind::kSectionMap:
-      map_of(key.detail == "column" ? kColumnPattern : kNamePattern, key.detail);
+      map_of(key.detail == "column" || key.detail == "input_key" ? kColumnPattern : kNamePattern,
+             key.detail);
       break;
     case ValueKind::kSectionList:
       type("array");
@@ -285,7 +286,7 @@ void SchemaWriter::write_shape(const KeyDef& key) {
       json_.string("object");
       json_.key("additionalProperties");
       json_.raw(
-          R"({"anyOf":[{"type":"string"},{"type":"array","minItems":1,"items":{"type":"string"}}]})");
+          R"({"anyOf":[{"type":"string"},{"type":"array","minItems":1,"items":{"$ref":"#/$defs/input"}}]})");
       break;
     case ValueKind::kProfiles:
       map_of(kNamePattern, key.detail);

@@ -304,6 +304,8 @@ void ProjectReader::read_section(ParseContext& context, const YamlEntry& section
     read_each(context, section, &project.views, parse_feature_view);
   } else if (section.key == "on_demand") {
     read_each(context, section, &project.on_demand, parse_on_demand);
+  } else if (section.key == "derived") {
+    read_each(context, section, &project.derived, parse_derived);
   } else if (section.key == "services") {
     read_each(context, section, &project.services, parse_service);
   } else if (section.key == "models") {

@@ -1,4 +1,4 @@
-// Services and models.
+// Models.
 
 #include <utility>
 
@@ -6,39 +6,6 @@
 
 namespace assay::catalog {
 namespace {
-
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && text.front() == ' ') {
-    text.remove_prefix(1);
-  }
-  while (!text.empty() && text.back() == ' ') {
-    text.remove_suffix(1);
-  }
-  return text;
-}
-
-/// "view" or "view:feature,feature".
-ServiceItem parse_item(ParseContext& context, const YamlNode& node, const std::string& service) {
-  ServiceItem item;
-  item.span = context.span(node.mark);
-  const std::size_t colon = node.text.find(':');
-  item.view = trimmed(std::string_view(node.text).substr(0, colon));
-  std::size_t begin = colon == std::string::npos ? std::string::npos : colon + 1;
-  bool good = is_name(item.view);
-  while (begin <= node.text.size() && begin != std::string::npos) {
-    const std::size_t end = std::min(node.text.find(',', begin), node.text.size());
-    item.features.emplace_back(trimmed(std::string_view(node.text).substr(begin, end - begin)));
-    good = good && is_name(item.features.back());
-    begin = end + 1;
-  }
-  if (!good) {
-    context.error("E0202",
-                  node,
-                  "`" + node.text + "` in service `" + service + "` is no view",
-                  "write `view`, or in quotes `\"view:feature,feature\"`");
-  }
-  return item;
-}
 
 const char* const kWholeParameters[] = {"trees", "depth", "bins", "seed"};
 const char* const kRealParameters[] = {
@@ -75,35 +42,6 @@ void read_train(ParseContext& context, const YamlNode& node, ModelDef* model) {
 }
 
 }  // namespace
-
-ServiceDef parse_service(ParseContext& context, const YamlEntry& entry) {
-  ServiceDef service;
-  service.name = entry.key;
-  service.span = context.span(entry.key_mark);
-  const YamlNode& node = entry.value;
-  if (node.kind == YamlNode::Kind::kScalar) {
-    service.items.push_back(parse_item(context, node, entry.key));
-    return service;
-  }
-  if (node.kind != YamlNode::Kind::kList || node.items.empty()) {
-    context.error("E0104",
-                  node,
-                  "service `" + entry.key + "` is not a list of views",
-                  "write `" + entry.key + ": [view, \"view:feature,feature\"]`");
-    return service;
-  }
-  for (const YamlNode& item : node.items) {
-    if (item.kind != YamlNode::Kind::kScalar) {
-      context.error("E0104",
-                    item,
-                    "an entry of service `" + entry.key + "` is not a view",
-                    "write `view`, or in quotes `\"view:feature,feature\"`");
-    } else {
-      service.items.push_back(parse_item(context, item, entry.key));
-    }
-  }
-  return service;
-}
 
 ModelDef parse_model(ParseContext& context, const YamlEntry& entry) {
   ModelDef model;

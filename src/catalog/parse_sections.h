@@ -32,8 +32,11 @@ EntityDef parse_entity(ParseContext& context, const YamlEntry& entry);
 FeatureViewDef parse_feature_view(ParseContext& context, const YamlEntry& entry);
 OnDemandDef parse_on_demand(ParseContext& context, const YamlEntry& entry);
 
-// parse_models.cc
+// parse_services.cc
 ServiceDef parse_service(ParseContext& context, const YamlEntry& entry);
+DerivedDef parse_derived(ParseContext& context, const YamlEntry& entry);
+
+// parse_models.cc
 ModelDef parse_model(ParseContext& context, const YamlEntry& entry);
 
 }  // namespace assay::catalog

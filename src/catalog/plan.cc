@@ -24,6 +24,7 @@ int kind_rank(const std::string& kind) {
                                           "silver",
                                           "entity",
                                           "feature_view",
+                                          "derived",
                                           "on_demand",
                                           "service",
                                           "model"};
@@ -100,6 +101,8 @@ class IncompatibilityFinder {
       }
     } else if (object_.kind == "feature_view") {
       find_key(before, after, "entity", "the entity");
+    } else if (object_.kind == "derived") {
+      find_members(before, after, "features.", "feature", "-");
     } else if (object_.kind == "on_demand") {
       find_members(before, after, "request.", "request value", "");
       find_members(before, after, "features.", "feature", "-");

@@ -294,7 +294,7 @@ bool SectionReader::check_number(const KeyDef& key, const YamlNode& value) {
 }
 
 bool SectionReader::check_names(const KeyDef& key, const YamlNode& value) {
-  const bool columns = key.detail == "column";
+  const bool columns = key.detail == "column" || key.detail == "input_key";
   for (const YamlEntry& entry : value.entries) {
     if (columns ? !is_column_name(entry.key) : !is_name(entry.key)) {
       context_.error_at_key(

@@ -214,6 +214,7 @@ Diagnostics validate(const ParsedProject& parsed, const SchemaResolver& silver_s
   Validation validation(parsed, silver_schema);
   validate_tables(validation);
   validate_features(validation);
+  validate_derived(validation);
   validate_models(validation);
   return validation.take();
 }

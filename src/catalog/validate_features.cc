@@ -18,6 +18,12 @@ bool fits_key(const data::Type& column, const data::Type& key) {
 
 void check_entity(Validation& v, const EntityDef& entity) {
   const std::string path = "entities/" + entity.name;
+  if (entity.name == kNoEntity) {
+    v.error_at_key("E0302",
+                   path,
+                   "entity name `none` is reserved: it stands for no entity, one row for all",
+                   "rename the entity");
+  }
   for (const data::Field& key : entity.keys) {
     const bool single = entity.keys.size() == 1;
     const std::string at = path + "/keys/" + key.name;
@@ -39,10 +45,9 @@ void check_entity(Validation& v, const EntityDef& entity) {
 /// Names that a view's table will have: no two alike, none reserved, none of the entity's keys.
 void check_output_names(Validation& v, const FeatureViewDef& view) {
   std::set<std::string> taken;
-  const auto entity = v.project().entities.find(view.entity);
   std::set<std::string> keys;
-  if (entity != v.project().entities.end()) {
-    for (const data::Field& key : entity->second.keys) {
+  if (const EntityDef* entity = find_entity(v.project(), view.entity)) {
+    for (const data::Field& key : entity->keys) {
       keys.insert(key.name);
     }
   }
@@ -115,11 +120,11 @@ void check_sessions(Validation& v, const FeatureViewDef& view) {
 }
 
 void check_entity_columns(Validation& v, const FeatureViewDef& view, const data::Schema& source) {
-  const auto entity = v.project().entities.find(view.entity);
-  if (entity == v.project().entities.end()) {
+  const EntityDef* entity = find_entity(v.project(), view.entity);
+  if (entity == nullptr) {
     return;
   }
-  for (const data::Field& key : entity->second.keys) {
+  for (const data::Field& key : entity->keys) {
     const std::optional<int> column = source.find(key.name);
     const std::string path = "feature_views/" + view.name;
     if (!column.has_value()) {
@@ -191,8 +196,10 @@ void check_has_time(Validation& v, const FeatureViewDef& view) {
 
 void check_view(Validation& v, const FeatureViewDef& view) {
   const std::string path = "feature_views/" + view.name;
-  if (v.project().entities.count(view.entity) == 0) {
-    v.unknown(path + "/entity", "entity", view.entity, names_of(v.project().entities));
+  if (find_entity(v.project(), view.entity) == nullptr) {
+    std::vector<std::string> known = names_of(v.project().entities);
+    known.emplace_back(kNoEntity);
+    v.unknown(path + "/entity", "entity", view.entity, known);
   }
   if (!layer_of(v.project(), view.from).has_value()) {
     v.unknown(path + "/from", "table", view.from, v.table_names());
@@ -224,13 +231,9 @@ std::optional<std::vector<data::Field>> features_before(Validation& v,
     if (item.view == on_demand) {
       return fields;
     }
-    const auto view = v.project().views.find(item.view);
-    if (view == v.project().views.end()) {
-      return std::nullopt;  // unknown, or on demand too
-    }
-    const auto known = view_fields(v, view->second);
+    const auto known = item_fields(v, item);
     if (!known.has_value()) {
-      return std::nullopt;
+      return std::nullopt;  // unknown, or on demand too
     }
     fields.insert(fields.end(), known->begin(), known->end());
   }

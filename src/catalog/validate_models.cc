@@ -12,46 +12,15 @@
 namespace assay::catalog {
 namespace {
 
-/// Output features of what a service names; nothing when there is no such view.
-std::optional<std::vector<std::string>> outputs_of(const Project& project,
-                                                   const std::string& view) {
-  const auto feature_view = project.views.find(view);
-  if (feature_view != project.views.end()) {
-    return output_names(feature_view->second);
-  }
-  const auto on_demand = project.on_demand.find(view);
-  if (on_demand == project.on_demand.end()) {
-    return std::nullopt;
-  }
-  std::vector<std::string> names;
-  for (const OnDemandDef::Feature& feature : on_demand->second.features) {
-    names.push_back(feature.name);
-  }
-  return names;
-}
-
 std::vector<std::string> view_names(const Project& project) {
   std::vector<std::string> names = names_of(project.views);
+  for (std::string& name : names_of(project.derived)) {
+    names.push_back(std::move(name));
+  }
   for (std::string& name : names_of(project.on_demand)) {
     names.push_back(std::move(name));
   }
   return names;
-}
-
-void unknown_feature(Validation& v,
-                     const std::string& path,
-                     const ServiceItem& item,
-                     const std::string& feature,
-                     const std::vector<std::string>& outputs) {
-  const std::optional<std::string> near = suggest(feature, outputs);
-  std::string help = near.has_value() ? "did you mean `" + *near + "`?" : "";
-  for (const std::string& output : outputs) {
-    if (output.compare(0, feature.size() + 1, feature + "_") == 0) {
-      help = "windows add their length: `" + output + "`";
-      break;
-    }
-  }
-  v.error("E0301", path, "view `" + item.view + "` has no feature `" + feature + "`", help);
 }
 
 /// Keys of one name must have one type in all views of a service.
@@ -59,11 +28,7 @@ void check_service_keys(Validation& v,
                         const ServiceItem& item,
                         const std::string& path,
                         std::map<std::string, data::Type>* keys) {
-  const auto view = v.project().views.find(item.view);
-  if (view == v.project().views.end() || v.project().entities.count(view->second.entity) == 0) {
-    return;
-  }
-  for (const data::Field& key : v.project().entities.at(view->second.entity).keys) {
+  for (const data::Field& key : asked_keys(v.project(), item)) {
     const auto [known, is_new] = keys->emplace(key.name, key.type);
     if (!is_new && known->second != key.type) {
       v.error("E0306",
@@ -74,6 +39,25 @@ void check_service_keys(Validation& v,
               "give the entities' keys one type");
     }
   }
+}
+
+/// Features that stand before an entry; nothing when they cannot be known here. What is on demand
+/// is none: it is computed last.
+std::optional<std::vector<data::Field>> fields_before(Validation& v,
+                                                      const ServiceDef& service,
+                                                      std::size_t index) {
+  std::vector<data::Field> fields;
+  for (std::size_t i = 0; i < index; ++i) {
+    if (v.project().on_demand.count(service.items[i].view) > 0) {
+      continue;
+    }
+    const auto some = item_fields(v, service.items[i]);
+    if (!some.has_value()) {
+      return std::nullopt;
+    }
+    fields.insert(fields.end(), some->begin(), some->end());
+  }
+  return fields;
 }
 
 void check_service(Validation& v, const ServiceDef& service) {
@@ -90,23 +74,25 @@ void check_service(Validation& v, const ServiceDef& service) {
       continue;
     }
     check_service_keys(v, item, path, &keys);
-    std::set<std::string> of_item;  // a view's own repetitions are reported at the view
-    for (const std::string& feature : item.features.empty() ? *outputs : item.features) {
-      if (!of_item.insert(feature).second && item.features.empty()) {
-        continue;
-      }
-      const auto [known, is_new] = taken.emplace(feature, item.view);
-      if (std::find(outputs->begin(), outputs->end(), feature) == outputs->end()) {
-        if (v.is_broken("services/" + service.name)) {
-          continue;
-        }
+    if (!item.by.empty()) {
+      const auto visible = fields_before(v, service, i);
+      check_computed_keys(v, path, item, visible.has_value() ? &*visible : nullptr);
+    }
+    for (const std::string& feature : item.features) {
+      if (std::find(outputs->begin(), outputs->end(), feature) == outputs->end() &&
+          !v.is_broken("services/" + service.name)) {
         unknown_feature(v, path, item, feature, *outputs);
-      } else if (!is_new) {
+      }
+    }
+    for (const std::string& feature : taken_names(v.project(), item)) {
+      const auto [known, is_new] = taken.emplace(feature, item.view);
+      if (!is_new) {
         v.error("E0305",
                 path,
                 "service `" + service.name + "` has feature `" + feature + "` twice, of view `" +
                     known->second + "` and of view `" + item.view + "`",
-                "name the features that are needed, as in `\"" + item.view + ":feature,feature\"`");
+                "name the features that are needed, as in `\"" + item.view +
+                    ":feature,feature\"`, or give one of the views a `prefix`");
       }
     }
   }
@@ -154,13 +140,11 @@ void check_labels(Validation& v, const ModelDef& model, const data::Schema& labe
     return;
   }
   for (const ServiceItem& item : service->second.items) {
-    const auto view = v.project().views.find(item.view);
     const auto on_demand = v.project().on_demand.find(item.view);
-    if (view != v.project().views.end() && v.project().entities.count(view->second.entity) > 0) {
-      for (const data::Field& key : v.project().entities.at(view->second.entity).keys) {
-        check_label_column(v, model, key, labels);
-      }
-    } else if (on_demand != v.project().on_demand.end()) {
+    for (const data::Field& key : asked_keys(v.project(), item)) {
+      check_label_column(v, model, key, labels);
+    }
+    if (on_demand != v.project().on_demand.end()) {
       for (const data::Field& field : on_demand->second.request) {
         check_label_column(v, model, field, labels);
       }

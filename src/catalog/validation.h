@@ -88,10 +88,34 @@ std::vector<std::string> names_of(const Map& map) {
 
 void validate_tables(Validation& validation);
 void validate_features(Validation& validation);
+void validate_derived(Validation& validation);
 void validate_models(Validation& validation);
 
 /// Output features of a view with their types; nothing when they cannot be known here.
 std::optional<std::vector<data::Field>> view_fields(Validation& validation,
                                                     const FeatureViewDef& view);
+
+// validate_derived.cc: what services and derived views take from views.
+
+/// Names of a view's features, whatever kind of view it is; nothing when there is none.
+std::optional<std::vector<std::string>> outputs_of(const Project& project, const std::string& view);
+/// Names that an entry brings with it.
+std::vector<std::string> taken_names(const Project& project, const ServiceItem& item);
+/// Report a feature that a view does not have.
+void unknown_feature(Validation& validation,
+                     const std::string& path,
+                     const ServiceItem& item,
+                     const std::string& feature,
+                     const std::vector<std::string>& outputs);
+/// Features of an entry with their types; nothing when they cannot be known here.
+std::optional<std::vector<data::Field>> item_fields(Validation& validation,
+                                                    const ServiceItem& item);
+/// Keys that rows are asked with for an entry.
+std::vector<data::Field> asked_keys(const Project& project, const ServiceItem& item);
+/// Check `by` of an entry at `path`. `visible`: what its expressions see; nullptr when unknown.
+void check_computed_keys(Validation& validation,
+                         const std::string& path,
+                         const ServiceItem& item,
+                         const std::vector<data::Field>* visible);
 
 }  // namespace assay::catalog

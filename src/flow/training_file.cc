@@ -20,6 +20,7 @@
 #include "data/partition.h"
 #include "flow/answer_pieces.h"
 #include "flow/gold_stage.h"
+#include "gold/service_values.h"
 #include "gold/view_layout.h"
 
 namespace assay::flow {
@@ -98,12 +99,11 @@ class TrainingRows : public data::BatchReader {
       work.report.fingerprint = workspace_.view_fingerprint(*view);
       works_.push_back(std::move(work));
     }
-    for (const gold::ServiceFeature& feature : service_.features) {
-      if (feature.view_index >= 0) {
-        want(works_[static_cast<std::size_t>(feature.view_index)], feature.feature_index);
-      }
-    }
-    for (ViewWork& work : works_) {
+    const std::vector<std::vector<int>> read = gold::features_read(service_);
+    for (std::size_t view = 0; view < works_.size(); ++view) {
+      ViewWork& work = works_[view];
+      work.wanted = read[view];
+      work.fields = work.view->step_columns(work.wanted);
       want_overflows(work);
     }
     const int64_t most = options_.round_labels_max > 0
@@ -151,13 +151,7 @@ class TrainingRows : public data::BatchReader {
   }
 
  private:
-  static void want(ViewWork& work, int feature) {
-    if (std::find(work.wanted.begin(), work.wanted.end(), feature) == work.wanted.end()) {
-      work.wanted.push_back(feature);
-      work.fields = work.view->step_columns(work.wanted);
-    }
-  }
-  /// Behind these the overflow columns of the features that have one.
+  /// Behind the columns wanted the overflow columns of the features that have one.
   static void want_overflows(ViewWork& work) {
     const data::Schema& steps = *work.view->steps_schema();
     for (const int feature : work.wanted) {
@@ -182,8 +176,11 @@ class TrainingRows : public data::BatchReader {
       report_.spilled_bytes += work.pieces ? work.pieces->spilled_bytes() : 0;
       work.pieces.reset();
     }
-    for (ViewWork& work : works_) {
-      const Status done = answer(work, indexes.at(names_of(work.view->keys())));
+    for (std::size_t i = 0; i < works_.size(); ++i) {
+      ViewWork& work = works_[i];
+      const bool computed = service_.has_computed_keys(static_cast<int>(i));
+      const Status done = computed ? answer_by_computed_keys(i)
+                                   : answer(work, indexes.at(names_of(work.view->keys())));
       if (!done.ok()) {
         return done.with_context("feature view `" + work.view->name() + "`");
       }
@@ -191,12 +188,51 @@ class TrainingRows : public data::BatchReader {
     return {};
   }
 
+  /// A view whose keys other views answered, for the same labels.
+  Status answer_by_computed_keys(std::size_t view) {
+    std::vector<data::Type> types;
+    for (const data::Field& key : works_[view].view->keys()) {
+      types.push_back(key.type);
+    }
+    data::AsofIndex index(std::move(types), options_.set.threads);
+    const std::vector<int> behind = gold::views_behind_keys(service_, static_cast<int>(view));
+    std::vector<std::string> columns = names_of(service_.entity_keys);
+    columns.push_back(options_.set.time_column);
+    ASSAY_ASSIGN_OR_RETURN(
+        std::unique_ptr<data::BatchReader> labels,
+        labels_.stream(
+            workspace_.sql(), columns, round_begin_, round_begin_ + round_labels_, kBlock));
+    const std::unique_ptr<data::BatchReader> blocks = in_equal_batches(std::move(labels), kBlock);
+    for (int64_t block = 0;; ++block) {
+      ASSAY_ASSIGN_OR_RETURN(const std::optional<data::Batch> some, blocks->next());
+      if (!some) {
+        break;
+      }
+      gold::ServiceValues values = gold::values_of_labels(service_, *some, options_.set);
+      for (const int other : behind) {
+        ViewWork& work = works_[static_cast<std::size_t>(other)];
+        ASSAY_ASSIGN_OR_RETURN(AnswerPieces::Block taken, take(work, *some, block));
+        ASSAY_ASSIGN_OR_RETURN(gold::ViewAnswers answers, answers_of(work, *some, taken, nullptr));
+        values.set_view(other, std::move(answers.columns));
+      }
+      ASSAY_ASSIGN_OR_RETURN(const std::vector<data::ColumnPtr> keys,
+                             values.keys(static_cast<int>(view)));
+      ASSAY_RETURN_IF_ERROR(index.add({pointers(keys), some->find(options_.set.time_column)}));
+    }
+    index.seal();
+    return answer(works_[view], index);
+  }
+
   Status index_labels(std::map<std::vector<std::string>, data::AsofIndex>& indexes) {
-    std::vector<std::string> columns = {options_.set.time_column};
-    for (const ViewWork& work : works_) {
+    std::vector<std::string> columns = names_of(service_.entity_keys);
+    columns.push_back(options_.set.time_column);
+    for (std::size_t i = 0; i < works_.size(); ++i) {
+      const ViewWork& work = works_[i];
+      if (service_.has_computed_keys(static_cast<int>(i))) {
+        continue;
+      }
       std::vector<data::Type> types;
       for (const data::Field& key : work.view->keys()) {
-        columns.push_back(key.name);
         types.push_back(key.type);
       }
       indexes.try_emplace(names_of(work.view->keys()), std::move(types), options_.set.threads);
@@ -391,54 +427,68 @@ class TrainingRows : public data::BatchReader {
     std::vector<gold::ViewAnswers> answers;
     std::vector<uint8_t> matched(static_cast<std::size_t>(labels.rows()));
     for (ViewWork& work : works_) {
-      AnswerPieces::Block taken;
-      if (block) {
-        if (*block >= work.pieces->blocks()) {
-          return labels_changed();
-        }
-        ASSAY_ASSIGN_OR_RETURN(taken, work.pieces->take(*block));
-        if (static_cast<int64_t>(taken.row_of_label.size()) != labels.rows()) {
-          return labels_changed();
-        }
-      } else {
-        std::vector<data::Field> fields = work.fields;
-        fields.push_back({kStepTime, data::Type::kTimestamp, true});
-        taken.rows = data::Batch::empty(data::make_schema(std::move(fields)));
-      }
-      ASSAY_ASSIGN_OR_RETURN(gold::ViewAnswers found, answers_of(work, labels, taken, matched));
+      ASSAY_ASSIGN_OR_RETURN(AnswerPieces::Block taken, take(work, labels, block));
+      ASSAY_ASSIGN_OR_RETURN(gold::ViewAnswers found, answers_of(work, labels, taken, &matched));
       answers.push_back(std::move(found));
     }
     report_.rows_without_match += std::count(matched.begin(), matched.end(), 0);
     return gold::assemble_training_set(service_, labels, answers, options_.set);
   }
 
+  /// The step rows of one block of labels.
+  Result<AnswerPieces::Block> take(const ViewWork& work,
+                                   const data::Batch& labels,
+                                   std::optional<int64_t> block) const {
+    AnswerPieces::Block taken;
+    if (!block) {
+      std::vector<data::Field> fields = work.fields;
+      fields.push_back({kStepTime, data::Type::kTimestamp, true});
+      taken.rows = data::Batch::empty(data::make_schema(std::move(fields)));
+      return taken;
+    }
+    if (*block >= work.pieces->blocks()) {
+      return labels_changed();
+    }
+    ASSAY_ASSIGN_OR_RETURN(taken, work.pieces->take(*block));
+    if (static_cast<int64_t>(taken.row_of_label.size()) != labels.rows()) {
+      return labels_changed();
+    }
+    return taken;
+  }
+
+  /// What a view answers to one block. `matched`: labels that have an answer are marked in it and
+  /// counted in the report; nullptr for a look before that.
   Result<gold::ViewAnswers> answers_of(ViewWork& work,
                                        const data::Batch& labels,
                                        AnswerPieces::Block& taken,
-                                       std::vector<uint8_t>& matched) const {
+                                       std::vector<uint8_t>* matched) const {
     gold::ViewAnswers answers;
     answers.columns.resize(work.view->features().size());
     answers.overflows.resize(work.view->features().size());
-    answers.statuses.assign(matched.size(), FeatureStatus::kNotFound);
+    answers.statuses.assign(static_cast<std::size_t>(labels.rows()), FeatureStatus::kNotFound);
+    TrainingViewReport not_counted;
+    TrainingViewReport& report = matched == nullptr ? not_counted : work.report;
     const data::ColumnPtr instants =
         labels.column_ptr(*labels.schema().find(options_.set.time_column));
     const data::Column& time = *instants;
     const data::Column& event = taken.rows.column(taken.rows.column_count() - 1);
-    for (std::size_t i = 0; i < matched.size(); ++i) {
+    for (std::size_t i = 0; i < answers.statuses.size(); ++i) {
       int64_t& row = taken.row_of_label[i];
       if (row < 0 || event.is_null(row)) {
         row = -1;
-        ++work.report.not_found;
+        ++report.not_found;
       } else if (gold::is_too_old(*work.view,
                                   time.values<int64_t>()[i],
                                   event.values<int64_t>()[static_cast<std::size_t>(row)])) {
         row = -1;
         answers.statuses[i] = FeatureStatus::kOutsideMaxAge;
-        ++work.report.expired;
+        ++report.expired;
       } else {
         answers.statuses[i] = FeatureStatus::kPresent;
-        ++work.report.present;
-        matched[i] = 1;
+        ++report.present;
+        if (matched != nullptr) {
+          (*matched)[i] = 1;
+        }
       }
     }
     ASSAY_ASSIGN_OR_RETURN(

@@ -7,6 +7,7 @@
 #include "base/process.h"
 #include "base/suggest.h"
 #include "catalog/definition_json.h"
+#include "catalog/feature_schema.h"
 #include "catalog/plan.h"
 #include "catalog/table_schema.h"
 #include "catalog/validate.h"
@@ -315,11 +316,12 @@ Result<gold::FeatureViewPtr> Workspace::view(const std::string& name) {
                     "there is no feature view `" + name + "`" + did_you_mean(name, names));
     }
     ASSAY_ASSIGN_OR_RETURN(const data::SchemaPtr schema, source_schema(found->second.from));
-    ASSAY_ASSIGN_OR_RETURN(slot,
-                           gold::FeatureView::compile(found->second,
-                                                      project_.entities.at(found->second.entity),
-                                                      *schema,
-                                                      source_fingerprint(found->second.from)));
+    ASSAY_ASSIGN_OR_RETURN(
+        slot,
+        gold::FeatureView::compile(found->second,
+                                   *catalog::find_entity(project_, found->second.entity),
+                                   *schema,
+                                   source_fingerprint(found->second.from)));
   }
   return slot;
 }
@@ -334,11 +336,16 @@ Result<std::shared_ptr<const gold::Service>> Workspace::service(const std::strin
     return Status(Code::kNotFound,
                   "there is no service `" + name + "`" + did_you_mean(name, names));
   }
+  return compile(found->second);
+}
+
+Result<std::shared_ptr<const gold::Service>> Workspace::compile(
+    const catalog::ServiceDef& definition) {
   std::map<std::string, gold::FeatureViewPtr> views;
-  for (const auto& [view_name, definition] : project_.views) {
+  for (const auto& [view_name, view_definition] : project_.views) {
     ASSAY_ASSIGN_OR_RETURN(views[view_name], view(view_name));
   }
-  return gold::compile_service(found->second, views, project_.on_demand);
+  return gold::compile_service(definition, views, project_.on_demand, project_.derived);
 }
 
 uint64_t Workspace::bronze_fingerprint(const std::string& name) const {
@@ -365,11 +372,37 @@ uint64_t Workspace::view_fingerprint(const gold::FeatureView& view) const {
   return hash_mix(view.fingerprint(), source_fingerprint(project_.views.at(view.name()).from));
 }
 
+uint64_t Workspace::derived_fingerprint(const std::string& name) const {
+  const catalog::DerivedDef& view = project_.derived.at(name);
+  uint64_t fingerprint = hash_bytes(catalog::derived_json(view));
+  for (const catalog::ServiceItem& item : view.inputs) {
+    const auto input = views_.find(item.view);
+    fingerprint = hash_mix(
+        fingerprint,
+        input != views_.end() ? view_fingerprint(*input->second) : derived_fingerprint(item.view));
+  }
+  return fingerprint;
+}
+
 std::map<std::string, uint64_t> Workspace::service_fingerprints(
     const gold::Service& service) const {
   std::map<std::string, uint64_t> fingerprints;
   for (const gold::FeatureViewPtr& view : service.views) {
     fingerprints[view->name()] = view_fingerprint(*view);
+  }
+  for (const gold::DerivedNode& node : service.derived) {
+    if (project_.derived.count(node.view->name()) > 0) {
+      fingerprints["derived/" + node.view->name()] = derived_fingerprint(node.view->name());
+    }
+  }
+  const auto definition = project_.services.find(service.name);
+  const bool looks_up =
+      definition != project_.services.end() &&
+      std::any_of(definition->second.items.begin(),
+                  definition->second.items.end(),
+                  [](const catalog::ServiceItem& item) { return !item.by.empty(); });
+  if (looks_up) {  // its own entries say whose features these are
+    fingerprints["service/" + service.name] = hash_bytes(catalog::service_json(definition->second));
   }
   for (const gold::OnDemandViewPtr& view : service.on_demand) {
     fingerprints["on_demand/" + view->name()] =

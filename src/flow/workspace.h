@@ -101,7 +101,8 @@ class Workspace {
   /// Fingerprint of a view and of everything before it.
   [[nodiscard]] uint64_t view_fingerprint(const gold::FeatureView& view) const;
   /// Fingerprints of everything that decides the values of a service: its views, by name, and its
-  /// on-demand views, as "on_demand/<name>". A model is pinned to them.
+  /// derived and on-demand views, as "derived/<name>" and "on_demand/<name>". A model is pinned to
+  /// them.
   [[nodiscard]] std::map<std::string, uint64_t> service_fingerprints(
       const gold::Service& service) const;
   /// The positions that every commit to the table of a definition carries: its fingerprint.
@@ -113,6 +114,8 @@ class Workspace {
   Result<silver::SilverOperator*> silver_operator(const std::string& name);
   Result<gold::FeatureViewPtr> view(const std::string& name);
   Result<std::shared_ptr<const gold::Service>> service(const std::string& name);
+  /// A service that the project need not have, over the project's views.
+  Result<std::shared_ptr<const gold::Service>> compile(const catalog::ServiceDef& definition);
   /// Key of the steps table that holds this view as it is defined now, e.g. "gold/clicks".
   Result<std::string> steps_table_key(const gold::FeatureView& view);
   /// The online store; opened for writing unless it was opened read-only before.
@@ -144,6 +147,7 @@ class Workspace {
       const catalog::Project& project, const std::string& name);
   catalog::OutputTypes output_types();
   [[nodiscard]] uint64_t bronze_fingerprint(const std::string& name) const;
+  [[nodiscard]] uint64_t derived_fingerprint(const std::string& name) const;
   [[nodiscard]] uint64_t silver_fingerprint(const std::string& name) const;
   [[nodiscard]] uint64_t source_fingerprint(const std::string& name) const;
   Result<std::string> versioned_key(const std::string& base, uint64_t fingerprint);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/suggest.h"
+#include "gold/service_resolver.h"
 
 namespace assay::gold {
 namespace {
@@ -13,8 +14,12 @@ class ServiceCompiler {
  public:
   ServiceCompiler(const catalog::ServiceDef& definition,
                   const std::map<std::string, FeatureViewPtr>& views,
-                  const std::map<std::string, catalog::OnDemandDef>& on_demand)
-      : definition_(definition), views_(views), on_demand_(on_demand) {
+                  const std::map<std::string, catalog::OnDemandDef>& on_demand,
+                  const std::map<std::string, catalog::DerivedDef>& derived)
+      : definition_(definition),
+        views_(views),
+        on_demand_(on_demand),
+        resolver_(views, derived, &service_) {
     service_.name = definition.name;
   }
 
@@ -23,12 +28,11 @@ class ServiceCompiler {
       return Status(Code::kInvalidArgument, "it has no features");
     }
     for (const catalog::ServiceItem& item : definition_.items) {
-      const auto view = views_.find(item.view);
       const auto on_demand = on_demand_.find(item.view);
-      if (view != views_.end()) {
-        ASSAY_RETURN_IF_ERROR(add_view(item, view->second));
-      } else if (on_demand != on_demand_.end()) {
+      if (on_demand != on_demand_.end()) {
         ASSAY_RETURN_IF_ERROR(add_on_demand(item, on_demand->second));
+      } else if (resolver_.knows(item.view)) {
+        ASSAY_RETURN_IF_ERROR(add_view(item));
       } else {
         return unknown_view(item.view);
       }
@@ -38,31 +42,11 @@ class ServiceCompiler {
 
  private:
   Status unknown_view(const std::string& name) const {
-    std::vector<std::string> names;
-    for (const auto& entry : views_) {
-      names.push_back(entry.first);
-    }
+    std::vector<std::string> names = resolver_.names();
     for (const auto& entry : on_demand_) {
       names.push_back(entry.first);
     }
     return {Code::kNotFound, "there is no feature view `" + name + "`" + did_you_mean(name, names)};
-  }
-
-  /// Merge a field into a list of fields; one name must mean one type.
-  static Status merge_field(const data::Field& field, std::vector<data::Field>* fields) {
-    for (const data::Field& known : *fields) {
-      if (known.name == field.name) {
-        if (known.type != field.type) {
-          return {Code::kInvalidArgument,
-                  "`" + field.name + "` is " + std::string(data::type_name(known.type)) +
-                      " in one place and " + std::string(data::type_name(field.type)) +
-                      " in another"};
-        }
-        return {};
-      }
-    }
-    fields->push_back(field);
-    return {};
   }
 
   Status add_feature(const catalog::ServiceItem& item,
@@ -105,17 +89,34 @@ class ServiceCompiler {
     return {};
   }
 
-  Status add_view(const catalog::ServiceItem& item, const FeatureViewPtr& view) {
-    const auto known = std::find(service_.views.begin(), service_.views.end(), view);
-    ServiceFeature origin;
-    origin.view_index = static_cast<int>(known - service_.views.begin());
-    if (known == service_.views.end()) {
-      service_.views.push_back(view);
-      for (const data::Field& key : view->keys()) {
-        ASSAY_RETURN_IF_ERROR(merge_field(key, &service_.entity_keys).with_context("entity keys"));
+  /// Add features of a feature view or a derived one.
+  Status add_view(const catalog::ServiceItem& item) {
+    std::vector<ResolvedValue> visible;
+    for (const ServiceFeature& feature : service_.features) {
+      if (feature.on_demand_index < 0) {
+        visible.push_back({{feature.name, feature.type, true}, source_of(feature)});
       }
     }
-    return add_features(item, view->features(), origin);
+    ASSAY_ASSIGN_OR_RETURN(const std::vector<ResolvedValue> values,
+                           resolver_.resolve(item, visible));
+    for (const ResolvedValue& value : values) {
+      ServiceFeature feature;
+      const bool derived = value.source.kind == ValueSource::Kind::kDerived;
+      (derived ? feature.derived_index : feature.view_index) = value.source.index;
+      feature.feature_index = value.source.feature;
+      ASSAY_RETURN_IF_ERROR(add_feature(item, value.field, std::move(feature)));
+    }
+    return {};
+  }
+
+  static ValueSource source_of(const ServiceFeature& feature) {
+    return feature.derived_index >= 0
+               ? ValueSource{ValueSource::Kind::kDerived,
+                             feature.derived_index,
+                             feature.feature_index,
+                             ""}
+               : ValueSource{
+                     ValueSource::Kind::kView, feature.view_index, feature.feature_index, ""};
   }
 
   Status add_on_demand(const catalog::ServiceItem& item, const catalog::OnDemandDef& definition) {
@@ -133,7 +134,8 @@ class ServiceCompiler {
     ASSAY_ASSIGN_OR_RETURN(OnDemandViewPtr view,
                            OnDemandView::compile(definition, data::Schema(available)));
     for (const data::Field& field : definition.request) {
-      ASSAY_RETURN_IF_ERROR(merge_field(field, &service_.request).with_context("request values"));
+      ASSAY_RETURN_IF_ERROR(
+          merge_fields({field}, &service_.request).with_context("request values"));
     }
     ServiceFeature origin;
     origin.on_demand_index = static_cast<int>(service_.on_demand.size());
@@ -145,6 +147,7 @@ class ServiceCompiler {
   const std::map<std::string, FeatureViewPtr>& views_;
   const std::map<std::string, catalog::OnDemandDef>& on_demand_;
   Service service_;
+  ServiceResolver resolver_;
 };
 
 }  // namespace
@@ -154,12 +157,26 @@ std::string Service::output_name(int feature, bool full_names) const {
   return full_names ? one.view + "__" + one.name : one.name;
 }
 
+ValueSource Service::key_source(int view, std::size_t i) const {
+  const auto index = static_cast<std::size_t>(view);
+  if (has_computed_keys(view)) {
+    return view_keys[index][i];
+  }
+  return {ValueSource::Kind::kAsked, -1, 0, views[index]->keys()[i].name};
+}
+
+bool Service::has_computed_keys(int view) const {
+  const auto index = static_cast<std::size_t>(view);
+  return index < view_keys.size() && !view_keys[index].empty();
+}
+
 Result<std::shared_ptr<const Service>> compile_service(
     const catalog::ServiceDef& definition,
     const std::map<std::string, FeatureViewPtr>& views,
-    const std::map<std::string, catalog::OnDemandDef>& on_demand) {
+    const std::map<std::string, catalog::OnDemandDef>& on_demand,
+    const std::map<std::string, catalog::DerivedDef>& derived) {
   Result<std::shared_ptr<const Service>> service =
-      ServiceCompiler(definition, views, on_demand).run();
+      ServiceCompiler(definition, views, on_demand, derived).run();
   if (!service.ok()) {
     return std::move(service).status().with_context("service `" + definition.name + "`");
   }

@@ -46,25 +46,28 @@ std::vector<const data::Column*> pointers(const std::vector<data::ColumnPtr>& co
   return result;
 }
 
-/// The labels in order, once for each set of key columns among a service's views.
+/// The labels in order, once for each set of keys that they are asked with.
 class LabelIndexes {
  public:
-  LabelIndexes(const data::Batch& labels, const data::Column& time, int threads)
-      : labels_(labels), time_(time), threads_(threads) {}
+  LabelIndexes(const data::Column& time, int threads) : time_(time), threads_(threads) {}
 
-  Result<const data::AsofIndex*> of(const FeatureView& view) {
+  /// `keys`: of the view; computed ones are of no other view.
+  Result<const data::AsofIndex*> of(const FeatureView& view,
+                                    const std::vector<data::ColumnPtr>& keys,
+                                    bool computed) {
     std::vector<std::string> names;
     std::vector<data::Type> types;
     for (const data::Field& key : view.keys()) {
       names.push_back(key.name);
       types.push_back(key.type);
     }
+    if (computed) {
+      names.push_back("#" + std::to_string(indexes_.size()));
+    }
     const auto found = indexes_.find(names);
     if (found != indexes_.end()) {
       return &found->second;
     }
-    ASSAY_ASSIGN_OR_RETURN(const std::vector<data::ColumnPtr> keys,
-                           columns_as(view.keys(), labels_));
     data::AsofIndex index(std::move(types), threads_);
     ASSAY_RETURN_IF_ERROR(index.add({pointers(keys), &time_}));
     index.seal();
@@ -72,14 +75,13 @@ class LabelIndexes {
   }
 
  private:
-  const data::Batch& labels_;
   const data::Column& time_;
   int threads_;
   std::map<std::vector<std::string>, data::AsofIndex> indexes_;
 };
 
 Result<ViewAnswers> answer_view(const FeatureView& view,
-                                LabelIndexes& indexes,
+                                const data::AsofIndex& index,
                                 const data::ColumnPtr& label_time,
                                 const StepsSource& source,
                                 const TrainingSetOptions& options) {
@@ -95,8 +97,7 @@ Result<ViewAnswers> answer_view(const FeatureView& view,
   ASSAY_ASSIGN_OR_RETURN(const std::vector<data::ColumnPtr> step_times, columns_as(times, steps));
 
   // A step answers from its known_time on, whatever its event_time: that one only ages it.
-  ASSAY_ASSIGN_OR_RETURN(const data::AsofIndex* index, indexes.of(view));
-  data::AsofSweep sweep(*index, options.threads);
+  data::AsofSweep sweep(index, options.threads);
   ASSAY_RETURN_IF_ERROR(
       sweep.add({pointers(step_keys), step_times[1].get(), step_times[1].get(), nullptr}, 0));
   data::AsofMatch match = sweep.finish(std::nullopt);
@@ -144,6 +145,10 @@ class TrainingSet {
       : service_(service), labels_(labels), options_(options), found_(labels) {}
 
   Result<data::Batch> build(const std::vector<ViewAnswers>& answers) {
+    ServiceValues values = values_of_labels(service_, labels_, options_);
+    for (std::size_t view = 0; view < answers.size(); ++view) {
+      values.set_view(static_cast<int>(view), answers[view].columns);
+    }
     std::vector<data::Batch> computed(service_.on_demand.size());
     for (const ServiceFeature& feature : service_.features) {
       const auto index = static_cast<std::size_t>(feature.feature_index);
@@ -153,6 +158,14 @@ class TrainingSet {
             view.columns[index],
             view.statuses,
             view.overflows.empty() ? nullptr : view.overflows[index].get());
+        continue;
+      }
+      if (feature.derived_index >= 0) {
+        ASSAY_ASSIGN_OR_RETURN(
+            const data::ColumnPtr column,
+            values.column(
+                {ValueSource::Kind::kDerived, feature.derived_index, feature.feature_index, ""}));
+        add(feature, column, {}, nullptr);
         continue;
       }
       const auto on_demand = static_cast<std::size_t>(feature.on_demand_index);
@@ -266,6 +279,20 @@ Status check_label_columns(const Service& service,
   return {};
 }
 
+ServiceValues values_of_labels(const Service& service,
+                               const data::Batch& labels,
+                               const TrainingSetOptions& options) {
+  const data::ColumnPtr time = labels.column_ptr(*labels.schema().find(options.time_column));
+  const auto asked = [&service, labels](const std::string& name) -> Result<data::ColumnPtr> {
+    const auto key = std::find_if(service.entity_keys.begin(),
+                                  service.entity_keys.end(),
+                                  [&](const data::Field& field) { return field.name == name; });
+    ASSAY_ASSIGN_OR_RETURN(const std::vector<data::ColumnPtr> columns, columns_as({*key}, labels));
+    return columns.front();
+  };
+  return {service, time, asked};
+}
+
 Result<data::Batch> assemble_training_set(const Service& service,
                                           const data::Batch& labels,
                                           const std::vector<ViewAnswers>& answers,
@@ -279,14 +306,20 @@ Result<data::Batch> training_set(const Service& service,
                                  const TrainingSetOptions& options) {
   ASSAY_RETURN_IF_ERROR(check_label_columns(service, labels.schema(), options));
   const data::ColumnPtr time = labels.column_ptr(*labels.schema().find(options.time_column));
-  LabelIndexes indexes(labels, *time, options.threads);
+  LabelIndexes indexes(*time, options.threads);
+  ServiceValues values = values_of_labels(service, labels, options);
   std::vector<ViewAnswers> answers;
-  for (const FeatureViewPtr& view : service.views) {
-    Result<ViewAnswers> one = answer_view(*view, indexes, time, steps, options);
+  for (int i = 0; i < static_cast<int>(service.views.size()); ++i) {
+    const FeatureView& view = *service.views[static_cast<std::size_t>(i)];
+    ASSAY_ASSIGN_OR_RETURN(const std::vector<data::ColumnPtr> keys, values.keys(i));
+    ASSAY_ASSIGN_OR_RETURN(const data::AsofIndex* index,
+                           indexes.of(view, keys, service.has_computed_keys(i)));
+    Result<ViewAnswers> one = answer_view(view, *index, time, steps, options);
     if (!one.ok()) {
-      return std::move(one).status().with_context("feature view `" + view->name() + "`");
+      return std::move(one).status().with_context("feature view `" + view.name() + "`");
     }
     answers.push_back(std::move(one).value());
+    values.set_view(i, answers.back().columns);
   }
   return assemble_training_set(service, labels, answers, options);
 }

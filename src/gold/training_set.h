@@ -7,6 +7,7 @@
 #include "base/status.h"
 #include "data/batch.h"
 #include "gold/service.h"
+#include "gold/service_values.h"
 
 namespace assay::gold {
 
@@ -36,6 +37,11 @@ struct ViewAnswers {
 Status check_label_columns(const Service& service,
                            const data::Schema& labels,
                            const TrainingSetOptions& options);
+
+/// The values of label rows, whose views are yet to be set: columns that check_label_columns found.
+ServiceValues values_of_labels(const Service& service,
+                               const data::Batch& labels,
+                               const TrainingSetOptions& options);
 
 /// Put label rows and the answers of the service's views side by side, and compute on-demand
 /// features.

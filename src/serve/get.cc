@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "gold/service_values.h"
+
 namespace assay::serve {
 namespace {
 
@@ -40,9 +42,26 @@ class Reading {
   }
 
   Result<FeatureAnswer> run() {
+    ASSAY_ASSIGN_OR_RETURN(
+        const gold::ServiceReading reading,
+        gold::read_service(
+            service_,
+            rows_.rows,
+            answer_.now,
+            [&](const data::Field& key) -> Result<const std::vector<data::Scalar>*> {
+              ASSAY_ASSIGN_OR_RETURN(const RequestColumn* column, require_column(rows_, key));
+              return &column->values;
+            },
+            [&](const gold::FeatureView& view,
+                std::span<const data::EntityKey> keys) -> Result<std::vector<gold::FeatureValues>> {
+              ASSAY_RETURN_IF_ERROR(note_applied(view));  // before reading: a promise, not a hope
+              return store_.read(view, keys, answer_.now);
+            }));
     for (std::size_t view = 0; view < service_.views.size(); ++view) {
-      ASSAY_RETURN_IF_ERROR(read_view(static_cast<int>(view)));
+      const gold::ViewReading& found = reading.views[view];
+      fill_view(static_cast<int>(view), found.answers, found.answer_of);
     }
+    fill_derived(reading.derived);
     for (std::size_t view = 0; view < service_.on_demand.size(); ++view) {
       ASSAY_RETURN_IF_ERROR(evaluate(static_cast<int>(view)));
     }
@@ -50,11 +69,12 @@ class Reading {
   }
 
  private:
-  Status read_view(int index);
   Status note_applied(const gold::FeatureView& view);
   void fill_view(int index,
                  const std::vector<gold::FeatureValues>& answers,
                  std::span<const int64_t> answer_of);
+  void fill_derived(const std::vector<std::vector<data::ColumnPtr>>& derived);
+  void set_computed(std::size_t feature, int64_t row, data::Scalar value);
   Status evaluate(int index);
   Result<data::Batch> gather(const gold::OnDemandView& view) const;
 
@@ -63,35 +83,6 @@ class Reading {
   const RequestRows& rows_;
   FeatureAnswer answer_;
 };
-
-Status Reading::read_view(int index) {
-  const gold::FeatureView& view = *service_.views[static_cast<std::size_t>(index)];
-  std::vector<const RequestColumn*> columns;
-  for (const data::Field& field : view.keys()) {
-    ASSAY_ASSIGN_OR_RETURN(const RequestColumn* column, require_column(rows_, field));
-    columns.push_back(column);
-  }
-  std::vector<data::EntityKey> keys;
-  std::vector<int64_t> answer_of;  // -1: a null key
-  keys.reserve(static_cast<std::size_t>(rows_.rows));
-  answer_of.reserve(keys.capacity());
-  std::vector<data::Scalar> values(columns.size());
-  for (int64_t row = 0; row < rows_.rows; ++row) {
-    for (std::size_t i = 0; i < columns.size(); ++i) {
-      values[i] = columns[i]->values[static_cast<std::size_t>(row)];
-    }
-    std::optional<data::EntityKey> key = data::encode_key(values);
-    answer_of.push_back(key.has_value() ? static_cast<int64_t>(keys.size()) : -1);
-    if (key.has_value()) {
-      keys.push_back(*std::move(key));
-    }
-  }
-  ASSAY_RETURN_IF_ERROR(note_applied(view));  // before reading: a promise, not a hope
-  ASSAY_ASSIGN_OR_RETURN(const std::vector<gold::FeatureValues> answers,
-                         store_.read(view, keys, answer_.now));
-  fill_view(index, answers, answer_of);
-  return {};
-}
 
 Status Reading::note_applied(const gold::FeatureView& view) {
   ASSAY_ASSIGN_OR_RETURN(const std::optional<online::AppliedTo> applied, store_.applied_to(view));
@@ -127,6 +118,27 @@ void Reading::fill_view(int index,
                   values.event_time.value_or(EventTime{}));
     }
   }
+}
+
+void Reading::fill_derived(const std::vector<std::vector<data::ColumnPtr>>& derived) {
+  for (std::size_t f = 0; f < service_.features.size(); ++f) {
+    const gold::ServiceFeature& feature = service_.features[f];
+    if (feature.derived_index < 0) {
+      continue;
+    }
+    const data::ColumnPtr& column = derived[static_cast<std::size_t>(feature.derived_index)]
+                                           [static_cast<std::size_t>(feature.feature_index)];
+    for (int64_t row = 0; row < rows_.rows; ++row) {
+      set_computed(f, row, column->scalar(row));
+    }
+  }
+}
+
+/// A value that no view answered is there, or null.
+void Reading::set_computed(std::size_t feature, int64_t row, data::Scalar value) {
+  const FeatureStatus status =
+      value.is_null() ? FeatureStatus::kNullValue : FeatureStatus::kPresent;
+  answer_.set(static_cast<int>(feature), row, std::move(value), status, {});
 }
 
 /// Request values and features that an on-demand view reads, as the batch that it also gets
@@ -178,10 +190,7 @@ Status Reading::evaluate(int index) {
       continue;
     }
     for (int64_t row = 0; row < rows_.rows; ++row) {
-      data::Scalar value = outputs.column(feature.feature_index).scalar(row);
-      const FeatureStatus status =
-          value.is_null() ? FeatureStatus::kNullValue : FeatureStatus::kPresent;
-      answer_.set(static_cast<int>(f), row, std::move(value), status, {});
+      set_computed(f, row, outputs.column(feature.feature_index).scalar(row));
     }
   }
   return {};
