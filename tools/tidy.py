@@ -28,7 +28,7 @@ BANNED_CALLS = [
 ]
 BANNED_FILE_WORDS = {"util", "utils", "helper", "helpers", "common", "misc", "manager"}
 THIRD_PARTY = re.compile(
-    r"#include [<\"](absl|duckdb|simdjson|yaml-cpp|sqlite3|lmdb|xgboost|boost|CLI|spdlog|fmt|openssl|zstd|zlib|re2|curl)")
+    r"#include [<\"](absl|duckdb|simdjson|yaml-cpp|sqlite3|lmdb|xgboost|boost|CLI|spdlog|fmt|openssl|zstd|zlib|re2|curl|librdkafka)")
 SIZE_LIMITS = {".h": 300, ".cc": 600}
 TEST_SIZE_LIMIT = 800
 

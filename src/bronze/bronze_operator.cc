@@ -52,7 +52,7 @@ data::ColumnPtr sequences(const ingest::RecordBatch& records, const std::vector<
   data::ColumnBuilder builder(Type::kInt64);
   builder.reserve(static_cast<int64_t>(numbers.size()));
   for (const int64_t number : numbers) {
-    builder.append(records.first.value + number);
+    builder.append(records.position_of(number));
   }
   return builder.finish();
 }
@@ -113,7 +113,8 @@ Result<std::unique_ptr<BronzeOperator>> BronzeOperator::create(const BronzeDef& 
     return Status(Code::kFailedPrecondition,
                   context + " holds personal data and there is no privacy key");
   }
-  RecordDecoder decoder(bronze, {options.source.delimiter, options.threads});
+  const bool has_meta = options.source.kafka.has_value();
+  RecordDecoder decoder(bronze, {options.source.delimiter, options.threads, has_meta});
   Result<RecordTimes> times = RecordTimes::compile(bronze, *decoder.schema());
   if (!times.ok()) {
     return times.status().with_context(context);
@@ -254,8 +255,8 @@ data::Batch BronzeOperator::quarantine(const ingest::RecordBatch& records,
     const std::string payload = redactor.payload(records, each.reject.row);
     quality::QuarantineRow row;
     row.source = records.source;
-    row.file = records.file;
-    row.position = records.first.value + each.reject.row;
+    row.file = records.part_name(each.reject.row);
+    row.position = records.position_of(each.reject.row);
     if (at < records.lines.size()) {
       row.line = records.lines[at];
     }

@@ -72,7 +72,9 @@ class BronzeOperator {
   /// catalog::bronze_schema of the definition.
   [[nodiscard]] const data::SchemaPtr& schema() const { return schema_; }
   [[nodiscard]] const catalog::BronzeDef& definition() const { return bronze_; }
-  [[nodiscard]] BronzeState initial_state() const { return {DedupIndex(bronze_.dedup_for), {}}; }
+  [[nodiscard]] BronzeState initial_state() const {
+    return {DedupIndex(bronze_.dedup_for, !options_.source.kafka.has_value()), {}};
+  }
 
   /// Decode and time the records.
   [[nodiscard]] Result<ReadRecords> read(const ingest::RecordBatch& records) const;

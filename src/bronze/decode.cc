@@ -36,6 +36,16 @@ WholeRecords whole_records(const ingest::RecordBatch& batch) {
   return whole;
 }
 
+void sort_by_row(data::Rejects* rejects) {
+  std::stable_sort(rejects->begin(),
+                   rejects->end(),
+                   [](const data::Reject& a, const data::Reject& b) { return a.row < b.row; });
+}
+
+bool is_meta_column(const std::string& name) {
+  return std::count(catalog::kKafkaColumns.begin(), catalog::kKafkaColumns.end(), name) != 0;
+}
+
 /// Slices one after the other as if they had been one.
 Result<data::Decoded> join(const data::SchemaPtr& schema,
                            std::vector<data::Decoded> slices,
@@ -72,9 +82,51 @@ data::DecodeOptions decode_options(const std::vector<catalog::ColumnDef>& column
 }
 
 RecordDecoder::RecordDecoder(const catalog::BronzeDef& bronze, DecoderOptions options)
-    : options_(decode_options(bronze.columns)), reading_(options) {}
+    : schema_(decode_options(bronze.columns).schema), reading_(options) {
+  std::vector<catalog::ColumnDef> values;
+  std::vector<catalog::ColumnDef> meta;
+  for (const catalog::ColumnDef& column : bronze.columns) {
+    (options.has_meta && is_meta_column(column.name) ? meta : values).push_back(column);
+  }
+  options_ = decode_options(values);
+  meta_ = decode_options(meta);
+}
 
 Result<data::Decoded> RecordDecoder::decode(const ingest::RecordBatch& records) const {
+  ASSAY_ASSIGN_OR_RETURN(data::Decoded decoded, decode_values(records));
+  return meta_.schema->size() == 0 ? std::move(decoded) : add_meta(records, std::move(decoded));
+}
+
+/// The columns beside the values, for those rows whose values could be read. A row that lacks a
+/// required one is rejected.
+Result<data::Decoded> RecordDecoder::add_meta(const ingest::RecordBatch& records,
+                                              data::Decoded values) const {
+  data::Decoded meta = cast_rows(meta_, records.meta.take(values.record_of_row));
+  data::Decoded joined;
+  std::vector<int64_t> kept;
+  for (const int64_t row : meta.record_of_row) {
+    kept.push_back(row);
+    joined.record_of_row.push_back(values.record_of_row[static_cast<std::size_t>(row)]);
+  }
+  joined.rejects = std::move(values.rejects);
+  for (data::Reject& reject : meta.rejects) {
+    reject.row = values.record_of_row[static_cast<std::size_t>(reject.row)];
+    joined.rejects.push_back(std::move(reject));
+  }
+  sort_by_row(&joined.rejects);
+  const data::Batch rows = values.rows.take(kept);
+  std::vector<data::ColumnPtr> columns;
+  int next_value = 0;
+  int next_meta = 0;
+  for (int index = 0; index < schema_->size(); ++index) {
+    const bool is_meta = is_meta_column(schema_->field(index).name);
+    columns.push_back(is_meta ? meta.rows.column_ptr(next_meta++) : rows.column_ptr(next_value++));
+  }
+  joined.rows = data::Batch(schema_, std::move(columns), rows.rows());
+  return joined;
+}
+
+Result<data::Decoded> RecordDecoder::decode_values(const ingest::RecordBatch& records) const {
   if (records.format == catalog::Format::kParquet) {
     return cast_rows(options_, records.rows);
   }
@@ -108,9 +160,7 @@ Result<data::Decoded> RecordDecoder::decode(const ingest::RecordBatch& records) 
     reject.row = whole.numbers[static_cast<std::size_t>(reject.row)];
   }
   decoded.rejects.insert(decoded.rejects.end(), whole.too_large.begin(), whole.too_large.end());
-  std::stable_sort(decoded.rejects.begin(),
-                   decoded.rejects.end(),
-                   [](const data::Reject& a, const data::Reject& b) { return a.row < b.row; });
+  sort_by_row(&decoded.rejects);
   return decoded;
 }
 

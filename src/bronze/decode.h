@@ -11,6 +11,7 @@ namespace assay::bronze {
 struct DecoderOptions {
   char delimiter = ',';  // CSV
   int threads = 1;
+  bool has_meta = false;  // columns of catalog::kKafkaColumns come from beside the values
 };
 
 /// Reads records of any format as a bronze table's declared columns.
@@ -23,7 +24,7 @@ class RecordDecoder {
   RecordDecoder(const catalog::BronzeDef& bronze, DecoderOptions options);
 
   /// The declared columns, in order; those with ! are not nullable.
-  [[nodiscard]] const data::SchemaPtr& schema() const { return options_.schema; }
+  [[nodiscard]] const data::SchemaPtr& schema() const { return schema_; }
 
   /// Good rows in record order; rejects in record order, Reject::row is the record number. Records
   /// that were cut at the size limit are rejected with kTooLarge.
@@ -34,8 +35,13 @@ class RecordDecoder {
  private:
   [[nodiscard]] data::Decoded decode_text(const ingest::RecordBatch& records,
                                           std::span<const std::string_view> slice) const;
+  [[nodiscard]] Result<data::Decoded> decode_values(const ingest::RecordBatch& records) const;
+  [[nodiscard]] Result<data::Decoded> add_meta(const ingest::RecordBatch& records,
+                                               data::Decoded values) const;
 
-  data::DecodeOptions options_;
+  data::SchemaPtr schema_;       // all declared columns
+  data::DecodeOptions options_;  // of those in the values
+  data::DecodeOptions meta_;     // of those beside them
   DecoderOptions reading_;
 };
 

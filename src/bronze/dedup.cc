@@ -100,7 +100,8 @@ std::vector<TimeRange> needed_ranges(const data::Column& event_times, Duration d
   return join_nearest(ranges, kRangesMax);
 }
 
-DedupIndex::DedupIndex(Duration dedup_for) : dedup_for_(dedup_for), slots_(kSlotsMin, 0) {}
+DedupIndex::DedupIndex(Duration dedup_for, bool in_order)
+    : dedup_for_(dedup_for), in_order_(in_order), slots_(kSlotsMin, 0) {}
 
 std::vector<TimeRange> DedupIndex::missing(std::span<const TimeRange> ranges) const {
   std::vector<TimeRange> result;
@@ -162,7 +163,7 @@ bool DedupIndex::accept(std::string_view key, EventTime event_time, int64_t sequ
 }
 
 void DedupIndex::keep_only(std::span<const TimeRange> ranges) {
-  DedupIndex kept(dedup_for_);
+  DedupIndex kept(dedup_for_, in_order_);
   const std::vector<TimeRange> wanted = join_touching({ranges.begin(), ranges.end()});
   for (const Entry& entry : entries_) {
     if (covers(wanted, entry.event_time)) {
@@ -198,7 +199,8 @@ bool DedupIndex::has_duplicate(std::string_view key,
   const std::size_t mask = slots_.size() - 1;
   for (std::size_t slot = hash & mask; slots_[slot] != 0; slot = (slot + 1) & mask) {
     const Entry& entry = entries_[slots_[slot] - 1];
-    if (entry.hash != hash || entry.sequence >= sequence || key_of(entry) != key) {
+    const bool is_other = in_order_ ? entry.sequence < sequence : entry.sequence != sequence;
+    if (entry.hash != hash || !is_other || key_of(entry) != key) {
       continue;
     }
     const int64_t apart = entry.event_time.micros - event_time.micros;

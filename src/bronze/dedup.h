@@ -33,7 +33,10 @@ std::vector<TimeRange> needed_ranges(const data::Column& event_times, Duration d
 /// Cost    three look-ups a record; about 60 bytes and the key's bytes per record held.
 class DedupIndex {
  public:
-  explicit DedupIndex(Duration dedup_for = {});
+  /// `in_order`: records come in order of sequence, so those of a larger one are not yet to be seen
+  /// by a replay. Partitions are read side by side: there every other record counts, and flow
+  /// repeats the order in which they were read.
+  explicit DedupIndex(Duration dedup_for = {}, bool in_order = true);
 
   /// Parts of `ranges` that have not been loaded yet.
   [[nodiscard]] std::vector<TimeRange> missing(std::span<const TimeRange> ranges) const;
@@ -44,8 +47,8 @@ class DedupIndex {
   /// Errors  kInvalidArgument: a column is missing.
   Status load(const data::Batch& rows, const std::vector<std::string>& key, const TimeRange& range);
 
-  /// Judge one record, and remember it when it is accepted. Records come in order of sequence;
-  /// their event time lies in a loaded range, widened by dedup_for (else a bug of ours).
+  /// Judge one record, and remember it when it is accepted. Its event time lies in a loaded range,
+  /// widened by dedup_for (else a bug of ours).
   bool accept(std::string_view key, EventTime event_time, int64_t sequence);
 
   /// Forget what lies outside `ranges`. Only what is committed can be loaded again: call it after a
@@ -78,6 +81,7 @@ class DedupIndex {
   }
 
   Duration dedup_for_;
+  bool in_order_ = true;
   std::vector<TimeRange> loaded_;  // disjoint, ascending
   std::vector<Entry> entries_;
   std::vector<uint32_t> slots_;  // entry number + 1, 0 for free; size is a power of two

@@ -302,6 +302,14 @@ std::string item_text(const ServiceItem& item) {
 
 std::string source_json(const SourceDef& source) {
   ObjectWriter object;
+  if (source.kafka.has_value()) {
+    // Only what decides which records there are: other brokers of the same cluster have the same.
+    object.texts("topics", source.kafka->topics);
+    object.text("start", source.kafka->start == KafkaStart::kLatest ? "latest" : "earliest");
+    object.text("format", format_name(source.format));
+    object.at("record_bytes_max").integer(source.record_bytes_max);
+    return object.finish();
+  }
   object.text("path", source.path);
   object.text("format", format_name(source.format));
   if (source.format == Format::kCsv) {

@@ -61,6 +61,8 @@ std::string kind_phrase(const KeyDef& key) {
       return "a type";
     case ValueKind::kTypeMap:
       return "a map of columns and types";
+    case ValueKind::kTextMap:
+      return "a map of names and texts";
     case ValueKind::kDuration:
       return key.detail.empty() ? "a duration" : "a duration or `" + std::string(key.detail) + "`";
     case ValueKind::kDurations:

@@ -27,6 +27,9 @@ constexpr std::array kSections{
     SectionDef{"source", "sources.<name>", kNone, "", "Where records come from."},
     SectionDef{"files", "sources.<name>.files", kPath, "path",
                "Files in a folder; files that appear later are read by the next run."},
+    SectionDef{"kafka", "sources.<name>.kafka", kNone, "",
+               "Topics of a Kafka cluster, read from the tables' own positions; no consumer group keeps "
+               "any."},
     SectionDef{"bronze", "bronze.<name>", kNone, "",
                "A table of typed, checked, deduplicated records of one source."},
     SectionDef{"column", "bronze.<name>.columns.<column>", kColumnType, "type",
@@ -135,7 +138,7 @@ constexpr std::array kKeys{
     KeyDef{"definitions", "models", kSectionMap, false, "", "model", "Models.", ""},
 
     KeyDef{"source", "files", kSection, false, "", "files", "Read files.", "data/clicks/*.jsonl"},
-    KeyDef{"source", "kafka", kLater, false, "", "", "Read a Kafka topic.", ""},
+    KeyDef{"source", "kafka", kSection, false, "", "kafka", "Read Kafka topics.", ""},
     KeyDef{"source", "postgres", kLater, false, "", "", "Read a database's change log.", ""},
     KeyDef{"source", "http", kLater, false, "", "", "Poll an HTTP API.", ""},
     KeyDef{"source", "push", kLater, false, "", "", "Take events that are pushed.", ""},
@@ -150,6 +153,32 @@ constexpr std::array kKeys{
     KeyDef{"files", "record_max", kBytes, false, "8MB", "",
            "Records longer than this go to quarantine.",
            "8MB"},
+    KeyDef{"kafka", "brokers", kText, true, "", "", "Addresses to begin with, cut by commas.",
+           "\"localhost:9092\""},
+    KeyDef{"kafka", "topics", kTexts, true, "", "", "The topics to read, all partitions of each.",
+           "user_events"},
+    KeyDef{"kafka", "format", kChoice, false, "json", "json",
+           "How a record's value is written: one JSON object.", "json"},
+    KeyDef{"kafka", "start", kChoice, false, "earliest", "earliest|latest",
+           "Where reading begins the very first time. Partitions that are added later are read from "
+           "their beginning.",
+           "earliest"},
+    KeyDef{"kafka", "on_lost", kChoice, false, "fail", "fail|skip",
+           "When records that were not read yet are gone from the broker: stop, or go on with what is "
+           "there.",
+           "fail"},
+    KeyDef{"kafka", "record_max", kBytes, false, "8MB", "",
+           "Values longer than this go to quarantine.", "8MB"},
+    KeyDef{"kafka", "queue_max", kBytes, false, "64MB", "",
+           "Bytes fetched ahead; when they are full, fetching pauses.", "64MB"},
+    KeyDef{"kafka", "rejects_max", kNumber, false, "0.5", "0..1",
+           "Stop when more than this share of at least 1000 records is rejected: their form has changed. "
+           "1 never stops.",
+           "0.5"},
+    KeyDef{"kafka", "options", kTextMap, false, "", "",
+           "Settings of the client library librdkafka, such as those of TLS and SASL, by its own names.",
+           "{security.protocol: SASL_SSL, sasl.mechanism: PLAIN, sasl.username: assay, "
+           "sasl.password: \"${KAFKA_PASSWORD}\"}"},
 
     KeyDef{"bronze", "source", kName, true, "", "", "The source to read.", "clicks"},
     KeyDef{"bronze", "columns", kSectionMap, true, "", "column",

@@ -35,6 +35,7 @@ enum class ValueKind {
   kServiceMap,   // name: list of views
   kProfiles,     // name: any of the project's own keys
   kLater,        // known, and refused in this version
+  kTextMap,      // name: text; names as another program has them
 };
 
 /// One key of one section: parsing checks, defaults, JSON Schema and the reference page come from

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/time.h"
+#include "catalog/kafka_definition.h"
 #include "data/json_lines.h"
 #include "data/scalar.h"
 #include "data/schema.h"
@@ -26,7 +27,7 @@ struct Span {
 
 enum class Format { kCsv, kJsonLines, kParquet };
 
-/// `sources: name: {files: {path: ..., format: csv}}`
+/// `sources: name: {files: {path: ..., format: csv}}` or `{kafka: {...}}`
 struct SourceDef {
   std::string name;
   std::string path;  // file, folder or glob; relative to the project folder
@@ -34,6 +35,7 @@ struct SourceDef {
   char delimiter = ',';
   int64_t record_bytes_max = 8 << 20;
   Span span;
+  std::optional<KafkaDef> kafka;  // then there is no path
 };
 
 enum class Scrub { kNone, kHmac, kMask, kTruncate, kRound, kDrop };

@@ -227,6 +227,10 @@ void SchemaWriter::write_shape(const KeyDef& key) {
     case ValueKind::kTypeMap:
       map_of(kColumnPattern, "");
       break;
+    case ValueKind::kTextMap:
+      json_.key("type");
+      json_.string("object");
+      break;
     case ValueKind::kDuration:
       text(key.detail.empty()
                ? kDurationPattern

@@ -86,6 +86,52 @@ void read_files(ParseContext& context, const YamlNode& node, SourceDef* source) 
   }
 }
 
+/// Settings of the client library that the source gives itself.
+constexpr std::array<std::string_view, 10> kOwnKafkaOptions{"bootstrap.servers",
+                                                            "metadata.broker.list",
+                                                            "group.id",
+                                                            "enable.auto.commit",
+                                                            "enable.auto.offset.store",
+                                                            "auto.offset.reset",
+                                                            "enable.partition.eof",
+                                                            "isolation.level",
+                                                            "queued.max.messages.kbytes",
+                                                            "enable.idempotence"};
+
+void read_kafka(ParseContext& context, const YamlNode& node, SourceDef* source) {
+  const SectionReader reader(
+      context, node, {"kafka", "`kafka` of source `" + source->name + "`", false});
+  KafkaDef kafka;
+  kafka.brokers = reader.text("brokers");
+  kafka.topics = reader.texts("topics");
+  kafka.start = reader.text("start") == "latest" ? KafkaStart::kLatest : KafkaStart::kEarliest;
+  kafka.on_lost = reader.text("on_lost") == "skip" ? OnLost::kSkip : OnLost::kFail;
+  kafka.queue_bytes_max = reader.bytes("queue_max");
+  kafka.rejects_max = reader.number("rejects_max");
+  kafka.options = reader.text_map("options");
+  if (const YamlNode* options = reader.find("options")) {
+    for (const YamlEntry& entry : options->entries) {
+      if (std::count(kOwnKafkaOptions.begin(), kOwnKafkaOptions.end(), entry.key) != 0) {
+        context.error_at_key(
+            "E0201",
+            entry,
+            "`" + entry.key + "` cannot be set: Assay sets it itself",
+            "leave it out; `brokers`, `start` and `queue_max` are keys of `kafka`");
+      }
+    }
+  }
+  for (std::size_t i = 0; i < kafka.topics.size(); ++i) {
+    if (std::count(kafka.topics.begin(),
+                   kafka.topics.begin() + static_cast<int64_t>(i),
+                   kafka.topics[i]) != 0) {
+      context.error("E0201", *reader.find("topics"), "topic `" + kafka.topics[i] + "` twice");
+    }
+  }
+  source->format = Format::kJsonLines;
+  source->record_bytes_max = reader.bytes("record_max");
+  source->kafka = std::move(kafka);
+}
+
 ColumnDef parse_column(ParseContext& context, const YamlEntry& entry) {
   ColumnDef column;
   column.name = entry.key;
@@ -252,13 +298,15 @@ SourceDef parse_source(ParseContext& context, const YamlEntry& entry) {
   const YamlNode* files = reader.find("files");
   if (files != nullptr) {
     read_files(context, *files, &source);
-  } else if (entry.value.find("files") == nullptr && entry.value.entries.empty()) {
+  } else if (const YamlNode* kafka = reader.find("kafka")) {
+    read_kafka(context, *kafka, &source);
+  } else if (entry.value.entries.empty()) {
     context.error_at_key("E0103",
                          entry,
-                         "source `" + entry.key + "` needs `files`",
+                         "source `" + entry.key + "` needs `files` or `kafka`",
                          "add `files: data/" + entry.key + "/*.csv`");
   }
-  if (entry.value.entries.size() > 1 && reader.has("files")) {
+  if (entry.value.entries.size() > 1 && (reader.has("files") || reader.has("kafka"))) {
     exactly_one(context, reader, {"files", "kafka", "postgres", "http", "push"});
   }
   return source;

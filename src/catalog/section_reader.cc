@@ -113,7 +113,7 @@ void SectionReader::read_entries() {
       context_.error_at_key("E0108",
                             entry,
                             "`" + entry.key + "` is not in this version of assay",
-                            "this version reads `files`: CSV, JSON lines and Parquet");
+                            "this version reads `files` (CSV, JSON lines and Parquet) and `kafka`");
       values_[entry.key] = &entry.value;
     } else if (check_value(*key, entry.value)) {
       values_[entry.key] = &entry.value;
@@ -166,6 +166,8 @@ bool SectionReader::check_value(const KeyDef& key, const YamlNode& value) {
   switch (key.kind) {
     case ValueKind::kTypeMap:
       return check_type_map(key, value);
+    case ValueKind::kTextMap:
+      return check_text_map(key, value);
     case ValueKind::kSectionMap:
     case ValueKind::kServiceMap:
     case ValueKind::kProfiles:
@@ -202,6 +204,7 @@ bool SectionReader::check_shape(const KeyDef& key, const YamlNode& value) {
     case ValueKind::kSectionList:
       return value.kind == Kind::kList;
     case ValueKind::kTypeMap:
+    case ValueKind::kTextMap:
     case ValueKind::kProfiles:
       return value.kind == Kind::kMap;
     case ValueKind::kSectionMap:
@@ -331,6 +334,19 @@ bool SectionReader::check_type_map(const KeyDef& key, const YamlNode& value) {
   return good;
 }
 
+bool SectionReader::check_text_map(const KeyDef& key, const YamlNode& value) {
+  bool good = true;
+  for (const YamlEntry& entry : value.entries) {
+    if (entry.value.kind != Kind::kScalar) {
+      good = fail("E0104",
+                  entry.value,
+                  "`" + entry.key + "` in `" + std::string(key.key) + "` of " + title_ + " is " +
+                      std::string(kind_name(entry.value)) + " where a text is needed");
+    }
+  }
+  return good;
+}
+
 const YamlNode* SectionReader::find(std::string_view key) const {
   const auto found = values_.find(std::string(key));
   return found == values_.end() ? nullptr : found->second;
@@ -394,6 +410,17 @@ int64_t SectionReader::bytes(std::string_view key) const {
 ColumnType SectionReader::column_type(std::string_view key) const {
   const Result<ColumnType> type = parse_column_type(text(key));
   return type.ok() ? type.value() : ColumnType{};
+}
+
+std::map<std::string, std::string> SectionReader::text_map(std::string_view key) const {
+  std::map<std::string, std::string> texts;
+  const YamlNode* value = find(key);
+  if (value != nullptr) {
+    for (const YamlEntry& entry : value->entries) {
+      texts[entry.key] = entry.value.text;
+    }
+  }
+  return texts;
 }
 
 std::vector<data::Field> SectionReader::type_map(std::string_view key) const {

@@ -67,6 +67,7 @@ class SectionReader {
   [[nodiscard]] int64_t bytes(std::string_view key) const;
   [[nodiscard]] ColumnType column_type(std::string_view key) const;
   [[nodiscard]] std::vector<data::Field> type_map(std::string_view key) const;
+  [[nodiscard]] std::map<std::string, std::string> text_map(std::string_view key) const;
 
  private:
   void read_entries();
@@ -77,6 +78,7 @@ class SectionReader {
   [[nodiscard]] bool check_number(const KeyDef& key, const YamlNode& value);
   [[nodiscard]] bool check_names(const KeyDef& key, const YamlNode& value);
   [[nodiscard]] bool check_type_map(const KeyDef& key, const YamlNode& value);
+  [[nodiscard]] bool check_text_map(const KeyDef& key, const YamlNode& value);
   bool fail(const char* code, const YamlNode& value, std::string message, std::string help = "");
 
   ParseContext& context_;

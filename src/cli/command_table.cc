@@ -11,6 +11,7 @@ const std::vector<Command>& all_commands() {
     std::vector<Command> all;
     for (std::vector<Command> (*group)() : {project_commands,
                                             run_commands,
+                                            up_commands,
                                             feature_commands,
                                             explain_commands,
                                             model_commands,

@@ -6,23 +6,25 @@
 #include <vector>
 
 #include "cli/command.h"
+#include "flow/accounts.h"
 #include "flow/workspace.h"
 
 // The commands by what they are about; command_table.cc puts them in order.
 
 namespace assay::cli {
 
-std::vector<Command> project_commands();    // init, validate, plan, apply
-std::vector<Command> run_commands();        // run, status, backfill, materialize
-std::vector<Command> feature_commands();    // get, training-set, verify
-std::vector<Command> explain_commands();    // explain, feature list | show
-std::vector<Command> model_commands();      // train, predict, model list | show | promote
-std::vector<Command> serve_commands();      // serve
-std::vector<Command> lake_commands();       // lake list | show | history | hash | checkpoint
-std::vector<Command> sql_commands();         // sql, lake explain
+std::vector<Command> project_commands();      // init, validate, plan, apply
+std::vector<Command> run_commands();          // run, status, backfill, materialize
+std::vector<Command> up_commands();           // up
+std::vector<Command> feature_commands();      // get, training-set, verify
+std::vector<Command> explain_commands();      // explain, feature list | show
+std::vector<Command> model_commands();        // train, predict, model list | show | promote
+std::vector<Command> serve_commands();        // serve
+std::vector<Command> lake_commands();         // lake list | show | history | hash | checkpoint
+std::vector<Command> sql_commands();          // sql, lake explain
 std::vector<Command> lake_upkeep_commands();  // lake compact | vacuum | doctor | set | ...
-std::vector<Command> generate_commands();   // generate users | events
-std::vector<Command> reference_commands();  // reference
+std::vector<Command> generate_commands();     // generate users | events
+std::vector<Command> reference_commands();    // reference
 
 /// The workspace of --project, with its definitions checked.
 Result<std::unique_ptr<flow::Workspace>> open_workspace(
@@ -55,6 +57,9 @@ Result<std::vector<std::pair<std::string, std::string>>> parse_pairs(
 ///         nearest), a text that is not of the field's type.
 Result<data::Batch> row_from_pairs(const std::vector<std::pair<std::string, std::string>>& pairs,
                                    const std::vector<data::Field>& fields);
+
+/// The row account of every stage, as `run`, `up` and `status` print it.
+data::Batch account_table(const std::vector<flow::StageAccount>& stages, bool with_seconds);
 
 /// Write a batch to a file by its suffix: .parquet or .csv. kInvalidArgument: another suffix.
 Status write_table(data::SqlEngine& sql, const data::Batch& rows, const std::string& path);

@@ -5,9 +5,6 @@
 #include "flow/status.h"
 
 namespace assay::cli {
-namespace {
-
-/// The row account of every stage, as `run` and `status` print it.
 data::Batch account_table(const std::vector<flow::StageAccount>& stages, bool with_seconds) {
   using data::Type;
   std::vector<data::Field> fields{{"stage", Type::kString, false},
@@ -50,6 +47,8 @@ data::Batch account_table(const std::vector<flow::StageAccount>& stages, bool wi
   }
   return rows.finish();
 }
+
+namespace {
 
 Status run_run(Invocation& invocation) {
   catch_stop_signals();

@@ -1,4 +1,3 @@
-#include <charconv>
 #include <csignal>
 
 #include "cli/commands.h"
@@ -9,21 +8,6 @@
 
 namespace assay::cli {
 namespace {
-
-/// "127.0.0.1:6566" or "6566".
-Result<serve::HttpOptions> parse_address(const std::string& text) {
-  serve::HttpOptions options;
-  const std::size_t colon = text.rfind(':');
-  if (colon != std::string::npos) {
-    options.host = text.substr(0, colon);
-  }
-  const std::string port = colon == std::string::npos ? text : text.substr(colon + 1);
-  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), options.port);
-  if (error != std::errc() || end != port.data() + port.size() || options.host.empty()) {
-    return Status(Code::kInvalidArgument, "--http is `" + text + "`; write it like 127.0.0.1:6566");
-  }
-  return options;
-}
 
 /// Lets a server answer from new definitions once everything that they name was made.
 class DefinitionWatch {

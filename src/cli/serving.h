@@ -5,6 +5,7 @@
 
 #include "flow/workspace.h"
 #include "serve/get.h"
+#include "serve/http_server.h"
 #include "serve/serving_state.h"
 
 namespace assay::cli {
@@ -18,6 +19,11 @@ Result<serve::ServingModel> serving_model(flow::Workspace& workspace, const std:
 /// All services, views and trained models of a project. A model that cannot be served is left out
 /// and told in the log.
 Result<std::shared_ptr<const serve::ServingState>> serving_state(flow::Workspace& workspace);
+
+/// "127.0.0.1:6566" or "6566", as --http takes it.
+///
+/// Errors  kInvalidArgument.
+Result<serve::HttpOptions> parse_address(const std::string& text);
 
 /// One request row from a batch of one row.
 serve::RequestRows request_row(const data::Batch& inputs);

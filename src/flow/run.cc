@@ -65,9 +65,28 @@ void count_rows(Metrics& metrics, const StageAccount& account) {
   count("quarantined", account.rows.quarantined);
 }
 
-Status run_stages(Workspace& workspace, const RunOptions& options, RunReport* report) {
-  const Duration started = workspace.world().clock.monotonic();
+}  // namespace
+
+void add_account(Metrics& metrics, StageAccount account, RunReport* report) {
+  count_rows(metrics, account);
+  for (StageAccount& stage : report->stages) {
+    if (stage.stage == account.stage && stage.name == account.name) {
+      stage.rows += account.rows;
+      stage.steps += account.steps;
+      stage.commits += account.commits;
+      stage.seconds += account.seconds;
+      return;
+    }
+  }
+  report->stages.push_back(std::move(account));
+}
+
+Status run_steps(Workspace& workspace, const RunOptions& options, Steps steps, RunReport* report) {
   for (const Step& step : plan_steps(workspace.project())) {
+    if (steps == Steps::kFilesAndTables && step.kind == "bronze" &&
+        workspace.reads_parts(step.name)) {
+      continue;
+    }
     if (options.stopping()) {
       return {Code::kCancelled,
               "stopped before " + step.kind + " " + step.name + "; `assay run` goes on from there"};
@@ -77,22 +96,16 @@ Status run_stages(Workspace& workspace, const RunOptions& options, RunReport* re
     if (!account.ok()) {
       return account.status().with_context(step.kind + " " + step.name);
     }
-    count_rows(workspace.world().metrics, *account);
     workspace.world().log.debug("stage_done",
                                 {{"stage", step.kind},
                                  {"name", step.name},
                                  {"rows_in", account->rows.in},
                                  {"rows_out", account->rows.out},
                                  {"seconds", account->seconds}});
-    report->stages.push_back(*std::move(account));
+    add_account(workspace.world().metrics, *std::move(account), report);
   }
-  ASSAY_RETURN_IF_ERROR(workspace.mark_complete());
-  report->seconds =
-      static_cast<double>(workspace.world().clock.monotonic().micros - started.micros) / 1e6;
   return {};
 }
-
-}  // namespace
 
 std::vector<std::string> silver_order(const catalog::Project& project) {
   std::set<std::string> placed;
@@ -107,7 +120,13 @@ Result<RunReport> run_all(Workspace& workspace, const RunOptions& options) {
   ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<FileLock> lock, workspace.lock_for_writing());
   ASSAY_ASSIGN_OR_RETURN(const int64_t run, workspace.catalog().start_run("run"));
   RunReport report;
-  const Status status = run_stages(workspace, options, &report);
+  const Duration started = workspace.world().clock.monotonic();
+  Status status = run_steps(workspace, options, Steps::kAll, &report);
+  if (status.ok()) {
+    status = workspace.mark_complete();
+  }
+  report.seconds =
+      static_cast<double>(workspace.world().clock.monotonic().micros - started.micros) / 1e6;
   const char* outcome = status.ok()                         ? "ok"
                         : status.code() == Code::kCancelled ? "stopped"
                                                             : "failed";

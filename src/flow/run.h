@@ -22,6 +22,15 @@ struct RunReport {
 ///         ends in damage fails after everything before the damage has been committed.
 Result<RunReport> run_all(Workspace& workspace, const RunOptions& options);
 
+/// What run_all() does: every stage; or all but reading the sources that are followed without end.
+enum class Steps { kAll, kFilesAndTables };
+
+/// The stages in their order, each to the present end of what is before it.
+Status run_steps(Workspace& workspace, const RunOptions& options, Steps steps, RunReport* report);
+
+/// Add what a stage did to a report, and count it.
+void add_account(Metrics& metrics, StageAccount account, RunReport* report);
+
 /// Silver tables of a project, lookups before those that use them. Cycles are refused at
 /// validation.
 std::vector<std::string> silver_order(const catalog::Project& project);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 
@@ -22,6 +23,10 @@ class SideTable {
   /// Add the rows that are not below the table's position, and move it to `end`. Without such rows
   /// nothing is committed.
   Status commit(const data::Batch& rows, int64_t end);
+  /// The same for rows of several parts, each with a position of its own, by part's ordinal.
+  Status commit_parts(const data::Batch& rows, const std::map<int64_t, int64_t>& ends);
+  /// Add all rows, which were made from one version of another table, unless they are there.
+  Status commit_version(const data::Batch& rows, lake::Version version);
 
  private:
   SideTable(Workspace& workspace,
@@ -32,6 +37,9 @@ class SideTable {
         spec_(std::move(spec)),
         position_column_(std::move(position_column)),
         table_(table) {}
+
+  Status ensure_table();
+  Status commit_rows(const data::Batch& rows, std::vector<lake::TxnUpdate> positions);
 
   Workspace& workspace_;
   lake::TableSpec spec_;

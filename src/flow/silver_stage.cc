@@ -2,6 +2,7 @@
 
 #include "base/fail_point.h"
 #include "bronze/contract.h"
+#include "flow/part_position.h"
 #include "flow/side_table.h"
 #include "quality/quarantine.h"
 #include "silver/contract.h"
@@ -14,6 +15,8 @@ namespace {
 struct SilverRun {
   std::string name;
   std::string key;
+  std::string source_app_id;
+  bool reads_parts = false;  // the bronze table's commits mix parts that were read side by side
   silver::SilverOperator* operation = nullptr;
   lake::DeltaTable* source = nullptr;
   lake::DeltaTable* table = nullptr;
@@ -59,6 +62,8 @@ Result<SilverRun> open_run(Workspace& workspace, const std::string& name) {
   ASSAY_ASSIGN_OR_RETURN(run.operation, workspace.silver_operator(name));
   ASSAY_ASSIGN_OR_RETURN(const std::string source_key, workspace.bronze_table_key(definition.from));
   ASSAY_ASSIGN_OR_RETURN(run.source, workspace.table(source_key));
+  run.source_app_id = workspace.app_id(source_key);
+  run.reads_parts = workspace.reads_parts(definition.from);
   const lake::TableSpec spec{run.key, run.operation->output_schema(), definition.partition_by};
   ASSAY_ASSIGN_OR_RETURN(run.table, workspace.open_or_create_table(run.key, spec));
   const lake::TableSpec quarantine{run.key + "_quarantine", quality::quarantine_schema(), {"dt"}};
@@ -81,13 +86,29 @@ Result<data::Batch> read_commit(Workspace& workspace, SilverRun& run, const Sour
   return workspace.sql().query("SELECT * FROM " + relation + " ORDER BY sequence");
 }
 
+/// The newest event time that rows are judged by, as a version of the bronze table says it. Of
+/// parts read side by side it is that of the slowest one.
+Result<std::optional<EventTime>> low_time_of(SilverRun& run, lake::Version version) {
+  if (version < 0) {
+    return std::optional<EventTime>();
+  }
+  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, run.source->snapshot(version));
+  const std::optional<int64_t> micros = snapshot->txn(low_time_app_id(run.source_app_id));
+  return micros.has_value() ? std::optional(EventTime{*micros}) : std::nullopt;
+}
+
 Status commit_output(Workspace& workspace,
                      SilverRun& run,
                      const silver::SilverOutput& output,
                      lake::Version version,
                      int64_t end_sequence) {
-  ASSAY_RETURN_IF_ERROR(run.quarantine->commit(output.quarantine, end_sequence));
-  ASSAY_RETURN_IF_ERROR(run.late->commit(output.late, end_sequence));
+  if (run.reads_parts) {
+    ASSAY_RETURN_IF_ERROR(run.quarantine->commit_version(output.quarantine, version));
+    ASSAY_RETURN_IF_ERROR(run.late->commit_version(output.late, version));
+  } else {
+    ASSAY_RETURN_IF_ERROR(run.quarantine->commit(output.quarantine, end_sequence));
+    ASSAY_RETURN_IF_ERROR(run.late->commit(output.late, end_sequence));
+  }
   fail_point("flow.silver.between_commits");
   lake::CommitRequest request;
   request.operation = "STREAMING UPDATE";
@@ -130,11 +151,18 @@ Result<StageAccount> run_silver_stage(Workspace& workspace,
   ASSAY_ASSIGN_OR_RETURN(run.lookups, read_lookups(workspace, *run.operation));
   for (const SourceCommit& commit : commits) {
     ASSAY_ASSIGN_OR_RETURN(const data::Batch bronze, read_commit(workspace, run, commit));
+    if (run.reads_parts) {
+      run.state.moves_newest = false;
+      ASSAY_ASSIGN_OR_RETURN(run.state.newest, low_time_of(run, commit.version - 1));
+    }
     const int64_t end_sequence =
         bronze.rows() == 0 ? 0 : bronze.find(bronze::kSequence)->values<int64_t>().back() + 1;
     ASSAY_ASSIGN_OR_RETURN(silver::SilverOutput output,
                            run.operation->process(bronze, run.lookups, std::move(run.state)));
     quality::log_warnings(output.checks, "silver." + name, workspace.world().log);
+    if (run.reads_parts) {
+      ASSAY_ASSIGN_OR_RETURN(output.state.newest, low_time_of(run, commit.version));
+    }
     StageAccount account;
     account.stage = "silver";
     account.name = name;

@@ -1,8 +1,10 @@
 #include "flow/status.h"
 
 #include "flow/online_stage.h"
+#include "flow/part_position.h"
 #include "flow/run.h"
 #include "flow/source_ledger.h"
+#include "ingest/kafka_source.h"
 #include "ingest/record.h"
 
 namespace assay::flow {
@@ -58,6 +60,33 @@ StageStatus stage_status(const std::string& stage, const std::string& name) {
   return status;
 }
 
+/// Of a source that is read part by part: the parts' positions. How far the broker is, only it
+/// knows.
+Result<StageStatus> part_status(Workspace& workspace,
+                                const std::string& name,
+                                const std::string& key,
+                                StageStatus status) {
+  SourceLedger ledger(workspace.catalog());
+  ASSAY_ASSIGN_OR_RETURN(
+      const auto parts,
+      ledger.known(ingest::kafka_ledger_name(workspace.project().bronze.at(name).source)));
+  ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * table, table_if_any(workspace, key));
+  if (table == nullptr) {
+    return status;
+  }
+  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table->snapshot());
+  std::string text;
+  for (const ingest::SourceFile& part : parts) {
+    const std::optional<int64_t> position =
+        snapshot->txn(part_app_id(workspace.app_id(key), part.ordinal));
+    if (position.has_value()) {
+      text += (text.empty() ? "" : ", ") + ingest::describe_part_position(part, *position);
+    }
+  }
+  status.position = text.empty() ? "-" : text;
+  return status;
+}
+
 Result<StageStatus> bronze_status(Workspace& workspace, const std::string& name) {
   StageStatus status = stage_status("bronze", name);
   std::optional<int64_t> position;
@@ -66,6 +95,9 @@ Result<StageStatus> bronze_status(Workspace& workspace, const std::string& name)
   SourceLedger ledger(workspace.catalog());
   ASSAY_ASSIGN_OR_RETURN(const auto files,
                          ledger.known(workspace.project().bronze.at(name).source));
+  if (workspace.reads_parts(name)) {
+    return part_status(workspace, name, key, std::move(status));
+  }
   const ingest::Position at{position.value_or(0)};
   if (position.has_value()) {
     status.position =

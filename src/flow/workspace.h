@@ -89,6 +89,11 @@ class Workspace {
   // again from what is before it; the old one stays.
   // docs/decisions/0011-tables-belong-to-definitions.md
 
+  /// Whether a bronze table's source is read part by part, side by side (Kafka).
+  [[nodiscard]] bool reads_parts(const std::string& bronze) const {
+    return project_.sources.at(project_.bronze.at(bronze).source).kafka.has_value();
+  }
+
   /// Key of the bronze or silver table of this name, as it is defined now. Whether it exists is
   /// another matter.
   Result<std::string> bronze_table_key(const std::string& name);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -11,13 +12,18 @@
 #include "data/batch.h"
 
 // The contract between ingest and bronze: records with a position that can be resumed.
+//
+// A source is cut into parts, numbered in the order they were found: a file, or a partition of a
+// topic. Within a part records are numbered in the order they stand there. Files are read one after
+// the other, so one position says how far a source was read; partitions are read side by side, and
+// each has a position of its own.
 
 namespace assay::ingest {
 
-/// Where a record stands in its source: files are numbered in the order they were found, records
-/// within a file from 0. Grows with reading order; `next` is the position after a record.
+/// Where a record stands in its source. Of files it grows with reading order, of partitions within
+/// each; the position after a record is the next number.
 struct Position {
-  int64_t value = 0;  // file ordinal * 2^32 + record number
+  int64_t value = 0;  // part's ordinal * 2^32 + record number
   auto operator<=>(const Position&) const = default;
   static Position of(int64_t file_ordinal, int64_t record) {
     return {(file_ordinal << 32) | record};
@@ -26,7 +32,7 @@ struct Position {
   [[nodiscard]] int64_t record() const { return value & 0xffff'ffff; }
 };
 
-/// Records of one file, in order, as their source wrote them.
+/// Records of one file, or of several partitions, as their source wrote them, by position.
 ///
 /// Text formats: `records` view into `bytes`, one per record, `lines` gives the line number of
 /// each. Parquet: `rows` holds the file's own columns and `records` is empty.
@@ -44,6 +50,22 @@ struct RecordBatch {
   std::vector<std::string> header;  // CSV
   data::Batch rows;                 // Parquet
 
+  // Of partitions; else empty.
+  std::vector<int64_t> positions;  // of each record, ascending
+  std::vector<std::string> parts;  // "topic/3": what the records came from
+  std::vector<uint32_t> part_of;   // per record: index into parts
+  std::map<int64_t, int64_t>
+      part_end;      // by part's ordinal: the position after what was taken of it
+  data::Batch meta;  // what came beside the values: catalog::kKafkaColumns
+
+  /// Position of record i.
+  [[nodiscard]] int64_t position_of(int64_t i) const {
+    return positions.empty() ? first.value + i : positions[static_cast<std::size_t>(i)];
+  }
+  /// The file or part that record i came from.
+  [[nodiscard]] const std::string& part_name(int64_t i) const {
+    return parts.empty() ? file : parts[part_of[static_cast<std::size_t>(i)]];
+  }
   [[nodiscard]] int64_t size() const {
     return format == catalog::Format::kParquet ? rows.rows() : static_cast<int64_t>(records.size());
   }

@@ -4,7 +4,8 @@ namespace assay::silver {
 
 LatenessSplit split_late(const data::Column& event_times,
                          Duration allowed,
-                         std::optional<EventTime> newest) {
+                         std::optional<EventTime> newest,
+                         bool moves) {
   LatenessSplit split;
   split.newest = newest;
   const auto times = event_times.values<int64_t>();
@@ -18,7 +19,7 @@ LatenessSplit split_late(const data::Column& event_times,
       continue;  // older than the newest, so it cannot move the watermark
     }
     split.on_time.push_back(row);
-    if (!split.newest || time > *split.newest) {
+    if (moves && (!split.newest || time > *split.newest)) {
       split.newest = time;
     }
   }

@@ -21,8 +21,12 @@ struct LatenessSplit {
 ///
 /// Decided row by row, so cutting the rows into other batches changes nothing.
 /// Time    microseconds; no row before the first: nothing is late.
+///
+/// `moves` false: the rows move nothing, all are judged by `newest` alone. Of rows that come from
+/// parts read side by side, another knows how far the slowest part is.
 LatenessSplit split_late(const data::Column& event_times,
                          Duration allowed,
-                         std::optional<EventTime> newest);
+                         std::optional<EventTime> newest,
+                         bool moves = true);
 
 }  // namespace assay::silver

@@ -23,6 +23,7 @@ namespace assay::silver {
 struct SilverState {
   std::optional<EventTime> newest;
   quality::CheckState checks;
+  bool moves_newest = true;  // false: `newest` is given from outside for each batch
 };
 
 struct SilverOutput {

@@ -1,0 +1,113 @@
+#include "cli/commands.h"
+#include "cli/serving.h"
+#include "flow/up.h"
+#include "serve/feature_server.h"
+#include "serve/http_server.h"
+
+namespace assay::cli {
+namespace {
+
+/// Serves from the online store that the line of the same process writes.
+class LineServer {
+ public:
+  LineServer(Invocation& invocation, flow::Workspace& workspace)
+      : invocation_(invocation), workspace_(workspace) {}
+
+  /// Listen where the user said; nothing to do when he did not.
+  Status start() {
+    const Arguments& arguments = invocation_.arguments;
+    if (!arguments.has("http")) {
+      invocation_.output.say("running (stop with Ctrl-C or SIGTERM)");
+      return {};
+    }
+    ASSAY_ASSIGN_OR_RETURN(serve::HttpOptions options, parse_address(arguments.get("http")));
+    ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, workspace_.online(false));
+    ASSAY_ASSIGN_OR_RETURN(const auto state, serving_state(workspace_));
+    features_ = std::make_unique<serve::FeatureServer>(invocation_.world, *store, state);
+    ASSAY_ASSIGN_OR_RETURN(
+        server_, serve::start_http_server(invocation_.world, features_->handler(), options));
+    const std::string address = options.host + ":" + std::to_string(server_->port());
+    if (arguments.has("address-file")) {
+      ASSAY_RETURN_IF_ERROR(
+          invocation_.world.files.write(arguments.get("address-file"), address + "\n"));
+    }
+    invocation_.output.say("running, and serving " + std::to_string(state->services.size()) +
+                           " services and " + std::to_string(state->models.size()) +
+                           " models on http://" + address + " (stop with Ctrl-C or SIGTERM)");
+    return {};
+  }
+
+  void stop() {
+    if (server_ != nullptr) {
+      server_->stop();
+    }
+  }
+
+ private:
+  Invocation& invocation_;
+  flow::Workspace& workspace_;
+  std::unique_ptr<serve::FeatureServer> features_;
+  std::unique_ptr<serve::HttpServer> server_;
+};
+
+Result<Duration> duration_of(const Arguments& arguments, const std::string& name) {
+  Result<Duration> duration = parse_duration(arguments.get(name));
+  return duration.ok() ? duration : std::move(duration).status().with_context("--" + name);
+}
+
+Status run_up(Invocation& invocation) {
+  catch_stop_signals();
+  const Arguments& arguments = invocation.arguments;
+  flow::UpOptions options;
+  ASSAY_ASSIGN_OR_RETURN(options.flush_every, duration_of(arguments, "flush-every"));
+  ASSAY_ASSIGN_OR_RETURN(options.poll_every, duration_of(arguments, "poll-every"));
+  ASSAY_ASSIGN_OR_RETURN(const int64_t threads, arguments.integer("threads", 1));
+  options.run.threads = static_cast<int>(threads);
+  options.run.stop = &stop_requested();
+  options.run.progress = [&](const std::string& line) { invocation.output.progress(line); };
+  ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_applied_workspace(invocation));
+  LineServer server(invocation, *workspace);
+  options.ready = [&] { return server.start(); };
+  const Result<flow::RunReport> report = flow::run_up(*workspace, options);
+  server.stop();
+  ASSAY_RETURN_IF_ERROR(report.status());
+  invocation.output.rows(account_table(report->stages, true));
+  return {};
+}
+
+}  // namespace
+
+std::vector<Command> up_commands() {
+  return {
+      {{"up"},
+       "run without end: read every source as it grows, through all stages, and serve if asked",
+       "SIGTERM or Ctrl-C commits what was taken and ends; the next `assay up` or `assay run` goes "
+       "on "
+       "there,\n"
+       "also after a crash. Prints what became of the rows when it ends.",
+       {},
+       {{"http",
+         "HOST:PORT",
+         "serve features and predictions there, as `assay serve` does; port 0 takes a free one",
+         "",
+         false,
+         false},
+        {"address-file", "FILE", "write the address here once it listens", "", false, false},
+        {"flush-every",
+         "DURATION",
+         "how often what was read is committed to the lake and made readable",
+         "1s",
+         false,
+         false},
+        {"poll-every", "DURATION", "how often sources of files are looked at", "2s", false, false},
+        {"threads",
+         "N",
+         "threads of decoding and of the feature kernel; values do not depend on it",
+         "2",
+         false,
+         false}},
+       run_up},
+  };
+}
+
+}  // namespace assay::cli

@@ -1,0 +1,204 @@
+#include "flow/bronze_writer.h"
+
+#include <algorithm>
+
+#include "base/fail_point.h"
+#include "base/suggest.h"
+#include "flow/part_position.h"
+#include "privacy/key.h"
+#include "quality/quarantine.h"
+
+namespace assay::flow {
+namespace {
+
+/// Loaded duplicates beyond this are forgotten after a commit; the table still has them.
+constexpr std::size_t kDedupBytesMax = std::size_t{512} << 20;
+/// Of parts, duplicates are looked up in whole spans of this: small batches would else ask the
+/// table each time for a sliver more.
+constexpr int64_t kDedupSpan = 3600 * kMicrosPerSecond;
+
+Result<std::unique_ptr<bronze::BronzeOperator>> make_operator(Workspace& workspace,
+                                                              const catalog::BronzeDef& definition,
+                                                              const RunOptions& options) {
+  bronze::BronzeOptions bronze_options;
+  bronze_options.source = workspace.project().sources.at(definition.source);
+  bronze_options.threads = options.threads;
+  bool personal = false;
+  for (const catalog::ColumnDef& column : definition.columns) {
+    personal = personal || column.scrub != catalog::Scrub::kNone || !column.pii.empty();
+  }
+  if (personal) {
+    ASSAY_ASSIGN_OR_RETURN(
+        bronze_options.key,
+        privacy::load_or_create_key(workspace.world(), workspace.project().folder));
+  }
+  return bronze::BronzeOperator::create(definition, bronze_options);
+}
+
+/// Tell of a CSV file whose header lacks a required column: it was not written for this table, or
+/// has no header. Its rows all go to quarantine; its first line is told here, since no row stands
+/// for it.
+void warn_of_header(Log& log,
+                    const catalog::BronzeDef& definition,
+                    const ingest::RecordBatch& records) {
+  if (records.format != catalog::Format::kCsv || records.first.record() != 0) {
+    return;
+  }
+  for (const catalog::ColumnDef& column : definition.columns) {
+    const auto found = std::find(records.header.begin(), records.header.end(), column.name);
+    if (column.required && found == records.header.end()) {
+      std::string header;
+      for (const std::string& name : records.header) {
+        header += (header.empty() ? "" : ",") + name;
+      }
+      log.warn("csv_header_lacks_required_column",
+               {{"table", definition.name},
+                {"file", records.file},
+                {"column", column.name + did_you_mean(column.name, records.header)},
+                {"header", header}});
+    }
+  }
+}
+
+/// The ranges widened to whole spans, where that stays within what a table may hold.
+void widen(std::vector<bronze::TimeRange>* ranges) {
+  for (bronze::TimeRange& range : *ranges) {
+    if (range.first > kFirstInstant && range.last < kEndInstant) {
+      range.first = {floor_to(range.first.micros, kDedupSpan)};
+      range.last = {floor_to(range.last.micros, kDedupSpan) + kDedupSpan - 1};
+    }
+  }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<BronzeWriter>> BronzeWriter::open(Workspace& workspace,
+                                                         const std::string& name,
+                                                         const RunOptions& options) {
+  const catalog::BronzeDef& definition = workspace.project().bronze.at(name);
+  std::unique_ptr<BronzeWriter> writer(new BronzeWriter(workspace));
+  writer->name_ = name;
+  ASSAY_ASSIGN_OR_RETURN(const std::string key, workspace.bronze_table_key(name));
+  writer->app_id_ = workspace.app_id(key);
+  ASSAY_ASSIGN_OR_RETURN(writer->operation_, make_operator(workspace, definition, options));
+  writer->state_ = writer->operation_->initial_state();
+  ASSAY_ASSIGN_OR_RETURN(writer->table_,
+                         workspace.open_or_create_table(
+                             key, {key, writer->operation_->schema(), definition.partition_by}));
+  const lake::TableSpec quarantine{key + "_quarantine", quality::quarantine_schema(), {"dt"}};
+  ASSAY_ASSIGN_OR_RETURN(writer->quarantine_, SideTable::open(workspace, quarantine, "position"));
+  return writer;
+}
+
+Result<int64_t> BronzeWriter::position() {
+  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table_->snapshot());
+  return snapshot->txn(app_id_).value_or(0);
+}
+
+Result<std::map<int64_t, int64_t>> BronzeWriter::part_positions(int64_t parts) {
+  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table_->snapshot());
+  std::map<int64_t, int64_t> positions;
+  for (int64_t ordinal = 0; ordinal < parts; ++ordinal) {
+    const std::optional<int64_t> position = snapshot->txn(part_app_id(app_id_, ordinal));
+    if (position.has_value()) {
+      positions[ordinal] = *position;
+    }
+  }
+  return positions;
+}
+
+/// Load from the table the accepted rows that may have duplicates in `read`.
+Status BronzeWriter::load_duplicates(const bronze::ReadRecords& read) {
+  std::vector<bronze::TimeRange> needed = operation_->needed_ranges(read);
+  if (workspace_.project().sources.at(definition().source).kafka.has_value()) {
+    widen(&needed);
+  }
+  const std::string columns = column_list(operation_->dedup_columns());
+  for (const bronze::TimeRange& range : state_.dedup.missing(needed)) {
+    const std::string where = "event_time >= TIMESTAMPTZ '" + format_time(range.first) +
+                              "' AND event_time <= TIMESTAMPTZ '" + format_time(range.last) + "'";
+    ASSAY_ASSIGN_OR_RETURN(const data::Batch rows,
+                           workspace_.read_table(table_->key(), columns, where, ""));
+    ASSAY_RETURN_IF_ERROR(state_.dedup.load(rows, definition().key, range));
+  }
+  return {};
+}
+
+Result<data::Batch> BronzeWriter::take(const ingest::RecordBatch& records) {
+  warn_of_header(workspace_.world().log, definition(), records);
+  ASSAY_ASSIGN_OR_RETURN(bronze::ReadRecords read, operation_->read(records));
+  ASSAY_RETURN_IF_ERROR(load_duplicates(read));
+  ASSAY_ASSIGN_OR_RETURN(bronze::BronzeOutput output,
+                         operation_->process(records, std::move(read), std::move(state_)));
+  state_ = std::move(output.state);
+  quality::log_warnings(output.checks, "bronze." + name_, workspace_.world().log);
+  pending_.bytes += output.rows.bytes() + output.quarantine.bytes();
+  pending_.rows.push_back(output.rows);
+  pending_.quarantine.push_back(std::move(output.quarantine));
+  pending_.account += output.account;
+  return std::move(output.rows);
+}
+
+Status BronzeWriter::commit_quarantine(const Reached& reached) {
+  ASSAY_ASSIGN_OR_RETURN(const data::Batch rejected,
+                         data::concat(quality::quarantine_schema(), pending_.quarantine));
+  return reached.parts.empty() ? quarantine_->commit(rejected, reached.position)
+                               : quarantine_->commit_parts(rejected, reached.parts);
+}
+
+Status BronzeWriter::add_positions(const Reached& reached, lake::CommitRequest* request) {
+  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table_->snapshot());
+  const auto add = [&](const std::string& id, int64_t value) {
+    request->txns.push_back({id, value, snapshot->txn(id)});
+  };
+  if (reached.parts.empty()) {
+    add(app_id_, reached.position);
+  }
+  for (const auto& [ordinal, position] : reached.parts) {
+    if (snapshot->txn(part_app_id(app_id_, ordinal)) != position) {
+      add(part_app_id(app_id_, ordinal), position);
+    }
+  }
+  if (reached.low_time.has_value()) {
+    const std::string id = low_time_app_id(app_id_);
+    add(id, std::max(reached.low_time->micros, snapshot->txn(id).value_or(INT64_MIN)));
+  }
+  return {};
+}
+
+Status BronzeWriter::commit(const Reached& reached, StageAccount* total) {
+  StageAccount account;
+  account.stage = "bronze";
+  account.name = name_;
+  account.rows = pending_.account;
+  ASSAY_RETURN_IF_ERROR(check_account(account));
+  ASSAY_RETURN_IF_ERROR(commit_quarantine(reached));
+  fail_point("flow.bronze.between_commits");
+
+  ASSAY_ASSIGN_OR_RETURN(const data::Batch rows, data::concat(operation_->schema(), pending_.rows));
+  lake::CommitRequest request;
+  request.operation = "STREAMING UPDATE";
+  request.parameters = account_parameters(pending_.account);
+  request.parameters["stage"] = "bronze";
+  ASSAY_ASSIGN_OR_RETURN(request.adds, table_->write_files(rows));
+  ASSAY_RETURN_IF_ERROR(add_positions(reached, &request));
+  ASSAY_ASSIGN_OR_RETURN(const lake::TxnUpdate fingerprint, workspace_.fingerprint_update(*table_));
+  request.txns.push_back(fingerprint);
+  ASSAY_RETURN_IF_ERROR(table_->commit(request).status());
+  fail_point("flow.bronze.after_commit");
+  total->rows += pending_.account;
+  total->commits += 1;
+  pending_ = {};
+  if (state_.dedup.bytes() > kDedupBytesMax) {
+    state_.dedup.keep_only({});
+  }
+  return {};
+}
+
+Status BronzeWriter::finish() {
+  ASSAY_ASSIGN_OR_RETURN(const quality::CheckResults checks, operation_->finish(state_));
+  quality::log_warnings(checks, "bronze." + name_, workspace_.world().log);
+  return {};
+}
+
+}  // namespace assay::flow

@@ -1,0 +1,79 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bronze/bronze_operator.h"
+#include "flow/accounts.h"
+#include "flow/run_options.h"
+#include "flow/side_table.h"
+#include "flow/workspace.h"
+#include "ingest/record.h"
+
+namespace assay::flow {
+
+/// Turns records into rows of one bronze table and commits them with the position they reach.
+///
+/// A commit is two: the quarantine first, then the table, whose position is the truth. A run killed
+/// between them reads the same records again and leaves out what the quarantine already has.
+/// Threads one thread at a time.
+class BronzeWriter {
+ public:
+  static Result<std::unique_ptr<BronzeWriter>> open(Workspace& workspace,
+                                                    const std::string& name,
+                                                    const RunOptions& options);
+
+  [[nodiscard]] const std::string& name() const { return name_; }
+  [[nodiscard]] const catalog::BronzeDef& definition() const { return operation_->definition(); }
+  [[nodiscard]] lake::DeltaTable& table() { return *table_; }
+
+  /// Where the table stands: the position after what it has of a source that is read in one order;
+  /// and of each of the first `parts` parts of one that is read side by side.
+  Result<int64_t> position();
+  Result<std::map<int64_t, int64_t>> part_positions(int64_t parts);
+
+  /// Take records in; gives the rows that were accepted. Nothing is written yet.
+  Result<data::Batch> take(const ingest::RecordBatch& records);
+  /// What take() took since the last commit.
+  [[nodiscard]] const data::Account& pending() const { return pending_.account; }
+  [[nodiscard]] std::size_t pending_bytes() const { return pending_.bytes; }
+
+  /// How far the rows that are pending reach.
+  struct Reached {
+    int64_t position = 0;  // of a source that is read in one order
+    std::map<int64_t, int64_t>
+        parts;  // of one that is read side by side; then position is not used
+    std::optional<EventTime> low_time;  // of the same: no part that is behind is older than this
+  };
+  Status commit(const Reached& reached, StageAccount* total);
+
+  /// Judge what can only be judged at the end of a run.
+  Status finish();
+
+ private:
+  struct Pending {
+    std::vector<data::Batch> rows;
+    std::vector<data::Batch> quarantine;
+    data::Account account;
+    std::size_t bytes = 0;
+  };
+  explicit BronzeWriter(Workspace& workspace) : workspace_(workspace) {}
+  Status load_duplicates(const bronze::ReadRecords& read);
+  Status commit_quarantine(const Reached& reached);
+  Status add_positions(const Reached& reached, lake::CommitRequest* request);
+
+  Workspace& workspace_;
+  std::string name_;
+  std::string app_id_;
+  std::unique_ptr<bronze::BronzeOperator> operation_;
+  lake::DeltaTable* table_ = nullptr;
+  std::unique_ptr<SideTable> quarantine_;
+  bronze::BronzeState state_;
+  Pending pending_;
+};
+
+}  // namespace assay::flow

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace assay::flow {
+
+/// The `txn` application id under which a table keeps the position of one part of its source: the
+/// position after the last record of that part that it has.
+inline std::string part_app_id(const std::string& app_id, int64_t ordinal) {
+  return app_id + "/part/" + std::to_string(ordinal);
+}
+
+/// The same of a bronze table's low time (microseconds): the newest event time of the part that is
+/// furthest behind.
+inline std::string low_time_app_id(const std::string& app_id) {
+  return app_id + "/low_time";
+}
+
+}  // namespace assay::flow

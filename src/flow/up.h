@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include "base/time.h"
+#include "flow/run.h"
+#include "flow/run_options.h"
+#include "flow/workspace.h"
+
+namespace assay::flow {
+
+/// How a line works that runs without end; none of it changes a value.
+struct UpOptions {
+  RunOptions run;  // run.stop ends it: what was taken is committed first
+  Duration flush_every{60 * kMicrosPerSecond};       // the lake is written this often
+  std::size_t flush_bytes = std::size_t{256} << 20;  // or when this much of one table is pending
+  Duration poll_every{2 * kMicrosPerSecond};         // sources of files are looked at this often
+  /// Called once, when what files and tables held at the start is served.
+  std::function<Status()> ready;
+  /// Called after each time the lake was written, with all that was done so far; may be empty.
+  std::function<void(const RunReport&)> flushed;
+};
+
+/// Run the line without end: sources are read as they grow, and every stage follows.
+///
+/// Errors  as run_all(); a source whose records have another form than declared stops it. After any
+///         end, also a kill, the next `assay up` or `assay run` goes on where the tables stand.
+Result<RunReport> run_up(Workspace& workspace, const UpOptions& options);
+
+}  // namespace assay::flow

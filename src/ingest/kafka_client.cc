@@ -1,0 +1,402 @@
+// The adapter of librdkafka. The consumer uses `assign` with our own offsets: the library's groups
+// and its offset store take no part. An offset that is not there is an error (`auto.offset.reset =
+// error`), never a silent jump.
+
+#include "ingest/kafka_client.h"
+
+#include <algorithm>
+#include <array>
+
+#include <librdkafka/rdkafka.h>
+
+#include "base/check.h"
+
+namespace assay::ingest {
+namespace {
+
+constexpr std::size_t kErrorBytes = 512;
+
+using ConfigPtr = std::unique_ptr<rd_kafka_conf_t, decltype(&rd_kafka_conf_destroy)>;
+using HandlePtr = std::unique_ptr<rd_kafka_t, decltype(&rd_kafka_destroy)>;
+using DeliveryCallback = void (*)(rd_kafka_t*, const rd_kafka_message_t*, void*);
+using ListPtr = std::unique_ptr<rd_kafka_topic_partition_list_t,
+                                decltype(&rd_kafka_topic_partition_list_destroy)>;
+
+Code code_of(rd_kafka_resp_err_t error) {
+  switch (error) {
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+      return Code::kNotFound;
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+      return Code::kPermissionDenied;
+    case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+    case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
+      return Code::kUnauthenticated;
+    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+    case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+      return Code::kOutOfRange;
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_INVALID_MSG:
+      return Code::kInvalidArgument;
+    default:
+      return Code::kUnavailable;
+  }
+}
+
+Status failure(rd_kafka_resp_err_t error, const std::string& what) {
+  return {code_of(error), what + ": " + rd_kafka_err2str(error)};
+}
+
+/// Lines of the library's own log.
+void on_log(const rd_kafka_t* handle, int level, const char* facility, const char* text) {
+  auto* log = static_cast<Log*>(rd_kafka_opaque(handle));
+  constexpr int kSyslogError = 3;
+  if (level <= kSyslogError) {
+    log->warn("kafka_client", {{"facility", std::string(facility)}, {"text", std::string(text)}});
+  } else {
+    log->debug("kafka_client", {{"facility", std::string(facility)}, {"text", std::string(text)}});
+  }
+}
+
+Status set_option(rd_kafka_conf_t* config, const std::string& name, const std::string& value) {
+  std::array<char, kErrorBytes> text{};
+  if (rd_kafka_conf_set(config, name.c_str(), value.c_str(), text.data(), text.size()) !=
+      RD_KAFKA_CONF_OK) {
+    return {Code::kInvalidArgument, "kafka option `" + name + "`: " + text.data()};
+  }
+  return {};
+}
+
+Result<HandlePtr> open_client(rd_kafka_type_t type,
+                              Log& log,
+                              const KafkaClientOptions& options,
+                              const std::map<std::string, std::string>& own,
+                              DeliveryCallback on_delivery) {
+  ConfigPtr config(rd_kafka_conf_new(), rd_kafka_conf_destroy);
+  std::map<std::string, std::string> all = options.settings;
+  for (const auto& [name, value] : own) {
+    all[name] = value;
+  }
+  all["bootstrap.servers"] = options.brokers;
+  for (const auto& [name, value] : all) {
+    ASSAY_RETURN_IF_ERROR(set_option(config.get(), name, value));
+  }
+  rd_kafka_conf_set_opaque(config.get(), &log);
+  rd_kafka_conf_set_log_cb(config.get(), on_log);
+  rd_kafka_conf_set_dr_msg_cb(config.get(), on_delivery);
+  std::array<char, kErrorBytes> text{};
+  HandlePtr handle(rd_kafka_new(type, config.get(), text.data(), text.size()), rd_kafka_destroy);
+  if (handle == nullptr) {
+    return Status(Code::kInvalidArgument, std::string("kafka client: ") + text.data());
+  }
+  (void)config.release();  // the handle's now
+  return handle;
+}
+
+/// Messages of the library, given back to it at the end.
+class MessageBlock : public KafkaBlock {
+ public:
+  MessageBlock() = default;
+  ~MessageBlock() override {
+    for (rd_kafka_message_t* message : held_) {
+      rd_kafka_message_destroy(message);
+    }
+  }
+  MessageBlock(const MessageBlock&) = delete;
+  MessageBlock& operator=(const MessageBlock&) = delete;
+
+  void add(rd_kafka_message_t* message, std::size_t partition) {
+    held_.push_back(message);
+    KafkaMessage taken;
+    taken.partition = partition;
+    taken.offset = message->offset;
+    rd_kafka_timestamp_type_t type = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
+    const int64_t timestamp = rd_kafka_message_timestamp(message, &type);
+    taken.timestamp_ms = type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? -1 : timestamp;
+    taken.has_key = message->key != nullptr;
+    taken.has_value = message->payload != nullptr;
+    if (taken.has_key) {
+      taken.key = {static_cast<const char*>(message->key), message->key_len};
+    }
+    if (taken.has_value) {
+      taken.value = {static_cast<const char*>(message->payload), message->len};
+    }
+    rd_kafka_headers_t* headers = nullptr;
+    if (rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+      const char* name = nullptr;
+      const void* value = nullptr;
+      std::size_t size = 0;
+      for (std::size_t i = 0;
+           rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR;
+           ++i) {
+        taken.headers.emplace_back(name,
+                                   value == nullptr
+                                       ? std::string_view()
+                                       : std::string_view(static_cast<const char*>(value), size));
+      }
+    }
+    messages.push_back(std::move(taken));
+  }
+  void hold(rd_kafka_message_t* message) { held_.push_back(message); }
+
+ private:
+  std::vector<rd_kafka_message_t*> held_;
+};
+
+class LibraryConsumer : public KafkaConsumer {
+ public:
+  LibraryConsumer(HandlePtr handle, const KafkaClientOptions& options)
+      : handle_(std::move(handle)),
+        timeout_ms_(static_cast<int>(options.timeout.micros / 1'000)),
+        queue_(rd_kafka_queue_get_consumer(handle_.get()), rd_kafka_queue_destroy) {}
+  ~LibraryConsumer() override {
+    queue_.reset();
+    rd_kafka_consumer_close(handle_.get());
+  }
+  LibraryConsumer(const LibraryConsumer&) = delete;
+  LibraryConsumer& operator=(const LibraryConsumer&) = delete;
+
+  Result<int32_t> partitions(const std::string& topic) override {
+    const std::unique_ptr<rd_kafka_topic_t, decltype(&rd_kafka_topic_destroy)> named(
+        rd_kafka_topic_new(handle_.get(), topic.c_str(), nullptr), rd_kafka_topic_destroy);
+    const rd_kafka_metadata_t* found = nullptr;
+    const rd_kafka_resp_err_t error =
+        rd_kafka_metadata(handle_.get(), 0, named.get(), &found, timeout_ms_);
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      return failure(error, "ask for topic " + topic);
+    }
+    const std::unique_ptr<const rd_kafka_metadata_t, decltype(&rd_kafka_metadata_destroy)> metadata(
+        found, rd_kafka_metadata_destroy);
+    if (metadata->topic_cnt != 1) {
+      return Status(Code::kNotFound, "there is no topic " + topic);
+    }
+    const rd_kafka_metadata_topic& one = metadata->topics[0];
+    if (one.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      return failure(one.err, "topic " + topic);
+    }
+    return static_cast<int32_t>(one.partition_cnt);
+  }
+
+  Result<OffsetRange> offsets(const TopicPartition& partition) override {
+    OffsetRange range;
+    const rd_kafka_resp_err_t error = rd_kafka_query_watermark_offsets(handle_.get(),
+                                                                       partition.topic.c_str(),
+                                                                       partition.partition,
+                                                                       &range.begin,
+                                                                       &range.end,
+                                                                       timeout_ms_);
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      return failure(error, "ask for offsets of " + partition.name());
+    }
+    return range;
+  }
+
+  int64_t last_seen_end(const TopicPartition& partition) override {
+    int64_t begin = -1;
+    int64_t end = -1;
+    const rd_kafka_resp_err_t error = rd_kafka_get_watermark_offsets(
+        handle_.get(), partition.topic.c_str(), partition.partition, &begin, &end);
+    return error == RD_KAFKA_RESP_ERR_NO_ERROR && end >= 0 ? end : -1;
+  }
+
+  Status assign(const std::vector<std::pair<TopicPartition, int64_t>>& from) override {
+    const ListPtr list(rd_kafka_topic_partition_list_new(static_cast<int>(from.size())),
+                       rd_kafka_topic_partition_list_destroy);
+    assigned_.clear();
+    for (const auto& [partition, offset] : from) {
+      rd_kafka_topic_partition_list_add(list.get(), partition.topic.c_str(), partition.partition)
+          ->offset = offset;
+      assigned_.push_back(partition);
+    }
+    const rd_kafka_resp_err_t error = rd_kafka_assign(handle_.get(), list.get());
+    return error == RD_KAFKA_RESP_ERR_NO_ERROR ? Status() : failure(error, "assign partitions");
+  }
+
+  Result<std::unique_ptr<KafkaBlock>> poll(int64_t records_max, Duration wait) override {
+    std::vector<rd_kafka_message_t*> found(static_cast<std::size_t>(records_max));
+    // The call waits until `found` is full or the time is over: first wait for one record, then
+    // take what is there.
+    int64_t count = rd_kafka_consume_batch_queue(
+        queue_.get(), static_cast<int>(wait.micros / 1'000), found.data(), 1);
+    if (count > 0 && records_max > 1) {
+      const int64_t more = rd_kafka_consume_batch_queue(
+          queue_.get(), 0, found.data() + 1, static_cast<std::size_t>(records_max - 1));
+      count += std::max<int64_t>(0, more);
+    }
+    auto block = std::make_unique<MessageBlock>();
+    Status failed;
+    for (int64_t i = 0; i < count; ++i) {
+      const Status taken = take(found[static_cast<std::size_t>(i)], *block);
+      failed = failed.ok() ? taken : failed;
+    }
+    if (!failed.ok()) {
+      return failed;
+    }
+    return std::unique_ptr<KafkaBlock>(std::move(block));
+  }
+
+ private:
+  /// The message belongs to the block at return.
+  Status take(rd_kafka_message_t* message, MessageBlock& block) {
+    TopicPartition from;
+    if (message->rkt != nullptr) {
+      from = {rd_kafka_topic_name(message->rkt), message->partition};
+    }
+    const auto at = std::find(assigned_.begin(), assigned_.end(), from);
+    const auto index = static_cast<std::size_t>(at - assigned_.begin());
+    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+      ASSAY_CHECK(at != assigned_.end());
+      block.add(message, index);
+      return {};
+    }
+    block.hold(message);
+    if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF && at != assigned_.end()) {
+      block.ends.emplace_back(index, message->offset);
+      return {};
+    }
+    // What the library says while it connects again, or waits for a leader, is no failure of ours.
+    const Code code = code_of(message->err);
+    if (code == Code::kUnavailable) {
+      return {};
+    }
+    return {code,
+            (from.topic.empty() ? std::string("kafka") : from.name()) + ": " +
+                rd_kafka_message_errstr(message)};
+  }
+
+  HandlePtr handle_;
+  int timeout_ms_;
+  std::unique_ptr<rd_kafka_queue_t, decltype(&rd_kafka_queue_destroy)> queue_;
+  std::vector<TopicPartition> assigned_;
+};
+
+class LibraryProducer : public KafkaProducer {
+ public:
+  explicit LibraryProducer(HandlePtr handle) : handle_(std::move(handle)) {}
+
+  Status send(const std::string& topic,
+              int32_t partition,
+              std::string_view key,
+              std::string_view value) override {
+    for (;;) {
+      const rd_kafka_resp_err_t error =
+          rd_kafka_producev(handle_.get(),
+                            RD_KAFKA_V_TOPIC(topic.c_str()),
+                            RD_KAFKA_V_PARTITION(partition),
+                            RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+                            RD_KAFKA_V_KEY(key.data(), key.size()),
+                            RD_KAFKA_V_VALUE(const_cast<char*>(value.data()), value.size()),
+                            RD_KAFKA_V_OPAQUE(failed_.get()),
+                            RD_KAFKA_V_END);
+      if (error != RD_KAFKA_RESP_ERR__QUEUE_FULL) {
+        rd_kafka_poll(handle_.get(), 0);
+        ASSAY_RETURN_IF_ERROR(*failed_);
+        return error == RD_KAFKA_RESP_ERR_NO_ERROR ? Status() : failure(error, "send to " + topic);
+      }
+      rd_kafka_poll(handle_.get(), 100);
+      ASSAY_RETURN_IF_ERROR(*failed_);
+    }
+  }
+
+  Status flush() override {
+    rd_kafka_flush(handle_.get(), -1);
+    return std::exchange(*failed_, Status());
+  }
+
+  static void on_delivery(rd_kafka_t* /*handle*/, const rd_kafka_message_t* message, void*) {
+    auto* failed = static_cast<Status*>(message->_private);
+    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR && failed->ok()) {
+      *failed = failure(message->err, "a record was not taken by the broker");
+    }
+  }
+
+ private:
+  // First failure of a record. Deliveries are told from within poll and flush; declared before the
+  // handle, which tells of those it drops at its end.
+  std::unique_ptr<Status> failed_ = std::make_unique<Status>();
+  HandlePtr handle_;
+};
+
+std::string kilobytes(int64_t bytes) {
+  return std::to_string(std::max<int64_t>(1, bytes / 1024));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<KafkaConsumer>> KafkaConsumer::open(Log& log,
+                                                           const KafkaClientOptions& options) {
+  KafkaClientOptions quick = options;
+  // How long a broker waits before it says that there is nothing new.
+  quick.settings.emplace("fetch.wait.max.ms", "100");
+  ASSAY_ASSIGN_OR_RETURN(
+      HandlePtr handle,
+      open_client(RD_KAFKA_CONSUMER,
+                  log,
+                  quick,
+                  {{"group.id", "assay"},
+                   {"enable.auto.commit", "false"},
+                   {"enable.auto.offset.store", "false"},
+                   {"auto.offset.reset", "error"},
+                   {"enable.partition.eof", "true"},
+                   {"isolation.level", "read_committed"},
+                   {"queued.max.messages.kbytes", kilobytes(options.queue_bytes_max)}},
+                  nullptr));
+  // Everything of all partitions comes by one queue.
+  rd_kafka_poll_set_consumer(handle.get());
+  return std::unique_ptr<KafkaConsumer>(
+      std::make_unique<LibraryConsumer>(std::move(handle), options));
+}
+
+Result<std::unique_ptr<KafkaProducer>> KafkaProducer::open(Log& log,
+                                                           const KafkaClientOptions& options) {
+  KafkaClientOptions quick = options;
+  quick.settings.emplace("linger.ms", "5");
+  ASSAY_ASSIGN_OR_RETURN(
+      HandlePtr handle,
+      open_client(RD_KAFKA_PRODUCER,
+                  log,
+                  quick,
+                  {{"enable.idempotence", "true"},
+                   {"queue.buffering.max.kbytes", kilobytes(options.queue_bytes_max)}},
+                  LibraryProducer::on_delivery));
+  return std::unique_ptr<KafkaProducer>(std::make_unique<LibraryProducer>(std::move(handle)));
+}
+
+Status create_topic(Log& log,
+                    const KafkaClientOptions& options,
+                    const std::string& topic,
+                    int32_t partitions) {
+  ASSAY_ASSIGN_OR_RETURN(const HandlePtr handle,
+                         open_client(RD_KAFKA_PRODUCER, log, options, {}, nullptr));
+  std::array<char, kErrorBytes> text{};
+  rd_kafka_NewTopic_t* wanted =
+      rd_kafka_NewTopic_new(topic.c_str(), partitions, -1, text.data(), text.size());
+  if (wanted == nullptr) {
+    return {Code::kInvalidArgument, std::string("topic ") + topic + ": " + text.data()};
+  }
+  const std::unique_ptr<rd_kafka_queue_t, decltype(&rd_kafka_queue_destroy)> queue(
+      rd_kafka_queue_new(handle.get()), rd_kafka_queue_destroy);
+  rd_kafka_CreateTopics(handle.get(), &wanted, 1, nullptr, queue.get());
+  rd_kafka_NewTopic_destroy(wanted);
+  const std::unique_ptr<rd_kafka_event_t, decltype(&rd_kafka_event_destroy)> event(
+      rd_kafka_queue_poll(queue.get(), static_cast<int>(options.timeout.micros / 1'000)),
+      rd_kafka_event_destroy);
+  const rd_kafka_CreateTopics_result_t* result =
+      event == nullptr ? nullptr : rd_kafka_event_CreateTopics_result(event.get());
+  std::size_t count = 0;
+  const rd_kafka_topic_result_t** topics =
+      result == nullptr ? nullptr : rd_kafka_CreateTopics_result_topics(result, &count);
+  if (count != 1) {
+    return {Code::kUnavailable, "make topic " + topic + ": no broker answered"};
+  }
+  const rd_kafka_resp_err_t error = rd_kafka_topic_result_error(topics[0]);
+  if (error == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) {
+    return {Code::kAlreadyExists, "topic " + topic + " is there already"};
+  }
+  return error == RD_KAFKA_RESP_ERR_NO_ERROR ? Status() : failure(error, "make topic " + topic);
+}
+
+}  // namespace assay::ingest

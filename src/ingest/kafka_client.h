@@ -1,0 +1,116 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/status.h"
+#include "base/time.h"
+#include "base/world.h"
+
+// Kafka as this program needs it, over librdkafka, whose headers only kafka_client.cc sees.
+
+namespace assay::ingest {
+
+struct KafkaClientOptions {
+  std::string brokers;
+  std::map<std::string, std::string> settings;  // librdkafka's own names; a wrong one is refused
+  int64_t queue_bytes_max = 64 << 20;           // fetched or to be sent, held in memory
+  Duration timeout{10 * kMicrosPerSecond};      // of questions about topics and offsets
+};
+
+struct TopicPartition {
+  std::string topic;
+  int32_t partition = 0;
+  auto operator<=>(const TopicPartition&) const = default;
+  /// "topic/3"
+  [[nodiscard]] std::string name() const { return topic + "/" + std::to_string(partition); }
+};
+
+/// Offsets of a partition's records: [begin, end).
+struct OffsetRange {
+  int64_t begin = 0;
+  int64_t end = 0;
+  bool operator==(const OffsetRange&) const = default;
+};
+
+/// One record; views into the block that brought it.
+struct KafkaMessage {
+  std::size_t partition = 0;  // index into the assigned ones
+  int64_t offset = 0;
+  int64_t timestamp_ms = -1;  // of the producer or the broker, as the topic says; -1: none
+  std::string_view key;
+  std::string_view value;
+  bool has_key = false;
+  bool has_value = false;  // false: a tombstone
+  std::vector<std::pair<std::string_view, std::string_view>> headers;
+};
+
+/// What one look at the queue brought.
+class KafkaBlock {
+ public:
+  virtual ~KafkaBlock() = default;
+  std::vector<KafkaMessage> messages;  // of each partition by offset
+  /// Partitions (index into the assigned ones) whose present end was seen, and the offset there.
+  std::vector<std::pair<std::size_t, int64_t>> ends;
+};
+
+/// Reads assigned partitions from given offsets. Keeps no positions and joins no group's balancing.
+///
+/// Threads one thread at a time; the library fetches in threads of its own.
+class KafkaConsumer {
+ public:
+  /// Touches no broker.
+  ///
+  /// Errors  kInvalidArgument: a setting that librdkafka does not know or refuses.
+  static Result<std::unique_ptr<KafkaConsumer>> open(Log& log, const KafkaClientOptions& options);
+  virtual ~KafkaConsumer() = default;
+
+  /// How many partitions a topic has.
+  ///
+  /// Errors  kNotFound: no such topic; kPermissionDenied; kUnavailable: no broker answers.
+  virtual Result<int32_t> partitions(const std::string& topic) = 0;
+  /// What a partition holds now.
+  virtual Result<OffsetRange> offsets(const TopicPartition& partition) = 0;
+  /// The end of an assigned partition as the last fetch saw it; asks no broker. -1: not known yet.
+  virtual int64_t last_seen_end(const TopicPartition& partition) = 0;
+  /// Read these partitions, each from the offset given; replaces what was assigned before.
+  virtual Status assign(const std::vector<std::pair<TopicPartition, int64_t>>& from) = 0;
+  /// Wait for records until there are some, but not longer than `wait`. Gives at most
+  /// `records_max`.
+  ///
+  /// Errors  kOutOfRange: an offset is not there any more; kNotFound, kPermissionDenied: of a
+  ///         topic. Broker failures are waited out by the library and come back as no records.
+  virtual Result<std::unique_ptr<KafkaBlock>> poll(int64_t records_max, Duration wait) = 0;
+};
+
+/// Sends records, each at least once, in the order given per partition.
+///
+/// Threads one thread at a time.
+class KafkaProducer {
+ public:
+  /// Errors  kInvalidArgument as of the consumer.
+  static Result<std::unique_ptr<KafkaProducer>> open(Log& log, const KafkaClientOptions& options);
+  virtual ~KafkaProducer() = default;
+  /// Take a record over; waits while the queue is full. Partition -1: by the key's hash.
+  virtual Status send(const std::string& topic,
+                      int32_t partition,
+                      std::string_view key,
+                      std::string_view value) = 0;
+  /// Wait until everything was acknowledged.
+  ///
+  /// Errors  the first failure of any record since the last flush.
+  virtual Status flush() = 0;
+};
+
+/// Make a topic; kAlreadyExists when there is one of that name.
+Status create_topic(Log& log,
+                    const KafkaClientOptions& options,
+                    const std::string& topic,
+                    int32_t partitions);
+
+}  // namespace assay::ingest

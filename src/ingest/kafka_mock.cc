@@ -1,0 +1,58 @@
+#include "ingest/kafka_mock.h"
+
+#include <array>
+#include <vector>
+
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
+
+#include "base/check.h"
+
+namespace assay::ingest {
+namespace {
+
+constexpr int16_t kFetch = 1;
+
+class LibraryMock : public KafkaMock {
+ public:
+  LibraryMock() {
+    std::array<char, 512> text{};
+    rd_kafka_conf_t* config = rd_kafka_conf_new();
+    rd_kafka_conf_set(config, "log_level", "0", text.data(), text.size());
+    handle_ = rd_kafka_new(RD_KAFKA_PRODUCER, config, text.data(), text.size());
+    ASSAY_CHECK(handle_ != nullptr);
+    cluster_ = rd_kafka_mock_cluster_new(handle_, 1);
+    ASSAY_CHECK(cluster_ != nullptr);
+    brokers_ = rd_kafka_mock_cluster_bootstraps(cluster_);
+  }
+  ~LibraryMock() override {
+    rd_kafka_mock_cluster_destroy(cluster_);
+    rd_kafka_destroy(handle_);
+  }
+  LibraryMock(const LibraryMock&) = delete;
+  LibraryMock& operator=(const LibraryMock&) = delete;
+
+  [[nodiscard]] const std::string& brokers() const override { return brokers_; }
+  void create_topic(const std::string& topic, int32_t partitions) override {
+    ASSAY_CHECK(rd_kafka_mock_topic_create(cluster_, topic.c_str(), partitions, 1) ==
+                RD_KAFKA_RESP_ERR_NO_ERROR);
+  }
+  void fail_fetches(int count) override {
+    const std::vector<rd_kafka_resp_err_t> errors(static_cast<std::size_t>(count),
+                                                  RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION);
+    rd_kafka_mock_push_request_errors_array(cluster_, kFetch, errors.size(), errors.data());
+  }
+
+ private:
+  rd_kafka_t* handle_ = nullptr;
+  rd_kafka_mock_cluster_t* cluster_ = nullptr;
+  std::string brokers_;
+};
+
+}  // namespace
+
+std::unique_ptr<KafkaMock> KafkaMock::start() {
+  return std::make_unique<LibraryMock>();
+}
+
+}  // namespace assay::ingest

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace assay::ingest {
+
+/// A Kafka cluster of one broker inside this process, for tests: librdkafka's own mock.
+class KafkaMock {
+ public:
+  static std::unique_ptr<KafkaMock> start();
+  virtual ~KafkaMock() = default;
+  [[nodiscard]] virtual const std::string& brokers() const = 0;
+  virtual void create_topic(const std::string& topic, int32_t partitions) = 0;
+  /// The next `count` fetches fail as a broker that is not the leader answers them.
+  virtual void fail_fetches(int count) = 0;
+};
+
+}  // namespace assay::ingest

@@ -1,0 +1,494 @@
+#include "ingest/kafka_source.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "base/check.h"
+#include "base/json_writer.h"
+#include "ingest/kafka_client.h"
+
+namespace assay::ingest {
+namespace {
+
+constexpr int64_t kPartEnd = int64_t{1} << 32;  // records that one number can count
+/// Fingerprint of an entry that begins a partition anew after its records were lost.
+constexpr uint64_t kBegunAnew = 1;
+
+/// One numbered part: a partition from a base offset on.
+struct Part {
+  TopicPartition partition;
+  int64_t ordinal = 0;
+  int64_t base = 0;
+  bool begun_anew = false;
+
+  [[nodiscard]] int64_t offset_of(int64_t position) const {
+    return base + (position - (ordinal << 32));
+  }
+  [[nodiscard]] int64_t position_of(int64_t offset) const {
+    return (ordinal << 32) + (offset - base);
+  }
+};
+
+std::optional<TopicPartition> parse_part_name(const std::string& name) {
+  const std::size_t slash = name.rfind('/');
+  if (slash == std::string::npos) {
+    return std::nullopt;
+  }
+  int32_t number = 0;
+  for (const char c : name.substr(slash + 1)) {
+    number = number * 10 + (c - '0');
+  }
+  return TopicPartition{name.substr(0, slash), number};
+}
+
+/// A partition that is being read.
+struct Reading {
+  Part part;                // records get its numbers
+  int64_t offset = 0;       // of the next record to hand out
+  int64_t backlog_end = 0;  // where it ended when reading began
+  bool at_end = false;      // the end was seen, and nothing since
+};
+
+data::SchemaPtr meta_schema() {
+  using data::Type;
+  return data::make_schema(
+      {{std::string(catalog::kKafkaColumns[catalog::kKey]), Type::kString, true},
+       {std::string(catalog::kKafkaColumns[catalog::kTopic]), Type::kString, true},
+       {std::string(catalog::kKafkaColumns[catalog::kPartition]), Type::kInt64, true},
+       {std::string(catalog::kKafkaColumns[catalog::kOffset]), Type::kInt64, true},
+       {std::string(catalog::kKafkaColumns[catalog::kTimestamp]), Type::kTimestamp, true},
+       {std::string(catalog::kKafkaColumns[catalog::kHeaders]), Type::kString, true}});
+}
+
+std::string headers_json(const KafkaMessage& message) {
+  std::string text;
+  JsonWriter json(text);
+  json.begin_object();
+  for (const auto& [name, value] : message.headers) {
+    json.key(std::string(name));
+    json.string(std::string(value));
+  }
+  json.end_object();
+  return text;
+}
+
+void append_meta(const KafkaMessage& message,
+                 const TopicPartition& from,
+                 data::BatchBuilder& meta) {
+  if (message.has_key) {
+    meta.column(catalog::kKey).append_text(message.key);
+  } else {
+    meta.column(catalog::kKey).append_null();
+  }
+  meta.column(catalog::kTopic).append_text(from.topic);
+  meta.column(catalog::kPartition).append(int64_t{from.partition});
+  meta.column(catalog::kOffset).append(message.offset);
+  if (message.timestamp_ms >= 0) {
+    meta.column(catalog::kTimestamp).append(message.timestamp_ms * 1'000);
+  } else {
+    meta.column(catalog::kTimestamp).append_null();
+  }
+  if (message.headers.empty()) {
+    meta.column(catalog::kHeaders).append_null();
+  } else {
+    meta.column(catalog::kHeaders).append_text(headers_json(message));
+  }
+}
+
+class KafkaTopics : public KafkaSource {
+ public:
+  KafkaTopics(World& world,
+              const catalog::SourceDef& definition,
+              FileLedger& ledger,
+              const Options& options,
+              std::unique_ptr<KafkaConsumer> consumer)
+      : world_(world),
+        definition_(definition),
+        kafka_(*definition_.kafka),
+        ledger_(ledger),
+        options_(options),
+        consumer_(std::move(consumer)) {}
+
+  Result<int64_t> discover() override {
+    ASSAY_RETURN_IF_ERROR(load_parts());
+    const bool is_first = parts_.empty();
+    int64_t found = 0;
+    for (const std::string& topic : kafka_.topics) {
+      Result<int32_t> count = consumer_->partitions(topic);
+      if (!count.ok()) {
+        return std::move(count).status().with_context("source `" + definition_.name + "`");
+      }
+      ASSAY_RETURN_IF_ERROR(check_count(topic, *count));
+      for (int32_t partition = 0; partition < *count; ++partition) {
+        const TopicPartition at{topic, partition};
+        if (newest_part(at) != nullptr) {
+          continue;
+        }
+        ASSAY_ASSIGN_OR_RETURN(const OffsetRange range, consumer_->offsets(at));
+        const bool from_end = is_first && kafka_.start == catalog::KafkaStart::kLatest;
+        ASSAY_RETURN_IF_ERROR(add_part(at, from_end ? range.end : range.begin, false).status());
+        ++found;
+      }
+    }
+    return found;
+  }
+
+  Status seek(const PartPositions& done) override {
+    positions_ = done;
+    reading_.clear();
+    std::set<TopicPartition> placed;
+    const std::vector<Part> parts = parts_;  // place() may add one
+    for (const Part& part : parts) {
+      const bool is_read =
+          std::count(kafka_.topics.begin(), kafka_.topics.end(), part.partition.topic) != 0;
+      if (is_read && placed.insert(part.partition).second) {
+        ASSAY_RETURN_IF_ERROR(place(part.partition, done));
+      }
+    }
+    return assign();
+  }
+
+  [[nodiscard]] const PartPositions& positions() const override { return positions_; }
+
+  Result<std::optional<RecordBatch>> next(int64_t records_max, Duration wait) override {
+    Result<std::unique_ptr<KafkaBlock>> block =
+        consumer_->poll(std::max<int64_t>(1, records_max), wait);
+    if (!block.ok()) {
+      return std::move(block).status().with_context("source `" + definition_.name + "`");
+    }
+    std::optional<RecordBatch> batch;
+    if (!(*block)->messages.empty()) {
+      ASSAY_ASSIGN_OR_RETURN(batch, batch_of((*block)->messages));
+    }
+    for (const auto& [index, offset] : (*block)->ends) {
+      Reading& reading = reading_[index];
+      reading.offset = std::max(reading.offset, offset);
+      reading.at_end = reading.offset == offset;
+      positions_[reading.part.ordinal] = reading.part.position_of(reading.offset);
+    }
+    return batch;
+  }
+
+  Result<RecordBatch> read_until(const PartPositions& end, Duration wait) override {
+    const Duration started = world_.clock.monotonic();
+    std::vector<Reading> all = reading_;
+    // Only the parts that are asked for, so that nothing else is fetched and dropped.
+    reading_.erase(std::remove_if(reading_.begin(),
+                                  reading_.end(),
+                                  [&](const Reading& reading) {
+                                    const auto found = end.find(reading.part.ordinal);
+                                    return found == end.end() ||
+                                           reading.part.offset_of(found->second) <= reading.offset;
+                                  }),
+                   reading_.end());
+    ASSAY_RETURN_IF_ERROR(assign());
+    std::vector<std::unique_ptr<KafkaBlock>> blocks;
+    std::vector<KafkaMessage> messages;
+    const auto is_done = [&](const Reading& reading) {
+      return reading.offset >= reading.part.offset_of(end.at(reading.part.ordinal));
+    };
+    std::vector<Reading> progress = reading_;
+    while (!std::all_of(progress.begin(), progress.end(), is_done)) {
+      if (world_.clock.monotonic().micros - started.micros > wait.micros) {
+        return Status(Code::kUnavailable,
+                      "source `" + definition_.name +
+                          "`: records that the online store already has did not come again");
+      }
+      ASSAY_ASSIGN_OR_RETURN(std::unique_ptr<KafkaBlock> block, consumer_->poll(10'000, {100'000}));
+      for (const KafkaMessage& message : block->messages) {
+        Reading& reading = progress[message.partition];
+        if (!is_done(reading) &&
+            message.offset < reading.part.offset_of(end.at(reading.part.ordinal))) {
+          messages.push_back(message);
+        }
+        reading.offset = std::max(reading.offset, message.offset + 1);
+      }
+      for (const auto& [index, offset] : block->ends) {
+        progress[index].offset = std::max(progress[index].offset, offset);
+      }
+      blocks.push_back(std::move(block));
+    }
+    ASSAY_ASSIGN_OR_RETURN(RecordBatch batch, batch_of(messages));
+    for (const auto& [ordinal, position] : end) {
+      positions_[ordinal] = std::max(positions_[ordinal], position);
+      for (Reading& reading : all) {
+        if (reading.part.ordinal == ordinal) {
+          reading.offset = std::max(reading.offset, reading.part.offset_of(position));
+        }
+      }
+    }
+    reading_ = std::move(all);
+    ASSAY_RETURN_IF_ERROR(assign());
+    return batch;
+  }
+
+  [[nodiscard]] bool at_end() const override {
+    return std::all_of(
+        reading_.begin(), reading_.end(), [](const Reading& reading) { return reading.at_end; });
+  }
+
+  [[nodiscard]] bool has_read_backlog() const override {
+    return std::all_of(reading_.begin(), reading_.end(), [](const Reading& reading) {
+      return reading.at_end || reading.offset >= reading.backlog_end;
+    });
+  }
+
+  [[nodiscard]] bool part_at_end(int64_t ordinal) const override {
+    for (const Reading& reading : reading_) {
+      if (reading.part.ordinal == ordinal) {
+        return reading.at_end;
+      }
+    }
+    return true;  // a number that is not counted on any more
+  }
+
+  [[nodiscard]] int64_t lag() const override {
+    int64_t lag = 0;
+    for (const Reading& reading : reading_) {
+      lag +=
+          std::max<int64_t>(0, consumer_->last_seen_end(reading.part.partition) - reading.offset);
+    }
+    return lag;
+  }
+
+ private:
+  Status load_parts() {
+    ASSAY_ASSIGN_OR_RETURN(const std::vector<SourceFile> known,
+                           ledger_.known(kafka_ledger_name(definition_.name)));
+    parts_.clear();
+    for (const SourceFile& entry : known) {
+      const std::optional<TopicPartition> partition = parse_part_name(entry.path);
+      if (!partition.has_value()) {
+        return {Code::kCorrupt, "the ledger names a partition " + entry.path};
+      }
+      parts_.push_back(
+          {*partition, entry.ordinal, entry.begin_bytes, entry.fingerprint == kBegunAnew});
+    }
+    return {};
+  }
+
+  [[nodiscard]] const Part* newest_part(const TopicPartition& partition) const {
+    const auto found = std::find_if(parts_.rbegin(), parts_.rend(), [&](const Part& part) {
+      return part.partition == partition;
+    });
+    return found == parts_.rend() ? nullptr : &*found;
+  }
+
+  Status check_count(const std::string& topic, int32_t count) const {
+    for (const Part& part : parts_) {
+      if (part.partition.topic == topic && part.partition.partition >= count &&
+          kafka_.on_lost == catalog::OnLost::kFail) {
+        return {Code::kFailedPrecondition,
+                "source `" + definition_.name + "`: topic " + topic + " has " +
+                    std::to_string(count) +
+                    " partitions and had more: it was made anew. To read "
+                    "it from its beginning, say `on_lost: skip`"};
+      }
+    }
+    return {};
+  }
+
+  Result<Part> add_part(const TopicPartition& partition, int64_t base, bool begun_anew) {
+    SourceFile entry;
+    entry.ordinal = static_cast<int64_t>(parts_.size());
+    entry.path = partition.name();
+    entry.begin_bytes = base;
+    entry.fingerprint = begun_anew ? kBegunAnew : 0;
+    ASSAY_RETURN_IF_ERROR(ledger_.add(kafka_ledger_name(definition_.name), {entry}));
+    parts_.push_back({partition, entry.ordinal, base, begun_anew});
+    return parts_.back();
+  }
+
+  /// Where a partition is read on: behind the newest part of it that was read, unless a newer one
+  /// begins it anew.
+  Status place(const TopicPartition& partition, const PartPositions& done) {
+    Reading reading;
+    bool was_read = false;
+    for (auto part = parts_.rbegin(); part != parts_.rend(); ++part) {
+      if (part->partition != partition) {
+        continue;
+      }
+      const auto position = done.find(part->ordinal);
+      reading.part = *part;
+      was_read = position != done.end();
+      reading.offset = was_read ? part->offset_of(position->second) : part->base;
+      if (was_read || part->begun_anew) {
+        break;
+      }
+    }
+    Result<OffsetRange> range = consumer_->offsets(partition);
+    if (!range.ok()) {
+      return std::move(range).status().with_context("source `" + definition_.name + "`");
+    }
+    if (reading.offset < range->begin && !was_read) {
+      world_.log.warn("kafka_records_gone_before_first_read",
+                      {{"source", definition_.name},
+                       {"partition", partition.name()},
+                       {"first", reading.offset},
+                       {"end", range->begin}});
+      reading.offset = range->begin;
+    } else if (reading.offset < range->begin || reading.offset > range->end) {
+      ASSAY_RETURN_IF_ERROR(take_loss(*range, &reading));
+    }
+    reading.backlog_end = range->end;
+    positions_[reading.part.ordinal] = reading.part.position_of(reading.offset);
+    reading_.push_back(std::move(reading));
+    return {};
+  }
+
+  Status take_loss(const OffsetRange& range, Reading* reading) {
+    const std::string name = reading->part.partition.name();
+    const bool is_anew = reading->offset > range.end;
+    if (kafka_.on_lost == catalog::OnLost::kFail) {
+      const std::string what = is_anew ? name + " was read up to offset " +
+                                             std::to_string(reading->offset) + " and now ends at " +
+                                             std::to_string(range.end) +
+                                             ": the topic was made anew, or the broker lost records"
+                                       : "records " + std::to_string(reading->offset) + " to " +
+                                             std::to_string(range.begin - 1) + " of " + name +
+                                             " are gone from the broker and were not read";
+      return {Code::kOutOfRange,
+              "source `" + definition_.name + "`: " + what +
+                  ". To go on without them, say `on_lost: skip`"};
+    }
+    world_.log.error("kafka_records_lost",
+                     {{"source", definition_.name},
+                      {"partition", name},
+                      {"read_to", reading->offset},
+                      {"begin", range.begin},
+                      {"end", range.end}});
+    if (is_anew) {
+      ASSAY_ASSIGN_OR_RETURN(reading->part, add_part(reading->part.partition, range.begin, true));
+    }
+    reading->offset = range.begin;
+    return {};
+  }
+
+  Status assign() {
+    std::vector<std::pair<TopicPartition, int64_t>> from;
+    for (Reading& reading : reading_) {
+      reading.at_end = false;
+      from.emplace_back(reading.part.partition, reading.offset);
+    }
+    return consumer_->assign(from).with_context("source `" + definition_.name + "`");
+  }
+
+  /// The part that counts an offset; a new one when the number's records are used up.
+  Result<Part> part_for(Reading& reading, int64_t offset) {
+    if (offset - reading.part.base >= kPartEnd) {
+      ASSAY_ASSIGN_OR_RETURN(reading.part, add_part(reading.part.partition, offset, false));
+    }
+    return reading.part;
+  }
+
+  Result<RecordBatch> batch_of(const std::vector<KafkaMessage>& messages) {
+    RecordBatch batch;
+    batch.source = definition_.name;
+    batch.file = kafka_.topics.front();
+    batch.format = definition_.format;
+    batch.received = world_.clock.now();
+    std::vector<std::pair<int64_t, std::size_t>> order;  // position, message
+    std::size_t bytes = 0;
+    for (std::size_t i = 0; i < messages.size(); ++i) {
+      Reading& reading = reading_[messages[i].partition];
+      ASSAY_ASSIGN_OR_RETURN(const Part part, part_for(reading, messages[i].offset));
+      reading.offset = messages[i].offset + 1;
+      reading.at_end = false;
+      order.emplace_back(part.position_of(messages[i].offset), i);
+      int64_t& end = batch.part_end[part.ordinal];
+      end = std::max(end, part.position_of(reading.offset));
+      bytes += std::min<std::size_t>(messages[i].value.size(), record_bytes_max());
+    }
+    std::sort(order.begin(), order.end());
+    fill(messages, order, bytes, &batch);
+    for (const auto& [ordinal, end] : batch.part_end) {
+      positions_[ordinal] = end;
+    }
+    return batch;
+  }
+
+  [[nodiscard]] std::size_t record_bytes_max() const {
+    return static_cast<std::size_t>(definition_.record_bytes_max);
+  }
+
+  void fill(const std::vector<KafkaMessage>& messages,
+            const std::vector<std::pair<int64_t, std::size_t>>& order,
+            std::size_t bytes,
+            RecordBatch* batch) {
+    auto text = std::make_shared<std::string>();
+    text->reserve(bytes);  // views into it stay good
+    for (const Reading& reading : reading_) {
+      batch->parts.push_back(reading.part.partition.name());
+    }
+    data::BatchBuilder meta(meta_schema());
+    bool is_any_oversized = false;
+    for (const auto& [position, index] : order) {
+      const KafkaMessage& message = messages[index];
+      const bool is_oversized = message.value.size() > record_bytes_max();
+      const std::string_view value = message.value.substr(0, record_bytes_max());
+      const std::size_t begin = text->size();
+      text->append(value);
+      batch->records.push_back(std::string_view(*text).substr(begin, value.size()));
+      batch->lines.push_back(message.offset);
+      batch->oversized.push_back(is_oversized);
+      batch->positions.push_back(position);
+      batch->part_of.push_back(static_cast<uint32_t>(message.partition));
+      is_any_oversized = is_any_oversized || is_oversized;
+      if (options_.keep_meta) {
+        append_meta(message, reading_[message.partition].part.partition, meta);
+      }
+    }
+    if (!is_any_oversized) {
+      batch->oversized.clear();
+    }
+    if (!order.empty()) {
+      batch->first = {order.front().first};
+      batch->end = {order.back().first + 1};
+    }
+    batch->bytes = std::move(text);
+    batch->meta = meta.finish();
+  }
+
+  World& world_;
+  const catalog::SourceDef definition_;
+  const catalog::KafkaDef& kafka_;
+  FileLedger& ledger_;
+  const Options options_;
+  std::unique_ptr<KafkaConsumer> consumer_;
+  std::vector<Part> parts_;       // by ordinal
+  std::vector<Reading> reading_;  // as they are assigned
+  PartPositions positions_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<KafkaSource>> KafkaSource::open(World& world,
+                                                       const catalog::SourceDef& definition,
+                                                       FileLedger& ledger,
+                                                       const Options& options) {
+  ASSAY_CHECK(definition.kafka.has_value());
+  KafkaClientOptions client;
+  client.brokers = definition.kafka->brokers;
+  client.settings = definition.kafka->options;
+  client.queue_bytes_max = definition.kafka->queue_bytes_max;
+  client.timeout = options.timeout;
+  Result<std::unique_ptr<KafkaConsumer>> consumer = KafkaConsumer::open(world.log, client);
+  if (!consumer.ok()) {
+    return std::move(consumer).status().with_context("source `" + definition.name + "`");
+  }
+  return std::unique_ptr<KafkaSource>(std::make_unique<KafkaTopics>(
+      world, definition, ledger, options, std::move(consumer).value()));
+}
+
+std::string kafka_ledger_name(const std::string& source) {
+  return "kafka:" + source;
+}
+
+std::string describe_part_position(const SourceFile& part, int64_t position) {
+  return part.path + " offset " +
+         std::to_string(part.begin_bytes + (position - (part.ordinal << 32)));
+}
+
+}  // namespace assay::ingest

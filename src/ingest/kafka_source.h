@@ -1,0 +1,85 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/status.h"
+#include "base/world.h"
+#include "catalog/definitions.h"
+#include "ingest/file_ledger.h"
+#include "ingest/record.h"
+
+namespace assay::ingest {
+
+/// How far each part of a source was read: by its ordinal, the Position after the last record.
+using PartPositions = std::map<int64_t, int64_t>;
+
+/// The records of Kafka topics. Positions are the tables' own: the ledger gives each partition a
+/// number and says at which offset its counting begins, so a record's position never changes.
+///
+/// Order   of each partition by offset; partitions are read side by side.
+/// Bounds  fetched records: queue_bytes_max of the definition; taken ones: those of one next().
+/// Threads one thread at a time.
+/// Source  docs/decisions/0070-positions-of-partitions.md
+class KafkaSource {
+ public:
+  struct Options {
+    bool keep_meta = false;  // fill RecordBatch::meta
+    Duration timeout{10 * kMicrosPerSecond};
+  };
+  /// Asks no broker. The world and the ledger must outlive the source.
+  ///
+  /// Errors  kInvalidArgument: a setting that the client library refuses.
+  static Result<std::unique_ptr<KafkaSource>> open(World& world,
+                                                   const catalog::SourceDef& definition,
+                                                   FileLedger& ledger,
+                                                   const Options& options);
+  virtual ~KafkaSource() = default;
+
+  /// Look for the topics' partitions and number new ones; gives how many were new.
+  ///
+  /// Errors  kNotFound: no such topic. kFailedPrecondition: a topic has fewer partitions than it
+  ///         had. kUnavailable: no broker answers. kPermissionDenied, kUnauthenticated.
+  virtual Result<int64_t> discover() = 0;
+
+  /// Read on after what `done` says; parts that it does not name from their beginning. A part that
+  /// it does not name and whose oldest records are gone begins with what is there.
+  ///
+  /// Errors  kOutOfRange: records that were not read are gone, or the topic holds less than was
+  /// read
+  ///         (it was made anew); with `on_lost: skip` a warning instead.
+  virtual Status seek(const PartPositions& done) = 0;
+  /// What was handed out so far.
+  [[nodiscard]] virtual const PartPositions& positions() const = 0;
+
+  /// The next records of any partitions, by position: as many as there are, at most `records_max`;
+  /// nothing when none came within `wait`.
+  ///
+  /// Errors  kOutOfRange, kNotFound, kPermissionDenied as above. A broker that does not answer is
+  ///         waited for.
+  virtual Result<std::optional<RecordBatch>> next(int64_t records_max, Duration wait) = 0;
+  /// Exactly the records behind `positions()` and before `end`, all in one batch; parts that `end`
+  /// does not name are left out. Reading goes on behind them.
+  ///
+  /// Errors  as next(); kUnavailable: they did not come within `wait`.
+  virtual Result<RecordBatch> read_until(const PartPositions& end, Duration wait) = 0;
+
+  /// True when every partition was read up to its end as it was last seen.
+  [[nodiscard]] virtual bool at_end() const = 0;
+  /// True when all was read that was there at seek().
+  [[nodiscard]] virtual bool has_read_backlog() const = 0;
+  [[nodiscard]] virtual bool part_at_end(int64_t ordinal) const = 0;
+  /// Records not handed out yet, as the last fetches saw them.
+  [[nodiscard]] virtual int64_t lag() const = 0;
+};
+
+/// The name under which the ledger keeps the parts of a Kafka source.
+std::string kafka_ledger_name(const std::string& source);
+
+/// "clicks/3 offset 1200": a position as its user knows it.
+std::string describe_part_position(const SourceFile& part, int64_t position);
+
+}  // namespace assay::ingest

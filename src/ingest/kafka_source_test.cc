@@ -1,0 +1,274 @@
+// The Kafka source on librdkafka's mock cluster; with ASSAY_TEST_KAFKA=HOST:PORT the same tests run
+// against that broker (tools/servers/kafka.sh with ...).
+
+#include "ingest/kafka_source.h"
+
+#include <cstdlib>
+
+#include <gtest/gtest.h>
+
+#include "ingest/kafka_client.h"
+#include "ingest/kafka_mock.h"
+
+namespace assay::ingest {
+namespace {
+
+constexpr Duration kLong{30 * kMicrosPerSecond};
+
+/// A topic of its own for each test, its producer and what a source of it needs.
+class KafkaSourceTest : public testing::Test {
+ protected:
+  KafkaSourceTest() : world_(LogLevel::kError) {
+    definition_.name = "clicks";
+    definition_.format = catalog::Format::kJsonLines;
+    definition_.kafka.emplace();
+    definition_.kafka->brokers = brokers_;
+    topic_ = std::string("t_") + testing::UnitTest::GetInstance()->current_test_info()->name() +
+             "_" + std::to_string(world_.world().clock.now().micros);
+    definition_.kafka->topics = {topic_};
+  }
+
+  // One broker and one producer for all tests: each takes a second to end.
+  static void SetUpTestSuite() {
+    const char* real = std::getenv("ASSAY_TEST_KAFKA");
+    if (real == nullptr) {
+      mock_ = KafkaMock::start();
+    }
+    brokers_ = mock_ != nullptr ? mock_->brokers() : real;
+    KafkaClientOptions options;
+    options.brokers = brokers_;
+    producer_ = *KafkaProducer::open(*log_, options);
+  }
+  static void TearDownTestSuite() {
+    producer_.reset();
+    mock_.reset();
+  }
+
+  void create(int32_t partitions) {
+    if (mock_ != nullptr) {
+      mock_->create_topic(topic_, partitions);
+      return;
+    }
+    KafkaClientOptions options;
+    options.brokers = definition_.kafka->brokers;
+    ASSERT_TRUE(create_topic(world_.world().log, options, topic_, partitions).ok());
+  }
+
+  void send(int32_t partition, const std::string& value, const std::string& key = "k") {
+    ASSERT_TRUE(producer_->send(topic_, partition, key, value).ok());
+    ASSERT_TRUE(producer_->flush().ok());
+  }
+
+  std::unique_ptr<KafkaSource> open(bool keep_meta = false) {
+    KafkaSource::Options options;
+    options.keep_meta = keep_meta;
+    return *KafkaSource::open(world_.world(), definition_, ledger_, options);
+  }
+
+  std::unique_ptr<KafkaSource> open_at(const PartPositions& done) {
+    std::unique_ptr<KafkaSource> source = open();
+    EXPECT_TRUE(source->discover().ok());
+    const Status placed = source->seek(done);
+    EXPECT_TRUE(placed.ok()) << placed.to_string();
+    return source;
+  }
+
+  /// The next records; waits until there are some.
+  static RecordBatch read_some(KafkaSource& source, int64_t records_max = 1000) {
+    for (;;) {
+      Result<std::optional<RecordBatch>> batch = source.next(records_max, kLong);
+      EXPECT_TRUE(batch.ok()) << batch.status().to_string();
+      if (!batch.ok() || batch->has_value()) {
+        return batch.ok() ? **std::move(batch) : RecordBatch();
+      }
+    }
+  }
+
+  /// Everything up to the present end, as "position:value".
+  static std::vector<std::string> read_all(KafkaSource& source, int64_t records_max = 1000) {
+    std::vector<std::string> values;
+    while (!source.at_end()) {
+      Result<std::optional<RecordBatch>> batch = source.next(records_max, kLong);
+      EXPECT_TRUE(batch.ok()) << batch.status().to_string();
+      if (!batch.ok()) {
+        return values;
+      }
+      for (int64_t i = 0; batch->has_value() && i < (*batch)->size(); ++i) {
+        values.push_back((*batch)->part_name(i).substr((*batch)->part_name(i).rfind('/') + 1) +
+                         ":" + std::to_string((*batch)->lines[static_cast<std::size_t>(i)]) + ":" +
+                         std::string((*batch)->records[static_cast<std::size_t>(i)]));
+      }
+    }
+    std::sort(values.begin(), values.end());
+    return values;
+  }
+
+  static inline std::unique_ptr<Log> log_ = null_log();
+  static inline std::unique_ptr<KafkaMock> mock_;
+  static inline std::unique_ptr<KafkaProducer> producer_;
+  static inline std::string brokers_;
+  SystemWorld world_;
+  std::string topic_;
+  catalog::SourceDef definition_;
+  MemoryFileLedger ledger_;
+};
+
+using Values = std::vector<std::string>;
+
+TEST_F(KafkaSourceTest, ReadsEveryPartitionFromItsBeginning) {
+  create(2);
+  send(0, "a");
+  send(0, "b");
+  send(1, "c");
+  const auto source = open_at({});
+  EXPECT_EQ(read_all(*source), (Values{"0:0:a", "0:1:b", "1:0:c"}));
+  EXPECT_EQ(source->lag(), 0);
+}
+
+TEST_F(KafkaSourceTest, GoesOnWhereTheTablesStand) {
+  create(2);
+  for (const char* value : {"a", "b", "c"}) {
+    send(0, value);
+    send(1, value);
+  }
+  PartPositions done;
+  {
+    const auto source = open_at({});
+    read_some(*source, 2);
+    done = source->positions();
+  }
+  std::size_t read = 0;
+  for (const auto& [ordinal, position] : done) {
+    read += static_cast<std::size_t>(position - (ordinal << 32));
+  }
+  const auto source = open_at(done);
+  EXPECT_EQ(read_all(*source).size(), 6 - read);
+}
+
+TEST_F(KafkaSourceTest, APositionNeverChangesItsMeaning) {
+  create(2);
+  send(1, "a");
+  for (int start = 0; start < 2; ++start) {
+    const auto source = open_at({});
+    EXPECT_EQ(read_some(*source).position_of(0), int64_t{1} << 32);
+    EXPECT_EQ(ledger_.known("kafka:clicks")->size(), 2U);
+  }
+}
+
+TEST_F(KafkaSourceTest, LatestBeginsBehindWhatWasThereTheFirstTime) {
+  create(1);
+  send(0, "before");
+  definition_.kafka->start = catalog::KafkaStart::kLatest;
+  EXPECT_TRUE(read_all(*open_at({})).empty());
+  send(0, "after");
+  // The position was remembered by the ledger, though no table has one.
+  EXPECT_EQ(read_all(*open_at({})), (Values{"0:1:after"}));
+}
+
+TEST_F(KafkaSourceTest, KeysTimesAndHeadersAreKeptWhenAsked) {
+  create(1);
+  send(0, "{}", "u1");
+  const auto source = open(true);
+  ASSERT_TRUE(source->discover().ok());
+  ASSERT_TRUE(source->seek({}).ok());
+  const data::Batch meta = read_some(*source).meta;
+  ASSERT_EQ(meta.rows(), 1);
+  EXPECT_EQ(meta.find("_key")->text(0), "u1");
+  EXPECT_EQ(meta.find("_topic")->text(0), topic_);
+  EXPECT_EQ(meta.find("_offset")->values<int64_t>()[0], 0);
+  EXPECT_GT(meta.find("_timestamp")->values<int64_t>()[0], 0);
+  EXPECT_TRUE(meta.find("_headers")->is_null(0));
+}
+
+TEST_F(KafkaSourceTest, ValuesBeyondTheLimitAreCutAndMarked) {
+  create(1);
+  definition_.record_bytes_max = 4;
+  send(0, "1234");
+  send(0, "12345");
+  const auto source = open_at({});
+  std::vector<bool> oversized;
+  while (oversized.size() < 2) {
+    const RecordBatch batch = read_some(*source);
+    for (std::size_t i = 0; i < batch.records.size(); ++i) {
+      oversized.push_back(!batch.oversized.empty() && batch.oversized[i]);
+    }
+  }
+  EXPECT_EQ(oversized, (std::vector<bool>{false, true}));
+}
+
+TEST_F(KafkaSourceTest, APositionBehindTheEndIsATopicMadeAnew) {
+  create(1);
+  send(0, "a");
+  const auto source = open();
+  ASSERT_TRUE(source->discover().ok());
+  const PartPositions done{{0, 7}};
+  EXPECT_EQ(source->seek(done).code(), Code::kOutOfRange);
+}
+
+TEST_F(KafkaSourceTest, ToldToSkipItReadsTheNewTopicUnderANumberOfItsOwn) {
+  create(1);
+  send(0, "a");
+  SystemWorld quiet(static_cast<LogLevel>(static_cast<int>(LogLevel::kError) + 1));
+  definition_.kafka->on_lost = catalog::OnLost::kSkip;
+  const auto source = *KafkaSource::open(quiet.world(), definition_, ledger_, {});
+  ASSERT_TRUE(source->discover().ok());
+  ASSERT_TRUE(source->seek({{0, 7}}).ok());
+  EXPECT_EQ(read_all(*source), (Values{"0:0:a"}));
+  EXPECT_EQ(source->positions().at(1), (int64_t{1} << 32) + 1);
+  // The next start goes on in the new one.
+  const auto again = open_at({{0, 7}, {1, (int64_t{1} << 32) + 1}});
+  EXPECT_TRUE(read_all(*again).empty());
+}
+
+TEST_F(KafkaSourceTest, ATopicThatIsNotThereIsNotFound) {
+  create(1);
+  definition_.kafka->topics = {topic_, topic_ + "_nowhere"};
+  const auto source = open();
+  // The mock makes topics that it is asked for.
+  if (mock_ == nullptr) {
+    EXPECT_EQ(source->discover().code(), Code::kNotFound);
+  } else {
+    EXPECT_TRUE(source->discover().ok());
+  }
+}
+
+TEST_F(KafkaSourceTest, ABrokerThatDoesNotAnswerIsUnavailable) {
+  definition_.kafka->brokers = "127.0.0.1:1";
+  KafkaSource::Options options;
+  options.timeout = {300'000};
+  SystemWorld quiet(static_cast<LogLevel>(static_cast<int>(LogLevel::kError) + 1));
+  const auto source = *KafkaSource::open(quiet.world(), definition_, ledger_, options);
+  EXPECT_EQ(source->discover().code(), Code::kUnavailable);
+}
+
+TEST_F(KafkaSourceTest, OptionsThatTheClientRefusesAreInvalid) {
+  definition_.kafka->options = {{"security.protokol", "ssl"}};
+  EXPECT_EQ(KafkaSource::open(world_.world(), definition_, ledger_, {}).code(),
+            Code::kInvalidArgument);
+}
+
+TEST_F(KafkaSourceTest, FailedFetchesAreTriedAgain) {
+  create(1);
+  send(0, "a");
+  if (mock_ != nullptr) {
+    mock_->fail_fetches(1);
+  }
+  EXPECT_EQ(read_all(*open_at({})), (Values{"0:0:a"}));
+}
+
+TEST_F(KafkaSourceTest, ReadUntilGivesExactlyTheRecordsAskedFor) {
+  create(2);
+  for (const char* value : {"a", "b", "c"}) {
+    send(0, value);
+    send(1, value);
+  }
+  const auto source = open_at({});
+  const int64_t second = int64_t{1} << 32;
+  const Result<RecordBatch> batch = source->read_until({{0, 2}, {1, second + 1}}, kLong);
+  ASSERT_TRUE(batch.ok()) << batch.status().to_string();
+  EXPECT_EQ(batch->positions, (std::vector<int64_t>{0, 1, second}));
+  EXPECT_EQ(read_all(*source), (Values{"0:2:c", "1:1:b", "1:2:c"}));
+}
+
+}  // namespace
+}  // namespace assay::ingest
