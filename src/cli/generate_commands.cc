@@ -1,20 +1,32 @@
+#include <algorithm>
 #include <charconv>
+#include <memory>
 
+#include "base/pause.h"
 #include "cli/commands.h"
 #include "ingest/generate.h"
+#include "ingest/kafka_client.h"
 
 namespace assay::cli {
 namespace {
 
 constexpr std::size_t kBlockBytes = 1 << 20;
 
-/// Lines to stdout, or to a file that appears whole.
+/// Where generated lines go.
 class LineTarget {
  public:
-  LineTarget(Invocation& invocation, std::string path)
+  virtual ~LineTarget() = default;
+  virtual Status take(std::string_view line, std::string_view key) = 0;
+  virtual Status finish() = 0;
+};
+
+/// Lines to stdout, or to a file that appears whole.
+class TextTarget : public LineTarget {
+ public:
+  TextTarget(Invocation& invocation, std::string path)
       : invocation_(invocation), path_(std::move(path)) {}
 
-  Status take(const std::string& line) {
+  Status take(std::string_view line, std::string_view /*key*/) override {
     if (stop_requested()) {
       return {Code::kCancelled, "stopped; nothing was written"};
     }
@@ -27,7 +39,7 @@ class LineTarget {
     return {};
   }
 
-  Status finish() {
+  Status finish() override {
     if (path_.empty()) {
       invocation_.output.raw(text_);
       return {};
@@ -45,6 +57,65 @@ class LineTarget {
   int64_t lines_ = 0;
 };
 
+/// Lines to a Kafka topic, without their line ends; those of one key to one partition.
+class TopicTarget : public LineTarget {
+ public:
+  static Result<std::unique_ptr<LineTarget>> open(Invocation& invocation) {
+    const Arguments& arguments = invocation.arguments;
+    if (!arguments.has("topic")) {
+      return Status(Code::kInvalidArgument, "--kafka needs --topic");
+    }
+    ASSAY_ASSIGN_OR_RETURN(const int64_t partitions, arguments.integer("partitions", 1));
+    ingest::KafkaClientOptions options;
+    options.brokers = arguments.get("kafka");
+    auto target = std::make_unique<TopicTarget>(invocation, arguments.get("topic"));
+    const Status made = ingest::create_topic(
+        invocation.world.log, options, target->topic_, static_cast<int32_t>(partitions));
+    if (!made.ok() && made.code() != Code::kAlreadyExists) {
+      return made;
+    }
+    ASSAY_ASSIGN_OR_RETURN(target->producer_,
+                           ingest::KafkaProducer::open(invocation.world.log, options));
+    return std::unique_ptr<LineTarget>(std::move(target));
+  }
+  TopicTarget(Invocation& invocation, std::string topic)
+      : invocation_(invocation), topic_(std::move(topic)) {}
+
+  Status take(std::string_view line, std::string_view key) override {
+    if (stop_requested()) {
+      ASSAY_RETURN_IF_ERROR(producer_->flush());
+      return {Code::kCancelled, "stopped after " + std::to_string(lines_) + " records"};
+    }
+    line.remove_suffix(1);
+    lines_ += 1;
+    return producer_->send(topic_, -1, key, line);
+  }
+
+  Status finish() override {
+    ASSAY_RETURN_IF_ERROR(producer_->flush());
+    invocation_.output.say(std::to_string(lines_) + " records sent to topic " + topic_);
+    return {};
+  }
+
+ private:
+  Invocation& invocation_;
+  std::string topic_;
+  std::unique_ptr<ingest::KafkaProducer> producer_;
+  int64_t lines_ = 0;
+};
+
+Result<std::unique_ptr<LineTarget>> open_target(Invocation& invocation) {
+  const Arguments& arguments = invocation.arguments;
+  if (!arguments.has("kafka")) {
+    return std::unique_ptr<LineTarget>(
+        std::make_unique<TextTarget>(invocation, arguments.get("to")));
+  }
+  if (arguments.has("to")) {
+    return Status(Code::kInvalidArgument, "--kafka and --to are two places; give one");
+  }
+  return TopicTarget::open(invocation);
+}
+
 Result<double> number(const Arguments& arguments, const std::string& name) {
   const std::string& text = arguments.get(name);
   double value = 0;
@@ -55,6 +126,14 @@ Result<double> number(const Arguments& arguments, const std::string& name) {
   return value;
 }
 
+/// Let time pass until `at`, a little at a time so that a stop is heard.
+void wait_until(Clock& clock, EventTime at) {
+  constexpr int64_t kStepMicros = 100'000;
+  while (!stop_requested() && clock.now() < at) {
+    pause_for({std::min(kStepMicros, at.micros - clock.now().micros)});
+  }
+}
+
 Status run_users(Invocation& invocation) {
   catch_stop_signals();
   const Arguments& arguments = invocation.arguments;
@@ -63,10 +142,10 @@ Status run_users(Invocation& invocation) {
   ASSAY_ASSIGN_OR_RETURN(const int64_t seed, arguments.integer("seed", 0));
   options.seed = static_cast<uint64_t>(seed);
   ASSAY_ASSIGN_OR_RETURN(options.start, parse_time(arguments.get("start")));
-  LineTarget target(invocation, arguments.get("to"));
-  ASSAY_RETURN_IF_ERROR(
-      ingest::generate_users(options, [&](const std::string& line) { return target.take(line); }));
-  return target.finish();
+  ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<LineTarget> target, open_target(invocation));
+  ASSAY_RETURN_IF_ERROR(ingest::generate_users(
+      options, [&](const std::string& line) { return target->take(line, ""); }));
+  return target->finish();
 }
 
 Status run_events(Invocation& invocation) {
@@ -83,15 +162,28 @@ Status run_events(Invocation& invocation) {
   ASSAY_ASSIGN_OR_RETURN(options.duplicate_share, number(arguments, "duplicates"));
   ASSAY_ASSIGN_OR_RETURN(options.late_share, number(arguments, "late"));
   ASSAY_ASSIGN_OR_RETURN(options.malformed_share, number(arguments, "malformed"));
-  LineTarget target(invocation, arguments.get("to"));
-  ASSAY_RETURN_IF_ERROR(
-      ingest::generate_events(options, [&](const std::string& line) { return target.take(line); }));
-  return target.finish();
+  const bool is_live = arguments.has("live");
+  if (is_live) {
+    options.start = invocation.world.clock.now();
+  }
+  ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<LineTarget> target, open_target(invocation));
+  ASSAY_RETURN_IF_ERROR(ingest::generate_events(options, [&](const ingest::GeneratedEvent& event) {
+    if (is_live && !stop_requested()) {
+      wait_until(invocation.world.clock, event.at);
+    }
+    return target->take(event.line, event.key);
+  }));
+  return target->finish();
 }
 
 const Flag kSeed{"seed", "N", "the same seed gives the same bytes", "1", false, false};
 const Flag kStart{"start", "TIME", "first instant of event time", "2026-01-01", false, false};
 const Flag kTo{"to", "FILE", "write to this file, not to stdout", "", false, false};
+const Flag kKafka{
+    "kafka", "BROKERS", "send to a Kafka topic, made if it is not there", "", false, false};
+const Flag kTopic{"topic", "TOPIC", "the topic of --kafka", "", false, false};
+const Flag kPartitions{
+    "partitions", "N", "partitions of the topic if it is made", "1", false, false};
 
 }  // namespace
 
@@ -101,7 +193,13 @@ std::vector<Command> generate_commands() {
        "make up users, as JSON lines",
        "",
        {},
-       {{"count", "N", "number of users", "1000", false, false}, kSeed, kStart, kTo},
+       {{"count", "N", "number of users", "1000", false, false},
+        kSeed,
+        kStart,
+        kTo,
+        kKafka,
+        kTopic,
+        kPartitions},
        run_users},
       {{"generate", "events"},
        "make up click events of those users, as JSON lines in order of delivery",
@@ -116,7 +214,16 @@ std::vector<Command> generate_commands() {
         {"malformed", "SHARE", "share of lines that are no event", "0.001", false, false},
         kSeed,
         kStart,
-        kTo},
+        {"live",
+         "",
+         "stamp events with the present and send each when it is due",
+         "",
+         false,
+         false},
+        kTo,
+        kKafka,
+        kTopic,
+        kPartitions},
        run_events},
   };
 }

@@ -10,7 +10,7 @@
 namespace assay::cli {
 namespace {
 
-constexpr std::array kTemplates{"flights", "shop"};
+constexpr std::array kTemplates{"flights", "shop", "shop_live"};
 
 /// Copy a folder of the program's templates. Existing files are never overwritten.
 Status copy_folder(World& world, const std::string& from, const std::string& to) {
@@ -53,7 +53,9 @@ Status generate_shop_data(World& world, const std::string& folder) {
       }));
   return generate_to(
       world, join_path(folder, "data/clicks/clicks-1.jsonl"), [&](const ingest::LineSink& sink) {
-        return ingest::generate_events(events, sink);
+        return ingest::generate_events(events, [&](const ingest::GeneratedEvent& event) {
+          return sink(std::string(event.line));
+        });
       });
 }
 
@@ -64,7 +66,7 @@ Status run_init(Invocation& invocation) {
   if (std::find(known.begin(), known.end(), name) == known.end()) {
     return {Code::kInvalidArgument,
             "there is no template `" + name + "`" + did_you_mean(name, known) +
-                " (there are: flights, shop)"};
+                " (there are: flights, shop, shop_live)"};
   }
   World& world = invocation.world;
   if (world.files.stat(join_path(folder, "assay.yaml")).ok()) {

@@ -5,7 +5,10 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <deque>
 #include <queue>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -83,20 +86,51 @@ struct Session {
 
 /// A line on its way: delivered at `at`, `order` breaks ties.
 struct Delivery {
+  static constexpr uint32_t kMalformed = UINT32_MAX;
   int64_t at = 0;
   int64_t order = 0;
-  std::string text;  // without received_ms; empty: malformed
+  uint32_t slot = kMalformed;  // of its text
   bool operator>(const Delivery& other) const {
     return at != other.at ? at > other.at : order > other.order;
   }
 };
+
+/// Texts of the lines on their way, without received_ms, in slots that are used again.
+class Texts {
+ public:
+  struct Text {
+    std::string line;
+    std::string key;
+  };
+  uint32_t take() {
+    if (free_.empty()) {
+      texts_.emplace_back();
+      return static_cast<uint32_t>(texts_.size() - 1);
+    }
+    const uint32_t slot = free_.back();
+    free_.pop_back();
+    return slot;
+  }
+  void give_back(uint32_t slot) { free_.push_back(slot); }
+  Text& at(uint32_t slot) { return texts_[slot]; }
+
+ private:
+  std::deque<Text> texts_;
+  std::vector<uint32_t> free_;
+};
+
+void append_number(int64_t number, std::string* text) {
+  std::array<char, 24> digits{};
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
+  text->append(digits.data(), end);
+}
 
 class EventStream {
  public:
   EventStream(const EventsOptions& options, Random& random)
       : options_(options), random_(random), items_(options.items) {}
 
-  Status run(const LineSink& sink) {
+  Status run(const EventSink& sink) {
     const auto gap_max = static_cast<uint64_t>(2e6 / options_.rate) + 1;
     int64_t now = options_.start.micros;
     for (int64_t i = 0; i < options_.count; ++i) {
@@ -110,18 +144,21 @@ class EventStream {
  private:
   void emit(int64_t now, int64_t number) {
     if (chance(options_.malformed_share, random_)) {
-      on_the_way_.push({now, order_++, ""});
+      on_the_way_.push({now, order_++, Delivery::kMalformed});
       return;
     }
-    const std::string text = event_text(now, number);
+    const uint32_t slot = texts_.take();
+    write_event(now, number, &texts_.at(slot));
     int64_t at = now + static_cast<int64_t>(random_.below(2'000'000));  // up to 2 s on the network
     if (chance(options_.late_share, random_)) {
       at += static_cast<int64_t>(random_.below(30 * 60 * kMicrosPerSecond));
     }
-    on_the_way_.push({at, order_++, text});
+    on_the_way_.push({at, order_++, slot});
     if (chance(options_.duplicate_share, random_)) {
+      const uint32_t again = texts_.take();
+      texts_.at(again) = texts_.at(slot);
       on_the_way_.push(
-          {at + static_cast<int64_t>(random_.below(30 * kMicrosPerSecond)), order_++, text});
+          {at + static_cast<int64_t>(random_.below(30 * kMicrosPerSecond)), order_++, again});
     }
   }
 
@@ -139,49 +176,61 @@ class EventStream {
     return open_[random_.below(open_.size())];
   }
 
-  std::string event_text(int64_t now, int64_t number) {
+  void write_event(int64_t now, int64_t number, Texts::Text* text) {
     Session& session = next_session();
     const std::string_view type = pick(kEventTypes, random_);
     if (type == "view" || type == "search") {
       session.item = items_.pick(random_);  // cart and purchase are of what was looked at
     }
-    std::string text;
-    JsonWriter json(text);
-    json.begin_object();
-    json.key("event_id");
-    json.string("e" + std::to_string(number + 1));
-    json.key("user_id");
-    json.string("u" + std::to_string(session.user));
-    json.key("item_id");
-    json.integer(session.item);
-    json.key("event_type");
-    json.string(type);
-    json.key("price");
-    json.number(static_cast<double>(session.item * 37 % 200 * 100 + 499) / 100);
-    json.key("session_id");
-    json.string("s" + std::to_string(session.number));
-    json.key("ip");
-    json.string("10." + std::to_string(session.user % 256) + "." +
-                std::to_string(session.number % 256) + ".7");
-    json.key("ts");
-    json.integer(now / 1'000);
+    text->key = "u";
+    append_number(session.user, &text->key);
+    std::string& line = text->line;
+    line = "{\"event_id\":\"e";
+    append_number(number + 1, &line);
+    line += "\",\"user_id\":\"";
+    line += text->key;
+    line += "\",\"item_id\":";
+    append_number(session.item, &line);
+    line += ",\"event_type\":\"";
+    line += type;
+    line += "\",\"price\":";
+    append_number(session.item * 37 % 200 + 4, &line);
+    line += ".99,\"session_id\":\"s";
+    append_number(session.number, &line);
+    line += "\",\"ip\":\"10.";
+    append_number(session.user % 256, &line);
+    line += '.';
+    append_number(session.number % 256, &line);
+    line += ".7\",\"ts\":";
+    append_number(now / 1'000, &line);
     if (--session.events_left == 0) {
       session = open_.back();
       open_.pop_back();
     }
-    return text;
   }
 
-  Status deliver_until(int64_t now, const LineSink& sink) {
+  Status deliver_until(int64_t now, const EventSink& sink) {
     while (!on_the_way_.empty() && on_the_way_.top().at <= now) {
-      const Delivery& next = on_the_way_.top();
-      std::string line =
-          next.text.empty()
-              ? std::string(pick(kMalformed, random_))
-              : next.text + ",\"received_ms\":" + std::to_string(next.at / 1'000) + "}";
-      line += '\n';
+      const Delivery next = on_the_way_.top();
       on_the_way_.pop();
-      ASSAY_RETURN_IF_ERROR(sink(line));
+      GeneratedEvent event;
+      event.at = {next.at};
+      if (next.slot == Delivery::kMalformed) {
+        line_ = pick(kMalformed, random_);
+      } else {
+        const Texts::Text& text = texts_.at(next.slot);
+        line_ = text.line;
+        line_ += ",\"received_ms\":";
+        append_number(next.at / 1'000, &line_);
+        line_ += '}';
+        event.key = text.key;
+      }
+      line_ += '\n';
+      event.line = line_;
+      ASSAY_RETURN_IF_ERROR(sink(event));
+      if (next.slot != Delivery::kMalformed) {
+        texts_.give_back(next.slot);
+      }
     }
     return {};
   }
@@ -193,6 +242,8 @@ class EventStream {
   int64_t sessions_ = 0;
   int64_t order_ = 0;
   std::priority_queue<Delivery, std::vector<Delivery>, std::greater<>> on_the_way_;
+  Texts texts_;
+  std::string line_;
 };
 
 }  // namespace
@@ -231,7 +282,7 @@ Status generate_users(const UsersOptions& options, const LineSink& sink) {
   return {};
 }
 
-Status generate_events(const EventsOptions& options, const LineSink& sink) {
+Status generate_events(const EventsOptions& options, const EventSink& sink) {
   for (const double share :
        {options.duplicate_share, options.late_share, options.malformed_share}) {
     if (!(share >= 0 && share <= 1)) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 
 #include "base/status.h"
 #include "base/time.h"
@@ -27,6 +28,14 @@ struct EventsOptions {
   double malformed_share = 0.001;  // lines that are no event
 };
 
+/// One generated event. Views are good until the sink returns.
+struct GeneratedEvent {
+  std::string_view line;  // with its line end
+  std::string_view key;   // its user; empty for a line that is no event
+  EventTime at;           // when it is delivered
+};
+using EventSink = std::function<Status(const GeneratedEvent& event)>;
+
 /// Takes generated lines, each with its line end.
 using LineSink = std::function<Status(const std::string& line)>;
 
@@ -41,6 +50,6 @@ Status generate_users(const UsersOptions& options, const LineSink& sink);
 ///
 /// Users act in sessions, items are Zipf distributed. The same options give the same bytes.
 /// Cost    memory grows with the sessions open at once, not with count.
-Status generate_events(const EventsOptions& options, const LineSink& sink);
+Status generate_events(const EventsOptions& options, const EventSink& sink);
 
 }  // namespace assay::ingest

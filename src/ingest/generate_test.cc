@@ -12,8 +12,8 @@ namespace {
 
 std::vector<std::string> lines_of(const EventsOptions& options) {
   std::vector<std::string> lines;
-  EXPECT_TRUE(generate_events(options, [&](const std::string& line) {
-                lines.push_back(line);
+  EXPECT_TRUE(generate_events(options, [&](const GeneratedEvent& event) {
+                lines.emplace_back(event.line);
                 return Status();
               }).ok());
   return lines;
@@ -93,7 +93,7 @@ TEST(Generate, UsersAreDistinctAndASinkThatFailsEndsIt) {
 TEST(Generate, SharesOutsideZeroToOneAreRefused) {
   EventsOptions options;
   options.late_share = 1.5;
-  EXPECT_EQ(generate_events(options, [](const std::string&) { return Status(); }).code(),
+  EXPECT_EQ(generate_events(options, [](const GeneratedEvent&) { return Status(); }).code(),
             Code::kInvalidArgument);
 }
 
