@@ -217,8 +217,8 @@ TEST(Parse, AnUnsetEnvironmentVariableIsAnErrorAndDollarDollarIsNone) {
 
 TEST(Parse, LaterSourcesAndStoresAreRefusedAsNotInThisVersion) {
   const ParsedProject parsed = parse({{"/p/assay.yaml",
-                                       "project: shop\nlake: gs://bucket/x\nonline: redis://r\n"
-                                       "sources: {a: {kafka: {topic: x}}}\n"}});
+                                       "project: shop\nlake: gs://bucket/x\nonline: mysql://r\n"
+                                       "sources: {a: {postgres: {table: x}}}\n"}});
   EXPECT_EQ(codes(parsed.diagnostics), "E0108 E0108 E0108");
 }
 
@@ -240,6 +240,25 @@ TEST(Parse, AContinuousSlideIsOneMicrosecond) {
                           "continuous, features: {x: latest}}}\n"}})
                       .diagnostics),
             "E0201");
+}
+
+TEST(Parse, AKafkaSourceHasTopicsAndTheClientsOptions) {
+  const ParsedProject parsed = parse(
+      {{"/p/assay.yaml",
+        "project: shop\nsources:\n  a: {kafka: {brokers: \"b1:9092,b2:9092\", topics: [x, y],\n"
+        "      start: latest, on_lost: skip, queue_max: 1MB, record_max: 64KB, rejects_max: 0.1,\n"
+        "      options: {security.protocol: SASL_SSL, sasl.username: me}}}\n"}});
+  const SourceDef& source = parsed.project.sources.at("a");
+  ASSERT_TRUE(source.kafka.has_value());
+  EXPECT_EQ(source.kafka->brokers, "b1:9092,b2:9092");
+  EXPECT_EQ(source.kafka->topics, (std::vector<std::string>{"x", "y"}));
+  EXPECT_EQ(source.kafka->start, KafkaStart::kLatest);
+  EXPECT_EQ(source.kafka->on_lost, OnLost::kSkip);
+  EXPECT_EQ(source.kafka->queue_bytes_max, 1 << 20);
+  EXPECT_EQ(source.kafka->rejects_max, 0.1);
+  EXPECT_EQ(source.kafka->options.at("security.protocol"), "SASL_SSL");
+  EXPECT_EQ(source.record_bytes_max, 64 << 10);
+  EXPECT_EQ(source.format, Format::kJsonLines);
 }
 
 TEST(Parse, ALakeOnS3HasAServiceAndNoSecrets) {
