@@ -1,0 +1,202 @@
+#!/usr/bin/env python3
+"""`assay up` on a real Kafka broker: killed at random moments while a generator sends, then compared with
+`assay run` over the same events in files. Every table's content and every online value are equal, bit for
+bit, and every account balances. Then the documents' commands.
+
+    kafka_test.py PROGRAM [--kills 6] [--events 60000] [--seed 1]
+
+The broker's address is in ASSAY_TEST_KAFKA (tools/servers/kafka.sh with ...); ASSAY_KAFKA_KILLS sets --kills.
+"""
+
+import argparse
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import time
+import urllib.request
+
+from project import SOURCE, Project, new_folder, remove
+
+BROKERS = os.environ.get("ASSAY_TEST_KAFKA", "")
+# Columns that say which record of which source a row came from; they differ between a topic and files.
+POSITIONS = {"sequence", "_timestamp"}
+
+
+def make_project(program, folder, topic):
+    """The live shop over topics of its own, or over files when `topic` is None."""
+    project = Project(program, folder.parent)
+    project.run("init", folder, "--template", "shop_live")
+    project.folder = folder
+    text = (folder / "shop.yaml").read_text()
+    if topic is None:
+        text = re.sub(r"kafka:\n      brokers: .*\n      topics: (\w+)", r"files: {path: data/\1, format: json}", text)
+        text = re.sub(r"      _timestamp: .*\n", "", text)
+    else:
+        text = re.sub(r"topics: (\w+)", rf"topics: {topic}_\1", text)
+        # Rows are judged by what they say, not by when the test runs.
+        text = text.replace("      _timestamp: timestamp          # when the broker or the producer says it was sent\n", "")
+    project.write("shop.yaml", text)
+    project.write("assay.yaml", (folder / "assay.yaml").read_text() + "serving: {clock: data}\n")
+    project.run("apply", env={"KAFKA_BROKERS": BROKERS or "127.0.0.1:1"})
+    return project
+
+
+def content(project, env):
+    """Rows and hash of every table, without positions, and of the online store."""
+    found = {}
+    for row in project.json("lake", "list", env=env):
+        table = row["table"]
+        name = "lake." + table.replace("/", ".")
+        columns = [c["column_name"] for c in project.json("sql", f"DESCRIBE SELECT * FROM {name}", env=env)]
+        if table.endswith("_quarantine"):
+            kept = ["reason", "payload"]
+        else:
+            kept = [c for c in columns if c not in POSITIONS]
+        row = f"concat_ws('|', {', '.join(f'{c}::VARCHAR' for c in kept)})"
+        found[table] = project.json(
+            "sql", f"SELECT count(*) AS n, md5(string_agg({row}, chr(10) ORDER BY {row})) AS h FROM {name}", env=env)[0]
+    for row in project.json("lake", "hash", "--online", env=env):
+        if row["table"].startswith("online"):
+            found[row["table"]] = row["hash"]
+    return found
+
+
+def check_balance(project, env):
+    for stage in project.json("status", env=env):
+        assert stage["balanced"] is not False, stage
+
+
+def start_up(project, env, *words):
+    return subprocess.Popen([project.program, "up", "--flush-every", "200ms", *words], cwd=project.folder,
+                            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=env)
+
+
+def stop(process):
+    process.send_signal(signal.SIGTERM)
+    _, error = process.communicate(timeout=300)
+    assert process.returncode == 0, f"assay up ended with {process.returncode}: {error[-2000:]}"
+
+
+def event_words(options):
+    """A quarter of an hour of events: what comes late comes within the hour that the table allows."""
+    return ["generate", "events", "--count", str(options.events), "--users", "200", "--seed", str(options.seed),
+            "--rate", str(options.events / 900)]
+
+
+def test_kills(program, root, options):
+    topic = f"kill_{os.getpid()}"
+    env = {**os.environ, "KAFKA_BROKERS": BROKERS}
+    files = make_project(program, root / "files", None)
+    files.run("generate", "users", "--count", 200, "--to", "data/users/users.jsonl")
+    files.run(*event_words(options), "--to", "data/clicks/clicks.jsonl", timeout=600)
+    files.run("run", "--quiet", env=env)
+    expected = content(files, env)
+
+    project = make_project(program, root / "kafka", topic)
+    # What is scrubbed is scrubbed alike.
+    shutil.copytree(files.folder / ".assay", project.folder / ".assay", dirs_exist_ok=True)
+    project.run("generate", "users", "--count", 200, "--kafka", BROKERS, "--topic", f"{topic}_users")
+    project.run("generate", "events", "--count", 0, "--kafka", BROKERS, "--topic", f"{topic}_clicks", "--partitions", 3)
+    chance = random.Random(options.seed)
+    sender = subprocess.Popen([project.program, *event_words(options), "--kafka", BROKERS, "--topic", f"{topic}_clicks"],
+                              cwd=project.folder, stderr=subprocess.DEVNULL)
+    killed = 0
+    while killed < options.kills:
+        process = start_up(project, env)
+        time.sleep(chance.uniform(0.3, 4))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL, f"kill {killed}: it ended with {process.returncode} by itself"
+        killed += 1
+    assert sender.wait(timeout=600) == 0
+    # The rest by `up` again, which is stopped, and by `run`, which ends when all is read.
+    process = start_up(project, env)
+    time.sleep(2)
+    stop(process)
+    project.run("run", "--quiet", env=env, timeout=900)
+    found = content(project, env)
+    assert found == expected, {name: (expected.get(name), found.get(name))
+                               for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)}
+    check_balance(project, env)
+    project.run("verify", "shopper_v1", env=env, timeout=900)
+    print(f"{killed} kills of `assay up`: {len(expected)} contents equal those of `assay run` over files "
+          f"({options.events} events, seed {options.seed})", flush=True)
+
+
+def test_broken_schema(program, root):
+    topic = f"broken_{os.getpid()}"
+    env = {**os.environ, "KAFKA_BROKERS": BROKERS}
+    project = make_project(program, root / "broken", topic)
+    for name in ("users", "clicks"):
+        # Users where clicks should be: every record lacks what a click must have.
+        project.run("generate", "users", "--count", 2000, "--kafka", BROKERS, "--topic", f"{topic}_{name}")
+    _, error = project.run("run", env=env, expect=3)
+    assert "their form has changed" in error, error
+    print("a topic of another form stops the line", flush=True)
+
+
+def test_documents(program, root):
+    """The commands of the live shop's page, then a request while it runs."""
+    page = (SOURCE / "examples/shop_live/README.md").read_text()
+    commands = re.search(r"<!-- run with kafka -->\n```sh\n(.*?)```", page, flags=re.S).group(1)
+    folder = root / "documents"
+    folder.mkdir()
+    env = {**os.environ, "KAFKA_BROKERS": BROKERS, "PATH": f"{os.path.dirname(os.path.abspath(program))}:{os.environ['PATH']}"}
+    script = "set -e\n" + commands + '\necho $! > pid\n'
+    done = subprocess.run(["bash", "-c", script], cwd=folder, env=env, stdout=subprocess.DEVNULL, check=False, timeout=600)
+    assert done.returncode == 0
+    shop = folder / "shop"
+    pid = int((shop / "pid").read_text())
+    try:
+        deadline = time.monotonic() + 120
+        clicks = None
+        while clicks is None or clicks < 1:
+            assert time.monotonic() < deadline, "no features came"
+            time.sleep(0.2)
+            if (shop / "address").exists():
+                clicks = ask((shop / "address").read_text().strip())
+    finally:
+        os.kill(pid, signal.SIGTERM)
+    project = Project(program, shop)
+    deadline = time.monotonic() + 120
+    while os.path.exists(f"/proc/{pid}") and time.monotonic() < deadline:
+        time.sleep(0.1)
+    project.run("verify", "shopper_v1", env=env, timeout=600)
+    print("the live shop runs as its page says", flush=True)
+
+
+def ask(address):
+    """Clicks of the busiest of some users in the last hour."""
+    body = json.dumps({"feature_service": "shopper_v1", "entities": {"user_id": [f"u{i}" for i in range(1, 100)]}})
+    request = urllib.request.Request(f"http://{address}/get-online-features", data=body.encode())
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        features = json.loads(answer.read())
+    names = features["metadata"]["feature_names"]
+    names = names["val"] if isinstance(names, dict) else names
+    values = features["results"][[n.split("__")[-1] for n in names].index("clicks_1h")]["values"]
+    return max((int(v) for v in values if v is not None), default=0)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("program")
+    parser.add_argument("--kills", type=int, default=int(os.environ.get("ASSAY_KAFKA_KILLS", "6")))
+    parser.add_argument("--events", type=int, default=60_000)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    assert BROKERS, "ASSAY_TEST_KAFKA is not set; run it by tools/servers/kafka.sh with"
+    root = new_folder("kafka")
+    try:
+        test_kills(options.program, root, options)
+        test_broken_schema(options.program, root)
+        test_documents(options.program, root)
+    finally:
+        remove(root)
+
+
+if __name__ == "__main__":
+    main()
