@@ -346,8 +346,8 @@ Result<SilverOutput> SilverOperator::process(const data::Batch& bronze,
   }
   rows = keep(rows, checked.kept, &inputs);
 
-  const LatenessSplit split =
-      split_late(*rows.find(kEventTime), silver_.allowed_lateness, state.newest, state.moves_newest);
+  const LatenessSplit split = split_late(
+      *rows.find(kEventTime), silver_.allowed_lateness, state.newest, state.moves_newest);
   state.newest = split.newest;
   output.late = rows.take(split.late);
   output.rows = split.late.empty() ? rows : rows.take(split.on_time);
