@@ -4,6 +4,7 @@
 #include <map>
 
 #include "lake/deletion_vector.h"
+#include "lake/retention.h"
 
 // A file that one commit removes and adds again, under another deletion vector, has changed by the
 // rows that only one of the two vectors deletes. All else is whole files.
@@ -63,7 +64,7 @@ void append_changes(Version version,
       }
       adds.erase(added);
     } else if (remove.data_change) {
-      changes.push_back({version, false, removed, std::nullopt});
+      changes.push_back({version, false, removed, std::nullopt, is_retention(entry)});
     }
   }
   for (const auto& [path, add] : adds) {

@@ -136,9 +136,12 @@ Result<Bounds> bounds_of(const Field& field, const Answer& answer) {
       return instant_bounds(answer, true);
     case Type::kTimestamp:
       return instant_bounds(answer, false);
+    case Type::kDecimal:
+      return answer.min && answer.max
+                 ? Bounds{decimal_bound(*answer.min, true), decimal_bound(*answer.max, false)}
+                 : Bounds();
     case Type::kBytes:
     case Type::kTimestampNtz:
-    case Type::kDecimal:
     case Type::kList:
     case Type::kArray:
     case Type::kStruct:
@@ -148,18 +151,23 @@ Result<Bounds> bounds_of(const Field& field, const Answer& answer) {
   return Bounds();
 }
 
-/// The three objects of `stats`, member by member.
+/// The three objects of `stats`, member by member; a struct's are objects inside them.
 class StatisticsWriter {
  public:
   explicit StatisticsWriter(const JsonValue& columns) : columns_(columns) {}
 
-  Status add(const Field& field) {
-    const JsonValue* column = columns_.find(data::SqlEngine::identifier(field.name));
+  /// `parent`: the engine's name of what the field is in, with a point behind it.
+  Status add(const Field& field, const std::string& parent) {
+    const std::string name = parent + data::SqlEngine::identifier(field.name);
+    if (field.type == Type::kStruct) {
+      return add_struct(field, name + ".");
+    }
+    const JsonValue* column = columns_.find(name);
     if (column == nullptr) {
       return {};  // no statistics are right too
     }
     ASSAY_ASSIGN_OR_RETURN(const Answer answer, answer_of(*column));
-    if (!field.nullable && answer.null_count != 0) {
+    if (parent.empty() && !field.nullable && answer.null_count != 0) {
       return {Code::kInvalidArgument, "a null, which it is declared not to hold"};
     }
     ASSAY_ASSIGN_OR_RETURN(const Bounds bounds, bounds_of(field, answer));
@@ -180,6 +188,23 @@ class StatisticsWriter {
   }
 
  private:
+  Status add_struct(const Field& field, const std::string& inside) {
+    StatisticsWriter members(columns_);
+    for (const Field& member : field.type.children()) {
+      ASSAY_RETURN_IF_ERROR(members.add(member, inside).with_context("`" + member.name + "`"));
+    }
+    const auto put = [&](JsonWriter& json, const std::string& text) {
+      if (!text.empty()) {
+        json.key(field.name);
+        json.raw("{" + text + "}");
+      }
+    };
+    put(min_, members.mins_);
+    put(max_, members.maxs_);
+    put(null_count_, members.nulls_);
+    return {};
+  }
+
   const JsonValue& columns_;
   std::string mins_;
   std::string maxs_;
@@ -198,7 +223,7 @@ Result<std::string> copy_statistics_json(const JsonValue& columns,
   StatisticsWriter writer(columns);
   for (const Field& field : schema.fields()) {
     if (std::find(left_out.begin(), left_out.end(), field.name) == left_out.end()) {
-      ASSAY_RETURN_IF_ERROR(writer.add(field).with_context("column `" + field.name + "`"));
+      ASSAY_RETURN_IF_ERROR(writer.add(field, "").with_context("column `" + field.name + "`"));
     }
   }
   return writer.finish(rows);

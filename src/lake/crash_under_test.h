@@ -54,7 +54,10 @@ class CrashUnderTest {
   }
 
   /// One step of the story.
-  static Status step(LakeUnderTest& lake, DeltaTable& table) {
+  static Status step(LakeUnderTest& lake, DeltaTable& table) { return step_in(lake, table); }
+
+  template <typename Lake>
+  static Status step_in(Lake& lake, DeltaTable& table) {
     const LakeAccess access{lake.world(), lake.store(), lake.sql()};
     ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table.snapshot());
     const std::optional<int64_t> held = snapshot->txn(kSource);
@@ -85,7 +88,10 @@ class CrashUnderTest {
   }
 
   /// Everything that upkeep does, with nothing retained.
-  static Status upkeep(LakeUnderTest& lake, DeltaTable& table) {
+  static Status upkeep(LakeUnderTest& lake, DeltaTable& table) { return upkeep_in(lake, table); }
+
+  template <typename Lake>
+  static Status upkeep_in(Lake& lake, DeltaTable& table) {
     const LakeAccess access{lake.world(), lake.store(), lake.sql()};
     ASSAY_RETURN_IF_ERROR(compact(access, table).status());
     ASSAY_RETURN_IF_ERROR(table.checkpoint());
@@ -110,18 +116,25 @@ class CrashUnderTest {
   /// of S3's requests (0: never). Work that fails ends its process with 1.
   enum class End { kCame, kKilled, kFailed };
   End in_process(int64_t dies_at, const std::function<Status(LakeUnderTest&)>& work) const {
-    std::fflush(nullptr);
-    const pid_t child = ::fork();
-    if (child == 0) {
-      if (dies_at > 0) {
-        arm_fail_point((s3_ ? "store.request:" : "files.step:") + std::to_string(dies_at));
-      }
+    return in_process_that_dies(s3_ ? "store.request" : "files.step", dies_at, [&] {
       LakeUnderTest lake(folder_);
       if (s3_) {
         lake.use_store(store::open_s3_store(lake.world(), *s3_).value());
       }
       lake.clock().advance({1'000 * kMicrosPerDay});  // the files of a moment ago are old
-      const Status done = work(lake);
+      return work(lake);
+    });
+  }
+  static End in_process_that_dies(const std::string& fail_point,
+                                  int64_t pass,
+                                  const std::function<Status()>& work) {
+    std::fflush(nullptr);
+    const pid_t child = ::fork();
+    if (child == 0) {
+      if (pass > 0) {
+        arm_fail_point(fail_point + ":" + std::to_string(pass));
+      }
+      const Status done = work();
       if (!done.ok()) {
         std::fprintf(stderr, "%s\n", done.to_string().c_str());
       }
@@ -138,7 +151,10 @@ class CrashUnderTest {
     return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? End::kCame : End::kFailed;
   }
 
-  static Result<std::unique_ptr<DeltaTable>> open(LakeUnderTest& lake) {
+  static Result<std::unique_ptr<DeltaTable>> open(LakeUnderTest& lake) { return open_in(lake); }
+
+  template <typename Lake>
+  static Result<std::unique_ptr<DeltaTable>> open_in(Lake& lake) {
     return DeltaTable::open_or_create(lake.world(),
                                       lake.store(),
                                       lake.sql(),
@@ -151,8 +167,11 @@ class CrashUnderTest {
   }
 
   /// The table holds exactly what its position says, and is in good health.
-  static Status verify(LakeUnderTest& lake) {
-    ASSAY_ASSIGN_OR_RETURN(const auto table, open(lake));
+  static Status verify(LakeUnderTest& lake) { return verify_in(lake); }
+
+  template <typename Lake>
+  static Status verify_in(Lake& lake) {
+    ASSAY_ASSIGN_OR_RETURN(const auto table, open_in(lake));
     ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table->snapshot());
     const std::map<int64_t, std::string> expected = naive_rows(snapshot->txn(kSource).value_or(0));
     ASSAY_ASSIGN_OR_RETURN(const std::string relation, table->relation(*snapshot));

@@ -1,6 +1,7 @@
 #include "lake/delta_table.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "base/fail_point.h"
@@ -13,6 +14,7 @@
 #include "lake/pruning.h"
 #include "lake/query_files.h"
 #include "lake/relation.h"
+#include "lake/retention.h"
 #include "lake/schema_json.h"
 #include "lake/snapshot.h"
 #include "lake/sql_access.h"
@@ -32,6 +34,17 @@ namespace {
 constexpr int kAttemptsMax = 1'000;
 constexpr int64_t kIntervalsPerCheckpointMax = 10;
 constexpr Duration kCheckpointPause{kMicrosPerSecond};
+
+/// Whole partitions were dropped: what was added to them is gone, whatever files hold it by now.
+void leave_out_dropped(const LogEntry& retention, std::vector<DeltaTable::AddedFile>& added) {
+  std::set<PartitionValues> dropped;
+  for (const RemoveAction& remove : retention.removes) {
+    dropped.insert(remove.partition_values);
+  }
+  std::erase_if(added, [&](const DeltaTable::AddedFile& each) {
+    return dropped.count(each.file.partition_values) != 0;
+  });
+}
 
 /// The root of a table may hold what all readers take, and no "name=value" that some take for a
 /// partition.
@@ -369,6 +382,9 @@ Result<std::vector<DeltaTable::AddedFile>> Table::added_between(Version after, V
     ASSAY_ASSIGN_OR_RETURN(
         const LogEntry entry,
         is_known ? read_kept_entry(store_, key_, version) : read_entry(store_, key_, version));
+    if (is_retention(entry)) {
+      leave_out_dropped(entry, added);
+    }
     for (const AddAction& add : entry.adds) {
       if (add.data_change) {
         added.push_back({version, add.file});

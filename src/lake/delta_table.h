@@ -111,6 +111,7 @@ struct FileChange {
   bool is_added = true;
   DataFile file;
   std::optional<DeletionVector> only;
+  bool by_retention = false;  // removed because it grew old, which takes nothing back
 };
 
 /// One line of `assay lake history`.
@@ -173,7 +174,7 @@ class DeltaTable {
   virtual Result<std::string> relation_of(const Snapshot& snapshot,
                                           const std::vector<DataFile>& files) = 0;
   /// Files that versions (after, last] added with data change, in version order, each with its
-  /// version.
+  /// version; those of days that a later one of them dropped by retention are left out.
   struct AddedFile {
     Version version = 0;
     DataFile file;

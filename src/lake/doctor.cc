@@ -9,6 +9,7 @@
 #include "lake/snapshot.h"
 #include "lake/statistics_check.h"
 #include "lake/table_properties.h"
+#include "lake/vacuum.h"
 
 namespace assay::lake {
 namespace {
@@ -34,7 +35,9 @@ class Examination {
     state_ = *state;
     examine_writer();
     examine_checkpoints();
+    ASSAY_RETURN_IF_ERROR(examine_newest_checkpoint());
     examine_files();
+    ASSAY_RETURN_IF_ERROR(examine_leftovers());
     if (options_.statistics) {
       ASSAY_RETURN_IF_ERROR(examine_statistics());
     }
@@ -100,7 +103,6 @@ class Examination {
   void examine_checkpoints() {
     const std::string prefix = log_prefix(key_);
     bool bad = false;
-    std::vector<std::string> unreadable;
     for (const store::ObjectInfo& object : objects_) {
       if (!object.key.starts_with(prefix) || !object.key.ends_with(".checkpoint.parquet") ||
           object.key.size() != prefix.size() + 20 + std::string(".checkpoint.parquet").size()) {
@@ -110,8 +112,9 @@ class Examination {
       const Result<LogEntry> entry = read_checkpoint(lake_.store, lake_.sql, version, {object.key});
       if (!entry.ok()) {
         bad = true;
-        unreadable.push_back(object.key);
         add(Severity::kError, "corrupt_checkpoint", object.key, entry.status().message());
+      } else {
+        checkpoints_.push_back(version);
       }
     }
     const std::string hint = prefix + "_last_checkpoint";
@@ -130,6 +133,73 @@ class Examination {
     if (bad && options_.mend) {
       mend_checkpoints();
     }
+  }
+
+  /// What the log says of a version, from the checkpoint before it or the log's beginning; nothing
+  /// when that part of the log is gone.
+  Result<std::shared_ptr<TableState>> state_of_log(Version version) {
+    auto state = std::make_shared<TableState>();
+    if (checkpoints_.size() > 1) {
+      ASSAY_ASSIGN_OR_RETURN(
+          state, load_state(lake_.store, lake_.sql, key_, checkpoints_[checkpoints_.size() - 2]));
+    }
+    for (Version next = state->snapshot.version + 1; next <= version; ++next) {
+      const Result<LogEntry> entry = read_entry(lake_.store, key_, next);
+      if (!entry.ok()) {
+        return std::shared_ptr<TableState>();
+      }
+      ASSAY_RETURN_IF_ERROR(apply_entry(*state, next, *entry));
+    }
+    return state;
+  }
+
+  /// The newest checkpoint and the log that it stands for say the same.
+  Status examine_newest_checkpoint() {
+    if (checkpoints_.empty()) {
+      return {};
+    }
+    const Version version = checkpoints_.back();
+    ASSAY_ASSIGN_OR_RETURN(const auto logged, state_of_log(version));
+    if (logged == nullptr) {
+      return {};
+    }
+    ASSAY_ASSIGN_OR_RETURN(const auto told, load_state(lake_.store, lake_.sql, key_, version));
+    const std::string difference = difference_of(*logged, *told);
+    if (difference.empty()) {
+      return {};
+    }
+    Status mended(Code::kCancelled, "");
+    if (options_.mend) {
+      mended = write_checkpoint(lake_.world, lake_.store, lake_.sql, key_, *logged);
+      ASSAY_ASSIGN_OR_RETURN(state_, load_state(lake_.store, lake_.sql, key_, std::nullopt));
+    }
+    add(Severity::kError,
+        "contradicting_checkpoint",
+        checkpoint_name(version),
+        difference + "; `assay lake doctor " + key_ + " --mend` writes it anew from the log",
+        mended.ok());
+    return {};
+  }
+
+  static std::string difference_of(const TableState& logged, const TableState& told) {
+    int64_t lacking = 0;
+    for (const auto& [path, file] : logged.snapshot.files) {
+      lacking += told.snapshot.files.count(path) == 0 ? 1 : 0;
+    }
+    const auto both = static_cast<int64_t>(logged.snapshot.files.size()) - lacking;
+    const int64_t more = static_cast<int64_t>(told.snapshot.files.size()) - both;
+    if (lacking != 0 || more != 0) {
+      return "it lacks " + std::to_string(lacking) +
+             " files that the log before it names, and has " + std::to_string(more) +
+             " that it does not";
+    }
+    if (logged.snapshot.txns != told.snapshot.txns) {
+      return "its positions are not those of the log before it";
+    }
+    return logged.metadata.schema_string == told.metadata.schema_string &&
+                   logged.metadata.configuration == told.metadata.configuration
+               ? ""
+               : "its schema or properties are not those of the log before it";
   }
 
   [[nodiscard]] std::string checkpoint_name(Version version) const {
@@ -189,6 +259,18 @@ class Examination {
     }
   }
 
+  Status examine_leftovers() {
+    ASSAY_ASSIGN_OR_RETURN(const std::vector<FileInfo> found, leftovers(lake_, key_));
+    for (const FileInfo& file : found) {
+      add(Severity::kNote,
+          "leftover",
+          file.path,
+          "a writer ended before it was done with it; `assay lake vacuum` removes it when it is a "
+          "day old");
+    }
+    return {};
+  }
+
   static std::string missing_text(const std::string& path) {
     return "a version needs it; bring it back from a backup: " + path;
   }
@@ -236,6 +318,7 @@ class Examination {
   std::vector<store::ObjectInfo> objects_;
   std::map<std::string, int64_t> sizes_;
   std::shared_ptr<const TableState> state_;
+  std::vector<Version> checkpoints_;  // that can be read, in order
   std::vector<Finding> findings_;
 };
 

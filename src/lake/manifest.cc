@@ -2,6 +2,7 @@
 
 #include "base/fail_point.h"
 #include "base/json_writer.h"
+#include "lake/json_value.h"
 #include "lake/log_entry.h"
 
 namespace assay::lake {
@@ -60,6 +61,17 @@ Status write_manifest(store::ObjectStore& store, const std::string& key, const S
   ASSAY_RETURN_IF_ERROR(store.put(folder + "latest.json", bytes));
   const Version old = snapshot.version - kManifestsKept;
   return old < 0 ? Status() : store.remove(folder + log_file_name(old));
+}
+
+Version manifest_version(store::ObjectStore& store, const std::string& key) {
+  const Result<std::string> bytes = store.get(key + "/_manifest/latest.json");
+  if (!bytes.ok()) {
+    return -1;
+  }
+  JsonReader json;
+  const Result<JsonValue> manifest = json.read(*bytes);
+  const JsonValue* version = manifest.ok() ? manifest->find("version") : nullptr;
+  return version != nullptr && version->integer() != nullptr ? *version->integer() : -1;
 }
 
 }  // namespace assay::lake

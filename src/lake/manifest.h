@@ -19,6 +19,9 @@ constexpr const char* kManifestProperty = "assay.manifest";
 /// Source  docs/formats/delta.md, "Manifests"
 Status write_manifest(store::ObjectStore& store, const std::string& key, const Snapshot& snapshot);
 
+/// The version that `_manifest/latest.json` lists; -1 when there is none that can be read.
+Version manifest_version(store::ObjectStore& store, const std::string& key);
+
 /// True when the table asks for manifests.
 bool wants_manifest(const Snapshot& snapshot);
 

@@ -37,8 +37,15 @@ std::string json_of(const data::Batch& answer, const char* column, int64_t row) 
 
 class QueryWriter {
  public:
-  QueryWriter(const ParquetTarget& target, const data::Schema& schema, const QueryRows& rows)
-      : target_(target), schema_(schema), rows_(rows), root_(target.store.write_path(target.key)) {}
+  QueryWriter(const ParquetTarget& target,
+              const data::Schema& schema,
+              const QueryRows& rows,
+              RowOrder order)
+      : target_(target),
+        schema_(schema),
+        rows_(rows),
+        is_ordered_(!rows.order.empty() || order == RowOrder::kAsTheyCome),
+        root_(target.store.write_path(target.key)) {}
 
   Result<std::vector<DataFile>> write() {
     ASSAY_RETURN_IF_ERROR(target_.world.files.make_directories(root_));
@@ -94,7 +101,7 @@ class QueryWriter {
     }
     const std::string sql =
         "COPY (" + select() + ") TO " + SqlEngine::literal(target) + " (" + options + ")";
-    if (!partitioned() || rows_.order.empty()) {
+    if (!partitioned() || !is_ordered_) {
       return target_.sql.query(sql, data::SqlUnknownTypes::kAsText);
     }
     // Partitioned writing keeps the order of rows on one thread only.
@@ -194,6 +201,7 @@ class QueryWriter {
   const ParquetTarget& target_;
   const data::Schema& schema_;
   const QueryRows& rows_;
+  bool is_ordered_;
   std::string root_;
   JsonReader json_;
 };
@@ -202,8 +210,9 @@ class QueryWriter {
 
 Result<std::vector<DataFile>> write_query_files(const ParquetTarget& target,
                                                 const data::Schema& schema,
-                                                const QueryRows& rows) {
-  return QueryWriter(target, schema, rows).write();
+                                                const QueryRows& rows,
+                                                RowOrder order) {
+  return QueryWriter(target, schema, rows, order).write();
 }
 
 }  // namespace assay::lake

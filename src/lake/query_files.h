@@ -7,6 +7,9 @@
 
 namespace assay::lake {
 
+/// How rows lie in each file where a query has no order of its own.
+enum class RowOrder { kAnyhow, kAsTheyCome };
+
 /// Write the rows of a query as Parquet files, straight from the SQL engine. Durable at return.
 ///
 /// Shape   one file or more per partition value, as the engine's threads make them; with an order,
@@ -17,6 +20,7 @@ namespace assay::lake {
 /// Cost    memory is the SQL engine's, which spills.
 Result<std::vector<DataFile>> write_query_files(const ParquetTarget& target,
                                                 const data::Schema& schema,
-                                                const QueryRows& rows);
+                                                const QueryRows& rows,
+                                                RowOrder order = RowOrder::kAnyhow);
 
 }  // namespace assay::lake

@@ -124,6 +124,33 @@ TEST(Snapshot, TablesOfNewerWritersAreReadButNotWrittenTo) {
   EXPECT_THAT(commit.status().message(), HasSubstr("checkConstraints"));
 }
 
+TEST(Snapshot, ATableThatAnotherEngineUpgradedMeanwhileIsReadAndNoLongerWritten) {
+  LakeUnderTest lake;
+  const auto table = table_of(lake, 2);
+  const auto rows = table->snapshot().value()->rows();
+  ASSERT_TRUE(
+      lake.store()
+          .put(
+              log_key("t", 3),
+              R"({"protocol":{"minReaderVersion":1,"minWriterVersion":7,"writerFeatures":["rowTracking"]}})")
+          .ok());
+  const auto commit = table->commit({});
+  EXPECT_EQ(commit.code(), Code::kUnimplemented);
+  EXPECT_THAT(commit.status().message(),
+              testing::AllOf(HasSubstr("table t"), HasSubstr("rowTracking")));
+  EXPECT_EQ(table->snapshot().value()->rows(), rows);
+  ASSERT_TRUE(
+      lake.store()
+          .put(
+              log_key("t", 4),
+              R"({"protocol":{"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":["variantType"],"writerFeatures":["variantType"]}})")
+          .ok());
+  const auto snapshot = table->snapshot();
+  EXPECT_EQ(snapshot.code(), Code::kUnimplemented);
+  EXPECT_THAT(snapshot.status().message(),
+              testing::AllOf(HasSubstr("00000000000000000004.json"), HasSubstr("variantType")));
+}
+
 TEST(Snapshot, ACheckpointIsWrittenEveryTenCommitsAndReadBack) {
   LakeUnderTest lake;
   const auto table = table_of(lake, 12);

@@ -5,8 +5,8 @@
 
 #include <gtest/gtest.h>
 
-#include "lake/json_value.h"
 #include "lake/lake_under_test.h"
+#include "lake/statistics_check.h"
 
 namespace assay::lake {
 namespace {
@@ -14,13 +14,15 @@ namespace {
 using data::Scalar;
 using data::Type;
 
+/// Statistics of a file of one column.
 std::string of_values(Type type, const std::vector<Scalar>& values) {
+  LakeUnderTest lake;
   data::BatchBuilder builder(data::make_schema({{"c", type}}));
   for (const Scalar& value : values) {
     builder.column(0).append_scalar(value);
   }
-  const data::Batch batch = builder.finish();
-  return statistics_json(batch, 0, batch.rows(), {});
+  const auto table = lake.create("t", {{"c", type}});
+  return table->write_files(builder.finish()).value().front().stats_json;
 }
 
 std::string expected(int64_t rows, const std::string& min, const std::string& max, int64_t nulls) {
@@ -104,65 +106,49 @@ TEST(Statistics, DatesAreDaysAndBytesHaveOnlyNulls) {
             expected(1, "", "", 0));
 }
 
-TEST(Statistics, ColumnsLeftOutAndRowsOutsideAreNotCounted) {
-  LakeUnderTest lake;
-  const data::Batch batch = lake.rows("SELECT i AS a, i AS b FROM range(10) r(i)");
-  EXPECT_EQ(statistics_json(batch, 3, 5, {"b"}),
-            R"({"numRecords":2,"minValues":{"a":3},"maxValues":{"a":4},"nullCount":{"a":0}})");
+TEST(Statistics, DecimalsHaveFifteenDigitsRoundedOutwards) {
+  EXPECT_EQ(decimal_bound("123.45", true), "123.45");
+  EXPECT_EQ(decimal_bound("-0.05", false), "-0.05");
+  EXPECT_EQ(decimal_bound("0.00", true), "0");
+  EXPECT_EQ(decimal_bound("1234567890123456.78", true), "1234567890123450");
+  EXPECT_EQ(decimal_bound("1234567890123456.78", false), "1234567890123460");
+  EXPECT_EQ(decimal_bound("-1234567890123456.78", true), "-1234567890123460");
+  EXPECT_EQ(decimal_bound("-1234567890123456.78", false), "-1234567890123450");
+  EXPECT_EQ(decimal_bound("1234567890123450.00", false), "1234567890123450");
+  EXPECT_EQ(decimal_bound("9999999999999999", false), "10000000000000000");
+  EXPECT_EQ(decimal_bound("0.00123456789012345678", false), "0.00123456789012346");
 }
 
-/// The twin: what DuckDB says of the file that it writes.
-TEST(Statistics, AgreeWithTheParquetWriterOnRandomRows) {
+TEST(Statistics, DecimalsAreGivenAndHold) {
+  const Type type = Type::decimal(38, 2);
+  EXPECT_EQ(
+      of_values(
+          type,
+          {Scalar{type, data::Int128{12'345}}, Scalar::null(type), Scalar{type, data::Int128{-1}}}),
+      expected(3, "-0.01", "123.45", 1));
+}
+
+TEST(Statistics, MembersOfStructsAreToldAndListsAreNot) {
   LakeUnderTest lake;
-  const std::string path = lake.folder() + "/twin.parquet";
-  for (int seed = 1; seed <= 20; ++seed) {
-    ASSERT_TRUE(lake.sql().execute("SELECT setseed(" + std::to_string(seed) + " / 100.0)").ok());
-    const data::Batch batch = lake.rows(
-        "SELECT CASE WHEN random() < 0.2 THEN NULL ELSE CAST((random() - 0.5) * 1e15 AS BIGINT) "
-        "END AS l, "
-        "CASE WHEN random() < 0.5 THEN NULL ELSE CAST((random() - 0.5) * 1e9 AS INTEGER) END AS i, "
-        "(random() - 0.5) * 1e6 AS d, "
-        "CASE WHEN random() < 0.9 THEN NULL ELSE chr(CAST(65 + random() * 26 AS INTEGER)) || "
-        "CAST(random() AS VARCHAR) END AS s, "
-        "DATE '2000-01-01' + CAST(random() * 20000 AS INTEGER) AS dd FROM range(50)");
-    ASSERT_TRUE(lake.sql().create_table("twin", batch).ok());
-    const data::Batch told =
-        lake.sql()
-            .query("COPY twin TO '" + path + "' (FORMAT parquet, RETURN_STATS)",
-                   data::SqlUnknownTypes::kAsText)
-            .value();
-    JsonReader reader;
-    const JsonValue twin =
-        reader.read(data::format_scalar(told.find("column_statistics")->scalar(0))).value();
-    const JsonValue ours = reader.read(statistics_json(batch, 0, batch.rows(), {})).value();
-    for (const data::Field& field : batch.schema().fields()) {
-      const JsonValue* column = twin.find('"' + field.name + '"');
-      ASSERT_NE(column, nullptr);
-      const auto text = [](const JsonValue* value) {
-        if (value == nullptr) {
-          return std::string("none");
-        }
-        if (value->integer() != nullptr) {
-          return std::to_string(*value->integer());
-        }
-        return value->text() != nullptr ? *value->text() : std::to_string(*value->number());
-      };
-      const auto as_ours = [&](const JsonValue* value) {
-        return field.type == Type::kFloat64 ? std::to_string(std::stod(*value->text()))
-                                            : text(value);
-      };
-      const JsonValue* min = column->find("min");
-      EXPECT_EQ(text(ours.find("minValues")->find(field.name)),
-                min == nullptr ? "none" : as_ours(min))
-          << seed;
-      const JsonValue* max = column->find("max");
-      EXPECT_EQ(text(ours.find("maxValues")->find(field.name)),
-                max == nullptr ? "none" : as_ours(max))
-          << seed;
-      EXPECT_EQ(text(ours.find("nullCount")->find(field.name)), text(column->find("null_count")))
-          << seed;
-    }
-  }
+  const auto schema = lake.rows(
+      "SELECT {'a': 1::BIGINT, 'in': {'b': 'x'}} AS s, [1::BIGINT] AS l, 2::BIGINT AS n LIMIT 0");
+  const auto table = DeltaTable::open_or_create(
+      lake.world(), lake.store(), lake.sql(), "t", {"t", schema.schema_ptr(), {}});
+  ASSERT_TRUE(table.ok()) << table.status().to_string();
+  const data::Batch rows = lake.rows(
+      "SELECT * FROM (VALUES ({'a': 5::BIGINT, 'in': {'b': 'x'}}, [1::BIGINT], 2::BIGINT), "
+      "(NULL, NULL, 3), ({'a': NULL, 'in': {'b': 'y'}}, NULL, 4)) AS r(s, l, n)");
+  const auto files = (*table)->write_files(rows);
+  ASSERT_TRUE(files.ok()) << files.status().to_string();
+  EXPECT_EQ(files->front().stats_json,
+            R"({"numRecords":3,"minValues":{"s":{"a":5,"in":{"b":"x"}},"n":2},)"
+            R"("maxValues":{"s":{"a":5,"in":{"b":"y"}},"n":4},)"
+            R"("nullCount":{"s":{"a":2,"in":{"b":1}},"n":0}})");
+  CommitRequest request;
+  request.adds = *files;
+  ASSERT_TRUE((*table)->commit(request).ok());
+  const auto snapshot = (*table)->snapshot().value();
+  EXPECT_EQ(statistics_lie(lake.sql(), **table, *snapshot, files->front()).value(), "");
 }
 
 }  // namespace

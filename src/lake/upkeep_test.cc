@@ -8,6 +8,7 @@
 #include "lake/compaction.h"
 #include "lake/doctor.h"
 #include "lake/lake_under_test.h"
+#include "lake/log_entry.h"
 #include "lake/rewrite.h"
 #include "lake/table_hash.h"
 #include "lake/vacuum.h"
@@ -266,6 +267,41 @@ TEST_F(Upkeep, TheDoctorMendsTheHintOfTheLastCheckpoint) {
   EXPECT_EQ(kinds(), (std::vector<std::string>{"last_checkpoint"}));
   EXPECT_EQ(kinds({.mend = true}), (std::vector<std::string>{"last_checkpoint mended"}));
   EXPECT_TRUE(kinds().empty());
+}
+
+TEST_F(Upkeep, TheDoctorFindsACheckpointThatContradictsTheLog) {
+  ASSERT_TRUE(table_->checkpoint().ok());
+  const Version version = table_->snapshot().value()->version;
+  const uint64_t before = hash();
+  // A checkpoint of another table stands in its place.
+  const auto other = lake_.create("other", {{"id", data::Type::kInt64}});
+  while (other->snapshot().value()->version < version) {
+    ASSERT_TRUE(other->commit({}).ok());
+  }
+  ASSERT_TRUE(other->checkpoint().ok());
+  std::string name = "/_delta_log/" + log_file_name(version);
+  name.replace(name.size() - 5, 5, ".checkpoint.parquet");
+  ASSERT_TRUE(lake_.store().put("t" + name, lake_.store().get("other" + name).value()).ok());
+  ASSERT_TRUE(lake_.store().remove("t/_delta_log/_last_checkpoint").ok());
+  EXPECT_THAT(kinds({.mend = false, .statistics = false}),
+              testing::Contains("contradicting_checkpoint"));
+  EXPECT_THAT(kinds({.mend = true, .statistics = false}),
+              testing::Contains("contradicting_checkpoint mended"));
+  EXPECT_EQ(kinds({.mend = false, .statistics = false}), (std::vector<std::string>{}));
+  table_ = lake_.open("t").value();
+  EXPECT_EQ(hash(), before);
+}
+
+TEST_F(Upkeep, LeftoversOfPowerCutsAreToldAndGoWhenTheyAreOld) {
+  const std::string folder = lake_.store().read_path("t/_delta_log");
+  ASSERT_TRUE(lake_.world().files.write(folder + "/.tmp.17.00000000000000000099.json", "{").ok());
+  EXPECT_EQ(kinds({.mend = false, .statistics = false}), (std::vector<std::string>{"leftover"}));
+  ASSERT_TRUE(vacuum(access_, *table_).ok());
+  EXPECT_EQ(kinds({.mend = false, .statistics = false}), (std::vector<std::string>{"leftover"}));
+  lake_.clock().advance({1'000 * kMicrosPerDay});
+  ASSERT_EQ(vacuum(access_, *table_, {.keep = {}, .dry_run = true})->files.size(), 1U);
+  ASSERT_TRUE(vacuum(access_, *table_).ok());
+  EXPECT_EQ(kinds({.mend = false, .statistics = false}), (std::vector<std::string>{}));
 }
 
 }  // namespace

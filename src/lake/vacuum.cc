@@ -59,6 +59,23 @@ Result<std::vector<store::ObjectInfo>> unneeded_files(const LakeAccess& lake,
   return unneeded;
 }
 
+Status remove_leftovers(const LakeAccess& lake,
+                        const std::string& key,
+                        bool dry_run,
+                        VacuumReport& report) {
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<FileInfo> found, leftovers(lake, key));
+  const int64_t now_us = lake.world.clock.now().micros;
+  for (const FileInfo& file : found) {
+    if (file.modified.micros + kUnknownFileKeptUs > now_us) {
+      continue;
+    }
+    ASSAY_RETURN_IF_ERROR(dry_run ? Status() : lake.world.files.remove(file.path));
+    report.files.push_back(file.path);
+    report.bytes += file.size_bytes;
+  }
+  return {};
+}
+
 /// The version of a log file's name; -1 for other files.
 Version version_of(std::string_view name) {
   if (name.size() <= kVersionDigits || name[kVersionDigits] != '.') {
@@ -111,7 +128,27 @@ Result<VacuumReport> vacuum(const LakeAccess& lake,
     report.files.push_back(object.key);
     report.bytes += object.size_bytes;
   }
+  ASSAY_RETURN_IF_ERROR(remove_leftovers(lake, key, options.dry_run, report).with_context(context));
   return report;
+}
+
+Result<std::vector<FileInfo>> leftovers(const LakeAccess& lake, const std::string& key) {
+  std::vector<FileInfo> found;
+  for (const char* const folder : {"/_delta_log", "/_manifest"}) {
+    // Where the store writes: a folder of this machine, also for a bucket.
+    Result<std::vector<FileInfo>> entries =
+        lake.world.files.list(lake.store.write_path(key + folder));
+    if (entries.code() == Code::kNotFound) {
+      continue;
+    }
+    ASSAY_RETURN_IF_ERROR(entries.status());
+    for (FileInfo& entry : *entries) {
+      if (!entry.is_directory && file_name(entry.path).starts_with(".tmp.")) {
+        found.push_back(std::move(entry));
+      }
+    }
+  }
+  return found;
 }
 
 Result<LogCleanupReport> clean_log(const LakeAccess& lake,

@@ -22,8 +22,8 @@ struct VacuumReport {
   int64_t bytes = 0;
 };
 
-/// Remove data files that no version needs which is younger than `keep`, and files that no version
-/// ever named.
+/// Remove data files that no version needs which is younger than `keep`, files that no version ever
+/// named, and leftovers that are older than a day.
 ///
 /// Time    a file that a version removed goes `keep` after that. A file that no version names may
 ///         belong to a writer that has not committed yet: it goes when it is older than `keep` and
@@ -34,6 +34,10 @@ struct VacuumReport {
 Result<VacuumReport> vacuum(const LakeAccess& lake,
                             DeltaTable& table,
                             const VacuumOptions& options = {});
+
+/// What writers whose power went left beside a table's log and manifests: files under names that no
+/// reader looks at. One that is younger than a day may belong to a writer at work.
+Result<std::vector<FileInfo>> leftovers(const LakeAccess& lake, const std::string& key);
 
 struct LogCleanupOptions {
   std::optional<Duration> keep = {};  // default: the table's delta.logRetentionDuration
