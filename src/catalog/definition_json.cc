@@ -298,6 +298,16 @@ std::string item_text(const ServiceItem& item) {
   return text + (item.prefix.empty() ? "" : " prefix " + item.prefix);
 }
 
+/// Left out where nothing is said, so that a definition without it reads as it always did.
+void write_storage(ObjectWriter& object, const StorageDef& storage) {
+  if (storage.keep.has_value()) {
+    object.duration("keep", *storage.keep);
+  }
+  if (storage.format.has_value()) {
+    object.text("format", *storage.format == TableFormat::kParquet ? "parquet" : "delta");
+  }
+}
+
 }  // namespace
 
 std::string source_json(const SourceDef& source) {
@@ -334,6 +344,7 @@ std::string bronze_json(const BronzeDef& bronze) {
   object.raw("columns", columns.finish());
   object.raw("checks", checks_json(bronze.checks));
   object.texts("partition_by", bronze.partition_by);
+  write_storage(object, bronze.storage);
   return object.finish();
 }
 
@@ -349,6 +360,7 @@ std::string silver_json(const SilverDef& silver) {
   object.raw("checks", checks_json(silver.checks));
   object.texts("partition_by", silver.partition_by);
   object.duration("allowed_lateness", silver.allowed_lateness);
+  write_storage(object, silver.storage);
   return object.finish();
 }
 
@@ -378,6 +390,7 @@ std::string feature_view_json(const FeatureViewDef& view) {
   object.text("owner", view.owner);
   object.text("description", view.description);
   object.texts("tags", view.tags);
+  write_storage(object, view.storage);
   return object.finish();
 }
 

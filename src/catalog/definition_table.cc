@@ -200,6 +200,13 @@ constexpr std::array kKeys{
            "[{column: delay, range: [-1440, 2880], on_fail: quarantine}]"},
     KeyDef{"bronze", "partition_by", kColumns, false, "[dt, hr]", "",
            "Of `dt` (date) and `hr` (hour) of the event time.", "[dt]"},
+    KeyDef{"bronze", "keep", kDuration, false, "", "",
+           "Days older than the newest event time by more are dropped at the end of a run.",
+           "400d"},
+    KeyDef{"bronze", "format", kChoice, false, "", "delta|parquet",
+           "`parquet` lists the files of each commit in a manifest and removes replaced ones, for "
+           "readers of plain Parquet.",
+           "parquet"},
     KeyDef{"column", "type", kColumnType, true, "", "required",
            "bool, int8, int16, int32, int64, float32, float64, string, bytes, date, timestamp, "
            "decimal(10,2), list<string>, float32[8], struct<a:int64,b:string>, "
@@ -283,6 +290,13 @@ constexpr std::array kKeys{
            "Columns that cut the table into folders.", "[event_date, event_type]"},
     KeyDef{"silver", "allowed_lateness", kDuration, false, "1h", "",
            "Rows older than the newest by more go to the late table.", "1h"},
+    KeyDef{"silver", "keep", kDuration, false, "", "",
+           "Days older than the newest event time by more are dropped at the end of a run.",
+           "400d"},
+    KeyDef{"silver", "format", kChoice, false, "", "delta|parquet",
+           "`parquet` lists the files of each commit in a manifest and removes replaced ones, for "
+           "readers of plain Parquet.",
+           "parquet"},
     KeyDef{"enrich", "lookup", kName, true, "", "", "A bronze or silver table.", "items"},
     KeyDef{"enrich", "on", kColumns, true, "", "", "Columns of this table that find the row.",
            "item_id"},
@@ -321,6 +335,14 @@ constexpr std::array kKeys{
            "10m"},
     KeyDef{"feature_view", "session", kSection, false, "", "session",
            "What a session is, for `session` features.", "{gap: 30m, max: 4h}"},
+    KeyDef{"feature_view", "keep", kDuration, false, "", "",
+           "How far back the offline table answers: steps that matter to older instants only are "
+           "dropped at the end of a run. Needs `ttl`.",
+           "400d"},
+    KeyDef{"feature_view", "format", kChoice, false, "", "delta|parquet",
+           "`parquet` lists the files of each commit in a manifest and removes replaced ones, for "
+           "readers of plain Parquet.",
+           "parquet"},
     KeyDef{"feature_view", "tz", kText, false, "UTC", "",
            "Time zone of `clock` features, by its name in the tz database.", "Europe/Berlin"},
     KeyDef{"feature_view", "owner", kText, false, "", "", "Who answers for it.", ""},

@@ -90,6 +90,15 @@ struct KnownTimeDef {
   Duration delay;
 };
 
+enum class TableFormat { kDelta, kParquet };
+
+/// How a table is kept: `keep: 400d`, `format: parquet`. None of it decides a row that the table
+/// gets, so changing it makes no new table.
+struct StorageDef {
+  std::optional<Duration> keep;       // nothing: for ever
+  std::optional<TableFormat> format;  // nothing: what the table has, Delta at first
+};
+
 struct BronzeDef {
   std::string name;
   std::string source;
@@ -103,6 +112,7 @@ struct BronzeDef {
   std::vector<CheckDef> checks;
   std::vector<std::string> partition_by{"dt", "hr"};  // of dt (date) and hr (int32) of event time
   Span span;
+  StorageDef storage;
 };
 
 /// `enrich: - {lookup: airports, on: origin, as_of: event_time, columns: [...], prefix: origin_}`
@@ -126,6 +136,7 @@ struct SilverDef {
   std::vector<std::string> partition_by{"event_date"};
   Duration allowed_lateness{3600 * kMicrosPerSecond};
   Span span;
+  StorageDef storage;
 };
 
 /// `entities: user: {key: user_id, type: string}` or `{keys: {origin: string, destination:
@@ -221,6 +232,7 @@ struct FeatureViewDef {
   std::string description;
   std::vector<std::string> tags;
   Span span;
+  StorageDef storage;  // of the steps table
 };
 
 /// Features computed from the request alone, or from other features of the service.

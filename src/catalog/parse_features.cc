@@ -253,6 +253,7 @@ FeatureViewDef parse_feature_view(ParseContext& context, const YamlEntry& entry)
   view.description = reader.text("description");
   view.tags = reader.texts("tags");
   view.ttl = reader.duration("ttl");
+  view.storage = read_storage(reader);
   view.slide = reader.text("slide") == kContinuous ? kContinuousSlide
                                                    : reader.duration("slide").value_or(view.slide);
   view.tz = reader.text("tz");

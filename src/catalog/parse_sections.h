@@ -16,6 +16,8 @@ namespace assay::catalog {
 SourceDef parse_source(ParseContext& context, const YamlEntry& entry);
 BronzeDef parse_bronze(ParseContext& context, const YamlEntry& entry);
 SilverDef parse_silver(ParseContext& context, const YamlEntry& entry);
+/// The keys `keep` and `format`, which bronze and silver tables and feature views have.
+StorageDef read_storage(const SectionReader& reader);
 
 // parse_checks.cc
 std::vector<CheckDef> parse_checks(ParseContext& context,

@@ -312,6 +312,16 @@ SourceDef parse_source(ParseContext& context, const YamlEntry& entry) {
   return source;
 }
 
+StorageDef read_storage(const SectionReader& reader) {
+  StorageDef storage;
+  storage.keep = reader.duration("keep");
+  if (reader.has("format")) {
+    storage.format =
+        reader.text("format") == "parquet" ? TableFormat::kParquet : TableFormat::kDelta;
+  }
+  return storage;
+}
+
 BronzeDef parse_bronze(ParseContext& context, const YamlEntry& entry) {
   BronzeDef bronze;
   bronze.name = entry.key;
@@ -323,6 +333,7 @@ BronzeDef parse_bronze(ParseContext& context, const YamlEntry& entry) {
   bronze.dedup_for = reader.duration("dedup_for").value_or(bronze.dedup_for);
   bronze.future_max = reader.duration("future_max").value_or(bronze.future_max);
   bronze.partition_by = reader.texts("partition_by");
+  bronze.storage = read_storage(reader);
   if (const YamlNode* columns = reader.find("columns")) {
     for (const YamlEntry& column : columns->entries) {
       bronze.columns.push_back(parse_column(context, column));
@@ -349,6 +360,7 @@ SilverDef parse_silver(ParseContext& context, const YamlEntry& entry) {
   const SectionReader reader(context, entry.value, {"silver", title, false});
   silver.from = reader.text("from");
   silver.partition_by = reader.texts("partition_by");
+  silver.storage = read_storage(reader);
   silver.allowed_lateness = reader.duration("allowed_lateness").value_or(silver.allowed_lateness);
   read_sql(context, reader, &silver);
   if (const YamlNode* enrich = reader.find("enrich")) {

@@ -213,6 +213,7 @@ Diagnostics Validation::take() {
 Diagnostics validate(const ParsedProject& parsed, const SchemaResolver& silver_schema) {
   Validation validation(parsed, silver_schema);
   validate_tables(validation);
+  validate_storage(validation);
   validate_features(validation);
   validate_derived(validation);
   validate_models(validation);

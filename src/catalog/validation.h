@@ -87,6 +87,7 @@ std::vector<std::string> names_of(const Map& map) {
 }
 
 void validate_tables(Validation& validation);
+void validate_storage(Validation& validation);
 void validate_features(Validation& validation);
 void validate_derived(Validation& validation);
 void validate_models(Validation& validation);

@@ -1,4 +1,6 @@
 #include "cli/commands.h"
+#include "flow/retention.h"
+#include "flow/status.h"
 #include "lake/compaction.h"
 #include "lake/doctor.h"
 #include "lake/rewrite.h"
@@ -167,6 +169,50 @@ Status run_drop(Invocation& invocation) {
   return {};
 }
 
+/// True when every stage has taken what stands before it: nothing that is dropped is still wanted.
+Status require_no_lag(flow::Workspace& workspace) {
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<flow::StageStatus> stages,
+                         flow::project_status(workspace));
+  for (const flow::StageStatus& stage : stages) {
+    if (stage.lag > 0) {
+      return {Code::kFailedPrecondition,
+              stage.account.stage + " " + stage.account.name +
+                  " has not taken all rows yet; `assay run` lets it, and drops old days itself"};
+    }
+  }
+  return {};
+}
+
+Status run_expire(Invocation& invocation) {
+  const bool dry_run = invocation.arguments.has("dry-run");
+  ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_applied_workspace(invocation));
+  std::unique_ptr<FileLock> lock;
+  if (!dry_run) {
+    ASSAY_ASSIGN_OR_RETURN(lock, workspace->lock_for_writing());
+    ASSAY_RETURN_IF_ERROR(require_no_lag(*workspace));
+  }
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<flow::DroppedDays> dropped,
+                         flow::drop_old_days(*workspace, dry_run));
+  data::BatchBuilder rows(data::make_schema({{"table", data::Type::kString, false},
+                                             {"kept_from", data::Type::kTimestamp, false},
+                                             {"files", data::Type::kInt64, false},
+                                             {"rows", data::Type::kInt64, false},
+                                             {"version", data::Type::kInt64, true}}));
+  for (const flow::DroppedDays& each : dropped) {
+    rows.column(0).append_text(each.table);
+    rows.column(1).append(each.kept_from.micros);
+    rows.column(2).append(each.files);
+    rows.column(3).append(each.rows);
+    if (each.version >= 0) {
+      rows.column(4).append(each.version);
+    } else {
+      rows.column(4).append_null();
+    }
+  }
+  invocation.output.rows(rows.finish());
+  return {};
+}
+
 }  // namespace
 
 std::vector<Command> lake_upkeep_commands() {
@@ -185,6 +231,13 @@ std::vector<Command> lake_upkeep_commands() {
        {{"keep", "TIME", "let removed files stay for this long only, e.g. 12h", "", false, false},
         kDryRun},
        run_vacuum},
+      {{"lake", "expire"},
+       "drop the days that tables do not keep any longer, as their `keep` says",
+       "`assay run` does this at its end. One commit a table; `lake vacuum` removes the files "
+       "later.",
+       {},
+       {kDryRun},
+       run_expire},
       {{"lake", "doctor"},
        "examine tables: log, files, statistics, leftovers",
        "Ends with an error when something is wrong that was not mended.",

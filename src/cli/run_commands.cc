@@ -79,6 +79,11 @@ Status run_run(Invocation& invocation) {
           "_late; if that is too many, look at the order of the files or allow more");
     }
   }
+  for (const flow::DroppedDays& dropped : report.dropped) {
+    invocation.output.say(std::to_string(dropped.rows) + " rows of " + dropped.table +
+                          " from days before " + format_time(dropped.kept_from).substr(0, 10) +
+                          " dropped (`keep`), version " + std::to_string(dropped.version));
+  }
   return {};
 }
 
@@ -97,7 +102,8 @@ Status run_status(Invocation& invocation) {
                                              {"duplicates", Type::kInt64, true},
                                              {"late", Type::kInt64, true},
                                              {"quarantined", Type::kInt64, true},
-                                             {"balanced", Type::kBool, true}}));
+                                             {"balanced", Type::kBool, true},
+                                             {"kept_from", Type::kTimestamp, true}}));
   for (const flow::StageStatus& stage : stages) {
     rows.column(0).append_text(stage.account.stage);
     rows.column(1).append_text(stage.account.name);
@@ -105,7 +111,7 @@ Status run_status(Invocation& invocation) {
     rows.column(3).append(stage.lag);
     if (stage.account.stage == "online") {
       // The online store keeps no account of its history: its rows are the source table's.
-      for (int column = 4; column <= 10; ++column) {
+      for (int column = 4; column <= 11; ++column) {
         rows.column(column).append_null();
       }
       continue;
@@ -121,6 +127,11 @@ Status run_status(Invocation& invocation) {
       rows.column(column++).append(count);
     }
     rows.column(10).append<uint8_t>(account.balances() ? 1 : 0);
+    if (stage.kept_from.has_value()) {
+      rows.column(11).append(*stage.kept_from);
+    } else {
+      rows.column(11).append_null();
+    }
   }
   invocation.output.rows(rows.finish());
   return {};

@@ -22,6 +22,7 @@
 #include "base/fail_point.h"
 #include "data/parquet.h"
 #include "flow/gold_task.h"
+#include "flow/retention.h"
 #include "lake/log_entry.h"
 #include "lake/snapshot.h"
 
@@ -59,6 +60,7 @@ class Backfill {
 
  private:
   Status find_range();
+  Result<EventTime> first_computable();
   Result<EventTime> first_reached();
   Result<EventTime> last_reached();
   Status compute_days();
@@ -98,7 +100,9 @@ std::string day_text(int32_t day) {
 
 Result<BackfillReport> Backfill::run() {
   ASSAY_ASSIGN_OR_RETURN(before_, task_.steps->snapshot());
-  if (before_->txn(task_.app_id) != task_.source_version) {
+  ASSAY_ASSIGN_OR_RETURN(const bool is_whole,
+                         is_up_to(*task_.source, before_->txn(task_.app_id), task_.source_version));
+  if (!is_whole) {
     return Status(Code::kFailedPrecondition,
                   task_.steps->key() + " is not up to " + task_.source_key +
                       "; run `assay run` first, it also makes the history of a new view");
@@ -130,7 +134,8 @@ Status Backfill::find_range() {
   }
   const EventTime oldest{first.column(0).values<int64_t>()[0]};
   frontier_ = frontier;
-  report_.begin = midnight(std::max(options_.from, oldest));
+  ASSAY_ASSIGN_OR_RETURN(const EventTime computable, first_computable());
+  report_.begin = midnight(std::max({options_.from, oldest, computable}));
   report_.end =
       std::min(options_.to == EventTime::max() ? frontier : next_midnight(options_.to), frontier);
   report_.end = std::max(report_.begin, report_.end);
@@ -150,6 +155,26 @@ Status Backfill::find_range() {
       reached >= report_.end ? report_.end : std::max(midnight(reached), report_.begin);
   ASSAY_ASSIGN_OR_RETURN(inputs_end_, last_reached());
   return {};
+}
+
+/// The first day that can be computed: before it rows of the source or steps are dropped, and what
+/// the table still says of these days is the truth.
+Result<EventTime> Backfill::first_computable() {
+  ASSAY_ASSIGN_OR_RETURN(const EventTime source, computable_from(workspace_, task_));
+  const EventTime steps = answers_from(task_, *before_);
+  const EventTime first =
+      std::max(source, steps == EventTime::min() ? steps : next_midnight(steps));
+  if (options_.from != EventTime::min() && options_.from < first) {
+    return Status(
+        Code::kOutOfRange,
+        "rows that days of " + report_.view + " before " + format_time(first).substr(0, 10) +
+            " are made from are dropped (`keep`); take --from " + format_time(first).substr(0, 10));
+  }
+  if (first != EventTime::min()) {
+    options_.run.say("backfill " + report_.view + ": days before " +
+                     format_time(first).substr(0, 10) + " stay, their rows are dropped (`keep`)");
+  }
+  return first;
 }
 
 /// The first instant at which a changed source row can have been visible.

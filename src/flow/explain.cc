@@ -14,6 +14,7 @@
 #include "data/expression.h"
 #include "flow/gold_stage.h"
 #include "flow/gold_task.h"
+#include "flow/retention.h"
 #include "flow/verify.h"
 #include "silver/contract.h"
 
@@ -295,6 +296,14 @@ Result<Explanation> explain_feature(Workspace& workspace,
                          find_feature(workspace.project().views.at(view.name()), view, feature));
   ASSAY_ASSIGN_OR_RETURN(const GoldTask task, make_gold_task(workspace, view.name()));
   ASSAY_RETURN_IF_ERROR(steps_relation(workspace, view, at).status());  // it knows the answer
+  ASSAY_RETURN_IF_ERROR(require_answers_from(workspace, view, at));
+  ASSAY_ASSIGN_OR_RETURN(const EventTime whole, computable_from(workspace, task));
+  if (at < whole) {
+    return Status(Code::kOutOfRange,
+                  "rows behind the answer at " + format_time(at) + " are dropped (`keep` of " +
+                      task.source_key + "); instants from " + format_time(whole) +
+                      " on can be explained");
+  }
   ASSAY_ASSIGN_OR_RETURN(const auto steps_snapshot, task.steps->snapshot());
   ASSAY_ASSIGN_OR_RETURN(const std::string relation,
                          task.steps->relation(*steps_snapshot, key_filter(view, key)));

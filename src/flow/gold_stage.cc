@@ -16,6 +16,7 @@
 
 #include "base/fail_point.h"
 #include "flow/gold_task.h"
+#include "flow/retention.h"
 #include "silver/contract.h"
 
 namespace assay::flow {
@@ -75,6 +76,13 @@ Result<int64_t> commit_chunk(Workspace& workspace,
   request.adds.insert(request.adds.end(), tail.begin(), tail.end());
   request.txns.push_back(
       {task.frontier_app_id(), plan.frontier.micros, before->txn(task.frontier_app_id())});
+  if (plan.begin == EventTime::min()) {  // made anew, of what the source still has
+    ASSAY_ASSIGN_OR_RETURN(const EventTime whole, computable_from(workspace, task));
+    const std::string id = task.app_id + "/answers_from";
+    if (whole != EventTime::min()) {
+      request.txns.push_back({id, whole.micros, before->txn(id)});
+    }
+  }
   if (plan.source_version.has_value()) {
     request.txns.push_back({task.app_id, *plan.source_version, before->txn(task.app_id)});
     const std::optional<int64_t> checked = before->txn(task.checked_app_id());
@@ -193,7 +201,9 @@ Result<StepsRelation> steps_relation(Workspace& workspace,
         workspace.source_table_key(workspace.project().views.at(view.name()).from));
     ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * source, workspace.table(source_key));
     ASSAY_ASSIGN_OR_RETURN(const auto source_snapshot, source->snapshot());
-    if (snapshot->txn(app_id) != source_snapshot->version) {
+    ASSAY_ASSIGN_OR_RETURN(const bool is_whole,
+                           is_up_to(*source, snapshot->txn(app_id), source_snapshot->version));
+    if (!is_whole) {
       return Status(Code::kFailedPrecondition,
                     key + " is not up to " + source_key +
                         (frontier == EventTime::min() ? "" : " after " + format_time(frontier)) +

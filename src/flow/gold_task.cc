@@ -27,9 +27,32 @@ Result<SourceChanges> source_changes(const GoldTask& task, lake::Version after) 
   ASSAY_ASSIGN_OR_RETURN(const std::vector<lake::FileChange> files,
                          task.source->changes_between(after, task.source_version));
   for (const lake::FileChange& change : files) {
-    (change.is_added ? changes.added : changes.removed).push_back(change.file);
+    if (change.by_retention) {
+      std::erase_if(changes.added, [&](const lake::DataFile& file) {
+        return file.partition_values == change.file.partition_values;
+      });
+    } else {
+      (change.is_added ? changes.added : changes.removed).push_back(change.file);
+    }
   }
   return changes;
+}
+
+Result<bool> is_up_to(lake::DeltaTable& source, std::optional<int64_t> done, lake::Version newest) {
+  if (done == newest) {
+    return true;
+  }
+  if (!done.has_value() || *done > newest) {
+    return false;
+  }
+  const Result<std::vector<lake::FileChange>> changes = source.changes_between(*done, newest);
+  if (changes.code() == Code::kOutOfRange) {
+    return false;  // nobody knows any more
+  }
+  ASSAY_RETURN_IF_ERROR(changes.status());
+  return std::all_of(changes->begin(), changes->end(), [](const lake::FileChange& change) {
+    return change.by_retention;
+  });
 }
 
 std::string timestamp_literal(EventTime time) {

@@ -31,13 +31,18 @@ struct GoldTask {
 /// Open the tables of a view; its steps table is made when there is none.
 Result<GoldTask> make_gold_task(Workspace& workspace, const std::string& view_name);
 
-/// What the source's versions (after, task.source_version] changed.
+/// What the source's versions (after, task.source_version] changed. Days that its `keep` dropped
+/// are no change.
 struct SourceChanges {
   std::vector<lake::DataFile> added;
   std::vector<lake::DataFile> removed;
 };
 /// Errors  kOutOfRange: the log of that range is cleaned away.
 Result<SourceChanges> source_changes(const GoldTask& task, lake::Version after);
+
+/// True when what was made from the source's version `done` is made from `newest` too: nothing came
+/// since, nothing was taken back; compactions and days that grew old do not matter.
+Result<bool> is_up_to(lake::DeltaTable& source, std::optional<int64_t> done, lake::Version newest);
 
 /// A time as SQL takes it.
 std::string timestamp_literal(EventTime time);

@@ -5,6 +5,7 @@
 #include "flow/bronze_stage.h"
 #include "flow/gold_stage.h"
 #include "flow/online_stage.h"
+#include "flow/plain_parquet.h"
 #include "flow/silver_stage.h"
 
 namespace assay::flow {
@@ -107,6 +108,12 @@ Status run_steps(Workspace& workspace, const RunOptions& options, Steps steps, R
   return {};
 }
 
+Status keep_tables(Workspace& workspace, RunReport* report) {
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<DroppedDays> dropped, drop_old_days(workspace, false));
+  report->dropped.insert(report->dropped.end(), dropped.begin(), dropped.end());
+  return publish_plain_parquet(workspace);
+}
+
 std::vector<std::string> silver_order(const catalog::Project& project) {
   std::set<std::string> placed;
   std::vector<std::string> order;
@@ -124,6 +131,9 @@ Result<RunReport> run_all(Workspace& workspace, const RunOptions& options) {
   Status status = run_steps(workspace, options, Steps::kAll, &report);
   if (status.ok()) {
     status = workspace.mark_complete();
+  }
+  if (status.ok()) {
+    status = keep_tables(workspace, &report);
   }
   report.seconds =
       static_cast<double>(workspace.world().clock.monotonic().micros - started.micros) / 1e6;

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "flow/accounts.h"
+#include "flow/retention.h"
 #include "flow/run_options.h"
 #include "flow/workspace.h"
 
@@ -11,6 +12,7 @@ namespace assay::flow {
 struct RunReport {
   std::vector<StageAccount> stages;  // in the order in which they ran
   double seconds = 0;
+  std::vector<DroppedDays> dropped;  // what tables keep no longer
 };
 
 /// Read every source up to its present end, through bronze, silver and gold into the online store.
@@ -27,6 +29,9 @@ enum class Steps { kAll, kFilesAndTables };
 
 /// The stages in their order, each to the present end of what is before it.
 Status run_steps(Workspace& workspace, const RunOptions& options, Steps steps, RunReport* report);
+
+/// After the stages: drop what tables keep no longer, and publish those with `format: parquet`.
+Status keep_tables(Workspace& workspace, RunReport* report);
 
 /// Add what a stage did to a report, and count it.
 void add_account(Metrics& metrics, StageAccount account, RunReport* report);

@@ -3,6 +3,7 @@
 #include "base/fail_point.h"
 #include "bronze/contract.h"
 #include "flow/part_position.h"
+#include "flow/retention.h"
 #include "flow/side_table.h"
 #include "quality/quarantine.h"
 #include "silver/contract.h"
@@ -24,6 +25,7 @@ struct SilverRun {
   std::unique_ptr<SideTable> late;
   silver::Lookups lookups;
   silver::SilverState state;
+  std::optional<int64_t> kept_from;  // of the bronze table, when its rows are all that there is
 };
 
 /// One bronze commit.
@@ -121,6 +123,11 @@ Status commit_output(Workspace& workspace,
   ASSAY_ASSIGN_OR_RETURN(const lake::TxnUpdate fingerprint,
                          workspace.fingerprint_update(*run.table));
   request.txns.push_back(fingerprint);
+  if (run.kept_from.has_value()) {
+    const std::string id = app_id + "/kept_from";
+    request.txns.push_back({id, *run.kept_from, snapshot->txn(id)});
+    run.kept_from.reset();
+  }
   if (output.state.newest.has_value()) {
     const std::string watermark = app_id + "/watermark";
     request.txns.push_back({watermark, output.state.newest->micros, snapshot->txn(watermark)});
@@ -143,6 +150,9 @@ Result<StageAccount> run_silver_stage(Workspace& workspace,
   ASSAY_ASSIGN_OR_RETURN(const auto source, run.source->snapshot());
   ASSAY_ASSIGN_OR_RETURN(const auto snapshot, run.table->snapshot());
   const lake::Version done = snapshot->txn(workspace.app_id(run.key)).value_or(-1);
+  if (done < 0) {
+    run.kept_from = kept_from(workspace, run.source->key(), *source);
+  }
   ASSAY_ASSIGN_OR_RETURN(const auto added, run.source->added_between(done, source->version));
   const std::vector<SourceCommit> commits = commits_of(added);
   if (commits.empty()) {

@@ -2,6 +2,7 @@
 
 #include "flow/online_stage.h"
 #include "flow/part_position.h"
+#include "flow/retention.h"
 #include "flow/run.h"
 #include "flow/source_ledger.h"
 #include "ingest/kafka_source.h"
@@ -48,6 +49,10 @@ Status fill_from_table(Workspace& workspace,
   }
   ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table->snapshot());
   *position = snapshot->txn(workspace.app_id(key));
+  status->kept_from = kept_from(workspace, key, *snapshot);
+  if (!status->kept_from.has_value()) {
+    status->kept_from = snapshot->txn(workspace.app_id(key) + "/answers_from");
+  }
   ASSAY_ASSIGN_OR_RETURN(status->account.rows, account_of_history(*table));
   return {};
 }

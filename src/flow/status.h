@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,9 +10,10 @@
 namespace assay::flow {
 
 struct StageStatus {
-  StageAccount account;  // over the whole history
-  std::string position;  // "file 31", "version 7", "-" before the first run
-  int64_t lag = 0;       // files or versions not taken yet
+  StageAccount account;              // over the whole history
+  std::string position;              // "file 31", "version 7", "-" before the first run
+  int64_t lag = 0;                   // files or versions not taken yet
+  std::optional<int64_t> kept_from;  // instant before which `keep` dropped rows or steps
 };
 
 /// Where each stage of a project stands. Reads only; nothing is made that is not there.

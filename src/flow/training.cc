@@ -7,6 +7,7 @@
 #include "base/suggest.h"
 #include "data/expression.h"
 #include "flow/gold_stage.h"
+#include "flow/retention.h"
 #include "silver/contract.h"
 
 namespace assay::flow {
@@ -128,9 +129,9 @@ Result<data::Batch> build_training_set(Workspace& workspace,
                                        const data::Batch& labels,
                                        const gold::TrainingSetOptions& options,
                                        KnownTime known_time) {
-  const gold::StepsSource steps = [&](const gold::FeatureView& view,
-                                      EventTime /*first*/,
-                                      EventTime last) -> Result<data::Batch> {
+  const gold::StepsSource steps =
+      [&](const gold::FeatureView& view, EventTime first, EventTime last) -> Result<data::Batch> {
+    ASSAY_RETURN_IF_ERROR(require_answers_from(workspace, view, first));
     if (known_time == KnownTime::kRespected) {
       return read_steps(workspace, view, last);
     }

@@ -20,6 +20,7 @@
 #include "data/partition.h"
 #include "flow/answer_pieces.h"
 #include "flow/gold_stage.h"
+#include "flow/retention.h"
 #include "gold/service_values.h"
 #include "gold/view_layout.h"
 
@@ -237,6 +238,7 @@ class TrainingRows : public data::BatchReader {
       }
       indexes.try_emplace(names_of(work.view->keys()), std::move(types), options_.set.threads);
     }
+    first_ = EventTime::max();
     last_ = EventTime::min();
     round_rows_ = 0;
     ASSAY_ASSIGN_OR_RETURN(
@@ -279,6 +281,7 @@ class TrainingRows : public data::BatchReader {
     for (int64_t row = 0; row < labels.rows(); ++row) {
       if (time.is_valid(row)) {
         const EventTime at{time.values<int64_t>()[static_cast<std::size_t>(row)]};
+        first_ = std::min(first_, at);
         last_ = std::max(last_, at);
         report_.rows_in_the_future += at > now ? 1 : 0;
       }
@@ -294,6 +297,7 @@ class TrainingRows : public data::BatchReader {
                         kBlock,
                         scratch,
                         memory_ / 4 / works_.size());
+    ASSAY_RETURN_IF_ERROR(require_answers_from(workspace_, *work.view, first_));
     ASSAY_ASSIGN_OR_RETURN(const StepsRelation steps,
                            steps_relation(workspace_, *work.view, last_));
     work.report.table = steps.key;
@@ -522,6 +526,7 @@ class TrainingRows : public data::BatchReader {
   int64_t round_labels_ = 0;  // of one round, at most
   int64_t round_begin_ = 0;   // the round's first label
   int64_t round_rows_ = 0;    // labels in the round
+  EventTime first_ = EventTime::max();
   EventTime last_ = EventTime::min();
   TrainingFileReport report_;
 };

@@ -140,6 +140,7 @@ class UpLoop {
       add_account(workspace_.world().metrics, std::move(account), report);
     }
     ASSAY_RETURN_IF_ERROR(run_steps(workspace_, until_end(), Steps::kFilesAndTables, report));
+    ASSAY_RETURN_IF_ERROR(keep_tables(workspace_, report));
     for (const std::unique_ptr<KafkaLine>& line : lines_) {
       note_freshness(*line);
     }

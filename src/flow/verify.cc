@@ -6,6 +6,7 @@
 #include <set>
 
 #include "flow/gold_stage.h"
+#include "flow/retention.h"
 #include "gold/training_set.h"
 #include "silver/contract.h"
 
@@ -28,6 +29,8 @@ struct History {
   data::Batch rows;                       // view->source_columns(), sorted by visible time
   std::vector<int64_t> visible;           // per row, microseconds
   std::vector<data::EntityKey> entities;  // of the rows, distinct
+  std::vector<int32_t> entity_of_row;
+  EventTime whole_from = EventTime::min();  // older rows or steps are dropped: nothing before it
 };
 
 Result<History> read_history(Workspace& workspace, const gold::FeatureViewPtr& view) {
@@ -50,7 +53,13 @@ Result<History> read_history(Workspace& workspace, const gold::FeatureViewPtr& v
   for (const data::Field& field : view->keys()) {
     keys.push_back(history.rows.find(field.name));
   }
-  history.entities = data::index_entities(keys, history.rows.rows()).keys;
+  data::EntityIndex index = data::index_entities(keys, history.rows.rows());
+  history.entities = std::move(index.keys);
+  history.entity_of_row = std::move(index.ids);
+  ASSAY_ASSIGN_OR_RETURN(const GoldTask task, make_gold_task(workspace, view->name()));
+  ASSAY_ASSIGN_OR_RETURN(const auto steps, task.steps->snapshot());
+  ASSAY_ASSIGN_OR_RETURN(history.whole_from, computable_from(workspace, task));
+  history.whole_from = std::max(history.whole_from, answers_from(task, *steps));
   return history;
 }
 
@@ -71,6 +80,9 @@ std::vector<EventTime> sample_instants(const std::vector<History>& histories,
       }
     }
     slide = std::max(slide, history.view->slide().micros);
+  }
+  for (const History& history : histories) {
+    first = std::max(first, history.whole_from.micros);
   }
   std::vector<EventTime> instants;
   if (first > last) {
@@ -100,11 +112,16 @@ Result<std::vector<Question>> ask_replayed(Workspace& workspace,
   std::vector<Question> questions;
   std::optional<int64_t> position;
   int64_t next_row = 0;
+  // Where rows are dropped, what the rest says of an entity counts from its first row on.
+  std::vector<bool> seen(history.entities.size(), history.whole_from == EventTime::min());
   for (const EventTime instant : instants) {
     int64_t end_row = next_row;
     while (end_row < history.rows.rows() &&
            history.visible[static_cast<std::size_t>(end_row)] <= instant.micros) {
-      ++end_row;
+      const int32_t entity = history.entity_of_row[static_cast<std::size_t>(end_row++)];
+      if (entity >= 0) {
+        seen[static_cast<std::size_t>(entity)] = true;
+      }
     }
     const int64_t new_position = position.value_or(0) + 1;
     ASSAY_RETURN_IF_ERROR(scratch->apply(
@@ -114,7 +131,10 @@ Result<std::vector<Question>> ask_replayed(Workspace& workspace,
 
     std::vector<data::EntityKey> keys;
     for (int64_t i = 0; i < entities_per_instant && !history.entities.empty(); ++i) {
-      keys.push_back(history.entities[random.below(history.entities.size())]);
+      const std::size_t entity = random.below(history.entities.size());
+      if (seen[entity]) {
+        keys.push_back(history.entities[entity]);
+      }
     }
     ASSAY_ASSIGN_OR_RETURN(std::vector<gold::FeatureValues> values,
                            scratch->read(*history.view, keys, instant));
@@ -204,11 +224,13 @@ std::string describe_value(const data::Scalar& value, data::FeatureStatus status
          std::string(data::status_name(status));
 }
 
-void compare(const gold::FeatureView& view,
+void compare(const History& history,
              const std::vector<Question>& questions,
              const OfflineAnswers& offline,
              const std::set<int>& features,
              VerifyReport* report) {
+  const gold::FeatureView& view = *history.view;
+  const bool drops_steps = history.whole_from != EventTime::min();
   for (std::size_t q = 0; q < questions.size(); ++q) {
     const int64_t step = offline.match.rows[q];
     for (const int feature : features) {
@@ -228,7 +250,10 @@ void compare(const gold::FeatureView& view,
       report->values += 1;
       (questions[q].live ? report->live_values : report->replayed_values) += 1;
       report->present += status == data::FeatureStatus::kPresent ? 1 : 0;
-      if (status == online_status && same_bits(value, online_value)) {
+      // A step that is dropped had expired.
+      const bool dropped = drops_steps && status == data::FeatureStatus::kNotFound &&
+                           online_status == data::FeatureStatus::kOutsideMaxAge;
+      if ((status == online_status || dropped) && same_bits(value, online_value)) {
         continue;
       }
       report->differ += 1;
@@ -298,7 +323,7 @@ Result<VerifyReport> verify_service(Workspace& workspace,
     ASSAY_RETURN_IF_ERROR(ask_live(workspace, history, 10'000, &questions));
     ASSAY_ASSIGN_OR_RETURN(const OfflineAnswers offline,
                            answer_offline(workspace, *history.view, questions, options.threads));
-    compare(*history.view, questions, offline, features[v], &report);
+    compare(history, questions, offline, features[v], &report);
     report.entities += static_cast<int64_t>(history.entities.size());
   }
   if (report.values == 0) {

@@ -11,6 +11,7 @@
 #include "catalog/plan.h"
 #include "catalog/table_schema.h"
 #include "catalog/validate.h"
+#include "lake/manifest.h"
 #include "store/s3_store.h"
 
 namespace assay::flow {
@@ -230,7 +231,38 @@ Result<lake::DeltaTable*> Workspace::open_or_create_table(const std::string& key
     ASSAY_ASSIGN_OR_RETURN(slot,
                            lake::DeltaTable::open_or_create(world_, *store_, *sql_, key, spec));
   }
+  ASSAY_RETURN_IF_ERROR(set_format(*slot));
   return slot.get();
+}
+
+/// What the definition says of the format, where it says something, is a property of the table.
+Status Workspace::set_format(lake::DeltaTable& table) {
+  const auto format = formats_.find(table.key());
+  if (format == formats_.end()) {
+    return {};
+  }
+  const bool wanted = format->second == catalog::TableFormat::kParquet;
+  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table.snapshot());
+  if (lake::wants_manifest(*snapshot) == wanted) {
+    return {};
+  }
+  lake::CommitRequest request;
+  request.operation = wanted ? "SET TBLPROPERTIES" : "UNSET TBLPROPERTIES";
+  request.parameters = {
+      {"properties", std::string(lake::kManifestProperty) + "=" + (wanted ? "true" : "")}};
+  request.properties[lake::kManifestProperty] =
+      wanted ? std::optional<std::string>("true") : std::nullopt;
+  return table.commit(request).status();
+}
+
+std::vector<std::string> Workspace::plain_parquet_tables() const {
+  std::vector<std::string> keys;
+  for (const auto& [key, format] : formats_) {
+    if (format == catalog::TableFormat::kParquet) {
+      keys.push_back(key);
+    }
+  }
+  return keys;
 }
 
 Result<std::string> Workspace::source_table_key(const std::string& name) {
@@ -349,11 +381,14 @@ Result<std::shared_ptr<const gold::Service>> Workspace::compile(
 }
 
 uint64_t Workspace::bronze_fingerprint(const std::string& name) const {
-  return hash_bytes(catalog::bronze_json(project_.bronze.at(name)));
+  catalog::BronzeDef definition = project_.bronze.at(name);
+  definition.storage = {};  // how long and in which format it is kept makes no other table
+  return hash_bytes(catalog::bronze_json(definition));
 }
 
 uint64_t Workspace::silver_fingerprint(const std::string& name) const {
-  const catalog::SilverDef& definition = project_.silver.at(name);
+  catalog::SilverDef definition = project_.silver.at(name);
+  definition.storage = {};
   uint64_t fingerprint =
       hash_mix(hash_bytes(catalog::silver_json(definition)), bronze_fingerprint(definition.from));
   for (const catalog::EnrichDef& enrich : definition.enrich) {
@@ -411,7 +446,9 @@ std::map<std::string, uint64_t> Workspace::service_fingerprints(
   return fingerprints;
 }
 
-Result<std::string> Workspace::versioned_key(const std::string& base, uint64_t fingerprint) {
+Result<std::string> Workspace::versioned_key(const std::string& base,
+                                             uint64_t fingerprint,
+                                             const catalog::StorageDef& storage) {
   for (int number = 1;; ++number) {
     const std::string key = base + (number == 1 ? "" : "_v" + std::to_string(number));
     Result<lake::DeltaTable*> existing = table(key);
@@ -426,6 +463,9 @@ Result<std::string> Workspace::versioned_key(const std::string& base, uint64_t f
     // A table without a fingerprint was made, and nothing was committed to it yet.
     if (!found.has_value() || *found == static_cast<int64_t>(fingerprint >> 1)) {
       fingerprints_[key] = fingerprint;
+      if (storage.format.has_value()) {
+        formats_[key] = *storage.format;
+      }
       return key;
     }
   }
@@ -456,15 +496,18 @@ Result<std::vector<std::string>> Workspace::current_tables() {
 }
 
 Result<std::string> Workspace::bronze_table_key(const std::string& name) {
-  return versioned_key("bronze/" + name, bronze_fingerprint(name));
+  return versioned_key(
+      "bronze/" + name, bronze_fingerprint(name), project_.bronze.at(name).storage);
 }
 
 Result<std::string> Workspace::silver_table_key(const std::string& name) {
-  return versioned_key("silver/" + name, silver_fingerprint(name));
+  return versioned_key(
+      "silver/" + name, silver_fingerprint(name), project_.silver.at(name).storage);
 }
 
 Result<std::string> Workspace::steps_table_key(const gold::FeatureView& view) {
-  return versioned_key("gold/" + view.name(), view_fingerprint(view));
+  return versioned_key(
+      "gold/" + view.name(), view_fingerprint(view), project_.views.at(view.name()).storage);
 }
 
 Result<online::OnlineStore*> Workspace::online(bool read_only) {

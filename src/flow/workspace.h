@@ -103,6 +103,9 @@ class Workspace {
   Result<std::string> source_table_key(const std::string& name);
   /// Keys of all tables as they are defined now: bronze, silver and steps tables.
   Result<std::vector<std::string>> current_tables();
+  /// Keys of those of them that the definitions want as plain Parquet, as far as they were asked
+  /// for.
+  [[nodiscard]] std::vector<std::string> plain_parquet_tables() const;
   /// Fingerprint of a view and of everything before it.
   [[nodiscard]] uint64_t view_fingerprint(const gold::FeatureView& view) const;
   /// Fingerprints of everything that decides the values of a service: its views, by name, and its
@@ -155,7 +158,10 @@ class Workspace {
   [[nodiscard]] uint64_t derived_fingerprint(const std::string& name) const;
   [[nodiscard]] uint64_t silver_fingerprint(const std::string& name) const;
   [[nodiscard]] uint64_t source_fingerprint(const std::string& name) const;
-  Result<std::string> versioned_key(const std::string& base, uint64_t fingerprint);
+  Result<std::string> versioned_key(const std::string& base,
+                                    uint64_t fingerprint,
+                                    const catalog::StorageDef& storage);
+  Status set_format(lake::DeltaTable& table);
 
   Result<std::vector<std::string>> online_views();
 
@@ -170,7 +176,8 @@ class Workspace {
   std::unique_ptr<catalog::CatalogStore> catalog_;
   std::unique_ptr<online::OnlineStore> online_;
   std::map<std::string, std::unique_ptr<lake::DeltaTable>> tables_;
-  std::map<std::string, uint64_t> fingerprints_;  // by key of the table they belong to
+  std::map<std::string, uint64_t> fingerprints_;         // by key of the table they belong to
+  std::map<std::string, catalog::TableFormat> formats_;  // where the definition says one
   std::map<std::string, std::unique_ptr<silver::SilverOperator>> silver_operators_;
   std::map<std::string, gold::FeatureViewPtr> views_;
 };

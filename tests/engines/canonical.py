@@ -71,11 +71,32 @@ def as_type(value, kind):
     return value
 
 
-def empty_of(kind):
-    """What an engine without null lists, maps and structs makes of them."""
-    if kind.endswith("[]") or kind.startswith("MAP("):
-        return []
-    return None
+def split_kinds(text):
+    """The parts of "a BIGINT, b STRUCT(c INTEGER, d VARCHAR)"."""
+    parts, depth = [""], 0
+    for character in text:
+        depth += (character in "(<") - (character in ")>")
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [part.strip() for part in parts]
+
+
+def without_nested_nulls(value, kind):
+    """The value as an engine without null lists, maps and structs has it: empty ones."""
+    if kind.endswith("]"):  # T[] and T[8]
+        element = kind[:kind.rindex("[")]
+        return [without_nested_nulls(item, element) for item in value or []]
+    if kind.startswith("MAP("):
+        _, element = split_kinds(kind[4:-1])
+        items = value.items() if isinstance(value, dict) else value or []
+        return [(key, without_nested_nulls(item, element)) for key, item in items]
+    if kind.startswith("STRUCT("):
+        members = [part.split(" ", 1) for part in split_kinds(kind[7:-1])]
+        value = value.asDict() if hasattr(value, "asDict") else value or {}
+        return {name.strip('"'): without_nested_nulls(value.get(name.strip('"')), member) for name, member in members}
+    return value
 
 
 class RowsHash:
@@ -94,8 +115,8 @@ class RowsHash:
         texts = []
         for value, kind in zip(values, self.kinds):
             value = as_type(value, kind)
-            if value is None and self.nested_nulls:
-                value = empty_of(kind)
+            if self.nested_nulls:
+                value = without_nested_nulls(value, kind)
             texts.append(text_of(value, self.milliseconds, self.nested_nulls))
         digest = hashlib.blake2b("\x1f".join(texts).encode("utf-8", "surrogatepass"), digest_size=8).digest()
         self.total = (self.total + int.from_bytes(digest, "little")) % 2**64

@@ -44,6 +44,32 @@ def types_select(begin, end):
       FROM range({begin}, {end}) r(i)"""
 
 
+def nested_select(begin, end):
+    """Rows of every nested type and of decimals, with nulls at every depth. 32-bit floats are written as such."""
+    return f"""
+      SELECT i AS id,
+             CASE WHEN i % 7 = 0 THEN NULL WHEN i % 7 = 1 THEN [] ELSE [i, NULL, i * 2] END AS numbers,
+             CASE WHEN i % 5 = 0 THEN NULL ELSE ['a' || i, NULL, ''] END AS texts,
+             CASE WHEN i % 6 = 0 THEN NULL
+                  ELSE [(i / 3.0)::FLOAT, -0.5::FLOAT, 0.25::FLOAT, 1e30::FLOAT] END::FLOAT[4] AS embedding,
+             CASE WHEN i % 8 = 0 THEN NULL
+                  ELSE {{'x': CASE WHEN i % 3 = 0 THEN NULL ELSE i END, 'y': 'y' || i % 4,
+                        'inner': {{'d': DATE '2026-01-01' + (i % 30)::INTEGER, 'f': i / 4.0}}}} END AS place,
+             CASE WHEN i % 9 = 0 THEN NULL WHEN i % 9 = 1 THEN MAP {{}}
+                  ELSE MAP {{'k' || i % 3: i, 'z': NULL}} END AS counts,
+             CASE WHEN i % 10 = 0 THEN NULL
+                  ELSE [{{'sku': 's' || i, 'n': (i % 5)::INTEGER}}, {{'sku': NULL, 'n': 1::INTEGER}}] END AS items,
+             CASE WHEN i % 11 = 0 THEN NULL ELSE (i * 37 - 5000)::DECIMAL(9, 2) END AS small_decimal,
+             CASE WHEN i % 12 = 0 THEN NULL ELSE (i * 1000003 - 300000000)::DECIMAL(18, 4) END AS a_decimal,
+             CASE WHEN i % 13 = 0 THEN NULL
+                  ELSE ('-1234567890123456789012345678.' || lpad((i * 7919 % 10000000000)::VARCHAR, 10, '0'))
+                       ::DECIMAL(38, 10) END AS large_decimal,
+             (i % 100 - 50)::TINYINT AS a_byte,
+             (i * 31 % 60000 - 30000)::SMALLINT AS a_short,
+             'p' || i % 3 AS p
+      FROM range({begin}, {end}) r(i)"""
+
+
 def flights_select(part):
     real = SHARED / "flights-2001q1" / "flights-2001q1.parquet"
     if real.exists():
@@ -72,6 +98,8 @@ def soccer_select(part):
 TABLES = {
     "types": {"partitions": "p_text,p_date",
               "selects": [types_select(0, 300), types_select(300, 600)], "more": types_select(600, 700)},
+    "nested": {"partitions": "p", "selects": [nested_select(0, 250), nested_select(250, 500)],
+               "more": nested_select(500, 600)},
     "flights": {"partitions": "dt", "selects": [flights_select(1), flights_select(2)],
                 "more": flights_select(1)},
     "soccer": {"partitions": "event_name,period", "selects": [soccer_select(1), soccer_select(2)],
@@ -102,9 +130,6 @@ class Lake:
             raise AssertionError(f"assay {' '.join(words)}: {done.stderr}")
         return done
 
-    def has_command(self, *words):
-        return f"assay {' '.join(words)}" in self.assay(*words, "--help").stdout
-
     def fill(self, name):
         """Versions 1 and 2 (and 0, without rows)."""
         table = TABLES[name]
@@ -117,11 +142,23 @@ class Lake:
         done = []
         self.write(name, "add-column", "added", "int64")
         self.write(name, "append", f"SELECT *, 42::BIGINT AS added FROM ({TABLES[name]['more']})")
-        for words in (["lake", "checkpoint"], ["lake", "compact"], ["lake", "vacuum"], ["lake", "checkpoint"]):
-            if self.has_command(*words):
-                self.assay(*words, f"bronze/{name}")
-                done.append(words[1])
+        table = f"bronze/{name}"
+        for words in (["checkpoint"], ["compact"], ["vacuum", "--keep", "0s"], ["checkpoint"]):
+            self.assay("lake", words[0], table, *words[1:])
+            done.append(words[0])
+        # Nothing of the log is needed any more but its newest checkpoint.
+        before = len(self.log(name))
+        self.assay("lake", "set", table, "delta.logRetentionDuration=interval 0 seconds")
+        self.assay("lake", "checkpoint", table)
+        self.assay("lake", "vacuum", table)
+        if len(self.log(name)) >= before:
+            raise AssertionError(f"the log of {table} was not cleaned up: {self.log(name)}")
+        done.append("log clean-up")
+        self.assay("lake", "doctor", table)
         return done
+
+    def log(self, name):
+        return sorted(file.name for file in (Path(self.path(name)) / "_delta_log").glob("*.json"))
 
     def version(self, name):
         rows = json.loads(self.assay("lake", "list", "--output", "json").stdout)
