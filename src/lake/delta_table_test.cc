@@ -111,6 +111,29 @@ TEST(DeltaTable, EveryTypeAndItsExtremesReadBack) {
   EXPECT_EQ(table_content_hash(*table, lake.sql()).value(), data::content_hash(rows));
 }
 
+TEST(DeltaTable, ArraysOfASizeKeepIt) {
+  LakeUnderTest lake;
+  const std::string select =
+      "SELECT * FROM (VALUES (1::BIGINT, [1.5, NULL]::FLOAT[2], {'v': [1, 2, 3]::INTEGER[3]}), "
+      "(2, NULL, NULL)) AS r(id, e, s)";
+  const data::Batch rows = lake.rows(select);
+  const TableSpec spec{"t", rows.schema_ptr(), {}};
+  for (int i = 0; i < 2; ++i) {  // made, and opened again
+    const auto table =
+        DeltaTable::open_or_create(lake.world(), lake.store(), lake.sql(), "t", spec);
+    ASSERT_TRUE(table.ok()) << table.status().to_string();
+    CommitRequest request;
+    request.adds = (*table)->write_files(rows).value();
+    ASSERT_TRUE((*table)->commit(request).ok());
+    const auto read =
+        lake.sql().query("FROM " + (*table)->relation(*(*table)->snapshot().value()).value());
+    ASSERT_TRUE(read.ok()) << read.status().to_string();
+    EXPECT_EQ(read->schema().field(1).type, rows.schema().field(1).type);
+    EXPECT_EQ(read->schema().field(2).type, rows.schema().field(2).type);
+    EXPECT_EQ(read->rows(), 2 * (i + 1));
+  }
+}
+
 TEST(DeltaTable, OddPartitionValuesReadBack) {
   LakeUnderTest lake;
   const auto table = lake.create(

@@ -224,7 +224,7 @@ class RelationBuilder {
           source = "CASE WHEN " + source + " IS NULL THEN NULL ELSE " + source + " END";
         }
       }
-      select += (select.empty() ? "SELECT " : ", ") + source + " AS " +
+      select += (select.empty() ? "SELECT " : ", ") + sized(column.name, source) + " AS " +
                 SqlEngine::identifier(column.name);
     }
     if (files.front().change != nullptr) {
@@ -244,6 +244,23 @@ class RelationBuilder {
               " ON f.file_index = d.file_number AND f.file_row_number = d.row_number";
     }
     return select + from;
+  }
+
+  /// Files have lists where the table has arrays of a size.
+  [[nodiscard]] std::string sized(const std::string& name, const std::string& source) const {
+    const std::optional<int> index = snapshot_.schema->find(name);
+    return index && has_size(snapshot_.schema->field(*index).type)
+               ? "CAST(" + source + " AS " +
+                     std::string(SqlEngine::sql_type(snapshot_.schema->field(*index).type)) + ")"
+               : source;
+  }
+
+  static bool has_size(const data::Type& type) {
+    return type == data::Type::kArray ||
+           (data::is_nested(type) &&
+            std::any_of(type.children().begin(),
+                        type.children().end(),
+                        [](const data::Field& child) { return has_size(child.type); }));
   }
 
   /// Was the column, or anything in it, of a type in which comparisons lose digits?
@@ -354,8 +371,8 @@ class RelationBuilder {
   [[nodiscard]] std::string empty_relation(bool is_change) const {
     std::string out;
     for (const TableColumn& column : *snapshot_.columns) {
-      out += (out.empty() ? "SELECT CAST(NULL AS " : ", CAST(NULL AS ") +
-             sql_type_of(column.type, NameKind::kLogical) + ") AS " +
+      const std::string null = "CAST(NULL AS " + sql_type_of(column.type, NameKind::kLogical) + ")";
+      out += (out.empty() ? "SELECT " : ", ") + sized(column.name, null) + " AS " +
              SqlEngine::identifier(column.name);
     }
     out += is_change ? ", '' AS _change_type, CAST(0 AS BIGINT) AS _commit_version" : "";

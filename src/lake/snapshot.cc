@@ -6,10 +6,17 @@
 
 #include "lake/checkpoint.h"
 #include "lake/deletion_vector.h"
+#include "lake/schema_json.h"
 #include "lake/table_columns.h"
 
 namespace assay::lake {
 namespace {
+
+/// The same with the sizes of arrays, which only tables of ours know: Delta has lists.
+data::SchemaPtr with_array_sizes(const data::SchemaPtr& schema, const std::string& schema_string) {
+  const Result<data::SchemaPtr> ours = schema_from_json(schema_string);
+  return ours.ok() && (*ours)->names() == schema->names() ? *ours : schema;
+}
 
 constexpr int64_t kReaderVersionMax = 3;
 constexpr int64_t kWrittenReaderVersion = 1;
@@ -88,7 +95,7 @@ Status apply_metadata(TableState& state, const MetadataAction& metadata) {
       return {Code::kCorrupt, "partition column is not in the schema: `" + name + "`"};
     }
   }
-  state.snapshot.schema = batch_schema_of(columns);
+  state.snapshot.schema = with_array_sizes(batch_schema_of(columns), metadata.schema_string);
   state.snapshot.columns = std::make_shared<const std::vector<TableColumn>>(std::move(columns));
   state.snapshot.partition_columns = metadata.partition_columns;
   state.snapshot.configuration = metadata.configuration;
