@@ -4,14 +4,22 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <thread>
+#include <utility>
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/fail_point.h"
+
+// A new file is durable when its bytes and its name are. write() and the general way of
+// put_if_absent wait for the bytes before the name is made, and then for the name: two waits for
+// the disk. Where the file system's journal keeps the order, put_if_absent makes one wait of them.
 
 namespace assay {
 namespace {
@@ -55,8 +63,10 @@ Status failure(std::string_view what, const std::string& path, int error = errno
 class Descriptor {
  public:
   explicit Descriptor(int fd) : fd_(fd) {}
+  Descriptor(Descriptor&& other) noexcept : fd_(other.release()) {}
   Descriptor(const Descriptor&) = delete;
   Descriptor& operator=(const Descriptor&) = delete;
+  Descriptor& operator=(Descriptor&&) = delete;
   ~Descriptor() {
     if (fd_ >= 0) {
       ::close(fd_);
@@ -277,10 +287,19 @@ class SystemFiles : public FileSystem {
   }
 
   Status put_new(const std::string& path, std::string_view bytes, mode_t mode) {
+    if (::access(path.c_str(), F_OK) == 0) {
+      return failure("cannot create", path, EEXIST);
+    }
     // link() is the one call that creates a name with its bytes complete, and fails when it is
     // taken.
     const std::string temporary = temporary_name(path);
-    Status status = write_new(temporary, bytes, mode);
+    Result<Descriptor> file = create_new(temporary, bytes, mode);
+    Status status = file.status();
+    const bool in_order = status.ok() && keeps_order(file->fd());
+    if (status.ok()) {
+      step();
+      status = in_order ? hand_to_disk(file->fd(), temporary) : sync_open(file->fd(), temporary);
+    }
     step();
     if (status.ok() && ::link(temporary.c_str(), path.c_str()) != 0) {
       status = failure("cannot create", path);
@@ -288,22 +307,56 @@ class SystemFiles : public FileSystem {
     step();
     ::unlink(temporary.c_str());
     ASSAY_RETURN_IF_ERROR(status);
+    if (!in_order) {
+      step();
+      return sync(parent_path(path));
+    }
+    // Both at once: the file system makes one wait of it.
+    Status folder;
+    std::jthread beside([&] { folder = sync(parent_path(path)); });
     step();
-    return sync(parent_path(path));
+    status = sync_open(file->fd(), path);
+    beside.join();
+    return status.ok() ? folder : status;
+  }
+
+  /// Is a name on the disk only when what was handed to the disk before it is there too? So it is
+  /// where one journal takes all in order (docs/decisions/0053-one-wait-for-the-disk.md).
+  static bool keeps_order(int fd) {
+    struct statfs about {};
+    return ::fstatfs(fd, &about) == 0 &&
+           (about.f_type == EXT4_SUPER_MAGIC || about.f_type == XFS_SUPER_MAGIC);
+  }
+
+  /// Have the bytes written, and places found for them, without waiting until they are safe.
+  static Status hand_to_disk(int fd, const std::string& path) {
+    constexpr unsigned kWriteAndWait =
+        SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+    return ::sync_file_range(fd, 0, 0, kWriteAndWait) == 0 ? Status()
+                                                           : failure("cannot write", path);
+  }
+
+  static Status sync_open(int fd, const std::string& path) {
+    return ::fsync(fd) == 0 ? Status() : failure("cannot sync", path);
   }
 
   static Status write_new(const std::string& path, std::string_view bytes, mode_t mode) {
-    const Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
+    ASSAY_ASSIGN_OR_RETURN(const Descriptor file, create_new(path, bytes, mode));
+    step();
+    return sync_open(file.fd(), path);
+  }
+
+  /// Created, written, not yet synced.
+  static Result<Descriptor> create_new(const std::string& path,
+                                       std::string_view bytes,
+                                       mode_t mode) {
+    Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
     if (!file.good()) {
       return failure("cannot create", path);
     }
     step();
     ASSAY_RETURN_IF_ERROR(write_all(file.fd(), path, bytes));
-    step();
-    if (::fsync(file.fd()) != 0) {
-      return failure("cannot sync", path);
-    }
-    return {};
+    return file;
   }
 };
 

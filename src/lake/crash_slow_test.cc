@@ -145,7 +145,7 @@ class FakeS3Process {
 
 TEST(CrashSlow, AThousandRandomMomentsOnS3) {
   const FakeS3Process fake;
-  kill_at_random(CrashUnderTest(fake.options()), 1'000, 60);
+  kill_at_random(CrashUnderTest(fake.options()), 1'000, 250);
 }
 
 }  // namespace
