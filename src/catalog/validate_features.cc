@@ -7,6 +7,7 @@
 #include "catalog/feature_schema.h"
 #include "catalog/table_schema.h"
 #include "catalog/validation.h"
+#include "data/expression.h"
 
 namespace assay::catalog {
 namespace {
@@ -284,6 +285,7 @@ std::optional<data::Type> type_on_demand(Validation& v,
 void check_on_demand(Validation& v, const OnDemandDef& view) {
   std::set<std::string> names;
   std::vector<data::Field> visible = view.request;
+  visible.push_back({data::kNowColumn, data::Type::kTimestamp, true});
   bool all_known = !v.is_broken("on_demand/" + view.name);
   const std::string path = "on_demand/" + view.name;
   for (const data::Field& field : view.request) {

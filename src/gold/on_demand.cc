@@ -38,12 +38,14 @@ class ExpressionView final : public OnDemandView {
   [[nodiscard]] const std::vector<data::Field>& features() const override { return fields_; }
   [[nodiscard]] const std::vector<std::string>& inputs() const override { return inputs_; }
 
-  [[nodiscard]] Result<data::Batch> evaluate(const data::Batch& inputs) const override {
+  [[nodiscard]] Result<data::Batch> evaluate(const data::Batch& inputs,
+                                             const data::ColumnPtr& now) const override {
     Result<std::vector<data::ColumnPtr>> found = columns_as(input_fields_, inputs);
     if (!found.ok()) {
       return std::move(found).status().with_context("on-demand view `" + name_ + "`");
     }
     data::Batch all(data::make_schema(input_fields_), std::move(found).value(), inputs.rows());
+    all = all.with_column({data::kNowColumn, data::Type::kTimestamp, true}, now);
     std::vector<data::ColumnPtr> columns;
     for (const Feature& feature : features_) {
       Result<data::ColumnPtr> column = feature.expression.evaluate(all);
@@ -75,6 +77,7 @@ Result<std::shared_ptr<const OnDemandView>> OnDemandView::compile(
     return Status(Code::kInvalidArgument, context + " has no features");
   }
   std::vector<data::Field> visible = available.fields();
+  visible.push_back({data::kNowColumn, data::Type::kTimestamp, true});
   std::vector<data::Field> inputs = definition.request;
   std::vector<ExpressionView::Feature> features;
   for (const catalog::OnDemandDef::Feature& feature : definition.features) {

@@ -28,8 +28,9 @@ class OnDemandView {
   /// Columns it reads, request values and features.
   [[nodiscard]] virtual const std::vector<std::string>& inputs() const = 0;
   /// One row of features per row of `inputs`: the same code offline over many rows and online over
-  /// one.
-  [[nodiscard]] virtual Result<data::Batch> evaluate(const data::Batch& inputs) const = 0;
+  /// one. `now`: per row the instant of the question, the label's or the request's.
+  [[nodiscard]] virtual Result<data::Batch> evaluate(const data::Batch& inputs,
+                                                     const data::ColumnPtr& now) const = 0;
 };
 
 using OnDemandViewPtr = std::shared_ptr<const OnDemandView>;

@@ -121,6 +121,28 @@ TEST(Service, OfNothingIsRefused) {
   EXPECT_EQ(compile({}).code(), Code::kInvalidArgument);
 }
 
+/// `rows` times one instant.
+data::ColumnPtr at(int64_t micros, int64_t rows) {
+  return data::constant_column(data::Scalar::timestamp(micros), rows);
+}
+
+TEST(OnDemand, NowIsTheInstantOfTheQuestion) {
+  catalog::OnDemandDef waiting;
+  waiting.name = "waiting";
+  waiting.request = {{"ordered", data::Type::kTimestamp, true}};
+  waiting.features = {{"seconds", "epoch(now() - ordered)", {}},
+                      {"long", "seconds > 60 AND hour(now()) >= 1", {}}};
+  const data::Schema available(waiting.request);
+  const OnDemandViewPtr view = OnDemandView::compile(waiting, available).value();
+  EXPECT_THAT(view->inputs(), testing::ElementsAre("ordered"));
+  const data::Batch inputs(data::make_schema(waiting.request), {at(0, 1)}, 1);
+  const data::Batch soon = view->evaluate(inputs, at(1'500'000, 1)).value();
+  EXPECT_EQ(exact_text(soon.column(0).scalar(0)), exact_text(data::Scalar::float64(1.5)));
+  EXPECT_EQ(soon.column(1).scalar(0), data::Scalar::boolean(false));
+  const data::Batch late = view->evaluate(inputs, at(60 * kMinute, 1)).value();
+  EXPECT_EQ(late.column(1).scalar(0), data::Scalar::boolean(true));
+}
+
 TEST(OnDemand, OneRowAndManyRowsGiveEqualBits) {
   const data::Schema available(
       {{"offer", data::Type::kFloat64, true}, {"price", data::Type::kFloat64, true}});
@@ -137,9 +159,9 @@ TEST(OnDemand, OneRowAndManyRowsGiveEqualBits) {
     }
   }
   const data::Batch inputs = builder.finish();
-  const data::Batch many = view->evaluate(inputs).value();
+  const data::Batch many = view->evaluate(inputs, at(0, inputs.rows())).value();
   for (int64_t row = 0; row < inputs.rows(); ++row) {
-    const data::Batch one = view->evaluate(inputs.slice(row, row + 1)).value();
+    const data::Batch one = view->evaluate(inputs.slice(row, row + 1), at(0, 1)).value();
     EXPECT_EQ(exact_text(one), exact_text(many.slice(row, row + 1)));
   }
 }
@@ -159,7 +181,7 @@ TEST(OnDemand, MissingOrMistypedInputsAreRefused) {
   const data::Schema available(
       {{"offer", data::Type::kFloat64, true}, {"price", data::Type::kFloat64, true}});
   const OnDemandViewPtr view = OnDemandView::compile(basket(), available).value();
-  EXPECT_EQ(view->evaluate(batch_of({})).code(), Code::kInvalidArgument);
+  EXPECT_EQ(view->evaluate(batch_of({}), at(0, 0)).code(), Code::kInvalidArgument);
 }
 
 }  // namespace

@@ -200,7 +200,8 @@ class TrainingSet {
       columns.push_back(labels_.column_ptr(*index));
     }
     return view.evaluate(
-        data::Batch(data::make_schema(std::move(fields)), std::move(columns), labels_.rows()));
+        data::Batch(data::make_schema(std::move(fields)), std::move(columns), labels_.rows()),
+        labels_.column_ptr(*labels_.schema().find(options_.time_column)));
   }
 
   void add(const ServiceFeature& feature,

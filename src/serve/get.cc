@@ -183,7 +183,10 @@ Result<data::Batch> Reading::gather(const gold::OnDemandView& view) const {
 Status Reading::evaluate(int index) {
   const gold::OnDemandView& view = *service_.on_demand[static_cast<std::size_t>(index)];
   ASSAY_ASSIGN_OR_RETURN(const data::Batch inputs, gather(view));
-  ASSAY_ASSIGN_OR_RETURN(const data::Batch outputs, view.evaluate(inputs));
+  ASSAY_ASSIGN_OR_RETURN(
+      const data::Batch outputs,
+      view.evaluate(
+          inputs, data::constant_column(data::Scalar::timestamp(answer_.now.micros), rows_.rows)));
   for (std::size_t f = 0; f < service_.features.size(); ++f) {
     const gold::ServiceFeature& feature = service_.features[f];
     if (feature.on_demand_index != index) {
