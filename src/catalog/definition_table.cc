@@ -376,7 +376,7 @@ constexpr std::array kKeys{
            "An expression over other features of the view.",
            "carts_1h / nullif(views_1h, 0)"},
     KeyDef{"feature", "since", kColumn, false, "", "",
-           "Seconds from a time to the instant of the question: from `last_event`, from "
+           "Seconds from a time to the instant of the question: from `last_event`, `first_event` or "
            "`session_start`, or from the newest value of a timestamp or date column.",
            "last_event"},
     KeyDef{"feature", "clock", kChoice, false, "",

@@ -29,7 +29,8 @@ FeatureType latest_type(const FeatureDef& feature, const data::Schema& source) {
 
 FeatureType since_type(const FeatureDef& feature, const data::Schema& source) {
   FeatureType found{Type::kFloat64, Status(), ""};
-  if (feature.column == kLastEvent || feature.column == kSessionStartTime) {
+  if (feature.column == kLastEvent || feature.column == kFirstEvent ||
+      feature.column == kSessionStartTime) {
     return found;
   }
   const FeatureType column = latest_type(feature, source);

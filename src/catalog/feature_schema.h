@@ -15,6 +15,8 @@ const EntityDef* find_entity(const Project& project, const std::string& name);
 
 /// `since: last_event`: the time of the entity's newest event.
 inline constexpr char kLastEvent[] = "last_event";
+/// `since: first_event`: the time of the entity's first event.
+inline constexpr char kFirstEvent[] = "first_event";
 /// `since: session_start`: the first event of the open session.
 inline constexpr char kSessionStartTime[] = "session_start";
 /// True for what is said of sessions.

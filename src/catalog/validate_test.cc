@@ -144,6 +144,7 @@ TEST(Validate, FeaturesOfTheQuestionsInstantAreWellFormed) {
     return found(changed("features: {n:", "features: {" + features + ", n:"));
   };
   EXPECT_EQ(with("idle: {since: last_event}, c: {clock: hour}, r: {rate: n, over: 1h}"), "");
+  EXPECT_EQ(with("age: {since: first_event}"), "");
   EXPECT_EQ(with("idle: {since: event_tim}"), "E0307 17:event_tim");
   EXPECT_EQ(with("idle: {since: price}"), "E0307 17:price");
   EXPECT_EQ(with("c: {clock: hours}"), "E0201 17:hours");

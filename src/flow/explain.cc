@@ -94,10 +94,10 @@ class Roles {
     for (int64_t row = 0; row < rows_.rows(); ++row) {
       roles.push_back(role(row, where.get(), of.get()));
     }
-    const bool of_newest =
+    const bool of_one_row =
         feature.kind == FeatureDef::Kind::kSince && feature.column != catalog::kSessionStartTime;
-    if (feature.kind == FeatureDef::Kind::kLatest || of_newest) {
-      keep_newest(&roles);
+    if (feature.kind == FeatureDef::Kind::kLatest || of_one_row) {
+      keep_one(feature.column == catalog::kFirstEvent && of_one_row, &roles);
     }
     return roles;
   }
@@ -139,25 +139,26 @@ class Roles {
     return of != nullptr && of->is_null(row) && !null_counts ? "null" : "counts";
   }
 
-  /// A latest value is that of one row: the visible one with the largest times and sequence.
-  void keep_newest(std::vector<std::string>* roles) const {
-    std::optional<int64_t> newest;
-    const auto later = [&](int64_t a, int64_t b) {
+  /// A latest value is that of one row: the visible one with the largest times and sequence; the
+  /// time of the first event that of the one with the smallest.
+  void keep_one(bool first, std::vector<std::string>* roles) const {
+    std::optional<int64_t> kept;
+    const auto goes_before = [&](int64_t a, int64_t b) {
       const auto rank = [&](int64_t row) {
         return std::array{time(silver::kEventTime, row),
                           time(silver::kKnownTime, row),
                           time(silver::kSequence, row)};
       };
-      return rank(a) > rank(b);
+      return first ? rank(a) < rank(b) : rank(a) > rank(b);
     };
     for (int64_t row = 0; row < rows_.rows(); ++row) {
       if ((*roles)[static_cast<std::size_t>(row)] == "counts") {
-        newest = newest.has_value() && !later(row, *newest) ? newest : row;
+        kept = kept.has_value() && !goes_before(row, *kept) ? kept : row;
         (*roles)[static_cast<std::size_t>(row)] = "outside";
       }
     }
-    if (newest.has_value()) {
-      (*roles)[static_cast<std::size_t>(*newest)] = "counts";
+    if (kept.has_value()) {
+      (*roles)[static_cast<std::size_t>(*kept)] = "counts";
     }
   }
 

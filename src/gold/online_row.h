@@ -11,12 +11,18 @@
 
 // Bytes of the online row, drawn in docs/formats/online_row.md. The first two bytes are version and
 // kind; what follows is read and written by window_row.cc, latest_row.cc,
-// sequence_row.cc and composed_row.cc.
+// sequence_row.cc, first_event_view.cc and composed_row.cc.
 
 namespace assay::gold {
 
 inline constexpr uint8_t kOnlineRowVersion = 3;
-enum class OnlineRowKind : uint8_t { kWindow = 1, kLatest = 2, kComposed = 3, kSequence = 4 };
+enum class OnlineRowKind : uint8_t {
+  kWindow = 1,
+  kLatest = 2,
+  kComposed = 3,
+  kSequence = 4,
+  kFirstEvent = 7
+};
 
 inline void append_online_row_header(std::string* out, OnlineRowKind kind) {
   out->push_back(static_cast<char>(kOnlineRowVersion));

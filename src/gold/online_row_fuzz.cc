@@ -90,6 +90,13 @@ assay::gold::FeatureViewPtr make_view(bool windows,
       view.features.push_back(feature);
     }
   }
+  if (latest && sequences) {
+    FeatureDef known;
+    known.kind = FeatureDef::Kind::kSince;
+    known.name = "known";
+    known.column = "first_event";
+    view.features.push_back(known);
+  }
   return assay::gold::FeatureView::compile(view, entity, source()).value();
 }
 

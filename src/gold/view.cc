@@ -13,6 +13,7 @@
 #include "catalog/aggregates.h"
 #include "catalog/feature_schema.h"
 #include "gold/composed_view.h"
+#include "gold/first_event_view.h"
 #include "gold/latest_view.h"
 #include "gold/online_row.h"
 #include "gold/sequence_view.h"
@@ -39,6 +40,7 @@ struct Draft {
   WindowPlan plan;
   std::vector<data::Field> sequences;  // those that look at events in their order
   SequencePlan sequence_plan;
+  std::vector<data::Field> firsts;  // those that are the time of the first event
 };
 
 Status invalid(const std::string& message) {
@@ -110,7 +112,8 @@ Status add_sequence(const FeatureDef& feature, Draft* draft) {
   return {};
 }
 
-/// The time that a feature `since` counts from: a latest value or a session's, no feature itself.
+/// The time that a feature `since` counts from: a latest value, a session's or the first event's,
+/// no feature itself.
 Status add_since(const FeatureDef& feature, Draft* draft) {
   if (feature.column == catalog::kSessionStartTime) {
     FeatureDef start = feature;
@@ -118,6 +121,12 @@ Status add_since(const FeatureDef& feature, Draft* draft) {
     start.sequence = catalog::SequenceValue::kSessionStart;
     draft->hidden.push_back(start.name);
     return add_sequence(start, draft);
+  }
+  if (feature.column == catalog::kFirstEvent) {
+    draft->firsts.push_back({catalog::since_column(feature.name), data::Type::kTimestamp, true});
+    draft->raw.push_back(draft->firsts.back());
+    draft->hidden.push_back(draft->firsts.back().name);
+    return {};
   }
   FeatureDef from = feature;
   from.name = catalog::since_column(feature.name);
@@ -432,7 +441,8 @@ ViewLayout part_layout(const ViewLayout& whole, const std::vector<data::Field>& 
 
 /// One view per kind of features that there are; the only one is the view itself.
 Result<FeatureViewPtr> make_view(Draft draft) {
-  const std::vector<data::Field>* kinds[] = {&draft.windows, &draft.latest, &draft.sequences};
+  const std::vector<data::Field>* kinds[] = {
+      &draft.windows, &draft.latest, &draft.sequences, &draft.firsts};
   const auto empty = std::count_if(
       std::begin(kinds), std::end(kinds), [](const auto* fields) { return fields->empty(); });
   const bool single = empty + 1 == std::ssize(kinds);
@@ -462,6 +472,9 @@ Result<FeatureViewPtr> make_view(Draft draft) {
     parts.push_back(
         std::make_shared<SequenceView>(std::move(part), std::move(draft.sequence_plan)));
   }
+  if (!draft.firsts.empty()) {
+    parts.push_back(std::make_shared<FirstEventView>(layout(draft.firsts, 0)));
+  }
   if (single) {
     return std::move(parts.front());
   }
@@ -472,7 +485,7 @@ Result<FeatureViewPtr> compile_view(const catalog::FeatureViewDef& view,
                                     const catalog::EntityDef& entity,
                                     const data::Schema& source,
                                     uint64_t source_fingerprint) {
-  Draft draft{view, entity, source, source_fingerprint, {}, {}, {}, {}, {}, {}, {}, {}, {}};
+  Draft draft{view, entity, source, source_fingerprint, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}};
   ASSAY_RETURN_IF_ERROR(check_source(draft));
   ASSAY_RETURN_IF_ERROR(add_raw_features(&draft));
   ASSAY_RETURN_IF_ERROR(add_computed_features(&draft));

@@ -319,6 +319,13 @@ Answer naive_composed_answer(const std::vector<TestRow>& rows,
   const TestRow* newest = newest_row(rows, key, instant);
   answer.values.push_back(Scalar::float64(seconds_since(newest->event_time)));
   answer.values.push_back(Scalar::float64(seconds_since(newest->known_time)));
+  int64_t first = newest->event_time;
+  for (const TestRow& row : rows) {
+    if (has_key(row, key) && row.event_time <= instant && row.known_time <= instant) {
+      first = std::min(first, row.event_time);
+    }
+  }
+  answer.values.push_back(Scalar::float64(seconds_since(first)));
   // January: Berlin is an hour ahead.
   answer.values.push_back(Scalar::int64((instant / (60 * kMinute) + 1) % 24 + events));
   answer.values.push_back(Scalar::float64(seconds_since(newest->event_time) / 60));
@@ -512,6 +519,7 @@ catalog::FeatureViewDef composed_definition() {
   view.features.push_back(computed_feature("mixed", "coalesce(last_units, 0) + events_1h"));
   view.features.push_back(since_feature("idle", catalog::kLastEvent));
   view.features.push_back(since_feature("unheard", "known_time"));
+  view.features.push_back(since_feature("age", catalog::kFirstEvent));
   view.features.push_back(
       computed_feature("local_hour", "hour(timezone('Europe/Berlin', now())) + events_1h"));
   view.features.push_back(computed_feature("idle_minutes", "idle / 60"));

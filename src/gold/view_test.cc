@@ -121,7 +121,7 @@ TEST(View, AWindowThatIsNoMultipleOfTheSlideIsRefused) {
 
 TEST(View, LatestValuesAndWindowsShareAViewInDefinitionOrder) {
   const FeatureViewPtr view = compile_or_die(composed_definition());
-  ASSERT_EQ(view->features().size(), 44U);
+  ASSERT_EQ(view->features().size(), 45U);
   EXPECT_EQ(view->features().front().name, "kind");
   EXPECT_EQ(view->features().back().name, "idle_minutes");
   EXPECT_EQ(view->window_max().micros, 180 * kMinute);
