@@ -66,9 +66,9 @@ std::string last_of_each_entity(const gold::FeatureView& view) {
   for (const data::Field& key : view.keys()) {
     keys.push_back(key.name);
   }
-  return " QUALIFY row_number() OVER (" +
-         (keys.empty() ? "" : "PARTITION BY " + column_list(keys) + " ") +
-         "ORDER BY known_time DESC) = 1";
+  // Not row_number() = 1, for which the engine turns a -0.0 into 0.0: docs/bugs.md.
+  return " QUALIFY known_time = max(known_time) OVER (" +
+         (keys.empty() ? "" : "PARTITION BY " + column_list(keys)) + ")";
 }
 
 Result<GoldTask> make_gold_task(Workspace& workspace, const std::string& view_name) {
