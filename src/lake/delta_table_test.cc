@@ -134,6 +134,28 @@ TEST(DeltaTable, ArraysOfASizeKeepIt) {
   }
 }
 
+TEST(DeltaTable, ArraysOfAFixedSizeReadBackWithTheirSize) {
+  LakeUnderTest lake;
+  const std::vector<data::Field> fields{
+      {"v", Type::array(Type::kFloat32, 3)},
+      {"at", Type::structure({{"w", Type::array(Type::kFloat64, 2)}, {"n", Type::kInt64}})},
+      {"tags", Type::list(Type::kString)}};
+  const auto table = lake.create("t", fields);
+  const data::Batch rows = lake.rows_for(
+      *table,
+      "SELECT [1, 2, NULL]::FLOAT[3] AS v, {'w': [1, 2]::DOUBLE[2], 'n': 1::BIGINT} AS at, "
+      "['a'] AS tags UNION ALL SELECT NULL, NULL, NULL");
+  CommitRequest request;
+  request.adds = table->write_files(rows).value();
+  ASSERT_TRUE(table->commit(request).ok());
+  const auto again = lake.open("t").value();
+  const auto snapshot = again->snapshot().value();
+  EXPECT_EQ(snapshot->schema->fields(), fields);
+  const data::Batch back = lake.rows("SELECT * FROM " + again->relation(*snapshot).value());
+  EXPECT_EQ(back.schema().fields(), fields);
+  EXPECT_EQ(data::content_hash(back), data::content_hash(rows));
+}
+
 TEST(DeltaTable, OddPartitionValuesReadBack) {
   LakeUnderTest lake;
   const auto table = lake.create(
