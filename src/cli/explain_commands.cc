@@ -14,8 +14,18 @@ struct Asked {
   std::shared_ptr<const gold::Service> service;  // nullptr: a view was named
   std::string view;                              // the view, or on-demand view, that has it
   std::string feature;
-  bool on_demand = false;
+  bool computed = false;  // from other values, or looked up with a computed key
 };
+
+/// A service of a derived view and its inputs, to explain it by.
+Result<std::shared_ptr<const gold::Service>> service_of_derived(flow::Workspace& workspace,
+                                                                const std::string& view) {
+  catalog::ServiceDef definition;
+  definition.name = view;
+  definition.items = workspace.project().derived.at(view).inputs;
+  definition.items.push_back({view, {}, {}});
+  return workspace.compile(definition);
+}
 
 Result<Asked> parse_asked(flow::Workspace& workspace, const std::string& word) {
   const std::size_t colon = word.find(':');
@@ -34,15 +44,22 @@ Result<Asked> parse_asked(flow::Workspace& workspace, const std::string& word) {
   for (std::string& view : names_of(workspace.project().views)) {
     owners.push_back(std::move(view));
   }
+  for (std::string& view : names_of(workspace.project().derived)) {
+    owners.push_back(std::move(view));
+  }
   ASSAY_ASSIGN_OR_RETURN(const std::string service,
                          only_or_given(owner, owners, "service or feature view"));
-  ASSAY_ASSIGN_OR_RETURN(asked.service, workspace.service(service));
+  const bool is_derived = workspace.project().derived.count(service) != 0;
+  ASSAY_ASSIGN_OR_RETURN(
+      asked.service,
+      is_derived ? service_of_derived(workspace, service) : workspace.service(service));
   std::vector<std::string> names;
   for (const gold::ServiceFeature& feature : asked.service->features) {
     names.push_back(feature.name);
     if (feature.name == asked.feature) {
       asked.view = feature.view;
-      asked.on_demand = feature.on_demand_index >= 0;
+      asked.computed =
+          feature.view_index < 0 || asked.service->has_computed_keys(feature.view_index);
     }
   }
   if (asked.view.empty()) {
@@ -126,12 +143,30 @@ std::string explanation_json(const flow::Explanation& e) {
   return json;
 }
 
-/// A feature computed on demand is its expression over values of that instant.
-Status explain_on_demand(Invocation& invocation,
-                         flow::Workspace& workspace,
-                         const Asked& asked,
-                         const data::Batch& inputs,
-                         EventTime at) {
+/// How a feature is computed that no table holds.
+std::string how_computed(const catalog::Project& project, const Asked& asked) {
+  const auto on_demand = project.on_demand.find(asked.view);
+  const auto derived = project.derived.find(asked.view);
+  if (on_demand == project.on_demand.end() && derived == project.derived.end()) {
+    return "looked up with a computed key; `assay explain " + asked.view +
+           ":FEATURE` shows the rows of one entity";
+  }
+  for (const catalog::OnDemandDef::Feature& feature :
+       derived != project.derived.end() ? derived->second.features : on_demand->second.features) {
+    if (asked.feature.ends_with(feature.name)) {  // behind the prefix that its service may give it
+      return (derived != project.derived.end() ? "derived as " : "computed on demand as ") +
+             feature.expression;
+    }
+  }
+  return "";
+}
+
+/// A feature computed from others is its expression over values of that instant.
+Status explain_computed(Invocation& invocation,
+                        flow::Workspace& workspace,
+                        const Asked& asked,
+                        const data::Batch& inputs,
+                        EventTime at) {
   const std::string time_column = "at instant";  // no YAML name has a blank: it cannot collide
   gold::TrainingSetOptions options;
   options.time_column = time_column;
@@ -143,13 +178,9 @@ Status explain_on_demand(Invocation& invocation,
           inputs.with_column({time_column, data::Type::kTimestamp, false},
                              data::constant_column(data::Scalar::timestamp(at.micros), 1)),
           options));
-  const auto& features = workspace.project().on_demand.at(asked.view).features;
-  const auto definition = std::find_if(features.begin(), features.end(), [&](const auto& feature) {
-    return feature.name == asked.feature;
-  });
   invocation.output.say(asked.view + ":" + asked.feature + " at " + format_time(at) + " is " +
                         text_of(row.find(asked.feature)->scalar(0)));
-  invocation.output.say("  computed on demand as " + definition->expression);
+  invocation.output.say("  " + how_computed(workspace.project(), asked));
   std::vector<std::pair<std::string, data::Scalar>> values;
   for (int c = 0; c < row.column_count(); ++c) {
     const std::string& name = row.schema().field(c).name;
@@ -172,10 +203,10 @@ Status run_explain(Invocation& invocation) {
     ASSAY_ASSIGN_OR_RETURN(at, workspace->serving_now());
   }
   ASSAY_ASSIGN_OR_RETURN(const auto pairs, parse_pairs(arguments.all("entity")));
-  if (asked.on_demand) {
+  if (asked.computed) {
     ASSAY_ASSIGN_OR_RETURN(const data::Batch inputs,
                            row_from_pairs(pairs, service_inputs(*asked.service)));
-    return explain_on_demand(invocation, *workspace, asked, inputs, at);
+    return explain_computed(invocation, *workspace, asked, inputs, at);
   }
   ASSAY_ASSIGN_OR_RETURN(const auto view, workspace->view(asked.view));
   ASSAY_ASSIGN_OR_RETURN(const data::Batch keys, row_from_pairs(pairs, view->keys()));

@@ -30,6 +30,7 @@ Result<std::shared_ptr<const serve::ServingState>> serving_state(flow::Workspace
   state->project = project.name;
   state->clock = project.serving_clock;
   state->on_demand = project.on_demand;
+  state->derived = project.derived;
   for (const auto& [name, definition] : project.views) {
     ASSAY_ASSIGN_OR_RETURN(state->views[name], workspace.view(name));
   }

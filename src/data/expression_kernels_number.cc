@@ -37,6 +37,12 @@ struct Divide {
     return b != 0;
   }
 };
+struct ZScore {
+  static bool apply(double x, double mean, double stddev, double& out) {
+    out = (x - mean) / stddev;
+    return stddev != 0;
+  }
+};
 struct IntegerDivide {
   static bool apply(int64_t a, int64_t b, int64_t& out) {
     const bool answered = b != 0 && !(a == kInt64Min && b == -1);
@@ -200,6 +206,18 @@ std::vector<FunctionEntry> number_functions() {
        kMaybe,
        "Remainder with the sign of the left side. By zero: null."},
       {"%", {kF, kF}, kF, kFloatPairMaybe<Remainder>, kMaybe, ""},
+      {"zscore",
+       {kF, kF, kF},
+       kF,
+       partial_kernel<ZScore, double, double, double, double>,
+       kMaybe,
+       "zscore(x, mean, stddev): (x - mean) / stddev; null when stddev is 0."},
+      {"share",
+       {kF, kF},
+       kF,
+       kFloatPairMaybe<Divide>,
+       kMaybe,
+       "share(x, total): x / total; null when total is 0."},
       {"abs",
        {kI},
        kI,

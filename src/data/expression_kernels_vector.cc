@@ -37,10 +37,34 @@ struct Cosine {
   }
 };
 
+/// NaN equals NaN and is greater than any number, as everywhere in expressions.
+struct PercentileRank {
+  static bool at_or_below(double value, double x) { return std::isnan(x) || value <= x; }
+
+  static bool apply(double x, const VectorView& values, double& out) {
+    if (values.size == 0 || values.has_null) {
+      return false;
+    }
+    int64_t below = 0;
+    for (int64_t i = 0; i < values.size; ++i) {
+      below += at_or_below(values.at(i), x) ? 1 : 0;
+    }
+    out = static_cast<double>(below) / static_cast<double>(values.size);
+    return true;
+  }
+};
+
 }  // namespace
 
 std::vector<FunctionEntry> vector_functions() {
-  return {{"cosine",
+  return {{"percentile_rank",
+           {ValueKind::kFloat64, ValueKind::kVector},
+           ValueKind::kFloat64,
+           partial_kernel<PercentileRank, double, double, VectorView>,
+           NullRule::kPartial,
+           "Share of the values of a list that are at or below x, in [0, 1]; exact. Null when the "
+           "list is empty or an element is null."},
+          {"cosine",
            {ValueKind::kVector, ValueKind::kVector},
            ValueKind::kFloat64,
            partial_kernel<Cosine, double, VectorView, VectorView>,

@@ -104,6 +104,24 @@ TEST(ExpressionOfOtherTypes, NestedColumnsAreOnlyAskedForNull) {
   }
 }
 
+TEST(PercentileRank, IsTheShareAtOrBelow) {
+  const auto rank = [](const std::string& x, const std::string& values) {
+    return answer(
+        "percentile_rank(x, values)",
+        one_row({{"x", Type::kFloat64, x}, {"values", Type::list(Type::kFloat64), values}}));
+  };
+  EXPECT_EQ(rank("2", "[1,2,3,4]"), "float64 0.5");
+  EXPECT_EQ(rank("0.5", "[1,2,3,4]"), "float64 0");
+  EXPECT_EQ(rank("9", "[4,1,3,2]"), "float64 1");
+  EXPECT_EQ(rank("1", "[1,1,2]"), "float64 " + format_scalar(Scalar::float64(2.0 / 3)));
+  EXPECT_EQ(rank("nan", "[1,2]"), "float64 1");
+  EXPECT_EQ(rank("5", "[\"NaN\",2]"), "float64 0.5");
+  EXPECT_EQ(rank("5", "[]"), "float64 null");
+  EXPECT_EQ(rank("5", "[1,null]"), "float64 null");
+  EXPECT_EQ(rank("", "[1]"), "float64 null");
+  EXPECT_EQ(rank("5", ""), "float64 null");
+}
+
 TEST(Cosine, OfKnownAngles) {
   const auto cosine = [](const std::string& a, const std::string& b) {
     return answer(

@@ -189,8 +189,13 @@ class TrainingRows : public data::BatchReader {
     return {};
   }
 
-  /// A view whose keys other views answered, for the same labels.
   Status answer_by_computed_keys(std::size_t view) {
+    ASSAY_ASSIGN_OR_RETURN(const data::AsofIndex index, index_computed_keys(view));
+    return answer(works_[view], index);
+  }
+
+  /// The labels by keys that other views answered, for the same labels.
+  Result<data::AsofIndex> index_computed_keys(std::size_t view) {
     std::vector<data::Type> types;
     for (const data::Field& key : works_[view].view->keys()) {
       types.push_back(key.type);
@@ -221,7 +226,7 @@ class TrainingRows : public data::BatchReader {
       ASSAY_RETURN_IF_ERROR(index.add({pointers(keys), some->find(options_.set.time_column)}));
     }
     index.seal();
-    return answer(works_[view], index);
+    return index;
   }
 
   Status index_labels(std::map<std::vector<std::string>, data::AsofIndex>& indexes) {

@@ -30,7 +30,18 @@ bronze:
 entities:
   user: {key: user_id, type: string}
   item: {key: item_id, type: int64}
+  kind: {key: kind}
 feature_views:
+  kinds:
+    entity: kind
+    from: events
+    slide: 10m
+    features: {kind_n: {agg: count, over: [24h]}, best: {latest: item_id}}
+  everyone:
+    entity: none
+    from: events
+    slide: 10m
+    features: {all: {agg: sum, of: amount, over: [24h]}}
   spend:
     entity: user
     from: events
@@ -52,8 +63,18 @@ on_demand:
   basket:
     request: {offer: float64}
     features: {over: {expr: offer - amount}}
+derived:
+  compared:
+    inputs:
+      - spend
+      - everyone
+      - profile
+      - {view: kinds, by: {kind: kind}}
+      - {view: items, by: {item_id: 'coalesce(best, 0)'}, prefix: best_}
+    features: {part: 'share(total_24h, all_24h)', more: n_24h + kind_n_24h, hour: hour(now()), paid: best_amount}
 services:
   v1: [spend, profile, items, basket]
+  v2: [compared, profile, {view: kinds, by: {kind: kind}}, items, basket]
 )";
 
 class TrainingFile : public testing::Test {
@@ -177,6 +198,34 @@ TEST_F(TrainingFile, GivesWhatGoldGivesInMemoryInLabelOrder) {
   }
   EXPECT_GT(report->views[0].expired, 0);
   EXPECT_EQ(report->fingerprints.count("on_demand/basket"), 1U);
+}
+
+/// The user's kind, the kind's features, the item that the kind bought last, and everyone together.
+TEST_F(TrainingFile, LooksUpOtherEntitiesInRoundsAsInMemory) {
+  service_ = *workspace_->service("v2");
+  const data::Batch labels = random_labels(data::kRowGroupRows + 1'000);
+  ASSERT_TRUE(data::write_parquet(workspace_->sql(), labels, path("labels.parquet")).ok());
+  TrainingFileOptions options;
+  options.set.with_statuses = true;
+  const auto whole = make({"labels.parquet"}, "whole.parquet", options);
+  ASSERT_TRUE(whole.ok()) << whole.status().to_string();
+  const auto expected = build_training_set(*workspace_, *service_, labels, options.set);
+  ASSERT_TRUE(expected.ok()) << expected.status().to_string();
+  expect_equal(rows_of("whole.parquet"), *expected);
+  options.round_labels_max = data::kRowGroupRows;
+  const auto rounds = make({"labels.parquet"}, "rounds.parquet", options);
+  ASSERT_TRUE(rounds.ok()) << rounds.status().to_string();
+  EXPECT_EQ(rounds->rounds, 2);
+  EXPECT_TRUE(read("rounds.parquet") == read("whole.parquet"));
+  std::vector<std::string> views;
+  for (const TrainingViewReport& view : whole->views) {
+    views.push_back(view.view);
+    EXPECT_GT(view.present, 0) << view.view;
+  }
+  EXPECT_EQ(views,
+            (std::vector<std::string>{"spend", "everyone", "profile", "kinds", "items", "items"}));
+  EXPECT_EQ(whole->fingerprints.count("derived/compared"), 1U);
+  EXPECT_EQ(whole->fingerprints.count("service/v2"), 1U);
 }
 
 TEST_F(TrainingFile, RoundsThreadsAndRepeatsGiveTheSameBytes) {

@@ -7,6 +7,8 @@
 
 #include "flow/gold_stage.h"
 #include "flow/retention.h"
+#include "flow/verify_composed.h"
+#include "gold/service_values.h"
 #include "gold/training_set.h"
 #include "silver/contract.h"
 
@@ -290,15 +292,13 @@ Result<VerifyReport> verify_service(Workspace& workspace,
   VerifyReport report;
   report.service = service_name;
   report.seed = options.seed;
-  // Features of the service, by view; on-demand features are functions of these and of the request
-  // alone.
-  std::vector<std::set<int>> features(service->views.size());
+  // Features of the service, by view, and those that derived features and computed keys read;
+  // on-demand features are functions of these and of the request alone.
+  std::vector<std::set<int>> features;
   int64_t feature_count = 0;
-  for (const gold::ServiceFeature& feature : service->features) {
-    if (feature.view_index >= 0) {
-      features[static_cast<std::size_t>(feature.view_index)].insert(feature.feature_index);
-      feature_count += 1;
-    }
+  for (const std::vector<int>& read : gold::features_read(*service)) {
+    features.emplace_back(read.begin(), read.end());
+    feature_count += static_cast<int64_t>(read.size());
   }
   std::vector<History> histories;
   for (const gold::FeatureViewPtr& view : service->views) {
@@ -326,6 +326,7 @@ Result<VerifyReport> verify_service(Workspace& workspace,
     compare(history, questions, offline, features[v], &report);
     report.entities += static_cast<int64_t>(history.entities.size());
   }
+  ASSAY_RETURN_IF_ERROR(verify_composed(workspace, *service, instants, options, &report));
   if (report.values == 0) {
     return Status(
         Code::kNotFound,

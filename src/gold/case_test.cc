@@ -55,6 +55,15 @@ TEST(Case, EveryExampleOfFeaturesInTimeIsTrue) {
   }
 }
 
+TEST(Case, EveryExampleOfThePopulationIsTrue) {
+  const std::string page = system_files()->read(ASSAY_SOURCE_DIR "/docs/composition.md").value();
+  const std::vector<std::string> blocks = case_blocks(page);
+  ASSERT_GE(blocks.size(), 1U);
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    expect_case("docs/composition.md, example " + std::to_string(i + 1), blocks[i]);
+  }
+}
+
 TEST(Case, EveryAggregateHasItsSectionWithAnExampleThatIsTrue) {
   const std::string page = system_files()->read(ASSAY_SOURCE_DIR "/docs/features.md").value();
   for (const catalog::AggregateInfo& info : catalog::aggregates()) {

@@ -93,6 +93,9 @@ TypedRows type_rows(const gold::Service& service, const std::vector<JsonColumn>&
       typed.entity_names.push_back(column.name);
     }
   }
+  if (first) {  // nothing is asked with: one answer of the whole population for each row given
+    typed.rows.rows = entities.empty() ? 1 : static_cast<int64_t>(entities.front().values.size());
+  }
   return typed;
 }
 

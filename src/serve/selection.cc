@@ -36,6 +36,28 @@ std::string selection_key(const RequestBody& body) {
   return key;
 }
 
+bool asks_for_derived(const ServingState& state, const std::vector<std::string>& references) {
+  return std::any_of(references.begin(), references.end(), [&](const std::string& reference) {
+    return state.derived.count(reference.substr(0, reference.find(':'))) > 0;
+  });
+}
+
+/// A service of references `view:feature`, derived views among them.
+Result<std::shared_ptr<const gold::Service>> compile_references(
+    const ServingState& state, const std::vector<std::string>& references) {
+  catalog::ServiceDef definition;
+  definition.name = "of the request";
+  for (const std::string& reference : references) {
+    const std::size_t colon = reference.find(':');
+    if (colon == std::string::npos) {
+      return Status(Code::kInvalidArgument,
+                    "a feature is asked for as view:feature, not as " + reference);
+    }
+    definition.items.push_back({reference.substr(0, colon), {reference.substr(colon + 1)}, {}});
+  }
+  return gold::compile_service(definition, state.views, state.on_demand, state.derived);
+}
+
 /// Puts a service together from references `view:feature`, in request order.
 class Composer {
  public:
@@ -199,6 +221,12 @@ Selected Selections::resolve(const RequestBody& body) const {
                         did_you_mean(name, names_of(state_->services)));
     }
     return finish(service->second, body.full_feature_names);
+  }
+  if (asks_for_derived(*state_, *body.features)) {
+    Result<std::shared_ptr<const gold::Service>> service =
+        compile_references(*state_, *body.features);
+    return service.ok() ? finish(*std::move(service), body.full_feature_names)
+                        : refuse(kUnprocessable, "FeastError", service.status().message());
   }
   Composer composer(*state_);
   for (const std::string& reference : *body.features) {

@@ -42,6 +42,7 @@ struct ServingState {
   std::map<std::string, gold::FeatureViewPtr> views;
   std::map<std::string, catalog::OnDemandDef> on_demand;
   std::map<std::string, std::shared_ptr<const gold::Service>> services;
+  std::map<std::string, catalog::DerivedDef> derived{};
   std::map<std::string, ServingModel> models;
 };
 
