@@ -211,7 +211,9 @@ TEST_F(TrainingFile, LooksUpOtherEntitiesInRoundsAsInMemory) {
   ASSERT_TRUE(whole.ok()) << whole.status().to_string();
   const auto expected = build_training_set(*workspace_, *service_, labels, options.set);
   ASSERT_TRUE(expected.ok()) << expected.status().to_string();
-  expect_equal(rows_of("whole.parquet"), *expected);
+  const int64_t from = data::kRowGroupRows - 1'000;  // the end of one block, and the next
+  expect_equal(rows_of("whole.parquet").slice(from, labels.rows()),
+               expected->slice(from, labels.rows()));
   options.round_labels_max = data::kRowGroupRows;
   const auto rounds = make({"labels.parquet"}, "rounds.parquet", options);
   ASSERT_TRUE(rounds.ok()) << rounds.status().to_string();
