@@ -24,12 +24,15 @@ data::SchemaPtr read_schema(const BronzeDef& bronze) {
   std::vector<data::Field> fields;
   for (const ColumnDef& column : bronze.columns) {
     if (column.name != kEventTime) {  // a declared event_time is the system column of that name
-      fields.push_back({column.name, column.type, !column.required});
+      fields.push_back({column.name, column.type, !catalog::is_always_there(bronze, column)});
     }
   }
   fields.push_back({kEventTime, Type::kTimestamp, false});
   fields.push_back({kKnownTime, Type::kTimestamp, false});
   fields.push_back({kSequence, Type::kInt64, false});
+  if (bronze.of_changes) {
+    fields.push_back({kIsDeleted, Type::kBool, false});
+  }
   return data::make_schema(std::move(fields));
 }
 
@@ -61,29 +64,44 @@ EventTime event_time_at(const data::Batch& rows, int64_t row) {
   return {rows.find(kEventTime)->values<int64_t>()[static_cast<std::size_t>(row)]};
 }
 
-/// Rows that are new, by key and event time.
-std::vector<int64_t> accepted_rows(const data::Batch& rows,
-                                   const std::vector<std::string>& key,
-                                   DedupIndex* index) {
-  std::vector<const data::Column*> columns;
-  for (const std::string& name : key) {
-    columns.push_back(rows.find(name));
-  }
-  const auto sequence = rows.find(kSequence)->values<int64_t>();
-  std::vector<int64_t> accepted;
-  for (int64_t row = 0; row < rows.rows(); ++row) {
-    const auto bytes = data::encode_key(columns, row);
-    if (!bytes ||
-        index->accept(
-            bytes->bytes(), event_time_at(rows, row), sequence[static_cast<std::size_t>(row)])) {
-      accepted.push_back(row);
-    }
-  }
-  return accepted;
+data::ColumnPtr flags(const std::vector<uint8_t>& values) {
+  data::ColumnBuilder builder(Type::kBool);
+  builder.append_block(values.data(), static_cast<int64_t>(values.size()));
+  return builder.finish();
 }
 
 data::Batch take_if_fewer(const data::Batch& batch, const std::vector<int64_t>& rows) {
   return static_cast<int64_t>(rows.size()) == batch.rows() ? batch : batch.take(rows);
+}
+
+/// Refuse the rows that miss what a version of a key needs.
+void leave_out_incomplete(const RowVersions& versions,
+                          data::Decoded* decoded,
+                          std::vector<uint8_t>* tombstones,
+                          std::vector<RefusedRecord>* refused) {
+  const data::Rejects missing = versions.missing(decoded->rows, *tombstones);
+  if (missing.empty()) {
+    return;
+  }
+  std::vector<int64_t> kept;
+  std::vector<int64_t> records;
+  std::vector<uint8_t> kept_tombstones;
+  std::size_t next = 0;
+  for (int64_t row = 0; row < decoded->rows.rows(); ++row) {
+    const auto at = static_cast<std::size_t>(row);
+    if (next < missing.size() && missing[next].row == row) {
+      refused->push_back(
+          {{decoded->record_of_row[at], missing[next].reason, missing[next].column}, std::nullopt});
+      ++next;
+    } else {
+      kept.push_back(row);
+      records.push_back(decoded->record_of_row[at]);
+      kept_tombstones.push_back((*tombstones)[at]);
+    }
+  }
+  decoded->rows = decoded->rows.take(kept);
+  decoded->record_of_row = std::move(records);
+  *tombstones = std::move(kept_tombstones);
 }
 
 }  // namespace
@@ -122,6 +140,13 @@ Result<std::unique_ptr<BronzeOperator>> BronzeOperator::create(const BronzeDef& 
   std::unique_ptr<BronzeOperator> made(new BronzeOperator(
       bronze, options, std::move(decoder), std::move(times).value(), std::move(plan)));
   made->schema_ = std::move(schema).value();
+  if (bronze.of_changes) {
+    Result<RowVersions> versions = RowVersions::compile(bronze, *made->decoder_.schema());
+    if (!versions.ok()) {
+      return versions.status().with_context(context);
+    }
+    made->versions_ = std::move(versions).value();
+  }
   Result<quality::CheckSet> checks = quality::CheckSet::compile(bronze.checks, *made->read_schema_);
   if (!checks.ok()) {
     return checks.status().with_context(context);
@@ -132,12 +157,17 @@ Result<std::unique_ptr<BronzeOperator>> BronzeOperator::create(const BronzeDef& 
 
 Result<ReadRecords> BronzeOperator::read(const ingest::RecordBatch& records) const {
   ASSAY_ASSIGN_OR_RETURN(data::Decoded decoded, decoder_.decode(records));
-  ASSAY_ASSIGN_OR_RETURN(const RecordTimes::Times times,
-                         times_.times(decoded.rows, records.received));
   ReadRecords read;
   for (data::Reject& reject : decoded.rejects) {
     read.refused.push_back({std::move(reject), std::nullopt});
   }
+  std::vector<uint8_t> tombstones;
+  if (versions_) {
+    ASSAY_ASSIGN_OR_RETURN(tombstones, versions_->tombstones(decoded.rows));
+    leave_out_incomplete(*versions_, &decoded, &tombstones, &read.refused);
+  }
+  ASSAY_ASSIGN_OR_RETURN(const RecordTimes::Times times,
+                         times_.times(decoded.rows, records.received, tombstones));
   std::vector<int64_t> timed;
   std::size_t next = 0;
   for (int64_t row = 0; row < decoded.rows.rows(); ++row) {
@@ -163,6 +193,9 @@ Result<ReadRecords> BronzeOperator::read(const ingest::RecordBatch& records) con
   columns.push_back(times.event_time);
   columns.push_back(times.known_time);
   columns.push_back(sequences(records, decoded.record_of_row));
+  if (versions_) {
+    columns.push_back(flags(tombstones));
+  }
   const data::Batch all(read_schema_, std::move(columns), decoded.rows.rows());
   read.rows = take_if_fewer(all, timed);
   return read;
@@ -176,13 +209,96 @@ std::vector<TimeRange> BronzeOperator::needed_ranges(const ReadRecords& read) co
 }
 
 std::vector<std::string> BronzeOperator::dedup_columns() const {
-  std::vector<std::string> columns = bronze_.key;
+  std::vector<std::string> columns = dedup_key();
+  for (const std::string& name : content_columns()) {
+    if (std::count(columns.begin(), columns.end(), name) == 0) {
+      columns.push_back(name);
+    }
+  }
   for (const char* name : {kEventTime, kSequence}) {
     if (std::count(columns.begin(), columns.end(), name) == 0) {
       columns.emplace_back(name);
     }
   }
   return columns;
+}
+
+/// Versions of a key that are known at one instant are compared with each other.
+std::vector<std::string> BronzeOperator::dedup_key() const {
+  std::vector<std::string> columns = bronze_.key;
+  if (versions_ && std::count(columns.begin(), columns.end(), kKnownTime) == 0) {
+    columns.emplace_back(kKnownTime);
+  }
+  return columns;
+}
+
+/// What a version says: all that the table keeps of it. Empty where a key is a record's only one.
+std::vector<std::string> BronzeOperator::content_columns() const {
+  std::vector<std::string> columns;
+  for (const data::Field& field : schema_->fields()) {
+    const bool is_place = field.name == kSequence || field.name == kDate || field.name == kHour;
+    if (versions_ && !is_place && field.name != kRowKey) {
+      columns.push_back(field.name);
+    }
+  }
+  return columns;
+}
+
+Status BronzeOperator::load_accepted(const data::Batch& rows,
+                                     const TimeRange& range,
+                                     BronzeState* state) const {
+  const std::vector<uint64_t> contents =
+      versions_ ? row_contents(rows, content_columns()) : std::vector<uint64_t>();
+  return state->dedup.load(rows, dedup_key(), range, contents);
+}
+
+/// Rows that are new, by key and event time; of a table of changes those that say something new.
+std::vector<int64_t> BronzeOperator::accepted_rows(const data::Batch& rows,
+                                                   DedupIndex* index) const {
+  std::vector<const data::Column*> columns;
+  for (const std::string& name : dedup_key()) {
+    columns.push_back(rows.find(name));
+  }
+  const std::vector<uint64_t> contents =
+      versions_ ? row_contents(rows, content_columns()) : std::vector<uint64_t>();
+  const auto sequence = rows.find(kSequence)->values<int64_t>();
+  std::vector<int64_t> accepted;
+  for (int64_t row = 0; row < rows.rows(); ++row) {
+    const auto at = static_cast<std::size_t>(row);
+    const auto bytes = data::encode_key(columns, row);
+    if (!bytes || index->accept(bytes->bytes(),
+                                event_time_at(rows, row),
+                                sequence[at],
+                                contents.empty() ? 0 : contents[at])) {
+      accepted.push_back(row);
+    }
+  }
+  return accepted;
+}
+
+/// The rows judged; tombstones have nothing to judge.
+Result<quality::CheckOutcome> BronzeOperator::check(const data::Batch& rows,
+                                                    quality::CheckState state) const {
+  if (!versions_) {
+    return checks_.evaluate(rows, std::move(state));
+  }
+  const auto deleted = rows.find(kIsDeleted)->values<uint8_t>();
+  std::vector<int64_t> judged;
+  std::vector<int64_t> kept;
+  for (int64_t row = 0; row < rows.rows(); ++row) {
+    (deleted[static_cast<std::size_t>(row)] == 0 ? judged : kept).push_back(row);
+  }
+  ASSAY_ASSIGN_OR_RETURN(quality::CheckOutcome outcome,
+                         checks_.evaluate(take_if_fewer(rows, judged), std::move(state)));
+  for (const int64_t row : outcome.kept) {
+    kept.push_back(judged[static_cast<std::size_t>(row)]);
+  }
+  std::sort(kept.begin(), kept.end());
+  outcome.kept = std::move(kept);
+  for (data::Reject& reject : outcome.rejects) {
+    reject.row = judged[static_cast<std::size_t>(reject.row)];
+  }
+  return outcome;
 }
 
 /// The rows scrubbed. A required value that could not be is refused with its row.
@@ -235,6 +351,9 @@ data::Batch BronzeOperator::with_partitions(const data::Batch& rows) const {
   }
   std::vector<data::ColumnPtr> columns;
   for (int index = 0; index < rows.column_count(); ++index) {
+    if (rows.schema().field(index).name == kIsDeleted && versions_) {
+      columns.push_back(row_keys(rows, bronze_.key));  // it stands before is_deleted
+    }
     columns.push_back(rows.column_ptr(index));
   }
   columns.push_back(dates.finish());
@@ -276,8 +395,7 @@ Result<BronzeOutput> BronzeOperator::process(const ingest::RecordBatch& records,
                                              BronzeState state) const {
   BronzeOutput output;
   output.account.in = records.size();
-  ASSAY_ASSIGN_OR_RETURN(quality::CheckOutcome checked,
-                         checks_.evaluate(read.rows, std::move(state.checks)));
+  ASSAY_ASSIGN_OR_RETURN(quality::CheckOutcome checked, check(read.rows, std::move(state.checks)));
   state.checks = std::move(checked.state);
   output.checks = std::move(checked.results);
   output.account.filtered = checked.filtered;
@@ -295,7 +413,7 @@ Result<BronzeOutput> BronzeOperator::process(const ingest::RecordBatch& records,
   const data::Batch good = take_if_fewer(read.rows, checked.kept);
   data::Batch rows = scrub(good, &numbers, &refused, &output.unreadable_values);
   if (!bronze_.key.empty()) {
-    const std::vector<int64_t> accepted = accepted_rows(rows, bronze_.key, &state.dedup);
+    const std::vector<int64_t> accepted = accepted_rows(rows, &state.dedup);
     output.account.duplicates = rows.rows() - static_cast<int64_t>(accepted.size());
     rows = take_if_fewer(rows, accepted);
   }

@@ -11,6 +11,7 @@
 #include "bronze/dedup.h"
 #include "bronze/record_times.h"
 #include "bronze/redact.h"
+#include "bronze/row_versions.h"
 #include "catalog/definitions.h"
 #include "data/account.h"
 #include "data/batch.h"
@@ -43,7 +44,7 @@ struct RefusedRecord {
 /// Records read and timed, not yet checked, scrubbed or compared with earlier ones. Holds raw
 /// personal data: it stays in memory.
 struct ReadRecords {
-  data::Batch rows;  // declared columns, event_time, known_time, sequence
+  data::Batch rows;  // declared columns, event_time, known_time, sequence; is_deleted of changes
   std::vector<int64_t> record_of_row;
   std::vector<RefusedRecord> refused;
 };
@@ -81,9 +82,12 @@ class BronzeOperator {
 
   /// Event times whose accepted rows must be in state.dedup before `process`; empty when the table
   /// declares no key. Ask state.dedup.missing() which of them are not loaded, read the columns
-  /// dedup_columns() of those from the table, and DedupIndex::load them.
+  /// dedup_columns() of those from the table, and load_accepted() them.
   [[nodiscard]] std::vector<TimeRange> needed_ranges(const ReadRecords& read) const;
   [[nodiscard]] std::vector<std::string> dedup_columns() const;
+  /// Take over rows of the table that `needed_ranges` asked for: dedup_columns() of all rows with
+  /// event times in `range`.
+  Status load_accepted(const data::Batch& rows, const TimeRange& range, BronzeState* state) const;
 
   /// Check, scrub and deduplicate what was read from `records`.
   ///
@@ -111,6 +115,12 @@ class BronzeOperator {
                                   std::vector<int64_t>* records,
                                   std::vector<RefusedRecord>* refused,
                                   int64_t* unreadable) const;
+  [[nodiscard]] Result<quality::CheckOutcome> check(const data::Batch& rows,
+                                                    quality::CheckState state) const;
+  [[nodiscard]] std::vector<std::string> dedup_key() const;
+  [[nodiscard]] std::vector<std::string> content_columns() const;
+  [[nodiscard]] std::vector<int64_t> accepted_rows(const data::Batch& rows,
+                                                   DedupIndex* index) const;
   [[nodiscard]] data::Batch with_partitions(const data::Batch& rows) const;
   [[nodiscard]] data::Batch quarantine(const ingest::RecordBatch& records,
                                        std::vector<RefusedRecord> refused) const;
@@ -121,7 +131,8 @@ class BronzeOperator {
   RecordTimes times_;
   privacy::ScrubPlan plan_;
   quality::CheckSet checks_;
-  data::SchemaPtr read_schema_;  // rows of ReadRecords
+  std::optional<RowVersions> versions_;  // of a table of changes
+  data::SchemaPtr read_schema_;          // rows of ReadRecords
   data::SchemaPtr schema_;
 };
 

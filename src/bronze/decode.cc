@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "bronze/cast_rows.h"
+#include "catalog/table_schema.h"
 #include "data/csv.h"
 
 namespace assay::bronze {
@@ -82,12 +83,15 @@ data::DecodeOptions decode_options(const std::vector<catalog::ColumnDef>& column
 }
 
 RecordDecoder::RecordDecoder(const catalog::BronzeDef& bronze, DecoderOptions options)
-    : schema_(decode_options(bronze.columns).schema), reading_(options) {
+    : reading_(options) {
+  std::vector<catalog::ColumnDef> columns = bronze.columns;
   std::vector<catalog::ColumnDef> values;
   std::vector<catalog::ColumnDef> meta;
-  for (const catalog::ColumnDef& column : bronze.columns) {
+  for (catalog::ColumnDef& column : columns) {
+    column.required = catalog::is_always_there(bronze, column);
     (options.has_meta && is_meta_column(column.name) ? meta : values).push_back(column);
   }
+  schema_ = decode_options(columns).schema;
   options_ = decode_options(values);
   meta_ = decode_options(meta);
 }

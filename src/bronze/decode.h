@@ -23,7 +23,8 @@ class RecordDecoder {
  public:
   RecordDecoder(const catalog::BronzeDef& bronze, DecoderOptions options);
 
-  /// The declared columns, in order; those with ! are not nullable.
+  /// The declared columns, in order; those with ! are not nullable, of a table with tombstones only
+  /// the key's.
   [[nodiscard]] const data::SchemaPtr& schema() const { return schema_; }
 
   /// Good rows in record order; rejects in record order, Reject::row is the record number. Records

@@ -125,7 +125,8 @@ std::vector<TimeRange> DedupIndex::missing(std::span<const TimeRange> ranges) co
 
 Status DedupIndex::load(const data::Batch& rows,
                         const std::vector<std::string>& key,
-                        const TimeRange& range) {
+                        const TimeRange& range,
+                        std::span<const uint64_t> contents) {
   std::vector<const data::Column*> columns;
   for (const std::string& name : key) {
     columns.push_back(rows.find(name));
@@ -141,7 +142,7 @@ Status DedupIndex::load(const data::Batch& rows,
   for (int64_t row = 0; row < rows.rows(); ++row) {
     const auto at = static_cast<std::size_t>(row);
     if (const auto bytes = data::encode_key(columns, row)) {
-      insert(bytes->bytes(), {times[at]}, sequences[at]);
+      insert(bytes->bytes(), {times[at]}, sequences[at], contents.empty() ? 0 : contents[at]);
     }
   }
   loaded_.push_back(range);
@@ -149,16 +150,22 @@ Status DedupIndex::load(const data::Batch& rows,
   return {};
 }
 
-bool DedupIndex::accept(std::string_view key, EventTime event_time, int64_t sequence) {
+bool DedupIndex::accept(std::string_view key,
+                        EventTime event_time,
+                        int64_t sequence,
+                        uint64_t content) {
   ASSAY_CHECK(covers(loaded_, event_time));
   const uint64_t key_hash = hash_bytes(key);
   const int64_t bucket = bucket_of(event_time);
+  const Entry* last = nullptr;
   for (const int64_t near : {bucket, bucket - 1, bucket + 1}) {
-    if (has_duplicate(key, key_hash, near, event_time, sequence)) {
-      return false;
-    }
+    const Entry* entry = last_near(key, key_hash, near, event_time, sequence);
+    last = entry != nullptr && (last == nullptr || entry->sequence > last->sequence) ? entry : last;
   }
-  insert(key, event_time, sequence);
+  if (last != nullptr && last->content == content) {
+    return false;
+  }
+  insert(key, event_time, sequence, content);
   return true;
 }
 
@@ -167,7 +174,7 @@ void DedupIndex::keep_only(std::span<const TimeRange> ranges) {
   const std::vector<TimeRange> wanted = join_touching({ranges.begin(), ranges.end()});
   for (const Entry& entry : entries_) {
     if (covers(wanted, entry.event_time)) {
-      kept.insert(key_of(entry), entry.event_time, entry.sequence);
+      kept.insert(key_of(entry), entry.event_time, entry.sequence, entry.content);
     }
   }
   for (const TimeRange& want : wanted) {
@@ -190,11 +197,12 @@ int64_t DedupIndex::bucket_of(EventTime time) const {
   return floor_to(time.micros, width) / width;
 }
 
-bool DedupIndex::has_duplicate(std::string_view key,
-                               uint64_t key_hash,
-                               int64_t bucket,
-                               EventTime event_time,
-                               int64_t sequence) const {
+const DedupIndex::Entry* DedupIndex::last_near(std::string_view key,
+                                               uint64_t key_hash,
+                                               int64_t bucket,
+                                               EventTime event_time,
+                                               int64_t sequence) const {
+  const Entry* last = nullptr;
   const uint64_t hash = hash_mix(key_hash, static_cast<uint64_t>(bucket));
   const std::size_t mask = slots_.size() - 1;
   for (std::size_t slot = hash & mask; slots_[slot] != 0; slot = (slot + 1) & mask) {
@@ -204,14 +212,18 @@ bool DedupIndex::has_duplicate(std::string_view key,
       continue;
     }
     const int64_t apart = entry.event_time.micros - event_time.micros;
-    if (apart <= dedup_for_.micros && -apart <= dedup_for_.micros) {
-      return true;
+    if (apart <= dedup_for_.micros && -apart <= dedup_for_.micros &&
+        (last == nullptr || entry.sequence > last->sequence)) {
+      last = &entry;
     }
   }
-  return false;
+  return last;
 }
 
-void DedupIndex::insert(std::string_view key, EventTime event_time, int64_t sequence) {
+void DedupIndex::insert(std::string_view key,
+                        EventTime event_time,
+                        int64_t sequence,
+                        uint64_t content) {
   if ((entries_.size() + 1) * 2 > slots_.size()) {
     grow(slots_.size() * 2);
   }
@@ -221,6 +233,7 @@ void DedupIndex::insert(std::string_view key, EventTime event_time, int64_t sequ
   entry.key_size = static_cast<uint32_t>(key.size());
   entry.event_time = event_time;
   entry.sequence = sequence;
+  entry.content = content;
   keys_ += key;
   entries_.push_back(entry);
   const std::size_t mask = slots_.size() - 1;

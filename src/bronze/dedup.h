@@ -27,7 +27,8 @@ std::vector<TimeRange> needed_ranges(const data::Column& event_times, Duration d
 /// Accepted records of a bronze table by key, to tell which new ones are duplicates.
 ///
 /// A record is a duplicate when an accepted record of smaller sequence has the same key and an
-/// event time at most `dedup_for` away. What was accepted is read from the table itself, so a
+/// event time at most `dedup_for` away, and the last of these has the same content (0 for all where
+/// it does not matter). What was accepted is read from the table itself, so a
 /// replay decides alike. Keys are compared byte by byte; a null in the key is equal to nothing.
 /// Threads one thread at a time.
 /// Cost    three look-ups a record; about 60 bytes and the key's bytes per record held.
@@ -45,11 +46,15 @@ class DedupIndex {
   /// columns, event_time and sequence.
   ///
   /// Errors  kInvalidArgument: a column is missing.
-  Status load(const data::Batch& rows, const std::vector<std::string>& key, const TimeRange& range);
+  /// `contents`: of the rows; empty: all 0.
+  Status load(const data::Batch& rows,
+              const std::vector<std::string>& key,
+              const TimeRange& range,
+              std::span<const uint64_t> contents = {});
 
   /// Judge one record, and remember it when it is accepted. Its event time lies in a loaded range,
   /// widened by dedup_for (else a bug of ours).
-  bool accept(std::string_view key, EventTime event_time, int64_t sequence);
+  bool accept(std::string_view key, EventTime event_time, int64_t sequence, uint64_t content = 0);
 
   /// Forget what lies outside `ranges`. Only what is committed can be loaded again: call it after a
   /// commit, never between a batch and its commit.
@@ -66,15 +71,17 @@ class DedupIndex {
     uint32_t key_size = 0;
     EventTime event_time;
     int64_t sequence = 0;
+    uint64_t content = 0;
   };
 
   [[nodiscard]] int64_t bucket_of(EventTime time) const;
-  [[nodiscard]] bool has_duplicate(std::string_view key,
-                                   uint64_t key_hash,
-                                   int64_t bucket,
-                                   EventTime event_time,
-                                   int64_t sequence) const;
-  void insert(std::string_view key, EventTime event_time, int64_t sequence);
+  /// The last entry of the bucket that a record may repeat, or nullptr.
+  [[nodiscard]] const Entry* last_near(std::string_view key,
+                                       uint64_t key_hash,
+                                       int64_t bucket,
+                                       EventTime event_time,
+                                       int64_t sequence) const;
+  void insert(std::string_view key, EventTime event_time, int64_t sequence, uint64_t content);
   void grow(std::size_t slots);
   [[nodiscard]] std::string_view key_of(const Entry& entry) const {
     return std::string_view(keys_).substr(entry.key_offset, entry.key_size);

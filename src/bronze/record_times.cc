@@ -1,5 +1,6 @@
 #include "bronze/record_times.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/suggest.h"
@@ -50,6 +51,24 @@ data::ColumnPtr plus(const data::Column& times, Duration delay) {
       builder.append_null();
     } else {
       builder.append(sum);
+    }
+  }
+  return builder.finish();
+}
+
+data::ColumnPtr known_where_missing(const data::Column& event_time,
+                                    const data::Column& known_time,
+                                    const std::vector<uint8_t>& tombstones) {
+  data::ColumnBuilder builder(Type::kTimestamp);
+  builder.reserve(event_time.size());
+  for (int64_t row = 0; row < event_time.size(); ++row) {
+    const auto at = static_cast<std::size_t>(row);
+    const bool missing = event_time.is_null(row) && tombstones[at] != 0;
+    const data::Column& from = missing ? known_time : event_time;
+    if (from.is_null(row)) {
+      builder.append_null();
+    } else {
+      builder.append(from.values<int64_t>()[at]);
     }
   }
   return builder.finish();
@@ -122,7 +141,9 @@ Result<data::ColumnPtr> RecordTimes::read(const Origin& origin, const data::Batc
   return as_timestamps(column);
 }
 
-Result<RecordTimes::Times> RecordTimes::times(const data::Batch& rows, EventTime received) const {
+Result<RecordTimes::Times> RecordTimes::times(const data::Batch& rows,
+                                              EventTime received,
+                                              const std::vector<uint8_t>& tombstones) const {
   Times times;
   if (has_event_time_) {
     ASSAY_ASSIGN_OR_RETURN(times.event_time, read(event_time_, rows));
@@ -139,6 +160,9 @@ Result<RecordTimes::Times> RecordTimes::times(const data::Batch& rows, EventTime
         has_column ? rows
                    : rows.with_column({kEventTime, Type::kTimestamp, true}, times.event_time);
     ASSAY_ASSIGN_OR_RETURN(times.known_time, read(known_time_, with_time));
+  }
+  if (std::find(tombstones.begin(), tombstones.end(), 1) != tombstones.end()) {
+    times.event_time = known_where_missing(*times.event_time, *times.known_time, tombstones);
   }
   const auto event = times.event_time->values<int64_t>();
   const auto known = times.known_time->values<int64_t>();

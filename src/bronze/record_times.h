@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -40,7 +41,10 @@ class RecordTimes {
   /// time
   ///         may be before the event time (it was announced) or after `received` (it was declared
   ///         so).
-  [[nodiscard]] Result<Times> times(const data::Batch& rows, EventTime received) const;
+  /// `tombstones`: 1 for rows that take their known time for a missing event time; may be empty.
+  [[nodiscard]] Result<Times> times(const data::Batch& rows,
+                                    EventTime received,
+                                    const std::vector<uint8_t>& tombstones = {}) const;
 
  private:
   /// A column, an expression, or (neither) a constant.

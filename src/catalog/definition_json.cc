@@ -333,6 +333,8 @@ std::string bronze_json(const BronzeDef& bronze) {
   ObjectWriter object;
   object.text("source", bronze.source);
   object.texts("key", bronze.key);
+  object.text("on_same_key", bronze.of_changes ? "replace" : "");
+  object.text("delete_when", bronze.delete_when);
   object.duration("dedup_for", bronze.dedup_for);
   object.text("event_time", bronze.event_time);
   object.raw("known_time", known_time_json(bronze.known_time));

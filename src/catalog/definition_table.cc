@@ -189,6 +189,14 @@ constexpr std::array kKeys{
            "[event_id]"},
     KeyDef{"bronze", "dedup_for", kDuration, false, "24h", "",
            "How far apart in event time two records of one key are still duplicates.", "24h"},
+    KeyDef{"bronze", "on_same_key", kChoice, false, "drop", "drop|replace",
+           "What becomes of a record whose key was there before: `drop` it as a duplicate, or let it "
+           "`replace` what the key said, from its known time on.",
+           "replace"},
+    KeyDef{"bronze", "delete_when", kExpression, false, "", "",
+           "With `on_same_key: replace`: which records say that their key is gone. They need only "
+           "the key and a known time.",
+           "op = 'd'"},
     KeyDef{"bronze", "event_time", kSection, false, "", "event_time",
            "When it happened. Without it every row happened at the epoch: for lookup tables.",
            "{column: ts, unit: ms}"},

@@ -113,6 +113,8 @@ struct BronzeDef {
   std::vector<std::string> partition_by{"dt", "hr"};  // of dt (date) and hr (int32) of event time
   Span span;
   StorageDef storage;
+  bool of_changes = false;  // rows are versions of their key: `on_same_key: replace`
+  std::string delete_when;  // of_changes: boolean expression, true for a tombstone; "" for never
 };
 
 /// `enrich: - {lookup: airports, on: origin, as_of: event_time, columns: [...], prefix: origin_}`

@@ -334,6 +334,8 @@ BronzeDef parse_bronze(ParseContext& context, const YamlEntry& entry) {
   bronze.future_max = reader.duration("future_max").value_or(bronze.future_max);
   bronze.partition_by = reader.texts("partition_by");
   bronze.storage = read_storage(reader);
+  bronze.of_changes = reader.text("on_same_key") == "replace";
+  bronze.delete_when = reader.text("delete_when");
   if (const YamlNode* columns = reader.find("columns")) {
     for (const YamlEntry& column : columns->entries) {
       bronze.columns.push_back(parse_column(context, column));

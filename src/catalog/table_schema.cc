@@ -8,8 +8,15 @@
 namespace assay::catalog {
 namespace {
 
-constexpr std::array<std::string_view, 7> kReserved{
-    "event_time", "known_time", "sequence", "dt", "hr", "event_date", "feature_date"};
+constexpr std::array<std::string_view, 9> kReserved{"event_time",
+                                                    "known_time",
+                                                    "sequence",
+                                                    "dt",
+                                                    "hr",
+                                                    "event_date",
+                                                    "feature_date",
+                                                    kRowKey,
+                                                    kReplacedTime};
 
 std::string lower(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) {
@@ -19,12 +26,12 @@ std::string lower(std::string text) {
 }
 
 /// The column as it is stored.
-data::Field stored_field(const ColumnDef& column) {
+data::Field stored_field(const BronzeDef& bronze, const ColumnDef& column) {
   const bool becomes_text = column.scrub == Scrub::kHmac || column.scrub == Scrub::kMask ||
                             column.scrub == Scrub::kTruncate;
   return {column.name,
           becomes_text ? data::Type(data::Type::kString) : column.type,
-          !column.required || column.scrub != Scrub::kNone};
+          !is_always_there(bronze, column) || column.scrub != Scrub::kNone};
 }
 
 }  // namespace
@@ -38,6 +45,20 @@ std::optional<TableLayer> layer_of(const Project& project, std::string_view tabl
     return TableLayer::kBronze;
   }
   return std::nullopt;
+}
+
+bool is_of_changes(const Project& project, std::string_view table) {
+  const auto silver = project.silver.find(std::string(table));
+  const auto bronze = project.bronze.find(silver == project.silver.end() ? std::string(table)
+                                                                         : silver->second.from);
+  return bronze != project.bronze.end() && bronze->second.of_changes;
+}
+
+bool is_always_there(const BronzeDef& bronze, const ColumnDef& column) {
+  const bool in_key =
+      std::find(bronze.key.begin(), bronze.key.end(), column.name) != bronze.key.end();
+  return bronze.of_changes ? in_key || (column.required && bronze.delete_when.empty())
+                           : column.required;
 }
 
 data::SchemaPtr bronze_input_schema(const BronzeDef& bronze) {
@@ -61,12 +82,16 @@ Result<data::SchemaPtr> bronze_schema(const BronzeDef& bronze) {
       return Status(Code::kInvalidArgument, "the column's name is reserved: " + column.name);
     }
     if (column.scrub != Scrub::kDrop && !is_event_time) {
-      fields.push_back(stored_field(column));
+      fields.push_back(stored_field(bronze, column));
     }
   }
   fields.push_back({"event_time", data::Type::kTimestamp, false});
   fields.push_back({"known_time", data::Type::kTimestamp, false});
   fields.push_back({"sequence", data::Type::kInt64, false});
+  if (bronze.of_changes) {
+    fields.push_back({kRowKey, data::Type::kBytes, false});
+    fields.push_back({kIsDeleted, data::Type::kBool, false});
+  }
   fields.push_back({"dt", data::Type::kDate, false});
   fields.push_back({"hr", data::Type::kInt32, false});
   return data::make_schema(std::move(fields));

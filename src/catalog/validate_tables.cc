@@ -77,6 +77,12 @@ void check_columns(Validation& v, const BronzeDef& bronze) {
                          ? "declare `event_time: event_time`, or rename the column"
                          : "rename the column");
     }
+    if (bronze.of_changes && lower(column.name) == kIsDeleted) {
+      v.error_at_key("E0302",
+                     path,
+                     "column name `" + column.name + "` is reserved in a table of changes",
+                     "rename the column");
+    }
     check_scrub(v, column, path);
   }
 }
@@ -99,6 +105,28 @@ void check_key(Validation& v, const BronzeDef& bronze) {
               "take `scrub: hmac`, which keeps equal values equal");
     }
   }
+}
+
+/// `on_same_key: replace` and `delete_when`.
+void check_changes(Validation& v, const BronzeDef& bronze, const data::Schema& schema) {
+  const std::string path = "bronze/" + bronze.name;
+  if (bronze.of_changes && bronze.key.empty()) {
+    v.error("E0203",
+            path + "/on_same_key",
+            "`on_same_key: replace` without `key`",
+            "add `key: [...]`: the columns that say which rows are versions of the same");
+  }
+  if (bronze.delete_when.empty()) {
+    return;
+  }
+  if (!bronze.of_changes) {
+    v.error("E0203",
+            path + "/delete_when",
+            "`delete_when` in a table whose rows are never replaced",
+            "add `on_same_key: replace`");
+    return;
+  }
+  v.compile_condition(path + "/delete_when", bronze.delete_when, schema);
 }
 
 void check_time(Validation& v,
@@ -196,6 +224,7 @@ void check_bronze(Validation& v, const BronzeDef& bronze) {
   }
   const data::SchemaPtr schema = bronze_input_schema(bronze);
   check_key(v, bronze);
+  check_changes(v, bronze, *schema);
   check_times(v, bronze, *schema);
   check_checks(v, path, bronze.name, bronze.checks, *schema);
 }

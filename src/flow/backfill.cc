@@ -189,17 +189,20 @@ Result<EventTime> Backfill::first_reached() {
   }
   ASSAY_ASSIGN_OR_RETURN(const auto source, task_.source->snapshot(task_.source_version));
   ASSAY_ASSIGN_OR_RETURN(const std::string relation, task_.source->relation_of(*source, files));
+  // A version takes what it replaces away when it is known, even before it is visible itself.
+  const std::string reaches =
+      task_.view->of_changes() ? "known_time" : "greatest(event_time, known_time)";
   ASSAY_ASSIGN_OR_RETURN(
       const data::Batch first,
-      workspace_.sql().query("SELECT min(greatest(event_time, known_time)) AS t FROM " + relation));
+      workspace_.sql().query("SELECT min(" + reaches + ") AS t FROM " + relation));
   return first.column(0).is_null(0) ? report_.end : EventTime{first.column(0).values<int64_t>()[0]};
 }
 
 /// The last instant at which a changed source row can enter or leave a window, and then some: from
 /// it on only the seed matters.
 Result<EventTime> Backfill::last_reached() {
-  if (!changes_.has_value()) {
-    return report_.end;
+  if (!changes_.has_value() || task_.view->of_changes()) {
+    return report_.end;  // a row that is replaced later shows older ones again
   }
   std::vector<lake::DataFile> files = changes_->added;
   files.insert(files.end(), changes_->removed.begin(), changes_->removed.end());

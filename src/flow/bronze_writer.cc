@@ -119,7 +119,7 @@ Status BronzeWriter::load_duplicates(const bronze::ReadRecords& read) {
                               "' AND event_time <= TIMESTAMPTZ '" + format_time(range.last) + "'";
     ASSAY_ASSIGN_OR_RETURN(const data::Batch rows,
                            workspace_.read_table(table_->key(), columns, where, ""));
-    ASSAY_RETURN_IF_ERROR(state_.dedup.load(rows, definition().key, range));
+    ASSAY_RETURN_IF_ERROR(operation_->load_accepted(rows, range, &state_));
   }
   return {};
 }

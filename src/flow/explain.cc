@@ -16,6 +16,7 @@
 #include "flow/gold_task.h"
 #include "flow/retention.h"
 #include "flow/verify.h"
+#include "flow/versions.h"
 #include "silver/contract.h"
 
 namespace assay::flow {
@@ -122,6 +123,10 @@ class Roles {
     if (time(silver::kKnownTime, row) > at_) {
       return "unknown";
     }
+    const data::Column* replaced = rows_.find(gold::kReplacedTime);
+    if (replaced != nullptr && replaced->is_valid(row) && time(gold::kReplacedTime, row) <= at_) {
+      return "replaced";
+    }
     if (named_.window.has_value()) {
       const int64_t end = floor_to(at_, view_.slide().micros);
       const int64_t event = time(silver::kEventTime, row);
@@ -209,7 +214,7 @@ Answer answer_of(const gold::FeatureView& view, const data::Batch& steps, EventT
       answer.row = static_cast<int64_t>(row);
     }
   }
-  if (answer.row >= 0) {
+  if (answer.row >= 0 && steps.find(gold::kEventTime)->is_valid(answer.row)) {
     const int64_t event =
         steps.find(gold::kEventTime)->values<int64_t>()[static_cast<std::size_t>(answer.row)];
     const bool too_old = view.ttl().has_value() && at.micros - event > view.ttl()->micros;
@@ -250,7 +255,9 @@ void fill_answer(const gold::FeatureView& view,
   const std::span<const int64_t> known = steps.find(gold::kKnownTime)->values<int64_t>();
   if (answer.row >= 0) {
     const auto row = static_cast<std::size_t>(answer.row);
-    explanation->event_time = EventTime{steps.find(gold::kEventTime)->values<int64_t>()[row]};
+    if (steps.find(gold::kEventTime)->is_valid(answer.row)) {
+      explanation->event_time = EventTime{steps.find(gold::kEventTime)->values<int64_t>()[row]};
+    }
     explanation->since = EventTime{known[row]};
   }
   for (const int64_t time : known) {
@@ -278,12 +285,15 @@ Result<data::Batch> entity_rows(Workspace& workspace,
                                 const std::vector<data::Scalar>& key,
                                 EventTime at) {
   ASSAY_ASSIGN_OR_RETURN(const auto snapshot, task.source->snapshot(task.source_version));
-  ASSAY_ASSIGN_OR_RETURN(
-      const std::string relation,
-      task.source->relation(
-          *snapshot, key_filter(*task.view, key) + " AND event_time <= " + timestamp_literal(at)));
+  const std::string where =
+      key_filter(*task.view, key) + " AND event_time <= " + timestamp_literal(at);
+  const bool of_changes = task.view->of_changes();
+  ASSAY_ASSIGN_OR_RETURN(const std::string relation,
+                         task.source->relation(*snapshot, of_changes ? "" : where));
   return workspace.sql().query("SELECT " + column_list(task.view->source_columns()) + " FROM " +
-                               relation + " ORDER BY event_time, known_time, sequence");
+                               visible_rows(relation, of_changes) +
+                               (of_changes ? " WHERE " + where : "") +
+                               " ORDER BY event_time, known_time, sequence");
 }
 
 }  // namespace

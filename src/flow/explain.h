@@ -30,7 +30,8 @@ struct Explanation {
   /// Rows of the entity with event_time <= at, by event time: `role`, `tile` (the slide it lies in,
   /// for windows), event_time, known_time, sequence, then the columns that the feature reads.
   /// Roles: "counts", "filtered" (`where` is not true), "null" (`of` is null), "outside" (of the
-  /// window, or older than the newest), "unknown" (not known yet at that instant).
+  /// window, or older than the newest), "unknown" (not known yet at that instant). Of a table of
+  /// changes also replaced_time, and "replaced": a later version or a tombstone was known by then.
   data::Batch rows;
   int64_t counted = 0;
   /// Features that a computed one is made of, with their values at that instant.

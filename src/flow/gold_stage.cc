@@ -15,6 +15,7 @@
 #include <algorithm>
 
 #include "base/fail_point.h"
+#include "catalog/table_schema.h"
 #include "flow/gold_task.h"
 #include "flow/retention.h"
 #include "silver/contract.h"
@@ -98,7 +99,8 @@ Result<int64_t> commit_chunk(Workspace& workspace,
   return steps.rows();
 }
 
-/// New source rows: what the account calls in. Rows without an entity cannot have features.
+/// New source rows: what the account calls in. Rows without an entity cannot have features, nor can
+/// tombstones.
 Result<data::Account> count_new_rows(Workspace& workspace,
                                      const GoldTask& task,
                                      const std::vector<lake::DataFile>& files) {
@@ -111,6 +113,9 @@ Result<data::Account> count_new_rows(Workspace& workspace,
   for (const data::Field& key : task.view->keys()) {
     null_key +=
         (null_key.empty() ? "" : " OR ") + data::SqlEngine::identifier(key.name) + " IS NULL";
+  }
+  if (task.view->of_changes()) {
+    null_key += std::string(" OR ") + catalog::kIsDeleted;
   }
   ASSAY_ASSIGN_OR_RETURN(const std::string relation, task.source->relation_of(*snapshot, files));
   ASSAY_ASSIGN_OR_RETURN(const data::Batch counts,
@@ -180,6 +185,14 @@ Result<StageAccount> run_gold_stage(Workspace& workspace,
                                       options));
   account.steps += steps;
   account.commits += 1;
+  if (!changes.removed.empty()) {
+    // Final steps may have counted rows that are gone, and the tail goes on from them.
+    const std::string next = "assay backfill " + view;
+    workspace.world().log.warn("source_took_rows_back",
+                               {{"view", view}, {"source", task.source_key}, {"next", next}});
+    options.say("gold " + view + ": " + task.source_key +
+                " took rows back; steps that counted them stay until `" + next + "`");
+  }
   account.seconds =
       static_cast<double>(workspace.world().clock.monotonic().micros - started.micros) / 1e6;
   return account;

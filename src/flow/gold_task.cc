@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "flow/versions.h"
 #include "lake/table_properties.h"
 
 namespace assay::flow {
@@ -28,12 +29,17 @@ Result<SourceChanges> source_changes(const GoldTask& task, lake::Version after) 
                          task.source->changes_between(after, task.source_version));
   for (const lake::FileChange& change : files) {
     if (change.by_retention) {
-      std::erase_if(changes.added, [&](const lake::DataFile& file) {
+      const auto went = [&](const lake::DataFile& file) {
         return file.partition_values == change.file.partition_values;
+      };
+      std::erase_if(changes.added, went);
+      std::erase_if(changes.files, [&](const lake::FileChange& earlier) {
+        return earlier.is_added && went(earlier.file);
       });
-    } else {
-      (change.is_added ? changes.added : changes.removed).push_back(change.file);
+      continue;
     }
+    (change.is_added ? changes.added : changes.removed).push_back(change.file);
+    changes.files.push_back(change);
   }
   return changes;
 }
@@ -62,10 +68,7 @@ std::string timestamp_literal(EventTime time) {
 }
 
 std::string last_of_each_entity(const gold::FeatureView& view) {
-  std::vector<std::string> keys;
-  for (const data::Field& key : view.keys()) {
-    keys.push_back(key.name);
-  }
+  const std::vector<std::string> keys = key_names(view);
   // Not row_number() = 1, for which the engine turns a -0.0 into 0.0: docs/bugs.md.
   return " QUALIFY known_time = max(known_time) OVER (" +
          (keys.empty() ? "" : "PARTITION BY " + column_list(keys)) + ")";
@@ -105,15 +108,47 @@ Result<data::Batch> read_seed(Workspace& workspace, const GoldTask& task, EventT
                                " FROM " + relation + last_of_each_entity(*task.view));
 }
 
+namespace {
+
+/// Rows of a table of changes: those that stand at `begin` or come later, within reach; of entities
+/// with a row that is replaced in the range all that stand, since an older one may be the newest.
+Result<data::Batch> read_source_versions(
+    Workspace& workspace, const GoldTask& task, EventTime begin, EventTime end, EventTime reach) {
+  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, task.source->snapshot(task.source_version));
+  ASSAY_ASSIGN_OR_RETURN(const std::string relation, task.source->relation(*snapshot));
+  const std::string columns = column_list(task.view->source_columns());
+  const std::string keys = select_keys(*task.view);
+  const std::string before_end =
+      end == EventTime::max() ? "true" : "event_time < " + timestamp_literal(end);
+  if (begin == EventTime::min()) {
+    return workspace.sql().query("SELECT " + columns + " FROM " + visible_rows(relation, true) +
+                                 " WHERE " + before_end);
+  }
+  const std::string from = timestamp_literal(begin);
+  return workspace.sql().query(
+      "WITH versions AS MATERIALIZED (SELECT " + columns + " FROM " + visible_rows(relation, true) +
+      " WHERE replaced_time IS NULL OR replaced_time >= " + from +
+      "), touched AS (SELECT DISTINCT " + keys +
+      ", true AS assay_touched FROM versions WHERE replaced_time IS NOT NULL AND replaced_time < " +
+      timestamp_literal(end) + ") SELECT " + columns + " FROM versions LEFT JOIN touched" +
+      join_by_keys(*task.view) + " WHERE (assay_touched OR event_time >= " +
+      timestamp_literal(reach) + " OR known_time >= " + from + ") AND " + before_end);
+}
+
+}  // namespace
+
 Result<data::Batch> read_source_rows(Workspace& workspace,
                                      const GoldTask& task,
                                      EventTime begin,
                                      EventTime end) {
+  const EventTime reach =
+      back_by(begin, {task.view->window_max().micros + task.view->slide().micros});
+  if (task.view->of_changes()) {
+    return read_source_versions(workspace, task, begin, end, reach);
+  }
   ASSAY_ASSIGN_OR_RETURN(const auto snapshot, task.source->snapshot(task.source_version));
   std::string where;
   if (begin != EventTime::min()) {
-    const EventTime reach =
-        back_by(begin, {task.view->window_max().micros + task.view->slide().micros});
     where = "(event_time >= " + timestamp_literal(reach) +
             " OR known_time >= " + timestamp_literal(begin) + ")";
   }

@@ -36,6 +36,7 @@ Result<GoldTask> make_gold_task(Workspace& workspace, const std::string& view_na
 struct SourceChanges {
   std::vector<lake::DataFile> added;
   std::vector<lake::DataFile> removed;
+  std::vector<lake::FileChange> files;  // both, as the log has them; none when all is new
 };
 /// Errors  kOutOfRange: the log of that range is cleaned away.
 Result<SourceChanges> source_changes(const GoldTask& task, lake::Version after);

@@ -4,6 +4,8 @@
 #include <charconv>
 
 #include "base/fail_point.h"
+#include "flow/online_changes.h"
+#include "flow/versions.h"
 #include "silver/contract.h"
 
 namespace assay::flow {
@@ -13,6 +15,7 @@ namespace {
 struct VersionGroup {
   lake::Version last = -1;
   std::vector<lake::DataFile> files;
+  std::vector<lake::FileChange> taken_back;  // all changes, when there are removals among them
 };
 
 std::vector<VersionGroup> group_versions(const std::vector<lake::DeltaTable::AddedFile>& added,
@@ -38,14 +41,22 @@ std::vector<VersionGroup> group_versions(const std::vector<lake::DeltaTable::Add
   return groups;
 }
 
-Result<data::Batch> read_group(Workspace& workspace,
-                               lake::DeltaTable& source,
-                               const lake::Snapshot& snapshot,
-                               const VersionGroup& group,
-                               const gold::FeatureView& view) {
-  const std::string columns = column_list(view.source_columns());
-  ASSAY_ASSIGN_OR_RETURN(const std::string relation, source.relation_of(snapshot, group.files));
-  return workspace.sql().query("SELECT " + columns + " FROM " + relation + " ORDER BY sequence");
+/// The versions behind `done`. When rows were taken back among them, they are all one group.
+Result<std::vector<VersionGroup>> versions_after(lake::DeltaTable& source,
+                                                 lake::Version done,
+                                                 lake::Version newest,
+                                                 int64_t rows_max) {
+  if (done >= 0) {
+    GoldTask task;
+    task.source = &source;
+    task.source_version = newest;
+    ASSAY_ASSIGN_OR_RETURN(SourceChanges changes, source_changes(task, done));
+    if (!changes.removed.empty()) {
+      return std::vector<VersionGroup>{{newest, {}, std::move(changes.files)}};
+    }
+  }
+  ASSAY_ASSIGN_OR_RETURN(const auto added, source.added_between(done, newest));
+  return group_versions(added, newest, rows_max);
 }
 
 int64_t rows_without_entity(const gold::FeatureView& view, const data::Batch& rows) {
@@ -62,6 +73,38 @@ int64_t rows_without_entity(const gold::FeatureView& view, const data::Batch& ro
             : 0;
   }
   return count;
+}
+
+/// What a group changes online.
+Result<OnlineChanges> read_group(Workspace& workspace,
+                                 lake::DeltaTable& source,
+                                 const lake::Snapshot& snapshot,
+                                 const VersionGroup& group,
+                                 const gold::FeatureView& view) {
+  if (!group.taken_back.empty()) {
+    return online_taken_back(workspace, view, source, snapshot, group.taken_back);
+  }
+  OnlineChanges changes;
+  if (group.files.empty()) {
+    const std::string& from = workspace.project().views.at(view.name()).from;
+    ASSAY_ASSIGN_OR_RETURN(const data::SchemaPtr schema, workspace.source_schema(from));
+    ASSAY_ASSIGN_OR_RETURN(changes.rows,
+                           data::Batch::empty(data::make_schema(visible_schema(*schema).fields()))
+                               .select(view.source_columns()));
+    return changes;
+  }
+  if (view.of_changes()) {
+    return online_versions(workspace, view, source, snapshot, group.files);
+  }
+  const std::string columns = column_list(view.source_columns());
+  ASSAY_ASSIGN_OR_RETURN(const std::string relation, source.relation_of(snapshot, group.files));
+  ASSAY_ASSIGN_OR_RETURN(
+      changes.rows,
+      workspace.sql().query("SELECT " + columns + " FROM " + relation + " ORDER BY sequence"));
+  changes.account.in = changes.rows.rows();
+  changes.account.filtered = rows_without_entity(view, changes.rows);
+  changes.account.out = changes.account.in - changes.account.filtered;
+  return changes;
 }
 
 }  // namespace
@@ -114,29 +157,22 @@ Result<StageAccount> run_online_stage(Workspace& workspace,
   if (done == snapshot->version) {
     return account;
   }
-  ASSAY_ASSIGN_OR_RETURN(const auto added, source->added_between(done, snapshot->version));
-  for (const VersionGroup& group :
-       group_versions(added, snapshot->version, options.online_batch_rows)) {
-    data::Batch rows;
-    data::Account group_account;
-    if (!group.files.empty()) {
-      ASSAY_ASSIGN_OR_RETURN(rows, read_group(workspace, *source, *snapshot, group, *view));
-      group_account.in = rows.rows();
-      group_account.filtered = rows_without_entity(*view, rows);
-      group_account.out = group_account.in - group_account.filtered;
-    } else {
-      ASSAY_ASSIGN_OR_RETURN(const data::SchemaPtr schema, workspace.source_schema(from));
-      ASSAY_ASSIGN_OR_RETURN(rows, data::Batch::empty(schema).select(view->source_columns()));
-    }
+  ASSAY_ASSIGN_OR_RETURN(
+      const std::vector<VersionGroup> groups,
+      versions_after(*source, done, snapshot->version, options.online_batch_rows));
+  for (const VersionGroup& group : groups) {
     // The watermark as it stood after this group: rows of later groups become visible from it on.
     ASSAY_ASSIGN_OR_RETURN(const auto group_snapshot, source->snapshot(group.last));
     ASSAY_ASSIGN_OR_RETURN(const EventTime applied_until,
                            workspace.frontier(from, *group_snapshot));
+    ASSAY_ASSIGN_OR_RETURN(const OnlineChanges changes,
+                           read_group(workspace, *source, *group_snapshot, group, *view));
     const int64_t next = OnlinePosition{source_number, group.last}.encode();
     fail_point("flow.online.before_apply");
-    ASSAY_RETURN_IF_ERROR(store->apply(*view, rows, position, next, applied_until));
+    ASSAY_RETURN_IF_ERROR(
+        store->apply(*view, changes.rows, position, next, applied_until, changes.anew));
     position = next;
-    account.rows += group_account;
+    account.rows += changes.account;
     account.commits += 1;
     ASSAY_RETURN_IF_ERROR(check_account(account));
     if (options.stopping()) {

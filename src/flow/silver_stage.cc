@@ -2,9 +2,11 @@
 
 #include "base/fail_point.h"
 #include "bronze/contract.h"
+#include "catalog/table_schema.h"
 #include "flow/part_position.h"
 #include "flow/retention.h"
 #include "flow/side_table.h"
+#include "flow/versions.h"
 #include "quality/quarantine.h"
 #include "silver/contract.h"
 #include "silver/silver_operator.h"
@@ -49,9 +51,11 @@ Result<silver::Lookups> read_lookups(Workspace& workspace,
                                      const silver::SilverOperator& operation) {
   silver::Lookups lookups;
   for (const auto& [name, columns] : operation.lookup_columns()) {
-    const std::string list = column_list(columns);
-    ASSAY_ASSIGN_OR_RETURN(const std::string key, workspace.source_table_key(name));
-    ASSAY_ASSIGN_OR_RETURN(lookups[name], workspace.read_table(key, list, "", "sequence"));
+    std::vector<std::string> wanted = columns;
+    if (catalog::is_of_changes(workspace.project(), name)) {
+      wanted.emplace_back(catalog::kReplacedTime);
+    }
+    ASSAY_ASSIGN_OR_RETURN(lookups[name], read_visible(workspace, name, wanted, "", "sequence"));
   }
   return lookups;
 }

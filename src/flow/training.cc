@@ -5,9 +5,11 @@
 #include <set>
 
 #include "base/suggest.h"
+#include "catalog/table_schema.h"
 #include "data/expression.h"
 #include "flow/gold_stage.h"
 #include "flow/retention.h"
+#include "flow/versions.h"
 #include "silver/contract.h"
 
 namespace assay::flow {
@@ -89,12 +91,15 @@ Result<data::Batch> model_labels(Workspace& workspace,
   }
   ASSAY_ASSIGN_OR_RETURN(const std::vector<std::string> columns,
                          label_columns(model, service, *schema, {&*label, &*keep}));
-  const std::string list = column_list(columns);
-  ASSAY_ASSIGN_OR_RETURN(const std::string key, workspace.source_table_key(model.labels_from));
+  // Labels that were corrected are as they are known to be now.
+  const bool of_changes = catalog::is_of_changes(workspace.project(), model.labels_from);
   ASSAY_ASSIGN_OR_RETURN(
       const data::Batch rows,
-      workspace.read_table(
-          key, list, "", data::SqlEngine::identifier(model.label_event_time) + ", sequence"));
+      read_visible(workspace,
+                   model.labels_from,
+                   columns,
+                   of_changes ? "replaced_time IS NULL" : "",
+                   data::SqlEngine::identifier(model.label_event_time) + ", sequence"));
 
   ASSAY_ASSIGN_OR_RETURN(const data::ColumnPtr label_column, label->evaluate(rows));
   ASSAY_ASSIGN_OR_RETURN(const data::ColumnPtr label_numbers, as_float64(model, *label_column));
@@ -135,11 +140,12 @@ Result<data::Batch> build_training_set(Workspace& workspace,
     if (known_time == KnownTime::kRespected) {
       return read_steps(workspace, view, last);
     }
-    ASSAY_ASSIGN_OR_RETURN(
-        const std::string key,
-        workspace.source_table_key(workspace.project().views.at(view.name()).from));
-    const std::string columns = column_list(view.source_columns());
-    ASSAY_ASSIGN_OR_RETURN(const data::Batch rows, workspace.read_table(key, columns, "", ""));
+    ASSAY_ASSIGN_OR_RETURN(const data::Batch rows,
+                           read_visible(workspace,
+                                        workspace.project().views.at(view.name()).from,
+                                        view.source_columns(),
+                                        view.of_changes() ? "replaced_time IS NULL" : "",
+                                        ""));
     ASSAY_ASSIGN_OR_RETURN(const data::Batch leaky, gold::assume_known_at_event_time(rows));
     return view.steps(leaky,
                       data::Batch::empty(view.steps_schema()),

@@ -11,6 +11,7 @@
 #include "catalog/plan.h"
 #include "catalog/table_schema.h"
 #include "catalog/validate.h"
+#include "flow/versions.h"
 #include "lake/manifest.h"
 #include "store/s3_store.h"
 
@@ -352,7 +353,7 @@ Result<gold::FeatureViewPtr> Workspace::view(const std::string& name) {
         slot,
         gold::FeatureView::compile(found->second,
                                    *catalog::find_entity(project_, found->second.entity),
-                                   *schema,
+                                   visible_schema(*schema),
                                    source_fingerprint(found->second.from)));
   }
   return slot;

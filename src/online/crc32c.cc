@@ -14,9 +14,10 @@ constexpr uint32_t kPolynomial = 0x82F63B78;  // bits reversed
 
 #ifdef __SSE4_2__
 
-// The instruction takes a word each cycle but gives its result only after three. So three lanes of a
-// block are summed side by side, each as if it began with zero, and then moved to where they stand:
-// moving a sum behind a lane's worth of zero bytes is linear in its bits, and looked up by byte.
+// The instruction takes a word each cycle but gives its result only after three. So three lanes of
+// a block are summed side by side, each as if it began with zero, and then moved to where they
+// stand: moving a sum behind a lane's worth of zero bytes is linear in its bits, and looked up by
+// byte.
 constexpr std::size_t kLaneBytes = 256;
 constexpr std::size_t kBlockBytes = 3 * kLaneBytes;
 using LaneShift = std::array<std::array<uint32_t, 256>, 4>;

@@ -56,6 +56,7 @@ Result<EntityRows> EntityRows::gather(const gold::FeatureView& view, const data:
                          require_column(rows, gold::kEventTime, data::Type::kTimestamp));
   ASSAY_ASSIGN_OR_RETURN(const data::Column* known_time,
                          require_column(rows, gold::kKnownTime, data::Type::kTimestamp));
+  const data::Column* replaced_time = view.of_changes() ? rows.find(gold::kReplacedTime) : nullptr;
   const std::span<const int64_t> event_micros = event_time->values<int64_t>();
   const std::span<const int64_t> known_micros = known_time->values<int64_t>();
 
@@ -67,6 +68,10 @@ Result<EntityRows> EntityRows::gather(const gold::FeatureView& view, const data:
     if (event_time->is_valid(row) && known_time->is_valid(row)) {
       gathered.known_until_ =
           std::max(gathered.known_until_, EventTime{std::max(event_micros[at], known_micros[at])});
+    }
+    if (replaced_time != nullptr && replaced_time->is_valid(row)) {  // what replaced it is known
+      gathered.known_until_ =
+          std::max(gathered.known_until_, EventTime{replaced_time->values<int64_t>()[at]});
     }
     if (index.ids[at] < 0) {
       ++gathered.null_key_rows_;
@@ -89,6 +94,10 @@ Result<EntityRows> EntityRows::gather(const gold::FeatureView& view, const data:
             gathered.entities_.end(),
             [](const Entity& a, const Entity& b) { return a.key < b.key; });
   return gathered;
+}
+
+bool contains(std::span<const data::EntityKey> entities, const data::EntityKey& key) {
+  return std::binary_search(entities.begin(), entities.end(), key);
 }
 
 Status check_apply(const gold::FeatureView& view,

@@ -45,6 +45,8 @@ class EntityRows {
   EventTime known_until_ = EventTime::min();
 };
 
+/// Whether an ascending list has the entity.
+bool contains(std::span<const data::EntityKey> entities, const data::EntityKey& key);
 /// kFailedPrecondition unless the view stands at `expected` under the same definition.
 Status check_apply(const gold::FeatureView& view,
                    const std::optional<ViewMeta>& meta,

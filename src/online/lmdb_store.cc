@@ -27,7 +27,8 @@ class LmdbStore : public OnlineStore {
                const data::Batch& rows,
                std::optional<int64_t> expected,
                int64_t position,
-               EventTime applied_until) override;
+               EventTime applied_until,
+               std::span<const data::EntityKey> anew) override;
   Result<std::optional<AppliedTo>> applied_to(const gold::FeatureView& view) override;
   Result<std::vector<gold::FeatureValues>> read(const gold::FeatureView& view,
                                                 std::span<const data::EntityKey> keys,
@@ -41,6 +42,9 @@ class LmdbStore : public OnlineStore {
   struct Applied {
     int64_t written_entities = 0;
   };
+  Status forget(LmdbEnv::Writer& writer,
+                const gold::FeatureView& view,
+                std::span<const data::EntityKey> anew);
   Status apply_rows(LmdbEnv::Writer& writer,
                     const gold::FeatureView& view,
                     const data::Batch& rows,
@@ -64,7 +68,8 @@ Status LmdbStore::apply(const gold::FeatureView& view,
                         const data::Batch& rows,
                         std::optional<int64_t> expected,
                         int64_t position,
-                        EventTime applied_until) {
+                        EventTime applied_until,
+                        std::span<const data::EntityKey> anew) {
   ASSAY_RETURN_IF_ERROR(check_view_name(view));
   ASSAY_ASSIGN_OR_RETURN(const EntityRows gathered, EntityRows::gather(view, rows));
   Applied applied;
@@ -73,6 +78,7 @@ Status LmdbStore::apply(const gold::FeatureView& view,
     ASSAY_ASSIGN_OR_RETURN(const std::optional<ViewMeta> found,
                            read_meta(writer, view.storage_name()));
     ASSAY_RETURN_IF_ERROR(check_apply(view, found, expected, position));
+    ASSAY_RETURN_IF_ERROR(forget(writer, view, anew));
     ASSAY_RETURN_IF_ERROR(apply_rows(writer, view, rows, gathered, applied_until, &applied));
     ViewMeta meta = found.value_or(ViewMeta{});
     meta.fingerprint = view.fingerprint();
@@ -90,6 +96,23 @@ Status LmdbStore::apply(const gold::FeatureView& view,
   metrics_.applied_rows.add(rows.rows() - gathered.null_key_rows());
   metrics_.null_key_rows.add(gathered.null_key_rows());
   metrics_.written_entities.add(applied.written_entities);
+  return {};
+}
+
+/// Leave empty rows of entities that are made anew: without rows they have no answer.
+Status LmdbStore::forget(LmdbEnv::Writer& writer,
+                         const gold::FeatureView& view,
+                         std::span<const data::EntityKey> anew) {
+  const std::string prefix = row_key_prefix(view.storage_name());
+  Place place;
+  for (const data::EntityKey& key : anew) {
+    ASSAY_RETURN_IF_ERROR(find(writer, prefix, key, &place));
+    if (place.row.has_value()) {
+      const std::string_view held_key = place.hashed ? std::string_view(key.bytes()) : "";
+      ASSAY_RETURN_IF_ERROR(
+          writer.put(LmdbTable::kRows, place.key, encode_row(place.key, held_key, "")));
+    }
+  }
   return {};
 }
 

@@ -77,7 +77,8 @@ class MemoryStore : public OnlineStore {
                const data::Batch& rows,
                std::optional<int64_t> expected,
                int64_t position,
-               EventTime applied_until) override {
+               EventTime applied_until,
+               std::span<const data::EntityKey> anew) override {
     ASSAY_RETURN_IF_ERROR(check_view_name(view));
     ASSAY_ASSIGN_OR_RETURN(const EntityRows gathered, EntityRows::gather(view, rows));
     const std::unique_lock lock(mutex_);
@@ -93,13 +94,17 @@ class MemoryStore : public OnlineStore {
     std::vector<std::string> updated;  // all or nothing: kept aside until every entity succeeded
     updated.reserve(gathered.entities().size());
     for (const EntityRows::Entity& entity : gathered.entities()) {
-      std::string row = found == views_.end() ? std::string() : row_of(found->second, entity.key);
+      const bool is_forgotten = is_new || contains(anew, entity.key);
+      std::string row = is_forgotten ? std::string() : row_of(found->second, entity.key);
       ASSAY_RETURN_IF_ERROR(
           view.update_paged_row(rows, gathered.rows_of(entity), applied_until, pages, &row));
       updated.push_back(std::move(row));
     }
     ViewState& state = views_[view.storage_name()];
     state.next_page = pages.take_over(&state.pages);
+    for (const data::EntityKey& key : anew) {
+      state.rows.erase(key);
+    }
     for (std::size_t i = 0; i < updated.size(); ++i) {
       state.rows[gathered.entities()[i].key] = std::move(updated[i]);
     }

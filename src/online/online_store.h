@@ -31,11 +31,13 @@ class OnlineStore {
  public:
   virtual ~OnlineStore() = default;
   /// Apply source rows of a view and move its position from `expected` to `position`, atomically.
+  /// `anew`: entities of which what is held is forgotten first, ascending.
   virtual Status apply(const gold::FeatureView& view,
                        const data::Batch& rows,
                        std::optional<int64_t> expected,
                        int64_t position,
-                       EventTime applied_until) = 0;
+                       EventTime applied_until,
+                       std::span<const data::EntityKey> anew = {}) = 0;
   /// Where a view stands; nothing when it was never applied.
   virtual Result<std::optional<AppliedTo>> applied_to(const gold::FeatureView& view) = 0;
   /// Values of one view for each key at `now`, in the order of `keys`. One consistent state for

@@ -43,7 +43,8 @@ class RedisStore : public OnlineStore {
                const data::Batch& rows,
                std::optional<int64_t> expected,
                int64_t position,
-               EventTime applied_until) override;
+               EventTime applied_until,
+               std::span<const data::EntityKey> anew) override;
   Result<std::optional<AppliedTo>> applied_to(const gold::FeatureView& view) override;
   Result<std::vector<gold::FeatureValues>> read(const gold::FeatureView& view,
                                                 std::span<const data::EntityKey> keys,
@@ -66,6 +67,7 @@ class RedisStore : public OnlineStore {
     std::optional<int64_t> expected;
     int64_t position = 0;
     EventTime applied_until;
+    std::span<const data::EntityKey> anew;
   };
   /// kFailedPrecondition when the view stands elsewhere, or another process moved it meanwhile.
   Status try_apply(RedisConnection& redis, const Change& change, int64_t* written);
@@ -183,10 +185,11 @@ Status RedisStore::apply(const gold::FeatureView& view,
                          const data::Batch& rows,
                          std::optional<int64_t> expected,
                          int64_t position,
-                         EventTime applied_until) {
+                         EventTime applied_until,
+                         std::span<const data::EntityKey> anew) {
   ASSAY_RETURN_IF_ERROR(check_view_name(view));
   ASSAY_ASSIGN_OR_RETURN(const EntityRows gathered, EntityRows::gather(view, rows));
-  const Change change{view, rows, gathered, expected, position, applied_until};
+  const Change change{view, rows, gathered, expected, position, applied_until, anew};
   int64_t written = 0;
   Status done =
       pool_.write([&](RedisConnection& redis) { return try_apply(redis, change, &written); });
@@ -263,6 +266,10 @@ Result<std::vector<RedisCommand>> RedisStore::changed_rows(RedisConnection& redi
   const std::string prefix = row_prefix(epoch);
   const std::vector<EntityRows::Entity>& entities = change.gathered.entities();
   std::vector<RedisCommand> commands{{"MULTI"}};
+  for (const data::EntityKey& key : change.anew) {
+    const std::string row_key = prefix + key.bytes();
+    commands.push_back({"SET", row_key, encode_row(row_key, "", "")});
+  }
   for (std::size_t begin = 0; begin < entities.size(); begin += kKeysPerCommand) {
     const std::size_t end = std::min(entities.size(), begin + kKeysPerCommand);
     RedisCommand get{"MGET"};
@@ -279,7 +286,8 @@ Result<std::vector<RedisCommand>> RedisStore::changed_rows(RedisConnection& redi
       const std::string& row_key = get[i - begin + 1];
       const RedisReply& reply = held[0].list[i - begin];
       std::string row;
-      if (reply.kind == RedisReply::Kind::kText) {
+      const bool is_forgotten = contains(change.anew, entities[i].key);
+      if (reply.kind == RedisReply::Kind::kText && !is_forgotten) {
         Result<StoredRow> stored = decode_row(row_key, reply.text);
         if (!stored.ok()) {
           return corrupt(change.view, entities[i].key, stored.status());
@@ -289,7 +297,7 @@ Result<std::vector<RedisCommand>> RedisStore::changed_rows(RedisConnection& redi
       const std::string before = row;
       ASSAY_RETURN_IF_ERROR(change.view.update_online_row(
           change.rows, change.gathered.rows_of(entities[i]), change.applied_until, &row));
-      if (reply.kind != RedisReply::Kind::kText || row != before) {
+      if (reply.kind != RedisReply::Kind::kText || is_forgotten || row != before) {
         put.push_back(row_key);
         put.push_back(encode_row(row_key, "", row));
         ++*written;

@@ -6,6 +6,7 @@
 #include "base/suggest.h"
 #include "data/asof_join.h"
 #include "silver/contract.h"
+#include "silver/newest_spans.h"
 
 namespace assay::silver {
 namespace {
@@ -90,12 +91,9 @@ std::vector<std::string> Enrichment::lookup_columns() const {
   return once;
 }
 
-Result<Enrichment::Enriched> Enrichment::apply(const data::Batch& rows,
-                                               const data::Batch& lookup) const {
-  data::AsofLabels labels;
-  ASSAY_ASSIGN_OR_RETURN(labels.keys, columns_of(rows, def_.on));
-  ASSAY_ASSIGN_OR_RETURN(const auto times, columns_of(rows, {kEventTime}));
-  labels.time = times[0];
+/// The newest lookup row that is visible at each label's time.
+Result<data::AsofMatch> Enrichment::match_newest(const data::AsofLabels& labels,
+                                                 const data::Batch& lookup) const {
   data::AsofRows candidates;
   ASSAY_ASSIGN_OR_RETURN(candidates.keys, columns_of(lookup, lookup_keys_));
   ASSAY_ASSIGN_OR_RETURN(const auto system,
@@ -103,7 +101,37 @@ Result<Enrichment::Enriched> Enrichment::apply(const data::Batch& rows,
   candidates.event_time = system[0];
   candidates.known_time = system[1];
   candidates.sequence = system[2];
-  ASSAY_ASSIGN_OR_RETURN(const data::AsofMatch match, data::asof_join(labels, candidates, {}));
+  const data::Column* replaced = lookup.find(kReplacedTime);
+  if (replaced == nullptr || replaced->null_count() == replaced->size()) {
+    return data::asof_join(labels, candidates, {});
+  }
+  // Versions come and go: join with the instants at which another one is the newest.
+  const NewestSpans spans = newest_spans(candidates, *replaced);
+  std::vector<data::ColumnPtr> keys;
+  data::AsofRows instants;
+  for (const data::Column* key : candidates.keys) {
+    keys.push_back(data::take(*key, spans.key_row));
+    instants.keys.push_back(keys.back().get());
+  }
+  data::ColumnBuilder builder(data::Type::kTimestamp);
+  builder.append_block(spans.begin.data(), static_cast<int64_t>(spans.begin.size()));
+  const data::ColumnPtr begin = builder.finish();
+  instants.event_time = begin.get();
+  instants.known_time = begin.get();
+  ASSAY_ASSIGN_OR_RETURN(data::AsofMatch match, data::asof_join(labels, instants, {}));
+  for (int64_t& row : match.rows) {
+    row = row < 0 ? row : spans.row[static_cast<std::size_t>(row)];
+  }
+  return match;
+}
+
+Result<Enrichment::Enriched> Enrichment::apply(const data::Batch& rows,
+                                               const data::Batch& lookup) const {
+  data::AsofLabels labels;
+  ASSAY_ASSIGN_OR_RETURN(labels.keys, columns_of(rows, def_.on));
+  ASSAY_ASSIGN_OR_RETURN(const auto times, columns_of(rows, {kEventTime}));
+  labels.time = times[0];
+  ASSAY_ASSIGN_OR_RETURN(const data::AsofMatch match, match_newest(labels, lookup));
 
   Enriched enriched;
   enriched.rows = rows;

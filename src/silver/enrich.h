@@ -6,6 +6,7 @@
 
 #include "base/status.h"
 #include "catalog/definitions.h"
+#include "data/asof_join.h"
 #include "data/batch.h"
 
 namespace assay::silver {
@@ -34,13 +35,17 @@ class Enrichment {
     std::vector<int64_t> unmatched;  // rows without a match, ascending
   };
   /// Join by `on` as of each row's event_time t: of the lookup rows with equal keys, event_time <=
-  /// t and known_time <= t, the newest. A lookup table without a time stands at the epoch.
+  /// t and known_time <= t, the newest; where the lookup has a replaced_time, also t before it. A
+  /// lookup table without a time stands at the epoch.
   ///
   /// Nulls   a null key matches nothing; no match gives nulls.
   /// Errors  kInvalidArgument: the lookup batch lacks a column of lookup_columns().
   [[nodiscard]] Result<Enriched> apply(const data::Batch& rows, const data::Batch& lookup) const;
 
  private:
+  [[nodiscard]] Result<data::AsofMatch> match_newest(const data::AsofLabels& labels,
+                                                     const data::Batch& lookup) const;
+
   catalog::EnrichDef def_;
   std::vector<std::string> lookup_keys_;
   std::vector<data::Field> added_;

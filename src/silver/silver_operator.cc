@@ -18,10 +18,6 @@ using data::Type;
 
 constexpr char kStage[] = "silver";
 
-bool is_system(std::string_view name) {
-  return name == kEventTime || name == kKnownTime || name == kSequence;
-}
-
 std::string lower(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(), [](char c) {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
@@ -92,6 +88,46 @@ data::Batch keep(const data::Batch& batch,
   return batch.take(rows);
 }
 
+void add_system_fields(bool of_changes, std::vector<data::Field>* fields) {
+  fields->push_back({kEventTime, Type::kTimestamp, false});
+  fields->push_back({kKnownTime, Type::kTimestamp, false});
+  fields->push_back({kSequence, Type::kInt64, false});
+  if (of_changes) {
+    fields->push_back({kRowKey, Type::kBytes, false});
+    fields->push_back({kIsDeleted, Type::kBool, false});
+  }
+}
+
+/// Numbers of the rows that are tombstones, or that are none.
+std::vector<int64_t> rows_deleted(const data::Batch& bronze, bool deleted) {
+  const auto is_deleted = bronze.find(bronze::kIsDeleted)->values<uint8_t>();
+  std::vector<int64_t> rows;
+  for (int64_t row = 0; row < bronze.rows(); ++row) {
+    if ((is_deleted[static_cast<std::size_t>(row)] != 0) == deleted) {
+      rows.push_back(row);
+    }
+  }
+  return rows;
+}
+
+/// Rows of a SELECT's input that gave neither a row nor an error.
+std::vector<int64_t> left_out(const RowWiseSql::Output& sql, int64_t rows) {
+  std::vector<bool> seen(static_cast<std::size_t>(rows));
+  for (const int64_t row : sql.input_rows) {
+    seen[static_cast<std::size_t>(row)] = true;
+  }
+  for (const data::Reject& reject : sql.rejects) {
+    seen[static_cast<std::size_t>(reject.row)] = true;
+  }
+  std::vector<int64_t> gone;
+  for (int64_t row = 0; row < rows; ++row) {
+    if (!seen[static_cast<std::size_t>(row)]) {
+      gone.push_back(row);
+    }
+  }
+  return gone;
+}
+
 Status lookup_missing(const std::string& name) {
   return {Code::kInvalidArgument, "enrichment needs the rows of `" + name + "`"};
 }
@@ -122,8 +158,9 @@ Result<std::unique_ptr<SilverOperator>> SilverOperator::create(
   if (!sql.ok()) {
     return sql.status().with_context(context + ", its SQL");
   }
-  Status status = check_system_names(*sql);
   std::unique_ptr<SilverOperator> made(new SilverOperator(silver, std::move(sql).value(), engine));
+  made->of_changes_ = from.find(bronze::kRowKey).has_value();
+  Status status = made->check_system_names();
   if (status.ok()) {
     status = made->compile_enrichments(lookups);
   }
@@ -134,7 +171,21 @@ Result<std::unique_ptr<SilverOperator>> SilverOperator::create(
   return made;
 }
 
-Status SilverOperator::check_system_names(const RowWiseSql& sql) {
+std::vector<const char*> SilverOperator::system_columns() const {
+  std::vector<const char*> names = {kEventTime, kKnownTime, kSequence};
+  if (of_changes_) {
+    names.insert(names.end(), {kRowKey, kIsDeleted});
+  }
+  return names;
+}
+
+bool SilverOperator::is_system(std::string_view name) const {
+  const std::vector<const char*> names = system_columns();
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+Status SilverOperator::check_system_names() const {
+  const RowWiseSql& sql = sql_;
   for (const data::Field& field : sql.schema()->fields()) {
     const std::string folded = lower(field.name);
     if (folded != field.name && (is_system(folded) || folded == kEventDate)) {
@@ -142,8 +193,13 @@ Status SilverOperator::check_system_names(const RowWiseSql& sql) {
               "the SQL's column `" + field.name + "` differs from `" + folded +
                   "` only in case; write it so"};
     }
+    if (field.name == kReplacedTime || (field.name == kRowKey && !of_changes_)) {
+      return {Code::kInvalidArgument,
+              "the SQL's column `" + field.name +
+                  "` has a name that tables of changes use; give it another name"};
+    }
     const bool is_computed = !sql.is_plain_column(field.name);
-    if ((field.name == kKnownTime || field.name == kSequence) && is_computed) {
+    if (is_system(field.name) && field.name != kEventTime && is_computed) {
       return {Code::kInvalidArgument,
               "the SQL computes `" + field.name +
                   "`, which bronze decides; give the column another name"};
@@ -168,11 +224,10 @@ Status SilverOperator::compile_enrichments(const std::map<std::string, data::Sch
   for (const data::Field& field : sql_.schema()->fields()) {
     if (!is_system(field.name)) {
       fields.push_back(field);
+      fields.back().nullable = field.nullable || of_changes_;  // tombstones say nothing
     }
   }
-  fields.push_back({kEventTime, Type::kTimestamp, false});
-  fields.push_back({kKnownTime, Type::kTimestamp, false});
-  fields.push_back({kSequence, Type::kInt64, false});
+  add_system_fields(of_changes_, &fields);
   timed_schema_ = data::make_schema(fields);
   for (const catalog::EnrichDef& def : silver_.enrich) {
     const auto lookup = lookups.find(def.lookup);
@@ -197,9 +252,7 @@ Status SilverOperator::compile_output() {
   for (const Enrichment& enrichment : enrichments_) {
     fields.insert(fields.end(), enrichment.added().begin(), enrichment.added().end());
   }
-  fields.push_back({kEventTime, Type::kTimestamp, false});
-  fields.push_back({kKnownTime, Type::kTimestamp, false});
-  fields.push_back({kSequence, Type::kInt64, false});
+  add_system_fields(of_changes_, &fields);
   fields.push_back({kEventDate, Type::kDate, false});
   schema_ = data::make_schema(std::move(fields));
   for (const std::string& name : silver_.partition_by) {
@@ -295,6 +348,44 @@ Result<data::Batch> SilverOperator::enriched_rows(data::Batch rows,
   return data::Batch(schema_, std::move(columns), rows.rows());
 }
 
+/// The rows and the input rows that are gone, as tombstones, in order of sequence.
+data::Batch SilverOperator::with_tombstones(const data::Batch& bronze,
+                                            const data::Batch& rows,
+                                            const std::vector<int64_t>& inputs,
+                                            const std::vector<int64_t>& gone) const {
+  if (gone.empty()) {
+    return rows;
+  }
+  std::vector<std::pair<int64_t, int64_t>> order;  // input row, row of `rows` or -1
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    order.emplace_back(inputs[i], static_cast<int64_t>(i));
+  }
+  for (const int64_t row : gone) {
+    order.emplace_back(row, -1);
+  }
+  std::sort(order.begin(), order.end());
+  data::BatchBuilder builder(schema_);
+  for (const auto& [input, row] : order) {
+    for (int c = 0; c < schema_->size(); ++c) {
+      const std::string& name = schema_->field(c).name;
+      if (row >= 0) {
+        builder.column(c).append_from(rows.column(c), row);
+      } else if (name == kIsDeleted) {
+        builder.column(c).append(uint8_t{1});
+      } else if (name == kEventDate) {
+        const int64_t time =
+            bronze.find(kEventTime)->values<int64_t>()[static_cast<std::size_t>(input)];
+        builder.column(c).append(quality::date_of({time}));
+      } else if (is_system(name)) {
+        builder.column(c).append_from(*bronze.find(name), input);
+      } else {
+        builder.column(c).append_null();
+      }
+    }
+  }
+  return builder.finish();
+}
+
 data::Batch SilverOperator::quarantine(const data::Batch& bronze, Refused refused) const {
   std::sort(refused.rejects.begin(),
             refused.rejects.end(),
@@ -320,16 +411,40 @@ data::Batch SilverOperator::quarantine(const data::Batch& bronze, Refused refuse
   return builder.finish();
 }
 
+/// Run the SQL over a table's rows; `gone` are those it leaves out and, of changes, the tombstones,
+/// which go past it.
+Result<RowWiseSql::Output> SilverOperator::select(const data::Batch& input,
+                                                  std::vector<int64_t>* gone) const {
+  *gone = of_changes_ ? rows_deleted(input, true) : std::vector<int64_t>();
+  if (gone->empty()) {
+    ASSAY_ASSIGN_OR_RETURN(RowWiseSql::Output sql, sql_.run(engine_, input));
+    *gone = left_out(sql, input.rows());
+    return sql;
+  }
+  const std::vector<int64_t> standing = rows_deleted(input, false);
+  ASSAY_ASSIGN_OR_RETURN(RowWiseSql::Output sql, sql_.run(engine_, input.take(standing)));
+  for (const int64_t row : left_out(sql, static_cast<int64_t>(standing.size()))) {
+    gone->push_back(standing[static_cast<std::size_t>(row)]);
+  }
+  for (int64_t& row : sql.input_rows) {
+    row = standing[static_cast<std::size_t>(row)];
+  }
+  for (data::Reject& reject : sql.rejects) {
+    reject.row = standing[static_cast<std::size_t>(reject.row)];
+  }
+  return sql;
+}
+
 Result<SilverOutput> SilverOperator::process(const data::Batch& bronze,
                                              const Lookups& lookups,
                                              SilverState state) const {
   const data::Batch input = in_sequence_order(bronze);
   SilverOutput output;
   Refused refused;
-  ASSAY_ASSIGN_OR_RETURN(RowWiseSql::Output sql, sql_.run(engine_, input));
+  std::vector<int64_t> gone;
+  ASSAY_ASSIGN_OR_RETURN(RowWiseSql::Output sql, select(input, &gone));
   output.account.in = input.rows();
-  output.account.filtered =
-      input.rows() - sql.rows.rows() - static_cast<int64_t>(sql.rejects.size());
+  output.account.filtered = of_changes_ ? 0 : static_cast<int64_t>(gone.size());
   refused.rejects = std::move(sql.rejects);
 
   std::vector<int64_t> inputs = sql.input_rows;
@@ -345,9 +460,12 @@ Result<SilverOutput> SilverOperator::process(const data::Batch& bronze,
     refused.rejects.push_back(std::move(reject));
   }
   rows = keep(rows, checked.kept, &inputs);
+  rows = of_changes_ ? with_tombstones(input, rows, inputs, gone) : rows;
 
-  const LatenessSplit split = split_late(
-      *rows.find(kEventTime), silver_.allowed_lateness, state.newest, state.moves_newest);
+  const LatenessSplit split = split_late(*rows.find(of_changes_ ? kKnownTime : kEventTime),
+                                         silver_.allowed_lateness,
+                                         state.newest,
+                                         state.moves_newest);
   state.newest = split.newest;
   output.late = rows.take(split.late);
   output.rows = split.late.empty() ? rows : rows.take(split.on_time);

@@ -18,8 +18,8 @@
 
 namespace assay::silver {
 
-/// What silver remembers between batches: the newest event time (from the table's `watermark` txn)
-/// and the run's checks.
+/// What silver remembers between batches: the newest event time, of a table of changes the newest
+/// known time (from the table's `watermark` txn), and the run's checks.
 struct SilverState {
   std::optional<EventTime> newest;
   quality::CheckState checks;
@@ -41,6 +41,10 @@ using Lookups = std::map<std::string, data::Batch>;
 /// Turns rows of one bronze table into the rows of one silver table: row-wise SQL, enrichment as of
 /// the event, checks, lateness.
 ///
+/// Of a table of changes every version goes on: as a row, or as a tombstone where it is one or the
+/// SQL leaves it out. Late is what was known before the largest known time so far less the allowed
+/// lateness. A version that is refused changes nothing: the one before it stands.
+///
 /// Pure: what it remembers goes in and out as SilverState, so cutting rows into other batches gives
 /// the same rows. Threads one thread at a time per engine.
 class SilverOperator {
@@ -57,8 +61,8 @@ class SilverOperator {
       const std::map<std::string, data::SchemaPtr>& lookups,
       data::SqlEngine& engine);
 
-  /// Columns of the SELECT in order, enriched columns, event_time, known_time, sequence,
-  /// event_date.
+  /// Columns of the SELECT in order, enriched columns, event_time, known_time, sequence, of a table
+  /// of changes row_key and is_deleted, event_date.
   [[nodiscard]] const data::SchemaPtr& output_schema() const { return schema_; }
   [[nodiscard]] const catalog::SilverDef& definition() const { return silver_; }
   /// For each lookup table, the columns that `process` reads.
@@ -83,7 +87,7 @@ class SilverOperator {
  private:
   struct Refused;
   SilverOperator(catalog::SilverDef silver, RowWiseSql sql, data::SqlEngine& engine);
-  static Status check_system_names(const RowWiseSql& sql);
+  [[nodiscard]] Status check_system_names() const;
   Status compile_enrichments(const std::map<std::string, data::SchemaPtr>& lookups);
   Status compile_output();
   [[nodiscard]] Result<data::Batch> with_system_columns(const data::Batch& bronze,
@@ -97,6 +101,14 @@ class SilverOperator {
                                                   std::vector<int64_t>* inputs,
                                                   Refused* refused) const;
   [[nodiscard]] data::Batch quarantine(const data::Batch& bronze, Refused refused) const;
+  [[nodiscard]] Result<RowWiseSql::Output> select(const data::Batch& input,
+                                                  std::vector<int64_t>* gone) const;
+  [[nodiscard]] std::vector<const char*> system_columns() const;
+  [[nodiscard]] bool is_system(std::string_view name) const;
+  [[nodiscard]] data::Batch with_tombstones(const data::Batch& bronze,
+                                            const data::Batch& rows,
+                                            const std::vector<int64_t>& inputs,
+                                            const std::vector<int64_t>& gone) const;
 
   catalog::SilverDef silver_;
   RowWiseSql sql_;
@@ -105,6 +117,7 @@ class SilverOperator {
   quality::CheckSet checks_;
   data::SchemaPtr timed_schema_;  // SELECT's columns, event_time, known_time, sequence
   data::SchemaPtr schema_;
+  bool of_changes_ = false;  // rows are versions of their row_key
 };
 
 }  // namespace assay::silver
