@@ -284,7 +284,7 @@ Response FeatureServer::get_online_features(const Request& request) {
     return failure_response(answer.status());
   }
   for (std::size_t feature = 0; feature < selection.names.size(); ++feature) {
-    std::array<int64_t, 4> totals{};
+    std::array<int64_t, data::kFeatureStatuses> totals{};
     for (int64_t row = 0; row < answer->rows(); ++row) {
       ++totals[static_cast<std::size_t>(answer->status(static_cast<int>(feature), row))];
     }

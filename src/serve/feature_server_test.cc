@@ -2,6 +2,8 @@
 
 #include "serve/feature_server.h"
 
+#include <limits>
+
 #include <gtest/gtest.h>
 
 #include "serve/http_client.h"
@@ -69,6 +71,50 @@ TEST_F(FeatureServerTest, AllFourStatusesAreToldApart) {
       R"({"values":[null],"statuses":["OUTSIDE_MAX_AGE"],"event_timestamps":["1970-01-01T21:30:00Z"]},)"
       R"({"values":[null],"statuses":["NOT_FOUND"],"event_timestamps":["1970-01-01T00:00:00Z"]}],)"
       R"("metadata":{"feature_names":["item_id","user_id","clicks__f0","clicks__f1","spend__f0","routes__f0"]}})");
+}
+
+TEST_F(FeatureServerTest, ASumThatDoesNotFitIsAnsweredAndCounted) {
+  catalog::FeatureViewDef definition;
+  definition.name = "sums";
+  definition.entity = "user";
+  definition.slide = {60 * kMicrosPerSecond};
+  catalog::FeatureDef sum;
+  sum.kind = catalog::FeatureDef::Kind::kWindow;
+  sum.name = "units";
+  sum.aggregate = catalog::Aggregate::kSum;
+  sum.of = "units";
+  sum.over = {{24 * ServingFixture::kHour}};
+  definition.features = {sum};
+  catalog::EntityDef entity;
+  entity.name = "user";
+  entity.keys = {{"user_id", data::Type::kString, false}};
+  const data::SchemaPtr source = data::make_schema({{"user_id", data::Type::kString, false},
+                                                    {"event_time", data::Type::kTimestamp, false},
+                                                    {"known_time", data::Type::kTimestamp, false},
+                                                    {"sequence", data::Type::kInt64, false},
+                                                    {"units", data::Type::kInt64, false}});
+  const auto view = gold::FeatureView::compile(definition, entity, *source).value();
+  data::BatchBuilder rows(source);
+  for (int64_t i = 0; i < 2; ++i) {
+    rows.column(0).append_text("u1");
+    rows.column(1).append(ServingFixture::kTime);
+    rows.column(2).append(ServingFixture::kTime);
+    rows.column(3).append(i);
+    rows.column(4).append(std::numeric_limits<int64_t>::max());
+  }
+  ASSERT_TRUE(
+      fixture_.store->apply(*view, rows.finish(), std::nullopt, 0, EventTime{ServingFixture::kTime})
+          .ok());
+  ServingState state = fixture_.make_state();
+  state.views["sums"] = view;
+  features_.replace(std::make_shared<const ServingState>(state));
+  const WireAnswer answer = get(R"({"entities":{"user_id":["u1"]},"features":["sums:units_24h"]})");
+  EXPECT_NE(answer.body.find(R"("values":[null],"statuses":["OVERFLOW"])"), std::string::npos)
+      << answer.body;
+  EXPECT_NE(client_->ask("GET", "/metrics")
+                ->body.find("feast_online_features_status_total{feature_view=\"sums\",status="
+                            "\"OVERFLOW\"} 1\n"),
+            std::string::npos);
 }
 
 TEST_F(FeatureServerTest, AServiceAnswersWithOnDemandFeaturesAndDropsRequestValues) {
