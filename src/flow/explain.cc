@@ -14,8 +14,8 @@
 #include "data/expression.h"
 #include "flow/gold_stage.h"
 #include "flow/gold_task.h"
+#include "flow/offline_answers.h"
 #include "flow/retention.h"
-#include "flow/verify.h"
 #include "flow/versions.h"
 #include "silver/contract.h"
 
@@ -65,20 +65,6 @@ Result<Named> find_feature(const catalog::FeatureViewDef& definition,
         "view " + view.name() + " has no feature `" + name + "`" + did_you_mean(name, names));
   }
   return found;
-}
-
-/// `key = value AND ...` over the view's key columns.
-std::string key_filter(const gold::FeatureView& view, const std::vector<data::Scalar>& key) {
-  std::string filter;
-  for (std::size_t i = 0; i < key.size(); ++i) {
-    const std::string column = data::SqlEngine::identifier(view.keys()[i].name);
-    filter += filter.empty() ? "" : " AND ";
-    filter += key[i].is_null()
-                  ? column + " IS NULL"
-                  : column + " = CAST(" + data::SqlEngine::literal(data::format_scalar(key[i])) +
-                        " AS " + std::string(data::SqlEngine::sql_type(view.keys()[i].type)) + ")";
-  }
-  return filter.empty() ? "true" : filter;  // one row for all
 }
 
 /// Evaluates the definition's own words over the entity's rows, and says what each row is.

@@ -5,12 +5,11 @@
 #include <numeric>
 #include <set>
 
-#include "flow/gold_stage.h"
+#include "flow/offline_answers.h"
 #include "flow/retention.h"
 #include "flow/verify_composed.h"
 #include "flow/versions.h"
 #include "gold/service_values.h"
-#include "gold/training_set.h"
 #include "silver/contract.h"
 
 namespace assay::flow {
@@ -18,13 +17,10 @@ namespace {
 
 constexpr std::size_t kDifferencesShown = 100;
 
-/// One question: an entity of one view at one instant, and what online said.
-struct Question {
-  data::EntityKey key;
-  EventTime at;
-  bool live = false;
-  gold::FeatureValues online;
-};
+std::string describe_value(const data::Scalar& value, data::FeatureStatus status) {
+  return (value.is_null() ? "null" : data::format_scalar(value)) + " " +
+         std::string(data::status_name(status));
+}
 
 /// The history of one view's source rows, in the order in which they became visible.
 struct History {
@@ -270,68 +266,6 @@ Status ask_live(Workspace& workspace,
   return {};
 }
 
-/// The offline side: what the steps table answers to each question.
-struct OfflineAnswers {
-  data::Batch steps;
-  data::AsofMatch match;
-  std::vector<data::ColumnPtr> values;  // one row per question, one column per feature
-};
-
-Result<OfflineAnswers> answer_offline(Workspace& workspace,
-                                      const gold::FeatureView& view,
-                                      const std::vector<Question>& questions,
-                                      int threads) {
-  EventTime last = EventTime::min();
-  std::vector<data::Field> fields = view.keys();
-  fields.push_back({"at", data::Type::kTimestamp, false});
-  data::BatchBuilder labels(data::make_schema(fields));
-  for (const Question& question : questions) {
-    last = std::max(last, question.at);
-    ASSAY_ASSIGN_OR_RETURN(const std::vector<data::Scalar> key, data::decode_key(question.key));
-    for (std::size_t i = 0; i < key.size(); ++i) {
-      labels.column(static_cast<int>(i)).append_scalar({view.keys()[i].type, key[i].value});
-    }
-    labels.column(static_cast<int>(key.size())).append(question.at.micros);
-  }
-  const data::Batch asked = labels.finish();
-  OfflineAnswers answers;
-  ASSAY_ASSIGN_OR_RETURN(answers.steps, read_steps(workspace, view, last));
-  const data::Batch& steps = answers.steps;
-  data::AsofLabels left;
-  data::AsofRows right;
-  for (const data::Field& key : view.keys()) {
-    left.keys.push_back(asked.find(key.name));
-    right.keys.push_back(steps.find(key.name));
-  }
-  left.time = asked.find("at");
-  // A step answers from its known_time on, whatever its event_time: that one only ages it.
-  right.event_time = steps.find(gold::kKnownTime);
-  right.known_time = steps.find(gold::kKnownTime);
-  ASSAY_ASSIGN_OR_RETURN(answers.match, data::asof_join(left, right, {std::nullopt, threads}));
-  gold::judge_age(view, *left.time, *steps.find(gold::kEventTime), &answers.match);
-  ASSAY_ASSIGN_OR_RETURN(answers.values,
-                         view.answers(steps,
-                                      answers.match.rows,
-                                      asked.column_ptr(*asked.schema().find("at")),
-                                      gold::all_features(view),
-                                      threads));
-  return answers;
-}
-
-std::string describe_entity(const gold::FeatureView& view, const data::EntityKey& key) {
-  const Result<std::vector<data::Scalar>> values = data::decode_key(key);
-  std::string text;
-  for (std::size_t i = 0; values.ok() && i < values->size(); ++i) {
-    text += (i == 0 ? "" : ", ") + view.keys()[i].name + "=" + data::format_scalar((*values)[i]);
-  }
-  return text;
-}
-
-std::string describe_value(const data::Scalar& value, data::FeatureStatus status) {
-  return (value.is_null() ? "null" : data::format_scalar(value)) + " " +
-         std::string(data::status_name(status));
-}
-
 void compare(const History& history,
              const std::vector<Question>& questions,
              const OfflineAnswers& offline,
@@ -340,55 +274,53 @@ void compare(const History& history,
   const gold::FeatureView& view = *history.view;
   const bool drops_steps = history.whole_from != EventTime::min();
   for (std::size_t q = 0; q < questions.size(); ++q) {
-    const int64_t step = offline.match.rows[q];
     for (const int feature : features) {
-      data::FeatureStatus status = offline.match.statuses[q];
-      data::Scalar value =
-          data::Scalar::null(view.features()[static_cast<std::size_t>(feature)].type);
-      if (step >= 0) {
-        value = offline.values[static_cast<std::size_t>(feature)]->scalar(static_cast<int64_t>(q));
-        const std::string& name = view.features()[static_cast<std::size_t>(feature)].name;
-        status = value.is_null() ? gold::null_status(offline.steps, name, step)
-                                 : data::FeatureStatus::kPresent;
-      }
-      const data::Scalar& online_value =
-          questions[q].online.values[static_cast<std::size_t>(feature)];
-      const data::FeatureStatus online_status =
-          questions[q].online.statuses[static_cast<std::size_t>(feature)];
-      report->values += 1;
       (questions[q].live ? report->live_values : report->replayed_values) += 1;
-      report->present += status == data::FeatureStatus::kPresent ? 1 : 0;
-      // A step that is dropped had expired.
-      const bool dropped = drops_steps && status == data::FeatureStatus::kNotFound &&
-                           online_status == data::FeatureStatus::kOutsideMaxAge;
-      if ((status == online_status || dropped) && same_bits(value, online_value)) {
-        continue;
+      OfflineValue value = offline_value(view, offline, q, feature);
+      if (drops_steps && value.status == data::FeatureStatus::kNotFound &&
+          questions[q].online.statuses[static_cast<std::size_t>(feature)] ==
+              data::FeatureStatus::kOutsideMaxAge) {
+        value.status = data::FeatureStatus::kOutsideMaxAge;  // a step that is dropped had expired
       }
-      report->differ += 1;
-      if (report->differences.size() < kDifferencesShown) {
-        report->differences.push_back({view.name(),
-                                       view.features()[static_cast<std::size_t>(feature)].name,
-                                       describe_entity(view, questions[q].key),
-                                       questions[q].at,
-                                       describe_value(online_value, online_status),
-                                       describe_value(value, status)});
-      }
+      compare_value(view, questions[q], feature, value, report);
     }
   }
 }
 
 }  // namespace
 
-bool same_bits(const data::Scalar& a, const data::Scalar& b) {
-  if (a.is_null() || b.is_null()) {
-    return a.is_null() == b.is_null();
+bool compare_value(const gold::FeatureView& view,
+                   const Question& question,
+                   int feature,
+                   const OfflineValue& offline,
+                   VerifyReport* report) {
+  const auto index = static_cast<std::size_t>(feature);
+  const data::Scalar& online_value = question.online.values[index];
+  const data::FeatureStatus online_status = question.online.statuses[index];
+  report->values += 1;
+  report->present += offline.status == data::FeatureStatus::kPresent ? 1 : 0;
+  if (offline.status == online_status && same_bits(offline.value, online_value)) {
+    return true;
   }
-  const auto* x = std::get_if<double>(&a.value);
-  const auto* y = std::get_if<double>(&b.value);
-  if (x != nullptr && y != nullptr) {
-    return std::bit_cast<uint64_t>(*x) == std::bit_cast<uint64_t>(*y);
+  report->differ += 1;
+  if (report->differences.size() < kDifferencesShown) {
+    Difference difference{view.name(),
+                          view.features()[index].name,
+                          "",
+                          question.at,
+                          describe_value(online_value, online_status),
+                          describe_value(offline.value, offline.status),
+                          {}};
+    const Result<std::vector<data::Scalar>> key = data::decode_key(question.key);
+    for (std::size_t i = 0; key.ok() && i < key->size(); ++i) {
+      const data::Field& field = view.keys()[i];
+      difference.key.push_back({field.type, (*key)[i].value});
+      difference.entity +=
+          (i == 0 ? "" : ", ") + field.name + "=" + data::format_scalar(difference.key.back());
+    }
+    report->differences.push_back(std::move(difference));
   }
-  return a.value == b.value;
+  return false;
 }
 
 Result<VerifyReport> verify_service(Workspace& workspace,

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "flow/offline_answers.h"
 #include "flow/run_options.h"
 #include "flow/workspace.h"
 
@@ -23,6 +24,7 @@ struct Difference {
   EventTime at;
   std::string online;  // value and status
   std::string offline;
+  std::vector<data::Scalar> key{};  // of the entity, for explain_feature
 };
 
 struct VerifyReport {
@@ -38,10 +40,16 @@ struct VerifyReport {
   EventTime last;
   uint64_t seed = 0;
   std::vector<Difference> differences;  // at most 100
+  int64_t served_answers = 0;           // logged answers compared (flow/served.h)
+  int64_t behind_values = 0;  // of them: served before rows came that the offline answer has
 };
 
-/// True when both are null, or have equal values; of doubles also equal bits.
-bool same_bits(const data::Scalar& a, const data::Scalar& b);
+/// Compare one value of a question's online answer and take note in the report; true when equal.
+bool compare_value(const gold::FeatureView& view,
+                   const Question& question,
+                   int feature,
+                   const OfflineValue& offline,
+                   VerifyReport* report);
 
 /// Compare what serving answers with what training sets hold, bit for bit.
 ///

@@ -113,6 +113,11 @@ class Workspace {
   /// them.
   [[nodiscard]] std::map<std::string, uint64_t> service_fingerprints(
       const gold::Service& service) const;
+  /// The key `base`, or `base`_v2, ...: the first whose table does not exist yet or belongs to this
+  /// fingerprint.
+  Result<std::string> versioned_key(const std::string& base,
+                                    uint64_t fingerprint,
+                                    const catalog::StorageDef& storage = {});
   /// The positions that every commit to the table of a definition carries: its fingerprint.
   Result<lake::TxnUpdate> fingerprint_update(lake::DeltaTable& table);
   Result<data::SchemaPtr> source_schema(const std::string& name);
@@ -158,9 +163,6 @@ class Workspace {
   [[nodiscard]] uint64_t derived_fingerprint(const std::string& name) const;
   [[nodiscard]] uint64_t silver_fingerprint(const std::string& name) const;
   [[nodiscard]] uint64_t source_fingerprint(const std::string& name) const;
-  Result<std::string> versioned_key(const std::string& base,
-                                    uint64_t fingerprint,
-                                    const catalog::StorageDef& storage);
   Status set_format(lake::DeltaTable& table);
 
   Result<std::vector<std::string>> online_views();

@@ -187,9 +187,11 @@ Response no_model(const ServingState& state, const std::optional<std::string>& n
 
 FeatureServer::FeatureServer(World& world,
                              online::OnlineStore& store,
-                             std::shared_ptr<const ServingState> state)
+                             std::shared_ptr<const ServingState> state,
+                             ServedLog* log)
     : world_(world),
       store_(store),
+      log_(log),
       feature_requests_(world.metrics.counter("feast_online_features_request_total",
                                               "Requests for online features.")),
       entities_(world.metrics.counter("assay_serve_entities_total", "Entity rows answered.")),
@@ -295,6 +297,9 @@ Response FeatureServer::get_online_features(const Request& request) {
     }
   }
   entities_.add(answer->rows());
+  if (log_ != nullptr) {
+    log_->add(selection.service, typed.rows, *answer);
+  }
   Response response = answered(render_features(selection, typed, *answer), *answer);
   selection.latency->observe(static_cast<double>(world_.clock.monotonic().micros - begin.micros) *
                              1e-6);
@@ -326,6 +331,9 @@ Response FeatureServer::predict(const Request& request) {
     return failure_response(predictions.status());
   }
   predictions_.add(predictions->features.rows());
+  if (log_ != nullptr) {
+    log_->add(*model, typed.rows, *predictions);
+  }
   return answered(render_predictions(*model, *predictions, parsed.body.with_features),
                   predictions->features);
 }

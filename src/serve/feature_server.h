@@ -10,6 +10,7 @@
 #include "online/online_store.h"
 #include "serve/http_server.h"
 #include "serve/selection.h"
+#include "serve/served_log.h"
 #include "serve/serving_state.h"
 
 namespace assay::serve {
@@ -20,9 +21,11 @@ namespace assay::serve {
 /// Threads thread-safe. A request is answered from the state that it began with.
 class FeatureServer {
  public:
+  /// `log`, when given, takes every answer; it must outlive this object.
   FeatureServer(World& world,
                 online::OnlineStore& store,
-                std::shared_ptr<const ServingState> state);
+                std::shared_ptr<const ServingState> state,
+                ServedLog* log = nullptr);
 
   Response handle(const Request& request);
   /// Answer later requests from another state: new definitions, a promoted model.
@@ -51,6 +54,7 @@ class FeatureServer {
 
   World& world_;
   online::OnlineStore& store_;
+  ServedLog* log_;
   Counter& feature_requests_;
   Counter& entities_;
   Counter& predictions_;

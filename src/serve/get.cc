@@ -88,6 +88,7 @@ Status Reading::note_applied(const gold::FeatureView& view) {
   ASSAY_ASSIGN_OR_RETURN(const std::optional<online::AppliedTo> applied, store_.applied_to(view));
   const EventTime until = applied.has_value() ? applied->known_until : EventTime::min();
   answer_.known_until = std::min(answer_.known_until.value_or(until), until);
+  answer_.applied.push_back(applied);
   return {};
 }
 

@@ -54,6 +54,7 @@ class FeatureAnswer {
   EventTime now;  // the instant that was answered for
   std::optional<EventTime>
       known_until;  // the store had applied at least this far, in every view asked
+  std::vector<std::optional<online::AppliedTo>> applied;  // the same, by view of the service
 
  private:
   [[nodiscard]] std::size_t at(int feature, int64_t row) const {

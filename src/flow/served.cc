@@ -1,0 +1,229 @@
+#include "flow/served.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "base/hash.h"
+#include "flow/online_stage.h"
+#include "gold/served_schema.h"
+
+namespace assay::flow {
+namespace {
+
+/// How many versions after the one that was seen may have been applied before the rows were read.
+constexpr lake::Version kVersionsTried = 3;
+
+std::optional<data::FeatureStatus> status_from_name(std::string_view name) {
+  for (std::size_t i = 0; i < data::kFeatureStatuses; ++i) {
+    if (data::status_name(static_cast<data::FeatureStatus>(i)) == name) {
+      return static_cast<data::FeatureStatus>(i);
+    }
+  }
+  return std::nullopt;
+}
+
+/// Logged answers of one view, as questions.
+struct Logged {
+  std::vector<Question> questions;
+  std::vector<std::optional<int64_t>> applied;  // of each: the store's position
+  std::vector<int> features;                    // of the view, that were served
+};
+
+Result<Logged> logged_answers(const gold::Service& service,
+                              std::size_t view_index,
+                              const data::Batch& rows) {
+  const gold::FeatureView& view = *service.views[view_index];
+  std::vector<const data::Column*> keys;
+  for (const data::Field& field : view.keys()) {
+    keys.push_back(rows.find(field.name));
+  }
+  const data::Column& as_of = *rows.find(gold::kServedAsOf);
+  const data::Column& applied = *rows.find(gold::served_applied_column(view));
+  Logged logged;
+  for (const gold::ServiceFeature& feature : service.features) {
+    if (feature.view_index == static_cast<int>(view_index)) {
+      logged.features.push_back(feature.feature_index);
+    }
+  }
+  for (int64_t row = 0; row < rows.rows(); ++row) {
+    std::optional<data::EntityKey> key = data::encode_key(keys, row);
+    if (!key) {
+      continue;
+    }
+    Question question;
+    question.key = *std::move(key);
+    question.at = {as_of.values<int64_t>()[static_cast<std::size_t>(row)]};
+    question.online.values.resize(view.features().size());
+    question.online.statuses.resize(view.features().size());
+    for (const gold::ServiceFeature& feature : service.features) {
+      if (feature.view_index != static_cast<int>(view_index)) {
+        continue;
+      }
+      const auto index = static_cast<std::size_t>(feature.feature_index);
+      const std::string_view name = rows.find(gold::served_status_column(feature))->text(row);
+      const std::optional<data::FeatureStatus> status = status_from_name(name);
+      if (!status) {
+        return Status(Code::kCorrupt, "a logged answer has the status `" + std::string(name) + "`");
+      }
+      question.online.values[index] = rows.find(gold::served_value_column(feature))->scalar(row);
+      question.online.statuses[index] = *status;
+    }
+    logged.questions.push_back(std::move(question));
+    logged.applied.push_back(
+        applied.is_null(row)
+            ? std::nullopt
+            : std::optional(applied.values<int64_t>()[static_cast<std::size_t>(row)]));
+  }
+  return logged;
+}
+
+/// What was offline's answer to one question when the source table stood at a version; nothing when
+/// there is no such version.
+Result<std::optional<OfflineAnswers>> answer_at_version(Workspace& workspace,
+                                                        const gold::FeatureView& view,
+                                                        const Question& question,
+                                                        OnlinePosition position) {
+  const std::string& from = workspace.project().views.at(view.name()).from;
+  ASSAY_ASSIGN_OR_RETURN(const std::string key, workspace.source_table_key(from));
+  ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * source, workspace.table(key));
+  ASSAY_ASSIGN_OR_RETURN(const auto newest, source->snapshot());
+  if (table_number(key) != position.table_number || position.version < 0 ||
+      position.version > newest->version) {
+    return std::optional<OfflineAnswers>();
+  }
+  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, source->snapshot(position.version));
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<data::Scalar> entity, data::decode_key(question.key));
+  ASSAY_ASSIGN_OR_RETURN(const std::string relation,
+                         source->relation(*snapshot, key_filter(view, entity)));
+  ASSAY_ASSIGN_OR_RETURN(
+      const data::Batch rows,
+      workspace.sql().query("SELECT " + column_list(view.source_columns()) + " FROM " + relation));
+  ASSAY_ASSIGN_OR_RETURN(
+      data::Batch steps,
+      view.steps(rows, data::Batch(), EventTime::min(), {question.at.micros + 1}, 1));
+  ASSAY_ASSIGN_OR_RETURN(OfflineAnswers answers,
+                         answer_from_steps(view, std::move(steps), {question}, 1));
+  return std::optional(std::move(answers));
+}
+
+/// Which of the features were right by what the store had then.
+Result<std::vector<bool>> were_right(Workspace& workspace,
+                                     const gold::FeatureView& view,
+                                     const Question& question,
+                                     int64_t applied,
+                                     const std::vector<int>& features) {
+  std::vector<bool> right(features.size());
+  OnlinePosition position = OnlinePosition::decode(applied);
+  for (lake::Version tried = 0; tried < kVersionsTried; ++tried, ++position.version) {
+    ASSAY_ASSIGN_OR_RETURN(const std::optional<OfflineAnswers> answers,
+                           answer_at_version(workspace, view, question, position));
+    for (std::size_t i = 0; answers && i < features.size(); ++i) {
+      const OfflineValue offline = offline_value(view, *answers, 0, features[i]);
+      const auto index = static_cast<std::size_t>(features[i]);
+      right[i] = right[i] || (offline.status == question.online.statuses[index] &&
+                              same_bits(offline.value, question.online.values[index]));
+    }
+  }
+  return right;
+}
+
+Status compare_view(Workspace& workspace,
+                    const gold::FeatureView& view,
+                    const Logged& logged,
+                    int threads,
+                    VerifyReport* report) {
+  ASSAY_ASSIGN_OR_RETURN(const OfflineAnswers offline,
+                         answer_offline(workspace, view, logged.questions, threads));
+  for (std::size_t q = 0; q < logged.questions.size(); ++q) {
+    const Question& question = logged.questions[q];
+    std::vector<int> differing;
+    for (const int feature : logged.features) {
+      const OfflineValue value = offline_value(view, offline, q, feature);
+      const auto index = static_cast<std::size_t>(feature);
+      if (value.status != question.online.statuses[index] ||
+          !same_bits(value.value, question.online.values[index])) {
+        differing.push_back(feature);
+      }
+    }
+    std::vector<bool> behind(differing.size());
+    if (!differing.empty() && logged.applied[q]) {
+      ASSAY_ASSIGN_OR_RETURN(behind,
+                             were_right(workspace, view, question, *logged.applied[q], differing));
+    }
+    for (const int feature : logged.features) {
+      const auto found = std::find(differing.begin(), differing.end(), feature);
+      if (found != differing.end() && behind[static_cast<std::size_t>(found - differing.begin())]) {
+        report->values += 1;
+        report->behind_values += 1;
+      } else {
+        compare_value(view, question, feature, offline_value(view, offline, q, feature), report);
+      }
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::string> served_table_key(Workspace& workspace, const gold::Service& service) {
+  ASSAY_ASSIGN_OR_RETURN(const data::SchemaPtr schema, gold::served_schema(service));
+  uint64_t fingerprint = hash_bytes("assay.served");
+  for (const data::Field& field : schema->fields()) {
+    fingerprint =
+        hash_bytes(field.name + " " + std::string(data::type_name(field.type)), fingerprint);
+  }
+  for (const gold::FeatureViewPtr& view : service.views) {
+    fingerprint = hash_bytes(view->storage_name(), fingerprint);
+  }
+  return workspace.versioned_key("served/" + service.name, fingerprint);
+}
+
+Status append_served(Workspace& workspace, const gold::Service& service, const data::Batch& rows) {
+  ASSAY_ASSIGN_OR_RETURN(const std::string key, served_table_key(workspace, service));
+  ASSAY_ASSIGN_OR_RETURN(const data::SchemaPtr schema, gold::served_schema(service));
+  ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * table,
+                         workspace.open_or_create_table(key, {key, schema, {gold::kServedDate}}));
+  lake::CommitRequest request;
+  request.operation = "WRITE";
+  ASSAY_ASSIGN_OR_RETURN(request.adds, table->write_files(rows));
+  ASSAY_ASSIGN_OR_RETURN(lake::TxnUpdate fingerprint, workspace.fingerprint_update(*table));
+  request.txns.push_back(std::move(fingerprint));
+  return table->commit(request).status();
+}
+
+Result<VerifyReport> verify_served(Workspace& workspace,
+                                   const std::string& service_name,
+                                   const ServedOptions& options) {
+  ASSAY_ASSIGN_OR_RETURN(const auto service, workspace.service(service_name));
+  VerifyReport report;
+  report.service = service_name;
+  ASSAY_ASSIGN_OR_RETURN(const std::string key, served_table_key(workspace, *service));
+  const Result<data::Batch> rows = workspace.read_table(
+      key,
+      "*",
+      "",
+      std::string(gold::kServedAsOf) + " DESC LIMIT " + std::to_string(options.answers_max));
+  if (rows.code() == Code::kNotFound || (rows.ok() && rows->rows() == 0)) {
+    return Status(Code::kNotFound,
+                  "no answers of service " + service_name +
+                      " were logged; `assay serve --log-share 0.01` logs those of one entity in a "
+                      "hundred");
+  }
+  ASSAY_RETURN_IF_ERROR(rows.status());
+  report.served_answers = rows->rows();
+  const auto as_of = rows->find(gold::kServedAsOf)->values<int64_t>();
+  report.last = {as_of.front()};
+  report.first = {as_of.back()};
+  for (std::size_t v = 0; v < service->views.size(); ++v) {
+    ASSAY_ASSIGN_OR_RETURN(const Logged logged, logged_answers(*service, v, *rows));
+    if (!logged.features.empty()) {
+      ASSAY_RETURN_IF_ERROR(
+          compare_view(workspace, *service->views[v], logged, options.threads, &report));
+    }
+  }
+  return report;
+}
+
+}  // namespace assay::flow

@@ -1,0 +1,177 @@
+#include "serve/served_log.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "base/hash.h"
+#include "data/entity_key.h"
+#include "gold/served_schema.h"
+
+namespace assay::serve {
+namespace {
+
+/// About what a row holds in memory.
+std::size_t bytes_of(const std::vector<data::Scalar>& values) {
+  std::size_t bytes = values.size() * sizeof(data::Scalar);
+  for (const data::Scalar& value : values) {
+    const auto* text = std::get_if<std::string>(&value.value);
+    bytes += text == nullptr ? 0 : text->size();
+  }
+  return bytes;
+}
+
+void append_text_or_null(data::ColumnBuilder& column, const std::string& text) {
+  text.empty() ? column.append_null() : column.append_text(text);
+}
+
+void append_value(data::ColumnBuilder& column, const data::Scalar& value) {
+  value.is_null() ? column.append_null() : column.append_scalar(value);
+}
+
+}  // namespace
+
+ServedLog::ServedLog(Metrics& metrics, const ServedLogOptions& options)
+    : options_(options),
+      kept_(metrics.counter("assay_serve_logged_rows_total",
+                            "Answered rows that were kept for the log of served answers.")),
+      dropped_(metrics.counter("assay_serve_log_dropped_rows_total",
+                               "Answered rows in the sample that the log had no room for.")) {}
+
+bool ServedLog::is_sampled(const std::vector<data::Scalar>& keys) const {
+  const std::optional<data::EntityKey> key = data::encode_key(keys);
+  if (!key) {
+    return false;
+  }
+  // 53 bits of the hash as a number in [0, 1).
+  constexpr uint64_t kSeed = 0x5e7ed;
+  const auto place = static_cast<double>(hash_bytes(key->bytes(), kSeed) >> 11) * 0x1p-53;
+  return place < options_.share;
+}
+
+std::optional<ServedLog::Row> ServedLog::row_of(const std::shared_ptr<const gold::Service>& service,
+                                                const RequestRows& rows,
+                                                const FeatureAnswer& answer,
+                                                int64_t row) const {
+  Row made;
+  for (const data::Field& key : service->entity_keys) {
+    const RequestColumn* column = rows.find(key.name);
+    if (column == nullptr) {
+      return std::nullopt;
+    }
+    made.keys.push_back(column->values[static_cast<std::size_t>(row)]);
+  }
+  if (!is_sampled(made.keys)) {
+    return std::nullopt;
+  }
+  bool found = false;
+  for (std::size_t f = 0; f < service->features.size(); ++f) {
+    if (service->features[f].view_index >= 0) {
+      const auto feature = static_cast<int>(f);
+      made.values.push_back(answer.value(feature, row));
+      made.statuses.push_back(answer.status(feature, row));
+      found = found || made.statuses.back() != data::FeatureStatus::kNotFound;
+    }
+  }
+  if (!found) {
+    return std::nullopt;
+  }
+  made.service = service;
+  made.as_of = answer.now;
+  for (const std::optional<online::AppliedTo>& applied : answer.applied) {
+    made.applied.push_back(applied ? std::optional(applied->position) : std::nullopt);
+  }
+  return made;
+}
+
+void ServedLog::add(const std::shared_ptr<const gold::Service>& service,
+                    const RequestRows& rows,
+                    const FeatureAnswer& answer) {
+  if (service->name.empty()) {
+    return;
+  }
+  for (int64_t row = 0; row < rows.rows; ++row) {
+    std::optional<Row> made = row_of(service, rows, answer, row);
+    if (made) {
+      put(*std::move(made));
+    }
+  }
+}
+
+void ServedLog::add(const ServingModel& model,
+                    const RequestRows& rows,
+                    const Predictions& predictions) {
+  for (int64_t row = 0; row < rows.rows; ++row) {
+    std::optional<Row> made = row_of(model.service, rows, predictions.features, row);
+    if (made) {
+      made->model = model.name;
+      made->model_version = model.version;
+      made->score = predictions.rows[static_cast<std::size_t>(row)].score;
+      put(*std::move(made));
+    }
+  }
+}
+
+void ServedLog::put(Row row) {
+  const std::size_t bytes = sizeof(Row) + bytes_of(row.keys) + bytes_of(row.values);
+  const std::lock_guard lock(mutex_);
+  if (bytes_ + bytes > options_.bytes_max) {
+    dropped_.add();
+    return;
+  }
+  bytes_ += bytes;
+  rows_.push_back(std::move(row));
+  kept_.add();
+}
+
+int64_t ServedLog::waiting() const {
+  const std::lock_guard lock(mutex_);
+  return static_cast<int64_t>(rows_.size());
+}
+
+Result<std::vector<ServedBatch>> ServedLog::take() {
+  std::vector<Row> rows;
+  {
+    const std::lock_guard lock(mutex_);
+    rows.swap(rows_);
+    bytes_ = 0;
+  }
+  std::vector<ServedBatch> batches;
+  std::vector<data::BatchBuilder> builders;
+  for (const Row& row : rows) {
+    const auto known = std::find_if(batches.begin(), batches.end(), [&](const ServedBatch& batch) {
+      return batch.service == row.service;
+    });
+    const auto index = static_cast<std::size_t>(known - batches.begin());
+    if (known == batches.end()) {
+      ASSAY_ASSIGN_OR_RETURN(data::SchemaPtr schema, gold::served_schema(*row.service));
+      batches.push_back({row.service, {}});
+      builders.emplace_back(std::move(schema));
+    }
+    data::BatchBuilder& builder = builders[index];
+    int column = 0;
+    builder.column(column++).append(
+        static_cast<int32_t>(floor_to(row.as_of.micros, kMicrosPerDay) / kMicrosPerDay));
+    builder.column(column++).append(row.as_of.micros);
+    for (const data::Scalar& key : row.keys) {
+      append_value(builder.column(column++), key);
+    }
+    append_text_or_null(builder.column(column++), row.model);
+    append_text_or_null(builder.column(column++), row.model_version);
+    row.model.empty() ? builder.column(column++).append_null()
+                      : builder.column(column++).append(row.score);
+    for (const std::optional<int64_t> applied : row.applied) {
+      applied ? builder.column(column++).append(*applied) : builder.column(column++).append_null();
+    }
+    for (std::size_t i = 0; i < row.values.size(); ++i) {
+      append_value(builder.column(column++), row.values[i]);
+      builder.column(column++).append_text(data::status_name(row.statuses[i]));
+    }
+  }
+  for (std::size_t i = 0; i < batches.size(); ++i) {
+    batches[i].rows = builders[i].finish();
+  }
+  return batches;
+}
+
+}  // namespace assay::serve
