@@ -7,6 +7,7 @@
 
 #include "cli/command.h"
 #include "flow/accounts.h"
+#include "flow/explain.h"
 #include "flow/workspace.h"
 
 // The commands by what they are about; command_table.cc puts them in order.
@@ -66,6 +67,9 @@ Status write_table(data::SqlEngine& sql, const data::Batch& rows, const std::str
 
 /// Entity keys and request values of a service, each once.
 std::vector<data::Field> service_inputs(const gold::Service& service);
+
+/// Say what stands behind a number, and show its rows.
+void say_explanation(Output& output, const flow::Explanation& explanation);
 
 /// Names of a map of definitions.
 template <typename Map>

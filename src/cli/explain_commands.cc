@@ -84,25 +84,6 @@ std::string json_of(const std::optional<EventTime>& time) {
   return time.has_value() ? "\"" + format_time(*time) + "\"" : "null";
 }
 
-void say_explanation(Output& output, const flow::Explanation& e) {
-  output.say(e.view + ":" + e.feature + " at " + format_time(e.at) + " is " + text_of(e.value) +
-             ", " + std::string(data::status_name(e.status)));
-  output.say("  definition   " + e.definition + " (fingerprint " + e.fingerprint + ")");
-  output.say("  tables       " + e.source_table + ", " + e.steps_table);
-  if (e.since.has_value()) {
-    output.say("  the answer   since " + format_time(*e.since) +
-               (e.until.has_value() ? ", until " + format_time(*e.until) : "") + "; newest event " +
-               format_time(*e.event_time));
-  }
-  for (const auto& [name, value] : e.inputs) {
-    output.say("  made of      " + name + " = " + text_of(value));
-  }
-  output.say("  rows         " + std::to_string(e.counted) + " count, of " +
-             std::to_string(e.rows.rows()) + " of this entity up to then");
-  output.say("  from these rows alone: " + text_of(e.recomputed) +
-             (e.agrees ? ", the same bits" : ", WHICH DIFFERS"));
-}
-
 std::string explanation_json(const flow::Explanation& e) {
   std::string json;
   JsonWriter writer(json);
@@ -304,6 +285,25 @@ Status run_feature_show(Invocation& invocation) {
 }
 
 }  // namespace
+
+void say_explanation(Output& output, const flow::Explanation& e) {
+  output.say(e.view + ":" + e.feature + " at " + format_time(e.at) + " is " + text_of(e.value) +
+             ", " + std::string(data::status_name(e.status)));
+  output.say("  definition   " + e.definition + " (fingerprint " + e.fingerprint + ")");
+  output.say("  tables       " + e.source_table + ", " + e.steps_table);
+  if (e.since.has_value()) {
+    output.say("  the answer   since " + format_time(*e.since) +
+               (e.until.has_value() ? ", until " + format_time(*e.until) : "") + "; newest event " +
+               format_time(*e.event_time));
+  }
+  for (const auto& [name, value] : e.inputs) {
+    output.say("  made of      " + name + " = " + text_of(value));
+  }
+  output.say("  rows         " + std::to_string(e.counted) + " count, of " +
+             std::to_string(e.rows.rows()) + " of this entity up to then");
+  output.say("  from these rows alone: " + text_of(e.recomputed) +
+             (e.agrees ? ", the same bits" : ", WHICH DIFFERS"));
+}
 
 std::vector<Command> explain_commands() {
   return {

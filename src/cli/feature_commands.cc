@@ -4,6 +4,8 @@
 #include "catalog/value_reading.h"
 #include "cli/commands.h"
 #include "cli/serving.h"
+#include "flow/explain.h"
+#include "flow/served.h"
 #include "flow/training.h"
 #include "flow/training_file.h"
 #include "flow/verify.h"
@@ -267,30 +269,68 @@ data::Batch difference_rows(const flow::VerifyReport& report) {
   return rows.finish();
 }
 
-Status run_verify(Invocation& invocation) {
-  ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_applied_workspace(invocation));
-  ASSAY_ASSIGN_OR_RETURN(
-      const std::string name,
-      only_or_given(
-          invocation.arguments.get("SERVICE"), names_of(workspace->project().services), "service"));
-  flow::VerifyOptions options;
-  ASSAY_ASSIGN_OR_RETURN(options.values_min, invocation.arguments.integer("sample", 1));
-  ASSAY_ASSIGN_OR_RETURN(options.instants, invocation.arguments.integer("instants", 1));
-  ASSAY_ASSIGN_OR_RETURN(const int64_t seed, invocation.arguments.integer("seed", 0));
-  options.seed = static_cast<uint64_t>(seed);
-  ASSAY_ASSIGN_OR_RETURN(const flow::VerifyReport report,
-                         flow::verify_service(*workspace, name, options));
-  Output& output = invocation.output;
-  if (output.format() == OutputFormat::kTable) {
-    output.raw("service " + name + ": " + std::to_string(report.entities) + " entities, " +
-               std::to_string(report.instants) + " instants from " + format_time(report.first) +
-               " to " + format_time(report.last) + ", seed " + std::to_string(report.seed) + "\n");
+/// What stands behind the first differences: definition, tables, rows with their roles.
+Status explain_differences(Output& output,
+                           flow::Workspace& workspace,
+                           const flow::VerifyReport& report) {
+  constexpr std::size_t kExplained = 5;
+  for (std::size_t i = 0; i < std::min(report.differences.size(), kExplained); ++i) {
+    const flow::Difference& difference = report.differences[i];
+    ASSAY_ASSIGN_OR_RETURN(const auto view, workspace.view(difference.view));
+    const Result<flow::Explanation> explanation =
+        flow::explain_feature(workspace, *view, difference.feature, difference.key, difference.at);
+    output.say("\n" + difference.entity + ": online said " + difference.online + ", offline says " +
+               difference.offline);
+    if (!explanation.ok()) {
+      output.say("  not explained: " + explanation.status().to_string());
+      continue;
+    }
+    say_explanation(output, *explanation);
+    output.say(render_table(explanation->rows, 100));
+  }
+  return {};
+}
+
+void say_verified(Output& output, const flow::VerifyReport& report, bool served) {
+  if (served) {
+    output.raw("service " + report.service + ": " + std::to_string(report.served_answers) +
+               " logged answers from " + format_time(report.first) + " to " +
+               format_time(report.last) + "\n  " + std::to_string(report.present) +
+               " values are present; " + std::to_string(report.behind_values) +
+               " were served before rows came that the tables have now, and were right then\n");
+  } else {
+    output.raw("service " + report.service + ": " + std::to_string(report.entities) +
+               " entities, " + std::to_string(report.instants) + " instants from " +
+               format_time(report.first) + " to " + format_time(report.last) + ", seed " +
+               std::to_string(report.seed) + "\n");
     output.raw("  " + std::to_string(report.replayed_values) +
                " values of online rows replayed to those instants, " +
                std::to_string(report.live_values) + " of the online store as it stands; " +
                std::to_string(report.present) + " are present\n");
-    output.raw("verify: " + std::to_string(report.values) + " values compared, " +
-               std::to_string(report.differ) + " differ\n");
+  }
+  output.raw("verify: " + std::to_string(report.values) + " values compared, " +
+             std::to_string(report.differ) + " differ\n");
+}
+
+Status run_verify(Invocation& invocation) {
+  const Arguments& arguments = invocation.arguments;
+  ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_applied_workspace(invocation));
+  ASSAY_ASSIGN_OR_RETURN(
+      const std::string name,
+      only_or_given(arguments.get("SERVICE"), names_of(workspace->project().services), "service"));
+  const bool served = arguments.has("served");
+  flow::VerifyOptions options;
+  ASSAY_ASSIGN_OR_RETURN(options.values_min, arguments.integer("sample", 1));
+  ASSAY_ASSIGN_OR_RETURN(options.instants, arguments.integer("instants", 1));
+  ASSAY_ASSIGN_OR_RETURN(const int64_t seed, arguments.integer("seed", 0));
+  options.seed = static_cast<uint64_t>(seed);
+  ASSAY_ASSIGN_OR_RETURN(
+      const flow::VerifyReport report,
+      served ? flow::verify_served(*workspace, name, {options.values_min, options.threads})
+             : flow::verify_service(*workspace, name, options));
+  Output& output = invocation.output;
+  if (output.format() == OutputFormat::kTable) {
+    say_verified(output, report, served);
   } else {
     output.object({{"service", data::Scalar::string(name)},
                    {"values", data::Scalar::int64(report.values)},
@@ -300,12 +340,15 @@ Status run_verify(Invocation& invocation) {
                    {"live_values", data::Scalar::int64(report.live_values)},
                    {"entities", data::Scalar::int64(report.entities)},
                    {"instants", data::Scalar::int64(report.instants)},
+                   {"served_answers", data::Scalar::int64(report.served_answers)},
+                   {"behind_values", data::Scalar::int64(report.behind_values)},
                    {"seed", data::Scalar::int64(static_cast<int64_t>(report.seed))}});
   }
   if (report.differ == 0) {
     return {};
   }
   output.say(render_table(difference_rows(report), 100));
+  ASSAY_RETURN_IF_ERROR(explain_differences(output, *workspace, report));
   return {Code::kDataLoss,
           std::to_string(report.differ) +
               " values differ between online and offline; the first are above"};
@@ -380,9 +423,18 @@ std::vector<Command> feature_commands() {
        "store. At\n"
        "sampled instants what it serves is compared with the steps tables that training sets are "
        "made from; then\n"
-       "the project's own online store is compared as it stands. Ends with 5 when a value differs.",
+       "the project's own online store is compared as it stands. With --served it compares logged "
+       "answers of\n"
+       "`assay serve --log-share` instead. Ends with 5 when a value differs, and shows the rows "
+       "behind the first.",
        {service},
-       {{"sample", "N", "values to compare, at least", "100000", false, false},
+       {{"served", "", "compare the logged answers of a server", "", false, false},
+        {"sample",
+         "N",
+         "values to compare, at least; with --served the newest answers, at most",
+         "100000",
+         false,
+         false},
         {"instants", "N", "instants to sample", "200", false, false},
         {"seed", "N", "seed of the sample", "1", false, false}},
        run_verify},

@@ -2,6 +2,8 @@
 
 #include "cli/commands.h"
 #include "cli/serving.h"
+#include "flow/served.h"
+#include "gold/served_schema.h"
 #include "serve/feature_server.h"
 #include "serve/http_server.h"
 #include "serve/predict.h"
@@ -50,6 +52,59 @@ class DefinitionWatch {
   std::optional<int64_t> version_;
 };
 
+/// Writes what was served to tables of the lake, a commit a minute, and what is left at the end.
+class ServedWriter {
+ public:
+  static constexpr int64_t kRowsMax = 50'000;
+
+  ServedWriter(Invocation& invocation, flow::Workspace& workspace, serve::ServedLog& log)
+      : invocation_(invocation),
+        workspace_(workspace),
+        log_(log),
+        written_(invocation.world.clock.monotonic()) {}
+
+  void look() {
+    const Duration now = invocation_.world.clock.monotonic();
+    if (log_.waiting() >= kRowsMax || now.micros - written_.micros >= 60 * kMicrosPerSecond) {
+      written_ = now;
+      write();
+    }
+  }
+
+  /// Answers that cannot be written are lost, and that is said: serving goes on.
+  void write() {
+    const Status written = write_all();
+    if (!written.ok()) {
+      invocation_.world.log.error("served_log_not_written", {{"reason", written.to_string()}});
+    }
+  }
+
+ private:
+  Status write_all() {
+    ASSAY_ASSIGN_OR_RETURN(const std::vector<serve::ServedBatch> batches, log_.take());
+    for (const serve::ServedBatch& batch : batches) {
+      ASSAY_RETURN_IF_ERROR(flow::append_served(workspace_, *batch.service, batch.rows));
+    }
+    return {};
+  }
+
+  Invocation& invocation_;
+  flow::Workspace& workspace_;
+  serve::ServedLog& log_;
+  Duration written_;
+};
+
+/// The share of entities whose answers are logged.
+Result<double> log_share(const std::string& text) {
+  double share = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), share);
+  if (error != std::errc() || end != text.data() + text.size() || !(share >= 0 && share <= 1)) {
+    return Status(Code::kInvalidArgument,
+                  "--log-share is `" + text + "`; it is a share of the entities, from 0 to 1");
+  }
+  return share;
+}
+
 Status run_serve(Invocation& invocation) {
   // Blocked before any thread starts, so that only the wait below takes them.
   sigset_t stop_signals;
@@ -65,7 +120,15 @@ Status run_serve(Invocation& invocation) {
   options.threads = static_cast<int>(threads);
   ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, workspace->online(true));
   ASSAY_ASSIGN_OR_RETURN(const auto state, serving_state(*workspace));
-  serve::FeatureServer features(invocation.world, *store, state);
+  serve::ServedLogOptions log_options;
+  ASSAY_ASSIGN_OR_RETURN(log_options.share, log_share(invocation.arguments.get("log-share")));
+  for (const auto& [name, service] : state->services) {
+    ASSAY_RETURN_IF_ERROR(log_options.share == 0 ? Status()
+                                                 : gold::served_schema(*service).status());
+  }
+  serve::ServedLog log(invocation.world.metrics, log_options);
+  serve::FeatureServer features(
+      invocation.world, *store, state, log_options.share == 0 ? nullptr : &log);
   ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<serve::HttpServer> server,
                          serve::start_http_server(invocation.world, features.handler(), options));
   const std::string address = options.host + ":" + std::to_string(server->port());
@@ -77,12 +140,15 @@ Status run_serve(Invocation& invocation) {
                         std::to_string(state->models.size()) + " models on http://" + address +
                         " (stop with Ctrl-C or SIGTERM)");
   DefinitionWatch watch(invocation, *workspace, features);
+  ServedWriter writer(invocation, *workspace, log);
   const timespec second{1, 0};
   while (sigtimedwait(&stop_signals, nullptr, &second) < 0) {
     watch.look();
+    writer.look();
   }
   invocation.output.say("stopping: requests under way are finished");
   server->stop();
+  writer.write();
   return {};
 }
 
@@ -141,6 +207,13 @@ std::vector<Command> serve_commands() {
          false,
          false},
         {"threads", "N", "threads that answer; 0 is one per core", "0", false, false},
+        {"log-share",
+         "SHARE",
+         "log the answers of this share of the entities, 0 to 1, to tables served/SERVICE of the "
+         "lake; `assay verify --served` compares them",
+         "0",
+         false,
+         false},
         {"address-file", "FILE", "write the address here once it listens", "", false, false}},
        run_serve},
   };
