@@ -54,6 +54,14 @@ Status labels_changed() {
   return {Code::kAborted, "the label files changed while they were read; run it again"};
 }
 
+/// Steps are numbered by their order, in both passes over them. That of a table of several files is
+/// another one each time it is read, because its partition values are joined to its rows.
+std::string in_one_order(const gold::FeatureView& view) {
+  std::vector<std::string> columns = names_of(view.keys());
+  columns.emplace_back(gold::kKnownTime);
+  return " ORDER BY " + column_list(columns);
+}
+
 /// What a label's step is, by number.
 struct Pair {
   int64_t row;
@@ -354,8 +362,9 @@ class TrainingRows : public data::BatchReader {
     columns.emplace_back(gold::kKnownTime);
     ASSAY_ASSIGN_OR_RETURN(
         const std::unique_ptr<data::BatchReader> rows,
-        workspace_.sql().stream("SELECT " + column_list(columns) + " FROM " + steps.sql,
-                                std::clamp<int64_t>(round_rows_ / 4, 500'000, 4'000'000)));
+        workspace_.sql().stream(
+            "SELECT " + column_list(columns) + " FROM " + steps.sql + in_one_order(*work.view),
+            std::clamp<int64_t>(round_rows_ / 4, 500'000, 4'000'000)));
     const std::vector<data::Field> known = {{gold::kKnownTime, data::Type::kTimestamp, true}};
     int64_t first = 0;
     for (;;) {
@@ -382,7 +391,8 @@ class TrainingRows : public data::BatchReader {
             data::SqlEngine::identifier(kStepTime);
     ASSAY_ASSIGN_OR_RETURN(
         const std::unique_ptr<data::BatchReader> rows,
-        workspace_.sql().stream("SELECT " + list + " FROM " + steps.sql, kBlock * 4));
+        workspace_.sql().stream("SELECT " + list + " FROM " + steps.sql + in_one_order(*work.view),
+                                kBlock * 4));
     std::vector<data::Field> fields = work.fields;
     fields.push_back({kStepTime, data::Type::kTimestamp, true});
     int64_t first = 0;
