@@ -7,6 +7,7 @@
 
 #include "base/hash.h"
 #include "flow/online_stage.h"
+#include "flow/versions.h"
 #include "gold/served_schema.h"
 
 namespace assay::flow {
@@ -95,11 +96,14 @@ Result<std::optional<OfflineAnswers>> answer_at_version(Workspace& workspace,
   }
   ASSAY_ASSIGN_OR_RETURN(const auto snapshot, source->snapshot(position.version));
   ASSAY_ASSIGN_OR_RETURN(const std::vector<data::Scalar> entity, data::decode_key(question.key));
+  const std::string filter = key_filter(view, entity);
+  // Versions of a key are told from each other over the whole table.
   ASSAY_ASSIGN_OR_RETURN(const std::string relation,
-                         source->relation(*snapshot, key_filter(view, entity)));
+                         source->relation(*snapshot, view.of_changes() ? "" : filter));
   ASSAY_ASSIGN_OR_RETURN(
       const data::Batch rows,
-      workspace.sql().query("SELECT " + column_list(view.source_columns()) + " FROM " + relation));
+      workspace.sql().query("SELECT " + column_list(view.source_columns()) + " FROM " +
+                            visible_rows(relation, view.of_changes()) + " WHERE " + filter));
   ASSAY_ASSIGN_OR_RETURN(
       data::Batch steps,
       view.steps(rows, data::Batch(), EventTime::min(), {question.at.micros + 1}, 1));

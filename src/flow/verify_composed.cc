@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "flow/gold_stage.h"
+#include "flow/replay.h"
 #include "flow/training.h"
 #include "gold/service_values.h"
 #include "silver/contract.h"
@@ -33,15 +34,6 @@ gold::Service without_on_demand(const gold::Service& service) {
                 [](const gold::ServiceFeature& feature) { return feature.on_demand_index >= 0; });
   return rest;
 }
-
-/// A view's source rows in the order in which they became visible, on their way into a store.
-struct Replay {
-  gold::FeatureViewPtr view;
-  data::Batch rows;
-  std::vector<int64_t> visible;
-  int64_t next = 0;
-  int64_t position = 0;
-};
 
 /// Online and offline values of rows asked, side by side.
 class Comparison {
@@ -164,13 +156,9 @@ class AskedKeys {
  public:
   explicit AskedKeys(const gold::Service& service) : service_(service) {}
 
-  void add(const Replay& replay) {
-    std::vector<const data::Column*> keys;
-    for (const data::Field& field : replay.view->keys()) {
-      keys.push_back(replay.rows.find(field.name));
-    }
-    if (!keys.empty()) {
-      entities_.emplace_back(replay.view, data::index_entities(keys, replay.rows.rows()).keys);
+  void add(const History& history) {
+    if (!history.view->keys().empty()) {
+      entities_.emplace_back(history.view, history.entities);
     }
   }
 
@@ -200,39 +188,6 @@ class AskedKeys {
   std::vector<std::pair<gold::FeatureViewPtr, std::vector<data::EntityKey>>> entities_;
 };
 
-Result<Replay> read_replay(Workspace& workspace, const gold::FeatureViewPtr& view) {
-  ASSAY_ASSIGN_OR_RETURN(
-      const std::string key,
-      workspace.source_table_key(workspace.project().views.at(view->name()).from));
-  Replay replay;
-  replay.view = view;
-  ASSAY_ASSIGN_OR_RETURN(replay.rows,
-                         workspace.read_table(key,
-                                              column_list(view->source_columns()),
-                                              "",
-                                              "greatest(event_time, known_time), sequence"));
-  const auto event_time = replay.rows.find(silver::kEventTime)->values<int64_t>();
-  const auto known_time = replay.rows.find(silver::kKnownTime)->values<int64_t>();
-  for (std::size_t row = 0; row < event_time.size(); ++row) {
-    replay.visible.push_back(std::max(event_time[row], known_time[row]));
-  }
-  return replay;
-}
-
-/// Let the store see all rows that are visible at an instant.
-Status apply_until(online::OnlineStore& store, EventTime instant, Replay* replay) {
-  const int64_t begin = replay->next;
-  while (replay->next < replay->rows.rows() &&
-         replay->visible[static_cast<std::size_t>(replay->next)] <= instant.micros) {
-    ++replay->next;
-  }
-  const std::optional<int64_t> position =
-      replay->position == 0 ? std::nullopt : std::optional(replay->position);
-  ++replay->position;
-  return store.apply(
-      *replay->view, replay->rows.slice(begin, replay->next), position, replay->position, instant);
-}
-
 }  // namespace
 
 Status verify_composed(Workspace& workspace,
@@ -244,19 +199,23 @@ Status verify_composed(Workspace& workspace,
   if (!is_composed(rest) || rest.features.empty() || instants.empty()) {
     return {};
   }
-  std::map<std::string, Replay> replays;  // each view once, however often it is looked up
+  std::map<std::string, History> histories;  // each view once, however often it is looked up
   AskedKeys keys(rest);
   for (std::size_t view = 0; view < rest.views.size(); ++view) {
     const gold::FeatureViewPtr& one = rest.views[view];
-    if (replays.count(one->name()) == 0) {
-      ASSAY_ASSIGN_OR_RETURN(replays[one->name()], read_replay(workspace, one));
+    if (histories.count(one->name()) == 0) {
+      ASSAY_ASSIGN_OR_RETURN(histories[one->name()], read_history(workspace, one));
     }
     if (!rest.has_computed_keys(static_cast<int>(view))) {
-      keys.add(replays.at(one->name()));
+      keys.add(histories.at(one->name()));
     }
   }
   const std::unique_ptr<online::OnlineStore> scratch =
       online::make_memory_store(workspace.world().metrics);
+  std::vector<Replay> replays;
+  for (const auto& [name, history] : histories) {
+    replays.emplace_back(history, *scratch);
+  }
   const std::unique_ptr<Random> random = seeded_random(options.seed);
   const auto per_instant =
       static_cast<int64_t>(instants.size()) * static_cast<int64_t>(rest.features.size());
@@ -264,8 +223,8 @@ Status verify_composed(Workspace& workspace,
   Comparison comparison(rest, report);
   int64_t replayed = 0;
   for (const EventTime instant : instants) {
-    for (auto& [name, replay] : replays) {
-      ASSAY_RETURN_IF_ERROR(apply_until(*scratch, instant, &replay));
+    for (Replay& replay : replays) {
+      ASSAY_RETURN_IF_ERROR(replay.to(instant));
     }
     for (int64_t i = 0; i < asks; ++i, ++replayed) {
       ASSAY_ASSIGN_OR_RETURN(const std::vector<data::Scalar> row, keys.sample(*random));
