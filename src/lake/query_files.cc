@@ -30,6 +30,35 @@ std::string partition_expression(const data::Field& field) {
   return "nullif(" + text + ", '') AS " + name;
 }
 
+/// The type with lists for arrays of a size: the engine's Parquet files of the latter, with nulls
+/// among them, are refused by Arrow's readers.
+Type as_lists(const Type& type) {
+  switch (type.id()) {
+    case Type::kArray:
+    case Type::kList:
+      return Type::list(as_lists(type.element()));
+    case Type::kMap:
+      return Type::map(as_lists(type.map_key()), as_lists(type.map_value()));
+    case Type::kStruct: {
+      std::vector<data::Field> fields = type.children();
+      for (data::Field& field : fields) {
+        field.type = as_lists(field.type);
+      }
+      return Type::structure(std::move(fields));
+    }
+    default:
+      return type;
+  }
+}
+
+std::string stored_expression(const data::Field& field) {
+  const std::string name = SqlEngine::identifier(field.name);
+  const Type stored = as_lists(field.type);
+  return stored == field.type
+             ? name
+             : "CAST(" + name + " AS " + std::string(SqlEngine::sql_type(stored)) + ") AS " + name;
+}
+
 /// A map of the answer as JSON.
 std::string json_of(const data::Batch& answer, const char* column, int64_t row) {
   return data::format_scalar(answer.find(column)->scalar(row));
@@ -75,8 +104,7 @@ class QueryWriter {
         continue;
       }
       columns += columns.empty() ? "SELECT " : ", ";
-      columns += is_partition(field.name) ? partition_expression(field)
-                                          : SqlEngine::identifier(field.name);
+      columns += is_partition(field.name) ? partition_expression(field) : stored_expression(field);
     }
     return columns + " FROM (" + rows_.sql + "\n)" +
            (rows_.order.empty() ? "" : " ORDER BY " + rows_.order);
