@@ -40,6 +40,8 @@ constexpr std::array kCodes{
     CodeRow{"E0308", "a column that the table does not have"},
     CodeRow{"E0309", "a session feature in a view that does not say what a session is"},
     CodeRow{"E0310", "windows over a table whose rows have no time"},
+    CodeRow{"E0311", "a table that keeps less than its readers need, or says so in vain"},
+    CodeRow{"E0312", "a feature that cannot follow rows that are replaced"},
     CodeRow{"W0401", "personal data is stored as it comes"},
     CodeRow{"W0402", "a declaration that nothing uses"},
 };

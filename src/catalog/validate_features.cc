@@ -120,6 +120,20 @@ void check_sessions(Validation& v, const FeatureViewDef& view) {
   }
 }
 
+/// The first event is a minimum that is kept without the events behind it: docs/decisions/0057.
+void check_first_events(Validation& v, const FeatureViewDef& view) {
+  for (const FeatureDef& feature : view.features) {
+    if (feature.kind == FeatureDef::Kind::kSince && feature.column == kFirstEvent &&
+        is_of_changes(v.project(), view.from)) {
+      v.error_at_key("E0312",
+                     "feature_views/" + view.name + "/features/" + feature.name,
+                     "feature `" + feature.name + "` counts from the first event, but rows of `" +
+                         view.from + "` may be replaced",
+                     "take a window: `{agg: min, of: event_time, over: 365d}`");
+    }
+  }
+}
+
 void check_entity_columns(Validation& v, const FeatureViewDef& view, const data::Schema& source) {
   const EntityDef* entity = find_entity(v.project(), view.entity);
   if (entity == nullptr) {
@@ -214,6 +228,7 @@ void check_view(Validation& v, const FeatureViewDef& view) {
   check_output_names(v, view);
   check_windows(v, view);
   check_sessions(v, view);
+  check_first_events(v, view);
   check_has_time(v, view);
   const data::SchemaPtr source = v.table_schema(view.from);
   if (source != nullptr && !v.is_broken(path)) {

@@ -156,6 +156,17 @@ TEST(Validate, FeaturesOfTheQuestionsInstantAreWellFormed) {
             "E0201 17:Berlin");
 }
 
+TEST(Validate, AFirstEventThatMayBeReplacedIsRefused) {
+  std::string text = base_project();
+  const auto replace = [&](const std::string& from, const std::string& to) {
+    text.replace(text.find(from), from.size(), to);
+  };
+  replace("    event_time: ts\n",
+          "    event_time: ts\n    key: [item_id]\n    on_same_key: replace\n");
+  replace("features: {n:", "features: {age: {since: first_event}, n:");
+  EXPECT_EQ(found(load(text)), "E0312 19:age");
+}
+
 TEST(Validate, SessionsAndChangesAreWellFormed) {
   const auto with = [](const std::string& view, const std::string& features) {
     return found(changed("features: {n:", view + "features: {" + features + ", n:"));

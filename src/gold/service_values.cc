@@ -222,7 +222,8 @@ Result<data::ColumnPtr> ServiceValues::column(const ValueSource& source) {
     ASSAY_ASSIGN_OR_RETURN(
         const data::Batch computed,
         node.view->evaluate(
-            data::Batch(data::make_schema(std::move(fields)), std::move(columns), now_->size())));
+            data::Batch(data::make_schema(std::move(fields)), std::move(columns), now_->size()),
+            now_));
     for (int i = 0; i < computed.column_count(); ++i) {
       outputs.push_back(computed.column_ptr(i));
     }
