@@ -1,3 +1,4 @@
+#include <charconv>
 #include <csignal>
 
 #include "cli/commands.h"
