@@ -34,7 +34,7 @@ std::string bound_sql(const data::Field& field, const JsonValue& value, bool is_
   if (value.number() != nullptr) {
     std::string digits;
     append_json_number(digits, *value.number());
-    return "CAST(" + digits + " AS DOUBLE)";
+    return "CAST(" + SqlEngine::literal(digits) + " AS DOUBLE)";  // bare, they are a decimal
   }
   return "";
 }

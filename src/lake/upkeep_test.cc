@@ -223,6 +223,14 @@ TEST_F(Upkeep, TheDoctorMendsStatisticsThatLie) {
   EXPECT_EQ(lake_.count(*table_, "id < 900"), 12);
 }
 
+TEST_F(Upkeep, TheDoctorReadsBoundsToTheLastBit) {
+  const auto table = lake_.create("doubles", {{"x", data::Type::kFloat64}});
+  CommitRequest request;
+  request.adds = table->write_files(lake_.rows("SELECT 10 / 187.0::DOUBLE AS x")).value();
+  ASSERT_TRUE(table->commit(request).ok());
+  EXPECT_TRUE(examine_table(access_, "doubles", {}).value().empty());
+}
+
 TEST_F(Upkeep, TheDoctorNamesADamagedLog) {
   ASSERT_TRUE(lake_.store().put("t/_delta_log/00000000000000000003.json", "{\"add\":").ok());
   ASSERT_TRUE(lake_.store().remove("t/_delta_log/00000000000000000005.json").ok());

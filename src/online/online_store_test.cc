@@ -89,7 +89,10 @@ class PagedFakeView final : public FakeView {
   }
 };
 
-TEST_P(OnlineStoreTest, PagesChangeWithTheirRowsOrNotAtAll) {
+/// Stores that keep long rows in pages.
+class PagedStoreTest : public OnlineStoreTest {};
+
+TEST_P(PagedStoreTest, PagesChangeWithTheirRowsOrNotAtAll) {
   const PagedFakeView view("clicks", {{"user_id", data::Type::kString}}, 1);
   const auto value_of = [&](const std::string& key) { return read_one(view, key, 50).values[0]; };
   const auto apply = [&](const std::vector<FakeRow>& rows, std::optional<int64_t> expected) {
@@ -374,31 +377,38 @@ TEST_P(OnlineStoreTest, ReadersSeeOneConsistentStateWhileAWriterWorks) {
   EXPECT_EQ(torn, 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Stores,
-    OnlineStoreTest,
-    testing::Values(StoreKind{"memory",
-                              [](TestWorld& world,
-                                 const std::string&) -> Result<std::unique_ptr<OnlineStore>> {
-                                return make_memory_store(world.metrics);
-                              }},
-                    StoreKind{"lmdb",
-                              [](TestWorld& world, const std::string& folder) {
-                                return open_lmdb_store(world.world, folder, false);
-                              }},
-                    StoreKind{"lmdb_tiny_map",
-                              [](TestWorld& world, const std::string& folder) {
-                                LmdbOptions options;
-                                options.sync = false;
-                                options.map_bytes = 1 << 16;
-                                return open_lmdb_store(world.world, folder, options);
-                              }},
-                    StoreKind{"redis",
-                              [](TestWorld& world, const std::string&) {
-                                return open_redis_store(world.world,
-                                                        RedisUnderTest::shared().fresh_url());
-                              }}),
-    [](const testing::TestParamInfo<StoreKind>& kind) { return kind.param.name; });
+std::vector<StoreKind> paged_stores() {
+  return {
+      StoreKind{"memory",
+                [](TestWorld& world, const std::string&) -> Result<std::unique_ptr<OnlineStore>> {
+                  return make_memory_store(world.metrics);
+                }},
+      StoreKind{"lmdb",
+                [](TestWorld& world, const std::string& folder) {
+                  return open_lmdb_store(world.world, folder, false);
+                }},
+      StoreKind{"lmdb_tiny_map", [](TestWorld& world, const std::string& folder) {
+                  LmdbOptions options;
+                  options.sync = false;
+                  options.map_bytes = 1 << 16;
+                  return open_lmdb_store(world.world, folder, options);
+                }}};
+}
+
+std::vector<StoreKind> all_stores() {
+  std::vector<StoreKind> stores = paged_stores();
+  stores.push_back({"redis", [](TestWorld& world, const std::string&) {
+                      return open_redis_store(world.world, RedisUnderTest::shared().fresh_url());
+                    }});
+  return stores;
+}
+
+std::string name_of(const testing::TestParamInfo<StoreKind>& kind) {
+  return kind.param.name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Stores, OnlineStoreTest, testing::ValuesIn(all_stores()), name_of);
+INSTANTIATE_TEST_SUITE_P(Stores, PagedStoreTest, testing::ValuesIn(paged_stores()), name_of);
 
 }  // namespace
 }  // namespace assay::online
