@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "catalog/feature_schema.h"
 #include "catalog/table_schema.h"
 #include "catalog/validation.h"
 
@@ -57,9 +58,27 @@ void check_not_looked_up(Validation& v, const std::string& path, const std::stri
   }
 }
 
+/// An old version tells what a newer one replaced: without the newer one the older would count
+/// again.
+void check_not_of_changes(Validation& v, const std::string& path, const std::string& table) {
+  if (is_of_changes(v.project(), table)) {
+    v.error("E0311",
+            path + "/keep",
+            "rows of `" + table + "` are versions of their key, which stand or fall together",
+            "leave `keep` out");
+  }
+}
+
+bool counts_from_first_event(const FeatureViewDef& view) {
+  return std::any_of(view.features.begin(), view.features.end(), [](const FeatureDef& feature) {
+    return feature.kind == FeatureDef::Kind::kSince && feature.column == kFirstEvent;
+  });
+}
+
 void check_bronze(Validation& v, const BronzeDef& bronze) {
   const std::string path = "bronze/" + bronze.name;
   const Duration keep = *bronze.storage.keep;
+  check_not_of_changes(v, path, bronze.name);
   if (bronze.event_time.empty()) {
     v.error("E0311",
             path + "/keep",
@@ -92,6 +111,7 @@ void check_bronze(Validation& v, const BronzeDef& bronze) {
 void check_silver(Validation& v, const SilverDef& silver) {
   const std::string path = "silver/" + silver.name;
   const Duration keep = *silver.storage.keep;
+  check_not_of_changes(v, path, silver.name);
   if (!contains(silver.partition_by, "event_date")) {
     v.error("E0311",
             path + "/keep",
@@ -103,7 +123,12 @@ void check_silver(Validation& v, const SilverDef& silver) {
   check_at_least(v, path, keep, silver.allowed_lateness, "`allowed_lateness`");
   check_not_looked_up(v, path, silver.name);
   for (const auto& [name, view] : v.project().views) {
-    if (view.from == silver.name) {
+    if (view.from == silver.name && counts_from_first_event(view)) {
+      v.error("E0311",
+              path + "/keep",
+              "feature view `" + name + "` counts from the first event, however old",
+              "leave `keep` out");
+    } else if (view.from == silver.name) {
       check_at_least(v,
                      path,
                      keep,
@@ -115,6 +140,12 @@ void check_silver(Validation& v, const SilverDef& silver) {
 
 void check_view(Validation& v, const FeatureViewDef& view) {
   const std::string path = "feature_views/" + view.name;
+  if (counts_from_first_event(view)) {
+    v.error("E0311",
+            path + "/keep",
+            "`" + view.name + "` counts from the first event, which its oldest steps hold",
+            "leave `keep` out");
+  }
   if (!view.ttl.has_value()) {
     v.error("E0311",
             path + "/keep",

@@ -115,7 +115,7 @@ Result<data::Account> count_new_rows(Workspace& workspace,
         (null_key.empty() ? "" : " OR ") + data::SqlEngine::identifier(key.name) + " IS NULL";
   }
   if (task.view->of_changes()) {
-    null_key += std::string(" OR ") + catalog::kIsDeleted;
+    null_key += (null_key.empty() ? "" : " OR ") + std::string(catalog::kIsDeleted);
   }
   ASSAY_ASSIGN_OR_RETURN(const std::string relation, task.source->relation_of(*snapshot, files));
   ASSAY_ASSIGN_OR_RETURN(const data::Batch counts,

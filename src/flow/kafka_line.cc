@@ -100,7 +100,10 @@ Status KafkaLine::check_rejects(const data::Account& before) {
 
 void KafkaLine::note_times(const data::Batch& rows) {
   const auto sequences = rows.find(bronze::kSequence)->values<int64_t>();
-  const auto times = rows.find(bronze::kEventTime)->values<int64_t>();
+  // Of a table of changes lateness goes by known time: an old event may be corrected any time.
+  const bool of_changes = writer_->definition().of_changes;
+  const auto times =
+      rows.find(of_changes ? bronze::kKnownTime : bronze::kEventTime)->values<int64_t>();
   for (std::size_t row = 0; row < times.size(); ++row) {
     const auto [entry, is_new] =
         newest_.try_emplace(ingest::Position{sequences[row]}.file_ordinal(), EventTime{times[row]});

@@ -55,8 +55,26 @@ Result<std::vector<VersionGroup>> versions_after(lake::DeltaTable& source,
       return std::vector<VersionGroup>{{newest, {}, std::move(changes.files)}};
     }
   }
-  ASSAY_ASSIGN_OR_RETURN(const auto added, source.added_between(done, newest));
-  return group_versions(added, newest, rows_max);
+  const Result<std::vector<lake::DeltaTable::AddedFile>> added = source.added_between(done, newest);
+  if (done >= 0) {
+    ASSAY_RETURN_IF_ERROR(added.status());
+    return group_versions(*added, newest, rows_max);
+  }
+  // From the beginning on: what the table holds now counts, where it has not only grown.
+  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, source.snapshot(newest));
+  const bool has_grown_only =
+      added.ok() && std::all_of(added->begin(), added->end(), [&](const auto& one) {
+        return snapshot->files.contains(one.file.path);
+      });
+  if (has_grown_only) {
+    return group_versions(*added, newest, rows_max);
+  }
+  VersionGroup whole;
+  whole.last = newest;
+  for (const auto& [path, file] : snapshot->files) {
+    whole.files.push_back(file);
+  }
+  return std::vector<VersionGroup>{std::move(whole)};
 }
 
 int64_t rows_without_entity(const gold::FeatureView& view, const data::Batch& rows) {

@@ -6,7 +6,9 @@
 #include <utility>
 
 #include "base/hash.h"
+#include "flow/gold_task.h"
 #include "flow/online_stage.h"
+#include "flow/retention.h"
 #include "flow/versions.h"
 #include "gold/served_schema.h"
 
@@ -32,16 +34,18 @@ struct Logged {
   std::vector<int> features;                    // of the view, that were served
 };
 
+/// Those at or after `from`: older steps are dropped.
 Result<Logged> logged_answers(const gold::Service& service,
                               std::size_t view_index,
-                              const data::Batch& rows) {
+                              const data::Batch& rows,
+                              EventTime from) {
   const gold::FeatureView& view = *service.views[view_index];
   std::vector<const data::Column*> keys;
   for (const data::Field& field : view.keys()) {
     keys.push_back(rows.find(field.name));
   }
   const data::Column& as_of = *rows.find(gold::kServedAsOf);
-  const data::Column& applied = *rows.find(gold::served_applied_column(view));
+  const data::Column& applied = *rows.find(gold::served_applied_column(service, view_index));
   Logged logged;
   for (const gold::ServiceFeature& feature : service.features) {
     if (feature.view_index == static_cast<int>(view_index)) {
@@ -50,7 +54,7 @@ Result<Logged> logged_answers(const gold::Service& service,
   }
   for (int64_t row = 0; row < rows.rows(); ++row) {
     std::optional<data::EntityKey> key = data::encode_key(keys, row);
-    if (!key) {
+    if (!key || as_of.values<int64_t>()[static_cast<std::size_t>(row)] < from.micros) {
       continue;
     }
     Question question;
@@ -221,7 +225,14 @@ Result<VerifyReport> verify_served(Workspace& workspace,
   report.last = {as_of.front()};
   report.first = {as_of.back()};
   for (std::size_t v = 0; v < service->views.size(); ++v) {
-    ASSAY_ASSIGN_OR_RETURN(const Logged logged, logged_answers(*service, v, *rows));
+    if (service->has_computed_keys(static_cast<int>(v))) {
+      continue;  // the log does not say which entity was looked up
+    }
+    ASSAY_ASSIGN_OR_RETURN(const GoldTask task,
+                           make_gold_task(workspace, service->views[v]->name()));
+    ASSAY_ASSIGN_OR_RETURN(const auto steps, task.steps->snapshot());
+    ASSAY_ASSIGN_OR_RETURN(const Logged logged,
+                           logged_answers(*service, v, *rows, answers_from(task, *steps)));
     if (!logged.features.empty()) {
       ASSAY_RETURN_IF_ERROR(
           compare_view(workspace, *service->views[v], logged, options.threads, &report));

@@ -8,8 +8,13 @@ namespace assay::gold {
 
 using data::Type;
 
-std::string served_applied_column(const FeatureView& view) {
-  return view.name() + "__applied";
+std::string served_applied_column(const Service& service, std::size_t view) {
+  const std::string& name = service.views[view]->name();
+  std::size_t before = 0;  // a service may look one view up several times
+  for (std::size_t i = 0; i < view; ++i) {
+    before += service.views[i]->name() == name ? 1 : 0;
+  }
+  return name + (before == 0 ? "" : "__" + std::to_string(before + 1)) + "__applied";
 }
 
 std::string served_value_column(const ServiceFeature& feature) {
@@ -29,8 +34,8 @@ Result<data::SchemaPtr> served_schema(const Service& service) {
   fields.push_back({kServedModel, Type::kString, true});
   fields.push_back({kServedModelVersion, Type::kString, true});
   fields.push_back({kServedScore, Type::kFloat32, true});
-  for (const FeatureViewPtr& view : service.views) {
-    fields.push_back({served_applied_column(*view), Type::kInt64, true});
+  for (std::size_t view = 0; view < service.views.size(); ++view) {
+    fields.push_back({served_applied_column(service, view), Type::kInt64, true});
   }
   for (const ServiceFeature& feature : service.features) {
     if (feature.view_index >= 0) {

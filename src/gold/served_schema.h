@@ -25,7 +25,7 @@ inline constexpr char kServedModel[] = "model";
 inline constexpr char kServedModelVersion[] = "model_version";
 inline constexpr char kServedScore[] = "score";
 
-std::string served_applied_column(const FeatureView& view);
+std::string served_applied_column(const Service& service, std::size_t view);
 std::string served_value_column(const ServiceFeature& feature);
 std::string served_status_column(const ServiceFeature& feature);
 

@@ -67,9 +67,10 @@ void WindowKernel::load(const EntityRows& all, const EntityRows::Entity& entity)
     const int64_t tile = floor_to(inputs_.event_time[row], slide_);
     const Event event{tile, std::max(inputs_.known_time[row], tile + slide_), row};
     const int64_t replaced = replaced_at(event);
+    // Also of a row that no window saw: the seed may have it as the newest event.
+    has_replaced_ = has_replaced_ || (replaced >= begin_ && replaced < end_);
     if (replaced > event.enter && replaced >= begin_) {
       events_.push_back(event);
-      has_replaced_ = has_replaced_ || replaced < end_;
     }
   }
   const auto by_tile = [](const Event& a, const Event& b) { return a.tile < b.tile; };

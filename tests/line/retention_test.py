@@ -56,7 +56,7 @@ def check_what_is_said(project):
 
 def check_old_instants(project):
     key = ["--entity", "origin=ORD", "--entity", "destination=ATL"]
-    _, talk = project.run("explain", "departure_delay:route_flights_1h", *key, "--at", "2001-01-06T12:00:00Z",
+    _, talk = project.run("explain", "route_delays:route_late_share_7d", *key, "--at", "2001-01-06T12:00:00Z",
                           expect=None)
     assert "keep" in talk and "2001-01-1" in talk, talk
 
