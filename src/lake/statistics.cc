@@ -121,6 +121,10 @@ std::string decimal_bound(std::string_view text, bool is_min) {
   }
   if (number.exponent >= 0) {
     number.digits.append(static_cast<std::size_t>(number.exponent), '0');
+    constexpr std::size_t kIntegerDigitsMax = 18;
+    if (number.digits.size() > kIntegerDigitsMax) {
+      number.digits += ".0";  // readers take it for an integer else, and refuse what has no room
+    }
   } else {
     const auto behind = static_cast<std::size_t>(-number.exponent);
     if (number.digits.size() <= behind) {

@@ -116,6 +116,8 @@ TEST(Statistics, DecimalsHaveFifteenDigitsRoundedOutwards) {
   EXPECT_EQ(decimal_bound("-1234567890123456.78", false), "-1234567890123450");
   EXPECT_EQ(decimal_bound("1234567890123450.00", false), "1234567890123450");
   EXPECT_EQ(decimal_bound("9999999999999999", false), "10000000000000000");
+  EXPECT_EQ(decimal_bound("12345678901234567890", false), "12345678901234600000.0")
+      << "an integer of that size is refused by readers of JSON";
   EXPECT_EQ(decimal_bound("0.00123456789012345678", false), "0.00123456789012346");
 }
 
