@@ -6,6 +6,7 @@
 
 #include "cli/commands.h"
 #include "data/arrow_ipc.h"
+#include "data/parquet.h"
 #include "flow/online_stage.h"
 #include "lake/sql_query.h"
 
@@ -141,11 +142,21 @@ std::string copy_options(std::string_view path) {
 Result<int64_t> copy_to(data::SqlEngine& sql,
                         const std::string& statement,
                         const std::string& path,
-                        const std::string& options) {
-  const std::size_t end = statement.find_last_not_of("; \t\r\n");
+                        std::string options) {
+  std::string rows = statement.substr(0, statement.find_last_not_of("; \t\r\n") + 1);
+  if (options.starts_with("FORMAT parquet")) {
+    ASSAY_ASSIGN_OR_RETURN(
+        const data::Batch none,
+        sql.query("SELECT * FROM (\n" + rows + "\n) LIMIT 0", data::SqlUnknownTypes::kAsText));
+    options += data::zero_sign_option(none.schema());
+    const std::string columns = data::stored_columns(none.schema());
+    if (columns != "*") {
+      rows = "SELECT " + columns + " FROM (\n" + rows + "\n)";
+    }
+  }
   ASSAY_ASSIGN_OR_RETURN(const data::Batch counted,
-                         sql.query("COPY (\n" + statement.substr(0, end + 1) + "\n) TO " +
-                                   data::SqlEngine::literal(path) + " (" + options + ")"));
+                         sql.query("COPY (\n" + rows + "\n) TO " + data::SqlEngine::literal(path) +
+                                   " (" + options + ")"));
   return counted.column(0).values<int64_t>()[0];
 }
 

@@ -566,7 +566,10 @@ Result<std::unique_ptr<SqlEngine>> SqlEngine::open(const SqlOptions& options) {
   }
   session->connection.reset(connection);
   auto engine = std::make_unique<DuckdbEngine>(std::move(session));
-  ASSAY_RETURN_IF_ERROR(engine->execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false"));
+  // Files of this machine lie in its page cache already; a fifth of a read's processor time.
+  ASSAY_RETURN_IF_ERROR(
+      engine->execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false; "
+                      "SET enable_external_file_cache = false"));
   return std::unique_ptr<SqlEngine>(std::move(engine));
 }
 

@@ -37,18 +37,41 @@ std::string suffix_of(std::string_view path) {
   return std::string(path.substr(dot + 1));
 }
 
+/// `columns` is what to select of the batch.
 Status write_by_copy(SqlEngine& engine,
                      const Batch& batch,
+                     const std::string& columns,
                      const std::string& path,
                      std::string_view options) {
   ASSAY_RETURN_IF_ERROR(engine.create_table(kTable, batch));
-  Status written = engine.execute("COPY " + std::string(kTable) + " TO " +
-                                  SqlEngine::literal(path) + " (" + std::string(options) + ")");
+  Status written =
+      engine.execute("COPY (SELECT " + columns + " FROM " + std::string(kTable) + ") TO " +
+                     SqlEngine::literal(path) + " (" + std::string(options) + ")");
   Status dropped = engine.drop_table(kTable);
   return (written.ok() ? dropped : written).with_context("write " + path);
 }
 
 constexpr char kNoDictionaries[] = ", DICTIONARY_SIZE_LIMIT 0";
+
+/// The type with lists for arrays of a size.
+Type as_lists(const Type& type) {
+  switch (type.id()) {
+    case Type::kArray:
+    case Type::kList:
+      return Type::list(as_lists(type.element()));
+    case Type::kMap:
+      return Type::map(as_lists(type.map_key()), as_lists(type.map_value()));
+    case Type::kStruct: {
+      std::vector<Field> fields = type.children();
+      for (Field& field : fields) {
+        field.type = as_lists(field.type);
+      }
+      return Type::structure(std::move(fields));
+    }
+    default:
+      return type;
+  }
+}
 
 bool is_float(const Field& field) {
   return field.type == Type::kFloat32 || field.type == Type::kFloat64;
@@ -62,6 +85,29 @@ bool has_negative_zero(std::span<const T> values) {
 }
 
 }  // namespace
+
+std::string stored_column(const Field& field) {
+  const std::string name = SqlEngine::identifier(field.name);
+  const Type stored = as_lists(field.type);
+  return stored == field.type
+             ? name
+             : "CAST(" + name + " AS " + std::string(SqlEngine::sql_type(stored)) + ") AS " + name;
+}
+
+std::string stored_columns(const Schema& schema) {
+  std::string columns;
+  bool any = false;
+  for (const Field& field : schema.fields()) {
+    columns += (columns.empty() ? "" : ", ") + stored_column(field);
+    any = any || as_lists(field.type) != field.type;
+  }
+  return any ? columns : "*";
+}
+
+std::string zero_sign_option(const Schema& schema) {
+  const std::vector<Field>& fields = schema.fields();
+  return std::any_of(fields.begin(), fields.end(), is_float) ? kNoDictionaries : "";
+}
 
 std::string zero_sign_option(const Batch& batch) {
   for (int c = 0; c < batch.column_count(); ++c) {
@@ -146,12 +192,11 @@ Result<Batch> read_file(SqlEngine& engine, const std::string& path) {
 Status write_stream(SqlEngine& engine, BatchReader& rows, const std::string& path) {
   const std::string suffix = suffix_of(path);
   std::string options;
+  std::string columns = "*";
   if (suffix == "parquet") {
-    options = "FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE " + std::to_string(kRowGroupRows);
-    const std::vector<Field>& fields = rows.schema()->fields();
-    if (std::any_of(fields.begin(), fields.end(), is_float)) {
-      options += kNoDictionaries;  // what is still to come may hold a -0.0
-    }
+    options = "FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE " +
+              std::to_string(kRowGroupRows) + zero_sign_option(*rows.schema());
+    columns = stored_columns(*rows.schema());
   } else if (suffix == "csv") {
     options = kCsvOptions;
   } else {
@@ -161,18 +206,21 @@ Status write_stream(SqlEngine& engine, BatchReader& rows, const std::string& pat
   return execute_over(engine,
                       kTable,
                       rows,
-                      "COPY (SELECT * FROM " + std::string(kTable) + ") TO " +
+                      "COPY (SELECT " + columns + " FROM " + std::string(kTable) + ") TO " +
                           SqlEngine::literal(path) + " (" + options + ")")
       .with_context("write " + path);
 }
 
 Status write_parquet(SqlEngine& engine, const Batch& batch, const std::string& path) {
-  return write_by_copy(
-      engine, batch, path, "FORMAT parquet, COMPRESSION zstd" + zero_sign_option(batch));
+  return write_by_copy(engine,
+                       batch,
+                       stored_columns(batch.schema()),
+                       path,
+                       "FORMAT parquet, COMPRESSION zstd" + zero_sign_option(batch));
 }
 
 Status write_csv(SqlEngine& engine, const Batch& batch, const std::string& path) {
-  return write_by_copy(engine, batch, path, kCsvOptions);
+  return write_by_copy(engine, batch, "*", path, kCsvOptions);
 }
 
 }  // namespace assay::data

@@ -12,9 +12,17 @@
 
 namespace assay::data {
 
+/// A column of rows that a COPY writes to Parquet, as SQL: arrays of a size as lists, also inside
+/// others, since Arrow's readers refuse the engine's files of arrays with nulls (docs/bugs.md).
+std::string stored_column(const Field& field);
+/// All of them, to stand after SELECT; "*" where none needs a cast.
+std::string stored_columns(const Schema& schema);
+
 /// What a COPY to Parquet needs so that zeros keep their signs: ", DICTIONARY_SIZE_LIMIT 0" for
 /// rows with a -0.0, else "". DuckDB's dictionaries take -0.0 and 0.0 for one value (docs/bugs.md).
 std::string zero_sign_option(const Batch& batch);
+/// The same for rows of this schema that nobody has seen: any floating-point column may hold one.
+std::string zero_sign_option(const Schema& schema);
 /// The same for the rows that a query gives; it is run over their floating-point columns.
 Result<std::string> zero_sign_option(SqlEngine& engine,
                                      const Schema& schema,

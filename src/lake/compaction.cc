@@ -14,6 +14,7 @@ namespace {
 
 constexpr int64_t kBytesPerCommit = int64_t{1} << 30;
 constexpr std::size_t kFilesPerCommit = 256;
+constexpr int64_t kDearFileBytes = 256 << 10;
 
 /// Files that become one.
 using Group = std::vector<const DataFile*>;
@@ -24,6 +25,11 @@ int64_t bytes_of(const Group& group) {
     bytes += file->size_bytes;
   }
   return bytes;
+}
+
+/// Are these files, on average, so small that to open one costs more than to read it?
+bool are_dear(const Group& group) {
+  return bytes_of(group) < kDearFileBytes * static_cast<int64_t>(group.size());
 }
 
 /// Small files of one partition and one set of tags, oldest first, cut where the target is full.
@@ -94,7 +100,8 @@ class CompactionRun {
         table_.write_query({.sql = "SELECT * FROM " + relation,
                             .order = order_,
                             .tags = group.front()->tags,
-                            .partition = group.front()->partition_values});
+                            .partition = group.front()->partition_values,
+                            .is_costly = are_dear(group)});
     ASSAY_RETURN_IF_ERROR(written.status());
     request_.adds.insert(request_.adds.end(), written->begin(), written->end());
     for (const DataFile* file : group) {

@@ -59,6 +59,7 @@ struct QueryRows {
   std::string order;                         // SQL after ORDER BY, within each file; "" for none
   std::map<std::string, std::string> tags;   // of each file
   std::optional<PartitionValues> partition;  // all rows belong to this one: one file
+  bool is_costly = false;                    // into one file: better not run twice
 };
 
 /// A position that travels inside a commit: `txn` with compare-and-swap.

@@ -14,6 +14,7 @@ Status load_extension(SqlEngine& sql, const store::SqlAccess& access) {
   ASSAY_ASSIGN_OR_RETURN(const std::string path, data::sql_extension_path("httpfs"));
   return sql.execute("LOAD " + SqlEngine::literal(path) +
                      "; SET s3_url_compatibility_mode = true"
+                     "; SET enable_external_file_cache = true"
                      "; SET validate_external_file_cache = 'NO_VALIDATION'"
                      "; SET enable_http_metadata_cache = true"
                      "; SET parquet_metadata_cache = true"

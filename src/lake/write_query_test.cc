@@ -72,6 +72,23 @@ TEST(WriteQuery, ZerosKeepTheirSigns) {
   EXPECT_EQ(negative.column(0).values<int64_t>()[0], 2000);
 }
 
+TEST(WriteQuery, ZerosKeepTheirSignsWhereTheQueryIsBetterNotRunTwice) {
+  LakeUnderTest lake;
+  const auto table = lake.create("q", {{"d", Type::kFloat64}, {"p", Type::kInt32}}, {"p"});
+  QueryRows rows;
+  rows.partition = PartitionValues{{"p", "1"}};
+  rows.is_costly = true;
+  for (const char* sign : {"", "-"}) {  // the second time the first pass ends at a -0.0
+    rows.sql = std::string("SELECT CASE WHEN x % 2 = 0 THEN 0::DOUBLE ELSE ") + sign +
+               "(0::DOUBLE) END AS d, 1::INTEGER AS p FROM range(200000) r(x)";
+    ASSERT_TRUE(table->commit(adding(table->write_query(rows).value())).ok());
+  }
+  const std::string relation = table->relation(*table->snapshot().value()).value();
+  EXPECT_EQ(lake.number("SELECT count(*) FROM " + relation), 400'000);
+  EXPECT_EQ(lake.number("SELECT count(*) FROM " + relation + " WHERE signbit(d)"), 100'000);
+  EXPECT_EQ(lake.world().files.list(lake.folder() + "/q/p=1").value().size(), 2U);
+}
+
 TEST(WriteQuery, PartitionsAreThoseOfABatch) {
   LakeUnderTest lake;
   const std::vector<data::Field> fields = {

@@ -84,19 +84,19 @@ def split_kinds(text):
 
 
 def without_nested_nulls(value, kind):
-    """The value as an engine without null lists, maps and structs has it: empty ones."""
+    """The value as an engine without null lists, maps and structs has it: empty ones; leaves as their type says."""
     if kind.endswith("]"):  # T[] and T[8]
         element = kind[:kind.rindex("[")]
         return [without_nested_nulls(item, element) for item in value or []]
     if kind.startswith("MAP("):
-        _, element = split_kinds(kind[4:-1])
+        key_kind, element = split_kinds(kind[4:-1])
         items = value.items() if isinstance(value, dict) else value or []
-        return [(key, without_nested_nulls(item, element)) for key, item in items]
+        return [(as_type(key, key_kind), without_nested_nulls(item, element)) for key, item in items]
     if kind.startswith("STRUCT("):
         members = [part.split(" ", 1) for part in split_kinds(kind[7:-1])]
         value = value.asDict() if hasattr(value, "asDict") else value or {}
         return {name.strip('"'): without_nested_nulls(value.get(name.strip('"')), member) for name, member in members}
-    return value
+    return as_type(value, kind)
 
 
 class RowsHash:
@@ -114,9 +114,7 @@ class RowsHash:
         """One row: its values in the order of self.names."""
         texts = []
         for value, kind in zip(values, self.kinds):
-            value = as_type(value, kind)
-            if self.nested_nulls:
-                value = without_nested_nulls(value, kind)
+            value = without_nested_nulls(value, kind) if self.nested_nulls else as_type(value, kind)
             texts.append(text_of(value, self.milliseconds, self.nested_nulls))
         digest = hashlib.blake2b("\x1f".join(texts).encode("utf-8", "surrogatepass"), digest_size=8).digest()
         self.total = (self.total + int.from_bytes(digest, "little")) % 2**64

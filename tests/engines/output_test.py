@@ -35,8 +35,10 @@ def main(words):
     folder = Path(tempfile.mkdtemp(prefix="assay_output_")).resolve()
     try:
         lake = Lake(Path(words[0]).resolve(), Path(words[1]).resolve(), folder)
-        lake.fill("types")
+        for table in ("types", "nested"):
+            lake.fill(table)
         for query in ("FROM lake.bronze.types ORDER BY id", "FROM lake.bronze.types WHERE id < 0",
+                      "FROM lake.bronze.nested ORDER BY id",
                       "FROM lake.bronze.types a, range(200) ORDER BY id, range"):
             files = []
             for kind in ("arrow", "parquet"):
