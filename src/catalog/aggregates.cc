@@ -29,6 +29,7 @@ constexpr std::array kAggregates{
     AggregateInfo{Aggregate::kLastN, "last_n", kAny, AggregateParameter::kK},
     AggregateInfo{Aggregate::kTopK, "top_k", kAny, AggregateParameter::kK},
     AggregateInfo{Aggregate::kTopKCounts, "top_k_counts", kAny, AggregateParameter::kK},
+    AggregateInfo{Aggregate::kHistogram, "histogram", kNumbers},
 };
 // clang-format on
 
@@ -123,6 +124,8 @@ Result<data::Type> aggregate_type(Aggregate aggregate, const data::Type& of) {
       return data::Type::list(of);
     case Aggregate::kTopKCounts:
       return data::Type::list(data::Type::kInt64);
+    case Aggregate::kHistogram:
+      return data::Type::list(data::Type::kFloat64);
   }
   return of;
 }

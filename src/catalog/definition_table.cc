@@ -365,7 +365,7 @@ constexpr std::array kKeys{
     KeyDef{"feature", "latest", kColumn, false, "", "", "The newest value of this column.", "age"},
     KeyDef{"feature", "agg", kChoice, false, "",
            "count|sum|mean|min|max|variance|stddev|skewness|first|last|mode|distinct|"
-           "approx_distinct|quantile|any|all|last_n|top_k|top_k_counts",
+           "approx_distinct|quantile|any|all|last_n|top_k|top_k_counts|histogram",
            "The aggregate.", "sum"},
     KeyDef{"feature", "of", kExpression, false, "", "", "What is aggregated; not for count.",
            "price"},
@@ -437,9 +437,17 @@ constexpr std::array kKeys{
     KeyDef{"derived", "owner", kText, false, "", "", "Who answers for it.", ""},
     KeyDef{"derived", "description", kText, false, "", "", "For people.", ""},
     KeyDef{"derived", "tags", kTexts, false, "", "", "Words to find it by.", "[fraud, core]"},
-    KeyDef{"derived_feature", "expr", kExpression, true, "", "",
+    KeyDef{"derived_feature", "expr", kExpression, false, "", "",
            "Over the inputs, `now()` and features that stand before it.",
            "spend_24h / nullif(all_spend_24h, 0)"},
+    KeyDef{"derived_feature", "ratio", kColumns, false, "", "",
+           "Instead of `expr`: two inputs or features before it, without their windows when `over` names "
+           "these: the first over the second, null where that is 0 or null.",
+           "[spent, all_spent]"},
+    KeyDef{"derived_feature", "over", kDurations, false, "", "",
+           "Windows of a `ratio`: one feature each, `name_1h`, `name_24h`. Without it the two are "
+           "named in full.",
+           "[1h, 24h]"},
     KeyDef{"input", "view", kText, true, "", "",
            "A feature view, a derived view, or in a service an on-demand view; with `:` and names "
            "only these features of it.",

@@ -46,7 +46,8 @@ enum class Aggregate {
   kAll,
   kLastN,
   kTopK,
-  kTopKCounts
+  kTopKCounts,
+  kHistogram
 };
 
 /// What a feature says of an entity's events in their order. Hashed: append only.
@@ -121,6 +122,7 @@ struct OnDemandDef {
     std::string name;
     std::string expression;
     Span span;
+    std::string ratio_name{};  // derived: of which `ratio` it is one window; "" for an `expr`
   };
   std::vector<Feature> features;
   Span span;

@@ -93,16 +93,7 @@ void read_window(ParseContext& context, const SectionReader& reader, FeatureDef*
 void read_ratio(ParseContext& context, const SectionReader& reader, FeatureDef* feature) {
   feature->kind = FeatureDef::Kind::kRatio;
   feature->over = reader.durations("over");
-  const std::vector<std::string> features = reader.texts("ratio");
-  if (reader.has("ratio") && features.size() != 2) {
-    context.error("E0203",
-                  *reader.find("ratio"),
-                  "a ratio is of two features",
-                  "write `ratio: [carts, views]`");
-  } else if (features.size() == 2) {
-    feature->above = features[0];
-    feature->below = features[1];
-  }
+  read_ratio_parts(context, reader, feature);
   if (reader.node().find("over") == nullptr) {
     context.error("E0103",
                   reader.node(),
@@ -210,6 +201,19 @@ FeatureDef parse_feature(ParseContext& context,
 }
 
 }  // namespace
+
+void read_ratio_parts(ParseContext& context, const SectionReader& reader, FeatureDef* feature) {
+  const std::vector<std::string> features = reader.texts("ratio");
+  if (reader.has("ratio") && features.size() != 2) {
+    context.error("E0203",
+                  *reader.find("ratio"),
+                  "a ratio is of two features",
+                  "write `ratio: [carts, views]`");
+  } else if (features.size() == 2) {
+    feature->above = features[0];
+    feature->below = features[1];
+  }
+}
 
 EntityDef parse_entity(ParseContext& context, const YamlEntry& entry) {
   EntityDef entity;

@@ -34,6 +34,9 @@ EntityDef parse_entity(ParseContext& context, const YamlEntry& entry);
 FeatureViewDef parse_feature_view(ParseContext& context, const YamlEntry& entry);
 OnDemandDef parse_on_demand(ParseContext& context, const YamlEntry& entry);
 
+/// The two features of `ratio`, into `above` and `below`; what is wrong is reported.
+void read_ratio_parts(ParseContext& context, const SectionReader& reader, FeatureDef* feature);
+
 // parse_services.cc
 ServiceDef parse_service(ParseContext& context, const YamlEntry& entry);
 DerivedDef parse_derived(ParseContext& context, const YamlEntry& entry);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "catalog/feature_schema.h"
 #include "catalog/parse_sections.h"
 
 namespace assay::catalog {
@@ -75,6 +76,52 @@ ServiceItem parse_item(ParseContext& context, const YamlNode& node, const std::s
   return item;
 }
 
+/// A derived feature: an expression, or a ratio with one feature for each window.
+void parse_derived_feature(ParseContext& context,
+                           const YamlEntry& entry,
+                           const std::string& view,
+                           std::vector<OnDemandDef::Feature>* features) {
+  const std::string title = "feature `" + entry.key + "` of " + view;
+  const SectionReader reader(context, entry.value, {"derived_feature", title, false});
+  const Span span = context.span(entry.key_mark);
+  const YamlNode& node = entry.value;
+  const bool is_map = node.kind == YamlNode::Kind::kMap || node.kind == YamlNode::Kind::kNull;
+  const bool ratio = node.find("ratio") != nullptr;
+  if (is_map && ratio == (node.find("expr") != nullptr)) {
+    context.error_at_key("E0203",
+                         entry,
+                         title + (ratio ? " says more than one thing" : " does not say what it is"),
+                         "write one of `expr: ...` and `ratio: [spent, all_spent]`");
+    return;
+  }
+  if (!ratio) {
+    if (reader.has("over")) {
+      context.error("E0203",
+                    *reader.find("over"),
+                    "`over` without `ratio`",
+                    "write the window into the expression, as in `spent_24h`");
+    }
+    features->push_back({entry.key, reader.text("expr"), span});
+    return;
+  }
+  FeatureDef feature;
+  feature.kind = FeatureDef::Kind::kRatio;
+  feature.name = entry.key;
+  feature.over = reader.durations("over");
+  read_ratio_parts(context, reader, &feature);
+  if (feature.above.empty()) {
+    return;
+  }
+  if (feature.over.empty()) {
+    features->push_back({entry.key, feature.above + " / " + feature.below, span, entry.key});
+    return;
+  }
+  const std::vector<std::string> names = output_names(feature);
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    features->push_back({names[i], computed_expression(feature, i), span, entry.key});
+  }
+}
+
 }  // namespace
 
 ServiceDef parse_service(ParseContext& context, const YamlEntry& entry) {
@@ -118,12 +165,7 @@ DerivedDef parse_derived(ParseContext& context, const YamlEntry& entry) {
   }
   if (const YamlNode* features = reader.find("features")) {
     for (const YamlEntry& feature : features->entries) {
-      const SectionReader feature_reader(
-          context,
-          feature.value,
-          {"derived_feature", "feature `" + feature.key + "` of " + title, false});
-      view.features.push_back(
-          {feature.key, feature_reader.text("expr"), context.span(feature.key_mark)});
+      parse_derived_feature(context, feature, title, &view.features);
     }
     if (features->entries.empty()) {
       context.error("E0103", *features, title + " has no features");

@@ -17,7 +17,7 @@ std::string_view kind_name(const YamlNode& node) {
     case Kind::kScalar:
       return "a single value";
     case Kind::kList:
-      return "a list";
+      return node.items.empty() ? "an empty list" : "a list";
     case Kind::kMap:
       return "a map";
   }

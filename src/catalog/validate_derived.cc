@@ -171,6 +171,26 @@ void check_input(Validation& v, const DerivedDef& view, std::size_t index) {
   }
 }
 
+/// Where a feature is written.
+std::string place_of(const DerivedDef& view, const OnDemandDef::Feature& feature) {
+  const std::string& name = feature.ratio_name.empty() ? feature.name : feature.ratio_name;
+  return "derived/" + view.name + "/features/" + name;
+}
+
+/// Type of a feature over what stands before it; reported and nothing when there is none.
+std::optional<data::Type> type_of(Validation& v,
+                                  const DerivedDef& view,
+                                  const OnDemandDef::Feature& feature,
+                                  const std::vector<data::Field>& visible) {
+  const std::string place = place_of(view, feature);
+  if (!feature.ratio_name.empty() && !check_ratio(v, place, feature.expression, visible)) {
+    return std::nullopt;
+  }
+  return v.compile(place + (feature.ratio_name.empty() ? "/expr" : "/ratio"),
+                   feature.expression,
+                   data::Schema(visible));
+}
+
 /// Names of inputs and features: no two alike, none reserved.
 void check_names(Validation& v, const DerivedDef& view) {
   const std::string path = "derived/" + view.name;
@@ -187,17 +207,24 @@ void check_names(Validation& v, const DerivedDef& view) {
       }
     }
   }
+  Names features;
   for (const OnDemandDef::Feature& feature : view.features) {
-    if (!taken.insert(feature.name).second) {
+    if (!features.insert(feature.name).second) {
       v.error_at_key(
           "E0305",
-          path + "/features/" + feature.name,
+          place_of(view, feature),
+          "derived view `" + view.name + "` has two features called `" + feature.name + "`",
+          "the windows of a ratio add their length to the name; rename one of them");
+    } else if (taken.count(feature.name) > 0) {
+      v.error_at_key(
+          "E0305",
+          place_of(view, feature),
           "feature `" + feature.name + "` is called like an input of `" + view.name + "`",
           "rename the feature, or give the input's view a `prefix`");
     }
     if (is_reserved_column(feature.name)) {
       v.error_at_key("E0302",
-                     path + "/features/" + feature.name,
+                     place_of(view, feature),
                      "feature name `" + feature.name + "` is reserved",
                      "rename the feature");
     }
@@ -235,8 +262,7 @@ void check_derived(Validation& v, const DerivedDef& view) {
   visible.push_back({data::kNowColumn, data::Type::kTimestamp, true});
   for (const OnDemandDef::Feature& feature : view.features) {
     if (known) {
-      const std::optional<data::Type> type = v.compile(
-          path + "/features/" + feature.name + "/expr", feature.expression, data::Schema(visible));
+      const std::optional<data::Type> type = type_of(v, view, feature, visible);
       known = type.has_value();
       visible.push_back({feature.name, type.value_or(data::Type::kFloat64), true});
     }

@@ -80,7 +80,13 @@ void check_windows(Validation& v, const FeatureViewDef& view) {
   const std::string path = "feature_views/" + view.name;
   for (const FeatureDef& feature : view.features) {
     for (std::size_t i = 0; i < feature.over.size() && view.slide.micros > 0; ++i) {
-      if (feature.over[i].micros <= 0 || feature.over[i].micros % view.slide.micros != 0) {
+      if (feature.over[i].micros <= 0) {
+        v.error(
+            "E0303",
+            path + "/features/" + feature.name + "/over/" + std::to_string(i),
+            "a window of " + format_duration(feature.over[i]) + " holds nothing",
+            "make it the view's `slide`, " + format_duration(view.slide) + ", or a multiple of it");
+      } else if (feature.over[i].micros % view.slide.micros != 0) {
         v.error("E0303",
                 path + "/features/" + feature.name + "/over/" + std::to_string(i),
                 "window " + format_duration(feature.over[i]) + " is not a multiple of the slide, " +
@@ -160,6 +166,43 @@ void check_entity_columns(Validation& v, const FeatureViewDef& view, const data:
   }
 }
 
+/// Report what is wrong with a ratio's parts; false when it is something else.
+bool reported_as_ratio(Validation& v,
+                       const std::string& path,
+                       const FeatureDef& feature,
+                       const std::vector<data::Field>& known) {
+  bool reported = false;
+  if (feature.kind == FeatureDef::Kind::kRatio) {
+    for (std::size_t i = 0; i < feature.over.size() && !reported; ++i) {
+      reported = !check_ratio(v, path, computed_expression(feature, i), known);
+    }
+  }
+  return reported;
+}
+
+/// An expression that names a feature which is not computed before it: so there is no circle.
+Status of_order(const Status& status, const FeatureDef& feature, const FeatureViewDef& view) {
+  bool is_behind = false;
+  for (const FeatureDef& other : view.features) {
+    is_behind = is_behind || other.name == feature.name;
+    if (!is_behind || !is_computed(other)) {
+      continue;
+    }
+    for (const std::string& name : output_names(other)) {
+      const std::string start = "no column `" + name + "`";
+      if (status.message().compare(0, start.size(), start) == 0) {
+        const std::size_t at = status.message().rfind(" at column ");
+        return {status.code(),
+                "feature `" + feature.name + "` needs `" + name + "`, which " +
+                    (name == feature.name ? "is itself" : "stands behind it") +
+                    "; a feature sees those before it" +
+                    (at == std::string::npos ? "" : status.message().substr(at))};
+      }
+    }
+  }
+  return status;
+}
+
 /// Types of a view's features, each problem reported; nothing when there was one.
 std::optional<std::vector<data::Field>> type_features(Validation& v,
                                                       const FeatureViewDef& view,
@@ -175,8 +218,8 @@ std::optional<std::vector<data::Field>> type_features(Validation& v,
       const FeatureType found = feature_type(feature, source, data::Schema(known));
       const std::string path = "feature_views/" + view.name + "/features/" + feature.name;
       good = good && found.status.ok();
-      if (!found.status.ok() && report) {
-        v.expression_error(path + "/" + found.part, found.status);
+      if (!found.status.ok() && report && !reported_as_ratio(v, path, feature, known)) {
+        v.expression_error(path + "/" + found.part, of_order(found.status, feature, view));
       }
       for (const std::string& name : output_names(feature)) {
         known.push_back({name, found.type, true});
@@ -328,6 +371,35 @@ void check_on_demand(Validation& v, const OnDemandDef& view) {
 }
 
 }  // namespace
+
+bool check_ratio(Validation& v,
+                 const std::string& path,
+                 const std::string& expression,
+                 const std::vector<data::Field>& visible) {
+  const std::size_t cut = expression.find(" / ");
+  const std::string parts[] = {expression.substr(0, cut), expression.substr(cut + 3)};
+  bool good = true;
+  for (std::size_t i = 0; i < 2; ++i) {
+    const std::string at = path + "/ratio/" + std::to_string(i);
+    std::vector<std::string> names;
+    const data::Field* found = nullptr;
+    for (const data::Field& field : visible) {
+      names.push_back(field.name);
+      found = field.name == parts[i] ? &field : found;
+    }
+    if (found == nullptr) {
+      v.unknown(at, "feature", parts[i], names);
+      good = false;
+    } else if (!data::is_numeric(found->type) && found->type != data::Type::kDecimal) {
+      v.error("E0307",
+              at,
+              "feature `" + parts[i] + "` is " + data::type_name(found->type) +
+                  " where a ratio needs a number");
+      good = false;
+    }
+  }
+  return good;
+}
 
 std::optional<std::vector<data::Field>> view_fields(Validation& validation,
                                                     const FeatureViewDef& view) {

@@ -96,6 +96,13 @@ void validate_models(Validation& validation);
 std::optional<std::vector<data::Field>> view_fields(Validation& validation,
                                                     const FeatureViewDef& view);
 
+/// Report the features of the ratio at `path` that are unknown or no numbers; true when both are
+/// good. `expression`: what it stands for.
+bool check_ratio(Validation& validation,
+                 const std::string& path,
+                 const std::string& expression,
+                 const std::vector<data::Field>& visible);
+
 // validate_derived.cc: what services and derived views take from views.
 
 /// Names of a view's features, whatever kind of view it is; nothing when there is none.

@@ -1,7 +1,9 @@
 // Functions of vectors: lists and arrays of floating-point numbers.
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstdint>
 
 #include "data/expression_functions.h"
 #include "data/expression_kernels.h"
@@ -54,6 +56,34 @@ struct PercentileRank {
   }
 };
 
+/// Of a number the bits that name its bin in the histograms of windows: 7 behind the highest.
+double cut_to_bin(double x) {
+  constexpr uint64_t kDropped = (uint64_t{1} << 45) - 1;
+  return std::isnan(x) ? x : std::bit_cast<double>(std::bit_cast<uint64_t>(x) & ~kDropped);
+}
+
+/// Values and counts take turns, as the aggregate `histogram` writes them.
+struct HistogramRank {
+  static bool apply(double x, const VectorView& histogram, double& out) {
+    if (histogram.size == 0 || histogram.size % 2 != 0 || histogram.has_null) {
+      return false;
+    }
+    const double cut = cut_to_bin(x);
+    double below = 0;  // whole numbers: sums are exact
+    double all = 0;
+    for (int64_t i = 0; i < histogram.size; i += 2) {
+      const double count = histogram.at(i + 1);
+      below += PercentileRank::at_or_below(histogram.at(i), cut) ? count : 0;
+      all += count;
+    }
+    if (all <= 0) {
+      return false;
+    }
+    out = below / all;
+    return true;
+  }
+};
+
 }  // namespace
 
 std::vector<FunctionEntry> vector_functions() {
@@ -64,6 +94,14 @@ std::vector<FunctionEntry> vector_functions() {
            NullRule::kPartial,
            "Share of the values of a list that are at or below x, in [0, 1]; exact. Null when the "
            "list is empty or an element is null."},
+          {"histogram_rank",
+           {ValueKind::kFloat64, ValueKind::kVector},
+           ValueKind::kFloat64,
+           partial_kernel<HistogramRank, double, double, VectorView>,
+           NullRule::kPartial,
+           "Share of the values of a `histogram` feature that are at or below x, in [0, 1]; those "
+           "that are above x by less than |x| / 128 may count as well. Null when the histogram is "
+           "empty, an element is null, or it is no histogram."},
           {"cosine",
            {ValueKind::kVector, ValueKind::kVector},
            ValueKind::kFloat64,

@@ -122,6 +122,28 @@ TEST(PercentileRank, IsTheShareAtOrBelow) {
   EXPECT_EQ(rank("5", ""), "float64 null");
 }
 
+TEST(HistogramRank, CountsBinsAtOrBelowThatOfX) {
+  const auto rank = [](const std::string& x, const std::string& histogram) {
+    return answer(
+        "histogram_rank(x, h)",
+        one_row({{"x", Type::kFloat64, x}, {"h", Type::list(Type::kFloat64), histogram}}));
+  };
+  EXPECT_EQ(rank("2", "[1,3,2,1,5,4]"), "float64 0.5");
+  EXPECT_EQ(rank("0.5", "[1,3,2,1,5,4]"), "float64 0");
+  EXPECT_EQ(rank("9", "[1,3,2,1,5,4]"), "float64 1");
+  EXPECT_EQ(rank("-3.01", "[-3,1,4,1]"), "float64 0.5");  // -3.01 is in the bin of -3
+  EXPECT_EQ(rank("-3.016", "[-3,1,4,1]"), "float64 0");
+  EXPECT_EQ(rank("-0.0", "[0,1,4,3]"), "float64 0.25");
+  EXPECT_EQ(rank("nan", "[1,2]"), "float64 1");
+  EXPECT_EQ(rank("inf", "[1,2,\"NaN\",2]"), "float64 0.5");
+  EXPECT_EQ(rank("5", "[]"), "float64 null");
+  EXPECT_EQ(rank("5", "[1]"), "float64 null");
+  EXPECT_EQ(rank("5", "[1,0]"), "float64 null");
+  EXPECT_EQ(rank("5", "[1,null]"), "float64 null");
+  EXPECT_EQ(rank("", "[1,1]"), "float64 null");
+  EXPECT_EQ(rank("5", ""), "float64 null");
+}
+
 TEST(Cosine, OfKnownAngles) {
   const auto cosine = [](const std::string& a, const std::string& b) {
     return answer(

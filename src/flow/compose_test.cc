@@ -19,6 +19,7 @@ const char kEveryone[] = R"(feature_views:
       all_n: {agg: count, over: [1h, 24h]}
       all_mean: {agg: mean, of: amount, over: [24h]}
       all_dev: {agg: stddev, of: amount, over: [24h]}
+      all_amounts: {agg: histogram, of: amount, over: [24h]}
       newest: {latest: user_id}
 )";
 
@@ -97,6 +98,9 @@ derived:
     features:
       z: zscore(total_24h, all_mean_24h, all_dev_24h)
       part: share(n_24h, all_n_24h)
+      ratio: {ratio: [n, all_n], over: [1h, 24h]}
+      usual: {ratio: [total_24h, all_mean_24h]}
+      rank: histogram_rank(total_24h, all_amounts_24h)
       crowd: coalesce(moved_24h, 0) + n_1h
       is_holiday: day_name IS NOT NULL
   twice: {inputs: ["compared:z,crowd"], features: {zz: z * 2, odd: crowd % 2}}

@@ -90,6 +90,14 @@ std::string sql_of(const FeatureDef& feature) {
              " ORDER BY n DESC, x), []) FROM (SELECT " + x + " AS x, count(*) AS n FROM w WHERE " +
              x + " IS NOT NULL GROUP BY 1 ORDER BY n DESC, x LIMIT " + std::to_string(feature.k) +
              "))";
+    case Aggregate::kHistogram: {
+      const std::string size = "abs(" + number + ")";
+      const std::string step = "pow(2, floor(log2(" + size + ")) - 7)";
+      return "(SELECT coalesce(flatten(list([x, n] ORDER BY x)), []) FROM (SELECT CASE WHEN " +
+             size + " = 0 THEN 0.0 ELSE sign(" + number + ") * floor(" + size + " / " + step +
+             ") * " + step + " END AS x, CAST(count(*) AS DOUBLE) AS n FROM w WHERE " + x +
+             " IS NOT NULL GROUP BY 1))";
+    }
     case Aggregate::kAny:
       return "bool_or(" + x + ")";
     case Aggregate::kAll:

@@ -214,20 +214,39 @@ Scalar naive_moment(const Items& items, Aggregate aggregate, bool real) {
   return real_scalar(std::ldexp(std::sqrt(second.fraction), static_cast<int>(second.exponent / 2)));
 }
 
+/// A number cut to seven bits behind the highest.
+double naive_cut(double exact) {
+  if (exact == 0 || !std::isfinite(exact)) {
+    return exact == 0 ? 0.0 : exact;
+  }
+  int exponent = 0;
+  (void)std::frexp(exact, &exponent);
+  const int lowest = std::max(exponent, -1021) - 8;
+  const double cut = std::trunc(std::ldexp(exact, -lowest)) * std::ldexp(1.0, lowest);
+  return cut == 0 ? 0.0 : cut;
+}
+
 /// The exact quantile, cut to seven bits behind the highest.
 Scalar naive_quantile(Items items, double q) {
   std::sort(items.begin(), items.end(), [](const Item& a, const Item& b) {
     return Less()(Scalar::float64(real_in(a.value)), Scalar::float64(real_in(b.value)));
   });
   const auto rank = static_cast<std::size_t>(std::ceil(q * static_cast<double>(items.size())));
-  const double exact = real_in(items[std::max<std::size_t>(rank, 1) - 1].value);
-  if (exact == 0 || !std::isfinite(exact)) {
-    return real_scalar(exact == 0 ? 0.0 : exact);
+  return real_scalar(naive_cut(real_in(items[std::max<std::size_t>(rank, 1) - 1].value)));
+}
+
+/// Every cut value with how often it stands; also over nothing.
+Scalar naive_histogram(const Type& type, const Items& items) {
+  std::map<Scalar, double, Less> counts;
+  for (const Item& item : items) {
+    counts[Scalar::float64(naive_cut(real_in(item.value)))] += 1;
   }
-  int exponent = 0;
-  (void)std::frexp(exact, &exponent);
-  const int lowest = std::max(exponent, -1021) - 8;
-  return real_scalar(std::trunc(std::ldexp(exact, -lowest)) * std::ldexp(1.0, lowest));
+  std::vector<Scalar> numbers;
+  for (const auto& [value, count] : counts) {
+    numbers.push_back(value);
+    numbers.push_back(Scalar::float64(count));
+  }
+  return nested_scalar(type, numbers);
 }
 
 Scalar naive_approx_distinct(const Items& items, Type type) {
@@ -344,6 +363,7 @@ Scalar naive_aggregate(const FeatureDef& feature, const Type& type, const Items&
     case Aggregate::kLastN:
     case Aggregate::kTopK:
     case Aggregate::kTopKCounts:
+    case Aggregate::kHistogram:
       break;  // lists, see naive_value
   }
   return {};
@@ -371,6 +391,9 @@ Scalar naive_aggregate_of(const FeatureDef& feature, const Type& of, const Items
   }
   if (feature.aggregate == Aggregate::kTopK || feature.aggregate == Aggregate::kTopKCounts) {
     return naive_top(feature, type, items);
+  }
+  if (feature.aggregate == Aggregate::kHistogram) {
+    return naive_histogram(type, items);
   }
   const bool counts = feature.aggregate == Aggregate::kCount ||
                       feature.aggregate == Aggregate::kDistinct ||

@@ -219,6 +219,38 @@ data::Batch last_steps(const data::Batch& steps) {
   return steps.take(rows);
 }
 
+/// Steps up to a frontier, and from it on from the last of them and the rows that the contract asks
+/// for.
+data::Batch steps_in_two(const FeatureView& view,
+                         const std::vector<Statement>& all,
+                         int64_t frontier) {
+  const data::Batch first =
+      view.steps(batch_of_statements(all), data::Batch(), EventTime::min(), EventTime{frontier}, 1)
+          .value();
+  const int64_t horizon = frontier - view.window_max().micros - view.slide().micros;
+  std::set<std::pair<std::optional<std::string>, std::optional<int64_t>>> touched;
+  for (const Statement& row : all) {
+    if (row.replaced_time >= frontier && row.replaced_time != kNeverReplaced) {
+      touched.insert({row.row.user, row.row.item});
+    }
+  }
+  std::vector<Statement> needed;
+  std::copy_if(all.begin(), all.end(), std::back_inserter(needed), [&](const Statement& row) {
+    const bool of_touched = touched.count({row.row.user, row.row.item}) > 0;
+    return row.row.event_time >= horizon ||
+           std::max(row.row.event_time, row.row.known_time) >= frontier ||
+           (of_touched && row.replaced_time >= frontier);
+  });
+  const data::Batch second = view.steps(batch_of_statements(needed),
+                                        last_steps(first),
+                                        EventTime{frontier},
+                                        EventTime::max(),
+                                        2)
+                                 .value();
+  const data::Batch parts[] = {first, second};
+  return data::concat(view.steps_schema(), parts).value();
+}
+
 TEST_P(Changes, CutAtAFrontierAndContinuedFromTheSeedAreTheSame) {
   for (uint64_t seed = 1; seed <= 40; ++seed) {
     const auto random = seeded_random(seed);
@@ -226,36 +258,36 @@ TEST_P(Changes, CutAtAFrontierAndContinuedFromTheSeedAreTheSame) {
     const std::vector<Statement> all = statements_of(versions);
     const std::vector<int64_t> instants = instants_of(*random, rows_of(versions));
     const int64_t frontier = instants[random->below(instants.size())];
-    const data::Batch first =
-        view->steps(
-                batch_of_statements(all), data::Batch(), EventTime::min(), EventTime{frontier}, 1)
-            .value();
-    // Only the rows that the contract asks for.
-    const int64_t horizon = frontier - view->window_max().micros - view->slide().micros;
-    std::set<std::pair<std::optional<std::string>, std::optional<int64_t>>> touched;
-    for (const Statement& row : all) {
-      if (row.replaced_time >= frontier && row.replaced_time != kNeverReplaced) {
-        touched.insert({row.row.user, row.row.item});
-      }
-    }
-    std::vector<Statement> needed;
-    std::copy_if(all.begin(), all.end(), std::back_inserter(needed), [&](const Statement& row) {
-      const bool of_touched = touched.count({row.row.user, row.row.item}) > 0;
-      return row.row.event_time >= horizon ||
-             std::max(row.row.event_time, row.row.known_time) >= frontier ||
-             (of_touched && row.replaced_time >= frontier);
-    });
-    const data::Batch second = view->steps(batch_of_statements(needed),
-                                           last_steps(first),
-                                           EventTime{frontier},
-                                           EventTime::max(),
-                                           2)
-                                   .value();
-    const data::Batch parts[] = {first, second};
-    const data::Batch joined = data::concat(view->steps_schema(), parts).value();
+    const data::Batch joined = steps_in_two(*view, all, frontier);
     const data::Batch whole = all_steps(all);
     ASSERT_EQ(joined.rows(), whole.rows()) << "seed " << seed << " frontier " << frontier;
     ASSERT_EQ(data::content_hash(joined), data::content_hash(whole)) << "seed " << seed;
+  }
+}
+
+// Where parts of a view see a row that its windows have not seen yet, the seed says its time.
+TEST_P(Changes, ARowReplacedInItsOpenSlideLeavesNoTimeBehindAtAFrontierBetween) {
+  const int64_t slide = 1'000 * kTestSlide;
+  const auto random = seeded_random(3);
+  TestRow row = random_rows(*random, 1).front();
+  row.user = "u";
+  row.item = 1;
+  const auto version = [&](int64_t key, int64_t event, int64_t known, bool is_deleted) {
+    row.event_time = event;
+    row.known_time = known;
+    row.sequence += 1;
+    return Version{row, key, is_deleted};
+  };
+  for (const bool is_moved : {false, true}) {  // gone, or moved to an older time
+    const std::vector<Statement> all =
+        statements_of({version(0, slide - 2 * kTestSlide, slide - 2 * kTestSlide, false),
+                       version(1, slide + 3 * kMinute, slide + 3 * kMinute, false),
+                       version(1, slide - kTestSlide, slide + 7 * kMinute, !is_moved)});
+    const std::string whole = exact_text(all_steps(all));
+    for (const int64_t minutes : {0, 3, 4, 7, 8, 10}) {
+      EXPECT_EQ(exact_text(steps_in_two(*view, all, slide + minutes * kMinute)), whole)
+          << minutes << " minutes into the slide";
+    }
   }
 }
 

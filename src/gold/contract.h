@@ -164,7 +164,8 @@ class FeatureView {
   [[nodiscard]] virtual bool of_changes() const { return false; }
 
   /// The same two for stores that keep pages: rows of a view that makes none are the same bytes
-  /// either way. A row that has pages can be read and updated with them only.
+  /// either way. A row that has pages can be read and updated with them only. An update with no
+  /// rows at EventTime::max() gives all pages of a row back: what is left of it may be thrown away.
   /// Cost  O(log n) pages of some KB each, for a row of n events.
   [[nodiscard]] virtual Status update_paged_row(const data::Batch& rows,
                                                 std::span<const int64_t> selected,

@@ -79,6 +79,20 @@ double DdSketch::quantile(double q) const {
   return std::numeric_limits<double>::quiet_NaN();
 }
 
+std::vector<double> DdSketch::values_and_counts() const {
+  std::vector<double> list;
+  for (const auto& [index, block] : blocks_) {
+    for (int32_t i = 0; i < kBlockBins; ++i) {
+      const int64_t count = block.bins[static_cast<std::size_t>(i)];
+      if (count != 0) {
+        list.push_back(sketch_value(index * kBlockBins + i));
+        list.push_back(static_cast<double>(count));
+      }
+    }
+  }
+  return list;
+}
+
 void DdSketch::encode(std::string* out) const {
   uint64_t used = 0;
   for (const auto& entry : blocks_) {

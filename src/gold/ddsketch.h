@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "gold/row_bytes.h"
 
@@ -33,6 +34,8 @@ class DdSketch {
   [[nodiscard]] int64_t count() const { return count_; }
   /// The smallest value with at least the share `q` of all values at or below it; not of nothing.
   [[nodiscard]] double quantile(double q) const;
+  /// The bins in use by their values, ascending, each followed by its count.
+  [[nodiscard]] std::vector<double> values_and_counts() const;
 
   void encode(std::string* out) const;
   /// Merge the sketch whose bytes come next. The reader fails when they are none.

@@ -77,6 +77,15 @@ class FirstRows {
       rows_.insert(place, row);
     }
   }
+  /// Take a row out, when it is the first of its tile. The tile's others must be inserted again.
+  bool erase(const OrderedRow& row) {
+    const auto place = at_or_after(row.tile);
+    if (place == rows_.end() || *place != row) {
+      return false;
+    }
+    rows_.erase(place);
+    return true;
+  }
   /// Forget what lies before `tile`.
   void drop_before(int64_t tile) {
     while (head_ < rows_.size() && rows_[head_].tile < tile) {
@@ -123,6 +132,13 @@ class LastRows {
     if (rows_.size() > limit_) {
       rows_.pop_back();
     }
+  }
+  [[nodiscard]] bool contains(const OrderedRow& row) const {
+    return std::find(rows_.begin(), rows_.end(), row) != rows_.end();
+  }
+  /// True when no row of a tile can be among those kept that is not yet.
+  [[nodiscard]] bool is_complete_at(int64_t tile) const {
+    return rows_.size() == limit_ && tile < rows_.back().tile;
   }
   /// Rows kept, the last in front.
   [[nodiscard]] const std::vector<OrderedRow>& rows() const { return rows_; }

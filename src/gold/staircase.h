@@ -41,6 +41,23 @@ class Staircase {
       stairs_.erase(first + 1, after);
     }
   }
+  /// Take a stair out, when there is this one. What it alone has hidden must be inserted again:
+  /// values of tiles behind the stair before it, up to its own.
+  bool erase(int64_t tile, int64_t value) {
+    const auto found = at_or_after(tile);
+    if (found == stairs_.end() || found->tile != tile || found->value != value) {
+      return false;
+    }
+    stairs_.erase(found);
+    return true;
+  }
+  /// Tile of the newest stair before `tile`.
+  [[nodiscard]] std::optional<int64_t> tile_before(int64_t tile) {
+    const auto place = at_or_after(tile);
+    return place == stairs_.begin() + static_cast<std::ptrdiff_t>(head_)
+               ? std::nullopt
+               : std::optional((place - 1)->tile);
+  }
   /// Forget what lies before `tile`.
   void drop_before(int64_t tile) {
     while (head_ < stairs_.size() && stairs_[head_].tile < tile) {
@@ -63,6 +80,11 @@ class Staircase {
     int64_t tile;
     int64_t value;
   };
+  std::vector<Stair>::iterator at_or_after(int64_t tile) {
+    return std::partition_point(stairs_.begin() + static_cast<std::ptrdiff_t>(head_),
+                                stairs_.end(),
+                                [&](const Stair& stair) { return stair.tile < tile; });
+  }
   std::vector<Stair> stairs_;
   std::size_t head_ = 0;
 };

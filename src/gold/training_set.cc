@@ -250,6 +250,22 @@ class TrainingSet {
 
 }  // namespace
 
+namespace {
+
+/// The nearest of the columns that there are, or what they are.
+std::string instead_of(const std::string& name, const std::vector<std::string>& columns) {
+  std::string near = did_you_mean(name, columns);
+  constexpr std::size_t kListed = 12;
+  if (near.empty() && !columns.empty() && columns.size() <= kListed) {
+    for (const std::string& column : columns) {
+      near += (near.empty() ? "; they have `" : ", `") + column + "`";
+    }
+  }
+  return near;
+}
+
+}  // namespace
+
 Status check_label_columns(const Service& service,
                            const data::Schema& labels,
                            const TrainingSetOptions& options) {
@@ -258,7 +274,7 @@ Status check_label_columns(const Service& service,
     return invalid(
         "the labels need a timestamp column `" + options.time_column + "`" +
         (time ? "; it is of type " + std::string(data::type_name(labels.field(*time).type))
-              : did_you_mean(options.time_column, labels.names())));
+              : instead_of(options.time_column, labels.names())));
   }
   for (const auto& [fields, what] :
        {std::pair{&service.entity_keys, "an entity key"}, {&service.request, "a request value"}}) {
@@ -266,7 +282,7 @@ Status check_label_columns(const Service& service,
       const std::optional<int> found = labels.find(field.name);
       if (!found) {
         return invalid("the labels have no column `" + field.name + "`, " + what + " of service " +
-                       service.name + did_you_mean(field.name, labels.names()));
+                       service.name + instead_of(field.name, labels.names()));
       }
     }
   }

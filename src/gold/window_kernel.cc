@@ -168,13 +168,15 @@ void WindowKernel::apply_until(int64_t instant) {
 
 /// Take out the rows that are replaced by now; an older event may be the newest then.
 void WindowKernel::take_back(int64_t instant) {
-  bool is_stale = false;
+  departed_.clear();
   while (const std::optional<uint32_t> place = standing_.pop_replaced(instant)) {
-    is_stale = depart(events_[*place]) || is_stale;
+    if (depart(events_[*place])) {
+      departed_.push_back(events_[*place]);
+    }
   }
   newest_ = standing_.newest(instant);
-  if (is_stale) {
-    enter_structures_anew(instant);
+  if (!departed_.empty()) {
+    leave_structures(instant);
   }
 }
 
@@ -193,24 +195,79 @@ bool WindowKernel::depart(const Event& event) {
   return was_inside;
 }
 
-void WindowKernel::enter_structures_anew(int64_t instant) {
-  for (Staircase& stairs : stairs_) {
-    stairs.clear();
+/// Stairs, firsts and lasts know no minus: where a row that departed stands in one of them, the
+/// rows that it hid there are looked up among the events. Most rows hide none.
+void WindowKernel::leave_structures(int64_t instant) {
+  for (std::size_t i = 0; i < stairs_.size(); ++i) {
+    leave_stairs(i, instant);
   }
   for (std::size_t i = 0; i < firsts_.size(); ++i) {
-    firsts_[i].clear();
-    lasts_[i].clear();
+    leave_ordered(i, instant);
   }
-  if (stairs_.empty() && firsts_.empty()) {
-    return;
-  }
-  for (std::size_t place = windows_.back().next_leaving; place < events_.size(); ++place) {
-    const Event& event = events_[place];
-    if (event.tile + slide_ > instant) {
-      break;  // by tile: the rest has not entered either
+}
+
+std::size_t WindowKernel::place_of_tile(int64_t tile) const {
+  const auto begin = events_.begin() + static_cast<std::ptrdiff_t>(windows_.back().next_leaving);
+  return static_cast<std::size_t>(
+      std::partition_point(
+          begin, events_.end(), [&](const Event& event) { return event.tile < tile; }) -
+      events_.begin());
+}
+
+void WindowKernel::leave_stairs(std::size_t extreme, int64_t instant) {
+  const ExtremeInput& input = inputs_.extremes[extreme];
+  const ValueInput& values = inputs_.values[input.values];
+  std::vector<int64_t> tiles;  // of stairs that are gone
+  for (const Event& event : departed_) {
+    const int64_t order = values.order[static_cast<std::size_t>(event.row)];
+    if (values.counted[event.row] != 0 &&
+        stairs_[extreme].erase(event.tile, input.is_min ? ~order : order)) {
+      tiles.push_back(event.tile);
     }
-    if (event.enter <= instant && replaced_at(event) > instant) {
-      enter_structures(event);
+  }
+  std::sort(tiles.begin(), tiles.end());
+  int64_t first = std::numeric_limits<int64_t>::min();  // tiles before it are looked through
+  for (const int64_t tile : tiles) {
+    if (const std::optional<int64_t> before = stairs_[extreme].tile_before(tile)) {
+      first = std::max(first, *before + 1);
+    }
+    for (std::size_t place = place_of_tile(first);
+         place < events_.size() && events_[place].tile <= tile;
+         ++place) {
+      if (stands(events_[place], instant)) {
+        insert_stair(extreme, events_[place]);
+      }
+    }
+    first = tile + 1;
+  }
+}
+
+void WindowKernel::leave_ordered(std::size_t ordered, int64_t instant) {
+  for (const Event& event : departed_) {
+    const std::optional<OrderedRow> row = ordered_row(ordered, event);
+    if (!row) {
+      continue;
+    }
+    if (inputs_.ordered[ordered].is_first) {
+      if (firsts_[ordered].erase(*row)) {
+        for (std::size_t place = place_of_tile(event.tile);
+             place < events_.size() && events_[place].tile == event.tile;
+             ++place) {
+          if (stands(events_[place], instant)) {
+            insert_ordered(ordered, events_[place]);
+          }
+        }
+      }
+    } else if (lasts_[ordered].contains(*row)) {
+      lasts_[ordered].clear();
+      const std::size_t oldest = windows_.back().next_leaving;
+      for (std::size_t place = place_of_tile(instant - slide_ + 1);
+           place > oldest && !lasts_[ordered].is_complete_at(events_[place - 1].tile);
+           --place) {
+        if (stands(events_[place - 1], instant)) {
+          insert_ordered(ordered, events_[place - 1]);
+        }
+      }
     }
   }
 }
@@ -231,35 +288,43 @@ void WindowKernel::arrive(const Event& event) {
 
 void WindowKernel::enter_structures(const Event& event) {
   for (std::size_t i = 0; i < stairs_.size(); ++i) {
-    const ExtremeInput& input = inputs_.extremes[i];
-    const ValueInput& values = inputs_.values[input.values];
-    if (values.counted[event.row] != 0) {
-      const int64_t order = values.order[static_cast<std::size_t>(event.row)];
-      stairs_[i].insert(event.tile, input.is_min ? ~order : order);
-    }
+    insert_stair(i, event);
   }
-  if (!firsts_.empty()) {
-    insert_ordered(event);
+  for (std::size_t i = 0; i < firsts_.size(); ++i) {
+    insert_ordered(i, event);
   }
 }
 
-void WindowKernel::insert_ordered(const Event& event) {
-  const auto place = static_cast<std::size_t>(event.row);
-  for (std::size_t i = 0; i < firsts_.size(); ++i) {
-    const OrderedInput& input = inputs_.ordered[i];
-    const ValueInput& values = inputs_.values[input.values];
-    if (values.counted[event.row] == 0) {
-      continue;
-    }
-    const OrderedRow row{
-        {inputs_.event_time[event.row], inputs_.known_time[event.row], inputs_.sequence[event.row]},
-        values.order[place],
-        event.tile};
-    if (input.is_first) {
-      firsts_[i].insert(row);
-    } else {
-      lasts_[i].insert(row);
-    }
+void WindowKernel::insert_stair(std::size_t extreme, const Event& event) {
+  const ExtremeInput& input = inputs_.extremes[extreme];
+  const ValueInput& values = inputs_.values[input.values];
+  if (values.counted[event.row] != 0) {
+    const int64_t order = values.order[static_cast<std::size_t>(event.row)];
+    stairs_[extreme].insert(event.tile, input.is_min ? ~order : order);
+  }
+}
+
+/// The row as an input orders it; nothing when it does not count.
+std::optional<OrderedRow> WindowKernel::ordered_row(std::size_t ordered, const Event& event) const {
+  const ValueInput& values = inputs_.values[inputs_.ordered[ordered].values];
+  if (values.counted[event.row] == 0) {
+    return std::nullopt;
+  }
+  return OrderedRow{
+      {inputs_.event_time[event.row], inputs_.known_time[event.row], inputs_.sequence[event.row]},
+      values.order[static_cast<std::size_t>(event.row)],
+      event.tile};
+}
+
+void WindowKernel::insert_ordered(std::size_t ordered, const Event& event) {
+  const std::optional<OrderedRow> row = ordered_row(ordered, event);
+  if (!row) {
+    return;
+  }
+  if (inputs_.ordered[ordered].is_first) {
+    firsts_[ordered].insert(*row);
+  } else {
+    lasts_[ordered].insert(*row);
   }
 }
 
@@ -319,6 +384,8 @@ Cell WindowKernel::value_of(const WindowOutput& output, const Window& window, in
     case catalog::Aggregate::kTopK:
     case catalog::Aggregate::kTopKCounts:
       return top_of(output, window);
+    case catalog::Aggregate::kHistogram:
+      return histogram_of(output, window);
     default:
       return window.states.value_of(output);
   }
@@ -363,6 +430,14 @@ Cell WindowKernel::top_of(const WindowOutput& output, const Window& window) {
     list_.push_back(output.aggregate == catalog::Aggregate::kTopKCounts
                         ? InputValue{.integer = -count}
                         : element(output, value));
+  }
+  return list_cell(output);
+}
+
+Cell WindowKernel::histogram_of(const WindowOutput& output, const Window& window) {
+  list_.clear();
+  for (const double number : window.states.histogram(output)) {
+    list_.push_back({.real = number});
   }
   return list_cell(output);
 }

@@ -63,11 +63,22 @@ class WindowKernel {
   void take_back(int64_t instant);
   bool depart(const Event& event);
   void enter_structures(const Event& event);
-  void enter_structures_anew(int64_t instant);
+  void leave_structures(int64_t instant);
+  void leave_stairs(std::size_t extreme, int64_t instant);
+  void leave_ordered(std::size_t ordered, int64_t instant);
+  void insert_stair(std::size_t extreme, const Event& event);
+  void insert_ordered(std::size_t ordered, const Event& event);
+  [[nodiscard]] std::optional<OrderedRow> ordered_row(std::size_t ordered,
+                                                      const Event& event) const;
+  /// True when the row counts at the instant: it has entered and nothing has replaced it.
+  [[nodiscard]] bool stands(const Event& event, int64_t instant) const {
+    return event.enter <= instant && replaced_at(event) > instant;
+  }
+  /// The first of the events from `tile` on that have not left the longest window.
+  [[nodiscard]] std::size_t place_of_tile(int64_t tile) const;
   [[nodiscard]] int64_t leave_time(const Event& event, const Window& window) const {
     return event.tile + slide_ + window.length;
   }
-  void insert_ordered(const Event& event);
   void write_step_if_changed(int64_t key, int64_t instant);
   [[nodiscard]] Cell value_of(const WindowOutput& output, const Window& window, int64_t slide_end);
   [[nodiscard]] Cell extreme_of(const WindowOutput& output, int64_t first_tile) const;
@@ -75,6 +86,7 @@ class WindowKernel {
   [[nodiscard]] Cell last_of(const WindowOutput& output, int64_t first_tile) const;
   [[nodiscard]] Cell last_n_of(const WindowOutput& output, int64_t first_tile);
   [[nodiscard]] Cell top_of(const WindowOutput& output, const Window& window);
+  [[nodiscard]] Cell histogram_of(const WindowOutput& output, const Window& window);
   [[nodiscard]] InputValue element(const WindowOutput& output, int64_t value) const;
   [[nodiscard]] Cell array_of(const WindowOutput& output, const Window& window, int64_t first_tile);
   [[nodiscard]] Cell list_cell(const WindowOutput& output);
@@ -89,8 +101,9 @@ class WindowKernel {
   std::vector<Event> events_;       // by tile
   std::vector<uint32_t> arrivals_;  // places in events_, by enter
   std::size_t next_arrival_ = 0;
-  bool has_replaced_ = false;  // some rows are replaced within the range
-  StandingRows standing_;      // used then; places in events_
+  bool has_replaced_ = false;    // some rows are replaced within the range
+  StandingRows standing_;        // used then; places in events_
+  std::vector<Event> departed_;  // at one instant, from the longest window
   std::vector<Window> windows_;
   std::vector<Staircase> stairs_;  // per extreme
   std::vector<FirstRows> firsts_;  // per ordered input; each uses one of the two

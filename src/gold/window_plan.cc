@@ -148,6 +148,7 @@ Result<WindowOutput> plan_output(const catalog::FeatureDef& feature,
       output.value = primitive(PrimitiveKind::kRegisters);
       break;
     case Aggregate::kQuantile:
+    case Aggregate::kHistogram:
       output.value = primitive(PrimitiveKind::kBins);
       break;
   }

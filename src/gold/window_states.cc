@@ -188,7 +188,8 @@ Cell WindowStates::value_of(const WindowOutput& output) const {
       break;  // one structure for all windows: window_kernel.cc
     case Aggregate::kTopK:
     case Aggregate::kTopKCounts:
-      break;  // lists: top()
+    case Aggregate::kHistogram:
+      break;  // lists: top(), histogram()
   }
   return {};
 }
@@ -213,6 +214,10 @@ Cell WindowStates::mean_of(const WindowOutput& output) const {
 
 std::vector<ValueCounts<int64_t>::Ranked> WindowStates::top(const WindowOutput& output) const {
   return value_counts_[inputs_.slot[at(output.value)]].top(output.k);
+}
+
+std::vector<double> WindowStates::histogram(const WindowOutput& output) const {
+  return bins_[inputs_.slot[at(output.value)]].values_and_counts();
 }
 
 Cell WindowStates::mode_of(const WindowOutput& output) const {

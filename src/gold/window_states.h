@@ -24,6 +24,8 @@ class WindowStates {
   [[nodiscard]] Cell value_of(const WindowOutput& output) const;
   /// The values of top_k and top_k_counts, with their counts.
   [[nodiscard]] std::vector<ValueCounts<int64_t>::Ranked> top(const WindowOutput& output) const;
+  /// The list of histogram.
+  [[nodiscard]] std::vector<double> histogram(const WindowOutput& output) const;
   /// Append the array that is the sum or the mean of arrays; false when none was counted.
   [[nodiscard]] bool append_vector(const WindowOutput& output, std::string* out) const;
 

@@ -79,6 +79,14 @@ data::Scalar top_of(const WindowOutput& output, const ValueCountsState& state) {
   return list_of(output.type, list);
 }
 
+data::Scalar histogram_of(const data::Type& type, const DdSketch& sketch) {
+  std::vector<InputValue> list;
+  for (const double number : sketch.values_and_counts()) {
+    list.push_back({.real = number});
+  }
+  return list_of(type, list);
+}
+
 Moments moments_of(const WindowOutput& output,
                    int64_t count,
                    const std::vector<AggregateState>& states) {
@@ -171,6 +179,8 @@ data::Scalar value_of(const WindowOutput& output, const std::vector<AggregateSta
     case Aggregate::kQuantile:
       return scalar_of(output.type,
                        quantile_cell(state_at<BinsState>(states, output.value).sketch, output.q));
+    case Aggregate::kHistogram:
+      return histogram_of(output.type, state_at<BinsState>(states, output.value).sketch);
   }
   return data::Scalar::null(output.type);
 }

@@ -60,7 +60,7 @@ TAKES = {
     "count": ((), ""),
     "sum": (NUMBERS + VECTORS, ""), "mean": (NUMBERS + VECTORS, ""), "variance": (NUMBERS, ""), "stddev": (NUMBERS, ""), "skewness": (NUMBERS, ""),
     "min": (PLAIN, ""), "max": (PLAIN, ""), "first": (PLAIN + VECTORS, ""), "last": (PLAIN + VECTORS, ""), "mode": (PLAIN, ""),
-    "distinct": (PLAIN, ""), "approx_distinct": (PLAIN, ""), "quantile": (NUMBERS, "q: 0.9, "),
+    "distinct": (PLAIN, ""), "approx_distinct": (PLAIN, ""), "quantile": (NUMBERS, "q: 0.9, "), "histogram": (NUMBERS, ""),
     "any": (("bool",), ""), "all": (("bool",), ""),
     "last_n": (PLAIN, "k: 3, "), "top_k": (PLAIN, "k: 2, "), "top_k_counts": (PLAIN, "k: 2, "),
 }
