@@ -44,6 +44,7 @@ class LmdbStore : public OnlineStore {
   };
   Status forget(LmdbEnv::Writer& writer,
                 const gold::FeatureView& view,
+                const data::Batch& rows,
                 std::span<const data::EntityKey> anew);
   Status apply_rows(LmdbEnv::Writer& writer,
                     const gold::FeatureView& view,
@@ -78,7 +79,7 @@ Status LmdbStore::apply(const gold::FeatureView& view,
     ASSAY_ASSIGN_OR_RETURN(const std::optional<ViewMeta> found,
                            read_meta(writer, view.storage_name()));
     ASSAY_RETURN_IF_ERROR(check_apply(view, found, expected, position));
-    ASSAY_RETURN_IF_ERROR(forget(writer, view, anew));
+    ASSAY_RETURN_IF_ERROR(forget(writer, view, rows, anew));
     ASSAY_RETURN_IF_ERROR(apply_rows(writer, view, rows, gathered, applied_until, &applied));
     ViewMeta meta = found.value_or(ViewMeta{});
     meta.fingerprint = view.fingerprint();
@@ -99,21 +100,29 @@ Status LmdbStore::apply(const gold::FeatureView& view,
   return {};
 }
 
-/// Leave empty rows of entities that are made anew: without rows they have no answer.
+/// Leave empty rows, without pages, of entities that are made anew: without rows they have no
+/// answer.
 Status LmdbStore::forget(LmdbEnv::Writer& writer,
                          const gold::FeatureView& view,
+                         const data::Batch& rows,
                          std::span<const data::EntityKey> anew) {
   const std::string prefix = row_key_prefix(view.storage_name());
+  ASSAY_ASSIGN_OR_RETURN(LmdbPageWriter pages, LmdbPageWriter::open(writer, prefix));
   Place place;
   for (const data::EntityKey& key : anew) {
     ASSAY_RETURN_IF_ERROR(find(writer, prefix, key, &place));
     if (place.row.has_value()) {
+      std::string row(place.row->row);
+      const Status emptied = view.update_paged_row(rows, {}, EventTime::max(), pages, &row);
+      if (!emptied.ok() && emptied.code() != Code::kCorrupt) {  // a damaged row is made anew too
+        return emptied;
+      }
       const std::string_view held_key = place.hashed ? std::string_view(key.bytes()) : "";
       ASSAY_RETURN_IF_ERROR(
           writer.put(LmdbTable::kRows, place.key, encode_row(place.key, held_key, "")));
     }
   }
-  return {};
+  return pages.finish();
 }
 
 Status LmdbStore::apply_rows(LmdbEnv::Writer& writer,

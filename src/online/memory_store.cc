@@ -91,11 +91,18 @@ class MemoryStore : public OnlineStore {
     const bool is_new = found == views_.end();
     StagedPages pages(is_new ? nullptr : &found->second.pages,
                       is_new ? 0 : found->second.next_page);
+    for (const data::EntityKey& key : anew) {
+      std::string row = is_new ? std::string() : row_of(found->second, key);
+      const Status emptied = view.update_paged_row(rows, {}, EventTime::max(), pages, &row);
+      if (!emptied.ok() && emptied.code() != Code::kCorrupt) {  // a damaged row is made anew too
+        return emptied;
+      }
+    }
     std::vector<std::string> updated;  // all or nothing: kept aside until every entity succeeded
     updated.reserve(gathered.entities().size());
     for (const EntityRows::Entity& entity : gathered.entities()) {
-      const bool is_forgotten = is_new || contains(anew, entity.key);
-      std::string row = is_forgotten ? std::string() : row_of(found->second, entity.key);
+      std::string row =
+          is_new || contains(anew, entity.key) ? std::string() : row_of(found->second, entity.key);
       ASSAY_RETURN_IF_ERROR(
           view.update_paged_row(rows, gathered.rows_of(entity), applied_until, pages, &row));
       updated.push_back(std::move(row));

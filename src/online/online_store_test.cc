@@ -62,6 +62,10 @@ class PagedFakeView final : public FakeView {
                                         gold::RowPageWriter& pages,
                                         std::string* row) const override {
     std::string held;
+    if (selected.empty() && applied_until == EventTime::max()) {
+      erased_ += row->empty() ? 0 : 1;
+      return row->empty() ? Status() : pages.erase(std::stoull(*row));
+    }
     if (!row->empty()) {
       ASSAY_ASSIGN_OR_RETURN(const std::string_view page, pages.get(std::stoull(*row)));
       held.assign(page);
@@ -87,6 +91,10 @@ class PagedFakeView final : public FakeView {
     ASSAY_ASSIGN_OR_RETURN(const std::string_view page, pages.get(std::stoull(std::string(row))));
     return FakeView::read_online_row(page, now);
   }
+  [[nodiscard]] int erased() const { return erased_; }
+
+ private:
+  mutable int erased_ = 0;
 };
 
 /// Stores that keep long rows in pages.
@@ -122,6 +130,21 @@ TEST_P(PagedStoreTest, PagesChangeWithTheirRowsOrNotAtAll) {
   EXPECT_EQ(read_one(other, "u1", 50).values[0], data::Scalar::float64(9.0));
   ASSERT_TRUE(apply({{"u2", 4, 4, {8.0}}}, {}).ok());
   EXPECT_EQ(value_of("u2"), data::Scalar::float64(8.0));
+}
+
+TEST_P(PagedStoreTest, EntitiesMadeAnewGiveTheirPagesBack) {
+  const PagedFakeView view("clicks", {{"user_id", data::Type::kString}}, 1);
+  const auto rows = fake_batch(view, {{"u1", 1, 1, {1.0}}, {"u2", 1, 1, {2.0}}});
+  ASSERT_TRUE(store_->apply(view, rows, {}, 1, {50}).ok());
+  const std::vector<data::EntityKey> anew = {fake_key("u1"), fake_key("nobody")};
+  for (int64_t position = 1; position < 5; ++position) {
+    const double value = static_cast<double>(position);
+    const auto again = fake_batch(view, {{"u1", 2, 2, {value}}});
+    ASSERT_TRUE(store_->apply(view, again, position, position + 1, {50}, anew).ok());
+    EXPECT_EQ(read_one(view, "u1", 50).values[0], data::Scalar::float64(value));
+    EXPECT_EQ(view.erased(), position);
+  }
+  EXPECT_EQ(read_one(view, "u2", 50).values[0], data::Scalar::float64(2.0));
 }
 
 TEST_P(OnlineStoreTest, WhatWasAppliedIsReadWithStatusAndEventTime) {
