@@ -142,15 +142,5 @@ TEST(Flow, OnlyOneRunAtATime) {
   EXPECT_EQ(project.run().code(), Code::kFailedPrecondition);
 }
 
-TEST(OnlinePosition, NamesTheTableAndItsVersion) {
-  EXPECT_EQ(table_number("silver/clean"), 1);
-  EXPECT_EQ(table_number("silver/clean_v12"), 12);
-  EXPECT_EQ(table_number("silver/a_vx"), 1);
-  const OnlinePosition position{3, 77};
-  EXPECT_EQ(OnlinePosition::decode(position.encode()).table_number, 3);
-  EXPECT_EQ(OnlinePosition::decode(position.encode()).version, 77);
-  EXPECT_EQ((OnlinePosition{1, 5}).encode(), 5);
-}
-
 }  // namespace
 }  // namespace assay::flow

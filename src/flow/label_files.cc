@@ -110,6 +110,43 @@ bool is_parquet(const std::string& path) {
   return path.size() > 8 && path.compare(path.size() - 8, 8, ".parquet") == 0;
 }
 
+/// Text between two marks, or nothing.
+std::string between(const std::string& text, const std::string& begin, const std::string& end) {
+  const std::size_t at = text.find(begin);
+  return at == std::string::npos
+             ? ""
+             : text.substr(at + begin.size(), text.find(end, at) - at - begin.size());
+}
+
+/// Refuse a file without even a line of names, of which the engine would make one of its own.
+Status check_not_empty(World& world, const std::string& path) {
+  const Result<FileInfo> info = world.files.stat(path);
+  if (!info.ok()) {
+    return info.code() == Code::kNotFound ? Status(Code::kNotFound, "there is no file " + path)
+                                          : info.status();
+  }
+  return info->size_bytes > 0
+             ? Status()
+             : invalid(path + " is empty; a label file says at least what its columns are called");
+}
+
+/// Where lines do not have equal numbers of cells, the engine may take whole lines for one cell.
+Status check_cells(data::SqlEngine& sql,
+                   const std::string& path,
+                   const data::Schema& schema,
+                   const std::string& time_column) {
+  const bool is_csv = path.size() > 4 && path.compare(path.size() - 4, 4, ".csv") == 0;
+  if (!is_csv || schema.find(time_column)) {
+    return {};
+  }
+  const Result<data::Batch> by_comma = sql.query(
+      "SELECT * FROM read_csv(" + data::SqlEngine::literal(path) + ", header = true, delim = ',')",
+      data::SqlUnknownTypes::kAsText);
+  return by_comma.ok() && !by_comma->schema().find(time_column)
+             ? Status()
+             : invalid(path + ": its lines do not all have as many cells as its first line");
+}
+
 /// A few bytes of Parquet can say that they hold any number of rows.
 Status check_rows(World& world,
                   data::SqlEngine& sql,
@@ -137,6 +174,23 @@ Status check_rows(World& world,
 
 }  // namespace
 
+Status of_label_file(const Status& status) {
+  const std::string& message = status.message();
+  const std::string line = between(message, "CSV Error on Line: ", "\n");
+  if (!line.empty()) {
+    const std::string file = between(message, "file = ", "\n");
+    const std::string cells = between(message, "Expected Number of Columns: ", "\n");
+    const std::string original = between(message, "Original Line: ", "\n");
+    return {
+        status.code(),
+        file + ", line " + line +
+            (cells.empty() ? " is no line of CSV: " + original
+                           : ": " + cells.substr(0, cells.find(' ')) + " cells expected, found " +
+                                 cells.substr(cells.rfind(' ') + 1) + ": " + original)};
+  }
+  return {status.code(), message.substr(0, message.find("\n"))};
+}
+
 Result<LabelFiles> LabelFiles::open(World& world,
                                     data::SqlEngine& sql,
                                     const gold::Service& service,
@@ -151,12 +205,14 @@ Result<LabelFiles> LabelFiles::open(World& world,
   int64_t rows = 0;
   for (const std::string& path : options.paths) {
     ASSAY_ASSIGN_OR_RETURN(const std::string relation, data::file_relation(path));
+    ASSAY_RETURN_IF_ERROR(check_not_empty(world, path));
     Result<data::Batch> none = sql.query(
         "SELECT * FROM " + relation + " LIMIT 0",
         is_parquet(path) ? data::SqlUnknownTypes::kRefuse : data::SqlUnknownTypes::kAsText);
     if (!none.ok()) {
-      return none.status().with_context("read " + path);
+      return of_label_file(none.status()).with_context("read " + path);
     }
+    ASSAY_RETURN_IF_ERROR(check_cells(sql, path, none->schema(), set.time_column));
     if (found == nullptr) {
       found = none->schema_ptr();
     }
@@ -216,8 +272,8 @@ Result<std::unique_ptr<data::BatchReader>> LabelFiles::stream(
   Result<std::unique_ptr<data::BatchReader>> rows =
       sql.stream(text, rows_max, data::SqlUnknownTypes::kAsText);
   if (!rows.ok()) {
-    return rows.status().with_context("labels do not have the types that service " + service_ +
-                                      " needs");
+    return of_label_file(rows.status())
+        .with_context("labels do not have the types that service " + service_ + " needs");
   }
   return rows;
 }

@@ -57,6 +57,9 @@ class LabelFiles {
   std::string service_;
 };
 
+/// What the engine says of a label file: where it is, without the query around it and its advice.
+Status of_label_file(const Status& status);
+
 /// Batches of exactly `rows` rows, save the last, of what another reader gives.
 std::unique_ptr<data::BatchReader> in_equal_batches(std::unique_ptr<data::BatchReader> reader,
                                                     int64_t rows);

@@ -28,6 +28,15 @@ Result<data::Batch> label_rows(const gold::FeatureView& view,
 
 }  // namespace
 
+std::optional<data::FeatureStatus> status_from_name(std::string_view name) {
+  for (std::size_t i = 0; i < data::kFeatureStatuses; ++i) {
+    if (data::status_name(static_cast<data::FeatureStatus>(i)) == name) {
+      return static_cast<data::FeatureStatus>(i);
+    }
+  }
+  return std::nullopt;
+}
+
 Result<OfflineAnswers> answer_offline(Workspace& workspace,
                                       const gold::FeatureView& view,
                                       const std::vector<Question>& questions,

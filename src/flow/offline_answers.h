@@ -1,6 +1,8 @@
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "data/asof_join.h"
@@ -48,6 +50,9 @@ OfflineValue offline_value(const gold::FeatureView& view,
                            const OfflineAnswers& answers,
                            std::size_t question,
                            int feature);
+
+/// The status of a name, or nothing.
+std::optional<data::FeatureStatus> status_from_name(std::string_view name);
 
 /// True when both are null, or have equal values; of doubles also equal bits.
 bool same_bits(const data::Scalar& a, const data::Scalar& b);

@@ -35,16 +35,6 @@ Result<OnlineChanges> split_anew(const gold::FeatureView& view, const data::Batc
   return changes;
 }
 
-/// Keys of entities, without those that are null.
-std::string not_null(const gold::FeatureView& view) {
-  std::string condition;
-  for (const std::string& name : key_names(view)) {
-    condition +=
-        (condition.empty() ? "" : " AND ") + data::SqlEngine::identifier(name) + " IS NOT NULL";
-  }
-  return condition.empty() ? "true" : condition;
-}
-
 }  // namespace
 
 Result<OnlineChanges> online_versions(Workspace& workspace,
@@ -57,10 +47,11 @@ Result<OnlineChanges> online_versions(Workspace& workspace,
   const std::string keys = select_keys(view);
   const std::string columns = column_list(view.source_columns());
   const std::string row_key = catalog::kRowKey;
-  ASSAY_ASSIGN_OR_RETURN(const data::Batch counts,
-                         workspace.sql().query("SELECT count(*) AS n, count(*) FILTER (WHERE " +
-                                               std::string(catalog::kIsDeleted) + " OR NOT (" +
-                                               not_null(view) + ")) AS without FROM " + fresh));
+  ASSAY_ASSIGN_OR_RETURN(
+      const data::Batch counts,
+      workspace.sql().query("SELECT count(*) AS n, count(*) FILTER (WHERE " +
+                            std::string(catalog::kIsDeleted) + " OR NOT (" + keys_not_null(view) +
+                            ")) AS without FROM " + fresh));
   ASSAY_ASSIGN_OR_RETURN(
       const data::Batch found,
       workspace.sql().query(
@@ -102,9 +93,9 @@ Result<OnlineChanges> online_taken_back(Workspace& workspace,
   std::string touched = "WITH gone_or_come AS MATERIALIZED (SELECT " + column_list(stored) +
                         ", count(*) FILTER (WHERE _change_type = 'insert') AS inserts FROM " +
                         changed + " GROUP BY ALL HAVING inserts * 2 <> count(*)) SELECT " + keys +
-                        " FROM gone_or_come WHERE " + not_null(view);
+                        " FROM gone_or_come WHERE " + keys_not_null(view);
   if (view.of_changes()) {
-    touched += " UNION SELECT " + keys + " FROM " + visible + " WHERE " + not_null(view) +
+    touched += " UNION SELECT " + keys + " FROM " + visible + " WHERE " + keys_not_null(view) +
                " AND row_key IN (SELECT row_key FROM gone_or_come)";
   }
   ASSAY_ASSIGN_OR_RETURN(const data::Batch entities,

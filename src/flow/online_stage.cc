@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include "base/fail_point.h"
 #include "flow/online_changes.h"
+#include "flow/online_pieces.h"
 #include "flow/versions.h"
 #include "silver/contract.h"
 
@@ -41,40 +43,37 @@ std::vector<VersionGroup> group_versions(const std::vector<lake::DeltaTable::Add
   return groups;
 }
 
-/// The versions behind `done`. When rows were taken back among them, they are all one group.
+/// The versions behind `done`, which is one. When rows were taken back among them, they are all one
+/// group.
 Result<std::vector<VersionGroup>> versions_after(lake::DeltaTable& source,
                                                  lake::Version done,
                                                  lake::Version newest,
                                                  int64_t rows_max) {
-  if (done >= 0) {
-    GoldTask task;
-    task.source = &source;
-    task.source_version = newest;
-    ASSAY_ASSIGN_OR_RETURN(SourceChanges changes, source_changes(task, done));
-    if (!changes.removed.empty()) {
-      return std::vector<VersionGroup>{{newest, {}, std::move(changes.files)}};
-    }
+  GoldTask task;
+  task.source = &source;
+  task.source_version = newest;
+  ASSAY_ASSIGN_OR_RETURN(SourceChanges changes, source_changes(task, done));
+  if (!changes.removed.empty()) {
+    return std::vector<VersionGroup>{{newest, {}, std::move(changes.files)}};
   }
-  const Result<std::vector<lake::DeltaTable::AddedFile>> added = source.added_between(done, newest);
-  if (done >= 0) {
-    ASSAY_RETURN_IF_ERROR(added.status());
-    return group_versions(*added, newest, rows_max);
-  }
-  // From the beginning on: what the table holds now counts, where it has not only grown.
-  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, source.snapshot(newest));
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<lake::DeltaTable::AddedFile> added,
+                         source.added_between(done, newest));
+  return group_versions(added, newest, rows_max);
+}
+
+/// All versions of a table that has only grown: of any other nothing, since what it holds now
+/// counts.
+Result<std::vector<VersionGroup>> versions_from_the_beginning(lake::DeltaTable& source,
+                                                              const lake::Snapshot& newest,
+                                                              int64_t rows_max) {
+  const Result<std::vector<lake::DeltaTable::AddedFile>> added =
+      source.added_between(-1, newest.version);
   const bool has_grown_only =
       added.ok() && std::all_of(added->begin(), added->end(), [&](const auto& one) {
-        return snapshot->files.contains(one.file.path);
+        return newest.files.contains(one.file.path);
       });
-  if (has_grown_only) {
-    return group_versions(*added, newest, rows_max);
-  }
-  VersionGroup whole;
-  whole.last = newest;
-  for (const auto& [path, file] : snapshot->files) {
-    whole.files.push_back(file);
-  }
-  return std::vector<VersionGroup>{std::move(whole)};
+  return has_grown_only ? group_versions(*added, newest.version, rows_max)
+                        : std::vector<VersionGroup>();
 }
 
 int64_t rows_without_entity(const gold::FeatureView& view, const data::Batch& rows) {
@@ -139,6 +138,156 @@ int64_t table_number(const std::string& table_key) {
   return number;
 }
 
+namespace {
+
+/// One view's online rows on their way to the source's newest version.
+class OnlineFill {
+ public:
+  OnlineFill(Workspace& workspace,
+             const RunOptions& options,
+             gold::FeatureViewPtr view,
+             std::string source_key,
+             StageAccount* account)
+      : workspace_(workspace),
+        options_(options),
+        view_(std::move(view)),
+        source_key_(std::move(source_key)),
+        account_(*account) {}
+
+  Status run() {
+    ASSAY_ASSIGN_OR_RETURN(source_, workspace_.table(source_key_));
+    ASSAY_ASSIGN_OR_RETURN(store_, workspace_.online(false));
+    ASSAY_ASSIGN_OR_RETURN(const auto newest, source_->snapshot());
+    ASSAY_RETURN_IF_ERROR(find_position(newest->version));
+    std::vector<VersionGroup> groups;
+    if (!position_) {
+      ASSAY_ASSIGN_OR_RETURN(
+          groups, versions_from_the_beginning(*source_, *newest, options_.online_batch_rows));
+      if (groups.empty()) {
+        const int log2 = online_pieces_log2(*newest, options_);
+        ASSAY_RETURN_IF_ERROR(take_pieces(*newest, log2, int64_t{1} << log2));
+      }
+    } else if (position_->pieces_left > 0) {
+      ASSAY_ASSIGN_OR_RETURN(const auto begun, source_->snapshot(position_->version));
+      ASSAY_RETURN_IF_ERROR(take_pieces(*begun, position_->pieces_log2, position_->pieces_left));
+    }
+    if (groups.empty() && position_->version < newest->version) {
+      ASSAY_ASSIGN_OR_RETURN(
+          groups,
+          versions_after(
+              *source_, position_->version, newest->version, options_.online_batch_rows));
+    }
+    for (const VersionGroup& group : groups) {
+      ASSAY_RETURN_IF_ERROR(take_versions(group));
+    }
+    return {};
+  }
+
+ private:
+  /// Where the store stands. Rows of a table that is gone are dropped, and made again.
+  Status find_position(lake::Version newest) {
+    const Result<std::optional<online::AppliedTo>> applied = store_->applied_to(*view_);
+    if (applied.ok() && !applied->has_value()) {
+      return {};
+    }
+    if (applied.ok()) {
+      const OnlinePosition at = OnlinePosition::decode((*applied)->position);
+      const bool of_another = at.table_number != table_number(source_key_) || at.version > newest ||
+                              (at.pieces_left > 0 && !source_->snapshot(at.version).ok());
+      if (!of_another) {
+        position_ = at;
+        return {};
+      }
+    } else if (applied.code() != Code::kFailedPrecondition) {
+      return applied.status();
+    }
+    return store_->drop(view_->storage_name());
+  }
+
+  Status take_pieces(const lake::Snapshot& snapshot, int log2, int64_t left) {
+    ASSAY_ASSIGN_OR_RETURN(const std::vector<OnlinePiece> pieces,
+                           online_pieces(workspace_, *source_, snapshot, log2));
+    ASSAY_ASSIGN_OR_RETURN(const EventTime frontier, frontier_of(snapshot));
+    for (; left > 0; --left) {
+      const OnlinePiece& piece = pieces[pieces.size() - static_cast<std::size_t>(left)];
+      ASSAY_ASSIGN_OR_RETURN(const OnlineChanges changes,
+                             read_online_piece(workspace_, *view_, *source_, snapshot, piece));
+      ASSAY_RETURN_IF_ERROR(apply(changes,
+                                  {table_number(source_key_), snapshot.version, log2, left - 1},
+                                  std::min(frontier, piece.later_from)));
+    }
+    return {};
+  }
+
+  Status take_versions(const VersionGroup& group) {
+    // The watermark as it stood after this group: rows of later groups become visible from it on.
+    ASSAY_ASSIGN_OR_RETURN(const auto snapshot, source_->snapshot(group.last));
+    ASSAY_ASSIGN_OR_RETURN(const EventTime frontier, frontier_of(*snapshot));
+    ASSAY_ASSIGN_OR_RETURN(const OnlineChanges changes,
+                           read_group(workspace_, *source_, *snapshot, group, *view_));
+    return apply(changes, {table_number(source_key_), group.last}, frontier);
+  }
+
+  Result<EventTime> frontier_of(const lake::Snapshot& snapshot) {
+    return workspace_.frontier(workspace_.project().views.at(view_->name()).from, snapshot);
+  }
+
+  /// Rows and position in one transaction.
+  Status apply(const OnlineChanges& changes, OnlinePosition next, EventTime applied_until) {
+    fail_point("flow.online.before_apply");
+    ASSAY_RETURN_IF_ERROR(
+        store_->apply(*view_,
+                      changes.rows,
+                      position_ ? std::optional(position_->encode()) : std::nullopt,
+                      next.encode(),
+                      applied_until,
+                      changes.anew));
+    position_ = next;
+    account_.rows += changes.account;
+    account_.commits += 1;
+    ASSAY_RETURN_IF_ERROR(check_account(account_));
+    if (options_.stopping()) {
+      return {
+          Code::kCancelled,
+          "stopped at version " + std::to_string(next.version) + " of " + source_key_ +
+              (next.pieces_left > 0 ? ", " + std::to_string(next.pieces_left) + " pieces of it left"
+                                    : "") +
+              "; `assay run` goes on from there"};
+    }
+    return {};
+  }
+
+  Workspace& workspace_;
+  const RunOptions& options_;
+  const gold::FeatureViewPtr view_;
+  const std::string source_key_;
+  StageAccount& account_;
+  lake::DeltaTable* source_ = nullptr;
+  online::OnlineStore* store_ = nullptr;
+  std::optional<OnlinePosition> position_;
+};
+
+}  // namespace
+
+OnlinePosition OnlinePosition::decode(int64_t position) {
+  if (position >= 0) {
+    return {(position >> 40) + 1, position & 0xff'ffff'ffff};
+  }
+  const int64_t parts = -position;
+  return {(parts >> 47) + 1,
+          (parts >> 15) & 0xffff'ffff,
+          static_cast<int>((parts >> 11) & 0xf),
+          parts & 0x7ff};
+}
+
+int64_t OnlinePosition::encode() const {
+  if (pieces_left == 0) {
+    return ((table_number - 1) << 40) | version;
+  }
+  return -(((table_number - 1) << 47) | (version << 15) | (int64_t{pieces_log2} << 11) |
+           pieces_left);
+}
+
 Result<StageAccount> run_online_stage(Workspace& workspace,
                                       const std::string& view_name,
                                       const RunOptions& options) {
@@ -147,58 +296,10 @@ Result<StageAccount> run_online_stage(Workspace& workspace,
   account.stage = "online";
   account.name = view_name;
   ASSAY_ASSIGN_OR_RETURN(const gold::FeatureViewPtr view, workspace.view(view_name));
-  const std::string& from = workspace.project().views.at(view_name).from;
-  ASSAY_ASSIGN_OR_RETURN(const std::string source_key, workspace.source_table_key(from));
-  ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * source, workspace.table(source_key));
-  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, source->snapshot());
-  ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, workspace.online(false));
-
-  const int64_t source_number = table_number(source_key);
-  Result<std::optional<online::AppliedTo>> applied = store->applied_to(*view);
-  bool of_another = applied.code() == Code::kFailedPrecondition;
-  if (applied.ok() && applied->has_value()) {
-    const OnlinePosition at = OnlinePosition::decode((*applied)->position);
-    of_another = at.table_number != source_number || at.version > snapshot->version;
-  }
-  if (of_another) {
-    // Rows of a table that is gone: they are made again from the source table.
-    ASSAY_RETURN_IF_ERROR(store->drop(view->storage_name()));
-    applied = store->applied_to(*view);
-  }
-  ASSAY_RETURN_IF_ERROR(applied.status());
-  std::optional<int64_t> position;
-  lake::Version done = -1;
-  if (applied->has_value()) {
-    position = (*applied)->position;
-    done = OnlinePosition::decode(*position).version;
-  }
-  if (done == snapshot->version) {
-    return account;
-  }
-  ASSAY_ASSIGN_OR_RETURN(
-      const std::vector<VersionGroup> groups,
-      versions_after(*source, done, snapshot->version, options.online_batch_rows));
-  for (const VersionGroup& group : groups) {
-    // The watermark as it stood after this group: rows of later groups become visible from it on.
-    ASSAY_ASSIGN_OR_RETURN(const auto group_snapshot, source->snapshot(group.last));
-    ASSAY_ASSIGN_OR_RETURN(const EventTime applied_until,
-                           workspace.frontier(from, *group_snapshot));
-    ASSAY_ASSIGN_OR_RETURN(const OnlineChanges changes,
-                           read_group(workspace, *source, *group_snapshot, group, *view));
-    const int64_t next = OnlinePosition{source_number, group.last}.encode();
-    fail_point("flow.online.before_apply");
-    ASSAY_RETURN_IF_ERROR(
-        store->apply(*view, changes.rows, position, next, applied_until, changes.anew));
-    position = next;
-    account.rows += changes.account;
-    account.commits += 1;
-    ASSAY_RETURN_IF_ERROR(check_account(account));
-    if (options.stopping()) {
-      return Status(Code::kCancelled,
-                    "stopped after version " + std::to_string(group.last) + " of " + source_key +
-                        "; `assay run` goes on from there");
-    }
-  }
+  ASSAY_ASSIGN_OR_RETURN(std::string source_key,
+                         workspace.source_table_key(workspace.project().views.at(view_name).from));
+  ASSAY_RETURN_IF_ERROR(
+      OnlineFill(workspace, options, view, std::move(source_key), &account).run());
   account.seconds =
       static_cast<double>(workspace.world().clock.monotonic().micros - started.micros) / 1e6;
   return account;

@@ -8,19 +8,26 @@ namespace assay::flow {
 
 /// Position of a view in the online store: which table it was made from and up to which version, so
 /// that another table (of a changed definition) is never taken for the same one.
+///
+/// While a view fills up in pieces (online_pieces.h) the number is negative, and grows with them:
+///
+///   whole     table number - 1 (23 bits) | version (40)
+///   pieces  -(table number - 1 (16 bits) | version (32) | log2 of the pieces (4) | pieces left
+///   (11))
 struct OnlinePosition {
   int64_t table_number = 1;  // 1 for "silver/x", 2 for "silver/x_v2"
   lake::Version version = -1;
-  static OnlinePosition decode(int64_t position) {
-    return {(position >> 40) + 1, position & 0xff'ffff'ffff};
-  }
-  [[nodiscard]] int64_t encode() const { return ((table_number - 1) << 40) | version; }
+  int pieces_log2 = 0;
+  int64_t pieces_left = 0;  // 0: what the version holds is there
+  static OnlinePosition decode(int64_t position);
+  [[nodiscard]] int64_t encode() const;
 };
 /// The number at the end of a table's key.
 int64_t table_number(const std::string& table_key);
 
 /// Bring a view's online rows up to its source table's newest version: rows and position in one
-/// transaction a time, so that a killed run goes on where the store stands.
+/// transaction a time, so that a killed run goes on where the store stands. A new view takes the
+/// source's versions one after the other, or, where these are compacted away, pieces of its rows.
 ///
 /// Errors  those of the lake and the store; kCancelled when options.stop was asked for.
 Result<StageAccount> run_online_stage(Workspace& workspace,

@@ -58,6 +58,11 @@ Result<History> read_history(Workspace& workspace, const gold::FeatureViewPtr& v
                                       view->source_columns(),
                                       "",
                                       "greatest(event_time, known_time), sequence"));
+  for (const catalog::FeatureDef& feature : workspace.project().views.at(view->name()).features) {
+    for (const Duration window : feature.over) {
+      history.windows.push_back(window.micros);
+    }
+  }
   const std::span<const int64_t> event_time =
       history.rows.find(silver::kEventTime)->values<int64_t>();
   const std::span<const int64_t> known_time =

@@ -15,6 +15,7 @@ struct History {
   gold::FeatureViewPtr view;
   data::Batch rows;                         // view->source_columns(), sorted by visible time
   std::vector<int64_t> visible;             // per row, microseconds
+  std::vector<int64_t> windows;             // lengths of the view's windows, microseconds
   std::vector<data::EntityKey> entities;    // of the rows, distinct
   std::vector<int32_t> entity_of_row;       // into `entities`; -1: it has none
   EventTime whole_from = EventTime::min();  // older rows or steps are dropped: nothing before it

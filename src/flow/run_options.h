@@ -15,6 +15,8 @@ struct RunOptions {
   int64_t gold_chunk_rows = 4'000'000;  // source rows that a gold commit looks at, about
   int64_t online_batch_rows =
       1'000'000;  // rows that the online store takes in one transaction, about
+  /// Bytes of a compacted table's files that a new view takes in one transaction, about.
+  int64_t online_piece_bytes = 256 << 20;
   const std::atomic<bool>* stop = nullptr;  // set: finish the current commit, then kCancelled
   /// Called now and then with one line about what goes on; may be empty.
   std::function<void(const std::string&)> progress;

@@ -3,29 +3,24 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "base/hash.h"
 #include "flow/gold_task.h"
 #include "flow/online_stage.h"
 #include "flow/retention.h"
+#include "flow/training.h"
+#include "flow/verify_composed.h"
 #include "flow/versions.h"
 #include "gold/served_schema.h"
+#include "gold/service_values.h"
 
 namespace assay::flow {
 namespace {
 
 /// How many versions after the one that was seen may have been applied before the rows were read.
 constexpr lake::Version kVersionsTried = 3;
-
-std::optional<data::FeatureStatus> status_from_name(std::string_view name) {
-  for (std::size_t i = 0; i < data::kFeatureStatuses; ++i) {
-    if (data::status_name(static_cast<data::FeatureStatus>(i)) == name) {
-      return static_cast<data::FeatureStatus>(i);
-    }
-  }
-  return std::nullopt;
-}
 
 /// Logged answers of one view, as questions.
 struct Logged {
@@ -173,6 +168,157 @@ Status compare_view(Workspace& workspace,
   return {};
 }
 
+/// Whether the log has features of views that are looked up by a computed key.
+bool looks_up(const gold::Service& service, const gold::ServiceFeature& feature) {
+  return feature.view_index >= 0 && service.has_computed_keys(feature.view_index);
+}
+
+/// The offline answer of one view to entities that a logged answer looked up, when the views stood
+/// `later` versions after what the log says was applied.
+Result<std::vector<gold::FeatureValues>> answers_then(Workspace& workspace,
+                                                      const gold::FeatureView& view,
+                                                      std::span<const data::EntityKey> keys,
+                                                      EventTime at,
+                                                      OnlinePosition position) {
+  std::vector<gold::FeatureValues> all;
+  for (const data::EntityKey& key : keys) {
+    ASSAY_ASSIGN_OR_RETURN(const std::optional<OfflineAnswers> answers,
+                           answer_at_version(workspace, view, {key, at, false, {}}, position));
+    if (!answers) {
+      return Status(Code::kOutOfRange, "there is no such version");
+    }
+    gold::FeatureValues values;
+    for (std::size_t feature = 0; feature < view.features().size(); ++feature) {
+      OfflineValue value = offline_value(view, *answers, 0, static_cast<int>(feature));
+      values.values.push_back(std::move(value.value));
+      values.statuses.push_back(value.status);
+    }
+    all.push_back(std::move(values));
+  }
+  return all;
+}
+
+/// Logged answers of a service as a whole.
+class ServedLookups {
+ public:
+  ServedLookups(Workspace& workspace, const gold::Service& service, data::Batch rows)
+      : workspace_(workspace), service_(service), rows_(std::move(rows)) {}
+
+  /// Compare what was looked up by computed keys with the training set of the same questions.
+  Status compare(int threads, VerifyReport* report) {
+    gold::TrainingSetOptions options;
+    options.time_column = gold::kServedAsOf;
+    options.with_statuses = true;
+    options.threads = threads;
+    std::vector<std::string> names = {gold::kServedAsOf};
+    for (const data::Field& key : service_.entity_keys) {
+      names.push_back(key.name);
+    }
+    ASSAY_ASSIGN_OR_RETURN(const data::Batch asked, rows_.select(names));
+    ASSAY_ASSIGN_OR_RETURN(const data::Batch set,
+                           build_training_set(workspace_, service_, asked, options));
+    for (int64_t row = 0; row < rows_.rows(); ++row) {
+      ASSAY_RETURN_IF_ERROR(compare_row(asked, set, row, report));
+    }
+    return {};
+  }
+
+ private:
+  Status compare_row(const data::Batch& asked,
+                     const data::Batch& set,
+                     int64_t row,
+                     VerifyReport* report) {
+    std::optional<std::vector<gold::ServiceReading>> then;  // read when something differs
+    for (std::size_t f = 0; f < service_.features.size(); ++f) {
+      if (!looks_up(service_, service_.features[f])) {
+        continue;
+      }
+      ASSAY_ASSIGN_OR_RETURN(const OfflineValue online, logged(f, row));
+      const OfflineValue offline = set_value(service_, set, row, f);
+      const bool differs =
+          online.status != offline.status || !same_bits(online.value, offline.value);
+      if (differs && !then) {
+        ASSAY_ASSIGN_OR_RETURN(then, readings_then(row));
+      }
+      if (differs && was_right(online, *then, f)) {
+        report->values += 1;
+        report->behind_values += 1;
+        continue;
+      }
+      compare_values(
+          online,
+          offline,
+          [&] { return where_asked(service_, f, asked, row, gold::kServedAsOf); },
+          report);
+    }
+    return {};
+  }
+
+  [[nodiscard]] Result<OfflineValue> logged(std::size_t f, int64_t row) const {
+    const gold::ServiceFeature& feature = service_.features[f];
+    const std::string_view name = rows_.find(gold::served_status_column(feature))->text(row);
+    const std::optional<data::FeatureStatus> status = status_from_name(name);
+    if (!status) {
+      return Status(Code::kCorrupt, "a logged answer has the status `" + std::string(name) + "`");
+    }
+    return OfflineValue{rows_.find(gold::served_value_column(feature))->scalar(row), *status};
+  }
+
+  /// What the service would have answered by the versions that the store may have had.
+  Result<std::vector<gold::ServiceReading>> readings_then(int64_t row) {
+    std::map<std::string, OnlinePosition> positions;
+    for (std::size_t view = 0; view < service_.views.size(); ++view) {
+      const data::Scalar applied =
+          rows_.find(gold::served_applied_column(service_, view))->scalar(row);
+      if (applied.is_null()) {
+        return std::vector<gold::ServiceReading>();
+      }
+      positions[service_.views[view]->name()] =
+          OnlinePosition::decode(std::get<int64_t>(applied.value));
+    }
+    const EventTime at{
+        rows_.find(gold::kServedAsOf)->values<int64_t>()[static_cast<std::size_t>(row)]};
+    std::map<std::string, std::vector<data::Scalar>> keys;
+    for (const data::Field& key : service_.entity_keys) {
+      keys[key.name] = {rows_.find(key.name)->scalar(row)};
+    }
+    std::vector<gold::ServiceReading> readings;
+    for (lake::Version later = 0; later < kVersionsTried; ++later) {
+      Result<gold::ServiceReading> reading = gold::read_service(
+          service_,
+          1,
+          at,
+          [&](const data::Field& key) {
+            return Result<const std::vector<data::Scalar>*>(&keys.at(key.name));
+          },
+          [&](const gold::FeatureView& view, std::span<const data::EntityKey> entities) {
+            OnlinePosition position = positions.at(view.name());
+            position.version += later;
+            return answers_then(workspace_, view, entities, at, position);
+          });
+      if (reading.ok()) {
+        readings.push_back(*std::move(reading));
+      } else if (reading.code() != Code::kOutOfRange) {
+        return std::move(reading).status();
+      }
+    }
+    return readings;
+  }
+
+  [[nodiscard]] bool was_right(const OfflineValue& online,
+                               const std::vector<gold::ServiceReading>& readings,
+                               std::size_t f) const {
+    return std::any_of(readings.begin(), readings.end(), [&](const gold::ServiceReading& reading) {
+      const OfflineValue value = read_value(service_, reading, 0, f);
+      return value.status == online.status && same_bits(value.value, online.value);
+    });
+  }
+
+  Workspace& workspace_;
+  const gold::Service& service_;
+  const data::Batch rows_;
+};
+
 }  // namespace
 
 Result<std::string> served_table_key(Workspace& workspace, const gold::Service& service) {
@@ -224,19 +370,31 @@ Result<VerifyReport> verify_served(Workspace& workspace,
   const auto as_of = rows->find(gold::kServedAsOf)->values<int64_t>();
   report.last = {as_of.front()};
   report.first = {as_of.back()};
+  EventTime whole_from = EventTime::min();  // of all views
   for (std::size_t v = 0; v < service->views.size(); ++v) {
-    if (service->has_computed_keys(static_cast<int>(v))) {
-      continue;  // the log does not say which entity was looked up
-    }
     ASSAY_ASSIGN_OR_RETURN(const GoldTask task,
                            make_gold_task(workspace, service->views[v]->name()));
     ASSAY_ASSIGN_OR_RETURN(const auto steps, task.steps->snapshot());
-    ASSAY_ASSIGN_OR_RETURN(const Logged logged,
-                           logged_answers(*service, v, *rows, answers_from(task, *steps)));
+    const EventTime from = answers_from(task, *steps);
+    whole_from = std::max(whole_from, from);
+    if (service->has_computed_keys(static_cast<int>(v))) {
+      continue;  // the log does not say which entity was looked up: see below
+    }
+    ASSAY_ASSIGN_OR_RETURN(const Logged logged, logged_answers(*service, v, *rows, from));
     if (!logged.features.empty()) {
       ASSAY_RETURN_IF_ERROR(
           compare_view(workspace, *service->views[v], logged, options.threads, &report));
     }
+  }
+  if (std::any_of(service->features.begin(), service->features.end(), [&](const auto& feature) {
+        return looks_up(*service, feature);
+      })) {
+    // The newest come first.
+    const auto whole = std::partition_point(
+        as_of.begin(), as_of.end(), [&](int64_t time) { return time >= whole_from.micros; });
+    const gold::Service rest = without_on_demand(*service);
+    ASSAY_RETURN_IF_ERROR(ServedLookups(workspace, rest, rows->slice(0, whole - as_of.begin()))
+                              .compare(options.threads, &report));
   }
   return report;
 }

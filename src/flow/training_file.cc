@@ -261,7 +261,7 @@ class TrainingRows : public data::BatchReader {
     for (;;) {
       Result<std::optional<data::Batch>> some = rows->next();
       if (!some.ok()) {
-        return std::move(some).status().with_context("read labels");
+        return of_label_file(some.status()).with_context("read labels");
       }
       if (!some->has_value()) {
         return {};

@@ -1,70 +1,22 @@
 #include "flow/verify.h"
 
 #include <algorithm>
-#include <bit>
-#include <numeric>
 #include <set>
 
 #include "flow/offline_answers.h"
 #include "flow/replay.h"
 #include "flow/verify_composed.h"
-#include "flow/versions.h"
+#include "flow/verify_instants.h"
 #include "gold/service_values.h"
-#include "silver/contract.h"
 
 namespace assay::flow {
 namespace {
 
 constexpr std::size_t kDifferencesShown = 100;
 
-std::string describe_value(const data::Scalar& value, data::FeatureStatus status) {
-  return (value.is_null() ? "null" : data::format_scalar(value)) + " " +
-         std::string(data::status_name(status));
-}
-
-/// Sorted instants over the whole history: uniform ones, each moved onto or next to a slide's end,
-/// or to where a row is replaced.
-std::vector<EventTime> sample_instants(const std::vector<History>& histories,
-                                       const VerifyOptions& options,
-                                       Random& random) {
-  int64_t first = EventTime::max().micros;
-  int64_t last = EventTime::min().micros;
-  int64_t slide = kMicrosPerSecond;
-  std::vector<int64_t> replaced;
-  for (const History& history : histories) {
-    for (const int64_t visible : history.visible) {
-      // Tables without times stand at the epoch; their instant says nothing about the others'.
-      if (visible != 0) {
-        first = std::min(first, visible);
-        last = std::max(last, visible);
-      }
-    }
-    for (const auto& [instant, row] : history.replaced) {
-      last = std::max(last, instant);
-      replaced.push_back(instant);
-    }
-    slide = std::max(slide, history.view->slide().micros);
-  }
-  for (const History& history : histories) {
-    first = std::max(first, history.whole_from.micros);
-  }
-  std::vector<EventTime> instants;
-  if (first > last) {
-    return instants;
-  }
-  for (int64_t i = 0; i < options.instants; ++i) {
-    int64_t at =
-        first + static_cast<int64_t>(random.below(static_cast<uint64_t>(last - first) + 1));
-    const uint64_t kind = random.below(4);
-    if (kind < 3) {  // a slide's end, and the microseconds beside it
-      at = floor_to(at, slide) + static_cast<int64_t>(kind) - 1;
-    } else if (!replaced.empty()) {  // where a row goes, or just before
-      at = replaced[random.below(replaced.size())] - static_cast<int64_t>(random.below(2));
-    }
-    instants.push_back({std::clamp(at, first, last)});
-  }
-  std::sort(instants.begin(), instants.end());
-  return instants;
+std::string describe_value(const OfflineValue& value) {
+  return (value.value.is_null() ? "null" : data::format_scalar(value.value)) + " " +
+         std::string(data::status_name(value.status));
 }
 
 /// Replay one view's history into a scratch store and ask at each instant.
@@ -144,28 +96,35 @@ void compare(const History& history,
 
 }  // namespace
 
+bool compare_values(const OfflineValue& online,
+                    const OfflineValue& offline,
+                    const std::function<Difference()>& where,
+                    VerifyReport* report) {
+  report->values += 1;
+  report->present += offline.status == data::FeatureStatus::kPresent ? 1 : 0;
+  if (offline.status == online.status && same_bits(offline.value, online.value)) {
+    return true;
+  }
+  report->differ += 1;
+  if (report->differences.size() < kDifferencesShown) {
+    report->differences.push_back(where());
+    report->differences.back().online = describe_value(online);
+    report->differences.back().offline = describe_value(offline);
+  }
+  return false;
+}
+
 bool compare_value(const gold::FeatureView& view,
                    const Question& question,
                    int feature,
                    const OfflineValue& offline,
                    VerifyReport* report) {
   const auto index = static_cast<std::size_t>(feature);
-  const data::Scalar& online_value = question.online.values[index];
-  const data::FeatureStatus online_status = question.online.statuses[index];
-  report->values += 1;
-  report->present += offline.status == data::FeatureStatus::kPresent ? 1 : 0;
-  if (offline.status == online_status && same_bits(offline.value, online_value)) {
-    return true;
-  }
-  report->differ += 1;
-  if (report->differences.size() < kDifferencesShown) {
-    Difference difference{view.name(),
-                          view.features()[index].name,
-                          "",
-                          question.at,
-                          describe_value(online_value, online_status),
-                          describe_value(offline.value, offline.status),
-                          {}};
+  const auto where = [&] {
+    Difference difference;
+    difference.view = view.name();
+    difference.feature = view.features()[index].name;
+    difference.at = question.at;
     const Result<std::vector<data::Scalar>> key = data::decode_key(question.key);
     for (std::size_t i = 0; key.ok() && i < key->size(); ++i) {
       const data::Field& field = view.keys()[i];
@@ -173,9 +132,10 @@ bool compare_value(const gold::FeatureView& view,
       difference.entity +=
           (i == 0 ? "" : ", ") + field.name + "=" + data::format_scalar(difference.key.back());
     }
-    report->differences.push_back(std::move(difference));
-  }
-  return false;
+    return difference;
+  };
+  return compare_values(
+      {question.online.values[index], question.online.statuses[index]}, offline, where, report);
 }
 
 Result<VerifyReport> verify_service(Workspace& workspace,
@@ -199,7 +159,7 @@ Result<VerifyReport> verify_service(Workspace& workspace,
     histories.push_back(std::move(history));
   }
   const std::unique_ptr<Random> random = seeded_random(options.seed);
-  const std::vector<EventTime> instants = sample_instants(histories, options, *random);
+  const std::vector<EventTime> instants = sample_instants(histories, options.instants, *random);
   if (instants.empty() || feature_count == 0) {
     return Status(Code::kNotFound,
                   "service " + service_name + " has no rows to compare yet; run `assay run` first");

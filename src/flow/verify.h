@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -44,7 +45,14 @@ struct VerifyReport {
   int64_t behind_values = 0;  // of them: served before rows came that the offline answer has
 };
 
-/// Compare one value of a question's online answer and take note in the report; true when equal.
+/// Count one comparison; true when both are the same to the bit. What differs is noted, while there
+/// is room, as `where` says it without the values.
+bool compare_values(const OfflineValue& online,
+                    const OfflineValue& offline,
+                    const std::function<Difference()>& where,
+                    VerifyReport* report);
+
+/// The same of one value of a question's online answer.
 bool compare_value(const gold::FeatureView& view,
                    const Question& question,
                    int feature,

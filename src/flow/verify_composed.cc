@@ -14,7 +14,6 @@
 namespace assay::flow {
 namespace {
 
-constexpr std::size_t kDifferencesShown = 100;
 constexpr char kAt[] = "at instant";  // no YAML name has a blank
 
 bool is_composed(const gold::Service& service) {
@@ -23,16 +22,6 @@ bool is_composed(const gold::Service& service) {
     computed = computed || service.has_computed_keys(view);
   }
   return computed;
-}
-
-/// The service without what is computed from requests.
-gold::Service without_on_demand(const gold::Service& service) {
-  gold::Service rest = service;
-  rest.on_demand.clear();
-  rest.request.clear();
-  std::erase_if(rest.features,
-                [](const gold::ServiceFeature& feature) { return feature.on_demand_index >= 0; });
-  return rest;
 }
 
 /// Online and offline values of rows asked, side by side.
@@ -75,11 +64,13 @@ class Comparison {
                            build_training_set(workspace, service_, asked, options));
     for (int64_t row = 0; row < asked.rows(); ++row) {
       for (std::size_t f = 0; f < service_.features.size(); ++f) {
-        const std::string name = service_.output_name(static_cast<int>(f), false);
-        const bool same = compare_one(asked, row, f, *set.find(name), *set.find(name + "__status"));
-        report_->values += 1;
+        const OfflineValue offline = set_value(service_, set, row, f);
         (row < replayed ? report_->replayed_values : report_->live_values) += 1;
-        report_->differ += same ? 0 : 1;
+        compare_values(
+            read_value(service_, online_[static_cast<std::size_t>(row)], 0, f),
+            offline,
+            [&] { return where_asked(service_, f, asked, row, kAt); },
+            report_);
       }
     }
     return {};
@@ -90,59 +81,6 @@ class Comparison {
     std::vector<data::Field> fields = service.entity_keys;
     fields.push_back({kAt, data::Type::kTimestamp, false});
     return data::BatchBuilder(data::make_schema(std::move(fields)));
-  }
-
-  struct Value {
-    data::Scalar value;
-    data::FeatureStatus status;
-  };
-
-  [[nodiscard]] Value online_value(int64_t row, const gold::ServiceFeature& feature) const {
-    const gold::ServiceReading& reading = online_[static_cast<std::size_t>(row)];
-    const auto index = static_cast<std::size_t>(feature.feature_index);
-    if (feature.derived_index >= 0) {
-      data::Scalar value =
-          reading.derived[static_cast<std::size_t>(feature.derived_index)][index]->scalar(0);
-      const data::FeatureStatus status =
-          value.is_null() ? data::FeatureStatus::kNullValue : data::FeatureStatus::kPresent;
-      return {std::move(value), status};
-    }
-    const gold::ViewReading& view = reading.views[static_cast<std::size_t>(feature.view_index)];
-    if (view.answer_of[0] < 0) {
-      return {data::Scalar::null(feature.type), data::FeatureStatus::kNotFound};
-    }
-    return {view.answers[0].values[index], view.answers[0].statuses[index]};
-  }
-
-  bool compare_one(const data::Batch& asked,
-                   int64_t row,
-                   std::size_t f,
-                   const data::Column& offline,
-                   const data::Column& offline_status) {
-    const gold::ServiceFeature& feature = service_.features[f];
-    const Value online = online_value(row, feature);
-    const data::Scalar value = offline.scalar(row);
-    const std::string_view status = offline_status.text(row);
-    report_->present += status == data::status_name(data::FeatureStatus::kPresent) ? 1 : 0;
-    if (status == data::status_name(online.status) && same_bits(value, online.value)) {
-      return true;
-    }
-    if (report_->differences.size() < kDifferencesShown) {
-      Difference difference;
-      difference.view = feature.view;
-      difference.feature = feature.name;
-      for (std::size_t i = 0; i < service_.entity_keys.size(); ++i) {
-        difference.entity += (i == 0 ? "" : ", ") + service_.entity_keys[i].name + "=" +
-                             data::format_scalar(asked.column(static_cast<int>(i)).scalar(row));
-      }
-      difference.at = EventTime{asked.find(kAt)->values<int64_t>()[static_cast<std::size_t>(row)]};
-      difference.online = (online.value.is_null() ? "null" : data::format_scalar(online.value)) +
-                          " " + std::string(data::status_name(online.status));
-      difference.offline =
-          (value.is_null() ? "null" : data::format_scalar(value)) + " " + std::string(status);
-      report_->differences.push_back(std::move(difference));
-    }
-    return false;
   }
 
   const gold::Service& service_;
@@ -189,6 +127,64 @@ class AskedKeys {
 };
 
 }  // namespace
+
+gold::Service without_on_demand(const gold::Service& service) {
+  gold::Service rest = service;
+  rest.on_demand.clear();
+  rest.request.clear();
+  std::erase_if(rest.features,
+                [](const gold::ServiceFeature& feature) { return feature.on_demand_index >= 0; });
+  return rest;
+}
+
+OfflineValue read_value(const gold::Service& service,
+                        const gold::ServiceReading& reading,
+                        int64_t row,
+                        std::size_t f) {
+  const gold::ServiceFeature& feature = service.features[f];
+  const auto index = static_cast<std::size_t>(feature.feature_index);
+  if (feature.derived_index >= 0) {
+    data::Scalar value =
+        reading.derived[static_cast<std::size_t>(feature.derived_index)][index]->scalar(row);
+    const data::FeatureStatus status =
+        value.is_null() ? data::FeatureStatus::kNullValue : data::FeatureStatus::kPresent;
+    return {std::move(value), status};
+  }
+  const gold::ViewReading& view = reading.views[static_cast<std::size_t>(feature.view_index)];
+  const int64_t answer = view.answer_of[static_cast<std::size_t>(row)];
+  if (answer < 0) {
+    return {data::Scalar::null(feature.type), data::FeatureStatus::kNotFound};
+  }
+  const gold::FeatureValues& values = view.answers[static_cast<std::size_t>(answer)];
+  return {values.values[index], values.statuses[index]};
+}
+
+OfflineValue set_value(const gold::Service& service,
+                       const data::Batch& set,
+                       int64_t row,
+                       std::size_t feature) {
+  const std::string name = service.output_name(static_cast<int>(feature), false);
+  return {set.find(name)->scalar(row),
+          status_from_name(set.find(name + "__status")->text(row))
+              .value_or(data::FeatureStatus::kNotFound)};
+}
+
+Difference where_asked(const gold::Service& service,
+                       std::size_t feature,
+                       const data::Batch& asked,
+                       int64_t row,
+                       const std::string& time_column) {
+  Difference difference;
+  difference.view = service.features[feature].view;
+  difference.feature = service.features[feature].name;
+  for (const data::Field& key : service.entity_keys) {
+    difference.entity += (difference.entity.empty() ? "" : ", ") + key.name + "=" +
+                         data::format_scalar(asked.find(key.name)->scalar(row));
+  }
+  difference.at =
+      EventTime{asked.find(time_column)->values<int64_t>()[static_cast<std::size_t>(row)]};
+  return difference;
+}
 
 Status verify_composed(Workspace& workspace,
                        const gold::Service& service,

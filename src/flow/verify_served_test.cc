@@ -4,7 +4,9 @@
 
 #include "flow/served.h"
 #include "flow/test_project.h"
+#include "flow/verify_composed.h"
 #include "gold/served_schema.h"
+#include "gold/service_values.h"
 
 namespace assay::flow {
 namespace {
@@ -105,6 +107,133 @@ TEST_F(VerifyServed, AnAnswerFromBeforeARowCameWasRightThen) {
   ASSERT_TRUE(report.ok()) << report.status().to_string();
   EXPECT_EQ(report->differ, 0);
   EXPECT_GT(report->behind_values, 0);
+}
+
+const char kLookedUp[] = R"yaml(
+bronze:
+  homes:
+    source: others
+    event_time: {column: ts}
+    known_time: {delay: 5m}
+    columns: {user_id: string!, country: string, ts: timestamp!}
+entities:
+  country: {key: country}
+feature_views:
+  home: {entity: user, from: homes, features: {country: latest}}
+  land: {entity: country, from: homes, slide: 10m, features: {moved: {agg: count, over: [24h]}}}
+services:
+  mapped: [{view: spend, prefix: own_}, home, {view: land, by: {country: country}}]
+)yaml";
+
+class VerifyServedLookups : public testing::Test {
+ protected:
+  void SetUp() override {
+    project_.write("mapped.yaml", kLookedUp);
+    project_.write("others/homes.csv",
+                   "user_id,country,ts\nu0,de,2026-01-06T12:00:00Z\nu1,at,2026-01-06T12:00:00Z\n"
+                   "u2,de,2026-01-06T13:00:00Z\nu3,,2026-01-06T13:00:00Z\n");
+    ASSERT_TRUE(project_.run().ok());
+    workspace_ = project_.open();
+  }
+
+  /// What the service says of five users now, as a server would log it; u4 has no home, u3 no
+  /// country.
+  void log_answers() {
+    const auto service = *workspace_->service("mapped");
+    online::OnlineStore* store = *workspace_->online(true);
+    const EventTime now = *workspace_->serving_now();
+    std::vector<data::Scalar> users;
+    for (int user = 0; user < 5; ++user) {
+      users.push_back(data::Scalar::string("u" + std::to_string(user)));
+    }
+    const gold::ServiceReading reading =
+        gold::read_service(
+            *service,
+            5,
+            now,
+            [&](const data::Field&) { return Result<const std::vector<data::Scalar>*>(&users); },
+            [&](const gold::FeatureView& view, std::span<const data::EntityKey> keys) {
+              return store->read(view, keys, now);
+            })
+            .value();
+    data::BatchBuilder rows(*gold::served_schema(*service));
+    for (int64_t row = 0; row < 5; ++row) {
+      int column = 0;
+      rows.column(column++).append(static_cast<int32_t>(now.micros / kMicrosPerDay));
+      rows.column(column++).append(now.micros);
+      rows.column(column++).append_scalar(users[static_cast<std::size_t>(row)]);
+      for (int i = 0; i < 3; ++i) {
+        rows.column(column++).append_null();  // no model
+      }
+      for (const gold::FeatureViewPtr& view : service->views) {
+        rows.column(column++).append((*store->applied_to(*view))->position);
+      }
+      for (std::size_t f = 0; f < service->features.size(); ++f) {
+        const OfflineValue value = read_value(*service, reading, row, f);
+        value.value.is_null() ? rows.column(column++).append_null()
+                              : rows.column(column++).append_scalar(value.value);
+        rows.column(column++).append_text(data::status_name(value.status));
+      }
+    }
+    ASSERT_TRUE(append_served(*workspace_, *service, rows.finish()).ok());
+  }
+  VerifyReport report() {
+    const auto report = verify_served(*workspace_, "mapped", {});
+    EXPECT_TRUE(report.ok()) << report.status().to_string();
+    return *report;
+  }
+  void add_homes(const std::string& name, const std::string& line) {
+    workspace_.reset();
+    project_.write("others/" + name + ".csv", "user_id,country,ts\n" + line + "\n");
+    ASSERT_TRUE(project_.run().ok());
+    workspace_ = project_.open();
+  }
+
+  TestProject project_;
+  std::unique_ptr<Workspace> workspace_;
+};
+
+TEST_F(VerifyServedLookups, OfViewsWithComputedKeysAreComparedToo) {
+  log_answers();
+  const VerifyReport found = report();
+  EXPECT_EQ(found.served_answers, 5);
+  EXPECT_EQ(found.values, 5 * (5 + 1 + 1));
+  EXPECT_EQ(found.differ, 0) << found.differences.front().feature;
+  EXPECT_EQ(found.behind_values, 0);
+}
+
+TEST_F(VerifyServedLookups, AnAnswerFromBeforeTheOtherEntitysRowsCameWasRightThen) {
+  log_answers();
+  add_homes("more", "u9,de,2026-01-06T12:30:00Z");   // known before the answer, and came after
+  add_homes("again", "u0,at,2026-01-06T14:00:00Z");  // the key itself is another now
+  const VerifyReport found = report();
+  EXPECT_EQ(found.differ, 0) << found.differences.front().feature << " "
+                             << found.differences.front().entity;
+  EXPECT_GE(found.behind_values, 3);
+}
+
+TEST_F(VerifyServedLookups, AnotherValueIsADifferenceOfTheEntityThatAsked) {
+  log_answers();
+  const auto service = *workspace_->service("mapped");
+  const std::string key = *served_table_key(*workspace_, *service);
+  data::Batch rows = *workspace_->read_table(key, "*", "", "");
+  const int column = *rows.schema().find("land__moved_24h");
+  data::ColumnBuilder changed(data::Type::kInt64);
+  for (int64_t row = 0; row < rows.rows(); ++row) {
+    changed.append(1000);
+  }
+  std::vector<data::ColumnPtr> columns;
+  for (int c = 0; c < rows.column_count(); ++c) {
+    columns.push_back(c == column ? changed.finish() : rows.column_ptr(c));
+  }
+  ASSERT_TRUE(
+      append_served(*workspace_, *service, data::Batch(rows.schema_ptr(), columns, rows.rows()))
+          .ok());
+  const VerifyReport found = report();
+  EXPECT_EQ(found.differ, 5);
+  ASSERT_EQ(found.differences.size(), 5U);
+  EXPECT_EQ(found.differences[0].view, "land");
+  EXPECT_EQ(found.differences[0].entity.rfind("user_id=u", 0), 0U);
 }
 
 }  // namespace

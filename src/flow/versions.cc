@@ -29,6 +29,15 @@ std::vector<std::string> key_names(const gold::FeatureView& view) {
   return names;
 }
 
+std::string keys_not_null(const gold::FeatureView& view) {
+  std::string condition;
+  for (const std::string& name : key_names(view)) {
+    condition +=
+        (condition.empty() ? "" : " AND ") + data::SqlEngine::identifier(name) + " IS NOT NULL";
+  }
+  return condition.empty() ? "true" : condition;
+}
+
 std::string select_keys(const gold::FeatureView& view) {
   return view.keys().empty() ? "true AS assay_population" : column_list(key_names(view));
 }

@@ -20,7 +20,10 @@ data::Schema visible_schema(const data::Schema& table);
 /// Names of a view's key columns.
 std::vector<std::string> key_names(const gold::FeatureView& view);
 
-/// The same for a SELECT list, and behind two relations that are joined by them. A view of the
+/// A condition of rows that have all of a view's keys.
+std::string keys_not_null(const gold::FeatureView& view);
+
+/// The keys for a SELECT list, and behind two relations that are joined by them. A view of the
 /// whole population has no keys: one column stands for them, and everything joins.
 std::string select_keys(const gold::FeatureView& view);
 std::string join_by_keys(const gold::FeatureView& view);

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""`assay run` on the flights project, ended by SIGKILL, then run again: every table's content hash and every
+"""`assay run` on a project, ended by SIGKILL, then run again: every table's content hash and every
 online value equal the undisturbed run's, and every account balances.
 
-    kill_test.py PROGRAM [--kills 200] [--days 31] [--seed 1]
+    kill_test.py PROGRAM [--kills 200] [--project flights|orders] [--days 31] [--seed 1]
+
+The flights' rows only come; orders are a table of changes. --days: files of the project.
 
 Half of the kills come at a random moment of the run, half at a random pass of a named place where commits
 are made (ASSAY_FAIL_POINT), where mistakes would be.
@@ -17,7 +19,10 @@ import signal
 import subprocess
 import time
 
+from changing_orders import orders_project
 from project import SOURCE, flights_project, new_folder, remove
+
+PROJECTS = {"flights": flights_project, "orders": orders_project}
 
 
 def fail_points():
@@ -46,13 +51,14 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("program")
     parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--project", choices=PROJECTS, default="flights")
     parser.add_argument("--days", type=int, default=31)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     chance = random.Random(options.seed)
     root = new_folder("kill")
     try:
-        project = flights_project(options.program, root / "project", options.days)
+        project = PROJECTS[options.project](options.program, root / "project", options.days)
         pristine = root / "pristine"
         shutil.copytree(project.folder, pristine)
         began = time.monotonic()

@@ -1,0 +1,108 @@
+// A new view over a table that was compacted: which rows came with which version is known no more,
+// but the order in which they came is, by their sequence. So the store fills up as if it had
+// followed the table from the beginning, and what it holds meanwhile is what it held then.
+
+#include "flow/online_pieces.h"
+
+#include <algorithm>
+
+#include "catalog/table_schema.h"
+#include "flow/versions.h"
+
+namespace assay::flow {
+namespace {
+
+constexpr int kPiecesLog2Max = 10;
+
+std::string in_piece(const OnlinePiece& piece) {
+  return "sequence >= " + std::to_string(piece.first) + " AND sequence < " +
+         std::to_string(piece.end);
+}
+
+int64_t ceil_divide(int64_t amount, int64_t by) {
+  return (amount + by - 1) / by;
+}
+
+}  // namespace
+
+int online_pieces_log2(const lake::Snapshot& snapshot, const RunOptions& options) {
+  int64_t bytes = 0;
+  int64_t rows = 0;
+  for (const auto& [path, file] : snapshot.files) {
+    bytes += file.size_bytes;
+    rows += std::max<int64_t>(file.rows, 0);
+  }
+  const int64_t pieces = std::max(ceil_divide(bytes, options.online_piece_bytes),
+                                  ceil_divide(rows, options.online_batch_rows));
+  int log2 = 0;
+  while (log2 < kPiecesLog2Max && (int64_t{1} << log2) < pieces) {
+    ++log2;
+  }
+  return log2;
+}
+
+Result<std::vector<OnlinePiece>> online_pieces(Workspace& workspace,
+                                               lake::DeltaTable& source,
+                                               const lake::Snapshot& snapshot,
+                                               int log2) {
+  ASSAY_ASSIGN_OR_RETURN(const std::string relation, source.relation(snapshot));
+  ASSAY_ASSIGN_OR_RETURN(
+      const data::Batch range,
+      workspace.sql().query("SELECT min(sequence), max(sequence) FROM " + relation));
+  const bool empty = range.column(0).is_null(0);
+  const int64_t first = empty ? 0 : range.column(0).values<int64_t>()[0];
+  const int64_t count = empty ? 1 : range.column(1).values<int64_t>()[0] - first + 1;
+  const int64_t width = ceil_divide(count, int64_t{1} << log2);
+  std::vector<OnlinePiece> pieces;
+  for (int64_t i = 0; i < int64_t{1} << log2; ++i) {
+    pieces.push_back({first + i * width, first + (i + 1) * width, EventTime::max()});
+  }
+  ASSAY_ASSIGN_OR_RETURN(
+      const data::Batch times,
+      workspace.sql().query("SELECT (sequence - " + std::to_string(first) + ") // " +
+                            std::to_string(width) +
+                            " AS piece, min(greatest(event_time, known_time)) AS visible FROM " +
+                            relation + " GROUP BY 1"));
+  std::vector<int64_t> visible(pieces.size(), EventTime::max().micros);
+  for (int64_t row = 0; row < times.rows(); ++row) {
+    const auto at = static_cast<std::size_t>(row);
+    visible[static_cast<std::size_t>(times.column(0).values<int64_t>()[at])] =
+        times.column(1).values<int64_t>()[at];
+  }
+  int64_t later = EventTime::max().micros;
+  for (std::size_t i = pieces.size(); i-- > 0;) {
+    pieces[i].later_from = EventTime{later};
+    later = std::min(later, visible[i]);
+  }
+  return pieces;
+}
+
+Result<OnlineChanges> read_online_piece(Workspace& workspace,
+                                        const gold::FeatureView& view,
+                                        lake::DeltaTable& source,
+                                        const lake::Snapshot& snapshot,
+                                        const OnlinePiece& piece) {
+  const std::string where = in_piece(piece);
+  ASSAY_ASSIGN_OR_RETURN(const std::string mine, source.relation(snapshot, where));
+  // Versions of a key are told from each other over the whole table.
+  ASSAY_ASSIGN_OR_RETURN(const std::string relation,
+                         source.relation(snapshot, view.of_changes() ? "" : where));
+  const std::string gone =
+      view.of_changes() ? std::string(catalog::kIsDeleted) + " OR " : std::string();
+  ASSAY_ASSIGN_OR_RETURN(
+      const data::Batch counts,
+      workspace.sql().query("SELECT count(*), count(*) FILTER (WHERE " + gone + "NOT (" +
+                            keys_not_null(view) + ")) FROM " + mine + " WHERE " + where));
+  OnlineChanges changes;
+  ASSAY_ASSIGN_OR_RETURN(
+      changes.rows,
+      workspace.sql().query("SELECT " + column_list(view.source_columns()) + " FROM " +
+                            visible_rows(relation, view.of_changes()) + " WHERE " + where +
+                            " ORDER BY sequence"));
+  changes.account.in = counts.column(0).values<int64_t>()[0];
+  changes.account.filtered = counts.column(1).values<int64_t>()[0];
+  changes.account.out = changes.account.in - changes.account.filtered;
+  return changes;
+}
+
+}  // namespace assay::flow

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "flow/online_changes.h"
+#include "flow/run_options.h"
+#include "flow/workspace.h"
+
+namespace assay::flow {
+
+/// Rows of a range of sequence numbers, of all that a table holds.
+struct OnlinePiece {
+  int64_t first = 0;
+  int64_t end = 0;
+  EventTime later_from;  // rows of the pieces behind it become visible from it on
+};
+
+/// How many pieces a table is cut into, as a power of two: each within the options' rows and bytes
+/// of files, about.
+int online_pieces_log2(const lake::Snapshot& snapshot, const RunOptions& options);
+
+/// What a snapshot holds, in 2^log2 pieces of equal ranges of sequence numbers: the order in which
+/// its rows came. The same snapshot gives the same pieces.
+///
+/// Cost  one pass over three columns.
+Result<std::vector<OnlinePiece>> online_pieces(Workspace& workspace,
+                                               lake::DeltaTable& source,
+                                               const lake::Snapshot& snapshot,
+                                               int log2);
+
+/// The rows of one piece. Of a table of changes they know what replaces them in any piece.
+Result<OnlineChanges> read_online_piece(Workspace& workspace,
+                                        const gold::FeatureView& view,
+                                        lake::DeltaTable& source,
+                                        const lake::Snapshot& snapshot,
+                                        const OnlinePiece& piece);
+
+}  // namespace assay::flow

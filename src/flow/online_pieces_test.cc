@@ -1,0 +1,210 @@
+// What fills an online view anew, and what its rows leave behind in the store.
+
+#include "flow/online_pieces.h"
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "flow/online_stage.h"
+#include "flow/orders_project.h"
+#include "flow/test_project.h"
+#include "lake/compaction.h"
+#include "online/lmdb_env.h"
+
+namespace assay::flow {
+namespace {
+
+TEST(OnlinePosition, NamesTheTableItsVersionAndWhatIsLeft) {
+  EXPECT_EQ(table_number("silver/clean"), 1);
+  EXPECT_EQ(table_number("silver/clean_v12"), 12);
+  EXPECT_EQ(table_number("silver/a_vx"), 1);
+  EXPECT_EQ((OnlinePosition{1, 5}).encode(), 5);
+  for (const OnlinePosition& position : {OnlinePosition{3, 77},
+                                         OnlinePosition{1, 0, 10, 1023},
+                                         OnlinePosition{60'000, 1LL << 31, 3, 1}}) {
+    const OnlinePosition again = OnlinePosition::decode(position.encode());
+    EXPECT_EQ(again.table_number, position.table_number);
+    EXPECT_EQ(again.version, position.version);
+    EXPECT_EQ(again.pieces_left, position.pieces_left);
+    EXPECT_EQ(again.pieces_log2, position.pieces_left > 0 ? position.pieces_log2 : 0);
+  }
+  // It grows piece by piece: a store's position never goes back.
+  EXPECT_LT((OnlinePosition{2, 9, 2, 3}).encode(), (OnlinePosition{2, 9, 2, 2}).encode());
+  EXPECT_LT((OnlinePosition{2, 9, 2, 1}).encode(), (OnlinePosition{2, 9}).encode());
+}
+
+/// Rewrite the silver table in large files: its versions are no longer what came with each.
+void compact_silver(TestProject& project) {
+  const auto workspace = project.open();
+  lake::DeltaTable* table = *workspace->table(*workspace->silver_table_key("clean"));
+  const auto done =
+      lake::compact({workspace->world(), workspace->store(), workspace->sql()}, *table, {});
+  ASSERT_TRUE(done.ok()) << done.status().to_string();
+  ASSERT_GT(done->files_removed, 0);
+}
+
+/// Run the online stage over a store that has nothing, stopped after every commit; how often.
+int fill_with_stops(TestProject& project, int64_t piece_bytes) {
+  const std::atomic<bool> stop{true};
+  RunOptions options;
+  options.online_piece_bytes = piece_bytes;
+  options.stop = &stop;
+  int stops = 0;
+  Status status(Code::kCancelled, "");
+  while (status.code() == Code::kCancelled && stops < 200) {
+    const auto workspace = project.open();
+    status = run_online_stage(*workspace, "spend", options).status();
+    stops += status.ok() ? 0 : 1;
+  }
+  EXPECT_TRUE(status.ok()) << status.to_string();
+  return stops;
+}
+
+void drop_online(TestProject& project) {
+  const auto workspace = project.open();
+  online::OnlineStore* store = *workspace->online(false);
+  ASSERT_TRUE(store->drop((*workspace->view("spend"))->storage_name()).ok());
+}
+
+TEST(OnlinePieces, ACompactedTableFillsAViewPieceByPieceAndEachStopGoesOn) {
+  TestProject plain;
+  OrdersProject changes;
+  changes.write_files(0, 6);
+  RunOptions small;
+  small.epoch_rows = 100;
+  for (TestProject* project : {&plain, static_cast<TestProject*>(&changes)}) {
+    ASSERT_TRUE(project->run(small).ok());
+    const uint64_t hash = project->online_hash();
+    ASSERT_NO_FATAL_FAILURE(compact_silver(*project));
+    ASSERT_NO_FATAL_FAILURE(drop_online(*project));
+    EXPECT_GT(fill_with_stops(*project, 2'000), 8);
+    EXPECT_EQ(project->online_hash(), hash);
+    expect_verified(*project);
+    // In one piece the same.
+    ASSERT_NO_FATAL_FAILURE(drop_online(*project));
+    EXPECT_EQ(fill_with_stops(*project, 1 << 30), 1);
+    EXPECT_EQ(project->online_hash(), hash);
+  }
+}
+
+TEST(OnlinePieces, RowsThatComeHalfWayAreTakenAfterThePieces) {
+  OrdersProject straight;
+  straight.write_files(0, 6);
+  ASSERT_TRUE(straight.run().ok());
+
+  OrdersProject project;
+  project.write_files(0, 3);
+  RunOptions small;
+  small.epoch_rows = 50;
+  ASSERT_TRUE(project.run(small).ok());
+  ASSERT_NO_FATAL_FAILURE(compact_silver(project));
+  ASSERT_NO_FATAL_FAILURE(drop_online(project));
+  const std::atomic<bool> stop{true};
+  RunOptions options;
+  options.online_piece_bytes = 2'000;
+  options.stop = &stop;
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(run_online_stage(*project.open(), "spend", options).code(), Code::kCancelled);
+  }
+  project.write_files(3, 6);
+  ASSERT_TRUE(project.run(small).ok());
+  EXPECT_EQ(project.online_hash(), straight.online_hash());
+  expect_verified(project);
+}
+
+constexpr char kEveryone[] = R"(feature_views:
+  everyone:
+    entity: none
+    from: clean
+    slide: SLIDE
+    features:
+      all_n: {agg: count, over: [6h, 48h]}
+      all_total: {agg: sum, of: amount, over: [48h]}
+      all_largest: {agg: max, of: amount, over: [6h]}
+      all_first: {agg: first, of: kind, over: [48h]}
+      all_amounts: {agg: histogram, of: amount, over: [48h]}
+      all_newest: {latest: amount}
+)";
+
+void add_everyone(TestProject& project, const std::string& slide) {
+  std::string view = kEveryone;
+  view.replace(view.find("SLIDE"), 5, slide);
+  project.change("feature_views:\n", view);
+  project.change("v1: [spend]", "v1: [spend, everyone]");
+}
+
+uint64_t steps_hash_of(TestProject& project, const std::string& view) {
+  const auto workspace = project.open();
+  lake::DeltaTable* table = *workspace->table(*workspace->steps_table_key(**workspace->view(view)));
+  return *lake::table_content_hash(*table, workspace->sql());
+}
+
+uint64_t online_hash_of(TestProject& project, const std::string& view) {
+  const auto workspace = project.open();
+  return *(*workspace->online(true))->content_hash(**workspace->view(view));
+}
+
+TEST(Changes, ThePopulationIsOfTheVersionsOfItsTime) {
+  for (const std::string slide : {"10m", "continuous"}) {
+    OrdersProject straight;
+    add_everyone(straight, slide);
+    straight.write_files(0, 6);
+    ASSERT_TRUE(straight.run().ok());
+    expect_verified(straight);
+    OrdersProject pieces;
+    add_everyone(pieces, slide);
+    RunOptions options;
+    options.epoch_rows = 37;
+    options.gold_chunk_rows = 100;
+    options.online_batch_rows = 60;
+    for (std::size_t file = 0; file < 6; ++file) {
+      pieces.write_files(file, file + 1);
+      ASSERT_TRUE(pieces.run(options).ok());
+    }
+    expect_verified(pieces);
+    EXPECT_EQ(steps_hash_of(pieces, "everyone"), steps_hash_of(straight, "everyone"));
+    EXPECT_EQ(online_hash_of(pieces, "everyone"), online_hash_of(straight, "everyone"));
+  }
+}
+
+/// Keys of the embedded store that belong to a view: rows, pages, the pages' counter.
+int64_t stored_keys(TestProject& project, const std::string& view) {
+  const std::string prefix = (*project.open()->view(view))->storage_name();
+  online::LmdbOptions options;
+  options.read_only = true;
+  const auto env = *online::LmdbEnv::open(join_path(project.folder(), "online"), options);
+  const auto snapshot = *env->snapshot();
+  int64_t keys = 0;
+  EXPECT_TRUE(snapshot
+                  .scan(online::LmdbTable::kRows,
+                        prefix + std::string(1, char{0}),
+                        [&](std::string_view, std::string_view) -> Status {
+                          ++keys;
+                          return {};
+                        })
+                  .ok());
+  return keys;
+}
+
+TEST(Changes, RowsThatAreMadeAnewLeaveNoPagesBehind) {
+  OrdersProject project;
+  add_everyone(project, "continuous");
+  project.write_files(0, 6);
+  ASSERT_TRUE(project.run().ok());
+  const int64_t keys = stored_keys(project, "everyone");
+  EXPECT_GE(keys, 4);  // the population's row has pages
+  for (int i = 0; i < 8; ++i) {
+    project.write("orders/again-" + std::to_string(i) + ".csv",
+                  "order_id,op,user_id,kind,amount,ts,seen\no1,u,u1,k1," + std::to_string(i) +
+                      ".5,2026-01-01T10:00:00Z,2026-01-05T0" + std::to_string(i) + ":00:00Z\n");
+    ASSERT_TRUE(project.run().ok());
+    EXPECT_LE(stored_keys(project, "everyone"), keys + 1);
+  }
+  expect_verified(project);
+}
+
+}  // namespace
+}  // namespace assay::flow
