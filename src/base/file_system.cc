@@ -15,6 +15,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "base/append_file.h"
 #include "base/fail_point.h"
 
 // A new file is durable when its bytes and its name are. write() and the general way of
@@ -360,7 +361,35 @@ class SystemFiles : public FileSystem {
   }
 };
 
+class SystemAppendFile : public AppendFile {
+ public:
+  SystemAppendFile(Descriptor file, std::string path)
+      : file_(std::move(file)), path_(std::move(path)) {}
+  Status append(std::string_view bytes) override {
+    step();
+    ASSAY_RETURN_IF_ERROR(write_all(file_.fd(), path_, bytes));
+    step();
+    return ::fdatasync(file_.fd()) == 0 ? Status() : failure("cannot sync", path_);
+  }
+
+ private:
+  Descriptor file_;
+  std::string path_;
+};
+
 }  // namespace
+
+Result<std::unique_ptr<AppendFile>> AppendFile::create(const std::string& path) {
+  step();
+  Descriptor file(
+      ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, kSharedMode));
+  if (!file.good()) {
+    return failure("cannot create", path);
+  }
+  step();
+  ASSAY_RETURN_IF_ERROR(system_files()->sync(parent_path(path)));
+  return std::unique_ptr<AppendFile>(std::make_unique<SystemAppendFile>(std::move(file), path));
+}
 
 std::unique_ptr<FileSystem> system_files() {
   return std::make_unique<SystemFiles>();

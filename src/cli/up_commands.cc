@@ -1,5 +1,6 @@
 #include "cli/commands.h"
 #include "cli/serving.h"
+#include "flow/fast_path.h"
 #include "flow/up.h"
 #include "serve/feature_server.h"
 #include "serve/http_server.h"
@@ -55,17 +56,35 @@ Result<Duration> duration_of(const Arguments& arguments, const std::string& name
   return duration.ok() ? duration : std::move(duration).status().with_context("--" + name);
 }
 
+/// A minute, for large files; a second when a view waits for the lake, which is said.
+Duration flush_by_default(Invocation& invocation, const catalog::Project& project) {
+  Duration flush_every = flow::UpOptions().flush_every;
+  for (const auto& [name, definition] : project.views) {
+    const std::string why = flow::why_not_fast(project, name);
+    if (!why.empty() && flow::reads_topics(project, name)) {
+      invocation.output.say("view `" + name +
+                            "` waits for the lake, which is written each second: " + why);
+      flush_every = {kMicrosPerSecond};
+    }
+  }
+  return flush_every;
+}
+
 Status run_up(Invocation& invocation) {
   catch_stop_signals();
   const Arguments& arguments = invocation.arguments;
   flow::UpOptions options;
-  ASSAY_ASSIGN_OR_RETURN(options.flush_every, duration_of(arguments, "flush-every"));
   ASSAY_ASSIGN_OR_RETURN(options.poll_every, duration_of(arguments, "poll-every"));
   ASSAY_ASSIGN_OR_RETURN(const int64_t threads, arguments.integer("threads", 1));
   options.run.threads = static_cast<int>(threads);
   options.run.stop = &stop_requested();
   options.run.progress = [&](const std::string& line) { invocation.output.progress(line); };
   ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_applied_workspace(invocation));
+  if (arguments.has("flush-every")) {
+    ASSAY_ASSIGN_OR_RETURN(options.flush_every, duration_of(arguments, "flush-every"));
+  } else {
+    options.flush_every = flush_by_default(invocation, workspace->project());
+  }
   LineServer server(invocation, *workspace);
   options.ready = [&] { return server.start(); };
   const Result<flow::RunReport> report = flow::run_up(*workspace, options);
@@ -95,8 +114,10 @@ std::vector<Command> up_commands() {
         {"address-file", "FILE", "write the address here once it listens", "", false, false},
         {"flush-every",
          "DURATION",
-         "how often what was read is committed to the lake and made readable",
-         "1s",
+         "how often what was read is committed to the lake; by default 60s where all views have "
+         "rows "
+         "before the lake has them, else 1s, since the others wait for it",
+         "",
          false,
          false},
         {"poll-every", "DURATION", "how often sources of files are looked at", "2s", false, false},

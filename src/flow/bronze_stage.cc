@@ -38,7 +38,7 @@ Status run_files(Workspace& workspace,
       ASSAY_RETURN_IF_ERROR(writer.take(**records).status());
     }
     if (writer.pending().in > 0) {
-      ASSAY_RETURN_IF_ERROR(writer.commit({source->position().value, {}, {}}, total));
+      ASSAY_RETURN_IF_ERROR(writer.commit({source->position().value, {}, {}, {}}, total));
       options.say("bronze " + writer.name() + ": " + std::to_string(total->rows.in) + " rows");
     }
     if (more && options.stopping()) {
@@ -57,6 +57,7 @@ Status run_partitions(Workspace& workspace,
                       StageAccount* total) {
   ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<KafkaLine> line,
                          KafkaLine::open(workspace, name, options));
+  ASSAY_RETURN_IF_ERROR(line->recover(total));
   constexpr Duration kWait{100'000};
   while (!line->has_read_backlog()) {
     ASSAY_RETURN_IF_ERROR(line->take(options.epoch_rows, kWait).status());

@@ -107,6 +107,11 @@ Result<std::map<int64_t, int64_t>> BronzeWriter::part_positions(int64_t parts) {
   return positions;
 }
 
+Result<int64_t> BronzeWriter::epoch() {
+  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table_->snapshot());
+  return snapshot->txn(epoch_app_id(app_id_)).value_or(0);
+}
+
 /// Load from the table the accepted rows that may have duplicates in `read`.
 Status BronzeWriter::load_duplicates(const bronze::ReadRecords& read) {
   std::vector<bronze::TimeRange> needed = operation_->needed_ranges(read);
@@ -158,6 +163,9 @@ Status BronzeWriter::add_positions(const Reached& reached, lake::CommitRequest* 
     if (snapshot->txn(part_app_id(app_id_, ordinal)) != position) {
       add(part_app_id(app_id_, ordinal), position);
     }
+  }
+  if (reached.epoch.has_value()) {
+    add(epoch_app_id(app_id_), *reached.epoch);
   }
   if (reached.low_time.has_value()) {
     const std::string id = low_time_app_id(app_id_);

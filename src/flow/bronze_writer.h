@@ -36,6 +36,9 @@ class BronzeWriter {
   Result<int64_t> position();
   Result<std::map<int64_t, int64_t>> part_positions(int64_t parts);
 
+  /// The last epoch of journaled reads that the table has; 0 for none.
+  Result<int64_t> epoch();
+
   /// Take records in; gives the rows that were accepted. Nothing is written yet.
   Result<data::Batch> take(const ingest::RecordBatch& records);
   /// What take() took since the last commit.
@@ -48,6 +51,7 @@ class BronzeWriter {
     std::map<int64_t, int64_t>
         parts;  // of one that is read side by side; then position is not used
     std::optional<EventTime> low_time;  // of the same: no part that is behind is older than this
+    std::optional<int64_t> epoch;       // of reads that were journaled: the table has it then
   };
   Status commit(const Reached& reached, StageAccount* total);
 

@@ -142,5 +142,24 @@ TEST(Flow, OnlyOneRunAtATime) {
   EXPECT_EQ(project.run().code(), Code::kFailedPrecondition);
 }
 
+TEST(OnlinePosition, NamesTheTableAndItsVersion) {
+  EXPECT_EQ(table_number("silver/clean"), 1);
+  EXPECT_EQ(table_number("silver/clean_v12"), 12);
+  EXPECT_EQ(table_number("silver/a_vx"), 1);
+  for (const OnlinePosition position : {OnlinePosition{3, 77, 0}, {1, 0, 5}, {2, 1 << 27, 1}}) {
+    const OnlinePosition decoded = OnlinePosition::decode(position.encode());
+    EXPECT_EQ(decoded.table_number, position.table_number);
+    EXPECT_EQ(decoded.version, position.version);
+    EXPECT_EQ(decoded.reads, position.reads);
+  }
+}
+
+TEST(OnlinePosition, GrowsWithVersionAndReads) {
+  EXPECT_LT((OnlinePosition{1, 5, 0}).encode(), (OnlinePosition{1, 5, 1}).encode());
+  EXPECT_LT((OnlinePosition{1, 5, OnlinePosition::kReadsMax}).encode(),
+            (OnlinePosition{1, 6, 0}).encode());
+  EXPECT_LT((OnlinePosition{1, 6, 3}).encode(), (OnlinePosition{2, 0, 0}).encode());
+}
+
 }  // namespace
 }  // namespace assay::flow

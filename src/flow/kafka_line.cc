@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/fail_point.h"
+#include "base/pause.h"
 #include "bronze/contract.h"
 
 namespace assay::flow {
@@ -11,6 +13,8 @@ namespace {
 constexpr int64_t kJudgedRecordsMin = 1'000;
 /// From so many on, earlier ones count for less and less.
 constexpr int64_t kJudgedRecordsMax = 10'000;
+/// How long the records of a journal may take to come again.
+constexpr Duration kReadAgainWait{60 * kMicrosPerSecond};
 
 bool keeps_meta(const catalog::BronzeDef& bronze) {
   return std::any_of(
@@ -30,45 +34,153 @@ Result<std::unique_ptr<KafkaLine>> KafkaLine::open(Workspace& workspace,
   const catalog::BronzeDef& definition = line->writer_->definition();
   ASSAY_ASSIGN_OR_RETURN(
       line->source_,
-      ingest::KafkaSource::open(workspace.world(),
-                                workspace.project().sources.at(definition.source),
-                                line->ledger_,
-                                {.keep_meta = keeps_meta(definition)}));
+      ingest::KafkaSource::open(
+          workspace.world(),
+          workspace.project().sources.at(definition.source),
+          line->ledger_,
+          {.keep_meta = keeps_meta(definition), .timeout = options.ask_timeout}));
   ASSAY_RETURN_IF_ERROR(line->source_->discover().status());
   ASSAY_RETURN_IF_ERROR(line->seek());
+  line->journal_ = std::make_unique<ReadJournal>(
+      workspace.world(), workspace.project().folder, line->writer_->table().key());
+  ASSAY_ASSIGN_OR_RETURN(line->fast_path_, FastPath::open(workspace, bronze));
+  ASSAY_ASSIGN_OR_RETURN(line->epoch_, line->writer_->epoch());
   return line;
 }
 
+Status KafkaLine::recover(StageAccount* total) {
+  ASSAY_RETURN_IF_ERROR(journal_->remove_up_to(epoch_));
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<JournaledRead> reads, journal_->read(epoch_ + 1));
+  if (reads.empty()) {
+    return journal_->remove_up_to(epoch_ + 1);  // a crash left the beginning of its first read
+  }
+  ASSAY_RETURN_IF_ERROR(fast_path_->begin_epoch());
+  ASSAY_ASSIGN_OR_RETURN(const std::optional<std::vector<ingest::RecordBatch>> batches,
+                         read_again(reads));
+  if (!batches.has_value()) {
+    // They are not what they were: what the views have of them cannot be told any more.
+    ASSAY_RETURN_IF_ERROR(fast_path_->drop_views_ahead());
+    ASSAY_RETURN_IF_ERROR(journal_->remove_up_to(epoch_ + 1));
+    return seek();
+  }
+  is_journaling_ = true;
+  for (const ingest::RecordBatch& batch : *batches) {
+    ++reads_;
+    ASSAY_ASSIGN_OR_RETURN(const data::Batch rows, take_in(batch));
+    ASSAY_RETURN_IF_ERROR(fast_path_->apply(rows, reads_));
+  }
+  ASSAY_RETURN_IF_ERROR(commit(total));
+  is_journaling_ = false;
+  return {};
+}
+
+/// The records of these reads, made again; nothing when there are others than there were.
+Result<std::optional<std::vector<ingest::RecordBatch>>> KafkaLine::read_again(
+    const std::vector<JournaledRead>& reads) {
+  ingest::PartPositions end;
+  for (const JournaledRead& read : reads) {
+    for (const auto& [ordinal, position] : read.part_end) {
+      end[ordinal] = position;
+    }
+  }
+  ASSAY_ASSIGN_OR_RETURN(const ingest::RecordBatch all, source_->read_until(end, kReadAgainWait));
+  std::map<int64_t, std::vector<int64_t>> of_part;  // records by part, by position
+  for (int64_t i = 0; i < all.size(); ++i) {
+    of_part[ingest::Position{all.position_of(i)}.file_ordinal()].push_back(i);
+  }
+  std::map<int64_t, std::size_t> taken;
+  std::vector<ingest::RecordBatch> batches;
+  for (const JournaledRead& read : reads) {
+    std::vector<int64_t> records;
+    for (const auto& [ordinal, position] : read.part_end) {
+      const std::vector<int64_t>& part = of_part[ordinal];
+      std::size_t& next = taken[ordinal];
+      while (next < part.size() && all.position_of(part[next]) < position) {
+        records.push_back(part[next++]);
+      }
+    }
+    if (static_cast<int64_t>(records.size()) != read.records) {
+      workspace_.world().log.error("kafka_records_changed_since_they_were_read",
+                                   {{"source", writer_->definition().source},
+                                    {"read", read.records},
+                                    {"found", static_cast<int64_t>(records.size())}});
+      return std::optional<std::vector<ingest::RecordBatch>>();
+    }
+    batches.push_back(ingest::select_records(all, records));
+    batches.back().received = read.received;
+    batches.back().part_end = read.part_end;
+  }
+  return std::optional(std::move(batches));
+}
+
+Status KafkaLine::begin_epoch() {
+  ASSAY_RETURN_IF_ERROR(fast_path_->begin_epoch());
+  is_journaling_ = fast_path_->views() > 0;
+  return {};
+}
+
 Status KafkaLine::seek() {
+  must_seek_ = true;
   ASSAY_ASSIGN_OR_RETURN(const auto known,
                          ledger_.known(ingest::kafka_ledger_name(writer_->definition().source)));
   ASSAY_ASSIGN_OR_RETURN(const ingest::PartPositions done,
                          writer_->part_positions(static_cast<int64_t>(known.size())));
-  return source_->seek(done);
+  ASSAY_RETURN_IF_ERROR(source_->seek(done));
+  ASSAY_ASSIGN_OR_RETURN(const auto placed,  // a topic that was made anew has one more
+                         ledger_.known(ingest::kafka_ledger_name(writer_->definition().source)));
+  placed_parts_ = placed.size();
+  must_seek_ = false;
+  return {};
 }
 
-Status KafkaLine::look_for_partitions() {
-  ASSAY_ASSIGN_OR_RETURN(const int64_t found, source_->discover());
-  if (found == 0) {
-    return {};
+Result<bool> KafkaLine::has_new_partitions() {
+  const Result<int64_t> found = source_->discover();
+  // Some may be in the ledger although a later question failed: they count, then or the next time.
+  ASSAY_ASSIGN_OR_RETURN(const auto known,
+                         ledger_.known(ingest::kafka_ledger_name(writer_->definition().source)));
+  must_seek_ = must_seek_ || known.size() != placed_parts_;
+  ASSAY_RETURN_IF_ERROR(found.status());
+  if (*found > 0) {
+    workspace_.world().log.info("kafka_partitions_found",
+                                {{"source", writer_->definition().source}, {"count", *found}});
   }
-  workspace_.world().log.info("kafka_partitions_found",
-                              {{"source", writer_->definition().source}, {"count", found}});
-  return seek();
+  return must_seek_;
 }
 
 Result<std::optional<data::Batch>> KafkaLine::take(int64_t records_max, Duration wait) {
+  if (must_seek_) {
+    pause_for(wait);
+    return std::optional<data::Batch>();
+  }
   ASSAY_ASSIGN_OR_RETURN(const std::optional<ingest::RecordBatch> records,
                          source_->next(records_max, wait));
   if (!records.has_value()) {
     return std::optional<data::Batch>();
   }
-  oldest_received_ = oldest_received_.value_or(records->received);
+  if (is_journaling_) {
+    ASSAY_RETURN_IF_ERROR(
+        journal_->add(epoch_ + 1, {records->received, records->size(), records->part_end}));
+    fail_point("flow.reads.after_journal");
+    ++reads_;
+  }
+  ASSAY_ASSIGN_OR_RETURN(data::Batch rows, take_in(*records));
+  if (is_journaling_) {
+    ASSAY_RETURN_IF_ERROR(fast_path_->apply(rows, reads_));
+    fail_point("flow.reads.after_apply");
+  }
+  return std::optional<data::Batch>(std::move(rows));
+}
+
+Result<data::Batch> KafkaLine::take_in(const ingest::RecordBatch& records) {
+  oldest_received_ = oldest_received_.value_or(records.received);
+  workspace_.world()
+      .metrics.counter("assay_flow_records_read_total", "Records taken", {{"name", name()}})
+      .add(records.size());
   const data::Account before = writer_->pending();
-  ASSAY_ASSIGN_OR_RETURN(data::Batch rows, writer_->take(*records));
+  ASSAY_ASSIGN_OR_RETURN(data::Batch rows, writer_->take(records));
   ASSAY_RETURN_IF_ERROR(check_rejects(before));
   note_times(rows);
-  return std::optional<data::Batch>(std::move(rows));
+  return rows;
 }
 
 Status KafkaLine::check_rejects(const data::Account& before) {
@@ -137,7 +249,15 @@ Status KafkaLine::commit(StageAccount* total) {
   if (writer_->pending().in == 0) {
     return {};
   }
-  return writer_->commit({0, source_->positions(), low_time()}, total);
+  const std::optional<int64_t> epoch = is_journaling_ ? std::optional(epoch_ + 1) : std::nullopt;
+  ASSAY_RETURN_IF_ERROR(writer_->commit({0, source_->positions(), low_time(), epoch}, total));
+  if (epoch.has_value()) {
+    epoch_ = *epoch;
+    reads_ = 0;
+    fail_point("flow.reads.before_remove");
+    ASSAY_RETURN_IF_ERROR(journal_->remove_up_to(epoch_));
+  }
+  return {};
 }
 
 }  // namespace assay::flow

@@ -30,16 +30,14 @@ class TestTopic {
     std::size_t begin = text.find('\n') + 1;
     while (begin < text.size()) {
       const std::size_t end = text.find('\n', begin);
-      const std::string line = text.substr(begin, end - begin);
-      const std::size_t first = line.find(',');
-      const std::size_t second = line.find(',', first + 1);
-      const std::string user = line.substr(0, first);
-      send(user.back() % partitions_,
-           R"({"user_id":")" + user + R"(","amount":)" +
-               line.substr(first + 1, second - first - 1) + R"(,"ts":")" + line.substr(second + 1) +
-               "\"}");
+      send_line(text.substr(begin, end - begin), 0);
       begin = end + 1;
     }
+    EXPECT_TRUE(producer_->flush().ok());
+  }
+  /// Send such a line to another partition than its user's.
+  void send_elsewhere(const std::string& line) {
+    send_line(line, 1);
     EXPECT_TRUE(producer_->flush().ok());
   }
   void send(int32_t partition, const std::string& value) {
@@ -47,10 +45,20 @@ class TestTopic {
     ++sent_;
   }
   void flush() { EXPECT_TRUE(producer_->flush().ok()); }
+  void set_away(bool is_away) { broker_->set_away(is_away); }
   [[nodiscard]] int64_t sent() const { return sent_; }
   [[nodiscard]] const std::string& brokers() const { return broker_->brokers(); }
 
  private:
+  void send_line(const std::string& line, int32_t beside) {
+    const std::size_t first = line.find(',');
+    const std::size_t second = line.find(',', first + 1);
+    const std::string user = line.substr(0, first);
+    send((user.back() + beside) % partitions_,
+         R"({"user_id":")" + user + R"(","amount":)" + line.substr(first + 1, second - first - 1) +
+             R"(,"ts":")" + line.substr(second + 1) + "\"}");
+  }
+
   int32_t partitions_;
   std::unique_ptr<Log> log_ = null_log();
   std::unique_ptr<ingest::KafkaMock> broker_;

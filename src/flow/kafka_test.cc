@@ -6,30 +6,11 @@
 
 #include <gtest/gtest.h>
 
-#include "flow/kafka_project.h"
+#include "flow/running_up.h"
 #include "flow/status.h"
-#include "flow/up.h"
 
 namespace assay::flow {
 namespace {
-
-/// Events of days [first, end), as files and as records.
-void send_days(TestTopic& topic, int first, int end) {
-  for (int day = first; day < end; ++day) {
-    topic.send_csv(TestProject::events_of_day(day));
-  }
-}
-
-/// The same steps and online rows as a run over the same events in files.
-void expect_as_from_files(TestProject& project) {
-  static const std::pair<uint64_t, uint64_t> expected = [] {
-    TestProject files;
-    EXPECT_TRUE(files.run().ok());
-    return std::pair(files.steps_hash(), files.online_hash());
-  }();
-  EXPECT_EQ(project.steps_hash(), expected.first);
-  EXPECT_EQ(project.online_hash(), expected.second);
-}
 
 /// Rows that came in and went out of bronze, by a report.
 int64_t bronze_in(const RunReport& report) {

@@ -21,10 +21,10 @@ TEST(OnlinePosition, NamesTheTableItsVersionAndWhatIsLeft) {
   EXPECT_EQ(table_number("silver/clean"), 1);
   EXPECT_EQ(table_number("silver/clean_v12"), 12);
   EXPECT_EQ(table_number("silver/a_vx"), 1);
-  EXPECT_EQ((OnlinePosition{1, 5}).encode(), 5);
+  EXPECT_EQ((OnlinePosition{1, 5}).encode(), 5 << 24);
   for (const OnlinePosition& position : {OnlinePosition{3, 77},
-                                         OnlinePosition{1, 0, 10, 1023},
-                                         OnlinePosition{60'000, 1LL << 31, 3, 1}}) {
+                                         OnlinePosition{1, 0, 0, 10, 1023},
+                                         OnlinePosition{60'000, 1LL << 31, 0, 3, 1}}) {
     const OnlinePosition again = OnlinePosition::decode(position.encode());
     EXPECT_EQ(again.table_number, position.table_number);
     EXPECT_EQ(again.version, position.version);
@@ -32,8 +32,8 @@ TEST(OnlinePosition, NamesTheTableItsVersionAndWhatIsLeft) {
     EXPECT_EQ(again.pieces_log2, position.pieces_left > 0 ? position.pieces_log2 : 0);
   }
   // It grows piece by piece: a store's position never goes back.
-  EXPECT_LT((OnlinePosition{2, 9, 2, 3}).encode(), (OnlinePosition{2, 9, 2, 2}).encode());
-  EXPECT_LT((OnlinePosition{2, 9, 2, 1}).encode(), (OnlinePosition{2, 9}).encode());
+  EXPECT_LT((OnlinePosition{2, 9, 0, 2, 3}).encode(), (OnlinePosition{2, 9, 0, 2, 2}).encode());
+  EXPECT_LT((OnlinePosition{2, 9, 0, 2, 1}).encode(), (OnlinePosition{2, 9}).encode());
 }
 
 /// Rewrite the silver table in large files: its versions are no longer what came with each.

@@ -7,6 +7,7 @@
 #include "base/fail_point.h"
 #include "flow/online_changes.h"
 #include "flow/online_pieces.h"
+#include "flow/part_position.h"
 #include "flow/versions.h"
 #include "silver/contract.h"
 
@@ -92,6 +93,13 @@ int64_t rows_without_entity(const gold::FeatureView& view, const data::Batch& ro
   return count;
 }
 
+Result<data::Batch> no_rows(Workspace& workspace, const gold::FeatureView& view) {
+  const std::string& from = workspace.project().views.at(view.name()).from;
+  ASSAY_ASSIGN_OR_RETURN(const data::SchemaPtr schema, workspace.source_schema(from));
+  return data::Batch::empty(data::make_schema(visible_schema(*schema).fields()))
+      .select(view.source_columns());
+}
+
 /// What a group changes online.
 Result<OnlineChanges> read_group(Workspace& workspace,
                                  lake::DeltaTable& source,
@@ -103,11 +111,7 @@ Result<OnlineChanges> read_group(Workspace& workspace,
   }
   OnlineChanges changes;
   if (group.files.empty()) {
-    const std::string& from = workspace.project().views.at(view.name()).from;
-    ASSAY_ASSIGN_OR_RETURN(const data::SchemaPtr schema, workspace.source_schema(from));
-    ASSAY_ASSIGN_OR_RETURN(changes.rows,
-                           data::Batch::empty(data::make_schema(visible_schema(*schema).fields()))
-                               .select(view.source_columns()));
+    ASSAY_ASSIGN_OR_RETURN(changes.rows, no_rows(workspace, view));
     return changes;
   }
   if (view.of_changes()) {
@@ -159,6 +163,9 @@ class OnlineFill {
     ASSAY_ASSIGN_OR_RETURN(store_, workspace_.online(false));
     ASSAY_ASSIGN_OR_RETURN(const auto newest, source_->snapshot());
     ASSAY_RETURN_IF_ERROR(find_position(newest->version));
+    if (position_ && position_->reads > 0) {
+      return {};  // ahead of the lake
+    }
     std::vector<VersionGroup> groups;
     if (!position_) {
       ASSAY_ASSIGN_OR_RETURN(
@@ -184,7 +191,8 @@ class OnlineFill {
   }
 
  private:
-  /// Where the store stands. Rows of a table that is gone are dropped, and made again.
+  /// Where the store stands, after what it is ahead by has come to the lake. Rows that belong to
+  /// nothing in the lake, and those of a table that is gone, are dropped and made again.
   Status find_position(lake::Version newest) {
     const Result<std::optional<online::AppliedTo>> applied = store_->applied_to(*view_);
     if (applied.ok() && !applied->has_value()) {
@@ -194,14 +202,30 @@ class OnlineFill {
       const OnlinePosition at = OnlinePosition::decode((*applied)->position);
       const bool of_another = at.table_number != table_number(source_key_) || at.version > newest ||
                               (at.pieces_left > 0 && !source_->snapshot(at.version).ok());
-      if (!of_another) {
+      if (!of_another && at.reads == 0) {
         position_ = at;
         return {};
+      }
+      if (!of_another) {
+        ASSAY_ASSIGN_OR_RETURN(const auto version, caught_up_version(workspace_, *source_, at));
+        if (version || options_.is_live) {
+          position_ = at;
+          return version ? move_to(*version) : Status();
+        }
       }
     } else if (applied.code() != Code::kFailedPrecondition) {
       return applied.status();
     }
     return store_->drop(view_->storage_name());
+  }
+
+  /// The lake has what the view was ahead by: it stands at that version, with its watermark.
+  Status move_to(lake::Version version) {
+    ASSAY_ASSIGN_OR_RETURN(const auto snapshot, source_->snapshot(version));
+    ASSAY_ASSIGN_OR_RETURN(const EventTime frontier, frontier_of(*snapshot));
+    OnlineChanges nothing;
+    ASSAY_ASSIGN_OR_RETURN(nothing.rows, no_rows(workspace_, *view_));
+    return apply(nothing, {table_number(source_key_), version}, frontier);
   }
 
   Status take_pieces(const lake::Snapshot& snapshot, int log2, int64_t left) {
@@ -213,7 +237,7 @@ class OnlineFill {
       ASSAY_ASSIGN_OR_RETURN(const OnlineChanges changes,
                              read_online_piece(workspace_, *view_, *source_, snapshot, piece));
       ASSAY_RETURN_IF_ERROR(apply(changes,
-                                  {table_number(source_key_), snapshot.version, log2, left - 1},
+                                  {table_number(source_key_), snapshot.version, 0, log2, left - 1},
                                   std::min(frontier, piece.later_from)));
     }
     return {};
@@ -243,6 +267,9 @@ class OnlineFill {
                       applied_until,
                       changes.anew));
     position_ = next;
+    if (options_.is_live) {
+      note_freshness(workspace_.world(), view_->name(), changes.rows);
+    }
     account_.rows += changes.account;
     account_.commits += 1;
     ASSAY_RETURN_IF_ERROR(check_account(account_));
@@ -271,21 +298,55 @@ class OnlineFill {
 
 OnlinePosition OnlinePosition::decode(int64_t position) {
   if (position >= 0) {
-    return {(position >> 40) + 1, position & 0xff'ffff'ffff};
+    return {(position >> 52) + 1, (position >> 24) & 0xfff'ffff, position & kReadsMax};
   }
   const int64_t parts = -position;
   return {(parts >> 47) + 1,
           (parts >> 15) & 0xffff'ffff,
+          0,
           static_cast<int>((parts >> 11) & 0xf),
           parts & 0x7ff};
 }
 
 int64_t OnlinePosition::encode() const {
   if (pieces_left == 0) {
-    return ((table_number - 1) << 40) | version;
+    return ((table_number - 1) << 52) | (version << 24) | reads;
   }
   return -(((table_number - 1) << 47) | (version << 15) | (int64_t{pieces_log2} << 11) |
            pieces_left);
+}
+
+Result<std::optional<lake::Version>> caught_up_version(Workspace& workspace,
+                                                       lake::DeltaTable& source,
+                                                       const OnlinePosition& position) {
+  const std::string id = epoch_app_id(workspace.app_id(source.key()));
+  ASSAY_ASSIGN_OR_RETURN(const auto newest, source.snapshot());
+  if (position.version > newest->version) {
+    return std::optional<lake::Version>();
+  }
+  ASSAY_ASSIGN_OR_RETURN(const auto before, source.snapshot(position.version));
+  const int64_t epoch = before->txn(id).value_or(0);
+  for (lake::Version version = position.version + 1; version <= newest->version; ++version) {
+    ASSAY_ASSIGN_OR_RETURN(const auto snapshot, source.snapshot(version));
+    if (snapshot->txn(id).value_or(0) > epoch) {
+      GoldTask task;
+      task.source = &source;
+      task.source_version = version;
+      ASSAY_ASSIGN_OR_RETURN(const SourceChanges changes, source_changes(task, position.version));
+      return changes.removed.empty() ? std::optional(version) : std::nullopt;
+    }
+  }
+  return std::optional<lake::Version>();
+}
+
+void note_freshness(World& world, const std::string& view, const data::Batch& rows) {
+  Histogram& histogram = world.metrics.histogram("assay_flow_event_readable_after_seconds",
+                                                 "Time from an event until it was readable online",
+                                                 {{"view", view}});
+  const int64_t now = world.clock.now().micros;
+  for (const int64_t time : rows.find(silver::kEventTime)->values<int64_t>()) {
+    histogram.observe(static_cast<double>(now - time) / 1e6);
+  }
 }
 
 Result<StageAccount> run_online_stage(Workspace& workspace,

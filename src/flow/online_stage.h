@@ -1,5 +1,9 @@
 #pragma once
 
+#include <cstdint>
+#include <optional>
+#include <string>
+
 #include "flow/accounts.h"
 #include "flow/run_options.h"
 #include "flow/workspace.h"
@@ -7,23 +11,36 @@
 namespace assay::flow {
 
 /// Position of a view in the online store: which table it was made from and up to which version, so
-/// that another table (of a changed definition) is never taken for the same one.
+/// that another table (of a changed definition) is never taken for the same one. A view on the fast
+/// path may be ahead of the lake: by the first `reads` reads that its bronze table's journal holds
+/// after that version (read_journal.h). While a view fills up in pieces (online_pieces.h) the
+/// number is negative. Positions of one table grow with pieces, version and reads.
 ///
-/// While a view fills up in pieces (online_pieces.h) the number is negative, and grows with them:
-///
-///   whole     table number - 1 (23 bits) | version (40)
-///   pieces  -(table number - 1 (16 bits) | version (32) | log2 of the pieces (4) | pieces left
-///   (11))
+///   whole     table number - 1 (11 bits) | version (28) | reads (24)
+///   pieces  -(table number - 1 (16) | version (32) | log2 of the pieces (4) | pieces left (11))
 struct OnlinePosition {
   int64_t table_number = 1;  // 1 for "silver/x", 2 for "silver/x_v2"
   lake::Version version = -1;
+  int64_t reads = 0;  // 0: not ahead
   int pieces_log2 = 0;
   int64_t pieces_left = 0;  // 0: what the version holds is there
+  static constexpr int64_t kReadsMax = (int64_t{1} << 24) - 1;
+
   static OnlinePosition decode(int64_t position);
   [[nodiscard]] int64_t encode() const;
 };
+
+/// The version by which a source table has all that a view at `position` (with reads) is ahead by;
+/// nothing when it has not, or when rows were taken back since.
+Result<std::optional<lake::Version>> caught_up_version(Workspace& workspace,
+                                                       lake::DeltaTable& source,
+                                                       const OnlinePosition& position);
+
 /// The number at the end of a table's key.
 int64_t table_number(const std::string& table_key);
+
+/// Note in the metrics how long after their events these rows of a view could be read.
+void note_freshness(World& world, const std::string& view, const data::Batch& rows);
 
 /// Bring a view's online rows up to its source table's newest version: rows and position in one
 /// transaction a time, so that a killed run goes on where the store stands. A new view takes the

@@ -17,4 +17,10 @@ inline std::string low_time_app_id(const std::string& app_id) {
   return app_id + "/low_time";
 }
 
+/// The same of the number of epochs whose reads were journaled, and which the table has
+/// (read_journal.h). A silver table has it from its bronze table.
+inline std::string epoch_app_id(const std::string& app_id) {
+  return app_id + "/epoch";
+}
+
 }  // namespace assay::flow

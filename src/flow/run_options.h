@@ -5,6 +5,8 @@
 #include <functional>
 #include <string>
 
+#include "base/time.h"
+
 namespace assay::flow {
 
 /// How a run works; none of it changes a value.
@@ -17,6 +19,11 @@ struct RunOptions {
       1'000'000;  // rows that the online store takes in one transaction, about
   /// Bytes of a compacted table's files that a new view takes in one transaction, about.
   int64_t online_piece_bytes = 256 << 20;
+  Duration ask_timeout{10 * kMicrosPerSecond};  // of questions to brokers about topics and offsets
+  /// Sources are followed without end: it is noted how soon events were readable, and views that
+  /// are ahead of the lake stay so, since this process has their journals. Else a view is only
+  /// ahead when its journal was lost, and is made anew.
+  bool is_live = false;
   const std::atomic<bool>* stop = nullptr;  // set: finish the current commit, then kCancelled
   /// Called now and then with one line about what goes on; may be empty.
   std::function<void(const std::string&)> progress;

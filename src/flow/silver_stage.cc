@@ -116,6 +116,7 @@ Status commit_output(Workspace& workspace,
     ASSAY_RETURN_IF_ERROR(run.late->commit(output.late, end_sequence));
   }
   fail_point("flow.silver.between_commits");
+  ASSAY_ASSIGN_OR_RETURN(const auto source, run.source->snapshot(version));
   lake::CommitRequest request;
   request.operation = "STREAMING UPDATE";
   request.parameters = account_parameters(output.account);
@@ -127,6 +128,11 @@ Status commit_output(Workspace& workspace,
   ASSAY_ASSIGN_OR_RETURN(const lake::TxnUpdate fingerprint,
                          workspace.fingerprint_update(*run.table));
   request.txns.push_back(fingerprint);
+  const std::optional<int64_t> epoch = source->txn(epoch_app_id(run.source_app_id));
+  if (epoch.has_value()) {
+    const std::string id = epoch_app_id(app_id);
+    request.txns.push_back({id, *epoch, snapshot->txn(id)});
+  }
   if (run.kept_from.has_value()) {
     const std::string id = app_id + "/kept_from";
     request.txns.push_back({id, *run.kept_from, snapshot->txn(id)});

@@ -149,7 +149,9 @@ Result<StageStatus> online_status(Workspace& workspace,
   if (applied->has_value()) {
     const OnlinePosition at = OnlinePosition::decode((*applied)->position);
     if (at.table_number == table_number(source_key)) {
-      status.position = "version " + std::to_string(at.version);
+      status.position =
+          "version " + std::to_string(at.version) +
+          (at.reads > 0 ? " and " + std::to_string(at.reads) + " reads before the lake" : "");
       ASSAY_ASSIGN_OR_RETURN(status.lag, versions_with_rows(workspace, source_key, at.version));
     }
   }

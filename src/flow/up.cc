@@ -4,6 +4,8 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -16,15 +18,47 @@ namespace {
 /// How long one look at a topic waits for records.
 constexpr Duration kWait{20'000};
 constexpr int64_t kTakeRecords = 20'000;
-/// How often topics are looked at for new partitions.
-constexpr Duration kLookEvery{30 * kMicrosPerSecond};
+/// How often metrics of what is still to be read are brought up to date.
+constexpr Duration kNoteEvery{200'000};
+/// How long a wait goes on before it looks whether it was asked to stop.
+constexpr Duration kBlink{50'000};
 
 class UpLoop {
  public:
   UpLoop(Workspace& workspace, const UpOptions& options)
       : workspace_(workspace), options_(options), clock_(workspace.world().clock) {}
 
+  /// Follow the sources until asked to stop. What is away is waited for: the lines are opened anew
+  /// where the tables stand, as after a crash.
   Status run(RunReport* report) {
+    ASSAY_ASSIGN_OR_RETURN(const bool was_served, has_all_views());
+    if (was_served) {
+      ASSAY_RETURN_IF_ERROR(be_ready());
+    }
+    Duration pause = options_.retry_first;
+    for (;;) {
+      has_flushed_ = false;
+      Status status = follow(report);
+      const bool may_come_back = retryable(status.code()) || status.code() == Code::kCommitUnknown;
+      if (status.ok() || !may_come_back || !(was_served || has_begun_)) {
+        return status;
+      }
+      pause = has_flushed_ ? options_.retry_first : pause;
+      note_away(status, pause);
+      if (!wait(pause)) {
+        return status.with_context(
+            "stopped while it waited; the next `assay up` or `assay run` "
+            "reads on where the tables stand");
+      }
+      pause = {std::min(pause.micros * 2, options_.retry_max.micros)};
+    }
+  }
+
+ private:
+  /// The line from its opening to its end.
+  Status follow(RunReport* report) {
+    lines_.clear();
+    reads_files_ = false;
     for (const auto& [name, bronze] : workspace_.project().bronze) {
       if (workspace_.reads_parts(name)) {
         ASSAY_ASSIGN_OR_RETURN(lines_.emplace_back(),
@@ -32,21 +66,32 @@ class UpLoop {
       }
       reads_files_ = reads_files_ || !workspace_.reads_parts(name);
     }
-    ASSAY_ASSIGN_OR_RETURN(const bool was_served, has_all_views());
+    has_begun_ = true;
+    is_fast_ = false;
+    ASSAY_RETURN_IF_ERROR(recover(report));
     // What the tables are behind, and the files that are there.
     ASSAY_RETURN_IF_ERROR(run_steps(workspace_, options_.run, Steps::kFilesAndTables, report));
-    if (was_served) {
-      ASSAY_RETURN_IF_ERROR(be_ready());
-    }
+    is_recovered_ = true;
+    note_back();
     flushed_at_ = clock_.monotonic();
     polled_at_ = flushed_at_;
     looked_at_ = flushed_at_;
-    ASSAY_RETURN_IF_ERROR(complete_if_caught_up());
     ASSAY_RETURN_IF_ERROR(loop(report));
     return flush(report);
   }
 
- private:
+  /// Bring what a crash left in the journals to the tables.
+  Status recover(RunReport* report) {
+    for (const std::unique_ptr<KafkaLine>& line : lines_) {
+      StageAccount account;
+      account.stage = "bronze";
+      account.name = line->name();
+      ASSAY_RETURN_IF_ERROR(line->recover(&account));
+      add_account(workspace_.world().metrics, std::move(account), report);
+    }
+    return {};
+  }
+
   Status loop(RunReport* report) {
     while (!options_.run.stopping()) {
       for (const std::unique_ptr<KafkaLine>& line : lines_) {
@@ -54,16 +99,87 @@ class UpLoop {
       }
       note_lag();
       if (lines_.empty()) {
-        pause_for({100'000});
+        pause_for(kBlink);
       }
-      if (is_over(looked_at_, kLookEvery)) {
+      if (is_over(looked_at_, options_.look_every)) {
         ASSAY_RETURN_IF_ERROR(look_for_partitions(report));
-      } else if (flush_is_due()) {
-        ASSAY_RETURN_IF_ERROR(flush(report));
       }
-      ASSAY_RETURN_IF_ERROR(complete_if_caught_up());
+      if (flush_is_due() || (!is_fast_ && has_read_backlog())) {
+        ASSAY_RETURN_IF_ERROR(flush(report));
+      } else if (reads_files_ && is_over(polled_at_, options_.poll_every)) {
+        ASSAY_RETURN_IF_ERROR(run_behind_files(report));
+      }
     }
     return {};
+  }
+
+  /// Whether all that was in the topics at the start was taken.
+  [[nodiscard]] bool has_read_backlog() const {
+    return std::all_of(lines_.begin(), lines_.end(), [](const std::unique_ptr<KafkaLine>& line) {
+      return line->has_read_backlog();
+    });
+  }
+
+  /// Files that are new, and what follows from them. Views that are ahead stay so.
+  Status run_behind_files(RunReport* report) {
+    polled_at_ = clock_.monotonic();
+    ASSAY_RETURN_IF_ERROR(run_steps(workspace_, until_end(), Steps::kFilesAndTables, report));
+    return keep_tables(workspace_, report);
+  }
+
+  /// Once the backlog is in every table, the definitions are complete, and from then on rows reach
+  /// views before the lake.
+  Status go_fast() {
+    if (!is_complete_) {
+      is_complete_ = true;
+      ASSAY_RETURN_IF_ERROR(workspace_.mark_complete());
+      ASSAY_RETURN_IF_ERROR(be_ready());
+    }
+    for (const std::unique_ptr<KafkaLine>& line : lines_) {
+      ASSAY_RETURN_IF_ERROR(line->begin_epoch());
+      if (!is_fast_) {
+        workspace_.world().log.info(
+            "backlog_is_read",
+            {{"table", "bronze." + line->name()}, {"fast_views", line->fast_views()}});
+      }
+    }
+    is_fast_ = true;
+    return {};
+  }
+
+  /// Wait; false when asked to stop meanwhile.
+  [[nodiscard]] bool wait(Duration length) const {
+    const Duration began = clock_.monotonic();
+    while (!options_.run.stopping() && !is_over(began, length)) {
+      pause_for(kBlink);
+    }
+    return !options_.run.stopping();
+  }
+
+  Gauge& waiting() {
+    return workspace_.world().metrics.gauge(
+        "assay_flow_line_waiting",
+        "1 while the line waits because brokers, the lake or the online store are away");
+  }
+
+  void note_away(const Status& why, Duration pause) {
+    waiting().set(1);
+    if (!away_since_.has_value()) {
+      away_since_ = clock_.monotonic();
+      workspace_.world().log.error("line_waits",
+                                   {{"why", why.to_string()},
+                                    {"next_try_seconds", static_cast<double>(pause.micros) / 1e6}});
+    }
+  }
+
+  void note_back() {
+    waiting().set(0);
+    if (away_since_.has_value()) {
+      const int64_t away = clock_.monotonic().micros - away_since_->micros;
+      workspace_.world().log.info("line_goes_on",
+                                  {{"after_seconds", static_cast<double>(away) / 1e6}});
+      away_since_.reset();
+    }
   }
 
   /// Whether the online store has every view as it is defined now.
@@ -91,27 +207,39 @@ class UpLoop {
     return options_.ready();
   }
 
-  /// Once all that was there at the start is in every table, the definitions are complete.
-  Status complete_if_caught_up() {
-    const bool has_read =
-        std::all_of(lines_.begin(), lines_.end(), [](const std::unique_ptr<KafkaLine>& line) {
-          return line->has_read_backlog() && line->pending_records() == 0;
-        });
-    if (is_complete_ || !has_read) {
-      return {};
+  /// Brokers that do not answer are asked again at the next look; the client library goes on with
+  /// what it reads as soon as they are back.
+  Status look_for_partitions(RunReport* report) {
+    looked_at_ = clock_.monotonic();
+    for (const std::unique_ptr<KafkaLine>& line : lines_) {
+      const Result<bool> is_new = line->has_new_partitions();
+      const bool is_away = !is_new.ok() && retryable(is_new.code());
+      if (!is_new.ok() && !is_away) {
+        return is_new.status();
+      }
+      note_brokers(*line, is_new.status());
+      if (!is_away && *is_new) {
+        ASSAY_RETURN_IF_ERROR(flush(report));
+        ASSAY_RETURN_IF_ERROR(line->seek());
+      }
     }
-    is_complete_ = true;
-    ASSAY_RETURN_IF_ERROR(workspace_.mark_complete());
-    return be_ready();
+    return {};
   }
 
-  Status look_for_partitions(RunReport* report) {
-    ASSAY_RETURN_IF_ERROR(flush(report));
-    for (const std::unique_ptr<KafkaLine>& line : lines_) {
-      ASSAY_RETURN_IF_ERROR(line->look_for_partitions());
+  void note_brokers(const KafkaLine& line, const Status& answer) {
+    workspace_.world()
+        .metrics
+        .gauge("assay_flow_source_away",
+               "1 while no broker of the source answers",
+               {{"name", line.name()}})
+        .set(answer.ok() ? 0 : 1);
+    if (answer.ok() && brokers_away_.erase(line.name()) > 0) {
+      workspace_.world().log.info("kafka_brokers_are_back", {{"table", "bronze." + line.name()}});
+    } else if (!answer.ok() && brokers_away_.insert(line.name()).second) {
+      workspace_.world().log.error(
+          "kafka_brokers_are_away",
+          {{"table", "bronze." + line.name()}, {"why", answer.to_string()}});
     }
-    looked_at_ = clock_.monotonic();
-    return {};
   }
 
   [[nodiscard]] bool is_over(Duration since, Duration length) const {
@@ -122,16 +250,20 @@ class UpLoop {
     int64_t records = 0;
     std::size_t bytes = 0;
     for (const std::unique_ptr<KafkaLine>& line : lines_) {
+      if (line->is_epoch_full()) {
+        return true;
+      }
       records += line->pending_records();
       bytes += line->pending_bytes();
     }
     return (records > 0 && is_over(flushed_at_, options_.flush_every)) ||
-           bytes >= options_.flush_bytes ||
-           (reads_files_ && is_over(polled_at_, options_.poll_every));
+           bytes >= options_.flush_bytes;
   }
 
   /// Commit what was taken, read new files, and bring every table behind them there.
   Status flush(RunReport* report) {
+    const bool is_backlog_read = is_fast_ || has_read_backlog();
+    const Duration began = clock_.monotonic();
     for (const std::unique_ptr<KafkaLine>& line : lines_) {
       StageAccount account;
       account.stage = "bronze";
@@ -139,13 +271,16 @@ class UpLoop {
       ASSAY_RETURN_IF_ERROR(line->commit(&account));
       add_account(workspace_.world().metrics, std::move(account), report);
     }
-    ASSAY_RETURN_IF_ERROR(run_steps(workspace_, until_end(), Steps::kFilesAndTables, report));
-    ASSAY_RETURN_IF_ERROR(keep_tables(workspace_, report));
+    ASSAY_RETURN_IF_ERROR(run_behind_files(report));
     for (const std::unique_ptr<KafkaLine>& line : lines_) {
       note_freshness(*line);
     }
+    note_epoch(began);
+    if (is_backlog_read) {
+      ASSAY_RETURN_IF_ERROR(go_fast());
+    }
     flushed_at_ = clock_.monotonic();
-    polled_at_ = flushed_at_;
+    has_flushed_ = true;
     if (options_.flushed) {
       options_.flushed(*report);
     }
@@ -156,17 +291,49 @@ class UpLoop {
   [[nodiscard]] RunOptions until_end() const {
     RunOptions options = options_.run;
     options.stop = nullptr;
+    options.is_live = is_recovered_;
     return options;
   }
 
+  void note_epoch(Duration began) {
+    Metrics& metrics = workspace_.world().metrics;
+    const int64_t now = clock_.monotonic().micros;
+    metrics
+        .histogram("assay_flow_commit_seconds",
+                   "Time that bringing lake and views up to what was read took")
+        .observe(static_cast<double>(now - began.micros) / 1e6);
+    metrics.gauge("assay_flow_epoch_seconds", "Time between the last two commits of what was read")
+        .set(static_cast<double>(now - flushed_at_.micros) / 1e6);
+  }
+
+  /// What is still to be read, by source and by partition.
   void note_lag() {
+    if (!is_over(noted_at_, kNoteEvery)) {
+      return;
+    }
+    noted_at_ = clock_.monotonic();
+    Metrics& metrics = workspace_.world().metrics;
     for (const std::unique_ptr<KafkaLine>& line : lines_) {
-      workspace_.world()
-          .metrics
+      metrics
           .gauge("assay_flow_source_lag_records",
                  "Records of the source that were not taken yet",
                  {{"name", line->name()}})
           .set(static_cast<double>(line->lag()));
+      for (const ingest::KafkaSource::PartLag& lag : line->part_lags()) {
+        const MetricLabels labels = {{"name", line->name()}, {"partition", lag.name}};
+        const bool is_behind = lag.records > 0 && lag.sent.has_value();
+        const int64_t behind = is_behind ? clock_.now().micros - lag.sent->micros : 0;
+        metrics
+            .gauge("assay_flow_partition_lag_records",
+                   "Records of the partition that were not taken yet",
+                   labels)
+            .set(static_cast<double>(lag.records));
+        metrics
+            .gauge("assay_flow_partition_lag_seconds",
+                   "Age of the last record taken of a partition that has more; 0 when it has none",
+                   labels)
+            .set(static_cast<double>(behind) / 1e6);
+      }
     }
   }
 
@@ -187,11 +354,18 @@ class UpLoop {
   const UpOptions& options_;
   Clock& clock_;
   std::vector<std::unique_ptr<KafkaLine>> lines_;
+  std::set<std::string> brokers_away_;  // lines whose brokers did not answer the last look
+  std::optional<Duration> away_since_;
+  bool has_begun_ = false;    // the sources could be opened once
+  bool has_flushed_ = false;  // since the lines were opened
   bool reads_files_ = false;
+  bool is_recovered_ = false;  // what is ahead of the lake is in this process's journals
+  bool is_fast_ = false;       // the backlog is read
   bool is_complete_ = false;
   bool is_ready_ = false;
   Duration flushed_at_;
   Duration polled_at_;
+  Duration noted_at_;
   Duration looked_at_;
 };
 

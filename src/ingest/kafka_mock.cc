@@ -42,6 +42,11 @@ class LibraryMock : public KafkaMock {
                                                   RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION);
     rd_kafka_mock_push_request_errors_array(cluster_, kFetch, errors.size(), errors.data());
   }
+  void set_away(bool is_away) override {
+    constexpr int32_t kFirstBroker = 1;
+    const auto set = is_away ? rd_kafka_mock_broker_set_down : rd_kafka_mock_broker_set_up;
+    ASSAY_CHECK(set(cluster_, kFirstBroker) == RD_KAFKA_RESP_ERR_NO_ERROR);
+  }
 
  private:
   rd_kafka_t* handle_ = nullptr;

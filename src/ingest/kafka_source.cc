@@ -45,10 +45,11 @@ std::optional<TopicPartition> parse_part_name(const std::string& name) {
 
 /// A partition that is being read.
 struct Reading {
-  Part part;                // records get its numbers
-  int64_t offset = 0;       // of the next record to hand out
-  int64_t backlog_end = 0;  // where it ended when reading began
-  bool at_end = false;      // the end was seen, and nothing since
+  Part part;                      // records get its numbers
+  int64_t offset = 0;             // of the next record to hand out
+  int64_t backlog_end = 0;        // where it ended when reading began
+  bool at_end = false;            // the end was seen, and nothing since
+  std::optional<EventTime> sent;  // of the last record handed out
 };
 
 data::SchemaPtr meta_schema() {
@@ -247,13 +248,24 @@ class KafkaTopics : public KafkaSource {
   [[nodiscard]] int64_t lag() const override {
     int64_t lag = 0;
     for (const Reading& reading : reading_) {
-      lag +=
-          std::max<int64_t>(0, consumer_->last_seen_end(reading.part.partition) - reading.offset);
+      lag += lag_of(reading);
     }
     return lag;
   }
 
+  [[nodiscard]] std::vector<PartLag> part_lags() const override {
+    std::vector<PartLag> lags;
+    for (const Reading& reading : reading_) {
+      lags.push_back({reading.part.partition.name(), lag_of(reading), reading.sent});
+    }
+    return lags;
+  }
+
  private:
+  [[nodiscard]] int64_t lag_of(const Reading& reading) const {
+    return std::max<int64_t>(0, consumer_->last_seen_end(reading.part.partition) - reading.offset);
+  }
+
   Status load_parts() {
     ASSAY_ASSIGN_OR_RETURN(const std::vector<SourceFile> known,
                            ledger_.known(kafka_ledger_name(definition_.name)));
@@ -396,6 +408,9 @@ class KafkaTopics : public KafkaSource {
       ASSAY_ASSIGN_OR_RETURN(const Part part, part_for(reading, messages[i].offset));
       reading.offset = messages[i].offset + 1;
       reading.at_end = false;
+      if (messages[i].timestamp_ms >= 0) {
+        reading.sent = EventTime{messages[i].timestamp_ms * 1'000};
+      }
       order.emplace_back(part.position_of(messages[i].offset), i);
       int64_t& end = batch.part_end[part.ordinal];
       end = std::max(end, part.position_of(reading.offset));
@@ -480,6 +495,32 @@ Result<std::unique_ptr<KafkaSource>> KafkaSource::open(World& world,
   }
   return std::unique_ptr<KafkaSource>(std::make_unique<KafkaTopics>(
       world, definition, ledger, options, std::move(consumer).value()));
+}
+
+RecordBatch select_records(const RecordBatch& batch, const std::vector<int64_t>& records) {
+  RecordBatch some;
+  some.source = batch.source;
+  some.file = batch.file;
+  some.format = batch.format;
+  some.received = batch.received;
+  some.bytes = batch.bytes;
+  some.parts = batch.parts;
+  for (const int64_t record : records) {
+    const auto i = static_cast<std::size_t>(record);
+    some.records.push_back(batch.records[i]);
+    some.lines.push_back(batch.lines[i]);
+    some.positions.push_back(batch.positions[i]);
+    some.part_of.push_back(batch.part_of[i]);
+    if (!batch.oversized.empty()) {
+      some.oversized.push_back(batch.oversized[i]);
+    }
+  }
+  if (!records.empty()) {
+    some.first = {some.positions.front()};
+    some.end = {some.positions.back() + 1};
+  }
+  some.meta = batch.meta.rows() > 0 ? batch.meta.take(records) : batch.meta;
+  return some;
 }
 
 std::string kafka_ledger_name(const std::string& source) {

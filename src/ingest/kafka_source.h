@@ -5,8 +5,10 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/status.h"
+#include "base/time.h"
 #include "base/world.h"
 #include "catalog/definitions.h"
 #include "ingest/file_ledger.h"
@@ -74,7 +76,19 @@ class KafkaSource {
   [[nodiscard]] virtual bool part_at_end(int64_t ordinal) const = 0;
   /// Records not handed out yet, as the last fetches saw them.
   [[nodiscard]] virtual int64_t lag() const = 0;
+  /// The same of each partition that is read.
+  struct PartLag {
+    std::string name;     // "topic/3"
+    int64_t records = 0;  // not handed out yet
+    /// When the last record handed out was sent, by the topic; nothing when it does not say.
+    std::optional<EventTime> sent;
+  };
+  [[nodiscard]] virtual std::vector<PartLag> part_lags() const = 0;
 };
+
+/// Some of the records of a batch from partitions, by index, ascending by position; the bytes are
+/// shared. `part_end` is left empty.
+RecordBatch select_records(const RecordBatch& batch, const std::vector<int64_t>& records);
 
 /// The name under which the ledger keeps the parts of a Kafka source.
 std::string kafka_ledger_name(const std::string& source);

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/append_file.h"
+#include "base/status.h"
+#include "base/time.h"
+#include "base/world.h"
+
+namespace assay::flow {
+
+/// What one look at a source's partitions brought: enough to have the same records in the same
+/// order again from the brokers.
+struct JournaledRead {
+  EventTime received;
+  int64_t records = 0;
+  std::map<int64_t, int64_t>
+      part_end;  // by part's ordinal: the position after what was taken of it
+  bool operator==(const JournaledRead&) const = default;
+};
+
+/// The reads that the online store may have and the lake has not: one file an epoch (the reads
+/// between two commits of a bronze table), which is removed when the lake has them.
+///
+/// A read is in the journal before the online store has anything of it. After a crash the same
+/// reads are made again, so that every record meets the same verdict as before.
+/// Format  docs/formats/read_journal.md
+/// Threads one thread at a time.
+class ReadJournal {
+ public:
+  /// Of the bronze table with this key, in the project's folder.
+  ReadJournal(World& world, const std::string& project_folder, const std::string& table_key);
+
+  /// Add a read of `epoch`; durable at return. Only of an epoch whose file this object began.
+  Status add(int64_t epoch, const JournaledRead& read);
+  /// The reads of an epoch in their order; none when it has no file. What a crash cut off at the
+  /// end was not applied anywhere and is left out.
+  Result<std::vector<JournaledRead>> read(int64_t epoch);
+  /// Remove the files of this epoch and those before it.
+  Status remove_up_to(int64_t epoch);
+
+ private:
+  [[nodiscard]] std::string path_of(int64_t epoch) const;
+
+  World& world_;
+  std::string folder_;
+  std::string prefix_;
+  int64_t open_epoch_ = -1;
+  int64_t next_ = 0;  // number of the open file's next entry
+  std::unique_ptr<AppendFile> file_;
+};
+
+/// The bytes of a journal's file, and back.
+void append_read(std::string* bytes, int64_t index, const JournaledRead& read);
+std::vector<JournaledRead> parse_reads(std::string_view bytes);
+
+}  // namespace assay::flow

@@ -1,0 +1,158 @@
+#pragma once
+
+#include <csignal>
+#include <cstdlib>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "flow/running_up.h"
+
+// `assay up` in another process of a test's program, to be killed.
+
+namespace assay::flow {
+
+inline constexpr char kUpFolder[] = "ASSAY_TEST_UP_FOLDER";
+inline constexpr Duration kCrashFlushEvery{150'000};
+
+/// Run `assay up` in the folder that the parent said, until killed; nothing without a parent.
+inline void run_as_child() {
+  const char* folder = std::getenv(kUpFolder);
+  if (folder == nullptr) {
+    return;
+  }
+  SystemWorld system(LogLevel::kError);
+  const auto workspace = *Workspace::open(system.world(), folder, {});
+  UpOptions options;
+  options.flush_every = kCrashFlushEvery;
+  options.ready = [&] { return system.world().files.write(std::string(folder) + "/ready", "1"); };
+  const Result<RunReport> report = run_up(*workspace, options);
+  FAIL() << "it ended by itself: " << report.status().to_string();
+}
+
+/// Events of six days from a topic with duplicates in other partitions, sent bit by bit while the
+/// line is killed again and again.
+class CrashedUp {
+ public:
+  CrashedUp() : topic_(2), project_(topic_) {
+    project_.change("source: events\n", kWithKey);
+    (void)project_.open();
+    std::set<std::string> keys;  // of two events with one key, files have the first
+    for (int day = 1; day <= 6; ++day) {
+      const std::string text = TestProject::events_of_day(day);
+      for (std::size_t begin = text.find('\n') + 1; begin < text.size();) {
+        const std::size_t end = text.find('\n', begin);
+        const std::string line = text.substr(begin, end - begin);
+        if (keys.insert(line.substr(0, line.find(',')) + line.substr(line.rfind(','))).second) {
+          events_.push_back(line);
+        }
+        begin = end + 1;
+      }
+    }
+    send(100);
+  }
+
+  /// Start the line, and send until it kills itself at the n-th pass of a point, "name:n".
+  void kill_at(const std::string& point) {
+    const pid_t child = start(point);
+    int status = 0;
+    while (::waitpid(child, &status, WNOHANG) == 0) {
+      if (is_ready()) {
+        send(2);
+      }
+      pause_for({20'000});
+    }
+    EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << point;
+  }
+
+  /// The same, killed so many microseconds after it was ready.
+  void kill_after(uint64_t micros) {
+    const pid_t child = start("");
+    while (!is_ready()) {
+      pause_for({1'000});
+    }
+    constexpr uint64_t kStep = 10'000;
+    for (uint64_t at = 0; at < micros; at += kStep) {
+      send(2);
+      pause_for({kStep});
+    }
+    ::kill(child, SIGKILL);
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFSIGNALED(status)) << "it ended by itself";
+  }
+
+  /// Send the rest, run to the end, and compare with a run over files.
+  void expect_as_undisturbed() {
+    send(static_cast<int>(events_.size()));
+    ASSERT_TRUE(project_.run().ok());
+    TestProject files;
+    files.change("source: events\n", kWithKey);
+    ASSERT_TRUE(files.run().ok());
+    EXPECT_EQ(project_.count("bronze/events"), files.count("bronze/events"));
+    EXPECT_EQ(project_.steps_hash(), files.steps_hash());
+    EXPECT_EQ(project_.online_hash(), files.online_hash());
+  }
+  [[nodiscard]] bool has_events() const { return next_ < events_.size(); }
+
+ private:
+  static constexpr char kWithKey[] = "source: events\n    key: [user_id, ts]\n";
+
+  void send(int count) {
+    std::string text = "header\n";
+    std::string again;
+    for (; count > 0 && has_events(); --count, ++next_) {
+      text += events_[next_] + "\n";
+      if (next_ % 4 == 0) {
+        again = events_[next_];
+      }
+    }
+    if (text.size() == sizeof("header\n") - 1) {
+      return;
+    }
+    topic_.send_csv(text);
+    if (!again.empty()) {
+      topic_.send_elsewhere(again);
+    }
+  }
+
+  pid_t start(const std::string& point) {
+    const std::string folder = project_.folder();
+    ::unlink((folder + "/ready").c_str());
+    const std::string folder_word = std::string(kUpFolder) + "=" + folder;
+    const std::string point_word = "ASSAY_FAIL_POINT=" + point;
+    std::vector<const char*> environment;
+    for (char** word = ::environ; *word != nullptr; ++word) {
+      environment.push_back(*word);
+    }
+    environment.push_back(folder_word.c_str());
+    if (!point.empty()) {
+      environment.push_back(point_word.c_str());
+    }
+    environment.push_back(nullptr);
+    const pid_t child = ::fork();
+    if (child == 0) {  // nothing but system calls: the parent has threads
+      const char* const words[] = {"flow_test", "--gtest_filter=UpCrash.Child", nullptr};
+      ::execve("/proc/self/exe",
+               const_cast<char* const*>(words),
+               const_cast<char* const*>(environment.data()));
+      ::_exit(127);
+    }
+    return child;
+  }
+
+  [[nodiscard]] bool is_ready() const {
+    return ::access((project_.folder() + "/ready").c_str(), F_OK) == 0;
+  }
+
+  TestTopic topic_;
+  KafkaProject project_;
+  std::vector<std::string> events_;
+  std::size_t next_ = 0;
+};
+
+}  // namespace assay::flow
