@@ -1,0 +1,142 @@
+#include "data/protobuf.h"
+
+#include <cstring>
+
+#include "base/time.h"
+
+namespace assay::data {
+namespace {
+
+using Wire = ProtoField::Wire;
+
+constexpr int kVarintBytesMax = 10;
+constexpr uint64_t kFieldNumberMax = (uint64_t{1} << 29) - 1;
+
+Status broken() {
+  return {Code::kInvalidArgument, "not a protobuf message"};
+}
+
+void append_tag(std::string* out, int field, Wire wire) {
+  append_varint(out, static_cast<uint64_t>(field) << 3 | static_cast<uint64_t>(wire));
+}
+
+template <typename T>
+void append_fixed(std::string* out, T value) {
+  out->append(reinterpret_cast<const char*>(&value), sizeof(T));  // little-endian, as the machine
+}
+
+}  // namespace
+
+void append_varint(std::string* out, uint64_t value) {
+  while (value >= 0x80) {
+    *out += static_cast<char>((value & 0x7F) | 0x80);
+    value >>= 7;
+  }
+  *out += static_cast<char>(value);
+}
+
+void ProtoWriter::integer(int field, int64_t value) {
+  append_tag(&out_, field, Wire::kVarint);
+  append_varint(&out_, static_cast<uint64_t>(value));
+}
+
+void ProtoWriter::real32(int field, float value) {
+  append_tag(&out_, field, Wire::kFixed32);
+  append_fixed(&out_, value);
+}
+
+void ProtoWriter::real64(int field, double value) {
+  append_tag(&out_, field, Wire::kFixed64);
+  append_fixed(&out_, value);
+}
+
+void ProtoWriter::bytes(int field, std::string_view value) {
+  append_tag(&out_, field, Wire::kBytes);
+  append_varint(&out_, value.size());
+  out_.append(value);
+}
+
+std::string proto_seconds(int64_t micros) {
+  int64_t seconds = micros / kMicrosPerSecond;
+  int64_t rest = micros % kMicrosPerSecond;
+  if (rest < 0) {
+    seconds -= 1;
+    rest += kMicrosPerSecond;
+  }
+  std::string out;
+  ProtoWriter writer(out);
+  if (seconds != 0) {
+    writer.integer(1, seconds);
+  }
+  if (rest != 0) {
+    writer.integer(2, rest * 1000);
+  }
+  return out;
+}
+
+Result<std::optional<uint64_t>> ProtoReader::next_varint() {
+  if (rest_.empty()) {
+    return std::optional<uint64_t>();
+  }
+  uint64_t value = 0;
+  for (int i = 0; i < kVarintBytesMax && static_cast<std::size_t>(i) < rest_.size(); ++i) {
+    const auto byte = static_cast<uint8_t>(rest_[static_cast<std::size_t>(i)]);
+    if (i == kVarintBytesMax - 1 && byte > 1) {
+      break;
+    }
+    value |= static_cast<uint64_t>(byte & 0x7F) << (7 * i);
+    if (byte < 0x80) {
+      rest_.remove_prefix(static_cast<std::size_t>(i) + 1);
+      return std::optional<uint64_t>(value);
+    }
+  }
+  return broken();
+}
+
+Result<std::optional<ProtoField>> ProtoReader::next() {
+  ASSAY_ASSIGN_OR_RETURN(const std::optional<uint64_t> tag, next_varint());
+  if (!tag.has_value()) {
+    return std::optional<ProtoField>();
+  }
+  const uint64_t number = *tag >> 3;
+  if (number == 0 || number > kFieldNumberMax) {
+    return broken();
+  }
+  ProtoField field;
+  field.number = static_cast<int>(number);
+  field.wire = static_cast<Wire>(*tag & 7);
+  std::size_t size = 0;
+  switch (field.wire) {
+    case Wire::kVarint: {
+      ASSAY_ASSIGN_OR_RETURN(const std::optional<uint64_t> value, next_varint());
+      if (!value.has_value()) {
+        return broken();
+      }
+      field.bits = *value;
+      return std::optional<ProtoField>(field);
+    }
+    case Wire::kBytes: {
+      ASSAY_ASSIGN_OR_RETURN(const std::optional<uint64_t> length, next_varint());
+      if (!length.has_value() || *length > rest_.size()) {
+        return broken();
+      }
+      field.bytes = rest_.substr(0, *length);
+      rest_.remove_prefix(*length);
+      return std::optional<ProtoField>(field);
+    }
+    case Wire::kFixed64:
+      size = 8;
+      break;
+    case Wire::kFixed32:
+      size = 4;
+      break;
+  }
+  if (size == 0 || rest_.size() < size) {
+    return broken();
+  }
+  std::memcpy(&field.bits, rest_.data(), size);
+  rest_.remove_prefix(size);
+  return std::optional<ProtoField>(field);
+}
+
+}  // namespace assay::data

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/status.h"
+
+namespace assay::data {
+
+/// Appends the fields of one protobuf message to a string, in the order of the calls.
+///
+/// A field is written whatever its value is; leaving out defaults is the caller's, as proto3 asks.
+/// Source  protobuf.dev/programming-guides/encoding
+class ProtoWriter {
+ public:
+  explicit ProtoWriter(std::string& out) : out_(out) {}
+  /// int32, int64, uint64, enum: two's complement of 64 bits.
+  void integer(int field, int64_t value);
+  void boolean(int field, bool value) { integer(field, value ? 1 : 0); }
+  void real32(int field, float value);
+  void real64(int field, double value);
+  /// bytes, string, a message that is encoded already, packed numbers.
+  void bytes(int field, std::string_view value);
+
+ private:
+  std::string& out_;
+};
+
+/// Append a number as a varint, without a field: for packed lists.
+void append_varint(std::string* out, uint64_t value);
+/// google.protobuf.Timestamp or Duration of microseconds: seconds 1, nanoseconds 2, zeros left out.
+std::string proto_seconds(int64_t micros);
+
+/// One field as it stands in a message. `bytes` is of the message's memory.
+struct ProtoField {
+  enum class Wire { kVarint = 0, kFixed64 = 1, kBytes = 2, kFixed32 = 5 };
+  int number = 0;
+  Wire wire = Wire::kVarint;
+  uint64_t bits = 0;
+  std::string_view bytes;
+};
+
+/// Reads the fields of a message one after the other.
+///
+/// Errors  kInvalidArgument: bytes that are no message; groups count as such.
+class ProtoReader {
+ public:
+  explicit ProtoReader(std::string_view message) : rest_(message) {}
+  /// The next field; nothing at the end.
+  Result<std::optional<ProtoField>> next();
+  /// The next number of a packed list; nothing at the end.
+  Result<std::optional<uint64_t>> next_varint();
+
+ private:
+  std::string_view rest_;
+};
+
+}  // namespace assay::data
