@@ -8,6 +8,7 @@
 #include "data/arrow_ipc.h"
 #include "data/parquet.h"
 #include "flow/online_stage.h"
+#include "lake/doctor.h"
 #include "lake/sql_query.h"
 
 namespace assay::cli {
@@ -185,11 +186,7 @@ Status write_arrow(Output& output, data::BatchReader& reader) {
   }
 }
 
-Status run_sql(Invocation& invocation) {
-  ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_workspace(invocation));
-  data::SqlEngine& sql = workspace->sql();
-  const StopsWithUser stops(sql);
-  ASSAY_ASSIGN_OR_RETURN(const lake::PlannedSql planned, plan(invocation, *workspace));
+Status answer_query(Invocation& invocation, data::SqlEngine& sql, const lake::PlannedSql& planned) {
   if (invocation.arguments.has("to")) {
     return write_to_file(invocation, sql, planned.text);
   }
@@ -200,6 +197,14 @@ Status run_sql(Invocation& invocation) {
                          sql.stream(planned.text, kRowsPerBatch, data::SqlUnknownTypes::kAsText));
   return invocation.output.format() == OutputFormat::kArrow ? write_arrow(invocation.output, *rows)
                                                             : invocation.output.rows(*rows);
+}
+
+Status run_sql(Invocation& invocation) {
+  ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_workspace(invocation));
+  const StopsWithUser stops(workspace->sql());
+  ASSAY_ASSIGN_OR_RETURN(const lake::PlannedSql planned, plan(invocation, *workspace));
+  return lake::send_to_doctor(answer_query(invocation, workspace->sql(), planned),
+                              workspace->store());
 }
 
 Status run_explain(Invocation& invocation) {

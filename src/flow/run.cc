@@ -7,6 +7,7 @@
 #include "flow/online_stage.h"
 #include "flow/plain_parquet.h"
 #include "flow/silver_stage.h"
+#include "lake/doctor.h"
 
 namespace assay::flow {
 namespace {
@@ -95,7 +96,8 @@ Status run_steps(Workspace& workspace, const RunOptions& options, Steps steps, R
     options.say(step.kind + " " + step.name);
     Result<StageAccount> account = step.stage(workspace, step.name, options);
     if (!account.ok()) {
-      return account.status().with_context(step.kind + " " + step.name);
+      return lake::send_to_doctor(account.status().with_context(step.kind + " " + step.name),
+                                  workspace.store());
     }
     workspace.world().log.debug("stage_done",
                                 {{"stage", step.kind},

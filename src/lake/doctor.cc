@@ -330,6 +330,18 @@ Result<std::vector<Finding>> examine_table(const LakeAccess& lake,
   return Examination(lake, key, options).run();
 }
 
+Status send_to_doctor(Status status, const store::ObjectStore& store) {
+  const bool is_of_file = (status.code() == Code::kNotFound || status.code() == Code::kCorrupt) &&
+                          status.message().find(store.read_path("")) != std::string::npos &&
+                          status.message().find(".parquet") != std::string::npos;
+  return is_of_file
+             ? Status(status.code(),
+                      status.message() +
+                          "\na data file of the lake is missing or damaged; `assay lake doctor` "
+                          "names each, versions without it can still be read (VERSION AS OF)")
+             : status;
+}
+
 std::string_view severity_name(Finding::Severity severity) {
   switch (severity) {
     case Severity::kNote:

@@ -202,6 +202,20 @@ TEST_F(Upkeep, TheDoctorNamesMissingFilesOrphansAndWrongSizes) {
             (std::vector<std::string>{"missing_file", "wrong_size", "orphan"}));
 }
 
+TEST_F(Upkeep, AFailureOverALostFileSaysWhoFindsIt) {
+  const std::string path = table_->snapshot().value()->files.begin()->second.path;
+  ASSERT_TRUE(lake_.store().remove("t/" + path).ok());
+  const std::string relation = table_->relation(*table_->snapshot().value()).value();
+  const Status read = lake_.sql().query("SELECT sum(id) FROM " + relation).status();
+  EXPECT_EQ(read.code(), Code::kNotFound);
+  const Status sent = send_to_doctor(read, lake_.store());
+  EXPECT_EQ(sent.code(), Code::kNotFound);
+  EXPECT_THAT(sent.message(), testing::HasSubstr("assay lake doctor"));
+  EXPECT_EQ(send_to_doctor({Code::kNotFound, "no table x.parquet"}, lake_.store()).message(),
+            "no table x.parquet");
+  EXPECT_TRUE(send_to_doctor({}, lake_.store()).ok());
+}
+
 TEST_F(Upkeep, TheDoctorMendsStatisticsThatLie) {
   const auto snapshot = table_->snapshot().value();
   CommitRequest request;

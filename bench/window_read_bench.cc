@@ -1,0 +1,401 @@
+// Online reads and updates of windows, in the LMDB store without sync, three windows x three
+// aggregates (count, sum, max; 1 h, 24 h, 7 d):
+//
+//   continuous  all events in one key: reads at random instants, updates of one event and of many,
+//               bytes per event; against a scan of the same columns by DuckDB, one thread
+//   hopping     slide 10 min: an entity whose 1,008 tiles are all full, and many entities of few
+//               events, hot (one of them again and again) and cold (any of them)
+//   update      events of many entities, Zipf, in batches, from decoded columns
+//
+// Counts and sums of every read are checked against prefix sums, maxima of some against a scan.
+// Amounts are multiples of 1/64, so that sums are exact in any order.
+//
+//   window_read_bench [EVENTS [ENTITIES]]
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/random.h"
+#include "catalog/slide.h"
+#include "data/sql_engine.h"
+#include "online/online_store.h"
+#include "online/store_fixture.h"
+
+namespace {
+
+using assay::Duration;
+using assay::EventTime;
+using assay::kMicrosPerSecond;
+using assay::data::Batch;
+using assay::data::EntityKey;
+using assay::gold::FeatureValues;
+
+constexpr int64_t kHour = 3600 * kMicrosPerSecond;
+constexpr int64_t kWindows[] = {kHour, 24 * kHour, 7 * 24 * kHour};
+constexpr int64_t kSlide = kHour / 6;
+constexpr int64_t kStart = 978'307'200 * kMicrosPerSecond;
+constexpr int kRepeats = 3;
+constexpr int64_t kRowsPerApply = 50'000;
+
+/// Events in order: parallel arrays.
+struct Events {
+  std::vector<int64_t> user;
+  std::vector<int64_t> time;
+  std::vector<int64_t> units;  // amount * 64
+
+  void add(int64_t whose, int64_t when, int64_t what) {
+    user.push_back(whose);
+    time.push_back(when);
+    units.push_back(what);
+  }
+  [[nodiscard]] int64_t size() const { return static_cast<int64_t>(time.size()); }
+  [[nodiscard]] Batch batch(int64_t begin, int64_t end) const {
+    assay::data::BatchBuilder builder(
+        assay::data::make_schema({{"user", assay::data::Type::kInt64, false},
+                                  {"event_time", assay::data::Type::kTimestamp, false},
+                                  {"known_time", assay::data::Type::kTimestamp, false},
+                                  {"sequence", assay::data::Type::kInt64, false},
+                                  {"amount", assay::data::Type::kFloat64, false}}));
+    for (int64_t i = begin; i < end; ++i) {
+      const auto at = static_cast<std::size_t>(i);
+      builder.column(0).append(user[at]);
+      builder.column(1).append(time[at]);
+      builder.column(2).append(time[at]);
+      builder.column(3).append(i);
+      builder.column(4).append(static_cast<double>(units[at]) / 64.0);
+    }
+    return builder.finish();
+  }
+};
+
+assay::gold::FeatureViewPtr make_view(const char* name, Duration slide, const Events& events) {
+  assay::catalog::EntityDef entity;
+  entity.name = "user";
+  entity.keys = {{"user", assay::data::Type::kInt64, false}};
+  assay::catalog::FeatureViewDef view;
+  view.name = name;
+  view.entity = "user";
+  view.from = "events";
+  view.slide = slide;
+  using assay::catalog::Aggregate;
+  for (const auto& [feature_name, aggregate] :
+       {std::pair{"n", Aggregate::kCount}, {"total", Aggregate::kSum}, {"top", Aggregate::kMax}}) {
+    assay::catalog::FeatureDef feature;
+    feature.kind = assay::catalog::FeatureDef::Kind::kWindow;
+    feature.name = feature_name;
+    feature.aggregate = aggregate;
+    feature.of = aggregate == Aggregate::kCount ? "" : "amount";
+    for (const int64_t window : kWindows) {
+      feature.over.push_back(Duration{window});
+    }
+    view.features.push_back(feature);
+  }
+  return assay::gold::FeatureView::compile(view, entity, events.batch(0, 0).schema()).value();
+}
+
+EntityKey key_of(int64_t user) {
+  const std::array<assay::data::Scalar, 1> values = {assay::data::Scalar::int64(user)};
+  return *assay::data::encode_key(values);
+}
+
+/// What events of one entity, in order of time, must give.
+class Expected {
+ public:
+  Expected(const Events& events, int64_t begin, int64_t end)
+      : times_(events.time.begin() + begin, events.time.begin() + end),
+        units_(events.units.begin() + begin, events.units.begin() + end),
+        sums_(1, 0) {
+    for (const int64_t units : units_) {
+      sums_.push_back(sums_.back() + units);
+    }
+  }
+  void check(const FeatureValues& read, int64_t now, int64_t slide, bool maxima) const {
+    const int64_t end_time = assay::floor_to(now, slide);
+    const auto place = [&](int64_t time) {
+      return std::lower_bound(times_.begin(), times_.end(), time) - times_.begin();
+    };
+    const auto end = place(end_time);
+    for (std::size_t w = 0; w < std::size(kWindows); ++w) {
+      const auto begin = place(end_time - kWindows[w]);
+      const auto value = [&](std::size_t feature) {
+        return read.values[feature * std::size(kWindows) + w].value;
+      };
+      ASSAY_CHECK(std::get<int64_t>(value(0)) == end - begin);
+      if (begin == end) {
+        continue;
+      }
+      const int64_t sum =
+          sums_[static_cast<std::size_t>(end)] - sums_[static_cast<std::size_t>(begin)];
+      ASSAY_CHECK(std::get<double>(value(1)) == static_cast<double>(sum) / 64.0);
+      if (maxima) {
+        const int64_t top = *std::max_element(units_.begin() + begin, units_.begin() + end);
+        ASSAY_CHECK(std::get<double>(value(2)) == static_cast<double>(top) / 64.0);
+      }
+    }
+  }
+
+ private:
+  std::vector<int64_t> times_;
+  std::vector<int64_t> units_;
+  std::vector<int64_t> sums_;
+};
+
+/// A store of its own with one view, filled batch by batch.
+class Filled {
+ public:
+  Filled(assay::gold::FeatureViewPtr view, const Events& events) : view_(std::move(view)) {
+    assay::online::LmdbOptions options;
+    options.sync = false;
+    store_ = assay::online::open_lmdb_store(
+                 world_.world, assay::join_path(folder_.path(), "lmdb"), options)
+                 .value();
+    const auto clock = assay::system_clock();
+    int64_t micros = 0;
+    for (int64_t begin = 0; begin < events.size(); begin += kRowsPerApply) {
+      const int64_t end = std::min(begin + kRowsPerApply, events.size());
+      const Batch batch = events.batch(begin, end);
+      const Duration from = clock->monotonic();
+      apply(batch, events.time[static_cast<std::size_t>(end - 1)]);
+      micros += clock->monotonic().micros - from.micros;
+    }
+    events_per_second_ = static_cast<double>(events.size()) / (static_cast<double>(micros) / 1e6);
+  }
+  void apply(const Batch& batch, int64_t until) {
+    const assay::Status done =
+        store_->apply(*view_, batch, position_, position_.value_or(0) + 1, EventTime{until});
+    ASSAY_CHECK(done.ok());
+    position_ = position_.value_or(0) + 1;
+  }
+  FeatureValues read(const EntityKey& key, int64_t now) {
+    return std::move(store_->read(*view_, {&key, 1}, EventTime{now}).value().front());
+  }
+  [[nodiscard]] double events_per_second() const { return events_per_second_; }
+  [[nodiscard]] double file_bytes() const {
+    return static_cast<double>(
+        std::filesystem::file_size(assay::join_path(folder_.path(), "lmdb/data.mdb")));
+  }
+
+ private:
+  assay::gold::FeatureViewPtr view_;
+  assay::online::TestFolder folder_;
+  assay::online::TestWorld world_;
+  std::unique_ptr<assay::online::OnlineStore> store_;
+  std::optional<int64_t> position_;
+  double events_per_second_ = 0;
+};
+
+struct Question {
+  int64_t user = 0;
+  int64_t now = 0;
+};
+
+/// p50 and p99 of reads; the clock counts microseconds, so eight are timed together.
+double measure(const char* name,
+               Filled& store,
+               int reads,
+               const std::function<Question()>& ask,
+               const std::function<void(const Question&, const FeatureValues&)>& check) {
+  constexpr int kTogether = 8;
+  const auto clock = assay::system_clock();
+  double best = 0;
+  for (int repeat = 0; repeat < kRepeats; ++repeat) {
+    std::vector<double> micros;
+    for (int done = 0; done < reads; done += kTogether) {
+      std::vector<Question> questions;
+      std::vector<EntityKey> keys;
+      std::vector<FeatureValues> answers;
+      for (int i = 0; i < kTogether; ++i) {
+        questions.push_back(ask());
+        keys.push_back(key_of(questions.back().user));
+      }
+      answers.reserve(kTogether);
+      const Duration begin = clock->monotonic();
+      for (std::size_t i = 0; i < kTogether; ++i) {
+        answers.push_back(store.read(keys[i], questions[i].now));
+      }
+      micros.push_back(static_cast<double>(clock->monotonic().micros - begin.micros) / kTogether);
+      for (std::size_t i = 0; i < kTogether; ++i) {
+        check(questions[i], answers[i]);
+      }
+    }
+    std::sort(micros.begin(), micros.end());
+    const double p50 = micros[micros.size() / 2];
+    best = repeat == 0 ? p50 : std::min(best, p50);
+    std::printf("%s, repeat %d: p50 %.2f us, p99 %.2f us\n",
+                name,
+                repeat + 1,
+                p50,
+                micros[micros.size() * 99 / 100]);
+  }
+  return best;
+}
+
+/// All events in one key, evenly over the longest window.
+void run_continuous(int64_t count) {
+  const auto random = assay::seeded_random(1);
+  Events events;
+  for (int64_t i = 0; i < count; ++i) {
+    events.add(7, kStart + kWindows[2] / count * i, static_cast<int64_t>(random->below(1'000'000)));
+  }
+  const Expected expected(events, 0, count);
+  Filled store(make_view("continuous", assay::catalog::kContinuousSlide, events), events);
+  std::printf("continuous, %lld events in one key: loaded at %.0f events/s, %.1f bytes/event\n",
+              static_cast<long long>(count),
+              store.events_per_second(),
+              store.file_bytes() / static_cast<double>(count));
+  const int64_t last = events.time.back();
+  int reads = 0;
+  const double ours = measure(
+      "continuous read",
+      store,
+      8000,
+      [&] {
+        return Question{7, last + 1 + static_cast<int64_t>(random->below(24 * kHour))};
+      },
+      [&](const Question& q, const FeatureValues& read) {
+        expected.check(read, q.now, 1, ++reads % 1000 == 0);
+      });
+
+  assay::data::SqlOptions options;
+  options.threads = 1;
+  const auto engine = assay::data::SqlEngine::open(options).value();
+  ASSAY_CHECK(engine->create_table("events", events.batch(0, count)).ok());
+  const auto clock = assay::system_clock();
+  std::vector<double> ratios;
+  for (int i = 0; i < 5; ++i) {
+    const std::string begin = std::to_string(last + 1 - kWindows[2] + kHour * i);
+    const Duration from = clock->monotonic();
+    const Batch answer =
+        engine
+            ->query(
+                "SELECT count(*), sum(amount), max(amount) FROM events WHERE \"user\" = 7 AND "
+                "epoch_us(event_time) >= " +
+                begin)
+            .value();
+    const double micros = static_cast<double>(clock->monotonic().micros - from.micros);
+    ASSAY_CHECK(answer.rows() == 1);
+    ratios.push_back(micros / ours);
+  }
+  std::sort(ratios.begin(), ratios.end());
+  std::printf("continuous: duckdb, one window by a scan / assay, three: %.0f (%.0f to %.0f)\n",
+              ratios[2],
+              ratios.front(),
+              ratios.back());
+
+  std::vector<double> updates;
+  for (int i = 0; i < 2000; ++i) {
+    Events one;
+    const bool late = i % 2 == 1;
+    const int64_t behind = late ? static_cast<int64_t>(random->below(6 * 24 * kHour)) : 0;
+    one.add(7, last + 1 + i - behind, 64);
+    const Batch batch = one.batch(0, 1);
+    const Duration from = clock->monotonic();
+    store.apply(batch, last + 1 + i);
+    updates.push_back(static_cast<double>(clock->monotonic().micros - from.micros));
+  }
+  std::sort(updates.begin(), updates.end());
+  std::printf(
+      "continuous update of one event, every other one late, with its commit: p50 %.0f us, "
+      "p99 %.0f us\n",
+      updates[1000],
+      updates[1980]);
+}
+
+/// User 0 has an event in each tile of the longest window, the others a few.
+void run_hopping(int64_t entities) {
+  constexpr int64_t kEventsEach = 20;
+  const auto random = assay::seeded_random(2);
+  Events events;
+  constexpr int64_t kTiles = kWindows[2] / kSlide;
+  for (int64_t i = 0; i < kTiles; ++i) {
+    events.add(0, kStart + i * kSlide, static_cast<int64_t>(random->below(1'000'000)));
+  }
+  for (int64_t user = 1; user < entities; ++user) {
+    for (int64_t i = 0; i < kEventsEach; ++i) {
+      events.add(
+          user,
+          kStart + kWindows[2] * i / kEventsEach + static_cast<int64_t>(random->below(kHour)),
+          static_cast<int64_t>(random->below(1'000'000)));
+    }
+  }
+  std::vector<Expected> expected;
+  expected.emplace_back(events, 0, kTiles);
+  for (int64_t user = 1; user < entities; ++user) {
+    const int64_t begin = kTiles + (user - 1) * kEventsEach;
+    expected.emplace_back(events, begin, begin + kEventsEach);
+  }
+  Filled store(make_view("hopping", Duration{kSlide}, events), events);
+  std::printf("hopping, %lld entities of %lld events: loaded at %.0f events/s, %.0f bytes/entity\n",
+              static_cast<long long>(entities),
+              static_cast<long long>(kEventsEach),
+              store.events_per_second(),
+              store.file_bytes() / static_cast<double>(entities));
+  const int64_t end = kStart + kWindows[2];
+  const auto check = [&](const Question& q, const FeatureValues& read) {
+    expected[static_cast<std::size_t>(q.user)].check(read, q.now, kSlide, true);
+  };
+  (void)measure(
+      "full: 1,008 tiles",
+      store,
+      40'000,
+      [&] {
+        return Question{0, end + static_cast<int64_t>(random->below(kHour))};
+      },
+      check);
+  (void)measure(
+      "hot: one entity of 20 events",
+      store,
+      80'000,
+      [&] {
+        return Question{5, end};
+      },
+      check);
+  (void)measure(
+      "cold: any entity of 20 events",
+      store,
+      80'000,
+      [&] {
+        const auto others = static_cast<uint64_t>(entities - 1);
+        return Question{1 + static_cast<int64_t>(random->below(others)), end};
+      },
+      check);
+}
+
+/// Batches of events of Zipf-distributed entities (exponent 1, by inversion).
+void run_update(int64_t entities, int64_t count) {
+  const auto random = assay::seeded_random(3);
+  Events events;
+  for (int64_t i = 0; i < count; ++i) {
+    const double uniform = static_cast<double>(random->below(1 << 30)) / (1 << 30);
+    const auto rank =
+        static_cast<int64_t>(std::exp(uniform * std::log(static_cast<double>(entities))));
+    events.add(
+        rank, kStart + 24 * kHour / count * i, static_cast<int64_t>(random->below(1'000'000)));
+  }
+  const Filled store(make_view("update", Duration{kSlide}, events), events);
+  std::printf("update, %lld events of up to %lld entities, Zipf: %.0f events/s per core\n",
+              static_cast<long long>(count),
+              static_cast<long long>(entities),
+              store.events_per_second());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const int64_t events = argc > 1 ? std::atoll(argv[1]) : 5'000'000;
+  const int64_t entities = argc > 2 ? std::atoll(argv[2]) : 100'000;
+  ASSAY_CHECK(events >= 1000 && entities >= 10);
+  run_continuous(events);
+  run_hopping(entities);
+  run_update(entities * 10, entities * 20);
+  return 0;
+}
