@@ -101,6 +101,24 @@ std::size_t chunk_count_max(int threads) {
   return static_cast<std::size_t>(std::max(threads, 1));
 }
 
+Result<StepInputs> step_inputs(const ViewLayout& layout,
+                               const data::Batch& rows,
+                               const data::Batch& seed) {
+  StepInputs inputs;
+  ASSAY_ASSIGN_OR_RETURN(inputs.columns, find_row_columns(layout, rows));
+  ASSAY_ASSIGN_OR_RETURN(inputs.entities, group_by_entity(layout, rows, inputs.columns, seed));
+  inputs.event_time = inputs.columns.event_time->values<int64_t>().data();
+  inputs.known_time = inputs.columns.known_time->values<int64_t>().data();
+  inputs.sequence = inputs.columns.sequence->values<int64_t>().data();
+  if (seed.rows() != 0) {
+    const data::Field time{kEventTime, data::Type::kTimestamp, false};
+    ASSAY_ASSIGN_OR_RETURN(const std::vector<data::ColumnPtr> times, columns_as({time}, seed));
+    inputs.seed_event_time = times.front();
+    ASSAY_ASSIGN_OR_RETURN(inputs.seed_features, columns_as(layout.raw->fields(), seed));
+  }
+  return inputs;
+}
+
 std::size_t for_entity_ranges(
     const EntityRows& entities,
     int threads,

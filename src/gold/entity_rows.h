@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -30,6 +31,27 @@ Result<EntityRows> group_by_entity(const ViewLayout& layout,
                                    const data::Batch& rows,
                                    const RowColumns& columns,
                                    const data::Batch& seed);
+
+/// What steps that follow rows one by one begin with: the rows by entity, their times, and what the
+/// seed said. The batches must outlive it.
+struct StepInputs {
+  RowColumns columns;
+  EntityRows entities;
+  const int64_t* event_time = nullptr;
+  const int64_t* known_time = nullptr;
+  const int64_t* sequence = nullptr;
+  data::ColumnPtr seed_event_time;  // nullptr without a seed
+  std::vector<data::ColumnPtr> seed_features;
+
+  [[nodiscard]] int64_t visible_time(int64_t row) const {
+    return std::max(event_time[row], known_time[row]);
+  }
+};
+
+/// Errors  those of find_row_columns and group_by_entity; kInvalidArgument: a seed of another view.
+Result<StepInputs> step_inputs(const ViewLayout& layout,
+                               const data::Batch& rows,
+                               const data::Batch& seed);
 
 /// Call `work(first, end, chunk)` for ranges of entities with about equal numbers of rows, each on
 /// a thread of its own. Gives the number of chunks; chunks are in entity order.

@@ -36,37 +36,28 @@ struct FirstSteps {
   std::vector<int64_t> newest;
 };
 
-/// Times of the source rows and of the seed, as the threads share them.
-struct FirstInputs {
-  const int64_t* event_time = nullptr;
-  const int64_t* known_time = nullptr;
-  data::ColumnPtr seed_newest;
-  data::ColumnPtr seed_first;
-
-  [[nodiscard]] int64_t visible_time(int64_t row) const {
-    return std::max(event_time[row], known_time[row]);
+/// What the seed says of an entity: its first event is the view's only feature.
+std::optional<Span> seed_of(const StepInputs& inputs, int64_t row) {
+  if (row < 0 || inputs.seed_features[0]->is_null(row)) {
+    return std::nullopt;
   }
-  [[nodiscard]] std::optional<Span> seed(int64_t row) const {
-    if (row < 0 || seed_first->is_null(row)) {
-      return std::nullopt;
-    }
-    const auto at = static_cast<std::size_t>(row);
-    return Span{seed_first->values<int64_t>()[at], seed_newest->values<int64_t>()[at]};
-  }
-};
+  const auto at = static_cast<std::size_t>(row);
+  return Span{inputs.seed_features[0]->values<int64_t>()[at],
+              inputs.seed_event_time->values<int64_t>()[at]};
+}
 
-void write_steps(const FirstInputs& inputs,
-                 const EntityRows& all,
+void write_steps(const StepInputs& inputs,
                  const EntityRows::Entity& entity,
                  EventTime begin,
                  EventTime end,
                  FirstSteps* out) {
+  const EntityRows& all = inputs.entities;
   std::vector<int64_t> rows(all.row_numbers.begin() + static_cast<std::ptrdiff_t>(entity.begin),
                             all.row_numbers.begin() + static_cast<std::ptrdiff_t>(entity.end));
   std::sort(rows.begin(), rows.end(), [&](int64_t a, int64_t b) {
     return inputs.visible_time(a) < inputs.visible_time(b);
   });
-  const std::optional<Span> seed = inputs.seed(entity.seed);
+  const std::optional<Span> seed = seed_of(inputs, entity.seed);
   std::optional<Span> span = seed;
   for (std::size_t i = 0; i < rows.size();) {
     const int64_t instant = std::max(inputs.visible_time(rows[i]), begin.micros);
@@ -142,22 +133,12 @@ Result<data::Batch> FirstEventView::steps(const data::Batch& rows,
                                           EventTime begin,
                                           EventTime end,
                                           int threads) const {
-  ASSAY_ASSIGN_OR_RETURN(const RowColumns columns, find_row_columns(layout(), rows));
-  ASSAY_ASSIGN_OR_RETURN(const EntityRows entities, group_by_entity(layout(), rows, columns, seed));
-  FirstInputs inputs;
-  inputs.event_time = columns.event_time->values<int64_t>().data();
-  inputs.known_time = columns.known_time->values<int64_t>().data();
-  if (seed.rows() != 0) {
-    const data::Field newest{kEventTime, data::Type::kTimestamp, false};
-    ASSAY_ASSIGN_OR_RETURN(const std::vector<data::ColumnPtr> times,
-                           columns_as({newest, layout().raw->field(0)}, seed));
-    inputs.seed_newest = times[0];
-    inputs.seed_first = times[1];
-  }
+  ASSAY_ASSIGN_OR_RETURN(const StepInputs inputs, step_inputs(layout(), rows, seed));
+  const EntityRows& entities = inputs.entities;
   std::vector<FirstSteps> chunks(chunk_count_max(threads));
   for_entity_ranges(entities, threads, [&](std::size_t first, std::size_t last, std::size_t chunk) {
     for (std::size_t i = first; i < last; ++i) {
-      write_steps(inputs, entities, entities.entities[i], begin, end, &chunks[chunk]);
+      write_steps(inputs, entities.entities[i], begin, end, &chunks[chunk]);
     }
   });
   FirstSteps all;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "gold/aggregate.h"
 #include "gold/entity_rows.h"
@@ -14,14 +15,8 @@ namespace assay::gold {
 namespace {
 
 /// Times and values of the source rows, as the threads share them.
-struct LatestInputs {
-  const int64_t* event_time = nullptr;
-  const int64_t* known_time = nullptr;
-  const int64_t* sequence = nullptr;
+struct LatestInputs : StepInputs {
   std::vector<data::ColumnPtr> features;
-  std::vector<data::ColumnPtr> seed_features;
-  data::ColumnPtr seed_event_time;
-  const RowColumns* columns = nullptr;
 
   /// False when the seed says that there is no answer.
   [[nodiscard]] bool seed_answers(int64_t seed) const {
@@ -29,10 +24,6 @@ struct LatestInputs {
   }
   [[nodiscard]] int64_t seed_time(int64_t seed) const {
     return seed_event_time->values<int64_t>()[static_cast<std::size_t>(seed)];
-  }
-
-  [[nodiscard]] int64_t visible_time(int64_t row) const {
-    return std::max(event_time[row], known_time[row]);
   }
 };
 
@@ -111,7 +102,7 @@ class LatestKernel {
  private:
   [[nodiscard]] bool is_replaced_in_range() const {
     return std::any_of(rows_.begin(), rows_.end(), [&](int64_t row) {
-      const int64_t replaced = inputs_.columns->replaced_at(row);
+      const int64_t replaced = inputs_.columns.replaced_at(row);
       return replaced >= begin_ && replaced < end_;
     });
   }
@@ -127,7 +118,7 @@ class LatestKernel {
         standing.push_back(rows_[next]);
         std::push_heap(standing.begin(), standing.end(), older);
       }
-      while (!standing.empty() && inputs_.columns->replaced_at(standing.front()) <= instant) {
+      while (!standing.empty() && inputs_.columns.replaced_at(standing.front()) <= instant) {
         std::pop_heap(standing.begin(), standing.end(), older);
         standing.pop_back();
       }
@@ -138,13 +129,13 @@ class LatestKernel {
         instant = std::min(instant, inputs_.visible_time(rows_[next]));
       }
       if (newest_ >= 0) {
-        instant = std::min(instant, inputs_.columns->replaced_at(newest_));
+        instant = std::min(instant, inputs_.columns.replaced_at(newest_));
       }
     }
   }
 
   void see(int64_t row, int64_t seed) {
-    if (inputs_.columns->replaced_at(row) < begin_) {
+    if (inputs_.columns.replaced_at(row) < begin_) {
       return;
     }
     if (inputs_.seed_answers(seed)) {
@@ -221,20 +212,10 @@ Result<data::Batch> LatestView::steps(const data::Batch& rows,
                                       EventTime begin,
                                       EventTime end,
                                       int threads) const {
-  ASSAY_ASSIGN_OR_RETURN(const RowColumns columns, find_row_columns(layout(), rows));
-  ASSAY_ASSIGN_OR_RETURN(const EntityRows entities, group_by_entity(layout(), rows, columns, seed));
-  LatestInputs inputs;
-  inputs.event_time = columns.event_time->values<int64_t>().data();
-  inputs.known_time = columns.known_time->values<int64_t>().data();
-  inputs.sequence = columns.sequence->values<int64_t>().data();
+  ASSAY_ASSIGN_OR_RETURN(StepInputs found, step_inputs(layout(), rows, seed));
+  LatestInputs inputs{std::move(found), {}};
   ASSAY_ASSIGN_OR_RETURN(inputs.features, find_columns(rows));
-  inputs.columns = &columns;
-  if (seed.rows() != 0) {
-    const data::Field time{kEventTime, data::Type::kTimestamp, false};
-    ASSAY_ASSIGN_OR_RETURN(const std::vector<data::ColumnPtr> times, columns_as({time}, seed));
-    inputs.seed_event_time = times.front();
-    ASSAY_ASSIGN_OR_RETURN(inputs.seed_features, columns_as(layout().raw->fields(), seed));
-  }
+  const EntityRows& entities = inputs.entities;
 
   std::vector<LatestSteps> chunks(chunk_count_max(threads));
   for_entity_ranges(entities, threads, [&](std::size_t first, std::size_t last, std::size_t chunk) {
@@ -263,7 +244,7 @@ Result<data::Batch> LatestView::steps(const data::Batch& rows,
   known_time.append_block(all.known_time.data(), count);
   return make_steps(layout(),
                     keys,
-                    data::take(*columns.event_time, all.row),
+                    data::take(*inputs.columns.event_time, all.row),
                     known_time.finish(),
                     data::Batch(layout().raw, std::move(raw), count),
                     {});

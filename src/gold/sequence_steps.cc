@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "gold/entity_rows.h"
 #include "gold/event_sequence.h"
@@ -15,14 +16,8 @@ namespace assay::gold {
 namespace {
 
 /// What the threads share.
-struct SequenceInputs {
-  const int64_t* event_time = nullptr;
-  const int64_t* known_time = nullptr;
-  const int64_t* sequence = nullptr;
+struct SequenceInputs : StepInputs {
   std::vector<std::string> values;  // of the rows
-  const RowColumns* columns = nullptr;
-  data::ColumnPtr seed_event_time;
-  std::vector<data::ColumnPtr> seed_features;
 };
 
 /// Steps of one thread; values in the form of append_row_values, "" when there is no answer.
@@ -79,7 +74,7 @@ class SequenceKernel {
     standing_.clear();
     for (std::size_t i = entity.begin; i < entity.end; ++i) {
       const auto row = static_cast<std::size_t>(all.row_numbers[i]);
-      const int64_t replaced = inputs_.columns->replaced_at(all.row_numbers[i]);
+      const int64_t replaced = inputs_.columns.replaced_at(all.row_numbers[i]);
       if (replaced < begin_) {
         continue;
       }
@@ -169,20 +164,10 @@ Result<data::Batch> SequenceView::steps(const data::Batch& rows,
                                         EventTime begin,
                                         EventTime end,
                                         int threads) const {
-  ASSAY_ASSIGN_OR_RETURN(const RowColumns columns, find_row_columns(layout(), rows));
-  ASSAY_ASSIGN_OR_RETURN(const EntityRows entities, group_by_entity(layout(), rows, columns, seed));
-  SequenceInputs inputs;
-  inputs.event_time = columns.event_time->values<int64_t>().data();
-  inputs.known_time = columns.known_time->values<int64_t>().data();
-  inputs.sequence = columns.sequence->values<int64_t>().data();
+  ASSAY_ASSIGN_OR_RETURN(StepInputs found, step_inputs(layout(), rows, seed));
+  SequenceInputs inputs{std::move(found), {}};
   ASSAY_ASSIGN_OR_RETURN(inputs.values, pack_sequence_values(plan_, rows));
-  inputs.columns = &columns;
-  if (seed.rows() != 0) {
-    const data::Field time{kEventTime, data::Type::kTimestamp, false};
-    ASSAY_ASSIGN_OR_RETURN(const std::vector<data::ColumnPtr> times, columns_as({time}, seed));
-    inputs.seed_event_time = times.front();
-    ASSAY_ASSIGN_OR_RETURN(inputs.seed_features, columns_as(layout().raw->fields(), seed));
-  }
+  const EntityRows& entities = inputs.entities;
 
   std::vector<SequenceSteps> chunks(chunk_count_max(threads));
   for_entity_ranges(entities, threads, [&](std::size_t first, std::size_t last, std::size_t chunk) {
