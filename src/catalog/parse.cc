@@ -11,6 +11,7 @@ namespace assay::catalog {
 namespace {
 
 constexpr char kMainFile[] = "assay.yaml";
+constexpr char kFeastFile[] = "feature_store.yaml";  // of Feast's clients, beside our registry.db
 constexpr int kFolderDepthMax = 8;
 
 bool ends_with(std::string_view text, std::string_view end) {
@@ -220,7 +221,7 @@ void ProjectReader::find_files(const std::string& below,
     const std::string name = file_name(entry.path);
     const std::string path = below.empty() ? name : join_path(below, name);
     const std::string full = join_path(folder_, path);
-    if (name.empty() || name[0] == '.') {
+    if (name.empty() || name[0] == '.' || name == kFeastFile) {
       continue;
     }
     if (entry.is_directory) {

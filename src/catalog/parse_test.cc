@@ -93,7 +93,8 @@ TEST(Parse, EveryKindOfDefinitionIsRead) {
                                       {"/p/sql/no.yaml", "bad: ["},
                                       {"/p/data/no.yaml", "bad: ["},
                                       {"/p/lake/no.yaml", "bad: ["},
-                                      {"/p/.git/no.yaml", "bad: ["}});
+                                      {"/p/.git/no.yaml", "bad: ["},
+                                      {"/p/feast/feature_store.yaml", "bad: ["}});
   ASSERT_EQ(format_diagnostics(parsed.diagnostics), "");
   const Project& project = parsed.project;
   EXPECT_EQ(project.name, "shop");
