@@ -20,6 +20,7 @@ const std::vector<Command>& all_commands() {
                                             lake_commands,
                                             lake_upkeep_commands,
                                             generate_commands,
+                                            registry_commands,
                                             reference_commands}) {
       for (Command& command : group()) {
         all.push_back(std::move(command));

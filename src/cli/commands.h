@@ -25,6 +25,7 @@ std::vector<Command> lake_commands();         // lake list | show | history | ha
 std::vector<Command> sql_commands();          // sql, lake explain
 std::vector<Command> lake_upkeep_commands();  // lake compact | vacuum | doctor | set | ...
 std::vector<Command> generate_commands();     // generate users | events
+std::vector<Command> registry_commands();     // registry export
 std::vector<Command> reference_commands();    // reference
 
 /// The workspace of --project, with its definitions checked.

@@ -2,6 +2,7 @@
 #include <csignal>
 
 #include "cli/commands.h"
+#include "cli/line_beside.h"
 #include "cli/serving.h"
 #include "flow/served.h"
 #include "gold/served_schema.h"
@@ -128,8 +129,9 @@ Status run_serve(Invocation& invocation) {
                                                  : gold::served_schema(*service).status());
   }
   serve::ServedLog log(invocation.world.metrics, log_options);
+  LineBeside line(invocation, *store, invocation.arguments.has("push"));
   serve::FeatureServer features(
-      invocation.world, *store, state, log_options.share == 0 ? nullptr : &log);
+      invocation.world, *store, state, log_options.share == 0 ? nullptr : &log, &line);
   ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<serve::HttpServer> server,
                          serve::start_http_server(invocation.world, features.handler(), options));
   const std::string address = options.host + ":" + std::to_string(server->port());
@@ -199,7 +201,8 @@ std::vector<Command> serve_commands() {
        run_predict},
       {{"serve"},
        "serve features and predictions over HTTP until stopped",
-       "POST /get-online-features as Feast has it, POST /predict, GET /health, GET /metrics.",
+       "The endpoints of Feast's feature server and registry, POST /predict, GET /health, GET "
+       "/metrics.",
        {},
        {{"http",
          "HOST:PORT",
@@ -208,6 +211,7 @@ std::vector<Command> serve_commands() {
          false,
          false},
         {"threads", "N", "threads that answer; 0 is one per core", "0", false, false},
+        {"push", "", "take rows by POST /push into sources of JSON files", "", false, false},
         {"log-share",
          "SHARE",
          "log the answers of this share of the entities, 0 to 1, to tables served/SERVICE of the "

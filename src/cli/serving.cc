@@ -31,6 +31,7 @@ Result<std::shared_ptr<const serve::ServingState>> serving_state(flow::Workspace
   state->clock = project.serving_clock;
   state->on_demand = project.on_demand;
   state->derived = project.derived;
+  state->definitions = std::make_shared<const catalog::Project>(project);
   for (const auto& [name, definition] : project.views) {
     ASSAY_ASSIGN_OR_RETURN(state->views[name], workspace.view(name));
   }

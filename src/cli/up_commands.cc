@@ -1,4 +1,5 @@
 #include "cli/commands.h"
+#include "cli/line_beside.h"
 #include "cli/serving.h"
 #include "flow/fast_path.h"
 #include "flow/up.h"
@@ -24,7 +25,9 @@ class LineServer {
     ASSAY_ASSIGN_OR_RETURN(serve::HttpOptions options, parse_address(arguments.get("http")));
     ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, workspace_.online(false));
     ASSAY_ASSIGN_OR_RETURN(const auto state, serving_state(workspace_));
-    features_ = std::make_unique<serve::FeatureServer>(invocation_.world, *store, state);
+    line_ = std::make_unique<LineBeside>(invocation_, *store, arguments.has("push"));
+    features_ = std::make_unique<serve::FeatureServer>(
+        invocation_.world, *store, state, nullptr, line_.get());
     ASSAY_ASSIGN_OR_RETURN(
         server_, serve::start_http_server(invocation_.world, features_->handler(), options));
     const std::string address = options.host + ":" + std::to_string(server_->port());
@@ -47,6 +50,7 @@ class LineServer {
  private:
   Invocation& invocation_;
   flow::Workspace& workspace_;
+  std::unique_ptr<LineBeside> line_;
   std::unique_ptr<serve::FeatureServer> features_;
   std::unique_ptr<serve::HttpServer> server_;
 };
@@ -108,6 +112,12 @@ std::vector<Command> up_commands() {
        {{"http",
          "HOST:PORT",
          "serve features and predictions there, as `assay serve` does; port 0 takes a free one",
+         "",
+         false,
+         false},
+        {"push",
+         "",
+         "with --http: take rows by POST /push into sources of JSON files",
          "",
          false,
          false},

@@ -130,31 +130,41 @@ Result<StageStatus> table_status(Workspace& workspace,
   return status;
 }
 
+/// Version of its source table up to which a view is online; nothing: none of it is.
+Result<std::optional<OnlinePosition>> online_position(Workspace& workspace,
+                                                      const std::string& name,
+                                                      const std::string& source_key,
+                                                      online::OnlineStore& store) {
+  ASSAY_ASSIGN_OR_RETURN(const gold::FeatureViewPtr view, workspace.view(name));
+  const Result<std::optional<online::AppliedTo>> applied = store.applied_to(*view);
+  if (applied.code() == Code::kFailedPrecondition) {
+    return std::optional<OnlinePosition>();  // of an earlier definition: all is to be done again
+  }
+  ASSAY_RETURN_IF_ERROR(applied.status());
+  if (!applied->has_value()) {
+    return std::optional<OnlinePosition>();
+  }
+  const OnlinePosition at = OnlinePosition::decode((*applied)->position);
+  return at.table_number == table_number(source_key) ? std::optional(at) : std::nullopt;
+}
+
 Result<StageStatus> online_status(Workspace& workspace,
                                   const std::string& name,
                                   const std::string& source_key) {
   StageStatus status = stage_status("online", name);
-  ASSAY_ASSIGN_OR_RETURN(status.lag, versions_with_rows(workspace, source_key, -1));
   Result<online::OnlineStore*> store = workspace.online(true);
-  if (store.code() == Code::kNotFound) {
-    return status;
+  std::optional<OnlinePosition> at;
+  if (store.code() != Code::kNotFound) {
+    ASSAY_RETURN_IF_ERROR(store.status());
+    ASSAY_ASSIGN_OR_RETURN(at, online_position(workspace, name, source_key, **store));
   }
-  ASSAY_RETURN_IF_ERROR(store.status());
-  ASSAY_ASSIGN_OR_RETURN(const gold::FeatureViewPtr view, workspace.view(name));
-  Result<std::optional<online::AppliedTo>> applied = (*store)->applied_to(*view);
-  if (applied.code() == Code::kFailedPrecondition) {
-    return status;  // of an earlier definition: all is to be done again
+  if (at.has_value()) {
+    status.position =
+        "version " + std::to_string(at->version) +
+        (at->reads > 0 ? " and " + std::to_string(at->reads) + " reads before the lake" : "");
   }
-  ASSAY_RETURN_IF_ERROR(applied.status());
-  if (applied->has_value()) {
-    const OnlinePosition at = OnlinePosition::decode((*applied)->position);
-    if (at.table_number == table_number(source_key)) {
-      status.position =
-          "version " + std::to_string(at.version) +
-          (at.reads > 0 ? " and " + std::to_string(at.reads) + " reads before the lake" : "");
-      ASSAY_ASSIGN_OR_RETURN(status.lag, versions_with_rows(workspace, source_key, at.version));
-    }
-  }
+  ASSAY_ASSIGN_OR_RETURN(status.lag,
+                         versions_with_rows(workspace, source_key, at ? at->version : -1));
   return status;
 }
 
@@ -190,6 +200,16 @@ Result<std::vector<StageStatus>> project_status(Workspace& workspace) {
     ASSAY_RETURN_IF_ERROR(add(online_status(workspace, name, source_key)));
   }
   return stages;
+}
+
+Result<int64_t> online_lag(Workspace& workspace,
+                           const std::string& view,
+                           online::OnlineStore& store) {
+  ASSAY_ASSIGN_OR_RETURN(const std::string source_key,
+                         workspace.source_table_key(workspace.project().views.at(view).from));
+  ASSAY_ASSIGN_OR_RETURN(const std::optional<OnlinePosition> at,
+                         online_position(workspace, view, source_key, store));
+  return versions_with_rows(workspace, source_key, at ? at->version : -1);
 }
 
 }  // namespace assay::flow

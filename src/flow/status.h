@@ -19,4 +19,11 @@ struct StageStatus {
 /// Where each stage of a project stands. Reads only; nothing is made that is not there.
 Result<std::vector<StageStatus>> project_status(Workspace& workspace);
 
+/// How many versions of its source table added rows that a view's online rows do not have yet.
+///
+/// `store` holds the view: a server's own, when a process may open it once only.
+Result<int64_t> online_lag(Workspace& workspace,
+                           const std::string& view,
+                           online::OnlineStore& store);
+
 }  // namespace assay::flow

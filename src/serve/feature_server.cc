@@ -1,17 +1,32 @@
 #include "serve/feature_server.h"
 
+#include <algorithm>
+
 #include "base/json_writer.h"
 #include "base/suggest.h"
 #include "serve/error_response.h"
+#include "serve/feast_writes.h"
 #include "serve/json_value.h"
 #include "serve/predict.h"
+#include "serve/registry_endpoints.h"
 #include "serve/request_rows.h"
 
 namespace assay::serve {
 namespace {
 
-constexpr std::array<std::string_view, 5> kPaths = {
-    "/get-online-features", "/predict", "/health", "/metrics", "other"};
+constexpr std::array<std::string_view, 13> kPaths = {"/get-online-features",
+                                                     "/predict",
+                                                     "/health",
+                                                     "/metrics",
+                                                     "/push",
+                                                     "/write-to-online-store",
+                                                     "/materialize",
+                                                     "/materialize-incremental",
+                                                     "/search",
+                                                     "/retrieve-online-documents",
+                                                     "/v1/vector_stores",
+                                                     "/api/v1",
+                                                     "other"};
 constexpr std::string_view kEpoch = "1970-01-01T00:00:00Z";
 
 /// Formats event times, remembering the last one: features of one view share theirs.
@@ -55,10 +70,30 @@ void write_result(JsonWriter& writer, int64_t rows, Value value, StatusOf status
   writer.end_object();
 }
 
+/// The views of an answer. A definition that changes is a new view here, so there are no versions.
+void write_views(JsonWriter& writer, const gold::Service& service) {
+  std::vector<std::string_view> views;
+  for (const gold::ServiceFeature& feature : service.features) {
+    if (std::find(views.begin(), views.end(), feature.view) == views.end()) {
+      views.push_back(feature.view);
+    }
+  }
+  writer.key("feature_view_metadata");
+  writer.begin_array();
+  for (const std::string_view view : views) {
+    writer.begin_object();
+    writer.key("name");
+    writer.string(view);
+    writer.end_object();
+  }
+  writer.end_array();
+}
+
 /// The body of /get-online-features: join keys in request order, then features in selection order.
 std::string render_features(const Selection& selection,
                             const TypedRows& typed,
-                            const FeatureAnswer& answer) {
+                            const FeatureAnswer& answer,
+                            bool with_view_versions) {
   std::string body;
   body.reserve(256 + selection.names.size() * (96 + static_cast<std::size_t>(answer.rows()) * 48));
   JsonWriter writer(body);
@@ -101,6 +136,9 @@ std::string render_features(const Selection& selection,
     writer.string(name);
   }
   writer.end_array();
+  if (with_view_versions) {
+    write_views(writer, *selection.service);
+  }
   writer.end_object();
   writer.end_object();
   return body;
@@ -188,10 +226,12 @@ Response no_model(const ServingState& state, const std::optional<std::string>& n
 FeatureServer::FeatureServer(World& world,
                              online::OnlineStore& store,
                              std::shared_ptr<const ServingState> state,
-                             ServedLog* log)
+                             ServedLog* log,
+                             LineControl* line)
     : world_(world),
       store_(store),
       log_(log),
+      line_(line),
       feature_requests_(world.metrics.counter("feast_online_features_request_total",
                                               "Requests for online features.")),
       entities_(world.metrics.counter("assay_serve_entities_total", "Entity rows answered.")),
@@ -219,11 +259,20 @@ std::shared_ptr<Selections> FeatureServer::selections() {
 
 FeatureServer::Endpoint FeatureServer::endpoint_of(std::string_view path) {
   for (int endpoint = 0; endpoint < kOther; ++endpoint) {
-    if (path == kPaths[static_cast<std::size_t>(endpoint)]) {
+    const std::string_view known = kPaths[static_cast<std::size_t>(endpoint)];
+    const bool below = (endpoint == kVectorStores || endpoint == kRegistry) &&
+                       path.starts_with(known) && path.substr(known.size()).starts_with('/');
+    if (below || path == known) {
       return static_cast<Endpoint>(endpoint);
     }
   }
   return kOther;
+}
+
+bool FeatureServer::asks_by_post(Endpoint endpoint, std::string_view path) {
+  return endpoint == kVectorStores
+             ? path.ends_with("/search")
+             : endpoint != kHealth && endpoint != kMetrics && endpoint != kRegistry;
 }
 
 Response FeatureServer::handle(const Request& request) {
@@ -239,10 +288,12 @@ Response FeatureServer::route(Endpoint endpoint, const Request& request) {
   if (endpoint == kOther) {
     return detail_error(404, "Not Found");
   }
-  const bool asks_by_post = endpoint == kGetOnlineFeatures || endpoint == kPredict;
-  if (request.method != (asks_by_post ? "POST" : "GET")) {
+  const std::string_view target = request.target;
+  const std::string_view verb =
+      asks_by_post(endpoint, target.substr(0, target.find('?'))) ? "POST" : "GET";
+  if (request.method != verb) {
     Response refusal = detail_error(405, "Method Not Allowed");
-    refusal.headers.emplace_back("allow", asks_by_post ? "POST" : "GET");
+    refusal.headers.emplace_back("allow", verb);
     return refusal;
   }
   switch (endpoint) {
@@ -253,6 +304,20 @@ Response FeatureServer::route(Endpoint endpoint, const Request& request) {
     case kMetrics:
       return Response{
           200, "text/plain; version=0.0.4; charset=utf-8", world_.metrics.to_text(), {}};
+    case kPush:
+      return push(selections()->state(), line_, request);
+    case kWriteToOnlineStore:
+      return write_to_online_store(selections()->state(), request);
+    case kMaterialize:
+    case kMaterializeIncremental:
+      return materialize(
+          selections()->state(), line_, request, endpoint == kMaterializeIncremental);
+    case kSearch:
+    case kRetrieveDocuments:
+    case kVectorStores:
+      return vector_search(request);
+    case kRegistry:
+      return registry_get(feast_registry(selections()->state()), request);
     default:
       return Response{200, "", "", {}};
   }
@@ -261,7 +326,7 @@ Response FeatureServer::route(Endpoint endpoint, const Request& request) {
 Response FeatureServer::get_online_features(const Request& request) {
   const Duration begin = world_.clock.monotonic();
   feature_requests_.add();
-  const ParsedBody parsed = parse_request_body(request.body);
+  ParsedBody parsed = parse_request_body(request.body);
   if (!parsed.errors.empty()) {
     return validation_error(parsed.errors);
   }
@@ -271,6 +336,7 @@ Response FeatureServer::get_online_features(const Request& request) {
     return selected.refusal;
   }
   const Selection& selection = *selected.selection;
+  selections->name_keys(*selection.service, &parsed.body.entities);
   const TypedRows typed = type_rows(*selection.service, parsed.body.entities);
   if (typed.refusal.has_value()) {
     return *typed.refusal;
@@ -300,7 +366,8 @@ Response FeatureServer::get_online_features(const Request& request) {
   if (log_ != nullptr) {
     log_->add(selection.service, typed.rows, *answer);
   }
-  Response response = answered(render_features(selection, typed, *answer), *answer);
+  Response response =
+      answered(render_features(selection, typed, *answer, parsed.body.with_view_versions), *answer);
   selection.latency->observe(static_cast<double>(world_.clock.monotonic().micros - begin.micros) *
                              1e-6);
   return response;

@@ -9,23 +9,26 @@
 #include "base/world.h"
 #include "online/online_store.h"
 #include "serve/http_server.h"
+#include "serve/line_control.h"
 #include "serve/selection.h"
 #include "serve/served_log.h"
 #include "serve/serving_state.h"
 
 namespace assay::serve {
 
-/// Answers HTTP requests from an online store: Feast's /get-online-features and /health, our
-/// /predict, and /metrics. The contract is docs/reference/http.md.
+/// Answers HTTP requests from an online store: every endpoint of Feast's feature server, its
+/// registry's lists, our /predict, and /metrics. The contract is docs/reference/http.md.
 ///
 /// Threads thread-safe. A request is answered from the state that it began with.
 class FeatureServer {
  public:
-  /// `log`, when given, takes every answer; it must outlive this object.
+  /// `log`, when given, takes every answer; `line` is asked to take rows in, and how far it is.
+  /// Both must outlive this object.
   FeatureServer(World& world,
                 online::OnlineStore& store,
                 std::shared_ptr<const ServingState> state,
-                ServedLog* log = nullptr);
+                ServedLog* log = nullptr,
+                LineControl* line = nullptr);
 
   Response handle(const Request& request);
   /// Answer later requests from another state: new definitions, a promoted model.
@@ -37,7 +40,22 @@ class FeatureServer {
 
  private:
   static constexpr int kStatusEnd = 600;
-  enum Endpoint { kGetOnlineFeatures, kPredict, kHealth, kMetrics, kOther, kEndpointCount };
+  enum Endpoint {
+    kGetOnlineFeatures,
+    kPredict,
+    kHealth,
+    kMetrics,
+    kPush,
+    kWriteToOnlineStore,
+    kMaterialize,
+    kMaterializeIncremental,
+    kSearch,
+    kRetrieveDocuments,
+    kVectorStores,
+    kRegistry,
+    kOther,
+    kEndpointCount
+  };
   struct EndpointMetrics {
     Histogram* latency = nullptr;
     std::array<std::atomic<Counter*>, kStatusEnd> totals{};
@@ -45,6 +63,7 @@ class FeatureServer {
   };
 
   static Endpoint endpoint_of(std::string_view path);
+  static bool asks_by_post(Endpoint endpoint, std::string_view path);
   Response route(Endpoint endpoint, const Request& request);
   Response get_online_features(const Request& request);
   Response predict(const Request& request);
@@ -55,6 +74,7 @@ class FeatureServer {
   World& world_;
   online::OnlineStore& store_;
   ServedLog* log_;
+  LineControl* line_;
   Counter& feature_requests_;
   Counter& entities_;
   Counter& predictions_;

@@ -3,6 +3,7 @@
 #include "serve/json_request.h"
 
 #include <algorithm>
+#include <optional>
 
 #include <simdjson.h>
 
@@ -16,78 +17,122 @@ std::string to_json(const element& value) {
   return simdjson::minify(value);
 }
 
-class BodyReader {
+using Location = std::vector<std::variant<std::string, int64_t>>;
+
+/// Reads fields of a body, and notes what is wrong with them.
+class FieldReader {
  public:
-  ParsedBody read(const element& root) {
+  std::vector<FieldError> errors;
+
+  /// The body's object, or nothing when it is none.
+  std::optional<simdjson::dom::object> object_of(const element& root) {
     simdjson::dom::object object;
     if (root.get(object) != simdjson::SUCCESS) {
       add("model_attributes_type",
           {},
           "Input should be a valid dictionary or object to extract fields from",
           root);
-      return std::move(parsed_);
+      return std::nullopt;
     }
-    bool has_entities = false;
+    return object;
+  }
+
+  void missing(const char* name, const element& root) {
+    add("missing", {name}, "Field required", root);
+  }
+
+  std::vector<JsonColumn> read_columns(const char* name, const element& found) {
+    std::vector<JsonColumn> columns;
+    simdjson::dom::object object;
+    if (found.get(object) != simdjson::SUCCESS) {
+      add("dict_type", {name}, "Input should be a valid dictionary", found);
+      return columns;
+    }
     for (const simdjson::dom::key_value_pair field : object) {
-      if (field.key == "entities") {
-        has_entities = true;
-        read_entities(field.value);
-      } else if (field.key == "features") {
-        read_features(field.value);
-      } else if (field.key == "feature_service") {
-        parsed_.body.feature_service = read_text("feature_service", field.value);
-      } else if (field.key == "model") {
-        parsed_.body.model = read_text("model", field.value);
-      } else if (field.key == "full_feature_names") {
-        parsed_.body.full_feature_names = read_flag("full_feature_names", field.value);
-      } else if (field.key == "with_features") {
-        parsed_.body.with_features = read_flag("with_features", field.value);
+      read_column(name, std::string(field.key), field.value, &columns);
+    }
+    return columns;
+  }
+
+  std::optional<std::vector<std::string>> read_names(const char* name, const element& found) {
+    if (found.is_null()) {
+      return std::nullopt;
+    }
+    simdjson::dom::array array;
+    if (found.get(array) != simdjson::SUCCESS) {
+      add("list_type", {name}, "Input should be a valid list", found);
+      return std::nullopt;
+    }
+    std::vector<std::string> names;
+    for (const element value : array) {
+      std::string_view text;
+      if (value.get(text) != simdjson::SUCCESS) {
+        add("string_type",
+            {name, static_cast<int64_t>(names.size())},
+            "Input should be a valid string",
+            value);
+        return std::nullopt;
       }
+      names.emplace_back(text);
     }
-    if (!has_entities) {
-      add("missing", {"entities"}, "Field required", root);
+    return names;
+  }
+
+  std::optional<std::string> read_text(const char* name, const element& found) {
+    std::string_view text;
+    if (found.is_null()) {
+      return std::nullopt;
     }
-    return std::move(parsed_);
+    if (found.get(text) != simdjson::SUCCESS) {
+      add("string_type", {name}, "Input should be a valid string", found);
+      return std::nullopt;
+    }
+    return std::string(text);
+  }
+
+  /// Text that must be there.
+  std::string read_required_text(const char* name, const element& found) {
+    std::string_view text;
+    if (found.get(text) != simdjson::SUCCESS) {
+      add("string_type", {name}, "Input should be a valid string", found);
+    }
+    return std::string(text);
+  }
+
+  bool read_flag(const char* name, const element& found) {
+    bool flag = false;
+    if (found.get(flag) != simdjson::SUCCESS) {
+      add("bool_type", {name}, "Input should be a valid boolean", found);
+    }
+    return flag;
   }
 
  private:
-  using Location = std::vector<std::variant<std::string, int64_t>>;
-
   void add(std::string type, Location location, std::string message, const element& found) {
-    parsed_.errors.push_back(
+    errors.push_back(
         {std::move(type), std::move(location), std::move(message), to_json(found), ""});
   }
 
-  void read_entities(const element& found) {
-    parsed_.body.entities.clear();
-    simdjson::dom::object object;
-    if (found.get(object) != simdjson::SUCCESS) {
-      add("dict_type", {"entities"}, "Input should be a valid dictionary", found);
-      return;
-    }
-    for (const simdjson::dom::key_value_pair field : object) {
-      read_column(std::string(field.key), field.value);
-    }
-  }
-
-  void read_column(const std::string& name, const element& found) {
+  void read_column(const char* parent,
+                   const std::string& name,
+                   const element& found,
+                   std::vector<JsonColumn>* columns) {
     simdjson::dom::array array;
     if (found.get(array) != simdjson::SUCCESS) {
-      add("list_type", {"entities", name}, "Input should be a valid list", found);
+      add("list_type", {parent, name}, "Input should be a valid list", found);
       return;
     }
     JsonColumn column{name, {}};
     for (const element value : array) {
       column.values.push_back(read_value(value));
     }
-    std::vector<JsonColumn>& entities = parsed_.body.entities;
-    const auto same = std::find_if(entities.begin(), entities.end(), [&](const JsonColumn& known) {
+    const auto same = std::find_if(columns->begin(), columns->end(), [&](const JsonColumn& known) {
       return known.name == name;
     });
-    if (same != entities.end()) {
+    if (same != columns->end()) {
       *same = std::move(column);
     } else {
-      entities.push_back(std::move(column));
+      columns->push_back(std::move(column));
     }
   }
 
@@ -110,68 +155,111 @@ class BodyReader {
     }
     return {};
   }
-
-  void read_features(const element& found) {
-    parsed_.body.features.reset();
-    if (found.is_null()) {
-      return;
-    }
-    simdjson::dom::array array;
-    if (found.get(array) != simdjson::SUCCESS) {
-      add("list_type", {"features"}, "Input should be a valid list", found);
-      return;
-    }
-    std::vector<std::string> names;
-    for (const element value : array) {
-      std::string_view name;
-      if (value.get(name) != simdjson::SUCCESS) {
-        add("string_type",
-            {"features", static_cast<int64_t>(names.size())},
-            "Input should be a valid string",
-            value);
-        return;
-      }
-      names.emplace_back(name);
-    }
-    parsed_.body.features = std::move(names);
-  }
-
-  std::optional<std::string> read_text(const char* name, const element& found) {
-    std::string_view text;
-    if (found.is_null()) {
-      return std::nullopt;
-    }
-    if (found.get(text) != simdjson::SUCCESS) {
-      add("string_type", {name}, "Input should be a valid string", found);
-      return std::nullopt;
-    }
-    return std::string(text);
-  }
-
-  bool read_flag(const char* name, const element& found) {
-    bool flag = false;
-    if (found.get(flag) != simdjson::SUCCESS) {
-      add("bool_type", {name}, "Input should be a valid boolean", found);
-    }
-    return flag;
-  }
-
-  ParsedBody parsed_;
 };
 
-}  // namespace
-
-ParsedBody parse_request_body(std::string_view json) {
+/// Parses and hands each field of the body's object to `take`; then `done` says what is missing.
+template <typename Body, typename Take, typename Done>
+Parsed<Body> parse_fields(std::string_view json, const Take& take, const Done& done) {
   thread_local simdjson::dom::parser parser;
+  Parsed<Body> parsed;
   element root;
   const simdjson::error_code error = parser.parse(json.data(), json.size()).get(root);
   if (error != simdjson::SUCCESS) {
-    ParsedBody parsed;
     parsed.errors.push_back(
         {"json_invalid", {int64_t{0}}, "JSON decode error", "{}", simdjson::error_message(error)});
     return parsed;
   }
-  return BodyReader().read(root);
+  FieldReader reader;
+  if (const std::optional<simdjson::dom::object> object = reader.object_of(root)) {
+    for (const simdjson::dom::key_value_pair field : *object) {
+      take(reader, field.key, field.value, parsed.body);
+    }
+    done(reader, root);
+  }
+  parsed.errors = std::move(reader.errors);
+  return parsed;
+}
+
+}  // namespace
+
+ParsedBody parse_request_body(std::string_view json) {
+  bool has_entities = false;
+  return parse_fields<RequestBody>(
+      json,
+      [&](FieldReader& reader, std::string_view key, const element& value, RequestBody& body) {
+        if (key == "entities") {
+          has_entities = true;
+          body.entities = reader.read_columns("entities", value);
+        } else if (key == "features") {
+          body.features = reader.read_names("features", value);
+        } else if (key == "feature_service") {
+          body.feature_service = reader.read_text("feature_service", value);
+        } else if (key == "model") {
+          body.model = reader.read_text("model", value);
+        } else if (key == "full_feature_names") {
+          body.full_feature_names = reader.read_flag("full_feature_names", value);
+        } else if (key == "with_features") {
+          body.with_features = reader.read_flag("with_features", value);
+        } else if (key == "include_feature_view_version_metadata") {
+          body.with_view_versions =
+              reader.read_flag("include_feature_view_version_metadata", value);
+        }
+      },
+      [&](FieldReader& reader, const element& root) {
+        if (!has_entities) {
+          reader.missing("entities", root);
+        }
+      });
+}
+
+Parsed<WriteBody> parse_write_body(std::string_view json, const char* target) {
+  bool has_target = false;
+  bool has_rows = false;
+  return parse_fields<WriteBody>(
+      json,
+      [&](FieldReader& reader, std::string_view key, const element& value, WriteBody& body) {
+        if (key == target) {
+          has_target = true;
+          body.target = reader.read_required_text(target, value);
+        } else if (key == "df") {
+          has_rows = true;
+          body.df = reader.read_columns("df", value);
+        } else if (key == "to") {
+          body.to = reader.read_required_text("to", value);
+        }
+      },
+      [&](FieldReader& reader, const element& root) {
+        if (!has_target) {
+          reader.missing(target, root);
+        }
+        if (!has_rows) {
+          reader.missing("df", root);
+        }
+      });
+}
+
+Parsed<MaterializeBody> parse_materialize_body(std::string_view json, bool incremental) {
+  bool has_end = false;
+  return parse_fields<MaterializeBody>(
+      json,
+      [&](FieldReader& reader, std::string_view key, const element& value, MaterializeBody& body) {
+        if (key == "start_ts") {
+          body.start_ts = reader.read_text("start_ts", value);
+        } else if (key == "end_ts") {
+          has_end = true;
+          body.end_ts = incremental ? reader.read_required_text("end_ts", value)
+                                    : reader.read_text("end_ts", value);
+        } else if (key == "feature_views") {
+          body.feature_views = reader.read_names("feature_views", value);
+        } else if (key == "disable_event_timestamp") {
+          body.disable_event_timestamp = reader.read_flag("disable_event_timestamp", value);
+        }
+      },
+      [&](FieldReader& reader, const element& root) {
+        if (incremental && !has_end) {
+          reader.missing("end_ts", root);
+        }
+      });
 }
 
 }  // namespace assay::serve

@@ -34,6 +34,22 @@ struct RequestBody {
   std::optional<std::string> model;
   bool full_feature_names = false;
   bool with_features = false;
+  bool with_view_versions = false;  // include_feature_view_version_metadata
+};
+
+/// Body of /push and /write-to-online-store.
+struct WriteBody {
+  std::string target;          // push_source_name or feature_view_name
+  std::string to = "online";   // of /push
+  std::vector<JsonColumn> df;  // rows, column by column
+};
+
+/// Body of /materialize and /materialize-incremental; times as they were written.
+struct MaterializeBody {
+  std::optional<std::string> start_ts;
+  std::optional<std::string> end_ts;
+  std::optional<std::vector<std::string>> feature_views;
+  bool disable_event_timestamp = false;
 };
 
 /// One entry of `{"detail": [...]}`.
@@ -45,10 +61,12 @@ struct FieldError {
   std::string reason;        // why it is no JSON
 };
 
-struct ParsedBody {
-  RequestBody body;
+template <typename Body>
+struct Parsed {
+  Body body;
   std::vector<FieldError> errors;  // empty: the body may be used
 };
+using ParsedBody = Parsed<RequestBody>;
 
 /// Read a JSON body. Never fails otherwise than by `errors`.
 ///
@@ -57,5 +75,9 @@ struct ParsedBody {
 /// Threads thread-safe; memory of the parser is kept per thread.
 /// Cost    one pass; about four times the body's size.
 ParsedBody parse_request_body(std::string_view json);
+/// The same of a body that writes; `target` is the key that says into what.
+Parsed<WriteBody> parse_write_body(std::string_view json, const char* target);
+/// `incremental`: end_ts must be there.
+Parsed<MaterializeBody> parse_materialize_body(std::string_view json, bool incremental);
 
 }  // namespace assay::serve

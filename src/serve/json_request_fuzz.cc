@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "serve/error_response.h"
+#include "serve/feast_writes.h"
 #include "serve/json_request.h"
 #include "serve/json_value.h"
 
@@ -17,6 +18,17 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, std::size_t size) {
   if (!parsed.errors.empty()) {
     ASSAY_CHECK(assay::serve::validation_error(parsed.errors).status == 422);
   }
+  const auto write = assay::serve::parse_write_body(json, "push_source_name");
+  for (const bool incremental : {false, true}) {
+    const auto materialize = assay::serve::parse_materialize_body(json, incremental);
+    ASSAY_CHECK(!incremental || materialize.body.end_ts.has_value() || !materialize.errors.empty());
+  }
+  std::vector<assay::serve::JsonColumn> first_rows = write.body.df;
+  for (assay::serve::JsonColumn& column : first_rows) {
+    column.values.resize(1);
+  }
+  const std::string lines = assay::serve::to_json_lines(first_rows);
+  ASSAY_CHECK(first_rows.empty() == lines.empty());
   for (const assay::serve::JsonColumn& column : parsed.body.entities) {
     for (const assay::serve::JsonValue& value : column.values) {
       for (const Type type : {Type::kBool,

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/time.h"
+#include "data/column.h"
 
 namespace assay::serve {
 namespace {
@@ -89,6 +90,21 @@ Result<data::Scalar> to_timestamp(const JsonValue& value) {
     return Status(Code::kInvalidArgument, "a time in seconds must lie in the years 0001 to 9999");
   }
   return data::Scalar::timestamp(std::llround(seconds * static_cast<double>(kMicrosPerSecond)));
+}
+
+/// Elements as float32 values alone are written: the shortest text of their double.
+void write_floats(JsonWriter& writer, const data::Column& list) {
+  const data::Column& elements = list.child(0);
+  const data::ElementRange range = list.elements(0);
+  writer.begin_array();
+  for (int64_t at = range.begin; at < range.end; ++at) {
+    if (elements.is_null(at)) {
+      writer.null();
+    } else {
+      writer.number(static_cast<double>(elements.values<float>()[static_cast<std::size_t>(at)]));
+    }
+  }
+  writer.end_array();
 }
 
 }  // namespace
@@ -189,9 +205,14 @@ void write_scalar(JsonWriter& writer, const data::Scalar& value) {
     case data::Type::kArray:
     case data::Type::kStruct:
     case data::Type::kMap: {
+      const data::Column& row = *std::get<data::NestedValue>(value.value).row;
+      if ((value.type == data::Type::kList || value.type == data::Type::kArray) &&
+          value.type.element() == data::Type::kFloat32) {
+        write_floats(writer, row);
+        return;
+      }
       std::string json;
-      data::append_json(
-          json, *std::get<data::NestedValue>(value.value).row, 0, data::JsonNonFinite::kNull);
+      data::append_json(json, row, 0, data::JsonNonFinite::kNull);
       writer.raw(json);
       return;
     }

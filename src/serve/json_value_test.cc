@@ -34,6 +34,8 @@ TEST(JsonValue, ArraysAndObjectsFillNestedTypes) {
   const Type vector = Type::array(Type::kFloat32, 2);
   EXPECT_EQ(written(*to_scalar(JsonText{"[1,2.5]"}, vector)), "[1.0,2.5]");
   EXPECT_EQ(written(*to_scalar(JsonText{"[null,1]"}, vector)), "[null,1.0]");
+  EXPECT_EQ(written(*to_scalar(JsonText{"[0.1,-0.0]"}, vector)), "[0.10000000149011612,-0.0]")
+      << "the double of a float32, as the value alone and as Feast has it";
   EXPECT_EQ(to_scalar(JsonText{"[1]"}, vector).code(), Code::kInvalidArgument);
   EXPECT_EQ(to_scalar(JsonText{"[1,2]"}, Type::kString).code(), Code::kInvalidArgument);
   EXPECT_EQ(to_scalar(std::string("[1,2]"), vector).code(), Code::kInvalidArgument);

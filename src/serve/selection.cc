@@ -36,6 +36,18 @@ std::string selection_key(const RequestBody& body) {
   return key;
 }
 
+/// `view@latest:feature` is Feast's way to say `view:feature`.
+std::vector<std::string> without_latest(std::vector<std::string> references) {
+  constexpr std::string_view kLatest = "@latest:";
+  for (std::string& reference : references) {
+    const std::size_t at = reference.find(kLatest);
+    if (at != std::string::npos) {
+      reference.replace(at, kLatest.size(), ":");
+    }
+  }
+  return references;
+}
+
 bool asks_for_derived(const ServingState& state, const std::vector<std::string>& references) {
   return std::any_of(references.begin(), references.end(), [&](const std::string& reference) {
     return state.derived.count(reference.substr(0, reference.find(':'))) > 0;
@@ -210,6 +222,25 @@ Selected Selections::select(const RequestBody& body) {
   return selected;
 }
 
+void Selections::name_keys(const gold::Service& service, std::vector<JsonColumn>* entities) const {
+  for (const data::Field& key : service.entity_keys) {
+    const bool given =
+        std::any_of(entities->begin(), entities->end(), [&](const JsonColumn& column) {
+          return column.name == key.name;
+        });
+    if (given) {
+      continue;
+    }
+    for (JsonColumn& column : *entities) {
+      const auto entity = entity_keys_.find(column.name);
+      if (entity != entity_keys_.end() && entity->second == key.name) {
+        column.name = key.name;
+        break;
+      }
+    }
+  }
+}
+
 Selected Selections::resolve(const RequestBody& body) const {
   if (body.feature_service.has_value()) {
     const std::string& name = *body.feature_service;
@@ -222,14 +253,14 @@ Selected Selections::resolve(const RequestBody& body) const {
     }
     return finish(service->second, body.full_feature_names);
   }
-  if (asks_for_derived(*state_, *body.features)) {
-    Result<std::shared_ptr<const gold::Service>> service =
-        compile_references(*state_, *body.features);
+  const std::vector<std::string> references = without_latest(*body.features);
+  if (asks_for_derived(*state_, references)) {
+    Result<std::shared_ptr<const gold::Service>> service = compile_references(*state_, references);
     return service.ok() ? finish(*std::move(service), body.full_feature_names)
                         : refuse(kUnprocessable, "FeastError", service.status().message());
   }
   Composer composer(*state_);
-  for (const std::string& reference : *body.features) {
+  for (const std::string& reference : references) {
     if (std::optional<Response> refusal = composer.add(reference)) {
       return {nullptr, *std::move(refusal)};
     }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/metrics.h"
+#include "serve/feast_registry.h"
 #include "serve/http_server.h"
 #include "serve/json_request.h"
 #include "serve/serving_state.h"
@@ -41,11 +42,13 @@ class Selections {
   static constexpr std::size_t kSelectionsMax = 1024;
 
   Selections(std::shared_ptr<const ServingState> state, Metrics& metrics)
-      : state_(std::move(state)), metrics_(metrics) {}
+      : state_(std::move(state)), metrics_(metrics), entity_keys_(feast_entity_keys(*state_)) {}
 
   [[nodiscard]] const ServingState& state() const { return *state_; }
   /// Unknown services and views are refused with 404, all else that is wrong with 422.
   Selected select(const RequestBody& body);
+  /// An entity's name that stands where its key should becomes the key's, as Feast takes it.
+  void name_keys(const gold::Service& service, std::vector<JsonColumn>* entities) const;
 
  private:
   Selected resolve(const RequestBody& body) const;
@@ -53,6 +56,7 @@ class Selections {
 
   const std::shared_ptr<const ServingState> state_;
   Metrics& metrics_;
+  const std::map<std::string, std::string> entity_keys_;  // by the entity's name
   std::mutex mutex_;
   std::map<std::string, std::shared_ptr<const Selection>, std::less<>> known_;
 };

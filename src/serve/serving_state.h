@@ -44,6 +44,7 @@ struct ServingState {
   std::map<std::string, std::shared_ptr<const gold::Service>> services;
   std::map<std::string, catalog::DerivedDef> derived{};
   std::map<std::string, ServingModel> models;
+  std::shared_ptr<const catalog::Project> definitions{};  // what clients are told of all this
 };
 
 }  // namespace assay::serve

@@ -1,0 +1,78 @@
+#include "cli/line_beside.h"
+
+#include <algorithm>
+
+#include "base/file_system.h"
+#include "base/hash.h"
+#include "cli/commands.h"
+#include "flow/status.h"
+
+namespace assay::cli {
+namespace {
+
+/// Why rows cannot be pushed into a source; "" when they can.
+std::string why_not(const catalog::SourceDef& source, FileSystem& files, const std::string& path) {
+  const std::string name = "source " + source.name;
+  if (source.kafka.has_value()) {
+    return name + " is a Kafka topic; produce the rows there";
+  }
+  if (source.format != catalog::Format::kJsonLines) {
+    return name + " has no JSON files; rows are pushed into sources of `format: json`";
+  }
+  const Result<FileInfo> info = files.stat(path);
+  if (!info.ok() || !info->is_directory) {
+    return name + " is no folder; rows are pushed into sources whose `path` is one that exists";
+  }
+  return "";
+}
+
+/// Names sort in the order of the pushes, so that the line reads them in it.
+std::string file_name(EventTime now, uint64_t random) {
+  const std::string micros = std::to_string(now.micros);
+  return "push_" + std::string(20 - std::min<std::size_t>(20, micros.size()), '0') + micros + "_" +
+         hash_text(random) + ".jsonl";
+}
+
+}  // namespace
+
+Status LineBeside::push(const std::string& source, const std::string& json_lines) {
+  const std::lock_guard lock(mutex_);
+  ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_served_workspace(invocation_));
+  const catalog::Project& project = workspace->project();
+  const auto known = project.sources.find(source);
+  if (known == project.sources.end()) {
+    return {Code::kNotFound, "no source " + source};
+  }
+  if (!takes_rows_) {
+    return {Code::kUnimplemented, "this server takes no rows; start it with --push"};
+  }
+  World& world = invocation_.world;
+  const std::string folder = join_path(project.folder, known->second.path);
+  if (const std::string why = why_not(known->second, world.files, folder); !why.empty()) {
+    return {Code::kUnimplemented, why};
+  }
+  if (json_lines.empty()) {
+    return {};
+  }
+  return world.files.put_if_absent(
+      join_path(folder, file_name(world.clock.now(), world.random.next())), json_lines);
+}
+
+Result<std::vector<std::string>> LineBeside::behind(const std::vector<std::string>& views) {
+  const std::lock_guard lock(mutex_);
+  ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_served_workspace(invocation_));
+  std::vector<std::string> late;
+  for (const std::string& view : views) {
+    if (workspace->project().views.count(view) == 0) {
+      return Status(Code::kFailedPrecondition,
+                    "the definitions are being replaced; ask again: " + view);
+    }
+    ASSAY_ASSIGN_OR_RETURN(const int64_t lag, flow::online_lag(*workspace, view, store_));
+    if (lag > 0) {
+      late.push_back(view);
+    }
+  }
+  return late;
+}
+
+}  // namespace assay::cli

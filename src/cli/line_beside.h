@@ -1,0 +1,36 @@
+#pragma once
+
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "cli/command.h"
+#include "online/online_store.h"
+#include "serve/line_control.h"
+
+namespace assay::cli {
+
+/// The project's line, as a server beside it is asked about it. Definitions are read anew for every
+/// question: they are those that are served by then.
+///
+/// Threads thread-safe.
+class LineBeside : public serve::LineControl {
+ public:
+  /// `store` is the server's; both must outlive this object. Without `takes_rows` pushes are
+  /// refused.
+  LineBeside(Invocation& invocation, online::OnlineStore& store, bool takes_rows)
+      : invocation_(invocation), store_(store), takes_rows_(takes_rows) {}
+
+  /// Rows become a new file in the folder of a source of JSON files, complete and durable before
+  /// anybody sees its name.
+  Status push(const std::string& source, const std::string& json_lines) override;
+  Result<std::vector<std::string>> behind(const std::vector<std::string>& views) override;
+
+ private:
+  Invocation& invocation_;
+  online::OnlineStore& store_;
+  bool takes_rows_;
+  std::mutex mutex_;
+};
+
+}  // namespace assay::cli

@@ -1,0 +1,254 @@
+#include "serve/feast_writes.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/json_writer.h"
+#include "base/suggest.h"
+#include "base/time.h"
+#include "serve/error_response.h"
+
+namespace assay::serve {
+namespace {
+
+constexpr int kUnprocessable = 422;
+constexpr int kUnimplemented = 501;
+constexpr int kUnavailable = 503;
+
+Response refuse(int status, const std::string& message) {
+  return feast_error(status, "FeastError", message);
+}
+
+Response no_line() {
+  return refuse(kUnimplemented, "this server only reads; there is no line beside it to ask");
+}
+
+std::vector<std::string> view_names(const ServingState& state) {
+  std::vector<std::string> names;
+  for (const auto& [name, view] : state.views) {
+    names.push_back(name);
+  }
+  return names;
+}
+
+void write_json(JsonWriter& writer, const JsonValue& value) {
+  if (const auto* flag = std::get_if<bool>(&value)) {
+    writer.boolean(*flag);
+  } else if (const auto* whole = std::get_if<int64_t>(&value)) {
+    writer.integer(*whole);
+  } else if (const auto* real = std::get_if<double>(&value)) {
+    writer.number(*real);
+  } else if (const auto* text = std::get_if<std::string>(&value)) {
+    writer.string(*text);
+  } else if (const auto* nested = std::get_if<JsonText>(&value)) {
+    writer.raw(nested->json);
+  } else {
+    writer.null();
+  }
+}
+
+/// As Python prints a time with its zone.
+std::string python_time(EventTime time) {
+  std::string text = format_time(time);
+  std::replace(text.begin(), text.end(), 'T', ' ');
+  text.pop_back();  // the Z
+  return text + "+00:00";
+}
+
+/// What is wrong with the instants of a request, as Feast says it.
+std::optional<std::string> check_times(const MaterializeBody& body, bool incremental) {
+  if (!incremental && body.disable_event_timestamp) {
+    return std::nullopt;
+  }
+  if (!incremental && (!body.start_ts.has_value() || !body.end_ts.has_value())) {
+    return "start_ts and end_ts are required when disable_event_timestamp is False";
+  }
+  const Result<EventTime> end = parse_time(*body.end_ts);
+  if (!end.ok()) {
+    return "end_ts: " + end.status().message();
+  }
+  if (incremental) {
+    return std::nullopt;
+  }
+  const Result<EventTime> start = parse_time(*body.start_ts);
+  if (!start.ok()) {
+    return "start_ts: " + start.status().message();
+  }
+  if (*start >= *end) {
+    return "start_ts (" + python_time(*start) + ") must be before end_ts (" + python_time(*end) +
+           ")";
+  }
+  return std::nullopt;
+}
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) {
+    text += (text.empty() ? "" : ", ") + name;
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string to_json_lines(const std::vector<JsonColumn>& columns) {
+  std::string lines;
+  const std::size_t rows = columns.empty() ? 0 : columns.front().values.size();
+  for (std::size_t row = 0; row < rows; ++row) {
+    JsonWriter writer(lines);
+    writer.begin_object();
+    for (const JsonColumn& column : columns) {
+      writer.key(column.name);
+      write_json(writer, column.values[row]);
+    }
+    writer.end_object();
+    lines += '\n';
+  }
+  return lines;
+}
+
+Response push(const ServingState& state, LineControl* line, const Request& request) {
+  const Parsed<WriteBody> parsed = parse_write_body(request.body, "push_source_name");
+  if (!parsed.errors.empty()) {
+    return validation_error(parsed.errors);
+  }
+  const WriteBody& body = parsed.body;
+  constexpr std::array<std::string_view, 3> kTargets = {"online", "offline", "online_and_offline"};
+  if (std::find(kTargets.begin(), kTargets.end(), body.to) == kTargets.end()) {
+    return refuse(kUnprocessable,
+                  body.to +
+                      " is not a supported push format. Please specify one of these "
+                      "['online', 'offline', 'online_and_offline'].");
+  }
+  for (const JsonColumn& column : body.df) {
+    if (column.values.size() != body.df.front().values.size()) {
+      return refuse(kUnprocessable, "All arrays must be of the same length");
+    }
+  }
+  if (line == nullptr) {
+    return no_line();
+  }
+  const Status taken = line->push(body.target, to_json_lines(body.df));
+  if (taken.ok()) {
+    return Response{200, "", "", {}};
+  }
+  if (taken.code() == Code::kNotFound) {
+    std::vector<std::string> sources;
+    if (state.definitions != nullptr) {
+      for (const auto& [name, source] : state.definitions->sources) {
+        sources.push_back(name);
+      }
+    }
+    return feast_error(
+        kUnprocessable,
+        "PushSourceNotFoundException",
+        "Unable to find push source '" + body.target + "'." + did_you_mean(body.target, sources));
+  }
+  return taken.code() == Code::kUnimplemented ? refuse(kUnimplemented, taken.message())
+                                              : failure_response(taken);
+}
+
+Response write_to_online_store(const ServingState& state, const Request& request) {
+  const Parsed<WriteBody> parsed = parse_write_body(request.body, "feature_view_name");
+  if (!parsed.errors.empty()) {
+    return validation_error(parsed.errors);
+  }
+  const std::string& name = parsed.body.target;
+  if (state.views.count(name) == 0) {
+    return feast_error(
+        404,
+        "FeastObjectNotFoundException",
+        "Can't recognize feast object with a name " + name + did_you_mean(name, view_names(state)));
+  }
+  std::string from;
+  if (state.definitions != nullptr && state.definitions->views.count(name) > 0) {
+    from = " of table " + state.definitions->views.at(name).from;
+  }
+  return refuse(kUnimplemented,
+                "values of feature view " + name + " are computed from the rows" + from +
+                    ", online and offline alike, and are not written from outside; POST /push "
+                    "takes rows into a source");
+}
+
+Response materialize(const ServingState& state,
+                     LineControl* line,
+                     const Request& request,
+                     bool incremental) {
+  const Parsed<MaterializeBody> parsed = parse_materialize_body(request.body, incremental);
+  if (!parsed.errors.empty()) {
+    return validation_error(parsed.errors);
+  }
+  const std::vector<std::string> known = view_names(state);
+  const std::vector<std::string> views = parsed.body.feature_views.value_or(known);
+  for (const std::string& name : views) {
+    if (state.views.count(name) == 0) {
+      return feast_error(404,
+                         "FeatureViewNotFoundException",
+                         "Feature view " + name + " does not exist in project " + state.project +
+                             did_you_mean(name, known));
+    }
+  }
+  if (const std::optional<std::string> wrong = check_times(parsed.body, incremental)) {
+    return refuse(kUnprocessable, *wrong);
+  }
+  if (line == nullptr) {
+    return no_line();
+  }
+  const Result<std::vector<std::string>> behind = line->behind(views);
+  if (!behind.ok()) {
+    return failure_response(behind.status());
+  }
+  if (!behind->empty()) {
+    return refuse(kUnavailable,
+                  "rows of the tables are not all online yet, of feature views " + joined(*behind) +
+                      "; `assay run` or `assay up` brings them there");
+  }
+  Response done;
+  done.body = "null";
+  if (request.target.find("async=true") != std::string::npos) {
+    done.status = 202;
+    done.body.clear();
+    JsonWriter writer(done.body);
+    writer.begin_object();
+    writer.key("status");
+    writer.string("accepted");
+    writer.key("feature_views");
+    writer.begin_array();
+    for (const std::string& name : views) {
+      writer.string(name);
+    }
+    writer.end_array();
+    writer.end_object();
+  }
+  return done;
+}
+
+Response vector_search(const Request& request) {
+  constexpr std::string_view kStores = "/v1/vector_stores";
+  const std::string_view path =
+      std::string_view(request.target).substr(0, request.target.find('?'));
+  if (!path.starts_with(kStores)) {
+    return refuse(kUnimplemented, "Online store assay does not support online retrieval");
+  }
+  Response response;
+  if (path == kStores) {
+    response.body = R"({"object":"list","data":[]})";
+    return response;
+  }
+  const std::string_view rest = path.substr(kStores.size() + 1);
+  response.status = 404;
+  JsonWriter writer(response.body);
+  writer.begin_object();
+  writer.key("error");
+  writer.begin_object();
+  writer.key("message");
+  writer.string("No vector store found with id '" + std::string(rest.substr(0, rest.find('/'))) +
+                "'");
+  writer.key("type");
+  writer.string("not_found_error");
+  writer.end_object();
+  writer.end_object();
+  return response;
+}
+
+}  // namespace assay::serve

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "serve/http_server.h"
+#include "serve/json_request.h"
+#include "serve/line_control.h"
+#include "serve/serving_state.h"
+
+namespace assay::serve {
+
+// The endpoints of Feast's server that change something there. Here the line is the only writer, so
+// they say what the line does; `line` may be nullptr: then there is none to ask.
+
+/// POST /push: rows go into the source of that name, and through the whole line.
+Response push(const ServingState& state, LineControl* line, const Request& request);
+/// POST /write-to-online-store: refused, always. Values are computed from rows.
+Response write_to_online_store(const ServingState& state, const Request& request);
+/// POST /materialize and /materialize-incremental: 200 when everything that the tables hold is
+/// online, as `assay run` and `assay up` leave it.
+Response materialize(const ServingState& state,
+                     LineControl* line,
+                     const Request& request,
+                     bool incremental);
+/// POST /search, its older name, and everything below /v1/vector_stores.
+Response vector_search(const Request& request);
+
+/// Columns of one length as JSON objects, one a line.
+std::string to_json_lines(const std::vector<JsonColumn>& columns);
+
+}  // namespace assay::serve

@@ -1,0 +1,172 @@
+"""Checks that run inside Feast's client: values and statuses of every type, against the rows that were written.
+
+    checks.py FOLDER SERVER      FOLDER: registry.db and feature_store.yaml, as `assay registry export` wrote them
+"""
+
+import base64
+import datetime
+import math
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import fixture
+from feast import FeatureStore
+from feast.protos.feast.serving.ServingService_pb2 import FieldStatus
+
+USERS = [1, 2, 3, -7, fixture.BIG, 404]
+FEATURES = ["age", "n32", "score", "f32", "name", "active", "seen", "blob", "tags", "vec", "ids"]
+PRESENT, NULL, MISSING, OLD = (FieldStatus.PRESENT, FieldStatus.NULL_VALUE, FieldStatus.NOT_FOUND,
+                               FieldStatus.OUTSIDE_MAX_AGE)
+
+
+def float32(value):
+    return struct.unpack("<f", struct.pack("<f", value))[0]
+
+
+def as_client(name, value):
+    """A value as Feast's client shows it when it came over HTTP."""
+    if value is None:
+        return None
+    if name == "seen":
+        return int(datetime.datetime.fromisoformat(value.replace("Z", "+00:00")).timestamp())
+    if name == "blob":
+        return base64.b64encode(value).decode()
+    if name == "f32":
+        return float32(value)
+    if name == "vec":
+        return [float32(element) for element in value]
+    return value
+
+
+def same(found, expected):
+    if isinstance(expected, list) and isinstance(found, list):
+        return len(found) == len(expected) and all(map(same, found, expected))
+    if isinstance(expected, float) and isinstance(found, float):
+        return struct.pack("<d", found) == struct.pack("<d", expected)
+    return type(found) is type(expected) and found == expected
+
+
+def statuses(response, name):
+    index = list(response.proto.metadata.feature_names.val).index(name)
+    return list(response.proto.results[index].statuses)
+
+
+def every_type(store):
+    response = store.get_online_features(features=[f"profile:{name}" for name in FEATURES],
+                                         entity_rows=[{"user_id": user} for user in USERS])
+    answer = response.to_dict()
+    assert answer["user_id"] == USERS, answer
+    for name in FEATURES:
+        rows = [fixture.newest(fixture.PROFILE_ROWS, user_id=user) for user in USERS]
+        expected = [row and as_client(name, row[name]) for row in rows]
+        assert all(map(same, answer[name], expected)), (name, answer[name], expected)
+        wanted = [MISSING if row is None else NULL if row[name] is None else PRESENT for row in rows]
+        assert statuses(response, name) == wanted, (name, statuses(response, name), wanted)
+
+
+def ttl_and_windows(store):
+    response = store.get_online_features(features=["activity:orders_24h", "activity:orders_90d", "activity:amount_90d"],
+                                         entity_rows=[{"user_id": user} for user in [1, 12, 4, 404]])
+    answer = response.to_dict()
+    assert answer["orders_24h"] == [1, 0, None, None], answer
+    assert answer["orders_90d"] == [3, 1, None, None], answer
+    assert same(answer["amount_90d"], [math.fsum([1.5, 98.45, 2.5]), 3.5, None, None]), answer
+    assert statuses(response, "orders_90d") == [PRESENT, PRESENT, OLD, MISSING], statuses(response, "orders_90d")
+
+
+def composite_keys(store):
+    keys = [(1, "eu"), (1, ""), (12, "Köln"), (12, "eu"), (404, "x")]
+    response = store.get_online_features(features=["basket:spend", "basket:items"],
+                                         entity_rows=[{"user_id": user, "region": region} for user, region in keys])
+    answer = response.to_dict()
+    rows = [fixture.newest(fixture.ORDER_ROWS, user_id=user, region=region) for user, region in keys]
+    for name in ["spend", "items"]:
+        assert same(answer[name], [row and row[name] for row in rows]), answer
+        assert statuses(response, name) == [PRESENT if row else MISSING for row in rows]
+
+
+def services(store):
+    names = {service.name for service in store.list_feature_services()}
+    assert names == {"svc", "offers"}, names
+    service = store.get_feature_service("svc")
+    answer = store.get_online_features(features=service, entity_rows=[{"user_id": 1}]).to_dict()
+    assert answer == {"user_id": [1], "name": ["Ann"], "age": [41], "score": [0.1], "orders_90d": [3],
+                      "amount_90d": [math.fsum([1.5, 98.45, 2.5])]}, answer
+    full = store.get_online_features(features=service, entity_rows=[{"user_id": 1}], full_feature_names=True).to_dict()
+    assert set(full) == {"user_id", "profile__name", "profile__age", "profile__score", "activity__orders_90d",
+                         "activity__amount_90d"}, full
+    offer = store.get_online_features(features=store.get_feature_service("offers"),
+                                      entity_rows=[{"user_id": 1, "discount": 0.25}]).to_dict()
+    assert offer == {"user_id": [1], "score": [0.1], "offered": [0.1 * (1.0 - 0.25)]}, offer
+
+
+def without_entities(store):
+    answer = store.get_online_features(features=["global_stats:fx_rate"], entity_rows=[{"user_id": 1}]).to_dict()
+    assert answer["fx_rate"] == [1.0842], answer
+
+
+def registry(store):
+    views = {view.name: view for view in store.list_feature_views()}
+    assert set(views) == {"profile", "activity", "basket", "global_stats", "offer"}, views
+    profile = views["profile"]
+    assert profile.description == "What a user said of himself" and profile.owner == "ann@example.com", profile
+    assert {feature.name: str(feature.dtype) for feature in profile.features} == {
+        "age": "Int64", "n32": "Int32", "score": "Float64", "f32": "Float32", "name": "String", "active": "Bool",
+        "seen": "UnixTimestamp", "blob": "Bytes", "tags": "Array(String)", "vec": "Array(Float32)",
+        "ids": "Array(Int64)"}, profile.features
+    assert profile.entities == ["user"] and views["activity"].ttl == datetime.timedelta(days=30)
+    assert sorted(views["basket"].join_keys) == ["region", "user_id"], views["basket"].join_keys
+    assert {entity.name for entity in store.list_entities()} >= {"user", "region"}
+    assert store.get_entity("user").join_key == "user_id"
+    assert [project.name for project in store.list_projects()] == [fixture.PROJECT]
+
+
+def failures(store):
+    for features, words in [(["nope:x"], "nope"), (["profile:nope"], "nope"), (["profile:age", "profile:age"], "age")]:
+        try:
+            store.get_online_features(features=features, entity_rows=[{"user_id": 1}])
+        except Exception as error:  # whichever class the client makes of it, it must say what was wrong
+            assert words in str(error), error
+        else:
+            raise AssertionError(f"{features} must fail")
+    for rows in [[{"user_id": "abc"}], [{"zzz": 1}]]:
+        try:
+            store.get_online_features(features=["profile:age"], entity_rows=rows)
+        except Exception as error:
+            assert "user_id" in str(error), error
+        else:
+            raise AssertionError(f"{rows} must fail")
+
+
+def materialization(store):
+    """The client hands materialization to a remote server."""
+    start = datetime.datetime(2025, 12, 1)
+    end = datetime.datetime(2026, 4, 1)
+    store.materialize(start, end, feature_views=["activity"])
+    store.materialize_incremental(end)
+
+
+def commands(folder):
+    """The command line of Feast on the exported folder."""
+    feast = Path(sys.executable).with_name("feast")
+    listed = subprocess.run([str(feast), "-c", str(folder), "feature-views", "list"], capture_output=True, text=True,
+                            check=True, timeout=300)
+    assert "profile" in listed.stdout and "global_stats" in listed.stdout, listed.stdout
+    asked = subprocess.run([str(feast), "-c", str(folder), "get-online-features", "-f", "profile:age", "-e", "user_id=1"],
+                           capture_output=True, text=True, check=True, timeout=300)
+    assert "41" in asked.stdout, asked
+
+
+def main(folder):
+    store = FeatureStore(repo_path=folder)
+    for check in [registry, every_type, ttl_and_windows, composite_keys, services, without_entities, failures,
+                  materialization]:
+        check(store)
+        print(f"feast client: {check.__name__.replace('_', ' ')}", flush=True)
+    commands(folder)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
