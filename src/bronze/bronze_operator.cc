@@ -343,8 +343,8 @@ data::Batch BronzeOperator::scrub(const data::Batch& rows,
 data::Batch BronzeOperator::with_partitions(const data::Batch& rows) const {
   data::ColumnBuilder dates(Type::kDate);
   data::ColumnBuilder hours(Type::kInt32);
-  for (int64_t row = 0; row < rows.rows(); ++row) {
-    const EventTime time = event_time_at(rows, row);
+  for (const int64_t micros : rows.find(kEventTime)->values<int64_t>()) {
+    const EventTime time{micros};
     const int64_t in_day = time.micros - floor_to(time.micros, kMicrosPerDay);
     dates.append(quality::date_of(time));
     hours.append(static_cast<int32_t>(in_day / (3600 * kMicrosPerSecond)));

@@ -124,9 +124,7 @@ std::vector<Command> up_commands() {
         {"address-file", "FILE", "write the address here once it listens", "", false, false},
         {"flush-every",
          "DURATION",
-         "how often what was read is committed to the lake; by default 60s where all views have "
-         "rows "
-         "before the lake has them, else 1s, since the others wait for it",
+         "how often the lake is written (default 60s, or 1s when a view waits for it)",
          "",
          false,
          false},

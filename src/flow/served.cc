@@ -15,6 +15,7 @@
 #include "flow/versions.h"
 #include "gold/served_schema.h"
 #include "gold/service_values.h"
+#include "silver/contract.h"
 
 namespace assay::flow {
 namespace {
@@ -79,36 +80,84 @@ Result<Logged> logged_answers(const gold::Service& service,
   return logged;
 }
 
-/// What was offline's answer to one question when the source table stood at a version; nothing when
-/// there is no such version.
-Result<std::optional<OfflineAnswers>> answer_at_version(Workspace& workspace,
-                                                        const gold::FeatureView& view,
-                                                        const Question& question,
-                                                        OnlinePosition position) {
-  const std::string& from = workspace.project().views.at(view.name()).from;
-  ASSAY_ASSIGN_OR_RETURN(const std::string key, workspace.source_table_key(from));
-  ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * source, workspace.table(key));
-  ASSAY_ASSIGN_OR_RETURN(const auto newest, source->snapshot());
-  if (table_number(key) != position.table_number || position.version < 0 ||
-      position.version > newest->version) {
-    return std::optional<OfflineAnswers>();
-  }
-  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, source->snapshot(position.version));
+/// Rows of the entity that was asked for, as the source table had them at a version.
+Result<data::Batch> rows_at_version(Workspace& workspace,
+                                    const gold::FeatureView& view,
+                                    const Question& question,
+                                    lake::DeltaTable& source,
+                                    lake::Version version) {
+  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, source.snapshot(version));
   ASSAY_ASSIGN_OR_RETURN(const std::vector<data::Scalar> entity, data::decode_key(question.key));
   const std::string filter = key_filter(view, entity);
   // Versions of a key are told from each other over the whole table.
   ASSAY_ASSIGN_OR_RETURN(const std::string relation,
-                         source->relation(*snapshot, view.of_changes() ? "" : filter));
-  ASSAY_ASSIGN_OR_RETURN(
-      const data::Batch rows,
-      workspace.sql().query("SELECT " + column_list(view.source_columns()) + " FROM " +
-                            visible_rows(relation, view.of_changes()) + " WHERE " + filter));
-  ASSAY_ASSIGN_OR_RETURN(
-      data::Batch steps,
-      view.steps(rows, data::Batch(), EventTime::min(), {question.at.micros + 1}, 1));
-  ASSAY_ASSIGN_OR_RETURN(OfflineAnswers answers,
-                         answer_from_steps(view, std::move(steps), {question}, 1));
-  return std::optional(std::move(answers));
+                         source.relation(*snapshot, view.of_changes() ? "" : filter));
+  return workspace.sql().query("SELECT " + column_list(view.source_columns()) + " FROM " +
+                               visible_rows(relation, view.of_changes()) + " WHERE " + filter +
+                               " ORDER BY sequence");
+}
+
+/// Answers of one question, and which of them are what was served.
+class ServedThen {
+ public:
+  ServedThen(const gold::FeatureView& view,
+             const Question& question,
+             const std::vector<int>& features)
+      : view_(view), question_(question), features_(features), right_(features.size()) {}
+
+  /// Compare with what offline answers from these rows.
+  Status compare(const data::Batch& rows) {
+    ASSAY_ASSIGN_OR_RETURN(
+        data::Batch steps,
+        view_.steps(rows, data::Batch(), EventTime::min(), {question_.at.micros + 1}, 1));
+    ASSAY_ASSIGN_OR_RETURN(const OfflineAnswers answers,
+                           answer_from_steps(view_, std::move(steps), {question_}, 1));
+    for (std::size_t i = 0; i < features_.size(); ++i) {
+      const OfflineValue offline = offline_value(view_, answers, 0, features_[i]);
+      const auto index = static_cast<std::size_t>(features_[i]);
+      right_[i] = right_[i] || (offline.status == question_.online.statuses[index] &&
+                                same_bits(offline.value, question_.online.values[index]));
+    }
+    return {};
+  }
+  [[nodiscard]] const std::vector<bool>& right() const { return right_; }
+
+ private:
+  const gold::FeatureView& view_;
+  const Question& question_;
+  const std::vector<int>& features_;
+  std::vector<bool> right_;
+};
+
+/// A view that was ahead of the lake had some of the rows of the next version: of one entity, which
+/// one partition brings, the first ones by sequence.
+Status compare_ahead(Workspace& workspace,
+                     const gold::FeatureView& view,
+                     const Question& question,
+                     lake::DeltaTable& source,
+                     const OnlinePosition& position,
+                     ServedThen* then) {
+  ASSAY_ASSIGN_OR_RETURN(const auto version, caught_up_version(workspace, source, position));
+  if (!version.has_value()) {
+    return {};
+  }
+  ASSAY_ASSIGN_OR_RETURN(const data::Batch before,
+                         rows_at_version(workspace, view, question, source, position.version));
+  ASSAY_ASSIGN_OR_RETURN(const data::Batch after,
+                         rows_at_version(workspace, view, question, source, *version));
+  const auto held = before.find(silver::kSequence)->values<int64_t>();
+  const auto sequences = after.find(silver::kSequence)->values<int64_t>();
+  std::vector<int64_t> taken;
+  std::vector<int64_t> fresh;
+  for (std::size_t row = 0; row < sequences.size(); ++row) {
+    const bool is_held = std::binary_search(held.begin(), held.end(), sequences[row]);
+    (is_held ? taken : fresh).push_back(static_cast<int64_t>(row));
+  }
+  for (const int64_t row : fresh) {
+    taken.push_back(row);
+    ASSAY_RETURN_IF_ERROR(then->compare(after.take(taken)));
+  }
+  return {};
 }
 
 /// Which of the features were right by what the store had then.
@@ -117,19 +166,26 @@ Result<std::vector<bool>> were_right(Workspace& workspace,
                                      const Question& question,
                                      int64_t applied,
                                      const std::vector<int>& features) {
-  std::vector<bool> right(features.size());
-  OnlinePosition position = OnlinePosition::decode(applied);
-  for (lake::Version tried = 0; tried < kVersionsTried; ++tried, ++position.version) {
-    ASSAY_ASSIGN_OR_RETURN(const std::optional<OfflineAnswers> answers,
-                           answer_at_version(workspace, view, question, position));
-    for (std::size_t i = 0; answers && i < features.size(); ++i) {
-      const OfflineValue offline = offline_value(view, *answers, 0, features[i]);
-      const auto index = static_cast<std::size_t>(features[i]);
-      right[i] = right[i] || (offline.status == question.online.statuses[index] &&
-                              same_bits(offline.value, question.online.values[index]));
-    }
+  ServedThen then(view, question, features);
+  const OnlinePosition position = OnlinePosition::decode(applied);
+  const std::string& from = workspace.project().views.at(view.name()).from;
+  ASSAY_ASSIGN_OR_RETURN(const std::string key, workspace.source_table_key(from));
+  ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * source, workspace.table(key));
+  ASSAY_ASSIGN_OR_RETURN(const auto newest, source->snapshot());
+  if (table_number(key) != position.table_number || position.version < 0) {
+    return then.right();
   }
-  return right;
+  for (lake::Version version = position.version;
+       version < position.version + kVersionsTried && version <= newest->version;
+       ++version) {
+    ASSAY_ASSIGN_OR_RETURN(const data::Batch rows,
+                           rows_at_version(workspace, view, question, *source, version));
+    ASSAY_RETURN_IF_ERROR(then.compare(rows));
+  }
+  if (position.reads > 0) {
+    ASSAY_RETURN_IF_ERROR(compare_ahead(workspace, view, question, *source, position, &then));
+  }
+  return then.right();
 }
 
 Status compare_view(Workspace& workspace,

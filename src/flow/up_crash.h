@@ -56,23 +56,31 @@ class CrashedUp {
     send(100);
   }
 
-  /// Start the line, and send until it kills itself at the n-th pass of a point, "name:n".
+  /// Start the line, and send until it kills itself at the n-th pass of a point, "name:n", or until
+  /// there is nothing left to send.
   void kill_at(const std::string& point) {
     const pid_t child = start(point);
     int status = 0;
+    bool is_asked = false;
     while (::waitpid(child, &status, WNOHANG) == 0) {
       if (is_ready()) {
         send(2);
       }
+      if (!has_events() && !is_asked) {
+        is_asked = true;
+        ::kill(child, SIGKILL);
+      }
       pause_for({20'000});
     }
-    EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << point;
+    expect_killed(status, point);
   }
 
   /// The same, killed so many microseconds after it was ready.
   void kill_after(uint64_t micros) {
     const pid_t child = start("");
+    int status = 0;
     while (!is_ready()) {
+      ASSERT_EQ(::waitpid(child, &status, WNOHANG), 0) << "it ended by itself";
       pause_for({1'000});
     }
     constexpr uint64_t kStep = 10'000;
@@ -81,9 +89,8 @@ class CrashedUp {
       pause_for({kStep});
     }
     ::kill(child, SIGKILL);
-    int status = 0;
     ASSERT_EQ(::waitpid(child, &status, 0), child);
-    EXPECT_TRUE(WIFSIGNALED(status)) << "it ended by itself";
+    expect_killed(status, "at a random moment");
   }
 
   /// Send the rest, run to the end, and compare with a run over files.
@@ -100,6 +107,9 @@ class CrashedUp {
   [[nodiscard]] bool has_events() const { return next_ < events_.size(); }
 
  private:
+  static void expect_killed(int status, const std::string& when) {
+    EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << when;
+  }
   static constexpr char kWithKey[] = "source: events\n    key: [user_id, ts]\n";
 
   void send(int count) {

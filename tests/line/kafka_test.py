@@ -70,8 +70,8 @@ def check_balance(project, env):
         assert stage["balanced"] is not False, stage
 
 
-def start_up(project, env, *words):
-    return subprocess.Popen([project.program, "up", "--flush-every", "200ms", *words], cwd=project.folder,
+def start_up(project, env, flush_every="200ms"):
+    return subprocess.Popen([project.program, "up", "--flush-every", flush_every], cwd=project.folder,
                             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=env)
 
 
@@ -106,7 +106,8 @@ def test_kills(program, root, options):
                               cwd=project.folder, stderr=subprocess.DEVNULL)
     killed = 0
     while killed < options.kills:
-        process = start_up(project, env)
+        # Often with views ahead of the lake, and often in a commit.
+        process = start_up(project, env, chance.choice(["200ms", "2s"]))
         time.sleep(chance.uniform(0.3, 4))
         process.send_signal(signal.SIGKILL)
         process.communicate()

@@ -1,0 +1,565 @@
+// Streams, three measurements:
+//
+//   memory    JSON click events (about 200 bytes, 10 fields, 6 of them read) in memory to tiles of
+//   10
+//             minutes per user in a store in memory, one thread, against DuckDB doing the same from
+//             a file in the page cache to a table, one thread; repeats alternating, answers
+//             compared
+//   readable  from an event until it is readable online, at a steady rate through a broker into the
+//             embedded store: one probe after the other, each an event of a user of its own whose
+//             online row is asked for until it is there; the lake is written meanwhile
+//   backlog   a topic's events into bronze, silver, gold and the online store
+//
+//   stream_bench [memory EVENTS | readable SECONDS RATE | backlog EVENTS]
+//
+// The broker's address is in ASSAY_TEST_KAFKA (tools/servers/kafka.sh with ...); without it the
+// last two run on the client library's own broker for tests, in this process: its answers come late
+// and it keeps 5 MB a partition, so that a backlog wants a real one.
+
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/check.h"
+#include "base/pause.h"
+#include "bronze/bronze_operator.h"
+#include "flow/up.h"
+#include "flow/workspace.h"
+#include "gold/contract.h"
+#include "ingest/generate.h"
+#include "ingest/kafka_client.h"
+#include "ingest/kafka_mock.h"
+
+namespace {
+
+using assay::Duration;
+using assay::EventTime;
+using assay::kMicrosPerSecond;
+using assay::parse_time;
+using assay::pause_for;
+using assay::Status;
+using assay::SystemWorld;
+using assay::World;
+namespace bronze = assay::bronze;
+namespace catalog = assay::catalog;
+namespace data = assay::data;
+namespace flow = assay::flow;
+namespace gold = assay::gold;
+namespace ingest = assay::ingest;
+namespace online = assay::online;
+
+constexpr int kRepeats = 3;
+constexpr int64_t kUsers = 10'000;
+constexpr int32_t kPartitions = 4;
+constexpr int64_t kBatchRecords = 20'000;
+
+constexpr char kProject[] = R"(
+bronze:
+  clicks:
+    source: clicks
+    event_time: {column: ts, unit: ms}
+    columns:
+      event_id: string!
+      user_id: string!
+      item_id: int64!
+      event_type: string
+      price: float64
+      ts: timestamp!
+silver:
+  events:
+    from: clicks
+    sql: SELECT user_id, item_id, event_type, price, ts AS event_time FROM clicks
+    allowed_lateness: 1h
+entities:
+  user: {key: user_id, type: string}
+feature_views:
+  activity:
+    entity: user
+    from: events
+    slide: 10m
+    features:
+      n: {agg: count, over: [24h]}
+      items: {agg: sum, of: item_id, over: [24h]}
+      dearest: {agg: max, of: price, over: [24h]}
+services:
+  v1: [activity]
+)";
+
+/// A project of clicks in a folder of its own.
+class ClickProject {
+ public:
+  explicit ClickProject(const std::string& source) {
+    std::string pattern = "/tmp/assay_stream_XXXXXX";
+    folder_ = ::mkdtemp(pattern.data());
+    write("assay.yaml",
+          "project: stream\nlake: ./lake\ncatalog: ./catalog.db\nonline: embedded:./online\n");
+    write("project.yaml", "sources:\n  clicks: " + source + "\n" + kProject);
+    workspace_ = *flow::Workspace::open(world_.world(), folder_, {});
+    ASSAY_CHECK(workspace_->apply().ok());
+  }
+  ~ClickProject() {
+    workspace_.reset();
+    ASSAY_CHECK(std::system(("rm -rf " + folder_).c_str()) == 0);  // NOLINT(concurrency-mt-unsafe)
+  }
+  ClickProject(const ClickProject&) = delete;
+  ClickProject& operator=(const ClickProject&) = delete;
+
+  void write(const std::string& name, const std::string& text) {
+    ASSAY_CHECK(world_.world().files.write(folder_ + "/" + name, text).ok());
+  }
+  flow::Workspace& workspace() { return *workspace_; }
+  World& world() { return world_.world(); }
+  [[nodiscard]] const std::string& folder() const { return folder_; }
+
+ private:
+  SystemWorld world_;
+  std::string folder_;
+  std::unique_ptr<flow::Workspace> workspace_;
+};
+
+struct Events {
+  std::shared_ptr<std::string> text = std::make_shared<std::string>();
+  std::vector<std::string_view> lines;  // without line ends
+  std::vector<std::string> users;
+};
+
+Events make_events(int64_t count, EventTime start) {
+  ingest::EventsOptions options;
+  options.count = count;
+  options.users = kUsers;
+  options.start = start;
+  options.rate = static_cast<double>(count) / (6 * 3600);  // six hours
+  options.duplicate_share = options.late_share = options.malformed_share = 0;
+  Events events;
+  std::vector<std::pair<std::size_t, std::size_t>> places;
+  const Status made = ingest::generate_events(options, [&](const ingest::GeneratedEvent& event) {
+    places.emplace_back(events.text->size(), event.line.size() - 1);
+    events.text->append(event.line);
+    events.users.emplace_back(event.key);
+    return Status();
+  });
+  ASSAY_CHECK(made.ok());
+  for (const auto& [begin, size] : places) {
+    events.lines.push_back(std::string_view(*events.text).substr(begin, size));
+  }
+  return events;
+}
+
+/// Seconds that this process has computed: what others do on the machine is left out.
+double computed() {
+  return static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
+}
+
+double seconds_since(World& world, Duration began) {
+  return static_cast<double>(world.clock.monotonic().micros - began.micros) / 1e6;
+}
+
+/// What was read of each user, as the online store and as SQL say it.
+std::string answer_text(const std::string& user, const gold::FeatureValues& answer) {
+  std::string text = user;
+  for (const data::Scalar& value : answer.values) {
+    text += "|" + data::format_scalar(value);
+  }
+  return text;
+}
+
+data::EntityKey key_of(const std::string& user) {
+  const data::Scalar value = data::Scalar::string(user);
+  return *data::encode_key(std::span<const data::Scalar>(&value, 1));
+}
+
+struct MemoryRun {
+  double seconds = 0;
+  double decode_seconds = 0;  // of these
+  std::unique_ptr<online::OnlineStore> store;
+};
+
+ingest::RecordBatch records_of(const Events& events,
+                               std::size_t first,
+                               std::size_t end,
+                               EventTime received) {
+  ingest::RecordBatch records;
+  records.source = "clicks";
+  records.file = "memory";
+  records.format = catalog::Format::kJsonLines;
+  records.first = {static_cast<int64_t>(first)};
+  records.end = {static_cast<int64_t>(end)};
+  records.received = received;
+  records.bytes = events.text;
+  records.records.assign(events.lines.begin() + static_cast<int64_t>(first),
+                         events.lines.begin() + static_cast<int64_t>(end));
+  for (std::size_t i = first; i < end; ++i) {
+    records.lines.push_back(static_cast<int64_t>(i) + 1);
+  }
+  return records;
+}
+
+MemoryRun run_ours(ClickProject& project, const Events& events) {
+  World& world = project.world();
+  const catalog::Project& definitions = project.workspace().project();
+  bronze::BronzeOptions options;
+  options.source = definitions.sources.at("clicks");
+  const auto operation = *bronze::BronzeOperator::create(definitions.bronze.at("clicks"), options);
+  // The view over bronze: SQL between them would be DuckDB's time.
+  const gold::FeatureViewPtr view = *project.workspace().view("activity");
+  MemoryRun run;
+  run.store = online::make_memory_store(world.metrics);
+  bronze::BronzeState state = operation->initial_state();
+  const double began = computed();
+  std::optional<int64_t> position;
+  EventTime newest = EventTime::min();  // events are in order: what comes is not before it
+  std::vector<data::Batch> waiting;
+  int64_t waiting_rows = 0;
+  for (std::size_t first = 0; first < events.lines.size(); first += kBatchRecords) {
+    const std::size_t end = std::min(events.lines.size(), first + kBatchRecords);
+    const ingest::RecordBatch records = records_of(events, first, end, world.clock.now());
+    const double decoding = computed();
+    bronze::BronzeOutput output = *operation->process(records, std::move(state));
+    run.decode_seconds += computed() - decoding;
+    state = std::move(output.state);
+    ASSAY_CHECK(output.account.out == static_cast<int64_t>(end - first));
+    waiting.push_back(*output.rows.select(view->source_columns()));
+    waiting_rows += waiting.back().rows();
+    newest = {waiting.back().find(gold::kEventTime)->values<int64_t>().back()};
+    if (waiting_rows >= flow::RunOptions().online_batch_rows || end == events.lines.size()) {
+      // As much at once as the online stage takes.
+      const data::Batch rows = *data::concat(waiting.front().schema_ptr(), waiting);
+      const int64_t next = position.value_or(-1) + 1;
+      ASSAY_CHECK(run.store->apply(*view, rows, position, next, newest).ok());
+      position = next;
+      waiting.clear();
+      waiting_rows = 0;
+    }
+  }
+  run.seconds = computed() - began;
+  return run;
+}
+
+std::vector<std::string> answers_of(ClickProject& project,
+                                    online::OnlineStore& store,
+                                    EventTime now) {
+  const gold::FeatureViewPtr view = *project.workspace().view("activity");
+  std::vector<std::string> texts;
+  for (int64_t user = 1; user <= kUsers; ++user) {
+    const std::string name = "u" + std::to_string(user);
+    const data::EntityKey key = key_of(name);
+    const gold::FeatureValues answer = (*store.read(*view, {&key, 1}, now))[0];
+    if (answer.event_time.has_value()) {
+      texts.push_back(answer_text(name, answer));
+    }
+  }
+  std::sort(texts.begin(), texts.end());
+  return texts;
+}
+
+void bench_memory(int64_t count) {
+  ClickProject project("{files: {path: data, format: json}}");
+  const EventTime start{parse_time("2026-01-01")->micros};
+  const Events events = make_events(count, start);
+  project.write("events.jsonl", *events.text);
+  data::SqlEngine& sql = project.workspace().sql();
+  const std::string tiles =
+      "CREATE OR REPLACE TEMP TABLE tiles AS SELECT user_id, time_bucket(INTERVAL 10 MINUTE, "
+      "make_timestamp(ts * 1000)) AS tile, count(*) AS n, sum(item_id) AS items, max(price) AS "
+      "dearest FROM read_json('" +
+      project.folder() +
+      "/events.jsonl', format = 'newline_delimited', columns = {user_id: 'VARCHAR', item_id: "
+      "'BIGINT', event_type: 'VARCHAR', price: 'DOUBLE', event_id: 'VARCHAR', ts: 'BIGINT'}) GROUP "
+      "BY user_id, tile";
+  ASSAY_CHECK(sql.query("SET threads = 1").ok());
+  std::vector<double> ratios;
+  double best = 1e9;
+  double best_decode = 1e9;
+  double best_peer = 1e9;
+  std::vector<std::string> answers;
+  for (int repeat = 0; repeat < kRepeats; ++repeat) {
+    MemoryRun run = run_ours(project, events);
+    const double began = computed();
+    const Status made = sql.query(tiles).status();
+    ASSAY_CHECK(made.ok());
+    const double peer = computed() - began;
+    ratios.push_back(peer / run.seconds);
+    best = std::min(best, run.seconds);
+    best_decode = std::min(best_decode, run.decode_seconds);
+    best_peer = std::min(best_peer, peer);
+    answers = answers_of(project, *run.store, {start.micros + 12 * 3600 * kMicrosPerSecond});
+  }
+  const data::Batch rows = *sql.query(
+      "SELECT user_id, sum(n)::BIGINT, sum(items)::BIGINT, max(dearest) FROM tiles GROUP BY "
+      "user_id");
+  std::vector<std::string> expected;
+  for (int64_t row = 0; row < rows.rows(); ++row) {
+    gold::FeatureValues answer;
+    answer.values = {
+        rows.column(1).scalar(row), rows.column(2).scalar(row), rows.column(3).scalar(row)};
+    expected.push_back(answer_text(std::string(rows.column(0).text(row)), answer));
+  }
+  std::sort(expected.begin(), expected.end());
+  ASSAY_CHECK(answers == expected);
+  std::sort(ratios.begin(), ratios.end());
+  const auto n = static_cast<double>(count);
+  std::printf("memory: %lld events of %zu users, %.0f bytes each, answers equal\n",
+              static_cast<long long>(count),
+              answers.size(),
+              static_cast<double>(events.text->size()) / n);
+  std::printf("  assay  %.2f M events/s/core (JSON to bronze rows alone %.2f)\n",
+              n / best / 1e6,
+              n / best_decode / 1e6);
+  std::printf("  duckdb %.2f M events/s/core\n", n / best_peer / 1e6);
+  std::printf(
+      "  ratio  %.2f (%.2f to %.2f)\n", ratios[kRepeats / 2], ratios.front(), ratios.back());
+}
+
+/// A topic at a broker: the one that was named, or one in this process.
+class ClickTopic {
+ public:
+  ClickTopic() {
+    const char* named = std::getenv("ASSAY_TEST_KAFKA");  // NOLINT(concurrency-mt-unsafe)
+    if (named == nullptr) {
+      mock_ = ingest::KafkaMock::start();
+      brokers_ = mock_->brokers();
+      mock_->create_topic(name_, kPartitions);
+    } else {
+      brokers_ = named;
+      name_ += "_" + std::to_string(log_world_.world().clock.now().micros);
+      ingest::KafkaClientOptions options;
+      options.brokers = brokers_;
+      ASSAY_CHECK(ingest::create_topic(log_world_.world().log, options, name_, kPartitions).ok());
+    }
+  }
+  [[nodiscard]] std::string source() const {
+    // Without the answer of a real broker as soon as there is something, one that is asked often.
+    return "{kafka: {brokers: \"" + brokers_ + "\", topics: " + name_ +
+           (mock_ != nullptr ? ", options: {fetch.wait.max.ms: \"1\"}" : "") + "}}";
+  }
+  std::unique_ptr<ingest::KafkaProducer> producer() {
+    ingest::KafkaClientOptions options;
+    options.brokers = brokers_;
+    options.settings["linger.ms"] = "1";
+    return *ingest::KafkaProducer::open(log_world_.world().log, options);
+  }
+  [[nodiscard]] const std::string& name() const { return name_; }
+  [[nodiscard]] const char* kind() const {
+    return mock_ != nullptr ? "broker in this process" : "broker";
+  }
+
+ private:
+  SystemWorld log_world_;
+  std::unique_ptr<ingest::KafkaMock> mock_;
+  std::string brokers_;
+  std::string name_ = "clicks";
+};
+
+std::string click_of(const std::string& user, int64_t number, int64_t now) {
+  return R"({"event_id":"e)" + std::to_string(number) + R"(","user_id":")" + user +
+         R"(","item_id":)" + std::to_string(number % 500) +
+         R"(,"event_type":"view","price":12.5,"session_id":"s0123456789","ip":"10.0.0.1","ts":)" +
+         std::to_string(now / 1000) + R"(,"received_ms":)" + std::to_string(now / 1000) + "}";
+}
+
+/// `assay up` in a thread.
+class Line {
+ public:
+  Line(ClickProject& project, Duration flush_every) : project_(project) {
+    options_.run.stop = &stop_;
+    options_.flush_every = flush_every;
+    options_.ready = [this] {
+      is_ready_ = true;
+      return Status();
+    };
+    options_.flushed = [this](const flow::RunReport& report) {
+      for (const flow::StageAccount& stage : report.stages) {
+        if (stage.stage == "bronze") {
+          records_ = stage.rows.in;
+        }
+      }
+    };
+    store_ = *project.workspace().online(false);
+    view_ = *project.workspace().view("activity");
+    thread_ = std::jthread([this] {
+      const Status ended = flow::run_up(project_.workspace(), options_).status();
+      if (!ended.ok()) {
+        std::fprintf(stderr, "assay up: %s\n", ended.to_string().c_str());
+      }
+      ASSAY_CHECK(ended.ok());
+    });
+  }
+  ~Line() { stop(); }
+  Line(const Line&) = delete;
+  Line& operator=(const Line&) = delete;
+
+  void stop() {
+    stop_ = true;
+    if (thread_.joinable()) {
+      thread_.join();
+    }
+  }
+  [[nodiscard]] bool is_ready() const { return is_ready_; }
+  [[nodiscard]] int64_t records() const { return records_; }
+  /// How many events a user has online.
+  int64_t events_of(const std::string& user) {
+    const data::EntityKey key = key_of(user);
+    const EventTime now{project_.world().clock.now().micros + kMicrosPerSecond};
+    const gold::FeatureValues answer = (*store_->read(*view_, {&key, 1}, now))[0];
+    const bool is_there = answer.event_time.has_value() && !answer.values[0].is_null();
+    return is_there ? std::get<int64_t>(answer.values[0].value) : 0;
+  }
+
+ private:
+  ClickProject& project_;
+  flow::UpOptions options_;
+  std::atomic<bool> stop_ = false;
+  std::atomic<bool> is_ready_ = false;
+  std::atomic<int64_t> records_ = 0;
+  online::OnlineStore* store_ = nullptr;
+  gold::FeatureViewPtr view_;
+  std::jthread thread_;
+};
+
+void wait_until_ready(const Line& line) {
+  while (!line.is_ready()) {
+    pause_for({1'000});
+  }
+}
+
+void bench_readable(int64_t seconds, int64_t rate) {
+  ClickTopic topic;
+  ClickProject project(topic.source());
+  World& world = project.world();
+  Line line(project, {10 * kMicrosPerSecond});
+  wait_until_ready(line);
+  std::atomic<bool> is_over = false;
+  std::atomic<int64_t> sent = 0;
+  std::jthread load([&] {
+    const std::unique_ptr<ingest::KafkaProducer> producer = topic.producer();
+    const Duration began = world.clock.monotonic();
+    while (!is_over) {
+      const int64_t due = (world.clock.monotonic().micros - began.micros) * rate / kMicrosPerSecond;
+      for (; sent < due; ++sent) {
+        const std::string user = "u" + std::to_string(sent % kUsers);
+        ASSAY_CHECK(producer
+                        ->send(topic.name(),
+                               static_cast<int32_t>(sent % kPartitions),
+                               user,
+                               click_of(user, sent, world.clock.now().micros))
+                        .ok());
+      }
+      pause_for({1'000});
+    }
+    ASSAY_CHECK(producer->flush().ok());
+  });
+  const std::unique_ptr<ingest::KafkaProducer> producer = topic.producer();
+  std::vector<double> took;
+  const Duration began = world.clock.monotonic();
+  while (seconds_since(world, began) < static_cast<double>(seconds)) {
+    const auto number = static_cast<int64_t>(took.size());
+    const std::string user = "probe" + std::to_string(number);
+    const int64_t now = world.clock.now().micros;
+    ASSAY_CHECK(producer
+                    ->send(topic.name(),
+                           static_cast<int32_t>(number % kPartitions),
+                           user,
+                           click_of(user, number, now))
+                    .ok());
+    while (line.events_of(user) == 0) {
+      pause_for({100});
+    }
+    took.push_back(static_cast<double>(world.clock.now().micros - now) / 1e3);
+  }
+  is_over = true;
+  load.join();
+  const int64_t all = sent + static_cast<int64_t>(took.size());
+  int64_t online = 0;
+  while (online < sent) {  // every event of every user, once
+    online = 0;
+    for (int64_t user = 0; user < kUsers; ++user) {
+      online += line.events_of("u" + std::to_string(user));
+    }
+    ASSAY_CHECK(online <= sent);
+  }
+  line.stop();
+  ASSAY_CHECK(line.records() == all);
+  std::sort(took.begin(), took.end());
+  const auto at = [&](double share) {
+    return took[static_cast<std::size_t>(share * static_cast<double>(took.size() - 1))];
+  };
+  std::printf(
+      "readable: %s, %lld events/s for %lld s, %zu probes, every event once in online store and "
+      "lake\n",
+      topic.kind(),
+      static_cast<long long>(rate),
+      static_cast<long long>(seconds),
+      took.size());
+  std::printf("  event to readable p50 %.1f ms, p90 %.1f ms, p99 %.1f ms, longest %.1f ms\n",
+              at(0.5),
+              at(0.9),
+              at(0.99),
+              took.back());
+}
+
+void bench_backlog(int64_t count) {
+  ClickTopic topic;
+  ClickProject project(topic.source());
+  World& world = project.world();
+  const Events events =
+      make_events(count, {world.clock.now().micros - 7 * 3600 * kMicrosPerSecond});
+  const std::unique_ptr<ingest::KafkaProducer> producer = topic.producer();
+  for (std::size_t i = 0; i < events.lines.size(); ++i) {
+    ASSAY_CHECK(producer
+                    ->send(topic.name(),
+                           static_cast<int32_t>(i % kPartitions),
+                           events.users[i],
+                           events.lines[i])
+                    .ok());
+  }
+  ASSAY_CHECK(producer->flush().ok());
+  const Duration began = world.clock.monotonic();
+  Line line(project, {60 * kMicrosPerSecond});
+  while (line.records() < count) {
+    pause_for({1'000});
+  }
+  const double took = seconds_since(world, began);
+  line.stop();
+  ASSAY_CHECK(line.records() == count);
+  int64_t online = 0;
+  for (int64_t user = 1; user <= kUsers; ++user) {
+    online += line.events_of("u" + std::to_string(user));
+  }
+  ASSAY_CHECK(online == count);
+  std::printf(
+      "backlog: %s, %lld events into bronze, silver, gold and online in %.1f s: %.0f k events/s\n",
+      topic.kind(),
+      static_cast<long long>(count),
+      took,
+      static_cast<double>(count) / took / 1e3);
+}
+
+int64_t number(int argc, char** argv, int index, int64_t by_default) {
+  return argc > index ? std::atoll(argv[index]) : by_default;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::string only = argc > 1 ? argv[1] : "";
+  const bool has_broker =
+      std::getenv("ASSAY_TEST_KAFKA") != nullptr;  // NOLINT(concurrency-mt-unsafe)
+  if (only.empty() || only == "memory") {
+    bench_memory(number(argc, argv, 2, 1'000'000));
+  }
+  if (only.empty() || only == "readable") {
+    bench_readable(number(argc, argv, 2, 30), number(argc, argv, 3, 10'000));
+  }
+  if (only == "backlog" || (only.empty() && has_broker)) {
+    bench_backlog(number(argc, argv, 2, 1'000'000));
+  }
+  return 0;
+}
