@@ -97,6 +97,49 @@ Result<data::Batch> rows_at_version(Workspace& workspace,
                                " ORDER BY sequence");
 }
 
+/// What offline answers to one question from these rows.
+Result<OfflineAnswers> answer_from_rows(const gold::FeatureView& view,
+                                        const Question& question,
+                                        const data::Batch& rows) {
+  ASSAY_ASSIGN_OR_RETURN(
+      data::Batch steps,
+      view.steps(rows, data::Batch(), EventTime::min(), {question.at.micros + 1}, 1));
+  return answer_from_steps(view, std::move(steps), {question}, 1);
+}
+
+/// The table that a view was made from when the store stood at a position; none when it is made
+/// from another one now.
+Result<lake::DeltaTable*> source_then(Workspace& workspace,
+                                      const gold::FeatureView& view,
+                                      const OnlinePosition& position) {
+  const std::string& from = workspace.project().views.at(view.name()).from;
+  ASSAY_ASSIGN_OR_RETURN(const std::string key, workspace.source_table_key(from));
+  if (table_number(key) != position.table_number || position.version < 0) {
+    return static_cast<lake::DeltaTable*>(nullptr);
+  }
+  return workspace.table(key);
+}
+
+/// Offline's answer to one question when the source table stood at a version; nothing when there is
+/// no such version.
+Result<std::optional<OfflineAnswers>> answer_at_version(Workspace& workspace,
+                                                        const gold::FeatureView& view,
+                                                        const Question& question,
+                                                        const OnlinePosition& position) {
+  ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * source, source_then(workspace, view, position));
+  if (source == nullptr) {
+    return std::optional<OfflineAnswers>();
+  }
+  ASSAY_ASSIGN_OR_RETURN(const auto newest, source->snapshot());
+  if (position.version > newest->version) {
+    return std::optional<OfflineAnswers>();
+  }
+  ASSAY_ASSIGN_OR_RETURN(const data::Batch rows,
+                         rows_at_version(workspace, view, question, *source, position.version));
+  ASSAY_ASSIGN_OR_RETURN(OfflineAnswers answers, answer_from_rows(view, question, rows));
+  return std::optional(std::move(answers));
+}
+
 /// Answers of one question, and which of them are what was served.
 class ServedThen {
  public:
@@ -107,11 +150,7 @@ class ServedThen {
 
   /// Compare with what offline answers from these rows.
   Status compare(const data::Batch& rows) {
-    ASSAY_ASSIGN_OR_RETURN(
-        data::Batch steps,
-        view_.steps(rows, data::Batch(), EventTime::min(), {question_.at.micros + 1}, 1));
-    ASSAY_ASSIGN_OR_RETURN(const OfflineAnswers answers,
-                           answer_from_steps(view_, std::move(steps), {question_}, 1));
+    ASSAY_ASSIGN_OR_RETURN(const OfflineAnswers answers, answer_from_rows(view_, question_, rows));
     for (std::size_t i = 0; i < features_.size(); ++i) {
       const OfflineValue offline = offline_value(view_, answers, 0, features_[i]);
       const auto index = static_cast<std::size_t>(features_[i]);
@@ -168,13 +207,11 @@ Result<std::vector<bool>> were_right(Workspace& workspace,
                                      const std::vector<int>& features) {
   ServedThen then(view, question, features);
   const OnlinePosition position = OnlinePosition::decode(applied);
-  const std::string& from = workspace.project().views.at(view.name()).from;
-  ASSAY_ASSIGN_OR_RETURN(const std::string key, workspace.source_table_key(from));
-  ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * source, workspace.table(key));
-  ASSAY_ASSIGN_OR_RETURN(const auto newest, source->snapshot());
-  if (table_number(key) != position.table_number || position.version < 0) {
+  ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * source, source_then(workspace, view, position));
+  if (source == nullptr) {
     return then.right();
   }
+  ASSAY_ASSIGN_OR_RETURN(const auto newest, source->snapshot());
   for (lake::Version version = position.version;
        version < position.version + kVersionsTried && version <= newest->version;
        ++version) {
