@@ -159,12 +159,13 @@ class Filled {
                  world_.world, assay::join_path(folder_.path(), "lmdb"), options)
                  .value();
     const auto clock = assay::system_clock();
+    const int64_t until = *std::max_element(events.time.begin(), events.time.end());
     int64_t micros = 0;
     for (int64_t begin = 0; begin < events.size(); begin += kRowsPerApply) {
       const int64_t end = std::min(begin + kRowsPerApply, events.size());
       const Batch batch = events.batch(begin, end);
       const Duration from = clock->monotonic();
-      apply(batch, events.time[static_cast<std::size_t>(end - 1)]);
+      apply(batch, until);
       micros += clock->monotonic().micros - from.micros;
     }
     events_per_second_ = static_cast<double>(events.size()) / (static_cast<double>(micros) / 1e6);
