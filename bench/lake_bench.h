@@ -42,7 +42,7 @@ class BenchLake {
  public:
   explicit BenchLake(std::size_t memory_bytes = std::size_t{4} << 30) {
     const char* root = std::getenv("ASSAY_BENCH_FOLDER");
-    std::string pattern = std::string(root == nullptr ? "." : root) + "/assay_bench_XXXXXX";
+    std::string pattern = std::string(root == nullptr ? "build" : root) + "/assay_bench_XXXXXX";
     ASSAY_CHECK(::mkdtemp(pattern.data()) != nullptr);
     folder = std::filesystem::absolute(pattern).string();
     store = store::open_local_store(system.world(), folder + "/lake").value();
