@@ -59,20 +59,29 @@ Result<std::vector<OnlinePiece>> online_pieces(Workspace& workspace,
   }
   ASSAY_ASSIGN_OR_RETURN(
       const data::Batch times,
-      workspace.sql().query("SELECT (sequence - " + std::to_string(first) + ") // " +
-                            std::to_string(width) +
-                            " AS piece, min(greatest(event_time, known_time)) AS visible FROM " +
-                            relation + " GROUP BY 1"));
-  std::vector<int64_t> visible(pieces.size(), EventTime::max().micros);
-  for (int64_t row = 0; row < times.rows(); ++row) {
-    const auto at = static_cast<std::size_t>(row);
-    visible[static_cast<std::size_t>(times.column(0).values<int64_t>()[at])] =
-        times.column(1).values<int64_t>()[at];
-  }
+      workspace.sql().query("SELECT piece, min(visible), max(visible) FROM (SELECT (sequence - " +
+                            std::to_string(first) + ") // " + std::to_string(width) +
+                            " AS piece, greatest(event_time, known_time) AS visible FROM " +
+                            relation + ") GROUP BY piece ORDER BY piece"));
+  const auto piece = times.column(0).values<int64_t>();
+  const auto oldest = times.column(1).values<int64_t>();
+  const auto newest = times.column(2).values<int64_t>();
+  // From the end: what is still to come begins then.
   int64_t later = EventTime::max().micros;
+  std::size_t row = piece.size();
   for (std::size_t i = pieces.size(); i-- > 0;) {
     pieces[i].later_from = EventTime{later};
-    later = std::min(later, visible[i]);
+    if (row > 0 && piece[row - 1] == static_cast<int64_t>(i)) {
+      later = std::min(later, oldest[--row]);
+    }
+  }
+  // From the beginning: nobody asks behind what has come, and windows then may reach further back.
+  int64_t seen = EventTime::min().micros;
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    if (row < piece.size() && piece[row] == static_cast<int64_t>(i)) {
+      seen = std::max(seen, newest[row++]);
+    }
+    pieces[i].later_from = std::min(pieces[i].later_from, EventTime{seen});
   }
   return pieces;
 }

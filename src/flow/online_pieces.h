@@ -13,7 +13,7 @@ namespace assay::flow {
 struct OnlinePiece {
   int64_t first = 0;
   int64_t end = 0;
-  EventTime later_from;  // rows of the pieces behind it become visible from it on
+  EventTime later_from;  // rows of the pieces behind it become visible from it on, at the earliest
 };
 
 /// How many pieces a table is cut into, as a power of two: each within the options' rows and bytes

@@ -316,6 +316,13 @@ int64_t OnlinePosition::encode() const {
            pieces_left);
 }
 
+OnlinePosition OnlinePosition::after(int64_t transactions) const {
+  OnlinePosition later = *this;
+  later.pieces_left = std::max<int64_t>(pieces_left - transactions, 0);
+  later.version += std::max<int64_t>(transactions - pieces_left, 0);
+  return later;
+}
+
 Result<std::optional<lake::Version>> caught_up_version(Workspace& workspace,
                                                        lake::DeltaTable& source,
                                                        const OnlinePosition& position) {

@@ -28,6 +28,8 @@ struct OnlinePosition {
 
   static OnlinePosition decode(int64_t position);
   [[nodiscard]] int64_t encode() const;
+  /// Where the store stands so many transactions later, at most.
+  [[nodiscard]] OnlinePosition after(int64_t transactions) const;
 };
 
 /// The version by which a source table has all that a view at `position` (with reads) is ahead by;

@@ -8,6 +8,7 @@
 
 #include "base/hash.h"
 #include "flow/gold_task.h"
+#include "flow/online_pieces.h"
 #include "flow/online_stage.h"
 #include "flow/retention.h"
 #include "flow/training.h"
@@ -80,15 +81,22 @@ Result<Logged> logged_answers(const gold::Service& service,
   return logged;
 }
 
-/// Rows of the entity that was asked for, as the source table had them at a version.
-Result<data::Batch> rows_at_version(Workspace& workspace,
-                                    const gold::FeatureView& view,
-                                    const Question& question,
-                                    lake::DeltaTable& source,
-                                    lake::Version version) {
-  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, source.snapshot(version));
+/// Rows of the entity that was asked for that a store at this position had, without what it was
+/// ahead by.
+Result<data::Batch> rows_at(Workspace& workspace,
+                            const gold::FeatureView& view,
+                            const Question& question,
+                            lake::DeltaTable& source,
+                            const OnlinePosition& position) {
+  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, source.snapshot(position.version));
   ASSAY_ASSIGN_OR_RETURN(const std::vector<data::Scalar> entity, data::decode_key(question.key));
-  const std::string filter = key_filter(view, entity);
+  std::string filter = key_filter(view, entity);
+  if (position.pieces_left > 0) {  // only the rows of the pieces before
+    ASSAY_ASSIGN_OR_RETURN(const std::vector<OnlinePiece> pieces,
+                           online_pieces(workspace, source, *snapshot, position.pieces_log2));
+    const auto next = pieces.size() - static_cast<std::size_t>(position.pieces_left);
+    filter += " AND sequence < " + std::to_string(pieces[next].first);
+  }
   // Versions of a key are told from each other over the whole table.
   ASSAY_ASSIGN_OR_RETURN(const std::string relation,
                          source.relation(*snapshot, view.of_changes() ? "" : filter));
@@ -135,7 +143,7 @@ Result<std::optional<OfflineAnswers>> answer_at_version(Workspace& workspace,
     return std::optional<OfflineAnswers>();
   }
   ASSAY_ASSIGN_OR_RETURN(const data::Batch rows,
-                         rows_at_version(workspace, view, question, *source, position.version));
+                         rows_at(workspace, view, question, *source, position));
   ASSAY_ASSIGN_OR_RETURN(OfflineAnswers answers, answer_from_rows(view, question, rows));
   return std::optional(std::move(answers));
 }
@@ -181,9 +189,10 @@ Status compare_ahead(Workspace& workspace,
     return {};
   }
   ASSAY_ASSIGN_OR_RETURN(const data::Batch before,
-                         rows_at_version(workspace, view, question, source, position.version));
-  ASSAY_ASSIGN_OR_RETURN(const data::Batch after,
-                         rows_at_version(workspace, view, question, source, *version));
+                         rows_at(workspace, view, question, source, position));
+  ASSAY_ASSIGN_OR_RETURN(
+      const data::Batch after,
+      rows_at(workspace, view, question, source, {position.table_number, *version}));
   const auto held = before.find(silver::kSequence)->values<int64_t>();
   const auto sequences = after.find(silver::kSequence)->values<int64_t>();
   std::vector<int64_t> taken;
@@ -212,11 +221,13 @@ Result<std::vector<bool>> were_right(Workspace& workspace,
     return then.right();
   }
   ASSAY_ASSIGN_OR_RETURN(const auto newest, source->snapshot());
-  for (lake::Version version = position.version;
-       version < position.version + kVersionsTried && version <= newest->version;
-       ++version) {
+  for (int64_t tried = 0; tried < kVersionsTried; ++tried) {
+    const OnlinePosition later = position.after(tried);
+    if (later.version > newest->version) {
+      break;
+    }
     ASSAY_ASSIGN_OR_RETURN(const data::Batch rows,
-                           rows_at_version(workspace, view, question, *source, version));
+                           rows_at(workspace, view, question, *source, later));
     ASSAY_RETURN_IF_ERROR(then.compare(rows));
   }
   if (position.reads > 0) {
@@ -385,9 +396,8 @@ class ServedLookups {
             return Result<const std::vector<data::Scalar>*>(&keys.at(key.name));
           },
           [&](const gold::FeatureView& view, std::span<const data::EntityKey> entities) {
-            OnlinePosition position = positions.at(view.name());
-            position.version += later;
-            return answers_then(workspace_, view, entities, at, position);
+            return answers_then(
+                workspace_, view, entities, at, positions.at(view.name()).after(later));
           });
       if (reading.ok()) {
         readings.push_back(*std::move(reading));

@@ -148,6 +148,15 @@ Result<std::optional<OnlinePosition>> online_position(Workspace& workspace,
   return at.table_number == table_number(source_key) ? std::optional(at) : std::nullopt;
 }
 
+/// Versions that online rows at a position lack; one that is being filled up counts.
+Result<int64_t> versions_behind(Workspace& workspace,
+                                const std::string& source_key,
+                                const std::optional<OnlinePosition>& at) {
+  ASSAY_ASSIGN_OR_RETURN(const int64_t behind,
+                         versions_with_rows(workspace, source_key, at ? at->version : -1));
+  return behind + (at && at->pieces_left > 0 ? 1 : 0);
+}
+
 Result<StageStatus> online_status(Workspace& workspace,
                                   const std::string& name,
                                   const std::string& source_key) {
@@ -161,10 +170,10 @@ Result<StageStatus> online_status(Workspace& workspace,
   if (at.has_value()) {
     status.position =
         "version " + std::to_string(at->version) +
-        (at->reads > 0 ? " and " + std::to_string(at->reads) + " reads before the lake" : "");
+        (at->reads > 0 ? " and " + std::to_string(at->reads) + " reads before the lake" : "") +
+        (at->pieces_left > 0 ? ", " + std::to_string(at->pieces_left) + " pieces left" : "");
   }
-  ASSAY_ASSIGN_OR_RETURN(status.lag,
-                         versions_with_rows(workspace, source_key, at ? at->version : -1));
+  ASSAY_ASSIGN_OR_RETURN(status.lag, versions_behind(workspace, source_key, at));
   return status;
 }
 
@@ -209,7 +218,7 @@ Result<int64_t> online_lag(Workspace& workspace,
                          workspace.source_table_key(workspace.project().views.at(view).from));
   ASSAY_ASSIGN_OR_RETURN(const std::optional<OnlinePosition> at,
                          online_position(workspace, view, source_key, store));
-  return versions_with_rows(workspace, source_key, at ? at->version : -1);
+  return versions_behind(workspace, source_key, at);
 }
 
 }  // namespace assay::flow
