@@ -1,12 +1,17 @@
+#include <algorithm>
+#include <atomic>
 #include <cmath>
 
 #include <gtest/gtest.h>
 
+#include "flow/online_stage.h"
 #include "flow/served.h"
+#include "flow/status.h"
 #include "flow/test_project.h"
 #include "flow/verify_composed.h"
 #include "gold/served_schema.h"
 #include "gold/service_values.h"
+#include "lake/compaction.h"
 
 namespace assay::flow {
 namespace {
@@ -107,6 +112,38 @@ TEST_F(VerifyServed, AnAnswerFromBeforeARowCameWasRightThen) {
   ASSERT_TRUE(report.ok()) << report.status().to_string();
   EXPECT_EQ(report->differ, 0);
   EXPECT_GT(report->behind_values, 0);
+}
+
+TEST_F(VerifyServed, AnAnswerOfAViewThatWasFillingUpWasRightThen) {
+  workspace_.reset();
+  project_.write("data/more.csv", "user_id,amount,ts\nu1,1,2026-01-06T23:58:00Z\n");
+  ASSERT_TRUE(project_.run().ok());
+  workspace_ = project_.open();
+  lake::DeltaTable* silver = *workspace_->table(*workspace_->silver_table_key("clean"));
+  ASSERT_GT(
+      lake::compact({workspace_->world(), workspace_->store(), workspace_->sql()}, *silver, {})
+          ->files_removed,
+      0);
+  ASSERT_TRUE(
+      (*workspace_->online(false))->drop((*workspace_->view("spend"))->storage_name()).ok());
+  const std::atomic<bool> stop{true};
+  RunOptions options;
+  options.online_piece_bytes = 2'000;
+  options.stop = &stop;
+  EXPECT_EQ(run_online_stage(*workspace_, "spend", options).code(), Code::kCancelled);
+  ASSERT_TRUE(log(answers()).ok());
+  const auto stages = project_status(*workspace_);
+  ASSERT_TRUE(stages.ok());
+  const auto online = std::find_if(stages->begin(), stages->end(), [](const StageStatus& stage) {
+    return stage.account.stage == "online";
+  });
+  EXPECT_NE(online->position.find("pieces left"), std::string::npos);
+  EXPECT_GT(online->lag, 0);
+  ASSERT_TRUE(run_online_stage(*workspace_, "spend", {}).ok());
+  const auto report = verify_served(*workspace_, "v1", {});
+  ASSERT_TRUE(report.ok()) << report.status().to_string();
+  EXPECT_EQ(report->differ, 0);
+  EXPECT_EQ(report->values, 25);
 }
 
 const char kLookedUp[] = R"yaml(
