@@ -7,6 +7,8 @@
 #include "flow/served.h"
 #include "gold/served_schema.h"
 #include "serve/feature_server.h"
+#include "serve/grpc_calls.h"
+#include "serve/grpc_server.h"
 #include "serve/http_server.h"
 #include "serve/predict.h"
 
@@ -96,6 +98,34 @@ class ServedWriter {
   Duration written_;
 };
 
+/// The gRPC server, when the user wants one.
+Result<std::unique_ptr<serve::GrpcServer>> start_grpc(serve::FeatureServer& features,
+                                                      const Arguments& arguments) {
+  if (!arguments.has("grpc")) {
+    return std::unique_ptr<serve::GrpcServer>();
+  }
+  ASSAY_ASSIGN_OR_RETURN(const serve::HttpOptions address,
+                         parse_address(arguments.get("grpc"), "--grpc"));
+  serve::GrpcOptions options;
+  options.host = address.host;
+  options.port = address.port;
+  return serve::start_grpc_server(
+      [&features](std::string_view method, std::string_view request) {
+        return serve::answer_grpc(features, method, request);
+      },
+      options);
+}
+
+/// Where it listens, "" for none.
+std::string grpc_address_of(const serve::GrpcServer* server, const Arguments& arguments) {
+  const std::string& asked = arguments.get("grpc");
+  return server == nullptr
+             ? ""
+             : (asked.find(':') == std::string::npos ? "127.0.0.1"
+                                                     : asked.substr(0, asked.rfind(':'))) +
+                   ":" + std::to_string(server->port());
+}
+
 /// The share of entities whose answers are logged.
 Result<double> log_share(const std::string& text) {
   double share = 0;
@@ -117,7 +147,7 @@ Status run_serve(Invocation& invocation) {
 
   ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_served_workspace(invocation));
   ASSAY_ASSIGN_OR_RETURN(serve::HttpOptions options,
-                         parse_address(invocation.arguments.get("http")));
+                         parse_address(invocation.arguments.get("http"), "--http"));
   ASSAY_ASSIGN_OR_RETURN(const int64_t threads, invocation.arguments.integer("threads", 0));
   options.threads = static_cast<int>(threads);
   ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, workspace->online(true));
@@ -135,12 +165,17 @@ Status run_serve(Invocation& invocation) {
   ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<serve::HttpServer> server,
                          serve::start_http_server(invocation.world, features.handler(), options));
   const std::string address = options.host + ":" + std::to_string(server->port());
+  ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<serve::GrpcServer> grpc,
+                         start_grpc(features, invocation.arguments));
+  const std::string grpc_address = grpc_address_of(grpc.get(), invocation.arguments);
   const std::string& address_file = invocation.arguments.get("address-file");
   if (!address_file.empty()) {
-    ASSAY_RETURN_IF_ERROR(invocation.world.files.write(address_file, address + "\n"));
+    ASSAY_RETURN_IF_ERROR(invocation.world.files.write(
+        address_file, address + "\n" + (grpc_address.empty() ? "" : grpc_address + "\n")));
   }
   invocation.output.say("serving " + std::to_string(state->services.size()) + " services and " +
                         std::to_string(state->models.size()) + " models on http://" + address +
+                        (grpc_address.empty() ? "" : " and by gRPC on " + grpc_address) +
                         " (stop with Ctrl-C or SIGTERM)");
   DefinitionWatch watch(invocation, *workspace, features);
   ServedWriter writer(invocation, *workspace, log);
@@ -151,6 +186,9 @@ Status run_serve(Invocation& invocation) {
   }
   invocation.output.say("stopping: requests under way are finished");
   server->stop();
+  if (grpc != nullptr) {
+    grpc->stop();
+  }
   writer.write();
   return {};
 }
@@ -211,6 +249,12 @@ std::vector<Command> serve_commands() {
          false,
          false},
         {"threads", "N", "threads that answer; 0 is one per core", "0", false, false},
+        {"grpc",
+         "HOST:PORT",
+         "also answer gRPC there: Feast's ServingService and predictions",
+         "",
+         false,
+         false},
         {"push", "", "take rows by POST /push into sources of JSON files", "", false, false},
         {"log-share",
          "SHARE",
@@ -219,7 +263,12 @@ std::vector<Command> serve_commands() {
          "0",
          false,
          false},
-        {"address-file", "FILE", "write the address here once it listens", "", false, false}},
+        {"address-file",
+         "FILE",
+         "write the address here once it listens, and that of gRPC below it",
+         "",
+         false,
+         false}},
        run_serve},
   };
 }

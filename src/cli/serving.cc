@@ -50,7 +50,7 @@ Result<std::shared_ptr<const serve::ServingState>> serving_state(flow::Workspace
   return std::shared_ptr<const serve::ServingState>(std::move(state));
 }
 
-Result<serve::HttpOptions> parse_address(const std::string& text) {
+Result<serve::HttpOptions> parse_address(const std::string& text, const std::string& flag) {
   serve::HttpOptions options;
   const std::size_t colon = text.rfind(':');
   if (colon != std::string::npos) {
@@ -59,7 +59,8 @@ Result<serve::HttpOptions> parse_address(const std::string& text) {
   const std::string port = colon == std::string::npos ? text : text.substr(colon + 1);
   const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), options.port);
   if (error != std::errc() || end != port.data() + port.size() || options.host.empty()) {
-    return Status(Code::kInvalidArgument, "--http is `" + text + "`; write it like 127.0.0.1:6566");
+    return Status(Code::kInvalidArgument,
+                  flag + " is `" + text + "`; write it like 127.0.0.1:6566");
   }
   return options;
 }

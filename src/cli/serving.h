@@ -20,10 +20,10 @@ Result<serve::ServingModel> serving_model(flow::Workspace& workspace, const std:
 /// and told in the log.
 Result<std::shared_ptr<const serve::ServingState>> serving_state(flow::Workspace& workspace);
 
-/// "127.0.0.1:6566" or "6566", as --http takes it.
+/// "127.0.0.1:6566" or "6566", as the flag takes it.
 ///
 /// Errors  kInvalidArgument.
-Result<serve::HttpOptions> parse_address(const std::string& text);
+Result<serve::HttpOptions> parse_address(const std::string& text, const std::string& flag);
 
 /// One request row from a batch of one row.
 serve::RequestRows request_row(const data::Batch& inputs);

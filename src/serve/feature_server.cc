@@ -324,32 +324,49 @@ Response FeatureServer::route(Endpoint endpoint, const Request& request) {
 }
 
 Response FeatureServer::get_online_features(const Request& request) {
-  const Duration begin = world_.clock.monotonic();
-  feature_requests_.add();
-  ParsedBody parsed = parse_request_body(request.body);
+  const ParsedBody parsed = parse_request_body(request.body);
   if (!parsed.errors.empty()) {
+    feature_requests_.add();
     return validation_error(parsed.errors);
   }
-  const std::shared_ptr<Selections> selections = this->selections();
-  const Selected selected = selections->select(parsed.body);
-  if (selected.selection == nullptr) {
-    return selected.refusal;
+  const FeaturesAsked asked = ask_features(parsed.body);
+  if (!asked.answer.has_value()) {
+    return asked.refusal;
   }
-  const Selection& selection = *selected.selection;
-  selections->name_keys(*selection.service, &parsed.body.entities);
-  const TypedRows typed = type_rows(*selection.service, parsed.body.entities);
-  if (typed.refusal.has_value()) {
-    return *typed.refusal;
+  return answered(
+      render_features(*asked.selection, asked.typed, *asked.answer, parsed.body.with_view_versions),
+      *asked.answer);
+}
+
+FeaturesAsked FeatureServer::ask_features(RequestBody body) {
+  const Duration begin = world_.clock.monotonic();
+  feature_requests_.add();
+  FeaturesAsked asked;
+  const std::shared_ptr<Selections> selections = this->selections();
+  Selected selected = selections->select(body);
+  if (selected.selection == nullptr) {
+    asked.refusal = std::move(selected.refusal);
+    return asked;
+  }
+  asked.selection = std::move(selected.selection);
+  const Selection& selection = *asked.selection;
+  selections->name_keys(*selection.service, &body.entities);
+  asked.typed = type_rows(*selection.service, body.entities);
+  if (asked.typed.refusal.has_value()) {
+    asked.refusal = *asked.typed.refusal;
+    return asked;
   }
   const Result<EventTime> at = now(selections->state());
   if (!at.ok()) {
-    return failure_response(at.status());
+    asked.refusal = failure_response(at.status());
+    return asked;
   }
-  const Result<FeatureAnswer> answer =
-      serve::get_online_features(*selection.service, store_, typed.rows, *at);
+  Result<FeatureAnswer> answer =
+      serve::get_online_features(*selection.service, store_, asked.typed.rows, *at);
   if (!answer.ok()) {
     world_.log.error("online_read_failed", {{"status", answer.status().to_string()}});
-    return failure_response(answer.status());
+    asked.refusal = failure_response(answer.status());
+    return asked;
   }
   for (std::size_t feature = 0; feature < selection.names.size(); ++feature) {
     std::array<int64_t, data::kFeatureStatuses> totals{};
@@ -364,13 +381,12 @@ Response FeatureServer::get_online_features(const Request& request) {
   }
   entities_.add(answer->rows());
   if (log_ != nullptr) {
-    log_->add(selection.service, typed.rows, *answer);
+    log_->add(selection.service, asked.typed.rows, *answer);
   }
-  Response response =
-      answered(render_features(selection, typed, *answer, parsed.body.with_view_versions), *answer);
+  asked.answer = *std::move(answer);
   selection.latency->observe(static_cast<double>(world_.clock.monotonic().micros - begin.micros) *
                              1e-6);
-  return response;
+  return asked;
 }
 
 Response FeatureServer::predict(const Request& request) {
@@ -378,31 +394,45 @@ Response FeatureServer::predict(const Request& request) {
   if (!parsed.errors.empty()) {
     return validation_error(parsed.errors);
   }
-  const std::shared_ptr<Selections> selections = this->selections();
-  const ServingState& state = selections->state();
-  const ServingModel* model = find_model(state, parsed.body.model);
-  if (model == nullptr) {
-    return no_model(state, parsed.body.model);
+  const PredictionsAsked asked = ask_predictions(parsed.body);
+  if (!asked.predictions.has_value()) {
+    return asked.refusal;
   }
-  const TypedRows typed = type_rows(*model->service, parsed.body.entities);
+  return answered(render_predictions(*asked.model, *asked.predictions, parsed.body.with_features),
+                  asked.predictions->features);
+}
+
+PredictionsAsked FeatureServer::ask_predictions(const RequestBody& body) {
+  PredictionsAsked asked;
+  asked.state = this->selections();
+  const ServingState& state = asked.state->state();
+  asked.model = find_model(state, body.model);
+  if (asked.model == nullptr) {
+    asked.refusal = no_model(state, body.model);
+    return asked;
+  }
+  const TypedRows typed = type_rows(*asked.model->service, body.entities);
   if (typed.refusal.has_value()) {
-    return *typed.refusal;
+    asked.refusal = *typed.refusal;
+    return asked;
   }
   const Result<EventTime> at = now(state);
   if (!at.ok()) {
-    return failure_response(at.status());
+    asked.refusal = failure_response(at.status());
+    return asked;
   }
-  const Result<Predictions> predictions = serve::predict(*model, store_, typed.rows, *at);
+  Result<Predictions> predictions = serve::predict(*asked.model, store_, typed.rows, *at);
   if (!predictions.ok()) {
     world_.log.error("prediction_failed", {{"status", predictions.status().to_string()}});
-    return failure_response(predictions.status());
+    asked.refusal = failure_response(predictions.status());
+    return asked;
   }
   predictions_.add(predictions->features.rows());
   if (log_ != nullptr) {
-    log_->add(*model, typed.rows, *predictions);
+    log_->add(*asked.model, typed.rows, *predictions);
   }
-  return answered(render_predictions(*model, *predictions, parsed.body.with_features),
-                  predictions->features);
+  asked.predictions = *std::move(predictions);
+  return asked;
 }
 
 /// The instant of the question: now, or where the data's own clock stands.

@@ -4,17 +4,36 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string_view>
 
 #include "base/world.h"
 #include "online/online_store.h"
 #include "serve/http_server.h"
 #include "serve/line_control.h"
+#include "serve/predict.h"
+#include "serve/request_rows.h"
 #include "serve/selection.h"
 #include "serve/served_log.h"
 #include "serve/serving_state.h"
 
 namespace assay::serve {
+
+/// What a question for features came to.
+struct FeaturesAsked {
+  std::shared_ptr<const Selection> selection;
+  TypedRows typed;
+  std::optional<FeatureAnswer> answer;  // nothing: see refusal
+  Response refusal;
+};
+
+/// What a question for predictions came to.
+struct PredictionsAsked {
+  const ServingModel* model = nullptr;     // of `state`
+  std::optional<Predictions> predictions;  // nothing: see refusal
+  Response refusal;
+  std::shared_ptr<Selections> state;
+};
 
 /// Answers HTTP requests from an online store: every endpoint of Feast's feature server, its
 /// registry's lists, our /predict, and /metrics. The contract is docs/reference/http.md.
@@ -31,6 +50,10 @@ class FeatureServer {
                 LineControl* line = nullptr);
 
   Response handle(const Request& request);
+  /// The question of a request, however it came here: read, counted, and logged when there is a
+  /// log.
+  FeaturesAsked ask_features(RequestBody body);
+  PredictionsAsked ask_predictions(const RequestBody& body);
   /// Answer later requests from another state: new definitions, a promoted model.
   void replace(std::shared_ptr<const ServingState> state);
   /// handle() as a Handler; this object must outlive it.

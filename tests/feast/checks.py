@@ -1,6 +1,6 @@
 """Checks that run inside Feast's client: values and statuses of every type, against the rows that were written.
 
-    checks.py FOLDER SERVER      FOLDER: registry.db and feature_store.yaml, as `assay registry export` wrote them
+    checks.py FOLDER GRPC      FOLDER: registry.db and feature_store.yaml, as `assay registry export` wrote them
 """
 
 import base64
@@ -12,8 +12,16 @@ import sys
 from pathlib import Path
 
 import fixture
+import grpc
 from feast import FeatureStore
-from feast.protos.feast.serving.ServingService_pb2 import FieldStatus
+from feast.protos.feast.serving.ServingService_pb2 import FieldStatus, GetFeastServingInfoRequest, GetOnlineFeaturesRequest
+from feast.protos.feast.serving.ServingService_pb2_grpc import ServingServiceStub
+from feast.protos.feast.types.Value_pb2 import Value
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message_factory import GetMessageClass
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_health.v1.health_pb2_grpc import HealthStub
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 USERS = [1, 2, 3, -7, fixture.BIG, 404]
 FEATURES = ["age", "n32", "score", "f32", "name", "active", "seen", "blob", "tags", "vec", "ids"]
@@ -159,14 +167,80 @@ def commands(folder):
     assert "41" in asked.stdout, asked
 
 
-def main(folder):
+def as_value(name, value):
+    """A value as gRPC carries it."""
+    if value is None:
+        return Value()
+    kinds = {"age": "int64_val", "n32": "int32_val", "score": "double_val", "f32": "float_val", "name": "string_val",
+             "active": "bool_val", "blob": "bytes_val"}
+    if name in kinds:
+        return Value(**{kinds[name]: value})
+    made = Value()
+    if name == "seen":
+        made.unix_timestamp_val = as_client(name, value)
+    else:
+        getattr(made, {"tags": "string_list_val", "vec": "float_list_val", "ids": "int64_list_val"}[name]).val.extend(value)
+    return made
+
+
+def by_grpc(address):
+    """Feast's stub on our gRPC: every type, service, context, codes; health; reflection."""
+    with grpc.insecure_channel(address) as channel:
+        stub = ServingServiceStub(channel)
+        assert stub.GetFeastServingInfo(GetFeastServingInfoRequest()).version.startswith("assay ")
+        request = GetOnlineFeaturesRequest(include_feature_view_version_metadata=True)
+        request.features.val.extend(f"profile:{name}" for name in FEATURES)
+        request.entities["user_id"].val.extend(Value(int64_val=user) for user in USERS)
+        answer = stub.GetOnlineFeatures(request)
+        assert list(answer.metadata.feature_names.val) == ["user_id", *FEATURES], answer.metadata
+        assert [view.name for view in answer.metadata.feature_view_metadata] == ["profile"]
+        for name, found in zip(FEATURES, answer.results[1:]):
+            rows = [fixture.newest(fixture.PROFILE_ROWS, user_id=user) for user in USERS]
+            assert list(found.values) == [as_value(name, row and row[name]) for row in rows], (name, found)
+            assert list(found.statuses) == [MISSING if row is None else NULL if row[name] is None else PRESENT for row in rows]
+            assert found.event_timestamps[0].ToJsonString() == "2026-01-01T00:00:00Z", found
+        offer = GetOnlineFeaturesRequest(feature_service="offers", full_feature_names=True)
+        offer.entities["user_id"].val.append(Value(int64_val=1))
+        offer.request_context["discount"].val.append(Value(double_val=0.25))
+        assert stub.GetOnlineFeatures(offer).results[2].values[0].double_val == 0.1 * 0.75
+        try:
+            stub.GetOnlineFeatures(GetOnlineFeaturesRequest(feature_service="nope"))
+        except grpc.RpcError as error:
+            assert error.code() == grpc.StatusCode.NOT_FOUND and "FeatureServiceNotFoundException" in error.details(), error
+        else:
+            raise AssertionError("an unknown service must fail")
+        assert HealthStub(channel).Check(HealthCheckRequest()).status == HealthCheckResponse.SERVING
+        reflection(channel)
+
+
+def reflection(channel):
+    """A client without .proto files declares the messages by asking, and reads an answer with them."""
+    database = ProtoReflectionDescriptorDatabase(channel)
+    assert set(database.get_services()) >= {"feast.serving.ServingService", "assay.serving.PredictionService",
+                                            "grpc.health.v1.Health"}, database.get_services()
+    pool = DescriptorPool(database)
+    service = pool.FindServiceByName("feast.serving.ServingService")
+    method = service.FindMethodByName("GetOnlineFeatures")
+    make, read = GetMessageClass(method.input_type), GetMessageClass(method.output_type)
+    request = make()
+    request.features.val.append("profile:name")
+    request.entities["user_id"].val.add().int64_val = 1
+    ask = channel.unary_unary("/feast.serving.ServingService/GetOnlineFeatures", make.SerializeToString, read.FromString)
+    assert ask(request).results[1].values[0].string_val == "Ann"
+    predict = pool.FindServiceByName("assay.serving.PredictionService").FindMethodByName("Predict")
+    assert predict.output_type.fields_by_name["predictions"].message_type.name == "Prediction"
+
+
+def main(folder, grpc_address):
     store = FeatureStore(repo_path=folder)
     for check in [registry, every_type, ttl_and_windows, composite_keys, services, without_entities, failures,
                   materialization]:
         check(store)
         print(f"feast client: {check.__name__.replace('_', ' ')}", flush=True)
+    by_grpc(grpc_address)
+    print("feast client: by grpc", flush=True)
     commands(folder)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], sys.argv[2])

@@ -6,6 +6,10 @@
 What the client must see is in checks.py, which runs inside an environment of its own with Feast in it.
 """
 
+import os
+import re
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +28,34 @@ def feast_python():
     return environment / "bin/python"
 
 
+def free_address():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"
+
+
+def document(program, python, root):
+    """What docs/feast.md quotes under `<!-- run -->`, in one shell, with a port that is free."""
+    script = "set -e\n"
+    for language, body in re.findall(r"<!-- run -->\n```(sh|python)\n(.*?)```", (SOURCE / "docs/feast.md").read_text(), flags=re.S):
+        script += body if language == "sh" else f"python - <<'END'\n{body}END\n"
+        if "assay serve" in body:
+            script += "until [ -s address ] || ! kill -0 $!; do sleep 0.1; done\n"
+    assert script.count("python - ") == 1 and script.count("feast -c") == 2, script
+    address = free_address()
+    script = script.replace("assay registry export feast", f"assay registry export feast --server http://{address}")
+    script = script.replace("--http 127.0.0.1:6566", f"--http {address} --address-file address")
+    path = f"{Path(program).resolve().parent}:{python.parent}:{os.environ['PATH']}"
+    shell = subprocess.Popen(["bash", "-c", script + "kill $!; wait\n"], cwd=root, env={**os.environ, "PATH": path},
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    try:
+        said, _ = shell.communicate(timeout=900)
+        assert shell.returncode == 0 and "origin_delays" in said, said[-3000:]
+    finally:
+        if shell.poll() is None:
+            os.killpg(shell.pid, signal.SIGKILL)
+
+
 def main(program):
     python = feast_python()
     root = new_folder("feast")
@@ -32,16 +64,17 @@ def main(program):
         fixture.make(project)
         project.run("apply")
         project.run("run")
-        with Server(project, "--push") as server:
+        with Server(project, "--push", "--grpc", "127.0.0.1:0") as server:
             project.run("registry", "export", root / "feast", "--server", f"http://{server.address}")
             before = (root / "feast/registry.db").read_bytes()
-            subprocess.run([str(python), str(HERE / "checks.py"), str(root / "feast"), f"http://{server.address}"],
-                           check=True, timeout=600)
+            subprocess.run([str(python), str(HERE / "checks.py"), str(root / "feast"), server.grpc_address], check=True,
+                           timeout=900)
             assert (root / "feast/registry.db").read_bytes() == before, "reading a registry must not change it"
             pushed(project, server)
             again, said = project.run("registry", "export", root / "feast", "--server", "http://elsewhere:1")
             assert "was there" in said and "featureView" in again, (again, said)
             assert server.address in (root / "feast/feature_store.yaml").read_text()
+        document(program, python, root)
     finally:
         remove(root)
 

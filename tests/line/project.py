@@ -74,7 +74,8 @@ class Server:
             if time.monotonic() > deadline:
                 raise AssertionError("assay serve does not come up")
             time.sleep(0.02)
-        self.address = address_file.read_text().strip()
+        self.address, *more = address_file.read_text().split()
+        self.grpc_address = more[0] if more else None
         return self
 
     def __exit__(self, failure, *_):

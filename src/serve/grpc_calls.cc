@@ -1,0 +1,312 @@
+#include "serve/grpc_calls.h"
+
+#include <cmath>
+
+#include "data/feast_value.h"
+#include "data/json_text.h"
+#include "data/protobuf.h"
+#include "serve/grpc_reflection.h"
+#include "serve/json_value.h"
+
+namespace assay::serve {
+namespace {
+
+using data::ProtoField;
+using data::ProtoReader;
+using data::ProtoWriter;
+using Wire = ProtoField::Wire;
+
+Status not_the_message() {
+  return {Code::kInvalidArgument, "not the message that this method takes"};
+}
+
+/// Hands every field of a message to `take`.
+template <typename Take>
+Status for_fields(std::string_view message, const Take& take) {
+  ProtoReader reader(message);
+  while (true) {
+    ASSAY_ASSIGN_OR_RETURN(const std::optional<ProtoField> field, reader.next());
+    if (!field.has_value()) {
+      return {};
+    }
+    ASSAY_RETURN_IF_ERROR(take(*field));
+  }
+}
+
+/// The type that a Value says it has; keys and request values are of these.
+std::optional<data::Type> type_of(int field) {
+  for (const data::TypeId id : {data::TypeId::kBytes,
+                                data::TypeId::kString,
+                                data::TypeId::kInt32,
+                                data::TypeId::kInt64,
+                                data::TypeId::kFloat64,
+                                data::TypeId::kFloat32,
+                                data::TypeId::kBool,
+                                data::TypeId::kTimestamp}) {
+    for (const data::Type& type : {data::Type(id), data::Type::list(data::Type(id))}) {
+      if (data::feast_value_type(type) == field) {
+        return type;
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+/// A feast.types.Value as the JSON of a request would have it.
+Result<JsonValue> json_of(std::string_view value) {
+  std::optional<int> kind;
+  ASSAY_RETURN_IF_ERROR(for_fields(value, [&](const ProtoField& field) -> Status {
+    kind = field.number;
+    return {};
+  }));
+  constexpr int kNull = 19;
+  if (!kind.has_value() || *kind == kNull) {
+    return JsonValue();
+  }
+  const std::optional<data::Type> type = type_of(*kind);
+  if (!type.has_value()) {
+    return Status(Code::kInvalidArgument,
+                  "values of this type are not taken: field " + std::to_string(*kind));
+  }
+  ASSAY_ASSIGN_OR_RETURN(const data::Scalar scalar, data::from_feast_value(value, *type));
+  switch (*type) {
+    case data::TypeId::kBool:
+      return JsonValue(std::get<bool>(scalar.value));
+    case data::TypeId::kInt32:
+    case data::TypeId::kInt64:
+      return JsonValue(std::get<int64_t>(scalar.value));
+    case data::TypeId::kTimestamp:
+      return JsonValue(std::get<int64_t>(scalar.value) / kMicrosPerSecond);
+    case data::TypeId::kFloat32:
+    case data::TypeId::kFloat64:
+      return JsonValue(std::get<double>(scalar.value));
+    case data::TypeId::kBytes:
+      return JsonValue(data::to_base64(std::get<std::string>(scalar.value)));
+    case data::TypeId::kString:
+      return JsonValue(std::get<std::string>(scalar.value));
+    default: {
+      std::string json;
+      JsonWriter writer(json);
+      write_scalar(writer, scalar);
+      return JsonValue(JsonText{std::move(json)});
+    }
+  }
+}
+
+/// One entry of `map<string, RepeatedValue>`, put into `columns`.
+Status read_column(std::string_view entry, std::vector<JsonColumn>* columns) {
+  JsonColumn column;
+  ASSAY_RETURN_IF_ERROR(for_fields(entry, [&](const ProtoField& field) -> Status {
+    if (field.number == 1 && field.wire == Wire::kBytes) {
+      column.name = field.bytes;
+    } else if (field.number == 2 && field.wire == Wire::kBytes) {
+      return for_fields(field.bytes, [&](const ProtoField& value) -> Status {
+        if (value.number == 1 && value.wire == Wire::kBytes) {
+          ASSAY_ASSIGN_OR_RETURN(JsonValue json, json_of(value.bytes));
+          column.values.push_back(std::move(json));
+        }
+        return {};
+      });
+    }
+    return {};
+  }));
+  columns->push_back(std::move(column));
+  return {};
+}
+
+/// feast.serving.GetOnlineFeaturesRequest.
+Result<RequestBody> read_features_request(std::string_view message) {
+  RequestBody body;
+  ASSAY_RETURN_IF_ERROR(for_fields(message, [&](const ProtoField& field) -> Status {
+    const bool is_bytes = field.wire == Wire::kBytes;
+    if (field.number == 1 && is_bytes) {
+      body.feature_service = std::string(field.bytes);
+    } else if (field.number == 2 && is_bytes) {
+      body.features.emplace();
+      return for_fields(field.bytes, [&](const ProtoField& name) -> Status {
+        if (name.number == 1 && name.wire == Wire::kBytes) {
+          body.features->emplace_back(name.bytes);
+        }
+        return {};
+      });
+    } else if ((field.number == 3 || field.number == 5) && is_bytes) {
+      return read_column(field.bytes, &body.entities);
+    } else if (field.number == 4 && field.wire == Wire::kVarint) {
+      body.full_feature_names = field.bits != 0;
+    } else if (field.number == 6 && field.wire == Wire::kVarint) {
+      body.with_view_versions = field.bits != 0;
+    } else if (field.number <= 6) {
+      return not_the_message();
+    }
+    return {};
+  }));
+  return body;
+}
+
+/// assay.serving.PredictRequest: model 1, entities 2.
+Result<RequestBody> read_predict_request(std::string_view message) {
+  RequestBody body;
+  ASSAY_RETURN_IF_ERROR(for_fields(message, [&](const ProtoField& field) -> Status {
+    if (field.number <= 2 && field.wire != Wire::kBytes) {
+      return not_the_message();
+    }
+    if (field.number == 1 && !field.bytes.empty()) {
+      body.model = std::string(field.bytes);
+    } else if (field.number == 2) {
+      return read_column(field.bytes, &body.entities);
+    }
+    return {};
+  }));
+  return body;
+}
+
+/// Feast's FieldStatus. It has none for a sum that does not fit: INVALID.
+int field_status(data::FeatureStatus status) {
+  switch (status) {
+    case data::FeatureStatus::kPresent:
+      return 1;
+    case data::FeatureStatus::kNullValue:
+      return 2;
+    case data::FeatureStatus::kNotFound:
+      return 3;
+    case data::FeatureStatus::kOutsideMaxAge:
+      return 4;
+    default:
+      return 0;
+  }
+}
+
+/// feast.serving.GetOnlineFeaturesResponse.FeatureVector of one column.
+template <typename ValueOf, typename StatusOf, typename TimeOf>
+std::string vector_message(int64_t rows, ValueOf value, StatusOf status, TimeOf time) {
+  std::string message;
+  ProtoWriter writer(message);
+  std::string statuses;
+  for (int64_t row = 0; row < rows; ++row) {
+    writer.bytes(1, data::to_feast_value(value(row)));
+    data::append_varint(&statuses, static_cast<uint64_t>(field_status(status(row))));
+  }
+  if (rows > 0) {
+    writer.bytes(2, statuses);
+  }
+  for (int64_t row = 0; row < rows; ++row) {
+    writer.bytes(3, data::proto_seconds(time(row).micros));
+  }
+  return message;
+}
+
+std::string metadata_message(const FeaturesAsked& asked, bool with_views) {
+  std::string names;
+  ProtoWriter list(names);
+  for (const std::string& name : asked.typed.entity_names) {
+    list.bytes(1, name);
+  }
+  for (const std::string& name : asked.selection->names) {
+    list.bytes(1, name);
+  }
+  std::string metadata;
+  ProtoWriter writer(metadata);
+  writer.bytes(1, names);
+  std::string before;
+  for (const gold::ServiceFeature& feature : asked.selection->service->features) {
+    if (with_views && feature.view != before) {
+      std::string view;
+      ProtoWriter(view).bytes(1, feature.view);
+      writer.bytes(2, view);
+      before = feature.view;
+    }
+  }
+  return metadata;
+}
+
+std::string features_response(const FeaturesAsked& asked, bool with_views) {
+  using data::FeatureStatus;
+  const FeatureAnswer& answer = *asked.answer;
+  std::string message;
+  ProtoWriter writer(message);
+  writer.bytes(1, metadata_message(asked, with_views));
+  for (const std::string& name : asked.typed.entity_names) {
+    const RequestColumn& column = *asked.typed.rows.find(name);
+    const auto value = [&](int64_t row) -> const data::Scalar& {
+      return column.values[static_cast<std::size_t>(row)];
+    };
+    const auto status = [&](int64_t row) {
+      return value(row).is_null() ? FeatureStatus::kNullValue : FeatureStatus::kPresent;
+    };
+    writer.bytes(2,
+                 vector_message(answer.rows(), value, status, [](int64_t) { return EventTime{}; }));
+  }
+  for (int feature = 0; feature < static_cast<int>(asked.selection->names.size()); ++feature) {
+    writer.bytes(2,
+                 vector_message(
+                     answer.rows(),
+                     [&](int64_t row) -> const data::Scalar& { return answer.value(feature, row); },
+                     [&](int64_t row) { return answer.status(feature, row); },
+                     [&](int64_t row) { return answer.event_time(feature, row); }));
+  }
+  return message;
+}
+
+/// assay.serving.PredictResponse: predictions 1 {score 1, status 2}, model 2, version 3.
+std::string predict_response(const PredictionsAsked& asked) {
+  std::string message;
+  ProtoWriter writer(message);
+  for (const Prediction& prediction : asked.predictions->rows) {
+    std::string one;
+    ProtoWriter fields(one);
+    fields.real32(1, prediction.score);
+    fields.integer(2, field_status(prediction.status));
+    writer.bytes(1, one);
+  }
+  writer.bytes(2, asked.model->name);
+  writer.bytes(3, asked.model->version);
+  return message;
+}
+
+/// What a refusal over HTTP is here. Feast's error is a JSON string that holds JSON; its gRPC has
+/// the inner one as the details.
+Status refusal_status(const Response& refusal) {
+  const Code code = refusal.status == 404   ? Code::kNotFound
+                    : refusal.status == 413 ? Code::kResourceExhausted
+                    : refusal.status == 422 ? Code::kInvalidArgument
+                    : refusal.status == 503 ? Code::kUnavailable
+                                            : Code::kInternal;
+  const Result<data::Scalar> inner = data::parse_json(refusal.body, data::Type::kString);
+  return {code, inner.ok() ? std::get<std::string>(inner->value) : refusal.body};
+}
+
+}  // namespace
+
+Result<std::string> answer_grpc(FeatureServer& server,
+                                std::string_view method,
+                                std::string_view request) {
+  if (method == "/feast.serving.ServingService/GetOnlineFeatures") {
+    ASSAY_ASSIGN_OR_RETURN(const RequestBody body, read_features_request(request));
+    const FeaturesAsked asked = server.ask_features(body);
+    return asked.answer.has_value() ? features_response(asked, body.with_view_versions)
+                                    : Result<std::string>(refusal_status(asked.refusal));
+  }
+  std::string message;
+  if (method == "/feast.serving.ServingService/GetFeastServingInfo") {
+    ProtoWriter(message).bytes(1, "assay " ASSAY_VERSION);
+    return message;
+  }
+  if (method == "/assay.serving.PredictionService/Predict") {
+    ASSAY_ASSIGN_OR_RETURN(const RequestBody body, read_predict_request(request));
+    const PredictionsAsked asked = server.ask_predictions(body);
+    return asked.predictions.has_value() ? predict_response(asked)
+                                         : Result<std::string>(refusal_status(asked.refusal));
+  }
+  if (method == "/grpc.health.v1.Health/Check") {
+    constexpr int kServing = 1;
+    ProtoWriter(message).integer(1, kServing);
+    return message;
+  }
+  if (method == "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo" ||
+      method == "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo") {
+    return answer_reflection(request);
+  }
+  return Status(Code::kUnimplemented, "no such method: " + std::string(method));
+}
+
+}  // namespace assay::serve

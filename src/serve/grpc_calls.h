@@ -1,0 +1,22 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/status.h"
+#include "serve/feature_server.h"
+
+namespace assay::serve {
+
+/// Answer one message of a gRPC call: Feast's `feast.serving.ServingService`, our
+/// `assay.serving.PredictionService`, `grpc.health.v1.Health/Check` and both versions of
+/// `grpc.reflection`. The messages are in docs/reference/grpc.md.
+///
+/// Errors  kInvalidArgument: not the message; kUnimplemented: no such method; and what an answer
+/// over
+///         HTTP would say, with the text that Feast's clients take apart.
+Result<std::string> answer_grpc(FeatureServer& server,
+                                std::string_view method,
+                                std::string_view request);
+
+}  // namespace assay::serve

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/status.h"
+
+namespace assay::serve {
+
+/// Answers one message of a call; `method` is "/package.Service/Method". The same for every message
+/// of a call that sends several. Called on the server's threads, on several at once.
+using GrpcHandler =
+    std::function<Result<std::string>(std::string_view method, std::string_view request)>;
+
+struct GrpcOptions {
+  std::string host = "127.0.0.1";
+  uint16_t port = 6567;  // 0: any free one
+  int message_bytes_max = 8 << 20;
+};
+
+/// A gRPC server of bytes in and bytes out. Threads thread-safe.
+class GrpcServer {
+ public:
+  virtual ~GrpcServer() = default;
+  /// The port it listens on.
+  [[nodiscard]] virtual uint16_t port() const = 0;
+  /// Take no more calls, finish those under way, end the threads.
+  virtual void stop() = 0;
+};
+
+/// Listen and answer until stopped or destroyed.
+///
+/// Errors  kUnavailable: the address is in use, or is none.
+Result<std::unique_ptr<GrpcServer>> start_grpc_server(GrpcHandler handler,
+                                                      const GrpcOptions& options);
+
+}  // namespace assay::serve
