@@ -93,7 +93,7 @@ constexpr std::array kKeys{
     KeyDef{"project", "online", kPath, false, "embedded:./online", "",
            "The online store: a folder after `embedded:`, or a Redis server as "
            "redis://[user:password@]host[:port][/database] or redis+unix:///path/to.sock; then "
-           "`?prefix=` begins its keys.",
+           "`?prefix=` begins its keys, `feast=PROJECT` writes values for Feast's clients beside them.",
            "embedded:./online"},
     KeyDef{"project", "engine", kChoice, false, "embedded", "embedded", "What runs the SQL.",
            "embedded"},

@@ -27,12 +27,13 @@ struct RedisAddress {
   int database = 0;
   std::string prefix = "assay";  // every key of ours begins with it and `:`
   Duration timeout{10 * kMicrosPerSecond};
+  std::string feast_project;  // values are also written as Feast keeps them; "" for not
 
   /// As messages name it: without user and password.
   [[nodiscard]] std::string text() const;
 };
 
-/// `redis://[user:password@]host[:port][/database][?prefix=...&timeout=2s]` or
+/// `redis://[user:password@]host[:port][/database][?prefix=...&timeout=2s&feast=PROJECT]` or
 /// `redis+unix:///path/to.sock[?database=1&prefix=...]`.
 ///
 /// Errors  kInvalidArgument: what is wrong and how to write it; `rediss://` (TLS) is not supported.

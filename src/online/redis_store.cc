@@ -7,6 +7,9 @@
 //   covers
 //                            the key
 //
+// With `feast=PROJECT` in the address also what a row answers at the instant of its apply, as
+// Feast's own clients read it (feast_layout.h).
+//
 // A view's rows and its position change in one MULTI/EXEC, guarded by a WATCH on its record. Reads
 // take record and rows in one MGET, so they see one state. A view that is dropped and made again
 // gets another epoch: rows left behind by a crash are never read, and swept by the next drop.
@@ -20,6 +23,7 @@
 #include "base/fail_point.h"
 #include "base/hash.h"
 #include "online/entity_rows.h"
+#include "online/feast_layout.h"
 #include "online/online_store.h"
 #include "online/redis_client.h"
 #include "online/row_codec.h"
@@ -266,9 +270,20 @@ Result<std::vector<RedisCommand>> RedisStore::changed_rows(RedisConnection& redi
   const std::string prefix = row_prefix(epoch);
   const std::vector<EntityRows::Entity>& entities = change.gathered.entities();
   std::vector<RedisCommand> commands{{"MULTI"}};
+  // Feast's layout has no rows that are of the future: all that was applied is visible in it.
+  const EventTime known = record.has_value() ? record->meta.applied.known_until : EventTime::min();
+  const EventTime now = std::max({change.applied_until, known, change.gathered.known_until()});
+  std::optional<FeastLayout> feast;
+  if (!pool_.address().feast_project.empty()) {
+    feast.emplace(change.view, pool_.address().feast_project);
+  }
   for (const data::EntityKey& key : change.anew) {
     const std::string row_key = prefix + key.bytes();
     commands.push_back({"SET", row_key, encode_row(row_key, "", "")});
+    if (feast.has_value()) {
+      ASSAY_ASSIGN_OR_RETURN(const std::string hash_key, feast->hash_key(key));
+      commands.push_back(feast->erase(hash_key));
+    }
   }
   for (std::size_t begin = 0; begin < entities.size(); begin += kKeysPerCommand) {
     const std::size_t end = std::min(entities.size(), begin + kKeysPerCommand);
@@ -301,6 +316,12 @@ Result<std::vector<RedisCommand>> RedisStore::changed_rows(RedisConnection& redi
         put.push_back(row_key);
         put.push_back(encode_row(row_key, "", row));
         ++*written;
+        if (feast.has_value()) {
+          ASSAY_ASSIGN_OR_RETURN(const std::string hash_key, feast->hash_key(entities[i].key));
+          ASSAY_ASSIGN_OR_RETURN(const gold::FeatureValues values,
+                                 change.view.read_online_row(row, now));
+          commands.push_back(feast->put(hash_key, values));
+        }
       }
     }
     if (put.size() > 1) {

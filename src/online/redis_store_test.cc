@@ -1,7 +1,10 @@
 // What only a store in Redis can meet: a server that goes away, other processes, another epoch.
 
+#include <optional>
+
 #include <gtest/gtest.h>
 
+#include "data/feast_value.h"
 #include "online/fake_view.h"
 #include "online/online_store.h"
 #include "online/redis_client.h"
@@ -119,6 +122,40 @@ TEST_F(RedisStoreTest, AFlippedByteIsNamedAndNeverServed) {
   EXPECT_EQ(store->read(view_, keys, EventTime{9}).code(), Code::kCorrupt);
   EXPECT_EQ(apply(*store, 1, 2).code(), Code::kCorrupt);
   EXPECT_EQ(world_.metrics.counter("assay_online_corrupt_rows_total", "").value(), 2);
+}
+
+TEST_F(RedisStoreTest, FeastsLayoutHasItsKeysFieldsAndValuesBesideOurs) {
+  url_ += "&feast=feast_check";
+  const auto store = open();
+  ASSERT_TRUE(store
+                  ->apply(view_,
+                          fake_batch(view_,
+                                     {{"eu", 1'767'225'600'000'000, 5, {0.1}},
+                                      {"null", 1'000'000, 5, {std::nullopt}}}),
+                          {},
+                          0,
+                          EventTime::min())
+                  .ok());
+  const auto key = [](const std::string& user) {
+    const std::vector<data::Field> keys = {{"user_id", data::Type::kString}};
+    const std::vector<data::Scalar> values = {data::Scalar::string(user)};
+    return **data::feast_entity_key(keys, values) + "feast_check";
+  };
+  const std::string field = data::feast_redis_field("clicks", "f0");
+  const auto get = [&](const std::string& user, const std::string& name) {
+    return run({{"HGET", key(user), name}})->front();
+  };
+  EXPECT_EQ(get("eu", field).text, data::to_feast_value(data::Scalar::float64(0.1)));
+  EXPECT_EQ(get("eu", "_ts:clicks").text, "\x08\x80\xf2\xd6\xca\x06") << "as Feast 0.67 wrote it";
+  EXPECT_EQ(get("null", field).kind, RedisReply::Kind::kText) << "a null is empty text, not absent";
+  EXPECT_EQ(get("null", field).text, "");
+  EXPECT_EQ(get("nobody", field).kind, RedisReply::Kind::kNothing);
+  EXPECT_EQ(value(*store, "none"), data::Scalar::null(data::Type::kFloat64));
+  const std::vector<data::EntityKey> anew = {fake_key("eu")};
+  ASSERT_TRUE(
+      store->apply(view_, fake_batch(view_, {}), 0, 1, EventTime{1'767'225'600'000'000}, anew)
+          .ok());
+  EXPECT_EQ(run({{"EXISTS", key("eu")}})->front().integer, 0) << "forgotten in both";
 }
 
 TEST_F(RedisStoreTest, AServerOutOfMemoryRefusesTheWholeApply) {

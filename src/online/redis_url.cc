@@ -9,7 +9,8 @@ namespace assay::online {
 namespace {
 
 constexpr char kForm[] =
-    "write it like redis://[user:password@]host[:port][/database][?prefix=...&timeout=2s] or "
+    "write it like "
+    "redis://[user:password@]host[:port][/database][?prefix=...&timeout=2s&feast=PROJECT] or "
     "redis+unix:///path/to.sock";
 
 Status wrong(const std::string& what) {
@@ -45,6 +46,10 @@ Status set_option(std::string_view option, RedisAddress* address) {
     address->prefix = value;
     return {};
   }
+  if (name == "feast" && !value.empty() && value.find('%') == std::string::npos) {
+    address->feast_project = value;
+    return {};
+  }
   if (name == "timeout") {
     const Result<Duration> timeout = parse_duration(value);
     if (timeout.ok() && timeout->micros > 0) {
@@ -56,7 +61,7 @@ Status set_option(std::string_view option, RedisAddress* address) {
     ASSAY_ASSIGN_OR_RETURN(address->database, number(value, kDatabaseMax, "database"));
     return {};
   }
-  return wrong("has an option that is not prefix=..., timeout=2s or database=1");
+  return wrong("has an option that is not prefix=..., timeout=2s, database=1 or feast=PROJECT");
 }
 
 Status set_options(std::string_view query, RedisAddress* address) {
