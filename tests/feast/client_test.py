@@ -8,6 +8,7 @@ What the client must see is in checks.py, which runs inside an environment of it
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -56,6 +57,27 @@ def document(program, python, root):
             os.killpg(shell.pid, signal.SIGKILL)
 
 
+def redis_layout(program, python, root):
+    """Values in a Redis server in Feast's own layout, read by Feast's client without any server of ours."""
+    address = free_address()
+    # Debian's redis-tools holds the whole program; its name decides what it is.
+    server = subprocess.Popen(["redis-server", "--port", address.split(":")[1], "--save", "", "--dir", str(root)],
+                              executable=shutil.which("redis-check-rdb"), stdout=subprocess.DEVNULL)
+    try:
+        project = Project(program, root / "redis")
+        fixture.make(project)
+        place = f"redis://{address}?feast={fixture.PROJECT}"
+        project.write("assay.yaml", fixture.DEFINITIONS.replace("embedded:./online", f'"{place}"'))
+        project.run("apply")
+        project.run("run")
+        project.run("registry", "export", root / "redis/feast")
+        subprocess.run([str(python), str(HERE / "redis_checks.py"), str(root / "redis/feast"), address], check=True,
+                       timeout=900)
+    finally:
+        server.kill()
+        server.wait()
+
+
 def main(program):
     python = feast_python()
     root = new_folder("feast")
@@ -75,6 +97,7 @@ def main(program):
             assert "was there" in said and "featureView" in again, (again, said)
             assert server.address in (root / "feast/feature_store.yaml").read_text()
         document(program, python, root)
+        redis_layout(program, python, root)
     finally:
         remove(root)
 
