@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/append_file.h"
 #include "base/bounded_queue.h"
 #include "base/hash.h"
 #include "base/json_writer.h"
@@ -191,6 +192,21 @@ TEST(BoundedQueue, HoldsBackTheWriterAndLosesNothing) {
   writer.join();
   EXPECT_EQ(expected, 10'000);
   EXPECT_FALSE(queue.push(1, 1));
+}
+
+TEST(AppendFile, GrowsByWholePieces) {
+  const std::string folder = new_folder();
+  const std::string path = join_path(folder, "journal");
+  {
+    const std::unique_ptr<AppendFile> file = AppendFile::create(path).value();
+    EXPECT_TRUE(file->append("some ").ok());
+    EXPECT_EQ(system_files()->read(path).value(), "some ");
+    EXPECT_TRUE(file->append("bytes").ok());
+  }
+  EXPECT_EQ(system_files()->read(path).value(), "some bytes");
+  EXPECT_EQ(AppendFile::create(path).code(), Code::kAlreadyExists);
+  EXPECT_EQ(AppendFile::create(join_path(folder, "none/journal")).code(), Code::kNotFound);
+  std::filesystem::remove_all(folder);
 }
 
 TEST(ScratchFile, HasNoNameAndIsReadByItsPath) {

@@ -43,6 +43,15 @@ TEST(FastPath, EventsAreReadableBeforeTheLakeHasThem) {
                   .histogram("assay_flow_event_readable_after_seconds", "", {{"view", "spend"}})
                   .count(),
               0);
+    const std::string metrics = up.metrics().to_text();
+    for (const char* name :
+         {R"(assay_flow_partition_lag_records{name="events",partition="events/1"})",
+          R"(assay_flow_partition_lag_seconds{name="events",partition="events/0"})",
+          R"(assay_flow_records_read_total{name="events"})",
+          "assay_flow_commit_seconds_count",
+          "assay_flow_epoch_seconds"}) {
+      EXPECT_NE(metrics.find(name), std::string::npos) << name;
+    }
     EXPECT_TRUE(up.stop().ok());
     EXPECT_EQ(position_of(up).reads, 0);
   }

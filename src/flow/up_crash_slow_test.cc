@@ -35,7 +35,7 @@ TEST(UpCrash, Child) {
 
 TEST(UpCrash, HundredsOfTimes) {
   const char* wanted = std::getenv("ASSAY_UP_KILLS");
-  const int kills = wanted == nullptr ? 300 : std::atoi(wanted);
+  const int kills = wanted == nullptr ? 200 : std::atoi(wanted);
   constexpr uint64_t kSeed = 80;
   const auto random = seeded_random(kSeed);
   int done = 0;

@@ -270,5 +270,38 @@ TEST_F(KafkaSourceTest, ReadUntilGivesExactlyTheRecordsAskedFor) {
   EXPECT_EQ(read_all(*source), (Values{"0:2:c", "1:1:b", "1:2:c"}));
 }
 
+TEST_F(KafkaSourceTest, SelectedRecordsKeepWhatStandsBesideThem) {
+  create(1);
+  for (const char* value : {"a", "b", "c"}) {
+    send(0, value, std::string("key of ") + value);
+  }
+  const auto source = open(true);
+  ASSERT_TRUE(source->discover().ok());
+  ASSERT_TRUE(source->seek({}).ok());
+  const Result<RecordBatch> batch = source->read_until({{0, 3}}, kLong);
+  ASSERT_TRUE(batch.ok()) << batch.status().to_string();
+  const RecordBatch some = select_records(*batch, {0, 2});
+  EXPECT_EQ(some.size(), 2);
+  EXPECT_EQ(some.records[1], "c");
+  EXPECT_EQ(some.positions, (std::vector<int64_t>{0, 2}));
+  EXPECT_EQ(some.lines, (std::vector<int64_t>{0, 2}));
+  EXPECT_EQ(some.part_name(1), topic_ + "/0");
+  EXPECT_EQ(some.meta.column(catalog::kKey).text(1), "key of c");
+  EXPECT_EQ(some.end.value, 3);
+}
+
+TEST_F(KafkaSourceTest, LagIsToldByPartition) {
+  create(2);
+  send(1, "a");
+  send(1, "b");
+  const auto source = open_at({});
+  EXPECT_EQ(read_some(*source, 1).size(), 1);
+  for (const KafkaSource::PartLag& lag : source->part_lags()) {
+    const bool is_read = lag.name == topic_ + "/1";
+    EXPECT_EQ(lag.records, is_read ? 1 : 0) << lag.name;
+    EXPECT_EQ(lag.sent.has_value(), is_read) << lag.name;
+  }
+}
+
 }  // namespace
 }  // namespace assay::ingest
