@@ -27,6 +27,7 @@ function(assay_library name)
 endfunction()
 
 assay_library(lmdb lmdb)
+assay_library(protobuf protobuf)
 assay_library(rdkafka rdkafka)
 assay_library(simdjson simdjson)
 assay_library(yaml yaml-cpp)

@@ -5,7 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 packages=(
   g++ cmake ninja-build ccache python3 python3-venv curl ca-certificates
-  libabsl-dev libboost1.81-dev libcli11-dev libcurl4-openssl-dev libfmt-dev libgrpc++-dev libhiredis-dev liblmdb-dev librdkafka-dev
+  libabsl-dev libboost1.81-dev libcli11-dev libcurl4-openssl-dev libfmt-dev libgrpc++-dev libhiredis-dev liblmdb-dev
+  libprotobuf-dev libprotoc-dev librdkafka-dev
   libre2-dev libsimdjson-dev
   libsqlite3-dev libssl-dev libxgboost-dev libyaml-cpp-dev libzstd-dev tzdata zlib1g-dev
   libgtest-dev libgmock-dev libbenchmark-dev redis-tools

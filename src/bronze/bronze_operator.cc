@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/json_writer.h"
 #include "base/suggest.h"
 #include "bronze/contract.h"
 #include "catalog/table_schema.h"
 #include "data/entity_key.h"
+#include "data/json_text.h"
+#include "data/utf8.h"
 #include "quality/quarantine.h"
 
 namespace assay::bronze {
@@ -74,6 +77,53 @@ data::Batch take_if_fewer(const data::Batch& batch, const std::vector<int64_t>& 
   return static_cast<int64_t>(rows.size()) == batch.rows() ? batch : batch.take(rows);
 }
 
+DecoderOptions reading_of(const BronzeOptions& options) {
+  DecoderOptions reading;
+  reading.delimiter = options.source.delimiter;
+  reading.threads = options.threads;
+  reading.has_meta = options.source.kafka.has_value();
+  reading.reals_may_be_text = options.source.format == catalog::Format::kAvro;
+  reading.decimals_are_text = options.source.decimals == catalog::DecimalText::kString;
+  return reading;
+}
+
+/// Key, time and headers of a record of a topic: what quarantine keeps of what stood beside it.
+std::string meta_json(const data::Batch& meta, int64_t record) {
+  std::string text;
+  JsonWriter json(text);
+  json.begin_object();
+  const auto column = [&](catalog::KafkaColumn which) {
+    return meta.find(catalog::kKafkaColumns[which]);
+  };
+  if (column(catalog::kKey)->is_valid(record)) {
+    const std::string_view key = column(catalog::kKey)->text(record);
+    json.key(data::is_utf8(key) ? "key" : "key_base64");
+    json.string(data::is_utf8(key) ? std::string(key) : data::to_base64(key));
+  }
+  if (column(catalog::kTimestamp)->is_valid(record)) {
+    json.key("timestamp");
+    json.integer(column(catalog::kTimestamp)->values<int64_t>()[static_cast<std::size_t>(record)]);
+  }
+  if (column(catalog::kHeaders)->is_valid(record) &&
+      data::is_utf8(column(catalog::kHeaders)->text(record))) {
+    json.key("headers");
+    json.raw(column(catalog::kHeaders)->text(record));
+  }
+  json.end_object();
+  return text;
+}
+
+/// Records that have a key and no value are tombstones, whatever `delete_when` says.
+void add_null_values(const ingest::RecordBatch& records,
+                     const std::vector<int64_t>& record_of_row,
+                     std::vector<uint8_t>* tombstones) {
+  for (std::size_t row = 0; row < record_of_row.size() && !records.null_values.empty(); ++row) {
+    if (records.null_values[static_cast<std::size_t>(record_of_row[row])]) {
+      (*tombstones)[row] = 1;
+    }
+  }
+}
+
 /// Refuse the rows that miss what a version of a key needs.
 void leave_out_incomplete(const RowVersions& versions,
                           data::Decoded* decoded,
@@ -131,8 +181,7 @@ Result<std::unique_ptr<BronzeOperator>> BronzeOperator::create(const BronzeDef& 
     return Status(Code::kFailedPrecondition,
                   context + " holds personal data and there is no privacy key");
   }
-  const bool has_meta = options.source.kafka.has_value();
-  RecordDecoder decoder(bronze, {options.source.delimiter, options.threads, has_meta});
+  RecordDecoder decoder(bronze, reading_of(options));
   Result<RecordTimes> times = RecordTimes::compile(bronze, *decoder.schema());
   if (!times.ok()) {
     return times.status().with_context(context);
@@ -158,12 +207,14 @@ Result<std::unique_ptr<BronzeOperator>> BronzeOperator::create(const BronzeDef& 
 Result<ReadRecords> BronzeOperator::read(const ingest::RecordBatch& records) const {
   ASSAY_ASSIGN_OR_RETURN(data::Decoded decoded, decoder_.decode(records));
   ReadRecords read;
+  read.skipped = decoded.skipped;
   for (data::Reject& reject : decoded.rejects) {
     read.refused.push_back({std::move(reject), std::nullopt});
   }
   std::vector<uint8_t> tombstones;
   if (versions_) {
     ASSAY_ASSIGN_OR_RETURN(tombstones, versions_->tombstones(decoded.rows));
+    add_null_values(records, decoded.record_of_row, &tombstones);
     leave_out_incomplete(*versions_, &decoded, &tombstones, &read.refused);
   }
   ASSAY_ASSIGN_OR_RETURN(const RecordTimes::Times times,
@@ -367,7 +418,7 @@ data::Batch BronzeOperator::quarantine(const ingest::RecordBatch& records,
     return a.reject.row < b.reject.row;
   });
   const PayloadRedactor redactor(
-      bronze_, plan_, options_.key ? &*options_.key : nullptr, options_.source.delimiter);
+      bronze_, plan_, options_.key ? &*options_.key : nullptr, reading_of(options_));
   quality::QuarantineBuilder builder;
   for (const RefusedRecord& each : refused) {
     const auto at = static_cast<std::size_t>(each.reject.row);
@@ -385,6 +436,9 @@ data::Batch BronzeOperator::quarantine(const ingest::RecordBatch& records,
     row.payload = payload;
     row.event_time = each.event_time;
     row.known_time = records.received;
+    if (records.meta.rows() > 0 && !plan_.has_personal_data()) {
+      row.meta = meta_json(records.meta, each.reject.row);
+    }
     builder.add(row);
   }
   return builder.finish();
@@ -398,7 +452,7 @@ Result<BronzeOutput> BronzeOperator::process(const ingest::RecordBatch& records,
   ASSAY_ASSIGN_OR_RETURN(quality::CheckOutcome checked, check(read.rows, std::move(state.checks)));
   state.checks = std::move(checked.state);
   output.checks = std::move(checked.results);
-  output.account.filtered = checked.filtered;
+  output.account.filtered = checked.filtered + read.skipped;
 
   std::vector<RefusedRecord> refused = std::move(read.refused);
   for (data::Reject& reject : checked.rejects) {

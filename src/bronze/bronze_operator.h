@@ -47,6 +47,7 @@ struct ReadRecords {
   data::Batch rows;  // declared columns, event_time, known_time, sequence; is_deleted of changes
   std::vector<int64_t> record_of_row;
   std::vector<RefusedRecord> refused;
+  int64_t skipped = 0;  // records that say nothing: they count as filtered
 };
 
 struct BronzeOutput {

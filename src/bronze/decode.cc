@@ -6,8 +6,10 @@
 #include <vector>
 
 #include "bronze/cast_rows.h"
+#include "bronze/wire_records.h"
 #include "catalog/table_schema.h"
 #include "data/csv.h"
+#include "data/debezium.h"
 
 namespace assay::bronze {
 namespace {
@@ -19,9 +21,13 @@ struct WholeRecords {
   std::vector<std::string_view> records;
   std::vector<int64_t> numbers;
   data::Rejects too_large;
+  int64_t skipped = 0;
 };
 
-WholeRecords whole_records(const ingest::RecordBatch& batch) {
+/// A record with a key and no value says of a table of changes that the key is gone: all its values
+/// are null. Of other tables it says nothing, and of Debezium's events the one before it did.
+WholeRecords whole_records(const ingest::RecordBatch& batch, bool of_changes) {
+  const bool keeps_nulls = of_changes && batch.format != catalog::Format::kDebezium;
   WholeRecords whole;
   whole.records.reserve(batch.records.size());
   whole.numbers.reserve(batch.records.size());
@@ -29,6 +35,13 @@ WholeRecords whole_records(const ingest::RecordBatch& batch) {
     const auto number = static_cast<int64_t>(index);
     if (index < batch.oversized.size() && batch.oversized[index]) {
       whole.too_large.push_back({number, data::RejectReason::kTooLarge, ""});
+    } else if (index < batch.null_values.size() && batch.null_values[index]) {
+      if (!keeps_nulls) {
+        ++whole.skipped;
+        continue;
+      }
+      whole.records.emplace_back("{}");
+      whole.numbers.push_back(number);
     } else {
       whole.records.push_back(batch.records[index]);
       whole.numbers.push_back(number);
@@ -37,14 +50,40 @@ WholeRecords whole_records(const ingest::RecordBatch& batch) {
   return whole;
 }
 
-void sort_by_row(data::Rejects* rejects) {
-  std::stable_sort(rejects->begin(),
-                   rejects->end(),
-                   [](const data::Reject& a, const data::Reject& b) { return a.row < b.row; });
-}
-
 bool is_meta_column(const std::string& name) {
   return std::count(catalog::kKafkaColumns.begin(), catalog::kKafkaColumns.end(), name) != 0;
+}
+
+/// The keys of those records that stand beside their values; nothing where there are none.
+std::vector<std::string_view> keys_of(const ingest::RecordBatch& records,
+                                      std::span<const int64_t> numbers) {
+  std::vector<std::string_view> keys;
+  const data::Column* column = records.meta.column_count() == 0
+                                   ? nullptr
+                                   : records.meta.find(catalog::kKafkaColumns[catalog::kKey]);
+  if (column == nullptr || column->size() == 0) {
+    return keys;
+  }
+  for (const int64_t number : numbers) {
+    keys.push_back(column->is_null(number) ? std::string_view() : column->text(number));
+  }
+  return keys;
+}
+
+/// Decode records whose texts are in the batch's format, or JSON that they stood for.
+data::Decoded decode_plain(const data::DecodeOptions& columns,
+                           const DecoderOptions& reading,
+                           const ingest::RecordBatch& records,
+                           std::span<const std::string_view> texts,
+                           std::span<const int64_t> numbers) {
+  if (records.format == catalog::Format::kCsv) {
+    return data::CsvDecoder(columns, records.header, reading.delimiter).decode(texts);
+  }
+  if (records.format == catalog::Format::kDebezium) {
+    data::DebeziumDecoder decoder(columns, {.decimals_are_text = reading.decimals_are_text});
+    return decoder.decode(texts, keys_of(records, numbers));
+  }
+  return data::JsonLinesDecoder(columns).decode(texts);
 }
 
 /// Slices one after the other as if they had been one.
@@ -56,6 +95,7 @@ Result<data::Decoded> join(const data::SchemaPtr& schema,
   for (std::size_t index = 0; index < slices.size(); ++index) {
     const auto begin = static_cast<int64_t>(begins[index]);
     batches.push_back(slices[index].rows);
+    joined.skipped += slices[index].skipped;
     for (const int64_t record : slices[index].record_of_row) {
       joined.record_of_row.push_back(begin + record);
     }
@@ -77,13 +117,14 @@ data::DecodeOptions decode_options(const std::vector<catalog::ColumnDef>& column
     fields.push_back({column.name, column.type, !column.required});
     options.time_units.push_back(column.unit);
     options.column_null_texts.push_back(column.null_texts);
+    options.defaults.push_back(column.default_value);
   }
   options.schema = data::make_schema(std::move(fields));
   return options;
 }
 
 RecordDecoder::RecordDecoder(const catalog::BronzeDef& bronze, DecoderOptions options)
-    : reading_(options) {
+    : of_changes_(bronze.of_changes), reading_(options) {
   std::vector<catalog::ColumnDef> columns = bronze.columns;
   std::vector<catalog::ColumnDef> values;
   std::vector<catalog::ColumnDef> meta;
@@ -93,6 +134,7 @@ RecordDecoder::RecordDecoder(const catalog::BronzeDef& bronze, DecoderOptions op
   }
   schema_ = decode_options(columns).schema;
   options_ = decode_options(values);
+  options_.reals_may_be_text = options.reals_may_be_text;
   meta_ = decode_options(meta);
 }
 
@@ -113,11 +155,12 @@ Result<data::Decoded> RecordDecoder::add_meta(const ingest::RecordBatch& records
     joined.record_of_row.push_back(values.record_of_row[static_cast<std::size_t>(row)]);
   }
   joined.rejects = std::move(values.rejects);
+  joined.skipped = values.skipped;
   for (data::Reject& reject : meta.rejects) {
     reject.row = values.record_of_row[static_cast<std::size_t>(reject.row)];
     joined.rejects.push_back(std::move(reject));
   }
-  sort_by_row(&joined.rejects);
+  data::sort_by_row(&joined.rejects);
   const data::Batch rows = values.rows.take(kept);
   std::vector<data::ColumnPtr> columns;
   int next_value = 0;
@@ -134,7 +177,7 @@ Result<data::Decoded> RecordDecoder::decode_values(const ingest::RecordBatch& re
   if (records.format == catalog::Format::kParquet) {
     return cast_rows(options_, records.rows);
   }
-  WholeRecords whole = whole_records(records);
+  WholeRecords whole = whole_records(records, of_changes_);
   const std::size_t count = whole.records.size();
   const std::size_t slices_max = std::max<std::size_t>(1, count / kSliceRecordsMin);
   const std::size_t slice_count =
@@ -147,12 +190,17 @@ Result<data::Decoded> RecordDecoder::decode_values(const ingest::RecordBatch& re
       const std::size_t begin = count * index / slice_count;
       const std::size_t end = count * (index + 1) / slice_count;
       begins.push_back(begin);
-      const auto slice =
-          std::span<const std::string_view>(whole.records).subspan(begin, end - begin);
+      const auto decode_slice = [&, index, begin, end] {
+        slices[index] = decode_texts(options_,
+                                     reading_,
+                                     records,
+                                     std::span(whole.records).subspan(begin, end - begin),
+                                     std::span(whole.numbers).subspan(begin, end - begin));
+      };
       if (index + 1 == slice_count) {  // the last slice is this thread's own
-        slices[index] = decode_text(records, slice);
+        decode_slice();
       } else {
-        threads.emplace_back([&, index, slice] { slices[index] = decode_text(records, slice); });
+        threads.emplace_back(decode_slice);
       }
     }
   }
@@ -164,16 +212,39 @@ Result<data::Decoded> RecordDecoder::decode_values(const ingest::RecordBatch& re
     reject.row = whole.numbers[static_cast<std::size_t>(reject.row)];
   }
   decoded.rejects.insert(decoded.rejects.end(), whole.too_large.begin(), whole.too_large.end());
-  sort_by_row(&decoded.rejects);
+  decoded.skipped += whole.skipped;
+  data::sort_by_row(&decoded.rejects);
   return decoded;
 }
 
-data::Decoded RecordDecoder::decode_text(const ingest::RecordBatch& records,
-                                         std::span<const std::string_view> slice) const {
-  if (records.format == catalog::Format::kCsv) {
-    return data::CsvDecoder(options_, records.header, reading_.delimiter).decode(slice);
+data::Decoded decode_texts(const data::DecodeOptions& columns,
+                           const DecoderOptions& reading,
+                           const ingest::RecordBatch& records,
+                           std::span<const std::string_view> texts,
+                           std::span<const int64_t> numbers) {
+  if (!names_schemas(records)) {
+    return decode_plain(columns, reading, records, texts, numbers);
   }
-  return data::JsonLinesDecoder(options_).decode(slice);
+  UnwrappedRecords unwrapped = unwrap(records, texts);
+  std::vector<int64_t> kept;
+  for (const std::size_t place : unwrapped.places) {
+    kept.push_back(numbers[place]);
+  }
+  const std::vector<std::string_view> views(unwrapped.texts.begin(), unwrapped.texts.end());
+  data::DecodeOptions options = columns;
+  options.reals_may_be_text = true;
+  DecoderOptions unwrapping = reading;
+  unwrapping.decimals_are_text = true;  // of Avro they have been read by their schema
+  data::Decoded decoded = decode_plain(options, unwrapping, records, views, kept);
+  for (int64_t& row : decoded.record_of_row) {
+    row = static_cast<int64_t>(unwrapped.places[static_cast<std::size_t>(row)]);
+  }
+  for (data::Reject& reject : decoded.rejects) {
+    reject.row = static_cast<int64_t>(unwrapped.places[static_cast<std::size_t>(reject.row)]);
+  }
+  decoded.rejects.insert(decoded.rejects.end(), unwrapped.rejects.begin(), unwrapped.rejects.end());
+  data::sort_by_row(&decoded.rejects);
+  return decoded;
 }
 
 }  // namespace assay::bronze

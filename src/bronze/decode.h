@@ -11,7 +11,9 @@ namespace assay::bronze {
 struct DecoderOptions {
   char delimiter = ',';  // CSV
   int threads = 1;
-  bool has_meta = false;  // columns of catalog::kKafkaColumns come from beside the values
+  bool has_meta = false;           // columns of catalog::kKafkaColumns come from beside the values
+  bool decimals_are_text = false;  // Debezium without a schema
+  bool reals_may_be_text = false;  // "NaN": of Avro files
 };
 
 /// Reads records of any format as a bronze table's declared columns.
@@ -34,17 +36,24 @@ class RecordDecoder {
   [[nodiscard]] Result<data::Decoded> decode(const ingest::RecordBatch& records) const;
 
  private:
-  [[nodiscard]] data::Decoded decode_text(const ingest::RecordBatch& records,
-                                          std::span<const std::string_view> slice) const;
   [[nodiscard]] Result<data::Decoded> decode_values(const ingest::RecordBatch& records) const;
   [[nodiscard]] Result<data::Decoded> add_meta(const ingest::RecordBatch& records,
                                                data::Decoded values) const;
 
-  data::SchemaPtr schema_;       // all declared columns
+  data::SchemaPtr schema_;  // all declared columns
+  bool of_changes_ = false;
   data::DecodeOptions options_;  // of those in the values
   data::DecodeOptions meta_;     // of those beside them
   DecoderOptions reading_;
 };
+
+/// Decode some records of a text format: `texts`, whose numbers in `records` are `numbers`. Gives
+/// rows and rejects by their place in `texts`.
+data::Decoded decode_texts(const data::DecodeOptions& columns,
+                           const DecoderOptions& reading,
+                           const ingest::RecordBatch& records,
+                           std::span<const std::string_view> texts,
+                           std::span<const int64_t> numbers);
 
 /// Options that read the declared columns of a bronze table.
 data::DecodeOptions decode_options(const std::vector<catalog::ColumnDef>& columns);

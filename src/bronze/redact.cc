@@ -8,7 +8,6 @@
 #include "base/json_writer.h"
 #include "bronze/cast_rows.h"
 #include "bronze/decode.h"
-#include "data/csv.h"
 #include "privacy/hmac.h"
 #include "quality/quarantine.h"
 
@@ -20,16 +19,14 @@ constexpr char kRedacted[] = "[redacted]";
 data::Decoded decode_one(const std::vector<catalog::ColumnDef>& columns,
                          const ingest::RecordBatch& records,
                          int64_t record,
-                         char delimiter) {
-  data::DecodeOptions options = decode_options(columns);
+                         const DecoderOptions& reading) {
+  const data::DecodeOptions options = decode_options(columns);
   if (records.format == catalog::Format::kParquet) {
     return cast_rows(options, records.rows.slice(record, record + 1));
   }
   const std::string_view text[] = {records.records[static_cast<std::size_t>(record)]};
-  if (records.format == catalog::Format::kCsv) {
-    return data::CsvDecoder(std::move(options), records.header, delimiter).decode(text);
-  }
-  return data::JsonLinesDecoder(std::move(options)).decode(text);
+  const int64_t number[] = {record};
+  return decode_texts(options, reading, records, text, number);
 }
 
 }  // namespace
@@ -37,8 +34,8 @@ data::Decoded decode_one(const std::vector<catalog::ColumnDef>& columns,
 PayloadRedactor::PayloadRedactor(const catalog::BronzeDef& bronze,
                                  const privacy::ScrubPlan& plan,
                                  const privacy::PrivacyKey* key,
-                                 char delimiter)
-    : bronze_(bronze), plan_(plan), key_(key), delimiter_(delimiter) {
+                                 const DecoderOptions& reading)
+    : bronze_(bronze), plan_(plan), key_(key), reading_(reading) {
   ASSAY_CHECK(!plan.has_personal_data() || key != nullptr);
 }
 
@@ -70,7 +67,7 @@ std::string PayloadRedactor::readable_part(const ingest::RecordBatch& records,
       columns.push_back(std::move(column));
     }
   }
-  data::Decoded decoded = decode_one(columns, records, record, delimiter_);
+  data::Decoded decoded = decode_one(columns, records, record, reading_);
   while (decoded.rows.rows() == 0) {
     const auto culprit =
         std::find_if(columns.begin(), columns.end(), [&](const catalog::ColumnDef& column) {
@@ -80,7 +77,7 @@ std::string PayloadRedactor::readable_part(const ingest::RecordBatch& records,
       return "";
     }
     columns.erase(culprit);
-    decoded = decode_one(columns, records, record, delimiter_);
+    decoded = decode_one(columns, records, record, reading_);
   }
   std::string text;
   JsonWriter json(text);

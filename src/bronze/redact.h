@@ -3,6 +3,7 @@
 #include <string>
 #include <string_view>
 
+#include "bronze/decode.h"
 #include "catalog/definitions.h"
 #include "ingest/record.h"
 #include "privacy/key.h"
@@ -24,7 +25,7 @@ class PayloadRedactor {
   PayloadRedactor(const catalog::BronzeDef& bronze,
                   const privacy::ScrubPlan& plan,
                   const privacy::PrivacyKey* key,
-                  char delimiter);
+                  const DecoderOptions& reading);
 
   /// Payload for record `record` of the batch.
   [[nodiscard]] std::string payload(const ingest::RecordBatch& records, int64_t record) const;
@@ -37,7 +38,7 @@ class PayloadRedactor {
   catalog::BronzeDef bronze_;
   privacy::ScrubPlan plan_;
   const privacy::PrivacyKey* key_;
-  char delimiter_;
+  DecoderOptions reading_;
 };
 
 }  // namespace assay::bronze

@@ -68,6 +68,14 @@ const char* format_name(Format format) {
       return "json";
     case Format::kParquet:
       return "parquet";
+    case Format::kDebezium:
+      return "debezium";
+    case Format::kAvro:
+      return "avro";
+    case Format::kProtobuf:
+      return "protobuf";
+    case Format::kJsonSchema:
+      return "json_schema";
   }
   return "";
 }
@@ -133,6 +141,9 @@ std::string column_json(const ColumnDef& column) {
   }
   if (!column.null_texts.empty()) {
     object.texts("null_texts", column.null_texts);
+  }
+  if (column.default_value.has_value()) {
+    object.text("default", data::format_scalar(*column.default_value));
   }
   return object.finish();
 }
@@ -312,6 +323,9 @@ void write_storage(ObjectWriter& object, const StorageDef& storage) {
 
 std::string source_json(const SourceDef& source) {
   ObjectWriter object;
+  if (source.decimals == DecimalText::kString) {
+    object.text("decimal_handling_mode", "string");
+  }
   if (source.kafka.has_value()) {
     // Only what decides which records there are: other brokers of the same cluster have the same.
     object.texts("topics", source.kafka->topics);

@@ -33,6 +33,7 @@ struct KafkaDef {
   int64_t queue_bytes_max = 64 << 20;          // fetched and not yet taken
   double rejects_max = 0.5;                    // share of rejected records that stops the source
   std::map<std::string, std::string> options;  // for the client library, by its own names
+  std::string dead_letter;                     // topic for refused records; "" for none
 };
 
 }  // namespace assay::catalog

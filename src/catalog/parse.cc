@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/suggest.h"
+#include "catalog/debezium_tables.h"
 #include "catalog/environment.h"
 #include "catalog/parse_sections.h"
 
@@ -73,6 +74,7 @@ Result<ParsedProject> ProjectReader::read() {
   for (const std::string& file : files) {
     read_file(file);
   }
+  complete_debezium_tables(&parsed_.project);
   parsed_.diagnostics.sort();
   return std::move(parsed_);
 }

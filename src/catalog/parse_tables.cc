@@ -28,7 +28,33 @@ std::optional<Format> format_of_name(std::string_view path) {
   if (ends_with(path, ".parquet")) {
     return Format::kParquet;
   }
+  if (ends_with(path, ".avro")) {
+    return Format::kAvro;
+  }
   return std::nullopt;
+}
+
+/// What the table of keys allows as `format`.
+Format format_of(const std::string& name) {
+  constexpr std::array<std::pair<std::string_view, Format>, 7> kFormats{
+      {{"csv", Format::kCsv},
+       {"json", Format::kJsonLines},
+       {"parquet", Format::kParquet},
+       {"debezium", Format::kDebezium},
+       {"avro", Format::kAvro},
+       {"protobuf", Format::kProtobuf},
+       {"json_schema", Format::kJsonSchema}}};
+  for (const auto& [known, format] : kFormats) {
+    if (known == name) {
+      return format;
+    }
+  }
+  return Format::kJsonLines;
+}
+
+DecimalText decimals_of(const SectionReader& reader) {
+  return reader.text("decimal_handling_mode") == "string" ? DecimalText::kString
+                                                          : DecimalText::kPrecise;
 }
 
 data::TimeUnit time_unit(const std::string& text) {
@@ -70,12 +96,12 @@ void read_files(ParseContext& context, const YamlNode& node, SourceDef* source) 
   } else {
     source->delimiter = delimiter[0];
   }
+  source->decimals = decimals_of(reader);
+  source->rejects_max = reader.number("rejects_max");
   const std::string format = reader.text("format");
   const std::optional<Format> guessed = format_of_name(source->path);
   if (!format.empty()) {
-    source->format = format == "csv"    ? Format::kCsv
-                     : format == "json" ? Format::kJsonLines
-                                        : Format::kParquet;
+    source->format = format_of(format);
   } else if (guessed.has_value()) {
     source->format = *guessed;
   } else if (!source->path.empty() && node.find("format") == nullptr) {
@@ -84,6 +110,31 @@ void read_files(ParseContext& context, const YamlNode& node, SourceDef* source) 
                   "the format of source `" + source->name + "` is not said",
                   "add `format: csv`, `json` or `parquet`");
   }
+}
+
+RegistryDef parse_registry(ParseContext& context, const YamlNode& node, const SourceDef& source) {
+  const SectionReader reader(
+      context,
+      node,
+      {"schema_registry", "`schema_registry` of source `" + source.name + "`", false});
+  RegistryDef registry;
+  registry.url = reader.text("url");
+  registry.username = reader.text("username");
+  registry.password = reader.text("password");
+  registry.timeout = reader.duration("timeout").value_or(registry.timeout);
+  if (reader.has("ca_file")) {
+    registry.ca_file = join_path(context.folder, reader.text("ca_file"));
+  }
+  const bool is_http =
+      registry.url.rfind("http://", 0) == 0 || registry.url.rfind("https://", 0) == 0;
+  if (!is_http && !registry.url.empty()) {
+    const YamlNode* url = reader.find("url");
+    context.error("E0201",
+                  url != nullptr ? *url : node,
+                  "`" + registry.url + "` is no address of a schema registry",
+                  "write `http://host:8081` or `https://...`");
+  }
+  return registry;
 }
 
 /// Settings of the client library that the source gives itself.
@@ -109,6 +160,13 @@ void read_kafka(ParseContext& context, const YamlNode& node, SourceDef* source) 
   kafka.queue_bytes_max = reader.bytes("queue_max");
   kafka.rejects_max = reader.number("rejects_max");
   kafka.options = reader.text_map("options");
+  kafka.dead_letter = reader.text("dead_letter");
+  if (std::count(kafka.topics.begin(), kafka.topics.end(), kafka.dead_letter) != 0) {
+    context.error("E0201",
+                  *reader.find("dead_letter"),
+                  "`" + kafka.dead_letter + "` is also read: refused records would come back",
+                  "name another topic");
+  }
   if (const YamlNode* options = reader.find("options")) {
     for (const YamlEntry& entry : options->entries) {
       if (std::count(kOwnKafkaOptions.begin(), kOwnKafkaOptions.end(), entry.key) != 0) {
@@ -127,9 +185,21 @@ void read_kafka(ParseContext& context, const YamlNode& node, SourceDef* source) 
       context.error("E0201", *reader.find("topics"), "topic `" + kafka.topics[i] + "` twice");
     }
   }
-  source->format = Format::kJsonLines;
+  source->format = format_of(reader.text("format"));
+  source->decimals = decimals_of(reader);
   source->record_bytes_max = reader.bytes("record_max");
   source->kafka = std::move(kafka);
+  if (const YamlNode* registry = reader.find("schema_registry")) {
+    source->registry = parse_registry(context, *registry, *source);
+  }
+  const bool needs_registry =
+      source->format == Format::kAvro || source->format == Format::kProtobuf;
+  if (needs_registry && node.find("schema_registry") == nullptr) {
+    context.error("E0103",
+                  *reader.find("format"),
+                  "`format: " + reader.text("format") + "` without `schema_registry`",
+                  "add `schema_registry: \"http://host:8081\"`: records name their schemas there");
+  }
 }
 
 ColumnDef parse_column(ParseContext& context, const YamlEntry& entry) {
@@ -145,6 +215,16 @@ ColumnDef parse_column(ParseContext& context, const YamlEntry& entry) {
   column.scrub = scrub_of(reader.text("scrub"));
   column.round_digits = static_cast<int>(std::clamp<int64_t>(reader.integer("digits"), 0, 15));
   column.null_texts = reader.texts("null_texts");
+  if (const YamlNode* text = reader.find("default")) {
+    const Result<data::Scalar> value = data::is_nested(column.type)
+                                           ? Status(Code::kInvalidArgument, "")
+                                           : data::parse_scalar(text->text, column.type);
+    if (value.ok()) {
+      column.default_value = *value;
+    } else {
+      context.error("E0201", *text, "`" + text->text + "` is no " + data::type_name(column.type));
+    }
+  }
   if (reader.has("unit") && column.unit != data::TimeUnit::kText && reader.has("type") &&
       column.type != data::Type::kTimestamp) {
     context.error("E0203",
@@ -335,6 +415,8 @@ BronzeDef parse_bronze(ParseContext& context, const YamlEntry& entry) {
   bronze.partition_by = reader.texts("partition_by");
   bronze.storage = read_storage(reader);
   bronze.of_changes = reader.text("on_same_key") == "replace";
+  bronze.says_same_key = entry.value.find("on_same_key") != nullptr;
+  bronze.says_known_time = entry.value.find("known_time") != nullptr;
   bronze.delete_when = reader.text("delete_when");
   if (const YamlNode* columns = reader.find("columns")) {
     for (const YamlEntry& column : columns->entries) {

@@ -6,6 +6,7 @@
 
 #include "base/time.h"
 #include "catalog/kafka_definition.h"
+#include "catalog/wire_definition.h"
 #include "data/json_lines.h"
 #include "data/scalar.h"
 #include "data/schema.h"
@@ -21,7 +22,7 @@ struct Span {
   int column = 0;
 };
 
-enum class Format { kCsv, kJsonLines, kParquet };
+enum class Format { kCsv, kJsonLines, kParquet, kDebezium, kAvro, kProtobuf, kJsonSchema };
 
 /// `sources: name: {files: {path: ..., format: csv}}` or `{kafka: {...}}`
 struct SourceDef {
@@ -31,7 +32,10 @@ struct SourceDef {
   char delimiter = ',';
   int64_t record_bytes_max = 8 << 20;
   Span span;
-  std::optional<KafkaDef> kafka;  // then there is no path
+  std::optional<KafkaDef> kafka;                 // then there is no path
+  DecimalText decimals = DecimalText::kPrecise;  // Debezium, where no schema says it
+  std::optional<RegistryDef> registry;           // of schemas, for records that name theirs
+  double rejects_max = 1;                        // of files: share of rejects that stops the source
 };
 
 enum class Scrub { kNone, kHmac, kMask, kTruncate, kRound, kDrop };
@@ -48,6 +52,7 @@ struct ColumnDef {
   int round_digits = 2;  // for kRound
   std::vector<std::string> null_texts;
   Span span;
+  std::optional<data::Scalar> default_value;  // where a record does not have it
 };
 
 enum class OnFail { kQuarantine, kDrop, kWarn, kFail };
@@ -109,8 +114,10 @@ struct BronzeDef {
   std::vector<std::string> partition_by{"dt", "hr"};  // of dt (date) and hr (int32) of event time
   Span span;
   StorageDef storage;
-  bool of_changes = false;  // rows are versions of their key: `on_same_key: replace`
-  std::string delete_when;  // of_changes: boolean expression, true for a tombstone; "" for never
+  bool of_changes = false;     // rows are versions of their key: `on_same_key: replace`
+  std::string delete_when;     // of_changes: boolean expression, true for a tombstone; "" for never
+  bool says_same_key = false;  // whether `on_same_key` is written
+  bool says_known_time = false;  // whether `known_time` is
 };
 
 /// `enrich: - {lookup: airports, on: origin, as_of: event_time, columns: [...], prefix: origin_}`

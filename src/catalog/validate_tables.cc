@@ -113,7 +113,8 @@ void check_changes(Validation& v, const BronzeDef& bronze, const data::Schema& s
   if (bronze.of_changes && bronze.key.empty()) {
     v.error("E0203",
             path + "/on_same_key",
-            "`on_same_key: replace` without `key`",
+            bronze.says_same_key ? "`on_same_key: replace` without `key`"
+                                 : "a table of Debezium's events without `key`",
             "add `key: [...]`: the columns that say which rows are versions of the same");
   }
   if (bronze.delete_when.empty()) {

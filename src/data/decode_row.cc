@@ -105,6 +105,22 @@ bool read_decimal(std::string_view text, const Type& type, RowCell* cell) {
   return units.has_value();
 }
 
+void set_cell(const Scalar& value, RowCell* cell) {
+  cell->null = false;
+  if (const auto* flag = std::get_if<bool>(&value.value)) {
+    cell->integer = *flag ? 1 : 0;
+  } else if (const auto* integer = std::get_if<int64_t>(&value.value)) {
+    cell->integer = *integer;
+  } else if (const auto* number = std::get_if<double>(&value.value)) {
+    cell->number = *number;
+  } else if (const auto* text = std::get_if<std::string>(&value.value)) {
+    cell->text = *text;
+  } else if (const auto* units = std::get_if<Int128>(&value.value)) {
+    cell->integer = static_cast<int64_t>(*units);
+    cell->high = static_cast<int64_t>(*units >> 64);
+  }
+}
+
 bool read_date(std::string_view text, RowCell* cell) {
   EventTime time;
   if (!try_parse_time(text, &time) || time.micros % kMicrosPerDay != 0) {

@@ -31,6 +31,8 @@ bool read_cell(std::string_view text, const Type& type, TimeUnit unit, RowCell* 
 bool read_decimal(std::string_view text, const Type& type, RowCell* cell);
 /// Append a cell that is not null to a builder of its type.
 void append_cell(const RowCell& cell, ColumnBuilder* builder);
+/// A value that is not null, of a type that is not nested; text views into it.
+void set_cell(const Scalar& value, RowCell* cell);
 /// A date as text, "2001-01-31".
 bool read_date(std::string_view text, RowCell* cell);
 /// A timestamp as text; false also outside years 0001 to 9999.

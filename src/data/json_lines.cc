@@ -313,10 +313,14 @@ void JsonLinesDecoder::State::decode_record(std::string_view record,
   }
   rows->begin_row();
   for (std::size_t i = 0; i < values.size(); ++i) {
+    RowCell& cell = rows->cell(i);
+    if (!values[i] && i < options.defaults.size() && options.defaults[i]) {
+      set_cell(*options.defaults[i], &cell);
+      continue;
+    }
     if (!values[i] || values[i]->is_null()) {
       continue;
     }
-    RowCell& cell = rows->cell(i);
     cell.null = false;
     if (!read(*values[i], i, &cell)) {
       rows->reject(
@@ -365,7 +369,9 @@ int JsonLinesDecoder::State::column_of(std::size_t member, std::string_view name
 bool JsonLinesDecoder::State::read(const dom::element& value, std::size_t column, RowCell* cell) {
   const Type& type = options.schema->field(static_cast<int>(column)).type;
   if (!is_nested(type)) {
-    return read_leaf(value, type, options.time_units[column], &scratch[column], cell);
+    return options.reals_may_be_text && is_real(type)
+               ? read_real(value, type, cell)
+               : read_leaf(value, type, options.time_units[column], &scratch[column], cell);
   }
   ColumnBuilder builder(type);
   if (!append_element(value, options.time_units[column], &builder)) {

@@ -1,11 +1,15 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "data/batch.h"
 #include "data/reject.h"
+#include "data/scalar.h"
 
 namespace assay::data {
 
@@ -18,7 +22,9 @@ struct DecodeOptions {
   std::vector<TimeUnit> time_units;     // one per column; looked at for kTimestamp only
   std::vector<std::string> null_texts;  // CSV cells that mean null, besides the empty one
   std::vector<std::vector<std::string>>
-      column_null_texts;  // the same for one column each; may be empty
+      column_null_texts;                          // the same for one column each; may be empty
+  bool reals_may_be_text = false;                 // JSON: "NaN" and "1.5" are floats
+  std::vector<std::optional<Scalar>> defaults{};  // JSON: of absent members; may be empty
 };
 
 /// Rows that could be read, and which records could not.
@@ -26,6 +32,7 @@ struct Decoded {
   Batch rows;                          // good records only, in order
   std::vector<int64_t> record_of_row;  // record index of each row
   Rejects rejects;                     // Reject::row is the record index
+  int64_t skipped = 0;                 // records that say nothing, such as a topic's tombstones
 };
 
 /// Decode JSON objects, one a record. Unknown members are ignored; absent ones are null; of members

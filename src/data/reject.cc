@@ -1,5 +1,7 @@
 #include "data/reject.h"
 
+#include <algorithm>
+
 namespace assay::data {
 
 std::string_view reason_name(RejectReason reason) {
@@ -24,8 +26,18 @@ std::string_view reason_name(RejectReason reason) {
       return "check_failed";
     case RejectReason::kEnrichmentFailed:
       return "enrichment_failed";
+    case RejectReason::kUnknownSchema:
+      return "unknown_schema";
+    case RejectReason::kUnsupported:
+      return "unsupported";
   }
   return "malformed";
+}
+
+void sort_by_row(Rejects* rejects) {
+  std::stable_sort(rejects->begin(), rejects->end(), [](const Reject& a, const Reject& b) {
+    return a.row < b.row;
+  });
 }
 
 }  // namespace assay::data

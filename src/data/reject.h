@@ -19,6 +19,8 @@ enum class RejectReason : uint8_t {
   kOutOfRange,
   kCheckFailed,  // a declared check; the column of the reject names it
   kEnrichmentFailed,
+  kUnknownSchema,  // the schema registry has no schema of the record's number
+  kUnsupported,    // of its format, and of a kind that no row can stand for
 };
 
 /// "malformed", "invalid_utf8", ...
@@ -32,5 +34,8 @@ struct Reject {
 };
 
 using Rejects = std::vector<Reject>;
+
+/// In order of their rows; those of one row stay in order.
+void sort_by_row(Rejects* rejects);
 
 }  // namespace assay::data

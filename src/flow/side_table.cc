@@ -26,7 +26,10 @@ Status SideTable::ensure_table() {
 Status SideTable::commit_rows(const data::Batch& rows, std::vector<lake::TxnUpdate> positions) {
   lake::CommitRequest request;
   request.operation = "STREAMING UPDATE";
-  ASSAY_ASSIGN_OR_RETURN(request.adds, table_->write_files(rows));
+  // A table that was made before a column was added has no place for it.
+  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table_->snapshot());
+  ASSAY_ASSIGN_OR_RETURN(const data::Batch fitting, rows.select(snapshot->schema->names()));
+  ASSAY_ASSIGN_OR_RETURN(request.adds, table_->write_files(fitting));
   request.txns = std::move(positions);
   return table_->commit(request).status();
 }

@@ -30,7 +30,7 @@ Compression compression_of(std::string_view path) {
 
 bool may_grow(const catalog::SourceDef& definition, std::string_view path) {
   return definition.format != catalog::Format::kParquet &&
-         compression_of(path) == Compression::kNone;
+         definition.format != catalog::Format::kAvro && compression_of(path) == Compression::kNone;
 }
 
 Result<uint64_t> fingerprint_of(FileSystem& files, const std::string& path, int64_t size_bytes) {

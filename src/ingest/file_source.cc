@@ -175,6 +175,11 @@ class FileSourceReader : public FileSource {
   }
 
   Result<std::unique_ptr<RecordReader>> open_records(const SourceFile& file) {
+    if (definition_.format == catalog::Format::kAvro) {
+      const std::string path = join_path(project_folder_, file.path);
+      ASSAY_ASSIGN_OR_RETURN(std::unique_ptr<FileReader> bytes, world_.files.open(path));
+      return open_avro_records(std::move(bytes), path, position_.record());
+    }
     if (definition_.format != catalog::Format::kParquet) {
       return open_text_records(
           world_.files, definition_, project_folder_, file, position_.record());

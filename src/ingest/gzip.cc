@@ -89,6 +89,27 @@ class GzipReader : public FileReader {
 
 }  // namespace
 
+std::optional<std::string> inflate_block(std::string_view packed, int64_t bytes_max) {
+  constexpr std::size_t kStepBytes = 64 << 10;
+  z_stream stream{};
+  ASSAY_CHECK(inflateInit2(&stream, -MAX_WBITS) == Z_OK);
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(packed.data()));
+  stream.avail_in = static_cast<uInt>(packed.size());
+  std::string text;
+  int outcome = Z_OK;
+  while (outcome == Z_OK && static_cast<int64_t>(text.size()) <= bytes_max) {
+    const std::size_t before = text.size();
+    text.resize(before + kStepBytes);
+    stream.next_out = reinterpret_cast<Bytef*>(text.data() + before);
+    stream.avail_out = static_cast<uInt>(kStepBytes);
+    outcome = inflate(&stream, Z_NO_FLUSH);
+    text.resize(text.size() - stream.avail_out);
+  }
+  inflateEnd(&stream);
+  const bool is_whole = outcome == Z_STREAM_END && static_cast<int64_t>(text.size()) <= bytes_max;
+  return is_whole ? std::optional(std::move(text)) : std::nullopt;
+}
+
 std::unique_ptr<FileReader> gunzip(std::unique_ptr<FileReader> compressed, std::string path) {
   return std::make_unique<GzipReader>(std::move(compressed), std::move(path));
 }

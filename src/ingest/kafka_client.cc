@@ -281,16 +281,29 @@ class LibraryProducer : public KafkaProducer {
               int32_t partition,
               std::string_view key,
               std::string_view value) override {
+    return send(topic, partition, {key, value, {}});
+  }
+
+  Status send(const std::string& topic, const KafkaRecord& record) override {
+    return send(topic, RD_KAFKA_PARTITION_UA, record);
+  }
+
+  Status send(const std::string& topic, int32_t partition, const KafkaRecord& record) {
     for (;;) {
-      const rd_kafka_resp_err_t error =
-          rd_kafka_producev(handle_.get(),
-                            RD_KAFKA_V_TOPIC(topic.c_str()),
-                            RD_KAFKA_V_PARTITION(partition),
-                            RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-                            RD_KAFKA_V_KEY(key.data(), key.size()),
-                            RD_KAFKA_V_VALUE(const_cast<char*>(value.data()), value.size()),
-                            RD_KAFKA_V_OPAQUE(failed_.get()),
-                            RD_KAFKA_V_END);
+      rd_kafka_headers_t* headers = headers_of(record);
+      const rd_kafka_resp_err_t error = rd_kafka_producev(
+          handle_.get(),
+          RD_KAFKA_V_TOPIC(topic.c_str()),
+          RD_KAFKA_V_PARTITION(partition),
+          RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+          RD_KAFKA_V_KEY(record.key.data(), record.key.size()),
+          RD_KAFKA_V_VALUE(const_cast<char*>(record.value.data()), record.value.size()),
+          RD_KAFKA_V_HEADERS(headers),
+          RD_KAFKA_V_OPAQUE(failed_.get()),
+          RD_KAFKA_V_END);
+      if (error != RD_KAFKA_RESP_ERR_NO_ERROR && headers != nullptr) {
+        rd_kafka_headers_destroy(headers);  // the library takes them over with the record only
+      }
       if (error != RD_KAFKA_RESP_ERR__QUEUE_FULL) {
         rd_kafka_poll(handle_.get(), 0);
         ASSAY_RETURN_IF_ERROR(*failed_);
@@ -304,6 +317,21 @@ class LibraryProducer : public KafkaProducer {
   Status flush() override {
     rd_kafka_flush(handle_.get(), -1);
     return std::exchange(*failed_, Status());
+  }
+
+  static rd_kafka_headers_t* headers_of(const KafkaRecord& record) {
+    if (record.headers.empty()) {
+      return nullptr;
+    }
+    rd_kafka_headers_t* headers = rd_kafka_headers_new(record.headers.size());
+    for (const auto& [name, value] : record.headers) {
+      rd_kafka_header_add(headers,
+                          name.data(),
+                          static_cast<ssize_t>(name.size()),
+                          value.data(),
+                          static_cast<ssize_t>(value.size()));
+    }
+    return headers;
   }
 
   static void on_delivery(rd_kafka_t* /*handle*/, const rd_kafka_message_t* message, void*) {

@@ -88,6 +88,13 @@ class KafkaConsumer {
   virtual Result<std::unique_ptr<KafkaBlock>> poll(int64_t records_max, Duration wait) = 0;
 };
 
+/// A record to be sent. A key or value without memory is null.
+struct KafkaRecord {
+  std::string_view key;
+  std::string_view value;
+  std::vector<std::pair<std::string, std::string>> headers;
+};
+
 /// Sends records, each at least once, in the order given per partition.
 ///
 /// Threads one thread at a time.
@@ -101,6 +108,8 @@ class KafkaProducer {
                       int32_t partition,
                       std::string_view key,
                       std::string_view value) = 0;
+  /// The same with headers, by the key's hash.
+  virtual Status send(const std::string& topic, const KafkaRecord& record) = 0;
   /// Wait until everything was acknowledged.
   ///
   /// Errors  the first failure of any record since the last flush.

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/json_writer.h"
 #include "ingest/kafka_client.h"
+#include "ingest/schema_registry.h"
 
 namespace assay::ingest {
 namespace {
@@ -52,17 +53,6 @@ struct Reading {
   std::optional<EventTime> sent;  // of the last record handed out
 };
 
-data::SchemaPtr meta_schema() {
-  using data::Type;
-  return data::make_schema(
-      {{std::string(catalog::kKafkaColumns[catalog::kKey]), Type::kString, true},
-       {std::string(catalog::kKafkaColumns[catalog::kTopic]), Type::kString, true},
-       {std::string(catalog::kKafkaColumns[catalog::kPartition]), Type::kInt64, true},
-       {std::string(catalog::kKafkaColumns[catalog::kOffset]), Type::kInt64, true},
-       {std::string(catalog::kKafkaColumns[catalog::kTimestamp]), Type::kTimestamp, true},
-       {std::string(catalog::kKafkaColumns[catalog::kHeaders]), Type::kString, true}});
-}
-
 std::string headers_json(const KafkaMessage& message) {
   std::string text;
   JsonWriter json(text);
@@ -75,11 +65,22 @@ std::string headers_json(const KafkaMessage& message) {
   return text;
 }
 
+/// The key as text: of one in wire format the JSON that it stands for.
+std::string key_text(std::string_view key, const WireSchemas& schemas) {
+  const std::optional<data::WireRecord> record = data::split_wire_record(key);
+  const auto found = record ? schemas.find(record->schema) : schemas.end();
+  std::string json;
+  const bool is_read = found != schemas.end() && found->second != nullptr &&
+                       found->second->append_json(record->payload, &json);
+  return is_read ? json : std::string(key);
+}
+
 void append_meta(const KafkaMessage& message,
                  const TopicPartition& from,
+                 const WireSchemas& schemas,
                  data::BatchBuilder& meta) {
   if (message.has_key) {
-    meta.column(catalog::kKey).append_text(message.key);
+    meta.column(catalog::kKey).append_text(key_text(message.key, schemas));
   } else {
     meta.column(catalog::kKey).append_null();
   }
@@ -104,13 +105,15 @@ class KafkaTopics : public KafkaSource {
               const catalog::SourceDef& definition,
               FileLedger& ledger,
               const Options& options,
-              std::unique_ptr<KafkaConsumer> consumer)
+              std::unique_ptr<KafkaConsumer> consumer,
+              std::unique_ptr<SchemaResolver> resolver)
       : world_(world),
         definition_(definition),
         kafka_(*definition_.kafka),
         ledger_(ledger),
         options_(options),
-        consumer_(std::move(consumer)) {}
+        consumer_(std::move(consumer)),
+        resolver_(std::move(resolver)) {}
 
   Result<int64_t> discover() override {
     ASSAY_RETURN_IF_ERROR(load_parts());
@@ -154,16 +157,25 @@ class KafkaTopics : public KafkaSource {
   [[nodiscard]] const PartPositions& positions() const override { return positions_; }
 
   Result<std::optional<RecordBatch>> next(int64_t records_max, Duration wait) override {
-    Result<std::unique_ptr<KafkaBlock>> block =
-        consumer_->poll(std::max<int64_t>(1, records_max), wait);
-    if (!block.ok()) {
-      return std::move(block).status().with_context("source `" + definition_.name + "`");
+    if (held_ == nullptr) {
+      Result<std::unique_ptr<KafkaBlock>> block =
+          consumer_->poll(std::max<int64_t>(1, records_max), wait);
+      if (!block.ok()) {
+        return std::move(block).status().with_context("source `" + definition_.name + "`");
+      }
+      held_ = std::move(block).value();
     }
+    // Not handed out, and no position moved, before the schemas are known.
+    ASSAY_ASSIGN_OR_RETURN(const bool is_ready, find_schemas(held_->messages, wait));
+    if (!is_ready) {
+      return std::optional<RecordBatch>();
+    }
+    const std::unique_ptr<KafkaBlock> block = std::move(held_);
     std::optional<RecordBatch> batch;
-    if (!(*block)->messages.empty()) {
-      ASSAY_ASSIGN_OR_RETURN(batch, batch_of((*block)->messages));
+    if (!block->messages.empty()) {
+      ASSAY_ASSIGN_OR_RETURN(batch, batch_of(block->messages));
     }
-    for (const auto& [index, offset] : (*block)->ends) {
+    for (const auto& [index, offset] : block->ends) {
       Reading& reading = reading_[index];
       reading.offset = std::max(reading.offset, offset);
       reading.at_end = reading.offset == offset;
@@ -210,6 +222,9 @@ class KafkaTopics : public KafkaSource {
         progress[index].offset = std::max(progress[index].offset, offset);
       }
       blocks.push_back(std::move(block));
+    }
+    for (bool is_ready = false; !is_ready;) {
+      ASSAY_ASSIGN_OR_RETURN(is_ready, find_schemas(messages, wait));
     }
     ASSAY_ASSIGN_OR_RETURN(RecordBatch batch, batch_of(messages));
     for (const auto& [ordinal, position] : end) {
@@ -378,7 +393,36 @@ class KafkaTopics : public KafkaSource {
     return {};
   }
 
+  /// Look up the schemas that messages name; false when the registry does not answer for now.
+  Result<bool> find_schemas(const std::vector<KafkaMessage>& messages, Duration wait) {
+    if (resolver_ == nullptr) {
+      return true;
+    }
+    std::vector<std::string_view> values;
+    for (const KafkaMessage& message : messages) {
+      values.push_back(message.value);
+      if (keeps_meta()) {
+        values.push_back(message.key);
+      }
+    }
+    const Result<bool> found = resolver_->find(values, wait);
+    if (!found.ok()) {
+      return found.status().with_context("source `" + definition_.name + "`");
+    }
+    for (const KafkaMessage& message : messages) {
+      Reading& reading = reading_[message.partition];
+      reading.at_end = reading.at_end && *found;
+    }
+    return found;
+  }
+
+  [[nodiscard]] bool keeps_meta() const {
+    return options_.keep_meta || definition_.format == catalog::Format::kDebezium ||
+           !kafka_.dead_letter.empty();
+  }
+
   Status assign() {
+    held_ = nullptr;
     std::vector<std::pair<TopicPartition, int64_t>> from;
     for (Reading& reading : reading_) {
       reading.at_end = false;
@@ -401,6 +445,9 @@ class KafkaTopics : public KafkaSource {
     batch.file = kafka_.topics.front();
     batch.format = definition_.format;
     batch.received = world_.clock.now();
+    if (resolver_ != nullptr) {
+      batch.schemas = resolver_->schemas();
+    }
     std::vector<std::pair<int64_t, std::size_t>> order;  // position, message
     std::size_t bytes = 0;
     for (std::size_t i = 0; i < messages.size(); ++i) {
@@ -437,8 +484,9 @@ class KafkaTopics : public KafkaSource {
     for (const Reading& reading : reading_) {
       batch->parts.push_back(reading.part.partition.name());
     }
-    data::BatchBuilder meta(meta_schema());
+    data::BatchBuilder meta(kafka_meta_schema());
     bool is_any_oversized = false;
+    bool is_any_null = false;
     for (const auto& [position, index] : order) {
       const KafkaMessage& message = messages[index];
       const bool is_oversized = message.value.size() > record_bytes_max();
@@ -448,15 +496,20 @@ class KafkaTopics : public KafkaSource {
       batch->records.push_back(std::string_view(*text).substr(begin, value.size()));
       batch->lines.push_back(message.offset);
       batch->oversized.push_back(is_oversized);
+      batch->null_values.push_back(!message.has_value);
       batch->positions.push_back(position);
       batch->part_of.push_back(static_cast<uint32_t>(message.partition));
       is_any_oversized = is_any_oversized || is_oversized;
-      if (options_.keep_meta) {
-        append_meta(message, reading_[message.partition].part.partition, meta);
+      is_any_null = is_any_null || !message.has_value;
+      if (keeps_meta()) {
+        append_meta(message, reading_[message.partition].part.partition, batch->schemas, meta);
       }
     }
     if (!is_any_oversized) {
       batch->oversized.clear();
+    }
+    if (!is_any_null) {
+      batch->null_values.clear();
     }
     if (!order.empty()) {
       batch->first = {order.front().first};
@@ -472,8 +525,10 @@ class KafkaTopics : public KafkaSource {
   FileLedger& ledger_;
   const Options options_;
   std::unique_ptr<KafkaConsumer> consumer_;
-  std::vector<Part> parts_;       // by ordinal
-  std::vector<Reading> reading_;  // as they are assigned
+  std::unique_ptr<SchemaResolver> resolver_;  // of records that name their schemas
+  std::unique_ptr<KafkaBlock> held_;          // fetched, and waiting for the registry
+  std::vector<Part> parts_;                   // by ordinal
+  std::vector<Reading> reading_;              // as they are assigned
   PartPositions positions_;
 };
 
@@ -493,8 +548,23 @@ Result<std::unique_ptr<KafkaSource>> KafkaSource::open(World& world,
   if (!consumer.ok()) {
     return std::move(consumer).status().with_context("source `" + definition.name + "`");
   }
+  std::unique_ptr<SchemaResolver> resolver;
+  if (definition.registry.has_value()) {
+    resolver = std::make_unique<SchemaResolver>(world, *definition.registry, options.registry);
+  }
   return std::unique_ptr<KafkaSource>(std::make_unique<KafkaTopics>(
-      world, definition, ledger, options, std::move(consumer).value()));
+      world, definition, ledger, options, std::move(consumer).value(), std::move(resolver)));
+}
+
+data::SchemaPtr kafka_meta_schema() {
+  using data::Type;
+  return data::make_schema(
+      {{std::string(catalog::kKafkaColumns[catalog::kKey]), Type::kString, true},
+       {std::string(catalog::kKafkaColumns[catalog::kTopic]), Type::kString, true},
+       {std::string(catalog::kKafkaColumns[catalog::kPartition]), Type::kInt64, true},
+       {std::string(catalog::kKafkaColumns[catalog::kOffset]), Type::kInt64, true},
+       {std::string(catalog::kKafkaColumns[catalog::kTimestamp]), Type::kTimestamp, true},
+       {std::string(catalog::kKafkaColumns[catalog::kHeaders]), Type::kString, true}});
 }
 
 RecordBatch select_records(const RecordBatch& batch, const std::vector<int64_t>& records) {
@@ -505,6 +575,7 @@ RecordBatch select_records(const RecordBatch& batch, const std::vector<int64_t>&
   some.received = batch.received;
   some.bytes = batch.bytes;
   some.parts = batch.parts;
+  some.schemas = batch.schemas;
   for (const int64_t record : records) {
     const auto i = static_cast<std::size_t>(record);
     some.records.push_back(batch.records[i]);
@@ -513,6 +584,9 @@ RecordBatch select_records(const RecordBatch& batch, const std::vector<int64_t>&
     some.part_of.push_back(batch.part_of[i]);
     if (!batch.oversized.empty()) {
       some.oversized.push_back(batch.oversized[i]);
+    }
+    if (!batch.null_values.empty()) {
+      some.null_values.push_back(batch.null_values[i]);
     }
   }
   if (!records.empty()) {

@@ -13,6 +13,7 @@
 #include "catalog/definitions.h"
 #include "ingest/file_ledger.h"
 #include "ingest/record.h"
+#include "store/http_client.h"
 
 namespace assay::ingest {
 
@@ -31,6 +32,7 @@ class KafkaSource {
   struct Options {
     bool keep_meta = false;  // fill RecordBatch::meta
     Duration timeout{10 * kMicrosPerSecond};
+    std::shared_ptr<store::HttpClient> registry = nullptr;  // of tests; else the machine's own
   };
   /// Asks no broker. The world and the ledger must outlive the source.
   ///
@@ -61,7 +63,7 @@ class KafkaSource {
   /// nothing when none came within `wait`.
   ///
   /// Errors  kOutOfRange, kNotFound, kPermissionDenied as above. A broker that does not answer is
-  ///         waited for.
+  ///         waited for; a schema registry too, for its `timeout`, after which it is kUnavailable.
   virtual Result<std::optional<RecordBatch>> next(int64_t records_max, Duration wait) = 0;
   /// Exactly the records behind `positions()` and before `end`, all in one batch; parts that `end`
   /// does not name are left out. Reading goes on behind them.
@@ -89,6 +91,8 @@ class KafkaSource {
 /// Some of the records of a batch from partitions, by index, ascending by position; the bytes are
 /// shared. `part_end` is left empty.
 RecordBatch select_records(const RecordBatch& batch, const std::vector<int64_t>& records);
+/// Columns of RecordBatch::meta.
+data::SchemaPtr kafka_meta_schema();
 
 /// The name under which the ledger keeps the parts of a Kafka source.
 std::string kafka_ledger_name(const std::string& source);

@@ -9,6 +9,7 @@
 
 #include "ingest/kafka_client.h"
 #include "ingest/kafka_mock.h"
+#include "ingest/test_registry.h"
 
 namespace assay::ingest {
 namespace {
@@ -163,6 +164,51 @@ TEST_F(KafkaSourceTest, LatestBeginsBehindWhatWasThereTheFirstTime) {
   send(0, "after");
   // The position was remembered by the ledger, though no table has one.
   EXPECT_EQ(read_all(*open_at({})), (Values{"0:1:after"}));
+}
+
+TEST_F(KafkaSourceTest, ASilentRegistryHoldsRecordsBackAndMovesNoPosition) {
+  create(1);
+  const auto registry = std::make_shared<TestRegistry>();
+  registry->answers["/schemas/ids/1"] = {200, R"({"schema":"\"long\""})"};
+  registry->failure = Status(Code::kUnavailable, "no connection");
+  definition_.format = catalog::Format::kAvro;
+  definition_.registry.emplace();
+  definition_.registry->url = "http://registry";
+  KafkaSource::Options options;
+  options.keep_meta = true;
+  options.registry = registry;
+  SystemWorld quiet(static_cast<LogLevel>(static_cast<int>(LogLevel::kError) + 1));
+  const auto source = *KafkaSource::open(quiet.world(), definition_, ledger_, options);
+  ASSERT_TRUE(source->discover().ok());
+  ASSERT_TRUE(source->seek({}).ok());
+  send(0, wire_record(1, "\x02"), wire_record(1, "\x04"));
+  for (int i = 0; i < 20 && registry->asked == 0; ++i) {
+    EXPECT_FALSE(source->next(10, {100'000})->has_value());
+  }
+  EXPECT_FALSE(source->next(10, {0})->has_value());
+  EXPECT_FALSE(source->at_end());
+  EXPECT_EQ(source->positions().at(0), 0);
+  registry->failure = Status();
+  const RecordBatch batch = read_some(*source);
+  ASSERT_EQ(batch.size(), 1);
+  EXPECT_NE(batch.schemas.at(1), nullptr);
+  EXPECT_EQ(batch.meta.find("_key")->text(0), "2") << "a key in wire format, as JSON";
+  EXPECT_EQ(source->positions().at(0), 1);
+}
+
+TEST_F(KafkaSourceTest, ANullValueIsToldFromAnEmptyOne) {
+  create(1);
+  ASSERT_TRUE(producer_->send(topic_, 0, "k", std::string_view()).ok());
+  send(0, "");
+  const auto source = open_at({});
+  std::vector<bool> nulls;
+  while (nulls.size() < 2) {
+    const RecordBatch batch = read_some(*source);
+    for (int64_t i = 0; i < batch.size(); ++i) {
+      nulls.push_back(!batch.null_values.empty() && batch.null_values[static_cast<std::size_t>(i)]);
+    }
+  }
+  EXPECT_EQ(nulls, (std::vector<bool>{true, false}));
 }
 
 TEST_F(KafkaSourceTest, KeysTimesAndHeadersAreKeptWhenAsked) {

@@ -10,6 +10,7 @@
 #include "base/time.h"
 #include "catalog/definitions.h"
 #include "data/batch.h"
+#include "data/wire_schema.h"
 
 // The contract between ingest and bronze: records with a position that can be resumed.
 //
@@ -55,8 +56,11 @@ struct RecordBatch {
   std::vector<std::string> parts;  // "topic/3": what the records came from
   std::vector<uint32_t> part_of;   // per record: index into parts
   std::map<int64_t, int64_t>
-      part_end;      // by part's ordinal: the position after what was taken of it
-  data::Batch meta;  // what came beside the values: catalog::kKafkaColumns
+      part_end;                   // by part's ordinal: the position after what was taken of it
+  data::Batch meta;               // what came beside the values: catalog::kKafkaColumns
+  std::vector<bool> null_values;  // per record: it has a key and no value; empty when none
+  /// By number, the schemas that these records name; a null one is not known to the registry.
+  std::map<int32_t, std::shared_ptr<const data::WireSchema>> schemas;
 
   /// Position of record i.
   [[nodiscard]] int64_t position_of(int64_t i) const {

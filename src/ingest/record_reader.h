@@ -46,4 +46,12 @@ Result<std::unique_ptr<RecordReader>> open_parquet_records(data::SqlEngine& engi
                                                            const std::string& path,
                                                            int64_t first_record);
 
+/// Records of an Avro container file, as JSON.
+///
+/// Errors  kFailedPrecondition: there are fewer records. kCorrupt: damaged, truncated or no such
+///         file. kInvalidArgument: its schema is none. kUnimplemented: a codec.
+Result<std::unique_ptr<RecordReader>> open_avro_records(std::unique_ptr<FileReader> file,
+                                                        const std::string& path,
+                                                        int64_t first_record);
+
 }  // namespace assay::ingest

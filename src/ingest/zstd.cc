@@ -1,3 +1,4 @@
+#include <optional>
 #include <utility>
 
 #include <zstd.h>
@@ -74,6 +75,29 @@ class ZstdReader : public FileReader {
 };
 
 }  // namespace
+
+std::optional<std::string> unzstd_block(std::string_view packed, int64_t bytes_max) {
+  constexpr std::size_t kStepBytes = 64 << 10;
+  ZSTD_DStream* stream = ZSTD_createDStream();
+  ASSAY_CHECK(stream != nullptr);
+  ZSTD_inBuffer input{packed.data(), packed.size(), 0};
+  std::string text;
+  std::size_t outcome = 1;
+  bool is_stuck = false;
+  while (outcome != 0 && ZSTD_isError(outcome) == 0 && !is_stuck &&
+         static_cast<int64_t>(text.size()) <= bytes_max) {
+    const std::size_t before = text.size();
+    const std::size_t input_before = input.pos;
+    text.resize(before + kStepBytes);
+    ZSTD_outBuffer output{text.data() + before, kStepBytes, 0};
+    outcome = ZSTD_decompressStream(stream, &output, &input);
+    text.resize(before + output.pos);
+    is_stuck = output.pos == 0 && input.pos == input_before;
+  }
+  ZSTD_freeDStream(stream);
+  const bool is_whole = outcome == 0 && static_cast<int64_t>(text.size()) <= bytes_max;
+  return is_whole ? std::optional(std::move(text)) : std::nullopt;
+}
 
 std::unique_ptr<FileReader> unzstd(std::unique_ptr<FileReader> compressed, std::string path) {
   return std::make_unique<ZstdReader>(std::move(compressed), std::move(path));

@@ -32,6 +32,7 @@ data::SchemaPtr quarantine_schema() {
                             {"payload", Type::kBytes, false},
                             {"event_time", Type::kTimestamp, true},
                             {"known_time", Type::kTimestamp, false},
+                            {"meta", Type::kString, true},
                             {"dt", Type::kDate, false}});
 }
 
@@ -55,6 +56,11 @@ void QuarantineBuilder::add(const QuarantineRow& row) {
     builder_.column(column++).append_null();
   }
   builder_.column(column++).append(row.known_time.micros);
+  if (row.meta) {
+    builder_.column(column++).append_text(*row.meta);
+  } else {
+    builder_.column(column++).append_null();
+  }
   builder_.column(column).append(date_of(row.known_time));
 }
 

@@ -14,8 +14,8 @@
 // stands in its source, and holds the record as far as it may be stored.
 //
 //   source string | file string | position int64 | line int64? | stage string | reason string |
-//   column string | payload bytes | event_time timestamp? | known_time timestamp | dt date
-//   (partition)
+//   column string | payload bytes | event_time timestamp? | known_time timestamp | meta string? |
+//   dt date (partition)
 
 namespace assay::quality {
 
@@ -34,6 +34,7 @@ struct QuarantineRow {
   std::string_view payload;
   std::optional<EventTime> event_time;  // when it could be read
   EventTime known_time;                 // when the record was received; dt is its date
+  std::optional<std::string> meta;      // what stood beside a record of a topic, as JSON
 };
 
 /// Collects refused records into a batch of quarantine_schema().

@@ -1,0 +1,63 @@
+#include "bronze/wire_records.h"
+
+#include <optional>
+#include <utility>
+
+#include "data/wire_schema.h"
+
+namespace assay::bronze {
+namespace {
+
+using data::RejectReason;
+
+/// The JSON of one record, or why there is none.
+std::optional<RejectReason> read(const ingest::RecordBatch& records,
+                                 std::string_view bytes,
+                                 std::string* json) {
+  const std::optional<data::WireRecord> record = data::split_wire_record(bytes);
+  if (!record) {
+    *json = bytes;
+    return records.format == catalog::Format::kDebezium ? std::nullopt
+                                                        : std::optional(RejectReason::kMalformed);
+  }
+  const auto schema = records.schemas.find(record->schema);
+  if (schema == records.schemas.end() && records.format == catalog::Format::kJsonSchema) {
+    *json = record->payload;
+    return std::nullopt;
+  }
+  if (schema == records.schemas.end() || schema->second == nullptr) {
+    return RejectReason::kUnknownSchema;
+  }
+  return schema->second->append_json(record->payload, json)
+             ? std::nullopt
+             : std::optional(RejectReason::kMalformed);
+}
+
+}  // namespace
+
+bool names_schemas(const ingest::RecordBatch& records) {
+  return !records.schemas.empty() || records.format == catalog::Format::kAvro ||
+         records.format == catalog::Format::kProtobuf ||
+         records.format == catalog::Format::kJsonSchema;
+}
+
+UnwrappedRecords unwrap(const ingest::RecordBatch& records,
+                        std::span<const std::string_view> texts) {
+  UnwrappedRecords unwrapped;
+  for (std::size_t place = 0; place < texts.size(); ++place) {
+    std::string json;
+    // A tombstone of a table of changes has been given an object of its own.
+    const bool is_tombstone = texts[place] == "{}";
+    const std::optional<RejectReason> reason =
+        is_tombstone ? std::nullopt : read(records, texts[place], &json);
+    if (reason) {
+      unwrapped.rejects.push_back({static_cast<int64_t>(place), *reason, ""});
+      continue;
+    }
+    unwrapped.texts.push_back(is_tombstone ? "{}" : std::move(json));
+    unwrapped.places.push_back(place);
+  }
+  return unwrapped;
+}
+
+}  // namespace assay::bronze

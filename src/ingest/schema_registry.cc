@@ -1,0 +1,261 @@
+#include "ingest/schema_registry.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "base/pause.h"
+#include "data/avro.h"
+#include "data/json_lines.h"
+#include "data/json_text.h"
+#include "data/protobuf_records.h"
+
+namespace assay::ingest {
+namespace {
+
+using data::Type;
+
+constexpr Duration kMissingFor{30 * kMicrosPerSecond};
+constexpr Duration kRequestMax{10 * kMicrosPerSecond};
+constexpr int64_t kAnswerBytesMax = 16 << 20;
+constexpr std::size_t kReferencesMax = 256;
+constexpr int kReferenceDepthMax = 16;
+
+/// The members of a JSON object as these columns; nothing when it is none, or has others.
+std::optional<data::Batch> read_object(const std::string& json, std::vector<data::Field> fields) {
+  data::DecodeOptions options;
+  options.schema = data::make_schema(std::move(fields));
+  data::Decoded decoded =
+      data::JsonLinesDecoder(options).decode(std::vector<std::string_view>{json});
+  return decoded.rows.rows() == 1 ? std::optional(std::move(decoded.rows)) : std::nullopt;
+}
+
+std::string text_of(const data::Batch& row, const char* column) {
+  const data::Column& values = *row.find(column);
+  return values.is_null(0) ? "" : std::string(values.text(0));
+}
+
+/// One part of a path, percent-encoded.
+std::string encoded(const std::string& part) {
+  constexpr char kDigits[] = "0123456789ABCDEF";
+  std::string text;
+  for (const char c : part) {
+    const bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                          (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' || c == '~';
+    if (is_plain) {
+      text += c;
+    } else {
+      text += '%';
+      text += kDigits[static_cast<uint8_t>(c) >> 4];
+      text += kDigits[static_cast<uint8_t>(c) & 15];
+    }
+  }
+  return text;
+}
+
+Result<std::shared_ptr<const data::WireSchema>> parse(
+    const std::string& type,
+    const std::string& text,
+    const std::vector<data::NamedSchema>& others) {
+  if (type.empty() || type == "AVRO") {
+    return data::parse_avro_schema(text, others);
+  }
+  if (type == "PROTOBUF") {
+    return data::parse_protobuf_schema(text, others);
+  }
+  if (type == "JSON") {
+    return data::json_text_schema();
+  }
+  return Status(Code::kInvalidArgument, "a schema of type `" + type + "`");
+}
+
+}  // namespace
+
+/// What a registry says of a schema.
+struct SchemaRegistry::Answer {
+  bool is_missing = false;
+  std::string type;
+  std::string schema;
+  std::vector<std::string> references;  // JSON objects
+};
+
+SchemaRegistry::SchemaRegistry(World& world,
+                               catalog::RegistryDef definition,
+                               std::shared_ptr<store::HttpClient> client)
+    : world_(world), definition_(std::move(definition)), client_(std::move(client)) {
+  while (definition_.url.ends_with('/')) {
+    definition_.url.pop_back();
+  }
+}
+
+Result<std::shared_ptr<const data::WireSchema>> SchemaRegistry::find(int32_t number) {
+  if (const auto found = known_.find(number); found != known_.end()) {
+    return found->second;
+  }
+  const Duration now = world_.clock.monotonic();
+  if (const auto found = missing_.find(number);
+      found != missing_.end() && now.micros - found->second.micros < kMissingFor.micros) {
+    return std::shared_ptr<const data::WireSchema>();
+  }
+  Result<std::shared_ptr<const data::WireSchema>> schema = fetch(number);
+  if (!schema.ok()) {
+    return std::move(schema).status().with_context("schema registry " + definition_.url +
+                                                   ", schema " + std::to_string(number));
+  }
+  if (*schema == nullptr) {
+    missing_[number] = now;
+  } else {
+    missing_.erase(number);
+    known_[number] = *schema;
+  }
+  return schema;
+}
+
+SchemaResolver::SchemaResolver(World& world,
+                               const catalog::RegistryDef& definition,
+                               std::shared_ptr<store::HttpClient> client)
+    : world_(world),
+      registry_(world,
+                definition,
+                client != nullptr ? std::move(client)
+                                  : std::shared_ptr<store::HttpClient>(
+                                        store::make_http_client({.ca_file = definition.ca_file}))) {
+}
+
+Result<bool> SchemaResolver::find(const std::vector<std::string_view>& values, Duration wait) {
+  constexpr Duration kPauseMax{200'000};
+  schemas_.clear();
+  const Status found = registry_.find_all(values, &schemas_);
+  if (found.ok()) {
+    if (silent_since_.has_value()) {
+      world_.log.info("schema_registry_answers", {{"url", registry_.definition().url}});
+    }
+    silent_since_.reset();
+    return true;
+  }
+  if (found.code() != Code::kUnavailable) {
+    return found;
+  }
+  const Duration now = world_.clock.monotonic();
+  if (!silent_since_.has_value()) {
+    silent_since_ = now;
+    world_.log.warn("schema_registry_silent",
+                    {{"url", registry_.definition().url}, {"failure", found.message()}});
+  }
+  if (now.micros - silent_since_->micros >= registry_.definition().timeout.micros) {
+    return found;
+  }
+  pause_for(std::min(wait, kPauseMax));
+  return false;
+}
+
+Status SchemaRegistry::find_all(const std::vector<std::string_view>& values, WireSchemas* schemas) {
+  for (const std::string_view value : values) {
+    const std::optional<data::WireRecord> record = data::split_wire_record(value);
+    if (record && schemas->count(record->schema) == 0) {
+      ASSAY_ASSIGN_OR_RETURN((*schemas)[record->schema], find(record->schema));
+    }
+  }
+  return {};
+}
+
+Result<std::shared_ptr<const data::WireSchema>> SchemaRegistry::fetch(int32_t number) {
+  ASSAY_ASSIGN_OR_RETURN(const Answer answer, ask("/schemas/ids/" + std::to_string(number)));
+  if (answer.is_missing) {
+    return std::shared_ptr<const data::WireSchema>();
+  }
+  std::vector<data::NamedSchema> others;
+  ASSAY_RETURN_IF_ERROR(add_references(answer.references, 0, &others));
+  Result<std::shared_ptr<const data::WireSchema>> schema =
+      parse(answer.type, answer.schema, others);
+  return schema.ok() ? schema
+                     : Status(Code::kUnavailable, "its answer: " + schema.status().message());
+}
+
+/// The schemas that others refer to, each behind those that it refers to itself.
+Status SchemaRegistry::add_references(const std::vector<std::string>& references,
+                                      int depth,
+                                      std::vector<data::NamedSchema>* schemas) {
+  for (const std::string& json : references) {
+    const std::optional<data::Batch> reference = read_object(json,
+                                                             {{"name", Type::kString, false},
+                                                              {"subject", Type::kString, false},
+                                                              {"version", Type::kInt64, false}});
+    if (!reference || depth > kReferenceDepthMax || schemas->size() >= kReferencesMax) {
+      return {Code::kUnavailable, "its answer has references that cannot be followed"};
+    }
+    const std::string name = text_of(*reference, "name");
+    const bool is_known =
+        std::any_of(schemas->begin(), schemas->end(), [&](const data::NamedSchema& schema) {
+          return schema.name == name;
+        });
+    if (is_known) {
+      continue;
+    }
+    const int64_t version = reference->find("version")->values<int64_t>()[0];
+    ASSAY_ASSIGN_OR_RETURN(const Answer answer,
+                           ask("/subjects/" + encoded(text_of(*reference, "subject")) +
+                               "/versions/" + std::to_string(version)));
+    if (answer.is_missing) {
+      return {Code::kUnavailable, "it does not have the schema `" + name + "` that it refers to"};
+    }
+    ASSAY_RETURN_IF_ERROR(add_references(answer.references, depth + 1, schemas));
+    schemas->push_back({name, answer.schema});
+  }
+  return {};
+}
+
+Result<SchemaRegistry::Answer> SchemaRegistry::ask(const std::string& path) {
+  store::HttpRequest request;
+  request.url = definition_.url + path;
+  request.headers.emplace_back("accept", "application/vnd.schemaregistry.v1+json");
+  if (!definition_.username.empty() || !definition_.password.empty()) {
+    request.headers.emplace_back(
+        "authorization",
+        "Basic " + data::to_base64(definition_.username + ":" + definition_.password));
+  }
+  request.timeout = std::min(definition_.timeout, kRequestMax);
+  request.answer_bytes_max = kAnswerBytesMax;
+  Result<store::HttpResponse> response = client_->send(request);
+  if (!response.ok()) {
+    // Asking changes nothing, so a lost answer is no more than none.
+    const bool is_final = response.code() == Code::kFailedPrecondition;
+    return is_final ? response.status() : Status(Code::kUnavailable, response.status().message());
+  }
+  const std::string said = "it answers HTTP " + std::to_string(response->status);
+  if (response->status == 401 || response->status == 403) {
+    return Status(response->status == 401 ? Code::kUnauthenticated : Code::kPermissionDenied,
+                  said + "; see `username` and `password` of `schema_registry`");
+  }
+  Answer answer;
+  if (response->status == 404) {
+    // Only a registry numbers its errors: another server's 404 says that the address is wrong.
+    answer.is_missing =
+        read_object(response->body, {{"error_code", Type::kInt64, false}}).has_value();
+    return answer.is_missing ? Result<Answer>(answer)
+                             : Status(Code::kUnavailable, said + ", but not as a registry does");
+  }
+  if (response->status != 200) {
+    return Status(Code::kUnavailable, said);
+  }
+  const std::optional<data::Batch> row =
+      read_object(response->body,
+                  {{"schema", Type::kString, false},
+                   {"schemaType", Type::kString, true},
+                   {"references", Type::list(Type::kString), true}});
+  if (!row) {
+    return Status(Code::kUnavailable, said + ", but not with a schema");
+  }
+  answer.schema = text_of(*row, "schema");
+  answer.type = text_of(*row, "schemaType");
+  const data::Column& references = *row->find("references");
+  if (references.is_valid(0)) {
+    const data::ElementRange range = references.elements(0);
+    for (int64_t i = range.begin; i < range.end; ++i) {
+      answer.references.emplace_back(references.child(0).text(i));
+    }
+  }
+  return answer;
+}
+
+}  // namespace assay::ingest
