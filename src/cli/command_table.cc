@@ -19,6 +19,7 @@ const std::vector<Command>& all_commands() {
                                             sql_commands,
                                             lake_commands,
                                             lake_upkeep_commands,
+                                            quarantine_commands,
                                             generate_commands,
                                             registry_commands,
                                             reference_commands}) {

@@ -2,6 +2,7 @@
 
 #include "flow/bronze_writer.h"
 #include "flow/kafka_line.h"
+#include "flow/reject_gauge.h"
 #include "flow/source_ledger.h"
 #include "ingest/file_source.h"
 
@@ -12,6 +13,8 @@ Status run_files(Workspace& workspace,
                  BronzeWriter& writer,
                  const RunOptions& options,
                  StageAccount* total) {
+  const catalog::SourceDef& definition = workspace.project().sources.at(writer.definition().source);
+  RejectGauge gauge(definition.name, writer.name(), definition.rejects_max);
   SourceLedger ledger(workspace.catalog());
   ASSAY_ASSIGN_OR_RETURN(
       const std::unique_ptr<ingest::FileSource> source,
@@ -35,7 +38,11 @@ Status run_files(Workspace& workspace,
         more = false;
         break;
       }
+      const data::Account before = writer.pending();
       ASSAY_RETURN_IF_ERROR(writer.take(**records).status());
+      ASSAY_RETURN_IF_ERROR(gauge.add(writer.pending().in - before.in,
+                                      writer.pending().quarantined - before.quarantined,
+                                      workspace.world().log));
     }
     if (writer.pending().in > 0) {
       ASSAY_RETURN_IF_ERROR(writer.commit({source->position().value, {}, {}, {}}, total));

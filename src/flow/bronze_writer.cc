@@ -4,6 +4,7 @@
 
 #include "base/fail_point.h"
 #include "base/suggest.h"
+#include "bronze/contract.h"
 #include "flow/part_position.h"
 #include "privacy/key.h"
 #include "quality/quarantine.h"
@@ -87,6 +88,11 @@ Result<std::unique_ptr<BronzeWriter>> BronzeWriter::open(Workspace& workspace,
                              key, {key, writer->operation_->schema(), definition.partition_by}));
   const lake::TableSpec quarantine{key + "_quarantine", quality::quarantine_schema(), {"dt"}};
   ASSAY_ASSIGN_OR_RETURN(writer->quarantine_, SideTable::open(workspace, quarantine, "position"));
+  const catalog::SourceDef& source = workspace.project().sources.at(definition.source);
+  if (source.kafka.has_value() && !source.kafka->dead_letter.empty()) {
+    ASSAY_ASSIGN_OR_RETURN(writer->dead_letters_,
+                           DeadLetters::open(workspace.world().log, source, name));
+  }
   return writer;
 }
 
@@ -147,6 +153,9 @@ Result<data::Batch> BronzeWriter::take(const ingest::RecordBatch& records) {
 Status BronzeWriter::commit_quarantine(const Reached& reached) {
   ASSAY_ASSIGN_OR_RETURN(const data::Batch rejected,
                          data::concat(quality::quarantine_schema(), pending_.quarantine));
+  if (dead_letters_ != nullptr) {
+    ASSAY_RETURN_IF_ERROR(dead_letters_->send(rejected));
+  }
   return reached.parts.empty() ? quarantine_->commit(rejected, reached.position)
                                : quarantine_->commit_parts(rejected, reached.parts);
 }
@@ -201,6 +210,59 @@ Status BronzeWriter::commit(const Reached& reached, StageAccount* total) {
     state_.dedup.keep_only({});
   }
   return {};
+}
+
+Result<std::set<int64_t>> BronzeWriter::present(std::span<const int64_t> positions) {
+  std::string list;
+  for (const int64_t position : positions) {
+    list += (list.empty() ? "" : ",") + std::to_string(position);
+  }
+  ASSAY_ASSIGN_OR_RETURN(
+      const data::Batch rows,
+      workspace_.read_table(table_->key(),
+                            bronze::kSequence,
+                            std::string(bronze::kSequence) + " IN (" + list + ")",
+                            ""));
+  const auto found = rows.column(0).values<int64_t>();
+  return std::set<int64_t>(found.begin(), found.end());
+}
+
+Result<bool> BronzeWriter::has_read(int64_t position) {
+  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table_->snapshot());
+  const int64_t ordinal = ingest::Position{position}.file_ordinal();
+  const std::string id = workspace_.reads_parts(name_) ? part_app_id(app_id_, ordinal) : app_id_;
+  return snapshot->txn(id).value_or(0) > position;
+}
+
+Result<bronze::BronzeOutput> BronzeWriter::replay(const ingest::RecordBatch& records, bool is_own) {
+  // Records that came later may have been accepted in the place of these.
+  state_ = {bronze::DedupIndex(definition().dedup_for, false), {}};
+  ASSAY_ASSIGN_OR_RETURN(bronze::ReadRecords read, operation_->read(records));
+  ASSAY_RETURN_IF_ERROR(load_duplicates(read));
+  ASSAY_ASSIGN_OR_RETURN(bronze::BronzeOutput output,
+                         operation_->process(records, std::move(read), std::move(state_)));
+  state_ = operation_->initial_state();
+  data::Account moved = output.account;
+  moved.quarantined = 0;
+  moved.in = moved.out + moved.filtered + moved.duplicates;
+  if (is_own) {  // they came in before, and are no longer quarantined
+    moved.quarantined = -moved.in;
+    moved.in = 0;
+  }
+  if (output.account.in == output.account.quarantined) {
+    return output;
+  }
+  lake::CommitRequest request;
+  request.operation = "STREAMING UPDATE";
+  request.parameters = account_parameters(moved);
+  request.parameters["stage"] = "bronze";
+  request.parameters["replay"] = "quarantine";
+  ASSAY_ASSIGN_OR_RETURN(request.adds, table_->write_files(output.rows));
+  ASSAY_ASSIGN_OR_RETURN(const lake::TxnUpdate fingerprint, workspace_.fingerprint_update(*table_));
+  request.txns.push_back(fingerprint);
+  ASSAY_RETURN_IF_ERROR(table_->commit(request).status());
+  fail_point("flow.bronze.replayed");
+  return output;
 }
 
 Status BronzeWriter::finish() {

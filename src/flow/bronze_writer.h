@@ -4,11 +4,14 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "bronze/bronze_operator.h"
 #include "flow/accounts.h"
+#include "flow/dead_letters.h"
 #include "flow/run_options.h"
 #include "flow/side_table.h"
 #include "flow/workspace.h"
@@ -55,6 +58,16 @@ class BronzeWriter {
   };
   Status commit(const Reached& reached, StageAccount* total);
 
+  // Of records that were refused before: docs/decisions/0087-replay-of-quarantine.md
+
+  /// Which of these positions the table has rows of.
+  Result<std::set<int64_t>> present(std::span<const int64_t> positions);
+  /// Whether the table's source was read beyond a position, so that it will not come from there.
+  Result<bool> has_read(int64_t position);
+  /// Take records in once more and commit what is accepted, at once, without moving a position.
+  /// `is_own`: they were refused by this table, whose account has them as quarantined.
+  Result<bronze::BronzeOutput> replay(const ingest::RecordBatch& records, bool is_own);
+
   /// Judge what can only be judged at the end of a run.
   Status finish();
 
@@ -76,6 +89,7 @@ class BronzeWriter {
   std::unique_ptr<bronze::BronzeOperator> operation_;
   lake::DeltaTable* table_ = nullptr;
   std::unique_ptr<SideTable> quarantine_;
+  std::unique_ptr<DeadLetters> dead_letters_;  // where the source asks for them
   bronze::BronzeState state_;
   Pending pending_;
 };

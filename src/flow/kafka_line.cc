@@ -9,10 +9,6 @@
 namespace assay::flow {
 namespace {
 
-/// Fewer records say nothing about their form.
-constexpr int64_t kJudgedRecordsMin = 1'000;
-/// From so many on, earlier ones count for less and less.
-constexpr int64_t kJudgedRecordsMax = 10'000;
 /// How long the records of a journal may take to come again.
 constexpr Duration kReadAgainWait{60 * kMicrosPerSecond};
 
@@ -32,6 +28,9 @@ Result<std::unique_ptr<KafkaLine>> KafkaLine::open(Workspace& workspace,
   std::unique_ptr<KafkaLine> line(new KafkaLine(workspace));
   ASSAY_ASSIGN_OR_RETURN(line->writer_, BronzeWriter::open(workspace, bronze, options));
   const catalog::BronzeDef& definition = line->writer_->definition();
+  line->gauge_.emplace(definition.source,
+                       bronze,
+                       workspace.project().sources.at(definition.source).kafka->rejects_max);
   ASSAY_ASSIGN_OR_RETURN(
       line->source_,
       ingest::KafkaSource::open(
@@ -184,30 +183,9 @@ Result<data::Batch> KafkaLine::take_in(const ingest::RecordBatch& records) {
 }
 
 Status KafkaLine::check_rejects(const data::Account& before) {
-  const catalog::BronzeDef& definition = writer_->definition();
-  recent_records_ += writer_->pending().in - before.in;
-  recent_rejects_ += writer_->pending().quarantined - before.quarantined;
-  if (recent_records_ > kJudgedRecordsMax) {
-    recent_records_ /= 2;
-    recent_rejects_ /= 2;
-  }
-  const double limit = workspace_.project().sources.at(definition.source).kafka->rejects_max;
-  if (recent_records_ < kJudgedRecordsMin ||
-      static_cast<double>(recent_rejects_) <= limit * static_cast<double>(recent_records_)) {
-    return {};
-  }
-  workspace_.world().log.error("kafka_records_have_another_form",
-                               {{"source", definition.source},
-                                {"table", "bronze." + name()},
-                                {"records", recent_records_},
-                                {"rejected", recent_rejects_}});
-  return {Code::kFailedPrecondition,
-          "source `" + definition.source + "`: " + std::to_string(recent_rejects_) +
-              " of the last " + std::to_string(recent_records_) +
-              " records cannot be read as bronze." + name() +
-              " is defined: their form has changed. Those not committed yet stay in the topic; "
-              "correct the definition and start again, or raise `rejects_max` to let them go to "
-              "quarantine"};
+  return gauge_->add(writer_->pending().in - before.in,
+                     writer_->pending().quarantined - before.quarantined,
+                     workspace_.world().log);
 }
 
 void KafkaLine::note_times(const data::Batch& rows) {

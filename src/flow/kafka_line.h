@@ -12,6 +12,7 @@
 #include "flow/fast_path.h"
 #include "flow/online_stage.h"
 #include "flow/read_journal.h"
+#include "flow/reject_gauge.h"
 #include "flow/run_options.h"
 #include "flow/source_ledger.h"
 #include "flow/workspace.h"
@@ -99,8 +100,7 @@ class KafkaLine {
   int64_t reads_ = 0;             // of the epoch that is pending
   std::size_t placed_parts_ = 0;  // parts that the ledger had at the last seek
   bool must_seek_ = true;
-  int64_t recent_records_ = 0;
-  int64_t recent_rejects_ = 0;
+  std::optional<RejectGauge> gauge_;
   std::optional<EventTime> oldest_received_;
   std::map<int64_t, EventTime> newest_;  // by part's ordinal: largest event time of its rows
 };

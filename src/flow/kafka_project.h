@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -40,9 +41,35 @@ class TestTopic {
     send_line(line, 1);
     EXPECT_TRUE(producer_->flush().ok());
   }
-  void send(int32_t partition, const std::string& value) {
-    EXPECT_TRUE(producer_->send("events", partition, "", value).ok());
+  /// A value without memory is null: a tombstone.
+  void send(int32_t partition, std::string_view value, std::string_view key = "") {
+    EXPECT_TRUE(producer_->send("events", partition, key, value).ok());
     ++sent_;
+  }
+  void create(const std::string& topic) { broker_->create_topic(topic, 1); }
+
+  struct Received {
+    std::string key;
+    std::string value;
+    std::map<std::string, std::string> headers;
+  };
+  /// The first `count` records of partition 0 of another topic.
+  std::vector<Received> read(const std::string& topic, std::size_t count) {
+    ingest::KafkaClientOptions options;
+    options.brokers = broker_->brokers();
+    const auto consumer = *ingest::KafkaConsumer::open(*log_, options);
+    EXPECT_TRUE(consumer->assign({{{topic, 0}, 0}}).ok());
+    std::vector<Received> received;
+    for (int tries = 0; tries < 100 && received.size() < count; ++tries) {
+      const auto block = *consumer->poll(100, {100'000});
+      for (const ingest::KafkaMessage& message : block->messages) {
+        received.push_back({std::string(message.key), std::string(message.value), {}});
+        for (const auto& [name, value] : message.headers) {
+          received.back().headers[std::string(name)] = std::string(value);
+        }
+      }
+    }
+    return received;
   }
   void flush() { EXPECT_TRUE(producer_->flush().ok()); }
   void set_away(bool is_away) { broker_->set_away(is_away); }
