@@ -4,6 +4,7 @@ import base64
 import datetime
 import decimal
 import json
+import struct
 import urllib.request
 
 from canonical import RowsHash
@@ -42,7 +43,9 @@ def value_of(text, signature):
         return decimal.Decimal(text)
     if kind == "date":
         return datetime.date.fromisoformat(text)
-    if kind in ("real", "double"):
+    if kind == "real":  # written with the digits that tell it from other 32-bit numbers
+        return struct.unpack("f", struct.pack("f", float(text)))[0]
+    if kind == "double":
         return float(text)
     if kind.startswith("timestamp"):
         return datetime.datetime.fromisoformat(text.replace(" UTC", "+00:00"))
