@@ -234,7 +234,8 @@ data::Decoded decode_texts(const data::DecodeOptions& columns,
   data::DecodeOptions options = columns;
   options.reals_may_be_text = true;
   DecoderOptions unwrapping = reading;
-  unwrapping.decimals_are_text = true;  // of Avro they have been read by their schema
+  // Of Avro and Protobuf they have been read by their schema.
+  unwrapping.decimals_are_text = reading.decimals_are_text || !unwrapped.any_was_text;
   data::Decoded decoded = decode_plain(options, unwrapping, records, views, kept);
   for (int64_t& row : decoded.record_of_row) {
     row = static_cast<int64_t>(unwrapped.places[static_cast<std::size_t>(row)]);

@@ -13,21 +13,26 @@ using data::RejectReason;
 /// The JSON of one record, or why there is none.
 std::optional<RejectReason> read(const ingest::RecordBatch& records,
                                  std::string_view bytes,
-                                 std::string* json) {
+                                 std::string* json,
+                                 bool* was_text) {
   const std::optional<data::WireRecord> record = data::split_wire_record(bytes);
   if (!record) {
     *json = bytes;
-    return records.format == catalog::Format::kDebezium ? std::nullopt
-                                                        : std::optional(RejectReason::kMalformed);
+    *was_text = true;
+    const bool may_be_plain =
+        records.format == catalog::Format::kDebezium || records.format == catalog::Format::kJson;
+    return may_be_plain ? std::nullopt : std::optional(RejectReason::kMalformed);
   }
   const auto schema = records.schemas.find(record->schema);
   if (schema == records.schemas.end() && records.format == catalog::Format::kJsonSchema) {
     *json = record->payload;
+    *was_text = true;
     return std::nullopt;
   }
   if (schema == records.schemas.end() || schema->second == nullptr) {
     return RejectReason::kUnknownSchema;
   }
+  *was_text = *was_text || schema->second->is_text();
   return schema->second->append_json(record->payload, json)
              ? std::nullopt
              : std::optional(RejectReason::kMalformed);
@@ -49,7 +54,7 @@ UnwrappedRecords unwrap(const ingest::RecordBatch& records,
     // A tombstone of a table of changes has been given an object of its own.
     const bool is_tombstone = texts[place] == "{}";
     const std::optional<RejectReason> reason =
-        is_tombstone ? std::nullopt : read(records, texts[place], &json);
+        is_tombstone ? std::nullopt : read(records, texts[place], &json, &unwrapped.any_was_text);
     if (reason) {
       unwrapped.rejects.push_back({static_cast<int64_t>(place), *reason, ""});
       continue;

@@ -16,13 +16,14 @@ struct UnwrappedRecords {
   std::vector<std::string> texts;
   std::vector<std::size_t> places;  // of each text: where its record stood
   data::Rejects rejects;            // by place
+  bool any_was_text = false;        // a record that was JSON before
 };
 
 /// Whether some records of the batch are not text but name their schemas.
 bool names_schemas(const ingest::RecordBatch& records);
 
-/// Read records by the schemas that they name. Records of Debezium, and with `json_schema` where no
-/// registry was asked, may be plain JSON and stay as they are.
+/// Read records by the schemas that they name. Records of Debezium and JSON, and with `json_schema`
+/// where no registry was asked, may be plain JSON and stay as they are.
 ///
 /// Errors  none for bad records: kMalformed (not in wire format, or not written with its schema),
 ///         kUnknownSchema (the registry has none of that number).

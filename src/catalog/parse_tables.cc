@@ -134,6 +134,12 @@ RegistryDef parse_registry(ParseContext& context, const YamlNode& node, const So
                   "`" + registry.url + "` is no address of a schema registry",
                   "write `http://host:8081` or `https://...`");
   }
+  if (is_http && registry.url.find('@') < registry.url.find('/', registry.url.find("//") + 2)) {
+    context.error("E0201",
+                  *reader.find("url"),
+                  "the address of a schema registry holds a user's name: it would be seen in logs",
+                  "write it as `username` and `password`");
+  }
   return registry;
 }
 

@@ -55,6 +55,7 @@ Status run_replay(Invocation& invocation) {
   flow::ReplayOptions options;
   options.table = invocation.arguments.get("TABLE");
   options.reason = invocation.arguments.get("reason");
+  options.earlier = invocation.arguments.has("earlier");
   options.stop = &stop_requested();
   options.say = [&](const std::string& text) { invocation.output.say(text); };
   ASSAY_ASSIGN_OR_RETURN(const flow::ReplayReport report,
@@ -105,7 +106,14 @@ std::vector<Command> quarantine_commands() {
        "by now. Rows that are accepted become known now. Records that are refused again stay. A "
        "second replay, also after a crash, doubles nothing.",
        {kTable},
-       {kReason},
+       {kReason,
+        {"earlier",
+         "",
+         "also what earlier definitions of the table refused, for sources that no longer have it; "
+         "rows that retention dropped since may come back",
+         "",
+         false,
+         false}},
        run_replay}};
 }
 

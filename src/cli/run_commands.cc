@@ -68,9 +68,8 @@ Status run_run(Invocation& invocation) {
     const std::string table = stage.stage + "." + stage.name;
     if (stage.rows.quarantined > 0) {
       invocation.output.say(std::to_string(stage.rows.quarantined) + " rows of " + table +
-                            " are in quarantine; see why: assay sql \"SELECT reason, "
-                            "\\\"column\\\", count(*) FROM lake." +
-                            table + "_quarantine GROUP BY ALL\"");
+                            " are in quarantine; see why: assay quarantine show " + stage.stage +
+                            "/" + stage.name);
     }
     if (stage.rows.late > 0) {
       invocation.output.say(

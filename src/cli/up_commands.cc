@@ -22,7 +22,8 @@ class LineServer {
       invocation_.output.say("running (stop with Ctrl-C or SIGTERM)");
       return {};
     }
-    ASSAY_ASSIGN_OR_RETURN(serve::HttpOptions options, parse_address(arguments.get("http"), "--http"));
+    ASSAY_ASSIGN_OR_RETURN(serve::HttpOptions options,
+                           parse_address(arguments.get("http"), "--http"));
     ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, workspace_.online(false));
     ASSAY_ASSIGN_OR_RETURN(const auto state, serving_state(workspace_));
     line_ = std::make_unique<LineBeside>(invocation_, *store, arguments.has("push"));

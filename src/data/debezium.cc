@@ -38,7 +38,7 @@ namespace dom = simdjson::dom;
 constexpr std::string_view kUnavailable = "__debezium_unavailable_value";
 constexpr std::string_view kUnavailableBytes = "X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==";
 
-enum class Meaning { kPlain, kDays, kMillis, kMicros, kNanos, kDecimal };
+enum class Meaning { kPlain, kDays, kSeconds, kMillis, kMicros, kNanos, kDecimal };
 
 /// What the schema says of one field.
 struct FieldMeaning {
@@ -139,10 +139,20 @@ bool is_unavailable(const dom::element& value) {
 
 /// The unit of a timestamp without a schema: what is declared, or what its name ends in.
 Meaning unit_of(TimeUnit unit, std::string_view name) {
-  if (unit == TimeUnit::kMillis || name.ends_with("_ms")) {
+  switch (unit) {
+    case TimeUnit::kSeconds:
+      return Meaning::kSeconds;
+    case TimeUnit::kMillis:
+      return Meaning::kMillis;
+    case TimeUnit::kMicros:
+      return Meaning::kMicros;
+    default:
+      break;
+  }
+  if (name.ends_with("_ms")) {
     return Meaning::kMillis;
   }
-  if (unit == TimeUnit::kMicros || name.ends_with("_us")) {
+  if (name.ends_with("_us")) {
     return Meaning::kMicros;
   }
   return name.ends_with("_ns") ? Meaning::kNanos : Meaning::kPlain;
@@ -150,9 +160,10 @@ Meaning unit_of(TimeUnit unit, std::string_view name) {
 
 /// Microseconds since the epoch; nothing when it does not fit or nobody says what is counted.
 std::optional<int64_t> micros_of(int64_t count, Meaning meaning) {
-  const int64_t factor = meaning == Meaning::kDays     ? kMicrosPerDay
-                         : meaning == Meaning::kMillis ? 1'000
-                                                       : 1;
+  const int64_t factor = meaning == Meaning::kDays      ? kMicrosPerDay
+                         : meaning == Meaning::kSeconds ? kMicrosPerSecond
+                         : meaning == Meaning::kMillis  ? 1'000
+                                                        : 1;
   int64_t micros = 0;
   if (meaning == Meaning::kNanos) {
     return floor_to(count, 1'000) / 1'000;

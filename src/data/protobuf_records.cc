@@ -73,6 +73,30 @@ Status parse_file(std::string_view text,
   return parser.Parse(&tokens, file) ? Status() : error.status();
 }
 
+/// Files that serializers take for known and register nowhere.
+constexpr std::pair<std::string_view, std::string_view> kKnownFiles[] = {
+    {"confluent/type/decimal.proto",
+     "syntax = 'proto3'; package confluent.type; message Decimal { bytes value = 1; uint32 "
+     "precision "
+     "= 2; int32 scale = 3; }"},
+    {"confluent/meta.proto",
+     "syntax = 'proto3'; package confluent; import 'google/protobuf/descriptor.proto'; message "
+     "Meta { "
+     "string doc = 1; map<string, string> params = 2; repeated string tags = 3; } extend "
+     "google.protobuf.FileOptions { Meta file_meta = 1088; } extend google.protobuf.MessageOptions "
+     "{ "
+     "Meta message_meta = 1088; } extend google.protobuf.FieldOptions { Meta field_meta = 1088; } "
+     "extend google.protobuf.EnumOptions { Meta enum_meta = 1088; } extend "
+     "google.protobuf.EnumValueOptions { Meta enum_value_meta = 1088; }"},
+    {"google/type/date.proto",
+     "syntax = 'proto3'; package google.type; message Date { int32 year = 1; int32 month = 2; "
+     "int32 "
+     "day = 3; }"},
+    {"google/type/timeofday.proto",
+     "syntax = 'proto3'; package google.type; message TimeOfDay { int32 hours = 1; int32 minutes = "
+     "2; "
+     "int32 seconds = 3; int32 nanos = 4; }"}};
+
 /// The files of a schema, each after those it imports.
 class FileBuilder {
  public:
@@ -107,6 +131,11 @@ class FileBuilder {
     for (const NamedSchema& reference : references_) {
       if (reference.name == name) {
         return build(reference.text, name).status();
+      }
+    }
+    for (const auto& [file, text] : kKnownFiles) {
+      if (file == name) {
+        return build(text, name).status();
       }
     }
     const proto::FileDescriptor* known =

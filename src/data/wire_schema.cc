@@ -9,6 +9,7 @@ class JsonText : public WireSchema {
     json->append(payload);
     return true;
   }
+  [[nodiscard]] bool is_text() const override { return true; }
 };
 
 }  // namespace

@@ -24,6 +24,8 @@ class WireSchema {
   ///
   /// Gives false when `payload` was not written with this schema; then `json` holds a part.
   virtual bool append_json(std::string_view payload, std::string* json) const = 0;
+  /// Whether records are JSON text already, in which decimals stand as their writer wrote them.
+  [[nodiscard]] virtual bool is_text() const { return false; }
 };
 
 /// A schema that others refer to, by the name they use for it.

@@ -9,6 +9,9 @@
 namespace assay::flow {
 namespace {
 
+/// Brokers take records of a megabyte when they are not told otherwise.
+constexpr std::size_t kLetterBytesMax = 900'000;
+
 using Headers = std::vector<std::pair<std::string, std::string>>;
 
 /// The keys of refused records, from what quarantine keeps of what stood beside them.
@@ -68,8 +71,12 @@ Status DeadLetters::send(const data::Batch& refused) {
         {"__connect.errors.exception.message", reason + (column.empty() ? "" : " at " + column)}};
     const data::Column& key = keys.column(keys.column(0).is_null(row) ? 1 : 0);
     const std::string_view key_bytes = key.is_null(row) ? std::string_view() : key.text(row);
-    ASSAY_RETURN_IF_ERROR(producer_->send(
-        topic_, {key_bytes, refused.find("payload")->text(row), std::move(headers)}));
+    std::string_view value = refused.find("payload")->text(row);
+    if (value.size() > kLetterBytesMax) {  // it is in the quarantine table
+      headers.emplace_back("assay.value.bytes", std::to_string(value.size()));
+      value = {};
+    }
+    ASSAY_RETURN_IF_ERROR(producer_->send(topic_, {key_bytes, value, std::move(headers)}));
   }
   return producer_->flush().with_context("dead letters of source `" + source_ + "` to " + topic_);
 }

@@ -266,11 +266,18 @@ class Replay {
   lake::DeltaTable* table_ = nullptr;
 };
 
-/// Quarantine tables of all definitions that the bronze table `name` has had, the present one last.
-Result<std::vector<std::string>> quarantine_tables(Workspace& workspace,
-                                                   const std::string& name,
-                                                   const std::string& present) {
+/// Quarantine tables of the definitions that the bronze table `name` had before the present one.
+Result<std::vector<std::string>> earlier_tables(Workspace& workspace,
+                                                const std::string& name,
+                                                const std::string& present) {
   ASSAY_ASSIGN_OR_RETURN(const std::vector<std::string> all, lake::list_tables(workspace.store()));
+  std::set<std::string> of_others;  // bronze tables whose names end in a number
+  for (const auto& [other, definition] : workspace.project().bronze) {
+    ASSAY_ASSIGN_OR_RETURN(std::string key, quarantine_key(workspace, "bronze/" + other));
+    of_others.insert("bronze/" + other + kSuffix);
+    of_others.insert(std::move(key));
+  }
+  of_others.erase("bronze/" + name + kSuffix);
   std::vector<std::string> keys;
   for (const std::string& key : all) {
     const std::string base = "bronze/" + name;
@@ -284,11 +291,10 @@ Result<std::vector<std::string>> quarantine_tables(Workspace& workspace,
             : "";
     const bool is_numbered =
         is_version && number.find_first_not_of("0123456789") == std::string::npos;
-    if ((key == first || is_numbered) && key != present) {
+    if ((key == first || is_numbered) && key != present && of_others.count(key) == 0) {
       keys.push_back(key);
     }
   }
-  keys.push_back(present);
   return keys;
 }
 
@@ -316,8 +322,12 @@ Result<ReplayReport> replay_quarantine(Workspace& workspace, const ReplayOptions
   ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<FileLock> lock, workspace.lock_for_writing());
   ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<BronzeWriter> writer,
                          BronzeWriter::open(workspace, name, {}));
-  ASSAY_ASSIGN_OR_RETURN(const std::vector<std::string> keys,
-                         quarantine_tables(workspace, name, present));
+  std::vector<std::string> keys = {present};
+  if (options.earlier) {
+    ASSAY_ASSIGN_OR_RETURN(const std::vector<std::string> earlier,
+                           earlier_tables(workspace, name, present));
+    keys.insert(keys.end(), earlier.begin(), earlier.end());
+  }
   ReplayReport report;
   for (const std::string& key : keys) {
     if (!report.stopped) {

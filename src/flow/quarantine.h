@@ -37,6 +37,9 @@ struct ReplayOptions {
   std::string table;  // of bronze
   std::string reason;
   int64_t batch_rows = 10'000;
+  /// Also what earlier definitions of the table refused and the present one has not: records that
+  /// it accepted and has lost since, by retention or a delete, come back.
+  bool earlier = false;
   const std::atomic<bool>* stop = nullptr;
   std::function<void(const std::string&)> say = [](const std::string&) {};
 };

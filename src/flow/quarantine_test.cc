@@ -236,6 +236,8 @@ TEST(Quarantine, RecordsOfAnEarlierDefinitionAreLeftToTheSourceUntilItWasReadAga
   ASSERT_TRUE(project.open()->apply().ok());
   ReplayOptions options;
   options.table = "events";
+  EXPECT_EQ(replay_quarantine(*project.open(), options)->not_read_yet, 0) << "not asked for";
+  options.earlier = true;
   const Result<ReplayReport> early = replay_quarantine(*project.open(), options);
   ASSERT_TRUE(early.ok()) << early.status().to_string();
   EXPECT_EQ(early->not_read_yet, 11);
@@ -246,6 +248,22 @@ TEST(Quarantine, RecordsOfAnEarlierDefinitionAreLeftToTheSourceUntilItWasReadAga
   EXPECT_EQ(project.count("bronze/events_quarantine"), 1);
   EXPECT_EQ(project.count("bronze/events_v2"), 10);
   EXPECT_EQ(project.count("bronze/events_v2_quarantine"), 91);
+}
+
+TEST(Quarantine, ATableWhoseNameEndsLikeAVersionIsNoEarlierOne) {
+  RefusedEvents project;
+  project.write("project.yaml", events_of("string"));
+  project.change("bronze:\n",
+                 "bronze:\n  events_v2:\n    source: events\n    event_time: {column: "
+                 "ts}\n    columns: {id: string!, amount: int64, ts: timestamp!}\n");
+  ASSERT_TRUE(project.run().ok());
+  const int64_t refused = project.count("bronze/events_v2_quarantine");
+  ASSERT_GT(refused, 0);
+  ReplayOptions options;
+  options.table = "events";
+  options.earlier = true;
+  ASSERT_TRUE(replay_quarantine(*project.open(), options).ok());
+  EXPECT_EQ(project.count("bronze/events_v2_quarantine"), refused);
 }
 
 TEST(Quarantine, PersonalDataLeavesNothingToReplay) {

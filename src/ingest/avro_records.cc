@@ -20,6 +20,8 @@ namespace {
 constexpr std::size_t kReadBytes = 256 << 10;
 constexpr std::size_t kSyncBytes = 16;
 constexpr int64_t kBlockBytesMax = 256 << 20;  // as stored, and as unpacked
+/// Of records that take no bytes, a block has no more than these.
+constexpr int64_t kEmptyRecordsMax = 100'000;
 constexpr std::size_t kLongBytesMax = 10;
 constexpr std::size_t kHeaderBytesMax = 16 << 20;
 
@@ -223,6 +225,10 @@ class AvroRecords : public RecordReader {
     }
     ASSAY_ASSIGN_OR_RETURN(block_, unpack(std::move(packed)));
     rest_ = block_;
+    // Records without fields take no bytes.
+    if (left_ > static_cast<int64_t>(block_.size()) + kEmptyRecordsMax) {
+      return file_.damage("a block with more records than it can hold");
+    }
     return true;
   }
 

@@ -88,9 +88,6 @@ class KafkaSource {
   [[nodiscard]] virtual std::vector<PartLag> part_lags() const = 0;
 };
 
-/// Some of the records of a batch from partitions, by index, ascending by position; the bytes are
-/// shared. `part_end` is left empty.
-RecordBatch select_records(const RecordBatch& batch, const std::vector<int64_t>& records);
 /// Columns of RecordBatch::meta.
 data::SchemaPtr kafka_meta_schema();
 

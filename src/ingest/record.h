@@ -75,4 +75,8 @@ struct RecordBatch {
   }
 };
 
+/// Some of the records of a batch from partitions, by index, ascending by position; the bytes are
+/// shared. `part_end` is left empty.
+RecordBatch select_records(const RecordBatch& batch, const std::vector<int64_t>& records);
+
 }  // namespace assay::ingest
