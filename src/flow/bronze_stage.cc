@@ -45,7 +45,7 @@ Status run_files(Workspace& workspace,
                                       workspace.world().log));
     }
     if (writer.pending().in > 0) {
-      ASSAY_RETURN_IF_ERROR(writer.commit({source->position().value, {}, {}, {}}, total));
+      ASSAY_RETURN_IF_ERROR(writer.commit({source->position().value, {}, {}, {}, 0}, total));
       options.say("bronze " + writer.name() + ": " + std::to_string(total->rows.in) + " rows");
     }
     if (more && options.stopping()) {

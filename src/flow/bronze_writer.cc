@@ -175,6 +175,7 @@ Status BronzeWriter::add_positions(const Reached& reached, lake::CommitRequest* 
   }
   if (reached.epoch.has_value()) {
     add(epoch_app_id(app_id_), *reached.epoch);
+    add(epoch_reads_app_id(app_id_), reached.epoch_reads);
   }
   if (reached.low_time.has_value()) {
     const std::string id = low_time_app_id(app_id_);

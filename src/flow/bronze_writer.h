@@ -55,6 +55,7 @@ class BronzeWriter {
         parts;  // of one that is read side by side; then position is not used
     std::optional<EventTime> low_time;  // of the same: no part that is behind is older than this
     std::optional<int64_t> epoch;       // of reads that were journaled: the table has it then
+    int64_t epoch_reads = 0;            // how many these are
   };
   Status commit(const Reached& reached, StageAccount* total);
 

@@ -107,42 +107,105 @@ Status FastPath::begin_branch(std::optional<EventTime> low_time, Branch* branch)
   branch->state.moves_newest = false;
   ASSAY_ASSIGN_OR_RETURN(const std::string key, workspace_.source_table_key(branch->table));
   const Result<lake::DeltaTable*> table = workspace_.table(key);
-  ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, workspace_.online(false));
   for (View& view : branch->views) {
     view.takes_part = false;
-    const Result<std::optional<online::AppliedTo>> applied = store->applied_to(*view.compiled);
-    if (applied.code() == Code::kFailedPrecondition || (applied.ok() && !applied->has_value()) ||
-        table.code() == Code::kNotFound) {
-      continue;  // nothing yet, or of an earlier definition: the stages begin it
-    }
-    ASSAY_RETURN_IF_ERROR(applied.status());
-    ASSAY_RETURN_IF_ERROR(table.status());
-    ASSAY_ASSIGN_OR_RETURN(const auto snapshot, (*table)->snapshot());
-    view.position = (*applied)->position;
-    const OnlinePosition at = OnlinePosition::decode(view.position);
-    view.takes_part = at.table_number == table_number(key);
-    if (view.takes_part) {
-      ASSAY_ASSIGN_OR_RETURN(view.takes_part, is_up_to(**table, at.version, snapshot->version));
-    }
-    ASSAY_ASSIGN_OR_RETURN(view.until, workspace_.frontier(branch->table, *snapshot));
-    if (at.reads > 0 && !view.takes_part) {  // the table was changed beside the epoch
-      ASSAY_RETURN_IF_ERROR(store->drop(view.compiled->storage_name()));
+    if (table.code() != Code::kNotFound) {
+      ASSAY_RETURN_IF_ERROR(table.status());
+      ASSAY_RETURN_IF_ERROR(place_view(*branch, **table, &view));
     }
   }
   return {};
 }
 
-Status FastPath::drop_views_ahead() {
+namespace {
+
+/// Whether a view that stands there has what its table has, and nothing of an epoch that the table
+/// has since.
+Result<bool> may_be_ahead(Workspace& workspace, lake::DeltaTable& table, const OnlinePosition& at) {
+  ASSAY_ASSIGN_OR_RETURN(const auto newest, table.snapshot());
+  if (at.table_number != table_number(table.key()) || at.pieces_left > 0 ||
+      at.version > newest->version) {
+    return false;
+  }
+  if (at.version == newest->version) {
+    return true;
+  }
+  ASSAY_ASSIGN_OR_RETURN(const CaughtUp lake, caught_up(workspace, table, at));
+  return lake.state == CaughtUp::State::kNotYet ? is_up_to(table, at.version, newest->version)
+                                                : Result<bool>(false);
+}
+
+}  // namespace
+
+Status FastPath::place_view(const Branch& branch, lake::DeltaTable& table, View* view) {
+  view->takes_part = false;
+  ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, workspace_.online(false));
+  const Result<std::optional<online::AppliedTo>> applied = store->applied_to(*view->compiled);
+  if (applied.code() == Code::kFailedPrecondition || (applied.ok() && !applied->has_value())) {
+    return {};  // nothing yet, or of an earlier definition: the stages begin it
+  }
+  ASSAY_RETURN_IF_ERROR(applied.status());
+  view->position = (*applied)->position;
+  const OnlinePosition at = OnlinePosition::decode(view->position);
+  ASSAY_ASSIGN_OR_RETURN(view->takes_part, may_be_ahead(workspace_, table, at));
+  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table.snapshot());
+  ASSAY_ASSIGN_OR_RETURN(view->until, workspace_.frontier(branch.table, *snapshot));
+  if (at.reads > 0 && !view->takes_part) {  // the table was changed beside the epoch
+    workspace_.world().log.warn("online_rows_made_anew", {{"view", view->compiled->name()}});
+    return store->drop(view->compiled->storage_name());
+  }
+  return {};
+}
+
+Status FastPath::note_stages() {
+  for (Branch& branch : branches_) {
+    for (View& view : branch.views) {
+      if (view.takes_part) {
+        ASSAY_RETURN_IF_ERROR(note_stages_of(branch, &view));
+      }
+    }
+  }
+  return {};
+}
+
+Status FastPath::note_stages_of(const Branch& branch, View* view) {
+  if (OnlinePosition::decode(view->position).reads == 0) {
+    // Reads gave it no rows so far: wherever it stands, it has those of the epoch that it must.
+    ASSAY_ASSIGN_OR_RETURN(const std::string key, workspace_.source_table_key(branch.table));
+    ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * table, workspace_.table(key));
+    return place_view(branch, *table, view);
+  }
+  ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, workspace_.online(false));
+  ASSAY_ASSIGN_OR_RETURN(const auto applied, store->applied_to(*view->compiled));
+  // One that was made anew has no reads of this epoch, so it gets none of the others.
+  view->takes_part = applied.has_value() && applied->position == view->position;
+  return {};
+}
+
+Status FastPath::drop_views_ahead(int64_t reads) {
   ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, workspace_.online(false));
   for (Branch& branch : branches_) {
     for (View& view : branch.views) {
       const Result<std::optional<online::AppliedTo>> applied = store->applied_to(*view.compiled);
       if (applied.ok() && applied->has_value() &&
-          OnlinePosition::decode((*applied)->position).reads > 0) {
+          OnlinePosition::decode((*applied)->position).reads > reads) {
         workspace_.world().log.warn("online_rows_made_anew", {{"view", view.compiled->name()}});
         ASSAY_RETURN_IF_ERROR(store->drop(view.compiled->storage_name()));
+        view.takes_part = false;
       }
-      view.takes_part = false;
+    }
+  }
+  return {};
+}
+
+Status FastPath::end_epoch(int64_t reads) {
+  for (Branch& branch : branches_) {
+    for (View& view : branch.views) {
+      // One without reads follows the lake, which has no row of this epoch for it.
+      if (view.takes_part && OnlinePosition::decode(view.position).reads > 0) {
+        ASSAY_ASSIGN_OR_RETURN(const data::Batch nothing, no_rows(workspace_, *view.compiled));
+        ASSAY_RETURN_IF_ERROR(apply_to(nothing, reads, &view));
+      }
     }
   }
   return {};
@@ -174,21 +237,28 @@ Status FastPath::apply_branch(const data::Batch& rows, int64_t read, Branch* bra
   if (made.rows() == 0) {
     return {};
   }
-  ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, workspace_.online(false));
   for (View& view : branch->views) {
-    OnlinePosition at = OnlinePosition::decode(view.position);
-    if (!view.takes_part || at.reads >= read) {
-      continue;  // a read that is made again
+    if (view.takes_part) {
+      ASSAY_ASSIGN_OR_RETURN(const data::Batch selected,
+                             made.select(view.compiled->source_columns()));
+      ASSAY_RETURN_IF_ERROR(apply_to(selected, read, &view));
     }
-    at.reads = read;
-    ASSAY_ASSIGN_OR_RETURN(const data::Batch selected,
-                           made.select(view.compiled->source_columns()));
-    fail_point("flow.online.before_apply");
-    ASSAY_RETURN_IF_ERROR(
-        store->apply(*view.compiled, selected, view.position, at.encode(), view.until));
-    view.position = at.encode();
-    note_freshness(workspace_.world(), view.compiled->name(), selected);
   }
+  return {};
+}
+
+Status FastPath::apply_to(const data::Batch& rows, int64_t read, View* view) {
+  OnlinePosition at = OnlinePosition::decode(view->position);
+  if (at.reads >= read) {
+    return {};  // a read that is made again
+  }
+  at.reads = read;
+  ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, workspace_.online(false));
+  fail_point("flow.online.before_apply");
+  ASSAY_RETURN_IF_ERROR(
+      store->apply(*view->compiled, rows, view->position, at.encode(), view->until));
+  view->position = at.encode();
+  note_freshness(workspace_.world(), view->compiled->name(), rows);
   return {};
 }
 

@@ -37,9 +37,14 @@ class FastPath {
   /// Bring the rows of the epoch's read number `read` (from 1 on) to the views that do not have
   /// them.
   Status apply(const data::Batch& rows, int64_t read);
-  /// Drop what is ahead of the lake: its reads cannot be made again. The next online stage makes it
-  /// from the lake.
-  Status drop_views_ahead();
+  /// Behind the epoch's last read, before the lake has it: views that are ahead by some of its
+  /// `reads` say that they have all of them.
+  Status end_epoch(int64_t reads);
+  /// Look where views stand behind stages that ran within the epoch.
+  Status note_stages();
+  /// Drop views that are ahead of the lake by more than `reads`: they cannot be made again. The
+  /// next online stage makes them from the lake.
+  Status drop_views_ahead(int64_t reads);
   /// How many views take part.
   [[nodiscard]] int64_t views() const;
 
@@ -60,6 +65,9 @@ class FastPath {
   FastPath(Workspace& workspace, std::string bronze)
       : workspace_(workspace), bronze_(std::move(bronze)) {}
   Status begin_branch(std::optional<EventTime> low_time, Branch* branch);
+  Status place_view(const Branch& branch, lake::DeltaTable& table, View* view);
+  Status note_stages_of(const Branch& branch, View* view);
+  Status apply_to(const data::Batch& rows, int64_t read, View* view);
   Status apply_branch(const data::Batch& rows, int64_t read, Branch* branch);
 
   Workspace& workspace_;

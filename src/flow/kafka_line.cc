@@ -20,6 +20,15 @@ bool keeps_meta(const catalog::BronzeDef& bronze) {
       });
 }
 
+/// Remove the journals of tables that no definition has any more: views of those are made anew.
+Status remove_others(Workspace& workspace, ReadJournal& journal) {
+  std::vector<std::string> keys;
+  for (const auto& [name, definition] : workspace.project().bronze) {
+    ASSAY_ASSIGN_OR_RETURN(keys.emplace_back(), workspace.bronze_table_key(name));
+  }
+  return journal.remove_others(keys);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<KafkaLine>> KafkaLine::open(Workspace& workspace,
@@ -33,15 +42,17 @@ Result<std::unique_ptr<KafkaLine>> KafkaLine::open(Workspace& workspace,
                        workspace.project().sources.at(definition.source).kafka->rejects_max);
   ASSAY_ASSIGN_OR_RETURN(
       line->source_,
-      ingest::KafkaSource::open(
-          workspace.world(),
-          workspace.project().sources.at(definition.source),
-          line->ledger_,
-          {.keep_meta = keeps_meta(definition), .timeout = options.ask_timeout}));
+      ingest::KafkaSource::open(workspace.world(),
+                                workspace.project().sources.at(definition.source),
+                                line->ledger_,
+                                {.keep_meta = keeps_meta(definition),
+                                 .timeout = options.ask_timeout,
+                                 .stop = options.stop}));
   ASSAY_RETURN_IF_ERROR(line->source_->discover().status());
   ASSAY_RETURN_IF_ERROR(line->seek());
   line->journal_ = std::make_unique<ReadJournal>(
       workspace.world(), workspace.project().folder, line->writer_->table().key());
+  ASSAY_RETURN_IF_ERROR(remove_others(workspace, *line->journal_));
   ASSAY_ASSIGN_OR_RETURN(line->fast_path_, FastPath::open(workspace, bronze));
   ASSAY_ASSIGN_OR_RETURN(line->epoch_, line->writer_->epoch());
   return line;
@@ -49,18 +60,26 @@ Result<std::unique_ptr<KafkaLine>> KafkaLine::open(Workspace& workspace,
 
 Status KafkaLine::recover(StageAccount* total) {
   ASSAY_RETURN_IF_ERROR(journal_->remove_up_to(epoch_));
-  ASSAY_ASSIGN_OR_RETURN(const std::vector<JournaledRead> reads, journal_->read(epoch_ + 1));
+  const Result<std::vector<JournaledRead>> journal = journal_->read(epoch_ + 1);
+  if (journal.code() == Code::kCorrupt) {
+    workspace_.world().log.error(
+        "journal_of_reads_is_damaged",
+        {{"table", "bronze." + name()}, {"why", journal.status().to_string()}});
+    return give_up_epoch();
+  }
+  ASSAY_RETURN_IF_ERROR(journal.status());
+  const std::vector<JournaledRead>& reads = *journal;
   if (reads.empty()) {
     return journal_->remove_up_to(epoch_ + 1);  // a crash left the beginning of its first read
   }
+  // What a view has beyond the journal cannot be made again: its end was lost.
+  ASSAY_RETURN_IF_ERROR(fast_path_->drop_views_ahead(static_cast<int64_t>(reads.size())));
   ASSAY_RETURN_IF_ERROR(fast_path_->begin_epoch());
   ASSAY_ASSIGN_OR_RETURN(const std::optional<std::vector<ingest::RecordBatch>> batches,
                          read_again(reads));
   if (!batches.has_value()) {
     // They are not what they were: what the views have of them cannot be told any more.
-    ASSAY_RETURN_IF_ERROR(fast_path_->drop_views_ahead());
-    ASSAY_RETURN_IF_ERROR(journal_->remove_up_to(epoch_ + 1));
-    return seek();
+    return give_up_epoch();
   }
   is_journaling_ = true;
   for (const ingest::RecordBatch& batch : *batches) {
@@ -71,6 +90,12 @@ Status KafkaLine::recover(StageAccount* total) {
   ASSAY_RETURN_IF_ERROR(commit(total));
   is_journaling_ = false;
   return {};
+}
+
+Status KafkaLine::give_up_epoch() {
+  ASSAY_RETURN_IF_ERROR(fast_path_->drop_views_ahead(0));
+  ASSAY_RETURN_IF_ERROR(journal_->remove_up_to(epoch_ + 1));
+  return seek();
 }
 
 /// The records of these reads, made again; nothing when there are others than there were.
@@ -113,6 +138,8 @@ Result<std::optional<std::vector<ingest::RecordBatch>>> KafkaLine::read_again(
 }
 
 Status KafkaLine::begin_epoch() {
+  // The lake has all epochs before: what is ahead of it now is of none.
+  ASSAY_RETURN_IF_ERROR(fast_path_->drop_views_ahead(0));
   ASSAY_RETURN_IF_ERROR(fast_path_->begin_epoch());
   is_journaling_ = fast_path_->views() > 0;
   return {};
@@ -228,7 +255,11 @@ Status KafkaLine::commit(StageAccount* total) {
     return {};
   }
   const std::optional<int64_t> epoch = is_journaling_ ? std::optional(epoch_ + 1) : std::nullopt;
-  ASSAY_RETURN_IF_ERROR(writer_->commit({0, source_->positions(), low_time(), epoch}, total));
+  if (epoch.has_value()) {
+    ASSAY_RETURN_IF_ERROR(fast_path_->end_epoch(reads_));
+  }
+  ASSAY_RETURN_IF_ERROR(
+      writer_->commit({0, source_->positions(), low_time(), epoch, reads_}, total));
   if (epoch.has_value()) {
     epoch_ = *epoch;
     reads_ = 0;

@@ -37,7 +37,8 @@ class KafkaLine {
   [[nodiscard]] const std::string& name() const { return writer_->name(); }
 
   /// Commit the epoch that a crash left in the journal; to be called before anything is taken. Its
-  /// reads are made again as they were, and brought to the views that do not have them.
+  /// reads are made again as they were, and brought to the views that do not have them. Where that
+  /// cannot be (a damaged journal, other records), what is ahead is dropped and made from the lake.
   ///
   /// Errors  as KafkaSource::read_until().
   Status recover(StageAccount* total);
@@ -45,6 +46,9 @@ class KafkaLine {
   /// Nothing may be pending, and the stages behind the table must have run; to be called again
   /// behind each commit and its stages.
   Status begin_epoch();
+
+  /// Look where views stand after stages ran within an epoch: the lake may have moved them.
+  Status note_stages() { return is_journaling_ ? fast_path_->note_stages() : Status(); }
 
   /// Take what there is, at most `records_max`; waits for it not longer than `wait`. Gives the rows
   /// that were accepted; none while it must_seek().
@@ -85,6 +89,8 @@ class KafkaLine {
   Result<data::Batch> take_in(const ingest::RecordBatch& records);
   Result<std::optional<std::vector<ingest::RecordBatch>>> read_again(
       const std::vector<JournaledRead>& reads);
+  /// Leave the journal's reads to be read as new ones; what is ahead by them is made from the lake.
+  Status give_up_epoch();
   Status check_rejects(const data::Account& before);
   void note_times(const data::Batch& rows);
   [[nodiscard]] std::optional<EventTime> low_time() const;

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <utility>
 
+#include "base/check.h"
 #include "base/fail_point.h"
 #include "flow/online_changes.h"
 #include "flow/online_pieces.h"
@@ -93,13 +94,6 @@ int64_t rows_without_entity(const gold::FeatureView& view, const data::Batch& ro
   return count;
 }
 
-Result<data::Batch> no_rows(Workspace& workspace, const gold::FeatureView& view) {
-  const std::string& from = workspace.project().views.at(view.name()).from;
-  ASSAY_ASSIGN_OR_RETURN(const data::SchemaPtr schema, workspace.source_schema(from));
-  return data::Batch::empty(data::make_schema(visible_schema(*schema).fields()))
-      .select(view.source_columns());
-}
-
 /// What a group changes online.
 Result<OnlineChanges> read_group(Workspace& workspace,
                                  lake::DeltaTable& source,
@@ -128,7 +122,40 @@ Result<OnlineChanges> read_group(Workspace& workspace,
   return changes;
 }
 
+/// A version of a table; none when it is not there, or its log is cleaned away.
+Result<std::shared_ptr<const lake::Snapshot>> version_if_any(lake::DeltaTable& table,
+                                                             lake::Version version) {
+  Result<std::shared_ptr<const lake::Snapshot>> snapshot = table.snapshot(version);
+  const bool is_gone = snapshot.code() == Code::kNotFound || snapshot.code() == Code::kOutOfRange;
+  return is_gone ? std::shared_ptr<const lake::Snapshot>() : std::move(snapshot);
+}
+
+/// Whether the lake still has every file of a version; those of the newest one it has.
+Result<bool> has_all_files(Workspace& workspace,
+                           const lake::DeltaTable& table,
+                           const lake::Snapshot& snapshot,
+                           const lake::Snapshot& newest) {
+  for (const auto& [path, file] : snapshot.files) {
+    if (newest.files.contains(path)) {
+      continue;
+    }
+    const Result<store::ObjectInfo> found = workspace.store().stat(table.key() + "/" + path);
+    if (found.code() == Code::kNotFound) {
+      return false;
+    }
+    ASSAY_RETURN_IF_ERROR(found.status());
+  }
+  return true;
+}
+
 }  // namespace
+
+Result<data::Batch> no_rows(Workspace& workspace, const gold::FeatureView& view) {
+  const std::string& from = workspace.project().views.at(view.name()).from;
+  ASSAY_ASSIGN_OR_RETURN(const data::SchemaPtr schema, workspace.source_schema(from));
+  return data::Batch::empty(data::make_schema(visible_schema(*schema).fields()))
+      .select(view.source_columns());
+}
 
 int64_t table_number(const std::string& table_key) {
   const std::size_t suffix = table_key.rfind("_v");
@@ -162,7 +189,7 @@ class OnlineFill {
     ASSAY_ASSIGN_OR_RETURN(source_, workspace_.table(source_key_));
     ASSAY_ASSIGN_OR_RETURN(store_, workspace_.online(false));
     ASSAY_ASSIGN_OR_RETURN(const auto newest, source_->snapshot());
-    ASSAY_RETURN_IF_ERROR(find_position(newest->version));
+    ASSAY_RETURN_IF_ERROR(find_position(*newest));
     if (position_ && position_->reads > 0) {
       return {};  // ahead of the lake
     }
@@ -193,30 +220,56 @@ class OnlineFill {
  private:
   /// Where the store stands, after what it is ahead by has come to the lake. Rows that belong to
   /// nothing in the lake, and those of a table that is gone, are dropped and made again.
-  Status find_position(lake::Version newest) {
+  Status find_position(const lake::Snapshot& newest) {
     const Result<std::optional<online::AppliedTo>> applied = store_->applied_to(*view_);
     if (applied.ok() && !applied->has_value()) {
       return {};
     }
     if (applied.ok()) {
       const OnlinePosition at = OnlinePosition::decode((*applied)->position);
-      const bool of_another = at.table_number != table_number(source_key_) || at.version > newest ||
-                              (at.pieces_left > 0 && !source_->snapshot(at.version).ok());
-      if (!of_another && at.reads == 0) {
-        position_ = at;
+      if (at.table_number == table_number(source_key_) && at.version <= newest.version) {
+        ASSAY_RETURN_IF_ERROR(at.reads > 0 ? find_ahead(at) : find_whole(at, newest));
+      }
+      if (position_) {
         return {};
       }
-      if (!of_another) {
-        ASSAY_ASSIGN_OR_RETURN(const auto version, caught_up_version(workspace_, *source_, at));
-        if (version || options_.is_live) {
-          position_ = at;
-          return version ? move_to(*version) : Status();
-        }
-      }
+      workspace_.world().log.info("online_rows_made_anew", {{"view", view_->name()}});
     } else if (applied.code() != Code::kFailedPrecondition) {
       return applied.status();
     }
     return store_->drop(view_->storage_name());
+  }
+
+  /// Of a view that is ahead: it stands at the version that has its epoch, if that is what the view
+  /// has, all of it and nothing else. Until the lake has the epoch, only this process's own journal
+  /// says that it will.
+  Status find_ahead(const OnlinePosition& at) {
+    ASSAY_ASSIGN_OR_RETURN(const CaughtUp lake, caught_up(workspace_, *source_, at));
+    if (lake.state == CaughtUp::State::kThere && lake.reads == at.reads) {
+      position_ = at;
+      return move_to(lake.version);
+    }
+    if (lake.state == CaughtUp::State::kNotYet && options_.is_live) {
+      position_ = at;
+    }
+    return {};
+  }
+
+  /// Pieces go on where the version that they were cut from can still be read.
+  Status find_whole(const OnlinePosition& at, const lake::Snapshot& newest) {
+    if (at.pieces_left > 0) {
+      ASSAY_ASSIGN_OR_RETURN(const auto begun, version_if_any(*source_, at.version));
+      if (begun == nullptr) {
+        return {};
+      }
+      ASSAY_ASSIGN_OR_RETURN(const bool is_whole,
+                             has_all_files(workspace_, *source_, *begun, newest));
+      if (!is_whole) {
+        return {};
+      }
+    }
+    position_ = at;
+    return {};
   }
 
   /// The lake has what the view was ahead by: it stands at that version, with its watermark.
@@ -309,6 +362,7 @@ OnlinePosition OnlinePosition::decode(int64_t position) {
 }
 
 int64_t OnlinePosition::encode() const {
+  ASSAY_CHECK(reads == 0 || pieces_left == 0);
   if (pieces_left == 0) {
     return ((table_number - 1) << 52) | (version << 24) | reads;
   }
@@ -323,27 +377,60 @@ OnlinePosition OnlinePosition::after(int64_t transactions) const {
   return later;
 }
 
-Result<std::optional<lake::Version>> caught_up_version(Workspace& workspace,
-                                                       lake::DeltaTable& source,
-                                                       const OnlinePosition& position) {
-  const std::string id = epoch_app_id(workspace.app_id(source.key()));
-  ASSAY_ASSIGN_OR_RETURN(const auto newest, source.snapshot());
-  if (position.version > newest->version) {
-    return std::optional<lake::Version>();
-  }
-  ASSAY_ASSIGN_OR_RETURN(const auto before, source.snapshot(position.version));
-  const int64_t epoch = before->txn(id).value_or(0);
-  for (lake::Version version = position.version + 1; version <= newest->version; ++version) {
-    ASSAY_ASSIGN_OR_RETURN(const auto snapshot, source.snapshot(version));
-    if (snapshot->txn(id).value_or(0) > epoch) {
-      GoldTask task;
-      task.source = &source;
-      task.source_version = version;
-      ASSAY_ASSIGN_OR_RETURN(const SourceChanges changes, source_changes(task, position.version));
-      return changes.removed.empty() ? std::optional(version) : std::nullopt;
+namespace {
+
+/// The first version after `after` with a larger epoch; none when there is no such.
+Result<std::shared_ptr<const lake::Snapshot>> next_epoch(lake::DeltaTable& source,
+                                                         const std::string& id,
+                                                         const lake::Snapshot& after,
+                                                         lake::Version newest) {
+  const int64_t epoch = after.txn(id).value_or(0);
+  for (lake::Version version = after.version + 1; version <= newest; ++version) {
+    ASSAY_ASSIGN_OR_RETURN(auto snapshot, version_if_any(source, version));
+    if (snapshot != nullptr && snapshot->txn(id).value_or(0) > epoch) {
+      return snapshot;
     }
   }
-  return std::optional<lake::Version>();
+  return std::shared_ptr<const lake::Snapshot>();
+}
+
+}  // namespace
+
+Result<CaughtUp> caught_up(Workspace& workspace,
+                           lake::DeltaTable& source,
+                           const OnlinePosition& position) {
+  const std::string app_id = workspace.app_id(source.key());
+  ASSAY_ASSIGN_OR_RETURN(const auto newest, source.snapshot());
+  const CaughtUp lost{CaughtUp::State::kLost};
+  if (position.version > newest->version) {
+    return lost;
+  }
+  ASSAY_ASSIGN_OR_RETURN(const auto before, version_if_any(source, position.version));
+  if (before == nullptr) {
+    return lost;
+  }
+  ASSAY_ASSIGN_OR_RETURN(const auto then,
+                         next_epoch(source, epoch_app_id(app_id), *before, newest->version));
+  if (then == nullptr) {
+    return CaughtUp();
+  }
+  GoldTask task;
+  task.source = &source;
+  task.source_version = then->version;
+  const Result<SourceChanges> changes = source_changes(task, position.version);
+  if (changes.code() == Code::kOutOfRange) {
+    return lost;
+  }
+  ASSAY_RETURN_IF_ERROR(changes.status());
+  const bool is_epoch_only =
+      std::all_of(changes->files.begin(), changes->files.end(), [&](const lake::FileChange& one) {
+        return one.is_added && one.version == then->version;
+      });
+  // An epoch of an earlier version of this program does not say how many reads it had.
+  const std::optional<int64_t> reads = then->txn(epoch_reads_app_id(app_id));
+  return is_epoch_only && reads.has_value()
+             ? CaughtUp{CaughtUp::State::kThere, then->version, *reads}
+             : lost;
 }
 
 void note_freshness(World& world, const std::string& view, const data::Batch& rows) {

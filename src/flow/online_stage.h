@@ -32,11 +32,25 @@ struct OnlinePosition {
   [[nodiscard]] OnlinePosition after(int64_t transactions) const;
 };
 
-/// The version by which a source table has all that a view at `position` (with reads) is ahead by;
-/// nothing when it has not, or when rows were taken back since.
-Result<std::optional<lake::Version>> caught_up_version(Workspace& workspace,
-                                                       lake::DeltaTable& source,
-                                                       const OnlinePosition& position);
+/// How a source table stands to what a view is ahead of it by.
+struct CaughtUp {
+  enum class State {
+    kNotYet,  // the table does not have the epoch
+    kThere,   // `version` has all of it, and no other rows than the view's version and these
+    kLost,    // that cannot be told: others changed rows meanwhile, or the log is cleaned away
+  };
+  State state = State::kNotYet;
+  lake::Version version = -1;
+  int64_t reads = 0;  // of the epoch: a view with less has not all of its rows
+};
+
+/// Where a source table has the epoch that a view at `position` (with reads) is ahead by.
+Result<CaughtUp> caught_up(Workspace& workspace,
+                           lake::DeltaTable& source,
+                           const OnlinePosition& position);
+
+/// The rows that a view takes, none of them.
+Result<data::Batch> no_rows(Workspace& workspace, const gold::FeatureView& view);
 
 /// The number at the end of a table's key.
 int64_t table_number(const std::string& table_key);

@@ -11,6 +11,8 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <optional>
+#include <set>
 
 #include "base/hash.h"
 
@@ -33,6 +35,13 @@ T value_at(std::string_view bytes, std::size_t offset) {
   return value;
 }
 
+/// What the names of a table's files begin with.
+std::string prefix_of(const std::string& table_key) {
+  std::string prefix = table_key + ".";
+  std::replace(prefix.begin(), prefix.end(), '/', '.');
+  return prefix;
+}
+
 uint64_t checksum(std::string_view payload, int64_t index) {
   return hash_bytes(payload, static_cast<uint64_t>(index) + 1);
 }
@@ -52,29 +61,58 @@ void append_read(std::string* bytes, int64_t index, const JournaledRead& read) {
   bytes->append(payload);
 }
 
-std::vector<JournaledRead> parse_reads(std::string_view bytes) {
+namespace {
+
+/// Take the entry with this number off the front of `bytes`; nothing when it is not whole.
+std::optional<JournaledRead> take_entry(std::string_view* bytes, int64_t index) {
+  if (bytes->size() < kHeaderBytes) {
+    return std::nullopt;
+  }
+  const auto size = static_cast<std::size_t>(value_at<uint32_t>(*bytes, 0));
+  const auto hash = value_at<uint64_t>(*bytes, sizeof(uint32_t));
+  const std::size_t numbers = size / sizeof(int64_t);
+  if (size > bytes->size() - kHeaderBytes || size % sizeof(int64_t) != 0 || numbers < kNumbersMin ||
+      numbers % 2 != 0) {
+    return std::nullopt;
+  }
+  const std::string_view payload = bytes->substr(kHeaderBytes, size);
+  if (hash != checksum(payload, index)) {
+    return std::nullopt;
+  }
+  JournaledRead read;
+  read.received = {value_at<int64_t>(payload, 0)};
+  read.records = value_at<int64_t>(payload, sizeof(int64_t));
+  for (std::size_t i = kNumbersMin; i < numbers; i += 2) {
+    read.part_end[value_at<int64_t>(payload, i * sizeof(int64_t))] =
+        value_at<int64_t>(payload, (i + 1) * sizeof(int64_t));
+  }
+  bytes->remove_prefix(kHeaderBytes + size);
+  return read;
+}
+
+/// Whether the entry with this number begins anywhere in `bytes`.
+bool holds_entry(std::string_view bytes, int64_t index) {
+  for (; bytes.size() >= kHeaderBytes; bytes.remove_prefix(1)) {
+    std::string_view rest = bytes;
+    if (take_entry(&rest, index).has_value()) {
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+Result<std::vector<JournaledRead>> parse_reads(std::string_view bytes) {
   std::vector<JournaledRead> reads;
-  while (bytes.size() >= kHeaderBytes) {
-    const auto size = static_cast<std::size_t>(value_at<uint32_t>(bytes, 0));
-    const auto hash = value_at<uint64_t>(bytes, sizeof(uint32_t));
-    const std::size_t numbers = size / sizeof(int64_t);
-    if (size > bytes.size() - kHeaderBytes || size % sizeof(int64_t) != 0 ||
-        numbers < kNumbersMin || numbers % 2 != 0) {
-      break;
-    }
-    const std::string_view payload = bytes.substr(kHeaderBytes, size);
-    if (hash != checksum(payload, static_cast<int64_t>(reads.size()))) {
-      break;
-    }
-    JournaledRead read;
-    read.received = {value_at<int64_t>(payload, 0)};
-    read.records = value_at<int64_t>(payload, sizeof(int64_t));
-    for (std::size_t i = kNumbersMin; i < numbers; i += 2) {
-      read.part_end[value_at<int64_t>(payload, i * sizeof(int64_t))] =
-          value_at<int64_t>(payload, (i + 1) * sizeof(int64_t));
-    }
-    reads.push_back(std::move(read));
-    bytes.remove_prefix(kHeaderBytes + size);
+  while (std::optional<JournaledRead> read =
+             take_entry(&bytes, static_cast<int64_t>(reads.size()))) {
+    reads.push_back(*std::move(read));
+  }
+  const auto next = static_cast<int64_t>(reads.size());
+  if (holds_entry(bytes, next + 1)) {
+    return Status(Code::kCorrupt,
+                  "entry " + std::to_string(next) + " is damaged, and others lie behind it");
   }
   return reads;
 }
@@ -82,9 +120,9 @@ std::vector<JournaledRead> parse_reads(std::string_view bytes) {
 ReadJournal::ReadJournal(World& world,
                          const std::string& project_folder,
                          const std::string& table_key)
-    : world_(world), folder_(join_path(project_folder, ".assay/reads")), prefix_(table_key + ".") {
-  std::replace(prefix_.begin(), prefix_.end(), '/', '.');
-}
+    : world_(world),
+      folder_(join_path(project_folder, ".assay/reads")),
+      prefix_(prefix_of(table_key)) {}
 
 std::string ReadJournal::path_of(int64_t epoch) const {
   return join_path(folder_, prefix_ + std::to_string(epoch) + kSuffix);
@@ -110,26 +148,53 @@ Result<std::vector<JournaledRead>> ReadJournal::read(int64_t epoch) {
     return std::vector<JournaledRead>();
   }
   ASSAY_RETURN_IF_ERROR(bytes.status());
-  return parse_reads(*bytes);
+  Result<std::vector<JournaledRead>> reads = parse_reads(*bytes);
+  return reads.ok() ? std::move(reads) : reads.status().with_context(path_of(epoch));
 }
 
-Status ReadJournal::remove_up_to(int64_t epoch) {
+Result<std::vector<ReadJournal::Journal>> ReadJournal::journals() {
+  std::vector<Journal> found;
   const Result<std::vector<FileInfo>> files = world_.files.list(folder_);
   if (files.code() == Code::kNotFound) {
-    return {};
+    return found;
   }
   ASSAY_RETURN_IF_ERROR(files.status());
   for (const FileInfo& file : *files) {
-    const std::string name = file_name(file.path);
-    int64_t found = 0;
-    const std::size_t begin = prefix_.size();
-    if (name.rfind(prefix_, 0) != 0 || name.size() <= begin + sizeof(kSuffix) - 1) {
+    std::string name = file_name(file.path);
+    if (!name.ends_with(kSuffix)) {
       continue;
     }
-    const char* end = name.data() + name.size() - (sizeof(kSuffix) - 1);
-    const auto [rest, error] = std::from_chars(name.data() + begin, end, found);
-    if (error == std::errc() && rest == end && found <= epoch) {
-      ASSAY_RETURN_IF_ERROR(world_.files.remove(file.path));
+    name.resize(name.size() - (sizeof(kSuffix) - 1));
+    const std::size_t begin = name.rfind('.') + 1;
+    int64_t epoch = 0;
+    const char* end = name.data() + name.size();
+    const auto [rest, error] = std::from_chars(name.data() + begin, end, epoch);
+    if (error == std::errc() && rest == end) {
+      found.push_back({file.path, name.substr(0, begin), epoch});
+    }
+  }
+  return found;
+}
+
+Status ReadJournal::remove_up_to(int64_t epoch) {
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<Journal> found, journals());
+  for (const Journal& journal : found) {
+    if (journal.prefix == prefix_ && journal.epoch <= epoch) {
+      ASSAY_RETURN_IF_ERROR(world_.files.remove(journal.path));
+    }
+  }
+  return {};
+}
+
+Status ReadJournal::remove_others(const std::vector<std::string>& table_keys) {
+  std::set<std::string> prefixes;
+  for (const std::string& key : table_keys) {
+    prefixes.insert(prefix_of(key));
+  }
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<Journal> found, journals());
+  for (const Journal& journal : found) {
+    if (!prefixes.contains(journal.prefix)) {
+      ASSAY_RETURN_IF_ERROR(world_.files.remove(journal.path));
     }
   }
   return {};

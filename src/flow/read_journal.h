@@ -40,11 +40,22 @@ class ReadJournal {
   Status add(int64_t epoch, const JournaledRead& read);
   /// The reads of an epoch in their order; none when it has no file. What a crash cut off at the
   /// end was not applied anywhere and is left out.
+  ///
+  /// Errors  kCorrupt: damage before the end; the file is named.
   Result<std::vector<JournaledRead>> read(int64_t epoch);
   /// Remove the files of this epoch and those before it.
   Status remove_up_to(int64_t epoch);
+  /// Remove the files of tables that are none of these.
+  Status remove_others(const std::vector<std::string>& table_keys);
 
  private:
+  /// A file of the folder: whose it is, and of which epoch.
+  struct Journal {
+    std::string path;
+    std::string prefix;
+    int64_t epoch = 0;
+  };
+  Result<std::vector<Journal>> journals();
   [[nodiscard]] std::string path_of(int64_t epoch) const;
 
   World& world_;
@@ -55,8 +66,10 @@ class ReadJournal {
   std::unique_ptr<AppendFile> file_;
 };
 
-/// The bytes of a journal's file, and back.
+/// The bytes of a journal's file, and back: up to the first entry that is not whole.
+///
+/// Errors  kCorrupt: another entry lies behind that one, so that no crash cut it off.
 void append_read(std::string* bytes, int64_t index, const JournaledRead& read);
-std::vector<JournaledRead> parse_reads(std::string_view bytes);
+Result<std::vector<JournaledRead>> parse_reads(std::string_view bytes);
 
 }  // namespace assay::flow

@@ -51,12 +51,12 @@ TEST(ReadJournal, AnEndThatWasCutOffIsLeftOut) {
     const auto whole = static_cast<std::size_t>(std::upper_bound(ends.begin(), ends.end(), size) -
                                                 ends.begin() - 1);
     EXPECT_EQ(
-        parse_reads(std::string_view(bytes).substr(0, size)),
+        *parse_reads(std::string_view(bytes).substr(0, size)),
         std::vector<JournaledRead>(reads.begin(), reads.begin() + static_cast<int64_t>(whole)));
   }
 }
 
-TEST(ReadJournal, AChangedByteEndsIt) {
+TEST(ReadJournal, AChangedByteAtTheEndEndsItAndBeforeItIsDamage) {
   const std::vector<JournaledRead> reads = some_reads();
   std::string bytes;
   append_read(&bytes, 0, reads[0]);
@@ -65,8 +65,26 @@ TEST(ReadJournal, AChangedByteEndsIt) {
   for (std::size_t i = 0; i < bytes.size(); ++i) {
     std::string changed = bytes;
     changed[i] = static_cast<char>(changed[i] ^ 0x40);
-    EXPECT_EQ(parse_reads(changed).size(), i < first ? 0 : 1) << i;
+    const auto read = parse_reads(changed);
+    EXPECT_EQ(read.code(), i < first ? Code::kCorrupt : Code::kOk) << i;
+    EXPECT_TRUE(!read.ok() || *read == std::vector<JournaledRead>{reads[0]}) << i;
   }
+}
+
+TEST(ReadJournal, JournalsOfTablesThatAreGoneAreRemoved) {
+  SystemWorld system;
+  const TestProject project;
+  for (const char* key : {"bronze/events", "bronze/events_v2", "bronze/gone"}) {
+    ReadJournal journal(system.world(), project.folder(), key);
+    ASSERT_TRUE(journal.add(1, some_reads()[0]).ok());
+  }
+  ReadJournal journal(system.world(), project.folder(), "bronze/events_v2");
+  ReadJournal before(system.world(), project.folder(), "bronze/events");
+  ReadJournal gone(system.world(), project.folder(), "bronze/gone");
+  EXPECT_TRUE(journal.remove_others({"bronze/events_v2", "bronze/others"}).ok());
+  EXPECT_EQ(journal.read(1)->size(), 1);
+  EXPECT_TRUE(before.read(1)->empty());
+  EXPECT_TRUE(gone.read(1)->empty());
 }
 
 }  // namespace

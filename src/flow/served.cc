@@ -184,15 +184,15 @@ Status compare_ahead(Workspace& workspace,
                      lake::DeltaTable& source,
                      const OnlinePosition& position,
                      ServedThen* then) {
-  ASSAY_ASSIGN_OR_RETURN(const auto version, caught_up_version(workspace, source, position));
-  if (!version.has_value()) {
+  ASSAY_ASSIGN_OR_RETURN(const CaughtUp lake, caught_up(workspace, source, position));
+  if (lake.state != CaughtUp::State::kThere) {
     return {};
   }
   ASSAY_ASSIGN_OR_RETURN(const data::Batch before,
                          rows_at(workspace, view, question, source, position));
   ASSAY_ASSIGN_OR_RETURN(
       const data::Batch after,
-      rows_at(workspace, view, question, source, {position.table_number, *version}));
+      rows_at(workspace, view, question, source, {position.table_number, lake.version}));
   const auto held = before.find(silver::kSequence)->values<int64_t>();
   const auto sequences = after.find(silver::kSequence)->values<int64_t>();
   std::vector<int64_t> taken;

@@ -116,7 +116,6 @@ Status commit_output(Workspace& workspace,
     ASSAY_RETURN_IF_ERROR(run.late->commit(output.late, end_sequence));
   }
   fail_point("flow.silver.between_commits");
-  ASSAY_ASSIGN_OR_RETURN(const auto source, run.source->snapshot(version));
   lake::CommitRequest request;
   request.operation = "STREAMING UPDATE";
   request.parameters = account_parameters(output.account);
@@ -128,10 +127,14 @@ Status commit_output(Workspace& workspace,
   ASSAY_ASSIGN_OR_RETURN(const lake::TxnUpdate fingerprint,
                          workspace.fingerprint_update(*run.table));
   request.txns.push_back(fingerprint);
-  const std::optional<int64_t> epoch = source->txn(epoch_app_id(run.source_app_id));
-  if (epoch.has_value()) {
-    const std::string id = epoch_app_id(app_id);
-    request.txns.push_back({id, *epoch, snapshot->txn(id)});
+  if (run.reads_parts) {
+    ASSAY_ASSIGN_OR_RETURN(const auto source, run.source->snapshot(version));
+    for (const auto& id_of : {epoch_app_id, epoch_reads_app_id}) {
+      const std::optional<int64_t> held = source->txn(id_of(run.source_app_id));
+      if (held.has_value()) {
+        request.txns.push_back({id_of(app_id), *held, snapshot->txn(id_of(app_id))});
+      }
+    }
   }
   if (run.kept_from.has_value()) {
     const std::string id = app_id + "/kept_from";

@@ -204,6 +204,9 @@ class KafkaTopics : public KafkaSource {
     };
     std::vector<Reading> progress = reading_;
     while (!std::all_of(progress.begin(), progress.end(), is_done)) {
+      if (options_.stop != nullptr && options_.stop->load()) {
+        return Status(Code::kCancelled, "stopped while records were read again");
+      }
       if (world_.clock.monotonic().micros - started.micros > wait.micros) {
         return Status(Code::kUnavailable,
                       "source `" + definition_.name +

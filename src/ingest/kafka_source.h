@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -33,6 +34,7 @@ class KafkaSource {
     bool keep_meta = false;  // fill RecordBatch::meta
     Duration timeout{10 * kMicrosPerSecond};
     std::shared_ptr<store::HttpClient> registry = nullptr;  // of tests; else the machine's own
+    const std::atomic<bool>* stop = nullptr;  // set: read_until() ends with kCancelled
   };
   /// Asks no broker. The world and the ledger must outlive the source.
   ///
@@ -68,7 +70,7 @@ class KafkaSource {
   /// Exactly the records behind `positions()` and before `end`, all in one batch; parts that `end`
   /// does not name are left out. Reading goes on behind them.
   ///
-  /// Errors  as next(); kUnavailable: they did not come within `wait`.
+  /// Errors  as next(); kUnavailable: they did not come within `wait`; kCancelled: options.stop.
   virtual Result<RecordBatch> read_until(const PartPositions& end, Duration wait) = 0;
 
   /// True when every partition was read up to its end as it was last seen.

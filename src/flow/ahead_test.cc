@@ -1,0 +1,298 @@
+// Views ahead of the lake when something beside them goes wrong: the store loses its last
+// transactions, the journal is damaged, others change the table within an epoch. What the view has
+// in the end is what it has when it is made from the lake.
+
+#include <atomic>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "flow/fast_path.h"
+#include "flow/kafka_line.h"
+#include "flow/online_stage.h"
+#include "flow/run.h"
+#include "flow/running_up.h"
+#include "flow/silver_stage.h"
+#include "lake/compaction.h"
+#include "lake/rewrite.h"
+#include "lake/vacuum.h"
+
+namespace assay::flow {
+namespace {
+
+/// The line of a project step by step, its view on the fast path; days 1 to 3 are in the lake.
+class Ahead : public testing::Test {
+ protected:
+  Ahead() : topic_(2), project_(topic_) {
+    send_days(topic_, 1, 4);
+    RunOptions small;
+    small.epoch_rows = 540;
+    EXPECT_TRUE(project_.run(small).ok());
+  }
+
+  void begin() {
+    workspace_ = project_.open();
+    committed_ = topic_.sent();
+    line_ = *KafkaLine::open(*workspace_, "events", {});
+    StageAccount account;
+    ASSERT_TRUE(line_->recover(&account).ok());
+    ASSERT_TRUE(line_->begin_epoch().ok());
+    ASSERT_EQ(line_->fast_views(), 1);
+  }
+  /// As after a kill, but for what the store has.
+  void end() {
+    line_.reset();
+    workspace_.reset();
+  }
+
+  /// A read of each of these days at least, which the view has then.
+  void read_days(int first, int last) {
+    for (int day = first; day < last; ++day) {
+      send_days(topic_, day, day + 1);
+      take();
+    }
+  }
+  void take() {
+    topic_.flush();
+    while (line_->pending_records() < topic_.sent() - committed_) {
+      const auto rows = line_->take(20'000, {20'000});
+      ASSERT_TRUE(rows.ok()) << rows.status().to_string();
+    }
+  }
+
+  void commit() {
+    StageAccount account;
+    ASSERT_TRUE(line_->commit(&account).ok());
+    committed_ = topic_.sent();
+  }
+  /// As within `assay up`; rows that the online stage took.
+  int64_t run_stages() {
+    RunReport report;
+    RunOptions options;
+    options.is_live = true;
+    const Status status = run_steps(*workspace_, options, Steps::kFilesAndTables, &report);
+    EXPECT_TRUE(status.ok()) << status.to_string();
+    return report.stages.empty() ? -1 : report.stages.back().rows.in;
+  }
+
+  OnlinePosition position() {
+    const auto applied = *(*workspace_->online(false))->applied_to(**workspace_->view("spend"));
+    EXPECT_TRUE(applied.has_value());
+    return OnlinePosition::decode(applied.has_value() ? applied->position : 0);
+  }
+  uint64_t online_hash() {
+    return *(*workspace_->online(false))->content_hash(**workspace_->view("spend"));
+  }
+  void drop_online() {
+    const auto workspace = project_.open();
+    ASSERT_TRUE(
+        (*workspace->online(false))->drop((*workspace->view("spend"))->storage_name()).ok());
+  }
+  /// What a view has that is made from the lake.
+  uint64_t hash_from_the_lake() {
+    drop_online();
+    EXPECT_TRUE(project_.run().ok());
+    return project_.online_hash();
+  }
+
+  lake::DeltaTable& silver() { return **workspace_->table(*workspace_->silver_table_key("clean")); }
+  lake::LakeAccess lake() { return {workspace_->world(), workspace_->store(), workspace_->sql()}; }
+  lake::Version newest() { return (*silver().snapshot())->version; }
+  /// A version of the silver table without rows, as compaction and retention make them.
+  void commit_nothing() {
+    lake::CommitRequest request;
+    request.data_change = false;
+    ASSERT_TRUE(silver().commit(request).ok());
+  }
+
+  TestTopic topic_;
+  KafkaProject project_;
+  std::unique_ptr<Workspace> workspace_;
+  std::unique_ptr<KafkaLine> line_;
+  int64_t committed_ = 0;
+};
+
+TEST_F(Ahead, AStoreThatLostItsLastTransactionsIsMadeAnew) {
+  begin();
+  read_days(4, 5);
+  const std::string store = join_path(project_.folder(), "online");
+  std::filesystem::copy(store, store + ".then", std::filesystem::copy_options::recursive);
+  const OnlinePosition then = position();
+  read_days(5, 7);
+  EXPECT_GT(position().reads, then.reads);
+  commit();
+  end();
+  std::filesystem::remove_all(store);
+  std::filesystem::rename(store + ".then", store);
+  ASSERT_TRUE(project_.run().ok());
+  expect_as_from_files(project_);
+}
+
+TEST_F(Ahead, ReadsThatGaveAViewNothingDoNotMakeItAnew) {
+  begin();
+  read_days(4, 7);
+  topic_.send(0, "not json");
+  take();
+  commit();
+  EXPECT_EQ(run_stages(), 0);  // it moved, and took no rows
+  EXPECT_EQ(position().version, newest());
+  EXPECT_EQ(position().reads, 0);
+  end();
+  EXPECT_EQ(project_.online_hash(), hash_from_the_lake());
+}
+
+TEST_F(Ahead, AnEpochOfNothingButBadRecordsLeavesViewsWhereTheyAre) {
+  begin();
+  topic_.send(0, "not json");
+  take();
+  commit();
+  EXPECT_EQ(run_stages(), 0);
+  ASSERT_TRUE(line_->begin_epoch().ok());
+  EXPECT_EQ(line_->fast_views(), 1);
+  read_days(4, 7);
+  commit();
+  EXPECT_EQ(run_stages(), 0);
+  EXPECT_EQ(position().reads, 0);
+  end();
+  EXPECT_EQ(project_.online_hash(), hash_from_the_lake());
+}
+
+/// The journal's file, changed.
+void change_journal(const TestProject& project, void (*change)(std::string*)) {
+  SystemWorld system;
+  const std::string path = join_path(project.folder(), ".assay/reads/bronze.events.1.reads");
+  std::string bytes = *system.world().files.read(path);
+  change(&bytes);
+  ASSERT_TRUE(system.world().files.write(path, bytes).ok());
+}
+
+/// Where a journal's second entry begins.
+std::size_t second_entry(const std::string& bytes) {
+  return 12 + static_cast<std::size_t>(static_cast<uint8_t>(bytes[0]));
+}
+
+TEST_F(Ahead, AJournalThatLostItsEndLeavesNoViewAhead) {
+  begin();
+  read_days(4, 7);
+  end();
+  change_journal(project_, [](std::string* bytes) { bytes->resize(second_entry(*bytes)); });
+  ASSERT_TRUE(project_.run().ok());
+  expect_as_from_files(project_);
+}
+
+TEST_F(Ahead, ADamagedJournalLeavesNoViewAhead) {
+  begin();
+  read_days(4, 7);
+  end();
+  change_journal(project_, [](std::string* bytes) { (*bytes)[second_entry(*bytes) + 20] ^= 1; });
+  ASSERT_TRUE(project_.run().ok());
+  expect_as_from_files(project_);
+}
+
+TEST_F(Ahead, AViewThatFillsUpTakesNoPartInAnEpoch) {
+  begin();
+  read_days(4, 7);
+  ASSERT_TRUE(lake::compact(lake(), silver()).ok());
+  end();
+  drop_online();
+  const std::atomic<bool> stop{true};
+  RunOptions options;
+  options.online_piece_bytes = 2'000;
+  options.stop = &stop;
+  EXPECT_EQ(run_online_stage(*project_.open(), "spend", options).code(), Code::kCancelled);
+  workspace_ = project_.open();
+  EXPECT_GT(position().pieces_left, 0);
+  end();
+  ASSERT_TRUE(project_.run().ok());
+  expect_as_from_files(project_);
+}
+
+TEST_F(Ahead, RowsOfAnotherWriterWithinAnEpochAreNotLost) {
+  begin();
+  read_days(4, 6);
+  const data::Batch rows =
+      *workspace_->read_table(silver().key(), "*", "user_id = 'u1'", "sequence");
+  lake::CommitRequest request;
+  request.adds = *silver().write_files(rows);
+  ASSERT_TRUE(silver().commit(request).ok());
+  read_days(6, 7);
+  commit();
+  run_stages();
+  EXPECT_EQ(position().version, newest());
+  const uint64_t hash = online_hash();
+  end();
+  EXPECT_EQ(hash, hash_from_the_lake());
+}
+
+TEST_F(Ahead, RowsThatAreTakenBackWithinAnEpochGoWithItsCommit) {
+  begin();
+  read_days(4, 6);
+  ASSERT_TRUE(lake::delete_where(lake(), silver(), "user_id = 'u1'").ok());
+  run_stages();
+  ASSERT_TRUE(line_->note_stages().ok());
+  read_days(6, 7);
+  commit();
+  run_stages();
+  EXPECT_EQ(position().version, newest());
+  EXPECT_EQ(position().reads, 0);
+  const uint64_t hash = online_hash();
+  ASSERT_TRUE(line_->begin_epoch().ok());
+  EXPECT_EQ(line_->fast_views(), 1);
+  end();
+  EXPECT_EQ(hash, hash_from_the_lake());
+}
+
+TEST_F(Ahead, VersionsWithoutRowsWithinAnEpochEndNothing) {
+  begin();
+  const lake::Version before = position().version;
+  commit_nothing();
+  run_stages();
+  EXPECT_GT(position().version, before);
+  ASSERT_TRUE(line_->note_stages().ok());
+  EXPECT_EQ(line_->fast_views(), 1);
+  read_days(4, 6);
+  EXPECT_GT(position().reads, 0);
+  commit_nothing();
+  run_stages();
+  ASSERT_TRUE(line_->note_stages().ok());
+  read_days(6, 7);
+  commit();
+  EXPECT_EQ(run_stages(), 0);
+  EXPECT_EQ(position().version, newest());
+  end();
+  expect_as_from_files(project_);
+}
+
+TEST_F(Ahead, WhereTheLogIsCleanedAwayAViewIsMadeAnew) {
+  begin();
+  read_days(4, 7);
+  commit();
+  ASSERT_TRUE(run_silver_stage(*workspace_, "clean", {}).ok());
+  ASSERT_TRUE(silver().checkpoint().ok());
+  ASSERT_TRUE(lake::clean_log(lake(), silver(), {.keep = Duration{0}}).ok());
+  ASSERT_FALSE(silver().snapshot(position().version).ok());
+  end();
+  ASSERT_TRUE(project_.run().ok());
+  expect_as_from_files(project_);
+}
+
+TEST_F(Ahead, AStopEndsTheWaitForRecordsThatAreReadAgain) {
+  begin();
+  read_days(4, 7);
+  end();
+  const std::atomic<bool> stop{true};
+  RunOptions options;
+  options.stop = &stop;
+  workspace_ = project_.open();
+  line_ = *KafkaLine::open(*workspace_, "events", options);
+  StageAccount account;
+  EXPECT_EQ(line_->recover(&account).code(), Code::kCancelled);
+  end();
+  ASSERT_TRUE(project_.run().ok());
+  expect_as_from_files(project_);
+}
+
+}  // namespace
+}  // namespace assay::flow
