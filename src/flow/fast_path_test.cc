@@ -23,7 +23,7 @@ uint64_t online_of_all_days() {
 }
 
 OnlinePosition position_of(RunningUp& up) {
-  return OnlinePosition::decode((*up.store().applied_to(up.view()))->position);
+  return up.position();
 }
 
 TEST(FastPath, EventsAreReadableBeforeTheLakeHasThem) {

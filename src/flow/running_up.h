@@ -9,6 +9,7 @@
 
 #include "base/pause.h"
 #include "flow/kafka_project.h"
+#include "flow/online_stage.h"
 #include "flow/up.h"
 
 // `assay up` in a thread of a test.
@@ -72,6 +73,7 @@ class RunningUp {
     options_.run.ask_timeout = {300'000};
     options_.flush_every = flush_every;
     options_.look_every = flush_every;
+    options_.poll_every = {10'000};
     options_.retry_first = {10'000};
     options_.retry_max = {20'000};
     options_.ready = [this] {
@@ -115,6 +117,9 @@ class RunningUp {
   }
   online::OnlineStore& store() { return *store_; }
   const gold::FeatureView& view() { return *view_; }
+  OnlinePosition position() {
+    return OnlinePosition::decode((*store_->applied_to(*view_))->position);
+  }
   LakeThatGoes& files() { return files_; }
   Metrics& metrics() { return world_.metrics; }
   [[nodiscard]] int flushes() const { return flushes_; }

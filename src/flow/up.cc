@@ -46,6 +46,9 @@ class UpLoop {
       pause = has_flushed_ ? options_.retry_first : pause;
       note_away(status, pause);
       if (!wait(pause)) {
+        if (!has_pending()) {
+          return {};  // nothing was taken that the lake does not have
+        }
         return status.with_context(
             "stopped while it waited; the next `assay up` or `assay run` "
             "reads on where the tables stand");
@@ -55,6 +58,12 @@ class UpLoop {
   }
 
  private:
+  [[nodiscard]] bool has_pending() const {
+    return std::any_of(lines_.begin(), lines_.end(), [](const std::unique_ptr<KafkaLine>& line) {
+      return line != nullptr && line->pending_records() > 0;
+    });
+  }
+
   /// The line from its opening to its end.
   Status follow(RunReport* report) {
     lines_.clear();
@@ -108,6 +117,9 @@ class UpLoop {
         ASSAY_RETURN_IF_ERROR(flush(report));
       } else if (reads_files_ && is_over(polled_at_, options_.poll_every)) {
         ASSAY_RETURN_IF_ERROR(run_behind_files(report));
+        for (const std::unique_ptr<KafkaLine>& line : lines_) {
+          ASSAY_RETURN_IF_ERROR(line->note_stages());
+        }
       }
     }
     return {};
