@@ -10,8 +10,11 @@
 
 #include "flow/online_stage.h"
 #include "flow/orders_project.h"
+#include "flow/status.h"
 #include "flow/test_project.h"
 #include "lake/compaction.h"
+#include "lake/rewrite.h"
+#include "lake/vacuum.h"
 #include "online/lmdb_env.h"
 
 namespace assay::flow {
@@ -116,6 +119,52 @@ TEST(OnlinePieces, RowsThatComeHalfWayAreTakenAfterThePieces) {
   ASSERT_TRUE(project.run(small).ok());
   EXPECT_EQ(project.online_hash(), straight.online_hash());
   expect_verified(project);
+}
+
+/// Run, compact, and fill the view anew, up to its first piece.
+void fill_one_piece(TestProject& project) {
+  RunOptions small;
+  small.epoch_rows = 700;
+  ASSERT_TRUE(project.run(small).ok());
+  ASSERT_NO_FATAL_FAILURE(compact_silver(project));
+  ASSERT_NO_FATAL_FAILURE(drop_online(project));
+  const std::atomic<bool> stop{true};
+  RunOptions options;
+  options.online_piece_bytes = 2'000;
+  options.stop = &stop;
+  EXPECT_EQ(run_online_stage(*project.open(), "spend", options).code(), Code::kCancelled);
+}
+
+TEST(OnlinePieces, AHalfFilledViewIsBehindAndStatusSaysWhatIsLeft) {
+  TestProject project;
+  ASSERT_NO_FATAL_FAILURE(fill_one_piece(project));
+  const auto workspace = project.open();
+  const auto stages = *project_status(*workspace);
+  EXPECT_EQ(stages.back().account.stage, "online");
+  EXPECT_NE(stages.back().position.find("pieces left"), std::string::npos)
+      << stages.back().position;
+  EXPECT_EQ(stages.back().lag, 1);
+  EXPECT_EQ(*online_lag(*workspace, "spend", **workspace->online(true)), 1);
+}
+
+TEST(OnlinePieces, PiecesOfAVersionWhoseFilesWereVacuumedBeginAnew) {
+  TestProject project;
+  ASSERT_NO_FATAL_FAILURE(fill_one_piece(project));
+  {
+    const auto workspace = project.open();
+    lake::DeltaTable& table = **workspace->table(*workspace->silver_table_key("clean"));
+    const lake::LakeAccess access{workspace->world(), workspace->store(), workspace->sql()};
+    ASSERT_TRUE(lake::delete_where(access, table, "user_id = 'u1'").ok());
+    const auto gone = lake::vacuum(access, table, {.keep = Duration{0}});
+    ASSERT_TRUE(gone.ok()) << gone.status().to_string();
+    ASSERT_GT(gone->files.size(), 0);
+  }
+  const Result<StageAccount> filled = run_online_stage(*project.open(), "spend", {});
+  ASSERT_TRUE(filled.ok()) << filled.status().to_string();
+  const uint64_t hash = project.online_hash();
+  ASSERT_NO_FATAL_FAILURE(drop_online(project));
+  ASSERT_TRUE(run_online_stage(*project.open(), "spend", {}).ok());
+  EXPECT_EQ(project.online_hash(), hash);
 }
 
 constexpr char kEveryone[] = R"(feature_views:

@@ -148,13 +148,13 @@ Result<std::optional<OnlinePosition>> online_position(Workspace& workspace,
   return at.table_number == table_number(source_key) ? std::optional(at) : std::nullopt;
 }
 
-/// Versions that online rows at a position lack; one that is being filled up counts.
-Result<int64_t> versions_behind(Workspace& workspace,
-                                const std::string& source_key,
-                                const std::optional<OnlinePosition>& at) {
-  ASSAY_ASSIGN_OR_RETURN(const int64_t behind,
+/// Versions that a view has not taken; the one that it fills up from is such a one.
+Result<int64_t> lag_of_view(Workspace& workspace,
+                            const std::string& source_key,
+                            const std::optional<OnlinePosition>& at) {
+  ASSAY_ASSIGN_OR_RETURN(const int64_t versions,
                          versions_with_rows(workspace, source_key, at ? at->version : -1));
-  return behind + (at && at->pieces_left > 0 ? 1 : 0);
+  return versions + (at && at->pieces_left > 0 ? 1 : 0);
 }
 
 Result<StageStatus> online_status(Workspace& workspace,
@@ -170,10 +170,13 @@ Result<StageStatus> online_status(Workspace& workspace,
   if (at.has_value()) {
     status.position =
         "version " + std::to_string(at->version) +
-        (at->reads > 0 ? " and " + std::to_string(at->reads) + " reads before the lake" : "") +
-        (at->pieces_left > 0 ? ", " + std::to_string(at->pieces_left) + " pieces left" : "");
+        (at->reads > 0 ? " and " + std::to_string(at->reads) + " reads before the lake" : "");
+    if (at->pieces_left > 0) {
+      status.position += ", " + std::to_string(at->pieces_left) + " of " +
+                         std::to_string(int64_t{1} << at->pieces_log2) + " pieces left";
+    }
   }
-  ASSAY_ASSIGN_OR_RETURN(status.lag, versions_behind(workspace, source_key, at));
+  ASSAY_ASSIGN_OR_RETURN(status.lag, lag_of_view(workspace, source_key, at));
   return status;
 }
 
@@ -218,7 +221,7 @@ Result<int64_t> online_lag(Workspace& workspace,
                          workspace.source_table_key(workspace.project().views.at(view).from));
   ASSAY_ASSIGN_OR_RETURN(const std::optional<OnlinePosition> at,
                          online_position(workspace, view, source_key, store));
-  return versions_behind(workspace, source_key, at);
+  return lag_of_view(workspace, source_key, at);
 }
 
 }  // namespace assay::flow

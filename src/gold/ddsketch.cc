@@ -84,8 +84,14 @@ std::vector<double> DdSketch::values_and_counts() const {
   for (const auto& [index, block] : blocks_) {
     for (int32_t i = 0; i < kBlockBins; ++i) {
       const int64_t count = block.bins[static_cast<std::size_t>(i)];
-      if (count != 0) {
-        list.push_back(sketch_value(index * kBlockBins + i));
+      if (count == 0) {
+        continue;
+      }
+      const double value = sketch_value(index * kBlockBins + i);
+      if (!list.empty() && list[list.size() - 2] == value) {  // zero's own, or the smallest of all
+        list.back() += static_cast<double>(count);
+      } else {
+        list.push_back(value);
         list.push_back(static_cast<double>(count));
       }
     }
