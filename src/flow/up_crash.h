@@ -97,7 +97,7 @@ class CrashedUp {
   void expect_as_undisturbed() {
     send(static_cast<int>(events_.size()));
     ASSERT_TRUE(project_.run().ok());
-    TestProject files;
+    PatientProject files;
     files.change("source: events\n", kWithKey);
     ASSERT_TRUE(files.run().ok());
     EXPECT_EQ(project_.count("bronze/events"), files.count("bronze/events"));
