@@ -19,8 +19,8 @@ std::optional<RejectReason> read(const ingest::RecordBatch& records,
   if (!record) {
     *json = bytes;
     *was_text = true;
-    const bool may_be_plain =
-        records.format == catalog::Format::kDebezium || records.format == catalog::Format::kJson;
+    const bool may_be_plain = records.format == catalog::Format::kDebezium ||
+                              records.format == catalog::Format::kJsonLines;
     return may_be_plain ? std::nullopt : std::optional(RejectReason::kMalformed);
   }
   const auto schema = records.schemas.find(record->schema);

@@ -120,6 +120,7 @@ TEST(Kafka, APartitionThatIsFarBehindIsNotLate) {
   // first.
   TestTopic topic(2);
   KafkaProject project(topic);
+  project.change("allowed_lateness: 30d", "allowed_lateness: 1h");
   for (int day = 20; day < 26; ++day) {
     topic.send(1, R"({"user_id":"u1","amount":1,"ts":"2026-01-)" + std::to_string(day) + "\"}");
     topic.send(0,
