@@ -1,6 +1,7 @@
 #include "bronze/decode.h"
 
 #include <algorithm>
+#include <numeric>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -84,6 +85,55 @@ data::Decoded decode_plain(const data::DecodeOptions& columns,
     return decoder.decode(texts, keys_of(records, numbers));
   }
   return data::JsonLinesDecoder(columns).decode(texts);
+}
+
+/// Rows of the records that were JSON before, or of the others; by place.
+data::Decoded decode_kind(const data::DecodeOptions& columns,
+                          const DecoderOptions& reading,
+                          const ingest::RecordBatch& records,
+                          const UnwrappedRecords& unwrapped,
+                          bool was_text,
+                          std::span<const int64_t> numbers) {
+  std::vector<std::string_view> texts;
+  std::vector<int64_t> kept;
+  std::vector<int64_t> places;
+  for (std::size_t i = 0; i < unwrapped.texts.size(); ++i) {
+    if (unwrapped.was_text[i] == was_text) {
+      texts.push_back(unwrapped.texts[i]);
+      kept.push_back(numbers[unwrapped.places[i]]);
+      places.push_back(static_cast<int64_t>(unwrapped.places[i]));
+    }
+  }
+  data::Decoded decoded = decode_plain(columns, reading, records, texts, kept);
+  for (int64_t& row : decoded.record_of_row) {
+    row = places[static_cast<std::size_t>(row)];
+  }
+  for (data::Reject& reject : decoded.rejects) {
+    reject.row = places[static_cast<std::size_t>(reject.row)];
+  }
+  return decoded;
+}
+
+/// Two decodings of different records of one batch, in the order of the records.
+data::Decoded interleave(const data::SchemaPtr& schema, data::Decoded one, data::Decoded other) {
+  const data::Batch parts[] = {one.rows, other.rows};
+  const data::Batch rows = data::concat(schema, parts).value();
+  data::Decoded both;
+  both.skipped = one.skipped + other.skipped;
+  both.rejects = std::move(one.rejects);
+  both.rejects.insert(both.rejects.end(), other.rejects.begin(), other.rejects.end());
+  std::vector<int64_t> records = std::move(one.record_of_row);
+  records.insert(records.end(), other.record_of_row.begin(), other.record_of_row.end());
+  std::vector<int64_t> order(records.size());
+  std::iota(order.begin(), order.end(), int64_t{0});
+  std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
+    return records[static_cast<std::size_t>(a)] < records[static_cast<std::size_t>(b)];
+  });
+  both.rows = rows.take(order);
+  for (const int64_t row : order) {
+    both.record_of_row.push_back(records[static_cast<std::size_t>(row)]);
+  }
+  return both;
 }
 
 /// Slices one after the other as if they had been one.
@@ -225,23 +275,20 @@ data::Decoded decode_texts(const data::DecodeOptions& columns,
   if (!names_schemas(records)) {
     return decode_plain(columns, reading, records, texts, numbers);
   }
-  UnwrappedRecords unwrapped = unwrap(records, texts);
-  std::vector<int64_t> kept;
-  for (const std::size_t place : unwrapped.places) {
-    kept.push_back(numbers[place]);
-  }
-  const std::vector<std::string_view> views(unwrapped.texts.begin(), unwrapped.texts.end());
+  const UnwrappedRecords unwrapped = unwrap(records, texts);
   data::DecodeOptions options = columns;
   options.reals_may_be_text = true;
   DecoderOptions unwrapping = reading;
-  // Of Avro and Protobuf they have been read by their schema.
-  unwrapping.decimals_are_text = reading.decimals_are_text || !unwrapped.any_was_text;
-  data::Decoded decoded = decode_plain(options, unwrapping, records, views, kept);
-  for (int64_t& row : decoded.record_of_row) {
-    row = static_cast<int64_t>(unwrapped.places[static_cast<std::size_t>(row)]);
-  }
-  for (data::Reject& reject : decoded.rejects) {
-    reject.row = static_cast<int64_t>(unwrapped.places[static_cast<std::size_t>(reject.row)]);
+  unwrapping.decimals_are_text = true;  // of Avro and Protobuf they have been read by their schema
+  data::Decoded decoded = decode_kind(options, unwrapping, records, unwrapped, false, numbers);
+  data::Decoded of_text = decode_kind(options, reading, records, unwrapped, true, numbers);
+  const auto is_nothing = [](const data::Decoded& some) {
+    return some.record_of_row.empty() && some.rejects.empty() && some.skipped == 0;
+  };
+  if (is_nothing(decoded)) {
+    decoded = std::move(of_text);
+  } else if (!is_nothing(of_text)) {
+    decoded = interleave(columns.schema, std::move(decoded), std::move(of_text));
   }
   decoded.rejects.insert(decoded.rejects.end(), unwrapped.rejects.begin(), unwrapped.rejects.end());
   data::sort_by_row(&decoded.rejects);

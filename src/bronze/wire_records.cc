@@ -32,7 +32,7 @@ std::optional<RejectReason> read(const ingest::RecordBatch& records,
   if (schema == records.schemas.end() || schema->second == nullptr) {
     return RejectReason::kUnknownSchema;
   }
-  *was_text = *was_text || schema->second->is_text();
+  *was_text = schema->second->is_text();
   return schema->second->append_json(record->payload, json)
              ? std::nullopt
              : std::optional(RejectReason::kMalformed);
@@ -53,13 +53,15 @@ UnwrappedRecords unwrap(const ingest::RecordBatch& records,
     std::string json;
     // A tombstone of a table of changes has been given an object of its own.
     const bool is_tombstone = texts[place] == "{}";
+    bool was_text = is_tombstone;
     const std::optional<RejectReason> reason =
-        is_tombstone ? std::nullopt : read(records, texts[place], &json, &unwrapped.any_was_text);
+        is_tombstone ? std::nullopt : read(records, texts[place], &json, &was_text);
     if (reason) {
       unwrapped.rejects.push_back({static_cast<int64_t>(place), *reason, ""});
       continue;
     }
     unwrapped.texts.push_back(is_tombstone ? "{}" : std::move(json));
+    unwrapped.was_text.push_back(was_text);
     unwrapped.places.push_back(place);
   }
   return unwrapped;

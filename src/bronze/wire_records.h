@@ -15,8 +15,8 @@ namespace assay::bronze {
 struct UnwrappedRecords {
   std::vector<std::string> texts;
   std::vector<std::size_t> places;  // of each text: where its record stood
+  std::vector<bool> was_text;       // per text: the record was JSON before
   data::Rejects rejects;            // by place
-  bool any_was_text = false;        // a record that was JSON before
 };
 
 /// Whether some records of the batch are not text but name their schemas.
