@@ -34,8 +34,8 @@ TEST(OnlinePosition, NamesTheTableItsVersionAndWhatIsLeft) {
     EXPECT_EQ(again.pieces_left, position.pieces_left);
     EXPECT_EQ(again.pieces_log2, position.pieces_left > 0 ? position.pieces_log2 : 0);
   }
-  EXPECT_EQ((OnlinePosition{2, 9, 2, 3}).after(2).pieces_left, 1);
-  EXPECT_EQ((OnlinePosition{2, 9, 2, 3}).after(4).version, 10);
+  EXPECT_EQ((OnlinePosition{2, 9, 0, 2, 3}).after(2).pieces_left, 1);
+  EXPECT_EQ((OnlinePosition{2, 9, 0, 2, 3}).after(4).version, 10);
   EXPECT_EQ((OnlinePosition{2, 9}).after(1).version, 10);
   // It grows piece by piece: a store's position never goes back.
   EXPECT_LT((OnlinePosition{2, 9, 0, 2, 3}).encode(), (OnlinePosition{2, 9, 0, 2, 2}).encode());
