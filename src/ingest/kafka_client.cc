@@ -6,10 +6,12 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include <librdkafka/rdkafka.h>
 
 #include "base/check.h"
+#include "base/pause.h"
 
 namespace assay::ingest {
 namespace {
@@ -153,6 +155,7 @@ class LibraryConsumer : public KafkaConsumer {
         timeout_ms_(static_cast<int>(options.timeout.micros / 1'000)),
         queue_(rd_kafka_queue_get_consumer(handle_.get()), rd_kafka_queue_destroy) {}
   ~LibraryConsumer() override {
+    let_stops_end();
     queue_.reset();
     rd_kafka_consumer_close(handle_.get());
   }
@@ -205,6 +208,8 @@ class LibraryConsumer : public KafkaConsumer {
   Status assign(const std::vector<std::pair<TopicPartition, int64_t>>& from) override {
     const ListPtr list(rd_kafka_topic_partition_list_new(static_cast<int>(from.size())),
                        rd_kafka_topic_partition_list_destroy);
+    let_stops_end();
+    is_stopping_ = !assigned_.empty();
     assigned_.clear();
     for (const auto& [partition, offset] : from) {
       rd_kafka_topic_partition_list_add(list.get(), partition.topic.c_str(), partition.partition)
@@ -226,6 +231,7 @@ class LibraryConsumer : public KafkaConsumer {
           queue_.get(), 0, found.data() + 1, static_cast<std::size_t>(records_max - 1));
       count += std::max<int64_t>(0, more);
     }
+    is_stopping_ = is_stopping_ && count <= 0;
     auto block = std::make_unique<MessageBlock>();
     Status failed;
     for (int64_t i = 0; i < count; ++i) {
@@ -270,6 +276,16 @@ class LibraryConsumer : public KafkaConsumer {
   HandlePtr handle_;
   int timeout_ms_;
   std::unique_ptr<rd_kafka_queue_t, decltype(&rd_kafka_queue_destroy)> queue_;
+  /// The library (2.0) aborts when partitions are taken away that it still stops because of the
+  /// assignment before, and does not say when it is done.
+  void let_stops_end() {
+    if (std::exchange(is_stopping_, false)) {
+      pause_for(kStopTime);
+    }
+  }
+
+  static constexpr Duration kStopTime{200'000};
+  bool is_stopping_ = false;  // an assignment replaced another, and nothing came of it yet
   std::vector<TopicPartition> assigned_;
 };
 
