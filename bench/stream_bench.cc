@@ -21,6 +21,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <span>
@@ -30,6 +31,7 @@
 
 #include "base/check.h"
 #include "base/pause.h"
+#include "base/process.h"
 #include "bronze/bronze_operator.h"
 #include "flow/up.h"
 #include "flow/workspace.h"
@@ -98,7 +100,7 @@ services:
 class ClickProject {
  public:
   ClickProject(const std::string& source, const std::string& slide) {
-    std::string pattern = "/tmp/assay_stream_XXXXXX";
+    std::string pattern = std::filesystem::temp_directory_path() / "assay_stream_XXXXXX";
     folder_ = ::mkdtemp(pattern.data());
     write("assay.yaml",
           "project: stream\nlake: ./lake\ncatalog: ./catalog.db\nonline: embedded:./online\n");
@@ -108,7 +110,7 @@ class ClickProject {
   }
   ~ClickProject() {
     workspace_.reset();
-    ASSAY_CHECK(std::system(("rm -rf " + folder_).c_str()) == 0);  // NOLINT(concurrency-mt-unsafe)
+    std::filesystem::remove_all(folder_);
   }
   ClickProject(const ClickProject&) = delete;
   ClickProject& operator=(const ClickProject&) = delete;
@@ -323,13 +325,13 @@ void bench_memory(int64_t count) {
 class ClickTopic {
  public:
   ClickTopic() {
-    const char* named = std::getenv("ASSAY_TEST_KAFKA");  // NOLINT(concurrency-mt-unsafe)
-    if (named == nullptr) {
+    const std::optional<std::string> named = assay::environment_variable("ASSAY_TEST_KAFKA");
+    if (!named) {
       mock_ = ingest::KafkaMock::start();
       brokers_ = mock_->brokers();
       mock_->create_topic(name_, kPartitions);
     } else {
-      brokers_ = named;
+      brokers_ = *named;
       name_ += "_" + std::to_string(log_world_.world().clock.now().micros);
       ingest::KafkaClientOptions options;
       options.brokers = brokers_;
@@ -559,8 +561,7 @@ int64_t number(int argc, char** argv, int index, int64_t by_default) {
 
 int main(int argc, char** argv) {
   const std::string only = argc > 1 ? argv[1] : "";
-  const bool has_broker =
-      std::getenv("ASSAY_TEST_KAFKA") != nullptr;  // NOLINT(concurrency-mt-unsafe)
+  const bool has_broker = assay::environment_variable("ASSAY_TEST_KAFKA").has_value();
   if (only.empty() || only == "memory") {
     bench_memory(number(argc, argv, 2, 1'000'000));
   }

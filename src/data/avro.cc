@@ -329,7 +329,7 @@ class RecordReader {
     return read_long(&size) && size >= 0 && take(static_cast<std::size_t>(size), bytes);
   }
 
-  // NOLINTNEXTLINE(readability-function-size)
+  // NOLINTNEXTLINE(readability-function-size): one case a type
   bool value(const Node& node, int depth) {
     if (depth > kDepthMax || values_left_-- <= 0) {
       return false;

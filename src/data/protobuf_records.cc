@@ -237,7 +237,7 @@ class MessageWriter {
   }
 
   /// One value: of a field, or the i-th of a repeated one.
-  // NOLINTNEXTLINE(readability-function-size)
+  // NOLINTNEXTLINE(readability-function-size): one case a type
   bool write_value(const proto::Message& message,
                    const proto::FieldDescriptor& field,
                    int i,

@@ -22,10 +22,6 @@ uint64_t online_of_all_days() {
   return hash;
 }
 
-OnlinePosition position_of(RunningUp& up) {
-  return up.position();
-}
-
 TEST(FastPath, EventsAreReadableBeforeTheLakeHasThem) {
   TestTopic topic(2);
   KafkaProject project(topic);
@@ -37,7 +33,7 @@ TEST(FastPath, EventsAreReadableBeforeTheLakeHasThem) {
     send_days(topic, 4, 7);
     up.wait_for_online(online_of_all_days());
     EXPECT_EQ(up.flushes(), flushes);
-    EXPECT_GT(position_of(up).reads, 0);
+    EXPECT_GT(up.position().reads, 0);
     EXPECT_LT(project.count("bronze/events"), topic.sent());
     EXPECT_GT(up.metrics()
                   .histogram("assay_flow_event_readable_after_seconds", "", {{"view", "spend"}})
@@ -53,7 +49,7 @@ TEST(FastPath, EventsAreReadableBeforeTheLakeHasThem) {
       EXPECT_NE(metrics.find(name), std::string::npos) << name;
     }
     EXPECT_TRUE(up.stop().ok());
-    EXPECT_EQ(position_of(up).reads, 0);
+    EXPECT_EQ(up.position().reads, 0);
   }
   expect_as_from_files(project);
   expect_verified(project);
@@ -80,7 +76,7 @@ TEST(FastPath, ALineThatLostItsLakeForAWhileRepeatsItsReads) {
   RunningUp up(project, kNever);
   up.wait_until_ready();
   send_days(topic, 3, 5);
-  while (position_of(up).reads == 0) {
+  while (up.position().reads == 0) {
     pause_for({1'000});
   }
   up.files().is_away = true;
