@@ -103,7 +103,9 @@ std::vector<Command> quarantine_commands() {
        "Let refused records of a bronze table go through it once more",
        "For when the cause is gone: a definition that was corrected, a schema that its registry "
        "has "
-       "by now. Rows that are accepted become known now. Records that are refused again stay. A "
+       "by now. Rows that are accepted become known now, unless a column says when they were. "
+       "Records "
+       "that are refused again stay. A "
        "second replay, also after a crash, doubles nothing.",
        {kTable},
        {kReason,
