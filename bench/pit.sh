@@ -5,14 +5,16 @@
 #   bench/pit.sh            what fits a few minutes: 1/5 of the size, two threads
 #   bench/pit.sh --full     5 M labels x two views of 10 M rows x 10 features; int and string keys; uniform,
 #                           Zipf and one key with half of all; 1 and 2 threads; Hopsworks' taxi shape
+#   bench/pit.sh --full "Zipf keys, 2"      only those whose title begins so
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bench=build/release/bench/pit_bench
 tools/python_env.sh build/venv_bench bench/requirements.txt
 python=build/venv_bench/bin/python
-dir=${PIT_DIR:-build/bench_data}; mkdir -p "$dir"
+dir=${PIT_DIR:-build/bench_data}; mkdir -p "$dir"; dir=$(realpath "$dir")
 trap 'rm -rf "$dir"' EXIT
 rounds=${PIT_ROUNDS:-3}
+only=${2:-}
 
 seconds() { sed -n 's/^seconds \([0-9.]*\).*/\1/p' "$1" | sort -n; }
 middle() { seconds "$1" | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
@@ -22,13 +24,14 @@ spread() { seconds "$1" | awk 'NR == 1 { first = $1 } { last = $1 } END { print 
 # compare NAME THREADS LABELS ROWS KEYS FEATURES SKEW TYPE
 compare() {
   local name=$1 threads=$2 best="" peer
+  case "$name, $threads" in "$only"*) ;; *) return 0 ;; esac
   echo "### $name, $threads thread(s): $3 labels x 2 views of $4 rows x $6 features, $5 keys, $7, $8"
   $bench make "$dir" "$3" "$4" "$5" "$6" "$7" "$8"
   rm -f "$dir"/*.log
   for _ in $(seq "$rounds"); do
     $bench join "$dir" "$threads" 2 "$dir/answer_assay.parquet" | tail -n 1 >>"$dir/assay.log"
     for peer in duckdb polars clickhouse; do
-      PIT_FEATURES=$6 $python bench/pit_peers.py join $peer "$PWD/$dir" "$threads" 1 "$PWD/$dir/answer_$peer.parquet" >>"$dir/$peer.log"
+      PIT_FEATURES=$6 $python bench/pit_peers.py join $peer "$dir" "$threads" 2 "$dir/answer_$peer.parquet" | tail -n 1 >>"$dir/$peer.log"
     done
   done
   for peer in duckdb polars clickhouse; do

@@ -41,6 +41,8 @@ struct RowRecord {
   uint32_t row;
 };
 
+/// Rows that are scattered before they are swept: their memory is used again.
+constexpr std::size_t kRowsAtOnce = std::size_t{1} << 21;
 /// Of more labels than this no filter is made: it would not fit a cache.
 constexpr std::size_t kFilterLabelsMax = std::size_t{1} << 20;
 
@@ -325,7 +327,12 @@ class AsofSweep::Impl {
     index_.dictionary_.find(rows.keys, coded, threads);
     sequences_ = rows.sequence == nullptr ? nullptr : rows.sequence->values<int64_t>().data();
     first_row_ = first_row;
-    sweep(scatter(rows, coded, threads), threads);
+    for (std::size_t begin = 0; begin < coded.codes.size(); begin += kRowsAtOnce) {
+      const IndexRange range{begin, std::min(begin + kRowsAtOnce, coded.codes.size())};
+      Parts<RowRecord> parts = scatter(rows, coded, range, threads);
+      sweep(parts, threads);
+      used_ = std::move(parts.records);
+    }
     return {};
   }
 
@@ -347,28 +354,34 @@ class AsofSweep::Impl {
   }
 
  private:
-  Parts<RowRecord> scatter(const AsofRows& rows, const KeyCodes& coded, int threads) const {
+  Parts<RowRecord> scatter(const AsofRows& rows,
+                           const KeyCodes& coded,
+                           IndexRange range,
+                           int threads) {
     const auto events = rows.event_time->values<int64_t>();
     const auto knowns = rows.known_time->values<int64_t>();
     // The filter pays only where most rows fall through it.
     const bool filtered = index_.filter_.bytes() != 0 &&
                           coded.codes.size() / 8 > static_cast<std::size_t>(index_.labels_);
     return partition<RowRecord>(
-        coded.codes.size(),
+        range.end - range.begin,
         index_.parts_.size(),
         threads,
-        [&](std::size_t row) {
+        [&](std::size_t place) {
+          const std::size_t row = range.begin + place;
           const uint64_t scrambled = scramble(coded.codes[row]);
           return coded.skips(row) || (filtered && !index_.filter_.may_hold(scrambled))
                      ? kNoPart
                      : part_of_code(scrambled, index_.bits_);
         },
-        [&](std::size_t row) {
+        [&](std::size_t place) {
+          const std::size_t row = range.begin + place;
           return RowRecord{coded.codes[row], events[row], knowns[row], static_cast<uint32_t>(row)};
-        });
+        },
+        std::move(used_));
   }
 
-  void sweep(Parts<RowRecord> rows, int threads) {
+  void sweep(Parts<RowRecord>& rows, int threads) {
     // Large parts first: one with a very frequent key must not be what all wait for at the end.
     std::vector<uint32_t> order(index_.parts_.size());
     std::iota(order.begin(), order.end(), 0U);
@@ -440,7 +453,8 @@ class AsofSweep::Impl {
 
   const AsofIndex::Impl& index_;
   int threads_;
-  Records<Kept> kept_;  // per label, in the order of the index
+  Records<Kept> kept_;       // per label, in the order of the index
+  Records<RowRecord> used_;  // memory of rows that were swept
   const int64_t* sequences_ = nullptr;
   int64_t first_row_ = 0;
 };

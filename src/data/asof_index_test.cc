@@ -105,6 +105,14 @@ TEST(AsofIndex, PiecesGiveTheAnswersOfTheWhole) {
   }
 }
 
+TEST(AsofIndex, MoreRowsThanAreSweptAtOnce) {
+  const Tables tables = make_tables(8, Type::kInt64, 1'000, (int64_t{1} << 21) + 30'001, 0);
+  const AsofMatch whole = join_in_pieces(tables, 1'000, tables.rows.rows(), 2);
+  const AsofMatch cut = join_in_pieces(tables, 1'000, 500'009, 2);
+  ASSERT_EQ(cut.rows, whole.rows);
+  ASSERT_EQ(cut.statuses, whole.statuses);
+}
+
 TEST(AsofIndex, CountsWhatItWasGiven) {
   BatchBuilder builder(label_schema(Type::kString));
   for (const char* key : {"u1", "u1", "u2", "u1", "a name longer than seven bytes"}) {

@@ -13,12 +13,14 @@
 //   2. Block after block, each pair's values are read (the block's columns are in the cache) and
 //      put side by side into a record, scattered by blocks of the result.
 //   3. Block after block of the result, records are dealt out to its columns.
+// A chunk of the result at a time: the records' memory is used again, and stays in the cache.
 
 namespace assay::data {
 namespace {
 
 constexpr std::size_t kBlockBytes = std::size_t{256} << 10;
 constexpr std::size_t kBlocksMax = 8'192;
+constexpr std::size_t kChunk = std::size_t{1} << 20;  // places of the result
 /// Fewer values than this are taken one by one.
 constexpr std::size_t kFewValues = 200'000;
 constexpr std::size_t kColumnsMax = 64;  // one bit each in a record's mask
@@ -40,7 +42,7 @@ int block_bits(std::size_t width, std::size_t size) {
 class Gather {
  public:
   Gather(std::vector<const Column*> columns, std::span<const int64_t> rows, int threads)
-      : columns_(std::move(columns)), rows_(rows), threads_(threads) {
+      : columns_(std::move(columns)), all_rows_(rows), threads_(threads) {
     for (const Column* column : columns_) {
       width_ += static_cast<std::size_t>(value_width(column->type()));
     }
@@ -50,19 +52,34 @@ class Gather {
 
   std::vector<ColumnPtr> run() {
     const int row_bits = block_bits(width_, source_rows_);
-    place_bits_ = block_bits(width_, rows_.size());
-    Parts<Pair> pairs = partition<Pair>(
-        rows_.size(),
-        (source_rows_ >> row_bits) + 1,
-        threads_,
-        [&](std::size_t place) {
-          return rows_[place] < 0 ? kNoPart : static_cast<std::size_t>(rows_[place]) >> row_bits;
-        },
-        [&](std::size_t place) {
-          return Pair{static_cast<uint32_t>(rows_[place]), static_cast<uint32_t>(place)};
-        });
-    read_records(pairs);
-    return deal_records();
+    place_bits_ = block_bits(width_, std::min(kChunk, all_rows_.size()));
+    for (const Column* column : columns_) {
+      builders_.emplace_back(column->type());
+      builders_.back().reserve(static_cast<int64_t>(all_rows_.size()));
+    }
+    Records<Pair> used;
+    for (std::size_t begin = 0; begin < all_rows_.size(); begin += kChunk) {
+      rows_ = all_rows_.subspan(begin, std::min(kChunk, all_rows_.size() - begin));
+      Parts<Pair> pairs = partition<Pair>(
+          rows_.size(),
+          (source_rows_ >> row_bits) + 1,
+          threads_,
+          [&](std::size_t place) {
+            return rows_[place] < 0 ? kNoPart : static_cast<std::size_t>(rows_[place]) >> row_bits;
+          },
+          [&](std::size_t place) {
+            return Pair{static_cast<uint32_t>(rows_[place]), static_cast<uint32_t>(place)};
+          },
+          std::move(used));
+      read_records(pairs);
+      deal_records();
+      used = std::move(pairs.records);
+    }
+    std::vector<ColumnPtr> result;
+    for (ColumnBuilder& builder : builders_) {
+      result.push_back(builder.finish());
+    }
+    return result;
   }
 
  private:
@@ -93,7 +110,10 @@ class Gather {
       }
     }
     begins_[blocks] = next;
-    records_ = Records<uint64_t>(count * (stride_ / sizeof(uint64_t)));
+    const std::size_t words = rows_.size() * (stride_ / sizeof(uint64_t));
+    if (records_.size() < words) {
+      records_ = Records<uint64_t>(words);
+    }
     on_threads(threads_, [&](int thread) {
       const IndexRange range = share_of(count, thread, threads_);
       std::vector<std::size_t>& position = positions[static_cast<std::size_t>(thread)];
@@ -145,27 +165,17 @@ class Gather {
   }
 
   /// Each thread makes some of the columns, block after block.
-  std::vector<ColumnPtr> deal_records() {
-    std::vector<ColumnPtr> result(columns_.size());
+  void deal_records() {
     on_threads(threads_, [&](int thread) {
       const IndexRange mine = share_of(columns_.size(), thread, threads_);
-      std::vector<ColumnBuilder> builders;
-      for (std::size_t i = mine.begin; i < mine.end; ++i) {
-        builders.emplace_back(columns_[i]->type());
-        builders.back().reserve(static_cast<int64_t>(rows_.size()));
-      }
       std::vector<uint64_t> values(std::size_t{1} << place_bits_);
       std::vector<uint8_t> is_null(values.size());
       for (std::size_t block = 0; block + 1 < begins_.size(); ++block) {
         for (std::size_t i = mine.begin; i < mine.end; ++i) {
-          deal_block(block, i, values, is_null, builders[i - mine.begin]);
+          deal_block(block, i, values, is_null, builders_[i]);
         }
       }
-      for (std::size_t i = mine.begin; i < mine.end; ++i) {
-        result[i] = builders[i - mine.begin].finish();
-      }
     });
-    return result;
   }
 
   /// Append one block of the result to one of its columns.
@@ -215,13 +225,15 @@ class Gather {
   }
 
   std::vector<const Column*> columns_;
-  std::span<const int64_t> rows_;
+  std::span<const int64_t> all_rows_;
+  std::span<const int64_t> rows_;  // of this chunk
   int threads_;
   std::size_t width_ = 0;
   std::size_t stride_ = 0;
   std::size_t source_rows_ = 0;
   int place_bits_ = 0;
-  std::vector<std::size_t> begins_;  // of each block of the result, in records
+  std::vector<ColumnBuilder> builders_;
+  std::vector<std::size_t> begins_;  // of each block of the chunk, in records
   Records<uint64_t> records_;
 };
 

@@ -84,6 +84,23 @@ TEST(Gather, GivesTheBytesThatTakingEachColumnGives) {
   }
 }
 
+TEST(Gather, MorePlacesThanOneChunk) {
+  std::mt19937_64 random(5);
+  const ColumnPtr column = random_column(random, Type::kInt64, 1'000, true);
+  const std::vector<int64_t> rows =
+      random_rows(random, 1'000, (int64_t{1} << 20) + 70'001, /*holes=*/true);
+  const std::vector<const Column*> columns(2, column.get());
+  for (const ColumnPtr& taken : take_columns(columns, rows, 2)) {
+    const ColumnPtr one = take(*column, rows);
+    ASSERT_EQ(taken->size(), one->size());
+    ASSERT_EQ(taken->null_count(), one->null_count());
+    ASSERT_TRUE(equal_bytes(taken->value_buffer(), one->value_buffer()));
+    for (int64_t row = 0; row < one->size(); ++row) {
+      ASSERT_EQ(taken->is_null(row), one->is_null(row));
+    }
+  }
+}
+
 TEST(Gather, MoreColumnsThanARecordHolds) {
   std::mt19937_64 random(4);
   std::vector<ColumnPtr> owned;

@@ -85,10 +85,15 @@ struct Parts {
 /// The part of a row that is left out.
 constexpr std::size_t kNoPart = std::numeric_limits<std::size_t>::max();
 
-/// Scatter `make(row)` of the rows [0, size) by `part_of(row)`, in row order within a part.
+/// Scatter `make(row)` of the rows [0, size) by `part_of(row)`, in row order within a part; into
+/// the memory of `used` when it is large enough.
 template <typename Record, typename PartOf, typename Make>
-Parts<Record> partition(
-    std::size_t size, std::size_t parts, int threads, PartOf part_of, Make make) {
+Parts<Record> partition(std::size_t size,
+                        std::size_t parts,
+                        int threads,
+                        PartOf part_of,
+                        Make make,
+                        Records<Record> used = {}) {
   std::vector<std::vector<std::size_t>> positions(static_cast<std::size_t>(threads),
                                                   std::vector<std::size_t>(parts));
   on_threads(threads, [&](int thread) {
@@ -111,7 +116,7 @@ Parts<Record> partition(
     }
   }
   out.begins[parts] = next;
-  out.records = Records<Record>(next);
+  out.records = used.size() < next ? Records<Record>(next) : std::move(used);
   on_threads(threads, [&](int thread) {
     std::size_t* position = positions[static_cast<std::size_t>(thread)].data();
     Record* records = out.records.data();

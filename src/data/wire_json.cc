@@ -66,7 +66,8 @@ std::optional<std::string> unscaled_decimal(std::string_view bytes, int64_t scal
     return std::nullopt;
   }
   // Shifted without a sign: of 16 bytes what was extended before is shifted out whole.
-  __extension__ unsigned __int128 bits = static_cast<signed char>(bytes[0]) < 0 ? ~__int128{0} : 0;
+  __extension__ typedef unsigned __int128 Bits;
+  Bits bits = static_cast<signed char>(bytes[0]) < 0 ? ~Bits{0} : Bits{0};
   for (const char byte : bytes) {
     bits = (bits << 8) | static_cast<uint8_t>(byte);
   }

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Training sets from Parquet to Parquet against DuckDB, Polars and ClickHouse: the same rows, two threads, turn by
+# turn, every value compared; then much more under a small memory limit, of which DuckDB is told too. tools/bench.sh
+# runs it.
+#
+#   bench/training_file.sh            what fits a few minutes: 1 M labels x two views of 2 M rows
+#   bench/training_file.sh --full     5 M x two views of 10 M; then 20 M x two views of 50 M under 4 GiB
+set -euo pipefail
+cd "$(dirname "$0")/.."
+bench=build/release/bench/training_file_bench
+tools/python_env.sh build/venv_bench bench/requirements.txt
+python=build/venv_bench/bin/python
+dir=${TRAINING_DIR:-build/bench_training}; mkdir -p "$dir"; dir=$(realpath "$dir")
+trap 'rm -rf "$dir"' EXIT
+rounds=${TRAINING_ROUNDS:-3}
+threads=2
+
+# values FIELD LOG: the numbers after a word, in order
+values() { sed -n "s/.*$1 \([0-9.]*\).*/\1/p" "$2" | sort -n; }
+middle() { values "$1" "$2" | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
+line() { echo "  $1: $(middle seconds "$2") s ($(values seconds "$2" | head -n 1) to $(values seconds "$2" | tail -n 1)), processor $(middle processor "$2") s, peak $(middle peak "$2") MiB${3:-}"; }
+
+# compare LABELS ROWS KEYS MEMORY_MIB PEERS ROUNDS
+compare() {
+  local peer best=""
+  echo "### $1 labels x 2 views of $2 rows x 10 features, $3 keys, Zipf, $4 MiB, $threads threads, Parquet to Parquet"
+  rm -rf "${dir:?}"/*
+  $bench make "$dir" "$1" "$2" "$3"
+  for _ in $(seq "$6"); do
+    $bench join "$dir" $threads "$4" "$dir/answer_assay.parquet" >>"$dir/assay.log"
+    for peer in $5; do
+      $python bench/pit_peers.py files "$peer" "$dir" $threads "$4" "$dir/answer_$peer.parquet" >>"$dir/$peer.log" ||
+        echo "  $peer did not finish"
+    done
+  done
+  for peer in $5; do
+    [ -s "$dir/$peer.log" ] || continue
+    line "$peer" "$dir/$peer.log" "; $($python bench/pit_peers.py compare "$dir/answer_assay.parquet" "$dir/answer_$peer.parquet")"
+    best=$(printf '%s\n' $best "$(middle seconds "$dir/$peer.log")" | sort -n | head -n 1)
+  done
+  line assay "$dir/assay.log"
+  awk -v best="$best" -v ours="$(middle seconds "$dir/assay.log")" 'BEGIN { if (best != "") printf "  %.1f times the best peer\n", best / ours }'
+}
+
+if [ "${1:-}" = --full ]; then
+  compare 5000000 10000000 1000000 12288 "duckdb polars clickhouse" "$rounds"
+  compare 20000000 50000000 1000000 4096 "duckdb" 1
+else
+  compare 1000000 2000000 200000 4096 "duckdb polars clickhouse" "$rounds"
+fi
