@@ -41,6 +41,7 @@ compare() {
   done
   awk -v best="$best" -v ours="$(middle "$dir/assay.log")" -v spread="$(spread "$dir/assay.log")" -v labels="$3" -v threads="$threads" -v cpu="$(processor "$dir/assay.log")" \
     'BEGIN { printf "  assay: %s s (%s), processor %s s: %.1f times the best peer, %.2f M labels a second and core\n", ours, spread, cpu, best / ours, labels / ours / threads / 1e6 }'
+  echo "  limit: $(sed -n 's/.*limit \([0-9.]*\).*/\1/p' "$dir/assay.log" | sort -n | head -n 1) s to read all rows once and to fill the answer's memory"
 }
 
 if [ "${1:-}" = --full ]; then

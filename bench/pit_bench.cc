@@ -7,7 +7,8 @@
 //   pit_bench join DIR THREADS REPEATS [ANSWER.parquet]
 //
 // Reading the files is outside the timing. A line of figures a repeat: seconds of the whole, of the
-// join, of the gather; then the processor time.
+// join, of the gather; the processor time; and `limit`, what only reading all rows once and filling
+// memory of the answer's size takes.
 
 #include <algorithm>
 #include <cmath>
@@ -25,6 +26,7 @@
 #include "data/asof_index.h"
 #include "data/gather.h"
 #include "data/parquet.h"
+#include "machine_limit.h"
 
 namespace {
 
@@ -189,12 +191,21 @@ void run(
     const std::clock_t processor = std::clock();
     const assay::Duration begin = clock->monotonic();
     const Joined joined = join(*clock, labels, views, threads);
-    std::printf("seconds %.3f join %.3f gather %.3f processor %.3f peak_gib %.2f\n",
-                seconds_since(*clock, begin),
+    const double seconds = seconds_since(*clock, begin);
+    const double used = static_cast<double>(std::clock() - processor) / CLOCKS_PER_SEC;
+    std::size_t answer_bytes = 0;
+    for (const ColumnPtr& column : joined.features) {
+      answer_bytes += column->value_buffer().size();
+    }
+    const double limit =
+        assay::bench::limit_seconds(*clock, {&labels, &views[0], &views[1]}, answer_bytes, threads);
+    std::printf("seconds %.3f join %.3f gather %.3f processor %.3f peak_gib %.2f limit %.3f\n",
+                seconds,
                 joined.join,
                 joined.gather,
-                static_cast<double>(std::clock() - processor) / CLOCKS_PER_SEC,
-                static_cast<double>(*assay::peak_memory_bytes()) / 0x1p30);
+                used,
+                static_cast<double>(*assay::peak_memory_bytes()) / 0x1p30,
+                limit);
     std::fflush(stdout);
     if (repeat + 1 == repeats && answer != nullptr) {
       std::vector<Field> fields = {{"i", Type::kInt64, false}};

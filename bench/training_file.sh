@@ -39,6 +39,7 @@ compare() {
     best=$(printf '%s\n' $best "$(middle seconds "$dir/$peer.log")" | sort -n | head -n 1)
   done
   line assay "$dir/assay.log"
+  echo "  $($bench limit "$dir" $threads "$4" "$dir/answer_assay.parquet") s to read the rows and write the answer, and nothing else"
   awk -v best="$best" -v ours="$(middle seconds "$dir/assay.log")" 'BEGIN { if (best != "") printf "  %.1f times the best peer\n", best / ours }'
 }
 

@@ -19,6 +19,7 @@
 #include "base/random.h"
 #include "data/sql_engine.h"
 #include "gold/contract.h"
+#include "machine_limit.h"
 
 namespace {
 
@@ -193,15 +194,18 @@ int main(int argc, char** argv) {
   }
   const auto report = [&](const char* name, std::vector<double> seconds) {
     std::sort(seconds.begin(), seconds.end());
-    std::printf("%-22s %10.0f events/s per core (%.0f to %.0f)\n",
+    std::printf("%-31s %10.0f events/s per core (%.0f to %.0f)\n",
                 name,
-                static_cast<double>(count) / seconds[kRepeats / 2],
+                static_cast<double>(count) / seconds[seconds.size() / 2],
                 static_cast<double>(count) / seconds.back(),
                 static_cast<double>(count) / seconds.front());
   };
   report("assay", ours);
   report("assay, one in 5 late", late);
   report("duckdb window functions", peer);
+  report("limit: rows read, steps written",
+         {assay::bench::limit_seconds(
+             *clock, {&events}, assay::bench::value_bytes(steps), /*threads=*/1)});
   std::sort(ratios.begin(), ratios.end());
   std::printf("ratio duckdb/assay %.1f (%.1f to %.1f)\n",
               ratios[kRepeats / 2],

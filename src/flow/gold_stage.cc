@@ -223,9 +223,18 @@ Result<StepsRelation> steps_relation(Workspace& workspace,
                         "; `assay run` brings it there");
     }
   }
-  StepsRelation relation{key, snapshot->version, ""};
-  ASSAY_ASSIGN_OR_RETURN(relation.sql,
-                         table->relation(*snapshot, "known_time <= " + timestamp_literal(last)));
+  StepsRelation relation{key, snapshot->version, "", ""};
+  const std::string where = "known_time <= " + timestamp_literal(last);
+  ASSAY_ASSIGN_OR_RETURN(relation.sql, table->relation(*snapshot, where));
+  ASSAY_ASSIGN_OR_RETURN(const std::optional<std::string> ordered,
+                         table->relation_in_order(*snapshot, where));
+  std::vector<std::string> order;
+  for (const data::Field& key_column : view.keys()) {
+    order.push_back(key_column.name);
+  }
+  order.emplace_back(gold::kKnownTime);
+  relation.ordered_sql =
+      ordered.value_or("(FROM " + relation.sql + " ORDER BY " + column_list(order) + ")");
   return relation;
 }
 

@@ -21,7 +21,9 @@ Result<StageAccount> run_gold_stage(Workspace& workspace,
 struct StepsRelation {
   std::string key;  // of the table
   int64_t version = 0;
-  std::string sql;  // to stand after FROM: rows of steps_schema, in the same order each time
+  std::string sql;  // to stand after FROM: rows of steps_schema
+  /// The same without feature_date, rows in the same order each time.
+  std::string ordered_sql;
 };
 
 /// Steps of a view that may answer questions up to `last`.

@@ -1,6 +1,7 @@
 // A training set in three passes, none of which holds a table:
 //   1. Keys and times of the labels are put in order (data::AsofIndex); keys and times of each
-//      view's steps are swept past them. That gives each label the number of its step.
+//      view's steps are swept past them. That gives each label the number of its step: its place
+//      in StepsRelation::ordered_sql, the same in both passes over them.
 //   2. The steps are read again, with the columns that are asked for. Rows that answer a label are
 //      put aside by blocks of labels, in a scratch file when they do not fit (AnswerPieces).
 //   3. The labels are read again, block by block; each block takes its answers and is written.
@@ -52,14 +53,6 @@ std::vector<std::string> names_of(const std::vector<data::Field>& fields) {
 
 Status labels_changed() {
   return {Code::kAborted, "the label files changed while they were read; run it again"};
-}
-
-/// Steps are numbered by their order, in both passes over them. That of a table of several files is
-/// another one each time it is read, because its partition values are joined to its rows.
-std::string in_one_order(const gold::FeatureView& view) {
-  std::vector<std::string> columns = names_of(view.keys());
-  columns.emplace_back(gold::kKnownTime);
-  return " ORDER BY " + column_list(columns);
 }
 
 /// What a label's step is, by number.
@@ -362,9 +355,8 @@ class TrainingRows : public data::BatchReader {
     columns.emplace_back(gold::kKnownTime);
     ASSAY_ASSIGN_OR_RETURN(
         const std::unique_ptr<data::BatchReader> rows,
-        workspace_.sql().stream(
-            "SELECT " + column_list(columns) + " FROM " + steps.sql + in_one_order(*work.view),
-            std::clamp<int64_t>(round_rows_ / 4, 500'000, 4'000'000)));
+        workspace_.sql().stream("SELECT " + column_list(columns) + " FROM " + steps.ordered_sql,
+                                std::clamp<int64_t>(round_rows_ / 4, 500'000, 4'000'000)));
     const std::vector<data::Field> known = {{gold::kKnownTime, data::Type::kTimestamp, true}};
     int64_t first = 0;
     for (;;) {
@@ -391,8 +383,7 @@ class TrainingRows : public data::BatchReader {
             data::SqlEngine::identifier(kStepTime);
     ASSAY_ASSIGN_OR_RETURN(
         const std::unique_ptr<data::BatchReader> rows,
-        workspace_.sql().stream("SELECT " + list + " FROM " + steps.sql + in_one_order(*work.view),
-                                kBlock * 4));
+        workspace_.sql().stream("SELECT " + list + " FROM " + steps.ordered_sql, kBlock * 4));
     std::vector<data::Field> fields = work.fields;
     fields.push_back({kStepTime, data::Type::kTimestamp, true});
     int64_t first = 0;

@@ -75,6 +75,13 @@ TEST(ChangeFeed, DeletionVectorsAreComparedRowByRow) {
             "{'a': 0, '_change_type': insert, '_commit_version': 2}\n"
             "{'a': 1, '_change_type': delete, '_commit_version': 1}\n"
             "{'a': 1, '_change_type': insert, '_commit_version': 2}");
+  // Rows of a file that has deleted ones have no order of their own.
+  const auto opened = table.open().value();
+  for (const auto& [version, is_ordered] :
+       {std::pair<Version, bool>{0, true}, {1, false}, {2, true}}) {
+    const auto snapshot = opened->snapshot(version).value();
+    EXPECT_EQ(opened->relation_in_order(*snapshot, "").value().has_value(), is_ordered);
+  }
 }
 
 TEST(ChangeFeed, ARangeThatWasCleanedUpSaysWhatToDo) {

@@ -82,6 +82,8 @@ class Table : public DeltaTable {
   Result<std::vector<DataFile>> write_query(const QueryRows& rows) override;
   Result<Version> commit(const CommitRequest& request) override;
   Result<std::string> relation(const Snapshot& snapshot, const std::string& where) override;
+  Result<std::optional<std::string>> relation_in_order(const Snapshot& snapshot,
+                                                       const std::string& where) override;
   Result<std::string> relation_of(const Snapshot& snapshot,
                                   const std::vector<DataFile>& files) override;
   Result<std::vector<AddedFile>> added_between(Version after, Version last) override;
@@ -353,15 +355,30 @@ Status Table::checkpoint() {
   return {};
 }
 
+std::string filtered(const std::string& relation, const std::string& where) {
+  return where.empty() ? relation : "(SELECT * FROM " + relation + " WHERE (" + where + "\n))";
+}
+
 Result<std::string> Table::relation(const Snapshot& snapshot, const std::string& where) {
   ASSAY_RETURN_IF_ERROR(reading_.allow());
   ASSAY_ASSIGN_OR_RETURN(
-      std::string files,
+      const std::string files,
       files_relation(store_, sql_, key_, snapshot, prune_files(snapshot, where)));
-  if (where.empty()) {
-    return files;
+  return filtered(files, where);
+}
+
+Result<std::optional<std::string>> Table::relation_in_order(const Snapshot& snapshot,
+                                                            const std::string& where) {
+  ASSAY_RETURN_IF_ERROR(reading_.allow());
+  const std::vector<const DataFile*> pruned = prune_files(snapshot, where);
+  if (std::any_of(pruned.begin(), pruned.end(), [](const DataFile* file) {
+        return file->deletion_vector.has_value();
+      })) {
+    return std::optional<std::string>();
   }
-  return "(SELECT * FROM " + files + " WHERE (" + where + "\n))";
+  ASSAY_ASSIGN_OR_RETURN(const std::string files,
+                         stored_relation(store_, sql_, key_, snapshot, pruned));
+  return std::optional(filtered(files, where));
 }
 
 Result<std::string> Table::relation_of(const Snapshot& snapshot,

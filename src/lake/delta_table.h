@@ -171,6 +171,10 @@ class DeltaTable {
   /// usable after FROM. `where` (SQL, may be "") prunes files by partition and statistics and
   /// filters.
   virtual Result<std::string> relation(const Snapshot& snapshot, const std::string& where = "") = 0;
+  /// The same without the partition columns, which `where` may not name either, its rows in the
+  /// same order each time it is read. Nothing when a file has deleted rows: then there is no order.
+  virtual Result<std::optional<std::string>> relation_in_order(const Snapshot& snapshot,
+                                                               const std::string& where) = 0;
   /// The same over some of its files only (e.g. those of one commit).
   virtual Result<std::string> relation_of(const Snapshot& snapshot,
                                           const std::vector<DataFile>& files) = 0;

@@ -1,5 +1,7 @@
 #include "lake/delta_table.h"
 
+#include <algorithm>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -182,6 +184,24 @@ TEST(DeltaTable, OddPartitionValuesReadBack) {
   EXPECT_EQ(lake.count(*table, "ts >= '2026-01-01 10:00:09'"), 2);
   EXPECT_THAT(lake.log_text("t", 1), HasSubstr("p%2520q=a%252520b/"));
   EXPECT_THAT(lake.log_text("t", 1), HasSubstr("p%2520q=__HIVE_DEFAULT_PARTITION__/"));
+}
+
+TEST(DeltaTable, RowsOfManyPartitionsHaveAnOrderOfTheirOwn) {
+  LakeUnderTest lake;
+  const auto table = lake.create("t", {{"id", Type::kInt64}, {"p", Type::kInt32}}, {"p"});
+  lake.append(*table, "SELECT i, CAST(i % 12 AS INTEGER) FROM range(60000) r(i)");
+  const auto snapshot = table->snapshot().value();
+  const std::string relation = table->relation_in_order(*snapshot, "id >= 6").value().value();
+  const data::Batch once = lake.rows("SELECT * FROM " + relation);
+  EXPECT_EQ(once.column_count(), 1);
+  EXPECT_EQ(once.rows(), 59'994);
+  for (int repeat = 0; repeat < 3; ++repeat) {
+    const data::Batch again = lake.rows("SELECT * FROM " + relation);
+    EXPECT_TRUE(
+        std::ranges::equal(again.column(0).values<int64_t>(), once.column(0).values<int64_t>()));
+  }
+  const std::string none = table->relation_in_order(*snapshot, "id < 0").value().value();
+  EXPECT_EQ(lake.rows("SELECT * FROM " + none).rows(), 0);
 }
 
 TEST(DeltaTable, AnEmptyTextInAPartitionColumnBecomesNull) {

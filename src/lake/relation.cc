@@ -33,6 +33,7 @@ using data::SqlEngine;
 constexpr std::size_t kGroupsMax = 8;
 
 using PartitionValues = std::map<std::string, std::optional<std::string>>;
+const PartitionValues kNoValues;
 
 /// Rows of one file: what its deletion vector leaves, or those of them that `only` deletes.
 struct FilePart {
@@ -97,8 +98,9 @@ class RelationBuilder {
   RelationBuilder(store::ObjectStore& store,
                   SqlEngine& sql,
                   const std::string& key,
-                  const Snapshot& snapshot)
-      : store_(store), sql_(sql), key_(key), snapshot_(snapshot) {}
+                  const Snapshot& snapshot,
+                  bool stored_only = false)
+      : store_(store), sql_(sql), key_(key), snapshot_(snapshot), stored_only_(stored_only) {}
 
   Result<std::string> build(const Files& files, bool is_change) {
     if (snapshot_.mapping == ColumnMapping::kById) {
@@ -169,6 +171,9 @@ class RelationBuilder {
   /// Nothing for no files.
   Result<std::string> branches_of(const std::vector<TableColumn>& columns, const Files& files) {
     std::array<std::map<PartitionValues, Files>, 3> kinds;  // whole, less some rows, some rows
+    if (stored_only_) {
+      return files.empty() ? std::string() : branch_of(columns, files, &kNoValues);
+    }
     bool is_change = false;
     for (const FilePart& part : files) {
       const std::size_t kind = part.only != nullptr ? 2 : part.file->deletion_vector ? 1 : 0;
@@ -207,6 +212,9 @@ class RelationBuilder {
     std::string schema;
     for (std::size_t i = 0; i < columns.size(); ++i) {
       const TableColumn& column = columns[i];
+      if (stored_only_ && partition_index(column.name)) {
+        continue;
+      }
       std::string source;
       if (const auto partition = partition_index(column.name)) {
         source = cast_partition(column,
@@ -371,6 +379,9 @@ class RelationBuilder {
   [[nodiscard]] std::string empty_relation(bool is_change) const {
     std::string out;
     for (const TableColumn& column : *snapshot_.columns) {
+      if (stored_only_ && partition_index(column.name)) {
+        continue;
+      }
       const std::string null = "CAST(NULL AS " + sql_type_of(column.type, NameKind::kLogical) + ")";
       out += (out.empty() ? "SELECT " : ", ") + sized(column.name, null) + " AS " +
              SqlEngine::identifier(column.name);
@@ -387,7 +398,17 @@ class RelationBuilder {
   SqlEngine& sql_;
   const std::string& key_;
   const Snapshot& snapshot_;
+  bool stored_only_;  // no partition columns
 };
+
+Files parts_of(const std::vector<const DataFile*>& files) {
+  Files parts;
+  parts.reserve(files.size());
+  for (const DataFile* file : files) {
+    parts.push_back({file, nullptr, nullptr});
+  }
+  return parts;
+}
 
 }  // namespace
 
@@ -396,12 +417,16 @@ Result<std::string> files_relation(store::ObjectStore& store,
                                    const std::string& key,
                                    const Snapshot& snapshot,
                                    const std::vector<const DataFile*>& files) {
-  Files parts;
-  parts.reserve(files.size());
-  for (const DataFile* file : files) {
-    parts.push_back({file, nullptr, nullptr});
-  }
-  return RelationBuilder(store, sql, key, snapshot).build(parts, false);
+  return RelationBuilder(store, sql, key, snapshot).build(parts_of(files), false);
+}
+
+Result<std::string> stored_relation(store::ObjectStore& store,
+                                    SqlEngine& sql,
+                                    const std::string& key,
+                                    const Snapshot& snapshot,
+                                    const std::vector<const DataFile*>& files) {
+  return RelationBuilder(store, sql, key, snapshot, /*stored_only=*/true)
+      .build(parts_of(files), false);
 }
 
 Result<std::string> changes_relation(store::ObjectStore& store,

@@ -22,6 +22,14 @@ Result<std::string> files_relation(store::ObjectStore& store,
                                    const Snapshot& snapshot,
                                    const std::vector<const DataFile*>& files);
 
+/// The same without the partition columns, file after file in the order of `files`. Their rows come
+/// in the same order each time; none of the files may have deleted rows.
+Result<std::string> stored_relation(store::ObjectStore& store,
+                                    data::SqlEngine& sql,
+                                    const std::string& key,
+                                    const Snapshot& snapshot,
+                                    const std::vector<const DataFile*>& files);
+
 /// The same over the rows of changes, and after the table's columns _change_type ('insert' or
 /// 'delete') and _commit_version.
 ///
