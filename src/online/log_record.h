@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/status.h"
+
+// A record of the hash log, drawn in docs/formats/hash_log.md:
+//
+//   0    4      8          16      20     21         24
+//   crc | size | previous | epoch | kind | key size | key | value | zeroes up to a multiple of 8
+//
+// A record's place is its offset in the log, divided by 8. The checksum covers the place and
+// everything behind itself, so a record that is looked for elsewhere is found out too.
+
+namespace assay::online {
+
+inline constexpr uint64_t kPlaceBytes = 8;
+inline constexpr std::size_t kRecordHeaderBytes = 24;
+
+enum class RecordKind : uint8_t {
+  kRow = 1,        // key: of the entity; value: its online row
+  kPage = 2,       // key: number of the page, 8 bytes; value: the page
+  kMeta = 3,       // no key; value: where a view stands
+  kDirectory = 4,  // no key; value: the views that there are
+  kCommit = 5,     // no key; value: what belongs together
+  kEnd = 6,        // neither: the log goes on in the next file
+};
+
+struct LogRecord {
+  RecordKind kind = RecordKind::kRow;
+  bool erased = false;    // no value: from here on there is none
+  uint32_t epoch = 0;     // of the view
+  uint64_t previous = 0;  // place of the version before; 0: none
+  std::string_view key;
+  std::string_view value;
+};
+
+/// Bytes that a record takes in the log.
+constexpr uint64_t record_bytes(std::size_t key_size, std::size_t value_size) {
+  return (kRecordHeaderBytes + key_size + value_size + kPlaceBytes - 1) / kPlaceBytes * kPlaceBytes;
+}
+inline uint64_t record_bytes(const LogRecord& record) {
+  return record_bytes(record.key.size(), record.value.size());
+}
+
+/// Put the record, which will stand at `place`, at the end of `out`. Keys have less than 16 MB,
+/// records less than 4 GB.
+void append_record(uint64_t place, const LogRecord& record, std::string* out);
+/// The record at the beginning of `bytes`, which go up to where it may end. Views into `bytes`.
+/// Errors  kCorrupt: it is no record, or not one of this place.
+Result<LogRecord> decode_record(uint64_t place, std::string_view bytes);
+/// Checksum of a record that was decoded.
+uint32_t record_checksum(std::string_view bytes);
+
+/// Hash by which a record is found: 48 bits, never 0.
+uint64_t record_hash(RecordKind kind, uint32_t epoch, std::string_view key);
+
+/// What the last record of a transaction says.
+struct CommitRecord {
+  uint64_t begin = 0;     // place of its first record
+  uint64_t tail = 0;      // number of the first log file that is still needed
+  uint32_t checksum = 0;  // over the checksums of the records before
+  uint32_t records = 0;   // before this one, without ends of files
+};
+std::string encode_commit(const CommitRecord& commit);
+Result<CommitRecord> decode_commit(std::string_view value);
+
+}  // namespace assay::online

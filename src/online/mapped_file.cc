@@ -1,0 +1,201 @@
+#include "online/mapped_file.h"
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/hash.h"
+
+namespace assay::online {
+namespace {
+
+constexpr mode_t kFileMode = 0644;
+
+Code code_of(int error) {
+  switch (error) {
+    case ENOENT:
+    case ENOTDIR:
+      return Code::kNotFound;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      return Code::kPermissionDenied;
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+    case ENOMEM:
+    case EMFILE:
+    case ENFILE:
+      return Code::kResourceExhausted;
+    default:
+      return Code::kUnavailable;
+  }
+}
+
+Status failure(const char* what, const std::string& path, int error = errno) {
+  std::array<char, 128> text{};
+  const char* reason = strerror_r(error, text.data(), text.size());
+  return {code_of(error), std::string(what) + " " + path + ": " + reason};
+}
+
+/// One that closes itself.
+class Descriptor {
+ public:
+  explicit Descriptor(int number) : number_(number) {}
+  ~Descriptor() {
+    if (number_ >= 0) {
+      ::close(number_);
+    }
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  [[nodiscard]] int number() const { return number_; }
+
+ private:
+  int number_;
+};
+
+/// Of the machine's present run.
+uint64_t boot_hash() {
+  const Descriptor file(::open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
+  std::array<char, 64> text{};
+  const ssize_t got = file.number() < 0 ? 0 : ::read(file.number(), text.data(), text.size());
+  return hash_bytes({text.data(), got > 0 ? static_cast<std::size_t>(got) : 0});
+}
+
+}  // namespace
+
+Result<std::unique_ptr<MappedFile>> MappedFile::open(const std::string& path,
+                                                     uint64_t map_bytes,
+                                                     bool writable) {
+  const Descriptor file(::open(path.c_str(), (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC));
+  struct stat status {};
+  if (file.number() < 0 || ::fstat(file.number(), &status) != 0) {
+    return failure("cannot open", path);
+  }
+  const uint64_t bytes = map_bytes != 0 ? map_bytes : static_cast<uint64_t>(status.st_size);
+  if (bytes == 0) {
+    return Status(Code::kCorrupt, "the file is empty: " + path);
+  }
+  void* const data = ::mmap(
+      nullptr, bytes, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, file.number(), 0);
+  if (data == MAP_FAILED) {
+    return failure("cannot map", path);
+  }
+  static const uint64_t boot = boot_hash();
+  const uint64_t incarnation = hash_mix(hash_mix(boot, status.st_dev), status.st_ino);
+  return std::unique_ptr<MappedFile>(
+      new MappedFile(path, static_cast<char*>(data), bytes, incarnation));
+}
+
+Result<std::unique_ptr<MappedFile>> MappedFile::create(const std::string& path, uint64_t bytes) {
+  {
+    const Descriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, kFileMode));
+    if (file.number() < 0) {
+      return failure("cannot make", path);
+    }
+    const int error = ::posix_fallocate(file.number(), 0, static_cast<off_t>(bytes));
+    if (error != 0) {
+      ::unlink(path.c_str());
+      return failure("cannot make", path, error);
+    }
+  }
+  return open(path, bytes, true);
+}
+
+MappedFile::~MappedFile() {
+  ::munmap(data_, bytes_);
+}
+
+Result<uint64_t> file_bytes(const std::string& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) {
+    return failure("cannot look at", path);
+  }
+  return static_cast<uint64_t>(status.st_size);
+}
+
+Result<std::unique_ptr<LogFile>> LogFile::open(const std::string& path) {
+  const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, kFileMode);
+  if (descriptor < 0) {
+    return failure("cannot open", path);
+  }
+  return std::unique_ptr<LogFile>(new LogFile(path, descriptor));
+}
+
+LogFile::~LogFile() {
+  ::close(descriptor_);
+}
+
+Status LogFile::write(uint64_t offset, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t put =
+        ::pwrite(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (put < 0) {
+      if (errno == EINTR) {
+        continue;
+      }
+      return failure("cannot write", path_);
+    }
+    bytes.remove_prefix(static_cast<std::size_t>(put));
+    offset += static_cast<uint64_t>(put);
+  }
+  return {};
+}
+
+void LogFile::start_sync(uint64_t offset, uint64_t bytes) const {
+  ::sync_file_range(
+      descriptor_, static_cast<off_t>(offset), static_cast<off_t>(bytes), SYNC_FILE_RANGE_WRITE);
+}
+
+Status LogFile::sync() const {
+  if (::fdatasync(descriptor_) != 0) {
+    return {Code::kCommitUnknown, failure("cannot sync", path_).message()};
+  }
+  return {};
+}
+
+Status LogFile::truncate(uint64_t bytes) {
+  if (::ftruncate(descriptor_, static_cast<off_t>(bytes)) != 0) {
+    return failure("cannot cut", path_);
+  }
+  return {};
+}
+
+Status rename_file(const std::string& from, const std::string& to) {
+  return std::rename(from.c_str(), to.c_str()) == 0 ? Status() : failure("cannot rename", from);
+}
+
+Result<std::unique_ptr<ProcessLock>> ProcessLock::open(const std::string& path) {
+  const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, kFileMode);
+  if (descriptor < 0) {
+    return failure("cannot open", path);
+  }
+  return std::unique_ptr<ProcessLock>(new ProcessLock(descriptor));
+}
+
+ProcessLock::~ProcessLock() {
+  ::close(descriptor_);
+}
+
+Status ProcessLock::lock() const {
+  while (::flock(descriptor_, LOCK_EX) != 0) {
+    if (errno != EINTR) {
+      return failure("cannot lock", "the online store");
+    }
+  }
+  return {};
+}
+
+void ProcessLock::unlock() const {
+  ::flock(descriptor_, LOCK_UN);
+}
+
+}  // namespace assay::online
