@@ -162,7 +162,11 @@ void ProjectReader::apply_settings(const YamlNode& settings, bool is_yaml) {
   project.online = reader.text("online");
   if (project.online.compare(0, 5, "redis") != 0 ||
       project.online.find("://") == std::string::npos) {
-    project.online = local_path(reader, "online", "embedded:");
+    std::string kind;
+    for (const char* const store : {"lmdb:", "hashlog:"}) {
+      kind = project.online.compare(0, std::string_view(store).size(), store) == 0 ? store : kind;
+    }
+    project.online = kind + local_path(reader, "online", kind.empty() ? "embedded:" : kind);
   }
   if (const YamlNode* serving = reader.find("serving")) {
     const SectionReader serving_reader(context, *serving, {"serving", "`serving`", false});
@@ -227,8 +231,10 @@ void ProjectReader::find_files(const std::string& below,
       continue;
     }
     if (entry.is_directory) {
+      const std::string& online = parsed_.project.online;
+      const std::string online_folder = online.substr(std::min(online.find('/'), online.size()));
       const bool skipped = name == "data" || name == "sql" || full == parsed_.project.lake ||
-                           full == parsed_.project.online || depth >= kFolderDepthMax ||
+                           full == online_folder || depth >= kFolderDepthMax ||
                            world_.files.stat(join_path(full, kMainFile)).ok();
       if (!skipped) {
         find_files(path, depth + 1, files);

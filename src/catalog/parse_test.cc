@@ -187,6 +187,8 @@ TEST(Parse, TheOnlineStoreIsAFolderOrAServerOfRedis) {
     return parse({{"/p/assay.yaml", "project: shop\nonline: \"" + place + "\"\n"}}).project.online;
   };
   EXPECT_EQ(online("embedded:store/"), "/p/store");
+  EXPECT_EQ(online("lmdb:./store"), "lmdb:/p/store");
+  EXPECT_EQ(online("hashlog:/var/store/"), "hashlog:/var/store");
   EXPECT_EQ(online("redis://:s@cache/1?prefix=a"), "redis://:s@cache/1?prefix=a");
   EXPECT_EQ(codes(parse({{"/p/assay.yaml", "project: shop\nonline: mysql://h\n"}}).diagnostics),
             "E0108");

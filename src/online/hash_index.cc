@@ -90,6 +90,18 @@ Result<std::unique_ptr<HashIndex>> HashIndex::open(const std::string& path, bool
   return std::unique_ptr<HashIndex>(new HashIndex(std::move(file), header->bits));
 }
 
+Result<std::unique_ptr<HashIndex>> HashIndex::copy(const HashIndex& from, const std::string& path) {
+  for (uint64_t number = 0; number < from.slots(); ++number) {
+    ASSAY_RETURN_IF_ERROR(from.entry(number).status());
+  }
+  ASSAY_ASSIGN_OR_RETURN(std::unique_ptr<MappedFile> file,
+                         MappedFile::create(path, from.file_->bytes()));
+  std::memcpy(file->data(), from.file_->data(), from.file_->bytes());
+  const std::string header = encode_index_header({from.bits_, 0});
+  std::memcpy(file->data(), header.data(), header.size());
+  return std::unique_ptr<HashIndex>(new HashIndex(std::move(file), from.bits_));
+}
+
 uint64_t* HashIndex::words(uint64_t number) const {
   return reinterpret_cast<uint64_t*>(file_->data() + kIndexHeaderBytes + number * kSlotBytes);
 }
@@ -123,9 +135,10 @@ Result<std::optional<HashIndex::Slot>> HashIndex::Probe::next() {
       continue;
     }
     const uint64_t word = load(&words[1]);
-    // Claimed a moment ago, or never pointed anywhere because the writer died then.
-    const std::optional<uint64_t> place =
-        word == seal_number(0, 0) ? std::optional<uint64_t>(0) : unseal_number(word, hash_);
+    std::optional<uint64_t> place = unseal_number(word, hash_);
+    if (!place.has_value() && word == seal_number(0, 0)) {
+      place = 0;  // claimed a moment ago, or never pointed anywhere because the writer died then
+    }
     if (!place.has_value()) {
       return index_.damaged(number);
     }

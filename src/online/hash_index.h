@@ -45,6 +45,9 @@ class HashIndex {
   /// Errors  kCorrupt: the file is no index, or has another size.
   static Result<std::unique_ptr<HashIndex>> open(const std::string& path, bool writable);
 
+  /// A new file with the slots of another, all of them looked at.
+  static Result<std::unique_ptr<HashIndex>> copy(const HashIndex& from, const std::string& path);
+
   [[nodiscard]] int bits() const { return bits_; }
   [[nodiscard]] uint64_t slots() const { return uint64_t{1} << bits_; }
   [[nodiscard]] const MappedFile& file() const { return *file_; }

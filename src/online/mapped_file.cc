@@ -185,17 +185,17 @@ ProcessLock::~ProcessLock() {
   ::close(descriptor_);
 }
 
-Status ProcessLock::lock() const {
-  while (::flock(descriptor_, LOCK_EX) != 0) {
+ProcessLock::Hold::Hold(const ProcessLock& lock) : lock_(lock) {
+  while (::flock(lock_.descriptor_, LOCK_EX) != 0) {
     if (errno != EINTR) {
-      return failure("cannot lock", "the online store");
+      status_ = failure("cannot lock", "the online store");
+      return;
     }
   }
-  return {};
 }
 
-void ProcessLock::unlock() const {
-  ::flock(descriptor_, LOCK_UN);
+ProcessLock::Hold::~Hold() {
+  ::flock(lock_.descriptor_, LOCK_UN);
 }
 
 }  // namespace assay::online

@@ -84,8 +84,21 @@ class ProcessLock {
   ~ProcessLock();
   ProcessLock(const ProcessLock&) = delete;
   ProcessLock& operator=(const ProcessLock&) = delete;
-  Status lock() const;
-  void unlock() const;
+
+  /// Holds the lock while it lives.
+  class Hold {
+   public:
+    explicit Hold(const ProcessLock& lock);
+    ~Hold();
+    Hold(const Hold&) = delete;
+    Hold& operator=(const Hold&) = delete;
+    /// Whether it holds.
+    [[nodiscard]] const Status& status() const { return status_; }
+
+   private:
+    const ProcessLock& lock_;
+    Status status_;
+  };
 
  private:
   explicit ProcessLock(int descriptor) : descriptor_(descriptor) {}

@@ -71,6 +71,23 @@ Result<std::unique_ptr<OnlineStore>> open_lmdb_store(World& world,
 Result<std::unique_ptr<OnlineStore>> open_lmdb_store(World& world,
                                                      const std::string& folder,
                                                      bool read_only);
+struct HashLogOptions {
+  bool read_only = false;  // never creates the store, never writes rows
+  bool sync = true;        // false: a power cut may lose commits (scratch stores)
+  int file_bits = 26;      // a new log's files have 2^file_bits bytes at most
+  int index_bits = 12;     // a new index has 2^index_bits slots; doubles when full
+  uint64_t checkpoint_bytes = uint64_t{64} << 20;  // about what is replayed after a restart
+};
+
+/// Open (or make) the store of our own in `folder` (docs/formats/hash_log.md). Any number of
+/// processes may have it open, each of them reading or writing, one writing at a time.
+Result<std::unique_ptr<OnlineStore>> open_hash_log_store(World& world,
+                                                         const std::string& folder,
+                                                         const HashLogOptions& options);
+
+/// Whether a folder holds such a store.
+bool holds_hash_log(World& world, const std::string& folder);
+
 /// The store in the Redis server of `url` (redis_client.h), shared by any number of processes.
 ///
 /// What an apply acknowledged is as durable as that server: `appendonly yes` with `appendfsync
@@ -78,7 +95,8 @@ Result<std::unique_ptr<OnlineStore>> open_lmdb_store(World& world,
 /// lost together or not at all, so that a later run fills them again from the lake.
 /// Errors  kInvalidArgument: the URL; kUnavailable, kPermissionDenied as RedisConnection has them.
 Result<std::unique_ptr<OnlineStore>> open_redis_store(World& world, const std::string& url);
-/// The store at `place`: a `redis` URL, or the folder of an LMDB store.
+/// The store at `place`: a `redis` URL; `lmdb:` or `hashlog:` and a folder; or a folder alone, for
+/// the store that is in it, and a store of the default kind where there is none.
 Result<std::unique_ptr<OnlineStore>> open_online_store(World& world,
                                                        const std::string& place,
                                                        bool read_only);

@@ -410,11 +410,24 @@ std::vector<StoreKind> paged_stores() {
                 [](TestWorld& world, const std::string& folder) {
                   return open_lmdb_store(world.world, folder, false);
                 }},
-      StoreKind{"lmdb_tiny_map", [](TestWorld& world, const std::string& folder) {
+      StoreKind{"lmdb_tiny_map",
+                [](TestWorld& world, const std::string& folder) {
                   LmdbOptions options;
                   options.sync = false;
                   options.map_bytes = 1 << 16;
                   return open_lmdb_store(world.world, folder, options);
+                }},
+      StoreKind{"hash_log",
+                [](TestWorld& world, const std::string& folder) {
+                  return open_hash_log_store(world.world, folder, {});
+                }},
+      // Throws away, grows and writes checkpoints all the time.
+      StoreKind{"hash_log_tiny_files", [](TestWorld& world, const std::string& folder) {
+                  HashLogOptions options;
+                  options.sync = false;
+                  options.file_bits = 14;
+                  options.checkpoint_bytes = 1 << 12;
+                  return open_hash_log_store(world.world, folder, options);
                 }}};
 }
 

@@ -514,13 +514,6 @@ Status RedisStore::corrupt(const gold::FeatureView& view,
 
 }  // namespace
 
-Result<std::unique_ptr<OnlineStore>> open_online_store(World& world,
-                                                       const std::string& place,
-                                                       bool read_only) {
-  return place.find("://") != std::string::npos ? open_redis_store(world, place)
-                                                : open_lmdb_store(world, place, read_only);
-}
-
 Result<std::unique_ptr<OnlineStore>> open_redis_store(World& world, const std::string& url) {
   ASSAY_ASSIGN_OR_RETURN(const RedisAddress address, parse_redis_url(url));
   auto store = std::make_unique<RedisStore>(address, world.metrics);

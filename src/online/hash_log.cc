@@ -1,0 +1,245 @@
+// Reading. The idea, and why nobody has to wait, stand in docs/formats/hash_log.md.
+
+#include "online/hash_log.h"
+
+#include <cstring>
+
+#include "online/hash_log_writer.h"
+
+namespace assay::online {
+namespace {
+
+template <typename T>
+void append_value(std::string* out, T value) {
+  out->append(reinterpret_cast<const char*>(&value), sizeof(T));
+}
+
+/// Take a number off the beginning. False when there are too few bytes.
+template <typename T>
+bool take_value(std::string_view* bytes, T* value) {
+  if (bytes->size() < sizeof(T)) {
+    return false;
+  }
+  std::memcpy(value, bytes->data(), sizeof(T));
+  bytes->remove_prefix(sizeof(T));
+  return true;
+}
+
+}  // namespace
+
+std::string encode_directory(const LogDirectory& directory) {
+  std::string value;
+  append_value(&value, directory.next_epoch);
+  for (const auto& [name, view] : directory.views) {
+    append_value(&value, view.epoch);
+    append_value(&value, view.fingerprint);
+    append_value(&value, static_cast<uint16_t>(name.size()));
+    value.append(name);
+  }
+  return value;
+}
+
+Result<LogDirectory> decode_directory(std::string_view value) {
+  LogDirectory directory;
+  bool whole = take_value(&value, &directory.next_epoch);
+  while (whole && !value.empty()) {
+    LogDirectory::View view;
+    uint16_t length = 0;
+    whole = take_value(&value, &view.epoch) && take_value(&value, &view.fingerprint) &&
+            take_value(&value, &length) && value.size() >= length;
+    if (whole) {
+      directory.views.emplace(value.substr(0, length), view);
+      value.remove_prefix(length);
+    }
+  }
+  return whole ? Result<LogDirectory>(std::move(directory))
+               : Status(Code::kCorrupt, "the list of views of the online store is damaged");
+}
+
+HashLog::HashLog(World& world, std::string folder, const HashLogOptions& options)
+    : world_(world), folder_(std::move(folder)), options_(options) {}
+HashLog::~HashLog() = default;
+
+std::string HashLog::path(const std::string& name) const {
+  return join_path(folder_, name);
+}
+
+std::string HashLog::index_path(uint64_t generation) const {
+  return path("index." + std::to_string(generation));
+}
+
+Result<std::unique_ptr<HashLog>> HashLog::open(World& world,
+                                               const std::string& folder,
+                                               const HashLogOptions& options) {
+  std::unique_ptr<HashLog> log(new HashLog(world, folder, options));
+  ASSAY_RETURN_IF_ERROR(log->open().with_context("open the online store"));
+  return log;
+}
+
+Status HashLog::open() {
+  const auto open_head = [&]() -> Result<bool> {
+    Result<std::unique_ptr<LogHead>> head = LogHead::open(path("head"), !options_.read_only);
+    if (head.code() == Code::kNotFound) {
+      return false;
+    }
+    if (!head.ok()) {
+      return head.status();
+    }
+    head_ = std::move(head).value();
+    return head_->current();
+  };
+  if (!options_.read_only) {
+    ASSAY_ASSIGN_OR_RETURN(lock_, ProcessLock::open(path("lock")));
+    writer_state_ = std::make_unique<WriterState>();
+  }
+  ASSAY_ASSIGN_OR_RETURN(bool current, open_head());
+  if (!current) {
+    ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<ProcessLock> lock,
+                           ProcessLock::open(path("lock")));
+    const ProcessLock::Hold hold(*lock);
+    ASSAY_RETURN_IF_ERROR(hold.status());
+    ASSAY_ASSIGN_OR_RETURN(current, open_head());  // somebody else may have done it meanwhile
+    if (!current) {
+      ASSAY_RETURN_IF_ERROR(recover());
+      ASSAY_ASSIGN_OR_RETURN(current, open_head());
+    }
+  }
+  files_ = std::make_unique<LogFiles>(folder_, head_->file_bits());
+  if (!options_.read_only) {
+    const ProcessLock::Hold hold(*lock_);
+    ASSAY_RETURN_IF_ERROR(hold.status());
+    ASSAY_RETURN_IF_ERROR(catch_up());
+  }
+  return refresh();
+}
+
+Status HashLog::enter() {
+  for (;;) {
+    gate_.enter();
+    if (head_->load_raw(HeadWord::kLayout) == layout_.load(std::memory_order_relaxed)) {
+      return {};
+    }
+    gate_.leave();
+    ASSAY_RETURN_IF_ERROR(refresh());
+  }
+}
+
+/// Take the files that count now.
+Status HashLog::refresh() {
+  const std::lock_guard lock(refresh_mutex_);
+  for (int attempt = 0;; ++attempt) {
+    const uint64_t layout = head_->load_raw(HeadWord::kLayout);
+    if (layout == layout_) {
+      return {};
+    }
+    ASSAY_RETURN_IF_ERROR(head_->load(HeadWord::kLayout).status());
+    ASSAY_ASSIGN_OR_RETURN(const uint64_t generation, head_->load(HeadWord::kGeneration));
+    ASSAY_ASSIGN_OR_RETURN(const uint64_t tail, head_->load(HeadWord::kTail));
+    Result<std::unique_ptr<HashIndex>> index =
+        HashIndex::open(index_path(generation), !options_.read_only);
+    Result<LogDirectory> directory =
+        index.ok() ? load_directory(**index) : Result<LogDirectory>(index.status());
+    if (head_->load_raw(HeadWord::kLayout) != layout && attempt < kAttempts) {
+      continue;
+    }
+    if (!directory.ok()) {
+      return directory.status();
+    }
+    std::unique_ptr<HashIndex> fresh_index = std::move(index).value();
+    auto fresh_directory = std::make_unique<const LogDirectory>(std::move(directory).value());
+    std::vector<std::unique_ptr<LogFiles::Segment>> forgotten;
+    gate_.alone([&] {
+      index_.swap(fresh_index);
+      directory_.swap(fresh_directory);
+      forgotten = files_->forget_below(tail);
+      layout_ = layout;
+    });
+    return {};
+  }
+}
+
+Result<LogDirectory> HashLog::load_directory(const HashIndex& index) {
+  ASSAY_ASSIGN_OR_RETURN(const uint64_t committed, head_->load(HeadWord::kCommitted));
+  ASSAY_ASSIGN_OR_RETURN(const Found found,
+                         find_in(index,
+                                 *files_,
+                                 committed,
+                                 RecordKind::kDirectory,
+                                 0,
+                                 "",
+                                 record_hash(RecordKind::kDirectory, 0, "")));
+  return found.value.has_value() ? decode_directory(*found.value) : LogDirectory();
+}
+
+Result<Found> HashLog::find_in(const HashIndex& index,
+                               LogFiles& files,
+                               uint64_t committed,
+                               RecordKind kind,
+                               uint32_t epoch,
+                               std::string_view key,
+                               uint64_t hash) {
+  HashIndex::Probe probe(index, hash);
+  for (;;) {
+    ASSAY_ASSIGN_OR_RETURN(const std::optional<HashIndex::Slot> slot, probe.next());
+    if (!slot.has_value()) {
+      return Found{};
+    }
+    uint64_t place = slot->place;
+    while (place >= committed) {
+      ASSAY_ASSIGN_OR_RETURN(const LogRecord newer, files.record(place));
+      place = newer.previous;
+    }
+    if (place == 0) {
+      continue;
+    }
+    ASSAY_ASSIGN_OR_RETURN(const LogRecord record, files.record(place));
+    if (record.kind != kind || record.epoch != epoch || record.key != key) {
+      continue;
+    }
+    Found found{place, 0, {}};
+    if (!record.erased) {
+      found.bytes = record_bytes(record);
+      found.value = record.value;
+    }
+    return found;
+  }
+}
+
+Result<Found> HashLog::Snapshot::find(RecordKind kind,
+                                      uint32_t epoch,
+                                      std::string_view key,
+                                      uint64_t hash) const {
+  return find_in(*log_.index_, *log_.files_, committed_, kind, epoch, key, hash);
+}
+
+void HashLog::Snapshot::prefetch_record(uint64_t hash) const {
+  constexpr std::size_t kNearBytes = 512;
+  HashIndex::Probe probe(*log_.index_, hash);
+  const Result<std::optional<HashIndex::Slot>> slot = probe.next();
+  if (slot.ok() && slot->has_value()) {
+    log_.files_->prefetch((*slot)->place, kNearBytes);
+  }
+}
+
+Status HashLog::Snapshot::scan(
+    uint32_t epoch, const std::function<Status(std::string_view, std::string_view)>& visit) const {
+  const HashIndex& index = *log_.index_;
+  for (uint64_t number = 0; number < index.slots(); ++number) {
+    ASSAY_ASSIGN_OR_RETURN(const HashIndex::Entry entry, index.entry(number));
+    uint64_t place = entry.place;
+    while (place >= committed_) {
+      ASSAY_ASSIGN_OR_RETURN(const LogRecord newer, log_.files_->record(place));
+      place = newer.previous;
+    }
+    if (place == 0) {
+      continue;
+    }
+    ASSAY_ASSIGN_OR_RETURN(const LogRecord record, log_.files_->record(place));
+    if (record.kind == RecordKind::kRow && record.epoch == epoch && !record.erased) {
+      ASSAY_RETURN_IF_ERROR(visit(record.key, record.value));
+    }
+  }
+  return {};
+}
+
+}  // namespace assay::online

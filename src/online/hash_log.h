@@ -1,0 +1,184 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/world.h"
+#include "online/hash_index.h"
+#include "online/log_files.h"
+#include "online/log_head.h"
+#include "online/log_record.h"
+#include "online/online_store.h"
+#include "online/reader_gate.h"
+
+// The hash log, drawn in docs/formats/hash_log.md: records found by a key, changed by transactions
+// of one process at a time, read by any number.
+
+namespace assay::online {
+
+/// The views that a log holds.
+struct LogDirectory {
+  struct View {
+    uint32_t epoch = 0;
+    uint64_t fingerprint = 0;
+  };
+  uint32_t next_epoch = 1;
+  std::map<std::string, View, std::less<>> views;
+
+  [[nodiscard]] const View* find(std::string_view name) const {
+    const auto found = views.find(name);
+    return found == views.end() ? nullptr : &found->second;
+  }
+};
+std::string encode_directory(const LogDirectory& directory);
+Result<LogDirectory> decode_directory(std::string_view value);
+
+/// Where the newest record of a key stands.
+struct Found {
+  uint64_t place = 0;  // 0: the key was never there
+  uint64_t bytes = 0;  // of its record; 0 when that says that there is none
+  std::optional<std::string_view> value;
+};
+
+class HashLogWriter;
+
+/// Errors  kCorrupt: a byte is damaged, with file and offset; kResourceExhausted: disk full,
+/// nothing
+///         is changed then; kCommitUnknown: the disk failed inside a commit, open the store again.
+/// Threads thread-safe; one update at a time, in this process and among processes.
+class HashLog {
+ public:
+  /// A consistent state, for the time of one read.
+  class Snapshot {
+   public:
+    [[nodiscard]] Result<Found> find(RecordKind kind,
+                                     uint32_t epoch,
+                                     std::string_view key,
+                                     uint64_t hash) const;
+    [[nodiscard]] Result<Found> find(RecordKind kind, uint32_t epoch, std::string_view key) const {
+      return find(kind, epoch, key, record_hash(kind, epoch, key));
+    }
+    /// Bring near what find() will need: first the slot, later the record that it leads to.
+    void prefetch_slot(uint64_t hash) const { log_.index_->prefetch(hash); }
+    void prefetch_record(uint64_t hash) const;
+    /// The views as they are now; those that came after this state have nothing in it.
+    [[nodiscard]] const LogDirectory& directory() const { return *log_.directory_; }
+    /// Visit all rows of a view, in no order, until `visit` fails.
+    [[nodiscard]] Status scan(
+        uint32_t epoch,
+        const std::function<Status(std::string_view key, std::string_view value)>& visit) const;
+
+   private:
+    friend class HashLog;
+    friend class HashLogWriter;
+    Snapshot(const HashLog& log, uint64_t committed) : log_(log), committed_(committed) {}
+    const HashLog& log_;
+    uint64_t committed_;
+  };
+
+  static Result<std::unique_ptr<HashLog>> open(World& world,
+                                               const std::string& folder,
+                                               const HashLogOptions& options);
+  ~HashLog();
+  HashLog(const HashLog&) = delete;
+  HashLog& operator=(const HashLog&) = delete;
+
+  /// Run `body` with a state; again from the beginning when files went away under it.
+  template <typename Body>
+  Status read(const Body& body) {
+    for (int attempt = 0;; ++attempt) {
+      ASSAY_RETURN_IF_ERROR(enter());
+      const uint64_t layout = layout_;
+      const uint64_t committed_word = head_->load_raw(HeadWord::kCommitted);
+      const Result<uint64_t> committed = head_->load(HeadWord::kCommitted);
+      Status done = committed.ok() ? body(Snapshot(*this, *committed)) : committed.status();
+      gate_.leave();
+      std::atomic_thread_fence(std::memory_order_acquire);
+      const bool same_files = head_->load_raw(HeadWord::kLayout) == layout;
+      const bool newest = same_files && head_->load_raw(HeadWord::kCommitted) == committed_word;
+      // What is missing in an old state may have been thrown away since.
+      if ((done.ok() ? same_files : newest) || attempt == kAttempts) {
+        return done;
+      }
+    }
+  }
+  /// Run `body` in a transaction, and make that durable and seen when it succeeds; else nothing is
+  /// changed.
+  Status update(const std::function<Status(HashLogWriter&)>& body);
+
+ private:
+  friend class HashLogWriter;
+  struct WriterState;
+  static constexpr int kAttempts = 1000;
+
+  HashLog(World& world, std::string folder, const HashLogOptions& options);
+  [[nodiscard]] std::string path(const std::string& name) const;
+  [[nodiscard]] std::string index_path(uint64_t generation) const;
+  Status open();
+
+  // Reading (hash_log.cc)
+  Status enter();
+  Status refresh();
+  Result<LogDirectory> load_directory(const HashIndex& index);
+  static Result<Found> find_in(const HashIndex& index,
+                               LogFiles& files,
+                               uint64_t committed,
+                               RecordKind kind,
+                               uint32_t epoch,
+                               std::string_view key,
+                               uint64_t hash);
+
+  // Writing (hash_log_writer.cc, hash_log_upkeep.cc)
+  Status commit(HashLogWriter& writer);
+  Status write(const HashLogWriter& writer);
+  Status undo(uint64_t committed);
+  Status publish(const HashLogWriter& writer);
+  Status grow(uint64_t more);
+  Status clean(HashLogWriter& writer);
+  Status clean_record(HashLogWriter& writer,
+                      uint64_t place,
+                      const LogRecord& record,
+                      bool has_view);
+  Status checkpoint(uint64_t written);
+  Status copy_index(uint64_t step);
+  Status drop_files(uint64_t tail);
+
+  // After a writer or the machine stopped (hash_log_recovery.cc)
+  Status catch_up();
+  Status recover();
+  Status renew_head(int file_bits,
+                    uint64_t generation,
+                    uint64_t committed,
+                    uint64_t tail,
+                    uint64_t used,
+                    uint64_t checkpoint);
+  Result<uint64_t> live_bytes();
+  Result<int> file_bits_of(uint64_t file);
+  Result<std::unique_ptr<HashIndex>> load_checkpoint(const std::string& to, uint64_t* start);
+
+  World& world_;
+  const std::string folder_;
+  const HashLogOptions options_;
+
+  // Changed while nobody is inside the gate.
+  ReaderGate gate_;
+  std::unique_ptr<HashIndex> index_;
+  std::unique_ptr<const LogDirectory> directory_;
+  std::atomic<uint64_t> layout_{0};  // the word that these belong to
+
+  std::unique_ptr<LogHead> head_;
+  std::unique_ptr<LogFiles> files_;
+  std::mutex refresh_mutex_;
+  std::mutex write_mutex_;
+  std::unique_ptr<ProcessLock> lock_;
+  std::unique_ptr<WriterState> writer_state_;
+};
+
+}  // namespace assay::online

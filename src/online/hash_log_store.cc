@@ -1,0 +1,459 @@
+// The store of our own: what LmdbStore does, in a hash log.
+
+#include <algorithm>
+#include <cstring>
+#include <unordered_map>
+
+#include "base/fail_point.h"
+#include "base/hash.h"
+#include "online/entity_rows.h"
+#include "online/hash_log.h"
+#include "online/hash_log_writer.h"
+#include "online/online_store.h"
+#include "online/row_codec.h"
+
+namespace assay::online {
+namespace {
+
+constexpr std::size_t kPageBytesMax = 4096 - kRecordHeaderBytes;
+constexpr std::size_t kSlotsAhead = 16;
+constexpr std::size_t kRecordsAhead = 8;
+
+std::string_view page_key(const uint64_t& number) {
+  return {reinterpret_cast<const char*>(&number), sizeof(number)};
+}
+
+/// Pages of one view.
+class LogPages final : public gold::RowPages {
+ public:
+  LogPages(const HashLog::Snapshot& snapshot, uint32_t epoch)
+      : snapshot_(snapshot), epoch_(epoch) {}
+  [[nodiscard]] Result<Found> find(uint64_t number) const {
+    return snapshot_.find(RecordKind::kPage, epoch_, page_key(number));
+  }
+  [[nodiscard]] Result<std::string_view> get(uint64_t number) const override {
+    ASSAY_ASSIGN_OR_RETURN(const Found found, find(number));
+    return found.value.has_value()
+               ? Result<std::string_view>(*found.value)
+               : Status(Code::kCorrupt, "a row refers to a page that is not there");
+  }
+
+ private:
+  const HashLog::Snapshot& snapshot_;
+  uint32_t epoch_;
+};
+
+/// The same in a transaction: changes are kept aside, so that each page is written once.
+class LogPageWriter final : public gold::RowPageWriter {
+ public:
+  LogPageWriter(HashLogWriter& writer, uint32_t epoch, uint64_t next)
+      : writer_(writer), pages_(writer.snapshot(), epoch), epoch_(epoch), next_(next) {}
+  [[nodiscard]] std::size_t bytes_max() const override { return kPageBytesMax; }
+  [[nodiscard]] Result<std::string_view> get(uint64_t number) const override {
+    const auto changed = changed_.find(number);
+    if (changed == changed_.end()) {
+      return pages_.get(number);
+    }
+    return changed->second.has_value()
+               ? Result<std::string_view>(*changed->second)
+               : Status(Code::kCorrupt, "a row refers to a page that was erased");
+  }
+  Result<uint64_t> add(std::string_view bytes) override {
+    changed_[next_] = std::string(bytes);
+    return next_++;
+  }
+  Status put(uint64_t number, std::string_view bytes) override {
+    changed_[number] = std::string(bytes);
+    return {};
+  }
+  Status erase(uint64_t number) override {
+    changed_[number].reset();
+    return {};
+  }
+  /// Write them. The number of the next page.
+  Result<uint64_t> finish() {
+    for (const auto& [number, bytes] : changed_) {
+      ASSAY_ASSIGN_OR_RETURN(const Found before, pages_.find(number));
+      ASSAY_RETURN_IF_ERROR(
+          bytes.has_value()
+              ? writer_.put(RecordKind::kPage, epoch_, page_key(number), *bytes, before)
+              : writer_.erase(RecordKind::kPage, epoch_, page_key(number), before));
+    }
+    return next_;
+  }
+
+ private:
+  HashLogWriter& writer_;
+  LogPages pages_;
+  uint32_t epoch_;
+  uint64_t next_;
+  std::unordered_map<uint64_t, std::optional<std::string>> changed_;
+};
+
+/// What is kept of a view.
+struct ViewNote {
+  uint64_t next_page = 0;
+  ViewMeta meta;
+};
+
+std::string encode_note(const std::string& name, const ViewNote& note) {
+  std::string bytes(reinterpret_cast<const char*>(&note.next_page), sizeof(note.next_page));
+  return bytes + encode_meta(name, note.meta);
+}
+
+Result<std::optional<ViewNote>> decode_note(const std::string& name, const Found& found) {
+  ASSAY_ASSIGN_OR_RETURN(const std::optional<std::string_view> bytes,
+                         HashLogWriter::note_of(found));
+  if (!bytes.has_value()) {
+    return std::optional<ViewNote>();
+  }
+  ViewNote note;
+  if (bytes->size() < sizeof(note.next_page)) {
+    return Status(Code::kCorrupt, "the record of a view is too short: " + name);
+  }
+  std::memcpy(&note.next_page, bytes->data(), sizeof(note.next_page));
+  ASSAY_ASSIGN_OR_RETURN(note.meta, decode_meta(name, bytes->substr(sizeof(note.next_page))));
+  return std::optional<ViewNote>(note);
+}
+
+/// A view's record, and where it stands.
+struct HeldView {
+  uint32_t epoch = 0;  // 0: there is no such view
+  Found found;
+  std::optional<ViewNote> note;
+};
+
+Result<HeldView> find_view(const HashLog::Snapshot& snapshot, const std::string& name) {
+  HeldView held;
+  const LogDirectory::View* const view = snapshot.directory().find(name);
+  if (view != nullptr) {
+    held.epoch = view->epoch;
+    ASSAY_ASSIGN_OR_RETURN(held.found, snapshot.find(RecordKind::kMeta, view->epoch, ""));
+    ASSAY_ASSIGN_OR_RETURN(held.note, decode_note(name, held.found));
+  }
+  return held;
+}
+
+Result<EventTime> latest_of(const HashLog::Snapshot& snapshot) {
+  EventTime latest = EventTime::min();
+  for (const auto& [name, view] : snapshot.directory().views) {
+    ASSAY_ASSIGN_OR_RETURN(const HeldView held, find_view(snapshot, name));
+    if (held.note.has_value()) {
+      latest = std::max(latest, held.note->meta.applied.known_until);
+    }
+  }
+  return latest;
+}
+
+class HashLogStore : public OnlineStore {
+ public:
+  HashLogStore(std::unique_ptr<HashLog> log, Metrics& metrics)
+      : log_(std::move(log)), metrics_(metrics) {}
+
+  Status apply(const gold::FeatureView& view,
+               const data::Batch& rows,
+               std::optional<int64_t> expected,
+               int64_t position,
+               EventTime applied_until,
+               std::span<const data::EntityKey> anew) override;
+  Result<std::optional<AppliedTo>> applied_to(const gold::FeatureView& view) override;
+  Result<std::vector<gold::FeatureValues>> read(const gold::FeatureView& view,
+                                                std::span<const data::EntityKey> keys,
+                                                EventTime now) override;
+  Result<EventTime> data_now() override;
+  Result<std::vector<std::string>> views() override;
+  Status drop(const std::string& storage_name) override;
+  Result<uint64_t> content_hash(const gold::FeatureView& view) override;
+
+ private:
+  struct Change {
+    const gold::FeatureView& view;
+    const data::Batch& rows;
+    const EntityRows& gathered;
+    EventTime applied_until;
+    std::span<const data::EntityKey> anew;
+    uint32_t epoch = 0;
+  };
+  Status forget(HashLogWriter& writer, const Change& change, LogPageWriter& pages);
+  Result<int64_t> apply_rows(HashLogWriter& writer, const Change& change, LogPageWriter& pages);
+  Status read_rows(const HashLog::Snapshot& snapshot,
+                   const gold::FeatureView& view,
+                   std::span<const data::EntityKey> keys,
+                   EventTime now,
+                   std::vector<gold::FeatureValues>* answers);
+  static Status corrupt(const gold::FeatureView& view, std::string_view key, const Status& why);
+  Status counted(Status status) {
+    metrics_.corrupt_rows.add(status.code() == Code::kCorrupt ? 1 : 0);
+    return status;
+  }
+
+  std::unique_ptr<HashLog> log_;
+  StoreMetrics metrics_;
+};
+
+Status HashLogStore::corrupt(const gold::FeatureView& view,
+                             std::string_view key,
+                             const Status& why) {
+  return why.code() != Code::kCorrupt
+             ? why
+             : Status(Code::kCorrupt,
+                      why.message() + "; drop and materialize the view again: view " +
+                          view.storage_name() + ", key hash " + hash_text(hash_bytes(key)));
+}
+
+Status HashLogStore::apply(const gold::FeatureView& view,
+                           const data::Batch& rows,
+                           std::optional<int64_t> expected,
+                           int64_t position,
+                           EventTime applied_until,
+                           std::span<const data::EntityKey> anew) {
+  ASSAY_RETURN_IF_ERROR(check_view_name(view));
+  ASSAY_ASSIGN_OR_RETURN(const EntityRows gathered, EntityRows::gather(view, rows));
+  int64_t written = 0;
+  Status done = log_->update([&](HashLogWriter& writer) -> Status {
+    ASSAY_ASSIGN_OR_RETURN(const HeldView held, find_view(writer.snapshot(), view.storage_name()));
+    ASSAY_RETURN_IF_ERROR(
+        check_apply(view,
+                    held.note.has_value() ? std::optional(held.note->meta) : std::nullopt,
+                    expected,
+                    position));
+    const uint32_t epoch =
+        held.epoch != 0 ? held.epoch : writer.add_view(view.storage_name(), view.fingerprint());
+    const Change change{view, rows, gathered, applied_until, anew, epoch};
+    ViewNote note = held.note.value_or(ViewNote{});
+    LogPageWriter pages(writer, epoch, note.next_page);
+    ASSAY_RETURN_IF_ERROR(forget(writer, change, pages));
+    ASSAY_ASSIGN_OR_RETURN(written, apply_rows(writer, change, pages));
+    ASSAY_ASSIGN_OR_RETURN(note.next_page, pages.finish());
+    note.meta.fingerprint = view.fingerprint();
+    note.meta.applied.position = position;
+    note.meta.applied.known_until = std::max(note.meta.applied.known_until, gathered.known_until());
+    ASSAY_RETURN_IF_ERROR(
+        writer.put_meta(epoch, encode_note(view.storage_name(), note), held.found));
+    fail_point("online.apply.before_commit");
+    return {};
+  });
+  if (!done.ok()) {
+    return counted(done.with_context("apply rows to the online store, view " + view.name()));
+  }
+  fail_point("online.apply.after_commit");
+  metrics_.applied_rows.add(rows.rows() - gathered.null_key_rows());
+  metrics_.null_key_rows.add(gathered.null_key_rows());
+  metrics_.written_entities.add(written);
+  return {};
+}
+
+/// Give back the pages of entities that are made anew; those that get no rows are erased.
+Status HashLogStore::forget(HashLogWriter& writer, const Change& change, LogPageWriter& pages) {
+  const std::vector<EntityRows::Entity>& entities = change.gathered.entities();
+  for (const data::EntityKey& key : change.anew) {
+    ASSAY_ASSIGN_OR_RETURN(const Found before,
+                           writer.snapshot().find(RecordKind::kRow, change.epoch, key.bytes()));
+    if (!before.value.has_value()) {
+      continue;
+    }
+    std::string row(*before.value);
+    const Status emptied =
+        change.view.update_paged_row(change.rows, {}, EventTime::max(), pages, &row);
+    if (!emptied.ok() && emptied.code() != Code::kCorrupt) {  // a damaged row is made anew too
+      return emptied;
+    }
+    const auto at = std::lower_bound(
+        entities.begin(), entities.end(), key, [](const EntityRows::Entity& entity, const auto& k) {
+          return entity.key < k;
+        });
+    if (at == entities.end() || at->key != key) {
+      ASSAY_RETURN_IF_ERROR(writer.erase(RecordKind::kRow, change.epoch, key.bytes(), before));
+    }
+  }
+  return {};
+}
+
+/// How many entities were written.
+Result<int64_t> HashLogStore::apply_rows(HashLogWriter& writer,
+                                         const Change& change,
+                                         LogPageWriter& pages) {
+  const HashLog::Snapshot& snapshot = writer.snapshot();
+  const std::vector<EntityRows::Entity>& entities = change.gathered.entities();
+  std::vector<uint64_t> hashes;
+  hashes.reserve(entities.size());
+  for (const EntityRows::Entity& entity : entities) {
+    hashes.push_back(record_hash(RecordKind::kRow, change.epoch, entity.key.bytes()));
+  }
+  int64_t written = 0;
+  std::string row;
+  for (std::size_t i = 0; i < entities.size(); ++i) {
+    if (i + kSlotsAhead < entities.size()) {
+      snapshot.prefetch_slot(hashes[i + kSlotsAhead]);
+      snapshot.prefetch_record(hashes[i + kRecordsAhead]);
+    }
+    const EntityRows::Entity& entity = entities[i];
+    ASSAY_ASSIGN_OR_RETURN(
+        const Found before,
+        snapshot.find(RecordKind::kRow, change.epoch, entity.key.bytes(), hashes[i]));
+    const bool held = before.value.has_value() && !contains(change.anew, entity.key);
+    row.assign(held ? *before.value : std::string_view());
+    const Status updated = change.view.update_paged_row(
+        change.rows, change.gathered.rows_of(entity), change.applied_until, pages, &row);
+    if (!updated.ok()) {
+      return corrupt(change.view, entity.key.bytes(), updated);
+    }
+    if (held && *before.value == row) {
+      continue;
+    }
+    ASSAY_RETURN_IF_ERROR(
+        writer.put(RecordKind::kRow, change.epoch, entity.key.bytes(), row, before));
+    ++written;
+  }
+  return written;
+}
+
+Result<std::optional<AppliedTo>> HashLogStore::applied_to(const gold::FeatureView& view) {
+  ASSAY_RETURN_IF_ERROR(check_view_name(view));
+  std::optional<AppliedTo> applied;
+  Status done = log_->read([&](const HashLog::Snapshot& snapshot) -> Status {
+    applied.reset();
+    ASSAY_ASSIGN_OR_RETURN(const HeldView held, find_view(snapshot, view.storage_name()));
+    if (held.note.has_value()) {
+      ASSAY_RETURN_IF_ERROR(check_definition(view, held.note->meta));
+      applied = held.note->meta.applied;
+    }
+    return {};
+  });
+  ASSAY_RETURN_IF_ERROR(counted(std::move(done)));
+  return applied;
+}
+
+Result<std::vector<gold::FeatureValues>> HashLogStore::read(const gold::FeatureView& view,
+                                                            std::span<const data::EntityKey> keys,
+                                                            EventTime now) {
+  ASSAY_RETURN_IF_ERROR(check_view_name(view));
+  std::vector<gold::FeatureValues> answers;
+  answers.reserve(keys.size());
+  Status done = log_->read([&](const HashLog::Snapshot& snapshot) {
+    answers.clear();
+    return read_rows(snapshot, view, keys, now, &answers);
+  });
+  if (!done.ok()) {
+    return counted(std::move(done));
+  }
+  return answers;
+}
+
+Status HashLogStore::read_rows(const HashLog::Snapshot& snapshot,
+                               const gold::FeatureView& view,
+                               std::span<const data::EntityKey> keys,
+                               EventTime now,
+                               std::vector<gold::FeatureValues>* answers) {
+  const LogDirectory::View* const held = snapshot.directory().find(view.storage_name());
+  if (held != nullptr) {
+    ASSAY_RETURN_IF_ERROR(check_definition(view, ViewMeta{held->fingerprint, {}}));
+  }
+  const uint32_t epoch = held != nullptr ? held->epoch : 0;
+  const LogPages pages(snapshot, epoch);
+  std::vector<uint64_t> hashes;
+  if (keys.size() > 1) {
+    hashes.reserve(keys.size());
+    for (const data::EntityKey& key : keys) {
+      hashes.push_back(record_hash(RecordKind::kRow, epoch, key.bytes()));
+      snapshot.prefetch_slot(hashes.back());
+    }
+    for (const uint64_t hash : hashes) {
+      snapshot.prefetch_record(hash);
+    }
+  }
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const std::string& key = keys[i].bytes();
+    const uint64_t hash = keys.size() > 1 ? hashes[i] : record_hash(RecordKind::kRow, epoch, key);
+    const Result<Found> found = snapshot.find(RecordKind::kRow, epoch, key, hash);
+    if (!found.ok()) {
+      return corrupt(view, key, found.status());
+    }
+    Result<gold::FeatureValues> answer =
+        view.read_paged_row(found->value.value_or(std::string_view()), now, pages);
+    if (!answer.ok()) {
+      return corrupt(view, key, answer.status());
+    }
+    answers->push_back(std::move(answer).value());
+  }
+  return {};
+}
+
+Result<EventTime> HashLogStore::data_now() {
+  EventTime latest;
+  Status done = log_->read([&](const HashLog::Snapshot& snapshot) -> Status {
+    ASSAY_ASSIGN_OR_RETURN(latest, latest_of(snapshot));
+    return {};
+  });
+  ASSAY_RETURN_IF_ERROR(counted(std::move(done)));
+  return latest;
+}
+
+Result<std::vector<std::string>> HashLogStore::views() {
+  std::vector<std::string> names;
+  ASSAY_RETURN_IF_ERROR(log_->read([&](const HashLog::Snapshot& snapshot) -> Status {
+    names.clear();
+    for (const auto& [name, view] : snapshot.directory().views) {
+      names.push_back(name);
+    }
+    return {};
+  }));
+  return names;
+}
+
+Status HashLogStore::drop(const std::string& storage_name) {
+  return log_->update([&](HashLogWriter& writer) { return writer.drop_view(storage_name); })
+      .with_context("drop view " + storage_name + " from the online store");
+}
+
+Result<uint64_t> HashLogStore::content_hash(const gold::FeatureView& view) {
+  ASSAY_RETURN_IF_ERROR(check_view_name(view));
+  uint64_t sum = 0;
+  Status done = log_->read([&](const HashLog::Snapshot& snapshot) -> Status {
+    sum = 0;
+    const LogDirectory::View* const held = snapshot.directory().find(view.storage_name());
+    if (held == nullptr) {
+      return {};
+    }
+    ASSAY_ASSIGN_OR_RETURN(const EventTime now, latest_of(snapshot));
+    const LogPages pages(snapshot, held->epoch);
+    return snapshot.scan(
+        held->epoch, [&](std::string_view key_bytes, std::string_view row) -> Status {
+          const data::EntityKey key{std::string(key_bytes)};
+          const Result<gold::FeatureValues> answer = view.read_paged_row(row, now, pages);
+          if (!answer.ok()) {
+            return corrupt(view, key.bytes(), answer.status());
+          }
+          sum += hash_answer(key, *answer);
+          return {};
+        });
+  });
+  ASSAY_RETURN_IF_ERROR(counted(std::move(done)));
+  return sum;
+}
+
+}  // namespace
+
+bool holds_hash_log(World& world, const std::string& folder) {
+  const Result<std::vector<FileInfo>> files = world.files.list(folder);
+  return files.ok() && std::any_of(files->begin(), files->end(), [](const FileInfo& file) {
+           return file_name(file.path).compare(0, 4, "log.") == 0;
+         });
+}
+
+Result<std::unique_ptr<OnlineStore>> open_hash_log_store(World& world,
+                                                         const std::string& folder,
+                                                         const HashLogOptions& options) {
+  if (options.read_only) {
+    if (!holds_hash_log(world, folder)) {
+      return Status(Code::kNotFound, "there is no online store; run `assay run` first: " + folder);
+    }
+  } else {
+    ASSAY_RETURN_IF_ERROR(world.files.make_directories(folder));
+  }
+  ASSAY_ASSIGN_OR_RETURN(std::unique_ptr<HashLog> log, HashLog::open(world, folder, options));
+  return std::unique_ptr<OnlineStore>(
+      std::make_unique<HashLogStore>(std::move(log), world.metrics));
+}
+
+}  // namespace assay::online

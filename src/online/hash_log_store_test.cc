@@ -1,0 +1,416 @@
+#include <atomic>
+#include <csignal>
+#include <filesystem>
+#include <functional>
+#include <random>
+#include <thread>
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include "online/fake_view.h"
+#include "online/online_store.h"
+#include "online/store_fixture.h"
+
+namespace assay::online {
+namespace {
+
+FakeView text_view(const std::string& name, int features = 1) {
+  return FakeView(name, {{"user_id", data::Type::kString}}, features);
+}
+
+data::Batch users(const FakeView& view, int begin, int end, double value) {
+  std::vector<FakeRow> rows;
+  for (int user = begin; user < end; ++user) {
+    rows.push_back({"u" + std::to_string(user), 1, 1, {}});
+    rows.back().features.assign(view.features().size(), value);
+  }
+  return fake_batch(
+      view, rows, static_cast<int64_t>(value * 100'000));  // larger values are newer rows
+}
+
+HashLogOptions small_files() {
+  HashLogOptions options;
+  options.file_bits = 13;
+  options.index_bits = 4;
+  options.checkpoint_bytes = 1 << 13;
+  options.sync = false;
+  return options;
+}
+
+std::unique_ptr<OnlineStore> open_store(TestWorld& world,
+                                        const std::string& folder,
+                                        const HashLogOptions& options = {}) {
+  Result<std::unique_ptr<OnlineStore>> store = open_hash_log_store(world.world, folder, options);
+  EXPECT_TRUE(store.ok()) << store.status().to_string();
+  return store.ok() ? std::move(store).value() : nullptr;
+}
+
+/// Run `body` in another process; its exit code.
+int in_child(const std::function<int()>& body) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::_exit(body());
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+std::vector<data::EntityKey> user_keys(int count) {
+  std::vector<data::EntityKey> keys;
+  for (int user = 0; user < count; ++user) {
+    keys.push_back(fake_key("u" + std::to_string(user)));
+  }
+  return keys;
+}
+
+uint64_t folder_bytes(const std::string& folder) {
+  uint64_t bytes = 0;
+  for (const auto& file : std::filesystem::directory_iterator(folder)) {
+    bytes += file.file_size();
+  }
+  return bytes;
+}
+
+/// As a restart of the machine leaves it: head and index do not count.
+void forget_memory(const std::string& folder) {
+  std::filesystem::copy(join_path(folder, "head"), join_path(folder, "head.copy"));
+  std::filesystem::rename(join_path(folder, "head.copy"), join_path(folder, "head"));
+}
+
+TEST(HashLogStore, RowsAndPositionOutliveTheProcessThatWroteThem) {
+  const TestFolder folder;
+  const FakeView view = text_view("clicks");
+  ASSERT_EQ(in_child([&] {
+              TestWorld world;
+              return open_store(world, folder.path())
+                             ->apply(view, users(view, 0, 9, 2.5), {}, 7, EventTime{1})
+                             .ok()
+                         ? 0
+                         : 1;
+            }),
+            0);
+  TestWorld world;
+  const auto store = open_store(world, folder.path());
+  EXPECT_EQ((*store->applied_to(view))->position, 7);
+  const std::vector<data::EntityKey> keys = {fake_key("u8")};
+  EXPECT_EQ((*store->read(view, keys, EventTime{1}))[0].values[0], data::Scalar::float64(2.5));
+}
+
+/// What a store that was damaged may do: say so, with file and offset, or answer as if nothing was.
+void expect_named_or_right(const std::string& folder, const std::string& damage) {
+  TestWorld world;
+  const FakeView view = text_view("clicks");
+  const auto named = [&](const Status& status) {
+    EXPECT_EQ(status.code(), Code::kCorrupt) << damage << ": " << status.to_string();
+    EXPECT_NE(status.message().find(folder), std::string::npos) << damage << status.to_string();
+  };
+  HashLogOptions options = small_files();
+  options.read_only = true;
+  const Result<std::unique_ptr<OnlineStore>> store =
+      open_hash_log_store(world.world, folder, options);
+  if (!store.ok()) {
+    named(store.status());
+    return;
+  }
+  const Result<std::optional<AppliedTo>> applied = (*store)->applied_to(view);
+  if (!applied.ok()) {
+    named(applied.status());
+    return;
+  }
+  ASSERT_TRUE(applied->has_value()) << damage;
+  EXPECT_EQ((*applied)->position, 39) << damage;
+  const std::vector<data::EntityKey> keys = user_keys(30);
+  for (const data::EntityKey& key : keys) {
+    const auto answer = (*store)->read(view, {&key, 1}, EventTime{1});
+    if (!answer.ok()) {
+      named(answer.status());
+    } else {
+      EXPECT_EQ((*answer)[0].values[0], data::Scalar::float64(39)) << damage;
+    }
+  }
+}
+
+/// Some files of a log that has been cleaned, with a checkpoint.
+void make_store(const std::string& folder) {
+  TestWorld world;
+  const FakeView view = text_view("clicks");
+  const auto store = open_store(world, folder, small_files());
+  for (int round = 0; round < 40; ++round) {
+    ASSERT_TRUE(store
+                    ->apply(view,
+                            users(view, 0, 30, round),
+                            round == 0 ? std::nullopt : std::optional<int64_t>(round - 1),
+                            round,
+                            EventTime{1})
+                    .ok());
+  }
+  ASSERT_TRUE(std::filesystem::exists(join_path(folder, "checkpoint")));
+}
+
+TEST(HashLogStore, AByteThatIsFlippedOrCutOffInAnyFileIsNamedAndNeverServed) {
+  const TestFolder folder;
+  const std::string whole = join_path(folder.path(), "whole");
+  const std::string damaged = join_path(folder.path(), "damaged");
+  make_store(whole);
+  const uint64_t seed = 20261128;
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937_64 random(seed);
+  TestWorld world;
+  for (const auto& file : std::filesystem::directory_iterator(whole)) {
+    const std::string name = file.path().filename();
+    const std::string bytes = *world.files->read(file.path());
+    for (int round = 0; round < (bytes.empty() ? 0 : 16); ++round) {
+      std::filesystem::remove_all(damaged);
+      std::filesystem::copy(whole, damaged);
+      // Both ways to open it: what a running machine keeps, and anew from checkpoint and log.
+      const bool restarted = round % 2 == 0;
+      std::string changed = bytes;
+      const std::size_t at = random() % bytes.size();
+      if (round % 4 < 3) {
+        changed[at] = static_cast<char>(changed[at] ^ 1 << random() % 8);
+      } else {
+        changed.resize(at);
+      }
+      if (!restarted) {  // a copy counts as a restart: take the head for this folder's own
+        std::string head = *world.files->read(join_path(whole, "head"));
+        ASSERT_TRUE(world.files->write(join_path(damaged, "head"), head).ok());
+      }
+      std::filesystem::remove(join_path(damaged, name));
+      ASSERT_TRUE(world.files->write(join_path(damaged, name), changed).ok());
+      expect_named_or_right(
+          damaged, name + " at " + std::to_string(at) + (round % 4 < 3 ? " flipped" : " cut"));
+    }
+  }
+}
+
+TEST(HashLogStore, AFlippedByteUnderARunningStoreIsNamedAndCounted) {
+  const TestFolder folder;
+  const FakeView view = text_view("clicks");
+  TestWorld world;
+  const auto store = open_store(world, folder.path());
+  ASSERT_TRUE(store->apply(view, users(view, 0, 3, 1.0), {}, 0, EventTime{1}).ok());
+  std::string log = *world.files->read(join_path(folder.path(), "log.1"));
+  const std::size_t key = log.find(fake_key("u1").bytes());
+  {
+    const int file = ::open(join_path(folder.path(), "log.1").c_str(), O_WRONLY);
+    ASSERT_EQ(::pwrite(file, "X", 1, static_cast<off_t>(key + 20)), 1);
+    ::close(file);
+  }
+  const std::vector<data::EntityKey> broken = {fake_key("u1")};
+  const Status status = store->read(view, broken, EventTime{1}).status();
+  EXPECT_EQ(status.code(), Code::kCorrupt);
+  EXPECT_NE(status.message().find("log.1, offset " + std::to_string(key - 24)), std::string::npos)
+      << status.message();
+  EXPECT_NE(status.message().find("view clicks, key hash "), std::string::npos) << status.message();
+  EXPECT_EQ(world.metrics.counter("assay_online_corrupt_rows_total", "").value(), 1);
+  const std::vector<data::EntityKey> whole = {fake_key("u0"), fake_key("u2")};
+  EXPECT_TRUE(store->read(view, whole, EventTime{1}).ok());
+  EXPECT_EQ(store->apply(view, users(view, 1, 2, 5.0), 0, 1, EventTime{1}).code(), Code::kCorrupt)
+      << "new rows must not be folded into a broken one";
+  EXPECT_EQ((*store->applied_to(view))->position, 0);
+}
+
+TEST(HashLogStore, ReadOnlyNeverMakesAStoreAndRefusesToWrite) {
+  const TestFolder folder;
+  const FakeView view = text_view("clicks");
+  TestWorld world;
+  HashLogOptions read_only;
+  read_only.read_only = true;
+  EXPECT_EQ(open_hash_log_store(world.world, folder.path(), read_only).code(), Code::kNotFound);
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+  ASSERT_TRUE(open_store(world, folder.path())
+                  ->apply(view, users(view, 0, 3, 1.0), {}, 0, EventTime{1})
+                  .ok());
+  const auto store = open_store(world, folder.path(), read_only);
+  const std::vector<data::EntityKey> keys = {fake_key("u1")};
+  EXPECT_TRUE(store->read(view, keys, EventTime{1}).ok());
+  EXPECT_EQ(store->apply(view, users(view, 0, 1, 1.0), 0, 1, EventTime{1}).code(),
+            Code::kFailedPrecondition);
+  EXPECT_EQ(store->drop("clicks").code(), Code::kFailedPrecondition);
+}
+
+TEST(HashLogStore, TheLogStaysInBoundsHoweverOftenRowsChange) {
+  const TestFolder folder;
+  const FakeView view = text_view("clicks");
+  const FakeView cold = text_view("cold");
+  TestWorld world;
+  const auto store = open_store(world, folder.path(), small_files());
+  ASSERT_TRUE(store->apply(cold, users(cold, 0, 200, 7.0), {}, 0, EventTime{1}).ok());
+  std::optional<int64_t> position;
+  for (int round = 0; round < 200; ++round) {
+    ASSERT_TRUE(store->apply(view, users(view, 0, 50, round), position, round, EventTime{1}).ok());
+    position = round;
+  }
+  // 250 rows of some 100 bytes; twice that and four files of 8 KB, and an index.
+  EXPECT_LT(folder_bytes(folder.path()), 150'000U);
+  for (const data::EntityKey& key : user_keys(50)) {
+    EXPECT_EQ((*store->read(view, {&key, 1}, EventTime{1}))[0].values[0],
+              data::Scalar::float64(199));
+  }
+  for (const data::EntityKey& key : user_keys(200)) {
+    EXPECT_EQ((*store->read(cold, {&key, 1}, EventTime{1}))[0].values[0],
+              data::Scalar::float64(7.0));
+  }
+  ASSERT_TRUE(store->drop("cold").ok());
+  for (int round = 200; round < 300; ++round) {
+    ASSERT_TRUE(store->apply(view, users(view, 0, 50, round), position, round, EventTime{1}).ok());
+    position = round;
+  }
+  EXPECT_LT(folder_bytes(folder.path()), 90'000U);
+  forget_memory(folder.path());
+  const auto again = open_store(world, folder.path(), small_files());
+  EXPECT_EQ(*again->views(), std::vector<std::string>{"clicks"});
+  EXPECT_EQ((*again->applied_to(view))->position, 299);
+}
+
+TEST(HashLogStore, ARowThatIsTooLongIsResourceExhaustedAndTheStoreStaysAsItWas) {
+  const TestFolder folder;
+  const FakeView view = text_view("clicks");
+  TestWorld world;
+  const auto store = open_store(world, folder.path(), small_files());
+  ASSERT_TRUE(store->apply(view, users(view, 0, 3, 1.0), {}, 0, EventTime{1}).ok());
+  const data::Batch rows =
+      fake_batch(view, {{"a", 1, 1, {1.0}}, {std::string(9000, 'x'), 1, 1, {1.0}}});
+  EXPECT_EQ(store->apply(view, rows, 0, 1, EventTime{1}).code(), Code::kResourceExhausted);
+  EXPECT_EQ((*store->applied_to(view))->position, 0);
+  EXPECT_TRUE(store->apply(view, users(view, 0, 3, 2.0), 0, 1, EventTime{1}).ok());
+}
+
+TEST(HashLogStore, AFullDiskIsResourceExhaustedAndTheStoreStaysAsItWas) {
+  const TestFolder folder;
+  const FakeView view = text_view("clicks", 8);
+  TestWorld world;
+  ASSERT_TRUE(open_store(world, folder.path())
+                  ->apply(view, users(view, 0, 10, 1.0), {}, 0, EventTime{1})
+                  .ok());
+  EXPECT_EQ(
+      in_child([&] {
+        TestWorld child_world;
+        const auto store = open_store(child_world, folder.path());
+        ::signal(SIGXFSZ, SIG_IGN);
+        const rlimit limit{256 << 10, 256 << 10};
+        ::setrlimit(RLIMIT_FSIZE, &limit);
+        const Status full = store->apply(view, users(view, 0, 20'000, 2.0), 0, 1, EventTime{1});
+        const Status half = store->apply(view, users(view, 0, 2'500, 2.0), 0, 1, EventTime{1});
+        const bool as_before = (*store->applied_to(view))->position == 0;
+        const bool goes_on = store->apply(view, users(view, 0, 5, 4.0), 0, 1, EventTime{1}).ok();
+        return full.code() == Code::kResourceExhausted && half.code() == Code::kResourceExhausted &&
+                       as_before && goes_on
+                   ? 0
+                   : 1;
+      }),
+      0);
+  EXPECT_EQ((*open_store(world, folder.path())->applied_to(view))->position, 1);
+}
+
+TEST(HashLogStore, AReaderFollowsAStoreThatAnotherProcessWritesAndGrows) {
+  const TestFolder folder;
+  const FakeView view = text_view("clicks", 8);
+  TestWorld world;
+  const auto store = open_store(world, folder.path(), small_files());
+  ASSERT_TRUE(store->apply(view, users(view, 0, 1, 1.0), {}, 0, EventTime{1}).ok());
+  const std::vector<data::EntityKey> keys = {fake_key("u0"), fake_key("u4999")};
+  ASSERT_TRUE(store->read(view, keys, EventTime{1}).ok());
+  ASSERT_EQ(in_child([&] {
+              TestWorld child_world;
+              return open_store(child_world, folder.path(), small_files())
+                             ->apply(view, users(view, 0, 5'000, 2.0), 0, 1, EventTime{1})
+                             .ok()
+                         ? 0
+                         : 1;
+            }),
+            0);
+  const auto answers = store->read(view, keys, EventTime{1});
+  ASSERT_TRUE(answers.ok()) << answers.status().to_string();
+  EXPECT_EQ((*answers)[1].values[0], data::Scalar::float64(2.0));
+  EXPECT_EQ(store->apply(view, users(view, 0, 1, 3.0), 0, 1, EventTime{1}).code(),
+            Code::kFailedPrecondition)
+      << "the other process has moved the position";
+  EXPECT_TRUE(store->apply(view, users(view, 0, 1, 3.0), 1, 2, EventTime{1}).ok());
+}
+
+TEST(HashLogStore, ReadersOfAnotherProcessSeeWholeBatchesWhileItWrites) {
+  const TestFolder folder;
+  const FakeView view = text_view("clicks");
+  constexpr int kRounds = 100;
+  TestWorld world;
+  ASSERT_TRUE(open_store(world, folder.path(), small_files())
+                  ->apply(view, users(view, 0, 20, 0), {}, 0, EventTime{1})
+                  .ok());
+  const pid_t writer = ::fork();
+  if (writer == 0) {
+    TestWorld child_world;
+    const auto store = open_store(child_world, folder.path(), small_files());
+    bool good = true;
+    for (int round = 1; round <= kRounds;
+         ++round) {  // entities of its own, so that the index grows
+      good = good &&
+             store->apply(view, users(view, 0, 20 + round, round), round - 1, round, EventTime{1})
+                 .ok();
+    }
+    ::_exit(good ? 0 : 1);
+  }
+  std::atomic<bool> done{false};
+  std::atomic<int> torn{0};
+  std::atomic<int> went_back{0};
+  HashLogOptions read_only = small_files();
+  read_only.read_only = true;
+  const auto store = open_store(world, folder.path(), read_only);
+  {
+    std::vector<std::jthread> readers;
+    for (int i = 0; i < 2; ++i) {
+      readers.emplace_back([&] {
+        const std::vector<data::EntityKey> keys = user_keys(20);
+        double last = 0;
+        bool last_turn = false;
+        while (!last_turn) {
+          last_turn = done;
+          const auto answers = store->read(view, keys, EventTime{1000});
+          torn += answers.ok() ? 0 : 1;
+          for (std::size_t k = 1; answers.ok() && k < keys.size(); ++k) {
+            torn += (*answers)[k].values[0] == (*answers)[0].values[0] ? 0 : 1;
+          }
+          const double seen = answers.ok() ? std::get<double>((*answers)[0].values[0].value) : last;
+          went_back += seen < last ? 1 : 0;
+          last = seen;
+        }
+        torn += last == kRounds ? 0 : 1;
+      });
+    }
+    int status = 0;
+    ::waitpid(writer, &status, 0);
+    done = true;
+    EXPECT_EQ(WIFEXITED(status) ? WEXITSTATUS(status) : -1, 0);
+  }
+  EXPECT_EQ(torn, 0);
+  EXPECT_EQ(went_back, 0);
+}
+
+TEST(HashLogStore, IsOpenedByItsKindOrByWhatAFolderHolds) {
+  const TestFolder folder;
+  const FakeView view = text_view("clicks");
+  TestWorld world;
+  const auto held = [&](const std::string& name) {
+    return std::filesystem::exists(join_path(folder.path(), name + "/log.1"))      ? "hash log"
+           : std::filesystem::exists(join_path(folder.path(), name + "/data.mdb")) ? "lmdb"
+                                                                                   : "nothing";
+  };
+  const auto open = [&](const std::string& kind, const std::string& name) {
+    return open_online_store(world.world, kind + join_path(folder.path(), name), false).ok();
+  };
+  EXPECT_TRUE(open("hashlog:", "a"));
+  EXPECT_TRUE(open("lmdb:", "b"));
+  EXPECT_STREQ(held("a"), "hash log");
+  EXPECT_STREQ(held("b"), "lmdb");
+  EXPECT_TRUE(open("", "a"));
+  EXPECT_TRUE(open("", "b"));
+  EXPECT_FALSE(std::filesystem::exists(join_path(folder.path(), "a/data.mdb")));
+  EXPECT_FALSE(std::filesystem::exists(join_path(folder.path(), "b/head")));
+}
+
+}  // namespace
+}  // namespace assay::online

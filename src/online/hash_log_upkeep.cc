@@ -1,0 +1,169 @@
+// What keeps the log short and a restart fast, a little in each transaction.
+
+#include <algorithm>
+#include <unordered_set>
+
+#include "base/fail_point.h"
+#include "online/hash_log_writer.h"
+
+namespace assay::online {
+namespace {
+
+constexpr uint64_t kFilesMin = 4;         // below that nothing is thrown away
+constexpr uint64_t kBytesPerWritten = 3;  // looked through for each that is written
+constexpr uint64_t kBytesMin = 64 << 10;  // of each turn
+constexpr uint64_t kOverdue = 3;          // checkpoints late: write one at once
+
+}  // namespace
+
+/// Look through the first file of the log, and write again what is still live in it.
+Status HashLog::clean(HashLogWriter& writer) {
+  WriterState& state = *writer_state_;
+  const uint64_t committed = writer.snapshot_.committed_;
+  const uint64_t last = files_->file_of(committed);
+  ASSAY_ASSIGN_OR_RETURN(const uint64_t live, head_->load(HeadWord::kLive));
+  const uint64_t bytes = (committed - files_->first_place(writer.tail_)) * kPlaceBytes;
+  if (state.cleaning_stopped ||
+      bytes <= std::max(kFilesMin * files_->file_size(), 2 * live * kPlaceBytes)) {
+    return {};
+  }
+  if (files_->file_of(state.cleaned) != writer.tail_) {
+    state.cleaned = files_->first_place(writer.tail_);
+  }
+  std::unordered_set<uint64_t> superseded;  // by this very transaction
+  for (const HashLogWriter::Change& change : writer.changes_) {
+    if (change.previous != 0 && files_->file_of(change.previous) <= writer.tail_ + 1) {
+      superseded.insert(change.previous);
+    }
+  }
+  std::unordered_set<uint32_t> epochs = {0};
+  for (const auto& [name, view] : writer.directory().views) {
+    epochs.insert(view.epoch);
+  }
+  uint64_t left = std::max(kBytesMin, kBytesPerWritten * writer.bytes());
+  const uint64_t first = writer.tail_;
+  while (writer.tail_ < last && writer.tail_ <= first + 1) {
+    const Result<LogRecord> record = files_->record(state.cleaned);
+    if (!record.ok()) {
+      state.cleaning_stopped = true;  // what is damaged is kept as it is, and found by who reads it
+      world_.log.warn("online_log_not_cleaned", {{"status", record.status().to_string()}});
+      return {};
+    }
+    if (record->kind == RecordKind::kEnd) {
+      state.cleaned = files_->first_place(++writer.tail_);
+      continue;
+    }
+    const uint64_t size = record_bytes(*record);
+    if (record->kind != RecordKind::kCommit && superseded.count(state.cleaned) == 0) {
+      ASSAY_RETURN_IF_ERROR(
+          clean_record(writer, state.cleaned, *record, epochs.count(record->epoch) != 0));
+    }
+    state.cleaned += size / kPlaceBytes;
+    if (left <= size) {
+      break;
+    }
+    left -= size;
+  }
+  return {};
+}
+
+Status HashLog::clean_record(HashLogWriter& writer,
+                             uint64_t place,
+                             const LogRecord& record,
+                             bool has_view) {
+  const uint64_t hash = record_hash(record.kind, record.epoch, record.key);
+  HashIndex::Probe probe(*index_, hash);
+  for (;;) {
+    ASSAY_ASSIGN_OR_RETURN(const std::optional<HashIndex::Slot> slot, probe.next());
+    if (!slot.has_value()) {
+      return {};  // there is a newer one
+    }
+    if (slot->place != place) {
+      continue;
+    }
+    if (record.erased || !has_view) {
+      writer.vacated_.push_back({hash, 0, place});
+      return {};
+    }
+    LogRecord moved = record;
+    moved.previous = place;
+    return writer.append(moved);
+  }
+}
+
+/// Remove the files before `tail`, if there are any.
+Status HashLog::drop_files(uint64_t tail) {
+  if (tail > 1 && world_.files.stat(files_->path(tail - 1)).ok()) {
+    fail_point("online.log.before_remove");
+    for (uint64_t file = tail - 1; file > 0 && world_.files.stat(files_->path(file)).ok(); --file) {
+      ASSAY_RETURN_IF_ERROR(world_.files.remove(files_->path(file)));
+    }
+  }
+  return {};
+}
+
+/// Copy some of the index, so much that a whole checkpoint is done before the next is due. What
+/// changes behind the copy is in the log from `start` on. Failures are logged: the transaction
+/// stands.
+Status HashLog::checkpoint(uint64_t written) {
+  WriterState& state = *writer_state_;
+  ASSAY_ASSIGN_OR_RETURN(const uint64_t generation, head_->load(HeadWord::kGeneration));
+  ASSAY_ASSIGN_OR_RETURN(const uint64_t committed, head_->load(HeadWord::kCommitted));
+  ASSAY_ASSIGN_OR_RETURN(const uint64_t tail, head_->load(HeadWord::kTail));
+  ASSAY_ASSIGN_OR_RETURN(const uint64_t before, head_->load(HeadWord::kCheckpoint));
+  const uint64_t index_bytes = index_->file().bytes();
+  const uint64_t interval = std::max(options_.checkpoint_bytes, index_bytes);
+  const uint64_t since = (committed - std::max(before, files_->first_place(tail))) * kPlaceBytes;
+  if (state.checkpoint.has_value() && state.checkpoint->generation != generation) {
+    state.checkpoint.reset();  // of an index that is no more
+  }
+  if (!state.checkpoint.has_value()) {
+    if (since < interval) {
+      return {};
+    }
+    Result<std::unique_ptr<LogFile>> file = LogFile::open(path("checkpoint.new"));
+    if (!file.ok()) {
+      world_.log.warn("online_checkpoint_failed", {{"status", file.status().to_string()}});
+      return {};
+    }
+    state.checkpoint =
+        WriterState::Checkpoint{std::move(file).value(), committed, generation, kIndexHeaderBytes};
+  }
+  const uint64_t step = since >= kOverdue * interval
+                            ? index_bytes
+                            : std::max(kBytesMin,
+                                       index_bytes / interval * written * 2 +
+                                           index_bytes % interval * written * 2 / interval);
+  if (Status done = copy_index(std::min(step, index_bytes)); !done.ok()) {
+    state.checkpoint.reset();
+    world_.log.warn("online_checkpoint_failed", {{"status", done.to_string()}});
+  }
+  return {};
+}
+
+Status HashLog::copy_index(uint64_t step) {
+  WriterState::Checkpoint& state = *writer_state_->checkpoint;
+  const std::string_view index(index_->file().data(), index_->file().bytes());
+  const std::string_view part = index.substr(state.next, step);
+  ASSAY_RETURN_IF_ERROR(state.file->write(state.next, part));
+  state.file->start_sync(state.next, part.size());
+  state.next += part.size();
+  if (state.next < index.size()) {
+    return {};
+  }
+  ASSAY_RETURN_IF_ERROR(state.file->write(0, encode_index_header({index_->bits(), state.start})));
+  ASSAY_RETURN_IF_ERROR(state.file->truncate(index.size()));
+  if (!options_.sync) {  // the places that it leads to have to be there
+    ASSAY_RETURN_IF_ERROR(writer_state_->file->sync());
+  }
+  ASSAY_RETURN_IF_ERROR(state.file->sync());
+  fail_point("online.checkpoint.before_rename");
+  ASSAY_RETURN_IF_ERROR(rename_file(path("checkpoint.new"), path("checkpoint")));
+  ASSAY_RETURN_IF_ERROR(world_.files.sync(folder_));
+  fail_point("online.checkpoint.after_rename");
+  head_->store(HeadWord::kCheckpoint, state.start);
+  writer_state_->checkpoint.reset();
+  return {};
+}
+
+}  // namespace assay::online

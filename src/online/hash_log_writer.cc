@@ -1,0 +1,330 @@
+// Writing: a transaction's records go to the end of the log, become durable, and are then shown to
+// readers slot by slot.
+
+#include "online/hash_log_writer.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/fail_point.h"
+#include "online/crc32c.h"
+
+namespace assay::online {
+namespace {
+
+constexpr uint64_t kEndBytes = record_bytes(0, 0);
+constexpr std::size_t kPrefetchAhead = 16;
+
+/// Slots that may be used of so many.
+uint64_t used_max(uint64_t slots) {
+  return slots / 10 * 7;
+}
+
+bool has_slot(RecordKind kind) {
+  return kind != RecordKind::kCommit && kind != RecordKind::kEnd;
+}
+
+}  // namespace
+
+HashLogWriter::HashLogWriter(HashLog& log, uint64_t committed, uint64_t tail)
+    : log_(log), snapshot_(log, committed), tail_(tail), tail_before_(tail) {
+  parts_.push_back({log.files_->file_of(committed), log.files_->offset_of(committed), ""});
+}
+
+uint64_t HashLogWriter::end() const {
+  const Part& part = parts_.back();
+  return log_.files_->place_of(part.file, part.offset + part.bytes.size());
+}
+
+uint64_t HashLogWriter::bytes() const {
+  uint64_t bytes = 0;
+  for (const Part& part : parts_) {
+    bytes += part.bytes.size();
+  }
+  return bytes;
+}
+
+Status HashLogWriter::append(const LogRecord& record) {
+  const uint64_t size = record_bytes(record);
+  const uint64_t file_size = log_.files_->file_size();
+  if (kLogHeaderBytes + size + kEndBytes > file_size || record.key.size() >= 1 << 24) {
+    return {Code::kResourceExhausted,
+            "a row is too long for the online store: " + std::to_string(size) + " bytes"};
+  }
+  if (parts_.back().offset + parts_.back().bytes.size() + size + kEndBytes > file_size) {
+    LogRecord last;
+    last.kind = RecordKind::kEnd;
+    append_record(end(), last, &parts_.back().bytes);
+    const uint64_t file = parts_.back().file + 1;
+    parts_.push_back({file, 0, encode_log_header(file, log_.head_->file_bits())});
+  }
+  const uint64_t place = end();
+  std::string& bytes = parts_.back().bytes;
+  const std::size_t begin = bytes.size();
+  append_record(place, record, &bytes);
+  if (has_slot(record.kind)) {
+    checksum_ = crc32c(std::string_view(bytes).substr(begin, sizeof(uint32_t)), checksum_);
+    ++records_;
+    changes_.push_back(
+        {record_hash(record.kind, record.epoch, record.key), record.previous, place});
+  }
+  return {};
+}
+
+Status HashLogWriter::put(RecordKind kind,
+                          uint32_t epoch,
+                          std::string_view key,
+                          std::string_view value,
+                          const Found& before) {
+  const LogRecord record{kind, false, epoch, before.place, key, value};
+  live_bytes_ += static_cast<int64_t>(record_bytes(record)) - static_cast<int64_t>(before.bytes);
+  return append(record);
+}
+
+Status HashLogWriter::erase(RecordKind kind,
+                            uint32_t epoch,
+                            std::string_view key,
+                            const Found& before) {
+  if (!before.value.has_value()) {
+    return {};
+  }
+  live_bytes_ -= static_cast<int64_t>(before.bytes);
+  return append({kind, true, epoch, before.place, key, ""});
+}
+
+Status HashLogWriter::put_meta(uint32_t epoch, std::string_view note, const Found& before) {
+  ASSAY_ASSIGN_OR_RETURN(int64_t live, live_bytes_of(before));
+  live += live_bytes_;
+  std::string value(reinterpret_cast<const char*>(&live), sizeof(live));
+  value.append(note);
+  return append({RecordKind::kMeta, false, epoch, before.place, "", value});
+}
+
+Result<std::optional<std::string_view>> HashLogWriter::note_of(const Found& meta) {
+  if (!meta.value.has_value()) {
+    return std::optional<std::string_view>();
+  }
+  if (meta.value->size() < sizeof(int64_t)) {
+    return Status(Code::kCorrupt, "the record of a view is too short");
+  }
+  return std::optional<std::string_view>(meta.value->substr(sizeof(int64_t)));
+}
+
+Result<int64_t> HashLogWriter::live_bytes_of(const Found& meta) {
+  ASSAY_RETURN_IF_ERROR(note_of(meta).status());
+  int64_t live = 0;
+  if (meta.value.has_value()) {
+    std::memcpy(&live, meta.value->data(), sizeof(live));
+  }
+  return live;
+}
+
+const LogDirectory& HashLogWriter::directory() const {
+  return directory_.has_value() ? *directory_ : snapshot_.directory();
+}
+
+LogDirectory& HashLogWriter::changed_directory() {
+  if (!directory_.has_value()) {
+    directory_ = snapshot_.directory();
+  }
+  return *directory_;
+}
+
+uint32_t HashLogWriter::add_view(const std::string& name, uint64_t fingerprint) {
+  LogDirectory& directory = changed_directory();
+  const uint32_t epoch = directory.next_epoch++;
+  directory.views[name] = {epoch, fingerprint};
+  return epoch;
+}
+
+Status HashLogWriter::drop_view(const std::string& name) {
+  const LogDirectory::View* const view = directory().find(name);
+  if (view == nullptr) {
+    return {};
+  }
+  ASSAY_ASSIGN_OR_RETURN(const Found meta, snapshot_.find(RecordKind::kMeta, view->epoch, ""));
+  ASSAY_ASSIGN_OR_RETURN(const int64_t live, live_bytes_of(meta));
+  dropped_bytes_ += live;
+  changed_directory().views.erase(name);
+  return {};
+}
+
+/// The directory, when it changed.
+Status HashLogWriter::finish() {
+  if (!directory_.has_value()) {
+    return {};
+  }
+  ASSAY_ASSIGN_OR_RETURN(const Found before, snapshot_.find(RecordKind::kDirectory, 0, ""));
+  return append(
+      {RecordKind::kDirectory, false, 0, before.place, "", encode_directory(*directory_)});
+}
+
+Status HashLog::update(const std::function<Status(HashLogWriter&)>& body) {
+  if (options_.read_only) {
+    return {Code::kFailedPrecondition, "the online store was opened to read only"};
+  }
+  const std::lock_guard one_writer(write_mutex_);
+  const ProcessLock::Hold hold(*lock_);
+  ASSAY_RETURN_IF_ERROR(hold.status());
+  ASSAY_RETURN_IF_ERROR(catch_up());
+  ASSAY_ASSIGN_OR_RETURN(const uint64_t committed, head_->load(HeadWord::kCommitted));
+  ASSAY_ASSIGN_OR_RETURN(const uint64_t tail, head_->load(HeadWord::kTail));
+  ASSAY_RETURN_IF_ERROR(enter());
+  HashLogWriter writer(*this, committed, tail);
+  Status filled = body(writer);
+  if (filled.ok()) {
+    filled = writer.finish();
+  }
+  if (filled.ok() && writer.records_ > 0) {
+    filled = clean(writer);
+  }
+  gate_.leave();
+  ASSAY_RETURN_IF_ERROR(filled);
+  return writer.records_ == 0 ? Status() : commit(writer);
+}
+
+Status HashLog::commit(HashLogWriter& writer) {
+  const auto claims = static_cast<uint64_t>(
+      std::count_if(writer.changes_.begin(), writer.changes_.end(), [](const auto& change) {
+        return change.previous == 0;
+      }));
+  ASSAY_RETURN_IF_ERROR(grow(claims));
+  const std::string commit =
+      encode_commit({writer.snapshot_.committed_, writer.tail_, writer.checksum_, writer.records_});
+  ASSAY_RETURN_IF_ERROR(writer.append({RecordKind::kCommit, false, 0, 0, "", commit}));
+  ASSAY_RETURN_IF_ERROR(write(writer));
+  ASSAY_RETURN_IF_ERROR(enter());
+  const Status published = publish(writer);
+  gate_.leave();
+  ASSAY_RETURN_IF_ERROR(published);
+  ASSAY_RETURN_IF_ERROR(drop_files(writer.tail_));
+  return checkpoint(writer.bytes());
+}
+
+/// Put the transaction behind the log. When it fails, the log is as it was.
+Status HashLog::write(const HashLogWriter& writer) {
+  WriterState& state = *writer_state_;
+  for (const HashLogWriter::Part& part : writer.parts_) {
+    const bool is_new = part.offset == 0;
+    if (state.file == nullptr || state.file->path() != files_->path(part.file)) {
+      Result<std::unique_ptr<LogFile>> file = LogFile::open(files_->path(part.file));
+      if (!file.ok()) {
+        ASSAY_RETURN_IF_ERROR(undo(writer.snapshot_.committed_));
+        return file.status();
+      }
+      state.file = std::move(file).value();
+    }
+    Status written = state.file->write(part.offset, part.bytes);
+    if (written.ok() && is_new) {
+      written = world_.files.sync(folder_);
+    }
+    if (!written.ok()) {
+      ASSAY_RETURN_IF_ERROR(undo(writer.snapshot_.committed_));
+      return written;
+    }
+    const bool is_last = &part == &writer.parts_.back();
+    if (is_last) {
+      fail_point("online.log.before_sync");
+    }
+    // A file that is left behind is synced even for a scratch store: what is moved out of the first
+    // file has to be on the disk before that is removed.
+    if (options_.sync || !is_last) {
+      if (Status synced = state.file->sync(); !synced.ok()) {
+        state.failed = true;
+        return synced.with_context("restart and look");
+      }
+    }
+  }
+  fail_point("online.log.after_sync");
+  return {};
+}
+
+/// Cut off what stands behind the log.
+Status HashLog::undo(uint64_t committed) {
+  const uint64_t last = files_->file_of(committed);
+  for (uint64_t file = last + 1; world_.files.stat(files_->path(file)).ok(); ++file) {
+    writer_state_->file.reset();
+    ASSAY_RETURN_IF_ERROR(world_.files.remove(files_->path(file)));
+  }
+  ASSAY_ASSIGN_OR_RETURN(const uint64_t bytes, file_bytes(files_->path(last)));
+  if (bytes == files_->offset_of(committed)) {
+    return {};
+  }
+  if (bytes < files_->offset_of(committed)) {
+    return {Code::kCorrupt,
+            "the log was cut: file " + files_->path(last) + ", offset " + std::to_string(bytes)};
+  }
+  ASSAY_ASSIGN_OR_RETURN(writer_state_->file, LogFile::open(files_->path(last)));
+  ASSAY_RETURN_IF_ERROR(writer_state_->file->truncate(files_->offset_of(committed)));
+  return writer_state_->file->sync();
+}
+
+/// Show readers a transaction that is durable.
+Status HashLog::publish(const HashLogWriter& writer) {
+  ASSAY_ASSIGN_OR_RETURN(uint64_t used, head_->load(HeadWord::kUsed));
+  ASSAY_ASSIGN_OR_RETURN(const uint64_t live, head_->load(HeadWord::kLive));
+  ASSAY_ASSIGN_OR_RETURN(const uint64_t layout, head_->load(HeadWord::kLayout));
+  head_->store(HeadWord::kTarget, writer.end());
+  const std::vector<HashLogWriter::Change>& changes = writer.changes_;
+  for (std::size_t i = 0; i < changes.size(); ++i) {
+    if (i + kPrefetchAhead < changes.size()) {
+      index_->prefetch(changes[i + kPrefetchAhead].hash);
+    }
+    ASSAY_ASSIGN_OR_RETURN(const bool claimed,
+                           index_->set(changes[i].hash, changes[i].previous, changes[i].place));
+    used += claimed ? 1 : 0;
+    fail_point("online.log.publishing");
+  }
+  for (const HashLogWriter::Change& vacated : writer.vacated_) {
+    HashIndex::Probe probe(*index_, vacated.hash);
+    for (;;) {
+      ASSAY_ASSIGN_OR_RETURN(const std::optional<HashIndex::Slot> slot, probe.next());
+      if (!slot.has_value()) {
+        break;
+      }
+      if (slot->place == vacated.place) {
+        index_->point(slot->number, vacated.hash, 0);
+      }
+    }
+  }
+  const int64_t more = writer.live_bytes_ - writer.dropped_bytes_;
+  const int64_t now = static_cast<int64_t>(live) + more / static_cast<int64_t>(kPlaceBytes);
+  head_->store(HeadWord::kUsed, used);
+  head_->store(HeadWord::kLive, static_cast<uint64_t>(std::max<int64_t>(now, 0)));
+  head_->store(HeadWord::kTail, writer.tail_);
+  head_->store(HeadWord::kCommitted, writer.end());
+  fail_point("online.log.shown");
+  if (writer.directory_.has_value() || writer.tail_ != writer.tail_before_) {
+    head_->store(HeadWord::kLayout, layout + 1);
+  }
+  head_->store(HeadWord::kTarget, 0);
+  return {};
+}
+
+/// Make room for more slots, before anything of the transaction is written.
+Status HashLog::grow(uint64_t more) {
+  ASSAY_ASSIGN_OR_RETURN(const uint64_t used, head_->load(HeadWord::kUsed));
+  if (used + more <= used_max(index_->slots())) {
+    return {};
+  }
+  int bits = index_->bits();
+  while (used + more > used_max(uint64_t{1} << bits)) {
+    ++bits;
+  }
+  ASSAY_ASSIGN_OR_RETURN(const uint64_t committed, head_->load(HeadWord::kCommitted));
+  ASSAY_ASSIGN_OR_RETURN(const uint64_t generation, head_->load(HeadWord::kGeneration));
+  ASSAY_ASSIGN_OR_RETURN(const uint64_t layout, head_->load(HeadWord::kLayout));
+  ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<HashIndex> larger,
+                         HashIndex::create(index_path(generation + 1), bits));
+  ASSAY_ASSIGN_OR_RETURN(const uint64_t copied, larger->copy_from(*index_));
+  head_->store(HeadWord::kTarget, committed);
+  head_->store(HeadWord::kGeneration, generation + 1);
+  fail_point("online.index.switching");
+  head_->store(HeadWord::kUsed, copied);
+  head_->store(HeadWord::kLayout, layout + 1);
+  head_->store(HeadWord::kTarget, 0);
+  ASSAY_RETURN_IF_ERROR(refresh());
+  return world_.files.remove(index_path(generation));
+}
+
+}  // namespace assay::online

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "online/log_record.h"
+#include "online/mapped_file.h"
+
+namespace assay::online {
+
+/// Bytes before the first record of a file of the log.
+inline constexpr uint64_t kLogHeaderBytes = 32;
+std::string encode_log_header(uint64_t number, int file_bits);
+
+/// The files of a hash log, mapped when they are first read.
+///
+/// Errors  kNotFound: a file is not there (any more); kCorrupt: a record or file is damaged. Every
+///         message names file and offset.
+/// Threads any number read; forget_below() must have no reader of what it forgets.
+class LogFiles {
+ public:
+  LogFiles(std::string folder, int file_bits);
+  ~LogFiles();
+  LogFiles(const LogFiles&) = delete;
+  LogFiles& operator=(const LogFiles&) = delete;
+
+  [[nodiscard]] std::string path(uint64_t file) const;
+  [[nodiscard]] uint64_t file_size() const { return uint64_t{1} << file_bits_; }
+  [[nodiscard]] uint64_t file_of(uint64_t place) const { return place * kPlaceBytes >> file_bits_; }
+  [[nodiscard]] uint64_t offset_of(uint64_t place) const {
+    return place * kPlaceBytes & (file_size() - 1);
+  }
+  [[nodiscard]] uint64_t place_of(uint64_t file, uint64_t offset) const {
+    return (file << file_bits_ | offset) / kPlaceBytes;
+  }
+  /// Place of the first record of a file.
+  [[nodiscard]] uint64_t first_place(uint64_t file) const {
+    return place_of(file, kLogHeaderBytes);
+  }
+
+  /// The record at a place. Views into the file, which live until it is forgotten.
+  Result<LogRecord> record(uint64_t place);
+  /// What stands from a place to the end of its file as it is now; may be empty.
+  Result<std::string_view> rest(uint64_t place);
+  /// Bring the beginning of a record near. Nothing when its file was never read.
+  void prefetch(uint64_t place, std::size_t bytes) const;
+  /// The same failure, with file and offset of the place.
+  [[nodiscard]] Status at(uint64_t place, const Status& why) const;
+
+  /// Files before `file`, taken out of use; they are unmapped with what is returned.
+  struct Segment;
+  std::vector<std::unique_ptr<Segment>> forget_below(uint64_t file);
+
+ private:
+  Result<Segment*> segment(uint64_t file);
+  Result<Segment*> map(uint64_t file);
+
+  std::string folder_;
+  int file_bits_;
+  std::vector<std::atomic<Segment*>> table_;  // by number, modulo its size
+  std::mutex mutex_;
+  std::map<uint64_t, std::unique_ptr<Segment>> segments_;
+};
+
+struct LogFiles::Segment {
+  uint64_t number = 0;
+  std::unique_ptr<MappedFile> file;
+  std::atomic<uint64_t> bytes{0};  // of the file when it was last looked at
+};
+
+}  // namespace assay::online
