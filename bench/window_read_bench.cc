@@ -5,22 +5,27 @@
 //               bytes per event; against a scan of the same columns by DuckDB, one thread
 //   hopping     slide 10 min: an entity whose 1,008 tiles are all full, and many entities of few
 //               events, hot (one of them again and again) and cold (any of them)
-//   update      events of many entities, Zipf, in batches, from decoded columns
+//   update      events of many entities in batches, from decoded columns, in a store in memory and
+//   in
+//               the LMDB store: Zipf, uniform, and half of all events in one entity
 //
 // Counts and sums of every read are checked against prefix sums, maxima of some against a scan.
 // Amounts are multiples of 1/64, so that sums are exact in any order.
 //
-//   window_read_bench [EVENTS [ENTITIES]]
+//   window_read_bench [all | continuous | hopping | update [EVENTS [ENTITIES]]]
 
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <functional>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <malloc.h>
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -149,26 +154,42 @@ class Expected {
   std::vector<int64_t> sums_;
 };
 
+/// Seconds that this process has computed: what others do on the machine is left out.
+double computed() {
+  return static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
+}
+
+/// Bytes that this process has allocated and not given back.
+double allocated() {
+  const struct mallinfo2 info = mallinfo2();
+  return static_cast<double>(info.uordblks) + static_cast<double>(info.hblkhd);
+}
+
 /// A store of its own with one view, filled batch by batch.
 class Filled {
  public:
-  Filled(assay::gold::FeatureViewPtr view, const Events& events) : view_(std::move(view)) {
-    assay::online::LmdbOptions options;
-    options.sync = false;
-    store_ = assay::online::open_lmdb_store(
-                 world_.world, assay::join_path(folder_.path(), "lmdb"), options)
-                 .value();
-    const auto clock = assay::system_clock();
+  enum class Kind { kLmdb, kMemory };
+  Filled(assay::gold::FeatureViewPtr view, const Events& events, Kind kind = Kind::kLmdb)
+      : view_(std::move(view)) {
+    if (kind == Kind::kLmdb) {
+      assay::online::LmdbOptions options;
+      options.sync = false;
+      store_ = assay::online::open_lmdb_store(
+                   world_.world, assay::join_path(folder_.path(), "lmdb"), options)
+                   .value();
+    } else {
+      store_ = assay::online::make_memory_store(world_.metrics);
+    }
     const int64_t until = *std::max_element(events.time.begin(), events.time.end());
-    int64_t micros = 0;
+    double seconds = 0;
     for (int64_t begin = 0; begin < events.size(); begin += kRowsPerApply) {
       const int64_t end = std::min(begin + kRowsPerApply, events.size());
       const Batch batch = events.batch(begin, end);
-      const Duration from = clock->monotonic();
+      const double from = computed();
       apply(batch, until);
-      micros += clock->monotonic().micros - from.micros;
+      seconds += computed() - from;
     }
-    events_per_second_ = static_cast<double>(events.size()) / (static_cast<double>(micros) / 1e6);
+    events_per_second_ = static_cast<double>(events.size()) / seconds;
   }
   void apply(const Batch& batch, int64_t until) {
     const assay::Status done =
@@ -371,32 +392,91 @@ void run_hopping(int64_t entities) {
       check);
 }
 
-/// Batches of events of Zipf-distributed entities (exponent 1, by inversion).
-void run_update(int64_t entities, int64_t count) {
+/// Whose the events are: ranks by inversion of Zipf's law with exponent 1, any of them alike, or
+/// every other event of entity 1.
+enum class Spread { kZipf, kUniform, kHalfInOne };
+
+Events spread_events(Spread spread, int64_t entities, int64_t count) {
   const auto random = assay::seeded_random(3);
   Events events;
   for (int64_t i = 0; i < count; ++i) {
     const double uniform = static_cast<double>(random->below(1 << 30)) / (1 << 30);
-    const auto rank =
-        static_cast<int64_t>(std::exp(uniform * std::log(static_cast<double>(entities))));
+    int64_t user = 1 + static_cast<int64_t>(uniform * static_cast<double>(entities));
+    if (spread == Spread::kZipf) {
+      user = static_cast<int64_t>(std::exp(uniform * std::log(static_cast<double>(entities))));
+    } else if (spread == Spread::kHalfInOne && i % 2 == 0) {
+      user = 1;
+    }
     events.add(
-        rank, kStart + 24 * kHour / count * i, static_cast<int64_t>(random->below(1'000'000)));
+        user, kStart + 24 * kHour / count * i, static_cast<int64_t>(random->below(1'000'000)));
   }
-  const Filled store(make_view("update", Duration{kSlide}, events), events);
-  std::printf("update, %lld events of up to %lld entities, Zipf: %.0f events/s per core\n",
-              static_cast<long long>(count),
-              static_cast<long long>(entities),
-              store.events_per_second());
+  return events;
+}
+
+/// Counts and sums of some entities, against the events themselves.
+void check_update(Filled& store, const Events& events) {
+  const int64_t now = kStart + 24 * kHour + kSlide;
+  const int64_t end = assay::floor_to(now, kSlide);
+  const auto random = assay::seeded_random(4);
+  for (int i = 0; i < 30; ++i) {
+    const int64_t user = i == 0 ? 1 : events.user[random->below(events.user.size())];
+    Events mine;
+    for (std::size_t at = 0; at < events.user.size(); ++at) {
+      if (events.user[at] == user && events.time[at] < end) {
+        mine.add(user, events.time[at], events.units[at]);
+      }
+    }
+    Expected(mine, 0, mine.size()).check(store.read(key_of(user), now), now, kSlide, true);
+  }
+}
+
+/// Events in batches of decoded columns, into a store in memory and into the LMDB store; seconds
+/// are those that the process computed.
+void run_update(int64_t entities, int64_t count) {
+  for (const auto& [spread, name] : {std::pair{Spread::kZipf, "Zipf"},
+                                     {Spread::kUniform, "uniform"},
+                                     {Spread::kHalfInOne, "half of all in one"}}) {
+    const Events events = spread_events(spread, entities, count);
+    std::vector<int64_t> users = events.user;
+    std::sort(users.begin(), users.end());
+    const auto keys = static_cast<double>(std::unique(users.begin(), users.end()) - users.begin());
+    for (const auto& [kind, store_name] :
+         {std::pair{Filled::Kind::kMemory, "memory"}, {Filled::Kind::kLmdb, "LMDB"}}) {
+      const double before = allocated();
+      Filled store(make_view("update", Duration{kSlide}, events), events, kind);
+      const double bytes =
+          kind == Filled::Kind::kMemory ? allocated() - before : store.file_bytes();
+      check_update(store, events);
+      std::printf(
+          "update, %s, %lld events of %.0f entities, %s: %.2f M events/s per core, "
+          "%.0f bytes/entity, %.0f bytes/event\n",
+          store_name,
+          static_cast<long long>(count),
+          keys,
+          name,
+          store.events_per_second() / 1e6,
+          bytes / keys,
+          bytes / static_cast<double>(count));
+      (void)std::fflush(stdout);
+    }
+  }
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  const int64_t events = argc > 1 ? std::atoll(argv[1]) : 5'000'000;
-  const int64_t entities = argc > 2 ? std::atoll(argv[2]) : 100'000;
+  const std::string only = argc > 1 ? argv[1] : "all";
+  const int64_t events = argc > 2 ? std::atoll(argv[2]) : 5'000'000;
+  const int64_t entities = argc > 3 ? std::atoll(argv[3]) : 100'000;
   ASSAY_CHECK(events >= 1000 && entities >= 10);
-  run_continuous(events);
-  run_hopping(entities);
-  run_update(entities * 10, entities * 20);
+  if (only == "all" || only == "continuous") {
+    run_continuous(events);
+  }
+  if (only == "all" || only == "hopping") {
+    run_hopping(entities);
+  }
+  if (only == "all" || only == "update") {
+    run_update(entities * 10, events);
+  }
   return 0;
 }

@@ -89,7 +89,7 @@ struct IntegerSumState {
 struct FloatSumState {
   ExactSum sum;
   void add(const InputValue& value, const RowOrder&) { sum.add(value.real); }
-  void merge_encoded(RowReader* reader) { sum.merge(ExactSum::decode(reader)); }
+  void merge_encoded(RowReader* reader) { sum.merge_encoded(reader); }
   void encode(std::string* out) const { sum.encode(out); }
 };
 
@@ -149,6 +149,11 @@ class AggregateState {
 
   void add(const InputValue& value, const RowOrder& order) {
     std::visit([&](auto& state) { state.add(value, order); }, state_);
+  }
+  /// Call `use` with the state as what it is, to add many rows to it.
+  template <typename Use>
+  void visit(Use use) {
+    std::visit(use, state_);
   }
   /// Merge the state whose bytes come next. The reader fails when they are none.
   void merge_encoded(RowReader* reader) {

@@ -1,5 +1,7 @@
 // The online row of a composed view: the rows of its parts, one after the other.
 
+#include <utility>
+
 #include "gold/composed_view.h"
 #include "gold/online_row.h"
 
@@ -20,23 +22,56 @@ Result<std::vector<std::string>> ComposedView::split_row(std::string_view row) c
   return rows;
 }
 
+/// Updates of each part's rows, put together.
+class ComposedView::Updates final : public RowUpdates {
+ public:
+  Updates(const ComposedView& view, std::vector<std::unique_ptr<RowUpdates>> parts)
+      : view_(view), parts_(std::move(parts)) {}
+
+  Status update(std::size_t begin,
+                std::size_t end,
+                std::string_view row,
+                RowPageWriter* pages,
+                std::string* updated) override {
+    ASSAY_ASSIGN_OR_RETURN(const std::vector<std::string> part_rows, view_.split_row(row));
+    std::string out;
+    append_online_row_header(&out, OnlineRowKind::kComposed);
+    for (std::size_t i = 0; i < parts_.size(); ++i) {
+      ASSAY_RETURN_IF_ERROR(parts_[i]->update(begin, end, part_rows[i], pages, &part_));
+      append_text(&out, part_);
+    }
+    *updated = std::move(out);
+    return {};
+  }
+
+ private:
+  const ComposedView& view_;
+  std::vector<std::unique_ptr<RowUpdates>> parts_;
+  std::string part_;
+};
+
+Result<std::unique_ptr<RowUpdates>> ComposedView::begin_updates(const data::Batch& rows,
+                                                                std::span<const int64_t> order,
+                                                                EventTime applied_until) const {
+  std::vector<std::unique_ptr<RowUpdates>> parts;
+  for (const Part& part : parts_) {
+    ASSAY_ASSIGN_OR_RETURN(std::unique_ptr<RowUpdates> updates,
+                           part.view->begin_updates(rows, order, applied_until));
+    parts.push_back(std::move(updates));
+  }
+  return std::unique_ptr<RowUpdates>(std::make_unique<Updates>(*this, std::move(parts)));
+}
+
 Status ComposedView::update_row(const data::Batch& rows,
                                 std::span<const int64_t> selected,
                                 EventTime applied_until,
                                 RowPageWriter* pages,
                                 std::string* row) const {
-  ASSAY_ASSIGN_OR_RETURN(std::vector<std::string> part_rows, split_row(*row));
-  std::string out;
-  append_online_row_header(&out, OnlineRowKind::kComposed);
-  for (std::size_t i = 0; i < parts_.size(); ++i) {
-    const FeatureView& part = *parts_[i].view;
-    ASSAY_RETURN_IF_ERROR(
-        pages == nullptr
-            ? part.update_online_row(rows, selected, applied_until, &part_rows[i])
-            : part.update_paged_row(rows, selected, applied_until, *pages, &part_rows[i]));
-    append_text(&out, part_rows[i]);
-  }
-  *row = std::move(out);
+  ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<RowUpdates> updates,
+                         begin_updates(rows, selected, applied_until));
+  std::string updated;
+  ASSAY_RETURN_IF_ERROR(updates->update(0, selected.size(), *row, pages, &updated));
+  *row = std::move(updated);
   return {};
 }
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -35,8 +37,13 @@ class ComposedView final : public PagedView {
                             EventTime begin,
                             EventTime end,
                             int threads) const override;
+  [[nodiscard]] Result<std::unique_ptr<RowUpdates>> begin_updates(
+      const data::Batch& rows,
+      std::span<const int64_t> order,
+      EventTime applied_until) const override;
 
  private:
+  class Updates;
   [[nodiscard]] Status update_row(const data::Batch& rows,
                                   std::span<const int64_t> selected,
                                   EventTime applied_until,

@@ -83,6 +83,23 @@ class RowPageWriter : public RowPages {
   virtual Status erase(uint64_t number) = 0;
 };
 
+/// Folds the rows of one batch into online rows, entity by entity: what is the same for all of them
+/// is done once.
+///
+/// Threads one thread at a time.
+class RowUpdates {
+ public:
+  virtual ~RowUpdates() = default;
+  /// As update_paged_row, with rows [begin, end) of the order that was given: `row` is what the
+  /// entity's row was ("" for none), `updated` becomes what it is. `row` is not looked at any more
+  /// once a page is changed. `pages`: nullptr where rows stay one value.
+  [[nodiscard]] virtual Status update(std::size_t begin,
+                                      std::size_t end,
+                                      std::string_view row,
+                                      RowPageWriter* pages,
+                                      std::string* updated) = 0;
+};
+
 /// A feature view, compiled against its source table's schema.
 ///
 /// Threads immutable.
@@ -179,6 +196,11 @@ class FeatureView {
                                                              const RowPages& /*pages*/) const {
     return read_online_row(row, now);
   }
+
+  /// Many updates from one batch. `order`: row numbers, those of one entity next to each other;
+  /// both must outlive what is returned.
+  [[nodiscard]] virtual Result<std::unique_ptr<RowUpdates>> begin_updates(
+      const data::Batch& rows, std::span<const int64_t> order, EventTime applied_until) const;
 };
 
 /// Indexes of every feature of a view.

@@ -171,6 +171,18 @@ ExactSum ExactSum::decode(RowReader* reader) {
   return sum;
 }
 
+void ExactSum::merge_encoded(RowReader* reader) {
+  bool specials = false;
+  limbs_.merge_encoded(reader, &specials);
+  if (specials) {
+    nans_ = wrapping_add(nans_, static_cast<int64_t>(reader->varint()));
+    positive_infinities_ =
+        wrapping_add(positive_infinities_, static_cast<int64_t>(reader->varint()));
+    negative_infinities_ =
+        wrapping_add(negative_infinities_, static_cast<int64_t>(reader->varint()));
+  }
+}
+
 bool ExactSum::operator==(const ExactSum& other) const {
   std::string mine;
   std::string theirs;

@@ -42,6 +42,8 @@ class ExactSum {
   void encode(std::string* out) const;
   /// Read what encode() wrote; the reader fails on anything else.
   static ExactSum decode(RowReader* reader);
+  /// Merge what encode() wrote; the reader fails on anything else.
+  void merge_encoded(RowReader* reader);
   /// Equal sums, equal counts of NaN and infinities.
   bool operator==(const ExactSum& other) const;
 

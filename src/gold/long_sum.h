@@ -86,6 +86,15 @@ class LongSum {
     }
   }
 
+  /// Add a number that stands at byte `offset` and ends within kLimbs - 2 limbs.
+  void add_at_byte(uint64_t offset, int64_t number) {
+    const auto shift = static_cast<int>(offset % sizeof(uint64_t)) * 8;
+    const uint64_t magnitude =
+        number < 0 ? ~static_cast<uint64_t>(number) + 1 : static_cast<uint64_t>(number);
+    add<2>(static_cast<int>(offset / sizeof(uint64_t)),
+           {magnitude << shift, shift == 0 ? 0 : magnitude >> (64 - shift)},
+           number < 0);
+  }
   void merge(const LongSum& other) { combine(other, false); }
   /// Take out what `other` holds.
   void unmerge(const LongSum& other) { combine(other, true); }
@@ -111,11 +120,33 @@ class LongSum {
 
   /// Read what encode() wrote and its mark; the reader fails on anything else.
   static LongSum decode(RowReader* reader, bool* mark) {
-    constexpr uint64_t kBytesMax = (kLimbs - 2) * sizeof(uint64_t);
-    LongSum sum;
+    const uint64_t header = reader->varint();
+    *mark = (header & 1) != 0;
+    return decode_number(reader, header >> 1);
+  }
+  /// Merge what comes next, read and marked as decode() does.
+  void merge_encoded(RowReader* reader, bool* mark) {
     const uint64_t header = reader->varint();
     const uint64_t length = header >> 1;
     *mark = (header & 1) != 0;
+    if (length > sizeof(uint64_t)) {
+      merge(decode_number(reader, length));
+    } else if (length > 0) {  // as nearly all are
+      const uint64_t offset = reader->varint();
+      const int64_t number = reader->signed_bytes(length);
+      if (reader->failed() || offset > kBytesMax || offset + length > kBytesMax) {
+        reader->fail();
+      } else {
+        add_at_byte(offset, number);
+      }
+    }
+  }
+
+ private:
+  static constexpr uint64_t kBytesMax = (kLimbs - 2) * sizeof(uint64_t);
+
+  static LongSum decode_number(RowReader* reader, uint64_t length) {
+    LongSum sum;
     if (length == 0) {
       return sum;
     }
@@ -138,7 +169,6 @@ class LongSum {
     return sum;
   }
 
- private:
   static constexpr std::size_t at(int index) { return static_cast<std::size_t>(index); }
 
   void push(uint64_t limb) {

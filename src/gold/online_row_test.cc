@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <cstddef>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -125,6 +128,54 @@ TEST_P(OnlineRow, AnswersLikeTheStepsToTheBit) {
         online.values = too_old ? offline.values : read.values;
       }
       ASSERT_EQ(exact_text(online), exact_text(offline)) << now;
+    }
+  }
+}
+
+/// Row numbers of all keys, those of a key next to each other.
+struct Grouped {
+  std::vector<int64_t> order;
+  std::vector<std::size_t> ends;  // of each key
+};
+
+Grouped group(const std::vector<TestRow>& rows, const std::vector<TestKey>& keys) {
+  Grouped grouped;
+  for (const TestKey& key : keys) {
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      if (rows[i].user == key.user && rows[i].item == key.item) {
+        grouped.order.push_back(static_cast<int64_t>(i));
+      }
+    }
+    grouped.ends.push_back(grouped.order.size());
+  }
+  return grouped;
+}
+
+TEST_P(OnlineRow, OfABatchIsTheSameBytesAsOneByOne) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    const auto random = seeded_random(seed);
+    const std::vector<TestRow> all = shuffled(*random, random_rows(*random, 200));
+    const std::vector<TestKey> keys = keys_of(all);
+    std::vector<std::string> together(keys.size());
+    std::vector<std::string> alone(keys.size());
+    for (std::size_t first = 0; first < all.size(); first += 50) {
+      const std::vector<TestRow> rows(
+          all.begin() + static_cast<std::ptrdiff_t>(first),
+          all.begin() + static_cast<std::ptrdiff_t>(std::min(first + 50, all.size())));
+      const data::Batch batch = batch_of(rows);
+      const EventTime until{kTestStart + static_cast<int64_t>(random->below(600 * kMinute))};
+      const Grouped grouped = group(rows, keys);
+      const auto updates = view->begin_updates(batch, grouped.order, until).value();
+      std::size_t begin = 0;
+      for (std::size_t i = 0; i < keys.size(); begin = grouped.ends[i++]) {
+        const std::size_t end = grouped.ends[i];
+        std::string updated;
+        ASSERT_TRUE(updates->update(begin, end, together[i], nullptr, &updated).ok());
+        together[i] = updated;
+        const auto mine = std::span<const int64_t>(grouped.order).subspan(begin, end - begin);
+        ASSERT_TRUE(view->update_online_row(batch, mine, until, &alone[i]).ok());
+        ASSERT_EQ(together[i], alone[i]) << "seed " << seed << " key " << i;
+      }
     }
   }
 }

@@ -81,6 +81,24 @@ class RowReader {
     return bytes;
   }
   std::string_view text() { return take(varint()); }
+  /// The next `size` bytes, at most 8, as a number with a sign.
+  int64_t signed_bytes(uint64_t size) {
+    if (size == 0 || size > sizeof(uint64_t) || size > remaining()) {
+      failed_ = true;
+      return 0;
+    }
+    uint64_t value = 0;
+    if (remaining() >= sizeof(value)) {
+      std::memcpy(&value, next_, sizeof(value));
+    } else {
+      for (uint64_t i = 0; i < size; ++i) {
+        value |= static_cast<uint64_t>(static_cast<uint8_t>(next_[i])) << (8 * i);
+      }
+    }
+    next_ += size;
+    const auto unused = static_cast<int>(64 - 8 * size);
+    return static_cast<int64_t>(value << unused) >> unused;
+  }
 
   void fail() { failed_ = true; }
   [[nodiscard]] bool failed() const { return failed_; }

@@ -10,7 +10,6 @@
 namespace assay::gold {
 namespace {
 
-constexpr std::size_t kGroupItemsMax = 16;
 // Rows folded in one pass, so that what a pass holds in memory stays small.
 constexpr std::size_t kRowsPerPass = 8192;
 
@@ -79,34 +78,35 @@ void add_inputs(const WindowPlan& plan, const RowInputs& row, std::vector<Aggreg
   }
 }
 
-std::optional<TileItem> TileItems::next() {
+const TileItem* TileItems::next() {
   if (reader_.at_end() || reader_.failed()) {
-    return std::nullopt;
+    return nullptr;
   }
   // Indices descend; in unsigned arithmetic, so that damaged bytes cannot overflow.
-  TileItem item;
   const uint64_t newest = next_ - reader_.varint();
   const uint64_t oldest = kind_ == TileItemKind::kTile ? newest : newest - reader_.varint();
-  item.page = kind_ == TileItemKind::kPage ? reader_.varint() : 0;
+  item_.page = kind_ == TileItemKind::kPage ? reader_.varint() : 0;
   const std::string_view payload = reader_.text();
-  item.body = kind_ == TileItemKind::kGroup ? reader_.text() : std::string_view();
+  item_.body = kind_ == TileItemKind::kGroup ? reader_.text() : std::string_view();
   next_ = oldest;
 
   RowReader inner(payload);
   const uint64_t distance = inner.varint();
-  item.states = payload.substr(payload.size() - static_cast<std::size_t>(inner.remaining()));
-  item.newest = static_cast<int64_t>(newest);
-  item.oldest = static_cast<int64_t>(oldest);
-  const int64_t index_min = floor_to(kFirstInstant.micros, slide_) / slide_;
-  const int64_t index_max = kEndInstant.micros / slide_;
+  item_.states = payload.substr(payload.size() - static_cast<std::size_t>(inner.remaining()));
+  item_.newest = static_cast<int64_t>(newest);
+  item_.oldest = static_cast<int64_t>(oldest);
+  int64_t newest_start = 0;
+  int64_t oldest_start = 0;
   if (reader_.failed() || inner.failed() || distance >= static_cast<uint64_t>(slide_) ||
-      item.oldest < index_min || item.newest > index_max || item.oldest > item.newest ||
-      (item.states.empty() && kind_ != TileItemKind::kGroup)) {
+      __builtin_mul_overflow(item_.newest, slide_, &newest_start) ||
+      __builtin_mul_overflow(item_.oldest, slide_, &oldest_start) ||
+      oldest_start <= kFirstInstant.micros - slide_ || newest_start > kEndInstant.micros ||
+      item_.oldest > item_.newest || (item_.states.empty() && kind_ != TileItemKind::kGroup)) {
     reader_.fail();
-    return std::nullopt;
+    return nullptr;
   }
-  item.event_time = item.newest * slide_ + static_cast<int64_t>(distance);
-  return item;
+  item_.event_time = newest_start + static_cast<int64_t>(distance);
+  return &item_;
 }
 
 std::optional<TileNode> open_tile_node(std::string_view bytes, int64_t slide) {
@@ -194,16 +194,19 @@ Result<std::string> TileTreeUpdate::make_root(std::vector<Node> nodes) {
   std::string root = std::move(nodes.front().bytes);
   for (int level = nodes.front().level; level > 0; --level) {
     std::optional<TileNode> node = open_tile_node(root, slide_);
-    const std::optional<TileItem> group = node ? node->groups.next() : std::nullopt;
-    if (!group || node->groups.next()) {
+    const TileItem* group = node ? node->groups.next() : nullptr;
+    if (group == nullptr) {
       break;
     }
     TileItems items(group->body, TileItemKind::kPage, group->newest, slide_);
-    const std::optional<TileItem> only = items.next();
-    if (!only || items.next()) {
+    const TileItem* only = items.next();
+    if (only == nullptr) {
       break;
     }
     const uint64_t page = only->page;
+    if (node->groups.next() != nullptr || items.next() != nullptr) {
+      break;
+    }
     ASSAY_ASSIGN_OR_RETURN(const std::string_view bytes, pages_->get(page));
     root.assign(bytes);
     ASSAY_RETURN_IF_ERROR(pages_->erase(page));
@@ -220,7 +223,7 @@ Result<std::optional<std::vector<TileTreeUpdate::Node>>> TileTreeUpdate::update(
   }
   const int level = node->level;
   std::vector<Group> groups;
-  while (const std::optional<TileItem> group = node->groups.next()) {
+  while (const TileItem* const group = node->groups.next()) {
     groups.emplace_back();
     groups.back().range = {
         group->newest, group->oldest, group->event_time, 0, std::string(group->states)};
@@ -277,7 +280,7 @@ Result<std::vector<TileTreeUpdate::Item>> TileTreeUpdate::read_items(const Group
                                                                      TileItemKind kind) const {
   std::vector<Item> items;
   TileItems reader(group.body, kind, group.range.newest, slide_);
-  while (const std::optional<TileItem> item = reader.next()) {
+  while (const TileItem* const item = reader.next()) {
     items.push_back(
         {item->newest, item->oldest, item->event_time, item->page, std::string(item->states)});
   }
@@ -410,9 +413,9 @@ Status TileTreeUpdate::drop(const Item& item, int level) {
     if (!node || node->level != level - 1) {
       return damaged();
     }
-    while (const std::optional<TileItem> group = node->groups.next()) {
+    while (const TileItem* const group = node->groups.next()) {
       TileItems items(group->body, TileItemKind::kPage, group->newest, slide_);
-      while (const std::optional<TileItem> below = items.next()) {
+      while (const TileItem* const below = items.next()) {
         ASSAY_RETURN_IF_ERROR(
             drop({below->newest, below->oldest, below->event_time, below->page, {}}, level - 1));
       }
@@ -443,7 +446,7 @@ void TileTreeUpdate::add_parts(int level,
                                const TileItem& group,
                                std::vector<std::string_view>* parts) {
   TileItems items(group.body, item_kind(level), group.newest, slide_);
-  while (const std::optional<TileItem> item = items.next()) {
+  while (const TileItem* const item = items.next()) {
     parts->push_back(item->states);
   }
   damaged_ = damaged_ || items.failed();
@@ -541,7 +544,7 @@ Result<TileTreeUpdate::Item> TileTreeUpdate::describe(const Node& node, uint64_t
   ASSAY_CHECK(open.has_value());
   std::optional<Item> range;
   std::vector<std::string_view> parts;
-  while (const std::optional<TileItem> group = open->groups.next()) {
+  while (const TileItem* const group = open->groups.next()) {
     if (!range) {
       range = Item{group->newest, group->oldest, group->event_time, page, {}};
     }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -56,7 +57,8 @@ class TileItems {
   /// Items of one kind in `bytes`, the newest of which has index `newest`.
   TileItems(std::string_view bytes, TileItemKind kind, int64_t newest, int64_t slide)
       : reader_(bytes), kind_(kind), slide_(slide), next_(static_cast<uint64_t>(newest)) {}
-  std::optional<TileItem> next();
+  /// The next item; nullptr at the end. It lives until the next call.
+  const TileItem* next();
   [[nodiscard]] bool failed() const { return reader_.failed(); }
 
  private:
@@ -64,6 +66,7 @@ class TileItems {
   TileItemKind kind_;
   int64_t slide_;
   uint64_t next_;  // index that the next distance counts from
+  TileItem item_;
 };
 
 /// A node in parts. Views into its bytes.
@@ -75,6 +78,7 @@ struct TileNode {
 std::optional<TileNode> open_tile_node(std::string_view bytes, int64_t slide);
 
 inline constexpr int kTileLevelsMax = 12;
+inline constexpr std::size_t kGroupItemsMax = 16;
 
 /// Changes the tree of one row: folds rows in, drops tiles that no read needs.
 ///

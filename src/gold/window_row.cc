@@ -10,13 +10,14 @@
 // Rows not yet known wait in the pending list, as inputs; a read takes those that are known at
 // `now`. So do rows of which it is known when they will be replaced.
 
+#include "gold/window_row.h"
+
 #include <algorithm>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "gold/online_row.h"
-#include "gold/tile_tree.h"
 #include "gold/window_value.h"
 #include "gold/window_view.h"
 
@@ -26,19 +27,6 @@ namespace {
 std::size_t at(int index) {
   return static_cast<std::size_t>(index);
 }
-
-/// A row that was not known yet when it was applied, or that will be replaced.
-struct PendingRow : RowInputs {
-  int64_t replaced_time = kNeverReplaced;
-  auto operator<=>(const PendingRow&) const = default;
-};
-
-/// An online row in parts; the views point into its bytes.
-struct WindowRow {
-  std::optional<int64_t> dropped_newest;  // newest event time of dropped tiles
-  std::vector<PendingRow> pending;
-  std::string_view tiles;  // the root of their tree
-};
 
 /// Step over the inputs of one pending row.
 std::string_view read_inputs(const WindowPlan& plan, std::string_view rest, RowReader* reader) {
@@ -91,38 +79,6 @@ std::optional<int64_t> read_dropped_newest(RowReader* reader) {
   return time;
 }
 
-/// Nothing when the bytes are no online row.
-std::optional<WindowRow> parse(const ViewLayout& layout,
-                               const WindowPlan& plan,
-                               std::string_view row) {
-  WindowRow parts;
-  if (row.empty()) {
-    return parts;
-  }
-  RowReader reader = open_online_row(row, OnlineRowKind::kWindow);
-  parts.dropped_newest = read_dropped_newest(&reader);
-  read_pending(layout, plan, row, &reader, &parts);
-  parts.tiles = rest_of(row, reader);
-  return reader.failed() ? std::nullopt : std::optional(std::move(parts));
-}
-
-/// Inputs of every selected row as a pending row holds them.
-Result<std::vector<std::string>> pack_inputs(const WindowPlan& plan, const data::Batch& rows) {
-  ASSAY_ASSIGN_OR_RETURN(const std::vector<ArgumentColumn> columns, evaluate_arguments(plan, rows));
-  std::vector<std::string> packed(static_cast<std::size_t>(rows.rows()));
-  for (std::size_t row = 0; row < packed.size(); ++row) {
-    for (std::size_t i = 0; i < columns.size(); ++i) {
-      packed[row].push_back(static_cast<char>(columns[i].counted[row]));
-      if (columns[i].counted[row] != 0 && columns[i].values != nullptr) {
-        append_input(&packed[row],
-                     plan.arguments[i].type,
-                     input_value(*columns[i].values, static_cast<int64_t>(row)));
-      }
-    }
-  }
-  return packed;
-}
-
 /// Merges what a read needs and keeps the values of each window as its edge is passed.
 class WindowRead {
  public:
@@ -138,7 +94,7 @@ class WindowRead {
 
   /// Errors  kCorrupt: the bytes are no online row.
   Status run(std::string_view row) {
-    const std::optional<WindowRow> parts = parse(layout_, plan_, row);
+    const std::optional<WindowRow> parts = parse_window_row(layout_, plan_, row);
     if (!parts) {
       return not_a_row();
     }
@@ -176,7 +132,7 @@ class WindowRead {
       return not_a_row();
     }
     const TileItemKind kind = node->level == 0 ? TileItemKind::kTile : TileItemKind::kPage;
-    while (const std::optional<TileItem> group = node->groups.next()) {
+    while (const TileItem* const group = node->groups.next()) {
       if (!take(*group)) {
         ASSAY_RETURN_IF_ERROR(read_items(*group, kind, node->level));
       }
@@ -189,7 +145,7 @@ class WindowRead {
 
   Status read_items(const TileItem& group, TileItemKind kind, int level) {
     TileItems items(group.body, kind, group.newest, slide_);
-    while (const std::optional<TileItem> item = items.next()) {
+    while (const TileItem* const item = items.next()) {
       if (!take(*item)) {
         if (kind == TileItemKind::kTile || pages_ == nullptr) {
           return not_a_row();
@@ -285,75 +241,49 @@ class WindowRead {
 
 }  // namespace
 
-Status WindowView::update_row(const data::Batch& rows,
-                              std::span<const int64_t> selected,
-                              EventTime applied_until,
-                              RowPageWriter* pages,
-                              std::string* row) const {
-  const data::Batch mine = rows.take(selected);
-  ASSAY_ASSIGN_OR_RETURN(const RowColumns columns, find_row_columns(layout(), mine));
-  ASSAY_ASSIGN_OR_RETURN(const std::vector<std::string> inputs, pack_inputs(plan_, mine));
-  std::optional<WindowRow> parts = parse(layout(), plan_, *row);
-  if (!parts) {
-    return corrupt_online_row(layout().name);
+std::optional<WindowRow> parse_window_row(const ViewLayout& layout,
+                                          const WindowPlan& plan,
+                                          std::string_view row) {
+  WindowRow parts;
+  if (row.empty()) {
+    return parts;
   }
-  for (int64_t i = 0; i < mine.rows(); ++i) {
-    if (columns.has_times(i)) {
-      const auto place = static_cast<std::size_t>(i);
-      parts->pending.push_back({{{columns.event_time->values<int64_t>()[place],
-                                  columns.known_time->values<int64_t>()[place],
-                                  columns.sequence->values<int64_t>()[place]},
-                                 inputs[place]},
-                                columns.replaced_at(i)});
-    }
-  }
-  std::sort(parts->pending.begin(), parts->pending.end());
+  RowReader reader = open_online_row(row, OnlineRowKind::kWindow);
+  parts.dropped_newest = read_dropped_newest(&reader);
+  read_pending(layout, plan, row, &reader, &parts);
+  parts.tiles = rest_of(row, reader);
+  return reader.failed() ? std::nullopt : std::optional(std::move(parts));
+}
 
-  const int64_t until = clamp_instant(applied_until);
-  const int64_t slide = layout().slide.micros;
-  const int64_t first_index = floor_to(until, slide) / slide - plan_.windows.back() / slide;
-  std::optional<int64_t> dropped = parts->dropped_newest;
-  std::vector<PendingRow> waiting;
-  std::vector<RowInputs> counted;
-  for (const PendingRow& pending : parts->pending) {
-    if (pending.replaced_time <= until) {
-      continue;
-    }
-    if (pending.order.known_time > until || pending.replaced_time != kNeverReplaced) {
-      waiting.push_back(pending);
-    } else if (floor_to(pending.order.event_time, slide) / slide >= first_index) {
-      counted.push_back(pending);
-    } else {
-      dropped = std::max(dropped, std::optional(pending.order.event_time));
-    }
-  }
-  TileTreeUpdate update(plan_, slide, first_index, pages);
-  Result<std::string> tiles = update.fold(std::string(parts->tiles), counted);
-  if (!tiles.ok()) {
-    return tiles.code() == Code::kCorrupt ? corrupt_online_row(layout().name)
-                                          : std::move(tiles).status();
-  }
-  dropped = std::max(dropped, update.dropped_newest());
-
+std::string encode_window_row(const ViewLayout& layout, const WindowRow& parts) {
   std::string out;
   append_online_row_header(&out, OnlineRowKind::kWindow);
-  out.push_back(dropped ? 1 : 0);
-  if (dropped) {
-    append_signed(&out, *dropped);
+  out.push_back(parts.dropped_newest ? 1 : 0);
+  if (parts.dropped_newest) {
+    append_signed(&out, *parts.dropped_newest);
   }
-  append_varint(&out, waiting.size());
-  for (const PendingRow& pending : waiting) {
+  append_varint(&out, parts.pending.size());
+  for (const PendingRow& pending : parts.pending) {
     append_signed(&out, pending.order.event_time);
     append_signed(&out, pending.order.known_time);
     append_signed(&out, pending.order.sequence);
-    if (layout().of_changes) {
+    if (layout.of_changes) {
       append_replaced_time(&out, pending.replaced_time);
     }
     out.append(pending.inputs);
   }
-  out.append(*tiles);
-  *row = std::move(out);
-  return {};
+  out.append(parts.tiles);
+  return out;
+}
+
+std::optional<SettledRow> open_settled_row(std::string_view row) {
+  RowReader reader = open_online_row(row, OnlineRowKind::kWindow);
+  (void)read_dropped_newest(&reader);
+  if (reader.varint() != 0 || reader.failed()) {
+    return std::nullopt;
+  }
+  const std::string_view tiles = rest_of(row, reader);
+  return SettledRow{row.substr(0, row.size() - tiles.size()), tiles};
 }
 
 Result<FeatureValues> WindowView::read_row(std::string_view row,

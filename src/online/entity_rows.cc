@@ -1,12 +1,15 @@
 #include "online/entity_rows.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
+#include <cstddef>
 #include <limits>
 #include <numeric>
 
 #include "base/hash.h"
+#include "data/key_codes.h"
 
 namespace assay::online {
 namespace {
@@ -26,6 +29,137 @@ Result<const data::Column*> require_column(const data::Batch& rows,
                       std::string(type_name(type)));
   }
   return column;
+}
+
+/// Rows by entity: a number per row, -1 for a null key, and the first row of each number.
+struct Numbered {
+  std::vector<int32_t> ids;
+  std::vector<int64_t> first_rows;
+};
+
+/// Numbers in order of first appearance. `any_column` says how many rows there are.
+Numbered number_entities(const std::vector<const data::Column*>& keys,
+                         const data::Column& any_column) {
+  std::vector<data::Type> types;
+  for (const data::Column* key : keys) {
+    types.push_back(key->type());
+  }
+  data::KeyCodes coded = data::make_key_codes(keys, {keys.empty() ? &any_column : keys.front()});
+  if (keys.empty()) {
+    coded.skip.clear();
+  }
+  data::KeyDictionary(types).put(keys, coded, 1);  // from here on a code is one key's alone
+
+  struct Slot {
+    data::Code64 code = 0;
+    int32_t id = -1;
+  };
+  constexpr std::size_t kAhead = 16;  // rows whose slots are fetched ahead
+  Numbered numbered;
+  numbered.ids.assign(coded.codes.size(), -1);
+  std::vector<Slot> slots(std::bit_ceil(coded.codes.size() * 2 + 1));
+  const auto slot_of = [&](std::size_t row) {
+    return data::scramble(coded.codes[row]) & (slots.size() - 1);
+  };
+  for (std::size_t row = 0; row < coded.codes.size(); ++row) {
+    if (row + kAhead < coded.codes.size()) {
+      __builtin_prefetch(&slots[slot_of(row + kAhead)]);
+    }
+    if (coded.skips(row)) {
+      continue;
+    }
+    std::size_t at = slot_of(row);
+    while (slots[at].id >= 0 && slots[at].code != coded.codes[row]) {
+      at = (at + 1) & (slots.size() - 1);
+    }
+    if (slots[at].id < 0) {
+      slots[at] = {coded.codes[row], static_cast<int32_t>(numbered.first_rows.size())};
+      numbered.first_rows.push_back(static_cast<int64_t>(row));
+    }
+    numbered.ids[row] = slots[at].id;
+  }
+  return numbered;
+}
+
+/// Eight bytes behind the first `skip`, as a number in their order; zero where there are none.
+uint64_t bytes_in_order(std::string_view bytes, std::size_t skip) {
+  uint64_t number = 0;
+  const std::string_view some = bytes.substr(std::min(skip, bytes.size()), sizeof(number));
+  for (std::size_t i = 0; i < sizeof(number); ++i) {
+    number = number << 8 | (i < some.size() ? static_cast<unsigned char>(some[i]) : 0);
+  }
+  return number;
+}
+
+struct Ranked {
+  uint64_t bytes = 0;
+  uint32_t id = 0;
+};
+
+/// By `bytes`: a pass per byte in which they differ, the lowest first.
+void sort_by_number(std::vector<Ranked>* ranked) {
+  uint64_t differing = 0;
+  for (const Ranked& one : *ranked) {
+    differing |= one.bytes ^ ranked->front().bytes;
+  }
+  std::vector<Ranked> other(ranked->size());
+  for (int shift = 0; shift < 64; shift += 8) {
+    if (((differing >> shift) & 0xff) == 0) {
+      continue;
+    }
+    std::array<uint32_t, 257> begins{};
+    for (const Ranked& one : *ranked) {
+      ++begins[((one.bytes >> shift) & 0xff) + 1];
+    }
+    std::partial_sum(begins.begin(), begins.end(), begins.begin());
+    for (const Ranked& one : *ranked) {
+      other[begins[(one.bytes >> shift) & 0xff]++] = one;
+    }
+    ranked->swap(other);
+  }
+}
+
+/// Places of the keys in order of their bytes.
+std::vector<uint32_t> sorted_by_bytes(const std::vector<data::EntityKey>& keys) {
+  std::size_t common = keys.empty() ? 0 : keys.front().bytes().size();  // bytes that all begin with
+  for (const data::EntityKey& key : keys) {
+    const std::string& first = keys.front().bytes();
+    common = std::min(common, key.bytes().size());
+    common = static_cast<std::size_t>(
+        std::mismatch(
+            first.begin(), first.begin() + static_cast<std::ptrdiff_t>(common), key.bytes().begin())
+            .first -
+        first.begin());
+  }
+  std::vector<Ranked> ranked;
+  ranked.reserve(keys.size());
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    ranked.push_back({bytes_in_order(keys[i].bytes(), common), static_cast<uint32_t>(i)});
+  }
+  constexpr std::size_t kFew = 64;
+  if (ranked.size() > kFew) {
+    sort_by_number(&ranked);
+  } else {
+    std::sort(ranked.begin(), ranked.end(), [](const Ranked& a, const Ranked& b) {
+      return a.bytes < b.bytes;
+    });
+  }
+  for (std::size_t begin = 0; begin < ranked.size();) {  // those that eight bytes do not tell apart
+    std::size_t end = begin + 1;
+    while (end < ranked.size() && ranked[end].bytes == ranked[begin].bytes) {
+      ++end;
+    }
+    std::sort(ranked.begin() + static_cast<std::ptrdiff_t>(begin),
+              ranked.begin() + static_cast<std::ptrdiff_t>(end),
+              [&](const Ranked& a, const Ranked& b) { return keys[a.id] < keys[b.id]; });
+    begin = end;
+  }
+  std::vector<uint32_t> places;
+  places.reserve(ranked.size());
+  for (const Ranked& one : ranked) {
+    places.push_back(one.id);
+  }
+  return places;
 }
 
 uint64_t hash_scalar(const data::Scalar& scalar) {
@@ -60,9 +194,7 @@ Result<EntityRows> EntityRows::gather(const gold::FeatureView& view, const data:
   const std::span<const int64_t> event_micros = event_time->values<int64_t>();
   const std::span<const int64_t> known_micros = known_time->values<int64_t>();
 
-  data::EntityIndex index = data::index_entities(keys, rows.rows());
   EntityRows gathered;
-  std::vector<int64_t> counts(index.keys.size() + 1, 0);
   for (int64_t row = 0; row < rows.rows(); ++row) {
     const auto at = static_cast<std::size_t>(row);
     if (event_time->is_valid(row) && known_time->is_valid(row)) {
@@ -73,27 +205,55 @@ Result<EntityRows> EntityRows::gather(const gold::FeatureView& view, const data:
       gathered.known_until_ =
           std::max(gathered.known_until_, EventTime{replaced_time->values<int64_t>()[at]});
     }
-    if (index.ids[at] < 0) {
-      ++gathered.null_key_rows_;
-    } else {
-      ++counts[static_cast<std::size_t>(index.ids[at]) + 1];
-    }
   }
-  std::partial_sum(counts.begin(), counts.end(), counts.begin());
-  for (std::size_t id = 0; id < index.keys.size(); ++id) {
-    gathered.entities_.push_back({std::move(index.keys[id]), counts[id], counts[id + 1]});
-  }
-  gathered.rows_.resize(static_cast<std::size_t>(counts.back()));
-  for (int64_t row = 0; row < rows.rows(); ++row) {
-    const int32_t id = index.ids[static_cast<std::size_t>(row)];
-    if (id >= 0) {
-      gathered.rows_[static_cast<std::size_t>(counts[static_cast<std::size_t>(id)]++)] = row;
-    }
-  }
-  std::sort(gathered.entities_.begin(),
-            gathered.entities_.end(),
-            [](const Entity& a, const Entity& b) { return a.key < b.key; });
+  gathered.order_by_key(keys, *event_time);
+  gathered.null_key_rows_ = rows.rows() - static_cast<int64_t>(gathered.rows_.size());
   return gathered;
+}
+
+/// Fill entities and their rows.
+void EntityRows::order_by_key(const std::vector<const data::Column*>& keys,
+                              const data::Column& any_column) {
+  const Numbered numbered = number_entities(keys, any_column);
+  std::vector<data::EntityKey> found;
+  found.reserve(numbered.first_rows.size());
+  for (const int64_t row : numbered.first_rows) {
+    found.push_back(*data::encode_key(keys, row));
+  }
+  std::vector<int64_t> counts(found.size(), 0);
+  for (const int32_t id : numbered.ids) {
+    if (id >= 0) {
+      ++counts[static_cast<std::size_t>(id)];
+    }
+  }
+  std::vector<int64_t> next(found.size());
+  int64_t begin = 0;
+  entities_.reserve(found.size());
+  for (const uint32_t id : sorted_by_bytes(found)) {
+    next[id] = begin;
+    entities_.push_back({std::move(found[id]), begin, begin + counts[id]});
+    begin += counts[id];
+  }
+  rows_.resize(static_cast<std::size_t>(begin));
+  for (std::size_t row = 0; row < numbered.ids.size(); ++row) {
+    const int32_t id = numbered.ids[row];
+    if (id >= 0) {
+      rows_[static_cast<std::size_t>(next[static_cast<std::size_t>(id)]++)] =
+          static_cast<int64_t>(row);
+    }
+  }
+}
+
+Status update_row(gold::RowUpdates& updates,
+                  const EntityRows::Entity& entity,
+                  std::string_view row,
+                  gold::RowPageWriter* pages,
+                  std::string* updated) {
+  return updates.update(static_cast<std::size_t>(entity.begin),
+                        static_cast<std::size_t>(entity.end),
+                        row,
+                        pages,
+                        updated);
 }
 
 bool contains(std::span<const data::EntityKey> entities, const data::EntityKey& key) {

@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/metrics.h"
@@ -19,7 +21,7 @@ class EntityRows {
  public:
   struct Entity {
     data::EntityKey key;
-    int64_t begin = 0;  // into rows_
+    int64_t begin = 0;  // into order()
     int64_t end = 0;
   };
   /// Errors  kInvalidArgument: the batch lacks a key column, event_time or known_time, or one is of
@@ -27,11 +29,12 @@ class EntityRows {
   static Result<EntityRows> gather(const gold::FeatureView& view, const data::Batch& rows);
 
   [[nodiscard]] const std::vector<Entity>& entities() const { return entities_; }
+  /// Row numbers, those of one entity after those of the one before, each in batch order.
+  [[nodiscard]] std::span<const int64_t> order() const { return rows_; }
   /// Row numbers of one entity, in batch order.
   [[nodiscard]] std::span<const int64_t> rows_of(const Entity& entity) const {
-    return std::span<const int64_t>(rows_).subspan(
-        static_cast<std::size_t>(entity.begin),
-        static_cast<std::size_t>(entity.end - entity.begin));
+    return order().subspan(static_cast<std::size_t>(entity.begin),
+                           static_cast<std::size_t>(entity.end - entity.begin));
   }
   /// Rows that name no entity: they change nothing.
   [[nodiscard]] int64_t null_key_rows() const { return null_key_rows_; }
@@ -39,12 +42,20 @@ class EntityRows {
   [[nodiscard]] EventTime known_until() const { return known_until_; }
 
  private:
+  void order_by_key(const std::vector<const data::Column*>& keys, const data::Column& any_column);
+
   std::vector<Entity> entities_;
   std::vector<int64_t> rows_;
   int64_t null_key_rows_ = 0;
   EventTime known_until_ = EventTime::min();
 };
 
+/// Fold the rows of one entity into its row; `updates` are of the gathered batch and its order().
+Status update_row(gold::RowUpdates& updates,
+                  const EntityRows::Entity& entity,
+                  std::string_view row,
+                  gold::RowPageWriter* pages,
+                  std::string* updated);
 /// Whether an ascending list has the entity.
 bool contains(std::span<const data::EntityKey> entities, const data::EntityKey& key);
 /// kFailedPrecondition unless the view stands at `expected` under the same definition.

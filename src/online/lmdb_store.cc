@@ -133,15 +133,15 @@ Status LmdbStore::apply_rows(LmdbEnv::Writer& writer,
                              Applied* applied) {
   const std::string prefix = row_key_prefix(view.storage_name());
   ASSAY_ASSIGN_OR_RETURN(LmdbPageWriter pages, LmdbPageWriter::open(writer, prefix));
+  ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<gold::RowUpdates> updates,
+                         view.begin_updates(rows, gathered.order(), applied_until));
   Place place;
   std::string before;  // a copy: what place.row refers to may go with the first page that is put
   std::string row;
   for (const EntityRows::Entity& entity : gathered.entities()) {
     ASSAY_RETURN_IF_ERROR(find(writer, prefix, entity.key, &place));
     before.assign(place.row.has_value() ? place.row->row : std::string_view());
-    row = before;
-    Status updated =
-        view.update_paged_row(rows, gathered.rows_of(entity), applied_until, pages, &row);
+    Status updated = update_row(*updates, entity, before, &pages, &row);
     if (!updated.ok()) {
       return updated.code() == Code::kCorrupt ? corrupt(prefix, entity.key.bytes(), updated)
                                               : updated;

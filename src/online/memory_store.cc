@@ -1,8 +1,10 @@
 #include <algorithm>
+#include <array>
 #include <map>
 #include <mutex>
 #include <shared_mutex>
 
+#include "base/hash.h"
 #include "online/entity_rows.h"
 #include "online/online_store.h"
 
@@ -10,6 +12,8 @@ namespace assay::online {
 namespace {
 
 using Pages = std::map<uint64_t, std::string>;
+
+constexpr std::size_t kTogether = 16;  // entities that are looked up at once
 
 class MemoryPages final : public gold::RowPages {
  public:
@@ -24,6 +28,118 @@ class MemoryPages final : public gold::RowPages {
 
  private:
   const Pages* pages_;  // nullptr: none
+};
+
+/// Rows by entity. Slots of a hash table say where an entity's entry is; entries stay in place,
+/// those of entities that were forgotten too.
+class RowTable {
+ public:
+  struct Entry {
+    data::EntityKey key;
+    std::string row;
+    bool is_held = false;
+  };
+  static uint64_t hash_of(const data::EntityKey& key) { return hash_bytes(key.bytes()); }
+
+  [[nodiscard]] const Entry* find(const data::EntityKey& key) const {
+    const uint32_t place = slots_.empty() ? 0 : slots_[slot_of(hash_of(key), key)].place;
+    return place == 0 || !entries_[place - 1].is_held ? nullptr : &entries_[place - 1];
+  }
+  /// The entity's entry, made if there is none. It stays where it is until the next one is made.
+  Entry& entry_of(uint64_t hash, const data::EntityKey& key) {
+    if (slots_.size() < entries_.size() * 2 + 2) {
+      grow();
+    }
+    Slot& slot = slots_[slot_of(hash, key)];
+    if (slot.place == 0) {
+      entries_.push_back({key, {}, false});
+      slot = {tag_of(hash), static_cast<uint32_t>(entries_.size())};
+    }
+    return entries_[slot.place - 1];
+  }
+  [[nodiscard]] std::span<const Entry> entries() const { return entries_; }
+
+  /// What a look-up will ask memory for, step by step.
+  void fetch_slot(uint64_t hash) const {
+    if (!slots_.empty()) {
+      __builtin_prefetch(&slots_[hash & (slots_.size() - 1)]);
+    }
+  }
+  void fetch_entry(uint64_t hash) const {
+    if (const Entry* entry = likely_entry(hash)) {
+      __builtin_prefetch(entry);
+      __builtin_prefetch(reinterpret_cast<const char*>(entry) + sizeof(Entry) - 1);
+    }
+  }
+  void fetch_row(uint64_t hash) const {
+    if (const Entry* entry = likely_entry(hash)) {
+      __builtin_prefetch(entry->row.data());
+      __builtin_prefetch(entry->row.data() + 64);
+    }
+  }
+
+ private:
+  struct Slot {
+    uint32_t tag = 0;    // of the key's hash
+    uint32_t place = 0;  // of the entry, from 1; 0: free
+  };
+  static uint32_t tag_of(uint64_t hash) { return static_cast<uint32_t>(hash >> 32); }
+  [[nodiscard]] const Entry* likely_entry(uint64_t hash) const {
+    const uint32_t place = slots_.empty() ? 0 : slots_[hash & (slots_.size() - 1)].place;
+    return place == 0 ? nullptr : &entries_[place - 1];
+  }
+  /// The slot that holds the key, or the free one where it would be put.
+  [[nodiscard]] std::size_t slot_of(uint64_t hash, const data::EntityKey& key) const {
+    std::size_t at = hash & (slots_.size() - 1);
+    while (slots_[at].place != 0 &&
+           (slots_[at].tag != tag_of(hash) || entries_[slots_[at].place - 1].key != key)) {
+      at = (at + 1) & (slots_.size() - 1);
+    }
+    return at;
+  }
+  void grow() {
+    slots_.assign(std::max<std::size_t>(slots_.size() * 2, 64), Slot());
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
+      const uint64_t hash = hash_of(entries_[i].key);
+      std::size_t at = hash & (slots_.size() - 1);
+      while (slots_[at].place != 0) {
+        at = (at + 1) & (slots_.size() - 1);
+      }
+      slots_[at] = {tag_of(hash), static_cast<uint32_t>(i + 1)};
+    }
+  }
+
+  std::vector<Slot> slots_;
+  std::vector<Entry> entries_;
+};
+
+/// Rows as they were before a batch, to put them back when it fails.
+class Undo {
+ public:
+  void note(uint64_t hash, const RowTable::Entry& entry) {
+    rows_.push_back({hash, entry.key, bytes_.size(), entry.is_held});
+    bytes_.append(entry.row);
+  }
+  void put_back(RowTable* rows) {
+    std::size_t end = bytes_.size();
+    for (; !rows_.empty(); rows_.pop_back()) {
+      const Before& before = rows_.back();
+      RowTable::Entry& entry = rows->entry_of(before.hash, before.key);
+      entry.row.assign(bytes_, before.begin, end - before.begin);
+      entry.is_held = before.is_held;
+      end = before.begin;
+    }
+  }
+
+ private:
+  struct Before {
+    uint64_t hash;
+    data::EntityKey key;
+    std::size_t begin;  // into bytes_
+    bool is_held;
+  };
+  std::vector<Before> rows_;
+  std::string bytes_;
 };
 
 /// Changes to pages, kept aside until they are taken over.
@@ -83,45 +199,31 @@ class MemoryStore : public OnlineStore {
     ASSAY_ASSIGN_OR_RETURN(const EntityRows gathered, EntityRows::gather(view, rows));
     const std::unique_lock lock(mutex_);
     const auto found = views_.find(view.storage_name());
-    ASSAY_RETURN_IF_ERROR(
-        check_apply(view,
-                    found == views_.end() ? std::nullopt : std::optional(found->second.meta),
-                    expected,
-                    position));
     const bool is_new = found == views_.end();
-    StagedPages pages(is_new ? nullptr : &found->second.pages,
-                      is_new ? 0 : found->second.next_page);
-    for (const data::EntityKey& key : anew) {
-      std::string row = is_new ? std::string() : row_of(found->second, key);
-      const Status emptied = view.update_paged_row(rows, {}, EventTime::max(), pages, &row);
-      if (!emptied.ok() && emptied.code() != Code::kCorrupt) {  // a damaged row is made anew too
-        return emptied;
-      }
-    }
-    std::vector<std::string> updated;  // all or nothing: kept aside until every entity succeeded
-    updated.reserve(gathered.entities().size());
-    for (const EntityRows::Entity& entity : gathered.entities()) {
-      std::string row =
-          is_new || contains(anew, entity.key) ? std::string() : row_of(found->second, entity.key);
-      ASSAY_RETURN_IF_ERROR(
-          view.update_paged_row(rows, gathered.rows_of(entity), applied_until, pages, &row));
-      updated.push_back(std::move(row));
-    }
+    ASSAY_RETURN_IF_ERROR(check_apply(
+        view, is_new ? std::nullopt : std::optional(found->second.meta), expected, position));
     ViewState& state = views_[view.storage_name()];
+    StagedPages pages(&state.pages, state.next_page);
+    Undo undo;
+    Status done = forget(view, rows, anew, pages, &state, &undo);
+    if (done.ok()) {
+      done = update_rows(view, rows, gathered, applied_until, pages, &state, &undo);
+    }
+    if (!done.ok()) {  // all or nothing
+      undo.put_back(&state.rows);
+      if (is_new) {
+        views_.erase(view.storage_name());
+      }
+      return done;
+    }
     state.next_page = pages.take_over(&state.pages);
-    for (const data::EntityKey& key : anew) {
-      state.rows.erase(key);
-    }
-    for (std::size_t i = 0; i < updated.size(); ++i) {
-      state.rows[gathered.entities()[i].key] = std::move(updated[i]);
-    }
     state.meta.fingerprint = view.fingerprint();
     state.meta.applied.position = position;
     state.meta.applied.known_until =
         std::max(state.meta.applied.known_until, gathered.known_until());
     metrics_.applied_rows.add(rows.rows() - gathered.null_key_rows());
     metrics_.null_key_rows.add(gathered.null_key_rows());
-    metrics_.written_entities.add(static_cast<int64_t>(updated.size()));
+    metrics_.written_entities.add(static_cast<int64_t>(gathered.entities().size()));
     return {};
   }
 
@@ -147,8 +249,11 @@ class MemoryStore : public OnlineStore {
     answers.reserve(keys.size());
     const MemoryPages pages(found == views_.end() ? nullptr : &found->second.pages);
     for (const data::EntityKey& key : keys) {
-      const std::string row = found == views_.end() ? std::string() : row_of(found->second, key);
-      ASSAY_ASSIGN_OR_RETURN(gold::FeatureValues answer, view.read_paged_row(row, now, pages));
+      const RowTable::Entry* entry = found == views_.end() ? nullptr : found->second.rows.find(key);
+      ASSAY_ASSIGN_OR_RETURN(
+          gold::FeatureValues answer,
+          view.read_paged_row(
+              entry == nullptr ? std::string_view() : std::string_view(entry->row), now, pages));
       answers.push_back(std::move(answer));
     }
     return answers;
@@ -180,10 +285,12 @@ class MemoryStore : public OnlineStore {
     uint64_t sum = 0;
     if (found != views_.end()) {
       const MemoryPages pages(&found->second.pages);
-      for (const auto& [key, row] : found->second.rows) {
-        ASSAY_ASSIGN_OR_RETURN(const gold::FeatureValues answer,
-                               view.read_paged_row(row, latest(), pages));
-        sum += hash_answer(key, answer);
+      for (const RowTable::Entry& entry : found->second.rows.entries()) {
+        if (entry.is_held) {
+          ASSAY_ASSIGN_OR_RETURN(const gold::FeatureValues answer,
+                                 view.read_paged_row(entry.row, latest(), pages));
+          sum += hash_answer(entry.key, answer);
+        }
       }
     }
     return sum;
@@ -192,14 +299,69 @@ class MemoryStore : public OnlineStore {
  private:
   struct ViewState {
     ViewMeta meta;
-    std::map<data::EntityKey, std::string> rows;
+    RowTable rows;
     Pages pages;
     uint64_t next_page = 0;
   };
 
-  static std::string row_of(const ViewState& state, const data::EntityKey& key) {
-    const auto found = state.rows.find(key);
-    return found == state.rows.end() ? std::string() : found->second;
+  /// Forget entities that are made anew.
+  static Status forget(const gold::FeatureView& view,
+                       const data::Batch& rows,
+                       std::span<const data::EntityKey> anew,
+                       StagedPages& pages,
+                       ViewState* state,
+                       Undo* undo) {
+    for (const data::EntityKey& key : anew) {
+      if (state->rows.find(key) == nullptr) {
+        continue;
+      }
+      const uint64_t hash = RowTable::hash_of(key);
+      RowTable::Entry& entry = state->rows.entry_of(hash, key);
+      undo->note(hash, entry);
+      const Status emptied = view.update_paged_row(rows, {}, EventTime::max(), pages, &entry.row);
+      if (!emptied.ok() && emptied.code() != Code::kCorrupt) {  // a damaged row is made anew too
+        return emptied;
+      }
+      entry.row.clear();
+      entry.is_held = false;
+    }
+    return {};
+  }
+
+  static Status update_rows(const gold::FeatureView& view,
+                            const data::Batch& rows,
+                            const EntityRows& gathered,
+                            EventTime applied_until,
+                            StagedPages& pages,
+                            ViewState* state,
+                            Undo* undo) {
+    ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<gold::RowUpdates> updates,
+                           view.begin_updates(rows, gathered.order(), applied_until));
+    const std::vector<EntityRows::Entity>& entities = gathered.entities();
+    std::array<uint64_t, kTogether> hashes{};
+    std::string updated;
+    for (std::size_t begin = 0; begin < entities.size(); begin += kTogether) {
+      const std::size_t count = std::min(kTogether, entities.size() - begin);
+      for (std::size_t i = 0; i < count; ++i) {
+        hashes[i] = RowTable::hash_of(entities[begin + i].key);
+        state->rows.fetch_slot(hashes[i]);
+      }
+      for (std::size_t i = 0; i < count; ++i) {
+        state->rows.fetch_entry(hashes[i]);
+      }
+      for (std::size_t i = 0; i < count; ++i) {
+        state->rows.fetch_row(hashes[i]);
+      }
+      for (std::size_t i = 0; i < count; ++i) {
+        const EntityRows::Entity& entity = entities[begin + i];
+        RowTable::Entry& entry = state->rows.entry_of(hashes[i], entity.key);
+        undo->note(hashes[i], entry);
+        ASSAY_RETURN_IF_ERROR(update_row(*updates, entity, entry.row, &pages, &updated));
+        entry.row.assign(updated);
+        entry.is_held = true;
+      }
+    }
+    return {};
   }
 
   [[nodiscard]] EventTime latest() const {

@@ -285,6 +285,9 @@ Result<std::vector<RedisCommand>> RedisStore::changed_rows(RedisConnection& redi
       commands.push_back(feast->erase(hash_key));
     }
   }
+  ASSAY_ASSIGN_OR_RETURN(
+      const std::unique_ptr<gold::RowUpdates> updates,
+      change.view.begin_updates(change.rows, change.gathered.order(), change.applied_until));
   for (std::size_t begin = 0; begin < entities.size(); begin += kKeysPerCommand) {
     const std::size_t end = std::min(entities.size(), begin + kKeysPerCommand);
     RedisCommand get{"MGET"};
@@ -300,18 +303,17 @@ Result<std::vector<RedisCommand>> RedisStore::changed_rows(RedisConnection& redi
     for (std::size_t i = begin; i < end; ++i) {
       const std::string& row_key = get[i - begin + 1];
       const RedisReply& reply = held[0].list[i - begin];
-      std::string row;
+      std::string before;
       const bool is_forgotten = contains(change.anew, entities[i].key);
       if (reply.kind == RedisReply::Kind::kText && !is_forgotten) {
         Result<StoredRow> stored = decode_row(row_key, reply.text);
         if (!stored.ok()) {
           return corrupt(change.view, entities[i].key, stored.status());
         }
-        row.assign(stored->row);
+        before.assign(stored->row);
       }
-      const std::string before = row;
-      ASSAY_RETURN_IF_ERROR(change.view.update_online_row(
-          change.rows, change.gathered.rows_of(entities[i]), change.applied_until, &row));
+      std::string row;
+      ASSAY_RETURN_IF_ERROR(update_row(*updates, entities[i], before, nullptr, &row));
       if (reply.kind != RedisReply::Kind::kText || is_forgotten || row != before) {
         put.push_back(row_key);
         put.push_back(encode_row(row_key, "", row));

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "gold/aggregate.h"
+#include "gold/tile_tree.h"
+#include "gold/window_plan.h"
+
+namespace assay::gold {
+
+/// What the arguments of a plan are in the rows of a batch, and where the rows stand.
+struct BatchInputs {
+  std::vector<ArgumentColumn> arguments;
+  std::span<const int64_t> event_time;
+  std::span<const int64_t> known_time;
+  std::span<const int64_t> sequence;
+};
+
+/// Folds rows into the newest tiles of a tree and copies the rest of its bytes as they are: what
+/// nearly every update is. Anything else, such as a tree that grows by a group, is
+/// TileTreeUpdate's.
+///
+/// Threads one thread at a time.
+class TilePatch {
+ public:
+  /// A row of the batch in the tile that it belongs to.
+  struct Place {
+    int64_t tile = 0;
+    std::size_t row = 0;
+    auto operator<=>(const Place&) const = default;
+  };
+
+  /// `first`: tiles before it may go.
+  TilePatch(const WindowPlan& plan, const BatchInputs& inputs, int64_t slide, int64_t first);
+
+  /// Append the tree `root` ("" for none) with the rows folded in: at least one, by tile, none
+  /// before `first`. False when it cannot: what was appended is worth nothing then.
+  bool append_folded(std::string_view root, std::span<const Place> rows, std::string* out);
+
+ private:
+  /// The newest group of the tree before.
+  struct Newest {
+    int64_t newest = 0;
+    int64_t oldest = 0;
+    std::string_view states;
+    std::string_view body;
+    std::string_view rest;  // the groups behind it
+  };
+  using Rows = std::span<const Place>;
+
+  [[nodiscard]] std::optional<Newest> open(std::string_view root) const;
+  bool fold_body(const std::optional<Newest>& before, Rows rows);
+  bool fold_tile(std::string_view payload, int64_t tile, Rows rows);
+  bool has_room(const Newest& before, std::size_t created) const;
+  bool merge_states(std::string_view bytes);
+  void add_rows(Rows rows);
+  [[nodiscard]] int64_t newest_event(Rows rows) const;
+
+  const WindowPlan& plan_;
+  const BatchInputs& inputs_;
+  const int64_t slide_;
+  const int64_t first_;
+  const std::vector<AggregateState> fresh_;
+  std::vector<AggregateState> states_;
+  int64_t front_event_time_ = 0;  // of the newest tile that was written
+  std::string body_;
+  std::string tile_;
+};
+
+}  // namespace assay::gold

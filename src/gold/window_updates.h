@@ -1,0 +1,72 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "gold/tile_patch.h"
+#include "gold/view_layout.h"
+#include "gold/window_plan.h"
+
+namespace assay::gold {
+
+/// Updates of a window view's rows from one batch. Expressions are evaluated once, over the rows in
+/// the order in which their entities are asked for.
+///
+/// Threads one thread at a time.
+class WindowUpdates final : public RowUpdates {
+ public:
+  /// `layout` and `plan` must outlive it.
+  /// Errors  kInvalidArgument: a column is missing or of another type.
+  static Result<std::unique_ptr<WindowUpdates>> begin(const ViewLayout& layout,
+                                                      const WindowPlan& plan,
+                                                      const data::Batch& rows,
+                                                      std::span<const int64_t> order,
+                                                      EventTime applied_until);
+
+  Status update(std::size_t begin,
+                std::size_t end,
+                std::string_view row,
+                RowPageWriter* pages,
+                std::string* updated) override;
+
+ private:
+  enum class Use : uint8_t {
+    kNever,   // the row is never visible
+    kWaits,   // not known yet, or it will be replaced
+    kCounts,  // it can be folded into a tile
+  };
+  WindowUpdates(const ViewLayout& layout, const WindowPlan& plan, int64_t applied_until);
+
+  void find_uses(const RowColumns& columns, std::span<const int64_t> order);
+  [[nodiscard]] int64_t tile_of(int64_t event_time);
+  [[nodiscard]] bool patch(std::size_t begin,
+                           std::size_t end,
+                           std::string_view row,
+                           const RowPageWriter* pages,
+                           std::string* updated);
+  [[nodiscard]] Status fold(std::size_t begin,
+                            std::size_t end,
+                            std::string_view row,
+                            RowPageWriter* pages,
+                            std::string* updated);
+  [[nodiscard]] std::string packed_inputs(std::size_t row) const;
+
+  const ViewLayout& layout_;
+  const WindowPlan& plan_;
+  const int64_t slide_;
+  const int64_t until_;
+  const int64_t first_index_;  // tiles before it are not needed any more
+  data::Batch rows_;           // what is read of them, in order
+  BatchInputs inputs_;
+  std::vector<int64_t> replaced_time_;  // empty: none ever is
+  std::vector<Use> uses_;
+  TilePatch tiles_;
+  std::vector<TilePatch::Place> places_;
+  int64_t last_tile_ = 0;  // where the last row fell
+};
+
+}  // namespace assay::gold
