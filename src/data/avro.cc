@@ -218,6 +218,9 @@ class SchemaReader {
       return &node;
     }
     ASSAY_ASSIGN_OR_RETURN(const Node* plain, named(name, space));
+    if (plain->kind == Kind::kRecord) {
+      return plain;  // itself: within it, its fields are still being read
+    }
     Node& node = nodes_->emplace_back(*plain);
     set_logical(object, &node);
     return &node;
@@ -240,6 +243,7 @@ class SchemaReader {
       return wrong("a " + std::string(kind) + " without a name");
     }
     named_[own_space.empty() ? name : own_space + "." + name] = &node;
+    node.kind = Kind::kRecord;
     if (kind == "enum") {
       return read_enum(object, &node);
     }
@@ -251,7 +255,6 @@ class SchemaReader {
       set_logical(object, &node);
       return &node;
     }
-    node.kind = Kind::kRecord;
     dom::array fields;
     if (object.at_key("fields").get_array().get(fields) != simdjson::SUCCESS) {
       return wrong("`" + name + "` has no fields");

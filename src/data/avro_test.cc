@@ -98,6 +98,14 @@ TEST(Avro, NamesAreFoundInTheirNamespaceInReferencesAndInThemselves) {
             R"({"l":{"v":1,"next":null}})");
 }
 
+TEST(Avro, ARecordWithinItselfMayBeNamedByAnObject) {
+  const std::string tree = R"({"type":"record","name":"N","fields":[{"name":"v","type":"int"},)"
+                           R"({"name":"left","type":["null",{"type":"N"}]},)"
+                           R"({"name":"all","type":{"type":"array","items":{"type":"N"}}}]})";
+  EXPECT_EQ(read(tree, std::string("\x02\x02\x04\x00\x00\x02\x06\x00\x00\x00", 10)),
+            R"({"v":1,"left":{"v":2,"left":null,"all":[]},"all":[{"v":3,"left":null,"all":[]}]})");
+}
+
 TEST(Avro, WhatIsNoSchemaIsRefused) {
   for (const char* schema : {"",
                              "{",
