@@ -88,7 +88,8 @@ DecoderOptions reading_of(const BronzeOptions& options) {
 }
 
 /// Key, time and headers of a record of a topic: what quarantine keeps of what stood beside it.
-std::string meta_json(const data::Batch& meta, int64_t record) {
+std::string meta_json(const ingest::RecordBatch& records, int64_t record) {
+  const data::Batch& meta = records.meta;
   std::string text;
   JsonWriter json(text);
   json.begin_object();
@@ -99,6 +100,14 @@ std::string meta_json(const data::Batch& meta, int64_t record) {
     const std::string_view key = column(catalog::kKey)->text(record);
     json.key(data::is_utf8(key) ? "key" : "key_base64");
     json.string(data::is_utf8(key) ? std::string(key) : data::to_base64(key));
+  }
+  if (const data::Column* raw = meta.find(ingest::kRawKey); raw->is_valid(record)) {
+    json.key(ingest::kRawKey);
+    json.string(data::to_base64(raw->text(record)));
+  }
+  if (!records.null_values.empty() && records.null_values[static_cast<std::size_t>(record)]) {
+    json.key("null_value");
+    json.raw("true");
   }
   if (column(catalog::kTimestamp)->is_valid(record)) {
     json.key("timestamp");
@@ -437,7 +446,7 @@ data::Batch BronzeOperator::quarantine(const ingest::RecordBatch& records,
     row.event_time = each.event_time;
     row.known_time = records.received;
     if (records.meta.rows() > 0 && !plan_.has_personal_data()) {
-      row.meta = meta_json(records.meta, each.reject.row);
+      row.meta = meta_json(records, each.reject.row);
     }
     builder.add(row);
   }

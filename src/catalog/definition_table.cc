@@ -212,6 +212,10 @@ constexpr std::array kKeys{
            "Certificates (PEM) to trust instead of the machine's.", "certs/ca.pem"},
     KeyDef{"schema_registry", "timeout", kDuration, false, "30s", "",
            "The source waits so long for a registry that does not answer, then it stops.", "30s"},
+    KeyDef{"schema_registry", "keys", kChoice, false, "schema", "schema|bytes",
+           "Whether keys of records may be in wire format too. Say `bytes` where they are numbers or "
+           "UUIDs in binary, which may look like it.",
+           "bytes"},
 
     KeyDef{"bronze", "source", kName, true, "", "", "The source to read.", "clicks"},
     KeyDef{"bronze", "columns", kSectionMap, true, "", "column",

@@ -122,6 +122,7 @@ RegistryDef parse_registry(ParseContext& context, const YamlNode& node, const So
   registry.username = reader.text("username");
   registry.password = reader.text("password");
   registry.timeout = reader.duration("timeout").value_or(registry.timeout);
+  registry.keys_have_schemas = reader.text("keys") != "bytes";
   if (reader.has("ca_file")) {
     registry.ca_file = join_path(context.folder, reader.text("ca_file"));
   }

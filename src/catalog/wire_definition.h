@@ -21,6 +21,7 @@ struct RegistryDef {
   std::string password;
   std::string ca_file;                      // "" for the machine's
   Duration timeout{30 * kMicrosPerSecond};  // without an answer for so long: stop
+  bool keys_have_schemas = true;            // keys may be in wire format too
 };
 
 }  // namespace assay::catalog

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "data/json_lines.h"
+#include "ingest/record.h"
 
 namespace assay::flow {
 namespace {
@@ -17,8 +18,9 @@ using Headers = std::vector<std::pair<std::string, std::string>>;
 /// The keys of refused records, from what quarantine keeps of what stood beside them.
 data::Batch keys_of(const data::Batch& refused) {
   data::DecodeOptions options;
-  options.schema = data::make_schema(
-      {{"key", data::Type::kString, true}, {"key_base64", data::Type::kBytes, true}});
+  options.schema = data::make_schema({{ingest::kRawKey, data::Type::kBytes, true},
+                                      {"key", data::Type::kString, true},
+                                      {"key_base64", data::Type::kBytes, true}});
   std::vector<std::string_view> texts;
   const data::Column& meta = *refused.find("meta");
   for (int64_t row = 0; row < refused.rows(); ++row) {
@@ -69,7 +71,11 @@ Status DeadLetters::send(const data::Batch& refused) {
         {"__connect.errors.class.name", "assay.bronze." + table_},
         {"__connect.errors.exception.class.name", "assay." + reason},
         {"__connect.errors.exception.message", reason + (column.empty() ? "" : " at " + column)}};
-    const data::Column& key = keys.column(keys.column(0).is_null(row) ? 1 : 0);
+    int said = 0;
+    while (said + 1 < keys.column_count() && keys.column(said).is_null(row)) {
+      ++said;
+    }
+    const data::Column& key = keys.column(said);
     const std::string_view key_bytes = key.is_null(row) ? std::string_view() : key.text(row);
     std::string_view value = refused.find("payload")->text(row);
     if (value.size() > kLetterBytesMax) {  // it is in the quarantine table

@@ -75,14 +75,22 @@ std::string key_text(std::string_view key, const WireSchemas& schemas) {
   return is_read ? json : std::string(key);
 }
 
+constexpr int kKeyBytes = catalog::kHeaders + 1;  // kRawKey
+
 void append_meta(const KafkaMessage& message,
                  const TopicPartition& from,
-                 const WireSchemas& schemas,
+                 const WireSchemas& key_schemas,
                  data::BatchBuilder& meta) {
+  const std::string key = key_text(message.key, key_schemas);
   if (message.has_key) {
-    meta.column(catalog::kKey).append_text(key_text(message.key, schemas));
+    meta.column(catalog::kKey).append_text(key);
   } else {
     meta.column(catalog::kKey).append_null();
+  }
+  if (message.has_key && key != message.key) {
+    meta.column(kKeyBytes).append_text(message.key);
+  } else {
+    meta.column(kKeyBytes).append_null();
   }
   meta.column(catalog::kTopic).append_text(from.topic);
   meta.column(catalog::kPartition).append(int64_t{from.partition});
@@ -404,7 +412,9 @@ class KafkaTopics : public KafkaSource {
     std::vector<std::string_view> values;
     for (const KafkaMessage& message : messages) {
       values.push_back(message.value);
-      if (keeps_meta()) {
+    }
+    for (const KafkaMessage& message : messages) {
+      if (keeps_meta() && definition_.registry->keys_have_schemas) {
         values.push_back(message.key);
       }
     }
@@ -488,6 +498,9 @@ class KafkaTopics : public KafkaSource {
       batch->parts.push_back(reading.part.partition.name());
     }
     data::BatchBuilder meta(kafka_meta_schema());
+    const bool keys_have_schemas =
+        definition_.registry.has_value() && definition_.registry->keys_have_schemas;
+    const WireSchemas key_schemas = keys_have_schemas ? batch->schemas : WireSchemas();
     bool is_any_oversized = false;
     bool is_any_null = false;
     for (const auto& [position, index] : order) {
@@ -505,7 +518,7 @@ class KafkaTopics : public KafkaSource {
       is_any_oversized = is_any_oversized || is_oversized;
       is_any_null = is_any_null || !message.has_value;
       if (keeps_meta()) {
-        append_meta(message, reading_[message.partition].part.partition, batch->schemas, meta);
+        append_meta(message, reading_[message.partition].part.partition, key_schemas, meta);
       }
     }
     if (!is_any_oversized) {
@@ -567,7 +580,8 @@ data::SchemaPtr kafka_meta_schema() {
        {std::string(catalog::kKafkaColumns[catalog::kPartition]), Type::kInt64, true},
        {std::string(catalog::kKafkaColumns[catalog::kOffset]), Type::kInt64, true},
        {std::string(catalog::kKafkaColumns[catalog::kTimestamp]), Type::kTimestamp, true},
-       {std::string(catalog::kKafkaColumns[catalog::kHeaders]), Type::kString, true}});
+       {std::string(catalog::kKafkaColumns[catalog::kHeaders]), Type::kString, true},
+       {kRawKey, Type::kBytes, true}});
 }
 
 std::string kafka_ledger_name(const std::string& source) {

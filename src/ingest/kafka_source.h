@@ -90,7 +90,7 @@ class KafkaSource {
   [[nodiscard]] virtual std::vector<PartLag> part_lags() const = 0;
 };
 
-/// Columns of RecordBatch::meta.
+/// Columns of RecordBatch::meta: catalog::kKafkaColumns, and kRawKey.
 data::SchemaPtr kafka_meta_schema();
 
 /// The name under which the ledger keeps the parts of a Kafka source.

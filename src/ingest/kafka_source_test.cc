@@ -196,6 +196,33 @@ TEST_F(KafkaSourceTest, ASilentRegistryHoldsRecordsBackAndMovesNoPosition) {
   EXPECT_EQ(source->positions().at(0), 1);
 }
 
+TEST_F(KafkaSourceTest, AKeyIsReadByItsSchemaOnlyWhereItMayHaveOne) {
+  create(1);
+  const auto registry = std::make_shared<TestRegistry>();
+  registry->answers["/schemas/ids/1"] = {200, R"({"schema":"\"long\""})"};
+  definition_.format = catalog::Format::kAvro;
+  definition_.registry.emplace();
+  definition_.registry->url = "http://registry";
+  const std::string key = wire_record(1, "\x0a");
+  send(0, wire_record(1, "\x02"), key);
+  for (const bool have_schemas : {true, false}) {
+    definition_.registry->keys_have_schemas = have_schemas;
+    KafkaSource::Options options;
+    options.registry = registry;
+    options.keep_meta = true;
+    const auto source = *KafkaSource::open(world_.world(), definition_, ledger_, options);
+    ASSERT_TRUE(source->discover().ok());
+    ASSERT_TRUE(source->seek({}).ok());
+    const RecordBatch batch = read_some(*source);
+    ASSERT_EQ(batch.size(), 1);
+    EXPECT_EQ(batch.meta.find("_key")->text(0), have_schemas ? "5" : key);
+    EXPECT_EQ(batch.meta.find(kRawKey)->is_valid(0), have_schemas);
+    if (have_schemas) {
+      EXPECT_EQ(batch.meta.find(kRawKey)->text(0), key);
+    }
+  }
+}
+
 TEST_F(KafkaSourceTest, ANullValueIsToldFromAnEmptyOne) {
   create(1);
   ASSERT_TRUE(producer_->send(topic_, 0, "k", std::string_view()).ok());

@@ -21,6 +21,9 @@
 
 namespace assay::ingest {
 
+/// The column of RecordBatch::meta with a key's own bytes, where its text is made from them.
+inline constexpr char kRawKey[] = "raw_key";
+
 /// Where a record stands in its source. Of files it grows with reading order, of partitions within
 /// each; the position after a record is the next number.
 struct Position {

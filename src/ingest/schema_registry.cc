@@ -16,6 +16,7 @@ namespace {
 using data::Type;
 
 constexpr Duration kMissingFor{30 * kMicrosPerSecond};
+constexpr std::size_t kMissingMax = 200;  // numbers that are remembered as unknown
 constexpr Duration kRequestMax{10 * kMicrosPerSecond};
 constexpr int64_t kAnswerBytesMax = 16 << 20;
 constexpr std::size_t kReferencesMax = 256;
@@ -93,8 +94,7 @@ Result<std::shared_ptr<const data::WireSchema>> SchemaRegistry::find(int32_t num
     return found->second;
   }
   const Duration now = world_.clock.monotonic();
-  if (const auto found = missing_.find(number);
-      found != missing_.end() && now.micros - found->second.micros < kMissingFor.micros) {
+  if (!may_ask(number, now)) {
     return std::shared_ptr<const data::WireSchema>();
   }
   Result<std::shared_ptr<const data::WireSchema>> schema = fetch(number);
@@ -109,6 +109,30 @@ Result<std::shared_ptr<const data::WireSchema>> SchemaRegistry::find(int32_t num
     known_[number] = *schema;
   }
   return schema;
+}
+
+/// Whether a number that is not known is worth a question; makes room to remember the answer.
+bool SchemaRegistry::may_ask(int32_t number, Duration now) {
+  const auto is_old = [&](const auto& entry) {
+    return now.micros - entry.second.micros >= kMissingFor.micros;
+  };
+  if (const auto found = missing_.find(number); found != missing_.end()) {
+    return is_old(*found);
+  }
+  if (number <= 0) {  // registries count from 1
+    return false;
+  }
+  if (missing_.size() >= kMissingMax) {
+    std::erase_if(missing_, is_old);
+  }
+  const bool has_room = missing_.size() < kMissingMax;
+  if (!has_room && !is_flooded_) {
+    world_.log.error(
+        "records_name_many_unknown_schemas",
+        {{"url", definition_.url}, {"unknown", static_cast<int64_t>(missing_.size())}});
+  }
+  is_flooded_ = !has_room;
+  return has_room;
 }
 
 SchemaResolver::SchemaResolver(World& world,
@@ -165,14 +189,25 @@ Result<std::shared_ptr<const data::WireSchema>> SchemaRegistry::fetch(int32_t nu
     return std::shared_ptr<const data::WireSchema>();
   }
   std::vector<data::NamedSchema> others;
-  ASSAY_RETURN_IF_ERROR(add_references(answer.references, 0, &others));
+  const Status followed = add_references(answer.references, 0, &others);
+  if (!followed.ok() && followed.code() != Code::kInvalidArgument) {
+    return followed;
+  }
   Result<std::shared_ptr<const data::WireSchema>> schema =
-      parse(answer.type, answer.schema, others);
-  return schema.ok() ? schema
-                     : Status(Code::kUnavailable, "its answer: " + schema.status().message());
+      followed.ok() ? parse(answer.type, answer.schema, others) : followed;
+  if (!schema.ok()) {
+    // Waiting would not mend it, and only its own records cannot be read.
+    world_.log.error("schema_cannot_be_read",
+                     {{"url", definition_.url},
+                      {"schema", int64_t{number}},
+                      {"why", schema.status().message()}});
+    return std::shared_ptr<const data::WireSchema>();
+  }
+  return schema;
 }
 
-/// The schemas that others refer to, each behind those that it refers to itself.
+/// The schemas that others refer to, each behind those that it refers to itself. kInvalidArgument:
+/// they cannot be followed.
 Status SchemaRegistry::add_references(const std::vector<std::string>& references,
                                       int depth,
                                       std::vector<data::NamedSchema>* schemas) {
@@ -182,7 +217,7 @@ Status SchemaRegistry::add_references(const std::vector<std::string>& references
                                                               {"subject", Type::kString, false},
                                                               {"version", Type::kInt64, false}});
     if (!reference || depth > kReferenceDepthMax || schemas->size() >= kReferencesMax) {
-      return {Code::kUnavailable, "its answer has references that cannot be followed"};
+      return {Code::kInvalidArgument, "it has references that cannot be followed"};
     }
     const std::string name = text_of(*reference, "name");
     const bool is_known =
@@ -197,7 +232,7 @@ Status SchemaRegistry::add_references(const std::vector<std::string>& references
                            ask("/subjects/" + encoded(text_of(*reference, "subject")) +
                                "/versions/" + std::to_string(version)));
     if (answer.is_missing) {
-      return {Code::kUnavailable, "it does not have the schema `" + name + "` that it refers to"};
+      return {Code::kInvalidArgument, "there is no schema `" + name + "` that it refers to"};
     }
     ASSAY_RETURN_IF_ERROR(add_references(answer.references, depth + 1, schemas));
     schemas->push_back({name, answer.schema});

@@ -20,8 +20,10 @@ namespace assay::ingest {
 using WireSchemas = std::map<int32_t, std::shared_ptr<const data::WireSchema>>;
 
 /// The schemas of a registry with Confluent's REST interface. A schema never changes, so it is
-/// asked for once; that there is none is asked again after 30 s.
+/// asked for once; that there is none, or one that cannot be read, is asked again after 30 s.
 ///
+/// Bounds  of numbers that it does not know, 200 are asked for in 30 s; others meanwhile count as
+///         unknown, so that records which only look as if they named schemas do not hold a line.
 /// Threads one thread at a time.
 /// Source  https://docs.confluent.io/platform/current/schema-registry/develop/api.html
 class SchemaRegistry {
@@ -31,11 +33,12 @@ class SchemaRegistry {
                  catalog::RegistryDef definition,
                  std::shared_ptr<store::HttpClient> client);
 
-  /// The schema of a number; null when the registry says that it has none. Asks once at most.
+  /// The schema of a number; null when the registry says that it has none, or gives one that cannot
+  /// be read (which is logged). Asks once at most.
   ///
-  /// Errors  kUnavailable: no answer, or one that is none of a registry, such as a schema that is
-  ///         no schema: what a later question may find otherwise. kUnauthenticated,
-  ///         kPermissionDenied: it refuses us. kFailedPrecondition: its certificate is not trusted.
+  /// Errors  kUnavailable: no answer, or one that is none of a registry: what a later question may
+  ///         find otherwise. kUnauthenticated, kPermissionDenied: it refuses us.
+  ///         kFailedPrecondition: its certificate is not trusted.
   Result<std::shared_ptr<const data::WireSchema>> find(int32_t number);
 
   /// The schemas of all records in wire format among `values`, into `schemas`.
@@ -49,6 +52,7 @@ class SchemaRegistry {
   struct Answer;
   Result<Answer> ask(const std::string& path);
   Result<std::shared_ptr<const data::WireSchema>> fetch(int32_t number);
+  [[nodiscard]] bool may_ask(int32_t number, Duration now);
   Status add_references(const std::vector<std::string>& references,
                         int depth,
                         std::vector<data::NamedSchema>* schemas);
@@ -58,6 +62,7 @@ class SchemaRegistry {
   std::shared_ptr<store::HttpClient> client_;
   std::map<int32_t, std::shared_ptr<const data::WireSchema>> known_;
   std::map<int32_t, Duration> missing_;  // when the registry said so
+  bool is_flooded_ = false;              // it was said that too many are missing
 };
 
 /// The schemas that a source's records name, waiting for a registry that does not answer.

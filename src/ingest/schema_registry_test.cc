@@ -90,11 +90,11 @@ TEST_F(SchemaRegistryTest, ReferencesAreFollowed) {
   EXPECT_TRUE((*schema)->append_json(std::string("\0x", 2), &json));
   EXPECT_EQ(json, R"({"b":"eA=="})");
   client_->answers.erase("/subjects/b/versions/1");
-  EXPECT_EQ(SchemaRegistry(fake, definition_, client_).find(5).code(), Code::kUnavailable);
+  SystemWorld silent(static_cast<LogLevel>(static_cast<int>(LogLevel::kError) + 1));
+  EXPECT_EQ(*SchemaRegistry(silent.world(), definition_, client_).find(5), nullptr);
   client_->answers["/subjects/b/versions/1"] = {
       200, R"({"schema":"1","references":[{"name":"C","subject":"b","version":1}]})"};
-  EXPECT_EQ(SchemaRegistry(fake, definition_, client_).find(5).code(), Code::kUnavailable)
-      << "for ever";
+  EXPECT_EQ(*SchemaRegistry(silent.world(), definition_, client_).find(5), nullptr) << "for ever";
 }
 
 TEST_F(SchemaRegistryTest, OnlyARegistrysOwn404SaysThatThereIsNone) {
@@ -107,8 +107,6 @@ TEST_F(SchemaRegistryTest, AnswersThatAreNoneAreAskedForAgain) {
   EXPECT_EQ(code_of("", 200), Code::kUnavailable);
   EXPECT_EQ(code_of("<html>", 200), Code::kUnavailable);
   EXPECT_EQ(code_of(R"({"schema":7})", 200), Code::kUnavailable);
-  EXPECT_EQ(code_of(R"({"schema":"\"gone\""})", 200), Code::kUnavailable);
-  EXPECT_EQ(code_of(R"({"schema":"x","schemaType":"XML"})", 200), Code::kUnavailable);
   EXPECT_EQ(code_of("", 503), Code::kUnavailable);
   EXPECT_EQ(code_of("", 302), Code::kUnavailable);
   EXPECT_EQ(code_of("", 401), Code::kUnauthenticated);
@@ -117,6 +115,40 @@ TEST_F(SchemaRegistryTest, AnswersThatAreNoneAreAskedForAgain) {
   EXPECT_EQ(code_of(""), Code::kUnavailable);
   client_->failure = Status(Code::kFailedPrecondition, "certificate");
   EXPECT_EQ(code_of(""), Code::kFailedPrecondition);
+}
+
+TEST_F(SchemaRegistryTest, ASchemaThatCannotBeReadIsNoneUntilItIsAskedForAgain) {
+  SystemWorld silent(static_cast<LogLevel>(static_cast<int>(LogLevel::kError) + 1));
+  World& system = silent.world();
+  World fake{clock_, system.files, system.random, system.log, system.metrics};
+  client_->answers["/schemas/ids/9"] = {200, R"({"schema":"\"gone\""})"};
+  client_->answers["/schemas/ids/10"] = {200, R"({"schema":"x","schemaType":"XML"})"};
+  SchemaRegistry registry(fake, definition_, client_);
+  EXPECT_EQ(*registry.find(9), nullptr);
+  EXPECT_EQ(*registry.find(10), nullptr);
+  EXPECT_EQ(*registry.find(9), nullptr);
+  EXPECT_EQ(client_->asked, 2);
+  EXPECT_NE(*registry.find(1), nullptr) << "others are read";
+  client_->answers["/schemas/ids/9"] = {200, R"({"schema":"\"int\""})"};
+  clock_.advance({31 * kMicrosPerSecond});
+  EXPECT_NE(*registry.find(9), nullptr);
+}
+
+TEST_F(SchemaRegistryTest, NumbersThatAreNoneAreAskedForWithinBounds) {
+  SystemWorld silent(static_cast<LogLevel>(static_cast<int>(LogLevel::kError) + 1));
+  World& system = silent.world();
+  World fake{clock_, system.files, system.random, system.log, system.metrics};
+  SchemaRegistry registry(fake, definition_, client_);
+  for (int32_t number = -5; number < 10'000; ++number) {
+    if (number != 1) {
+      EXPECT_EQ(*registry.find(number), nullptr);
+    }
+  }
+  EXPECT_EQ(client_->asked, 200);
+  clock_.advance({31 * kMicrosPerSecond});
+  EXPECT_NE(*registry.find(1), nullptr);
+  EXPECT_EQ(*registry.find(5'000), nullptr);
+  EXPECT_EQ(client_->asked, 202) << "asked again after a while";
 }
 
 TEST_F(SchemaRegistryTest, BasicAuthenticationWhenThereIsAUser) {
