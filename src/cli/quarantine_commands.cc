@@ -39,6 +39,10 @@ void say_what_was_left(Output& output, const flow::ReplayReport& report) {
     output.say(std::to_string(report.without_bytes) +
                " records were cut at the size limit, so there is nothing to replay of them");
   }
+  if (report.without_file > 0) {
+    output.say(std::to_string(report.without_file) +
+               " records are of CSV files that are gone, and so is what their columns are called");
+  }
   if (report.not_read_yet > 0) {
     output.say(
         std::to_string(report.not_read_yet) +
@@ -76,7 +80,7 @@ Status run_replay(Invocation& invocation) {
                               report.rows.duplicates,
                               report.already_there,
                               report.rows.quarantined,
-                              report.without_bytes + report.not_read_yet}) {
+                              report.without_bytes + report.without_file + report.not_read_yet}) {
     rows.column(column++).append(count);
   }
   invocation.output.rows(rows.finish());

@@ -140,7 +140,7 @@ Status check_cells(data::SqlEngine& sql,
     return {};
   }
   const Result<data::Batch> by_comma = sql.query(
-      "SELECT * FROM read_csv(" + data::SqlEngine::literal(path) + ", header = true, skip = 0, delim = ',')",
+      "SELECT * FROM read_csv(" + data::SqlEngine::literal(path) + ", header = true, skip = 0, delim = ',') LIMIT 0",
       data::SqlUnknownTypes::kAsText);
   return by_comma.ok() && !by_comma->schema().find(time_column)
              ? Status()

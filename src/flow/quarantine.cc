@@ -178,7 +178,12 @@ class Replay {
         return {};
       }
       after = rows.find("position")->values<int64_t>().back();
-      ASSAY_RETURN_IF_ERROR(replay(rows, is_own, report));
+      const Status status = replay(rows, is_own, report);
+      if (status.code() == Code::kCancelled) {
+        report->stopped = true;
+        return {};
+      }
+      ASSAY_RETURN_IF_ERROR(status);
       options_.say("replayed up to position " + std::to_string(after) + " of " + key_ + ": " +
                    std::to_string(report->rows.out) + " rows back, " +
                    std::to_string(report->rows.quarantined) + " refused again");
@@ -191,12 +196,26 @@ class Replay {
     ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table_->snapshot());
     ASSAY_ASSIGN_OR_RETURN(const std::string relation, table_->relation(*snapshot));
     const bool has_meta = snapshot->schema->find("meta").has_value();
-    return workspace_.sql().query(
-        "SELECT " + quarantine_columns(has_meta) + ", reason FROM " + relation +
-        " WHERE position > " + std::to_string(after) +
+    const std::string from =
+        " FROM " + relation + " WHERE position > " + std::to_string(after) +
         " AND source = " + quoted(writer_.definition().source) +
-        (options_.reason.empty() ? "" : " AND reason = " + quoted(options_.reason)) +
-        " ORDER BY position LIMIT " + std::to_string(options_.batch_rows));
+        (options_.reason.empty() ? "" : " AND reason = " + quoted(options_.reason));
+    const std::string limit = " ORDER BY position LIMIT " + std::to_string(options_.batch_rows);
+    ASSAY_ASSIGN_OR_RETURN(
+        const data::Batch sizes,
+        workspace_.sql().query("SELECT position, octet_length(payload) AS bytes" + from + limit));
+    const auto positions = sizes.column(0).values<int64_t>();
+    const auto bytes = sizes.column(1).values<int64_t>();
+    std::size_t count = 0;
+    for (int64_t total = 0; count < positions.size(); ++count) {
+      total += bytes[count];
+      if (count > 0 && total > options_.batch_bytes) {
+        break;
+      }
+    }
+    const int64_t last = count == 0 ? after : positions[count - 1];
+    return workspace_.sql().query("SELECT " + quarantine_columns(has_meta) + ", reason" + from +
+                                  " AND position <= " + std::to_string(last) + limit);
   }
 
   Status replay(const data::Batch& rows, bool is_own, ReplayReport* report) {
@@ -231,8 +250,10 @@ class Replay {
                 ReplayReport* report) {
     const catalog::SourceDef& source = workspace_.project().sources.at(writer_.definition().source);
     ASSAY_ASSIGN_OR_RETURN(const std::vector<ingest::RecordBatch> batches,
-                           quarantined_records(workspace_, source, rows));
+                           quarantined_records(workspace_, source, options_.stop, rows));
+    report->without_file += rows.rows();
     for (const ingest::RecordBatch& batch : batches) {
+      report->without_file -= batch.size();
       ASSAY_ASSIGN_OR_RETURN(const bronze::BronzeOutput output, writer_.replay(batch, is_own));
       done->insert(batch.positions.begin(), batch.positions.end());
       for (int64_t row = 0; row < output.quarantine.rows(); ++row) {

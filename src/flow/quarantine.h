@@ -37,6 +37,7 @@ struct ReplayOptions {
   std::string table;  // of bronze
   std::string reason;
   int64_t batch_rows = 10'000;
+  int64_t batch_bytes = 64 << 20;  // of payloads; a record that is longer goes alone
   /// Also what earlier definitions of the table refused and the present one has not: records that
   /// it accepted and has lost since, by retention or a delete, come back.
   bool earlier = false;
@@ -49,6 +50,7 @@ struct ReplayReport {
   data::Account rows;         // quarantined: refused again, and left where they were
   int64_t already_there = 0;  // a replay that was ended before had put them into the table
   int64_t without_bytes = 0;  // cut at the size limit: nothing to replay; left
+  int64_t without_file = 0;   // of a CSV file that is gone, and its header with it; left
   int64_t not_read_yet = 0;   // of a table before this one, which this one still has to read; left
   bool stopped = false;
   std::map<std::string, int64_t> refused_again;  // by reason

@@ -1,6 +1,7 @@
 #include "flow/quarantine_records.h"
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <memory>
 #include <string>
@@ -37,14 +38,16 @@ Result<std::vector<std::string>> csv_header(Workspace& workspace,
 }
 
 /// What stood beside records of a topic, from the column `meta` and the place.
-Result<data::Batch> meta_of(const data::Batch& rows) {
+Status add_meta(const data::Batch& rows, ingest::RecordBatch* batch) {
   data::DecodeOptions options;
   options.schema = data::make_schema({{"key", Type::kString, true},
                                       {"timestamp", Type::kTimestamp, true},
                                       {"headers", Type::kString, true},
-                                      {"key_base64", Type::kBytes, true}});
-  options.time_units = {
-      data::TimeUnit::kText, data::TimeUnit::kMicros, data::TimeUnit::kText, data::TimeUnit::kText};
+                                      {"key_base64", Type::kBytes, true},
+                                      {ingest::kRawKey, Type::kBytes, true},
+                                      {"null_value", Type::kBool, true}});
+  options.time_units.assign(6, data::TimeUnit::kText);
+  options.time_units[1] = data::TimeUnit::kMicros;
   const data::Column* meta = rows.find("meta");
   std::vector<std::string_view> texts;
   for (int64_t row = 0; row < rows.rows(); ++row) {
@@ -52,7 +55,7 @@ Result<data::Batch> meta_of(const data::Batch& rows) {
   }
   const data::Decoded decoded = data::JsonLinesDecoder(options).decode(texts);
   if (!decoded.rejects.empty()) {
-    return Status(Code::kCorrupt, "a quarantine table's column `meta` is no JSON object");
+    return {Code::kCorrupt, "a quarantine table's column `meta` is no JSON object"};
   }
   data::BatchBuilder builder(ingest::kafka_meta_schema());
   for (int64_t row = 0; row < rows.rows(); ++row) {
@@ -69,13 +72,17 @@ Result<data::Batch> meta_of(const data::Batch& rows) {
     builder.column(catalog::kOffset).append_scalar(rows.find("line")->scalar(row));
     builder.column(catalog::kTimestamp).append_scalar(decoded.rows.column(1).scalar(row));
     builder.column(catalog::kHeaders).append_scalar(decoded.rows.column(2).scalar(row));
+    builder.column(catalog::kHeaders + 1).append_scalar(decoded.rows.column(4).scalar(row));
+    batch->null_values.push_back(decoded.rows.column(5).is_valid(row));
   }
-  return builder.finish();
+  batch->meta = builder.finish();
+  return {};
 }
 
 /// The schemas that the records name; waits for the registry as a source does.
 Status find_schemas(Workspace& workspace,
                     const catalog::SourceDef& source,
+                    const std::atomic<bool>* stop,
                     ingest::RecordBatch* batch) {
   if (!source.registry.has_value()) {
     return {};
@@ -83,6 +90,9 @@ Status find_schemas(Workspace& workspace,
   ingest::SchemaResolver resolver(workspace.world(), *source.registry, nullptr);
   constexpr Duration kWait{200'000};
   for (bool found = false; !found;) {
+    if (stop != nullptr && *stop) {
+      return {Code::kCancelled, "stopped while the schema registry was waited for"};
+    }
     ASSAY_ASSIGN_OR_RETURN(found, resolver.find(batch->records, kWait));
   }
   batch->schemas = resolver.schemas();
@@ -92,6 +102,7 @@ Status find_schemas(Workspace& workspace,
 /// One batch of rows that have one header.
 Result<ingest::RecordBatch> batch_of(Workspace& workspace,
                                      const catalog::SourceDef& source,
+                                     const std::atomic<bool>* stop,
                                      const data::Batch& rows) {
   ingest::RecordBatch batch;
   batch.source = source.name;
@@ -128,12 +139,12 @@ Result<ingest::RecordBatch> batch_of(Workspace& workspace,
   batch.first = {batch.positions.front()};
   batch.end = {batch.positions.back() + 1};
   if (source.kafka.has_value()) {
-    ASSAY_ASSIGN_OR_RETURN(batch.meta, meta_of(rows));
+    ASSAY_RETURN_IF_ERROR(add_meta(rows, &batch));
   }
   if (source.format == Format::kCsv) {
     ASSAY_ASSIGN_OR_RETURN(batch.header, csv_header(workspace, source, batch.first.file_ordinal()));
   }
-  ASSAY_RETURN_IF_ERROR(find_schemas(workspace, source, &batch));
+  ASSAY_RETURN_IF_ERROR(find_schemas(workspace, source, stop, &batch));
   return batch;
 }
 
@@ -145,6 +156,7 @@ std::string quarantine_columns(bool has_meta) {
 
 Result<std::vector<ingest::RecordBatch>> quarantined_records(Workspace& workspace,
                                                              const catalog::SourceDef& source,
+                                                             const std::atomic<bool>* stop,
                                                              const data::Batch& rows) {
   std::vector<ingest::RecordBatch> batches;
   const auto positions = rows.find("position")->values<int64_t>();
@@ -157,10 +169,13 @@ Result<std::vector<ingest::RecordBatch>> quarantined_records(Workspace& workspac
            (source.format != Format::kCsv || ordinal_of(end) == ordinal_of(begin))) {
       ++end;
     }
-    ASSAY_ASSIGN_OR_RETURN(ingest::RecordBatch batch,
-                           batch_of(workspace, source, rows.slice(begin, end)));
-    batches.push_back(std::move(batch));
+    Result<ingest::RecordBatch> batch = batch_of(workspace, source, stop, rows.slice(begin, end));
     begin = end;
+    if (batch.code() == Code::kNotFound) {
+      continue;  // the file is gone, and with it what its columns are called
+    }
+    ASSAY_RETURN_IF_ERROR(batch.status());
+    batches.push_back(*std::move(batch));
   }
   return batches;
 }

@@ -214,6 +214,67 @@ TEST(Quarantine, AStopEndsItBetweenTwoBatches) {
   EXPECT_EQ(project.count("bronze/events") + project.count("bronze/events_quarantine"), 30);
 }
 
+TEST(Quarantine, BatchesAreBoundedInBytesToo) {
+  FutureEvents project;
+  project.run_at("2026-01-01 12:00:00");
+  int batches = 0;
+  ReplayOptions options;
+  options.batch_bytes = 100;  // two records
+  options.say = [&](const std::string&) { ++batches; };
+  const Result<ReplayReport> report = project.replay_at("2026-01-05", options);
+  ASSERT_TRUE(report.ok()) << report.status().to_string();
+  EXPECT_EQ(report->rows.out, 20);
+  EXPECT_EQ(batches, 10);
+}
+
+TEST(Quarantine, RowsThatAreLateWhenTheyAreReplayedAreInTheLateTable) {
+  FutureEvents project;
+  project.change("bronze:\n",
+                 "silver:\n  clean: {from: events, allowed_lateness: 1h, sql: \"SELECT id, ts AS "
+                 "event_time FROM events\"}\nbronze:\n");
+  project.run_at("2026-01-01 12:00:00");
+  project.write("refused/later.jsonl", "{\"id\":\"new\",\"amount\":1,\"ts\":\"2026-01-08\"}\n");
+  project.run_at("2026-01-09");
+  project.write("refused/old.jsonl", "{\"id\":\"old\",\"amount\":1,\"ts\":\"2026-01-02\"}\n");
+  project.run_at("2026-01-09");
+  ASSERT_EQ(project.count("silver/clean_late"), 1) << "of a later position than those refused";
+  ASSERT_TRUE(project.replay_at("2026-01-09", {}).ok());
+  project.run_at("2026-01-09");
+  EXPECT_EQ(project.count("silver/clean_late"), 21);
+}
+
+TEST(Quarantine, AFileThatIsGoneLeavesTheOthers) {
+  TestProject project;
+  std::string yaml = events_of("float64");
+  yaml.replace(yaml.find("format: json"), 12, "format: csv");
+  project.write("project.yaml", yaml);
+  project.write("refused/a.csv", "id,amount,ts\na,1,2026-01-05\n");
+  project.write("refused/b.csv", "id,amount,ts\nb,1,2026-01-05\n");
+  SystemWorld system(LogLevel::kError);
+  FakeClock clock(*parse_time("2026-01-01"));
+  World world{clock,
+              system.world().files,
+              system.world().random,
+              system.world().log,
+              system.world().metrics};
+  {
+    const auto workspace = *Workspace::open(world, project.folder(), {});
+    ASSERT_TRUE(workspace->apply().ok());
+    ASSERT_TRUE(run_all(*workspace, {}).ok());
+  }
+  ASSERT_EQ(project.count("bronze/events_quarantine"), 2);
+  ASSERT_TRUE(system.world().files.remove(project.folder() + "/refused/a.csv").ok());
+  clock.advance({30 * 24 * 3600 * kMicrosPerSecond});
+  ReplayOptions options;
+  options.table = "events";
+  const Result<ReplayReport> report =
+      replay_quarantine(**Workspace::open(world, project.folder(), {}), options);
+  ASSERT_TRUE(report.ok()) << report.status().to_string();
+  EXPECT_EQ(report->rows.out, 1);
+  EXPECT_EQ(report->without_file, 1);
+  EXPECT_EQ(project.count("bronze/events"), 1);
+}
+
 TEST(Quarantine, ADuplicateOfWhatCameLaterIsOne) {
   FutureEvents project;
   project.write("refused/events.jsonl",

@@ -86,7 +86,8 @@ Status SideTable::commit_version(const data::Batch& rows, lake::Version version)
     return {};
   }
   ASSAY_RETURN_IF_ERROR(ensure_table());
-  const std::string app_id = workspace_.app_id(spec_.name);
+  // Not the id of commit(), which counts something else.
+  const std::string app_id = workspace_.app_id(spec_.name) + "/source_version";
   ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table_->snapshot());
   const std::optional<int64_t> done = snapshot->txn(app_id);
   if (done.has_value() && *done >= version) {

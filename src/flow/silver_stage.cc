@@ -106,15 +106,10 @@ Result<std::optional<EventTime>> low_time_of(SilverRun& run, lake::Version versi
 Status commit_output(Workspace& workspace,
                      SilverRun& run,
                      const silver::SilverOutput& output,
-                     lake::Version version,
-                     int64_t end_sequence) {
-  if (run.reads_parts) {
-    ASSAY_RETURN_IF_ERROR(run.quarantine->commit_version(output.quarantine, version));
-    ASSAY_RETURN_IF_ERROR(run.late->commit_version(output.late, version));
-  } else {
-    ASSAY_RETURN_IF_ERROR(run.quarantine->commit(output.quarantine, end_sequence));
-    ASSAY_RETURN_IF_ERROR(run.late->commit(output.late, end_sequence));
-  }
+                     lake::Version version) {
+  // Not by sequence: a replay of quarantine brings old ones.
+  ASSAY_RETURN_IF_ERROR(run.quarantine->commit_version(output.quarantine, version));
+  ASSAY_RETURN_IF_ERROR(run.late->commit_version(output.late, version));
   fail_point("flow.silver.between_commits");
   lake::CommitRequest request;
   request.operation = "STREAMING UPDATE";
@@ -178,8 +173,6 @@ Result<StageAccount> run_silver_stage(Workspace& workspace,
       run.state.moves_newest = false;
       ASSAY_ASSIGN_OR_RETURN(run.state.newest, low_time_of(run, commit.version - 1));
     }
-    const int64_t end_sequence =
-        bronze.rows() == 0 ? 0 : bronze.find(bronze::kSequence)->values<int64_t>().back() + 1;
     ASSAY_ASSIGN_OR_RETURN(silver::SilverOutput output,
                            run.operation->process(bronze, run.lookups, std::move(run.state)));
     quality::log_warnings(output.checks, "silver." + name, workspace.world().log);
@@ -191,7 +184,7 @@ Result<StageAccount> run_silver_stage(Workspace& workspace,
     account.name = name;
     account.rows = output.account;
     ASSAY_RETURN_IF_ERROR(check_account(account));
-    ASSAY_RETURN_IF_ERROR(commit_output(workspace, run, output, commit.version, end_sequence));
+    ASSAY_RETURN_IF_ERROR(commit_output(workspace, run, output, commit.version));
     run.state = std::move(output.state);
     total.rows += output.account;
     total.commits += 1;
