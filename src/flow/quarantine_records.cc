@@ -9,7 +9,7 @@
 
 #include "data/json_lines.h"
 #include "flow/source_ledger.h"
-#include "ingest/kafka_source.h"
+#include "ingest/kafka_meta.h"
 #include "ingest/record_reader.h"
 #include "ingest/schema_registry.h"
 

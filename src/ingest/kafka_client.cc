@@ -153,9 +153,17 @@ class LibraryConsumer : public KafkaConsumer {
   LibraryConsumer(HandlePtr handle, const KafkaClientOptions& options)
       : handle_(std::move(handle)),
         timeout_ms_(static_cast<int>(options.timeout.micros / 1'000)),
-        queue_(rd_kafka_queue_get_consumer(handle_.get()), rd_kafka_queue_destroy) {}
+        queue_(rd_kafka_queue_get_consumer(handle_.get()), rd_kafka_queue_destroy) {
+    if (options.wakeup != nullptr) {
+      rd_kafka_queue_cb_event_enable(
+          queue_.get(),
+          [](rd_kafka_t*, void* wakeup) { static_cast<Wakeup*>(wakeup)->notify(); },
+          options.wakeup);
+    }
+  }
   ~LibraryConsumer() override {
     let_stops_end();
+    rd_kafka_queue_cb_event_enable(queue_.get(), nullptr, nullptr);
     queue_.reset();
     rd_kafka_consumer_close(handle_.get());
   }

@@ -10,6 +10,7 @@
 
 #include "base/status.h"
 #include "base/time.h"
+#include "base/wakeup.h"
 #include "base/world.h"
 
 // Kafka as this program needs it, over librdkafka, whose headers only kafka_client.cc sees.
@@ -21,6 +22,8 @@ struct KafkaClientOptions {
   std::map<std::string, std::string> settings;  // librdkafka's own names; a wrong one is refused
   int64_t queue_bytes_max = 64 << 20;           // fetched or to be sent, held in memory
   Duration timeout{10 * kMicrosPerSecond};      // of questions about topics and offsets
+  Wakeup* wakeup =
+      nullptr;  // notified when records come, so that several may be waited for at once
 };
 
 struct TopicPartition {

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "base/check.h"
-#include "base/json_writer.h"
 #include "ingest/kafka_client.h"
+#include "ingest/kafka_meta.h"
 #include "ingest/schema_registry.h"
 
 namespace assay::ingest {
@@ -52,60 +52,6 @@ struct Reading {
   bool at_end = false;            // the end was seen, and nothing since
   std::optional<EventTime> sent;  // of the last record handed out
 };
-
-std::string headers_json(const KafkaMessage& message) {
-  std::string text;
-  JsonWriter json(text);
-  json.begin_object();
-  for (const auto& [name, value] : message.headers) {
-    json.key(std::string(name));
-    json.string(std::string(value));
-  }
-  json.end_object();
-  return text;
-}
-
-/// The key as text: of one in wire format the JSON that it stands for.
-std::string key_text(std::string_view key, const WireSchemas& schemas) {
-  const std::optional<data::WireRecord> record = data::split_wire_record(key);
-  const auto found = record ? schemas.find(record->schema) : schemas.end();
-  std::string json;
-  const bool is_read = found != schemas.end() && found->second != nullptr &&
-                       found->second->append_json(record->payload, &json);
-  return is_read ? json : std::string(key);
-}
-
-constexpr int kKeyBytes = catalog::kHeaders + 1;  // kRawKey
-
-void append_meta(const KafkaMessage& message,
-                 const TopicPartition& from,
-                 const WireSchemas& key_schemas,
-                 data::BatchBuilder& meta) {
-  const std::string key = key_text(message.key, key_schemas);
-  if (message.has_key) {
-    meta.column(catalog::kKey).append_text(key);
-  } else {
-    meta.column(catalog::kKey).append_null();
-  }
-  if (message.has_key && key != message.key) {
-    meta.column(kKeyBytes).append_text(message.key);
-  } else {
-    meta.column(kKeyBytes).append_null();
-  }
-  meta.column(catalog::kTopic).append_text(from.topic);
-  meta.column(catalog::kPartition).append(int64_t{from.partition});
-  meta.column(catalog::kOffset).append(message.offset);
-  if (message.timestamp_ms >= 0) {
-    meta.column(catalog::kTimestamp).append(message.timestamp_ms * 1'000);
-  } else {
-    meta.column(catalog::kTimestamp).append_null();
-  }
-  if (message.headers.empty()) {
-    meta.column(catalog::kHeaders).append_null();
-  } else {
-    meta.column(catalog::kHeaders).append_text(headers_json(message));
-  }
-}
 
 class KafkaTopics : public KafkaSource {
  public:
@@ -221,6 +167,7 @@ class KafkaTopics : public KafkaSource {
                           "`: records that the online store already has did not come again");
       }
       ASSAY_ASSIGN_OR_RETURN(std::unique_ptr<KafkaBlock> block, consumer_->poll(10'000, {100'000}));
+      const std::size_t held = messages.size();
       for (const KafkaMessage& message : block->messages) {
         Reading& reading = progress[message.partition];
         if (!is_done(reading) &&
@@ -232,9 +179,14 @@ class KafkaTopics : public KafkaSource {
       for (const auto& [index, offset] : block->ends) {
         progress[index].offset = std::max(progress[index].offset, offset);
       }
-      blocks.push_back(std::move(block));
+      if (messages.size() > held) {
+        blocks.push_back(std::move(block));
+      }
     }
     for (bool is_ready = false; !is_ready;) {
+      if (options_.stop != nullptr && options_.stop->load()) {
+        return Status(Code::kCancelled, "stopped while the schema registry was waited for");
+      }
       ASSAY_ASSIGN_OR_RETURN(is_ready, find_schemas(messages, wait));
     }
     ASSAY_ASSIGN_OR_RETURN(RecordBatch batch, batch_of(messages));
@@ -518,7 +470,7 @@ class KafkaTopics : public KafkaSource {
       is_any_oversized = is_any_oversized || is_oversized;
       is_any_null = is_any_null || !message.has_value;
       if (keeps_meta()) {
-        append_meta(message, reading_[message.partition].part.partition, key_schemas, meta);
+        append_kafka_meta(message, reading_[message.partition].part.partition, key_schemas, &meta);
       }
     }
     if (!is_any_oversized) {
@@ -560,6 +512,7 @@ Result<std::unique_ptr<KafkaSource>> KafkaSource::open(World& world,
   client.settings = definition.kafka->options;
   client.queue_bytes_max = definition.kafka->queue_bytes_max;
   client.timeout = options.timeout;
+  client.wakeup = options.wakeup;
   Result<std::unique_ptr<KafkaConsumer>> consumer = KafkaConsumer::open(world.log, client);
   if (!consumer.ok()) {
     return std::move(consumer).status().with_context("source `" + definition.name + "`");
@@ -570,18 +523,6 @@ Result<std::unique_ptr<KafkaSource>> KafkaSource::open(World& world,
   }
   return std::unique_ptr<KafkaSource>(std::make_unique<KafkaTopics>(
       world, definition, ledger, options, std::move(consumer).value(), std::move(resolver)));
-}
-
-data::SchemaPtr kafka_meta_schema() {
-  using data::Type;
-  return data::make_schema(
-      {{std::string(catalog::kKafkaColumns[catalog::kKey]), Type::kString, true},
-       {std::string(catalog::kKafkaColumns[catalog::kTopic]), Type::kString, true},
-       {std::string(catalog::kKafkaColumns[catalog::kPartition]), Type::kInt64, true},
-       {std::string(catalog::kKafkaColumns[catalog::kOffset]), Type::kInt64, true},
-       {std::string(catalog::kKafkaColumns[catalog::kTimestamp]), Type::kTimestamp, true},
-       {std::string(catalog::kKafkaColumns[catalog::kHeaders]), Type::kString, true},
-       {kRawKey, Type::kBytes, true}});
 }
 
 std::string kafka_ledger_name(const std::string& source) {

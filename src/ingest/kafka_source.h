@@ -10,6 +10,7 @@
 
 #include "base/status.h"
 #include "base/time.h"
+#include "base/wakeup.h"
 #include "base/world.h"
 #include "catalog/definitions.h"
 #include "ingest/file_ledger.h"
@@ -35,6 +36,7 @@ class KafkaSource {
     Duration timeout{10 * kMicrosPerSecond};
     std::shared_ptr<store::HttpClient> registry = nullptr;  // of tests; else the machine's own
     const std::atomic<bool>* stop = nullptr;  // set: read_until() ends with kCancelled
+    Wakeup* wakeup = nullptr;                 // notified when records come; must outlive the source
   };
   /// Asks no broker. The world and the ledger must outlive the source.
   ///
@@ -89,9 +91,6 @@ class KafkaSource {
   };
   [[nodiscard]] virtual std::vector<PartLag> part_lags() const = 0;
 };
-
-/// Columns of RecordBatch::meta: catalog::kKafkaColumns, and kRawKey.
-data::SchemaPtr kafka_meta_schema();
 
 /// The name under which the ledger keeps the parts of a Kafka source.
 std::string kafka_ledger_name(const std::string& source);
