@@ -298,6 +298,12 @@ void say_verified(Output& output, const flow::VerifyReport& report, bool served)
                format_time(report.last) + "\n  " + std::to_string(report.present) +
                " values are present; " + std::to_string(report.behind_values) +
                " were served before rows came that the tables have now, and were right then\n");
+    if (report.undecided_values > 0) {
+      output.raw(
+          "  " + std::to_string(report.undecided_values) +
+          " are left out: their rows are still on their way to the lake, or it cannot be told "
+          "which of them were there\n");
+    }
   } else {
     output.raw("service " + report.service + ": " + std::to_string(report.entities) +
                " entities, " + std::to_string(report.instants) + " instants from " +
@@ -342,6 +348,7 @@ Status run_verify(Invocation& invocation) {
                    {"instants", data::Scalar::int64(report.instants)},
                    {"served_answers", data::Scalar::int64(report.served_answers)},
                    {"behind_values", data::Scalar::int64(report.behind_values)},
+                   {"undecided_values", data::Scalar::int64(report.undecided_values)},
                    {"seed", data::Scalar::int64(static_cast<int64_t>(report.seed))}});
   }
   if (report.differ == 0) {

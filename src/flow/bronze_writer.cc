@@ -113,9 +113,12 @@ Result<std::map<int64_t, int64_t>> BronzeWriter::part_positions(int64_t parts) {
   return positions;
 }
 
-Result<int64_t> BronzeWriter::epoch() {
+Result<BronzeWriter::Journaled> BronzeWriter::journaled() {
   ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table_->snapshot());
-  return snapshot->txn(epoch_app_id(app_id_)).value_or(0);
+  const std::optional<int64_t> low_time = snapshot->txn(low_time_app_id(app_id_));
+  return Journaled{snapshot->txn(epoch_app_id(app_id_)).value_or(0),
+                   snapshot->txn(reads_app_id(app_id_)).value_or(0),
+                   low_time.has_value() ? std::optional(EventTime{*low_time}) : std::nullopt};
 }
 
 /// Load from the table the accepted rows that may have duplicates in `read`.
@@ -150,9 +153,9 @@ Result<data::Batch> BronzeWriter::take(const ingest::RecordBatch& records) {
   return std::move(output.rows);
 }
 
-Status BronzeWriter::commit_quarantine(const Reached& reached) {
+Status BronzeWriter::commit_quarantine(const Pending& pending, const Reached& reached) {
   ASSAY_ASSIGN_OR_RETURN(const data::Batch rejected,
-                         data::concat(quality::quarantine_schema(), pending_.quarantine));
+                         data::concat(quality::quarantine_schema(), pending.quarantine));
   if (dead_letters_ != nullptr) {
     ASSAY_RETURN_IF_ERROR(dead_letters_->send(rejected));
   }
@@ -175,7 +178,7 @@ Status BronzeWriter::add_positions(const Reached& reached, lake::CommitRequest* 
   }
   if (reached.epoch.has_value()) {
     add(epoch_app_id(app_id_), *reached.epoch);
-    add(epoch_reads_app_id(app_id_), reached.epoch_reads);
+    add(reads_app_id(app_id_), reached.reads);
   }
   if (reached.low_time.has_value()) {
     const std::string id = low_time_app_id(app_id_);
@@ -184,19 +187,19 @@ Status BronzeWriter::add_positions(const Reached& reached, lake::CommitRequest* 
   return {};
 }
 
-Status BronzeWriter::commit(const Reached& reached, StageAccount* total) {
+Status BronzeWriter::commit(const Pending& pending, const Reached& reached, StageAccount* total) {
   StageAccount account;
   account.stage = "bronze";
   account.name = name_;
-  account.rows = pending_.account;
+  account.rows = pending.account;
   ASSAY_RETURN_IF_ERROR(check_account(account));
-  ASSAY_RETURN_IF_ERROR(commit_quarantine(reached));
+  ASSAY_RETURN_IF_ERROR(commit_quarantine(pending, reached));
   fail_point("flow.bronze.between_commits");
 
-  ASSAY_ASSIGN_OR_RETURN(const data::Batch rows, data::concat(operation_->schema(), pending_.rows));
+  ASSAY_ASSIGN_OR_RETURN(const data::Batch rows, data::concat(operation_->schema(), pending.rows));
   lake::CommitRequest request;
   request.operation = "STREAMING UPDATE";
-  request.parameters = account_parameters(pending_.account);
+  request.parameters = account_parameters(pending.account);
   request.parameters["stage"] = "bronze";
   ASSAY_ASSIGN_OR_RETURN(request.adds, table_->write_files(rows));
   ASSAY_RETURN_IF_ERROR(add_positions(reached, &request));
@@ -204,13 +207,17 @@ Status BronzeWriter::commit(const Reached& reached, StageAccount* total) {
   request.txns.push_back(fingerprint);
   ASSAY_RETURN_IF_ERROR(table_->commit(request).status());
   fail_point("flow.bronze.after_commit");
-  total->rows += pending_.account;
+  total->rows += pending.account;
   total->commits += 1;
-  pending_ = {};
-  if (state_.dedup.bytes() > kDedupBytesMax) {
-    state_.dedup.keep_only({});
-  }
   return {};
+}
+
+bool BronzeWriter::must_forget() const {
+  return state_.dedup.bytes() > kDedupBytesMax;
+}
+
+void BronzeWriter::forget() {
+  state_.dedup.keep_only({});
 }
 
 Result<std::set<int64_t>> BronzeWriter::present(std::span<const int64_t> positions) {

@@ -7,6 +7,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "bronze/bronze_operator.h"
@@ -39,8 +40,13 @@ class BronzeWriter {
   Result<int64_t> position();
   Result<std::map<int64_t, int64_t>> part_positions(int64_t parts);
 
-  /// The last epoch of journaled reads that the table has; 0 for none.
-  Result<int64_t> epoch();
+  /// What the table has of journaled reads.
+  struct Journaled {
+    int64_t epoch = 0;                  // the last one; 0 for none
+    int64_t reads = 0;                  // of all epochs
+    std::optional<EventTime> low_time;  // by which rows behind it are judged
+  };
+  Result<Journaled> journaled();
 
   /// Take records in; gives the rows that were accepted. Nothing is written yet.
   Result<data::Batch> take(const ingest::RecordBatch& records);
@@ -55,9 +61,26 @@ class BronzeWriter {
         parts;  // of one that is read side by side; then position is not used
     std::optional<EventTime> low_time;  // of the same: no part that is behind is older than this
     std::optional<int64_t> epoch;       // of reads that were journaled: the table has it then
-    int64_t epoch_reads = 0;            // how many these are
+    int64_t reads = 0;                  // how many all epochs have, this one included
   };
-  Status commit(const Reached& reached, StageAccount* total);
+  /// What take() took: rows to be committed, by this object or by another one of the same table.
+  struct Pending {
+    std::vector<data::Batch> rows;
+    std::vector<data::Batch> quarantine;
+    data::Account account;
+    std::size_t bytes = 0;
+  };
+  /// What is pending; nothing is, from then on.
+  Pending take_pending() { return std::exchange(pending_, {}); }
+  Status commit(const Pending& pending, const Reached& reached, StageAccount* total);
+  /// All that is pending.
+  Status commit(const Reached& reached, StageAccount* total) {
+    return commit(take_pending(), reached, total);
+  }
+  /// Whether the memory for duplicates is full; what it holds of the table may be forgotten once
+  /// the table has all that was taken.
+  [[nodiscard]] bool must_forget() const;
+  void forget();
 
   // Of records that were refused before: docs/decisions/0087-replay-of-quarantine.md
 
@@ -73,15 +96,9 @@ class BronzeWriter {
   Status finish();
 
  private:
-  struct Pending {
-    std::vector<data::Batch> rows;
-    std::vector<data::Batch> quarantine;
-    data::Account account;
-    std::size_t bytes = 0;
-  };
   explicit BronzeWriter(Workspace& workspace) : workspace_(workspace) {}
   Status load_duplicates(const bronze::ReadRecords& read);
-  Status commit_quarantine(const Reached& reached);
+  Status commit_quarantine(const Pending& pending, const Reached& reached);
   Status add_positions(const Reached& reached, lake::CommitRequest* request);
 
   Workspace& workspace_;

@@ -1,15 +1,16 @@
 #include "flow/fast_path.h"
 
 #include <algorithm>
+#include <utility>
 
+#include "base/check.h"
 #include "base/fail_point.h"
-#include "catalog/table_schema.h"
-#include "flow/gold_task.h"
-#include "flow/online_stage.h"
-#include "flow/part_position.h"
 
 namespace assay::flow {
 namespace {
+
+/// A view that is further from its table's reads waits for the lake.
+constexpr int64_t kReadsAheadMax = OnlinePosition::kReadsMax / 2;
 
 bool has_unique(const std::vector<catalog::CheckDef>& checks) {
   return std::any_of(checks.begin(), checks.end(), [](const catalog::CheckDef& check) {
@@ -81,130 +82,151 @@ Result<std::unique_ptr<FastPath>> FastPath::open(Workspace& workspace, const std
 }
 
 int64_t FastPath::views() const {
-  int64_t count = 0;
+  return static_cast<int64_t>(taking_part().size());
+}
+
+std::set<std::string> FastPath::taking_part() const {
+  std::set<std::string> names;
   for (const Branch& branch : branches_) {
-    count += std::count_if(
-        branch.views.begin(), branch.views.end(), [](const View& view) { return view.takes_part; });
+    for (const View& view : branch.views) {
+      if (view.takes_part) {
+        names.insert(view.compiled->name());
+      }
+    }
   }
-  return count;
+  return names;
 }
 
-Status FastPath::begin_epoch() {
-  ASSAY_ASSIGN_OR_RETURN(const std::string key, workspace_.bronze_table_key(bronze_));
-  ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * table, workspace_.table(key));
-  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table->snapshot());
-  const std::optional<int64_t> micros = snapshot->txn(low_time_app_id(workspace_.app_id(key)));
+bool FastPath::has_view_to_join() const {
+  return std::any_of(branches_.begin(), branches_.end(), [](const Branch& branch) {
+    return std::any_of(branch.views.begin(), branch.views.end(), [](const View& view) {
+      return !view.takes_part && !view.is_too_far;
+    });
+  });
+}
+
+std::vector<std::string> FastPath::take_dropped() {
+  return std::exchange(dropped_, {});
+}
+
+void FastPath::judge_by(std::optional<EventTime> low_time) {
   for (Branch& branch : branches_) {
-    ASSAY_RETURN_IF_ERROR(begin_branch(
-        micros.has_value() ? std::optional(EventTime{*micros}) : std::nullopt, &branch));
+    branch.state = {};
+    branch.state.newest = low_time;
+    branch.state.moves_newest = false;
   }
-  return {};
 }
 
-Status FastPath::begin_branch(std::optional<EventTime> low_time, Branch* branch) {
-  branch->state = {};
-  branch->state.newest = low_time;
-  branch->state.moves_newest = false;
-  ASSAY_ASSIGN_OR_RETURN(const std::string key, workspace_.source_table_key(branch->table));
-  const Result<lake::DeltaTable*> table = workspace_.table(key);
-  for (View& view : branch->views) {
-    view.takes_part = false;
-    if (table.code() != Code::kNotFound) {
-      ASSAY_RETURN_IF_ERROR(table.status());
-      ASSAY_RETURN_IF_ERROR(place_view(*branch, **table, &view));
+/// The table of a branch; none as long as nothing was written to it.
+Result<lake::DeltaTable*> FastPath::table_of(const Branch& branch) {
+  ASSAY_ASSIGN_OR_RETURN(const std::string key, workspace_.source_table_key(branch.table));
+  Result<lake::DeltaTable*> table = workspace_.table(key);
+  return table.code() == Code::kNotFound ? Result<lake::DeltaTable*>(nullptr) : std::move(table);
+}
+
+Status FastPath::place(const Reads& reads) {
+  for (Branch& branch : branches_) {
+    for (View& view : branch.views) {
+      ASSAY_RETURN_IF_ERROR(place_view(branch, reads, &view));
     }
   }
   return {};
 }
 
-namespace {
-
-/// Whether a view that stands there has what its table has, and nothing of an epoch that the table
-/// has since.
-Result<bool> may_be_ahead(Workspace& workspace, lake::DeltaTable& table, const OnlinePosition& at) {
-  ASSAY_ASSIGN_OR_RETURN(const auto newest, table.snapshot());
-  if (at.table_number != table_number(table.key()) || at.pieces_left > 0 ||
-      at.version > newest->version) {
-    return false;
-  }
-  if (at.version == newest->version) {
-    return true;
-  }
-  ASSAY_ASSIGN_OR_RETURN(const CaughtUp lake, caught_up(workspace, table, at));
-  return lake.state == CaughtUp::State::kNotYet ? is_up_to(table, at.version, newest->version)
-                                                : Result<bool>(false);
-}
-
-}  // namespace
-
-Status FastPath::place_view(const Branch& branch, lake::DeltaTable& table, View* view) {
+Status FastPath::place_view(const Branch& branch, const Reads& reads, View* view) {
   view->takes_part = false;
+  view->is_too_far = false;
+  ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * table, table_of(branch));
   ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, workspace_.online(false));
   const Result<std::optional<online::AppliedTo>> applied = store->applied_to(*view->compiled);
-  if (applied.code() == Code::kFailedPrecondition || (applied.ok() && !applied->has_value())) {
+  const bool is_none =
+      applied.code() == Code::kFailedPrecondition || (applied.ok() && !applied->has_value());
+  if (table == nullptr || is_none) {
     return {};  // nothing yet, or of an earlier definition: the stages begin it
   }
   ASSAY_RETURN_IF_ERROR(applied.status());
   view->position = (*applied)->position;
-  const OnlinePosition at = OnlinePosition::decode(view->position);
-  ASSAY_ASSIGN_OR_RETURN(view->takes_part, may_be_ahead(workspace_, table, at));
-  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table.snapshot());
-  ASSAY_ASSIGN_OR_RETURN(view->until, workspace_.frontier(branch.table, *snapshot));
-  if (at.reads > 0 && !view->takes_part) {  // the table was changed beside the epoch
-    workspace_.world().log.warn("online_rows_made_anew", {{"view", view->compiled->name()}});
-    return store->drop(view->compiled->storage_name());
+  ASSAY_RETURN_IF_ERROR(follow(branch, *table, view));
+  const int64_t ahead = OnlinePosition::decode(view->position).reads;
+  const int64_t known = reads.in_lake + reads.in_journals;
+  if (view->takes_part && ahead > 0 && (reads.in_journals == 0 || view->begin + ahead > known)) {
+    return drop(view);
   }
+  view->is_too_far = known - view->begin > kReadsAheadMax;
+  view->takes_part = view->takes_part && !view->is_too_far;
   return {};
 }
 
-Status FastPath::note_stages() {
+/// Move a view to where the lake is by now. It takes part when it then has all that its table has.
+Status FastPath::follow(const Branch& branch, lake::DeltaTable& table, View* view) {
+  view->takes_part = false;
+  const OnlinePosition at = OnlinePosition::decode(view->position);
+  ASSAY_ASSIGN_OR_RETURN(const auto newest, table.snapshot());
+  const bool is_of_table = at.table_number == table_number(table.key()) && at.pieces_left == 0 &&
+                           at.version <= newest->version;
+  std::optional<OnlinePosition> now;
+  if (is_of_table) {
+    ASSAY_ASSIGN_OR_RETURN(now, caught_up(workspace_, table, at));
+  }
+  if (!now) {  // the table was changed beside the epoch
+    return at.reads > 0 ? drop(view) : Status();
+  }
+  if (now->reads == 0 && now->version < newest->version) {
+    return {};  // rows are missing, which the stages bring
+  }
+  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table.snapshot(now->version));
+  ASSAY_ASSIGN_OR_RETURN(view->until, workspace_.frontier(branch.table, *snapshot));
+  ASSAY_ASSIGN_OR_RETURN(const auto begin, reads_of(workspace_, table, now->version));
+  view->begin = begin.value_or(0);
+  if (now->version != at.version) {
+    ASSAY_ASSIGN_OR_RETURN(const data::Batch nothing, no_rows(workspace_, *view->compiled));
+    ASSAY_RETURN_IF_ERROR(write(nothing, *now, view));
+  }
+  view->takes_part = true;
+  return {};
+}
+
+Status FastPath::drop(View* view) {
+  view->takes_part = false;
+  workspace_.world().log.warn("online_rows_made_anew", {{"view", view->compiled->name()}});
+  dropped_.push_back(view->compiled->name());
+  ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, workspace_.online(false));
+  return store->drop(view->compiled->storage_name());
+}
+
+Status FastPath::follow_lake() {
   for (Branch& branch : branches_) {
+    ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * table, table_of(branch));
     for (View& view : branch.views) {
       if (view.takes_part) {
-        ASSAY_RETURN_IF_ERROR(note_stages_of(branch, &view));
+        ASSAY_RETURN_IF_ERROR(follow(branch, *table, &view));
       }
     }
   }
   return {};
 }
 
-Status FastPath::note_stages_of(const Branch& branch, View* view) {
-  if (OnlinePosition::decode(view->position).reads == 0) {
-    // Reads gave it no rows so far: wherever it stands, it has those of the epoch that it must.
-    ASSAY_ASSIGN_OR_RETURN(const std::string key, workspace_.source_table_key(branch.table));
-    ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * table, workspace_.table(key));
-    return place_view(branch, *table, view);
-  }
-  ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, workspace_.online(false));
-  ASSAY_ASSIGN_OR_RETURN(const auto applied, store->applied_to(*view->compiled));
-  // One that was made anew has no reads of this epoch, so it gets none of the others.
-  view->takes_part = applied.has_value() && applied->position == view->position;
-  return {};
-}
-
-Status FastPath::drop_views_ahead(int64_t reads) {
+Status FastPath::drop_views_ahead() {
   ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, workspace_.online(false));
   for (Branch& branch : branches_) {
     for (View& view : branch.views) {
       const Result<std::optional<online::AppliedTo>> applied = store->applied_to(*view.compiled);
       if (applied.ok() && applied->has_value() &&
-          OnlinePosition::decode((*applied)->position).reads > reads) {
-        workspace_.world().log.warn("online_rows_made_anew", {{"view", view.compiled->name()}});
-        ASSAY_RETURN_IF_ERROR(store->drop(view.compiled->storage_name()));
-        view.takes_part = false;
+          OnlinePosition::decode((*applied)->position).reads > 0) {
+        ASSAY_RETURN_IF_ERROR(drop(&view));
       }
     }
   }
   return {};
 }
 
-Status FastPath::end_epoch(int64_t reads) {
+Status FastPath::end_epoch(int64_t read) {
   for (Branch& branch : branches_) {
     for (View& view : branch.views) {
       // One without reads follows the lake, which has no row of this epoch for it.
       if (view.takes_part && OnlinePosition::decode(view.position).reads > 0) {
         ASSAY_ASSIGN_OR_RETURN(const data::Batch nothing, no_rows(workspace_, *view.compiled));
-        ASSAY_RETURN_IF_ERROR(apply_to(nothing, reads, &view));
+        ASSAY_RETURN_IF_ERROR(apply_to(nothing, read, &view));
       }
     }
   }
@@ -249,16 +271,29 @@ Status FastPath::apply_branch(const data::Batch& rows, int64_t read, Branch* bra
 
 Status FastPath::apply_to(const data::Batch& rows, int64_t read, View* view) {
   OnlinePosition at = OnlinePosition::decode(view->position);
-  if (at.reads >= read) {
+  if (view->begin + at.reads >= read) {
     return {};  // a read that is made again
   }
-  at.reads = read;
+  at.reads = read - view->begin;
+  ASSAY_CHECK(at.reads <= OnlinePosition::kReadsMax);
+  ASSAY_RETURN_IF_ERROR(write(rows, at, view));
+  note_freshness(workspace_.world(), view->compiled->name(), rows);
+  return {};
+}
+
+/// Rows and position in one transaction.
+Status FastPath::write(const data::Batch& rows, const OnlinePosition& at, View* view) {
   ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, workspace_.online(false));
   fail_point("flow.online.before_apply");
-  ASSAY_RETURN_IF_ERROR(
-      store->apply(*view->compiled, rows, view->position, at.encode(), view->until));
+  const Status applied =
+      store->apply(*view->compiled, rows, view->position, at.encode(), view->until);
+  if (applied.code() == Code::kFailedPrecondition) {
+    // Another position than it had: the store lost its last transactions.
+    return {Code::kUnavailable,
+            "view " + view->compiled->name() + " is not where it was: " + applied.message()};
+  }
+  ASSAY_RETURN_IF_ERROR(applied);
   view->position = at.encode();
-  note_freshness(workspace_.world(), view->compiled->name(), rows);
   return {};
 }
 

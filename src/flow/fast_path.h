@@ -3,10 +3,12 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "data/batch.h"
+#include "flow/online_stage.h"
 #include "flow/workspace.h"
 #include "silver/silver_operator.h"
 
@@ -24,35 +26,52 @@ bool reads_topics(const catalog::Project& project, const std::string& view);
 ///
 /// All rows of an epoch (the reads between two commits of the bronze table) are judged by the times
 /// of the commit before it, here and in silver's stage, so that how the epoch was cut does not
-/// matter. Each transaction of the online store carries how many of the epoch's reads it has.
+/// matter. Each transaction of the online store carries how many reads it has beyond its version of
+/// the table. Reads are numbered over all epochs of the bronze table, from 1 on.
 /// Threads one thread at a time.
-/// Source  docs/decisions/0080-reads-are-journaled.md
+/// Source  docs/decisions/0080-reads-are-journaled.md, 0110-the-lake-beside-the-line.md
 class FastPath {
  public:
   static Result<std::unique_ptr<FastPath>> open(Workspace& workspace, const std::string& bronze);
 
-  /// Look where tables and views stand, behind a commit and its stages. Views that are not up to
-  /// the lake, or neither there nor ahead of it by reads of this epoch, take no part in it.
-  Status begin_epoch();
-  /// Bring the rows of the epoch's read number `read` (from 1 on) to the views that do not have
-  /// them.
+  /// Reads that the bronze table has, and those behind them that journals have.
+  struct Reads {
+    int64_t in_lake = 0;
+    int64_t in_journals = 0;
+  };
+  /// Look where tables and views stand. Views that are not up to the lake take no part; those that
+  /// are ahead of it by other reads than journals have are dropped: they cannot be made again.
+  Status place(const Reads& reads);
+  /// Rows of the reads that follow are judged by this time.
+  void judge_by(std::optional<EventTime> low_time);
+  /// Bring the rows of a read to the views that do not have them.
   Status apply(const data::Batch& rows, int64_t read);
-  /// Behind the epoch's last read, before the lake has it: views that are ahead by some of its
-  /// `reads` say that they have all of them.
-  Status end_epoch(int64_t reads);
-  /// Look where views stand behind stages that ran within the epoch.
-  Status note_stages();
-  /// Drop views that are ahead of the lake by more than `reads`: they cannot be made again. The
-  /// next online stage makes them from the lake.
-  Status drop_views_ahead(int64_t reads);
+  /// Behind an epoch's last read, before the lake has it: views that are ahead say that they have
+  /// all of its reads.
+  Status end_epoch(int64_t read);
+  /// The lake has moved: so do the views that take part. One that cannot is dropped, or left to the
+  /// stages, and takes no part from then on.
+  Status follow_lake();
+  /// Drop views that are ahead of the lake by any read.
+  Status drop_views_ahead();
+
+  /// Views that were dropped since the last call; the next online stage makes them from the lake.
+  std::vector<std::string> take_dropped();
+  [[nodiscard]] bool has_dropped() const { return !dropped_.empty(); }
   /// How many views take part.
   [[nodiscard]] int64_t views() const;
+  /// Their names.
+  [[nodiscard]] std::set<std::string> taking_part() const;
+  /// Whether there is a view that takes no part, and may once the lake has all that was read.
+  [[nodiscard]] bool has_view_to_join() const;
 
  private:
   struct View {
     gold::FeatureViewPtr compiled;
     bool takes_part = false;
+    bool is_too_far = false;  // from the table's reads: its position could not count them
     int64_t position = 0;
+    int64_t begin = 0;  // reads that the table has at the position's version
     EventTime until;
   };
   /// Views of one table, and what it takes to make that table's rows.
@@ -64,15 +83,18 @@ class FastPath {
   };
   FastPath(Workspace& workspace, std::string bronze)
       : workspace_(workspace), bronze_(std::move(bronze)) {}
-  Status begin_branch(std::optional<EventTime> low_time, Branch* branch);
-  Status place_view(const Branch& branch, lake::DeltaTable& table, View* view);
-  Status note_stages_of(const Branch& branch, View* view);
+  Result<lake::DeltaTable*> table_of(const Branch& branch);
+  Status place_view(const Branch& branch, const Reads& reads, View* view);
+  Status follow(const Branch& branch, lake::DeltaTable& table, View* view);
+  Status drop(View* view);
+  Status write(const data::Batch& rows, const OnlinePosition& at, View* view);
   Status apply_to(const data::Batch& rows, int64_t read, View* view);
   Status apply_branch(const data::Batch& rows, int64_t read, Branch* branch);
 
   Workspace& workspace_;
   std::string bronze_;
   std::vector<Branch> branches_;
+  std::vector<std::string> dropped_;
 };
 
 }  // namespace assay::flow

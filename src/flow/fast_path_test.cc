@@ -69,6 +69,27 @@ TEST(FastPath, CommitsBetweenReadsChangeNothing) {
   expect_as_from_files(project);
 }
 
+TEST(FastPath, ReadingGoesOnWhileTheLakeIsWritten) {
+  TestTopic topic(2);
+  KafkaProject project(topic);
+  send_days(topic, 1, 4);
+  RunningUp up(project);
+  up.wait_until_ready();
+  up.files().is_held = true;
+  send_days(topic, 4, 5);
+  while (up.position().reads == 0) {
+    pause_for({1'000});
+  }
+  send_days(topic, 5, 7);
+  up.wait_for_online(online_of_all_days());
+  EXPECT_GT(up.position().reads, 1);
+  up.files().is_held = false;
+  up.wait_for_records(topic.sent());
+  EXPECT_TRUE(up.stop().ok());
+  EXPECT_EQ(up.position().reads, 0);
+  expect_as_from_files(project);
+}
+
 TEST(FastPath, ALineThatLostItsLakeForAWhileRepeatsItsReads) {
   TestTopic topic(2);
   KafkaProject project(topic);

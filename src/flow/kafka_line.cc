@@ -2,15 +2,21 @@
 
 #include <algorithm>
 
+#include "base/check.h"
 #include "base/fail_point.h"
 #include "base/pause.h"
 #include "bronze/contract.h"
+#include "data/wire_schema.h"
 
 namespace assay::flow {
 namespace {
 
 /// How long the records of a journal may take to come again.
 constexpr Duration kReadAgainWait{60 * kMicrosPerSecond};
+/// So many are held at once, or one read's.
+constexpr int64_t kReadAgainRecords = 100'000;
+/// Epochs that may be in journals: one on its way to the lake, and one that is read.
+constexpr int64_t kEpochsMax = 2;
 
 bool keeps_meta(const catalog::BronzeDef& bronze) {
   return std::any_of(
@@ -47,60 +53,127 @@ Result<std::unique_ptr<KafkaLine>> KafkaLine::open(Workspace& workspace,
                                 line->ledger_,
                                 {.keep_meta = keeps_meta(definition),
                                  .timeout = options.ask_timeout,
-                                 .stop = options.stop}));
+                                 .stop = options.stop,
+                                 .wakeup = options.wakeup}));
   ASSAY_RETURN_IF_ERROR(line->source_->discover().status());
   ASSAY_RETURN_IF_ERROR(line->seek());
   line->journal_ = std::make_unique<ReadJournal>(
       workspace.world(), workspace.project().folder, line->writer_->table().key());
   ASSAY_RETURN_IF_ERROR(remove_others(workspace, *line->journal_));
   ASSAY_ASSIGN_OR_RETURN(line->fast_path_, FastPath::open(workspace, bronze));
-  ASSAY_ASSIGN_OR_RETURN(line->epoch_, line->writer_->epoch());
+  ASSAY_ASSIGN_OR_RETURN(const BronzeWriter::Journaled held, line->writer_->journaled());
+  line->epoch_ = held.epoch + 1;
+  line->reads_ = held.reads;
+  line->judge_by(held.low_time);
   return line;
 }
 
-Status KafkaLine::recover(StageAccount* total) {
-  ASSAY_RETURN_IF_ERROR(journal_->remove_up_to(epoch_));
-  const Result<std::vector<JournaledRead>> journal = journal_->read(epoch_ + 1);
-  if (journal.code() == Code::kCorrupt) {
-    workspace_.world().log.error(
-        "journal_of_reads_is_damaged",
-        {{"table", "bronze." + name()}, {"why", journal.status().to_string()}});
-    return give_up_epoch();
-  }
-  ASSAY_RETURN_IF_ERROR(journal.status());
-  const std::vector<JournaledRead>& reads = *journal;
-  if (reads.empty()) {
-    return journal_->remove_up_to(epoch_ + 1);  // a crash left the beginning of its first read
-  }
-  // What a view has beyond the journal cannot be made again: its end was lost.
-  ASSAY_RETURN_IF_ERROR(fast_path_->drop_views_ahead(static_cast<int64_t>(reads.size())));
-  ASSAY_RETURN_IF_ERROR(fast_path_->begin_epoch());
-  ASSAY_ASSIGN_OR_RETURN(const std::optional<std::vector<ingest::RecordBatch>> batches,
-                         read_again(reads));
-  if (!batches.has_value()) {
-    // They are not what they were: what the views have of them cannot be told any more.
-    return give_up_epoch();
-  }
-  is_journaling_ = true;
-  for (const ingest::RecordBatch& batch : *batches) {
-    ++reads_;
-    ASSAY_ASSIGN_OR_RETURN(const data::Batch rows, take_in(batch));
-    ASSAY_RETURN_IF_ERROR(fast_path_->apply(rows, reads_));
-  }
-  ASSAY_RETURN_IF_ERROR(commit(total));
-  is_journaling_ = false;
-  return {};
+void KafkaLine::judge_by(std::optional<EventTime> low_time) {
+  judged_by_ = low_time;
+  fast_path_->judge_by(low_time);
 }
 
-Status KafkaLine::give_up_epoch() {
-  ASSAY_RETURN_IF_ERROR(fast_path_->drop_views_ahead(0));
-  ASSAY_RETURN_IF_ERROR(journal_->remove_up_to(epoch_ + 1));
+Status KafkaLine::recover(StageAccount* total) {
+  ASSAY_RETURN_IF_ERROR(journal_->remove_up_to(epoch_ - 1));
+  std::vector<std::vector<JournaledRead>> epochs;
+  int64_t in_journals = 0;
+  for (int64_t epoch = epoch_; epoch < epoch_ + kEpochsMax; ++epoch) {
+    Result<std::vector<JournaledRead>> reads = journal_->read(epoch);
+    if (reads.code() == Code::kCorrupt) {
+      workspace_.world().log.error(
+          "journal_of_reads_is_damaged",
+          {{"table", "bronze." + name()}, {"why", reads.status().to_string()}});
+      return give_up_epochs();
+    }
+    ASSAY_RETURN_IF_ERROR(reads.status());
+    in_journals += static_cast<int64_t>(reads->size());
+    epochs.push_back(*std::move(reads));
+  }
+  if (in_journals == 0) {
+    return journal_->remove_up_to(epoch_ + kEpochsMax);  // perhaps the beginning of a first read
+  }
+  // What a view has beyond the journals cannot be made again: their end was lost.
+  ASSAY_RETURN_IF_ERROR(fast_path_->place({reads_, in_journals}));
+  is_journaling_ = true;
+  for (std::size_t i = 0; i < epochs.size() && !epochs[i].empty(); ++i) {
+    ASSAY_ASSIGN_OR_RETURN(const bool is_same, repeat(epochs[i]));
+    if (!is_same) {
+      // They are not what they were: what the views have of them cannot be told any more.
+      return give_up_epochs();
+    }
+    const bool is_judged = i + 1 < epochs.size() && !epochs[i + 1].empty();
+    ASSAY_ASSIGN_OR_RETURN(std::optional<EpochEnd> end, end_epoch());
+    if (is_judged) {  // as it was when the reads behind it were judged
+      end->reached.low_time = epochs[i + 1].front().judged_by;
+      judge_by(end->reached.low_time);
+    }
+    ASSAY_RETURN_IF_ERROR(writer_->commit(end->pending, end->reached, total));
+    ASSAY_RETURN_IF_ERROR(note_committed());
+  }
+  is_journaling_ = false;
+  return journal_->remove_up_to(epoch_ + kEpochsMax);
+}
+
+Status KafkaLine::give_up_epochs() {
+  (void)writer_->take_pending();
+  writer_->forget();
+  ASSAY_ASSIGN_OR_RETURN(const BronzeWriter::Journaled held, writer_->journaled());
+  reads_ = held.reads;
+  epoch_reads_ = 0;
+  is_journaling_ = false;
+  newest_.clear();
+  judge_by(held.low_time);
+  ASSAY_RETURN_IF_ERROR(fast_path_->drop_views_ahead());
+  ASSAY_RETURN_IF_ERROR(journal_->remove_up_to(epoch_ + kEpochsMax));
   return seek();
 }
 
+/// Make an epoch's reads again, some at a time; false when their records are not what they were.
+Result<bool> KafkaLine::repeat(std::span<const JournaledRead> reads) {
+  while (!reads.empty()) {
+    std::size_t count = 0;
+    for (int64_t records = 0; count < reads.size(); ++count) {
+      records += reads[count].records;
+      if (count > 0 && records > kReadAgainRecords) {
+        break;
+      }
+    }
+    ASSAY_ASSIGN_OR_RETURN(const std::optional<std::vector<ingest::RecordBatch>> batches,
+                           read_again(reads.first(count)));
+    if (!batches.has_value()) {
+      return false;
+    }
+    for (const ingest::RecordBatch& batch : *batches) {
+      ++reads_;
+      ++epoch_reads_;
+      ASSAY_ASSIGN_OR_RETURN(const data::Batch rows, take_in(batch));
+      ASSAY_RETURN_IF_ERROR(fast_path_->apply(rows, reads_));
+    }
+    reads = reads.subspan(count);
+  }
+  return true;
+}
+
+namespace {
+
+/// Give a read's records the schemas that they had then; false when the registry has lost one.
+bool restore_schemas(const JournaledRead& read, ingest::RecordBatch* batch) {
+  for (const int32_t number : read.unknown_schemas) {
+    batch->schemas[number] = nullptr;
+  }
+  return std::all_of(batch->records.begin(), batch->records.end(), [&](std::string_view bytes) {
+    const std::optional<data::WireRecord> record = data::split_wire_record(bytes);
+    const auto found = record ? batch->schemas.find(record->schema) : batch->schemas.end();
+    return found == batch->schemas.end() || found->second != nullptr ||
+           std::count(read.unknown_schemas.begin(), read.unknown_schemas.end(), record->schema) > 0;
+  });
+}
+
+}  // namespace
+
 /// The records of these reads, made again; nothing when there are others than there were.
 Result<std::optional<std::vector<ingest::RecordBatch>>> KafkaLine::read_again(
-    const std::vector<JournaledRead>& reads) {
+    std::span<const JournaledRead> reads) {
   ingest::PartPositions end;
   for (const JournaledRead& read : reads) {
     for (const auto& [ordinal, position] : read.part_end) {
@@ -123,26 +196,42 @@ Result<std::optional<std::vector<ingest::RecordBatch>>> KafkaLine::read_again(
         records.push_back(part[next++]);
       }
     }
-    if (static_cast<int64_t>(records.size()) != read.records) {
+    batches.push_back(ingest::select_records(all, records));
+    batches.back().received = read.received;
+    batches.back().part_end = read.part_end;
+    if (static_cast<int64_t>(records.size()) != read.records ||
+        !restore_schemas(read, &batches.back())) {
       workspace_.world().log.error("kafka_records_changed_since_they_were_read",
                                    {{"source", writer_->definition().source},
                                     {"read", read.records},
                                     {"found", static_cast<int64_t>(records.size())}});
       return std::optional<std::vector<ingest::RecordBatch>>();
     }
-    batches.push_back(ingest::select_records(all, records));
-    batches.back().received = read.received;
-    batches.back().part_end = read.part_end;
   }
   return std::optional(std::move(batches));
 }
 
 Status KafkaLine::begin_epoch() {
-  // The lake has all epochs before: what is ahead of it now is of none.
-  ASSAY_RETURN_IF_ERROR(fast_path_->drop_views_ahead(0));
-  ASSAY_RETURN_IF_ERROR(fast_path_->begin_epoch());
+  if (writer_->must_forget()) {
+    writer_->forget();
+  }
+  ASSAY_ASSIGN_OR_RETURN(const BronzeWriter::Journaled held, writer_->journaled());
+  judge_by(held.low_time);
+  // The lake has all epochs before: what is ahead of it now is of none, and made anew at once.
+  ASSAY_RETURN_IF_ERROR(fast_path_->place({reads_, 0}));
+  const std::vector<std::string> dropped = fast_path_->take_dropped();
+  for (const std::string& view : dropped) {
+    ASSAY_RETURN_IF_ERROR(run_online_stage(workspace_, view, {}).status());
+  }
+  if (!dropped.empty()) {
+    ASSAY_RETURN_IF_ERROR(fast_path_->place({reads_, 0}));
+  }
   is_journaling_ = fast_path_->views() > 0;
   return {};
+}
+
+bool KafkaLine::must_wait_for_lake() const {
+  return writer_->must_forget() || fast_path_->has_view_to_join();
 }
 
 Status KafkaLine::seek() {
@@ -184,10 +273,17 @@ Result<std::optional<data::Batch>> KafkaLine::take(int64_t records_max, Duration
     return std::optional<data::Batch>();
   }
   if (is_journaling_) {
-    ASSAY_RETURN_IF_ERROR(
-        journal_->add(epoch_ + 1, {records->received, records->size(), records->part_end}));
+    JournaledRead read{records->received, records->size(), records->part_end, {}, {}};
+    read.judged_by = epoch_reads_ == 0 ? judged_by_ : std::nullopt;
+    for (const auto& [number, schema] : records->schemas) {
+      if (schema == nullptr) {
+        read.unknown_schemas.push_back(number);
+      }
+    }
+    ASSAY_RETURN_IF_ERROR(journal_->add(epoch_, read));
     fail_point("flow.reads.after_journal");
     ++reads_;
+    ++epoch_reads_;
   }
   ASSAY_ASSIGN_OR_RETURN(data::Batch rows, take_in(*records));
   if (is_journaling_) {
@@ -250,21 +346,44 @@ std::optional<EventTime> KafkaLine::low_time() const {
   return low.has_value() ? low : newest;
 }
 
-Status KafkaLine::commit(StageAccount* total) {
+Result<std::optional<KafkaLine::EpochEnd>> KafkaLine::end_epoch() {
+  ASSAY_CHECK(!is_on_its_way_);
   if (writer_->pending().in == 0) {
+    return std::optional<EpochEnd>();
+  }
+  EpochEnd end;
+  end.reached.parts = source_->positions();
+  end.reached.low_time = std::max(low_time(), judged_by_);  // nothing is before all times
+  if (is_journaling_) {
+    ASSAY_RETURN_IF_ERROR(fast_path_->end_epoch(reads_));
+    end.reached.epoch = epoch_;
+    end.reached.reads = reads_;
+    ++epoch_;
+    epoch_reads_ = 0;
+  }
+  judge_by(end.reached.low_time);
+  end.pending = writer_->take_pending();
+  is_on_its_way_ = true;
+  return std::optional(std::move(end));
+}
+
+Status KafkaLine::note_committed() {
+  if (!is_on_its_way_) {
     return {};
   }
-  const std::optional<int64_t> epoch = is_journaling_ ? std::optional(epoch_ + 1) : std::nullopt;
-  if (epoch.has_value()) {
-    ASSAY_RETURN_IF_ERROR(fast_path_->end_epoch(reads_));
+  is_on_its_way_ = false;
+  fail_point("flow.reads.before_remove");
+  return journal_->remove_up_to(epoch_ - 1);
+}
+
+Status KafkaLine::commit(StageAccount* total) {
+  ASSAY_ASSIGN_OR_RETURN(const std::optional<EpochEnd> end, end_epoch());
+  if (end.has_value()) {
+    ASSAY_RETURN_IF_ERROR(writer_->commit(end->pending, end->reached, total));
+    ASSAY_RETURN_IF_ERROR(note_committed());
   }
-  ASSAY_RETURN_IF_ERROR(
-      writer_->commit({0, source_->positions(), low_time(), epoch, reads_}, total));
-  if (epoch.has_value()) {
-    epoch_ = *epoch;
-    reads_ = 0;
-    fail_point("flow.reads.before_remove");
-    ASSAY_RETURN_IF_ERROR(journal_->remove_up_to(epoch_));
+  if (writer_->must_forget()) {
+    writer_->forget();
   }
   return {};
 }

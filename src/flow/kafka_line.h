@@ -4,8 +4,11 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
+#include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "flow/accounts.h"
 #include "flow/bronze_writer.h"
@@ -36,19 +39,34 @@ class KafkaLine {
 
   [[nodiscard]] const std::string& name() const { return writer_->name(); }
 
-  /// Commit the epoch that a crash left in the journal; to be called before anything is taken. Its
+  /// Commit the epochs that a crash left in journals; to be called before anything is taken. Their
   /// reads are made again as they were, and brought to the views that do not have them. Where that
   /// cannot be (a damaged journal, other records), what is ahead is dropped and made from the lake.
   ///
   /// Errors  as KafkaSource::read_until().
+  /// Cost    memory: the records of an epoch's part, and its rows.
   Status recover(StageAccount* total);
   /// From now on rows reach the views that take part at once, and the lake at the next commit.
-  /// Nothing may be pending, and the stages behind the table must have run; to be called again
-  /// behind each commit and its stages.
+  /// Everything that was taken must be in the lake, and the stages behind the table must have run.
   Status begin_epoch();
 
-  /// Look where views stand after stages ran within an epoch: the lake may have moved them.
-  Status note_stages() { return is_journaling_ ? fast_path_->note_stages() : Status(); }
+  /// What an epoch leaves to be written.
+  struct EpochEnd {
+    BronzeWriter::Pending pending;
+    BronzeWriter::Reached reached;
+  };
+  /// End the epoch: what is read from now on belongs to the next one. What it took must be
+  /// committed before another one ends. Nothing when nothing is pending.
+  Result<std::optional<EpochEnd>> end_epoch();
+  /// The lake has what end_epoch() gave.
+  Status note_committed();
+  /// Stages have run while lines were read: views that take part move with their tables.
+  Status follow_lake() { return is_journaling_ ? fast_path_->follow_lake() : Status(); }
+  /// Whether the next commit has to be waited for, with its stages, before anything is read: a view
+  /// may come back to the fast path, or the memory for duplicates is full.
+  [[nodiscard]] bool must_wait_for_lake() const;
+  /// Whether a view has no rows until then, so that it had better be soon.
+  [[nodiscard]] bool has_dropped_views() const { return fast_path_->has_dropped(); }
 
   /// Take what there is, at most `records_max`; waits for it not longer than `wait`. Gives the rows
   /// that were accepted; none while it must_seek().
@@ -56,11 +74,13 @@ class KafkaLine {
   /// Errors  kFailedPrecondition: more than rejects_max of at least 1000 records were rejected.
   Result<std::optional<data::Batch>> take(int64_t records_max, Duration wait);
   /// True when the epoch has as many reads as a position can count.
-  [[nodiscard]] bool is_epoch_full() const { return reads_ >= OnlinePosition::kReadsMax; }
+  [[nodiscard]] bool is_epoch_full() const { return epoch_reads_ >= OnlinePosition::kReadsMax / 2; }
   /// Records taken and not committed.
   [[nodiscard]] int64_t pending_records() const { return writer_->pending().in; }
   [[nodiscard]] std::size_t pending_bytes() const { return writer_->pending_bytes(); }
-  /// Commit them; nothing is done when there are none.
+  /// Whether there are any, on their way to the lake or not.
+  [[nodiscard]] bool has_uncommitted() const { return pending_records() > 0 || is_on_its_way_; }
+  /// End the epoch and commit it here; nothing is done when nothing is pending.
   Status commit(StageAccount* total);
   /// Ask the brokers whether the topics have partitions that are not read yet.
   ///
@@ -79,6 +99,10 @@ class KafkaLine {
   }
   /// Rows reach this many views before the lake.
   [[nodiscard]] int64_t fast_views() const { return is_journaling_ ? fast_path_->views() : 0; }
+  /// Views that the stages must leave alone, while this line is read beside them.
+  [[nodiscard]] std::set<std::string> views_ahead() const {
+    return is_journaling_ ? fast_path_->taking_part() : std::set<std::string>();
+  }
   /// When the first record since the last call was read.
   std::optional<EventTime> take_oldest_received() {
     return std::exchange(oldest_received_, std::nullopt);
@@ -88,9 +112,11 @@ class KafkaLine {
   explicit KafkaLine(Workspace& workspace) : workspace_(workspace), ledger_(workspace.catalog()) {}
   Result<data::Batch> take_in(const ingest::RecordBatch& records);
   Result<std::optional<std::vector<ingest::RecordBatch>>> read_again(
-      const std::vector<JournaledRead>& reads);
-  /// Leave the journal's reads to be read as new ones; what is ahead by them is made from the lake.
-  Status give_up_epoch();
+      std::span<const JournaledRead> reads);
+  Result<bool> repeat(std::span<const JournaledRead> reads);
+  /// Leave the journals' reads to be read as new ones; what is ahead by them is made from the lake.
+  Status give_up_epochs();
+  void judge_by(std::optional<EventTime> low_time);
   Status check_rejects(const data::Account& before);
   void note_times(const data::Batch& rows);
   [[nodiscard]] std::optional<EventTime> low_time() const;
@@ -101,9 +127,12 @@ class KafkaLine {
   std::unique_ptr<ingest::KafkaSource> source_;
   std::unique_ptr<ReadJournal> journal_;
   std::unique_ptr<FastPath> fast_path_;
-  bool is_journaling_ = false;    // rows reach views before the lake
-  int64_t epoch_ = 0;             // epochs that the table has
-  int64_t reads_ = 0;             // of the epoch that is pending
+  bool is_journaling_ = false;  // rows reach views before the lake
+  int64_t epoch_ = 0;           // the one that is read
+  int64_t reads_ = 0;           // of all epochs, this one included
+  int64_t epoch_reads_ = 0;     // of this one
+  bool is_on_its_way_ = false;  // the epoch before is not in the lake yet
+  std::optional<EventTime> judged_by_;
   std::size_t placed_parts_ = 0;  // parts that the ledger had at the last seek
   bool must_seek_ = true;
   std::optional<RejectGauge> gauge_;

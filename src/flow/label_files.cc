@@ -139,9 +139,10 @@ Status check_cells(data::SqlEngine& sql,
   if (!is_csv || schema.find(time_column)) {
     return {};
   }
-  const Result<data::Batch> by_comma = sql.query(
-      "SELECT * FROM read_csv(" + data::SqlEngine::literal(path) + ", header = true, skip = 0, delim = ',') LIMIT 0",
-      data::SqlUnknownTypes::kAsText);
+  const Result<data::Batch> by_comma =
+      sql.query("SELECT * FROM read_csv(" + data::SqlEngine::literal(path) +
+                    ", header = true, skip = 0, delim = ',') LIMIT 0",
+                data::SqlUnknownTypes::kAsText);
   return by_comma.ok() && !by_comma->schema().find(time_column)
              ? Status()
              : invalid(path + ": its lines do not all have as many cells as its first line");

@@ -14,9 +14,17 @@ namespace {
 
 constexpr int kPiecesLog2Max = 10;
 
-std::string in_piece(const OnlinePiece& piece) {
-  return "sequence >= " + std::to_string(piece.first) + " AND sequence < " +
-         std::to_string(piece.end);
+std::string in_range(int64_t first, int64_t end) {
+  return "(sequence >= " + std::to_string(first) + " AND sequence < " + std::to_string(end) + ")";
+}
+
+/// Of each range of `last`, from where the same range of `first` begins.
+std::string in_ranges(const OnlinePiece& first, const OnlinePiece& last) {
+  std::string text;
+  for (std::size_t i = 0; i < first.ranges.size(); ++i) {
+    text += (text.empty() ? "(" : " OR ") + in_range(first.ranges[i].first, last.ranges[i].end);
+  }
+  return text + ")";
 }
 
 int64_t ceil_divide(int64_t amount, int64_t by) {
@@ -41,28 +49,55 @@ int online_pieces_log2(const lake::Snapshot& snapshot, const RunOptions& options
   return log2;
 }
 
+namespace {
+
+bool reads_parts(Workspace& workspace, const gold::FeatureView& view) {
+  const std::string& from = workspace.project().views.at(view.name()).from;
+  const auto silver = workspace.project().silver.find(from);
+  return workspace.reads_parts(silver == workspace.project().silver.end() ? from
+                                                                          : silver->second.from);
+}
+
+}  // namespace
+
+std::string in_pieces_before(const std::vector<OnlinePiece>& pieces, std::size_t index) {
+  return index == 0 ? "false" : in_ranges(pieces.front(), pieces[index - 1]);
+}
+
 Result<std::vector<OnlinePiece>> online_pieces(Workspace& workspace,
+                                               const gold::FeatureView& view,
                                                lake::DeltaTable& source,
                                                const lake::Snapshot& snapshot,
                                                int log2) {
   ASSAY_ASSIGN_OR_RETURN(const std::string relation, source.relation(snapshot));
-  ASSAY_ASSIGN_OR_RETURN(
-      const data::Batch range,
-      workspace.sql().query("SELECT min(sequence), max(sequence) FROM " + relation));
-  const bool empty = range.column(0).is_null(0);
-  const int64_t first = empty ? 0 : range.column(0).values<int64_t>()[0];
-  const int64_t count = empty ? 1 : range.column(1).values<int64_t>()[0] - first + 1;
-  const int64_t width = ceil_divide(count, int64_t{1} << log2);
+  // Files come one after the other; partitions grow side by side, and so do their pieces.
+  const std::string part_of = reads_parts(workspace, view) ? "sequence >> 32" : "0";
+  const std::string parts =
+      "SELECT " + part_of +
+      " AS part, min(sequence) AS low, (max(sequence) - min(sequence)) // " +
+      std::to_string(int64_t{1} << log2) + " + 1 AS width FROM " + relation + " GROUP BY ALL";
+  ASSAY_ASSIGN_OR_RETURN(const data::Batch ranges,
+                         workspace.sql().query(parts + " ORDER BY low"));
   std::vector<OnlinePiece> pieces;
   for (int64_t i = 0; i < int64_t{1} << log2; ++i) {
-    pieces.push_back({first + i * width, first + (i + 1) * width, EventTime::max()});
+    OnlinePiece& piece = pieces.emplace_back();
+    piece.later_from = EventTime::max();
+    for (std::size_t row = 0; row < static_cast<std::size_t>(ranges.rows()); ++row) {
+      const int64_t first = ranges.find("low")->values<int64_t>()[row];
+      const int64_t width = ranges.find("width")->values<int64_t>()[row];
+      piece.ranges.push_back({first + i * width, first + (i + 1) * width});
+    }
+    if (piece.ranges.empty()) {
+      piece.ranges.push_back({0, 0});  // of a table without rows
+    }
   }
   ASSAY_ASSIGN_OR_RETURN(
       const data::Batch times,
-      workspace.sql().query("SELECT piece, min(visible), max(visible) FROM (SELECT (sequence - " +
-                            std::to_string(first) + ") // " + std::to_string(width) +
-                            " AS piece, greatest(event_time, known_time) AS visible FROM " +
-                            relation + ") GROUP BY piece ORDER BY piece"));
+      workspace.sql().query(
+          "SELECT piece, min(visible), max(visible) FROM (SELECT (sequence - low) // width AS "
+          "piece, greatest(event_time, known_time) AS visible FROM (SELECT *, " +
+          part_of + " AS part FROM " + relation + ") JOIN (" + parts +
+          ") USING (part)) GROUP BY piece ORDER BY piece"));
   const auto piece = times.column(0).values<int64_t>();
   const auto oldest = times.column(1).values<int64_t>();
   const auto newest = times.column(2).values<int64_t>();
@@ -91,7 +126,7 @@ Result<OnlineChanges> read_online_piece(Workspace& workspace,
                                         lake::DeltaTable& source,
                                         const lake::Snapshot& snapshot,
                                         const OnlinePiece& piece) {
-  const std::string where = in_piece(piece);
+  const std::string where = in_ranges(piece, piece);
   ASSAY_ASSIGN_OR_RETURN(const std::string mine, source.relation(snapshot, where));
   // Versions of a key are told from each other over the whole table.
   ASSAY_ASSIGN_OR_RETURN(const std::string relation,

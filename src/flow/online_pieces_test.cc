@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include "flow/kafka_project.h"
 #include "flow/online_stage.h"
 #include "flow/orders_project.h"
 #include "flow/status.h"
@@ -256,6 +257,30 @@ TEST(Changes, RowsThatAreMadeAnewLeaveNoPagesBehind) {
     EXPECT_LE(stored_keys(project, "everyone"), keys + 1);
   }
   expect_verified(project);
+}
+
+TEST(OnlinePieces, OfPartitionsAreCutSideBySide) {
+  TestTopic topic(3);
+  KafkaProject project(topic);
+  for (int day = 1; day < 5; ++day) {
+    topic.send_csv(TestProject::events_of_day(day));
+  }
+  ASSERT_TRUE(project.run().ok());
+  const auto workspace = project.open();
+  lake::DeltaTable& table = **workspace->table(*workspace->silver_table_key("clean"));
+  const auto snapshot = *table.snapshot();
+  const std::vector<OnlinePiece> pieces =
+      *online_pieces(*workspace, **workspace->view("spend"), table, *snapshot, 2);
+  ASSERT_EQ(pieces.size(), 4U);
+  int64_t before = 0;
+  for (std::size_t index = 1; index <= pieces.size(); ++index) {
+    const data::Batch rows = *workspace->read_table(
+        table.key(), "count(*) AS n", in_pieces_before(pieces, index), "");
+    const int64_t until = rows.column(0).values<int64_t>()[0];
+    EXPECT_GT(until - before, topic.sent() / 5) << index;
+    before = until;
+  }
+  EXPECT_EQ(before, topic.sent());
 }
 
 }  // namespace

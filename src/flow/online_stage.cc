@@ -240,16 +240,17 @@ class OnlineFill {
     return store_->drop(view_->storage_name());
   }
 
-  /// Of a view that is ahead: it stands at the version that has its epoch, if that is what the view
-  /// has, all of it and nothing else. Until the lake has the epoch, only this process's own journal
+  /// Of a view that is ahead: it stands at the version that has its epochs, if that is what the
+  /// view has, all of it and nothing else. Until the lake has them, only this process's own journal
   /// says that it will.
   Status find_ahead(const OnlinePosition& at) {
-    ASSAY_ASSIGN_OR_RETURN(const CaughtUp lake, caught_up(workspace_, *source_, at));
-    if (lake.state == CaughtUp::State::kThere && lake.reads == at.reads) {
+    ASSAY_ASSIGN_OR_RETURN(const std::optional<OnlinePosition> now,
+                           caught_up(workspace_, *source_, at));
+    if (now && now->reads == 0) {
       position_ = at;
-      return move_to(lake.version);
+      return move_to(now->version);
     }
-    if (lake.state == CaughtUp::State::kNotYet && options_.is_live) {
+    if (now && options_.is_live) {
       position_ = at;
     }
     return {};
@@ -283,7 +284,7 @@ class OnlineFill {
 
   Status take_pieces(const lake::Snapshot& snapshot, int log2, int64_t left) {
     ASSAY_ASSIGN_OR_RETURN(const std::vector<OnlinePiece> pieces,
-                           online_pieces(workspace_, *source_, snapshot, log2));
+                           online_pieces(workspace_, *view_, *source_, snapshot, log2));
     ASSAY_ASSIGN_OR_RETURN(const EventTime frontier, frontier_of(snapshot));
     for (; left > 0; --left) {
       const OnlinePiece& piece = pieces[pieces.size() - static_cast<std::size_t>(left)];
@@ -377,60 +378,97 @@ OnlinePosition OnlinePosition::after(int64_t transactions) const {
   return later;
 }
 
-namespace {
+Result<std::optional<int64_t>> reads_of(Workspace& workspace,
+                                        lake::DeltaTable& source,
+                                        lake::Version version) {
+  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, version_if_any(source, version));
+  if (snapshot == nullptr) {
+    return std::optional<int64_t>();
+  }
+  const std::string id = reads_app_id(workspace.app_id(source.key()));
+  return std::optional(snapshot->txn(id).value_or(0));
+}
 
-/// The first version after `after` with a larger epoch; none when there is no such.
-Result<std::shared_ptr<const lake::Snapshot>> next_epoch(lake::DeltaTable& source,
-                                                         const std::string& id,
-                                                         const lake::Snapshot& after,
-                                                         lake::Version newest) {
-  const int64_t epoch = after.txn(id).value_or(0);
-  for (lake::Version version = after.version + 1; version <= newest; ++version) {
-    ASSAY_ASSIGN_OR_RETURN(auto snapshot, version_if_any(source, version));
-    if (snapshot != nullptr && snapshot->txn(id).value_or(0) > epoch) {
-      return snapshot;
+Result<std::optional<lake::Version>> version_with_reads(Workspace& workspace,
+                                                        lake::DeltaTable& source,
+                                                        lake::Version after,
+                                                        int64_t reads) {
+  ASSAY_ASSIGN_OR_RETURN(const auto newest, source.snapshot());
+  const std::string id = reads_app_id(workspace.app_id(source.key()));
+  if (newest->txn(id).value_or(0) <= reads) {
+    return std::optional<lake::Version>();
+  }
+  for (lake::Version version = after + 1; version <= newest->version; ++version) {
+    ASSAY_ASSIGN_OR_RETURN(const std::optional<int64_t> held, reads_of(workspace, source, version));
+    if (held.value_or(0) > reads) {
+      return std::optional(version);
     }
   }
-  return std::shared_ptr<const lake::Snapshot>();
+  return std::optional(newest->version);
+}
+
+namespace {
+
+/// Whether rows of a table changed in the versions (after, last], but those that `last` itself
+/// added when `is_epoch`. Nothing is known where the log is cleaned away: then they may have.
+Result<bool> has_other_rows(lake::DeltaTable& source,
+                            lake::Version after,
+                            lake::Version last,
+                            bool is_epoch) {
+  GoldTask task;
+  task.source = &source;
+  task.source_version = last;
+  const Result<SourceChanges> changes = source_changes(task, after);
+  if (changes.code() == Code::kOutOfRange) {
+    return true;
+  }
+  ASSAY_RETURN_IF_ERROR(changes.status());
+  return std::any_of(
+      changes->files.begin(), changes->files.end(), [&](const lake::FileChange& one) {
+        return !is_epoch || !one.is_added || one.version != last;
+      });
 }
 
 }  // namespace
 
-Result<CaughtUp> caught_up(Workspace& workspace,
-                           lake::DeltaTable& source,
-                           const OnlinePosition& position) {
-  const std::string app_id = workspace.app_id(source.key());
+Result<std::optional<OnlinePosition>> caught_up(Workspace& workspace,
+                                                lake::DeltaTable& source,
+                                                const OnlinePosition& position) {
+  const std::optional<OnlinePosition> lost;
   ASSAY_ASSIGN_OR_RETURN(const auto newest, source.snapshot());
-  const CaughtUp lost{CaughtUp::State::kLost};
   if (position.version > newest->version) {
     return lost;
   }
-  ASSAY_ASSIGN_OR_RETURN(const auto before, version_if_any(source, position.version));
-  if (before == nullptr) {
-    return lost;
+  OnlinePosition at = position;
+  while (at.reads > 0) {
+    ASSAY_ASSIGN_OR_RETURN(const std::optional<int64_t> begin,
+                           reads_of(workspace, source, at.version));
+    if (!begin) {
+      return lost;
+    }
+    ASSAY_ASSIGN_OR_RETURN(const std::optional<lake::Version> next,
+                           version_with_reads(workspace, source, at.version, *begin));
+    const lake::Version last = next.value_or(newest->version);
+    ASSAY_ASSIGN_OR_RETURN(const bool has_others,
+                           has_other_rows(source, at.version, last, next.has_value()));
+    if (has_others) {
+      return lost;
+    }
+    if (!next) {
+      return std::optional(at);
+    }
+    ASSAY_ASSIGN_OR_RETURN(const std::optional<int64_t> end, reads_of(workspace, source, *next));
+    if (!end || *end - *begin > at.reads) {
+      return lost;
+    }
+    at = {at.table_number, *next, at.reads - (*end - *begin)};
   }
-  ASSAY_ASSIGN_OR_RETURN(const auto then,
-                         next_epoch(source, epoch_app_id(app_id), *before, newest->version));
-  if (then == nullptr) {
-    return CaughtUp();
+  if (at.version < newest->version) {
+    ASSAY_ASSIGN_OR_RETURN(const bool has_others,
+                           has_other_rows(source, at.version, newest->version, false));
+    at.version = has_others ? at.version : newest->version;
   }
-  GoldTask task;
-  task.source = &source;
-  task.source_version = then->version;
-  const Result<SourceChanges> changes = source_changes(task, position.version);
-  if (changes.code() == Code::kOutOfRange) {
-    return lost;
-  }
-  ASSAY_RETURN_IF_ERROR(changes.status());
-  const bool is_epoch_only =
-      std::all_of(changes->files.begin(), changes->files.end(), [&](const lake::FileChange& one) {
-        return one.is_added && one.version == then->version;
-      });
-  // An epoch of an earlier version of this program does not say how many reads it had.
-  const std::optional<int64_t> reads = then->txn(epoch_reads_app_id(app_id));
-  return is_epoch_only && reads.has_value()
-             ? CaughtUp{CaughtUp::State::kThere, then->version, *reads}
-             : lost;
+  return std::optional(at);
 }
 
 void note_freshness(World& world, const std::string& view, const data::Batch& rows) {
@@ -450,6 +488,9 @@ Result<StageAccount> run_online_stage(Workspace& workspace,
   StageAccount account;
   account.stage = "online";
   account.name = view_name;
+  if (options.ahead.contains(view_name)) {
+    return account;
+  }
   ASSAY_ASSIGN_OR_RETURN(const gold::FeatureViewPtr view, workspace.view(view_name));
   ASSAY_ASSIGN_OR_RETURN(std::string source_key,
                          workspace.source_table_key(workspace.project().views.at(view_name).from));

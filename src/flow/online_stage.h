@@ -12,9 +12,10 @@ namespace assay::flow {
 
 /// Position of a view in the online store: which table it was made from and up to which version, so
 /// that another table (of a changed definition) is never taken for the same one. A view on the fast
-/// path may be ahead of the lake: by the first `reads` reads that its bronze table's journal holds
-/// after that version (read_journal.h). While a view fills up in pieces (online_pieces.h) the
-/// number is negative. Positions of one table grow with pieces, version and reads.
+/// path may be ahead of the lake: by the first `reads` reads that its bronze table's journals hold
+/// after that version (read_journal.h), of one epoch or two. While a view fills up in pieces
+/// (online_pieces.h) the number is negative. Positions of one table grow with pieces, version and
+/// reads.
 ///
 ///   whole     table number - 1 (11 bits) | version (28) | reads (24)
 ///   pieces  -(table number - 1 (16) | version (32) | log2 of the pieces (4) | pieces left (11))
@@ -32,22 +33,27 @@ struct OnlinePosition {
   [[nodiscard]] OnlinePosition after(int64_t transactions) const;
 };
 
-/// How a source table stands to what a view is ahead of it by.
-struct CaughtUp {
-  enum class State {
-    kNotYet,  // the table does not have the epoch
-    kThere,   // `version` has all of it, and no other rows than the view's version and these
-    kLost,    // that cannot be told: others changed rows meanwhile, or the log is cleaned away
-  };
-  State state = State::kNotYet;
-  lake::Version version = -1;
-  int64_t reads = 0;  // of the epoch: a view with less has not all of its rows
-};
+/// The number of reads that a table has at a version, of all its epochs; nothing when that version
+/// cannot be read any more.
+Result<std::optional<int64_t>> reads_of(Workspace& workspace,
+                                        lake::DeltaTable& source,
+                                        lake::Version version);
 
-/// Where a source table has the epoch that a view at `position` (with reads) is ahead by.
-Result<CaughtUp> caught_up(Workspace& workspace,
-                           lake::DeltaTable& source,
-                           const OnlinePosition& position);
+/// The first version after `after` that has more than `reads` reads; nothing when there is none
+/// yet.
+Result<std::optional<lake::Version>> version_with_reads(Workspace& workspace,
+                                                        lake::DeltaTable& source,
+                                                        lake::Version after,
+                                                        int64_t reads);
+
+/// The position that a view at `position` has by what the source table has now: epochs that it was
+/// ahead by have come, or versions without rows. What is left of `reads` is of later epochs.
+///
+/// Nothing when that cannot be told: others changed rows meanwhile, an epoch has reads that the
+/// view has not, or the log is cleaned away.
+Result<std::optional<OnlinePosition>> caught_up(Workspace& workspace,
+                                                lake::DeltaTable& source,
+                                                const OnlinePosition& position);
 
 /// The rows that a view takes, none of them.
 Result<data::Batch> no_rows(Workspace& workspace, const gold::FeatureView& view);

@@ -23,10 +23,10 @@ inline std::string epoch_app_id(const std::string& app_id) {
   return app_id + "/epoch";
 }
 
-/// The same of the number of reads that the last of these epochs had: all that a view may have been
-/// ahead by.
-inline std::string epoch_reads_app_id(const std::string& app_id) {
-  return app_id + "/epoch_reads";
+/// The same of the number of reads that all of these epochs had together: what a view is ahead by
+/// is counted from there.
+inline std::string reads_app_id(const std::string& app_id) {
+  return app_id + "/reads";
 }
 
 }  // namespace assay::flow

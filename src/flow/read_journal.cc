@@ -3,7 +3,8 @@
 //   | bytes of the payload (4) | hash of the payload, seeded with the entry's number (8) | payload
 //   |
 //
-// and a payload is int64s: received (microseconds), records, then ordinal and end of each part.
+// and a payload is int64s: received (microseconds), records, then pairs: ordinal and end of each
+// part, -1 and the time that an epoch is judged by, -2 and a schema that the registry did not have.
 // Numbers are little-endian. Reading stops at the first entry that is not whole.
 
 #include "flow/read_journal.h"
@@ -21,6 +22,8 @@ namespace {
 
 constexpr std::size_t kHeaderBytes = sizeof(uint32_t) + sizeof(uint64_t);
 constexpr std::size_t kNumbersMin = 2;
+constexpr int64_t kJudgedBy = -1;
+constexpr int64_t kUnknownSchema = -2;
 constexpr char kSuffix[] = ".reads";
 
 template <typename T>
@@ -56,6 +59,14 @@ void append_read(std::string* bytes, int64_t index, const JournaledRead& read) {
     append_value(&payload, ordinal);
     append_value(&payload, end);
   }
+  if (read.judged_by.has_value()) {
+    append_value(&payload, kJudgedBy);
+    append_value(&payload, read.judged_by->micros);
+  }
+  for (const int32_t schema : read.unknown_schemas) {
+    append_value(&payload, kUnknownSchema);
+    append_value(&payload, int64_t{schema});
+  }
   append_value(bytes, static_cast<uint32_t>(payload.size()));
   append_value(bytes, checksum(payload, index));
   bytes->append(payload);
@@ -83,8 +94,15 @@ std::optional<JournaledRead> take_entry(std::string_view* bytes, int64_t index) 
   read.received = {value_at<int64_t>(payload, 0)};
   read.records = value_at<int64_t>(payload, sizeof(int64_t));
   for (std::size_t i = kNumbersMin; i < numbers; i += 2) {
-    read.part_end[value_at<int64_t>(payload, i * sizeof(int64_t))] =
-        value_at<int64_t>(payload, (i + 1) * sizeof(int64_t));
+    const auto what = value_at<int64_t>(payload, i * sizeof(int64_t));
+    const auto value = value_at<int64_t>(payload, (i + 1) * sizeof(int64_t));
+    if (what == kJudgedBy) {
+      read.judged_by = EventTime{value};
+    } else if (what == kUnknownSchema) {
+      read.unknown_schemas.push_back(static_cast<int32_t>(value));
+    } else {
+      read.part_end[what] = value;
+    }
   }
   bytes->remove_prefix(kHeaderBytes + size);
   return read;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,11 +22,16 @@ struct JournaledRead {
   int64_t records = 0;
   std::map<int64_t, int64_t>
       part_end;  // by part's ordinal: the position after what was taken of it
+  /// Of an epoch's first read: by which time its rows are judged, when there is one.
+  std::optional<EventTime> judged_by{};
+  /// Schemas that its records name and the registry did not have.
+  std::vector<int32_t> unknown_schemas{};
   bool operator==(const JournaledRead&) const = default;
 };
 
 /// The reads that the online store may have and the lake has not: one file an epoch (the reads
-/// between two commits of a bronze table), which is removed when the lake has them.
+/// between two commits of a bronze table), which is removed when the lake has them. There are two
+/// while one epoch is on its way to the lake and the next one is read.
 ///
 /// A read is in the journal before the online store has anything of it. After a crash the same
 /// reads are made again, so that every record meets the same verdict as before.

@@ -14,7 +14,8 @@ namespace {
 std::vector<JournaledRead> some_reads() {
   return {{{1'000}, 3, {{0, 7}, {2, (int64_t{2} << 32) + 9}}},
           {{2'000}, 1, {{0, 8}}},
-          {{3'000}, 0, {}}};
+          {{3'000}, 0, {}},
+          {{4'000}, 2, {{1, 5}}, EventTime{-7}, {9, -1}}};
 }
 
 TEST(ReadJournal, GivesBackWhatWasAdded) {

@@ -71,6 +71,10 @@ void count_rows(Metrics& metrics, const StageAccount& account) {
 
 void add_account(Metrics& metrics, StageAccount account, RunReport* report) {
   count_rows(metrics, account);
+  merge_account(std::move(account), report);
+}
+
+void merge_account(StageAccount account, RunReport* report) {
   for (StageAccount& stage : report->stages) {
     if (stage.stage == account.stage && stage.name == account.name) {
       stage.rows += account.rows;

@@ -33,7 +33,9 @@ Status run_steps(Workspace& workspace, const RunOptions& options, Steps steps, R
 /// After the stages: drop what tables keep no longer, and publish those with `format: parquet`.
 Status keep_tables(Workspace& workspace, RunReport* report);
 
-/// Add what a stage did to a report, and count it.
+/// Add what a stage did to a report.
+void merge_account(StageAccount account, RunReport* report);
+/// The same, and count it.
 void add_account(Metrics& metrics, StageAccount account, RunReport* report);
 
 /// Silver tables of a project, lookups before those that use them. Cycles are refused at

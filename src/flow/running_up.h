@@ -16,10 +16,12 @@
 
 namespace assay::flow {
 
-/// The machine's files; while `is_away`, no commit of the lake can be written.
+/// The machine's files; while `is_away`, no commit of the lake can be written, and while `is_held`,
+/// commits wait.
 class LakeThatGoes : public FileSystem {
  public:
   std::atomic<bool> is_away = false;
+  std::atomic<bool> is_held = false;
 
   Result<std::string> read(const std::string& path) override { return files_->read(path); }
   Result<std::string> read_range(const std::string& path, int64_t offset, int64_t size) override {
@@ -32,6 +34,9 @@ class LakeThatGoes : public FileSystem {
     return files_->write(path, bytes);
   }
   Status put_if_absent(const std::string& path, std::string_view bytes) override {
+    while (is_held) {
+      pause_for({1'000});
+    }
     if (is_away) {
       return {Code::kUnavailable, "no lake"};
     }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <utility>
 
@@ -16,6 +17,7 @@
 #include "flow/versions.h"
 #include "gold/served_schema.h"
 #include "gold/service_values.h"
+#include "ingest/record.h"
 #include "silver/contract.h"
 
 namespace assay::flow {
@@ -23,6 +25,8 @@ namespace {
 
 /// How many versions after the one that was seen may have been applied before the rows were read.
 constexpr lake::Version kVersionsTried = 3;
+/// How many states of a view that was ahead of the lake are tried.
+constexpr std::size_t kChoicesMax = 1'000;
 
 /// Logged answers of one view, as questions.
 struct Logged {
@@ -93,9 +97,9 @@ Result<data::Batch> rows_at(Workspace& workspace,
   std::string filter = key_filter(view, entity);
   if (position.pieces_left > 0) {  // only the rows of the pieces before
     ASSAY_ASSIGN_OR_RETURN(const std::vector<OnlinePiece> pieces,
-                           online_pieces(workspace, source, *snapshot, position.pieces_log2));
+                           online_pieces(workspace, view, source, *snapshot, position.pieces_log2));
     const auto next = pieces.size() - static_cast<std::size_t>(position.pieces_left);
-    filter += " AND sequence < " + std::to_string(pieces[next].first);
+    filter += " AND " + in_pieces_before(pieces, next);
   }
   // Versions of a key are told from each other over the whole table.
   ASSAY_ASSIGN_OR_RETURN(const std::string relation,
@@ -176,49 +180,105 @@ class ServedThen {
   std::vector<bool> right_;
 };
 
-/// A view that was ahead of the lake had some of the rows of the next version: of one entity, which
-/// one partition brings, the first ones by sequence.
-Status compare_ahead(Workspace& workspace,
-                     const gold::FeatureView& view,
-                     const Question& question,
-                     lake::DeltaTable& source,
-                     const OnlinePosition& position,
-                     ServedThen* then) {
-  ASSAY_ASSIGN_OR_RETURN(const CaughtUp lake, caught_up(workspace, source, position));
-  if (lake.state != CaughtUp::State::kThere) {
-    return {};
-  }
-  ASSAY_ASSIGN_OR_RETURN(const data::Batch before,
-                         rows_at(workspace, view, question, source, position));
-  ASSAY_ASSIGN_OR_RETURN(
-      const data::Batch after,
-      rows_at(workspace, view, question, source, {position.table_number, lake.version}));
-  const auto held = before.find(silver::kSequence)->values<int64_t>();
+/// The rows that a view was ahead by, cut into those of each part of the source: a view has of each
+/// the first ones.
+std::vector<std::vector<int64_t>> rows_by_part(const data::Batch& held, const data::Batch& after) {
+  const auto before = held.find(silver::kSequence)->values<int64_t>();
   const auto sequences = after.find(silver::kSequence)->values<int64_t>();
-  std::vector<int64_t> taken;
-  std::vector<int64_t> fresh;
+  std::map<int64_t, std::vector<int64_t>> parts;
   for (std::size_t row = 0; row < sequences.size(); ++row) {
-    const bool is_held = std::binary_search(held.begin(), held.end(), sequences[row]);
-    (is_held ? taken : fresh).push_back(static_cast<int64_t>(row));
+    if (!std::binary_search(before.begin(), before.end(), sequences[row])) {
+      parts[ingest::Position{sequences[row]}.file_ordinal()].push_back(static_cast<int64_t>(row));
+    }
   }
-  for (const int64_t row : fresh) {
-    taken.push_back(row);
-    ASSAY_RETURN_IF_ERROR(then->compare(after.take(taken)));
+  std::vector<std::vector<int64_t>> rows;
+  for (auto& [part, of_part] : parts) {
+    rows.push_back(std::move(of_part));
   }
-  return {};
+  return rows;
 }
 
-/// Which of the features were right by what the store had then.
-Result<std::vector<bool>> were_right(Workspace& workspace,
-                                     const gold::FeatureView& view,
-                                     const Question& question,
-                                     int64_t applied,
-                                     const std::vector<int>& features) {
+/// Compare with what offline answers from the rows that were held and each choice of the first rows
+/// of each part. False when there are too many choices.
+Result<bool> compare_choices(const data::Batch& held, const data::Batch& after, ServedThen* then) {
+  const std::vector<std::vector<int64_t>> parts = rows_by_part(held, after);
+  std::size_t choices = 1;
+  for (const std::vector<int64_t>& part : parts) {
+    choices *= part.size() + 1;
+    if (choices > kChoicesMax) {
+      return false;
+    }
+  }
+  const auto before = held.find(silver::kSequence)->values<int64_t>();
+  const auto sequences = after.find(silver::kSequence)->values<int64_t>();
+  for (std::size_t choice = 0; choice < choices; ++choice) {
+    std::set<int64_t> taken;
+    std::size_t rest = choice;
+    for (const std::vector<int64_t>& part : parts) {
+      taken.insert(part.begin(), part.begin() + static_cast<int64_t>(rest % (part.size() + 1)));
+      rest /= part.size() + 1;
+    }
+    std::vector<int64_t> rows;
+    for (std::size_t row = 0; row < sequences.size(); ++row) {
+      const bool is_held = std::binary_search(before.begin(), before.end(), sequences[row]);
+      if (is_held || taken.contains(static_cast<int64_t>(row))) {
+        rows.push_back(static_cast<int64_t>(row));
+      }
+    }
+    ASSAY_RETURN_IF_ERROR(then->compare(after.take(rows)));
+  }
+  return true;
+}
+
+/// A view that was ahead of the lake had all rows of some reads, which the versions of its table
+/// that came then have. False when it cannot be told which: the lake does not have them yet, or
+/// there are too many choices.
+Result<bool> compare_ahead(Workspace& workspace,
+                           const gold::FeatureView& view,
+                           const Question& question,
+                           lake::DeltaTable& source,
+                           const OnlinePosition& position,
+                           ServedThen* then) {
+  OnlinePosition at = position;
+  std::optional<lake::Version> version;
+  while (!version) {
+    ASSAY_ASSIGN_OR_RETURN(const std::optional<int64_t> begin,
+                           reads_of(workspace, source, at.version));
+    if (!begin) {
+      return true;  // its log is cleaned away
+    }
+    ASSAY_ASSIGN_OR_RETURN(const std::optional<lake::Version> next,
+                           version_with_reads(workspace, source, at.version, *begin));
+    if (!next) {
+      return false;
+    }
+    ASSAY_ASSIGN_OR_RETURN(const std::optional<int64_t> end, reads_of(workspace, source, *next));
+    const int64_t reads = end.value_or(*begin) - *begin;
+    if (reads >= at.reads) {
+      version = *next;
+    } else {
+      at = {at.table_number, *next, at.reads - reads};  // all of that epoch was there
+    }
+  }
+  at.reads = 0;
+  ASSAY_ASSIGN_OR_RETURN(const data::Batch held, rows_at(workspace, view, question, source, at));
+  ASSAY_ASSIGN_OR_RETURN(
+      const data::Batch after,
+      rows_at(workspace, view, question, source, {position.table_number, *version}));
+  return compare_choices(held, after, then);
+}
+
+/// Which of the features were right by what the store had then; nothing when that cannot be told.
+Result<std::optional<std::vector<bool>>> were_right(Workspace& workspace,
+                                                    const gold::FeatureView& view,
+                                                    const Question& question,
+                                                    int64_t applied,
+                                                    const std::vector<int>& features) {
   ServedThen then(view, question, features);
   const OnlinePosition position = OnlinePosition::decode(applied);
   ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * source, source_then(workspace, view, position));
   if (source == nullptr) {
-    return then.right();
+    return std::optional(then.right());
   }
   ASSAY_ASSIGN_OR_RETURN(const auto newest, source->snapshot());
   for (int64_t tried = 0; tried < kVersionsTried; ++tried) {
@@ -230,10 +290,15 @@ Result<std::vector<bool>> were_right(Workspace& workspace,
                            rows_at(workspace, view, question, *source, later));
     ASSAY_RETURN_IF_ERROR(then.compare(rows));
   }
-  if (position.reads > 0) {
-    ASSAY_RETURN_IF_ERROR(compare_ahead(workspace, view, question, *source, position, &then));
+  const std::vector<bool>& right = then.right();
+  if (position.reads > 0 && std::count(right.begin(), right.end(), false) > 0) {
+    ASSAY_ASSIGN_OR_RETURN(const bool is_told,
+                           compare_ahead(workspace, view, question, *source, position, &then));
+    if (!is_told) {
+      return std::optional<std::vector<bool>>();
+    }
   }
-  return then.right();
+  return std::optional(then.right());
 }
 
 Status compare_view(Workspace& workspace,
@@ -254,14 +319,17 @@ Status compare_view(Workspace& workspace,
         differing.push_back(feature);
       }
     }
-    std::vector<bool> behind(differing.size());
+    std::optional<std::vector<bool>> behind(std::in_place, differing.size());
     if (!differing.empty() && logged.applied[q]) {
       ASSAY_ASSIGN_OR_RETURN(behind,
                              were_right(workspace, view, question, *logged.applied[q], differing));
     }
     for (const int feature : logged.features) {
       const auto found = std::find(differing.begin(), differing.end(), feature);
-      if (found != differing.end() && behind[static_cast<std::size_t>(found - differing.begin())]) {
+      if (found != differing.end() && !behind) {
+        report->undecided_values += 1;
+      } else if (found != differing.end() &&
+                 (*behind)[static_cast<std::size_t>(found - differing.begin())]) {
         report->values += 1;
         report->behind_values += 1;
       } else {
@@ -349,6 +417,10 @@ class ServedLookups {
         report->behind_values += 1;
         continue;
       }
+      if (differs && was_ahead(row)) {  // by rows of entities that the log does not name
+        report->undecided_values += 1;
+        continue;
+      }
       compare_values(
           online,
           offline,
@@ -406,6 +478,19 @@ class ServedLookups {
       }
     }
     return readings;
+  }
+
+  /// Whether a view was ahead of the lake.
+  [[nodiscard]] bool was_ahead(int64_t row) const {
+    for (std::size_t view = 0; view < service_.views.size(); ++view) {
+      const data::Scalar applied =
+          rows_.find(gold::served_applied_column(service_, view))->scalar(row);
+      if (!applied.is_null() &&
+          OnlinePosition::decode(std::get<int64_t>(applied.value)).reads > 0) {
+        return true;
+      }
+    }
+    return false;
   }
 
   [[nodiscard]] bool was_right(const OfflineValue& online,

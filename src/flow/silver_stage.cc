@@ -124,7 +124,7 @@ Status commit_output(Workspace& workspace,
   request.txns.push_back(fingerprint);
   if (run.reads_parts) {
     ASSAY_ASSIGN_OR_RETURN(const auto source, run.source->snapshot(version));
-    for (const auto& id_of : {epoch_app_id, epoch_reads_app_id}) {
+    for (const auto& id_of : {epoch_app_id, reads_app_id}) {
       const std::optional<int64_t> held = source->txn(id_of(run.source_app_id));
       if (held.has_value()) {
         request.txns.push_back({id_of(app_id), *held, snapshot->txn(id_of(app_id))});

@@ -11,12 +11,11 @@
 
 #include "base/pause.h"
 #include "flow/kafka_line.h"
+#include "flow/lake_thread.h"
 
 namespace assay::flow {
 namespace {
 
-/// How long one look at a topic waits for records.
-constexpr Duration kWait{20'000};
 constexpr int64_t kTakeRecords = 20'000;
 /// How often metrics of what is still to be read are brought up to date.
 constexpr Duration kNoteEvery{200'000};
@@ -60,18 +59,19 @@ class UpLoop {
  private:
   [[nodiscard]] bool has_pending() const {
     return std::any_of(lines_.begin(), lines_.end(), [](const std::unique_ptr<KafkaLine>& line) {
-      return line != nullptr && line->pending_records() > 0;
+      return line != nullptr && line->has_uncommitted();
     });
   }
 
   /// The line from its opening to its end.
   Status follow(RunReport* report) {
+    lake_.reset();  // what it still does is done before tables are looked at
     lines_.clear();
     reads_files_ = false;
     for (const auto& [name, bronze] : workspace_.project().bronze) {
       if (workspace_.reads_parts(name)) {
         ASSAY_ASSIGN_OR_RETURN(lines_.emplace_back(),
-                               KafkaLine::open(workspace_, name, options_.run));
+                               KafkaLine::open(workspace_, name, run_options()));
       }
       reads_files_ = reads_files_ || !workspace_.reads_parts(name);
     }
@@ -80,13 +80,15 @@ class UpLoop {
     ASSAY_RETURN_IF_ERROR(recover(report));
     // What the tables are behind, and the files that are there.
     ASSAY_RETURN_IF_ERROR(run_steps(workspace_, options_.run, Steps::kFilesAndTables, report));
-    is_recovered_ = true;
     note_back();
+    ASSAY_ASSIGN_OR_RETURN(lake_, LakeThread::start(workspace_, run_options()));
     flushed_at_ = clock_.monotonic();
     polled_at_ = flushed_at_;
     looked_at_ = flushed_at_;
     ASSAY_RETURN_IF_ERROR(loop(report));
-    return flush(report);
+    ASSAY_RETURN_IF_ERROR(flush(report));
+    lake_.reset();
+    return {};
   }
 
   /// Bring what a crash left in the journals to the tables.
@@ -103,26 +105,56 @@ class UpLoop {
 
   Status loop(RunReport* report) {
     while (!options_.run.stopping()) {
+      bool is_any = false;
       for (const std::unique_ptr<KafkaLine>& line : lines_) {
-        ASSAY_RETURN_IF_ERROR(line->take(kTakeRecords, kWait).status());
+        ASSAY_ASSIGN_OR_RETURN(const auto rows, line->take(kTakeRecords, {0}));
+        is_any = is_any || rows.has_value();
       }
       note_lag();
-      if (lines_.empty()) {
-        pause_for(kBlink);
+      if (!is_any) {
+        wakeup_.wait(kBlink);
       }
       if (is_over(looked_at_, options_.look_every)) {
         ASSAY_RETURN_IF_ERROR(look_for_partitions(report));
       }
-      if (flush_is_due() || (!is_fast_ && has_read_backlog())) {
+      if (lake_->has_job()) {
+        ASSAY_RETURN_IF_ERROR(take_done(report));
+      }
+      if (must_flush()) {
         ASSAY_RETURN_IF_ERROR(flush(report));
-      } else if (reads_files_ && is_over(polled_at_, options_.poll_every)) {
-        ASSAY_RETURN_IF_ERROR(run_behind_files(report));
-        for (const std::unique_ptr<KafkaLine>& line : lines_) {
-          ASSAY_RETURN_IF_ERROR(line->note_stages());
-        }
+      } else if (!lake_->has_job() && (flush_is_due() || files_are_due())) {
+        ASSAY_RETURN_IF_ERROR(begin_job());
       }
     }
     return {};
+  }
+
+  [[nodiscard]] RunOptions run_options() {
+    RunOptions options = options_.run;
+    options.wakeup = &wakeup_;
+    return options;
+  }
+
+  [[nodiscard]] bool files_are_due() const {
+    return reads_files_ && is_over(polled_at_, options_.poll_every);
+  }
+
+  /// Whether nothing may be read before the lake has what was taken: until the backlog is read,
+  /// when more than one epoch would be held in memory, and when a line must find its place anew.
+  [[nodiscard]] bool must_flush() const {
+    if (!is_fast_) {
+      return flush_is_due() || has_read_backlog() || files_are_due();
+    }
+    std::size_t bytes = 0;
+    bool must_wait = false;
+    for (const std::unique_ptr<KafkaLine>& line : lines_) {
+      if (line->has_dropped_views()) {
+        return true;
+      }
+      bytes += line->pending_bytes();
+      must_wait = must_wait || line->is_epoch_full() || line->must_wait_for_lake();
+    }
+    return (must_wait && flush_is_due()) || (lake_->has_job() && bytes >= options_.flush_bytes);
   }
 
   /// Whether all that was in the topics at the start was taken.
@@ -130,13 +162,6 @@ class UpLoop {
     return std::all_of(lines_.begin(), lines_.end(), [](const std::unique_ptr<KafkaLine>& line) {
       return line->has_read_backlog();
     });
-  }
-
-  /// Files that are new, and what follows from them. Views that are ahead stay so.
-  Status run_behind_files(RunReport* report) {
-    polled_at_ = clock_.monotonic();
-    ASSAY_RETURN_IF_ERROR(run_steps(workspace_, until_end(), Steps::kFilesAndTables, report));
-    return keep_tables(workspace_, report);
   }
 
   /// Once the backlog is in every table, the definitions are complete, and from then on rows reach
@@ -272,39 +297,66 @@ class UpLoop {
            bytes >= options_.flush_bytes;
   }
 
-  /// Commit what was taken, read new files, and bring every table behind them there.
-  Status flush(RunReport* report) {
-    const bool is_backlog_read = is_fast_ || has_read_backlog();
-    const Duration began = clock_.monotonic();
+  /// Let the lake's thread commit what was taken, read new files, and bring every table behind them
+  /// there; views that are ahead stay so.
+  Status begin_job() {
+    LakeThread::Job job;
+    job.options = options_.run;
+    job.options.stop = nullptr;  // a stop does not end the stages: they may be the last ones
+    job.options.is_live = true;
     for (const std::unique_ptr<KafkaLine>& line : lines_) {
-      StageAccount account;
-      account.stage = "bronze";
-      account.name = line->name();
-      ASSAY_RETURN_IF_ERROR(line->commit(&account));
-      add_account(workspace_.world().metrics, std::move(account), report);
+      job.options.ahead.merge(line->views_ahead());
+      ASSAY_ASSIGN_OR_RETURN(std::optional<KafkaLine::EpochEnd> end, line->end_epoch());
+      if (end.has_value()) {
+        job.epochs.push_back({line->name(), std::move(end->pending), std::move(end->reached)});
+        received_[line->name()] = line->take_oldest_received();
+      }
     }
-    ASSAY_RETURN_IF_ERROR(run_behind_files(report));
+    job_began_ = clock_.monotonic();
+    polled_at_ = job_began_;
+    is_flush_ = is_flush_ || !job.epochs.empty() || !is_fast_;
+    lake_->begin(std::move(job));
+    return {};
+  }
+
+  /// What the lake's thread has done, if it has.
+  Status take_done(RunReport* report) {
+    std::optional<LakeThread::Done> done = lake_->take_done();
+    return done.has_value() ? note_done(*std::move(done), report) : Status();
+  }
+
+  Status note_done(LakeThread::Done done, RunReport* report) {
+    for (StageAccount& account : done.report.stages) {
+      merge_account(std::move(account), report);
+    }
+    report->dropped.insert(
+        report->dropped.end(), done.report.dropped.begin(), done.report.dropped.end());
+    ASSAY_RETURN_IF_ERROR(done.status);
     for (const std::unique_ptr<KafkaLine>& line : lines_) {
-      note_freshness(*line);
+      ASSAY_RETURN_IF_ERROR(line->note_committed());
+      ASSAY_RETURN_IF_ERROR(line->follow_lake());
     }
-    note_epoch(began);
-    if (is_backlog_read) {
-      ASSAY_RETURN_IF_ERROR(go_fast());
-    }
-    flushed_at_ = clock_.monotonic();
-    has_flushed_ = true;
-    if (options_.flushed) {
-      options_.flushed(*report);
+    note_freshness();
+    if (std::exchange(is_flush_, false)) {
+      note_epoch(job_began_);
+      flushed_at_ = job_began_;
+      has_flushed_ = true;
+      if (options_.flushed) {
+        options_.flushed(*report);
+      }
     }
     return {};
   }
 
-  /// A stop does not end the stages of a flush: it is the last one.
-  [[nodiscard]] RunOptions until_end() const {
-    RunOptions options = options_.run;
-    options.stop = nullptr;
-    options.is_live = is_recovered_;
-    return options;
+  /// Bring everything that was taken to the lake and to every table behind it, and wait for it.
+  Status flush(RunReport* report) {
+    const bool is_backlog_read = is_fast_ || has_read_backlog();
+    if (lake_->has_job()) {
+      ASSAY_RETURN_IF_ERROR(note_done(lake_->wait(), report));
+    }
+    ASSAY_RETURN_IF_ERROR(begin_job());
+    ASSAY_RETURN_IF_ERROR(note_done(lake_->wait(), report));
+    return is_backlog_read ? go_fast() : Status();
   }
 
   void note_epoch(Duration began) {
@@ -349,32 +401,39 @@ class UpLoop {
     }
   }
 
-  /// How long the longest waiting record of this flush took until it was readable.
-  void note_freshness(KafkaLine& line) {
-    const std::optional<EventTime> received = line.take_oldest_received();
-    if (received.has_value()) {
-      workspace_.world()
-          .metrics
-          .histogram("assay_flow_readable_after_seconds",
-                     "Time from the reading of a flush's first record until all of it was readable",
-                     {{"name", line.name()}})
-          .observe(static_cast<double>(clock_.now().micros - received->micros) / 1e6);
+  /// How long the longest waiting record of this flush took until the lake had it.
+  void note_freshness() {
+    for (const auto& [name, received] : std::exchange(received_, {})) {
+      if (received.has_value()) {
+        workspace_.world()
+            .metrics
+            .histogram(
+                "assay_flow_readable_after_seconds",
+                "Time from the reading of a flush's first record until all of it was readable",
+                {{"name", name}})
+            .observe(static_cast<double>(clock_.now().micros - received->micros) / 1e6);
+      }
     }
   }
 
   Workspace& workspace_;
   const UpOptions& options_;
   Clock& clock_;
+  Wakeup wakeup_;  // topics have records, or the lake's thread is done
   std::vector<std::unique_ptr<KafkaLine>> lines_;
+  std::unique_ptr<LakeThread> lake_;
+  std::map<std::string, std::optional<EventTime>>
+      received_;                        // first of each line's epoch on its way
   std::set<std::string> brokers_away_;  // lines whose brokers did not answer the last look
   std::optional<Duration> away_since_;
   bool has_begun_ = false;    // the sources could be opened once
   bool has_flushed_ = false;  // since the lines were opened
   bool reads_files_ = false;
-  bool is_recovered_ = false;  // what is ahead of the lake is in this process's journals
-  bool is_fast_ = false;       // the backlog is read
+  bool is_fast_ = false;   // the backlog is read
+  bool is_flush_ = false;  // the lake's job has what was taken, not only files
   bool is_complete_ = false;
   bool is_ready_ = false;
+  Duration job_began_;
   Duration flushed_at_;
   Duration polled_at_;
   Duration noted_at_;

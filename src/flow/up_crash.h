@@ -57,8 +57,8 @@ class CrashedUp {
   }
 
   /// Start the line, and send until it kills itself at the n-th pass of a point, "name:n", or until
-  /// there is nothing left to send.
-  void kill_at(const std::string& point) {
+  /// there is nothing left to send; true when it killed itself.
+  bool kill_at(const std::string& point) {
     const pid_t child = start(point);
     int status = 0;
     bool is_asked = false;
@@ -73,6 +73,7 @@ class CrashedUp {
       pause_for({20'000});
     }
     expect_killed(status, point);
+    return !is_asked;
   }
 
   /// The same, killed so many microseconds after it was ready.

@@ -2,7 +2,10 @@
 // another; ASSAY_UP_KILLS sets how many.
 
 #include <array>
+#include <cstdio>
 #include <cstdlib>
+#include <map>
+#include <string>
 
 #include <gtest/gtest.h>
 
@@ -39,20 +42,31 @@ TEST(UpCrash, HundredsOfTimes) {
   constexpr uint64_t kSeed = 80;
   const auto random = seeded_random(kSeed);
   int done = 0;
+  int at_moments = 0;
+  std::map<std::string, int> at_points;  // every point in turn; 0: it was never reached
+  std::size_t next_point = 0;
   while (done < kills) {
     CrashedUp line;
     for (int i = 0; i < kKillsOfALine && done < kills; ++i, ++done) {
       if (i % 2 == 0) {
         line.kill_after(random->below(500'000));
+        ++at_moments;
       } else {
-        const std::string point = kPoints[random->below(kPoints.size())];
+        const std::string point = kPoints[next_point++ % kPoints.size()];
         const uint64_t passes = point == "files.step" ? 60 : 4;
-        line.kill_at(point + ":" + std::to_string(1 + random->below(passes)));
+        const bool is_reached =
+            line.kill_at(point + ":" + std::to_string(1 + random->below(passes)));
+        at_points[point] += is_reached ? 1 : 0;
       }
     }
     line.expect_as_undisturbed();
     ASSERT_FALSE(testing::Test::HasFailure()) << "seed " << kSeed << ", before kill " << done;
   }
+  std::printf("%d kills at random moments", at_moments);
+  for (const auto& [point, count] : at_points) {
+    std::printf(", %d at %s", count, point.c_str());
+  }
+  std::printf("\n");
   RecordProperty("kills", done);
 }
 

@@ -43,6 +43,9 @@ struct VerifyReport {
   std::vector<Difference> differences;  // at most 100
   int64_t served_answers = 0;           // logged answers compared (flow/served.h)
   int64_t behind_values = 0;  // of them: served before rows came that the offline answer has
+  /// Not compared: a view was ahead of the lake by rows that it does not have yet, or by so many
+  /// that it cannot be told which ones were there.
+  int64_t undecided_values = 0;
 };
 
 /// Count one comparison; true when both are the same to the bit. What differs is noted, while there

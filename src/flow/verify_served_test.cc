@@ -6,6 +6,7 @@
 
 #include "flow/online_stage.h"
 #include "flow/served.h"
+#include "flow/served_answers.h"
 #include "flow/status.h"
 #include "flow/test_project.h"
 #include "flow/verify_composed.h"
@@ -23,34 +24,7 @@ class VerifyServed : public testing::Test {
     workspace_ = project_.open();
   }
 
-  /// What the online store answers now for five users, as a server would log it.
-  data::Batch answers() {
-    const auto service = *workspace_->service("v1");
-    const gold::FeatureView& view = *service->views.front();
-    online::OnlineStore* store = *workspace_->online(true);
-    const EventTime now = *workspace_->serving_now();
-    data::BatchBuilder rows(*gold::served_schema(*service));
-    for (int user = 0; user < 5; ++user) {
-      const std::string name = "u" + std::to_string(user);
-      const data::Scalar key[] = {data::Scalar::string(name)};
-      const std::vector<data::EntityKey> keys = {*data::encode_key(key)};
-      const gold::FeatureValues values = store->read(view, keys, now)->front();
-      int column = 0;
-      rows.column(column++).append(static_cast<int32_t>(now.micros / kMicrosPerDay));
-      rows.column(column++).append(now.micros);
-      rows.column(column++).append_text(name);
-      for (int i = 0; i < 3; ++i) {
-        rows.column(column++).append_null();  // no model
-      }
-      rows.column(column++).append((*store->applied_to(view))->position);
-      for (std::size_t f = 0; f < values.values.size(); ++f) {
-        values.values[f].is_null() ? rows.column(column++).append_null()
-                                   : rows.column(column++).append_scalar(values.values[f]);
-        rows.column(column++).append_text(data::status_name(values.statuses[f]));
-      }
-    }
-    return rows.finish();
-  }
+  data::Batch answers() { return answers_of_five_users(*workspace_); }
   Status log(const data::Batch& rows) {
     return append_served(*workspace_, **workspace_->service("v1"), rows);
   }

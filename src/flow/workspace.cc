@@ -80,6 +80,7 @@ Result<std::unique_ptr<Workspace>> Workspace::open(World& world,
                          workspace->load_definitions(files, absolute, diagnostics));
   workspace->project_ = std::move(parsed.project);
   workspace->texts_ = files.texts();
+  workspace->s3_ = parsed.s3;
   ASSAY_RETURN_IF_ERROR(world.files.make_directories(state));
   ASSAY_ASSIGN_OR_RETURN(workspace->store_,
                          open_lake(world, workspace->project_.lake, parsed.s3, state));
@@ -89,6 +90,25 @@ Result<std::unique_ptr<Workspace>> Workspace::open(World& world,
   if (options.definitions == Definitions::kServed) {
     ASSAY_RETURN_IF_ERROR(workspace->load_served_definitions());
   }
+  return workspace;
+}
+
+Result<std::unique_ptr<Workspace>> Workspace::open_beside(Workspace& other) {
+  std::unique_ptr<Workspace> workspace(new Workspace(other.world_, other.options_));
+  workspace->project_ = other.project_;
+  workspace->texts_ = other.texts_;
+  workspace->s3_ = other.s3_;
+  const std::string state = join_path(other.project_.folder, kStateFolder);
+  data::SqlOptions sql_options;
+  sql_options.threads = other.options_.threads;
+  sql_options.memory_bytes_max = other.options_.memory_bytes_max;
+  sql_options.temp_directory = join_path(state, "spill_beside");
+  ASSAY_ASSIGN_OR_RETURN(workspace->sql_, data::SqlEngine::open(sql_options));
+  ASSAY_ASSIGN_OR_RETURN(workspace->store_,
+                         open_lake(other.world_, workspace->project_.lake, workspace->s3_, state));
+  ASSAY_ASSIGN_OR_RETURN(workspace->catalog_,
+                         catalog::CatalogStore::open(other.world_, workspace->project_.catalog));
+  ASSAY_ASSIGN_OR_RETURN(workspace->online_beside_, other.online(false));
   return workspace;
 }
 
@@ -512,6 +532,9 @@ Result<std::string> Workspace::steps_table_key(const gold::FeatureView& view) {
 }
 
 Result<online::OnlineStore*> Workspace::online(bool read_only) {
+  if (online_beside_ != nullptr) {
+    return online_beside_;
+  }
   if (online_ == nullptr) {
     ASSAY_ASSIGN_OR_RETURN(online_, online::open_online_store(world_, project_.online, read_only));
   }

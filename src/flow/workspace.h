@@ -53,6 +53,10 @@ class Workspace {
                                                  const WorkspaceOptions& options,
                                                  catalog::Diagnostics* diagnostics = nullptr);
 
+  /// The same project with the same definitions once more, for a thread beside the other one's: its
+  /// own tables, SQL and catalog, and the other's online store, which must outlive it.
+  static Result<std::unique_ptr<Workspace>> open_beside(Workspace& other);
+
   World& world() { return world_; }
   [[nodiscard]] const catalog::Project& project() const { return project_; }
   data::SqlEngine& sql() { return *sql_; }
@@ -177,6 +181,8 @@ class Workspace {
   std::unique_ptr<store::ObjectStore> store_;
   std::unique_ptr<catalog::CatalogStore> catalog_;
   std::unique_ptr<online::OnlineStore> online_;
+  online::OnlineStore* online_beside_ = nullptr;  // of the workspace that this one is beside
+  catalog::LakeS3Settings s3_;
   std::map<std::string, std::unique_ptr<lake::DeltaTable>> tables_;
   std::map<std::string, uint64_t> fingerprints_;         // by key of the table they belong to
   std::map<std::string, catalog::TableFormat> formats_;  // where the definition says one

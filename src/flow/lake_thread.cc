@@ -1,0 +1,86 @@
+#include "flow/lake_thread.h"
+
+#include <utility>
+
+#include "base/check.h"
+
+namespace assay::flow {
+
+Result<std::unique_ptr<LakeThread>> LakeThread::start(Workspace& workspace,
+                                                      const RunOptions& options) {
+  std::unique_ptr<LakeThread> lake(new LakeThread());
+  lake->wakeup_ = options.wakeup;
+  ASSAY_ASSIGN_OR_RETURN(lake->workspace_, Workspace::open_beside(workspace));
+  for (const auto& [name, bronze] : workspace.project().bronze) {
+    if (workspace.reads_parts(name)) {
+      ASSAY_ASSIGN_OR_RETURN(lake->writers_[name],
+                             BronzeWriter::open(*lake->workspace_, name, options));
+    }
+  }
+  lake->thread_ = std::jthread([line = lake.get()] { line->work(); });
+  return lake;
+}
+
+LakeThread::~LakeThread() {
+  const std::lock_guard lock(mutex_);
+  is_over_ = true;
+  changed_.notify_all();
+}
+
+void LakeThread::begin(Job job) {
+  ASSAY_CHECK(!has_job_);
+  has_job_ = true;
+  const std::lock_guard lock(mutex_);
+  job_ = std::move(job);
+  changed_.notify_all();
+}
+
+std::optional<LakeThread::Done> LakeThread::take_done() {
+  const std::lock_guard lock(mutex_);
+  has_job_ = has_job_ && !done_.has_value();
+  return std::exchange(done_, std::nullopt);
+}
+
+LakeThread::Done LakeThread::wait() {
+  ASSAY_CHECK(has_job_);
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return done_.has_value(); });
+  has_job_ = false;
+  return *std::exchange(done_, std::nullopt);
+}
+
+void LakeThread::work() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    changed_.wait(lock, [this] { return job_.has_value() || is_over_; });
+    if (!job_.has_value()) {
+      return;
+    }
+    Job job = *std::exchange(job_, std::nullopt);
+    lock.unlock();
+    Done done;
+    done.status = run(&job, &done.report);
+    lock.lock();
+    done_ = std::move(done);
+    changed_.notify_all();
+    if (wakeup_ != nullptr) {
+      wakeup_->notify();
+    }
+  }
+}
+
+Status LakeThread::run(Job* job, RunReport* report) {
+  for (Epoch& epoch : job->epochs) {
+    StageAccount account;
+    account.stage = "bronze";
+    account.name = epoch.bronze;
+    ASSAY_RETURN_IF_ERROR(
+        writers_.at(epoch.bronze)->commit(epoch.pending, epoch.reached, &account));
+    epoch.pending = {};
+    add_account(workspace_->world().metrics, std::move(account), report);
+  }
+  ASSAY_RETURN_IF_ERROR(run_steps(*workspace_, job->options, Steps::kFilesAndTables, report));
+  return keep_tables(*workspace_, report);
+}
+
+}  // namespace assay::flow

@@ -1,0 +1,76 @@
+#pragma once
+
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "flow/bronze_writer.h"
+#include "flow/run.h"
+#include "flow/run_options.h"
+#include "flow/workspace.h"
+
+namespace assay::flow {
+
+/// Writes the lake in a thread of its own, so that reading goes on meanwhile: commits what lines
+/// have taken, and runs the stages behind it.
+///
+/// One job at a time: who has the next one before this one is done waits, or goes on without. So
+/// what is on its way is bounded by one epoch of each line.
+/// Threads its owner's; the job has workspaces and tables of its own.
+/// Source  docs/decisions/0110-the-lake-beside-the-line.md
+class LakeThread {
+ public:
+  /// `workspace` must outlive the thread, and so must the wakeup of `options`, which is notified
+  /// when a job is done.
+  static Result<std::unique_ptr<LakeThread>> start(Workspace& workspace, const RunOptions& options);
+  /// Waits for the job.
+  ~LakeThread();
+  LakeThread(const LakeThread&) = delete;
+  LakeThread& operator=(const LakeThread&) = delete;
+
+  /// What a line has taken in an epoch.
+  struct Epoch {
+    std::string bronze;
+    BronzeWriter::Pending pending;
+    BronzeWriter::Reached reached;
+  };
+  struct Job {
+    std::vector<Epoch> epochs;
+    RunOptions options;
+  };
+  struct Done {
+    Status status;
+    RunReport report;  // of what was done; counted in the metrics already
+  };
+  /// Begin a job; only when none is at work or waits to be taken.
+  void begin(Job job);
+  /// Whether there is one.
+  [[nodiscard]] bool has_job() const { return has_job_; }
+  /// What became of it; nothing while it is at work, or when there is none.
+  std::optional<Done> take_done();
+  /// The same, waited for; there must be one.
+  Done wait();
+
+ private:
+  LakeThread() = default;
+  void work();
+  Status run(Job* job, RunReport* report);
+
+  std::unique_ptr<Workspace> workspace_;
+  std::map<std::string, std::unique_ptr<BronzeWriter>> writers_;
+  Wakeup* wakeup_ = nullptr;
+  bool has_job_ = false;  // the owner's
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::optional<Job> job_;
+  std::optional<Done> done_;
+  bool is_over_ = false;
+  std::jthread thread_;
+};
+
+}  // namespace assay::flow
