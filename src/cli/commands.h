@@ -26,7 +26,7 @@ std::vector<Command> sql_commands();          // sql, lake explain
 std::vector<Command> lake_upkeep_commands();  // lake compact | vacuum | doctor | set | ...
 std::vector<Command> quarantine_commands();   // quarantine list | show | replay
 std::vector<Command> generate_commands();     // generate users | events
-std::vector<Command> registry_commands();     // registry export
+std::vector<Command> registry_commands();     // registry export | serve, import feast
 std::vector<Command> reference_commands();    // reference
 
 /// The workspace of --project, with its definitions checked.

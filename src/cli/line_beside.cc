@@ -5,6 +5,8 @@
 #include "base/file_system.h"
 #include "base/hash.h"
 #include "cli/commands.h"
+#include "flow/past_answers.h"
+#include "flow/push_verdicts.h"
 #include "flow/status.h"
 
 namespace assay::cli {
@@ -56,6 +58,38 @@ Status LineBeside::push(const std::string& source, const std::string& json_lines
   }
   return world.files.put_if_absent(
       join_path(folder, file_name(world.clock.now(), world.random.next())), json_lines);
+}
+
+Result<std::vector<serve::RowVerdict>> LineBeside::judge(const std::string& source,
+                                                         const std::string& json_lines) {
+  const std::lock_guard lock(mutex_);
+  ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_served_workspace(invocation_));
+  if (workspace->project().sources.count(source) == 0) {
+    return Status(Code::kNotFound, "no source " + source);
+  }
+  ASSAY_ASSIGN_OR_RETURN(std::vector<flow::PushVerdict> found,
+                         flow::judge_push(*workspace, source, json_lines));
+  std::vector<serve::RowVerdict> verdicts;
+  for (flow::PushVerdict& one : found) {
+    verdicts.push_back({std::move(one.table), std::move(one.reason), std::move(one.column)});
+  }
+  return verdicts;
+}
+
+Result<std::vector<gold::FeatureValues>> LineBeside::past(const gold::FeatureView& view,
+                                                          std::span<const data::EntityKey> keys,
+                                                          EventTime at) {
+  const std::lock_guard lock(mutex_);
+  ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_served_workspace(invocation_));
+  const bool known = workspace->project().views.count(view.name()) > 0;
+  ASSAY_ASSIGN_OR_RETURN(
+      const gold::FeatureViewPtr current,
+      known ? workspace->view(view.name()) : Result<gold::FeatureViewPtr>(gold::FeatureViewPtr()));
+  if (current == nullptr || current->fingerprint() != view.fingerprint()) {
+    return Status(Code::kFailedPrecondition,
+                  "the definitions are being replaced; ask again: " + view.name());
+  }
+  return flow::past_answers(*workspace, *current, keys, at);
 }
 
 Result<std::vector<std::string>> LineBeside::behind(const std::vector<std::string>& views) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <mutex>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -24,7 +25,12 @@ class LineBeside : public serve::LineControl {
   /// Rows become a new file in the folder of a source of JSON files, complete and durable before
   /// anybody sees its name.
   Status push(const std::string& source, const std::string& json_lines) override;
+  Result<std::vector<serve::RowVerdict>> judge(const std::string& source,
+                                               const std::string& json_lines) override;
   Result<std::vector<std::string>> behind(const std::vector<std::string>& views) override;
+  Result<std::vector<gold::FeatureValues>> past(const gold::FeatureView& view,
+                                                std::span<const data::EntityKey> keys,
+                                                EventTime at) override;
 
  private:
   Invocation& invocation_;

@@ -1,7 +1,12 @@
+#include <mutex>
+
 #include "base/file_system.h"
+#include "base/process.h"
 #include "cli/commands.h"
 #include "cli/serving.h"
+#include "serve/feast_import.h"
 #include "serve/feast_registry.h"
+#include "serve/grpc_registry.h"
 
 namespace assay::cli {
 namespace {
@@ -64,6 +69,113 @@ Status run_registry_export(Invocation& invocation) {
   return {};
 }
 
+/// The registry as it is served by now.
+class ServedRegistry {
+ public:
+  explicit ServedRegistry(Invocation& invocation) : invocation_(invocation) {}
+
+  /// Take newer definitions, when there are.
+  Status look() {
+    ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_served_workspace(invocation_));
+    if (registry_ != nullptr && workspace->served_version() == version_) {
+      return {};
+    }
+    ASSAY_ASSIGN_OR_RETURN(const auto state, serving_state(*workspace));
+    auto made = std::make_shared<const serve::FeastRegistry>(serve::feast_registry(*state));
+    const std::lock_guard lock(mutex_);
+    version_ = workspace->served_version();
+    registry_ = std::move(made);
+    return {};
+  }
+
+  std::shared_ptr<const serve::FeastRegistry> get() {
+    const std::lock_guard lock(mutex_);
+    return registry_;
+  }
+
+ private:
+  Invocation& invocation_;
+  std::mutex mutex_;
+  std::optional<int64_t> version_;
+  std::shared_ptr<const serve::FeastRegistry> registry_;
+};
+
+Status run_registry_serve(Invocation& invocation) {
+  StopWait stop;
+  ServedRegistry registry(invocation);
+  ASSAY_RETURN_IF_ERROR(registry.look());
+  ASSAY_ASSIGN_OR_RETURN(const serve::HttpOptions address,
+                         parse_address(invocation.arguments.get("grpc"), "--grpc"));
+  serve::GrpcOptions options;
+  options.host = address.host;
+  options.port = address.port;
+  ASSAY_ASSIGN_OR_RETURN(
+      const auto server,
+      serve::start_grpc_server(
+          [&registry](std::string_view method, std::string_view request, std::string_view) {
+            return serve::answer_registry(*registry.get(), method, request);
+          },
+          options));
+  const std::string where = options.host + ":" + std::to_string(server->port());
+  ASSAY_RETURN_IF_ERROR(write_addresses(invocation, where, ""));
+  invocation.output.say("serving the registry of " + registry.get()->project + " by gRPC on " +
+                        where + " (stop with Ctrl-C or SIGTERM)");
+  while (!stop.second()) {
+    const Status looked = registry.look();
+    if (!looked.ok()) {
+      invocation.world.log.error("definitions_not_replaced", {{"reason", looked.to_string()}});
+    }
+  }
+  server->stop();
+  return {};
+}
+
+/// The bytes of a Feast repository's registry, from where Feast puts it.
+Result<std::string> read_registry(FileSystem& files, const std::string& repository) {
+  const Result<FileInfo> info = files.stat(repository);
+  if (info.ok() && !info->is_directory) {
+    return files.read(repository);
+  }
+  for (const char* const name : {"data/registry.db", "registry.db"}) {
+    const std::string path = join_path(repository, name);
+    if (files.stat(path).ok()) {
+      return files.read(path);
+    }
+  }
+  return Status(
+      Code::kNotFound,
+      "no registry in " + repository + "; run `feast apply` there, or name the registry's file");
+}
+
+Status run_import_feast(Invocation& invocation) {
+  const std::string& repository = invocation.arguments.get("REPO");
+  const std::string& folder = invocation.arguments.get("FOLDER");
+  FileSystem& files = invocation.world.files;
+  ASSAY_ASSIGN_OR_RETURN(const std::string registry, read_registry(files, repository));
+  ASSAY_ASSIGN_OR_RETURN(const std::string whole, absolute_path(repository));
+  Result<serve::FeastImport> made = serve::import_feast(registry, whole);
+  if (!made.ok()) {
+    return std::move(made).status().with_context(repository);
+  }
+  ASSAY_RETURN_IF_ERROR(files.make_directories(folder));
+  const std::string project = made->project.empty() ? "imported" : made->project;
+  for (const auto& [name, text] : {std::pair{"assay.yaml",
+                                             "project: " + project +
+                                                 "\nlake: ./lake\ncatalog: ./catalog.db\n"
+                                                 "online: embedded:./online\n"},
+                                   std::pair{"feast.yaml", made->yaml}}) {
+    ASSAY_RETURN_IF_ERROR(files.put_if_absent(join_path(folder, name), text));
+  }
+  data::BatchBuilder rows(data::make_schema({{"note", data::Type::kString, false}}));
+  for (const std::string& note : made->notes) {
+    rows.column(0).append_text(note);
+  }
+  invocation.output.rows(rows.finish());
+  invocation.output.say("wrote " + join_path(folder, "feast.yaml") +
+                        "; look at it, then `assay validate` and `assay apply` there");
+  return {};
+}
+
 }  // namespace
 
 std::vector<Command> registry_commands() {
@@ -83,6 +195,28 @@ std::vector<Command> registry_commands() {
          false,
          false}},
        run_registry_export},
+      {{"registry", "serve"},
+       "serve the registry by gRPC, for Feast's clients with `registry_type: remote`",
+       "It only reads; `assay serve --grpc` has the same beside features.",
+       {},
+       {{"grpc",
+         "HOST:PORT",
+         "where to listen; port 0 takes a free one",
+         "127.0.0.1:6570",
+         false,
+         false},
+        {"address-file", "FILE", "write the address here once it listens", "", false, false}},
+       run_registry_serve},
+      {{"import", "feast"},
+       "turn a Feast repository into a project",
+       "Reads the registry that `feast apply` made. Feature views over files become sources, "
+       "bronze "
+       "tables and\n"
+       "views of their newest values; what has no counterpart is listed.",
+       {{"REPO", "the repository's folder, or its registry's file", true},
+        {"FOLDER", "where the project goes, made when it is not there", true}},
+       {},
+       run_import_feast},
   };
 }
 

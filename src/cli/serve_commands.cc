@@ -1,5 +1,4 @@
 #include <charconv>
-#include <csignal>
 
 #include "cli/commands.h"
 #include "cli/line_beside.h"
@@ -7,8 +6,6 @@
 #include "flow/served.h"
 #include "gold/served_schema.h"
 #include "serve/feature_server.h"
-#include "serve/grpc_calls.h"
-#include "serve/grpc_server.h"
 #include "serve/http_server.h"
 #include "serve/predict.h"
 
@@ -98,34 +95,6 @@ class ServedWriter {
   Duration written_;
 };
 
-/// The gRPC server, when the user wants one.
-Result<std::unique_ptr<serve::GrpcServer>> start_grpc(serve::FeatureServer& features,
-                                                      const Arguments& arguments) {
-  if (!arguments.has("grpc")) {
-    return std::unique_ptr<serve::GrpcServer>();
-  }
-  ASSAY_ASSIGN_OR_RETURN(const serve::HttpOptions address,
-                         parse_address(arguments.get("grpc"), "--grpc"));
-  serve::GrpcOptions options;
-  options.host = address.host;
-  options.port = address.port;
-  return serve::start_grpc_server(
-      [&features](std::string_view method, std::string_view request) {
-        return serve::answer_grpc(features, method, request);
-      },
-      options);
-}
-
-/// Where it listens, "" for none.
-std::string grpc_address_of(const serve::GrpcServer* server, const Arguments& arguments) {
-  const std::string& asked = arguments.get("grpc");
-  return server == nullptr
-             ? ""
-             : (asked.find(':') == std::string::npos ? "127.0.0.1"
-                                                     : asked.substr(0, asked.rfind(':'))) +
-                   ":" + std::to_string(server->port());
-}
-
 /// The share of entities whose answers are logged.
 Result<double> log_share(const std::string& text) {
   double share = 0;
@@ -138,18 +107,13 @@ Result<double> log_share(const std::string& text) {
 }
 
 Status run_serve(Invocation& invocation) {
-  // Blocked before any thread starts, so that only the wait below takes them.
-  sigset_t stop_signals;
-  sigemptyset(&stop_signals);
-  sigaddset(&stop_signals, SIGINT);
-  sigaddset(&stop_signals, SIGTERM);
-  pthread_sigmask(SIG_BLOCK, &stop_signals, nullptr);
-
+  StopWait stop;
   ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_served_workspace(invocation));
   ASSAY_ASSIGN_OR_RETURN(serve::HttpOptions options,
                          parse_address(invocation.arguments.get("http"), "--http"));
   ASSAY_ASSIGN_OR_RETURN(const int64_t threads, invocation.arguments.integer("threads", 0));
   options.threads = static_cast<int>(threads);
+  options.is_slow = serve::FeatureServer::is_slow;
   ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, workspace->online(true));
   ASSAY_ASSIGN_OR_RETURN(const auto state, serving_state(*workspace));
   serve::ServedLogOptions log_options;
@@ -162,33 +126,27 @@ Status run_serve(Invocation& invocation) {
   LineBeside line(invocation, *store, invocation.arguments.has("push"));
   serve::FeatureServer features(
       invocation.world, *store, state, log_options.share == 0 ? nullptr : &log, &line);
+  AccessFile access(invocation, features);
+  ASSAY_RETURN_IF_ERROR(access.look());
   ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<serve::HttpServer> server,
                          serve::start_http_server(invocation.world, features.handler(), options));
   const std::string address = options.host + ":" + std::to_string(server->port());
-  ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<serve::GrpcServer> grpc,
-                         start_grpc(features, invocation.arguments));
-  const std::string grpc_address = grpc_address_of(grpc.get(), invocation.arguments);
-  const std::string& address_file = invocation.arguments.get("address-file");
-  if (!address_file.empty()) {
-    ASSAY_RETURN_IF_ERROR(invocation.world.files.write(
-        address_file, address + "\n" + (grpc_address.empty() ? "" : grpc_address + "\n")));
-  }
+  ASSAY_ASSIGN_OR_RETURN(const GrpcBeside grpc, start_grpc(features, invocation.arguments));
+  ASSAY_RETURN_IF_ERROR(write_addresses(invocation, address, grpc.address));
   invocation.output.say("serving " + std::to_string(state->services.size()) + " services and " +
                         std::to_string(state->models.size()) + " models on http://" + address +
-                        (grpc_address.empty() ? "" : " and by gRPC on " + grpc_address) +
+                        (grpc.address.empty() ? "" : " and by gRPC on " + grpc.address) +
                         " (stop with Ctrl-C or SIGTERM)");
   DefinitionWatch watch(invocation, *workspace, features);
   ServedWriter writer(invocation, *workspace, log);
-  const timespec second{1, 0};
-  while (sigtimedwait(&stop_signals, nullptr, &second) < 0) {
+  while (!stop.second()) {
     watch.look();
     writer.look();
+    access.look_again();
   }
   invocation.output.say("stopping: requests under way are finished");
   server->stop();
-  if (grpc != nullptr) {
-    grpc->stop();
-  }
+  grpc.stop();
   writer.write();
   return {};
 }
@@ -249,12 +207,8 @@ std::vector<Command> serve_commands() {
          false,
          false},
         {"threads", "N", "threads that answer; 0 is one per core", "0", false, false},
-        {"grpc",
-         "HOST:PORT",
-         "also answer gRPC there: Feast's ServingService and predictions",
-         "",
-         false,
-         false},
+        grpc_flag(),
+        access_flag(),
         {"push", "", "take rows by POST /push into sources of JSON files", "", false, false},
         {"log-share",
          "SHARE",

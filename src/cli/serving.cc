@@ -2,7 +2,9 @@
 
 #include <charconv>
 
+#include "base/file_system.h"
 #include "learn/model_card.h"
+#include "serve/grpc_calls.h"
 
 namespace assay::cli {
 
@@ -34,6 +36,8 @@ Result<std::shared_ptr<const serve::ServingState>> serving_state(flow::Workspace
   state->definitions = std::make_shared<const catalog::Project>(project);
   for (const auto& [name, definition] : project.views) {
     ASSAY_ASSIGN_OR_RETURN(state->views[name], workspace.view(name));
+    ASSAY_ASSIGN_OR_RETURN(const std::string key, workspace.steps_table_key(*state->views[name]));
+    state->steps_tables[name] = join_path(project.lake, key);
   }
   for (const auto& [name, definition] : project.services) {
     ASSAY_ASSIGN_OR_RETURN(state->services[name], workspace.service(name));
@@ -63,6 +67,100 @@ Result<serve::HttpOptions> parse_address(const std::string& text, const std::str
                   flag + " is `" + text + "`; write it like 127.0.0.1:6566");
   }
   return options;
+}
+
+Flag grpc_flag() {
+  return {"grpc",
+          "HOST:PORT",
+          "also answer gRPC there: Feast's ServingService and predictions",
+          "",
+          false,
+          false};
+}
+
+Flag access_flag() {
+  return {
+      "access",
+      "FILE",
+      "answer only the callers that this file names (docs/serving.md); read anew when it changes",
+      "",
+      false,
+      false};
+}
+
+Status AccessFile::look() {
+  if (file_.empty()) {
+    return {};
+  }
+  ASSAY_ASSIGN_OR_RETURN(std::string text, world_.files.read(file_));
+  std::string names = text;
+  const auto read = [&](const std::string& path) -> Result<std::string> {
+    const bool absolute = path.starts_with('/');
+    ASSAY_ASSIGN_OR_RETURN(
+        std::string found,
+        world_.files.read(absolute ? path : join_path(parent_path(file_), path)));
+    names += found;
+    return found;
+  };
+  Result<std::shared_ptr<const serve::Access>> access = serve::Access::parse(text, read);
+  if (!access.ok()) {
+    return std::move(access).status().with_context(file_);
+  }
+  if (names != known_) {
+    known_ = std::move(names);
+    server_.protect(*std::move(access));
+    world_.log.info("access_read", {{"file", file_}});
+  }
+  return {};
+}
+
+void AccessFile::look_again() {
+  const Status status = look();
+  if (!status.ok() && status.to_string() != failure_) {
+    world_.log.error("access_not_read", {{"reason", status.to_string()}});
+  }
+  failure_ = status.ok() ? "" : status.to_string();
+}
+
+Result<GrpcBeside> start_grpc(serve::FeatureServer& features, const Arguments& arguments) {
+  GrpcBeside beside;
+  if (!arguments.has("grpc")) {
+    return beside;
+  }
+  ASSAY_ASSIGN_OR_RETURN(const serve::HttpOptions address,
+                         parse_address(arguments.get("grpc"), "--grpc"));
+  serve::GrpcOptions options;
+  options.host = address.host;
+  options.port = address.port;
+  ASSAY_ASSIGN_OR_RETURN(
+      beside.server,
+      serve::start_grpc_server(
+          [&features](
+              std::string_view method, std::string_view request, std::string_view authorization) {
+            return serve::answer_grpc(features, method, request, authorization);
+          },
+          options));
+  beside.address = options.host + ":" + std::to_string(beside.server->port());
+  return beside;
+}
+
+Status write_addresses(Invocation& invocation, const std::string& http, const std::string& grpc) {
+  const std::string& file = invocation.arguments.get("address-file");
+  return file.empty()
+             ? Status()
+             : invocation.world.files.write(file, http + "\n" + (grpc.empty() ? "" : grpc + "\n"));
+}
+
+StopWait::StopWait() {
+  sigemptyset(&signals_);
+  sigaddset(&signals_, SIGINT);
+  sigaddset(&signals_, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
+}
+
+bool StopWait::second() {
+  const timespec second{1, 0};
+  return sigtimedwait(&signals_, nullptr, &second) >= 0;
 }
 
 serve::RequestRows request_row(const data::Batch& inputs) {

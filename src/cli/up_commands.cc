@@ -18,27 +18,32 @@ class LineServer {
   /// Listen where the user said; nothing to do when he did not.
   Status start() {
     const Arguments& arguments = invocation_.arguments;
+    if (!arguments.has("http") && arguments.has("grpc")) {
+      return {Code::kInvalidArgument, "--grpc answers beside HTTP; say --http HOST:PORT too"};
+    }
     if (!arguments.has("http")) {
       invocation_.output.say("running (stop with Ctrl-C or SIGTERM)");
       return {};
     }
     ASSAY_ASSIGN_OR_RETURN(serve::HttpOptions options,
                            parse_address(arguments.get("http"), "--http"));
+    options.is_slow = serve::FeatureServer::is_slow;
     ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, workspace_.online(false));
     ASSAY_ASSIGN_OR_RETURN(const auto state, serving_state(workspace_));
     line_ = std::make_unique<LineBeside>(invocation_, *store, arguments.has("push"));
     features_ = std::make_unique<serve::FeatureServer>(
         invocation_.world, *store, state, nullptr, line_.get());
+    ASSAY_RETURN_IF_ERROR(AccessFile(invocation_, *features_).look());
     ASSAY_ASSIGN_OR_RETURN(
         server_, serve::start_http_server(invocation_.world, features_->handler(), options));
     const std::string address = options.host + ":" + std::to_string(server_->port());
-    if (arguments.has("address-file")) {
-      ASSAY_RETURN_IF_ERROR(
-          invocation_.world.files.write(arguments.get("address-file"), address + "\n"));
-    }
+    ASSAY_ASSIGN_OR_RETURN(grpc_, start_grpc(*features_, arguments));
+    ASSAY_RETURN_IF_ERROR(write_addresses(invocation_, address, grpc_.address));
     invocation_.output.say("running, and serving " + std::to_string(state->services.size()) +
                            " services and " + std::to_string(state->models.size()) +
-                           " models on http://" + address + " (stop with Ctrl-C or SIGTERM)");
+                           " models on http://" + address +
+                           (grpc_.address.empty() ? "" : " and by gRPC on " + grpc_.address) +
+                           " (stop with Ctrl-C or SIGTERM)");
     return {};
   }
 
@@ -46,6 +51,7 @@ class LineServer {
     if (server_ != nullptr) {
       server_->stop();
     }
+    grpc_.stop();
   }
 
  private:
@@ -54,6 +60,7 @@ class LineServer {
   std::unique_ptr<LineBeside> line_;
   std::unique_ptr<serve::FeatureServer> features_;
   std::unique_ptr<serve::HttpServer> server_;
+  GrpcBeside grpc_;
 };
 
 Result<Duration> duration_of(const Arguments& arguments, const std::string& name) {
@@ -116,13 +123,20 @@ std::vector<Command> up_commands() {
          "",
          false,
          false},
+        grpc_flag(),
+        access_flag(),
         {"push",
          "",
          "with --http: take rows by POST /push into sources of JSON files",
          "",
          false,
          false},
-        {"address-file", "FILE", "write the address here once it listens", "", false, false},
+        {"address-file",
+         "FILE",
+         "write the address here once it listens, and that of gRPC below it",
+         "",
+         false,
+         false},
         {"flush-every",
          "DURATION",
          "how often the lake is written (default 60s, or 1s when a view waits for it)",

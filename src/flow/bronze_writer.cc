@@ -18,24 +18,6 @@ constexpr std::size_t kDedupBytesMax = std::size_t{512} << 20;
 /// table each time for a sliver more.
 constexpr int64_t kDedupSpan = 3600 * kMicrosPerSecond;
 
-Result<std::unique_ptr<bronze::BronzeOperator>> make_operator(Workspace& workspace,
-                                                              const catalog::BronzeDef& definition,
-                                                              const RunOptions& options) {
-  bronze::BronzeOptions bronze_options;
-  bronze_options.source = workspace.project().sources.at(definition.source);
-  bronze_options.threads = options.threads;
-  bool personal = false;
-  for (const catalog::ColumnDef& column : definition.columns) {
-    personal = personal || column.scrub != catalog::Scrub::kNone || !column.pii.empty();
-  }
-  if (personal) {
-    ASSAY_ASSIGN_OR_RETURN(
-        bronze_options.key,
-        privacy::load_or_create_key(workspace.world(), workspace.project().folder));
-  }
-  return bronze::BronzeOperator::create(definition, bronze_options);
-}
-
 /// Tell of a CSV file whose header lacks a required column: it was not written for this table, or
 /// has no header. Its rows all go to quarantine; its first line is told here, since no row stands
 /// for it.
@@ -73,6 +55,22 @@ void widen(std::vector<bronze::TimeRange>* ranges) {
 
 }  // namespace
 
+Result<std::unique_ptr<bronze::BronzeOperator>> make_bronze_operator(
+    Workspace& workspace, const catalog::BronzeDef& definition, int threads) {
+  bronze::BronzeOptions options;
+  options.source = workspace.project().sources.at(definition.source);
+  options.threads = threads;
+  bool personal = false;
+  for (const catalog::ColumnDef& column : definition.columns) {
+    personal = personal || column.scrub != catalog::Scrub::kNone || !column.pii.empty();
+  }
+  if (personal) {
+    ASSAY_ASSIGN_OR_RETURN(
+        options.key, privacy::load_or_create_key(workspace.world(), workspace.project().folder));
+  }
+  return bronze::BronzeOperator::create(definition, options);
+}
+
 Result<std::unique_ptr<BronzeWriter>> BronzeWriter::open(Workspace& workspace,
                                                          const std::string& name,
                                                          const RunOptions& options) {
@@ -81,7 +79,8 @@ Result<std::unique_ptr<BronzeWriter>> BronzeWriter::open(Workspace& workspace,
   writer->name_ = name;
   ASSAY_ASSIGN_OR_RETURN(const std::string key, workspace.bronze_table_key(name));
   writer->app_id_ = workspace.app_id(key);
-  ASSAY_ASSIGN_OR_RETURN(writer->operation_, make_operator(workspace, definition, options));
+  ASSAY_ASSIGN_OR_RETURN(writer->operation_,
+                         make_bronze_operator(workspace, definition, options.threads));
   writer->state_ = writer->operation_->initial_state();
   ASSAY_ASSIGN_OR_RETURN(writer->table_,
                          workspace.open_or_create_table(

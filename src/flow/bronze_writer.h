@@ -20,6 +20,10 @@
 
 namespace assay::flow {
 
+/// The operator of a bronze table, with the project's key when the table holds personal data.
+Result<std::unique_ptr<bronze::BronzeOperator>> make_bronze_operator(
+    Workspace& workspace, const catalog::BronzeDef& definition, int threads);
+
 /// Turns records into rows of one bronze table and commits them with the position they reach.
 ///
 /// A commit is two: the quarantine first, then the table, whose position is the truth. A run killed

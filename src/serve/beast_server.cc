@@ -26,6 +26,7 @@
 #include <boost/beast/http/string_body.hpp>
 
 #include "serve/http_server.h"
+#include "serve/slow_requests.h"
 
 namespace assay::serve {
 namespace {
@@ -82,7 +83,9 @@ void append_head(const Response& response,
   out->append(reason.data(), reason.size()).append("\r\n");
   line("date", date);
   line("server", "assay");
-  line("content-length", std::to_string(response.body.size()));
+  if (response.status != 304) {  // its length would be that of the answer it stands for
+    line("content-length", std::to_string(response.body.size()));
+  }
   if (!response.content_type.empty()) {
     line("content-type", response.content_type);
   }
@@ -104,15 +107,18 @@ struct Lane {
   Lane(World& the_world,
        const Handler& the_handler,
        const HttpOptions& the_options,
+       SlowRequests& the_slow,
        std::atomic<int>& the_connections)
       : world(the_world),
         handler(the_handler),
         options(the_options),
+        slow(the_slow),
         connections(the_connections) {}
 
   World& world;
   const Handler& handler;
   const HttpOptions& options;
+  SlowRequests& slow;
   std::atomic<int>& connections;
   std::unordered_set<Session*> sessions;  // outlives the context, whose end ends the last of them
   bool draining = false;
@@ -264,15 +270,42 @@ class Session : public std::enable_shared_from_this<Session> {
       request.headers.emplace_back(std::move(name), std::string(field.value()));
     }
     request.body = std::move(message.body());
-    Response response;
-    try {
-      response = lane_.handler(request);
-    } catch (const std::exception& failure) {  // only libraries throw, and memory may run out
-      lane_.world.log.error("http_handler_threw", {{"what", std::string(failure.what())}});
-      response = Response{500, "application/json", R"({"detail":"Internal Server Error"})", {}};
+    const bool head_only = request.method == "HEAD";
+    if (lane_.options.is_slow && lane_.options.is_slow(request)) {
+      answer_slowly(std::move(request), message.version(), message.keep_alive());
+      return;
     }
+    const Response response = answer_safely(lane_.world, lane_.handler, request);
     const bool keep_alive = message.keep_alive() && !lane_.draining;
-    send(response, message.version(), keep_alive, request.method == "HEAD", false);
+    send(response, message.version(), keep_alive, head_only, false);
+  }
+
+  /// Hand the request over; its answer comes back to this thread, on which the session lives and
+  /// ends. The thread does not end before.
+  void answer_slowly(Request request, unsigned version, bool keep_alive) {
+    const bool taken = lane_.slow.take(
+        std::move(request),
+        [self = shared_from_this(),
+         work = net::make_work_guard(lane_.context),
+         version,
+         keep_alive](Response response) mutable {
+          net::io_context& context = self->lane_.context;
+          net::post(context,
+                    [self = std::move(self), response = std::move(response), version, keep_alive] {
+                      self->send(
+                          response, version, keep_alive && !self->lane_.draining, false, false);
+                    });
+        });
+    if (!taken) {
+      send({429,
+            "application/json",
+            R"({"detail":"Too many requests wait; ask again later"})",
+            {{"retry-after", "1"}}},
+           version,
+           keep_alive && !lane_.draining,
+           false,
+           false);
+    }
   }
 
   void refuse(error_code error) {
@@ -362,11 +395,14 @@ void Lane::begin_drain() {
 class BeastServer : public HttpServer {
  public:
   BeastServer(World& world, Handler handler, HttpOptions options)
-      : world_(world), handler_(std::move(handler)), options_(std::move(options)) {
+      : world_(world),
+        handler_(std::move(handler)),
+        options_(std::move(options)),
+        slow_(world_, handler_, options_.slow) {
     const int cores = static_cast<int>(std::max(1U, std::jthread::hardware_concurrency()));
     const int threads = options_.threads > 0 ? options_.threads : cores;
     for (int i = 0; i < threads; ++i) {
-      lanes_.push_back(std::make_unique<Lane>(world_, handler_, options_, connections_));
+      lanes_.push_back(std::make_unique<Lane>(world_, handler_, options_, slow_, connections_));
     }
     acceptor_.emplace(lanes_.front()->context);
     accept_pause_.emplace(lanes_.front()->context);
@@ -385,6 +421,7 @@ class BeastServer : public HttpServer {
   World& world_;
   const Handler handler_;
   const HttpOptions options_;
+  SlowRequests slow_;
   std::atomic<int> connections_{0};
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::optional<Acceptor> acceptor_;
@@ -480,6 +517,7 @@ void BeastServer::stop() {
       net::post(lane->context, [target = lane.get()] { target->begin_drain(); });
     }
   });
+  slow_.stop();
   threads_.clear();  // joins
   for (const std::unique_ptr<Lane>& lane : lanes_) {
     lane->draining = false;  // what is left ends with the context, without its timer

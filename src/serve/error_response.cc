@@ -67,6 +67,13 @@ Response validation_error(const std::vector<FieldError>& errors) {
   return response;
 }
 
+Response not_permitted(const Caller& caller, std::string_view what, std::string_view name) {
+  return feast_error(403,
+                     "FeastPermissionError",
+                     caller.name + " may not use " + std::string(what) + (name.empty() ? "" : " ") +
+                         std::string(name));
+}
+
 Response failure_response(const Status& failure) {
   const int status = failure.code() == Code::kUnavailable ||
                              failure.code() == Code::kDeadlineExceeded ||

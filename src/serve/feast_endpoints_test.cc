@@ -24,9 +24,23 @@ class FakeLine : public LineControl {
     taken += json_lines;
     return failure;
   }
+  Result<std::vector<RowVerdict>> judge(const std::string& source,
+                                        const std::string& json_lines) override {
+    if (source != "clicks_source") {
+      return Status(Code::kNotFound, "no such source");
+    }
+    EXPECT_EQ(taken, "") << "what is judged is not taken yet";
+    EXPECT_EQ(json_lines, "{\"a\":1}\n{\"a\":\"x\"}\n");
+    return std::vector<RowVerdict>{{}, {"clicks", "wrong_type", "a"}};
+  }
   Result<std::vector<std::string>> behind(const std::vector<std::string>& views) override {
     asked = views;
     return late;
+  }
+  Result<std::vector<gold::FeatureValues>> past(const gold::FeatureView&,
+                                                std::span<const data::EntityKey>,
+                                                EventTime) override {
+    return Status(Code::kFailedPrecondition, "nothing is past");
   }
 
   std::string taken;
@@ -62,6 +76,7 @@ class FeastEndpoints : public testing::Test {
     definitions->views = {{"clicks", clicks}};
     definitions->sources["clicks_source"].name = "clicks_source";
     state.definitions = std::move(definitions);
+    state.steps_tables = {{"clicks", "/lake/gold/clicks"}};
     features_.replace(std::make_shared<const ServingState>(std::move(state)));
   }
   Response post(const std::string& target, const std::string& body) {
@@ -170,15 +185,32 @@ TEST_F(FeastEndpoints, WritesAnswerAsFeastDoes) {
   EXPECT_EQ(line_.asked, (std::vector<std::string>{"clicks", "routes", "spend"}));
 }
 
+TEST_F(FeastEndpoints, APushMayAskWhatBecomesOfItsRows) {
+  const Response answer =
+      post("/push", R"({"push_source_name":"clicks_source","df":{"a":[1,"x"]},"verdicts":true})");
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(answer.body,
+            R"({"accepted":1,"quarantined":1,"rows":[{"verdict":"accepted"},)"
+            R"({"verdict":"quarantined","table":"clicks","reason":"wrong_type","column":"a"}]})");
+  EXPECT_EQ(line_.taken, "{\"a\":1}\n{\"a\":\"x\"}\n");
+  EXPECT_EQ(post("/push", R"({"push_source_name":"nope","df":{"a":[1]},"verdicts":true})").status,
+            422);
+  EXPECT_EQ(
+      post("/push", R"({"push_source_name":"clicks_source","df":{"a":[1]},"verdicts":1})").status,
+      422);
+}
+
 TEST_F(FeastEndpoints, PushedRowsKeepTheirDigits) {
   const Parsed<WriteBody> parsed = parse_write_body(
-      R"({"t":"s","df":{"i":[9007199254740993,null],"d":[0.1,-0.0],"s":["Zo\u00eb \"q\"",""],)"
+      R"({"t":"s","df":{"u":[18446744073709551615,9223372036854775808],"i":[9007199254740993,null],"d":[0.1,-0.0],"s":["Zo\u00eb \"q\"",""],)"
       R"("l":[[1, 2.5],{"k": null}],"b":[true,false]}})",
       "t");
   ASSERT_TRUE(parsed.errors.empty());
   EXPECT_EQ(to_json_lines(parsed.body.df),
-            "{\"i\":9007199254740993,\"d\":0.1,\"s\":\"Zoë \\\"q\\\"\",\"l\":[1,2.5],\"b\":true}\n"
-            "{\"i\":null,\"d\":-0.0,\"s\":\"\",\"l\":{\"k\":null},\"b\":false}\n");
+            "{\"u\":18446744073709551615,\"i\":9007199254740993,\"d\":0.1,\"s\":\"Zoë "
+            "\\\"q\\\"\",\"l\":[1,2.5],\"b\":true}\n"
+            "{\"u\":9223372036854775808,\"i\":null,\"d\":-0.0,\"s\":\"\",\"l\":{\"k\":null},\"b\":"
+            "false}\n");
 }
 
 TEST_F(FeastEndpoints, WhatIsNotOnlineYetIsSaid) {
@@ -246,7 +278,10 @@ TEST_F(FeastEndpoints, RegistryListsAndFinds) {
        200,
        R"({"type":"featureView","spec":{"name":"clicks","project":"shop","entities":["user"],)"
        R"("features":[{"name":"f0","valueType":"DOUBLE"},{"name":"f1","valueType":"DOUBLE"}],)"
-       R"("tags":{"team":"growth"},"online":true,"description":"Clicks of a user",)"
+       R"("tags":{"team":"growth"},"batchSource":{"type":"BATCH_FILE","timestampField":"known_time",)"
+       R"("fileOptions":{"fileFormat":{"deltaFormat":{}},"uri":"/lake/gold/clicks"},)"
+       R"("dataSourceClassType":"feast.infra.offline_stores.file_source.FileSource",)"
+       R"("name":"clicks_steps","project":"shop"},"online":true,"description":"Clicks of a user",)"
        R"("owner":"ann@example.com","entityColumns":[{"name":"user_id","valueType":"STRING"}]},)"
        R"("meta":{}})"},
       {"/api/v1/features/spend/f0?project=shop",
@@ -258,7 +293,13 @@ TEST_F(FeastEndpoints, RegistryListsAndFinds) {
        200,
        R"({"features":[{"name":"f0","featureView":"spend","type":"DOUBLE","kind":"feature"}],)"
        R"("pagination":{"totalCount":1,"totalPages":1}})"},
-      {"/api/v1/data_sources?project=shop", "", 200, R"({"dataSources":[],"pagination":{}})"},
+      {"/api/v1/data_sources?project=shop",
+       "",
+       200,
+       R"({"dataSources":[{"type":"BATCH_FILE","timestampField":"known_time","fileOptions":)"
+       R"({"fileFormat":{"deltaFormat":{}},"uri":"/lake/gold/clicks"},"dataSourceClassType":)"
+       R"("feast.infra.offline_stores.file_source.FileSource","name":"clicks_steps",)"
+       R"("project":"shop"}],"pagination":{"totalCount":1,"totalPages":1}})"},
       {"/api/v1/entities?project=other", "", 200, R"({"entities":[],"pagination":{}})"},
       {"/api/v1/search?query=Click%53&limit=1",
        "",

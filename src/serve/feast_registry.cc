@@ -9,6 +9,7 @@
 
 #include "base/hash.h"
 #include "data/feast_value.h"
+#include "gold/contract.h"
 
 namespace assay::serve {
 namespace {
@@ -98,7 +99,27 @@ struct ViewParts {
   std::string description;
   std::string owner;
   std::map<std::string, std::string> tags;
+  std::optional<FeastMessage> source{};
 };
+
+/// feast.core.DataSource of a Delta table.
+FeastMessage delta_source(const std::string& name,
+                          const std::string& project,
+                          const std::string& location) {
+  constexpr int kBatchFile = 1;
+  FeastMessage delta;
+  FeastMessage format;
+  format.child(2, "deltaFormat", delta);
+  FeastMessage options;
+  options.child(1, "fileFormat", format).text(2, "uri", location);
+  FeastMessage source;
+  return source.choice(1, "type", kBatchFile, "BATCH_FILE")
+      .text(3, "timestampField", gold::kKnownTime)
+      .child(11, "fileOptions", options)
+      .text(17, "dataSourceClassType", "feast.infra.offline_stores.file_source.FileSource")
+      .text(20, "name", name)
+      .text(21, "project", project);
+}
 
 class RegistryBuilder {
  public:
@@ -164,6 +185,12 @@ class RegistryBuilder {
       parts.description = definition->second.description;
       parts.owner = definition->second.owner;
       parts.tags = tag_map(definition->second.tags);
+    }
+    const auto table = state_.steps_tables.find(view.name());
+    if (table != state_.steps_tables.end()) {
+      const std::string name = view.name() + "_steps";
+      parts.source = delta_source(name, state_.project, table->second);
+      registry_.data_sources.push_back({"dataSource", name, "", {}, view.name(), *parts.source});
     }
     add_view(parts);
   }
@@ -238,8 +265,11 @@ class RegistryBuilder {
         .texts(3, "entities", entities)
         .children(4, "features", features)
         .tags(5, "tags", view.tags)
-        .seconds(6, "ttl", view.ttl.value_or(Duration{}))
-        .flag(8, "online", true)
+        .seconds(6, "ttl", view.ttl.value_or(Duration{}));
+    if (view.source.has_value()) {
+      spec.child(7, "batchSource", *view.source);
+    }
+    spec.flag(8, "online", true)
         .text(10, "description", view.description)
         .text(11, "owner", view.owner)
         .children(12, "entityColumns", keys);
@@ -312,6 +342,7 @@ std::string FeastRegistry::file() const {
   message.children(1, "entities", messages_of(entities))
       .children(6, "featureViews", messages_of(feature_views))
       .children(7, "featureServices", messages_of(feature_services))
+      .children(12, "dataSources", messages_of(data_sources))
       .children(17, "projects", {project_message});
   const std::string version = hash_text(hash_bytes(message.proto()));
   message.text(3, "registrySchemaVersion", "1").text(4, "versionId", version);

@@ -21,13 +21,15 @@ struct FeastObject {
 
 /// What a project serves, in Feast's words. An Assay entity of several keys is one Feast entity a
 /// key, since Feast's have one; features that are computed when they are read stand in plain
-/// feature views tagged `assay.computed`, because it is the server that computes them.
+/// feature views tagged `assay.computed`, because it is the server that computes them. The source
+/// of a stored view is its steps table: a join as of `known_time` on it gives what was served.
 struct FeastRegistry {
   std::string project;
   std::vector<FeastObject> entities;
   std::vector<FeastObject> feature_views;
   std::vector<FeastObject> features;
   std::vector<FeastObject> feature_services;
+  std::vector<FeastObject> data_sources;
   FeastMessage project_message;
 
   /// Bytes of Feast's registry file: message feast.core.Registry. The same for the same

@@ -36,6 +36,8 @@ void write_json(JsonWriter& writer, const JsonValue& value) {
     writer.boolean(*flag);
   } else if (const auto* whole = std::get_if<int64_t>(&value)) {
     writer.integer(*whole);
+  } else if (const auto* large = std::get_if<uint64_t>(&value)) {
+    writer.raw(std::to_string(*large));
   } else if (const auto* real = std::get_if<double>(&value)) {
     writer.number(*real);
   } else if (const auto* text = std::get_if<std::string>(&value)) {
@@ -81,6 +83,38 @@ std::optional<std::string> check_times(const MaterializeBody& body, bool increme
   return std::nullopt;
 }
 
+/// What becomes of each row of a push that was taken.
+Response verdicts_response(const std::vector<RowVerdict>& verdicts) {
+  const auto quarantined = std::count_if(
+      verdicts.begin(), verdicts.end(), [](const RowVerdict& row) { return !row.table.empty(); });
+  Response response;
+  JsonWriter writer(response.body);
+  writer.begin_object();
+  writer.key("accepted");
+  writer.integer(static_cast<int64_t>(verdicts.size()) - quarantined);
+  writer.key("quarantined");
+  writer.integer(quarantined);
+  writer.key("rows");
+  writer.begin_array();
+  for (const RowVerdict& row : verdicts) {
+    writer.begin_object();
+    writer.key("verdict");
+    writer.string(row.table.empty() ? "accepted" : "quarantined");
+    for (const auto& [name, value] : {std::pair{"table", &row.table},
+                                      std::pair{"reason", &row.reason},
+                                      std::pair{"column", &row.column}}) {
+      if (!value->empty()) {
+        writer.key(name);
+        writer.string(*value);
+      }
+    }
+    writer.end_object();
+  }
+  writer.end_array();
+  writer.end_object();
+  return response;
+}
+
 std::string joined(const std::vector<std::string>& names) {
   std::string text;
   for (const std::string& name : names) {
@@ -107,7 +141,10 @@ std::string to_json_lines(const std::vector<JsonColumn>& columns) {
   return lines;
 }
 
-Response push(const ServingState& state, LineControl* line, const Request& request) {
+Response push(const ServingState& state,
+              LineControl* line,
+              const Request& request,
+              const Caller& caller) {
   const Parsed<WriteBody> parsed = parse_write_body(request.body, "push_source_name");
   if (!parsed.errors.empty()) {
     return validation_error(parsed.errors);
@@ -125,12 +162,20 @@ Response push(const ServingState& state, LineControl* line, const Request& reque
       return refuse(kUnprocessable, "All arrays must be of the same length");
     }
   }
+  if (!caller.may("source", body.target)) {
+    return not_permitted(caller, "source", body.target);
+  }
   if (line == nullptr) {
     return no_line();
   }
-  const Status taken = line->push(body.target, to_json_lines(body.df));
+  const std::string lines = to_json_lines(body.df);
+  Result<std::vector<RowVerdict>> verdicts = std::vector<RowVerdict>();
+  if (body.verdicts) {
+    verdicts = line->judge(body.target, lines);
+  }
+  const Status taken = verdicts.ok() ? line->push(body.target, lines) : verdicts.status();
   if (taken.ok()) {
-    return Response{200, "", "", {}};
+    return body.verdicts ? verdicts_response(*verdicts) : Response{200, "", "", {}};
   }
   if (taken.code() == Code::kNotFound) {
     std::vector<std::string> sources;
@@ -173,7 +218,8 @@ Response write_to_online_store(const ServingState& state, const Request& request
 Response materialize(const ServingState& state,
                      LineControl* line,
                      const Request& request,
-                     bool incremental) {
+                     bool incremental,
+                     const Caller& caller) {
   const Parsed<MaterializeBody> parsed = parse_materialize_body(request.body, incremental);
   if (!parsed.errors.empty()) {
     return validation_error(parsed.errors);
@@ -186,6 +232,9 @@ Response materialize(const ServingState& state,
                          "FeatureViewNotFoundException",
                          "Feature view " + name + " does not exist in project " + state.project +
                              did_you_mean(name, known));
+    }
+    if (!caller.may("view", name)) {
+      return not_permitted(caller, "view", name);
     }
   }
   if (const std::optional<std::string> wrong = check_times(parsed.body, incremental)) {

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "serve/access.h"
 #include "serve/http_server.h"
 #include "serve/json_request.h"
 #include "serve/line_control.h"
@@ -14,7 +15,10 @@ namespace assay::serve {
 // they say what the line does; `line` may be nullptr: then there is none to ask.
 
 /// POST /push: rows go into the source of that name, and through the whole line.
-Response push(const ServingState& state, LineControl* line, const Request& request);
+Response push(const ServingState& state,
+              LineControl* line,
+              const Request& request,
+              const Caller& caller);
 /// POST /write-to-online-store: refused, always. Values are computed from rows.
 Response write_to_online_store(const ServingState& state, const Request& request);
 /// POST /materialize and /materialize-incremental: 200 when everything that the tables hold is
@@ -22,7 +26,8 @@ Response write_to_online_store(const ServingState& state, const Request& request
 Response materialize(const ServingState& state,
                      LineControl* line,
                      const Request& request,
-                     bool incremental);
+                     bool incremental,
+                     const Caller& caller);
 /// POST /search, its older name, and everything below /v1/vector_stores.
 Response vector_search(const Request& request);
 

@@ -2,11 +2,14 @@
 
 #include <algorithm>
 
+#include "base/hash.h"
 #include "base/json_writer.h"
 #include "base/suggest.h"
 #include "serve/error_response.h"
 #include "serve/feast_writes.h"
+#include "serve/feature_response.h"
 #include "serve/json_value.h"
+#include "serve/openapi.h"
 #include "serve/predict.h"
 #include "serve/registry_endpoints.h"
 #include "serve/request_rows.h"
@@ -14,190 +17,58 @@
 namespace assay::serve {
 namespace {
 
-constexpr std::array<std::string_view, 13> kPaths = {"/get-online-features",
-                                                     "/predict",
-                                                     "/health",
-                                                     "/metrics",
-                                                     "/push",
-                                                     "/write-to-online-store",
-                                                     "/materialize",
-                                                     "/materialize-incremental",
-                                                     "/search",
-                                                     "/retrieve-online-documents",
-                                                     "/v1/vector_stores",
-                                                     "/api/v1",
-                                                     "other"};
-constexpr std::string_view kEpoch = "1970-01-01T00:00:00Z";
+constexpr std::string_view kAsOfHeader = "x-assay-as-of";
 
-/// Formats event times, remembering the last one: features of one view share theirs.
-class TimeText {
- public:
-  std::string_view of(EventTime time) {
-    if (time != last_) {
-      last_ = time;
-      text_ = format_time(time);
+/// Value of a header, "" when it is not there.
+std::string_view header(const Request& request, std::string_view name) {
+  for (const auto& [known, value] : request.headers) {
+    if (known == name) {
+      return value;
     }
-    return text_;
   }
-
- private:
-  EventTime last_;
-  std::string text_{kEpoch};
-};
-
-/// One element of `results`: values, statuses, event_timestamps, each with one entry per row.
-template <typename Value, typename StatusOf, typename TimeOf>
-void write_result(JsonWriter& writer, int64_t rows, Value value, StatusOf status, TimeOf time) {
-  writer.begin_object();
-  writer.key("values");
-  writer.begin_array();
-  for (int64_t row = 0; row < rows; ++row) {
-    write_scalar(writer, value(row));
-  }
-  writer.end_array();
-  writer.key("statuses");
-  writer.begin_array();
-  for (int64_t row = 0; row < rows; ++row) {
-    writer.string(status_name(status(row)));
-  }
-  writer.end_array();
-  writer.key("event_timestamps");
-  writer.begin_array();
-  for (int64_t row = 0; row < rows; ++row) {
-    writer.string(time(row));
-  }
-  writer.end_array();
-  writer.end_object();
+  return "";
 }
 
-/// The views of an answer. A definition that changes is a new view here, so there are no versions.
-void write_views(JsonWriter& writer, const gold::Service& service) {
-  std::vector<std::string_view> views;
+/// The instant may stand in a header instead of the body.
+void take_as_of(const Request& request, RequestBody* body) {
+  const std::string_view text = header(request, kAsOfHeader);
+  if (!body->at.has_value() && !text.empty()) {
+    body->at = JsonValue(std::string(text));
+  }
+}
+
+/// Why a caller may not have these features; nothing when he may. A service is permitted by its
+/// name, or by the names of all that it shows.
+std::optional<Response> check_selection(const Caller& caller,
+                                        const RequestBody& body,
+                                        const gold::Service& service) {
+  if (body.feature_service.has_value() && caller.may("service", *body.feature_service)) {
+    return std::nullopt;
+  }
   for (const gold::ServiceFeature& feature : service.features) {
-    if (std::find(views.begin(), views.end(), feature.view) == views.end()) {
-      views.push_back(feature.view);
+    if (!caller.may("view", feature.view)) {
+      return not_permitted(caller, "view", feature.view);
     }
   }
-  writer.key("feature_view_metadata");
-  writer.begin_array();
-  for (const std::string_view view : views) {
-    writer.begin_object();
-    writer.key("name");
-    writer.string(view);
-    writer.end_object();
-  }
-  writer.end_array();
+  return std::nullopt;
 }
 
-/// The body of /get-online-features: join keys in request order, then features in selection order.
-std::string render_features(const Selection& selection,
-                            const TypedRows& typed,
-                            const FeatureAnswer& answer,
-                            bool with_view_versions) {
-  std::string body;
-  body.reserve(256 + selection.names.size() * (96 + static_cast<std::size_t>(answer.rows()) * 48));
-  JsonWriter writer(body);
-  TimeText times;
-  writer.begin_object();
-  writer.key("results");
-  writer.begin_array();
-  for (const std::string& name : typed.entity_names) {
-    const RequestColumn& column = *typed.rows.find(name);
-    const auto value = [&](int64_t row) -> const data::Scalar& {
-      return column.values[static_cast<std::size_t>(row)];
-    };
-    write_result(
-        writer,
-        answer.rows(),
-        value,
-        [&](int64_t row) {
-          return value(row).is_null() ? data::FeatureStatus::kNullValue
-                                      : data::FeatureStatus::kPresent;
-        },
-        [](int64_t) { return kEpoch; });
-  }
-  for (int feature = 0; feature < static_cast<int>(selection.names.size()); ++feature) {
-    write_result(
-        writer,
-        answer.rows(),
-        [&](int64_t row) -> const data::Scalar& { return answer.value(feature, row); },
-        [&](int64_t row) { return answer.status(feature, row); },
-        [&](int64_t row) { return times.of(answer.event_time(feature, row)); });
-  }
-  writer.end_array();
-  writer.key("metadata");
-  writer.begin_object();
-  writer.key("feature_names");
-  writer.begin_array();
-  for (const std::string& name : typed.entity_names) {
-    writer.string(name);
-  }
-  for (const std::string& name : selection.names) {
-    writer.string(name);
-  }
-  writer.end_array();
-  if (with_view_versions) {
-    write_views(writer, *selection.service);
-  }
-  writer.end_object();
-  writer.end_object();
-  return body;
+/// Answers that a client may keep and ask for again by their tag.
+bool has_tag(Endpoint endpoint) {
+  return endpoint == kGetOnlineFeatures || endpoint == kPredict || endpoint == kRegistry ||
+         endpoint == kOpenApi;
 }
 
-void write_row(JsonWriter& writer,
-               const gold::Service& service,
-               const FeatureAnswer& answer,
-               int64_t row) {
-  writer.begin_object();
-  for (int feature = 0; feature < static_cast<int>(service.features.size()); ++feature) {
-    writer.key(service.output_name(feature, false));
-    write_scalar(writer, answer.value(feature, row));
+/// Name the answer by what it says; a client that has it already gets no more than that.
+void add_tag(const Request& request, Response* response) {
+  const std::string tag = "\"" + hash_text(hash_bytes(response->body)) + "\"";
+  const std::string_view known = header(request, "if-none-match");
+  if (!known.empty() && (known == "*" || known.find(tag) != std::string_view::npos)) {
+    response->status = 304;
+    response->body.clear();
+    response->content_type.clear();
   }
-  writer.end_object();
-}
-
-std::string render_predictions(const ServingModel& model,
-                               const Predictions& predictions,
-                               bool with_features) {
-  std::string body;
-  JsonWriter writer(body);
-  writer.begin_object();
-  writer.key("predictions");
-  writer.begin_array();
-  for (const Prediction& prediction : predictions.rows) {
-    writer.begin_object();
-    writer.key("score");
-    writer.number32(prediction.score);
-    writer.key("status");
-    writer.string(status_name(prediction.status));
-    writer.end_object();
-  }
-  writer.end_array();
-  writer.key("model");
-  writer.string(model.name);
-  writer.key("version");
-  writer.string(model.version);
-  if (with_features) {
-    writer.key("features");
-    writer.begin_array();
-    for (int64_t row = 0; row < predictions.features.rows(); ++row) {
-      write_row(writer, *model.service, predictions.features, row);
-    }
-    writer.end_array();
-  }
-  writer.end_object();
-  return body;
-}
-
-/// A body with what `assay verify` needs to ask the offline side the same question.
-Response answered(std::string body, const FeatureAnswer& answer) {
-  Response response;
-  response.body = std::move(body);
-  response.headers.emplace_back("x-assay-as-of", format_time(answer.now));
-  if (answer.known_until.has_value() && *answer.known_until != EventTime::min()) {
-    response.headers.emplace_back("x-assay-known-until", format_time(*answer.known_until));
-  }
-  return response;
+  response->headers.emplace_back("etag", tag);
 }
 
 /// The model asked for, or the only one.
@@ -238,10 +109,10 @@ FeatureServer::FeatureServer(World& world,
       predictions_(
           world.metrics.counter("assay_serve_predictions_total", "Rows scored by models.")) {
   for (std::size_t endpoint = 0; endpoint < metrics_.size(); ++endpoint) {
-    metrics_[endpoint].latency =
-        &world.metrics.histogram("assay_serve_request_seconds",
-                                 "Time to answer a request.",
-                                 {{"endpoint", std::string(kPaths[endpoint])}});
+    metrics_[endpoint].latency = &world.metrics.histogram(
+        "assay_serve_request_seconds",
+        "Time to answer a request.",
+        {{"endpoint", std::string(endpoint_name(static_cast<Endpoint>(endpoint)))}});
   }
   replace(std::move(state));
 }
@@ -252,27 +123,47 @@ void FeatureServer::replace(std::shared_ptr<const ServingState> state) {
   selections_ = std::move(selections);
 }
 
+void FeatureServer::protect(std::shared_ptr<const Access> access) {
+  const std::lock_guard lock(mutex_);
+  access_ = std::move(access);
+}
+
+Result<std::shared_ptr<const Caller>> FeatureServer::who(std::string_view authorization,
+                                                         std::string_view api_key) {
+  static const auto kEverybody = std::make_shared<const Caller>(Caller{"", {"*"}});
+  std::shared_ptr<const Access> access;
+  {
+    const std::lock_guard lock(mutex_);
+    access = access_;
+  }
+  if (access == nullptr) {
+    return kEverybody;
+  }
+  ASSAY_ASSIGN_OR_RETURN(Caller caller, access->caller(authorization, api_key, world_.clock.now()));
+  return std::make_shared<const Caller>(std::move(caller));
+}
+
 std::shared_ptr<Selections> FeatureServer::selections() {
   const std::lock_guard lock(mutex_);
   return selections_;
 }
 
-FeatureServer::Endpoint FeatureServer::endpoint_of(std::string_view path) {
-  for (int endpoint = 0; endpoint < kOther; ++endpoint) {
-    const std::string_view known = kPaths[static_cast<std::size_t>(endpoint)];
-    const bool below = (endpoint == kVectorStores || endpoint == kRegistry) &&
-                       path.starts_with(known) && path.substr(known.size()).starts_with('/');
-    if (below || path == known) {
-      return static_cast<Endpoint>(endpoint);
-    }
+bool FeatureServer::is_slow(const Request& request) {
+  const std::string_view target = request.target;
+  switch (endpoint_of(target.substr(0, target.find('?')))) {
+    case kPush:
+    case kMaterialize:
+    case kMaterializeIncremental:
+      return true;
+    case kGetOnlineFeatures:
+    case kPredict:
+      // A question about the past is answered from tables. Of a body that has these letters
+      // elsewhere only the thread is another.
+      return request.body.find("\"at\"") != std::string::npos ||
+             !header(request, kAsOfHeader).empty();
+    default:
+      return false;
   }
-  return kOther;
-}
-
-bool FeatureServer::asks_by_post(Endpoint endpoint, std::string_view path) {
-  return endpoint == kVectorStores
-             ? path.ends_with("/search")
-             : endpoint != kHealth && endpoint != kMetrics && endpoint != kRegistry;
 }
 
 Response FeatureServer::handle(const Request& request) {
@@ -280,6 +171,9 @@ Response FeatureServer::handle(const Request& request) {
   const std::string_view target = request.target;
   const Endpoint endpoint = endpoint_of(target.substr(0, target.find('?')));
   Response response = route(endpoint, request);
+  if (response.status == 200 && has_tag(endpoint)) {
+    add_tag(request, &response);
+  }
   count(endpoint, response.status, {world_.clock.monotonic().micros - begin.micros});
   return response;
 }
@@ -289,47 +183,92 @@ Response FeatureServer::route(Endpoint endpoint, const Request& request) {
     return detail_error(404, "Not Found");
   }
   const std::string_view target = request.target;
-  const std::string_view verb =
-      asks_by_post(endpoint, target.substr(0, target.find('?'))) ? "POST" : "GET";
+  const std::string_view verb = verb_of(endpoint, target.substr(0, target.find('?')));
   if (request.method != verb) {
     Response refusal = detail_error(405, "Method Not Allowed");
     refusal.headers.emplace_back("allow", verb);
     return refusal;
   }
+  if (endpoint == kHealth || endpoint == kReady) {
+    return endpoint == kReady ? ready() : Response{200, "", "", {}};
+  }
+  const Result<std::shared_ptr<const Caller>> caller =
+      who(header(request, "authorization"), header(request, "x-api-key"));
+  if (!caller.ok()) {
+    Response refusal = detail_error(401, caller.status().message());
+    refusal.headers.emplace_back("www-authenticate", "Bearer");
+    return refusal;
+  }
+  return answer(endpoint, request, **caller);
+}
+
+Response FeatureServer::answer(Endpoint endpoint, const Request& request, const Caller& caller) {
+  if ((endpoint == kMetrics && !caller.may("metrics")) ||
+      ((endpoint == kRegistry || endpoint == kOpenApi) && !caller.may("registry"))) {
+    return not_permitted(caller, endpoint == kMetrics ? "metrics" : "registry", "");
+  }
   switch (endpoint) {
     case kGetOnlineFeatures:
-      return get_online_features(request);
+      return get_online_features(request, caller);
     case kPredict:
-      return predict(request);
+      return predict(request, caller);
     case kMetrics:
       return Response{
           200, "text/plain; version=0.0.4; charset=utf-8", world_.metrics.to_text(), {}};
     case kPush:
-      return push(selections()->state(), line_, request);
+      return push(selections()->state(), line_, request, caller);
     case kWriteToOnlineStore:
       return write_to_online_store(selections()->state(), request);
     case kMaterialize:
     case kMaterializeIncremental:
       return materialize(
-          selections()->state(), line_, request, endpoint == kMaterializeIncremental);
+          selections()->state(), line_, request, endpoint == kMaterializeIncremental, caller);
     case kSearch:
     case kRetrieveDocuments:
     case kVectorStores:
       return vector_search(request);
     case kRegistry:
-      return registry_get(feast_registry(selections()->state()), request);
+      return registry_get(registry(), request);
+    case kOpenApi:
+      return Response{200, "application/json", openapi_document(), {}};
     default:
       return Response{200, "", "", {}};
   }
 }
 
-Response FeatureServer::get_online_features(const Request& request) {
-  const ParsedBody parsed = parse_request_body(request.body);
+/// Whether features can be answered: the store says where its views stand.
+Response FeatureServer::ready() {
+  const std::shared_ptr<Selections> selections = this->selections();
+  const ServingState& state = selections->state();
+  for (const auto& [name, view] : state.views) {
+    const Result<std::optional<online::AppliedTo>> applied = store_.applied_to(*view);
+    if (!applied.ok()) {
+      return failure_response(applied.status());
+    }
+  }
+  Response response;
+  JsonWriter writer(response.body);
+  writer.begin_object();
+  writer.key("ready");
+  writer.boolean(true);
+  for (const auto& [name, count] : {std::pair{"views", state.views.size()},
+                                    std::pair{"services", state.services.size()},
+                                    std::pair{"models", state.models.size()}}) {
+    writer.key(name);
+    writer.integer(static_cast<int64_t>(count));
+  }
+  writer.end_object();
+  return response;
+}
+
+Response FeatureServer::get_online_features(const Request& request, const Caller& caller) {
+  ParsedBody parsed = parse_request_body(request.body);
   if (!parsed.errors.empty()) {
     feature_requests_.add();
     return validation_error(parsed.errors);
   }
-  const FeaturesAsked asked = ask_features(parsed.body);
+  take_as_of(request, &parsed.body);
+  const FeaturesAsked asked = ask_features(parsed.body, caller);
   if (!asked.answer.has_value()) {
     return asked.refusal;
   }
@@ -338,7 +277,7 @@ Response FeatureServer::get_online_features(const Request& request) {
       *asked.answer);
 }
 
-FeaturesAsked FeatureServer::ask_features(RequestBody body) {
+FeaturesAsked FeatureServer::ask_features(RequestBody body, const Caller& caller) {
   const Duration begin = world_.clock.monotonic();
   feature_requests_.add();
   FeaturesAsked asked;
@@ -350,22 +289,25 @@ FeaturesAsked FeatureServer::ask_features(RequestBody body) {
   }
   asked.selection = std::move(selected.selection);
   const Selection& selection = *asked.selection;
+  if (std::optional<Response> refusal = check_selection(caller, body, *selection.service)) {
+    asked.refusal = *std::move(refusal);
+    return asked;
+  }
   selections->name_keys(*selection.service, &body.entities);
   asked.typed = type_rows(*selection.service, body.entities);
   if (asked.typed.refusal.has_value()) {
     asked.refusal = *asked.typed.refusal;
     return asked;
   }
-  const Result<EventTime> at = now(selections->state());
-  if (!at.ok()) {
-    asked.refusal = failure_response(at.status());
+  const Asking asking = reads_for(selections->state(), body.at);
+  if (asking.refusal.has_value()) {
+    asked.refusal = *asking.refusal;
     return asked;
   }
   Result<FeatureAnswer> answer =
-      serve::get_online_features(*selection.service, store_, asked.typed.rows, *at);
+      get_features(*selection.service, asking.reads, asked.typed.rows, asking.at);
   if (!answer.ok()) {
-    world_.log.error("online_read_failed", {{"status", answer.status().to_string()}});
-    asked.refusal = failure_response(answer.status());
+    asked.refusal = failed("online_read_failed", answer.status());
     return asked;
   }
   for (std::size_t feature = 0; feature < selection.names.size(); ++feature) {
@@ -380,7 +322,7 @@ FeaturesAsked FeatureServer::ask_features(RequestBody body) {
     }
   }
   entities_.add(answer->rows());
-  if (log_ != nullptr) {
+  if (log_ != nullptr && !asking.of_the_past) {
     log_->add(selection.service, asked.typed.rows, *answer);
   }
   asked.answer = *std::move(answer);
@@ -389,12 +331,13 @@ FeaturesAsked FeatureServer::ask_features(RequestBody body) {
   return asked;
 }
 
-Response FeatureServer::predict(const Request& request) {
-  const ParsedBody parsed = parse_request_body(request.body);
+Response FeatureServer::predict(const Request& request, const Caller& caller) {
+  ParsedBody parsed = parse_request_body(request.body);
   if (!parsed.errors.empty()) {
     return validation_error(parsed.errors);
   }
-  const PredictionsAsked asked = ask_predictions(parsed.body);
+  take_as_of(request, &parsed.body);
+  const PredictionsAsked asked = ask_predictions(parsed.body, caller);
   if (!asked.predictions.has_value()) {
     return asked.refusal;
   }
@@ -402,7 +345,7 @@ Response FeatureServer::predict(const Request& request) {
                   asked.predictions->features);
 }
 
-PredictionsAsked FeatureServer::ask_predictions(const RequestBody& body) {
+PredictionsAsked FeatureServer::ask_predictions(const RequestBody& body, const Caller& caller) {
   PredictionsAsked asked;
   asked.state = this->selections();
   const ServingState& state = asked.state->state();
@@ -411,28 +354,76 @@ PredictionsAsked FeatureServer::ask_predictions(const RequestBody& body) {
     asked.refusal = no_model(state, body.model);
     return asked;
   }
+  if (!caller.may("model", asked.model->name)) {
+    asked.refusal = not_permitted(caller, "model", asked.model->name);
+    return asked;
+  }
   const TypedRows typed = type_rows(*asked.model->service, body.entities);
   if (typed.refusal.has_value()) {
     asked.refusal = *typed.refusal;
     return asked;
   }
-  const Result<EventTime> at = now(state);
-  if (!at.ok()) {
-    asked.refusal = failure_response(at.status());
+  const Asking asking = reads_for(state, body.at);
+  if (asking.refusal.has_value()) {
+    asked.refusal = *asking.refusal;
     return asked;
   }
-  Result<Predictions> predictions = serve::predict(*asked.model, store_, typed.rows, *at);
+  Result<Predictions> predictions =
+      serve::predict(*asked.model, asking.reads, typed.rows, asking.at);
   if (!predictions.ok()) {
-    world_.log.error("prediction_failed", {{"status", predictions.status().to_string()}});
-    asked.refusal = failure_response(predictions.status());
+    asked.refusal = failed("prediction_failed", predictions.status());
     return asked;
   }
   predictions_.add(predictions->features.rows());
-  if (log_ != nullptr) {
+  if (log_ != nullptr && !asking.of_the_past) {
     log_->add(*asked.model, typed.rows, *predictions);
   }
   asked.predictions = *std::move(predictions);
   return asked;
+}
+
+/// What could not be read. A question that the tables cannot answer is no fault of the server.
+Response FeatureServer::failed(std::string_view event, const Status& status) {
+  if (status.code() == Code::kOutOfRange) {
+    return feast_error(422, "FeastError", status.message());
+  }
+  world_.log.error(event, {{"status", status.to_string()}});
+  return failure_response(status);
+}
+
+/// Where the question is answered from, and for which instant.
+FeatureServer::Asking FeatureServer::reads_for(const ServingState& state,
+                                               const std::optional<JsonValue>& at) {
+  Asking asking;
+  const Result<EventTime> newest = now(state);
+  if (!newest.ok()) {
+    asking.refusal = failure_response(newest.status());
+    return asking;
+  }
+  asking.at = *newest;
+  if (!at.has_value()) {
+    asking.reads = ViewReads::of(store_, asking.at);
+    return asking;
+  }
+  const Result<data::Scalar> instant = to_scalar(*at, data::Type::kTimestamp);
+  if (!instant.ok()) {
+    asking.refusal = feast_error(422, "FeastError", "at: " + instant.status().message());
+    return asking;
+  }
+  asking.at = EventTime{std::get<int64_t>(instant->value)};
+  asking.of_the_past = true;
+  if (asking.at > *newest) {
+    asking.refusal = feast_error(
+        422, "FeastError", "at lies in the future; it is " + format_time(*newest) + " by now");
+  } else if (line_ == nullptr) {
+    asking.refusal =
+        feast_error(501, "FeastError", "this server has no tables to answer for the past from");
+  }
+  asking.reads.read = [this, at_time = asking.at](const gold::FeatureView& view,
+                                                  std::span<const data::EntityKey> keys) {
+    return line_->past(view, keys, at_time);
+  };
+  return asking;
 }
 
 /// The instant of the question: now, or where the data's own clock stands.
@@ -448,9 +439,8 @@ void FeatureServer::count(Endpoint endpoint, int status, Duration taken) {
   EndpointMetrics& metrics = metrics_[static_cast<std::size_t>(endpoint)];
   const auto slot = static_cast<std::size_t>(status < kStatusEnd ? status : 0);
   if (metrics.totals[slot].load(std::memory_order_acquire) == nullptr) {
-    const MetricLabels labels = {
-        {"endpoint", std::string(kPaths[static_cast<std::size_t>(endpoint)])},
-        {"status", std::to_string(status)}};
+    const MetricLabels labels = {{"endpoint", std::string(endpoint_name(endpoint))},
+                                 {"status", std::to_string(status)}};
     metrics.feast_totals[slot] = &world_.metrics.counter(
         "feast_feature_server_request_total", "Requests by endpoint and status.", labels);
     metrics.totals[slot].store(

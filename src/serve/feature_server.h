@@ -9,6 +9,9 @@
 
 #include "base/world.h"
 #include "online/online_store.h"
+#include "serve/access.h"
+#include "serve/endpoints.h"
+#include "serve/feast_registry.h"
 #include "serve/http_server.h"
 #include "serve/line_control.h"
 #include "serve/predict.h"
@@ -50,10 +53,20 @@ class FeatureServer {
                 LineControl* line = nullptr);
 
   Response handle(const Request& request);
+  /// Whether a request waits for a disk or tables: HttpOptions::is_slow.
+  static bool is_slow(const Request& request);
   /// The question of a request, however it came here: read, counted, and logged when there is a
   /// log.
-  FeaturesAsked ask_features(RequestBody body);
-  PredictionsAsked ask_predictions(const RequestBody& body);
+  FeaturesAsked ask_features(RequestBody body, const Caller& caller);
+  PredictionsAsked ask_predictions(const RequestBody& body, const Caller& caller);
+  /// From now on only callers that `access` knows are answered, and within what they may; nullptr:
+  /// everybody, everything. Health and readiness are open.
+  void protect(std::shared_ptr<const Access> access);
+  /// Who sends these credentials, as Access::caller.
+  Result<std::shared_ptr<const Caller>> who(std::string_view authorization,
+                                            std::string_view api_key);
+  /// What is served, in Feast's words.
+  FeastRegistry registry() { return feast_registry(selections()->state()); }
   /// Answer later requests from another state: new definitions, a promoted model.
   void replace(std::shared_ptr<const ServingState> state);
   /// handle() as a Handler; this object must outlive it.
@@ -63,21 +76,12 @@ class FeatureServer {
 
  private:
   static constexpr int kStatusEnd = 600;
-  enum Endpoint {
-    kGetOnlineFeatures,
-    kPredict,
-    kHealth,
-    kMetrics,
-    kPush,
-    kWriteToOnlineStore,
-    kMaterialize,
-    kMaterializeIncremental,
-    kSearch,
-    kRetrieveDocuments,
-    kVectorStores,
-    kRegistry,
-    kOther,
-    kEndpointCount
+  /// Where a question is answered from, for which instant, or why it is not.
+  struct Asking {
+    ViewReads reads;
+    EventTime at;
+    bool of_the_past = false;
+    std::optional<Response> refusal;
   };
   struct EndpointMetrics {
     Histogram* latency = nullptr;
@@ -85,11 +89,13 @@ class FeatureServer {
     std::array<std::atomic<Counter*>, kStatusEnd> feast_totals{};
   };
 
-  static Endpoint endpoint_of(std::string_view path);
-  static bool asks_by_post(Endpoint endpoint, std::string_view path);
   Response route(Endpoint endpoint, const Request& request);
-  Response get_online_features(const Request& request);
-  Response predict(const Request& request);
+  Response answer(Endpoint endpoint, const Request& request, const Caller& caller);
+  Response get_online_features(const Request& request, const Caller& caller);
+  Response predict(const Request& request, const Caller& caller);
+  Response ready();
+  Asking reads_for(const ServingState& state, const std::optional<JsonValue>& at);
+  Response failed(std::string_view event, const Status& status);
   Result<EventTime> now(const ServingState& state);
   std::shared_ptr<Selections> selections();
   void count(Endpoint endpoint, int status, Duration taken);
@@ -103,6 +109,7 @@ class FeatureServer {
   Counter& predictions_;
   std::mutex mutex_;
   std::shared_ptr<Selections> selections_;
+  std::shared_ptr<const Access> access_;
   std::array<EndpointMetrics, kEndpointCount> metrics_;
 };
 

@@ -31,11 +31,11 @@ Result<const RequestColumn*> require_column(const RequestRows& rows, const data:
 class Reading {
  public:
   Reading(const gold::Service& service,
-          online::OnlineStore& store,
+          const ViewReads& reads,
           const RequestRows& rows,
           EventTime now)
       : service_(service),
-        store_(store),
+        reads_(reads),
         rows_(rows),
         answer_(static_cast<int>(service.features.size()), rows.rows) {
     answer_.now = now;
@@ -55,7 +55,7 @@ class Reading {
             [&](const gold::FeatureView& view,
                 std::span<const data::EntityKey> keys) -> Result<std::vector<gold::FeatureValues>> {
               ASSAY_RETURN_IF_ERROR(note_applied(view));  // before reading: a promise, not a hope
-              return store_.read(view, keys, answer_.now);
+              return reads_.read(view, keys);
             }));
     for (std::size_t view = 0; view < service_.views.size(); ++view) {
       const gold::ViewReading& found = reading.views[view];
@@ -79,13 +79,16 @@ class Reading {
   Result<data::Batch> gather(const gold::OnDemandView& view) const;
 
   const gold::Service& service_;
-  online::OnlineStore& store_;
+  const ViewReads& reads_;
   const RequestRows& rows_;
   FeatureAnswer answer_;
 };
 
 Status Reading::note_applied(const gold::FeatureView& view) {
-  ASSAY_ASSIGN_OR_RETURN(const std::optional<online::AppliedTo> applied, store_.applied_to(view));
+  if (!reads_.applied) {
+    return {};
+  }
+  ASSAY_ASSIGN_OR_RETURN(const std::optional<online::AppliedTo> applied, reads_.applied(view));
   const EventTime until = applied.has_value() ? applied->known_until : EventTime::min();
   answer_.known_until = std::min(answer_.known_until.value_or(until), until);
   answer_.applied.push_back(applied);
@@ -222,11 +225,25 @@ void FeatureAnswer::set(
   event_times_[at(feature, row)] = event_time;
 }
 
+ViewReads ViewReads::of(online::OnlineStore& store, EventTime now) {
+  return {[&store, now](const gold::FeatureView& view, std::span<const data::EntityKey> keys) {
+            return store.read(view, keys, now);
+          },
+          [&store](const gold::FeatureView& view) { return store.applied_to(view); }};
+}
+
+Result<FeatureAnswer> get_features(const gold::Service& service,
+                                   const ViewReads& reads,
+                                   const RequestRows& rows,
+                                   EventTime now) {
+  return Reading(service, reads, rows, now).run();
+}
+
 Result<FeatureAnswer> get_online_features(const gold::Service& service,
                                           online::OnlineStore& store,
                                           const RequestRows& rows,
                                           EventTime now) {
-  return Reading(service, store, rows, now).run();
+  return get_features(service, ViewReads::of(store, now), rows, now);
 }
 
 }  // namespace assay::serve

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -66,6 +68,19 @@ class FeatureAnswer {
   std::vector<EventTime> event_times_;
 };
 
+/// Where the values of views are read: an online store, or what remembers its past.
+struct ViewReads {
+  /// One answer a key, at the instant of the question.
+  std::function<Result<std::vector<gold::FeatureValues>>(const gold::FeatureView& view,
+                                                         std::span<const data::EntityKey> keys)>
+      read;
+  /// How far what is read had come; asked before reading. Empty: it is not told.
+  std::function<Result<std::optional<online::AppliedTo>>(const gold::FeatureView& view)> applied;
+
+  /// From a store, at `now`. The store must outlive what is returned.
+  static ViewReads of(online::OnlineStore& store, EventTime now);
+};
+
 /// Read a service's features at `now` and compute its on-demand features. The one way to serve:
 /// HTTP, predictions and the command line all come through here.
 ///
@@ -75,6 +90,11 @@ class FeatureAnswer {
 /// missing, too short or of another type; kCorrupt,
 ///         kFailedPrecondition and others from the store.
 /// Threads thread-safe. Each view's answers are of one consistent state.
+Result<FeatureAnswer> get_features(const gold::Service& service,
+                                   const ViewReads& reads,
+                                   const RequestRows& rows,
+                                   EventTime now);
+/// The same from a store.
 Result<FeatureAnswer> get_online_features(const gold::Service& service,
                                           online::OnlineStore& store,
                                           const RequestRows& rows,

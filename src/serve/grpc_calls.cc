@@ -5,7 +5,9 @@
 #include "data/feast_value.h"
 #include "data/json_text.h"
 #include "data/protobuf.h"
+#include "serve/error_response.h"
 #include "serve/grpc_reflection.h"
+#include "serve/grpc_registry.h"
 #include "serve/json_value.h"
 
 namespace assay::serve {
@@ -266,7 +268,8 @@ std::string predict_response(const PredictionsAsked& asked) {
 /// What a refusal over HTTP is here. Feast's error is a JSON string that holds JSON; its gRPC has
 /// the inner one as the details.
 Status refusal_status(const Response& refusal) {
-  const Code code = refusal.status == 404   ? Code::kNotFound
+  const Code code = refusal.status == 403   ? Code::kPermissionDenied
+                    : refusal.status == 404 ? Code::kNotFound
                     : refusal.status == 413 ? Code::kResourceExhausted
                     : refusal.status == 422 ? Code::kInvalidArgument
                     : refusal.status == 503 ? Code::kUnavailable
@@ -279,24 +282,9 @@ Status refusal_status(const Response& refusal) {
 
 Result<std::string> answer_grpc(FeatureServer& server,
                                 std::string_view method,
-                                std::string_view request) {
-  if (method == "/feast.serving.ServingService/GetOnlineFeatures") {
-    ASSAY_ASSIGN_OR_RETURN(const RequestBody body, read_features_request(request));
-    const FeaturesAsked asked = server.ask_features(body);
-    return asked.answer.has_value() ? features_response(asked, body.with_view_versions)
-                                    : Result<std::string>(refusal_status(asked.refusal));
-  }
+                                std::string_view request,
+                                std::string_view authorization) {
   std::string message;
-  if (method == "/feast.serving.ServingService/GetFeastServingInfo") {
-    ProtoWriter(message).bytes(1, "assay " ASSAY_VERSION);
-    return message;
-  }
-  if (method == "/assay.serving.PredictionService/Predict") {
-    ASSAY_ASSIGN_OR_RETURN(const RequestBody body, read_predict_request(request));
-    const PredictionsAsked asked = server.ask_predictions(body);
-    return asked.predictions.has_value() ? predict_response(asked)
-                                         : Result<std::string>(refusal_status(asked.refusal));
-  }
   if (method == "/grpc.health.v1.Health/Check") {
     constexpr int kServing = 1;
     ProtoWriter(message).integer(1, kServing);
@@ -305,6 +293,29 @@ Result<std::string> answer_grpc(FeatureServer& server,
   if (method == "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo" ||
       method == "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo") {
     return answer_reflection(request);
+  }
+  ASSAY_ASSIGN_OR_RETURN(const std::shared_ptr<const Caller> caller, server.who(authorization, ""));
+  if (method == "/feast.serving.ServingService/GetOnlineFeatures") {
+    ASSAY_ASSIGN_OR_RETURN(const RequestBody body, read_features_request(request));
+    const FeaturesAsked asked = server.ask_features(body, *caller);
+    return asked.answer.has_value() ? features_response(asked, body.with_view_versions)
+                                    : Result<std::string>(refusal_status(asked.refusal));
+  }
+  if (method == "/feast.serving.ServingService/GetFeastServingInfo") {
+    ProtoWriter(message).bytes(1, "assay " ASSAY_VERSION);
+    return message;
+  }
+  if (method == "/assay.serving.PredictionService/Predict") {
+    ASSAY_ASSIGN_OR_RETURN(const RequestBody body, read_predict_request(request));
+    const PredictionsAsked asked = server.ask_predictions(body, *caller);
+    return asked.predictions.has_value() ? predict_response(asked)
+                                         : Result<std::string>(refusal_status(asked.refusal));
+  }
+  if (method.starts_with(kRegistryService)) {
+    if (!caller->may("registry")) {
+      return refusal_status(not_permitted(*caller, "registry", ""));
+    }
+    return answer_registry(server.registry(), method, request);
   }
   return Status(Code::kUnimplemented, "no such method: " + std::string(method));
 }

@@ -9,14 +9,17 @@
 namespace assay::serve {
 
 /// Answer one message of a gRPC call: Feast's `feast.serving.ServingService`, our
-/// `assay.serving.PredictionService`, `grpc.health.v1.Health/Check` and both versions of
+/// `assay.serving.PredictionService`, the reading half of `feast.registry.RegistryServer`,
+/// `grpc.health.v1.Health/Check` and both versions of
 /// `grpc.reflection`. The messages are in docs/reference/grpc.md.
 ///
-/// Errors  kInvalidArgument: not the message; kUnimplemented: no such method; and what an answer
+/// Errors  kUnauthenticated, kPermissionDenied: as the server is protected; health and reflection
+/// are open. kInvalidArgument: not the message; kUnimplemented: no such method; and what an answer
 /// over
 ///         HTTP would say, with the text that Feast's clients take apart.
 Result<std::string> answer_grpc(FeatureServer& server,
                                 std::string_view method,
-                                std::string_view request);
+                                std::string_view request,
+                                std::string_view authorization = "");
 
 }  // namespace assay::serve

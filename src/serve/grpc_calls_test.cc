@@ -167,14 +167,71 @@ TEST_F(GrpcCalls, ReflectionKnowsItsServicesAndFiles) {
   }
   EXPECT_EQ(fields_of(*ask(kReflection, message({{4, "feast.serving.Nope"}})), 7).size(), 1U);
   EXPECT_EQ(ask(kReflection, "\x0a").code(), Code::kInvalidArgument);
+  std::string many;
+  for (int i = 0; i < 1000; ++i) {
+    many += message({{7, ""}});
+  }
+  EXPECT_EQ(fields_of(*ask(kReflection, many), 6).size(), 1U);  // one answer, however often asked
+}
+
+TEST_F(GrpcCalls, TheRegistryIsReadAndNotWritten) {
+  const auto registry = [&](const std::string& name, const std::string& request) {
+    return ask("/feast.registry.RegistryServer/" + name, request);
+  };
+  EXPECT_EQ(*registry("Proto", ""), server_.registry().file());
+  for (const auto& [list, count] :
+       std::vector<std::pair<std::string, std::size_t>>{{"ListFeatureViews", 4},
+                                                        {"ListAllFeatureViews", 4},
+                                                        {"ListFeatureServices", 1},
+                                                        {"ListEntities", 1},
+                                                        {"ListStreamFeatureViews", 0},
+                                                        {"ListSavedDatasets", 0}}) {
+    EXPECT_EQ(fields_of(*registry(list, message({{1, "shop"}})), 1).size(), count) << list;
+    EXPECT_EQ(*registry(list, message({{1, "other"}})), "") << list;
+  }
+  const std::string view = *registry("GetFeatureView", message({{1, "spend"}, {2, "shop"}}));
+  EXPECT_EQ(fields_of(fields_of(view, 1)[0].bytes, 1)[0].bytes, "spend");
+  const std::string any = *registry("GetAnyFeatureView", message({{1, "spend"}, {2, "shop"}}));
+  EXPECT_EQ(fields_of(fields_of(any, 1)[0].bytes, 1)[0].bytes, view);
+  const Result<std::string> none = registry("GetFeatureView", message({{1, "x"}, {2, "shop"}}));
+  EXPECT_EQ(none.code(), Code::kNotFound);
+  EXPECT_NE(none.status().message().find("FeatureViewNotFoundException"), std::string::npos);
+  EXPECT_EQ(registry("GetProject", message({{1, "x"}})).code(), Code::kNotFound);
+  EXPECT_EQ(fields_of(*registry("ListProjects", ""), 1).size(), 1U);
+  EXPECT_EQ(registry("ApplyEntity", "").code(), Code::kUnimplemented);
+  EXPECT_EQ(registry("GetEntity", "\x0a").code(), Code::kInvalidArgument);
+}
+
+TEST_F(GrpcCalls, CallersAreKnownByTheirAuthorization) {
+  const std::string hash = sha256_hex("secret");
+  server_.protect(*Access::parse(
+      R"({"callers":[{"name":"a","secret_sha256":")" + hash + R"(","may":["view:clicks"]}]})",
+      [](const std::string& path) -> Result<std::string> {
+        return Status(Code::kNotFound, path);
+      }));
+  const auto features = [&](const std::string& view, std::string_view authorization) {
+    return answer_grpc(
+        server_,
+        kFeatures,
+        message({{2, message({{1, view + ":f0"}})}, {3, text_column("user_id", {"u1"})}}),
+        authorization);
+  };
+  EXPECT_EQ(features("clicks", "").code(), Code::kUnauthenticated);
+  EXPECT_TRUE(features("clicks", "Bearer secret").ok());
+  EXPECT_EQ(features("spend", "Bearer secret").code(), Code::kPermissionDenied);
+  EXPECT_EQ(
+      answer_grpc(server_, "/feast.registry.RegistryServer/Proto", "", "Bearer secret").code(),
+      Code::kPermissionDenied);
+  EXPECT_TRUE(ask("/grpc.health.v1.Health/Check", "").ok());
 }
 
 TEST_F(GrpcCalls, AServerStartsStopsAndSaysWhenItsPortIsTaken) {
   GrpcOptions options;
   options.port = 0;
-  const auto handler = [&](std::string_view method, std::string_view request) {
-    return answer_grpc(server_, method, request);
-  };
+  const auto handler =
+      [&](std::string_view method, std::string_view request, std::string_view authorization) {
+        return answer_grpc(server_, method, request, authorization);
+      };
   const auto first = start_grpc_server(handler, options);
   ASSERT_TRUE(first.ok()) << first.status().to_string();
   options.port = (*first)->port();

@@ -357,29 +357,37 @@ Result<std::string> answer_reflection(std::string_view request) {
   ProtoWriter writer(answer);
   writer.bytes(2, request);
   ProtoReader reader(request);
+  // What is asked is a oneof, of which the last counts: one answer, however often it is asked.
+  std::optional<ProtoField> asked;
   while (true) {
     ASSAY_ASSIGN_OR_RETURN(const std::optional<ProtoField> field, reader.next());
     if (!field.has_value()) {
-      return answer;
+      break;
     }
-    switch (field->number) {
-      case 1:
-        writer.bytes(1, field->bytes);
-        break;
-      case 3:
-        write_file_or_error(writer, file_of_name(field->bytes), field->bytes);
-        break;
-      case 4:
-        write_file_or_error(writer, file_of_symbol(field->bytes), field->bytes);
-        break;
-      case 7:
-        writer.bytes(6, services_message());
-        break;
-      default:
-        write_file_or_error(writer, nullptr, "extensions");
-        break;
+    if (field->number == 1) {
+      writer.bytes(1, field->bytes);
+    } else {
+      asked = field;
     }
   }
+  if (!asked.has_value()) {
+    return answer;
+  }
+  switch (asked->number) {
+    case 3:
+      write_file_or_error(writer, file_of_name(asked->bytes), asked->bytes);
+      break;
+    case 4:
+      write_file_or_error(writer, file_of_symbol(asked->bytes), asked->bytes);
+      break;
+    case 7:
+      writer.bytes(6, services_message());
+      break;
+    default:
+      write_file_or_error(writer, nullptr, "extensions");
+      break;
+  }
+  return answer;
 }
 
 }  // namespace assay::serve

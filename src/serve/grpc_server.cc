@@ -8,6 +8,7 @@
 #include <grpc/support/time.h>
 #include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/grpcpp.h>
+#include <grpcpp/resource_quota.h>
 #include <grpcpp/support/byte_buffer.h>
 
 namespace assay::serve {
@@ -29,8 +30,12 @@ std::string bytes_of(const grpc::ByteBuffer& buffer) {
 /// One call: every message that comes in is answered by one, until the client has no more.
 class Call : public grpc::ServerGenericBidiReactor {
  public:
-  Call(const GrpcHandler& handler, std::string method)
-      : handler_(handler), method_(std::move(method)) {
+  Call(const GrpcHandler& handler, const grpc::GenericCallbackServerContext& context)
+      : handler_(handler), method_(context.method()) {
+    const auto found = context.client_metadata().find("authorization");
+    if (found != context.client_metadata().end()) {
+      authorization_.assign(found->second.data(), found->second.size());
+    }
     StartRead(&request_);
   }
 
@@ -39,7 +44,7 @@ class Call : public grpc::ServerGenericBidiReactor {
       Finish(grpc::Status::OK);
       return;
     }
-    const Result<std::string> answer = handler_(method_, bytes_of(request_));
+    const Result<std::string> answer = handler_(method_, bytes_of(request_), authorization_);
     if (!answer.ok()) {
       Finish(grpc::Status(static_cast<grpc::StatusCode>(grpc_status(answer.code())),
                           answer.status().message()));
@@ -61,6 +66,7 @@ class Call : public grpc::ServerGenericBidiReactor {
  private:
   const GrpcHandler& handler_;
   const std::string method_;
+  std::string authorization_;
   grpc::ByteBuffer request_;
   grpc::ByteBuffer response_;
 };
@@ -70,7 +76,7 @@ class Service : public grpc::CallbackGenericService {
   explicit Service(GrpcHandler handler) : handler_(std::move(handler)) {}
   grpc::ServerGenericBidiReactor* CreateReactor(
       grpc::GenericCallbackServerContext* context) override {
-    return std::make_unique<Call>(handler_, context->method()).release();
+    return std::make_unique<Call>(handler_, *context).release();
   }
 
  private:
@@ -89,7 +95,12 @@ class Server : public GrpcServer {
                              grpc::InsecureServerCredentials(),
                              &port);
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, options.connection_calls_max);
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS,
+                               static_cast<int>(options.idle_timeout.micros / 1000));
     builder.SetMaxReceiveMessageSize(options.message_bytes_max);
+    grpc::ResourceQuota quota("assay");
+    builder.SetResourceQuota(quota.Resize(options.buffer_bytes_max));
     builder.RegisterCallbackGenericService(&service_);
     server_ = builder.BuildAndStart();
     if (server_ == nullptr || port == 0) {

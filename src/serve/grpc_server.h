@@ -7,21 +7,26 @@
 #include <string_view>
 
 #include "base/status.h"
+#include "base/time.h"
 
 namespace assay::serve {
 
 /// Answers one message of a call; `method` is "/package.Service/Method". The same for every message
-/// of a call that sends several. Called on the server's threads, on several at once.
-using GrpcHandler =
-    std::function<Result<std::string>(std::string_view method, std::string_view request)>;
+/// of a call that sends several. `authorization`: what the call has beside it under that name.
+/// Called on the server's threads, on several at once.
+using GrpcHandler = std::function<Result<std::string>(
+    std::string_view method, std::string_view request, std::string_view authorization)>;
 
 struct GrpcOptions {
   std::string host = "127.0.0.1";
   uint16_t port = 6567;  // 0: any free one
   int message_bytes_max = 8 << 20;
+  std::size_t buffer_bytes_max = 256 << 20;  // what all connections may hold that is not read yet
+  int connection_calls_max = 128;            // under way on one connection; more of them wait
+  Duration idle_timeout{300 * kMicrosPerSecond};  // of a connection without calls
 };
 
-/// A gRPC server of bytes in and bytes out. Threads thread-safe.
+/// A gRPC server of bytes in and bytes out, within the limits of its options. Threads thread-safe.
 class GrpcServer {
  public:
   virtual ~GrpcServer() = default;

@@ -33,6 +33,13 @@ struct Response {
 /// Answers one request; called on the server's threads, on several at once.
 using Handler = std::function<Response(const Request&)>;
 
+/// Bounds of requests that are answered off the server's threads.
+struct SlowLimits {
+  int threads = 1;
+  int requests_max = 64;             // waiting and under way; beyond: 429 with Retry-After
+  std::size_t bytes_max = 32 << 20;  // of bodies that wait; the same
+};
+
 struct HttpOptions {
   std::string host = "127.0.0.1";
   uint16_t port = 6566;  // 0: any free one
@@ -43,12 +50,17 @@ struct HttpOptions {
   Duration read_timeout{10 * kMicrosPerSecond};   // from a request's first byte to its last
   Duration idle_timeout{120 * kMicrosPerSecond};  // between requests
   Duration drain_max{5 * kMicrosPerSecond};       // how long stop() waits for requests under way
+  /// Says of a request that it may wait for a disk or another program: it is answered on threads of
+  /// its own, so that no other waits for it. Empty: none does.
+  std::function<bool(const Request&)> is_slow{};
+  SlowLimits slow{};
 };
 
 /// An HTTP/1.1 server with keep-alive and pipelining, one thread per core.
 ///
-/// What it answers by itself, and then closes: 400 not HTTP, 413 body too large, 431 headers too
-/// large. A request that is not whole within read_timeout is cut off. Threads thread-safe.
+/// What it answers by itself: 429 when too many slow requests wait; and, closing then, 400 not
+/// HTTP, 413 body too large, 431 headers too large. A request that is not whole within read_timeout
+/// is cut off. Threads thread-safe.
 class HttpServer {
  public:
   virtual ~HttpServer() = default;

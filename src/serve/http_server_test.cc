@@ -240,6 +240,104 @@ TEST_F(HttpServerTest, StopFinishesTheRequestUnderWayAndClosesIdleConnections) {
   EXPECT_FALSE(HttpClient(server_->port()).connected());
 }
 
+/// A handler whose slow requests wait until they may go on.
+class SlowHandler {
+ public:
+  Response operator()(const Request& request) {
+    if (request.target == "/slow") {
+      ++entered;
+      finish_.wait();
+    }
+    return echo(request);
+  }
+  void let_go() { may_finish_.set_value(); }
+  /// How many slow requests are being handled.
+  std::atomic<int> entered{0};
+
+  static HttpOptions options(SlowLimits limits) {
+    HttpOptions options;
+    options.threads = 1;
+    options.is_slow = [](const Request& request) { return request.target == "/slow"; };
+    options.slow = limits;
+    return options;
+  }
+
+ private:
+  std::promise<void> may_finish_;
+  std::shared_future<void> finish_{may_finish_.get_future()};
+};
+
+TEST_F(HttpServerTest, SlowRequestsKeepNobodyWaitingAndAreBounded) {
+  SlowHandler handler;
+  start(std::ref(handler), SlowHandler::options({1, 2, 1000}));
+  HttpClient first(server_->port());
+  HttpClient second(server_->port());
+  ASSERT_TRUE(first.send(HttpClient::request("POST", "/slow", "a")));
+  while (handler.entered == 0) {
+    std::this_thread::yield();
+  }
+  ASSERT_TRUE(second.send(HttpClient::request("POST", "/slow", "b")));
+  // One is under way, one waits: a third finds no room, and others are answered meanwhile. The
+  // second is read before the third, since both are of one thread.
+  EXPECT_EQ(client_->ask("GET", "/fast")->body, "GET /fast ");
+  const auto refused = client_->ask("POST", "/slow", "c");
+  EXPECT_EQ(refused->status, 429);
+  EXPECT_EQ(refused->header("retry-after"), "1");
+  EXPECT_EQ(client_->ask("GET", "/fast")->status, 200) << "the connection goes on";
+  handler.let_go();
+  EXPECT_EQ(first.receive()->body, "POST /slow a");
+  EXPECT_EQ(second.receive()->body, "POST /slow b");
+  EXPECT_EQ(client_->ask("POST", "/slow", "c")->body, "POST /slow c");
+  EXPECT_EQ(client_->ask("POST", "/slow", std::string(1001, 'x'))->status, 429) << "bytes too";
+}
+
+TEST_F(HttpServerTest, StopFinishesTheSlowRequestUnderWayAndRefusesThoseThatWait) {
+  SlowHandler handler;
+  start(std::ref(handler), SlowHandler::options({1, 10, 1000}));
+  HttpClient waiting(server_->port());
+  ASSERT_TRUE(client_->send(HttpClient::request("POST", "/slow", "a")));
+  while (handler.entered == 0) {
+    std::this_thread::yield();
+  }
+  ASSERT_TRUE(waiting.send(HttpClient::request("POST", "/slow", "b")));
+  ASSERT_EQ(HttpClient(server_->port()).ask("GET", "/fast")->status, 200);  // `b` was read before
+  std::jthread stopper([&] { server_->stop(); });
+  while (HttpClient(server_->port()).connected()) {
+    std::this_thread::yield();
+  }
+  handler.let_go();
+  EXPECT_EQ(client_->receive()->body, "POST /slow a");
+  const auto answer = waiting.receive();
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_TRUE(answer->status == 503 || answer->body == "POST /slow b") << answer->body;
+}
+
+TEST_F(HttpServerTest, AClientThatLeavesASlowRequestHarmsNobody) {
+  SlowHandler handler;
+  start(std::ref(handler), SlowHandler::options({1, 10, 1000}));
+  {
+    HttpClient gone(server_->port());
+    ASSERT_TRUE(gone.send(HttpClient::request("POST", "/slow", "a")));
+    while (handler.entered == 0) {
+      std::this_thread::yield();
+    }
+  }
+  handler.let_go();
+  EXPECT_EQ(client_->ask("POST", "/slow", "b")->body, "POST /slow b");
+}
+
+TEST_F(HttpServerTest, NotModifiedHasNoLength) {
+  HttpClient& client = start([](const Request&) {
+    return Response{304, "", "", {{"etag", "\"1\""}}};
+  });
+  ASSERT_TRUE(client.send(HttpClient::request("GET", "/") + HttpClient::request("GET", "/")));
+  const auto answer = client.receive();
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_EQ(answer->status, 304);
+  EXPECT_EQ(answer->header("content-length"), "");
+  EXPECT_EQ(client.receive()->status, 304);
+}
+
 TEST_F(HttpServerTest, StopDoesNotWaitForAHalfSentRequestForEver) {
   HttpOptions options;
   options.drain_max = Duration{50'000};

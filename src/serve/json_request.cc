@@ -99,6 +99,18 @@ class FieldReader {
     return std::string(text);
   }
 
+  /// Text or a number; which instant it is, is found out later.
+  std::optional<JsonValue> read_time(const char* name, const element& found) {
+    if (found.is_null()) {
+      return std::nullopt;
+    }
+    if (!found.is_string() && !found.is_number()) {
+      add("datetime_type", {name}, "Input should be a valid datetime", found);
+      return std::nullopt;
+    }
+    return read_value(found);
+  }
+
   bool read_flag(const char* name, const element& found) {
     bool flag = false;
     if (found.get(flag) != simdjson::SUCCESS) {
@@ -145,6 +157,7 @@ class FieldReader {
       case element_type::INT64:
         return JsonValue(int64_t{value.get_int64()});
       case element_type::UINT64:  // beyond int64
+        return JsonValue(uint64_t{value.get_uint64()});
       case element_type::DOUBLE:
         return JsonValue(double{value.get_double()});
       case element_type::STRING:
@@ -203,6 +216,8 @@ ParsedBody parse_request_body(std::string_view json) {
         } else if (key == "include_feature_view_version_metadata") {
           body.with_view_versions =
               reader.read_flag("include_feature_view_version_metadata", value);
+        } else if (key == "at") {
+          body.at = reader.read_time("at", value);
         }
       },
       [&](FieldReader& reader, const element& root) {
@@ -226,6 +241,8 @@ Parsed<WriteBody> parse_write_body(std::string_view json, const char* target) {
           body.df = reader.read_columns("df", value);
         } else if (key == "to") {
           body.to = reader.read_required_text("to", value);
+        } else if (key == "verdicts") {
+          body.verdicts = reader.read_flag("verdicts", value);
         }
       },
       [&](FieldReader& reader, const element& root) {

@@ -17,8 +17,10 @@ struct JsonText {
   bool operator==(const JsonText&) const = default;
 };
 
-/// null, true or false, an integer, another number, text, or an array or object.
-using JsonValue = std::variant<std::monostate, bool, int64_t, double, std::string, JsonText>;
+/// null, true or false, an integer, another number, text, an array or object, or an integer beyond
+/// int64.
+using JsonValue =
+    std::variant<std::monostate, bool, int64_t, double, std::string, JsonText, uint64_t>;
 
 /// One list of `entities`.
 struct JsonColumn {
@@ -35,12 +37,14 @@ struct RequestBody {
   bool full_feature_names = false;
   bool with_features = false;
   bool with_view_versions = false;  // include_feature_view_version_metadata
+  std::optional<JsonValue> at{};    // the instant to answer for; none: now
 };
 
 /// Body of /push and /write-to-online-store.
 struct WriteBody {
   std::string target;          // push_source_name or feature_view_name
   std::string to = "online";   // of /push
+  bool verdicts = false;       // of /push: answer what becomes of each row
   std::vector<JsonColumn> df;  // rows, column by column
 };
 

@@ -42,13 +42,13 @@ TEST(JsonRequest, ANameSaidTwiceCountsOnceTheLast) {
   EXPECT_EQ(parsed.body.entities[0].values[0], JsonValue(int64_t{3}));
 }
 
-TEST(JsonRequest, LargeIntegersKeepTheirBitsOrBecomeDoubles) {
+TEST(JsonRequest, IntegersKeepTheirBits) {
   const ParsedBody parsed = parse_request_body(
       R"({"entities": {"a": [9223372036854775807, 9007199254740993, 18446744073709551615]}})");
   ASSERT_TRUE(parsed.errors.empty());
   EXPECT_EQ(parsed.body.entities[0].values[0], JsonValue(int64_t{9223372036854775807}));
   EXPECT_EQ(parsed.body.entities[0].values[1], JsonValue(int64_t{9007199254740993}));
-  EXPECT_EQ(parsed.body.entities[0].values[2], JsonValue(18446744073709551615.0));
+  EXPECT_EQ(parsed.body.entities[0].values[2], JsonValue(uint64_t{18446744073709551615U}));
 }
 
 TEST(JsonRequest, WithoutEntitiesItSaysSoAsFeastDoes) {

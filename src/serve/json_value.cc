@@ -15,8 +15,13 @@ constexpr std::string_view kBase64 =
 constexpr double kWholeDoubleMax = 9007199254740992.0;  // 2^53: beyond, doubles skip integers
 
 Status mismatch(const JsonValue& value, const data::Type& type) {
-  static constexpr std::array<std::string_view, 6> kKinds = {
-      "null", "a boolean", "an integer", "a number", "text", "an array or object"};
+  static constexpr std::array<std::string_view, 7> kKinds = {"null",
+                                                             "a boolean",
+                                                             "an integer",
+                                                             "a number",
+                                                             "text",
+                                                             "an array or object",
+                                                             "an integer beyond 64 bits with sign"};
   return {Code::kInvalidArgument,
           "expected a value of type " + std::string(type_name(type)) + ", found " +
               std::string(kKinds[value.index()])};
@@ -47,6 +52,8 @@ Result<data::Scalar> to_real(const JsonValue& value, const data::Type& type) {
     real = *found;
   } else if (const auto* integer = std::get_if<int64_t>(&value)) {
     real = static_cast<double>(*integer);
+  } else if (const auto* large = std::get_if<uint64_t>(&value)) {
+    real = static_cast<double>(*large);
   } else if (const auto* text = std::get_if<std::string>(&value)) {
     return data::parse_scalar(*text, type);
   } else {
@@ -63,6 +70,9 @@ Result<data::Scalar> to_decimal(const JsonValue& value, const data::Type& type) 
   }
   if (const auto* integer = std::get_if<int64_t>(&value)) {
     return data::parse_scalar(std::to_string(*integer), type);
+  }
+  if (const auto* large = std::get_if<uint64_t>(&value)) {
+    return data::parse_scalar(std::to_string(*large), type);
   }
   if (const auto* real = std::get_if<double>(&value)) {
     return data::parse_scalar(data::format_scalar(data::Scalar::float64(*real)), type);

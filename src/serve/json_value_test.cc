@@ -50,6 +50,11 @@ TEST(JsonValue, DecimalsKeepTheirDigits) {
             "123456789012345678.90");
   EXPECT_EQ(written(*to_scalar(12.3, type)), "12.30");
   EXPECT_EQ(written(*to_scalar(int64_t{-5}, type)), "-5.00");
+  EXPECT_EQ(written(*to_scalar(uint64_t{18446744073709551615U}, Type::decimal(20, 0))),
+            "18446744073709551615");
+  EXPECT_EQ(to_scalar(uint64_t{18446744073709551615U}, Type::kInt64).code(),
+            Code::kInvalidArgument);
+  EXPECT_EQ(*to_scalar(uint64_t{1} << 63, Type::kFloat64), Scalar::float64(0x1p63));
   EXPECT_EQ(to_scalar(1e30, type).code(), Code::kInvalidArgument);
   EXPECT_EQ(to_scalar(true, type).code(), Code::kInvalidArgument);
 }

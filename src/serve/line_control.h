@@ -1,12 +1,22 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "base/status.h"
+#include "data/entity_key.h"
+#include "gold/contract.h"
 
 namespace assay::serve {
+
+/// What the line will make of a row that was pushed.
+struct RowVerdict {
+  std::string table;   // that will refuse it, and keep it in quarantine; "": it is accepted
+  std::string reason;  // "wrong_type"
+  std::string column;  // or check; may be empty
+};
 
 /// What clients may ask of the line behind a server. Whoever starts the server knows the line.
 ///
@@ -20,8 +30,18 @@ class LineControl {
   /// Errors  kNotFound: there is no such source. kUnimplemented: rows cannot be pushed there, and
   ///         why.
   virtual Status push(const std::string& source, const std::string& json_lines) = 0;
+  /// What the line would make of these rows: one verdict a line. Nothing is taken.
+  virtual Result<std::vector<RowVerdict>> judge(const std::string& source,
+                                                const std::string& json_lines) = 0;
   /// Those of the views whose online rows do not hold all that the tables hold.
   virtual Result<std::vector<std::string>> behind(const std::vector<std::string>& views) = 0;
+  /// What a view answered to each key at an instant that is past, from the tables.
+  ///
+  /// Errors  kFailedPrecondition: the tables are not so far, or the view is being replaced;
+  ///         kOutOfRange: what is so old is dropped.
+  virtual Result<std::vector<gold::FeatureValues>> past(const gold::FeatureView& view,
+                                                        std::span<const data::EntityKey> keys,
+                                                        EventTime at) = 0;
 };
 
 }  // namespace assay::serve

@@ -39,8 +39,14 @@ Result<Predictions> predict(const ServingModel& model,
                             online::OnlineStore& store,
                             const RequestRows& rows,
                             EventTime now) {
-  ASSAY_ASSIGN_OR_RETURN(FeatureAnswer answer,
-                         get_online_features(*model.service, store, rows, now));
+  return predict(model, ViewReads::of(store, now), rows, now);
+}
+
+Result<Predictions> predict(const ServingModel& model,
+                            const ViewReads& reads,
+                            const RequestRows& rows,
+                            EventTime now) {
+  ASSAY_ASSIGN_OR_RETURN(FeatureAnswer answer, get_features(*model.service, reads, rows, now));
   std::vector<Prediction> predictions(static_cast<std::size_t>(rows.rows));
   std::vector<float> inputs(model.inputs.size());
   const int features = static_cast<int>(model.service->features.size());

@@ -21,8 +21,13 @@ struct Predictions {
 
 /// Fetch the features of a model's service and score each row.
 ///
-/// Errors  as get_online_features.
+/// Errors  as get_features.
 /// Threads thread-safe.
+Result<Predictions> predict(const ServingModel& model,
+                            const ViewReads& reads,
+                            const RequestRows& rows,
+                            EventTime now);
+/// The same from a store.
 Result<Predictions> predict(const ServingModel& model,
                             online::OnlineStore& store,
                             const RequestRows& rows,

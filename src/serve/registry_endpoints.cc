@@ -345,7 +345,7 @@ struct Listing {
 
 constexpr Listing kListings[] = {
     {"entities", "entities", "Entity", &FeastRegistry::entities},
-    {"data_sources", "dataSources", "Data source", nullptr},
+    {"data_sources", "dataSources", "Data source", &FeastRegistry::data_sources},
     {"feature_views", "featureViews", "Feature view", &FeastRegistry::feature_views},
     {"features", "features", "Feature", &FeastRegistry::features},
     {"feature_services", "featureServices", "Feature service", &FeastRegistry::feature_services},

@@ -45,6 +45,7 @@ struct ServingState {
   std::map<std::string, catalog::DerivedDef> derived{};
   std::map<std::string, ServingModel> models;
   std::shared_ptr<const catalog::Project> definitions{};  // what clients are told of all this
+  std::map<std::string, std::string> steps_tables{};      // where the steps table of each view is
 };
 
 }  // namespace assay::serve

@@ -1,0 +1,227 @@
+#include "serve/access.h"
+
+#include <algorithm>
+#include <array>
+
+#include "lake/json_value.h"
+
+namespace assay::serve {
+namespace {
+
+using lake::JsonReader;
+using Json = lake::JsonValue;
+
+constexpr int64_t kClockSkew = 60 * kMicrosPerSecond;  // two machines' clocks may differ so much
+
+Status wrong(const std::string& what) {
+  return {Code::kInvalidArgument, "access: " + what};
+}
+Status refused(const char* why) {
+  return {Code::kUnauthenticated, why};
+}
+
+std::string text_of(const Json& object, std::string_view name) {
+  const Json* found = object.find(name);
+  return found != nullptr && found->text() != nullptr ? *found->text() : "";
+}
+
+std::vector<std::string> texts_of(const Json* list) {
+  std::vector<std::string> texts;
+  if (list != nullptr && list->array() != nullptr) {
+    for (const Json& one : *list->array()) {
+      texts.push_back(one.text() == nullptr ? "" : *one.text());
+    }
+  }
+  return texts;
+}
+
+/// Base64 with the letters of URLs and without padding, as tokens have it.
+std::optional<std::string> from_base64url(std::string_view text) {
+  std::string bytes;
+  uint32_t bits = 0;
+  int count = 0;
+  for (const char c : text) {
+    const int digit = c >= 'A' && c <= 'Z'   ? c - 'A'
+                      : c >= 'a' && c <= 'z' ? c - 'a' + 26
+                      : c >= '0' && c <= '9' ? c - '0' + 52
+                      : c == '-'             ? 62
+                      : c == '_'             ? 63
+                                             : -1;
+    if (digit < 0) {
+      return std::nullopt;
+    }
+    bits = bits << 6 | static_cast<uint32_t>(digit);
+    count += 6;
+    if (count >= 8) {
+      count -= 8;
+      bytes += static_cast<char>(bits >> count & 255);
+    }
+  }
+  return count < 6 && (bits & ((1U << count) - 1)) == 0 ? std::optional(bytes) : std::nullopt;
+}
+
+/// A key of a JSON Web Key Set; nothing for those that sign no tokens that are taken here.
+Result<std::shared_ptr<const PublicKey>> key_of(const Json& key) {
+  const auto number = [&](const char* name) {
+    return from_base64url(text_of(key, name)).value_or("");
+  };
+  const std::string kind = text_of(key, "kty");
+  if (kind == "RSA") {
+    return PublicKey::rsa(number("n"), number("e"));
+  }
+  if (kind == "EC" && text_of(key, "crv") == "P-256") {
+    return PublicKey::p256(number("x"), number("y"));
+  }
+  return std::shared_ptr<const PublicKey>();
+}
+
+/// A claim in seconds since the epoch; nothing when it is none.
+std::optional<double> seconds_of(const Json& claims, std::string_view name) {
+  const Json* found = claims.find(name);
+  if (found == nullptr) {
+    return std::nullopt;
+  }
+  return found->integer() != nullptr  ? std::optional(static_cast<double>(*found->integer()))
+         : found->number() != nullptr ? std::optional(*found->number())
+                                      : std::nullopt;
+}
+
+/// The parts of a token between dots; nothing when they are not three.
+std::optional<std::array<std::string_view, 3>> parts_of(std::string_view token) {
+  const std::size_t first = token.find('.');
+  const std::size_t second = first == std::string_view::npos ? first : token.find('.', first + 1);
+  if (second == std::string_view::npos || token.find('.', second + 1) != std::string_view::npos) {
+    return std::nullopt;
+  }
+  return std::array{token.substr(0, first),
+                    token.substr(first + 1, second - first - 1),
+                    token.substr(second + 1)};
+}
+
+Result<Json> json_part(std::string_view part) {
+  const std::optional<std::string> text = from_base64url(part);
+  if (!text.has_value()) {
+    return refused("the token is no JSON Web Token");
+  }
+  JsonReader reader;
+  Result<Json> json = reader.read(*text);
+  return json.ok() && json->object() != nullptr ? std::move(json)
+                                                : refused("the token is no JSON Web Token");
+}
+
+}  // namespace
+
+bool Caller::may(std::string_view what, std::string_view which) const {
+  const std::string one = std::string(what) + ":";
+  return std::any_of(permissions.begin(), permissions.end(), [&](const std::string& permission) {
+    return permission == "*" || (which.empty() && permission == what) ||
+           (!which.empty() && (permission == one + "*" || permission == one + std::string(which)));
+  });
+}
+
+Result<std::shared_ptr<const Access>> Access::parse(std::string_view text, const ReadFile& read) {
+  JsonReader reader;
+  ASSAY_ASSIGN_OR_RETURN(const Json root, reader.read(text));
+  if (root.object() == nullptr) {
+    return wrong("the file must hold one JSON object");
+  }
+  auto access = std::make_shared<Access>();
+  const Json* callers = root.find("callers");
+  if (callers != nullptr && callers->array() != nullptr) {
+    for (const Json& one : *callers->array()) {
+      const std::string hash = text_of(one, "secret_sha256");
+      const bool is_hash =
+          hash.size() == 64 && hash.find_first_not_of("0123456789abcdef") == std::string::npos;
+      Caller caller{text_of(one, "name"), texts_of(one.find("may"))};
+      if (caller.name.empty() || !is_hash) {
+        return wrong("each of `callers` needs a `name` and `secret_sha256`, 64 hexadecimal digits");
+      }
+      if (!access->by_hash_.emplace(hash, std::move(caller)).second) {
+        return wrong("two callers have one secret; the second is " + text_of(one, "name"));
+      }
+    }
+  }
+  const Json* tokens = root.find("jwt");
+  if (tokens != nullptr) {
+    access->issuer_ = text_of(*tokens, "issuer");
+    access->audience_ = text_of(*tokens, "audience");
+    if (access->issuer_.empty() || access->audience_.empty()) {
+      return wrong("`jwt` needs `issuer` and `audience`");
+    }
+    ASSAY_ASSIGN_OR_RETURN(const std::string set, read(text_of(*tokens, "jwks")));
+    ASSAY_ASSIGN_OR_RETURN(const Json keys, reader.read(set));
+    const Json* list = keys.find("keys");
+    if (list == nullptr || list->array() == nullptr) {
+      return wrong("the key set has no list `keys`");
+    }
+    for (const Json& key : *list->array()) {
+      ASSAY_ASSIGN_OR_RETURN(auto made, key_of(key));
+      if (made != nullptr) {
+        access->keys_[text_of(key, "kid")] = std::move(made);
+      }
+    }
+  }
+  if (access->by_hash_.empty() && access->keys_.empty()) {
+    return wrong("nobody may ask: there are no `callers`, and no key of `jwt`");
+  }
+  return std::shared_ptr<const Access>(std::move(access));
+}
+
+Result<Caller> Access::caller(std::string_view authorization,
+                              std::string_view api_key,
+                              EventTime now) const {
+  if (!api_key.empty()) {
+    return by_secret(api_key);
+  }
+  constexpr std::string_view kBearer = "bearer ";
+  std::string scheme(authorization.substr(0, kBearer.size()));
+  std::transform(scheme.begin(), scheme.end(), scheme.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
+  });
+  if (scheme != kBearer) {
+    return refused("a token is needed: authorization: Bearer ..., or x-api-key");
+  }
+  const std::string_view token = authorization.substr(kBearer.size());
+  return !keys_.empty() && parts_of(token).has_value() ? by_token(token, now) : by_secret(token);
+}
+
+/// What is compared is the hash of what the caller sent, so how long it takes says nothing of a
+/// secret.
+Result<Caller> Access::by_secret(std::string_view secret) const {
+  const auto found = by_hash_.find(sha256_hex(secret));
+  return found == by_hash_.end() ? Result<Caller>(refused("the token or key is not known"))
+                                 : Result<Caller>(found->second);
+}
+
+Result<Caller> Access::by_token(std::string_view token, EventTime now) const {
+  const auto [header_part, claims_part, signature_part] = *parts_of(token);
+  ASSAY_ASSIGN_OR_RETURN(const Json header, json_part(header_part));
+  const auto key = keys_.find(text_of(header, "kid"));
+  if (key == keys_.end()) {
+    return refused("the token's key is not in the key set");
+  }
+  const std::optional<std::string> signature = from_base64url(signature_part);
+  const std::string_view bytes =
+      token.substr(0, header_part.size() + 1 + claims_part.size());  // as they were sent
+  if (text_of(header, "alg") != key->second->algorithm() || !signature.has_value() ||
+      !key->second->verifies(bytes, *signature)) {
+    return refused("the token's signature is not of its key");
+  }
+  ASSAY_ASSIGN_OR_RETURN(const Json claims, json_part(claims_part));
+  const Json* audience = claims.find("aud");
+  const std::vector<std::string> audiences = texts_of(audience);
+  const bool for_us = text_of(claims, "aud") == audience_ ||
+                      std::count(audiences.begin(), audiences.end(), audience_) > 0;
+  if (text_of(claims, "iss") != issuer_ || !for_us) {
+    return refused("the token is of another issuer, or for another audience");
+  }
+  const std::optional<double> expires = seconds_of(claims, "exp");
+  const auto seconds = [](int64_t micros) { return static_cast<double>(micros) * 1e-6; };
+  if (!expires.has_value() || *expires + seconds(kClockSkew) <= seconds(now.micros) ||
+      seconds_of(claims, "nbf").value_or(0) > seconds(now.micros + kClockSkew)) {
+    return refused("the token has expired, or is not valid yet");
+  }
+  return Caller{text_of(claims, "sub"), texts_of(claims.find("permissions"))};
+}
+
+}  // namespace assay::serve

@@ -1,0 +1,197 @@
+// Who may ask, by secrets and by tokens. Keys and tokens were made with `openssl genrsa`, `ecparam`
+// and `dgst -sha256 -sign`; the private keys are gone.
+
+#include "serve/access.h"
+
+#include <gtest/gtest.h>
+
+#include "serve/feature_server.h"
+#include "serve/serving_fixture.h"
+
+namespace assay::serve {
+namespace {
+
+constexpr char kKeySet[] =
+    R"({"keys":[{"kty":"RSA","kid":"r","alg":"RS256","n":"9hfxsfDzuTG4ScdGx2rW7bGBm2nM_vAemrH)"
+    R"(Ferc1C54H4FyAJz8yb2P8Ei5bAZjDlLK60GP-8ifAyz8u74xjzfTyXTlZFJlmav5tYKCNBSwK8MW6lrJ25xWYA)"
+    R"(jBlwuxP8dZPdx3l0RliyqSgFuX7JREX-KPBwr_89wjMYt95JC6iZC1nIcQl53yGCap5rKjezBLs1ZYQWKoxTor)"
+    R"(vc5CsJRHkR9A-yjp-VZBImKSDlJw41rCJbTO-a-mirytNI3i4A_zmqZ58F3MB5gtd-f8tT2R_UQ1lCLxZ9uenl)"
+    R"(DA_knfro1_o2UV_R67hd_QB1FxUuoLeteox7EALWnEIl5VJgw","e":"AQAB"},{"kty":"EC","kid":"e",")"
+    R"(crv":"P-256","x":"QqQg8LX4WUoyhdMC8H7Ig3Yg7T_NTUW1IX1YwOymcoI","y":"f_aDSYSLnc2f1wHZ18)"
+    R"(TNJHHhEa0cLhj40pCv5-h2L1c"},{"kty":"oct","kid":"s"}]})";
+constexpr char kRsa[] =
+    "eyJhbGciOiJSUzI1NiIsImtpZCI6InIifQ.eyJpc3MiOiJodHRwczovL2xvZ2luLmV4YW1wbGUuY29tIiwiYXVkIjp"
+    "bImFzc2F5Iiwib3RoZXIiXSwic3ViIjoiYW5uIiwiZXhwIjo0MTAyNDQ0ODAwLCJwZXJtaXNzaW9ucyI6WyJzZXJ2a"
+    "WNlOnNob3AiXX0.C6XiQRJUcK__ViLnRD3mpcrmIGN3TfJ2jsgaZJ-JnrhNdobnvjzNWW-SImrli6Ft40RUZ8OAjuM"
+    "mddHY9z7P3Ni0c_f8MtnoMc46KJVvTiZZYPwY32uyIBWTENAcySCM8gWtv2I1VDWk936L3O0mbooJ8Mg71sAslC28Y"
+    "qh8wWxVcFJ_V9Wlohk2GBF1RaaHecrBz68CMD_QhrMWNbnXt_A1xOFps2KpoQ3vT1FEQdogp4Zt2sL7_0b6ueA0HhF"
+    "5EBrNi8pSTC7deWDLmjdg6nmIab1EDj0TRuADXvxKKjC7Gjfpchwbsm2KJVJKZ-Fo0DtDg6SRCD68DAXQRVApaA";
+constexpr char kEc[] =
+    "eyJhbGciOiJFUzI1NiIsImtpZCI6ImUifQ.eyJpc3MiOiJodHRwczovL2xvZ2luLmV4YW1wbGUuY29tIiwiYXVkIjo"
+    "iYXNzYXkiLCJzdWIiOiJib2IiLCJleHAiOjQxMDI0NDQ4MDAsInBlcm1pc3Npb25zIjpbInNlcnZpY2U6c2hvcCJdf"
+    "Q.pbKoY_LeGTqkpHXWyPhSgJPlK0tooeHh_BDHDZwuo55l7LGznfc_AkdRA8lyiJGTuNISNnR-e6cnsPGh85pDzQ";
+constexpr char kExpired[] =
+    "eyJhbGciOiJFUzI1NiIsImtpZCI6ImUifQ.eyJpc3MiOiJodHRwczovL2xvZ2luLmV4YW1wbGUuY29tIiwiYXVkIjp"
+    "bImFzc2F5Iiwib3RoZXIiXSwic3ViIjoiYW5uIiwiZXhwIjo5NDY2ODQ4MDAsInBlcm1pc3Npb25zIjpbInNlcnZpY"
+    "2U6c2hvcCJdfQ.giF65XsrQpHIbzJFmmHbcm-NFveeRSKbX6pT7E45CCucx21FarWCuVmrQvlraX12gpHs2-3WKP1h"
+    "K_LPsOTz9Q";
+constexpr char kEarly[] =
+    "eyJhbGciOiJFUzI1NiIsImtpZCI6ImUifQ.eyJpc3MiOiJodHRwczovL2xvZ2luLmV4YW1wbGUuY29tIiwiYXVkIjp"
+    "bImFzc2F5Iiwib3RoZXIiXSwic3ViIjoiYW5uIiwiZXhwIjo0MTAyNDQ0ODAwLCJwZXJtaXNzaW9ucyI6WyJzZXJ2a"
+    "WNlOnNob3AiXSwibmJmIjo0MTAyNDQ0MDAwfQ.fkk_kwqsYj_DnzizqlCWC8zXZgtMeEMP_-mDyKP-2_Kyk4aBPec3"
+    "y9Q_CDcPFXM-eU0hB4gNnpDmTwF5keOLsA";
+constexpr char kEndless[] =
+    "eyJhbGciOiJFUzI1NiIsImtpZCI6ImUifQ.eyJpc3MiOiJodHRwczovL2xvZ2luLmV4YW1wbGUuY29tIiwiYXVkIjp"
+    "bImFzc2F5Iiwib3RoZXIiXSwic3ViIjoiYW5uIiwicGVybWlzc2lvbnMiOlsic2VydmljZTpzaG9wIl19.rDUIxaja"
+    "Cefm_WuUYCEPrZo0NeU9buDva8IB8b9o0FIyXXYTUr7vrub3io7eKyDNIjJXR6SJ285LFlGA2BECZg";
+constexpr char kOtherIssuer[] =
+    "eyJhbGciOiJFUzI1NiIsImtpZCI6ImUifQ.eyJpc3MiOiJ4IiwiYXVkIjpbImFzc2F5Iiwib3RoZXIiXSwic3ViIjo"
+    "iYW5uIiwiZXhwIjo0MTAyNDQ0ODAwLCJwZXJtaXNzaW9ucyI6WyJzZXJ2aWNlOnNob3AiXX0.Ws7DqAb2AAENslJRb"
+    "c_w9JcoSKnohRgxR4IzaG2nVj7aW_yBrMYvJuGZwJTYPfh5-Tqc6Bxaj_DqS7qw528oEA";
+constexpr char kOtherAudience[] =
+    "eyJhbGciOiJFUzI1NiIsImtpZCI6ImUifQ.eyJpc3MiOiJodHRwczovL2xvZ2luLmV4YW1wbGUuY29tIiwiYXVkIjo"
+    "ieCIsInN1YiI6ImFubiIsImV4cCI6NDEwMjQ0NDgwMCwicGVybWlzc2lvbnMiOlsic2VydmljZTpzaG9wIl19.BFQc"
+    "MLpDqG0bg9sRUHePJ2iSS9yZeJGeu7ntpFE4CXffR0wbTDADFovVkzZsbGz8ZbEI8Qgrvl9-bJiPYEKUPg";
+constexpr char kOtherKey[] =
+    "eyJhbGciOiJFUzI1NiIsImtpZCI6InIifQ.eyJpc3MiOiJodHRwczovL2xvZ2luLmV4YW1wbGUuY29tIiwiYXVkIjp"
+    "bImFzc2F5Iiwib3RoZXIiXSwic3ViIjoiYW5uIiwiZXhwIjo0MTAyNDQ0ODAwLCJwZXJtaXNzaW9ucyI6WyJzZXJ2a"
+    "WNlOnNob3AiXX0.WJsG-rSM6xumIbfpPTYVPS3Uh6oDqrAXbm7eBGaQjAvfjQBEe8GozWo2vNI4fXqobgvrbMv-v8h"
+    "NvfoXCnyCFA";
+constexpr char kUnknownKey[] =
+    "eyJhbGciOiJFUzI1NiIsImtpZCI6InoifQ.eyJpc3MiOiJodHRwczovL2xvZ2luLmV4YW1wbGUuY29tIiwiYXVkIjp"
+    "bImFzc2F5Iiwib3RoZXIiXSwic3ViIjoiYW5uIiwiZXhwIjo0MTAyNDQ0ODAwLCJwZXJtaXNzaW9ucyI6WyJzZXJ2a"
+    "WNlOnNob3AiXX0.0Kmx-rx7P4XS38ZcKBC_j3GekURwsqiRQMZFiydNS-gBADucc94CQRIDAihTOTc7NoFf6iBr6LB"
+    "XY-hGvhKwjQ";
+
+// Secrets: "s3cret" and "all".
+constexpr char kFile[] = R"({"callers":[
+  {"name":"web","secret_sha256":"1ec1c26b50d5d3c58d9583181af8076655fe00756bf7285940ba3670f99fcba0",
+   "may":["service:shop","source:clicks"]},
+  {"name":"ops","secret_sha256":"5ef5ef0364b6939c4ca61f34b393f7b368d1be8619647aaf83d5b395919ab629",
+   "may":["*"]}],
+ "jwt":{"jwks":"keys.json","issuer":"https://login.example.com","audience":"assay"}})";
+constexpr EventTime kNow{1'790'000'000 * kMicrosPerSecond};
+
+Result<std::string> read_keys(const std::string& path) {
+  return path == "keys.json" ? Result<std::string>(std::string(kKeySet))
+                             : Result<std::string>(Status(Code::kNotFound, path));
+}
+
+std::shared_ptr<const Access> access() {
+  return *Access::parse(kFile, read_keys);
+}
+
+Result<Caller> by_token(const std::string& token) {
+  return access()->caller("Bearer " + token, "", kNow);
+}
+
+TEST(Access, SecretsAreKnownByTheirHash) {
+  EXPECT_EQ(access()->caller("Bearer s3cret", "", kNow)->name, "web");
+  EXPECT_EQ(access()->caller("bearer s3cret", "", kNow)->name, "web");
+  EXPECT_EQ(access()->caller("", "all", kNow)->name, "ops");
+  for (const char* const wrong :
+       {"", "Bearer", "Bearer ", "Bearer s3cre", "Basic s3cret", "s3cret"}) {
+    EXPECT_EQ(access()->caller(wrong, "", kNow).code(), Code::kUnauthenticated) << wrong;
+  }
+  EXPECT_EQ(access()->caller("Bearer s3cret", "nope", kNow).code(), Code::kUnauthenticated);
+}
+
+TEST(Access, TokensAreOfATrustedIssuer) {
+  const Result<Caller> ann = by_token(kRsa);
+  ASSERT_TRUE(ann.ok()) << ann.status().to_string();
+  EXPECT_EQ(ann->name, "ann");
+  EXPECT_EQ(ann->permissions, (std::vector<std::string>{"service:shop"}));
+  EXPECT_EQ(by_token(kEc)->name, "bob");
+  for (const char* const wrong :
+       {kExpired, kEarly, kEndless, kOtherIssuer, kOtherAudience, kOtherKey, kUnknownKey}) {
+    EXPECT_EQ(by_token(wrong).code(), Code::kUnauthenticated) << wrong;
+  }
+}
+
+TEST(Access, NoLetterOfATokenMayChange) {
+  const std::string token = kEc;
+  for (std::size_t at = 0; at < token.size(); at += 7) {
+    std::string changed = token;
+    changed[at] = changed[at] == 'A' ? 'B' : 'A';
+    EXPECT_EQ(by_token(changed).code(), Code::kUnauthenticated) << at;
+    EXPECT_EQ(by_token(token.substr(0, at)).code(), Code::kUnauthenticated) << at;
+  }
+  // {"alg":"none","kid":"e"} with the same claims and no signature.
+  const std::string none = "eyJhbGciOiJub25lIiwia2lkIjoiZSJ9";
+  EXPECT_EQ(
+      by_token(none + token.substr(token.find('.'), token.rfind('.') - token.find('.') + 1)).code(),
+      Code::kUnauthenticated);
+}
+
+TEST(Access, PermissionsNameOneOrAll) {
+  const Caller caller{"c", {"service:a", "view:*", "metrics"}};
+  EXPECT_TRUE(caller.may("service", "a"));
+  EXPECT_FALSE(caller.may("service", "b"));
+  EXPECT_FALSE(caller.may("service"));
+  EXPECT_TRUE(caller.may("view", "b"));
+  EXPECT_TRUE(caller.may("metrics"));
+  EXPECT_FALSE(caller.may("registry"));
+  EXPECT_FALSE(caller.may("model", "*"));
+  EXPECT_TRUE((Caller{"c", {"*"}}).may("model", "m"));
+}
+
+TEST(Access, AWrongFileIsRefused) {
+  for (const char* const wrong : {"",
+                                  "[]",
+                                  "{}",
+                                  R"({"callers":[]})",
+                                  R"({"callers":[{"name":"a"}]})",
+                                  R"({"callers":[{"name":"a","secret_sha256":"12"}]})",
+                                  R"({"jwt":{"jwks":"keys.json"}})",
+                                  R"({"jwt":{"jwks":"none.json","issuer":"i","audience":"a"}})"}) {
+    EXPECT_FALSE(Access::parse(wrong, read_keys).ok()) << wrong;
+  }
+  const auto bad_key = [](const std::string&) -> Result<std::string> {
+    return std::string(R"({"keys":[{"kty":"EC","crv":"P-256","kid":"e","x":"AA","y":"AA"}]})");
+  };
+  EXPECT_EQ(Access::parse(R"({"jwt":{"jwks":"k","issuer":"i","audience":"a"}})", bad_key).code(),
+            Code::kInvalidArgument);
+}
+
+TEST(Access, AServerAnswersWithinWhatItsCallersMay) {
+  ServingFixture fixture;
+  FeatureServer server(fixture.world, *fixture.store, fixture.state);
+  server.protect(access());
+  const auto ask = [&](const std::string& verb,
+                       const std::string& path,
+                       const std::string& secret,
+                       const std::string& body) {
+    return server.handle({verb, path, {{"authorization", "Bearer " + secret}}, body});
+  };
+  const std::string shop =
+      R"({"entities":{"user_id":["u1"],"amount":[1]},"feature_service":"shop"})";
+  const std::string views = R"({"entities":{"user_id":["u1"]},"features":["clicks:f0"]})";
+  const std::string path = "/get-online-features";
+  const Response nobody = server.handle({"POST", path, {}, shop});
+  EXPECT_EQ(nobody.status, 401);
+  EXPECT_EQ(nobody.headers.at(0),
+            (std::pair<std::string, std::string>("www-authenticate", "Bearer")));
+  EXPECT_EQ(server.handle({"GET", "/health", {}, ""}).status, 200);
+  EXPECT_EQ(server.handle({"GET", "/ready", {}, ""}).status, 200);
+  EXPECT_EQ(ask("POST", path, "s3cret", shop).status, 200);
+  EXPECT_EQ(ask("POST", path, "s3cret", views).status, 403);
+  EXPECT_EQ(ask("POST", path, "all", views).status, 200);
+  EXPECT_EQ(ask("POST", "/predict", "s3cret", shop).status, 403);
+  EXPECT_EQ(
+      ask("POST", "/predict", "all", R"({"entities":{"user_id":["u1"],"amount":[1]}})").status,
+      200);
+  EXPECT_EQ(ask("POST", "/push", "s3cret", R"({"push_source_name":"orders","df":{}})").status, 403);
+  EXPECT_EQ(ask("POST", "/push", "s3cret", R"({"push_source_name":"clicks","df":{}})").status, 501)
+      << "permitted; this server has no line";
+  EXPECT_EQ(ask("POST", "/materialize", "s3cret", R"({"disable_event_timestamp":true})").status,
+            403);
+  for (const char* const open : {"/metrics", "/openapi.json", "/api/v1/projects"}) {
+    EXPECT_EQ(ask("GET", open, "s3cret", "").status, 403) << open;
+    EXPECT_EQ(ask("GET", open, "all", "").status, 200) << open;
+  }
+  server.protect(nullptr);
+  EXPECT_EQ(server.handle({"POST", path, {}, views}).status, 200);
+}
+
+}  // namespace
+}  // namespace assay::serve

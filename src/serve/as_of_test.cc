@@ -1,0 +1,145 @@
+// Questions about the past, tags of answers, and readiness.
+
+#include <gtest/gtest.h>
+
+#include "serve/feature_server.h"
+#include "serve/serving_fixture.h"
+
+namespace assay::serve {
+namespace {
+
+/// Knows of each view what it was at one instant: what the store has for an hour before it.
+class Archive : public LineControl {
+ public:
+  explicit Archive(online::OnlineStore& store) : store_(store) {}
+
+  Status push(const std::string&, const std::string&) override { return {}; }
+  Result<std::vector<RowVerdict>> judge(const std::string&, const std::string&) override {
+    return std::vector<RowVerdict>();
+  }
+  Result<std::vector<std::string>> behind(const std::vector<std::string>&) override {
+    return std::vector<std::string>();
+  }
+  Result<std::vector<gold::FeatureValues>> past(const gold::FeatureView& view,
+                                                std::span<const data::EntityKey> keys,
+                                                EventTime at) override {
+    asked.push_back(at);
+    return failure.ok() ? store_.read(view, keys, at)
+                        : Result<std::vector<gold::FeatureValues>>(failure);
+  }
+
+  std::vector<EventTime> asked;
+  Status failure;
+
+ private:
+  online::OnlineStore& store_;
+};
+
+class AsOf : public testing::Test {
+ protected:
+  Response get(const std::string& more, const Headers& headers = {}) {
+    return server_.handle(
+        {"POST",
+         "/get-online-features",
+         headers,
+         R"({"entities":{"user_id":["u1"]},"features":["spend:f0"])" + more + "}"});
+  }
+  static std::string header(const Response& response, const std::string& name) {
+    for (const auto& [known, value] : response.headers) {
+      if (known == name) {
+        return value;
+      }
+    }
+    return "";
+  }
+
+  ServingFixture fixture_;
+  Archive archive_{*fixture_.store};
+  FeatureServer server_{fixture_.world, *fixture_.store, fixture_.state, nullptr, &archive_};
+};
+
+TEST_F(AsOf, AnInstantIsAnsweredForFromThePast) {
+  const EventTime at{ServingFixture::kTime + ServingFixture::kHour / 4};
+  for (const Response& answer : {get(R"(,"at":"1970-01-01T23:45:00Z")"),
+                                 get(R"(,"at":85500)"),
+                                 get("", {{"x-assay-as-of", "1970-01-01T23:45:00Z"}})}) {
+    EXPECT_EQ(answer.status, 200) << answer.body;
+    EXPECT_EQ(header(answer, "x-assay-as-of"), "1970-01-01T23:45:00Z");
+    EXPECT_EQ(header(answer, "x-assay-known-until"), "");
+    EXPECT_EQ(answer.body, get("").body) << "nothing changed since";
+  }
+  EXPECT_EQ(archive_.asked, (std::vector<EventTime>{at, at, at}));
+  const Response body_wins =
+      get(R"(,"at":"1970-01-01T23:40:00Z")", {{"x-assay-as-of", "1970-01-01T23:45:00Z"}});
+  EXPECT_EQ(header(body_wins, "x-assay-as-of"), "1970-01-01T23:40:00Z");
+}
+
+TEST_F(AsOf, APredictionIsScoredWithTheFeaturesOfThen) {
+  const Response answer = server_.handle(
+      {"POST",
+       "/predict",
+       {},
+       R"({"entities":{"user_id":["u1"],"amount":[10]},"at":"1970-01-01T23:45:00Z"})"});
+  EXPECT_EQ(answer.status, 200) << answer.body;
+  EXPECT_NE(answer.body.find("\"score\":23.5"), std::string::npos) << answer.body;
+  EXPECT_EQ(header(answer, "x-assay-as-of"), "1970-01-01T23:45:00Z");
+}
+
+TEST_F(AsOf, WhatIsNoPastIsRefused) {
+  EXPECT_EQ(get(R"(,"at":"1970-01-02T00:00:01Z")").status, 422) << "the future";
+  EXPECT_EQ(get(R"(,"at":"soon")").status, 422);
+  EXPECT_EQ(get(R"(,"at":[1])").status, 422);
+  EXPECT_EQ(get(R"(,"at":null)").status, 200) << "now";
+  archive_.failure = Status(Code::kOutOfRange, "dropped");
+  EXPECT_EQ(get(R"(,"at":0)").status, 422);
+  archive_.failure = Status(Code::kFailedPrecondition, "not so far");
+  EXPECT_EQ(get(R"(,"at":0)").status, 503);
+  FeatureServer alone(fixture_.world, *fixture_.store, fixture_.state);
+  EXPECT_EQ(alone
+                .handle({"POST",
+                         "/get-online-features",
+                         {},
+                         R"({"entities":{"user_id":["u1"]},"features":["spend:f0"],"at":0})"})
+                .status,
+            501);
+}
+
+TEST_F(AsOf, OnlyWhatMayWaitIsSlow) {
+  const auto slow = [](const std::string& target, const std::string& body, Headers headers = {}) {
+    return FeatureServer::is_slow({"POST", target, std::move(headers), body});
+  };
+  EXPECT_TRUE(slow("/push", "{}"));
+  EXPECT_TRUE(slow("/materialize?async=true", "{}"));
+  EXPECT_TRUE(slow("/materialize-incremental", "{}"));
+  EXPECT_TRUE(slow("/get-online-features", R"({"at" : 1})"));
+  EXPECT_TRUE(slow("/predict", "{}", {{"x-assay-as-of", "1970-01-01"}}));
+  EXPECT_FALSE(slow("/get-online-features", R"({"entities":{"cat":[1]}})"));
+  EXPECT_FALSE(slow("/write-to-online-store", "{}"));
+  EXPECT_FALSE(slow("/nope", "{}"));
+}
+
+TEST_F(AsOf, AnAnswerThatTheClientHasIsNotSentAgain) {
+  const Response first = get("");
+  const std::string tag = header(first, "etag");
+  EXPECT_EQ(tag.size(), 18U);
+  const Response same = get("", {{"if-none-match", "\"x\", " + tag}});
+  EXPECT_EQ(same.status, 304);
+  EXPECT_EQ(same.body, "");
+  EXPECT_EQ(header(same, "etag"), tag);
+  EXPECT_EQ(header(same, "x-assay-as-of"), "1970-01-02T00:00:00Z");
+  EXPECT_EQ(get("", {{"if-none-match", "\"x\""}}).status, 200);
+  EXPECT_EQ(get("", {{"if-none-match", "*"}}).status, 304);
+  EXPECT_EQ(server_.handle({"GET", "/health", {{"if-none-match", "*"}}, ""}).status, 200);
+  const Response document = server_.handle({"GET", "/openapi.json", {}, ""});
+  EXPECT_EQ(document.status, 200);
+  EXPECT_NE(header(document, "etag"), "");
+}
+
+TEST_F(AsOf, ReadinessSaysWhatIsServed) {
+  const Response ready = server_.handle({"GET", "/ready", {}, ""});
+  EXPECT_EQ(ready.status, 200);
+  EXPECT_EQ(ready.body, R"({"ready":true,"views":3,"services":1,"models":1})");
+}
+
+}  // namespace
+}  // namespace assay::serve

@@ -1,0 +1,188 @@
+#include "serve/feature_response.h"
+
+#include <algorithm>
+
+#include "base/json_writer.h"
+#include "serve/json_value.h"
+
+namespace assay::serve {
+namespace {
+
+constexpr std::string_view kEpoch = "1970-01-01T00:00:00Z";
+
+/// Formats event times, remembering the last one: features of one view share theirs.
+class TimeText {
+ public:
+  std::string_view of(EventTime time) {
+    if (time != last_) {
+      last_ = time;
+      text_ = format_time(time);
+    }
+    return text_;
+  }
+
+ private:
+  EventTime last_;
+  std::string text_{kEpoch};
+};
+
+/// One element of `results`: values, statuses, event_timestamps, each with one entry per row.
+template <typename Value, typename StatusOf, typename TimeOf>
+void write_result(JsonWriter& writer, int64_t rows, Value value, StatusOf status, TimeOf time) {
+  writer.begin_object();
+  writer.key("values");
+  writer.begin_array();
+  for (int64_t row = 0; row < rows; ++row) {
+    write_scalar(writer, value(row));
+  }
+  writer.end_array();
+  writer.key("statuses");
+  writer.begin_array();
+  for (int64_t row = 0; row < rows; ++row) {
+    writer.string(status_name(status(row)));
+  }
+  writer.end_array();
+  writer.key("event_timestamps");
+  writer.begin_array();
+  for (int64_t row = 0; row < rows; ++row) {
+    writer.string(time(row));
+  }
+  writer.end_array();
+  writer.end_object();
+}
+
+/// The views of an answer. A definition that changes is a new view here, so there are no versions.
+void write_views(JsonWriter& writer, const gold::Service& service) {
+  std::vector<std::string_view> views;
+  for (const gold::ServiceFeature& feature : service.features) {
+    if (std::find(views.begin(), views.end(), feature.view) == views.end()) {
+      views.push_back(feature.view);
+    }
+  }
+  writer.key("feature_view_metadata");
+  writer.begin_array();
+  for (const std::string_view view : views) {
+    writer.begin_object();
+    writer.key("name");
+    writer.string(view);
+    writer.end_object();
+  }
+  writer.end_array();
+}
+
+}  // namespace
+
+std::string render_features(const Selection& selection,
+                            const TypedRows& typed,
+                            const FeatureAnswer& answer,
+                            bool with_view_versions) {
+  std::string body;
+  body.reserve(256 + selection.names.size() * (96 + static_cast<std::size_t>(answer.rows()) * 48));
+  JsonWriter writer(body);
+  TimeText times;
+  writer.begin_object();
+  writer.key("results");
+  writer.begin_array();
+  for (const std::string& name : typed.entity_names) {
+    const RequestColumn& column = *typed.rows.find(name);
+    const auto value = [&](int64_t row) -> const data::Scalar& {
+      return column.values[static_cast<std::size_t>(row)];
+    };
+    write_result(
+        writer,
+        answer.rows(),
+        value,
+        [&](int64_t row) {
+          return value(row).is_null() ? data::FeatureStatus::kNullValue
+                                      : data::FeatureStatus::kPresent;
+        },
+        [](int64_t) { return kEpoch; });
+  }
+  for (int feature = 0; feature < static_cast<int>(selection.names.size()); ++feature) {
+    write_result(
+        writer,
+        answer.rows(),
+        [&](int64_t row) -> const data::Scalar& { return answer.value(feature, row); },
+        [&](int64_t row) { return answer.status(feature, row); },
+        [&](int64_t row) { return times.of(answer.event_time(feature, row)); });
+  }
+  writer.end_array();
+  writer.key("metadata");
+  writer.begin_object();
+  writer.key("feature_names");
+  writer.begin_array();
+  for (const std::string& name : typed.entity_names) {
+    writer.string(name);
+  }
+  for (const std::string& name : selection.names) {
+    writer.string(name);
+  }
+  writer.end_array();
+  if (with_view_versions) {
+    write_views(writer, *selection.service);
+  }
+  writer.end_object();
+  writer.end_object();
+  return body;
+}
+
+namespace {
+
+void write_row(JsonWriter& writer,
+               const gold::Service& service,
+               const FeatureAnswer& answer,
+               int64_t row) {
+  writer.begin_object();
+  for (int feature = 0; feature < static_cast<int>(service.features.size()); ++feature) {
+    writer.key(service.output_name(feature, false));
+    write_scalar(writer, answer.value(feature, row));
+  }
+  writer.end_object();
+}
+
+}  // namespace
+
+std::string render_predictions(const ServingModel& model,
+                               const Predictions& predictions,
+                               bool with_features) {
+  std::string body;
+  JsonWriter writer(body);
+  writer.begin_object();
+  writer.key("predictions");
+  writer.begin_array();
+  for (const Prediction& prediction : predictions.rows) {
+    writer.begin_object();
+    writer.key("score");
+    writer.number32(prediction.score);
+    writer.key("status");
+    writer.string(status_name(prediction.status));
+    writer.end_object();
+  }
+  writer.end_array();
+  writer.key("model");
+  writer.string(model.name);
+  writer.key("version");
+  writer.string(model.version);
+  if (with_features) {
+    writer.key("features");
+    writer.begin_array();
+    for (int64_t row = 0; row < predictions.features.rows(); ++row) {
+      write_row(writer, *model.service, predictions.features, row);
+    }
+    writer.end_array();
+  }
+  writer.end_object();
+  return body;
+}
+
+Response answered(std::string body, const FeatureAnswer& answer) {
+  Response response;
+  response.body = std::move(body);
+  response.headers.emplace_back("x-assay-as-of", format_time(answer.now));
+  if (answer.known_until.has_value() && *answer.known_until != EventTime::min()) {
+    response.headers.emplace_back("x-assay-known-until", format_time(*answer.known_until));
+  }
+  return response;
+}
+
+}  // namespace assay::serve

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <string>
+
+#include "serve/http_server.h"
+#include "serve/predict.h"
+#include "serve/request_rows.h"
+#include "serve/selection.h"
+
+namespace assay::serve {
+
+/// The body of /get-online-features: join keys in request order, then features in selection order.
+std::string render_features(const Selection& selection,
+                            const TypedRows& typed,
+                            const FeatureAnswer& answer,
+                            bool with_view_versions);
+
+/// The body of /predict.
+std::string render_predictions(const ServingModel& model,
+                               const Predictions& predictions,
+                               bool with_features);
+
+/// A body with what `assay verify` needs to ask the offline side the same question.
+Response answered(std::string body, const FeatureAnswer& answer);
+
+}  // namespace assay::serve

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "base/world.h"
+#include "serve/http_server.h"
+
+namespace assay::serve {
+
+/// Answers requests that may wait for a disk or another program, on threads of its own: those that
+/// are answered from memory never stand behind them. What waits is bounded in number and bytes.
+///
+/// Threads thread-safe.
+class SlowRequests {
+ public:
+  using Done = std::function<void(Response)>;
+
+  /// `handler` must outlive this object.
+  SlowRequests(World& world, const Handler& handler, const SlowLimits& limits);
+  ~SlowRequests() { stop(); }
+  SlowRequests(const SlowRequests&) = delete;
+  SlowRequests& operator=(const SlowRequests&) = delete;
+
+  /// Queue a request. `done` is called once, on one of the threads. False: there is no room, and
+  /// nothing is called.
+  bool take(Request request, Done done);
+  /// Answer what waits with 503, wait for what is under way, end the threads.
+  void stop();
+
+ private:
+  struct Waiting {
+    Request request;
+    Done done;
+  };
+  void run();
+
+  World& world_;
+  const Handler& handler_;
+  const SlowLimits limits_;
+  Counter& refused_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Waiting> waiting_;
+  std::size_t bytes_ = 0;  // of bodies that wait
+  int under_way_ = 0;
+  bool stopping_ = false;
+  std::vector<std::jthread> threads_;
+};
+
+/// The handler's answer; 500 when a library throws in it, which is logged.
+Response answer_safely(World& world, const Handler& handler, const Request& request);
+
+}  // namespace assay::serve
