@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -99,8 +100,7 @@ class HashLog {
       const uint64_t committed_word = head_->load_raw(HeadWord::kCommitted);
       const Result<uint64_t> committed = head_->load(HeadWord::kCommitted);
       Status done = committed.ok() ? body(Snapshot(*this, *committed)) : committed.status();
-      gate_.leave();
-      std::atomic_thread_fence(std::memory_order_acquire);
+      gate_.leave();  // what follows is not read before this
       const bool same_files = head_->load_raw(HeadWord::kLayout) == layout;
       const bool newest = same_files && head_->load_raw(HeadWord::kCommitted) == committed_word;
       // What is missing in an old state may have been thrown away since.
@@ -152,6 +152,7 @@ class HashLog {
 
   // After a writer or the machine stopped (hash_log_recovery.cc)
   Status catch_up();
+  Status show_again(uint64_t begin, uint64_t end);
   Status recover();
   Status renew_head(int file_bits,
                     uint64_t generation,

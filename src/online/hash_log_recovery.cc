@@ -250,14 +250,31 @@ Status HashLog::catch_up() {
   ASSAY_RETURN_IF_ERROR(refresh());
   ASSAY_ASSIGN_OR_RETURN(const uint64_t target, head_->load(HeadWord::kTarget));
   ASSAY_ASSIGN_OR_RETURN(const uint64_t layout, head_->load(HeadWord::kLayout));
-  ASSAY_ASSIGN_OR_RETURN(uint64_t committed, head_->load(HeadWord::kCommitted));
+  ASSAY_ASSIGN_OR_RETURN(const uint64_t committed, head_->load(HeadWord::kCommitted));
   if (target == 0) {
     return undo(committed);
   }
   head_->store(HeadWord::kLayout, layout + 1);  // the index may be another one already
-  ASSAY_RETURN_IF_ERROR(refresh());
+  ASSAY_RETURN_IF_ERROR(show_again(committed, target));
+  head_->store(HeadWord::kCommitted, target);
+  head_->store(HeadWord::kLayout, layout + 2);
+  ASSAY_RETURN_IF_ERROR(enter());
+  const Result<uint64_t> live = live_bytes();
+  gate_.leave();
+  ASSAY_RETURN_IF_ERROR(live.status());
+  head_->store(HeadWord::kLive, *live / kPlaceBytes);
+  head_->store(HeadWord::kTarget, 0);
+  ASSAY_ASSIGN_OR_RETURN(const uint64_t tail, head_->load(HeadWord::kTail));
+  ASSAY_RETURN_IF_ERROR(drop_files(tail));
+  return undo(target);
+}
+
+/// Point the slots of a transaction to its records.
+Status HashLog::show_again(uint64_t begin, uint64_t end) {
+  ASSAY_RETURN_IF_ERROR(enter());
+  const ReaderGate::Visit inside(gate_);
   ASSAY_ASSIGN_OR_RETURN(uint64_t used, head_->load(HeadWord::kUsed));
-  for (uint64_t place = committed; place != target;) {
+  for (uint64_t place = begin; place != end;) {
     ASSAY_ASSIGN_OR_RETURN(const LogRecord record, files_->record(place));
     if (record.kind == RecordKind::kEnd) {
       place = files_->first_place(files_->file_of(place) + 1);
@@ -274,15 +291,7 @@ Status HashLog::catch_up() {
     place += record_bytes(record) / kPlaceBytes;
   }
   head_->store(HeadWord::kUsed, std::min(used, index_->slots()));
-  head_->store(HeadWord::kCommitted, target);
-  head_->store(HeadWord::kLayout, layout + 2);
-  ASSAY_RETURN_IF_ERROR(refresh());
-  ASSAY_ASSIGN_OR_RETURN(const uint64_t live, live_bytes());
-  head_->store(HeadWord::kLive, live / kPlaceBytes);
-  head_->store(HeadWord::kTarget, 0);
-  ASSAY_ASSIGN_OR_RETURN(const uint64_t tail, head_->load(HeadWord::kTail));
-  ASSAY_RETURN_IF_ERROR(drop_files(tail));
-  return undo(target);
+  return {};
 }
 
 /// What the views say of themselves.

@@ -333,10 +333,58 @@ TEST(HashLogStore, AReaderFollowsAStoreThatAnotherProcessWritesAndGrows) {
   EXPECT_TRUE(store->apply(view, users(view, 0, 1, 3.0), 1, 2, EventTime{1}).ok());
 }
 
+constexpr int kRounds = 100;
+
+/// A history in which the first 20 users change in every round, and one more is added: the index
+/// grows, and files are thrown away.
+bool write_rounds(OnlineStore& store, const FakeView& view) {
+  bool good = true;
+  for (int round = 1; round <= kRounds; ++round) {
+    good =
+        good &&
+        store.apply(view, users(view, 0, 20 + round, round), round - 1, round, EventTime{1}).ok();
+  }
+  return good;
+}
+
+/// Read in two threads until `wait_for_writer` returns: all users of one read are of one round, no
+/// round comes before an earlier one, and the last is seen.
+void expect_whole_rounds(OnlineStore& store,
+                         const FakeView& view,
+                         const std::function<void()>& wait_for_writer) {
+  std::atomic<bool> done{false};
+  std::atomic<int> torn{0};
+  std::atomic<int> went_back{0};
+  std::vector<std::jthread> readers;
+  for (int i = 0; i < 2; ++i) {
+    readers.emplace_back([&] {
+      const std::vector<data::EntityKey> keys = user_keys(20);
+      double last = 0;
+      bool last_turn = false;
+      while (!last_turn) {
+        last_turn = done;
+        const auto answers = store.read(view, keys, EventTime{1000});
+        torn += answers.ok() ? 0 : 1;
+        for (std::size_t k = 1; answers.ok() && k < keys.size(); ++k) {
+          torn += (*answers)[k].values[0] == (*answers)[0].values[0] ? 0 : 1;
+        }
+        const double seen = answers.ok() ? std::get<double>((*answers)[0].values[0].value) : last;
+        went_back += seen < last ? 1 : 0;
+        last = seen;
+      }
+      torn += last == kRounds ? 0 : 1;
+    });
+  }
+  wait_for_writer();
+  done = true;
+  readers.clear();
+  EXPECT_EQ(torn, 0);
+  EXPECT_EQ(went_back, 0);
+}
+
 TEST(HashLogStore, ReadersOfAnotherProcessSeeWholeBatchesWhileItWrites) {
   const TestFolder folder;
   const FakeView view = text_view("clicks");
-  constexpr int kRounds = 100;
   TestWorld world;
   ASSERT_TRUE(open_store(world, folder.path(), small_files())
                   ->apply(view, users(view, 0, 20, 0), {}, 0, EventTime{1})
@@ -344,50 +392,25 @@ TEST(HashLogStore, ReadersOfAnotherProcessSeeWholeBatchesWhileItWrites) {
   const pid_t writer = ::fork();
   if (writer == 0) {
     TestWorld child_world;
-    const auto store = open_store(child_world, folder.path(), small_files());
-    bool good = true;
-    for (int round = 1; round <= kRounds;
-         ++round) {  // entities of its own, so that the index grows
-      good = good &&
-             store->apply(view, users(view, 0, 20 + round, round), round - 1, round, EventTime{1})
-                 .ok();
-    }
-    ::_exit(good ? 0 : 1);
+    ::_exit(write_rounds(*open_store(child_world, folder.path(), small_files()), view) ? 0 : 1);
   }
-  std::atomic<bool> done{false};
-  std::atomic<int> torn{0};
-  std::atomic<int> went_back{0};
   HashLogOptions read_only = small_files();
   read_only.read_only = true;
   const auto store = open_store(world, folder.path(), read_only);
-  {
-    std::vector<std::jthread> readers;
-    for (int i = 0; i < 2; ++i) {
-      readers.emplace_back([&] {
-        const std::vector<data::EntityKey> keys = user_keys(20);
-        double last = 0;
-        bool last_turn = false;
-        while (!last_turn) {
-          last_turn = done;
-          const auto answers = store->read(view, keys, EventTime{1000});
-          torn += answers.ok() ? 0 : 1;
-          for (std::size_t k = 1; answers.ok() && k < keys.size(); ++k) {
-            torn += (*answers)[k].values[0] == (*answers)[0].values[0] ? 0 : 1;
-          }
-          const double seen = answers.ok() ? std::get<double>((*answers)[0].values[0].value) : last;
-          went_back += seen < last ? 1 : 0;
-          last = seen;
-        }
-        torn += last == kRounds ? 0 : 1;
-      });
-    }
+  expect_whole_rounds(*store, view, [&] {
     int status = 0;
     ::waitpid(writer, &status, 0);
-    done = true;
     EXPECT_EQ(WIFEXITED(status) ? WEXITSTATUS(status) : -1, 0);
-  }
-  EXPECT_EQ(torn, 0);
-  EXPECT_EQ(went_back, 0);
+  });
+}
+
+TEST(HashLogStore, ReadersOfTheWritersProcessSeeWholeBatchesToo) {
+  const TestFolder folder;
+  const FakeView view = text_view("clicks");
+  TestWorld world;
+  const auto store = open_store(world, folder.path(), small_files());
+  ASSERT_TRUE(store->apply(view, users(view, 0, 20, 0), {}, 0, EventTime{1}).ok());
+  expect_whole_rounds(*store, view, [&] { EXPECT_TRUE(write_rounds(*store, view)); });
 }
 
 TEST(HashLogStore, IsOpenedByItsKindOrByWhatAFolderHolds) {

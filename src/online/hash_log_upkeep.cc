@@ -111,6 +111,8 @@ Status HashLog::checkpoint(uint64_t written) {
   ASSAY_ASSIGN_OR_RETURN(const uint64_t committed, head_->load(HeadWord::kCommitted));
   ASSAY_ASSIGN_OR_RETURN(const uint64_t tail, head_->load(HeadWord::kTail));
   ASSAY_ASSIGN_OR_RETURN(const uint64_t before, head_->load(HeadWord::kCheckpoint));
+  ASSAY_RETURN_IF_ERROR(enter());  // threads of this process may be taking another index
+  const ReaderGate::Visit inside(gate_);
   const uint64_t index_bytes = index_->file().bytes();
   const uint64_t interval = std::max(options_.checkpoint_bytes, index_bytes);
   const uint64_t since = (committed - std::max(before, files_->first_place(tail))) * kPlaceBytes;

@@ -304,19 +304,24 @@ Status HashLog::publish(const HashLogWriter& writer) {
 /// Make room for more slots, before anything of the transaction is written.
 Status HashLog::grow(uint64_t more) {
   ASSAY_ASSIGN_OR_RETURN(const uint64_t used, head_->load(HeadWord::kUsed));
-  if (used + more <= used_max(index_->slots())) {
-    return {};
-  }
-  int bits = index_->bits();
-  while (used + more > used_max(uint64_t{1} << bits)) {
-    ++bits;
-  }
   ASSAY_ASSIGN_OR_RETURN(const uint64_t committed, head_->load(HeadWord::kCommitted));
   ASSAY_ASSIGN_OR_RETURN(const uint64_t generation, head_->load(HeadWord::kGeneration));
   ASSAY_ASSIGN_OR_RETURN(const uint64_t layout, head_->load(HeadWord::kLayout));
-  ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<HashIndex> larger,
-                         HashIndex::create(index_path(generation + 1), bits));
-  ASSAY_ASSIGN_OR_RETURN(const uint64_t copied, larger->copy_from(*index_));
+  uint64_t copied = 0;
+  {
+    ASSAY_RETURN_IF_ERROR(enter());  // threads of this process may be taking another index
+    const ReaderGate::Visit inside(gate_);
+    int bits = index_->bits();
+    if (used + more <= used_max(index_->slots())) {
+      return {};
+    }
+    while (used + more > used_max(uint64_t{1} << bits)) {
+      ++bits;
+    }
+    ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<HashIndex> larger,
+                           HashIndex::create(index_path(generation + 1), bits));
+    ASSAY_ASSIGN_OR_RETURN(copied, larger->copy_from(*index_));
+  }
   head_->store(HeadWord::kTarget, committed);
   head_->store(HeadWord::kGeneration, generation + 1);
   fail_point("online.index.switching");

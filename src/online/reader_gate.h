@@ -24,8 +24,20 @@ class ReaderGate {
       const std::lock_guard wait(mutex_);
     }
   }
-  /// By the thread that entered.
-  void leave() { counters_[stripe()].inside.fetch_sub(1, std::memory_order_release); }
+  /// By the thread that entered. Orders what it reads afterwards behind what it has read inside.
+  void leave() { counters_[stripe()].inside.fetch_sub(1, std::memory_order_acq_rel); }
+
+  /// Leaves at its end.
+  class Visit {
+   public:
+    explicit Visit(ReaderGate& entered) : gate_(entered) {}
+    ~Visit() { gate_.leave(); }
+    Visit(const Visit&) = delete;
+    Visit& operator=(const Visit&) = delete;
+
+   private:
+    ReaderGate& gate_;
+  };
 
   /// Run `body` while nobody is inside.
   template <typename Body>
