@@ -50,6 +50,7 @@ constexpr int64_t kSlide = kHour / 6;
 constexpr int64_t kStart = 978'307'200 * kMicrosPerSecond;
 constexpr int kRepeats = 3;
 constexpr int64_t kRowsPerApply = 50'000;
+constexpr int64_t kRowsPerUpdate = 1'000'000;  // as the online stage takes at once
 
 /// Events in order: parallel arrays.
 struct Events {
@@ -169,7 +170,10 @@ double allocated() {
 class Filled {
  public:
   enum class Kind { kLmdb, kMemory };
-  Filled(assay::gold::FeatureViewPtr view, const Events& events, Kind kind = Kind::kLmdb)
+  Filled(assay::gold::FeatureViewPtr view,
+         const Events& events,
+         Kind kind = Kind::kLmdb,
+         int64_t rows_per_apply = kRowsPerApply)
       : view_(std::move(view)) {
     if (kind == Kind::kLmdb) {
       assay::online::LmdbOptions options;
@@ -182,8 +186,8 @@ class Filled {
     }
     const int64_t until = *std::max_element(events.time.begin(), events.time.end());
     double seconds = 0;
-    for (int64_t begin = 0; begin < events.size(); begin += kRowsPerApply) {
-      const int64_t end = std::min(begin + kRowsPerApply, events.size());
+    for (int64_t begin = 0; begin < events.size(); begin += rows_per_apply) {
+      const int64_t end = std::min(begin + rows_per_apply, events.size());
       const Batch batch = events.batch(begin, end);
       const double from = computed();
       apply(batch, until);
@@ -443,7 +447,7 @@ void run_update(int64_t entities, int64_t count) {
     for (const auto& [kind, store_name] :
          {std::pair{Filled::Kind::kMemory, "memory"}, {Filled::Kind::kLmdb, "LMDB"}}) {
       const double before = allocated();
-      Filled store(make_view("update", Duration{kSlide}, events), events, kind);
+      Filled store(make_view("update", Duration{kSlide}, events), events, kind, kRowsPerUpdate);
       const double bytes =
           kind == Filled::Kind::kMemory ? allocated() - before : store.file_bytes();
       check_update(store, events);

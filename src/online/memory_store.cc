@@ -58,6 +58,10 @@ class RowTable {
     return entries_[slot.place - 1];
   }
   [[nodiscard]] std::span<const Entry> entries() const { return entries_; }
+  [[nodiscard]] std::size_t place_of(const Entry& entry) const {
+    return static_cast<std::size_t>(&entry - entries_.data());
+  }
+  Entry& at(std::size_t place) { return entries_[place]; }
 
   /// What a look-up will ask memory for, step by step.
   void fetch_slot(uint64_t hash) const {
@@ -116,15 +120,16 @@ class RowTable {
 /// Rows as they were before a batch, to put them back when it fails.
 class Undo {
  public:
-  void note(uint64_t hash, const RowTable::Entry& entry) {
-    rows_.push_back({hash, entry.key, bytes_.size(), entry.is_held});
+  explicit Undo(RowTable* rows) : rows_(*rows) {}
+  void note(const RowTable::Entry& entry) {
+    before_.push_back({rows_.place_of(entry), bytes_.size(), entry.is_held});
     bytes_.append(entry.row);
   }
-  void put_back(RowTable* rows) {
+  void put_back() {
     std::size_t end = bytes_.size();
-    for (; !rows_.empty(); rows_.pop_back()) {
-      const Before& before = rows_.back();
-      RowTable::Entry& entry = rows->entry_of(before.hash, before.key);
+    for (; !before_.empty(); before_.pop_back()) {
+      const Before& before = before_.back();
+      RowTable::Entry& entry = rows_.at(before.place);
       entry.row.assign(bytes_, before.begin, end - before.begin);
       entry.is_held = before.is_held;
       end = before.begin;
@@ -133,12 +138,12 @@ class Undo {
 
  private:
   struct Before {
-    uint64_t hash;
-    data::EntityKey key;
+    std::size_t place;
     std::size_t begin;  // into bytes_
     bool is_held;
   };
-  std::vector<Before> rows_;
+  RowTable& rows_;
+  std::vector<Before> before_;
   std::string bytes_;
 };
 
@@ -204,13 +209,13 @@ class MemoryStore : public OnlineStore {
         view, is_new ? std::nullopt : std::optional(found->second.meta), expected, position));
     ViewState& state = views_[view.storage_name()];
     StagedPages pages(&state.pages, state.next_page);
-    Undo undo;
+    Undo undo(&state.rows);
     Status done = forget(view, rows, anew, pages, &state, &undo);
     if (done.ok()) {
       done = update_rows(view, rows, gathered, applied_until, pages, &state, &undo);
     }
     if (!done.ok()) {  // all or nothing
-      undo.put_back(&state.rows);
+      undo.put_back();
       if (is_new) {
         views_.erase(view.storage_name());
       }
@@ -315,9 +320,8 @@ class MemoryStore : public OnlineStore {
       if (state->rows.find(key) == nullptr) {
         continue;
       }
-      const uint64_t hash = RowTable::hash_of(key);
-      RowTable::Entry& entry = state->rows.entry_of(hash, key);
-      undo->note(hash, entry);
+      RowTable::Entry& entry = state->rows.entry_of(RowTable::hash_of(key), key);
+      undo->note(entry);
       const Status emptied = view.update_paged_row(rows, {}, EventTime::max(), pages, &entry.row);
       if (!emptied.ok() && emptied.code() != Code::kCorrupt) {  // a damaged row is made anew too
         return emptied;
@@ -355,7 +359,7 @@ class MemoryStore : public OnlineStore {
       for (std::size_t i = 0; i < count; ++i) {
         const EntityRows::Entity& entity = entities[begin + i];
         RowTable::Entry& entry = state->rows.entry_of(hashes[i], entity.key);
-        undo->note(hashes[i], entry);
+        undo->note(entry);
         ASSAY_RETURN_IF_ERROR(update_row(*updates, entity, entry.row, &pages, &updated));
         entry.row.assign(updated);
         entry.is_held = true;
