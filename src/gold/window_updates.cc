@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "data/gather.h"
 #include "gold/online_row.h"
 #include "gold/window_row.h"
 #include "gold/window_view.h"
@@ -34,7 +35,13 @@ Result<std::unique_ptr<WindowUpdates>> WindowUpdates::begin(const ViewLayout& la
   }
   std::unique_ptr<WindowUpdates> updates(
       new WindowUpdates(layout, plan, clamp_instant(applied_until)));
-  updates->rows_ = read->take(order);
+  std::vector<const data::Column*> read_columns;
+  for (int i = 0; i < read->column_count(); ++i) {
+    read_columns.push_back(&read->column(i));
+  }
+  updates->rows_ = data::Batch(read->schema_ptr(),
+                               data::take_columns(read_columns, order, 1),
+                               static_cast<int64_t>(order.size()));
   ASSAY_ASSIGN_OR_RETURN(updates->inputs_.arguments, evaluate_arguments(plan, updates->rows_));
   updates->inputs_.event_time = updates->rows_.find(kEventTime)->values<int64_t>();
   updates->inputs_.known_time = updates->rows_.find(kKnownTime)->values<int64_t>();
@@ -44,21 +51,24 @@ Result<std::unique_ptr<WindowUpdates>> WindowUpdates::begin(const ViewLayout& la
 }
 
 void WindowUpdates::find_uses(const RowColumns& columns, std::span<const int64_t> order) {
-  uses_.assign(order.size(), Use::kCounts);
+  RowColumns taken;
+  taken.event_time = rows_.find(kEventTime);
+  taken.known_time = rows_.find(kKnownTime);
   if (!columns.replaced_time.empty()) {
-    replaced_time_.resize(order.size());
-  }
-  for (std::size_t i = 0; i < order.size(); ++i) {
-    const int64_t replaced = columns.replaced_at(order[i]);
-    if (!replaced_time_.empty()) {
-      replaced_time_[i] = replaced;
+    for (const int64_t row : order) {
+      taken.replaced_time.push_back(columns.replaced_at(row));
     }
-    if (!columns.has_times(order[i])) {
+  }
+  uses_.assign(order.size(), Use::kCounts);
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    const auto row = static_cast<int64_t>(i);
+    if (!taken.has_times(row)) {
       uses_[i] = Use::kNever;
-    } else if (inputs_.known_time[i] > until_ || replaced != kNeverReplaced) {
+    } else if (inputs_.known_time[i] > until_ || taken.replaced_at(row) != kNeverReplaced) {
       uses_[i] = Use::kWaits;
     }
   }
+  replaced_time_ = std::move(taken.replaced_time);
 }
 
 Status WindowUpdates::update(std::size_t begin,
