@@ -55,12 +55,11 @@ class BodyReader {
 
   /// Go to the next tile; false at the end.
   bool next() {
-    begin_ = body_.size() - static_cast<std::size_t>(reader_.remaining());
     if (reader_.at_end() || reader_.failed()) {
       return false;
     }
     next_ -= reader_.varint();
-    text_begin_ = body_.size() - static_cast<std::size_t>(reader_.remaining());
+    text_begin_ = body_.size() - remaining();
     payload_ = reader_.text();
     return !reader_.failed();
   }
@@ -82,7 +81,6 @@ class BodyReader {
   std::string_view body_;
   RowReader reader_;
   uint64_t next_;  // unsigned, so that damaged bytes cannot overflow
-  std::size_t begin_ = 0;
   std::size_t text_begin_ = 0;
   std::string_view payload_;
 };
