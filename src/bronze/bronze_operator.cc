@@ -87,12 +87,12 @@ DecoderOptions reading_of(const BronzeOptions& options) {
   return reading;
 }
 
-/// Key, time and headers of a record of a topic: what quarantine keeps of what stood beside it.
-std::string meta_json(const ingest::RecordBatch& records, int64_t record) {
-  const data::Batch& meta = records.meta;
-  std::string text;
-  JsonWriter json(text);
-  json.begin_object();
+bool is_null_value(const ingest::RecordBatch& records, int64_t record) {
+  return !records.null_values.empty() && records.null_values[static_cast<std::size_t>(record)];
+}
+
+/// Key, time and headers of a record of a topic.
+void write_meta(const data::Batch& meta, int64_t record, JsonWriter& json) {
   const auto column = [&](catalog::KafkaColumn which) {
     return meta.find(catalog::kKafkaColumns[which]);
   };
@@ -105,10 +105,6 @@ std::string meta_json(const ingest::RecordBatch& records, int64_t record) {
     json.key(ingest::kRawKey);
     json.string(data::to_base64(raw->text(record)));
   }
-  if (!records.null_values.empty() && records.null_values[static_cast<std::size_t>(record)]) {
-    json.key("null_value");
-    json.raw("true");
-  }
   if (column(catalog::kTimestamp)->is_valid(record)) {
     json.key("timestamp");
     json.integer(column(catalog::kTimestamp)->values<int64_t>()[static_cast<std::size_t>(record)]);
@@ -117,6 +113,20 @@ std::string meta_json(const ingest::RecordBatch& records, int64_t record) {
       data::is_utf8(column(catalog::kHeaders)->text(record))) {
     json.key("headers");
     json.raw(column(catalog::kHeaders)->text(record));
+  }
+}
+
+/// What quarantine keeps of what stood beside a record of a topic, and that it had no value.
+std::string meta_json(const ingest::RecordBatch& records, int64_t record) {
+  std::string text;
+  JsonWriter json(text);
+  json.begin_object();
+  if (records.meta.rows() > 0) {
+    write_meta(records.meta, record, json);
+  }
+  if (is_null_value(records, record)) {
+    json.key("null_value");
+    json.raw("true");
   }
   json.end_object();
   return text;
@@ -445,7 +455,8 @@ data::Batch BronzeOperator::quarantine(const ingest::RecordBatch& records,
     row.payload = payload;
     row.event_time = each.event_time;
     row.known_time = records.received;
-    if (records.meta.rows() > 0 && !plan_.has_personal_data()) {
+    const bool has_meta = records.meta.rows() > 0 || is_null_value(records, each.reject.row);
+    if (has_meta && !plan_.has_personal_data()) {
       row.meta = meta_json(records, each.reject.row);
     }
     builder.add(row);

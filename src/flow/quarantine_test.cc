@@ -357,6 +357,34 @@ TEST(Quarantine, FilesOfAnotherFormStopTheRunWhereALimitIsSet) {
   EXPECT_EQ(project.count("bronze/events_quarantine"), 1'500);
 }
 
+TEST(Quarantine, RecordsOfATopicKeepWhatStoodBesideThem) {
+  TestTopic topic(1);
+  KafkaProject project(topic);
+  project.change("source: events\n",
+                 "source: events\n    key: [user_id]\n    on_same_key: replace\n");
+  project.change("columns: {user_id: string!,", "columns: {_key: string, user_id: string!,");
+  topic.send(0, R"({"user_id":"u1","amount":"x","ts":"2026-01-01 00:00:00"})", "key");
+  topic.send(0, std::string_view(), "gone");
+  topic.flush();
+  ASSERT_TRUE(project.run().ok());
+  ASSERT_EQ(project.count("bronze/events_quarantine"), 2);
+  {
+    const auto workspace = project.open();
+    const data::Batch rows =
+        *workspace->read_table("bronze/events_quarantine", "meta", "", "position");
+    EXPECT_NE(rows.column(0).text(0).find(R"("key":"key")"), std::string_view::npos);
+    EXPECT_EQ(rows.column(0).text(0).find("null_value"), std::string_view::npos);
+    EXPECT_NE(rows.column(0).text(1).find(R"("null_value":true)"), std::string_view::npos);
+  }
+  ReplayOptions options;
+  options.table = "events";
+  const Result<ReplayReport> report = replay_quarantine(*project.open(), options);
+  ASSERT_TRUE(report.ok()) << report.status().to_string();
+  EXPECT_EQ(report->rows.quarantined, 2) << "what was wrong still is";
+  EXPECT_EQ(report->refused_again.count("malformed"), 0U) << "a null value is no empty text";
+  EXPECT_EQ(project.count("bronze/events_quarantine"), 2);
+}
+
 TEST(Quarantine, ADeadLetterHasTheHeadersOfKafkaConnectAndItsOwnBytes) {
   TestTopic topic(2);
   KafkaProject project(topic);
