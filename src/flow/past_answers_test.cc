@@ -88,6 +88,7 @@ TEST(PastAnswers, AreThoseOfATrainingSet) {
 
 TEST(PastAnswers, AreThoseOfATrainingSetOverCorrections) {
   OrdersProject project;
+  project.write_files(0, 6);
   expect_like_training_set(project);
 }
 

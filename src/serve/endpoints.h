@@ -35,7 +35,8 @@ struct Operation {
   std::string_view request;             // name of the body's schema; "": no body
   std::string_view response;            // the same of a 200; "": an empty one, "text": plain text
   std::vector<std::string_view> query;  // names of parameters behind `?`
-  std::vector<int> refusals;            // what it may answer but 200, besides 401, 403, 405 and 500
+  std::vector<int> refusals;  // what it may answer but 200, besides 400, 401, 403, 405, 413,
+                              // 431 and 500
 };
 
 /// All of them; those that are asked most stand first. Threads immutable.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -98,6 +99,7 @@ constexpr std::pair<int, std::string_view> kMeanings[] = {
     {200, "Answered"},
     {202, "Answered; asked as `async`"},
     {304, "The answer is the one that If-None-Match names"},
+    {400, "Not HTTP"},
     {401, "No token or key, or one that is not known"},
     {403, "The token or key does not allow it"},
     {404, "Something that was named does not exist"},
@@ -105,6 +107,7 @@ constexpr std::pair<int, std::string_view> kMeanings[] = {
     {413, "More is asked for than one answer holds"},
     {422, "The request is wrong, and how"},
     {429, "Too many requests wait; ask again after Retry-After seconds"},
+    {431, "The headers are too large"},
     {500, "A fault of the server or its data"},
     {501, "What this server does not do, and why"},
     {503, "Not now: definitions are being replaced, rows are not there yet, or too much load"},
@@ -204,8 +207,9 @@ void write_operation(JsonWriter& writer, const Operation& operation) {
   writer.key("responses");
   writer.begin_object();
   std::vector<int> statuses = operation.refusals;
-  statuses.insert(statuses.end(), {200, 401, 403, 405, 500});
+  statuses.insert(statuses.end(), {200, 400, 401, 403, 405, 413, 431, 500});
   std::sort(statuses.begin(), statuses.end());
+  statuses.erase(std::unique(statuses.begin(), statuses.end()), statuses.end());
   for (const int status : statuses) {
     write_response(writer, operation, status);
   }
