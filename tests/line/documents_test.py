@@ -13,7 +13,7 @@ from pathlib import Path
 
 from project import SOURCE, new_folder, remove
 
-PAGES = [SOURCE / "README.md", SOURCE / "docs/lake.md", SOURCE / "ARCHITECTURE.md", SOURCE / "CONTRIBUTING.md", SOURCE / "examples/flights/README.md",
+PAGES = [SOURCE / "README.md", SOURCE / "docs/lake.md", SOURCE / "docs/serving.md", SOURCE / "ARCHITECTURE.md", SOURCE / "CONTRIBUTING.md", SOURCE / "examples/flights/README.md",
          SOURCE / "examples/shop/README.md"]
 
 
