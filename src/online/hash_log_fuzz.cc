@@ -62,7 +62,8 @@ const std::vector<std::pair<std::string, std::string>>& files() {
       }
     }
     std::vector<std::pair<std::string, std::string>> found;
-    for (const assay::FileInfo& file : world.files->list(folder.path()).value()) {
+    const auto listed = world.files->list(folder.path());
+    for (const assay::FileInfo& file : *listed) {
       found.emplace_back(assay::file_name(file.path), world.files->read(file.path).value());
     }
     return found;
