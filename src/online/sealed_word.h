@@ -10,14 +10,14 @@
 // Words of eight bytes that many processes read while one writes them: a word changes at once or
 // not at all, so each has to carry its own checksum.
 //
-//   sealed number   bits 63..24 number, 23..0 checksum of number and salt
+//   sealed number   bits 63..16 number, 15..0 checksum of number and salt
 //   sealed hash     bits 63..16 hash, 15..0 checksum of the hash
 //
 // Every change of one byte of a word is found out (sealed_word_test.cc tries them all).
 
 namespace assay::online {
 
-inline constexpr uint64_t kSealedNumberMax = (uint64_t{1} << 40) - 1;
+inline constexpr uint64_t kSealedNumberMax = (uint64_t{1} << 48) - 1;
 
 namespace internal {
 
@@ -30,11 +30,11 @@ inline uint32_t checksum_of(uint64_t value, uint64_t salt) {
 
 /// `salt` says what the number is of: the same word elsewhere is found out too.
 inline uint64_t seal_number(uint64_t number, uint64_t salt) {
-  return number << 24 | (internal::checksum_of(number, salt) & 0xFFFFFF);
+  return number << 16 | (internal::checksum_of(number, salt) & 0xFFFF);
 }
 /// Nothing when the word was damaged.
 inline std::optional<uint64_t> unseal_number(uint64_t word, uint64_t salt) {
-  const uint64_t number = word >> 24;
+  const uint64_t number = word >> 16;
   return seal_number(number, salt) == word ? std::optional<uint64_t>(number) : std::nullopt;
 }
 
