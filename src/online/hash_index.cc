@@ -207,6 +207,15 @@ Result<bool> HashIndex::set(uint64_t hash, uint64_t previous, uint64_t place) {
   return true;
 }
 
+Result<uint64_t> HashIndex::leading() const {
+  uint64_t count = 0;
+  for (uint64_t number = 0; number < slots(); ++number) {
+    ASSAY_ASSIGN_OR_RETURN(const Entry held, entry(number));
+    count += held.place != 0 ? 1 : 0;
+  }
+  return count;
+}
+
 Result<uint64_t> HashIndex::copy_from(const HashIndex& from) {
   uint64_t copied = 0;
   for (uint64_t number = 0; number < from.slots(); ++number) {

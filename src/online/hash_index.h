@@ -65,6 +65,8 @@ class HashIndex {
   [[nodiscard]] Result<Entry> entry(uint64_t number) const;
   void point(uint64_t number, uint64_t hash, uint64_t place);
 
+  /// How many slots lead somewhere.
+  [[nodiscard]] Result<uint64_t> leading() const;
   /// Claim a slot for each entry of `from` that leads somewhere. How many there are.
   Result<uint64_t> copy_from(const HashIndex& from);
 

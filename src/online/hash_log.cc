@@ -91,6 +91,7 @@ Status HashLog::open() {
   if (!options_.read_only) {
     ASSAY_ASSIGN_OR_RETURN(lock_, ProcessLock::open(path("lock")));
     writer_state_ = std::make_unique<WriterState>();
+    writer_state_->unfinished = path("checkpoint.new." + own_name());
   }
   ASSAY_ASSIGN_OR_RETURN(bool current, open_head());
   if (!current) {
@@ -109,6 +110,7 @@ Status HashLog::open() {
     const ProcessLock::Hold hold(*lock_);
     ASSAY_RETURN_IF_ERROR(hold.status());
     ASSAY_RETURN_IF_ERROR(catch_up());
+    ASSAY_RETURN_IF_ERROR(remove_unfinished());
   }
   return refresh();
 }

@@ -152,6 +152,7 @@ class HashLog {
 
   // After a writer or the machine stopped (hash_log_recovery.cc)
   Status catch_up();
+  Status remove_unfinished();
   Status show_again(uint64_t begin, uint64_t end);
   Status recover();
   Status renew_head(int file_bits,

@@ -7,7 +7,8 @@
 // A machine that was restarted: of head and index any pages may be old. The index is read from the
 // checkpoint and the log is replayed from there. Records of one key follow one another by
 // `previous`; a slot that the checkpoint took later than the log says leads to a record that is
-// still to come, and is left alone.
+// still to come, and is left alone. Without a checkpoint the log is replayed from its first file;
+// the first transaction in there may have begun in a file that is gone, and is taken from there on.
 
 #include <algorithm>
 #include <charconv>
@@ -19,6 +20,8 @@
 
 namespace assay::online {
 namespace {
+
+constexpr std::string_view kUnfinished = "checkpoint.new";
 
 /// Numbers of the files `prefix`N in a folder.
 Result<std::set<uint64_t>> numbered_files(World& world,
@@ -45,13 +48,32 @@ bool file_is_begun(const std::string& path) {
   return bytes.ok() && *bytes < kLogHeaderBytes;
 }
 
+/// Slots that lead before `first_place` lead nowhere from now on. How many are used.
+Result<uint64_t> settle_slots(HashIndex& index, uint64_t first_place) {
+  uint64_t used = 0;
+  for (uint64_t number = 0; number < index.slots(); ++number) {
+    ASSAY_ASSIGN_OR_RETURN(const HashIndex::Entry entry, index.entry(number));
+    used += entry.hash != 0 ? 1 : 0;
+    if (entry.place != 0 && entry.place < first_place) {
+      index.point(number, entry.hash, 0);
+    }
+  }
+  return used;
+}
+
 /// Replays a log into an index.
 class Replay {
  public:
-  Replay(LogFiles& files, std::string index_path, std::unique_ptr<HashIndex> index, uint64_t start)
+  /// From `start` on; the first record that there is stands at `first_place`.
+  Replay(LogFiles& files,
+         std::string index_path,
+         std::unique_ptr<HashIndex> index,
+         uint64_t first_place,
+         uint64_t start)
       : files_(files),
         index_path_(std::move(index_path)),
         index_(std::move(index)),
+        first_place_(first_place),
         at_(start),
         committed_(start) {}
 
@@ -73,6 +95,7 @@ class Replay {
     uint64_t place = 0;
   };
   Result<bool> step(uint64_t last_file);
+  [[nodiscard]] bool ends_what_was_read(const CommitRecord& commit) const;
   Status apply();
   Status set(const Pending& pending);
   Result<bool> same_key(uint64_t place, uint64_t other);
@@ -82,6 +105,7 @@ class Replay {
   LogFiles& files_;
   std::string index_path_;
   std::unique_ptr<HashIndex> index_;
+  uint64_t first_place_;
   uint64_t at_;
   uint64_t committed_;
   uint64_t tail_ = 0;
@@ -139,8 +163,7 @@ Result<bool> Replay::step(uint64_t last_file) {
     return true;
   }
   ASSAY_ASSIGN_OR_RETURN(const CommitRecord commit, decode_commit(record->value));
-  if (commit.begin != committed_ || commit.records != pending_.size() ||
-      commit.checksum != checksum_) {
+  if (!ends_what_was_read(commit)) {
     at_ = place;
     damage_ = Status(Code::kCorrupt, "a commit is not of the records before it");
     return false;
@@ -149,6 +172,14 @@ Result<bool> Replay::step(uint64_t last_file) {
   committed_ = at_;
   tail_ = commit.tail;
   return true;
+}
+
+bool Replay::ends_what_was_read(const CommitRecord& commit) const {
+  if (committed_ == first_place_ && commit.begin < first_place_) {
+    return commit.records >= pending_.size();  // begun in a file that is gone
+  }
+  return commit.begin == committed_ && commit.records == pending_.size() &&
+         commit.checksum == checksum_;
 }
 
 Status Replay::apply() {
@@ -170,11 +201,18 @@ Status Replay::set(const Pending& pending) {
     if (!slot.has_value()) {
       break;
     }
-    if (slot->place > pending.place) {
-      ASSAY_ASSIGN_OR_RETURN(const bool same, same_key(slot->place, pending.place));
-      if (same) {
-        return {};
+    // A slot of this key is behind this record when the checkpoint took it later, and before it
+    // when it led to an erased record and was vacated: such a key begins anew, without a previous.
+    if (slot->place < first_place_ || slot->place == pending.place ||
+        (slot->place < pending.place && pending.previous != 0)) {
+      continue;
+    }
+    ASSAY_ASSIGN_OR_RETURN(const bool same, same_key(slot->place, pending.place));
+    if (same) {
+      if (slot->place < pending.place) {
+        index_->point(slot->number, pending.hash, pending.place);
       }
+      return {};
     }
   }
   ASSAY_ASSIGN_OR_RETURN(const bool claimed,
@@ -199,16 +237,7 @@ Status Replay::grow() {
 }
 
 Status Replay::settle(uint64_t first_place) {
-  used_ = 0;
-  for (uint64_t number = 0; number < index_->slots(); ++number) {
-    ASSAY_ASSIGN_OR_RETURN(const HashIndex::Entry entry, index_->entry(number));
-    if (entry.hash != 0) {
-      ++used_;
-      if (entry.place != 0 && entry.place < first_place) {
-        index_->point(number, entry.hash, 0);
-      }
-    }
-  }
+  ASSAY_ASSIGN_OR_RETURN(used_, settle_slots(*index_, first_place));
   return {};
 }
 
@@ -258,22 +287,36 @@ Status HashLog::catch_up() {
   ASSAY_RETURN_IF_ERROR(show_again(committed, target));
   head_->store(HeadWord::kCommitted, target);
   head_->store(HeadWord::kLayout, layout + 2);
+  ASSAY_ASSIGN_OR_RETURN(const uint64_t tail, head_->load(HeadWord::kTail));
   ASSAY_RETURN_IF_ERROR(enter());
+  const Result<uint64_t> used = settle_slots(*index_, files_->first_place(tail));
   const Result<uint64_t> live = live_bytes();
   gate_.leave();
+  ASSAY_RETURN_IF_ERROR(used.status());
   ASSAY_RETURN_IF_ERROR(live.status());
+  head_->store(HeadWord::kUsed, *used);
   head_->store(HeadWord::kLive, *live / kPlaceBytes);
   head_->store(HeadWord::kTarget, 0);
-  ASSAY_ASSIGN_OR_RETURN(const uint64_t tail, head_->load(HeadWord::kTail));
   ASSAY_RETURN_IF_ERROR(drop_files(tail));
   return undo(target);
+}
+
+/// Remove checkpoints that were left half done. Another process that is writing one begins it anew.
+Status HashLog::remove_unfinished() {
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<FileInfo> files, world_.files.list(folder_));
+  for (const FileInfo& file : files) {
+    const std::string name = file_name(file.path);
+    if (name.compare(0, kUnfinished.size(), kUnfinished) == 0) {
+      ASSAY_RETURN_IF_ERROR(world_.files.remove(path(name)));
+    }
+  }
+  return {};
 }
 
 /// Point the slots of a transaction to its records.
 Status HashLog::show_again(uint64_t begin, uint64_t end) {
   ASSAY_RETURN_IF_ERROR(enter());
   const ReaderGate::Visit inside(gate_);
-  ASSAY_ASSIGN_OR_RETURN(uint64_t used, head_->load(HeadWord::kUsed));
   for (uint64_t place = begin; place != end;) {
     ASSAY_ASSIGN_OR_RETURN(const LogRecord record, files_->record(place));
     if (record.kind == RecordKind::kEnd) {
@@ -286,11 +329,9 @@ Status HashLog::show_again(uint64_t begin, uint64_t end) {
     } else {
       const uint64_t hash = record_hash(record.kind, record.epoch, record.key);
       ASSAY_RETURN_IF_ERROR(index_->set(hash, record.previous, place).status());
-      ++used;
     }
     place += record_bytes(record) / kPlaceBytes;
   }
-  head_->store(HeadWord::kUsed, std::min(used, index_->slots()));
   return {};
 }
 
@@ -324,17 +365,18 @@ Status HashLog::recover() {
   }
   LogFiles files(folder_, file_bits);
   uint64_t known = 0;  // the log had at least that length
-  if (head_ != nullptr) {
+  if (head_ != nullptr && options_.sync) {
     ASSAY_ASSIGN_OR_RETURN(known, head_->load(HeadWord::kCommitted));
   }
   ASSAY_ASSIGN_OR_RETURN(const std::set<uint64_t> indexes,
                          numbered_files(world_, folder_, "index."));
   const uint64_t generation = indexes.empty() ? 1 : *indexes.rbegin() + 1;
-  uint64_t start = files.first_place(*logs.begin());
+  const uint64_t first_place = files.first_place(*logs.begin());
+  uint64_t start = first_place;
   ASSAY_ASSIGN_OR_RETURN(std::unique_ptr<HashIndex> index,
                          load_checkpoint(index_path(generation), &start));
-  const uint64_t checkpoint = start == files.first_place(*logs.begin()) ? 0 : start;
-  Replay replay(files, index_path(generation), std::move(index), start);
+  const uint64_t checkpoint = start == first_place ? 0 : start;
+  Replay replay(files, index_path(generation), std::move(index), first_place, start);
   ASSAY_RETURN_IF_ERROR(replay.run(known, *logs.rbegin()));
   const uint64_t tail = std::max(replay.tail(), *logs.begin());
   if (logs.count(tail) == 0) {

@@ -16,7 +16,8 @@ constexpr uint64_t kOverdue = 3;          // checkpoints late: write one at once
 
 }  // namespace
 
-/// Look through the first file of the log, and write again what is still live in it.
+/// Look through the first file of the log, and write again what is still live in it. How far that
+/// came is remembered when the transaction stands.
 Status HashLog::clean(HashLogWriter& writer) {
   WriterState& state = *writer_state_;
   const uint64_t committed = writer.snapshot_.committed_;
@@ -27,8 +28,8 @@ Status HashLog::clean(HashLogWriter& writer) {
       bytes <= std::max(kFilesMin * files_->file_size(), 2 * live * kPlaceBytes)) {
     return {};
   }
-  if (files_->file_of(state.cleaned) != writer.tail_) {
-    state.cleaned = files_->first_place(writer.tail_);
+  if (files_->file_of(writer.cleaned_) != writer.tail_) {
+    writer.cleaned_ = files_->first_place(writer.tail_);
   }
   std::unordered_set<uint64_t> superseded;  // by this very transaction
   for (const HashLogWriter::Change& change : writer.changes_) {
@@ -43,22 +44,22 @@ Status HashLog::clean(HashLogWriter& writer) {
   uint64_t left = std::max(kBytesMin, kBytesPerWritten * writer.bytes());
   const uint64_t first = writer.tail_;
   while (writer.tail_ < last && writer.tail_ <= first + 1) {
-    const Result<LogRecord> record = files_->record(state.cleaned);
+    const Result<LogRecord> record = files_->record(writer.cleaned_);
     if (!record.ok()) {
       state.cleaning_stopped = true;  // what is damaged is kept as it is, and found by who reads it
       world_.log.warn("online_log_not_cleaned", {{"status", record.status().to_string()}});
       return {};
     }
     if (record->kind == RecordKind::kEnd) {
-      state.cleaned = files_->first_place(++writer.tail_);
+      writer.cleaned_ = files_->first_place(++writer.tail_);
       continue;
     }
     const uint64_t size = record_bytes(*record);
-    if (record->kind != RecordKind::kCommit && superseded.count(state.cleaned) == 0) {
+    if (record->kind != RecordKind::kCommit && superseded.count(writer.cleaned_) == 0) {
       ASSAY_RETURN_IF_ERROR(
-          clean_record(writer, state.cleaned, *record, epochs.count(record->epoch) != 0));
+          clean_record(writer, writer.cleaned_, *record, epochs.count(record->epoch) != 0));
     }
-    state.cleaned += size / kPlaceBytes;
+    writer.cleaned_ += size / kPlaceBytes;
     if (left <= size) {
       break;
     }
@@ -95,7 +96,11 @@ Status HashLog::clean_record(HashLogWriter& writer,
 Status HashLog::drop_files(uint64_t tail) {
   if (tail > 1 && world_.files.stat(files_->path(tail - 1)).ok()) {
     fail_point("online.log.before_remove");
-    for (uint64_t file = tail - 1; file > 0 && world_.files.stat(files_->path(file)).ok(); --file) {
+    uint64_t first = tail - 1;
+    while (first > 1 && world_.files.stat(files_->path(first - 1)).ok()) {
+      --first;
+    }
+    for (uint64_t file = first; file < tail; ++file) {  // the log never has a gap
       ASSAY_RETURN_IF_ERROR(world_.files.remove(files_->path(file)));
     }
   }
@@ -123,7 +128,7 @@ Status HashLog::checkpoint(uint64_t written) {
     if (since < interval) {
       return {};
     }
-    Result<std::unique_ptr<LogFile>> file = LogFile::open(path("checkpoint.new"));
+    Result<std::unique_ptr<LogFile>> file = LogFile::open(state.unfinished);
     if (!file.ok()) {
       world_.log.warn("online_checkpoint_failed", {{"status", file.status().to_string()}});
       return {};
@@ -160,7 +165,7 @@ Status HashLog::copy_index(uint64_t step) {
   }
   ASSAY_RETURN_IF_ERROR(state.file->sync());
   fail_point("online.checkpoint.before_rename");
-  ASSAY_RETURN_IF_ERROR(rename_file(path("checkpoint.new"), path("checkpoint")));
+  ASSAY_RETURN_IF_ERROR(rename_file(writer_state_->unfinished, path("checkpoint")));
   ASSAY_RETURN_IF_ERROR(world_.files.sync(folder_));
   fail_point("online.checkpoint.after_rename");
   head_->store(HeadWord::kCheckpoint, state.start);

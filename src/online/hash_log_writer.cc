@@ -8,6 +8,7 @@
 
 #include "base/fail_point.h"
 #include "online/crc32c.h"
+#include "online/sealed_word.h"
 
 namespace assay::online {
 namespace {
@@ -27,7 +28,11 @@ bool has_slot(RecordKind kind) {
 }  // namespace
 
 HashLogWriter::HashLogWriter(HashLog& log, uint64_t committed, uint64_t tail)
-    : log_(log), snapshot_(log, committed), tail_(tail), tail_before_(tail) {
+    : log_(log),
+      snapshot_(log, committed),
+      tail_(tail),
+      tail_before_(tail),
+      cleaned_(log.writer_state_->cleaned) {
   parts_.push_back({log.files_->file_of(committed), log.files_->offset_of(committed), ""});
 }
 
@@ -50,6 +55,10 @@ Status HashLogWriter::append(const LogRecord& record) {
   if (kLogHeaderBytes + size + kEndBytes > file_size || record.key.size() >= 1 << 24) {
     return {Code::kResourceExhausted,
             "a row is too long for the online store: " + std::to_string(size) + " bytes"};
+  }
+  if (end() + 2 * file_size / kPlaceBytes > kSealedNumberMax) {
+    return {Code::kResourceExhausted,
+            "the log of the online store has no places left; materialize into a new folder"};
   }
   if (parts_.back().offset + parts_.back().bytes.size() + size + kEndBytes > file_size) {
     LogRecord last;
@@ -193,12 +202,21 @@ Status HashLog::commit(HashLogWriter& writer) {
       encode_commit({writer.snapshot_.committed_, writer.tail_, writer.checksum_, writer.records_});
   ASSAY_RETURN_IF_ERROR(writer.append({RecordKind::kCommit, false, 0, 0, "", commit}));
   ASSAY_RETURN_IF_ERROR(write(writer));
-  ASSAY_RETURN_IF_ERROR(enter());
-  const Status published = publish(writer);
-  gate_.leave();
-  ASSAY_RETURN_IF_ERROR(published);
-  ASSAY_RETURN_IF_ERROR(drop_files(writer.tail_));
-  return checkpoint(writer.bytes());
+  Status published = enter();
+  if (published.ok()) {
+    published = publish(writer);
+    gate_.leave();
+  }
+  if (!published.ok()) {  // it is durable, and the next writer tries to show it again
+    return Status(Code::kCommitUnknown, published.message()).with_context("restart and look");
+  }
+  writer_state_->cleaned = writer.cleaned_;
+  for (const Status& after : {drop_files(writer.tail_), checkpoint(writer.bytes())}) {
+    if (!after.ok()) {  // the transaction stands
+      world_.log.warn("online_log_upkeep_failed", {{"status", after.to_string()}});
+    }
+  }
+  return {};
 }
 
 /// Put the transaction behind the log. When it fails, the log is as it was.
@@ -286,6 +304,9 @@ Status HashLog::publish(const HashLogWriter& writer) {
         index_->point(slot->number, vacated.hash, 0);
       }
     }
+    if (writer.tail_ != writer.tail_before_) {
+      fail_point("online.log.vacating");
+    }
   }
   const int64_t more = writer.live_bytes_ - writer.dropped_bytes_;
   const int64_t now = static_cast<int64_t>(live) + more / static_cast<int64_t>(kPlaceBytes);
@@ -301,7 +322,9 @@ Status HashLog::publish(const HashLogWriter& writer) {
   return {};
 }
 
-/// Make room for more slots, before anything of the transaction is written.
+/// Make room for more slots, before anything of the transaction is written: another index, without
+/// the slots that lead nowhere, with room for half as many keys more. So it grows with the keys
+/// that there are, not with those that ever were.
 Status HashLog::grow(uint64_t more) {
   ASSAY_ASSIGN_OR_RETURN(const uint64_t used, head_->load(HeadWord::kUsed));
   ASSAY_ASSIGN_OR_RETURN(const uint64_t committed, head_->load(HeadWord::kCommitted));
@@ -311,16 +334,17 @@ Status HashLog::grow(uint64_t more) {
   {
     ASSAY_RETURN_IF_ERROR(enter());  // threads of this process may be taking another index
     const ReaderGate::Visit inside(gate_);
-    int bits = index_->bits();
     if (used + more <= used_max(index_->slots())) {
       return {};
     }
-    while (used + more > used_max(uint64_t{1} << bits)) {
+    ASSAY_ASSIGN_OR_RETURN(const uint64_t leading, index_->leading());
+    int bits = options_.index_bits;
+    while (leading + std::max(more, leading / 2) > used_max(uint64_t{1} << bits)) {
       ++bits;
     }
-    ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<HashIndex> larger,
+    ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<HashIndex> fresh,
                            HashIndex::create(index_path(generation + 1), bits));
-    ASSAY_ASSIGN_OR_RETURN(copied, larger->copy_from(*index_));
+    ASSAY_ASSIGN_OR_RETURN(copied, fresh->copy_from(*index_));
   }
   head_->store(HeadWord::kTarget, committed);
   head_->store(HeadWord::kGeneration, generation + 1);

@@ -70,6 +70,7 @@ class HashLogWriter {
   int64_t dropped_bytes_ = 0;
   uint64_t tail_;
   uint64_t tail_before_;
+  uint64_t cleaned_;  // place up to which the first file will have been looked through
   uint32_t checksum_ = 0;
   uint32_t records_ = 0;
 };
@@ -87,6 +88,7 @@ struct HashLog::WriterState {
     uint64_t next = 0;  // byte of the index
   };
   std::optional<Checkpoint> checkpoint;
+  std::string unfinished;  // its file until it is whole: nobody else writes there
 };
 
 }  // namespace assay::online

@@ -1,5 +1,6 @@
 #include "online/log_files.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/file_system.h"
@@ -61,7 +62,7 @@ Result<LogFiles::Segment*> LogFiles::map(uint64_t file) {
     return Status(Code::kCorrupt,
                   "the log was cut: file " + path(file) + ", offset " + std::to_string(bytes));
   }
-  segment->bytes = bytes;
+  segment->bytes = std::min(bytes, file_size());
   ASSAY_ASSIGN_OR_RETURN(segment->file, MappedFile::open(path(file), file_size(), false));
   if (std::string_view(segment->file->data(), kLogHeaderBytes) !=
       encode_log_header(file, file_bits_)) {
@@ -94,13 +95,14 @@ Result<LogRecord> LogFiles::record(uint64_t place) {
       return at(place, Status(Code::kCorrupt, "the log ends before its record does"));
     }
     ASSAY_ASSIGN_OR_RETURN(const uint64_t now, file_bytes(path(segment->number)));
-    segment->bytes.store(now, std::memory_order_release);
+    segment->bytes.store(std::min(now, file_size()), std::memory_order_release);
   }
 }
 
 Result<std::string_view> LogFiles::rest(uint64_t place) {
   ASSAY_ASSIGN_OR_RETURN(Segment* const segment, this->segment(file_of(place)));
-  ASSAY_ASSIGN_OR_RETURN(const uint64_t bytes, file_bytes(path(segment->number)));
+  ASSAY_ASSIGN_OR_RETURN(const uint64_t now, file_bytes(path(segment->number)));
+  const uint64_t bytes = std::min(now, file_size());
   segment->bytes.store(bytes, std::memory_order_release);
   const uint64_t offset = offset_of(place);
   return offset >= bytes ? std::string_view()

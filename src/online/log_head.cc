@@ -78,6 +78,7 @@ Result<std::unique_ptr<LogHead>> LogHead::create(const std::string& path, int fi
 }
 
 Status LogHead::publish() {
+  ASSAY_RETURN_IF_ERROR(file_->sync());
   return rename_file(path_ + ".new", path_);
 }
 

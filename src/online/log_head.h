@@ -42,7 +42,7 @@ class LogHead {
   /// The word as it stands, to be compared.
   [[nodiscard]] uint64_t load_raw(HeadWord word) const;
   void store(HeadWord word, uint64_t number);
-  /// Let processes see it under its name, with the words that it has now.
+  /// Let processes see it under its name, with the words that it has now, durable ones.
   Status publish();
 
  private:

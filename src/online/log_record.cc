@@ -81,10 +81,6 @@ Result<LogRecord> decode_record(uint64_t place, std::string_view bytes) {
   return record;
 }
 
-uint32_t record_checksum(std::string_view bytes) {
-  return value_at<uint32_t>(bytes, 0);
-}
-
 uint64_t record_hash(RecordKind kind, uint32_t epoch, std::string_view key) {
   const uint64_t seed = uint64_t{epoch} << 8 | static_cast<uint64_t>(kind);
   const uint64_t hash = hash_bytes(key, seed * 0x9E3779B97F4A7C15) >> 16;

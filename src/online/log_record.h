@@ -51,8 +51,6 @@ void append_record(uint64_t place, const LogRecord& record, std::string* out);
 /// The record at the beginning of `bytes`, which go up to where it may end. Views into `bytes`.
 /// Errors  kCorrupt: it is no record, or not one of this place.
 Result<LogRecord> decode_record(uint64_t place, std::string_view bytes);
-/// Checksum of a record that was decoded.
-uint32_t record_checksum(std::string_view bytes);
 
 /// Hash by which a record is found: 48 bits, never 0.
 uint64_t record_hash(RecordKind kind, uint32_t epoch, std::string_view key);

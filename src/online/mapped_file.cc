@@ -1,6 +1,7 @@
 #include "online/mapped_file.h"
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -63,11 +64,15 @@ class Descriptor {
 };
 
 /// Of the machine's present run.
-uint64_t boot_hash() {
-  const Descriptor file(::open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
+Result<uint64_t> boot_hash() {
+  const std::string path = "/proc/sys/kernel/random/boot_id";
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   std::array<char, 64> text{};
   const ssize_t got = file.number() < 0 ? 0 : ::read(file.number(), text.data(), text.size());
-  return hash_bytes({text.data(), got > 0 ? static_cast<std::size_t>(got) : 0});
+  if (got <= 0) {  // without it a restart of the machine could not be told from none
+    return failure("cannot read", path);
+  }
+  return hash_bytes({text.data(), static_cast<std::size_t>(got)});
 }
 
 }  // namespace
@@ -89,8 +94,12 @@ Result<std::unique_ptr<MappedFile>> MappedFile::open(const std::string& path,
   if (data == MAP_FAILED) {
     return failure("cannot map", path);
   }
-  static const uint64_t boot = boot_hash();
-  const uint64_t incarnation = hash_mix(hash_mix(boot, status.st_dev), status.st_ino);
+  static const Result<uint64_t> boot = boot_hash();
+  if (!boot.ok()) {
+    ::munmap(data, bytes);
+    return boot.status();
+  }
+  const uint64_t incarnation = hash_mix(hash_mix(*boot, status.st_dev), status.st_ino);
   return std::unique_ptr<MappedFile>(
       new MappedFile(path, static_cast<char*>(data), bytes, incarnation));
 }
@@ -108,6 +117,10 @@ Result<std::unique_ptr<MappedFile>> MappedFile::create(const std::string& path, 
     }
   }
   return open(path, bytes, true);
+}
+
+Status MappedFile::sync() const {
+  return ::msync(data_, bytes_, MS_SYNC) == 0 ? Status() : failure("cannot sync", path_);
 }
 
 MappedFile::~MappedFile() {
@@ -167,6 +180,11 @@ Status LogFile::truncate(uint64_t bytes) {
     return failure("cannot cut", path_);
   }
   return {};
+}
+
+std::string own_name() {
+  static std::atomic<uint64_t> names{0};
+  return std::to_string(::getpid()) + "." + std::to_string(++names);
 }
 
 Status rename_file(const std::string& from, const std::string& to) {

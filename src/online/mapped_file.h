@@ -34,6 +34,8 @@ class MappedFile {
   [[nodiscard]] char* data() const { return data_; }
   [[nodiscard]] uint64_t bytes() const { return bytes_; }
   [[nodiscard]] const std::string& path() const { return path_; }
+  /// Durable at return.
+  [[nodiscard]] Status sync() const;
   /// Changes with every boot of the machine and with every copy of the file.
   [[nodiscard]] uint64_t incarnation() const { return incarnation_; }
 
@@ -73,6 +75,9 @@ class LogFile {
   std::string path_;
   int descriptor_;
 };
+
+/// A name that no other object of this or another running process has.
+std::string own_name();
 
 /// Give a file another name, in the place of what has it.
 Status rename_file(const std::string& from, const std::string& to);
