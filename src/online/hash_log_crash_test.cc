@@ -37,6 +37,12 @@ data::Batch batch_at(const FakeView& view, int64_t position) {
   return fake_batch(view, rows, position * 40);
 }
 
+/// Entities that the batch makes anew: those that have no rows in it are erased.
+std::vector<data::EntityKey> anew_at(int64_t position) {
+  return {fake_key("u" + std::to_string(position * 7 % 60)),
+          fake_key("u" + std::to_string(position * 11 % 60))};
+}
+
 /// Small files, so that all that happens now and then happens often.
 HashLogOptions small_files(bool sync) {
   HashLogOptions options;
@@ -65,7 +71,10 @@ int write_history(const std::string& folder, bool sync, int progress) {
   const FakeView view = clicks();
   std::optional<int64_t> at = position_in(**opened, view);
   for (int64_t next = at.value_or(-1) + 1; next < kBatches; at = next++) {
-    if (!(*opened)->apply(view, batch_at(view, next), at, next, EventTime{next * 10 + 9}).ok()) {
+    const std::vector<data::EntityKey> anew = anew_at(next);
+    if (!(*opened)
+             ->apply(view, batch_at(view, next), at, next, EventTime{next * 10 + 9}, anew)
+             .ok()) {
       return 2;
     }
     const char byte = 'x';
@@ -96,7 +105,8 @@ std::optional<int64_t> expect_replay(const std::string& folder, bool read_only) 
                             batch_at(view, at),
                             at == 0 ? std::nullopt : std::optional<int64_t>(at - 1),
                             at,
-                            EventTime{at * 10 + 9})
+                            EventTime{at * 10 + 9},
+                            anew_at(at))
                     .ok());
   }
   const Result<uint64_t> hash = (*found)->content_hash(view);
@@ -239,6 +249,9 @@ INSTANTIATE_TEST_SUITE_P(Places,
                                          FailPoint{"online.log.after_sync:4", 2, 3},
                                          FailPoint{"online.log.publishing:50", 1, 1},
                                          FailPoint{"online.log.publishing:110", -1, -1},
+                                         FailPoint{"online.log.vacating:1", -1, -1},
+                                         FailPoint{"online.log.vacating:2", -1, -1},
+                                         FailPoint{"online.log.vacating:4", -1, -1},
                                          FailPoint{"online.log.shown:4", 3, 3},
                                          FailPoint{"online.apply.after_commit:4", 3, 3},
                                          FailPoint{"online.index.switching:3", -1, -1},

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 
 #include "online/fake_view.h"
+#include "online/log_files.h"
 #include "online/online_store.h"
 #include "online/store_fixture.h"
 
@@ -151,6 +152,29 @@ void make_store(const std::string& folder) {
   ASSERT_TRUE(std::filesystem::exists(join_path(folder, "checkpoint")));
 }
 
+/// As `whole`, but what a running machine keeps (`live`: head and index count) or a restarted one.
+void copy_store(const std::string& whole, const std::string& to, bool live) {
+  std::filesystem::remove_all(to);
+  std::filesystem::copy(whole, to);  // which counts as a restart
+  if (live) {
+    TestWorld world;
+    HashLogOptions options = small_files();
+    options.read_only = true;
+    ASSERT_NE(open_store(world, to, options), nullptr);
+  }
+}
+
+/// Write a byte, or cut, in the file itself: a new file in its place would be another head.
+void damage_file(const std::string& path, std::size_t at, std::optional<char> byte) {
+  if (!byte.has_value()) {
+    std::filesystem::resize_file(path, at);
+    return;
+  }
+  const int file = ::open(path.c_str(), O_WRONLY);
+  ASSERT_EQ(::pwrite(file, &*byte, 1, static_cast<off_t>(at)), 1);
+  ::close(file);
+}
+
 TEST(HashLogStore, AByteThatIsFlippedOrCutOffInAnyFileIsNamedAndNeverServed) {
   const TestFolder folder;
   const std::string whole = join_path(folder.path(), "whole");
@@ -160,29 +184,23 @@ TEST(HashLogStore, AByteThatIsFlippedOrCutOffInAnyFileIsNamedAndNeverServed) {
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937_64 random(seed);
   TestWorld world;
-  for (const auto& file : std::filesystem::directory_iterator(whole)) {
-    const std::string name = file.path().filename();
-    const std::string bytes = *world.files->read(file.path());
-    for (int round = 0; round < (bytes.empty() ? 0 : 16); ++round) {
-      std::filesystem::remove_all(damaged);
-      std::filesystem::copy(whole, damaged);
-      // Both ways to open it: what a running machine keeps, and anew from checkpoint and log.
-      const bool restarted = round % 2 == 0;
-      std::string changed = bytes;
-      const std::size_t at = random() % bytes.size();
-      if (round % 4 < 3) {
-        changed[at] = static_cast<char>(changed[at] ^ 1 << random() % 8);
-      } else {
-        changed.resize(at);
+  for (const bool live : {true, false}) {
+    copy_store(whole, damaged, live);
+    std::vector<std::pair<std::string, std::string>> files;
+    for (const auto& file : std::filesystem::directory_iterator(damaged)) {
+      files.emplace_back(file.path().filename(), *world.files->read(file.path()));
+    }
+    for (const auto& [name, bytes] : files) {
+      for (int round = 0; round < (bytes.empty() ? 0 : 8); ++round) {
+        copy_store(whole, damaged, live);
+        const bool flipped = round % 4 < 3;
+        const std::size_t at = random() % bytes.size();
+        const char byte = static_cast<char>(bytes[at] ^ 1 << random() % 8);
+        damage_file(join_path(damaged, name), at, flipped ? std::optional(byte) : std::nullopt);
+        expect_named_or_right(damaged,
+                              name + " at " + std::to_string(at) + (flipped ? " flipped" : " cut") +
+                                  (live ? " live" : ""));
       }
-      if (!restarted) {  // a copy counts as a restart: take the head for this folder's own
-        std::string head = *world.files->read(join_path(whole, "head"));
-        ASSERT_TRUE(world.files->write(join_path(damaged, "head"), head).ok());
-      }
-      std::filesystem::remove(join_path(damaged, name));
-      ASSERT_TRUE(world.files->write(join_path(damaged, name), changed).ok());
-      expect_named_or_right(
-          damaged, name + " at " + std::to_string(at) + (round % 4 < 3 ? " flipped" : " cut"));
     }
   }
 }
@@ -305,6 +323,188 @@ TEST(HashLogStore, AFullDiskIsResourceExhaustedAndTheStoreStaysAsItWas) {
       }),
       0);
   EXPECT_EQ((*open_store(world, folder.path())->applied_to(view))->position, 1);
+}
+
+/// Put the first 100 users of `view` again and again until `done`.
+void write_until(OnlineStore& store,
+                 const FakeView& view,
+                 int64_t* position,
+                 const std::function<bool()>& done) {
+  for (int rounds = 0; !done(); ++rounds) {
+    ASSERT_LT(rounds, 400);
+    const int64_t next = *position + 1;
+    ASSERT_TRUE(
+        store
+            .apply(
+                view, users(view, 0, 100, static_cast<double>(next)), *position, next, EventTime{1})
+            .ok());
+    *position = next;
+  }
+}
+
+/// Files that are looked through in several turns.
+HashLogOptions middle_files() {
+  HashLogOptions options = small_files();
+  options.file_bits = 18;
+  options.checkpoint_bytes = 1 << 30;
+  return options;
+}
+
+TEST(HashLogStore, ADiskThatIsFullWhileTheLogIsCleanedLosesNoRows) {
+  const TestFolder folder;
+  const auto there = [&](const std::string& name) {
+    return std::filesystem::exists(join_path(folder.path(), name));
+  };
+  EXPECT_EQ(
+      in_child([&] {
+        const FakeView view = text_view("clicks");
+        const FakeView cold = text_view("cold");
+        TestWorld world;
+        const auto store = open_store(world, folder.path(), middle_files());
+        bool good = store->apply(cold, users(cold, 0, 2000, 7.0), {}, 0, EventTime{1}).ok() &&
+                    store->apply(view, users(view, 0, 100, 0), {}, 0, EventTime{1}).ok();
+        int64_t position = 0;
+        write_until(*store, view, &position, [&] { return there("log.5"); });
+        ::signal(SIGXFSZ, SIG_IGN);
+        rlimit limit{};
+        ::getrlimit(RLIMIT_FSIZE, &limit);
+        rlimit full = limit;
+        full.rlim_cur = std::filesystem::file_size(join_path(folder.path(), "log.5"));
+        ::setrlimit(RLIMIT_FSIZE, &full);
+        for (int i = 0; i < 2; ++i) {
+          good = good &&
+                 store->apply(view, users(view, 0, 100, 1e6), position, position + 1, EventTime{1})
+                         .code() == Code::kResourceExhausted;
+        }
+        ::setrlimit(RLIMIT_FSIZE, &limit);
+        write_until(*store, view, &position, [&] { return !there("log.1"); });
+        for (const data::EntityKey& key : user_keys(2000)) {
+          const auto answer = store->read(cold, {&key, 1}, EventTime{1});
+          good = good && answer.ok() && (*answer)[0].values[0] == data::Scalar::float64(7.0);
+        }
+        return good ? 0 : 1;
+      }),
+      0);
+}
+
+TEST(HashLogStore, AKeyThatWasErasedAndCameBackIsThereAfterARestart) {
+  const TestFolder folder;
+  const FakeView view = text_view("clicks");
+  TestWorld world;
+  {
+    const auto store = open_store(world, folder.path(), middle_files());
+    const std::vector<data::EntityKey> erased = {fake_key("u500")};
+    ASSERT_TRUE(store->apply(view, users(view, 500, 501, 1), {}, 0, EventTime{1}).ok());
+    ASSERT_TRUE(store->apply(view, users(view, 0, 1, 1), 0, 1, EventTime{1}, erased).ok());
+    int64_t position = 1;
+    write_until(*store, view, &position, [&] {
+      return std::filesystem::exists(join_path(folder.path(), "log.5"));
+    });
+    const int64_t vacated = position + 2;  // the first turn of cleaning is over
+    write_until(*store, view, &position, [&] { return position == vacated; });
+    ASSERT_TRUE(
+        store->apply(view, users(view, 500, 501, 9), position, position + 1, EventTime{1}).ok());
+    ASSERT_TRUE(std::filesystem::exists(join_path(folder.path(), "log.1")));
+  }
+  forget_memory(folder.path());
+  const auto store = open_store(world, folder.path(), middle_files());
+  const std::vector<data::EntityKey> keys = {fake_key("u500")};
+  EXPECT_EQ((*store->read(view, keys, EventTime{1}))[0].values[0], data::Scalar::float64(9));
+}
+
+TEST(HashLogStore, ALogWhoseBeginningIsGoneIsEnoughToMakeHeadAndIndexAnew) {
+  const TestFolder folder;
+  const std::string whole = join_path(folder.path(), "whole");
+  const std::string restarted = join_path(folder.path(), "restarted");
+  const FakeView view = text_view("clicks");
+  TestWorld world;
+  const auto store = open_store(world, whole, small_files());
+  std::optional<int64_t> position;
+  for (int round = 0; round < 40; ++round) {
+    ASSERT_TRUE(store->apply(view, users(view, 0, 30, round), position, round, EventTime{1}).ok());
+    position = round;
+    if (round < 30) {
+      continue;
+    }
+    ASSERT_FALSE(std::filesystem::exists(join_path(whole, "log.1")));
+    copy_store(whole, restarted, false);
+    for (const auto& file : std::filesystem::directory_iterator(restarted)) {
+      if (!file.path().filename().string().starts_with("log.")) {
+        std::filesystem::remove(file.path());
+      }
+    }
+    const auto again = open_store(world, restarted, small_files());
+    ASSERT_NE(again, nullptr) << round;
+    EXPECT_EQ((*again->applied_to(view))->position, round);
+    for (const data::EntityKey& key : user_keys(30)) {
+      EXPECT_EQ((*again->read(view, {&key, 1}, EventTime{1}))[0].values[0],
+                data::Scalar::float64(round));
+    }
+  }
+}
+
+TEST(HashLogStore, TheIndexGrowsWithTheKeysThereAreNotWithThoseThatEverWere) {
+  const TestFolder folder;
+  const FakeView view = text_view("clicks");
+  TestWorld world;
+  const auto store = open_store(world, folder.path(), small_files());
+  std::optional<int64_t> position;
+  std::vector<data::EntityKey> before;
+  for (int round = 0; round < 200; ++round) {
+    const data::Batch rows = users(view, 30 * round, 30 * round + 30, round);
+    ASSERT_TRUE(store->apply(view, rows, position, round, EventTime{1}, before).ok());
+    position = round;
+    before.clear();
+    for (int user = 30 * round; user < 30 * round + 30; ++user) {
+      before.push_back(fake_key("u" + std::to_string(user)));
+    }
+  }
+  for (const auto& file : std::filesystem::directory_iterator(folder.path())) {
+    if (file.path().filename().string().starts_with("index.")) {
+      EXPECT_LT(file.file_size(), 70'000U);  // 6,000 keys would take 262,208 bytes
+    }
+  }
+  EXPECT_EQ((*store->read(view, before, EventTime{1}))[29].values[0], data::Scalar::float64(199));
+}
+
+TEST(HashLogStore, ALogWithoutPlacesLeftIsResourceExhaustedAndTheStoreStaysAsItWas) {
+  const TestFolder folder;
+  const FakeView view = text_view("clicks");
+  TestWorld world;
+  const uint64_t first = (uint64_t{1} << 38) - 4;  // 2^38 files of 2^13 bytes have 2^48 places
+  ASSERT_TRUE(world.files
+                  ->write(join_path(folder.path(), "log." + std::to_string(first)),
+                          encode_log_header(first, small_files().file_bits))
+                  .ok());
+  const auto store = open_store(world, folder.path(), small_files());
+  ASSERT_NE(store, nullptr);
+  std::optional<int64_t> position;
+  Status done;
+  for (int round = 0; round < 20 && done.ok(); ++round) {
+    done = store->apply(view, users(view, 0, 30, round), position, round, EventTime{1});
+    position = done.ok() ? round : position;
+  }
+  EXPECT_EQ(done.code(), Code::kResourceExhausted);
+  ASSERT_TRUE(position.has_value());
+  forget_memory(folder.path());
+  const auto again = open_store(world, folder.path(), small_files());
+  ASSERT_NE(again, nullptr);
+  EXPECT_EQ((*again->applied_to(view))->position, *position);
+}
+
+TEST(HashLogStore, AFileOfTheLogThatIsLongerThanAnyMayBeIsNotReadBehindItsEnd) {
+  const TestFolder folder;
+  const FakeView view = text_view("clicks");
+  TestWorld world;
+  ASSERT_TRUE(open_store(world, folder.path(), small_files())
+                  ->apply(view, users(view, 0, 3, 1.0), {}, 0, EventTime{1})
+                  .ok());
+  std::filesystem::resize_file(join_path(folder.path(), "log.1"), 100'000);
+  forget_memory(folder.path());
+  const auto store = open_store(world, folder.path(), small_files());
+  ASSERT_NE(store, nullptr);
+  EXPECT_EQ((*store->applied_to(view))->position, 0);
+  EXPECT_TRUE(store->apply(view, users(view, 0, 3, 2.0), 0, 1, EventTime{1}).ok());
 }
 
 TEST(HashLogStore, AReaderFollowsAStoreThatAnotherProcessWritesAndGrows) {
