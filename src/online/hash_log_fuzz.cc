@@ -1,13 +1,17 @@
 // Any bytes written anywhere into the files of a store, or any of them cut: opening and reading
 // says `corrupt` or answers right, and never ends the program.
 //
-//   input: file u8, then changes of offset u16, byte u8; the last single byte, if any: cut there
+//   input: file u8 (bit 7: of a store as a running machine keeps it, else of a restarted machine),
+//   then changes of offset u16, byte u8; the last single byte, if any: cut there
 
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "base/check.h"
 #include "online/fake_view.h"
@@ -86,6 +90,27 @@ void check(const std::string& folder) {
   }
 }
 
+/// Change a file in its place: a new one would be the head of a restarted machine.
+void damage(const std::string& path, const uint8_t* data, std::size_t size) {
+  assay::online::TestWorld world;
+  std::string bytes = world.files->read(path).value();
+  if (bytes.empty()) {
+    return;
+  }
+  std::size_t at = 0;
+  for (; at + 3 <= size; at += 3) {
+    const std::size_t offset = (data[at] | std::size_t{data[at + 1]} << 8) % bytes.size();
+    bytes[offset] = static_cast<char>(data[at + 2]);
+  }
+  if (at < size) {
+    bytes.resize(bytes.size() * data[at] / 256);
+  }
+  const int file = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  ASSAY_CHECK(::pwrite(file, bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size()));
+  ASSAY_CHECK(::ftruncate(file, static_cast<off_t>(bytes.size())) == 0);
+  ::close(file);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, std::size_t size) {
@@ -93,22 +118,17 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, std::size_t size) {
     return 0;
   }
   const assay::online::TestFolder folder;
-  const std::size_t chosen = data[0] % files().size();
-  for (std::size_t i = 0; i < files().size(); ++i) {
-    std::string bytes = files()[i].second;
-    if (i == chosen && !bytes.empty()) {
-      std::size_t at = 1;
-      for (; at + 3 <= size; at += 3) {
-        const std::size_t offset = (data[at] | std::size_t{data[at + 1]} << 8) % bytes.size();
-        bytes[offset] = static_cast<char>(data[at + 2]);
-      }
-      if (at < size) {
-        bytes.resize(bytes.size() * data[at] / 256);
-      }
-    }
-    assay::online::TestWorld world;
-    ASSAY_CHECK(world.files->write(assay::join_path(folder.path(), files()[i].first), bytes).ok());
+  assay::online::TestWorld world;
+  for (const auto& [name, bytes] : files()) {
+    ASSAY_CHECK(world.files->write(assay::join_path(folder.path(), name), bytes).ok());
   }
+  if ((data[0] & 0x80) != 0) {
+    const auto made = assay::online::open_hash_log_store(world.world, folder.path(), options());
+    ASSAY_CHECK(made.ok());
+  }
+  const auto listed = world.files->list(folder.path());
+  ASSAY_CHECK(listed.ok() && !listed->empty());
+  damage((*listed)[(data[0] & 0x7F) % listed->size()].path, data + 1, size - 1);
   check(folder.path());
   return 0;
 }
