@@ -47,23 +47,29 @@ void for_counted(const ArgumentColumn& column, std::span<const TilePatch::Place>
   }
 }
 
-/// Steps over the tiles of a group's body without looking into them.
+/// Steps over the tiles of a group's body without looking into them. All have indices of the range
+/// that the group says: bytes that say otherwise make it fail.
 class BodyReader {
  public:
-  BodyReader(std::string_view body, int64_t newest)
-      : body_(body), reader_(body), next_(static_cast<uint64_t>(newest)) {}
+  BodyReader(std::string_view body, int64_t newest, int64_t oldest)
+      : body_(body), reader_(body), next_(newest), oldest_(oldest) {}
 
   /// Go to the next tile; false at the end.
   bool next() {
     if (reader_.at_end() || reader_.failed()) {
       return false;
     }
-    next_ -= reader_.varint();
+    const uint64_t distance = reader_.varint();
+    if (distance > static_cast<uint64_t>(next_) - static_cast<uint64_t>(oldest_)) {
+      reader_.fail();
+      return false;
+    }
+    next_ -= static_cast<int64_t>(distance);
     text_begin_ = body_.size() - remaining();
     payload_ = reader_.text();
     return !reader_.failed();
   }
-  [[nodiscard]] int64_t index() const { return static_cast<int64_t>(next_); }
+  [[nodiscard]] int64_t index() const { return next_; }
   [[nodiscard]] std::string_view payload() const { return payload_; }
   /// The payload with its length before it.
   [[nodiscard]] std::string_view text() const {
@@ -80,7 +86,8 @@ class BodyReader {
 
   std::string_view body_;
   RowReader reader_;
-  uint64_t next_;  // unsigned, so that damaged bytes cannot overflow
+  int64_t next_;
+  int64_t oldest_;
   std::size_t text_begin_ = 0;
   std::string_view payload_;
 };
@@ -166,16 +173,19 @@ std::optional<TilePatch::Newest> TilePatch::open(std::string_view root) const {
 
 /// Write the group's tiles, newest first, with the rows in them.
 bool TilePatch::fold_body(const std::optional<Newest>& before, Rows rows) {
-  BodyReader tiles(before ? before->body : std::string_view(), before ? before->newest : 0);
+  const Newest group = before.value_or(Newest());
+  BodyReader tiles(group.body, group.newest, group.oldest);
   bool has_tile = tiles.next();
+  if (before && (!has_tile || tiles.index() != group.newest)) {
+    return false;  // damaged
+  }
   int64_t last = std::max(rows.back().tile, before ? before->newest : rows.back().tile);
   std::size_t created = 0;
   while (!rows.empty()) {
     const int64_t tile = rows.back().tile;
     for (; has_tile && tiles.index() > tile; has_tile = tiles.next()) {
-      if (body_.empty()) {
-        RowReader payload(tiles.payload());
-        front_event_time_ = tiles.index() * slide_ + static_cast<int64_t>(payload.varint());
+      if (body_.empty() && !note_front(tiles.index(), tiles.payload())) {
+        return false;
       }
       append_varint(&body_, static_cast<uint64_t>(last - tiles.index()));
       body_.append(tiles.text());
@@ -200,7 +210,18 @@ bool TilePatch::fold_body(const std::optional<Newest>& before, Rows rows) {
     body_.append(tiles.text());
     body_.append(tiles.behind());
   }
-  return !tiles.failed() && (created == 0 || has_room(before.value_or(Newest()), created));
+  return !tiles.failed() && (created == 0 || has_room(group, created));
+}
+
+/// Note the event time of the newest tile; false when its bytes are damaged.
+bool TilePatch::note_front(int64_t tile, std::string_view payload) {
+  RowReader reader(payload);
+  const uint64_t distance = reader.varint();
+  if (reader.failed() || distance >= static_cast<uint64_t>(slide_)) {
+    return false;
+  }
+  front_event_time_ = tile * slide_ + static_cast<int64_t>(distance);
+  return true;
 }
 
 /// Make `tile_` the payload of a tile: what it was ("" for a new one) with rows.
@@ -230,7 +251,7 @@ bool TilePatch::fold_tile(std::string_view payload, int64_t tile, Rows rows) {
 
 /// Whether tiles may be created in the group: it must stay one group, and nothing is to be dropped.
 bool TilePatch::has_room(const Newest& before, std::size_t created) const {
-  BodyReader tiles(before.body, before.newest);
+  BodyReader tiles(before.body, before.newest, before.oldest);
   std::size_t count = created;
   while (tiles.next()) {
     ++count;

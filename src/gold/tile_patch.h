@@ -55,6 +55,7 @@ class TilePatch {
 
   [[nodiscard]] std::optional<Newest> open(std::string_view root) const;
   bool fold_body(const std::optional<Newest>& before, Rows rows);
+  bool note_front(int64_t tile, std::string_view payload);
   bool fold_tile(std::string_view payload, int64_t tile, Rows rows);
   bool has_room(const Newest& before, std::size_t created) const;
   bool merge_states(std::string_view bytes);
