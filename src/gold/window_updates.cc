@@ -23,7 +23,8 @@ Result<std::unique_ptr<WindowUpdates>> WindowUpdates::begin(const ViewLayout& la
                                                             const WindowPlan& plan,
                                                             const data::Batch& rows,
                                                             std::span<const int64_t> order,
-                                                            EventTime applied_until) {
+                                                            EventTime applied_until,
+                                                            Ways ways) {
   ASSAY_ASSIGN_OR_RETURN(const RowColumns columns, find_row_columns(layout, rows));
   std::set<std::string> names{kEventTime, kKnownTime, "sequence"};
   for (const data::Expression& expression : plan.expressions) {
@@ -35,6 +36,7 @@ Result<std::unique_ptr<WindowUpdates>> WindowUpdates::begin(const ViewLayout& la
   }
   std::unique_ptr<WindowUpdates> updates(
       new WindowUpdates(layout, plan, clamp_instant(applied_until)));
+  updates->ways_ = ways;
   std::vector<const data::Column*> read_columns;
   for (int i = 0; i < read->column_count(); ++i) {
     read_columns.push_back(&read->column(i));
@@ -76,7 +78,11 @@ Status WindowUpdates::update(std::size_t begin,
                              std::string_view row,
                              RowPageWriter* pages,
                              std::string* updated) {
-  return patch(begin, end, row, pages, updated) ? Status() : fold(begin, end, row, pages, updated);
+  if (ways_ == Ways::kBoth && patch(begin, end, row, pages, updated)) {
+    ++patched_;
+    return {};
+  }
+  return fold(begin, end, row, pages, updated);
 }
 
 /// The tile of an event time; rows that follow each other often share theirs.

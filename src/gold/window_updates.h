@@ -19,19 +19,27 @@ namespace assay::gold {
 /// Threads one thread at a time.
 class WindowUpdates final : public RowUpdates {
  public:
+  /// Ways through an update: rows that are alike for reads come out of both.
+  enum class Ways {
+    kBoth,      // the newest tiles are patched where they can be
+    kOnlyFold,  // for tests
+  };
   /// `layout` and `plan` must outlive it.
   /// Errors  kInvalidArgument: a column is missing or of another type.
   static Result<std::unique_ptr<WindowUpdates>> begin(const ViewLayout& layout,
                                                       const WindowPlan& plan,
                                                       const data::Batch& rows,
                                                       std::span<const int64_t> order,
-                                                      EventTime applied_until);
+                                                      EventTime applied_until,
+                                                      Ways ways = Ways::kBoth);
 
   Status update(std::size_t begin,
                 std::size_t end,
                 std::string_view row,
                 RowPageWriter* pages,
                 std::string* updated) override;
+  /// How many updates patched what was there.
+  [[nodiscard]] int64_t patched() const { return patched_; }
 
  private:
   enum class Use : uint8_t {
@@ -67,6 +75,8 @@ class WindowUpdates final : public RowUpdates {
   TilePatch tiles_;
   std::vector<TilePatch::Place> places_;
   int64_t last_tile_ = 0;  // where the last row fell
+  Ways ways_ = Ways::kBoth;
+  int64_t patched_ = 0;
 };
 
 }  // namespace assay::gold

@@ -29,6 +29,9 @@ class WindowView final : public PagedView {
       std::span<const int64_t> order,
       EventTime applied_until) const override;
 
+  [[nodiscard]] const WindowPlan& plan() const { return plan_; }
+  using LaidOutView::layout;
+
  private:
   [[nodiscard]] Status update_row(const data::Batch& rows,
                                   std::span<const int64_t> selected,
