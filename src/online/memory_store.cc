@@ -4,9 +4,9 @@
 #include <mutex>
 #include <shared_mutex>
 
-#include "base/hash.h"
 #include "online/entity_rows.h"
 #include "online/online_store.h"
+#include "online/row_table.h"
 
 namespace assay::online {
 namespace {
@@ -30,93 +30,6 @@ class MemoryPages final : public gold::RowPages {
   const Pages* pages_;  // nullptr: none
 };
 
-/// Rows by entity. Slots of a hash table say where an entity's entry is; entries stay in place,
-/// those of entities that were forgotten too.
-class RowTable {
- public:
-  struct Entry {
-    data::EntityKey key;
-    std::string row;
-    bool is_held = false;
-  };
-  static uint64_t hash_of(const data::EntityKey& key) { return hash_bytes(key.bytes()); }
-
-  [[nodiscard]] const Entry* find(const data::EntityKey& key) const {
-    const uint32_t place = slots_.empty() ? 0 : slots_[slot_of(hash_of(key), key)].place;
-    return place == 0 || !entries_[place - 1].is_held ? nullptr : &entries_[place - 1];
-  }
-  /// The entity's entry, made if there is none. It stays where it is until the next one is made.
-  Entry& entry_of(uint64_t hash, const data::EntityKey& key) {
-    if (slots_.size() < entries_.size() * 2 + 2) {
-      grow();
-    }
-    Slot& slot = slots_[slot_of(hash, key)];
-    if (slot.place == 0) {
-      entries_.push_back({key, {}, false});
-      slot = {tag_of(hash), static_cast<uint32_t>(entries_.size())};
-    }
-    return entries_[slot.place - 1];
-  }
-  [[nodiscard]] std::span<const Entry> entries() const { return entries_; }
-  [[nodiscard]] std::size_t place_of(const Entry& entry) const {
-    return static_cast<std::size_t>(&entry - entries_.data());
-  }
-  Entry& at(std::size_t place) { return entries_[place]; }
-
-  /// What a look-up will ask memory for, step by step.
-  void fetch_slot(uint64_t hash) const {
-    if (!slots_.empty()) {
-      __builtin_prefetch(&slots_[hash & (slots_.size() - 1)]);
-    }
-  }
-  void fetch_entry(uint64_t hash) const {
-    if (const Entry* entry = likely_entry(hash)) {
-      __builtin_prefetch(entry);
-      __builtin_prefetch(reinterpret_cast<const char*>(entry) + sizeof(Entry) - 1);
-    }
-  }
-  void fetch_row(uint64_t hash) const {
-    if (const Entry* entry = likely_entry(hash)) {
-      __builtin_prefetch(entry->row.data());
-      __builtin_prefetch(entry->row.data() + 64);
-    }
-  }
-
- private:
-  struct Slot {
-    uint32_t tag = 0;    // of the key's hash
-    uint32_t place = 0;  // of the entry, from 1; 0: free
-  };
-  static uint32_t tag_of(uint64_t hash) { return static_cast<uint32_t>(hash >> 32); }
-  [[nodiscard]] const Entry* likely_entry(uint64_t hash) const {
-    const uint32_t place = slots_.empty() ? 0 : slots_[hash & (slots_.size() - 1)].place;
-    return place == 0 ? nullptr : &entries_[place - 1];
-  }
-  /// The slot that holds the key, or the free one where it would be put.
-  [[nodiscard]] std::size_t slot_of(uint64_t hash, const data::EntityKey& key) const {
-    std::size_t at = hash & (slots_.size() - 1);
-    while (slots_[at].place != 0 &&
-           (slots_[at].tag != tag_of(hash) || entries_[slots_[at].place - 1].key != key)) {
-      at = (at + 1) & (slots_.size() - 1);
-    }
-    return at;
-  }
-  void grow() {
-    slots_.assign(std::max<std::size_t>(slots_.size() * 2, 64), Slot());
-    for (std::size_t i = 0; i < entries_.size(); ++i) {
-      const uint64_t hash = hash_of(entries_[i].key);
-      std::size_t at = hash & (slots_.size() - 1);
-      while (slots_[at].place != 0) {
-        at = (at + 1) & (slots_.size() - 1);
-      }
-      slots_[at] = {tag_of(hash), static_cast<uint32_t>(i + 1)};
-    }
-  }
-
-  std::vector<Slot> slots_;
-  std::vector<Entry> entries_;
-};
-
 /// Rows as they were before a batch, to put them back when it fails.
 class Undo {
  public:
@@ -130,8 +43,12 @@ class Undo {
     for (; !before_.empty(); before_.pop_back()) {
       const Before& before = before_.back();
       RowTable::Entry& entry = rows_.at(before.place);
-      entry.row.assign(bytes_, before.begin, end - before.begin);
-      entry.is_held = before.is_held;
+      if (before.is_held) {
+        entry.row.assign(bytes_, before.begin, end - before.begin);
+        rows_.hold(&entry);
+      } else {
+        rows_.let_go(&entry);
+      }
       end = before.begin;
     }
   }
@@ -216,11 +133,13 @@ class MemoryStore : public OnlineStore {
     }
     if (!done.ok()) {  // all or nothing
       undo.put_back();
+      state.rows.shrink();
       if (is_new) {
         views_.erase(view.storage_name());
       }
       return done;
     }
+    state.rows.shrink();
     state.next_page = pages.take_over(&state.pages);
     state.meta.fingerprint = view.fingerprint();
     state.meta.applied.position = position;
@@ -326,8 +245,7 @@ class MemoryStore : public OnlineStore {
       if (!emptied.ok() && emptied.code() != Code::kCorrupt) {  // a damaged row is made anew too
         return emptied;
       }
-      entry.row.clear();
-      entry.is_held = false;
+      state->rows.let_go(&entry);
     }
     return {};
   }
@@ -362,7 +280,7 @@ class MemoryStore : public OnlineStore {
         undo->note(entry);
         ASSAY_RETURN_IF_ERROR(update_row(*updates, entity, entry.row, &pages, &updated));
         entry.row.assign(updated);
-        entry.is_held = true;
+        state->rows.hold(&entry);
       }
     }
     return {};

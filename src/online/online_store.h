@@ -26,7 +26,8 @@ struct AppliedTo {
 /// position
 ///         is not the expected one, or the view's definition changed since it was written;
 ///         kResourceExhausted: map full or disk full.
-/// Threads reads from any number of threads and processes, never blocked by the one writer.
+/// Threads reads from any number of threads and processes, never blocked by writers. Views are
+///         written from any number of threads, one view by one thread at a time.
 class OnlineStore {
  public:
   virtual ~OnlineStore() = default;

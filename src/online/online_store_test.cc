@@ -400,6 +400,35 @@ TEST_P(OnlineStoreTest, ReadersSeeOneConsistentStateWhileAWriterWorks) {
   EXPECT_EQ(torn, 0);
 }
 
+TEST_P(OnlineStoreTest, TwoThreadsWriteTwoViews) {
+  constexpr int64_t kRounds = 50;
+  const std::vector<FakeView> views = {text_view("clicks", 1), text_view("spend", 1)};
+  std::atomic<int> failed{0};
+  {
+    std::vector<std::jthread> writers;
+    for (const FakeView& view : views) {
+      writers.emplace_back([&] {
+        for (int64_t round = 0; round < kRounds; ++round) {
+          const auto rows = fake_batch(
+              view,
+              {{"u" + std::to_string(round), round, round, {static_cast<double>(round)}}},
+              round);
+          const auto expected = round == 0 ? std::nullopt : std::optional(round - 1);
+          failed += store_->apply(view, rows, expected, round, EventTime{round}).ok() ? 0 : 1;
+        }
+      });
+    }
+  }
+  EXPECT_EQ(failed, 0);
+  for (const FakeView& view : views) {
+    EXPECT_EQ((*store_->applied_to(view))->position, kRounds - 1);
+    for (int64_t round = 0; round < kRounds; ++round) {
+      EXPECT_EQ(read_one(view, "u" + std::to_string(round), 1000).values[0],
+                data::Scalar::float64(static_cast<double>(round)));
+    }
+  }
+}
+
 std::vector<StoreKind> paged_stores() {
   return {
       StoreKind{"memory",
