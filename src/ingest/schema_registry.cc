@@ -17,6 +17,10 @@ using data::Type;
 
 constexpr Duration kMissingFor{30 * kMicrosPerSecond};
 constexpr std::size_t kMissingMax = 200;  // numbers that are remembered as unknown
+/// So many more of those that a read's records name often: a schema that is new is among them,
+/// while records that are none of a registry's name others each.
+constexpr std::size_t kNamedOftenMax = 200;
+constexpr int64_t kOftenOf = 50;  // one in so many records
 constexpr Duration kRequestMax{10 * kMicrosPerSecond};
 constexpr int64_t kAnswerBytesMax = 16 << 20;
 constexpr std::size_t kReferencesMax = 256;
@@ -90,11 +94,15 @@ SchemaRegistry::SchemaRegistry(World& world,
 }
 
 Result<std::shared_ptr<const data::WireSchema>> SchemaRegistry::find(int32_t number) {
+  return find(number, Share::kFew);
+}
+
+Result<std::shared_ptr<const data::WireSchema>> SchemaRegistry::find(int32_t number, Share share) {
   if (const auto found = known_.find(number); found != known_.end()) {
     return found->second;
   }
   const Duration now = world_.clock.monotonic();
-  if (!may_ask(number, now)) {
+  if (!may_ask(number, share, now)) {
     return std::shared_ptr<const data::WireSchema>();
   }
   Result<std::shared_ptr<const data::WireSchema>> schema = fetch(number);
@@ -112,7 +120,7 @@ Result<std::shared_ptr<const data::WireSchema>> SchemaRegistry::find(int32_t num
 }
 
 /// Whether a number that is not known is worth a question; makes room to remember the answer.
-bool SchemaRegistry::may_ask(int32_t number, Duration now) {
+bool SchemaRegistry::may_ask(int32_t number, Share share, Duration now) {
   const auto is_old = [&](const auto& entry) {
     return now.micros - entry.second.micros >= kMissingFor.micros;
   };
@@ -122,10 +130,11 @@ bool SchemaRegistry::may_ask(int32_t number, Duration now) {
   if (number <= 0) {  // registries count from 1
     return false;
   }
+  const std::size_t room = kMissingMax + (share == Share::kMany ? kNamedOftenMax : 0);
   if (missing_.size() >= kMissingMax) {
     std::erase_if(missing_, is_old);
   }
-  const bool has_room = missing_.size() < kMissingMax;
+  const bool has_room = missing_.size() < room;
   if (!has_room && !is_flooded_) {
     world_.log.error(
         "records_name_many_unknown_schemas",
@@ -174,11 +183,22 @@ Result<bool> SchemaResolver::find(const std::vector<std::string_view>& values, D
 }
 
 Status SchemaRegistry::find_all(const std::vector<std::string_view>& values, WireSchemas* schemas) {
+  std::map<int32_t, int64_t> named;  // by how many records
+  int64_t records = 0;
   for (const std::string_view value : values) {
     const std::optional<data::WireRecord> record = data::split_wire_record(value);
-    if (record && schemas->count(record->schema) == 0) {
-      ASSAY_ASSIGN_OR_RETURN((*schemas)[record->schema], find(record->schema));
+    if (record) {
+      ++named[record->schema];
+      ++records;
     }
+  }
+  std::vector<std::pair<int32_t, int64_t>> numbers(named.begin(), named.end());
+  std::stable_sort(numbers.begin(), numbers.end(), [](const auto& left, const auto& right) {
+    return left.second > right.second;
+  });
+  for (const auto& [number, count] : numbers) {
+    const Share share = count * kOftenOf >= records ? Share::kMany : Share::kFew;
+    ASSAY_ASSIGN_OR_RETURN((*schemas)[number], find(number, share));
   }
   return {};
 }

@@ -151,6 +151,35 @@ TEST_F(SchemaRegistryTest, NumbersThatAreNoneAreAskedForWithinBounds) {
   EXPECT_EQ(client_->asked, 202) << "asked again after a while";
 }
 
+TEST_F(SchemaRegistryTest, ASchemaThatManyRecordsNameIsFoundAmongNumbersThatAreNone) {
+  SystemWorld silent(static_cast<LogLevel>(static_cast<int>(LogLevel::kError) + 1));
+  World& system = silent.world();
+  World fake{clock_, system.files, system.random, system.log, system.metrics};
+  SchemaRegistry registry(fake, definition_, client_);
+  std::vector<std::string> records;
+  for (int32_t number = 1'000; number < 1'300; ++number) {  // each named once
+    records.push_back(wire_record(number, ""));
+  }
+  client_->answers["/schemas/ids/5000"] = {200, R"({"schema":"\"int\""})"};
+  for (int i = 0; i < 10; ++i) {
+    records.push_back(wire_record(5'000, "\x02"));
+  }
+  WireSchemas schemas;
+  ASSERT_TRUE(registry.find_all({records.begin(), records.end()}, &schemas).ok());
+  EXPECT_NE(schemas.at(5'000), nullptr) << "asked for first";
+  EXPECT_EQ(client_->asked, 201);
+
+  schemas.clear();
+  const std::string alone = wire_record(1, "\x02");
+  ASSERT_TRUE(registry.find_all({alone}, &schemas).ok());
+  EXPECT_NE(schemas.at(1), nullptr) << "although 200 are missing";
+  for (int32_t number = 6'000; number < 7'000; ++number) {
+    const std::string record = wire_record(number, "");
+    ASSERT_TRUE(registry.find_all({record}, &schemas).ok());
+  }
+  EXPECT_EQ(client_->asked, 402) << "within bounds";
+}
+
 TEST_F(SchemaRegistryTest, BasicAuthenticationWhenThereIsAUser) {
   World fake = world();
   ASSERT_TRUE(SchemaRegistry(fake, definition_, client_).find(1).ok());
