@@ -1,6 +1,7 @@
 #include "flow/kafka_line.h"
 
 #include <algorithm>
+#include <string_view>
 
 #include "base/check.h"
 #include "base/fail_point.h"
@@ -103,6 +104,9 @@ Status KafkaLine::recover(StageAccount* total) {
     }
     const bool is_judged = i + 1 < epochs.size() && !epochs[i + 1].empty();
     ASSAY_ASSIGN_OR_RETURN(std::optional<EpochEnd> end, end_epoch());
+    if (!end.has_value()) {
+      return give_up_epochs();
+    }
     if (is_judged) {  // as it was when the reads behind it were judged
       end->reached.low_time = epochs[i + 1].front().judged_by;
       judge_by(end->reached.low_time);
@@ -156,20 +160,47 @@ Result<bool> KafkaLine::repeat(std::span<const JournaledRead> reads) {
 
 namespace {
 
-/// Give a read's records the schemas that they had then; false when the registry has lost one.
-bool restore_schemas(const JournaledRead& read, ingest::RecordBatch* batch) {
+/// Numbers of the schemas that keys in wire format name, whatever their text was made into.
+std::set<int32_t> schemas_of_keys(const data::Batch& meta) {
+  std::set<int32_t> numbers;
+  for (int64_t row = 0; row < meta.rows(); ++row) {
+    const data::Column& raw = *meta.find(ingest::kRawKey);
+    const data::Column& key = raw.is_valid(row) ? raw : meta.column(catalog::kKey);
+    const std::optional<data::WireRecord> record =
+        key.is_null(row) ? std::nullopt : data::split_wire_record(key.text(row));
+    if (record) {
+      numbers.insert(record->schema);
+    }
+  }
+  return numbers;
+}
+
+}  // namespace
+
+bool restore_schemas(const JournaledRead& read,
+                     bool keys_have_schemas,
+                     ingest::RecordBatch* batch) {
+  const auto was_known = [&](int32_t number) {
+    return std::count(read.unknown_schemas.begin(), read.unknown_schemas.end(), number) == 0;
+  };
+  if (keys_have_schemas) {  // their text is made already, with the schemas of today
+    for (const int32_t number : schemas_of_keys(batch->meta)) {
+      const auto found = batch->schemas.find(number);
+      const bool is_known = found != batch->schemas.end() && found->second != nullptr;
+      if (was_known(number) != is_known) {
+        return false;
+      }
+    }
+  }
   for (const int32_t number : read.unknown_schemas) {
     batch->schemas[number] = nullptr;
   }
   return std::all_of(batch->records.begin(), batch->records.end(), [&](std::string_view bytes) {
     const std::optional<data::WireRecord> record = data::split_wire_record(bytes);
     const auto found = record ? batch->schemas.find(record->schema) : batch->schemas.end();
-    return found == batch->schemas.end() || found->second != nullptr ||
-           std::count(read.unknown_schemas.begin(), read.unknown_schemas.end(), record->schema) > 0;
+    return found == batch->schemas.end() || found->second != nullptr || !was_known(record->schema);
   });
 }
-
-}  // namespace
 
 /// The records of these reads, made again; nothing when there are others than there were.
 Result<std::optional<std::vector<ingest::RecordBatch>>> KafkaLine::read_again(
@@ -185,6 +216,8 @@ Result<std::optional<std::vector<ingest::RecordBatch>>> KafkaLine::read_again(
   for (int64_t i = 0; i < all.size(); ++i) {
     of_part[ingest::Position{all.position_of(i)}.file_ordinal()].push_back(i);
   }
+  const auto& registry = workspace_.project().sources.at(writer_->definition().source).registry;
+  const bool keys_have_schemas = registry.has_value() && registry->keys_have_schemas;
   std::map<int64_t, std::size_t> taken;
   std::vector<ingest::RecordBatch> batches;
   for (const JournaledRead& read : reads) {
@@ -200,7 +233,7 @@ Result<std::optional<std::vector<ingest::RecordBatch>>> KafkaLine::read_again(
     batches.back().received = read.received;
     batches.back().part_end = read.part_end;
     if (static_cast<int64_t>(records.size()) != read.records ||
-        !restore_schemas(read, &batches.back())) {
+        !restore_schemas(read, keys_have_schemas, &batches.back())) {
       workspace_.world().log.error("kafka_records_changed_since_they_were_read",
                                    {{"source", writer_->definition().source},
                                     {"read", read.records},

@@ -23,6 +23,11 @@
 
 namespace assay::flow {
 
+/// Give the records of a read that is made again the schemas that they had then. False when they
+/// would be others than they were: the registry has lost a schema, or has one of a key now that it
+/// had not then (or the other way round), so that the key's text is another.
+bool restore_schemas(const JournaledRead& read, bool keys_have_schemas, ingest::RecordBatch* batch);
+
 /// A Kafka source and the bronze table that it is read into.
 ///
 /// The table's commits carry a position for each partition. Reading begins there, so that what was
