@@ -245,7 +245,7 @@ Result<bool> compare_ahead(Workspace& workspace,
     ASSAY_ASSIGN_OR_RETURN(const std::optional<int64_t> begin,
                            reads_of(workspace, source, at.version));
     if (!begin) {
-      return true;  // its log is cleaned away
+      return false;  // its log is cleaned away
     }
     ASSAY_ASSIGN_OR_RETURN(const std::optional<lake::Version> next,
                            version_with_reads(workspace, source, at.version, *begin));
