@@ -1,5 +1,8 @@
 #include "flow/side_table.h"
 
+#include <algorithm>
+#include <optional>
+
 #include "flow/part_position.h"
 #include "ingest/record.h"
 
@@ -81,7 +84,7 @@ Status SideTable::commit_parts(const data::Batch& rows, const std::map<int64_t, 
   return fresh.empty() ? Status() : commit_rows(rows.take(fresh), std::move(updates));
 }
 
-Status SideTable::commit_version(const data::Batch& rows, lake::Version version) {
+Status SideTable::commit_version(const data::Batch& rows, lake::Version version, bool reads_parts) {
   if (rows.rows() == 0) {
     return {};
   }
@@ -90,7 +93,10 @@ Status SideTable::commit_version(const data::Batch& rows, lake::Version version)
   const std::string app_id = workspace_.app_id(spec_.name) + "/source_version";
   ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table_->snapshot());
   const std::optional<int64_t> done = snapshot->txn(app_id);
-  if (done.has_value() && *done >= version) {
+  // Of topics versions stood under that id once.
+  const std::optional<int64_t> before =
+      reads_parts ? snapshot->txn(workspace_.app_id(spec_.name)) : std::nullopt;
+  if (std::max(done, before) >= std::optional(version)) {
     return {};
   }
   return commit_rows(rows, {{app_id, version, done}});

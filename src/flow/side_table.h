@@ -26,7 +26,8 @@ class SideTable {
   /// The same for rows of several parts, each with a position of its own, by part's ordinal.
   Status commit_parts(const data::Batch& rows, const std::map<int64_t, int64_t>& ends);
   /// Add all rows, which were made from one version of another table, unless they are there.
-  Status commit_version(const data::Batch& rows, lake::Version version);
+  /// `reads_parts`: the other table is of a topic's partitions.
+  Status commit_version(const data::Batch& rows, lake::Version version, bool reads_parts);
 
  private:
   SideTable(Workspace& workspace,

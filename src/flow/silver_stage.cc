@@ -108,8 +108,9 @@ Status commit_output(Workspace& workspace,
                      const silver::SilverOutput& output,
                      lake::Version version) {
   // Not by sequence: a replay of quarantine brings old ones.
-  ASSAY_RETURN_IF_ERROR(run.quarantine->commit_version(output.quarantine, version));
-  ASSAY_RETURN_IF_ERROR(run.late->commit_version(output.late, version));
+  ASSAY_RETURN_IF_ERROR(
+      run.quarantine->commit_version(output.quarantine, version, run.reads_parts));
+  ASSAY_RETURN_IF_ERROR(run.late->commit_version(output.late, version, run.reads_parts));
   fail_point("flow.silver.between_commits");
   lake::CommitRequest request;
   request.operation = "STREAMING UPDATE";
