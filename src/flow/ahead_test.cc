@@ -250,6 +250,20 @@ TEST_F(Ahead, AKillBehindTheCommitOfOneEpochLeavesTheNextInItsJournal) {
   expect_as_from_files(project_);
 }
 
+TEST_F(Ahead, AViewThatLacksAnEpochOfTheLakeDoesNotTakeTheNextFromItsJournal) {
+  begin();
+  read_days(4, 5);
+  const KafkaLine::EpochEnd first = end_epoch();
+  read_days(5, 7);
+  commit_beside(first);
+  end();
+  // Made anew from a silver table that has not the first epoch yet.
+  drop_online();
+  ASSERT_TRUE(run_online_stage(*project_.open(), "spend", {}).ok());
+  ASSERT_TRUE(project_.run().ok());
+  expect_as_from_files(project_);
+}
+
 TEST_F(Ahead, AStoreThatIsEmptiedWithinAnEpochIsFilledAgain) {
   begin();
   read_days(4, 5);

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/check.h"
 #include "base/fail_point.h"
 
 namespace assay::flow {
@@ -153,7 +152,10 @@ Status FastPath::place_view(const Branch& branch, const Reads& reads, View* view
     return drop(view);
   }
   view->is_too_far = known - view->begin > kReadsAheadMax;
-  view->takes_part = view->takes_part && !view->is_too_far;
+  // Before the journals' reads its table lacks others, which the stages bring: they would be passed
+  // over.
+  const bool lacks_reads = reads.in_journals > 0 && ahead == 0 && view->begin < reads.in_lake;
+  view->takes_part = view->takes_part && !view->is_too_far && !lacks_reads;
   return {};
 }
 
@@ -211,8 +213,11 @@ Status FastPath::drop_views_ahead() {
   for (Branch& branch : branches_) {
     for (View& view : branch.views) {
       const Result<std::optional<online::AppliedTo>> applied = store->applied_to(*view.compiled);
-      if (applied.ok() && applied->has_value() &&
-          OnlinePosition::decode((*applied)->position).reads > 0) {
+      if (applied.code() == Code::kFailedPrecondition) {
+        continue;  // of an earlier definition
+      }
+      ASSAY_RETURN_IF_ERROR(applied.status());
+      if (applied->has_value() && OnlinePosition::decode((*applied)->position).reads > 0) {
         ASSAY_RETURN_IF_ERROR(drop(&view));
       }
     }
@@ -275,7 +280,10 @@ Status FastPath::apply_to(const data::Batch& rows, int64_t read, View* view) {
     return {};  // a read that is made again
   }
   at.reads = read - view->begin;
-  ASSAY_CHECK(at.reads <= OnlinePosition::kReadsMax);
+  if (at.reads > OnlinePosition::kReadsMax) {  // opened again, it waits for the lake
+    return {Code::kUnavailable,
+            "view " + view->compiled->name() + " is further from its table than can be counted"};
+  }
   ASSAY_RETURN_IF_ERROR(write(rows, at, view));
   note_freshness(workspace_.world(), view->compiled->name(), rows);
   return {};

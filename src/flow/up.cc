@@ -123,7 +123,8 @@ class UpLoop {
       if (must_flush()) {
         ASSAY_RETURN_IF_ERROR(flush(report));
       } else if (!lake_->has_job() && (flush_is_due() || files_are_due())) {
-        ASSAY_RETURN_IF_ERROR(begin_job());
+        // Files alone end no epoch while a line's next commit is one that it has to wait for.
+        ASSAY_RETURN_IF_ERROR(begin_job(!a_line_must_wait()));
       }
     }
     return {};
@@ -146,15 +147,20 @@ class UpLoop {
       return flush_is_due() || has_read_backlog() || files_are_due();
     }
     std::size_t bytes = 0;
-    bool must_wait = false;
     for (const std::unique_ptr<KafkaLine>& line : lines_) {
       if (line->has_dropped_views()) {
         return true;
       }
       bytes += line->pending_bytes();
-      must_wait = must_wait || line->is_epoch_full() || line->must_wait_for_lake();
     }
-    return (must_wait && flush_is_due()) || (lake_->has_job() && bytes >= options_.flush_bytes);
+    return (a_line_must_wait() && flush_is_due()) ||
+           (lake_->has_job() && bytes >= options_.flush_bytes);
+  }
+
+  [[nodiscard]] bool a_line_must_wait() const {
+    return std::any_of(lines_.begin(), lines_.end(), [](const std::unique_ptr<KafkaLine>& line) {
+      return line->is_epoch_full() || line->must_wait_for_lake();
+    });
   }
 
   /// Whether all that was in the topics at the start was taken.
@@ -298,14 +304,17 @@ class UpLoop {
   }
 
   /// Let the lake's thread commit what was taken, read new files, and bring every table behind them
-  /// there; views that are ahead stay so.
-  Status begin_job() {
+  /// there; views that are ahead stay so. Without `ends_epochs` what was taken waits.
+  Status begin_job(bool ends_epochs) {
     LakeThread::Job job;
     job.options = options_.run;
     job.options.stop = nullptr;  // a stop does not end the stages: they may be the last ones
     job.options.is_live = true;
     for (const std::unique_ptr<KafkaLine>& line : lines_) {
       job.options.ahead.merge(line->views_ahead());
+      if (!ends_epochs) {
+        continue;
+      }
       ASSAY_ASSIGN_OR_RETURN(std::optional<KafkaLine::EpochEnd> end, line->end_epoch());
       if (end.has_value()) {
         job.epochs.push_back({line->name(), std::move(end->pending), std::move(end->reached)});
@@ -354,7 +363,7 @@ class UpLoop {
     if (lake_->has_job()) {
       ASSAY_RETURN_IF_ERROR(note_done(lake_->wait(), report));
     }
-    ASSAY_RETURN_IF_ERROR(begin_job());
+    ASSAY_RETURN_IF_ERROR(begin_job(true));
     ASSAY_RETURN_IF_ERROR(note_done(lake_->wait(), report));
     return is_backlog_read ? go_fast() : Status();
   }
