@@ -231,6 +231,26 @@ def reflection(channel):
     assert predict.output_type.fields_by_name["predictions"].message_type.name == "Prediction"
 
 
+def remote_registry(folder, address):
+    """A client without any file of ours: its registry is the server's."""
+    beside = Path(folder).parent / "remote"
+    beside.mkdir()
+    text = Path(folder, "feature_store.yaml").read_text()
+    (beside / "feature_store.yaml").write_text(
+        text.replace("registry: registry.db", f"registry: {{registry_type: remote, path: '{address}'}}"))
+    store = FeatureStore(repo_path=str(beside))
+    registry(store)
+    services(store)
+    sources = {source.name: source for source in store.list_data_sources()}
+    assert sources["profile_steps"].timestamp_field == "known_time", sources
+    try:
+        store.get_feature_view("nope")
+    except Exception as error:
+        assert "nope" in str(error), error
+    else:
+        raise AssertionError("an unknown view must fail")
+
+
 def main(folder, grpc_address):
     store = FeatureStore(repo_path=folder)
     for check in [registry, every_type, ttl_and_windows, composite_keys, services, without_entities, failures,
@@ -239,6 +259,8 @@ def main(folder, grpc_address):
         print(f"feast client: {check.__name__.replace('_', ' ')}", flush=True)
     by_grpc(grpc_address)
     print("feast client: by grpc", flush=True)
+    remote_registry(folder, grpc_address)
+    print("feast client: remote registry", flush=True)
     commands(folder)
 
 

@@ -6,6 +6,7 @@
 What the client must see is in checks.py, which runs inside an environment of its own with Feast in it.
 """
 
+import json
 import os
 import re
 import shutil
@@ -19,7 +20,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "line"))
 
 import fixture
-from project import SOURCE, Project, Server, new_folder, remove
+from project import SOURCE, STATE, Project, Server, new_folder, remove
 
 
 def feast_python():
@@ -78,6 +79,28 @@ def redis_layout(program, python, root):
         server.wait()
 
 
+def imported(program, python, root):
+    """A repository that Feast made becomes a project that answers as Feast does."""
+    done = subprocess.run([str(python), str(HERE / "repository.py"), str(root / "repository")], check=True, timeout=900,
+                          capture_output=True, text=True)
+    expected = json.loads(done.stdout.splitlines()[-1])
+    project = Project(program, root)
+    project.run("import", "feast", root / "repository", root / "imported")
+    project.run("import", "feast", root / "repository", root / "imported", expect=STATE)  # nothing is overwritten
+    project.folder = root / "imported"
+    text = (project.folder / "assay.yaml").read_text()
+    project.write("assay.yaml", text + "serving: {clock: data}\n")
+    for words in [("validate",), ("plan",), ("apply",), ("run",)]:
+        project.run(*words)
+    with Server(project) as server:
+        status, text = server.request("/get-online-features",
+                                      {"feature_service": "both", "entities": {"user_id": [1, 2, 404]}})
+        assert status == 200, text
+        answer = json.loads(text)
+        found = dict(zip(answer["metadata"]["feature_names"], [result["values"] for result in answer["results"]]))
+        assert [found[name] for name in ("age", "name", "spend")] == expected, (found, expected)
+
+
 def main(program):
     python = feast_python()
     root = new_folder("feast")
@@ -97,6 +120,7 @@ def main(program):
             assert "was there" in said and "featureView" in again, (again, said)
             assert server.address in (root / "feast/feature_store.yaml").read_text()
         document(program, python, root)
+        imported(program, python, root)
         redis_layout(program, python, root)
     finally:
         remove(root)
@@ -106,7 +130,14 @@ def pushed(project, server):
     """A row that is pushed is served after the next run, and until then the server says that it is not."""
     body = {"push_source_name": "profiles", "df": {"user_id": [77], "age": [30], "ts": ["2026-04-10T00:00:01Z"]}}
     assert server.request("/push", body) == (200, ""), server.request("/push", body)
+    wrong = {"push_source_name": "profiles", "verdicts": True,
+             "df": {"user_id": [78, 79], "age": ["old", 5], "ts": ["2026-04-10T00:00:01Z"] * 2}}
+    status, text = server.request("/push", wrong)
+    assert status == 200, text
+    said = json.loads(text)
+    assert (said["accepted"], said["quarantined"]) == (1, 1) and said["rows"][0]["column"] == "age", said
     project.run("run")
+    assert project.sql("SELECT count(*) AS n FROM lake.bronze.profiles_quarantine")[0]["n"] == 1
     status, text = server.request("/get-online-features", {"features": ["profile:age"], "entities": {"user_id": [77]}})
     assert status == 200 and '"values":[30]' in text, text
     assert server.request("/materialize-incremental", {"end_ts": "2026-11-01T00:00:00"}) == (200, "null")
