@@ -104,6 +104,19 @@ TEST_F(AsOf, WhatIsNoPastIsRefused) {
             501);
 }
 
+TEST_F(AsOf, AnInstantBehindEscapesDoesNotReachTheTables) {
+  EXPECT_EQ(get(R"(,"\u0061t":"1970-01-01T23:45:00Z")").status, 422);
+  EXPECT_EQ(get(R"(,"\u0061t":null)").status, 200) << "now";
+  EXPECT_EQ(server_
+                .handle({"POST",
+                         "/predict",
+                         {},
+                         R"({"entities":{"user_id":["u1"],"amount":[10]},"a\u0074":0})"})
+                .status,
+            422);
+  EXPECT_EQ(archive_.asked, std::vector<EventTime>());
+}
+
 TEST_F(AsOf, OnlyWhatMayWaitIsSlow) {
   const auto slow = [](const std::string& target, const std::string& body, Headers headers = {}) {
     return FeatureServer::is_slow({"POST", target, std::move(headers), body});
@@ -116,6 +129,7 @@ TEST_F(AsOf, OnlyWhatMayWaitIsSlow) {
   EXPECT_FALSE(slow("/get-online-features", R"({"entities":{"cat":[1]}})"));
   EXPECT_FALSE(slow("/write-to-online-store", "{}"));
   EXPECT_FALSE(slow("/nope", "{}"));
+  EXPECT_FALSE(FeatureServer::is_slow({"HEAD", "/push", {}, "{}"})) << "405 needs no thread";
 }
 
 TEST_F(AsOf, AnAnswerThatTheClientHasIsNotSentAgain) {

@@ -272,7 +272,7 @@ class Session : public std::enable_shared_from_this<Session> {
     request.body = std::move(message.body());
     const bool head_only = request.method == "HEAD";
     if (lane_.options.is_slow && lane_.options.is_slow(request)) {
-      answer_slowly(std::move(request), message.version(), message.keep_alive());
+      answer_slowly(std::move(request), message.version(), message.keep_alive(), head_only);
       return;
     }
     const Response response = answer_safely(lane_.world, lane_.handler, request);
@@ -282,18 +282,23 @@ class Session : public std::enable_shared_from_this<Session> {
 
   /// Hand the request over; its answer comes back to this thread, on which the session lives and
   /// ends. The thread does not end before.
-  void answer_slowly(Request request, unsigned version, bool keep_alive) {
+  void answer_slowly(Request request, unsigned version, bool keep_alive, bool head_only) {
     const bool taken = lane_.slow.take(
         std::move(request),
         [self = shared_from_this(),
          work = net::make_work_guard(lane_.context),
          version,
-         keep_alive](Response response) mutable {
+         keep_alive,
+         head_only](Response response) mutable {
           net::io_context& context = self->lane_.context;
           net::post(context,
-                    [self = std::move(self), response = std::move(response), version, keep_alive] {
+                    [self = std::move(self),
+                     response = std::move(response),
+                     version,
+                     keep_alive,
+                     head_only] {
                       self->send(
-                          response, version, keep_alive && !self->lane_.draining, false, false);
+                          response, version, keep_alive && !self->lane_.draining, head_only, false);
                     });
         });
     if (!taken) {
@@ -303,7 +308,7 @@ class Session : public std::enable_shared_from_this<Session> {
             {{"retry-after", "1"}}},
            version,
            keep_alive && !lane_.draining,
-           false,
+           head_only,
            false);
     }
   }

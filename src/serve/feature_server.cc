@@ -37,6 +37,15 @@ void take_as_of(const Request& request, RequestBody* body) {
   }
 }
 
+/// Why a question about the past may not be answered on the thread that it came to: its `at` hides
+/// behind escapes, and it was not taken for one.
+std::optional<Response> check_thread(const Request& request, const RequestBody& body) {
+  if (body.at.has_value() && !FeatureServer::is_slow(request)) {
+    return feast_error(422, "FeastError", "write the key `at` without escapes");
+  }
+  return std::nullopt;
+}
+
 /// Why a caller may not have these features; nothing when he may. A service is permitted by its
 /// name, or by the names of all that it shows.
 std::optional<Response> check_selection(const Caller& caller,
@@ -149,6 +158,9 @@ std::shared_ptr<Selections> FeatureServer::selections() {
 }
 
 bool FeatureServer::is_slow(const Request& request) {
+  if (request.method != "POST") {
+    return false;  // refused without looking
+  }
   const std::string_view target = request.target;
   switch (endpoint_of(target.substr(0, target.find('?')))) {
     case kPush:
@@ -268,6 +280,10 @@ Response FeatureServer::get_online_features(const Request& request, const Caller
     return validation_error(parsed.errors);
   }
   take_as_of(request, &parsed.body);
+  if (const std::optional<Response> refusal = check_thread(request, parsed.body)) {
+    feature_requests_.add();
+    return *refusal;
+  }
   const FeaturesAsked asked = ask_features(parsed.body, caller);
   if (!asked.answer.has_value()) {
     return asked.refusal;
@@ -337,6 +353,9 @@ Response FeatureServer::predict(const Request& request, const Caller& caller) {
     return validation_error(parsed.errors);
   }
   take_as_of(request, &parsed.body);
+  if (const std::optional<Response> refusal = check_thread(request, parsed.body)) {
+    return *refusal;
+  }
   const PredictionsAsked asked = ask_predictions(parsed.body, caller);
   if (!asked.predictions.has_value()) {
     return asked.refusal;

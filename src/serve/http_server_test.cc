@@ -291,6 +291,20 @@ TEST_F(HttpServerTest, SlowRequestsKeepNobodyWaitingAndAreBounded) {
   EXPECT_EQ(client_->ask("POST", "/slow", std::string(1001, 'x'))->status, 429) << "bytes too";
 }
 
+TEST_F(HttpServerTest, HeadOfASlowRequestHasNoBodyEither) {
+  for (const int requests_max : {10, 0}) {  // answered, and refused
+    SlowHandler handler;
+    handler.let_go();
+    start(std::ref(handler), SlowHandler::options({1, requests_max, 1000}));
+    const auto head = client_->ask("HEAD", "/slow");
+    ASSERT_TRUE(head.has_value());
+    EXPECT_EQ(head->status, requests_max == 0 ? 429 : 200);
+    EXPECT_NE(head->header("content-length"), "0");
+    EXPECT_EQ(client_->ask("GET", "/after")->body, "GET /after ") << "the connection goes on";
+    server_->stop();
+  }
+}
+
 TEST_F(HttpServerTest, StopFinishesTheSlowRequestUnderWayAndRefusesThoseThatWait) {
   SlowHandler handler;
   start(std::ref(handler), SlowHandler::options({1, 10, 1000}));
