@@ -29,6 +29,9 @@ class FakeLine : public LineControl {
     if (source != "clicks_source") {
       return Status(Code::kNotFound, "no such source");
     }
+    if (!verdict.ok()) {
+      return verdict;
+    }
     EXPECT_EQ(taken, "") << "what is judged is not taken yet";
     EXPECT_EQ(json_lines, "{\"a\":1}\n{\"a\":\"x\"}\n");
     return std::vector<RowVerdict>{{}, {"clicks", "wrong_type", "a"}};
@@ -45,6 +48,7 @@ class FakeLine : public LineControl {
 
   std::string taken;
   Status failure;
+  Status verdict;
   std::vector<std::string> asked;
   std::vector<std::string> late;
 };
@@ -183,6 +187,36 @@ TEST_F(FeastEndpoints, WritesAnswerAsFeastDoes) {
   }
   EXPECT_EQ(line_.taken, "{\"a\":1,\"b\":\"x\"}\n");
   EXPECT_EQ(line_.asked, (std::vector<std::string>{"clicks", "routes", "spend"}));
+}
+
+TEST_F(FeastEndpoints, APushThatWouldFailTheLineIsRefused) {
+  line_.verdict = Status(Code::kFailedPrecondition, "check amount failed");
+  const std::string body = R"({"push_source_name":"clicks_source","df":{"a":[1,"x"]})";
+  EXPECT_EQ(post("/push", body + R"(,"verdicts":true})").status, 422);
+  EXPECT_EQ(line_.taken, "");
+  line_.verdict = Status(Code::kUnavailable, "the catalog is away");
+  EXPECT_EQ(post("/push", body + R"(,"verdicts":true})").status, 503);
+  EXPECT_EQ(line_.taken, "");
+  EXPECT_EQ(post("/push", body + "}").status, 200);
+}
+
+TEST_F(FeastEndpoints, APushMayNotBecomeMoreThanItWas) {
+  const auto zeros = [](std::size_t rows) {
+    std::string text(2 * rows - 1, '0');  // 0,0,0,...,0
+    for (std::size_t i = 1; i < text.size(); i += 2) {
+      text[i] = ',';
+    }
+    return text;
+  };
+  const auto push = [&](const std::string& name, const std::string& rows) {
+    return post("/push",
+                R"({"push_source_name":"clicks_source","df":{")" + name + "\":[" + rows + "]}}")
+        .status;
+  };
+  EXPECT_EQ(push(std::string(70'000, 'n'), zeros(1000)), 413) << "70 MB of names";
+  EXPECT_EQ(push("n", zeros(1'000'001)), 413);
+  EXPECT_EQ(line_.taken, "");
+  EXPECT_EQ(push(std::string(70'000, 'n'), zeros(2)), 200);
 }
 
 TEST_F(FeastEndpoints, APushMayAskWhatBecomesOfItsRows) {

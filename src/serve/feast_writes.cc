@@ -11,6 +11,9 @@
 namespace assay::serve {
 namespace {
 
+constexpr std::size_t kRowsMax = 1'000'000;
+constexpr std::size_t kLinesBytesMax = std::size_t{64} << 20;
+constexpr int kTooLarge = 413;
 constexpr int kUnprocessable = 422;
 constexpr int kUnimplemented = 501;
 constexpr int kUnavailable = 503;
@@ -79,6 +82,24 @@ std::optional<std::string> check_times(const MaterializeBody& body, bool increme
   if (*start >= *end) {
     return "start_ts (" + python_time(*start) + ") must be before end_ts (" + python_time(*end) +
            ")";
+  }
+  return std::nullopt;
+}
+
+/// Why columns of one length are too much as lines, each of which names every column.
+std::optional<std::string> check_size(const std::vector<JsonColumn>& columns) {
+  const std::size_t rows = columns.empty() ? 0 : columns.front().values.size();
+  std::string names;
+  for (const JsonColumn& column : columns) {
+    append_json_string(names, column.name);
+    names += ":,";
+  }
+  if (rows > kRowsMax) {
+    return "at most " + std::to_string(kRowsMax) + " rows are pushed at once";
+  }
+  if (rows != 0 && names.size() > kLinesBytesMax / rows) {
+    return "the rows as JSON lines, each with the names of all columns, are more than " +
+           std::to_string(kLinesBytesMax >> 20) + " MiB; push fewer at once";
   }
   return std::nullopt;
 }
@@ -168,10 +189,16 @@ Response push(const ServingState& state,
   if (line == nullptr) {
     return no_line();
   }
+  if (const std::optional<std::string> why = check_size(body.df)) {
+    return refuse(kTooLarge, *why);
+  }
   const std::string lines = to_json_lines(body.df);
   Result<std::vector<RowVerdict>> verdicts = std::vector<RowVerdict>();
   if (body.verdicts) {
     verdicts = line->judge(body.target, lines);
+    if (verdicts.code() == Code::kFailedPrecondition) {  // the same rows would fail again
+      return refuse(kUnprocessable, verdicts.status().message());
+    }
   }
   const Status taken = verdicts.ok() ? line->push(body.target, lines) : verdicts.status();
   if (taken.ok()) {
