@@ -136,6 +136,9 @@ Result<std::shared_ptr<const Access>> Access::parse(std::string_view text, const
       if (caller.name.empty() || !is_hash) {
         return wrong("each of `callers` needs a `name` and `secret_sha256`, 64 hexadecimal digits");
       }
+      if (hash == sha256_hex("")) {
+        return wrong("the secret of " + caller.name + " is empty");
+      }
       if (!access->by_hash_.emplace(hash, std::move(caller)).second) {
         return wrong("two callers have one secret; the second is " + text_of(one, "name"));
       }
@@ -182,7 +185,9 @@ Result<Caller> Access::caller(std::string_view authorization,
     return refused("a token is needed: authorization: Bearer ..., or x-api-key");
   }
   const std::string_view token = authorization.substr(kBearer.size());
-  return !keys_.empty() && parts_of(token).has_value() ? by_token(token, now) : by_secret(token);
+  Result<Caller> known = by_secret(token);  // whatever it looks like
+  return known.ok() || keys_.empty() || !parts_of(token).has_value() ? std::move(known)
+                                                                     : by_token(token, now);
 }
 
 /// What is compared is the hash of what the caller sent, so how long it takes says nothing of a

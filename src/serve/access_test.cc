@@ -7,6 +7,7 @@
 
 #include "serve/feature_server.h"
 #include "serve/serving_fixture.h"
+#include "serve/signature.h"
 
 namespace assay::serve {
 namespace {
@@ -96,6 +97,17 @@ TEST(Access, SecretsAreKnownByTheirHash) {
   EXPECT_EQ(access()->caller("Bearer s3cret", "nope", kNow).code(), Code::kUnauthenticated);
 }
 
+TEST(Access, AKeyMayLookLikeAToken) {
+  std::string text = kFile;  // the hash of "ab.cd.ef"
+  const std::string hash = "1ec1c26b50d5d3c58d9583181af8076655fe00756bf7285940ba3670f99fcba0";
+  text.replace(text.find(hash), hash.size(), sha256_hex("ab.cd.ef"));
+  const auto dotted = *Access::parse(text, read_keys);
+  EXPECT_EQ(dotted->caller("Bearer ab.cd.ef", "", kNow)->name, "web");
+  EXPECT_EQ(dotted->caller("", "ab.cd.ef", kNow)->name, "web");
+  EXPECT_EQ(dotted->caller(std::string("Bearer ") + kEc, "", kNow)->name, "bob");
+  EXPECT_EQ(dotted->caller("Bearer ab.cd.eg", "", kNow).code(), Code::kUnauthenticated);
+}
+
 TEST(Access, TokensAreOfATrustedIssuer) {
   const Result<Caller> ann = by_token(kRsa);
   ASSERT_TRUE(ann.ok()) << ann.status().to_string();
@@ -146,6 +158,9 @@ TEST(Access, AWrongFileIsRefused) {
                                   R"({"jwt":{"jwks":"none.json","issuer":"i","audience":"a"}})"}) {
     EXPECT_FALSE(Access::parse(wrong, read_keys).ok()) << wrong;
   }
+  const std::string empty = R"({"callers":[{"name":"a","secret_sha256":")" + sha256_hex("");
+  EXPECT_EQ(Access::parse(empty + "\"}]}", read_keys).code(), Code::kInvalidArgument)
+      << "an empty secret lets everybody in";
   const auto bad_key = [](const std::string&) -> Result<std::string> {
     return std::string(R"({"keys":[{"kty":"EC","crv":"P-256","kid":"e","x":"AA","y":"AA"}]})");
   };
@@ -191,6 +206,42 @@ TEST(Access, AServerAnswersWithinWhatItsCallersMay) {
   }
   server.protect(nullptr);
   EXPECT_EQ(server.handle({"POST", path, {}, views}).status, 200);
+}
+
+TEST(Access, FeaturesOfAModelNeedTheirOwnPermission) {
+  ServingFixture fixture;
+  FeatureServer server(fixture.world, *fixture.store, fixture.state);
+  const std::string model = fixture.state->models.begin()->first;
+  const auto status = [&](const std::string& may, const std::string& more) {
+    server.protect(*Access::parse(R"({"callers":[{"name":"a","secret_sha256":")" + sha256_hex("s") +
+                                      R"(","may":[)" + may + "]}]}",
+                                  read_keys));
+    return server
+        .handle({"POST",
+                 "/predict",
+                 {{"x-api-key", "s"}},
+                 R"({"entities":{"user_id":["u1"],"amount":[1]})" + more + "}"})
+        .status;
+  };
+  const std::string may_model = "\"model:" + model + "\"";
+  const std::string features = R"(,"with_features":true)";
+  EXPECT_EQ(status(may_model, ""), 200);
+  EXPECT_EQ(status(may_model, features), 403);
+  EXPECT_EQ(status(may_model + R"(,"service:shop")", features), 200);
+  EXPECT_EQ(status(may_model + R"(,"view:*")", features), 200);
+  EXPECT_EQ(status(may_model + R"(,"view:clicks")", features), 403);
+}
+
+TEST(Access, StrangersDoNotQueue) {
+  ServingFixture fixture;
+  FeatureServer server(fixture.world, *fixture.store, fixture.state);
+  const auto slow = server.slow_of_callers();
+  EXPECT_TRUE(slow({"POST", "/push", {}, "{}"}));
+  server.protect(access());
+  EXPECT_FALSE(slow({"POST", "/push", {}, "{}"}));
+  EXPECT_FALSE(slow({"POST", "/push", {{"x-api-key", "nope"}}, "{}"}));
+  EXPECT_TRUE(slow({"POST", "/push", {{"x-api-key", "all"}}, "{}"}));
+  EXPECT_FALSE(slow({"POST", "/nope", {{"x-api-key", "all"}}, "{}"}));
 }
 
 }  // namespace

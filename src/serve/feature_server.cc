@@ -49,9 +49,9 @@ std::optional<Response> check_thread(const Request& request, const RequestBody& 
 /// Why a caller may not have these features; nothing when he may. A service is permitted by its
 /// name, or by the names of all that it shows.
 std::optional<Response> check_selection(const Caller& caller,
-                                        const RequestBody& body,
+                                        const std::optional<std::string>& name,
                                         const gold::Service& service) {
-  if (body.feature_service.has_value() && caller.may("service", *body.feature_service)) {
+  if (name.has_value() && caller.may("service", *name)) {
     return std::nullopt;
   }
   for (const gold::ServiceFeature& feature : service.features) {
@@ -152,6 +152,10 @@ Result<std::shared_ptr<const Caller>> FeatureServer::who(std::string_view author
   return std::make_shared<const Caller>(std::move(caller));
 }
 
+Result<std::shared_ptr<const Caller>> FeatureServer::who(const Request& request) {
+  return who(header(request, "authorization"), header(request, "x-api-key"));
+}
+
 std::shared_ptr<Selections> FeatureServer::selections() {
   const std::lock_guard lock(mutex_);
   return selections_;
@@ -176,6 +180,10 @@ bool FeatureServer::is_slow(const Request& request) {
     default:
       return false;
   }
+}
+
+std::function<bool(const Request&)> FeatureServer::slow_of_callers() {
+  return [this](const Request& request) { return is_slow(request) && who(request).ok(); };
 }
 
 Response FeatureServer::handle(const Request& request) {
@@ -204,8 +212,7 @@ Response FeatureServer::route(Endpoint endpoint, const Request& request) {
   if (endpoint == kHealth || endpoint == kReady) {
     return endpoint == kReady ? ready() : Response{200, "", "", {}};
   }
-  const Result<std::shared_ptr<const Caller>> caller =
-      who(header(request, "authorization"), header(request, "x-api-key"));
+  const Result<std::shared_ptr<const Caller>> caller = who(request);
   if (!caller.ok()) {
     Response refusal = detail_error(401, caller.status().message());
     refusal.headers.emplace_back("www-authenticate", "Bearer");
@@ -305,7 +312,8 @@ FeaturesAsked FeatureServer::ask_features(RequestBody body, const Caller& caller
   }
   asked.selection = std::move(selected.selection);
   const Selection& selection = *asked.selection;
-  if (std::optional<Response> refusal = check_selection(caller, body, *selection.service)) {
+  if (std::optional<Response> refusal =
+          check_selection(caller, body.feature_service, *selection.service)) {
     asked.refusal = *std::move(refusal);
     return asked;
   }
@@ -377,7 +385,14 @@ PredictionsAsked FeatureServer::ask_predictions(const RequestBody& body, const C
     asked.refusal = not_permitted(caller, "model", asked.model->name);
     return asked;
   }
-  const TypedRows typed = type_rows(*asked.model->service, body.entities);
+  const gold::Service& service = *asked.model->service;
+  std::optional<Response> refusal =
+      body.with_features ? check_selection(caller, service.name, service) : std::nullopt;
+  if (refusal.has_value()) {  // a score tells less than what it is made of
+    asked.refusal = *std::move(refusal);
+    return asked;
+  }
+  const TypedRows typed = type_rows(service, body.entities);
   if (typed.refusal.has_value()) {
     asked.refusal = *typed.refusal;
     return asked;
@@ -406,8 +421,11 @@ Response FeatureServer::failed(std::string_view event, const Status& status) {
   if (status.code() == Code::kOutOfRange) {
     return feast_error(422, "FeastError", status.message());
   }
-  world_.log.error(event, {{"status", status.to_string()}});
-  return failure_response(status);
+  Response response = failure_response(status);
+  if (response.status == 500) {  // others pass, and clients see them
+    world_.log.error(event, {{"status", status.to_string()}});
+  }
+  return response;
 }
 
 /// Where the question is answered from, and for which instant.

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -55,6 +56,9 @@ class FeatureServer {
   Response handle(const Request& request);
   /// Whether a request waits for a disk or tables: HttpOptions::is_slow.
   static bool is_slow(const Request& request);
+  /// is_slow() as HttpOptions takes it: requests of callers who are not known do not queue, they
+  /// are refused at once. This object must outlive it.
+  std::function<bool(const Request&)> slow_of_callers();
   /// The question of a request, however it came here: read, counted, and logged when there is a
   /// log.
   FeaturesAsked ask_features(RequestBody body, const Caller& caller);
@@ -89,6 +93,7 @@ class FeatureServer {
     std::array<std::atomic<Counter*>, kStatusEnd> feast_totals{};
   };
 
+  Result<std::shared_ptr<const Caller>> who(const Request& request);
   Response route(Endpoint endpoint, const Request& request);
   Response answer(Endpoint endpoint, const Request& request, const Caller& caller);
   Response get_online_features(const Request& request, const Caller& caller);

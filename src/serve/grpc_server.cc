@@ -2,6 +2,7 @@
 
 #include "serve/grpc_server.h"
 
+#include <exception>
 #include <vector>
 
 #include <grpc/support/log.h>
@@ -44,7 +45,7 @@ class Call : public grpc::ServerGenericBidiReactor {
       Finish(grpc::Status::OK);
       return;
     }
-    const Result<std::string> answer = handler_(method_, bytes_of(request_), authorization_);
+    const Result<std::string> answer = answer_safely();
     if (!answer.ok()) {
       Finish(grpc::Status(static_cast<grpc::StatusCode>(grpc_status(answer.code())),
                           answer.status().message()));
@@ -64,6 +65,15 @@ class Call : public grpc::ServerGenericBidiReactor {
   void OnDone() override { delete this; }  // as grpc++ asks: a reactor belongs to its call
 
  private:
+  /// The handler's answer, whatever a library throws in it: through here it would end the process.
+  Result<std::string> answer_safely() {
+    try {
+      return handler_(method_, bytes_of(request_), authorization_);
+    } catch (const std::exception&) {  // only libraries throw, and memory may run out
+      return Status(Code::kInternal, "Internal Server Error");
+    }
+  }
+
   const GrpcHandler& handler_;
   const std::string method_;
   std::string authorization_;
