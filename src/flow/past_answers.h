@@ -14,7 +14,7 @@ namespace assay::flow {
 ///
 /// Shape   one answer a key, in their order.
 /// Errors  kOutOfRange: the steps of that time are dropped (`keep`); those of steps_relation.
-/// Cost    the steps of the keys asked, when these are few; else all of the view up to `at`.
+/// Cost    one pass over the steps up to `at` in the engine; one step a key in memory.
 Result<std::vector<gold::FeatureValues>> past_answers(Workspace& workspace,
                                                       const gold::FeatureView& view,
                                                       std::span<const data::EntityKey> keys,

@@ -115,5 +115,21 @@ TEST(PastAnswers, ManyKeysAreReadAtOnce) {
   EXPECT_TRUE(past_answers(*workspace, *view, {}, at)->empty());
 }
 
+TEST(PastAnswers, KeysMayHoldWhatSqlsTextCannot) {
+  TestProject project;
+  ASSERT_TRUE(project.run().ok());
+  const auto workspace = project.open();
+  const gold::FeatureViewPtr view = *workspace->view("spend");
+  const EventTime at = *workspace->serving_now();
+  const auto found =
+      past_answers(*workspace, *view, user_keys({std::string("u1\0", 3), "'; --", "u1", "u1"}), at);
+  ASSERT_TRUE(found.ok()) << found.status().to_string();
+  for (const std::size_t other : {0, 1}) {
+    EXPECT_EQ((*found)[other].statuses[0], data::FeatureStatus::kNotFound) << other;
+  }
+  EXPECT_EQ((*found)[2].statuses[0], data::FeatureStatus::kPresent);
+  EXPECT_EQ((*found)[3].values, (*found)[2].values);
+}
+
 }  // namespace
 }  // namespace assay::flow
