@@ -113,7 +113,6 @@ Status run_serve(Invocation& invocation) {
                          parse_address(invocation.arguments.get("http"), "--http"));
   ASSAY_ASSIGN_OR_RETURN(const int64_t threads, invocation.arguments.integer("threads", 0));
   options.threads = static_cast<int>(threads);
-  options.is_slow = serve::FeatureServer::is_slow;
   ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, workspace->online(true));
   ASSAY_ASSIGN_OR_RETURN(const auto state, serving_state(*workspace));
   serve::ServedLogOptions log_options;
@@ -126,6 +125,7 @@ Status run_serve(Invocation& invocation) {
   LineBeside line(invocation, *store, invocation.arguments.has("push"));
   serve::FeatureServer features(
       invocation.world, *store, state, log_options.share == 0 ? nullptr : &log, &line);
+  options.is_slow = features.slow_of_callers();
   AccessFile access(invocation, features);
   ASSAY_RETURN_IF_ERROR(access.look());
   ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<serve::HttpServer> server,

@@ -89,8 +89,11 @@ Flag access_flag() {
 }
 
 Status AccessFile::look() {
-  if (file_.empty()) {
+  if (!wanted_) {
     return {};
+  }
+  if (file_.empty()) {
+    return {Code::kInvalidArgument, "--access names no file; without it everybody may ask"};
   }
   ASSAY_ASSIGN_OR_RETURN(std::string text, world_.files.read(file_));
   std::string names = text;

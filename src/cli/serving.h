@@ -51,7 +51,10 @@ Flag access_flag();
 class AccessFile {
  public:
   AccessFile(Invocation& invocation, serve::FeatureServer& server)
-      : world_(invocation.world), server_(server), file_(invocation.arguments.get("access")) {}
+      : world_(invocation.world),
+        server_(server),
+        wanted_(invocation.arguments.has("access")),
+        file_(invocation.arguments.get("access")) {}
 
   /// Read the file and let the server go by it.
   ///
@@ -63,6 +66,7 @@ class AccessFile {
  private:
   World& world_;
   serve::FeatureServer& server_;
+  bool wanted_;
   std::string file_;
   std::string known_;  // what the server goes by
   std::string failure_;

@@ -21,18 +21,21 @@ class LineServer {
     if (!arguments.has("http") && arguments.has("grpc")) {
       return {Code::kInvalidArgument, "--grpc answers beside HTTP; say --http HOST:PORT too"};
     }
+    if (!arguments.has("http") && arguments.has("access")) {
+      return {Code::kInvalidArgument, "--access says who may ask over HTTP; say --http HOST:PORT"};
+    }
     if (!arguments.has("http")) {
       invocation_.output.say("running (stop with Ctrl-C or SIGTERM)");
       return {};
     }
     ASSAY_ASSIGN_OR_RETURN(serve::HttpOptions options,
                            parse_address(arguments.get("http"), "--http"));
-    options.is_slow = serve::FeatureServer::is_slow;
     ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, workspace_.online(false));
     ASSAY_ASSIGN_OR_RETURN(const auto state, serving_state(workspace_));
     line_ = std::make_unique<LineBeside>(invocation_, *store, arguments.has("push"));
     features_ = std::make_unique<serve::FeatureServer>(
         invocation_.world, *store, state, nullptr, line_.get());
+    options.is_slow = features_->slow_of_callers();
     ASSAY_RETURN_IF_ERROR(AccessFile(invocation_, *features_).look());
     ASSAY_ASSIGN_OR_RETURN(
         server_, serve::start_http_server(invocation_.world, features_->handler(), options));
