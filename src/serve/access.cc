@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <initializer_list>
 
 #include "lake/json_value.h"
 
@@ -35,6 +36,28 @@ std::vector<std::string> texts_of(const Json* list) {
   return texts;
 }
 
+/// A misspelled key would silently allow more, or less, than its author meant.
+Status only_keys(const Json& object, std::initializer_list<std::string_view> known) {
+  if (object.object() == nullptr) {
+    return wrong("an object is needed, with " + std::string(*known.begin()));
+  }
+  for (const auto& [name, value] : *object.object()) {
+    if (std::find(known.begin(), known.end(), name) == known.end()) {
+      return wrong("what is `" + name + "`?");
+    }
+  }
+  return {};
+}
+
+/// True for the words that Caller::may knows.
+bool is_permission(std::string_view word) {
+  constexpr std::array<std::string_view, 4> kOfNames = {"service:", "view:", "model:", "source:"};
+  return word == "*" || word == "registry" || word == "metrics" ||
+         std::any_of(kOfNames.begin(), kOfNames.end(), [&](std::string_view what) {
+           return word.starts_with(what) && word.size() > what.size();
+         });
+}
+
 /// Base64 with the letters of URLs and without padding, as tokens have it.
 std::optional<std::string> from_base64url(std::string_view text) {
   std::string bytes;
@@ -65,6 +88,10 @@ Result<std::shared_ptr<const PublicKey>> key_of(const Json& key) {
   const auto number = [&](const char* name) {
     return from_base64url(text_of(key, name)).value_or("");
   };
+  const std::string use = text_of(key, "use");
+  if (!use.empty() && use != "sig") {
+    return std::shared_ptr<const PublicKey>();
+  }
   const std::string kind = text_of(key, "kty");
   if (kind == "RSA") {
     return PublicKey::rsa(number("n"), number("e"));
@@ -125,16 +152,23 @@ Result<std::shared_ptr<const Access>> Access::parse(std::string_view text, const
   if (root.object() == nullptr) {
     return wrong("the file must hold one JSON object");
   }
+  ASSAY_RETURN_IF_ERROR(only_keys(root, {"callers", "jwt"}));
   auto access = std::make_shared<Access>();
   const Json* callers = root.find("callers");
   if (callers != nullptr && callers->array() != nullptr) {
     for (const Json& one : *callers->array()) {
+      ASSAY_RETURN_IF_ERROR(only_keys(one, {"name", "secret_sha256", "may"}));
       const std::string hash = text_of(one, "secret_sha256");
       const bool is_hash =
           hash.size() == 64 && hash.find_first_not_of("0123456789abcdef") == std::string::npos;
       Caller caller{text_of(one, "name"), texts_of(one.find("may"))};
       if (caller.name.empty() || !is_hash) {
         return wrong("each of `callers` needs a `name` and `secret_sha256`, 64 hexadecimal digits");
+      }
+      for (const std::string& word : caller.permissions) {
+        if (!is_permission(word)) {
+          return wrong(caller.name + " may `" + word + "`, which is no permission");
+        }
       }
       if (hash == sha256_hex("")) {
         return wrong("the secret of " + caller.name + " is empty");
@@ -146,6 +180,7 @@ Result<std::shared_ptr<const Access>> Access::parse(std::string_view text, const
   }
   const Json* tokens = root.find("jwt");
   if (tokens != nullptr) {
+    ASSAY_RETURN_IF_ERROR(only_keys(*tokens, {"jwks", "issuer", "audience"}));
     access->issuer_ = text_of(*tokens, "issuer");
     access->audience_ = text_of(*tokens, "audience");
     if (access->issuer_.empty() || access->audience_.empty()) {
@@ -159,8 +194,8 @@ Result<std::shared_ptr<const Access>> Access::parse(std::string_view text, const
     }
     for (const Json& key : *list->array()) {
       ASSAY_ASSIGN_OR_RETURN(auto made, key_of(key));
-      if (made != nullptr) {
-        access->keys_[text_of(key, "kid")] = std::move(made);
+      if (made != nullptr && !access->keys_.emplace(text_of(key, "kid"), std::move(made)).second) {
+        return wrong("two keys of the key set have one `kid`: " + text_of(key, "kid"));
       }
     }
   }
@@ -204,6 +239,9 @@ Result<Caller> Access::by_token(std::string_view token, EventTime now) const {
   const auto key = keys_.find(text_of(header, "kid"));
   if (key == keys_.end()) {
     return refused("the token's key is not in the key set");
+  }
+  if (header.find("crit") != nullptr) {  // what must be understood is not
+    return refused("the token has critical headers that are not known");
   }
   const std::optional<std::string> signature = from_base64url(signature_part);
   const std::string_view bytes =

@@ -154,9 +154,22 @@ TEST(Access, AWrongFileIsRefused) {
                                   R"({"callers":[]})",
                                   R"({"callers":[{"name":"a"}]})",
                                   R"({"callers":[{"name":"a","secret_sha256":"12"}]})",
+                                  R"({"callers":[1]})",
                                   R"({"jwt":{"jwks":"keys.json"}})",
                                   R"({"jwt":{"jwks":"none.json","issuer":"i","audience":"a"}})"}) {
     EXPECT_FALSE(Access::parse(wrong, read_keys).ok()) << wrong;
+  }
+  const std::string caller =
+      R"({"callers":[{"name":"a","secret_sha256":")" + sha256_hex("s") + "\"";
+  EXPECT_TRUE(Access::parse(caller + R"(,"may":["view:*","metrics"]}]})", read_keys).ok());
+  for (const char* const more : {R"(,"may":["views:*"]}]})",
+                                 R"(,"may":["view"]}]})",
+                                 R"(,"may":["view:"]}]})",
+                                 R"(,"may":[1]}]})",
+                                 R"(,"mai":[]}]})",
+                                 R"(}],"jwts":{}})",
+                                 R"(}],"jwt":1})"}) {
+    EXPECT_EQ(Access::parse(caller + more, read_keys).code(), Code::kInvalidArgument) << more;
   }
   const std::string empty = R"({"callers":[{"name":"a","secret_sha256":")" + sha256_hex("");
   EXPECT_EQ(Access::parse(empty + "\"}]}", read_keys).code(), Code::kInvalidArgument)
