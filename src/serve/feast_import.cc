@@ -48,6 +48,7 @@ struct View {
   std::string description;
   std::string owner;
   std::string path;  // of its files
+  bool is_delta = false;
   std::string event_time;
   std::string known_time;
 };
@@ -98,6 +99,12 @@ Status read_source(std::string_view message, View* view) {
       view->known_time = field.bytes;
     } else if (field.number == 11) {
       return for_fields(field.bytes, [&](const ProtoField& option) -> Status {
+        if (option.number == 1) {
+          return for_fields(option.bytes, [&](const ProtoField& format) -> Status {
+            view->is_delta = view->is_delta || format.number == 2;
+            return {};
+          });
+        }
         if (option.number == 2) {
           view->path = option.bytes;
         }
@@ -262,6 +269,10 @@ class Importer {
     for (auto& [name, view] : views_) {
       if (view.path.empty() || view.event_time.empty()) {
         note(name + ": its source is none of files with a timestamp; write one by hand");
+        continue;
+      }
+      if (view.is_delta) {  // among its files are those whose rows its log removed
+        note(name + ": its source is a Delta table; sources are files of rows, not tables");
         continue;
       }
       const auto untyped = [&](const Column& column) {

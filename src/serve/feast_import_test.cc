@@ -18,8 +18,20 @@ std::string registry_of(const std::map<std::string, std::string>& tables) {
   return feast_registry(state).file();
 }
 
+/// The same, as if the tables were Parquet files.
+std::string registry_of_files(const std::map<std::string, std::string>& tables) {
+  const std::string delta("\x0a\x02\x12\x00", 4);  // file_format {delta_format {}}
+  const std::string parquet("\x0a\x02\x0a\x00", 4);
+  std::string registry = registry_of(tables);
+  for (std::size_t at = 0; (at = registry.find(delta, at)) != std::string::npos;) {
+    registry.replace(at, delta.size(), parquet);
+  }
+  return registry;
+}
+
 TEST(FeastImport, ViewsOfFilesBecomeDefinitions) {
-  const auto made = import_feast(registry_of({{"spend", "/data/spend"}, {"routes", "/data/r"}}));
+  const auto made =
+      import_feast(registry_of_files({{"spend", "/data/spend"}, {"routes", "/data/r"}}));
   ASSERT_TRUE(made.ok()) << made.status().to_string();
   EXPECT_EQ(made->project, "shop");
   EXPECT_EQ(made->yaml, R"(sources:
@@ -64,16 +76,21 @@ feature_views:
 }
 
 TEST(FeastImport, ServicesKeepTheirFeatures) {
-  const auto made = import_feast(registry_of({{"clicks", "/data/clicks"}}));
+  const auto made = import_feast(registry_of_files({{"clicks", "/data/clicks"}}));
   ASSERT_TRUE(made.ok());
   EXPECT_NE(made->yaml.find("services:\n  shop: [\"clicks:f0,f1\"]\n"), std::string::npos)
       << made->yaml;
 }
 
 TEST(FeastImport, RelativePathsAreBelowTheRepository) {
-  const auto made = import_feast(registry_of({{"clicks", "data/clicks.parquet"}}), "/repo");
+  const auto made = import_feast(registry_of_files({{"clicks", "data/clicks.parquet"}}), "/repo");
   ASSERT_TRUE(made.ok());
   EXPECT_NE(made->yaml.find("path: \"/repo/data/clicks.parquet\""), std::string::npos);
+}
+
+TEST(FeastImport, DeltaTablesAreNoFilesOfRows) {
+  EXPECT_EQ(import_feast(registry_of({{"clicks", "/data/clicks"}})).code(), Code::kInvalidArgument)
+      << "nothing is left";
 }
 
 TEST(FeastImport, WhatIsNoRegistryIsRefused) {
