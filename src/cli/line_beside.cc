@@ -35,27 +35,52 @@ std::string file_name(EventTime now, uint64_t random) {
          hash_text(random) + ".jsonl";
 }
 
+/// The word of an answer.
+std::string fate_word(flow::PushFate fate) {
+  switch (fate) {
+    case flow::PushFate::kAccepted:
+      return "accepted";
+    case flow::PushFate::kDropped:
+      return "dropped";
+    case flow::PushFate::kQuarantined:
+      return "quarantined";
+  }
+  return "";
+}
+
 }  // namespace
+
+Result<std::unique_ptr<flow::Workspace>> LineBeside::open() {
+  Result<std::unique_ptr<flow::Workspace>> workspace = open_served_workspace(invocation_);
+  // Whatever it is, it is no fault of the question.
+  return workspace.ok() ? std::move(workspace)
+                        : Status(Code::kUnavailable,
+                                 "the project cannot be opened: " + workspace.status().message());
+}
+
+/// The folder that takes rows for a source.
+Result<std::string> LineBeside::folder_of(const catalog::Project& project,
+                                          const std::string& source) {
+  const auto known = project.sources.find(source);
+  if (known == project.sources.end()) {
+    return Status(Code::kNotFound, "no source " + source);
+  }
+  if (!takes_rows_) {
+    return Status(Code::kUnimplemented, "this server takes no rows; start it with --push");
+  }
+  std::string folder = join_path(project.folder, known->second.path);
+  const std::string why = why_not(known->second, invocation_.world.files, folder);
+  return why.empty() ? Result<std::string>(std::move(folder)) : Status(Code::kUnimplemented, why);
+}
 
 Status LineBeside::push(const std::string& source, const std::string& json_lines) {
   const std::lock_guard lock(mutex_);
-  ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_served_workspace(invocation_));
-  const catalog::Project& project = workspace->project();
-  const auto known = project.sources.find(source);
-  if (known == project.sources.end()) {
-    return {Code::kNotFound, "no source " + source};
-  }
-  if (!takes_rows_) {
-    return {Code::kUnimplemented, "this server takes no rows; start it with --push"};
-  }
-  World& world = invocation_.world;
-  const std::string folder = join_path(project.folder, known->second.path);
-  if (const std::string why = why_not(known->second, world.files, folder); !why.empty()) {
-    return {Code::kUnimplemented, why};
-  }
+  ASSAY_ASSIGN_OR_RETURN(const auto workspace, open());
+  ASSAY_ASSIGN_OR_RETURN(const std::string folder, folder_of(workspace->project(), source));
   if (json_lines.empty()) {
     return {};
   }
+  World& world = invocation_.world;
   return world.files.put_if_absent(
       join_path(folder, file_name(world.clock.now(), world.random.next())), json_lines);
 }
@@ -63,15 +88,14 @@ Status LineBeside::push(const std::string& source, const std::string& json_lines
 Result<std::vector<serve::RowVerdict>> LineBeside::judge(const std::string& source,
                                                          const std::string& json_lines) {
   const std::lock_guard lock(mutex_);
-  ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_served_workspace(invocation_));
-  if (workspace->project().sources.count(source) == 0) {
-    return Status(Code::kNotFound, "no source " + source);
-  }
+  ASSAY_ASSIGN_OR_RETURN(const auto workspace, open());
+  ASSAY_RETURN_IF_ERROR(folder_of(workspace->project(), source).status());
   ASSAY_ASSIGN_OR_RETURN(std::vector<flow::PushVerdict> found,
                          flow::judge_push(*workspace, source, json_lines));
   std::vector<serve::RowVerdict> verdicts;
   for (flow::PushVerdict& one : found) {
-    verdicts.push_back({std::move(one.table), std::move(one.reason), std::move(one.column)});
+    verdicts.push_back(
+        {fate_word(one.fate), std::move(one.table), std::move(one.reason), std::move(one.column)});
   }
   return verdicts;
 }
@@ -80,7 +104,7 @@ Result<std::vector<gold::FeatureValues>> LineBeside::past(const gold::FeatureVie
                                                           std::span<const data::EntityKey> keys,
                                                           EventTime at) {
   const std::lock_guard lock(mutex_);
-  ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_served_workspace(invocation_));
+  ASSAY_ASSIGN_OR_RETURN(const auto workspace, open());
   const bool known = workspace->project().views.count(view.name()) > 0;
   ASSAY_ASSIGN_OR_RETURN(
       const gold::FeatureViewPtr current,
@@ -94,7 +118,7 @@ Result<std::vector<gold::FeatureValues>> LineBeside::past(const gold::FeatureVie
 
 Result<std::vector<std::string>> LineBeside::behind(const std::vector<std::string>& views) {
   const std::lock_guard lock(mutex_);
-  ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_served_workspace(invocation_));
+  ASSAY_ASSIGN_OR_RETURN(const auto workspace, open());
   std::vector<std::string> late;
   for (const std::string& view : views) {
     if (workspace->project().views.count(view) == 0) {

@@ -1,11 +1,13 @@
 #pragma once
 
+#include <memory>
 #include <mutex>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "cli/command.h"
+#include "flow/workspace.h"
 #include "online/online_store.h"
 #include "serve/line_control.h"
 
@@ -33,6 +35,9 @@ class LineBeside : public serve::LineControl {
                                                 EventTime at) override;
 
  private:
+  Result<std::unique_ptr<flow::Workspace>> open();
+  Result<std::string> folder_of(const catalog::Project& project, const std::string& source);
+
   Invocation& invocation_;
   online::OnlineStore& store_;
   bool takes_rows_;

@@ -1,7 +1,11 @@
 #include "flow/push_verdicts.h"
 
+#include <algorithm>
 #include <memory>
+#include <utility>
 
+#include "bronze/bronze_operator.h"
+#include "bronze/contract.h"
 #include "flow/bronze_writer.h"
 #include "ingest/record.h"
 
@@ -28,6 +32,35 @@ ingest::RecordBatch records_of(Workspace& workspace,
   return batch;
 }
 
+/// What one table makes of the rows, one verdict each.
+Result<std::vector<PushVerdict>> judge(const bronze::BronzeOperator& operation,
+                                       const ingest::RecordBatch& records) {
+  bronze::BronzeState state = operation.initial_state();
+  ASSAY_ASSIGN_OR_RETURN(bronze::ReadRecords read, operation.read(records));
+  // What the table has of these times is not looked at: duplicates are those within the push.
+  const data::Batch none = read.rows.take({});
+  for (const bronze::TimeRange& range : state.dedup.missing(operation.needed_ranges(read))) {
+    ASSAY_RETURN_IF_ERROR(operation.load_accepted(none, range, &state));
+  }
+  ASSAY_ASSIGN_OR_RETURN(const bronze::BronzeOutput output,
+                         operation.process(records, std::move(read), std::move(state)));
+  const std::string& table = operation.definition().name;
+  std::vector<PushVerdict> verdicts(static_cast<std::size_t>(records.size()),
+                                    {PushFate::kDropped, table, "", ""});
+  for (const int64_t position : output.rows.find(bronze::kSequence)->values<int64_t>()) {
+    verdicts[static_cast<std::size_t>(position)] = {};
+  }
+  const data::Batch& kept = output.quarantine;
+  for (int64_t row = 0; row < kept.rows(); ++row) {
+    const int64_t position = std::get<int64_t>(kept.find("position")->scalar(row).value);
+    verdicts[static_cast<std::size_t>(position)] = {PushFate::kQuarantined,
+                                                    table,
+                                                    std::string(kept.find("reason")->text(row)),
+                                                    std::string(kept.find("column")->text(row))};
+  }
+  return verdicts;
+}
+
 }  // namespace
 
 Result<std::vector<PushVerdict>> judge_push(Workspace& workspace,
@@ -40,16 +73,10 @@ Result<std::vector<PushVerdict>> judge_push(Workspace& workspace,
       continue;
     }
     ASSAY_ASSIGN_OR_RETURN(const auto operation, make_bronze_operator(workspace, definition, 1));
-    ASSAY_ASSIGN_OR_RETURN(const bronze::BronzeOutput output,
-                           operation->process(records, operation->initial_state()));
-    for (int64_t row = 0; row < output.quarantine.rows(); ++row) {
-      const int64_t position =
-          std::get<int64_t>(output.quarantine.find("position")->scalar(row).value);
-      PushVerdict& verdict = verdicts[static_cast<std::size_t>(position)];
-      if (verdict.table.empty()) {
-        verdict = {name,
-                   std::string(output.quarantine.find("reason")->text(row)),
-                   std::string(output.quarantine.find("column")->text(row))};
+    ASSAY_ASSIGN_OR_RETURN(std::vector<PushVerdict> found, judge(*operation, records));
+    for (std::size_t row = 0; row < found.size(); ++row) {
+      if (found[row].fate > verdicts[row].fate) {
+        verdicts[row] = std::move(found[row]);
       }
     }
   }

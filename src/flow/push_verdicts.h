@@ -8,16 +8,20 @@
 
 namespace assay::flow {
 
+/// What becomes of a row; of several tables that read it the largest counts.
+enum class PushFate { kAccepted, kDropped, kQuarantined };
+
 /// What bronze will make of one row.
 struct PushVerdict {
-  std::string table;   // the bronze table that refuses it; "" when all that read the source take it
-  std::string reason;  // data::reason_name
+  PushFate fate = PushFate::kAccepted;
+  std::string table;   // the bronze table that does not take it; "" when all that read it do
+  std::string reason;  // of quarantine: data::reason_name
   std::string column;  // or check; may be empty
 };
 
 /// Judge rows for a source of JSON lines as its bronze tables will when they read them: decoding,
-/// times, contract and row checks. Whether a row is a duplicate is known only to the table. Nothing
-/// is written.
+/// times, contract, row checks, and duplicates within the push. Whether a row is a duplicate of an
+/// earlier one is known only to the table. Nothing is written.
 ///
 /// Shape   one verdict a line, in their order.
 /// Errors  kFailedPrecondition: a check with `on_fail: fail`.

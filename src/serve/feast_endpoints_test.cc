@@ -33,8 +33,10 @@ class FakeLine : public LineControl {
       return verdict;
     }
     EXPECT_EQ(taken, "") << "what is judged is not taken yet";
-    EXPECT_EQ(json_lines, "{\"a\":1}\n{\"a\":\"x\"}\n");
-    return std::vector<RowVerdict>{{}, {"clicks", "wrong_type", "a"}};
+    EXPECT_EQ(json_lines, "{\"a\":1}\n{\"a\":\"x\"}\n{\"a\":1}\n");
+    return std::vector<RowVerdict>{{"accepted", "", "", ""},
+                                   {"quarantined", "clicks", "wrong_type", "a"},
+                                   {"dropped", "clicks", "", ""}};
   }
   Result<std::vector<std::string>> behind(const std::vector<std::string>& views) override {
     asked = views;
@@ -221,12 +223,13 @@ TEST_F(FeastEndpoints, APushMayNotBecomeMoreThanItWas) {
 
 TEST_F(FeastEndpoints, APushMayAskWhatBecomesOfItsRows) {
   const Response answer =
-      post("/push", R"({"push_source_name":"clicks_source","df":{"a":[1,"x"]},"verdicts":true})");
+      post("/push", R"({"push_source_name":"clicks_source","df":{"a":[1,"x",1]},"verdicts":true})");
   EXPECT_EQ(answer.status, 200);
   EXPECT_EQ(answer.body,
-            R"({"accepted":1,"quarantined":1,"rows":[{"verdict":"accepted"},)"
-            R"({"verdict":"quarantined","table":"clicks","reason":"wrong_type","column":"a"}]})");
-  EXPECT_EQ(line_.taken, "{\"a\":1}\n{\"a\":\"x\"}\n");
+            R"({"accepted":1,"quarantined":1,"dropped":1,"rows":[{"verdict":"accepted"},)"
+            R"({"verdict":"quarantined","table":"clicks","reason":"wrong_type","column":"a"},)"
+            R"({"verdict":"dropped","table":"clicks"}]})");
+  EXPECT_EQ(line_.taken, "{\"a\":1}\n{\"a\":\"x\"}\n{\"a\":1}\n");
   EXPECT_EQ(post("/push", R"({"push_source_name":"nope","df":{"a":[1]},"verdicts":true})").status,
             422);
   EXPECT_EQ(

@@ -106,21 +106,21 @@ std::optional<std::string> check_size(const std::vector<JsonColumn>& columns) {
 
 /// What becomes of each row of a push that was taken.
 Response verdicts_response(const std::vector<RowVerdict>& verdicts) {
-  const auto quarantined = std::count_if(
-      verdicts.begin(), verdicts.end(), [](const RowVerdict& row) { return !row.table.empty(); });
   Response response;
   JsonWriter writer(response.body);
   writer.begin_object();
-  writer.key("accepted");
-  writer.integer(static_cast<int64_t>(verdicts.size()) - quarantined);
-  writer.key("quarantined");
-  writer.integer(quarantined);
+  for (const char* const verdict : {"accepted", "quarantined", "dropped"}) {
+    writer.key(verdict);
+    writer.integer(std::count_if(verdicts.begin(), verdicts.end(), [&](const RowVerdict& row) {
+      return row.verdict == verdict;
+    }));
+  }
   writer.key("rows");
   writer.begin_array();
   for (const RowVerdict& row : verdicts) {
     writer.begin_object();
     writer.key("verdict");
-    writer.string(row.table.empty() ? "accepted" : "quarantined");
+    writer.string(row.verdict);
     for (const auto& [name, value] : {std::pair{"table", &row.table},
                                       std::pair{"reason", &row.reason},
                                       std::pair{"column", &row.column}}) {

@@ -13,9 +13,10 @@ namespace assay::serve {
 
 /// What the line will make of a row that was pushed.
 struct RowVerdict {
-  std::string table;   // that will refuse it, and keep it in quarantine; "": it is accepted
-  std::string reason;  // "wrong_type"
-  std::string column;  // or check; may be empty
+  std::string verdict;  // "accepted", "quarantined" or "dropped"
+  std::string table;    // that does not take it; "": it is accepted
+  std::string reason;   // of quarantine: "wrong_type"
+  std::string column;   // or check; may be empty
 };
 
 /// What clients may ask of the line behind a server. Whoever starts the server knows the line.

@@ -58,11 +58,12 @@ constexpr Named kSchemas[] = {
      R"(","online_and_offline"]},"df":{"$ref":"#/components/schemas/Columns"},"verdi)"
      R"(cts":{"type":"boolean"}}})"},
     {"PushResponse",
-     R"({"type":"object","required":["accepted","quarantined","rows"],"properties":{)"
-     R"("accepted":{"type":"integer"},"quarantined":{"type":"integer"},"rows":{"type)"
-     R"(":"array","items":{"type":"object","required":["verdict"],"properties":{"ver)"
-     R"(dict":{"type":"string","enum":["accepted","quarantined"]},"table":{"type":"s)"
-     R"(tring"},"reason":{"type":"string"},"column":{"type":"string"}}}}}})"},
+     R"({"type":"object","required":["accepted","quarantined","dropped","rows"],"pro)"
+     R"(perties":{"accepted":{"type":"integer"},"quarantined":{"type":"integer"},"dr)"
+     R"(opped":{"type":"integer"},"rows":{"type":"array","items":{"type":"object","r)"
+     R"(equired":["verdict"],"properties":{"verdict":{"type":"string","enum":["accep)"
+     R"(ted","quarantined","dropped"]},"table":{"type":"string"},"reason":{"type":"s)"
+     R"(tring"},"column":{"type":"string"}}}}}})"},
     {"WriteRequest",
      R"({"type":"object","required":["feature_view_name","df"],"properties":{"featur)"
      R"(e_view_name":{"type":"string"},"df":{"$ref":"#/components/schemas/Columns"}})"
