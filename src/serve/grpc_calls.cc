@@ -271,6 +271,7 @@ Status refusal_status(const Response& refusal) {
   const Code code = refusal.status == 403   ? Code::kPermissionDenied
                     : refusal.status == 404 ? Code::kNotFound
                     : refusal.status == 413 ? Code::kResourceExhausted
+                    : refusal.status == 501 ? Code::kUnimplemented
                     : refusal.status == 422 ? Code::kInvalidArgument
                     : refusal.status == 503 ? Code::kUnavailable
                                             : Code::kInternal;
