@@ -199,9 +199,44 @@ class FeatureView {
 
   /// Many updates from one batch. `order`: row numbers, those of one entity next to each other;
   /// both must outlive what is returned.
-  [[nodiscard]] virtual Result<std::unique_ptr<RowUpdates>> begin_updates(
+  [[nodiscard]] inline virtual Result<std::unique_ptr<RowUpdates>> begin_updates(
       const data::Batch& rows, std::span<const int64_t> order, EventTime applied_until) const;
 };
+
+/// Updates of a view that has no better way than one entity after the other.
+class UpdatesOneByOne final : public RowUpdates {
+ public:
+  UpdatesOneByOne(const FeatureView& view,
+                  const data::Batch& rows,
+                  std::span<const int64_t> order,
+                  EventTime applied_until)
+      : view_(view), rows_(rows), order_(order), applied_until_(applied_until) {}
+
+  Status update(std::size_t begin,
+                std::size_t end,
+                std::string_view row,
+                RowPageWriter* pages,
+                std::string* updated) override {
+    const std::span<const int64_t> selected = order_.subspan(begin, end - begin);
+    updated->assign(row);
+    return pages == nullptr
+               ? view_.update_online_row(rows_, selected, applied_until_, updated)
+               : view_.update_paged_row(rows_, selected, applied_until_, *pages, updated);
+  }
+
+ private:
+  const FeatureView& view_;
+  const data::Batch& rows_;
+  const std::span<const int64_t> order_;
+  const EventTime applied_until_;
+};
+
+Result<std::unique_ptr<RowUpdates>> FeatureView::begin_updates(const data::Batch& rows,
+                                                               std::span<const int64_t> order,
+                                                               EventTime applied_until) const {
+  return std::unique_ptr<RowUpdates>(
+      std::make_unique<UpdatesOneByOne>(*this, rows, order, applied_until));
+}
 
 /// Indexes of every feature of a view.
 inline std::vector<int> all_features(const FeatureView& view) {
