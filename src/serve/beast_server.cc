@@ -283,7 +283,7 @@ class Session : public std::enable_shared_from_this<Session> {
   /// Hand the request over; its answer comes back to this thread, on which the session lives and
   /// ends. The thread does not end before.
   void answer_slowly(Request request, unsigned version, bool keep_alive, bool head_only) {
-    const bool taken = lane_.slow.take(
+    const std::optional<Response> refusal = lane_.slow.take(
         std::move(request),
         [self = shared_from_this(),
          work = net::make_work_guard(lane_.context),
@@ -301,15 +301,8 @@ class Session : public std::enable_shared_from_this<Session> {
                           response, version, keep_alive && !self->lane_.draining, head_only, false);
                     });
         });
-    if (!taken) {
-      send({429,
-            "application/json",
-            R"({"detail":"Too many requests wait; ask again later"})",
-            {{"retry-after", "1"}}},
-           version,
-           keep_alive && !lane_.draining,
-           head_only,
-           false);
+    if (refusal.has_value()) {
+      send(*refusal, version, keep_alive && !lane_.draining, head_only, false);
     }
   }
 

@@ -4,6 +4,13 @@
 #include <utility>
 
 namespace assay::serve {
+namespace {
+
+Response stopping_answer() {
+  return {503, "application/json", R"({"detail":"Server is stopping"})", {}};
+}
+
+}  // namespace
 
 Response answer_safely(World& world, const Handler& handler, const Request& request) {
   try {
@@ -25,20 +32,26 @@ SlowRequests::SlowRequests(World& world, const Handler& handler, const SlowLimit
   }
 }
 
-bool SlowRequests::take(Request request, Done done) {
+std::optional<Response> SlowRequests::take(Request request, Done done) {
   {
     const std::lock_guard lock(mutex_);
     const std::size_t bytes = request.body.size();
     const auto requests = static_cast<int>(waiting_.size()) + under_way_;
-    if (stopping_ || requests >= limits_.requests_max || bytes_ + bytes > limits_.bytes_max) {
+    if (stopping_) {
+      return stopping_answer();
+    }
+    if (requests >= limits_.requests_max || bytes_ + bytes > limits_.bytes_max) {
       refused_.add();
-      return false;
+      return Response{429,
+                      "application/json",
+                      R"({"detail":"Too many requests wait; ask again later"})",
+                      {{"retry-after", "1"}}};
     }
     bytes_ += bytes;
     waiting_.push_back({std::move(request), std::move(done)});
   }
   changed_.notify_one();
-  return true;
+  return std::nullopt;
 }
 
 void SlowRequests::run() {
@@ -54,8 +67,7 @@ void SlowRequests::run() {
     const bool stopping = stopping_;
     ++under_way_;
     lock.unlock();
-    next.done(stopping ? Response{503, "application/json", R"({"detail":"Server is stopping"})", {}}
-                       : answer_safely(world_, handler_, next.request));
+    next.done(stopping ? stopping_answer() : answer_safely(world_, handler_, next.request));
     next = {};  // what it holds ends here, not under the lock
     lock.lock();
     --under_way_;

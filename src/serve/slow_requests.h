@@ -5,6 +5,7 @@
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -27,9 +28,9 @@ class SlowRequests {
   SlowRequests(const SlowRequests&) = delete;
   SlowRequests& operator=(const SlowRequests&) = delete;
 
-  /// Queue a request. `done` is called once, on one of the threads. False: there is no room, and
-  /// nothing is called.
-  bool take(Request request, Done done);
+  /// Queue a request. `done` is called once, on one of the threads. When there is no room, or the
+  /// server stops, nothing is called: the answer comes back, 429 or 503.
+  std::optional<Response> take(Request request, Done done);
   /// Answer what waits with 503, wait for what is under way, end the threads.
   void stop();
 
