@@ -280,6 +280,9 @@ Result<int64_t> HashLogStore::apply_rows(HashLogWriter& writer,
   for (const EntityRows::Entity& entity : entities) {
     hashes.push_back(record_hash(RecordKind::kRow, change.epoch, entity.key.bytes()));
   }
+  ASSAY_ASSIGN_OR_RETURN(
+      const std::unique_ptr<gold::RowUpdates> updates,
+      change.view.begin_updates(change.rows, change.gathered.order(), change.applied_until));
   int64_t written = 0;
   std::string row;
   for (std::size_t i = 0; i < entities.size(); ++i) {
@@ -292,11 +295,11 @@ Result<int64_t> HashLogStore::apply_rows(HashLogWriter& writer,
         const Found before,
         snapshot.find(RecordKind::kRow, change.epoch, entity.key.bytes(), hashes[i]));
     const bool held = before.value.has_value() && !contains(change.anew, entity.key);
-    row.assign(held ? *before.value : std::string_view());
-    const Status updated = change.view.update_paged_row(
-        change.rows, change.gathered.rows_of(entity), change.applied_until, pages, &row);
+    const Status updated =
+        update_row(*updates, entity, held ? *before.value : std::string_view(), &pages, &row);
     if (!updated.ok()) {
-      return corrupt(change.view, entity.key.bytes(), updated);
+      return updated.code() == Code::kCorrupt ? corrupt(change.view, entity.key.bytes(), updated)
+                                              : updated;
     }
     if (held && *before.value == row) {
       continue;
