@@ -5,6 +5,7 @@ import datetime
 import decimal
 import json
 import struct
+import time
 import urllib.request
 
 from canonical import RowsHash
@@ -15,7 +16,17 @@ class Trino:
         self.address = address
 
     def query(self, sql):
-        """(columns as the server describes them, rows)."""
+        """(columns as the server describes them, rows). A node that was too busy to be heard is waited for."""
+        until = time.monotonic() + 180
+        while True:
+            try:
+                return self.ask(sql)
+            except RuntimeError as error:
+                if "No nodes available" not in str(error) or time.monotonic() > until:
+                    raise
+            time.sleep(2)
+
+    def ask(self, sql):
         request = urllib.request.Request(f"http://{self.address}/v1/statement", data=sql.encode(),
                                          headers={"X-Trino-User": "test", "X-Trino-Time-Zone": "UTC"})
         columns, rows = [], []
