@@ -76,7 +76,7 @@ struct HashLogOptions {
   bool read_only = false;  // never creates the store, never writes rows
   bool sync = true;        // false: a power cut may lose commits (scratch stores)
   int file_bits = 26;      // a new log's files have 2^file_bits bytes at most
-  int index_bits = 12;     // a new index has 2^index_bits slots; doubles when full
+  int index_bits = 12;     // slots of a new index: 2^index_bits; a full one is made anew to fit
   uint64_t checkpoint_bytes = uint64_t{64} << 20;  // about what is replayed after a restart
 };
 
