@@ -343,10 +343,10 @@ class ClickTopic {
     return "{kafka: {brokers: \"" + brokers_ + "\", topics: " + name_ +
            (mock_ != nullptr ? ", options: {fetch.wait.max.ms: \"1\"}" : "") + "}}";
   }
-  std::unique_ptr<ingest::KafkaProducer> producer() {
+  std::unique_ptr<ingest::KafkaProducer> producer(const char* linger_ms) {
     ingest::KafkaClientOptions options;
     options.brokers = brokers_;
-    options.settings["linger.ms"] = "1";
+    options.settings["linger.ms"] = linger_ms;
     return *ingest::KafkaProducer::open(log_world_.world().log, options);
   }
   [[nodiscard]] const std::string& name() const { return name_; }
@@ -450,7 +450,7 @@ void bench_readable(int64_t seconds, int64_t rate) {
   std::atomic<bool> is_over = false;
   std::atomic<int64_t> sent = 0;
   std::jthread load([&] {
-    const std::unique_ptr<ingest::KafkaProducer> producer = topic.producer();
+    const std::unique_ptr<ingest::KafkaProducer> producer = topic.producer("5");
     const Duration began = world.clock.monotonic();
     while (!is_over) {
       const int64_t due = (world.clock.monotonic().micros - began.micros) * rate / kMicrosPerSecond;
@@ -463,11 +463,11 @@ void bench_readable(int64_t seconds, int64_t rate) {
                                click_of(user, sent, world.clock.now().micros))
                         .ok());
       }
-      pause_for({1'000});
+      pause_for({10'000});  // in bursts: while something lingers, the client library spins
     }
     ASSAY_CHECK(producer->flush().ok());
   });
-  const std::unique_ptr<ingest::KafkaProducer> producer = topic.producer();
+  const std::unique_ptr<ingest::KafkaProducer> producer = topic.producer("0");
   std::vector<double> took;
   const Duration began = world.clock.monotonic();
   while (seconds_since(world, began) < static_cast<double>(seconds)) {
@@ -522,7 +522,7 @@ void bench_backlog(int64_t count) {
   World& world = project.world();
   const Events events =
       make_events(count, {world.clock.now().micros - 7 * 3600 * kMicrosPerSecond});
-  const std::unique_ptr<ingest::KafkaProducer> producer = topic.producer();
+  const std::unique_ptr<ingest::KafkaProducer> producer = topic.producer("5");
   for (std::size_t i = 0; i < events.lines.size(); ++i) {
     ASSAY_CHECK(producer
                     ->send(topic.name(),

@@ -83,6 +83,8 @@ Result<HandlePtr> open_client(rd_kafka_type_t type,
     all[name] = value;
   }
   all["bootstrap.servers"] = options.brokers;
+  // The end of a request must not wait 40 ms until the broker has acknowledged its beginning.
+  all.emplace("socket.nagle.disable", "true");
   for (const auto& [name, value] : all) {
     ASSAY_RETURN_IF_ERROR(set_option(config.get(), name, value));
   }
