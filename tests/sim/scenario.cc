@@ -1,0 +1,212 @@
+#include "scenario.h"
+
+#include <array>
+
+#include "base/random.h"
+
+namespace assay::sim {
+namespace {
+
+constexpr int64_t kMinute = 60 * kMicrosPerSecond;
+
+template <typename T, std::size_t N>
+const T& one_of(Random& random, const std::array<T, N>& choices) {
+  return choices[random.below(N)];
+}
+
+int64_t between(Random& random, int64_t least, int64_t most) {
+  return least + static_cast<int64_t>(random.below(static_cast<uint64_t>(most - least + 1)));
+}
+
+std::string bronze(Random& random) {
+  std::string text =
+      "sources:\n  events: {files: {path: data, format: csv}}\nbronze:\n  events:\n    source: "
+      "events\n"
+      "    event_time: {column: ts}\n    known_time: {delay: 20m}\n"
+      "    columns: {id: int64!, user_id: string!, amount: float64, place: string, ts: "
+      "timestamp!}\n"
+      "    key: [id]\n";
+  if (random.below(2) == 0) {
+    text += "    checks: [{column: amount, range: [0, 900], on_fail: " +
+            std::string(random.below(2) == 0 ? "quarantine" : "drop") + "}]\n";
+  }
+  return text;
+}
+
+std::string silver(Random& random) {
+  static constexpr std::array kFilters{"", " WHERE amount <> 7.25", " WHERE place <> 'Ulm'"};
+  return "silver:\n  clean:\n    from: events\n"
+         "    sql: SELECT id, user_id, amount, place, ts AS event_time FROM events" +
+         std::string(one_of(random, kFilters)) + "\n    allowed_lateness: 30d\n";
+}
+
+std::string views(Random& random) {
+  static constexpr std::array kSlides{"10m", "1h", "continuous"};
+  static constexpr std::array kFeatures{
+      "      total: {agg: sum, of: amount, over: [1h, 24h]}\n",
+      "      most: {agg: max, of: amount, over: [24h]}\n",
+      "      least: {agg: min, of: amount, over: [3h]}\n",
+      "      mean: {agg: mean, of: amount, over: [24h]}\n",
+      "      spread: {agg: stddev, of: amount, over: [24h]}\n",
+      "      places: {agg: distinct, of: place, over: [6h, 24h]}\n",
+      "      first: {agg: first, of: place, over: [24h]}\n",
+      "      last: {agg: last, of: place, over: [1h]}\n",
+      "      mode: {agg: mode, of: place, over: [24h]}\n"};
+  std::string text =
+      "entities:\n  user: {key: user_id, type: string}\n  where: {key: place, type: string}\n"
+      "feature_views:\n  spend:\n    entity: user\n    from: clean\n    slide: " +
+      std::string(one_of(random, kSlides)) +
+      "\n    ttl: 2d\n    features:\n      n: {agg: count, over: [1h, 24h]}\n";
+  for (const char* feature : kFeatures) {
+    text += random.below(3) == 0 ? feature : "";
+  }
+  std::string names = "spend";
+  if (random.below(2) == 0) {
+    text +=
+        "  newest:\n    entity: user\n    from: clean\n    features: {amount: latest, place: "
+        "latest}\n";
+    names += ", newest";
+  }
+  if (random.below(3) == 0) {
+    text +=
+        "  visits:\n    entity: user\n    from: clean\n    slide: 10m\n"
+        "    session: {gap: 30m, over: 1d}\n"
+        "    features: {visits: {session: count}, pages: {session: events}}\n";
+    names += ", visits";
+  }
+  if (random.below(3) == 0) {
+    text +=
+        "  crowd:\n    entity: where\n    from: events\n    slide: 1h\n"
+        "    features: {n: {agg: count, over: [24h]}, sum: {agg: sum, of: amount, over: [6h]}}\n";
+  }
+  return text + "services:\n  v1: [" + names + "]\n";
+}
+
+/// Rows of three days in about the order of their times, some twice, some that cannot be read.
+std::vector<std::string> files_of_days(Random& random) {
+  static constexpr std::array kPlaces{"Bonn", "Kiel", "Ulm", ""};
+  const int64_t count = between(random, 100, 900);
+  const auto users = static_cast<uint64_t>(between(random, 3, 40));
+  const int64_t step = 3 * kMicrosPerDay / count;
+  std::vector<std::string> lines;
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t late = random.below(8) == 0 ? between(random, 0, 300) * kMinute : 0;
+    const EventTime time{parse_time("2026-01-02")->micros + i * step - late};
+    std::string line = std::to_string(i) + ",u" + std::to_string(random.below(users)) + "," +
+                       std::to_string(random.below(1000)) + ".25," + one_of(random, kPlaces) + "," +
+                       format_time(time);
+    if (random.below(40) == 0) {
+      lines.push_back(random.below(2) == 0 ? "x" + line : line + ",more");  // into quarantine
+    }
+    if (random.below(10) == 0) {
+      lines.push_back(line);
+    }
+    lines.push_back(std::move(line));
+    if (random.below(20) == 0) {
+      lines.push_back(lines[random.below(lines.size())]);
+    }
+  }
+  std::vector<std::string> files(static_cast<std::size_t>(between(random, 1, 9)),
+                                 "id,user_id,amount,place,ts\n");
+  std::size_t at = 0;
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    if (at + 1 < files.size() && random.below(lines.size() / files.size() + 1) == 0) {
+      ++at;
+    }
+    files[at] += lines[i] + "\n";
+  }
+  return files;
+}
+
+std::string death(Random& random) {
+  static constexpr std::array kPoints{"lake.write.before_sync",
+                                      "lake.commit.before_put",
+                                      "lake.commit.after_put",
+                                      "lake.compact.before_commit",
+                                      "lake.checkpoint.before_hint",
+                                      "lake.vacuum.after_remove",
+                                      "online.apply.before_commit",
+                                      "online.apply.after_commit",
+                                      "online.log.before_sync",
+                                      "online.log.publishing",
+                                      "online.log.shown",
+                                      "flow.bronze.between_commits",
+                                      "flow.bronze.after_commit",
+                                      "flow.silver.between_commits",
+                                      "flow.silver.after_commit",
+                                      "flow.gold.before_commit",
+                                      "flow.online.before_apply"};
+  return random.below(2) == 0
+             ? "files.step:" + std::to_string(between(random, 1, 250))
+             : std::string(one_of(random, kPoints)) + ":" + std::to_string(between(random, 1, 8));
+}
+
+Life life(Random& random) {
+  Life life;
+  life.work = random.below(5) == 0 ? Life::Work::kUpkeep : Life::Work::kRun;
+  const uint64_t fate = random.below(8);
+  if (fate < 4) {
+    life.dies_at = death(random);
+  } else if (fate < 7) {
+    static constexpr std::array<uint64_t, 4> kRates{20, 80, 200, 600};
+    life.fails_one_in = one_of(random, kRates);
+  }
+  life.seed = random.next();
+  life.clock_ahead = {between(random, -2 * 24, 400 * 24) * 60 * kMinute};
+  life.threads = static_cast<int>(between(random, 1, 3));
+  life.epoch_rows = between(random, 20, 600);
+  life.batch_bytes = between(random, 500, 40'000);
+  life.gold_chunk_rows = between(random, 50, 1'000);
+  life.online_batch_rows = between(random, 50, 1'000);
+  return life;
+}
+
+}  // namespace
+
+std::string Life::to_string() const {
+  std::string text = work == Work::kRun ? "run" : "upkeep";
+  text += ", " + std::to_string(new_files) + " new files";
+  text += dies_at.empty() ? "" : ", dies at " + dies_at;
+  text += fails_one_in == 0 ? "" : ", one call in " + std::to_string(fails_one_in) + " fails";
+  return text + ", clock " + std::to_string(clock_ahead.micros / kMicrosPerDay) + " d ahead, " +
+         std::to_string(threads) + " threads, epochs of " + std::to_string(epoch_rows) + " rows";
+}
+
+Scenario Scenario::make(uint64_t seed) {
+  const std::unique_ptr<Random> random = seeded_random(seed);
+  Scenario made;
+  made.seed = seed;
+  made.settings = "project: sim\nlake: ./lake\ncatalog: ./catalog.db\nonline: " +
+                  std::string(random->below(2) == 0 ? "lmdb" : "hashlog") +
+                  ":./online\nserving: {clock: data}\n";
+  made.definitions = bronze(*random) + silver(*random) + views(*random);
+  made.files = files_of_days(*random);
+  auto to_come = static_cast<int64_t>(made.files.size());
+  const int64_t lives = between(*random, 2, 6);
+  for (int64_t i = 0; i < lives; ++i) {
+    Life next = life(*random);
+    next.new_files = static_cast<int>(between(*random, 0, to_come));
+    to_come -= next.new_files;
+    made.lives.push_back(next);
+  }
+  // The last one takes what is left, and nothing befalls it.
+  Life last = life(*random);
+  last.work = Life::Work::kRun;
+  last.dies_at.clear();
+  last.fails_one_in = 0;
+  last.new_files = static_cast<int>(to_come);
+  made.lives.push_back(last);
+  return made;
+}
+
+Life Scenario::undisturbed() const {
+  Life all;
+  all.new_files = static_cast<int>(files.size());
+  all.epoch_rows = 20'000;
+  all.batch_bytes = 8 << 20;
+  all.gold_chunk_rows = 4'000'000;
+  all.online_batch_rows = 1'000'000;
+  return all;
+}
+
+}  // namespace assay::sim
