@@ -154,11 +154,15 @@ void FakeS3::accept_all() {
     const int on = 1;
     ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     sockets_[socket] = true;
-    connections_.emplace_back([this, socket] { serve(socket); });
+    // A thread that has ended keeps its stack until it is joined.
+    connections_.remove_if([](const Connection& connection) { return connection.is_over; });
+    Connection& connection = connections_.emplace_back();
+    connection.thread =
+        std::jthread([this, socket, is_over = &connection.is_over] { serve(socket, is_over); });
   }
 }
 
-void FakeS3::serve(int socket) {
+void FakeS3::serve(int socket, bool* is_over) {
   std::string buffer;
   while (const std::optional<FakeRequest> request = read_request(socket, buffer)) {
     Misdeed misdeed = Misdeed::kRefuse;
@@ -194,6 +198,7 @@ void FakeS3::serve(int socket) {
   sockets_.erase(socket);
   ::shutdown(socket, SHUT_RDWR);
   ::close(socket);
+  *is_over = true;
 }
 
 // ---- Script

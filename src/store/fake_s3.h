@@ -105,7 +105,7 @@ class FakeS3 {
   /// Objects are written one second apart.
   static std::string http_date(int64_t number);
   void accept_all();
-  void serve(int socket);
+  void serve(int socket, bool* is_over);
   std::optional<FakeAnswer> answer(const FakeRequest& request, Misdeed* misdeed);
   std::optional<Fault> take_fault(const FakeRequest& request);
   std::optional<FakeAnswer> check_signature(const FakeRequest& request);
@@ -133,7 +133,11 @@ class FakeS3 {
   std::function<std::optional<FakeAnswer>(const FakeRequest&)> other_;
   std::map<int, bool> sockets_;  // open connections
   bool stopping_ = false;
-  std::list<std::jthread> connections_;
+  struct Connection {
+    bool is_over = false;
+    std::jthread thread;
+  };
+  std::list<Connection> connections_;
   std::jthread acceptor_;
 };
 
