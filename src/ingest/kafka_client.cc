@@ -48,6 +48,11 @@ Code code_of(rd_kafka_resp_err_t error) {
   }
 }
 
+bool has_no_leader(rd_kafka_resp_err_t error) {
+  return error == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION ||
+         error == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+}
+
 Status failure(rd_kafka_resp_err_t error, const std::string& what) {
   return {code_of(error), what + ": " + rd_kafka_err2str(error)};
 }
@@ -195,12 +200,13 @@ class LibraryConsumer : public KafkaConsumer {
 
   Result<OffsetRange> offsets(const TopicPartition& partition) override {
     OffsetRange range;
-    const rd_kafka_resp_err_t error = rd_kafka_query_watermark_offsets(handle_.get(),
-                                                                       partition.topic.c_str(),
-                                                                       partition.partition,
-                                                                       &range.begin,
-                                                                       &range.end,
-                                                                       timeout_ms_);
+    rd_kafka_resp_err_t error = ask_for_offsets(partition, &range);
+    // A topic that was just made, or a broker that has just gone, has no leader for a moment.
+    for (int waited_ms = 0; has_no_leader(error) && waited_ms < timeout_ms_;
+         waited_ms += kLeaderWaitMs) {
+      pause_for({kLeaderWaitMs * 1'000});
+      error = ask_for_offsets(partition, &range);
+    }
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
       return failure(error, "ask for offsets of " + partition.name());
     }
@@ -284,6 +290,16 @@ class LibraryConsumer : public KafkaConsumer {
   }
 
   HandlePtr handle_;
+  rd_kafka_resp_err_t ask_for_offsets(const TopicPartition& partition, OffsetRange* range) {
+    return rd_kafka_query_watermark_offsets(handle_.get(),
+                                            partition.topic.c_str(),
+                                            partition.partition,
+                                            &range->begin,
+                                            &range->end,
+                                            timeout_ms_);
+  }
+  static constexpr int kLeaderWaitMs = 100;
+
   int timeout_ms_;
   std::unique_ptr<rd_kafka_queue_t, decltype(&rd_kafka_queue_destroy)> queue_;
   /// The library (2.0) aborts when partitions are taken away that it still stops because of the

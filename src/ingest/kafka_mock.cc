@@ -12,6 +12,7 @@ namespace assay::ingest {
 namespace {
 
 constexpr int16_t kFetch = 1;
+constexpr int16_t kListOffsets = 2;
 
 class LibraryMock : public KafkaMock {
  public:
@@ -37,11 +38,8 @@ class LibraryMock : public KafkaMock {
     ASSAY_CHECK(rd_kafka_mock_topic_create(cluster_, topic.c_str(), partitions, 1) ==
                 RD_KAFKA_RESP_ERR_NO_ERROR);
   }
-  void fail_fetches(int count) override {
-    const std::vector<rd_kafka_resp_err_t> errors(static_cast<std::size_t>(count),
-                                                  RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION);
-    rd_kafka_mock_push_request_errors_array(cluster_, kFetch, errors.size(), errors.data());
-  }
+  void fail_fetches(int count) override { fail(kFetch, count); }
+  void fail_offsets(int count) override { fail(kListOffsets, count); }
   void set_away(bool is_away) override {
     constexpr int32_t kFirstBroker = 1;
     const auto set = is_away ? rd_kafka_mock_broker_set_down : rd_kafka_mock_broker_set_up;
@@ -49,6 +47,12 @@ class LibraryMock : public KafkaMock {
   }
 
  private:
+  void fail(int16_t request, int count) {
+    const std::vector<rd_kafka_resp_err_t> errors(static_cast<std::size_t>(count),
+                                                  RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION);
+    rd_kafka_mock_push_request_errors_array(cluster_, request, errors.size(), errors.data());
+  }
+
   rd_kafka_t* handle_ = nullptr;
   rd_kafka_mock_cluster_t* cluster_ = nullptr;
   std::string brokers_;

@@ -15,6 +15,8 @@ class KafkaMock {
   virtual void create_topic(const std::string& topic, int32_t partitions) = 0;
   /// The next `count` fetches fail as a broker that is not the leader answers them.
   virtual void fail_fetches(int count) = 0;
+  /// So do the next `count` questions about offsets.
+  virtual void fail_offsets(int count) = 0;
   /// Take the broker away: connections end and none is taken. And bring it back.
   virtual void set_away(bool is_away) = 0;
 };

@@ -329,6 +329,15 @@ TEST_F(KafkaSourceTest, FailedFetchesAreTriedAgain) {
   EXPECT_EQ(read_all(*open_at({})), (Values{"0:0:a"}));
 }
 
+TEST_F(KafkaSourceTest, APartitionWithoutALeaderIsAskedAgain) {
+  create(1);
+  send(0, "a");
+  if (mock_ != nullptr) {
+    mock_->fail_offsets(2);
+  }
+  EXPECT_EQ(read_all(*open_at({})), (Values{"0:0:a"}));
+}
+
 TEST_F(KafkaSourceTest, ReadUntilGivesExactlyTheRecordsAskedFor) {
   create(2);
   for (const char* value : {"a", "b", "c"}) {
