@@ -79,11 +79,14 @@ Status run_vacuum(Invocation& invocation) {
   ASSAY_ASSIGN_OR_RETURN(const std::optional<Duration> keep, duration_flag(invocation, "keep"));
   const bool dry_run = invocation.arguments.has("dry-run");
   const lake::LakeAccess access = open.access(invocation.world);
-  ASSAY_ASSIGN_OR_RETURN(const lake::VacuumReport report,
-                         lake::vacuum(access, *open.table, {.keep = keep, .dry_run = dry_run}));
+  ASSAY_ASSIGN_OR_RETURN(const std::optional<lake::Version> needed,
+                         flow::oldest_position(*open.workspace, open.key));
+  ASSAY_ASSIGN_OR_RETURN(
+      const lake::VacuumReport report,
+      lake::vacuum(access, *open.table, {.keep = keep, .needed = needed, .dry_run = dry_run}));
   ASSAY_ASSIGN_OR_RETURN(
       const lake::LogCleanupReport log,
-      lake::clean_log(access, *open.table, {.keep = {}, .needed = {}, .dry_run = dry_run}));
+      lake::clean_log(access, *open.table, {.keep = {}, .needed = needed, .dry_run = dry_run}));
   data::BatchBuilder rows(data::make_schema({{"file", data::Type::kString, false}}));
   for (const std::string& file : report.files) {
     rows.column(0).append_text(file);

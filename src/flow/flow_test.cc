@@ -7,6 +7,8 @@
 #include "flow/online_stage.h"
 #include "flow/status.h"
 #include "flow/test_project.h"
+#include "lake/compaction.h"
+#include "lake/vacuum.h"
 
 namespace assay::flow {
 namespace {
@@ -48,6 +50,48 @@ TEST(Flow, FilesThatComeLaterGiveWhatOneRunGives) {
   }
   EXPECT_EQ(later.steps_hash(), whole.steps_hash());
   EXPECT_EQ(later.online_hash(), whole.online_hash());
+}
+
+TEST(Flow, ANewTableOverOneWhoseCommitsAreGoneIsMadeFromItsRows) {
+  const auto change = [](TestProject& project) {
+    project.change("SELECT user_id, amount,", "SELECT user_id, amount + 1 AS amount,");
+  };
+  TestProject whole;
+  whole.change("allowed_lateness: 1h", "allowed_lateness: 10m");
+  change(whole);
+  ASSERT_TRUE(whole.run().ok());
+
+  TestProject later;
+  later.change("allowed_lateness: 1h", "allowed_lateness: 10m");
+  RunOptions options;
+  options.epoch_rows = 150;
+  ASSERT_TRUE(later.run(options).ok());
+  {
+    const auto workspace = later.open();
+    lake::DeltaTable* const bronze = *workspace->table("bronze/events");
+    const lake::LakeAccess access{workspace->world(), workspace->store(), workspace->sql()};
+    ASSERT_TRUE(lake::compact(access, *bronze).ok());
+    ASSERT_TRUE(bronze->checkpoint().ok());
+    ASSERT_GT(lake::clean_log(access, *bronze, {.keep = Duration{0}})->files.size(), 0U);
+    ASSERT_GT(lake::vacuum(access, *bronze, {.keep = Duration{0}})->files.size(), 0U);
+  }
+  change(later);
+  ASSERT_TRUE(later.run().ok());
+  EXPECT_EQ(later.steps_hash(), whole.steps_hash());
+  EXPECT_EQ(later.online_hash(), whole.online_hash());
+  EXPECT_EQ(later.count("silver/clean_v2_late"), whole.count("silver/clean_late"));
+  EXPECT_TRUE(project_status(*later.open()).ok());
+}
+
+TEST(Flow, UpkeepLeavesWhatAStageHasNotRead) {
+  TestProject project;
+  ASSERT_TRUE(project.run().ok());
+  const auto workspace = project.open();
+  const auto bronze_version = (*(*workspace->table("bronze/events"))->snapshot())->version;
+  EXPECT_EQ(**oldest_position(*workspace, "bronze/events"), bronze_version);
+  const auto silver_version = (*(*workspace->table("silver/clean"))->snapshot())->version;
+  EXPECT_EQ(**oldest_position(*workspace, "silver/clean"), silver_version);
+  EXPECT_FALSE(oldest_position(*workspace, "gold/spend")->has_value());
 }
 
 TEST(Flow, ATableThatWasStoppedHalfWayIsNotTakenForWhole) {

@@ -1,5 +1,9 @@
 #include "flow/silver_stage.h"
 
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
 #include "base/fail_point.h"
 #include "bronze/contract.h"
 #include "catalog/table_schema.h"
@@ -103,10 +107,12 @@ Result<std::optional<EventTime>> low_time_of(SilverRun& run, lake::Version versi
   return micros.has_value() ? std::optional(EventTime{*micros}) : std::nullopt;
 }
 
-Status commit_output(Workspace& workspace,
-                     SilverRun& run,
-                     const silver::SilverOutput& output,
-                     lake::Version version) {
+/// What a version of the bronze table came to; `adds`: its rows, in files.
+Status commit_files(Workspace& workspace,
+                    SilverRun& run,
+                    const silver::SilverOutput& output,
+                    std::vector<lake::DataFile> adds,
+                    lake::Version version) {
   // Not by sequence: a replay of quarantine brings old ones.
   ASSAY_RETURN_IF_ERROR(
       run.quarantine->commit_version(output.quarantine, version, run.reads_parts));
@@ -116,7 +122,7 @@ Status commit_output(Workspace& workspace,
   request.operation = "STREAMING UPDATE";
   request.parameters = account_parameters(output.account);
   request.parameters["stage"] = "silver";
-  ASSAY_ASSIGN_OR_RETURN(request.adds, run.table->write_files(output.rows));
+  request.adds = std::move(adds);
   ASSAY_ASSIGN_OR_RETURN(const auto snapshot, run.table->snapshot());
   const std::string app_id = workspace.app_id(run.key);
   request.txns.push_back({app_id, version, snapshot->txn(app_id)});
@@ -146,6 +152,96 @@ Status commit_output(Workspace& workspace,
   return {};
 }
 
+Status commit_output(Workspace& workspace,
+                     SilverRun& run,
+                     const silver::SilverOutput& output,
+                     lake::Version version) {
+  ASSAY_ASSIGN_OR_RETURN(std::vector<lake::DataFile> adds, run.table->write_files(output.rows));
+  return commit_files(workspace, run, output, std::move(adds), version);
+}
+
+/// Whether the commits of a table that was never read can be read one by one: its log has them, and
+/// its files are still those that they wrote.
+bool has_all_commits(const Result<std::vector<lake::DeltaTable::AddedFile>>& added,
+                     const lake::Snapshot& source) {
+  return added.ok() && std::all_of(added->begin(), added->end(), [&](const auto& one) {
+           return source.files.contains(one.file.path);
+         });
+}
+
+/// SQL conditions that cut a relation's rows into runs in order of sequence.
+Result<std::vector<std::string>> runs_by_sequence(data::SqlEngine& sql,
+                                                  const std::string& relation) {
+  constexpr int64_t kRowsOfARun = 1'000'000;
+  ASSAY_ASSIGN_OR_RETURN(
+      const data::Batch begins,
+      sql.query("SELECT sequence FROM (SELECT sequence, row_number() OVER (ORDER BY sequence) AS n"
+                " FROM " +
+                relation + ") WHERE n % " + std::to_string(kRowsOfARun) +
+                " = 1 ORDER BY sequence"));
+  std::vector<std::string> runs;
+  const auto sequences = begins.column(0).values<int64_t>();
+  for (std::size_t i = 0; i < sequences.size(); ++i) {
+    runs.push_back("sequence >= " + std::to_string(sequences[i]));
+    if (i + 1 < sequences.size()) {
+      runs.back() += " AND sequence < " + std::to_string(sequences[i + 1]);
+    }
+  }
+  return runs;
+}
+
+/// Take everything that a version of the bronze table holds, as one commit: its own commits cannot
+/// be read any more. Rows are judged as they were, row by row in their order; of parts that were
+/// read side by side nobody knows the order, and none is late.
+Result<StageAccount> take_whole(Workspace& workspace,
+                                SilverRun& run,
+                                const lake::Snapshot& source,
+                                const RunOptions& options) {
+  ASSAY_ASSIGN_OR_RETURN(const std::string relation, run.source->relation(source));
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<std::string> runs,
+                         runs_by_sequence(workspace.sql(), relation));
+  run.state.moves_newest = !run.reads_parts;
+  silver::SilverOutput all;
+  std::vector<lake::DataFile> adds;
+  std::vector<data::Batch> late;
+  std::vector<data::Batch> quarantine;
+  for (const std::string& where : runs) {
+    ASSAY_ASSIGN_OR_RETURN(const data::Batch bronze,
+                           workspace.sql().query("SELECT * FROM " + relation + " WHERE " + where +
+                                                 " ORDER BY sequence"));
+    ASSAY_ASSIGN_OR_RETURN(silver::SilverOutput output,
+                           run.operation->process(bronze, run.lookups, std::move(run.state)));
+    quality::log_warnings(output.checks, "silver." + run.name, workspace.world().log);
+    ASSAY_ASSIGN_OR_RETURN(std::vector<lake::DataFile> files, run.table->write_files(output.rows));
+    std::move(files.begin(), files.end(), std::back_inserter(adds));
+    late.push_back(std::move(output.late));
+    quarantine.push_back(std::move(output.quarantine));
+    all.account += output.account;
+    run.state = std::move(output.state);
+    options.say("silver " + run.name + ": " + std::to_string(all.account.in) +
+                " rows of the whole table");
+    if (options.stopping()) {
+      return Status(Code::kCancelled,
+                    "stopped; the next `assay run` begins silver." + run.name + " again");
+    }
+  }
+  ASSAY_ASSIGN_OR_RETURN(all.late, data::concat(run.operation->output_schema(), late));
+  ASSAY_ASSIGN_OR_RETURN(all.quarantine, data::concat(quality::quarantine_schema(), quarantine));
+  all.state = run.state;
+  if (run.reads_parts) {
+    ASSAY_ASSIGN_OR_RETURN(all.state.newest, low_time_of(run, source.version));
+  }
+  StageAccount account;
+  account.stage = "silver";
+  account.name = run.name;
+  account.rows = all.account;
+  account.commits = 1;
+  ASSAY_RETURN_IF_ERROR(check_account(account));
+  ASSAY_RETURN_IF_ERROR(commit_files(workspace, run, all, std::move(adds), source.version));
+  run.state = std::move(all.state);
+  return account;
+}
+
 }  // namespace
 
 Result<StageAccount> run_silver_stage(Workspace& workspace,
@@ -162,12 +258,18 @@ Result<StageAccount> run_silver_stage(Workspace& workspace,
   if (done < 0) {
     run.kept_from = kept_from(workspace, run.source->key(), *source);
   }
-  ASSAY_ASSIGN_OR_RETURN(const auto added, run.source->added_between(done, source->version));
-  const std::vector<SourceCommit> commits = commits_of(added);
-  if (commits.empty()) {
+  const auto added = run.source->added_between(done, source->version);
+  const bool takes_whole = done < 0 && !has_all_commits(added, *source);
+  ASSAY_RETURN_IF_ERROR(takes_whole ? Status() : added.status());
+  const std::vector<SourceCommit> commits =
+      takes_whole ? std::vector<SourceCommit>() : commits_of(*added);
+  if (commits.empty() && !takes_whole) {
     return total;
   }
   ASSAY_ASSIGN_OR_RETURN(run.lookups, read_lookups(workspace, *run.operation));
+  if (takes_whole) {
+    ASSAY_ASSIGN_OR_RETURN(total, take_whole(workspace, run, *source, options));
+  }
   for (const SourceCommit& commit : commits) {
     ASSAY_ASSIGN_OR_RETURN(const data::Batch bronze, read_commit(workspace, run, commit));
     if (run.reads_parts) {

@@ -1,5 +1,7 @@
 #include "flow/status.h"
 
+#include <algorithm>
+
 #include "flow/online_stage.h"
 #include "flow/part_position.h"
 #include "flow/retention.h"
@@ -29,7 +31,12 @@ Result<int64_t> versions_with_rows(Workspace& workspace,
     return int64_t{0};
   }
   ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table->snapshot());
-  ASSAY_ASSIGN_OR_RETURN(const auto added, table->added_between(after, snapshot->version));
+  const auto changes = table->added_between(after, snapshot->version);
+  if (changes.code() == Code::kOutOfRange) {  // the log of some of them was cleaned up
+    return snapshot->version - after;
+  }
+  ASSAY_RETURN_IF_ERROR(changes.status());
+  const std::vector<lake::DeltaTable::AddedFile>& added = *changes;
   int64_t count = 0;
   for (std::size_t i = 0; i < added.size(); ++i) {
     count += i == 0 || added[i].version != added[i - 1].version ? 1 : 0;
@@ -212,6 +219,47 @@ Result<std::vector<StageStatus>> project_status(Workspace& workspace) {
     ASSAY_RETURN_IF_ERROR(add(online_status(workspace, name, source_key)));
   }
   return stages;
+}
+
+Result<std::optional<lake::Version>> oldest_position(Workspace& workspace, const std::string& key) {
+  const catalog::Project& project = workspace.project();
+  std::optional<lake::Version> oldest;
+  const auto take = [&](std::optional<lake::Version> version) {
+    if (version.has_value()) {
+      oldest = std::min(oldest.value_or(*version), *version);
+    }
+  };
+  const auto take_table = [&](const std::string& reader) -> Status {
+    ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * table, table_if_any(workspace, reader));
+    if (table != nullptr) {
+      ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table->snapshot());
+      take(snapshot->txn(workspace.app_id(reader)));
+    }
+    return {};
+  };
+  for (const auto& [name, definition] : project.silver) {
+    ASSAY_ASSIGN_OR_RETURN(const std::string source, workspace.bronze_table_key(definition.from));
+    if (source == key) {
+      ASSAY_ASSIGN_OR_RETURN(const std::string reader, workspace.silver_table_key(name));
+      ASSAY_RETURN_IF_ERROR(take_table(reader));
+    }
+  }
+  for (const auto& [name, definition] : project.views) {
+    ASSAY_ASSIGN_OR_RETURN(const std::string source, workspace.source_table_key(definition.from));
+    if (source != key) {
+      continue;
+    }
+    ASSAY_ASSIGN_OR_RETURN(const gold::FeatureViewPtr view, workspace.view(name));
+    ASSAY_ASSIGN_OR_RETURN(const std::string reader, workspace.steps_table_key(*view));
+    ASSAY_RETURN_IF_ERROR(take_table(reader));
+    const Result<online::OnlineStore*> store = workspace.online(true);
+    if (store.code() != Code::kNotFound) {
+      ASSAY_RETURN_IF_ERROR(store.status());
+      ASSAY_ASSIGN_OR_RETURN(const auto at, online_position(workspace, name, source, **store));
+      take(at.has_value() ? std::optional(at->version) : std::nullopt);
+    }
+  }
+  return oldest;
 }
 
 Result<int64_t> online_lag(Workspace& workspace,

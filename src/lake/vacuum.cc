@@ -1,6 +1,7 @@
 #include "lake/vacuum.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/fail_point.h"
 #include "lake/checkpoint.h"
@@ -26,9 +27,28 @@ bool is_data_file(std::string_view path) {
   return true;
 }
 
+/// Paths of the files that versions behind `after` added or removed.
+Result<std::set<std::string>> files_behind(DeltaTable& table, std::optional<Version> after) {
+  std::set<std::string> paths;
+  if (after.has_value()) {
+    ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table.snapshot());
+    const Result<std::vector<FileChange>> changes =
+        table.changes_between(*after, snapshot->version);
+    if (changes.code() == Code::kOutOfRange) {
+      return paths;  // their log is gone: nobody can read them one by one any more
+    }
+    ASSAY_RETURN_IF_ERROR(changes.status());
+    for (const FileChange& change : *changes) {
+      paths.insert(change.file.path);
+    }
+  }
+  return paths;
+}
+
 Result<std::vector<store::ObjectInfo>> unneeded_files(const LakeAccess& lake,
                                                       const std::string& key,
                                                       const std::vector<store::ObjectInfo>& objects,
+                                                      const std::set<std::string>& needed,
                                                       const std::optional<Duration>& wanted) {
   // The listing is older than the state: a file that was listed and committed since is in it.
   ASSAY_ASSIGN_OR_RETURN(const auto state, load_state(lake.store, lake.sql, key, std::nullopt));
@@ -44,7 +64,7 @@ Result<std::vector<store::ObjectInfo>> unneeded_files(const LakeAccess& lake,
   std::vector<store::ObjectInfo> unneeded;
   for (const store::ObjectInfo& object : objects) {
     const std::string path = object.key.substr(key.size() + 1);
-    if (!is_data_file(path) || state->snapshot.files.count(path) != 0) {
+    if (!is_data_file(path) || state->snapshot.files.count(path) != 0 || needed.contains(path)) {
       continue;
     }
     const auto tombstone = state->tombstones.find(path);
@@ -116,8 +136,10 @@ Result<VacuumReport> vacuum(const LakeAccess& lake,
   const std::string& key = table.key();
   const std::string context = "vacuum table " + key;
   ASSAY_ASSIGN_OR_RETURN(const std::vector<store::ObjectInfo> objects, lake.store.list(key + "/"));
+  const Result<std::set<std::string>> needed = files_behind(table, options.needed);
+  ASSAY_RETURN_IF_ERROR(needed.status().with_context(context));
   Result<std::vector<store::ObjectInfo>> unneeded =
-      unneeded_files(lake, key, objects, options.keep);
+      unneeded_files(lake, key, objects, *needed, options.keep);
   ASSAY_RETURN_IF_ERROR(unneeded.status().with_context(context));
   VacuumReport report;
   for (const store::ObjectInfo& object : *unneeded) {

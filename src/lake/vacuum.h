@@ -14,6 +14,9 @@ struct VacuumOptions {
   /// How long a removed file stays for readers of older versions: at most the table's
   /// delta.deletedFileRetentionDuration, which is the default.
   std::optional<Duration> keep = {};
+  /// Somebody has read the table up to this version and goes on behind it: files that later
+  /// versions added or removed stay, whatever their age.
+  std::optional<Version> needed = {};
   bool dry_run = false;
 };
 

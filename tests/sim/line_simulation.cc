@@ -21,6 +21,7 @@
 #include "base/world.h"
 #include "faulty_files.h"
 #include "flow/run.h"
+#include "flow/status.h"
 #include "flow/workspace.h"
 #include "lake/compaction.h"
 #include "lake/doctor.h"
@@ -73,8 +74,12 @@ Status upkeep(flow::Workspace& workspace) {
     ASSAY_RETURN_IF_ERROR(table.status());
     ASSAY_RETURN_IF_ERROR(lake::compact(access, **table).status());
     ASSAY_RETURN_IF_ERROR((*table)->checkpoint());
-    ASSAY_RETURN_IF_ERROR(lake::clean_log(access, **table, {.keep = Duration{0}}).status());
-    ASSAY_RETURN_IF_ERROR(lake::vacuum(access, **table, {.keep = Duration{0}}).status());
+    ASSAY_ASSIGN_OR_RETURN(const std::optional<lake::Version> needed,
+                           flow::oldest_position(workspace, key));
+    const Duration none{0};
+    ASSAY_RETURN_IF_ERROR(
+        lake::clean_log(access, **table, {.keep = none, .needed = needed}).status());
+    ASSAY_RETURN_IF_ERROR(lake::vacuum(access, **table, {.keep = none, .needed = needed}).status());
   }
   return {};
 }
