@@ -188,7 +188,9 @@ TEST_P(ObjectStoreConformance, TellsSizeAndTime) {
   EXPECT_EQ(info.key, "a/b");
   EXPECT_EQ(info.size_bytes, 5);
   EXPECT_GT(info.modified.micros, 0);
-  EXPECT_EQ(store_->list("a/").value().at(0).modified, info.modified);
+  // Some services list milliseconds and answer HEAD in HTTP's seconds.
+  const auto second = [](EventTime time) { return floor_to(time.micros, kMicrosPerSecond); };
+  EXPECT_EQ(second(store_->list("a/").value().at(0).modified), second(info.modified));
   EXPECT_EQ(store_->stat("a").code(), Code::kNotFound);
   EXPECT_EQ(store_->stat("c").code(), Code::kNotFound);
 }
