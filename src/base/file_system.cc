@@ -1,9 +1,7 @@
 #include "base/file_system.h"
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
-#include <cstring>
 #include <thread>
 #include <utility>
 
@@ -17,6 +15,7 @@
 
 #include "base/append_file.h"
 #include "base/fail_point.h"
+#include "base/system_error.h"
 
 // A new file is durable when its bytes and its name are. write() and the general way of
 // put_if_absent wait for the bytes before the name is made, and then for the name: two waits for
@@ -28,36 +27,6 @@ namespace {
 /// Between any two calls that change the disk.
 void step() {
   fail_point("files.step");
-}
-
-Code code_of(int error) {
-  switch (error) {
-    case ENOENT:
-    case ENOTDIR:
-      return Code::kNotFound;
-    case EACCES:
-    case EPERM:
-    case EROFS:
-      return Code::kPermissionDenied;
-    case ENOSPC:
-    case EDQUOT:
-    case EMFILE:
-    case ENFILE:
-      return Code::kResourceExhausted;
-    case EEXIST:
-      return Code::kAlreadyExists;
-    case EISDIR:
-    case ENAMETOOLONG:
-      return Code::kInvalidArgument;
-    default:
-      return Code::kUnavailable;
-  }
-}
-
-Status failure(std::string_view what, const std::string& path, int error = errno) {
-  std::array<char, 128> text{};
-  const char* reason = strerror_r(error, text.data(), text.size());
-  return {code_of(error), std::string(what) + " " + path + ": " + reason};
 }
 
 /// A file descriptor that closes itself.
@@ -90,7 +59,7 @@ Result<std::string> read_up_to(int fd, const std::string& path, std::size_t size
       if (errno == EINTR) {
         continue;
       }
-      return failure("cannot read", path);
+      return system_failure("cannot read", path);
     }
     if (got == 0) {
       break;
@@ -108,7 +77,7 @@ Status write_all(int fd, const std::string& path, std::string_view bytes) {
       if (errno == EINTR) {
         continue;
       }
-      return failure("cannot write", path);
+      return system_failure("cannot write", path);
     }
     bytes.remove_prefix(static_cast<std::size_t>(put));
   }
@@ -153,7 +122,7 @@ class SystemFiles : public FileSystem {
     const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     struct stat status {};
     if (!file.good() || ::fstat(file.fd(), &status) != 0) {
-      return failure("cannot read", path);
+      return system_failure("cannot read", path);
     }
     return read_up_to(file.fd(), path, static_cast<std::size_t>(status.st_size));
   }
@@ -161,7 +130,7 @@ class SystemFiles : public FileSystem {
   Result<std::string> read_range(const std::string& path, int64_t offset, int64_t size) override {
     const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (!file.good() || ::lseek(file.fd(), offset, SEEK_SET) < 0) {
-      return failure("cannot read", path);
+      return system_failure("cannot read", path);
     }
     return read_up_to(file.fd(), path, static_cast<std::size_t>(size));
   }
@@ -169,7 +138,7 @@ class SystemFiles : public FileSystem {
   Result<std::unique_ptr<FileReader>> open(const std::string& path) override {
     Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (!file.good()) {
-      return failure("cannot open", path);
+      return system_failure("cannot open", path);
     }
     std::unique_ptr<FileReader> reader = std::make_unique<SystemFileReader>(file.release(), path);
     return reader;
@@ -180,7 +149,7 @@ class SystemFiles : public FileSystem {
     Status status = write_new(temporary, bytes, kSharedMode);
     step();
     if (status.ok() && ::rename(temporary.c_str(), path.c_str()) != 0) {
-      status = failure("cannot write", path);
+      status = system_failure("cannot write", path);
     }
     if (!status.ok()) {
       ::unlink(temporary.c_str());
@@ -201,7 +170,7 @@ class SystemFiles : public FileSystem {
   Result<std::vector<FileInfo>> list(const std::string& directory) override {
     DIR* stream = ::opendir(directory.c_str());
     if (stream == nullptr) {
-      return failure("cannot list", directory);
+      return system_failure("cannot list", directory);
     }
     std::vector<FileInfo> entries;
     while (const dirent* entry = ::readdir(stream)) {  // NOLINT(concurrency-mt-unsafe): own stream
@@ -225,7 +194,7 @@ class SystemFiles : public FileSystem {
   Result<FileInfo> stat(const std::string& path) override {
     struct stat status {};
     if (::stat(path.c_str(), &status) != 0) {
-      return failure("cannot find", path);
+      return system_failure("cannot find", path);
     }
     return info_of(path, status);
   }
@@ -233,7 +202,8 @@ class SystemFiles : public FileSystem {
   Status make_directories(const std::string& path) override {
     struct stat status {};
     if (::stat(path.c_str(), &status) == 0) {
-      return S_ISDIR(status.st_mode) ? Status() : failure("cannot make folder", path, EEXIST);
+      return S_ISDIR(status.st_mode) ? Status()
+                                     : system_failure("cannot make folder", path, EEXIST);
     }
     const std::string parent = parent_path(path);
     if (parent != path) {
@@ -241,7 +211,7 @@ class SystemFiles : public FileSystem {
     }
     step();
     if (::mkdir(path.c_str(), 0777) != 0 && errno != EEXIST) {
-      return failure("cannot make folder", path);
+      return system_failure("cannot make folder", path);
     }
     return sync(parent);
   }
@@ -249,7 +219,7 @@ class SystemFiles : public FileSystem {
   Status remove(const std::string& path) override {
     step();
     if (::remove(path.c_str()) != 0) {
-      return failure("cannot remove", path);
+      return system_failure("cannot remove", path);
     }
     return {};
   }
@@ -258,7 +228,7 @@ class SystemFiles : public FileSystem {
     step();
     const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (!file.good() || ::fsync(file.fd()) != 0) {
-      return failure("cannot sync", path);
+      return system_failure("cannot sync", path);
     }
     return {};
   }
@@ -266,13 +236,13 @@ class SystemFiles : public FileSystem {
   Result<std::unique_ptr<FileLock>> lock(const std::string& path) override {
     Descriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
     if (!file.good()) {
-      return failure("cannot open", path);
+      return system_failure("cannot open", path);
     }
     if (::flock(file.fd(), LOCK_EX | LOCK_NB) != 0) {
       if (errno == EWOULDBLOCK) {
         return Status(Code::kFailedPrecondition, "another process holds the lock " + path);
       }
-      return failure("cannot lock", path);
+      return system_failure("cannot lock", path);
     }
     std::unique_ptr<FileLock> lock = std::make_unique<SystemFileLock>(file.release());
     return lock;
@@ -289,7 +259,7 @@ class SystemFiles : public FileSystem {
 
   Status put_new(const std::string& path, std::string_view bytes, mode_t mode) {
     if (::access(path.c_str(), F_OK) == 0) {
-      return failure("cannot create", path, EEXIST);
+      return system_failure("cannot create", path, EEXIST);
     }
     // link() is the one call that creates a name with its bytes complete, and fails when it is
     // taken.
@@ -303,7 +273,7 @@ class SystemFiles : public FileSystem {
     }
     step();
     if (status.ok() && ::link(temporary.c_str(), path.c_str()) != 0) {
-      status = failure("cannot create", path);
+      status = system_failure("cannot create", path);
     }
     step();
     ::unlink(temporary.c_str());
@@ -334,11 +304,11 @@ class SystemFiles : public FileSystem {
     constexpr unsigned kWriteAndWait =
         SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
     return ::sync_file_range(fd, 0, 0, kWriteAndWait) == 0 ? Status()
-                                                           : failure("cannot write", path);
+                                                           : system_failure("cannot write", path);
   }
 
   static Status sync_open(int fd, const std::string& path) {
-    return ::fsync(fd) == 0 ? Status() : failure("cannot sync", path);
+    return ::fsync(fd) == 0 ? Status() : system_failure("cannot sync", path);
   }
 
   static Status write_new(const std::string& path, std::string_view bytes, mode_t mode) {
@@ -353,7 +323,7 @@ class SystemFiles : public FileSystem {
                                        mode_t mode) {
     Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
     if (!file.good()) {
-      return failure("cannot create", path);
+      return system_failure("cannot create", path);
     }
     step();
     ASSAY_RETURN_IF_ERROR(write_all(file.fd(), path, bytes));
@@ -369,7 +339,7 @@ class SystemAppendFile : public AppendFile {
     step();
     ASSAY_RETURN_IF_ERROR(write_all(file_.fd(), path_, bytes));
     step();
-    return ::fdatasync(file_.fd()) == 0 ? Status() : failure("cannot sync", path_);
+    return ::fdatasync(file_.fd()) == 0 ? Status() : system_failure("cannot sync", path_);
   }
 
  private:
@@ -384,7 +354,7 @@ Result<std::unique_ptr<AppendFile>> AppendFile::create(const std::string& path) 
   Descriptor file(
       ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, kSharedMode));
   if (!file.good()) {
-    return failure("cannot create", path);
+    return system_failure("cannot create", path);
   }
   step();
   ASSAY_RETURN_IF_ERROR(system_files()->sync(parent_path(path)));

@@ -7,18 +7,13 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "base/system_error.h"
+
 namespace assay {
 namespace {
 
 Status failure(const char* what, const std::string& folder, int error) {
-  const Code code = error == ENOENT || error == ENOTDIR                   ? Code::kNotFound
-                    : error == EACCES || error == EPERM || error == EROFS ? Code::kPermissionDenied
-                    : error == ENOSPC || error == EDQUOT || error == EFBIG
-                        ? Code::kResourceExhausted
-                        : Code::kUnavailable;
-  return {code,
-          std::string(what) + " a scratch file in " + folder + " (error " + std::to_string(error) +
-              ")"};
+  return system_failure(std::string("cannot ") + what + " a scratch file in", folder, error);
 }
 
 }  // namespace

@@ -19,6 +19,7 @@
 #include <lmdb.h>
 
 #include "base/check.h"
+#include "base/system_error.h"
 
 namespace assay::online {
 namespace {
@@ -28,10 +29,6 @@ constexpr mdb_mode_t kFileMode = 0644;
 
 Code code_of(int result) {
   switch (result) {
-    case ENOSPC:
-    case EDQUOT:
-    case EFBIG:
-    case ENOMEM:
     case MDB_MAP_FULL:
     case MDB_TXN_FULL:
     case MDB_READERS_FULL:
@@ -42,20 +39,12 @@ Code code_of(int result) {
     case MDB_VERSION_MISMATCH:
     case MDB_INCOMPATIBLE:
       return Code::kCorrupt;
-    case EACCES:
-    case EPERM:
-    case EROFS:
-      return Code::kPermissionDenied;
-    case ENOENT:
     case MDB_NOTFOUND:
       return Code::kNotFound;
-    case EAGAIN:
-    case EBUSY:
-      return Code::kUnavailable;
     case MDB_BAD_VALSIZE:
       return Code::kInvalidArgument;
     default:
-      return Code::kUnknown;
+      return result > 0 ? code_of_errno(result) : Code::kUnknown;
   }
 }
 

@@ -4,7 +4,6 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -13,38 +12,12 @@
 #include <unistd.h>
 
 #include "base/hash.h"
+#include "base/system_error.h"
 
 namespace assay::online {
 namespace {
 
 constexpr mode_t kFileMode = 0644;
-
-Code code_of(int error) {
-  switch (error) {
-    case ENOENT:
-    case ENOTDIR:
-      return Code::kNotFound;
-    case EACCES:
-    case EPERM:
-    case EROFS:
-      return Code::kPermissionDenied;
-    case ENOSPC:
-    case EDQUOT:
-    case EFBIG:
-    case ENOMEM:
-    case EMFILE:
-    case ENFILE:
-      return Code::kResourceExhausted;
-    default:
-      return Code::kUnavailable;
-  }
-}
-
-Status failure(const char* what, const std::string& path, int error = errno) {
-  std::array<char, 128> text{};
-  const char* reason = strerror_r(error, text.data(), text.size());
-  return {code_of(error), std::string(what) + " " + path + ": " + reason};
-}
 
 /// One that closes itself.
 class Descriptor {
@@ -70,7 +43,7 @@ Result<uint64_t> boot_hash() {
   std::array<char, 64> text{};
   const ssize_t got = file.number() < 0 ? 0 : ::read(file.number(), text.data(), text.size());
   if (got <= 0) {  // without it a restart of the machine could not be told from none
-    return failure("cannot read", path);
+    return system_failure("cannot read", path);
   }
   return hash_bytes({text.data(), static_cast<std::size_t>(got)});
 }
@@ -83,7 +56,7 @@ Result<std::unique_ptr<MappedFile>> MappedFile::open(const std::string& path,
   const Descriptor file(::open(path.c_str(), (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC));
   struct stat status {};
   if (file.number() < 0 || ::fstat(file.number(), &status) != 0) {
-    return failure("cannot open", path);
+    return system_failure("cannot open", path);
   }
   const uint64_t bytes = map_bytes != 0 ? map_bytes : static_cast<uint64_t>(status.st_size);
   if (bytes == 0) {
@@ -92,7 +65,7 @@ Result<std::unique_ptr<MappedFile>> MappedFile::open(const std::string& path,
   void* const data = ::mmap(
       nullptr, bytes, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, file.number(), 0);
   if (data == MAP_FAILED) {
-    return failure("cannot map", path);
+    return system_failure("cannot map", path);
   }
   static const Result<uint64_t> boot = boot_hash();
   if (!boot.ok()) {
@@ -108,19 +81,19 @@ Result<std::unique_ptr<MappedFile>> MappedFile::create(const std::string& path, 
   {
     const Descriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, kFileMode));
     if (file.number() < 0) {
-      return failure("cannot make", path);
+      return system_failure("cannot make", path);
     }
     const int error = ::posix_fallocate(file.number(), 0, static_cast<off_t>(bytes));
     if (error != 0) {
       ::unlink(path.c_str());
-      return failure("cannot make", path, error);
+      return system_failure("cannot make", path, error);
     }
   }
   return open(path, bytes, true);
 }
 
 Status MappedFile::sync() const {
-  return ::msync(data_, bytes_, MS_SYNC) == 0 ? Status() : failure("cannot sync", path_);
+  return ::msync(data_, bytes_, MS_SYNC) == 0 ? Status() : system_failure("cannot sync", path_);
 }
 
 MappedFile::~MappedFile() {
@@ -130,7 +103,7 @@ MappedFile::~MappedFile() {
 Result<uint64_t> file_bytes(const std::string& path) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) {
-    return failure("cannot look at", path);
+    return system_failure("cannot look at", path);
   }
   return static_cast<uint64_t>(status.st_size);
 }
@@ -138,7 +111,7 @@ Result<uint64_t> file_bytes(const std::string& path) {
 Result<std::unique_ptr<LogFile>> LogFile::open(const std::string& path) {
   const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, kFileMode);
   if (descriptor < 0) {
-    return failure("cannot open", path);
+    return system_failure("cannot open", path);
   }
   return std::unique_ptr<LogFile>(new LogFile(path, descriptor));
 }
@@ -155,7 +128,7 @@ Status LogFile::write(uint64_t offset, std::string_view bytes) {
       if (errno == EINTR) {
         continue;
       }
-      return failure("cannot write", path_);
+      return system_failure("cannot write", path_);
     }
     bytes.remove_prefix(static_cast<std::size_t>(put));
     offset += static_cast<uint64_t>(put);
@@ -170,14 +143,14 @@ void LogFile::start_sync(uint64_t offset, uint64_t bytes) const {
 
 Status LogFile::sync() const {
   if (::fdatasync(descriptor_) != 0) {
-    return {Code::kCommitUnknown, failure("cannot sync", path_).message()};
+    return {Code::kCommitUnknown, system_failure("cannot sync", path_).message()};
   }
   return {};
 }
 
 Status LogFile::truncate(uint64_t bytes) {
   if (::ftruncate(descriptor_, static_cast<off_t>(bytes)) != 0) {
-    return failure("cannot cut", path_);
+    return system_failure("cannot cut", path_);
   }
   return {};
 }
@@ -188,13 +161,14 @@ std::string own_name() {
 }
 
 Status rename_file(const std::string& from, const std::string& to) {
-  return std::rename(from.c_str(), to.c_str()) == 0 ? Status() : failure("cannot rename", from);
+  return std::rename(from.c_str(), to.c_str()) == 0 ? Status()
+                                                    : system_failure("cannot rename", from);
 }
 
 Result<std::unique_ptr<ProcessLock>> ProcessLock::open(const std::string& path) {
   const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, kFileMode);
   if (descriptor < 0) {
-    return failure("cannot open", path);
+    return system_failure("cannot open", path);
   }
   return std::unique_ptr<ProcessLock>(new ProcessLock(descriptor));
 }
@@ -206,7 +180,7 @@ ProcessLock::~ProcessLock() {
 ProcessLock::Hold::Hold(const ProcessLock& lock) : lock_(lock) {
   while (::flock(lock_.descriptor_, LOCK_EX) != 0) {
     if (errno != EINTR) {
-      status_ = failure("cannot lock", "the online store");
+      status_ = system_failure("cannot lock", "the online store");
       return;
     }
   }
