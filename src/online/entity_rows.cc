@@ -305,6 +305,17 @@ Status check_view_name(const gold::FeatureView& view) {
   return {};
 }
 
+Status damaged_row(const Status& why, std::string_view view, std::string_view key) {
+  if (why.code() != Code::kCorrupt) {
+    return why;
+  }
+  return {Code::kCorrupt,
+          why.message() +
+              "; the lake has all rows: remove the folder of the online store, and `assay run` "
+              "fills it anew: view " +
+              std::string(view) + ", key hash " + hash_text(hash_bytes(key))};
+}
+
 uint64_t hash_answer(const data::EntityKey& key, const gold::FeatureValues& answer) {
   uint64_t hash = hash_bytes(key.bytes());
   hash = hash_mix(

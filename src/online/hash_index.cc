@@ -1,12 +1,12 @@
 #include "online/hash_index.h"
 
-#include <atomic>
 #include <cstring>
 #include <string_view>
 
 #include "base/check.h"
 #include "online/crc32c.h"
 #include "online/sealed_word.h"
+#include "online/word_bytes.h"
 
 namespace assay::online {
 namespace {
@@ -15,26 +15,6 @@ constexpr std::string_view kMagic = "ASSAYIDX";
 constexpr uint32_t kVersion = 1;
 constexpr int kBitsMin = 2;
 constexpr int kBitsMax = 36;
-
-template <typename T>
-T value_at(std::string_view bytes, std::size_t offset) {
-  T value{};
-  std::memcpy(&value, bytes.data() + offset, sizeof(T));
-  return value;
-}
-
-template <typename T>
-void append_value(std::string* out, T value) {
-  out->append(reinterpret_cast<const char*>(&value), sizeof(T));
-}
-
-uint64_t load(uint64_t* word) {
-  return std::atomic_ref<uint64_t>(*word).load(std::memory_order_acquire);
-}
-
-void store(uint64_t* word, uint64_t value) {
-  std::atomic_ref<uint64_t>(*word).store(value, std::memory_order_release);
-}
 
 }  // namespace
 
@@ -123,7 +103,7 @@ Result<std::optional<HashIndex::Slot>> HashIndex::Probe::next() {
   for (; left_ > 0; --left_) {
     const uint64_t number = at_;
     uint64_t* const words = index_.words(number);
-    const std::optional<uint64_t> hash = unseal_hash(load(&words[0]));
+    const std::optional<uint64_t> hash = unseal_hash(load_word(&words[0]));
     if (!hash.has_value()) {
       return index_.damaged(number);
     }
@@ -134,7 +114,7 @@ Result<std::optional<HashIndex::Slot>> HashIndex::Probe::next() {
     if (*hash != hash_) {
       continue;
     }
-    const uint64_t word = load(&words[1]);
+    const uint64_t word = load_word(&words[1]);
     std::optional<uint64_t> place = unseal_number(word, hash_);
     if (!place.has_value() && word == seal_number(0, 0)) {
       place = 0;  // claimed a moment ago, or never pointed anywhere because the writer died then
@@ -150,8 +130,8 @@ Result<std::optional<HashIndex::Slot>> HashIndex::Probe::next() {
 
 Result<HashIndex::Entry> HashIndex::entry(uint64_t number) const {
   uint64_t* const held = words(number);
-  const std::optional<uint64_t> hash = unseal_hash(load(&held[0]));
-  const uint64_t word = load(&held[1]);
+  const std::optional<uint64_t> hash = unseal_hash(load_word(&held[0]));
+  const uint64_t word = load_word(&held[1]);
   const std::optional<uint64_t> place = !hash.has_value() || word == seal_number(0, 0)
                                             ? std::optional<uint64_t>(0)
                                             : unseal_number(word, *hash);
@@ -162,18 +142,18 @@ Result<HashIndex::Entry> HashIndex::entry(uint64_t number) const {
 }
 
 void HashIndex::point(uint64_t number, uint64_t hash, uint64_t place) {
-  store(&words(number)[1], seal_number(place, hash));
+  store_word(&words(number)[1], seal_number(place, hash));
 }
 
 Status HashIndex::claim(uint64_t hash, uint64_t place) {
   uint64_t at = home(hash);
   for (uint64_t left = slots(); left > 0; --left, at = (at + 1) & (slots() - 1)) {
-    const std::optional<uint64_t> held = unseal_hash(load(&words(at)[0]));
+    const std::optional<uint64_t> held = unseal_hash(load_word(&words(at)[0]));
     if (!held.has_value()) {
       return damaged(at);
     }
     if (*held == 0) {
-      store(&words(at)[0], seal_hash(hash));
+      store_word(&words(at)[0], seal_hash(hash));
       point(at, hash, place);
       return {};
     }

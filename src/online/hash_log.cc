@@ -2,27 +2,17 @@
 
 #include "online/hash_log.h"
 
-#include <cstring>
-
 #include "online/hash_log_writer.h"
+#include "online/word_bytes.h"
 
 namespace assay::online {
 namespace {
 
-template <typename T>
-void append_value(std::string* out, T value) {
-  out->append(reinterpret_cast<const char*>(&value), sizeof(T));
-}
-
-/// Take a number off the beginning. False when there are too few bytes.
-template <typename T>
-bool take_value(std::string_view* bytes, T* value) {
-  if (bytes->size() < sizeof(T)) {
-    return false;
-  }
-  std::memcpy(value, bytes->data(), sizeof(T));
-  bytes->remove_prefix(sizeof(T));
-  return true;
+/// What is said of a key whose record was damaged when the log was cleaned.
+Status lost(const LogFiles& files, const LogRecord& record) {
+  ASSAY_ASSIGN_OR_RETURN(const LostRecord held, decode_lost(record));
+  return files.at(held.place,
+                  Status(Code::kCorrupt, "a record was damaged when the log was cleaned"));
 }
 
 }  // namespace
@@ -195,6 +185,9 @@ Result<Found> HashLog::find_in(const HashIndex& index,
       continue;
     }
     ASSAY_ASSIGN_OR_RETURN(const LogRecord record, files.record(place));
+    if (record.kind == RecordKind::kLost) {  // its key is not known, its hash is
+      return lost(files, record);
+    }
     if (record.kind != kind || record.epoch != epoch || record.key != key) {
       continue;
     }
@@ -237,6 +230,12 @@ Status HashLog::Snapshot::scan(
       continue;
     }
     ASSAY_ASSIGN_OR_RETURN(const LogRecord record, log_.files_->record(place));
+    if (record.kind == RecordKind::kLost) {
+      ASSAY_ASSIGN_OR_RETURN(const LostRecord held, decode_lost(record));
+      if (held.epoch == epoch || (held.epoch == 0 && epoch < held.epoch_end)) {
+        return lost(*log_.files_, record);
+      }
+    }
     if (record.kind == RecordKind::kRow && record.epoch == epoch && !record.erased) {
       ASSAY_RETURN_IF_ERROR(visit(record.key, record.value));
     }

@@ -141,11 +141,14 @@ class HashLog {
   Status undo(uint64_t committed);
   Status publish(const HashLogWriter& writer);
   Status grow(uint64_t more);
+  struct Cleaning;
   Status clean(HashLogWriter& writer);
   Status clean_record(HashLogWriter& writer,
+                      const Cleaning& cleaning,
                       uint64_t place,
-                      const LogRecord& record,
-                      bool has_view);
+                      const LogRecord& record);
+  Status clean_rest(HashLogWriter& writer, const Cleaning& cleaning, const Status& why);
+  Status lose(HashLogWriter& writer, const HashIndex::Entry& slot);
   Status checkpoint(uint64_t written);
   Status copy_index(uint64_t step);
   Status drop_files(uint64_t tail);

@@ -158,8 +158,7 @@ Result<bool> Replay::step(uint64_t last_file) {
   at_ += record_bytes(*record) / kPlaceBytes;
   if (record->kind != RecordKind::kCommit) {
     checksum_ = crc32c(rest.substr(0, sizeof(uint32_t)), checksum_);
-    pending_.push_back(
-        {record_hash(record->kind, record->epoch, record->key), record->previous, place});
+    pending_.push_back({slot_hash(*record), record->previous, place});
     return true;
   }
   ASSAY_ASSIGN_OR_RETURN(const CommitRecord commit, decode_commit(record->value));
@@ -327,8 +326,7 @@ Status HashLog::show_again(uint64_t begin, uint64_t end) {
       ASSAY_ASSIGN_OR_RETURN(const CommitRecord commit, decode_commit(record.value));
       head_->store(HeadWord::kTail, commit.tail);
     } else {
-      const uint64_t hash = record_hash(record.kind, record.epoch, record.key);
-      ASSAY_RETURN_IF_ERROR(index_->set(hash, record.previous, place).status());
+      ASSAY_RETURN_IF_ERROR(index_->set(slot_hash(record), record.previous, place).status());
     }
     place += record_bytes(record) / kPlaceBytes;
   }

@@ -181,7 +181,6 @@ class HashLogStore : public OnlineStore {
                    std::span<const data::EntityKey> keys,
                    EventTime now,
                    std::vector<gold::FeatureValues>* answers);
-  static Status corrupt(const gold::FeatureView& view, std::string_view key, const Status& why);
   Status counted(Status status) {
     metrics_.corrupt_rows.add(status.code() == Code::kCorrupt ? 1 : 0);
     return status;
@@ -190,16 +189,6 @@ class HashLogStore : public OnlineStore {
   std::unique_ptr<HashLog> log_;
   StoreMetrics metrics_;
 };
-
-Status HashLogStore::corrupt(const gold::FeatureView& view,
-                             std::string_view key,
-                             const Status& why) {
-  return why.code() != Code::kCorrupt
-             ? why
-             : Status(Code::kCorrupt,
-                      why.message() + "; drop and materialize the view again: view " +
-                          view.storage_name() + ", key hash " + hash_text(hash_bytes(key)));
-}
 
 Status HashLogStore::apply(const gold::FeatureView& view,
                            const data::Batch& rows,
@@ -291,21 +280,22 @@ Result<int64_t> HashLogStore::apply_rows(HashLogWriter& writer,
       snapshot.prefetch_record(hashes[i + kRecordsAhead]);
     }
     const EntityRows::Entity& entity = entities[i];
-    ASSAY_ASSIGN_OR_RETURN(
-        const Found before,
-        snapshot.find(RecordKind::kRow, change.epoch, entity.key.bytes(), hashes[i]));
-    const bool held = before.value.has_value() && !contains(change.anew, entity.key);
-    const Status updated =
-        update_row(*updates, entity, held ? *before.value : std::string_view(), &pages, &row);
-    if (!updated.ok()) {
-      return updated.code() == Code::kCorrupt ? corrupt(change.view, entity.key.bytes(), updated)
-                                              : updated;
+    const Result<Found> before =
+        snapshot.find(RecordKind::kRow, change.epoch, entity.key.bytes(), hashes[i]);
+    if (!before.ok()) {
+      return damaged_row(before.status(), change.view.storage_name(), entity.key.bytes());
     }
-    if (held && *before.value == row) {
+    const bool held = before->value.has_value() && !contains(change.anew, entity.key);
+    const Status updated =
+        update_row(*updates, entity, held ? *before->value : std::string_view(), &pages, &row);
+    if (!updated.ok()) {
+      return damaged_row(updated, change.view.storage_name(), entity.key.bytes());
+    }
+    if (held && *before->value == row) {
       continue;
     }
     ASSAY_RETURN_IF_ERROR(
-        writer.put(RecordKind::kRow, change.epoch, entity.key.bytes(), row, before));
+        writer.put(RecordKind::kRow, change.epoch, entity.key.bytes(), row, *before));
     ++written;
   }
   return written;
@@ -370,12 +360,12 @@ Status HashLogStore::read_rows(const HashLog::Snapshot& snapshot,
     const uint64_t hash = keys.size() > 1 ? hashes[i] : record_hash(RecordKind::kRow, epoch, key);
     const Result<Found> found = snapshot.find(RecordKind::kRow, epoch, key, hash);
     if (!found.ok()) {
-      return corrupt(view, key, found.status());
+      return damaged_row(found.status(), view.storage_name(), key);
     }
     Result<gold::FeatureValues> answer =
         view.read_paged_row(found->value.value_or(std::string_view()), now, pages);
     if (!answer.ok()) {
-      return corrupt(view, key, answer.status());
+      return damaged_row(answer.status(), view.storage_name(), key);
     }
     answers->push_back(std::move(answer).value());
   }
@@ -425,7 +415,7 @@ Result<uint64_t> HashLogStore::content_hash(const gold::FeatureView& view) {
           const data::EntityKey key{std::string(key_bytes)};
           const Result<gold::FeatureValues> answer = view.read_paged_row(row, now, pages);
           if (!answer.ok()) {
-            return corrupt(view, key.bytes(), answer.status());
+            return damaged_row(answer.status(), view.storage_name(), key_bytes);
           }
           sum += hash_answer(key, *answer);
           return {};
@@ -436,13 +426,6 @@ Result<uint64_t> HashLogStore::content_hash(const gold::FeatureView& view) {
 }
 
 }  // namespace
-
-bool holds_hash_log(World& world, const std::string& folder) {
-  const Result<std::vector<FileInfo>> files = world.files.list(folder);
-  return files.ok() && std::any_of(files->begin(), files->end(), [](const FileInfo& file) {
-           return file_name(file.path).compare(0, 4, "log.") == 0;
-         });
-}
 
 Result<std::unique_ptr<OnlineStore>> open_hash_log_store(World& world,
                                                          const std::string& folder,

@@ -8,29 +8,15 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 
 #include "online/fake_view.h"
 #include "online/log_files.h"
 #include "online/online_store.h"
 #include "online/store_fixture.h"
+#include "online/user_rows.h"
 
 namespace assay::online {
 namespace {
-
-FakeView text_view(const std::string& name, int features = 1) {
-  return FakeView(name, {{"user_id", data::Type::kString}}, features);
-}
-
-data::Batch users(const FakeView& view, int begin, int end, double value) {
-  std::vector<FakeRow> rows;
-  for (int user = begin; user < end; ++user) {
-    rows.push_back({"u" + std::to_string(user), 1, 1, {}});
-    rows.back().features.assign(view.features().size(), value);
-  }
-  return fake_batch(
-      view, rows, static_cast<int64_t>(value * 100'000));  // larger values are newer rows
-}
 
 HashLogOptions small_files() {
   HashLogOptions options;
@@ -49,17 +35,6 @@ std::unique_ptr<OnlineStore> open_store(TestWorld& world,
   return store.ok() ? std::move(store).value() : nullptr;
 }
 
-/// Run `body` in another process; its exit code.
-int in_child(const std::function<int()>& body) {
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::_exit(body());
-  }
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
 std::vector<data::EntityKey> user_keys(int count) {
   std::vector<data::EntityKey> keys;
   for (int user = 0; user < count; ++user) {
@@ -74,12 +49,6 @@ uint64_t folder_bytes(const std::string& folder) {
     bytes += file.file_size();
   }
   return bytes;
-}
-
-/// As a restart of the machine leaves it: head and index do not count.
-void forget_memory(const std::string& folder) {
-  std::filesystem::copy(join_path(folder, "head"), join_path(folder, "head.copy"));
-  std::filesystem::rename(join_path(folder, "head.copy"), join_path(folder, "head"));
 }
 
 TEST(HashLogStore, RowsAndPositionOutliveTheProcessThatWroteThem) {
@@ -633,6 +602,16 @@ TEST(HashLogStore, IsOpenedByItsKindOrByWhatAFolderHolds) {
   EXPECT_TRUE(open("", "b"));
   EXPECT_FALSE(std::filesystem::exists(join_path(folder.path(), "a/data.mdb")));
   EXPECT_FALSE(std::filesystem::exists(join_path(folder.path(), "b/head")));
+  for (const char* const place : {"lmdb:a", "hashlog:b"}) {
+    const std::string_view kind(place, std::string_view(place).size() - 1);
+    const auto other = open_online_store(
+        world.world,
+        std::string(kind) + join_path(folder.path(), std::string(place).substr(kind.size())),
+        false);
+    EXPECT_EQ(other.code(), Code::kFailedPrecondition) << place;
+  }
+  const auto nothing = open_online_store(world.world, join_path(folder.path(), "d"), true);
+  EXPECT_EQ(nothing.code(), Code::kNotFound);
 }
 
 }  // namespace

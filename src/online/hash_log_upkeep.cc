@@ -1,9 +1,12 @@
 // What keeps the log short and a restart fast, a little in each transaction.
 
 #include <algorithm>
+#include <set>
 #include <unordered_set>
+#include <vector>
 
 #include "base/fail_point.h"
+#include "base/hash.h"
 #include "online/hash_log_writer.h"
 
 namespace assay::online {
@@ -13,51 +16,60 @@ constexpr uint64_t kFilesMin = 4;         // below that nothing is thrown away
 constexpr uint64_t kBytesPerWritten = 3;  // looked through for each that is written
 constexpr uint64_t kBytesMin = 64 << 10;  // of each turn
 constexpr uint64_t kOverdue = 3;          // checkpoints late: write one at once
+constexpr int64_t kLostNamedMax = 100;    // lost rows of one file that are named one by one
 
 }  // namespace
+
+/// What is live of what cleaning comes upon.
+struct HashLog::Cleaning {
+  std::unordered_set<uint64_t> superseded;  // places, by this very transaction
+  std::set<uint32_t> epochs;                // of the views that there are
+
+  [[nodiscard]] Result<bool> has_view(const LogRecord& record) const {
+    if (record.kind != RecordKind::kLost || record.epoch != 0) {
+      return record.epoch == 0 || epochs.count(record.epoch) != 0;
+    }
+    ASSAY_ASSIGN_OR_RETURN(const LostRecord lost, decode_lost(record));
+    return !epochs.empty() && *epochs.begin() < lost.epoch_end;
+  }
+};
 
 /// Look through the first file of the log, and write again what is still live in it. How far that
 /// came is remembered when the transaction stands.
 Status HashLog::clean(HashLogWriter& writer) {
-  WriterState& state = *writer_state_;
   const uint64_t committed = writer.snapshot_.committed_;
   const uint64_t last = files_->file_of(committed);
   ASSAY_ASSIGN_OR_RETURN(const uint64_t live, head_->load(HeadWord::kLive));
   const uint64_t bytes = (committed - files_->first_place(writer.tail_)) * kPlaceBytes;
-  if (state.cleaning_stopped ||
-      bytes <= std::max(kFilesMin * files_->file_size(), 2 * live * kPlaceBytes)) {
+  if (bytes <= std::max(kFilesMin * files_->file_size(), 2 * live * kPlaceBytes)) {
     return {};
   }
   if (files_->file_of(writer.cleaned_) != writer.tail_) {
     writer.cleaned_ = files_->first_place(writer.tail_);
   }
-  std::unordered_set<uint64_t> superseded;  // by this very transaction
+  Cleaning cleaning;
   for (const HashLogWriter::Change& change : writer.changes_) {
     if (change.previous != 0 && files_->file_of(change.previous) <= writer.tail_ + 1) {
-      superseded.insert(change.previous);
+      cleaning.superseded.insert(change.previous);
     }
   }
-  std::unordered_set<uint32_t> epochs = {0};
   for (const auto& [name, view] : writer.directory().views) {
-    epochs.insert(view.epoch);
+    cleaning.epochs.insert(view.epoch);
   }
   uint64_t left = std::max(kBytesMin, kBytesPerWritten * writer.bytes());
   const uint64_t first = writer.tail_;
   while (writer.tail_ < last && writer.tail_ <= first + 1) {
     const Result<LogRecord> record = files_->record(writer.cleaned_);
     if (!record.ok()) {
-      state.cleaning_stopped = true;  // what is damaged is kept as it is, and found by who reads it
-      world_.log.warn("online_log_not_cleaned", {{"status", record.status().to_string()}});
-      return {};
+      return clean_rest(writer, cleaning, record.status());
     }
     if (record->kind == RecordKind::kEnd) {
       writer.cleaned_ = files_->first_place(++writer.tail_);
       continue;
     }
     const uint64_t size = record_bytes(*record);
-    if (record->kind != RecordKind::kCommit && superseded.count(writer.cleaned_) == 0) {
-      ASSAY_RETURN_IF_ERROR(
-          clean_record(writer, writer.cleaned_, *record, epochs.count(record->epoch) != 0));
+    if (record->kind != RecordKind::kCommit) {
+      ASSAY_RETURN_IF_ERROR(clean_record(writer, cleaning, writer.cleaned_, *record));
     }
     writer.cleaned_ += size / kPlaceBytes;
     if (left <= size) {
@@ -69,10 +81,13 @@ Status HashLog::clean(HashLogWriter& writer) {
 }
 
 Status HashLog::clean_record(HashLogWriter& writer,
+                             const Cleaning& cleaning,
                              uint64_t place,
-                             const LogRecord& record,
-                             bool has_view) {
-  const uint64_t hash = record_hash(record.kind, record.epoch, record.key);
+                             const LogRecord& record) {
+  if (cleaning.superseded.count(place) != 0) {
+    return {};
+  }
+  const uint64_t hash = slot_hash(record);
   HashIndex::Probe probe(*index_, hash);
   for (;;) {
     ASSAY_ASSIGN_OR_RETURN(const std::optional<HashIndex::Slot> slot, probe.next());
@@ -82,6 +97,7 @@ Status HashLog::clean_record(HashLogWriter& writer,
     if (slot->place != place) {
       continue;
     }
+    ASSAY_ASSIGN_OR_RETURN(const bool has_view, cleaning.has_view(record));
     if (record.erased || !has_view) {
       writer.vacated_.push_back({hash, 0, place});
       return {};
@@ -90,6 +106,58 @@ Status HashLog::clean_record(HashLogWriter& writer,
     moved.previous = place;
     return writer.append(moved);
   }
+}
+
+/// Behind a damaged record nobody knows where the next one begins: the rest of the file is taken by
+/// the slots that lead into it. A record that cannot be read is lost, and its slot leads from now
+/// on to one that says so: the key is found damaged, never missing.
+Status HashLog::clean_rest(HashLogWriter& writer, const Cleaning& cleaning, const Status& why) {
+  if (why.code() != Code::kCorrupt) {  // the file cannot be opened now; a later turn tries again
+    world_.log.warn("online_log_not_cleaned", {{"status", why.to_string()}});
+    return {};
+  }
+  const uint64_t end = files_->first_place(writer.tail_ + 1);
+  std::vector<HashIndex::Entry> live;
+  for (uint64_t number = 0; number < index_->slots(); ++number) {
+    ASSAY_ASSIGN_OR_RETURN(const HashIndex::Entry entry, index_->entry(number));
+    if (entry.place >= writer.cleaned_ && entry.place < end &&
+        cleaning.superseded.count(entry.place) == 0) {
+      live.push_back(entry);
+    }
+  }
+  std::sort(live.begin(), live.end(), [](const HashIndex::Entry& a, const HashIndex::Entry& b) {
+    return a.place < b.place;
+  });
+  int64_t lost = 0;
+  for (const HashIndex::Entry& entry : live) {
+    const Result<LogRecord> record = files_->record(entry.place);
+    if (record.ok()) {
+      ASSAY_RETURN_IF_ERROR(clean_record(writer, cleaning, entry.place, *record));
+      continue;
+    }
+    if (record.code() != Code::kCorrupt) {
+      return record.status();
+    }
+    if (++lost <= kLostNamedMax) {
+      world_.log.error("online_row_lost",
+                       {{"status", record.status().to_string()}, {"slot", hash_text(entry.hash)}});
+    }
+    ASSAY_RETURN_IF_ERROR(lose(writer, entry));
+  }
+  world_.log.warn("online_log_damaged", {{"status", why.to_string()}, {"lost_rows", lost}});
+  writer.cleaned_ = files_->first_place(++writer.tail_);
+  return {};
+}
+
+/// Let a slot lead to a record that says that what it led to is damaged.
+Status HashLog::lose(HashLogWriter& writer, const HashIndex::Entry& slot) {
+  LostRecord lost{slot.hash, slot.place, 0, writer.directory().next_epoch};
+  const Result<std::string_view> bytes = files_->rest(slot.place);
+  if (bytes.ok()) {
+    lost.epoch = epoch_of_damaged(*bytes, slot.hash);
+  }
+  return writer.append(
+      {RecordKind::kLost, false, lost.epoch, slot.place, lost_key(lost), lost_value(lost)});
 }
 
 /// Remove the files before `tail`, if there are any.

@@ -74,8 +74,7 @@ Status HashLogWriter::append(const LogRecord& record) {
   if (has_slot(record.kind)) {
     checksum_ = crc32c(std::string_view(bytes).substr(begin, sizeof(uint32_t)), checksum_);
     ++records_;
-    changes_.push_back(
-        {record_hash(record.kind, record.epoch, record.key), record.previous, place});
+    changes_.push_back({slot_hash(record), record.previous, place});
   }
   return {};
 }

@@ -80,7 +80,6 @@ struct HashLog::WriterState {
   std::unique_ptr<LogFile> file;  // the last one of the log
   bool failed = false;            // the disk did
   uint64_t cleaned = 0;           // place up to which the first file has been looked through
-  bool cleaning_stopped = false;  // by a damaged record
   struct Checkpoint {
     std::unique_ptr<LogFile> file;
     uint64_t start = 0;

@@ -186,10 +186,7 @@ Status LmdbStore::find(const LmdbEnv::Reader& reader,
 
 Status LmdbStore::corrupt(std::string_view prefix, std::string_view entity_key, const Status& why) {
   metrics_.corrupt_rows.add();
-  return Status(Code::kCorrupt,
-                why.message() + "; drop and materialize the view again: view " +
-                    std::string(prefix.substr(0, prefix.size() - 1)) + ", key hash " +
-                    hash_text(hash_bytes(entity_key)));
+  return damaged_row(why, prefix.substr(0, prefix.size() - 1), entity_key);
 }
 
 Result<std::optional<ViewMeta>> LmdbStore::read_meta(const LmdbEnv::Reader& reader,
@@ -301,6 +298,9 @@ Result<uint64_t> LmdbStore::content_hash(const gold::FeatureView& view) {
         Result<StoredRow> stored = decode_row(row_key, value);
         if (!stored.ok()) {
           return corrupt(prefix, key_part, stored.status());
+        }
+        if (stored->row.empty()) {  // forgotten: it is read as if it was not there
+          return {};
         }
         const data::EntityKey key(
             std::string(stored->entity_key.empty() ? key_part : stored->entity_key));

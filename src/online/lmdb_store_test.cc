@@ -3,30 +3,16 @@
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 
 #include "online/fake_view.h"
 #include "online/lmdb_env.h"
 #include "online/online_store.h"
 #include "online/row_codec.h"
 #include "online/store_fixture.h"
+#include "online/user_rows.h"
 
 namespace assay::online {
 namespace {
-
-FakeView text_view(const std::string& name, int features = 1) {
-  return FakeView(name, {{"user_id", data::Type::kString}}, features);
-}
-
-data::Batch users(const FakeView& view, int begin, int end, double value) {
-  std::vector<FakeRow> rows;
-  for (int user = begin; user < end; ++user) {
-    rows.push_back({"u" + std::to_string(user), 1, 1, {}});
-    rows.back().features.assign(view.features().size(), value);
-  }
-  return fake_batch(
-      view, rows, static_cast<int64_t>(value * 100'000));  // larger values are newer rows
-}
 
 std::unique_ptr<OnlineStore> open_store(TestWorld& world,
                                         const TestFolder& folder,
@@ -34,17 +20,6 @@ std::unique_ptr<OnlineStore> open_store(TestWorld& world,
   Result<std::unique_ptr<OnlineStore>> store = open_lmdb_store(world.world, folder.path(), options);
   EXPECT_TRUE(store.ok()) << store.status().to_string();
   return store.ok() ? std::move(store).value() : nullptr;
-}
-
-/// Run `body` in another process; its exit code.
-int in_child(const std::function<int()>& body) {
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::_exit(body());
-  }
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 /// Change the raw value of one user's row.

@@ -5,6 +5,7 @@
 
 #include "base/file_system.h"
 #include "online/crc32c.h"
+#include "online/word_bytes.h"
 
 namespace assay::online {
 namespace {
@@ -12,11 +13,6 @@ namespace {
 constexpr std::string_view kMagic = "ASSAYLOG";
 constexpr uint32_t kVersion = 1;
 constexpr std::size_t kTableSlots = 1 << 16;
-
-template <typename T>
-void append_value(std::string* out, T value) {
-  out->append(reinterpret_cast<const char*>(&value), sizeof(T));
-}
 
 }  // namespace
 

@@ -1,12 +1,12 @@
 #include "online/log_head.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cstring>
 #include <string_view>
 
 #include "online/crc32c.h"
 #include "online/sealed_word.h"
+#include "online/word_bytes.h"
 
 namespace assay::online {
 namespace {
@@ -16,18 +16,6 @@ constexpr uint32_t kVersion = 1;
 constexpr std::size_t kHeadBytes = 128;
 constexpr std::size_t kWordsBegin = 64;
 constexpr std::size_t kSummedBytes = 24;
-
-template <typename T>
-T value_at(std::string_view bytes, std::size_t offset) {
-  T value{};
-  std::memcpy(&value, bytes.data() + offset, sizeof(T));
-  return value;
-}
-
-template <typename T>
-void put_value(char* bytes, std::size_t offset, T value) {
-  std::memcpy(bytes + offset, &value, sizeof(T));
-}
 
 std::size_t offset_of(HeadWord word) {
   return kWordsBegin + sizeof(uint64_t) * static_cast<std::size_t>(word);
@@ -91,7 +79,7 @@ uint64_t* LogHead::word(HeadWord word) const {
 }
 
 uint64_t LogHead::load_raw(HeadWord which) const {
-  return std::atomic_ref<uint64_t>(*word(which)).load(std::memory_order_acquire);
+  return load_word(word(which));
 }
 
 Result<uint64_t> LogHead::load(HeadWord which) const {
@@ -103,8 +91,7 @@ Result<uint64_t> LogHead::load(HeadWord which) const {
 }
 
 void LogHead::store(HeadWord which, uint64_t number) {
-  std::atomic_ref<uint64_t>(*word(which))
-      .store(seal_number(number, offset_of(which)), std::memory_order_release);
+  store_word(word(which), seal_number(number, offset_of(which)));
 }
 
 }  // namespace assay::online

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "online/crc32c.h"
+#include "online/word_bytes.h"
 
 namespace assay::online {
 namespace {
@@ -12,25 +13,13 @@ namespace {
 constexpr uint32_t kErased = 0x80;
 constexpr std::size_t kKeyBytesEnd = std::size_t{1} << 24;
 
-template <typename T>
-T value_at(std::string_view bytes, std::size_t offset) {
-  T value{};
-  std::memcpy(&value, bytes.data() + offset, sizeof(T));
-  return value;
-}
-
-template <typename T>
-void append_value(std::string* out, T value) {
-  out->append(reinterpret_cast<const char*>(&value), sizeof(T));
-}
-
 uint32_t checksum(uint64_t place, std::string_view bytes) {
   return crc32c(bytes.substr(sizeof(uint32_t)), static_cast<uint32_t>(place ^ place >> 32));
 }
 
 bool known(uint32_t kind) {
   return kind >= static_cast<uint32_t>(RecordKind::kRow) &&
-         kind <= static_cast<uint32_t>(RecordKind::kEnd);
+         kind <= static_cast<uint32_t>(RecordKind::kLost);
 }
 
 }  // namespace
@@ -85,6 +74,46 @@ uint64_t record_hash(RecordKind kind, uint32_t epoch, std::string_view key) {
   const uint64_t seed = uint64_t{epoch} << 8 | static_cast<uint64_t>(kind);
   const uint64_t hash = hash_bytes(key, seed * 0x9E3779B97F4A7C15) >> 16;
   return hash == 0 ? 1 : hash;
+}
+
+uint64_t slot_hash(const LogRecord& record) {
+  if (record.kind != RecordKind::kLost) {
+    return record_hash(record.kind, record.epoch, record.key);
+  }
+  return record.key.size() == sizeof(uint64_t) ? value_at<uint64_t>(record.key, 0) : 1;
+}
+
+std::string lost_key(const LostRecord& lost) {
+  std::string key;
+  append_value(&key, lost.hash);
+  return key;
+}
+
+std::string lost_value(const LostRecord& lost) {
+  std::string value;
+  append_value(&value, lost.place);
+  append_value(&value, lost.epoch_end);
+  return value;
+}
+
+Result<LostRecord> decode_lost(const LogRecord& record) {
+  if (record.key.size() != sizeof(uint64_t) || record.value.size() != 12) {
+    return Status(Code::kCorrupt, "the record of a lost one has another size");
+  }
+  return LostRecord{value_at<uint64_t>(record.key, 0),
+                    value_at<uint64_t>(record.value, 0),
+                    record.epoch,
+                    value_at<uint32_t>(record.value, 8)};
+}
+
+uint32_t epoch_of_damaged(std::string_view bytes, uint64_t slot_hash) {
+  if (bytes.size() < kRecordHeaderBytes) {
+    return 0;
+  }
+  const auto kind = value_at<uint32_t>(bytes, 20);
+  const auto epoch = value_at<uint32_t>(bytes, 16);
+  const std::string_view key = bytes.substr(kRecordHeaderBytes, kind >> 8);
+  return record_hash(static_cast<RecordKind>(kind & 0x7F), epoch, key) == slot_hash ? epoch : 0;
 }
 
 std::string encode_commit(const CommitRecord& commit) {

@@ -26,6 +26,7 @@ enum class RecordKind : uint8_t {
   kDirectory = 4,  // no key; value: the views that there are
   kCommit = 5,     // no key; value: what belongs together
   kEnd = 6,        // neither: the log goes on in the next file
+  kLost = 7,       // key: a hash, 8 bytes; value: what was damaged under it
 };
 
 struct LogRecord {
@@ -54,6 +55,23 @@ Result<LogRecord> decode_record(uint64_t place, std::string_view bytes);
 
 /// Hash by which a record is found: 48 bits, never 0.
 uint64_t record_hash(RecordKind kind, uint32_t epoch, std::string_view key);
+/// Hash of the slot that leads to a record: a lost one stands under that of what was damaged.
+uint64_t slot_hash(const LogRecord& record);
+
+/// A record that cleaning could not read, so that its key is found damaged for good.
+struct LostRecord {
+  uint64_t hash = 0;       // of its slot
+  uint64_t place = 0;      // where it stood
+  uint32_t epoch = 0;      // of the view that it was of; 0: nobody knows
+  uint32_t epoch_end = 0;  // it was of a view with a smaller epoch
+};
+/// Key and value of its record; its epoch and previous are `epoch` and `place`.
+std::string lost_key(const LostRecord& lost);
+std::string lost_value(const LostRecord& lost);
+Result<LostRecord> decode_lost(const LogRecord& record);
+/// The view of a record that fails its checksum, when kind, epoch and key are still those of the
+/// slot that leads to it; 0 else.
+uint32_t epoch_of_damaged(std::string_view bytes, uint64_t slot_hash);
 
 /// What the last record of a transaction says.
 struct CommitRecord {

@@ -86,8 +86,9 @@ Result<std::unique_ptr<OnlineStore>> open_hash_log_store(World& world,
                                                          const std::string& folder,
                                                          const HashLogOptions& options);
 
-/// Whether a folder holds such a store.
+/// Whether a folder holds such a store, or one of LMDB's.
 bool holds_hash_log(World& world, const std::string& folder);
+bool holds_lmdb(World& world, const std::string& folder);
 
 /// The store in the Redis server of `url` (redis_client.h), shared by any number of processes.
 ///
@@ -97,7 +98,8 @@ bool holds_hash_log(World& world, const std::string& folder);
 /// Errors  kInvalidArgument: the URL; kUnavailable, kPermissionDenied as RedisConnection has them.
 Result<std::unique_ptr<OnlineStore>> open_redis_store(World& world, const std::string& url);
 /// The store at `place`: a `redis` URL; `lmdb:` or `hashlog:` and a folder; or a folder alone, for
-/// the store that is in it, and a store of the default kind where there is none.
+/// the store that is in it, and LMDB's where there is none.
+/// Errors  kFailedPrecondition: the folder holds a store of the other kind.
 Result<std::unique_ptr<OnlineStore>> open_online_store(World& world,
                                                        const std::string& place,
                                                        bool read_only);

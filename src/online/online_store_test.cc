@@ -13,6 +13,7 @@
 #include "online/fake_view.h"
 #include "online/redis_under_test.h"
 #include "online/store_fixture.h"
+#include "online/store_under_load.h"
 
 namespace assay::online {
 namespace {
@@ -427,6 +428,13 @@ TEST_P(OnlineStoreTest, TwoThreadsWriteTwoViews) {
                 data::Scalar::float64(static_cast<double>(round)));
     }
   }
+}
+
+TEST_P(OnlineStoreTest, ReadersBesideAWriterSeeWholeRowsNoOlderThanAcknowledged) {
+  constexpr int64_t kRounds = 150;
+  const auto seen = StoreUnderLoad(*store_).run(2, [](int64_t round) { return round <= kRounds; });
+  EXPECT_EQ(seen.rounds, kRounds);
+  EXPECT_GT(seen.reads, 0);
 }
 
 std::vector<StoreKind> paged_stores() {

@@ -28,6 +28,14 @@ class TestFolder {
   std::string path_;
 };
 
+/// What a restart of the machine leaves of a hash log: a copied head is not believed.
+inline void forget_memory(const std::string& folder) {
+  const std::filesystem::path head = std::filesystem::path(folder) / "head";
+  const std::filesystem::path copy = std::filesystem::path(folder) / "head.copy";
+  std::filesystem::copy(head, copy);
+  std::filesystem::rename(copy, head);
+}
+
 /// Real disk, all else fake.
 struct TestWorld {
   FakeClock clock{EventTime{1'000'000'000}};
