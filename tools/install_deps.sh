@@ -8,7 +8,7 @@ packages=(
   libabsl-dev libboost1.81-dev libcli11-dev libcurl4-openssl-dev libfmt-dev libgrpc++-dev libhiredis-dev liblmdb-dev
   libprotobuf-dev libprotoc-dev librdkafka-dev
   libre2-dev libsimdjson-dev
-  libsqlite3-dev libssl-dev libxgboost-dev libyaml-cpp-dev libzstd-dev tzdata zlib1g-dev
+  libsqlite3-dev libssl-dev openssl libxgboost-dev libyaml-cpp-dev libzstd-dev tzdata zlib1g-dev
   libgtest-dev libgmock-dev libbenchmark-dev redis-tools
 )
 # npm comes with a Node.js of its own on many machines; Debian's package would clash with that.

@@ -3,13 +3,15 @@
 #include <climits>
 #include <cstdlib>
 
+#include <sys/resource.h>
+
 #include "base/file_system.h"
 
 namespace assay {
 
 std::optional<std::string> environment_variable(const std::string& name) {
   const char* value =
-      std::getenv(name.c_str());  // NOLINT(concurrency-mt-unsafe): nobody sets variables
+      std::getenv(name.c_str());  // NOLINT(concurrency-mt-unsafe): they are set before any thread
   return value == nullptr ? std::nullopt : std::optional<std::string>(value);
 }
 
@@ -21,6 +23,14 @@ Result<std::string> absolute_path(const std::string& path) {
   std::string result(resolved);
   std::free(resolved);
   return result;
+}
+
+void raise_file_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);  // what was there is enough to go on
+  }
 }
 
 Result<std::string> program_folder() {

@@ -14,6 +14,8 @@ namespace assay {
 std::optional<std::string> environment_variable(const std::string& name);
 /// `path` with every link and .. resolved. kNotFound when there is no such file or folder.
 Result<std::string> absolute_path(const std::string& path);
+/// Let this process have as many open files as its user may.
+void raise_file_limit();
 /// Folder of the running program.
 Result<std::string> program_folder();
 

@@ -1,10 +1,8 @@
 #include "cli/line_beside.h"
 
-#include <algorithm>
-
 #include "base/file_system.h"
-#include "base/hash.h"
 #include "cli/commands.h"
+#include "cli/pushed_rows.h"
 #include "flow/past_answers.h"
 #include "flow/push_verdicts.h"
 #include "flow/status.h"
@@ -28,11 +26,14 @@ std::string why_not(const catalog::SourceDef& source, FileSystem& files, const s
   return "";
 }
 
-/// Names sort in the order of the pushes, so that the line reads them in it.
-std::string file_name(EventTime now, uint64_t random) {
-  const std::string micros = std::to_string(now.micros);
-  return "push_" + std::string(20 - std::min<std::size_t>(20, micros.size()), '0') + micros + "_" +
-         hash_text(random) + ".jsonl";
+Status stopped() {
+  return {Code::kUnavailable, "the server is stopping"};
+}
+
+/// What a question came to; one that interrupt() ended is no failure of its own.
+template <typename T>
+Result<T> unless_interrupted(Result<T> result) {
+  return result.code() == Code::kCancelled ? Result<T>(stopped()) : std::move(result);
 }
 
 /// The word of an answer.
@@ -50,12 +51,41 @@ std::string fate_word(flow::PushFate fate) {
 
 }  // namespace
 
-Result<std::unique_ptr<flow::Workspace>> LineBeside::open() {
+LineBeside::Opened::Opened(LineBeside& line, std::unique_ptr<flow::Workspace> workspace)
+    : line_(line), workspace_(std::move(workspace)) {
+  const std::lock_guard lock(line_.running_mutex_);
+  line_.running_ = workspace_.get();
+}
+
+LineBeside::Opened::Opened(Opened&& other) noexcept = default;
+
+LineBeside::Opened::~Opened() {
+  if (workspace_ != nullptr) {
+    const std::lock_guard lock(line_.running_mutex_);
+    line_.running_ = nullptr;
+  }
+}
+
+Result<LineBeside::Opened> LineBeside::open() {
+  {
+    const std::lock_guard lock(running_mutex_);
+    if (stopping_) {
+      return stopped();
+    }
+  }
   Result<std::unique_ptr<flow::Workspace>> workspace = open_served_workspace(invocation_);
   // Whatever it is, it is no fault of the question.
-  return workspace.ok() ? std::move(workspace)
+  return workspace.ok() ? Result<Opened>(Opened(*this, *std::move(workspace)))
                         : Status(Code::kUnavailable,
                                  "the project cannot be opened: " + workspace.status().message());
+}
+
+void LineBeside::interrupt() {
+  const std::lock_guard lock(running_mutex_);
+  stopping_ = true;
+  if (running_ != nullptr) {
+    running_->sql().interrupt();
+  }
 }
 
 /// The folder that takes rows for a source.
@@ -73,16 +103,14 @@ Result<std::string> LineBeside::folder_of(const catalog::Project& project,
   return why.empty() ? Result<std::string>(std::move(folder)) : Status(Code::kUnimplemented, why);
 }
 
-Status LineBeside::push(const std::string& source, const std::string& json_lines) {
+Status LineBeside::push(const std::string& source,
+                        const std::string& json_lines,
+                        const std::string& once) {
   const std::lock_guard lock(mutex_);
   ASSAY_ASSIGN_OR_RETURN(const auto workspace, open());
   ASSAY_ASSIGN_OR_RETURN(const std::string folder, folder_of(workspace->project(), source));
-  if (json_lines.empty()) {
-    return {};
-  }
-  World& world = invocation_.world;
-  return world.files.put_if_absent(
-      join_path(folder, file_name(world.clock.now(), world.random.next())), json_lines);
+  return json_lines.empty() ? Status()
+                            : put_pushed_rows(invocation_.world, folder, json_lines, once);
 }
 
 Result<std::vector<serve::RowVerdict>> LineBeside::judge(const std::string& source,
@@ -91,7 +119,7 @@ Result<std::vector<serve::RowVerdict>> LineBeside::judge(const std::string& sour
   ASSAY_ASSIGN_OR_RETURN(const auto workspace, open());
   ASSAY_RETURN_IF_ERROR(folder_of(workspace->project(), source).status());
   ASSAY_ASSIGN_OR_RETURN(std::vector<flow::PushVerdict> found,
-                         flow::judge_push(*workspace, source, json_lines));
+                         unless_interrupted(flow::judge_push(*workspace, source, json_lines)));
   std::vector<serve::RowVerdict> verdicts;
   for (flow::PushVerdict& one : found) {
     verdicts.push_back(
@@ -113,7 +141,7 @@ Result<std::vector<gold::FeatureValues>> LineBeside::past(const gold::FeatureVie
     return Status(Code::kFailedPrecondition,
                   "the definitions are being replaced; ask again: " + view.name());
   }
-  return flow::past_answers(*workspace, *current, keys, at);
+  return unless_interrupted(flow::past_answers(*workspace, *current, keys, at));
 }
 
 Result<std::vector<std::string>> LineBeside::behind(const std::vector<std::string>& views) {

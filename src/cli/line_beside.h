@@ -26,22 +26,42 @@ class LineBeside : public serve::LineControl {
 
   /// Rows become a new file in the folder of a source of JSON files, complete and durable before
   /// anybody sees its name.
-  Status push(const std::string& source, const std::string& json_lines) override;
+  Status push(const std::string& source,
+              const std::string& json_lines,
+              const std::string& once) override;
   Result<std::vector<serve::RowVerdict>> judge(const std::string& source,
                                                const std::string& json_lines) override;
   Result<std::vector<std::string>> behind(const std::vector<std::string>& views) override;
   Result<std::vector<gold::FeatureValues>> past(const gold::FeatureView& view,
                                                 std::span<const data::EntityKey> keys,
                                                 EventTime at) override;
+  void interrupt() override;
 
  private:
-  Result<std::unique_ptr<flow::Workspace>> open();
+  /// An open project, which interrupt() knows of.
+  class Opened {
+   public:
+    Opened(LineBeside& line, std::unique_ptr<flow::Workspace> workspace);
+    Opened(Opened&& other) noexcept;
+    Opened& operator=(Opened&&) = delete;
+    ~Opened();
+    flow::Workspace& operator*() const { return *workspace_; }
+    flow::Workspace* operator->() const { return workspace_.get(); }
+
+   private:
+    LineBeside& line_;
+    std::unique_ptr<flow::Workspace> workspace_;
+  };
+  Result<Opened> open();
   Result<std::string> folder_of(const catalog::Project& project, const std::string& source);
 
   Invocation& invocation_;
   online::OnlineStore& store_;
   bool takes_rows_;
-  std::mutex mutex_;
+  std::mutex mutex_;                    // one question at a time
+  std::mutex running_mutex_;            // of what follows
+  flow::Workspace* running_ = nullptr;  // asked by now
+  bool stopping_ = false;
 };
 
 }  // namespace assay::cli

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "cli/command_line.h"
+#include "serve/grpc_server.h"
 
 namespace assay::cli {
 namespace {
@@ -20,6 +21,7 @@ int run(const std::vector<std::string>& words) {
     std::fputs(line->text.c_str(), stdout);
     return 0;
   }
+  serve::refuse_old_tls();
   SystemWorld world(line->verbose ? LogLevel::kDebug : LogLevel::kWarn);
   Output output(line->format, !line->quiet && ::isatty(STDERR_FILENO) == 1);
   Invocation invocation{line->arguments, world.world(), output};

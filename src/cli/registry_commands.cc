@@ -69,61 +69,64 @@ Status run_registry_export(Invocation& invocation) {
   return {};
 }
 
-/// The registry as it is served by now.
+/// The registry as it is served by now. Threads thread-safe.
 class ServedRegistry {
  public:
-  explicit ServedRegistry(Invocation& invocation) : invocation_(invocation) {}
-
-  /// Take newer definitions, when there are.
-  Status look() {
-    ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_served_workspace(invocation_));
-    if (registry_ != nullptr && workspace->served_version() == version_) {
-      return {};
-    }
-    ASSAY_ASSIGN_OR_RETURN(const auto state, serving_state(*workspace));
-    auto made = std::make_shared<const serve::FeastRegistry>(serve::feast_registry(*state));
+  void set(const serve::ServingState& state) {
+    auto made = std::make_shared<const serve::FeastRegistry>(serve::feast_registry(state));
     const std::lock_guard lock(mutex_);
-    version_ = workspace->served_version();
     registry_ = std::move(made);
-    return {};
   }
-
   std::shared_ptr<const serve::FeastRegistry> get() {
     const std::lock_guard lock(mutex_);
     return registry_;
   }
 
  private:
-  Invocation& invocation_;
   std::mutex mutex_;
-  std::optional<int64_t> version_;
   std::shared_ptr<const serve::FeastRegistry> registry_;
 };
 
+/// What a method of the registry answers to whoever may ask.
+serve::GrpcHandler registry_handler(ServedRegistry& registry, serve::Gate& gate) {
+  return [&](std::string_view method,
+             std::string_view request,
+             const serve::Credentials& credentials) -> Result<std::string> {
+    ASSAY_ASSIGN_OR_RETURN(const auto caller, gate.who(credentials));
+    return caller->may("registry")
+               ? serve::answer_registry(*registry.get(), method, request)
+               : Status(Code::kPermissionDenied, caller->name + " may not use registry");
+  };
+}
+
 Status run_registry_serve(Invocation& invocation) {
   StopWait stop;
-  ServedRegistry registry(invocation);
-  ASSAY_RETURN_IF_ERROR(registry.look());
+  ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_served_workspace(invocation));
+  ASSAY_ASSIGN_OR_RETURN(const auto state, serving_state(*workspace));
+  ServedRegistry registry;
+  registry.set(*state);
+  serve::Gate gate(invocation.world.clock);
+  AccessFile access(invocation, gate);
+  ASSAY_RETURN_IF_ERROR(access.look());
+  ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<serve::TlsFiles> tls, tls_files(invocation));
   ASSAY_ASSIGN_OR_RETURN(const serve::HttpOptions address,
                          parse_address(invocation.arguments.get("grpc"), "--grpc"));
   serve::GrpcOptions options;
   options.host = address.host;
   options.port = address.port;
-  ASSAY_ASSIGN_OR_RETURN(
-      const auto server,
-      serve::start_grpc_server(
-          [&registry](std::string_view method, std::string_view request, std::string_view) {
-            return serve::answer_registry(*registry.get(), method, request);
-          },
-          options));
+  options.tls = tls == nullptr ? serve::TlsSource() : tls->source();
+  ASSAY_ASSIGN_OR_RETURN(const auto server,
+                         serve::start_grpc_server(registry_handler(registry, gate), options));
   const std::string where = options.host + ":" + std::to_string(server->port());
   ASSAY_RETURN_IF_ERROR(write_addresses(invocation, where, ""));
   invocation.output.say("serving the registry of " + registry.get()->project + " by gRPC on " +
                         where + " (stop with Ctrl-C or SIGTERM)");
+  DefinitionWatch watch(invocation, *workspace, [&](const auto& newer) { registry.set(*newer); });
   while (!stop.second()) {
-    const Status looked = registry.look();
-    if (!looked.ok()) {
-      invocation.world.log.error("definitions_not_replaced", {{"reason", looked.to_string()}});
+    watch.look();
+    access.look_again();
+    if (tls != nullptr) {
+      tls->look_again();
     }
   }
   server->stop();
@@ -205,7 +208,11 @@ std::vector<Command> registry_commands() {
          "127.0.0.1:6570",
          false,
          false},
-        {"address-file", "FILE", "write the address here once it listens", "", false, false}},
+        {"address-file", "FILE", "write the address here once it listens", "", false, false},
+        access_flag(),
+        tls_flags()[0],
+        tls_flags()[1],
+        tls_flags()[2]},
        run_registry_serve},
       {{"import", "feast"},
        "turn a Feast repository into a project",

@@ -12,47 +12,6 @@
 namespace assay::cli {
 namespace {
 
-/// Lets a server answer from new definitions once everything that they name was made.
-class DefinitionWatch {
- public:
-  DefinitionWatch(Invocation& invocation, flow::Workspace& workspace, serve::FeatureServer& server)
-      : invocation_(invocation),
-        catalog_(workspace.catalog()),
-        server_(server),
-        version_(workspace.served_version()) {}
-
-  /// Replace the server's state when there are newer complete definitions. What cannot be served
-  /// leaves the old ones in place, and is said once.
-  void look() {
-    const Result<std::optional<int64_t>> newest =
-        catalog_.complete_version(invocation_.arguments.get("profile"));
-    if (!newest.ok() || !newest->has_value() || version_ == *newest) {
-      return;
-    }
-    version_ = *newest;
-    const Status replaced = replace();
-    if (replaced.ok()) {
-      invocation_.world.log.info("definitions_replaced", {{"version", *version_}});
-    } else {
-      invocation_.world.log.error("definitions_not_replaced",
-                                  {{"version", *version_}, {"reason", replaced.to_string()}});
-    }
-  }
-
- private:
-  Status replace() {
-    ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_served_workspace(invocation_));
-    ASSAY_ASSIGN_OR_RETURN(auto state, serving_state(*workspace));
-    server_.replace(std::move(state));
-    return {};
-  }
-
-  Invocation& invocation_;
-  catalog::CatalogStore& catalog_;
-  serve::FeatureServer& server_;
-  std::optional<int64_t> version_;
-};
-
 /// Writes what was served to tables of the lake, a commit a minute, and what is left at the end.
 class ServedWriter {
  public:
@@ -109,10 +68,6 @@ Result<double> log_share(const std::string& text) {
 Status run_serve(Invocation& invocation) {
   StopWait stop;
   ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_served_workspace(invocation));
-  ASSAY_ASSIGN_OR_RETURN(serve::HttpOptions options,
-                         parse_address(invocation.arguments.get("http"), "--http"));
-  ASSAY_ASSIGN_OR_RETURN(const int64_t threads, invocation.arguments.integer("threads", 0));
-  options.threads = static_cast<int>(threads);
   ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, workspace->online(true));
   ASSAY_ASSIGN_OR_RETURN(const auto state, serving_state(*workspace));
   serve::ServedLogOptions log_options;
@@ -125,28 +80,21 @@ Status run_serve(Invocation& invocation) {
   LineBeside line(invocation, *store, invocation.arguments.has("push"));
   serve::FeatureServer features(
       invocation.world, *store, state, log_options.share == 0 ? nullptr : &log, &line);
-  options.is_slow = features.slow_of_callers();
-  AccessFile access(invocation, features);
-  ASSAY_RETURN_IF_ERROR(access.look());
-  ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<serve::HttpServer> server,
-                         serve::start_http_server(invocation.world, features.handler(), options));
-  const std::string address = options.host + ":" + std::to_string(server->port());
-  ASSAY_ASSIGN_OR_RETURN(const GrpcBeside grpc, start_grpc(features, invocation.arguments));
-  ASSAY_RETURN_IF_ERROR(write_addresses(invocation, address, grpc.address));
+  Servers servers(invocation, features, line);
+  ASSAY_ASSIGN_OR_RETURN(const int64_t threads, invocation.arguments.integer("threads", 0));
+  ASSAY_RETURN_IF_ERROR(servers.start(static_cast<int>(threads)));
   invocation.output.say("serving " + std::to_string(state->services.size()) + " services and " +
-                        std::to_string(state->models.size()) + " models on http://" + address +
-                        (grpc.address.empty() ? "" : " and by gRPC on " + grpc.address) +
+                        std::to_string(state->models.size()) + " models on " + servers.where() +
                         " (stop with Ctrl-C or SIGTERM)");
-  DefinitionWatch watch(invocation, *workspace, features);
+  DefinitionWatch watch(
+      invocation, *workspace, [&](auto newer) { features.replace(std::move(newer)); });
   ServedWriter writer(invocation, *workspace, log);
   while (!stop.second()) {
     watch.look();
     writer.look();
-    access.look_again();
   }
-  invocation.output.say("stopping: requests under way are finished");
-  server->stop();
-  grpc.stop();
+  invocation.output.say("stopping: requests under way are finished (again to end at once)");
+  servers.stop();
   writer.write();
   return {};
 }
@@ -183,7 +131,7 @@ Status run_predict(Invocation& invocation) {
 }  // namespace
 
 std::vector<Command> serve_commands() {
-  return {
+  std::vector<Command> commands{
       {{"predict"},
        "fetch a model's features for an entity and score them",
        "",
@@ -207,24 +155,19 @@ std::vector<Command> serve_commands() {
          false,
          false},
         {"threads", "N", "threads that answer; 0 is one per core", "0", false, false},
-        grpc_flag(),
-        access_flag(),
-        {"push", "", "take rows by POST /push into sources of JSON files", "", false, false},
         {"log-share",
          "SHARE",
          "log the answers of this share of the entities, 0 to 1, to tables served/SERVICE of the "
          "lake; `assay verify --served` compares them",
          "0",
          false,
-         false},
-        {"address-file",
-         "FILE",
-         "write the address here once it listens, and that of gRPC below it",
-         "",
-         false,
          false}},
        run_serve},
   };
+  for (Flag& flag : Servers::flags()) {
+    commands.back().flags.push_back(std::move(flag));
+  }
+  return commands;
 }
 
 }  // namespace assay::cli

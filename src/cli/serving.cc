@@ -3,6 +3,8 @@
 #include <charconv>
 
 #include "base/file_system.h"
+#include "base/process.h"
+#include "cli/commands.h"
 #include "learn/model_card.h"
 #include "serve/grpc_calls.h"
 
@@ -69,15 +71,6 @@ Result<serve::HttpOptions> parse_address(const std::string& text, const std::str
   return options;
 }
 
-Flag grpc_flag() {
-  return {"grpc",
-          "HOST:PORT",
-          "also answer gRPC there: Feast's ServingService and predictions",
-          "",
-          false,
-          false};
-}
-
 Flag access_flag() {
   return {
       "access",
@@ -86,6 +79,40 @@ Flag access_flag() {
       "",
       false,
       false};
+}
+
+std::vector<Flag> tls_flags() {
+  return {
+      {"tls-cert",
+       "FILE",
+       "speak TLS 1.3: the server's certificate and those above it, in PEM form; read anew when "
+       "it changes",
+       "",
+       false,
+       false},
+      {"tls-key", "FILE", "the certificate's private key, in PEM form", "", false, false},
+      {"tls-client-ca",
+       "FILE",
+       "take only clients with a certificate of one of these authorities, in PEM form",
+       "",
+       false,
+       false}};
+}
+
+Result<std::unique_ptr<serve::TlsFiles>> tls_files(Invocation& invocation) {
+  const Arguments& arguments = invocation.arguments;
+  const serve::TlsPaths paths{
+      arguments.get("tls-cert"), arguments.get("tls-key"), arguments.get("tls-client-ca")};
+  if (!arguments.has("tls-cert") && !arguments.has("tls-key") && !arguments.has("tls-client-ca")) {
+    return std::unique_ptr<serve::TlsFiles>();
+  }
+  if (paths.certificate.empty() || paths.key.empty() ||
+      (arguments.has("tls-client-ca") && paths.client_ca.empty())) {
+    return Status(Code::kInvalidArgument, "TLS needs both --tls-cert FILE and --tls-key FILE");
+  }
+  auto files = std::make_unique<serve::TlsFiles>(invocation.world, paths);
+  ASSAY_RETURN_IF_ERROR(files->look());
+  return files;
 }
 
 Status AccessFile::look() {
@@ -109,9 +136,16 @@ Status AccessFile::look() {
   if (!access.ok()) {
     return std::move(access).status().with_context(file_);
   }
+  if ((*access)->knows_certificates() && !sees_certificates_) {
+    return {Code::kInvalidArgument,
+            "callers with a `certificate` are seen only with --tls-client-ca: " + file_};
+  }
   if (names != known_) {
+    for (const std::string& note : (*access)->notes()) {
+      world_.log.warn("access_partly_read", {{"file", file_}, {"note", note}});
+    }
     known_ = std::move(names);
-    server_.protect(*std::move(access));
+    gate_.protect(*std::move(access));
     world_.log.info("access_read", {{"file", file_}});
   }
   return {};
@@ -125,26 +159,108 @@ void AccessFile::look_again() {
   failure_ = status.ok() ? "" : status.to_string();
 }
 
-Result<GrpcBeside> start_grpc(serve::FeatureServer& features, const Arguments& arguments) {
-  GrpcBeside beside;
-  if (!arguments.has("grpc")) {
-    return beside;
+void DefinitionWatch::look() {
+  const Result<std::optional<int64_t>> newest =
+      catalog_.complete_version(invocation_.arguments.get("profile"));
+  if (!newest.ok() || !newest->has_value() || version_ == *newest) {
+    return;
+  }
+  version_ = *newest;
+  const Status replaced = replace();
+  if (replaced.ok()) {
+    invocation_.world.log.info("definitions_replaced", {{"version", *version_}});
+  } else {
+    invocation_.world.log.error("definitions_not_replaced",
+                                {{"version", *version_}, {"reason", replaced.to_string()}});
+  }
+}
+
+Status DefinitionWatch::replace() {
+  ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_served_workspace(invocation_));
+  ASSAY_ASSIGN_OR_RETURN(auto state, serving_state(*workspace));
+  take_(std::move(state));
+  return {};
+}
+
+std::vector<Flag> Servers::flags() {
+  std::vector<Flag> flags = tls_flags();
+  flags.push_back({"grpc",
+                   "HOST:PORT",
+                   "also answer gRPC there: Feast's ServingService and predictions",
+                   "",
+                   false,
+                   false});
+  flags.push_back(access_flag());
+  flags.push_back({"push",
+                   "",
+                   "take rows by POST /push into sources of JSON files; needs --http",
+                   "",
+                   false,
+                   false});
+  flags.push_back({"address-file",
+                   "FILE",
+                   "write the address here once it listens, and that of gRPC below it",
+                   "",
+                   false,
+                   false});
+  return flags;
+}
+
+Status Servers::start(int threads) {
+  ASSAY_ASSIGN_OR_RETURN(serve::HttpOptions options,
+                         parse_address(invocation_.arguments.get("http"), "--http"));
+  options.threads = threads;
+  raise_file_limit();  // each connection is one
+  options.is_slow = features_.slow_of_callers();
+  options.is_urgent = serve::FeatureServer::is_urgent;
+  options.slow.interrupt = [this] { line_.interrupt(); };
+  ASSAY_ASSIGN_OR_RETURN(tls_, tls_files(invocation_));
+  options.tls = tls_ == nullptr ? serve::TlsSource() : tls_->source();
+  ASSAY_RETURN_IF_ERROR(access_.look());
+  ASSAY_ASSIGN_OR_RETURN(http_,
+                         serve::start_http_server(invocation_.world, features_.handler(), options));
+  const std::string http = options.host + ":" + std::to_string(http_->port());
+  ASSAY_ASSIGN_OR_RETURN(const std::string grpc, start_grpc(options.tls));
+  ASSAY_RETURN_IF_ERROR(write_addresses(invocation_, http, grpc));
+  where_ = (tls_ == nullptr ? "http://" : "https://") + http +
+           (grpc.empty() ? "" : " and by gRPC on " + grpc);
+  watch_ = std::make_unique<serve::RepeatedCall>(Duration{kMicrosPerSecond}, [this] {
+    access_.look_again();
+    if (tls_ != nullptr) {
+      tls_->look_again();
+    }
+  });
+  return {};
+}
+
+/// Listen where --grpc says; the address, "" without one.
+Result<std::string> Servers::start_grpc(const serve::TlsSource& tls) {
+  if (!invocation_.arguments.has("grpc")) {
+    return std::string();
   }
   ASSAY_ASSIGN_OR_RETURN(const serve::HttpOptions address,
-                         parse_address(arguments.get("grpc"), "--grpc"));
+                         parse_address(invocation_.arguments.get("grpc"), "--grpc"));
   serve::GrpcOptions options;
   options.host = address.host;
   options.port = address.port;
-  ASSAY_ASSIGN_OR_RETURN(
-      beside.server,
-      serve::start_grpc_server(
-          [&features](
-              std::string_view method, std::string_view request, std::string_view authorization) {
-            return serve::answer_grpc(features, method, request, authorization);
-          },
-          options));
-  beside.address = options.host + ":" + std::to_string(beside.server->port());
-  return beside;
+  options.tls = tls;
+  const auto answer = [this](std::string_view method,
+                             std::string_view request,
+                             const serve::Credentials& credentials) {
+    return serve::answer_grpc(features_, method, request, credentials);
+  };
+  ASSAY_ASSIGN_OR_RETURN(grpc_, serve::start_grpc_server(answer, options));
+  return options.host + ":" + std::to_string(grpc_->port());
+}
+
+void Servers::stop() {
+  watch_.reset();
+  if (http_ != nullptr) {
+    http_->stop();
+  }
+  if (grpc_ != nullptr) {
+    grpc_->stop();
+  }
 }
 
 Status write_addresses(Invocation& invocation, const std::string& http, const std::string& grpc) {
@@ -163,7 +279,11 @@ StopWait::StopWait() {
 
 bool StopWait::second() {
   const timespec second{1, 0};
-  return sigtimedwait(&signals_, nullptr, &second) >= 0;
+  const bool came = sigtimedwait(&signals_, nullptr, &second) >= 0;
+  if (came) {
+    pthread_sigmask(SIG_UNBLOCK, &signals_, nullptr);
+  }
+  return came;
 }
 
 serve::RequestRows request_row(const data::Batch& inputs) {

@@ -1,8 +1,11 @@
 #pragma once
 
 #include <csignal>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "cli/command.h"
 #include "flow/workspace.h"
@@ -10,7 +13,9 @@
 #include "serve/get.h"
 #include "serve/grpc_server.h"
 #include "serve/http_server.h"
+#include "serve/repeated_call.h"
 #include "serve/serving_state.h"
+#include "serve/tls_files.h"
 
 namespace assay::cli {
 
@@ -29,51 +34,102 @@ Result<std::shared_ptr<const serve::ServingState>> serving_state(flow::Workspace
 /// Errors  kInvalidArgument.
 Result<serve::HttpOptions> parse_address(const std::string& text, const std::string& flag);
 
-/// A gRPC server beside the one of HTTP, when the user wants one.
-struct GrpcBeside {
-  std::unique_ptr<serve::GrpcServer> server;
-  std::string address;  // "" for none
-
-  void stop() const {
-    if (server != nullptr) {
-      server->stop();
-    }
-  }
-};
-
-/// Its flag.
-Flag grpc_flag();
-Flag access_flag();
-
-/// Who may ask a server, as the file that --access names says it by now; everybody without one.
+/// Who is let in, as the file that --access names says it by now; everybody without one.
 ///
 /// Threads one thread at a time.
 class AccessFile {
  public:
-  AccessFile(Invocation& invocation, serve::FeatureServer& server)
+  AccessFile(Invocation& invocation, serve::Gate& gate)
       : world_(invocation.world),
-        server_(server),
+        gate_(gate),
         wanted_(invocation.arguments.has("access")),
+        sees_certificates_(!invocation.arguments.get("tls-client-ca").empty()),
         file_(invocation.arguments.get("access")) {}
 
-  /// Read the file and let the server go by it.
+  /// Read the file and let the gate go by it.
   ///
-  /// Errors  those of files and of Access::parse; the server goes on as before.
+  /// Errors  those of files and of Access::parse, and callers with certificates when nobody asks
+  /// for
+  ///         these; the gate goes on as before.
   Status look();
   /// The same later on: what is wrong is logged once.
   void look_again();
 
  private:
   World& world_;
-  serve::FeatureServer& server_;
+  serve::Gate& gate_;
   bool wanted_;
+  bool sees_certificates_;
   std::string file_;
-  std::string known_;  // what the server goes by
+  std::string known_;  // what the gate goes by
   std::string failure_;
 };
 
-/// Listen where --grpc says.
-Result<GrpcBeside> start_grpc(serve::FeatureServer& features, const Arguments& arguments);
+/// The servers of a process: HTTP, and gRPC beside it when the user wants one; inside of TLS, and
+/// for callers, as flags say. Files of both are read anew each second.
+class Servers {
+ public:
+  /// `features` and the `line` that it asks must outlive this object.
+  Servers(Invocation& invocation, serve::FeatureServer& features, serve::LineControl& line)
+      : invocation_(invocation),
+        features_(features),
+        line_(line),
+        access_(invocation, features.gate()) {}
+  ~Servers() { stop(); }
+  Servers(const Servers&) = delete;
+  Servers& operator=(const Servers&) = delete;
+
+  /// The flags that start() goes by, without --http.
+  static std::vector<Flag> flags();
+  /// Listen, and write the addresses to the file that --address-file names. `threads` answer HTTP;
+  /// 0: one per core.
+  Status start(int threads = 0);
+  /// "http://127.0.0.1:6566 and by gRPC on 127.0.0.1:6567"
+  [[nodiscard]] const std::string& where() const { return where_; }
+  void stop();
+
+ private:
+  Result<std::string> start_grpc(const serve::TlsSource& tls);
+
+  Invocation& invocation_;
+  serve::FeatureServer& features_;
+  serve::LineControl& line_;
+  AccessFile access_;
+  std::unique_ptr<serve::TlsFiles> tls_;
+  std::unique_ptr<serve::HttpServer> http_;
+  std::unique_ptr<serve::GrpcServer> grpc_;
+  std::string where_;
+  std::unique_ptr<serve::RepeatedCall> watch_;
+};
+
+/// Looks for newer definitions for which everything was made, and hands over what they serve.
+class DefinitionWatch {
+ public:
+  using Take = std::function<void(std::shared_ptr<const serve::ServingState>)>;
+
+  /// `workspace` has the definitions that are served in the beginning, and must outlive this.
+  DefinitionWatch(Invocation& invocation, flow::Workspace& workspace, Take take)
+      : invocation_(invocation),
+        catalog_(workspace.catalog()),
+        take_(std::move(take)),
+        version_(workspace.served_version()) {}
+
+  /// What cannot be served is said once, and nothing is handed over.
+  void look();
+
+ private:
+  Status replace();
+
+  Invocation& invocation_;
+  catalog::CatalogStore& catalog_;
+  const Take take_;
+  std::optional<int64_t> version_;
+};
+
+/// Flags of TLS, and the files that they name, read; nullptr without them.
+std::vector<Flag> tls_flags();
+Result<std::unique_ptr<serve::TlsFiles>> tls_files(Invocation& invocation);
+Flag access_flag();
 /// The addresses, a line each, into the file that --address-file names.
 Status write_addresses(Invocation& invocation, const std::string& http, const std::string& grpc);
 
@@ -81,7 +137,7 @@ Status write_addresses(Invocation& invocation, const std::string& http, const st
 class StopWait {
  public:
   StopWait();
-  /// Wait a second; true when a signal came.
+  /// Wait a second; true when a signal came. The next one ends the process at once.
   bool second();
 
  private:

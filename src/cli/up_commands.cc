@@ -4,7 +4,6 @@
 #include "flow/fast_path.h"
 #include "flow/up.h"
 #include "serve/feature_server.h"
-#include "serve/http_server.h"
 
 namespace assay::cli {
 namespace {
@@ -18,43 +17,33 @@ class LineServer {
   /// Listen where the user said; nothing to do when he did not.
   Status start() {
     const Arguments& arguments = invocation_.arguments;
-    if (!arguments.has("http") && arguments.has("grpc")) {
-      return {Code::kInvalidArgument, "--grpc answers beside HTTP; say --http HOST:PORT too"};
-    }
-    if (!arguments.has("http") && arguments.has("access")) {
-      return {Code::kInvalidArgument, "--access says who may ask over HTTP; say --http HOST:PORT"};
+    for (const Flag& flag : Servers::flags()) {
+      if (!arguments.has("http") && arguments.has(flag.name)) {
+        return {Code::kInvalidArgument,
+                "--" + flag.name + " is about the server; say --http HOST:PORT too"};
+      }
     }
     if (!arguments.has("http")) {
       invocation_.output.say("running (stop with Ctrl-C or SIGTERM)");
       return {};
     }
-    ASSAY_ASSIGN_OR_RETURN(serve::HttpOptions options,
-                           parse_address(arguments.get("http"), "--http"));
     ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, workspace_.online(false));
     ASSAY_ASSIGN_OR_RETURN(const auto state, serving_state(workspace_));
     line_ = std::make_unique<LineBeside>(invocation_, *store, arguments.has("push"));
     features_ = std::make_unique<serve::FeatureServer>(
         invocation_.world, *store, state, nullptr, line_.get());
-    options.is_slow = features_->slow_of_callers();
-    ASSAY_RETURN_IF_ERROR(AccessFile(invocation_, *features_).look());
-    ASSAY_ASSIGN_OR_RETURN(
-        server_, serve::start_http_server(invocation_.world, features_->handler(), options));
-    const std::string address = options.host + ":" + std::to_string(server_->port());
-    ASSAY_ASSIGN_OR_RETURN(grpc_, start_grpc(*features_, arguments));
-    ASSAY_RETURN_IF_ERROR(write_addresses(invocation_, address, grpc_.address));
+    servers_ = std::make_unique<Servers>(invocation_, *features_, *line_);
+    ASSAY_RETURN_IF_ERROR(servers_->start());
     invocation_.output.say("running, and serving " + std::to_string(state->services.size()) +
-                           " services and " + std::to_string(state->models.size()) +
-                           " models on http://" + address +
-                           (grpc_.address.empty() ? "" : " and by gRPC on " + grpc_.address) +
-                           " (stop with Ctrl-C or SIGTERM)");
+                           " services and " + std::to_string(state->models.size()) + " models on " +
+                           servers_->where() + " (stop with Ctrl-C or SIGTERM)");
     return {};
   }
 
   void stop() {
-    if (server_ != nullptr) {
-      server_->stop();
+    if (servers_ != nullptr) {
+      servers_->stop();
     }
-    grpc_.stop();
   }
 
  private:
@@ -62,8 +51,7 @@ class LineServer {
   flow::Workspace& workspace_;
   std::unique_ptr<LineBeside> line_;
   std::unique_ptr<serve::FeatureServer> features_;
-  std::unique_ptr<serve::HttpServer> server_;
-  GrpcBeside grpc_;
+  std::unique_ptr<Servers> servers_;
 };
 
 Result<Duration> duration_of(const Arguments& arguments, const std::string& name) {
@@ -112,7 +100,7 @@ Status run_up(Invocation& invocation) {
 }  // namespace
 
 std::vector<Command> up_commands() {
-  return {
+  std::vector<Command> commands{
       {{"up"},
        "run without end: read every source as it grows, through all stages, and serve if asked",
        "SIGTERM or Ctrl-C commits what was taken and ends; the next `assay up` or `assay run` goes "
@@ -123,20 +111,6 @@ std::vector<Command> up_commands() {
        {{"http",
          "HOST:PORT",
          "serve features and predictions there, as `assay serve` does; port 0 takes a free one",
-         "",
-         false,
-         false},
-        grpc_flag(),
-        access_flag(),
-        {"push",
-         "",
-         "with --http: take rows by POST /push into sources of JSON files",
-         "",
-         false,
-         false},
-        {"address-file",
-         "FILE",
-         "write the address here once it listens, and that of gRPC below it",
          "",
          false,
          false},
@@ -155,6 +129,10 @@ std::vector<Command> up_commands() {
          false}},
        run_up},
   };
+  for (Flag& flag : Servers::flags()) {
+    commands.back().flags.push_back(std::move(flag));
+  }
+  return commands;
 }
 
 }  // namespace assay::cli

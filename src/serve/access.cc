@@ -58,6 +58,14 @@ bool is_permission(std::string_view word) {
          });
 }
 
+/// True for what TLS may find in a certificate.
+bool is_peer_name(std::string_view name) {
+  constexpr std::array<std::string_view, 4> kKinds = {"uri:", "dns:", "email:", "subject:"};
+  return std::any_of(kKinds.begin(), kKinds.end(), [&](std::string_view kind) {
+    return name.starts_with(kind) && name.size() > kind.size();
+  });
+}
+
 /// Base64 with the letters of URLs and without padding, as tokens have it.
 std::optional<std::string> from_base64url(std::string_view text) {
   std::string bytes;
@@ -146,6 +154,67 @@ bool Caller::may(std::string_view what, std::string_view which) const {
   });
 }
 
+Status Access::read_caller(const Json& one) {
+  ASSAY_RETURN_IF_ERROR(only_keys(one, {"name", "secret_sha256", "certificate", "may"}));
+  Caller caller{text_of(one, "name"), texts_of(one.find("may"))};
+  const std::string hash = text_of(one, "secret_sha256");
+  const std::string certificate = text_of(one, "certificate");
+  const bool is_hash =
+      hash.size() == 64 && hash.find_first_not_of("0123456789abcdef") == std::string::npos;
+  if (caller.name.empty() || (one.find("secret_sha256") == nullptr) == certificate.empty()) {
+    return wrong("each of `callers` needs a `name`, and either `secret_sha256` or `certificate`");
+  }
+  if (!is_hash && certificate.empty()) {
+    return wrong("`secret_sha256` of " + caller.name + " is not 64 hexadecimal digits");
+  }
+  if (!certificate.empty() && !is_peer_name(certificate)) {
+    return wrong("`certificate` of " + caller.name +
+                 " is a name with its kind: uri:..., dns:..., email:... or subject:...");
+  }
+  for (const std::string& word : caller.permissions) {
+    if (!is_permission(word)) {
+      return wrong(caller.name + " may `" + word + "`, which is no permission");
+    }
+  }
+  if (hash == sha256_hex("")) {
+    return wrong("the secret of " + caller.name + " is empty");
+  }
+  auto& known = certificate.empty() ? by_hash_ : by_certificate_;
+  if (!known.emplace(certificate.empty() ? hash : certificate, std::move(caller)).second) {
+    return wrong("two callers have one secret or certificate; the second is " +
+                 text_of(one, "name"));
+  }
+  return {};
+}
+
+Status Access::read_tokens(const Json& tokens, const ReadFile& read) {
+  ASSAY_RETURN_IF_ERROR(only_keys(tokens, {"jwks", "issuer", "audience"}));
+  issuer_ = text_of(tokens, "issuer");
+  audience_ = text_of(tokens, "audience");
+  if (issuer_.empty() || audience_.empty()) {
+    return wrong("`jwt` needs `issuer` and `audience`");
+  }
+  ASSAY_ASSIGN_OR_RETURN(const std::string set, read(text_of(tokens, "jwks")));
+  JsonReader reader;
+  ASSAY_ASSIGN_OR_RETURN(const Json keys, reader.read(set));
+  const Json* list = keys.find("keys");
+  if (list == nullptr || list->array() == nullptr) {
+    return wrong("the key set has no list `keys`");
+  }
+  for (const Json& key : *list->array()) {
+    Result<std::shared_ptr<const PublicKey>> made = key_of(key);
+    const std::string id = text_of(key, "kid");
+    if (!made.ok()) {
+      notes_.push_back("key `" + id + "` of the key set is left out: " + made.status().message());
+    } else if (*made != nullptr && !keys_.emplace(id, *std::move(made)).second) {
+      notes_.push_back("a second key `" + id + "` of the key set is left out");
+    }
+  }
+  return keys_.empty() ? wrong("the key set has no key for RS256 or ES256" +
+                               (notes_.empty() ? "" : "; " + notes_.front()))
+                       : Status();
+}
+
 Result<std::shared_ptr<const Access>> Access::parse(std::string_view text, const ReadFile& read) {
   JsonReader reader;
   ASSAY_ASSIGN_OR_RETURN(const Json root, reader.read(text));
@@ -157,72 +226,49 @@ Result<std::shared_ptr<const Access>> Access::parse(std::string_view text, const
   const Json* callers = root.find("callers");
   if (callers != nullptr && callers->array() != nullptr) {
     for (const Json& one : *callers->array()) {
-      ASSAY_RETURN_IF_ERROR(only_keys(one, {"name", "secret_sha256", "may"}));
-      const std::string hash = text_of(one, "secret_sha256");
-      const bool is_hash =
-          hash.size() == 64 && hash.find_first_not_of("0123456789abcdef") == std::string::npos;
-      Caller caller{text_of(one, "name"), texts_of(one.find("may"))};
-      if (caller.name.empty() || !is_hash) {
-        return wrong("each of `callers` needs a `name` and `secret_sha256`, 64 hexadecimal digits");
-      }
-      for (const std::string& word : caller.permissions) {
-        if (!is_permission(word)) {
-          return wrong(caller.name + " may `" + word + "`, which is no permission");
-        }
-      }
-      if (hash == sha256_hex("")) {
-        return wrong("the secret of " + caller.name + " is empty");
-      }
-      if (!access->by_hash_.emplace(hash, std::move(caller)).second) {
-        return wrong("two callers have one secret; the second is " + text_of(one, "name"));
-      }
+      ASSAY_RETURN_IF_ERROR(access->read_caller(one));
     }
   }
   const Json* tokens = root.find("jwt");
   if (tokens != nullptr) {
-    ASSAY_RETURN_IF_ERROR(only_keys(*tokens, {"jwks", "issuer", "audience"}));
-    access->issuer_ = text_of(*tokens, "issuer");
-    access->audience_ = text_of(*tokens, "audience");
-    if (access->issuer_.empty() || access->audience_.empty()) {
-      return wrong("`jwt` needs `issuer` and `audience`");
-    }
-    ASSAY_ASSIGN_OR_RETURN(const std::string set, read(text_of(*tokens, "jwks")));
-    ASSAY_ASSIGN_OR_RETURN(const Json keys, reader.read(set));
-    const Json* list = keys.find("keys");
-    if (list == nullptr || list->array() == nullptr) {
-      return wrong("the key set has no list `keys`");
-    }
-    for (const Json& key : *list->array()) {
-      ASSAY_ASSIGN_OR_RETURN(auto made, key_of(key));
-      if (made != nullptr && !access->keys_.emplace(text_of(key, "kid"), std::move(made)).second) {
-        return wrong("two keys of the key set have one `kid`: " + text_of(key, "kid"));
-      }
-    }
+    ASSAY_RETURN_IF_ERROR(access->read_tokens(*tokens, read));
   }
-  if (access->by_hash_.empty() && access->keys_.empty()) {
+  if (access->by_hash_.empty() && access->by_certificate_.empty() && access->keys_.empty()) {
     return wrong("nobody may ask: there are no `callers`, and no key of `jwt`");
   }
   return std::shared_ptr<const Access>(std::move(access));
 }
 
-Result<Caller> Access::caller(std::string_view authorization,
-                              std::string_view api_key,
-                              EventTime now) const {
-  if (!api_key.empty()) {
-    return by_secret(api_key);
+Result<Caller> Access::caller(const Credentials& credentials, EventTime now) const {
+  if (!credentials.api_key.empty()) {
+    return by_secret(credentials.api_key);
+  }
+  if (credentials.authorization.empty() && !credentials.certificate.empty()) {
+    return by_certificate(credentials.certificate);
   }
   constexpr std::string_view kBearer = "bearer ";
-  std::string scheme(authorization.substr(0, kBearer.size()));
+  std::string scheme(credentials.authorization.substr(0, kBearer.size()));
   std::transform(scheme.begin(), scheme.end(), scheme.begin(), [](char c) {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
   });
   if (scheme != kBearer) {
     return refused("a token is needed: authorization: Bearer ..., or x-api-key");
   }
-  const std::string_view token = authorization.substr(kBearer.size());
+  const std::string_view token = credentials.authorization.substr(kBearer.size());
   Result<Caller> known = by_secret(token);  // whatever it looks like
   return known.ok() || keys_.empty() || !parts_of(token).has_value() ? std::move(known)
                                                                      : by_token(token, now);
+}
+
+/// The caller of the first of these names that is known.
+Result<Caller> Access::by_certificate(std::span<const std::string> names) const {
+  for (const std::string& name : names) {
+    const auto found = by_certificate_.find(name);
+    if (found != by_certificate_.end()) {
+      return found->second;
+    }
+  }
+  return refused("the client's certificate is of no caller, and no token was sent");
 }
 
 /// What is compared is the hash of what the caller sent, so how long it takes says nothing of a

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +12,10 @@
 #include "base/status.h"
 #include "base/time.h"
 #include "serve/signature.h"
+
+namespace assay::lake {
+class JsonValue;
+}
 
 namespace assay::serve {
 
@@ -24,9 +29,16 @@ struct Caller {
   [[nodiscard]] bool may(std::string_view what, std::string_view which = "") const;
 };
 
+/// What somebody shows of himself; what he does not show is empty.
+struct Credentials {
+  std::string_view authorization;            // value of the header
+  std::string_view api_key;                  // value of the header x-api-key
+  std::span<const std::string> certificate;  // PeerNames of the connection
+};
+
 /// Who may ask a server: callers with a secret of their own (a bearer token or an API key, which
-/// are known by their SHA-256), and callers with a JSON Web Token of a trusted issuer. The file is
-/// drawn in docs/serving.md.
+/// are known by their SHA-256), callers with a certificate, and callers with a JSON Web Token of a
+/// trusted issuer. The file is drawn in docs/serving.md.
 ///
 /// Threads immutable.
 class Access {
@@ -38,22 +50,30 @@ class Access {
   /// Errors  kInvalidArgument: not such a text, and where; and those of `read`.
   static Result<std::shared_ptr<const Access>> parse(std::string_view text, const ReadFile& read);
 
-  /// The caller with these credentials: values of the headers `authorization` and `x-api-key`, ""
-  /// when they are not there.
+  /// The caller with these credentials. A key or token that he sends counts before the certificate
+  /// of his connection, which may be that of a proxy.
   ///
   /// Errors  kUnauthenticated, and why; nothing of the secret is in it.
-  [[nodiscard]] Result<Caller> caller(std::string_view authorization,
-                                      std::string_view api_key,
-                                      EventTime now) const;
+  [[nodiscard]] Result<Caller> caller(const Credentials& credentials, EventTime now) const;
+
+  /// What was left out: keys of the key set that cannot be taken, and why.
+  [[nodiscard]] const std::vector<std::string>& notes() const { return notes_; }
+  /// Whether some callers are known by certificates, which only a server with TLS sees.
+  [[nodiscard]] bool knows_certificates() const { return !by_certificate_.empty(); }
 
  private:
+  Status read_caller(const lake::JsonValue& one);
+  Status read_tokens(const lake::JsonValue& tokens, const ReadFile& read);
+  [[nodiscard]] Result<Caller> by_certificate(std::span<const std::string> names) const;
   [[nodiscard]] Result<Caller> by_secret(std::string_view secret) const;
   [[nodiscard]] Result<Caller> by_token(std::string_view token, EventTime now) const;
 
-  std::map<std::string, Caller, std::less<>> by_hash_;  // by SHA-256 of the secret
+  std::map<std::string, Caller, std::less<>> by_hash_;         // by SHA-256 of the secret
+  std::map<std::string, Caller, std::less<>> by_certificate_;  // by one of PeerNames
   std::map<std::string, std::shared_ptr<const PublicKey>, std::less<>> keys_;  // by `kid`
   std::string issuer_;
   std::string audience_;
+  std::vector<std::string> notes_;
 };
 
 }  // namespace assay::serve

@@ -83,18 +83,18 @@ std::shared_ptr<const Access> access() {
 }
 
 Result<Caller> by_token(const std::string& token) {
-  return access()->caller("Bearer " + token, "", kNow);
+  return access()->caller({"Bearer " + token, "", {}}, kNow);
 }
 
 TEST(Access, SecretsAreKnownByTheirHash) {
-  EXPECT_EQ(access()->caller("Bearer s3cret", "", kNow)->name, "web");
-  EXPECT_EQ(access()->caller("bearer s3cret", "", kNow)->name, "web");
-  EXPECT_EQ(access()->caller("", "all", kNow)->name, "ops");
+  EXPECT_EQ(access()->caller({"Bearer s3cret", "", {}}, kNow)->name, "web");
+  EXPECT_EQ(access()->caller({"bearer s3cret", "", {}}, kNow)->name, "web");
+  EXPECT_EQ(access()->caller({"", "all", {}}, kNow)->name, "ops");
   for (const char* const wrong :
        {"", "Bearer", "Bearer ", "Bearer s3cre", "Basic s3cret", "s3cret"}) {
-    EXPECT_EQ(access()->caller(wrong, "", kNow).code(), Code::kUnauthenticated) << wrong;
+    EXPECT_EQ(access()->caller({wrong, "", {}}, kNow).code(), Code::kUnauthenticated) << wrong;
   }
-  EXPECT_EQ(access()->caller("Bearer s3cret", "nope", kNow).code(), Code::kUnauthenticated);
+  EXPECT_EQ(access()->caller({"Bearer s3cret", "nope", {}}, kNow).code(), Code::kUnauthenticated);
 }
 
 TEST(Access, AKeyMayLookLikeAToken) {
@@ -102,10 +102,44 @@ TEST(Access, AKeyMayLookLikeAToken) {
   const std::string hash = "1ec1c26b50d5d3c58d9583181af8076655fe00756bf7285940ba3670f99fcba0";
   text.replace(text.find(hash), hash.size(), sha256_hex("ab.cd.ef"));
   const auto dotted = *Access::parse(text, read_keys);
-  EXPECT_EQ(dotted->caller("Bearer ab.cd.ef", "", kNow)->name, "web");
-  EXPECT_EQ(dotted->caller("", "ab.cd.ef", kNow)->name, "web");
-  EXPECT_EQ(dotted->caller(std::string("Bearer ") + kEc, "", kNow)->name, "bob");
-  EXPECT_EQ(dotted->caller("Bearer ab.cd.eg", "", kNow).code(), Code::kUnauthenticated);
+  EXPECT_EQ(dotted->caller({"Bearer ab.cd.ef", "", {}}, kNow)->name, "web");
+  EXPECT_EQ(dotted->caller({"", "ab.cd.ef", {}}, kNow)->name, "web");
+  EXPECT_EQ(dotted->caller({std::string("Bearer ") + kEc, "", {}}, kNow)->name, "bob");
+  EXPECT_EQ(dotted->caller({"Bearer ab.cd.eg", "", {}}, kNow).code(), Code::kUnauthenticated);
+}
+
+TEST(Access, ACertificateIsACallerByOneOfItsNames) {
+  const std::string hash = sha256_hex("s");
+  const auto access = *Access::parse(
+      R"({"callers":[{"name":"shop","certificate":"uri:spiffe://prod/shop","may":["view:*"]},
+          {"name":"web","certificate":"dns:web.internal"},
+          {"name":"ops","certificate":"subject:CN=ops","may":["*"]},
+          {"name":"key","secret_sha256":")" +
+          hash + R"("}]})",
+      read_keys);
+  EXPECT_TRUE(access->knows_certificates());
+  const auto caller = [&](const std::vector<std::string>& names,
+                          std::string_view authorization = "",
+                          std::string_view api_key = "") {
+    const Result<Caller> found = access->caller({authorization, api_key, names}, kNow);
+    EXPECT_EQ(found.ok() ? Code::kUnauthenticated : found.code(), Code::kUnauthenticated);
+    return found.ok() ? found->name : "";
+  };
+  EXPECT_EQ(caller({"uri:spiffe://prod/shop", "subject:CN=x"}), "shop");
+  EXPECT_EQ(caller({"uri:spiffe://prod/other", "dns:web.internal", "subject:CN=ops"}), "web")
+      << "the first that is known";
+  EXPECT_EQ(caller({"subject:CN=ops"}), "ops");
+  for (const char* const stranger : {"dns:spiffe://prod/shop",
+                                     "uri:spiffe://prod/sho",
+                                     "uri:spiffe://prod/shop/",
+                                     "dns:WEB.internal",
+                                     "subject:CN=ops,O=x"}) {
+    EXPECT_EQ(caller({stranger}), "") << stranger;
+  }
+  EXPECT_EQ(caller({std::string("dns:web.internal\0.evil", 21)}), "");
+  EXPECT_EQ(caller({"subject:CN=ops"}, "Bearer s"), "key") << "what he sends counts first";
+  EXPECT_EQ(caller({"subject:CN=ops"}, "Bearer wrong"), "");
+  EXPECT_EQ(caller({"subject:CN=ops"}, "", "wrong"), "");
 }
 
 TEST(Access, TokensAreOfATrustedIssuer) {
@@ -155,6 +189,12 @@ TEST(Access, AWrongFileIsRefused) {
                                   R"({"callers":[{"name":"a"}]})",
                                   R"({"callers":[{"name":"a","secret_sha256":"12"}]})",
                                   R"({"callers":[1]})",
+                                  R"({"callers":[{"name":"a","certificate":""}]})",
+                                  R"({"callers":[{"name":"a","certificate":"shop"}]})",
+                                  R"({"callers":[{"name":"a","certificate":"dns:"}]})",
+                                  R"({"callers":[{"name":"a","certificate":"ip:127.0.0.1"}]})",
+                                  R"({"callers":[{"name":"a","certificate":"dns:a"},
+                                                 {"name":"b","certificate":"dns:a"}]})",
                                   R"({"jwt":{"jwks":"keys.json"}})",
                                   R"({"jwt":{"jwks":"none.json","issuer":"i","audience":"a"}})"}) {
     EXPECT_FALSE(Access::parse(wrong, read_keys).ok()) << wrong;
@@ -166,6 +206,7 @@ TEST(Access, AWrongFileIsRefused) {
                                  R"(,"may":["view"]}]})",
                                  R"(,"may":["view:"]}]})",
                                  R"(,"may":[1]}]})",
+                                 R"(,"certificate":"dns:a"}]})",
                                  R"(,"mai":[]}]})",
                                  R"(}],"jwts":{}})",
                                  R"(}],"jwt":1})"}) {
@@ -174,17 +215,32 @@ TEST(Access, AWrongFileIsRefused) {
   const std::string empty = R"({"callers":[{"name":"a","secret_sha256":")" + sha256_hex("");
   EXPECT_EQ(Access::parse(empty + "\"}]}", read_keys).code(), Code::kInvalidArgument)
       << "an empty secret lets everybody in";
-  const auto bad_key = [](const std::string&) -> Result<std::string> {
-    return std::string(R"({"keys":[{"kty":"EC","crv":"P-256","kid":"e","x":"AA","y":"AA"}]})");
+}
+
+TEST(Access, AKeyThatIsNoneLeavesTheOthersOfItsSet) {
+  constexpr char kPoint[] =
+      R"("kty":"EC","crv":"P-256","x":"QqQg8LX4WUoyhdMC8H7Ig3Yg7T_NTUW1IX1YwOymcoI",)"
+      R"("y":"f_aDSYSLnc2f1wHZ18TNJHHhEa0cLhj40pCv5-h2L1c")";
+  constexpr char kNone[] = R"({"kty":"EC","crv":"P-256","kid":"none","x":"AA","y":"AA"})";
+  constexpr char kShort[] = R"({"kty":"RSA","kid":"short","n":"9hfx","e":"AQAB"})";
+  const auto parse = [](const std::string& keys) {
+    return Access::parse(
+        R"({"jwt":{"jwks":"k","issuer":"https://login.example.com",
+                             "audience":"assay"}})",
+        [&](const std::string&) -> Result<std::string> { return R"({"keys":[)" + keys + "]}"; });
   };
-  EXPECT_EQ(Access::parse(R"({"jwt":{"jwks":"k","issuer":"i","audience":"a"}})", bad_key).code(),
-            Code::kInvalidArgument);
+  const std::string good = std::string("{\"kid\":\"e\",") + kPoint + "}";
+  const auto access = *parse(std::string(kNone) + "," + good + "," + kShort + "," + good);
+  EXPECT_EQ(access->caller({std::string("Bearer ") + kEc, "", {}}, kNow)->name, "bob");
+  EXPECT_EQ(access->notes().size(), 3U);
+  EXPECT_EQ(parse(kNone).code(), Code::kInvalidArgument) << "nothing is left";
+  EXPECT_EQ(parse("").code(), Code::kInvalidArgument);
 }
 
 TEST(Access, AServerAnswersWithinWhatItsCallersMay) {
   ServingFixture fixture;
   FeatureServer server(fixture.world, *fixture.store, fixture.state);
-  server.protect(access());
+  server.gate().protect(access());
   const auto ask = [&](const std::string& verb,
                        const std::string& path,
                        const std::string& secret,
@@ -217,7 +273,7 @@ TEST(Access, AServerAnswersWithinWhatItsCallersMay) {
     EXPECT_EQ(ask("GET", open, "s3cret", "").status, 403) << open;
     EXPECT_EQ(ask("GET", open, "all", "").status, 200) << open;
   }
-  server.protect(nullptr);
+  server.gate().protect(nullptr);
   EXPECT_EQ(server.handle({"POST", path, {}, views}).status, 200);
 }
 
@@ -226,9 +282,9 @@ TEST(Access, FeaturesOfAModelNeedTheirOwnPermission) {
   FeatureServer server(fixture.world, *fixture.store, fixture.state);
   const std::string model = fixture.state->models.begin()->first;
   const auto status = [&](const std::string& may, const std::string& more) {
-    server.protect(*Access::parse(R"({"callers":[{"name":"a","secret_sha256":")" + sha256_hex("s") +
-                                      R"(","may":[)" + may + "]}]}",
-                                  read_keys));
+    server.gate().protect(*Access::parse(R"({"callers":[{"name":"a","secret_sha256":")" +
+                                             sha256_hex("s") + R"(","may":[)" + may + "]}]}",
+                                         read_keys));
     return server
         .handle({"POST",
                  "/predict",
@@ -250,7 +306,7 @@ TEST(Access, StrangersDoNotQueue) {
   FeatureServer server(fixture.world, *fixture.store, fixture.state);
   const auto slow = server.slow_of_callers();
   EXPECT_TRUE(slow({"POST", "/push", {}, "{}"}));
-  server.protect(access());
+  server.gate().protect(access());
   EXPECT_FALSE(slow({"POST", "/push", {}, "{}"}));
   EXPECT_FALSE(slow({"POST", "/push", {{"x-api-key", "nope"}}, "{}"}));
   EXPECT_TRUE(slow({"POST", "/push", {{"x-api-key", "all"}}, "{}"}));

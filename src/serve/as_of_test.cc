@@ -13,7 +13,7 @@ class Archive : public LineControl {
  public:
   explicit Archive(online::OnlineStore& store) : store_(store) {}
 
-  Status push(const std::string&, const std::string&) override { return {}; }
+  Status push(const std::string&, const std::string&, const std::string&) override { return {}; }
   Result<std::vector<RowVerdict>> judge(const std::string&, const std::string&) override {
     return std::vector<RowVerdict>();
   }

@@ -1,15 +1,14 @@
-// The one file that speaks Boost.Beast: HTTP/1.1 over TCP.
+// The one file that speaks Boost.Beast: HTTP/1.1 over TCP, plain or inside of TLS.
 //
 // One io_context and one thread per core; a connection stays on the context that it was given to,
 // so nothing of it is locked. Bytes are fed to Beast's parser by hand: one read may hold several
-// requests (pipelining), and a request may come in many reads.
+// requests (pipelining), and a request may come in many reads. With TLS they go through a
+// TlsChannel before.
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <cctype>
 #include <chrono>
-#include <cstdio>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -17,6 +16,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
@@ -24,9 +24,16 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include "serve/connection_slot.h"
+#include "serve/http_head.h"
 #include "serve/http_server.h"
+#include "serve/listener.h"
 #include "serve/slow_requests.h"
+#include "serve/turn_wait.h"
 
 namespace assay::serve {
 namespace {
@@ -41,63 +48,9 @@ using Stream = boost::beast::basic_stream<net::ip::tcp, Executor>;
 constexpr std::size_t kReadBytes = 16 << 10;
 constexpr std::size_t kLingerBytesMax = 64 << 20;
 constexpr std::chrono::seconds kLingerTime{2};
-constexpr std::chrono::milliseconds kAcceptPause{50};
 
 std::chrono::microseconds chrono(Duration duration) {
   return std::chrono::microseconds(duration.micros);
-}
-
-/// "Sat, 21 Nov 2026 04:34:34 GMT"
-std::string http_date(EventTime now) {
-  static constexpr std::array kDays = {"Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"};
-  static constexpr std::array kMonths = {
-      "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-  const int64_t days = floor_to(now.micros, kMicrosPerDay) / kMicrosPerDay;
-  const CivilDate date = civil_from_days(days);
-  const int64_t second = (now.micros - days * kMicrosPerDay) / kMicrosPerSecond;
-  std::array<char, 64> text{};
-  std::snprintf(text.data(),
-                text.size(),
-                "%s, %02u %s %04d %02d:%02d:%02d GMT",
-                kDays[static_cast<std::size_t>(((days % 7) + 7) % 7)],
-                date.day,
-                kMonths[date.month - 1],
-                static_cast<int>(date.year),
-                static_cast<int>(second / 3600),
-                static_cast<int>(second / 60 % 60),
-                static_cast<int>(second % 60));
-  return text.data();
-}
-
-void append_head(const Response& response,
-                 std::string_view date,
-                 unsigned version,
-                 bool keep_alive,
-                 std::string* out) {
-  const auto line = [out](std::string_view name, std::string_view value) {
-    out->append(name).append(": ").append(value).append("\r\n");
-  };
-  const auto reason =
-      http::obsolete_reason(http::int_to_status(static_cast<unsigned>(response.status)));
-  out->append("HTTP/1.1 ").append(std::to_string(response.status)).append(" ");
-  out->append(reason.data(), reason.size()).append("\r\n");
-  line("date", date);
-  line("server", "assay");
-  if (response.status != 304) {  // its length would be that of the answer it stands for
-    line("content-length", std::to_string(response.body.size()));
-  }
-  if (!response.content_type.empty()) {
-    line("content-type", response.content_type);
-  }
-  for (const auto& [name, value] : response.headers) {
-    line(name, value);
-  }
-  if (!keep_alive) {
-    line("connection", "close");
-  } else if (version < 11) {
-    line("connection", "keep-alive");
-  }
-  out->append("\r\n");
 }
 
 class Session;
@@ -107,24 +60,31 @@ struct Lane {
   Lane(World& the_world,
        const Handler& the_handler,
        const HttpOptions& the_options,
-       SlowRequests& the_slow,
-       std::atomic<int>& the_connections)
+       SlowRequests& the_slow)
       : world(the_world),
         handler(the_handler),
         options(the_options),
         slow(the_slow),
-        connections(the_connections) {}
+        handshake_failures(
+            the_world.metrics.counter("assay_serve_tls_handshake_failures_total",
+                                      "Connections that came to no TLS, or to none we take.")),
+        shed(the_world.metrics.counter(
+            "assay_serve_shed_total",
+            "Requests answered 503, because all waited too long for their turn.")) {}
 
   World& world;
   const Handler& handler;
   const HttpOptions& options;
   SlowRequests& slow;
-  std::atomic<int>& connections;
+  Counter& handshake_failures;
+  Counter& shed;
   std::unordered_set<Session*> sessions;  // outlives the context, whose end ends the last of them
   bool draining = false;
   net::io_context context{1};
   net::executor_work_guard<Executor> work{context.get_executor()};
   net::steady_timer drain_timer{context};
+  TurnWait turn{world.clock};
+  std::string plain;  // what a session takes out of TLS, while it does
 
   std::string_view date() {
     const int64_t second = world.clock.now().micros / kMicrosPerSecond;
@@ -134,6 +94,13 @@ struct Lane {
     }
     return date_;
   }
+  /// How long what arrives now waits for its turn.
+  Duration turn_wait() {
+    if (!draining && turn.due()) {
+      send_mark();
+    }
+    return turn.now();
+  }
   void begin_drain();
   void finish_drain_if_empty() {
     if (draining && sessions.empty()) {
@@ -141,7 +108,29 @@ struct Lane {
     }
   }
 
+  /// Let marks of `turn` queue among what is ready: as what epoll finds behind all else.
+  void wait_for_mark() {
+    mark_.async_wait(net::posix::descriptor_base::wait_read, [this](error_code error) {
+      if (error) {
+        return;
+      }
+      uint64_t marks = 0;
+      [[maybe_unused]] const ssize_t got = ::read(mark_.native_handle(), &marks, sizeof(marks));
+      if (turn.returned()) {
+        send_mark();
+      }
+      wait_for_mark();
+    });
+  }
+
  private:
+  void send_mark() {
+    const uint64_t one = 1;
+    [[maybe_unused]] const ssize_t written = ::write(mark_.native_handle(), &one, sizeof(one));
+  }
+
+  net::posix::basic_stream_descriptor<Executor> mark_{context,
+                                                      ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
   int64_t date_second_ = -1;
   std::string date_;
 };
@@ -149,12 +138,12 @@ struct Lane {
 /// One connection.
 class Session : public std::enable_shared_from_this<Session> {
  public:
-  Session(Lane& lane, Socket socket) : lane_(lane), stream_(std::move(socket)) {
-    ++lane_.connections;
+  Session(Lane& lane, Socket socket, ConnectionSlot slot)
+      : lane_(lane), slot_(std::move(slot)), stream_(std::move(socket)) {
+    parser_.emplace();
     lane_.sessions.insert(this);
   }
   ~Session() {
-    --lane_.connections;
     lane_.sessions.erase(this);
     lane_.finish_drain_if_empty();
   }
@@ -164,7 +153,15 @@ class Session : public std::enable_shared_from_this<Session> {
   void start() {
     error_code ignored;
     stream_.socket().set_option(net::ip::tcp::no_delay(true), ignored);
-    next_request();
+    if (lane_.options.tls) {
+      tls_ = lane_.options.tls()->accept();
+      wire_.resize(kReadBytes);
+      began_ = true;  // until both sides agree
+      stream_.expires_after(chrono(lane_.options.read_timeout));
+      read();
+    } else {
+      next_request();
+    }
   }
   /// End the connection; whatever waits on it fails, and the session with it.
   void close() {
@@ -188,6 +185,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void next_request() {
     handling_ = false;
     continued_ = false;
+    began_ = false;
     parser_.emplace();
     parser_->header_limit(static_cast<std::uint32_t>(lane_.options.header_bytes_max));
     parser_->body_limit(lane_.options.body_bytes_max);
@@ -204,7 +202,7 @@ class Session : public std::enable_shared_from_this<Session> {
   }
 
   void read() {
-    stream_.async_read_some(buffer_.prepare(kReadBytes),
+    stream_.async_read_some(tls_ == nullptr ? buffer_.prepare(kReadBytes) : net::buffer(wire_),
                             [self = shared_from_this()](error_code error, std::size_t bytes) {
                               self->on_read(error, bytes);
                             });
@@ -215,11 +213,59 @@ class Session : public std::enable_shared_from_this<Session> {
       close();
       return;
     }
-    if (idle()) {
+    if (!began_) {  // once a request: bytes that come slowly win no time
+      began_ = true;
       stream_.expires_after(chrono(lane_.options.read_timeout));
     }
-    buffer_.commit(bytes);
-    parse();
+    if (tls_ == nullptr) {
+      buffer_.commit(bytes);
+      parse();
+    } else {
+      take_wire({wire_.data(), bytes});
+    }
+  }
+
+  void take_wire(std::string_view wire) {
+    constexpr char kHandshakeRecord = 0x16;
+    const bool was_open = tls_->is_open();
+    if (!was_open && !greeted_ && wire.front() != kHandshakeRecord) {
+      tls_.reset();
+      refuse({400, "application/json", R"({"detail":"this port speaks TLS; ask https://"})", {}});
+      return;
+    }
+    greeted_ = true;
+    std::string& plain = lane_.plain;
+    plain.clear();
+    const Status taken = tls_->receive(wire, &plain);
+    buffer_.commit(net::buffer_copy(buffer_.prepare(plain.size()), net::buffer(plain)));
+    out_ = tls_->output();
+    if (!taken.ok() && !was_open && !tls_->is_open()) {
+      lane_.handshake_failures.add();
+    }
+    const auto go_on = [self = shared_from_this(), was_open, code = taken.code()] {
+      self->after_wire(was_open, code);
+    };
+    if (out_.empty()) {
+      go_on();
+    } else {
+      net::async_write(stream_,
+                       net::buffer(out_),
+                       [self = shared_from_this(), go_on](error_code error, std::size_t) {
+                         error ? self->close() : go_on();
+                       });
+    }
+  }
+  void after_wire(bool was_open, Code taken) {
+    const bool finished = taken == Code::kUnavailable;  // a request may stand before the end
+    if (taken != Code::kOk && !(finished && buffer_.size() != 0)) {
+      finished ? close() : linger();  // so that the alert arrives
+    } else if (!tls_->is_open()) {
+      read();
+    } else if (!was_open) {
+      next_request();
+    } else {
+      parse();
+    }
   }
 
   void parse() {
@@ -248,12 +294,12 @@ class Session : public std::enable_shared_from_this<Session> {
   }
   void send_continue() {
     continued_ = true;
-    static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
-    net::async_write(stream_,
-                     net::buffer(kContinue.data(), kContinue.size()),
-                     [self = shared_from_this()](error_code error, std::size_t) {
-                       error ? self->close() : self->read();
-                     });
+    out_ = "HTTP/1.1 100 Continue\r\n\r\n";
+    seal(true);
+    net::async_write(
+        stream_, net::buffer(out_), [self = shared_from_this()](error_code error, std::size_t) {
+          error ? self->close() : self->read();
+        });
   }
 
   void handle() {
@@ -270,7 +316,20 @@ class Session : public std::enable_shared_from_this<Session> {
       request.headers.emplace_back(std::move(name), std::string(field.value()));
     }
     request.body = std::move(message.body());
+    if (tls_ != nullptr) {
+      request.peer_names = tls_->peer_names();
+    }
     const bool head_only = request.method == "HEAD";
+    if (lane_.turn_wait() > lane_.options.turn_max && !is_urgent(request)) {
+      lane_.shed.add();
+      const bool keep_alive = message.keep_alive() && !lane_.draining;
+      send(busy_answer("Server is busy; ask again later"),
+           message.version(),
+           keep_alive,
+           head_only,
+           false);
+      return;
+    }
     if (lane_.options.is_slow && lane_.options.is_slow(request)) {
       answer_slowly(std::move(request), message.version(), message.keep_alive(), head_only);
       return;
@@ -278,6 +337,10 @@ class Session : public std::enable_shared_from_this<Session> {
     const Response response = answer_safely(lane_.world, lane_.handler, request);
     const bool keep_alive = message.keep_alive() && !lane_.draining;
     send(response, message.version(), keep_alive, head_only, false);
+  }
+
+  [[nodiscard]] bool is_urgent(const Request& request) const {
+    return lane_.options.is_urgent && lane_.options.is_urgent(request);
   }
 
   /// Hand the request over; its answer comes back to this thread, on which the session lives and
@@ -307,7 +370,6 @@ class Session : public std::enable_shared_from_this<Session> {
   }
 
   void refuse(error_code error) {
-    handling_ = true;
     Response response;
     if (error == http::error::body_limit) {
       response = {413, "application/json", R"({"detail":"Request body too large"})", {}};
@@ -316,7 +378,22 @@ class Session : public std::enable_shared_from_this<Session> {
     } else {
       response = {400, "application/json", R"({"detail":"Bad Request"})", {}};
     }
+    refuse(response);
+  }
+  void refuse(const Response& response) {
+    handling_ = true;
     send(response, 11, false, false, true);
+  }
+
+  /// What stands in out_ becomes what goes over the wire.
+  void seal(bool more_follows) {
+    if (tls_ != nullptr) {
+      tls_->send(out_);
+      if (!more_follows) {
+        tls_->finish();
+      }
+      out_ = tls_->output();
+    }
   }
 
   void send(
@@ -326,6 +403,7 @@ class Session : public std::enable_shared_from_this<Session> {
     if (!head_only) {
       out_.append(response.body);
     }
+    seal(keep_alive);
     stream_.expires_after(chrono(lane_.options.read_timeout));
     net::async_write(
         stream_,
@@ -363,11 +441,16 @@ class Session : public std::enable_shared_from_this<Session> {
   }
 
   Lane& lane_;
+  ConnectionSlot slot_;
   Stream stream_;
   boost::beast::flat_buffer buffer_;
   std::optional<Parser> parser_;
   std::string out_;
+  std::unique_ptr<TlsChannel> tls_;  // nullptr: plain
+  std::string wire_;                 // what was read last, when there is TLS
   std::size_t discarded_ = 0;
+  bool began_ = false;  // bytes of the next request are here, and its time runs
+  bool greeted_ = false;
   bool handling_ = false;
   bool continued_ = false;
 };
@@ -375,6 +458,8 @@ class Session : public std::enable_shared_from_this<Session> {
 void Lane::begin_drain() {
   draining = true;
   work.reset();
+  error_code ignored;
+  mark_.close(ignored);                               // what waits for it would keep the thread
   const std::unordered_set<Session*> all = sessions;  // closing removes from the set later, not now
   for (Session* session : all) {
     session->drain();
@@ -396,110 +481,83 @@ class BeastServer : public HttpServer {
       : world_(world),
         handler_(std::move(handler)),
         options_(std::move(options)),
-        slow_(world_, handler_, options_.slow) {
+        slow_(world, handler_, options_.slow),
+        refused_(world.metrics.counter("assay_serve_connections_refused_total",
+                                       "Connections beyond what the server may have.")) {
     const int cores = static_cast<int>(std::max(1U, std::jthread::hardware_concurrency()));
     const int threads = options_.threads > 0 ? options_.threads : cores;
     for (int i = 0; i < threads; ++i) {
-      lanes_.push_back(std::make_unique<Lane>(world_, handler_, options_, slow_, connections_));
+      lanes_.push_back(std::make_unique<Lane>(world, handler_, options_, slow_));
     }
-    acceptor_.emplace(lanes_.front()->context);
-    accept_pause_.emplace(lanes_.front()->context);
   }
   ~BeastServer() override { stop(); }
 
-  Status listen();
+  Status listen() {
+    ASSAY_ASSIGN_OR_RETURN(
+        listener_,
+        Listener::open(world_, options_.host, options_.port, [this](int socket) { take(socket); }));
+    port_ = listener_->port();
+    for (const std::unique_ptr<Lane>& lane : lanes_) {
+      lane->wait_for_mark();
+      threads_.emplace_back([context = &lane->context] { context->run(); });
+    }
+    return {};
+  }
   [[nodiscard]] uint16_t port() const override { return port_; }
   void stop() override;
 
  private:
-  using Acceptor = net::basic_socket_acceptor<net::ip::tcp, Executor>;
-  void accept();
-  void on_accept(error_code error, Lane& lane, Socket socket);
+  void take(int socket);
+  void refuse(int socket);
 
   World& world_;
   const Handler handler_;
   const HttpOptions options_;
   SlowRequests slow_;
+  Counter& refused_;
   std::atomic<int> connections_{0};
   std::vector<std::unique_ptr<Lane>> lanes_;
-  std::optional<Acceptor> acceptor_;
-  std::optional<net::steady_timer> accept_pause_;
   std::size_t next_lane_ = 0;
   uint16_t port_ = 0;
   std::mutex stop_mutex_;
   std::vector<std::jthread> threads_;
+  std::unique_ptr<Listener> listener_;  // last: it hands to all else
 };
 
-Status BeastServer::listen() {
-  const std::string where = options_.host + ":" + std::to_string(options_.port);
-  error_code error;
-  const net::ip::address address = net::ip::make_address(options_.host, error);
-  if (error) {
-    return {Code::kInvalidArgument,
-            "not an address to listen on; try 127.0.0.1 or 0.0.0.0: " + options_.host};
+/// On the listener's thread.
+void BeastServer::take(int socket) {
+  if (connections_.load() >= options_.connections_max) {
+    refuse(socket);
+    return;
   }
-  const net::ip::tcp::endpoint endpoint(address, options_.port);
-  acceptor_->open(endpoint.protocol(), error);
-  if (!error) {
-    acceptor_->set_option(net::socket_base::reuse_address(true), error);
-  }
-  if (!error) {
-    acceptor_->bind(endpoint, error);
-  }
-  if (!error) {
-    acceptor_->listen(net::socket_base::max_listen_connections, error);
-  }
-  if (error == net::error::address_in_use) {
-    return {Code::kUnavailable,
-            "the address is in use; stop what listens there or choose another port: " + where};
-  }
-  if (error == net::error::access_denied) {
-    return {Code::kPermissionDenied,
-            "this port needs more rights; choose one above 1023: " + where};
-  }
-  if (error) {
-    return {Code::kUnavailable, "cannot listen on " + where + ": " + error.message()};
-  }
-  port_ = acceptor_->local_endpoint().port();
-  accept();
-  for (const std::unique_ptr<Lane>& lane : lanes_) {
-    threads_.emplace_back([context = &lane->context] { context->run(); });
-  }
-  return {};
-}
-
-void BeastServer::accept() {
   Lane& lane = *lanes_[next_lane_++ % lanes_.size()];
-  acceptor_->async_accept(lane.context, [this, &lane](error_code error, Socket socket) {
-    on_accept(error, lane, std::move(socket));
-  });
+  error_code error;
+  Socket taken(lane.context);
+  taken.assign(net::ip::tcp::v4(), socket, error);
+  if (error) {
+    ::close(socket);
+    return;
+  }
+  net::post(lane.context,
+            [&lane, moved = std::move(taken), slot = ConnectionSlot(connections_)]() mutable {
+              if (!lane.draining) {
+                std::make_shared<Session>(lane, std::move(moved), std::move(slot))->start();
+              }
+            });
 }
 
-void BeastServer::on_accept(error_code error, Lane& lane, Socket socket) {
-  if (error == net::error::operation_aborted || !acceptor_->is_open()) {
-    return;
+/// One that is too many gets its answer if it can be had at once.
+void BeastServer::refuse(int socket) {
+  refused_.add();
+  if (!options_.tls) {
+    const Response response = busy_answer("Too many connections; ask again later");
+    std::string bytes;
+    append_head(response, http_date(world_.clock.now()), 11, false, &bytes);
+    bytes += response.body;
+    ::send(socket, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    ::shutdown(socket, SHUT_WR);
   }
-  if (error) {  // out of file handles, or the client gave up: go on a little later
-    world_.log.warn("http_accept_failed", {{"error", error.message()}});
-    accept_pause_->expires_after(kAcceptPause);
-    accept_pause_->async_wait([this](error_code cancelled) {
-      if (!cancelled) {
-        accept();
-      }
-    });
-    return;
-  }
-  if (connections_.load() < options_.connections_max) {
-    net::post(lane.context, [&lane, moved = std::move(socket)]() mutable {
-      if (!lane.draining) {
-        std::make_shared<Session>(lane, std::move(moved))->start();
-      }
-    });
-  } else {
-    world_.log.warn("http_connection_refused",
-                    {{"connections_max", int64_t{options_.connections_max}}});
-  }
-  accept();
+  ::close(socket);
 }
 
 void BeastServer::stop() {
@@ -507,14 +565,10 @@ void BeastServer::stop() {
   if (threads_.empty()) {
     return;
   }
-  net::post(lanes_.front()->context, [this] {
-    error_code ignored;
-    acceptor_->close(ignored);
-    accept_pause_->cancel();
-    for (const std::unique_ptr<Lane>& lane : lanes_) {
-      net::post(lane->context, [target = lane.get()] { target->begin_drain(); });
-    }
-  });
+  listener_->stop();
+  for (const std::unique_ptr<Lane>& lane : lanes_) {
+    net::post(lane->context, [target = lane.get()] { target->begin_drain(); });
+  }
   slow_.stop();
   threads_.clear();  // joins
   for (const std::unique_ptr<Lane>& lane : lanes_) {

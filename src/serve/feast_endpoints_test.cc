@@ -1,12 +1,15 @@
 // What Feast's own server answers beside features: pushes, materialization, vector stores, and the
 // registry's lists. Bodies and codes as Feast 0.67 gives them, save where the comments say why not.
 
+#include <set>
+
 #include <gtest/gtest.h>
 
 #include "data/protobuf.h"
 #include "serve/feast_writes.h"
 #include "serve/feature_server.h"
 #include "serve/serving_fixture.h"
+#include "serve/signature.h"
 
 namespace assay::serve {
 namespace {
@@ -14,7 +17,9 @@ namespace {
 /// Takes rows into one source, and says of `spend` that it is behind when asked to.
 class FakeLine : public LineControl {
  public:
-  Status push(const std::string& source, const std::string& json_lines) override {
+  Status push(const std::string& source,
+              const std::string& json_lines,
+              const std::string& once) override {
     if (source == "topic") {
       return {Code::kUnimplemented, "rows go to the topic itself"};
     }
@@ -22,6 +27,7 @@ class FakeLine : public LineControl {
       return {Code::kNotFound, "no such source"};
     }
     taken += json_lines;
+    keys.push_back(once);
     return failure;
   }
   Result<std::vector<RowVerdict>> judge(const std::string& source,
@@ -49,6 +55,7 @@ class FakeLine : public LineControl {
   }
 
   std::string taken;
+  std::vector<std::string> keys;
   Status failure;
   Status verdict;
   std::vector<std::string> asked;
@@ -200,6 +207,39 @@ TEST_F(FeastEndpoints, APushThatWouldFailTheLineIsRefused) {
   EXPECT_EQ(post("/push", body + R"(,"verdicts":true})").status, 503);
   EXPECT_EQ(line_.taken, "");
   EXPECT_EQ(post("/push", body + "}").status, 200);
+}
+
+TEST_F(FeastEndpoints, APushIsNamedByItsCallerAndKey) {
+  const std::string body = R"({"push_source_name":"clicks_source","df":{"a":[1]}})";
+  const auto push = [&](const std::string& key, const std::string& secret) {
+    return features_
+        .handle({"POST", "/push", {{"idempotency-key", key}, {"x-api-key", secret}}, body})
+        .status;
+  };
+  EXPECT_EQ(post("/push", body).status, 200);
+  EXPECT_EQ(push("k1", ""), 200);
+  EXPECT_EQ(push("k1", ""), 200);
+  EXPECT_EQ(push("k2", ""), 200);
+  const auto caller = [](const std::string& name) {
+    return R"({"name":")" + name + R"(","secret_sha256":")" + sha256_hex(name) +
+           R"(","may":["source:*"]})";
+  };
+  features_.gate().protect(
+      *Access::parse(R"({"callers":[)" + caller("a") + "," + caller("b") + "]}",
+                     [](const std::string& path) -> Result<std::string> {
+                       return Status(Code::kNotFound, path);
+                     }));
+  EXPECT_EQ(push("k1", "a"), 200);
+  EXPECT_EQ(push("k1", "b"), 200);
+  const std::vector<std::string>& keys = line_.keys;
+  ASSERT_EQ(keys.size(), 6U);
+  EXPECT_EQ(keys[0], "") << "without a key";
+  EXPECT_EQ(keys[1], keys[2]);
+  EXPECT_EQ(keys[1].size(), 64U);
+  EXPECT_EQ(std::set<std::string>(keys.begin(), keys.end()).size(), 5U);
+  EXPECT_EQ(push(std::string(256, 'k'), "a"), 422);
+  line_.failure = Status(Code::kAlreadyExists, "other rows");
+  EXPECT_EQ(push("k1", "a"), 422);
 }
 
 TEST_F(FeastEndpoints, APushMayNotBecomeMoreThanItWas) {

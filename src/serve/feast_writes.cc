@@ -7,12 +7,15 @@
 #include "base/suggest.h"
 #include "base/time.h"
 #include "serve/error_response.h"
+#include "serve/signature.h"
 
 namespace assay::serve {
 namespace {
 
 constexpr std::size_t kRowsMax = 1'000'000;
 constexpr std::size_t kLinesBytesMax = std::size_t{64} << 20;
+constexpr std::string_view kIdempotencyKey = "idempotency-key";
+constexpr std::size_t kKeyBytesMax = 255;
 constexpr int kTooLarge = 413;
 constexpr int kUnprocessable = 422;
 constexpr int kUnimplemented = 501;
@@ -104,6 +107,13 @@ std::optional<std::string> check_size(const std::vector<JsonColumn>& columns) {
   return std::nullopt;
 }
 
+/// The name under which a push is taken once: of one caller, since keys of two may be alike. "" for
+/// a push without a key.
+std::string push_name(const Request& request, const Caller& caller) {
+  const std::string_view key = request.header(kIdempotencyKey);
+  return key.empty() ? "" : sha256_hex(caller.name + "\n" + std::string(key));
+}
+
 /// What becomes of each row of a push that was taken.
 Response verdicts_response(const std::vector<RowVerdict>& verdicts) {
   Response response;
@@ -189,6 +199,9 @@ Response push(const ServingState& state,
   if (line == nullptr) {
     return no_line();
   }
+  if (request.header(kIdempotencyKey).size() > kKeyBytesMax) {
+    return refuse(kUnprocessable, "the idempotency key has more than 255 bytes");
+  }
   if (const std::optional<std::string> why = check_size(body.df)) {
     return refuse(kTooLarge, *why);
   }
@@ -200,7 +213,8 @@ Response push(const ServingState& state,
       return refuse(kUnprocessable, verdicts.status().message());
     }
   }
-  const Status taken = verdicts.ok() ? line->push(body.target, lines) : verdicts.status();
+  const Status taken = verdicts.ok() ? line->push(body.target, lines, push_name(request, caller))
+                                     : verdicts.status();
   if (taken.ok()) {
     return body.verdicts ? verdicts_response(*verdicts) : Response{200, "", "", {}};
   }
@@ -215,6 +229,9 @@ Response push(const ServingState& state,
         kUnprocessable,
         "PushSourceNotFoundException",
         "Unable to find push source '" + body.target + "'." + did_you_mean(body.target, sources));
+  }
+  if (taken.code() == Code::kAlreadyExists) {
+    return refuse(kUnprocessable, taken.message());
   }
   return taken.code() == Code::kUnimplemented ? refuse(kUnimplemented, taken.message())
                                               : failure_response(taken);

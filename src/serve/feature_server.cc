@@ -19,19 +19,9 @@ namespace {
 
 constexpr std::string_view kAsOfHeader = "x-assay-as-of";
 
-/// Value of a header, "" when it is not there.
-std::string_view header(const Request& request, std::string_view name) {
-  for (const auto& [known, value] : request.headers) {
-    if (known == name) {
-      return value;
-    }
-  }
-  return "";
-}
-
 /// The instant may stand in a header instead of the body.
 void take_as_of(const Request& request, RequestBody* body) {
-  const std::string_view text = header(request, kAsOfHeader);
+  const std::string_view text = request.header(kAsOfHeader);
   if (!body->at.has_value() && !text.empty()) {
     body->at = JsonValue(std::string(text));
   }
@@ -71,13 +61,19 @@ bool has_tag(Endpoint endpoint) {
 /// Name the answer by what it says; a client that has it already gets no more than that.
 void add_tag(const Request& request, Response* response) {
   const std::string tag = "\"" + hash_text(hash_bytes(response->body)) + "\"";
-  const std::string_view known = header(request, "if-none-match");
+  const std::string_view known = request.header("if-none-match");
   if (!known.empty() && (known == "*" || known.find(tag) != std::string_view::npos)) {
     response->status = 304;
     response->body.clear();
     response->content_type.clear();
   }
   response->headers.emplace_back("etag", tag);
+}
+
+/// The same as long as the program runs.
+const std::string& openapi() {
+  static const std::string kDocument = openapi_document();
+  return kDocument;
 }
 
 /// The model asked for, or the only one.
@@ -116,7 +112,8 @@ FeatureServer::FeatureServer(World& world,
                                               "Requests for online features.")),
       entities_(world.metrics.counter("assay_serve_entities_total", "Entity rows answered.")),
       predictions_(
-          world.metrics.counter("assay_serve_predictions_total", "Rows scored by models.")) {
+          world.metrics.counter("assay_serve_predictions_total", "Rows scored by models.")),
+      gate_(world.clock) {
   for (std::size_t endpoint = 0; endpoint < metrics_.size(); ++endpoint) {
     metrics_[endpoint].latency = &world.metrics.histogram(
         "assay_serve_request_seconds",
@@ -127,33 +124,24 @@ FeatureServer::FeatureServer(World& world,
 }
 
 void FeatureServer::replace(std::shared_ptr<const ServingState> state) {
+  auto registry = std::make_shared<const FeastRegistry>(feast_registry(*state));
   auto selections = std::make_shared<Selections>(std::move(state), world_.metrics);
   const std::lock_guard lock(mutex_);
   selections_ = std::move(selections);
+  registry_ = std::move(registry);
 }
 
-void FeatureServer::protect(std::shared_ptr<const Access> access) {
+std::shared_ptr<const FeastRegistry> FeatureServer::registry() {
   const std::lock_guard lock(mutex_);
-  access_ = std::move(access);
-}
-
-Result<std::shared_ptr<const Caller>> FeatureServer::who(std::string_view authorization,
-                                                         std::string_view api_key) {
-  static const auto kEverybody = std::make_shared<const Caller>(Caller{"", {"*"}});
-  std::shared_ptr<const Access> access;
-  {
-    const std::lock_guard lock(mutex_);
-    access = access_;
-  }
-  if (access == nullptr) {
-    return kEverybody;
-  }
-  ASSAY_ASSIGN_OR_RETURN(Caller caller, access->caller(authorization, api_key, world_.clock.now()));
-  return std::make_shared<const Caller>(std::move(caller));
+  return registry_;
 }
 
 Result<std::shared_ptr<const Caller>> FeatureServer::who(const Request& request) {
-  return who(header(request, "authorization"), header(request, "x-api-key"));
+  Credentials credentials{request.header("authorization"), request.header("x-api-key"), {}};
+  if (request.peer_names != nullptr) {
+    credentials.certificate = *request.peer_names;
+  }
+  return gate_.who(credentials);
 }
 
 std::shared_ptr<Selections> FeatureServer::selections() {
@@ -176,10 +164,16 @@ bool FeatureServer::is_slow(const Request& request) {
       // A question about the past is answered from tables. Of a body that has these letters
       // elsewhere only the thread is another.
       return request.body.find("\"at\"") != std::string::npos ||
-             !header(request, kAsOfHeader).empty();
+             !request.header(kAsOfHeader).empty();
     default:
       return false;
   }
+}
+
+bool FeatureServer::is_urgent(const Request& request) {
+  const std::string_view target = request.target;
+  const Endpoint endpoint = endpoint_of(target.substr(0, target.find('?')));
+  return endpoint == kHealth || endpoint == kMetrics;
 }
 
 std::function<bool(const Request&)> FeatureServer::slow_of_callers() {
@@ -247,9 +241,9 @@ Response FeatureServer::answer(Endpoint endpoint, const Request& request, const 
     case kVectorStores:
       return vector_search(request);
     case kRegistry:
-      return registry_get(registry(), request);
+      return registry_get(*registry(), request);
     case kOpenApi:
-      return Response{200, "application/json", openapi_document(), {}};
+      return Response{200, "application/json", openapi(), {}};
     default:
       return Response{200, "", "", {}};
   }

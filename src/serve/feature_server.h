@@ -10,9 +10,9 @@
 
 #include "base/world.h"
 #include "online/online_store.h"
-#include "serve/access.h"
 #include "serve/endpoints.h"
 #include "serve/feast_registry.h"
+#include "serve/gate.h"
 #include "serve/http_server.h"
 #include "serve/line_control.h"
 #include "serve/predict.h"
@@ -59,18 +59,17 @@ class FeatureServer {
   /// is_slow() as HttpOptions takes it: requests of callers who are not known do not queue, they
   /// are refused at once. This object must outlive it.
   std::function<bool(const Request&)> slow_of_callers();
+  /// Whether a request is about the server itself, and answered when others are shed:
+  /// HttpOptions::is_urgent.
+  static bool is_urgent(const Request& request);
   /// The question of a request, however it came here: read, counted, and logged when there is a
   /// log.
   FeaturesAsked ask_features(RequestBody body, const Caller& caller);
   PredictionsAsked ask_predictions(const RequestBody& body, const Caller& caller);
-  /// From now on only callers that `access` knows are answered, and within what they may; nullptr:
-  /// everybody, everything. Health and readiness are open.
-  void protect(std::shared_ptr<const Access> access);
-  /// Who sends these credentials, as Access::caller.
-  Result<std::shared_ptr<const Caller>> who(std::string_view authorization,
-                                            std::string_view api_key);
+  /// Who is let in. Health and readiness are open.
+  Gate& gate() { return gate_; }
   /// What is served, in Feast's words.
-  FeastRegistry registry() { return feast_registry(selections()->state()); }
+  std::shared_ptr<const FeastRegistry> registry();
   /// Answer later requests from another state: new definitions, a promoted model.
   void replace(std::shared_ptr<const ServingState> state);
   /// handle() as a Handler; this object must outlive it.
@@ -114,7 +113,8 @@ class FeatureServer {
   Counter& predictions_;
   std::mutex mutex_;
   std::shared_ptr<Selections> selections_;
-  std::shared_ptr<const Access> access_;
+  std::shared_ptr<const FeastRegistry> registry_;  // of the same state
+  Gate gate_;
   std::array<EndpointMetrics, kEndpointCount> metrics_;
 };
 

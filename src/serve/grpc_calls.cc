@@ -284,7 +284,7 @@ Status refusal_status(const Response& refusal) {
 Result<std::string> answer_grpc(FeatureServer& server,
                                 std::string_view method,
                                 std::string_view request,
-                                std::string_view authorization) {
+                                const Credentials& credentials) {
   std::string message;
   if (method == "/grpc.health.v1.Health/Check") {
     constexpr int kServing = 1;
@@ -295,7 +295,8 @@ Result<std::string> answer_grpc(FeatureServer& server,
       method == "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo") {
     return answer_reflection(request);
   }
-  ASSAY_ASSIGN_OR_RETURN(const std::shared_ptr<const Caller> caller, server.who(authorization, ""));
+  ASSAY_ASSIGN_OR_RETURN(const std::shared_ptr<const Caller> caller,
+                         server.gate().who(credentials));
   if (method == "/feast.serving.ServingService/GetOnlineFeatures") {
     ASSAY_ASSIGN_OR_RETURN(const RequestBody body, read_features_request(request));
     const FeaturesAsked asked = server.ask_features(body, *caller);
@@ -316,7 +317,7 @@ Result<std::string> answer_grpc(FeatureServer& server,
     if (!caller->may("registry")) {
       return refusal_status(not_permitted(*caller, "registry", ""));
     }
-    return answer_registry(server.registry(), method, request);
+    return answer_registry(*server.registry(), method, request);
   }
   return Status(Code::kUnimplemented, "no such method: " + std::string(method));
 }

@@ -20,6 +20,6 @@ namespace assay::serve {
 Result<std::string> answer_grpc(FeatureServer& server,
                                 std::string_view method,
                                 std::string_view request,
-                                std::string_view authorization = "");
+                                const Credentials& credentials = {});
 
 }  // namespace assay::serve

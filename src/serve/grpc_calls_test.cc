@@ -178,7 +178,7 @@ TEST_F(GrpcCalls, TheRegistryIsReadAndNotWritten) {
   const auto registry = [&](const std::string& name, const std::string& request) {
     return ask("/feast.registry.RegistryServer/" + name, request);
   };
-  EXPECT_EQ(*registry("Proto", ""), server_.registry().file());
+  EXPECT_EQ(*registry("Proto", ""), server_.registry()->file());
   for (const auto& [list, count] :
        std::vector<std::pair<std::string, std::size_t>>{{"ListFeatureViews", 4},
                                                         {"ListAllFeatureViews", 4},
@@ -204,7 +204,7 @@ TEST_F(GrpcCalls, TheRegistryIsReadAndNotWritten) {
 
 TEST_F(GrpcCalls, CallersAreKnownByTheirAuthorization) {
   const std::string hash = sha256_hex("secret");
-  server_.protect(*Access::parse(
+  server_.gate().protect(*Access::parse(
       R"({"callers":[{"name":"a","secret_sha256":")" + hash + R"(","may":["view:clicks"]}]})",
       [](const std::string& path) -> Result<std::string> {
         return Status(Code::kNotFound, path);
@@ -214,13 +214,14 @@ TEST_F(GrpcCalls, CallersAreKnownByTheirAuthorization) {
         server_,
         kFeatures,
         message({{2, message({{1, view + ":f0"}})}, {3, text_column("user_id", {"u1"})}}),
-        authorization);
+        {authorization, "", {}});
   };
   EXPECT_EQ(features("clicks", "").code(), Code::kUnauthenticated);
   EXPECT_TRUE(features("clicks", "Bearer secret").ok());
   EXPECT_EQ(features("spend", "Bearer secret").code(), Code::kPermissionDenied);
   EXPECT_EQ(
-      answer_grpc(server_, "/feast.registry.RegistryServer/Proto", "", "Bearer secret").code(),
+      answer_grpc(server_, "/feast.registry.RegistryServer/Proto", "", {"Bearer secret", "", {}})
+          .code(),
       Code::kPermissionDenied);
   EXPECT_TRUE(ask("/grpc.health.v1.Health/Check", "").ok());
 }
@@ -229,8 +230,8 @@ TEST_F(GrpcCalls, AServerStartsStopsAndSaysWhenItsPortIsTaken) {
   GrpcOptions options;
   options.port = 0;
   const auto handler =
-      [&](std::string_view method, std::string_view request, std::string_view authorization) {
-        return answer_grpc(server_, method, request, authorization);
+      [&](std::string_view method, std::string_view request, const Credentials& credentials) {
+        return answer_grpc(server_, method, request, credentials);
       };
   const auto first = start_grpc_server(handler, options);
   ASSERT_TRUE(first.ok()) << first.status().to_string();

@@ -2,15 +2,22 @@
 
 #include "serve/grpc_server.h"
 
+#include <cstdlib>
 #include <exception>
+#include <mutex>
+#include <utility>
 #include <vector>
 
+#include <grpc/grpc.h>
+#include <grpc/grpc_security.h>
 #include <grpc/support/log.h>
 #include <grpc/support/time.h>
 #include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/resource_quota.h>
 #include <grpcpp/support/byte_buffer.h>
+
+#include "base/process.h"
 
 namespace assay::serve {
 namespace {
@@ -28,15 +35,95 @@ std::string bytes_of(const grpc::ByteBuffer& buffer) {
   return bytes;
 }
 
+/// Value of a call's metadata, "" when it is not there.
+std::string metadata_of(const grpc::GenericCallbackServerContext& context, const char* name) {
+  const auto found = context.client_metadata().find(name);
+  return found == context.client_metadata().end()
+             ? ""
+             : std::string(found->second.data(), found->second.size());
+}
+
+/// Of the client's certificate, in the order of TlsChannel::peer_names.
+PeerNames peer_names_of(const grpc::GenericCallbackServerContext& context) {
+  PeerNames names;
+  const auto authenticated = context.auth_context();
+  if (authenticated == nullptr || !authenticated->IsPeerAuthenticated()) {
+    return names;
+  }
+  for (const auto& [property, kind] : {std::pair{GRPC_PEER_URI_PROPERTY_NAME, "uri:"},
+                                       std::pair{GRPC_PEER_DNS_PROPERTY_NAME, "dns:"},
+                                       std::pair{GRPC_PEER_EMAIL_PROPERTY_NAME, "email:"},
+                                       std::pair{GRPC_X509_SUBJECT_PROPERTY_NAME, "subject:"}}) {
+    for (const grpc::string_ref& value : authenticated->FindPropertyValues(property)) {
+      names.push_back(kind + std::string(value.data(), value.size()));
+    }
+  }
+  return names;
+}
+
+/// Credentials of a server whose certificate may be another one for each connection.
+class RotatingCredentials : public grpc::ServerCredentials {
+ public:
+  explicit RotatingCredentials(TlsSource source) : source_(std::move(source)) {
+    const bool knows_clients = !source_()->texts().client_ca.path.empty();
+    credentials_ = grpc_ssl_server_credentials_create_with_options(
+        grpc_ssl_server_credentials_create_options_using_config_fetcher(
+            knows_clients ? GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY
+                          : GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE,
+            &RotatingCredentials::fetch,
+            this));
+  }
+  ~RotatingCredentials() override { grpc_server_credentials_release(credentials_); }
+  RotatingCredentials(const RotatingCredentials&) = delete;
+  RotatingCredentials& operator=(const RotatingCredentials&) = delete;
+
+  void SetAuthMetadataProcessor(
+      const std::shared_ptr<grpc::AuthMetadataProcessor>& /*processor*/) override {}
+
+ private:
+  int AddPortToServer(const std::string& address, grpc_server* server) override {
+    return grpc_server_add_http2_port(server, address.c_str(), credentials_);
+  }
+  /// Called for each connection, before its handshake.
+  static grpc_ssl_certificate_config_reload_status fetch(
+      void* user, grpc_ssl_server_certificate_config** config) {
+    auto* self = static_cast<RotatingCredentials*>(user);
+    std::shared_ptr<const TlsIdentity> now = self->source_();
+    const std::lock_guard lock(self->mutex_);
+    if (now == self->known_) {
+      return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_UNCHANGED;
+    }
+    const TlsTexts& texts = now->texts();
+    const grpc_ssl_pem_key_cert_pair pair{texts.key.pem.c_str(), texts.certificate.pem.c_str()};
+    *config = grpc_ssl_server_certificate_config_create(
+        texts.client_ca.path.empty() ? nullptr : texts.client_ca.pem.c_str(), &pair, 1);
+    self->known_ = std::move(now);
+    return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_NEW;
+  }
+
+  const TlsSource source_;
+  std::mutex mutex_;
+  std::shared_ptr<const TlsIdentity> known_;
+  grpc_server_credentials* credentials_ = nullptr;
+};
+
+std::shared_ptr<grpc::ServerCredentials> credentials_of(const TlsSource& source) {
+  if (!source) {
+    return grpc::InsecureServerCredentials();
+  }
+  refuse_old_tls();
+  return std::make_shared<RotatingCredentials>(source);
+}
+
 /// One call: every message that comes in is answered by one, until the client has no more.
 class Call : public grpc::ServerGenericBidiReactor {
  public:
   Call(const GrpcHandler& handler, const grpc::GenericCallbackServerContext& context)
-      : handler_(handler), method_(context.method()) {
-    const auto found = context.client_metadata().find("authorization");
-    if (found != context.client_metadata().end()) {
-      authorization_.assign(found->second.data(), found->second.size());
-    }
+      : handler_(handler),
+        method_(context.method()),
+        authorization_(metadata_of(context, "authorization")),
+        api_key_(metadata_of(context, "x-api-key")),
+        peer_names_(peer_names_of(context)) {
     StartRead(&request_);
   }
 
@@ -68,7 +155,7 @@ class Call : public grpc::ServerGenericBidiReactor {
   /// The handler's answer, whatever a library throws in it: through here it would end the process.
   Result<std::string> answer_safely() {
     try {
-      return handler_(method_, bytes_of(request_), authorization_);
+      return handler_(method_, bytes_of(request_), {authorization_, api_key_, peer_names_});
     } catch (const std::exception&) {  // only libraries throw, and memory may run out
       return Status(Code::kInternal, "Internal Server Error");
     }
@@ -76,7 +163,9 @@ class Call : public grpc::ServerGenericBidiReactor {
 
   const GrpcHandler& handler_;
   const std::string method_;
-  std::string authorization_;
+  const std::string authorization_;
+  const std::string api_key_;
+  const PeerNames peer_names_;
   grpc::ByteBuffer request_;
   grpc::ByteBuffer response_;
 };
@@ -99,15 +188,17 @@ class Server : public GrpcServer {
   ~Server() override { stop(); }
 
   Status start(const GrpcOptions& options) {
+    credentials_ = credentials_of(options.tls);
     grpc::ServerBuilder builder;
     int port = 0;
-    builder.AddListeningPort(options.host + ":" + std::to_string(options.port),
-                             grpc::InsecureServerCredentials(),
-                             &port);
+    builder.AddListeningPort(
+        options.host + ":" + std::to_string(options.port), credentials_, &port);
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, options.connection_calls_max);
     builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS,
                                static_cast<int>(options.idle_timeout.micros / 1000));
+    builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
+                               static_cast<int>(options.handshake_timeout.micros / 1000));
     builder.SetMaxReceiveMessageSize(options.message_bytes_max);
     grpc::ResourceQuota quota("assay");
     builder.SetResourceQuota(quota.Resize(options.buffer_bytes_max));
@@ -133,11 +224,22 @@ class Server : public GrpcServer {
 
  private:
   Service service_;
+  std::shared_ptr<grpc::ServerCredentials> credentials_;  // asked as long as the server runs
   std::unique_ptr<grpc::Server> server_;
   uint16_t port_ = 0;
 };
 
 }  // namespace
+
+void refuse_old_tls() {
+  // gRPC has no word for the oldest TLS that it speaks. It reads once which ciphers it may use up
+  // to TLS 1.2: one that needs a key shared beforehand, which nobody has. Those of 1.3 are apart.
+  constexpr char kName[] = "GRPC_SSL_CIPHER_SUITES";
+  constexpr char kNoCipher[] = "PSK-AES256-GCM-SHA384";
+  if (environment_variable(kName) != kNoCipher) {
+    ::setenv(kName, kNoCipher, 1);  // NOLINT(concurrency-mt-unsafe): before any thread
+  }
+}
 
 Result<std::unique_ptr<GrpcServer>> start_grpc_server(GrpcHandler handler,
                                                       const GrpcOptions& options) {

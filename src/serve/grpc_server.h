@@ -8,14 +8,16 @@
 
 #include "base/status.h"
 #include "base/time.h"
+#include "serve/access.h"
+#include "serve/tls.h"
 
 namespace assay::serve {
 
 /// Answers one message of a call; `method` is "/package.Service/Method". The same for every message
-/// of a call that sends several. `authorization`: what the call has beside it under that name.
-/// Called on the server's threads, on several at once.
+/// of a call that sends several. `credentials`: of the metadata `authorization` and `x-api-key`,
+/// and of the connection. Called on the server's threads, on several at once.
 using GrpcHandler = std::function<Result<std::string>(
-    std::string_view method, std::string_view request, std::string_view authorization)>;
+    std::string_view method, std::string_view request, const Credentials& credentials)>;
 
 struct GrpcOptions {
   std::string host = "127.0.0.1";
@@ -24,6 +26,8 @@ struct GrpcOptions {
   std::size_t buffer_bytes_max = 256 << 20;  // what all connections may hold that is not read yet
   int connection_calls_max = 128;            // under way on one connection; more of them wait
   Duration idle_timeout{300 * kMicrosPerSecond};  // of a connection without calls
+  Duration handshake_timeout{10 * kMicrosPerSecond};
+  TlsSource tls{};  // empty: plain gRPC; else TLS 1.3
 };
 
 /// A gRPC server of bytes in and bytes out, within the limits of its options. Threads thread-safe.
@@ -35,6 +39,10 @@ class GrpcServer {
   /// Take no more calls, finish those under way, end the threads.
   virtual void stop() = 0;
 };
+
+/// Let gRPC speak no TLS older than 1.3 in this process. It is told by the environment: call this
+/// before any thread starts.
+void refuse_old_tls();
 
 /// Listen and answer until stopped or destroyed.
 ///

@@ -11,6 +11,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -50,7 +51,7 @@ class HttpClient {
     connected_ =
         ::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
   }
-  ~HttpClient() { ::close(socket_); }
+  virtual ~HttpClient() { ::close(socket_); }
   HttpClient(const HttpClient&) = delete;
   HttpClient& operator=(const HttpClient&) = delete;
 
@@ -58,7 +59,7 @@ class HttpClient {
 
   bool send(std::string_view bytes) {
     while (!bytes.empty()) {
-      const ssize_t sent = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      const ssize_t sent = write_some(bytes);
       if (sent <= 0) {
         return false;
       }
@@ -92,6 +93,11 @@ class HttpClient {
     buffer_.erase(0, end + 4 + size);
     return answer;
   }
+  /// Wait so long for bytes of the server, or for its end of the connection; whether they came.
+  [[nodiscard]] bool readable(int milliseconds) const {
+    pollfd one{socket_, POLLIN, 0};
+    return ::poll(&one, 1, milliseconds) > 0;
+  }
   /// True when the server has closed and nothing is left to read.
   bool closed_by_server() {
     return buffer_.empty() && !read_more() && errno != EAGAIN && errno != EWOULDBLOCK;
@@ -115,11 +121,20 @@ class HttpClient {
     return send(request(method, target, body)) ? receive(method == "HEAD") : std::nullopt;
   }
 
+ protected:
+  [[nodiscard]] int socket() const { return socket_; }
+  virtual ssize_t write_some(std::string_view bytes) {
+    return ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  }
+  virtual ssize_t read_some(char* bytes, std::size_t size) {
+    return ::recv(socket_, bytes, size, 0);
+  }
+
  private:
   bool read_more() {
     char bytes[65536];
     errno = 0;
-    const ssize_t got = ::recv(socket_, bytes, sizeof(bytes), 0);
+    const ssize_t got = read_some(bytes, sizeof(bytes));
     if (got <= 0) {
       return false;
     }

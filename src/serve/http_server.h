@@ -11,6 +11,7 @@
 #include "base/status.h"
 #include "base/time.h"
 #include "base/world.h"
+#include "serve/tls.h"
 
 namespace assay::serve {
 
@@ -21,6 +22,17 @@ struct Request {
   std::string target;  // path and query as sent
   Headers headers;     // names in lower case
   std::string body;
+  std::shared_ptr<const PeerNames> peer_names{};  // of the client's certificate; may be nullptr
+
+  /// Value of the first header of this name, "" when there is none.
+  [[nodiscard]] std::string_view header(std::string_view name) const {
+    for (const auto& [known, value] : headers) {
+      if (known == name) {
+        return value;
+      }
+    }
+    return "";
+  }
 };
 
 struct Response {
@@ -36,8 +48,11 @@ using Handler = std::function<Response(const Request&)>;
 /// Bounds of requests that are answered off the server's threads.
 struct SlowLimits {
   int threads = 1;
-  int requests_max = 64;             // waiting and under way; beyond: 429 with Retry-After
-  std::size_t bytes_max = 32 << 20;  // of bodies that wait; the same
+  int requests_max = 64;                      // waiting and under way; beyond: 429 with Retry-After
+  std::size_t bytes_max = 32 << 20;           // of bodies that wait; the same
+  Duration wait_max{10 * kMicrosPerSecond};   // until its turn comes; then 503
+  Duration finish_max{3 * kMicrosPerSecond};  // for those under way when the server stops; then
+  std::function<void()> interrupt{};          // asks them to end, from another thread; may be empty
 };
 
 struct HttpOptions {
@@ -50,17 +65,24 @@ struct HttpOptions {
   Duration read_timeout{10 * kMicrosPerSecond};   // from a request's first byte to its last
   Duration idle_timeout{120 * kMicrosPerSecond};  // between requests
   Duration drain_max{5 * kMicrosPerSecond};       // how long stop() waits for requests under way
+  /// When what arrives waits longer than this for its turn, it is answered 503 until it does not.
+  Duration turn_max{kMicrosPerSecond};
+  /// Says of a request that it is answered also then. Empty: none is.
+  std::function<bool(const Request&)> is_urgent{};
   /// Says of a request that it may wait for a disk or another program: it is answered on threads of
   /// its own, so that no other waits for it. Empty: none does.
   std::function<bool(const Request&)> is_slow{};
   SlowLimits slow{};
+  TlsSource tls{};  // empty: plain HTTP
 };
 
 /// An HTTP/1.1 server with keep-alive and pipelining, one thread per core.
 ///
-/// What it answers by itself: 429 when too many slow requests wait; and, closing then, 400 not
-/// HTTP, 413 body too large, 431 headers too large. A request that is not whole within read_timeout
-/// is cut off. Threads thread-safe.
+/// With TLS a connection must agree within read_timeout; what is no TLS at all is 400 in plain
+/// HTTP. What it answers by itself: 429 when too many slow requests wait; 503 when they wait too
+/// long, or everything does; and, closing then, 400 not HTTP, 413 body too large, 431 headers too
+/// large, 503 too many connections. A request that is not whole within read_timeout is cut off.
+/// Threads thread-safe.
 class HttpServer {
  public:
   virtual ~HttpServer() = default;

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include "serve/http_client.h"
 
@@ -205,13 +206,96 @@ TEST_F(HttpServerTest, AHandlerWhoseLibraryThrowsIs500AndTheServerLives) {
   EXPECT_EQ(client.ask("GET", "/small")->status, 200);
 }
 
-TEST_F(HttpServerTest, ConnectionsBeyondTheLimitAreClosed) {
+TEST_F(HttpServerTest, ConnectionsBeyondTheLimitAreToldToComeLater) {
   HttpOptions options;
   options.connections_max = 1;
   HttpClient& client = start(echo, options);
   EXPECT_EQ(client.ask("GET", "/")->status, 200);
-  EXPECT_TRUE(HttpClient(server_->port()).closed_by_server());
+  HttpClient second(server_->port());
+  const auto answer = second.receive();
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_EQ(answer->status, 503);
+  EXPECT_EQ(answer->header("retry-after"), "1");
+  EXPECT_TRUE(second.closed_by_server());
   EXPECT_EQ(client.ask("GET", "/")->status, 200);
+  EXPECT_EQ(metrics_.counter("assay_serve_connections_refused_total", "").value(), 1);
+}
+
+/// The highest file handle that the process may have, and back.
+class FileLimit {
+ public:
+  FileLimit() { ::getrlimit(RLIMIT_NOFILE, &before_); }
+  ~FileLimit() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+  FileLimit(const FileLimit&) = delete;
+  FileLimit& operator=(const FileLimit&) = delete;
+  void below(int handle) {
+    rlimit limit = before_;
+    limit.rlim_cur = static_cast<rlim_t>(handle);
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
+  }
+  void lift() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_{};
+};
+
+TEST_F(HttpServerTest, WithoutFileHandlesAClientWaitsUntilThereIsOne) {
+  ASSERT_EQ(start().ask("GET", "/")->status, 200);
+  FileLimit limit;
+  const int next = ::dup(0);  // the lowest that is free
+  ASSERT_GE(next, 0);
+  ::close(next);
+  limit.below(next + 1);  // the client's own is the last
+  HttpClient waiting(server_->port());
+  ASSERT_TRUE(waiting.connected());
+  ASSERT_TRUE(waiting.send(HttpClient::request("GET", "/x")));
+  Counter& failures = metrics_.counter("assay_serve_accept_failures_total", "");
+  while (failures.value() < 3) {
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(client_->ask("GET", "/")->status, 200) << "others are served meanwhile";
+  EXPECT_LT(failures.value(), 1000) << "it does not spin";
+  limit.lift();
+  EXPECT_EQ(waiting.receive()->body, "GET /x ");
+}
+
+TEST_F(HttpServerTest, WhatWaitsTooLongForItsTurnIsShedUntilTheWaitIsOver) {
+  std::promise<void> entered;
+  std::promise<void> may_finish;
+  HttpOptions options;
+  options.threads = 1;
+  options.turn_max = Duration{kMicrosPerSecond};
+  options.is_urgent = [](const Request& request) { return request.target == "/health"; };
+  start(
+      [&](const Request& request) {
+        if (request.target == "/long") {
+          entered.set_value();
+          may_finish.get_future().wait();
+          clock_.advance(Duration{2 * kMicrosPerSecond});  // so long it took
+        }
+        return echo(request);
+      },
+      options);
+  HttpClient busy(server_->port());
+  HttpClient second(server_->port());
+  HttpClient third(server_->port());
+  for (HttpClient* client : {&second, &third}) {
+    ASSERT_EQ(client->ask("GET", "/")->status, 200);
+  }
+  clock_.advance(Duration{kMicrosPerSecond});  // a mark is due
+  ASSERT_TRUE(busy.send(HttpClient::request("GET", "/long")));
+  entered.get_future().wait();
+  ASSERT_TRUE(second.send(HttpClient::request("HEAD", "/second")));
+  ASSERT_TRUE(third.send(HttpClient::request("GET", "/health")));
+  may_finish.set_value();
+  EXPECT_EQ(busy.receive()->status, 200);
+  const auto shed = second.receive(true);
+  ASSERT_TRUE(shed.has_value());
+  EXPECT_EQ(shed->status, 503);
+  EXPECT_EQ(shed->header("retry-after"), "1");
+  EXPECT_EQ(third.receive()->status, 200) << "urgent";
+  EXPECT_EQ(second.ask("GET", "/second")->status, 200) << "the wait is over";
+  EXPECT_EQ(metrics_.counter("assay_serve_shed_total", "").value(), 1);
 }
 
 TEST_F(HttpServerTest, StopFinishesTheRequestUnderWayAndClosesIdleConnections) {
@@ -238,6 +322,13 @@ TEST_F(HttpServerTest, StopFinishesTheRequestUnderWayAndClosesIdleConnections) {
   EXPECT_TRUE(idle.closed_by_server());
   stopper.join();
   EXPECT_FALSE(HttpClient(server_->port()).connected());
+}
+
+SlowLimits slow_limits(int requests_max) {
+  SlowLimits limits;
+  limits.requests_max = requests_max;
+  limits.bytes_max = 1000;
+  return limits;
 }
 
 /// A handler whose slow requests wait until they may go on.
@@ -269,7 +360,7 @@ class SlowHandler {
 
 TEST_F(HttpServerTest, SlowRequestsKeepNobodyWaitingAndAreBounded) {
   SlowHandler handler;
-  start(std::ref(handler), SlowHandler::options({1, 2, 1000}));
+  start(std::ref(handler), SlowHandler::options(slow_limits(2)));
   HttpClient first(server_->port());
   HttpClient second(server_->port());
   ASSERT_TRUE(first.send(HttpClient::request("POST", "/slow", "a")));
@@ -295,7 +386,7 @@ TEST_F(HttpServerTest, HeadOfASlowRequestHasNoBodyEither) {
   for (const int requests_max : {10, 0}) {  // answered, and refused
     SlowHandler handler;
     handler.let_go();
-    start(std::ref(handler), SlowHandler::options({1, requests_max, 1000}));
+    start(std::ref(handler), SlowHandler::options(slow_limits(requests_max)));
     const auto head = client_->ask("HEAD", "/slow");
     ASSERT_TRUE(head.has_value());
     EXPECT_EQ(head->status, requests_max == 0 ? 429 : 200);
@@ -307,7 +398,7 @@ TEST_F(HttpServerTest, HeadOfASlowRequestHasNoBodyEither) {
 
 TEST_F(HttpServerTest, StopFinishesTheSlowRequestUnderWayAndRefusesThoseThatWait) {
   SlowHandler handler;
-  start(std::ref(handler), SlowHandler::options({1, 10, 1000}));
+  start(std::ref(handler), SlowHandler::options(slow_limits(10)));
   HttpClient waiting(server_->port());
   ASSERT_TRUE(client_->send(HttpClient::request("POST", "/slow", "a")));
   while (handler.entered == 0) {
@@ -319,16 +410,73 @@ TEST_F(HttpServerTest, StopFinishesTheSlowRequestUnderWayAndRefusesThoseThatWait
   while (HttpClient(server_->port()).connected()) {
     std::this_thread::yield();
   }
+  EXPECT_EQ(waiting.receive()->status, 503) << "at once";
   handler.let_go();
   EXPECT_EQ(client_->receive()->body, "POST /slow a");
-  const auto answer = waiting.receive();
+}
+
+TEST_F(HttpServerTest, ASlowRequestWhoseTurnDoesNotComeInTimeIs503) {
+  SlowHandler handler;
+  SlowLimits limits;
+  limits.wait_max = Duration{20'000};
+  start(std::ref(handler), SlowHandler::options(limits));
+  HttpClient waiting(server_->port());
+  ASSERT_TRUE(client_->send(HttpClient::request("POST", "/slow", "a")));
+  while (handler.entered == 0) {
+    std::this_thread::yield();
+  }
+  ASSERT_TRUE(waiting.send(HttpClient::request("POST", "/slow", "b")));
+  ASSERT_EQ(HttpClient(server_->port()).ask("GET", "/fast")->status, 200);  // `b` was read before
+  clock_.advance(Duration{20'000});
+  const auto answer = waiting.receive();  // while the first is still under way
   ASSERT_TRUE(answer.has_value());
-  EXPECT_TRUE(answer->status == 503 || answer->body == "POST /slow b") << answer->body;
+  EXPECT_EQ(answer->status, 503);
+  EXPECT_EQ(answer->header("retry-after"), "1");
+  EXPECT_EQ(metrics_.counter("assay_serve_slow_late_total", "").value(), 1);
+  handler.let_go();
+  EXPECT_EQ(client_->receive()->body, "POST /slow a");
+  EXPECT_EQ(waiting.ask("POST", "/slow", "c")->status, 200) << "the connection goes on";
+  EXPECT_EQ(handler.entered, 2) << "`b` was never begun";
+}
+
+TEST_F(HttpServerTest, StopInterruptsASlowRequestThatDoesNotEnd) {
+  SlowHandler handler;
+  SlowLimits limits;
+  limits.finish_max = Duration{1000};
+  std::atomic<int> interrupts{0};
+  limits.interrupt = [&] {
+    if (++interrupts == 3) {  // the first may find nothing that runs
+      handler.let_go();
+    }
+  };
+  start(std::ref(handler), SlowHandler::options(limits));
+  ASSERT_TRUE(client_->send(HttpClient::request("POST", "/slow", "a")));
+  while (handler.entered == 0) {
+    std::this_thread::yield();
+  }
+  server_->stop();
+  EXPECT_EQ(interrupts, 3);
+  EXPECT_EQ(client_->receive()->body, "POST /slow a") << "its answer, whatever it is, arrives";
+}
+
+TEST_F(HttpServerTest, AHandlerThatThrowsOnTheSlowThreadIs500AndTheServerLives) {
+  HttpOptions options;
+  options.is_slow = [](const Request&) { return true; };
+  HttpClient& client = start(
+      [](const Request& request) {
+        Response response;
+        response.body =
+            std::to_string(std::string("/small").at(request.target == "/throw" ? 99 : 1));
+        return response;
+      },
+      options);
+  EXPECT_EQ(client.ask("GET", "/throw")->status, 500);
+  EXPECT_EQ(client.ask("GET", "/small")->status, 200);
 }
 
 TEST_F(HttpServerTest, AClientThatLeavesASlowRequestHarmsNobody) {
   SlowHandler handler;
-  start(std::ref(handler), SlowHandler::options({1, 10, 1000}));
+  start(std::ref(handler), SlowHandler::options(slow_limits(10)));
   {
     HttpClient gone(server_->port());
     ASSERT_TRUE(gone.send(HttpClient::request("POST", "/slow", "a")));

@@ -26,11 +26,14 @@ class LineControl {
  public:
   virtual ~LineControl() = default;
   /// Take rows, one JSON object a line, into a source. When this returns they are durable; the line
-  /// reads them as it reads all else.
+  /// reads them as it reads all else. `once`: hexadecimal digits that name this push, or "": the
+  /// same rows under them are taken once, however often they are sent.
   ///
   /// Errors  kNotFound: there is no such source. kUnimplemented: rows cannot be pushed there, and
-  ///         why.
-  virtual Status push(const std::string& source, const std::string& json_lines) = 0;
+  ///         why. kAlreadyExists: other rows were pushed as `once`.
+  virtual Status push(const std::string& source,
+                      const std::string& json_lines,
+                      const std::string& once) = 0;
   /// What the line would make of these rows: one verdict a line. Nothing is taken.
   virtual Result<std::vector<RowVerdict>> judge(const std::string& source,
                                                 const std::string& json_lines) = 0;
@@ -43,6 +46,9 @@ class LineControl {
   virtual Result<std::vector<gold::FeatureValues>> past(const gold::FeatureView& view,
                                                         std::span<const data::EntityKey> keys,
                                                         EventTime at) = 0;
+  /// The server stops: what is being asked ends soon with kUnavailable, and so does all that is
+  /// asked from now on. May be called again and again.
+  virtual void interrupt() {}
 };
 
 }  // namespace assay::serve

@@ -1,0 +1,141 @@
+// The flags of servers, end to end over loopback: who may ask, and what changes while they run.
+
+#include "cli/serving.h"
+
+#include <algorithm>
+#include <thread>
+
+#include <gtest/gtest.h>
+
+#include "serve/http_client.h"
+#include "serve/serving_fixture.h"
+#include "serve/signature.h"
+
+namespace assay::cli {
+namespace {
+
+class NoLine : public serve::LineControl {
+ public:
+  Status push(const std::string&, const std::string&, const std::string&) override { return {}; }
+  Result<std::vector<serve::RowVerdict>> judge(const std::string&, const std::string&) override {
+    return std::vector<serve::RowVerdict>();
+  }
+  Result<std::vector<std::string>> behind(const std::vector<std::string>&) override {
+    return std::vector<std::string>();
+  }
+  Result<std::vector<gold::FeatureValues>> past(const gold::FeatureView&,
+                                                std::span<const data::EntityKey>,
+                                                EventTime) override {
+    return Status(Code::kUnimplemented, "no line");
+  }
+};
+
+class Serving : public testing::Test {
+ protected:
+  void set(const std::string& flag, const std::string& value) { arguments_.set(flag, {value}); }
+  std::string path(const std::string& name) { return join_path(folder_.path(), name); }
+  void write(const std::string& name, const std::string& text) {
+    ASSERT_TRUE(fixture_.files->write(path(name), text).ok());
+  }
+  /// One caller of this secret who may do this.
+  void allow(const std::string& secret, const std::string& may) {
+    write("access.json",
+          R"({"callers":[{"name":"a","secret_sha256":")" + serve::sha256_hex(secret) +
+              R"(","may":[")" + may + R"("]}]})");
+  }
+  int status(uint16_t port, const std::string& secret) {
+    serve::HttpClient client(port);
+    const auto answer = client.send(serve::HttpClient::request(
+                            "GET", "/metrics", "", "authorization: Bearer " + secret + "\r\n"))
+                            ? client.receive()
+                            : std::nullopt;
+    return answer.has_value() ? answer->status : 0;
+  }
+  int handled(const std::string& secret) {
+    return features_.handle({"GET", "/metrics", {{"authorization", "Bearer " + secret}}, ""})
+        .status;
+  }
+
+  online::TestFolder folder_;
+  serve::ServingFixture fixture_;
+  NoLine line_;
+  serve::FeatureServer features_{fixture_.world, *fixture_.store, fixture_.state};
+  Arguments arguments_;
+  Output output_{OutputFormat::kTable, false};
+  Invocation invocation_{arguments_, fixture_.world, output_};
+};
+
+TEST_F(Serving, TheAccessFileHoldsOverHttpAndIsReadAnewWhenItChanges) {
+  allow("old", "metrics");
+  set("http", "127.0.0.1:0");
+  set("grpc", "127.0.0.1:0");
+  set("access", path("access.json"));
+  set("address-file", path("address"));
+  Servers servers(invocation_, features_, line_);
+  const Status started = servers.start(1);
+  ASSERT_TRUE(started.ok()) << started.to_string();
+  const std::string addresses = *fixture_.files->read(path("address"));
+  const auto port = static_cast<uint16_t>(std::stoi(addresses.substr(addresses.find(':') + 1)));
+  EXPECT_EQ(std::count(addresses.begin(), addresses.end(), '\n'), 2) << "gRPC below";
+  EXPECT_EQ(status(port, "old"), 200);
+  EXPECT_EQ(status(port, "new"), 401);
+  allow("new", "metrics");
+  while (status(port, "new") != 200) {
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(status(port, "old"), 401);
+}
+
+TEST_F(Serving, AnAccessFileThatCannotBeTakenLeavesTheOneBefore) {
+  allow("old", "metrics");
+  set("access", path("access.json"));
+  AccessFile file(invocation_, features_.gate());
+  ASSERT_TRUE(file.look().ok());
+  EXPECT_EQ(handled("old"), 200);
+  for (const char* const text : {"{", R"({"callers":[]})"}) {
+    write("access.json", text);
+    EXPECT_FALSE(file.look().ok());
+    file.look_again();
+    EXPECT_EQ(handled("old"), 200);
+  }
+  ASSERT_TRUE(fixture_.files->remove(path("access.json")).ok());
+  EXPECT_EQ(file.look().code(), Code::kNotFound);
+  EXPECT_EQ(handled("old"), 200);
+  allow("old", "registry");
+  file.look_again();
+  EXPECT_EQ(handled("old"), 403);
+}
+
+TEST_F(Serving, AKeySetBesideTheAccessFileIsReadAnewToo) {
+  constexpr char kKeys[] = R"({"keys":[{"kty":"EC","crv":"P-256","kid":"e",
+      "x":"QqQg8LX4WUoyhdMC8H7Ig3Yg7T_NTUW1IX1YwOymcoI",
+      "y":"f_aDSYSLnc2f1wHZ18TNJHHhEa0cLhj40pCv5-h2L1c"}]})";
+  write("access.json", R"({"jwt":{"jwks":"keys.json","issuer":"i","audience":"a"}})");
+  set("access", path("access.json"));
+  AccessFile file(invocation_, features_.gate());
+  EXPECT_EQ(file.look().code(), Code::kNotFound) << "the key set is missing";
+  write("keys.json", kKeys);
+  EXPECT_TRUE(file.look().ok());
+  write("keys.json", R"({"keys":[]})");
+  EXPECT_EQ(file.look().code(), Code::kInvalidArgument);
+}
+
+TEST_F(Serving, FlagsThatWouldLetEverybodyInAreRefused) {
+  set("access", "");
+  EXPECT_EQ(AccessFile(invocation_, features_.gate()).look().code(), Code::kInvalidArgument);
+  write("access.json", R"({"callers":[{"name":"a","certificate":"dns:a","may":["*"]}]})");
+  set("access", path("access.json"));
+  EXPECT_EQ(AccessFile(invocation_, features_.gate()).look().code(), Code::kInvalidArgument)
+      << "nobody asks for certificates";
+  set("tls-client-ca", path("ca.pem"));
+  EXPECT_TRUE(AccessFile(invocation_, features_.gate()).look().ok());
+  EXPECT_EQ(tls_files(invocation_).code(), Code::kInvalidArgument) << "no certificate of its own";
+  set("tls-cert", path("server.pem"));
+  set("tls-key", path("server.key"));
+  EXPECT_EQ(tls_files(invocation_).code(), Code::kNotFound);
+  set("tls-client-ca", "");
+  EXPECT_EQ(tls_files(invocation_).code(), Code::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace assay::cli

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/world.h"
+
+namespace assay::serve {
+
+/// Accepts connections on a thread of its own and hands each over.
+///
+/// When the process has no file handles left it waits a little and tries again, so that it does not
+/// spin: the clients wait in the system's queue meanwhile. That is logged once, and counted.
+/// Threads thread-safe.
+class Listener {
+ public:
+  /// Whose the socket is then; called on the listener's thread.
+  using Take = std::function<void(int socket)>;
+
+  /// Listen. `port` 0 is any free one.
+  ///
+  /// Errors  kUnavailable: the address is in use, with the port named; kInvalidArgument: not an
+  ///         address; kPermissionDenied: a port that needs more rights.
+  static Result<std::unique_ptr<Listener>> open(World& world,
+                                                const std::string& host,
+                                                uint16_t port,
+                                                Take take);
+  virtual ~Listener() = default;
+  [[nodiscard]] virtual uint16_t port() const = 0;
+  /// Accept no more; those that wait are refused by the system.
+  virtual void stop() = 0;
+};
+
+}  // namespace assay::serve
