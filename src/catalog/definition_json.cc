@@ -319,6 +319,13 @@ void write_storage(ObjectWriter& object, const StorageDef& storage) {
   }
 }
 
+/// Brokers and options decide no record that is sent.
+void write_publish(ObjectWriter& object, const std::optional<PublishDef>& publish) {
+  if (publish.has_value()) {
+    object.text("publish", "kafka topic " + publish->topic);
+  }
+}
+
 }  // namespace
 
 std::string source_json(const SourceDef& source) {
@@ -407,6 +414,7 @@ std::string feature_view_json(const FeatureViewDef& view) {
   object.text("description", view.description);
   object.texts("tags", view.tags);
   write_storage(object, view.storage);
+  write_publish(object, view.publish);
   return object.finish();
 }
 
@@ -465,6 +473,7 @@ std::string model_json(const ModelDef& model) {
     parameters.at(name).number(value);
   }
   object.raw("parameters", parameters.finish());
+  write_publish(object, model.publish);
   return object.finish();
 }
 

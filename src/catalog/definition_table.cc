@@ -2,10 +2,7 @@
 
 #include "catalog/definition_table.h"
 
-#include <algorithm>
 #include <array>
-
-#include "base/check.h"
 
 namespace assay::catalog {
 namespace {
@@ -78,6 +75,10 @@ constexpr std::array kSections{
                "A key that is computed. A single text is the expression."},
     SectionDef{"derived_feature", "derived.<name>.features.<feature>", kExpression, "expr",
                "A derived feature. A single text is the expression."},
+    SectionDef{"publish", "feature_views.<name>.publish, models.<name>.publish", kNone, "",
+               "Where values go as they change: see docs/publishing.md."},
+    SectionDef{"published_topic", "feature_views.<name>.publish.kafka, models.<name>.publish.kafka", kNone, "",
+               "A Kafka topic that has each change once, for consumers that read what is committed."},
     SectionDef{"model", "models.<name>", kNone, "", "A model trained on a service's features."},
     SectionDef{"labels", "models.<name>.labels", kNone, "", "What the model learns to say."},
     SectionDef{"train", "models.<name>.train", kNone, "", "How the model is trained."},
@@ -397,6 +398,20 @@ constexpr std::array kKeys{
     KeyDef{"feature_view", "owner", kText, false, "", "", "Who answers for it.", ""},
     KeyDef{"feature_view", "description", kText, false, "", "", "For people.", ""},
     KeyDef{"feature_view", "tags", kTexts, false, "", "", "Words to find it by.", "[fraud, core]"},
+    KeyDef{"feature_view", "publish", kSection, false, "", "publish",
+           "Send an entity's values somewhere each time they have changed.",
+           "{kafka: {brokers: \"localhost:9092\", topic: user_features}}"},
+    KeyDef{"publish", "kafka", kSection, true, "", "published_topic", "A topic of a Kafka cluster.",
+           "{brokers: \"localhost:9092\", topic: user_features}"},
+    KeyDef{"published_topic", "brokers", kText, true, "", "", "Addresses to begin with, cut by commas.",
+           "\"localhost:9092\""},
+    KeyDef{"published_topic", "topic", kText, true, "", "",
+           "The topic, which must be there and is this one's alone; with `cleanup.policy=compact` it keeps "
+           "the present value of each entity.",
+           "user_features"},
+    KeyDef{"published_topic", "options", kTextMap, false, "", "",
+           "Settings of the client library librdkafka, such as those of TLS and SASL, by its own names.",
+           "{compression.type: zstd}"},
     KeyDef{"session", "gap", kDuration, true, "", "",
            "Events this far apart are in different sessions.", "30m"},
     KeyDef{"session", "max", kDuration, false, "", "",
@@ -509,6 +524,9 @@ constexpr std::array kKeys{
     KeyDef{"model", "labels", kSection, true, "", "labels", "What it learns to say.",
            "{from: purchases, column: bought}"},
     KeyDef{"model", "train", kSection, false, "", "train", "How it is trained.", "{trees: 200}"},
+    KeyDef{"model", "publish", kSection, false, "", "publish",
+           "Score an entity each time its features have changed, and send the prediction somewhere.",
+           "{kafka: {brokers: \"localhost:9092\", topic: predictions}}"},
     KeyDef{"labels", "from", kName, true, "", "",
            "A silver table with the entity keys, request values and times.", "purchases"},
     KeyDef{"labels", "column", kExpression, true, "", "",
@@ -551,44 +569,6 @@ std::span<const SectionDef> all_sections() {
 }
 std::span<const KeyDef> all_keys() {
   return kKeys;
-}
-
-const SectionDef& section_def(std::string_view name) {
-  const auto found = std::find_if(kSections.begin(),
-                                  kSections.end(),
-                                  [&](const SectionDef& section) { return section.name == name; });
-  ASSAY_CHECK(found != kSections.end());
-  return *found;
-}
-
-std::vector<const KeyDef*> keys_of(std::string_view section) {
-  std::vector<const KeyDef*> keys;
-  for (const KeyDef& key : kKeys) {
-    if (key.section == section) {
-      keys.push_back(&key);
-    }
-  }
-  return keys;
-}
-
-const KeyDef* find_key(std::string_view section, std::string_view key) {
-  for (const KeyDef& row : kKeys) {
-    if (row.section == section && row.key == key) {
-      return &row;
-    }
-  }
-  return nullptr;
-}
-
-std::vector<std::string> choices_of(std::string_view detail) {
-  std::vector<std::string> choices;
-  std::size_t begin = 0;
-  while (begin < detail.size()) {
-    const std::size_t end = std::min(detail.find('|', begin), detail.size());
-    choices.emplace_back(detail.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return choices;
 }
 
 }  // namespace assay::catalog

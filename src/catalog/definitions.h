@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/time.h"
+#include "catalog/publish_definition.h"
 #include "catalog/table_definitions.h"
 #include "data/scalar.h"
 #include "data/schema.h"
@@ -112,6 +113,7 @@ struct FeatureViewDef {
   std::vector<std::string> tags;
   Span span;
   StorageDef storage;  // of the steps table
+  std::optional<PublishDef> publish;
 };
 
 /// Features computed from the request alone, or from other features of the service.
@@ -171,6 +173,7 @@ struct ModelDef {
   double split_by_time = 0.8;                // share of label rows, oldest first, that train
   std::map<std::string, double> parameters;  // trees, depth, learning_rate, ...
   Span span;
+  std::optional<PublishDef> publish;
 };
 
 enum class ServingClock { kWall, kData };
@@ -192,6 +195,7 @@ struct Project {
   std::map<std::string, ServiceDef> services;
   std::map<std::string, ModelDef> models;
   std::map<std::string, DerivedDef> derived;
+  bool has_lake = true;  // false for `lake: none`: no table is written
 };
 
 }  // namespace assay::catalog

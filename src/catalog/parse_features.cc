@@ -258,6 +258,7 @@ FeatureViewDef parse_feature_view(ParseContext& context, const YamlEntry& entry)
   view.tags = reader.texts("tags");
   view.ttl = reader.duration("ttl");
   view.storage = read_storage(reader);
+  view.publish = read_publish(context, reader, "feature view `" + entry.key + "`");
   view.slide = reader.text("slide") == kContinuous ? kContinuousSlide
                                                    : reader.duration("slide").value_or(view.slide);
   view.tz = reader.text("tz");

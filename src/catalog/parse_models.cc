@@ -49,6 +49,7 @@ ModelDef parse_model(ParseContext& context, const YamlEntry& entry) {
   model.span = context.span(entry.key_mark);
   const SectionReader reader(context, entry.value, {"model", "model `" + entry.key + "`", false});
   model.service = reader.text("service");
+  model.publish = read_publish(context, reader, "model `" + entry.key + "`");
   if (const YamlNode* labels = reader.find("labels")) {
     const SectionReader labels_reader(
         context, *labels, {"labels", "`labels` of model `" + entry.key + "`", false});

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,16 @@ BronzeDef parse_bronze(ParseContext& context, const YamlEntry& entry);
 SilverDef parse_silver(ParseContext& context, const YamlEntry& entry);
 /// The keys `keep` and `format`, which bronze and silver tables and feature views have.
 StorageDef read_storage(const SectionReader& reader);
+
+// parse_publish.cc
+/// The key `publish` of a feature view or a model; `title` names it in messages.
+std::optional<PublishDef> read_publish(ParseContext& context,
+                                       const SectionReader& reader,
+                                       const std::string& title);
+/// Report the settings of the client library that Assay gives itself. `instead` says what to do.
+void check_kafka_options(ParseContext& context,
+                         const SectionReader& kafka,
+                         const std::string& instead);
 
 // parse_checks.cc
 std::vector<CheckDef> parse_checks(ParseContext& context,

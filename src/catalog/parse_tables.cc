@@ -144,18 +144,6 @@ RegistryDef parse_registry(ParseContext& context, const YamlNode& node, const So
   return registry;
 }
 
-/// Settings of the client library that the source gives itself.
-constexpr std::array<std::string_view, 10> kOwnKafkaOptions{"bootstrap.servers",
-                                                            "metadata.broker.list",
-                                                            "group.id",
-                                                            "enable.auto.commit",
-                                                            "enable.auto.offset.store",
-                                                            "auto.offset.reset",
-                                                            "enable.partition.eof",
-                                                            "isolation.level",
-                                                            "queued.max.messages.kbytes",
-                                                            "enable.idempotence"};
-
 void read_kafka(ParseContext& context, const YamlNode& node, SourceDef* source) {
   const SectionReader reader(
       context, node, {"kafka", "`kafka` of source `" + source->name + "`", false});
@@ -174,17 +162,8 @@ void read_kafka(ParseContext& context, const YamlNode& node, SourceDef* source) 
                   "`" + kafka.dead_letter + "` is also read: refused records would come back",
                   "name another topic");
   }
-  if (const YamlNode* options = reader.find("options")) {
-    for (const YamlEntry& entry : options->entries) {
-      if (std::count(kOwnKafkaOptions.begin(), kOwnKafkaOptions.end(), entry.key) != 0) {
-        context.error_at_key(
-            "E0201",
-            entry,
-            "`" + entry.key + "` cannot be set: Assay sets it itself",
-            "leave it out; `brokers`, `start` and `queue_max` are keys of `kafka`");
-      }
-    }
-  }
+  check_kafka_options(
+      context, reader, "leave it out; `brokers`, `start` and `queue_max` are keys of `kafka`");
   for (std::size_t i = 0; i < kafka.topics.size(); ++i) {
     if (std::count(kafka.topics.begin(),
                    kafka.topics.begin() + static_cast<int64_t>(i),

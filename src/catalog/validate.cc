@@ -217,6 +217,7 @@ Diagnostics validate(const ParsedProject& parsed, const SchemaResolver& silver_s
   validate_features(validation);
   validate_derived(validation);
   validate_models(validation);
+  validate_publish(validation);
   return validation.take();
 }
 

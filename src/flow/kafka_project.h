@@ -46,6 +46,10 @@ class TestTopic {
     EXPECT_TRUE(producer_->send("events", partition, key, value).ok());
     ++sent_;
   }
+  void send_to(const std::string& topic, std::string_view value, std::string_view key) {
+    EXPECT_TRUE(producer_->send(topic, 0, key, value).ok());
+    EXPECT_TRUE(producer_->flush().ok());
+  }
   void create(const std::string& topic) { broker_->create_topic(topic, 1); }
 
   struct Received {
@@ -62,12 +66,21 @@ class TestTopic {
     std::vector<Received> received;
     for (int tries = 0; tries < 100 && received.size() < count; ++tries) {
       const auto block = *consumer->poll(100, {100'000});
-      for (const ingest::KafkaMessage& message : block->messages) {
-        received.push_back({std::string(message.key), std::string(message.value), {}});
-        for (const auto& [name, value] : message.headers) {
-          received.back().headers[std::string(name)] = std::string(value);
-        }
-      }
+      add(*block, &received);
+    }
+    return received;
+  }
+  /// All records of partition 0 of another topic.
+  std::vector<Received> read_all(const std::string& topic) {
+    ingest::KafkaClientOptions options;
+    options.brokers = broker_->brokers();
+    const auto consumer = *ingest::KafkaConsumer::open(*log_, options);
+    EXPECT_TRUE(consumer->assign({{{topic, 0}, 0}}).ok());
+    std::vector<Received> received;
+    for (bool is_end = false; !is_end;) {
+      const auto block = *consumer->poll(1'000, {100'000});
+      add(*block, &received);
+      is_end = !block->ends.empty();
     }
     return received;
   }
@@ -77,6 +90,14 @@ class TestTopic {
   [[nodiscard]] const std::string& brokers() const { return broker_->brokers(); }
 
  private:
+  static void add(const ingest::KafkaBlock& block, std::vector<Received>* received) {
+    for (const ingest::KafkaMessage& message : block.messages) {
+      received->push_back({std::string(message.key), std::string(message.value), {}});
+      for (const auto& [name, value] : message.headers) {
+        received->back().headers[std::string(name)] = std::string(value);
+      }
+    }
+  }
   void send_line(const std::string& line, int32_t beside) {
     const std::size_t first = line.find(',');
     const std::size_t second = line.find(',', first + 1);

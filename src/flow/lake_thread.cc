@@ -17,6 +17,7 @@ Result<std::unique_ptr<LakeThread>> LakeThread::start(Workspace& workspace,
                              BronzeWriter::open(*lake->workspace_, name, options));
     }
   }
+  lake->publisher_ = std::make_unique<Publisher>(*lake->workspace_);
   lake->thread_ = std::jthread([line = lake.get()] { line->work(); });
   return lake;
 }
@@ -80,6 +81,9 @@ Status LakeThread::run(Job* job, RunReport* report) {
     add_account(workspace_->world().metrics, std::move(account), report);
   }
   ASSAY_RETURN_IF_ERROR(run_steps(*workspace_, job->options, Steps::kFilesAndTables, report));
+  if (job->publishes) {
+    ASSAY_RETURN_IF_ERROR(publisher_->publish(job->options, report));
+  }
   return keep_tables(*workspace_, report);
 }
 

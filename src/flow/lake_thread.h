@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "flow/bronze_writer.h"
+#include "flow/publish.h"
 #include "flow/run.h"
 #include "flow/run_options.h"
 #include "flow/workspace.h"
@@ -42,6 +43,7 @@ class LakeThread {
   struct Job {
     std::vector<Epoch> epochs;
     RunOptions options;
+    bool publishes = false;  // what topics get, behind the tables
   };
   struct Done {
     Status status;
@@ -63,6 +65,7 @@ class LakeThread {
 
   std::unique_ptr<Workspace> workspace_;
   std::map<std::string, std::unique_ptr<BronzeWriter>> writers_;
+  std::unique_ptr<Publisher> publisher_;
   Wakeup* wakeup_ = nullptr;
   bool has_job_ = false;  // the owner's
   std::mutex mutex_;

@@ -94,6 +94,26 @@ OfflineValue offline_value(const gold::FeatureView& view,
   return {std::move(value), status};
 }
 
+std::vector<gold::FeatureValues> feature_values(const gold::FeatureView& view,
+                                                const OfflineAnswers& answers,
+                                                std::size_t count) {
+  std::vector<gold::FeatureValues> found(count);
+  const data::Column& event_time = *answers.steps.find(gold::kEventTime);
+  for (std::size_t i = 0; i < count; ++i) {
+    gold::FeatureValues& values = found[i];
+    for (int feature = 0; feature < static_cast<int>(view.features().size()); ++feature) {
+      OfflineValue value = offline_value(view, answers, i, feature);
+      values.values.push_back(std::move(value.value));
+      values.statuses.push_back(value.status);
+    }
+    const int64_t step = answers.match.rows[i];
+    if (step >= 0 && event_time.is_valid(step)) {
+      values.event_time = EventTime{event_time.values<int64_t>()[static_cast<std::size_t>(step)]};
+    }
+  }
+  return found;
+}
+
 bool same_bits(const data::Scalar& a, const data::Scalar& b) {
   if (a.is_null() || b.is_null()) {
     return a.is_null() == b.is_null();

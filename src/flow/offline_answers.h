@@ -51,6 +51,11 @@ OfflineValue offline_value(const gold::FeatureView& view,
                            std::size_t question,
                            int feature);
 
+/// All of the first `count` questions' answers.
+std::vector<gold::FeatureValues> feature_values(const gold::FeatureView& view,
+                                                const OfflineAnswers& answers,
+                                                std::size_t count);
+
 /// The status of a name, or nothing.
 std::optional<data::FeatureStatus> status_from_name(std::string_view name);
 

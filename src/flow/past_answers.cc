@@ -44,9 +44,8 @@ Result<std::vector<gold::FeatureValues>> past_answers(Workspace& workspace,
                                                       const gold::FeatureView& view,
                                                       std::span<const data::EntityKey> keys,
                                                       EventTime at) {
-  std::vector<gold::FeatureValues> found(keys.size());
   if (keys.empty()) {
-    return found;
+    return std::vector<gold::FeatureValues>();
   }
   ASSAY_RETURN_IF_ERROR(require_answers_from(workspace, view, at));
   ASSAY_ASSIGN_OR_RETURN(data::Batch steps, last_steps(workspace, view, keys, at));
@@ -56,20 +55,7 @@ Result<std::vector<gold::FeatureValues>> past_answers(Workspace& workspace,
   }
   ASSAY_ASSIGN_OR_RETURN(const OfflineAnswers answers,
                          answer_from_steps(view, std::move(steps), questions, 1));
-  const data::Column& event_time = *answers.steps.find(gold::kEventTime);
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    gold::FeatureValues& values = found[i];
-    for (int feature = 0; feature < static_cast<int>(view.features().size()); ++feature) {
-      OfflineValue value = offline_value(view, answers, i, feature);
-      values.values.push_back(std::move(value.value));
-      values.statuses.push_back(value.status);
-    }
-    const int64_t step = answers.match.rows[i];
-    if (step >= 0 && event_time.is_valid(step)) {
-      values.event_time = EventTime{event_time.values<int64_t>()[static_cast<std::size_t>(step)]};
-    }
-  }
-  return found;
+  return feature_values(view, answers, keys.size());
 }
 
 }  // namespace assay::flow

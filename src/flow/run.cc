@@ -6,6 +6,7 @@
 #include "flow/gold_stage.h"
 #include "flow/online_stage.h"
 #include "flow/plain_parquet.h"
+#include "flow/publish.h"
 #include "flow/silver_stage.h"
 #include "lake/doctor.h"
 
@@ -137,6 +138,9 @@ Result<RunReport> run_all(Workspace& workspace, const RunOptions& options) {
   Status status = run_steps(workspace, options, Steps::kAll, &report);
   if (status.ok()) {
     status = workspace.mark_complete();
+  }
+  if (status.ok()) {
+    status = Publisher(workspace).publish(options, &report);
   }
   if (status.ok()) {
     status = keep_tables(workspace, &report);

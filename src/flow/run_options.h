@@ -21,6 +21,7 @@ struct RunOptions {
       1'000'000;  // rows that the online store takes in one transaction, about
   /// Bytes of a compacted table's files that a new view takes in one transaction, about.
   int64_t online_piece_bytes = 256 << 20;
+  int64_t publish_records = 100'000;            // records of a transaction of a topic, at most
   Duration ask_timeout{10 * kMicrosPerSecond};  // of questions to brokers about topics and offsets
   /// Sources are followed without end: it is noted how soon events were readable, and views that
   /// are ahead of the lake stay so, since this process has their journals. Else a view is only

@@ -12,6 +12,7 @@
 #include "base/pause.h"
 #include "flow/kafka_line.h"
 #include "flow/lake_thread.h"
+#include "flow/publish.h"
 
 namespace assay::flow {
 namespace {
@@ -19,13 +20,18 @@ namespace {
 constexpr int64_t kTakeRecords = 20'000;
 /// How often metrics of what is still to be read are brought up to date.
 constexpr Duration kNoteEvery{200'000};
+/// Topics are brought to the present instant this often, or as often as the lake is written.
+constexpr Duration kPublishEvery{1 * kMicrosPerSecond};
 /// How long a wait goes on before it looks whether it was asked to stop.
 constexpr Duration kBlink{50'000};
 
 class UpLoop {
  public:
   UpLoop(Workspace& workspace, const UpOptions& options)
-      : workspace_(workspace), options_(options), clock_(workspace.world().clock) {}
+      : workspace_(workspace),
+        options_(options),
+        clock_(workspace.world().clock),
+        publishes_(publishes(workspace.project())) {}
 
   /// Follow the sources until asked to stop. What is away is waited for: the lines are opened anew
   /// where the tables stand, as after a crash.
@@ -122,7 +128,7 @@ class UpLoop {
       }
       if (must_flush()) {
         ASSAY_RETURN_IF_ERROR(flush(report));
-      } else if (!lake_->has_job() && (flush_is_due() || files_are_due())) {
+      } else if (!lake_->has_job() && (flush_is_due() || files_are_due() || publishing_is_due())) {
         // Files alone end no epoch while a line's next commit is one that it has to wait for.
         ASSAY_RETURN_IF_ERROR(begin_job(!a_line_must_wait()));
       }
@@ -138,6 +144,12 @@ class UpLoop {
 
   [[nodiscard]] bool files_are_due() const {
     return reads_files_ && is_over(polled_at_, options_.poll_every);
+  }
+
+  /// Values change as time goes on, also where no record comes.
+  [[nodiscard]] bool publishing_is_due() const {
+    return is_complete_ && publishes_ &&
+           is_over(job_began_, std::max(options_.flush_every, kPublishEvery));
   }
 
   /// Whether nothing may be read before the lake has what was taken: until the backlog is read,
@@ -321,6 +333,7 @@ class UpLoop {
         received_[line->name()] = line->take_oldest_received();
       }
     }
+    job.publishes = is_complete_ && publishes_;
     job_began_ = clock_.monotonic();
     polled_at_ = job_began_;
     is_flush_ = is_flush_ || !job.epochs.empty() || !is_fast_;
@@ -441,6 +454,7 @@ class UpLoop {
   bool is_fast_ = false;   // the backlog is read
   bool is_flush_ = false;  // the lake's job has what was taken, not only files
   bool is_complete_ = false;
+  const bool publishes_;  // values go to topics
   bool is_ready_ = false;
   Duration job_began_;
   Duration flushed_at_;

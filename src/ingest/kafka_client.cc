@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
+#include <cstring>
 #include <utility>
 
 #include <librdkafka/rdkafka.h>
@@ -33,6 +35,7 @@ Code code_of(rd_kafka_resp_err_t error) {
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
       return Code::kPermissionDenied;
     case RD_KAFKA_RESP_ERR__AUTHENTICATION:
     case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
@@ -177,6 +180,8 @@ class LibraryConsumer : public KafkaConsumer {
   LibraryConsumer(const LibraryConsumer&) = delete;
   LibraryConsumer& operator=(const LibraryConsumer&) = delete;
 
+  [[nodiscard]] rd_kafka_t* handle() const { return handle_.get(); }
+
   Result<int32_t> partitions(const std::string& topic) override {
     const std::unique_ptr<rd_kafka_topic_t, decltype(&rd_kafka_topic_destroy)> named(
         rd_kafka_topic_new(handle_.get(), topic.c_str(), nullptr), rd_kafka_topic_destroy);
@@ -318,6 +323,7 @@ class LibraryConsumer : public KafkaConsumer {
 class LibraryProducer : public KafkaProducer {
  public:
   explicit LibraryProducer(HandlePtr handle) : handle_(std::move(handle)) {}
+  [[nodiscard]] rd_kafka_t* handle() const { return handle_.get(); }
 
   Status send(const std::string& topic,
               int32_t partition,
@@ -390,6 +396,108 @@ class LibraryProducer : public KafkaProducer {
   HandlePtr handle_;
 };
 
+/// A producer's transactions, and a consumer that asks where they stand and never reads.
+class LibraryTransactions : public KafkaTransactions {
+ public:
+  LibraryTransactions(HandlePtr sends,
+                      HandlePtr asks,
+                      const KafkaClientOptions& options,
+                      std::string name,
+                      std::string topic)
+      : producer_(std::move(sends)),
+        consumer_(std::move(asks), options),
+        timeout_ms_(static_cast<int>(options.timeout.micros / 1'000)),
+        name_(std::move(name)),
+        topic_(std::move(topic)) {}
+
+  Status start() {
+    ASSAY_ASSIGN_OR_RETURN(partitions_, consumer_.partitions(topic_));
+    return take(rd_kafka_init_transactions(producer_.handle(), timeout_ms_),
+                "take over the transactions");
+  }
+
+  Result<std::optional<CommittedPosition>> position() override {
+    const ListPtr list = position_list();
+    const rd_kafka_resp_err_t error =
+        rd_kafka_committed(consumer_.handle(), list.get(), timeout_ms_);
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      return failure(error, "ask for the position of " + name_);
+    }
+    const rd_kafka_topic_partition_t& found = list->elems[0];
+    if (found.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      return failure(found.err, "ask for the position of " + name_);
+    }
+    if (found.offset < 0) {
+      return std::optional<CommittedPosition>();
+    }
+    return std::optional(CommittedPosition{
+        found.offset, std::string(static_cast<const char*>(found.metadata), found.metadata_size)});
+  }
+
+  Result<bool> has_had_records() override {
+    for (int32_t partition = 0; partition < partitions_; ++partition) {
+      ASSAY_ASSIGN_OR_RETURN(const OffsetRange range, consumer_.offsets({topic_, partition}));
+      if (range.end > 0) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  Status begin() override {
+    return take(rd_kafka_begin_transaction(producer_.handle()), "begin a transaction");
+  }
+
+  Status send(const KafkaRecord& record) override {
+    return static_cast<KafkaProducer&>(producer_).send(topic_, record);
+  }
+
+  Status commit(const CommittedPosition& position) override {
+    const ListPtr list = position_list();
+    rd_kafka_topic_partition_t& reached = list->elems[0];
+    reached.offset = position.count;
+    reached.metadata_size = position.text.size();
+    reached.metadata = std::malloc(position.text.size());  // the list's, which gives it back
+    ASSAY_CHECK(reached.metadata != nullptr);
+    std::memcpy(reached.metadata, position.text.data(), position.text.size());
+    const std::unique_ptr<rd_kafka_consumer_group_metadata_t,
+                          decltype(&rd_kafka_consumer_group_metadata_destroy)>
+        group(rd_kafka_consumer_group_metadata_new(name_.c_str()),
+              rd_kafka_consumer_group_metadata_destroy);
+    ASSAY_RETURN_IF_ERROR(
+        take(rd_kafka_send_offsets_to_transaction(producer_.handle(), list.get(), group.get(), -1),
+             "say the position"));
+    const Status done =
+        take(rd_kafka_commit_transaction(producer_.handle(), -1), "commit a transaction");
+    return done.code() == Code::kUnavailable ? Status(Code::kCommitUnknown, done.message()) : done;
+  }
+
+ private:
+  [[nodiscard]] ListPtr position_list() const {
+    ListPtr list(rd_kafka_topic_partition_list_new(1), rd_kafka_topic_partition_list_destroy);
+    rd_kafka_topic_partition_list_add(list.get(), topic_.c_str(), 0);
+    return list;
+  }
+
+  /// What the library says of a call; the error is destroyed.
+  Status take(rd_kafka_error_t* error, const std::string& what) {
+    if (error == nullptr) {
+      return {};
+    }
+    Status status(code_of(rd_kafka_error_code(error)),
+                  what + " of " + name_ + ": " + rd_kafka_error_string(error));
+    rd_kafka_error_destroy(error);
+    return status;
+  }
+
+  LibraryProducer producer_;
+  LibraryConsumer consumer_;
+  int timeout_ms_;
+  std::string name_;
+  std::string topic_;
+  int32_t partitions_ = 0;
+};
+
 std::string kilobytes(int64_t bytes) {
   return std::to_string(std::max<int64_t>(1, bytes / 1024));
 }
@@ -433,6 +541,39 @@ Result<std::unique_ptr<KafkaProducer>> KafkaProducer::open(Log& log,
                    {"queue.buffering.max.kbytes", kilobytes(options.queue_bytes_max)}},
                   LibraryProducer::on_delivery));
   return std::unique_ptr<KafkaProducer>(std::make_unique<LibraryProducer>(std::move(handle)));
+}
+
+Result<std::unique_ptr<KafkaTransactions>> KafkaTransactions::open(
+    Log& log,
+    const KafkaClientOptions& options,
+    const std::string& name,
+    const std::string& topic) {
+  KafkaClientOptions quick = options;
+  quick.settings.emplace("linger.ms", "5");
+  // As Java's clients place keys, so that topics can be joined partition by partition.
+  quick.settings.emplace("partitioner", "murmur2_random");
+  ASSAY_ASSIGN_OR_RETURN(
+      HandlePtr sends,
+      open_client(RD_KAFKA_PRODUCER,
+                  log,
+                  quick,
+                  {{"transactional.id", name},
+                   {"queue.buffering.max.kbytes", kilobytes(options.queue_bytes_max)}},
+                  LibraryProducer::on_delivery));
+  // It is told only what is committed: a position within an open transaction is waited for.
+  ASSAY_ASSIGN_OR_RETURN(
+      HandlePtr asks,
+      open_client(RD_KAFKA_CONSUMER,
+                  log,
+                  {options.brokers, {}, options.queue_bytes_max, options.timeout},
+                  {{"group.id", name},
+                   {"enable.auto.commit", "false"},
+                   {"isolation.level", "read_committed"}},
+                  nullptr));
+  auto transactions = std::make_unique<LibraryTransactions>(
+      std::move(sends), std::move(asks), options, name, topic);
+  ASSAY_RETURN_IF_ERROR(transactions->start());
+  return std::unique_ptr<KafkaTransactions>(std::move(transactions));
 }
 
 Status create_topic(Log& log,

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -117,6 +118,43 @@ class KafkaProducer {
   ///
   /// Errors  the first failure of any record since the last flush.
   virtual Status flush() = 0;
+};
+
+/// Where a sender stands, as the last transaction says that was committed.
+struct CommittedPosition {
+  int64_t count = 0;  // of positions so far
+  std::string text;   // the sender's own; at most 3000 bytes
+};
+
+/// Sends records to a topic in transactions, each with the position that is reached by it: records
+/// and position are committed together or not at all, whatever is killed when.
+///
+/// The position is an offset of the consumer group that is called as the transactions are; of that
+/// group there are no consumers.
+/// Threads one thread at a time. After any error close it and open another one, which finds out
+///         what became of the last transaction.
+/// Source  docs/decisions/0111-published-positions.md
+class KafkaTransactions {
+ public:
+  /// Ends what another one of this name has left behind, and takes its place: that one can commit
+  /// nothing any more.
+  ///
+  /// Errors  kNotFound: no such topic; kInvalidArgument as of the consumer; kPermissionDenied;
+  ///         kUnavailable: no broker answers.
+  static Result<std::unique_ptr<KafkaTransactions>> open(Log& log,
+                                                         const KafkaClientOptions& options,
+                                                         const std::string& name,
+                                                         const std::string& topic);
+  virtual ~KafkaTransactions() = default;
+  /// The position that was committed last; nothing when the brokers have none (any more).
+  virtual Result<std::optional<CommittedPosition>> position() = 0;
+  /// Whether the topic ever had a record.
+  virtual Result<bool> has_had_records() = 0;
+  virtual Status begin() = 0;
+  /// As KafkaProducer::send.
+  virtual Status send(const KafkaRecord& record) = 0;
+  /// Errors  kCommitUnknown: it may be committed or not.
+  virtual Status commit(const CommittedPosition& position) = 0;
 };
 
 /// Make a topic; kAlreadyExists when there is one of that name.

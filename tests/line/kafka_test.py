@@ -128,6 +128,82 @@ def test_kills(program, root, options):
           f"({options.events} events, seed {options.seed})", flush=True)
 
 
+def read_published(program, folder, topic, env):
+    """What a topic has for consumers of committed records, by a project that reads it: of each key its records in
+    order, as (version, features, known_time)."""
+    reader = Project(program, folder.parent)
+    reader.run("init", folder, "--template", "shop_live")
+    reader.folder = folder
+    reader.write("shop.yaml", f"""
+sources:
+  changes: {{kafka: {{brokers: "{BROKERS}", topics: {topic}}}}}
+bronze:
+  changes:
+    source: changes
+    columns: {{_key: string, _partition: int64, _offset: int64, _headers: string, features: string, known_time: string}}
+    partition_by: []
+""")
+    reader.run("apply", env=env)
+    reader.run("run", "--quiet", env=env)
+    assert reader.json("quarantine", "list", env=env) == []
+    found = {}
+    rows = reader.json("sql", "SELECT _key, _headers, features, known_time FROM lake.bronze.changes "
+                              "ORDER BY _partition, _offset", env=env)
+    for row in rows:
+        version = json.loads(row["_headers"])["assay.version"]
+        found.setdefault(row["_key"], []).append((version, row["features"], row["known_time"]))
+    return found
+
+
+def publishing_project(program, folder, topic, published, env):
+    project = make_project(program, folder, topic)
+    text = (project.folder / "shop.yaml").read_text()
+    publish = f'    publish: {{kafka: {{brokers: "{BROKERS}", topic: {published}}}}}\n'
+    project.write("shop.yaml", text.replace("    from: events\n    ttl", f"    from: events\n{publish}    ttl"))
+    project.run("apply", env=env)
+    project.run("generate", "events", "--count", 0, "--kafka", BROKERS, "--topic", published, "--partitions", 2)
+    return project
+
+
+def test_published(program, root, options):
+    """Values go to a topic in transactions while the line is killed: in them, behind them, and at random moments."""
+    env = {**os.environ, "KAFKA_BROKERS": BROKERS}
+    topic = f"published_{os.getpid()}"
+    for name, words in (("users", ["users", "--count", 200]), ("clicks", ["events", "--count", 0, "--partitions", 3])):
+        subprocess.run([program, "generate", *map(str, words), "--kafka", BROKERS, "--topic", f"{topic}_{name}"], check=True,
+                       cwd=root)
+    project = publishing_project(program, root / "killed", topic, f"{topic}_killed", env)
+    sender = subprocess.Popen([program, "generate", "events", "--count", "15000", "--users", "200", "--live", "--rate", "500",
+                               "--kafka", BROKERS, "--topic", f"{topic}_clicks"], cwd=root, stderr=subprocess.DEVNULL)
+    chance = random.Random(options.seed)
+    points = ["flow.publish.before_commit:1", "flow.publish.after_commit:2", "flow.publish.before_commit:3",
+              "flow.gold.before_commit:2", None, None]
+    for point in points:
+        process = start_up(project, {**env, "ASSAY_FAIL_POINT": point or ""})
+        if point is None:
+            time.sleep(chance.uniform(1, 4))
+            process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=120)
+        assert process.returncode == -signal.SIGKILL, f"{point}: it ended with {process.returncode} by itself"
+    assert sender.wait(timeout=600) == 0
+    project.run("run", "--quiet", env=env, timeout=900)
+    publishing_project(program, root / "undisturbed", topic, f"{topic}_once", env).run("run", "--quiet", env=env, timeout=900)
+
+    found = read_published(program, root / "reader", f"{topic}_killed", env)
+    for key, records in found.items():
+        for one, other in zip(records, records[1:]):
+            assert one[1:] != other[1:], f"{key} has the same twice: {one} and {other}"
+        versions = [int(record[0]) for record in records]
+        assert versions == sorted(set(versions)), f"{key}: {versions}"
+    last = {key: records[-1][1:] for key, records in found.items()}
+    once = read_published(program, root / "reader_once", f"{topic}_once", env)
+    assert {len(records) for records in once.values()} == {1}
+    assert last == {key: records[-1][1:] for key, records in once.items()}
+    count = sum(len(records) for records in found.values())
+    print(f"published through {len(points)} kills: {count} changes of {len(last)} entities, none twice, none missing",
+          flush=True)
+
+
 def test_broken_schema(program, root):
     topic = f"broken_{os.getpid()}"
     env = {**os.environ, "KAFKA_BROKERS": BROKERS}
@@ -193,6 +269,7 @@ def main():
     root = new_folder("kafka")
     try:
         test_kills(options.program, root, options)
+        test_published(options.program, root, options)
         test_broken_schema(options.program, root)
         test_documents(options.program, root)
     finally:

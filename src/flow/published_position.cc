@@ -1,0 +1,96 @@
+#include "flow/published_position.h"
+
+#include <utility>
+
+#include "base/json_writer.h"
+#include "lake/json_value.h"
+
+namespace assay::flow {
+namespace {
+
+void write_state(const PublishedState& state, JsonWriter* json) {
+  json->begin_object();
+  json->key("as_of");
+  json->integer(state.as_of.micros);
+  json->key("tables");
+  json->begin_object();
+  for (const auto& [table, version] : state.tables) {
+    json->key(table);
+    json->integer(version);
+  }
+  json->end_object();
+  if (state.model_version != 0) {
+    json->key("model_version");
+    json->integer(state.model_version);
+  }
+  json->end_object();
+}
+
+Result<int64_t> integer_of(const lake::JsonValue& object, std::string_view name) {
+  const lake::JsonValue* value = object.find(name);
+  if (value == nullptr || value->integer() == nullptr) {
+    return Status(Code::kCorrupt, "no whole number `" + std::string(name) + "`");
+  }
+  return *value->integer();
+}
+
+Result<std::optional<PublishedState>> read_state(const lake::JsonValue& object,
+                                                 std::string_view name) {
+  const lake::JsonValue* value = object.find(name);
+  if (value == nullptr) {
+    return std::optional<PublishedState>();
+  }
+  PublishedState state;
+  ASSAY_ASSIGN_OR_RETURN(state.as_of.micros, integer_of(*value, "as_of"));
+  const lake::JsonValue* tables = value->find("tables");
+  if (tables == nullptr || tables->object() == nullptr) {
+    return Status(Code::kCorrupt, "no `tables`");
+  }
+  for (const auto& [table, version] : *tables->object()) {
+    if (version.integer() == nullptr) {
+      return Status(Code::kCorrupt, "table " + table + " has no version");
+    }
+    state.tables[table] = *version.integer();
+  }
+  if (value->find("model_version") != nullptr) {
+    ASSAY_ASSIGN_OR_RETURN(state.model_version, integer_of(*value, "model_version"));
+  }
+  return std::optional(std::move(state));
+}
+
+}  // namespace
+
+std::string position_text(const PublishedPosition& position) {
+  std::string text;
+  JsonWriter json(text);
+  json.begin_object();
+  if (position.whole) {
+    json.key("whole");
+    write_state(*position.whole, &json);
+  }
+  if (position.next) {
+    json.key("next");
+    write_state(*position.next, &json);
+    json.key("done");
+    json.integer(position.done);
+  }
+  json.end_object();
+  return text;
+}
+
+Result<PublishedPosition> parse_position(std::string_view text) {
+  lake::JsonReader reader;
+  ASSAY_ASSIGN_OR_RETURN(const lake::JsonValue value, reader.read(text));
+  if (value.object() == nullptr) {
+    return Status(Code::kCorrupt, "no object");
+  }
+  PublishedPosition position;
+  ASSAY_ASSIGN_OR_RETURN(position.whole, read_state(value, "whole"));
+  ASSAY_ASSIGN_OR_RETURN(position.next, read_state(value, "next"));
+  if (position.next) {
+    ASSAY_ASSIGN_OR_RETURN(position.done, integer_of(value, "done"));
+  }
+  return position;
+}
+
+}  // namespace assay::flow
