@@ -135,6 +135,20 @@ TEST(FileSystem, ALockIsHeldByOneAndFreedByItsEnd) {
   EXPECT_TRUE(files->lock(path).ok());
 }
 
+TEST(FileSystem, ASharedLockIsHeldByManyOrExclusivelyByOne) {
+  const auto files = system_files();
+  const std::string path = new_folder() + "/lock";
+  {
+    const auto one = files->lock_shared(path);
+    const auto other = files->lock_shared(path);
+    ASSERT_TRUE(one.ok() && other.ok());
+    EXPECT_EQ(files->lock(path).code(), Code::kFailedPrecondition);
+  }
+  const auto alone = files->lock(path);
+  ASSERT_TRUE(alone.ok());
+  EXPECT_EQ(files->lock_shared(path).code(), Code::kFailedPrecondition);
+}
+
 TEST(Suggest, FindsTheNearWordAndNotTheFarOne) {
   const std::vector<std::string> words{"subscription_tier", "country", "age"};
   EXPECT_EQ(suggest("subscripton_tier", words), "subscription_tier");

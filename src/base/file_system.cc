@@ -234,11 +234,19 @@ class SystemFiles : public FileSystem {
   }
 
   Result<std::unique_ptr<FileLock>> lock(const std::string& path) override {
+    return lock_as(LOCK_EX, path);
+  }
+  Result<std::unique_ptr<FileLock>> lock_shared(const std::string& path) override {
+    return lock_as(LOCK_SH, path);
+  }
+
+ private:
+  static Result<std::unique_ptr<FileLock>> lock_as(int kind, const std::string& path) {
     Descriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
     if (!file.good()) {
       return system_failure("cannot open", path);
     }
-    if (::flock(file.fd(), LOCK_EX | LOCK_NB) != 0) {
+    if (::flock(file.fd(), kind | LOCK_NB) != 0) {
       if (errno == EWOULDBLOCK) {
         return Status(Code::kFailedPrecondition, "another process holds the lock " + path);
       }
@@ -248,7 +256,6 @@ class SystemFiles : public FileSystem {
     return lock;
   }
 
- private:
   static std::string temporary_name(const std::string& path) {
     // Drawn, not counted from the process id: that comes again after a crash and in every
     // container.

@@ -70,6 +70,11 @@ class FileSystem {
   /// Take the exclusive lock of a file (created when absent), or kFailedPrecondition when another
   /// process or object holds it.
   virtual Result<std::unique_ptr<FileLock>> lock(const std::string& path) = 0;
+  /// The same lock, which several may hold this way at once, but not while one holds it
+  /// exclusively. A file system that cannot tell them apart lets one in.
+  virtual Result<std::unique_ptr<FileLock>> lock_shared(const std::string& path) {
+    return lock(path);
+  }
 };
 
 /// The machine's disks.
