@@ -271,11 +271,11 @@ Result<ReadRecords> BronzeOperator::read(const ingest::RecordBatch& records) con
   return read;
 }
 
-std::vector<TimeRange> BronzeOperator::needed_ranges(const ReadRecords& read) const {
+std::vector<TimeRange> BronzeOperator::needed_ranges(const data::Batch& rows) const {
   if (bronze_.key.empty()) {
     return {};
   }
-  return bronze::needed_ranges(*read.rows.find(kEventTime), bronze_.dedup_for);
+  return bronze::needed_ranges(*rows.find(kEventTime), bronze_.dedup_for);
 }
 
 std::vector<std::string> BronzeOperator::dedup_columns() const {
@@ -467,6 +467,20 @@ data::Batch BronzeOperator::quarantine(const ingest::RecordBatch& records,
 Result<BronzeOutput> BronzeOperator::process(const ingest::RecordBatch& records,
                                              ReadRecords read,
                                              BronzeState state) const {
+  ASSAY_ASSIGN_OR_RETURN(BronzeOutput output, prepare(records, std::move(read), std::move(state)));
+  output.rows = judge(output.rows, &output.state.dedup);
+  output.account.duplicates = output.account.out - output.rows.rows();
+  output.account.out = output.rows.rows();
+  return output;
+}
+
+data::Batch BronzeOperator::judge(const data::Batch& prepared, DedupIndex* index) const {
+  return bronze_.key.empty() ? prepared : take_if_fewer(prepared, accepted_rows(prepared, index));
+}
+
+Result<BronzeOutput> BronzeOperator::prepare(const ingest::RecordBatch& records,
+                                             ReadRecords read,
+                                             BronzeState state) const {
   BronzeOutput output;
   output.account.in = records.size();
   ASSAY_ASSIGN_OR_RETURN(quality::CheckOutcome checked, check(read.rows, std::move(state.checks)));
@@ -485,14 +499,8 @@ Result<BronzeOutput> BronzeOperator::process(const ingest::RecordBatch& records,
     numbers.push_back(read.record_of_row[static_cast<std::size_t>(row)]);
   }
   const data::Batch good = take_if_fewer(read.rows, checked.kept);
-  data::Batch rows = scrub(good, &numbers, &refused, &output.unreadable_values);
-  if (!bronze_.key.empty()) {
-    const std::vector<int64_t> accepted = accepted_rows(rows, &state.dedup);
-    output.account.duplicates = rows.rows() - static_cast<int64_t>(accepted.size());
-    rows = take_if_fewer(rows, accepted);
-  }
-  output.rows = with_partitions(rows);
-  output.account.out = rows.rows();
+  output.rows = with_partitions(scrub(good, &numbers, &refused, &output.unreadable_values));
+  output.account.out = output.rows.rows();
   output.account.quarantined = static_cast<int64_t>(refused.size());
   output.quarantine = quarantine(records, std::move(refused));
   if (!output.account.balances()) {

@@ -84,7 +84,10 @@ class BronzeOperator {
   /// Event times whose accepted rows must be in state.dedup before `process`; empty when the table
   /// declares no key. Ask state.dedup.missing() which of them are not loaded, read the columns
   /// dedup_columns() of those from the table, and load_accepted() them.
-  [[nodiscard]] std::vector<TimeRange> needed_ranges(const ReadRecords& read) const;
+  [[nodiscard]] std::vector<TimeRange> needed_ranges(const ReadRecords& read) const {
+    return needed_ranges(read.rows);
+  }
+  [[nodiscard]] std::vector<TimeRange> needed_ranges(const data::Batch& rows) const;
   [[nodiscard]] std::vector<std::string> dedup_columns() const;
   /// Take over rows of the table that `needed_ranges` asked for: dedup_columns() of all rows with
   /// event times in `range`.
@@ -97,6 +100,14 @@ class BronzeOperator {
   [[nodiscard]] Result<BronzeOutput> process(const ingest::RecordBatch& records,
                                              ReadRecords read,
                                              BronzeState state) const;
+  /// The two halves of process(). prepare() is all but the comparison of keys: the account has its
+  /// rows as out, whatever repeats what.
+  [[nodiscard]] Result<BronzeOutput> prepare(const ingest::RecordBatch& records,
+                                             ReadRecords read,
+                                             BronzeState state) const;
+  /// Rows that prepare() gave, less those that repeat an accepted one. `index` must hold
+  /// needed_ranges() of them, and remembers them.
+  [[nodiscard]] data::Batch judge(const data::Batch& prepared, DedupIndex* index) const;
   /// read and process in one step, when the state holds all that is needed.
   [[nodiscard]] Result<BronzeOutput> process(const ingest::RecordBatch& records,
                                              BronzeState state) const;

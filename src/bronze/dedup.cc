@@ -244,6 +244,21 @@ void DedupIndex::insert(std::string_view key,
   slots_[slot] = static_cast<uint32_t>(entries_.size());
 }
 
+// Slots are probed in order and taken one by one: the last one that was taken lies at the end of
+// its run, so that freeing it breaks no other run.
+void DedupIndex::forget_newest(int64_t size) {
+  const std::size_t mask = slots_.size() - 1;
+  while (this->size() > size) {
+    std::size_t slot = entries_.back().hash & mask;
+    while (slots_[slot] != entries_.size()) {
+      slot = (slot + 1) & mask;
+    }
+    slots_[slot] = 0;
+    keys_.resize(entries_.back().key_offset);
+    entries_.pop_back();
+  }
+}
+
 void DedupIndex::grow(std::size_t slots) {
   slots_.assign(slots, 0);
   const std::size_t mask = slots - 1;

@@ -60,6 +60,12 @@ class DedupIndex {
   /// commit, never between a batch and its commit.
   void keep_only(std::span<const TimeRange> ranges);
 
+  /// Forget what came last, so that `size` are left: records that were accepted and are not
+  /// committed after all.
+  void forget_newest(int64_t size);
+
+  /// What was loaded, ascending.
+  [[nodiscard]] std::span<const TimeRange> loaded() const { return loaded_; }
   [[nodiscard]] Duration dedup_for() const { return dedup_for_; }
   [[nodiscard]] int64_t size() const { return static_cast<int64_t>(entries_.size()); }
   [[nodiscard]] std::size_t bytes() const;

@@ -158,6 +158,34 @@ TEST(Dedup, AgreesWithTheNaiveTwinAndReplaysDecideAlike) {
   }
 }
 
+TEST(Dedup, WhatIsForgottenAgainLeavesNoTrace) {
+  const unsigned seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937 random(seed);
+  constexpr int64_t kDedupFor = 20;
+  NaiveDedup naive(kDedupFor);
+  DedupIndex index = open_index(kDedupFor);
+  int64_t sequence = 0;
+  const auto any_record = [&] {
+    return Record{
+        static_cast<int64_t>(random() % 500), static_cast<int64_t>(random() % 400), sequence++};
+  };
+  for (int commit = 0; commit < 200; ++commit) {
+    const int64_t size = index.size();
+    for (auto count = random() % 40; count > 0; --count) {  // also over a growth of the table
+      const Record lost = any_record();
+      (void)index.accept(key_bytes(lost.key), {lost.time}, lost.sequence);
+    }
+    index.forget_newest(size);
+    ASSERT_EQ(index.size(), size);
+    for (auto count = random() % 20; count > 0; --count) {
+      const Record record = any_record();
+      ASSERT_EQ(index.accept(key_bytes(record.key), {record.time}, record.sequence),
+                naive.accept(record));
+    }
+  }
+}
+
 TEST(Dedup, LoadingOnlyWhatIsNeededGivesTheSameVerdicts) {
   const unsigned seed = std::random_device{}();
   SCOPED_TRACE("seed " + std::to_string(seed));
