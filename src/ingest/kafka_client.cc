@@ -1,6 +1,9 @@
-// The adapter of librdkafka. The consumer uses `assign` with our own offsets: the library's groups
-// and its offset store take no part. An offset that is not there is an error (`auto.offset.reset =
-// error`), never a silent jump.
+// The adapter of librdkafka. The consumer reads from our own offsets: the library's offset store
+// takes no part. An offset that is not there is an error (`auto.offset.reset = error`), never a
+// silent jump.
+//
+// A group only says who reads which partition. The library tells it from within a poll and goes on
+// when it is answered, so what it tells is kept until the records before it are done with.
 
 #include "ingest/kafka_client.h"
 
@@ -8,6 +11,8 @@
 #include <array>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
+#include <set>
 #include <utility>
 
 #include <librdkafka/rdkafka.h>
@@ -21,10 +26,24 @@ namespace {
 constexpr std::size_t kErrorBytes = 512;
 
 using ConfigPtr = std::unique_ptr<rd_kafka_conf_t, decltype(&rd_kafka_conf_destroy)>;
-using HandlePtr = std::unique_ptr<rd_kafka_t, decltype(&rd_kafka_destroy)>;
+using ErrorPtr = std::unique_ptr<rd_kafka_error_t, decltype(&rd_kafka_error_destroy)>;
 using DeliveryCallback = void (*)(rd_kafka_t*, const rd_kafka_message_t*, void*);
 using ListPtr = std::unique_ptr<rd_kafka_topic_partition_list_t,
                                 decltype(&rd_kafka_topic_partition_list_destroy)>;
+
+/// What the library's callbacks are given.
+struct Callbacks {
+  Log& log;
+  std::deque<KafkaRebalance> rebalances{};  // told, and not handed out yet
+  bool is_closing = false;
+};
+
+/// A client of the library, and what its callbacks use, which outlives it.
+struct Handle {
+  std::unique_ptr<Callbacks> callbacks;
+  std::unique_ptr<rd_kafka_t, decltype(&rd_kafka_destroy)> client{nullptr, rd_kafka_destroy};
+  [[nodiscard]] rd_kafka_t* get() const { return client.get(); }
+};
 
 Code code_of(rd_kafka_resp_err_t error) {
   switch (error) {
@@ -62,13 +81,42 @@ Status failure(rd_kafka_resp_err_t error, const std::string& what) {
 
 /// Lines of the library's own log.
 void on_log(const rd_kafka_t* handle, int level, const char* facility, const char* text) {
-  auto* log = static_cast<Log*>(rd_kafka_opaque(handle));
+  Log& log = static_cast<Callbacks*>(rd_kafka_opaque(handle))->log;
   constexpr int kSyslogError = 3;
   if (level <= kSyslogError) {
-    log->warn("kafka_client", {{"facility", std::string(facility)}, {"text", std::string(text)}});
+    log.warn("kafka_client", {{"facility", std::string(facility)}, {"text", std::string(text)}});
   } else {
-    log->debug("kafka_client", {{"facility", std::string(facility)}, {"text", std::string(text)}});
+    log.debug("kafka_client", {{"facility", std::string(facility)}, {"text", std::string(text)}});
   }
+}
+
+Status result_of(rd_kafka_error_t* error, const std::string& what) {
+  const ErrorPtr held(error, rd_kafka_error_destroy);
+  return held == nullptr ? Status() : failure(rd_kafka_error_code(held.get()), what);
+}
+
+/// A group has decided. What is told while the consumer closes has nobody to do it.
+void on_rebalance(rd_kafka_t* handle,
+                  rd_kafka_resp_err_t what,
+                  rd_kafka_topic_partition_list_t* list,
+                  void* opaque) {
+  auto* callbacks = static_cast<Callbacks*>(opaque);
+  const bool gives = what == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+  if (!gives && what != RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS) {
+    rd_kafka_assign(handle, nullptr);
+    return;
+  }
+  if (callbacks->is_closing) {
+    (void)result_of(gives ? rd_kafka_incremental_assign(handle, list)
+                          : rd_kafka_incremental_unassign(handle, list),
+                    "");
+    return;
+  }
+  KafkaRebalance told{gives, !gives && rd_kafka_assignment_lost(handle) != 0, {}};
+  for (int i = 0; i < list->cnt; ++i) {
+    told.partitions.push_back({list->elems[i].topic, list->elems[i].partition});
+  }
+  callbacks->rebalances.push_back(std::move(told));
 }
 
 Status set_option(rd_kafka_conf_t* config, const std::string& name, const std::string& value) {
@@ -80,11 +128,11 @@ Status set_option(rd_kafka_conf_t* config, const std::string& name, const std::s
   return {};
 }
 
-Result<HandlePtr> open_client(rd_kafka_type_t type,
-                              Log& log,
-                              const KafkaClientOptions& options,
-                              const std::map<std::string, std::string>& own,
-                              DeliveryCallback on_delivery) {
+Result<Handle> open_client(rd_kafka_type_t type,
+                           Log& log,
+                           const KafkaClientOptions& options,
+                           const std::map<std::string, std::string>& own,
+                           DeliveryCallback on_delivery) {
   ConfigPtr config(rd_kafka_conf_new(), rd_kafka_conf_destroy);
   std::map<std::string, std::string> all = options.settings;
   for (const auto& [name, value] : own) {
@@ -96,12 +144,16 @@ Result<HandlePtr> open_client(rd_kafka_type_t type,
   for (const auto& [name, value] : all) {
     ASSAY_RETURN_IF_ERROR(set_option(config.get(), name, value));
   }
-  rd_kafka_conf_set_opaque(config.get(), &log);
+  Handle handle{std::make_unique<Callbacks>(Callbacks{log})};
+  rd_kafka_conf_set_opaque(config.get(), handle.callbacks.get());
+  if (!options.group.empty()) {
+    rd_kafka_conf_set_rebalance_cb(config.get(), on_rebalance);
+  }
   rd_kafka_conf_set_log_cb(config.get(), on_log);
   rd_kafka_conf_set_dr_msg_cb(config.get(), on_delivery);
   std::array<char, kErrorBytes> text{};
-  HandlePtr handle(rd_kafka_new(type, config.get(), text.data(), text.size()), rd_kafka_destroy);
-  if (handle == nullptr) {
+  handle.client.reset(rd_kafka_new(type, config.get(), text.data(), text.size()));
+  if (handle.client == nullptr) {
     return Status(Code::kInvalidArgument, std::string("kafka client: ") + text.data());
   }
   (void)config.release();  // the handle's now
@@ -160,7 +212,7 @@ class MessageBlock : public KafkaBlock {
 
 class LibraryConsumer : public KafkaConsumer {
  public:
-  LibraryConsumer(HandlePtr handle, const KafkaClientOptions& options)
+  LibraryConsumer(Handle handle, const KafkaClientOptions& options)
       : handle_(std::move(handle)),
         timeout_ms_(static_cast<int>(options.timeout.micros / 1'000)),
         queue_(rd_kafka_queue_get_consumer(handle_.get()), rd_kafka_queue_destroy) {
@@ -174,6 +226,7 @@ class LibraryConsumer : public KafkaConsumer {
   ~LibraryConsumer() override {
     let_stops_end();
     rd_kafka_queue_cb_event_enable(queue_.get(), nullptr, nullptr);
+    close_group();
     queue_.reset();
     rd_kafka_consumer_close(handle_.get());
   }
@@ -241,7 +294,44 @@ class LibraryConsumer : public KafkaConsumer {
     return error == RD_KAFKA_RESP_ERR_NO_ERROR ? Status() : failure(error, "assign partitions");
   }
 
+  Status join(const std::vector<std::string>& topics) override {
+    const ListPtr list(rd_kafka_topic_partition_list_new(static_cast<int>(topics.size())),
+                       rd_kafka_topic_partition_list_destroy);
+    for (const std::string& topic : topics) {
+      rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), RD_KAFKA_PARTITION_UA);
+    }
+    const rd_kafka_resp_err_t error = rd_kafka_subscribe(handle_.get(), list.get());
+    return error == RD_KAFKA_RESP_ERR_NO_ERROR ? Status() : failure(error, "join the group");
+  }
+
+  Status take(const std::vector<std::pair<TopicPartition, int64_t>>& from) override {
+    unanswered_.reset();
+    const ListPtr list(rd_kafka_topic_partition_list_new(static_cast<int>(from.size())),
+                       rd_kafka_topic_partition_list_destroy);
+    for (const auto& [partition, offset] : from) {
+      rd_kafka_topic_partition_list_add(list.get(), partition.topic.c_str(), partition.partition)
+          ->offset = offset;
+      const std::size_t index = index_of(partition);
+      given_up_.erase(index);
+      if (index == assigned_.size()) {
+        assigned_.push_back(partition);
+      }
+    }
+    return result_of(rd_kafka_incremental_assign(handle_.get(), list.get()), "take partitions");
+  }
+
+  Status give_up(const std::vector<TopicPartition>& partitions) override {
+    unanswered_.reset();
+    for (const TopicPartition& partition : partitions) {
+      given_up_.insert(index_of(partition));
+    }
+    const ListPtr list = list_of(partitions);
+    return result_of(rd_kafka_incremental_unassign(handle_.get(), list.get()),
+                     "give up partitions");
+  }
+
   Result<std::unique_ptr<KafkaBlock>> poll(int64_t records_max, Duration wait) override {
+    ASSAY_CHECK(!unanswered_.has_value());
     std::vector<rd_kafka_message_t*> found(static_cast<std::size_t>(records_max));
     // The call waits until `found` is full or the time is over: first wait for one record, then
     // take what is there.
@@ -262,6 +352,11 @@ class LibraryConsumer : public KafkaConsumer {
     if (!failed.ok()) {
       return failed;
     }
+    if (!handle_.callbacks->rebalances.empty()) {
+      block->rebalance = std::move(handle_.callbacks->rebalances.front());
+      handle_.callbacks->rebalances.pop_front();
+      unanswered_ = block->rebalance;
+    }
     return std::unique_ptr<KafkaBlock>(std::move(block));
   }
 
@@ -272,15 +367,19 @@ class LibraryConsumer : public KafkaConsumer {
     if (message->rkt != nullptr) {
       from = {rd_kafka_topic_name(message->rkt), message->partition};
     }
-    const auto at = std::find(assigned_.begin(), assigned_.end(), from);
-    const auto index = static_cast<std::size_t>(at - assigned_.begin());
+    const std::size_t index = index_of(from);
+    const bool is_mine = index < assigned_.size() && !given_up_.contains(index);
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-      ASSAY_CHECK(at != assigned_.end());
-      block.add(message, index);
+      ASSAY_CHECK(index < assigned_.size());
+      if (is_mine) {
+        block.add(message, index);
+      } else {
+        block.hold(message);
+      }
       return {};
     }
     block.hold(message);
-    if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF && at != assigned_.end()) {
+    if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF && is_mine) {
       block.ends.emplace_back(index, message->offset);
       return {};
     }
@@ -294,7 +393,6 @@ class LibraryConsumer : public KafkaConsumer {
                 rd_kafka_message_errstr(message)};
   }
 
-  HandlePtr handle_;
   rd_kafka_resp_err_t ask_for_offsets(const TopicPartition& partition, OffsetRange* range) {
     return rd_kafka_query_watermark_offsets(handle_.get(),
                                             partition.topic.c_str(),
@@ -305,6 +403,38 @@ class LibraryConsumer : public KafkaConsumer {
   }
   static constexpr int kLeaderWaitMs = 100;
 
+  [[nodiscard]] std::size_t index_of(const TopicPartition& partition) const {
+    const auto at = std::find(assigned_.begin(), assigned_.end(), partition);
+    return static_cast<std::size_t>(at - assigned_.begin());
+  }
+  static ListPtr list_of(const std::vector<TopicPartition>& partitions) {
+    ListPtr list(rd_kafka_topic_partition_list_new(static_cast<int>(partitions.size())),
+                 rd_kafka_topic_partition_list_destroy);
+    for (const TopicPartition& partition : partitions) {
+      rd_kafka_topic_partition_list_add(list.get(), partition.topic.c_str(), partition.partition)
+          ->offset = RD_KAFKA_OFFSET_END;
+    }
+    return list;
+  }
+
+  /// The library waits for an answer to all that it has told before it lets go.
+  void close_group() {
+    Callbacks& callbacks = *handle_.callbacks;
+    callbacks.is_closing = true;
+    if (unanswered_.has_value()) {
+      callbacks.rebalances.push_front(*std::move(unanswered_));
+    }
+    for (const KafkaRebalance& told : callbacks.rebalances) {
+      const ListPtr list = list_of(told.partitions);
+      on_rebalance(
+          handle_.get(),
+          told.gives ? RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS : RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS,
+          list.get(),
+          &callbacks);
+    }
+  }
+
+  Handle handle_;
   int timeout_ms_;
   std::unique_ptr<rd_kafka_queue_t, decltype(&rd_kafka_queue_destroy)> queue_;
   /// The library (2.0) aborts when partitions are taken away that it still stops because of the
@@ -318,11 +448,13 @@ class LibraryConsumer : public KafkaConsumer {
   static constexpr Duration kStopTime{200'000};
   bool is_stopping_ = false;  // an assignment replaced another, and nothing came of it yet
   std::vector<TopicPartition> assigned_;
+  std::set<std::size_t> given_up_;  // of them, by index
+  std::optional<KafkaRebalance> unanswered_;
 };
 
 class LibraryProducer : public KafkaProducer {
  public:
-  explicit LibraryProducer(HandlePtr handle) : handle_(std::move(handle)) {}
+  explicit LibraryProducer(Handle handle) : handle_(std::move(handle)) {}
   [[nodiscard]] rd_kafka_t* handle() const { return handle_.get(); }
 
   Status send(const std::string& topic,
@@ -393,14 +525,14 @@ class LibraryProducer : public KafkaProducer {
   // First failure of a record. Deliveries are told from within poll and flush; declared before the
   // handle, which tells of those it drops at its end.
   std::unique_ptr<Status> failed_ = std::make_unique<Status>();
-  HandlePtr handle_;
+  Handle handle_;
 };
 
 /// A producer's transactions, and a consumer that asks where they stand and never reads.
 class LibraryTransactions : public KafkaTransactions {
  public:
-  LibraryTransactions(HandlePtr sends,
-                      HandlePtr asks,
+  LibraryTransactions(Handle sends,
+                      Handle asks,
                       const KafkaClientOptions& options,
                       std::string name,
                       std::string topic)
@@ -509,12 +641,15 @@ Result<std::unique_ptr<KafkaConsumer>> KafkaConsumer::open(Log& log,
   KafkaClientOptions quick = options;
   // How long a broker waits before it says that there is nothing new.
   quick.settings.emplace("fetch.wait.max.ms", "100");
+  // How soon a group gives others what a member had that was killed.
+  quick.settings.emplace("session.timeout.ms", "10000");
   ASSAY_ASSIGN_OR_RETURN(
-      HandlePtr handle,
+      Handle handle,
       open_client(RD_KAFKA_CONSUMER,
                   log,
                   quick,
-                  {{"group.id", "assay"},
+                  {{"group.id", options.group.empty() ? "assay" : options.group},
+                   {"partition.assignment.strategy", "cooperative-sticky"},
                    {"enable.auto.commit", "false"},
                    {"enable.auto.offset.store", "false"},
                    {"auto.offset.reset", "error"},
@@ -533,7 +668,7 @@ Result<std::unique_ptr<KafkaProducer>> KafkaProducer::open(Log& log,
   KafkaClientOptions quick = options;
   quick.settings.emplace("linger.ms", "5");
   ASSAY_ASSIGN_OR_RETURN(
-      HandlePtr handle,
+      Handle handle,
       open_client(RD_KAFKA_PRODUCER,
                   log,
                   quick,
@@ -553,7 +688,7 @@ Result<std::unique_ptr<KafkaTransactions>> KafkaTransactions::open(
   // As Java's clients place keys, so that topics can be joined partition by partition.
   quick.settings.emplace("partitioner", "murmur2_random");
   ASSAY_ASSIGN_OR_RETURN(
-      HandlePtr sends,
+      Handle sends,
       open_client(RD_KAFKA_PRODUCER,
                   log,
                   quick,
@@ -562,7 +697,7 @@ Result<std::unique_ptr<KafkaTransactions>> KafkaTransactions::open(
                   LibraryProducer::on_delivery));
   // It is told only what is committed: a position within an open transaction is waited for.
   ASSAY_ASSIGN_OR_RETURN(
-      HandlePtr asks,
+      Handle asks,
       open_client(RD_KAFKA_CONSUMER,
                   log,
                   {options.brokers, {}, options.queue_bytes_max, options.timeout},
@@ -580,7 +715,7 @@ Status create_topic(Log& log,
                     const KafkaClientOptions& options,
                     const std::string& topic,
                     int32_t partitions) {
-  ASSAY_ASSIGN_OR_RETURN(const HandlePtr handle,
+  ASSAY_ASSIGN_OR_RETURN(const Handle handle,
                          open_client(RD_KAFKA_PRODUCER, log, options, {}, nullptr));
   std::array<char, kErrorBytes> text{};
   rd_kafka_NewTopic_t* wanted =

@@ -24,7 +24,8 @@ struct KafkaClientOptions {
   int64_t queue_bytes_max = 64 << 20;           // fetched or to be sent, held in memory
   Duration timeout{10 * kMicrosPerSecond};      // of questions about topics and offsets
   Wakeup* wakeup =
-      nullptr;  // notified when records come, so that several may be waited for at once
+      nullptr;        // notified when records come, so that several may be waited for at once
+  std::string group;  // of a consumer that is to join() one
 };
 
 struct TopicPartition {
@@ -54,6 +55,13 @@ struct KafkaMessage {
   std::vector<std::pair<std::string_view, std::string_view>> headers;
 };
 
+/// What a group has decided about partitions.
+struct KafkaRebalance {
+  bool gives = false;    // they are this member's; else it is to give them up
+  bool is_lost = false;  // of those to give up: others may have them by now
+  std::vector<TopicPartition> partitions;
+};
+
 /// What one look at the queue brought.
 class KafkaBlock {
  public:
@@ -61,9 +69,13 @@ class KafkaBlock {
   std::vector<KafkaMessage> messages;  // of each partition by offset
   /// Partitions (index into the assigned ones) whose present end was seen, and the offset there.
   std::vector<std::pair<std::size_t, int64_t>> ends;
+  /// What the group decided behind these records; holds once it is answered by take() or give_up(),
+  /// which must come before the next poll().
+  std::optional<KafkaRebalance> rebalance;
 };
 
-/// Reads assigned partitions from given offsets. Keeps no positions and joins no group's balancing.
+/// Reads partitions from given offsets: those that it is assigned, or those that a group gives it.
+/// Keeps no positions.
 ///
 /// Threads one thread at a time; the library fetches in threads of its own.
 class KafkaConsumer {
@@ -84,6 +96,14 @@ class KafkaConsumer {
   virtual int64_t last_seen_end(const TopicPartition& partition) = 0;
   /// Read these partitions, each from the offset given; replaces what was assigned before.
   virtual Status assign(const std::vector<std::pair<TopicPartition, int64_t>>& from) = 0;
+  /// Instead of that: divide the partitions of these topics with the other members of the group.
+  /// The destructor leaves it.
+  virtual Status join(const std::vector<std::string>& topics) = 0;
+  /// Read partitions that the group gives, from these offsets. Their messages have the index of the
+  /// order in which they were first taken.
+  virtual Status take(const std::vector<std::pair<TopicPartition, int64_t>>& from) = 0;
+  /// Read these no longer: whatever is to be done with their records must be done.
+  virtual Status give_up(const std::vector<TopicPartition>& partitions) = 0;
   /// Wait for records until there are some, but not longer than `wait`. Gives at most
   /// `records_max`.
   ///

@@ -8,48 +8,23 @@
 #include "base/check.h"
 #include "ingest/kafka_client.h"
 #include "ingest/kafka_meta.h"
+#include "ingest/kafka_parts.h"
 #include "ingest/schema_registry.h"
 
 namespace assay::ingest {
 namespace {
 
 constexpr int64_t kPartEnd = int64_t{1} << 32;  // records that one number can count
-/// Fingerprint of an entry that begins a partition anew after its records were lost.
-constexpr uint64_t kBegunAnew = 1;
-
-/// One numbered part: a partition from a base offset on.
-struct Part {
-  TopicPartition partition;
-  int64_t ordinal = 0;
-  int64_t base = 0;
-  bool begun_anew = false;
-
-  [[nodiscard]] int64_t offset_of(int64_t position) const {
-    return base + (position - (ordinal << 32));
-  }
-  [[nodiscard]] int64_t position_of(int64_t offset) const {
-    return (ordinal << 32) + (offset - base);
-  }
-};
-
-std::optional<TopicPartition> parse_part_name(const std::string& name) {
-  const std::size_t slash = name.rfind('/');
-  if (slash == std::string::npos) {
-    return std::nullopt;
-  }
-  int32_t number = 0;
-  for (const char c : name.substr(slash + 1)) {
-    number = number * 10 + (c - '0');
-  }
-  return TopicPartition{name.substr(0, slash), number};
-}
+/// So often another process may number partitions at the same time.
+constexpr int kTriesMax = 100;
 
 /// A partition that is being read.
 struct Reading {
-  Part part;                      // records get its numbers
+  KafkaPart part;                 // records get its numbers
   int64_t offset = 0;             // of the next record to hand out
   int64_t backlog_end = 0;        // where it ended when reading began
   bool at_end = false;            // the end was seen, and nothing since
+  bool is_mine = true;            // false: a group has given it to another
   std::optional<EventTime> sent;  // of the last record handed out
 };
 
@@ -64,48 +39,100 @@ class KafkaTopics : public KafkaSource {
       : world_(world),
         definition_(definition),
         kafka_(*definition_.kafka),
-        ledger_(ledger),
         options_(options),
         consumer_(std::move(consumer)),
-        resolver_(std::move(resolver)) {}
+        resolver_(std::move(resolver)),
+        parts_(ledger, definition_.name) {}
 
   Result<int64_t> discover() override {
-    ASSAY_RETURN_IF_ERROR(load_parts());
-    const bool is_first = parts_.empty();
-    int64_t found = 0;
-    for (const std::string& topic : kafka_.topics) {
-      Result<int32_t> count = consumer_->partitions(topic);
-      if (!count.ok()) {
-        return std::move(count).status().with_context("source `" + definition_.name + "`");
+    for (int tries = 1;; ++tries) {
+      ASSAY_RETURN_IF_ERROR(parts_.load());
+      ASSAY_ASSIGN_OR_RETURN(const std::vector<KafkaParts::Begin> found, unnumbered());
+      const Status added = parts_.add(found);
+      if (added.ok()) {
+        return static_cast<int64_t>(found.size());
       }
-      ASSAY_RETURN_IF_ERROR(check_count(topic, *count));
-      for (int32_t partition = 0; partition < *count; ++partition) {
-        const TopicPartition at{topic, partition};
-        if (newest_part(at) != nullptr) {
-          continue;
-        }
-        ASSAY_ASSIGN_OR_RETURN(const OffsetRange range, consumer_->offsets(at));
-        const bool from_end = is_first && kafka_.start == catalog::KafkaStart::kLatest;
-        ASSAY_RETURN_IF_ERROR(add_part(at, from_end ? range.end : range.begin, false).status());
-        ++found;
+      if (added.code() != Code::kAlreadyExists || tries == kTriesMax) {
+        return added;
       }
     }
-    return found;
   }
 
   Status seek(const PartPositions& done) override {
     positions_ = done;
     reading_.clear();
     std::set<TopicPartition> placed;
-    const std::vector<Part> parts = parts_;  // place() may add one
-    for (const Part& part : parts) {
-      const bool is_read =
-          std::count(kafka_.topics.begin(), kafka_.topics.end(), part.partition.topic) != 0;
-      if (is_read && placed.insert(part.partition).second) {
-        ASSAY_RETURN_IF_ERROR(place(part.partition, done));
+    const std::vector<KafkaPart> parts = parts_.all();  // place() may add one
+    for (const KafkaPart& part : parts) {
+      if (is_read(part) && placed.insert(part.partition).second) {
+        ASSAY_ASSIGN_OR_RETURN(reading_.emplace_back(), place(part.partition, done));
       }
     }
     return assign();
+  }
+
+  Status join() override {
+    positions_.clear();
+    reading_.clear();
+    return consumer_->join(kafka_.topics).with_context("source `" + definition_.name + "`");
+  }
+
+  [[nodiscard]] const std::optional<Rebalance>& rebalance() const override { return rebalance_; }
+
+  Status take(const PartPositions& done) override {
+    ASSAY_CHECK(rebalance_.has_value() && rebalance_->gives);
+    ASSAY_RETURN_IF_ERROR(discover().status());  // the topics may have grown
+    std::vector<std::pair<TopicPartition, int64_t>> from;
+    for (const TopicPartition& partition : moving_) {
+      if (parts_.newest(partition) == nullptr) {
+        return {Code::kUnavailable,
+                "source `" + definition_.name + "`: the brokers do not agree that there is " +
+                    partition.name()};
+      }
+      ASSAY_ASSIGN_OR_RETURN(Reading taken, place(partition, done));
+      from.emplace_back(partition, taken.offset);
+      const auto at = reading_of(partition);
+      if (at == reading_.end()) {
+        reading_.push_back(std::move(taken));
+      } else {
+        *at = std::move(taken);
+      }
+    }
+    rebalance_.reset();
+    return consumer_->take(from).with_context("source `" + definition_.name + "`");
+  }
+
+  Status give_up() override {
+    ASSAY_CHECK(rebalance_.has_value() && !rebalance_->gives);
+    for (const TopicPartition& partition : moving_) {
+      const auto at = reading_of(partition);
+      if (at == reading_.end()) {
+        continue;
+      }
+      at->is_mine = false;
+      forget(static_cast<std::size_t>(at - reading_.begin()));
+    }
+    rebalance_.reset();
+    return consumer_->give_up(moving_).with_context("source `" + definition_.name + "`");
+  }
+
+  Result<PartPositions> ends(bool of_all) override {
+    ASSAY_RETURN_IF_ERROR(parts_.load());
+    std::set<TopicPartition> seen;
+    PartPositions ends;
+    for (auto part = parts_.all().rbegin(); part != parts_.all().rend(); ++part) {
+      const auto at = reading_of(part->partition);
+      const bool is_mine = at != reading_.end() && at->is_mine;
+      if (!is_read(*part) || !seen.insert(part->partition).second || (is_mine && !of_all)) {
+        continue;
+      }
+      Result<OffsetRange> range = consumer_->offsets(part->partition);
+      if (!range.ok()) {
+        return std::move(range).status().with_context("source `" + definition_.name + "`");
+      }
+      ends[part->ordinal] = part->position_of(range->end);
+    }
+    return ends;
   }
 
   [[nodiscard]] const PartPositions& positions() const override { return positions_; }
@@ -118,6 +145,7 @@ class KafkaTopics : public KafkaSource {
         return std::move(block).status().with_context("source `" + definition_.name + "`");
       }
       held_ = std::move(block).value();
+      note_rebalance();
     }
     // Not handed out, and no position moved, before the schemas are known.
     ASSAY_ASSIGN_OR_RETURN(const bool is_ready, find_schemas(held_->messages, wait));
@@ -204,13 +232,14 @@ class KafkaTopics : public KafkaSource {
   }
 
   [[nodiscard]] bool at_end() const override {
-    return std::all_of(
-        reading_.begin(), reading_.end(), [](const Reading& reading) { return reading.at_end; });
+    return std::all_of(reading_.begin(), reading_.end(), [](const Reading& reading) {
+      return reading.at_end || !reading.is_mine;
+    });
   }
 
   [[nodiscard]] bool has_read_backlog() const override {
     return std::all_of(reading_.begin(), reading_.end(), [](const Reading& reading) {
-      return reading.at_end || reading.offset >= reading.backlog_end;
+      return reading.at_end || reading.offset >= reading.backlog_end || !reading.is_mine;
     });
   }
 
@@ -226,7 +255,7 @@ class KafkaTopics : public KafkaSource {
   [[nodiscard]] int64_t lag() const override {
     int64_t lag = 0;
     for (const Reading& reading : reading_) {
-      lag += lag_of(reading);
+      lag += reading.is_mine ? lag_of(reading) : 0;
     }
     return lag;
   }
@@ -234,7 +263,9 @@ class KafkaTopics : public KafkaSource {
   [[nodiscard]] std::vector<PartLag> part_lags() const override {
     std::vector<PartLag> lags;
     for (const Reading& reading : reading_) {
-      lags.push_back({reading.part.partition.name(), lag_of(reading), reading.sent});
+      if (reading.is_mine) {
+        lags.push_back({reading.part.partition.name(), lag_of(reading), reading.sent});
+      }
     }
     return lags;
   }
@@ -244,30 +275,67 @@ class KafkaTopics : public KafkaSource {
     return std::max<int64_t>(0, consumer_->last_seen_end(reading.part.partition) - reading.offset);
   }
 
-  Status load_parts() {
-    ASSAY_ASSIGN_OR_RETURN(const std::vector<SourceFile> known,
-                           ledger_.known(kafka_ledger_name(definition_.name)));
-    parts_.clear();
-    for (const SourceFile& entry : known) {
-      const std::optional<TopicPartition> partition = parse_part_name(entry.path);
-      if (!partition.has_value()) {
-        return {Code::kCorrupt, "the ledger names a partition " + entry.path};
-      }
-      parts_.push_back(
-          {*partition, entry.ordinal, entry.begin_bytes, entry.fingerprint == kBegunAnew});
-    }
-    return {};
+  [[nodiscard]] bool is_read(const KafkaPart& part) const {
+    return std::count(kafka_.topics.begin(), kafka_.topics.end(), part.partition.topic) != 0;
   }
 
-  [[nodiscard]] const Part* newest_part(const TopicPartition& partition) const {
-    const auto found = std::find_if(parts_.rbegin(), parts_.rend(), [&](const Part& part) {
-      return part.partition == partition;
+  [[nodiscard]] std::vector<Reading>::iterator reading_of(const TopicPartition& partition) {
+    return std::find_if(reading_.begin(), reading_.end(), [&](const Reading& reading) {
+      return reading.part.partition == partition;
     });
-    return found == parts_.rend() ? nullptr : &*found;
+  }
+
+  void note_rebalance() {
+    if (!held_->rebalance.has_value()) {
+      return;
+    }
+    moving_ = held_->rebalance->partitions;
+    rebalance_ = {held_->rebalance->gives, held_->rebalance->is_lost, {}};
+    for (const TopicPartition& partition : moving_) {
+      for (const KafkaPart& part : parts_.all()) {
+        if (part.partition == partition) {
+          rebalance_->ordinals.insert(part.ordinal);
+        }
+      }
+    }
+  }
+
+  /// What was fetched of a partition that is given up, and how far it was read.
+  void forget(std::size_t index) {
+    if (held_ != nullptr) {
+      std::erase_if(held_->messages,
+                    [&](const KafkaMessage& message) { return message.partition == index; });
+      std::erase_if(held_->ends, [&](const auto& end) { return end.first == index; });
+    }
+    for (const int64_t ordinal : rebalance_->ordinals) {
+      positions_.erase(ordinal);
+    }
+  }
+
+  /// Partitions of the topics that have no number yet.
+  Result<std::vector<KafkaParts::Begin>> unnumbered() {
+    const bool is_first = parts_.all().empty();
+    std::vector<KafkaParts::Begin> found;
+    for (const std::string& topic : kafka_.topics) {
+      Result<int32_t> count = consumer_->partitions(topic);
+      if (!count.ok()) {
+        return std::move(count).status().with_context("source `" + definition_.name + "`");
+      }
+      ASSAY_RETURN_IF_ERROR(check_count(topic, *count));
+      for (int32_t partition = 0; partition < *count; ++partition) {
+        const TopicPartition at{topic, partition};
+        if (parts_.newest(at) == nullptr) {
+          ASSAY_ASSIGN_OR_RETURN(const OffsetRange range, consumer_->offsets(at));
+          const bool from_end = is_first && kafka_.start == catalog::KafkaStart::kLatest;
+          found.push_back({at, from_end ? range.end : range.begin});
+        }
+      }
+    }
+    return found;
   }
 
   Status check_count(const std::string& topic, int32_t count) const {
-    for (const Part& part : parts_) {
+    for (const KafkaPart& part : parts_.all()) {
       if (part.partition.topic == topic && part.partition.partition >= count &&
           kafka_.on_lost == catalog::OnLost::kFail) {
         return {Code::kFailedPrecondition,
@@ -280,23 +348,12 @@ class KafkaTopics : public KafkaSource {
     return {};
   }
 
-  Result<Part> add_part(const TopicPartition& partition, int64_t base, bool begun_anew) {
-    SourceFile entry;
-    entry.ordinal = static_cast<int64_t>(parts_.size());
-    entry.path = partition.name();
-    entry.begin_bytes = base;
-    entry.fingerprint = begun_anew ? kBegunAnew : 0;
-    ASSAY_RETURN_IF_ERROR(ledger_.add(kafka_ledger_name(definition_.name), {entry}));
-    parts_.push_back({partition, entry.ordinal, base, begun_anew});
-    return parts_.back();
-  }
-
   /// Where a partition is read on: behind the newest part of it that was read, unless a newer one
   /// begins it anew.
-  Status place(const TopicPartition& partition, const PartPositions& done) {
+  Result<Reading> place(const TopicPartition& partition, const PartPositions& done) {
     Reading reading;
     bool was_read = false;
-    for (auto part = parts_.rbegin(); part != parts_.rend(); ++part) {
+    for (auto part = parts_.all().rbegin(); part != parts_.all().rend(); ++part) {
       if (part->partition != partition) {
         continue;
       }
@@ -324,8 +381,7 @@ class KafkaTopics : public KafkaSource {
     }
     reading.backlog_end = range->end;
     positions_[reading.part.ordinal] = reading.part.position_of(reading.offset);
-    reading_.push_back(std::move(reading));
-    return {};
+    return reading;
   }
 
   Status take_loss(const OffsetRange& range, Reading* reading) {
@@ -350,7 +406,8 @@ class KafkaTopics : public KafkaSource {
                       {"begin", range.begin},
                       {"end", range.end}});
     if (is_anew) {
-      ASSAY_ASSIGN_OR_RETURN(reading->part, add_part(reading->part.partition, range.begin, true));
+      ASSAY_ASSIGN_OR_RETURN(reading->part,
+                             parts_.add_behind({reading->part.partition, range.begin}, true));
     }
     reading->offset = range.begin;
     return {};
@@ -397,9 +454,10 @@ class KafkaTopics : public KafkaSource {
   }
 
   /// The part that counts an offset; a new one when the number's records are used up.
-  Result<Part> part_for(Reading& reading, int64_t offset) {
+  Result<KafkaPart> part_for(Reading& reading, int64_t offset) {
     if (offset - reading.part.base >= kPartEnd) {
-      ASSAY_ASSIGN_OR_RETURN(reading.part, add_part(reading.part.partition, offset, false));
+      ASSAY_ASSIGN_OR_RETURN(reading.part,
+                             parts_.add_behind({reading.part.partition, offset}, false));
     }
     return reading.part;
   }
@@ -417,7 +475,7 @@ class KafkaTopics : public KafkaSource {
     std::size_t bytes = 0;
     for (std::size_t i = 0; i < messages.size(); ++i) {
       Reading& reading = reading_[messages[i].partition];
-      ASSAY_ASSIGN_OR_RETURN(const Part part, part_for(reading, messages[i].offset));
+      ASSAY_ASSIGN_OR_RETURN(const KafkaPart part, part_for(reading, messages[i].offset));
       reading.offset = messages[i].offset + 1;
       reading.at_end = false;
       if (messages[i].timestamp_ms >= 0) {
@@ -490,13 +548,14 @@ class KafkaTopics : public KafkaSource {
   World& world_;
   const catalog::SourceDef definition_;
   const catalog::KafkaDef& kafka_;
-  FileLedger& ledger_;
   const Options options_;
   std::unique_ptr<KafkaConsumer> consumer_;
   std::unique_ptr<SchemaResolver> resolver_;  // of records that name their schemas
   std::unique_ptr<KafkaBlock> held_;          // fetched, and waiting for the registry
-  std::vector<Part> parts_;                   // by ordinal
-  std::vector<Reading> reading_;              // as they are assigned
+  KafkaParts parts_;
+  std::vector<Reading> reading_;        // as they are assigned, or were first taken
+  std::optional<Rebalance> rebalance_;  // not answered yet
+  std::vector<TopicPartition> moving_;  // by it
   PartPositions positions_;
 };
 
@@ -513,6 +572,7 @@ Result<std::unique_ptr<KafkaSource>> KafkaSource::open(World& world,
   client.queue_bytes_max = definition.kafka->queue_bytes_max;
   client.timeout = options.timeout;
   client.wakeup = options.wakeup;
+  client.group = options.group;
   Result<std::unique_ptr<KafkaConsumer>> consumer = KafkaConsumer::open(world.log, client);
   if (!consumer.ok()) {
     return std::move(consumer).status().with_context("source `" + definition.name + "`");
@@ -523,10 +583,6 @@ Result<std::unique_ptr<KafkaSource>> KafkaSource::open(World& world,
   }
   return std::unique_ptr<KafkaSource>(std::make_unique<KafkaTopics>(
       world, definition, ledger, options, std::move(consumer).value(), std::move(resolver)));
-}
-
-std::string kafka_ledger_name(const std::string& source) {
-  return "kafka:" + source;
 }
 
 std::string describe_part_position(const SourceFile& part, int64_t position) {

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,7 @@ class KafkaSource {
     std::shared_ptr<store::HttpClient> registry = nullptr;  // of tests; else the machine's own
     const std::atomic<bool>* stop = nullptr;  // set: read_until() ends with kCancelled
     Wakeup* wakeup = nullptr;                 // notified when records come; must outlive the source
+    std::string group{};                      // that is to be joined
   };
   /// Asks no broker. The world and the ledger must outlive the source.
   ///
@@ -62,6 +64,31 @@ class KafkaSource {
   virtual Status seek(const PartPositions& done) = 0;
   /// What was handed out so far.
   [[nodiscard]] virtual const PartPositions& positions() const = 0;
+
+  // Instead of seek(): as a member of options.group, which divides the partitions among processes.
+
+  /// Join it. Nothing is read before it gives partitions.
+  virtual Status join() = 0;
+  /// What the group has decided, known behind next(). Its records before that are handed out by
+  /// then; it is to be answered, by take() when it gives partitions, else by give_up(), before
+  /// next() is called again.
+  struct Rebalance {
+    bool gives = false;
+    bool is_lost = false;  // of partitions to give up: others may have them by now
+    std::set<int64_t> ordinals;
+  };
+  [[nodiscard]] virtual const std::optional<Rebalance>& rebalance() const = 0;
+  /// Read the partitions that are given, on after `done`.
+  ///
+  /// Errors  those of discover() and seek().
+  virtual Status take(const PartPositions& done) = 0;
+  /// Read them no longer. What was fetched of them and not handed out is forgotten.
+  virtual Status give_up() = 0;
+  /// Where the topics' numbered partitions end now: all of them, or those that are not this
+  /// member's.
+  ///
+  /// Errors  kUnavailable: no broker answers.
+  virtual Result<PartPositions> ends(bool of_all) = 0;
 
   /// The next records of any partitions, by position: as many as there are, at most `records_max`;
   /// nothing when none came within `wait`.

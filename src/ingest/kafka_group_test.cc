@@ -1,0 +1,174 @@
+// Members of a group on librdkafka's mock cluster; with ASSAY_TEST_KAFKA=HOST:PORT against that
+// broker.
+
+#include <cstdlib>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "ingest/kafka_client.h"
+#include "ingest/kafka_mock.h"
+#include "ingest/kafka_source.h"
+
+namespace assay::ingest {
+namespace {
+
+constexpr int32_t kPartitions = 4;
+
+/// A topic whose partitions members of a group divide. What a member handed out is committed when
+/// it gives partitions up, as flow does it.
+class KafkaGroupTest : public testing::Test {
+ protected:
+  KafkaGroupTest() : world_(LogLevel::kError) {
+    const char* real = std::getenv("ASSAY_TEST_KAFKA");
+    if (real == nullptr) {
+      mock_ = KafkaMock::start();
+    }
+    definition_.name = "clicks";
+    definition_.format = catalog::Format::kJsonLines;
+    definition_.kafka.emplace();
+    definition_.kafka->brokers = mock_ != nullptr ? mock_->brokers() : real;
+    const std::string topic = "group_" + std::to_string(world_.world().clock.now().micros);
+    definition_.kafka->topics = {topic};
+    definition_.kafka->options = {{"session.timeout.ms", mock_ != nullptr ? "3200" : "6000"},
+                                  {"heartbeat.interval.ms", "100"}};
+    KafkaClientOptions options;
+    options.brokers = definition_.kafka->brokers;
+    if (mock_ != nullptr) {
+      mock_->create_topic(topic, kPartitions);
+    } else {
+      EXPECT_TRUE(create_topic(*log_, options, topic, kPartitions).ok());
+    }
+    producer_ = *KafkaProducer::open(*log_, options);
+  }
+
+  void send(int count) {
+    for (int i = 0; i < count; ++i) {
+      ASSERT_TRUE(
+          producer_->send(definition_.kafka->topics.front(), sent_ % kPartitions, "", number(sent_))
+              .ok());
+      ++sent_;
+    }
+    ASSERT_TRUE(producer_->flush().ok());
+  }
+  static std::string number(int value) { return std::to_string(value); }
+
+  /// One member, and what it has read and not committed.
+  struct Member {
+    std::unique_ptr<KafkaSource> source;
+    std::vector<std::string> pending;
+    int64_t given_up = 0;
+  };
+  Member join() {
+    KafkaSource::Options options;
+    options.group = definition_.kafka->topics.front();
+    Member member{*KafkaSource::open(world_.world(), definition_, ledger_, options), {}};
+    EXPECT_TRUE(member.source->discover().ok());
+    EXPECT_TRUE(member.source->join().ok());
+    return member;
+  }
+
+  void commit(Member& member) {
+    for (std::string& value : std::exchange(member.pending, {})) {
+      EXPECT_TRUE(committed_.insert(std::move(value)).second) << "doubled";
+    }
+    for (const auto& [ordinal, position] : member.source->positions()) {
+      done_[ordinal] = position;
+    }
+  }
+
+  void step(Member& member) {
+    const auto batch = member.source->next(10, {10'000});
+    ASSERT_TRUE(batch.ok()) << batch.status().to_string();
+    if (batch->has_value()) {
+      for (const std::string_view record : (*batch)->records) {
+        member.pending.emplace_back(record);
+      }
+    }
+    if (!member.source->rebalance().has_value()) {
+      return;
+    }
+    if (member.source->rebalance()->gives) {
+      ASSERT_TRUE(member.source->take(done_).ok());
+      return;
+    }
+    ASSERT_FALSE(member.source->rebalance()->is_lost);
+    commit(member);
+    member.given_up += static_cast<int64_t>(member.source->rebalance()->ordinals.size());
+    ASSERT_TRUE(member.source->give_up().ok());
+  }
+
+  [[nodiscard]] static std::size_t parts(const Member& member) {
+    return member.source->part_lags().size();
+  }
+
+  SystemWorld world_;
+  std::unique_ptr<Log> log_ = null_log();
+  std::unique_ptr<KafkaMock> mock_;
+  std::unique_ptr<KafkaProducer> producer_;
+  catalog::SourceDef definition_;
+  MemoryFileLedger ledger_;
+  int sent_ = 0;
+  std::set<std::string> committed_;
+  PartPositions done_;
+};
+
+TEST_F(KafkaGroupTest, PartitionsMoveWithNothingLostOrDoubled) {
+  send(100);
+  Member first = join();
+  EXPECT_EQ(first.source->ends(false)->size(), kPartitions);
+  while (parts(first) < kPartitions || first.pending.size() < 50) {
+    step(first);
+  }
+  EXPECT_TRUE(first.source->ends(false)->empty());
+  const PartPositions ends = *first.source->ends(true);
+  ASSERT_EQ(ends.size(), kPartitions);
+  EXPECT_EQ(Position{ends.begin()->second}.record(), 100 / kPartitions);
+  // A second one comes while the first has read what is not committed.
+  Member second = join();
+  send(100);
+  while (parts(first) != kPartitions / 2 || parts(second) != kPartitions / 2) {
+    step(first);
+    step(second);
+  }
+  EXPECT_EQ(first.given_up, kPartitions / 2);
+  send(100);
+  while (committed_.size() + first.pending.size() + second.pending.size() < 300) {
+    step(first);
+    step(second);
+  }
+  // The first one leaves.
+  commit(first);
+  first.source.reset();
+  send(100);
+  while (!second.source->rebalance().has_value()) {
+    const auto batch = second.source->next(10, {10'000});
+    ASSERT_TRUE(batch.ok());
+    if (batch->has_value()) {
+      for (const std::string_view record : (*batch)->records) {
+        second.pending.emplace_back(record);
+      }
+    }
+  }
+  // So does the second one, before it has answered what it was given.
+  commit(second);
+  second.source.reset();
+  Member third = join();
+  while (parts(third) < kPartitions || committed_.size() + third.pending.size() < 400) {
+    step(third);
+  }
+  commit(third);
+  EXPECT_EQ(committed_.size(), 400U);
+}
+
+TEST_F(KafkaGroupTest, AMemberThatIsStartedLaterNumbersNothingTwice) {
+  const auto one = join();
+  const auto other = join();
+  EXPECT_EQ(ledger_.known(kafka_ledger_name("clicks"))->size(), kPartitions);
+}
+
+}  // namespace
+}  // namespace assay::ingest

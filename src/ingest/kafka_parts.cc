@@ -1,0 +1,94 @@
+#include "ingest/kafka_parts.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "ingest/kafka_source.h"
+
+namespace assay::ingest {
+namespace {
+
+/// Fingerprint of an entry that begins a partition anew after its records were lost.
+constexpr uint64_t kBegunAnew = 1;
+/// So often another process may be quicker.
+constexpr int kTriesMax = 100;
+
+std::optional<TopicPartition> parse_part_name(const std::string& name) {
+  const std::size_t slash = name.rfind('/');
+  if (slash == std::string::npos) {
+    return std::nullopt;
+  }
+  int32_t number = 0;
+  for (const char c : name.substr(slash + 1)) {
+    number = number * 10 + (c - '0');
+  }
+  return TopicPartition{name.substr(0, slash), number};
+}
+
+}  // namespace
+
+Status KafkaParts::load() {
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<SourceFile> known,
+                         ledger_.known(kafka_ledger_name(source_)));
+  parts_.clear();
+  for (const SourceFile& entry : known) {
+    const std::optional<TopicPartition> partition = parse_part_name(entry.path);
+    if (!partition.has_value()) {
+      return {Code::kCorrupt, "the ledger names a partition " + entry.path};
+    }
+    parts_.push_back(
+        {*partition, entry.ordinal, entry.begin_bytes, entry.fingerprint == kBegunAnew});
+  }
+  return {};
+}
+
+const KafkaPart* KafkaParts::newest(const TopicPartition& partition) const {
+  const auto found = std::find_if(parts_.rbegin(), parts_.rend(), [&](const KafkaPart& part) {
+    return part.partition == partition;
+  });
+  return found == parts_.rend() ? nullptr : &*found;
+}
+
+Status KafkaParts::add_entries(const std::vector<Begin>& begins, bool begun_anew) {
+  std::vector<SourceFile> entries;
+  for (const Begin& begin : begins) {
+    SourceFile entry;
+    entry.ordinal = static_cast<int64_t>(parts_.size() + entries.size());
+    entry.path = begin.partition.name();
+    entry.begin_bytes = begin.base;
+    entry.fingerprint = begun_anew ? kBegunAnew : 0;
+    entries.push_back(std::move(entry));
+  }
+  ASSAY_RETURN_IF_ERROR(ledger_.add(kafka_ledger_name(source_), entries));
+  for (std::size_t i = 0; i < begins.size(); ++i) {
+    parts_.push_back({begins[i].partition, entries[i].ordinal, begins[i].base, begun_anew});
+  }
+  return {};
+}
+
+Status KafkaParts::add(const std::vector<Begin>& begins) {
+  return begins.empty() ? Status() : add_entries(begins, false);
+}
+
+Result<KafkaPart> KafkaParts::add_behind(const Begin& begin, bool begun_anew) {
+  for (int tries = 1;; ++tries) {
+    const Status added = add_entries({begin}, begun_anew);
+    if (added.ok()) {
+      return parts_.back();
+    }
+    if (added.code() != Code::kAlreadyExists || tries == kTriesMax) {
+      return added;
+    }
+    ASSAY_RETURN_IF_ERROR(load());
+    const KafkaPart* part = newest(begin.partition);
+    if (part != nullptr && part->base == begin.base && part->begun_anew == begun_anew) {
+      return *part;
+    }
+  }
+}
+
+std::string kafka_ledger_name(const std::string& source) {
+  return "kafka:" + source;
+}
+
+}  // namespace assay::ingest

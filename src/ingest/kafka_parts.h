@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/status.h"
+#include "ingest/file_ledger.h"
+#include "ingest/kafka_client.h"
+
+namespace assay::ingest {
+
+/// One numbered part: a partition from a base offset on.
+struct KafkaPart {
+  TopicPartition partition;
+  int64_t ordinal = 0;
+  int64_t base = 0;
+  bool begun_anew = false;  // its records before were lost
+
+  [[nodiscard]] int64_t offset_of(int64_t position) const {
+    return base + (position - (ordinal << 32));
+  }
+  [[nodiscard]] int64_t position_of(int64_t offset) const {
+    return (ordinal << 32) + (offset - base);
+  }
+};
+
+/// The numbered parts of a Kafka source, as its ledger has them. Several processes may number at
+/// once: a number is whose it was first.
+///
+/// Threads one thread at a time.
+class KafkaParts {
+ public:
+  KafkaParts(FileLedger& ledger, std::string source)
+      : ledger_(ledger), source_(std::move(source)) {}
+
+  /// Look what is numbered by now.
+  Status load();
+  [[nodiscard]] const std::vector<KafkaPart>& all() const { return parts_; }  // by ordinal
+  [[nodiscard]] const KafkaPart* newest(const TopicPartition& partition) const;
+
+  /// A partition that is to begin at an offset.
+  struct Begin {
+    TopicPartition partition;
+    int64_t base = 0;
+  };
+  /// Number partitions, all of them or none.
+  ///
+  /// Errors  kAlreadyExists: another process has numbered some part since load().
+  Status add(const std::vector<Begin>& begins);
+  /// Number one behind all that are known, whoever else does.
+  Result<KafkaPart> add_behind(const Begin& begin, bool begun_anew);
+
+ private:
+  Status add_entries(const std::vector<Begin>& begins, bool begun_anew);
+
+  FileLedger& ledger_;
+  std::string source_;
+  std::vector<KafkaPart> parts_;
+};
+
+}  // namespace assay::ingest
