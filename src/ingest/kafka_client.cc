@@ -700,7 +700,7 @@ Result<std::unique_ptr<KafkaTransactions>> KafkaTransactions::open(
       Handle asks,
       open_client(RD_KAFKA_CONSUMER,
                   log,
-                  {options.brokers, {}, options.queue_bytes_max, options.timeout},
+                  options,
                   {{"group.id", name},
                    {"enable.auto.commit", "false"},
                    {"isolation.level", "read_committed"}},
