@@ -105,8 +105,9 @@ TEST_F(KafkaTransactionsTest, TheLaterOneOfANameTakesOver) {
 }
 
 TEST_F(KafkaTransactionsTest, WithoutTopicOrBrokerItSaysSo) {
-  options_.timeout = {3'000'000};
-  EXPECT_EQ(open().code(), Code::kNotFound);
+  if (is_real()) {  // the mock makes topics that are asked for
+    EXPECT_EQ(open().code(), Code::kNotFound);
+  }
   options_.timeout = {300'000};
   options_.brokers = "127.0.0.1:1";
   EXPECT_EQ(open().code(), Code::kUnavailable);
