@@ -2,6 +2,7 @@
 #include "cli/line_beside.h"
 #include "cli/serving.h"
 #include "flow/fast_path.h"
+#include "flow/shared_up.h"
 #include "flow/up.h"
 #include "serve/feature_server.h"
 
@@ -62,6 +63,9 @@ Result<Duration> duration_of(const Arguments& arguments, const std::string& name
 /// A minute, for large files; a second when a view waits for the lake, which is said.
 Duration flush_by_default(Invocation& invocation, const catalog::Project& project) {
   Duration flush_every = flow::UpOptions().flush_every;
+  if (invocation.arguments.has("share")) {
+    return {kMicrosPerSecond};  // all views wait for it
+  }
   for (const auto& [name, definition] : project.views) {
     const std::string why = flow::why_not_fast(project, name);
     if (!why.empty() && flow::reads_topics(project, name)) {
@@ -90,7 +94,9 @@ Status run_up(Invocation& invocation) {
   }
   LineServer server(invocation, *workspace);
   options.ready = [&] { return server.start(); };
-  const Result<flow::RunReport> report = flow::run_up(*workspace, options);
+  const Result<flow::RunReport> report = arguments.has("share")
+                                             ? flow::run_shared_up(*workspace, options)
+                                             : flow::run_up(*workspace, options);
   server.stop();
   ASSAY_RETURN_IF_ERROR(report.status());
   invocation.output.rows(account_table(report->stages, true));
@@ -114,9 +120,17 @@ std::vector<Command> up_commands() {
          "",
          false,
          false},
+        {"share",
+         "",
+         "be one of several such processes of the project, among which the topics' partitions are "
+         "divided (docs/streams.md)",
+         "",
+         false,
+         false},
         {"flush-every",
          "DURATION",
-         "how often the lake is written (default 60s, or 1s when a view waits for it)",
+         "how often the lake is written (default 60s, or 1s when a view waits for it, or with "
+         "--share)",
          "",
          false,
          false},

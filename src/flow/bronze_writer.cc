@@ -43,6 +43,12 @@ void warn_of_header(Log& log,
   }
 }
 
+/// SQL of the rows with such event times.
+std::string where_in(const bronze::TimeRange& range) {
+  return "event_time >= TIMESTAMPTZ '" + format_time(range.first) +
+         "' AND event_time <= TIMESTAMPTZ '" + format_time(range.last) + "'";
+}
+
 /// The ranges widened to whole spans, where that stays within what a table may hold.
 void widen(std::vector<bronze::TimeRange>* ranges) {
   for (bronze::TimeRange& range : *ranges) {
@@ -120,27 +126,32 @@ Result<BronzeWriter::Journaled> BronzeWriter::journaled() {
                    low_time.has_value() ? std::optional(EventTime{*low_time}) : std::nullopt};
 }
 
-/// Load from the table the accepted rows that may have duplicates in `read`.
-Status BronzeWriter::load_duplicates(const bronze::ReadRecords& read) {
-  std::vector<bronze::TimeRange> needed = operation_->needed_ranges(read);
+/// Load from the table the accepted rows with such event times, where that was not done.
+Status BronzeWriter::load_accepted(std::vector<bronze::TimeRange> needed) {
   if (workspace_.project().sources.at(definition().source).kafka.has_value()) {
     widen(&needed);
   }
-  const std::string columns = column_list(operation_->dedup_columns());
   for (const bronze::TimeRange& range : state_.dedup.missing(needed)) {
-    const std::string where = "event_time >= TIMESTAMPTZ '" + format_time(range.first) +
-                              "' AND event_time <= TIMESTAMPTZ '" + format_time(range.last) + "'";
-    ASSAY_ASSIGN_OR_RETURN(const data::Batch rows,
-                           workspace_.read_table(table_->key(), columns, where, ""));
-    ASSAY_RETURN_IF_ERROR(operation_->load_accepted(rows, range, &state_));
+    ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table_->snapshot());
+    ASSAY_ASSIGN_OR_RETURN(const std::string relation,
+                           table_->relation(*snapshot, where_in(range)));
+    ASSAY_RETURN_IF_ERROR(load_accepted_of(relation, range));
   }
   return {};
+}
+
+Status BronzeWriter::load_accepted_of(const std::string& relation, const bronze::TimeRange& range) {
+  ASSAY_ASSIGN_OR_RETURN(
+      const data::Batch rows,
+      workspace_.sql().query("SELECT " + column_list(operation_->dedup_columns()) + " FROM " +
+                             relation + " WHERE " + where_in(range)));
+  return operation_->load_accepted(rows, range, &state_);
 }
 
 Result<data::Batch> BronzeWriter::take(const ingest::RecordBatch& records) {
   warn_of_header(workspace_.world().log, definition(), records);
   ASSAY_ASSIGN_OR_RETURN(bronze::ReadRecords read, operation_->read(records));
-  ASSAY_RETURN_IF_ERROR(load_duplicates(read));
+  ASSAY_RETURN_IF_ERROR(load_accepted(operation_->needed_ranges(read)));
   ASSAY_ASSIGN_OR_RETURN(bronze::BronzeOutput output,
                          operation_->process(records, std::move(read), std::move(state_)));
   state_ = std::move(output.state);
@@ -245,7 +256,7 @@ Result<bronze::BronzeOutput> BronzeWriter::replay(const ingest::RecordBatch& rec
   // Records that came later may have been accepted in the place of these.
   state_ = {bronze::DedupIndex(definition().dedup_for, false), {}};
   ASSAY_ASSIGN_OR_RETURN(bronze::ReadRecords read, operation_->read(records));
-  ASSAY_RETURN_IF_ERROR(load_duplicates(read));
+  ASSAY_RETURN_IF_ERROR(load_accepted(operation_->needed_ranges(read)));
   ASSAY_ASSIGN_OR_RETURN(bronze::BronzeOutput output,
                          operation_->process(records, std::move(read), std::move(state_)));
   state_ = operation_->initial_state();

@@ -86,6 +86,25 @@ class BronzeWriter {
   [[nodiscard]] bool must_forget() const;
   void forget();
 
+  // Of a table that several processes write: docs/decisions/0130-processes-share-topics.md
+
+  /// Take records in, and give their rows; keys are compared when they are committed.
+  Result<data::Batch> take_unjudged(const ingest::RecordBatch& records);
+  /// What a process has of its parts of the source.
+  struct SharedReached {
+    std::map<int64_t, int64_t> parts;           // those that it read on, and how far
+    std::map<int64_t, int64_t> begun;           // where the table stood when it did; none: nowhere
+    std::map<int64_t, EventTime> newest;        // event times of its parts' rows
+    std::map<int64_t, bool> own;                // its parts: whether it has read them to their end
+    std::map<int64_t, int64_t> ends_of_others;  // where other processes' parts end
+    bool knows_others = false;                  // false: no low time can be told
+  };
+  /// Judge all that is pending by the table's newest version, and commit it behind that one.
+  ///
+  /// Errors  kAborted: the table stands elsewhere than where these parts were begun, so another
+  ///         process has them: nothing of them was committed.
+  Status commit_shared(const SharedReached& reached, StageAccount* total);
+
   // Of records that were refused before: docs/decisions/0087-replay-of-quarantine.md
 
   /// Which of these positions the table has rows of.
@@ -101,9 +120,17 @@ class BronzeWriter {
 
  private:
   explicit BronzeWriter(Workspace& workspace) : workspace_(workspace) {}
-  Status load_duplicates(const bronze::ReadRecords& read);
+  Status load_accepted(std::vector<bronze::TimeRange> needed);
+  Status load_accepted_of(const std::string& relation, const bronze::TimeRange& range);
   Status commit_quarantine(const Pending& pending, const Reached& reached);
   Status add_positions(const Reached& reached, lake::CommitRequest* request);
+  Status commit_shared_quarantine(const Pending& pending, const SharedReached& reached);
+  Status load_what_came(const lake::Snapshot& snapshot, const data::Batch& rows);
+  Status add_shared_positions(const SharedReached& reached,
+                              const lake::Snapshot& snapshot,
+                              lake::CommitRequest* request);
+  [[nodiscard]] std::optional<EventTime> shared_low_time(const SharedReached& reached,
+                                                         const lake::Snapshot& snapshot) const;
 
   Workspace& workspace_;
   std::string name_;
@@ -114,6 +141,7 @@ class BronzeWriter {
   std::unique_ptr<DeadLetters> dead_letters_;  // where the source asks for them
   bronze::BronzeState state_;
   Pending pending_;
+  std::optional<lake::Version> known_version_;  // what state_ has of a table that others write too
 };
 
 }  // namespace assay::flow

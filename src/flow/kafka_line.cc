@@ -19,14 +19,6 @@ constexpr int64_t kReadAgainRecords = 100'000;
 /// Epochs that may be in journals: one on its way to the lake, and one that is read.
 constexpr int64_t kEpochsMax = 2;
 
-bool keeps_meta(const catalog::BronzeDef& bronze) {
-  return std::any_of(
-      bronze.columns.begin(), bronze.columns.end(), [](const catalog::ColumnDef& column) {
-        return std::count(
-                   catalog::kKafkaColumns.begin(), catalog::kKafkaColumns.end(), column.name) != 0;
-      });
-}
-
 /// Remove the journals of tables that no definition has any more: views of those are made anew.
 Status remove_others(Workspace& workspace, ReadJournal& journal) {
   std::vector<std::string> keys;
@@ -37,6 +29,28 @@ Status remove_others(Workspace& workspace, ReadJournal& journal) {
 }
 
 }  // namespace
+
+bool keeps_kafka_columns(const catalog::BronzeDef& bronze) {
+  return std::any_of(
+      bronze.columns.begin(), bronze.columns.end(), [](const catalog::ColumnDef& column) {
+        return std::count(
+                   catalog::kKafkaColumns.begin(), catalog::kKafkaColumns.end(), column.name) != 0;
+      });
+}
+
+void note_newest_times(const catalog::BronzeDef& bronze,
+                       const data::Batch& rows,
+                       std::map<int64_t, EventTime>* newest) {
+  const auto sequences = rows.find(bronze::kSequence)->values<int64_t>();
+  // Of a table of changes lateness goes by known time: an old event may be corrected any time.
+  const auto times =
+      rows.find(bronze.of_changes ? bronze::kKnownTime : bronze::kEventTime)->values<int64_t>();
+  for (std::size_t row = 0; row < times.size(); ++row) {
+    const auto [entry, is_new] =
+        newest->try_emplace(ingest::Position{sequences[row]}.file_ordinal(), EventTime{times[row]});
+    entry->second = std::max(entry->second, EventTime{times[row]});
+  }
+}
 
 Result<std::unique_ptr<KafkaLine>> KafkaLine::open(Workspace& workspace,
                                                    const std::string& bronze,
@@ -52,7 +66,7 @@ Result<std::unique_ptr<KafkaLine>> KafkaLine::open(Workspace& workspace,
       ingest::KafkaSource::open(workspace.world(),
                                 workspace.project().sources.at(definition.source),
                                 line->ledger_,
-                                {.keep_meta = keeps_meta(definition),
+                                {.keep_meta = keeps_kafka_columns(definition),
                                  .timeout = options.ask_timeout,
                                  .stop = options.stop,
                                  .wakeup = options.wakeup}));
@@ -334,7 +348,7 @@ Result<data::Batch> KafkaLine::take_in(const ingest::RecordBatch& records) {
   const data::Account before = writer_->pending();
   ASSAY_ASSIGN_OR_RETURN(data::Batch rows, writer_->take(records));
   ASSAY_RETURN_IF_ERROR(check_rejects(before));
-  note_times(rows);
+  note_newest_times(writer_->definition(), rows, &newest_);
   return rows;
 }
 
@@ -342,19 +356,6 @@ Status KafkaLine::check_rejects(const data::Account& before) {
   return gauge_->add(writer_->pending().in - before.in,
                      writer_->pending().quarantined - before.quarantined,
                      workspace_.world().log);
-}
-
-void KafkaLine::note_times(const data::Batch& rows) {
-  const auto sequences = rows.find(bronze::kSequence)->values<int64_t>();
-  // Of a table of changes lateness goes by known time: an old event may be corrected any time.
-  const bool of_changes = writer_->definition().of_changes;
-  const auto times =
-      rows.find(of_changes ? bronze::kKnownTime : bronze::kEventTime)->values<int64_t>();
-  for (std::size_t row = 0; row < times.size(); ++row) {
-    const auto [entry, is_new] =
-        newest_.try_emplace(ingest::Position{sequences[row]}.file_ordinal(), EventTime{times[row]});
-    entry->second = std::max(entry->second, EventTime{times[row]});
-  }
 }
 
 /// The newest event time of the part that is furthest behind. A part that was read to its end holds

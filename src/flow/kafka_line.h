@@ -28,6 +28,13 @@ namespace assay::flow {
 /// had not then (or the other way round), so that the key's text is another.
 bool restore_schemas(const JournaledRead& read, bool keys_have_schemas, ingest::RecordBatch* batch);
 
+/// Whether a table has columns of what stands beside a record's value.
+bool keeps_kafka_columns(const catalog::BronzeDef& bronze);
+/// Keep the largest time of each part's rows: by this time lateness goes.
+void note_newest_times(const catalog::BronzeDef& bronze,
+                       const data::Batch& rows,
+                       std::map<int64_t, EventTime>* newest);
+
 /// A Kafka source and the bronze table that it is read into.
 ///
 /// The table's commits carry a position for each partition. Reading begins there, so that what was
@@ -123,7 +130,6 @@ class KafkaLine {
   Status give_up_epochs();
   void judge_by(std::optional<EventTime> low_time);
   Status check_rejects(const data::Account& before);
-  void note_times(const data::Batch& rows);
   [[nodiscard]] std::optional<EventTime> low_time() const;
 
   Workspace& workspace_;

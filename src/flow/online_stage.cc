@@ -321,7 +321,7 @@ class OnlineFill {
                       applied_until,
                       changes.anew));
     position_ = next;
-    if (options_.is_live) {
+    if (options_.is_live || options_.tells_freshness) {
       note_freshness(workspace_.world(), view_->name(), changes.rows);
     }
     account_.rows += changes.account;

@@ -17,6 +17,12 @@ inline std::string low_time_app_id(const std::string& app_id) {
   return app_id + "/low_time";
 }
 
+/// The same of the newest event time (microseconds) of the rows that it has of one part, where
+/// several processes share the parts.
+inline std::string part_time_app_id(const std::string& app_id, int64_t ordinal) {
+  return app_id + "/part_time/" + std::to_string(ordinal);
+}
+
 /// The same of the number of epochs whose reads were journaled, and which the table has
 /// (read_journal.h). A silver table has it from its bronze table.
 inline std::string epoch_app_id(const std::string& app_id) {

@@ -204,6 +204,12 @@ Status ReadJournal::remove_up_to(int64_t epoch) {
   return {};
 }
 
+Result<bool> ReadJournal::has_any(World& world, const std::string& project_folder) {
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<Journal> found,
+                         ReadJournal(world, project_folder, "").journals());
+  return !found.empty();
+}
+
 Status ReadJournal::remove_others(const std::vector<std::string>& table_keys) {
   std::set<std::string> prefixes;
   for (const std::string& key : table_keys) {

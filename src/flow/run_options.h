@@ -27,8 +27,9 @@ struct RunOptions {
   /// are ahead of the lake stay so, since this process has their journals. Else a view is only
   /// ahead when its journal was lost, and is made anew.
   bool is_live = false;
-  std::set<std::string> ahead;  // views that the line itself moves: the online stage leaves them
-  Wakeup* wakeup = nullptr;     // notified when topics have records
+  bool tells_freshness = false;  // it is noted how soon events were readable, in any case
+  std::set<std::string> ahead;   // views that the line itself moves: the online stage leaves them
+  Wakeup* wakeup = nullptr;      // notified when topics have records
   const std::atomic<bool>* stop = nullptr;  // set: finish the current commit, then kCancelled
   /// Called now and then with one line about what goes on; may be empty.
   std::function<void(const std::string&)> progress;

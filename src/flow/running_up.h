@@ -54,6 +54,9 @@ class LakeThatGoes : public FileSystem {
   Result<std::unique_ptr<FileLock>> lock(const std::string& path) override {
     return files_->lock(path);
   }
+  Result<std::unique_ptr<FileLock>> lock_shared(const std::string& path) override {
+    return files_->lock_shared(path);
+  }
 
  private:
   std::unique_ptr<FileSystem> files_ = system_files();
@@ -62,8 +65,9 @@ class LakeThatGoes : public FileSystem {
 /// The line of a project, following its sources until it is stopped.
 class RunningUp {
  public:
+  using Run = Result<RunReport> (*)(Workspace&, const UpOptions&);
   /// Commits after each read, and looks for partitions all the time, unless told otherwise.
-  explicit RunningUp(TestProject& project, Duration flush_every = {0})
+  explicit RunningUp(TestProject& project, Duration flush_every = {0}, Run run = run_up)
       : system_(static_cast<LogLevel>(static_cast<int>(LogLevel::kError) + 1)),
         world_{system_.world().clock,
                files_,
@@ -93,7 +97,7 @@ class RunningUp {
         }
       }
     };
-    thread_ = std::jthread([this] { status_ = run_up(*workspace_, options_).status(); });
+    thread_ = std::jthread([this, run] { status_ = run(*workspace_, options_).status(); });
   }
   ~RunningUp() { (void)stop(); }
   RunningUp(const RunningUp&) = delete;

@@ -11,6 +11,7 @@
 
 #include "base/pause.h"
 #include "flow/kafka_line.h"
+#include "flow/lag_metrics.h"
 #include "flow/lake_thread.h"
 #include "flow/publish.h"
 
@@ -398,28 +399,8 @@ class UpLoop {
       return;
     }
     noted_at_ = clock_.monotonic();
-    Metrics& metrics = workspace_.world().metrics;
     for (const std::unique_ptr<KafkaLine>& line : lines_) {
-      metrics
-          .gauge("assay_flow_source_lag_records",
-                 "Records of the source that were not taken yet",
-                 {{"name", line->name()}})
-          .set(static_cast<double>(line->lag()));
-      for (const ingest::KafkaSource::PartLag& lag : line->part_lags()) {
-        const MetricLabels labels = {{"name", line->name()}, {"partition", lag.name}};
-        const bool is_behind = lag.records > 0 && lag.sent.has_value();
-        const int64_t behind = is_behind ? clock_.now().micros - lag.sent->micros : 0;
-        metrics
-            .gauge("assay_flow_partition_lag_records",
-                   "Records of the partition that were not taken yet",
-                   labels)
-            .set(static_cast<double>(lag.records));
-        metrics
-            .gauge("assay_flow_partition_lag_seconds",
-                   "Age of the last record taken of a partition that has more; 0 when it has none",
-                   labels)
-            .set(static_cast<double>(behind) / 1e6);
-      }
+      flow::note_lag(workspace_.world(), line->name(), line->lag(), line->part_lags());
     }
   }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <csignal>
 #include <cstdlib>
 #include <set>
@@ -11,15 +12,20 @@
 #include <unistd.h>
 
 #include "flow/running_up.h"
+#include "flow/shared_up.h"
 
 // `assay up` in another process of a test's program, to be killed.
 
 namespace assay::flow {
 
 inline constexpr char kUpFolder[] = "ASSAY_TEST_UP_FOLDER";
+inline constexpr char kUpShares[] = "ASSAY_TEST_UP_SHARES";
 inline constexpr Duration kCrashFlushEvery{150'000};
 
-/// Run `assay up` in the folder that the parent said, until killed; nothing without a parent.
+inline std::atomic<bool> is_child_to_stop = false;
+
+/// Run `assay up` in the folder that the parent said, or `assay up --share`, until killed; nothing
+/// without a parent.
 inline void run_as_child() {
   const char* folder = std::getenv(kUpFolder);
   if (folder == nullptr) {
@@ -30,6 +36,14 @@ inline void run_as_child() {
   UpOptions options;
   options.flush_every = kCrashFlushEvery;
   options.ready = [&] { return system.world().files.write(std::string(folder) + "/ready", "1"); };
+  if (std::getenv(kUpShares) != nullptr) {  // may also be asked to leave
+    std::signal(SIGTERM, [](int) { is_child_to_stop = true; });
+    options.run.stop = &is_child_to_stop;
+    options.retry_first = {100'000};
+    const Result<RunReport> shared = run_shared_up(*workspace, options);
+    ASSERT_TRUE(shared.ok()) << shared.status().to_string();
+    return;
+  }
   const Result<RunReport> report = run_up(*workspace, options);
   FAIL() << "it ended by itself: " << report.status().to_string();
 }
@@ -38,7 +52,7 @@ inline void run_as_child() {
 /// line is killed again and again.
 class CrashedUp {
  public:
-  CrashedUp() : topic_(2), project_(topic_) {
+  explicit CrashedUp(int32_t partitions = 2) : topic_(partitions), project_(topic_) {
     project_.change("source: events\n", kWithKey);
     (void)project_.open();
     std::set<std::string> keys;  // of two events with one key, files have the first
@@ -107,7 +121,7 @@ class CrashedUp {
   }
   [[nodiscard]] bool has_events() const { return next_ < events_.size(); }
 
- private:
+ protected:
   static void expect_killed(int status, const std::string& when) {
     EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << when;
   }
@@ -131,7 +145,7 @@ class CrashedUp {
     }
   }
 
-  pid_t start(const std::string& point) {
+  pid_t start(const std::string& point, bool shares = false) {
     const std::string folder = project_.folder();
     ::unlink((folder + "/ready").c_str());
     const std::string folder_word = std::string(kUpFolder) + "=" + folder;
@@ -143,6 +157,10 @@ class CrashedUp {
     environment.push_back(folder_word.c_str());
     if (!point.empty()) {
       environment.push_back(point_word.c_str());
+    }
+    const std::string shares_word = std::string(kUpShares) + "=1";
+    if (shares) {
+      environment.push_back(shares_word.c_str());
     }
     environment.push_back(nullptr);
     const pid_t child = ::fork();

@@ -18,8 +18,6 @@
 namespace assay::flow {
 namespace {
 
-constexpr char kStateFolder[] = ".assay";
-
 /// The project's folder as an absolute path, so that definitions and positions mean the same from
 /// anywhere.
 Result<std::string> absolute_folder(World& world, const std::string& folder) {
@@ -187,6 +185,12 @@ Status Workspace::mark_complete() {
   return {};
 }
 
+Result<bool> Workspace::is_complete() {
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<catalog::CompleteProject> complete,
+                         catalog_->complete_projects(options_.profile, 1));
+  return !complete.empty() && complete.front().texts == texts_;
+}
+
 Result<catalog::Plan> Workspace::plan() {
   ASSAY_ASSIGN_OR_RETURN(const std::vector<catalog::AppliedObject> applied, catalog_->applied());
   return catalog::make_plan(applied, project_, output_types());
@@ -218,17 +222,6 @@ Status Workspace::require_applied() {
   return {Code::kFailedPrecondition,
           "the definitions are not what was last applied; look with `assay plan`, then run `assay "
           "apply`"};
-}
-
-Result<std::unique_ptr<FileLock>> Workspace::lock_for_writing() {
-  const std::string path = join_path(join_path(project_.folder, kStateFolder), "run.lock");
-  Result<std::unique_ptr<FileLock>> lock = world_.files.lock(path);
-  if (lock.code() == Code::kFailedPrecondition) {
-    return Status(Code::kFailedPrecondition,
-                  "another assay process is running the stages of this project (it holds " + path +
-                      "); wait for it or stop it");
-  }
-  return lock;
 }
 
 Result<lake::DeltaTable*> Workspace::table(const std::string& key) {

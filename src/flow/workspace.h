@@ -33,6 +33,9 @@ struct WorkspaceOptions {
   Definitions definitions = Definitions::kFiles;
 };
 
+/// The folder in a project's own that keeps what is not for its user.
+inline constexpr char kStateFolder[] = ".assay";
+
 /// `"a", "b"`: names as SQL takes them, for a SELECT list.
 std::string column_list(const std::vector<std::string>& names);
 
@@ -80,8 +83,19 @@ class Workspace {
   [[nodiscard]] std::optional<int64_t> served_version() const { return served_version_; }
   [[nodiscard]] bool serves_older() const { return serves_older_; }
 
+  /// Whether that was done for these definitions, and for none since.
+  Result<bool> is_complete();
+
   /// Only one process at a time may run stages of a project: hold this while they run.
   Result<std::unique_ptr<FileLock>> lock_for_writing();
+  /// Processes that share a project's topics hold this instead, any number of them. One of them
+  /// runs the stages: who holds lock_for_leading().
+  ///
+  /// Errors  kFailedPrecondition: a process runs stages alone; another one leads.
+  Result<std::unique_ptr<FileLock>> lock_for_sharing();
+  Result<std::unique_ptr<FileLock>> lock_for_leading();
+  /// The name of the group of brokers in which they share a bronze table's topics.
+  Result<std::string> sharing_group(const std::string& bronze);
 
   /// An existing table; kNotFound tells to run `assay run`.
   Result<lake::DeltaTable*> table(const std::string& key);

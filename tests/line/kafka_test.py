@@ -70,8 +70,8 @@ def check_balance(project, env):
         assert stage["balanced"] is not False, stage
 
 
-def start_up(project, env, flush_every="200ms"):
-    return subprocess.Popen([project.program, "up", "--flush-every", flush_every], cwd=project.folder,
+def start_up(project, env, flush_every="200ms", *words):
+    return subprocess.Popen([project.program, "up", "--flush-every", flush_every, *words], cwd=project.folder,
                             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=env)
 
 
@@ -87,23 +87,39 @@ def event_words(options):
             "--rate", str(options.events / 900)]
 
 
-def test_kills(program, root, options):
-    topic = f"kill_{os.getpid()}"
-    env = {**os.environ, "KAFKA_BROKERS": BROKERS}
+def run_files(program, root, options, env):
+    """The same events from files, undisturbed: the project, and what it has in the end."""
     files = make_project(program, root / "files", None)
     files.run("generate", "users", "--count", 200, "--to", "data/users/users.jsonl")
     files.run(*event_words(options), "--to", "data/clicks/clicks.jsonl", timeout=600)
     files.run("run", "--quiet", env=env)
-    expected = content(files, env)
+    return files, content(files, env)
 
-    project = make_project(program, root / "kafka", topic)
+
+def begin_topics(program, folder, topic, files, options):
+    """A project over topics, and the process that sends the events."""
+    project = make_project(program, folder, topic)
     # What is scrubbed is scrubbed alike.
     shutil.copytree(files.folder / ".assay", project.folder / ".assay", dirs_exist_ok=True)
     project.run("generate", "users", "--count", 200, "--kafka", BROKERS, "--topic", f"{topic}_users")
     project.run("generate", "events", "--count", 0, "--kafka", BROKERS, "--topic", f"{topic}_clicks", "--partitions", 3)
-    chance = random.Random(options.seed)
     sender = subprocess.Popen([project.program, *event_words(options), "--kafka", BROKERS, "--topic", f"{topic}_clicks"],
                               cwd=project.folder, stderr=subprocess.DEVNULL)
+    return project, sender
+
+
+def expect_same(project, env, expected):
+    found = content(project, env)
+    assert found == expected, {name: (expected.get(name), found.get(name))
+                               for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)}
+    check_balance(project, env)
+    project.run("verify", "shopper_v1", env=env, timeout=900)
+
+
+def test_kills(program, root, options, files, expected):
+    env = {**os.environ, "KAFKA_BROKERS": BROKERS}
+    project, sender = begin_topics(program, root / "kafka", f"kill_{os.getpid()}", files, options)
+    chance = random.Random(options.seed)
     killed = 0
     while killed < options.kills:
         # Often with views ahead of the lake, and often in a commit.
@@ -119,11 +135,7 @@ def test_kills(program, root, options):
     time.sleep(2)
     stop(process)
     project.run("run", "--quiet", env=env, timeout=900)
-    found = content(project, env)
-    assert found == expected, {name: (expected.get(name), found.get(name))
-                               for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)}
-    check_balance(project, env)
-    project.run("verify", "shopper_v1", env=env, timeout=900)
+    expect_same(project, env, expected)
     print(f"{killed} kills of `assay up`: {len(expected)} contents equal those of `assay run` over files "
           f"({options.events} events, seed {options.seed})", flush=True)
 
@@ -204,6 +216,48 @@ def test_published(program, root, options):
           flush=True)
 
 
+def test_shares(program, root, options, files, expected):
+    """Several processes come, leave, are killed and are frozen for longer than the group remembers them."""
+    env = {**os.environ, "KAFKA_BROKERS": BROKERS}
+    project, sender = begin_topics(program, root / "shares", f"share_{os.getpid()}", files, options)
+    text = (project.folder / "shop.yaml").read_text()
+    project.write("shop.yaml", re.sub(r"(\n      topics: \S+)", r'\1\n      options: {session.timeout.ms: "6000"}', text))
+    project.run("apply", env=env)
+    chance = random.Random(options.seed)
+    processes, done = [], {"killed": 0, "left": 0, "frozen": 0}
+    while sum(done.values()) < options.kills + 3:
+        if len(processes) < 3 and chance.random() < 0.6:
+            processes.append(start_up(project, env, "200ms", "--share"))
+        elif processes:
+            process = processes.pop(chance.randrange(len(processes)))
+            act = chance.choice(sorted(done))
+            if act == "killed":
+                process.send_signal(signal.SIGKILL)
+                process.communicate()
+                assert process.returncode == -signal.SIGKILL, f"it ended with {process.returncode} by itself"
+            elif act == "left":
+                stop(process)
+            else:
+                process.send_signal(signal.SIGSTOP)
+                time.sleep(9)
+                process.send_signal(signal.SIGCONT)
+                processes.append(process)
+            done[act] += 1
+        time.sleep(chance.uniform(0.3, 4))
+    assert sender.wait(timeout=600) == 0
+    processes.append(start_up(project, env, "200ms", "--share"))
+    deadline = time.monotonic() + 300
+    while project.sql("SELECT count(*) AS n FROM lake.bronze.clicks")[0]["n"] < expected["bronze/clicks"]["n"]:
+        assert time.monotonic() < deadline, "what was sent did not come to bronze"
+        time.sleep(0.5)
+    for process in processes:
+        stop(process)
+    project.run("run", "--quiet", env=env, timeout=900)
+    expect_same(project, env, expected)
+    print(f"`assay up --share`, {', '.join(f'{n} {act}' for act, n in done.items())}: {len(expected)} contents equal those "
+          f"of `assay run` over files", flush=True)
+
+
 def test_broken_schema(program, root):
     topic = f"broken_{os.getpid()}"
     env = {**os.environ, "KAFKA_BROKERS": BROKERS}
@@ -268,7 +322,9 @@ def main():
     assert BROKERS, "ASSAY_TEST_KAFKA is not set; run it by tools/servers/kafka.sh with"
     root = new_folder("kafka")
     try:
-        test_kills(options.program, root, options)
+        files, expected = run_files(options.program, root, options, {**os.environ, "KAFKA_BROKERS": BROKERS})
+        test_kills(options.program, root, options, files, expected)
+        test_shares(options.program, root, options, files, expected)
         test_published(options.program, root, options)
         test_broken_schema(options.program, root)
         test_documents(options.program, root)

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "flow/up_crash.h"
+
+// Several `assay up --share` in other processes of a test's program, which come, go and are killed.
+
+namespace assay::flow {
+
+/// What a project's topic needs so that a group forgets a killed member soon.
+inline void forget_members_soon(TestProject& project) {
+  project.change("topics: events}",
+                 "topics: events, options: {session.timeout.ms: \"3200\", "
+                 "heartbeat.interval.ms: \"100\"}}");
+}
+
+class CrashedShares : public CrashedUp {
+ public:
+  CrashedShares() : CrashedUp(4) {
+    forget_members_soon(project_);
+    (void)project_.open();
+  }
+  ~CrashedShares() {
+    while (!children_.empty()) {
+      end_one(children_.size() - 1, SIGKILL);
+    }
+  }
+  CrashedShares(const CrashedShares&) = delete;
+  CrashedShares& operator=(const CrashedShares&) = delete;
+
+  /// Start one; with a point it kills itself there.
+  void start_one(const std::string& point = "") { children_.push_back(start(point, true)); }
+  [[nodiscard]] std::size_t running() const { return children_.size(); }
+  /// Kill one, or let it leave: then it must end as one that was asked to.
+  void end_one(std::size_t at, int signal) {
+    const pid_t child = children_[at];
+    children_.erase(children_.begin() + static_cast<std::ptrdiff_t>(at));
+    ::kill(child, signal);
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    const bool is_killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+    const bool has_left = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    EXPECT_TRUE(is_killed || (signal == SIGTERM && has_left)) << "status " << status;
+  }
+  /// Send for so many microseconds.
+  void send_for(uint64_t micros) {
+    constexpr uint64_t kStep = 20'000;
+    for (uint64_t at = 0; at < micros; at += kStep) {
+      send(4);
+      pause_for({kStep});
+    }
+  }
+  void end_all(int signal) {
+    while (!children_.empty()) {
+      end_one(children_.size() - 1, signal);
+    }
+  }
+
+ private:
+  std::vector<pid_t> children_;
+};
+
+}  // namespace assay::flow

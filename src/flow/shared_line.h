@@ -1,0 +1,84 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "flow/accounts.h"
+#include "flow/bronze_writer.h"
+#include "flow/reject_gauge.h"
+#include "flow/run_options.h"
+#include "flow/source_ledger.h"
+#include "flow/workspace.h"
+#include "ingest/kafka_source.h"
+
+namespace assay::flow {
+
+/// Why a bronze table cannot be written by several processes, in words for its user; "" when it
+/// can.
+std::string why_not_shared(const catalog::Project& project, const std::string& bronze);
+
+/// A Kafka source whose partitions several processes divide among them, and the bronze table that
+/// all of them write.
+///
+/// The group of the brokers says who reads a partition, the table where: a partition is read on
+/// where the table stands when it is given, and what was read of it is committed before it is
+/// given up. A commit holds only where the table still stands there.
+/// Threads one thread at a time.
+/// Source  docs/decisions/0130-processes-share-topics.md
+class SharedLine {
+ public:
+  /// Join the group; nothing is read before it gives partitions.
+  ///
+  /// Errors  those of KafkaSource; kFailedPrecondition: why_not_shared().
+  static Result<std::unique_ptr<SharedLine>> open(Workspace& workspace,
+                                                  const std::string& bronze,
+                                                  const std::string& group,
+                                                  const RunOptions& options);
+
+  [[nodiscard]] const std::string& name() const { return writer_->name(); }
+
+  /// Take what there is, at most `records_max`, and do what the group decided; true when anything
+  /// came. What it commits is added to `total`.
+  ///
+  /// Errors  those of KafkaSource and of commit(); kFailedPrecondition as KafkaLine::take().
+  Result<bool> take(int64_t records_max, StageAccount* total);
+  /// Commit all that was taken.
+  ///
+  /// Errors  kAborted: another process has read on what this one had: open the line anew.
+  Status commit(StageAccount* total);
+  /// Whether anything was taken, or passed over, that the table does not have.
+  [[nodiscard]] bool has_uncommitted() const { return !moved().empty(); }
+  [[nodiscard]] std::size_t pending_bytes() const { return writer_->pending_bytes(); }
+  /// Partitions that this process has now.
+  [[nodiscard]] std::vector<ingest::KafkaSource::PartLag> part_lags() const {
+    return source_->part_lags();
+  }
+  [[nodiscard]] int64_t lag() const { return source_->lag(); }
+
+  /// Where all partitions end now, this process's and others'.
+  Result<ingest::PartPositions> ends() { return source_->ends(true); }
+  /// Whether the table has everything up to there.
+  Result<bool> table_reaches(const ingest::PartPositions& ends);
+
+ private:
+  explicit SharedLine(Workspace& workspace) : workspace_(workspace), ledger_(workspace.catalog()) {}
+  Status follow_group(StageAccount* total);
+  Status take_parts();
+  Status give_up_parts(StageAccount* total);
+  Status note(const ingest::RecordBatch& records);
+  [[nodiscard]] std::map<int64_t, int64_t> moved() const;
+
+  Workspace& workspace_;
+  SourceLedger ledger_;
+  std::unique_ptr<BronzeWriter> writer_;
+  std::unique_ptr<ingest::KafkaSource> source_;
+  std::optional<RejectGauge> gauge_;
+  std::map<int64_t, int64_t> begun_;     // by part's ordinal: where the table stands
+  std::map<int64_t, EventTime> newest_;  // the same: largest event time of its rows
+};
+
+}  // namespace assay::flow

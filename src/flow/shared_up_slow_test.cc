@@ -1,0 +1,63 @@
+// Processes that share a topic come, leave and are killed at random, many times;
+// ASSAY_SHARE_ENDS sets how often one ends.
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "flow/shared_crash.h"
+
+namespace assay::flow {
+namespace {
+
+constexpr std::array kPoints{"lake.write.before_sync",
+                             "lake.commit.before_put",
+                             "lake.commit.after_put",
+                             "online.apply.before_commit",
+                             "flow.bronze.between_commits",
+                             "flow.bronze.after_commit",
+                             "flow.silver.between_commits",
+                             "flow.silver.after_commit",
+                             "flow.gold.before_commit",
+                             "flow.share.before_take",
+                             "flow.share.before_give_up"};
+constexpr int kEndsOfALine = 12;
+constexpr std::size_t kRunningMax = 3;
+
+TEST(SharedUpSlow, ComeLeaveAndAreKilled) {
+  const char* wanted = std::getenv("ASSAY_SHARE_ENDS");
+  const int ends = wanted == nullptr ? 60 : std::atoi(wanted);
+  constexpr uint64_t kSeed = 130;
+  const auto random = seeded_random(kSeed);
+  int killed = 0;
+  int left = 0;
+  while (killed + left < ends) {
+    CrashedShares shares;
+    for (int i = 0; i < kEndsOfALine && killed + left < ends;) {
+      if (shares.running() < kRunningMax && random->below(2) == 0) {
+        const bool at_point = random->below(2) == 0;
+        shares.start_one(at_point ? std::string(kPoints[random->below(kPoints.size())]) + ":" +
+                                        std::to_string(1 + random->below(4))
+                                  : "");
+      } else if (shares.running() > 0 && random->below(2) == 0) {
+        const bool leaves = random->below(3) == 0;
+        shares.end_one(random->below(shares.running()), leaves ? SIGTERM : SIGKILL);
+        ++(leaves ? left : killed);
+        ++i;
+      }
+      shares.send_for(random->below(1'500'000));
+    }
+    shares.end_all(SIGTERM);
+    shares.expect_as_undisturbed();
+    ASSERT_FALSE(testing::Test::HasFailure())
+        << "seed " << kSeed << ", before end " << killed + left;
+  }
+  std::printf("%d killed, %d left\n", killed, left);
+  RecordProperty("ends", ends);
+}
+
+}  // namespace
+}  // namespace assay::flow

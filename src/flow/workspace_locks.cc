@@ -1,0 +1,77 @@
+// Who may do what with a project at once.
+//
+//   .assay/share.lock   shared by every `assay up --share`; exclusive for whoever runs stages alone
+//   .assay/run.lock     whoever runs stages: alone, or as the one that leads those who share
+//
+// The kernel gives a lock back when its holder ends, also by a kill.
+
+#include "base/hash.h"
+#include "flow/workspace.h"
+
+namespace assay::flow {
+namespace {
+
+constexpr char kShareId[] = "share_id";
+
+/// Held together.
+class TwoLocks : public FileLock {
+ public:
+  TwoLocks(std::unique_ptr<FileLock> first, std::unique_ptr<FileLock> second)
+      : first_(std::move(first)), second_(std::move(second)) {}
+
+ private:
+  std::unique_ptr<FileLock> first_;
+  std::unique_ptr<FileLock> second_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<FileLock>> Workspace::lock_for_writing() {
+  const std::string state = join_path(project_.folder, kStateFolder);
+  Result<std::unique_ptr<FileLock>> lock = lock_for_leading();
+  if (lock.code() == Code::kFailedPrecondition) {
+    return Status(Code::kFailedPrecondition,
+                  "another assay process is running the stages of this project (it holds " +
+                      join_path(state, "run.lock") + "); wait for it or stop it");
+  }
+  ASSAY_RETURN_IF_ERROR(lock.status());
+  const std::string path = join_path(state, "share.lock");
+  Result<std::unique_ptr<FileLock>> share = world_.files.lock(path);
+  if (share.code() == Code::kFailedPrecondition) {
+    return Status(Code::kFailedPrecondition,
+                  "`assay up --share` runs for this project (it holds " + path +
+                      "); stop all of these first");
+  }
+  ASSAY_RETURN_IF_ERROR(share.status());
+  return std::unique_ptr<FileLock>(std::make_unique<TwoLocks>(*std::move(lock), *std::move(share)));
+}
+
+Result<std::unique_ptr<FileLock>> Workspace::lock_for_sharing() {
+  const std::string path = join_path(join_path(project_.folder, kStateFolder), "share.lock");
+  Result<std::unique_ptr<FileLock>> lock = world_.files.lock_shared(path);
+  if (lock.code() == Code::kFailedPrecondition) {
+    return Status(Code::kFailedPrecondition,
+                  "another assay process is running the stages of this project alone (it holds " +
+                      path + "); wait for it, or stop it and start it with --share");
+  }
+  return lock;
+}
+
+Result<std::unique_ptr<FileLock>> Workspace::lock_for_leading() {
+  return world_.files.lock(join_path(join_path(project_.folder, kStateFolder), "run.lock"));
+}
+
+Result<std::string> Workspace::sharing_group(const std::string& bronze) {
+  const std::string path = join_path(join_path(project_.folder, kStateFolder), kShareId);
+  const Status made = world_.files.put_if_absent(path, world_.random.uuid());
+  if (!made.ok() && made.code() != Code::kAlreadyExists) {
+    return made;
+  }
+  ASSAY_ASSIGN_OR_RETURN(const std::string id, world_.files.read(path));
+  ASSAY_ASSIGN_OR_RETURN(const std::string key, bronze_table_key(bronze));
+  // A copy of the project has its own lake, and must not divide topics with the first one.
+  const uint64_t place = hash_mix(hash_bytes(id), hash_bytes(join_path(project_.lake, key)));
+  return "assay." + project_.name + "." + bronze + "." + hash_text(place);
+}
+
+}  // namespace assay::flow
