@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -32,11 +33,18 @@ class CrashedShares : public CrashedUp {
   CrashedShares& operator=(const CrashedShares&) = delete;
 
   /// Start one; with a point it kills itself there.
-  void start_one(const std::string& point = "") { children_.push_back(start(point, true)); }
+  void start_one(const std::string& point = "") {
+    children_.push_back({start(point, true), !point.empty()});
+  }
   [[nodiscard]] std::size_t running() const { return children_.size(); }
+  /// Whether one of them goes on until it is told to end.
+  [[nodiscard]] bool has_lasting() const {
+    return std::any_of(
+        children_.begin(), children_.end(), [](const Child& child) { return !child.has_point; });
+  }
   /// Kill one, or let it leave: then it must end as one that was asked to.
   void end_one(std::size_t at, int signal) {
-    const pid_t child = children_[at];
+    const pid_t child = children_[at].process;
     children_.erase(children_.begin() + static_cast<std::ptrdiff_t>(at));
     ::kill(child, signal);
     int status = 0;
@@ -45,11 +53,22 @@ class CrashedShares : public CrashedUp {
     const bool has_left = WIFEXITED(status) && WEXITSTATUS(status) == 0;
     EXPECT_TRUE(is_killed || (signal == SIGTERM && has_left)) << "status " << status;
   }
+  /// Send until bronze has more, so that whoever is there has begun to work.
+  void send_until_read() {
+    const int64_t held = rows();
+    for (int step = 1; has_events(); ++step) {
+      send(1);
+      pause_for({20'000});
+      if (step % 10 == 0 && rows() > held) {
+        return;
+      }
+    }
+  }
   /// Send for so many microseconds.
   void send_for(uint64_t micros) {
     constexpr uint64_t kStep = 20'000;
     for (uint64_t at = 0; at < micros; at += kStep) {
-      send(4);
+      send(1);
       pause_for({kStep});
     }
   }
@@ -60,7 +79,18 @@ class CrashedShares : public CrashedUp {
   }
 
  private:
-  std::vector<pid_t> children_;
+  /// Of the bronze table, if there is one yet.
+  int64_t rows() {
+    const auto workspace = project_.open();
+    const auto table = workspace->table("bronze/events");
+    return table.ok() ? (*(*table)->snapshot())->rows() : 0;
+  }
+
+  struct Child {
+    pid_t process = 0;
+    bool has_point = false;
+  };
+  std::vector<Child> children_;
 };
 
 }  // namespace assay::flow

@@ -34,6 +34,7 @@ TEST(SharedUpSlow, ComeLeaveAndAreKilled) {
   const auto random = seeded_random(kSeed);
   int killed = 0;
   int left = 0;
+  int read = 0;
   while (killed + left < ends) {
     CrashedShares shares;
     for (int i = 0; i < kEndsOfALine && killed + left < ends;) {
@@ -48,14 +49,18 @@ TEST(SharedUpSlow, ComeLeaveAndAreKilled) {
         ++(leaves ? left : killed);
         ++i;
       }
-      shares.send_for(random->below(1'500'000));
+      if (shares.has_lasting() && random->below(2) == 0) {
+        shares.send_until_read();
+        ++read;
+      }
+      shares.send_for(random->below(1'000'000));
     }
     shares.end_all(SIGTERM);
     shares.expect_as_undisturbed();
     ASSERT_FALSE(testing::Test::HasFailure())
         << "seed " << kSeed << ", before end " << killed + left;
   }
-  std::printf("%d killed, %d left\n", killed, left);
+  std::printf("%d killed, %d left; %d times rows came to bronze in between\n", killed, left, read);
   RecordProperty("ends", ends);
 }
 

@@ -116,7 +116,7 @@ TEST(SharedUp, WhatOneAloneWasAheadByComesFirst) {
   shares.kill_at("flow.reads.after_apply:3");
   shares.start_one();
   shares.start_one();
-  shares.send_for(2'000'000);
+  shares.send_until_read();
   shares.end_all(SIGTERM);
   shares.expect_as_undisturbed();
 }
@@ -137,7 +137,8 @@ TEST(SharedUp, KilledAtPointsAndLeaving) {
                             "flow.share.before_give_up:1"}) {
     shares.start_one(point);
     shares.start_one();
-    shares.send_for(1'500'000);
+    shares.send_until_read();
+    shares.send_for(300'000);
     shares.end_one(1, SIGTERM);
     shares.send_for(300'000);
     shares.end_one(0, SIGKILL);

@@ -1,0 +1,228 @@
+// Commits of writers that share a bronze table, one interleaving after the other.
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "flow/bronze_writer.h"
+#include "flow/kafka_line.h"
+#include "flow/running_up.h"
+
+namespace assay::flow {
+namespace {
+
+/// The machine's files; does something once, before the next commit to the bronze table.
+class FilesWithARace : public LakeThatGoes {
+ public:
+  std::function<void()> before_commit;
+
+  Status put_if_absent(const std::string& path, std::string_view bytes) override {
+    if (before_commit && path.find("bronze/events/_delta_log") != std::string::npos) {
+      std::exchange(before_commit, nullptr)();
+    }
+    return LakeThatGoes::put_if_absent(path, bytes);
+  }
+};
+
+/// A process that shares the table: its own view of the project, and its own parts.
+class Process {
+ public:
+  explicit Process(TestProject& project)
+      : system_(LogLevel::kError),
+        world_{system_.world().clock,
+               files,
+               system_.world().random,
+               system_.world().log,
+               system_.world().metrics},
+        workspace_(*Workspace::open(world_, project.folder(), {})),
+        writer_(*BronzeWriter::open(*workspace_, "events", {})) {}
+
+  /// Read a record of a part: `users` one after the other, in one hour.
+  void read(int64_t part, const std::vector<std::string>& users, int hour = 0) {
+    ingest::RecordBatch batch;
+    batch.source = "events";
+    batch.file = "events";
+    batch.format = catalog::Format::kJsonLines;
+    batch.received = *parse_time("2026-02-01");
+    batch.parts = {"events/" + std::to_string(part)};
+    auto text = std::make_shared<std::string>();
+    text->reserve(4096);
+    int64_t& next = next_[part];
+    for (const std::string& user : users) {
+      const std::string record = R"({"user_id":")" + user + R"(","amount":1,"ts":"2026-01-01 )" +
+                                 (hour < 10 ? "0" : "") + std::to_string(hour) + ":00:00\"}";
+      const std::size_t begin = text->size();
+      *text += record;
+      batch.records.push_back(std::string_view(*text).substr(begin, record.size()));
+      batch.lines.push_back(next);
+      batch.positions.push_back(ingest::Position::of(part, next++).value);
+      batch.part_of.push_back(0);
+    }
+    batch.bytes = text;
+    const auto rows = writer_->take_unjudged(batch);
+    ASSERT_TRUE(rows.ok()) << rows.status().to_string();
+    note_newest_times(writer_->definition(), *rows, &reached.newest);
+    reached.parts[part] = ingest::Position::of(part, next).value;
+  }
+  /// Go on with a part where the table stands.
+  void begin(int64_t part) {
+    const auto stands = *writer_->part_positions(part + 1);
+    if (stands.contains(part)) {
+      reached.begun[part] = stands.at(part);
+      next_[part] = ingest::Position{stands.at(part)}.record();
+    }
+  }
+  Status commit() {
+    const Status status = writer_->commit_shared(reached, &account);
+    if (status.ok()) {
+      for (const auto& [part, position] : reached.parts) {
+        reached.begun[part] = position;
+      }
+    }
+    return status;
+  }
+  std::optional<EventTime> low_time() { return writer_->journaled()->low_time; }
+
+  FilesWithARace files;
+  BronzeWriter::SharedReached reached;
+  StageAccount account;
+
+ private:
+  SystemWorld system_;
+  World world_;
+  std::unique_ptr<Workspace> workspace_;
+  std::unique_ptr<BronzeWriter> writer_;
+  std::map<int64_t, int64_t> next_;
+};
+
+class SharedCommit : public testing::Test {
+ protected:
+  SharedCommit() : topic_(2), project_(topic_) {
+    project_.change("source: events\n", "source: events\n    key: [user_id, ts]\n");
+    (void)project_.open();
+  }
+  int64_t rows() { return project_.count("bronze/events"); }
+
+  TestTopic topic_;
+  KafkaProject project_;
+};
+
+TEST_F(SharedCommit, ARepeatedKeyIsFoundWhoeverHadItFirst) {
+  Process a(project_);
+  Process b(project_);
+  a.read(0, {"u1", "u2"});
+  b.read(1, {"u2", "u3"});  // both before the other has committed
+  ASSERT_TRUE(a.commit().ok());
+  ASSERT_TRUE(b.commit().ok());
+  EXPECT_EQ(rows(), 3);
+  EXPECT_EQ(b.account.rows.duplicates, 1);
+  a.read(0, {"u3", "u4"});  // what b added since a's last commit
+  ASSERT_TRUE(a.commit().ok());
+  EXPECT_EQ(a.account.rows.duplicates, 1);
+  EXPECT_EQ(rows(), 4);
+}
+
+TEST_F(SharedCommit, ALostRaceIsJudgedAgain) {
+  Process a(project_);
+  Process b(project_);
+  a.read(0, {"u0"});
+  ASSERT_TRUE(a.commit().ok());
+  a.read(0, {"u1", "u2", "u5"});
+  b.read(1, {"u2", "u3", "u5"});
+  a.files.before_commit = [&] { ASSERT_TRUE(b.commit().ok()); };
+  ASSERT_TRUE(a.commit().ok());
+  EXPECT_EQ(a.account.rows.duplicates, 2);
+  EXPECT_EQ(b.account.rows.duplicates, 0);
+  EXPECT_EQ(rows(), 5);
+  a.read(0, {"u2", "u6"});  // what was judged and not committed left no trace
+  b.read(1, {"u1", "u6"});
+  ASSERT_TRUE(b.commit().ok());
+  ASSERT_TRUE(a.commit().ok());
+  EXPECT_EQ(rows(), 6);
+}
+
+TEST_F(SharedCommit, WhoseDuplicateIsDroppedMayLetAnotherIn) {
+  // Within an hour: u1 at 2:00 repeats u1 at 1:00, which repeats another's at 0:00; then it is new.
+  project_.change("key: [user_id, ts]\n", "key: [user_id]\n    dedup_for: 1h\n");
+  (void)project_.open();
+  Process a(project_);
+  Process b(project_);
+  a.read(0, {"u1"}, 1);
+  a.read(0, {"u1"}, 2);
+  b.read(1, {"u1"}, 0);
+  a.files.before_commit = [&] { ASSERT_TRUE(b.commit().ok()); };
+  ASSERT_TRUE(a.commit().ok());
+  EXPECT_EQ(a.account.rows.duplicates, 1);
+  EXPECT_EQ(rows(), 2);
+}
+
+TEST_F(SharedCommit, WhoWasLeftBehindCommitsNothing) {
+  Process a(project_);
+  a.read(0, {"u1"});
+  ASSERT_TRUE(a.commit().ok());
+  a.read(0, {"u2", "u3"});
+  Process b(project_);  // a is frozen; b has its part, and reads the same records
+  b.begin(0);
+  b.read(0, {"u2", "u3", "u4"});
+  ASSERT_TRUE(b.commit().ok());
+  EXPECT_EQ(a.commit().code(), Code::kAborted);
+  EXPECT_EQ(rows(), 4);
+  EXPECT_EQ(a.account.rows.in, 1);
+}
+
+TEST_F(SharedCommit, WhoIsLeftBehindInTheMiddleCommitsNothing) {
+  Process a(project_);
+  Process b(project_);
+  a.read(0, {"u1", "u2"});
+  b.read(0, {"u1", "u2", "u3"});
+  a.files.before_commit = [&] { ASSERT_TRUE(b.commit().ok()); };
+  EXPECT_EQ(a.commit().code(), Code::kAborted);
+  EXPECT_EQ(rows(), 3);
+}
+
+TEST_F(SharedCommit, QuarantineTakesNothingTwice) {
+  Process a(project_);
+  a.read(0, {"u1", "\\"});  // no JSON
+  Process b(project_);
+  b.read(0, {"u1", "\\", "\\"});
+  ASSERT_TRUE(b.commit().ok());
+  EXPECT_EQ(a.commit().code(), Code::kAborted);
+  EXPECT_EQ(project_.count("bronze/events_quarantine"), 2);
+}
+
+TEST_F(SharedCommit, TimesGoByThePartThatIsFurthestBehind) {
+  const EventTime midnight = *parse_time("2026-01-01");
+  const auto hour = [&](int64_t n) { return EventTime{midnight.micros + n * 3'600'000'000}; };
+  Process a(project_);
+  Process b(project_);
+  const auto behind = ingest::Position::of(1, 100).value;
+  a.reached.knows_others = true;
+  a.reached.own = {{0, true}};
+  a.reached.ends_of_others = {{1, behind}};
+  a.read(0, {"u1"}, 9);
+  ASSERT_TRUE(a.commit().ok());
+  EXPECT_EQ(a.low_time(), std::nullopt);  // of part 1 nothing is known, but that there is some
+  b.reached.knows_others = true;
+  b.reached.own = {{1, false}};
+  b.reached.ends_of_others = {{0, a.reached.parts[0]}};
+  b.read(1, {"u2"}, 3);
+  ASSERT_TRUE(b.commit().ok());
+  EXPECT_EQ(b.low_time(), hour(3));
+  a.read(0, {"u1"}, 11);
+  ASSERT_TRUE(a.commit().ok());
+  EXPECT_EQ(a.low_time(), hour(3));
+  b.reached.own = {{1, true}};
+  b.reached.ends_of_others = {{0, a.reached.parts[0]}};
+  b.read(1, {"u2"}, 4);
+  ASSERT_TRUE(b.commit().ok());
+  EXPECT_EQ(b.low_time(), hour(11));
+}
+
+}  // namespace
+}  // namespace assay::flow
