@@ -1,6 +1,6 @@
-// The adapter of librdkafka. The consumer reads from our own offsets: the library's offset store
-// takes no part. An offset that is not there is an error (`auto.offset.reset = error`), never a
-// silent jump.
+// The consumer of the adapter of librdkafka. It reads from our own offsets: the library's offset
+// store takes no part. An offset that is not there is an error (`auto.offset.reset = error`), never
+// a silent jump.
 //
 // A group only says who reads which partition. The library tells it from within a poll and goes on
 // when it is answered, so what it tells is kept until the records before it are done with.
@@ -9,8 +9,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
-#include <cstring>
 #include <deque>
 #include <set>
 #include <utility>
@@ -19,146 +17,13 @@
 
 #include "base/check.h"
 #include "base/pause.h"
+#include "ingest/kafka_library.h"
 
 namespace assay::ingest {
 namespace {
 
-constexpr std::size_t kErrorBytes = 512;
-
-using ConfigPtr = std::unique_ptr<rd_kafka_conf_t, decltype(&rd_kafka_conf_destroy)>;
-using ErrorPtr = std::unique_ptr<rd_kafka_error_t, decltype(&rd_kafka_error_destroy)>;
-using DeliveryCallback = void (*)(rd_kafka_t*, const rd_kafka_message_t*, void*);
 using ListPtr = std::unique_ptr<rd_kafka_topic_partition_list_t,
                                 decltype(&rd_kafka_topic_partition_list_destroy)>;
-
-/// What the library's callbacks are given.
-struct Callbacks {
-  Log& log;
-  std::deque<KafkaRebalance> rebalances{};  // told, and not handed out yet
-  bool is_closing = false;
-};
-
-/// A client of the library, and what its callbacks use, which outlives it.
-struct Handle {
-  std::unique_ptr<Callbacks> callbacks;
-  std::unique_ptr<rd_kafka_t, decltype(&rd_kafka_destroy)> client{nullptr, rd_kafka_destroy};
-  [[nodiscard]] rd_kafka_t* get() const { return client.get(); }
-};
-
-Code code_of(rd_kafka_resp_err_t error) {
-  switch (error) {
-    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
-    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-      return Code::kNotFound;
-    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
-    case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
-    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
-    case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
-      return Code::kPermissionDenied;
-    case RD_KAFKA_RESP_ERR__AUTHENTICATION:
-    case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
-      return Code::kUnauthenticated;
-    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
-    case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
-      return Code::kOutOfRange;
-    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
-    case RD_KAFKA_RESP_ERR_INVALID_MSG:
-      return Code::kInvalidArgument;
-    default:
-      return Code::kUnavailable;
-  }
-}
-
-bool has_no_leader(rd_kafka_resp_err_t error) {
-  return error == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION ||
-         error == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
-}
-
-Status failure(rd_kafka_resp_err_t error, const std::string& what) {
-  return {code_of(error), what + ": " + rd_kafka_err2str(error)};
-}
-
-/// Lines of the library's own log.
-void on_log(const rd_kafka_t* handle, int level, const char* facility, const char* text) {
-  Log& log = static_cast<Callbacks*>(rd_kafka_opaque(handle))->log;
-  constexpr int kSyslogError = 3;
-  if (level <= kSyslogError) {
-    log.warn("kafka_client", {{"facility", std::string(facility)}, {"text", std::string(text)}});
-  } else {
-    log.debug("kafka_client", {{"facility", std::string(facility)}, {"text", std::string(text)}});
-  }
-}
-
-Status result_of(rd_kafka_error_t* error, const std::string& what) {
-  const ErrorPtr held(error, rd_kafka_error_destroy);
-  return held == nullptr ? Status() : failure(rd_kafka_error_code(held.get()), what);
-}
-
-/// A group has decided. What is told while the consumer closes has nobody to do it.
-void on_rebalance(rd_kafka_t* handle,
-                  rd_kafka_resp_err_t what,
-                  rd_kafka_topic_partition_list_t* list,
-                  void* opaque) {
-  auto* callbacks = static_cast<Callbacks*>(opaque);
-  const bool gives = what == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
-  if (!gives && what != RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS) {
-    rd_kafka_assign(handle, nullptr);
-    return;
-  }
-  if (callbacks->is_closing) {
-    (void)result_of(gives ? rd_kafka_incremental_assign(handle, list)
-                          : rd_kafka_incremental_unassign(handle, list),
-                    "");
-    return;
-  }
-  KafkaRebalance told{gives, !gives && rd_kafka_assignment_lost(handle) != 0, {}};
-  for (int i = 0; i < list->cnt; ++i) {
-    told.partitions.push_back({list->elems[i].topic, list->elems[i].partition});
-  }
-  callbacks->rebalances.push_back(std::move(told));
-}
-
-Status set_option(rd_kafka_conf_t* config, const std::string& name, const std::string& value) {
-  std::array<char, kErrorBytes> text{};
-  if (rd_kafka_conf_set(config, name.c_str(), value.c_str(), text.data(), text.size()) !=
-      RD_KAFKA_CONF_OK) {
-    return {Code::kInvalidArgument, "kafka option `" + name + "`: " + text.data()};
-  }
-  return {};
-}
-
-Result<Handle> open_client(rd_kafka_type_t type,
-                           Log& log,
-                           const KafkaClientOptions& options,
-                           const std::map<std::string, std::string>& own,
-                           DeliveryCallback on_delivery) {
-  ConfigPtr config(rd_kafka_conf_new(), rd_kafka_conf_destroy);
-  std::map<std::string, std::string> all = options.settings;
-  for (const auto& [name, value] : own) {
-    all[name] = value;
-  }
-  all["bootstrap.servers"] = options.brokers;
-  // The end of a request must not wait 40 ms until the broker has acknowledged its beginning.
-  all.emplace("socket.nagle.disable", "true");
-  for (const auto& [name, value] : all) {
-    ASSAY_RETURN_IF_ERROR(set_option(config.get(), name, value));
-  }
-  Handle handle{std::make_unique<Callbacks>(Callbacks{log})};
-  rd_kafka_conf_set_opaque(config.get(), handle.callbacks.get());
-  if (!options.group.empty()) {
-    rd_kafka_conf_set_rebalance_cb(config.get(), on_rebalance);
-  }
-  rd_kafka_conf_set_log_cb(config.get(), on_log);
-  rd_kafka_conf_set_dr_msg_cb(config.get(), on_delivery);
-  std::array<char, kErrorBytes> text{};
-  handle.client.reset(rd_kafka_new(type, config.get(), text.data(), text.size()));
-  if (handle.client == nullptr) {
-    return Status(Code::kInvalidArgument, std::string("kafka client: ") + text.data());
-  }
-  (void)config.release();  // the handle's now
-  return handle;
-}
 
 /// Messages of the library, given back to it at the end.
 class MessageBlock : public KafkaBlock {
@@ -212,7 +77,7 @@ class MessageBlock : public KafkaBlock {
 
 class LibraryConsumer : public KafkaConsumer {
  public:
-  LibraryConsumer(Handle handle, const KafkaClientOptions& options)
+  LibraryConsumer(KafkaHandle handle, const KafkaClientOptions& options)
       : handle_(std::move(handle)),
         timeout_ms_(static_cast<int>(options.timeout.micros / 1'000)),
         queue_(rd_kafka_queue_get_consumer(handle_.get()), rd_kafka_queue_destroy) {
@@ -236,39 +101,11 @@ class LibraryConsumer : public KafkaConsumer {
   [[nodiscard]] rd_kafka_t* handle() const { return handle_.get(); }
 
   Result<int32_t> partitions(const std::string& topic) override {
-    const std::unique_ptr<rd_kafka_topic_t, decltype(&rd_kafka_topic_destroy)> named(
-        rd_kafka_topic_new(handle_.get(), topic.c_str(), nullptr), rd_kafka_topic_destroy);
-    const rd_kafka_metadata_t* found = nullptr;
-    const rd_kafka_resp_err_t error =
-        rd_kafka_metadata(handle_.get(), 0, named.get(), &found, timeout_ms_);
-    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-      return failure(error, "ask for topic " + topic);
-    }
-    const std::unique_ptr<const rd_kafka_metadata_t, decltype(&rd_kafka_metadata_destroy)> metadata(
-        found, rd_kafka_metadata_destroy);
-    if (metadata->topic_cnt != 1) {
-      return Status(Code::kNotFound, "there is no topic " + topic);
-    }
-    const rd_kafka_metadata_topic& one = metadata->topics[0];
-    if (one.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-      return failure(one.err, "topic " + topic);
-    }
-    return static_cast<int32_t>(one.partition_cnt);
+    return kafka_partitions(handle_, topic, timeout_ms_);
   }
 
   Result<OffsetRange> offsets(const TopicPartition& partition) override {
-    OffsetRange range;
-    rd_kafka_resp_err_t error = ask_for_offsets(partition, &range);
-    // A topic that was just made, or a broker that has just gone, has no leader for a moment.
-    for (int waited_ms = 0; has_no_leader(error) && waited_ms < timeout_ms_;
-         waited_ms += kLeaderWaitMs) {
-      pause_for({kLeaderWaitMs * 1'000});
-      error = ask_for_offsets(partition, &range);
-    }
-    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-      return failure(error, "ask for offsets of " + partition.name());
-    }
-    return range;
+    return kafka_offsets(handle_, partition, timeout_ms_);
   }
 
   int64_t last_seen_end(const TopicPartition& partition) override {
@@ -291,7 +128,8 @@ class LibraryConsumer : public KafkaConsumer {
       assigned_.push_back(partition);
     }
     const rd_kafka_resp_err_t error = rd_kafka_assign(handle_.get(), list.get());
-    return error == RD_KAFKA_RESP_ERR_NO_ERROR ? Status() : failure(error, "assign partitions");
+    return error == RD_KAFKA_RESP_ERR_NO_ERROR ? Status()
+                                               : kafka_failure(error, "assign partitions");
   }
 
   Status join(const std::vector<std::string>& topics) override {
@@ -301,7 +139,7 @@ class LibraryConsumer : public KafkaConsumer {
       rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), RD_KAFKA_PARTITION_UA);
     }
     const rd_kafka_resp_err_t error = rd_kafka_subscribe(handle_.get(), list.get());
-    return error == RD_KAFKA_RESP_ERR_NO_ERROR ? Status() : failure(error, "join the group");
+    return error == RD_KAFKA_RESP_ERR_NO_ERROR ? Status() : kafka_failure(error, "join the group");
   }
 
   Status take(const std::vector<std::pair<TopicPartition, int64_t>>& from) override {
@@ -317,7 +155,7 @@ class LibraryConsumer : public KafkaConsumer {
         assigned_.push_back(partition);
       }
     }
-    return result_of(rd_kafka_incremental_assign(handle_.get(), list.get()), "take partitions");
+    return kafka_result(rd_kafka_incremental_assign(handle_.get(), list.get()), "take partitions");
   }
 
   Status give_up(const std::vector<TopicPartition>& partitions) override {
@@ -326,8 +164,8 @@ class LibraryConsumer : public KafkaConsumer {
       given_up_.insert(index_of(partition));
     }
     const ListPtr list = list_of(partitions);
-    return result_of(rd_kafka_incremental_unassign(handle_.get(), list.get()),
-                     "give up partitions");
+    return kafka_result(rd_kafka_incremental_unassign(handle_.get(), list.get()),
+                        "give up partitions");
   }
 
   Result<std::unique_ptr<KafkaBlock>> poll(int64_t records_max, Duration wait) override {
@@ -384,7 +222,7 @@ class LibraryConsumer : public KafkaConsumer {
       return {};
     }
     // What the library says while it connects again, or waits for a leader, is no failure of ours.
-    const Code code = code_of(message->err);
+    const Code code = kafka_code(message->err);
     if (code == Code::kUnavailable) {
       return {};
     }
@@ -392,16 +230,6 @@ class LibraryConsumer : public KafkaConsumer {
             (from.topic.empty() ? std::string("kafka") : from.name()) + ": " +
                 rd_kafka_message_errstr(message)};
   }
-
-  rd_kafka_resp_err_t ask_for_offsets(const TopicPartition& partition, OffsetRange* range) {
-    return rd_kafka_query_watermark_offsets(handle_.get(),
-                                            partition.topic.c_str(),
-                                            partition.partition,
-                                            &range->begin,
-                                            &range->end,
-                                            timeout_ms_);
-  }
-  static constexpr int kLeaderWaitMs = 100;
 
   [[nodiscard]] std::size_t index_of(const TopicPartition& partition) const {
     const auto at = std::find(assigned_.begin(), assigned_.end(), partition);
@@ -419,22 +247,18 @@ class LibraryConsumer : public KafkaConsumer {
 
   /// The library waits for an answer to all that it has told before it lets go.
   void close_group() {
-    Callbacks& callbacks = *handle_.callbacks;
+    KafkaCallbacks& callbacks = *handle_.callbacks;
     callbacks.is_closing = true;
     if (unanswered_.has_value()) {
       callbacks.rebalances.push_front(*std::move(unanswered_));
     }
     for (const KafkaRebalance& told : callbacks.rebalances) {
       const ListPtr list = list_of(told.partitions);
-      on_rebalance(
-          handle_.get(),
-          told.gives ? RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS : RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS,
-          list.get(),
-          &callbacks);
+      on_kafka_rebalance(handle_.get(), told.gives, list.get(), &callbacks);
     }
   }
 
-  Handle handle_;
+  KafkaHandle handle_;
   int timeout_ms_;
   std::unique_ptr<rd_kafka_queue_t, decltype(&rd_kafka_queue_destroy)> queue_;
   /// The library (2.0) aborts when partitions are taken away that it still stops because of the
@@ -452,188 +276,6 @@ class LibraryConsumer : public KafkaConsumer {
   std::optional<KafkaRebalance> unanswered_;
 };
 
-class LibraryProducer : public KafkaProducer {
- public:
-  explicit LibraryProducer(Handle handle) : handle_(std::move(handle)) {}
-  [[nodiscard]] rd_kafka_t* handle() const { return handle_.get(); }
-
-  Status send(const std::string& topic,
-              int32_t partition,
-              std::string_view key,
-              std::string_view value) override {
-    return send(topic, partition, {key, value, {}});
-  }
-
-  Status send(const std::string& topic, const KafkaRecord& record) override {
-    return send(topic, RD_KAFKA_PARTITION_UA, record);
-  }
-
-  Status send(const std::string& topic, int32_t partition, const KafkaRecord& record) {
-    for (;;) {
-      rd_kafka_headers_t* headers = headers_of(record);
-      const rd_kafka_resp_err_t error = rd_kafka_producev(
-          handle_.get(),
-          RD_KAFKA_V_TOPIC(topic.c_str()),
-          RD_KAFKA_V_PARTITION(partition),
-          RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-          RD_KAFKA_V_KEY(record.key.data(), record.key.size()),
-          RD_KAFKA_V_VALUE(const_cast<char*>(record.value.data()), record.value.size()),
-          RD_KAFKA_V_HEADERS(headers),
-          RD_KAFKA_V_OPAQUE(failed_.get()),
-          RD_KAFKA_V_END);
-      if (error != RD_KAFKA_RESP_ERR_NO_ERROR && headers != nullptr) {
-        rd_kafka_headers_destroy(headers);  // the library takes them over with the record only
-      }
-      if (error != RD_KAFKA_RESP_ERR__QUEUE_FULL) {
-        rd_kafka_poll(handle_.get(), 0);
-        ASSAY_RETURN_IF_ERROR(*failed_);
-        return error == RD_KAFKA_RESP_ERR_NO_ERROR ? Status() : failure(error, "send to " + topic);
-      }
-      rd_kafka_poll(handle_.get(), 100);
-      ASSAY_RETURN_IF_ERROR(*failed_);
-    }
-  }
-
-  Status flush() override {
-    rd_kafka_flush(handle_.get(), -1);
-    return std::exchange(*failed_, Status());
-  }
-
-  static rd_kafka_headers_t* headers_of(const KafkaRecord& record) {
-    if (record.headers.empty()) {
-      return nullptr;
-    }
-    rd_kafka_headers_t* headers = rd_kafka_headers_new(record.headers.size());
-    for (const auto& [name, value] : record.headers) {
-      rd_kafka_header_add(headers,
-                          name.data(),
-                          static_cast<ssize_t>(name.size()),
-                          value.data(),
-                          static_cast<ssize_t>(value.size()));
-    }
-    return headers;
-  }
-
-  static void on_delivery(rd_kafka_t* /*handle*/, const rd_kafka_message_t* message, void*) {
-    auto* failed = static_cast<Status*>(message->_private);
-    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR && failed->ok()) {
-      *failed = failure(message->err, "a record was not taken by the broker");
-    }
-  }
-
- private:
-  // First failure of a record. Deliveries are told from within poll and flush; declared before the
-  // handle, which tells of those it drops at its end.
-  std::unique_ptr<Status> failed_ = std::make_unique<Status>();
-  Handle handle_;
-};
-
-/// A producer's transactions, and a consumer that asks where they stand and never reads.
-class LibraryTransactions : public KafkaTransactions {
- public:
-  LibraryTransactions(Handle sends,
-                      Handle asks,
-                      const KafkaClientOptions& options,
-                      std::string name,
-                      std::string topic)
-      : producer_(std::move(sends)),
-        consumer_(std::move(asks), options),
-        timeout_ms_(static_cast<int>(options.timeout.micros / 1'000)),
-        name_(std::move(name)),
-        topic_(std::move(topic)) {}
-
-  Status start() {
-    ASSAY_ASSIGN_OR_RETURN(partitions_, consumer_.partitions(topic_));
-    return take(rd_kafka_init_transactions(producer_.handle(), timeout_ms_),
-                "take over the transactions");
-  }
-
-  Result<std::optional<CommittedPosition>> position() override {
-    const ListPtr list = position_list();
-    const rd_kafka_resp_err_t error =
-        rd_kafka_committed(consumer_.handle(), list.get(), timeout_ms_);
-    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-      return failure(error, "ask for the position of " + name_);
-    }
-    const rd_kafka_topic_partition_t& found = list->elems[0];
-    if (found.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-      return failure(found.err, "ask for the position of " + name_);
-    }
-    if (found.offset < 0) {
-      return std::optional<CommittedPosition>();
-    }
-    return std::optional(CommittedPosition{
-        found.offset, std::string(static_cast<const char*>(found.metadata), found.metadata_size)});
-  }
-
-  Result<bool> has_had_records() override {
-    for (int32_t partition = 0; partition < partitions_; ++partition) {
-      ASSAY_ASSIGN_OR_RETURN(const OffsetRange range, consumer_.offsets({topic_, partition}));
-      if (range.end > 0) {
-        return true;
-      }
-    }
-    return false;
-  }
-
-  Status begin() override {
-    return take(rd_kafka_begin_transaction(producer_.handle()), "begin a transaction");
-  }
-
-  Status send(const KafkaRecord& record) override {
-    return static_cast<KafkaProducer&>(producer_).send(topic_, record);
-  }
-
-  Status commit(const CommittedPosition& position) override {
-    const ListPtr list = position_list();
-    rd_kafka_topic_partition_t& reached = list->elems[0];
-    reached.offset = position.count;
-    reached.metadata_size = position.text.size();
-    reached.metadata = std::malloc(position.text.size());  // the list's, which gives it back
-    ASSAY_CHECK(reached.metadata != nullptr);
-    std::memcpy(reached.metadata, position.text.data(), position.text.size());
-    const std::unique_ptr<rd_kafka_consumer_group_metadata_t,
-                          decltype(&rd_kafka_consumer_group_metadata_destroy)>
-        group(rd_kafka_consumer_group_metadata_new(name_.c_str()),
-              rd_kafka_consumer_group_metadata_destroy);
-    ASSAY_RETURN_IF_ERROR(
-        take(rd_kafka_send_offsets_to_transaction(producer_.handle(), list.get(), group.get(), -1),
-             "say the position"));
-    const Status done =
-        take(rd_kafka_commit_transaction(producer_.handle(), -1), "commit a transaction");
-    return done.code() == Code::kUnavailable ? Status(Code::kCommitUnknown, done.message()) : done;
-  }
-
- private:
-  [[nodiscard]] ListPtr position_list() const {
-    ListPtr list(rd_kafka_topic_partition_list_new(1), rd_kafka_topic_partition_list_destroy);
-    rd_kafka_topic_partition_list_add(list.get(), topic_.c_str(), 0);
-    return list;
-  }
-
-  /// What the library says of a call; the error is destroyed.
-  Status take(rd_kafka_error_t* error, const std::string& what) {
-    if (error == nullptr) {
-      return {};
-    }
-    Status status(code_of(rd_kafka_error_code(error)),
-                  what + " of " + name_ + ": " + rd_kafka_error_string(error));
-    rd_kafka_error_destroy(error);
-    return status;
-  }
-
-  LibraryProducer producer_;
-  LibraryConsumer consumer_;
-  int timeout_ms_;
-  std::string name_;
-  std::string topic_;
-  int32_t partitions_ = 0;
-};
-
-std::string kilobytes(int64_t bytes) {
-  return std::to_string(std::max<int64_t>(1, bytes / 1024));
-}
-
 }  // namespace
 
 Result<std::unique_ptr<KafkaConsumer>> KafkaConsumer::open(Log& log,
@@ -644,105 +286,22 @@ Result<std::unique_ptr<KafkaConsumer>> KafkaConsumer::open(Log& log,
   // How soon a group gives others what a member had that was killed.
   quick.settings.emplace("session.timeout.ms", "10000");
   ASSAY_ASSIGN_OR_RETURN(
-      Handle handle,
-      open_client(RD_KAFKA_CONSUMER,
-                  log,
-                  quick,
-                  {{"group.id", options.group.empty() ? "assay" : options.group},
-                   {"partition.assignment.strategy", "cooperative-sticky"},
-                   {"enable.auto.commit", "false"},
-                   {"enable.auto.offset.store", "false"},
-                   {"auto.offset.reset", "error"},
-                   {"enable.partition.eof", "true"},
-                   {"isolation.level", "read_committed"},
-                   {"queued.max.messages.kbytes", kilobytes(options.queue_bytes_max)}},
-                  nullptr));
+      KafkaHandle handle,
+      open_kafka_consumer(
+          log,
+          quick,
+          {{"group.id", options.group.empty() ? "assay" : options.group},
+           {"partition.assignment.strategy", "cooperative-sticky"},
+           {"enable.auto.commit", "false"},
+           {"enable.auto.offset.store", "false"},
+           {"auto.offset.reset", "error"},
+           {"enable.partition.eof", "true"},
+           {"isolation.level", "read_committed"},
+           {"queued.max.messages.kbytes", kafka_kilobytes(options.queue_bytes_max)}}));
   // Everything of all partitions comes by one queue.
   rd_kafka_poll_set_consumer(handle.get());
   return std::unique_ptr<KafkaConsumer>(
       std::make_unique<LibraryConsumer>(std::move(handle), options));
-}
-
-Result<std::unique_ptr<KafkaProducer>> KafkaProducer::open(Log& log,
-                                                           const KafkaClientOptions& options) {
-  KafkaClientOptions quick = options;
-  quick.settings.emplace("linger.ms", "5");
-  ASSAY_ASSIGN_OR_RETURN(
-      Handle handle,
-      open_client(RD_KAFKA_PRODUCER,
-                  log,
-                  quick,
-                  {{"enable.idempotence", "true"},
-                   {"queue.buffering.max.kbytes", kilobytes(options.queue_bytes_max)}},
-                  LibraryProducer::on_delivery));
-  return std::unique_ptr<KafkaProducer>(std::make_unique<LibraryProducer>(std::move(handle)));
-}
-
-Result<std::unique_ptr<KafkaTransactions>> KafkaTransactions::open(
-    Log& log,
-    const KafkaClientOptions& options,
-    const std::string& name,
-    const std::string& topic) {
-  KafkaClientOptions quick = options;
-  quick.settings.emplace("linger.ms", "5");
-  // As Java's clients place keys, so that topics can be joined partition by partition.
-  quick.settings.emplace("partitioner", "murmur2_random");
-  ASSAY_ASSIGN_OR_RETURN(
-      Handle sends,
-      open_client(RD_KAFKA_PRODUCER,
-                  log,
-                  quick,
-                  {{"transactional.id", name},
-                   {"queue.buffering.max.kbytes", kilobytes(options.queue_bytes_max)}},
-                  LibraryProducer::on_delivery));
-  // It is told only what is committed: a position within an open transaction is waited for.
-  ASSAY_ASSIGN_OR_RETURN(
-      Handle asks,
-      open_client(RD_KAFKA_CONSUMER,
-                  log,
-                  options,
-                  {{"group.id", name},
-                   {"enable.auto.commit", "false"},
-                   {"isolation.level", "read_committed"}},
-                  nullptr));
-  auto transactions = std::make_unique<LibraryTransactions>(
-      std::move(sends), std::move(asks), options, name, topic);
-  ASSAY_RETURN_IF_ERROR(transactions->start());
-  return std::unique_ptr<KafkaTransactions>(std::move(transactions));
-}
-
-Status create_topic(Log& log,
-                    const KafkaClientOptions& options,
-                    const std::string& topic,
-                    int32_t partitions) {
-  ASSAY_ASSIGN_OR_RETURN(const Handle handle,
-                         open_client(RD_KAFKA_PRODUCER, log, options, {}, nullptr));
-  std::array<char, kErrorBytes> text{};
-  rd_kafka_NewTopic_t* wanted =
-      rd_kafka_NewTopic_new(topic.c_str(), partitions, -1, text.data(), text.size());
-  if (wanted == nullptr) {
-    return {Code::kInvalidArgument, std::string("topic ") + topic + ": " + text.data()};
-  }
-  const std::unique_ptr<rd_kafka_queue_t, decltype(&rd_kafka_queue_destroy)> queue(
-      rd_kafka_queue_new(handle.get()), rd_kafka_queue_destroy);
-  rd_kafka_CreateTopics(handle.get(), &wanted, 1, nullptr, queue.get());
-  rd_kafka_NewTopic_destroy(wanted);
-  const std::unique_ptr<rd_kafka_event_t, decltype(&rd_kafka_event_destroy)> event(
-      rd_kafka_queue_poll(queue.get(), static_cast<int>(options.timeout.micros / 1'000)),
-      rd_kafka_event_destroy);
-  const rd_kafka_CreateTopics_result_t* result =
-      event == nullptr ? nullptr : rd_kafka_event_CreateTopics_result(event.get());
-  std::size_t count = 0;
-  const rd_kafka_topic_result_t** topics =
-      result == nullptr ? nullptr : rd_kafka_CreateTopics_result_topics(result, &count);
-  if (count != 1) {
-    return {Code::kUnavailable, "make topic " + topic + ": no broker answered"};
-  }
-  const rd_kafka_resp_err_t error = rd_kafka_topic_result_error(topics[0]);
-  if (error == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) {
-    return {Code::kAlreadyExists, "topic " + topic + " is there already"};
-  }
-  return error == RD_KAFKA_RESP_ERR_NO_ERROR ? Status() : failure(error, "make topic " + topic);
 }
 
 }  // namespace assay::ingest

@@ -1,0 +1,219 @@
+// The parts of the adapter of librdkafka that its clients share.
+
+#include "ingest/kafka_library.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include <librdkafka/rdkafka.h>
+
+#include "base/pause.h"
+
+namespace assay::ingest {
+namespace {
+
+constexpr std::size_t kErrorBytes = 512;
+constexpr int kLeaderWaitMs = 100;
+
+using ConfigPtr = std::unique_ptr<rd_kafka_conf_t, decltype(&rd_kafka_conf_destroy)>;
+using ErrorPtr = std::unique_ptr<rd_kafka_error_t, decltype(&rd_kafka_error_destroy)>;
+
+bool has_no_leader(rd_kafka_resp_err_t error) {
+  return error == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION ||
+         error == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+}
+
+/// Lines of the library's own log.
+void on_log(const rd_kafka_t* handle, int level, const char* facility, const char* text) {
+  Log& log = static_cast<KafkaCallbacks*>(rd_kafka_opaque(handle))->log;
+  constexpr int kSyslogError = 3;
+  if (level <= kSyslogError) {
+    log.warn("kafka_client", {{"facility", std::string(facility)}, {"text", std::string(text)}});
+  } else {
+    log.debug("kafka_client", {{"facility", std::string(facility)}, {"text", std::string(text)}});
+  }
+}
+
+void tell_rebalance(rd_kafka_t* client,
+                    rd_kafka_resp_err_t what,
+                    rd_kafka_topic_partition_list_t* list,
+                    void* callbacks) {
+  const bool gives = what == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+  if (gives || what == RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS) {
+    on_kafka_rebalance(client, gives, list, static_cast<KafkaCallbacks*>(callbacks));
+  } else {
+    rd_kafka_assign(client, nullptr);
+  }
+}
+
+Status set_option(rd_kafka_conf_t* config, const std::string& name, const std::string& value) {
+  std::array<char, kErrorBytes> text{};
+  if (rd_kafka_conf_set(config, name.c_str(), value.c_str(), text.data(), text.size()) !=
+      RD_KAFKA_CONF_OK) {
+    return {Code::kInvalidArgument, "kafka option `" + name + "`: " + text.data()};
+  }
+  return {};
+}
+
+Result<KafkaHandle> open_client(rd_kafka_type_t type,
+                                Log& log,
+                                const KafkaClientOptions& options,
+                                const std::map<std::string, std::string>& own,
+                                KafkaDelivery on_delivery) {
+  ConfigPtr config(rd_kafka_conf_new(), rd_kafka_conf_destroy);
+  std::map<std::string, std::string> all = options.settings;
+  for (const auto& [name, value] : own) {
+    all[name] = value;
+  }
+  all["bootstrap.servers"] = options.brokers;
+  // The end of a request must not wait 40 ms until the broker has acknowledged its beginning.
+  all.emplace("socket.nagle.disable", "true");
+  for (const auto& [name, value] : all) {
+    ASSAY_RETURN_IF_ERROR(set_option(config.get(), name, value));
+  }
+  KafkaHandle handle{std::make_unique<KafkaCallbacks>(KafkaCallbacks{log}), nullptr};
+  rd_kafka_conf_set_opaque(config.get(), handle.callbacks.get());
+  if (!options.group.empty()) {
+    rd_kafka_conf_set_rebalance_cb(config.get(), tell_rebalance);
+  }
+  rd_kafka_conf_set_log_cb(config.get(), on_log);
+  rd_kafka_conf_set_dr_msg_cb(config.get(), on_delivery);
+  std::array<char, kErrorBytes> text{};
+  handle.client.reset(rd_kafka_new(type, config.get(), text.data(), text.size()));
+  if (handle.client == nullptr) {
+    return Status(Code::kInvalidArgument, std::string("kafka client: ") + text.data());
+  }
+  (void)config.release();  // the handle's now
+  return handle;
+}
+
+rd_kafka_resp_err_t ask_for_offsets(const KafkaHandle& handle,
+                                    const TopicPartition& partition,
+                                    OffsetRange* range,
+                                    int timeout_ms) {
+  return rd_kafka_query_watermark_offsets(handle.get(),
+                                          partition.topic.c_str(),
+                                          partition.partition,
+                                          &range->begin,
+                                          &range->end,
+                                          timeout_ms);
+}
+
+}  // namespace
+
+void KafkaDestroy::operator()(rd_kafka_s* client) const {
+  rd_kafka_destroy(client);
+}
+
+Result<KafkaHandle> open_kafka_consumer(Log& log,
+                                        const KafkaClientOptions& options,
+                                        const std::map<std::string, std::string>& own) {
+  return open_client(RD_KAFKA_CONSUMER, log, options, own, nullptr);
+}
+
+Result<KafkaHandle> open_kafka_producer(Log& log,
+                                        const KafkaClientOptions& options,
+                                        const std::map<std::string, std::string>& own,
+                                        KafkaDelivery on_delivery) {
+  return open_client(RD_KAFKA_PRODUCER, log, options, own, on_delivery);
+}
+
+Code kafka_code(int error) {
+  switch (error) {
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+      return Code::kNotFound;
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
+      return Code::kPermissionDenied;
+    case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+    case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
+      return Code::kUnauthenticated;
+    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+    case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+      return Code::kOutOfRange;
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_INVALID_MSG:
+      return Code::kInvalidArgument;
+    default:
+      return Code::kUnavailable;
+  }
+}
+
+Status kafka_failure(int error, const std::string& what) {
+  return {kafka_code(error),
+          what + ": " + rd_kafka_err2str(static_cast<rd_kafka_resp_err_t>(error))};
+}
+
+Status kafka_result(rd_kafka_error_s* error, const std::string& what) {
+  const ErrorPtr held(error, rd_kafka_error_destroy);
+  return held == nullptr ? Status() : kafka_failure(rd_kafka_error_code(held.get()), what);
+}
+
+/// A group has decided. What is told while the consumer closes has nobody to do it.
+void on_kafka_rebalance(rd_kafka_t* client,
+                        bool gives,
+                        rd_kafka_topic_partition_list_t* list,
+                        KafkaCallbacks* callbacks) {
+  if (callbacks->is_closing) {
+    (void)kafka_result(gives ? rd_kafka_incremental_assign(client, list)
+                             : rd_kafka_incremental_unassign(client, list),
+                       "");
+    return;
+  }
+  KafkaRebalance told{gives, !gives && rd_kafka_assignment_lost(client) != 0, {}};
+  for (int i = 0; i < list->cnt; ++i) {
+    told.partitions.push_back({list->elems[i].topic, list->elems[i].partition});
+  }
+  callbacks->rebalances.push_back(std::move(told));
+}
+
+Result<int32_t> kafka_partitions(const KafkaHandle& handle,
+                                 const std::string& topic,
+                                 int timeout_ms) {
+  const std::unique_ptr<rd_kafka_topic_t, decltype(&rd_kafka_topic_destroy)> named(
+      rd_kafka_topic_new(handle.get(), topic.c_str(), nullptr), rd_kafka_topic_destroy);
+  const rd_kafka_metadata_t* found = nullptr;
+  const rd_kafka_resp_err_t error =
+      rd_kafka_metadata(handle.get(), 0, named.get(), &found, timeout_ms);
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return kafka_failure(error, "ask for topic " + topic);
+  }
+  const std::unique_ptr<const rd_kafka_metadata_t, decltype(&rd_kafka_metadata_destroy)> metadata(
+      found, rd_kafka_metadata_destroy);
+  if (metadata->topic_cnt != 1) {
+    return Status(Code::kNotFound, "there is no topic " + topic);
+  }
+  const rd_kafka_metadata_topic& one = metadata->topics[0];
+  if (one.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return kafka_failure(one.err, "topic " + topic);
+  }
+  return static_cast<int32_t>(one.partition_cnt);
+}
+
+Result<OffsetRange> kafka_offsets(const KafkaHandle& handle,
+                                  const TopicPartition& partition,
+                                  int timeout_ms) {
+  OffsetRange range;
+  rd_kafka_resp_err_t error = ask_for_offsets(handle, partition, &range, timeout_ms);
+  // A topic that was just made, or a broker that has just gone, has no leader for a moment.
+  for (int waited_ms = 0; has_no_leader(error) && waited_ms < timeout_ms;
+       waited_ms += kLeaderWaitMs) {
+    pause_for({kLeaderWaitMs * 1'000});
+    error = ask_for_offsets(handle, partition, &range, timeout_ms);
+  }
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return kafka_failure(error, "ask for offsets of " + partition.name());
+  }
+  return range;
+}
+
+std::string kafka_kilobytes(int64_t bytes) {
+  return std::to_string(std::max<int64_t>(1, bytes / 1024));
+}
+
+}  // namespace assay::ingest
