@@ -1,5 +1,12 @@
+#include <array>
+#include <bit>
+#include <charconv>
+#include <cmath>
 #include <filesystem>
+#include <memory>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -175,6 +182,62 @@ TEST(JsonWriter, PutsCommasAndKeepsDoublesDoubles) {
   json.end_object();
   json.end_object();
   EXPECT_EQ(out, R"({"a":1.0,"b":[7,"q\"\n\u0001",null,1e+301],"c":{}})");
+}
+
+TEST(JsonWriter, EscapesAnywhereInATextAndLeavesTheRest) {
+  std::string out;
+  append_json_string(out, "");
+  append_json_string(out, "\"a\\");
+  append_json_string(out,
+                     "a\rb\tc\x1f"
+                     "d\xc3\xa4");
+  EXPECT_EQ(out,
+            R"("""\"a\\""a\rb\tc\u001fd)"
+            "\xc3\xa4\"");
+}
+
+/// Numbers with few decimals are written another way than the rest: to the same text.
+TEST(JsonWriter, NumbersAreTheShortestTextThatReadsBack) {
+  const std::unique_ptr<Random> random = seeded_random(20261128);
+  std::vector<double> numbers = {0.0,
+                                 -0.0,
+                                 1e5,
+                                 99999,
+                                 100001,
+                                 1e9,
+                                 1e15,
+                                 1e16,
+                                 0.001,
+                                 0.0009,
+                                 123456789.123456,
+                                 999999999.999999,
+                                 1e-7,
+                                 5e-324,
+                                 1.7e308,
+                                 0.1 + 0.2};
+  double scale = 1;
+  for (int decimals = 0; decimals <= 9; ++decimals, scale *= 10) {
+    for (int i = 0; i < 20'000; ++i) {
+      const auto units = static_cast<double>(random->below(uint64_t{1} << random->below(54)));
+      numbers.push_back(units / scale);
+      numbers.push_back(-units * scale);
+    }
+  }
+  for (int i = 0; i < 100'000; ++i) {
+    const auto real = std::bit_cast<double>(random->next());
+    if (std::isfinite(real)) {
+      numbers.push_back(real);
+    }
+  }
+  for (const double number : numbers) {
+    std::array<char, 40> text{};
+    const auto end = std::to_chars(text.data(), text.data() + text.size(), number).ptr;
+    std::string shortest(text.data(), end);
+    shortest += shortest.find_first_of(".e") == std::string::npos ? ".0" : "";
+    std::string out;
+    append_json_number(out, number);
+    ASSERT_EQ(out, shortest);
+  }
 }
 
 TEST(Metrics, TextIsSortedAndHistogramsAddUp) {

@@ -7,11 +7,54 @@
 namespace assay {
 namespace {
 
+using NumberText = std::array<char, 40>;
+
+/// The shortest text of a number with at most six decimals, as most are, and where it ends; nullptr
+/// for others. One multiplication and division tell whether it is N / 10^6 for an N of at most 15
+/// digits: then no other text of so few digits reads back to the same bits.
+char* few_decimals(double value, NumberText* text) {
+  constexpr uint64_t kScale = 1'000'000;
+  constexpr double kUnitsEnd = 1e15;
+  constexpr uint64_t kFixedIsShort = 100'000;  // from here on 1e+05 may be shorter
+  const double magnitude = std::fabs(value);
+  const double units = std::floor(magnitude * static_cast<double>(kScale) + 0.5);
+  if (!(magnitude >= 0.001) || units >= kUnitsEnd ||
+      units / static_cast<double>(kScale) != magnitude) {
+    return nullptr;
+  }
+  const auto count = static_cast<uint64_t>(units);
+  const uint64_t whole = count / kScale;
+  uint64_t fraction = count % kScale;
+  if (fraction == 0 && whole >= kFixedIsShort && whole % 10 == 0) {
+    return nullptr;
+  }
+  char* end = text->data();
+  if (value < 0) {
+    *end++ = '-';
+  }
+  end = std::to_chars(end, text->data() + text->size(), whole).ptr;
+  if (fraction == 0) {
+    return end;
+  }
+  *end++ = '.';
+  for (uint64_t place = kScale / 10; fraction != 0; place /= 10) {
+    *end++ = static_cast<char>('0' + fraction / place);
+    fraction %= place;
+  }
+  return end;
+}
+char* few_decimals(float /*value*/, NumberText* /*text*/) {
+  return nullptr;
+}
+
 template <typename T>
 void append_shortest(std::string& out, T value) {
-  std::array<char, 40> text{};
-  const auto result = std::to_chars(text.data(), text.data() + text.size(), value);
-  const std::string_view digits(text.data(), static_cast<std::size_t>(result.ptr - text.data()));
+  NumberText text{};
+  char* end = few_decimals(value, &text);
+  if (end == nullptr) {
+    end = std::to_chars(text.data(), text.data() + text.size(), value).ptr;
+  }
+  const std::string_view digits(text.data(), static_cast<std::size_t>(end - text.data()));
   out += digits;
   // "1" would read back as an integer.
   if (digits.find_first_of(".e") == std::string_view::npos) {
@@ -24,25 +67,31 @@ void append_shortest(std::string& out, T value) {
 void append_json_string(std::string& out, std::string_view text) {
   constexpr std::string_view kHex = "0123456789abcdef";
   out += '"';
-  for (const char c : text) {
+  std::size_t plain = 0;  // from here on nothing was to be escaped
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    const char c = text[at];
     const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0x20 && c != '"' && c != '\\') {
+      continue;
+    }
+    out.append(text, plain, at - plain);
+    plain = at + 1;
+    out += '\\';
     if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (byte >= 0x20) {
       out += c;
     } else if (c == '\n') {
-      out += "\\n";
+      out += 'n';
     } else if (c == '\t') {
-      out += "\\t";
+      out += 't';
     } else if (c == '\r') {
-      out += "\\r";
+      out += 'r';
     } else {
-      out += "\\u00";
+      out += "u00";
       out += kHex[byte >> 4];
       out += kHex[byte & 15];
     }
   }
+  out.append(text, plain);
   out += '"';
 }
 

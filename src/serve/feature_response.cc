@@ -1,6 +1,9 @@
 #include "serve/feature_response.h"
 
 #include <algorithm>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "base/json_writer.h"
 #include "serve/json_value.h"
@@ -10,45 +13,67 @@ namespace {
 
 constexpr std::string_view kEpoch = "1970-01-01T00:00:00Z";
 
-/// Formats event times, remembering the last one: features of one view share theirs.
+std::string json_of(std::string_view text) {
+  std::string json;
+  append_json_string(json, text);
+  return json;
+}
+
+/// Event times as JSON, remembering the last one: features of one view share theirs.
 class TimeText {
  public:
   std::string_view of(EventTime time) {
     if (time != last_) {
       last_ = time;
-      text_ = format_time(time);
+      text_ = json_of(format_time(time));
     }
     return text_;
   }
 
  private:
   EventTime last_;
-  std::string text_{kEpoch};
+  std::string text_ = json_of(kEpoch);
 };
 
-/// One element of `results`: values, statuses, event_timestamps, each with one entry per row.
+/// A status as JSON.
+std::string_view status_text(data::FeatureStatus status) {
+  static const std::vector<std::string> kTexts = [] {
+    std::vector<std::string> texts;
+    for (std::size_t i = 0; i < data::kFeatureStatuses; ++i) {
+      texts.push_back(json_of(data::status_name(static_cast<data::FeatureStatus>(i))));
+    }
+    return texts;
+  }();
+  return kTexts[static_cast<std::size_t>(status)];
+}
+
+/// One element of `results`: values, statuses, event_timestamps, each with one entry per row. Most
+/// of an answer is these: put together from whole pieces.
 template <typename Value, typename StatusOf, typename TimeOf>
-void write_result(JsonWriter& writer, int64_t rows, Value value, StatusOf status, TimeOf time) {
-  writer.begin_object();
-  writer.key("values");
-  writer.begin_array();
+void write_result(std::string& body, int64_t rows, Value value, StatusOf status, TimeOf time) {
+  body += body.back() == '[' ? R"({"values":[)" : R"(,{"values":[)";
   for (int64_t row = 0; row < rows; ++row) {
-    write_scalar(writer, value(row));
+    if (row != 0) {
+      body += ',';
+    }
+    JsonWriter one(body);
+    write_scalar(one, value(row));
   }
-  writer.end_array();
-  writer.key("statuses");
-  writer.begin_array();
+  body += R"(],"statuses":[)";
   for (int64_t row = 0; row < rows; ++row) {
-    writer.string(status_name(status(row)));
+    if (row != 0) {
+      body += ',';
+    }
+    body += status_text(status(row));
   }
-  writer.end_array();
-  writer.key("event_timestamps");
-  writer.begin_array();
+  body += R"(],"event_timestamps":[)";
   for (int64_t row = 0; row < rows; ++row) {
-    writer.string(time(row));
+    if (row != 0) {
+      body += ',';
+    }
+    body += time(row);
   }
-  writer.end_array();
-  writer.end_object();
+  body += "]}";
 }
 
 /// The views of an answer. A definition that changes is a new view here, so there are no versions.
@@ -89,18 +114,18 @@ std::string render_features(const Selection& selection,
       return column.values[static_cast<std::size_t>(row)];
     };
     write_result(
-        writer,
+        body,
         answer.rows(),
         value,
         [&](int64_t row) {
           return value(row).is_null() ? data::FeatureStatus::kNullValue
                                       : data::FeatureStatus::kPresent;
         },
-        [](int64_t) { return kEpoch; });
+        [&](int64_t) { return times.of(EventTime{}); });
   }
   for (int feature = 0; feature < static_cast<int>(selection.names.size()); ++feature) {
     write_result(
-        writer,
+        body,
         answer.rows(),
         [&](int64_t row) -> const data::Scalar& { return answer.value(feature, row); },
         [&](int64_t row) { return answer.status(feature, row); },
