@@ -3,8 +3,11 @@
 // will be replaced stand beside the newest of those that stay.
 
 #include <algorithm>
-#include <iterator>
-#include <tuple>
+#include <array>
+#include <bit>
+#include <cstring>
+#include <memory>
+#include <optional>
 
 #include "gold/latest_view.h"
 #include "gold/online_row.h"
@@ -50,40 +53,160 @@ Record read_record(const ViewLayout& layout, RowReader* reader) {
   return record;
 }
 
-/// All records of a row, the newest first if there is one.
-Result<std::vector<Record>> parse(const ViewLayout& layout, std::string_view row) {
-  std::vector<Record> records;
+/// Call `take` with each record of a row.
+template <typename Take>
+Status each_record(const ViewLayout& layout, std::string_view row, const Take& take) {
   if (row.empty()) {
-    return records;
+    return {};
   }
   RowReader reader = open_online_row(row, OnlineRowKind::kLatest);
   for (uint64_t count = reader.varint(); count > 0 && !reader.failed(); --count) {
-    records.push_back(read_record(layout, &reader));
+    take(read_record(layout, &reader));
   }
-  if (reader.failed() || !reader.at_end()) {
-    return corrupt_online_row(layout.name);
-  }
-  return records;
+  return reader.failed() || !reader.at_end() ? corrupt_online_row(layout.name) : Status();
 }
 
-/// The newest record visible at `now`, or nullptr.
-const Record* newest_visible(const std::vector<Record>& records, int64_t now) {
-  const Record* newest = nullptr;
-  for (const Record& record : records) {
-    if (record.visible_time() <= now && now < record.replaced_time &&
-        (newest == nullptr || record > *newest)) {
-      newest = &record;
+/// Keeps the newest of the records that are visible at an instant.
+class Newest {
+ public:
+  explicit Newest(int64_t now) : now_(now) {}
+  void see(const Record& record) {
+    if (record.visible_time() <= now_ && now_ < record.replaced_time &&
+        (!found_.has_value() || record > *found_)) {
+      found_ = record;
     }
   }
-  return newest;
+  [[nodiscard]] const std::optional<Record>& found() const { return found_; }
+
+ private:
+  int64_t now_;
+  std::optional<Record> found_;
+};
+
+/// A float64 that is there.
+void append_double(double value, std::string* out) {
+  std::array<char, 1 + sizeof(value)> bytes{1};
+  std::memcpy(&bytes[1], &value, sizeof(value));
+  out->append(bytes.data(), bytes.size());
 }
+
+/// Updates of rows from one batch, the columns of which are found once.
+class LatestUpdates final : public RowUpdates {
+ public:
+  LatestUpdates(const ViewLayout& layout,
+                RowColumns columns,
+                std::vector<data::ColumnPtr> features,
+                std::span<const int64_t> order,
+                int64_t until)
+      : layout_(layout),
+        columns_(std::move(columns)),
+        features_(std::move(features)),
+        order_(order),
+        until_(until) {
+    for (const data::ColumnPtr& feature : features_) {
+      const bool is_plain = feature->type() == data::TypeId::kFloat64 && feature->null_count() == 0;
+      doubles_.push_back(is_plain ? feature->values<double>().data() : nullptr);
+    }
+  }
+
+  Status update(std::size_t begin,
+                std::size_t end,
+                std::string_view row,
+                RowPageWriter* /*pages*/,
+                std::string* updated) override {
+    records_.clear();
+    ASSAY_RETURN_IF_ERROR(
+        each_record(layout_, row, [&](const Record& record) { records_.push_back(record); }));
+    add_rows(order_.subspan(begin, end - begin));
+    if (end + kAhead < order_.size()) {
+      fetch(order_[end + kAhead]);
+    }
+    // What is older than the newest visible record that stays can never be the answer again.
+    std::erase_if(records_, [&](const Record& record) { return record.replaced_time <= until_; });
+    Newest newest(until_);
+    for (const Record& record : records_) {
+      if (record.replaced_time == kNeverReplaced) {
+        newest.see(record);
+      }
+    }
+    const std::optional<Record>& bound = newest.found();
+    std::erase_if(records_,
+                  [&](const Record& record) { return bound.has_value() && record < *bound; });
+    std::sort(records_.begin(), records_.end());
+    records_.erase(std::unique(records_.begin(), records_.end()), records_.end());
+    updated->clear();
+    append_online_row_header(updated, OnlineRowKind::kLatest);
+    append_varint(updated, records_.size());
+    for (const Record& record : records_) {
+      append_record(updated, layout_, record);
+    }
+    return {};
+  }
+
+ private:
+  static constexpr std::size_t kAhead = 4;
+
+  /// Bring the values of a row near: of many features each is elsewhere.
+  void fetch(int64_t row) const {
+    for (const double* const values : doubles_) {
+      if (values != nullptr) {
+        __builtin_prefetch(values + row);
+      }
+    }
+  }
+  /// What append_row_values appends.
+  void append_values(int64_t row) {
+    for (std::size_t i = 0; i < features_.size(); ++i) {
+      if (doubles_[i] != nullptr) {
+        append_double(doubles_[i][row], &values_);
+      } else {
+        append_row_values({&features_[i], 1}, row, &values_);
+      }
+    }
+  }
+  void add_rows(std::span<const int64_t> rows) {
+    values_.clear();
+    ends_.clear();
+    for (const int64_t row : rows) {
+      if (columns_.has_times(row)) {
+        append_values(row);
+      }
+      ends_.push_back(values_.size());
+    }
+    std::size_t begin = 0;
+    for (std::size_t i = 0; i < rows.size(); begin = ends_[i++]) {
+      if (!columns_.has_times(rows[i])) {
+        continue;
+      }
+      const auto place = static_cast<std::size_t>(rows[i]);
+      records_.push_back(
+          {columns_.event_time->values<int64_t>()[place],
+           columns_.known_time->values<int64_t>()[place],
+           columns_.sequence->is_valid(rows[i]) ? columns_.sequence->values<int64_t>()[place] : 0,
+           std::string_view(values_).substr(begin, ends_[i] - begin),
+           columns_.replaced_at(rows[i])});
+    }
+  }
+
+  const ViewLayout& layout_;
+  const RowColumns columns_;
+  const std::vector<data::ColumnPtr> features_;
+  std::vector<const double*> doubles_;  // of a feature that is plain numbers; else nullptr
+  const std::span<const int64_t> order_;
+  const int64_t until_;
+  std::vector<Record> records_;
+  std::string values_;
+  std::vector<std::size_t> ends_;
+};
 
 }  // namespace
 
-void append_row_values(const std::vector<data::ColumnPtr>& columns, int64_t row, std::string* out) {
+void append_row_values(std::span<const data::ColumnPtr> columns, int64_t row, std::string* out) {
   for (const data::ColumnPtr& column : columns) {
-    out->push_back(column->is_null(row) ? 0 : 1);
-    if (column->is_valid(row)) {
+    if (column->is_null(row)) {
+      out->push_back(0);
+    } else {
+      out->push_back(1);
       append_row_value(out, *column, row);
     }
   }
@@ -92,12 +215,17 @@ void append_row_values(const std::vector<data::ColumnPtr>& columns, int64_t row,
 Result<std::vector<data::Scalar>> read_row_values(const ViewLayout& layout,
                                                   std::string_view bytes) {
   std::vector<data::Scalar> values;
+  values.reserve(layout.raw->fields().size());
   RowReader reader(bytes);
   for (const data::Field& field : layout.raw->fields()) {
-    if (reader.byte() == 0) {
-      values.push_back(data::Scalar::null(field.type));
+    const bool is_null = reader.byte() == 0;
+    if (!is_null && field.type == data::TypeId::kFloat64) {  // the most frequent one, in its place
+      data::Scalar& value = values.emplace_back();
+      value.type = field.type;
+      value.value.emplace<double>(std::bit_cast<double>(reader.fixed64()));
     } else {
-      values.push_back(read_row_value(&reader, field.type));
+      values.push_back(is_null ? data::Scalar::null(field.type)
+                               : read_row_value(&reader, field.type));
     }
   }
   if (reader.failed() || !reader.at_end()) {
@@ -110,62 +238,33 @@ Status LatestView::update_online_row(const data::Batch& rows,
                                      std::span<const int64_t> selected,
                                      EventTime applied_until,
                                      std::string* row) const {
-  ASSAY_ASSIGN_OR_RETURN(const RowColumns columns, find_row_columns(layout(), rows));
-  ASSAY_ASSIGN_OR_RETURN(const std::vector<data::ColumnPtr> features, find_columns(rows));
-  ASSAY_ASSIGN_OR_RETURN(std::vector<Record> records, parse(layout(), *row));
-  std::vector<std::string> values(selected.size());
-  for (std::size_t i = 0; i < selected.size(); ++i) {
-    if (!columns.has_times(selected[i])) {
-      continue;
-    }
-    append_row_values(features, selected[i], &values[i]);
-    const auto place = static_cast<std::size_t>(selected[i]);
-    records.push_back(
-        {columns.event_time->values<int64_t>()[place],
-         columns.known_time->values<int64_t>()[place],
-         columns.sequence->is_valid(selected[i]) ? columns.sequence->values<int64_t>()[place] : 0,
-         values[i],
-         columns.replaced_at(selected[i])});
-  }
-
-  // What is older than the newest visible record that stays can never be the answer again.
-  const int64_t until = clamp_instant(applied_until);
-  std::erase_if(records, [&](const Record& record) { return record.replaced_time <= until; });
-  std::vector<Record> staying;
-  std::copy_if(
-      records.begin(), records.end(), std::back_inserter(staying), [](const Record& record) {
-        return record.replaced_time == kNeverReplaced;
-      });
-  const Record* newest = newest_visible(staying, until);
-  const Record bound = newest != nullptr ? *newest : Record{};
-  const bool has_bound = newest != nullptr;
-  std::vector<Record> kept;
-  for (const Record& record : records) {
-    if (!has_bound || record >= bound) {
-      kept.push_back(record);
-    }
-  }
-  std::sort(kept.begin(), kept.end());
-  kept.erase(std::unique(kept.begin(), kept.end()), kept.end());
-  std::string out;
-  append_online_row_header(&out, OnlineRowKind::kLatest);
-  append_varint(&out, kept.size());
-  for (const Record& record : kept) {
-    append_record(&out, layout(), record);
-  }
-  *row = std::move(out);
+  ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<RowUpdates> updates,
+                         begin_updates(rows, selected, applied_until));
+  std::string updated;
+  ASSAY_RETURN_IF_ERROR(updates->update(0, selected.size(), *row, nullptr, &updated));
+  *row = std::move(updated);
   return {};
 }
 
+Result<std::unique_ptr<RowUpdates>> LatestView::begin_updates(const data::Batch& rows,
+                                                              std::span<const int64_t> order,
+                                                              EventTime applied_until) const {
+  ASSAY_ASSIGN_OR_RETURN(RowColumns columns, find_row_columns(layout(), rows));
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<data::ColumnPtr> features, find_columns(rows));
+  return std::unique_ptr<RowUpdates>(std::make_unique<LatestUpdates>(
+      layout(), std::move(columns), features, order, clamp_instant(applied_until)));
+}
+
 Result<FeatureValues> LatestView::read_online_row(std::string_view row, EventTime now) const {
-  ASSAY_ASSIGN_OR_RETURN(const std::vector<Record> records, parse(layout(), row));
-  const Record* newest = newest_visible(records, clamp_instant(now));
-  if (newest == nullptr) {
+  Newest newest(clamp_instant(now));
+  ASSAY_RETURN_IF_ERROR(
+      each_record(layout(), row, [&](const Record& record) { newest.see(record); }));
+  if (!newest.found().has_value()) {
     return make_answer(layout(), std::nullopt, {}, {}, now);
   }
   ASSAY_ASSIGN_OR_RETURN(std::vector<data::Scalar> values,
-                         read_row_values(layout(), newest->values));
-  return make_answer(layout(), EventTime{newest->event_time}, std::move(values), {}, now);
+                         read_row_values(layout(), newest.found()->values));
+  return make_answer(layout(), EventTime{newest.found()->event_time}, std::move(values), {}, now);
 }
 
 }  // namespace assay::gold

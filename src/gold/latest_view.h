@@ -1,5 +1,7 @@
 #pragma once
 
+#include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -29,6 +31,10 @@ class LatestView final : public LaidOutView {
                                          std::string* row) const override;
   [[nodiscard]] Result<FeatureValues> read_online_row(std::string_view row,
                                                       EventTime now) const override;
+  [[nodiscard]] Result<std::unique_ptr<RowUpdates>> begin_updates(
+      const data::Batch& rows,
+      std::span<const int64_t> order,
+      EventTime applied_until) const override;
 
  private:
   /// The columns of the raw features. kInvalidArgument when one is missing or of another type.
@@ -48,6 +54,6 @@ Result<std::vector<data::Scalar>> read_row_values(const ViewLayout& layout, std:
 
 /// Append the values of one row: per column 0 for null, or 1 and the value. Latest rows that are
 /// equal in all three times are told apart by these bytes.
-void append_row_values(const std::vector<data::ColumnPtr>& columns, int64_t row, std::string* out);
+void append_row_values(std::span<const data::ColumnPtr> columns, int64_t row, std::string* out);
 
 }  // namespace assay::gold

@@ -192,10 +192,11 @@ Result<FeatureValues> make_answer(const ViewLayout& layout,
     return answer;
   }
   ASSAY_ASSIGN_OR_RETURN(answer.values, complete_features(layout, std::move(raw), now));
-  answer.statuses.reserve(answer.values.size());
-  for (const data::Scalar& value : answer.values) {
-    answer.statuses.push_back(value.is_null() ? data::FeatureStatus::kNullValue
-                                              : data::FeatureStatus::kPresent);
+  answer.statuses.assign(answer.values.size(), data::FeatureStatus::kPresent);
+  for (std::size_t i = 0; i < answer.values.size(); ++i) {
+    if (answer.values[i].is_null()) {
+      answer.statuses[i] = data::FeatureStatus::kNullValue;
+    }
   }
   for (const std::string& name : overflowed) {
     for (std::size_t i = 0; i < layout.features.size(); ++i) {
