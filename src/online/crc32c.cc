@@ -17,16 +17,16 @@ constexpr uint32_t kPolynomial = 0x82F63B78;  // bits reversed
 // The instruction takes a word each cycle but gives its result only after three. So three lanes of
 // a block are summed side by side, each as if it began with zero, and then moved to where they
 // stand: moving a sum behind a lane's worth of zero bytes is linear in its bits, and looked up by
-// byte.
-constexpr std::size_t kLaneBytes = 256;
-constexpr std::size_t kBlockBytes = 3 * kLaneBytes;
+// byte. Long lanes for pages, short ones for rows.
+constexpr std::size_t kLongLane = 256;
+constexpr std::size_t kShortLane = 64;
 using LaneShift = std::array<std::array<uint32_t, 256>, 4>;
 
-constexpr LaneShift make_lane_shift() {
+constexpr LaneShift make_lane_shift(std::size_t lane_bytes) {
   std::array<uint32_t, 32> moved{};  // what each bit becomes
   for (std::size_t bit = 0; bit < moved.size(); ++bit) {
     uint32_t crc = uint32_t{1} << bit;
-    for (std::size_t i = 0; i < kLaneBytes * 8; ++i) {
+    for (std::size_t i = 0; i < lane_bytes * 8; ++i) {
       crc = (crc & 1) != 0 ? (crc >> 1) ^ kPolynomial : crc >> 1;
     }
     moved[bit] = crc;
@@ -42,11 +42,12 @@ constexpr LaneShift make_lane_shift() {
   return shift;
 }
 
-constexpr LaneShift kLaneShift = make_lane_shift();
+constexpr LaneShift kLongShift = make_lane_shift(kLongLane);
+constexpr LaneShift kShortShift = make_lane_shift(kShortLane);
 
-uint32_t move_by_lane(uint64_t crc) {
-  return kLaneShift[0][crc & 0xFF] ^ kLaneShift[1][(crc >> 8) & 0xFF] ^
-         kLaneShift[2][(crc >> 16) & 0xFF] ^ kLaneShift[3][(crc >> 24) & 0xFF];
+uint32_t move_by(const LaneShift& shift, uint64_t crc) {
+  return shift[0][crc & 0xFF] ^ shift[1][(crc >> 8) & 0xFF] ^ shift[2][(crc >> 16) & 0xFF] ^
+         shift[3][(crc >> 24) & 0xFF];
 }
 
 uint64_t add_word(uint64_t crc, const char* data) {
@@ -55,18 +56,25 @@ uint64_t add_word(uint64_t crc, const char* data) {
   return _mm_crc32_u64(crc, word);
 }
 
-uint32_t update(uint32_t crc, const char* data, std::size_t size) {
-  uint64_t state = crc;
-  for (; size >= kBlockBytes; data += kBlockBytes, size -= kBlockBytes) {
+/// Takes whole blocks of three lanes off the beginning.
+template <std::size_t kLane>
+uint64_t add_blocks(uint64_t state, const LaneShift& shift, const char** data, std::size_t* size) {
+  for (; *size >= 3 * kLane; *data += 3 * kLane, *size -= 3 * kLane) {
     uint64_t second = 0;
     uint64_t third = 0;
-    for (const char* next = data; next != data + kLaneBytes; next += 8) {
+    for (const char* next = *data; next != *data + kLane; next += 8) {
       state = add_word(state, next);
-      second = add_word(second, next + kLaneBytes);
-      third = add_word(third, next + 2 * kLaneBytes);
+      second = add_word(second, next + kLane);
+      third = add_word(third, next + 2 * kLane);
     }
-    state = move_by_lane(move_by_lane(state) ^ second) ^ third;
+    state = move_by(shift, move_by(shift, state) ^ second) ^ third;
   }
+  return state;
+}
+
+uint32_t update(uint32_t crc, const char* data, std::size_t size) {
+  uint64_t state = add_blocks<kLongLane>(crc, kLongShift, &data, &size);
+  state = add_blocks<kShortLane>(state, kShortShift, &data, &size);
   for (; size >= 8; data += 8, size -= 8) {
     state = add_word(state, data);
   }
