@@ -80,7 +80,10 @@ Status Publisher::publish(const RunOptions& options, RunReport* report) {
 
 /// What becomes of a round: brokers that are away are waited for, without holding up the line.
 Status Publisher::note(Topic* topic, Status status, bool is_live) {
-  const bool is_away = retryable(status.code()) || status.code() == Code::kCommitUnknown;
+  // A topic that is not there, or not ours to write, must not end the line of all others.
+  const Code code = status.code();
+  const bool is_away = retryable(code) || code == Code::kCommitUnknown || code == Code::kNotFound ||
+                       code == Code::kPermissionDenied || code == Code::kUnauthenticated;
   Gauge& waiting = workspace_.world().metrics.gauge("assay_flow_publishing_waits",
                                                     "1 while the brokers of a topic are away",
                                                     {{"name", topic->values->name()}});
@@ -239,8 +242,12 @@ Status Publisher::open(Topic* topic, const RunOptions& options) {
   std::string text = found ? found->text : "";
   if (!found) {
     ASSAY_ASSIGN_OR_RETURN(const bool has_had_records, topic->transactions->has_had_records());
-    const Result<std::string> copy =
-        has_had_records ? world.files.read(copy_path(*topic)) : Result<std::string>("");
+    if (!has_had_records) {
+      // Of another topic: a first transaction that is killed makes this one look as if it had some.
+      const Status removed = world.files.remove(copy_path(*topic));
+      ASSAY_RETURN_IF_ERROR(removed.code() == Code::kNotFound ? Status() : removed);
+    }
+    const Result<std::string> copy = world.files.read(copy_path(*topic));
     if (copy.code() != Code::kNotFound) {
       ASSAY_RETURN_IF_ERROR(copy.status());
       text = *copy;

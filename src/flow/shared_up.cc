@@ -12,6 +12,7 @@
 #include "flow/kafka_line.h"
 #include "flow/lag_metrics.h"
 #include "flow/lake_thread.h"
+#include "flow/publish.h"
 #include "flow/shared_line.h"
 
 namespace assay::flow {
@@ -243,6 +244,7 @@ class SharedUp {
     job.options = options_.run;
     job.options.stop = nullptr;  // a stop does not end the stages: they may be the last ones
     job.options.tells_freshness = true;
+    job.publishes = is_complete_ && publishes(workspace_.project());
     staged_at_ = clock_.monotonic();
     lake_->begin(std::move(job));
   }

@@ -138,7 +138,12 @@ Code kafka_code(int error) {
       return Code::kOutOfRange;
     case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
     case RD_KAFKA_RESP_ERR_INVALID_MSG:
+    case RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE:
       return Code::kInvalidArgument;
+    case RD_KAFKA_RESP_ERR__FENCED:
+    case RD_KAFKA_RESP_ERR_PRODUCER_FENCED:
+    case RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH:
+      return Code::kFailedPrecondition;  // another producer has its transactions by now
     default:
       return Code::kUnavailable;
   }

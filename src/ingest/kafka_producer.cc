@@ -110,6 +110,14 @@ class LibraryTransactions : public KafkaTransactions {
         name_(std::move(name)),
         topic_(std::move(topic)) {}
 
+  ~LibraryTransactions() override {
+    if (is_open_) {  // else readers of committed records wait until the brokers end it
+      (void)kafka_result(rd_kafka_abort_transaction(producer_.handle(), timeout_ms_), "");
+    }
+  }
+  LibraryTransactions(const LibraryTransactions&) = delete;
+  LibraryTransactions& operator=(const LibraryTransactions&) = delete;
+
   Status start() {
     ASSAY_ASSIGN_OR_RETURN(partitions_, kafka_partitions(asks_, topic_, timeout_ms_));
     return take(rd_kafka_init_transactions(producer_.handle(), timeout_ms_),
@@ -145,7 +153,10 @@ class LibraryTransactions : public KafkaTransactions {
   }
 
   Status begin() override {
-    return take(rd_kafka_begin_transaction(producer_.handle()), "begin a transaction");
+    ASSAY_RETURN_IF_ERROR(
+        take(rd_kafka_begin_transaction(producer_.handle()), "begin a transaction"));
+    is_open_ = true;
+    return {};
   }
 
   Status send(const KafkaRecord& record) override {
@@ -169,6 +180,7 @@ class LibraryTransactions : public KafkaTransactions {
              "say the position"));
     const Status done =
         take(rd_kafka_commit_transaction(producer_.handle(), -1), "commit a transaction");
+    is_open_ = !done.ok();
     return done.code() == Code::kUnavailable ? Status(Code::kCommitUnknown, done.message()) : done;
   }
 
@@ -196,6 +208,7 @@ class LibraryTransactions : public KafkaTransactions {
   std::string name_;
   std::string topic_;
   int32_t partitions_ = 0;
+  bool is_open_ = false;  // a transaction, so far as is known
 };
 
 }  // namespace
