@@ -47,6 +47,9 @@ class SharedUp {
                                    {{"why", status.to_string()},
                                     {"next_try_seconds", static_cast<double>(pause.micros) / 1e6}});
       waiting().set(1);
+      // Others read on meanwhile: who waits must not keep partitions that nobody reads then.
+      lake_.reset();
+      lines_.clear();
       if (!wait(pause)) {
         return {};  // what was taken is taken again, here or elsewhere
       }
