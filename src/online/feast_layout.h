@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,20 +18,28 @@ namespace assay::online {
 class FeastLayout {
  public:
   FeastLayout(const gold::FeatureView& view, std::string project);
+  /// What text() said; nothing when it is no such text.
+  static std::optional<FeastLayout> of_text(std::string_view text);
+  [[nodiscard]] std::string text() const;
 
   /// Errors  kInvalidArgument: a key of a type that Feast does not have.
   [[nodiscard]] Result<std::string> hash_key(const data::EntityKey& key) const;
   /// The command that makes an entity's hash say `values`; those that are not found are taken out.
   [[nodiscard]] std::vector<std::string> put(const std::string& hash_key,
                                              const gold::FeatureValues& values) const;
-  /// The command that takes an entity's values out.
+  /// The command that takes an entity's values out. Only when has_fields().
   [[nodiscard]] std::vector<std::string> erase(const std::string& hash_key) const;
+  /// Leave those fields to `other` that both have: its view is of the same name.
+  void leave_to(const FeastLayout& other);
+  [[nodiscard]] bool has_fields() const { return !fields_.empty() || !time_field_.empty(); }
 
  private:
+  FeastLayout() = default;
+
   std::vector<data::Field> keys_;
-  bool of_nobody_;  // a view without an entity
+  bool of_nobody_ = false;  // a view without an entity
   std::string project_;
-  std::string time_field_;
+  std::string time_field_;           // "": left to another
   std::vector<std::string> fields_;  // by feature
 };
 

@@ -7,6 +7,8 @@
 //   covers
 //                            the key
 //
+//   assay:feast:<epoch>      which fields the epoch's rows have as below
+//
 // With `feast=PROJECT` in the address also what a row answers at the instant of its apply, as
 // Feast's own clients read it (feast_layout.h).
 //
@@ -90,6 +92,10 @@ class RedisStore : public OnlineStore {
   Result<std::optional<Record>> record(RedisConnection& redis, const std::string& name);
   Result<std::optional<Record>> decode_record(const std::string& name, const RedisReply& reply);
   Result<std::map<std::string, Record>> records(RedisConnection& redis);
+  Status sweep(RedisConnection& redis);
+  Result<std::map<std::string, FeastLayout>> dead_layouts(RedisConnection& redis,
+                                                          const std::set<std::string>& live,
+                                                          std::vector<std::string>* keys);
   Status scan(RedisConnection& redis,
               const std::string& prefix,
               const std::function<Status(const std::vector<std::string>&)>& visit);
@@ -114,6 +120,9 @@ class RedisStore : public OnlineStore {
   }
   [[nodiscard]] std::string row_prefix(uint64_t epoch) const {
     return key("row:" + std::to_string(epoch) + ":");
+  }
+  [[nodiscard]] std::string feast_key(uint64_t epoch) const {
+    return key("feast:" + std::to_string(epoch));
   }
   uint64_t known_epoch(const std::string& name) {
     const std::lock_guard lock(mutex_);
@@ -276,6 +285,7 @@ Result<std::vector<RedisCommand>> RedisStore::changed_rows(RedisConnection& redi
   std::optional<FeastLayout> feast;
   if (!pool_.address().feast_project.empty()) {
     feast.emplace(change.view, pool_.address().feast_project);
+    commands.push_back({"SET", feast_key(epoch), feast->text()});
   }
   for (const data::EntityKey& key : change.anew) {
     const std::string row_key = prefix + key.bytes();
@@ -423,24 +433,78 @@ Status RedisStore::drop(const std::string& storage_name) {
                                         {"SREM", key("views"), storage_name},
                                         {"EXEC"}})
                                   .status());
-        ASSAY_ASSIGN_OR_RETURN(const auto found, records(redis));
-        std::set<std::string> live;
-        for (const auto& [name, record] : found) {
-          live.insert(row_prefix(record.epoch));
-        }
-        const std::size_t epoch_at = key("row:").size();
-        return scan(redis, key("row:"), [&](const std::vector<std::string>& keys) -> Status {
-          RedisCommand unlink{"UNLINK"};
-          for (const std::string& row_key : keys) {
-            const std::size_t end = row_key.find(':', epoch_at);
-            if (live.count(row_key.substr(0, end + 1)) == 0) {
-              unlink.push_back(row_key);
-            }
-          }
-          return unlink.size() == 1 ? Status() : redis.run({unlink}).status();
-        });
+        return sweep(redis);
       })
       .with_context("drop view " + storage_name + " from the online store");
+}
+
+/// Take out the rows of epochs that no view has any more, and what they were for Feast's clients.
+Status RedisStore::sweep(RedisConnection& redis) {
+  ASSAY_ASSIGN_OR_RETURN(const auto found, records(redis));
+  std::set<std::string> live;
+  for (const auto& [name, record] : found) {
+    live.insert(std::to_string(record.epoch));
+  }
+  std::vector<std::string> done;
+  ASSAY_ASSIGN_OR_RETURN(const auto layouts, dead_layouts(redis, live, &done));
+  const std::string prefix = key("row:");
+  ASSAY_RETURN_IF_ERROR(scan(redis, prefix, [&](const std::vector<std::string>& keys) -> Status {
+    std::vector<RedisCommand> commands;
+    RedisCommand unlink{"UNLINK"};
+    for (const std::string& row_key : keys) {
+      const std::size_t end = row_key.find(':', prefix.size());
+      const std::string epoch = row_key.substr(prefix.size(), end - prefix.size());
+      if (live.count(epoch) == 0) {
+        unlink.push_back(row_key);
+        const auto layout = layouts.find(epoch);
+        if (layout != layouts.end() && layout->second.has_fields()) {
+          ASSAY_ASSIGN_OR_RETURN(const std::string hash_key,
+                                 layout->second.hash_key(data::EntityKey(row_key.substr(end + 1))));
+          commands.push_back(layout->second.erase(hash_key));
+        }
+      }
+    }
+    if (unlink.size() > 1) {
+      commands.push_back(std::move(unlink));  // last: what is cut off before is done again
+    }
+    return commands.empty() ? Status() : redis.run(commands).status();
+  }));
+  if (!done.empty()) {
+    done.insert(done.begin(), "DEL");
+    ASSAY_RETURN_IF_ERROR(redis.run({done}).status());
+  }
+  return {};
+}
+
+/// By epoch, what rows of epochs that are not `live` have for Feast's clients, less what live ones
+/// have too: those of a view that was replaced by one of its name. `keys` gets where they stand.
+Result<std::map<std::string, FeastLayout>> RedisStore::dead_layouts(
+    RedisConnection& redis, const std::set<std::string>& live, std::vector<std::string>* keys) {
+  std::map<std::string, FeastLayout> dead;
+  std::vector<FeastLayout> others;
+  const std::string prefix = key("feast:");
+  ASSAY_RETURN_IF_ERROR(scan(redis, prefix, [&](const std::vector<std::string>& found) -> Status {
+    for (const std::string& one : found) {
+      ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> replies, redis.run({{"GET", one}}));
+      const std::string epoch = one.substr(prefix.size());
+      std::optional<FeastLayout> layout = FeastLayout::of_text(replies[0].text);
+      if (live.count(epoch) == 0) {
+        keys->push_back(one);
+      }
+      if (layout.has_value() && live.count(epoch) == 0) {
+        dead.insert_or_assign(epoch, *std::move(layout));
+      } else if (layout.has_value()) {
+        others.push_back(*std::move(layout));
+      }
+    }
+    return {};
+  }));
+  for (auto& [epoch, layout] : dead) {
+    for (const FeastLayout& other : others) {
+      layout.leave_to(other);
+    }
+  }
+  return dead;
 }
 
 /// Visit every key that begins with `prefix`, some of them more than once.

@@ -158,6 +158,36 @@ TEST_F(RedisStoreTest, FeastsLayoutHasItsKeysFieldsAndValuesBesideOurs) {
   EXPECT_EQ(run({{"EXISTS", key("eu")}})->front().integer, 0) << "forgotten in both";
 }
 
+TEST_F(RedisStoreTest, ADropTakesFeastsValuesAlongExceptThoseOfTheViewThatReplacedIt) {
+  url_ += "&feast=feast_check";
+  const auto store = open();
+  const std::vector<data::Field> keys = {{"user_id", data::Type::kString}};
+  const FakeView two("clicks", keys, 2, std::nullopt, 2);
+  const auto put = [&](const FakeView& view, const std::vector<FakeRow>& rows) {
+    ASSERT_TRUE(store->apply(view, fake_batch(view, rows), {}, 0, EventTime{1}).ok());
+  };
+  const auto fields = [&](const std::string& user) {
+    const std::vector<data::Scalar> values = {data::Scalar::string(user)};
+    return run({{"HLEN", **data::feast_entity_key(keys, values) + "feast_check"}})->front().integer;
+  };
+  put(view_, {{"u1", 1, 1, {1}}, {"u2", 1, 1, {2}}});
+  const FakeView other("spend", keys, 1);
+  put(other, {{"u1", 1, 1, {3}}});
+  EXPECT_EQ(fields("u1"), 4);
+  // As if the process had died between taking the record away and sweeping.
+  ASSERT_TRUE(
+      run({{"DEL", prefix() + ":view:clicks"}, {"SREM", prefix() + ":views", "clicks"}}).ok());
+  put(two, {{"u1", 1, 1, {5, 6}}});
+  EXPECT_EQ(fields("u1"), 5);
+  ASSERT_TRUE(store->drop("another").ok());
+  EXPECT_EQ(fields("u1"), 5) << "the view that replaced it has all of its fields";
+  ASSERT_TRUE(store->drop("clicks").ok());
+  EXPECT_EQ(fields("u1"), 2) << "those of the other view";
+  ASSERT_TRUE(store->drop("spend").ok());
+  EXPECT_EQ(fields("u1"), 0);
+  EXPECT_EQ(run({{"KEYS", prefix() + ":feast:*"}})->front().list.size(), 0U);
+}
+
 TEST_F(RedisStoreTest, AServerOutOfMemoryRefusesTheWholeApply) {
   const auto store = open();
   ASSERT_TRUE(apply(*store, {}, 1).ok());
