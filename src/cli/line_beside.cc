@@ -116,49 +116,60 @@ Status LineBeside::push(const std::string& source,
 Result<std::vector<serve::RowVerdict>> LineBeside::judge(const std::string& source,
                                                          const std::string& json_lines) {
   const std::lock_guard lock(mutex_);
-  ASSAY_ASSIGN_OR_RETURN(const auto workspace, open());
-  ASSAY_RETURN_IF_ERROR(folder_of(workspace->project(), source).status());
-  ASSAY_ASSIGN_OR_RETURN(std::vector<flow::PushVerdict> found,
-                         unless_interrupted(flow::judge_push(*workspace, source, json_lines)));
-  std::vector<serve::RowVerdict> verdicts;
-  for (flow::PushVerdict& one : found) {
-    verdicts.push_back(
-        {fate_word(one.fate), std::move(one.table), std::move(one.reason), std::move(one.column)});
-  }
-  return verdicts;
+  const auto ask = [&]() -> Result<std::vector<serve::RowVerdict>> {
+    ASSAY_ASSIGN_OR_RETURN(const auto workspace, open());
+    ASSAY_RETURN_IF_ERROR(folder_of(workspace->project(), source).status());
+    ASSAY_ASSIGN_OR_RETURN(std::vector<flow::PushVerdict> found,
+                           flow::judge_push(*workspace, source, json_lines));
+    std::vector<serve::RowVerdict> verdicts;
+    for (flow::PushVerdict& one : found) {
+      verdicts.push_back({fate_word(one.fate),
+                          std::move(one.table),
+                          std::move(one.reason),
+                          std::move(one.column)});
+    }
+    return verdicts;
+  };
+  return unless_interrupted(ask());
 }
 
 Result<std::vector<gold::FeatureValues>> LineBeside::past(const gold::FeatureView& view,
                                                           std::span<const data::EntityKey> keys,
                                                           EventTime at) {
   const std::lock_guard lock(mutex_);
-  ASSAY_ASSIGN_OR_RETURN(const auto workspace, open());
-  const bool known = workspace->project().views.count(view.name()) > 0;
-  ASSAY_ASSIGN_OR_RETURN(
-      const gold::FeatureViewPtr current,
-      known ? workspace->view(view.name()) : Result<gold::FeatureViewPtr>(gold::FeatureViewPtr()));
-  if (current == nullptr || current->fingerprint() != view.fingerprint()) {
-    return Status(Code::kFailedPrecondition,
-                  "the definitions are being replaced; ask again: " + view.name());
-  }
-  return unless_interrupted(flow::past_answers(*workspace, *current, keys, at));
+  const auto ask = [&]() -> Result<std::vector<gold::FeatureValues>> {
+    ASSAY_ASSIGN_OR_RETURN(const auto workspace, open());
+    const bool known = workspace->project().views.count(view.name()) > 0;
+    ASSAY_ASSIGN_OR_RETURN(const gold::FeatureViewPtr current,
+                           known ? workspace->view(view.name())
+                                 : Result<gold::FeatureViewPtr>(gold::FeatureViewPtr()));
+    if (current == nullptr || current->fingerprint() != view.fingerprint()) {
+      return Status(Code::kFailedPrecondition,
+                    "the definitions are being replaced; ask again: " + view.name());
+    }
+    return flow::past_answers(*workspace, *current, keys, at);
+  };
+  return unless_interrupted(ask());
 }
 
 Result<std::vector<std::string>> LineBeside::behind(const std::vector<std::string>& views) {
   const std::lock_guard lock(mutex_);
-  ASSAY_ASSIGN_OR_RETURN(const auto workspace, open());
-  std::vector<std::string> late;
-  for (const std::string& view : views) {
-    if (workspace->project().views.count(view) == 0) {
-      return Status(Code::kFailedPrecondition,
-                    "the definitions are being replaced; ask again: " + view);
+  const auto ask = [&]() -> Result<std::vector<std::string>> {
+    ASSAY_ASSIGN_OR_RETURN(const auto workspace, open());
+    std::vector<std::string> late;
+    for (const std::string& view : views) {
+      if (workspace->project().views.count(view) == 0) {
+        return Status(Code::kFailedPrecondition,
+                      "the definitions are being replaced; ask again: " + view);
+      }
+      ASSAY_ASSIGN_OR_RETURN(const int64_t lag, flow::online_lag(*workspace, view, store_));
+      if (lag > 0) {
+        late.push_back(view);
+      }
     }
-    ASSAY_ASSIGN_OR_RETURN(const int64_t lag, flow::online_lag(*workspace, view, store_));
-    if (lag > 0) {
-      late.push_back(view);
-    }
-  }
-  return late;
+    return late;
+  };
+  return unless_interrupted(ask());
 }
 
 }  // namespace assay::cli

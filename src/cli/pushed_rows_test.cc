@@ -15,7 +15,8 @@ class PushedRows : public testing::Test {
   /// What a source of the folder reads, in its order.
   std::vector<std::string> files() {
     std::vector<std::string> found;
-    for (const FileInfo& info : *world_.files->list(folder_.path())) {
+    const auto listed = world_.files->list(folder_.path());
+    for (const FileInfo& info : *listed) {
       if (!file_name(info.path).starts_with('.')) {
         found.push_back(*world_.files->read(join_path(folder_.path(), file_name(info.path))));
       }
@@ -49,7 +50,8 @@ TEST_F(PushedRows, TheSameRowsUnderOneKeyAreOneFile) {
 
 TEST_F(PushedRows, APushThatWasCutOffBeforeItsFileIsFinishedByTheNext) {
   ASSERT_TRUE(put("1\n", "a").ok());
-  for (const FileInfo& info : *world_.files->list(folder_.path())) {
+  const auto listed = world_.files->list(folder_.path());
+  for (const FileInfo& info : *listed) {
     if (!file_name(info.path).starts_with('.')) {
       ASSERT_TRUE(world_.files->remove(join_path(folder_.path(), file_name(info.path))).ok());
     }

@@ -208,7 +208,7 @@ void write_operation(JsonWriter& writer, const Operation& operation) {
   writer.key("responses");
   writer.begin_object();
   std::vector<int> statuses = operation.refusals;
-  statuses.insert(statuses.end(), {200, 400, 401, 403, 405, 413, 431, 500});
+  statuses.insert(statuses.end(), {200, 400, 401, 403, 405, 413, 431, 500, 503});
   std::sort(statuses.begin(), statuses.end());
   statuses.erase(std::unique(statuses.begin(), statuses.end()), statuses.end());
   for (const int status : statuses) {
