@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -33,6 +34,7 @@ class SharedUp {
   /// anew where the tables stand, as after a crash.
   Status run(RunReport* report) {
     ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<FileLock> lock, workspace_.lock_for_sharing());
+    ASSAY_RETURN_IF_ERROR(spill_apart());
     Duration pause = options_.retry_first;
     for (;;) {
       has_flushed_ = false;
@@ -279,6 +281,21 @@ class SharedUp {
 
   // Small things.
 
+  /// What does not fit in memory goes to a folder that no other process has: the engine's files
+  /// have the same names in each.
+  Status spill_apart() {
+    const std::string state = join_path(workspace_.project().folder, kStateFolder);
+    for (int number = 1;; ++number) {
+      const std::string folder = join_path(state, "spill_" + std::to_string(number));
+      Result<std::unique_ptr<FileLock>> lock = workspace_.world().files.lock(folder + ".lock");
+      if (lock.code() == Code::kFailedPrecondition) {
+        continue;  // another's
+      }
+      ASSAY_ASSIGN_OR_RETURN(spill_lock_, std::move(lock));
+      return workspace_.sql().execute("SET temp_directory = " + data::SqlEngine::literal(folder));
+    }
+  }
+
   static StageAccount account_of(const std::string& bronze) {
     StageAccount account;
     account.stage = "bronze";
@@ -300,7 +317,17 @@ class SharedUp {
       const MetricLabels labels = {{"name", line->name()}};
       metrics.gauge("assay_flow_shared_partitions", "Partitions that this process has", labels)
           .set(static_cast<double>(line->part_lags().size()));
-      note_lag(workspace_.world(), line->name(), line->lag(), line->part_lags());
+      std::vector<ingest::KafkaSource::PartLag> lags = line->part_lags();
+      std::set<std::string> names;
+      for (const ingest::KafkaSource::PartLag& lag : lags) {
+        names.insert(lag.name);
+      }
+      for (const std::string& name : std::exchange(noted_[line->name()], names)) {
+        if (!names.contains(name)) {
+          lags.push_back({name, 0, {}});  // another process tells of it now
+        }
+      }
+      note_lag(workspace_.world(), line->name(), line->lag(), lags);
     }
   }
 
@@ -328,6 +355,7 @@ class SharedUp {
   Clock& clock_;
   Wakeup wakeup_;  // topics have records, or stages are done
   std::vector<std::unique_ptr<SharedLine>> lines_;
+  std::unique_ptr<FileLock> spill_lock_;
   std::unique_ptr<FileLock> leader_;
   std::unique_ptr<LakeThread> lake_;                      // of who leads
   std::map<std::string, ingest::PartPositions> backlog_;  // by table: where topics ended then
@@ -339,6 +367,7 @@ class SharedUp {
   Duration flushed_at_;
   std::optional<Duration> staged_at_;
   std::optional<Duration> looked_at_;
+  std::map<std::string, std::set<std::string>> noted_;  // by table: partitions of the last note
 };
 
 Status check_shared(const catalog::Project& project) {
