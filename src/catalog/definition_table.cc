@@ -88,7 +88,9 @@ constexpr std::array kSections{
 constexpr std::array kKeys{
     KeyDef{"project", "project", kName, true, "", "", "Name of the project.", "shop"},
     KeyDef{"project", "lake", kPath, false, "./lake", "",
-           "Place of the Delta tables: a folder, or `s3://bucket/prefix`.", "./lake"},
+           "Place of the Delta tables: a folder, or `s3://bucket/prefix`. `none`: rows go from topics "
+           "into the online store, and no table has them; see docs/no_lake.md.",
+           "./lake"},
     KeyDef{"project", "s3", kSection, false, "", "s3", "The service of a lake on S3.",
            "{endpoint: \"https://minio.example.com:9000\"}"},
     KeyDef{"project", "catalog", kPath, false, "./catalog.db", "",

@@ -152,7 +152,10 @@ void ProjectReader::apply_settings(const YamlNode& settings, bool is_yaml) {
   Project& project = parsed_.project;
   project.name = reader.text("project");
   project.lake = reader.text("lake");
-  if (project.lake.compare(0, 5, "s3://") != 0) {
+  project.has_lake = project.lake != "none";
+  if (!project.has_lake) {
+    project.lake = join_path(folder_, ".assay/line");
+  } else if (project.lake.compare(0, 5, "s3://") != 0) {
     project.lake = local_path(reader, "lake", "");
   }
   if (const YamlNode* s3 = reader.find("s3")) {

@@ -218,6 +218,7 @@ Diagnostics validate(const ParsedProject& parsed, const SchemaResolver& silver_s
   validate_derived(validation);
   validate_models(validation);
   validate_publish(validation);
+  validate_direct(validation);
   return validation.take();
 }
 

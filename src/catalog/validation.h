@@ -92,6 +92,7 @@ void validate_features(Validation& validation);
 void validate_derived(Validation& validation);
 void validate_models(Validation& validation);
 void validate_publish(Validation& validation);
+void validate_direct(Validation& validation);
 
 /// Output features of a view with their types; nothing when they cannot be known here.
 std::optional<std::vector<data::Field>> view_fields(Validation& validation,

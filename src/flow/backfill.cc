@@ -21,6 +21,7 @@
 
 #include "base/fail_point.h"
 #include "data/parquet.h"
+#include "flow/direct_line.h"
 #include "flow/gold_task.h"
 #include "flow/retention.h"
 #include "lake/log_entry.h"
@@ -483,6 +484,7 @@ Status Backfill::remove_progress() {
 Result<BackfillReport> backfill_view(Workspace& workspace,
                                      const std::string& view,
                                      const BackfillOptions& options) {
+  ASSAY_RETURN_IF_ERROR(require_lake(workspace, "backfill"));
   const Duration started = workspace.world().clock.monotonic();
   ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<FileLock> lock, workspace.lock_for_writing());
   ASSAY_ASSIGN_OR_RETURN(GoldTask task, make_gold_task(workspace, view));

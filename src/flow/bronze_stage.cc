@@ -1,6 +1,7 @@
 #include "flow/bronze_stage.h"
 
 #include "flow/bronze_writer.h"
+#include "flow/direct_line.h"
 #include "flow/kafka_line.h"
 #include "flow/reject_gauge.h"
 #include "flow/source_ledger.h"
@@ -68,6 +69,10 @@ Status run_partitions(Workspace& workspace,
   ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<KafkaLine> line,
                          KafkaLine::open(workspace, name, options));
   ASSAY_RETURN_IF_ERROR(line->recover(total));
+  if (!workspace.project().has_lake) {
+    ASSAY_RETURN_IF_ERROR(move_positions(workspace, name, options));
+    ASSAY_RETURN_IF_ERROR(line->begin_epoch());  // rows reach the views as they are read
+  }
   constexpr Duration kWait{100'000};
   while (!line->has_read_backlog()) {
     ASSAY_RETURN_IF_ERROR(line->take(options.epoch_rows, kWait).status());

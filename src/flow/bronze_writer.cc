@@ -49,6 +49,22 @@ std::string where_in(const bronze::TimeRange& range) {
          "' AND event_time <= TIMESTAMPTZ '" + format_time(range.last) + "'";
 }
 
+/// Without a lake the table has what duplicates are known by.
+data::SchemaPtr schema_of_duplicates(const bronze::BronzeOperator& operation,
+                                     const catalog::BronzeDef& definition) {
+  const std::vector<std::string> columns = operation.dedup_columns();
+  std::vector<data::Field> fields;
+  for (const data::Field& field : operation.schema()->fields()) {
+    const auto names = [&](const std::vector<std::string>& list) {
+      return std::count(list.begin(), list.end(), field.name) != 0;
+    };
+    if (names(columns) || names(definition.partition_by)) {
+      fields.push_back(field);
+    }
+  }
+  return data::make_schema(std::move(fields));
+}
+
 /// The ranges widened to whole spans, where that stays within what a table may hold.
 void widen(std::vector<bronze::TimeRange>* ranges) {
   for (bronze::TimeRange& range : *ranges) {
@@ -88,9 +104,12 @@ Result<std::unique_ptr<BronzeWriter>> BronzeWriter::open(Workspace& workspace,
   ASSAY_ASSIGN_OR_RETURN(writer->operation_,
                          make_bronze_operator(workspace, definition, options.threads));
   writer->state_ = writer->operation_->initial_state();
-  ASSAY_ASSIGN_OR_RETURN(writer->table_,
-                         workspace.open_or_create_table(
-                             key, {key, writer->operation_->schema(), definition.partition_by}));
+  writer->kept_ = workspace.project().has_lake
+                      ? writer->operation_->schema()
+                      : schema_of_duplicates(*writer->operation_, definition);
+  ASSAY_ASSIGN_OR_RETURN(
+      writer->table_,
+      workspace.open_or_create_table(key, {key, writer->kept_, definition.partition_by}));
   const lake::TableSpec quarantine{key + "_quarantine", quality::quarantine_schema(), {"dt"}};
   ASSAY_ASSIGN_OR_RETURN(writer->quarantine_, SideTable::open(workspace, quarantine, "position"));
   const catalog::SourceDef& source = workspace.project().sources.at(definition.source);
@@ -197,6 +216,15 @@ Status BronzeWriter::add_positions(const Reached& reached, lake::CommitRequest* 
   return {};
 }
 
+/// The rows that the table gets; without a lake, and without a key, none.
+Result<data::Batch> BronzeWriter::rows_to_keep(const Pending& pending) const {
+  if (!workspace_.project().has_lake && definition().key.empty()) {
+    return data::Batch::empty(kept_);
+  }
+  ASSAY_ASSIGN_OR_RETURN(const data::Batch rows, data::concat(operation_->schema(), pending.rows));
+  return workspace_.project().has_lake ? rows : rows.select(kept_->names());
+}
+
 Status BronzeWriter::commit(const Pending& pending, const Reached& reached, StageAccount* total) {
   StageAccount account;
   account.stage = "bronze";
@@ -206,7 +234,7 @@ Status BronzeWriter::commit(const Pending& pending, const Reached& reached, Stag
   ASSAY_RETURN_IF_ERROR(commit_quarantine(pending, reached));
   fail_point("flow.bronze.between_commits");
 
-  ASSAY_ASSIGN_OR_RETURN(const data::Batch rows, data::concat(operation_->schema(), pending.rows));
+  ASSAY_ASSIGN_OR_RETURN(const data::Batch rows, rows_to_keep(pending));
   lake::CommitRequest request;
   request.operation = "STREAMING UPDATE";
   request.parameters = account_parameters(pending.account);

@@ -123,6 +123,7 @@ class BronzeWriter {
   Status load_accepted(std::vector<bronze::TimeRange> needed);
   Status load_accepted_of(const std::string& relation, const bronze::TimeRange& range);
   Status commit_quarantine(const Pending& pending, const Reached& reached);
+  Result<data::Batch> rows_to_keep(const Pending& pending) const;
   Status add_positions(const Reached& reached, lake::CommitRequest* request);
   Status commit_shared_quarantine(const Pending& pending, const SharedReached& reached);
   Status load_what_came(const lake::Snapshot& snapshot, const data::Batch& rows);
@@ -137,6 +138,7 @@ class BronzeWriter {
   std::string app_id_;
   std::unique_ptr<bronze::BronzeOperator> operation_;
   lake::DeltaTable* table_ = nullptr;
+  data::SchemaPtr kept_;  // columns that the table has
   std::unique_ptr<SideTable> quarantine_;
   std::unique_ptr<DeadLetters> dead_letters_;  // where the source asks for them
   bronze::BronzeState state_;

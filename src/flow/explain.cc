@@ -12,6 +12,7 @@
 #include "catalog/feature_registry.h"
 #include "catalog/feature_schema.h"
 #include "data/expression.h"
+#include "flow/direct_line.h"
 #include "flow/gold_stage.h"
 #include "flow/gold_task.h"
 #include "flow/offline_answers.h"
@@ -289,6 +290,7 @@ Result<Explanation> explain_feature(Workspace& workspace,
                                     const std::string& feature,
                                     const std::vector<data::Scalar>& key,
                                     EventTime at) {
+  ASSAY_RETURN_IF_ERROR(require_lake(workspace, "explain"));
   ASSAY_ASSIGN_OR_RETURN(const Named named,
                          find_feature(workspace.project().views.at(view.name()), view, feature));
   ASSAY_ASSIGN_OR_RETURN(const GoldTask task, make_gold_task(workspace, view.name()));

@@ -18,6 +18,9 @@ namespace assay::flow {
 /// before: then an event is readable within milliseconds.
 std::string why_not_fast(const catalog::Project& project, const std::string& view);
 
+/// The bronze table that a view's rows come from, by way of a silver table or not.
+const catalog::BronzeDef& bronze_of_view(const catalog::Project& project, const std::string& view);
+
 /// Whether a view's rows come from topics.
 bool reads_topics(const catalog::Project& project, const std::string& view);
 
@@ -58,6 +61,8 @@ class FastPath {
   /// Views that were dropped since the last call; the next online stage makes them from the lake.
   std::vector<std::string> take_dropped();
   [[nodiscard]] bool has_dropped() const { return !dropped_.empty(); }
+  /// Whether all views take part.
+  [[nodiscard]] bool have_all_a_place() const;
   /// How many views take part.
   [[nodiscard]] int64_t views() const;
   /// Their names.

@@ -8,6 +8,7 @@
 #include "base/pause.h"
 #include "bronze/contract.h"
 #include "data/wire_schema.h"
+#include "flow/direct_line.h"
 
 namespace assay::flow {
 namespace {
@@ -109,6 +110,7 @@ Status KafkaLine::recover(StageAccount* total) {
   }
   // What a view has beyond the journals cannot be made again: their end was lost.
   ASSAY_RETURN_IF_ERROR(fast_path_->place({reads_, in_journals}));
+  ASSAY_RETURN_IF_ERROR(check_places());
   is_journaling_ = true;
   for (std::size_t i = 0; i < epochs.size() && !epochs[i].empty(); ++i) {
     ASSAY_ASSIGN_OR_RETURN(const bool is_same, repeat(epochs[i]));
@@ -143,6 +145,9 @@ Status KafkaLine::give_up_epochs() {
   judge_by(held.low_time);
   ASSAY_RETURN_IF_ERROR(fast_path_->drop_views_ahead());
   ASSAY_RETURN_IF_ERROR(journal_->remove_up_to(epoch_ + kEpochsMax));
+  if (!workspace_.project().has_lake) {
+    return lost_its_place(name());
+  }
   return seek();
 }
 
@@ -266,6 +271,7 @@ Status KafkaLine::begin_epoch() {
   judge_by(held.low_time);
   // The lake has all epochs before: what is ahead of it now is of none, and made anew at once.
   ASSAY_RETURN_IF_ERROR(fast_path_->place({reads_, 0}));
+  ASSAY_RETURN_IF_ERROR(check_places());
   const std::vector<std::string> dropped = fast_path_->take_dropped();
   for (const std::string& view : dropped) {
     ASSAY_RETURN_IF_ERROR(run_online_stage(workspace_, view, {}).status());
@@ -275,6 +281,19 @@ Status KafkaLine::begin_epoch() {
   }
   is_journaling_ = fast_path_->views() > 0;
   return {};
+}
+
+Status KafkaLine::check_places() const {
+  return workspace_.project().has_lake || fast_path_->have_all_a_place() ? Status()
+                                                                         : lost_its_place(name());
+}
+
+Status KafkaLine::follow_lake() {
+  if (!is_journaling_) {
+    return {};
+  }
+  ASSAY_RETURN_IF_ERROR(fast_path_->follow_lake());
+  return check_places();
 }
 
 bool KafkaLine::must_wait_for_lake() const {

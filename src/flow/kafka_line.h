@@ -73,7 +73,7 @@ class KafkaLine {
   /// The lake has what end_epoch() gave.
   Status note_committed();
   /// Stages have run while lines were read: views that take part move with their tables.
-  Status follow_lake() { return is_journaling_ ? fast_path_->follow_lake() : Status(); }
+  Status follow_lake();
   /// Whether the next commit has to be waited for, with its stages, before anything is read: a view
   /// may come back to the fast path, or the memory for duplicates is full.
   [[nodiscard]] bool must_wait_for_lake() const;
@@ -129,6 +129,8 @@ class KafkaLine {
   /// Leave the journals' reads to be read as new ones; what is ahead by them is made from the lake.
   Status give_up_epochs();
   void judge_by(std::optional<EventTime> low_time);
+  /// Without a lake: kUnavailable when a view takes no part, since nothing else brings its rows.
+  [[nodiscard]] Status check_places() const;
   Status check_rejects(const data::Account& before);
   [[nodiscard]] std::optional<EventTime> low_time() const;
 

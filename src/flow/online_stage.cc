@@ -389,6 +389,18 @@ Result<std::optional<int64_t>> reads_of(Workspace& workspace,
   return std::optional(snapshot->txn(id).value_or(0));
 }
 
+Result<bool> has_reads_of(Workspace& workspace, lake::DeltaTable& source, int64_t position) {
+  const OnlinePosition at = OnlinePosition::decode(position);
+  ASSAY_ASSIGN_OR_RETURN(const auto newest, source.snapshot());
+  if (at.table_number != table_number(source.key()) || at.pieces_left != 0 ||
+      at.version > newest->version) {
+    return false;
+  }
+  ASSAY_ASSIGN_OR_RETURN(const auto then, reads_of(workspace, source, at.version));
+  ASSAY_ASSIGN_OR_RETURN(const auto now, reads_of(workspace, source, newest->version));
+  return then.has_value() && *then + at.reads >= now.value_or(0);
+}
+
 Result<std::optional<lake::Version>> version_with_reads(Workspace& workspace,
                                                         lake::DeltaTable& source,
                                                         lake::Version after,

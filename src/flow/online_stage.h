@@ -46,6 +46,10 @@ Result<std::optional<lake::Version>> version_with_reads(Workspace& workspace,
                                                         lake::Version after,
                                                         int64_t reads);
 
+/// Of a project without a lake: whether a view at this encoded position is one of the table's, and
+/// has all reads that the table says were made.
+Result<bool> has_reads_of(Workspace& workspace, lake::DeltaTable& source, int64_t position);
+
 /// The position that a view at `position` has by what the source table has now: epochs that it was
 /// ahead by have come, or versions without rows. What is left of `reads` is of later epochs.
 ///

@@ -322,6 +322,11 @@ Result<std::vector<std::string>> earlier_tables(Workspace& workspace,
 }  // namespace
 
 Result<ReplayReport> replay_quarantine(Workspace& workspace, const ReplayOptions& options) {
+  if (!workspace.project().has_lake) {
+    return Status(Code::kFailedPrecondition,
+                  "with `lake: none` records reach views as they are read, and no later; send them "
+                  "to their topic once more");
+  }
   const bool is_silver = options.table.rfind("silver/", 0) == 0;
   if (is_silver) {
     return Status(

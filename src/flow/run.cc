@@ -3,6 +3,7 @@
 #include <set>
 
 #include "flow/bronze_stage.h"
+#include "flow/direct_line.h"
 #include "flow/gold_stage.h"
 #include "flow/online_stage.h"
 #include "flow/plain_parquet.h"
@@ -44,6 +45,9 @@ std::vector<Step> plan_steps(const catalog::Project& project) {
   for (const std::string& name : silver_order(project)) {
     steps.push_back({run_silver_stage, "silver", name});
   }
+  if (!project.has_lake) {
+    return steps;  // lines bring the views' rows
+  }
   for (const auto& [name, definition] : project.views) {
     steps.push_back({run_gold_stage, "gold", name});
   }
@@ -52,6 +56,8 @@ std::vector<Step> plan_steps(const catalog::Project& project) {
   }
   return steps;
 }
+
+}  // namespace
 
 void count_rows(Metrics& metrics, const StageAccount& account) {
   const auto count = [&](const char* outcome, int64_t rows) {
@@ -67,8 +73,6 @@ void count_rows(Metrics& metrics, const StageAccount& account) {
   count("late", account.rows.late);
   count("quarantined", account.rows.quarantined);
 }
-
-}  // namespace
 
 void add_account(Metrics& metrics, StageAccount account, RunReport* report) {
   count_rows(metrics, account);
@@ -135,7 +139,11 @@ Result<RunReport> run_all(Workspace& workspace, const RunOptions& options) {
   ASSAY_ASSIGN_OR_RETURN(const int64_t run, workspace.catalog().start_run("run"));
   RunReport report;
   const Duration started = workspace.world().clock.monotonic();
-  Status status = run_steps(workspace, options, Steps::kAll, &report);
+  Status status =
+      workspace.project().has_lake ? Status() : prepare_direct_lines(workspace, options);
+  if (status.ok()) {
+    status = run_steps(workspace, options, Steps::kAll, &report);
+  }
   if (status.ok()) {
     status = workspace.mark_complete();
   }

@@ -33,6 +33,8 @@ Status run_steps(Workspace& workspace, const RunOptions& options, Steps steps, R
 /// After the stages: drop what tables keep no longer, and publish those with `format: parquet`.
 Status keep_tables(Workspace& workspace, RunReport* report);
 
+/// Count rows of a stage in the metrics.
+void count_rows(Metrics& metrics, const StageAccount& account);
 /// Add what a stage did to a report.
 void merge_account(StageAccount account, RunReport* report);
 /// The same, and count it.

@@ -242,6 +242,23 @@ Result<StageAccount> take_whole(Workspace& workspace,
   return account;
 }
 
+/// Without a lake: the table's positions become those of the bronze table's version; its rows are
+/// in the online store.
+Status follow_positions(Workspace& workspace,
+                        SilverRun& run,
+                        lake::Version done,
+                        lake::Version newest) {
+  if (done >= newest) {
+    return {};
+  }
+  silver::SilverOutput nothing;
+  nothing.rows = data::Batch::empty(run.operation->output_schema());
+  nothing.late = nothing.rows;
+  nothing.quarantine = data::Batch::empty(quality::quarantine_schema());
+  ASSAY_ASSIGN_OR_RETURN(nothing.state.newest, low_time_of(run, newest));
+  return commit_output(workspace, run, nothing, newest);
+}
+
 }  // namespace
 
 Result<StageAccount> run_silver_stage(Workspace& workspace,
@@ -257,6 +274,10 @@ Result<StageAccount> run_silver_stage(Workspace& workspace,
   const lake::Version done = snapshot->txn(workspace.app_id(run.key)).value_or(-1);
   if (done < 0) {
     run.kept_from = kept_from(workspace, run.source->key(), *source);
+  }
+  if (!workspace.project().has_lake) {
+    ASSAY_RETURN_IF_ERROR(follow_positions(workspace, run, done, source->version));
+    return total;
   }
   const auto added = run.source->added_between(done, source->version);
   const bool takes_whole = done < 0 && !has_all_commits(added, *source);

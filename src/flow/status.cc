@@ -207,6 +207,9 @@ Result<std::vector<StageStatus>> project_status(Workspace& workspace) {
     ASSAY_RETURN_IF_ERROR(add(table_status(workspace, "silver", name, key, source_key)));
   }
   for (const auto& [name, definition] : project.views) {
+    if (!project.has_lake) {
+      break;  // no steps are written
+    }
     ASSAY_ASSIGN_OR_RETURN(const gold::FeatureViewPtr view, workspace.view(name));
     ASSAY_ASSIGN_OR_RETURN(const std::string key, workspace.steps_table_key(*view));
     ASSAY_ASSIGN_OR_RETURN(const std::string source_key,

@@ -17,6 +17,9 @@ namespace assay::flow {
 inline constexpr char kAssay[] =
     "project: test\nlake: ./lake\ncatalog: ./catalog.db\nonline: embedded:./online\nserving: "
     "{clock: data}\n";
+inline constexpr char kWithoutLake[] =
+    "project: test\nlake: none\ncatalog: ./catalog.db\nonline: embedded:./online\nserving: "
+    "{clock: data}\n";
 inline constexpr char kProject[] = R"(
 sources:
   events: {files: {path: data, format: csv}}

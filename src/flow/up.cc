@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/pause.h"
+#include "flow/direct_line.h"
 #include "flow/kafka_line.h"
 #include "flow/lag_metrics.h"
 #include "flow/lake_thread.h"
@@ -32,7 +33,8 @@ class UpLoop {
       : workspace_(workspace),
         options_(options),
         clock_(workspace.world().clock),
-        publishes_(publishes(workspace.project())) {}
+        publishes_(publishes(workspace.project())),
+        has_lake_(workspace.project().has_lake) {}
 
   /// Follow the sources until asked to stop. What is away is waited for: the lines are opened anew
   /// where the tables stand, as after a crash.
@@ -75,6 +77,9 @@ class UpLoop {
     lake_.reset();  // what it still does is done before tables are looked at
     lines_.clear();
     reads_files_ = false;
+    if (!has_lake_) {
+      ASSAY_RETURN_IF_ERROR(prepare_direct_lines(workspace_, run_options()));
+    }
     for (const auto& [name, bronze] : workspace_.project().bronze) {
       if (workspace_.reads_parts(name)) {
         ASSAY_ASSIGN_OR_RETURN(lines_.emplace_back(),
@@ -88,6 +93,9 @@ class UpLoop {
     // What the tables are behind, and the files that are there.
     ASSAY_RETURN_IF_ERROR(run_steps(workspace_, options_.run, Steps::kFilesAndTables, report));
     note_back();
+    if (!has_lake_) {
+      ASSAY_RETURN_IF_ERROR(begin_epochs());  // rows reach views from the first one on
+    }
     ASSAY_ASSIGN_OR_RETURN(lake_, LakeThread::start(workspace_, run_options()));
     flushed_at_ = clock_.monotonic();
     polled_at_ = flushed_at_;
@@ -156,6 +164,9 @@ class UpLoop {
   /// Whether nothing may be read before the lake has what was taken: until the backlog is read,
   /// when more than one epoch would be held in memory, and when a line must find its place anew.
   [[nodiscard]] bool must_flush() const {
+    if (!has_lake_ && !is_complete_ && has_read_backlog()) {
+      return true;
+    }
     if (!is_fast_) {
       return flush_is_due() || has_read_backlog() || files_are_due();
     }
@@ -191,9 +202,13 @@ class UpLoop {
       ASSAY_RETURN_IF_ERROR(workspace_.mark_complete());
       ASSAY_RETURN_IF_ERROR(be_ready());
     }
+    return begin_epochs();
+  }
+
+  Status begin_epochs() {
     for (const std::unique_ptr<KafkaLine>& line : lines_) {
       ASSAY_RETURN_IF_ERROR(line->begin_epoch());
-      if (!is_fast_) {
+      if (!is_fast_ && has_lake_) {
         workspace_.world().log.info(
             "backlog_is_read",
             {{"table", "bronze." + line->name()}, {"fast_views", line->fast_views()}});
@@ -373,7 +388,7 @@ class UpLoop {
 
   /// Bring everything that was taken to the lake and to every table behind it, and wait for it.
   Status flush(RunReport* report) {
-    const bool is_backlog_read = is_fast_ || has_read_backlog();
+    const bool is_backlog_read = (is_fast_ && has_lake_) || has_read_backlog();
     if (lake_->has_job()) {
       ASSAY_RETURN_IF_ERROR(note_done(lake_->wait(), report));
     }
@@ -436,6 +451,7 @@ class UpLoop {
   bool is_flush_ = false;  // the lake's job has what was taken, not only files
   bool is_complete_ = false;
   const bool publishes_;  // values go to topics
+  const bool has_lake_;
   bool is_ready_ = false;
   Duration job_began_;
   Duration flushed_at_;

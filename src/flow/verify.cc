@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "flow/direct_line.h"
 #include "flow/offline_answers.h"
 #include "flow/replay.h"
 #include "flow/verify_composed.h"
@@ -141,6 +142,7 @@ bool compare_value(const gold::FeatureView& view,
 Result<VerifyReport> verify_service(Workspace& workspace,
                                     const std::string& service_name,
                                     const VerifyOptions& options) {
+  ASSAY_RETURN_IF_ERROR(require_lake(workspace, "verify"));
   ASSAY_ASSIGN_OR_RETURN(const auto service, workspace.service(service_name));
   VerifyReport report;
   report.service = service_name;

@@ -50,6 +50,17 @@ Result<std::unique_ptr<store::ObjectStore>> open_lake(World& world,
   return store::open_s3_store(world, options);
 }
 
+/// Without a lake bronze tables hold what duplicates are known by, as long as that matters.
+void keep_what_duplicates_need(catalog::Project* project) {
+  for (auto& [name, bronze] : project->bronze) {
+    const auto& partitions = bronze.partition_by;
+    if (!bronze.key.empty() && !bronze.event_time.empty() &&
+        std::count(partitions.begin(), partitions.end(), "dt") != 0) {
+      bronze.storage.keep = Duration{bronze.dedup_for.micros + kMicrosPerDay};
+    }
+  }
+}
+
 }  // namespace
 
 std::string column_list(const std::vector<std::string>& names) {
@@ -130,6 +141,9 @@ Result<catalog::ParsedProject> Workspace::load_definitions(catalog::DefinitionFi
         Code::kInvalidArgument,
         "the definitions have errors\n" + catalog::format_diagnostics(parsed.diagnostics));
   }
+  if (!parsed.project.has_lake) {
+    keep_what_duplicates_need(&parsed.project);
+  }
   return parsed;
 }
 
@@ -154,6 +168,7 @@ Status Workspace::load_served_definitions() {
   }
   project_ = std::move(parsed->project);
   project_.lake = now.lake;
+  project_.has_lake = now.has_lake;
   project_.catalog = now.catalog;
   project_.online = now.online;
   texts_ = std::move(complete.front().texts);
@@ -225,6 +240,10 @@ Status Workspace::require_applied() {
 }
 
 Result<lake::DeltaTable*> Workspace::table(const std::string& key) {
+  if (!project_.has_lake && key.compare(0, 5, "gold/") == 0) {
+    return Status(Code::kFailedPrecondition,
+                  "there is no table " + key + ": this project has `lake: none`");
+  }
   auto& slot = tables_[key];
   if (slot == nullptr) {
     Result<std::unique_ptr<lake::DeltaTable>> opened =
@@ -503,6 +522,9 @@ Result<std::vector<std::string>> Workspace::current_tables() {
     ASSAY_ASSIGN_OR_RETURN(keys.emplace_back(), silver_table_key(name));
   }
   for (const auto& [name, definition] : project_.views) {
+    if (!project_.has_lake) {
+      break;
+    }
     ASSAY_ASSIGN_OR_RETURN(const gold::FeatureViewPtr compiled, view(name));
     ASSAY_ASSIGN_OR_RETURN(keys.emplace_back(), steps_table_key(*compiled));
   }
@@ -510,16 +532,25 @@ Result<std::vector<std::string>> Workspace::current_tables() {
 }
 
 Result<std::string> Workspace::bronze_table_key(const std::string& name) {
+  if (!project_.has_lake) {
+    return positions_key("bronze/" + name, name, bronze_fingerprint(name));
+  }
   return versioned_key(
       "bronze/" + name, bronze_fingerprint(name), project_.bronze.at(name).storage);
 }
 
 Result<std::string> Workspace::silver_table_key(const std::string& name) {
+  if (!project_.has_lake) {
+    return positions_key("silver/" + name, project_.silver.at(name).from, silver_fingerprint(name));
+  }
   return versioned_key(
       "silver/" + name, silver_fingerprint(name), project_.silver.at(name).storage);
 }
 
 Result<std::string> Workspace::steps_table_key(const gold::FeatureView& view) {
+  if (!project_.has_lake) {
+    return "gold/" + view.name();  // which is not there
+  }
   return versioned_key(
       "gold/" + view.name(), view_fingerprint(view), project_.views.at(view.name()).storage);
 }

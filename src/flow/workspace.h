@@ -112,6 +112,15 @@ class Workspace {
     return project_.sources.at(project_.bronze.at(bronze).source).kafka.has_value();
   }
 
+  // Without a lake (`lake: none`) tables hold positions and no rows, in the project's own folder.
+  // docs/decisions/0112-no-lake.md
+
+  /// Without a lake: leave the positions that a bronze table and the silver tables over it have,
+  /// and begin new ones. Pointers to these tables are no longer good.
+  Status begin_new_positions(const std::string& bronze);
+  /// Whether a table was made for the definition as it is now, or is not there.
+  Result<bool> is_of_definition(const std::string& key);
+
   /// Key of the bronze or silver table of this name, as it is defined now. Whether it exists is
   /// another matter.
   Result<std::string> bronze_table_key(const std::string& name);
@@ -182,6 +191,12 @@ class Workspace {
   [[nodiscard]] uint64_t silver_fingerprint(const std::string& name) const;
   [[nodiscard]] uint64_t source_fingerprint(const std::string& name) const;
   Status set_format(lake::DeltaTable& table);
+  /// How often positions were begun anew.
+  Result<int64_t> generation(const std::string& bronze);
+  /// As versioned_key, of the table that has a definition's positions where there is no lake.
+  Result<std::string> positions_key(const std::string& base,
+                                    const std::string& bronze,
+                                    uint64_t fingerprint);
 
   Result<std::vector<std::string>> online_views();
 
@@ -198,6 +213,7 @@ class Workspace {
   online::OnlineStore* online_beside_ = nullptr;  // of the workspace that this one is beside
   catalog::LakeS3Settings s3_;
   std::map<std::string, std::unique_ptr<lake::DeltaTable>> tables_;
+  std::map<std::string, int64_t> generations_;           // by bronze table, without a lake
   std::map<std::string, uint64_t> fingerprints_;         // by key of the table they belong to
   std::map<std::string, catalog::TableFormat> formats_;  // where the definition says one
   std::map<std::string, std::unique_ptr<silver::SilverOperator>> silver_operators_;

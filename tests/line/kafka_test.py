@@ -141,6 +141,34 @@ def test_kills(program, root, options, files, expected):
           f"({options.events} events, seed {options.seed})", flush=True)
 
 
+def test_no_lake(program, root, options):
+    """Topics straight into the online store, through kills: the rows of `assay run` over the same events in files."""
+    topic = f"direct_{os.getpid()}"
+    env = {**os.environ, "KAFKA_BROKERS": BROKERS}
+    files = make_project(program, root / "direct_files", None)
+    files.run("generate", "users", "--count", 200, "--to", "data/users/users.jsonl")
+    files.run(*event_words(options), "--to", "data/clicks/clicks.jsonl", timeout=600)
+    files.run("run", "--quiet", env=env)
+    project = make_project(program, root / "direct", topic)
+    shutil.copytree(files.folder / ".assay", project.folder / ".assay", dirs_exist_ok=True)
+    settings = re.sub(r"lake: .*\n", "", (project.folder / "assay.yaml").read_text()) + "lake: none\n"
+    project.write("assay.yaml", settings)
+    project.run("generate", "users", "--count", 200, "--kafka", BROKERS, "--topic", f"{topic}_users")
+    project.run(*event_words(options), "--kafka", BROKERS, "--topic", f"{topic}_clicks", "--partitions", 3, timeout=600)
+    chance = random.Random(options.seed)
+    for kill in range(options.kills):
+        process = start_up(project, env)
+        time.sleep(chance.uniform(0.3, 3))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL, f"kill {kill}: it ended with {process.returncode} by itself"
+    project.run("run", "--quiet", env=env, timeout=900)
+    online = {p: {row["table"]: row["hash"] for row in p.json("lake", "hash", "--online", env=env)
+                  if row["table"].startswith("online")} for p in (files, project)}
+    assert online[project] == online[files], online
+    print(f"without a lake, {options.kills} kills: {len(online[files])} online views equal those of files", flush=True)
+
+
 def read_published(program, folder, topic, env):
     """What a topic has for consumers of committed records, by a project that reads it: of each key its records in
     order, as (version, features, known_time)."""
@@ -186,19 +214,21 @@ def test_published(program, root, options):
         subprocess.run([program, "generate", *map(str, words), "--kafka", BROKERS, "--topic", f"{topic}_{name}"], check=True,
                        cwd=root)
     project = publishing_project(program, root / "killed", topic, f"{topic}_killed", env)
-    sender = subprocess.Popen([program, "generate", "events", "--count", "15000", "--users", "200", "--live", "--rate", "500",
-                               "--kafka", BROKERS, "--topic", f"{topic}_clicks"], cwd=root, stderr=subprocess.DEVNULL)
+    sender = subprocess.Popen([program, "generate", "events", "--count", "10000000", "--users", "200", "--live",
+                               "--rate", "200", "--late", "0", "--kafka", BROKERS, "--topic", f"{topic}_clicks"],
+                              cwd=root, stderr=subprocess.DEVNULL)
     chance = random.Random(options.seed)
-    points = ["flow.publish.before_commit:1", "flow.publish.after_commit:2", "flow.publish.before_commit:3",
+    points = ["flow.publish.before_commit:1", "flow.publish.after_commit:1", "flow.publish.before_commit:2",
               "flow.gold.before_commit:2", None, None]
     for point in points:
         process = start_up(project, {**env, "ASSAY_FAIL_POINT": point or ""})
         if point is None:
             time.sleep(chance.uniform(1, 4))
             process.send_signal(signal.SIGKILL)
-        process.communicate(timeout=120)
+        process.communicate(timeout=300)
         assert process.returncode == -signal.SIGKILL, f"{point}: it ended with {process.returncode} by itself"
-    assert sender.wait(timeout=600) == 0
+    sender.kill()
+    sender.wait()
     project.run("run", "--quiet", env=env, timeout=900)
     publishing_project(program, root / "undisturbed", topic, f"{topic}_once", env).run("run", "--quiet", env=env, timeout=900)
 
@@ -326,6 +356,7 @@ def main():
         files, expected = run_files(options.program, root, options, {**os.environ, "KAFKA_BROKERS": BROKERS})
         test_kills(options.program, root, options, files, expected)
         test_shares(options.program, root, options, files, expected)
+        test_no_lake(options.program, root, options)
         test_published(options.program, root, options)
         test_broken_schema(options.program, root)
         test_documents(options.program, root)
