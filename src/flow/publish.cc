@@ -8,6 +8,8 @@
 namespace assay::flow {
 namespace {
 
+/// Of the metadata of an offset; brokers take 4096 when they are not told otherwise.
+constexpr std::size_t kPositionBytesMax = 4'000;
 constexpr Duration kRetryFirst{1 * kMicrosPerSecond};
 constexpr Duration kRetryMax{30 * kMicrosPerSecond};
 
@@ -78,21 +80,17 @@ Status Publisher::publish(const RunOptions& options, RunReport* report) {
   return {};
 }
 
-/// What becomes of a round: brokers that are away are waited for, without holding up the line.
+/// What becomes of a round: of a line that goes on, what went wrong is tried again later.
 Status Publisher::note(Topic* topic, Status status, bool is_live) {
-  // A topic that is not there, or not ours to write, must not end the line of all others.
-  const Code code = status.code();
-  const bool is_away = retryable(code) || code == Code::kCommitUnknown || code == Code::kNotFound ||
-                       code == Code::kPermissionDenied || code == Code::kUnauthenticated;
   Gauge& waiting = workspace_.world().metrics.gauge("assay_flow_publishing_waits",
-                                                    "1 while the brokers of a topic are away",
+                                                    "1 while a topic cannot be written",
                                                     {{"name", topic->values->name()}});
   const std::string where =
       "publish " + topic->values->name() + " to topic " + topic->definition.topic;
   if (!status.ok()) {
     topic->transactions.reset();
   }
-  if (!status.ok() && !(is_live && is_away)) {
+  if (!status.ok() && !is_live) {  // one topic does not end a line that serves
     return std::move(status).with_context(where);
   }
   waiting.set(status.ok() ? 0 : 1);
@@ -155,6 +153,9 @@ Status Publisher::publish_topic(Topic* topic, const RunOptions& options, StageAc
       account->rows.out += size;
       account->commits += 1;
       records = std::move(following);
+      if (!is_last && options.stopping()) {
+        return {};  // the next run goes on with this round
+      }
     }
   }
   return {};
@@ -198,6 +199,12 @@ Status Publisher::send(Topic* topic,
                        const std::vector<PublishedRecord>& records,
                        const PublishedPosition& reached) {
   ASSAY_ASSIGN_OR_RETURN(const auto headers, topic->values->headers(target));
+  const std::string text = position_text(reached);
+  if (text.size() > kPositionBytesMax) {
+    return {Code::kInvalidArgument,
+            "it is made from more tables than a position in Kafka can name: " +
+                std::to_string(text.size()) + " bytes"};
+  }
   ASSAY_RETURN_IF_ERROR(topic->transactions->begin());
   for (const PublishedRecord& record : records) {
     ingest::KafkaRecord sent{record.key, {}, headers};
@@ -206,7 +213,6 @@ Status Publisher::send(Topic* topic,
     }
     ASSAY_RETURN_IF_ERROR(topic->transactions->send(sent));
   }
-  const std::string text = position_text(reached);
   fail_point("flow.publish.before_commit");
   ASSAY_RETURN_IF_ERROR(topic->transactions->commit({topic->count + 1, text}));
   fail_point("flow.publish.after_commit");
@@ -242,12 +248,13 @@ Status Publisher::open(Topic* topic, const RunOptions& options) {
   std::string text = found ? found->text : "";
   if (!found) {
     ASSAY_ASSIGN_OR_RETURN(const bool has_had_records, topic->transactions->has_had_records());
-    if (!has_had_records) {
-      // Of another topic: a first transaction that is killed makes this one look as if it had some.
+    if (!has_had_records) {  // the copy is of another topic; what is aborted in this one counts
+                             // later
       const Status removed = world.files.remove(copy_path(*topic));
       ASSAY_RETURN_IF_ERROR(removed.code() == Code::kNotFound ? Status() : removed);
     }
-    const Result<std::string> copy = world.files.read(copy_path(*topic));
+    const Result<std::string> copy =
+        has_had_records ? world.files.read(copy_path(*topic)) : Result<std::string>("");
     if (copy.code() != Code::kNotFound) {
       ASSAY_RETURN_IF_ERROR(copy.status());
       text = *copy;

@@ -34,8 +34,13 @@ struct LoadedModel {
 
 Result<LoadedModel> load_model(Workspace& workspace,
                                const std::string& name,
+                               int64_t version,
                                const gold::Service& service) {
-  ASSAY_ASSIGN_OR_RETURN(const catalog::ModelRow row, workspace.catalog().model(name));
+  Result<catalog::ModelRow> registered = workspace.catalog().model(name, version);
+  if (registered.code() == Code::kNotFound) {
+    return Status(Code::kOutOfRange, registered.status().message());
+  }
+  ASSAY_ASSIGN_OR_RETURN(const catalog::ModelRow row, std::move(registered));
   ASSAY_ASSIGN_OR_RETURN(const learn::ModelCard card, learn::parse_model_card(row.card_json));
   LoadedModel model;
   model.version = row.version;
@@ -269,7 +274,8 @@ class PublishedModel : public PublishedValues {
     ASSAY_ASSIGN_OR_RETURN(data::Batch entities,
                            workspace_.sql().query("SELECT DISTINCT " + keys + " FROM " +
                                                   std::string(kChanged) + " ORDER BY " + keys));
-    ASSAY_ASSIGN_OR_RETURN(LoadedModel model, load_model(workspace_, name_, *service_));
+    ASSAY_ASSIGN_OR_RETURN(LoadedModel model,
+                           load_model(workspace_, name_, now.model_version, *service_));
     return std::unique_ptr<ChangeReader>(std::make_unique<Predictions>(
         workspace_, service_, std::move(model), std::move(tables), now, std::move(entities)));
   }

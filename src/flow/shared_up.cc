@@ -371,6 +371,10 @@ class SharedUp {
 };
 
 Status check_shared(const catalog::Project& project) {
+  if (!project.has_lake) {
+    return {Code::kFailedPrecondition,
+            "with `lake: none` one process works on a project; run `assay up` without --share"};
+  }
   bool is_any = false;
   for (const auto& [name, bronze] : project.bronze) {
     if (project.sources.at(bronze.source).kafka.has_value()) {

@@ -50,17 +50,6 @@ Result<std::unique_ptr<store::ObjectStore>> open_lake(World& world,
   return store::open_s3_store(world, options);
 }
 
-/// Without a lake bronze tables hold what duplicates are known by, as long as that matters.
-void keep_what_duplicates_need(catalog::Project* project) {
-  for (auto& [name, bronze] : project->bronze) {
-    const auto& partitions = bronze.partition_by;
-    if (!bronze.key.empty() && !bronze.event_time.empty() &&
-        std::count(partitions.begin(), partitions.end(), "dt") != 0) {
-      bronze.storage.keep = Duration{bronze.dedup_for.micros + kMicrosPerDay};
-    }
-  }
-}
-
 }  // namespace
 
 std::string column_list(const std::vector<std::string>& names) {
@@ -140,9 +129,6 @@ Result<catalog::ParsedProject> Workspace::load_definitions(catalog::DefinitionFi
     return Status(
         Code::kInvalidArgument,
         "the definitions have errors\n" + catalog::format_diagnostics(parsed.diagnostics));
-  }
-  if (!parsed.project.has_lake) {
-    keep_what_duplicates_need(&parsed.project);
   }
   return parsed;
 }
