@@ -1,0 +1,168 @@
+#!/usr/bin/env python3
+"""Servers as their operator meets them: certificates that are wrong, or change; callers by certificate; pushes that are
+sent twice.
+
+    serving_test.py PROGRAM
+"""
+
+import http.client
+import json
+import ssl
+import subprocess
+import sys
+import time
+
+from project import NOT_FOUND, USAGE, Project, Server, flights_project, new_folder, remove
+
+QUESTION = json.dumps({"features": ["origin_delays:flights_24h"], "entities": {"origin": ["ORD"]}})
+ORDERS = """
+project: orders
+lake: ./lake
+catalog: ./catalog.db
+online: embedded:./online
+serving: {clock: data}
+sources:
+  orders: {files: {path: data/orders, format: json}}
+bronze:
+  orders: {source: orders, event_time: {column: ts}, columns: {user_id: int64!, spend: float64!, ts: timestamp!}}
+silver:
+  order_rows: {from: orders, sql: "SELECT user_id, spend, ts AS event_time FROM orders"}
+entities:
+  user: {key: user_id, type: int64}
+feature_views:
+  spending:
+    entity: user
+    from: order_rows
+    features:
+      total: {agg: sum, of: spend, over: 1d}
+"""
+
+
+def certificate(folder, name, *more):
+    """A key and a certificate that it signed itself, NAME.key and NAME.pem."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                    "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.pem", *more],
+                   cwd=folder, check=True, capture_output=True)
+
+
+def connect(server, folder, own=None):
+    """A kept connection, trusting server.pem as it is by now."""
+    context = ssl.create_default_context(cafile=str(folder / "server.pem"))
+    if own is not None:
+        context.load_cert_chain(folder / f"{own}.pem", folder / f"{own}.key")
+    host, port = server.address.rsplit(":", 1)
+    return http.client.HTTPSConnection(host, int(port), context=context, timeout=60)
+
+
+def ask(connection, path="/get-online-features", body=QUESTION, headers=None):
+    connection.request("POST" if body else "GET", path, body, headers or {})
+    answer = connection.getresponse()
+    return answer.status, answer.read().decode()
+
+
+def wrong_files(project):
+    """What is wrong with them is said before anything listens, with the file and what to do."""
+    folder = project.folder
+    address = ["-addext", "subjectAltName=IP:127.0.0.1"]
+    certificate(folder, "server", *address)
+    certificate(folder, "other")
+    folder.joinpath("empty.pem").write_text("")
+    for words, code, part in [(["server.pem"], USAGE, "--tls-key"),
+                              (["none.pem", "server.key"], NOT_FOUND, "none.pem"),
+                              (["empty.pem", "server.key"], USAGE, "empty.pem"),
+                              (["server.pem", "server.pem"], USAGE, "server.pem"),
+                              (["server.pem", "other.key"], USAGE, "other.key"),
+                              (["server.pem", "server.key", "empty.pem"], USAGE, "empty.pem")]:
+        flags = [word for pair in zip(["--tls-cert", "--tls-key", "--tls-client-ca"], words) for word in pair]
+        _, error = project.run("serve", "--http", "127.0.0.1:0", *flags, expect=code, timeout=60)
+        assert part in error, error
+
+
+def callers_and_rotation(project):
+    """Clients are callers by their certificate; a new certificate is for new connections, and a wrong one for nobody."""
+    folder = project.folder
+    address = ["-addext", "subjectAltName=IP:127.0.0.1"]
+    certificate(folder, "server", *address)
+    certificate(folder, "shop", "-addext", "subjectAltName=URI:spiffe://prod/shop")
+    certificate(folder, "ops")
+    folder.joinpath("clients.pem").write_text((folder / "shop.pem").read_text() + (folder / "ops.pem").read_text())
+    project.write("access.json", json.dumps({"callers": [
+        {"name": "shop", "certificate": "uri:spiffe://prod/shop", "may": ["view:origin_delays"]},
+        {"name": "ops", "certificate": "subject:CN=ops", "may": ["metrics"]}]}))
+    with Server(project, "--tls-cert", "server.pem", "--tls-key", "server.key", "--tls-client-ca", "clients.pem",
+                "--access", "access.json") as server:
+        shop = connect(server, folder, "shop")
+        ops = connect(server, folder, "ops")
+        status, first = ask(shop)
+        assert status == 200, first
+        assert ask(shop, "/metrics", None)[0] == 403
+        assert ask(ops)[0] == 403
+        try:
+            status, _ = ask(connect(server, folder))
+            raise AssertionError(f"a client without a certificate got {status}")
+        except (ssl.SSLError, ConnectionError, http.client.RemoteDisconnected):
+            pass
+        assert server.raw(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n").startswith(b"HTTP/1.1 400 "), "plain HTTP"
+
+        (folder / "server.key").write_text((folder / "other.key").read_text())
+        wait_for(lambda: "assay_serve_tls_reload_failures_total 1" in ask(ops, "/metrics", None)[1])
+        assert ask(connect(server, folder, "shop"))[0] == 200, "the one before is used"
+        before = (folder / "server.pem").read_text()
+        certificate(folder, "server", *address)
+        new = connect(server, folder, "shop")  # trusts the new one alone
+        wait_for(lambda: trusted(server, folder))
+        assert ask(new)[0] == 200 and (folder / "server.pem").read_text() != before
+        assert ask(shop) == (200, first), "connections go on"
+
+
+def trusted(server, folder):
+    try:
+        return ask(connect(server, folder, "shop"))[0] == 200
+    except ssl.SSLCertVerificationError:
+        return False
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "waited for nothing"
+        time.sleep(0.05)
+
+
+def pushes(program, folder):
+    """The same rows under one key are taken once, over restarts; other rows under it are refused."""
+    project = Project(program, folder)
+    (folder / "data/orders").mkdir(parents=True)
+    project.write("assay.yaml", ORDERS)
+    project.run("apply")
+    project.run("run")
+
+    def push(server, key, *spends):
+        body = {"push_source_name": "orders", "df": {
+            "user_id": [1] * len(spends), "spend": spends, "ts": ["2026-01-01T00:00:00Z"] * len(spends)}}
+        host, port = server.address.rsplit(":", 1)
+        return ask(http.client.HTTPConnection(host, int(port), timeout=60), "/push", json.dumps(body),
+                   {"Idempotency-Key": key} if key else {})[0]
+
+    with Server(project, "--push") as server:
+        assert [push(server, "a", 1, 2), push(server, "a", 1, 2), push(server, "a", 1, 3), push(server, None, 10)] == \
+            [200, 200, 422, 200]
+    with Server(project, "--push") as server:
+        assert [push(server, "a", 1, 2), push(server, "b", 100)] == [200, 200]
+
+
+def main(program):
+    root = new_folder("serving")
+    try:
+        project = flights_project(program, root / "project", 2)
+        project.run("run")
+        wrong_files(project)
+        callers_and_rotation(project)
+        pushes(program, root / "orders")
+        print("servers take new certificates, know their callers, and take a push once")
+    finally:
+        remove(root)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
