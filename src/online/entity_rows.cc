@@ -309,11 +309,12 @@ Status damaged_row(const Status& why, std::string_view view, std::string_view ke
   if (why.code() != Code::kCorrupt) {
     return why;
   }
-  return {Code::kCorrupt,
-          why.message() +
-              "; the lake has all rows: remove the folder of the online store, and `assay run` "
-              "fills it anew: view " +
-              std::string(view) + ", key hash " + hash_text(hash_bytes(key))};
+  return {
+      Code::kCorrupt,
+      why.message() +
+          "; the lake has all rows: stop the servers, remove the folder of the online store, and "
+          "`assay run` fills it anew: view " +
+          std::string(view) + ", key hash " + hash_text(hash_bytes(key))};
 }
 
 uint64_t hash_answer(const data::EntityKey& key, const gold::FeatureValues& answer) {

@@ -610,6 +610,12 @@ TEST(HashLogStore, IsOpenedByItsKindOrByWhatAFolderHolds) {
         false);
     EXPECT_EQ(other.code(), Code::kFailedPrecondition) << place;
   }
+  ASSERT_TRUE(world.files->write(join_path(folder.path(), "b/log.txt"), "notes").ok());
+  EXPECT_TRUE(open("", "b")) << "no file of a log";
+  ASSERT_TRUE(world.files->write(join_path(folder.path(), "a/data.mdb"), "x").ok());
+  EXPECT_EQ(open_online_store(world.world, join_path(folder.path(), "a"), false).code(),
+            Code::kFailedPrecondition)
+      << "two stores in one folder";
   const auto nothing = open_online_store(world.world, join_path(folder.path(), "d"), true);
   EXPECT_EQ(nothing.code(), Code::kNotFound);
 }

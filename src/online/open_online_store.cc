@@ -9,12 +9,11 @@
 namespace assay::online {
 namespace {
 
-/// Whether a folder has a file whose name begins like this.
-bool has_file(World& world, const std::string& folder, std::string_view beginning) {
-  const Result<std::vector<FileInfo>> files = world.files.list(folder);
-  return files.ok() && std::any_of(files->begin(), files->end(), [&](const FileInfo& file) {
-           return file_name(file.path).compare(0, beginning.size(), beginning) == 0;
-         });
+/// "log." and a number.
+bool is_log_file(std::string_view name) {
+  constexpr std::string_view kLog = "log.";
+  return name.size() > kLog.size() && name.substr(0, kLog.size()) == kLog &&
+         name.find_first_not_of("0123456789", kLog.size()) == std::string_view::npos;
 }
 
 /// A folder holds one store: another kind beside it would be an empty one.
@@ -30,11 +29,14 @@ Status check_kind(bool holds_other, const std::string& folder, const char* other
 }  // namespace
 
 bool holds_hash_log(World& world, const std::string& folder) {
-  return has_file(world, folder, "log.");
+  const Result<std::vector<FileInfo>> files = world.files.list(folder);
+  return files.ok() && std::any_of(files->begin(), files->end(), [](const FileInfo& file) {
+           return is_log_file(file_name(file.path));
+         });
 }
 
 bool holds_lmdb(World& world, const std::string& folder) {
-  return has_file(world, folder, "data.mdb");
+  return world.files.stat(join_path(folder, "data.mdb")).ok();
 }
 
 Result<std::unique_ptr<OnlineStore>> open_online_store(World& world,
@@ -56,6 +58,12 @@ Result<std::unique_ptr<OnlineStore>> open_online_store(World& world,
     const std::string folder = place.substr(kLmdb.size());
     ASSAY_RETURN_IF_ERROR(check_kind(holds_hash_log(world, folder), folder, "hashlog"));
     return open_lmdb_store(world, folder, read_only);
+  }
+  if (holds_hash_log(world, place) && holds_lmdb(world, place)) {
+    return Status(Code::kFailedPrecondition,
+                  "the folder holds two online stores, a hash log and LMDB's data.mdb; move away "
+                  "the one that is not used: " +
+                      place);
   }
   return holds_hash_log(world, place) ? open_hash_log_store(world, place, options)
                                       : open_lmdb_store(world, place, read_only);
