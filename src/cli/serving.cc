@@ -165,14 +165,15 @@ void DefinitionWatch::look() {
   if (!newest.ok() || !newest->has_value() || version_ == *newest) {
     return;
   }
-  version_ = *newest;
   const Status replaced = replace();
   if (replaced.ok()) {
-    invocation_.world.log.info("definitions_replaced", {{"version", *version_}});
-  } else {
+    version_ = *newest;
+    invocation_.world.log.info("definitions_replaced", {{"version", **newest}});
+  } else if (replaced.to_string() != failure_) {
     invocation_.world.log.error("definitions_not_replaced",
-                                {{"version", *version_}, {"reason", replaced.to_string()}});
+                                {{"version", **newest}, {"reason", replaced.to_string()}});
   }
+  failure_ = replaced.ok() ? "" : replaced.to_string();
 }
 
 Status DefinitionWatch::replace() {

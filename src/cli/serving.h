@@ -114,7 +114,7 @@ class DefinitionWatch {
         take_(std::move(take)),
         version_(workspace.served_version()) {}
 
-  /// What cannot be served is said once, and nothing is handed over.
+  /// What cannot be served is said once, and tried again with the next look.
   void look();
 
  private:
@@ -123,7 +123,8 @@ class DefinitionWatch {
   Invocation& invocation_;
   catalog::CatalogStore& catalog_;
   const Take take_;
-  std::optional<int64_t> version_;
+  std::optional<int64_t> version_;  // that was handed over last
+  std::string failure_;
 };
 
 /// Flags of TLS, and the files that they name, read; nullptr without them.
