@@ -128,10 +128,9 @@ class RedisStore : public OnlineStore {
     const std::lock_guard lock(mutex_);
     return epochs_[name];
   }
-  /// True when it was known already.
-  bool know_epoch(const std::string& name, uint64_t epoch) {
+  void know_epoch(const std::string& name, uint64_t epoch) {
     const std::lock_guard lock(mutex_);
-    return std::exchange(epochs_[name], epoch) == epoch;
+    epochs_[name] = epoch;
   }
 
   RedisPool pool_;
@@ -372,15 +371,20 @@ Result<std::vector<gold::FeatureValues>> RedisStore::read(RedisConnection& redis
   std::optional<Record> found;
   RedisCommand get;
   std::vector<RedisReply> replies;
-  do {  // again when the view was dropped and made anew since this process last read it
-    const uint64_t epoch = found.has_value() ? found->epoch : known_epoch(name);
+  uint64_t epoch = known_epoch(name);
+  for (;;) {  // again when the view was dropped and made anew since this process last read it
     get = {"MGET", record_key(name)};
     for (const data::EntityKey& entity : keys) {
       get.push_back(row_prefix(epoch) + entity.bytes());
     }
     ASSAY_ASSIGN_OR_RETURN(replies, redis.run({get}));
     ASSAY_ASSIGN_OR_RETURN(found, decode_record(name, replies[0].list[0]));
-  } while (found.has_value() && !know_epoch(name, found->epoch));
+    if (!found.has_value() || found->epoch == epoch) {
+      break;
+    }
+    epoch = found->epoch;
+    know_epoch(name, epoch);
+  }
   if (found.has_value()) {
     ASSAY_RETURN_IF_ERROR(check_definition(view, found->meta));
   }
