@@ -31,8 +31,10 @@ Status run_list(Invocation& invocation) {
                                              {"rows", data::Type::kInt64, false},
                                              {"files", data::Type::kInt64, false},
                                              {"bytes", data::Type::kInt64, false}}));
-  ASSAY_ASSIGN_OR_RETURN(const std::vector<std::string> tables,
-                         lake::list_tables(workspace->store()));
+  std::vector<std::string> tables;
+  if (workspace->project().has_lake) {  // else tables have positions and no rows
+    ASSAY_ASSIGN_OR_RETURN(tables, lake::list_tables(workspace->store()));
+  }
   for (const std::string& key : tables) {
     ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * table, workspace->table(key));
     ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table->snapshot());
