@@ -10,6 +10,12 @@
 namespace assay::cli {
 namespace {
 
+/// Without a lake tables have positions and no rows.
+Result<std::vector<std::string>> tables_with_rows(flow::Workspace& workspace) {
+  return workspace.project().has_lake ? lake::list_tables(workspace.store())
+                                      : std::vector<std::string>();
+}
+
 const Positional kTable{"TABLE", "table, e.g. silver/events (`assay lake list` shows them)", true};
 
 std::string lake_key(std::string name) {
@@ -31,10 +37,7 @@ Status run_list(Invocation& invocation) {
                                              {"rows", data::Type::kInt64, false},
                                              {"files", data::Type::kInt64, false},
                                              {"bytes", data::Type::kInt64, false}}));
-  std::vector<std::string> tables;
-  if (workspace->project().has_lake) {  // else tables have positions and no rows
-    ASSAY_ASSIGN_OR_RETURN(tables, lake::list_tables(workspace->store()));
-  }
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<std::string> tables, tables_with_rows(*workspace));
   for (const std::string& key : tables) {
     ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * table, workspace->table(key));
     ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table->snapshot());
@@ -126,8 +129,7 @@ Status run_hash(Invocation& invocation) {
     rows.column(1).append(count);
     rows.column(2).append_text(hash_text(hash));
   };
-  ASSAY_ASSIGN_OR_RETURN(const std::vector<std::string> tables,
-                         lake::list_tables(workspace->store()));
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<std::string> tables, tables_with_rows(*workspace));
   for (const std::string& key : tables) {
     ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * table, workspace->table(key));
     ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table->snapshot());
