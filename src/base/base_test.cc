@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <charconv>
@@ -14,6 +15,7 @@
 #include "base/bounded_queue.h"
 #include "base/hash.h"
 #include "base/json_writer.h"
+#include "base/memory.h"
 #include "base/scratch_file.h"
 #include "base/suggest.h"
 #include "base/world.h"
@@ -297,6 +299,40 @@ TEST(ScratchFile, HasNoNameAndIsReadByItsPath) {
     EXPECT_TRUE(std::filesystem::is_empty(folder));
   }
   std::filesystem::remove_all(folder);
+}
+
+TEST(Blocks, ServeTheNextOneAndAreKeptToABound) {
+  for (const std::size_t size :
+       {std::size_t{0}, std::size_t{1}, std::size_t{100'000}, std::size_t{9} << 20}) {
+    auto* block = static_cast<uint8_t*>(take_block(size));
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(block) % 64, 0U);
+    std::fill_n(block, size, uint8_t{7});
+    give_block(block, size);
+  }
+  give_block(nullptr, 0);
+  std::vector<std::thread> threads;
+  for (uint8_t thread = 0; thread < 4; ++thread) {
+    threads.emplace_back([thread] {
+      for (std::size_t round = 0; round < 50; ++round) {
+        const std::size_t size = (std::size_t{4} << 20) + round % 7 * 1'000'003;
+        auto* block = static_cast<uint8_t*>(take_block(size));
+        std::fill_n(block, size, thread);
+        EXPECT_EQ(std::count(block, block + size, thread), static_cast<std::ptrdiff_t>(size));
+        give_block(block, size);
+      }
+    });
+  }
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+  // More than is kept: the oldest go, nothing else happens.
+  std::vector<void*> blocks(3);
+  for (void*& block : blocks) {
+    block = take_block(kKeptBlockBytes / 2);
+  }
+  for (void* block : blocks) {
+    give_block(block, kKeptBlockBytes / 2);
+  }
 }
 
 TEST(Hash, IsTheSameInEveryVersion) {

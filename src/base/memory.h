@@ -7,9 +7,17 @@
 
 namespace assay {
 
-/// Ask the system to back these bytes with large pages, where it has them: fewer faults, fewer
-/// misses of the address cache. Does nothing to small blocks.
-void prefer_huge_pages(void* data, std::size_t size);
+/// Memory that is not zeroed, aligned to 64 bytes. Large blocks are asked for in large pages, and some of
+/// those that were given back are kept for the next one: to fault pages in costs more than to fill them.
+/// `size` may be 0. Give it back with the same size.
+///
+/// Errors  std::bad_alloc, as `new` has it.
+/// Threads any.
+void* take_block(std::size_t size);
+void give_block(void* block, std::size_t size) noexcept;
+
+/// Bytes that are kept for the next ones, at most.
+constexpr std::size_t kKeptBlockBytes = std::size_t{256} << 20;
 
 /// The most bytes that the process has held in memory so far.
 ///

@@ -2,7 +2,6 @@
 
 #include <cstring>
 #include <limits>
-#include <new>
 #include <utility>
 
 #include "base/check.h"
@@ -22,7 +21,7 @@ const T* typed(const Buffer& buffer) {
 }  // namespace
 
 Buffer::~Buffer() {
-  ::operator delete (data_, std::align_val_t{kAlignment});
+  give_block(data_, capacity_);
 }
 
 Buffer::Buffer(Buffer&& other) noexcept
@@ -42,12 +41,11 @@ void Buffer::reserve(std::size_t capacity) {
     return;
   }
   const std::size_t rounded = (capacity + kAlignment - 1) / kAlignment * kAlignment;
-  auto* grown = static_cast<uint8_t*>(::operator new (rounded, std::align_val_t{kAlignment}));
-  prefer_huge_pages(grown, rounded);
+  auto* grown = static_cast<uint8_t*>(take_block(rounded));
   if (size_ != 0) {
     std::memcpy(grown, data_, size_);
   }
-  ::operator delete (data_, std::align_val_t{kAlignment});
+  give_block(data_, capacity_);
   data_ = grown;
   capacity_ = rounded;
 }

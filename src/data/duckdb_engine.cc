@@ -566,10 +566,14 @@ Result<std::unique_ptr<SqlEngine>> SqlEngine::open(const SqlOptions& options) {
   }
   session->connection.reset(connection);
   auto engine = std::make_unique<DuckdbEngine>(std::move(session));
-  // Files of this machine lie in its page cache already; a fifth of a read's processor time.
+  // Files of this machine lie in its page cache already; a fifth of a read's processor time. A
+  // streamed result buffers a row group or more for each thread, else they wait for each other.
+  const std::size_t buffer =
+      std::clamp(options.memory_bytes_max / 32, std::size_t{8} << 20, std::size_t{48} << 20);
   ASSAY_RETURN_IF_ERROR(
       engine->execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false; "
-                      "SET enable_external_file_cache = false"));
+                      "SET enable_external_file_cache = false; SET streaming_buffer_size = '" +
+                      std::to_string(buffer) + "B'"));
   return std::unique_ptr<SqlEngine>(std::move(engine));
 }
 

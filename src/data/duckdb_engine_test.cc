@@ -241,7 +241,8 @@ TEST(DuckdbEngine, BadSqlIsInvalidArgument) {
 TEST(DuckdbEngine, FailureInTheMiddleOfAStreamIsReported) {
   auto engine = open_engine();
   auto reader = engine->stream(
-      "SELECT CASE WHEN x = 900000 THEN 'bad' ELSE '1' END::INTEGER AS n FROM range(1000000) t(x)",
+      "SELECT CASE WHEN x = 15900000 THEN 'bad' ELSE '1' END::INTEGER AS n FROM range(16000000) "
+      "t(x)",
       5000);
   ASSERT_TRUE(reader.ok());
   int64_t rows = 0;
@@ -255,16 +256,17 @@ TEST(DuckdbEngine, FailureInTheMiddleOfAStreamIsReported) {
         << "the stream ended after " << rows << " rows without its failure";
     rows += (*batch)->rows();
   }
-  EXPECT_LT(rows, 1000000);
-  EXPECT_EQ(engine
-                ->query("SELECT sum(CASE WHEN x = 900000 THEN 'bad' ELSE '1' END::INTEGER)::BIGINT "
-                        "FROM range(1000000) t(x)")
-                .code(),
-            Code::kFailedPrecondition);
+  EXPECT_LT(rows, 16000000);
+  EXPECT_EQ(
+      engine
+          ->query("SELECT sum(CASE WHEN x = 15900000 THEN 'bad' ELSE '1' END::INTEGER)::BIGINT "
+                  "FROM range(16000000) t(x)")
+          .code(),
+      Code::kFailedPrecondition);
   reader->reset();
   EXPECT_EQ(engine
-                ->query("SELECT CASE WHEN x = 900000 THEN 'bad' ELSE '1' END::INTEGER FROM "
-                        "range(1000000) t(x)")
+                ->query("SELECT CASE WHEN x = 15900000 THEN 'bad' ELSE '1' END::INTEGER FROM "
+                        "range(16000000) t(x)")
                 .code(),
             Code::kInvalidArgument);
 }

@@ -50,11 +50,9 @@ template <typename Record>
 class Records {
  public:
   Records() = default;
-  explicit Records(std::size_t size) : size_(size) {
-    const std::size_t bytes = std::max<std::size_t>(size * sizeof(Record), 1);
-    data_.reset(static_cast<Record*>(::operator new (bytes, std::align_val_t{kAlignment})));
-    prefer_huge_pages(data_.get(), bytes);
-  }
+  explicit Records(std::size_t size)
+      : data_(static_cast<Record*>(take_block(size * sizeof(Record))), Free{size * sizeof(Record)}),
+        size_(size) {}
   [[nodiscard]] std::size_t size() const { return size_; }
   Record* data() { return data_.get(); }
   [[nodiscard]] const Record* data() const { return data_.get(); }
@@ -62,11 +60,9 @@ class Records {
   const Record& operator[](std::size_t i) const { return data_.get()[i]; }
 
  private:
-  static constexpr std::size_t kAlignment = 64;
   struct Free {
-    void operator()(Record* records) const {
-      ::operator delete (records, std::align_val_t{kAlignment});
-    }
+    std::size_t bytes = 0;
+    void operator()(Record* records) const { give_block(records, bytes); }
   };
   std::unique_ptr<Record, Free> data_;
   std::size_t size_ = 0;
