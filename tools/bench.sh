@@ -9,7 +9,7 @@ cmake --preset release -DASSAY_BUILD_BENCH=ON >/dev/null
 cmake --build --preset release --target benchmarks
 echo "# $(date -u +%Y-%m-%d), $(nproc) cores, $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1), commit $(git rev-parse --short HEAD)"
 names=("$@")
-if [ ${#names[@]} -eq 0 ]; then names=(window asof_join online_read lake_open lake_scan lake_append lake_commit lake_compact pit training_file stream window_read); fi
+if [ ${#names[@]} -eq 0 ]; then names=(window asof_join online_read lake_open lake_scan lake_append lake_commit lake_compact pit training_file json_decode stream window_read); fi
 for name in "${names[@]}"; do
   echo "## $name"
   if [ -x "bench/$name.sh" ]; then "bench/$name.sh"; else "build/release/bench/${name}_bench"; fi

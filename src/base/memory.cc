@@ -80,7 +80,8 @@ class KeptBlocks {
 };
 
 KeptBlocks& kept_blocks() {
-  static KeptBlocks& blocks = *new KeptBlocks;  // outlives whoever gives a block back at the end
+  // It outlives whoever gives a block back at the end.
+  static KeptBlocks& blocks = *new KeptBlocks;
   return blocks;
 }
 

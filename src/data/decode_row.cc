@@ -1,8 +1,10 @@
 #include "data/decode_row.h"
 
 #include <array>
+#include <bit>
 #include <charconv>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "base/time.h"
@@ -220,8 +222,22 @@ void append_cell(const RowCell& cell, ColumnBuilder* builder) {
   }
 }
 
+namespace {
+
+constexpr std::size_t kStagedRows = 256;
+
+}  // namespace
+
 RowCollector::RowCollector(const SchemaPtr& schema)
-    : schema_(schema), builder_(schema), cells_(static_cast<std::size_t>(schema->size())) {}
+    : schema_(schema), builder_(schema), cells_(static_cast<std::size_t>(schema->size())) {
+  for (const Field& field : schema->fields()) {
+    const auto width = static_cast<std::size_t>(value_width(field.type));
+    widths_.push_back(width <= sizeof(int64_t) ? width : 0);
+    staged_.push_back({std::vector<uint8_t>(widths_.back() * kStagedRows),
+                       std::vector<uint8_t>(kStagedRows),
+                       false});
+  }
+}
 
 void RowCollector::begin_row() {
   for (RowCell& cell : cells_) {
@@ -239,13 +255,81 @@ void RowCollector::end_row(int64_t record) {
   }
   for (std::size_t i = 0; i < fields.size(); ++i) {
     ColumnBuilder& column = builder_.column(static_cast<int>(i));
-    if (cells_[i].null) {
+    if (widths_[i] != 0) {
+      stage(i);
+    } else if (cells_[i].null) {
       column.append_null();
     } else {
       append_cell(cells_[i], &column);
     }
   }
+  if (++staged_rows_ == kStagedRows) {
+    flush();
+  }
   record_of_row_.push_back(record);
+}
+
+void RowCollector::stage(std::size_t column) {
+  const RowCell& cell = cells_[column];
+  Staged& staged = staged_[column];
+  const Type& type = builder_.column(static_cast<int>(column)).type();
+  int64_t word = cell.null ? 0 : cell.integer;  // its low bytes are the value
+  if (type == Type::kFloat64) {
+    word = cell.null ? 0 : std::bit_cast<int64_t>(cell.number);
+  } else if (type == Type::kFloat32) {
+    word = cell.null ? 0 : std::bit_cast<int32_t>(static_cast<float>(cell.number));
+  }
+  const auto put = [&](auto value) {
+    std::memcpy(staged.bytes.data() + staged_rows_ * sizeof(value), &value, sizeof(value));
+  };
+  switch (widths_[column]) {
+    case sizeof(int64_t):
+      put(word);
+      break;
+    case sizeof(int32_t):
+      put(static_cast<int32_t>(word));
+      break;
+    case sizeof(int16_t):
+      put(static_cast<int16_t>(word));
+      break;
+    default:
+      put(static_cast<int8_t>(word));
+  }
+  staged.is_null[staged_rows_] = cell.null ? 1 : 0;
+  staged.any_null = staged.any_null || cell.null;
+}
+
+void RowCollector::flush() {
+  const auto rows = static_cast<int64_t>(staged_rows_);
+  for (std::size_t i = 0; i < staged_.size(); ++i) {
+    Staged& staged = staged_[i];
+    ColumnBuilder& column = builder_.column(static_cast<int>(i));
+    const auto append = [&](auto sample) {
+      const auto* values = reinterpret_cast<const decltype(sample)*>(staged.bytes.data());
+      if (staged.any_null) {
+        column.append_block(values, staged.is_null.data(), rows);
+      } else {
+        column.append_block(values, rows);
+      }
+    };
+    switch (widths_[i]) {
+      case 0:
+        break;
+      case sizeof(int64_t):
+        append(int64_t{});
+        break;
+      case sizeof(int32_t):
+        append(int32_t{});
+        break;
+      case sizeof(int16_t):
+        append(int16_t{});
+        break;
+      default:
+        append(uint8_t{});
+    }
+    staged.any_null = false;
+  }
+  staged_rows_ = 0;
 }
 
 void RowCollector::reject(int64_t record, RejectReason reason, std::string_view column) {
@@ -253,6 +337,7 @@ void RowCollector::reject(int64_t record, RejectReason reason, std::string_view 
 }
 
 Decoded RowCollector::finish() {
+  flush();
   Decoded decoded;
   decoded.rows = builder_.finish();
   decoded.record_of_row = std::move(record_of_row_);

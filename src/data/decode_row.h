@@ -33,6 +33,11 @@ bool read_decimal(std::string_view text, const Type& type, RowCell* cell);
 void append_cell(const RowCell& cell, ColumnBuilder* builder);
 /// A value that is not null, of a type that is not nested; text views into it.
 void set_cell(const Scalar& value, RowCell* cell);
+/// False for a finite number that no float can hold.
+inline bool fits_float32(double value) {
+  constexpr double kEnd = 0x1.ffffffp127;  // from here on rounding gives infinity
+  return value > -kEnd && value < kEnd;
+}
 /// A date as text, "2001-01-31".
 bool read_date(std::string_view text, RowCell* cell);
 /// A timestamp as text; false also outside years 0001 to 9999.
@@ -58,9 +63,22 @@ class RowCollector {
   Decoded finish();
 
  private:
+  /// Values of a column of at most eight bytes each, which go to the builder many at a time.
+  struct Staged {
+    std::vector<uint8_t> bytes;
+    std::vector<uint8_t> is_null;
+    bool any_null = false;
+  };
+
+  void stage(std::size_t column);
+  void flush();
+
   SchemaPtr schema_;
   BatchBuilder builder_;
   std::vector<RowCell> cells_;
+  std::vector<std::size_t> widths_;  // of values that are staged; 0: the column is not
+  std::vector<Staged> staged_;
+  std::size_t staged_rows_ = 0;
   std::vector<int64_t> record_of_row_;
   Rejects rejects_;
 };

@@ -11,6 +11,7 @@
 #include <simdjson.h>
 
 #include "data/decode_row.h"
+#include "data/json_members.h"
 #include "data/json_text.h"
 #include "data/scalar.h"
 
@@ -39,9 +40,7 @@ bool read_float32(const dom::element& value, RowCell* cell) {
   if (value.get_double().get(cell->number) != simdjson::SUCCESS) {
     return false;
   }
-  // A finite number that no float can hold is of the wrong type.
-  constexpr double kEnd = 0x1.ffffffp127;  // from here on rounding gives infinity
-  return cell->number > -kEnd && cell->number < kEnd;
+  return fits_float32(cell->number);
 }
 
 bool read_timestamp(const dom::element& value, TimeUnit unit, RowCell* cell) {
@@ -250,7 +249,11 @@ struct JsonLinesDecoder::State {
   bool read(const dom::element& value, std::size_t column, RowCell* cell);
   void decode_record(std::string_view record, int64_t number, RowCollector* rows);
 
+  void read_as_tree(std::string_view record, int64_t number, RowCollector* rows);
+  void pad(std::string_view record);
+
   DecodeOptions options;
+  std::unique_ptr<JsonMembers> members;  // where plain records can be read without a tree
   dom::parser parser;
   std::string padded;
   std::vector<std::string> scratch;                 // per column: text that had to be made
@@ -287,11 +290,29 @@ JsonLinesDecoder::State::State(DecodeOptions decode_options) : options(std::move
   for (std::size_t i = 0; i < fields.size(); ++i) {
     column_by_name.emplace(fields[i].name, static_cast<int>(i));
   }
+  if (!options.only_by_tree) {
+    members = JsonMembers::of(options);
+  }
 }
 
 void JsonLinesDecoder::State::decode_record(std::string_view record,
                                             int64_t number,
                                             RowCollector* rows) {
+  rows->begin_row();
+  if (members != nullptr) {
+    pad(record);
+    if (members->read({padded.data(), record.size()}, rows)) {
+      rows->end_row(number);
+      return;
+    }
+    rows->begin_row();
+  }
+  read_as_tree(record, number, rows);
+}
+
+void JsonLinesDecoder::State::read_as_tree(std::string_view record,
+                                           int64_t number,
+                                           RowCollector* rows) {
   dom::element element;
   dom::object object;
   const simdjson::error_code error = parse(record, &element);
@@ -311,7 +332,6 @@ void JsonLinesDecoder::State::decode_record(std::string_view record,
     }
     ++member;
   }
-  rows->begin_row();
   for (std::size_t i = 0; i < values.size(); ++i) {
     RowCell& cell = rows->cell(i);
     if (!values[i] && i < options.defaults.size() && options.defaults[i]) {
@@ -339,14 +359,18 @@ simdjson::error_code JsonLinesDecoder::State::parse(std::string_view record,
 
 simdjson::error_code JsonLinesDecoder::State::parse_padded(std::string_view record,
                                                            dom::element* element) {
-  // The parser looks at up to SIMDJSON_PADDING bytes behind the end.
+  pad(record);
+  return parser.parse(padded.data(), record.size(), false).get(*element);
+}
+
+/// The parsers look at up to SIMDJSON_PADDING bytes behind the end.
+void JsonLinesDecoder::State::pad(std::string_view record) {
   const std::size_t size = record.size() + simdjson::SIMDJSON_PADDING;
   if (padded.size() < size) {
     padded.resize(size + size / 2);
   }
   std::memcpy(padded.data(), record.data(), record.size());
   std::memset(padded.data() + record.size(), ' ', simdjson::SIMDJSON_PADDING);
-  return parser.parse(padded.data(), record.size(), false).get(*element);
 }
 
 /// Column of the record's n-th member, or -1.

@@ -25,6 +25,7 @@ struct DecodeOptions {
       column_null_texts;                          // the same for one column each; may be empty
   bool reals_may_be_text = false;                 // JSON: "NaN" and "1.5" are floats
   std::vector<std::optional<Scalar>> defaults{};  // JSON: of absent members; may be empty
+  bool only_by_tree = false;  // JSON: without the short way; for tests, the rows are the same
 };
 
 /// Rows that could be read, and which records could not.

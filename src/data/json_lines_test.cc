@@ -201,5 +201,156 @@ TEST(JsonLines, RandomRowsSurviveWritingAndReading) {
   EXPECT_EQ(content_hash(decoded.rows), content_hash(rows));
 }
 
+/// Plain records are read without a tree. Here are plain ones, rare ones, and both with bytes
+/// changed: what is said of them must be what the tree says.
+class RandomRecords {
+ public:
+  explicit RandomRecords(uint64_t seed) : random_(seeded_random(seed)) {}
+
+  std::string record() {
+    std::string text = blank() + "{";
+    for (uint64_t members = random_->below(7), i = 0; i < members; ++i) {
+      text += (i == 0 ? "" : ",") + blank() + name() + blank() + ":" + blank() + value(0) + blank();
+    }
+    text += "}" + blank();
+    for (uint64_t changes = random_->below(8) < 5 ? 0 : random_->below(3); changes > 0; --changes) {
+      change(text);
+    }
+    return text;
+  }
+
+ private:
+  template <std::size_t kSize>
+  std::string one_of(const char* const (&texts)[kSize]) {
+    return texts[random_->below(kSize)];
+  }
+  std::string blank() { return random_->below(6) == 0 ? one_of({" ", "\t", "\n", "\r\n  "}) : ""; }
+  std::string name() {
+    return one_of({R"("a")",
+                   R"("b")",
+                   R"("c")",
+                   R"("d")",
+                   R"("e")",
+                   R"("f")",
+                   R"("g")",
+                   R"("h")",
+                   R"("other")",
+                   R"("\u0061")",
+                   R"("")",
+                   R"("a very long name that nobody asks for, longer than the hints")"});
+  }
+  std::string value(int depth) {
+    switch (random_->below(depth < 3 ? 6 : 3)) {
+      case 0:
+        return one_of({"0",
+                       "-0",
+                       "1",
+                       "-17",
+                       "127",
+                       "128",
+                       "9223372036854775807",
+                       "9223372036854775808",
+                       "18446744073709551616",
+                       "-9223372036854775809",
+                       "1.5",
+                       "-0.0",
+                       "1e3",
+                       "1E400",
+                       "3.5e38",
+                       "012",
+                       "1.",
+                       "-",
+                       "+1",
+                       "1672531200000",
+                       "00",
+                       "123456789.25"});
+      case 1:
+        return one_of(
+            {R"("")",
+             R"("x")",
+             R"("a\\b")",
+             R"("\"")",
+             R"("\u017c")",
+             R"("\ud800")",
+             R"("\q")",
+             R"("2026-01-31")",
+             R"("2026-01-31T10:00:00Z")",
+             R"("1.5")",
+             R"("{[,]}:")",
+             R"("a text that is longer than a block of the parser, so that it takes two of them")"});
+      case 2:
+        return one_of({"true", "false", "null", "tru", "nul", "truex", "nullx", "NaN", "", "x"});
+      case 3:
+        return "[" + value(depth + 1) + one_of({"", ",", ", "}) + value(depth + 1) + "]";
+      case 4:
+        return "{" + name() + ":" + value(depth + 1) + one_of({"", ",", ",\"k\":1"}) + "}";
+      default:
+        return one_of({"[]", "{}", "1", R"("y")", "null"});
+    }
+  }
+  void change(std::string& text) {
+    constexpr std::string_view kBytes = "\"\\{}[]:, 019ntx\x80\xc5\x01";
+    const std::size_t at = random_->below(text.size());
+    const char byte = kBytes[random_->below(kBytes.size())];
+    switch (random_->below(3)) {
+      case 0:
+        text[at] = byte;
+        break;
+      case 1:
+        text.insert(at, 1, byte);
+        break;
+      default:
+        text.erase(at, 1 + random_->below(3));
+    }
+    if (text.empty()) {
+      text = "{";
+    }
+  }
+  std::unique_ptr<Random> random_;
+};
+
+TEST(JsonLines, PlainRecordsAreReadAsTheTreeReadsThem) {
+  DecodeOptions options = options_of({{"a", Type::kInt64, true},
+                                      {"b", Type::kString, true},
+                                      {"c", Type::kFloat32, true},
+                                      {"d", Type::kTimestamp, true},
+                                      {"e", Type::kBool, true},
+                                      {"f", Type::kDate, true},
+                                      {"g", Type::kFloat64, false},
+                                      {"h", Type::kInt8, true}});
+  options.time_units.assign(8, TimeUnit::kMillis);
+  options.defaults.resize(8);
+  options.defaults[6] = Scalar::float64(2.5);
+  RandomRecords random(1);
+  std::vector<std::string> texts;
+  for (int i = 0; i < 60'000; ++i) {
+    texts.push_back(random.record());
+  }
+  const std::vector<std::string_view> records(texts.begin(), texts.end());
+  for (const TimeUnit unit : {TimeUnit::kMillis, TimeUnit::kText}) {
+    options.time_units.assign(8, unit);
+    options.only_by_tree = false;
+    const Decoded plain = JsonLinesDecoder(options).decode(records);
+    options.only_by_tree = true;
+    const Decoded by_tree = JsonLinesDecoder(options).decode(records);
+    ASSERT_EQ(plain.record_of_row, by_tree.record_of_row);
+    ASSERT_EQ(plain.rejects.size(), by_tree.rejects.size());
+    for (std::size_t i = 0; i < plain.rejects.size(); ++i) {
+      const std::string& text = texts[static_cast<std::size_t>(plain.rejects[i].row)];
+      EXPECT_EQ(plain.rejects[i].row, by_tree.rejects[i].row) << text;
+      EXPECT_EQ(plain.rejects[i].reason, by_tree.rejects[i].reason) << text;
+      EXPECT_EQ(plain.rejects[i].column, by_tree.rejects[i].column) << text;
+    }
+    for (int64_t row = 0; row < plain.rows.rows(); ++row) {
+      for (int column = 0; column < plain.rows.column_count(); ++column) {
+        ASSERT_EQ(plain.rows.column(column).scalar(row), by_tree.rows.column(column).scalar(row))
+            << texts[static_cast<std::size_t>(plain.record_of_row[static_cast<std::size_t>(row)])];
+      }
+    }
+    EXPECT_EQ(content_hash(plain.rows), content_hash(by_tree.rows));
+    EXPECT_GT(plain.rows.rows(), 1'000);
+  }
+}
+
 }  // namespace
 }  // namespace assay::data

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include "data/decode_row.h"
+#include "data/json_lines.h"
+
+namespace assay::data {
+
+/// Reads the members of flat JSON records straight into cells, without a tree between: half of the
+/// time. It answers only for plain records; whatever else, be it wrong or only rare, is left to who
+/// reads trees, so there is one place that says what is wrong.
+///
+/// Threads one thread at a time.
+class JsonMembers {
+ public:
+  /// nullptr where the columns ask for more than this reads: nested values, decimals, bytes.
+  static std::unique_ptr<JsonMembers> of(const DecodeOptions& options);
+  ~JsonMembers();
+  JsonMembers(const JsonMembers&) = delete;
+  JsonMembers& operator=(const JsonMembers&) = delete;
+
+  /// Fill the cells of one row; absent members are left as they are, or take their defaults. False:
+  /// read it as a tree, and the cells anew.
+  ///
+  /// record  SIMDJSON_PADDING bytes behind it are readable. Texts of cells view into it.
+  bool read(std::string_view record, RowCollector* rows);
+
+ private:
+  struct State;
+  explicit JsonMembers(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace assay::data
