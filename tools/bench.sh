@@ -2,7 +2,7 @@
 # Builds and runs the benchmarks. Each checks its answer and prints a ratio with its spread.
 #
 #   tools/bench.sh [NAME...]        all of them, or those named (window, asof_join, online_read, lake_open, lake_scan,
-#                                   lake_append, lake_commit, lake_compact, pit, training_file, stream, window_read)
+#                                   lake_append, lake_commit, lake_compact, pit, training_file, json_decode, stream, window_read)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cmake --preset release -DASSAY_BUILD_BENCH=ON >/dev/null
