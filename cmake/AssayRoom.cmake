@@ -1,12 +1,13 @@
 # assay_room(name DEPS room... LIBRARIES target... SOURCES file... HEADERS file... TESTS file...
-#            TEST_DEPS room... FUZZ file...)
+#            TESTS_APART name file... TEST_DEPS room... FUZZ file...)
 #
 # Makes library assay::<name>, its header check, its link test (the whole archive linked with only the
 # rooms it declared) and one test binary <name>_test, whose tests carry the label `fast`.
 # A file under TESTS named *_slow_test.cc goes to <name>_slow_test, labelled `slow`; one named
 # *_servers_test.cc to <name>_servers_test, labelled `servers`, which runs beside a real S3 service.
+# Files of TESTS_APART go to a second fast binary, <name>_<its first word>_test, that runs beside the first.
 function(assay_room name)
-  cmake_parse_arguments(ROOM "" "" "DEPS;LIBRARIES;SOURCES;HEADERS;TESTS;TEST_DEPS;FUZZ" ${ARGN})
+  cmake_parse_arguments(ROOM "" "" "DEPS;LIBRARIES;SOURCES;HEADERS;TESTS;TESTS_APART;TEST_DEPS;FUZZ" ${ARGN})
   set(target assay_room_${name})
   if(ROOM_SOURCES)
     add_library(${target} STATIC ${ROOM_SOURCES})
@@ -41,9 +42,11 @@ function(assay_room name)
     list(FILTER fast_tests EXCLUDE REGEX "_(slow|servers)_test\\.cc$")
     list(FILTER slow_tests INCLUDE REGEX "_slow_test\\.cc$")
     list(FILTER servers_tests INCLUDE REGEX "_servers_test\\.cc$")
-    _assay_test_binary(${name} fast "${fast_tests}" "${ROOM_TEST_DEPS}")
-    _assay_test_binary(${name} slow "${slow_tests}" "${ROOM_TEST_DEPS}")
-    _assay_test_binary(${name} servers "${servers_tests}" "${ROOM_TEST_DEPS}")
+    _assay_test_binary(${name}_test fast "${name}" "${fast_tests}" "${ROOM_TEST_DEPS}")
+    _assay_test_binary(${name}_slow_test slow "${name}" "${slow_tests}" "${ROOM_TEST_DEPS}")
+    _assay_test_binary(${name}_servers_test servers "${name}" "${servers_tests}" "${ROOM_TEST_DEPS}")
+    list(POP_FRONT ROOM_TESTS_APART apart)
+    _assay_test_binary(${name}_${apart}_test fast "${name}" "${ROOM_TESTS_APART}" "${ROOM_TEST_DEPS}")
   endif()
   if(ASSAY_BUILD_FUZZ)
     foreach(file IN LISTS ROOM_FUZZ)
@@ -56,14 +59,9 @@ function(assay_room name)
   endif()
 endfunction()
 
-function(_assay_test_binary room label files test_deps)
+function(_assay_test_binary target label room files test_deps)
   if(NOT files)
     return()
-  endif()
-  if(label STREQUAL "fast")
-    set(target ${room}_test)
-  else()
-    set(target ${room}_${label}_test)
   endif()
   add_executable(${target} ${files})
   target_link_libraries(${target} PRIVATE assay::${room} assay_flags GTest::gtest GTest::gmock
