@@ -122,8 +122,8 @@ std::vector<Command> up_commands() {
          false},
         {"share",
          "",
-         "be one of several such processes of the project, among which the topics' partitions are "
-         "divided (docs/streams.md)",
+         "be one of several such processes in this project folder, among which the topics' "
+         "partitions are divided; views follow the lake, about a second behind (docs/streams.md)",
          "",
          false,
          false},

@@ -99,6 +99,8 @@ Result<std::unique_ptr<BronzeWriter>> BronzeWriter::open(Workspace& workspace,
   const catalog::BronzeDef& definition = workspace.project().bronze.at(name);
   std::unique_ptr<BronzeWriter> writer(new BronzeWriter(workspace));
   writer->name_ = name;
+  writer->turn_wait_max_ = options.turn_wait;
+  writer->turn_wait_ = options.turn_wait;
   ASSAY_ASSIGN_OR_RETURN(const std::string key, workspace.bronze_table_key(name));
   writer->app_id_ = workspace.app_id(key);
   ASSAY_ASSIGN_OR_RETURN(writer->operation_,
@@ -135,6 +137,18 @@ Result<std::map<int64_t, int64_t>> BronzeWriter::part_positions(int64_t parts) {
     }
   }
   return positions;
+}
+
+Result<std::map<int64_t, EventTime>> BronzeWriter::part_times(int64_t parts) {
+  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table_->snapshot());
+  std::map<int64_t, EventTime> times;
+  for (int64_t ordinal = 0; ordinal < parts; ++ordinal) {
+    const std::optional<int64_t> time = snapshot->txn(part_time_app_id(app_id_, ordinal));
+    if (time.has_value()) {
+      times[ordinal] = EventTime{*time};
+    }
+  }
+  return times;
 }
 
 Result<BronzeWriter::Journaled> BronzeWriter::journaled() {
@@ -188,8 +202,18 @@ Status BronzeWriter::commit_quarantine(const Pending& pending, const Reached& re
   if (dead_letters_ != nullptr) {
     ASSAY_RETURN_IF_ERROR(dead_letters_->send(rejected));
   }
-  return reached.parts.empty() ? quarantine_->commit(rejected, reached.position)
-                               : quarantine_->commit_parts(rejected, reached.parts);
+  if (reached.parts.empty()) {
+    return quarantine_->commit(rejected, reached.position);
+  }
+  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table_->snapshot());
+  SideTable::Parts parts{{}, reached.parts};
+  for (const auto& [ordinal, end] : reached.parts) {
+    const std::optional<int64_t> begun = snapshot->txn(part_app_id(app_id_, ordinal));
+    if (begun.has_value()) {
+      parts.begun[ordinal] = *begun;
+    }
+  }
+  return quarantine_->commit_parts(rejected, parts);
 }
 
 Status BronzeWriter::add_positions(const Reached& reached, lake::CommitRequest* request) {

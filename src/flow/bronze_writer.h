@@ -43,6 +43,8 @@ class BronzeWriter {
   /// and of each of the first `parts` parts of one that is read side by side.
   Result<int64_t> position();
   Result<std::map<int64_t, int64_t>> part_positions(int64_t parts);
+  /// The same of the newest event times of parts that processes share.
+  Result<std::map<int64_t, EventTime>> part_times(int64_t parts);
 
   /// What the table has of journaled reads.
   struct Journaled {
@@ -88,13 +90,15 @@ class BronzeWriter {
 
   // Of a table that several processes write: docs/decisions/0130-processes-share-topics.md
 
-  /// Take records in, and give their rows; keys are compared when they are committed.
-  Result<data::Batch> take_unjudged(const ingest::RecordBatch& records);
+  /// Be the one that commits these parts of the source, until another process does the same; gives
+  /// where the table stands then, of its first `parts` parts.
+  Result<std::map<int64_t, int64_t>> take_over(const std::set<int64_t>& ordinals, int64_t parts);
+  /// Take records in; keys are compared when they are committed.
+  Status take_unjudged(const ingest::RecordBatch& records);
   /// What a process has of its parts of the source.
   struct SharedReached {
     std::map<int64_t, int64_t> parts;           // those that it read on, and how far
     std::map<int64_t, int64_t> begun;           // where the table stood when it did; none: nowhere
-    std::map<int64_t, EventTime> newest;        // event times of its parts' rows
     std::map<int64_t, bool> own;                // its parts: whether it has read them to their end
     std::map<int64_t, int64_t> ends_of_others;  // where other processes' parts end
     bool knows_others = false;                  // false: no low time can be told
@@ -102,7 +106,8 @@ class BronzeWriter {
   /// Judge all that is pending by the table's newest version, and commit it behind that one.
   ///
   /// Errors  kAborted: the table stands elsewhere than where these parts were begun, so another
-  ///         process has them: nothing of them was committed.
+  ///         process has them: nothing of them was committed. kFailedPrecondition: processes of
+  ///         another project folder write the table too.
   Status commit_shared(const SharedReached& reached, StageAccount* total);
 
   // Of records that were refused before: docs/decisions/0087-replay-of-quarantine.md
@@ -126,12 +131,23 @@ class BronzeWriter {
   Result<data::Batch> rows_to_keep(const Pending& pending) const;
   Status add_positions(const Reached& reached, lake::CommitRequest* request);
   Status commit_shared_quarantine(const Pending& pending, const SharedReached& reached);
+  using Times = std::map<int64_t, EventTime>;  // by part's ordinal
+  Status check_still_mine(const SharedReached& reached, const lake::Snapshot& snapshot) const;
+  Status commit_judged(const Pending& pending, const SharedReached& reached, StageAccount* account);
+  Status write_judged(const data::Batch& rows,
+                      const data::Batch& judged,
+                      StageAccount* account,
+                      lake::CommitRequest* request);
+  std::unique_ptr<FileLock> wait_for_turn();
+  void count_lost_race();
+  Status load_added(const lake::Snapshot& snapshot);
   Status load_what_came(const lake::Snapshot& snapshot, const data::Batch& rows);
-  Status add_shared_positions(const SharedReached& reached,
-                              const lake::Snapshot& snapshot,
-                              lake::CommitRequest* request);
+  Result<std::vector<lake::TxnUpdate>> shared_positions(const SharedReached& reached,
+                                                        const lake::Snapshot& snapshot,
+                                                        const data::Batch& judged);
   [[nodiscard]] std::optional<EventTime> shared_low_time(const SharedReached& reached,
-                                                         const lake::Snapshot& snapshot) const;
+                                                         const lake::Snapshot& snapshot,
+                                                         const Times& newest) const;
 
   Workspace& workspace_;
   std::string name_;
@@ -144,6 +160,10 @@ class BronzeWriter {
   bronze::BronzeState state_;
   Pending pending_;
   std::optional<lake::Version> known_version_;  // what state_ has of a table that others write too
+  int64_t share_ = 0;                           // the number of the project's folder
+  bool has_said_share_ = false;                 // the table has that one
+  Duration turn_wait_max_;                      // for others' commits
+  Duration turn_wait_;                          // nothing where they do not end
 };
 
 }  // namespace assay::flow

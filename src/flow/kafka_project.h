@@ -86,6 +86,7 @@ class TestTopic {
   }
   void flush() { EXPECT_TRUE(producer_->flush().ok()); }
   void set_away(bool is_away) { broker_->set_away(is_away); }
+  void fail_joins(int count) { broker_->fail_joins(count); }
   [[nodiscard]] int64_t sent() const { return sent_; }
   [[nodiscard]] const std::string& brokers() const { return broker_->brokers(); }
 

@@ -28,4 +28,35 @@ void note_lag(World& world,
   }
 }
 
+void note_commit(World& world, Duration began, Duration before) {
+  const int64_t now = world.clock.monotonic().micros;
+  world.metrics
+      .histogram("assay_flow_commit_seconds",
+                 "Time that bringing lake and views up to what was read took")
+      .observe(static_cast<double>(now - began.micros) / 1e6);
+  world.metrics
+      .gauge("assay_flow_epoch_seconds", "Time between the last two commits of what was read")
+      .set(static_cast<double>(now - before.micros) / 1e6);
+}
+
+void note_readable(World& world, const std::string& table, EventTime received) {
+  world.metrics
+      .histogram("assay_flow_readable_after_seconds",
+                 "Time from the reading of a flush's first record until all of it was readable",
+                 {{"name", table}})
+      .observe(static_cast<double>(world.clock.now().micros - received.micros) / 1e6);
+}
+
+void BrokersAway::note(const std::string& table, const Status& answer) {
+  world_.metrics
+      .gauge("assay_flow_source_away", "1 while no broker of the source answers", {{"name", table}})
+      .set(answer.ok() ? 0 : 1);
+  if (answer.ok() && tables_.erase(table) > 0) {
+    world_.log.info("kafka_brokers_are_back", {{"table", "bronze." + table}});
+  } else if (!answer.ok() && tables_.insert(table).second) {
+    world_.log.error("kafka_brokers_are_away",
+                     {{"table", "bronze." + table}, {"why", answer.to_string()}});
+  }
+}
+
 }  // namespace assay::flow

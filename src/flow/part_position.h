@@ -23,6 +23,16 @@ inline std::string part_time_app_id(const std::string& app_id, int64_t ordinal) 
   return app_id + "/part_time/" + std::to_string(ordinal);
 }
 
+/// The same of how often a process took the part over, in a table of refused records.
+inline std::string part_taken_app_id(const std::string& app_id, int64_t ordinal) {
+  return app_id + "/part_taken/" + std::to_string(ordinal);
+}
+
+/// The same of the number of the project's folder whose processes share the table.
+inline std::string share_app_id(const std::string& app_id) {
+  return app_id + "/share";
+}
+
 /// The same of the number of epochs whose reads were journaled, and which the table has
 /// (read_journal.h). A silver table has it from its bronze table.
 inline std::string epoch_app_id(const std::string& app_id) {

@@ -5,16 +5,20 @@
 #include "flow/publish.h"
 
 #include <map>
+#include <memory>
 #include <set>
 
 #include <gtest/gtest.h>
 
 #include "flow/running_up.h"
+#include "flow/shared_crash.h"
+#include "flow/shared_up.h"
 
 namespace assay::flow {
 namespace {
 
 constexpr char kTopic[] = "spend_changes";
+constexpr Duration kFlushEvery{50'000};
 
 /// A project that publishes its view; its events are written day by day.
 class PublishingProject : public TestProject {
@@ -161,6 +165,30 @@ TEST(Publish, AsTheLineGoesOnTheTopicFollows) {
     line.wait_for_records(topic.sent());
   }
   EXPECT_TRUE(line.stop().ok());
+  EXPECT_EQ(read_all(topic).last, values_of(project));
+}
+
+TEST(Publish, OfProcessesThatShareTopicsTheOneThatLeadsPublishes) {
+  TestTopic topic(2);
+  topic.create(kTopic);
+  KafkaProject project(topic);
+  forget_members_soon(project);
+  project.change("    ttl: 2d\n",
+                 "    ttl: 2d\n    publish: {kafka: {brokers: \"" + topic.brokers() +
+                     "\", topic: " + kTopic + "}}\n");
+  send_days(topic, 1, 2);
+  auto first = std::make_unique<RunningUp>(project, kFlushEvery, run_shared_up);
+  first->wait_until_ready();
+  RunningUp second(project, kFlushEvery, run_shared_up);
+  send_days(topic, 2, 4);
+  first->wait_for_gauge("assay_flow_shared_partitions", 1, {{"name", "events"}});
+  EXPECT_TRUE(first->stop().ok());
+  first.reset();
+  second.wait_for_gauge("assay_flow_leads", 1);
+  send_days(topic, 4, 7);
+  second.wait_for_gauge("assay_flow_shared_partitions", 2, {{"name", "events"}});
+  wait_for_rows(project, "bronze/events", topic.sent());
+  EXPECT_TRUE(second.stop().ok());
   EXPECT_EQ(read_all(topic).last, values_of(project));
 }
 

@@ -9,7 +9,7 @@
 #include "data/utf8.h"
 #include "flow/bronze_writer.h"
 #include "flow/quarantine_records.h"
-#include "lake/rewrite.h"
+#include "flow/side_table.h"
 
 namespace assay::flow {
 namespace {
@@ -267,17 +267,8 @@ class Replay {
   }
 
   Status remove(const std::set<int64_t>& positions) {
-    if (positions.empty()) {
-      return {};
-    }
-    std::string list;
-    for (const int64_t position : positions) {
-      list += (list.empty() ? "" : ",") + std::to_string(position);
-    }
-    return lake::delete_where({workspace_.world(), workspace_.store(), workspace_.sql()},
-                              *table_,
-                              "position IN (" + list + ")")
-        .status();
+    return positions.empty() ? Status()
+                             : remove_rows_at(workspace_, *table_, "position", positions);
   }
 
   Workspace& workspace_;

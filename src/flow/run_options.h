@@ -23,6 +23,8 @@ struct RunOptions {
   int64_t online_piece_bytes = 256 << 20;
   int64_t publish_records = 100'000;            // records of a transaction of a topic, at most
   Duration ask_timeout{10 * kMicrosPerSecond};  // of questions to brokers about topics and offsets
+  /// A commit to a table that several processes write waits this long for those of others.
+  Duration turn_wait{10 * kMicrosPerSecond};
   /// Sources are followed without end: it is noted how soon events were readable, and views that
   /// are ahead of the lake stay so, since this process has their journals. Else a view is only
   /// ahead when its journal was lost, and is made anew.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <string>
@@ -22,6 +23,7 @@ class LakeThatGoes : public FileSystem {
  public:
   std::atomic<bool> is_away = false;
   std::atomic<bool> is_held = false;
+  std::atomic<bool> is_silver_away = false;  // the same of the silver tables alone
 
   Result<std::string> read(const std::string& path) override { return files_->read(path); }
   Result<std::string> read_range(const std::string& path, int64_t offset, int64_t size) override {
@@ -37,7 +39,7 @@ class LakeThatGoes : public FileSystem {
     while (is_held) {
       pause_for({1'000});
     }
-    if (is_away) {
+    if (is_away || (is_silver_away && path.find("silver/") != std::string::npos)) {
       return {Code::kUnavailable, "no lake"};
     }
     return files_->put_if_absent(path, bytes);
@@ -67,7 +69,10 @@ class RunningUp {
  public:
   using Run = Result<RunReport> (*)(Workspace&, const UpOptions&);
   /// Commits after each read, and looks for partitions all the time, unless told otherwise.
-  explicit RunningUp(TestProject& project, Duration flush_every = {0}, Run run = run_up)
+  explicit RunningUp(TestProject& project,
+                     Duration flush_every = {0},
+                     Run run = run_up,
+                     Duration retry_first = {10'000})
       : system_(static_cast<LogLevel>(static_cast<int>(LogLevel::kError) + 1)),
         world_{system_.world().clock,
                files_,
@@ -83,8 +88,9 @@ class RunningUp {
     options_.flush_every = flush_every;
     options_.look_every = flush_every;
     options_.poll_every = {10'000};
-    options_.retry_first = {10'000};
-    options_.retry_max = {20'000};
+    options_.retry_first = retry_first;
+    options_.retry_max = {std::max<int64_t>(20'000, retry_first.micros)};
+    options_.unread_after = {500'000};
     options_.ready = [this] {
       is_ready_ = true;
       return Status();
@@ -115,6 +121,13 @@ class RunningUp {
   }
   void wait_for_gauge(const std::string& name, double value, const MetricLabels& labels = {}) {
     while (world_.metrics.gauge(name, "", labels).value() != value) {
+      pause_for({1'000});
+    }
+  }
+  void wait_for_gauge_above(const std::string& name,
+                            double value,
+                            const MetricLabels& labels = {}) {
+    while (world_.metrics.gauge(name, "", labels).value() <= value) {
       pause_for({1'000});
     }
   }
@@ -160,6 +173,20 @@ class RunningUp {
   Status status_;
   std::jthread thread_;
 };
+
+/// Rows of a table, 0 while there is none.
+inline int64_t rows_of(Workspace& workspace, const std::string& table) {
+  const auto found = workspace.table(table);
+  return found.ok() ? (*(*found)->snapshot())->rows() : 0;
+}
+
+/// Until a table has so many rows.
+inline void wait_for_rows(TestProject& project, const std::string& table, int64_t rows) {
+  const auto workspace = project.open();
+  while (rows_of(*workspace, table) < rows) {
+    pause_for({5'000});
+  }
+}
 
 /// Send the events of days [first, end).
 inline void send_days(TestTopic& topic, int first, int end) {

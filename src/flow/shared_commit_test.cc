@@ -1,10 +1,12 @@
 // Commits of writers that share a bronze table, one interleaving after the other.
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -17,14 +19,22 @@
 namespace assay::flow {
 namespace {
 
-/// The machine's files; does something once, before the next commit to the bronze table.
+/// The machine's files; does something once: before a commit to the bronze table, when others can
+/// still be quicker, or before one to the quarantine table.
 class FilesWithARace : public LakeThatGoes {
  public:
   std::function<void()> before_commit;
+  std::function<void()> before_quarantine;
 
-  Status put_if_absent(const std::string& path, std::string_view bytes) override {
-    if (before_commit && path.find("bronze/events/_delta_log") != std::string::npos) {
+  Result<std::unique_ptr<FileLock>> lock(const std::string& path) override {
+    if (before_commit && path.find("commit_events.lock") != std::string::npos) {
       std::exchange(before_commit, nullptr)();
+    }
+    return LakeThatGoes::lock(path);
+  }
+  Status put_if_absent(const std::string& path, std::string_view bytes) override {
+    if (before_quarantine && path.find("events_quarantine/_delta_log") != std::string::npos) {
+      std::exchange(before_quarantine, nullptr)();
     }
     return LakeThatGoes::put_if_absent(path, bytes);
   }
@@ -41,7 +51,7 @@ class Process {
                system_.world().log,
                system_.world().metrics},
         workspace_(*Workspace::open(world_, project.folder(), {})),
-        writer_(*BronzeWriter::open(*workspace_, "events", {})) {}
+        writer_(*BronzeWriter::open(*workspace_, "events", quick_options())) {}
 
   /// Read a record of a part: `users` one after the other, in one hour.
   void read(int64_t part, const std::vector<std::string>& users, int hour = 0) {
@@ -52,7 +62,7 @@ class Process {
     batch.received = *parse_time("2026-02-01");
     batch.parts = {"events/" + std::to_string(part)};
     auto text = std::make_shared<std::string>();
-    text->reserve(4096);
+    text->reserve(users.size() * 100);
     int64_t& next = next_[part];
     for (const std::string& user : users) {
       const std::string record = R"({"user_id":")" + user + R"(","amount":1,"ts":"2026-01-01 )" +
@@ -65,14 +75,13 @@ class Process {
       batch.part_of.push_back(0);
     }
     batch.bytes = text;
-    const auto rows = writer_->take_unjudged(batch);
-    ASSERT_TRUE(rows.ok()) << rows.status().to_string();
-    note_newest_times(writer_->definition(), *rows, &reached.newest);
+    const Status taken = writer_->take_unjudged(batch);
+    ASSERT_TRUE(taken.ok()) << taken.to_string();
     reached.parts[part] = ingest::Position::of(part, next).value;
   }
   /// Go on with a part where the table stands.
   void begin(int64_t part) {
-    const auto stands = *writer_->part_positions(part + 1);
+    const auto stands = *writer_->take_over({part}, part + 1);
     if (stands.contains(part)) {
       reached.begun[part] = stands.at(part);
       next_[part] = ingest::Position{stands.at(part)}.record();
@@ -87,6 +96,15 @@ class Process {
     }
     return status;
   }
+  /// The first half of a commit, as a process that is killed behind it.
+  void commit_quarantine_alone() {
+    files.before_commit = [this] { files.is_away = true; };
+    ASSERT_EQ(commit().code(), Code::kUnavailable);
+  }
+  int64_t lost_races() {
+    return world_.metrics.counter("assay_flow_commits_judged_again_total", "", {{"name", "events"}})
+        .value();
+  }
   std::optional<EventTime> low_time() { return writer_->journaled()->low_time; }
 
   FilesWithARace files;
@@ -94,6 +112,12 @@ class Process {
   StageAccount account;
 
  private:
+  static RunOptions quick_options() {
+    RunOptions options;
+    options.turn_wait = {100'000};
+    return options;
+  }
+
   SystemWorld system_;
   World world_;
   std::unique_ptr<Workspace> workspace_;
@@ -108,6 +132,18 @@ class SharedCommit : public testing::Test {
     (void)project_.open();
   }
   int64_t rows() { return project_.count("bronze/events"); }
+  int64_t refused() { return project_.count("bronze/events_quarantine"); }
+  /// Records of part 0 that a table has, by their number.
+  std::vector<int64_t> numbers(const std::string& table, const std::string& column) {
+    const data::Batch rows = *project_.open()->read_table(table, column, "", column);
+    std::vector<int64_t> numbers;
+    for (const int64_t position : rows.column(0).values<int64_t>()) {
+      numbers.push_back(ingest::Position{position}.record());
+    }
+    return numbers;
+  }
+  std::vector<int64_t> accepted_numbers() { return numbers("bronze/events", "sequence"); }
+  std::vector<int64_t> refused_numbers() { return numbers("bronze/events_quarantine", "position"); }
 
   TestTopic topic_;
   KafkaProject project_;
@@ -194,6 +230,143 @@ TEST_F(SharedCommit, QuarantineTakesNothingTwice) {
   ASSERT_TRUE(b.commit().ok());
   EXPECT_EQ(a.commit().code(), Code::kAborted);
   EXPECT_EQ(project_.count("bronze/events_quarantine"), 2);
+}
+
+constexpr char kBad[] = "\\";  // makes a record that is no JSON
+
+TEST_F(SharedCommit, WhatIsReadAgainIsRefusedOrAcceptedAsItIsThen) {
+  {
+    Process killed(project_);
+    killed.begin(0);
+    killed.read(0, {"u1", kBad, kBad, "u3"});
+    killed.commit_quarantine_alone();
+  }
+  Process next(project_);
+  next.begin(0);
+  next.read(0, {kBad, "u2", kBad, "u3"});  // as if a schema had gone, and another had come
+  ASSERT_TRUE(next.commit().ok());
+  EXPECT_EQ(accepted_numbers(), (std::vector<int64_t>{1, 3}));
+  EXPECT_EQ(refused_numbers(), (std::vector<int64_t>{0, 2}));
+  next.read(0, {"u4", kBad});
+  ASSERT_TRUE(next.commit().ok());  // what was kept stays
+  EXPECT_EQ(refused_numbers(), (std::vector<int64_t>{0, 2, 5}));
+}
+
+TEST_F(SharedCommit, WhatIsReadAgainBitByBitIsRefusedOnce) {
+  {
+    Process killed(project_);
+    killed.begin(0);
+    killed.read(0, {"u1", kBad, "u2", kBad});
+    killed.commit_quarantine_alone();
+  }
+  Process next(project_);
+  next.begin(0);
+  next.read(0, {"u1", kBad});
+  ASSERT_TRUE(next.commit().ok());
+  next.read(0, {"u2", "u3"});
+  ASSERT_TRUE(next.commit().ok());
+  EXPECT_EQ(accepted_numbers(), (std::vector<int64_t>{0, 2, 3}));
+  EXPECT_EQ(refused_numbers(), (std::vector<int64_t>{1}));
+}
+
+TEST_F(SharedCommit, WhatOthersHaveTakenOutMeanwhileIsNotThere) {
+  {
+    Process killed(project_);
+    killed.begin(0);
+    killed.read(0, {"u1", kBad});
+    killed.commit_quarantine_alone();
+  }
+  Process next(project_);
+  next.begin(0);
+  next.read(0, {"u1"});
+  ASSERT_TRUE(next.commit().ok());
+  {
+    Process killed(project_);
+    killed.begin(0);
+    killed.read(0, {"u2"});  // good this time
+    killed.commit_quarantine_alone();
+    EXPECT_EQ(refused(), 0);
+  }
+  next.begin(0);
+  next.read(0, {kBad});
+  ASSERT_TRUE(next.commit().ok());
+  EXPECT_EQ(refused_numbers(), (std::vector<int64_t>{1}));
+}
+
+TEST_F(SharedCommit, WhoWasLeftBehindRefusesNothing) {
+  Process frozen(project_);
+  Process next(project_);
+  frozen.begin(0);
+  frozen.read(0, {"u1", kBad});
+  frozen.files.before_quarantine = [&] {
+    next.begin(0);
+    next.read(0, {"u1", "u2"});
+    ASSERT_TRUE(next.commit().ok());
+  };
+  EXPECT_EQ(frozen.commit().code(), Code::kAborted);
+  EXPECT_EQ(accepted_numbers(), (std::vector<int64_t>{0, 1}));
+  EXPECT_EQ(refused(), 0);
+}
+
+TEST_F(SharedCommit, WhoHasLostARaceIsNotOvertakenAgain) {
+  Process large(project_);
+  Process small(project_);
+  std::atomic<bool> is_over = false;
+  std::jthread beside([&] {
+    for (int i = 0; !is_over; ++i) {
+      small.read(1, {"s" + std::to_string(i)});
+      ASSERT_TRUE(small.commit().ok());
+    }
+  });
+  constexpr int kCommits = 5;
+  std::vector<std::string> users;
+  for (int commit = 0; commit < kCommits; ++commit) {
+    users.clear();
+    for (int i = 0; i < 2'000; ++i) {
+      users.push_back("l" + std::to_string(commit) + "_" + std::to_string(i));
+    }
+    large.read(0, users);
+    ASSERT_TRUE(large.commit().ok());
+  }
+  is_over = true;
+  beside.join();
+  EXPECT_LE(large.lost_races(), kCommits);
+}
+
+TEST_F(SharedCommit, AFrozenOneHoldsUpNobodyForLong) {
+  const auto frozen = *system_files()->lock(project_.folder() + "/.assay/commit_events.lock");
+  Process a(project_);
+  a.read(0, {"u1"});
+  ASSERT_TRUE(a.commit().ok());
+  a.read(0, {"u2"});
+  ASSERT_TRUE(a.commit().ok());
+  EXPECT_EQ(rows(), 2);
+}
+
+TEST_F(SharedCommit, AnotherFoldersProcessesAreToldApart) {
+  Process a(project_);
+  a.read(0, {"u1"});
+  ASSERT_TRUE(a.commit().ok());
+  project_.write(".assay/share_id", "of another folder");
+  Process b(project_);
+  b.begin(1);
+  b.read(1, {"u2"});
+  ASSERT_TRUE(b.commit().ok());  // the project may have moved
+  a.read(0, {"u3"});
+  EXPECT_EQ(a.commit().code(), Code::kFailedPrecondition);
+}
+
+TEST_F(SharedCommit, ADuplicateTellsNoTime) {
+  project_.change("key: [user_id, ts]\n", "key: [user_id]\n    dedup_for: 5h\n");
+  (void)project_.open();
+  Process a(project_);
+  a.reached.knows_others = true;
+  a.reached.own = {{0, true}};
+  a.read(0, {"u1"}, 1);
+  a.read(0, {"u1"}, 3);
+  ASSERT_TRUE(a.commit().ok());
+  EXPECT_EQ(a.account.rows.duplicates, 1);
+  EXPECT_EQ(a.low_time(), *parse_time("2026-01-01 01:00:00"));
 }
 
 TEST_F(SharedCommit, TimesGoByThePartThatIsFurthestBehind) {

@@ -55,11 +55,12 @@ class CrashedShares : public CrashedUp {
   }
   /// Send until bronze has more, so that whoever is there has begun to work.
   void send_until_read() {
-    const int64_t held = rows();
+    const auto workspace = project_.open();
+    const int64_t held = rows_of(*workspace, "bronze/events");
     for (int step = 1; has_events(); ++step) {
       send(1);
       pause_for({20'000});
-      if (step % 10 == 0 && rows() > held) {
+      if (step % 10 == 0 && rows_of(*workspace, "bronze/events") > held) {
         return;
       }
     }
@@ -72,20 +73,26 @@ class CrashedShares : public CrashedUp {
       pause_for({kStep});
     }
   }
-  void end_all(int signal) {
-    while (!children_.empty()) {
-      end_one(children_.size() - 1, signal);
+  /// Send the rest; when one process alone has brought all of it everywhere, compare with a run
+  /// over files, and once more when another run has looked for what is to be done.
+  void expect_as_undisturbed() {
+    send_all();
+    if (!has_lasting()) {
+      start_one();
     }
+    const auto lasting = std::find_if(
+        children_.begin(), children_.end(), [](const Child& child) { return !child.has_point; });
+    std::iter_swap(children_.begin(), lasting);
+    while (running() > 1) {
+      end_one(running() - 1, SIGTERM);
+    }
+    wait_for_rows(project_, "silver/clean", expected().rows);
+    end_one(0, SIGTERM);
+    compare();
+    CrashedUp::expect_as_undisturbed();
   }
 
  private:
-  /// Of the bronze table, if there is one yet.
-  int64_t rows() {
-    const auto workspace = project_.open();
-    const auto table = workspace->table("bronze/events");
-    return table.ok() ? (*(*table)->snapshot())->rows() : 0;
-  }
-
   struct Child {
     pid_t process = 0;
     bool has_point = false;

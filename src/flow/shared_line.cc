@@ -7,6 +7,15 @@
 #include "flow/kafka_line.h"
 
 namespace assay::flow {
+namespace {
+
+/// A commit waits no longer than this to hear where others' partitions end.
+constexpr Duration kAskTimeoutMax{2 * kMicrosPerSecond};
+/// How long an answer is good; and how long no answer is.
+constexpr Duration kAskEvery{1 * kMicrosPerSecond};
+constexpr Duration kAskAgainAfter{5 * kMicrosPerSecond};
+
+}  // namespace
 
 std::string why_not_shared(const catalog::Project& project, const std::string& bronze) {
   for (const catalog::CheckDef& check : project.bronze.at(bronze).checks) {
@@ -31,6 +40,7 @@ Result<std::unique_ptr<SharedLine>> SharedLine::open(Workspace& workspace,
   ASSAY_ASSIGN_OR_RETURN(line->writer_, BronzeWriter::open(workspace, bronze, options));
   const catalog::SourceDef& source =
       workspace.project().sources.at(line->writer_->definition().source);
+  line->ask_timeout_ = {std::min(options.ask_timeout.micros, kAskTimeoutMax.micros)};
   line->gauge_.emplace(source.name, bronze, source.kafka->rejects_max);
   ASSAY_ASSIGN_OR_RETURN(
       line->source_,
@@ -64,9 +74,11 @@ Status SharedLine::note(const ingest::RecordBatch& records) {
   workspace_.world()
       .metrics.counter("assay_flow_records_read_total", "Records taken", {{"name", name()}})
       .add(records.size());
+  if (!oldest_received_.has_value()) {
+    oldest_received_ = records.received;
+  }
   const data::Account before = writer_->pending();
-  ASSAY_ASSIGN_OR_RETURN(const data::Batch rows, writer_->take_unjudged(records));
-  note_newest_times(writer_->definition(), rows, &newest_);
+  ASSAY_RETURN_IF_ERROR(writer_->take_unjudged(records));
   return gauge_->add(writer_->pending().in - before.in,
                      writer_->pending().quarantined - before.quarantined,
                      workspace_.world().log);
@@ -75,9 +87,8 @@ Status SharedLine::note(const ingest::RecordBatch& records) {
 Status SharedLine::follow_group(StageAccount* total) {
   const bool gives = source_->rebalance()->gives;
   ASSAY_RETURN_IF_ERROR(gives ? take_parts() : give_up_parts(total));
-  workspace_.world().log.info(
-      "partitions_shared_out",
-      {{"table", "bronze." + name()}, {"mine", static_cast<int64_t>(source_->part_lags().size())}});
+  workspace_.world().log.info("partitions_shared_out",
+                              {{"table", "bronze." + name()}, {"mine", partitions()}});
   return {};
 }
 
@@ -86,8 +97,9 @@ Status SharedLine::take_parts() {
   fail_point("flow.share.before_take");
   ASSAY_ASSIGN_OR_RETURN(const auto known,
                          ledger_.known(ingest::kafka_ledger_name(writer_->definition().source)));
-  ASSAY_ASSIGN_OR_RETURN(const ingest::PartPositions done,
-                         writer_->part_positions(static_cast<int64_t>(known.size())));
+  ASSAY_ASSIGN_OR_RETURN(
+      const ingest::PartPositions done,
+      writer_->take_over(source_->rebalance()->ordinals, static_cast<int64_t>(known.size())));
   const ingest::PartPositions before = source_->positions();
   ASSAY_RETURN_IF_ERROR(source_->take(done));
   for (const auto& [ordinal, position] : source_->positions()) {
@@ -111,7 +123,6 @@ Status SharedLine::give_up_parts(StageAccount* total) {
   ASSAY_RETURN_IF_ERROR(source_->give_up());
   for (const int64_t ordinal : ordinals) {
     begun_.erase(ordinal);
-    newest_.erase(ordinal);
   }
   if (is_lost && !source_->positions().empty()) {
     // Records of parts that are still here were dropped with the others.
@@ -144,15 +155,76 @@ Status SharedLine::commit(StageAccount* total) {
     reached.own[ordinal] = source_->part_at_end(ordinal);
   }
   reached.begun = begun_;
-  reached.newest = newest_;
-  const Result<ingest::PartPositions> ends = source_->ends(false);
-  reached.knows_others = ends.ok();  // else times stay as they are, until brokers answer again
-  reached.ends_of_others = ends.ok() ? *ends : ingest::PartPositions();
+  const Result<ingest::PartPositions> all = ends();
+  reached.knows_others = all.ok();  // else times stay as they are, until brokers answer again
+  if (all.ok()) {
+    reached.ends_of_others = *all;
+    std::erase_if(reached.ends_of_others,
+                  [&](const auto& end) { return reached.own.contains(end.first); });
+  }
   ASSAY_RETURN_IF_ERROR(writer_->commit_shared(reached, total));
   for (const auto& [ordinal, position] : reached.parts) {
     begun_[ordinal] = position;
   }
   return {};
+}
+
+Result<ingest::PartPositions> SharedLine::ends() {
+  const Duration now = workspace_.world().clock.monotonic();
+  const Duration good_for = ends_.has_value() && !ends_->ok() ? kAskAgainAfter : kAskEvery;
+  if (!asked_at_.has_value() || now.micros - asked_at_->micros >= good_for.micros) {
+    ends_ = source_->ends(ask_timeout_);
+    asked_at_ = workspace_.world().clock.monotonic();
+  }
+  return *ends_;
+}
+
+Result<std::vector<ingest::KafkaSource::PartLag>> SharedLine::lags() {
+  ASSAY_ASSIGN_OR_RETURN(const ingest::PartPositions all, ends());
+  const int64_t parts = all.empty() ? 0 : all.rbegin()->first + 1;
+  ASSAY_ASSIGN_OR_RETURN(const ingest::PartPositions done, writer_->part_positions(parts));
+  ASSAY_ASSIGN_OR_RETURN(const auto times, writer_->part_times(parts));
+  std::map<std::string, ingest::KafkaSource::PartLag> mine;
+  for (ingest::KafkaSource::PartLag& lag : source_->part_lags()) {
+    mine[lag.name] = std::move(lag);
+  }
+  const Duration now = workspace_.world().clock.monotonic();
+  std::vector<ingest::KafkaSource::PartLag> lags;
+  for (const auto& [ordinal, end] : all) {
+    const auto read = source_->positions().find(ordinal);
+    const auto stands = done.find(ordinal);
+    const int64_t position = read != source_->positions().end() ? read->second
+                             : stands != done.end()             ? stands->second
+                                                    : ingest::Position::of(ordinal, 0).value;
+    ingest::KafkaSource::PartLag lag{
+        source_->part_name(ordinal), std::max<int64_t>(0, end - position), {}};
+    const auto own = mine.find(lag.name);
+    const auto time = times.find(ordinal);
+    if (own != mine.end()) {
+      lag = own->second;
+    } else if (time != times.end()) {
+      lag.sent = time->second;
+    }
+    Moved& moved = moved_.try_emplace(ordinal, Moved{lag.name, 0, position, now}).first->second;
+    if (lag.records == 0 || moved.position != position) {
+      moved.since = now;
+    }
+    moved.records = lag.records;
+    moved.position = position;
+    lags.push_back(std::move(lag));
+  }
+  return lags;
+}
+
+std::vector<std::string> SharedLine::unread(Duration for_long) const {
+  const Duration now = workspace_.world().clock.monotonic();
+  std::vector<std::string> names;
+  for (const auto& [ordinal, moved] : moved_) {
+    if (moved.records > 0 && now.micros - moved.since.micros >= for_long.micros) {
+      names.push_back(moved.name);
+    }
+  }
+  return names;
 }
 
 Result<bool> SharedLine::table_reaches(const ingest::PartPositions& ends) {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "flow/accounts.h"
@@ -53,14 +54,27 @@ class SharedLine {
   /// Whether anything was taken, or passed over, that the table does not have.
   [[nodiscard]] bool has_uncommitted() const { return !moved().empty(); }
   [[nodiscard]] std::size_t pending_bytes() const { return writer_->pending_bytes(); }
-  /// Partitions that this process has now.
-  [[nodiscard]] std::vector<ingest::KafkaSource::PartLag> part_lags() const {
-    return source_->part_lags();
+  /// How many partitions this process has now.
+  [[nodiscard]] int64_t partitions() const {
+    return static_cast<int64_t>(source_->part_lags().size());
   }
-  [[nodiscard]] int64_t lag() const { return source_->lag(); }
+  /// When the first record was read since this was asked last.
+  std::optional<EventTime> take_oldest_received() {
+    return std::exchange(oldest_received_, std::nullopt);
+  }
+  /// What keeps the group from giving partitions; "" for nothing that is known.
+  [[nodiscard]] const std::string& group_trouble() const { return source_->group_trouble(); }
 
-  /// Where all partitions end now, this process's and others'.
-  Result<ingest::PartPositions> ends() { return source_->ends(true); }
+  /// Where all partitions end now, this process's and others'. The brokers are asked at most once a
+  /// second, and later again when they do not answer.
+  Result<ingest::PartPositions> ends();
+  /// What the table lacks of each partition, this process's and others'. Records that this process
+  /// has taken count as there.
+  ///
+  /// Errors  those of ends().
+  Result<std::vector<ingest::KafkaSource::PartLag>> lags();
+  /// Those that have records of which nothing was taken for so long, as lags() saw them: "topic/3".
+  [[nodiscard]] std::vector<std::string> unread(Duration for_long) const;
   /// Whether the table has everything up to there.
   Result<bool> table_reaches(const ingest::PartPositions& ends);
 
@@ -77,8 +91,18 @@ class SharedLine {
   std::unique_ptr<BronzeWriter> writer_;
   std::unique_ptr<ingest::KafkaSource> source_;
   std::optional<RejectGauge> gauge_;
-  std::map<int64_t, int64_t> begun_;     // by part's ordinal: where the table stands
-  std::map<int64_t, EventTime> newest_;  // the same: largest event time of its rows
+  std::map<int64_t, int64_t> begun_;  // by part's ordinal: where the table stands
+  struct Moved {
+    std::string name;
+    int64_t records = 0;  // what the table lacks of it
+    int64_t position = 0;
+    Duration since;  // it stands there
+  };
+  std::map<int64_t, Moved> moved_;  // by part's ordinal
+  std::optional<EventTime> oldest_received_;
+  Duration ask_timeout_;
+  std::optional<Duration> asked_at_;                   // where partitions end
+  std::optional<Result<ingest::PartPositions>> ends_;  // what the brokers said
 };
 
 }  // namespace assay::flow

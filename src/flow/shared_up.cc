@@ -1,7 +1,6 @@
 #include "flow/shared_up.h"
 
 #include <algorithm>
-#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -12,9 +11,9 @@
 #include "base/pause.h"
 #include "flow/kafka_line.h"
 #include "flow/lag_metrics.h"
-#include "flow/lake_thread.h"
-#include "flow/publish.h"
+#include "flow/read_journal.h"
 #include "flow/shared_line.h"
+#include "flow/shared_stages.h"
 
 namespace assay::flow {
 namespace {
@@ -24,34 +23,43 @@ constexpr int64_t kTakeRecords = 20'000;
 constexpr Duration kBlink{50'000};
 /// How often it is looked whether nobody leads, and whether all is made that is to be served.
 constexpr Duration kLookEvery{500'000};
+/// And how far the stages are behind.
+constexpr Duration kBehindEvery{2 * kMicrosPerSecond};
+/// A process that waits for the one that leads says so this often.
+constexpr int64_t kLooksPerLine = 200;
 
 class SharedUp {
  public:
   SharedUp(Workspace& workspace, const UpOptions& options)
-      : workspace_(workspace), options_(options), clock_(workspace.world().clock) {}
+      : workspace_(workspace),
+        options_(options),
+        clock_(workspace.world().clock),
+        stages_(workspace, options, &wakeup_),
+        brokers_(workspace.world()),
+        behind_(workspace) {}
 
   /// Follow the topics until asked to stop. After any failure that may pass the lines are opened
   /// anew where the tables stand, as after a crash.
   Status run(RunReport* report) {
     ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<FileLock> lock, workspace_.lock_for_sharing());
     ASSAY_RETURN_IF_ERROR(spill_apart());
+    ASSAY_RETURN_IF_ERROR(be_ready_if_complete());
     Duration pause = options_.retry_first;
     for (;;) {
       has_flushed_ = false;
       const Status status = follow(report);
-      const bool may_pass = retryable(status.code()) || status.code() == Code::kCommitUnknown ||
-                            status.code() == Code::kAborted;
-      if (status.ok() || !may_pass || !has_begun_) {
+      // What was served is served on, also where brokers are away from the start.
+      if (status.ok() || !may_pass(status) || !(is_ready_ || has_begun_)) {
         return status;
       }
       pause = has_flushed_ ? options_.retry_first : pause;
       workspace_.world().log.error("line_waits",
                                    {{"why", status.to_string()},
                                     {"next_try_seconds", static_cast<double>(pause.micros) / 1e6}});
-      waiting().set(1);
+      note_waiting(true);
       // Others read on meanwhile: who waits must not keep partitions that nobody reads then.
-      lake_.reset();
       lines_.clear();
+      stages_.rest();
       if (!wait(pause)) {
         return {};  // what was taken is taken again, here or elsewhere
       }
@@ -62,8 +70,6 @@ class SharedUp {
  private:
   /// The line from its opening to its end.
   Status follow(RunReport* report) {
-    lake_.reset();
-    lines_.clear();
     ASSAY_RETURN_IF_ERROR(wait_for_journals(report));
     for (const auto& [name, bronze] : workspace_.project().bronze) {
       if (workspace_.reads_parts(name)) {
@@ -73,25 +79,28 @@ class SharedUp {
       }
     }
     has_begun_ = true;
-    waiting().set(0);
-    ASSAY_RETURN_IF_ERROR(begin_stages());
     flushed_at_ = clock_.monotonic();
     ASSAY_RETURN_IF_ERROR(loop(report));
-    return end(report);
+    ASSAY_RETURN_IF_ERROR(flush(report));
+    lines_.clear();  // others have the partitions from here on
+    return stages_.finish(report);
   }
 
   /// A process that ran alone may have left views ahead of the lake: who leads brings the lake
   /// there before anybody reads on.
   Status wait_for_journals(RunReport* report) {
-    for (;;) {
-      ASSAY_RETURN_IF_ERROR(try_to_lead());
+    for (int64_t looks = 0;; ++looks) {
+      ASSAY_RETURN_IF_ERROR(stages_.try_to_lead());
       ASSAY_ASSIGN_OR_RETURN(const bool has_journals,
                              ReadJournal::has_any(workspace_.world(), workspace_.project().folder));
       if (!has_journals) {
         return {};
       }
-      if (leads()) {
+      if (stages_.leads()) {
         return recover(report);
+      }
+      if (looks % kLooksPerLine == 0) {
+        workspace_.world().log.info("waits_for_journals", {{"project", workspace_.project().name}});
       }
       if (!wait(kBlink)) {
         return {Code::kCancelled, "stopped before it began"};
@@ -130,35 +139,28 @@ class SharedUp {
         ASSAY_RETURN_IF_ERROR(flush(report));
       }
       ASSAY_RETURN_IF_ERROR(look());
-      if (leads()) {
-        ASSAY_RETURN_IF_ERROR(run_stages(report));
+      ASSAY_RETURN_IF_ERROR(stages_.step(lines_, report));
+      if (stages_.is_complete()) {
+        ASSAY_RETURN_IF_ERROR(be_ready());
       }
+      note_waiting(false);
     }
-    return {};
-  }
-
-  /// The last commits, and the last stages behind them.
-  Status end(RunReport* report) {
-    ASSAY_RETURN_IF_ERROR(flush(report));
-    lines_.clear();  // others have the partitions from here on
-    if (leads()) {
-      if (lake_->has_job()) {
-        ASSAY_RETURN_IF_ERROR(note_stages(lake_->wait(), report));
-      }
-      begin_job();
-      ASSAY_RETURN_IF_ERROR(note_stages(lake_->wait(), report));
-    }
-    lake_.reset();
     return {};
   }
 
   Status flush(RunReport* report) {
+    const Duration began = clock_.monotonic();
     for (const std::unique_ptr<SharedLine>& line : lines_) {
       StageAccount account = account_of(line->name());
       const Status committed = line->commit(&account);
       add_account(workspace_.world().metrics, std::move(account), report);
       ASSAY_RETURN_IF_ERROR(committed);
+      const std::optional<EventTime> received = line->take_oldest_received();
+      if (received.has_value()) {
+        note_readable(workspace_.world(), line->name(), *received);
+      }
     }
+    note_commit(workspace_.world(), began, flushed_at_);
     flushed_at_ = clock_.monotonic();
     has_flushed_ = true;
     if (options_.flushed) {
@@ -177,99 +179,91 @@ class SharedUp {
     return (is_any && is_over(flushed_at_, options_.flush_every)) || bytes >= options_.flush_bytes;
   }
 
-  // Who leads.
-
-  [[nodiscard]] bool leads() const { return leader_ != nullptr; }
-
-  Status try_to_lead() {
-    if (leads()) {
-      return {};
-    }
-    Result<std::unique_ptr<FileLock>> lock = workspace_.lock_for_leading();
-    if (lock.code() == Code::kFailedPrecondition) {
-      return {};
-    }
-    ASSAY_ASSIGN_OR_RETURN(leader_, std::move(lock));
-    workspace_.world().log.info("leads_the_line", {{"project", workspace_.project().name}});
-    return {};
-  }
-
-  /// Now and then: lead where nobody does, and serve once everything is made.
+  /// Now and then: lead where nobody does, serve once everything is made, and tell how it is.
   Status look() {
     if (looked_at_.has_value() && !is_over(*looked_at_, kLookEvery)) {
       return {};
     }
     looked_at_ = clock_.monotonic();
-    note_parts();
-    if (!leads()) {
-      ASSAY_RETURN_IF_ERROR(try_to_lead());
-      ASSAY_RETURN_IF_ERROR(begin_stages());
+    ASSAY_RETURN_IF_ERROR(stages_.try_to_lead());
+    ASSAY_RETURN_IF_ERROR(be_ready_if_complete());
+    Metrics& metrics = workspace_.world().metrics;
+    metrics.gauge("assay_flow_leads", "1 while this process runs the stages behind bronze")
+        .set(stages_.leads() ? 1 : 0);
+    for (const std::unique_ptr<SharedLine>& line : lines_) {
+      metrics
+          .gauge("assay_flow_shared_partitions",
+                 "Partitions that this process has",
+                 {{"name", line->name()}})
+          .set(static_cast<double>(line->partitions()));
+      note_source(*line);
     }
-    if (!is_ready_) {
-      ASSAY_ASSIGN_OR_RETURN(const bool is_complete, workspace_.is_complete());
-      ASSAY_RETURN_IF_ERROR(is_complete ? be_ready() : Status());
+    if (!behind_at_.has_value() || is_over(*behind_at_, kBehindEvery)) {
+      behind_at_ = looked_at_;
+      const Result<Duration> behind = behind_.now();
+      if (behind.ok()) {
+        metrics
+            .gauge("assay_flow_stages_behind_seconds",
+                   "For how long bronze has had rows that the tables behind it have not")
+            .set(static_cast<double>(behind->micros) / 1e6);
+      }
     }
     return {};
   }
 
-  Status begin_stages() {
-    if (!leads() || lake_ != nullptr) {
+  /// Whether its brokers answer, and, from the one that leads, what of all partitions is still to
+  /// be read, so that it is told also of those that nobody has.
+  void note_source(SharedLine& line) {
+    const Status answer = line.ends().status();
+    const std::string& trouble = line.group_trouble();
+    brokers_.note(line.name(),
+                  answer.ok() && !trouble.empty()
+                      ? Status(Code::kUnavailable, "the group gives no partitions: " + trouble)
+                      : answer);
+    Result<std::vector<ingest::KafkaSource::PartLag>> lags = line.lags();
+    if (!lags.ok()) {
+      return;
+    }
+    int64_t records = 0;
+    for (ingest::KafkaSource::PartLag& lag : *lags) {
+      lag = stages_.leads() ? lag : ingest::KafkaSource::PartLag{lag.name, 0, {}};
+      records += lag.records;
+    }
+    note_lag(workspace_.world(), line.name(), records, *lags);
+    if (stages_.leads()) {
+      note_unread(line);
+    }
+  }
+
+  void note_unread(const SharedLine& line) {
+    const Duration long_time{
+        std::max(options_.unread_after.micros, options_.flush_every.micros * 3)};
+    const std::vector<std::string> unread = line.unread(long_time);
+    workspace_.world()
+        .metrics
+        .gauge("assay_flow_partitions_unread",
+               "Partitions with records of which nothing has come to the table for half a minute",
+               {{"name", line.name()}})
+        .set(static_cast<double>(unread.size()));
+    if (!unread.empty() && unread_.insert(line.name()).second) {
+      workspace_.world().log.error("partitions_are_not_read",
+                                   {{"table", "bronze." + line.name()},
+                                    {"partitions", static_cast<int64_t>(unread.size())},
+                                    {"first", unread.front()},
+                                    {"for_seconds", static_cast<double>(long_time.micros) / 1e6}});
+    } else if (unread.empty() && unread_.erase(line.name()) > 0) {
+      workspace_.world().log.info("partitions_are_read_again",
+                                  {{"table", "bronze." + line.name()}});
+    }
+  }
+
+  /// Whoever made what is to be served: all serve it.
+  Status be_ready_if_complete() {
+    if (is_ready_) {
       return {};
     }
-    ASSAY_ASSIGN_OR_RETURN(lake_, LakeThread::start(workspace_, run_options()));
-    staged_at_.reset();
-    backlog_.clear();
-    for (const std::unique_ptr<SharedLine>& line : lines_) {
-      ASSAY_ASSIGN_OR_RETURN(backlog_[line->name()], line->ends());
-    }
-    return {};
-  }
-
-  /// The stages behind bronze, beside the reading: again and again, each time up to what bronze has
-  /// then.
-  Status run_stages(RunReport* report) {
-    if (lake_->has_job()) {
-      std::optional<LakeThread::Done> done = lake_->take_done();
-      return done.has_value() ? note_stages(*std::move(done), report) : Status();
-    }
-    if (staged_at_.has_value() && !is_over(*staged_at_, options_.flush_every)) {
-      return {};
-    }
-    has_backlog_ = true;
-    for (const std::unique_ptr<SharedLine>& line : lines_) {
-      ASSAY_ASSIGN_OR_RETURN(const bool has_all, line->table_reaches(backlog_.at(line->name())));
-      has_backlog_ = has_backlog_ && has_all;
-    }
-    begin_job();
-    return {};
-  }
-
-  void begin_job() {
-    LakeThread::Job job;
-    job.options = options_.run;
-    job.options.stop = nullptr;  // a stop does not end the stages: they may be the last ones
-    job.options.tells_freshness = true;
-    job.publishes = is_complete_ && publishes(workspace_.project());
-    staged_at_ = clock_.monotonic();
-    lake_->begin(std::move(job));
-  }
-
-  Status note_stages(LakeThread::Done done, RunReport* report) {
-    for (StageAccount& account : done.report.stages) {
-      merge_account(std::move(account), report);
-    }
-    report->dropped.insert(
-        report->dropped.end(), done.report.dropped.begin(), done.report.dropped.end());
-    ASSAY_RETURN_IF_ERROR(done.status);
-    if (has_backlog_ && !is_complete_) {
-      is_complete_ = true;
-      ASSAY_RETURN_IF_ERROR(workspace_.mark_complete());
-      ASSAY_RETURN_IF_ERROR(be_ready());
-    }
-    if (options_.flushed) {
-      options_.flushed(*report);
-    }
-    return {};
+    ASSAY_ASSIGN_OR_RETURN(const bool is_complete, workspace_.is_complete());
+    return is_complete ? be_ready() : Status();
   }
 
   Status be_ready() {
@@ -309,32 +303,12 @@ class SharedUp {
     return options;
   }
 
-  void note_parts() {
-    Metrics& metrics = workspace_.world().metrics;
-    metrics.gauge("assay_flow_leads", "1 while this process runs the stages behind bronze")
-        .set(leads() ? 1 : 0);
-    for (const std::unique_ptr<SharedLine>& line : lines_) {
-      const MetricLabels labels = {{"name", line->name()}};
-      metrics.gauge("assay_flow_shared_partitions", "Partitions that this process has", labels)
-          .set(static_cast<double>(line->part_lags().size()));
-      std::vector<ingest::KafkaSource::PartLag> lags = line->part_lags();
-      std::set<std::string> names;
-      for (const ingest::KafkaSource::PartLag& lag : lags) {
-        names.insert(lag.name);
-      }
-      for (const std::string& name : std::exchange(noted_[line->name()], names)) {
-        if (!names.contains(name)) {
-          lags.push_back({name, 0, {}});  // another process tells of it now
-        }
-      }
-      note_lag(workspace_.world(), line->name(), line->lag(), lags);
-    }
-  }
-
-  Gauge& waiting() {
-    return workspace_.world().metrics.gauge(
-        "assay_flow_line_waiting",
-        "1 while the line waits because brokers, the lake or the online store are away");
+  void note_waiting(bool lines_wait) {
+    workspace_.world()
+        .metrics
+        .gauge("assay_flow_line_waiting",
+               "1 while the line waits because brokers, the lake or the online store are away")
+        .set(lines_wait || stages_.is_waiting() ? 1 : 0);
   }
 
   [[nodiscard]] bool is_over(Duration since, Duration length) const {
@@ -354,20 +328,18 @@ class SharedUp {
   const UpOptions& options_;
   Clock& clock_;
   Wakeup wakeup_;  // topics have records, or stages are done
-  std::vector<std::unique_ptr<SharedLine>> lines_;
   std::unique_ptr<FileLock> spill_lock_;
-  std::unique_ptr<FileLock> leader_;
-  std::unique_ptr<LakeThread> lake_;                      // of who leads
-  std::map<std::string, ingest::PartPositions> backlog_;  // by table: where topics ended then
-  bool has_backlog_ = false;                              // before the stages that run
-  bool has_begun_ = false;                                // the sources could be opened once
-  bool has_flushed_ = false;                              // since the lines were opened
-  bool is_complete_ = false;
+  SharedStages stages_;
+  BrokersAway brokers_;
+  StagesBehind behind_;
+  std::vector<std::unique_ptr<SharedLine>> lines_;
+  bool has_begun_ = false;    // the sources could be opened once
+  bool has_flushed_ = false;  // since the lines were opened
   bool is_ready_ = false;
   Duration flushed_at_;
-  std::optional<Duration> staged_at_;
   std::optional<Duration> looked_at_;
-  std::map<std::string, std::set<std::string>> noted_;  // by table: partitions of the last note
+  std::optional<Duration> behind_at_;
+  std::set<std::string> unread_;  // tables some of whose partitions nobody reads
 };
 
 Status check_shared(const catalog::Project& project) {
@@ -393,16 +365,9 @@ Status check_shared(const catalog::Project& project) {
 
 Result<RunReport> run_shared_up(Workspace& workspace, const UpOptions& options) {
   ASSAY_RETURN_IF_ERROR(check_shared(workspace.project()));
-  ASSAY_ASSIGN_OR_RETURN(const int64_t run, workspace.catalog().start_run("up --share"));
-  RunReport report;
-  Status status = SharedUp(workspace, options).run(&report);
-  if (status.code() == Code::kCancelled) {
-    status = Status();  // stopped while it began: nothing is pending
-  }
-  const char* outcome = status.ok() ? "stopped" : "failed";
-  ASSAY_RETURN_IF_ERROR(workspace.catalog().finish_run(run, outcome, accounts_json(report.stages)));
-  ASSAY_RETURN_IF_ERROR(status);
-  return report;
+  return report_up(workspace, "up --share", [&](RunReport* report) {
+    return SharedUp(workspace, options).run(report);
+  });
 }
 
 }  // namespace assay::flow

@@ -3,7 +3,6 @@
 
 #include <array>
 #include <cstdio>
-#include <cstdlib>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -26,18 +25,16 @@ constexpr std::array kPoints{"lake.write.before_sync",
                              "flow.share.before_give_up"};
 constexpr int kEndsOfALine = 12;
 constexpr std::size_t kRunningMax = 3;
+constexpr uint64_t kSeed = 130;
 
 TEST(SharedUpSlow, ComeLeaveAndAreKilled) {
-  const char* wanted = std::getenv("ASSAY_SHARE_ENDS");
-  const int ends = wanted == nullptr ? 60 : std::atoi(wanted);
-  constexpr uint64_t kSeed = 130;
+  const int ends = wanted_ends("ASSAY_SHARE_ENDS", 60);
   const auto random = seeded_random(kSeed);
   int killed = 0;
   int left = 0;
   int read = 0;
-  while (killed + left < ends) {
-    CrashedShares shares;
-    for (int i = 0; i < kEndsOfALine && killed + left < ends;) {
+  end_many_times<CrashedShares>(ends, kEndsOfALine, kSeed, [&](CrashedShares& shares) {
+    for (bool has_ended = false; !has_ended;) {
       if (shares.running() < kRunningMax && random->below(2) == 0) {
         const bool at_point = random->below(2) == 0;
         shares.start_one(at_point ? std::string(kPoints[random->below(kPoints.size())]) + ":" +
@@ -47,7 +44,7 @@ TEST(SharedUpSlow, ComeLeaveAndAreKilled) {
         const bool leaves = random->below(3) == 0;
         shares.end_one(random->below(shares.running()), leaves ? SIGTERM : SIGKILL);
         ++(leaves ? left : killed);
-        ++i;
+        has_ended = true;
       }
       if (shares.has_lasting() && random->below(2) == 0) {
         shares.send_until_read();
@@ -55,11 +52,7 @@ TEST(SharedUpSlow, ComeLeaveAndAreKilled) {
       }
       shares.send_for(random->below(1'000'000));
     }
-    shares.end_all(SIGTERM);
-    shares.expect_as_undisturbed();
-    ASSERT_FALSE(testing::Test::HasFailure())
-        << "seed " << kSeed << ", before end " << killed + left;
-  }
+  });
   std::printf("%d killed, %d left; %d times rows came to bronze in between\n", killed, left, read);
   RecordProperty("ends", ends);
 }

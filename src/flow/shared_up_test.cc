@@ -24,13 +24,6 @@ void wait_for_parts(RunningUp& up, int parts) {
   up.wait_for_gauge("assay_flow_shared_partitions", parts, {{"name", "events"}});
 }
 
-/// Until a table has so many rows.
-void wait_for_rows(TestProject& project, const std::string& table, int64_t rows) {
-  while (project.count(table) < rows) {
-    pause_for({20'000});
-  }
-}
-
 TEST(SharedUp, OneAloneGivesWhatFilesGive) {
   TestTopic topic(4);
   SharedProject project(topic);
@@ -117,8 +110,137 @@ TEST(SharedUp, WhatOneAloneWasAheadByComesFirst) {
   shares.start_one();
   shares.start_one();
   shares.send_until_read();
-  shares.end_all(SIGTERM);
   shares.expect_as_undisturbed();
+}
+
+TEST(SharedUp, StagesMayFailWhileTopicsAreRead) {
+  TestTopic topic(4);
+  SharedProject project(topic);
+  send_days(topic, 1, 2);
+  RunningUp first(project, kFlushEvery, run_shared_up);
+  first.wait_until_ready();
+  RunningUp second(project, kFlushEvery, run_shared_up);
+  wait_for_parts(first, 2);
+  wait_for_parts(second, 2);
+  first.files().is_silver_away = true;
+  send_days(topic, 2, 5);
+  wait_for_rows(project, "bronze/events", topic.sent());
+  first.wait_for_gauge("assay_flow_line_waiting", 1);
+  wait_for_parts(first, 2);
+  second.wait_for_gauge_above("assay_flow_stages_behind_seconds", 0);
+  first.files().is_silver_away = false;
+  send_days(topic, 5, 7);
+  wait_for_rows(project, "silver/clean", topic.sent());
+  first.wait_for_gauge("assay_flow_line_waiting", 0);
+  second.wait_for_gauge("assay_flow_stages_behind_seconds", 0);
+  EXPECT_TRUE(first.stop().ok());
+  EXPECT_TRUE(second.stop().ok());
+  expect_as_from_files(project);
+}
+
+TEST(SharedUp, WhoWaitsAfterAFailureLeavesItsPartitionsToOthers) {
+  TestTopic topic(4);
+  SharedProject project(topic);
+  send_days(topic, 1, 2);
+  constexpr Duration kHour{3600 * kMicrosPerSecond};
+  RunningUp first(project, kFlushEvery, run_shared_up, kHour);
+  first.wait_until_ready();
+  RunningUp second(project, kFlushEvery, run_shared_up);
+  wait_for_parts(first, 2);
+  wait_for_parts(second, 2);
+  first.files().is_away = true;
+  send_days(topic, 2, 4);
+  first.wait_for_gauge("assay_flow_line_waiting", 1);
+  wait_for_parts(second, 4);
+  wait_for_rows(project, "bronze/events", topic.sent());
+  EXPECT_TRUE(first.stop().ok());
+  wait_for_rows(project, "silver/clean", topic.sent());  // it leads no longer
+  EXPECT_TRUE(second.stop().ok());
+}
+
+TEST(SharedUp, PartitionsThatNobodyReadsAreTold) {
+  TestTopic topic(4);
+  SharedProject project(topic);
+  send_days(topic, 1, 2);
+  RunningUp first(project, kFlushEvery, run_shared_up);
+  first.wait_until_ready();
+  RunningUp second(project, kFlushEvery, run_shared_up);
+  wait_for_parts(first, 2);
+  wait_for_parts(second, 2);
+  second.files().is_held = true;  // its commits do not end
+  send_days(topic, 2, 4);
+  first.wait_for_gauge("assay_flow_partitions_unread", 2, {{"name", "events"}});
+  first.wait_for_gauge_above("assay_flow_source_lag_records", 0, {{"name", "events"}});
+  second.files().is_held = false;
+  first.wait_for_gauge("assay_flow_partitions_unread", 0, {{"name", "events"}});
+  first.wait_for_gauge("assay_flow_source_lag_records", 0, {{"name", "events"}});
+  EXPECT_TRUE(first.stop().ok());
+  EXPECT_TRUE(second.stop().ok());
+}
+
+TEST(SharedUp, AGroupThatTakesNobodyInIsTold) {
+  TestTopic topic(1);
+  SharedProject project(topic);
+  topic.fail_joins(3);
+  RunningUp up(project, kFlushEvery, run_shared_up);
+  up.wait_for_gauge("assay_flow_source_away", 1, {{"name", "events"}});
+  wait_for_parts(up, 1);
+  up.wait_for_gauge("assay_flow_source_away", 0, {{"name", "events"}});
+  EXPECT_TRUE(up.stop().ok());
+}
+
+TEST(SharedUp, ServesWhatItHasWhereBrokersAreAwayFromTheStart) {
+  TestTopic topic(2);
+  SharedProject project(topic);
+  send_days(topic, 1, 2);
+  {
+    RunningUp before(project, kFlushEvery, run_shared_up);
+    before.wait_until_ready();
+  }
+  send_days(topic, 2, 3);
+  topic.set_away(true);
+  RunningUp up(project, kFlushEvery, run_shared_up);
+  up.wait_until_ready();
+  up.wait_for_gauge("assay_flow_line_waiting", 1);
+  topic.set_away(false);
+  wait_for_rows(project, "silver/clean", topic.sent());
+  EXPECT_TRUE(up.stop().ok());
+}
+
+TEST(SharedUp, BrokersMayGoAndComeBack) {
+  TestTopic topic(4);
+  SharedProject project(topic);
+  send_days(topic, 1, 2);
+  RunningUp first(project, kFlushEvery, run_shared_up);
+  first.wait_until_ready();
+  RunningUp second(project, kFlushEvery, run_shared_up);
+  wait_for_parts(first, 2);
+  wait_for_parts(second, 2);
+  topic.set_away(true);
+  first.wait_for_gauge("assay_flow_source_away", 1, {{"name", "events"}});
+  second.wait_for_gauge("assay_flow_source_away", 1, {{"name", "events"}});
+  topic.set_away(false);
+  send_days(topic, 2, 7);
+  wait_for_rows(project, "silver/clean", topic.sent());
+  EXPECT_TRUE(first.stop().ok());
+  EXPECT_TRUE(second.stop().ok());
+  expect_as_from_files(project);
+}
+
+TEST(SharedUp, WhoHasOtherDefinitionsIsRefused) {
+  TestTopic topic(1);
+  SharedProject project(topic);
+  RunningUp first(project, kFlushEvery, run_shared_up);
+  first.wait_until_ready();
+  project.change("largest: {agg: max", "smallest: {agg: min");
+  {
+    const auto other = project.open();
+    EXPECT_EQ(run_shared_up(*other, {}).code(), Code::kFailedPrecondition);
+  }
+  EXPECT_TRUE(first.stop().ok());
+  RunningUp changed(project, kFlushEvery, run_shared_up);
+  changed.wait_until_ready();
+  EXPECT_TRUE(changed.stop().ok());
 }
 
 TEST(SharedUp, ATableWithACheckOfAllRowsIsNotShared) {

@@ -5,8 +5,37 @@
 
 #include "flow/part_position.h"
 #include "ingest/record.h"
+#include "lake/rewrite.h"
 
 namespace assay::flow {
+namespace {
+
+/// So often others may be quicker.
+constexpr int kTriesMax = 1'000;
+
+/// The position from which a part was read.
+int64_t begin_of(const SideTable::Parts& parts, int64_t ordinal) {
+  const auto stands = parts.begun.find(ordinal);
+  return stands != parts.begun.end() ? stands->second : ingest::Position::of(ordinal, 0).value;
+}
+
+}  // namespace
+
+Status remove_rows_at(Workspace& workspace,
+                      lake::DeltaTable& table,
+                      const std::string& column,
+                      const std::set<int64_t>& positions,
+                      const std::vector<lake::TxnUpdate>& txns) {
+  std::string list;
+  for (const int64_t position : positions) {
+    list += (list.empty() ? "" : ",") + std::to_string(position);
+  }
+  return lake::delete_where({workspace.world(), workspace.store(), workspace.sql()},
+                            table,
+                            column + " IN (" + list + ")",
+                            txns)
+      .status();
+}
 
 Result<std::unique_ptr<SideTable>> SideTable::open(Workspace& workspace,
                                                    const lake::TableSpec& spec,
@@ -58,30 +87,135 @@ Status SideTable::commit(const data::Batch& rows, int64_t end) {
   return commit_rows(rows.take(fresh), {{app_id, end, snapshot->txn(app_id)}});
 }
 
-Status SideTable::commit_parts(const data::Batch& rows, const std::map<int64_t, int64_t>& ends) {
-  if (rows.rows() == 0) {
+Status SideTable::take_over(const std::set<int64_t>& ordinals) {
+  ASSAY_RETURN_IF_ERROR(ensure_table());
+  for (int tries = 1;; ++tries) {
+    ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table_->snapshot());
+    lake::CommitRequest request;
+    request.operation = "STREAMING UPDATE";
+    request.data_change = false;
+    for (const int64_t ordinal : ordinals) {
+      const std::string id = part_taken_app_id(workspace_.app_id(spec_.name), ordinal);
+      const std::optional<int64_t> held = snapshot->txn(id);
+      taken_[ordinal] = held.value_or(0) + 1;
+      looked_.erase(ordinal);
+      left_.erase(left_.lower_bound(ingest::Position::of(ordinal, 0).value),
+                  left_.lower_bound(ingest::Position::of(ordinal + 1, 0).value));
+      request.txns.push_back({id, taken_[ordinal], held});
+    }
+    const Status committed = table_->commit(request).status();
+    if (committed.code() != Code::kAborted || tries == kTriesMax) {
+      return committed;
+    }
+  }
+}
+
+/// What a commit of rows of these parts says, so that it holds only while they are still ours.
+Result<std::vector<lake::TxnUpdate>> SideTable::still_taken(const lake::Snapshot& snapshot,
+                                                            const Parts& parts) const {
+  std::vector<lake::TxnUpdate> updates;
+  for (const auto& [ordinal, end] : parts.ends) {
+    const auto taken = taken_.find(ordinal);
+    if (taken == taken_.end()) {
+      continue;  // one process works alone
+    }
+    const std::string id = part_taken_app_id(workspace_.app_id(spec_.name), ordinal);
+    if (snapshot.txn(id) != taken->second) {
+      return Status(Code::kAborted,
+                    "table " + spec_.name + ": another process has taken a partition over");
+    }
+    updates.push_back({id, taken->second, taken->second});
+  }
+  return updates;
+}
+
+/// Look, once for each part, what a crash left there. Nobody else adds any from then on.
+Status SideTable::find_left(const lake::Snapshot& snapshot, const Parts& parts) {
+  for (const auto& [ordinal, end] : parts.ends) {
+    if (!looked_.insert(ordinal).second) {
+      continue;
+    }
+    const int64_t begun = begin_of(parts, ordinal);
+    const std::string id = part_app_id(workspace_.app_id(spec_.name), ordinal);
+    if (snapshot.txn(id).value_or(INT64_MIN) <= begun) {
+      continue;
+    }
+    const std::string where = position_column_ + " >= " + std::to_string(begun) + " AND " +
+                              position_column_ + " < " +
+                              std::to_string(ingest::Position::of(ordinal + 1, 0).value);
+    ASSAY_ASSIGN_OR_RETURN(const std::string relation, table_->relation(snapshot, where));
+    ASSAY_ASSIGN_OR_RETURN(const data::Batch rows,
+                           workspace_.sql().query("SELECT " + position_column_ + " FROM " +
+                                                  relation + " WHERE " + where));
+    const auto positions = rows.column(0).values<int64_t>();
+    left_.insert(positions.begin(), positions.end());
+  }
+  return {};
+}
+
+/// Those of them that this reading of the parts covers.
+std::set<int64_t> SideTable::left_of(const Parts& parts) const {
+  std::set<int64_t> left;
+  for (const auto& [ordinal, end] : parts.ends) {
+    left.insert(left_.lower_bound(begin_of(parts, ordinal)), left_.lower_bound(end));
+  }
+  return left;
+}
+
+Status SideTable::commit_parts(const data::Batch& rows, const Parts& parts) {
+  const bool has_looked = std::all_of(parts.ends.begin(), parts.ends.end(), [&](const auto& end) {
+    return looked_.contains(end.first);
+  });
+  if (rows.rows() == 0 && (table_ == nullptr || (has_looked && left_of(parts).empty()))) {
     return {};
   }
   ASSAY_RETURN_IF_ERROR(ensure_table());
-  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table_->snapshot());
-  std::map<int64_t, int64_t> done;
-  std::vector<lake::TxnUpdate> updates;
-  for (const auto& [ordinal, end] : ends) {
-    const std::string id = part_app_id(workspace_.app_id(spec_.name), ordinal);
-    const std::optional<int64_t> held = snapshot->txn(id);
-    done[ordinal] = held.value_or(INT64_MIN);
-    if (done[ordinal] < end) {
-      updates.push_back({id, end, held});
+  for (int tries = 1;; ++tries) {
+    ASSAY_ASSIGN_OR_RETURN(const bool is_done, try_commit_parts(rows, parts));
+    if (is_done) {
+      return {};
+    }
+    if (tries == kTriesMax) {
+      return {Code::kAborted, "table " + spec_.name + ": others were always quicker"};
     }
   }
+}
+
+/// False: what is to be committed must be looked at anew.
+Result<bool> SideTable::try_commit_parts(const data::Batch& rows, const Parts& parts) {
+  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table_->snapshot());
+  ASSAY_ASSIGN_OR_RETURN(std::vector<lake::TxnUpdate> updates, still_taken(*snapshot, parts));
+  ASSAY_RETURN_IF_ERROR(find_left(*snapshot, parts));
+  std::set<int64_t> left = left_of(parts);
   const std::span<const int64_t> positions = rows.find(position_column_)->values<int64_t>();
   std::vector<int64_t> fresh;
   for (std::size_t row = 0; row < positions.size(); ++row) {
-    if (positions[row] >= done.at(ingest::Position{positions[row]}.file_ordinal())) {
+    if (left.erase(positions[row]) == 0) {
       fresh.push_back(static_cast<int64_t>(row));
     }
   }
-  return fresh.empty() ? Status() : commit_rows(rows.take(fresh), std::move(updates));
+  Status committed;
+  if (!left.empty()) {  // their records are none of these rows by now
+    committed = remove_rows_at(workspace_, *table_, position_column_, left, updates);
+    if (committed.ok()) {
+      std::erase_if(left_, [&](int64_t position) { return left.contains(position); });
+      return false;
+    }
+  } else if (!fresh.empty()) {
+    for (const auto& [ordinal, end] : parts.ends) {
+      const std::string id = part_app_id(workspace_.app_id(spec_.name), ordinal);
+      const std::optional<int64_t> held = snapshot->txn(id);
+      if (held.value_or(INT64_MIN) < end) {
+        updates.push_back({id, end, held});
+      }
+    }
+    committed = commit_rows(rows.take(fresh), std::move(updates));
+  }
+  if (committed.code() == Code::kAborted) {
+    return false;
+  }
+  ASSAY_RETURN_IF_ERROR(committed);
+  return true;
 }
 
 Status SideTable::commit_version(const data::Batch& rows, lake::Version version, bool reads_parts) {

@@ -33,6 +33,7 @@ class UpLoop {
       : workspace_(workspace),
         options_(options),
         clock_(workspace.world().clock),
+        brokers_(workspace.world()),
         publishes_(publishes(workspace.project())),
         has_lake_(workspace.project().has_lake) {}
 
@@ -288,29 +289,13 @@ class UpLoop {
       if (!is_new.ok() && !is_away) {
         return is_new.status();
       }
-      note_brokers(*line, is_new.status());
+      brokers_.note(line->name(), is_new.status());
       if (!is_away && *is_new) {
         ASSAY_RETURN_IF_ERROR(flush(report));
         ASSAY_RETURN_IF_ERROR(line->seek());
       }
     }
     return {};
-  }
-
-  void note_brokers(const KafkaLine& line, const Status& answer) {
-    workspace_.world()
-        .metrics
-        .gauge("assay_flow_source_away",
-               "1 while no broker of the source answers",
-               {{"name", line.name()}})
-        .set(answer.ok() ? 0 : 1);
-    if (answer.ok() && brokers_away_.erase(line.name()) > 0) {
-      workspace_.world().log.info("kafka_brokers_are_back", {{"table", "bronze." + line.name()}});
-    } else if (!answer.ok() && brokers_away_.insert(line.name()).second) {
-      workspace_.world().log.error(
-          "kafka_brokers_are_away",
-          {{"table", "bronze." + line.name()}, {"why", answer.to_string()}});
-    }
   }
 
   [[nodiscard]] bool is_over(Duration since, Duration length) const {
@@ -376,7 +361,7 @@ class UpLoop {
     }
     note_freshness();
     if (std::exchange(is_flush_, false)) {
-      note_epoch(job_began_);
+      note_commit(workspace_.world(), job_began_, flushed_at_);
       flushed_at_ = job_began_;
       has_flushed_ = true;
       if (options_.flushed) {
@@ -397,17 +382,6 @@ class UpLoop {
     return is_backlog_read ? go_fast() : Status();
   }
 
-  void note_epoch(Duration began) {
-    Metrics& metrics = workspace_.world().metrics;
-    const int64_t now = clock_.monotonic().micros;
-    metrics
-        .histogram("assay_flow_commit_seconds",
-                   "Time that bringing lake and views up to what was read took")
-        .observe(static_cast<double>(now - began.micros) / 1e6);
-    metrics.gauge("assay_flow_epoch_seconds", "Time between the last two commits of what was read")
-        .set(static_cast<double>(now - flushed_at_.micros) / 1e6);
-  }
-
   /// What is still to be read, by source and by partition.
   void note_lag() {
     if (!is_over(noted_at_, kNoteEvery)) {
@@ -423,13 +397,7 @@ class UpLoop {
   void note_freshness() {
     for (const auto& [name, received] : std::exchange(received_, {})) {
       if (received.has_value()) {
-        workspace_.world()
-            .metrics
-            .histogram(
-                "assay_flow_readable_after_seconds",
-                "Time from the reading of a flush's first record until all of it was readable",
-                {{"name", name}})
-            .observe(static_cast<double>(clock_.now().micros - received->micros) / 1e6);
+        note_readable(workspace_.world(), name, *received);
       }
     }
   }
@@ -441,8 +409,8 @@ class UpLoop {
   std::vector<std::unique_ptr<KafkaLine>> lines_;
   std::unique_ptr<LakeThread> lake_;
   std::map<std::string, std::optional<EventTime>>
-      received_;                        // first of each line's epoch on its way
-  std::set<std::string> brokers_away_;  // lines whose brokers did not answer the last look
+      received_;  // first of each line's epoch on its way
+  BrokersAway brokers_;
   std::optional<Duration> away_since_;
   bool has_begun_ = false;    // the sources could be opened once
   bool has_flushed_ = false;  // since the lines were opened
@@ -462,11 +430,12 @@ class UpLoop {
 
 }  // namespace
 
-Result<RunReport> run_up(Workspace& workspace, const UpOptions& options) {
-  ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<FileLock> lock, workspace.lock_for_writing());
-  ASSAY_ASSIGN_OR_RETURN(const int64_t run, workspace.catalog().start_run("up"));
+Result<RunReport> report_up(Workspace& workspace,
+                            const std::string& name,
+                            const std::function<Status(RunReport*)>& work) {
+  ASSAY_ASSIGN_OR_RETURN(const int64_t run, workspace.catalog().start_run(name));
   RunReport report;
-  Status status = UpLoop(workspace, options).run(&report);
+  Status status = work(&report);
   if (status.code() == Code::kCancelled) {
     status = Status();  // stopped while it began: nothing is pending
   }
@@ -474,6 +443,12 @@ Result<RunReport> run_up(Workspace& workspace, const UpOptions& options) {
   ASSAY_RETURN_IF_ERROR(workspace.catalog().finish_run(run, outcome, accounts_json(report.stages)));
   ASSAY_RETURN_IF_ERROR(status);
   return report;
+}
+
+Result<RunReport> run_up(Workspace& workspace, const UpOptions& options) {
+  ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<FileLock> lock, workspace.lock_for_writing());
+  return report_up(
+      workspace, "up", [&](RunReport* report) { return UpLoop(workspace, options).run(report); });
 }
 
 }  // namespace assay::flow

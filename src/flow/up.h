@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 
 #include "base/time.h"
 #include "flow/run.h"
@@ -21,11 +22,20 @@ struct UpOptions {
   /// as long each time, up to the second.
   Duration retry_first{1 * kMicrosPerSecond};
   Duration retry_max{30 * kMicrosPerSecond};
+  /// Of several processes: a partition that has records, and of which nothing was taken for so
+  /// long, is one that nobody reads.
+  Duration unread_after{30 * kMicrosPerSecond};
   /// Called once, when what files and tables held at the start is served.
   std::function<Status()> ready;
   /// Called after each time the lake was written, with all that was done so far; may be empty.
   std::function<void(const RunReport&)> flushed;
 };
+
+/// Let `work` run a line until it ends, as a run of the catalog with its accounts; that it was
+/// stopped while it began is no failure.
+Result<RunReport> report_up(Workspace& workspace,
+                            const std::string& name,
+                            const std::function<Status(RunReport*)>& work);
 
 /// Run the line without end: sources are read as they grow, and every stage follows.
 ///

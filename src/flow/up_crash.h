@@ -114,17 +114,10 @@ class CrashedUp {
 
   /// Send the rest, run to the end, and compare with a run over files.
   void expect_as_undisturbed() {
-    send(static_cast<int>(events_.size()));
+    send_all();
     const Result<RunReport> rest = project_.run();
     ASSERT_TRUE(rest.ok()) << rest.status().to_string();
-    PatientProject files;
-    files.change("source: events\n", kWithKey);
-    ASSERT_TRUE(files.run().ok());
-    EXPECT_EQ(project_.online_hash(), files.online_hash());
-    if (has_lake_) {
-      EXPECT_EQ(project_.count("bronze/events"), files.count("bronze/events"));
-      EXPECT_EQ(project_.steps_hash(), files.steps_hash());
-    }
+    compare();
   }
   [[nodiscard]] bool has_events() const { return next_ < events_.size(); }
 
@@ -134,6 +127,34 @@ class CrashedUp {
   }
   static constexpr char kWithKey[] = "source: events\n    key: [user_id, ts]\n";
 
+  void send_all() { send(static_cast<int>(events_.size())); }
+
+  struct Expected {
+    int64_t rows = 0;
+    uint64_t steps = 0;
+    uint64_t online = 0;
+  };
+  static const Expected& expected() {
+    static const Expected expected = [] {
+      PatientProject files;
+      files.change("source: events\n", kWithKey);
+      EXPECT_TRUE(files.run().ok());
+      return Expected{files.count("bronze/events"), files.steps_hash(), files.online_hash()};
+    }();
+    return expected;
+  }
+
+  /// Everything is there as a run over files gives it, and each record that is none was refused
+  /// once.
+  void compare() {
+    EXPECT_EQ(project_.online_hash(), expected().online);
+    if (has_lake_) {
+      EXPECT_EQ(project_.count("bronze/events"), expected().rows);
+      EXPECT_EQ(project_.count("bronze/events_quarantine"), sent_bad_);
+      EXPECT_EQ(project_.steps_hash(), expected().steps);
+    }
+  }
+
   void send(int count) {
     std::string text = "header\n";
     std::string again;
@@ -141,6 +162,10 @@ class CrashedUp {
       text += events_[next_] + "\n";
       if (next_ % 4 == 0) {
         again = events_[next_];
+      }
+      if (next_ % kEventsOfABadOne == 0) {
+        topic_.send(0, "no event");
+        ++sent_bad_;
       }
     }
     if (text.size() == sizeof("header\n") - 1) {
@@ -189,7 +214,29 @@ class CrashedUp {
   KafkaProject project_;
   std::vector<std::string> events_;
   std::size_t next_ = 0;
+  static constexpr std::size_t kEventsOfABadOne = 40;
+  int64_t sent_bad_ = 0;
   bool has_lake_;
 };
+
+/// Lines one after the other, whose processes end `ends` times in all, `of_a_line` times each;
+/// `end_one` lets it happen. Each line must give in the end what an undisturbed one gives.
+template <typename Line, typename EndOne>
+void end_many_times(int ends, int of_a_line, uint64_t seed, EndOne end_one) {
+  for (int done = 0; done < ends;) {
+    Line line;
+    for (int i = 0; i < of_a_line && done < ends; ++i, ++done) {
+      end_one(line);
+    }
+    line.expect_as_undisturbed();
+    ASSERT_FALSE(testing::Test::HasFailure()) << "seed " << seed << ", before end " << done;
+  }
+}
+
+/// How many the environment wants.
+inline int wanted_ends(const char* variable, int otherwise) {
+  const char* wanted = std::getenv(variable);
+  return wanted == nullptr ? otherwise : std::atoi(wanted);
+}
 
 }  // namespace assay::flow

@@ -3,7 +3,6 @@
 
 #include <array>
 #include <cstdio>
-#include <cstdlib>
 #include <map>
 #include <string>
 
@@ -30,6 +29,7 @@ constexpr std::array kPoints{"files.step",
                              "flow.silver.after_commit",
                              "flow.gold.before_commit"};
 constexpr int kKillsOfALine = 20;
+constexpr uint64_t kSeed = 80;
 
 /// The process that is killed: this test alone, in another process of this program.
 TEST(UpCrash, Child) {
@@ -37,37 +37,30 @@ TEST(UpCrash, Child) {
 }
 
 TEST(UpCrash, HundredsOfTimes) {
-  const char* wanted = std::getenv("ASSAY_UP_KILLS");
-  const int kills = wanted == nullptr ? 200 : std::atoi(wanted);
-  constexpr uint64_t kSeed = 80;
+  const int kills = wanted_ends("ASSAY_UP_KILLS", 200);
   const auto random = seeded_random(kSeed);
-  int done = 0;
   int at_moments = 0;
   std::map<std::string, int> at_points;  // every point in turn; 0: it was never reached
   std::size_t next_point = 0;
-  while (done < kills) {
-    CrashedUp line;
-    for (int i = 0; i < kKillsOfALine && done < kills; ++i, ++done) {
-      if (i % 2 == 0) {
-        line.kill_after(random->below(500'000));
-        ++at_moments;
-      } else {
-        const std::string point = kPoints[next_point++ % kPoints.size()];
-        const uint64_t passes = point == "files.step" ? 60 : 4;
-        const bool is_reached =
-            line.kill_at(point + ":" + std::to_string(1 + random->below(passes)));
-        at_points[point] += is_reached ? 1 : 0;
-      }
+  bool is_at_moment = false;
+  end_many_times<CrashedUp>(kills, kKillsOfALine, kSeed, [&](CrashedUp& line) {
+    is_at_moment = !is_at_moment;
+    if (is_at_moment) {
+      line.kill_after(random->below(500'000));
+      ++at_moments;
+      return;
     }
-    line.expect_as_undisturbed();
-    ASSERT_FALSE(testing::Test::HasFailure()) << "seed " << kSeed << ", before kill " << done;
-  }
+    const std::string point = kPoints[next_point++ % kPoints.size()];
+    const uint64_t passes = point == "files.step" ? 60 : 4;
+    const bool is_reached = line.kill_at(point + ":" + std::to_string(1 + random->below(passes)));
+    at_points[point] += is_reached ? 1 : 0;
+  });
   std::printf("%d kills at random moments", at_moments);
   for (const auto& [point, count] : at_points) {
     std::printf(", %d at %s", count, point.c_str());
   }
   std::printf("\n");
-  RecordProperty("kills", done);
+  RecordProperty("kills", kills);
 }
 
 }  // namespace

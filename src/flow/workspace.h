@@ -91,9 +91,14 @@ class Workspace {
   /// Processes that share a project's topics hold this instead, any number of them. One of them
   /// runs the stages: who holds lock_for_leading().
   ///
-  /// Errors  kFailedPrecondition: a process runs stages alone; another one leads.
+  /// Errors  kFailedPrecondition: a process runs stages alone, or others share that were started
+  ///         with other definitions; another one leads.
   Result<std::unique_ptr<FileLock>> lock_for_sharing();
   Result<std::unique_ptr<FileLock>> lock_for_leading();
+  /// They take turns in committing to a bronze table.
+  Result<std::unique_ptr<FileLock>> lock_for_commits(const std::string& bronze);
+  /// A number of the project's folder, larger than 0.
+  Result<int64_t> share_number();
   /// The name of the group of brokers in which they share a bronze table's topics.
   Result<std::string> sharing_group(const std::string& bronze);
 
@@ -193,6 +198,10 @@ class Workspace {
   Status set_format(lake::DeltaTable& table);
   /// How often positions were begun anew.
   Result<int64_t> generation(const std::string& bronze);
+  Status say_definitions(const std::string& lock_path);
+  /// Of the definitions that this workspace has.
+  [[nodiscard]] std::string definitions_word() const;
+  Result<std::string> share_id();
   /// As versioned_key, of the table that has a definition's positions where there is no lake.
   Result<std::string> positions_key(const std::string& base,
                                     const std::string& bronze,

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <deque>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -116,6 +117,11 @@ class LibraryConsumer : public KafkaConsumer {
     return kafka_offsets(handle_, partition, timeout_ms_);
   }
 
+  Result<std::vector<int64_t>> ends(const std::vector<TopicPartition>& partitions,
+                                    Duration wait) override {
+    return kafka_ends(handle_, partitions, static_cast<int>(wait.micros / 1'000));
+  }
+
   int64_t last_seen_end(const TopicPartition& partition) override {
     int64_t begin = -1;
     int64_t end = -1;
@@ -133,7 +139,7 @@ class LibraryConsumer : public KafkaConsumer {
     for (const auto& [partition, offset] : from) {
       rd_kafka_topic_partition_list_add(list.get(), partition.topic.c_str(), partition.partition)
           ->offset = offset;
-      assigned_.push_back(partition);
+      assigned_.emplace(partition, assigned_.size());
     }
     const rd_kafka_resp_err_t error = rd_kafka_assign(handle_.get(), list.get());
     return error == RD_KAFKA_RESP_ERR_NO_ERROR ? Status()
@@ -158,11 +164,7 @@ class LibraryConsumer : public KafkaConsumer {
     for (const auto& [partition, offset] : from) {
       rd_kafka_topic_partition_list_add(list.get(), partition.topic.c_str(), partition.partition)
           ->offset = offset;
-      const std::size_t index = index_of(partition);
-      given_up_.erase(index);
-      if (index == assigned_.size()) {
-        assigned_.push_back(partition);
-      }
+      given_up_.erase(assigned_.try_emplace(partition, assigned_.size()).first->second);
     }
     return kafka_result(rd_kafka_incremental_assign(handle_.get(), list.get()), "take partitions");
   }
@@ -170,7 +172,10 @@ class LibraryConsumer : public KafkaConsumer {
   Status give_up(const std::vector<TopicPartition>& partitions) override {
     unanswered_.reset();
     for (const TopicPartition& partition : partitions) {
-      given_up_.insert(index_of(partition));
+      const auto at = assigned_.find(partition);
+      if (at != assigned_.end()) {
+        given_up_.insert(at->second);
+      }
     }
     const ListPtr list = list_of(partitions);
     return kafka_result(rd_kafka_incremental_unassign(handle_.get(), list.get()),
@@ -214,12 +219,11 @@ class LibraryConsumer : public KafkaConsumer {
     if (message->rkt != nullptr) {
       from = {rd_kafka_topic_name(message->rkt), message->partition};
     }
-    const std::size_t index = index_of(from);
-    const bool is_mine = index < assigned_.size() && !given_up_.contains(index);
+    const auto at = assigned_.find(from);
+    const bool is_mine = at != assigned_.end() && !given_up_.contains(at->second);
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-      ASSAY_CHECK(index < assigned_.size());
       if (is_mine) {
-        block.add(message, index);
+        block.add(message, at->second);
       } else {
         block.hold(message);
       }
@@ -227,12 +231,18 @@ class LibraryConsumer : public KafkaConsumer {
     }
     block.hold(message);
     if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF && is_mine) {
-      block.ends.emplace_back(index, message->offset);
+      block.ends.emplace_back(at->second, message->offset);
       return {};
+    }
+    if (message->err == RD_KAFKA_RESP_ERR__FATAL) {
+      return {Code::kAborted, std::string("kafka: ") + rd_kafka_message_errstr(message)};
     }
     // What the library says while it connects again, or waits for a leader, is no failure of ours.
     const Code code = kafka_code(message->err);
     if (code == Code::kUnavailable) {
+      if (is_member_ && from.topic.empty()) {
+        block.group_trouble = rd_kafka_message_errstr(message);
+      }
       return {};
     }
     return {code,
@@ -240,10 +250,6 @@ class LibraryConsumer : public KafkaConsumer {
                 rd_kafka_message_errstr(message)};
   }
 
-  [[nodiscard]] std::size_t index_of(const TopicPartition& partition) const {
-    const auto at = std::find(assigned_.begin(), assigned_.end(), partition);
-    return static_cast<std::size_t>(at - assigned_.begin());
-  }
   static ListPtr list_of(const std::vector<TopicPartition>& partitions) {
     ListPtr list(rd_kafka_topic_partition_list_new(static_cast<int>(partitions.size())),
                  rd_kafka_topic_partition_list_destroy);
@@ -280,8 +286,8 @@ class LibraryConsumer : public KafkaConsumer {
 
   static constexpr Duration kStopTime{200'000};
   bool is_stopping_ = false;  // an assignment replaced another, and nothing came of it yet
-  std::vector<TopicPartition> assigned_;
-  std::set<std::size_t> given_up_;  // of them, by index
+  std::map<TopicPartition, std::size_t> assigned_;  // and the index of their messages
+  std::set<std::size_t> given_up_;                  // of them, by index
   std::optional<KafkaRebalance> unanswered_;
   bool is_member_ = false;  // of a group
 };

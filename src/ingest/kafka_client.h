@@ -69,6 +69,8 @@ class KafkaBlock {
   std::vector<KafkaMessage> messages;  // of each partition by offset
   /// Partitions (index into the assigned ones) whose present end was seen, and the offset there.
   std::vector<std::pair<std::size_t, int64_t>> ends;
+  /// What the library said of the group, where it cannot do its part for now; it goes on trying.
+  std::string group_trouble;
   /// What the group decided behind these records; holds once it is answered by take() or give_up(),
   /// which must come before the next poll().
   std::optional<KafkaRebalance> rebalance;
@@ -92,6 +94,11 @@ class KafkaConsumer {
   virtual Result<int32_t> partitions(const std::string& topic) = 0;
   /// What a partition holds now.
   virtual Result<OffsetRange> offsets(const TopicPartition& partition) = 0;
+  /// Where partitions end now, all in one question.
+  ///
+  /// Errors  kUnavailable: no answer within `wait`.
+  virtual Result<std::vector<int64_t>> ends(const std::vector<TopicPartition>& partitions,
+                                            Duration wait) = 0;
   /// The end of an assigned partition as the last fetch saw it; asks no broker. -1: not known yet.
   virtual int64_t last_seen_end(const TopicPartition& partition) = 0;
   /// Read these partitions, each from the offset given; replaces what was assigned before.
@@ -108,7 +115,8 @@ class KafkaConsumer {
   /// `records_max`.
   ///
   /// Errors  kOutOfRange: an offset is not there any more; kNotFound, kPermissionDenied: of a
-  ///         topic. Broker failures are waited out by the library and come back as no records.
+  ///         topic. kAborted: the library does not go on; open another consumer. Broker failures
+  ///         are waited out by the library and come back as no records.
   virtual Result<std::unique_ptr<KafkaBlock>> poll(int64_t records_max, Duration wait) = 0;
 };
 

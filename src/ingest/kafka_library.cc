@@ -217,6 +217,34 @@ Result<OffsetRange> kafka_offsets(const KafkaHandle& handle,
   return range;
 }
 
+Result<std::vector<int64_t>> kafka_ends(const KafkaHandle& handle,
+                                        const std::vector<TopicPartition>& partitions,
+                                        int timeout_ms) {
+  const std::unique_ptr<rd_kafka_topic_partition_list_t,
+                        decltype(&rd_kafka_topic_partition_list_destroy)>
+      list(rd_kafka_topic_partition_list_new(static_cast<int>(partitions.size())),
+           rd_kafka_topic_partition_list_destroy);
+  for (const TopicPartition& partition : partitions) {  // "the offset at this time": at the end
+    rd_kafka_topic_partition_list_add(list.get(), partition.topic.c_str(), partition.partition)
+        ->offset = RD_KAFKA_OFFSET_END;
+  }
+  const rd_kafka_resp_err_t error =
+      rd_kafka_offsets_for_times(handle.get(), list.get(), timeout_ms);
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return kafka_failure(error, "ask where partitions end");
+  }
+  std::vector<int64_t> ends;
+  for (const TopicPartition& partition : partitions) {
+    const rd_kafka_topic_partition_t* found = rd_kafka_topic_partition_list_find(
+        list.get(), partition.topic.c_str(), partition.partition);
+    if (found->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      return kafka_failure(found->err, "ask where " + partition.name() + " ends");
+    }
+    ends.push_back(found->offset);
+  }
+  return ends;
+}
+
 std::string kafka_kilobytes(int64_t bytes) {
   return std::to_string(std::max<int64_t>(1, bytes / 1024));
 }

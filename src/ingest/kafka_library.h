@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/log.h"
 #include "ingest/kafka_client.h"
@@ -70,6 +71,11 @@ Result<int32_t> kafka_partitions(const KafkaHandle& handle,
 Result<OffsetRange> kafka_offsets(const KafkaHandle& handle,
                                   const TopicPartition& partition,
                                   int timeout_ms);
+
+/// See KafkaConsumer::ends.
+Result<std::vector<int64_t>> kafka_ends(const KafkaHandle& handle,
+                                        const std::vector<TopicPartition>& partitions,
+                                        int timeout_ms);
 
 /// Bytes as the library's options take them.
 std::string kafka_kilobytes(int64_t bytes);

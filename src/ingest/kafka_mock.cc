@@ -13,6 +13,7 @@ namespace {
 
 constexpr int16_t kFetch = 1;
 constexpr int16_t kListOffsets = 2;
+constexpr int16_t kJoinGroup = 11;
 
 class LibraryMock : public KafkaMock {
  public:
@@ -38,8 +39,15 @@ class LibraryMock : public KafkaMock {
     ASSAY_CHECK(rd_kafka_mock_topic_create(cluster_, topic.c_str(), partitions, 1) ==
                 RD_KAFKA_RESP_ERR_NO_ERROR);
   }
-  void fail_fetches(int count) override { fail(kFetch, count); }
-  void fail_offsets(int count) override { fail(kListOffsets, count); }
+  void fail_fetches(int count) override {
+    fail(kFetch, count, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION);
+  }
+  void fail_offsets(int count) override {
+    fail(kListOffsets, count, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION);
+  }
+  void fail_joins(int count) override {
+    fail(kJoinGroup, count, RD_KAFKA_RESP_ERR_GROUP_MAX_SIZE_REACHED);
+  }
   void set_away(bool is_away) override {
     constexpr int32_t kFirstBroker = 1;
     const auto set = is_away ? rd_kafka_mock_broker_set_down : rd_kafka_mock_broker_set_up;
@@ -47,9 +55,8 @@ class LibraryMock : public KafkaMock {
   }
 
  private:
-  void fail(int16_t request, int count) {
-    const std::vector<rd_kafka_resp_err_t> errors(static_cast<std::size_t>(count),
-                                                  RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION);
+  void fail(int16_t request, int count, rd_kafka_resp_err_t error) {
+    const std::vector<rd_kafka_resp_err_t> errors(static_cast<std::size_t>(count), error);
     rd_kafka_mock_push_request_errors_array(cluster_, request, errors.size(), errors.data());
   }
 

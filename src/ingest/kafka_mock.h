@@ -17,6 +17,8 @@ class KafkaMock {
   virtual void fail_fetches(int count) = 0;
   /// So do the next `count` questions about offsets.
   virtual void fail_offsets(int count) = 0;
+  /// The next `count` members that ask to join a group are told that it has too many.
+  virtual void fail_joins(int count) = 0;
   /// Take the broker away: connections end and none is taken. And bring it back.
   virtual void set_away(bool is_away) = 0;
 };

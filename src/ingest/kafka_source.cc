@@ -7,8 +7,8 @@
 
 #include "base/check.h"
 #include "ingest/kafka_client.h"
-#include "ingest/kafka_meta.h"
 #include "ingest/kafka_parts.h"
+#include "ingest/kafka_records.h"
 #include "ingest/schema_registry.h"
 
 namespace assay::ingest {
@@ -81,7 +81,6 @@ class KafkaTopics : public KafkaSource {
 
   Status take(const PartPositions& done) override {
     ASSAY_CHECK(rebalance_.has_value() && rebalance_->gives);
-    ASSAY_RETURN_IF_ERROR(discover().status());  // the topics may have grown
     std::vector<std::pair<TopicPartition, int64_t>> from;
     for (const TopicPartition& partition : moving_) {
       if (parts_.newest(partition) == nullptr) {
@@ -116,24 +115,23 @@ class KafkaTopics : public KafkaSource {
     return consumer_->give_up(moving_).with_context("source `" + definition_.name + "`");
   }
 
-  Result<PartPositions> ends(bool of_all) override {
+  Result<PartPositions> ends(Duration wait) override {
     ASSAY_RETURN_IF_ERROR(parts_.load());
-    std::set<TopicPartition> seen;
-    PartPositions ends;
-    for (auto part = parts_.all().rbegin(); part != parts_.all().rend(); ++part) {
-      const auto at = reading_of(part->partition);
-      const bool is_mine = at != reading_.end() && at->is_mine;
-      if (!is_read(*part) || !seen.insert(part->partition).second || (is_mine && !of_all)) {
-        continue;
-      }
-      Result<OffsetRange> range = consumer_->offsets(part->partition);
-      if (!range.ok()) {
-        return std::move(range).status().with_context("source `" + definition_.name + "`");
-      }
-      ends[part->ordinal] = part->position_of(range->end);
-    }
-    return ends;
+    ASSAY_ASSIGN_OR_RETURN(PartPositions ends, ends_of_numbered(wait));
+    ASSAY_ASSIGN_OR_RETURN(const int64_t grown, discover());
+    return grown == 0 ? ends : ends_of_numbered(wait);
   }
+
+  [[nodiscard]] std::string part_name(int64_t ordinal) const override {
+    for (const KafkaPart& part : parts_.all()) {
+      if (part.ordinal == ordinal) {
+        return part.partition.name();
+      }
+    }
+    return "";
+  }
+
+  [[nodiscard]] const std::string& group_trouble() const override { return group_trouble_; }
 
   [[nodiscard]] const PartPositions& positions() const override { return positions_; }
 
@@ -145,7 +143,7 @@ class KafkaTopics : public KafkaSource {
         return std::move(block).status().with_context("source `" + definition_.name + "`");
       }
       held_ = std::move(block).value();
-      note_rebalance();
+      ASSAY_RETURN_IF_ERROR(note_rebalance());
     }
     // Not handed out, and no position moved, before the schemas are known.
     ASSAY_ASSIGN_OR_RETURN(const bool is_ready, find_schemas(held_->messages, wait));
@@ -285,12 +283,48 @@ class KafkaTopics : public KafkaSource {
     });
   }
 
-  void note_rebalance() {
-    if (!held_->rebalance.has_value()) {
-      return;
+  Result<PartPositions> ends_of_numbered(Duration wait) {
+    std::map<TopicPartition, const KafkaPart*> newest;
+    for (const KafkaPart& part : parts_.all()) {
+      if (is_read(part)) {
+        newest[part.partition] = &part;
+      }
     }
+    std::vector<TopicPartition> asked;
+    for (const auto& [partition, part] : newest) {
+      asked.push_back(partition);
+    }
+    if (asked.empty()) {
+      return PartPositions();
+    }
+    Result<std::vector<int64_t>> ends = consumer_->ends(asked, wait);
+    if (!ends.ok()) {
+      return std::move(ends).status().with_context("source `" + definition_.name + "`");
+    }
+    PartPositions positions;
+    for (std::size_t i = 0; i < asked.size(); ++i) {
+      const KafkaPart& part = *newest.at(asked[i]);
+      positions[part.ordinal] = part.position_of((*ends)[i]);
+    }
+    return positions;
+  }
+
+  Status note_rebalance() {
+    if (!held_->group_trouble.empty()) {
+      group_trouble_ = held_->group_trouble;
+    }
+    if (!held_->rebalance.has_value()) {
+      return {};
+    }
+    group_trouble_.clear();
     moving_ = held_->rebalance->partitions;
     rebalance_ = {held_->rebalance->gives, held_->rebalance->is_lost, {}};
+    const bool has_numbers = std::all_of(moving_.begin(), moving_.end(), [&](const auto& moving) {
+      return parts_.newest(moving) != nullptr;
+    });
+    if (rebalance_->gives && !has_numbers) {
+      ASSAY_RETURN_IF_ERROR(discover().status());  // the topics have grown
+    }
     for (const TopicPartition& partition : moving_) {
       for (const KafkaPart& part : parts_.all()) {
         if (part.partition == partition) {
@@ -298,6 +332,7 @@ class KafkaTopics : public KafkaSource {
         }
       }
     }
+    return {};
   }
 
   /// What was fetched of a partition that is given up, and how far it was read.
@@ -472,7 +507,6 @@ class KafkaTopics : public KafkaSource {
       batch.schemas = resolver_->schemas();
     }
     std::vector<std::pair<int64_t, std::size_t>> order;  // position, message
-    std::size_t bytes = 0;
     for (std::size_t i = 0; i < messages.size(); ++i) {
       Reading& reading = reading_[messages[i].partition];
       ASSAY_ASSIGN_OR_RETURN(const KafkaPart part, part_for(reading, messages[i].offset));
@@ -484,65 +518,17 @@ class KafkaTopics : public KafkaSource {
       order.emplace_back(part.position_of(messages[i].offset), i);
       int64_t& end = batch.part_end[part.ordinal];
       end = std::max(end, part.position_of(reading.offset));
-      bytes += std::min<std::size_t>(messages[i].value.size(), record_bytes_max());
     }
     std::sort(order.begin(), order.end());
-    fill(messages, order, bytes, &batch);
+    KafkaRecords records{messages, std::move(order), {}};
+    for (const Reading& reading : reading_) {
+      records.partitions.push_back(reading.part.partition);
+    }
+    add_kafka_records(definition_, keeps_meta(), records, &batch);
     for (const auto& [ordinal, end] : batch.part_end) {
       positions_[ordinal] = end;
     }
     return batch;
-  }
-
-  [[nodiscard]] std::size_t record_bytes_max() const {
-    return static_cast<std::size_t>(definition_.record_bytes_max);
-  }
-
-  void fill(const std::vector<KafkaMessage>& messages,
-            const std::vector<std::pair<int64_t, std::size_t>>& order,
-            std::size_t bytes,
-            RecordBatch* batch) {
-    auto text = std::make_shared<std::string>();
-    text->reserve(bytes);  // views into it stay good
-    for (const Reading& reading : reading_) {
-      batch->parts.push_back(reading.part.partition.name());
-    }
-    data::BatchBuilder meta(kafka_meta_schema());
-    const bool keys_have_schemas =
-        definition_.registry.has_value() && definition_.registry->keys_have_schemas;
-    const WireSchemas key_schemas = keys_have_schemas ? batch->schemas : WireSchemas();
-    bool is_any_oversized = false;
-    bool is_any_null = false;
-    for (const auto& [position, index] : order) {
-      const KafkaMessage& message = messages[index];
-      const bool is_oversized = message.value.size() > record_bytes_max();
-      const std::string_view value = message.value.substr(0, record_bytes_max());
-      const std::size_t begin = text->size();
-      text->append(value);
-      batch->records.push_back(std::string_view(*text).substr(begin, value.size()));
-      batch->lines.push_back(message.offset);
-      batch->oversized.push_back(is_oversized);
-      batch->null_values.push_back(!message.has_value);
-      batch->positions.push_back(position);
-      batch->part_of.push_back(static_cast<uint32_t>(message.partition));
-      is_any_oversized = is_any_oversized || is_oversized;
-      is_any_null = is_any_null || !message.has_value;
-      if (keeps_meta()) {
-        append_kafka_meta(message, reading_[message.partition].part.partition, key_schemas, &meta);
-      }
-    }
-    if (!is_any_oversized) {
-      batch->oversized.clear();
-    }
-    if (!is_any_null) {
-      batch->null_values.clear();
-    }
-    if (!order.empty()) {
-      batch->first = {order.front().first};
-      batch->end = {order.back().first + 1};
-    }
-    batch->bytes = std::move(text);
-    batch->meta = meta.finish();
   }
 
   World& world_;
@@ -556,6 +542,7 @@ class KafkaTopics : public KafkaSource {
   std::vector<Reading> reading_;        // as they are assigned, or were first taken
   std::optional<Rebalance> rebalance_;  // not answered yet
   std::vector<TopicPartition> moving_;  // by it
+  std::string group_trouble_;
   PartPositions positions_;
 };
 

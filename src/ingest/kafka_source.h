@@ -84,11 +84,15 @@ class KafkaSource {
   virtual Status take(const PartPositions& done) = 0;
   /// Read them no longer. What was fetched of them and not handed out is forgotten.
   virtual Status give_up() = 0;
-  /// Where the topics' numbered partitions end now: all of them, or those that are not this
-  /// member's.
+  /// Where all of the topics' partitions end now, this member's and others'.
   ///
-  /// Errors  kUnavailable: no broker answers.
-  virtual Result<PartPositions> ends(bool of_all) = 0;
+  /// Errors  those of discover(); kUnavailable: no answer within `wait`.
+  virtual Result<PartPositions> ends(Duration wait) = 0;
+  /// "topic/3" of a part.
+  [[nodiscard]] virtual std::string part_name(int64_t ordinal) const = 0;
+  /// What keeps the group from giving partitions, as it was last told; "" when nothing was told
+  /// since it gave some.
+  [[nodiscard]] virtual const std::string& group_trouble() const = 0;
 
   /// The next records of any partitions, by position: as many as there are, at most `records_max`;
   /// nothing when none came within `wait`.
