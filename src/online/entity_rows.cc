@@ -305,16 +305,24 @@ Status check_view_name(const gold::FeatureView& view) {
   return {};
 }
 
-Status damaged_row(const Status& why, std::string_view view, std::string_view key) {
+Status damaged_view(const Status& why, std::string_view view) {
   if (why.code() != Code::kCorrupt) {
     return why;
   }
   return {
       Code::kCorrupt,
       why.message() +
-          "; the lake has all rows: stop the servers, remove the folder of the online store, and "
-          "`assay run` fills it anew: view " +
-          std::string(view) + ", key hash " + hash_text(hash_bytes(key))};
+          "; the lake has all rows: stop the servers, and `assay materialize VIEW --anew` makes "
+          "those of the view anew (without a lake: remove the store and `assay run`): view " +
+          std::string(view)};
+}
+
+Status damaged_row(const Status& why, std::string_view view, std::string_view key) {
+  const Status damaged = damaged_view(why, view);
+  return damaged.code() != Code::kCorrupt
+             ? damaged
+             : Status(Code::kCorrupt,
+                      damaged.message() + ", key hash " + hash_text(hash_bytes(key)));
 }
 
 uint64_t hash_answer(const data::EntityKey& key, const gold::FeatureValues& answer) {
@@ -336,7 +344,9 @@ StoreMetrics::StoreMetrics(Metrics& metrics)
       written_entities(metrics.counter("assay_online_written_entities_total",
                                        "Entity rows written by applied batches.")),
       corrupt_rows(metrics.counter("assay_online_corrupt_rows_total",
-                                   "Online rows that failed their checksum and were not served.")) {
-}
+                                   "Online rows that failed their checksum and were not served.")),
+      passed_over(metrics.counter(
+          "assay_online_passed_over_entities_total",
+          "Entities whose new rows were not applied, because what is held of them is damaged.")) {}
 
 }  // namespace assay::online

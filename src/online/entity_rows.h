@@ -67,7 +67,9 @@ Status check_apply(const gold::FeatureView& view,
 Status check_definition(const gold::FeatureView& view, const ViewMeta& meta);
 /// kInvalidArgument for a name that cannot be part of a key.
 Status check_view_name(const gold::FeatureView& view);
-/// The failure of a row that cannot be read, with what a user can do about it.
+/// The failure of a row that cannot be read, or of what is known of a view, with what a user can do
+/// about it.
+Status damaged_view(const Status& why, std::string_view view);
 Status damaged_row(const Status& why, std::string_view view, std::string_view key);
 /// Hash of one entity's answer. Sums of these over all entities do not depend on their order.
 uint64_t hash_answer(const data::EntityKey& key, const gold::FeatureValues& answer);
@@ -79,6 +81,7 @@ struct StoreMetrics {
   Counter& null_key_rows;
   Counter& written_entities;
   Counter& corrupt_rows;
+  Counter& passed_over;
 };
 
 }  // namespace assay::online

@@ -92,7 +92,9 @@ void HashIndex::prefetch(uint64_t hash) const {
 
 Status HashIndex::damaged(uint64_t number) const {
   return {Code::kCorrupt,
-          "a slot of the index is damaged: file " + file_->path() + ", offset " +
+          "a slot of the index is damaged (stop all programs that use the store and remove its "
+          "`head` and `index.*`: they are made anew): file " +
+              file_->path() + ", offset " +
               std::to_string(kIndexHeaderBytes + number * kSlotBytes)};
 }
 

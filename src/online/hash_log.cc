@@ -8,11 +8,26 @@
 namespace assay::online {
 namespace {
 
-/// What is said of a key whose record was damaged when the log was cleaned.
+/// What is said of a key whose record was damaged and has been given up.
 Status lost(const LogFiles& files, const LogRecord& record) {
   ASSAY_ASSIGN_OR_RETURN(const LostRecord held, decode_lost(record));
-  return files.at(held.place,
-                  Status(Code::kCorrupt, "a record was damaged when the log was cleaned"));
+  const char* const what = held.epoch == 0
+                               ? "a record, perhaps of another view, was damaged and is lost"
+                               : "a record was damaged and is lost";
+  return files.at(held.place, Status(Code::kCorrupt, what));
+}
+
+/// Why the record at a place, which walk() called damaged, cannot be believed.
+Status damage_at(LogFiles& files, uint64_t place) {
+  const Result<LogRecord> record = files.record(place);
+  return record.ok() ? lost(files, *record) : record.status();
+}
+
+/// Whether a damaged record is known to be of another view than that of `epoch`.
+bool is_of_another(LogFiles& files, uint64_t hash, uint64_t place, uint32_t epoch) {
+  const Result<std::string_view> bytes = files.rest(place);
+  const uint32_t of = bytes.ok() ? epoch_of_damaged(*bytes, hash) : 0;
+  return of != 0 && of != epoch;
 }
 
 }  // namespace
@@ -95,7 +110,7 @@ Status HashLog::open() {
       ASSAY_ASSIGN_OR_RETURN(current, open_head());
     }
   }
-  files_ = std::make_unique<LogFiles>(folder_, head_->file_bits());
+  files_ = std::make_unique<LogFiles>(folder_, head_->file_bits(), world_.log);
   if (!options_.read_only) {
     const ProcessLock::Hold hold(*lock_);
     ASSAY_RETURN_IF_ERROR(hold.status());
@@ -150,17 +165,74 @@ Status HashLog::refresh() {
   }
 }
 
+/// What the slots of a hash lead to.
+struct HashLog::Walk {
+  Found found;           // the record of the key
+  uint64_t damaged = 0;  // place of one that may be of the key; looked at when there is no other
+};
+
+Result<HashLog::Walk> HashLog::walk(const HashIndex& index,
+                                    LogFiles& files,
+                                    uint64_t committed,
+                                    RecordKind kind,
+                                    uint32_t epoch,
+                                    std::string_view key,
+                                    uint64_t hash) {
+  HashIndex::Probe probe(index, hash);
+  Walk walk;
+  for (;;) {
+    ASSAY_ASSIGN_OR_RETURN(const std::optional<HashIndex::Slot> slot, probe.next());
+    if (!slot.has_value()) {
+      return walk;
+    }
+    uint64_t place = slot->place;
+    if (place == 0) {
+      continue;
+    }
+    Result<LogRecord> record = files.record(place);
+    while (record.ok() && place >= committed && (place = record->previous) != 0) {
+      record = files.record(place);
+    }
+    if (place == 0) {
+      continue;
+    }
+    if (!record.ok() && record.code() != Code::kCorrupt) {
+      return record.status();
+    }
+    if (!record.ok() || record->kind == RecordKind::kLost) {  // its key is not known, its hash is
+      walk.damaged = walk.damaged == 0 ? place : walk.damaged;
+      continue;
+    }
+    if (record->kind == kind && record->epoch == epoch && record->key == key) {
+      walk.found.place = place;
+      if (!record->erased) {
+        walk.found.bytes = record_bytes(*record);
+        walk.found.value = record->value;
+      }
+      return walk;
+    }
+  }
+}
+
+/// One that was damaged since this process took it is still known.
 Result<LogDirectory> HashLog::load_directory(const HashIndex& index) {
   ASSAY_ASSIGN_OR_RETURN(const uint64_t committed, head_->load(HeadWord::kCommitted));
-  ASSAY_ASSIGN_OR_RETURN(const Found found,
-                         find_in(index,
-                                 *files_,
-                                 committed,
-                                 RecordKind::kDirectory,
-                                 0,
-                                 "",
-                                 record_hash(RecordKind::kDirectory, 0, "")));
-  return found.value.has_value() ? decode_directory(*found.value) : LogDirectory();
+  const uint64_t hash = record_hash(RecordKind::kDirectory, 0, "");
+  ASSAY_ASSIGN_OR_RETURN(
+      const Walk walk,
+      HashLog::walk(index, *files_, committed, RecordKind::kDirectory, 0, "", hash));
+  LogDirectory directory;
+  if (walk.found.value.has_value()) {
+    ASSAY_ASSIGN_OR_RETURN(directory, decode_directory(*walk.found.value));
+    directory.place = walk.found.place;
+  } else if (walk.damaged != 0) {
+    if (directory_ == nullptr || directory_->place != walk.damaged) {
+      return damage_at(*files_, walk.damaged);
+    }
+    directory = *directory_;
+    directory.is_damaged = true;
+  }
+  return directory;
 }
 
 Result<Found> HashLog::find_in(const HashIndex& index,
@@ -170,34 +242,12 @@ Result<Found> HashLog::find_in(const HashIndex& index,
                                uint32_t epoch,
                                std::string_view key,
                                uint64_t hash) {
-  HashIndex::Probe probe(index, hash);
-  for (;;) {
-    ASSAY_ASSIGN_OR_RETURN(const std::optional<HashIndex::Slot> slot, probe.next());
-    if (!slot.has_value()) {
-      return Found{};
-    }
-    uint64_t place = slot->place;
-    while (place >= committed) {
-      ASSAY_ASSIGN_OR_RETURN(const LogRecord newer, files.record(place));
-      place = newer.previous;
-    }
-    if (place == 0) {
-      continue;
-    }
-    ASSAY_ASSIGN_OR_RETURN(const LogRecord record, files.record(place));
-    if (record.kind == RecordKind::kLost) {  // its key is not known, its hash is
-      return lost(files, record);
-    }
-    if (record.kind != kind || record.epoch != epoch || record.key != key) {
-      continue;
-    }
-    Found found{place, 0, {}};
-    if (!record.erased) {
-      found.bytes = record_bytes(record);
-      found.value = record.value;
-    }
-    return found;
+  ASSAY_ASSIGN_OR_RETURN(const Walk walk,
+                         HashLog::walk(index, files, committed, kind, epoch, key, hash));
+  if (walk.found.place == 0 && walk.damaged != 0) {
+    return damage_at(files, walk.damaged);
   }
+  return walk.found;
 }
 
 Result<Found> HashLog::Snapshot::find(RecordKind kind,
@@ -205,6 +255,21 @@ Result<Found> HashLog::Snapshot::find(RecordKind kind,
                                       std::string_view key,
                                       uint64_t hash) const {
   return find_in(*log_.index_, *log_.files_, committed_, kind, epoch, key, hash);
+}
+
+Result<Standing> HashLog::Snapshot::find_to_change(RecordKind kind,
+                                                   uint32_t epoch,
+                                                   std::string_view key,
+                                                   uint64_t hash) const {
+  LogFiles& files = *log_.files_;
+  ASSAY_ASSIGN_OR_RETURN(const Walk walk,
+                         HashLog::walk(*log_.index_, files, committed_, kind, epoch, key, hash));
+  if (walk.found.place != 0 || walk.damaged == 0) {
+    return Standing{walk.found, Status(), false};
+  }
+  Standing standing{{walk.damaged, 0, {}}, damage_at(files, walk.damaged), false};
+  standing.is_lost = files.record(walk.damaged).ok();
+  return standing;
 }
 
 void HashLog::Snapshot::prefetch_record(uint64_t hash) const {
@@ -222,22 +287,32 @@ Status HashLog::Snapshot::scan(
   for (uint64_t number = 0; number < index.slots(); ++number) {
     ASSAY_ASSIGN_OR_RETURN(const HashIndex::Entry entry, index.entry(number));
     uint64_t place = entry.place;
-    while (place >= committed_) {
-      ASSAY_ASSIGN_OR_RETURN(const LogRecord newer, log_.files_->record(place));
-      place = newer.previous;
+    if (place == 0) {
+      continue;
+    }
+    Result<LogRecord> record = log_.files_->record(place);
+    while (record.ok() && place >= committed_ && (place = record->previous) != 0) {
+      record = log_.files_->record(place);
     }
     if (place == 0) {
       continue;
     }
-    ASSAY_ASSIGN_OR_RETURN(const LogRecord record, log_.files_->record(place));
-    if (record.kind == RecordKind::kLost) {
-      ASSAY_ASSIGN_OR_RETURN(const LostRecord held, decode_lost(record));
+    if (!record.ok()) {
+      const bool of_another =
+          record.code() == Code::kCorrupt && is_of_another(*log_.files_, entry.hash, place, epoch);
+      if (!of_another) {
+        return record.status();
+      }
+      continue;
+    }
+    if (record->kind == RecordKind::kLost) {
+      ASSAY_ASSIGN_OR_RETURN(const LostRecord held, decode_lost(*record));
       if (held.epoch == epoch || (held.epoch == 0 && epoch < held.epoch_end)) {
-        return lost(*log_.files_, record);
+        return lost(*log_.files_, *record);
       }
     }
-    if (record.kind == RecordKind::kRow && record.epoch == epoch && !record.erased) {
-      ASSAY_RETURN_IF_ERROR(visit(record.key, record.value));
+    if (record->kind == RecordKind::kRow && record->epoch == epoch && !record->erased) {
+      ASSAY_RETURN_IF_ERROR(visit(record->key, record->value));
     }
   }
   return {};

@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,6 +33,8 @@ struct LogDirectory {
   };
   uint32_t next_epoch = 1;
   std::map<std::string, View, std::less<>> views;
+  uint64_t place = 0;       // of the record that it was read from
+  bool is_damaged = false;  // that record is by now: to be written again
 
   [[nodiscard]] const View* find(std::string_view name) const {
     const auto found = views.find(name);
@@ -46,6 +49,13 @@ struct Found {
   uint64_t place = 0;  // 0: the key was never there
   uint64_t bytes = 0;  // of its record; 0 when that says that there is none
   std::optional<std::string_view> value;
+};
+
+/// What a transaction finds under a key: it may be written over even where it is damaged.
+struct Standing {
+  Found found;           // of a damaged record: its place alone
+  Status damage;         // kCorrupt: there is one, and nobody knows what it says
+  bool is_lost = false;  // and that is written down already
 };
 
 class HashLogWriter;
@@ -65,6 +75,16 @@ class HashLog {
                                      uint64_t hash) const;
     [[nodiscard]] Result<Found> find(RecordKind kind, uint32_t epoch, std::string_view key) const {
       return find(kind, epoch, key, record_hash(kind, epoch, key));
+    }
+    /// The same for who writes over it: a damaged record is no failure.
+    [[nodiscard]] Result<Standing> find_to_change(RecordKind kind,
+                                                  uint32_t epoch,
+                                                  std::string_view key,
+                                                  uint64_t hash) const;
+    [[nodiscard]] Result<Standing> find_to_change(RecordKind kind,
+                                                  uint32_t epoch,
+                                                  std::string_view key) const {
+      return find_to_change(kind, epoch, key, record_hash(kind, epoch, key));
     }
     /// Bring near what find() will need: first the slot, later the record that it leads to.
     void prefetch_slot(uint64_t hash) const { log_.index_->prefetch(hash); }
@@ -127,6 +147,14 @@ class HashLog {
   Status enter();
   Status refresh();
   Result<LogDirectory> load_directory(const HashIndex& index);
+  struct Walk;
+  static Result<Walk> walk(const HashIndex& index,
+                           LogFiles& files,
+                           uint64_t committed,
+                           RecordKind kind,
+                           uint32_t epoch,
+                           std::string_view key,
+                           uint64_t hash);
   static Result<Found> find_in(const HashIndex& index,
                                LogFiles& files,
                                uint64_t committed,
@@ -142,13 +170,13 @@ class HashLog {
   Status publish(const HashLogWriter& writer);
   Status grow(uint64_t more);
   struct Cleaning;
+  void clean_some(HashLogWriter& writer);
   Status clean(HashLogWriter& writer);
   Status clean_record(HashLogWriter& writer,
                       const Cleaning& cleaning,
                       uint64_t place,
                       const LogRecord& record);
-  Status clean_rest(HashLogWriter& writer, const Cleaning& cleaning, const Status& why);
-  Status lose(HashLogWriter& writer, const HashIndex::Entry& slot);
+  Status clean_damaged(HashLogWriter& writer, const Cleaning& cleaning, const Status& why);
   Status checkpoint(uint64_t written);
   Status copy_index(uint64_t step);
   Status drop_files(uint64_t tail);
@@ -165,7 +193,7 @@ class HashLog {
                     uint64_t used,
                     uint64_t checkpoint);
   Result<uint64_t> live_bytes();
-  Result<int> file_bits_of(uint64_t file);
+  Result<int> file_bits_of(const std::set<uint64_t>& files);
   Result<std::unique_ptr<HashIndex>> load_checkpoint(const std::string& to, uint64_t* start);
 
   World& world_;

@@ -220,10 +220,17 @@ Status Replay::set(const Pending& pending) {
   return {};
 }
 
+/// Of two records of one hash. A lost one is of the key: it says of all of that hash that they are
+/// damaged.
 Result<bool> Replay::same_key(uint64_t place, uint64_t other) {
-  ASSAY_ASSIGN_OR_RETURN(const LogRecord a, files_.record(place));
+  const Result<LogRecord> a = files_.record(place);
+  if (a.code() == Code::kCorrupt) {
+    return false;
+  }
+  ASSAY_RETURN_IF_ERROR(a.status());
   ASSAY_ASSIGN_OR_RETURN(const LogRecord b, files_.record(other));
-  return a.kind == b.kind && a.epoch == b.epoch && a.key == b.key;
+  return a->kind == RecordKind::kLost || b.kind == RecordKind::kLost ||
+         (a->kind == b.kind && a->epoch == b.epoch && a->key == b.key);
 }
 
 Status Replay::grow() {
@@ -333,17 +340,20 @@ Status HashLog::show_again(uint64_t begin, uint64_t end) {
   return {};
 }
 
-/// What the views say of themselves.
+/// What the views say of themselves; of one that is damaged nobody knows.
 Result<uint64_t> HashLog::live_bytes() {
   ASSAY_ASSIGN_OR_RETURN(const uint64_t committed, head_->load(HeadWord::kCommitted));
   int64_t sum = 0;
   for (const auto& [name, view] : directory_->views) {
     const uint64_t hash = record_hash(RecordKind::kMeta, view.epoch, "");
-    ASSAY_ASSIGN_OR_RETURN(
-        const Found meta,
-        find_in(*index_, *files_, committed, RecordKind::kMeta, view.epoch, "", hash));
-    ASSAY_ASSIGN_OR_RETURN(const int64_t live, HashLogWriter::live_bytes_of(meta));
-    sum += live;
+    const Result<Found> meta =
+        find_in(*index_, *files_, committed, RecordKind::kMeta, view.epoch, "", hash);
+    const Result<int64_t> live =
+        meta.ok() ? HashLogWriter::live_bytes_of(*meta) : Result<int64_t>(meta.status());
+    if (!live.ok() && live.code() != Code::kCorrupt) {
+      return live.status();
+    }
+    sum += live.ok() ? *live : 0;
   }
   return static_cast<uint64_t>(std::max<int64_t>(sum, 0));
 }
@@ -359,9 +369,9 @@ Status HashLog::recover() {
     ASSAY_RETURN_IF_ERROR(first->sync());
     logs.insert(1);
   } else {
-    ASSAY_ASSIGN_OR_RETURN(file_bits, file_bits_of(*logs.begin()));
+    ASSAY_ASSIGN_OR_RETURN(file_bits, file_bits_of(logs));
   }
-  LogFiles files(folder_, file_bits);
+  LogFiles files(folder_, file_bits, world_.log);
   uint64_t known = 0;  // the log had at least that length
   if (head_ != nullptr && options_.sync) {
     ASSAY_ASSIGN_OR_RETURN(known, head_->load(HeadWord::kCommitted));
@@ -392,7 +402,7 @@ Status HashLog::renew_head(int file_bits,
                            uint64_t used,
                            uint64_t checkpoint) {
   ASSAY_ASSIGN_OR_RETURN(head_, LogHead::create(path("head"), file_bits));
-  files_ = std::make_unique<LogFiles>(folder_, file_bits);
+  files_ = std::make_unique<LogFiles>(folder_, file_bits, world_.log);
   head_->store(HeadWord::kCommitted, committed);
   head_->store(HeadWord::kLayout, 1);
   head_->store(HeadWord::kGeneration, generation);
@@ -423,37 +433,50 @@ Status HashLog::renew_head(int file_bits,
   return {};
 }
 
-/// Size of the files of a log, as one of them says.
-Result<int> HashLog::file_bits_of(uint64_t file) {
-  const std::string name = path("log." + std::to_string(file));
-  ASSAY_ASSIGN_OR_RETURN(const std::string header,
-                         world_.files.read_range(name, 0, kLogHeaderBytes));
-  for (int bits = LogHead::kFileBitsMin; bits <= LogHead::kFileBitsMax; ++bits) {
-    if (header == encode_log_header(file, bits)) {
-      return bits;
+/// Size of the files of a log, as one of them says whose header is whole, or else the old head.
+Result<int> HashLog::file_bits_of(const std::set<uint64_t>& files) {
+  for (const uint64_t file : files) {
+    const std::string name = path("log." + std::to_string(file));
+    const Result<std::string> header = world_.files.read_range(name, 0, kLogHeaderBytes);
+    for (int bits = LogHead::kFileBitsMin; header.ok() && bits <= LogHead::kFileBitsMax; ++bits) {
+      if (*header == encode_log_header(file, bits)) {
+        return bits;
+      }
     }
   }
-  return Status(Code::kCorrupt, "the header of a log file is damaged: file " + name + ", offset 0");
+  if (head_ != nullptr) {
+    return head_->file_bits();
+  }
+  return Status(Code::kCorrupt,
+                "the header of a log file is damaged: file " +
+                    path("log." + std::to_string(*files.begin())) + ", offset 0");
 }
 
 /// The index as the checkpoint has it, in a new file; an empty one without a checkpoint, or when
-/// that is older than the log. `start`: where the log begins; then, from where it is to be
-/// replayed.
+/// that is damaged or older than the log. `start`: where the log begins; then, from where it is to
+/// be replayed.
 Result<std::unique_ptr<HashIndex>> HashLog::load_checkpoint(const std::string& to,
                                                             uint64_t* start) {
   const std::string from = path("checkpoint");
-  if (!world_.files.stat(from).ok()) {
-    return HashIndex::create(to, options_.index_bits);
+  Result<std::unique_ptr<HashIndex>> held = HashIndex::open(from, false);
+  if (held.ok()) {
+    ASSAY_ASSIGN_OR_RETURN(const IndexHeader header,
+                           decode_index_header({(*held)->file().data(), kIndexHeaderBytes}));
+    if (header.start < *start) {
+      return HashIndex::create(to, options_.index_bits);
+    }
+    held = HashIndex::copy(**held, to);
+    if (held.ok()) {
+      *start = header.start;
+      return held;
+    }
   }
-  ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<HashIndex> held, HashIndex::open(from, false));
-  ASSAY_ASSIGN_OR_RETURN(const IndexHeader header,
-                         decode_index_header({held->file().data(), kIndexHeaderBytes}));
-  if (header.start < *start) {
-    return HashIndex::create(to, options_.index_bits);
+  if (held.code() == Code::kCorrupt) {  // the log has all that it was made from
+    world_.log.warn("online_checkpoint_damaged", {{"status", held.status().to_string()}});
+  } else if (held.code() != Code::kNotFound) {
+    return held.status();
   }
-  ASSAY_ASSIGN_OR_RETURN(std::unique_ptr<HashIndex> index, HashIndex::copy(*held, to));
-  *start = header.start;
-  return index;
+  return HashIndex::create(to, options_.index_bits);
 }
 
 }  // namespace assay::online

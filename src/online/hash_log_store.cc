@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <unordered_map>
+#include <utility>
 
 #include "base/fail_point.h"
 #include "base/hash.h"
@@ -28,11 +29,9 @@ class LogPages final : public gold::RowPages {
  public:
   LogPages(const HashLog::Snapshot& snapshot, uint32_t epoch)
       : snapshot_(snapshot), epoch_(epoch) {}
-  [[nodiscard]] Result<Found> find(uint64_t number) const {
-    return snapshot_.find(RecordKind::kPage, epoch_, page_key(number));
-  }
   [[nodiscard]] Result<std::string_view> get(uint64_t number) const override {
-    ASSAY_ASSIGN_OR_RETURN(const Found found, find(number));
+    ASSAY_ASSIGN_OR_RETURN(const Found found,
+                           snapshot_.find(RecordKind::kPage, epoch_, page_key(number)));
     return found.value.has_value()
                ? Result<std::string_view>(*found.value)
                : Status(Code::kCorrupt, "a row refers to a page that is not there");
@@ -47,12 +46,14 @@ class LogPages final : public gold::RowPages {
 class LogPageWriter final : public gold::RowPageWriter {
  public:
   LogPageWriter(HashLogWriter& writer, uint32_t epoch, uint64_t next)
-      : writer_(writer), pages_(writer.snapshot(), epoch), epoch_(epoch), next_(next) {}
+      : writer_(writer), epoch_(epoch), next_(next) {}
   [[nodiscard]] std::size_t bytes_max() const override { return kPageBytesMax; }
   [[nodiscard]] Result<std::string_view> get(uint64_t number) const override {
     const auto changed = changed_.find(number);
     if (changed == changed_.end()) {
-      return pages_.get(number);
+      const Result<std::string_view> held = LogPages(writer_.snapshot(), epoch_).get(number);
+      damaged_ |= held.code() == Code::kCorrupt;
+      return held;
     }
     return changed->second.has_value()
                ? Result<std::string_view>(*changed->second)
@@ -70,23 +71,28 @@ class LogPageWriter final : public gold::RowPageWriter {
     changed_[number].reset();
     return {};
   }
-  /// Write them. The number of the next page.
+  /// Whether a page of the row that was begun last could not be read.
+  [[nodiscard]] bool met_damage() const { return damaged_; }
+  void begin_row() { damaged_ = false; }
+  /// Write them, over damaged ones too. The number of the next page.
   Result<uint64_t> finish() {
     for (const auto& [number, bytes] : changed_) {
-      ASSAY_ASSIGN_OR_RETURN(const Found before, pages_.find(number));
+      ASSAY_ASSIGN_OR_RETURN(
+          const Standing before,
+          writer_.snapshot().find_to_change(RecordKind::kPage, epoch_, page_key(number)));
       ASSAY_RETURN_IF_ERROR(
           bytes.has_value()
-              ? writer_.put(RecordKind::kPage, epoch_, page_key(number), *bytes, before)
-              : writer_.erase(RecordKind::kPage, epoch_, page_key(number), before));
+              ? writer_.put(RecordKind::kPage, epoch_, page_key(number), *bytes, before.found)
+              : writer_.erase(RecordKind::kPage, epoch_, page_key(number), before.found));
     }
     return next_;
   }
 
  private:
   HashLogWriter& writer_;
-  LogPages pages_;
   uint32_t epoch_;
   uint64_t next_;
+  mutable bool damaged_ = false;
   std::unordered_map<uint64_t, std::optional<std::string>> changed_;
 };
 
@@ -128,18 +134,26 @@ Result<HeldView> find_view(const HashLog::Snapshot& snapshot, const std::string&
   const LogDirectory::View* const view = snapshot.directory().find(name);
   if (view != nullptr) {
     held.epoch = view->epoch;
-    ASSAY_ASSIGN_OR_RETURN(held.found, snapshot.find(RecordKind::kMeta, view->epoch, ""));
+    const Result<Found> found = snapshot.find(RecordKind::kMeta, view->epoch, "");
+    if (!found.ok()) {
+      return damaged_view(found.status(), name);
+    }
+    held.found = *found;
     ASSAY_ASSIGN_OR_RETURN(held.note, decode_note(name, held.found));
   }
   return held;
 }
 
+/// Of all views whose record can be read: a damaged one has nothing to say for the others.
 Result<EventTime> latest_of(const HashLog::Snapshot& snapshot) {
   EventTime latest = EventTime::min();
   for (const auto& [name, view] : snapshot.directory().views) {
-    ASSAY_ASSIGN_OR_RETURN(const HeldView held, find_view(snapshot, name));
-    if (held.note.has_value()) {
-      latest = std::max(latest, held.note->meta.applied.known_until);
+    const Result<HeldView> held = find_view(snapshot, name);
+    if (!held.ok() && held.code() != Code::kCorrupt) {
+      return held.status();
+    }
+    if (held.ok() && held->note.has_value()) {
+      latest = std::max(latest, held->note->meta.applied.known_until);
     }
   }
   return latest;
@@ -147,8 +161,8 @@ Result<EventTime> latest_of(const HashLog::Snapshot& snapshot) {
 
 class HashLogStore : public OnlineStore {
  public:
-  HashLogStore(std::unique_ptr<HashLog> log, Metrics& metrics)
-      : log_(std::move(log)), metrics_(metrics) {}
+  HashLogStore(std::unique_ptr<HashLog> log, World& world)
+      : log_(std::move(log)), events_(world.log), metrics_(world.metrics) {}
 
   Status apply(const gold::FeatureView& view,
                const data::Batch& rows,
@@ -175,6 +189,11 @@ class HashLogStore : public OnlineStore {
     uint32_t epoch = 0;
   };
   Status forget(HashLogWriter& writer, const Change& change, LogPageWriter& pages);
+  Status pass_over(HashLogWriter& writer,
+                   const Change& change,
+                   const data::EntityKey& key,
+                   uint64_t hash,
+                   const Standing& before);
   Result<int64_t> apply_rows(HashLogWriter& writer, const Change& change, LogPageWriter& pages);
   Status read_rows(const HashLog::Snapshot& snapshot,
                    const gold::FeatureView& view,
@@ -187,6 +206,7 @@ class HashLogStore : public OnlineStore {
   }
 
   std::unique_ptr<HashLog> log_;
+  Log& events_;
   StoreMetrics metrics_;
 };
 
@@ -236,23 +256,27 @@ Status HashLogStore::apply(const gold::FeatureView& view,
 Status HashLogStore::forget(HashLogWriter& writer, const Change& change, LogPageWriter& pages) {
   const std::vector<EntityRows::Entity>& entities = change.gathered.entities();
   for (const data::EntityKey& key : change.anew) {
-    ASSAY_ASSIGN_OR_RETURN(const Found before,
-                           writer.snapshot().find(RecordKind::kRow, change.epoch, key.bytes()));
-    if (!before.value.has_value()) {
+    ASSAY_ASSIGN_OR_RETURN(
+        const Standing before,
+        writer.snapshot().find_to_change(RecordKind::kRow, change.epoch, key.bytes()));
+    if (before.damage.ok() && !before.found.value.has_value()) {
       continue;
     }
-    std::string row(*before.value);
-    const Status emptied =
-        change.view.update_paged_row(change.rows, {}, EventTime::max(), pages, &row);
-    if (!emptied.ok() && emptied.code() != Code::kCorrupt) {  // a damaged row is made anew too
-      return emptied;
+    if (before.found.value.has_value()) {
+      std::string row(*before.found.value);
+      const Status emptied =
+          change.view.update_paged_row(change.rows, {}, EventTime::max(), pages, &row);
+      if (!emptied.ok() && emptied.code() != Code::kCorrupt) {  // a damaged row is made anew too
+        return emptied;
+      }
     }
     const auto at = std::lower_bound(
         entities.begin(), entities.end(), key, [](const EntityRows::Entity& entity, const auto& k) {
           return entity.key < k;
         });
     if (at == entities.end() || at->key != key) {
-      ASSAY_RETURN_IF_ERROR(writer.erase(RecordKind::kRow, change.epoch, key.bytes(), before));
+      ASSAY_RETURN_IF_ERROR(
+          writer.erase(RecordKind::kRow, change.epoch, key.bytes(), before.found));
     }
   }
   return {};
@@ -280,25 +304,49 @@ Result<int64_t> HashLogStore::apply_rows(HashLogWriter& writer,
       snapshot.prefetch_record(hashes[i + kRecordsAhead]);
     }
     const EntityRows::Entity& entity = entities[i];
-    const Result<Found> before =
-        snapshot.find(RecordKind::kRow, change.epoch, entity.key.bytes(), hashes[i]);
-    if (!before.ok()) {
-      return damaged_row(before.status(), change.view.storage_name(), entity.key.bytes());
+    Result<Standing> found =
+        snapshot.find_to_change(RecordKind::kRow, change.epoch, entity.key.bytes(), hashes[i]);
+    if (!found.ok()) {
+      return damaged_row(found.status(), change.view.storage_name(), entity.key.bytes());
     }
-    const bool held = before->value.has_value() && !contains(change.anew, entity.key);
-    const Status updated =
-        update_row(*updates, entity, held ? *before->value : std::string_view(), &pages, &row);
-    if (!updated.ok()) {
-      return damaged_row(updated, change.view.storage_name(), entity.key.bytes());
+    Standing before = std::move(found).value();
+    if (contains(change.anew, entity.key)) {
+      before.damage = Status();
+      before.found.value.reset();
     }
-    if (held && *before->value == row) {
-      continue;
+    if (before.damage.ok()) {
+      pages.begin_row();
+      before.damage = update_row(
+          *updates, entity, before.found.value.value_or(std::string_view()), &pages, &row);
+      if (!before.damage.ok() && !pages.met_damage()) {
+        return damaged_row(before.damage, change.view.storage_name(), entity.key.bytes());
+      }
     }
-    ASSAY_RETURN_IF_ERROR(
-        writer.put(RecordKind::kRow, change.epoch, entity.key.bytes(), row, *before));
-    ++written;
+    if (!before.damage.ok()) {
+      ASSAY_RETURN_IF_ERROR(pass_over(writer, change, entity.key, hashes[i], before));
+    } else if (before.found.value != std::string_view(row)) {
+      ASSAY_RETURN_IF_ERROR(
+          writer.put(RecordKind::kRow, change.epoch, entity.key.bytes(), row, before.found));
+      ++written;
+    }
   }
   return written;
+}
+
+/// New rows are not folded into what cannot be read, and all else of the batch does not wait for
+/// it: the entity is found damaged from now on, never older, until it is made anew.
+Status HashLogStore::pass_over(HashLogWriter& writer,
+                               const Change& change,
+                               const data::EntityKey& key,
+                               uint64_t hash,
+                               const Standing& before) {
+  metrics_.passed_over.add();
+  if (before.is_lost) {
+    return {};
+  }
+  const Status why = damaged_row(before.damage, change.view.storage_name(), key.bytes());
+  events_.error("online_row_lost", {{"status", why.to_string()}});
+  return writer.lose(hash, before.found.place);
 }
 
 Result<std::optional<AppliedTo>> HashLogStore::applied_to(const gold::FeatureView& view) {
@@ -438,8 +486,7 @@ Result<std::unique_ptr<OnlineStore>> open_hash_log_store(World& world,
     ASSAY_RETURN_IF_ERROR(world.files.make_directories(folder));
   }
   ASSAY_ASSIGN_OR_RETURN(std::unique_ptr<HashLog> log, HashLog::open(world, folder, options));
-  return std::unique_ptr<OnlineStore>(
-      std::make_unique<HashLogStore>(std::move(log), world.metrics));
+  return std::unique_ptr<OnlineStore>(std::make_unique<HashLogStore>(std::move(log), world));
 }
 
 }  // namespace assay::online

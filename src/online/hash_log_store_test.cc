@@ -196,9 +196,10 @@ TEST(HashLogStore, AFlippedByteUnderARunningStoreIsNamedAndCounted) {
   EXPECT_EQ(world.metrics.counter("assay_online_corrupt_rows_total", "").value(), 1);
   const std::vector<data::EntityKey> whole = {fake_key("u0"), fake_key("u2")};
   EXPECT_TRUE(store->read(view, whole, EventTime{1}).ok());
-  EXPECT_EQ(store->apply(view, users(view, 1, 2, 5.0), 0, 1, EventTime{1}).code(), Code::kCorrupt)
+  ASSERT_TRUE(store->apply(view, users(view, 1, 3, 5.0), 0, 1, EventTime{1}).ok());
+  EXPECT_EQ(store->read(view, broken, EventTime{1}).code(), Code::kCorrupt)
       << "new rows must not be folded into a broken one";
-  EXPECT_EQ((*store->applied_to(view))->position, 0);
+  EXPECT_EQ((*store->read(view, whole, EventTime{1}))[1].values[0], data::Scalar::float64(5.0));
 }
 
 TEST(HashLogStore, ReadOnlyNeverMakesAStoreAndRefusesToWrite) {

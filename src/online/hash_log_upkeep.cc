@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "base/fail_point.h"
@@ -34,6 +35,23 @@ struct HashLog::Cleaning {
   }
 };
 
+/// Upkeep must not fail what a user wants written: what was moved so far is whole, the rest can
+/// wait. Where damage stops it (a slot of the index), the next turn would come no further.
+void HashLog::clean_some(HashLogWriter& writer) {
+  if (writer_state_->stuck_at != 0 && files_->file_of(writer_state_->stuck_at) == writer.tail_) {
+    return;
+  }
+  writer_state_->stuck_at = 0;
+  const Status cleaned = clean(writer);
+  if (cleaned.ok()) {
+    return;
+  }
+  world_.log.warn("online_log_not_cleaned", {{"status", cleaned.to_string()}});
+  if (cleaned.code() == Code::kCorrupt) {
+    writer_state_->stuck_at = writer.cleaned_;
+  }
+}
+
 /// Look through the first file of the log, and write again what is still live in it. How far that
 /// came is remembered when the transaction stands.
 Status HashLog::clean(HashLogWriter& writer) {
@@ -61,7 +79,10 @@ Status HashLog::clean(HashLogWriter& writer) {
   while (writer.tail_ < last && writer.tail_ <= first + 1) {
     const Result<LogRecord> record = files_->record(writer.cleaned_);
     if (!record.ok()) {
-      return clean_rest(writer, cleaning, record.status());
+      if (record.code() != Code::kCorrupt) {
+        return record.status();  // the file cannot be opened now
+      }
+      return clean_damaged(writer, cleaning, record.status());
     }
     if (record->kind == RecordKind::kEnd) {
       writer.cleaned_ = files_->first_place(++writer.tail_);
@@ -108,14 +129,11 @@ Status HashLog::clean_record(HashLogWriter& writer,
   }
 }
 
-/// Behind a damaged record nobody knows where the next one begins: the rest of the file is taken by
-/// the slots that lead into it. A record that cannot be read is lost, and its slot leads from now
-/// on to one that says so: the key is found damaged, never missing.
-Status HashLog::clean_rest(HashLogWriter& writer, const Cleaning& cleaning, const Status& why) {
-  if (why.code() != Code::kCorrupt) {  // the file cannot be opened now; a later turn tries again
-    world_.log.warn("online_log_not_cleaned", {{"status", why.to_string()}});
-    return {};
-  }
+/// Behind a damaged record nobody knows where the next one begins, but the index knows the live
+/// ones of the file: cleaning goes on at the first of them that can be read, or with the next file.
+/// One that cannot is lost, and its slot leads from now on to one that says so: the key is found
+/// damaged, never missing.
+Status HashLog::clean_damaged(HashLogWriter& writer, const Cleaning& cleaning, const Status& why) {
   const uint64_t end = files_->first_place(writer.tail_ + 1);
   std::vector<HashIndex::Entry> live;
   for (uint64_t number = 0; number < index_->slots(); ++number) {
@@ -128,36 +146,27 @@ Status HashLog::clean_rest(HashLogWriter& writer, const Cleaning& cleaning, cons
   std::sort(live.begin(), live.end(), [](const HashIndex::Entry& a, const HashIndex::Entry& b) {
     return a.place < b.place;
   });
+  std::size_t next = 0;
   int64_t lost = 0;
-  for (const HashIndex::Entry& entry : live) {
+  for (; next < live.size(); ++next) {
+    const HashIndex::Entry& entry = live[next];
     const Result<LogRecord> record = files_->record(entry.place);
-    if (record.ok()) {
-      ASSAY_RETURN_IF_ERROR(clean_record(writer, cleaning, entry.place, *record));
-      continue;
+    if (record.ok() || record.code() != Code::kCorrupt) {
+      break;
     }
-    if (record.code() != Code::kCorrupt) {
-      return record.status();
+    if (entry.hash == record_hash(RecordKind::kDirectory, 0, "")) {
+      ASSAY_RETURN_IF_ERROR(writer.put_directory());
+      continue;
     }
     if (++lost <= kLostNamedMax) {
       world_.log.error("online_row_lost",
                        {{"status", record.status().to_string()}, {"slot", hash_text(entry.hash)}});
     }
-    ASSAY_RETURN_IF_ERROR(lose(writer, entry));
+    ASSAY_RETURN_IF_ERROR(writer.lose(entry.hash, entry.place));
   }
   world_.log.warn("online_log_damaged", {{"status", why.to_string()}, {"lost_rows", lost}});
-  writer.cleaned_ = files_->first_place(++writer.tail_);
+  writer.cleaned_ = next < live.size() ? live[next].place : files_->first_place(++writer.tail_);
   return {};
-}
-
-/// Let a slot lead to a record that says that what it led to is damaged.
-Status HashLog::lose(HashLogWriter& writer, const HashIndex::Entry& slot) {
-  LostRecord lost{slot.hash, slot.place, 0, writer.directory().next_epoch};
-  const Result<std::string_view> bytes = files_->rest(slot.place);
-  if (bytes.ok()) {
-    lost.epoch = epoch_of_damaged(*bytes, slot.hash);
-  }
-  return writer.append(
-      {RecordKind::kLost, false, lost.epoch, slot.place, lost_key(lost), lost_value(lost)});
 }
 
 /// Remove the files before `tail`, if there are any.
@@ -189,11 +198,12 @@ Status HashLog::checkpoint(uint64_t written) {
   const uint64_t index_bytes = index_->file().bytes();
   const uint64_t interval = std::max(options_.checkpoint_bytes, index_bytes);
   const uint64_t since = (committed - std::max(before, files_->first_place(tail))) * kPlaceBytes;
-  if (state.checkpoint.has_value() && state.checkpoint->generation != generation) {
+  const bool due = std::exchange(state.checkpoint_due, false);
+  if (state.checkpoint.has_value() && (due || state.checkpoint->generation != generation)) {
     state.checkpoint.reset();  // of an index that is no more
   }
   if (!state.checkpoint.has_value()) {
-    if (since < interval) {
+    if (since < interval && !due) {
       return {};
     }
     Result<std::unique_ptr<LogFile>> file = LogFile::open(state.unfinished);
@@ -204,7 +214,7 @@ Status HashLog::checkpoint(uint64_t written) {
     state.checkpoint =
         WriterState::Checkpoint{std::move(file).value(), committed, generation, kIndexHeaderBytes};
   }
-  const uint64_t step = since >= kOverdue * interval
+  const uint64_t step = due || since >= kOverdue * interval
                             ? index_bytes
                             : std::max(kBytesMin,
                                        index_bytes / interval * written * 2 +

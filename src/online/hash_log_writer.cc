@@ -93,11 +93,22 @@ Status HashLogWriter::erase(RecordKind kind,
                             uint32_t epoch,
                             std::string_view key,
                             const Found& before) {
-  if (!before.value.has_value()) {
+  if (before.place == 0) {
     return {};
   }
   live_bytes_ -= static_cast<int64_t>(before.bytes);
   return append({kind, true, epoch, before.place, key, ""});
+}
+
+Status HashLogWriter::lose(uint64_t hash, uint64_t place) {
+  LostRecord lost{hash, place, 0, directory().next_epoch};
+  const Result<std::string_view> bytes = log_.files_->rest(place);
+  if (bytes.ok()) {
+    lost.epoch = epoch_of_damaged(*bytes, hash);
+  }
+  ASSAY_ASSIGN_OR_RETURN(const uint64_t checkpoint, log_.head_->load(HeadWord::kCheckpoint));
+  log_.writer_state_->checkpoint_due |= place >= checkpoint;
+  return append({RecordKind::kLost, false, lost.epoch, place, lost_key(lost), lost_value(lost)});
 }
 
 Status HashLogWriter::put_meta(uint32_t epoch, std::string_view note, const Found& before) {
@@ -150,21 +161,27 @@ Status HashLogWriter::drop_view(const std::string& name) {
   if (view == nullptr) {
     return {};
   }
-  ASSAY_ASSIGN_OR_RETURN(const Found meta, snapshot_.find(RecordKind::kMeta, view->epoch, ""));
-  ASSAY_ASSIGN_OR_RETURN(const int64_t live, live_bytes_of(meta));
-  dropped_bytes_ += live;
+  const Result<Found> meta = snapshot_.find(RecordKind::kMeta, view->epoch, "");
+  const Result<int64_t> live = meta.ok() ? live_bytes_of(*meta) : Result<int64_t>(meta.status());
+  if (!live.ok() && live.code() != Code::kCorrupt) {
+    return live.status();
+  }
+  dropped_bytes_ += live.ok() ? *live : 0;  // of a damaged view: nobody knows, and it goes anyway
   changed_directory().views.erase(name);
   return {};
 }
 
-/// The directory, when it changed.
+/// The directory, when it changed or has to be written again.
 Status HashLogWriter::finish() {
-  if (!directory_.has_value()) {
-    return {};
-  }
-  ASSAY_ASSIGN_OR_RETURN(const Found before, snapshot_.find(RecordKind::kDirectory, 0, ""));
+  return directory_.has_value() || directory().is_damaged ? put_directory() : Status();
+}
+
+/// As this process knows it, also over a damaged one.
+Status HashLogWriter::put_directory() {
+  ASSAY_ASSIGN_OR_RETURN(const Standing before,
+                         snapshot_.find_to_change(RecordKind::kDirectory, 0, ""));
   return append(
-      {RecordKind::kDirectory, false, 0, before.place, "", encode_directory(*directory_)});
+      {RecordKind::kDirectory, false, 0, before.found.place, "", encode_directory(directory())});
 }
 
 Status HashLog::update(const std::function<Status(HashLogWriter&)>& body) {
@@ -184,10 +201,7 @@ Status HashLog::update(const std::function<Status(HashLogWriter&)>& body) {
     filled = writer.finish();
   }
   if (filled.ok() && writer.records_ > 0) {
-    // Upkeep: what was moved so far is whole, and the rest can wait.
-    if (const Status cleaned = clean(writer); !cleaned.ok()) {
-      world_.log.warn("online_log_not_cleaned", {{"status", cleaned.to_string()}});
-    }
+    clean_some(writer);
   }
   gate_.leave();
   ASSAY_RETURN_IF_ERROR(filled);
@@ -317,7 +331,8 @@ Status HashLog::publish(const HashLogWriter& writer) {
   head_->store(HeadWord::kTail, writer.tail_);
   head_->store(HeadWord::kCommitted, writer.end());
   fail_point("online.log.shown");
-  if (writer.directory_.has_value() || writer.tail_ != writer.tail_before_) {
+  if (writer.directory_.has_value() || writer.snapshot_.directory().is_damaged ||
+      writer.tail_ != writer.tail_before_) {
     head_->store(HeadWord::kLayout, layout + 1);
   }
   head_->store(HeadWord::kTarget, 0);

@@ -27,6 +27,8 @@ class HashLogWriter {
              std::string_view value,
              const Found& before);
   Status erase(RecordKind kind, uint32_t epoch, std::string_view key, const Found& before);
+  /// Give up a record that cannot be believed: its slot leads from now on to one that says so.
+  Status lose(uint64_t hash, uint64_t place);
   /// Keep what is known of a view, with the bytes that its live records have.
   Status put_meta(uint32_t epoch, std::string_view note, const Found& before);
   /// The note of put_meta(); nothing when `meta` was not found.
@@ -55,6 +57,7 @@ class HashLogWriter {
   HashLogWriter(HashLog& log, uint64_t committed, uint64_t tail);
   Status append(const LogRecord& record);
   Status finish();
+  Status put_directory();
   [[nodiscard]] uint64_t end() const;
   [[nodiscard]] uint64_t bytes() const;
   [[nodiscard]] const LogDirectory& directory() const;
@@ -80,6 +83,8 @@ struct HashLog::WriterState {
   std::unique_ptr<LogFile> file;  // the last one of the log
   bool failed = false;            // the disk did
   uint64_t cleaned = 0;           // place up to which the first file has been looked through
+  uint64_t stuck_at = 0;          // there; cleaning cannot go on
+  bool checkpoint_due = false;    // a restarted machine would meet damage behind the last one
   struct Checkpoint {
     std::unique_ptr<LogFile> file;
     uint64_t start = 0;

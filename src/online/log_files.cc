@@ -26,8 +26,8 @@ std::string encode_log_header(uint64_t number, int file_bits) {
   return bytes;
 }
 
-LogFiles::LogFiles(std::string folder, int file_bits)
-    : folder_(std::move(folder)), file_bits_(file_bits), table_(kTableSlots) {}
+LogFiles::LogFiles(std::string folder, int file_bits, Log& log)
+    : folder_(std::move(folder)), file_bits_(file_bits), log_(log), table_(kTableSlots) {}
 LogFiles::~LogFiles() = default;
 
 std::string LogFiles::path(uint64_t file) const {
@@ -60,10 +60,15 @@ Result<LogFiles::Segment*> LogFiles::map(uint64_t file) {
   }
   segment->bytes = std::min(bytes, file_size());
   ASSAY_ASSIGN_OR_RETURN(segment->file, MappedFile::open(path(file), file_size(), false));
-  if (std::string_view(segment->file->data(), kLogHeaderBytes) !=
-      encode_log_header(file, file_bits_)) {
-    return Status(Code::kCorrupt,
-                  "the header of a log file is damaged: file " + path(file) + ", offset 0");
+  const std::string_view header(segment->file->data(), kLogHeaderBytes);
+  if (header != encode_log_header(file, file_bits_)) {
+    constexpr std::size_t kSummed = kLogHeaderBytes - sizeof(uint32_t);
+    if (value_at<uint32_t>(header, kSummed) == crc32c(header.substr(0, kSummed))) {
+      return Status(
+          Code::kCorrupt,
+          "a log file is another one, or of a newer program: file " + path(file) + ", offset 0");
+    }
+    log_.warn("online_log_header_damaged", {{"file", path(file)}});
   }
   Segment* const mapped = segment.get();
   segments_.emplace(file, std::move(segment));

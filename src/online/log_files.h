@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/log.h"
 #include "base/status.h"
 #include "online/log_record.h"
 #include "online/mapped_file.h"
@@ -20,12 +21,14 @@ std::string encode_log_header(uint64_t number, int file_bits);
 
 /// The files of a hash log, mapped when they are first read.
 ///
-/// Errors  kNotFound: a file is not there (any more); kCorrupt: a record or file is damaged. Every
-///         message names file and offset.
+/// A header that fails its checksum is logged once and takes nothing with it: number and size are
+/// known, and each record has its own checksum.
+/// Errors  kNotFound: a file is not there (any more); kCorrupt: a record is damaged, or the file is
+///         another one. Every message names file and offset.
 /// Threads any number read; forget_below() must have no reader of what it forgets.
 class LogFiles {
  public:
-  LogFiles(std::string folder, int file_bits);
+  LogFiles(std::string folder, int file_bits, Log& log);
   ~LogFiles();
   LogFiles(const LogFiles&) = delete;
   LogFiles& operator=(const LogFiles&) = delete;
@@ -63,6 +66,7 @@ class LogFiles {
 
   std::string folder_;
   int file_bits_;
+  Log& log_;
   std::vector<std::atomic<Segment*>> table_;  // by number, modulo its size
   std::mutex mutex_;
   std::map<uint64_t, std::unique_ptr<Segment>> segments_;

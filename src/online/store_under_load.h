@@ -1,11 +1,13 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
 #include <thread>
+#include <variant>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -37,6 +39,38 @@ class StoreUnderLoad {
   };
 
   explicit StoreUnderLoad(OnlineStore& store) : store_(store), acknowledged_(kPairs) {}
+
+  /// Read all pairs of a store that another process writes, until `goes_on` says no: whether every
+  /// one was whole, and none older than one that was seen before.
+  static bool reads_well(OnlineStore& store, const std::function<bool()>& goes_on) {
+    const FakeView view = view_of_pairs();
+    std::vector<data::EntityKey> keys;
+    for (const int pair : all_pairs()) {
+      keys.push_back(fake_key("a" + std::to_string(pair)));
+      keys.push_back(fake_key("b" + std::to_string(pair)));
+    }
+    std::vector<double> seen(kPairs, -1);
+    while (goes_on()) {
+      const auto answers = store.read(view, keys, EventTime{int64_t{1} << 40});
+      for (std::size_t i = 0; answers.ok() && i < keys.size(); ++i) {
+        const auto* value = std::get_if<double>(&(*answers)[i].values[0].value);
+        double& before = seen[i / 2];
+        const double round = value != nullptr ? *value : -1;
+        const auto& all = (*answers)[i].values;
+        if (round < before || (i % 2 == 1 && round != before) ||
+            std::any_of(all.begin(), all.end(), [&](const data::Scalar& one) {
+              return value != nullptr && one != data::Scalar::float64(round);
+            })) {
+          return false;
+        }
+        before = round;
+      }
+      if (!answers.ok()) {
+        return false;
+      }
+    }
+    return true;
+  }
 
   /// Write rounds until `goes_on(round)` says no, with readers beside.
   Seen run(int readers, const std::function<bool(int64_t round)>& goes_on) {
@@ -131,7 +165,11 @@ class StoreUnderLoad {
     }
   }
 
-  const FakeView view_{"pairs", {{"user_id", data::Type::kString}}, kFeatures};
+  static FakeView view_of_pairs() {
+    return FakeView("pairs", {{"user_id", data::Type::kString}}, kFeatures);
+  }
+
+  const FakeView view_ = view_of_pairs();
   OnlineStore& store_;
   std::vector<std::atomic<int64_t>> acknowledged_;
   std::atomic<int64_t> begun_{0};
