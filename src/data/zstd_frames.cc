@@ -1,0 +1,49 @@
+#include "data/zstd_frames.h"
+
+#include <zstd.h>
+
+#include "base/check.h"
+
+// Whole frames in memory; ingest/zstd.cc reads streams.
+
+namespace assay::data {
+namespace {
+
+constexpr int kLevel = 3;
+
+}  // namespace
+
+void ZstdCompressor::Free::operator()(ZSTD_CCtx_s* context) const {
+  ZSTD_freeCCtx(context);
+}
+
+ZstdCompressor::ZstdCompressor() : context_(ZSTD_createCCtx()) {
+  ASSAY_CHECK(context_ != nullptr);
+}
+
+void ZstdCompressor::append(std::string_view bytes, std::string& out) {
+  const std::size_t bound = ZSTD_compressBound(bytes.size());
+  if (frame_.size() < bound) {
+    frame_.resize(bound);
+  }
+  const std::size_t size = ZSTD_compressCCtx(
+      context_.get(), frame_.data(), frame_.size(), bytes.data(), bytes.size(), kLevel);
+  ASSAY_CHECK(ZSTD_isError(size) == 0);  // only for want of room or memory
+  out.append(frame_.data(), size);
+}
+
+void ZstdDecompressor::Free::operator()(ZSTD_DCtx_s* context) const {
+  ZSTD_freeDCtx(context);
+}
+
+ZstdDecompressor::ZstdDecompressor() : context_(ZSTD_createDCtx()) {
+  ASSAY_CHECK(context_ != nullptr);
+}
+
+bool ZstdDecompressor::read(std::string_view frame, std::size_t size, std::string& bytes) {
+  bytes.resize(size);
+  return ZSTD_decompressDCtx(
+             context_.get(), bytes.data(), bytes.size(), frame.data(), frame.size()) == size;
+}
+
+}  // namespace assay::data
