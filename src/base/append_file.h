@@ -22,4 +22,11 @@ class AppendFile {
   virtual Status append(std::string_view bytes) = 0;
 };
 
+/// Put bytes at the end of a file, made when missing; durable only when it is synced. The folder is
+/// there.
+///
+/// Errors  as FileSystem's; then the file may have a part of the bytes.
+/// Threads thread-safe for different files.
+Status append_bytes(const std::string& path, std::string_view bytes);
+
 }  // namespace assay

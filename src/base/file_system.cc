@@ -368,6 +368,17 @@ Result<std::unique_ptr<AppendFile>> AppendFile::create(const std::string& path) 
   return std::unique_ptr<AppendFile>(std::make_unique<SystemAppendFile>(std::move(file), path));
 }
 
+Status append_bytes(const std::string& path, std::string_view bytes) {
+  step();
+  const Descriptor file(
+      ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, kSharedMode));
+  if (!file.good()) {
+    return system_failure("cannot open", path);
+  }
+  step();
+  return write_all(file.fd(), path, bytes);
+}
+
 std::unique_ptr<FileSystem> system_files() {
   return std::make_unique<SystemFiles>();
 }

@@ -9,7 +9,7 @@
 namespace assay::data {
 namespace {
 
-constexpr int kLevel = 3;
+constexpr int kLevel = 1;  // 3 takes twice the time for a fiftieth fewer bytes
 
 }  // namespace
 

@@ -159,8 +159,8 @@ class DeltaTable {
   /// given within each); durable at return, part of no version until committed.
   virtual Result<std::vector<DataFile>> write_files(
       const data::Batch& rows, const std::map<std::string, std::string>& tags = {}) = 0;
-  /// Write the rows of a query: the bulk way, in which no row passes through this process's own
-  /// memory. Files are durable at return, part of no version until committed.
+  /// Write the rows of a query: the bulk way, of which only some row groups are in memory at a
+  /// time. Files are durable at return, part of no version until committed.
   ///
   /// Errors  those of write_files and of the query.
   virtual Result<std::vector<DataFile>> write_query(const QueryRows& rows) = 0;

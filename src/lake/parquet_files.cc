@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "lake/query_files.h"
+#include "lake/row_writer.h"
 #include "lake/uri_path.h"
 
 namespace assay::lake {
@@ -14,7 +15,8 @@ using data::Type;
 
 constexpr char kStaging[] = "assay_lake_rows";
 constexpr std::size_t kFolderBytesMax = 255;
-constexpr int64_t kRowGroup = 122'880;  // rows of a table that the SQL engine hands to one thread
+constexpr int64_t kRowGroup = data::ParquetFile::kRowGroupRows;  // also of the SQL engine's tables
+constexpr int kThreads = 2;  // that encode a batch of more rows than one row group
 
 Status validate_instants(const Column& column, const std::string& name, int64_t micros_per_unit) {
   const int64_t first = kFirstInstant.micros / micros_per_unit;
@@ -65,6 +67,31 @@ Status validate_rows(const Batch& rows, const std::vector<std::string>& partitio
   return {};
 }
 
+/// By the SQL engine, from a table of its own.
+Result<std::vector<DataFile>> copy_rows(const ParquetTarget& target,
+                                        const Batch& rows,
+                                        const std::map<std::string, std::string>& tags) {
+  ASSAY_RETURN_IF_ERROR(target.sql.create_table(kStaging, rows));
+  const QueryRows query{std::string("SELECT * FROM temp.") + kStaging, "", tags, {}};
+  // So few rows are read by one thread anyway.
+  const RowOrder order = rows.rows() <= kRowGroup ? RowOrder::kAnyhow : RowOrder::kAsTheyCome;
+  Result<std::vector<DataFile>> files = copy_query_files(target, rows.schema(), query, order);
+  const Status dropped = target.sql.drop_table(kStaging);
+  ASSAY_RETURN_IF_ERROR(files.status());
+  ASSAY_RETURN_IF_ERROR(dropped);
+  return files;
+}
+
+Result<std::vector<DataFile>> encode_rows(const ParquetTarget& target,
+                                          const Batch& rows,
+                                          const std::map<std::string, std::string>& tags) {
+  RowWriter writer(target, tags, {}, kThreads);
+  for (int64_t row = 0; row < rows.rows(); row += kRowGroup) {
+    ASSAY_RETURN_IF_ERROR(writer.add(rows.slice(row, std::min(row + kRowGroup, rows.rows()))));
+  }
+  return writer.finish();
+}
+
 }  // namespace
 
 Result<std::string> partition_folder(const std::vector<std::string>& columns,
@@ -91,14 +118,10 @@ Result<std::vector<DataFile>> write_parquet_files(const ParquetTarget& target,
     return std::vector<DataFile>();
   }
   ASSAY_RETURN_IF_ERROR(validate_rows(rows, target.partition_columns));
-  ASSAY_RETURN_IF_ERROR(target.sql.create_table(kStaging, rows));
-  const QueryRows query{std::string("SELECT * FROM temp.") + kStaging, "", tags, {}};
-  // So few rows are read by one thread anyway.
-  const RowOrder order = rows.rows() <= kRowGroup ? RowOrder::kAnyhow : RowOrder::kAsTheyCome;
-  Result<std::vector<DataFile>> files = write_query_files(target, rows.schema(), query, order);
-  const Status dropped = target.sql.drop_table(kStaging);
+  Result<std::vector<DataFile>> files = row_writer_takes(rows.schema(), target.partition_columns)
+                                            ? encode_rows(target, rows, tags)
+                                            : copy_rows(target, rows, tags);
   ASSAY_RETURN_IF_ERROR(files.status());
-  ASSAY_RETURN_IF_ERROR(dropped);
   std::stable_sort(files->begin(), files->end(), [](const DataFile& a, const DataFile& b) {
     return a.partition_values < b.partition_values;
   });

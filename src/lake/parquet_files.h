@@ -21,14 +21,14 @@ struct ParquetTarget {
   const std::vector<std::string>& partition_columns;
 };
 
-/// Write rows as Parquet files, one per distinct partition value (several where there are more than
-/// a hundred of them), in order of the values; rows keep their order within each. Durable at
-/// return. No rows give no files.
+/// Write rows as Parquet files, one per distinct partition value (where a column is nested: several
+/// when there are more than a hundred of them), in order of the values; rows keep their order
+/// within each. Durable at return. No rows give no files.
 ///
 /// Nulls   an empty text in a partition column becomes null: readers disagree on anything else.
 /// Errors  kInvalidArgument: a null in a column that is not nullable; a date or timestamp outside
 ///         years 0001 to 9999; a partition value too long for a folder's name.
-/// Cost    one copy of the rows, one SQL statement.
+/// Cost    at most one copy of the rows; where a column is nested, one SQL statement.
 Result<std::vector<DataFile>> write_parquet_files(const ParquetTarget& target,
                                                   const data::Batch& rows,
                                                   const std::map<std::string, std::string>& tags);

@@ -6,10 +6,12 @@
 #include "data/parquet.h"
 #include "lake/copy_statistics.h"
 #include "lake/json_value.h"
+#include "lake/row_writer.h"
 #include "lake/uri_path.h"
 
-// COPY ... PARTITION_BY writes the files and says what is in them. It makes the folders' names as
-// encode_path_part does; the partition values that the log gets are the texts that it grouped by.
+// Flat rows stream out of the SQL engine into a RowWriter. Nested ones are written by COPY ...
+// PARTITION_BY, which says what is in the files. It makes the folders' names as encode_path_part
+// does; the partition values that the log gets are the texts that it grouped by.
 
 namespace assay::lake {
 namespace {
@@ -242,12 +244,77 @@ class QueryWriter {
   JsonReader json_;
 };
 
+/// A tenth of a row group: little enough to stay in the cache until it is copied.
+constexpr int64_t kBatchRows = data::ParquetFile::kRowGroupRows / 10;
+
+/// The rows under the fields that the files have: those of the table, less the partition columns
+/// when all rows belong to one partition.
+data::SchemaPtr streamed_schema(const ParquetTarget& target,
+                                const data::Schema& schema,
+                                const QueryRows& rows) {
+  std::vector<data::Field> fields;
+  for (const data::Field& field : schema.fields()) {
+    const auto& partitions = target.partition_columns;
+    const bool splits =
+        std::find(partitions.begin(), partitions.end(), field.name) != partitions.end();
+    if (!splits || !rows.partition) {
+      fields.push_back(field);
+    }
+  }
+  return data::make_schema(std::move(fields));
+}
+
+Result<int> threads_of(SqlEngine& sql) {
+  ASSAY_ASSIGN_OR_RETURN(const data::Batch threads,
+                         sql.query("SELECT CAST(current_setting('threads') AS INTEGER)"));
+  return threads.column(0).values<int32_t>()[0];
+}
+
+Result<std::vector<DataFile>> stream_query_files(const ParquetTarget& target,
+                                                 const data::Schema& schema,
+                                                 const QueryRows& rows) {
+  const data::SchemaPtr streamed = streamed_schema(target, schema, rows);
+  std::string columns;
+  for (const data::Field& field : streamed->fields()) {
+    const std::string name = SqlEngine::identifier(field.name);
+    columns += (columns.empty() ? "CAST(" : ", CAST(") + name + " AS " +
+               std::string(SqlEngine::sql_type(field.type)) + ") AS " + name;
+  }
+  ASSAY_ASSIGN_OR_RETURN(const int threads, threads_of(target.sql));
+  RowWriter writer(target, rows.tags, rows.partition, threads);
+  ASSAY_ASSIGN_OR_RETURN(
+      const std::unique_ptr<data::BatchReader> reader,
+      target.sql.stream("SELECT " + columns + " FROM (" + rows.sql + "\n)" +
+                            (rows.order.empty() ? "" : " ORDER BY " + rows.order),
+                        kBatchRows));
+  while (true) {
+    ASSAY_ASSIGN_OR_RETURN(const std::optional<data::Batch> batch, reader->next());
+    if (!batch) {
+      return writer.finish();
+    }
+    std::vector<data::ColumnPtr> pointers;
+    for (int column = 0; column < batch->column_count(); ++column) {
+      pointers.push_back(batch->column_ptr(column));
+    }
+    ASSAY_RETURN_IF_ERROR(writer.add({streamed, std::move(pointers), batch->rows()}));
+  }
+}
+
 }  // namespace
 
 Result<std::vector<DataFile>> write_query_files(const ParquetTarget& target,
                                                 const data::Schema& schema,
                                                 const QueryRows& rows,
                                                 RowOrder order) {
+  return row_writer_takes(schema, target.partition_columns)
+             ? stream_query_files(target, schema, rows)
+             : copy_query_files(target, schema, rows, order);
+}
+
+Result<std::vector<DataFile>> copy_query_files(const ParquetTarget& target,
+                                               const data::Schema& schema,
+                                               const QueryRows& rows,
+                                               RowOrder order) {
   return QueryWriter(target, schema, rows, order).write();
 }
 

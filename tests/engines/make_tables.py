@@ -70,6 +70,24 @@ def nested_select(begin, end):
       FROM range({begin}, {end}) r(i)"""
 
 
+def numbers_select(begin, end):
+    """Decimals and small integers without a nested column beside them; long enough for dictionaries and without."""
+    return f"""
+      SELECT i AS id,
+             CASE WHEN i % 11 = 0 THEN NULL ELSE (i * 37 % 9999 - 5000)::DECIMAL(9, 2) END AS small_decimal,
+             CASE WHEN i % 12 = 0 THEN NULL ELSE (i * 1000003 - 300000000)::DECIMAL(18, 4) END AS a_decimal,
+             CASE WHEN i % 13 = 0 THEN NULL
+                  ELSE ('-1234567890123456789012345678.' || lpad((i * 7919 % 10000000000)::VARCHAR, 10, '0'))
+                       ::DECIMAL(38, 10) END AS large_decimal,
+             (i % 100 - 50)::TINYINT AS a_byte,
+             (i * 31 % 60000 - 30000)::SMALLINT AS a_short,
+             CASE WHEN i // 900 % 2 = 0 THEN i % 40 END AS few,
+             NULL::DOUBLE AS nothing,
+             'always' AS one,
+             i // 6000 AS p
+      FROM range({begin}, {end}) r(i)"""
+
+
 def flights_select(part):
     real = SHARED / "flights-2001q1" / "flights-2001q1.parquet"
     if real.exists():
@@ -100,6 +118,8 @@ TABLES = {
               "selects": [types_select(0, 300), types_select(300, 600)], "more": types_select(600, 700)},
     "nested": {"partitions": "p", "selects": [nested_select(0, 250), nested_select(250, 500)],
                "more": nested_select(500, 600)},
+    "numbers": {"partitions": "p", "selects": [numbers_select(0, 12000), numbers_select(12000, 15000)],
+                "more": numbers_select(15000, 15500)},
     "flights": {"partitions": "dt", "selects": [flights_select(1), flights_select(2)],
                 "more": flights_select(1)},
     "soccer": {"partitions": "event_name,period", "selects": [soccer_select(1), soccer_select(2)],

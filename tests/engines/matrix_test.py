@@ -141,7 +141,7 @@ def main(words):
     parser.add_argument("program")
     parser.add_argument("table_writer")
     parser.add_argument("--engines", default=",".join(IN_PYTHON))
-    parser.add_argument("--tables", default="types,nested,flights,soccer")
+    parser.add_argument("--tables", default="types,nested,numbers,flights,soccer")
     parser.add_argument("--keep", help="folder to work in, kept")
     arguments = parser.parse_args(words)
     folder = Path(arguments.keep or tempfile.mkdtemp(prefix="assay_engines_")).resolve()
