@@ -58,6 +58,7 @@ Status run_run(Invocation& invocation) {
   ASSAY_ASSIGN_OR_RETURN(options.epoch_rows, invocation.arguments.integer("epoch-rows", 1));
   options.threads = static_cast<int>(threads);
   options.stop = &stop_requested();
+  options.begins_anew = invocation.arguments.has("begin-anew");
   options.progress = [&](const std::string& line) { invocation.output.progress(line); };
   ASSAY_ASSIGN_OR_RETURN(const flow::RunReport report, flow::run_all(*workspace, options));
   invocation.output.rows(account_table(report.stages, true));
@@ -234,7 +235,14 @@ std::vector<Command> run_commands() {
        "quarantined.\n"
        "A run that was stopped or killed is gone on with by the next one.",
        {},
-       {{"threads",
+       {{"begin-anew",
+         "",
+         "with `lake: none`: begin views anew for which the online store has positions that this "
+         "folder does not know (docs/no_lake.md)",
+         "",
+         false,
+         false},
+        {"threads",
          "N",
          "threads of decoding and of the feature kernel; values do not depend on it",
          "2",

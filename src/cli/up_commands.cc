@@ -85,6 +85,7 @@ Status run_up(Invocation& invocation) {
   ASSAY_ASSIGN_OR_RETURN(const int64_t threads, arguments.integer("threads", 1));
   options.run.threads = static_cast<int>(threads);
   options.run.stop = &stop_requested();
+  options.run.begins_anew = arguments.has("begin-anew");
   options.run.progress = [&](const std::string& line) { invocation.output.progress(line); };
   ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_applied_workspace(invocation));
   if (arguments.has("flush-every")) {
@@ -131,6 +132,13 @@ std::vector<Command> up_commands() {
          "DURATION",
          "how often the lake is written (default 60s, or 1s when a view waits for it, or with "
          "--share)",
+         "",
+         false,
+         false},
+        {"begin-anew",
+         "",
+         "with `lake: none`: begin views anew for which the online store has positions that this "
+         "folder does not know (docs/no_lake.md)",
          "",
          false,
          false},

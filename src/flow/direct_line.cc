@@ -1,6 +1,6 @@
 #include "flow/direct_line.h"
 
-#include <algorithm>
+#include <map>
 
 #include "flow/bronze_writer.h"
 #include "flow/fast_path.h"
@@ -43,20 +43,38 @@ Result<bool> are_tables_right(Workspace& workspace, const std::string& bronze) {
   return are_right;
 }
 
-/// Whether a view has all reads that its table says were made.
-Result<bool> has_its_place(Workspace& workspace, const std::string& name) {
+/// Where a view stands by what the online store has of it.
+enum class Place {
+  kNothing,  // is there of it
+  kWhole,    // all reads that its table says were made
+  kLost,     // less than that, or an earlier definition of it
+  kForeign,  // it is at a position of no table that this folder has
+};
+
+Result<Place> place_of(Workspace& workspace, const std::string& name, bool has_tables) {
   ASSAY_ASSIGN_OR_RETURN(const gold::FeatureViewPtr view, workspace.view(name));
   ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, workspace.online(false));
   const Result<std::optional<online::AppliedTo>> applied = store->applied_to(*view);
   if (applied.code() == Code::kFailedPrecondition) {
-    return false;  // of an earlier definition
+    return has_tables ? Place::kLost : Place::kForeign;
   }
   ASSAY_RETURN_IF_ERROR(applied.status());
+  if (!applied->has_value()) {
+    return Place::kNothing;
+  }
+  const int64_t position = (*applied)->position;
   ASSAY_ASSIGN_OR_RETURN(const std::string key,
                          workspace.source_table_key(workspace.project().views.at(name).from));
-  ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * table, workspace.table(key));
-  return applied->has_value() ? has_reads_of(workspace, *table, (*applied)->position)
-                              : Result<bool>(false);
+  if (!has_tables || OnlinePosition::decode(position).table_number != table_number(key)) {
+    return Place::kForeign;
+  }
+  const Result<lake::DeltaTable*> table = workspace.table(key);
+  if (table.code() == Code::kNotFound) {
+    return Place::kLost;
+  }
+  ASSAY_RETURN_IF_ERROR(table.status());
+  ASSAY_ASSIGN_OR_RETURN(const bool is_whole, has_reads_of(workspace, **table, position));
+  return is_whole ? Place::kWhole : Place::kLost;
 }
 
 Status begin_anew(Workspace& workspace, const std::string& bronze, const RunOptions& options) {
@@ -74,37 +92,41 @@ Status begin_anew(Workspace& workspace, const std::string& bronze, const RunOpti
   return {};
 }
 
-/// Whether views have, or had, rows of the table.
-Result<bool> has_been_read(Workspace& workspace, const std::string& bronze) {
-  ASSAY_ASSIGN_OR_RETURN(const std::string key, workspace.bronze_table_key(bronze));
-  ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * table, workspace.table(key));
-  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table->snapshot());
-  return snapshot->txn(reads_app_id(workspace.app_id(key))).value_or(0) > 0;
-}
-
 Status prepare(Workspace& workspace, const std::string& bronze, const RunOptions& options) {
-  const std::vector<std::string> views = views_of(workspace.project(), bronze);
-  std::string without;  // a place
+  ASSAY_ASSIGN_OR_RETURN(const bool has_tables, workspace.has_positions(bronze));
   ASSAY_ASSIGN_OR_RETURN(const bool are_right, are_tables_right(workspace, bronze));
-  if (are_right) {
+  if (has_tables && are_right) {
     ASSAY_RETURN_IF_ERROR(make_tables(workspace, bronze, options));
-    for (const std::string& name : views) {
-      ASSAY_ASSIGN_OR_RETURN(const bool has_place, has_its_place(workspace, name));
-      without += has_place ? "" : (without.empty() ? "" : ", ") + name;
-    }
-    if (without.empty()) {
-      return {};
-    }
   }
-  ASSAY_ASSIGN_OR_RETURN(const bool was_read, has_been_read(workspace, bronze));
-  if (was_read) {
+  std::map<Place, std::string> views;
+  for (const std::string& name : views_of(workspace.project(), bronze)) {
+    ASSAY_ASSIGN_OR_RETURN(const Place place, place_of(workspace, name, has_tables));
+    views[place] += (views[place].empty() ? "" : ", ") + name;
+  }
+  const std::string& foreign = views[Place::kForeign];
+  if (!foreign.empty() && !options.begins_anew) {
+    return {Code::kFailedPrecondition,
+            "the online store has " + foreign +
+                " at a position that this folder does not know: "
+                "another host or a lake fills it, or `.assay/line` was lost; with another `online` "
+                "store or prefix nothing is taken from it, and with --begin-anew its rows go and "
+                "topics are read from their beginning"};
+  }
+  std::string without;  // a place
+  for (const Place place : {Place::kNothing, Place::kLost, Place::kForeign}) {
+    without += (without.empty() || views[place].empty() ? "" : ", ") + views[place];
+  }
+  if (has_tables && are_right && without.empty()) {
+    return {};
+  }
+  if (has_tables || !foreign.empty()) {
     workspace.world().log.warn(
         "views_begin_anew",
         {{"table", "bronze." + bronze},
          {"why",
           are_right ? "without their place: " + without
                     : std::string("the definition of the table has changed")},
-         {"views", static_cast<int64_t>(views.size())}});
+         {"views", static_cast<int64_t>(views_of(workspace.project(), bronze).size())}});
   }
   return begin_anew(workspace, bronze, options);
 }
@@ -136,7 +158,7 @@ Status require_lake(const Workspace& workspace, const std::string& what) {
 }
 
 Status lost_its_place(const std::string& bronze) {
-  return {Code::kUnavailable,
+  return {Code::kAborted,
           "a view of bronze." + bronze + " has not all that was read; it begins anew"};
 }
 

@@ -12,6 +12,10 @@ namespace assay::flow {
 /// what duplicates are known by; no rows. Where a view of a bronze table has not all that was read
 /// (it is new, its definition changed, or the store lost it), all views of that table begin anew,
 /// with what the topics still have.
+///
+/// Errors  kFailedPrecondition: the store has a view at a position that this folder does not know,
+///         and options.begins_anew does not say that it may go: another host or a lake may be at
+///         work on it.
 /// Source  docs/decisions/0112-no-lake.md
 Status prepare_direct_lines(Workspace& workspace, const RunOptions& options);
 
@@ -21,7 +25,7 @@ Status move_positions(Workspace& workspace, const std::string& bronze, const Run
 /// kFailedPrecondition where a project has `lake: none`: `what` needs rows of tables.
 Status require_lake(const Workspace& workspace, const std::string& what);
 
-/// kUnavailable, to be told by a line one of whose views has lost its place: opened again, it
+/// kAborted, to be told by a line one of whose views has lost its place: opened again, it
 /// begins anew.
 Status lost_its_place(const std::string& bronze);
 

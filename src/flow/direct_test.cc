@@ -1,5 +1,8 @@
 // `lake: none`: online rows are those of a project with a lake, and no table has a row.
 
+#include <filesystem>
+#include <set>
+
 #include <gtest/gtest.h>
 
 #include "flow/direct_line.h"
@@ -72,8 +75,7 @@ TEST(Direct, ARunEndsWhenTheTopicIsRead) {
 TEST(Direct, ADuplicateIsOneAlsoAfterARestart) {
   TestTopic topic(2);
   DirectProject project(topic);
-  const std::string with_key = "source: events\n    key: [user_id, ts]\n";
-  project.change("source: events\n", with_key);
+  project.change("source: events\n", kWithKey);
   send_days(topic, 1, 7);
   ASSERT_TRUE(project.run().ok());
   const uint64_t once = project.online_hash();
@@ -120,6 +122,88 @@ TEST(Direct, AViewThatTheStoreLostBeginsAnew) {
   EXPECT_EQ(project.online_hash(), hash_from_files());
 }
 
+/// Files and folders of tables in the project's state.
+std::set<std::string> positions_of(const TestProject& project) {
+  std::set<std::string> names;
+  for (const char* zone : {"bronze", "silver"}) {
+    const std::filesystem::path folder = project.folder() + "/.assay/line/" + zone;
+    for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+      names.insert(entry.path().filename());
+    }
+  }
+  return names;
+}
+
+TEST(Direct, AStoreAtPositionsOfAnotherFolderIsLeftAlone) {
+  TestTopic topic(2);
+  DirectProject project(topic);
+  send_days(topic, 1, 7);
+  ASSERT_TRUE(project.run().ok());
+  const uint64_t before = project.online_hash();
+  std::filesystem::remove_all(project.folder() + "/.assay/line");
+  for (int i = 0; i < 3; ++i) {  // whatever number it begins with
+    EXPECT_EQ(project.run().code(), Code::kFailedPrecondition);
+    EXPECT_EQ(project.online_hash(), before);
+  }
+  RunOptions anew;
+  anew.begins_anew = true;
+  ASSERT_TRUE(project.run(anew).ok());
+  EXPECT_EQ(project.online_hash(), hash_from_files());
+  ASSERT_TRUE(project.run().ok());
+  EXPECT_EQ(project.online_hash(), hash_from_files());
+}
+
+TEST(Direct, AStoreThatALakeFilledIsLeftAlone) {
+  TestTopic topic(2);
+  KafkaProject project(topic);
+  send_days(topic, 1, 4);
+  ASSERT_TRUE(project.run().ok());
+  const uint64_t before = project.online_hash();
+  project.write("assay.yaml", kWithoutLake);
+  EXPECT_EQ(project.run().code(), Code::kFailedPrecondition);
+  project.write("assay.yaml", kAssay);
+  EXPECT_EQ(project.online_hash(), before);
+  send_days(topic, 4, 7);
+  ASSERT_TRUE(project.run().ok());
+  expect_as_from_files(project);
+}
+
+TEST(Direct, PositionsThatACrashLeftBehindGo) {
+  TestTopic topic(2);
+  DirectProject project(topic);
+  send_days(topic, 1, 7);
+  ASSERT_TRUE(project.run().ok());
+  EXPECT_EQ(positions_of(project).size(), 2);
+  ASSERT_TRUE(std::filesystem::create_directories(project.folder() +
+                                                  "/.assay/line/bronze/events_v2000/_delta_log"));
+  project.write(".assay/line/bronze/events_v2000/_delta_log/x.json", "{}");
+  project.change("n: {agg: count, over: [1h, 24h]}", "n: {agg: count, over: [2h, 24h]}");
+  ASSERT_TRUE(project.run().ok());
+  for (const std::string& name : positions_of(project)) {
+    EXPECT_FALSE(std::filesystem::is_regular_file(project.folder() + "/.assay/line/bronze/" + name +
+                                                  "/_delta_log/x.json"));
+  }
+}
+
+TEST(Direct, DuplicatesOfAPartitionThatIsFarBehindAreKnownAfterAKill) {
+  TestTopic topic(2);
+  DirectProject project(topic);
+  project.change("source: events\n", kWithKey);
+  // One partition is ten days ahead of the other, and its days are long over.
+  const std::string old = R"({"user_id":"u2","amount":3,"ts":"2026-01-01 10:00:00"})";
+  topic.send(0, old);
+  for (int day = 11; day < 16; ++day) {
+    topic.send(1, R"({"user_id":"u1","amount":1,"ts":"2026-01-)" + std::to_string(day) + "\"}");
+  }
+  topic.flush();
+  ASSERT_TRUE(project.run().ok());
+  const uint64_t once = project.online_hash();
+  topic.send(0, old);
+  topic.flush();
+  ASSERT_TRUE(project.run().ok());
+  EXPECT_EQ(project.online_hash(), once);
+}
+
 TEST(Direct, WhatNeedsTablesSaysSo) {
   TestTopic topic(1);
   DirectProject project(topic);
@@ -134,7 +218,8 @@ TEST(Direct, WhatNeedsTablesSaysSo) {
 
 TEST(Direct, KilledAtFailPoints) {
   CrashedUp line(2, false);
-  for (const char* point : {"flow.reads.after_journal:2",
+  for (const char* point : {"flow.direct.after_generation:1",
+                            "flow.reads.after_journal:2",
                             "online.apply.before_commit:3",
                             "flow.reads.after_apply:2",
                             "flow.bronze.after_commit:2",
@@ -142,6 +227,13 @@ TEST(Direct, KilledAtFailPoints) {
                             "flow.reads.before_remove:1"}) {
     line.kill_at(point);
   }
+  line.expect_as_undisturbed();
+}
+
+TEST(Direct, ViewsWhoseJournalIsLostBeginAnew) {
+  CrashedUp line(2, false);
+  line.kill_at("flow.reads.after_apply:3");
+  std::filesystem::remove_all(line.folder() + "/.assay/reads");
   line.expect_as_undisturbed();
 }
 

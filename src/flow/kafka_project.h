@@ -15,6 +15,9 @@
 
 namespace assay::flow {
 
+/// For "source: events\n": the same event once more is a duplicate.
+inline constexpr char kWithKey[] = "source: events\n    key: [user_id, ts]\n";
+
 /// A broker with one topic.
 class TestTopic {
  public:

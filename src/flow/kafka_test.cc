@@ -105,7 +105,7 @@ TEST(Kafka, ATopicOfAnotherFormStopsTheLineAndCommitsNothing) {
 TEST(Kafka, ADuplicateInAnotherPartitionIsOne) {
   TestTopic topic(2);
   KafkaProject project(topic);
-  project.change("source: events\n", "source: events\n    key: [user_id, ts]\n");
+  project.change("source: events\n", kWithKey);
   const std::string event = R"({"user_id":"u1","amount":1,"ts":"2026-01-01 00:00:00"})";
   for (const int32_t partition : {1, 0, 1}) {
     topic.send(partition, event);

@@ -134,15 +134,27 @@ std::vector<std::string> silver_order(const catalog::Project& project) {
   return order;
 }
 
+namespace {
+
+/// All stages, from where the tables stand.
+Status run_from_tables(Workspace& workspace, const RunOptions& options, RunReport* report) {
+  if (!workspace.project().has_lake) {
+    ASSAY_RETURN_IF_ERROR(prepare_direct_lines(workspace, options));
+  }
+  return run_steps(workspace, options, Steps::kAll, report);
+}
+
+}  // namespace
+
 Result<RunReport> run_all(Workspace& workspace, const RunOptions& options) {
   ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<FileLock> lock, workspace.lock_for_writing());
   ASSAY_ASSIGN_OR_RETURN(const int64_t run, workspace.catalog().start_run("run"));
   RunReport report;
   const Duration started = workspace.world().clock.monotonic();
-  Status status =
-      workspace.project().has_lake ? Status() : prepare_direct_lines(workspace, options);
-  if (status.ok()) {
-    status = run_steps(workspace, options, Steps::kAll, &report);
+  const bool has_lake = workspace.project().has_lake;
+  Status status = run_from_tables(workspace, options, &report);
+  if (!has_lake && status.code() == Code::kAborted) {  // a view lost its place: it begins anew
+    status = run_from_tables(workspace, options, &report);
   }
   if (status.ok()) {
     status = workspace.mark_complete();

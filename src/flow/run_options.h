@@ -36,6 +36,10 @@ struct RunOptions {
   /// Called now and then with one line about what goes on; may be empty.
   std::function<void(const std::string&)> progress;
 
+  /// Without a lake: begin views anew for which the online store has positions that the project's
+  /// folder does not know.
+  bool begins_anew = false;
+
   [[nodiscard]] bool stopping() const { return stop != nullptr && stop->load(); }
   void say(const std::string& line) const {
     if (progress) {

@@ -119,14 +119,13 @@ class CrashedUp {
     ASSERT_TRUE(rest.ok()) << rest.status().to_string();
     compare();
   }
+  [[nodiscard]] const std::string& folder() const { return project_.folder(); }
   [[nodiscard]] bool has_events() const { return next_ < events_.size(); }
 
  protected:
   static void expect_killed(int status, const std::string& when) {
     EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << when;
   }
-  static constexpr char kWithKey[] = "source: events\n    key: [user_id, ts]\n";
-
   void send_all() { send(static_cast<int>(events_.size())); }
 
   struct Expected {

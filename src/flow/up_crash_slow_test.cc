@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdio>
 #include <map>
+#include <span>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -28,6 +29,17 @@ constexpr std::array kPoints{"files.step",
                              "flow.silver.between_commits",
                              "flow.silver.after_commit",
                              "flow.gold.before_commit"};
+/// Those that a line without a lake passes.
+constexpr std::array kDirectPoints{"files.step",
+                                   "lake.commit.before_put",
+                                   "lake.commit.after_put",
+                                   "online.apply.before_commit",
+                                   "online.apply.after_commit",
+                                   "flow.reads.after_journal",
+                                   "flow.reads.after_apply",
+                                   "flow.reads.before_remove",
+                                   "flow.bronze.after_commit",
+                                   "flow.silver.after_commit"};
 constexpr int kKillsOfALine = 20;
 constexpr uint64_t kSeed = 80;
 
@@ -36,21 +48,27 @@ TEST(UpCrash, Child) {
   run_as_child();
 }
 
-TEST(UpCrash, HundredsOfTimes) {
-  const int kills = wanted_ends("ASSAY_UP_KILLS", 200);
+class CrashedDirect : public CrashedUp {
+ public:
+  CrashedDirect() : CrashedUp(2, false) {}
+};
+
+/// So many kills of lines, every other one at one of these points.
+template <typename Line>
+void kill_often(int kills, std::span<const char* const> points) {
   const auto random = seeded_random(kSeed);
   int at_moments = 0;
   std::map<std::string, int> at_points;  // every point in turn; 0: it was never reached
   std::size_t next_point = 0;
   bool is_at_moment = false;
-  end_many_times<CrashedUp>(kills, kKillsOfALine, kSeed, [&](CrashedUp& line) {
+  end_many_times<Line>(kills, kKillsOfALine, kSeed, [&](Line& line) {
     is_at_moment = !is_at_moment;
     if (is_at_moment) {
       line.kill_after(random->below(500'000));
       ++at_moments;
       return;
     }
-    const std::string point = kPoints[next_point++ % kPoints.size()];
+    const std::string point = points[next_point++ % points.size()];
     const uint64_t passes = point == "files.step" ? 60 : 4;
     const bool is_reached = line.kill_at(point + ":" + std::to_string(1 + random->below(passes)));
     at_points[point] += is_reached ? 1 : 0;
@@ -60,7 +78,15 @@ TEST(UpCrash, HundredsOfTimes) {
     std::printf(", %d at %s", count, point.c_str());
   }
   std::printf("\n");
-  RecordProperty("kills", kills);
+  testing::Test::RecordProperty("kills", kills);
+}
+
+TEST(UpCrash, HundredsOfTimes) {
+  kill_often<CrashedUp>(wanted_ends("ASSAY_UP_KILLS", 200), kPoints);
+}
+
+TEST(UpCrash, WithoutALakeToo) {
+  kill_often<CrashedDirect>(wanted_ends("ASSAY_UP_KILLS", 100), kDirectPoints);
 }
 
 }  // namespace

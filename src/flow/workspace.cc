@@ -91,7 +91,8 @@ Result<std::unique_ptr<Workspace>> Workspace::open(World& world,
   return workspace;
 }
 
-Result<std::unique_ptr<Workspace>> Workspace::open_beside(Workspace& other) {
+Result<std::unique_ptr<Workspace>> Workspace::open_beside(Workspace& other,
+                                                          const std::string& spill) {
   std::unique_ptr<Workspace> workspace(new Workspace(other.world_, other.options_));
   workspace->project_ = other.project_;
   workspace->texts_ = other.texts_;
@@ -100,7 +101,7 @@ Result<std::unique_ptr<Workspace>> Workspace::open_beside(Workspace& other) {
   data::SqlOptions sql_options;
   sql_options.threads = other.options_.threads;
   sql_options.memory_bytes_max = other.options_.memory_bytes_max;
-  sql_options.temp_directory = join_path(state, "spill_beside");
+  sql_options.temp_directory = join_path(state, spill);
   ASSAY_ASSIGN_OR_RETURN(workspace->sql_, data::SqlEngine::open(sql_options));
   ASSAY_ASSIGN_OR_RETURN(workspace->store_,
                          open_lake(other.world_, workspace->project_.lake, workspace->s3_, state));

@@ -57,8 +57,10 @@ class Workspace {
                                                  catalog::Diagnostics* diagnostics = nullptr);
 
   /// The same project with the same definitions once more, for a thread beside the other one's: its
-  /// own tables, SQL and catalog, and the other's online store, which must outlive it.
-  static Result<std::unique_ptr<Workspace>> open_beside(Workspace& other);
+  /// own tables, SQL and catalog, and the other's online store, which must outlive it. What does
+  /// not fit in memory goes to the folder `spill`, which no other one at work may have.
+  static Result<std::unique_ptr<Workspace>> open_beside(Workspace& other,
+                                                        const std::string& spill = "spill_beside");
 
   World& world() { return world_; }
   [[nodiscard]] const catalog::Project& project() const { return project_; }
@@ -123,6 +125,8 @@ class Workspace {
   /// Without a lake: leave the positions that a bronze table and the silver tables over it have,
   /// and begin new ones. Pointers to these tables are no longer good.
   Status begin_new_positions(const std::string& bronze);
+  /// Whether there are any, of whatever definition.
+  Result<bool> has_positions(const std::string& bronze);
   /// Whether a table was made for the definition as it is now, or is not there.
   Result<bool> is_of_definition(const std::string& key);
 
@@ -207,6 +211,7 @@ class Workspace {
                                     const std::string& bronze,
                                     uint64_t fingerprint);
 
+  Status remove_positions(const std::string& base);
   Result<std::vector<std::string>> online_views();
 
   World& world_;

@@ -1,7 +1,8 @@
 // Tables of a project with `lake: none`: positions without rows, under keys such as
-// "silver/events_v1027". The number counts how often they were begun anew, so that no position of
-// before, in an online store, is taken for one of now.
+// "silver/events_v1627". The number counts, from a random one on, how often they were begun anew,
+// so that no position of before in an online store, or of another folder, is taken for one of now.
 
+#include "base/fail_point.h"
 #include "data/scalar.h"
 #include "flow/workspace.h"
 
@@ -25,7 +26,9 @@ Result<int64_t> Workspace::generation(const std::string& bronze) {
   }
   const Result<std::string> text = world_.files.read(generation_path(project_, bronze));
   int64_t generation = 0;
-  if (text.code() != Code::kNotFound) {
+  if (text.code() == Code::kNotFound) {
+    generation = static_cast<int64_t>(world_.random.below(kNumbers));
+  } else {
     ASSAY_RETURN_IF_ERROR(text.status());
     ASSAY_ASSIGN_OR_RETURN(const data::Scalar number,
                            data::parse_scalar(*text, data::Type::kInt64));
@@ -44,29 +47,46 @@ Result<std::string> Workspace::positions_key(const std::string& base,
   return key;
 }
 
-Status Workspace::begin_new_positions(const std::string& bronze) {
-  std::vector<std::string> old;
-  ASSAY_ASSIGN_OR_RETURN(old.emplace_back(), bronze_table_key(bronze));
-  for (const auto& [name, silver] : project_.silver) {
-    if (silver.from == bronze) {
-      ASSAY_ASSIGN_OR_RETURN(old.emplace_back(), silver_table_key(name));
-    }
+Result<bool> Workspace::has_positions(const std::string& bronze) {
+  const Result<FileInfo> found = world_.files.stat(generation_path(project_, bronze));
+  if (found.code() == Code::kNotFound) {
+    return false;
   }
+  ASSAY_RETURN_IF_ERROR(found.status());
+  return true;
+}
+
+Status Workspace::begin_new_positions(const std::string& bronze) {
   ASSAY_ASSIGN_OR_RETURN(const int64_t count, generation(bronze));
   ASSAY_RETURN_IF_ERROR(world_.files.make_directories(project_.lake));
   ASSAY_RETURN_IF_ERROR(
       world_.files.write(generation_path(project_, bronze), std::to_string(count + 1)));
+  fail_point("flow.direct.after_generation");
   generations_[bronze] = count + 1;
-  for (const std::string& key : old) {  // nothing looks at them any more
-    tables_.erase(key);
-    ASSAY_ASSIGN_OR_RETURN(const std::vector<store::ObjectInfo> objects, store_->list(key + "/"));
-    std::vector<std::string> keys;
-    for (const store::ObjectInfo& object : objects) {
-      keys.push_back(object.key);
+  // Nothing looks at those of before any more, those that a crash left behind among them.
+  ASSAY_RETURN_IF_ERROR(remove_positions("bronze/" + bronze));
+  for (const auto& [name, silver] : project_.silver) {
+    if (silver.from == bronze) {
+      ASSAY_RETURN_IF_ERROR(remove_positions("silver/" + name));
     }
-    ASSAY_RETURN_IF_ERROR(store_->remove_all(keys));
   }
   return {};
+}
+
+/// Remove every table "base_v1234", and those beside it.
+Status Workspace::remove_positions(const std::string& base) {
+  const std::string prefix = base + "_v";
+  std::vector<std::string> gone;
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<store::ObjectInfo> objects, store_->list(prefix));
+  for (const store::ObjectInfo& object : objects) {
+    const std::string key = object.key.substr(0, object.key.find('/', prefix.size()));
+    const std::string number = key.substr(prefix.size());
+    if (!number.empty() && number.find_first_not_of("0123456789") == std::string::npos) {
+      tables_.erase(key);
+      gone.push_back(object.key);
+    }
+  }
+  return store_->remove_all(gone);
 }
 
 Result<bool> Workspace::is_of_definition(const std::string& key) {
