@@ -81,9 +81,12 @@ Status run_vacuum(Invocation& invocation) {
   const lake::LakeAccess access = open.access(invocation.world);
   ASSAY_ASSIGN_OR_RETURN(const std::optional<lake::Version> needed,
                          flow::oldest_position(*open.workspace, open.key));
-  ASSAY_ASSIGN_OR_RETURN(
-      const lake::VacuumReport report,
-      lake::vacuum(access, *open.table, {.keep = keep, .needed = needed, .dry_run = dry_run}));
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<lake::Version> kept,
+                         flow::published_versions(*open.workspace, open.key));
+  const lake::VacuumOptions options{
+      .keep = keep, .needed = needed, .dry_run = dry_run, .kept = kept};
+  ASSAY_ASSIGN_OR_RETURN(const lake::VacuumReport report,
+                         lake::vacuum(access, *open.table, options));
   ASSAY_ASSIGN_OR_RETURN(
       const lake::LogCleanupReport log,
       lake::clean_log(access, *open.table, {.keep = {}, .needed = needed, .dry_run = dry_run}));

@@ -59,7 +59,8 @@ std::vector<lake::DataFile> files_only_of(const lake::Snapshot& one, const lake:
   return files;
 }
 
-/// A version of a table; kOutOfRange where it cannot be read any more.
+}  // namespace
+
 Result<std::shared_ptr<const lake::Snapshot>> state_at(Workspace& workspace,
                                                        lake::DeltaTable& table,
                                                        lake::Version version) {
@@ -80,6 +81,8 @@ Result<std::shared_ptr<const lake::Snapshot>> state_at(Workspace& workspace,
   }
   return state;
 }
+
+namespace {
 
 /// Make the table of entities that may differ: when their newest row in `come` begins, and their
 /// newest one in `gone`. Gives the instant from which on rows have to be looked at.
@@ -155,6 +158,59 @@ Result<std::string> changed_steps(Workspace& workspace,
          " LEFT JOIN (SELECT " + at.columns() + " FROM " + relation + semi_join +
          last_of_each_entity(view) + ") AS answers" + join_by_keys(view) +
          " WHERE known_time IS NULL OR known_time = came OR went > known_time" + in_order;
+}
+
+Result<std::optional<std::string>> entities_with_steps(Workspace& workspace,
+                                                       const gold::FeatureView& view,
+                                                       const std::string& table_key,
+                                                       const StepsAt& at) {
+  const Result<lake::DeltaTable*> table = workspace.table(table_key);
+  if (table.code() == Code::kNotFound) {
+    return Status(Code::kOutOfRange, table.status().message());
+  }
+  ASSAY_RETURN_IF_ERROR(table.status());
+  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, state_at(workspace, **table, at.version));
+  for (const data::Field& key : view.keys()) {
+    const std::optional<int> column = snapshot->schema->find(key.name);
+    if (!column.has_value() || snapshot->schema->field(*column).type != key.type) {
+      return std::optional<std::string>();
+    }
+  }
+  ASSAY_ASSIGN_OR_RETURN(
+      const std::string relation,
+      (*table)->relation(*snapshot, "known_time <= " + timestamp_literal(at.as_of)));
+  const std::string keys = column_list(key_names(view));
+  return std::optional("SELECT DISTINCT " + select_keys(view) + " FROM (SELECT " + keys +
+                       (keys.empty() ? "" : ", ") + "event_time FROM " + relation +
+                       last_of_each_entity(view) + ") WHERE event_time IS NOT NULL");
+}
+
+Result<std::string> all_steps(Workspace& workspace,
+                              const gold::FeatureView& view,
+                              const std::string& table_key,
+                              const std::vector<std::pair<std::string, StepsAt>>& had,
+                              const StepsAt& now) {
+  std::string others;
+  for (const auto& [key, at] : had) {
+    ASSAY_ASSIGN_OR_RETURN(const std::optional<std::string> entities,
+                           entities_with_steps(workspace, view, key, at));
+    others += entities.has_value() ? " UNION (" + *entities + ")" : "";
+  }
+  if (others.empty()) {
+    return changed_steps(workspace, view, table_key, std::nullopt, now);
+  }
+  ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * table, workspace.table(table_key));
+  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, state_at(workspace, *table, now.version));
+  ASSAY_ASSIGN_OR_RETURN(
+      const std::string relation,
+      table->relation(*snapshot, "known_time <= " + timestamp_literal(now.as_of)));
+  const std::string columns = column_list(step_names(view));
+  const std::string keys = column_list(key_names(view));
+  return "WITH answers AS MATERIALIZED (SELECT " + columns + " FROM " + relation +
+         last_of_each_entity(view) + "), entities AS ((SELECT " + select_keys(view) +
+         " FROM answers WHERE event_time IS NOT NULL)" + others + ") SELECT " + columns +
+         ", event_time IS NULL AS is_gone FROM entities LEFT JOIN answers" + join_by_keys(view) +
+         (keys.empty() ? "" : " ORDER BY " + keys);
 }
 
 }  // namespace assay::flow

@@ -1,7 +1,10 @@
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "flow/workspace.h"
 
@@ -28,6 +31,33 @@ Result<std::string> changed_steps(Workspace& workspace,
                                   const std::string& table_key,
                                   const std::optional<StepsAt>& before,
                                   const StepsAt& now);
+
+/// The same of all entities that have a step, and of those that had one in earlier states (of this
+/// table, or one of an earlier definition) and have none now. Entities with other keys than the
+/// view's are not looked for.
+///
+/// Errors  kOutOfRange: a version or files are gone.
+Result<std::string> all_steps(Workspace& workspace,
+                              const gold::FeatureView& view,
+                              const std::string& table_key,
+                              const std::vector<std::pair<std::string, StepsAt>>& had,
+                              const StepsAt& now);
+
+/// SQL text: keys (select_keys()) of the entities that have a step in a state of a table of the
+/// view, each once, in no order. Nothing where the table has other keys.
+///
+/// Errors  kOutOfRange: it is gone.
+Result<std::optional<std::string>> entities_with_steps(Workspace& workspace,
+                                                       const gold::FeatureView& view,
+                                                       const std::string& table_key,
+                                                       const StepsAt& at);
+
+/// A version of a table with all of its files.
+///
+/// Errors  kOutOfRange: it cannot be read any more.
+Result<std::shared_ptr<const lake::Snapshot>> state_at(Workspace& workspace,
+                                                       lake::DeltaTable& table,
+                                                       lake::Version version);
 
 /// Columns of changed_steps() that are of the steps.
 std::vector<std::string> step_names(const gold::FeatureView& view);

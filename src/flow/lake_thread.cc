@@ -17,7 +17,9 @@ Result<std::unique_ptr<LakeThread>> LakeThread::start(Workspace& workspace,
                              BronzeWriter::open(*lake->workspace_, name, options));
     }
   }
-  lake->publisher_ = std::make_unique<Publisher>(*lake->workspace_);
+  if (publishes(workspace.project())) {
+    ASSAY_ASSIGN_OR_RETURN(lake->publishing_, PublishThread::start(workspace, options));
+  }
   lake->thread_ = std::jthread([line = lake.get()] { line->work(); });
   return lake;
 }
@@ -50,6 +52,20 @@ LakeThread::Done LakeThread::wait() {
   return *std::exchange(done_, std::nullopt);
 }
 
+void LakeThread::publish() {
+  if (publishing_ != nullptr) {
+    publishing_->request();
+  }
+}
+
+RunReport LakeThread::end_publishing() {
+  if (publishing_ == nullptr) {
+    return {};
+  }
+  publishing_->end();
+  return publishing_->take_report();
+}
+
 void LakeThread::work() {
   std::unique_lock lock(mutex_);
   for (;;) {
@@ -61,6 +77,11 @@ void LakeThread::work() {
     lock.unlock();
     Done done;
     done.status = run(&job, &done.report);
+    if (publishing_ != nullptr) {
+      for (StageAccount& account : publishing_->take_report().stages) {
+        merge_account(std::move(account), &done.report);
+      }
+    }
     lock.lock();
     done_ = std::move(done);
     changed_.notify_all();
@@ -82,7 +103,7 @@ Status LakeThread::run(Job* job, RunReport* report) {
   }
   ASSAY_RETURN_IF_ERROR(run_steps(*workspace_, job->options, Steps::kFilesAndTables, report));
   if (job->publishes) {
-    ASSAY_RETURN_IF_ERROR(publisher_->publish(job->options, report));
+    publish();
   }
   return keep_tables(*workspace_, report);
 }

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "flow/bronze_writer.h"
-#include "flow/publish.h"
+#include "flow/publish_thread.h"
 #include "flow/run.h"
 #include "flow/run_options.h"
 #include "flow/workspace.h"
@@ -43,7 +43,7 @@ class LakeThread {
   struct Job {
     std::vector<Epoch> epochs;
     RunOptions options;
-    bool publishes = false;  // what topics get, behind the tables
+    bool publishes = false;  // then topics are brought to the tables, in a thread beside
   };
   struct Done {
     Status status;
@@ -57,6 +57,10 @@ class LakeThread {
   std::optional<Done> take_done();
   /// The same, waited for; there must be one.
   Done wait();
+  /// Bring the topics that values are published to where the tables are, now that time has gone on.
+  void publish();
+  /// What is still to be published at the end of a line, and what was; when there is no job.
+  RunReport end_publishing();
 
  private:
   LakeThread() = default;
@@ -65,7 +69,7 @@ class LakeThread {
 
   std::unique_ptr<Workspace> workspace_;
   std::map<std::string, std::unique_ptr<BronzeWriter>> writers_;
-  std::unique_ptr<Publisher> publisher_;
+  std::unique_ptr<PublishThread> publishing_;  // none: nothing is published
   Wakeup* wakeup_ = nullptr;
   bool has_job_ = false;  // the owner's
   std::mutex mutex_;

@@ -23,6 +23,11 @@ bool goes_on(const PublishedState& from, const PublishedState& to) {
                     [](const auto& one, const auto& other) { return one.first == other.first; });
 }
 
+/// Where a topic's position is copied to.
+std::string copy_path(const catalog::Project& project, const std::string& topic) {
+  return join_path(project.folder, ".assay/published/" + topic + ".json");
+}
+
 }  // namespace
 
 bool publishes(const catalog::Project& project) {
@@ -31,7 +36,8 @@ bool publishes(const catalog::Project& project) {
          std::any_of(project.models.begin(), project.models.end(), is_published);
 }
 
-Publisher::Publisher(Workspace& workspace) : workspace_(workspace) {}
+Publisher::Publisher(Workspace& workspace, OpenTransactions opener)
+    : workspace_(workspace), open_(std::move(opener)) {}
 
 Status Publisher::open_topics() {
   if (!topics_.empty()) {
@@ -65,7 +71,7 @@ Status Publisher::publish(const RunOptions& options, RunReport* report) {
   Clock& clock = workspace_.world().clock;
   for (Topic& topic : topics_) {
     const Duration began = clock.monotonic();
-    if (topic.away_since && began.micros < topic.retry_at.micros) {
+    if (topic.is_anothers || (topic.away_since && began.micros < topic.retry_at.micros)) {
       continue;
     }
     StageAccount account;
@@ -100,7 +106,9 @@ Status Publisher::note(Topic* topic, Status status, bool is_live) {
                                       : kRetryFirst.micros};
     topic->retry_at = {now.micros + topic->pause.micros};
   }
-  if (!status.ok() && !topic->away_since) {
+  if (topic->is_anothers) {
+    workspace_.world().log.error("publishing_ends", {{"what", where}, {"why", status.to_string()}});
+  } else if (!status.ok() && !topic->away_since) {
     topic->away_since = now;
     workspace_.world().log.error("publishing_waits",
                                  {{"what", where}, {"why", status.to_string()}});
@@ -124,89 +132,167 @@ Status Publisher::publish_topic(Topic* topic, const RunOptions& options, StageAc
   }
   for (bool is_present = false; !is_present;) {
     // A round that was begun is ended first.
-    is_present = !topic->at.next;
-    PublishedState target = *present;
+    PublishedState wanted = *present;
     if (topic->at.whole) {
-      target.as_of = std::max(target.as_of, topic->at.whole->as_of);
+      wanted.as_of = std::max(wanted.as_of, topic->at.whole->as_of);
     }
-    if (topic->at.whole == target) {
+    const bool is_idle = !topic->at.next && topic->at.left.empty();
+    if (is_idle && topic->at.whole == wanted) {
       return {};
     }
-    ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<ChangeReader> reader, begin_round(topic, &target));
-    ASSAY_ASSIGN_OR_RETURN(std::vector<PublishedRecord> records,
-                           reader->next(options.publish_records));
-    const bool only_time_went_on = topic->at.whole && topic->at.whole->tables == target.tables;
-    if (records.empty() && only_time_went_on && !topic->at.next) {
+    ASSAY_ASSIGN_OR_RETURN(Round round, begin_round(topic, wanted));
+    is_present = !topic->at.next;
+    ASSAY_ASSIGN_OR_RETURN(round.records, round.reader->next(options.publish_records));
+    const bool only_time_went_on = is_idle && topic->at.whole &&
+                                   goes_on(*topic->at.whole, round.target) &&
+                                   topic->at.whole->tables == round.target.tables;
+    if (round.records.empty() && only_time_went_on) {
       return {};
     }
-    for (bool is_last = false; !is_last;) {
-      ASSAY_ASSIGN_OR_RETURN(std::vector<PublishedRecord> following,
-                             records.empty() ? Result<std::vector<PublishedRecord>>(records)
-                                             : reader->next(options.publish_records));
-      is_last = following.empty();
-      const auto size = static_cast<int64_t>(records.size());
-      const PublishedPosition reached =
-          is_last ? PublishedPosition{target, {}, 0}
-                  : PublishedPosition{topic->at.whole, target, topic->at.done + size};
-      ASSAY_RETURN_IF_ERROR(send(topic, target, records, reached));
-      account->rows.in += size;
-      account->rows.out += size;
-      account->commits += 1;
-      records = std::move(following);
-      if (!is_last && options.stopping()) {
-        return {};  // the next run goes on with this round
-      }
+    ASSAY_ASSIGN_OR_RETURN(const bool is_whole,
+                           send_round(topic, std::move(round), options, account));
+    if (!is_whole) {
+      return {};  // the next run goes on with this round
     }
   }
   return {};
 }
 
+/// Several transactions, where there are many records; false when asked to stop in between.
+Result<bool> Publisher::send_round(Topic* topic,
+                                   Round round,
+                                   const RunOptions& options,
+                                   StageAccount* account) {
+  for (bool is_last = false; !is_last;) {
+    std::vector<PublishedRecord> following;
+    if (!round.records.empty()) {
+      ASSAY_ASSIGN_OR_RETURN(following, round.reader->next(options.publish_records));
+    }
+    is_last = following.empty();
+    const auto size = static_cast<int64_t>(round.records.size());
+    PublishedPosition reached{round.target, {}, 0};
+    if (!is_last) {
+      reached = {topic->at.whole, round.target, topic->at.done + size, topic->at.left};
+    }
+    ASSAY_RETURN_IF_ERROR(send(topic, round, reached));
+    account->rows.in += size;
+    account->rows.out += size;
+    account->commits += 1;
+    round.records = std::move(following);
+    if (!is_last && options.stopping()) {
+      return false;
+    }
+  }
+  return true;
+}
+
 /// The records of the round that is under way, behind those that are there, or else of one to
-/// `target`, which becomes the state that the round goes to.
-Result<std::unique_ptr<ChangeReader>> Publisher::begin_round(Topic* topic, PublishedState* target) {
+/// `present`.
+Result<Publisher::Round> Publisher::begin_round(Topic* topic, const PublishedState& present) {
   PublishedPosition& at = topic->at;
-  const PublishedState present = *target;
   if (at.next && !goes_on(*at.next, present)) {
-    at = {};  // of an earlier definition
+    leave_round(topic);  // of an earlier definition
   }
-  if (at.next) {
-    *target = *at.next;
+  Result<Round> round = read_round(*topic, present);
+  while (round.code() == Code::kOutOfRange) {
+    const PublishedPosition before = at;
+    ASSAY_RETURN_IF_ERROR(leave_what_is_gone(topic));
+    if (at == before && !at.next) {
+      break;
+    }
+    if (at == before) {  // the model that it was begun with
+      note_anew(*topic, round.status());
+      leave_round(topic);
+    }
+    round = read_round(*topic, present);
   }
-  const bool is_change = at.whole && goes_on(*at.whole, *target);
-  Result<std::unique_ptr<ChangeReader>> reader =
-      topic->values->changes(is_change ? at.whole : std::nullopt, *target);
-  if (reader.code() == Code::kOutOfRange) {
-    workspace_.world().log.warn(
-        "published_anew", {{"name", topic->values->name()}, {"why", reader.status().to_string()}});
-    at = {};
-    *target = present;
-    reader = topic->values->changes(std::nullopt, *target);
-  }
-  ASSAY_RETURN_IF_ERROR(reader.status());
+  ASSAY_RETURN_IF_ERROR(round.status());
   for (int64_t left = at.next ? at.done : 0; left > 0;) {
-    ASSAY_ASSIGN_OR_RETURN(const std::vector<PublishedRecord> there, (*reader)->next(left));
+    ASSAY_ASSIGN_OR_RETURN(const std::vector<PublishedRecord> there, round->reader->next(left));
     if (there.empty()) {
       return Status(Code::kInternal, "a round has fewer entities than it had");
     }
     left -= static_cast<int64_t>(there.size());
   }
-  return reader;
+  return round;
+}
+
+Result<Publisher::Round> Publisher::read_round(const Topic& topic, const PublishedState& present) {
+  const PublishedPosition& at = topic.at;
+  Round round;
+  round.target = at.next.value_or(present);
+  if (at.whole && at.left.empty() && goes_on(*at.whole, round.target)) {
+    ASSAY_ASSIGN_OR_RETURN(round.reader, topic.values->changes(*at.whole, round.target));
+    return round;
+  }
+  std::vector<PublishedState> had = at.left;
+  if (at.whole) {
+    had.push_back(*at.whole);
+  }
+  ASSAY_ASSIGN_OR_RETURN(round.reader, topic.values->all(had, round.target));
+  return round;
+}
+
+/// Begin a round anew; some of its entities are there.
+void Publisher::leave_round(Topic* topic) {
+  PublishedPosition& at = topic->at;
+  if (at.done > 0) {
+    at.left.push_back(*at.next);
+  }
+  at.next.reset();
+  at.done = 0;
+}
+
+/// Forget the states that cannot be read any more; what is sent behind them is sent anew.
+Status Publisher::leave_what_is_gone(Topic* topic) {
+  PublishedPosition& at = topic->at;
+  bool is_any = false;
+  const auto leave_if_gone =
+      [&](std::optional<PublishedState> state) -> Result<std::optional<PublishedState>> {
+    const Status status = state ? check_published(workspace_, *state) : Status();
+    if (status.code() != Code::kOutOfRange) {
+      ASSAY_RETURN_IF_ERROR(status);
+      return state;
+    }
+    note_anew(*topic, status);
+    is_any = true;
+    return std::optional<PublishedState>();
+  };
+  ASSAY_ASSIGN_OR_RETURN(at.whole, leave_if_gone(at.whole));
+  std::vector<PublishedState> left;
+  for (const PublishedState& state : at.left) {
+    ASSAY_ASSIGN_OR_RETURN(const std::optional<PublishedState> kept, leave_if_gone(state));
+    if (kept) {
+      left.push_back(*kept);
+    }
+  }
+  at.left = std::move(left);
+  ASSAY_ASSIGN_OR_RETURN(at.next, leave_if_gone(at.next));
+  if (!at.next) {
+    at.done = 0;
+  } else if (is_any) {  // its entities are in another order than they were
+    leave_round(topic);
+  }
+  return {};
+}
+
+void Publisher::note_anew(const Topic& topic, const Status& why) {
+  workspace_.world().log.warn("published_anew",
+                              {{"name", topic.values->name()}, {"why", why.to_string()}});
 }
 
 /// Records and position in one transaction.
-Status Publisher::send(Topic* topic,
-                       const PublishedState& target,
-                       const std::vector<PublishedRecord>& records,
-                       const PublishedPosition& reached) {
-  ASSAY_ASSIGN_OR_RETURN(const auto headers, topic->values->headers(target));
+Status Publisher::send(Topic* topic, const Round& round, const PublishedPosition& reached) {
+  ASSAY_ASSIGN_OR_RETURN(const auto headers, topic->values->headers(round.target));
   const std::string text = position_text(reached);
   if (text.size() > kPositionBytesMax) {
     return {Code::kInvalidArgument,
             "it is made from more tables than a position in Kafka can name: " +
                 std::to_string(text.size()) + " bytes"};
   }
+  topic->trying = text;
   ASSAY_RETURN_IF_ERROR(topic->transactions->begin());
-  for (const PublishedRecord& record : records) {
+  for (const PublishedRecord& record : round.records) {
     ingest::KafkaRecord sent{record.key, {}, headers};
     if (record.value) {
       sent.value = *record.value;
@@ -218,15 +304,27 @@ Status Publisher::send(Topic* topic,
   fail_point("flow.publish.after_commit");
   topic->count += 1;
   topic->at = reached;
+  topic->told = text;
   workspace_.world()
       .metrics
       .counter("assay_flow_published_records_total",
                "Records that were sent to topics, in transactions that are committed",
                {{"name", topic->values->name()}})
-      .add(static_cast<int64_t>(records.size()));
+      .add(static_cast<int64_t>(round.records.size()));
+  keep_copy(*topic, text);
+  return {};
+}
+
+/// What is told to the brokers counts; so a copy that cannot be written is no failure.
+void Publisher::keep_copy(const Topic& topic, const std::string& text) {
+  const std::string path = copy_path(workspace_.project(), topic.definition.topic);
   FileSystem& files = workspace_.world().files;
-  ASSAY_RETURN_IF_ERROR(files.make_directories(parent_path(copy_path(*topic))));
-  return files.write(copy_path(*topic), text);
+  Status written = files.make_directories(parent_path(path));
+  written = written.ok() ? files.write(path, text) : written;
+  if (!written.ok()) {
+    workspace_.world().log.warn("published_position_not_copied",
+                                {{"name", topic.values->name()}, {"why", written.to_string()}});
+  }
 }
 
 /// Take over the topic's transactions, and find where they stand: the brokers' word counts. They
@@ -237,40 +335,74 @@ Status Publisher::open(Topic* topic, const RunOptions& options) {
   client.brokers = topic->definition.brokers;
   client.settings = topic->definition.options;
   client.timeout = options.ask_timeout;
-  World& world = workspace_.world();
   const std::string name = "assay." + workspace_.project().name + "." + topic->definition.topic;
-  ASSAY_ASSIGN_OR_RETURN(
-      topic->transactions,
-      ingest::KafkaTransactions::open(world.log, client, name, topic->definition.topic));
+  ASSAY_ASSIGN_OR_RETURN(topic->transactions,
+                         open_(workspace_.world().log, client, name, topic->definition.topic));
   ASSAY_ASSIGN_OR_RETURN(const auto found, topic->transactions->position());
+  if (found && !topic->told.empty() && found->text != topic->told && found->text != topic->trying) {
+    topic->is_anothers = true;
+    return {Code::kFailedPrecondition,
+            "another process publishes to it as " + name +
+                "; give one of the two projects another name, or another topic"};
+  }
   topic->count = found ? found->count : 0;
   topic->at = {};
-  std::string text = found ? found->text : "";
-  if (!found) {
-    ASSAY_ASSIGN_OR_RETURN(const bool has_had_records, topic->transactions->has_had_records());
-    if (!has_had_records) {  // the copy is of another topic; what is aborted in this one counts
-                             // later
-      const Status removed = world.files.remove(copy_path(*topic));
-      ASSAY_RETURN_IF_ERROR(removed.code() == Code::kNotFound ? Status() : removed);
-    }
-    const Result<std::string> copy =
-        has_had_records ? world.files.read(copy_path(*topic)) : Result<std::string>("");
-    if (copy.code() != Code::kNotFound) {
-      ASSAY_RETURN_IF_ERROR(copy.status());
-      text = *copy;
-    }
+  ASSAY_ASSIGN_OR_RETURN(const std::string text,
+                         found ? Result<std::string>(found->text) : copy_of(*topic));
+  if (found) {  // the last commit's copy may not have been written
+    keep_copy(*topic, text);
   }
   if (!text.empty()) {
     Result<PublishedPosition> at = parse_position(text);
     ASSAY_RETURN_IF_ERROR(at.status().with_context("position of consumer group " + name));
     topic->at = *std::move(at);
   }
-  return {};
+  return leave_what_is_gone(topic);
 }
 
-std::string Publisher::copy_path(const Topic& topic) const {
-  return join_path(workspace_.project().folder,
-                   ".assay/published/" + topic.definition.topic + ".json");
+/// Our copy of the position, of a topic that the brokers have none of; "" for none.
+Result<std::string> Publisher::copy_of(const Topic& topic) {
+  FileSystem& files = workspace_.world().files;
+  const std::string path = copy_path(workspace_.project(), topic.definition.topic);
+  ASSAY_ASSIGN_OR_RETURN(const bool has_had_records, topic.transactions->has_had_records());
+  if (!has_had_records) {  // it is of another topic; what is aborted in this one counts later
+    const Status removed = files.remove(path);
+    ASSAY_RETURN_IF_ERROR(removed.code() == Code::kNotFound ? Status() : removed);
+    return std::string();
+  }
+  Result<std::string> copy = files.read(path);
+  return copy.code() == Code::kNotFound ? Result<std::string>("") : copy;
+}
+
+Result<std::vector<PublishedState>> published_states(Workspace& workspace) {
+  const catalog::Project& project = workspace.project();
+  std::vector<std::string> topics;
+  for (const auto& [name, view] : project.views) {
+    if (view.publish.has_value()) {
+      topics.push_back(view.publish->topic);
+    }
+  }
+  for (const auto& [name, model] : project.models) {
+    if (model.publish.has_value()) {
+      topics.push_back(model.publish->topic);
+    }
+  }
+  std::vector<PublishedState> states;
+  for (const std::string& topic : topics) {
+    const Result<std::string> text = workspace.world().files.read(copy_path(project, topic));
+    if (text.code() == Code::kNotFound) {
+      continue;
+    }
+    ASSAY_RETURN_IF_ERROR(text.status());
+    ASSAY_ASSIGN_OR_RETURN(const PublishedPosition at, parse_position(*text));
+    states.insert(states.end(), at.left.begin(), at.left.end());
+    for (const std::optional<PublishedState>& state : {at.whole, at.next}) {
+      if (state) {
+        states.push_back(*state);
+      }
+    }
+  }
+  return states;
 }
 
 }  // namespace assay::flow

@@ -11,6 +11,7 @@
 #include "flow/changed_steps.h"
 #include "flow/gold_task.h"
 #include "flow/offline_answers.h"
+#include "flow/online_stage.h"
 #include "flow/published_changes.h"
 #include "flow/versions.h"
 #include "gold/service_values.h"
@@ -21,7 +22,8 @@
 namespace assay::flow {
 namespace {
 
-constexpr char kChanged[] = "assay_entities_to_score";
+constexpr char kChanged[] = "assay_entities_changed";
+constexpr char kToScore[] = "assay_entities_to_score";  // with n, their number in order of keys
 constexpr char kScored[] = "assay_entities_scored";
 
 using ServicePtr = std::shared_ptr<const gold::Service>;
@@ -73,32 +75,46 @@ std::vector<int> views_of_entities(const gold::Service& service) {
   return views;
 }
 
-/// Predictions for entities at a state, some at a time.
+/// Predictions for the entities of a table at a state, some at a time. Of many, the newest step of
+/// each view's entities is found once and kept in a table, since steps are many more.
 class Predictions : public ChangeReader {
  public:
   Predictions(Workspace& workspace,
               ServicePtr service,
               LoadedModel model,
               std::map<std::string, std::string> tables,
-              PublishedState state,
-              data::Batch entities)
+              PublishedState state)
       : workspace_(workspace),
         service_(std::move(service)),
         model_(std::move(model)),
         tables_(std::move(tables)),
-        state_(std::move(state)),
-        entities_(std::move(entities)) {}
+        state_(std::move(state)) {}
+  ~Predictions() override {
+    (void)workspace_.sql().drop_table(kToScore);
+    for (const auto& [view, table] : newest_) {
+      (void)workspace_.sql().drop_table(table);
+    }
+  }
+  Predictions(const Predictions&) = delete;
+  Predictions& operator=(const Predictions&) = delete;
 
   Result<std::vector<PublishedRecord>> next(int64_t records_max) override {
-    const int64_t end = std::min(entities_.rows(), begin_ + records_max);
-    std::vector<int64_t> rows;
-    for (; begin_ < end; ++begin_) {
-      rows.push_back(begin_);
+    std::vector<std::string> keys;
+    for (const data::Field& key : service_->entity_keys) {
+      keys.push_back(key.name);
     }
-    if (rows.empty()) {
+    const std::string begin = std::to_string(begin_);
+    ASSAY_ASSIGN_OR_RETURN(
+        const data::Batch entities,
+        workspace_.sql().query("SELECT " + column_list(keys) + " FROM " + std::string(kToScore) +
+                               " WHERE n >= " + begin + " AND n < " + begin + " + " +
+                               std::to_string(records_max) + " ORDER BY n"));
+    begin_ += entities.rows();
+    is_large_ = is_large_ || entities.rows() == records_max;
+    if (entities.rows() == 0) {
       return std::vector<PublishedRecord>();
     }
-    return predict(entities_.take(rows));
+    return predict(entities);
   }
 
  private:
@@ -128,15 +144,33 @@ class Predictions : public ChangeReader {
     return records;
   }
 
-  /// What a view's steps answered at the state, as past_answers() but of the state's version.
-  Result<std::vector<gold::FeatureValues>> read_view(const gold::FeatureView& view,
-                                                     std::span<const data::EntityKey> keys) {
+  /// A view's steps at the state: those of any time, or of each entity the last one.
+  Result<std::string> steps_of(const gold::FeatureView& view) {
+    if (const auto known = newest_.find(view.name()); known != newest_.end()) {
+      return known->second;
+    }
     const std::string& key = tables_.at(view.name());
     ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * table, workspace_.table(key));
     ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table->snapshot(state_.tables.at(key)));
     ASSAY_ASSIGN_OR_RETURN(
-        const std::string relation,
+        std::string relation,
         table->relation(*snapshot, "known_time <= " + timestamp_literal(state_.as_of)));
+    if (!is_large_) {
+      return relation;
+    }
+    const std::string name = "assay_newest_steps_" + std::to_string(newest_.size());
+    ASSAY_RETURN_IF_ERROR(
+        workspace_.sql().execute("CREATE OR REPLACE TEMP TABLE " + name + " AS SELECT " +
+                                 column_list(view.steps_schema()->names()) + " FROM " + relation +
+                                 last_of_each_entity(view)));
+    newest_[view.name()] = name;
+    return name;
+  }
+
+  /// What a view's steps answered at the state, as past_answers() but of the state's version.
+  Result<std::vector<gold::FeatureValues>> read_view(const gold::FeatureView& view,
+                                                     std::span<const data::EntityKey> keys) {
+    ASSAY_ASSIGN_OR_RETURN(const std::string relation, steps_of(view));
     data::BatchBuilder asked(data::make_schema(view.keys()));
     std::vector<Question> questions;
     for (const data::EntityKey& entity : keys) {
@@ -216,9 +250,16 @@ class Predictions : public ChangeReader {
   LoadedModel model_;
   std::map<std::string, std::string> tables_;  // by view
   PublishedState state_;
-  data::Batch entities_;
   int64_t begin_ = 0;
+  bool is_large_ = false;
+  std::map<std::string, std::string> newest_;  // table of a view's newest steps, by view
 };
+
+/// Whether a table holds steps of a view, of whatever definition: "gold/clicks", "gold/clicks_v2".
+bool is_of_view(const std::string& table_key, const std::string& view) {
+  const std::string base = "gold/" + view;
+  return table_key == base || table_key == base + "_v" + std::to_string(table_number(table_key));
+}
 
 class PublishedModel : public PublishedValues {
  public:
@@ -242,42 +283,47 @@ class PublishedModel : public PublishedValues {
       }
       state.tables[table->first] = table->second;
     }
+    ASSAY_ASSIGN_OR_RETURN(state.files, published_files(workspace_, state.tables));
     ASSAY_ASSIGN_OR_RETURN(state.as_of, workspace_.serving_now());
     return std::optional(std::move(state));
   }
 
-  Result<std::unique_ptr<ChangeReader>> changes(const std::optional<PublishedState>& before,
+  Result<std::unique_ptr<ChangeReader>> changes(const PublishedState& before,
                                                 const PublishedState& now) override {
-    std::map<std::string, std::string> tables;
-    for (const gold::FeatureViewPtr& view : service_->views) {
-      ASSAY_ASSIGN_OR_RETURN(tables[view->name()], workspace_.steps_table_key(*view));
-    }
-    const std::string keys = column_list(key_columns());
-    bool is_first = true;
+    ASSAY_RETURN_IF_ERROR(workspace_.sql().drop_table(kChanged));
     for (const int index : views_of_entities(*service_)) {
       const gold::FeatureView& view = *service_->views[static_cast<std::size_t>(index)];
-      const std::string& key = tables.at(view.name());
-      std::optional<StepsAt> old;
-      if (before) {
-        old = {before->tables.at(key), before->as_of};
-      }
-      ASSAY_ASSIGN_OR_RETURN(
-          const std::string sql,
-          changed_steps(workspace_, view, key, old, {now.tables.at(key), now.as_of}));
-      const std::string into =
-          is_first ? std::string("CREATE OR REPLACE TEMP TABLE ") + kChanged + " AS "
-                   : std::string("INSERT INTO ") + kChanged + " ";
-      ASSAY_RETURN_IF_ERROR(
-          workspace_.sql().execute(into + "SELECT " + keys + " FROM (" + sql + ")"));
-      is_first = false;
+      ASSAY_ASSIGN_OR_RETURN(const std::string key, workspace_.steps_table_key(view));
+      ASSAY_ASSIGN_OR_RETURN(const std::string sql,
+                             changed_steps(workspace_,
+                                           view,
+                                           key,
+                                           StepsAt{before.tables.at(key), before.as_of},
+                                           {now.tables.at(key), now.as_of}));
+      ASSAY_RETURN_IF_ERROR(add_entities(sql));
     }
-    ASSAY_ASSIGN_OR_RETURN(data::Batch entities,
-                           workspace_.sql().query("SELECT DISTINCT " + keys + " FROM " +
-                                                  std::string(kChanged) + " ORDER BY " + keys));
-    ASSAY_ASSIGN_OR_RETURN(LoadedModel model,
-                           load_model(workspace_, name_, now.model_version, *service_));
-    return std::unique_ptr<ChangeReader>(std::make_unique<Predictions>(
-        workspace_, service_, std::move(model), std::move(tables), now, std::move(entities)));
+    return predictions(now);
+  }
+
+  Result<std::unique_ptr<ChangeReader>> all(const std::vector<PublishedState>& had,
+                                            const PublishedState& now) override {
+    ASSAY_RETURN_IF_ERROR(workspace_.sql().drop_table(kChanged));
+    std::vector<PublishedState> states = had;
+    states.push_back(now);
+    for (const int index : views_of_entities(*service_)) {
+      const gold::FeatureView& view = *service_->views[static_cast<std::size_t>(index)];
+      for (const PublishedState& state : states) {
+        for (const auto& [key, version] : state.tables) {
+          if (is_of_view(key, view.name())) {
+            ASSAY_ASSIGN_OR_RETURN(
+                const std::optional<std::string> sql,
+                entities_with_steps(workspace_, view, key, {version, state.as_of}));
+            ASSAY_RETURN_IF_ERROR(sql ? add_entities(*sql) : Status());
+          }
+        }
+      }
+    }
+    return predictions(now);
   }
 
   Result<std::vector<std::pair<std::string, std::string>>> headers(
@@ -289,6 +335,32 @@ class PublishedModel : public PublishedValues {
   }
 
  private:
+  /// Entities of rows that have all keys, some of them there already.
+  Status add_entities(const std::string& rows) {
+    const std::string keys = "SELECT " + column_list(key_columns()) + " FROM (" + rows + ")";
+    const std::string table = kChanged;
+    ASSAY_RETURN_IF_ERROR(workspace_.sql().execute("CREATE TEMP TABLE IF NOT EXISTS " + table +
+                                                   " AS " + keys + " LIMIT 0"));
+    return workspace_.sql().execute("INSERT INTO " + table + " " + keys);
+  }
+
+  Result<std::unique_ptr<ChangeReader>> predictions(const PublishedState& now) {
+    std::map<std::string, std::string> tables;
+    for (const gold::FeatureViewPtr& view : service_->views) {
+      ASSAY_ASSIGN_OR_RETURN(tables[view->name()], workspace_.steps_table_key(*view));
+    }
+    ASSAY_ASSIGN_OR_RETURN(LoadedModel model,
+                           load_model(workspace_, name_, now.model_version, *service_));
+    const std::string keys = column_list(key_columns());
+    ASSAY_RETURN_IF_ERROR(workspace_.sql().execute(
+        "CREATE OR REPLACE TEMP TABLE " + std::string(kToScore) +
+        " AS SELECT row_number() OVER (ORDER BY " + keys + ") - 1 AS n, " + keys +
+        " FROM (SELECT DISTINCT " + keys + " FROM " + kChanged + ") ORDER BY n"));
+    ASSAY_RETURN_IF_ERROR(workspace_.sql().drop_table(kChanged));
+    return std::unique_ptr<ChangeReader>(std::make_unique<Predictions>(
+        workspace_, service_, std::move(model), std::move(tables), now));
+  }
+
   [[nodiscard]] std::vector<std::string> key_columns() const {
     std::vector<std::string> names;
     for (const data::Field& key : service_->entity_keys) {

@@ -4,9 +4,8 @@
 
 #include <gtest/gtest.h>
 
-#include "flow/kafka_project.h"
 #include "flow/model.h"
-#include "flow/published_changes.h"
+#include "flow/publishing_project.h"
 #include "flow/training.h"
 #include "lake/json_value.h"
 #include "learn/model_card.h"
@@ -17,29 +16,18 @@ namespace {
 
 constexpr char kTopic[] = "predictions";
 
-class ScoredProject : public TestProject {
+class ScoredProject : public ProjectByDay {
  public:
   explicit ScoredProject(const TestTopic& topic) {
-    change("{path: data, format: csv}", "{path: more, format: csv}");
-    change("services:\n  v1: [spend]\n",
-           "derived:\n  share:\n    inputs: [spend]\n    features: {share: \"total_1h / "
-           "nullif(total_24h, 0)\"}\n"
-           "services:\n  v1: [spend, share]\nmodels:\n  big:\n    service: v1\n"
-           "    labels: {from: clean, column: \"amount > 500\"}\n    train: {trees: 5, depth: 3}\n"
-           "    publish: {kafka: {brokers: \"" +
-               topic.brokers() + "\", topic: " + kTopic + "}}\n");
+    change(
+        "services:\n  v1: [spend]\n",
+        "derived:\n  share:\n    inputs: [spend]\n    features: {share: \"total_1h / "
+        "nullif(total_24h, 0)\"}\n"
+        "services:\n  v1: [spend, share]\nmodels:\n  big:\n    service: v1\n"
+        "    labels: {from: clean, column: \"amount > 500\"}\n    train: {trees: 5, depth: 3}\n" +
+            publish_line(topic.brokers(), kTopic));
   }
-  void write_day(int day) { write("more/" + std::to_string(day) + ".csv", events_of_day(day)); }
 };
-
-int64_t published(const RunReport& report) {
-  for (const StageAccount& stage : report.stages) {
-    if (stage.stage == "publish") {
-      return stage.rows.out;
-    }
-  }
-  return -1;
-}
 
 std::map<std::string, float> last_predictions(TestTopic& topic) {
   std::map<std::string, float> last;

@@ -23,6 +23,10 @@ void write_state(const PublishedState& state, JsonWriter* json) {
     json->key("model_version");
     json->integer(state.model_version);
   }
+  if (state.files != 0) {
+    json->key("files");
+    json->integer(state.files);
+  }
   json->end_object();
 }
 
@@ -34,15 +38,10 @@ Result<int64_t> integer_of(const lake::JsonValue& object, std::string_view name)
   return *value->integer();
 }
 
-Result<std::optional<PublishedState>> read_state(const lake::JsonValue& object,
-                                                 std::string_view name) {
-  const lake::JsonValue* value = object.find(name);
-  if (value == nullptr) {
-    return std::optional<PublishedState>();
-  }
+Result<PublishedState> read_state(const lake::JsonValue& value) {
   PublishedState state;
-  ASSAY_ASSIGN_OR_RETURN(state.as_of.micros, integer_of(*value, "as_of"));
-  const lake::JsonValue* tables = value->find("tables");
+  ASSAY_ASSIGN_OR_RETURN(state.as_of.micros, integer_of(value, "as_of"));
+  const lake::JsonValue* tables = value.find("tables");
   if (tables == nullptr || tables->object() == nullptr) {
     return Status(Code::kCorrupt, "no `tables`");
   }
@@ -52,9 +51,22 @@ Result<std::optional<PublishedState>> read_state(const lake::JsonValue& object,
     }
     state.tables[table] = *version.integer();
   }
-  if (value->find("model_version") != nullptr) {
-    ASSAY_ASSIGN_OR_RETURN(state.model_version, integer_of(*value, "model_version"));
+  if (value.find("model_version") != nullptr) {
+    ASSAY_ASSIGN_OR_RETURN(state.model_version, integer_of(value, "model_version"));
   }
+  if (value.find("files") != nullptr) {
+    ASSAY_ASSIGN_OR_RETURN(state.files, integer_of(value, "files"));
+  }
+  return state;
+}
+
+Result<std::optional<PublishedState>> state_of(const lake::JsonValue& object,
+                                               std::string_view name) {
+  const lake::JsonValue* value = object.find(name);
+  if (value == nullptr) {
+    return std::optional<PublishedState>();
+  }
+  ASSAY_ASSIGN_OR_RETURN(PublishedState state, read_state(*value));
   return std::optional(std::move(state));
 }
 
@@ -74,6 +86,14 @@ std::string position_text(const PublishedPosition& position) {
     json.key("done");
     json.integer(position.done);
   }
+  if (!position.left.empty()) {
+    json.key("left");
+    json.begin_array();
+    for (const PublishedState& state : position.left) {
+      write_state(state, &json);
+    }
+    json.end_array();
+  }
   json.end_object();
   return text;
 }
@@ -85,10 +105,18 @@ Result<PublishedPosition> parse_position(std::string_view text) {
     return Status(Code::kCorrupt, "no object");
   }
   PublishedPosition position;
-  ASSAY_ASSIGN_OR_RETURN(position.whole, read_state(value, "whole"));
-  ASSAY_ASSIGN_OR_RETURN(position.next, read_state(value, "next"));
+  ASSAY_ASSIGN_OR_RETURN(position.whole, state_of(value, "whole"));
+  ASSAY_ASSIGN_OR_RETURN(position.next, state_of(value, "next"));
   if (position.next) {
     ASSAY_ASSIGN_OR_RETURN(position.done, integer_of(value, "done"));
+  }
+  if (const lake::JsonValue* left = value.find("left"); left != nullptr) {
+    if (left->array() == nullptr) {
+      return Status(Code::kCorrupt, "`left` is no list");
+    }
+    for (const lake::JsonValue& state : *left->array()) {
+      ASSAY_ASSIGN_OR_RETURN(position.left.emplace_back(), read_state(state));
+    }
   }
   return position;
 }

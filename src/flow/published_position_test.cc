@@ -6,13 +6,14 @@ namespace assay::flow {
 namespace {
 
 const PublishedState kOne{{{"gold/spend", 3}}, {17}, 0};
-const PublishedState kTwo{{{"gold/spend", 4}, {"gold/others_v2", 9}}, {18}, 5};
+const PublishedState kTwo{{{"gold/spend", 4}, {"gold/others_v2", 9}}, {18}, 5, 1234567890123};
 
 TEST(PublishedPosition, ReadsAsItWasWritten) {
   for (const PublishedPosition& position : {PublishedPosition{},
                                             PublishedPosition{kOne, {}, 0},
                                             PublishedPosition{{}, kTwo, 7},
-                                            PublishedPosition{kOne, kTwo, 0}}) {
+                                            PublishedPosition{kOne, kTwo, 0},
+                                            PublishedPosition{kOne, kTwo, 2, {kTwo, kOne}}}) {
     const auto read = parse_position(position_text(position));
     ASSERT_TRUE(read.ok()) << read.status().to_string();
     EXPECT_EQ(*read, position);
@@ -26,6 +27,9 @@ TEST(PublishedPosition, TextOfOthersIsRefused) {
                            R"({"whole":{"as_of":1}})",
                            R"({"whole":{"as_of":1,"tables":{"a":"b"}}})",
                            R"({"next":{"as_of":1,"tables":{}}})",
+                           R"({"left":{"as_of":1,"tables":{}}})",
+                           R"({"left":[1]})",
+                           R"({"whole":{"as_of":1,"tables":{},"files":"x"}})",
                            R"({"whole":{"as_of":1,"tables":{},"model_version":1.5}})"}) {
     EXPECT_EQ(parse_position(text).code(), Code::kCorrupt) << text;
   }

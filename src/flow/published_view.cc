@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "base/hash.h"
 #include "base/json_writer.h"
 #include "flow/changed_steps.h"
 #include "flow/published_changes.h"
@@ -120,23 +121,32 @@ class PublishedView : public PublishedValues {
     }
     PublishedState state;
     state.tables[table->first] = table->second;
+    ASSAY_ASSIGN_OR_RETURN(state.files, published_files(workspace_, state.tables));
     ASSAY_ASSIGN_OR_RETURN(state.as_of, workspace_.serving_now());
     return std::optional(std::move(state));
   }
 
-  Result<std::unique_ptr<ChangeReader>> changes(const std::optional<PublishedState>& before,
+  Result<std::unique_ptr<ChangeReader>> changes(const PublishedState& before,
                                                 const PublishedState& now) override {
     const auto& [key, version] = *now.tables.begin();
-    std::optional<StepsAt> old;
-    if (before && before->tables.contains(key)) {
-      old = {before->tables.at(key), before->as_of};
+    return reader(changed_steps(workspace_,
+                                *view_,
+                                key,
+                                StepsAt{before.tables.at(key), before.as_of},
+                                {version, now.as_of}),
+                  now);
+  }
+
+  Result<std::unique_ptr<ChangeReader>> all(const std::vector<PublishedState>& had,
+                                            const PublishedState& now) override {
+    const auto& [key, version] = *now.tables.begin();
+    std::vector<std::pair<std::string, StepsAt>> earlier;
+    for (const PublishedState& state : had) {
+      for (const auto& [table, then] : state.tables) {
+        earlier.push_back({table, {then, state.as_of}});
+      }
     }
-    ASSAY_ASSIGN_OR_RETURN(const std::string sql,
-                           changed_steps(workspace_, *view_, key, old, {version, now.as_of}));
-    constexpr int64_t kBatchRows = 10'000;
-    ASSAY_ASSIGN_OR_RETURN(auto rows, workspace_.sql().stream(sql, kBatchRows));
-    return std::unique_ptr<ChangeReader>(
-        std::make_unique<StepsReader>(view_, now.as_of, std::move(rows)));
+    return reader(all_steps(workspace_, *view_, key, earlier, {version, now.as_of}), now);
   }
 
   Result<std::vector<std::pair<std::string, std::string>>> headers(
@@ -150,6 +160,15 @@ class PublishedView : public PublishedValues {
   }
 
  private:
+  Result<std::unique_ptr<ChangeReader>> reader(const Result<std::string>& sql,
+                                               const PublishedState& now) {
+    ASSAY_RETURN_IF_ERROR(sql.status());
+    constexpr int64_t kBatchRows = 10'000;
+    ASSAY_ASSIGN_OR_RETURN(auto rows, workspace_.sql().stream(*sql, kBatchRows));
+    return std::unique_ptr<ChangeReader>(
+        std::make_unique<StepsReader>(view_, now.as_of, std::move(rows)));
+  }
+
   Workspace& workspace_;
   gold::FeatureViewPtr view_;
 };
@@ -177,6 +196,37 @@ Result<std::optional<std::pair<std::string, lake::Version>>> whole_steps_table(
     found.emplace(key, snapshot->version);
   }
   return found;
+}
+
+Result<int64_t> published_files(Workspace& workspace,
+                                const std::map<std::string, int64_t>& tables) {
+  uint64_t all = 0;
+  for (const auto& [key, version] : tables) {
+    const Result<lake::DeltaTable*> table = workspace.table(key);
+    if (table.code() == Code::kNotFound) {
+      return Status(Code::kOutOfRange, table.status().message());
+    }
+    ASSAY_RETURN_IF_ERROR(table.status());
+    ASSAY_ASSIGN_OR_RETURN(const auto snapshot, state_at(workspace, **table, version));
+    uint64_t files = hash_bytes(key);
+    for (const auto& [path, file] : snapshot->files) {  // names are never used again
+      files = hash_mix(files, hash_bytes(path));
+      if (file.deletion_vector.has_value()) {
+        files = hash_mix(files, hash_bytes(file.deletion_vector->path_or_inline));
+      }
+    }
+    all = hash_mix(all, files);
+  }
+  return static_cast<int64_t>(all >> 1);  // as JSON has it; not negative
+}
+
+Status check_published(Workspace& workspace, const PublishedState& state) {
+  ASSAY_ASSIGN_OR_RETURN(const int64_t files, published_files(workspace, state.tables));
+  return files == state.files
+             ? Status()
+             : Status(Code::kOutOfRange,
+                      "it was published from tables of the same names in another lake, or of "
+                      "before they were made anew");
 }
 
 Result<std::unique_ptr<PublishedValues>> published_view(Workspace& workspace,

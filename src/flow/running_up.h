@@ -72,7 +72,8 @@ class RunningUp {
   explicit RunningUp(TestProject& project,
                      Duration flush_every = {0},
                      Run run = run_up,
-                     Duration retry_first = {10'000})
+                     Duration retry_first = {10'000},
+                     Duration ask_timeout = {300'000})
       : system_(static_cast<LogLevel>(static_cast<int>(LogLevel::kError) + 1)),
         world_{system_.world().clock,
                files_,
@@ -84,7 +85,7 @@ class RunningUp {
     store_ = *workspace_->online(false);
     view_ = *workspace_->view("spend");
     options_.run.stop = &stop_;
-    options_.run.ask_timeout = {300'000};
+    options_.run.ask_timeout = ask_timeout;
     options_.flush_every = flush_every;
     options_.look_every = flush_every;
     options_.poll_every = {10'000};

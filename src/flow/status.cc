@@ -4,6 +4,7 @@
 
 #include "flow/online_stage.h"
 #include "flow/part_position.h"
+#include "flow/publish.h"
 #include "flow/retention.h"
 #include "flow/run.h"
 #include "flow/source_ledger.h"
@@ -262,7 +263,24 @@ Result<std::optional<lake::Version>> oldest_position(Workspace& workspace, const
       take(at.has_value() ? std::optional(at->version) : std::nullopt);
     }
   }
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<lake::Version> published,
+                         published_versions(workspace, key));
+  for (const lake::Version version : published) {
+    take(version);
+  }
   return oldest;
+}
+
+Result<std::vector<lake::Version>> published_versions(Workspace& workspace,
+                                                      const std::string& key) {
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<PublishedState> states, published_states(workspace));
+  std::vector<lake::Version> versions;
+  for (const PublishedState& state : states) {
+    if (const auto version = state.tables.find(key); version != state.tables.end()) {
+      versions.push_back(version->second);
+    }
+  }
+  return versions;
 }
 
 Result<int64_t> online_lag(Workspace& workspace,

@@ -19,10 +19,14 @@ struct StageStatus {
 /// Where each stage of a project stands. Reads only; nothing is made that is not there.
 Result<std::vector<StageStatus>> project_status(Workspace& workspace);
 
-/// The smallest version of a table at which a stage, or the online store, stands that goes on reading
-/// behind it: upkeep must leave what is behind it (`needed` of lake::clean_log and lake::vacuum).
-/// Nothing: none has read any of it.
+/// The smallest version of a table at which a stage, the online store or a topic that is published
+/// to stands, which goes on reading behind it: upkeep must leave what is behind it (`needed` of
+/// lake::clean_log and lake::vacuum). Nothing: none has read any of it.
 Result<std::optional<lake::Version>> oldest_position(Workspace& workspace, const std::string& key);
+
+/// Versions of a table that topics were published from: of them every file is needed (`kept` of
+/// lake::vacuum).
+Result<std::vector<lake::Version>> published_versions(Workspace& workspace, const std::string& key);
 
 /// How many versions of its source table added rows that a view's online rows do not have yet.
 ///

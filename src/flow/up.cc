@@ -103,6 +103,9 @@ class UpLoop {
     looked_at_ = flushed_at_;
     ASSAY_RETURN_IF_ERROR(loop(report));
     ASSAY_RETURN_IF_ERROR(flush(report));
+    for (StageAccount& account : lake_->end_publishing().stages) {
+      merge_account(std::move(account), report);
+    }
     lake_.reset();
     return {};
   }
@@ -138,9 +141,13 @@ class UpLoop {
       }
       if (must_flush()) {
         ASSAY_RETURN_IF_ERROR(flush(report));
-      } else if (!lake_->has_job() && (flush_is_due() || files_are_due() || publishing_is_due())) {
+      } else if (!lake_->has_job() && (flush_is_due() || files_are_due())) {
         // Files alone end no epoch while a line's next commit is one that it has to wait for.
         ASSAY_RETURN_IF_ERROR(begin_job(!a_line_must_wait()));
+      }
+      if (publishing_is_due()) {
+        published_at_ = clock_.monotonic();
+        lake_->publish();
       }
     }
     return {};
@@ -159,7 +166,7 @@ class UpLoop {
   /// Values change as time goes on, also where no record comes.
   [[nodiscard]] bool publishing_is_due() const {
     return is_complete_ && publishes_ &&
-           is_over(job_began_, std::max(options_.flush_every, kPublishEvery));
+           is_over(published_at_, std::max(options_.flush_every, kPublishEvery));
   }
 
   /// Whether nothing may be read before the lake has what was taken: until the backlog is read,
@@ -336,6 +343,7 @@ class UpLoop {
     }
     job.publishes = is_complete_ && publishes_;
     job_began_ = clock_.monotonic();
+    published_at_ = job.publishes ? job_began_ : published_at_;
     polled_at_ = job_began_;
     is_flush_ = is_flush_ || !job.epochs.empty() || !is_fast_;
     lake_->begin(std::move(job));
@@ -422,6 +430,7 @@ class UpLoop {
   const bool has_lake_;
   bool is_ready_ = false;
   Duration job_began_;
+  Duration published_at_;
   Duration flushed_at_;
   Duration polled_at_;
   Duration noted_at_;

@@ -196,8 +196,11 @@ class LibraryTransactions : public KafkaTransactions {
     if (error == nullptr) {
       return {};
     }
-    Status status(kafka_code(rd_kafka_error_code(error)),
-                  what + " of " + name_ + ": " + rd_kafka_error_string(error));
+    Code code = kafka_code(rd_kafka_error_code(error));
+    if (code == Code::kUnavailable && rd_kafka_error_is_fatal(error) != 0) {
+      code = Code::kFailedPrecondition;  // waiting does not help this producer
+    }
+    Status status(code, what + " of " + name_ + ": " + rd_kafka_error_string(error));
     rd_kafka_error_destroy(error);
     return status;
   }

@@ -27,9 +27,22 @@ bool is_data_file(std::string_view path) {
   return true;
 }
 
-/// Paths of the files that versions behind `after` added or removed.
-Result<std::set<std::string>> files_behind(DeltaTable& table, std::optional<Version> after) {
+/// Paths of the files that versions behind `after` added or removed, and of those that the versions
+/// `kept` have.
+Result<std::set<std::string>> files_behind(DeltaTable& table,
+                                           std::optional<Version> after,
+                                           const std::vector<Version>& kept) {
   std::set<std::string> paths;
+  for (const Version version : kept) {
+    const auto snapshot = table.snapshot(version);
+    if (snapshot.code() == Code::kNotFound || snapshot.code() == Code::kOutOfRange) {
+      continue;  // it cannot be read any more
+    }
+    ASSAY_RETURN_IF_ERROR(snapshot.status());
+    for (const auto& [path, file] : (*snapshot)->files) {
+      paths.insert(path);
+    }
+  }
   if (after.has_value()) {
     ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table.snapshot());
     const Result<std::vector<FileChange>> changes =
@@ -136,7 +149,7 @@ Result<VacuumReport> vacuum(const LakeAccess& lake,
   const std::string& key = table.key();
   const std::string context = "vacuum table " + key;
   ASSAY_ASSIGN_OR_RETURN(const std::vector<store::ObjectInfo> objects, lake.store.list(key + "/"));
-  const Result<std::set<std::string>> needed = files_behind(table, options.needed);
+  const Result<std::set<std::string>> needed = files_behind(table, options.needed, options.kept);
   ASSAY_RETURN_IF_ERROR(needed.status().with_context(context));
   Result<std::vector<store::ObjectInfo>> unneeded =
       unneeded_files(lake, key, objects, *needed, options.keep);

@@ -18,6 +18,8 @@ struct VacuumOptions {
   /// versions added or removed stay, whatever their age.
   std::optional<Version> needed = {};
   bool dry_run = false;
+  /// Versions that must stay whole, with every file that they have.
+  std::vector<Version> kept = {};
 };
 
 struct VacuumReport {

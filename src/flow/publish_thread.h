@@ -1,0 +1,53 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "flow/publish.h"
+#include "flow/run.h"
+#include "flow/run_options.h"
+#include "flow/workspace.h"
+
+namespace assay::flow {
+
+/// Publishes in a thread of its own, so that a topic whose brokers are slow or away holds up
+/// nothing.
+///
+/// Threads request() and take_report() any; the rest its owner's. Workspace and tables are its own.
+/// Source  docs/decisions/0113-publishing-beside-the-lake.md
+class PublishThread {
+ public:
+  /// `workspace` must outlive it.
+  static Result<std::unique_ptr<PublishThread>> start(Workspace& workspace,
+                                                      const RunOptions& options);
+  /// Ends as end() does.
+  ~PublishThread();
+  PublishThread(const PublishThread&) = delete;
+  PublishThread& operator=(const PublishThread&) = delete;
+
+  /// Bring every topic to where the tables are by now, once what is at work is done.
+  void request();
+  /// What was done since the last time; counted in the metrics already.
+  RunReport take_report();
+  /// Do what was asked for, of each topic one transaction at most, and wait for it.
+  void end();
+
+ private:
+  PublishThread() = default;
+  void work();
+
+  std::unique_ptr<Workspace> workspace_;
+  std::unique_ptr<Publisher> publisher_;
+  RunOptions options_;
+  std::atomic<bool> is_over_ = false;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool is_asked_ = false;
+  RunReport report_;
+  std::jthread thread_;
+};
+
+}  // namespace assay::flow
