@@ -4,7 +4,9 @@
 //      in StepsRelation::ordered_sql, the same in both passes over them.
 //   2. The steps are read again, with the columns that are asked for. Rows that answer a label are
 //      put aside by blocks of labels, in a scratch file when they do not fit (AnswerPieces).
-//   3. The labels are read again, block by block; each block takes its answers and is written.
+//   3. The labels are read again, block by block; each block takes its answers and is written,
+//   blocks
+//      side by side on all threads.
 // More labels than memory holds are taken in rounds of passes 1 and 2.
 
 #include "flow/training_file.h"
@@ -12,6 +14,8 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <mutex>
+#include <shared_mutex>
 #include <utility>
 
 #include "base/memory.h"
@@ -19,6 +23,7 @@
 #include "data/gather.h"
 #include "data/parquet.h"
 #include "data/partition.h"
+#include "data/piece_writer.h"
 #include "flow/answer_pieces.h"
 #include "flow/gold_stage.h"
 #include "flow/retention.h"
@@ -78,7 +83,7 @@ struct ViewWork {
 };
 
 /// The set, block after block, for the writer.
-class TrainingRows : public data::BatchReader {
+class TrainingRows : public data::PieceReader {
  public:
   TrainingRows(Workspace& workspace,
                const gold::Service& service,
@@ -128,20 +133,25 @@ class TrainingRows : public data::BatchReader {
 
   [[nodiscard]] const data::SchemaPtr& schema() const override { return schema_; }
 
-  Result<std::optional<data::Batch>> next() override {
-    ASSAY_ASSIGN_OR_RETURN(const std::optional<data::Batch> labels, label_rows_->next());
+  Result<std::optional<Piece>> next() override {
+    ASSAY_ASSIGN_OR_RETURN(std::optional<data::Batch> labels, label_rows_->next());
     if (!labels) {
-      return std::optional<data::Batch>();
+      return std::optional<Piece>();
     }
     if (report_.rows >= round_begin_ + round_labels_) {
       round_begin_ += round_labels_;
       ++report_.rounds;
+      const std::unique_lock alone(pieces_in_use_);
       ASSAY_RETURN_IF_ERROR(start_round());
     }
     const int64_t block = (report_.rows - round_begin_) / kBlock;
     report_.rows += labels->rows();
-    ASSAY_ASSIGN_OR_RETURN(data::Batch set, assemble(*labels, block));
-    return std::optional<data::Batch>(std::move(set));
+    auto in_use = std::make_shared<std::shared_lock<std::shared_mutex>>(pieces_in_use_);
+    return std::optional<Piece>([this, labels = *std::move(labels), block, in_use] {
+      Result<data::Batch> set = assemble(labels, block);
+      in_use->unlock();
+      return set;
+    });
   }
 
   TrainingFileReport take_report() {
@@ -219,7 +229,10 @@ class TrainingRows : public data::BatchReader {
       for (const int other : behind) {
         ViewWork& work = works_[static_cast<std::size_t>(other)];
         ASSAY_ASSIGN_OR_RETURN(AnswerPieces::Block taken, take(work, *some, block));
-        ASSAY_ASSIGN_OR_RETURN(gold::ViewAnswers answers, answers_of(work, *some, taken, nullptr));
+        Counts not_counted;  // they are when the set is made
+        std::vector<uint8_t> matched(static_cast<std::size_t>(some->rows()));
+        ASSAY_ASSIGN_OR_RETURN(gold::ViewAnswers answers,
+                               answers_of(work, *some, taken, not_counted, matched));
         values.set_view(other, std::move(answers.columns));
       }
       ASSAY_ASSIGN_OR_RETURN(const std::vector<data::ColumnPtr> keys,
@@ -432,16 +445,27 @@ class TrainingRows : public data::BatchReader {
 
   // ---- Pass 3
 
-  /// The set of some labels; without a block there are none, and only the schema counts.
+  /// The set of some labels; without a block there are none, and only the schema counts. Several
+  /// threads.
   Result<data::Batch> assemble(const data::Batch& labels, std::optional<int64_t> block) {
     std::vector<gold::ViewAnswers> answers;
     std::vector<uint8_t> matched(static_cast<std::size_t>(labels.rows()));
-    for (ViewWork& work : works_) {
-      ASSAY_ASSIGN_OR_RETURN(AnswerPieces::Block taken, take(work, labels, block));
-      ASSAY_ASSIGN_OR_RETURN(gold::ViewAnswers found, answers_of(work, labels, taken, &matched));
+    std::vector<Counts> counts(works_.size());
+    for (std::size_t i = 0; i < works_.size(); ++i) {
+      ASSAY_ASSIGN_OR_RETURN(AnswerPieces::Block taken, take(works_[i], labels, block));
+      ASSAY_ASSIGN_OR_RETURN(gold::ViewAnswers found,
+                             answers_of(works_[i], labels, taken, counts[i], matched));
       answers.push_back(std::move(found));
     }
-    report_.rows_without_match += std::count(matched.begin(), matched.end(), 0);
+    {
+      const std::lock_guard lock(report_mutex_);
+      report_.rows_without_match += std::count(matched.begin(), matched.end(), 0);
+      for (std::size_t i = 0; i < works_.size(); ++i) {
+        works_[i].report.present += counts[i].present;
+        works_[i].report.expired += counts[i].expired;
+        works_[i].report.not_found += counts[i].not_found;
+      }
+    }
     return gold::assemble_training_set(service_, labels, answers, options_.set);
   }
 
@@ -466,18 +490,23 @@ class TrainingRows : public data::BatchReader {
     return taken;
   }
 
-  /// What a view answers to one block. `matched`: labels that have an answer are marked in it and
-  /// counted in the report; nullptr for a look before that.
-  Result<gold::ViewAnswers> answers_of(ViewWork& work,
+  /// Labels of a block by what became of them.
+  struct Counts {
+    int64_t present = 0;
+    int64_t expired = 0;
+    int64_t not_found = 0;
+  };
+
+  /// What a view answers to one block; labels that have an answer are marked in `matched`.
+  Result<gold::ViewAnswers> answers_of(const ViewWork& work,
                                        const data::Batch& labels,
                                        AnswerPieces::Block& taken,
-                                       std::vector<uint8_t>* matched) const {
+                                       Counts& counts,
+                                       std::vector<uint8_t>& matched) const {
     gold::ViewAnswers answers;
     answers.columns.resize(work.view->features().size());
     answers.overflows.resize(work.view->features().size());
     answers.statuses.assign(static_cast<std::size_t>(labels.rows()), FeatureStatus::kNotFound);
-    TrainingViewReport not_counted;
-    TrainingViewReport& report = matched == nullptr ? not_counted : work.report;
     const data::ColumnPtr instants =
         labels.column_ptr(*labels.schema().find(options_.set.time_column));
     const data::Column& time = *instants;
@@ -486,19 +515,17 @@ class TrainingRows : public data::BatchReader {
       int64_t& row = taken.row_of_label[i];
       if (row < 0 || event.is_null(row)) {
         row = -1;
-        ++report.not_found;
+        ++counts.not_found;
       } else if (gold::is_too_old(*work.view,
                                   time.values<int64_t>()[i],
                                   event.values<int64_t>()[static_cast<std::size_t>(row)])) {
         row = -1;
         answers.statuses[i] = FeatureStatus::kOutsideMaxAge;
-        ++report.expired;
+        ++counts.expired;
       } else {
         answers.statuses[i] = FeatureStatus::kPresent;
-        ++report.present;
-        if (matched != nullptr) {
-          (*matched)[i] = 1;
-        }
+        ++counts.present;
+        matched[i] = 1;
       }
     }
     ASSAY_ASSIGN_OR_RETURN(
@@ -534,6 +561,8 @@ class TrainingRows : public data::BatchReader {
   int64_t round_rows_ = 0;    // labels in the round
   EventTime first_ = EventTime::max();
   EventTime last_ = EventTime::min();
+  std::shared_mutex pieces_in_use_;  // shared by who assembles a block, alone for a new round
+  std::mutex report_mutex_;          // of what is counted in blocks
   TrainingFileReport report_;
 };
 
@@ -558,7 +587,7 @@ Result<TrainingFileReport> write_training_file(Workspace& workspace,
   sql.threads = options.set.threads;
   sql.memory_bytes_max = std::max(options.memory_bytes_max / 8, std::size_t{128} << 20);
   ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<data::SqlEngine> writer, data::SqlEngine::open(sql));
-  ASSAY_RETURN_IF_ERROR(data::write_stream(*writer, rows, options.to));
+  ASSAY_RETURN_IF_ERROR(data::write_pieces(*writer, rows, options.to, options.set.threads));
   TrainingFileReport report = rows.take_report();
   report.seconds = static_cast<double>(clock.monotonic().micros - started.micros) / 1e6;
   report.rows_per_second =
