@@ -7,7 +7,11 @@
 #include <system_error>
 #include <utility>
 
+#include <unistd.h>
+
 #include "base/append_file.h"
+#include "base/file_system.h"
+#include "base/system_error.h"
 #include "data/parquet.h"
 #include "data/parquet_file.h"
 #include "data/partition.h"
@@ -37,7 +41,9 @@ class PiecesInOrder : public BatchReader {
 class FlatWriter {
  public:
   FlatWriter(PieceReader& pieces, std::string path)
-      : pieces_(pieces), path_(std::move(path)), file_(pieces.schema(), "assay") {}
+      : pieces_(pieces),
+        path_(std::move(path)),
+        file_(pieces.schema(), "assay version " ASSAY_VERSION) {}
 
   Status write(int threads) {
     ASSAY_RETURN_IF_ERROR(append_bytes(path_, ParquetFile::kBegin));
@@ -54,62 +60,58 @@ class FlatWriter {
   /// False: there is no more to do.
   bool write_one(ParquetEncoder& encoder) {
     int64_t number = 0;
-    std::optional<PieceReader::Piece> piece;
+    Result<std::optional<PieceReader::Piece>> piece = std::optional<PieceReader::Piece>();
     {
       const std::lock_guard lock(reading_);
-      Result<std::optional<PieceReader::Piece>> next = pieces_.next();
-      if (!next.ok()) {
-        fail(next.status());
-      }
-      if (!next.ok() || !next->has_value() || has_failed()) {
+      if (is_at_end_) {
         return false;
       }
-      piece = *std::move(next);
+      piece = pieces_.next();
+      is_at_end_ = !piece.ok() || !piece->has_value();
+      if (piece.ok() && is_at_end_) {
+        return false;
+      }
       number = taken_++;
     }
-    Result<ParquetRowGroup> group = encode(encoder, *piece);
-    piece.reset();
+    const Result<ParquetRowGroup> group = encode(encoder, std::move(piece));
     std::unique_lock lock(writing_);
-    if (!group.ok()) {
-      status_ = status_.ok() ? group.status() : status_;
-    }
     turn_.wait(lock, [&] { return written_ == number || !status_.ok(); });
-    if (status_.ok() && group->rows > 0) {
-      status_ = append_bytes(path_, group->bytes);
-      file_.add(*group);
+    if (status_.ok()) {  // else a piece before this one has failed
+      status_ = group.ok() ? put(*group) : group.status();
     }
     ++written_;
     turn_.notify_all();
     return status_.ok();
   }
 
-  static Result<ParquetRowGroup> encode(ParquetEncoder& encoder, const PieceReader::Piece& piece) {
-    ASSAY_ASSIGN_OR_RETURN(const Batch rows, piece());
+  static Result<ParquetRowGroup> encode(ParquetEncoder& encoder,
+                                        Result<std::optional<PieceReader::Piece>> piece) {
+    ASSAY_RETURN_IF_ERROR(piece.status());
+    ASSAY_ASSIGN_OR_RETURN(const Batch rows, (**piece)());
     if (rows.rows() == 0) {
       return ParquetRowGroup{};
     }
     return encoder.encode(std::span(&rows, 1));
   }
 
-  void fail(const Status& status) {
-    const std::lock_guard lock(writing_);
-    status_ = status_.ok() ? status : status_;
-    turn_.notify_all();
-  }
-  bool has_failed() {
-    const std::lock_guard lock(writing_);
-    return !status_.ok();
+  Status put(const ParquetRowGroup& group) {
+    if (group.rows == 0) {
+      return {};
+    }
+    file_.add(group);
+    return append_bytes(path_, group.bytes);
   }
 
   PieceReader& pieces_;
   std::string path_;
   std::mutex reading_;
-  int64_t taken_ = 0;  // pieces, under reading_
+  int64_t taken_ = 0;       // pieces, under reading_
+  bool is_at_end_ = false;  // or could not be read on, under reading_
   std::mutex writing_;
   std::condition_variable turn_;
   ParquetFile file_;  // these under writing_
   int64_t written_ = 0;
-  Status status_;  // the first failure
+  Status status_;  // the failure of the first piece that fails
 };
 
 bool is_parquet(const std::string& path) {
@@ -123,15 +125,17 @@ Status write_pieces(SqlEngine& engine, PieceReader& pieces, const std::string& p
     PiecesInOrder rows(pieces);
     return write_stream(engine, rows, path);
   }
-  const std::string unfinished = path + ".part";
+  // (Two processes that write the same file do not write into each other's.)
+  const std::string unfinished = path + "." + std::to_string(::getpid()) + ".part";
   std::error_code error;
-  std::filesystem::remove(unfinished, error);  // of a run that was killed
+  std::filesystem::remove(unfinished, error);  // of a process that was killed
+  const auto files = system_files();
   Status done = FlatWriter(pieces, unfinished).write(threads);
+  done = done.ok() ? files->sync(unfinished) : done;
   if (done.ok()) {
     std::filesystem::rename(unfinished, path, error);
-    if (error) {
-      done = Status(Code::kUnavailable, error.message());
-    }
+    done = error ? Status(code_of_errno(error.value()), error.message())
+                 : files->sync(parent_path(path));
   }
   if (!done.ok()) {
     std::filesystem::remove(unfinished, error);

@@ -29,8 +29,8 @@ class PieceReader {
 /// threads. Until all is well nothing of the name is there but what was.
 ///
 /// engine  writes nested columns and CSV, on one thread.
-/// Errors  kInvalidArgument: another suffix; those of the pieces; kResourceExhausted: disk.
-/// Cost    memory: a piece and its row group for each thread.
+/// Errors  kInvalidArgument: another suffix; that of the first piece that fails;
+/// kResourceExhausted: disk. Cost    memory: a piece and its row group for each thread.
 Status write_pieces(SqlEngine& engine, PieceReader& pieces, const std::string& path, int threads);
 
 }  // namespace assay::data

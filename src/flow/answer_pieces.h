@@ -15,7 +15,7 @@ namespace assay::flow {
 /// found, taken out label block after label block. What does not fit into memory lies in a scratch
 /// file.
 ///
-/// Threads one thread at a time.
+/// Threads one thread at a time; take() any number, once all is put.
 /// Cost    memory_bytes_max of rows held, and one block when it is taken.
 class AnswerPieces {
  public:

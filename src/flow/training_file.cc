@@ -4,9 +4,8 @@
 //      in StepsRelation::ordered_sql, the same in both passes over them.
 //   2. The steps are read again, with the columns that are asked for. Rows that answer a label are
 //      put aside by blocks of labels, in a scratch file when they do not fit (AnswerPieces).
-//   3. The labels are read again, block by block; each block takes its answers and is written,
-//   blocks
-//      side by side on all threads.
+//   3. The labels are read again, block by block; each block takes its answers and is written. All
+//      threads do so side by side.
 // More labels than memory holds are taken in rounds of passes 1 and 2.
 
 #include "flow/training_file.h"
@@ -152,6 +151,14 @@ class TrainingRows : public data::PieceReader {
       in_use->unlock();
       return set;
     });
+  }
+
+  /// As many blocks side by side as an eighth of the memory holds, made and encoded.
+  [[nodiscard]] int writing_threads() const {
+    const auto width = static_cast<std::size_t>(std::max(1, schema_->size())) * 16;
+    const std::size_t at_once = memory_ / 8 / (width * static_cast<std::size_t>(kBlock) * 2);
+    return std::clamp(
+        static_cast<int>(std::min<std::size_t>(at_once, 64)), 1, options_.set.threads);
   }
 
   TrainingFileReport take_report() {
@@ -587,7 +594,7 @@ Result<TrainingFileReport> write_training_file(Workspace& workspace,
   sql.threads = options.set.threads;
   sql.memory_bytes_max = std::max(options.memory_bytes_max / 8, std::size_t{128} << 20);
   ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<data::SqlEngine> writer, data::SqlEngine::open(sql));
-  ASSAY_RETURN_IF_ERROR(data::write_pieces(*writer, rows, options.to, options.set.threads));
+  ASSAY_RETURN_IF_ERROR(data::write_pieces(*writer, rows, options.to, rows.writing_threads()));
   TrainingFileReport report = rows.take_report();
   report.seconds = static_cast<double>(clock.monotonic().micros - started.micros) / 1e6;
   report.rows_per_second =
