@@ -155,8 +155,9 @@ TEST(Publish, OfProcessesThatShareTopicsTheOneThatLeadsPublishes) {
   project.change("    ttl: 2d\n", "    ttl: 2d\n" + publish_line(topic.brokers(), kTopic));
   send_days(topic, 1, 2);
   auto first = std::make_unique<RunningUp>(project, kFlushEvery, run_shared_up);
-  first->wait_until_ready();
+  first->wait_for_gauge("assay_flow_leads", 1);
   RunningUp second(project, kFlushEvery, run_shared_up);
+  first->wait_until_ready();
   send_days(topic, 2, 4);
   first->wait_for_gauge("assay_flow_shared_partitions", 1, {{"name", "events"}});
   EXPECT_TRUE(first->stop().ok());
