@@ -217,6 +217,9 @@ Status run_materialize(Invocation& invocation) {
   std::vector<flow::StageAccount> accounts;
   for (const std::string& view : views) {
     options.say("online " + view);
+    if (invocation.arguments.has("anew")) {
+      ASSAY_RETURN_IF_ERROR(flow::forget_online_rows(*workspace, view));
+    }
     ASSAY_ASSIGN_OR_RETURN(flow::StageAccount account,
                            flow::run_online_stage(*workspace, view, options));
     accounts.push_back(std::move(account));
@@ -296,9 +299,12 @@ std::vector<Command> run_commands() {
        run_backfill},
       {{"materialize"},
        "bring the online store up to the tables that feature views read",
-       "`assay run` does this for all views; this command does nothing else.",
+       "`assay run` does this for all views; this command does nothing else.\n"
+       "With --anew it mends rows that are damaged: those of the view are forgotten and made from "
+       "the\n"
+       "tables. Stop the servers before: until it is done they find none of its entities.",
        {{"VIEW", "feature view; all of them when left out", false}},
-       {},
+       {{"anew", "", "forget the rows that are there first", "", false, false}},
        run_materialize},
   };
 }

@@ -72,8 +72,7 @@ int fill_with_stops(TestProject& project, int64_t piece_bytes) {
 
 void drop_online(TestProject& project) {
   const auto workspace = project.open();
-  online::OnlineStore* store = *workspace->online(false);
-  ASSERT_TRUE(store->drop((*workspace->view("spend"))->storage_name()).ok());
+  ASSERT_TRUE(forget_online_rows(*workspace, "spend").ok());
 }
 
 TEST(OnlinePieces, ACompactedTableFillsAViewPieceByPieceAndEachStopGoesOn) {
@@ -274,8 +273,8 @@ TEST(OnlinePieces, OfPartitionsAreCutSideBySide) {
   ASSERT_EQ(pieces.size(), 4U);
   int64_t before = 0;
   for (std::size_t index = 1; index <= pieces.size(); ++index) {
-    const data::Batch rows = *workspace->read_table(
-        table.key(), "count(*) AS n", in_pieces_before(pieces, index), "");
+    const data::Batch rows =
+        *workspace->read_table(table.key(), "count(*) AS n", in_pieces_before(pieces, index), "");
     const int64_t until = rows.column(0).values<int64_t>()[0];
     EXPECT_GT(until - before, topic.sent() / 5) << index;
     before = until;

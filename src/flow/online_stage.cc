@@ -493,6 +493,12 @@ void note_freshness(World& world, const std::string& view, const data::Batch& ro
   }
 }
 
+Status forget_online_rows(Workspace& workspace, const std::string& view) {
+  ASSAY_ASSIGN_OR_RETURN(const gold::FeatureViewPtr compiled, workspace.view(view));
+  ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, workspace.online(false));
+  return store->drop(compiled->storage_name());
+}
+
 Result<StageAccount> run_online_stage(Workspace& workspace,
                                       const std::string& view_name,
                                       const RunOptions& options) {

@@ -77,4 +77,7 @@ Result<StageAccount> run_online_stage(Workspace& workspace,
                                       const std::string& view,
                                       const RunOptions& options);
 
+/// Forget a view's online rows, so that the online stage makes them anew: what mends damaged ones.
+Status forget_online_rows(Workspace& workspace, const std::string& view);
+
 }  // namespace assay::flow
