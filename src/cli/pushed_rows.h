@@ -11,8 +11,8 @@ namespace assay::cli {
 ///
 /// With `once`, which is fit for a name, the same rows under it make one file, however often and
 /// to however many servers they are sent, also after a crash: the first of them leaves
-/// `.push_<once>`, a file that sources pass over, with the name and the hash of what it is about
-/// to write.
+/// `.push/<once>`, in a folder that sources pass over, with the name and the hash of what it is
+/// about to write.
 /// Errors  kAlreadyExists: `once` belongs to other rows; those of files.
 Status put_pushed_rows(World& world,
                        const std::string& folder,

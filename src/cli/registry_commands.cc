@@ -116,7 +116,8 @@ Status run_registry_serve(Invocation& invocation) {
   options.port = address.port;
   options.tls = tls == nullptr ? serve::TlsSource() : tls->source();
   ASSAY_ASSIGN_OR_RETURN(const auto server,
-                         serve::start_grpc_server(registry_handler(registry, gate), options));
+                         serve::start_grpc_server(
+                             invocation.world.metrics, registry_handler(registry, gate), options));
   const std::string where = options.host + ":" + std::to_string(server->port());
   ASSAY_RETURN_IF_ERROR(write_addresses(invocation, where, ""));
   invocation.output.say("serving the registry of " + registry.get()->project + " by gRPC on " +

@@ -9,6 +9,18 @@
 #include "serve/grpc_calls.h"
 
 namespace assay::cli {
+namespace {
+
+Result<Duration> busy_after(const Arguments& arguments) {
+  const std::string& text = arguments.get("busy-after");
+  Result<Duration> duration = parse_duration(text);
+  return duration.ok() && duration->micros > 0
+             ? duration
+             : Status(Code::kInvalidArgument,
+                      "--busy-after is `" + text + "`; write it like 100ms or 1s");
+}
+
+}  // namespace
 
 Result<serve::ServingModel> serving_model(flow::Workspace& workspace, const std::string& model) {
   ASSAY_ASSIGN_OR_RETURN(const catalog::ModelRow row, workspace.catalog().model(model));
@@ -198,6 +210,12 @@ std::vector<Flag> Servers::flags() {
                    "",
                    false,
                    false});
+  flags.push_back({"busy-after",
+                   "DURATION",
+                   "answer 503 while what arrives waits longer than this for its turn",
+                   "1s",
+                   false,
+                   false});
   flags.push_back({"address-file",
                    "FILE",
                    "write the address here once it listens, and that of gRPC below it",
@@ -211,6 +229,7 @@ Status Servers::start(int threads) {
   ASSAY_ASSIGN_OR_RETURN(serve::HttpOptions options,
                          parse_address(invocation_.arguments.get("http"), "--http"));
   options.threads = threads;
+  ASSAY_ASSIGN_OR_RETURN(options.turn_max, busy_after(invocation_.arguments));
   raise_file_limit();  // each connection is one
   options.is_slow = features_.slow_of_callers();
   options.is_urgent = serve::FeatureServer::is_urgent;
@@ -245,12 +264,14 @@ Result<std::string> Servers::start_grpc(const serve::TlsSource& tls) {
   options.host = address.host;
   options.port = address.port;
   options.tls = tls;
+  ASSAY_ASSIGN_OR_RETURN(options.turn_max, busy_after(invocation_.arguments));
   const auto answer = [this](std::string_view method,
                              std::string_view request,
                              const serve::Credentials& credentials) {
     return serve::answer_grpc(features_, method, request, credentials);
   };
-  ASSAY_ASSIGN_OR_RETURN(grpc_, serve::start_grpc_server(answer, options));
+  ASSAY_ASSIGN_OR_RETURN(grpc_,
+                         serve::start_grpc_server(invocation_.world.metrics, answer, options));
   return options.host + ":" + std::to_string(grpc_->port());
 }
 

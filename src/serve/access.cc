@@ -161,13 +161,14 @@ Status Access::read_caller(const Json& one) {
   const std::string certificate = text_of(one, "certificate");
   const bool is_hash =
       hash.size() == 64 && hash.find_first_not_of("0123456789abcdef") == std::string::npos;
-  if (caller.name.empty() || (one.find("secret_sha256") == nullptr) == certificate.empty()) {
+  if (caller.name.empty() ||
+      (one.find("secret_sha256") == nullptr) == (one.find("certificate") == nullptr)) {
     return wrong("each of `callers` needs a `name`, and either `secret_sha256` or `certificate`");
   }
-  if (!is_hash && certificate.empty()) {
+  if (!is_hash && one.find("secret_sha256") != nullptr) {
     return wrong("`secret_sha256` of " + caller.name + " is not 64 hexadecimal digits");
   }
-  if (!certificate.empty() && !is_peer_name(certificate)) {
+  if (one.find("certificate") != nullptr && !is_peer_name(certificate)) {
     return wrong("`certificate` of " + caller.name +
                  " is a name with its kind: uri:..., dns:..., email:... or subject:...");
   }
@@ -306,8 +307,10 @@ Result<Caller> Access::by_token(std::string_view token, EventTime now) const {
   }
   const std::optional<double> expires = seconds_of(claims, "exp");
   const auto seconds = [](int64_t micros) { return static_cast<double>(micros) * 1e-6; };
+  const std::optional<double> begins =
+      claims.find("nbf") == nullptr ? std::optional(0.0) : seconds_of(claims, "nbf");
   if (!expires.has_value() || *expires + seconds(kClockSkew) <= seconds(now.micros) ||
-      seconds_of(claims, "nbf").value_or(0) > seconds(now.micros + kClockSkew)) {
+      !begins.has_value() || *begins > seconds(now.micros + kClockSkew)) {
     return refused("the token has expired, or is not valid yet");
   }
   return Caller{text_of(claims, "sub"), texts_of(claims.find("permissions"))};

@@ -207,6 +207,7 @@ TEST(Access, AWrongFileIsRefused) {
                                  R"(,"may":["view:"]}]})",
                                  R"(,"may":[1]}]})",
                                  R"(,"certificate":"dns:a"}]})",
+                                 R"(,"certificate":["dns:a"]}]})",
                                  R"(,"mai":[]}]})",
                                  R"(}],"jwts":{}})",
                                  R"(}],"jwt":1})"}) {

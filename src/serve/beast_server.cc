@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cctype>
 #include <chrono>
 #include <mutex>
 #include <optional>
@@ -25,13 +24,14 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "serve/connection_slot.h"
+#include "serve/error_response.h"
 #include "serve/http_head.h"
 #include "serve/http_server.h"
 #include "serve/listener.h"
+#include "serve/server_counters.h"
 #include "serve/slow_requests.h"
 #include "serve/turn_wait.h"
 
@@ -46,8 +46,18 @@ using Socket = net::basic_stream_socket<net::ip::tcp, Executor>;
 using Stream = boost::beast::basic_stream<net::ip::tcp, Executor>;
 
 constexpr std::size_t kReadBytes = 16 << 10;
+constexpr std::size_t kIdleBytesMax = 64 << 10;  // of a buffer that is kept for the next request
 constexpr std::size_t kLingerBytesMax = 64 << 20;
 constexpr std::chrono::seconds kLingerTime{2};
+
+/// Give large memory back: ten thousand connections may each have had one large answer.
+template <typename Bytes>
+void release(Bytes* bytes) {
+  if (bytes->capacity() > kIdleBytesMax) {
+    Bytes none;
+    std::swap(*bytes, none);  // an assignment would keep the memory
+  }
+}
 
 std::chrono::microseconds chrono(Duration duration) {
   return std::chrono::microseconds(duration.micros);
@@ -61,39 +71,22 @@ struct Lane {
        const Handler& the_handler,
        const HttpOptions& the_options,
        SlowRequests& the_slow)
-      : world(the_world),
-        handler(the_handler),
-        options(the_options),
-        slow(the_slow),
-        handshake_failures(
-            the_world.metrics.counter("assay_serve_tls_handshake_failures_total",
-                                      "Connections that came to no TLS, or to none we take.")),
-        shed(the_world.metrics.counter(
-            "assay_serve_shed_total",
-            "Requests answered 503, because all waited too long for their turn.")) {}
+      : world(the_world), handler(the_handler), options(the_options), slow(the_slow) {}
 
   World& world;
   const Handler& handler;
   const HttpOptions& options;
   SlowRequests& slow;
-  Counter& handshake_failures;
-  Counter& shed;
+  ServerCounters counters{world.metrics};
   std::unordered_set<Session*> sessions;  // outlives the context, whose end ends the last of them
   bool draining = false;
   net::io_context context{1};
   net::executor_work_guard<Executor> work{context.get_executor()};
   net::steady_timer drain_timer{context};
   TurnWait turn{world.clock};
+  HeadDate date{world.clock};
   std::string plain;  // what a session takes out of TLS, while it does
 
-  std::string_view date() {
-    const int64_t second = world.clock.now().micros / kMicrosPerSecond;
-    if (second != date_second_) {
-      date_second_ = second;
-      date_ = http_date({second * kMicrosPerSecond});
-    }
-    return date_;
-  }
   /// How long what arrives now waits for its turn.
   Duration turn_wait() {
     if (!draining && turn.due()) {
@@ -114,8 +107,8 @@ struct Lane {
       if (error) {
         return;
       }
-      uint64_t marks = 0;
-      [[maybe_unused]] const ssize_t got = ::read(mark_.native_handle(), &marks, sizeof(marks));
+      eventfd_t marks = 0;
+      ::eventfd_read(mark_.native_handle(), &marks);
       if (turn.returned()) {
         send_mark();
       }
@@ -124,22 +117,21 @@ struct Lane {
   }
 
  private:
-  void send_mark() {
-    const uint64_t one = 1;
-    [[maybe_unused]] const ssize_t written = ::write(mark_.native_handle(), &one, sizeof(one));
-  }
+  void send_mark() { ::eventfd_write(mark_.native_handle(), 1); }
 
   net::posix::basic_stream_descriptor<Executor> mark_{context,
                                                       ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
-  int64_t date_second_ = -1;
-  std::string date_;
 };
 
 /// One connection.
 class Session : public std::enable_shared_from_this<Session> {
  public:
-  Session(Lane& lane, Socket socket, ConnectionSlot slot)
-      : lane_(lane), slot_(std::move(slot)), stream_(std::move(socket)) {
+  /// `handshake`: of a connection that has to agree on TLS, until it has.
+  Session(Lane& lane, Socket socket, ConnectionSlot slot, std::optional<ConnectionSlot> handshake)
+      : lane_(lane),
+        slot_(std::move(slot)),
+        handshake_(std::move(handshake)),
+        stream_(std::move(socket)) {
     parser_.emplace();
     lane_.sessions.insert(this);
   }
@@ -154,7 +146,8 @@ class Session : public std::enable_shared_from_this<Session> {
     error_code ignored;
     stream_.socket().set_option(net::ip::tcp::no_delay(true), ignored);
     if (lane_.options.tls) {
-      tls_ = lane_.options.tls()->accept();
+      identity_ = lane_.options.tls();
+      tls_ = identity_->accept();
       wire_.resize(kReadBytes);
       began_ = true;  // until both sides agree
       stream_.expires_after(chrono(lane_.options.read_timeout));
@@ -169,15 +162,33 @@ class Session : public std::enable_shared_from_this<Session> {
     stream_.socket().shutdown(net::ip::tcp::socket::shutdown_both, ignored);
     stream_.close();
   }
+  /// Tell the peer of an idle connection that nothing is missing, if that goes at once.
+  void say_farewell() {
+    if (tls_ != nullptr && tls_->is_open()) {
+      tls_->finish();
+      const std::string bytes = tls_->output();
+      error_code ignored;
+      stream_.socket().non_blocking(true, ignored);
+      stream_.socket().send(net::buffer(bytes), 0, ignored);
+    }
+  }
   /// Close when nothing is under way; else the answer under way is the last one.
   void drain() {
     if (idle()) {
+      say_farewell();
       close();
     }
   }
 
  private:
   using Parser = http::request_parser<http::string_body>;
+  /// How an answer is to be sent.
+  struct Form {
+    unsigned version = 11;
+    bool keep_alive = false;  // as the client wants it
+    bool head_only = false;
+    bool linger = false;
+  };
 
   [[nodiscard]] bool idle() const {
     return !handling_ && buffer_.size() == 0 && !parser_->got_some();
@@ -194,8 +205,11 @@ class Session : public std::enable_shared_from_this<Session> {
       stream_.expires_after(chrono(lane_.options.read_timeout));
       parse();
     } else if (lane_.draining) {
+      say_farewell();
       close();
     } else {
+      release(&out_);
+      release(&buffer_);
       stream_.expires_after(chrono(lane_.options.idle_timeout));
       read();
     }
@@ -230,7 +244,12 @@ class Session : public std::enable_shared_from_this<Session> {
     const bool was_open = tls_->is_open();
     if (!was_open && !greeted_ && wire.front() != kHandshakeRecord) {
       tls_.reset();
-      refuse({400, "application/json", R"({"detail":"this port speaks TLS; ask https://"})", {}});
+      refuse(detail_error(400, "this port speaks TLS; ask https://"));
+      return;
+    }
+    if (!was_open && lane_.turn_wait() > lane_.options.turn_max) {
+      lane_.counters.shed_handshakes.add();  // the dearest that a stranger can ask for
+      close();
       return;
     }
     greeted_ = true;
@@ -238,9 +257,10 @@ class Session : public std::enable_shared_from_this<Session> {
     plain.clear();
     const Status taken = tls_->receive(wire, &plain);
     buffer_.commit(net::buffer_copy(buffer_.prepare(plain.size()), net::buffer(plain)));
+    release(&plain);
     out_ = tls_->output();
     if (!taken.ok() && !was_open && !tls_->is_open()) {
-      lane_.handshake_failures.add();
+      lane_.counters.handshake_failures.add();
     }
     const auto go_on = [self = shared_from_this(), was_open, code = taken.code()] {
       self->after_wire(was_open, code);
@@ -262,6 +282,9 @@ class Session : public std::enable_shared_from_this<Session> {
     } else if (!tls_->is_open()) {
       read();
     } else if (!was_open) {
+      handshake_.reset();
+      next_request();
+    } else if (idle()) {  // a record that says nothing of a request
       next_request();
     } else {
       parse();
@@ -309,80 +332,50 @@ class Session : public std::enable_shared_from_this<Session> {
     request.method = std::string(message.method_string());
     request.target = std::string(message.target());
     for (const auto& field : message) {
-      std::string name(field.name_string());
-      std::transform(name.begin(), name.end(), name.begin(), [](unsigned char letter) {
-        return static_cast<char>(std::tolower(letter));
-      });
-      request.headers.emplace_back(std::move(name), std::string(field.value()));
+      request.headers.emplace_back(lower_case(field.name_string()), std::string(field.value()));
     }
     request.body = std::move(message.body());
     if (tls_ != nullptr) {
       request.peer_names = tls_->peer_names();
     }
-    const bool head_only = request.method == "HEAD";
-    if (lane_.turn_wait() > lane_.options.turn_max && !is_urgent(request)) {
-      lane_.shed.add();
-      const bool keep_alive = message.keep_alive() && !lane_.draining;
-      send(busy_answer("Server is busy; ask again later"),
-           message.version(),
-           keep_alive,
-           head_only,
-           false);
-      return;
+    const Form form{message.version(), message.keep_alive(), request.method == "HEAD", false};
+    const HttpOptions& options = lane_.options;
+    if (lane_.turn_wait() > options.turn_max &&
+        !(options.is_urgent && options.is_urgent(request))) {
+      lane_.counters.shed.add();
+      send(busy_answer("Server is busy; ask again later"), form);
+    } else if (options.is_slow && options.is_slow(request)) {
+      answer_slowly(std::move(request), form);
+    } else {
+      send(answer_safely(lane_.world, lane_.handler, request), form);
     }
-    if (lane_.options.is_slow && lane_.options.is_slow(request)) {
-      answer_slowly(std::move(request), message.version(), message.keep_alive(), head_only);
-      return;
-    }
-    const Response response = answer_safely(lane_.world, lane_.handler, request);
-    const bool keep_alive = message.keep_alive() && !lane_.draining;
-    send(response, message.version(), keep_alive, head_only, false);
-  }
-
-  [[nodiscard]] bool is_urgent(const Request& request) const {
-    return lane_.options.is_urgent && lane_.options.is_urgent(request);
   }
 
   /// Hand the request over; its answer comes back to this thread, on which the session lives and
   /// ends. The thread does not end before.
-  void answer_slowly(Request request, unsigned version, bool keep_alive, bool head_only) {
+  void answer_slowly(Request request, Form form) {
     const std::optional<Response> refusal = lane_.slow.take(
         std::move(request),
-        [self = shared_from_this(),
-         work = net::make_work_guard(lane_.context),
-         version,
-         keep_alive,
-         head_only](Response response) mutable {
+        [self = shared_from_this(), work = net::make_work_guard(lane_.context), form](
+            Response response) mutable {
           net::io_context& context = self->lane_.context;
-          net::post(context,
-                    [self = std::move(self),
-                     response = std::move(response),
-                     version,
-                     keep_alive,
-                     head_only] {
-                      self->send(
-                          response, version, keep_alive && !self->lane_.draining, head_only, false);
-                    });
+          net::post(context, [self = std::move(self), response = std::move(response), form] {
+            self->send(response, form);
+          });
         });
     if (refusal.has_value()) {
-      send(*refusal, version, keep_alive && !lane_.draining, head_only, false);
+      send(*refusal, form);
     }
   }
 
   void refuse(error_code error) {
-    Response response;
-    if (error == http::error::body_limit) {
-      response = {413, "application/json", R"({"detail":"Request body too large"})", {}};
-    } else if (error == http::error::header_limit) {
-      response = {431, "application/json", R"({"detail":"Request headers too large"})", {}};
-    } else {
-      response = {400, "application/json", R"({"detail":"Bad Request"})", {}};
-    }
-    refuse(response);
+    refuse(error == http::error::body_limit     ? detail_error(413, "Request body too large")
+           : error == http::error::header_limit ? detail_error(431, "Request headers too large")
+                                                : detail_error(400, "Bad Request"));
   }
   void refuse(const Response& response) {
     handling_ = true;
-    send(response, 11, false, false, true);
+    send(response, {11, false, false, true});
   }
 
   /// What stands in out_ becomes what goes over the wire.
@@ -396,27 +389,30 @@ class Session : public std::enable_shared_from_this<Session> {
     }
   }
 
-  void send(
-      const Response& response, unsigned version, bool keep_alive, bool head_only, bool linger) {
+  void send(const Response& response, const Form& form) {
+    const auto identity = identity_ == nullptr ? nullptr : lane_.options.tls();
+    const bool is_outdated =  // clients are taken by other authorities than when it began
+        identity != identity_ && identity->texts().client_ca != identity_->texts().client_ca;
+    const bool keep_alive = form.keep_alive && !lane_.draining && !is_outdated;
     out_.clear();
-    append_head(response, lane_.date(), version, keep_alive, &out_);
-    if (!head_only) {
+    append_head(response, lane_.date.now(), form.version, keep_alive, &out_);
+    if (!form.head_only) {
       out_.append(response.body);
     }
     seal(keep_alive);
     stream_.expires_after(chrono(lane_.options.read_timeout));
-    net::async_write(
-        stream_,
-        net::buffer(out_),
-        [self = shared_from_this(), keep_alive, linger](error_code error, std::size_t) {
-          if (error || (!keep_alive && !linger)) {
-            self->close();
-          } else if (linger) {
-            self->linger();
-          } else {
-            self->next_request();
-          }
-        });
+    net::async_write(stream_,
+                     net::buffer(out_),
+                     [self = shared_from_this(), keep_alive, linger = form.linger](error_code error,
+                                                                                   std::size_t) {
+                       if (error || (!keep_alive && !linger)) {
+                         self->close();
+                       } else if (linger) {
+                         self->linger();
+                       } else {
+                         self->next_request();
+                       }
+                     });
   }
 
   /// Read what the client still sends and throw it away: closing at once would reset the
@@ -442,12 +438,14 @@ class Session : public std::enable_shared_from_this<Session> {
 
   Lane& lane_;
   ConnectionSlot slot_;
+  std::optional<ConnectionSlot> handshake_;
   Stream stream_;
   boost::beast::flat_buffer buffer_;
   std::optional<Parser> parser_;
   std::string out_;
-  std::unique_ptr<TlsChannel> tls_;  // nullptr: plain
-  std::string wire_;                 // what was read last, when there is TLS
+  std::shared_ptr<const TlsIdentity> identity_;  // that the connection began with
+  std::unique_ptr<TlsChannel> tls_;              // nullptr: plain
+  std::string wire_;                             // what was read last, when there is TLS
   std::size_t discarded_ = 0;
   bool began_ = false;  // bytes of the next request are here, and its time runs
   bool greeted_ = false;
@@ -516,6 +514,7 @@ class BeastServer : public HttpServer {
   SlowRequests slow_;
   Counter& refused_;
   std::atomic<int> connections_{0};
+  std::atomic<int> handshakes_{0};  // of them, that have not agreed yet
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::size_t next_lane_ = 0;
   uint16_t port_ = 0;
@@ -526,7 +525,9 @@ class BeastServer : public HttpServer {
 
 /// On the listener's thread.
 void BeastServer::take(int socket) {
-  if (connections_.load() >= options_.connections_max) {
+  const bool is_tls = static_cast<bool>(options_.tls);
+  if (connections_.load() >= options_.connections_max ||
+      (is_tls && handshakes_.load() >= options_.handshakes_max)) {
     refuse(socket);
     return;
   }
@@ -538,10 +539,19 @@ void BeastServer::take(int socket) {
     ::close(socket);
     return;
   }
+  std::optional<ConnectionSlot> handshake;
+  if (is_tls) {
+    handshake.emplace(handshakes_);
+  }
   net::post(lane.context,
-            [&lane, moved = std::move(taken), slot = ConnectionSlot(connections_)]() mutable {
+            [&lane,
+             moved = std::move(taken),
+             slot = ConnectionSlot(connections_),
+             agreeing = std::move(handshake)]() mutable {
               if (!lane.draining) {
-                std::make_shared<Session>(lane, std::move(moved), std::move(slot))->start();
+                std::make_shared<Session>(
+                    lane, std::move(moved), std::move(slot), std::move(agreeing))
+                    ->start();
               }
             });
 }
@@ -549,15 +559,13 @@ void BeastServer::take(int socket) {
 /// One that is too many gets its answer if it can be had at once.
 void BeastServer::refuse(int socket) {
   refused_.add();
+  std::string bytes;
   if (!options_.tls) {
     const Response response = busy_answer("Too many connections; ask again later");
-    std::string bytes;
     append_head(response, http_date(world_.clock.now()), 11, false, &bytes);
     bytes += response.body;
-    ::send(socket, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-    ::shutdown(socket, SHUT_WR);
   }
-  ::close(socket);
+  send_and_close(socket, bytes);
 }
 
 void BeastServer::stop() {

@@ -48,10 +48,11 @@ std::string_view status_text(data::FeatureStatus status) {
 }
 
 /// One element of `results`: values, statuses, event_timestamps, each with one entry per row. Most
-/// of an answer is these: put together from whole pieces.
+/// of an answer is these: put together from whole pieces. `is_next`: another one stands before it.
 template <typename Value, typename StatusOf, typename TimeOf>
-void write_result(std::string& body, int64_t rows, Value value, StatusOf status, TimeOf time) {
-  body += body.back() == '[' ? R"({"values":[)" : R"(,{"values":[)";
+void write_result(
+    std::string& body, bool is_next, int64_t rows, Value value, StatusOf status, TimeOf time) {
+  body += is_next ? R"(,{"values":[)" : R"({"values":[)";
   for (int64_t row = 0; row < rows; ++row) {
     if (row != 0) {
       body += ',';
@@ -108,6 +109,7 @@ std::string render_features(const Selection& selection,
   writer.begin_object();
   writer.key("results");
   writer.begin_array();
+  bool is_next = false;
   for (const std::string& name : typed.entity_names) {
     const RequestColumn& column = *typed.rows.find(name);
     const auto value = [&](int64_t row) -> const data::Scalar& {
@@ -115,6 +117,7 @@ std::string render_features(const Selection& selection,
     };
     write_result(
         body,
+        std::exchange(is_next, true),
         answer.rows(),
         value,
         [&](int64_t row) {
@@ -126,6 +129,7 @@ std::string render_features(const Selection& selection,
   for (int feature = 0; feature < static_cast<int>(selection.names.size()); ++feature) {
     write_result(
         body,
+        std::exchange(is_next, true),
         answer.rows(),
         [&](int64_t row) -> const data::Scalar& { return answer.value(feature, row); },
         [&](int64_t row) { return answer.status(feature, row); },

@@ -2,6 +2,8 @@
 
 #include "serve/grpc_server.h"
 
+#include <atomic>
+#include <cstdint>
 #include <cstdlib>
 #include <exception>
 #include <mutex>
@@ -46,8 +48,8 @@ std::string metadata_of(const grpc::GenericCallbackServerContext& context, const
 /// Of the client's certificate, in the order of TlsChannel::peer_names.
 PeerNames peer_names_of(const grpc::GenericCallbackServerContext& context) {
   PeerNames names;
-  const auto authenticated = context.auth_context();
-  if (authenticated == nullptr || !authenticated->IsPeerAuthenticated()) {
+  const auto authenticated = context.auth_context();  // of a certificate that was verified
+  if (authenticated == nullptr) {
     return names;
   }
   for (const auto& [property, kind] : {std::pair{GRPC_PEER_URI_PROPERTY_NAME, "uri:"},
@@ -88,8 +90,8 @@ class RotatingCredentials : public grpc::ServerCredentials {
   static grpc_ssl_certificate_config_reload_status fetch(
       void* user, grpc_ssl_server_certificate_config** config) {
     auto* self = static_cast<RotatingCredentials*>(user);
-    std::shared_ptr<const TlsIdentity> now = self->source_();
     const std::lock_guard lock(self->mutex_);
+    std::shared_ptr<const TlsIdentity> now = self->source_();
     if (now == self->known_) {
       return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_UNCHANGED;
     }
@@ -97,6 +99,9 @@ class RotatingCredentials : public grpc::ServerCredentials {
     const grpc_ssl_pem_key_cert_pair pair{texts.key.pem.c_str(), texts.certificate.pem.c_str()};
     *config = grpc_ssl_server_certificate_config_create(
         texts.client_ca.path.empty() ? nullptr : texts.client_ca.pem.c_str(), &pair, 1);
+    if (*config == nullptr) {
+      return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_FAIL;
+    }
     self->known_ = std::move(now);
     return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_NEW;
   }
@@ -107,31 +112,120 @@ class RotatingCredentials : public grpc::ServerCredentials {
   grpc_server_credentials* credentials_ = nullptr;
 };
 
-std::shared_ptr<grpc::ServerCredentials> credentials_of(const TlsSource& source) {
+constexpr char kCiphersName[] = "GRPC_SSL_CIPHER_SUITES";
+constexpr char kNoCipher[] = "PSK-AES256-GCM-SHA384";
+
+Result<std::shared_ptr<grpc::ServerCredentials>> credentials_of(const TlsSource& source) {
   if (!source) {
     return grpc::InsecureServerCredentials();
   }
-  refuse_old_tls();
-  return std::make_shared<RotatingCredentials>(source);
+  if (environment_variable(kCiphersName) != kNoCipher) {
+    return Status(Code::kFailedPrecondition,
+                  "gRPC would speak TLS 1.2: refuse_old_tls() was not called");
+  }
+  return std::shared_ptr<grpc::ServerCredentials>(std::make_shared<RotatingCredentials>(source));
 }
+
+int64_t monotonic_micros() {
+  const gpr_timespec now = gpr_now(GPR_CLOCK_MONOTONIC);
+  return now.tv_sec * 1'000'000 + now.tv_nsec / 1000;
+}
+
+/// A supervisor must not end a process because it is busy.
+bool is_urgent(std::string_view method) {
+  return method.starts_with("/grpc.health.");
+}
+
+/// What all calls of a server have in common.
+struct Calls {
+  Calls(Metrics& metrics, GrpcHandler the_handler, const GrpcOptions& the_options)
+      : handler(std::move(the_handler)),
+        options(the_options),
+        shed(
+            metrics.counter("assay_serve_grpc_shed_total",
+                            "Calls refused because there were too many, or they waited too long.")),
+        late(metrics.counter("assay_serve_grpc_late_total",
+                             "Messages not answered because their client waits no more.")) {}
+
+  const GrpcHandler handler;
+  const GrpcOptions options;
+  Counter& shed;
+  Counter& late;
+  std::atomic<int> under_way{0};
+  std::atomic<int> waiting{0};  // of them, that no message of has been taken yet
+};
+
+/// A call that is not taken.
+class Refusal : public grpc::ServerGenericBidiReactor {
+ public:
+  Refusal() {
+    Finish(grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "Too many calls; ask again later"));
+  }
+  void OnDone() override { delete this; }  // as grpc++ asks: a reactor belongs to its call
+};
 
 /// One call: every message that comes in is answered by one, until the client has no more.
 class Call : public grpc::ServerGenericBidiReactor {
  public:
-  Call(const GrpcHandler& handler, const grpc::GenericCallbackServerContext& context)
-      : handler_(handler),
+  Call(Calls& calls, const grpc::GenericCallbackServerContext& context)
+      : calls_(calls),
+        context_(context),
         method_(context.method()),
         authorization_(metadata_of(context, "authorization")),
         api_key_(metadata_of(context, "x-api-key")),
-        peer_names_(peer_names_of(context)) {
+        peer_names_(peer_names_of(context)),
+        since_(monotonic_micros()) {
+    ++calls_.under_way;
+    ++calls_.waiting;
     StartRead(&request_);
   }
+  ~Call() override {
+    calls_.waiting -= is_first_ ? 1 : 0;
+    --calls_.under_way;
+  }
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
 
   void OnReadDone(bool ok) override {
+    const bool has_waited_too_long = take_turn();
     if (!ok) {
       Finish(grpc::Status::OK);
-      return;
+    } else if (is_left_alone()) {
+      calls_.late.add();
+      Finish(grpc::Status(grpc::StatusCode::CANCELLED, "the client waits no more"));
+    } else if (has_waited_too_long) {
+      calls_.shed.add();
+      Finish(grpc::Status(grpc::StatusCode::UNAVAILABLE, "Server is busy; ask again later"));
+    } else {
+      answer();
     }
+  }
+  void OnWriteDone(bool ok) override {
+    if (ok) {
+      StartRead(&request_);
+    } else {
+      Finish(grpc::Status(grpc::StatusCode::UNAVAILABLE, "the client is gone"));
+    }
+  }
+  void OnDone() override { delete this; }
+
+ private:
+  /// With the first message: whether it is too late for it, since there are many.
+  bool take_turn() {
+    if (!is_first_) {
+      return false;
+    }
+    is_first_ = false;
+    const int waiting = calls_.waiting--;
+    const GrpcOptions& options = calls_.options;
+    return waiting >= options.turn_calls && !is_urgent(method_) &&
+           monotonic_micros() - since_ >= options.turn_max.micros;
+  }
+  [[nodiscard]] bool is_left_alone() const {
+    const gpr_timespec deadline = context_.raw_deadline();
+    return context_.IsCancelled() || gpr_time_cmp(deadline, gpr_now(deadline.clock_type)) < 0;
+  }
+  void answer() {
     const Result<std::string> answer = answer_safely();
     if (!answer.ok()) {
       Finish(grpc::Status(static_cast<grpc::StatusCode>(grpc_status(answer.code())),
@@ -142,53 +236,52 @@ class Call : public grpc::ServerGenericBidiReactor {
     response_ = grpc::ByteBuffer(&slice, 1);
     StartWrite(&response_);
   }
-  void OnWriteDone(bool ok) override {
-    if (ok) {
-      StartRead(&request_);
-    } else {
-      Finish(grpc::Status(grpc::StatusCode::UNAVAILABLE, "the client is gone"));
-    }
-  }
-  void OnDone() override { delete this; }  // as grpc++ asks: a reactor belongs to its call
-
- private:
   /// The handler's answer, whatever a library throws in it: through here it would end the process.
   Result<std::string> answer_safely() {
     try {
-      return handler_(method_, bytes_of(request_), {authorization_, api_key_, peer_names_});
+      return calls_.handler(method_, bytes_of(request_), {authorization_, api_key_, peer_names_});
     } catch (const std::exception&) {  // only libraries throw, and memory may run out
       return Status(Code::kInternal, "Internal Server Error");
     }
   }
 
-  const GrpcHandler& handler_;
+  Calls& calls_;
+  const grpc::GenericCallbackServerContext& context_;  // lives as long as the call
   const std::string method_;
   const std::string authorization_;
   const std::string api_key_;
   const PeerNames peer_names_;
+  const int64_t since_;
+  bool is_first_ = true;
   grpc::ByteBuffer request_;
   grpc::ByteBuffer response_;
 };
 
 class Service : public grpc::CallbackGenericService {
  public:
-  explicit Service(GrpcHandler handler) : handler_(std::move(handler)) {}
+  Service(Metrics& metrics, GrpcHandler handler, const GrpcOptions& options)
+      : calls_(metrics, std::move(handler), options) {}
   grpc::ServerGenericBidiReactor* CreateReactor(
       grpc::GenericCallbackServerContext* context) override {
-    return std::make_unique<Call>(handler_, *context).release();
+    if (calls_.under_way.load() >= calls_.options.calls_max && !is_urgent(context->method())) {
+      calls_.shed.add();
+      return std::make_unique<Refusal>().release();
+    }
+    return std::make_unique<Call>(calls_, *context).release();
   }
 
  private:
-  const GrpcHandler handler_;
+  Calls calls_;
 };
 
 class Server : public GrpcServer {
  public:
-  explicit Server(GrpcHandler handler) : service_(std::move(handler)) {}
+  Server(Metrics& metrics, GrpcHandler handler, const GrpcOptions& options)
+      : service_(metrics, std::move(handler), options) {}
   ~Server() override { stop(); }
 
   Status start(const GrpcOptions& options) {
-    credentials_ = credentials_of(options.tls);
+    ASSAY_ASSIGN_OR_RETURN(credentials_, credentials_of(options.tls));
     grpc::ServerBuilder builder;
     int port = 0;
     builder.AddListeningPort(
@@ -199,6 +292,10 @@ class Server : public GrpcServer {
                                static_cast<int>(options.idle_timeout.micros / 1000));
     builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
                                static_cast<int>(options.handshake_timeout.micros / 1000));
+    if (options.tls) {  // whose client is let in anew by the authorities of then
+      builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS,
+                                 static_cast<int>(options.tls_age_max.micros / 1000));
+    }
     builder.SetMaxReceiveMessageSize(options.message_bytes_max);
     grpc::ResourceQuota quota("assay");
     builder.SetResourceQuota(quota.Resize(options.buffer_bytes_max));
@@ -234,17 +331,16 @@ class Server : public GrpcServer {
 void refuse_old_tls() {
   // gRPC has no word for the oldest TLS that it speaks. It reads once which ciphers it may use up
   // to TLS 1.2: one that needs a key shared beforehand, which nobody has. Those of 1.3 are apart.
-  constexpr char kName[] = "GRPC_SSL_CIPHER_SUITES";
-  constexpr char kNoCipher[] = "PSK-AES256-GCM-SHA384";
-  if (environment_variable(kName) != kNoCipher) {
-    ::setenv(kName, kNoCipher, 1);  // NOLINT(concurrency-mt-unsafe): before any thread
+  if (environment_variable(kCiphersName) != kNoCipher) {
+    ::setenv(kCiphersName, kNoCipher, 1);  // NOLINT(concurrency-mt-unsafe): before any thread
   }
 }
 
-Result<std::unique_ptr<GrpcServer>> start_grpc_server(GrpcHandler handler,
+Result<std::unique_ptr<GrpcServer>> start_grpc_server(Metrics& metrics,
+                                                      GrpcHandler handler,
                                                       const GrpcOptions& options) {
   gpr_set_log_function([](gpr_log_func_args*) {});  // what matters comes back as a status
-  auto server = std::make_unique<Server>(std::move(handler));
+  auto server = std::make_unique<Server>(metrics, std::move(handler), options);
   ASSAY_RETURN_IF_ERROR(server->start(options));
   return std::unique_ptr<GrpcServer>(std::move(server));
 }

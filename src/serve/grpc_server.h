@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/metrics.h"
 #include "base/status.h"
 #include "base/time.h"
 #include "serve/access.h"
@@ -25,12 +26,20 @@ struct GrpcOptions {
   int message_bytes_max = 8 << 20;
   std::size_t buffer_bytes_max = 256 << 20;  // what all connections may hold that is not read yet
   int connection_calls_max = 128;            // under way on one connection; more of them wait
+  int calls_max = 10'000;                    // on all of them; more are RESOURCE_EXHAUSTED at once
+  /// While at least `turn_calls` wait to be answered, one that has waited longer than this is
+  /// UNAVAILABLE at once.
+  Duration turn_max{kMicrosPerSecond};
+  int turn_calls = 64;
   Duration idle_timeout{300 * kMicrosPerSecond};  // of a connection without calls
   Duration handshake_timeout{10 * kMicrosPerSecond};
-  TlsSource tls{};  // empty: plain gRPC; else TLS 1.3
+  TlsSource tls{};                               // empty: plain gRPC; else TLS 1.3
+  Duration tls_age_max{600 * kMicrosPerSecond};  // of a connection with TLS: then it is made anew
 };
 
-/// A gRPC server of bytes in and bytes out, within the limits of its options. Threads thread-safe.
+/// A gRPC server of bytes in and bytes out, within the limits of its options. Nothing is answered
+/// whose client has gone, or does not wait any more; health is, however busy it is. Threads
+/// thread-safe.
 class GrpcServer {
  public:
   virtual ~GrpcServer() = default;
@@ -46,8 +55,10 @@ void refuse_old_tls();
 
 /// Listen and answer until stopped or destroyed.
 ///
-/// Errors  kUnavailable: the address is in use, or is none.
-Result<std::unique_ptr<GrpcServer>> start_grpc_server(GrpcHandler handler,
+/// Errors  kUnavailable: the address is in use, or is none; kFailedPrecondition: TLS, and
+///         refuse_old_tls() was not called.
+Result<std::unique_ptr<GrpcServer>> start_grpc_server(Metrics& metrics,
+                                                      GrpcHandler handler,
                                                       const GrpcOptions& options);
 
 }  // namespace assay::serve

@@ -1,6 +1,8 @@
 #include "serve/http_head.h"
 
+#include <algorithm>
 #include <array>
+#include <cctype>
 #include <cstdio>
 
 namespace assay::serve {
@@ -65,6 +67,23 @@ std::string http_date(EventTime now) {
                 static_cast<int>(second / 60 % 60),
                 static_cast<int>(second % 60));
   return text.data();
+}
+
+std::string_view HeadDate::now() {
+  const int64_t second = clock_.now().micros / kMicrosPerSecond;
+  if (second != second_) {
+    second_ = second;
+    text_ = http_date({second * kMicrosPerSecond});
+  }
+  return text_;
+}
+
+std::string lower_case(std::string_view name) {
+  std::string lower(name);
+  std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char letter) {
+    return static_cast<char>(std::tolower(letter));
+  });
+  return lower;
 }
 
 void append_head(const Response& response,

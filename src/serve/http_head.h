@@ -1,8 +1,10 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
+#include "base/clock.h"
 #include "base/time.h"
 #include "serve/http_server.h"
 
@@ -10,6 +12,21 @@ namespace assay::serve {
 
 /// "Sat, 21 Nov 2026 04:34:34 GMT"
 std::string http_date(EventTime now);
+
+/// The same of now, made anew once a second.
+class HeadDate {
+ public:
+  explicit HeadDate(Clock& clock) : clock_(clock) {}
+  std::string_view now();
+
+ private:
+  Clock& clock_;
+  int64_t second_ = -1;
+  std::string text_;
+};
+
+/// A header's name in lower case.
+std::string lower_case(std::string_view name);
 
 /// Append what stands before the body of an answer. `version`: 10 or 11, as the client asked.
 void append_head(const Response& response,

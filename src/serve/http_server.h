@@ -62,6 +62,7 @@ struct HttpOptions {
   std::size_t header_bytes_max = 16 << 10;
   std::size_t body_bytes_max = 8 << 20;
   int connections_max = 10'000;
+  int handshakes_max = 1'000;                     // of them, that have not agreed on TLS yet
   Duration read_timeout{10 * kMicrosPerSecond};   // from a request's first byte to its last
   Duration idle_timeout{120 * kMicrosPerSecond};  // between requests
   Duration drain_max{5 * kMicrosPerSecond};       // how long stop() waits for requests under way

@@ -7,8 +7,8 @@
 #include <thread>
 
 #include <gtest/gtest.h>
-#include <sys/resource.h>
 
+#include "serve/file_limit.h"
 #include "serve/http_client.h"
 
 namespace assay::serve {
@@ -220,24 +220,6 @@ TEST_F(HttpServerTest, ConnectionsBeyondTheLimitAreToldToComeLater) {
   EXPECT_EQ(client.ask("GET", "/")->status, 200);
   EXPECT_EQ(metrics_.counter("assay_serve_connections_refused_total", "").value(), 1);
 }
-
-/// The highest file handle that the process may have, and back.
-class FileLimit {
- public:
-  FileLimit() { ::getrlimit(RLIMIT_NOFILE, &before_); }
-  ~FileLimit() { ::setrlimit(RLIMIT_NOFILE, &before_); }
-  FileLimit(const FileLimit&) = delete;
-  FileLimit& operator=(const FileLimit&) = delete;
-  void below(int handle) {
-    rlimit limit = before_;
-    limit.rlim_cur = static_cast<rlim_t>(handle);
-    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
-  }
-  void lift() { ::setrlimit(RLIMIT_NOFILE, &before_); }
-
- private:
-  rlimit before_{};
-};
 
 TEST_F(HttpServerTest, WithoutFileHandlesAClientWaitsUntilThereIsOne) {
   ASSERT_EQ(start().ask("GET", "/")->status, 200);

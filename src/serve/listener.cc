@@ -161,6 +161,14 @@ class SocketListener : public Listener {
 
 }  // namespace
 
+void send_and_close(int socket, std::string_view answer) {
+  if (!answer.empty()) {
+    ::send(socket, answer.data(), answer.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    ::shutdown(socket, SHUT_WR);
+  }
+  ::close(socket);
+}
+
 Result<std::unique_ptr<Listener>> Listener::open(World& world,
                                                  const std::string& host,
                                                  uint16_t port,

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/world.h"
 
@@ -32,5 +33,8 @@ class Listener {
   /// Accept no more; those that wait are refused by the system.
   virtual void stop() = 0;
 };
+
+/// End a connection that is not taken, with an answer if that goes at once; "": without.
+void send_and_close(int socket, std::string_view answer);
 
 }  // namespace assay::serve

@@ -11,19 +11,14 @@
 #include <openssl/evp.h>
 #include <openssl/param_build.h>
 
+#include "serve/freed.h"
+
 namespace assay::serve {
 namespace {
 
 constexpr std::size_t kFieldBytes = 32;  // of a number of P-256
 constexpr int kRsaBitsMin = 2048;
 
-template <auto Free>
-struct Freed {
-  template <typename T>
-  void operator()(T* pointer) const {
-    Free(pointer);
-  }
-};
 using Key = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY_free>>;
 using Number = std::unique_ptr<BIGNUM, Freed<BN_free>>;
 

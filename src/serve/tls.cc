@@ -12,19 +12,15 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include "base/check.h"
+#include "serve/freed.h"
+
 namespace assay::serve {
 namespace {
 
 constexpr std::size_t kRecordBytes = 16 << 10;
 constexpr std::string_view kProtocol = "\x08http/1.1";  // as ALPN lists them
 
-template <auto Free>
-struct Freed {
-  template <typename T>
-  void operator()(T* pointer) const {
-    Free(pointer);
-  }
-};
 using Certificate = std::unique_ptr<X509, Freed<X509_free>>;
 using Key = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY_free>>;
 using Context = std::unique_ptr<SSL_CTX, Freed<SSL_CTX_free>>;
@@ -118,6 +114,7 @@ PeerNames names_of(X509* certificate) {
 class ChannelOfOpenssl : public TlsChannel {
  public:
   explicit ChannelOfOpenssl(SSL_CTX* context) : connection_(SSL_new(context)) {
+    ASSAY_CHECK(connection_ != nullptr);  // else memory ran out
     SSL_set_bio(connection_.get(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
     SSL_set_accept_state(connection_.get());
   }
@@ -147,18 +144,17 @@ class ChannelOfOpenssl : public TlsChannel {
     }
   }
   void send(std::string_view plain) override {
-    if (!plain.empty()) {  // into memory, which takes all of it
-      SSL_write(connection_.get(), plain.data(), static_cast<int>(plain.size()));
+    while (!plain.empty()) {  // into memory, which takes all of it
+      const std::string_view record = plain.substr(0, kRecordBytes);
+      SSL_write(connection_.get(), record.data(), static_cast<int>(record.size()));
+      take_output();
+      plain.remove_prefix(record.size());
     }
   }
   void finish() override { SSL_shutdown(connection_.get()); }
   std::string output() override {
-    BIO* wire = SSL_get_wbio(connection_.get());
-    std::string bytes(BIO_ctrl_pending(wire), '\0');
-    if (!bytes.empty()) {
-      BIO_read(wire, bytes.data(), static_cast<int>(bytes.size()));
-    }
-    return bytes;
+    take_output();
+    return std::exchange(output_, std::string());
   }
   [[nodiscard]] bool is_open() const override {
     return SSL_is_init_finished(connection_.get()) == 1;
@@ -166,6 +162,15 @@ class ChannelOfOpenssl : public TlsChannel {
   [[nodiscard]] std::shared_ptr<const PeerNames> peer_names() const override { return peer_names_; }
 
  private:
+  /// Out of OpenSSL's buffer, record by record: it keeps the greatest size that it ever had.
+  void take_output() {
+    BIO* wire = SSL_get_wbio(connection_.get());
+    const std::size_t before = output_.size();
+    output_.resize(before + BIO_ctrl_pending(wire));
+    if (output_.size() != before) {
+      BIO_read(wire, output_.data() + before, static_cast<int>(output_.size() - before));
+    }
+  }
   /// What a call came to that got nothing: fine when the peer must send more first.
   Status failure_of(int result) {
     switch (SSL_get_error(connection_.get(), result)) {
@@ -181,6 +186,7 @@ class ChannelOfOpenssl : public TlsChannel {
   }
 
   Connection connection_;
+  std::string output_;
   std::shared_ptr<const PeerNames> peer_names_ = std::make_shared<const PeerNames>();
 };
 
@@ -214,9 +220,12 @@ class IdentityOfOpenssl : public TlsIdentity {
   Context context_;
 };
 
+/// Nothing when OpenSSL will not promise TLS 1.3 alone.
 Context new_context() {
   Context context(SSL_CTX_new(TLS_server_method()));
-  SSL_CTX_set_min_proto_version(context.get(), TLS1_3_VERSION);
+  if (context == nullptr || SSL_CTX_set_min_proto_version(context.get(), TLS1_3_VERSION) != 1) {
+    return nullptr;
+  }
   SSL_CTX_set_num_tickets(context.get(), 0);
   SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);
   SSL_CTX_set_mode(context.get(), SSL_MODE_RELEASE_BUFFERS);
@@ -238,7 +247,10 @@ Status take_certificate(const TlsTexts& texts, std::vector<Certificate>& chain, 
                  texts.certificate.path + "; give two that were made together");
   }
   for (std::size_t i = 1; i < chain.size(); ++i) {
-    SSL_CTX_add1_chain_cert(context, chain[i].get());
+    if (SSL_CTX_add1_chain_cert(context, chain[i].get()) != 1) {
+      return wrong("certificate " + std::to_string(i + 1) +
+                   " is refused: " + texts.certificate.path);
+    }
   }
   return {};
 }
@@ -246,8 +258,10 @@ Status take_certificate(const TlsTexts& texts, std::vector<Certificate>& chain, 
 Status take_client_ca(const TlsTexts::Text& text, SSL_CTX* context) {
   ASSAY_ASSIGN_OR_RETURN(const std::vector<Certificate> trusted, certificates_of(text));
   for (const Certificate& one : trusted) {
-    X509_STORE_add_cert(SSL_CTX_get_cert_store(context), one.get());
-    SSL_CTX_add_client_CA(context, one.get());
+    if (X509_STORE_add_cert(SSL_CTX_get_cert_store(context), one.get()) != 1 ||
+        SSL_CTX_add_client_CA(context, one.get()) != 1) {
+      return wrong("an authority is refused: " + text.path);
+    }
   }
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
   return {};
@@ -258,6 +272,9 @@ Status take_client_ca(const TlsTexts::Text& text, SSL_CTX* context) {
 Result<std::shared_ptr<const TlsIdentity>> TlsIdentity::make(TlsTexts texts, EventTime now) {
   ASSAY_ASSIGN_OR_RETURN(std::vector<Certificate> chain, certificates_of(texts.certificate));
   Context context = new_context();
+  if (context == nullptr) {
+    return Status(Code::kInternal, "OpenSSL does not take TLS 1.3 as the oldest version");
+  }
   ASSAY_RETURN_IF_ERROR(take_certificate(texts, chain, context.get()));
   if (!texts.client_ca.path.empty()) {
     ASSAY_RETURN_IF_ERROR(take_client_ca(texts.client_ca, context.get()));

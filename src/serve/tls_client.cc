@@ -10,17 +10,11 @@
 #include <openssl/x509v3.h>
 
 #include "base/check.h"
+#include "serve/freed.h"
 
 namespace assay::serve {
 namespace {
 
-template <auto Free>
-struct Freed {
-  template <typename T>
-  void operator()(T* pointer) const {
-    Free(pointer);
-  }
-};
 using Certificate = std::unique_ptr<X509, Freed<X509_free>>;
 using Key = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY_free>>;
 using Bio = std::unique_ptr<BIO, Freed<BIO_free>>;
@@ -153,6 +147,10 @@ bool TlsClient::agreed() const {
 std::string TlsClient::server_certificate() const {
   const Certificate peer(SSL_get1_peer_certificate(state_->connection.get()));
   return peer == nullptr ? "" : pem_of(peer.get());
+}
+
+void TlsClient::say_finished() {
+  SSL_shutdown(state_->connection.get());
 }
 
 bool TlsClient::finished_by_server() const {

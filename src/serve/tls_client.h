@@ -59,6 +59,8 @@ class TlsClient : public HttpClient {
   [[nodiscard]] bool agreed() const;
   /// The server's certificate, in PEM form.
   [[nodiscard]] std::string server_certificate() const;
+  /// Say that nothing more follows.
+  void say_finished();
   /// True when the server has said that nothing more follows, once it has closed.
   [[nodiscard]] bool finished_by_server() const;
 

@@ -1,15 +1,21 @@
 // Servers inside of TLS over real loopback sockets: HTTP and gRPC, with clients of OpenSSL and of
 // grpc++, and certificates made for the test.
 
-#include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <future>
 #include <mutex>
+#include <thread>
 
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/support/byte_buffer.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/world.h"
+#include "serve/file_limit.h"
 #include "serve/grpc_server.h"
 #include "serve/http_server.h"
 #include "serve/tls_client.h"
@@ -31,6 +37,7 @@ Response who(const Request& request) {
 
 class TlsServer : public testing::Test {
  protected:
+  static void SetUpTestSuite() { refuse_old_tls(); }
   std::shared_ptr<const TlsIdentity> identity(const std::string& client_ca = "") {
     const TestCertificate own = authority_.issue({"server", "DNS:localhost,IP:127.0.0.1"});
     TlsTexts texts{{"c", own.pem}, {"k", own.key}, {}};
@@ -50,12 +57,14 @@ class TlsServer : public testing::Test {
     };
   }
   /// Starts the HTTP server; its port.
-  uint16_t start(const std::string& client_ca = "", HttpOptions options = {}) {
+  uint16_t start(const std::string& client_ca = "",
+                 HttpOptions options = {},
+                 const Handler& handler = who) {
     rotate(identity(client_ca));
     options.port = 0;
-    options.threads = 2;
+    options.threads = options.threads == 0 ? 2 : options.threads;
     options.tls = source();
-    http_ = start_http_server(world_, who, options).value();
+    http_ = start_http_server(world_, handler, options).value();
     return http_->port();
   }
   TlsClientOptions client(const TestCertificate& own = {}) { return {authority_.pem(), own}; }
@@ -185,6 +194,72 @@ TEST_F(TlsServer, BytesOneByOneWinNoTime) {
   EXPECT_TRUE(slow.closed_by_server());
 }
 
+TEST_F(TlsServer, HandshakesAreShedBeforeTheRequestsOfThoseWhoAgreed) {
+  HttpOptions options;
+  options.threads = 1;
+  options.is_urgent = [](const Request& request) { return request.target == "/urgent"; };
+  std::promise<void> entered;
+  std::promise<void> may_finish;
+  const uint16_t port = start("", options, [&](const Request& request) {
+    if (request.target == "/long") {
+      entered.set_value();
+      may_finish.get_future().wait();
+      clock_.advance(Duration{2 * kMicrosPerSecond});  // so long it took
+    }
+    return who(request);
+  });
+  TlsClient agreed(port, client());
+  TlsClient busy(port, client());
+  HttpClient stranger(port);
+  for (TlsClient* one : {&agreed, &busy}) {
+    ASSERT_EQ(one->ask("GET", "/")->status, 200);
+  }
+  ASSERT_TRUE(stranger.connected());
+  clock_.advance(Duration{kMicrosPerSecond});  // a mark is due
+  ASSERT_TRUE(busy.send(HttpClient::request("GET", "/long")));
+  entered.get_future().wait();
+  ASSERT_TRUE(stranger.send(std::string("\x16\x03\x01\x02", 4)));
+  ASSERT_TRUE(agreed.send(HttpClient::request("GET", "/urgent")));
+  may_finish.set_value();
+  EXPECT_EQ(busy.receive()->status, 200);
+  EXPECT_TRUE(stranger.closed_by_server());
+  EXPECT_EQ(agreed.receive()->status, 200);
+  EXPECT_EQ(metrics_.counter("assay_serve_tls_handshakes_shed_total", "").value(), 1);
+  EXPECT_EQ(TlsClient(port, client()).ask("GET", "/")->status, 200) << "the wait is over";
+}
+
+TEST_F(TlsServer, ConnectionsThatHaveNotAgreedHoldAShareOnly) {
+  HttpOptions options;
+  options.handshakes_max = 2;
+  const uint16_t port = start("", options);
+  TlsClient agreed(port, client());
+  ASSERT_EQ(agreed.ask("GET", "/")->status, 200);
+  auto half = std::make_unique<HttpClient>(port);
+  const HttpClient second(port);
+  EXPECT_TRUE(HttpClient(port).closed_by_server()) << "one too many";
+  EXPECT_EQ(agreed.ask("GET", "/")->status, 200);
+  half.reset();
+  while (!TlsClient(port, client()).agreed()) {  // until the server has seen that it left
+    std::this_thread::yield();
+  }
+}
+
+TEST_F(TlsServer, WhoseAuthorityIsTakenAwayGetsOneMoreAnswerOnHisConnection) {
+  const TestAuthority clients("clients");
+  const TestAuthority others("others");
+  const uint16_t port = start(clients.pem());
+  const auto own = clients.issue({"shop"});
+  TlsClient kept(port, client(own));
+  ASSERT_EQ(kept.ask("GET", "/")->status, 200);
+  rotate(identity(clients.pem()));
+  EXPECT_NE(kept.ask("GET", "/")->header("connection"), "close") << "another certificate of ours";
+  rotate(identity(others.pem()));
+  EXPECT_EQ(kept.ask("GET", "/")->header("connection"), "close");
+  EXPECT_TRUE(kept.closed_by_server());
+  EXPECT_FALSE(TlsClient(port, client(own)).ask("GET", "/").has_value());
+  EXPECT_EQ(TlsClient(port, client(others.issue({"x"}))).ask("GET", "/")->status, 200);
+}
+
 TEST_F(TlsServer, StopClosesConnectionsThatHaveNotAgreedYet) {
   const uint16_t port = start();
   HttpClient half(port);
@@ -194,23 +269,150 @@ TEST_F(TlsServer, StopClosesConnectionsThatHaveNotAgreedYet) {
   http_->stop();
   EXPECT_TRUE(half.closed_by_server());
   EXPECT_TRUE(idle.closed_by_server());
+  EXPECT_TRUE(idle.finished_by_server()) << "nothing is missing";
 }
 
-/// One call by grpc++; the answer, or the error's code.
-class GrpcAnswer {
+TEST_F(TlsServer, RequestsBeforeTheEndOfAConnectionAreAnswered) {
+  TlsClient client(start(), this->client());
+  ASSERT_TRUE(
+      client.send(HttpClient::request("POST", "/", "a") + HttpClient::request("POST", "/", "b")));
+  client.say_finished();
+  EXPECT_EQ(client.receive()->body, "a");
+  EXPECT_EQ(client.receive()->body, "b");
+  EXPECT_TRUE(client.closed_by_server());
+}
+
+int open_files() {
+  int count = 0;
+  for ([[maybe_unused]] const auto& one : std::filesystem::directory_iterator("/proc/self/fd")) {
+    ++count;
+  }
+  return count;
+}
+
+TEST_F(TlsServer, WhoLeavesInTheMiddleOfAHandshakeLeavesNothingBehind) {
+  const uint16_t port = start();
+  ASSERT_EQ(TlsClient(port, client()).ask("GET", "/")->status, 200);
+  const int before = open_files();
+  for (int i = 0; i < 200; ++i) {
+    const std::string greeting("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11);
+    HttpClient leaves(port);
+    ASSERT_TRUE(leaves.send(greeting.substr(0, static_cast<std::size_t>(i) % 12)));
+  }
+  while (open_files() > before) {  // until the server has seen all of them leave
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(TlsClient(port, client()).ask("GET", "/")->status, 200);
+}
+
+TEST_F(TlsServer, WithoutFileHandlesAClientWaitsUntilThereIsOne) {
+  const uint16_t port = start();
+  TlsClient agreed(port, client());
+  ASSERT_EQ(agreed.ask("GET", "/")->status, 200);
+  FileLimit limit;
+  const int next = ::dup(0);  // the lowest that is free
+  ASSERT_GE(next, 0);
+  ::close(next);
+  limit.below(next + 1);  // the client's own is the last
+  auto waiting = std::async(std::launch::async, [&] {
+    TlsClient late(port, client());
+    return late.ask("GET", "/")->status;
+  });
+  Counter& failures = metrics_.counter("assay_serve_accept_failures_total", "");
+  while (failures.value() < 3) {
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(agreed.ask("GET", "/")->status, 200) << "others are served meanwhile";
+  limit.lift();
+  EXPECT_EQ(waiting.get(), 200);
+}
+
+/// Bytes of memory that the process has.
+int64_t resident_bytes() {
+  std::ifstream file("/proc/self/statm");
+  int64_t pages = 0;
+  file >> pages >> pages;
+  return pages * ::sysconf(_SC_PAGESIZE);
+}
+
+TEST_F(TlsServer, IdleConnectionsGiveTheMemoryOfLargeAnswersBack) {
+  constexpr std::size_t kAnswerBytes = 4 << 20;
+  constexpr int kClients = 100;
+  int port_pipe[2];
+  int done_pipe[2];
+  ASSERT_EQ(::pipe(port_pipe), 0);
+  ASSERT_EQ(::pipe(done_pipe), 0);
+  const pid_t child = ::fork();  // what clients keep is not the server's
+  if (child == 0) {
+    ::close(port_pipe[1]);
+    uint16_t port = 0;
+    if (::read(port_pipe[0], &port, sizeof(port)) != sizeof(port)) {
+      ::_exit(1);
+    }
+    std::vector<std::unique_ptr<TlsClient>> clients;
+    bool good = true;
+    for (int i = 0; i < kClients; ++i) {
+      clients.push_back(std::make_unique<TlsClient>(port, client()));
+      const auto answer = clients.back()->ask("GET", "/");
+      good = good && answer.has_value() && answer->body.size() == kAnswerBytes;
+    }
+    const char result = good ? 'y' : 'n';
+    if (::write(done_pipe[1], &result, 1) != 1 ||
+        ::read(port_pipe[0], &port, sizeof(port)) != 0) {  // until the server has looked
+      ::_exit(1);
+    }
+    ::_exit(0);
+  }
+  ::close(port_pipe[0]);
+  const uint16_t port = start("", {}, [](const Request&) {
+    return Response{200, "text/plain", std::string(kAnswerBytes, 'x'), {}};
+  });
+  const int64_t before = resident_bytes();
+  ASSERT_EQ(::write(port_pipe[1], &port, sizeof(port)), static_cast<ssize_t>(sizeof(port)));
+  char result = 'n';
+  ASSERT_EQ(::read(done_pipe[0], &result, 1), 1);
+  EXPECT_EQ(result, 'y');
+  EXPECT_LT(resident_bytes() - before, int64_t{300} << 20)
+      << kClients << " connections had an answer of " << kAnswerBytes << " bytes each";
+  ::close(port_pipe[1]);
+  ::close(done_pipe[0]);
+  ::close(done_pipe[1]);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+}
+
+class GrpcAnswer;
+
+/// A connection of its own, by grpc++.
+class GrpcChannel {
  public:
-  GrpcAnswer(uint16_t port,
-             const std::string& server_ca,
-             const TestCertificate& own,
-             const std::string& authorization = "") {
+  GrpcChannel(uint16_t port, const std::string& server_ca, const TestCertificate& own) {
     grpc::SslCredentialsOptions options;
     options.pem_root_certs = server_ca;
     options.pem_cert_chain = own.pem;
     options.pem_private_key = own.key;
     grpc::ChannelArguments arguments;
-    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // a connection of its own
-    grpc::GenericStub stub(grpc::CreateCustomChannel(
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    stub_ = std::make_unique<grpc::GenericStub>(grpc::CreateCustomChannel(
         "localhost:" + std::to_string(port), grpc::SslCredentials(options), arguments));
+  }
+  GrpcAnswer ask(const std::string& authorization = "");
+
+ private:
+  std::unique_ptr<grpc::GenericStub> stub_;
+};
+
+/// What a call came to: the answer, or the error's code.
+class GrpcAnswer {
+ public:
+  /// One call on a connection of its own.
+  GrpcAnswer(uint16_t port,
+             const std::string& server_ca,
+             const TestCertificate& own,
+             const std::string& authorization = "")
+      : GrpcAnswer(GrpcChannel(port, server_ca, own).ask(authorization)) {}
+  GrpcAnswer(grpc::GenericStub& stub, const std::string& authorization) {
     grpc::ClientContext context;
     if (!authorization.empty()) {
       context.AddMetadata("authorization", authorization);
@@ -247,6 +449,10 @@ class GrpcAnswer {
   std::string server_certificate_;
 };
 
+GrpcAnswer GrpcChannel::ask(const std::string& authorization) {
+  return {*stub_, authorization};
+}
+
 TEST_F(TlsServer, GrpcKnowsItsClientsByCertificateAndMetadata) {
   const TestAuthority clients("clients");
   rotate(identity(clients.pem()));
@@ -254,6 +460,7 @@ TEST_F(TlsServer, GrpcKnowsItsClientsByCertificateAndMetadata) {
   options.port = 0;
   options.tls = source();
   const auto server = start_grpc_server(
+                          metrics_,
                           [](std::string_view,
                              std::string_view request,
                              const Credentials& credentials) -> Result<std::string> {
@@ -283,6 +490,33 @@ TEST_F(TlsServer, GrpcKnowsItsClientsByCertificateAndMetadata) {
   EXPECT_TRUE(TlsClient(server->port(), old).agreed());
   old.old_version = true;
   EXPECT_FALSE(TlsClient(server->port(), old).agreed()) << "TLS 1.2";
+  server->stop();
+}
+
+TEST_F(TlsServer, AGrpcConnectionEndsWithTheAuthorityOfItsClient) {
+  const TestAuthority clients("clients");
+  const TestAuthority others("others");
+  rotate(identity(clients.pem()));
+  GrpcOptions options;
+  options.port = 0;
+  options.tls = source();
+  options.tls_age_max = Duration{50'000};
+  const auto server = start_grpc_server(
+                          metrics_,
+                          [](std::string_view, std::string_view request, const Credentials&) {
+                            return Result<std::string>(std::string(request));
+                          },
+                          options)
+                          .value();
+  const auto own = clients.issue({"shop"});
+  GrpcChannel kept(server->port(), authority_.pem(), own);
+  ASSERT_EQ(kept.ask().code(), grpc::OK);
+  rotate(identity(others.pem()));
+  while (kept.ask().code() == grpc::OK) {  // until it is too old
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(kept.ask().code(), grpc::UNAVAILABLE);
+  EXPECT_EQ(GrpcAnswer(server->port(), authority_.pem(), others.issue({"x"})).code(), grpc::OK);
   server->stop();
 }
 

@@ -135,6 +135,24 @@ TEST_F(TlsFilesTest, WhatCannotBeTakenLeavesTheOneBeforeAndIsCountedOnce) {
   EXPECT_EQ(failures(), 2);
 }
 
+TEST_F(TlsFilesTest, AuthoritiesThatAreHalfWrittenLeaveThoseBefore) {
+  write(authority_.issue({"first", "", EventTime{0}}));
+  ASSERT_TRUE(world_.files->write(path("ca.pem"), authority_.pem()).ok());
+  TlsFiles files(world_.world, {path("c.pem"), path("k.pem"), path("ca.pem")});
+  const TlsSource source = files.source();
+  ASSERT_TRUE(files.look().ok());
+  const auto first = source();
+  const std::string both = authority_.pem() + TestAuthority("other").pem();
+  for (const std::size_t size : {std::size_t{0}, both.size() / 4, both.size() * 3 / 4}) {
+    ASSERT_TRUE(world_.files->write(path("ca.pem"), both.substr(0, size)).ok());
+    files.look_again();
+    EXPECT_EQ(source(), first) << size;
+  }
+  ASSERT_TRUE(world_.files->write(path("ca.pem"), both).ok());
+  files.look_again();
+  EXPECT_EQ(source()->texts().client_ca.pem, both);
+}
+
 TEST_F(TlsFilesTest, ACertificateThatEndsIsServedOnAndSaid) {
   const EventTime now = world_.clock.now();
   write(authority_.issue({"short", "", EventTime{0}, now}));
