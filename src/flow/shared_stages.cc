@@ -130,6 +130,9 @@ Status SharedStages::do_last(RunReport* report) {
   }
   begin_job();
   ASSAY_RETURN_IF_ERROR(note(lake_->wait(), report));
+  for (StageAccount& account : lake_->end_publishing().stages) {
+    merge_account(std::move(account), report);
+  }
   rest();
   return {};
 }
