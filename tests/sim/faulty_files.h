@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 
@@ -16,8 +17,9 @@ namespace assay::sim {
 /// Threads thread-safe.
 class FaultyFiles : public FileSystem {
  public:
-  /// About one call in `one_in` fails; 0: none.
-  FaultyFiles(uint64_t seed, uint64_t one_in) : random_(seeded_random(seed)), one_in_(one_in) {}
+  /// About one call in `one_in` fails; 0: none. Behind `faults_max` of them none does any more.
+  FaultyFiles(uint64_t seed, uint64_t one_in, int64_t faults_max = INT64_MAX)
+      : random_(seeded_random(seed)), one_in_(one_in), faults_max_(faults_max) {}
 
   [[nodiscard]] int64_t faults() const { return faults_; }
 
@@ -67,7 +69,8 @@ class FaultyFiles : public FileSystem {
   Status fail(const std::string& path) {
     const std::lock_guard guard(mutex_);
     // Definitions that cannot be read are told as such, by the code of bad definitions.
-    if (one_in_ == 0 || random_->below(one_in_) != 0 || path.ends_with(".yaml")) {
+    if (one_in_ == 0 || faults_ == faults_max_ || random_->below(one_in_) != 0 ||
+        path.ends_with(".yaml")) {
       return {};
     }
     ++faults_;
@@ -89,6 +92,7 @@ class FaultyFiles : public FileSystem {
   std::mutex mutex_;
   std::unique_ptr<Random> random_;
   uint64_t one_in_;
+  int64_t faults_max_;
   std::atomic<int64_t> faults_ = 0;
 };
 

@@ -18,10 +18,10 @@ int64_t between(Random& random, int64_t least, int64_t most) {
   return least + static_cast<int64_t>(random.below(static_cast<uint64_t>(most - least + 1)));
 }
 
-std::string bronze(Random& random) {
+std::string bronze(Random& random, const std::string& source) {
   std::string text =
-      "sources:\n  events: {files: {path: data, format: csv}}\nbronze:\n  events:\n    source: "
-      "events\n"
+      "sources:\n  events: " + source +
+      "\nbronze:\n  events:\n    source: events\n"
       "    event_time: {column: ts}\n    known_time: {delay: 20m}\n"
       "    columns: {id: int64!, user_id: string!, amount: float64, place: string, ts: "
       "timestamp!}\n"
@@ -83,7 +83,7 @@ std::string views(Random& random) {
 }
 
 /// Rows of three days in about the order of their times, some twice, some that cannot be read.
-std::vector<std::string> files_of_days(Random& random) {
+std::vector<std::string> lines_of_days(Random& random) {
   static constexpr std::array kPlaces{"Bonn", "Kiel", "Ulm", ""};
   const int64_t count = between(random, 100, 900);
   const auto users = static_cast<uint64_t>(between(random, 3, 40));
@@ -106,6 +106,11 @@ std::vector<std::string> files_of_days(Random& random) {
       lines.push_back(lines[random.below(lines.size())]);
     }
   }
+  return lines;
+}
+
+std::vector<std::string> files_of_days(Random& random) {
+  const std::vector<std::string> lines = lines_of_days(random);
   std::vector<std::string> files(static_cast<std::size_t>(between(random, 1, 9)),
                                  "id,user_id,amount,place,ts\n");
   std::size_t at = 0;
@@ -116,6 +121,29 @@ std::vector<std::string> files_of_days(Random& random) {
     files[at] += lines[i] + "\n";
   }
   return files;
+}
+
+/// The same as JSON, those of one user in one partition.
+std::vector<TopicRecord> records_of_days(Random& random, int32_t partitions) {
+  std::vector<TopicRecord> records;
+  for (const std::string& line : lines_of_days(random)) {
+    std::vector<std::string> cells(1);
+    for (const char c : line) {
+      if (c == ',') {
+        cells.emplace_back();
+      } else {
+        cells.back() += c;
+      }
+    }
+    TopicRecord& record = records.emplace_back();
+    record.partition = static_cast<int32_t>(cells[1].back()) % partitions;
+    const std::string id = line[0] == 'x' ? '"' + cells[0] + '"' : cells[0];
+    record.value = R"({"id":)" + id + R"(,"user_id":")" + cells[1] + R"(","amount":)" + cells[2] +
+                   (cells[3].empty() ? "" : R"(,"place":")" + cells[3] + '"') + R"(,"ts":")" +
+                   cells[4] + "\"}";
+    record.value = cells.size() > 5 ? line : record.value;  // no JSON at all
+  }
+  return records;
 }
 
 std::string death(Random& random) {
@@ -161,10 +189,62 @@ Life life(Random& random) {
   return life;
 }
 
+/// Where `assay up` dies beside the places where a run does.
+std::string death_of_up(Random& random) {
+  static constexpr std::array kPoints{"flow.reads.after_journal",
+                                      "flow.reads.after_apply",
+                                      "flow.reads.before_remove",
+                                      "flow.online.before_apply"};
+  return random.below(2) == 0
+             ? death(random)
+             : std::string(one_of(random, kPoints)) + ":" + std::to_string(between(random, 1, 8));
+}
+
+Life life_of_up(Random& random, bool on_redis) {
+  Life made = life(random);
+  made.work = Life::Work::kUp;
+  made.dies_at.clear();
+  made.fails_one_in = 0;
+  static constexpr std::array<int64_t, 3> kFlushMs{0, 50, 400};
+  made.flush_every = {one_of(random, kFlushMs) * 1'000};
+  made.clock_jumps = random.below(2) == 0;
+  switch (random.below(7)) {
+    case 0:
+      made.is_killed = true;
+      break;
+    case 1:
+      made.dies_at = death_of_up(random);
+      break;
+    case 2: {
+      static constexpr std::array<uint64_t, 3> kRates{10, 40, 150};
+      made.fails_one_in = one_of(random, kRates);
+      break;
+    }
+    case 3:
+      made.brokers_go = true;
+      break;
+    case 4:
+      made.disk_fills = true;
+      break;
+    default:
+      made.redis_goes = on_redis;
+      made.disk_fills = !on_redis;
+  }
+  return made;
+}
+
 }  // namespace
 
 std::string Life::to_string() const {
-  std::string text = work == Work::kRun ? "run" : "upkeep";
+  std::string text = work == Work::kRun ? "run" : work == Work::kUp ? "up" : "upkeep";
+  text += new_records == 0 ? "" : ", " + std::to_string(new_records) + " new records";
+  for (const auto& [is_so, what] : {std::pair(clock_jumps, "clock jumps"),
+                                    std::pair(is_killed, "killed"),
+                                    std::pair(brokers_go, "brokers go and come"),
+                                    std::pair(redis_goes, "redis goes and comes"),
+                                    std::pair(disk_fills, "disk full for a while")}) {
+    text += is_so ? std::string(", ") + what : "";
+  }
   text += ", " + std::to_string(new_files) + " new files";
   text += dies_at.empty() ? "" : ", dies at " + dies_at;
   text += fails_one_in == 0 ? "" : ", one call in " + std::to_string(fails_one_in) + " fails";
@@ -179,7 +259,8 @@ Scenario Scenario::make(uint64_t seed) {
   made.settings = "project: sim\nlake: ./lake\ncatalog: ./catalog.db\nonline: " +
                   std::string(random->below(2) == 0 ? "lmdb" : "hashlog") +
                   ":./online\nserving: {clock: data}\n";
-  made.definitions = bronze(*random) + silver(*random) + views(*random);
+  made.definitions =
+      bronze(*random, "{files: {path: data, format: csv}}") + silver(*random) + views(*random);
   made.files = files_of_days(*random);
   auto to_come = static_cast<int64_t>(made.files.size());
   const int64_t lives = between(*random, 2, 6);
@@ -195,6 +276,36 @@ Scenario Scenario::make(uint64_t seed) {
   last.dies_at.clear();
   last.fails_one_in = 0;
   last.new_files = static_cast<int>(to_come);
+  made.lives.push_back(last);
+  return made;
+}
+
+Scenario Scenario::make_up(uint64_t seed) {
+  const std::unique_ptr<Random> random = seeded_random(seed);
+  static constexpr std::array kKinds{"lmdb", "hashlog", "redis"};
+  Scenario made;
+  made.seed = seed;
+  made.online_kind = one_of(*random, kKinds);
+  made.has_lake = random->below(3) != 0;
+  made.settings = "project: sim\nlake: " + std::string(made.has_lake ? "./lake" : "none") +
+                  "\ncatalog: ./catalog.db\nonline: \"ONLINE\"\nserving: {clock: data}\n";
+  made.definitions = bronze(*random, "{kafka: {brokers: \"BROKERS\", topics: events}}") +
+                     silver(*random) + views(*random);
+  made.partitions = static_cast<int32_t>(between(*random, 1, 3));
+  made.records = records_of_days(*random, made.partitions);
+  auto to_come = static_cast<int64_t>(made.records.size());
+  const int64_t lives = between(*random, 2, 4);
+  for (int64_t i = 0; i < lives; ++i) {
+    Life next = life_of_up(*random, made.online_kind == "redis");
+    next.new_records = i + 1 < lives ? between(*random, 0, to_come / 2) : to_come;
+    to_come -= next.new_records;
+    made.lives.push_back(next);
+  }
+  // What the last one left, in case it died.
+  Life last = life(*random);
+  last.work = Life::Work::kRun;
+  last.dies_at.clear();
+  last.fails_one_in = 0;
   made.lives.push_back(last);
   return made;
 }
