@@ -7,6 +7,15 @@
 
 namespace assay::data {
 
+/// To give to what takes columns that it does not keep.
+inline std::vector<const Column*> pointers(std::span<const ColumnPtr> columns) {
+  std::vector<const Column*> result;
+  for (const ColumnPtr& column : columns) {
+    result.push_back(column.get());
+  }
+  return result;
+}
+
 /// Rows of several columns at once, for joins: data::take of each column, quicker when there are
 /// many columns or rows.
 ///

@@ -39,14 +39,6 @@ constexpr int64_t kBlock = data::kRowGroupRows;
 constexpr std::size_t kLabelBytes = 64;
 constexpr std::size_t kMemoryMin = std::size_t{256} << 20;
 
-std::vector<const data::Column*> pointers(const std::vector<data::ColumnPtr>& columns) {
-  std::vector<const data::Column*> result;
-  for (const data::ColumnPtr& column : columns) {
-    result.push_back(column.get());
-  }
-  return result;
-}
-
 std::vector<std::string> names_of(const std::vector<data::Field>& fields) {
   std::vector<std::string> names;
   for (const data::Field& field : fields) {
@@ -244,7 +236,8 @@ class TrainingRows : public data::PieceReader {
       }
       ASSAY_ASSIGN_OR_RETURN(const std::vector<data::ColumnPtr> keys,
                              values.keys(static_cast<int>(view)));
-      ASSAY_RETURN_IF_ERROR(index.add({pointers(keys), some->find(options_.set.time_column)}));
+      ASSAY_RETURN_IF_ERROR(
+          index.add({data::pointers(keys), some->find(options_.set.time_column)}));
     }
     index.seal();
     return index;
@@ -388,7 +381,7 @@ class TrainingRows : public data::PieceReader {
       ASSAY_ASSIGN_OR_RETURN(const auto times, gold::columns_as(known, *some));
       // A step answers from its known_time on, whatever its event_time: that one only ages it.
       ASSAY_RETURN_IF_ERROR(
-          sweep.add({pointers(keys), times[0].get(), times[0].get(), nullptr}, first));
+          sweep.add({data::pointers(keys), times[0].get(), times[0].get(), nullptr}, first));
       first += some->rows();
     }
     work.report.steps += first;
@@ -447,7 +440,8 @@ class TrainingRows : public data::PieceReader {
       labels[at] = pair.label;
       rows[at] = pair.row - first;
     }
-    return pieces.put(labels, data::take_columns(pointers(columns), rows, options_.set.threads));
+    return pieces.put(labels,
+                      data::take_columns(data::pointers(columns), rows, options_.set.threads));
   }
 
   // ---- Pass 3

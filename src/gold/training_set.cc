@@ -10,6 +10,7 @@
 
 #include "base/suggest.h"
 #include "data/asof_index.h"
+#include "data/gather.h"
 #include "gold/view_layout.h"
 
 namespace assay::gold {
@@ -38,14 +39,6 @@ TimeRange range_of(const data::Column& times) {
   return range;
 }
 
-std::vector<const data::Column*> pointers(const std::vector<data::ColumnPtr>& columns) {
-  std::vector<const data::Column*> result;
-  for (const data::ColumnPtr& column : columns) {
-    result.push_back(column.get());
-  }
-  return result;
-}
-
 /// The labels in order, once for each set of keys that they are asked with.
 class LabelIndexes {
  public:
@@ -69,7 +62,7 @@ class LabelIndexes {
       return &found->second;
     }
     data::AsofIndex index(std::move(types), threads_);
-    ASSAY_RETURN_IF_ERROR(index.add({pointers(keys), &time_}));
+    ASSAY_RETURN_IF_ERROR(index.add({data::pointers(keys), &time_}));
     index.seal();
     return &indexes_.emplace(std::move(names), std::move(index)).first->second;
   }
@@ -99,7 +92,7 @@ Result<ViewAnswers> answer_view(const FeatureView& view,
   // A step answers from its known_time on, whatever its event_time: that one only ages it.
   data::AsofSweep sweep(index, options.threads);
   ASSAY_RETURN_IF_ERROR(
-      sweep.add({pointers(step_keys), step_times[1].get(), step_times[1].get(), nullptr}, 0));
+      sweep.add({data::pointers(step_keys), step_times[1].get(), step_times[1].get(), nullptr}, 0));
   data::AsofMatch match = sweep.finish(std::nullopt);
   judge_age(view, *label_time, *step_times[0], &match);
   ViewAnswers answers;
