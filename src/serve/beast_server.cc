@@ -204,7 +204,7 @@ class Session : public std::enable_shared_from_this<Session> {
     if (buffer_.size() != 0) {
       stream_.expires_after(chrono(lane_.options.read_timeout));
       parse();
-    } else if (lane_.draining) {
+    } else if (lane_.draining || finished_) {
       say_farewell();
       close();
     } else {
@@ -276,9 +276,9 @@ class Session : public std::enable_shared_from_this<Session> {
     }
   }
   void after_wire(bool was_open, Code taken) {
-    const bool finished = taken == Code::kUnavailable;  // a request may stand before the end
-    if (taken != Code::kOk && !(finished && buffer_.size() != 0)) {
-      finished ? close() : linger();  // so that the alert arrives
+    finished_ = taken == Code::kUnavailable;  // requests may stand before the end
+    if (taken != Code::kOk && !(finished_ && buffer_.size() != 0)) {
+      finished_ ? close() : linger();  // so that the alert arrives
     } else if (!tls_->is_open()) {
       read();
     } else if (!was_open) {
@@ -304,6 +304,8 @@ class Session : public std::enable_shared_from_this<Session> {
       refuse(error);
     } else if (parser_->is_done()) {
       handle();
+    } else if (finished_) {
+      close();  // half a request
     } else if (expects_continue()) {
       send_continue();
     } else {
@@ -447,7 +449,8 @@ class Session : public std::enable_shared_from_this<Session> {
   std::unique_ptr<TlsChannel> tls_;              // nullptr: plain
   std::string wire_;                             // what was read last, when there is TLS
   std::size_t discarded_ = 0;
-  bool began_ = false;  // bytes of the next request are here, and its time runs
+  bool finished_ = false;  // the client says nothing more
+  bool began_ = false;     // bytes of the next request are here, and its time runs
   bool greeted_ = false;
   bool handling_ = false;
   bool continued_ = false;

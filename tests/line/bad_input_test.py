@@ -148,7 +148,7 @@ def folders_and_disks(program, root):
             project.write("assay.yaml", ASSAY_YAML.replace("./lake", str(small / "lake")))
             project.write("data/a.jsonl", "".join(GOOD_JSON % (i, i % 60) for i in range(40_000)))
             project.run("apply")
-            (small / "ballast").write_bytes(os.urandom(1_900_000))
+            (small / "ballast").write_bytes(os.urandom(2_060_000))
             done = subprocess.run([project.program, "run"], cwd=project.folder, capture_output=True, text=True, timeout=120, check=False)
             assert done.returncode == REFUSED, (done.returncode, done.stderr)
             (small / "ballast").unlink()
