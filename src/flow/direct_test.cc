@@ -234,6 +234,7 @@ TEST(Direct, ViewsWhoseJournalIsLostBeginAnew) {
   CrashedUp line(2, false);
   line.kill_at("flow.reads.after_apply:3");
   std::filesystem::remove_all(line.folder() + "/.assay/reads");
+  line.kill_after(500'000);
   line.expect_as_undisturbed();
 }
 

@@ -1,6 +1,7 @@
 #include "flow/publish.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "base/fail_point.h"
@@ -74,6 +75,9 @@ Status Publisher::publish(const RunOptions& options, RunReport* report) {
     if (topic.is_anothers || (topic.away_since && began.micros < topic.retry_at.micros)) {
       continue;
     }
+    if (options.is_live && options.stopping() && topic.transactions == nullptr) {
+      continue;  // its brokers may be away: a line that ends does not wait for them
+    }
     StageAccount account;
     account.stage = "publish";
     account.name = topic.values->name();
@@ -140,7 +144,7 @@ Status Publisher::publish_topic(Topic* topic, const RunOptions& options, StageAc
     if (is_idle && topic->at.whole == wanted) {
       return {};
     }
-    ASSAY_ASSIGN_OR_RETURN(Round round, begin_round(topic, wanted));
+    ASSAY_ASSIGN_OR_RETURN(Round round, begin_round(topic, wanted, options.publish_records));
     is_present = !topic->at.next;
     ASSAY_ASSIGN_OR_RETURN(round.records, round.reader->next(options.publish_records));
     const bool only_time_went_on = is_idle && topic->at.whole &&
@@ -188,11 +192,14 @@ Result<bool> Publisher::send_round(Topic* topic,
 
 /// The records of the round that is under way, behind those that are there, or else of one to
 /// `present`.
-Result<Publisher::Round> Publisher::begin_round(Topic* topic, const PublishedState& present) {
+Result<Publisher::Round> Publisher::begin_round(Topic* topic,
+                                                const PublishedState& present,
+                                                int64_t records_max) {
   PublishedPosition& at = topic->at;
   if (at.next && !goes_on(*at.next, present)) {
     leave_round(topic);  // of an earlier definition
   }
+  shorten(topic, present);
   Result<Round> round = read_round(*topic, present);
   while (round.code() == Code::kOutOfRange) {
     const PublishedPosition before = at;
@@ -204,11 +211,13 @@ Result<Publisher::Round> Publisher::begin_round(Topic* topic, const PublishedSta
       note_anew(*topic, round.status());
       leave_round(topic);
     }
+    shorten(topic, present);
     round = read_round(*topic, present);
   }
   ASSAY_RETURN_IF_ERROR(round.status());
   for (int64_t left = at.next ? at.done : 0; left > 0;) {
-    ASSAY_ASSIGN_OR_RETURN(const std::vector<PublishedRecord> there, round->reader->next(left));
+    ASSAY_ASSIGN_OR_RETURN(const std::vector<PublishedRecord> there,
+                           round->reader->next(std::min(left, records_max)));
     if (there.empty()) {
       return Status(Code::kInternal, "a round has fewer entities than it had");
     }
@@ -236,11 +245,24 @@ Result<Publisher::Round> Publisher::read_round(const Topic& topic, const Publish
 /// Begin a round anew; some of its entities are there.
 void Publisher::leave_round(Topic* topic) {
   PublishedPosition& at = topic->at;
-  if (at.done > 0) {
+  if (at.done > 0 && std::find(at.left.begin(), at.left.end(), *at.next) == at.left.end()) {
     at.left.push_back(*at.next);
   }
   at.next.reset();
   at.done = 0;
+}
+
+/// Let the position of a round to `present` fit: the oldest rounds that were left are forgotten.
+void Publisher::shorten(Topic* topic, const PublishedState& present) {
+  PublishedPosition& at = topic->at;
+  const auto is_too_long = [&] {
+    return position_text({at.whole, present, std::numeric_limits<int64_t>::max(), at.left}).size() >
+           kPositionBytesMax;
+  };
+  while (!at.next && !at.left.empty() && is_too_long()) {
+    at.left.erase(at.left.begin());
+    note_anew(*topic, {Code::kOutOfRange, "more rounds were left than a position can name"});
+  }
 }
 
 /// Forget the states that cannot be read any more; what is sent behind them is sent anew.
@@ -346,6 +368,7 @@ Status Publisher::open(Topic* topic, const RunOptions& options) {
                 "; give one of the two projects another name, or another topic"};
   }
   topic->count = found ? found->count : 0;
+  topic->told = found ? found->text : topic->told;
   topic->at = {};
   ASSAY_ASSIGN_OR_RETURN(const std::string text,
                          found ? Result<std::string>(found->text) : copy_of(*topic));

@@ -53,7 +53,7 @@ class Publisher {
     std::unique_ptr<ingest::KafkaTransactions> transactions;  // none: not open
     int64_t count = 0;                                        // of positions
     PublishedPosition at;
-    std::string told;    // the position that this process committed last; "" for none
+    std::string told;    // the position that this process committed or found last; "" for none
     std::string trying;  // the one that it was about to commit: what became of it may not be known
     bool is_anothers = false;  // another process has committed positions since
     std::optional<Duration> away_since;
@@ -72,9 +72,10 @@ class Publisher {
                           Round round,
                           const RunOptions& options,
                           StageAccount* account);
-  Result<Round> begin_round(Topic* topic, const PublishedState& present);
+  Result<Round> begin_round(Topic* topic, const PublishedState& present, int64_t records_max);
   static Result<Round> read_round(const Topic& topic, const PublishedState& present);
   static void leave_round(Topic* topic);
+  void shorten(Topic* topic, const PublishedState& present);
   Status leave_what_is_gone(Topic* topic);
   void note_anew(const Topic& topic, const Status& why);
   Status send(Topic* topic, const Round& round, const PublishedPosition& reached);

@@ -375,6 +375,77 @@ TEST(Publish, WhoseTopicAnotherTakesOverLeavesIt) {
   EXPECT_EQ(topic.records.size(), count);
 }
 
+TEST(Publish, APositionWhoseAnswerWasLostIsItsOwn) {
+  FakedProject project;
+  FakeTopic topic;
+  std::string settings = kAssay;
+  const std::string data_clock = "{clock: data}";
+  settings.replace(settings.find(data_clock), data_clock.size(), "{clock: wall}");
+  project.write("assay.yaml", settings);
+  SystemWorld quiet(static_cast<LogLevel>(static_cast<int>(LogLevel::kError) + 1));
+  FakeClock clock(*parse_time("2026-02-01"));
+  World world{
+      clock, quiet.world().files, quiet.world().random, quiet.world().log, quiet.world().metrics};
+  project.write_day(1);
+  ASSERT_TRUE(project.run_tables().ok());
+  const auto workspace = *Workspace::open(world, project.folder(), {});
+  Publisher publisher(*workspace, topic.opener());
+  RunOptions live;
+  live.is_live = true;
+  RunReport report;
+  ASSERT_TRUE(publisher.publish(live, &report).ok());
+  using Call = FakeTopic::Call;
+  using Fault = FakeTopic::Fault;
+  int day = 2;
+  for (const auto& [call, fault] : {std::pair(Call::kCommit, Fault::kIsUnknown),
+                                    std::pair(Call::kBegin, Fault::kFails),
+                                    std::pair(Call::kCommit, Fault::kFails),
+                                    std::pair(Call::kOpen, Fault::kNone)}) {
+    project.write_day(day++);
+    ASSERT_TRUE(project.run_tables().ok());
+    topic.fault = [call = call, fault = fault](Call now) {
+      return now == call ? fault : Fault::kNone;
+    };
+    ASSERT_TRUE(publisher.publish(live, &report).ok());
+    clock.advance({60 * kMicrosPerSecond});
+  }
+  EXPECT_EQ(topic.last(), values_of(project));
+}
+
+TEST(Publish, APositionOfBeforeFilesWereHashedIsGoneOnFrom) {
+  FakedProject project;
+  FakeTopic topic;
+  project.write_day(1);
+  ASSERT_TRUE(project.run_tables().ok());
+  EXPECT_EQ(*project.publish(topic), 5);
+  PublishedPosition at = *parse_position(topic.position->text);
+  at.whole->files = 0;
+  topic.position->text = position_text(at);
+  EXPECT_EQ(*project.publish(topic), 0);
+}
+
+TEST(Publish, RoundsThatAreLeftAgainAndAgainEnd) {
+  FakedProject project;
+  FakeTopic topic;
+  RunOptions small;
+  small.publish_records = 2;
+  project.write_day(1);
+  ASSERT_TRUE(project.run_tables().ok());
+  EXPECT_EQ(*project.publish(topic), 5);
+  PublishedPosition at = *parse_position(topic.position->text);
+  at.next = at.whole;
+  at.next->model_version = 1;  // of another definition
+  at.done = 2;
+  for (int i = 0; i < 60; ++i) {
+    at.left.push_back(*at.whole);
+    at.left.back().as_of.micros -= i;
+  }
+  topic.position->text = position_text(at);
+  EXPECT_EQ(*project.publish(topic, small), 5);
+  EXPECT_EQ(topic.last(), values_of(project));
+  EXPECT_TRUE(parse_position(topic.position->text).ok());
+}
+
 /// What happens to a topic and its project, by a seed; in the end the topic says what the tables
 /// say.
 void expect_as_the_tables(uint64_t seed) {

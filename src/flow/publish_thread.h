@@ -17,7 +17,7 @@ namespace assay::flow {
 /// nothing.
 ///
 /// Threads request() and take_report() any; the rest its owner's. Workspace and tables are its own.
-/// Source  docs/decisions/0113-publishing-beside-the-lake.md
+/// Source  docs/decisions/0113-published-states-are-looked-at.md
 class PublishThread {
  public:
   /// `workspace` must outlive it.
@@ -32,7 +32,7 @@ class PublishThread {
   void request();
   /// What was done since the last time; counted in the metrics already.
   RunReport take_report();
-  /// Do what was asked for, of each topic one transaction at most, and wait for it.
+  /// Do what was asked for, of each topic that is open one transaction at most, and wait for it.
   void end();
 
  private:

@@ -222,7 +222,7 @@ Result<int64_t> published_files(Workspace& workspace,
 
 Status check_published(Workspace& workspace, const PublishedState& state) {
   ASSAY_ASSIGN_OR_RETURN(const int64_t files, published_files(workspace, state.tables));
-  return files == state.files
+  return files == state.files || state.files == 0
              ? Status()
              : Status(Code::kOutOfRange,
                       "it was published from tables of the same names in another lake, or of "

@@ -79,7 +79,10 @@ class UpLoop {
     lines_.clear();
     reads_files_ = false;
     if (!has_lake_) {
-      ASSAY_RETURN_IF_ERROR(prepare_direct_lines(workspace_, run_options()));
+      RunOptions options = run_options();
+      options.begins_anew = options.begins_anew && !is_prepared_;  // what was said at the start
+      ASSAY_RETURN_IF_ERROR(prepare_direct_lines(workspace_, options));
+      is_prepared_ = true;
     }
     for (const auto& [name, bronze] : workspace_.project().bronze) {
       if (workspace_.reads_parts(name)) {
@@ -420,7 +423,8 @@ class UpLoop {
       received_;  // first of each line's epoch on its way
   BrokersAway brokers_;
   std::optional<Duration> away_since_;
-  bool has_begun_ = false;    // the sources could be opened once
+  bool has_begun_ = false;  // the sources could be opened once
+  bool is_prepared_ = false;
   bool has_flushed_ = false;  // since the lines were opened
   bool reads_files_ = false;
   bool is_fast_ = false;   // the backlog is read

@@ -73,7 +73,7 @@ Status Workspace::begin_new_positions(const std::string& bronze) {
   return {};
 }
 
-/// Remove every table "base_v1234", and those beside it.
+/// Remove every table "base_v1234". What was refused is in tables beside them, and stays.
 Status Workspace::remove_positions(const std::string& base) {
   const std::string prefix = base + "_v";
   std::vector<std::string> gone;

@@ -14,7 +14,7 @@ namespace assay::sim {
 namespace {
 
 constexpr int kSteps = 8;  // of a life, between which something happens
-/// A life that has not come to its end by then hangs.
+/// A life that brings in nothing for so long hangs.
 constexpr Duration kHangs{120 * kMicrosPerSecond};
 constexpr Duration kBlink{5'000};
 
@@ -107,9 +107,14 @@ End UpOutside::live(Folder& folder, const Life& life) {
       ::kill(process, SIGKILL);
     }
   }
-  const Duration began = clock->monotonic();
+  Duration began = clock->monotonic();
   bool is_asked = false;
+  int64_t progress = -1;
   for (look(); !is_over; look()) {
+    if (const int64_t now = progress_of(folder); now != progress) {
+      progress = now;
+      began = clock->monotonic();
+    }
     if (!is_asked && progress_of(folder) == static_cast<int64_t>(sent_)) {
       is_asked = true;
       ::kill(process, SIGTERM);
