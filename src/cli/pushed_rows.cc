@@ -27,7 +27,8 @@ Status put_pushed_rows(World& world,
   const std::string hash = serve::sha256_hex(rows);
   const std::string claims = join_path(folder, ".push");  // which is not looked into for rows
   ASSAY_RETURN_IF_ERROR(world.files.make_directories(claims));
-  const std::string claim = join_path(claims, once);
+  const std::string old_claim = join_path(folder, ".push_" + once);  // of a program before
+  const std::string claim = world.files.stat(old_claim).ok() ? old_claim : join_path(claims, once);
   const Status claimed = world.files.put_if_absent(claim, name + "\n" + hash + "\n");
   if (claimed.code() == Code::kAlreadyExists) {
     ASSAY_ASSIGN_OR_RETURN(const std::string before, world.files.read(claim));

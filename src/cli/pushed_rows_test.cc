@@ -48,6 +48,19 @@ TEST_F(PushedRows, TheSameRowsUnderOneKeyAreOneFile) {
   EXPECT_EQ(files(), (std::vector<std::string>{"1\n", "2\n", "1\n"}));
 }
 
+TEST_F(PushedRows, AKeyThatAProgramBeforeTookIsStillTaken) {
+  ASSERT_TRUE(put("1\n", "a").ok());
+  ASSERT_TRUE(world_.files
+                  ->write(join_path(folder_.path(), ".push_a"),
+                          *world_.files->read(join_path(folder_.path(), ".push/a")))
+                  .ok());
+  ASSERT_TRUE(world_.files->remove(join_path(folder_.path(), ".push/a")).ok());
+  world_.clock.advance(Duration{1});
+  EXPECT_TRUE(put("1\n", "a").ok());
+  EXPECT_EQ(put("2\n", "a").code(), Code::kAlreadyExists);
+  EXPECT_EQ(files(), (std::vector<std::string>{"1\n"}));
+}
+
 TEST_F(PushedRows, APushThatWasCutOffBeforeItsFileIsFinishedByTheNext) {
   ASSERT_TRUE(put("1\n", "a").ok());
   const auto listed = world_.files->list(folder_.path());

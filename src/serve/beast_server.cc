@@ -276,7 +276,7 @@ class Session : public std::enable_shared_from_this<Session> {
     }
   }
   void after_wire(bool was_open, Code taken) {
-    finished_ = taken == Code::kUnavailable;  // requests may stand before the end
+    finished_ = taken == Code::kUnavailable;  // a request may stand before the end
     if (taken != Code::kOk && !(finished_ && buffer_.size() != 0)) {
       finished_ ? close() : linger();  // so that the alert arrives
     } else if (!tls_->is_open()) {
@@ -304,8 +304,6 @@ class Session : public std::enable_shared_from_this<Session> {
       refuse(error);
     } else if (parser_->is_done()) {
       handle();
-    } else if (finished_) {
-      close();  // half a request
     } else if (expects_continue()) {
       send_continue();
     } else {
@@ -449,9 +447,9 @@ class Session : public std::enable_shared_from_this<Session> {
   std::unique_ptr<TlsChannel> tls_;              // nullptr: plain
   std::string wire_;                             // what was read last, when there is TLS
   std::size_t discarded_ = 0;
-  bool finished_ = false;  // the client says nothing more
-  bool began_ = false;     // bytes of the next request are here, and its time runs
+  bool began_ = false;  // bytes of the next request are here, and its time runs
   bool greeted_ = false;
+  bool finished_ = false;  // the peer, with TLS: it asks nothing more
   bool handling_ = false;
   bool continued_ = false;
 };

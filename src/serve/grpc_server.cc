@@ -2,11 +2,13 @@
 
 #include "serve/grpc_server.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <cstdlib>
 #include <exception>
 #include <mutex>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -20,6 +22,7 @@
 #include <grpcpp/support/byte_buffer.h>
 
 #include "base/process.h"
+#include "serve/repeated_call.h"
 
 namespace assay::serve {
 namespace {
@@ -131,9 +134,11 @@ int64_t monotonic_micros() {
   return now.tv_sec * 1'000'000 + now.tv_nsec / 1000;
 }
 
+constexpr int kUrgentMax = 128;
+
 /// A supervisor must not end a process because it is busy.
 bool is_urgent(std::string_view method) {
-  return method.starts_with("/grpc.health.");
+  return method == "/grpc.health.v1.Health/Check";
 }
 
 /// What all calls of a server have in common.
@@ -152,7 +157,20 @@ struct Calls {
   Counter& shed;
   Counter& late;
   std::atomic<int> under_way{0};
-  std::atomic<int> waiting{0};  // of them, that no message of has been taken yet
+  std::atomic<int> urgent{0};   // apart from those
+  std::atomic<int> waiting{0};  // that no message of has been taken yet
+  std::mutex mutex;
+  std::unordered_map<const grpc::GenericCallbackServerContext*, int64_t> silent;  // since when
+
+  /// Cut off who opened a call and says nothing.
+  void end_silent() {
+    const std::lock_guard lock(mutex);
+    for (const auto& [context, since] : silent) {
+      if (monotonic_micros() - since >= options.read_timeout.micros) {
+        context->TryCancel();
+      }
+    }
+  }
 };
 
 /// A call that is not taken.
@@ -174,15 +192,17 @@ class Call : public grpc::ServerGenericBidiReactor {
         authorization_(metadata_of(context, "authorization")),
         api_key_(metadata_of(context, "x-api-key")),
         peer_names_(peer_names_of(context)),
+        is_urgent_(is_urgent(method_)),
         since_(monotonic_micros()) {
-    ++calls_.under_way;
+    ++(is_urgent_ ? calls_.urgent : calls_.under_way);
     ++calls_.waiting;
+    {
+      const std::lock_guard lock(calls_.mutex);
+      calls_.silent.emplace(&context_, since_);
+    }
     StartRead(&request_);
   }
-  ~Call() override {
-    calls_.waiting -= is_first_ ? 1 : 0;
-    --calls_.under_way;
-  }
+  ~Call() override { --(is_urgent_ ? calls_.urgent : calls_.under_way); }
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
 
@@ -216,9 +236,13 @@ class Call : public grpc::ServerGenericBidiReactor {
       return false;
     }
     is_first_ = false;
+    {
+      const std::lock_guard lock(calls_.mutex);
+      calls_.silent.erase(&context_);
+    }
     const int waiting = calls_.waiting--;
     const GrpcOptions& options = calls_.options;
-    return waiting >= options.turn_calls && !is_urgent(method_) &&
+    return waiting >= options.turn_calls && !is_urgent_ &&
            monotonic_micros() - since_ >= options.turn_max.micros;
   }
   [[nodiscard]] bool is_left_alone() const {
@@ -251,6 +275,7 @@ class Call : public grpc::ServerGenericBidiReactor {
   const std::string authorization_;
   const std::string api_key_;
   const PeerNames peer_names_;
+  const bool is_urgent_;
   const int64_t since_;
   bool is_first_ = true;
   grpc::ByteBuffer request_;
@@ -263,12 +288,15 @@ class Service : public grpc::CallbackGenericService {
       : calls_(metrics, std::move(handler), options) {}
   grpc::ServerGenericBidiReactor* CreateReactor(
       grpc::GenericCallbackServerContext* context) override {
-    if (calls_.under_way.load() >= calls_.options.calls_max && !is_urgent(context->method())) {
+    if (is_urgent(context->method()) ? calls_.urgent.load() >= kUrgentMax
+                                     : calls_.under_way.load() >= calls_.options.calls_max) {
       calls_.shed.add();
       return std::make_unique<Refusal>().release();
     }
     return std::make_unique<Call>(calls_, *context).release();
   }
+
+  void end_silent() { calls_.end_silent(); }
 
  private:
   Calls calls_;
@@ -292,10 +320,11 @@ class Server : public GrpcServer {
                                static_cast<int>(options.idle_timeout.micros / 1000));
     builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
                                static_cast<int>(options.handshake_timeout.micros / 1000));
-    if (options.tls) {  // whose client is let in anew by the authorities of then
-      builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS,
-                                 static_cast<int>(options.tls_age_max.micros / 1000));
-    }
+    // Then its client is let in anew, by the authorities of then.
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS,
+                               static_cast<int>(options.age_max.micros / 1000));
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS,
+                               static_cast<int>(options.age_grace.micros / 1000));
     builder.SetMaxReceiveMessageSize(options.message_bytes_max);
     grpc::ResourceQuota quota("assay");
     builder.SetResourceQuota(quota.Resize(options.buffer_bytes_max));
@@ -307,10 +336,13 @@ class Server : public GrpcServer {
                   std::to_string(options.port)};
     }
     port_ = static_cast<uint16_t>(port);
+    const Duration look{std::min(options.read_timeout.micros, kMicrosPerSecond)};
+    sweep_ = std::make_unique<RepeatedCall>(look, [this] { service_.end_silent(); });
     return {};
   }
   [[nodiscard]] uint16_t port() const override { return port_; }
   void stop() override {
+    sweep_.reset();
     if (server_ != nullptr) {
       gpr_timespec wait = gpr_time_from_micros(kDrainMicrosMax, GPR_TIMESPAN);
       server_->Shutdown(gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), wait));
@@ -323,6 +355,7 @@ class Server : public GrpcServer {
   Service service_;
   std::shared_ptr<grpc::ServerCredentials> credentials_;  // asked as long as the server runs
   std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<RepeatedCall> sweep_;
   uint16_t port_ = 0;
 };
 

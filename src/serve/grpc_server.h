@@ -34,7 +34,9 @@ struct GrpcOptions {
   Duration idle_timeout{300 * kMicrosPerSecond};  // of a connection without calls
   Duration handshake_timeout{10 * kMicrosPerSecond};
   TlsSource tls{};                               // empty: plain gRPC; else TLS 1.3
-  Duration tls_age_max{600 * kMicrosPerSecond};  // of a connection with TLS: then it is made anew
+  Duration age_max{600 * kMicrosPerSecond};      // of a connection: then it is made anew
+  Duration age_grace{10 * kMicrosPerSecond};     // for calls that are open then; they are cut off
+  Duration read_timeout{10 * kMicrosPerSecond};  // until a call has sent its first message
 };
 
 /// A gRPC server of bytes in and bytes out, within the limits of its options. Nothing is answered

@@ -2,14 +2,10 @@
 
 #include "serve/grpc_server.h"
 
-#include <chrono>
-#include <future>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <thread>
-#include <vector>
 
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
@@ -58,34 +54,30 @@ class Client {
     grpc::Status status_;
     std::unique_ptr<grpc::GenericClientAsyncResponseReader> call_;
   };
-  std::unique_ptr<Asked> begin(const std::string& method) {
-    return std::make_unique<Asked>(stub_, method);
-  }
-  grpc::StatusCode ask(const std::string& method) { return begin(method)->code(); }
+  grpc::StatusCode ask(const std::string& method) { return Asked(stub_, method).code(); }
 
-  /// A call of several messages: one was answered, and it goes on.
+  /// A call of several messages, of which none has been sent yet.
   class Stream {
    public:
-    Stream(grpc::GenericStub& stub, const std::string& method, std::chrono::milliseconds wait) {
-      if (wait.count() > 0) {
-        context_.set_deadline(gpr_time_add(gpr_now(GPR_CLOCK_REALTIME),
-                                           gpr_time_from_millis(wait.count(), GPR_TIMESPAN)));
-      }
-      call_ = stub.PrepareCall(&context_, method, &queue_);
+    explicit Stream(grpc::GenericStub& stub) {
+      call_ = stub.PrepareCall(&context_, kMethod, &queue_);
       call_->StartCall(this);
       next();
-      say();
-      call_->Read(&response_, this);
-      next();
     }
-    void say() {
+    /// Send a message; whether it was answered.
+    bool ask() {
       call_->Write(message(), this);
-      next();
+      if (!next()) {
+        return false;
+      }
+      call_->Read(&response_, this);
+      return next();
     }
-    void end() {
+    /// Nothing more is sent.
+    grpc::StatusCode end() {
       call_->WritesDone(this);
       next();
-      EXPECT_EQ(wait_for_end(), grpc::OK);
+      return wait_for_end();
     }
     grpc::StatusCode wait_for_end() {
       grpc::Status status;
@@ -95,22 +87,18 @@ class Client {
     }
 
    private:
-    void next() {
+    bool next() {
       void* tag = nullptr;
       bool ok = false;
       queue_.Next(&tag, &ok);
-      EXPECT_TRUE(ok);
+      return ok;
     }
     grpc::ClientContext context_;
     grpc::CompletionQueue queue_;
     grpc::ByteBuffer response_;
     std::unique_ptr<grpc::GenericClientAsyncReaderWriter> call_;
   };
-  /// `wait`: how long its client waits; 0: without end.
-  std::unique_ptr<Stream> stream(const std::string& method = kMethod,
-                                 std::chrono::milliseconds wait = std::chrono::milliseconds(0)) {
-    return std::make_unique<Stream>(stub_, method, wait);
-  }
+  std::unique_ptr<Stream> stream() { return std::make_unique<Stream>(stub_); }
 
  private:
   static grpc::ChannelArguments own_pool() {
@@ -144,10 +132,11 @@ TEST_F(GrpcServerTest, CallsBeyondTheBoundAreRefusedAtOnceAndHealthIsNot) {
   options.calls_max = 1;
   Client client(start(options));
   const auto stream = client.stream();
+  ASSERT_TRUE(stream->ask());
   EXPECT_EQ(client.ask(kMethod), grpc::RESOURCE_EXHAUSTED);
   EXPECT_EQ(client.ask(kHealth), grpc::OK);
   EXPECT_EQ(shed(), 1);
-  stream->end();
+  EXPECT_EQ(stream->end(), grpc::OK);
   while (client.ask(kMethod) == grpc::RESOURCE_EXHAUSTED) {  // until the server has ended it too
     std::this_thread::yield();
   }
@@ -165,6 +154,34 @@ TEST_F(GrpcServerTest, WhatWaitedTooLongWhileManyWaitIsShedAndHealthIsNot) {
   options.turn_calls = 2;
   Client few(start(options));
   EXPECT_EQ(few.ask(kMethod), grpc::OK) << "nobody waits beside it";
+}
+
+TEST_F(GrpcServerTest, CallsThatSayNothingAreCutOffAndTakeNoRoom) {
+  GrpcOptions options;
+  options.calls_max = 2;
+  options.read_timeout = Duration{50'000};
+  Client client(start(options));
+  const auto first = client.stream();
+  const auto second = client.stream();
+  EXPECT_EQ(first->wait_for_end(), grpc::CANCELLED);
+  EXPECT_EQ(second->wait_for_end(), grpc::CANCELLED);
+  while (client.ask(kMethod) == grpc::RESOURCE_EXHAUSTED) {  // until the server has ended them too
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(client.ask(kMethod), grpc::OK);
+}
+
+TEST_F(GrpcServerTest, AConnectionEndsWithItsAgeThoughACallOnItGoesOn) {
+  GrpcOptions options;
+  options.age_max = Duration{50'000};
+  options.age_grace = Duration{50'000};
+  Client client(start(options));
+  const auto stream = client.stream();
+  ASSERT_TRUE(stream->ask());
+  while (stream->ask()) {  // until it is too old
+  }
+  EXPECT_NE(stream->wait_for_end(), grpc::OK);
+  EXPECT_EQ(client.ask(kMethod), grpc::OK) << "on another connection";
 }
 
 }  // namespace
