@@ -166,6 +166,7 @@ class Cleaned {
   }
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] OnlineStore& store() { return *store_; }
+  double stuck() { return rest_.metrics.gauge("assay_online_log_stuck", "").value(); }
   int64_t counter(const std::string& name) { return rest_.metrics.counter(name, "").value(); }
 
   const FakeView cold = text_view("cold");
@@ -456,6 +457,7 @@ TEST(HashLogDamage, ThatCleaningCannotGetPastStopsCleaningAndNobodyElse) {
   EXPECT_EQ(cleaned.log.warnings.size(), 1) << "it is said once";
   EXPECT_NE(cleaned.log.warnings.at(0).find("online_log_not_cleaned"), std::string::npos);
   EXPECT_NE(cleaned.log.warnings.at(0).find("a slot of the index"), std::string::npos);
+  EXPECT_EQ(cleaned.stuck(), 1);
 }
 
 TEST(HashLogDamage, OfACheckpointIsMadeGoodFromTheLog) {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <set>
 #include <unordered_set>
-#include <utility>
 #include <vector>
 
 #include "base/fail_point.h"
@@ -41,14 +40,24 @@ void HashLog::clean_some(HashLogWriter& writer) {
   if (writer_state_->stuck_at != 0 && files_->file_of(writer_state_->stuck_at) == writer.tail_) {
     return;
   }
-  writer_state_->stuck_at = 0;
+  const auto say_stuck = [this](uint64_t at) {
+    if (writer_state_->stuck_at != at) {
+      world_.metrics
+          .gauge(
+              "assay_online_log_stuck",
+              "1 while the log of the online store is not cleaned, because its index is damaged.")
+          .set(at != 0 ? 1 : 0);
+      writer_state_->stuck_at = at;
+    }
+  };
+  say_stuck(0);
   const Status cleaned = clean(writer);
   if (cleaned.ok()) {
     return;
   }
   world_.log.warn("online_log_not_cleaned", {{"status", cleaned.to_string()}});
   if (cleaned.code() == Code::kCorrupt) {
-    writer_state_->stuck_at = writer.cleaned_;
+    say_stuck(writer.cleaned_);
   }
 }
 
@@ -198,7 +207,7 @@ Status HashLog::checkpoint(uint64_t written) {
   const uint64_t index_bytes = index_->file().bytes();
   const uint64_t interval = std::max(options_.checkpoint_bytes, index_bytes);
   const uint64_t since = (committed - std::max(before, files_->first_place(tail))) * kPlaceBytes;
-  const bool due = std::exchange(state.checkpoint_due, false);
+  const bool due = state.checkpoint_due;
   if (state.checkpoint.has_value() && (due || state.checkpoint->generation != generation)) {
     state.checkpoint.reset();  // of an index that is no more
   }
@@ -222,6 +231,8 @@ Status HashLog::checkpoint(uint64_t written) {
   if (Status done = copy_index(std::min(step, index_bytes)); !done.ok()) {
     state.checkpoint.reset();
     world_.log.warn("online_checkpoint_failed", {{"status", done.to_string()}});
+  } else if (due) {
+    state.checkpoint_due = false;  // it stands, all of it
   }
   return {};
 }
