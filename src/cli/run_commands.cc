@@ -209,6 +209,8 @@ Status run_materialize(Invocation& invocation) {
     ASSAY_ASSIGN_OR_RETURN(const std::string view,
                            only_or_given(invocation.arguments.get("VIEW"), views, "feature view"));
     views = {view};
+  } else if (invocation.arguments.has("anew")) {
+    return {Code::kInvalidArgument, "--anew forgets the rows of one view: name it"};
   }
   ASSAY_ASSIGN_OR_RETURN(const auto lock, workspace->lock_for_writing());
   flow::RunOptions options;

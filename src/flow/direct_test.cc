@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "flow/direct_line.h"
+#include "flow/online_stage.h"
 #include "flow/training.h"
 #include "flow/up_crash.h"
 
@@ -202,6 +203,19 @@ TEST(Direct, DuplicatesOfAPartitionThatIsFarBehindAreKnownAfterAKill) {
   topic.flush();
   ASSERT_TRUE(project.run().ok());
   EXPECT_EQ(project.online_hash(), once);
+}
+
+TEST(Direct, RowsThatNoTableHasAreNotForgotten) {
+  TestTopic topic(1);
+  DirectProject project(topic);
+  send_days(topic, 1, 2);
+  ASSERT_TRUE(project.run().ok());
+  const uint64_t hash = project.online_hash();
+  {
+    const auto workspace = project.open();
+    EXPECT_EQ(forget_online_rows(*workspace, "spend").code(), Code::kFailedPrecondition);
+  }
+  EXPECT_EQ(project.online_hash(), hash);
 }
 
 TEST(Direct, WhatNeedsTablesSaysSo) {

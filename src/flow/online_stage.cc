@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/fail_point.h"
+#include "flow/direct_line.h"
 #include "flow/online_changes.h"
 #include "flow/online_pieces.h"
 #include "flow/part_position.h"
@@ -494,6 +495,9 @@ void note_freshness(World& world, const std::string& view, const data::Batch& ro
 }
 
 Status forget_online_rows(Workspace& workspace, const std::string& view) {
+  ASSAY_RETURN_IF_ERROR(
+      require_lake(workspace, "making online rows anew")
+          .with_context("remove the online store, and `assay run` reads the topics again"));
   ASSAY_ASSIGN_OR_RETURN(const gold::FeatureViewPtr compiled, workspace.view(view));
   ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, workspace.online(false));
   return store->drop(compiled->storage_name());

@@ -78,6 +78,8 @@ Result<StageAccount> run_online_stage(Workspace& workspace,
                                       const RunOptions& options);
 
 /// Forget a view's online rows, so that the online stage makes them anew: what mends damaged ones.
+///
+/// Errors  kFailedPrecondition: there is no lake to make them from.
 Status forget_online_rows(Workspace& workspace, const std::string& view);
 
 }  // namespace assay::flow
