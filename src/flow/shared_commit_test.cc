@@ -14,6 +14,7 @@
 
 #include "flow/bronze_writer.h"
 #include "flow/kafka_line.h"
+#include "flow/quarantine.h"
 #include "flow/running_up.h"
 
 namespace assay::flow {
@@ -306,6 +307,7 @@ TEST_F(SharedCommit, WhoWasLeftBehindRefusesNothing) {
   EXPECT_EQ(frozen.commit().code(), Code::kAborted);
   EXPECT_EQ(accepted_numbers(), (std::vector<int64_t>{0, 1}));
   EXPECT_EQ(refused(), 0);
+  EXPECT_EQ(list_quarantine(*project_.open())->rows(), 0);
 }
 
 TEST_F(SharedCommit, WhoHasLostARaceIsNotOvertakenAgain) {

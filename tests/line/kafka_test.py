@@ -110,7 +110,9 @@ def begin_topics(program, folder, topic, files, options):
 
 
 def expect_same(project, env, expected):
-    found = content(project, env)
+    # Processes that share topics have a quarantine table also where nothing was refused.
+    empty = {"n": 0, "h": None}
+    found = {name: each for name, each in content(project, env).items() if each != empty or name in expected}
     assert found == expected, {name: (expected.get(name), found.get(name))
                                for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)}
     check_balance(project, env)
