@@ -44,7 +44,7 @@ class FilesWithARace : public LakeThatGoes {
 /// A process that shares the table: its own view of the project, and its own parts.
 class Process {
  public:
-  explicit Process(TestProject& project)
+  explicit Process(TestProject& project, Duration turn_wait = RunOptions().turn_wait)
       : system_(LogLevel::kError),
         world_{system_.world().clock,
                files,
@@ -52,7 +52,7 @@ class Process {
                system_.world().log,
                system_.world().metrics},
         workspace_(*Workspace::open(world_, project.folder(), {})),
-        writer_(*BronzeWriter::open(*workspace_, "events", quick_options())) {}
+        writer_(*BronzeWriter::open(*workspace_, "events", waiting(turn_wait))) {}
 
   /// Read a record of a part: `users` one after the other, in one hour.
   void read(int64_t part, const std::vector<std::string>& users, int hour = 0) {
@@ -113,9 +113,9 @@ class Process {
   StageAccount account;
 
  private:
-  static RunOptions quick_options() {
+  static RunOptions waiting(Duration turn_wait) {
     RunOptions options;
-    options.turn_wait = {100'000};
+    options.turn_wait = turn_wait;
     return options;
   }
 
@@ -337,7 +337,7 @@ TEST_F(SharedCommit, WhoHasLostARaceIsNotOvertakenAgain) {
 
 TEST_F(SharedCommit, AFrozenOneHoldsUpNobodyForLong) {
   const auto frozen = *system_files()->lock(project_.folder() + "/.assay/commit_events.lock");
-  Process a(project_);
+  Process a(project_, {100'000});
   a.read(0, {"u1"});
   ASSERT_TRUE(a.commit().ok());
   a.read(0, {"u2"});

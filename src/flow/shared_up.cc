@@ -217,7 +217,7 @@ class SharedUp {
     const Status answer = line.ends().status();
     const std::string& trouble = line.group_trouble();
     brokers_.note(line.name(),
-                  answer.ok() && !trouble.empty()
+                  answer.ok() && !trouble.empty() && line.partitions() == 0
                       ? Status(Code::kUnavailable, "the group gives no partitions: " + trouble)
                       : answer);
     Result<std::vector<ingest::KafkaSource::PartLag>> lags = line.lags();

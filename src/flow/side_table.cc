@@ -88,6 +88,9 @@ Status SideTable::commit(const data::Batch& rows, int64_t end) {
 }
 
 Status SideTable::take_over(const std::set<int64_t>& ordinals) {
+  if (ordinals.empty()) {
+    return {};
+  }
   ASSAY_RETURN_IF_ERROR(ensure_table());
   for (int tries = 1;; ++tries) {
     ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table_->snapshot());

@@ -319,6 +319,9 @@ class KafkaTopics : public KafkaSource {
     group_trouble_.clear();
     moving_ = held_->rebalance->partitions;
     rebalance_ = {held_->rebalance->gives, held_->rebalance->is_lost, {}};
+    if (rebalance_->gives) {
+      ASSAY_RETURN_IF_ERROR(parts_.load());  // others may have numbered some anew
+    }
     const bool has_numbers = std::all_of(moving_.begin(), moving_.end(), [&](const auto& moving) {
       return parts_.newest(moving) != nullptr;
     });
