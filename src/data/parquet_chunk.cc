@@ -86,8 +86,15 @@ Scalar bound_of(const Type& type, Int128 value) {
 Scalar bound_of(const Type& type, double value) {
   return {type, value};
 }
+/// Of a long text, whole letters of its beginning: more than any reader of the bound keeps, so it
+/// is still seen to be cut.
 Scalar bound_of(const Type& type, std::string_view value) {
-  return {type, std::string(value)};
+  std::size_t size = std::min(value.size(), kParquetBoundBytes + 1);
+  while (size < value.size() && size < kParquetBoundBytes + 4 &&
+         (static_cast<unsigned char>(value[size]) & 0xC0) == 0x80) {
+    ++size;
+  }
+  return {type, std::string(value.substr(0, size))};
 }
 
 /// The bounds of values that are no NaN.

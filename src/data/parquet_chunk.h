@@ -30,7 +30,11 @@ ParquetStorage parquet_storage_of(const Type& type);
 /// The 16 bytes of kFixed.
 std::string big_endian(Int128 value);
 
-/// What the values of one column are between.
+/// Longer texts are cut in a footer.
+inline constexpr std::size_t kParquetBoundBytes = 256;
+
+/// What the values of one column are between. Of texts longer than kParquetBoundBytes only a little
+/// more than that is kept: the maximum is then the beginning of something larger.
 struct ColumnBounds {
   int64_t null_count = 0;
   bool has_nan = false;

@@ -25,8 +25,6 @@ constexpr int32_t kDictionaryNumbers = 8;
 constexpr int32_t kDataPage = 0;
 constexpr int32_t kDictionaryPage = 2;
 
-constexpr std::size_t kBoundBytesMax = 256;
-
 /// `type` as readers of the format's first versions know it, and as later ones do.
 void add_logical_type(ThriftWriter& out, const Type& type) {
   const auto converted = [&](int32_t number) { out.i32(6, number); };
@@ -130,12 +128,12 @@ std::string behind_all(std::string text, bool is_utf8) {
   return text;
 }
 
-/// At most kBoundBytesMax; empty where a long text has no short bound.
+/// At most kParquetBoundBytes; empty where a long text has no short bound.
 StoredBound text_bound(const std::string& text, bool is_utf8, bool is_min) {
-  if (text.size() <= kBoundBytesMax) {
+  if (text.size() <= kParquetBoundBytes) {
     return {text, true};
   }
-  std::size_t size = kBoundBytesMax;
+  std::size_t size = kParquetBoundBytes;
   while (is_utf8 && size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) {
     --size;
   }

@@ -62,6 +62,8 @@ class ParquetFile {
   [[nodiscard]] std::string end() const;
 
   [[nodiscard]] int64_t rows() const { return rows_; }
+  /// Of the file without end().
+  [[nodiscard]] int64_t bytes() const { return static_cast<int64_t>(bytes_); }
   /// Of all row groups.
   [[nodiscard]] const ColumnBounds& bounds(int column) const {
     return bounds_.at(static_cast<std::size_t>(column));
