@@ -22,6 +22,21 @@ constexpr std::size_t kEncodingBytesMax = std::size_t{128} << 20;
 constexpr std::size_t kFewRows = 64;
 constexpr char kCreatedBy[] = "assay version " ASSAY_VERSION;
 
+/// Of some rows alone: a few may be most of a batch.
+std::size_t bytes_of(const Batch& rows, std::span<const int64_t> which) {
+  std::size_t bytes = 0;
+  for (int column = 0; column < rows.column_count(); ++column) {
+    const data::Column& from = rows.column(column);
+    bytes += which.size() * static_cast<std::size_t>(data::value_width(from.type()));
+    if (data::is_text(from.type())) {
+      for (const int64_t row : which) {
+        bytes += sizeof(int32_t) + from.text(row).size();
+      }
+    }
+  }
+  return bytes;
+}
+
 }  // namespace
 
 bool row_writer_takes(const data::Schema& schema, const std::vector<std::string>& partitions) {
@@ -72,6 +87,9 @@ RowWriter::~RowWriter() {
 Status RowWriter::add(const Batch& rows) {
   if (schema_ == nullptr) {
     find_columns(rows.schema());
+  }
+  if (columns_.empty()) {
+    return {Code::kInvalidArgument, "rows with nothing but partition columns"};
   }
   ASSAY_ASSIGN_OR_RETURN(const std::span<const uint32_t> numbers, split_.number(rows));
   ASSAY_RETURN_IF_ERROR(add_partitions());
@@ -164,7 +182,7 @@ void RowWriter::put_few(Partition& partition, const Batch& rows, std::span<const
       to.append_from(rows.column(column), row);
     }
   }
-  const std::size_t bytes = rows.bytes() * which.size() / static_cast<std::size_t>(rows.rows());
+  const std::size_t bytes = bytes_of(rows, which);
   partition.row_count += static_cast<int64_t>(which.size());
   partition.bytes += bytes;
   waiting_bytes_ += bytes;
@@ -240,8 +258,13 @@ Result<DataFile> RowWriter::finish_file(Partition& partition) {
   file.tags = tags_;
   ASSAY_ASSIGN_OR_RETURN(file.stats_json, file_statistics_json(*schema_, partition.file));
   const std::string path = join_path(root_, partition.path);
-  ASSAY_RETURN_IF_ERROR(append_bytes(path, partition.file.end()));
+  const std::string end = partition.file.end();
+  ASSAY_RETURN_IF_ERROR(append_bytes(path, end));
   ASSAY_ASSIGN_OR_RETURN(const FileInfo info, target_.world.files.stat(path));
+  if (info.size_bytes != partition.file.bytes() + std::ssize(end)) {
+    // It was opened by name for each row group.
+    return Status(Code::kAborted, "somebody else changed a file that was being written: " + path);
+  }
   file.size_bytes = info.size_bytes;
   file.modification_ms = info.modified.micros / 1'000;
   fail_point("lake.write.before_sync");
