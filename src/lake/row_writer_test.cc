@@ -187,6 +187,26 @@ TEST(RowWriter, AFailureLateLeavesNoFile) {
   EXPECT_EQ(writing.objects(), 0U);
 }
 
+TEST(RowWriter, FewButLongRowsOfAPartitionCountForWhatTheyAre) {
+  Writing writing({"p"});
+  const Batch rows = writing.lake().rows(
+      "SELECT CASE WHEN i % 100 = 0 THEN repeat('x', 10000) || i ELSE 'x' END AS s, (CASE WHEN i % "
+      "100 = 0 THEN 0 ELSE i % 3 + 1 END)::INTEGER AS p FROM range(5000) AS t(i)");
+  const RowGroupLimits limits{.bytes = 100'000, .waiting_bytes = 200'000};
+  const auto files = write(writing.target("t"), rows, 1, limits, 1'000).value();
+  const DataFile* of_long = by_partition(files).at({{"p", "0"}});
+  EXPECT_EQ(of_long->rows, 50);
+  EXPECT_GE(writing.lake().number("SELECT num_row_groups::BIGINT FROM parquet_file_metadata('" +
+                                  writing.path("t", *of_long) + "')"),
+            5);
+}
+
+TEST(RowWriter, RowsOfNothingButPartitionColumnsAreRefused) {
+  Writing writing({"p"});
+  RowWriter writer(writing.target("t"), {}, {}, 1);
+  EXPECT_EQ(writer.add(writing.lake().rows("SELECT 1 AS p")).code(), Code::kInvalidArgument);
+}
+
 TEST(RowWriter, NoRowsGiveNoFiles) {
   Writing writing;
   RowWriter writer(writing.target("t"), {}, {}, 2);
