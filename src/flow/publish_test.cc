@@ -166,6 +166,8 @@ TEST(Publish, OfProcessesThatShareTopicsTheOneThatLeadsPublishes) {
   send_days(topic, 4, 7);
   second.wait_for_gauge("assay_flow_shared_partitions", 2, {{"name", "events"}});
   wait_for_rows(project, "bronze/events", topic.sent());
+  // (A stop goes on with topics that are open, and opens none.)
+  second.wait_for_counter_above("assay_flow_published_records_total", 0, {{"name", "spend"}});
   EXPECT_TRUE(second.stop().ok());
   EXPECT_EQ(read_all(topic).last, values_of(project));
 }

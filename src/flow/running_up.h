@@ -132,6 +132,11 @@ class RunningUp {
       pause_for({1'000});
     }
   }
+  void wait_for_counter_above(const std::string& name, int64_t value, const MetricLabels& labels) {
+    while (world_.metrics.counter(name, "", labels).value() <= value) {
+      pause_for({1'000});
+    }
+  }
   /// Until the online store answers as one with this content.
   void wait_for_online(uint64_t hash) {
     while (*store_->content_hash(*view_) != hash) {
