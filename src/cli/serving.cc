@@ -12,6 +12,9 @@ namespace assay::cli {
 namespace {
 
 Result<Duration> busy_after(const Arguments& arguments) {
+  if (!arguments.has("busy-after")) {
+    return serve::HttpOptions().turn_max;
+  }
   const std::string& text = arguments.get("busy-after");
   Result<Duration> duration = parse_duration(text);
   return duration.ok() && duration->micros > 0
@@ -212,8 +215,8 @@ std::vector<Flag> Servers::flags() {
                    false});
   flags.push_back({"busy-after",
                    "DURATION",
-                   "answer 503 while what arrives waits longer than this for its turn",
-                   "1s",
+                   "answer 503 while what arrives waits longer than this for its turn (1s)",
+                   "",
                    false,
                    false});
   flags.push_back({"address-file",

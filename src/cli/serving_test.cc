@@ -51,8 +51,6 @@ class Serving : public testing::Test {
                             : std::nullopt;
     return answer.has_value() ? answer->status : 0;
   }
-  /// As the command line has it without flags.
-  void SetUp() override { set("busy-after", "1s"); }
   int handled(const std::string& secret) {
     return features_.handle({"GET", "/metrics", {{"authorization", "Bearer " + secret}}, ""})
         .status;

@@ -92,6 +92,25 @@ def shop(program, root):
         assert b"@example.com" not in path.read_bytes(), f"an e-mail address is in {path}"
     report = project.json("verify", "--sample", 20_000)
     assert report["differ"] == 0 and report["values"] >= 20_000, report
+    following(project)
+
+
+def following(project):
+    """`assay up` without a server takes files as they come, and a stop ends it well."""
+    count = "SELECT count(*) AS n FROM lake.bronze.clicks"
+    before = project.sql(count)[0]["n"]
+    process = subprocess.Popen([project.program, "up", "--poll-every", "100ms", "--flush-every", "100ms"], cwd=project.folder,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    folder = project.folder / "data/clicks"
+    click = json.loads(next(folder.glob("*.jsonl")).open().readline())
+    (folder / "more.jsonl").write_text(json.dumps({**click, "event_id": "a click of its own"}) + "\n")
+    deadline = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline and project.sql(count)[0]["n"] == before:
+        pass
+    process.send_signal(signal.SIGTERM)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 0, (process.returncode, error)
+    assert project.sql(count)[0]["n"] == before + 1
 
 
 def main(program):

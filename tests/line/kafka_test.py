@@ -129,8 +129,8 @@ def test_kills(program, root, options, files, expected):
         process = start_up(project, env, chance.choice(["200ms", "2s"]))
         time.sleep(chance.uniform(0.3, 4))
         process.send_signal(signal.SIGKILL)
-        process.communicate()
-        assert process.returncode == -signal.SIGKILL, f"kill {killed}: it ended with {process.returncode} by itself"
+        _, error = process.communicate()
+        assert process.returncode == -signal.SIGKILL, f"kill {killed}: it ended with {process.returncode} by itself: {error[-2000:]}"
         killed += 1
     assert sender.wait(timeout=600) == 0
     # The rest by `up` again, which is stopped, and by `run`, which ends when all is read.
