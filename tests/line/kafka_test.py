@@ -110,9 +110,7 @@ def begin_topics(program, folder, topic, files, options):
 
 
 def expect_same(project, env, expected):
-    # Processes that share topics have a quarantine table also where nothing was refused.
-    empty = {"n": 0, "h": None}
-    found = {name: each for name, each in content(project, env).items() if each != empty or name in expected}
+    found = content(project, env)
     assert found == expected, {name: (expected.get(name), found.get(name))
                                for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)}
     check_balance(project, env)
@@ -240,9 +238,8 @@ def test_published(program, root, options):
         assert versions == sorted(set(versions)), f"{key}: {versions}"
     last = {key: records[-1][1:] for key, records in found.items()}
     once = read_published(program, root / "reader_once", f"{topic}_once", env)
-    for key, records in once.items():  # one record, unless the brokers gave the events in two reads
-        versions = [version for version, _ in records]
-        assert versions == sorted(set(versions)), f"{key}: {versions}"
+    more = {key: records for key, records in once.items() if len(records) != 1}
+    assert once and not more, f"{len(once)} entities, of which these have more than one record: {more}"
     assert last == {key: records[-1][1:] for key, records in once.items()}
     count = sum(len(records) for records in found.values())
     print(f"published through {len(points)} kills: {count} changes of {len(last)} entities, none twice, none missing",
@@ -286,7 +283,9 @@ def test_shares(program, root, options, files, expected):
     for process in processes:
         stop(process)
     project.run("run", "--quiet", env=env, timeout=900)
-    expect_same(project, env, expected)
+    # Processes that share topics keep a quarantine table also where nothing was refused.
+    kept = {f"bronze/{name}_quarantine": {"n": 0, "h": None} for name in ("clicks", "users")}
+    expect_same(project, env, {**kept, **expected})
     print(f"`assay up --share`, {', '.join(f'{n} {act}' for act, n in done.items())}: {len(expected)} contents equal those "
           f"of `assay run` over files", flush=True)
 
