@@ -208,13 +208,13 @@ TEST_F(TlsServer, HandshakesAreShedBeforeTheRequestsOfThoseWhoAgreed) {
     }
     return who(request);
   });
-  TlsClient agreed(port, client());
-  TlsClient busy(port, client());
   HttpClient stranger(port);
+  ASSERT_TRUE(stranger.connected());
+  TlsClient agreed(port, client());  // accepted behind the stranger
+  TlsClient busy(port, client());
   for (TlsClient* one : {&agreed, &busy}) {
     ASSERT_EQ(one->ask("GET", "/")->status, 200);
   }
-  ASSERT_TRUE(stranger.connected());
   clock_.advance(Duration{kMicrosPerSecond});  // a mark is due
   ASSERT_TRUE(busy.send(HttpClient::request("GET", "/long")));
   entered.get_future().wait();
