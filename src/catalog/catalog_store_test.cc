@@ -1,6 +1,5 @@
 #include "catalog/catalog_store.h"
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <set>
@@ -9,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/temp_folder.h"
 #include "catalog/sqlite_database.h"
 
 namespace assay::catalog {
@@ -17,20 +17,14 @@ namespace {
 /// A folder of its own for each test, and a World with a clock that stands at 1000 us.
 class CatalogStoreTest : public testing::Test {
  protected:
-  CatalogStoreTest() {
-    std::string pattern = testing::TempDir() + "assay_catalog_XXXXXX";
-    folder_ = mkdtemp(pattern.data());
-  }
-  ~CatalogStoreTest() override { std::filesystem::remove_all(folder_); }
-
-  [[nodiscard]] std::string path() const { return folder_ + "/catalog.db"; }
+  [[nodiscard]] std::string path() const { return folder_.file("catalog.db"); }
   std::unique_ptr<CatalogStore> open() {
     Result<std::unique_ptr<CatalogStore>> store = CatalogStore::open(world_, path());
     EXPECT_TRUE(store.ok()) << store.status().to_string();
     return std::move(store).value();
   }
 
-  std::string folder_;
+  TempFolder folder_;
   FakeClock clock_{EventTime{1000}};
   std::unique_ptr<FileSystem> files_ = system_files();
   std::unique_ptr<Random> random_ = seeded_random(1);
@@ -209,7 +203,7 @@ TEST_F(CatalogStoreTest, ANewerCatalogIsRefused) {
 }
 
 TEST_F(CatalogStoreTest, AMissingFolderIsAnErrorThatNamesThePath) {
-  const Status status = CatalogStore::open(world_, folder_ + "/no/catalog.db").status();
+  const Status status = CatalogStore::open(world_, folder_.file("no/catalog.db")).status();
   EXPECT_EQ(status.code(), Code::kPermissionDenied);
   EXPECT_NE(status.message().find("/no/catalog.db"), std::string::npos);
 }

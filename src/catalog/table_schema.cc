@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <set>
+
+#include "base/ascii.h"
 
 namespace assay::catalog {
 namespace {
@@ -17,13 +18,6 @@ constexpr std::array<std::string_view, 9> kReserved{"event_time",
                                                     "feature_date",
                                                     kRowKey,
                                                     kReplacedTime};
-
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) {
-    return static_cast<char>(std::tolower(c));
-  });
-  return text;
-}
 
 /// The column as it is stored.
 data::Field stored_field(const BronzeDef& bronze, const ColumnDef& column) {
@@ -73,7 +67,7 @@ Result<data::SchemaPtr> bronze_schema(const BronzeDef& bronze) {
   std::vector<data::Field> fields;
   std::set<std::string> names;
   for (const ColumnDef& column : bronze.columns) {
-    if (!names.insert(lower(column.name)).second) {
+    if (!names.insert(lower_ascii(column.name)).second) {
       return Status(Code::kInvalidArgument,
                     "two columns of one name, case ignored: " + column.name);
     }
@@ -98,7 +92,7 @@ Result<data::SchemaPtr> bronze_schema(const BronzeDef& bronze) {
 }
 
 bool is_reserved_column(std::string_view name) {
-  const std::string folded = lower(std::string(name));
+  const std::string folded = lower_ascii(name);
   return std::find(kReserved.begin(), kReserved.end(), folded) != kReserved.end();
 }
 

@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "base/ascii.h"
 #include "base/suggest.h"
 #include "catalog/table_schema.h"
 #include "catalog/validation.h"
@@ -11,13 +12,6 @@
 
 namespace assay::catalog {
 namespace {
-
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  return text;
-}
 
 void missing_column(Validation& v,
                     const std::string& path,
@@ -64,7 +58,7 @@ void check_columns(Validation& v, const BronzeDef& bronze) {
   std::set<std::string> names;
   for (const ColumnDef& column : bronze.columns) {
     const std::string path = "bronze/" + bronze.name + "/columns/" + column.name;
-    if (!names.insert(lower(column.name)).second) {
+    if (!names.insert(lower_ascii(column.name)).second) {
       v.error_at_key(
           "E0305", path, "two columns are called `" + column.name + "` when case is ignored");
     }
@@ -77,7 +71,7 @@ void check_columns(Validation& v, const BronzeDef& bronze) {
                          ? "declare `event_time: event_time`, or rename the column"
                          : "rename the column");
     }
-    if (bronze.of_changes && lower(column.name) == kIsDeleted) {
+    if (bronze.of_changes && lower_ascii(column.name) == kIsDeleted) {
       v.error_at_key("E0302",
                      path,
                      "column name `" + column.name + "` is reserved in a table of changes",

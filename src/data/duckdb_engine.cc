@@ -8,6 +8,7 @@
 
 #include <duckdb.h>
 
+#include "base/ascii.h"
 #include "data/arrow.h"
 #include "data/duckdb_vectors.h"
 #include "data/sql_engine.h"
@@ -148,14 +149,6 @@ Status check_sql(const std::string& sql) {
 // ---- Results
 // ----------------------------------------------------------------------------------------
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  }
-  return out;
-}
-
 /// What the engine and an open reader share.
 struct Session {
   bool keep_timestamp_ntz = false;
@@ -210,7 +203,7 @@ class DuckdbReader : public BatchReader {
       if (!source.known && !as_json) {
         return refuse_duckdb_type(name, source.duckdb_type);
       }
-      if (!names.insert(lower(name)).second) {
+      if (!names.insert(lower_ascii(name)).second) {
         return {Code::kInvalidArgument,
                 "two result columns have one name; give one of them another with AS: " +
                     std::string(name)};

@@ -1,11 +1,10 @@
 #include <atomic>
-#include <cstdlib>
-#include <filesystem>
 #include <limits>
 #include <thread>
 
 #include <gtest/gtest.h>
 
+#include "base/temp_folder.h"
 #include "data/sql_engine.h"
 
 namespace assay::data {
@@ -16,20 +15,6 @@ std::unique_ptr<SqlEngine> open_engine(SqlOptions options = {}) {
   EXPECT_TRUE(engine.ok()) << engine.status().to_string();
   return std::move(engine).value();
 }
-
-/// A folder that is gone at the end of the test.
-class TempFolder {
- public:
-  TempFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "assay_XXXXXX").string();
-    path_ = mkdtemp(pattern.data());
-  }
-  ~TempFolder() { std::filesystem::remove_all(path_); }
-  [[nodiscard]] std::string file(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
-};
 
 const std::vector<Field> kEveryType = {
     {"b", Type::kBool, true},

@@ -173,14 +173,4 @@ Status expression_error(std::string_view text, std::size_t offset, std::string m
           std::move(message) + " at column " + std::to_string(characters + 1)};
 }
 
-std::string lower_ascii(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') {
-      c = static_cast<char>(c - 'A' + 'a');
-    }
-  }
-  return lower;
-}
-
 }  // namespace assay::data

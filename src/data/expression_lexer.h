@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/ascii.h"
 #include "base/status.h"
 
 namespace assay::data {
@@ -36,8 +37,5 @@ Result<std::vector<Token>> lex_expression(std::string_view text);
 
 /// The failure "`message` at column N", N counted in characters from 1.
 Status expression_error(std::string_view text, std::size_t offset, std::string message);
-
-/// ASCII letters in lower case, other bytes as they are.
-std::string lower_ascii(std::string_view text);
 
 }  // namespace assay::data

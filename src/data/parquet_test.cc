@@ -1,10 +1,11 @@
 #include "data/parquet.h"
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
 #include <gtest/gtest.h>
+
+#include "base/temp_folder.h"
 
 namespace assay::data {
 namespace {
@@ -14,20 +15,6 @@ std::unique_ptr<SqlEngine> open_engine(SqlOptions options = {}) {
   EXPECT_TRUE(engine.ok()) << engine.status().to_string();
   return std::move(engine).value();
 }
-
-/// A folder that is gone at the end of the test.
-class TempFolder {
- public:
-  TempFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "assay_XXXXXX").string();
-    path_ = mkdtemp(pattern.data());
-  }
-  ~TempFolder() { std::filesystem::remove_all(path_); }
-  [[nodiscard]] std::string file(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
-};
 
 /// Rows of every type with nulls, short and long text.
 Batch every_type(SqlEngine& engine, int rows) {

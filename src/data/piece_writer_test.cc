@@ -1,7 +1,6 @@
 #include "data/piece_writer.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -11,27 +10,17 @@
 
 #include <gtest/gtest.h>
 
+#include "base/temp_folder.h"
 #include "data/parquet.h"
 
 namespace assay::data {
 namespace {
 
 /// A folder that is gone at the end of the test.
-class TempFolder {
- public:
-  TempFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "assay_XXXXXX").string();
-    path_ = mkdtemp(pattern.data());
-  }
-  ~TempFolder() { std::filesystem::remove_all(path_); }
-  [[nodiscard]] std::string file(const std::string& name) const { return path_ + "/" + name; }
-  [[nodiscard]] std::size_t files() const {
-    return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(path_), {}));
-  }
-
- private:
-  std::string path_;
-};
+std::size_t files_in(const TempFolder& folder) {
+  return static_cast<std::size_t>(
+      std::distance(std::filesystem::directory_iterator(folder.path()), {}));
+}
 
 std::string bytes_of(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
@@ -84,7 +73,7 @@ TEST(PieceWriter, ThreadsChangeNeitherRowsNorBytes) {
     const std::string path = folder.file("a.parquet");
     ASSERT_TRUE(write_pieces(*engine, pieces, path, threads).ok());
     EXPECT_EQ(content_hash(read_file(*engine, path).value()), content_hash(rows));
-    EXPECT_EQ(folder.files(), 1U);
+    EXPECT_EQ(files_in(folder), 1U);
     first = first.empty() ? bytes_of(path) : first;
     EXPECT_EQ(bytes_of(path), first);
   }
@@ -108,7 +97,7 @@ TEST(PieceWriter, WhatFailsLeavesWhatWas) {
     for (const int64_t bad : {0, 4, 9}) {
       Slices pieces(some_rows(*engine, 1'000), 100, bad);
       EXPECT_EQ(write_pieces(*engine, pieces, path, threads).code(), Code::kAborted);
-      EXPECT_EQ(folder.files(), 0U);
+      EXPECT_EQ(files_in(folder), 0U);
     }
   }
   std::ofstream(path) << "what was";

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <utility>
 
+#include "base/ascii.h"
 #include "base/check.h"
 #include "data/schema.h"
 
@@ -63,16 +64,12 @@ std::optional<TypeId> plain_id(std::string_view name) {
   return std::nullopt;
 }
 
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
 bool equal_ignoring_case(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) {
     return false;
   }
   for (std::size_t i = 0; i < a.size(); ++i) {
-    if (lower(a[i]) != lower(b[i])) {
+    if (lower_ascii(a[i]) != lower_ascii(b[i])) {
       return false;
     }
   }
@@ -80,7 +77,7 @@ bool equal_ignoring_case(std::string_view a, std::string_view b) {
 }
 
 bool is_word_character(char c) {
-  const char l = lower(c);
+  const char l = lower_ascii(c);
   return (l >= 'a' && l <= 'z') || (c >= '0' && c <= '9') || c == '_';
 }
 

@@ -3,11 +3,11 @@
 
 #include <algorithm>
 #include <bit>
-#include <cctype>
 #include <memory>
 #include <string>
 #include <utility>
 
+#include "base/ascii.h"
 #include "base/hash.h"
 #include "base/suggest.h"
 #include "catalog/aggregates.h"
@@ -45,13 +45,6 @@ struct Draft {
 
 Status invalid(const std::string& message) {
   return {Code::kInvalidArgument, message};
-}
-
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) {
-    return static_cast<char>(std::tolower(c));
-  });
-  return text;
 }
 
 Status require_column(const data::Schema& source,
@@ -274,17 +267,17 @@ void list_stored(Draft* draft) {
 Status check_names(const Draft& draft) {
   std::vector<std::string> taken = {kEventTime, kKnownTime, kFeatureDate};
   for (const data::Field& key : draft.entity.keys) {
-    taken.push_back(lower(key.name));
+    taken.push_back(lower_ascii(key.name));
   }
   for (const std::string& name : draft.layout.overflowing) {
-    taken.push_back(lower(overflow_column(name)));
+    taken.push_back(lower_ascii(overflow_column(name)));
   }
   std::vector<data::Field> named = draft.layout.features;
   for (const std::string& name : draft.hidden) {
     named.push_back({name, data::Type::kTimestamp, true});
   }
   for (const data::Field& feature : named) {
-    const std::string name = lower(feature.name);
+    const std::string name = lower_ascii(feature.name);
     if (std::find(taken.begin(), taken.end(), name) != taken.end()) {
       return invalid(
           "there are two columns `" + feature.name +

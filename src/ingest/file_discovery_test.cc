@@ -2,9 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include "base/temp_folder.h"
 #include "base/world.h"
 #include "ingest/file_listing.h"
-#include "ingest/temp_folder.h"
 
 namespace assay::ingest {
 namespace {

@@ -2,10 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include "base/temp_folder.h"
 #include "base/world.h"
 #include "data/parquet.h"
 #include "ingest/compress_for_test.h"
-#include "ingest/temp_folder.h"
 
 namespace assay::ingest {
 namespace {

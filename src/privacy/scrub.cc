@@ -5,6 +5,7 @@
 #include <functional>
 #include <utility>
 
+#include "base/ascii.h"
 #include "privacy/hmac.h"
 #include "privacy/ip_address.h"
 
@@ -175,15 +176,7 @@ Status check_column(const catalog::BronzeDef& bronze, const ColumnDef& column) {
 }  // namespace
 
 std::string canonical_value(std::string_view pii, std::string_view value) {
-  std::string text(trim(value));
-  if (pii == "email") {
-    for (char& c : text) {
-      if (c >= 'A' && c <= 'Z') {
-        c = static_cast<char>(c - 'A' + 'a');
-      }
-    }
-  }
-  return text;
+  return pii == "email" ? lower_ascii(trim(value)) : std::string(trim(value));
 }
 
 std::string pseudonym(const PrivacyKey& key, std::string_view pii, std::string_view value) {

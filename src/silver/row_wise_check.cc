@@ -9,12 +9,12 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <map>
 #include <set>
 #include <utility>
 #include <vector>
 
+#include "base/ascii.h"
 #include "base/suggest.h"
 
 namespace assay::silver {
@@ -22,13 +22,6 @@ namespace {
 
 const char kStatement[] = "$.statements[0].node";
 constexpr int kMacroDepthMax = 8;
-
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) {
-    return static_cast<char>(std::tolower(c));
-  });
-  return text;
-}
 
 Status refuse(const std::string& construct, const std::string& where, const std::string& why) {
   return {Code::kInvalidArgument, construct + where + ": " + why};
@@ -90,7 +83,7 @@ Status check_from(const SqlSyntax& syntax, const std::string& from) {
   }
   const std::string name = syntax.leaf(table + ".table_name");
   const bool is_qualified = !syntax.leaf(table + ".schema_name").empty();
-  if (is_qualified || lower(name) != lower(from)) {
+  if (is_qualified || lower_ascii(name) != lower_ascii(from)) {
     return refuse("table `" + name + "`",
                   where,
                   "only the table named under `from` can be read, `" + from + "`" +
@@ -183,7 +176,7 @@ class ExpressionCheck {
  public:
   ExpressionCheck(data::SqlEngine& engine, const data::Schema& input) : engine_(engine) {
     for (const std::string& name : input.names()) {
-      columns_.insert(lower(name));
+      columns_.insert(lower_ascii(name));
     }
   }
 
@@ -206,7 +199,7 @@ class ExpressionCheck {
         ASSAY_RETURN_IF_ERROR(check_function(syntax, path, where, depth));
       }
       if (kind == "COLUMN_REF" && !syntax.has(path + ".column_names[1]")) {
-        const std::string name = lower(syntax.leaf(path + ".column_names[0]"));
+        const std::string name = lower_ascii(syntax.leaf(path + ".column_names[0]"));
         if (is_changing_value(name) && columns_.count(name) == 0) {
           return refuse_changing(name, where);
         }
@@ -220,7 +213,7 @@ class ExpressionCheck {
                         const std::string& path,
                         const std::string& where,
                         int depth) {
-    const std::string name = lower(syntax.leaf(path + ".function_name"));
+    const std::string name = lower_ascii(syntax.leaf(path + ".function_name"));
     if (name == "unnest" || name == "unlist") {
       return refuse(
           "`" + name + "`", where, "it makes several rows of one; silver keeps one row a row");
@@ -260,7 +253,7 @@ class ExpressionCheck {
   Status learn_functions(const SqlSyntax& syntax) {
     std::set<std::string> names;
     for (const std::string& path : syntax.expressions()) {
-      const std::string name = lower(syntax.leaf(path + ".function_name"));
+      const std::string name = lower_ascii(syntax.leaf(path + ".function_name"));
       if (!name.empty() && facts_.count(name) == 0) {
         names.insert(name);
       }

@@ -4,6 +4,7 @@
 #include <numeric>
 #include <utility>
 
+#include "base/ascii.h"
 #include "base/suggest.h"
 #include "bronze/contract.h"
 #include "quality/quarantine.h"
@@ -17,13 +18,6 @@ using data::RejectReason;
 using data::Type;
 
 constexpr char kStage[] = "silver";
-
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  return text;
-}
 
 bool in_range(int64_t micros) {
   return micros >= kFirstInstant.micros && micros < kEndInstant.micros;
@@ -187,7 +181,7 @@ bool SilverOperator::is_system(std::string_view name) const {
 Status SilverOperator::check_system_names() const {
   const RowWiseSql& sql = sql_;
   for (const data::Field& field : sql.schema()->fields()) {
-    const std::string folded = lower(field.name);
+    const std::string folded = lower_ascii(field.name);
     if (folded != field.name && (is_system(folded) || folded == kEventDate)) {
       return {Code::kInvalidArgument,
               "the SQL's column `" + field.name + "` differs from `" + folded +

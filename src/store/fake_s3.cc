@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/ascii.h"
 #include "store/sigv4.h"
 
 namespace assay::store {
@@ -73,10 +74,7 @@ std::optional<FakeRequest> read_request(int socket, std::string& buffer) {
     const std::size_t end = buffer.find("\r\n", at);
     const std::string header = buffer.substr(at, end - at);
     const std::size_t colon = header.find(':');
-    std::string name = header.substr(0, colon);
-    std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) {
-      return static_cast<char>(std::tolower(c));
-    });
+    const std::string name = lower_ascii(header.substr(0, colon));
     const std::size_t value = header.find_first_not_of(' ', colon + 1);
     request.headers[name] = value == std::string::npos ? "" : header.substr(value);
     at = end + 2;

@@ -7,6 +7,7 @@
 
 #include <curl/curl.h>
 
+#include "base/ascii.h"
 #include "base/check.h"
 
 // The one adapter of libcurl. Handles are kept in a pool and used by one thread at a time; each
@@ -60,14 +61,11 @@ std::size_t on_header(char* data, std::size_t size, std::size_t count, void* use
   }
   const std::size_t colon = line.find(':');
   if (colon != std::string_view::npos) {
-    std::string name(line.substr(0, colon));
-    std::transform(name.begin(), name.end(), name.begin(), [](char c) {
-      return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    });
+    std::string name = lower_ascii(line.substr(0, colon));
     line.remove_prefix(colon + 1);
     const std::size_t begin = line.find_first_not_of(" \t");
     const std::size_t end = line.find_last_not_of(" \t\r\n");
-    exchange.response.headers[name] =
+    exchange.response.headers[std::move(name)] =
         begin == std::string_view::npos ? "" : std::string(line.substr(begin, end - begin + 1));
   }
   return bytes;

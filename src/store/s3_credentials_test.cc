@@ -3,8 +3,8 @@
 #include <filesystem>
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
+#include "base/temp_folder.h"
 #include "store/fake_s3.h"
 
 namespace assay::store {
@@ -13,12 +13,9 @@ namespace {
 class S3CredentialsChain : public testing::Test {
  protected:
   S3CredentialsChain() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "assay_keys_XXXXXX").string();
-    folder_ = ::mkdtemp(pattern.data());
-    variables_["HOME"] = folder_;
+    variables_["HOME"] = folder_.path();
     variables_["AWS_EC2_METADATA_DISABLED"] = "true";
   }
-  ~S3CredentialsChain() override { std::filesystem::remove_all(folder_); }
 
   Result<S3Credentials> get() { return provider("")->get(); }
   std::unique_ptr<CredentialsProvider> provider(const std::string& profile) {
@@ -31,10 +28,7 @@ class S3CredentialsChain : public testing::Test {
         },
         profile);
   }
-  void write(const std::string& name, const std::string& text) {
-    ASSERT_TRUE(files_->make_directories(parent_path(folder_ + "/" + name)).ok());
-    ASSERT_TRUE(files_->write(folder_ + "/" + name, text).ok());
-  }
+  void write(const std::string& name, const std::string& text) { folder_.write(name, text); }
   /// The fake answers credentials at `path`, and what it was told there.
   void give_at(const std::string& path, const std::string& expiration) {
     fake_.set_other([=, this](const FakeRequest& request) -> std::optional<FakeAnswer> {
@@ -51,7 +45,7 @@ class S3CredentialsChain : public testing::Test {
     });
   }
 
-  std::string folder_;
+  TempFolder folder_;
   std::map<std::string, std::string> variables_;
   std::unique_ptr<FileSystem> files_ = system_files();
   std::unique_ptr<Random> random_ = seeded_random(1);
@@ -88,7 +82,7 @@ TEST_F(S3CredentialsChain, TheFileComesSecond) {
   EXPECT_EQ(get()->access_key, "o");
   EXPECT_EQ(provider("half")->get().code(), Code::kUnauthenticated);
   EXPECT_EQ(provider("none")->get().code(), Code::kUnauthenticated);
-  variables_["AWS_SHARED_CREDENTIALS_FILE"] = folder_ + "/missing";
+  variables_["AWS_SHARED_CREDENTIALS_FILE"] = folder_.file("missing");
   EXPECT_EQ(get().code(), Code::kUnauthenticated);
 }
 
@@ -96,7 +90,7 @@ TEST_F(S3CredentialsChain, AContainersRoleComesThirdAndIsRenewed) {
   give_at("/container", "2026-01-01T01:00:00Z");
   variables_["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = fake_.endpoint() + "/container";
   write("token", "Bearer x\n");
-  variables_["AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"] = folder_ + "/token";
+  variables_["AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"] = folder_.file("token");
   const auto chain = provider("");
   EXPECT_EQ(chain->get()->access_key, "role-1");
   EXPECT_EQ(chain->get()->session_token, "Bearer x");

@@ -6,8 +6,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
+#include "base/temp_folder.h"
 #include "store/fake_s3.h"
 
 namespace assay::store {
@@ -17,15 +17,7 @@ using testing::HasSubstr;
 
 class S3Store : public testing::Test {
  protected:
-  S3Store() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "assay_s3_XXXXXX").string();
-    folder_ = ::mkdtemp(pattern.data());
-    options_ = fake_.options(folder_);
-  }
-  ~S3Store() override {
-    store_.reset();
-    std::filesystem::remove_all(folder_);
-  }
+  S3Store() { options_ = fake_.options(folder_.path()); }
 
   ObjectStore& store() {
     if (store_ == nullptr) {
@@ -48,7 +40,7 @@ class S3Store : public testing::Test {
 
   SystemWorld world_{LogLevel::kError};
   FakeS3 fake_;
-  std::string folder_;
+  TempFolder folder_;
   S3Options options_;
   std::unique_ptr<ObjectStore> store_;
 };
@@ -278,11 +270,11 @@ TEST_F(S3Store, TheSpoolIsEmptyAfterAnUploadAndAfterAProcessThatEndedEarly) {
   ASSERT_TRUE(store().adopt("t/part.parquet").ok());
   EXPECT_FALSE(std::filesystem::exists(path));
   EXPECT_EQ(fake_.objects().at("t/part.parquet"), "rows");
-  std::filesystem::create_directories(folder_ + "/dead/t");
-  ASSERT_TRUE(world_.world().files.write(folder_ + "/dead/t/part.parquet", "rows").ok());
-  ASSERT_TRUE(world_.world().files.write(folder_ + "/dead.lock", "").ok());
+  std::filesystem::create_directories(folder_.file("dead/t"));
+  ASSERT_TRUE(world_.world().files.write(folder_.file("dead/t/part.parquet"), "rows").ok());
+  ASSERT_TRUE(world_.world().files.write(folder_.file("dead.lock"), "").ok());
   const auto second = open_s3_store(world_.world(), options_).value();
-  EXPECT_FALSE(std::filesystem::exists(folder_ + "/dead"));
+  EXPECT_FALSE(std::filesystem::exists(folder_.file("dead")));
   EXPECT_TRUE(std::filesystem::exists(std::filesystem::path(path).parent_path().parent_path()));
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "base/ascii.h"
 #include "store/digest.h"
 
 // AWS Signature Version 4.
@@ -16,14 +17,6 @@ namespace assay::store {
 namespace {
 
 constexpr std::string_view kAlgorithm = "AWS4-HMAC-SHA256";
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  }
-  return out;
-}
 
 /// Without spaces at both ends, and with one for several in between.
 std::string trimmed(std::string_view text) {
@@ -46,7 +39,7 @@ std::string trimmed(std::string_view text) {
 std::map<std::string, std::string> canonical_headers(const SigningInput& input) {
   std::map<std::string, std::string> headers;
   for (const auto& [name, value] : input.headers) {
-    const auto [found, added] = headers.try_emplace(lower(name), trimmed(value));
+    const auto [found, added] = headers.try_emplace(lower_ascii(name), trimmed(value));
     if (!added) {
       found->second += "," + trimmed(value);
     }

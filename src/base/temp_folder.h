@@ -9,13 +9,13 @@
 #include "base/check.h"
 #include "base/file_system.h"
 
-namespace assay::ingest {
+namespace assay {
 
 /// A folder for one test, gone at its end.
 class TempFolder {
  public:
   TempFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "assay_ingest_XXXXXX").string();
+    std::string pattern = (std::filesystem::temp_directory_path() / "assay_test_XXXXXX").string();
     path_ = ::mkdtemp(pattern.data());
   }
   ~TempFolder() { std::filesystem::remove_all(path_); }
@@ -38,4 +38,4 @@ class TempFolder {
   std::string path_;
 };
 
-}  // namespace assay::ingest
+}  // namespace assay
