@@ -45,7 +45,8 @@ class RowWiseSql {
   /// column that could not be computed where it is known; the others go on.
   ///
   /// Errors  as the engine's, save kInvalidArgument at run time.
-  /// Cost    one query; three when rows fail. A failing row that FailingRows misses is found by
+  /// Cost    one query, none when it gives columns as they are; three when rows fail. A failing row
+  /// that FailingRows misses is found by
   ///         halving: about 2 log2(rows) queries more.
   [[nodiscard]] Result<Output> run(data::SqlEngine& engine, const data::Batch& input) const;
 
@@ -54,6 +55,7 @@ class RowWiseSql {
   [[nodiscard]] Result<data::Batch> query(data::SqlEngine& engine, const data::Batch& input) const;
   [[nodiscard]] Result<data::Rejects> find_failing(data::SqlEngine& engine,
                                                    const data::Batch& input) const;
+  [[nodiscard]] Output run_plain(const data::Batch& input) const;
   [[nodiscard]] Status run_slice(Run* run, int64_t begin, int64_t end) const;
   [[nodiscard]] Status take_rows(Run* run,
                                  int64_t begin,
@@ -64,7 +66,8 @@ class RowWiseSql {
   std::string from_;
   data::SchemaPtr schema_;
   std::optional<FailingRows> failing_rows_;
-  std::vector<std::string> computed_;  // names that the SELECT gives to expressions
+  std::optional<std::vector<int>> plain_columns_;  // of the input, when it does nothing else
+  std::vector<std::string> computed_;              // names that the SELECT gives to expressions
 };
 
 }  // namespace assay::silver

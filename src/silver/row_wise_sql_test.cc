@@ -40,6 +40,23 @@ TEST_F(RowWise, KeepsTheInputRowOfEveryResult) {
   EXPECT_TRUE(output->rejects.empty());
 }
 
+TEST_F(RowWise, ColumnsAsTheyAreAreTheRowsThatTheEngineGives) {
+  const data::Batch input = clicks({{1, "a", 10}, {2, "b", 20}, {3, {}, 30}, {4, "", -40}});
+  for (const std::string sql : {"SELECT id FROM clicks",
+                                "SELECT price, text AS words, ID as id2, event_time FROM clicks c",
+                                "SELECT \"Text\", dt, hr, sequence, known_time FROM clicks;",
+                                "SELECT * FROM clicks",
+                                "SELECT clicks.id, price FROM clicks",
+                                "SELECT id + 0 AS id, price FROM clicks"}) {
+    const auto output = compiled(sql).run(*engine_, input).value();
+    const std::string slow = sql.substr(0, sql.find(';')) + " WHERE true";
+    const auto expected = compiled(slow).run(*engine_, input).value();
+    EXPECT_EQ(output.rows.schema(), expected.rows.schema()) << sql;
+    EXPECT_EQ(content_hash(output.rows), content_hash(expected.rows)) << sql;
+    EXPECT_EQ(output.input_rows, expected.input_rows) << sql;
+  }
+}
+
 TEST_F(RowWise, AnEmptyBatchGivesNoRows) {
   const auto output = compiled("SELECT id FROM clicks").run(*engine_, clicks({}));
   ASSERT_TRUE(output.ok());
