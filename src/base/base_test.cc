@@ -10,12 +10,14 @@
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include "base/append_file.h"
 #include "base/bounded_queue.h"
 #include "base/hash.h"
 #include "base/json_writer.h"
 #include "base/memory.h"
+#include "base/process.h"
 #include "base/scratch_file.h"
 #include "base/suggest.h"
 #include "base/world.h"
@@ -333,6 +335,21 @@ TEST(Blocks, ServeTheNextOneAndAreKeptToABound) {
   for (void* block : blocks) {
     give_block(block, kKeptBlockBytes / 2);
   }
+}
+
+TEST(Process, AThreadThatGivesWayAndThoseItStartsDoSoAndNoOthers) {
+  const auto place = [] { return ::getpriority(PRIO_PROCESS, 0); };
+  const int before = place();
+  int own = 0;
+  int started = 0;
+  std::thread([&] {
+    give_way();
+    own = place();
+    std::thread([&] { started = place(); }).join();
+  }).join();
+  EXPECT_EQ(own, std::min(before + 5, 19));
+  EXPECT_EQ(started, own);
+  EXPECT_EQ(place(), before);
 }
 
 TEST(Hash, IsTheSameInEveryVersion) {

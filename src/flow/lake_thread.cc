@@ -1,8 +1,10 @@
 #include "flow/lake_thread.h"
 
+#include <future>
 #include <utility>
 
 #include "base/check.h"
+#include "base/process.h"
 
 namespace assay::flow {
 
@@ -10,18 +12,31 @@ Result<std::unique_ptr<LakeThread>> LakeThread::start(Workspace& workspace,
                                                       const RunOptions& options) {
   std::unique_ptr<LakeThread> lake(new LakeThread());
   lake->wakeup_ = options.wakeup;
-  ASSAY_ASSIGN_OR_RETURN(lake->workspace_, Workspace::open_beside(workspace));
+  std::promise<Status> opened;
+  std::future<Status> is_open = opened.get_future();
+  lake->thread_ = std::jthread([&, line = lake.get(), opened = std::move(opened)]() mutable {
+    give_way();  // here, so that the threads of its engine do too
+    const Status status = line->open(workspace, options);
+    opened.set_value(status);
+    if (status.ok()) {
+      line->work();
+    }
+  });
+  ASSAY_RETURN_IF_ERROR(is_open.get());
+  return lake;
+}
+
+Status LakeThread::open(Workspace& workspace, const RunOptions& options) {
+  ASSAY_ASSIGN_OR_RETURN(workspace_, Workspace::open_beside(workspace));
   for (const auto& [name, bronze] : workspace.project().bronze) {
     if (workspace.reads_parts(name)) {
-      ASSAY_ASSIGN_OR_RETURN(lake->writers_[name],
-                             BronzeWriter::open(*lake->workspace_, name, options));
+      ASSAY_ASSIGN_OR_RETURN(writers_[name], BronzeWriter::open(*workspace_, name, options));
     }
   }
   if (publishes(workspace.project())) {
-    ASSAY_ASSIGN_OR_RETURN(lake->publishing_, PublishThread::start(workspace, options));
+    ASSAY_ASSIGN_OR_RETURN(publishing_, PublishThread::start(workspace, options));
   }
-  lake->thread_ = std::jthread([line = lake.get()] { line->work(); });
-  return lake;
+  return {};
 }
 
 LakeThread::~LakeThread() {

@@ -22,6 +22,8 @@ namespace assay::flow {
 ///
 /// One job at a time: who has the next one before this one is done waits, or goes on without. So
 /// what is on its way is bounded by one epoch of each line.
+/// What it does gives way to the rest of the process: rows that reach the online store at once, and
+/// answers, do not wait for files.
 /// Threads its owner's; the job has workspaces and tables of its own.
 /// Source  docs/decisions/0110-the-lake-beside-the-line.md
 class LakeThread {
@@ -64,6 +66,7 @@ class LakeThread {
 
  private:
   LakeThread() = default;
+  Status open(Workspace& workspace, const RunOptions& options);
   void work();
   Status run(Job* job, RunReport* report);
 
