@@ -370,13 +370,14 @@ Result<std::unique_ptr<AppendFile>> AppendFile::create(const std::string& path) 
 
 Status append_bytes(const std::string& path, std::string_view bytes) {
   step();
-  const Descriptor file(
-      ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, kSharedMode));
+  Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, kSharedMode));
   if (!file.good()) {
     return system_failure("cannot open", path);
   }
   step();
-  return write_all(file.fd(), path, bytes);
+  ASSAY_RETURN_IF_ERROR(write_all(file.fd(), path, bytes));
+  // Disks across a network tell only now of what they did not take.
+  return ::close(file.release()) == 0 ? Status() : system_failure("cannot write", path);
 }
 
 std::unique_ptr<FileSystem> system_files() {

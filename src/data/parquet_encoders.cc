@@ -1,6 +1,8 @@
 #include "data/parquet_encoders.h"
 
 #include <algorithm>
+#include <new>
+#include <system_error>
 #include <utility>
 
 #include "base/check.h"
@@ -32,7 +34,16 @@ void ParquetEncoders::put(std::vector<Batch> rows) {
   }
   changed_.notify_one();
   if (size_ > 1 && workers_.size() + 1 < threads_) {
+    start_worker();
+  }
+}
+
+/// Where the machine gives no more threads, those that there are do it.
+void ParquetEncoders::start_worker() {
+  try {
     workers_.emplace_back([this] { work(); });
+  } catch (const std::system_error&) {
+    threads_ = workers_.size() + 1;
   }
 }
 
@@ -78,13 +89,25 @@ ParquetEncoders::Job* ParquetEncoders::next_job() {
   return job == jobs_.end() ? nullptr : job->get();
 }
 
+namespace {
+
+Result<ParquetRowGroup> encode_rows(ParquetEncoder& encoder, const std::vector<Batch>& rows) {
+  try {
+    return encoder.encode(rows);
+  } catch (const std::bad_alloc&) {  // would end the process on a thread of its own
+    return Status(Code::kResourceExhausted, "no memory to encode a row group");
+  }
+}
+
+}  // namespace
+
 /// Without the lock while it encodes.
 void ParquetEncoders::encode(ParquetEncoder& encoder,
                              Job& job,
                              std::unique_lock<std::mutex>& lock) {
   job.started = true;
   lock.unlock();
-  Result<ParquetRowGroup> group = encoder.encode(job.rows);
+  Result<ParquetRowGroup> group = encode_rows(encoder, job.rows);
   job.rows.clear();
   lock.lock();
   job.done.emplace(std::move(group));

@@ -29,7 +29,9 @@ class ParquetEncoders {
   void put(std::vector<Batch> rows);
   [[nodiscard]] bool empty() const { return size_ == 0; }
   [[nodiscard]] bool full() const;
-  /// The oldest row group that was not taken yet; there is one. Errors are those of ParquetEncoder.
+  /// The oldest row group that was not taken yet; there is one.
+  ///
+  /// Errors  those of ParquetEncoder; kResourceExhausted: no memory.
   Result<ParquetRowGroup> take();
 
  private:
@@ -40,11 +42,12 @@ class ParquetEncoders {
     std::optional<Result<ParquetRowGroup>> done;
   };
 
+  void start_worker();
   void work();
   Job* next_job();
   void encode(ParquetEncoder& encoder, Job& job, std::unique_lock<std::mutex>& lock);
 
-  const std::size_t threads_;
+  std::size_t threads_;
   const std::size_t bytes_max_;
   ParquetEncoder own_;
   std::size_t size_ = 0;   // of jobs_, for the caller's thread

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "data/thrift_compact.h"
+#include "data/utf8.h"
 
 // The footer is a struct FileMetaData in Thrift's compact protocol; its field numbers, and those of
 // the structs in it, stand in parquet.thrift. Behind it come its size in four bytes and "PAR1".
@@ -138,6 +139,9 @@ StoredBound text_bound(const std::string& text, bool is_utf8, bool is_min) {
     --size;
   }
   std::string begin = text.substr(0, size);
+  if (is_utf8 && !is_min && !data::is_utf8(begin)) {
+    return {"", false};  // what comes behind letters that are none, no two readers agree on
+  }
   return {is_min ? std::move(begin) : behind_all(std::move(begin), is_utf8), false};
 }
 

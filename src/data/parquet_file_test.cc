@@ -332,6 +332,20 @@ TEST(ParquetFile, BoundsOfLongTextsAreCutToLetters) {
             "\xF0\x9F\x98\x80" + letters + "|\xF0\x9F\x98\x81|0|false|false");
 }
 
+TEST(ParquetFile, ALongTextThatIsNoUtf8HasNoBounds) {
+  Reader reader;
+  for (const std::string& text : {std::string(300, '\xFF'), std::string(256, '\xBF') + "aaa"}) {
+    const SchemaPtr schema = make_schema({{"s", Type::kString}});
+    const Batch rows(schema, {constant_column(Scalar::string(text), 1)}, 1);
+    reader.write(file_of(rows, 1, 1));
+    EXPECT_EQ(
+        reader.value("SELECT coalesce(stats_max_value, '-') || coalesce(stats_min_value, '-') "
+                     "FROM parquet_metadata('" +
+                     reader.path() + "')"),
+        "--");
+  }
+}
+
 /// Filters that only statistics can answer give what a look at every row does.
 TEST(ParquetFile, ReadersSkipNoRowGroupThatHasAnAnswer) {
   Reader reader;

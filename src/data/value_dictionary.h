@@ -56,7 +56,8 @@ template <typename Value>
 class ValueDictionary {
  public:
   /// Number `values`. False, with nothing of use in `numbers`, when there are more than
-  /// `entries_max` different ones, or look like it: nearly all of the first thousands differ.
+  /// `entries_max` different ones, or look like it: nearly all of the first thousands differ. Also
+  /// when far too many slots are taken by others: somebody chose values whose hashes are alike.
   bool number(std::span<const Value> values,
               std::size_t entries_max,
               std::vector<uint32_t>& numbers) {
@@ -66,6 +67,7 @@ class ValueDictionary {
     if (numbers.size() < values.size()) {
       numbers.resize(values.size());
     }
+    steps_left_ = kStepsPerValue * values.size() + kSample;
     const std::size_t sample = std::min(values.size(), kSample);
     if (!number_some(values.first(sample), entries_max, numbers.data()) ||
         (sample < values.size() && entries_.size() > kSample / 10 * 9)) {
@@ -80,6 +82,7 @@ class ValueDictionary {
   static constexpr uint32_t kFree = std::numeric_limits<uint32_t>::max();
   static constexpr int kBitsMin = 10;
   static constexpr std::size_t kSample = 8192;
+  static constexpr std::size_t kStepsPerValue = 8;  // half of the slots are free: about one
 
   [[nodiscard]] std::size_t slot_of(Value value) const {
     return static_cast<std::size_t>(value_dictionary::hash_of(value) >> (64 - bits_));
@@ -92,6 +95,9 @@ class ValueDictionary {
       std::size_t slot = slot_of(value);
       while (slots_[slot] != kFree && entries_[slots_[slot]] != value) {
         slot = (slot + 1) & mask;
+        if (steps_left_-- == 0) {
+          return false;
+        }
       }
       if (slots_[slot] == kFree) {
         if (entries_.size() == entries_max) {
@@ -127,6 +133,7 @@ class ValueDictionary {
   std::vector<Value> entries_;
   std::vector<uint32_t> slots_;
   int bits_ = kBitsMin;
+  std::size_t steps_left_ = 0;  // over slots of other values
 };
 
 }  // namespace assay::data

@@ -1,6 +1,7 @@
 #include "data/value_dictionary.h"
 
 #include <algorithm>
+#include <cstring>
 #include <map>
 #include <set>
 #include <string>
@@ -71,6 +72,29 @@ TEST(ValueDictionary, TextsOfEveryLengthAreToldApart) {
     }
     expect_numbers(texts, std::vector<std::string_view>(held.begin(), held.end()));
   }
+}
+
+/// Whoever writes rows can find as many of them as he likes.
+TEST(ValueDictionary, TextsMadeToCollideAreGivenUp) {
+  const auto texts_of = [](bool collide) {
+    std::vector<std::string> held;
+    for (uint64_t last = 0; last < 8'000; ++last) {
+      const uint64_t first = collide ? value_dictionary::hash_of(last + 16) ^ 7 : last * 7;
+      std::string text(16, '\0');
+      std::memcpy(text.data(), &first, sizeof first);
+      std::memcpy(text.data() + 8, &last, sizeof last);
+      held.push_back(std::move(text));
+    }
+    return held;
+  };
+  ValueDictionary<std::string_view> dictionary;
+  std::vector<uint32_t> numbers;
+  const auto numbered = [&](const std::vector<std::string>& held) {
+    const std::vector<std::string_view> values(held.begin(), held.end());
+    return dictionary.number(std::span<const std::string_view>(values), 8'000, numbers);
+  };
+  EXPECT_FALSE(numbered(texts_of(true)));
+  EXPECT_TRUE(numbered(texts_of(false)));
 }
 
 }  // namespace

@@ -21,15 +21,18 @@ ZstdCompressor::ZstdCompressor() : context_(ZSTD_createCCtx()) {
   ASSAY_CHECK(context_ != nullptr);
 }
 
-void ZstdCompressor::append(std::string_view bytes, std::string& out) {
+Status ZstdCompressor::append(std::string_view bytes, std::string& out) {
   const std::size_t bound = ZSTD_compressBound(bytes.size());
   if (frame_.size() < bound) {
     frame_.resize(bound);
   }
   const std::size_t size = ZSTD_compressCCtx(
       context_.get(), frame_.data(), frame_.size(), bytes.data(), bytes.size(), kLevel);
-  ASSAY_CHECK(ZSTD_isError(size) == 0);  // only for want of room or memory
+  if (ZSTD_isError(size) != 0) {  // there is room enough
+    return {Code::kResourceExhausted, std::string("zstd: ") + ZSTD_getErrorName(size)};
+  }
   out.append(frame_.data(), size);
+  return {};
 }
 
 void ZstdDecompressor::Free::operator()(ZSTD_DCtx_s* context) const {

@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/status.h"
+
 struct ZSTD_CCtx_s;
 struct ZSTD_DCtx_s;
 
@@ -18,7 +20,9 @@ class ZstdCompressor {
  public:
   ZstdCompressor();
   /// Append `bytes` as one frame. Equal bytes give equal frames.
-  void append(std::string_view bytes, std::string& out);
+  ///
+  /// Errors  kResourceExhausted: no memory to work in.
+  Status append(std::string_view bytes, std::string& out);
 
  private:
   struct Free {
