@@ -186,11 +186,10 @@ void ColumnBuilder::mark_block(const uint8_t* is_null, int64_t count) {
   Column& column = *column_;
   start_validity();
   column.validity_.resize(static_cast<std::size_t>((column.size_ + count + 7) / 8));
+  uint8_t* validity = column.validity_.data();
   for (int64_t i = 0; i < count; ++i) {
     const int64_t row = column.size_ + i;
-    if (is_null[i] == 0) {
-      column.validity_.data()[row >> 3] |= static_cast<uint8_t>(1U << (row & 7));
-    }
+    validity[row >> 3] |= static_cast<uint8_t>((is_null[i] == 0 ? 1U : 0U) << (row & 7));
   }
   column.size_ += count;
   column.null_count_ += nulls;

@@ -1,6 +1,7 @@
 #include "data/duckdb_vectors.h"
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <string>
 
@@ -24,9 +25,15 @@ const T& value_at(duckdb_vector vector, idx_t row) {
   return static_cast<const T*>(duckdb_vector_get_data(vector))[row];
 }
 
+/// As duckdb.h draws it: short texts stand in the value itself.
+std::string_view view_of(const duckdb_string_t& text) {
+  const auto& in_place = text.value.inlined;
+  return {in_place.length <= sizeof in_place.inlined ? in_place.inlined : text.value.pointer.ptr,
+          in_place.length};
+}
+
 std::string_view text_at(duckdb_vector vector, idx_t row) {
-  auto* text = static_cast<duckdb_string_t*>(duckdb_vector_get_data(vector)) + row;
-  return {duckdb_string_t_data(text), duckdb_string_t_length(*text)};
+  return view_of(value_at<duckdb_string_t>(vector, row));
 }
 
 Status write_json(JsonWriter& json, duckdb_logical_type type, duckdb_vector vector, idx_t row);
@@ -166,14 +173,24 @@ struct Slice {
 template <typename T>
 void append_plain(const Slice& slice, ColumnBuilder& out) {
   const T* values = slice.values<T>();
-  for_runs(
-      slice.validity(),
-      slice.begin,
-      slice.end,
-      [&](idx_t first, idx_t last) {
-        out.append_block(values + first, static_cast<int64_t>(last - first));
-      },
-      [&] { out.append_null(); });
+  const uint64_t* validity = slice.validity();
+  if (validity == nullptr) {
+    out.append_block(values + slice.begin, static_cast<int64_t>(slice.end - slice.begin));
+    return;
+  }
+  constexpr idx_t kBlock = 2'048;
+  std::array<T, kBlock> held;
+  std::array<uint8_t, kBlock> is_null;
+  for (idx_t begin = slice.begin; begin < slice.end; begin += kBlock) {
+    const idx_t count = std::min(kBlock, slice.end - begin);
+    for (idx_t i = 0; i < count; ++i) {
+      const idx_t row = begin + i;
+      const bool valid = ((validity[row >> 6] >> (row & 63)) & 1) != 0;
+      is_null[i] = valid ? 0 : 1;
+      held[i] = valid ? values[row] : T{};
+    }
+    out.append_block(held.data(), is_null.data(), static_cast<int64_t>(count));
+  }
 }
 
 template <typename From, typename To, typename Convert>
@@ -201,14 +218,14 @@ int64_t scaled(int64_t value, int64_t factor) {
 }
 
 void append_text(const Slice& slice, ColumnBuilder& out) {
-  auto* texts = static_cast<duckdb_string_t*>(duckdb_vector_get_data(slice.vector));
+  const auto* texts = slice.values<duckdb_string_t>();
   for_runs(
       slice.validity(),
       slice.begin,
       slice.end,
       [&](idx_t first, idx_t last) {
         for (idx_t row = first; row < last; ++row) {
-          out.append_text({duckdb_string_t_data(&texts[row]), duckdb_string_t_length(texts[row])});
+          out.append_text(view_of(texts[row]));
         }
       },
       [&] { out.append_null(); });
@@ -363,11 +380,16 @@ Status append_slice(const Slice& slice, ColumnBuilder& out) {
 std::size_t text_bytes(duckdb_vector vector, std::size_t rows) {
   std::size_t bytes = 0;
   const auto* texts = static_cast<const duckdb_string_t*>(duckdb_vector_get_data(vector));
-  for (idx_t row = 0; row < rows; ++row) {
-    if (row_is_valid(vector, row)) {
-      bytes += duckdb_string_t_length(texts[row]);
-    }
-  }
+  for_runs(
+      duckdb_vector_get_validity(vector),
+      0,
+      rows,
+      [&](idx_t first, idx_t last) {
+        for (idx_t row = first; row < last; ++row) {
+          bytes += texts[row].value.pointer.length;
+        }
+      },
+      [] {});
   return bytes;
 }
 
