@@ -51,10 +51,6 @@ class ThriftWriter {
     field(id, 3);
     out_.push_back(static_cast<char>(value));
   }
-  void i16(int id, int16_t value) {
-    field(id, 4);
-    number(value);
-  }
   void i32(int id, int32_t value) {
     field(id, 5);
     number(value);

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "data/batch.h"
+
+namespace assay::data {
+
+/// Reads small Parquet files that ParquetFile made, whole and from memory: a tenth of what the SQL
+/// engine takes to open one. Nothing else is read, least of all a file that is damaged or another
+/// writer's; the SQL engine has words for those, and is the one to read a file that unpacks to very
+/// much more than it is.
+///
+/// Threads one thread at a time; keeps its working memory for the next file.
+/// Cost    at most some three times `bytes_max`, whatever the file says of itself.
+class ParquetReader {
+ public:
+  static constexpr std::size_t kBytesMax = std::size_t{256} << 20;
+
+  /// `schema` is flat. A file's pages and rows have at most `bytes_max` bytes together.
+  explicit ParquetReader(SchemaPtr schema, std::size_t bytes_max = kBytesMax);
+  ~ParquetReader();
+
+  /// All rows, when the file has just the columns of the schema, by name, type and order.
+  std::optional<Batch> read(std::string_view file);
+
+ private:
+  class Pages;
+  SchemaPtr schema_;
+  std::string footer_begin_;
+  std::size_t bytes_max_;
+  std::unique_ptr<Pages> pages_;
+};
+
+}  // namespace assay::data
