@@ -26,8 +26,10 @@ namespace {
 
 /// Text bytes and elements that one column may hold: its offsets are int32.
 constexpr std::size_t kExtentMax = std::numeric_limits<int32_t>::max();
-/// A streamed batch is cut before one of its columns holds more of them than this.
-constexpr std::size_t kStreamExtent = std::size_t{256} << 20;
+/// A streamed batch is cut before one of its columns holds more of them than this, or than a
+/// sixteenth of the engine's memory.
+constexpr std::size_t kStreamExtentMax = std::size_t{256} << 20;
+constexpr std::size_t kStreamExtentMin = std::size_t{16} << 20;
 
 template <auto Destroy>
 struct Release {
@@ -152,6 +154,7 @@ Status check_sql(const std::string& sql) {
 /// What the engine and an open reader share.
 struct Session {
   bool keep_timestamp_ntz = false;
+  std::size_t stream_extent = kStreamExtentMax;
   Database database;
   Connection connection;
   bool reading = false;
@@ -219,7 +222,7 @@ class DuckdbReader : public BatchReader {
 
   [[nodiscard]] const SchemaPtr& schema() const override { return schema_; }
 
-  Result<std::optional<Batch>> next() override { return next_batch(kStreamExtent); }
+  Result<std::optional<Batch>> next() override { return next_batch(session_->stream_extent); }
 
   /// All rows in one batch.
   Result<Batch> read_all() {
@@ -326,7 +329,10 @@ class DuckdbReader : public BatchReader {
 
 class DuckdbEngine : public SqlEngine {
  public:
-  explicit DuckdbEngine(std::shared_ptr<Session> session) : session_(std::move(session)) {}
+  DuckdbEngine(std::shared_ptr<Session> session, SqlOptions options)
+      : session_(std::move(session)), options_(std::move(options)) {}
+
+  [[nodiscard]] const SqlOptions& options() const override { return options_; }
 
   Status execute(const std::string& sql) override {
     ASSAY_RETURN_IF_ERROR(check_idle());
@@ -470,6 +476,7 @@ class DuckdbEngine : public SqlEngine {
   Status fill_table(const std::string& name, const Batch& batch);
 
   std::shared_ptr<Session> session_;
+  SqlOptions options_;
 };
 
 Status DuckdbEngine::fill_table(const std::string& name, const Batch& batch) {
@@ -545,6 +552,8 @@ Result<std::unique_ptr<SqlEngine>> SqlEngine::open(const SqlOptions& options) {
   }
   auto session = std::make_shared<Session>();
   session->keep_timestamp_ntz = options.keep_timestamp_ntz;
+  session->stream_extent =
+      std::clamp(options.memory_bytes_max / 16, kStreamExtentMin, kStreamExtentMax);
   duckdb_database database = nullptr;
   char* error = nullptr;
   if (duckdb_open_ext(nullptr, &database, config.get(), &error) == DuckDBError) {
@@ -558,7 +567,7 @@ Result<std::unique_ptr<SqlEngine>> SqlEngine::open(const SqlOptions& options) {
     return Status(Code::kInternal, "open the SQL engine: no connection");
   }
   session->connection.reset(connection);
-  auto engine = std::make_unique<DuckdbEngine>(std::move(session));
+  auto engine = std::make_unique<DuckdbEngine>(std::move(session), options);
   // Files of this machine lie in its page cache already; a fifth of a read's processor time. A
   // streamed result buffers a row group or more for each thread, else they wait for each other.
   const std::size_t buffer =

@@ -40,6 +40,9 @@ class SqlEngine {
   static Result<std::unique_ptr<SqlEngine>> open(const SqlOptions& options);
   virtual ~SqlEngine() = default;
 
+  /// What it was opened with: whoever works beside it keeps to the same threads and memory.
+  [[nodiscard]] virtual const SqlOptions& options() const = 0;
+
   /// Run statements without looking at their rows.
   virtual Status execute(const std::string& sql) = 0;
   /// All rows of one statement.

@@ -6,6 +6,7 @@
 
 #include "lake/delta_table.h"
 #include "lake/lake_under_test.h"
+#include "lake/store_under_test.h"
 
 namespace assay::lake {
 namespace {
@@ -105,63 +106,40 @@ TEST_F(Commit, TheSameFileIsNotAddedTwice) {
 }
 
 /// A store whose put_if_absent does as it is told, once; reads of whole objects are counted.
-class FaultyStore : public store::ObjectStore {
+class FaultyStore : public StoreUnderTest {
  public:
   enum class Fault { kNone, kLandsUnknown, kLostUnknown, kOthersLand, kDiskFull };
-  explicit FaultyStore(store::ObjectStore& good) : good_(good) {}
+  using StoreUnderTest::StoreUnderTest;
   Result<std::string> get(const std::string& key) override {
     ++gets;
-    return good_.get(key);
-  }
-  Result<std::string> get_range(const std::string& key, int64_t offset, int64_t size) override {
-    return good_.get_range(key, offset, size);
-  }
-  Status put(const std::string& key, std::string_view bytes) override {
-    return good_.put(key, bytes);
+    return StoreUnderTest::get(key);
   }
   Status put_if_absent(const std::string& key, std::string_view bytes) override {
+    const auto put = [&](std::string_view what) {
+      return StoreUnderTest::put_if_absent(key, what);
+    };
     switch (std::exchange(next, Fault::kNone)) {
       case Fault::kNone:
-        return good_.put_if_absent(key, bytes);
+        return put(bytes);
       case Fault::kLandsUnknown:
-        static_cast<void>(good_.put_if_absent(key, bytes));
+        static_cast<void>(put(bytes));
         return {Code::kCommitUnknown, "the answer was lost"};
       case Fault::kLostUnknown:
         return {Code::kCommitUnknown, "the answer was lost"};
       case Fault::kOthersLand:
-        static_cast<void>(good_.put_if_absent(key,
-                                              R"({"commitInfo":{"txnId":"theirs"}})"
-                                              "\n"
-                                              R"({"txn":{"appId":"assay/commits","version":1}})"
-                                              "\n"));
+        static_cast<void>(put(R"({"commitInfo":{"txnId":"theirs"}})"
+                              "\n"
+                              R"({"txn":{"appId":"assay/commits","version":1}})"
+                              "\n"));
         return {Code::kUnavailable, "the answer was lost"};
       case Fault::kDiskFull:
         return {Code::kResourceExhausted, "disk full"};
     }
     return {};
   }
-  Result<std::vector<store::ObjectInfo>> list(const std::string& prefix,
-                                              const std::string& start_after) override {
-    return good_.list(prefix, start_after);
-  }
-  Result<std::vector<std::string>> list_folders(const std::string& key) override {
-    return good_.list_folders(key);
-  }
-  Status remove(const std::string& key) override { return good_.remove(key); }
-  Status adopt(const std::string& key) override { return good_.adopt(key); }
-  Result<store::ObjectInfo> stat(const std::string& key) override { return good_.stat(key); }
-  [[nodiscard]] std::string read_path(const std::string& key) const override {
-    return good_.read_path(key);
-  }
-  [[nodiscard]] std::string write_path(const std::string& key) const override {
-    return good_.write_path(key);
-  }
 
   Fault next = Fault::kNone;
   int gets = 0;
-
- private:
-  store::ObjectStore& good_;
 };
 
 class CommitOutcome : public Commit {

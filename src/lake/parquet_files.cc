@@ -16,7 +16,6 @@ using data::Type;
 constexpr char kStaging[] = "assay_lake_rows";
 constexpr std::size_t kFolderBytesMax = 255;
 constexpr int64_t kRowGroup = data::ParquetFile::kRowGroupRows;  // also of the SQL engine's tables
-constexpr int kThreads = 2;  // that encode a batch of more rows than one row group
 
 Status validate_instants(const Column& column, const std::string& name, int64_t micros_per_unit) {
   const int64_t first = kFirstInstant.micros / micros_per_unit;
@@ -85,7 +84,7 @@ Result<std::vector<DataFile>> copy_rows(const ParquetTarget& target,
 Result<std::vector<DataFile>> encode_rows(const ParquetTarget& target,
                                           const Batch& rows,
                                           const std::map<std::string, std::string>& tags) {
-  RowWriter writer(target, tags, {}, kThreads);
+  RowWriter writer(target, tags, {});
   for (int64_t row = 0; row < rows.rows(); row += kRowGroup) {
     ASSAY_RETURN_IF_ERROR(writer.add(rows.slice(row, std::min(row + kRowGroup, rows.rows()))));
   }

@@ -1,6 +1,7 @@
 #include "lake/row_writer.h"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "base/append_file.h"
@@ -17,7 +18,6 @@ namespace {
 
 using data::Batch;
 
-constexpr std::size_t kEncodingBytesMax = std::size_t{128} << 20;
 /// So few rows of a batch are copied one by one: a batch of their own would be mostly overhead.
 constexpr std::size_t kFewRows = 64;
 constexpr char kCreatedBy[] = "assay version " ASSAY_VERSION;
@@ -48,6 +48,15 @@ bool row_writer_takes(const data::Schema& schema, const std::vector<std::string>
   return std::all_of(schema.fields().begin(), schema.fields().end(), takes);
 }
 
+RowGroupLimits RowGroupLimits::within(std::size_t memory_bytes) {
+  constexpr std::size_t kLeast = std::size_t{16} << 20;
+  RowGroupLimits limits;
+  limits.waiting_bytes = std::clamp(memory_bytes / 8, kLeast, limits.waiting_bytes);
+  limits.encoding_bytes = std::clamp(memory_bytes / 16, kLeast, limits.encoding_bytes);
+  limits.bytes = std::min(limits.bytes, limits.waiting_bytes / 2);
+  return limits;
+}
+
 struct RowWriter::Partition {
   Partition(PartitionValues values_of, std::string path_of, const data::SchemaPtr& schema)
       : values(std::move(values_of)),
@@ -62,7 +71,8 @@ struct RowWriter::Partition {
   int64_t row_count = 0;
   std::size_t bytes = 0;
   data::ParquetFile file;
-  bool exists = false;  // on the disk, at least in part
+  bool exists = false;   // on the disk, at least in part
+  bool adopted = false;  // the store has it, or may have it
 };
 
 RowWriter::RowWriter(const ParquetTarget& target,
@@ -76,7 +86,16 @@ RowWriter::RowWriter(const ParquetTarget& target,
       partition_(std::move(partition)),
       root_(target.store.write_path(target.key)),
       split_(partition_ ? std::vector<std::string>() : target.partition_columns),
-      encoders_(threads, kEncodingBytesMax) {}
+      encoders_(threads, limits.encoding_bytes) {}
+
+RowWriter::RowWriter(const ParquetTarget& target,
+                     std::map<std::string, std::string> tags,
+                     std::optional<PartitionValues> partition)
+    : RowWriter(target,
+                std::move(tags),
+                std::move(partition),
+                target.sql.options().threads,
+                RowGroupLimits::within(target.sql.options().memory_bytes_max)) {}
 
 RowWriter::~RowWriter() {
   if (!finished_) {
@@ -138,7 +157,13 @@ Status RowWriter::add_partitions() {
 }
 
 Status RowWriter::add_whole(uint32_t partition, Batch rows) {
-  put(*partitions_[partition], std::move(rows));
+  if (static_cast<std::size_t>(rows.rows()) <= kFewRows) {
+    std::vector<int64_t> all(static_cast<std::size_t>(rows.rows()));
+    std::iota(all.begin(), all.end(), 0);
+    put_few(*partitions_[partition], rows, all);
+  } else {
+    put(*partitions_[partition], std::move(rows));
+  }
   return flush_full(partition);
 }
 
@@ -194,12 +219,22 @@ Status RowWriter::flush_full(uint32_t partition) {
   if (grown.row_count >= limits_.rows || grown.bytes >= limits_.bytes) {
     ASSAY_RETURN_IF_ERROR(flush(partition));
   }
-  while (waiting_bytes_ > limits_.waiting_bytes) {
-    const auto largest =
-        std::max_element(partitions_.begin(), partitions_.end(), [](const auto& a, const auto& b) {
-          return a->bytes < b->bytes;
-        });
-    ASSAY_RETURN_IF_ERROR(flush(static_cast<uint32_t>(largest - partitions_.begin())));
+  return waiting_bytes_ > limits_.waiting_bytes ? flush_largest() : Status();
+}
+
+/// Until half of what may wait is free: with many partitions a look at all of them pays for many
+/// row groups.
+Status RowWriter::flush_largest() {
+  std::vector<uint32_t> numbers(partitions_.size());
+  std::iota(numbers.begin(), numbers.end(), 0U);
+  std::stable_sort(numbers.begin(), numbers.end(), [&](uint32_t a, uint32_t b) {
+    return partitions_[a]->bytes > partitions_[b]->bytes;
+  });
+  for (const uint32_t number : numbers) {
+    if (waiting_bytes_ <= limits_.waiting_bytes / 2) {
+      break;
+    }
+    ASSAY_RETURN_IF_ERROR(flush(number));
   }
   return {};
 }
@@ -243,40 +278,52 @@ Result<std::vector<DataFile>> RowWriter::finish() {
   }
   std::vector<DataFile> files;
   for (const std::unique_ptr<Partition>& partition : partitions_) {
-    ASSAY_ASSIGN_OR_RETURN(DataFile file, finish_file(*partition));
+    ASSAY_ASSIGN_OR_RETURN(DataFile file, log_entry(*partition));
     files.push_back(std::move(file));
+  }
+  // Values that no table may hold are known by now: nothing was uploaded for them.
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    ASSAY_RETURN_IF_ERROR(finish_file(*partitions_[i], files[i]));
   }
   finished_ = true;
   return files;
 }
 
-Result<DataFile> RowWriter::finish_file(Partition& partition) {
+Result<DataFile> RowWriter::log_entry(const Partition& partition) const {
   DataFile file;
   file.path = partition.path;
   file.partition_values = partition.values;
   file.rows = partition.file.rows();
   file.tags = tags_;
   ASSAY_ASSIGN_OR_RETURN(file.stats_json, file_statistics_json(*schema_, partition.file));
+  return file;
+}
+
+Status RowWriter::finish_file(Partition& partition, DataFile& file) {
   const std::string path = join_path(root_, partition.path);
   const std::string end = partition.file.end();
   ASSAY_RETURN_IF_ERROR(append_bytes(path, end));
   ASSAY_ASSIGN_OR_RETURN(const FileInfo info, target_.world.files.stat(path));
   if (info.size_bytes != partition.file.bytes() + std::ssize(end)) {
     // It was opened by name for each row group.
-    return Status(Code::kAborted, "somebody else changed a file that was being written: " + path);
+    return {Code::kAborted, "somebody else changed a file that was being written: " + path};
   }
   file.size_bytes = info.size_bytes;
   file.modification_ms = info.modified.micros / 1'000;
   fail_point("lake.write.before_sync");
-  ASSAY_RETURN_IF_ERROR(target_.store.adopt(target_.key + '/' + file.path));
-  return file;
+  partition.adopted = true;
+  return target_.store.adopt(target_.key + '/' + file.path);
 }
 
+/// Here, and from the store what it may have got; a store that does not answer is asked once.
 void RowWriter::remove_files() {
+  bool answers = true;
   for (const std::unique_ptr<Partition>& partition : partitions_) {
     if (partition->exists) {
       static_cast<void>(target_.world.files.remove(join_path(root_, partition->path)));
-      static_cast<void>(target_.store.remove(target_.key + '/' + partition->path));
+    }
+    if (partition->adopted && answers) {
+      answers = target_.store.remove(target_.key + '/' + partition->path).ok();
     }
   }
 }

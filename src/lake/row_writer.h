@@ -24,8 +24,14 @@ bool row_writer_takes(const data::Schema& schema, const std::vector<std::string>
 struct RowGroupLimits {
   int64_t rows = data::ParquetFile::kRowGroupRows;
   std::size_t bytes = std::size_t{64} << 20;
-  /// Of the rows of all partitions that wait: then the partition that has most.
+  /// Of the rows of all partitions that wait: then half of it goes, the largest partitions first.
   std::size_t waiting_bytes = std::size_t{256} << 20;
+  /// Of the rows that are being encoded.
+  std::size_t encoding_bytes = std::size_t{128} << 20;
+
+  /// The default, or less beside an SQL engine of less than 2 GiB: an eighth of its memory waits,
+  /// half as much is being encoded; at least 16 MiB each.
+  static RowGroupLimits within(std::size_t memory_bytes);
 };
 
 /// Writes rows, batch by batch, as one Parquet file per partition value; without partition columns,
@@ -36,7 +42,8 @@ struct RowGroupLimits {
 /// Errors  kInvalidArgument: a null in a column that is not nullable; a date or timestamp outside
 ///         years 0001 to 9999; a partition value too long for a folder's name.
 /// Threads one thread at a time; it starts others when there are several row groups.
-/// Cost    memory: the rows that wait, as much again while it is encoded, and one batch.
+/// Cost    memory: the rows that wait, those that are encoded with what becomes of them, and one
+///         batch; for each partition value a few KB, and 150 bytes a column and row group.
 /// Source  docs/decisions/0073-parquet-of-our-own.md
 class RowWriter {
  public:
@@ -47,6 +54,10 @@ class RowWriter {
             std::optional<PartitionValues> partition,
             int threads,
             RowGroupLimits limits = {});
+  /// With the threads of the target's SQL engine, and as much memory as suits it.
+  RowWriter(const ParquetTarget& target,
+            std::map<std::string, std::string> tags,
+            std::optional<PartitionValues> partition);
   ~RowWriter();
   RowWriter(const RowWriter&) = delete;
   RowWriter& operator=(const RowWriter&) = delete;
@@ -67,9 +78,11 @@ class RowWriter {
   void put(Partition& partition, data::Batch rows);
   void put_few(Partition& partition, const data::Batch& rows, std::span<const int64_t> which);
   Status flush_full(uint32_t partition);
+  Status flush_largest();
   Status flush(uint32_t partition);
   Status write_oldest();
-  Result<DataFile> finish_file(Partition& partition);
+  Result<DataFile> log_entry(const Partition& partition) const;
+  Status finish_file(Partition& partition, DataFile& file);
   void remove_files();
 
   const ParquetTarget target_;

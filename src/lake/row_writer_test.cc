@@ -1,14 +1,17 @@
 #include "lake/row_writer.h"
 
 #include <algorithm>
+#include <csignal>
 #include <map>
 #include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include "lake/lake_under_test.h"
 #include "lake/query_files.h"
+#include "lake/store_under_test.h"
 
 namespace assay::lake {
 namespace {
@@ -199,6 +202,93 @@ TEST(RowWriter, FewButLongRowsOfAPartitionCountForWhatTheyAre) {
   EXPECT_GE(writing.lake().number("SELECT num_row_groups::BIGINT FROM parquet_file_metadata('" +
                                   writing.path("t", *of_long) + "')"),
             5);
+}
+
+TEST(RowWriter, ManyPartitionsGetFewRowGroupsEachThoughTheyWaitTogether) {
+  Writing writing({"p"});
+  const Batch rows =
+      writing.lake().rows("SELECT i, (i % 500)::INTEGER AS p FROM range(40000) AS t(i)");
+  const RowGroupLimits limits{.rows = 1'000, .bytes = 1 << 20, .waiting_bytes = 100'000};
+  const auto files = write(writing.target("t"), rows, 2, limits, 1'000).value();
+  EXPECT_EQ(files.size(), 500U);
+  // 40,000 rows of 8 bytes: half of what may wait goes seven times or so, some 250 row groups each.
+  const int64_t groups =
+      writing.lake().number("SELECT sum(num_row_groups)::BIGINT FROM parquet_file_metadata('" +
+                            writing.lake().store().read_path("t") + "/*/*.parquet')");
+  EXPECT_GT(groups, 1'000);
+  EXPECT_LT(groups, 4'000);
+}
+
+/// A store that takes no file, and counts what it is asked to remove.
+class RefusingStore : public StoreUnderTest {
+ public:
+  using StoreUnderTest::StoreUnderTest;
+  Status adopt(const std::string& /*key*/) override {
+    ++adopted;
+    return {Code::kUnavailable, "the store does not answer"};
+  }
+  Status remove(const std::string& /*key*/) override {
+    ++removed;
+    return {Code::kUnavailable, "the store does not answer"};
+  }
+  int adopted = 0;
+  int removed = 0;
+};
+
+TEST(RowWriter, AStoreThatDoesNotAnswerIsAskedOnceWhenAllIsLost) {
+  Writing writing({"p"});
+  RefusingStore store(writing.lake().store());
+  const Batch rows = writing.lake().rows("SELECT i, i % 50 AS p FROM range(1000) AS t(i)");
+  const std::string key = "t";
+  const std::vector<std::string> partitions{"p"};
+  const ParquetTarget target{writing.lake().world(), store, writing.lake().sql(), key, partitions};
+  EXPECT_EQ(write(target, rows, 1, {}, 100).code(), Code::kUnavailable);
+  EXPECT_EQ(store.adopted, 1);
+  EXPECT_EQ(store.removed, 1);
+  EXPECT_EQ(writing.objects(), 0U);
+}
+
+TEST(RowWriter, ValuesThatNoTableHoldsAreFoundBeforeAnythingIsUploaded) {
+  Writing writing({"p"});
+  RefusingStore store(writing.lake().store());
+  const Batch rows = writing.lake().rows(
+      "SELECT CASE WHEN i = 99 THEN 'infinity'::TIMESTAMPTZ ELSE make_timestamptz(i) END AS ts, "
+      "i // 10 AS p FROM range(100) AS t(i)");
+  const std::string key = "t";
+  const std::vector<std::string> partitions{"p"};
+  const ParquetTarget target{writing.lake().world(), store, writing.lake().sql(), key, partitions};
+  EXPECT_EQ(write(target, rows, 1, {}, 10).code(), Code::kInvalidArgument);
+  EXPECT_EQ(store.adopted, 0);
+  EXPECT_EQ(store.removed, 0);
+}
+
+TEST(RowWriter, ADiskThatIsFullLeavesNoFile) {
+  Writing writing;
+  const Batch rows = writing.lake().rows("SELECT hash(i)::VARCHAR AS s FROM range(30000) AS t(i)");
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit small{100'000, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+  const Code code = write(writing.target("t"), rows, 1, {.rows = 1'000}, 1'000).code();
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+  std::signal(SIGXFSZ, handler);
+  EXPECT_EQ(code, Code::kResourceExhausted);
+  EXPECT_EQ(writing.objects(), 0U);
+}
+
+TEST(RowWriter, TakesAsMuchMemoryAsSuitsTheSqlEngine) {
+  constexpr std::size_t kMiB = std::size_t{1} << 20;
+  const RowGroupLimits most;
+  const RowGroupLimits large = RowGroupLimits::within(8'192 * kMiB);
+  EXPECT_EQ(large.waiting_bytes, most.waiting_bytes);
+  EXPECT_EQ(large.encoding_bytes, most.encoding_bytes);
+  EXPECT_EQ(large.bytes, most.bytes);
+  const RowGroupLimits small = RowGroupLimits::within(512 * kMiB);
+  EXPECT_EQ(small.waiting_bytes, 64 * kMiB);
+  EXPECT_EQ(small.encoding_bytes, 32 * kMiB);
+  EXPECT_EQ(small.bytes, 32 * kMiB);
+  EXPECT_EQ(RowGroupLimits::within(0).waiting_bytes, 16 * kMiB);
 }
 
 TEST(RowWriter, RowsOfNothingButPartitionColumnsAreRefused) {
