@@ -63,6 +63,8 @@ int main(int argc, char** argv) {
   const int64_t content = content_of(lake, "temp.source");
   Spread ours;
   Spread copy;
+  double ours_megabytes = 0;
+  double copy_megabytes = 0;
   for (int repeat = 0; repeat < kRepeats; ++repeat) {
     const std::string name = std::to_string(repeat);
     const auto table = lake.create("ours" + name, kFields, {"hr"});
@@ -72,6 +74,7 @@ int main(int argc, char** argv) {
       ASSAY_CHECK(table->commit(request).ok());
     }));
     ASSAY_CHECK(content_of(lake, table->relation(*table->snapshot().value()).value()) == content);
+    ours_megabytes = assay::bench::data_megabytes(lake.folder + "/lake/ours" + name);
     std::filesystem::remove_all(lake.folder + "/lake/ours" + name);
     copy.add(lake.seconds([&] {
       ASSAY_CHECK(lake.sql
@@ -79,12 +82,14 @@ int main(int argc, char** argv) {
                                 "' (FORMAT parquet, PARTITION_BY (hr), COMPRESSION zstd)")
                       .ok());
     }));
+    copy_megabytes = assay::bench::data_megabytes(lake.folder + "/copy" + name);
     std::filesystem::remove_all(lake.folder + "/copy" + name);
   }
   std::printf("append %lld rows x 12 columns x 24 partitions\n", static_cast<long long>(rows));
   print_line("ours, durable and committed", ours);
   print_line("DuckDB COPY alone", copy);
   print_ratio("ours against COPY", ours, copy);
+  std::printf("files: ours %.1f MB, COPY's %.1f MB\n", ours_megabytes, copy_megabytes);
   std::fflush(stdout);
 
   // The rows for delta-rs to read; then this process holds nothing.
@@ -95,6 +100,7 @@ int main(int argc, char** argv) {
   ASSAY_CHECK(lake.sql->execute("DROP TABLE temp.source").ok());
   for (const std::string codec : {"ZSTD", "SNAPPY"}) {
     Spread delta_rs;
+    double megabytes = 0;
     for (int repeat = 0; repeat < kRepeats; ++repeat) {
       const std::string name = codec + std::to_string(repeat);
       const auto took = lake.delta_rs("append " + lake.folder + "/lake/source " + lake.folder +
@@ -107,10 +113,12 @@ int main(int argc, char** argv) {
       const auto theirs =
           assay::lake::DeltaTable::open(lake.system.world(), *lake.store, *lake.sql, name).value();
       ASSAY_CHECK(theirs->snapshot().value()->rows() == rows);
+      megabytes = assay::bench::data_megabytes(lake.folder + "/lake/" + name);
       std::filesystem::remove_all(lake.folder + "/lake/" + name);
     }
     print_line(("delta-rs, " + codec).c_str(), delta_rs);
     print_ratio("ours (zstd) against it", ours, delta_rs);
+    std::printf("files: %.1f MB\n", megabytes);
     std::fflush(stdout);
   }
   return 0;

@@ -38,6 +38,25 @@ inline double processor_seconds() {
          static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
+/// Megabytes of the data files below a folder.
+inline double data_megabytes(const std::string& folder) {
+  double bytes = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+    if (entry.is_regular_file() && entry.path().extension() == ".parquet" &&
+        entry.path().parent_path().filename() != "_delta_log") {
+      bytes += static_cast<double>(entry.file_size());
+    }
+  }
+  return bytes / 1e6;
+}
+
+/// The most that this process held, in MiB.
+inline double peak_mebibytes() {
+  rusage usage{};
+  ASSAY_CHECK(::getrusage(RUSAGE_SELF, &usage) == 0);
+  return static_cast<double>(usage.ru_maxrss) / 1024;
+}
+
 class BenchLake {
  public:
   explicit BenchLake(std::size_t memory_bytes = std::size_t{4} << 30) {

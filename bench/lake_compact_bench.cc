@@ -50,6 +50,8 @@ int main(int argc, char** argv) {
     }
   }
   const std::string root = lake.folder + "/lake/";
+  const double peak_before = assay::bench::peak_mebibytes();
+  double peak = 0;
   Spread ours;
   Spread theirs;
   bool peer = true;
@@ -68,6 +70,7 @@ int main(int argc, char** argv) {
       const auto report = assay::lake::compact(access, *table).value();
       ASSAY_CHECK(report.files_removed == files && report.files_added == kPartitions);
     }));
+    peak = repeat == 0 ? assay::bench::peak_mebibytes() : peak;
     const uint64_t hash = assay::lake::table_content_hash(*open("t"), *lake.sql).value();
     ASSAY_CHECK(assay::lake::table_content_hash(*table, *lake.sql).value() == hash);
     const auto seconds = lake.delta_rs("compact " + root + "theirs" + name + " 256");
@@ -83,6 +86,8 @@ int main(int argc, char** argv) {
               static_cast<long long>(kRowsPerFile),
               kPartitions);
   print_line("ours", ours);
+  std::printf(
+      "memory of this process, before and after the first: %.0f, %.0f MiB\n", peak_before, peak);
   if (peer) {
     print_line("delta-rs optimize", theirs);
     print_ratio("ours against delta-rs", ours, theirs);

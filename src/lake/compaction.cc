@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "base/fail_point.h"
 #include "lake/rewrite.h"
+#include "lake/small_files.h"
 #include "lake/table_properties.h"
 
 namespace assay::lake {
@@ -83,6 +86,35 @@ std::string order_of(const Snapshot& snapshot) {
   return order;
 }
 
+/// Rows of the files, less deleted ones; nothing where the log does not say.
+std::optional<int64_t> rows_of(const Group& group) {
+  int64_t rows = 0;
+  for (const DataFile* file : group) {
+    if (file->rows < 0) {
+      return std::nullopt;
+    }
+    rows += file->rows - (file->deletion_vector ? file->deletion_vector->cardinality : 0);
+  }
+  return rows;
+}
+
+/// Compaction loses no row and makes none, whoever read the files.
+Status check_rows(const Group& group, const std::vector<DataFile>& written) {
+  const std::optional<int64_t> expected = rows_of(group);
+  int64_t rows = 0;
+  for (const DataFile& file : written) {
+    rows += file.rows;
+  }
+  if (!expected || rows == *expected) {
+    return {};
+  }
+  return {Code::kCorrupt,
+          "the log says that " + std::to_string(group.size()) + " files from " +
+              group.front()->path + " on have " + std::to_string(*expected) +
+              " rows, but they gave " + std::to_string(rows) +
+              "; `assay lake doctor` says which file it is, and mends it with --mend"};
+}
+
 /// Groups that are written, and committed together.
 class CompactionRun {
  public:
@@ -94,16 +126,10 @@ class CompactionRun {
     for (const DataFile* file : group) {
       files.push_back(*file);
     }
-    ASSAY_ASSIGN_OR_RETURN(const std::string relation, table_.relation_of(snapshot_, files));
     fail_point("lake.compact.before_write");
-    Result<std::vector<DataFile>> written =
-        table_.write_query({.sql = "SELECT * FROM " + relation,
-                            .order = order_,
-                            .tags = group.front()->tags,
-                            .partition = group.front()->partition_values,
-                            .is_costly = are_dear(group)});
-    ASSAY_RETURN_IF_ERROR(written.status());
-    request_.adds.insert(request_.adds.end(), written->begin(), written->end());
+    ASSAY_ASSIGN_OR_RETURN(const std::vector<DataFile> written, write(group, std::move(files)));
+    request_.adds.insert(request_.adds.end(), written.begin(), written.end());
+    ASSAY_RETURN_IF_ERROR(check_rows(group, written));
     for (const DataFile* file : group) {
       request_.removes.push_back(file->path);
     }
@@ -145,6 +171,23 @@ class CompactionRun {
   [[nodiscard]] const CompactionReport& report() const { return report_; }
 
  private:
+  Result<std::vector<DataFile>> write(const Group& group, std::vector<DataFile> files) {
+    const bool are_whole = std::none_of(files.begin(), files.end(), [](const DataFile& file) {
+      return file.deletion_vector.has_value();
+    });
+    if (are_dear(group) && are_whole && order_.empty() && may_read_small_files(snapshot_)) {
+      const std::unique_ptr<data::BatchReader> rows =
+          read_small_files(lake_, table_, snapshot_, std::move(files));
+      return table_.write_stream(*rows, group.front()->tags, group.front()->partition_values);
+    }
+    ASSAY_ASSIGN_OR_RETURN(const std::string relation, table_.relation_of(snapshot_, files));
+    return table_.write_query({.sql = "SELECT * FROM " + relation,
+                               .order = order_,
+                               .tags = group.front()->tags,
+                               .partition = group.front()->partition_values,
+                               .is_costly = are_dear(group)});
+  }
+
   const LakeAccess& lake_;
   DeltaTable& table_;
   const Snapshot& snapshot_;

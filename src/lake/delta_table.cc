@@ -80,6 +80,9 @@ class Table : public DeltaTable {
   Result<std::vector<DataFile>> write_files(
       const data::Batch& rows, const std::map<std::string, std::string>& tags) override;
   Result<std::vector<DataFile>> write_query(const QueryRows& rows) override;
+  Result<std::vector<DataFile>> write_stream(data::BatchReader& rows,
+                                             const std::map<std::string, std::string>& tags,
+                                             const PartitionValues& partition) override;
   Result<Version> commit(const CommitRequest& request) override;
   Result<std::string> relation(const Snapshot& snapshot, const std::string& where) override;
   Result<std::optional<std::string>> relation_in_order(const Snapshot& snapshot,
@@ -218,6 +221,18 @@ Result<std::vector<DataFile>> Table::write_query(const QueryRows& rows) {
   const Snapshot& now = state_->snapshot;
   const ParquetTarget target{world_, store_, sql_, key_, now.partition_columns};
   Result<std::vector<DataFile>> files = write_query_files(target, *now.schema, rows);
+  if (!files.ok()) {
+    return files.status().with_context("write rows of table " + key_);
+  }
+  return files;
+}
+
+Result<std::vector<DataFile>> Table::write_stream(data::BatchReader& rows,
+                                                  const std::map<std::string, std::string>& tags,
+                                                  const PartitionValues& partition) {
+  const Snapshot& now = state_->snapshot;
+  const ParquetTarget target{world_, store_, sql_, key_, now.partition_columns};
+  Result<std::vector<DataFile>> files = write_streamed_files(target, rows, tags, partition);
   if (!files.ok()) {
     return files.status().with_context("write rows of table " + key_);
   }

@@ -164,6 +164,13 @@ class DeltaTable {
   ///
   /// Errors  those of write_files and of the query.
   virtual Result<std::vector<DataFile>> write_query(const QueryRows& rows) = 0;
+  /// Write rows of one partition, without its columns, that are neither in the SQL engine nor in
+  /// memory at once. Types are the table's and not nested. Files as above.
+  ///
+  /// Errors  those of write_files and of the reader.
+  virtual Result<std::vector<DataFile>> write_stream(data::BatchReader& rows,
+                                                     const std::map<std::string, std::string>& tags,
+                                                     const PartitionValues& partition) = 0;
   /// Commit on top of the newest version; a lost race against blind appends is tried again.
   virtual Result<Version> commit(const CommitRequest& request) = 0;
 

@@ -264,43 +264,77 @@ data::SchemaPtr streamed_schema(const ParquetTarget& target,
   return data::make_schema(std::move(fields));
 }
 
-Result<int> threads_of(SqlEngine& sql) {
-  ASSAY_ASSIGN_OR_RETURN(const data::Batch threads,
-                         sql.query("SELECT CAST(current_setting('threads') AS INTEGER)"));
-  return threads.column(0).values<int32_t>()[0];
-}
+/// Rows of a query under a schema of ours.
+class CastRows : public data::BatchReader {
+ public:
+  CastRows(std::unique_ptr<data::BatchReader> rows, data::SchemaPtr schema)
+      : rows_(std::move(rows)), schema_(std::move(schema)) {}
 
-Result<std::vector<DataFile>> stream_query_files(const ParquetTarget& target,
-                                                 const data::Schema& schema,
-                                                 const QueryRows& rows) {
-  const data::SchemaPtr streamed = streamed_schema(target, schema, rows);
-  std::string columns;
-  for (const data::Field& field : streamed->fields()) {
-    const std::string name = SqlEngine::identifier(field.name);
-    columns += (columns.empty() ? "CAST(" : ", CAST(") + name + " AS " +
-               std::string(SqlEngine::sql_type(field.type)) + ") AS " + name;
-  }
-  ASSAY_ASSIGN_OR_RETURN(const int threads, threads_of(target.sql));
-  RowWriter writer(target, rows.tags, rows.partition, threads);
-  ASSAY_ASSIGN_OR_RETURN(
-      const std::unique_ptr<data::BatchReader> reader,
-      target.sql.stream("SELECT " + columns + " FROM (" + rows.sql + "\n)" +
-                            (rows.order.empty() ? "" : " ORDER BY " + rows.order),
-                        kBatchRows));
-  while (true) {
-    ASSAY_ASSIGN_OR_RETURN(const std::optional<data::Batch> batch, reader->next());
+  [[nodiscard]] const data::SchemaPtr& schema() const override { return schema_; }
+
+  Result<std::optional<data::Batch>> next() override {
+    ASSAY_ASSIGN_OR_RETURN(const std::optional<data::Batch> batch, rows_->next());
     if (!batch) {
-      return writer.finish();
+      return std::optional<data::Batch>();
     }
     std::vector<data::ColumnPtr> pointers;
     for (int column = 0; column < batch->column_count(); ++column) {
       pointers.push_back(batch->column_ptr(column));
     }
-    ASSAY_RETURN_IF_ERROR(writer.add({streamed, std::move(pointers), batch->rows()}));
+    return std::optional<data::Batch>(data::Batch(schema_, std::move(pointers), batch->rows()));
+  }
+
+ private:
+  std::unique_ptr<data::BatchReader> rows_;
+  data::SchemaPtr schema_;
+};
+
+Result<std::vector<DataFile>> write_all(RowWriter& writer, data::BatchReader& rows) {
+  while (true) {
+    ASSAY_ASSIGN_OR_RETURN(const std::optional<data::Batch> batch, rows.next());
+    if (!batch) {
+      return writer.finish();
+    }
+    ASSAY_RETURN_IF_ERROR(writer.add(*batch));
   }
 }
 
+Result<std::vector<DataFile>> stream_query_files(const ParquetTarget& target,
+                                                 const data::Schema& schema,
+                                                 const QueryRows& rows) {
+  RowWriter writer(target, rows.tags, rows.partition);
+  ASSAY_ASSIGN_OR_RETURN(
+      const std::unique_ptr<data::BatchReader> reader,
+      stream_rows(target.sql, streamed_schema(target, schema, rows), rows.sql, rows.order));
+  return write_all(writer, *reader);
+}
+
 }  // namespace
+
+Result<std::unique_ptr<data::BatchReader>> stream_rows(SqlEngine& sql,
+                                                       const data::SchemaPtr& schema,
+                                                       const std::string& query,
+                                                       const std::string& order) {
+  std::string columns;
+  for (const data::Field& field : schema->fields()) {
+    const std::string name = SqlEngine::identifier(field.name);
+    columns += (columns.empty() ? "CAST(" : ", CAST(") + name + " AS " +
+               std::string(SqlEngine::sql_type(field.type)) + ") AS " + name;
+  }
+  ASSAY_ASSIGN_OR_RETURN(std::unique_ptr<data::BatchReader> rows,
+                         sql.stream("SELECT " + columns + " FROM (" + query + "\n)" +
+                                        (order.empty() ? "" : " ORDER BY " + order),
+                                    kBatchRows));
+  return std::unique_ptr<data::BatchReader>(std::make_unique<CastRows>(std::move(rows), schema));
+}
+
+Result<std::vector<DataFile>> write_streamed_files(const ParquetTarget& target,
+                                                   data::BatchReader& rows,
+                                                   const std::map<std::string, std::string>& tags,
+                                                   const PartitionValues& partition) {
+  RowWriter writer(target, tags, partition);
+  return write_all(writer, rows);
+}
 
 Result<std::vector<DataFile>> write_query_files(const ParquetTarget& target,
                                                 const data::Schema& schema,
