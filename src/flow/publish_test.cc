@@ -249,6 +249,21 @@ class FakedProject : public PublishingProject {
 const char kAllUsers[] = "ts AS event_time FROM events";
 const char kNotUserOne[] = "ts AS event_time FROM events WHERE user_id <> 'u1'";
 
+TEST(Publish, AnEventIsPublishedWhenItsSlideHasEnded) {
+  FakedProject project;
+  FakeTopic topic;
+  project.change("known_time: {delay: 20m}", "known_time: {delay: 0s}");
+  project.write("more/1.csv",
+                "user_id,amount,ts\nu1,1,2026-01-01T00:01:00Z\nu2,2,2026-01-01T00:09:00Z\n");
+  ASSERT_TRUE(project.run_tables().ok());
+  EXPECT_EQ(*project.publish(topic), 0) << "it is 00:09 by the data's clock, the slide is 10m";
+  project.write("more/2.csv", "user_id,amount,ts\nu3,3,2026-01-01T00:11:00Z\n");
+  ASSERT_TRUE(project.run_tables().ok());
+  EXPECT_EQ(*project.publish(topic), 2);
+  EXPECT_EQ(topic.last().size(), 2);
+  EXPECT_EQ(topic.last(), values_of(project));
+}
+
 TEST(Publish, AnEntityThatADefinitionLeavesOutGetsANull) {
   FakedProject project;
   FakeTopic topic;
