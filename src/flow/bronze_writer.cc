@@ -12,11 +12,11 @@
 namespace assay::flow {
 namespace {
 
-/// Loaded duplicates beyond this are forgotten after a commit; the table still has them.
-constexpr std::size_t kDedupBytesMax = std::size_t{512} << 20;
-/// Of parts, duplicates are looked up in whole spans of this: small batches would else ask the
-/// table each time for a sliver more.
-constexpr int64_t kDedupSpan = 3600 * kMicrosPerSecond;
+/// Of parts, duplicates are looked up in whole spans: small batches would else ask the table each
+/// time for a sliver more. A span is a part of what is asked for anyway, between these.
+constexpr int64_t kSpanMin = 60 * kMicrosPerSecond;
+constexpr int64_t kSpanMax = 3600 * kMicrosPerSecond;
+constexpr int64_t kSpansOfARange = 4;
 
 /// Tell of a CSV file whose header lacks a required column: it was not written for this table, or
 /// has no header. Its rows all go to quarantine; its first line is told here, since no row stands
@@ -66,11 +66,12 @@ data::SchemaPtr schema_of_duplicates(const bronze::BronzeOperator& operation,
 }
 
 /// The ranges widened to whole spans, where that stays within what a table may hold.
-void widen(std::vector<bronze::TimeRange>* ranges) {
+void widen(Duration dedup_for, std::vector<bronze::TimeRange>* ranges) {
+  const int64_t span = std::clamp(dedup_for.micros / kSpansOfARange, kSpanMin, kSpanMax);
   for (bronze::TimeRange& range : *ranges) {
     if (range.first > kFirstInstant && range.last < kEndInstant) {
-      range.first = {floor_to(range.first.micros, kDedupSpan)};
-      range.last = {floor_to(range.last.micros, kDedupSpan) + kDedupSpan - 1};
+      range.first = {floor_to(range.first.micros, span)};
+      range.last = {floor_to(range.last.micros, span) + span - 1};
     }
   }
 }
@@ -101,8 +102,11 @@ Result<std::unique_ptr<BronzeWriter>> BronzeWriter::open(Workspace& workspace,
   writer->name_ = name;
   writer->turn_wait_max_ = options.turn_wait;
   writer->turn_wait_ = options.turn_wait;
+  writer->duplicates_bytes_min_ = options.duplicates_bytes;
+  writer->duplicates_bytes_max_ = options.duplicates_bytes;
   ASSAY_ASSIGN_OR_RETURN(const std::string key, workspace.bronze_table_key(name));
   writer->app_id_ = workspace.app_id(key);
+  writer->taken_.emplace(writer->app_id_);
   ASSAY_ASSIGN_OR_RETURN(writer->operation_,
                          make_bronze_operator(workspace, definition, options.threads));
   writer->state_ = writer->operation_->initial_state();
@@ -162,8 +166,9 @@ Result<BronzeWriter::Journaled> BronzeWriter::journaled() {
 /// Load from the table the accepted rows with such event times, where that was not done.
 Status BronzeWriter::load_accepted(std::vector<bronze::TimeRange> needed) {
   if (workspace_.project().sources.at(definition().source).kafka.has_value()) {
-    widen(&needed);
+    widen(definition().dedup_for, &needed);
   }
+  newest_ranges_ = needed;
   for (const bronze::TimeRange& range : state_.dedup.missing(needed)) {
     ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table_->snapshot());
     ASSAY_ASSIGN_OR_RETURN(const std::string relation,
@@ -275,7 +280,14 @@ Status BronzeWriter::commit(const Pending& pending, const Reached& reached, Stag
 }
 
 bool BronzeWriter::must_forget() const {
-  return state_.dedup.bytes() > kDedupBytesMax;
+  return state_.dedup.bytes() > duplicates_bytes_max_;
+}
+
+/// What is left is not looked through again before there is twice as much: what rows ask for may be
+/// more than there is to be.
+void BronzeWriter::forget_old() {
+  state_.dedup.keep_only(newest_ranges_);
+  duplicates_bytes_max_ = std::max(duplicates_bytes_min_, 2 * state_.dedup.bytes());
 }
 
 void BronzeWriter::forget() {

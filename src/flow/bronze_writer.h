@@ -15,6 +15,7 @@
 #include "flow/dead_letters.h"
 #include "flow/run_options.h"
 #include "flow/side_table.h"
+#include "flow/taken_parts.h"
 #include "flow/workspace.h"
 #include "ingest/record.h"
 
@@ -83,10 +84,15 @@ class BronzeWriter {
   Status commit(const Reached& reached, StageAccount* total) {
     return commit(take_pending(), reached, total);
   }
-  /// Whether the memory for duplicates is full; what it holds of the table may be forgotten once
-  /// the table has all that was taken.
+  /// Whether the memory for duplicates is full: old ones may be forgotten once the table has all
+  /// that was taken.
   [[nodiscard]] bool must_forget() const;
+  /// Forget the keys that rows like the newest ones do not ask for.
+  void forget_old();
+  /// Forget all keys.
   void forget();
+  /// How many keys are held.
+  [[nodiscard]] int64_t keys_held() const { return state_.dedup.size(); }
 
   // Of a table that several processes write: docs/decisions/0130-processes-share-topics.md
 
@@ -130,7 +136,6 @@ class BronzeWriter {
   Status commit_quarantine(const Pending& pending, const Reached& reached);
   Result<data::Batch> rows_to_keep(const Pending& pending) const;
   Status add_positions(const Reached& reached, lake::CommitRequest* request);
-  Status commit_shared_quarantine(const Pending& pending, const SharedReached& reached);
   using Times = std::map<int64_t, EventTime>;  // by part's ordinal
   Status check_still_mine(const SharedReached& reached, const lake::Snapshot& snapshot) const;
   Status commit_judged(const Pending& pending, const SharedReached& reached, StageAccount* account);
@@ -156,9 +161,13 @@ class BronzeWriter {
   lake::DeltaTable* table_ = nullptr;
   data::SchemaPtr kept_;  // columns that the table has
   std::unique_ptr<SideTable> quarantine_;
+  std::optional<TakenParts> taken_;
   std::unique_ptr<DeadLetters> dead_letters_;  // where the source asks for them
   bronze::BronzeState state_;
   Pending pending_;
+  std::vector<bronze::TimeRange> newest_ranges_;  // that rows asked for
+  std::size_t duplicates_bytes_min_ = 0;          // when it is not full
+  std::size_t duplicates_bytes_max_ = 0;          // when it is
   std::optional<lake::Version> known_version_;  // what state_ has of a table that others write too
   int64_t share_ = 0;                           // the number of the project's folder
   bool has_said_share_ = false;                 // the table has that one

@@ -265,7 +265,7 @@ Result<std::optional<std::vector<ingest::RecordBatch>>> KafkaLine::read_again(
 
 Status KafkaLine::begin_epoch() {
   if (writer_->must_forget()) {
-    writer_->forget();
+    writer_->forget_old();
   }
   ASSAY_ASSIGN_OR_RETURN(const BronzeWriter::Journaled held, writer_->journaled());
   judge_by(held.low_time);
@@ -436,7 +436,7 @@ Status KafkaLine::commit(StageAccount* total) {
     ASSAY_RETURN_IF_ERROR(note_committed());
   }
   if (writer_->must_forget()) {
-    writer_->forget();
+    writer_->forget_old();
   }
   return {};
 }

@@ -2,6 +2,7 @@
 // and gone on with.
 
 #include <atomic>
+#include <string>
 #include <utility>
 
 #include <gtest/gtest.h>
@@ -113,6 +114,28 @@ TEST(Kafka, ADuplicateInAnotherPartitionIsOne) {
     ASSERT_TRUE(project.run().ok());
   }
   EXPECT_EQ(project.count("bronze/events"), 1);
+}
+
+TEST(Kafka, DuplicatesAreFoundHoweverLittleIsHeld) {
+  TestTopic topic(2);
+  KafkaProject project(topic);
+  project.change("source: events\n", std::string(kWithKey) + "    dedup_for: 1h\n");
+  constexpr int kEvents = 1'000;
+  constexpr int kHours = 20;
+  for (const int turn : {0, 1}) {  // hours on end, and all of them again from the other partition
+    for (int i = 0; i < kEvents; ++i) {
+      const int hour = i * kHours / kEvents;
+      topic.send((i + turn) % 2,
+                 R"({"user_id":"u)" + std::to_string(i) + R"(","amount":1,"ts":"2026-01-01 )" +
+                     (hour < 10 ? "0" : "") + std::to_string(hour) + ":00:00\"}");
+    }
+    topic.flush();
+  }
+  RunOptions options;
+  options.epoch_rows = 100;
+  options.duplicates_bytes = 1;
+  ASSERT_TRUE(project.run(options).ok());
+  EXPECT_EQ(project.count("bronze/events"), kEvents);
 }
 
 TEST(Kafka, APartitionThatIsFarBehindIsNotLate) {

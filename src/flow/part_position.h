@@ -23,7 +23,7 @@ inline std::string part_time_app_id(const std::string& app_id, int64_t ordinal) 
   return app_id + "/part_time/" + std::to_string(ordinal);
 }
 
-/// The same of how often a process took the part over, in a table of refused records.
+/// The same of how often a process took the part over; the table of refused records has it too.
 inline std::string part_taken_app_id(const std::string& app_id, int64_t ordinal) {
   return app_id + "/part_taken/" + std::to_string(ordinal);
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <set>
@@ -39,6 +40,9 @@ struct RunOptions {
   /// Without a lake: begin views anew for which the online store has positions that the project's
   /// folder does not know.
   bool begins_anew = false;
+  /// Keys held to tell duplicates by, beyond which those that newer rows do not ask for are
+  /// forgotten; the table has them.
+  std::size_t duplicates_bytes = std::size_t{512} << 20;
 
   [[nodiscard]] bool stopping() const { return stop != nullptr && stop->load(); }
   void say(const std::string& line) const {

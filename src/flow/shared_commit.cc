@@ -37,8 +37,10 @@ bool are_same_rows(const data::Batch& a, const data::Batch& b) {
 
 Result<std::map<int64_t, int64_t>> BronzeWriter::take_over(const std::set<int64_t>& ordinals,
                                                            int64_t parts) {
-  // From then on nobody else adds refused records of them, so that what is there can be looked at.
+  // Refused records first, as in commits. Who is between the two commits has both, when his second
+  // one comes before the second taking, or else only refused records, which can be looked at.
   ASSAY_RETURN_IF_ERROR(quarantine_->take_over(ordinals));
+  ASSAY_RETURN_IF_ERROR(taken_->take(*table_, ordinals));
   return part_positions(parts);
 }
 
@@ -167,7 +169,7 @@ Status BronzeWriter::load_what_came(const lake::Snapshot& snapshot, const data::
     return {};
   }
   if (must_forget()) {
-    forget();
+    forget_old();
   }
   if (known_version_ && *known_version_ < snapshot.version && !load_added(snapshot).ok()) {
     forget();  // the log is cleaned up so far, or its files are: all is loaded anew
@@ -216,14 +218,15 @@ Status BronzeWriter::check_still_mine(const SharedReached& reached,
               "bronze." + name_ + ": another process has read on a partition that this one had"};
     }
   }
-  return {};
+  return taken_->still_taken(snapshot, reached.parts).status().with_context("bronze." + name_);
 }
 
 /// The positions that a commit moves, and the times that it knows.
 Result<std::vector<lake::TxnUpdate>> BronzeWriter::shared_positions(const SharedReached& reached,
                                                                     const lake::Snapshot& snapshot,
                                                                     const data::Batch& judged) {
-  std::vector<lake::TxnUpdate> updates;
+  ASSAY_ASSIGN_OR_RETURN(std::vector<lake::TxnUpdate> updates,
+                         taken_->still_taken(snapshot, reached.parts));
   const auto add = [&](const std::string& id, int64_t value) {
     updates.push_back({id, value, snapshot.txn(id)});
   };

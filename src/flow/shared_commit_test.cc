@@ -1,10 +1,13 @@
 // Commits of writers that share a bronze table, one interleaving after the other.
 
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
+#include <numeric>
 #include <optional>
+#include <semaphore>
 #include <string>
 #include <thread>
 #include <utility>
@@ -20,11 +23,12 @@
 namespace assay::flow {
 namespace {
 
-/// The machine's files; does something once: before a commit to the bronze table, when others can
-/// still be quicker, or before one to the quarantine table.
+/// The machine's files; does something once: before rows are committed to the bronze table, when
+/// others can still be quicker, before anything is, or before a commit to the quarantine table.
 class FilesWithARace : public LakeThatGoes {
  public:
   std::function<void()> before_commit;
+  std::function<void()> before_bronze;
   std::function<void()> before_quarantine;
 
   Result<std::unique_ptr<FileLock>> lock(const std::string& path) override {
@@ -37,6 +41,9 @@ class FilesWithARace : public LakeThatGoes {
     if (before_quarantine && path.find("events_quarantine/_delta_log") != std::string::npos) {
       std::exchange(before_quarantine, nullptr)();
     }
+    if (before_bronze && path.find("events/_delta_log") != std::string::npos) {
+      std::exchange(before_bronze, nullptr)();
+    }
     return LakeThatGoes::put_if_absent(path, bytes);
   }
 };
@@ -44,7 +51,9 @@ class FilesWithARace : public LakeThatGoes {
 /// A process that shares the table: its own view of the project, and its own parts.
 class Process {
  public:
-  explicit Process(TestProject& project, Duration turn_wait = RunOptions().turn_wait)
+  explicit Process(TestProject& project,
+                   Duration turn_wait = RunOptions().turn_wait,
+                   std::size_t duplicates_bytes = RunOptions().duplicates_bytes)
       : system_(LogLevel::kError),
         world_{system_.world().clock,
                files,
@@ -52,7 +61,7 @@ class Process {
                system_.world().log,
                system_.world().metrics},
         workspace_(*Workspace::open(world_, project.folder(), {})),
-        writer_(*BronzeWriter::open(*workspace_, "events", waiting(turn_wait))) {}
+        writer_(*BronzeWriter::open(*workspace_, "events", options(turn_wait, duplicates_bytes))) {}
 
   /// Read a record of a part: `users` one after the other, in one hour.
   void read(int64_t part, const std::vector<std::string>& users, int hour = 0) {
@@ -102,10 +111,13 @@ class Process {
     files.before_commit = [this] { files.is_away = true; };
     ASSERT_EQ(commit().code(), Code::kUnavailable);
   }
+  /// The number of the next record of a part.
+  int64_t next(int64_t part) { return next_[part]; }
   int64_t lost_races() {
     return world_.metrics.counter("assay_flow_commits_judged_again_total", "", {{"name", "events"}})
         .value();
   }
+  int64_t keys_held() { return writer_->keys_held(); }
   std::optional<EventTime> low_time() { return writer_->journaled()->low_time; }
 
   FilesWithARace files;
@@ -113,9 +125,10 @@ class Process {
   StageAccount account;
 
  private:
-  static RunOptions waiting(Duration turn_wait) {
+  static RunOptions options(Duration turn_wait, std::size_t duplicates_bytes) {
     RunOptions options;
     options.turn_wait = turn_wait;
+    options.duplicates_bytes = duplicates_bytes;
     return options;
   }
 
@@ -135,16 +148,20 @@ class SharedCommit : public testing::Test {
   int64_t rows() { return project_.count("bronze/events"); }
   int64_t refused() { return project_.count("bronze/events_quarantine"); }
   /// Records of part 0 that a table has, by their number.
-  std::vector<int64_t> numbers(const std::string& table, const std::string& column) {
-    const data::Batch rows = *project_.open()->read_table(table, column, "", column);
+  static std::vector<int64_t> numbers(TestProject& project,
+                                      const std::string& table,
+                                      const std::string& column) {
+    const data::Batch rows = *project.open()->read_table(table, column, "", column);
     std::vector<int64_t> numbers;
     for (const int64_t position : rows.column(0).values<int64_t>()) {
       numbers.push_back(ingest::Position{position}.record());
     }
     return numbers;
   }
-  std::vector<int64_t> accepted_numbers() { return numbers("bronze/events", "sequence"); }
-  std::vector<int64_t> refused_numbers() { return numbers("bronze/events_quarantine", "position"); }
+  std::vector<int64_t> accepted_numbers() { return numbers(project_, "bronze/events", "sequence"); }
+  std::vector<int64_t> refused_numbers() {
+    return numbers(project_, "bronze/events_quarantine", "position");
+  }
 
   TestTopic topic_;
   KafkaProject project_;
@@ -310,6 +327,129 @@ TEST_F(SharedCommit, WhoWasLeftBehindRefusesNothing) {
   EXPECT_EQ(list_quarantine(*project_.open())->rows(), 0);
 }
 
+TEST_F(SharedCommit, WhoIsLeftBehindBetweenItsCommitsAcceptsNothing) {
+  Process slow(project_);
+  slow.begin(0);
+  slow.read(0, {"u1", kBad, "u3"});
+  slow.files.before_commit = [&] {
+    Process killed(project_);
+    killed.begin(0);
+    killed.read(0, {kBad, "u2", "u3"});
+    killed.commit_quarantine_alone();
+  };
+  EXPECT_EQ(slow.commit().code(), Code::kAborted);
+  EXPECT_EQ(rows(), 0);
+  Process next(project_);
+  next.begin(0);
+  next.read(0, {"u1", "u2", kBad});
+  ASSERT_TRUE(next.commit().ok());
+  EXPECT_EQ(accepted_numbers(), (std::vector<int64_t>{0, 1}));
+  EXPECT_EQ(refused_numbers(), (std::vector<int64_t>{2}));
+}
+
+TEST_F(SharedCommit, WhoWasQuickerThanTheTakingHasCommitted) {
+  Process slow(project_);
+  Process next(project_);
+  slow.begin(0);
+  slow.read(0, {"u1", kBad});
+  std::binary_semaphore is_between{0};
+  std::binary_semaphore may_go{0};
+  slow.files.before_commit = [&] {
+    is_between.release();
+    may_go.acquire();
+  };
+  std::jthread beside([&] { EXPECT_TRUE(slow.commit().ok()); });
+  is_between.acquire();
+  next.files.before_bronze = [&] {  // the part is taken in the quarantine table, and not yet here
+    may_go.release();
+    beside.join();
+  };
+  next.begin(0);
+  next.read(0, {"u3", kBad});
+  ASSERT_TRUE(next.commit().ok());
+  EXPECT_EQ(accepted_numbers(), (std::vector<int64_t>{0, 2}));
+  EXPECT_EQ(refused_numbers(), (std::vector<int64_t>{1, 3}));
+}
+
+/// Processes that take a part from one another while they are slow or killed at any place of a
+/// commit, and to whom each record is good or bad by chance, whenever it is read.
+class TakenByChance {
+ public:
+  TakenByChance(TestProject& project, uint64_t seed)
+      : project_(project), random_(seeded_random(seed)) {}
+
+  static constexpr int64_t kRecords = 24;
+
+  /// A process comes and goes; others may come while it is slow.
+  void live(int depth) {
+    Process process(project_, kNoWait);
+    process.begin(0);
+    for (auto commits = random_->below(3); commits > 0; --commits) {
+      if (!read(process, 1 + static_cast<int64_t>(random_->below(4)))) {
+        return;
+      }
+      const uint64_t what = random_->below(depth < 2 ? 6 : 3);
+      if (what == 0) {
+        process.files.before_commit = [&] { process.files.is_away = true; };
+      } else if (what > 2) {
+        auto& slow = what == 3   ? process.files.before_quarantine
+                     : what == 4 ? process.files.before_commit
+                                 : process.files.before_bronze;
+        slow = [this, depth] { live(depth + 1); };
+      }
+      if (!process.commit().ok()) {
+        return;
+      }
+    }
+  }
+  /// The last one reads all that is left.
+  void live_last() {
+    Process process(project_, kNoWait);
+    process.begin(0);
+    if (read(process, kRecords)) {
+      ASSERT_TRUE(process.commit().ok());
+    }
+  }
+
+ private:
+  /// False when nothing is left.
+  bool read(Process& process, int64_t count) {
+    std::vector<std::string> users;
+    for (int64_t at = process.next(0); count > 0 && at < kRecords; --count, ++at) {
+      users.push_back(random_->below(3) == 0 ? kBad : "u" + std::to_string(at));
+    }
+    if (!users.empty()) {
+      process.read(0, users);
+    }
+    return !users.empty();
+  }
+
+  static constexpr Duration kNoWait{0};  // for the turn of who is slow within a commit
+  TestProject& project_;
+  std::unique_ptr<Random> random_;
+};
+
+TEST_F(SharedCommit, EachRecordIsInOneOfBothTablesWhoeverIsSlowOrKilled) {
+  std::vector<int64_t> all(TakenByChance::kRecords);
+  std::iota(all.begin(), all.end(), 0);
+  for (uint64_t seed = 1; seed <= 6; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    KafkaProject project(topic_);
+    project.change("source: events\n", "source: events\n    key: [user_id, ts]\n");
+    (void)project.open();
+    TakenByChance processes(project, seed);
+    for (int i = 0; i < 6; ++i) {
+      processes.live(0);
+    }
+    processes.live_last();
+    std::vector<int64_t> found = numbers(project, "bronze/events", "sequence");
+    const std::vector<int64_t> refused = numbers(project, "bronze/events_quarantine", "position");
+    found.insert(found.end(), refused.begin(), refused.end());
+    std::sort(found.begin(), found.end());
+    EXPECT_EQ(found, all);
+  }
+}
+
 TEST_F(SharedCommit, WhoHasLostARaceIsNotOvertakenAgain) {
   Process large(project_);
   Process small(project_);
@@ -356,6 +496,28 @@ TEST_F(SharedCommit, AnotherFoldersProcessesAreToldApart) {
   ASSERT_TRUE(b.commit().ok());  // the project may have moved
   a.read(0, {"u3"});
   EXPECT_EQ(a.commit().code(), Code::kFailedPrecondition);
+}
+
+TEST_F(SharedCommit, OldKeysAreForgottenAndFoundInTheTable) {
+  project_.change("key: [user_id, ts]\n", "key: [user_id]\n    dedup_for: 1h\n");
+  (void)project_.open();
+  Process a(project_, RunOptions().turn_wait, 1);
+  constexpr int kHours = 24;
+  constexpr int64_t kUsers = 200;
+  for (int hour = 0; hour < kHours; hour += 2) {
+    std::vector<std::string> users;
+    for (int64_t user = 0; user < kUsers; ++user) {
+      users.push_back("u" + std::to_string(user));
+    }
+    users.push_back("u1");  // repeats one of these
+    a.read(0, users, hour);
+    ASSERT_TRUE(a.commit().ok());
+    EXPECT_LE(a.keys_held(), 4 * kUsers) << "hour " << hour;
+  }
+  a.read(0, {"u1", "new"}, 0);  // of hours that were forgotten
+  ASSERT_TRUE(a.commit().ok());
+  EXPECT_EQ(a.account.rows.duplicates, kHours / 2 + 1);
+  EXPECT_EQ(rows(), kUsers * kHours / 2 + 1);
 }
 
 TEST_F(SharedCommit, ADuplicateTellsNoTime) {

@@ -92,44 +92,13 @@ Status SideTable::take_over(const std::set<int64_t>& ordinals) {
     return {};
   }
   ASSAY_RETURN_IF_ERROR(ensure_table());
-  for (int tries = 1;; ++tries) {
-    ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table_->snapshot());
-    lake::CommitRequest request;
-    request.operation = "STREAMING UPDATE";
-    request.data_change = false;
-    for (const int64_t ordinal : ordinals) {
-      const std::string id = part_taken_app_id(workspace_.app_id(spec_.name), ordinal);
-      const std::optional<int64_t> held = snapshot->txn(id);
-      taken_[ordinal] = held.value_or(0) + 1;
-      looked_.erase(ordinal);
-      left_.erase(left_.lower_bound(ingest::Position::of(ordinal, 0).value),
-                  left_.lower_bound(ingest::Position::of(ordinal + 1, 0).value));
-      request.txns.push_back({id, taken_[ordinal], held});
-    }
-    const Status committed = table_->commit(request).status();
-    if (committed.code() != Code::kAborted || tries == kTriesMax) {
-      return committed;
-    }
+  ASSAY_RETURN_IF_ERROR(taken_.take(*table_, ordinals));
+  for (const int64_t ordinal : ordinals) {
+    looked_.erase(ordinal);
+    left_.erase(left_.lower_bound(ingest::Position::of(ordinal, 0).value),
+                left_.lower_bound(ingest::Position::of(ordinal + 1, 0).value));
   }
-}
-
-/// What a commit of rows of these parts says, so that it holds only while they are still ours.
-Result<std::vector<lake::TxnUpdate>> SideTable::still_taken(const lake::Snapshot& snapshot,
-                                                            const Parts& parts) const {
-  std::vector<lake::TxnUpdate> updates;
-  for (const auto& [ordinal, end] : parts.ends) {
-    const auto taken = taken_.find(ordinal);
-    if (taken == taken_.end()) {
-      continue;  // one process works alone
-    }
-    const std::string id = part_taken_app_id(workspace_.app_id(spec_.name), ordinal);
-    if (snapshot.txn(id) != taken->second) {
-      return Status(Code::kAborted,
-                    "table " + spec_.name + ": another process has taken a partition over");
-    }
-    updates.push_back({id, taken->second, taken->second});
-  }
-  return updates;
+  return {};
 }
 
 /// Look, once for each part, what a crash left there. Nobody else adds any from then on.
@@ -187,7 +156,9 @@ Status SideTable::commit_parts(const data::Batch& rows, const Parts& parts) {
 /// False: what is to be committed must be looked at anew.
 Result<bool> SideTable::try_commit_parts(const data::Batch& rows, const Parts& parts) {
   ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table_->snapshot());
-  ASSAY_ASSIGN_OR_RETURN(std::vector<lake::TxnUpdate> updates, still_taken(*snapshot, parts));
+  Result<std::vector<lake::TxnUpdate>> taken = taken_.still_taken(*snapshot, parts.ends);
+  ASSAY_RETURN_IF_ERROR(taken.status().with_context("table " + spec_.name));
+  std::vector<lake::TxnUpdate> updates = *std::move(taken);
   ASSAY_RETURN_IF_ERROR(find_left(*snapshot, parts));
   std::set<int64_t> left = left_of(parts);
   const std::span<const int64_t> positions = rows.find(position_column_)->values<int64_t>();

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "flow/taken_parts.h"
 #include "flow/workspace.h"
 
 namespace assay::flow {
@@ -57,12 +58,11 @@ class SideTable {
       : workspace_(workspace),
         spec_(std::move(spec)),
         position_column_(std::move(position_column)),
-        table_(table) {}
+        table_(table),
+        taken_(workspace.app_id(spec_.name)) {}
 
   Status ensure_table();
   Status commit_rows(const data::Batch& rows, std::vector<lake::TxnUpdate> positions);
-  Result<std::vector<lake::TxnUpdate>> still_taken(const lake::Snapshot& snapshot,
-                                                   const Parts& parts) const;
   Status find_left(const lake::Snapshot& snapshot, const Parts& parts);
   [[nodiscard]] std::set<int64_t> left_of(const Parts& parts) const;
   Result<bool> try_commit_parts(const data::Batch& rows, const Parts& parts);
@@ -70,10 +70,10 @@ class SideTable {
   Workspace& workspace_;
   lake::TableSpec spec_;
   std::string position_column_;
-  lake::DeltaTable* table_;           // nullptr: not made yet
-  std::map<int64_t, int64_t> taken_;  // by part's ordinal: how often it was, with this time
-  std::set<int64_t> looked_;          // parts whose rows behind the stage's table are in left_
-  std::set<int64_t> left_;            // positions
+  lake::DeltaTable* table_;  // nullptr: not made yet
+  TakenParts taken_;
+  std::set<int64_t> looked_;  // parts whose rows behind the stage's table are in left_
+  std::set<int64_t> left_;    // positions
 };
 
 }  // namespace assay::flow
