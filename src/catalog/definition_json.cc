@@ -474,6 +474,16 @@ std::string model_json(const ModelDef& model) {
   }
   object.raw("parameters", parameters.finish());
   write_publish(object, model.publish);
+  if (!model.challengers.empty()) {
+    ObjectWriter challengers;
+    for (const auto& [name, challenger] : model.challengers) {
+      ObjectWriter one;
+      one.at("share").number(challenger.share);
+      one.flag("shadow", challenger.shadow);
+      challengers.raw(name, one.finish());
+    }
+    object.raw("challengers", challengers.finish());
+  }
   return object.finish();
 }
 

@@ -83,6 +83,9 @@ constexpr std::array kSections{
     SectionDef{"labels", "models.<name>.labels", kNone, "", "What the model learns to say."},
     SectionDef{"train", "models.<name>.train", kNone, "", "How the model is trained."},
     SectionDef{"split", "models.<name>.train.split", kNone, "", "Which rows train and which test."},
+    SectionDef{"challenger", "models.<name>.challengers.<model>", kNone, "",
+               "Another model of the same service that is tried beside this one where predictions are "
+               "served: see docs/serving.md."},
 };
 
 constexpr std::array kKeys{
@@ -529,6 +532,12 @@ constexpr std::array kKeys{
     KeyDef{"model", "publish", kSection, false, "", "publish",
            "Score an entity each time its features have changed, and send the prediction somewhere.",
            "{kafka: {brokers: \"localhost:9092\", topic: predictions}}"},
+    KeyDef{"model", "challengers", kSectionMap, false, "", "challenger",
+           "Models of the same service that are tried beside it.", "{purchase_deep: {share: 0.1}}"},
+    KeyDef{"challenger", "share", kNumber, false, "0", "0..1",
+           "Share of the entities that it answers for, chosen by a hash of their key.", "0.1"},
+    KeyDef{"challenger", "shadow", kBoolean, false, "true", "",
+           "Score it where it does not answer, for the log of served answers alone.", "false"},
     KeyDef{"labels", "from", kName, true, "", "",
            "A silver table with the entity keys, request values and times.", "purchases"},
     KeyDef{"labels", "column", kExpression, true, "", "",

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/time.h"
+#include "catalog/challenger_definition.h"
 #include "catalog/publish_definition.h"
 #include "catalog/table_definitions.h"
 #include "data/scalar.h"
@@ -174,6 +175,7 @@ struct ModelDef {
   std::map<std::string, double> parameters;  // trees, depth, learning_rate, ...
   Span span;
   std::optional<PublishDef> publish;
+  std::map<std::string, ChallengerDef> challengers{};  // by model
 };
 
 enum class ServingClock { kWall, kData };

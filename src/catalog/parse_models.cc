@@ -1,5 +1,7 @@
 // Models.
 
+#include <map>
+#include <string>
 #include <utility>
 
 #include "catalog/parse_sections.h"
@@ -41,6 +43,20 @@ void read_train(ParseContext& context, const YamlNode& node, ModelDef* model) {
   }
 }
 
+std::map<std::string, ChallengerDef> read_challengers(ParseContext& context,
+                                                      const YamlNode& node,
+                                                      const std::string& model) {
+  std::map<std::string, ChallengerDef> challengers;
+  for (const YamlEntry& entry : node.entries) {
+    const SectionReader reader(
+        context,
+        entry.value,
+        {"challenger", "challenger `" + entry.key + "` of model `" + model + "`", false});
+    challengers[entry.key] = {reader.number("share"), reader.boolean("shadow")};
+  }
+  return challengers;
+}
+
 }  // namespace
 
 ModelDef parse_model(ParseContext& context, const YamlEntry& entry) {
@@ -50,6 +66,9 @@ ModelDef parse_model(ParseContext& context, const YamlEntry& entry) {
   const SectionReader reader(context, entry.value, {"model", "model `" + entry.key + "`", false});
   model.service = reader.text("service");
   model.publish = read_publish(context, reader, "model `" + entry.key + "`");
+  if (const YamlNode* challengers = reader.find("challengers")) {
+    model.challengers = read_challengers(context, *challengers, model.name);
+  }
   if (const YamlNode* labels = reader.find("labels")) {
     const SectionReader labels_reader(
         context, *labels, {"labels", "`labels` of model `" + entry.key + "`", false});

@@ -152,11 +152,42 @@ void check_labels(Validation& v, const ModelDef& model, const data::Schema& labe
   }
 }
 
+/// A challenger is scored on what the model sees, and answers for a share of its entities.
+void check_challengers(Validation& v, const ModelDef& model) {
+  double shares = 0;
+  for (const auto& [name, challenger] : model.challengers) {
+    const std::string path = "models/" + model.name + "/challengers/" + name;
+    shares += challenger.share;
+    const auto other = v.project().models.find(name);
+    if (other == v.project().models.end()) {
+      v.unknown(path, "model", name, names_of(v.project().models));
+    } else if (name == model.name) {
+      v.error("E0203", path, "model `" + name + "` cannot be tried beside itself");
+    } else if (other->second.service != model.service) {
+      v.error("E0203",
+              path,
+              "model `" + name + "` is of service `" + other->second.service + "`, and model `" +
+                  model.name + "` of `" + model.service + "`",
+              "both must see the same features");
+    } else if (!other->second.challengers.empty()) {
+      v.error("E0203",
+              path,
+              "model `" + name + "` has challengers of its own",
+              "name them here as well");
+    }
+  }
+  if (shares > 1) {
+    v.error(
+        "E0203", "models/" + model.name + "/challengers", "the shares are more than 1 together");
+  }
+}
+
 void check_model(Validation& v, const ModelDef& model) {
   const std::string path = "models/" + model.name;
   if (v.project().services.count(model.service) == 0) {
     v.unknown(path + "/service", "service", model.service, names_of(v.project().services));
   }
+  check_challengers(v, model);
   if (!layer_of(v.project(), model.labels_from).has_value()) {
     v.unknown(path + "/labels/from", "table", model.labels_from, v.table_names());
     return;

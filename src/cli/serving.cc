@@ -43,6 +43,25 @@ Result<serve::ServingModel> serving_model(flow::Workspace& workspace, const std:
       model, std::to_string(row.version), service, scorer, card.features);
 }
 
+namespace {
+
+/// Each model with the others that are tried beside it. One that cannot be asked yet is not.
+void add_challengers(const catalog::Project& project, serve::ServingState* state) {
+  const std::map<std::string, serve::ServingModel> alone = state->models;
+  for (auto& [name, model] : state->models) {
+    for (const auto& [other, wanted] : project.models.at(name).challengers) {
+      const auto known = alone.find(other);
+      if (known != alone.end()) {
+        model.challengers.push_back({std::make_shared<const serve::ServingModel>(known->second),
+                                     wanted.share,
+                                     wanted.shadow});
+      }
+    }
+  }
+}
+
+}  // namespace
+
 Result<std::shared_ptr<const serve::ServingState>> serving_state(flow::Workspace& workspace) {
   const catalog::Project& project = workspace.project();
   auto state = std::make_shared<serve::ServingState>();
@@ -68,6 +87,7 @@ Result<std::shared_ptr<const serve::ServingState>> serving_state(flow::Workspace
                                  {{"model", name}, {"why", model.status().message()}});
     }
   }
+  add_challengers(project, state.get());
   return std::shared_ptr<const serve::ServingState>(std::move(state));
 }
 

@@ -13,7 +13,8 @@ namespace assay::gold {
 //   served_date    day of as_of; the table is partitioned by it
 //   as_of          the instant that was answered for
 //   <entity keys>  as they are stored
-//   model, model_version, score    null where no model was asked
+//   model, model_version, score    null where no model was asked; "shadow:NAME" is a challenger's
+//                                  score beside the answer, a row of its own
 //   <view>__applied                version of the view's source table that the store had applied,
 //   at
 //                                  least, with the table's number (flow/online_stage.h)

@@ -185,6 +185,12 @@ std::string render_predictions(const ServingModel& model,
     writer.number32(prediction.score);
     writer.key("status");
     writer.string(status_name(prediction.status));
+    if (prediction.by != nullptr) {
+      writer.key("model");
+      writer.string(prediction.by->name);
+      writer.key("version");
+      writer.string(prediction.by->version);
+    }
     writer.end_object();
   }
   writer.end_array();

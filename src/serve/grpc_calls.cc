@@ -249,7 +249,8 @@ std::string features_response(const FeaturesAsked& asked, bool with_views) {
   return message;
 }
 
-/// assay.serving.PredictResponse: predictions 1 {score 1, status 2}, model 2, version 3.
+/// assay.serving.PredictResponse: predictions 1 {score 1, status 2, model 3, version 4}, model 2,
+/// version 3.
 std::string predict_response(const PredictionsAsked& asked) {
   std::string message;
   ProtoWriter writer(message);
@@ -258,6 +259,10 @@ std::string predict_response(const PredictionsAsked& asked) {
     ProtoWriter fields(one);
     fields.real32(1, prediction.score);
     fields.integer(2, field_status(prediction.status));
+    if (prediction.by != nullptr) {
+      fields.bytes(3, prediction.by->name);
+      fields.bytes(4, prediction.by->version);
+    }
     writer.bytes(1, one);
   }
   writer.bytes(2, asked.model->name);

@@ -152,24 +152,27 @@ File serving_file() {
 }
 
 File prediction_file() {
-  return {
-      "assay/serving/PredictionService.proto",
-      "assay.serving",
-      {"feast/types/Value.proto", "feast/serving/ServingService.proto"},
-      {{"PredictRequest",
-        {{"model", 1, kString},
-         {"entities", 2, kMessage, ".assay.serving.PredictRequest.EntitiesEntry", true}},
-        "",
-        {entries("EntitiesEntry")}},
-       {"Prediction", {{"score", 1, kFloat}, {"status", 2, kEnum, ".feast.serving.FieldStatus"}}},
-       {"PredictResponse",
-        {{"predictions", 1, kMessage, ".assay.serving.Prediction", true},
-         {"model", 2, kString},
-         {"version", 3, kString}}}},
-      "",
-      {},
-      "PredictionService",
-      {{"Predict", ".assay.serving.PredictRequest", ".assay.serving.PredictResponse"}}};
+  return {"assay/serving/PredictionService.proto",
+          "assay.serving",
+          {"feast/types/Value.proto", "feast/serving/ServingService.proto"},
+          {{"PredictRequest",
+            {{"model", 1, kString},
+             {"entities", 2, kMessage, ".assay.serving.PredictRequest.EntitiesEntry", true}},
+            "",
+            {entries("EntitiesEntry")}},
+           {"Prediction",
+            {{"score", 1, kFloat},
+             {"status", 2, kEnum, ".feast.serving.FieldStatus"},
+             {"model", 3, kString},
+             {"version", 4, kString}}},
+           {"PredictResponse",
+            {{"predictions", 1, kMessage, ".assay.serving.Prediction", true},
+             {"model", 2, kString},
+             {"version", 3, kString}}}},
+          "",
+          {},
+          "PredictionService",
+          {{"Predict", ".assay.serving.PredictRequest", ".assay.serving.PredictResponse"}}};
 }
 
 File health_file() {

@@ -50,8 +50,9 @@ constexpr Named kSchemas[] = {
      R"({"type":"object","required":["predictions","model","version"],"properties":{)"
      R"("predictions":{"type":"array","items":{"type":"object","required":["score",")"
      R"(status"],"properties":{"score":{"type":"number","nullable":true},"status":{")"
-     R"(type":"string"}}}},"model":{"type":"string"},"version":{"type":"string"},"fe)"
-     R"(atures":{"type":"array","items":{"type":"object"}}}})"},
+     R"(type":"string"},"model":{"type":"string"},"version":{"type":"string"}}}},"mo)"
+     R"(del":{"type":"string"},"version":{"type":"string"},"features":{"type":"array)"
+     R"(","items":{"type":"object"}}}})"},
     {"PushRequest",
      R"({"type":"object","required":["push_source_name","df"],"properties":{"push_so)"
      R"(urce_name":{"type":"string"},"to":{"type":"string","enum":["online","offline)"

@@ -1,6 +1,10 @@
 #include "serve/predict.h"
 
 #include <algorithm>
+#include <utility>
+
+#include "base/hash.h"
+#include "serve/key_share.h"
 
 namespace assay::serve {
 
@@ -42,30 +46,103 @@ Result<Predictions> predict(const ServingModel& model,
   return predict(model, ViewReads::of(store, now), rows, now);
 }
 
+namespace {
+
+/// Scores rows of one answer, for one model.
+class RowScorer {
+ public:
+  RowScorer(const ServingModel& model, const FeatureAnswer& answer)
+      : model_(model), answer_(answer), inputs_(model.inputs.size()) {}
+  float score(int64_t row) {
+    for (std::size_t i = 0; i < inputs_.size(); ++i) {
+      inputs_[i] = learn::model_input(answer_.value(model_.inputs[i], row));
+    }
+    return model_.scorer->score(inputs_);
+  }
+
+ private:
+  const ServingModel& model_;
+  const FeatureAnswer& answer_;
+  std::vector<float> inputs_;
+};
+
+data::FeatureStatus worst_status(const FeatureAnswer& answer, int features, int64_t row) {
+  data::FeatureStatus worst = data::FeatureStatus::kPresent;
+  for (int feature = 0; feature < features; ++feature) {
+    const data::FeatureStatus status = answer.status(feature, row);
+    if (status == data::FeatureStatus::kNotFound ||
+        (status == data::FeatureStatus::kOutsideMaxAge && worst == data::FeatureStatus::kPresent)) {
+      worst = status;
+    }
+  }
+  return worst;
+}
+
+/// The challenger in whose share the entity of a row is; nullptr for the model itself. Shares stand
+/// one behind the other.
+const ServingModel::Challenger* answering(const ServingModel& model,
+                                          const RequestRows& rows,
+                                          int64_t row) {
+  constexpr uint64_t kSeed = 0xc4a11e;
+  const std::optional<double> place =
+      place_of(keys_of(*model.service, rows, row), hash_bytes(model.name, kSeed));
+  double end = 0;
+  for (const ServingModel::Challenger& challenger : model.challengers) {
+    end += challenger.share;
+    if (place.has_value() && *place < end) {
+      return &challenger;
+    }
+  }
+  return nullptr;
+}
+
+void score_challengers(const ServingModel& model,
+                       const RequestRows& rows,
+                       Predictions* predictions) {
+  std::vector<const ServingModel::Challenger*> by;
+  by.reserve(static_cast<std::size_t>(rows.rows));
+  for (int64_t row = 0; row < rows.rows; ++row) {
+    by.push_back(answering(model, rows, row));
+  }
+  for (const ServingModel::Challenger& challenger : model.challengers) {
+    RowScorer scorer(*challenger.model, predictions->features);
+    ShadowScores shadow{challenger.model, {}};
+    for (std::size_t row = 0; row < by.size(); ++row) {
+      const auto score = by[row] == &challenger || challenger.shadow
+                             ? std::optional(scorer.score(static_cast<int64_t>(row)))
+                             : std::nullopt;
+      if (by[row] == &challenger) {
+        predictions->rows[row].score = *score;
+        predictions->rows[row].by = challenger.model;
+      }
+      shadow.scores.push_back(by[row] == &challenger ? std::nullopt : score);
+    }
+    if (challenger.shadow) {
+      predictions->shadows.push_back(std::move(shadow));
+    }
+  }
+}
+
+}  // namespace
+
 Result<Predictions> predict(const ServingModel& model,
                             const ViewReads& reads,
                             const RequestRows& rows,
                             EventTime now) {
   ASSAY_ASSIGN_OR_RETURN(FeatureAnswer answer, get_features(*model.service, reads, rows, now));
-  std::vector<Prediction> predictions(static_cast<std::size_t>(rows.rows));
-  std::vector<float> inputs(model.inputs.size());
+  Predictions predictions{std::vector<Prediction>(static_cast<std::size_t>(rows.rows)),
+                          std::move(answer)};
+  RowScorer scorer(model, predictions.features);
   const int features = static_cast<int>(model.service->features.size());
   for (int64_t row = 0; row < rows.rows; ++row) {
-    Prediction& prediction = predictions[static_cast<std::size_t>(row)];
-    for (std::size_t i = 0; i < inputs.size(); ++i) {
-      inputs[i] = learn::model_input(answer.value(model.inputs[i], row));
-    }
-    prediction.score = model.scorer->score(inputs);
-    for (int feature = 0; feature < features; ++feature) {
-      const data::FeatureStatus status = answer.status(feature, row);
-      if (status == data::FeatureStatus::kNotFound ||
-          (status == data::FeatureStatus::kOutsideMaxAge &&
-           prediction.status == data::FeatureStatus::kPresent)) {
-        prediction.status = status;
-      }
-    }
+    Prediction& prediction = predictions.rows[static_cast<std::size_t>(row)];
+    prediction.score = scorer.score(row);
+    prediction.status = worst_status(predictions.features, features, row);
   }
-  return Predictions{std::move(predictions), std::move(answer)};
+  if (!model.challengers.empty()) {
+    score_challengers(model, rows, &predictions);
+  }
+  return predictions;
 }
 
 }  // namespace assay::serve

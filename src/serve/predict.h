@@ -1,5 +1,7 @@
 #pragma once
 
+#include <memory>
+#include <optional>
 #include <vector>
 
 #include "serve/get.h"
@@ -12,14 +14,23 @@ struct Prediction {
   /// PRESENT when every feature view answered; else the worst of NOT_FOUND and OUTSIDE_MAX_AGE. The
   /// score is the model's either way: missing values are missing to it.
   data::FeatureStatus status = data::FeatureStatus::kPresent;
+  std::shared_ptr<const ServingModel> by{};  // the challenger that answered; nullptr: the model
+};
+
+/// Scores that are not answered, of one challenger.
+struct ShadowScores {
+  std::shared_ptr<const ServingModel> by;
+  std::vector<std::optional<float>> scores;  // in request order; nothing where it answered
 };
 
 struct Predictions {
   std::vector<Prediction> rows;  // in request order
   FeatureAnswer features;        // what was scored
+  std::vector<ShadowScores> shadows{};
 };
 
-/// Fetch the features of a model's service and score each row.
+/// Fetch the features of a model's service and score each row: by the model, or by the challenger
+/// in whose share the entity is, the same for every request and on every server.
 ///
 /// Errors  as get_features.
 /// Threads thread-safe.

@@ -4,9 +4,8 @@
 #include <limits>
 #include <utility>
 
-#include "base/hash.h"
-#include "data/entity_key.h"
 #include "gold/served_schema.h"
+#include "serve/key_share.h"
 
 namespace assay::serve {
 namespace {
@@ -39,14 +38,9 @@ ServedLog::ServedLog(Metrics& metrics, const ServedLogOptions& options)
                                "Answered rows in the sample that the log had no room for.")) {}
 
 bool ServedLog::is_sampled(const std::vector<data::Scalar>& keys) const {
-  const std::optional<data::EntityKey> key = data::encode_key(keys);
-  if (!key) {
-    return false;
-  }
-  // 53 bits of the hash as a number in [0, 1).
   constexpr uint64_t kSeed = 0x5e7ed;
-  const auto place = static_cast<double>(hash_bytes(key->bytes(), kSeed) >> 11) * 0x1p-53;
-  return place < options_.share;
+  const std::optional<double> place = place_of(keys, kSeed);
+  return place.has_value() && *place < options_.share;
 }
 
 std::optional<ServedLog::Row> ServedLog::row_of(const std::shared_ptr<const gold::Service>& service,
@@ -54,13 +48,7 @@ std::optional<ServedLog::Row> ServedLog::row_of(const std::shared_ptr<const gold
                                                 const FeatureAnswer& answer,
                                                 int64_t row) const {
   Row made;
-  for (const data::Field& key : service->entity_keys) {
-    const RequestColumn* column = rows.find(key.name);
-    if (column == nullptr) {
-      return std::nullopt;
-    }
-    made.keys.push_back(column->values[static_cast<std::size_t>(row)]);
-  }
+  made.keys = keys_of(*service, rows, row);
   if (!is_sampled(made.keys)) {
     return std::nullopt;
   }
@@ -102,12 +90,25 @@ void ServedLog::add(const ServingModel& model,
                     const RequestRows& rows,
                     const Predictions& predictions) {
   for (int64_t row = 0; row < rows.rows; ++row) {
-    std::optional<Row> made = row_of(model.service, rows, predictions.features, row);
-    if (made) {
-      made->model = model.name;
-      made->model_version = model.version;
-      made->score = predictions.rows[static_cast<std::size_t>(row)].score;
-      put(*std::move(made));
+    const std::optional<Row> made = row_of(model.service, rows, predictions.features, row);
+    if (!made) {
+      continue;
+    }
+    const auto put_scored = [&](const std::string& name, const ServingModel& by, float score) {
+      Row scored = *made;
+      scored.model = name;
+      scored.model_version = by.version;
+      scored.score = score;
+      put(std::move(scored));
+    };
+    const Prediction& answered = predictions.rows[static_cast<std::size_t>(row)];
+    const ServingModel& by = answered.by != nullptr ? *answered.by : model;
+    put_scored(by.name, by, answered.score);
+    for (const ShadowScores& shadow : predictions.shadows) {
+      const std::optional<float> score = shadow.scores[static_cast<std::size_t>(row)];
+      if (score.has_value()) {
+        put_scored("shadow:" + shadow.by->name, *shadow.by, *score);
+      }
     }
   }
 }

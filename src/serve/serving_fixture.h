@@ -12,13 +12,13 @@
 
 namespace assay::serve {
 
-/// Adds up its inputs, missing ones counting 100.
+/// Adds up its inputs, missing ones counting 100, and something more.
 class SumScorer : public learn::Scorer {
  public:
-  explicit SumScorer(int features) : features_(features) {}
+  explicit SumScorer(int features, float more = 0) : features_(features), more_(more) {}
   [[nodiscard]] int feature_count() const override { return features_; }
   [[nodiscard]] float score(std::span<const float> features) const override {
-    float sum = 0;
+    float sum = more_;
     for (const float feature : features) {
       sum += feature == feature ? feature : 100.0F;
     }
@@ -27,6 +27,7 @@ class SumScorer : public learn::Scorer {
 
  private:
   int features_;
+  float more_;
 };
 
 /// A small project in memory: view `clicks` by user (f0, f1), view `spend` by user (f0; ttl 1 h),

@@ -20,6 +20,9 @@ struct ServingModel {
   std::shared_ptr<const gold::Service> service;
   std::shared_ptr<const learn::Scorer> scorer;
   std::vector<int> inputs;  // per input of the scorer: index into service->features
+  /// A model of the same service that is tried beside this one.
+  struct Challenger;
+  std::vector<Challenger> challengers{};
 
   /// `feature_names`: the inputs as the model was trained, in order.
   ///
@@ -31,6 +34,12 @@ struct ServingModel {
                                    std::shared_ptr<const gold::Service> service,
                                    std::shared_ptr<const learn::Scorer> scorer,
                                    const std::vector<std::string>& feature_names);
+};
+
+struct ServingModel::Challenger {
+  std::shared_ptr<const ServingModel> model;
+  double share = 0;     // of the entities that it answers for
+  bool shadow = false;  // it is scored where it does not answer
 };
 
 /// Everything a server answers from, save the rows themselves. Replaced as a whole, never changed.
