@@ -101,7 +101,7 @@ constexpr std::array kKeys{
            "./catalog.db"},
     KeyDef{"project", "online", kPath, false, "embedded:./online", "",
            "The online store: a folder after `embedded:`, `lmdb:` or `hashlog:` (the two kinds of "
-           "embedded store; `embedded:` is the kind that the folder holds, lmdb when it holds none), "
+           "embedded store; `embedded:` is the kind that the folder holds, hashlog when it holds none), "
            "or a Redis server as "
            "redis://[user:password@]host[:port][/database] or redis+unix:///path/to.sock; then "
            "`?prefix=` begins its keys, `feast=PROJECT` writes values for Feast's clients beside them.",

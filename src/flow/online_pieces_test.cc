@@ -3,6 +3,7 @@
 #include "flow/online_pieces.h"
 
 #include <atomic>
+#include <cstring>
 #include <memory>
 #include <string>
 
@@ -222,7 +223,7 @@ TEST(Changes, ThePopulationIsOfTheVersionsOfItsTime) {
   }
 }
 
-/// Keys of the embedded store that belong to a view: rows, pages, the pages' counter.
+/// Keys of a store of LMDB's that belong to a view: rows, pages, the pages' counter.
 int64_t stored_keys(TestProject& project, const std::string& view) {
   const std::string prefix = (*project.open()->view(view))->storage_name();
   online::LmdbOptions options;
@@ -243,6 +244,9 @@ int64_t stored_keys(TestProject& project, const std::string& view) {
 
 TEST(Changes, RowsThatAreMadeAnewLeaveNoPagesBehind) {
   OrdersProject project;
+  std::string settings = kAssay;
+  settings.replace(settings.find("embedded:"), std::strlen("embedded:"), "lmdb:");
+  project.write("assay.yaml", settings);
   add_everyone(project, "continuous");
   project.write_files(0, 6);
   ASSERT_TRUE(project.run().ok());

@@ -617,6 +617,8 @@ TEST(HashLogStore, IsOpenedByItsKindOrByWhatAFolderHolds) {
   EXPECT_EQ(open_online_store(world.world, join_path(folder.path(), "a"), false).code(),
             Code::kFailedPrecondition)
       << "two stores in one folder";
+  EXPECT_TRUE(open("", "c"));
+  EXPECT_STREQ(held("c"), "hash log") << "what an empty folder becomes";
   const auto nothing = open_online_store(world.world, join_path(folder.path(), "d"), true);
   EXPECT_EQ(nothing.code(), Code::kNotFound);
 }

@@ -98,7 +98,7 @@ bool holds_lmdb(World& world, const std::string& folder);
 /// Errors  kInvalidArgument: the URL; kUnavailable, kPermissionDenied as RedisConnection has them.
 Result<std::unique_ptr<OnlineStore>> open_redis_store(World& world, const std::string& url);
 /// The store at `place`: a `redis` URL; `lmdb:` or `hashlog:` and a folder; or a folder alone, for
-/// the store that is in it, and LMDB's where there is none.
+/// the store that is in it, and the hash log where there is none.
 /// Errors  kFailedPrecondition: the folder holds a store of the other kind.
 Result<std::unique_ptr<OnlineStore>> open_online_store(World& world,
                                                        const std::string& place,

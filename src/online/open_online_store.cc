@@ -65,8 +65,8 @@ Result<std::unique_ptr<OnlineStore>> open_online_store(World& world,
                   "the one that is not used: " +
                       place);
   }
-  return holds_hash_log(world, place) ? open_hash_log_store(world, place, options)
-                                      : open_lmdb_store(world, place, read_only);
+  return holds_lmdb(world, place) ? open_lmdb_store(world, place, read_only)
+                                  : open_hash_log_store(world, place, options);
 }
 
 }  // namespace assay::online
