@@ -104,7 +104,10 @@ constexpr std::array kKeys{
            "embedded store; `embedded:` is the kind that the folder holds, hashlog when it holds none), "
            "or a Redis server as "
            "redis://[user:password@]host[:port][/database] or redis+unix:///path/to.sock; then "
-           "`?prefix=` begins its keys, `feast=PROJECT` writes values for Feast's clients beside them.",
+           "`?prefix=` begins its keys, `feast=PROJECT` writes values for Feast's clients beside them. "
+           "Or a PostgreSQL database as postgresql://[user:password@]host[:port]/database. "
+           "`sharded:` and several of these with commas between them: each has its share of the "
+           "entities.",
            "embedded:./online"},
     KeyDef{"project", "engine", kChoice, false, "embedded", "embedded", "What runs the SQL.",
            "embedded"},

@@ -32,7 +32,9 @@ class ProjectReader {
   void use_profile(const YamlNode& profiles, YamlNode* settings);
   void apply_settings(const YamlNode& settings, bool is_yaml);
   [[nodiscard]] LakeS3Settings read_s3(const SectionReader& reader) const;
-  std::string local_path(const SectionReader& reader, const char* key, std::string_view scheme);
+  std::string online_place(const SectionReader& reader);
+  std::string one_online_place(const SectionReader& reader, std::string place);
+  std::string local_path(const SectionReader& reader, const char* key, std::string path);
   void find_files(const std::string& below, int depth, std::vector<std::string>* files);
   void read_file(const std::string& file);
   std::optional<YamlNode> load(const std::string& file, const std::string& text);
@@ -156,21 +158,13 @@ void ProjectReader::apply_settings(const YamlNode& settings, bool is_yaml) {
   if (!project.has_lake) {
     project.lake = join_path(folder_, ".assay/line");
   } else if (project.lake.compare(0, 5, "s3://") != 0) {
-    project.lake = local_path(reader, "lake", "");
+    project.lake = local_path(reader, "lake", project.lake);
   }
   if (const YamlNode* s3 = reader.find("s3")) {
     parsed_.s3 = read_s3(SectionReader(context, *s3, {"s3", "`s3`", false}));
   }
-  project.catalog = local_path(reader, "catalog", "");
-  project.online = reader.text("online");
-  if (project.online.compare(0, 5, "redis") != 0 ||
-      project.online.find("://") == std::string::npos) {
-    std::string kind;
-    for (const char* const store : {"lmdb:", "hashlog:"}) {
-      kind = project.online.compare(0, std::string_view(store).size(), store) == 0 ? store : kind;
-    }
-    project.online = kind + local_path(reader, "online", kind.empty() ? "embedded:" : kind);
-  }
+  project.catalog = local_path(reader, "catalog", reader.text("catalog"));
+  project.online = online_place(reader);
   if (const YamlNode* serving = reader.find("serving")) {
     const SectionReader serving_reader(context, *serving, {"serving", "`serving`", false});
     project.serving_clock =
@@ -191,13 +185,42 @@ LakeS3Settings ProjectReader::read_s3(const SectionReader& reader) const {
   return s3;
 }
 
+std::string ProjectReader::online_place(const SectionReader& reader) {
+  constexpr std::string_view kSharded = "sharded:";
+  const std::string text = reader.text("online");
+  if (text.compare(0, kSharded.size(), kSharded) != 0) {
+    return one_online_place(reader, text);
+  }
+  std::string places(kSharded);
+  for (std::size_t begin = kSharded.size(); begin <= text.size();) {
+    const std::size_t end = std::min(text.find(',', begin), text.size());
+    const std::size_t first = std::min(text.find_first_not_of(' ', begin), end);
+    places += (begin == kSharded.size() ? "" : ",") +
+              one_online_place(reader, text.substr(first, end - first));
+    begin = end + 1;
+  }
+  return places;
+}
+
+std::string ProjectReader::one_online_place(const SectionReader& reader, std::string place) {
+  const bool is_server = place.compare(0, 5, "redis") == 0 || place.compare(0, 8, "postgres") == 0;
+  if (is_server && place.find("://") != std::string::npos) {
+    return place;
+  }
+  std::string kind;
+  for (const std::string_view store : {"embedded:", "lmdb:", "hashlog:"}) {
+    if (place.compare(0, store.size(), store) == 0) {
+      kind = store == "embedded:" ? "" : store;
+      place.erase(0, store.size());
+      break;
+    }
+  }
+  return kind + local_path(reader, "online", std::move(place));
+}
+
 std::string ProjectReader::local_path(const SectionReader& reader,
                                       const char* key,
-                                      std::string_view scheme) {
-  std::string path = reader.text(key);
-  if (!scheme.empty() && path.compare(0, scheme.size(), scheme) == 0) {
-    path.erase(0, scheme.size());
-  }
+                                      std::string path) {
   if (path.find("://") != std::string::npos) {
     ParseContext context{world_, folder_, kMainFile, parsed_.diagnostics};
     context.error("E0108",

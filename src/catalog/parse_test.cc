@@ -190,6 +190,9 @@ TEST(Parse, TheOnlineStoreIsAFolderOrAServerOfRedis) {
   EXPECT_EQ(online("lmdb:./store"), "lmdb:/p/store");
   EXPECT_EQ(online("hashlog:/var/store/"), "hashlog:/var/store");
   EXPECT_EQ(online("redis://:s@cache/1?prefix=a"), "redis://:s@cache/1?prefix=a");
+  EXPECT_EQ(online("postgresql://a@db/x"), "postgresql://a@db/x");
+  EXPECT_EQ(online("sharded:redis://a, redis://b,hashlog:c/,embedded:./d"),
+            "sharded:redis://a,redis://b,hashlog:/p/c,/p/d");
   EXPECT_EQ(codes(parse({{"/p/assay.yaml", "project: shop\nonline: mysql://h\n"}}).diagnostics),
             "E0108");
 }

@@ -13,6 +13,8 @@
 
 namespace assay::online {
 
+struct RedisAddress;
+
 /// Up to where a store has applied a view.
 struct AppliedTo {
   int64_t position = -1;                     // source table version
@@ -41,6 +43,15 @@ class OnlineStore {
                        std::span<const data::EntityKey> anew = {}) = 0;
   /// Where a view stands; nothing when it was never applied.
   virtual Result<std::optional<AppliedTo>> applied_to(const gold::FeatureView& view) = 0;
+  /// The same or, where that is dear to find out, what it was a moment ago: for answers.
+  virtual Result<std::optional<AppliedTo>> known_applied_to(const gold::FeatureView& view) {
+    return applied_to(view);
+  }
+  /// Of a store of several parts that an apply was cut off in: the position that some of them stand
+  /// at already. The same apply again passes those over; any other one is kFailedPrecondition.
+  virtual Result<std::optional<int64_t>> ahead_of(const gold::FeatureView& /*view*/) {
+    return std::optional<int64_t>();
+  }
   /// Values of one view for each key at `now`, in the order of `keys`. One consistent state for
   /// all.
   virtual Result<std::vector<gold::FeatureValues>> read(const gold::FeatureView& view,
@@ -97,9 +108,18 @@ bool holds_lmdb(World& world, const std::string& folder);
 /// lost together or not at all, so that a later run fills them again from the lake.
 /// Errors  kInvalidArgument: the URL; kUnavailable, kPermissionDenied as RedisConnection has them.
 Result<std::unique_ptr<OnlineStore>> open_redis_store(World& world, const std::string& url);
-/// The store at `place`: a `redis` URL; `lmdb:` or `hashlog:` and a folder; or a folder alone, for
-/// the store that is in it, and the hash log where there is none.
-/// Errors  kFailedPrecondition: the folder holds a store of the other kind.
+Result<std::unique_ptr<OnlineStore>> open_redis_store(World& world, const RedisAddress& address);
+/// The store in the PostgreSQL database of `url`, as libpq takes it, in the first schema of its
+/// search path; shared by any number of processes. As durable as that server.
+///
+/// Errors  kNotFound: `read_only`, and there is none; those of PostgresConnection.
+Result<std::unique_ptr<OnlineStore>> open_postgres_store(World& world,
+                                                         const std::string& url,
+                                                         bool read_only);
+/// The store at `place`: a `redis` or `postgresql` URL; `lmdb:` or `hashlog:` and a folder; a
+/// folder alone, for the store that is in it, and the hash log where there is none; or `sharded:`
+/// and places with commas between them, each of which then has its share of the entities
+/// (sharded_store.h). Errors  kFailedPrecondition: the folder holds a store of the other kind.
 Result<std::unique_ptr<OnlineStore>> open_online_store(World& world,
                                                        const std::string& place,
                                                        bool read_only);

@@ -12,6 +12,7 @@
 #include "online/entity_rows.h"
 #include "online/fake_view.h"
 #include "online/paged_fake_view.h"
+#include "online/postgres_under_test.h"
 #include "online/redis_under_test.h"
 #include "online/store_fixture.h"
 #include "online/store_under_load.h"
@@ -427,6 +428,10 @@ std::vector<StoreKind> all_stores() {
   std::vector<StoreKind> stores = paged_stores();
   stores.push_back({"redis", [](TestWorld& world, const std::string&) {
                       return open_redis_store(world.world, RedisUnderTest::shared().fresh_url());
+                    }});
+  stores.push_back({"postgres", [](TestWorld& world, const std::string&) {
+                      return open_postgres_store(
+                          world.world, PostgresUnderTest::shared().fresh_url(), false);
                     }});
   return stores;
 }

@@ -1,10 +1,13 @@
 #include <algorithm>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/file_system.h"
 #include "online/online_store.h"
+#include "online/redis_client.h"
+#include "online/sharded_store.h"
 
 namespace assay::online {
 namespace {
@@ -26,6 +29,78 @@ Status check_kind(bool holds_other, const std::string& folder, const char* other
                           other + ":` or another folder: " + folder);
 }
 
+std::vector<std::string> split(const std::string& places) {
+  std::vector<std::string> parts;
+  std::size_t begin = 0;
+  while (begin <= places.size()) {
+    const std::size_t end = std::min(places.find(',', begin), places.size());
+    parts.push_back(places.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return parts;
+}
+
+bool is_url(const std::string& place) {
+  return place.find("://") != std::string::npos;
+}
+
+bool is_postgres(const std::string& place) {
+  return place.compare(0, 11, "postgres://") == 0 || place.compare(0, 13, "postgresql://") == 0;
+}
+
+/// As messages name it, and as it decides whose an entity is: another password changes nothing.
+Result<std::string> shard_name(const std::string& place) {
+  if (!is_url(place)) {
+    return place;
+  }
+  if (is_postgres(place)) {
+    return Status(Code::kInvalidArgument, "PostgreSQL cannot be a shard of the online store");
+  }
+  ASSAY_ASSIGN_OR_RETURN(const RedisAddress address, parse_redis_url(place));
+  return address.text() + "/" + std::to_string(address.database) + "?prefix=" + address.prefix;
+}
+
+/// What another list of shards left in a place is of no use: each list has keys, or folders, of its
+/// own.
+Result<std::unique_ptr<OnlineStore>> open_shard(World& world,
+                                                const std::string& place,
+                                                const std::string& list,
+                                                bool read_only) {
+  if (!is_url(place)) {
+    return open_online_store(world, join_path(place, list), read_only);
+  }
+  ASSAY_ASSIGN_OR_RETURN(RedisAddress address, parse_redis_url(place));
+  address.prefix += "-" + list;
+  return open_redis_store(world, address);
+}
+
+Result<std::unique_ptr<OnlineStore>> open_shards(World& world,
+                                                 const std::string& places,
+                                                 bool read_only) {
+  const std::vector<std::string> parts = split(places);
+  std::vector<std::string> names;
+  for (const std::string& place : parts) {
+    ASSAY_ASSIGN_OR_RETURN(const std::string name, shard_name(place));
+    if (place.empty() || std::find(names.begin(), names.end(), name) != names.end()) {
+      return Status(Code::kInvalidArgument,
+                    "each shard of the online store is another place; write them like "
+                    "sharded:redis://one,redis://two: " +
+                        name);
+    }
+    names.push_back(name);
+  }
+  const std::string list = shard_list_id(names);
+  std::vector<StoreShard> shards;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    Result<std::unique_ptr<OnlineStore>> store = open_shard(world, parts[i], list, read_only);
+    if (!store.ok()) {
+      return store.status().with_context("shard " + names[i]);
+    }
+    shards.push_back({names[i], std::move(store).value()});
+  }
+  return make_sharded_store(world.clock, std::move(shards));
+}
+
 }  // namespace
 
 bool holds_hash_log(World& world, const std::string& folder) {
@@ -44,7 +119,14 @@ Result<std::unique_ptr<OnlineStore>> open_online_store(World& world,
                                                        bool read_only) {
   constexpr std::string_view kLmdb = "lmdb:";
   constexpr std::string_view kHashLog = "hashlog:";
-  if (place.find("://") != std::string::npos) {
+  constexpr std::string_view kSharded = "sharded:";
+  if (place.compare(0, kSharded.size(), kSharded) == 0) {
+    return open_shards(world, place.substr(kSharded.size()), read_only);
+  }
+  if (is_postgres(place)) {
+    return open_postgres_store(world, place, read_only);
+  }
+  if (is_url(place)) {
     return open_redis_store(world, place);
   }
   HashLogOptions options;

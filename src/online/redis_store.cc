@@ -586,6 +586,10 @@ Status RedisStore::corrupt(const gold::FeatureView& view,
 
 Result<std::unique_ptr<OnlineStore>> open_redis_store(World& world, const std::string& url) {
   ASSAY_ASSIGN_OR_RETURN(const RedisAddress address, parse_redis_url(url));
+  return open_redis_store(world, address);
+}
+
+Result<std::unique_ptr<OnlineStore>> open_redis_store(World& world, const RedisAddress& address) {
   auto store = std::make_unique<RedisStore>(address, world.metrics);
   ASSAY_RETURN_IF_ERROR(store->ping().with_context("open the online store"));
   return std::unique_ptr<OnlineStore>(std::move(store));

@@ -229,7 +229,7 @@ ViewReads ViewReads::of(online::OnlineStore& store, EventTime now) {
   return {[&store, now](const gold::FeatureView& view, std::span<const data::EntityKey> keys) {
             return store.read(view, keys, now);
           },
-          [&store](const gold::FeatureView& view) { return store.applied_to(view); }};
+          [&store](const gold::FeatureView& view) { return store.known_applied_to(view); }};
 }
 
 Result<FeatureAnswer> get_features(const gold::Service& service,

@@ -1,0 +1,444 @@
+// An online store in PostgreSQL, in two tables of the schema that the connection's search path
+// begins with:
+//
+//   assay_view  name text, epoch bigint, meta bytea      meta value, as of the embedded store
+//   assay_row   epoch bigint, key bytea, value bytea     row value, as of the embedded store; the
+//                                                        checksum covers "epoch:key"
+//
+// A view's rows and its position change in one transaction, which holds the view's line meanwhile.
+// Reads take line and rows in one statement, so they see one state. A view that is dropped and made
+// again gets another epoch.
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/fail_point.h"
+#include "base/hash.h"
+#include "online/entity_rows.h"
+#include "online/online_store.h"
+#include "online/postgres_client.h"
+#include "online/row_codec.h"
+
+namespace assay::online {
+namespace {
+
+constexpr std::size_t kRowsPerStatement = 1000;
+
+using Value = PostgresValue;
+
+/// A view's line: which epoch its rows belong to, and where it stands.
+struct Line {
+  int64_t epoch = 0;
+  ViewMeta meta;
+};
+
+std::string sealed_key(int64_t epoch, std::string_view entity) {
+  return std::to_string(epoch) + ":" + std::string(entity);
+}
+
+Result<ViewMeta> read_meta(const std::string& name, const std::optional<std::string>& bytes) {
+  Result<ViewMeta> meta = decode_meta(name, bytes.value_or(""));
+  return meta.ok() ? meta : meta.status().with_context("online store, view " + name);
+}
+
+class PostgresStore : public OnlineStore {
+ public:
+  PostgresStore(const std::string& url, Metrics& metrics) : pool_(url), metrics_(metrics) {}
+
+  Status apply(const gold::FeatureView& view,
+               const data::Batch& rows,
+               std::optional<int64_t> expected,
+               int64_t position,
+               EventTime applied_until,
+               std::span<const data::EntityKey> anew) override;
+  Result<std::optional<AppliedTo>> applied_to(const gold::FeatureView& view) override;
+  Result<std::vector<gold::FeatureValues>> read(const gold::FeatureView& view,
+                                                std::span<const data::EntityKey> keys,
+                                                EventTime now) override;
+  Result<EventTime> data_now() override;
+  Result<std::vector<std::string>> views() override;
+  Status drop(const std::string& storage_name) override;
+  Result<uint64_t> content_hash(const gold::FeatureView& view) override;
+
+  /// Make the tables, or find out that they are not there.
+  Status open(bool read_only);
+
+ private:
+  struct Change {
+    const gold::FeatureView& view;
+    const data::Batch& rows;
+    const EntityRows& gathered;
+    std::optional<int64_t> expected;
+    int64_t position = 0;
+    EventTime applied_until;
+    std::span<const data::EntityKey> anew;
+  };
+  Status try_apply(PostgresConnection& server, const Change& change, int64_t* written);
+  /// The line of the change's view, locked; made when there is none.
+  Result<Line> take_line(PostgresConnection& server, const Change& change);
+  Status write_rows(PostgresConnection& server,
+                    const Change& change,
+                    int64_t epoch,
+                    int64_t* written);
+  static Status put(PostgresConnection& server,
+                    int64_t epoch,
+                    const std::vector<std::string>& keys,
+                    const std::vector<std::string>& values);
+  Result<std::map<std::string, std::string>> held_rows(PostgresConnection& server,
+                                                       int64_t epoch,
+                                                       const std::vector<std::string>& keys);
+  Result<std::map<std::string, ViewMeta>> all_views();
+  Status corrupt(const gold::FeatureView& view, std::string_view key, const Status& why);
+
+  /// The answer to one statement that only reads.
+  Result<PostgresRows> ask(const char* statement, const std::vector<Value>& values = {}) {
+    PostgresRows rows;
+    const Status done = pool_.read([&](PostgresConnection& server) -> Status {
+      ASSAY_ASSIGN_OR_RETURN(rows, server.run(statement, values));
+      return {};
+    });
+    return done.ok() ? Result<PostgresRows>(std::move(rows)) : Result<PostgresRows>(done);
+  }
+
+  PostgresPool pool_;
+  StoreMetrics metrics_;
+};
+
+Status PostgresStore::open(bool read_only) {
+  return pool_.write([&](PostgresConnection& server) -> Status {
+    const Status known = server.run("SELECT 1 FROM assay_row, assay_view LIMIT 0").status();
+    if (known.code() != Code::kNotFound) {
+      return known;
+    }
+    if (read_only) {
+      return {Code::kNotFound, "there is no online store; run `assay run` first"};
+    }
+    return server.in_transaction([&]() -> Status {
+      // One process makes them, the others wait and find them.
+      for (const char* const statement :
+           {"SELECT pg_advisory_xact_lock(7233190)",
+            "CREATE SEQUENCE IF NOT EXISTS assay_epoch",
+            "CREATE TABLE IF NOT EXISTS assay_view (name text PRIMARY KEY, epoch bigint NOT NULL, "
+            "meta bytea NOT NULL)",
+            "CREATE TABLE IF NOT EXISTS assay_row (epoch bigint NOT NULL, key bytea NOT NULL, "
+            "value bytea NOT NULL, PRIMARY KEY (epoch, key))"}) {
+        ASSAY_RETURN_IF_ERROR(server.run(statement).status());
+      }
+      return {};
+    });
+  });
+}
+
+Status PostgresStore::apply(const gold::FeatureView& view,
+                            const data::Batch& rows,
+                            std::optional<int64_t> expected,
+                            int64_t position,
+                            EventTime applied_until,
+                            std::span<const data::EntityKey> anew) {
+  ASSAY_RETURN_IF_ERROR(check_view_name(view));
+  ASSAY_ASSIGN_OR_RETURN(const EntityRows gathered, EntityRows::gather(view, rows));
+  const Change change{view, rows, gathered, expected, position, applied_until, anew};
+  int64_t written = 0;
+  const auto apply_once = [&] {
+    written = 0;
+    return pool_.write(
+        [&](PostgresConnection& server) { return try_apply(server, change, &written); });
+  };
+  Status done = apply_once();
+  if (done.code() == Code::kCommitUnknown && expected != position) {
+    // The position says whether the transaction landed.
+    const Result<std::optional<AppliedTo>> applied = applied_to(view);
+    if (applied.ok() && applied->has_value() && (*applied)->position == position) {
+      done = {};
+    } else if (applied.ok()) {
+      done = apply_once();
+    }
+  } else if (done.code() == Code::kUnavailable) {
+    done = apply_once();  // a connection that was kept for too long
+  }
+  if (!done.ok()) {
+    return done.with_context("apply rows to the online store, view " + view.name());
+  }
+  fail_point("online.apply.after_commit");
+  metrics_.applied_rows.add(rows.rows() - gathered.null_key_rows());
+  metrics_.null_key_rows.add(gathered.null_key_rows());
+  metrics_.written_entities.add(written);
+  return {};
+}
+
+Result<Line> PostgresStore::take_line(PostgresConnection& server, const Change& change) {
+  const std::string& name = change.view.storage_name();
+  ASSAY_ASSIGN_OR_RETURN(PostgresRows found,
+                         server.run("SELECT epoch, meta FROM assay_view WHERE name = $1 FOR UPDATE",
+                                    {Value::text(name)}));
+  std::optional<ViewMeta> meta;
+  if (!found.rows.empty()) {
+    ASSAY_ASSIGN_OR_RETURN(meta, read_meta(name, found.rows[0][1]));
+  }
+  ASSAY_RETURN_IF_ERROR(check_apply(change.view, meta, change.expected, change.position));
+  Line line;
+  line.meta = meta.value_or(ViewMeta{});
+  if (!meta.has_value()) {
+    ASSAY_ASSIGN_OR_RETURN(
+        found,
+        server.run("INSERT INTO assay_view (name, epoch, meta) VALUES ($1, nextval('assay_epoch'), "
+                   "$2) ON CONFLICT DO NOTHING RETURNING epoch",
+                   {Value::text(name), Value::bytes("")}));
+    if (found.rows.empty()) {
+      return Status(
+          Code::kFailedPrecondition,
+          "another process moved the view's position meanwhile: view " + change.view.name());
+    }
+  }
+  line.epoch = found.integer(0, 0);
+  line.meta.fingerprint = change.view.fingerprint();
+  line.meta.applied.position = change.position;
+  line.meta.applied.known_until =
+      std::max(line.meta.applied.known_until, change.gathered.known_until());
+  return line;
+}
+
+Status PostgresStore::try_apply(PostgresConnection& server,
+                                const Change& change,
+                                int64_t* written) {
+  const std::string& name = change.view.storage_name();
+  return server.in_transaction([&]() -> Status {
+    ASSAY_ASSIGN_OR_RETURN(const Line line, take_line(server, change));
+    ASSAY_RETURN_IF_ERROR(write_rows(server, change, line.epoch, written));
+    ASSAY_RETURN_IF_ERROR(server
+                              .run("UPDATE assay_view SET meta = $2 WHERE name = $1",
+                                   {Value::text(name), Value::bytes(encode_meta(name, line.meta))})
+                              .status());
+    fail_point("online.apply.before_commit");
+    return {};
+  });
+}
+
+Status PostgresStore::put(PostgresConnection& server,
+                          int64_t epoch,
+                          const std::vector<std::string>& keys,
+                          const std::vector<std::string>& values) {
+  if (keys.empty()) {
+    return {};
+  }
+  return server
+      .run(
+          "INSERT INTO assay_row (epoch, key, value) SELECT $1, * FROM unnest($2, $3) ON CONFLICT "
+          "(epoch, key) DO UPDATE SET value = excluded.value",
+          {Value::integer(epoch), Value::list(keys), Value::list(values)})
+      .status();
+}
+
+Result<std::map<std::string, std::string>> PostgresStore::held_rows(
+    PostgresConnection& server, int64_t epoch, const std::vector<std::string>& keys) {
+  ASSAY_ASSIGN_OR_RETURN(
+      PostgresRows found,
+      server.run("SELECT key, value FROM assay_row WHERE epoch = $1 AND key = ANY ($2)",
+                 {Value::integer(epoch), Value::list(keys)}));
+  std::map<std::string, std::string> held;
+  for (auto& cells : found.rows) {
+    held.emplace(*std::move(cells[0]), *std::move(cells[1]));
+  }
+  return held;
+}
+
+Status PostgresStore::write_rows(PostgresConnection& server,
+                                 const Change& change,
+                                 int64_t epoch,
+                                 int64_t* written) {
+  const std::vector<EntityRows::Entity>& entities = change.gathered.entities();
+  ASSAY_ASSIGN_OR_RETURN(
+      const std::unique_ptr<gold::RowUpdates> updates,
+      change.view.begin_updates(change.rows, change.gathered.order(), change.applied_until));
+  std::vector<std::string> keys;
+  std::vector<std::string> values;
+  for (const data::EntityKey& key : change.anew) {
+    keys.push_back(key.bytes());
+    values.push_back(encode_row(sealed_key(epoch, key.bytes()), "", ""));
+  }
+  ASSAY_RETURN_IF_ERROR(put(server, epoch, keys, values));
+  for (std::size_t begin = 0; begin < entities.size(); begin += kRowsPerStatement) {
+    const std::size_t end = std::min(entities.size(), begin + kRowsPerStatement);
+    keys.clear();
+    for (std::size_t i = begin; i < end; ++i) {
+      keys.push_back(entities[i].key.bytes());
+    }
+    ASSAY_ASSIGN_OR_RETURN(const auto held, held_rows(server, epoch, keys));
+    keys.clear();
+    values.clear();
+    for (std::size_t i = begin; i < end; ++i) {
+      const std::string& entity = entities[i].key.bytes();
+      const std::string sealed = sealed_key(epoch, entity);
+      const auto found = held.find(entity);
+      StoredRow before;
+      if (found != held.end()) {
+        const Result<StoredRow> stored = decode_row(sealed, found->second);
+        if (!stored.ok()) {
+          return corrupt(change.view, entity, stored.status());
+        }
+        before = *stored;
+      }
+      std::string row;
+      ASSAY_RETURN_IF_ERROR(update_row(*updates, entities[i], before.row, nullptr, &row));
+      if (found == held.end() || row != before.row) {
+        keys.push_back(entity);
+        values.push_back(encode_row(sealed, "", row));
+        ++*written;
+      }
+    }
+    ASSAY_RETURN_IF_ERROR(put(server, epoch, keys, values));
+  }
+  return {};
+}
+
+Result<std::optional<AppliedTo>> PostgresStore::applied_to(const gold::FeatureView& view) {
+  ASSAY_RETURN_IF_ERROR(check_view_name(view));
+  const std::string& name = view.storage_name();
+  ASSAY_ASSIGN_OR_RETURN(const PostgresRows found,
+                         ask("SELECT meta FROM assay_view WHERE name = $1", {Value::text(name)}));
+  if (found.rows.empty()) {
+    return std::optional<AppliedTo>();
+  }
+  ASSAY_ASSIGN_OR_RETURN(const ViewMeta meta, read_meta(name, found.rows[0][0]));
+  ASSAY_RETURN_IF_ERROR(check_definition(view, meta));
+  return std::optional<AppliedTo>(meta.applied);
+}
+
+Result<std::vector<gold::FeatureValues>> PostgresStore::read(const gold::FeatureView& view,
+                                                             std::span<const data::EntityKey> keys,
+                                                             EventTime now) {
+  ASSAY_RETURN_IF_ERROR(check_view_name(view));
+  const std::string& name = view.storage_name();
+  std::vector<std::string> wanted;
+  for (const data::EntityKey& key : keys) {
+    wanted.push_back(key.bytes());
+  }
+  ASSAY_ASSIGN_OR_RETURN(
+      PostgresRows found,
+      ask("SELECT v.epoch, v.meta, r.key, r.value FROM assay_view v LEFT JOIN assay_row r ON "
+          "r.epoch = v.epoch AND r.key = ANY ($2) WHERE v.name = $1",
+          {Value::text(name), Value::list(wanted)}));
+  std::map<std::string, std::string> held;
+  if (!found.rows.empty()) {
+    ASSAY_ASSIGN_OR_RETURN(const ViewMeta meta, read_meta(name, found.rows[0][1]));
+    ASSAY_RETURN_IF_ERROR(check_definition(view, meta));
+  }
+  const int64_t epoch = found.rows.empty() ? 0 : found.integer(0, 0);
+  for (auto& cells : found.rows) {
+    if (cells[2].has_value()) {
+      held.emplace(*std::move(cells[2]), *std::move(cells[3]));
+    }
+  }
+  std::vector<gold::FeatureValues> answers;
+  for (const std::string& key : wanted) {
+    const auto row = held.find(key);
+    const Result<StoredRow> stored = row == held.end()
+                                         ? Result<StoredRow>(StoredRow{})
+                                         : decode_row(sealed_key(epoch, key), row->second);
+    Result<gold::FeatureValues> answer =
+        stored.ok() ? view.read_online_row(stored->row, now) : stored.status();
+    if (!answer.ok()) {
+      return answer.code() == Code::kCorrupt ? corrupt(view, key, answer.status())
+                                             : answer.status();
+    }
+    answers.push_back(std::move(answer).value());
+  }
+  return answers;
+}
+
+Result<std::map<std::string, ViewMeta>> PostgresStore::all_views() {
+  ASSAY_ASSIGN_OR_RETURN(const PostgresRows found, ask("SELECT name, meta FROM assay_view"));
+  std::map<std::string, ViewMeta> views;
+  for (const auto& cells : found.rows) {
+    const std::string name = cells[0].value_or("");
+    ASSAY_ASSIGN_OR_RETURN(views[name], read_meta(name, cells[1]));
+  }
+  return views;
+}
+
+Result<EventTime> PostgresStore::data_now() {
+  using Views = std::map<std::string, ViewMeta>;
+  ASSAY_ASSIGN_OR_RETURN(const Views views, all_views());
+  EventTime latest = EventTime::min();
+  for (const auto& [name, meta] : views) {
+    latest = std::max(latest, meta.applied.known_until);
+  }
+  return latest;
+}
+
+Result<std::vector<std::string>> PostgresStore::views() {
+  using Views = std::map<std::string, ViewMeta>;
+  ASSAY_ASSIGN_OR_RETURN(const Views views, all_views());
+  std::vector<std::string> names;
+  for (const auto& [name, meta] : views) {
+    names.push_back(name);
+  }
+  return names;
+}
+
+Status PostgresStore::drop(const std::string& storage_name) {
+  return pool_
+      .write([&](PostgresConnection& server) -> Status {
+        ASSAY_RETURN_IF_ERROR(
+            server.run("DELETE FROM assay_view WHERE name = $1", {Value::text(storage_name)})
+                .status());
+        // Rows of a view that is being made are not seen here before its line is.
+        return server.run("DELETE FROM assay_row WHERE epoch NOT IN (SELECT epoch FROM assay_view)")
+            .status();
+      })
+      .with_context("drop view " + storage_name + " from the online store");
+}
+
+Result<uint64_t> PostgresStore::content_hash(const gold::FeatureView& view) {
+  ASSAY_RETURN_IF_ERROR(check_view_name(view));
+  ASSAY_ASSIGN_OR_RETURN(const EventTime now, data_now());
+  uint64_t sum = 0;
+  std::string last;
+  while (true) {
+    ASSAY_ASSIGN_OR_RETURN(
+        const PostgresRows found,
+        ask("SELECT r.epoch, r.key, r.value FROM assay_row r JOIN assay_view v ON r.epoch = "
+            "v.epoch WHERE v.name = $1 AND r.key > $2 ORDER BY r.key LIMIT 1000",
+            {Value::text(view.storage_name()), Value::bytes(last)}));
+    for (std::size_t i = 0; i < found.rows.size(); ++i) {
+      last = found.rows[i][1].value_or("");
+      const Result<StoredRow> stored =
+          decode_row(sealed_key(found.integer(i, 0), last), *found.rows[i][2]);
+      if (!stored.ok()) {
+        return corrupt(view, last, stored.status());
+      }
+      ASSAY_ASSIGN_OR_RETURN(const gold::FeatureValues answer,
+                             view.read_online_row(stored->row, now));
+      sum += hash_answer(data::EntityKey(last), answer);
+    }
+    if (found.rows.size() < kRowsPerStatement) {
+      return sum;
+    }
+  }
+}
+
+Status PostgresStore::corrupt(const gold::FeatureView& view,
+                              std::string_view key,
+                              const Status& why) {
+  metrics_.corrupt_rows.add();
+  return {Code::kCorrupt,
+          std::string(why.message()) + "; drop and materialize the view again: view " +
+              view.name() + ", key hash " + hash_text(hash_bytes(key))};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<OnlineStore>> open_postgres_store(World& world,
+                                                         const std::string& url,
+                                                         bool read_only) {
+  auto store = std::make_unique<PostgresStore>(url, world.metrics);
+  ASSAY_RETURN_IF_ERROR(store->open(read_only).with_context("open the online store"));
+  return std::unique_ptr<OnlineStore>(std::move(store));
+}
+
+}  // namespace assay::online

@@ -1,0 +1,113 @@
+// What is particular to the store in PostgreSQL: connections, servers that go away, damage. What it
+// must do as a store is in online_store_test.cc.
+
+#include <array>
+#include <optional>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "online/fake_view.h"
+#include "online/online_store.h"
+#include "online/postgres_client.h"
+#include "online/postgres_under_test.h"
+#include "online/store_fixture.h"
+
+namespace assay::online {
+namespace {
+
+class PostgresStoreTest : public testing::Test {
+ protected:
+  std::unique_ptr<OnlineStore> open(bool read_only = false) {
+    auto store = open_postgres_store(world_.world, url_, read_only);
+    EXPECT_TRUE(store.ok()) << store.status().to_string();
+    return std::move(store).value();
+  }
+  Status apply(OnlineStore& store, std::optional<int64_t> expected, int64_t position) {
+    return store.apply(
+        view_,
+        fake_batch(view_, {{"u1", position, position, {static_cast<double>(position)}}}, position),
+        expected,
+        position,
+        EventTime{position},
+        {});
+  }
+  Result<gold::FeatureValues> read(OnlineStore& store) {
+    const std::array<data::EntityKey, 1> keys = {fake_key("u1")};
+    ASSAY_ASSIGN_OR_RETURN(const auto found, store.read(view_, keys, EventTime{100}));
+    return found.front();
+  }
+  Status sql(const char* statement) {
+    return (*PostgresConnection::connect(url_))->run(statement).status();
+  }
+
+  TestWorld world_;
+  PostgresUnderTest& server_ = PostgresUnderTest::shared();
+  const std::string url_ = server_.fresh_url();
+  const FakeView view_{"clicks", {{"user_id", data::Type::kString}}, 1};
+};
+
+TEST_F(PostgresStoreTest, ReadersFindWhatAnotherProcessWrote) {
+  EXPECT_EQ(open_postgres_store(world_.world, url_, true).code(), Code::kNotFound);
+  const auto writer = open();
+  const auto reader = open(true);
+  EXPECT_EQ(read(*reader)->statuses[0], data::FeatureStatus::kNotFound);
+  ASSERT_TRUE(apply(*writer, {}, 1).ok());
+  EXPECT_EQ(read(*reader)->values[0], data::Scalar::float64(1));
+  ASSERT_TRUE(writer->drop("clicks").ok());
+  EXPECT_EQ(read(*reader)->statuses[0], data::FeatureStatus::kNotFound);
+  EXPECT_TRUE(sql("DO $$ BEGIN ASSERT (SELECT count(*) = 0 FROM assay_row); END $$").ok())
+      << "rows of a dropped view are removed";
+}
+
+TEST_F(PostgresStoreTest, TwoWritersDoNotMoveAViewPastEachOther) {
+  const auto one = open();
+  const auto other = open();
+  ASSERT_TRUE(apply(*one, {}, 1).ok());
+  EXPECT_EQ(apply(*other, {}, 1).code(), Code::kFailedPrecondition);
+  ASSERT_TRUE(apply(*other, 1, 2).ok());
+  EXPECT_EQ(apply(*one, 1, 3).code(), Code::kFailedPrecondition);
+  EXPECT_EQ(one->applied_to(view_).value()->position, 2);
+}
+
+TEST_F(PostgresStoreTest, ARowThatWasChangedByOthersIsFoundOut) {
+  const auto store = open();
+  ASSERT_TRUE(apply(*store, {}, 1).ok());
+  ASSERT_TRUE(sql("UPDATE assay_row SET value = set_byte(value, 9, 77)").ok());
+  EXPECT_EQ(read(*store).code(), Code::kCorrupt);
+  EXPECT_EQ(store->content_hash(view_).code(), Code::kCorrupt);
+  ASSERT_TRUE(sql("UPDATE assay_view SET meta = ''").ok());
+  EXPECT_EQ(store->applied_to(view_).code(), Code::kCorrupt);
+}
+
+TEST_F(PostgresStoreTest, AServerThatWasGoneIsFoundAgain) {
+  PostgresUnderTest server;  // the others' stays
+  auto opened = open_postgres_store(world_.world, server.url(), false);
+  ASSERT_TRUE(opened.ok());
+  const auto store = std::move(opened).value();
+  ASSERT_TRUE(apply(*store, {}, 1).ok());
+  server.kill();
+  EXPECT_EQ(read(*store).code(), Code::kUnavailable) << read(*store).status().to_string();
+  EXPECT_EQ(apply(*store, 1, 2).code(), Code::kUnavailable);
+  EXPECT_EQ(store->applied_to(view_).code(), Code::kUnavailable);
+  server.start();
+  EXPECT_EQ(read(*store)->values[0], data::Scalar::float64(1)) << "what was acknowledged is there";
+  ASSERT_TRUE(apply(*store, 1, 2).ok());
+  server.kill();
+  server.start();
+  EXPECT_EQ(read(*store)->values[0], data::Scalar::float64(2)) << "by a new connection";
+  ASSERT_TRUE(apply(*store, 2, 3).ok());
+}
+
+TEST(PostgresClient, WhatCannotBeReachedIsSaid) {
+  EXPECT_EQ(PostgresConnection::connect("postgresql://x@/db?host=/nowhere").code(),
+            Code::kUnavailable);
+  EXPECT_FALSE(PostgresConnection::connect("postgresql://x@/db?host").ok());
+  const auto connection = PostgresConnection::connect(PostgresUnderTest::shared().url()).value();
+  EXPECT_EQ(connection->run("SELECT 1 FROM no_such_table").code(), Code::kNotFound);
+  EXPECT_EQ(connection->run("SELECT nonsense").code(), Code::kInternal);
+  EXPECT_TRUE(connection->usable());
+}
+
+}  // namespace
+}  // namespace assay::online

@@ -1,0 +1,264 @@
+#include "online/sharded_store.h"
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "base/fail_point.h"
+#include "base/hash.h"
+#include "online/entity_rows.h"
+
+namespace assay::online {
+namespace {
+
+class ShardedStore : public OnlineStore {
+ public:
+  ShardedStore(Clock& clock, std::vector<StoreShard> shards)
+      : clock_(clock), shards_(std::move(shards)) {
+    std::sort(shards_.begin(), shards_.end(), [](const StoreShard& a, const StoreShard& b) {
+      return a.name < b.name;
+    });
+    for (const StoreShard& shard : shards_) {
+      seeds_.push_back(hash_bytes(shard.name));
+    }
+  }
+
+  Status apply(const gold::FeatureView& view,
+               const data::Batch& rows,
+               std::optional<int64_t> expected,
+               int64_t position,
+               EventTime applied_until,
+               std::span<const data::EntityKey> anew) override;
+  Result<std::optional<AppliedTo>> applied_to(const gold::FeatureView& view) override;
+  Result<std::optional<AppliedTo>> known_applied_to(const gold::FeatureView& view) override;
+  Result<std::optional<int64_t>> ahead_of(const gold::FeatureView& view) override;
+  Result<std::vector<gold::FeatureValues>> read(const gold::FeatureView& view,
+                                                std::span<const data::EntityKey> keys,
+                                                EventTime now) override;
+  Result<EventTime> data_now() override;
+  Result<std::vector<std::string>> views() override;
+  Status drop(const std::string& storage_name) override;
+  Result<uint64_t> content_hash(const gold::FeatureView& view) override;
+
+ private:
+  using Places = std::vector<std::optional<AppliedTo>>;
+
+  [[nodiscard]] std::size_t shard_of(const data::EntityKey& key) const;
+  /// Where each shard stands: those that an apply came to before it was cut off at one place, the
+  /// others at another.
+  Result<Places> places(const gold::FeatureView& view);
+
+  struct Known {
+    uint64_t fingerprint = 0;
+    std::optional<AppliedTo> applied;
+    int64_t since = 0;  // monotonic microseconds
+  };
+
+  Clock& clock_;
+  std::vector<StoreShard> shards_;  // by name: every process applies to them in one order
+  std::vector<uint64_t> seeds_;
+  std::mutex mutex_;
+  std::map<std::string, Known> known_;  // by storage name
+};
+
+std::size_t ShardedStore::shard_of(const data::EntityKey& key) const {
+  std::size_t best = 0;
+  uint64_t largest = 0;
+  for (std::size_t i = 0; i < seeds_.size(); ++i) {
+    const uint64_t hash = hash_bytes(key.bytes(), seeds_[i]);
+    if (i == 0 || hash > largest) {
+      best = i;
+      largest = hash;
+    }
+  }
+  return best;
+}
+
+std::optional<int64_t> position_of(const std::optional<AppliedTo>& place) {
+  return place.has_value() ? std::optional(place->position) : std::nullopt;
+}
+
+Result<ShardedStore::Places> ShardedStore::places(const gold::FeatureView& view) {
+  Places places;
+  for (const StoreShard& shard : shards_) {
+    ASSAY_ASSIGN_OR_RETURN(const std::optional<AppliedTo> place, shard.store->applied_to(view));
+    places.push_back(place);
+  }
+  const auto first = position_of(places.front());
+  const auto last = position_of(places.back());
+  std::size_t i = 0;
+  while (i < places.size() && position_of(places[i]) == first) {
+    ++i;
+  }
+  while (i < places.size() && position_of(places[i]) == last) {
+    ++i;
+  }
+  if (i < places.size() || (!first.has_value() && last.has_value())) {
+    i = std::min(i, places.size() - 1);
+    return Status(Code::kFailedPrecondition,
+                  "the shards of the online store stand at different places, as when one lost what "
+                  "it had; its rows are made anew: view " +
+                      view.name() + ", shard " + shards_[i].name);
+  }
+  return places;
+}
+
+Status ShardedStore::apply(const gold::FeatureView& view,
+                           const data::Batch& rows,
+                           std::optional<int64_t> expected,
+                           int64_t position,
+                           EventTime applied_until,
+                           std::span<const data::EntityKey> anew) {
+  ASSAY_ASSIGN_OR_RETURN(const EntityRows gathered, EntityRows::gather(view, rows));
+  std::vector<std::vector<int64_t>> rows_of(shards_.size());
+  std::vector<std::vector<data::EntityKey>> anew_of(shards_.size());
+  for (const EntityRows::Entity& entity : gathered.entities()) {
+    const std::span<const int64_t> its = gathered.rows_of(entity);
+    std::vector<int64_t>& taken = rows_of[shard_of(entity.key)];
+    taken.insert(taken.end(), its.begin(), its.end());
+  }
+  for (const data::EntityKey& key : anew) {
+    anew_of[shard_of(key)].push_back(key);
+  }
+  ASSAY_ASSIGN_OR_RETURN(const Places places, this->places(view));
+  for (std::size_t i = 0; i < shards_.size(); ++i) {
+    if (position_of(places[i]) == position && expected != position) {
+      continue;  // it has them already
+    }
+    std::sort(rows_of[i].begin(), rows_of[i].end());
+    fail_point("online.apply.next_shard");
+    ASSAY_RETURN_IF_ERROR(
+        shards_[i]
+            .store
+            ->apply(view, rows.take(rows_of[i]), expected, position, applied_until, anew_of[i])
+            .with_context("shard " + shards_[i].name));
+  }
+  return {};
+}
+
+Result<std::optional<AppliedTo>> ShardedStore::applied_to(const gold::FeatureView& view) {
+  ASSAY_ASSIGN_OR_RETURN(const Places places, this->places(view));
+  std::optional<AppliedTo> applied = places.back();  // the last one to get there
+  for (const std::optional<AppliedTo>& place : places) {
+    if (applied.has_value() && position_of(place) == applied->position) {
+      applied->known_until = std::max(applied->known_until, place->known_until);
+    }
+  }
+  return applied;
+}
+
+/// A question asks only the shards that its entities are in; where all of them stand is looked at
+/// once a second. A shard that cannot be asked takes nothing away from what the others answer.
+Result<std::optional<AppliedTo>> ShardedStore::known_applied_to(const gold::FeatureView& view) {
+  const int64_t now = clock_.monotonic().micros;
+  std::optional<Known> known;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = known_.find(view.storage_name());
+    if (found != known_.end() && found->second.fingerprint == view.fingerprint()) {
+      known = found->second;
+    }
+  }
+  if (known.has_value() && now - known->since < kMicrosPerSecond) {
+    return known->applied;
+  }
+  Result<std::optional<AppliedTo>> applied = applied_to(view);
+  if (!applied.ok() && (applied.code() != Code::kUnavailable || !known.has_value())) {
+    return applied;
+  }
+  const Known next{view.fingerprint(), applied.ok() ? *applied : known->applied, now};
+  const std::lock_guard lock(mutex_);
+  known_[view.storage_name()] = next;
+  return next.applied;
+}
+
+Result<std::optional<int64_t>> ShardedStore::ahead_of(const gold::FeatureView& view) {
+  ASSAY_ASSIGN_OR_RETURN(const Places places, this->places(view));
+  const std::optional<int64_t> first = position_of(places.front());
+  return first == position_of(places.back()) ? std::nullopt : first;
+}
+
+Result<std::vector<gold::FeatureValues>> ShardedStore::read(const gold::FeatureView& view,
+                                                            std::span<const data::EntityKey> keys,
+                                                            EventTime now) {
+  if (keys.size() == 1) {
+    return shards_[shard_of(keys.front())].store->read(view, keys, now);
+  }
+  std::vector<std::vector<data::EntityKey>> keys_of(shards_.size());
+  std::vector<std::vector<std::size_t>> places_of(shards_.size());
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const std::size_t shard = shard_of(keys[i]);
+    keys_of[shard].push_back(keys[i]);
+    places_of[shard].push_back(i);
+  }
+  std::vector<gold::FeatureValues> answers(keys.size());
+  for (std::size_t shard = 0; shard < shards_.size(); ++shard) {
+    if (keys_of[shard].empty()) {
+      continue;
+    }
+    Result<std::vector<gold::FeatureValues>> found =
+        shards_[shard].store->read(view, keys_of[shard], now);
+    if (!found.ok()) {
+      return found.status().with_context("shard " + shards_[shard].name);
+    }
+    for (std::size_t i = 0; i < found->size(); ++i) {
+      answers[places_of[shard][i]] = std::move((*found)[i]);
+    }
+  }
+  return answers;
+}
+
+Result<EventTime> ShardedStore::data_now() {
+  EventTime latest = EventTime::min();
+  for (const StoreShard& shard : shards_) {
+    ASSAY_ASSIGN_OR_RETURN(const EventTime now, shard.store->data_now());
+    latest = std::max(latest, now);
+  }
+  return latest;
+}
+
+Result<std::vector<std::string>> ShardedStore::views() {
+  std::set<std::string> all;  // one that was being dropped is still in some of them
+  for (const StoreShard& shard : shards_) {
+    ASSAY_ASSIGN_OR_RETURN(const std::vector<std::string> views, shard.store->views());
+    all.insert(views.begin(), views.end());
+  }
+  return std::vector<std::string>(all.begin(), all.end());
+}
+
+/// The last one first: when it is cut off, the others look like an apply that was.
+Status ShardedStore::drop(const std::string& storage_name) {
+  for (auto shard = shards_.rbegin(); shard != shards_.rend(); ++shard) {
+    ASSAY_RETURN_IF_ERROR(shard->store->drop(storage_name).with_context("shard " + shard->name));
+  }
+  return {};
+}
+
+Result<uint64_t> ShardedStore::content_hash(const gold::FeatureView& view) {
+  uint64_t sum = 0;
+  for (const StoreShard& shard : shards_) {
+    ASSAY_ASSIGN_OR_RETURN(const uint64_t hash, shard.store->content_hash(view));
+    sum += hash;
+  }
+  return sum;
+}
+
+}  // namespace
+
+std::unique_ptr<OnlineStore> make_sharded_store(Clock& clock, std::vector<StoreShard> shards) {
+  return std::make_unique<ShardedStore>(clock, std::move(shards));
+}
+
+std::string shard_list_id(std::vector<std::string> names) {
+  std::sort(names.begin(), names.end());
+  uint64_t id = names.size();
+  for (const std::string& name : names) {
+    id = hash_mix(id, hash_bytes(name));
+  }
+  return hash_text(id);
+}
+
+}  // namespace assay::online
