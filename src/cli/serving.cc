@@ -23,6 +23,20 @@ Result<Duration> busy_after(const Arguments& arguments) {
                       "--busy-after is `" + text + "`; write it like 100ms or 1s");
 }
 
+Result<int> connections_max(const Arguments& arguments) {
+  constexpr int kMax = 10'000'000;
+  if (!arguments.has("connections")) {
+    return serve::HttpOptions().connections_max;
+  }
+  const std::string& text = arguments.get("connections");
+  int count = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  return error == std::errc() && end == text.data() + text.size() && count > 0 && count <= kMax
+             ? Result<int>(count)
+             : Status(Code::kInvalidArgument,
+                      "--connections is `" + text + "`; write a number from 1 to 10000000");
+}
+
 }  // namespace
 
 Result<serve::ServingModel> serving_model(flow::Workspace& workspace, const std::string& model) {
@@ -239,6 +253,12 @@ std::vector<Flag> Servers::flags() {
                    "",
                    false,
                    false});
+  flags.push_back({"connections",
+                   "N",
+                   "HTTP connections at once; those beyond get 503 (10000)",
+                   "",
+                   false,
+                   false});
   flags.push_back({"address-file",
                    "FILE",
                    "write the address here once it listens, and that of gRPC below it",
@@ -253,6 +273,7 @@ Status Servers::start(int threads) {
                          parse_address(invocation_.arguments.get("http"), "--http"));
   options.threads = threads;
   ASSAY_ASSIGN_OR_RETURN(options.turn_max, busy_after(invocation_.arguments));
+  ASSAY_ASSIGN_OR_RETURN(options.connections_max, connections_max(invocation_.arguments));
   raise_file_limit();  // each connection is one
   options.is_slow = features_.slow_of_callers();
   options.is_urgent = serve::FeatureServer::is_urgent;

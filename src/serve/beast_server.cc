@@ -33,6 +33,7 @@
 #include "serve/listener.h"
 #include "serve/server_counters.h"
 #include "serve/slow_requests.h"
+#include "serve/spare_strings.h"
 #include "serve/turn_wait.h"
 
 namespace assay::serve {
@@ -46,14 +47,14 @@ using Socket = net::basic_stream_socket<net::ip::tcp, Executor>;
 using Stream = boost::beast::basic_stream<net::ip::tcp, Executor>;
 
 constexpr std::size_t kReadBytes = 16 << 10;
-constexpr std::size_t kIdleBytesMax = 64 << 10;  // of a buffer that is kept for the next request
+constexpr std::size_t kFirstReadBytes = 2 << 10;  // what a connection holds while it is idle
 constexpr std::size_t kLingerBytesMax = 64 << 20;
 constexpr std::chrono::seconds kLingerTime{2};
 
-/// Give large memory back: ten thousand connections may each have had one large answer.
+/// Give memory back that is not small: a hundred thousand connections may have it.
 template <typename Bytes>
 void release(Bytes* bytes) {
-  if (bytes->capacity() > kIdleBytesMax) {
+  if (bytes->capacity() > kFirstReadBytes) {
     Bytes none;
     std::swap(*bytes, none);  // an assignment would keep the memory
   }
@@ -85,7 +86,7 @@ struct Lane {
   net::steady_timer drain_timer{context};
   TurnWait turn{world.clock};
   HeadDate date{world.clock};
-  std::string plain;  // what a session takes out of TLS, while it does
+  SpareStrings spares;
 
   /// How long what arrives now waits for its turn.
   Duration turn_wait() {
@@ -148,7 +149,6 @@ class Session : public std::enable_shared_from_this<Session> {
     if (lane_.options.tls) {
       identity_ = lane_.options.tls();
       tls_ = identity_->accept();
-      wire_.resize(kReadBytes);
       began_ = true;  // until both sides agree
       stream_.expires_after(chrono(lane_.options.read_timeout));
       read();
@@ -166,10 +166,10 @@ class Session : public std::enable_shared_from_this<Session> {
   void say_farewell() {
     if (tls_ != nullptr && tls_->is_open()) {
       tls_->finish();
-      const std::string bytes = tls_->output();
+      out_ = tls_->output();
       error_code ignored;
       stream_.socket().non_blocking(true, ignored);
-      stream_.socket().send(net::buffer(bytes), 0, ignored);
+      stream_.socket().send(net::buffer(out_), 0, ignored);
     }
   }
   /// Close when nothing is under way; else the answer under way is the last one.
@@ -182,8 +182,7 @@ class Session : public std::enable_shared_from_this<Session> {
 
  private:
   using Parser = http::request_parser<http::string_body>;
-  /// How an answer is to be sent.
-  struct Form {
+  struct Form {  // of an answer
     unsigned version = 11;
     bool keep_alive = false;  // as the client wants it
     bool head_only = false;
@@ -208,15 +207,19 @@ class Session : public std::enable_shared_from_this<Session> {
       say_farewell();
       close();
     } else {
-      release(&out_);
       release(&buffer_);
+      release(&wire_);
+      read_bytes_ = kFirstReadBytes;
       stream_.expires_after(chrono(lane_.options.idle_timeout));
       read();
     }
   }
 
   void read() {
-    stream_.async_read_some(tls_ == nullptr ? buffer_.prepare(kReadBytes) : net::buffer(wire_),
+    if (tls_ != nullptr) {
+      wire_.resize(read_bytes_);
+    }
+    stream_.async_read_some(tls_ == nullptr ? buffer_.prepare(read_bytes_) : net::buffer(wire_),
                             [self = shared_from_this()](error_code error, std::size_t bytes) {
                               self->on_read(error, bytes);
                             });
@@ -226,6 +229,9 @@ class Session : public std::enable_shared_from_this<Session> {
     if (error) {
       close();
       return;
+    }
+    if (bytes == read_bytes_) {  // more of it is there
+      read_bytes_ = kReadBytes;
     }
     if (!began_) {  // once a request: bytes that come slowly win no time
       began_ = true;
@@ -253,11 +259,10 @@ class Session : public std::enable_shared_from_this<Session> {
       return;
     }
     greeted_ = true;
-    std::string& plain = lane_.plain;
-    plain.clear();
+    std::string plain = lane_.spares.take();
     const Status taken = tls_->receive(wire, &plain);
     buffer_.commit(net::buffer_copy(buffer_.prepare(plain.size()), net::buffer(plain)));
-    release(&plain);
+    lane_.spares.give(&plain);
     out_ = tls_->output();
     if (!taken.ok() && !was_open && !tls_->is_open()) {
       lane_.counters.handshake_failures.add();
@@ -329,8 +334,8 @@ class Session : public std::enable_shared_from_this<Session> {
     handling_ = true;
     Parser::value_type message = parser_->release();
     Request request;
-    request.method = std::string(message.method_string());
-    request.target = std::string(message.target());
+    request.method = message.method_string();
+    request.target = message.target();
     for (const auto& field : message) {
       request.headers.emplace_back(lower_case(field.name_string()), std::string(field.value()));
     }
@@ -394,7 +399,7 @@ class Session : public std::enable_shared_from_this<Session> {
     const bool is_outdated =  // clients are taken by other authorities than when it began
         identity != identity_ && identity->texts().client_ca != identity_->texts().client_ca;
     const bool keep_alive = form.keep_alive && !lane_.draining && !is_outdated;
-    out_.clear();
+    out_ = lane_.spares.take();
     append_head(response, lane_.date.now(), form.version, keep_alive, &out_);
     if (!form.head_only) {
       out_.append(response.body);
@@ -405,6 +410,7 @@ class Session : public std::enable_shared_from_this<Session> {
                      net::buffer(out_),
                      [self = shared_from_this(), keep_alive, linger = form.linger](error_code error,
                                                                                    std::size_t) {
+                       self->lane_.spares.give(&self->out_);
                        if (error || (!keep_alive && !linger)) {
                          self->close();
                        } else if (linger) {
@@ -446,6 +452,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::shared_ptr<const TlsIdentity> identity_;  // that the connection began with
   std::unique_ptr<TlsChannel> tls_;              // nullptr: plain
   std::string wire_;                             // what was read last, when there is TLS
+  std::size_t read_bytes_ = kFirstReadBytes;     // at once
   std::size_t discarded_ = 0;
   bool began_ = false;  // bytes of the next request are here, and its time runs
   bool greeted_ = false;
@@ -560,13 +567,8 @@ void BeastServer::take(int socket) {
 /// One that is too many gets its answer if it can be had at once.
 void BeastServer::refuse(int socket) {
   refused_.add();
-  std::string bytes;
-  if (!options_.tls) {
-    const Response response = busy_answer("Too many connections; ask again later");
-    append_head(response, http_date(world_.clock.now()), 11, false, &bytes);
-    bytes += response.body;
-  }
-  send_and_close(socket, bytes);
+  const Response response = busy_answer("Too many connections; ask again later");
+  send_and_close(socket, options_.tls ? "" : last_answer(response, world_.clock.now()));
 }
 
 void BeastServer::stop() {

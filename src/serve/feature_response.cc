@@ -1,8 +1,12 @@
 #include "serve/feature_response.h"
 
 #include <algorithm>
+#include <cmath>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include "base/json_writer.h"
@@ -11,29 +15,11 @@
 namespace assay::serve {
 namespace {
 
-constexpr std::string_view kEpoch = "1970-01-01T00:00:00Z";
-
 std::string json_of(std::string_view text) {
   std::string json;
   append_json_string(json, text);
   return json;
 }
-
-/// Event times as JSON, remembering the last one: features of one view share theirs.
-class TimeText {
- public:
-  std::string_view of(EventTime time) {
-    if (time != last_) {
-      last_ = time;
-      text_ = json_of(format_time(time));
-    }
-    return text_;
-  }
-
- private:
-  EventTime last_;
-  std::string text_ = json_of(kEpoch);
-};
 
 /// A status as JSON.
 std::string_view status_text(data::FeatureStatus status) {
@@ -47,34 +33,66 @@ std::string_view status_text(data::FeatureStatus status) {
   return kTexts[static_cast<std::size_t>(status)];
 }
 
-/// One element of `results`: values, statuses, event_timestamps, each with one entry per row. Most
-/// of an answer is these: put together from whole pieces. `is_next`: another one stands before it.
-template <typename Value, typename StatusOf, typename TimeOf>
-void write_result(
-    std::string& body, bool is_next, int64_t rows, Value value, StatusOf status, TimeOf time) {
-  body += is_next ? R"(,{"values":[)" : R"({"values":[)";
+/// What stands behind the values in an element of `results`: statuses and event times, one entry a
+/// row. Features of one view mostly have the same, so the text is kept for the next one.
+class StatusesAndTimes {
+ public:
+  void append(std::span<const data::FeatureStatus> statuses,
+              std::span<const EventTime> times,
+              std::string* body) {
+    if (text_.empty() || !std::equal(statuses.begin(), statuses.end(), statuses_.begin()) ||
+        !std::equal(times.begin(), times.end(), times_.begin())) {
+      statuses_ = statuses;
+      times_ = times;
+      render();
+    }
+    body->append(text_);
+  }
+
+ private:
+  void render() {
+    text_ = R"(],"statuses":[)";
+    for (std::size_t row = 0; row < statuses_.size(); ++row) {
+      text_ += row == 0 ? "" : ",";
+      text_ += status_text(statuses_[row]);
+    }
+    text_ += R"(],"event_timestamps":[)";
+    for (std::size_t row = 0; row < times_.size(); ++row) {
+      text_ += row == 0 ? "" : ",";
+      if (row > 0 && times_[row] == times_[row - 1]) {
+        text_ += time_;
+      } else {
+        time_ = json_of(format_time(times_[row]));
+        text_ += time_;
+      }
+    }
+    text_ += "]}";
+  }
+
+  std::span<const data::FeatureStatus> statuses_;  // of the answer, or of what the caller keeps
+  std::span<const EventTime> times_;
+  std::string text_;
+  std::string time_;
+};
+
+/// The values of one element of `results`. Most of an answer is these: put together from whole
+/// pieces. `is_next`: another element stands before it.
+template <typename Value>
+void write_values(std::string* body, bool is_next, int64_t rows, const Value& value) {
+  *body += is_next ? R"(,{"values":[)" : R"({"values":[)";
   for (int64_t row = 0; row < rows; ++row) {
     if (row != 0) {
-      body += ',';
+      *body += ',';
     }
-    JsonWriter one(body);
-    write_scalar(one, value(row));
-  }
-  body += R"(],"statuses":[)";
-  for (int64_t row = 0; row < rows; ++row) {
-    if (row != 0) {
-      body += ',';
+    const data::Scalar& scalar = value(row);
+    if (const double* const number = std::get_if<double>(&scalar.value);
+        number != nullptr && std::isfinite(*number)) {
+      append_json_number(*body, *number);
+    } else {
+      JsonWriter one(*body);
+      write_scalar(one, scalar);
     }
-    body += status_text(status(row));
   }
-  body += R"(],"event_timestamps":[)";
-  for (int64_t row = 0; row < rows; ++row) {
-    if (row != 0) {
-      body += ',';
-    }
-    body += time(row);
-  }
-  body += "]}";
 }
 
 /// The views of an answer. A definition that changes is a new view here, so there are no versions.
@@ -105,35 +123,31 @@ std::string render_features(const Selection& selection,
   std::string body;
   body.reserve(256 + selection.names.size() * (96 + static_cast<std::size_t>(answer.rows()) * 48));
   JsonWriter writer(body);
-  TimeText times;
   writer.begin_object();
   writer.key("results");
   writer.begin_array();
   bool is_next = false;
+  const std::vector<EventTime> no_times(static_cast<std::size_t>(answer.rows()), EventTime{});
   for (const std::string& name : typed.entity_names) {
     const RequestColumn& column = *typed.rows.find(name);
+    std::vector<data::FeatureStatus> statuses;
+    for (const data::Scalar& value : column.values) {
+      statuses.push_back(value.is_null() ? data::FeatureStatus::kNullValue
+                                         : data::FeatureStatus::kPresent);
+    }
     const auto value = [&](int64_t row) -> const data::Scalar& {
       return column.values[static_cast<std::size_t>(row)];
     };
-    write_result(
-        body,
-        std::exchange(is_next, true),
-        answer.rows(),
-        value,
-        [&](int64_t row) {
-          return value(row).is_null() ? data::FeatureStatus::kNullValue
-                                      : data::FeatureStatus::kPresent;
-        },
-        [&](int64_t) { return times.of(EventTime{}); });
+    write_values(&body, std::exchange(is_next, true), answer.rows(), value);
+    StatusesAndTimes().append(statuses, no_times, &body);
   }
+  StatusesAndTimes rest;
   for (int feature = 0; feature < static_cast<int>(selection.names.size()); ++feature) {
-    write_result(
-        body,
-        std::exchange(is_next, true),
-        answer.rows(),
-        [&](int64_t row) -> const data::Scalar& { return answer.value(feature, row); },
-        [&](int64_t row) { return answer.status(feature, row); },
-        [&](int64_t row) { return times.of(answer.event_time(feature, row)); });
+    const auto value = [&](int64_t row) -> const data::Scalar& {
+      return answer.value(feature, row);
+    };
+    write_values(&body, std::exchange(is_next, true), answer.rows(), value);
+    rest.append(answer.statuses(feature), answer.event_times(feature), &body);
   }
   writer.end_array();
   writer.key("metadata");

@@ -218,13 +218,6 @@ FeatureAnswer::FeatureAnswer(int features, int64_t rows)
       statuses_(values_.size(), FeatureStatus::kNotFound),
       event_times_(values_.size()) {}
 
-void FeatureAnswer::set(
-    int feature, int64_t row, data::Scalar value, FeatureStatus status, EventTime event_time) {
-  values_[at(feature, row)] = std::move(value);
-  statuses_[at(feature, row)] = status;
-  event_times_[at(feature, row)] = event_time;
-}
-
 ViewReads ViewReads::of(online::OnlineStore& store, EventTime now) {
   return {[&store, now](const gold::FeatureView& view, std::span<const data::EntityKey> keys) {
             return store.read(view, keys, now);

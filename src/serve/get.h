@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/status.h"
@@ -47,11 +48,22 @@ class FeatureAnswer {
   [[nodiscard]] EventTime event_time(int feature, int64_t row) const {
     return event_times_[at(feature, row)];
   }
+  /// The same of all rows of a feature.
+  [[nodiscard]] std::span<const data::FeatureStatus> statuses(int feature) const {
+    return std::span(statuses_).subspan(at(feature, 0), static_cast<std::size_t>(rows_));
+  }
+  [[nodiscard]] std::span<const EventTime> event_times(int feature) const {
+    return std::span(event_times_).subspan(at(feature, 0), static_cast<std::size_t>(rows_));
+  }
   void set(int feature,
            int64_t row,
            data::Scalar value,
            data::FeatureStatus status,
-           EventTime event_time);
+           EventTime event_time) {
+    values_[at(feature, row)] = std::move(value);
+    statuses_[at(feature, row)] = status;
+    event_times_[at(feature, row)] = event_time;
+  }
 
   EventTime now;  // the instant that was answered for
   std::optional<EventTime>

@@ -86,6 +86,12 @@ std::string lower_case(std::string_view name) {
   return lower;
 }
 
+std::string last_answer(const Response& response, EventTime now) {
+  std::string bytes;
+  append_head(response, http_date(now), 11, false, &bytes);
+  return bytes + response.body;
+}
+
 void append_head(const Response& response,
                  std::string_view date,
                  unsigned version,

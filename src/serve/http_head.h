@@ -34,5 +34,7 @@ void append_head(const Response& response,
                  unsigned version,
                  bool keep_alive,
                  std::string* out);
+/// All of an answer behind which the connection ends.
+std::string last_answer(const Response& response, EventTime now);
 
 }  // namespace assay::serve

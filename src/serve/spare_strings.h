@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace assay::serve {
+
+/// Memory of texts that are done with, for the next ones: what a connection needs while it is
+/// answered it does not keep while it is idle.
+///
+/// Threads one thread at a time.
+class SpareStrings {
+ public:
+  /// An empty one.
+  std::string take() {
+    if (kept_.empty()) {
+      return {};
+    }
+    std::string spare = std::move(kept_.back());
+    kept_.pop_back();
+    spare.clear();
+    return spare;
+  }
+  /// `text` is empty afterwards, and holds nothing. Few are kept, and no very large ones.
+  void give(std::string* text) {
+    if (text->capacity() <= kBytesMax && kept_.size() < kCountMax) {
+      kept_.push_back(std::move(*text));
+    }
+    *text = std::string();
+  }
+
+ private:
+  static constexpr std::size_t kBytesMax = 1 << 20;
+  static constexpr std::size_t kCountMax = 64;
+  std::vector<std::string> kept_;
+};
+
+}  // namespace assay::serve
