@@ -10,6 +10,8 @@
 
 namespace assay::data {
 
+class ParquetPages;
+
 /// Reads small Parquet files that ParquetFile made, whole and from memory: a tenth of what the SQL
 /// engine takes to open one. Nothing else is read, least of all a file that is damaged or another
 /// writer's; the SQL engine has words for those, and is the one to read a file that unpacks to very
@@ -29,11 +31,10 @@ class ParquetReader {
   std::optional<Batch> read(std::string_view file);
 
  private:
-  class Pages;
   SchemaPtr schema_;
   std::string footer_begin_;
   std::size_t bytes_max_;
-  std::unique_ptr<Pages> pages_;
+  std::unique_ptr<ParquetPages> pages_;
 };
 
 }  // namespace assay::data

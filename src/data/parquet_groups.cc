@@ -1,0 +1,118 @@
+#include "data/parquet_groups.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <string_view>
+#include <utility>
+
+#include "data/parquet_file.h"
+
+namespace assay::data {
+namespace {
+
+constexpr int64_t kProbablyTheFooter = int64_t{64} << 10;
+constexpr std::size_t kColumnBytesMax = std::size_t{256} << 20;
+
+int64_t begin_of(const ParquetChunkPlace& place) {
+  return place.dictionary_page >= 0 ? place.dictionary_page : place.data_page;
+}
+
+bool lies_within(const ParquetChunkPlace& place, int64_t size_bytes) {
+  const int64_t begin = begin_of(place);
+  return begin >= 0 && begin <= size_bytes && place.bytes >= 0 && place.bytes <= size_bytes - begin;
+}
+
+/// How many bytes the footer has; nothing when the file does not end as one of ours.
+std::optional<int64_t> footer_bytes(std::string_view tail) {
+  if (tail.size() < kParquetTailBytes || !tail.ends_with(ParquetFile::kBegin)) {
+    return std::nullopt;
+  }
+  uint32_t bytes = 0;
+  std::memcpy(&bytes, tail.data() + tail.size() - kParquetTailBytes, sizeof bytes);
+  return int64_t{bytes};
+}
+
+/// The footer; nothing when there is none.
+Result<std::optional<std::string>> read_footer(FileSystem& files,
+                                               const std::string& path,
+                                               int64_t size_bytes) {
+  const auto read_tail = [&](int64_t bytes) {
+    return files.read_range(path, size_bytes - bytes, bytes);
+  };
+  const auto end = static_cast<int64_t>(kParquetTailBytes);
+  ASSAY_ASSIGN_OR_RETURN(std::string tail, read_tail(std::min(size_bytes, kProbablyTheFooter)));
+  const std::optional<int64_t> bytes = footer_bytes(tail);
+  if (!bytes || *bytes > size_bytes - end) {
+    return std::optional<std::string>();
+  }
+  if (*bytes + end > std::ssize(tail)) {
+    ASSAY_ASSIGN_OR_RETURN(tail, read_tail(*bytes + end));
+    if (footer_bytes(tail) != bytes || std::ssize(tail) != *bytes + end) {
+      return std::optional<std::string>();
+    }
+  }
+  tail.resize(tail.size() - kParquetTailBytes);
+  return std::optional(tail.substr(tail.size() - static_cast<std::size_t>(*bytes)));
+}
+
+}  // namespace
+
+Result<std::optional<ParquetGroups>> ParquetGroups::open(FileSystem& files,
+                                                         std::string path,
+                                                         int64_t size_bytes,
+                                                         SchemaPtr schema) {
+  ASSAY_ASSIGN_OR_RETURN(const std::optional<std::string> footer,
+                         read_footer(files, path, size_bytes));
+  if (!footer || schema->size() == 0 || !footer->starts_with(parquet_footer_begin(*schema))) {
+    return std::optional<ParquetGroups>();
+  }
+  auto groups = read_parquet_footer(
+      *footer, static_cast<std::size_t>(schema->size()), std::numeric_limits<int64_t>::max());
+  if (!groups) {
+    return std::optional<ParquetGroups>();
+  }
+  for (const ParquetGroupPlace& group : *groups) {
+    if (group.rows > kParquetRowsMax ||
+        !std::ranges::all_of(group.chunks, [&](const ParquetChunkPlace& place) {
+          return lies_within(place, size_bytes);
+        })) {
+      return std::optional<ParquetGroups>();
+    }
+  }
+  ParquetGroups file;
+  file.path_ = std::move(path);
+  file.schema_ = std::move(schema);
+  file.groups_ = *std::move(groups);
+  return std::optional<ParquetGroups>(std::move(file));
+}
+
+Result<Batch> ParquetGroupReader::read(const ParquetGroups& file,
+                                       std::size_t group,
+                                       std::span<const int> columns) {
+  const ParquetGroupPlace& place = file.groups_.at(group);
+  std::vector<Field> fields;
+  std::vector<ColumnPtr> read;
+  for (const int column : columns) {
+    const Field& field = file.schema_->field(column);
+    ParquetChunkPlace chunk = place.chunks.at(static_cast<std::size_t>(column));
+    const int64_t begin = begin_of(chunk);
+    ASSAY_ASSIGN_OR_RETURN(const std::string bytes,
+                           files_.read_range(file.path_, begin, chunk.bytes));
+    chunk.data_page -= begin;
+    chunk.dictionary_page = chunk.dictionary_page >= 0 ? 0 : -1;
+    ColumnBuilder builder(field.type);
+    builder.reserve(place.rows);
+    pages_.begin_file(kColumnBytesMax);
+    if (!pages_.read(bytes, chunk, place.rows, builder)) {
+      return Status(Code::kCorrupt,
+                    "a Parquet file is damaged: column `" + field.name + "`, row group " +
+                        std::to_string(group) + ", " + file.path_);
+    }
+    fields.push_back(field);
+    read.push_back(builder.finish());
+  }
+  return Batch(make_schema(std::move(fields)), std::move(read), place.rows);
+}
+
+}  // namespace assay::data

@@ -1,0 +1,152 @@
+// Large files, of which some columns of some row groups are read.
+
+#include "data/parquet_groups.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "base/file_system.h"
+#include "base/random.h"
+#include "data/parquet_file.h"
+#include "data/random_values.h"
+
+namespace assay::data {
+namespace {
+
+constexpr int64_t kGroupRows = 700;
+
+class ParquetGroupsTest : public testing::Test {
+ protected:
+  ParquetGroupsTest() : files_(system_files()), random_(seeded_random(41)) {
+    std::string pattern = testing::TempDir() + "/assay_groups_XXXXXX";
+    path_ = std::string(::mkdtemp(pattern.data())) + "/rows.parquet";
+  }
+
+  std::string bytes_of(const Batch& rows) {
+    ParquetEncoder encoder;
+    ParquetFile file(rows.schema_ptr(), "assay version 1.2.3");
+    std::string bytes(ParquetFile::kBegin);
+    for (int64_t row = 0; row < rows.rows(); row += kGroupRows) {
+      const Batch part = rows.slice(row, std::min(row + kGroupRows, rows.rows()));
+      const ParquetRowGroup group = encoder.encode(std::span(&part, 1)).value();
+      file.add(group);
+      bytes += group.bytes;
+    }
+    return bytes + file.end();
+  }
+
+  std::optional<ParquetGroups> open(const std::string& bytes, const SchemaPtr& schema) {
+    EXPECT_TRUE(files_->write(path_, bytes).ok());
+    return ParquetGroups::open(*files_, path_, std::ssize(bytes), schema).value();
+  }
+
+  /// Values of few kinds, so that some columns have a dictionary.
+  Batch random_rows(const std::vector<Type>& types) {
+    const Batch pool = random_batch(*random_, types, 400);
+    std::vector<int64_t> drawn(3 * kGroupRows + 100);
+    std::generate(drawn.begin(), drawn.end(), [&] {
+      return static_cast<int64_t>(random_->below(static_cast<uint64_t>(pool.rows())));
+    });
+    return pool.take(drawn);
+  }
+
+  std::unique_ptr<FileSystem> files_;
+  std::unique_ptr<Random> random_;
+  std::string path_;
+};
+
+TEST_F(ParquetGroupsTest, ReadsSomeColumnsOfSomeRowGroups) {
+  const Batch rows = random_rows({Type::kInt64,
+                                  Type::kString,
+                                  Type::kFloat64,
+                                  Type::kBool,
+                                  Type::decimal(38, 4),
+                                  Type::kDate});
+  const auto file = open(bytes_of(rows), rows.schema_ptr());
+  ASSERT_TRUE(file);
+  ASSERT_EQ(file->size(), 4U);
+  EXPECT_EQ(file->rows(0), kGroupRows);
+  EXPECT_EQ(file->rows(3), 100);
+  ParquetGroupReader reader(*files_);
+  for (const std::vector<int>& columns :
+       {std::vector<int>{0}, {5, 1}, {4, 3, 2, 1, 0}, std::vector<int>()}) {
+    for (std::size_t group = 0; group < 4; ++group) {
+      const Batch read = reader.read(*file, group, columns).value();
+      ASSERT_EQ(read.rows(), file->rows(group));
+      ASSERT_EQ(read.column_count(), static_cast<int>(columns.size()));
+      for (int i = 0; i < read.column_count(); ++i) {
+        const int column = columns[static_cast<std::size_t>(i)];
+        EXPECT_EQ(read.schema().field(i).name, rows.schema().field(column).name);
+        for (int64_t row = 0; row < read.rows(); ++row) {
+          ASSERT_TRUE(same_value(read.column(i),
+                                 row,
+                                 rows.column(column),
+                                 static_cast<int64_t>(group) * kGroupRows + row));
+        }
+      }
+    }
+  }
+}
+
+TEST_F(ParquetGroupsTest, AFooterMayBeLong) {
+  std::vector<Type> types(600, Type::kInt32);
+  const Batch rows = random_rows(types);
+  const auto file = open(bytes_of(rows), rows.schema_ptr());
+  ASSERT_TRUE(file);
+  EXPECT_EQ(file->size(), 4U);
+  const std::vector<int> last = {599};
+  const Batch read = ParquetGroupReader(*files_).read(*file, 3, last).value();
+  EXPECT_TRUE(same_value(read.column(0), 99, rows.column(599), 3 * kGroupRows + 99));
+}
+
+TEST_F(ParquetGroupsTest, OtherColumnsAreNotItsBusiness) {
+  const Batch rows = random_rows({Type::kInt64, Type::kString});
+  const std::string bytes = bytes_of(rows);
+  const std::vector<Field>& fields = rows.schema().fields();
+  EXPECT_TRUE(open(bytes, make_schema(fields)));
+  EXPECT_FALSE(open(bytes, make_schema({fields[0]})));
+  EXPECT_FALSE(open(bytes, make_schema({fields[1], fields[0]})));
+  EXPECT_FALSE(open(bytes, make_schema({{fields[0].name, Type::kTimestamp}, fields[1]})));
+  EXPECT_FALSE(open(bytes, make_schema({})));
+}
+
+TEST_F(ParquetGroupsTest, DamageIsAnErrorOrNoFileOfOurs) {
+  const Batch rows = random_rows({Type::kInt64, Type::kString, Type::kFloat64});
+  const std::string good = bytes_of(rows);
+  for (std::size_t size = 0; size < good.size(); size += 1 + good.size() / 100) {
+    EXPECT_FALSE(open(good.substr(0, size), rows.schema_ptr())) << size;
+  }
+  int refused = 0;
+  for (int round = 0; round < 300; ++round) {
+    std::string bad = good;
+    for (uint64_t i = 1 + random_->below(4); i > 0; --i) {
+      // A third of the changes in the footer.
+      const std::size_t behind = random_->below(3) == 0 ? bad.size() - 600 : 0;
+      bad[behind + random_->below(bad.size() - behind)] = static_cast<char>(random_->next());
+    }
+    const auto file = open(bad, rows.schema_ptr());
+    if (!file) {
+      ++refused;
+      continue;
+    }
+    ParquetGroupReader reader(*files_);
+    const std::vector<int> all = {0, 1, 2};
+    for (std::size_t group = 0; group < file->size(); ++group) {
+      const Result<Batch> read = reader.read(*file, group, all);
+      if (!read.ok()) {
+        EXPECT_EQ(read.code(), Code::kCorrupt);
+        ++refused;
+        break;
+      }
+      EXPECT_EQ(read->rows(), file->rows(group));
+    }
+  }
+  EXPECT_GT(refused, 200);
+}
+
+}  // namespace
+}  // namespace assay::data
