@@ -424,7 +424,10 @@ class ParquetChunkWriter::Pages {
 
   Status append_data_page(std::size_t rows, int32_t encoding) {
     ++chunk_.data_pages;
-    return append_page(kDataPage, [&](ThriftWriter& head) {
+    // Much of a real number is noise, on which effort is lost.
+    const bool is_real = type_ == Type::kFloat64 && encoding == kPlain;
+    const ZstdEffort effort = is_real ? ZstdEffort::kLittle : ZstdEffort::kSome;
+    return append_page(kDataPage, effort, [&](ThriftWriter& head) {
       head.begin_struct(5);
       head.i32(1, static_cast<int32_t>(rows));
       head.i32(2, encoding);
@@ -435,7 +438,7 @@ class ParquetChunkWriter::Pages {
   }
 
   Status append_dictionary_page(std::size_t entries) {
-    ASSAY_RETURN_IF_ERROR(append_page(kDictionaryPage, [&](ThriftWriter& head) {
+    ASSAY_RETURN_IF_ERROR(append_page(kDictionaryPage, ZstdEffort::kSome, [&](ThriftWriter& head) {
       head.begin_struct(7);
       head.i32(1, static_cast<int32_t>(entries));
       head.i32(2, kPlain);
@@ -447,10 +450,10 @@ class ParquetChunkWriter::Pages {
 
   /// What is in raw_.
   template <typename AddHead>
-  Status append_page(int32_t kind, AddHead add_head) {
+  Status append_page(int32_t kind, ZstdEffort effort, AddHead add_head) {
     frame_.clear();
     if (raw_.size() <= kPageBytesMax) {
-      ASSAY_RETURN_IF_ERROR(compressor_.append(raw_, frame_));
+      ASSAY_RETURN_IF_ERROR(compressor_.append(raw_, effort, frame_));
     }
     if (std::max(raw_.size(), frame_.size()) > kPageBytesMax) {
       return {Code::kResourceExhausted, "a text is too long for a page of a Parquet file"};

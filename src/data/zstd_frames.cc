@@ -7,11 +7,6 @@
 // Whole frames in memory; ingest/zstd.cc reads streams.
 
 namespace assay::data {
-namespace {
-
-constexpr int kLevel = 1;  // 3 takes twice the time for a fiftieth fewer bytes
-
-}  // namespace
 
 void ZstdCompressor::Free::operator()(ZSTD_CCtx_s* context) const {
   ZSTD_freeCCtx(context);
@@ -21,13 +16,17 @@ ZstdCompressor::ZstdCompressor() : context_(ZSTD_createCCtx()) {
   ASSAY_CHECK(context_ != nullptr);
 }
 
-Status ZstdCompressor::append(std::string_view bytes, std::string& out) {
+Status ZstdCompressor::append(std::string_view bytes, ZstdEffort effort, std::string& out) {
   const std::size_t bound = ZSTD_compressBound(bytes.size());
   if (frame_.size() < bound) {
     frame_.resize(bound);
   }
-  const std::size_t size = ZSTD_compressCCtx(
-      context_.get(), frame_.data(), frame_.size(), bytes.data(), bytes.size(), kLevel);
+  const std::size_t size = ZSTD_compressCCtx(context_.get(),
+                                             frame_.data(),
+                                             frame_.size(),
+                                             bytes.data(),
+                                             bytes.size(),
+                                             static_cast<int>(effort));
   if (ZSTD_isError(size) != 0) {  // there is room enough
     return {Code::kResourceExhausted, std::string("zstd: ") + ZSTD_getErrorName(size)};
   }

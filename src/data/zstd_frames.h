@@ -13,6 +13,12 @@ struct ZSTD_DCtx_s;
 
 namespace assay::data {
 
+/// How hard to look for fewer bytes.
+enum class ZstdEffort : int {
+  kLittle = -1,  // bytes that repeat nowhere are left as they are
+  kSome = 1,     // 3 takes twice the time for a fiftieth fewer bytes
+};
+
 /// Makes zstd frames (RFC 8878), one after the other with the same working memory.
 ///
 /// Threads one thread at a time.
@@ -22,7 +28,7 @@ class ZstdCompressor {
   /// Append `bytes` as one frame. Equal bytes give equal frames.
   ///
   /// Errors  kResourceExhausted: no memory to work in.
-  Status append(std::string_view bytes, std::string& out);
+  Status append(std::string_view bytes, ZstdEffort effort, std::string& out);
 
  private:
   struct Free {
