@@ -211,6 +211,13 @@ Result<AnswerPieces::Block> AnswerPieces::take(int64_t block) const {
   Block taken;
   taken.row_of_label.assign(static_cast<std::size_t>(std::min(block_labels_, labels_ - first)), -1);
   data::BatchBuilder builder(schema_);
+  std::size_t rows = 0;
+  for (const Piece& piece : pieces_) {
+    rows += piece.begins[number + 1] - piece.begins[number];
+  }
+  for (int i = 0; i < schema_->size(); ++i) {
+    builder.column(i).reserve(static_cast<int64_t>(rows));
+  }
   int64_t next = 0;
   for (const Piece& piece : pieces_) {
     const std::size_t begin = piece.begins[number];

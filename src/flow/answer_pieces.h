@@ -28,6 +28,7 @@ class AnswerPieces {
 
   /// The blocks that there are.
   [[nodiscard]] int64_t blocks() const { return blocks_; }
+  [[nodiscard]] int64_t block_labels() const { return block_labels_; }
   /// Put rows (under the schema) for these labels, which are sorted by block; no label twice.
   ///
   /// Errors  those of ScratchFile.

@@ -223,7 +223,7 @@ Result<StepsRelation> steps_relation(Workspace& workspace,
                         "; `assay run` brings it there");
     }
   }
-  StepsRelation relation{key, snapshot->version, "", ""};
+  StepsRelation relation{key, snapshot->version, "", "", std::nullopt, nullptr};
   const std::string where = "known_time <= " + timestamp_literal(last);
   ASSAY_ASSIGN_OR_RETURN(relation.sql, table->relation(*snapshot, where));
   ASSAY_ASSIGN_OR_RETURN(const std::optional<std::string> ordered,
@@ -235,6 +235,13 @@ Result<StepsRelation> steps_relation(Workspace& workspace,
   order.emplace_back(gold::kKnownTime);
   relation.ordered_sql =
       ordered.value_or("(FROM " + relation.sql + " ORDER BY " + column_list(order) + ")");
+  ASSAY_ASSIGN_OR_RETURN(relation.files, table->files_in_order(*snapshot, where));
+  std::vector<data::Field> stored = snapshot->schema->fields();
+  std::erase_if(stored, [&](const data::Field& field) {
+    return std::ranges::find(snapshot->partition_columns, field.name) !=
+           snapshot->partition_columns.end();
+  });
+  relation.stored_schema = data::make_schema(std::move(stored));
   return relation;
 }
 

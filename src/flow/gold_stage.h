@@ -1,8 +1,13 @@
 #pragma once
 
+#include <optional>
+#include <string>
+#include <vector>
+
 #include "flow/accounts.h"
 #include "flow/run_options.h"
 #include "flow/workspace.h"
+#include "lake/delta_table.h"
 
 namespace assay::flow {
 
@@ -24,6 +29,10 @@ struct StepsRelation {
   std::string sql;  // to stand after FROM: rows of steps_schema
   /// The same without feature_date, rows in the same order each time.
   std::string ordered_sql;
+  /// The files with those rows and more, in that order, and what columns they have; nothing where
+  /// only the SQL engine can read them.
+  std::optional<std::vector<lake::DeltaTable::LocalFile>> files;
+  data::SchemaPtr stored_schema;
 };
 
 /// Steps of a view that may answer questions up to `last`.

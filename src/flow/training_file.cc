@@ -1,7 +1,7 @@
 // A training set in three passes, none of which holds a table:
 //   1. Keys and times of the labels are put in order (data::AsofIndex); keys and times of each
 //      view's steps are swept past them. That gives each label the number of its step: its place
-//      in StepsRelation::ordered_sql, the same in both passes over them.
+//      in StepRows, the same in both passes over them (step_answers.cc).
 //   2. The steps are read again, with the columns that are asked for. Rows that answer a label are
 //      put aside by blocks of labels, in a scratch file when they do not fit (AnswerPieces).
 //   3. The labels are read again, block by block; each block takes its answers and is written. All
@@ -26,6 +26,8 @@
 #include "flow/answer_pieces.h"
 #include "flow/gold_stage.h"
 #include "flow/retention.h"
+#include "flow/step_answers.h"
+#include "flow/step_rows.h"
 #include "gold/service_values.h"
 #include "gold/view_layout.h"
 
@@ -50,12 +52,6 @@ std::vector<std::string> names_of(const std::vector<data::Field>& fields) {
 Status labels_changed() {
   return {Code::kAborted, "the label files changed while they were read; run it again"};
 }
-
-/// What a label's step is, by number.
-struct Pair {
-  int64_t row;
-  uint32_t label;
-};
 
 /// The project's folder for files that live while a command runs; made when it is not there.
 Result<std::string> scratch_folder(Workspace& workspace) {
@@ -308,140 +304,40 @@ class TrainingRows : public data::PieceReader {
   }
 
   Status answer(ViewWork& work, const data::AsofIndex& index) {
+    ASSAY_RETURN_IF_ERROR(require_answers_from(workspace_, *work.view, first_));
+    ASSAY_ASSIGN_OR_RETURN(StepsRelation steps, steps_relation(workspace_, *work.view, last_));
+    work.report.table = steps.key;
+    work.report.version = steps.version;
+    ASSAY_ASSIGN_OR_RETURN(StepRows rows,
+                           StepRows::open(workspace_, std::move(steps), options_.set.threads));
+    Status done = answer_from(work, rows, index);
+    if (done.code() == Code::kCorrupt && !rows.row_groups().empty()) {
+      rows.leave_to_sql_engine();  // which may read what is no row group of ours after all
+      done = answer_from(work, rows, index).ok() ? Status() : std::move(done);
+    }
+    return done;
+  }
+
+  Status answer_from(ViewWork& work, const StepRows& rows, const data::AsofIndex& index) {
     std::vector<data::Field> fields = work.fields;
     fields.push_back({kStepTime, data::Type::kTimestamp, true});
     ASSAY_ASSIGN_OR_RETURN(const std::string scratch, scratch_folder(workspace_));
-    work.pieces.emplace(data::make_schema(std::move(fields)),
-                        round_rows_,
-                        kBlock,
-                        scratch,
-                        memory_ / 4 / works_.size());
-    ASSAY_RETURN_IF_ERROR(require_answers_from(workspace_, *work.view, first_));
-    ASSAY_ASSIGN_OR_RETURN(const StepsRelation steps,
-                           steps_relation(workspace_, *work.view, last_));
-    work.report.table = steps.key;
-    work.report.version = steps.version;
-    ASSAY_ASSIGN_OR_RETURN(std::vector<int64_t> rows, sweep(work, steps, index));
-    if (rows.empty()) {
-      return {};
+    work.pieces.emplace(
+        data::make_schema(fields), round_rows_, kBlock, scratch, memory_ / 4 / works_.size());
+    ASSAY_ASSIGN_OR_RETURN(const StepsOfLabels found,
+                           find_steps(rows,
+                                      work.view->keys(),
+                                      index,
+                                      last_,
+                                      std::clamp<int64_t>(round_rows_ / 4, 500'000, 4'000'000)));
+    std::vector<StepColumn> columns;
+    for (const data::Field& field : work.fields) {
+      columns.push_back({field.name, field.name});
     }
-    data::Parts<Pair> pairs = in_row_order(std::move(rows));
-    return collect(work, steps, {pairs.records.data(), pairs.records.size()});
-  }
-
-  /// Labels with a step, in the order of their steps.
-  data::Parts<Pair> in_row_order(std::vector<int64_t> rows) const {
-    constexpr std::size_t kParts = 4'096;
-    const int64_t most = *std::max_element(rows.begin(), rows.end());
-    int shift = 0;
-    while (most >> shift >= static_cast<int64_t>(kParts)) {
-      ++shift;
-    }
-    data::Parts<Pair> pairs = data::partition<Pair>(
-        rows.size(),
-        kParts,
-        options_.set.threads,
-        [&](std::size_t label) {
-          return rows[label] < 0 ? data::kNoPart : static_cast<std::size_t>(rows[label] >> shift);
-        },
-        [&](std::size_t label) {
-          return Pair{rows[label], static_cast<uint32_t>(label)};
-        });
-    data::on_threads(options_.set.threads, [&](int thread) {
-      const data::IndexRange range = data::share_of(kParts, thread, options_.set.threads);
-      for (std::size_t part = range.begin; part < range.end; ++part) {
-        std::sort(
-            pairs.part(part).begin(), pairs.part(part).end(), [](const Pair& a, const Pair& b) {
-              return a.row != b.row ? a.row < b.row : a.label < b.label;
-            });
-      }
-    });
-    return pairs;
-  }
-
-  /// Pass 1: the number of each label's step, or -1.
-  Result<std::vector<int64_t>> sweep(ViewWork& work,
-                                     const StepsRelation& steps,
-                                     const data::AsofIndex& index) {
-    data::AsofSweep sweep(index, options_.set.threads);
-    std::vector<std::string> columns = names_of(work.view->keys());
-    columns.emplace_back(gold::kKnownTime);
-    ASSAY_ASSIGN_OR_RETURN(
-        const std::unique_ptr<data::BatchReader> rows,
-        workspace_.sql().stream("SELECT " + column_list(columns) + " FROM " + steps.ordered_sql,
-                                std::clamp<int64_t>(round_rows_ / 4, 500'000, 4'000'000)));
-    const std::vector<data::Field> known = {{gold::kKnownTime, data::Type::kTimestamp, true}};
-    int64_t first = 0;
-    for (;;) {
-      ASSAY_ASSIGN_OR_RETURN(const std::optional<data::Batch> some, rows->next());
-      if (!some) {
-        break;
-      }
-      ASSAY_ASSIGN_OR_RETURN(const auto keys, gold::columns_as(work.view->keys(), *some));
-      ASSAY_ASSIGN_OR_RETURN(const auto times, gold::columns_as(known, *some));
-      // A step answers from its known_time on, whatever its event_time: that one only ages it.
-      ASSAY_RETURN_IF_ERROR(
-          sweep.add({data::pointers(keys), times[0].get(), times[0].get(), nullptr}, first));
-      first += some->rows();
-    }
-    work.report.steps += first;
-    return sweep.finish(std::nullopt).rows;
-  }
-
-  /// Pass 2: put aside the rows that answer labels. `pairs` are in order of their rows.
-  Status collect(ViewWork& work, const StepsRelation& steps, std::span<const Pair> pairs) {
-    std::vector<std::string> columns = names_of(work.fields);
-    std::string list = column_list(columns);
-    list += (list.empty() ? "" : ", ") + data::SqlEngine::identifier(gold::kEventTime) + " AS " +
-            data::SqlEngine::identifier(kStepTime);
-    ASSAY_ASSIGN_OR_RETURN(
-        const std::unique_ptr<data::BatchReader> rows,
-        workspace_.sql().stream("SELECT " + list + " FROM " + steps.ordered_sql, kBlock * 4));
-    std::vector<data::Field> fields = work.fields;
-    fields.push_back({kStepTime, data::Type::kTimestamp, true});
-    int64_t first = 0;
-    while (!pairs.empty()) {
-      ASSAY_ASSIGN_OR_RETURN(const std::optional<data::Batch> some, rows->next());
-      if (!some) {
-        return {Code::kInternal, "steps changed while they were read"};
-      }
-      const int64_t end = first + some->rows();
-      const auto count = static_cast<std::size_t>(
-          std::partition_point(
-              pairs.begin(), pairs.end(), [&](const Pair& pair) { return pair.row < end; }) -
-          pairs.begin());
-      ASSAY_ASSIGN_OR_RETURN(const auto typed, gold::columns_as(fields, *some));
-      ASSAY_RETURN_IF_ERROR(put(*work.pieces, typed, pairs.subspan(0, count), first));
-      pairs = pairs.subspan(count);
-      first = end;
-    }
+    columns.push_back({gold::kEventTime, kStepTime});
+    ASSAY_RETURN_IF_ERROR(put_steps_aside(rows, found.step, columns, fields, *work.pieces));
+    work.report.steps += found.steps;
     return {};
-  }
-
-  Status put(AnswerPieces& pieces,
-             const std::vector<data::ColumnPtr>& columns,
-             std::span<const Pair> pairs,
-             int64_t first) {
-    if (pairs.empty()) {
-      return {};
-    }
-    std::vector<std::size_t> positions(static_cast<std::size_t>(pieces.blocks()));
-    for (const Pair& pair : pairs) {
-      ++positions[pair.label / kBlock];
-    }
-    std::size_t next = 0;
-    for (std::size_t& position : positions) {
-      next += std::exchange(position, next);
-    }
-    std::vector<uint32_t> labels(pairs.size());
-    std::vector<int64_t> rows(pairs.size());
-    for (const Pair& pair : pairs) {
-      const std::size_t at = positions[pair.label / kBlock]++;
-      labels[at] = pair.label;
-      rows[at] = pair.row - first;
-    }
-    return pieces.put(labels,
-                      data::take_columns(data::pointers(columns), rows, options_.set.threads));
   }
 
   // ---- Pass 3

@@ -81,6 +81,7 @@ TEST(ChangeFeed, DeletionVectorsAreComparedRowByRow) {
        {std::pair<Version, bool>{0, true}, {1, false}, {2, true}}) {
     const auto snapshot = opened->snapshot(version).value();
     EXPECT_EQ(opened->relation_in_order(*snapshot, "").value().has_value(), is_ordered);
+    EXPECT_EQ(opened->files_in_order(*snapshot, "").value().has_value(), is_ordered);
   }
 }
 

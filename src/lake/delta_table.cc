@@ -87,6 +87,8 @@ class Table : public DeltaTable {
   Result<std::string> relation(const Snapshot& snapshot, const std::string& where) override;
   Result<std::optional<std::string>> relation_in_order(const Snapshot& snapshot,
                                                        const std::string& where) override;
+  Result<std::optional<std::vector<LocalFile>>> files_in_order(const Snapshot& snapshot,
+                                                               const std::string& where) override;
   Result<std::string> relation_of(const Snapshot& snapshot,
                                   const std::vector<DataFile>& files) override;
   Result<std::vector<AddedFile>> added_between(Version after, Version last) override;
@@ -394,6 +396,23 @@ Result<std::optional<std::string>> Table::relation_in_order(const Snapshot& snap
   ASSAY_ASSIGN_OR_RETURN(const std::string files,
                          stored_relation(store_, sql_, key_, snapshot, pruned));
   return std::optional(filtered(files, where));
+}
+
+Result<std::optional<std::vector<DeltaTable::LocalFile>>> Table::files_in_order(
+    const Snapshot& snapshot, const std::string& where) {
+  ASSAY_RETURN_IF_ERROR(reading_.allow());
+  ASSAY_ASSIGN_OR_RETURN(const std::optional<store::SqlAccess> elsewhere, store_.sql_access());
+  if (elsewhere || snapshot.mapping != ColumnMapping::kNone) {
+    return std::optional<std::vector<LocalFile>>();
+  }
+  std::vector<LocalFile> files;
+  for (const DataFile* file : prune_files(snapshot, where)) {
+    if (file->deletion_vector) {
+      return std::optional<std::vector<LocalFile>>();
+    }
+    files.push_back({store_.read_path(key_ + '/' + file->path), file->size_bytes});
+  }
+  return std::optional(std::move(files));
 }
 
 Result<std::string> Table::relation_of(const Snapshot& snapshot,

@@ -182,6 +182,14 @@ class DeltaTable {
   /// same order each time it is read. Nothing when a file has deleted rows: then there is no order.
   virtual Result<std::optional<std::string>> relation_in_order(const Snapshot& snapshot,
                                                                const std::string& where) = 0;
+  /// The files that relation_in_order reads, in its order; nothing where they are no plain files of
+  /// this machine whose columns have the names that the table's have.
+  struct LocalFile {
+    std::string path;
+    int64_t size_bytes = 0;
+  };
+  virtual Result<std::optional<std::vector<LocalFile>>> files_in_order(
+      const Snapshot& snapshot, const std::string& where) = 0;
   /// The same over some of its files only (e.g. those of one commit).
   virtual Result<std::string> relation_of(const Snapshot& snapshot,
                                           const std::vector<DataFile>& files) = 0;

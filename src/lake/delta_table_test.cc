@@ -200,6 +200,12 @@ TEST(DeltaTable, RowsOfManyPartitionsHaveAnOrderOfTheirOwn) {
     EXPECT_TRUE(
         std::ranges::equal(again.column(0).values<int64_t>(), once.column(0).values<int64_t>()));
   }
+  EXPECT_EQ(table->files_in_order(*snapshot, "id >= 6").value().value().size(), 12U);
+  EXPECT_TRUE(table->files_in_order(*snapshot, "id < 0").value().value().empty());
+  const auto files = table->files_in_order(*snapshot, "").value();
+  for (const DeltaTable::LocalFile& file : *files) {
+    EXPECT_EQ(system_files()->stat(file.path).value().size_bytes, file.size_bytes);
+  }
   const std::string none = table->relation_in_order(*snapshot, "id < 0").value().value();
   EXPECT_EQ(lake.rows("SELECT * FROM " + none).rows(), 0);
 }

@@ -1,0 +1,220 @@
+#include "flow/step_answers.h"
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <utility>
+
+#include "data/gather.h"
+#include "data/parquet.h"
+#include "data/partition.h"
+#include "gold/contract.h"
+#include "gold/view_layout.h"
+
+namespace assay::flow {
+namespace {
+
+/// What a label's step is, by number.
+struct Pair {
+  int64_t row;
+  uint32_t label;
+};
+
+/// Labels with a step, in the order of their steps.
+data::Parts<Pair> in_row_order(const std::vector<int64_t>& rows, int threads) {
+  constexpr std::size_t kParts = 4'096;
+  const int64_t most = *std::max_element(rows.begin(), rows.end());
+  int shift = 0;
+  while (most >> shift >= static_cast<int64_t>(kParts)) {
+    ++shift;
+  }
+  data::Parts<Pair> pairs = data::partition<Pair>(
+      rows.size(),
+      kParts,
+      threads,
+      [&](std::size_t label) {
+        return rows[label] < 0 ? data::kNoPart : static_cast<std::size_t>(rows[label] >> shift);
+      },
+      [&](std::size_t label) {
+        return Pair{rows[label], static_cast<uint32_t>(label)};
+      });
+  data::on_threads(threads, [&](int thread) {
+    const data::IndexRange range = data::share_of(kParts, thread, threads);
+    for (std::size_t part = range.begin; part < range.end; ++part) {
+      std::sort(pairs.part(part).begin(), pairs.part(part).end(), [](const Pair& a, const Pair& b) {
+        return a.row != b.row ? a.row < b.row : a.label < b.label;
+      });
+    }
+  });
+  return pairs;
+}
+
+/// The first of the pairs whose row is not before `row`.
+std::size_t first_at(std::span<const Pair> pairs, int64_t row) {
+  return static_cast<std::size_t>(
+      std::partition_point(
+          pairs.begin(), pairs.end(), [&](const Pair& pair) { return pair.row < row; }) -
+      pairs.begin());
+}
+
+/// Labels by their blocks, each with its row among those that begin with `first`.
+struct BlockOrder {
+  std::vector<uint32_t> labels;
+  std::vector<int64_t> rows;
+};
+
+BlockOrder by_blocks(const AnswerPieces& pieces, std::span<const Pair> pairs, int64_t first) {
+  std::vector<std::size_t> positions(static_cast<std::size_t>(pieces.blocks()));
+  const auto block_of = [&](const Pair& pair) {
+    return static_cast<std::size_t>(pair.label / pieces.block_labels());
+  };
+  for (const Pair& pair : pairs) {
+    ++positions[block_of(pair)];
+  }
+  std::size_t next = 0;
+  for (std::size_t& position : positions) {
+    next += std::exchange(position, next);
+  }
+  BlockOrder order{std::vector<uint32_t>(pairs.size()), std::vector<int64_t>(pairs.size())};
+  for (const Pair& pair : pairs) {
+    const std::size_t at = positions[block_of(pair)]++;
+    order.labels[at] = pair.label;
+    order.rows[at] = pair.row - first;
+  }
+  return order;
+}
+
+/// Row groups side by side, those that answer nothing left out.
+class GroupCollector {
+ public:
+  GroupCollector(const StepRows& steps,
+                 std::span<const Pair> pairs,
+                 const std::vector<StepColumn>& columns,
+                 const std::vector<data::Field>& fields,
+                 AnswerPieces& pieces)
+      : steps_(steps), pairs_(pairs), columns_(columns), fields_(fields), pieces_(pieces) {}
+
+  Status run() {
+    data::on_threads(steps_.threads(), [&](int) {
+      data::ParquetGroupReader reader = steps_.make_reader();
+      for (std::size_t i = next_++; i < steps_.row_groups().size() && !failed_; i = next_++) {
+        Status done = collect(steps_.row_groups()[i], reader);
+        if (!done.ok()) {
+          const std::lock_guard lock(mutex_);
+          status_ = failed_.exchange(true) ? status_ : std::move(done);
+        }
+      }
+    });
+    return status_;
+  }
+
+ private:
+  Status collect(const StepRows::RowGroup& group, data::ParquetGroupReader& reader) {
+    const std::size_t begin = first_at(pairs_, group.first_row);
+    const std::size_t end = first_at(pairs_, group.first_row + group.rows);
+    if (begin == end) {
+      return {};
+    }
+    ASSAY_ASSIGN_OR_RETURN(const data::Batch rows, steps_.read(group, columns_, reader));
+    ASSAY_ASSIGN_OR_RETURN(const auto typed, gold::columns_as(fields_, rows));
+    BlockOrder order = by_blocks(pieces_, pairs_.subspan(begin, end - begin), group.first_row);
+    std::vector<data::ColumnPtr> taken;
+    for (const data::ColumnPtr& column : typed) {
+      taken.push_back(data::take(*column, order.rows));
+    }
+    const std::lock_guard lock(mutex_);
+    return pieces_.put(order.labels, std::move(taken));
+  }
+
+  const StepRows& steps_;
+  std::span<const Pair> pairs_;
+  const std::vector<StepColumn>& columns_;
+  const std::vector<data::Field>& fields_;
+  AnswerPieces& pieces_;
+  std::atomic<std::size_t> next_{0};
+  std::atomic<bool> failed_{false};
+  std::mutex mutex_;  // of pieces_ and status_
+  Status status_;
+};
+
+/// The SQL engine's rows, piece after piece.
+Status collect_pieces(const StepRows& steps,
+                      std::span<const Pair> pairs,
+                      const std::vector<StepColumn>& columns,
+                      const std::vector<data::Field>& fields,
+                      AnswerPieces& pieces) {
+  ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<data::BatchReader> rows,
+                         steps.stream(columns, data::kRowGroupRows * 4));
+  int64_t first = 0;
+  while (!pairs.empty()) {
+    ASSAY_ASSIGN_OR_RETURN(const std::optional<data::Batch> some, rows->next());
+    if (!some) {
+      return {Code::kInternal, "steps changed while they were read"};
+    }
+    const std::size_t count = first_at(pairs, first + some->rows());
+    if (count != 0) {
+      ASSAY_ASSIGN_OR_RETURN(const auto typed, gold::columns_as(fields, *some));
+      const BlockOrder order = by_blocks(pieces, pairs.first(count), first);
+      ASSAY_RETURN_IF_ERROR(pieces.put(
+          order.labels, data::take_columns(data::pointers(typed), order.rows, steps.threads())));
+    }
+    pairs = pairs.subspan(count);
+    first += some->rows();
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<StepsOfLabels> find_steps(const StepRows& steps,
+                                 const std::vector<data::Field>& keys,
+                                 const data::AsofIndex& index,
+                                 EventTime last,
+                                 int64_t rows_at_once) {
+  data::AsofSweep sweep(index, steps.threads());
+  std::vector<StepColumn> columns;
+  for (const data::Field& key : keys) {
+    columns.push_back({key.name, key.name});
+  }
+  columns.push_back({gold::kKnownTime, gold::kKnownTime});
+  ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<data::BatchReader> rows,
+                         steps.stream(columns, rows_at_once));
+  const std::vector<data::Field> known = {{gold::kKnownTime, data::Type::kTimestamp, true}};
+  StepsOfLabels found;
+  int64_t first = 0;
+  for (;;) {
+    ASSAY_ASSIGN_OR_RETURN(const std::optional<data::Batch> some, rows->next());
+    if (!some) {
+      break;
+    }
+    ASSAY_ASSIGN_OR_RETURN(const auto typed, gold::columns_as(keys, *some));
+    ASSAY_ASSIGN_OR_RETURN(const auto times, gold::columns_as(known, *some));
+    const auto instants = times[0]->values<int64_t>();
+    found.steps += std::count_if(
+        instants.begin(), instants.end(), [&](int64_t at) { return at <= last.micros; });
+    // A step answers from its known_time on, whatever its event_time: that one only ages it.
+    ASSAY_RETURN_IF_ERROR(
+        sweep.add({data::pointers(typed), times[0].get(), times[0].get(), nullptr}, first));
+    first += some->rows();
+  }
+  found.step = sweep.finish(std::nullopt).rows;
+  return found;
+}
+
+Status put_steps_aside(const StepRows& steps,
+                       const std::vector<int64_t>& step_of_label,
+                       const std::vector<StepColumn>& columns,
+                       const std::vector<data::Field>& fields,
+                       AnswerPieces& pieces) {
+  if (step_of_label.empty()) {
+    return {};
+  }
+  const data::Parts<Pair> pairs = in_row_order(step_of_label, steps.threads());
+  const std::span<const Pair> all(pairs.records.data(), pairs.begins.back());
+  return steps.row_groups().empty() ? collect_pieces(steps, all, columns, fields, pieces)
+                                    : GroupCollector(steps, all, columns, fields, pieces).run();
+}
+
+}  // namespace assay::flow

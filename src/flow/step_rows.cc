@@ -1,0 +1,152 @@
+#include "flow/step_rows.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "base/check.h"
+#include "data/parquet_file.h"
+#include "data/partition.h"
+
+namespace assay::flow {
+namespace {
+
+/// A piece is full when it holds this much, whatever its rows.
+constexpr std::size_t kPieceBytesMax = std::size_t{128} << 20;
+
+/// Row groups in order, some of them side by side.
+class GroupsInOrder : public data::BatchReader {
+ public:
+  GroupsInOrder(const StepRows& rows, std::vector<StepColumn> columns, int64_t rows_max)
+      : rows_(rows), columns_(std::move(columns)), rows_max_(rows_max) {
+    for (int thread = 0; thread < rows_.threads(); ++thread) {
+      readers_.push_back(rows_.make_reader());
+    }
+  }
+
+  /// Of the first piece; there is one.
+  [[nodiscard]] const data::SchemaPtr& schema() const override { return schema_; }
+
+  Result<std::optional<data::Batch>> next() override {
+    std::vector<data::Batch> read;
+    int64_t rows = 0;
+    std::size_t bytes = 0;
+    while (next_ < rows_.row_groups().size() && rows < rows_max_ && bytes < kPieceBytesMax) {
+      std::vector<Result<data::Batch>> some = read_side_by_side();
+      for (Result<data::Batch>& one : some) {
+        ASSAY_RETURN_IF_ERROR(one.status());
+        rows += one->rows();
+        bytes += one->bytes();
+        read.push_back(*std::move(one));
+      }
+    }
+    if (rows == 0) {
+      return std::optional<data::Batch>();
+    }
+    schema_ = read.front().schema_ptr();
+    if (read.size() == 1) {
+      return std::optional(std::move(read.front()));
+    }
+    ASSAY_ASSIGN_OR_RETURN(data::Batch piece, data::concat(schema_, read));
+    return std::optional(std::move(piece));
+  }
+
+ private:
+  std::vector<Result<data::Batch>> read_side_by_side() {
+    const std::size_t begin = next_;
+    next_ = std::min(begin + readers_.size(), rows_.row_groups().size());
+    std::vector<Result<data::Batch>> read(next_ - begin, data::Batch());
+    data::on_threads(static_cast<int>(read.size()), [&](int thread) {
+      const auto at = static_cast<std::size_t>(thread);
+      read[at] = rows_.read(rows_.row_groups()[begin + at], columns_, readers_[at]);
+    });
+    return read;
+  }
+
+  const StepRows& rows_;
+  std::vector<StepColumn> columns_;
+  int64_t rows_max_;
+  std::vector<data::ParquetGroupReader> readers_;
+  data::SchemaPtr schema_ = data::make_schema({});
+  std::size_t next_ = 0;
+};
+
+}  // namespace
+
+Result<StepRows> StepRows::open(Workspace& workspace, StepsRelation steps, int threads) {
+  StepRows rows(workspace, std::move(steps), threads);
+  if (!rows.steps_.files || !data::is_flat(*rows.steps_.stored_schema)) {
+    return rows;
+  }
+  int64_t first_row = 0;
+  for (const lake::DeltaTable::LocalFile& file : *rows.steps_.files) {
+    ASSAY_ASSIGN_OR_RETURN(
+        std::optional<data::ParquetGroups> groups,
+        data::ParquetGroups::open(
+            workspace.world().files, file.path, file.size_bytes, rows.steps_.stored_schema));
+    if (!groups) {
+      rows.leave_to_sql_engine();
+      return rows;
+    }
+    for (std::size_t number = 0; number < groups->size(); ++number) {
+      const int64_t count = groups->rows(number);
+      rows.groups_.push_back({rows.files_.size(), number, first_row, count});
+      first_row += count;
+    }
+    rows.files_.push_back(*std::move(groups));
+  }
+  return rows;
+}
+
+Result<std::unique_ptr<data::BatchReader>> StepRows::stream(const std::vector<StepColumn>& columns,
+                                                            int64_t rows_max) const {
+  if (!groups_.empty()) {
+    return std::unique_ptr<data::BatchReader>(
+        std::make_unique<GroupsInOrder>(*this, columns, rows_max));
+  }
+  std::string list;
+  for (const StepColumn& column : columns) {
+    list += (list.empty() ? "" : ", ") + data::SqlEngine::identifier(column.name) + " AS " +
+            data::SqlEngine::identifier(column.as);
+  }
+  return workspace_->sql().stream("SELECT " + list + " FROM " + steps_.ordered_sql, rows_max);
+}
+
+void StepRows::leave_to_sql_engine() {
+  files_.clear();
+  groups_.clear();
+}
+
+data::ParquetGroupReader StepRows::make_reader() const {
+  return data::ParquetGroupReader(workspace_->world().files);
+}
+
+Result<data::Batch> StepRows::read(const RowGroup& group,
+                                   const std::vector<StepColumn>& columns,
+                                   data::ParquetGroupReader& reader) const {
+  const data::ParquetGroups& file = files_[group.file];
+  std::vector<int> places;  // each column is read once
+  std::vector<std::size_t> read_at;
+  for (const StepColumn& column : columns) {
+    const std::optional<int> place = file.schema()->find(column.name);
+    ASSAY_CHECK(place.has_value());
+    read_at.push_back(
+        static_cast<std::size_t>(std::find(places.begin(), places.end(), *place) - places.begin()));
+    if (read_at.back() == places.size()) {
+      places.push_back(*place);
+    }
+  }
+  ASSAY_ASSIGN_OR_RETURN(const data::Batch read, reader.read(file, group.number, places));
+  std::vector<data::Field> fields;
+  std::vector<data::ColumnPtr> taken;
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    const auto at = static_cast<int>(read_at[i]);
+    data::Field field = read.schema().field(at);
+    field.name = columns[i].as;
+    fields.push_back(std::move(field));
+    taken.push_back(read.column_ptr(at));
+  }
+  return data::Batch(data::make_schema(std::move(fields)), std::move(taken), read.rows());
+}
+
+}  // namespace assay::flow
