@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <limits>
 #include <string>
 
@@ -24,6 +25,8 @@ template <typename T>
 const T& value_at(duckdb_vector vector, idx_t row) {
   return static_cast<const T*>(duckdb_vector_get_data(vector))[row];
 }
+
+static_assert(sizeof(duckdb_string_t) == 16 && offsetof(duckdb_string_t, value.pointer.ptr) == 8);
 
 /// As duckdb.h draws it: short texts stand in the value itself.
 std::string_view view_of(const duckdb_string_t& text) {

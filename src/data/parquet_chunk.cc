@@ -453,7 +453,7 @@ class ParquetChunkWriter::Pages {
   Status append_page(int32_t kind, ZstdEffort effort, AddHead add_head) {
     frame_.clear();
     if (raw_.size() <= kPageBytesMax) {
-      ASSAY_RETURN_IF_ERROR(compressor_.append(raw_, effort, frame_));
+      ASSAY_RETURN_IF_ERROR(compressor_.append(raw_, frame_, effort));
     }
     if (std::max(raw_.size(), frame_.size()) > kPageBytesMax) {
       return {Code::kResourceExhausted, "a text is too long for a page of a Parquet file"};

@@ -70,7 +70,7 @@ Result<ParquetRowGroup> ParquetEncoders::take() {
 }
 
 void ParquetEncoders::work() {
-  ParquetEncoder encoder;
+  std::optional<ParquetEncoder> encoder;
   std::unique_lock lock(mutex_);
   while (!ended_) {
     Job* job = next_job();
@@ -91,9 +91,13 @@ ParquetEncoders::Job* ParquetEncoders::next_job() {
 
 namespace {
 
-Result<ParquetRowGroup> encode_rows(ParquetEncoder& encoder, const std::vector<Batch>& rows) {
+Result<ParquetRowGroup> encode_rows(std::optional<ParquetEncoder>& encoder,
+                                    const std::vector<Batch>& rows) {
   try {
-    return encoder.encode(rows);
+    if (!encoder) {
+      encoder.emplace();
+    }
+    return encoder->encode(rows);
   } catch (const std::bad_alloc&) {  // would end the process on a thread of its own
     return Status(Code::kResourceExhausted, "no memory to encode a row group");
   }
@@ -102,7 +106,7 @@ Result<ParquetRowGroup> encode_rows(ParquetEncoder& encoder, const std::vector<B
 }  // namespace
 
 /// Without the lock while it encodes.
-void ParquetEncoders::encode(ParquetEncoder& encoder,
+void ParquetEncoders::encode(std::optional<ParquetEncoder>& encoder,
                              Job& job,
                              std::unique_lock<std::mutex>& lock) {
   job.started = true;

@@ -45,13 +45,13 @@ class ParquetEncoders {
   void start_worker();
   void work();
   Job* next_job();
-  void encode(ParquetEncoder& encoder, Job& job, std::unique_lock<std::mutex>& lock);
+  void encode(std::optional<ParquetEncoder>& encoder, Job& job, std::unique_lock<std::mutex>& lock);
 
   std::size_t threads_;
   const std::size_t bytes_max_;
-  ParquetEncoder own_;
-  std::size_t size_ = 0;   // of jobs_, for the caller's thread
-  std::size_t bytes_ = 0;  // in jobs_, for the caller's thread
+  std::optional<ParquetEncoder> own_;  // of the caller's thread
+  std::size_t size_ = 0;               // of jobs_, for the caller's thread
+  std::size_t bytes_ = 0;              // in jobs_, for the caller's thread
   std::mutex mutex_;
   std::condition_variable changed_;
   bool ended_ = false;

@@ -12,15 +12,30 @@ namespace assay::data {
 namespace {
 
 constexpr int64_t kProbablyTheFooter = int64_t{64} << 10;
-constexpr std::size_t kColumnBytesMax = std::size_t{256} << 20;
+constexpr int64_t kRawBytesMax = int64_t{64} << 20;  // of a column of a row group
+/// What it may become: pages, levels, numbers and values.
+constexpr std::size_t kColumnBytesMax = std::size_t{512} << 20;
 
 int64_t begin_of(const ParquetChunkPlace& place) {
   return place.dictionary_page >= 0 ? place.dictionary_page : place.data_page;
 }
 
-bool lies_within(const ParquetChunkPlace& place, int64_t size_bytes) {
-  const int64_t begin = begin_of(place);
-  return begin >= 0 && begin <= size_bytes && place.bytes >= 0 && place.bytes <= size_bytes - begin;
+/// Do the columns lie end to end, as we lay them, and is none too long to be read at once?
+bool are_ours(const std::vector<ParquetGroupPlace>& groups, int64_t end) {
+  int64_t at = std::ssize(ParquetFile::kBegin);
+  for (const ParquetGroupPlace& group : groups) {
+    for (const ParquetChunkPlace& chunk : group.chunks) {
+      if (begin_of(chunk) != at || chunk.bytes < 0 || chunk.bytes > end - at ||
+          chunk.raw_bytes < 0 || chunk.raw_bytes > kRawBytesMax || chunk.bytes > kRawBytesMax) {
+        return false;
+      }
+      at += chunk.bytes;
+    }
+    if (group.rows > kParquetRowsMax) {
+      return false;
+    }
+  }
+  return at == end;
 }
 
 /// How many bytes the footer has; nothing when the file does not end as one of ours.
@@ -41,6 +56,9 @@ Result<std::optional<std::string>> read_footer(FileSystem& files,
     return files.read_range(path, size_bytes - bytes, bytes);
   };
   const auto end = static_cast<int64_t>(kParquetTailBytes);
+  if (size_bytes < end) {
+    return std::optional<std::string>();
+  }
   ASSAY_ASSIGN_OR_RETURN(std::string tail, read_tail(std::min(size_bytes, kProbablyTheFooter)));
   const std::optional<int64_t> bytes = footer_bytes(tail);
   if (!bytes || *bytes > size_bytes - end) {
@@ -67,18 +85,13 @@ Result<std::optional<ParquetGroups>> ParquetGroups::open(FileSystem& files,
   if (!footer || schema->size() == 0 || !footer->starts_with(parquet_footer_begin(*schema))) {
     return std::optional<ParquetGroups>();
   }
-  auto groups = read_parquet_footer(
-      *footer, static_cast<std::size_t>(schema->size()), std::numeric_limits<int64_t>::max());
-  if (!groups) {
+  auto groups = read_parquet_footer(*footer,
+                                    static_cast<std::size_t>(schema->size()),
+                                    footer->size(),
+                                    std::numeric_limits<int64_t>::max());
+  const int64_t end = size_bytes - static_cast<int64_t>(kParquetTailBytes) - std::ssize(*footer);
+  if (!groups || !are_ours(*groups, end)) {
     return std::optional<ParquetGroups>();
-  }
-  for (const ParquetGroupPlace& group : *groups) {
-    if (group.rows > kParquetRowsMax ||
-        !std::ranges::all_of(group.chunks, [&](const ParquetChunkPlace& place) {
-          return lies_within(place, size_bytes);
-        })) {
-      return std::optional<ParquetGroups>();
-    }
   }
   ParquetGroups file;
   file.path_ = std::move(path);
@@ -95,16 +108,14 @@ Result<Batch> ParquetGroupReader::read(const ParquetGroups& file,
   std::vector<ColumnPtr> read;
   for (const int column : columns) {
     const Field& field = file.schema_->field(column);
-    ParquetChunkPlace chunk = place.chunks.at(static_cast<std::size_t>(column));
+    const ParquetChunkPlace& chunk = place.chunks.at(static_cast<std::size_t>(column));
     const int64_t begin = begin_of(chunk);
     ASSAY_ASSIGN_OR_RETURN(const std::string bytes,
                            files_.read_range(file.path_, begin, chunk.bytes));
-    chunk.data_page -= begin;
-    chunk.dictionary_page = chunk.dictionary_page >= 0 ? 0 : -1;
+    std::string_view rest = bytes;
     ColumnBuilder builder(field.type);
-    builder.reserve(place.rows);
     pages_.begin_file(kColumnBytesMax);
-    if (!pages_.read(bytes, chunk, place.rows, builder)) {
+    if (!pages_.read(rest, begin, chunk, place.rows, builder)) {
       return Status(Code::kCorrupt,
                     "a Parquet file is damaged: column `" + field.name + "`, row group " +
                         std::to_string(group) + ", " + file.path_);

@@ -18,7 +18,8 @@ namespace assay::data {
 /// Threads immutable.
 class ParquetGroups {
  public:
-  /// Nothing when the file is not just of the columns of `schema`, which is flat, or is damaged.
+  /// Nothing when the file is not just of the columns of `schema`, which is flat, is damaged, or
+  /// has row groups of very many bytes.
   ///
   /// Errors  those of FileSystem::read_range.
   static Result<std::optional<ParquetGroups>> open(FileSystem& files,
@@ -30,6 +31,11 @@ class ParquetGroups {
   [[nodiscard]] std::size_t size() const { return groups_.size(); }
   /// Of one row group.
   [[nodiscard]] int64_t rows(std::size_t group) const { return groups_.at(group).rows; }
+  /// What a column of one row group unpacks to; of texts that repeat, much less than they are.
+  [[nodiscard]] std::size_t raw_bytes(std::size_t group, int column) const {
+    return static_cast<std::size_t>(
+        groups_.at(group).chunks.at(static_cast<std::size_t>(column)).raw_bytes);
+  }
 
  private:
   friend class ParquetGroupReader;

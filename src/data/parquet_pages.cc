@@ -1,22 +1,26 @@
 #include "data/parquet_pages.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <span>
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "data/parquet_chunk.h"
 #include "data/run_lengths.h"
 #include "data/thrift_reader.h"
+#include "data/utf8.h"
 #include "data/zstd_frames.h"
 
 // The reverse of parquet_chunk.cc and parquet_file.cc. The footer's schema is not parsed: its
 // readers compare it with what we would have written. Everything else may be damaged or made to do
 // harm: each number is held against what it counts, rows are counted three times (the file's, each
-// row group's, each column's), and everything that a column unpacks to is taken out of one budget
-// before there is memory for it.
+// row group's, each column's) and nulls twice, columns lie end to end as we lay them, a page holds
+// nothing but what it says, and everything that a file unpacks to is taken out of one budget before
+// there is memory for it.
 
 namespace assay::data {
 namespace {
@@ -28,6 +32,7 @@ constexpr int64_t kPlain = 0;
 constexpr int64_t kRunLengths = 3;
 constexpr int64_t kDictionaryNumbers = 8;
 constexpr int64_t kRowsMax = kParquetRowsMax;  // of a page
+constexpr std::size_t kKeptBytes = std::size_t{1} << 20;
 
 struct PageHead {
   int64_t kind = -1;
@@ -39,6 +44,21 @@ struct PageHead {
   int64_t level_encoding = -1;
 };
 
+/// Of a column's statistics.
+int64_t read_null_count(ThriftReader& reader) {
+  int64_t count = -1;
+  if (reader.enter_struct()) {
+    while (reader.next_field()) {
+      if (reader.id() == 3) {
+        count = reader.i64();
+      } else {
+        reader.skip();
+      }
+    }
+  }
+  return count;
+}
+
 ParquetChunkPlace read_chunk_meta(ThriftReader& reader) {
   ParquetChunkPlace place;
   while (reader.next_field()) {
@@ -49,6 +69,9 @@ ParquetChunkPlace read_chunk_meta(ThriftReader& reader) {
       case 5:
         place.rows = reader.i64();
         break;
+      case 6:
+        place.raw_bytes = reader.i64();
+        break;
       case 7:
         place.bytes = reader.i64();
         break;
@@ -57,6 +80,9 @@ ParquetChunkPlace read_chunk_meta(ThriftReader& reader) {
         break;
       case 11:
         place.dictionary_page = reader.i64();
+        break;
+      case 12:
+        place.null_count = read_null_count(reader);
         break;
       default:
         reader.skip();
@@ -103,7 +129,7 @@ bool read_group(ThriftReader& reader, std::size_t columns, ParquetGroupPlace& gr
   return group.chunks.size() == columns && group.rows > 0;
 }
 
-/// How many bytes the head takes; 0 when it is damaged.
+/// How many bytes the head takes; 0 when it is damaged, or has what we do not write.
 std::size_t read_page_head(std::string_view bytes, PageHead& head) {
   ThriftReader reader(bytes);
   reader.begin_struct();
@@ -111,20 +137,18 @@ std::size_t read_page_head(std::string_view bytes, PageHead& head) {
     const int id = reader.id();
     if (id <= 3) {
       (id == 1 ? head.kind : id == 2 ? head.raw_bytes : head.bytes) = reader.i64();
-    } else if (id != 5 && id != 7) {
-      reader.skip();
-    } else if (reader.enter_struct()) {
+    } else if ((id == 5 || id == 7) && reader.enter_struct()) {
       head.struct_id = id;
       while (reader.next_field()) {
         const int member = reader.id();
-        if (member <= 3) {
-          (member == 1   ? head.values
-           : member == 2 ? head.encoding
-                         : head.level_encoding) = reader.i64();
-        } else {
-          reader.skip();
+        if (member > 4) {
+          return 0;
         }
+        const int64_t value = reader.i64();
+        (member == 1 ? head.values : member == 2 ? head.encoding : head.level_encoding) = value;
       }
+    } else {
+      return 0;
     }
   }
   return reader.ok() ? reader.offset() : 0;
@@ -132,7 +156,7 @@ std::size_t read_page_head(std::string_view bytes, PageHead& head) {
 
 template <typename Value>
 bool read_plain(std::string_view bytes, std::size_t count, std::vector<Value>& values) {
-  if (bytes.size() / sizeof(Value) < count) {
+  if (bytes.size() != count * sizeof(Value)) {
     return false;
   }
   values.resize(count);
@@ -143,10 +167,11 @@ bool read_plain(std::string_view bytes, std::size_t count, std::vector<Value>& v
 }
 
 bool read_plain(std::string_view bytes, std::size_t count, std::vector<Int128>& values) {
-  if (bytes.size() / sizeof(Int128) < count) {
+  if (bytes.size() != count * sizeof(Int128)) {
     return false;
   }
   values.clear();
+  values.reserve(count);
   for (std::size_t i = 0; i < count; ++i) {
     Int128 value = static_cast<signed char>(bytes[i * sizeof(Int128)]);
     for (std::size_t byte = 1; byte < sizeof(Int128); ++byte) {
@@ -163,6 +188,7 @@ bool read_plain(std::string_view bytes, std::size_t count, std::vector<std::stri
     return false;
   }
   values.clear();
+  values.reserve(count);
   for (std::size_t i = 0; i < count; ++i) {
     uint32_t size = 0;
     if (bytes.size() < sizeof size) {
@@ -176,7 +202,7 @@ bool read_plain(std::string_view bytes, std::size_t count, std::vector<std::stri
     values.push_back(bytes.substr(0, size));
     bytes.remove_prefix(size);
   }
-  return true;
+  return bytes.empty();
 }
 
 /// A page's values, and those of the dictionary before it.
@@ -190,6 +216,7 @@ struct StoredValues {
 
 std::optional<std::vector<ParquetGroupPlace>> read_parquet_footer(std::string_view footer,
                                                                   std::size_t columns,
+                                                                  std::size_t chunks_max,
                                                                   int64_t rows_max) {
   std::vector<ParquetGroupPlace> groups;
   int64_t rows = -1;
@@ -206,6 +233,9 @@ std::optional<std::vector<ParquetGroupPlace>> read_parquet_footer(std::string_vi
       reader.skip();
     } else {
       const std::size_t count = reader.enter_structs();
+      if (count > chunks_max / columns) {
+        return std::nullopt;
+      }
       for (std::size_t i = 0; i < count && reader.ok(); ++i) {
         if (!read_group(reader, columns, groups.emplace_back()) || groups.back().rows > rows_left) {
           return std::nullopt;
@@ -221,24 +251,37 @@ std::optional<std::vector<ParquetGroupPlace>> read_parquet_footer(std::string_vi
 class ParquetPages::Impl {
  public:
   void begin_file(std::size_t bytes_max) { bytes_left_ = bytes_max; }
+  /// What a large file needed, a small one does not.
+  void end_file(std::size_t bytes_max) {
+    if (bytes_max - bytes_left_ > kKeptBytes) {
+      *this = Impl();
+    }
+  }
 
-  bool read(std::string_view file,
+  bool read(std::string_view& rest,
+            int64_t begin,
             const ParquetChunkPlace& place,
             int64_t rows,
             ColumnBuilder& out) {
     has_dictionary_ = place.dictionary_page >= 0;
-    const int64_t begin = has_dictionary_ ? place.dictionary_page : place.data_page;
-    const auto size = static_cast<int64_t>(file.size());
-    if (place.codec != kZstd || place.rows != rows || begin < 0 || begin > size ||
-        place.bytes < 0 || place.bytes > size - begin) {
+    first_data_page_ = place.data_page - begin;
+    if (place.codec != kZstd || place.rows != rows ||
+        (has_dictionary_ ? place.dictionary_page : place.data_page) != begin || place.bytes < 0 ||
+        place.bytes > std::ssize(rest)) {
       return false;
     }
-    rest_ = file.substr(static_cast<std::size_t>(begin), static_cast<std::size_t>(place.bytes));
+    rest_ = rest.substr(0, static_cast<std::size_t>(place.bytes));
+    rest.remove_prefix(rest_.size());
     rows_left_ = static_cast<std::size_t>(rows);
+    nulls_left_ = place.null_count;
+    is_string_ = out.type() == Type::kString;
     // What the column holds, and the levels and numbers of a page.
     const auto width = static_cast<std::size_t>(value_width(out.type()));
-    return take(rows_left_ * (width + sizeof(uint8_t) + sizeof(uint32_t))) && read_typed(out) &&
-           rest_.empty() && rows_left_ == 0;
+    if (!take(rows_left_ * (width + sizeof(uint8_t) + sizeof(uint32_t)))) {
+      return false;
+    }
+    out.reserve(rows);
+    return read_typed(out) && rest_.empty() && rows_left_ == 0 && nulls_left_ == 0;
   }
 
  private:
@@ -337,7 +380,7 @@ class ParquetPages::Impl {
   bool read_booleans(ColumnBuilder& out) {
     return !has_dictionary_ &&
            read_pages([&](const PageHead& head, std::string_view bytes, std::size_t count) {
-             if (head.encoding != kPlain || bytes.size() < (count + 7) / 8) {
+             if (head.encoding != kPlain || bytes.size() != (count + 7) / 8) {
                return false;
              }
              bits_.resize(count);
@@ -362,23 +405,35 @@ class ParquetPages::Impl {
     return read_pages([&](const PageHead& head, std::string_view bytes, std::size_t count) {
       const bool good =
           head.encoding == kPlain
-              ? take(count * sizeof(Value)) && read_plain(bytes, count, values.page)
+              ? take(count * sizeof(Value)) && read_plain(bytes, count, values.page) &&
+                    are_texts(values.page)
               : head.encoding == kDictionaryNumbers && read_by_dictionary(values, bytes, count);
       return good && append(std::span<const Value>(values.page));
     });
   }
 
+  /// Other readers refuse a file with a string that is no UTF-8.
+  template <typename Value>
+  [[nodiscard]] bool are_texts(const std::vector<Value>& values) const {
+    if constexpr (std::is_same_v<Value, std::string_view>) {
+      return !is_string_ || std::all_of(values.begin(), values.end(), is_utf8);
+    }
+    return true;
+  }
+
   /// The first page; its bytes stay, for the texts in it.
   template <typename Value>
   bool read_dictionary(std::vector<Value>& entries) {
+    const std::size_t bytes = rest_.size();
     PageHead head;
     if (!read_page(head) || head.kind != kDictionaryPage || head.struct_id != 7 ||
-        head.encoding != kPlain) {
+        head.encoding != kPlain || static_cast<int64_t>(bytes - rest_.size()) != first_data_page_) {
       return false;
     }
     dictionary_.swap(raw_);
     const auto count = static_cast<std::size_t>(head.values);
-    return take(count * sizeof(Value)) && read_plain(dictionary_, count, entries);
+    return take(count * sizeof(Value)) && read_plain(dictionary_, count, entries) &&
+           are_texts(entries);
   }
 
   template <typename Value>
@@ -453,16 +508,20 @@ class ParquetPages::Impl {
     }
     bytes.remove_prefix(size);
     for (uint8_t& level : nulls_) {
-      count += level & 1U;
-      level = (level & 1U) == 0 ? 1 : 0;
+      count += level;
+      level ^= 1U;
     }
+    nulls_left_ -= static_cast<int64_t>(rows - count);
     return true;
   }
 
   std::string_view rest_;  // of the column's bytes
   std::size_t rows_left_ = 0;
   std::size_t bytes_left_ = 0;
+  int64_t nulls_left_ = 0;
+  int64_t first_data_page_ = 0;  // in the column's bytes
   bool has_dictionary_ = false;
+  bool is_string_ = false;
   ZstdDecompressor frames_;
   std::string raw_;
   std::string dictionary_;
@@ -483,11 +542,16 @@ void ParquetPages::begin_file(std::size_t bytes_max) {
   impl_->begin_file(bytes_max);
 }
 
-bool ParquetPages::read(std::string_view file,
+void ParquetPages::end_file(std::size_t bytes_max) {
+  impl_->end_file(bytes_max);
+}
+
+bool ParquetPages::read(std::string_view& rest,
+                        int64_t begin,
                         const ParquetChunkPlace& place,
                         int64_t rows,
                         ColumnBuilder& out) {
-  return impl_->read(file, place, rows, out);
+  return impl_->read(rest, begin, place, rows, out);
 }
 
 }  // namespace assay::data

@@ -22,9 +22,11 @@ inline constexpr std::size_t kParquetTailBytes = 8;
 struct ParquetChunkPlace {
   int64_t codec = -1;
   int64_t rows = -1;
+  int64_t raw_bytes = -1;  // pages with their heads, unpacked
   int64_t bytes = -1;
   int64_t data_page = -1;
   int64_t dictionary_page = -1;
+  int64_t null_count = -1;
 };
 
 /// The columns of a row group.
@@ -33,10 +35,11 @@ struct ParquetGroupPlace {
   std::vector<ParquetChunkPlace> chunks;
 };
 
-/// All row groups; nothing when the footer is damaged, or its numbers of rows are at odds. What
-/// stands for the schema is not looked at.
+/// All row groups; nothing when the footer is damaged, or its numbers of rows are at odds, or it
+/// has more chunks or rows. What stands for the schema is not looked at.
 std::optional<std::vector<ParquetGroupPlace>> read_parquet_footer(std::string_view footer,
                                                                   std::size_t columns,
+                                                                  std::size_t chunks_max,
                                                                   int64_t rows_max);
 
 /// The pages of one column at a time, and the memory that they are read in.
@@ -50,9 +53,13 @@ class ParquetPages {
 
   /// What is read from now on unpacks to `bytes_max` at most.
   void begin_file(std::size_t bytes_max);
+  /// Give back what a large file needed and a small one does not.
+  void end_file(std::size_t bytes_max);
   /// Append a column of a row group of so many rows to `out`; false when it is damaged or unpacks
-  /// to too much.
-  bool read(std::string_view file,
+  /// to too much. `rest` begins with it, and its bytes are taken from there; that is at `begin` of
+  /// the file.
+  bool read(std::string_view& rest,
+            int64_t begin,
             const ParquetChunkPlace& place,
             int64_t rows,
             ColumnBuilder& out);

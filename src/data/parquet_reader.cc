@@ -17,31 +17,49 @@ ParquetReader::ParquetReader(SchemaPtr schema, std::size_t bytes_max)
 ParquetReader::~ParquetReader() = default;
 
 std::optional<Batch> ParquetReader::read(std::string_view file) {
-  if (file.size() < kParquetTailBytes || !file.ends_with(ParquetFile::kBegin)) {
+  pages_->begin_file(bytes_max_);
+  std::optional<Batch> rows = read_groups(file);
+  pages_->end_file(bytes_max_);
+  return rows;
+}
+
+std::optional<Batch> ParquetReader::read_groups(std::string_view file) {
+  constexpr std::string_view kMagic = ParquetFile::kBegin;
+  if (file.size() < kMagic.size() + kParquetTailBytes || !file.starts_with(kMagic) ||
+      !file.ends_with(kMagic)) {
     return std::nullopt;
   }
   uint32_t size = 0;
   std::memcpy(&size, file.data() + file.size() - kParquetTailBytes, sizeof size);
-  const std::string_view body = file.substr(0, file.size() - kParquetTailBytes);
-  if (size > body.size() || !body.substr(body.size() - size).starts_with(footer_begin_)) {
+  std::string_view rest =
+      file.substr(kMagic.size(), file.size() - kMagic.size() - kParquetTailBytes);
+  if (size > rest.size() || !rest.substr(rest.size() - size).starts_with(footer_begin_)) {
     return std::nullopt;
   }
   const auto columns = static_cast<std::size_t>(schema_->size());
+  const std::string_view footer = rest.substr(rest.size() - size);
   const auto groups =
-      read_parquet_footer(body.substr(body.size() - size), columns, kParquetRowsMax);
-  if (!groups || columns == 0) {
+      columns == 0
+          ? std::nullopt
+          : read_parquet_footer(
+                footer, columns, bytes_max_ / (4 * sizeof(ParquetChunkPlace)), kParquetRowsMax);
+  if (!groups) {
     return std::nullopt;
   }
+  rest.remove_suffix(size);
   BatchBuilder builder(schema_);
-  pages_->begin_file(bytes_max_);
   for (const ParquetGroupPlace& group : *groups) {
     for (std::size_t i = 0; i < columns; ++i) {
-      if (!pages_->read(body, group.chunks[i], group.rows, builder.column(static_cast<int>(i)))) {
+      if (!pages_->read(rest,
+                        rest.data() - file.data(),
+                        group.chunks[i],
+                        group.rows,
+                        builder.column(static_cast<int>(i)))) {
         return std::nullopt;
       }
     }
   }
-  return builder.finish();
+  return rest.empty() ? std::optional(builder.finish()) : std::nullopt;
 }
 
 }  // namespace assay::data

@@ -17,8 +17,8 @@ class ParquetPages;
 /// writer's; the SQL engine has words for those, and is the one to read a file that unpacks to very
 /// much more than it is.
 ///
-/// Threads one thread at a time; keeps its working memory for the next file.
-/// Cost    at most some three times `bytes_max`, whatever the file says of itself.
+/// Threads one thread at a time; keeps a little working memory for the next file.
+/// Cost    memory: at most some three times `bytes_max`, whatever the file says of itself.
 class ParquetReader {
  public:
   static constexpr std::size_t kBytesMax = std::size_t{256} << 20;
@@ -31,6 +31,8 @@ class ParquetReader {
   std::optional<Batch> read(std::string_view file);
 
  private:
+  std::optional<Batch> read_groups(std::string_view file);
+
   SchemaPtr schema_;
   std::string footer_begin_;
   std::size_t bytes_max_;

@@ -14,6 +14,7 @@
 #include "data/random_values.h"
 #include "data/sql_engine.h"
 #include "data/thrift_compact.h"
+#include "data/zstd_frames.h"
 
 namespace assay::data {
 namespace {
@@ -163,11 +164,14 @@ struct Footer {
   int64_t rows = 3;
   int64_t group_rows = 3;
   int64_t chunk_rows = 3;
-  int groups = 1;           // in the list
-  int group_lists = 1;      // how often it is there
-  int chunk_lists = 1;      // how often the group has its columns
-  int metas = 1;            // of the column
-  std::string behind = {};  // the footer
+  int groups = 1;       // in the list
+  int group_lists = 1;  // how often it is there
+  int chunk_lists = 1;  // how often the group has its columns
+  int metas = 1;        // of the column
+  int64_t nulls = 1;
+  int64_t shift = 0;         // of where the column begins
+  std::string between = {};  // the column and the footer
+  std::string behind = {};   // the footer
 };
 
 void add_group(ThriftBytes& out, const ParquetChunk& chunk, const Footer& footer) {
@@ -178,10 +182,13 @@ void add_group(ThriftBytes& out, const ParquetChunk& chunk, const Footer& footer
       out.i32(4, 6);
       out.i64(5, footer.chunk_rows);
       out.i64(7, static_cast<int64_t>(chunk.end - chunk.begin));
-      out.i64(9, static_cast<int64_t>(4 + chunk.first_data_page));
+      out.i64(9, 4 + static_cast<int64_t>(chunk.first_data_page) + footer.shift);
       if (chunk.first_data_page > chunk.begin) {
-        out.i64(11, static_cast<int64_t>(4 + chunk.begin));
+        out.i64(11, 4 + static_cast<int64_t>(chunk.begin) + footer.shift);
       }
+      out.field(12, 12);
+      out.i64(3, footer.nulls);
+      out.end();
       out.end();
     }
     out.end();
@@ -205,7 +212,7 @@ std::string with_footer(const Batch& rows, const Footer& footer) {
   out.end();
   out.out += footer.behind;
   const auto size = static_cast<uint32_t>(out.out.size());
-  std::string file = std::string(ParquetFile::kBegin) + group.bytes + out.out;
+  std::string file = std::string(ParquetFile::kBegin) + group.bytes + footer.between + out.out;
   file.append(reinterpret_cast<const char*>(&size), sizeof size);
   return file.append(ParquetFile::kBegin);
 }
@@ -235,7 +242,103 @@ TEST(ParquetReader, AFooterThatDisagreesWithItselfLosesNoRows) {
   EXPECT_FALSE(reads({.metas = 0}));
   EXPECT_FALSE(reads({.metas = 2}));
   EXPECT_FALSE(reads({.behind = std::string(1, '\0')}));
-  EXPECT_TRUE(reads({.rows = 6, .groups = 2}));  // one after the other, the same bytes
+  EXPECT_FALSE(reads({.rows = 6, .groups = 2}));  // the same bytes twice
+  EXPECT_FALSE(reads({.nulls = 0}));
+  EXPECT_FALSE(reads({.nulls = 2}));
+  EXPECT_FALSE(reads({.shift = 1}));
+  EXPECT_FALSE(reads({.between = "gap"}));
+  std::string other_begin = with_footer(rows, {});
+  other_begin[0] = 'p';
+  EXPECT_FALSE(reader.read(other_begin));
+}
+
+/// A file of one column of three rows, whose page is made here.
+std::string with_page(const Type& type, int64_t nulls, int64_t encoding, const std::string& raw) {
+  std::string frame;
+  EXPECT_TRUE(ZstdCompressor().append(raw, frame).ok());
+  ThriftBytes head;
+  head.i32(1, 0);
+  head.i32(2, std::ssize(raw));
+  head.i32(3, std::ssize(frame));
+  head.field(12, 5);
+  head.i32(1, 3);
+  head.i32(2, encoding);
+  head.i32(3, 3);
+  head.i32(4, 3);
+  head.end();
+  head.end();
+  ParquetChunk chunk;
+  chunk.end = head.out.size() + frame.size();
+  ThriftBytes out{parquet_footer_begin(Schema({{"v", type}}))};
+  out.i64(3, 3);
+  out.list(4, 1);
+  add_group(out, chunk, {.nulls = nulls});
+  out.end();
+  const auto size = static_cast<uint32_t>(out.out.size());
+  std::string file = std::string(ParquetFile::kBegin) + head.out + frame + out.out;
+  file.append(reinterpret_cast<const char*>(&size), sizeof size);
+  return file.append(ParquetFile::kBegin);
+}
+
+/// Levels as bits of a packed group, or any bytes.
+std::string levels(const std::string& bytes) {
+  const auto size = static_cast<uint32_t>(bytes.size());
+  return std::string(reinterpret_cast<const char*>(&size), sizeof size) + bytes;
+}
+
+TEST(ParquetReader, APageHoldsNothingButWhatItSays) {
+  const std::string all = levels("\x03\x07");       // a group: 1 1 1
+  const std::string two = levels("\x03\x05");       // 1 0 1
+  const std::string run = levels("\x06\x01");       // three times 1
+  const std::string longer = levels("\x08\x01");    // four times
+  const std::string wide = levels("\x06\x03");      // three times 3
+  const std::string more = levels("\x03\x07\x01");  // a byte too many
+  const auto reads = [](const Type& type, int64_t nulls, const std::string& raw) {
+    return ParquetReader(make_schema({{"v", type}})).read(with_page(type, nulls, 0, raw));
+  };
+  const std::string three(12, '\x01');
+  ASSERT_TRUE(reads(Type::kInt32, 0, all + three));
+  EXPECT_TRUE(reads(Type::kInt32, 0, run + three));
+  EXPECT_TRUE(reads(Type::kInt32, 1, two + three.substr(4)));
+  EXPECT_FALSE(reads(Type::kInt32, 1, two + three));  // a level that was cleared
+  EXPECT_FALSE(reads(Type::kInt32, 0, two + three.substr(4)));
+  EXPECT_FALSE(reads(Type::kInt32, 0, all + three.substr(1)));
+  EXPECT_FALSE(reads(Type::kInt32, 0, all + three + "x"));
+  EXPECT_FALSE(reads(Type::kInt32, 0, longer + three));
+  EXPECT_FALSE(reads(Type::kInt32, 0, wide + three));
+  EXPECT_FALSE(reads(Type::kInt32, 0, more + three));
+  EXPECT_TRUE(reads(Type::kBool, 0, all + "\x05"));
+  EXPECT_FALSE(reads(Type::kBool, 0, all + "\x05\x05"));
+  const std::string a("\x01\0\0\0a", 5);
+  EXPECT_TRUE(reads(Type::kString, 0, all + a + a + a));
+  EXPECT_FALSE(reads(Type::kString, 0, all + a + a + a + "x"));
+  EXPECT_FALSE(reads(Type::kString, 0, all + a + a));
+  const std::string no_letter("\x01\0\0\0\xFF", 5);
+  EXPECT_FALSE(reads(Type::kString, 0, all + a + no_letter + a));
+  EXPECT_TRUE(reads(Type::kBytes, 0, all + a + no_letter + a));
+}
+
+TEST(ParquetReader, StringsOfADictionaryAreUtf8) {
+  const std::vector<std::string> often(100, "\xFF");
+  const Batch rows = texts(often);
+  EXPECT_FALSE(ParquetReader(rows.schema_ptr()).read(file_of(rows, 100)));
+}
+
+TEST(ParquetReader, ADamagedPageIsFoundByItsChecksum) {
+  const auto random = seeded_random(33);
+  BatchBuilder builder(make_schema({{"i", Type::kInt64}}));
+  for (int i = 0; i < 2'000; ++i) {
+    builder.column(0).append(static_cast<int64_t>(random->next()));  // stored as they are
+  }
+  const Batch rows = builder.finish();
+  std::string bytes = file_of(rows, rows.rows());
+  ParquetReader reader(rows.schema_ptr());
+  ASSERT_TRUE(reader.read(bytes));
+  for (const std::size_t at : {2'000, 8'000, 15'000}) {
+    bytes[at] = static_cast<char>(bytes[at] ^ 1);
+    EXPECT_FALSE(reader.read(bytes)) << at;
+    bytes[at] = static_cast<char>(bytes[at] ^ 1);
+  }
 }
 
 TEST(ParquetReader, OtherColumnsAreNotItsBusiness) {

@@ -123,8 +123,8 @@ void append_run_lengths(std::string& out, std::span<const T> values, int width) 
   }
 }
 
-/// Read `values.size()` values of 1 to 32 bits from the beginning of `bytes`, which may be
-/// anything; false when they are not that many.
+/// Read `values.size()` values of 1 to 32 bits from all of `bytes`, which may be anything; false
+/// when they are not just that many.
 template <typename T>
 bool read_run_lengths(std::string_view bytes, int width, std::span<T> values) {
   const auto value_bytes = static_cast<std::size_t>((width + 7) / 8);
@@ -133,28 +133,31 @@ bool read_run_lengths(std::string_view bytes, int width, std::span<T> values) {
     if (!take_varint(bytes, &head) || head < 2) {
       return false;
     }
+    const uint64_t count = head >> 1;
     if ((head & 1) == 0) {
-      const std::size_t size = std::min<uint64_t>(head >> 1, values.size());
       uint64_t value = 0;
-      if (bytes.size() < value_bytes) {
+      if (bytes.size() < value_bytes || count > values.size()) {
         return false;
       }
       std::memcpy(&value, bytes.data(), value_bytes);
-      std::fill_n(values.begin(), size, static_cast<T>(value));
-      values = values.subspan(size);
+      if (value >> width != 0) {
+        return false;
+      }
+      std::fill_n(values.begin(), count, static_cast<T>(value));
+      values = values.subspan(static_cast<std::size_t>(count));
       bytes.remove_prefix(value_bytes);
       continue;
     }
-    const uint64_t groups = std::min<uint64_t>(head >> 1, (values.size() + 7) / 8);
-    const std::size_t size = std::min<std::size_t>(groups * 8, values.size());
-    if (bytes.size() < groups * static_cast<uint64_t>(width)) {
+    if (count > (values.size() + 7) / 8 || bytes.size() / static_cast<std::size_t>(width) < count) {
       return false;
     }
+    const auto groups = static_cast<std::size_t>(count);
+    const std::size_t size = std::min(groups * 8, values.size());
     run_lengths::read_packed(bytes, values.first(size), width);
     values = values.subspan(size);
     bytes.remove_prefix(groups * static_cast<std::size_t>(width));
   }
-  return true;
+  return bytes.empty();
 }
 
 }  // namespace assay::data

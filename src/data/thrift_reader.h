@@ -53,9 +53,6 @@ class ThriftReader {
 
   /// The field's value, when it is a number of 16 to 64 bits.
   int64_t i64() { return type_ >= 4 && type_ <= 6 ? number() : wrong(); }
-  std::string_view binary() {
-    return type_ == 8 ? bytes_of(varint()) : (wrong(), std::string_view());
-  }
   /// The field is a struct: its fields come next.
   bool enter_struct() {
     if (type_ != 12) {

@@ -19,7 +19,7 @@ enum class ZstdEffort : int {
   kSome = 1,     // 3 takes twice the time for a fiftieth fewer bytes
 };
 
-/// Makes zstd frames (RFC 8878), one after the other with the same working memory.
+/// Makes zstd frames (RFC 8878) with checksums, one after the other with the same working memory.
 ///
 /// Threads one thread at a time.
 class ZstdCompressor {
@@ -28,7 +28,7 @@ class ZstdCompressor {
   /// Append `bytes` as one frame. Equal bytes give equal frames.
   ///
   /// Errors  kResourceExhausted: no memory to work in.
-  Status append(std::string_view bytes, ZstdEffort effort, std::string& out);
+  Status append(std::string_view bytes, std::string& out, ZstdEffort effort = ZstdEffort::kSome);
 
  private:
   struct Free {
