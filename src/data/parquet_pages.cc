@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "data/parquet_chunk.h"
+#include "data/parquet_plain.h"
 #include "data/run_lengths.h"
 #include "data/thrift_reader.h"
 #include "data/utf8.h"
@@ -154,57 +155,6 @@ std::size_t read_page_head(std::string_view bytes, PageHead& head) {
   return reader.ok() ? reader.offset() : 0;
 }
 
-template <typename Value>
-bool read_plain(std::string_view bytes, std::size_t count, std::vector<Value>& values) {
-  if (bytes.size() != count * sizeof(Value)) {
-    return false;
-  }
-  values.resize(count);
-  if (count > 0) {
-    std::memcpy(values.data(), bytes.data(), count * sizeof(Value));
-  }
-  return true;
-}
-
-bool read_plain(std::string_view bytes, std::size_t count, std::vector<Int128>& values) {
-  if (bytes.size() != count * sizeof(Int128)) {
-    return false;
-  }
-  values.clear();
-  values.reserve(count);
-  for (std::size_t i = 0; i < count; ++i) {
-    Int128 value = static_cast<signed char>(bytes[i * sizeof(Int128)]);
-    for (std::size_t byte = 1; byte < sizeof(Int128); ++byte) {
-      value = value * 256 + static_cast<unsigned char>(bytes[i * sizeof(Int128) + byte]);
-    }
-    values.push_back(value);
-  }
-  return true;
-}
-
-/// The texts lie in `bytes`.
-bool read_plain(std::string_view bytes, std::size_t count, std::vector<std::string_view>& values) {
-  if (bytes.size() / sizeof(uint32_t) < count) {
-    return false;
-  }
-  values.clear();
-  values.reserve(count);
-  for (std::size_t i = 0; i < count; ++i) {
-    uint32_t size = 0;
-    if (bytes.size() < sizeof size) {
-      return false;
-    }
-    std::memcpy(&size, bytes.data(), sizeof size);
-    bytes.remove_prefix(sizeof size);
-    if (bytes.size() < size) {
-      return false;
-    }
-    values.push_back(bytes.substr(0, size));
-    bytes.remove_prefix(size);
-  }
-  return bytes.empty();
-}
-
 /// A page's values, and those of the dictionary before it.
 template <typename Value>
 struct StoredValues {
@@ -250,12 +200,17 @@ std::optional<std::vector<ParquetGroupPlace>> read_parquet_footer(std::string_vi
 
 class ParquetPages::Impl {
  public:
-  void begin_file(std::size_t bytes_max) { bytes_left_ = bytes_max; }
-  /// What a large file needed, a small one does not.
-  void end_file(std::size_t bytes_max) {
+  void begin_file(std::size_t bytes_max) {
+    bytes_left_ = bytes_max;
+    ran_out_ = false;
+  }
+  /// Was it too large? What such a file needed, a small one does not.
+  bool end_file(std::size_t bytes_max) {
+    const bool ran_out = ran_out_;
     if (bytes_max - bytes_left_ > kKeptBytes) {
       *this = Impl();
     }
+    return ran_out;
   }
 
   bool read(std::string_view& rest,
@@ -287,6 +242,7 @@ class ParquetPages::Impl {
  private:
   bool take(std::size_t bytes) {
     const bool has_room = bytes <= bytes_left_;
+    ran_out_ = ran_out_ || !has_room;
     bytes_left_ -= has_room ? bytes : 0;
     return has_room;
   }
@@ -340,23 +296,34 @@ class ParquetPages::Impl {
 
   template <typename Held, typename Value, typename Convert>
   bool read_numbers(StoredValues<Value>& values, ColumnBuilder& out, Convert convert) {
-    return read_values(values, [&](std::span<const Value> page) {
-      if constexpr (sizeof(Held) == sizeof(Value)) {  // then converting keeps the bits
-        if (page.size() == nulls_.size()) {
-          out.append_block(reinterpret_cast<const Held*>(page.data()), std::ssize(page));
-          return true;
-        }
+    return read_values(
+        values, [&](std::span<const Value> page) { return append_rows<Held>(page, convert, out); });
+  }
+
+  /// False when a value is none of the type, which has fewer bytes than are stored.
+  template <typename Held, typename Value, typename Convert>
+  bool append_rows(std::span<const Value> page, Convert convert, ColumnBuilder& out) {
+    if constexpr (sizeof(Held) == sizeof(Value)) {  // then converting keeps the bits
+      if (page.size() == nulls_.size()) {
+        out.append_block(reinterpret_cast<const Held*>(page.data()), std::ssize(page));
+        return true;
       }
-      std::vector<Held> held(nulls_.size());
-      std::size_t next = 0;
-      for (std::size_t row = 0; row < held.size(); ++row) {
-        if (nulls_[row] == 0) {
-          held[row] = convert(page[next++]);
-        }
+    }
+    std::vector<Held> held(nulls_.size());
+    std::size_t next = 0;
+    bool fit = true;
+    for (std::size_t row = 0; row < held.size(); ++row) {
+      if (nulls_[row] != 0) {
+        continue;
       }
-      out.append_block(held.data(), nulls_.data(), static_cast<int64_t>(held.size()));
-      return true;
-    });
+      held[row] = convert(page[next]);
+      if constexpr (sizeof(Held) < sizeof(Value)) {
+        fit = fit && static_cast<Value>(held[row]) == page[next];
+      }
+      ++next;
+    }
+    out.append_block(held.data(), nulls_.data(), static_cast<int64_t>(held.size()));
+    return fit;
   }
 
   bool read_texts(ColumnBuilder& out) {
@@ -385,13 +352,8 @@ class ParquetPages::Impl {
              }
              bits_.resize(count);
              run_lengths::read_packed(bytes, std::span(bits_), 1);
-             std::vector<uint8_t> held(nulls_.size());
-             std::size_t next = 0;
-             for (std::size_t row = 0; row < held.size(); ++row) {
-               held[row] = nulls_[row] == 0 ? bits_[next++] : 0;
-             }
-             out.append_block(held.data(), nulls_.data(), static_cast<int64_t>(held.size()));
-             return true;
+             return append_rows<uint8_t>(
+                 std::span<const uint8_t>(bits_), [](uint8_t bit) { return bit; }, out);
            });
   }
 
@@ -518,6 +480,7 @@ class ParquetPages::Impl {
   std::string_view rest_;  // of the column's bytes
   std::size_t rows_left_ = 0;
   std::size_t bytes_left_ = 0;
+  bool ran_out_ = false;
   int64_t nulls_left_ = 0;
   int64_t first_data_page_ = 0;  // in the column's bytes
   bool has_dictionary_ = false;
@@ -542,8 +505,8 @@ void ParquetPages::begin_file(std::size_t bytes_max) {
   impl_->begin_file(bytes_max);
 }
 
-void ParquetPages::end_file(std::size_t bytes_max) {
-  impl_->end_file(bytes_max);
+bool ParquetPages::end_file(std::size_t bytes_max) {
+  return impl_->end_file(bytes_max);
 }
 
 bool ParquetPages::read(std::string_view& rest,

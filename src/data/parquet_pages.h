@@ -53,8 +53,8 @@ class ParquetPages {
 
   /// What is read from now on unpacks to `bytes_max` at most.
   void begin_file(std::size_t bytes_max);
-  /// Give back what a large file needed and a small one does not.
-  void end_file(std::size_t bytes_max);
+  /// Did it unpack to more? Gives back what a large file needed and a small one does not.
+  bool end_file(std::size_t bytes_max);
   /// Append a column of a row group of so many rows to `out`; false when it is damaged or unpacks
   /// to too much. `rest` begins with it, and its bytes are taken from there; that is at `begin` of
   /// the file.

@@ -19,7 +19,7 @@ ParquetReader::~ParquetReader() = default;
 std::optional<Batch> ParquetReader::read(std::string_view file) {
   pages_->begin_file(bytes_max_);
   std::optional<Batch> rows = read_groups(file);
-  pages_->end_file(bytes_max_);
+  ran_out_ = pages_->end_file(bytes_max_);
   return rows;
 }
 

@@ -29,6 +29,8 @@ class ParquetReader {
 
   /// All rows, when the file has just the columns of the schema, by name, type and order.
   std::optional<Batch> read(std::string_view file);
+  /// Did the last file unpack to more than `bytes_max`?
+  [[nodiscard]] bool ran_out() const { return ran_out_; }
 
  private:
   std::optional<Batch> read_groups(std::string_view file);
@@ -36,6 +38,7 @@ class ParquetReader {
   SchemaPtr schema_;
   std::string footer_begin_;
   std::size_t bytes_max_;
+  bool ran_out_ = false;
   std::unique_ptr<ParquetPages> pages_;
 };
 

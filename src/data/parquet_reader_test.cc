@@ -134,7 +134,11 @@ TEST(ParquetReader, AFileThatUnpacksToTooMuchIsNotItsBusiness) {
     const std::string bytes = file_of(rows, rows.rows());
     EXPECT_LT(bytes.size(), 50'000U);
     EXPECT_TRUE(ParquetReader(rows.schema_ptr(), 16 << 20).read(bytes));
-    EXPECT_FALSE(ParquetReader(rows.schema_ptr(), 1 << 20).read(bytes));
+    ParquetReader small(rows.schema_ptr(), 1 << 20);
+    EXPECT_FALSE(small.read(bytes));
+    EXPECT_TRUE(small.ran_out());
+    EXPECT_FALSE(small.read(bytes.substr(1)));
+    EXPECT_FALSE(small.ran_out());
   }
 }
 
@@ -307,6 +311,8 @@ TEST(ParquetReader, APageHoldsNothingButWhatItSays) {
   EXPECT_FALSE(reads(Type::kInt32, 0, longer + three));
   EXPECT_FALSE(reads(Type::kInt32, 0, wide + three));
   EXPECT_FALSE(reads(Type::kInt32, 0, more + three));
+  EXPECT_FALSE(reads(Type::kInt16, 0, all + three));  // 0x01010101
+  EXPECT_TRUE(reads(Type::kInt16, 0, all + std::string(12, '\xFF')));
   EXPECT_TRUE(reads(Type::kBool, 0, all + "\x05"));
   EXPECT_FALSE(reads(Type::kBool, 0, all + "\x05\x05"));
   const std::string a("\x01\0\0\0a", 5);
