@@ -111,8 +111,7 @@ Status check_rows(const Group& group, const std::vector<DataFile>& written) {
   return {Code::kCorrupt,
           "the log says that " + std::to_string(group.size()) + " files from " +
               group.front()->path + " on have " + std::to_string(*expected) +
-              " rows, but they gave " + std::to_string(rows) +
-              "; `assay lake doctor` says which file it is, and mends it with --mend"};
+              " rows, but they gave " + std::to_string(rows)};
 }
 
 /// Groups that are written, and committed together.
@@ -128,13 +127,21 @@ class CompactionRun {
     }
     fail_point("lake.compact.before_write");
     ASSAY_ASSIGN_OR_RETURN(const std::vector<DataFile> written, write(group, std::move(files)));
+    const Status checked = check_rows(group, written);
+    if (!checked.ok()) {
+      discard_files(lake_, table_, written);
+      return checked;
+    }
     request_.adds.insert(request_.adds.end(), written.begin(), written.end());
-    ASSAY_RETURN_IF_ERROR(check_rows(group, written));
     for (const DataFile* file : group) {
       request_.removes.push_back(file->path);
     }
     bytes_removed_ += bytes_of(group);
     ++groups_;
+    return {};
+  }
+
+  Status commit_if_full() {
     const bool full = bytes_removed_ >= kBytesPerCommit || request_.adds.size() >= kFilesPerCommit;
     return full ? commit() : Status();
   }
@@ -215,16 +222,29 @@ Result<CompactionReport> compact(const LakeAccess& lake,
     return report;
   }
   CompactionRun run(lake, table, *snapshot);
+  Status refused;  // of the first group whose files are not what the log says
   for (const Group& group : groups) {
-    const Status added = run.add(group);
-    if (!added.ok()) {
-      if (added.code() != Code::kCommitUnknown) {
+    Status done = run.add(group);
+    if (done.code() == Code::kCorrupt || done.code() == Code::kNotFound) {
+      lake.world.log.warn("compaction_left_files",
+                          {{"table", table.key()}, {"reason", done.to_string()}});
+      refused = refused.ok() ? std::move(done) : refused;
+      continue;
+    }
+    done = done.ok() ? run.commit_if_full() : done;
+    if (!done.ok()) {
+      if (done.code() != Code::kCommitUnknown) {
         run.discard();
       }
-      return added.with_context("compact table " + table.key());
+      return done.with_context("compact table " + table.key());
     }
   }
   ASSAY_RETURN_IF_ERROR(run.commit().with_context("compact table " + table.key()));
+  if (!refused.ok()) {
+    return refused.with_context("compact table " + table.key() +
+                                ", some of whose files were left as they are (`assay lake doctor` "
+                                "tells more)");
+  }
   return run.report();
 }
 

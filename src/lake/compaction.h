@@ -29,8 +29,10 @@ struct CompactionReport {
 /// Order   rows are sorted by the property assay.sortedBy; without it they keep the order of their
 ///         files' age. Files are only merged with files of the same tags, and keep them.
 /// Errors  those of reading, of writing and of commit, but for lost races, which are counted.
-/// Cost    memory is the SQL engine's, which spills; a commit per 1 GB or 256 new files, so a
-///         crash costs one such part.
+///         kCorrupt, kNotFound: files that are damaged or gone, or have another number of rows than
+///         the log says; the others were compacted all the same.
+/// Cost    memory is the SQL engine's, which spills, and half as much again (RowGroupLimits); a
+///         commit per 1 GB or 256 new files, so a crash costs one such part.
 Result<CompactionReport> compact(const LakeAccess& lake,
                                  DeltaTable& table,
                                  const CompactionOptions& options = {});

@@ -1,8 +1,8 @@
 #include "lake/objects_ahead.h"
 
 #include <algorithm>
+#include <exception>
 #include <new>
-#include <system_error>
 #include <utility>
 
 #include "base/check.h"
@@ -15,10 +15,11 @@ ObjectsAhead::ObjectsAhead(store::ObjectStore& store, std::vector<Object> object
     return;  // a folder
   }
   fetched_.resize(kAhead);
+  workers_.reserve(kAhead);
   for (std::size_t i = 0; i < std::min(kAhead, objects_.size()); ++i) {
     try {
       workers_.emplace_back([this] { work(); });
-    } catch (const std::system_error&) {  // the machine gives no more threads
+    } catch (const std::exception&) {  // the machine gives no more threads, or memory
       break;
     }
   }

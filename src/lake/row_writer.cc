@@ -157,13 +157,15 @@ Status RowWriter::add_partitions() {
 }
 
 Status RowWriter::add_whole(uint32_t partition, Batch rows) {
-  if (static_cast<std::size_t>(rows.rows()) <= kFewRows) {
-    std::vector<int64_t> all(static_cast<std::size_t>(rows.rows()));
-    std::iota(all.begin(), all.end(), 0);
-    put_few(*partitions_[partition], rows, all);
-  } else {
-    put(*partitions_[partition], std::move(rows));
+  Partition& to = *partitions_[partition];
+  if (static_cast<std::size_t>(rows.rows()) > kFewRows) {
+    put(to, std::move(rows));
+    return flush_full(partition);
   }
+  for (int column = 0; column < rows.column_count(); ++column) {
+    to.few.column(column).append_column(rows.column(column));
+  }
+  count(to, rows.rows(), rows.bytes());
   return flush_full(partition);
 }
 
@@ -194,9 +196,7 @@ void RowWriter::put(Partition& partition, Batch rows) {
   if (partition.few.rows() > 0) {
     partition.rows.push_back(partition.few.finish());
   }
-  partition.row_count += rows.rows();
-  partition.bytes += rows.bytes();
-  waiting_bytes_ += rows.bytes();
+  count(partition, rows.rows(), rows.bytes());
   partition.rows.push_back(std::move(rows));
 }
 
@@ -207,8 +207,11 @@ void RowWriter::put_few(Partition& partition, const Batch& rows, std::span<const
       to.append_from(rows.column(column), row);
     }
   }
-  const std::size_t bytes = bytes_of(rows, which);
-  partition.row_count += static_cast<int64_t>(which.size());
+  count(partition, std::ssize(which), bytes_of(rows, which));
+}
+
+void RowWriter::count(Partition& partition, int64_t rows, std::size_t bytes) {
+  partition.row_count += rows;
   partition.bytes += bytes;
   waiting_bytes_ += bytes;
 }

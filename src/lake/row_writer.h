@@ -77,6 +77,7 @@ class RowWriter {
   Status add_split(const data::Batch& rows, std::span<const uint32_t> numbers);
   void put(Partition& partition, data::Batch rows);
   void put_few(Partition& partition, const data::Batch& rows, std::span<const int64_t> which);
+  void count(Partition& partition, int64_t rows, std::size_t bytes);
   Status flush_full(uint32_t partition);
   Status flush_largest();
   Status flush(uint32_t partition);
