@@ -6,7 +6,8 @@
 #   tools/servers/kafka.sh stop DIR           its data stays in DIR
 #   tools/servers/kafka.sh status DIR         `running`, or `stopped` and exit 3
 #   tools/servers/kafka.sh with CMD...        start one in a folder of its own, run CMD with ASSAY_TEST_KAFKA
-#                                             (HOST:PORT) in the environment, stop it
+#                                             (HOST:PORT) and ASSAY_TEST_KAFKA_DIR (the folder, so that CMD may
+#                                             stop and start it) in the environment, stop it
 #
 # ASSAY_KAFKA_HEAP (512m) is the server's memory. Topics are made by who wants them, never by asking for them.
 NAME=kafka
@@ -101,7 +102,7 @@ run_with() {  # CMD...
   PIDFILE=$folder/kafka.pid
   trap 'stop_server; rm -rf "$folder"' EXIT
   start "$folder" >&2
-  ASSAY_TEST_KAFKA=127.0.0.1:$PORT "$@" || status=$?
+  ASSAY_TEST_KAFKA=127.0.0.1:$PORT ASSAY_TEST_KAFKA_DIR=$folder "$@" || status=$?
   exit "$status"
 }
 

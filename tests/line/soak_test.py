@@ -1,0 +1,173 @@
+#!/usr/bin/env python3
+"""`assay up` on a real Kafka broker for as long as is wanted, at a steady rate of events: prints its memory, what it lags behind
+and how soon events are readable, minute by minute, and fails when memory or lag grow, or when a record is lost or doubled.
+
+    soak_test.py PROGRAM [--minutes 30] [--rate 5000] [--users 10000] [--seed 1]
+
+The broker's address is in ASSAY_TEST_KAFKA (tools/servers/kafka.sh with ...); ASSAY_SOAK_MINUTES and ASSAY_SOAK_RATE set the first two.
+"""
+
+import argparse
+import os
+import re
+import signal
+import subprocess
+import time
+import urllib.request
+
+from kafka_test import BROKERS, check_balance, make_project
+from project import new_folder, remove
+
+PARTITIONS = 4
+SAMPLE_SECONDS = 5
+# Memory may be so much more in the last third of the time than in the second one, and lag so many seconds of the rate.
+GROWTH_MAX = 1.15
+LAG_SECONDS_MAX = 5
+
+
+def read_metrics(address):
+    """Name and labels as /metrics has them: value."""
+    with urllib.request.urlopen(f"http://{address}/metrics", timeout=30) as answer:
+        lines = answer.read().decode().splitlines()
+    return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in lines if line and line[0] != "#"}
+
+
+def total(metrics, name, **labels):
+    return sum(value for key, value in metrics.items()
+               if key.split("{")[0] == name and all(f'{label}="{wanted}"' in key for label, wanted in labels.items()))
+
+
+def memory_megabytes(pid):
+    with open(f"/proc/{pid}/status") as file:
+        return int(re.search(r"VmRSS:\s+(\d+) kB", file.read()).group(1)) / 1024
+
+
+def quantile(before, now, name, share):
+    """Of what a histogram has counted since `before`: the bound that this share lies under, in milliseconds."""
+    bounds = []
+    for key in now:
+        if key.startswith(name + "_bucket"):
+            bound = float(re.search(r'le="([^"]+)"', key).group(1).replace("+Inf", "inf"))
+            bounds.append((bound, now[key] - before.get(key, 0)))
+    counts = {}
+    for bound, count in bounds:
+        counts[bound] = counts.get(bound, 0) + count
+    count = counts.get(float("inf"), 0)
+    return next((bound * 1000 for bound, below in sorted(counts.items()) if count and below >= share * count), float("nan"))
+
+
+class Soak:
+    """A line, who sends to it, and what was seen of it."""
+
+    def __init__(self, program, folder, options):
+        self.env = {**os.environ, "KAFKA_BROKERS": BROKERS}
+        topic = f"soak_{os.getpid()}"
+        self.options = options
+        self.project = make_project(program, folder, topic)
+        text = (folder / "shop.yaml").read_text()
+        # Events that come twice come within half a minute; what is known of older ones is not asked for.
+        self.project.write("shop.yaml", text.replace("dedup_for: 24h", "dedup_for: 2m"))
+        self.project.write("assay.yaml", (folder / "assay.yaml").read_text().replace("serving: {clock: data}\n", ""))
+        self.project.run("apply", env=self.env)
+        self.project.run("generate", "users", "--count", options.users, "--kafka", BROKERS, "--topic", f"{topic}_users")
+        self.project.run("generate", "events", "--count", 0, "--kafka", BROKERS, "--topic", f"{topic}_clicks",
+                         "--partitions", PARTITIONS)
+        self.line = subprocess.Popen([program, "up", "--http", "127.0.0.1:0", "--address-file", "address", "--flush-every", "10s"],
+                                     cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=self.env)
+        deadline = time.monotonic() + 120
+        while not (folder / "address").exists() or not (folder / "address").read_text().strip():
+            assert time.monotonic() < deadline and self.line.poll() is None, "assay up does not come up"
+            time.sleep(0.1)
+        self.address = (folder / "address").read_text().strip()
+        self.sender = subprocess.Popen([program, "generate", "events", "--count", "1000000000", "--users", str(options.users), "--live",
+                                        "--late", "0", "--rate", str(options.rate), "--seed", str(options.seed), "--kafka", BROKERS,
+                                        "--topic", f"{topic}_clicks"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                       text=True)
+        self.samples = []  # (megabytes, lag)
+
+    def watch(self):
+        print("| minute | memory MB | lag records | records/s | lake commit s | readable p50 ms | p99 ms |")
+        print("|---|---|---|---|---|---|---|", flush=True)
+        began = time.monotonic()
+        before, minute = read_metrics(self.address), 0
+        while time.monotonic() - began < self.options.minutes * 60:
+            time.sleep(SAMPLE_SECONDS)
+            assert self.line.poll() is None, "assay up ended: " + self.line.stderr.read()[-2000:]
+            assert self.sender.poll() is None, "the sender ended: " + self.sender.stdout.read()[-2000:]
+            metrics = read_metrics(self.address)
+            self.samples.append((memory_megabytes(self.line.pid), total(metrics, "assay_flow_source_lag_records", name="clicks")))
+            if time.monotonic() - began >= (minute + 1) * 60:
+                minute += 1
+                self.tell(minute, before, metrics)
+                before = metrics
+
+    def tell(self, minute, before, metrics):
+        of_minute = self.samples[-(60 // SAMPLE_SECONDS):]
+        read = total(metrics, "assay_flow_records_read_total") - total(before, "assay_flow_records_read_total")
+        readable = [quantile(before, metrics, "assay_flow_event_readable_after_seconds", share) for share in (0.5, 0.99)]
+        print(f"| {minute} | {max(m for m, _ in of_minute):.0f} | {max(lag for _, lag in of_minute):.0f} | {read / 60:.0f} | "
+              f"{total(metrics, 'assay_flow_commit_seconds'):.2f} | <= {readable[0]:.0f} | <= {readable[1]:.0f} |", flush=True)
+
+    def end(self):
+        """Let all that was sent come in; gives how many records that were."""
+        self.sender.send_signal(signal.SIGTERM)
+        said, _ = self.sender.communicate(timeout=300)
+        sent = int(re.search(r"stopped after (\d+) records", said).group(1))
+        deadline = time.monotonic() + 300
+        while total(read_metrics(self.address), "assay_flow_source_lag_records"):
+            assert time.monotonic() < deadline, "what was sent does not come in"
+            time.sleep(0.5)
+        self.line.send_signal(signal.SIGTERM)
+        _, error = self.line.communicate(timeout=600)
+        assert self.line.returncode == 0, error[-2000:]
+        self.project.run("run", "--quiet", env=self.env, timeout=1800)
+        return sent
+
+    def kill(self):
+        for process in (self.sender, self.line):
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+
+def check(soak, sent):
+    project = soak.project
+    check_balance(project, soak.env)
+    clicks = next(s for s in project.json("status", env=soak.env) if s["stage"] == "bronze" and s["name"] == "clicks")
+    assert clicks["in"] == sent, (clicks["in"], sent)
+    events = project.sql("SELECT count(*) AS n, count(DISTINCT event_id) AS d FROM lake.bronze.clicks")[0]
+    assert events["n"] == events["d"] == clicks["out"], (events, clicks)
+    third = len(soak.samples) // 3
+    second, last = soak.samples[third:2 * third], soak.samples[2 * third:]
+    memory = max(m for m, _ in last) / max(m for m, _ in second)
+    lag = max(lag for _, lag in last)
+    print(f"\n{sent:,} records sent, each in the account once; {events['n']:,} events in bronze, each once; memory of the last third "
+          f"{memory:.2f} times that of the second one; at most {lag:,.0f} records behind", flush=True)
+    assert memory <= GROWTH_MAX, "memory grows"
+    assert lag <= soak.options.rate * LAG_SECONDS_MAX, "lag grows"
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("program")
+    parser.add_argument("--minutes", type=float, default=float(os.environ.get("ASSAY_SOAK_MINUTES", "30")))
+    parser.add_argument("--rate", type=int, default=int(os.environ.get("ASSAY_SOAK_RATE", "5000")))
+    parser.add_argument("--users", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    options.program = os.path.abspath(options.program)
+    assert BROKERS, "ASSAY_TEST_KAFKA is not set; run it by tools/servers/kafka.sh with"
+    root = new_folder("soak")
+    soak = None
+    try:
+        soak = Soak(options.program, root / "shop", options)
+        soak.watch()
+        check(soak, soak.end())
+    finally:
+        if soak is not None:
+            soak.kill()
+        remove(root)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+// Sends lines of standard input, "KEY<tab>RECORD", to a Kafka topic as they come, those of one key
+// to one partition in their order.
+//
+//   topic_writer BROKERS TOPIC PARTITIONS   the topic is made when it is not there
+
+#include <cstdio>
+#include <cstdlib>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/world.h"
+#include "ingest/kafka_client.h"
+
+namespace assay {
+namespace {
+
+Status send_lines(const std::string& brokers, const std::string& topic, int32_t partitions) {
+  SystemWorld system(LogLevel::kError);
+  ingest::KafkaClientOptions options;
+  options.brokers = brokers;
+  const Status made = ingest::create_topic(system.world().log, options, topic, partitions);
+  if (!made.ok() && made.code() != Code::kAlreadyExists) {
+    return made;
+  }
+  ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<ingest::KafkaProducer> producer,
+                         ingest::KafkaProducer::open(system.world().log, options));
+  for (std::string line; std::getline(std::cin, line);) {
+    const std::size_t end = line.find('\t');
+    if (end == std::string::npos) {
+      return {Code::kInvalidArgument, "a line without key: " + line};
+    }
+    const std::string_view text(line);
+    ASSAY_RETURN_IF_ERROR(producer->send(topic, -1, text.substr(0, end), text.substr(end + 1)));
+  }
+  return producer->flush();
+}
+
+}  // namespace
+}  // namespace assay
+
+int main(int argc, char** argv) {
+  if (argc != 4) {
+    std::fprintf(stderr, "usage: topic_writer BROKERS TOPIC PARTITIONS\n");
+    return 2;
+  }
+  const assay::Status status = assay::send_lines(argv[1], argv[2], std::atoi(argv[3]));
+  if (!status.ok()) {
+    std::fprintf(stderr, "%s\n", status.to_string().c_str());
+    return 1;
+  }
+  return 0;
+}
