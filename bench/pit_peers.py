@@ -56,7 +56,7 @@ def duckdb_files(folder, threads, mib, answer):
     import duckdb
 
     def work():
-        db = duckdb.connect(config={"threads": threads, "memory_limit": f"{mib}MB", "temp_directory": f"{folder}/duckdb_spill"})
+        db = duckdb.connect(config={"threads": threads, "memory_limit": f"{mib}MiB", "temp_directory": f"{folder}/duckdb_spill"})
         db.execute("SET TimeZone = 'UTC'")
         for name in ("labels", "view0", "view1"):
             db.execute(f"CREATE VIEW {name} AS SELECT * FROM '{folder}/{name}.parquet'")

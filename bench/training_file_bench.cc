@@ -1,9 +1,11 @@
 // Training sets from Parquet to Parquet: labels and two views of 10 features, 2 x ROWS rows, in
 // files; the features of each label, exact in event and known time, in a file. What
-// flow::write_training_file does, all of it: reading, joining, writing. The rows are made by SQL
-// from their numbers: a log in the order of known time, three of ten rows up to an hour late, keys
-// by Zipf's law. Peers (bench/pit_peers.py files) read the rows themselves from view0.parquet and
-// view1.parquet; ours reads the views' steps tables, which are made here from those rows by SQL.
+// flow::write_training_file does, all of it: reading, joining, writing. The rows are made from
+// their numbers: a log in the order of known time, three of ten rows up to an hour late, keys by
+// Zipf's law. Peers (bench/pit_peers.py files) read the rows themselves from view0.parquet and
+// view1.parquet, written by DuckDB; ours reads the views' steps tables, day by day as `assay
+// backfill` leaves them, which are made here from the same rows: a row that is older than one
+// known before it is no step.
 //
 //   training_file_bench make DIR [LABELS [ROWS [KEYS]]]
 //   training_file_bench join DIR THREADS MEMORY_MIB ANSWER.parquet
@@ -13,16 +15,23 @@
 //
 // bench/training_file.sh runs both beside the peers.
 
+#include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
+#include <functional>
+#include <limits>
+#include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <sys/resource.h>
 
 #include "base/check.h"
 #include "base/world.h"
 #include "data/sql_engine.h"
+#include "data/sql_over_rows.h"
 #include "flow/gold_task.h"
 #include "flow/run.h"
 #include "flow/training_file.h"
@@ -31,12 +40,13 @@
 namespace {
 
 using assay::EventTime;
+using assay::data::Batch;
+using assay::data::Type;
 using assay::flow::GoldTask;
 using assay::flow::Workspace;
 
 constexpr int kViews = 2;
 constexpr int kFeatures = 10;
-constexpr char kStart[] = "TIMESTAMPTZ '2001-01-20 00:00:00+00'";
 constexpr int64_t kSpanMicros = 30 * assay::kMicrosPerDay;
 
 template <typename T>
@@ -109,46 +119,167 @@ std::string make_project(assay::World& world, const std::string& folder) {
   return project;
 }
 
-/// A key of Zipf's law (the exponent 1, by inversion) from a row's number.
-std::string key_sql(int64_t keys, int seed) {
-  const std::string n = std::to_string(keys);
-  return "least(CAST(floor(pow(" + n + ", CAST(hash(i, " + std::to_string(seed) +
-         ") >> 11 AS DOUBLE) / 9007199254740992) - 1) AS BIGINT), " + n + " - 1) * 7919";
+/// Numbers made of a row's number, so that rows can be made again and in any order.
+uint64_t mix(int64_t row, uint64_t seed) {
+  uint64_t word = (static_cast<uint64_t>(row) + 1) * 0x9E3779B97F4A7C15 + seed * 0xD1B54A32D192ED03;
+  word = (word ^ (word >> 30)) * 0xBF58476D1CE4E5B9;
+  word = (word ^ (word >> 27)) * 0x94D049BB133111EB;
+  return word ^ (word >> 31);
 }
 
-std::string rows_sql(int view, int64_t rows, int64_t keys) {
-  const std::string seed = std::to_string(100 * (view + 1));
-  std::string sql = "SELECT " + key_sql(keys, view + 2) + " AS k, CASE WHEN hash(i, " + seed +
-                    ") % 10 < 3 THEN known - to_microseconds("
-                    "CAST(hash(i, " +
-                    seed +
-                    " + 1) % 3600000000 AS BIGINT)) ELSE known END AS "
-                    "event_time, known AS known_time, i AS seq";
-  for (int f = 0; f < kFeatures; ++f) {
-    sql += ", CAST(hash(i, " + seed + " + " + std::to_string(f + 2) +
-           ") % 1000000 AS DOUBLE) / 8 AS " + feature(view, f);
+/// A key of Zipf's law (the exponent 1, by inversion): its number, from 0.
+int64_t key_number(int64_t row, uint64_t seed, int64_t keys) {
+  const double drawn = static_cast<double>(mix(row, seed) >> 11) * 0x1p-53;
+  const double count = static_cast<double>(keys);
+  return std::min(static_cast<int64_t>(std::pow(count, drawn) - 1), keys - 1);
+}
+constexpr int64_t kKeyFactor = 7919;
+
+constexpr int64_t kStartMicros = 979'948'800 * assay::kMicrosPerSecond;  // 2001-01-20
+
+/// Rows of a view in the order in which they became known, made from their numbers.
+struct ViewRows {
+  int view;
+  int64_t rows;
+  int64_t keys;
+
+  [[nodiscard]] uint64_t seed(int what) const {
+    return 100 * (static_cast<uint64_t>(view) + 1) + static_cast<uint64_t>(what);
   }
-  return sql + " FROM (SELECT i, " + kStart + " + to_microseconds(i * " +
-         std::to_string(kSpanMicros / rows) + ") AS known FROM range(" + std::to_string(rows) +
-         ") AS t(i))";
+  [[nodiscard]] int64_t key(int64_t row) const { return key_number(row, seed(0), keys); }
+  [[nodiscard]] int64_t known(int64_t row) const {
+    return kStartMicros + row * (kSpanMicros / rows);
+  }
+  [[nodiscard]] int64_t event(int64_t row) const {
+    const bool late = mix(row, seed(1)) % 10 < 3;
+    return known(row) -
+           (late ? static_cast<int64_t>(mix(row, seed(2)) % 3'600'000'000) : int64_t{0});
+  }
+  [[nodiscard]] double feature(int64_t row, int number) const {
+    return static_cast<double>(mix(row, seed(3 + number)) % 1'000'000) / 8;
+  }
+};
+
+/// Batches of rows [0, rows), filled column by column.
+class MadeRows : public assay::data::BatchReader {
+ public:
+  using Fill = std::function<void(int64_t row, assay::data::BatchBuilder& out)>;
+  MadeRows(std::vector<assay::data::Field> fields, int64_t rows, Fill fill)
+      : schema_(assay::data::make_schema(std::move(fields))), rows_(rows), fill_(std::move(fill)) {}
+  [[nodiscard]] const assay::data::SchemaPtr& schema() const override { return schema_; }
+  assay::Result<std::optional<Batch>> next() override {
+    if (next_ >= rows_) {
+      return std::optional<Batch>();
+    }
+    assay::data::BatchBuilder builder(schema_);
+    for (const int64_t end = std::min(rows_, next_ + kBatchRows); next_ < end; ++next_) {
+      fill_(next_, builder);
+    }
+    return std::optional<Batch>(builder.finish());
+  }
+
+ private:
+  static constexpr int64_t kBatchRows = 122'880;
+  assay::data::SchemaPtr schema_;
+  int64_t rows_;
+  Fill fill_;
+  int64_t next_ = 0;
+};
+
+/// A file as the peer writes its own: by its COPY.
+void write_file(MadeRows rows, const std::string& path) {
+  const auto sql = must(assay::data::SqlEngine::open(
+      {.threads = 2, .memory_bytes_max = std::size_t{2} << 30, .temp_directory = ""}));
+  must(assay::data::execute_over(*sql, "made", rows, "COPY (FROM made) TO '" + path + "'"));
+}
+
+void write_labels(const std::string& path, int64_t labels, int64_t keys) {
+  write_file(MadeRows({{"i", Type::kInt64}, {"k", Type::kInt64}, {"t", Type::kTimestamp}},
+                      labels,
+                      [&](int64_t row, assay::data::BatchBuilder& out) {
+                        out.column(0).append(row);
+                        out.column(1).append(key_number(row, 1, keys) * kKeyFactor);
+                        out.column(2).append(
+                            kStartMicros +
+                            static_cast<int64_t>(mix(row, 2) % static_cast<uint64_t>(kSpanMicros)));
+                      }),
+             path);
+}
+
+void write_rows(const std::string& path, const ViewRows& rows) {
+  std::vector<assay::data::Field> fields = {{"k", Type::kInt64},
+                                            {"event_time", Type::kTimestamp},
+                                            {"known_time", Type::kTimestamp},
+                                            {"seq", Type::kInt64}};
+  for (int i = 0; i < kFeatures; ++i) {
+    fields.push_back({feature(rows.view, i), Type::kFloat64});
+  }
+  write_file(MadeRows(std::move(fields),
+                      rows.rows,
+                      [&](int64_t row, assay::data::BatchBuilder& out) {
+                        out.column(0).append(rows.key(row) * kKeyFactor);
+                        out.column(1).append(rows.event(row));
+                        out.column(2).append(rows.known(row));
+                        out.column(3).append(row);
+                        for (int i = 0; i < kFeatures; ++i) {
+                          out.column(4 + i).append(rows.feature(row, i));
+                        }
+                      }),
+             path);
+}
+
+/// The steps of one day: by key, then by time.
+Batch steps_of_day(const ViewRows& rows,
+                   std::vector<std::pair<int64_t, int64_t>>& steps,
+                   const assay::data::SchemaPtr& schema,
+                   int64_t day) {
+  std::sort(steps.begin(), steps.end());
+  assay::data::BatchBuilder builder(schema);
+  for (const auto& [key, row] : steps) {
+    builder.column(0).append(key * kKeyFactor);
+    builder.column(1).append(rows.event(row));
+    builder.column(2).append(rows.known(row));
+    for (int i = 0; i < kFeatures; ++i) {
+      builder.column(3 + i).append(rows.feature(row, i));
+    }
+    builder.column(3 + kFeatures).append(static_cast<int32_t>(day));
+  }
+  steps.clear();
+  return builder.finish();
 }
 
 /// Steps of a view of latest values: a row that is older than one before it changes nothing.
-void write_steps(Workspace& workspace, int view, const std::string& file) {
-  const GoldTask task = must(assay::flow::make_gold_task(workspace, "view" + std::to_string(view)));
+void write_steps(Workspace& workspace, const ViewRows& rows) {
+  const GoldTask task =
+      must(assay::flow::make_gold_task(workspace, "view" + std::to_string(rows.view)));
   const auto before = must(task.steps->snapshot());
   assay::lake::CommitRequest request;
   for (const auto& [path, unused] : before->files) {
     request.removes.push_back(path);
   }
-  request.adds = must(task.steps->write_query(
-      {"SELECT k, event_time, known_time" + features(view, "", "") +
-           ", CAST(known_time AS DATE) AS feature_date FROM (SELECT *, max(event_time) OVER ("
-           "PARTITION BY k ORDER BY known_time, seq ROWS UNBOUNDED PRECEDING) AS newest FROM '" +
-           file + "') WHERE event_time = newest",
-       "k, event_time, known_time",
-       {},
-       {}}));
+  std::vector<int64_t> newest(static_cast<std::size_t>(rows.keys),
+                              std::numeric_limits<int64_t>::min());
+  std::vector<std::pair<int64_t, int64_t>> steps;
+  int64_t day = kStartMicros / assay::kMicrosPerDay;
+  const auto write_day = [&] {
+    const Batch made = steps_of_day(rows, steps, before->schema, day);
+    for (assay::lake::DataFile& file : must(task.steps->write_files(made))) {
+      request.adds.push_back(std::move(file));
+    }
+  };
+  for (int64_t row = 0; row < rows.rows; ++row) {
+    if (rows.known(row) / assay::kMicrosPerDay != day) {
+      write_day();
+      day = rows.known(row) / assay::kMicrosPerDay;
+    }
+    const int64_t key = rows.key(row);
+    int64_t& last = newest[static_cast<std::size_t>(key)];
+    if (rows.event(row) >= last) {
+      last = rows.event(row);
+      steps.emplace_back(key, row);
+    }
+  }
+  write_day();
   request.txns = {
       {task.frontier_app_id(), EventTime::max().micros, before->txn(task.frontier_app_id())},
       must(workspace.fingerprint_update(*task.steps))};
@@ -158,17 +289,12 @@ void write_steps(Workspace& workspace, int view, const std::string& file) {
 void make(
     assay::World& world, const std::string& folder, int64_t labels, int64_t rows, int64_t keys) {
   const std::string project = make_project(world, folder);
-  const auto workspace = must(
-      Workspace::open(world, project, {.memory_bytes_max = std::size_t{8} << 30, .profile = ""}));
-  assay::data::SqlEngine& sql = workspace->sql();
-  must(sql.execute("COPY (SELECT i, " + key_sql(keys, 1) + " AS k, " + kStart +
-                   " + to_microseconds(CAST(hash(i, 99) % " + std::to_string(kSpanMicros) +
-                   " AS BIGINT)) AS t FROM range(" + std::to_string(labels) + ") AS t(i)) TO '" +
-                   folder + "/labels.parquet'"));
+  const auto workspace = must(Workspace::open(world, project, {}));
+  write_labels(folder + "/labels.parquet", labels, keys);
   for (int v = 0; v < kViews; ++v) {
-    const std::string file = folder + "/view" + std::to_string(v) + ".parquet";
-    must(sql.execute("COPY (" + rows_sql(v, rows, keys) + ") TO '" + file + "'"));
-    write_steps(*workspace, v, file);
+    const ViewRows made{v, rows, keys};
+    write_rows(folder + "/view" + std::to_string(v) + ".parquet", made);
+    write_steps(*workspace, made);
   }
 }
 
@@ -194,12 +320,17 @@ void join(
   const auto seconds = [](const timeval& time) {
     return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
   };
-  std::printf("seconds %.3f processor %.3f peak %ld MiB rounds %lld spilled %lld MiB\n",
+  int64_t steps = 0;
+  for (const assay::flow::TrainingViewReport& view : report.views) {
+    steps += view.steps;
+  }
+  std::printf("seconds %.3f processor %.3f peak %ld MiB rounds %lld spilled %lld MiB steps %lld\n",
               static_cast<double>(world.clock.monotonic().micros - begin) / 1e6,
               seconds(usage.ru_utime) + seconds(usage.ru_stime),
               usage.ru_maxrss / 1024,
               static_cast<long long>(report.rounds),
-              static_cast<long long>(report.spilled_bytes >> 20));
+              static_cast<long long>(report.spilled_bytes >> 20),
+              static_cast<long long>(steps));
 }
 
 /// Every value of a file is decoded once.

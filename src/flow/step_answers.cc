@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <limits>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <span>
 #include <utility>
@@ -23,7 +25,7 @@ struct Pair {
 };
 
 /// Labels with a step, in the order of their steps.
-data::Parts<Pair> in_row_order(const std::vector<int64_t>& rows, int threads) {
+data::Parts<Pair> in_row_order(std::vector<int64_t> rows, int threads) {
   constexpr std::size_t kParts = 4'096;
   const int64_t most = *std::max_element(rows.begin(), rows.end());
   int shift = 0;
@@ -86,7 +88,8 @@ BlockOrder by_blocks(const AnswerPieces& pieces, std::span<const Pair> pairs, in
   return order;
 }
 
-/// Row groups side by side, those that answer nothing left out.
+/// Row groups side by side, those that answer nothing left out. Small ones are taken together: each
+/// piece that is put has a cost of its own.
 class GroupCollector {
  public:
   GroupCollector(const StepRows& steps,
@@ -94,16 +97,27 @@ class GroupCollector {
                  const std::vector<StepColumn>& columns,
                  const std::vector<data::Field>& fields,
                  AnswerPieces& pieces)
-      : steps_(steps), pairs_(pairs), columns_(columns), fields_(fields), pieces_(pieces) {}
+      : steps_(steps), pairs_(pairs), columns_(columns), fields_(fields), pieces_(pieces) {
+    int64_t rows = data::kRowGroupRows;
+    for (std::size_t i = 0; i < steps_.row_groups().size(); ++i) {
+      if (rows + steps_.row_groups()[i].rows > data::kRowGroupRows) {
+        begins_.push_back(i);
+        rows = 0;
+      }
+      rows += steps_.row_groups()[i].rows;
+    }
+    begins_.push_back(steps_.row_groups().size());
+  }
 
   Status run() {
-    data::on_threads(steps_.threads(), [&](int) {
+    data::on_threads(steps_.reading_threads(columns_), [&](int) {
       data::ParquetGroupReader reader = steps_.make_reader();
-      for (std::size_t i = next_++; i < steps_.row_groups().size() && !failed_; i = next_++) {
-        Status done = collect(steps_.row_groups()[i], reader);
-        if (!done.ok()) {
-          const std::lock_guard lock(mutex_);
-          status_ = failed_.exchange(true) ? status_ : std::move(done);
+      for (std::size_t i = next_++; i + 1 < begins_.size() && i < failed_; i = next_++) {
+        Status done = collect(begins_[i], begins_[i + 1], reader);
+        const std::lock_guard lock(mutex_);
+        if (!done.ok() && i < failed_) {  // the first failure, whatever threads
+          failed_ = i;
+          status_ = std::move(done);
         }
       }
     });
@@ -111,15 +125,33 @@ class GroupCollector {
   }
 
  private:
-  Status collect(const StepRows::RowGroup& group, data::ParquetGroupReader& reader) {
-    const std::size_t begin = first_at(pairs_, group.first_row);
-    const std::size_t end = first_at(pairs_, group.first_row + group.rows);
+  Status collect(std::size_t begin, std::size_t end, data::ParquetGroupReader& reader) {
+    try {
+      return collect_groups(steps_.row_groups().subspan(begin, end - begin), reader);
+    } catch (const std::bad_alloc&) {
+      return {Code::kResourceExhausted, "no memory to take steps"};
+    }
+  }
+
+  Status collect_groups(std::span<const StepRows::RowGroup> groups,
+                        data::ParquetGroupReader& reader) {
+    const int64_t first_row = groups.front().first_row;
+    const std::size_t begin = first_at(pairs_, first_row);
+    const std::size_t end = first_at(pairs_, groups.back().first_row + groups.back().rows);
     if (begin == end) {
       return {};
     }
-    ASSAY_ASSIGN_OR_RETURN(const data::Batch rows, steps_.read(group, columns_, reader));
-    ASSAY_ASSIGN_OR_RETURN(const auto typed, gold::columns_as(fields_, rows));
-    BlockOrder order = by_blocks(pieces_, pairs_.subspan(begin, end - begin), group.first_row);
+    std::vector<data::Batch> read;
+    for (const StepRows::RowGroup& group : groups) {
+      ASSAY_ASSIGN_OR_RETURN(data::Batch rows, steps_.read(group, columns_, reader));
+      read.push_back(std::move(rows));
+    }
+    if (read.size() > 1) {
+      ASSAY_ASSIGN_OR_RETURN(data::Batch all, data::concat(read.front().schema_ptr(), read));
+      read = {std::move(all)};
+    }
+    ASSAY_ASSIGN_OR_RETURN(const auto typed, gold::columns_as(fields_, read.front()));
+    const BlockOrder order = by_blocks(pieces_, pairs_.subspan(begin, end - begin), first_row);
     std::vector<data::ColumnPtr> taken;
     for (const data::ColumnPtr& column : typed) {
       taken.push_back(data::take(*column, order.rows));
@@ -133,8 +165,9 @@ class GroupCollector {
   const std::vector<StepColumn>& columns_;
   const std::vector<data::Field>& fields_;
   AnswerPieces& pieces_;
+  std::vector<std::size_t> begins_;  // of the row groups that are taken together, and their end
   std::atomic<std::size_t> next_{0};
-  std::atomic<bool> failed_{false};
+  std::atomic<std::size_t> failed_{std::numeric_limits<std::size_t>::max()};
   std::mutex mutex_;  // of pieces_ and status_
   Status status_;
 };
@@ -204,14 +237,14 @@ Result<StepsOfLabels> find_steps(const StepRows& steps,
 }
 
 Status put_steps_aside(const StepRows& steps,
-                       const std::vector<int64_t>& step_of_label,
+                       std::vector<int64_t> step_of_label,
                        const std::vector<StepColumn>& columns,
                        const std::vector<data::Field>& fields,
                        AnswerPieces& pieces) {
   if (step_of_label.empty()) {
     return {};
   }
-  const data::Parts<Pair> pairs = in_row_order(step_of_label, steps.threads());
+  const data::Parts<Pair> pairs = in_row_order(std::move(step_of_label), steps.threads());
   const std::span<const Pair> all(pairs.records.data(), pairs.begins.back());
   return steps.row_groups().empty() ? collect_pieces(steps, all, columns, fields, pieces)
                                     : GroupCollector(steps, all, columns, fields, pieces).run();

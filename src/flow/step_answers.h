@@ -30,9 +30,9 @@ Result<StepsOfLabels> find_steps(const StepRows& steps,
 /// Put aside the steps that answer labels: `columns`, made the types of `fields`.
 ///
 /// Errors  those of StepRows and AnswerPieces::put; kInternal: there are fewer steps than before.
-/// Cost    memory: a row group for each thread.
+/// Cost    memory: 16 bytes a label, and what StepRows may have.
 Status put_steps_aside(const StepRows& steps,
-                       const std::vector<int64_t>& step_of_label,
+                       std::vector<int64_t> step_of_label,
                        const std::vector<StepColumn>& columns,
                        const std::vector<data::Field>& fields,
                        AnswerPieces& pieces);

@@ -1,37 +1,38 @@
 #include "flow/step_rows.h"
 
 #include <algorithm>
+#include <new>
 #include <optional>
 #include <utility>
 
-#include "base/check.h"
 #include "data/parquet_file.h"
 #include "data/partition.h"
 
 namespace assay::flow {
 namespace {
 
-/// A piece is full when it holds this much, whatever its rows.
-constexpr std::size_t kPieceBytesMax = std::size_t{128} << 20;
-
 /// Row groups in order, some of them side by side.
 class GroupsInOrder : public data::BatchReader {
  public:
-  GroupsInOrder(const StepRows& rows, std::vector<StepColumn> columns, int64_t rows_max)
-      : rows_(rows), columns_(std::move(columns)), rows_max_(rows_max) {
-    for (int thread = 0; thread < rows_.threads(); ++thread) {
+  GroupsInOrder(const StepRows& rows,
+                data::SchemaPtr schema,
+                std::vector<StepColumn> columns,
+                int64_t rows_max)
+      : rows_(rows), schema_(std::move(schema)), columns_(std::move(columns)), rows_max_(rows_max) {
+    for (int thread = rows_.reading_threads(columns_); thread > 0; --thread) {
       readers_.push_back(rows_.make_reader());
     }
   }
 
-  /// Of the first piece; there is one.
   [[nodiscard]] const data::SchemaPtr& schema() const override { return schema_; }
 
   Result<std::optional<data::Batch>> next() override {
     std::vector<data::Batch> read;
     int64_t rows = 0;
     std::size_t bytes = 0;
-    while (next_ < rows_.row_groups().size() && rows < rows_max_ && bytes < kPieceBytesMax) {
+    // Half of the memory, since the piece is made beside what it is made of.
+    while (next_ < rows_.row_groups().size() && rows < rows_max_ &&
+           bytes < rows_.memory_bytes_max() / 2) {
       std::vector<Result<data::Batch>> some = read_side_by_side();
       for (Result<data::Batch>& one : some) {
         ASSAY_RETURN_IF_ERROR(one.status());
@@ -43,7 +44,6 @@ class GroupsInOrder : public data::BatchReader {
     if (rows == 0) {
       return std::optional<data::Batch>();
     }
-    schema_ = read.front().schema_ptr();
     if (read.size() == 1) {
       return std::optional(std::move(read.front()));
     }
@@ -64,17 +64,28 @@ class GroupsInOrder : public data::BatchReader {
   }
 
   const StepRows& rows_;
+  data::SchemaPtr schema_;
   std::vector<StepColumn> columns_;
   int64_t rows_max_;
   std::vector<data::ParquetGroupReader> readers_;
-  data::SchemaPtr schema_ = data::make_schema({});
   std::size_t next_ = 0;
 };
 
+Result<int> place_of(const data::Schema& schema, const std::string& name) {
+  const std::optional<int> place = schema.find(name);
+  if (!place) {
+    return Status(Code::kInvalidArgument, "a steps table lacks column `" + name + "`");
+  }
+  return *place;
+}
+
 }  // namespace
 
-Result<StepRows> StepRows::open(Workspace& workspace, StepsRelation steps, int threads) {
-  StepRows rows(workspace, std::move(steps), threads);
+Result<StepRows> StepRows::open(Workspace& workspace,
+                                StepsRelation steps,
+                                int threads,
+                                std::size_t memory_bytes_max) {
+  StepRows rows(workspace, std::move(steps), threads, memory_bytes_max);
   if (!rows.steps_.files || !data::is_flat(*rows.steps_.stored_schema)) {
     return rows;
   }
@@ -99,10 +110,15 @@ Result<StepRows> StepRows::open(Workspace& workspace, StepsRelation steps, int t
 }
 
 Result<std::unique_ptr<data::BatchReader>> StepRows::stream(const std::vector<StepColumn>& columns,
-                                                            int64_t rows_max) const {
+                                                            int64_t rows_max) const& {
   if (!groups_.empty()) {
-    return std::unique_ptr<data::BatchReader>(
-        std::make_unique<GroupsInOrder>(*this, columns, rows_max));
+    std::vector<data::Field> fields;
+    for (const StepColumn& column : columns) {
+      ASSAY_ASSIGN_OR_RETURN(const int place, place_of(*steps_.stored_schema, column.name));
+      fields.push_back({column.as, steps_.stored_schema->field(place).type, true});
+    }
+    return std::unique_ptr<data::BatchReader>(std::make_unique<GroupsInOrder>(
+        *this, data::make_schema(std::move(fields)), columns, rows_max));
   }
   std::string list;
   for (const StepColumn& column : columns) {
@@ -121,19 +137,45 @@ data::ParquetGroupReader StepRows::make_reader() const {
   return data::ParquetGroupReader(workspace_->world().files);
 }
 
+int StepRows::reading_threads(const std::vector<StepColumn>& columns) const {
+  std::size_t most = 1;
+  for (const data::ParquetGroups& file : files_) {
+    for (std::size_t group = 0; group < file.size(); ++group) {
+      std::size_t bytes = 0;
+      for (const StepColumn& column : columns) {
+        const std::optional<int> place = file.schema()->find(column.name);
+        bytes += place ? file.raw_bytes(group, *place) : 0;
+      }
+      most = std::max(most, bytes);
+    }
+  }
+  // A column as it lies in the file, unpacked, read, and what is taken of it.
+  const std::size_t at_once = memory_bytes_max_ / (3 * most);
+  return std::clamp(static_cast<int>(std::min<std::size_t>(at_once, 64)), 1, threads_);
+}
+
 Result<data::Batch> StepRows::read(const RowGroup& group,
                                    const std::vector<StepColumn>& columns,
                                    data::ParquetGroupReader& reader) const {
+  try {
+    return read_columns(group, columns, reader);
+  } catch (const std::bad_alloc&) {
+    return Status(Code::kResourceExhausted, "no memory to read steps");
+  }
+}
+
+Result<data::Batch> StepRows::read_columns(const RowGroup& group,
+                                           const std::vector<StepColumn>& columns,
+                                           data::ParquetGroupReader& reader) const {
   const data::ParquetGroups& file = files_[group.file];
   std::vector<int> places;  // each column is read once
   std::vector<std::size_t> read_at;
   for (const StepColumn& column : columns) {
-    const std::optional<int> place = file.schema()->find(column.name);
-    ASSAY_CHECK(place.has_value());
+    ASSAY_ASSIGN_OR_RETURN(const int place, place_of(*file.schema(), column.name));
     read_at.push_back(
-        static_cast<std::size_t>(std::find(places.begin(), places.end(), *place) - places.begin()));
+        static_cast<std::size_t>(std::find(places.begin(), places.end(), place) - places.begin()));
     if (read_at.back() == places.size()) {
-      places.push_back(*place);
+      places.push_back(place);
     }
   }
   ASSAY_ASSIGN_OR_RETURN(const data::Batch read, reader.read(file, group.number, places));
@@ -141,9 +183,7 @@ Result<data::Batch> StepRows::read(const RowGroup& group,
   std::vector<data::ColumnPtr> taken;
   for (std::size_t i = 0; i < columns.size(); ++i) {
     const auto at = static_cast<int>(read_at[i]);
-    data::Field field = read.schema().field(at);
-    field.name = columns[i].as;
-    fields.push_back(std::move(field));
+    fields.push_back({columns[i].as, read.schema().field(at).type, true});
     taken.push_back(read.column_ptr(at));
   }
   return data::Batch(data::make_schema(std::move(fields)), std::move(taken), read.rows());

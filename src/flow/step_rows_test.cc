@@ -17,7 +17,7 @@ class StepRowsTest : public testing::Test {
   StepRows open() {
     const auto view = workspace_->view("spend").value();
     StepsRelation steps = steps_relation(*workspace_, *view, EventTime::max()).value();
-    return StepRows::open(*workspace_, std::move(steps), 2).value();
+    return StepRows::open(*workspace_, std::move(steps), 2, std::size_t{64} << 20).value();
   }
 
   static data::Batch read_all(const StepRows& rows, int64_t rows_max) {
@@ -34,13 +34,30 @@ class StepRowsTest : public testing::Test {
     return data::concat(pieces.front().schema_ptr(), pieces).value();
   }
 
-  /// A training set of one label.
+  /// A training set of labels all over the project's days.
   Code train() {
-    project_.write("labels.csv", "user_id,event_time\nu1,2026-01-05 10:00:00\n");
+    std::string labels = "user_id,event_time\n";
+    const auto random = seeded_random(7);
+    for (int i = 0; i < 500; ++i) {
+      const int64_t seconds = static_cast<int64_t>(random->below(7 * 86'400));
+      labels += "u" + std::to_string(random->below(7)) + "," +
+                format_time({parse_time("2026-01-01")->micros + seconds * kMicrosPerSecond}) + "\n";
+    }
+    project_.write("labels.csv", labels);
     TrainingFileOptions options;
     options.labels.paths = {join_path(project_.folder(), "labels.csv")};
-    options.to = join_path(project_.folder(), "set.csv");
+    options.to = join_path(project_.folder(), "set.parquet");
+    options.set.with_statuses = true;
     return write_training_file(*workspace_, *workspace_->service("v1").value(), options).code();
+  }
+  std::string read(const std::string& path) { return *workspace_->world().files.read(path); }
+  std::string set() { return read(join_path(project_.folder(), "set.parquet")); }
+  void replace(const std::string& path, const std::string& bytes) {
+    ASSERT_TRUE(workspace_->world().files.write(path, bytes).ok());
+  }
+  std::vector<lake::DeltaTable::LocalFile> files() {
+    const auto table = *workspace_->table("gold/spend");
+    return table->files_in_order(*table->snapshot().value(), "").value().value();
   }
 
   TestProject project_;
@@ -72,19 +89,43 @@ TEST_F(StepRowsTest, RowGroupsHoldWhatTheSqlEngineReads) {
   }
 }
 
+TEST_F(StepRowsTest, BytesOfASetDoNotDependOnWhoReads) {
+  ASSERT_EQ(train(), Code::kOk);
+  const std::string by_groups = set();
+  // One file of another writer among ours.
+  const std::string path = files()[2].path;
+  const std::string other = join_path(project_.folder(), "other.parquet");
+  ASSERT_TRUE(workspace_->sql()
+                  .execute("COPY (FROM " + data::SqlEngine::literal(path) + ") TO " +
+                           data::SqlEngine::literal(other))
+                  .ok());
+  replace(path, read(other));
+  EXPECT_TRUE(open().row_groups().empty());
+  ASSERT_EQ(train(), Code::kOk);
+  EXPECT_TRUE(set() == by_groups);
+}
+
+TEST_F(StepRowsTest, AColumnThatIsNotThereIsAnError) {
+  const StepRows rows = open();
+  EXPECT_EQ(rows.stream({{"none", "none"}}, 10).code(), Code::kInvalidArgument);
+  data::ParquetGroupReader reader = rows.make_reader();
+  EXPECT_EQ(rows.read(rows.row_groups()[0], {{"none", "none"}}, reader).code(),
+            Code::kInvalidArgument);
+}
+
 TEST_F(StepRowsTest, ADamagedFileIsAnError) {
   ASSERT_EQ(train(), Code::kOk);
-  const auto table = *workspace_->table("gold/spend");
-  const auto files = table->files_in_order(*table->snapshot().value(), "").value();
-  ASSERT_TRUE(files);
-  for (const lake::DeltaTable::LocalFile& file : *files) {
-    std::string bytes = *workspace_->world().files.read(file.path);
-    for (std::size_t at = 4; at < bytes.size() / 2; ++at) {
-      bytes[at] = '\x55';
-    }
-    ASSERT_TRUE(workspace_->world().files.write(file.path, bytes).ok());
+  const std::string path = files()[2].path;
+  const std::string good = read(path);
+  for (const int percent : {1, 10, 30, 50}) {  // keys, times and features
+    std::string bytes = good;
+    char& byte = bytes[bytes.size() * static_cast<std::size_t>(percent) / 100 + 4];
+    byte = static_cast<char>(byte ^ 0x10);
+    replace(path, bytes);
+    EXPECT_NE(train(), Code::kOk) << percent;
   }
-  EXPECT_EQ(train(), Code::kCorrupt);
+  replace(path, good);
+  EXPECT_EQ(train(), Code::kOk);
 }
 
 }  // namespace

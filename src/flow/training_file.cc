@@ -308,10 +308,13 @@ class TrainingRows : public data::PieceReader {
     ASSAY_ASSIGN_OR_RETURN(StepsRelation steps, steps_relation(workspace_, *work.view, last_));
     work.report.table = steps.key;
     work.report.version = steps.version;
-    ASSAY_ASSIGN_OR_RETURN(StepRows rows,
-                           StepRows::open(workspace_, std::move(steps), options_.set.threads));
+    ASSAY_ASSIGN_OR_RETURN(
+        StepRows rows,
+        StepRows::open(workspace_, std::move(steps), options_.set.threads, memory_ / 8));
     Status done = answer_from(work, rows, index);
     if (done.code() == Code::kCorrupt && !rows.row_groups().empty()) {
+      workspace_.world().log.warn("steps_left_to_sql_engine",
+                                  {{"view", work.report.view}, {"reason", done.to_string()}});
       rows.leave_to_sql_engine();  // which may read what is no row group of ours after all
       done = answer_from(work, rows, index).ok() ? Status() : std::move(done);
     }
@@ -324,7 +327,7 @@ class TrainingRows : public data::PieceReader {
     ASSAY_ASSIGN_OR_RETURN(const std::string scratch, scratch_folder(workspace_));
     work.pieces.emplace(
         data::make_schema(fields), round_rows_, kBlock, scratch, memory_ / 4 / works_.size());
-    ASSAY_ASSIGN_OR_RETURN(const StepsOfLabels found,
+    ASSAY_ASSIGN_OR_RETURN(StepsOfLabels found,
                            find_steps(rows,
                                       work.view->keys(),
                                       index,
@@ -335,7 +338,8 @@ class TrainingRows : public data::PieceReader {
       columns.push_back({field.name, field.name});
     }
     columns.push_back({gold::kEventTime, kStepTime});
-    ASSAY_RETURN_IF_ERROR(put_steps_aside(rows, found.step, columns, fields, *work.pieces));
+    ASSAY_RETURN_IF_ERROR(
+        put_steps_aside(rows, std::move(found.step), columns, fields, *work.pieces));
     work.report.steps += found.steps;
     return {};
   }
