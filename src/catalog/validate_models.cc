@@ -176,7 +176,8 @@ void check_challengers(Validation& v, const ModelDef& model) {
               "name them here as well");
     }
   }
-  if (shares > 1) {
+  constexpr double kRounding = 1e-9;
+  if (shares > 1 + kRounding) {
     v.error(
         "E0203", "models/" + model.name + "/challengers", "the shares are more than 1 together");
   }

@@ -59,17 +59,23 @@ Result<serve::ServingModel> serving_model(flow::Workspace& workspace, const std:
 
 namespace {
 
-/// Each model with the others that are tried beside it. One that cannot be asked yet is not.
-void add_challengers(const catalog::Project& project, serve::ServingState* state) {
+/// Each model with the others that are tried beside it. One that cannot be asked keeps its share,
+/// for which the model answers: whose entities the others have does not depend on it.
+void add_challengers(const catalog::Project& project, Log& log, serve::ServingState* state) {
   const std::map<std::string, serve::ServingModel> alone = state->models;
   for (auto& [name, model] : state->models) {
     for (const auto& [other, wanted] : project.models.at(name).challengers) {
       const auto known = alone.find(other);
-      if (known != alone.end()) {
-        model.challengers.push_back({std::make_shared<const serve::ServingModel>(known->second),
-                                     wanted.share,
-                                     wanted.shadow});
+      // A definition that was changed since says nothing of what was trained.
+      const bool sees_the_same =
+          known != alone.end() && known->second.service->name == model.service->name;
+      if (!sees_the_same) {
+        log.warn("challenger_not_served", {{"model", name}, {"challenger", other}});
       }
+      model.challengers.push_back(
+          {sees_the_same ? std::make_shared<const serve::ServingModel>(known->second) : nullptr,
+           wanted.share,
+           wanted.shadow});
     }
   }
 }
@@ -101,7 +107,7 @@ Result<std::shared_ptr<const serve::ServingState>> serving_state(flow::Workspace
                                  {{"model", name}, {"why", model.status().message()}});
     }
   }
-  add_challengers(project, state.get());
+  add_challengers(project, workspace.world().log, state.get());
   return std::shared_ptr<const serve::ServingState>(std::move(state));
 }
 

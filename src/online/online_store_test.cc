@@ -14,6 +14,7 @@
 #include "online/paged_fake_view.h"
 #include "online/postgres_under_test.h"
 #include "online/redis_under_test.h"
+#include "online/sharded_store.h"
 #include "online/store_fixture.h"
 #include "online/store_under_load.h"
 
@@ -321,7 +322,10 @@ TEST_P(OnlineStoreTest, AnyCutAndOrderOfRowsGivesTheSameContentAsANaiveMap) {
   EXPECT_EQ(*store_->content_hash(view), *at_once->content_hash(view));
 }
 
-TEST_P(OnlineStoreTest, ReadersSeeOneConsistentStateWhileAWriterWorks) {
+/// Stores whose reads are of one state: those of several parts see one of each.
+class OneStateTest : public OnlineStoreTest {};
+
+TEST_P(OneStateTest, ReadersSeeOneConsistentStateWhileAWriterWorks) {
   const FakeView view = text_view("clicks", 1);
   const auto batch_of = [&](int64_t round) {
     std::vector<FakeRow> rows;
@@ -386,7 +390,7 @@ TEST_P(OnlineStoreTest, TwoThreadsWriteTwoViews) {
   }
 }
 
-TEST_P(OnlineStoreTest, ReadersBesideAWriterSeeWholeRowsNoOlderThanAcknowledged) {
+TEST_P(OneStateTest, ReadersBesideAWriterSeeWholeRowsNoOlderThanAcknowledged) {
   constexpr int64_t kRounds = 150;
   const auto seen = StoreUnderLoad(*store_).run(2, [](int64_t round) { return round <= kRounds; });
   EXPECT_EQ(seen.rounds, kRounds);
@@ -424,7 +428,7 @@ std::vector<StoreKind> paged_stores() {
                 }}};
 }
 
-std::vector<StoreKind> all_stores() {
+std::vector<StoreKind> one_state_stores() {
   std::vector<StoreKind> stores = paged_stores();
   stores.push_back({"redis", [](TestWorld& world, const std::string&) {
                       return open_redis_store(world.world, RedisUnderTest::shared().fresh_url());
@@ -436,11 +440,25 @@ std::vector<StoreKind> all_stores() {
   return stores;
 }
 
+std::vector<StoreKind> all_stores() {
+  std::vector<StoreKind> stores = one_state_stores();
+  stores.push_back({"sharded", [](TestWorld& world, const std::string&) {
+                      std::vector<StoreShard> shards;
+                      for (const char* const name : {"a", "b", "c"}) {
+                        shards.push_back({name, make_memory_store(world.metrics)});
+                      }
+                      return Result<std::unique_ptr<OnlineStore>>(
+                          make_sharded_store(world.world.clock, std::move(shards)));
+                    }});
+  return stores;
+}
+
 std::string name_of(const testing::TestParamInfo<StoreKind>& kind) {
   return kind.param.name;
 }
 
 INSTANTIATE_TEST_SUITE_P(Stores, OnlineStoreTest, testing::ValuesIn(all_stores()), name_of);
+INSTANTIATE_TEST_SUITE_P(Stores, OneStateTest, testing::ValuesIn(one_state_stores()), name_of);
 INSTANTIATE_TEST_SUITE_P(Stores, PagedStoreTest, testing::ValuesIn(paged_stores()), name_of);
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/file_system.h"
+#include "base/hash.h"
 #include "online/online_store.h"
 #include "online/redis_client.h"
 #include "online/sharded_store.h"
@@ -57,6 +58,12 @@ Result<std::string> shard_name(const std::string& place) {
     return Status(Code::kInvalidArgument, "PostgreSQL cannot be a shard of the online store");
   }
   ASSAY_ASSIGN_OR_RETURN(const RedisAddress address, parse_redis_url(place));
+  if (!address.feast_project.empty()) {
+    return Status(Code::kInvalidArgument,
+                  "a shard of the online store has no values for Feast's clients, who would find "
+                  "those of one shard only; leave `feast=` out of " +
+                      address.text());
+  }
   return address.text() + "/" + std::to_string(address.database) + "?prefix=" + address.prefix;
 }
 
@@ -64,13 +71,13 @@ Result<std::string> shard_name(const std::string& place) {
 /// own.
 Result<std::unique_ptr<OnlineStore>> open_shard(World& world,
                                                 const std::string& place,
-                                                const std::string& list,
+                                                const std::string& own,
                                                 bool read_only) {
   if (!is_url(place)) {
-    return open_online_store(world, join_path(place, list), read_only);
+    return open_online_store(world, join_path(place, own), read_only);
   }
   ASSAY_ASSIGN_OR_RETURN(RedisAddress address, parse_redis_url(place));
-  address.prefix += "-" + list;
+  address.prefix += "-" + own;
   return open_redis_store(world, address);
 }
 
@@ -92,7 +99,9 @@ Result<std::unique_ptr<OnlineStore>> open_shards(World& world,
   const std::string list = shard_list_id(names);
   std::vector<StoreShard> shards;
   for (std::size_t i = 0; i < parts.size(); ++i) {
-    Result<std::unique_ptr<OnlineStore>> store = open_shard(world, parts[i], list, read_only);
+    // Two shards may be one place by two names: each has what is its own.
+    const std::string own = list + "-" + hash_text(hash_bytes(names[i]));
+    Result<std::unique_ptr<OnlineStore>> store = open_shard(world, parts[i], own, read_only);
     if (!store.ok()) {
       return store.status().with_context("shard " + names[i]);
     }

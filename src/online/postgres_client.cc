@@ -2,9 +2,11 @@
 
 #include "online/postgres_client.h"
 
+#include <cerrno>
 #include <map>
 
 #include <libpq-fe.h>
+#include <poll.h>
 
 namespace assay::online {
 namespace {
@@ -39,10 +41,10 @@ Code code_of(std::string_view state) {
   if (kind == "53" || state == "54000") {
     return state == "53300" ? Code::kUnavailable : Code::kResourceExhausted;
   }
-  if (kind == "08" || kind == "57") {
-    return Code::kUnavailable;
+  if (kind == "08" || kind == "57" || kind == "40" || state == "55P03") {
+    return Code::kUnavailable;  // the same may be tried again
   }
-  if (kind == "40" || kind == "23" || state == "25006" || state == "55P03") {
+  if (state == "25006") {
     return Code::kFailedPrecondition;
   }
   return Code::kInternal;
@@ -111,6 +113,32 @@ struct PostgresConnection::Impl {
     const char* const host = connection == nullptr ? nullptr : PQhost(connection);
     return ": PostgreSQL at " + std::string(host == nullptr ? "" : host);
   }
+  /// The last result of what was sent; nullptr when the server says nothing for too long. libpq
+  /// itself would wait for ever.
+  PGresult* answer() {
+    constexpr int kSilenceMax = 10'000;  // milliseconds
+    PGresult* last = nullptr;
+    while (true) {
+      const int unsent = PQflush(connection);
+      if (unsent < 0 || (unsent == 0 && PQisBusy(connection) == 0)) {
+        PGresult* const next = PQgetResult(connection);
+        if (next == nullptr) {
+          return last;
+        }
+        PQclear(last);
+        last = next;
+        continue;
+      }
+      pollfd socket{
+          PQsocket(connection), static_cast<short>(unsent > 0 ? POLLIN | POLLOUT : POLLIN), 0};
+      const int ready = ::poll(&socket, 1, kSilenceMax);
+      if (ready == 0 || (ready < 0 && errno != EINTR) || PQconsumeInput(connection) == 0) {
+        PQclear(last);
+        broken = true;
+        return nullptr;
+      }
+    }
+  }
   /// An error without a SQLSTATE is libpq's own: the connection is of no use then, even
   /// where libpq finds out about it only later.
   Status failure(const PGresult* result) {
@@ -131,7 +159,8 @@ PostgresConnection::PostgresConnection(std::unique_ptr<Impl> impl) : impl_(std::
 PostgresConnection::~PostgresConnection() = default;
 
 bool PostgresConnection::usable() const {
-  return !impl_->broken && PQstatus(impl_->connection) == CONNECTION_OK;
+  return !impl_->broken && PQstatus(impl_->connection) == CONNECTION_OK &&
+         PQtransactionStatus(impl_->connection) == PQTRANS_IDLE;
 }
 
 Result<std::unique_ptr<PostgresConnection>> PostgresConnection::connect(const std::string& url) {
@@ -169,21 +198,22 @@ Result<PostgresRows> PostgresConnection::run(const char* statement,
   auto known = impl_->prepared.find(statement);
   if (known == impl_->prepared.end()) {
     const std::string name = "s" + std::to_string(impl_->prepared.size());
-    const OwnedResult made(
-        PQprepare(impl_->connection, name.c_str(), statement, count, types.data()), PQclear);
+    const bool sent =
+        PQsendPrepare(impl_->connection, name.c_str(), statement, count, types.data()) == 1;
+    const OwnedResult made(sent ? impl_->answer() : nullptr, PQclear);
     if (PQresultStatus(made.get()) != PGRES_COMMAND_OK) {
       return impl_->failure(made.get());
     }
     known = impl_->prepared.emplace(statement, name).first;
   }
-  const OwnedResult result(PQexecPrepared(impl_->connection,
-                                          known->second.c_str(),
-                                          count,
-                                          bytes.data(),
-                                          sizes.data(),
-                                          forms.data(),
-                                          kBinary),
-                           PQclear);
+  const bool sent = PQsendQueryPrepared(impl_->connection,
+                                        known->second.c_str(),
+                                        count,
+                                        bytes.data(),
+                                        sizes.data(),
+                                        forms.data(),
+                                        kBinary) == 1;
+  const OwnedResult result(sent ? impl_->answer() : nullptr, PQclear);
   const ExecStatusType status = PQresultStatus(result.get());
   if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
     return impl_->failure(result.get());
@@ -205,12 +235,10 @@ Result<PostgresRows> PostgresConnection::run(const char* statement,
 }
 
 Status PostgresConnection::in_transaction(const std::function<Status()>& work) {
-  ASSAY_RETURN_IF_ERROR(run("BEGIN").status());
+  ASSAY_RETURN_IF_ERROR(run("BEGIN ISOLATION LEVEL READ COMMITTED").status());
   const Status done = work();
   if (!done.ok()) {
-    if (usable()) {
-      (void)run("ROLLBACK");
-    }
+    (void)run("ROLLBACK");  // when it fails the connection is not used again
     return done;
   }
   const Status committed = run("COMMIT").status();

@@ -41,9 +41,8 @@ struct PostgresRows {
 ///
 /// Errors  kUnavailable: the server cannot be reached, or the connection broke (the object is of no
 ///         use then); kPermissionDenied: its user, password or rights; kResourceExhausted: the
-///         server is out of disk or memory; kFailedPrecondition: it is a standby, or another
-///         transaction was there first; kNotFound: there is no such table; kInternal: any other
-///         refusal.
+///         server is out of disk or memory; kFailedPrecondition: it is a standby; kNotFound: there
+///         is no such table; kInternal: any other refusal.
 /// Threads one thread at a time.
 class PostgresConnection {
  public:

@@ -111,9 +111,12 @@ class PostgresStore : public OnlineStore {
 
 Status PostgresStore::open(bool read_only) {
   return pool_.write([&](PostgresConnection& server) -> Status {
-    const Status known = server.run("SELECT 1 FROM assay_row, assay_view LIMIT 0").status();
-    if (known.code() != Code::kNotFound) {
-      return known;
+    ASSAY_ASSIGN_OR_RETURN(
+        const PostgresRows known,
+        server.run("SELECT 1 FROM pg_tables WHERE schemaname = current_schema() AND tablename IN "
+                   "('assay_row', 'assay_view')"));
+    if (known.rows.size() == 2) {
+      return {};
     }
     if (read_only) {
       return {Code::kNotFound, "there is no online store; run `assay run` first"};

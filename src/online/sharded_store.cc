@@ -50,11 +50,14 @@ class ShardedStore : public OnlineStore {
   /// Where each shard stands: those that an apply came to before it was cut off at one place, the
   /// others at another.
   Result<Places> places(const gold::FeatureView& view);
+  Result<std::optional<AppliedTo>> least_applied(const gold::FeatureView& view);
 
   struct Known {
     uint64_t fingerprint = 0;
     std::optional<AppliedTo> applied;
-    int64_t since = 0;  // monotonic microseconds
+    bool is_known = false;
+    bool is_asked = false;  // by some thread, at this moment
+    int64_t again = 0;      // when it is to be asked, monotonic microseconds
   };
 
   Clock& clock_;
@@ -115,10 +118,18 @@ Status ShardedStore::apply(const gold::FeatureView& view,
   ASSAY_ASSIGN_OR_RETURN(const EntityRows gathered, EntityRows::gather(view, rows));
   std::vector<std::vector<int64_t>> rows_of(shards_.size());
   std::vector<std::vector<data::EntityKey>> anew_of(shards_.size());
+  std::vector<bool> is_taken(static_cast<std::size_t>(rows.rows()), false);
   for (const EntityRows::Entity& entity : gathered.entities()) {
-    const std::span<const int64_t> its = gathered.rows_of(entity);
     std::vector<int64_t>& taken = rows_of[shard_of(entity.key)];
-    taken.insert(taken.end(), its.begin(), its.end());
+    for (const int64_t row : gathered.rows_of(entity)) {
+      taken.push_back(row);
+      is_taken[static_cast<std::size_t>(row)] = true;
+    }
+  }
+  for (int64_t row = 0; row < rows.rows(); ++row) {  // those of no entity are counted, too
+    if (!is_taken[static_cast<std::size_t>(row)]) {
+      rows_of.front().push_back(row);
+    }
   }
   for (const data::EntityKey& key : anew) {
     anew_of[shard_of(key)].push_back(key);
@@ -150,29 +161,55 @@ Result<std::optional<AppliedTo>> ShardedStore::applied_to(const gold::FeatureVie
   return applied;
 }
 
+/// The least that all shards have: of those that stand alike the one with the newest rows says it
+/// for all of them.
+Result<std::optional<AppliedTo>> ShardedStore::least_applied(const gold::FeatureView& view) {
+  std::map<int64_t, AppliedTo> by_position;
+  for (const StoreShard& shard : shards_) {
+    ASSAY_ASSIGN_OR_RETURN(const std::optional<AppliedTo> place, shard.store->applied_to(view));
+    if (!place.has_value()) {
+      return place;
+    }
+    const auto [at, added] = by_position.emplace(place->position, *place);
+    at->second.known_until = std::max(at->second.known_until, place->known_until);
+  }
+  const auto least =
+      std::min_element(by_position.begin(), by_position.end(), [](const auto& a, const auto& b) {
+        return a.second.known_until < b.second.known_until;
+      });
+  return std::optional<AppliedTo>(least->second);
+}
+
 /// A question asks only the shards that its entities are in; where all of them stand is looked at
-/// once a second. A shard that cannot be asked takes nothing away from what the others answer.
+/// once a second, by one thread. A shard that cannot be asked takes nothing away from what the
+/// others answer, and is not asked again for a while. A writer that is at work is no damage here.
 Result<std::optional<AppliedTo>> ShardedStore::known_applied_to(const gold::FeatureView& view) {
-  const int64_t now = clock_.monotonic().micros;
-  std::optional<Known> known;
+  constexpr int64_t kPause = 10 * kMicrosPerSecond;
   {
     const std::lock_guard lock(mutex_);
-    const auto found = known_.find(view.storage_name());
-    if (found != known_.end() && found->second.fingerprint == view.fingerprint()) {
-      known = found->second;
+    Known& known = known_[view.storage_name()];
+    if (known.fingerprint != view.fingerprint()) {
+      known = {};
+      known.fingerprint = view.fingerprint();
     }
+    if (known.is_known && (known.is_asked || clock_.monotonic().micros < known.again)) {
+      return known.applied;
+    }
+    known.is_asked = true;
   }
-  if (known.has_value() && now - known->since < kMicrosPerSecond) {
-    return known->applied;
-  }
-  Result<std::optional<AppliedTo>> applied = applied_to(view);
-  if (!applied.ok() && (applied.code() != Code::kUnavailable || !known.has_value())) {
+  const Result<std::optional<AppliedTo>> applied = least_applied(view);
+  const std::lock_guard lock(mutex_);
+  Known& known = known_[view.storage_name()];
+  known.is_asked = false;
+  known.again = clock_.monotonic().micros + (applied.ok() ? int64_t{kMicrosPerSecond} : kPause);
+  if (applied.ok()) {
+    known.applied = *applied;
+    known.is_known = true;
     return applied;
   }
-  const Known next{view.fingerprint(), applied.ok() ? *applied : known->applied, now};
-  const std::lock_guard lock(mutex_);
-  known_[view.storage_name()] = next;
-  return next.applied;
+  return applied.code() == Code::kUnavailable && known.is_known
+             ? Result<std::optional<AppliedTo>>(known.applied)
+             : applied;
 }
 
 Result<std::optional<int64_t>> ShardedStore::ahead_of(const gold::FeatureView& view) {

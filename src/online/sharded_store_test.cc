@@ -35,6 +35,7 @@ class Faulty : public OnlineStore {
                               : store_->apply(view, rows, expected, position, applied_until, anew);
   }
   Result<std::optional<AppliedTo>> applied_to(const gold::FeatureView& view) override {
+    ++asked;
     return is_away ? Result<std::optional<AppliedTo>>(away()) : store_->applied_to(view);
   }
   Result<std::vector<gold::FeatureValues>> read(const gold::FeatureView& view,
@@ -52,6 +53,7 @@ class Faulty : public OnlineStore {
 
   bool is_away = false;
   bool refuses = false;  // what is to be written
+  int asked = 0;         // where it stands
 
  private:
   static Status away() { return {Code::kUnavailable, "out of reach"}; }
@@ -201,6 +203,25 @@ TEST_F(ShardedStoreTest, AShardThatLostWhatItHadIsNoticed) {
   }
 }
 
+TEST_F(ShardedStoreTest, AnswersSayWhatAllShardsHave) {
+  const auto store = of({"a", "b", "c"});
+  ASSERT_TRUE(apply(*store, {}, 1).ok());
+  ASSERT_TRUE(apply(*store, 1, 2).ok());
+  for (const char* const behind : {"a", "b", "c"}) {  // as one that lost its last second
+    SCOPED_TRACE(behind);
+    const auto others = of({"a", "b", "c"});
+    ASSERT_TRUE(apply(*others, {}, 1).ok());
+    for (const auto& [name, part] : parts_) {
+      if (name != behind) {
+        ASSERT_TRUE(apply(*part, 1, 2).ok());
+      }
+    }
+    EXPECT_EQ(others->known_applied_to(view_).value()->position, 1);
+    EXPECT_EQ(others->known_applied_to(view_).value()->known_until, EventTime{1});
+    EXPECT_EQ(apply(*others, 2, 3).code(), Code::kFailedPrecondition);
+  }
+}
+
 TEST_F(ShardedStoreTest, ADropThatIsCutOffIsDoneAgain) {
   const auto store = of({"a", "b", "c"});
   ASSERT_TRUE(apply(*store, {}, 1).ok());
@@ -222,7 +243,11 @@ TEST_F(ShardedStoreTest, AShardOutOfReachTakesItsOwnEntitiesOnly) {
   const std::map<int, std::string> owners = this->owners();
   parts_["b"]->is_away = true;
   world_.clock.advance(Duration{2 * kMicrosPerSecond});
-  EXPECT_EQ(store->known_applied_to(view_).value()->position, 1) << "what was known";
+  const int asked = parts_["b"]->asked;
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_EQ(store->known_applied_to(view_).value()->position, 1) << "what was known";
+  }
+  EXPECT_EQ(parts_["b"]->asked, asked + 1) << "who does not answer is not asked by each question";
   EXPECT_EQ(store->applied_to(view_).code(), Code::kUnavailable);
   for (int user = 0; user < kUsers; ++user) {
     const std::array<data::EntityKey, 1> keys = {fake_key(name_of(user))};
@@ -296,6 +321,12 @@ TEST(ShardedStore, AnotherListOfShardsBeginsWithNothing) {
   EXPECT_TRUE(applied("sharded:" + a + "," + b, false));
   EXPECT_EQ(open_online_store(world.world, "sharded:" + a + "," + a, false).code(),
             Code::kInvalidArgument);
+  EXPECT_EQ(open_online_store(world.world, "sharded:redis://x?feast=p,redis://y", false).code(),
+            Code::kInvalidArgument);
+  const std::string d = folder.path() + "/d";
+  const std::string twice = "sharded:" + d + ",hashlog:" + d;  // one place by two names
+  EXPECT_TRUE(applied(twice, true));
+  EXPECT_TRUE(applied(twice, false));
   EXPECT_EQ(open_online_store(world.world, "sharded:", false).code(), Code::kInvalidArgument);
 }
 

@@ -166,10 +166,10 @@ class Session : public std::enable_shared_from_this<Session> {
   void say_farewell() {
     if (tls_ != nullptr && tls_->is_open()) {
       tls_->finish();
-      out_ = tls_->output();
+      const std::string bytes = tls_->output();  // out_ may be under way
       error_code ignored;
       stream_.socket().non_blocking(true, ignored);
-      stream_.socket().send(net::buffer(out_), 0, ignored);
+      stream_.socket().send(net::buffer(bytes), 0, ignored);
     }
   }
   /// Close when nothing is under way; else the answer under way is the last one.

@@ -254,7 +254,7 @@ Response FeatureServer::ready() {
   const std::shared_ptr<Selections> selections = this->selections();
   const ServingState& state = selections->state();
   for (const auto& [name, view] : state.views) {
-    const Result<std::optional<online::AppliedTo>> applied = store_.applied_to(*view);
+    const Result<std::optional<online::AppliedTo>> applied = store_.known_applied_to(*view);
     if (!applied.ok()) {
       return failure_response(applied.status());
     }
@@ -397,7 +397,7 @@ PredictionsAsked FeatureServer::ask_predictions(const RequestBody& body, const C
     return asked;
   }
   Result<Predictions> predictions =
-      serve::predict(*asked.model, asking.reads, typed.rows, asking.at);
+      serve::predict(*asked.model, asking.reads, typed.rows, asking.at, log_ != nullptr);
   if (!predictions.ok()) {
     asked.refusal = failed("prediction_failed", predictions.status());
     return asked;

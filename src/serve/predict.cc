@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/check.h"
 #include "base/hash.h"
 #include "serve/key_share.h"
 
@@ -98,6 +99,7 @@ const ServingModel::Challenger* answering(const ServingModel& model,
 
 void score_challengers(const ServingModel& model,
                        const RequestRows& rows,
+                       bool with_shadows,
                        Predictions* predictions) {
   std::vector<const ServingModel::Challenger*> by;
   by.reserve(static_cast<std::size_t>(rows.rows));
@@ -105,10 +107,15 @@ void score_challengers(const ServingModel& model,
     by.push_back(answering(model, rows, row));
   }
   for (const ServingModel::Challenger& challenger : model.challengers) {
+    if (challenger.model == nullptr) {
+      continue;
+    }
+    ASSAY_CHECK(challenger.model->service->name == model.service->name);
+    const bool shadows = with_shadows && challenger.shadow;
     RowScorer scorer(*challenger.model, predictions->features);
     ShadowScores shadow{challenger.model, {}};
     for (std::size_t row = 0; row < by.size(); ++row) {
-      const auto score = by[row] == &challenger || challenger.shadow
+      const auto score = by[row] == &challenger || shadows
                              ? std::optional(scorer.score(static_cast<int64_t>(row)))
                              : std::nullopt;
       if (by[row] == &challenger) {
@@ -117,7 +124,7 @@ void score_challengers(const ServingModel& model,
       }
       shadow.scores.push_back(by[row] == &challenger ? std::nullopt : score);
     }
-    if (challenger.shadow) {
+    if (shadows) {
       predictions->shadows.push_back(std::move(shadow));
     }
   }
@@ -128,7 +135,8 @@ void score_challengers(const ServingModel& model,
 Result<Predictions> predict(const ServingModel& model,
                             const ViewReads& reads,
                             const RequestRows& rows,
-                            EventTime now) {
+                            EventTime now,
+                            bool with_shadows) {
   ASSAY_ASSIGN_OR_RETURN(FeatureAnswer answer, get_features(*model.service, reads, rows, now));
   Predictions predictions{std::vector<Prediction>(static_cast<std::size_t>(rows.rows)),
                           std::move(answer)};
@@ -140,7 +148,7 @@ Result<Predictions> predict(const ServingModel& model,
     prediction.status = worst_status(predictions.features, features, row);
   }
   if (!model.challengers.empty()) {
-    score_challengers(model, rows, &predictions);
+    score_challengers(model, rows, with_shadows, &predictions);
   }
   return predictions;
 }

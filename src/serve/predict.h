@@ -32,12 +32,15 @@ struct Predictions {
 /// Fetch the features of a model's service and score each row: by the model, or by the challenger
 /// in whose share the entity is, the same for every request and on every server.
 ///
+/// `with_shadows`: scores that nobody is answered are wanted too.
+///
 /// Errors  as get_features.
 /// Threads thread-safe.
 Result<Predictions> predict(const ServingModel& model,
                             const ViewReads& reads,
                             const RequestRows& rows,
-                            EventTime now);
+                            EventTime now,
+                            bool with_shadows = true);
 /// The same from a store.
 Result<Predictions> predict(const ServingModel& model,
                             online::OnlineStore& store,

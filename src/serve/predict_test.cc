@@ -114,6 +114,25 @@ TEST(Predict, ShadowsAreScoredWhereTheyDoNotAnswer) {
   }
 }
 
+TEST(Predict, AChallengerThatIsNotThereYetTakesNothingFromTheOthers) {
+  ServingFixture fixture;
+  const EventTime now{ServingFixture::kNow};
+  ServingModel model = challenged(fixture, 0.2, 0.3, true);
+  const auto both = predict(model, *fixture.store, ask(many_users()), now);
+  model.challengers[0].model = nullptr;
+  const auto one = predict(model, *fixture.store, ask(many_users()), now);
+  ASSERT_TRUE(both.ok() && one.ok());
+  for (std::size_t row = 0; row < both->rows.size(); ++row) {
+    const auto& by = both->rows[row].by;
+    const bool by_b = by != nullptr && by->name == "b";
+    EXPECT_EQ(one->rows[row].by != nullptr, by_b);
+  }
+  EXPECT_EQ(one->shadows.size(), 1);
+  const auto quiet =
+      predict(model, ViewReads::of(*fixture.store, now), ask(many_users()), now, false);
+  EXPECT_TRUE(quiet->shadows.empty()) << "nobody keeps them";
+}
+
 TEST(Predict, WhoAnsweredIsSaidWhereItIsAChallenger) {
   ServingFixture fixture;
   const ServingModel model = challenged(fixture, 1, 0, true);

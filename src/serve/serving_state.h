@@ -37,9 +37,9 @@ struct ServingModel {
 };
 
 struct ServingModel::Challenger {
-  std::shared_ptr<const ServingModel> model;
-  double share = 0;     // of the entities that it answers for
-  bool shadow = false;  // it is scored where it does not answer
+  std::shared_ptr<const ServingModel> model;  // nullptr: not there yet; the other one answers
+  double share = 0;                           // of the entities that it answers for
+  bool shadow = false;                        // it is scored where it does not answer
 };
 
 /// Everything a server answers from, save the rows themselves. Replaced as a whole, never changed.

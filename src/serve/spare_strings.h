@@ -32,8 +32,8 @@ class SpareStrings {
   }
 
  private:
-  static constexpr std::size_t kBytesMax = 1 << 20;
-  static constexpr std::size_t kCountMax = 64;
+  static constexpr std::size_t kBytesMax = 256 << 10;
+  static constexpr std::size_t kCountMax = 16;
   std::vector<std::string> kept_;
 };
 
