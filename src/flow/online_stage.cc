@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <limits>
+#include <optional>
 #include <utility>
 
 #include "base/check.h"
@@ -206,6 +208,7 @@ class OnlineFill {
       ASSAY_ASSIGN_OR_RETURN(const auto begun, source_->snapshot(position_->version));
       ASSAY_RETURN_IF_ERROR(take_pieces(*begun, position_->pieces_log2, position_->pieces_left));
     }
+    ASSAY_RETURN_IF_ERROR(finish_cut_off());
     if (groups.empty() && position_->version < newest->version) {
       ASSAY_ASSIGN_OR_RETURN(
           groups,
@@ -223,10 +226,18 @@ class OnlineFill {
   /// nothing in the lake, and those of a table that is gone, are dropped and made again.
   Status find_position(const lake::Snapshot& newest) {
     const Result<std::optional<online::AppliedTo>> applied = store_->applied_to(*view_);
-    if (applied.ok() && !applied->has_value()) {
+    if (applied.ok()) {
+      ASSAY_ASSIGN_OR_RETURN(const std::optional<int64_t> ahead, store_->ahead_of(*view_));
+      cut_off_ = ahead ? std::optional(OnlinePosition::decode(*ahead)) : std::nullopt;
+    }
+    if (applied.ok() && !applied->has_value() && !cut_off_) {
       return {};
     }
-    if (applied.ok()) {
+    ASSAY_ASSIGN_OR_RETURN(const bool goes_on,
+                           cut_off_ ? can_be_finished(*applied, newest) : Result<bool>(true));
+    if (!goes_on) {
+      cut_off_.reset();
+    } else if (applied.ok()) {
       const OnlinePosition at = OnlinePosition::decode((*applied)->position);
       if (at.table_number == table_number(source_key_) && at.version <= newest.version) {
         ASSAY_RETURN_IF_ERROR(at.reads > 0 ? find_ahead(at) : find_whole(at, newest));
@@ -239,6 +250,41 @@ class OnlineFill {
       return applied.status();
     }
     return store_->drop(view_->storage_name());
+  }
+
+  /// To the very version that parts of the store stand at: they pass it over.
+  Status finish_cut_off() {
+    if (!cut_off_ || !position_ || position_->version >= cut_off_->version) {
+      return {};
+    }
+    ASSAY_ASSIGN_OR_RETURN(
+        const std::vector<VersionGroup> all,
+        versions_after(
+            *source_, position_->version, cut_off_->version, std::numeric_limits<int64_t>::max()));
+    ASSAY_CHECK(all.size() == 1);
+    return take_versions(all.front());
+  }
+
+  /// Whether what an apply was cut off in can be applied again as it was, so that all parts of the
+  /// store stand where some do.
+  Result<bool> can_be_finished(const std::optional<online::AppliedTo>& applied,
+                               const lake::Snapshot& newest) {
+    if (!applied) {
+      return false;
+    }
+    const OnlinePosition at = OnlinePosition::decode(applied->position);
+    if (at.pieces_left > 0) {
+      OnlinePosition next = at;
+      --next.pieces_left;
+      return next.encode() == cut_off_->encode();
+    }
+    if (at.reads > 0 || cut_off_->reads > 0 || cut_off_->pieces_left > 0 ||
+        at.table_number != cut_off_->table_number || at.version >= cut_off_->version ||
+        cut_off_->version > newest.version) {
+      return false;
+    }
+    ASSAY_ASSIGN_OR_RETURN(const auto then, version_if_any(*source_, cut_off_->version));
+    return then != nullptr;
   }
 
   /// Of a view that is ahead: it stands at the version that has its epochs, if that is what the
@@ -347,6 +393,7 @@ class OnlineFill {
   lake::DeltaTable* source_ = nullptr;
   online::OnlineStore* store_ = nullptr;
   std::optional<OnlinePosition> position_;
+  std::optional<OnlinePosition> cut_off_;  // where parts of the store stand already
 };
 
 }  // namespace
