@@ -37,13 +37,13 @@ class ShardedProject : public TestProject {
   }
 };
 
-uint64_t undisturbed(int days) {
-  ShardedProject project;
-  for (int day = 7; day <= days; ++day) {
-    project.add_day(day);
-  }
-  EXPECT_TRUE(project.run().ok());
-  return project.online_hash();
+/// What is served is what the steps say.
+void expect_verified(ShardedProject& project) {
+  const auto workspace = project.open();
+  const Result<VerifyReport> report = verify_service(*workspace, "v1", {});
+  ASSERT_TRUE(report.ok()) << report.status().to_string();
+  EXPECT_GT(report->live_values, 0);
+  EXPECT_EQ(report->differ, 0);
 }
 
 TEST(Sharded, WhatIsServedIsWhatTheStepsSay) {
@@ -72,7 +72,7 @@ TEST(Sharded, AnApplyThatWasCutOffIsFinishedBeforeTheNext) {
     project.add_day(8);  // the next versions are another group than the one that was cut off
     const Result<RunReport> report = project.run();
     ASSERT_TRUE(report.ok()) << report.status().to_string();
-    EXPECT_EQ(project.online_hash(), undisturbed(8));
+    expect_verified(project);
   }
 }
 
@@ -86,7 +86,7 @@ TEST(Sharded, PartsThatLostSomethingAreFilledAnew) {
     project.put_back(lost);
     const Result<RunReport> report = project.run();
     ASSERT_TRUE(report.ok()) << report.status().to_string();
-    EXPECT_EQ(project.online_hash(), undisturbed(7)) << lost;
+    expect_verified(project);
   }
 }
 
