@@ -2,14 +2,14 @@
 # Builds and runs the benchmarks. Each checks its answer and prints a ratio with its spread.
 #
 #   tools/bench.sh [NAME...]        all of them, or those named (window, asof_join, online_read, lake_open, lake_scan,
-#                                   lake_append, lake_commit, lake_compact, pit, training_file, json_decode, stream, window_read)
+#                                   lake_append, lake_commit, lake_compact, pit, training_file, json_decode, stream, window_read, serve_http, serve_grpc)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cmake --preset release -DASSAY_BUILD_BENCH=ON >/dev/null
 cmake --build --preset release --target benchmarks
 echo "# $(date -u +%Y-%m-%d), $(nproc) cores, $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1), commit $(git rev-parse --short HEAD)"
 names=("$@")
-if [ ${#names[@]} -eq 0 ]; then names=(window asof_join online_read lake_open lake_scan lake_append lake_commit lake_compact pit training_file json_decode stream window_read); fi
+if [ ${#names[@]} -eq 0 ]; then names=(window asof_join online_read lake_open lake_scan lake_append lake_commit lake_compact pit training_file json_decode stream window_read serve_http serve_grpc); fi
 for name in "${names[@]}"; do
   echo "## $name"
   if [ -x "bench/$name.sh" ]; then "bench/$name.sh"; else "build/release/bench/${name}_bench"; fi
