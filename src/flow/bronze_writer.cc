@@ -168,7 +168,11 @@ Status BronzeWriter::load_accepted(std::vector<bronze::TimeRange> needed) {
   if (workspace_.project().sources.at(definition().source).kafka.has_value()) {
     widen(definition().dedup_for, &needed);
   }
-  newest_ranges_ = needed;
+  for (const bronze::TimeRange& range : needed) {
+    if (ranges_.empty() || ranges_.back() != range) {
+      ranges_.push_back(range);
+    }
+  }
   for (const bronze::TimeRange& range : state_.dedup.missing(needed)) {
     ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table_->snapshot());
     ASSAY_ASSIGN_OR_RETURN(const std::string relation,
@@ -286,7 +290,8 @@ bool BronzeWriter::must_forget() const {
 /// What is left is not looked through again before there is twice as much: what rows ask for may be
 /// more than there is to be.
 void BronzeWriter::forget_old() {
-  state_.dedup.keep_only(newest_ranges_);
+  last_ranges_.insert(last_ranges_.end(), ranges_.begin(), ranges_.end());
+  state_.dedup.keep_only(last_ranges_);
   duplicates_bytes_max_ = std::max(duplicates_bytes_min_, 2 * state_.dedup.bytes());
 }
 

@@ -78,7 +78,10 @@ class BronzeWriter {
     std::size_t bytes = 0;
   };
   /// What is pending; nothing is, from then on.
-  Pending take_pending() { return std::exchange(pending_, {}); }
+  Pending take_pending() {
+    last_ranges_ = std::exchange(ranges_, {});
+    return std::exchange(pending_, {});
+  }
   Status commit(const Pending& pending, const Reached& reached, StageAccount* total);
   /// All that is pending.
   Status commit(const Reached& reached, StageAccount* total) {
@@ -87,7 +90,7 @@ class BronzeWriter {
   /// Whether the memory for duplicates is full: old ones may be forgotten once the table has all
   /// that was taken.
   [[nodiscard]] bool must_forget() const;
-  /// Forget the keys that rows like the newest ones do not ask for.
+  /// Forget the keys that rows like those of the last epoch do not ask for.
   void forget_old();
   /// Forget all keys.
   void forget();
@@ -165,9 +168,10 @@ class BronzeWriter {
   std::unique_ptr<DeadLetters> dead_letters_;  // where the source asks for them
   bronze::BronzeState state_;
   Pending pending_;
-  std::vector<bronze::TimeRange> newest_ranges_;  // that rows asked for
-  std::size_t duplicates_bytes_min_ = 0;          // when it is not full
-  std::size_t duplicates_bytes_max_ = 0;          // when it is
+  std::vector<bronze::TimeRange> ranges_;       // that the rows pending asked for
+  std::vector<bronze::TimeRange> last_ranges_;  // and those before them
+  std::size_t duplicates_bytes_min_ = 0;        // what may be held in any case
+  std::size_t duplicates_bytes_max_ = 0;        // beyond it, old keys are forgotten
   std::optional<lake::Version> known_version_;  // what state_ has of a table that others write too
   int64_t share_ = 0;                           // the number of the project's folder
   bool has_said_share_ = false;                 // the table has that one

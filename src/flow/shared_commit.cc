@@ -40,6 +40,7 @@ Result<std::map<int64_t, int64_t>> BronzeWriter::take_over(const std::set<int64_
   // Refused records first, as in commits. Who is between the two commits has both, when his second
   // one comes before the second taking, or else only refused records, which can be looked at.
   ASSAY_RETURN_IF_ERROR(quarantine_->take_over(ordinals));
+  fail_point("flow.share.between_takings");
   ASSAY_RETURN_IF_ERROR(taken_->take(*table_, ordinals));
   return part_positions(parts);
 }

@@ -1,6 +1,7 @@
 #include "flow/shared_line.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/fail_point.h"
 #include "bronze/contract.h"
@@ -101,7 +102,15 @@ Status SharedLine::take_parts() {
       const ingest::PartPositions done,
       writer_->take_over(source_->rebalance()->ordinals, static_cast<int64_t>(known.size())));
   const ingest::PartPositions before = source_->positions();
+  const std::set<int64_t> given = source_->rebalance()->ordinals;
   ASSAY_RETURN_IF_ERROR(source_->take(done));
+  std::set<int64_t> anew;  // of a topic that was made anew: the table has nothing of them
+  for (const auto& [ordinal, position] : source_->positions()) {
+    if (!before.contains(ordinal) && !given.contains(ordinal)) {
+      anew.insert(ordinal);
+    }
+  }
+  ASSAY_RETURN_IF_ERROR(writer_->take_over(anew, 0).status());
   for (const auto& [ordinal, position] : source_->positions()) {
     const auto stands = done.find(ordinal);
     if (!before.contains(ordinal) && stands != done.end()) {

@@ -22,6 +22,7 @@ constexpr std::array kPoints{"lake.write.before_sync",
                              "flow.silver.after_commit",
                              "flow.gold.before_commit",
                              "flow.share.before_take",
+                             "flow.share.between_takings",
                              "flow.share.before_give_up"};
 constexpr int kEndsOfALine = 12;
 constexpr std::size_t kRunningMax = 3;

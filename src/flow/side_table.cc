@@ -104,12 +104,13 @@ Status SideTable::take_over(const std::set<int64_t>& ordinals) {
 /// Look, once for each part, what a crash left there. Nobody else adds any from then on.
 Status SideTable::find_left(const lake::Snapshot& snapshot, const Parts& parts) {
   for (const auto& [ordinal, end] : parts.ends) {
-    if (!looked_.insert(ordinal).second) {
+    if (looked_.contains(ordinal)) {
       continue;
     }
     const int64_t begun = begin_of(parts, ordinal);
     const std::string id = part_app_id(workspace_.app_id(spec_.name), ordinal);
     if (snapshot.txn(id).value_or(INT64_MIN) <= begun) {
+      looked_.insert(ordinal);
       continue;
     }
     const std::string where = position_column_ + " >= " + std::to_string(begun) + " AND " +
@@ -121,6 +122,7 @@ Status SideTable::find_left(const lake::Snapshot& snapshot, const Parts& parts) 
                                                   relation + " WHERE " + where));
     const auto positions = rows.column(0).values<int64_t>();
     left_.insert(positions.begin(), positions.end());
+    looked_.insert(ordinal);
   }
   return {};
 }

@@ -24,10 +24,10 @@ class TakenParts {
 
   /// Be the only one that may commit for these parts, until another process does the same.
   Status take(lake::DeltaTable& table, const std::set<int64_t>& ordinals);
-  /// What a commit that moves these parts says. Of parts that were never taken nothing: one process
+  /// What a commit that moves these parts says; nothing where none was ever taken: one process
   /// works alone.
   ///
-  /// Errors  kAborted: another process has taken one of them over.
+  /// Errors  kAborted: another process has taken one of them over, or this one never has.
   [[nodiscard]] Result<std::vector<lake::TxnUpdate>> still_taken(
       const lake::Snapshot& snapshot, const std::map<int64_t, int64_t>& parts) const;
 

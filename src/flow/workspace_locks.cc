@@ -15,6 +15,8 @@ namespace {
 
 constexpr char kShareId[] = "share_id";
 constexpr char kShareDefinitions[] = "share_definitions";
+/// What processes that share must agree on beside the definitions: how they take parts.
+constexpr uint64_t kShareProtocol = 2;  // in both tables: decision 116
 constexpr int kTriesMax = 20;
 constexpr Duration kBlink{10'000};
 
@@ -89,7 +91,7 @@ Status Workspace::say_definitions(const std::string& lock_path) {
 }
 
 std::string Workspace::definitions_word() const {
-  uint64_t hash = hash_bytes(options_.profile);
+  uint64_t hash = hash_mix(hash_bytes(options_.profile), kShareProtocol);
   for (const auto& [path, text] : texts_) {
     hash = hash_mix(hash_mix(hash, hash_bytes(path)), hash_bytes(text));
   }

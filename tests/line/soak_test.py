@@ -2,7 +2,7 @@
 """`assay up` on a real Kafka broker for as long as is wanted, at a steady rate of events: prints its memory, what it lags behind
 and how soon events are readable, minute by minute, and fails when memory or lag grow, or when a record is lost or doubled.
 
-    soak_test.py PROGRAM [--minutes 30] [--rate 5000] [--users 10000] [--seed 1]
+    soak_test.py PROGRAM [--minutes 30] [--rate 5000] [--users 10000] [--dedup-for 2m] [--seed 1]
 
 The broker's address is in ASSAY_TEST_KAFKA (tools/servers/kafka.sh with ...); ASSAY_SOAK_MINUTES and ASSAY_SOAK_RATE set the first two.
 """
@@ -32,9 +32,11 @@ def read_metrics(address):
     return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in lines if line and line[0] != "#"}
 
 
-def total(metrics, name, **labels):
-    return sum(value for key, value in metrics.items()
-               if key.split("{")[0] == name and all(f'{label}="{wanted}"' in key for label, wanted in labels.items()))
+def total(metrics, name, /, **labels):
+    found = [value for key, value in metrics.items()
+             if key.split("{")[0] == name and all(f'{label}="{wanted}"' in key for label, wanted in labels.items())]
+    assert found, f"/metrics has no {name}"
+    return sum(found)
 
 
 def memory_megabytes(pid):
@@ -66,14 +68,16 @@ class Soak:
         self.project = make_project(program, folder, topic)
         text = (folder / "shop.yaml").read_text()
         # Events that come twice come within half a minute; what is known of older ones is not asked for.
-        self.project.write("shop.yaml", text.replace("dedup_for: 24h", "dedup_for: 2m"))
+        assert "dedup_for: 24h" in text
+        self.project.write("shop.yaml", text.replace("dedup_for: 24h", f"dedup_for: {options.dedup_for}"))
         self.project.write("assay.yaml", (folder / "assay.yaml").read_text().replace("serving: {clock: data}\n", ""))
         self.project.run("apply", env=self.env)
         self.project.run("generate", "users", "--count", options.users, "--kafka", BROKERS, "--topic", f"{topic}_users")
         self.project.run("generate", "events", "--count", 0, "--kafka", BROKERS, "--topic", f"{topic}_clicks",
                          "--partitions", PARTITIONS)
+        self.said = open(folder.parent / "up.log", "w+")
         self.line = subprocess.Popen([program, "up", "--http", "127.0.0.1:0", "--address-file", "address", "--flush-every", "10s"],
-                                     cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=self.env)
+                                     cwd=folder, stdout=subprocess.DEVNULL, stderr=self.said, text=True, env=self.env)
         deadline = time.monotonic() + 120
         while not (folder / "address").exists() or not (folder / "address").read_text().strip():
             assert time.monotonic() < deadline and self.line.poll() is None, "assay up does not come up"
@@ -85,14 +89,19 @@ class Soak:
                                        text=True)
         self.samples = []  # (megabytes, lag)
 
+    def last_words(self):
+        self.said.seek(0)
+        return self.said.read()[-2000:]
+
     def watch(self):
         print("| minute | memory MB | lag records | records/s | lake commit s | readable p50 ms | p99 ms |")
         print("|---|---|---|---|---|---|---|", flush=True)
         began = time.monotonic()
+        time.sleep(SAMPLE_SECONDS)  # a metric is there once it was counted
         before, minute = read_metrics(self.address), 0
         while time.monotonic() - began < self.options.minutes * 60:
             time.sleep(SAMPLE_SECONDS)
-            assert self.line.poll() is None, "assay up ended: " + self.line.stderr.read()[-2000:]
+            assert self.line.poll() is None, "assay up ended: " + self.last_words()
             assert self.sender.poll() is None, "the sender ended: " + self.sender.stdout.read()[-2000:]
             metrics = read_metrics(self.address)
             self.samples.append((memory_megabytes(self.line.pid), total(metrics, "assay_flow_source_lag_records", name="clicks")))
@@ -103,10 +112,11 @@ class Soak:
 
     def tell(self, minute, before, metrics):
         of_minute = self.samples[-(60 // SAMPLE_SECONDS):]
-        read = total(metrics, "assay_flow_records_read_total") - total(before, "assay_flow_records_read_total")
+        read, commits, commit_seconds = (total(metrics, f"assay_flow_{name}") - total(before, f"assay_flow_{name}")
+                                         for name in ("records_read_total", "commit_seconds_count", "commit_seconds_sum"))
         readable = [quantile(before, metrics, "assay_flow_event_readable_after_seconds", share) for share in (0.5, 0.99)]
         print(f"| {minute} | {max(m for m, _ in of_minute):.0f} | {max(lag for _, lag in of_minute):.0f} | {read / 60:.0f} | "
-              f"{total(metrics, 'assay_flow_commit_seconds'):.2f} | <= {readable[0]:.0f} | <= {readable[1]:.0f} |", flush=True)
+              f"{commit_seconds / max(commits, 1):.2f} | <= {readable[0]:.0f} | <= {readable[1]:.0f} |", flush=True)
 
     def end(self):
         """Let all that was sent come in; gives how many records that were."""
@@ -118,8 +128,7 @@ class Soak:
             assert time.monotonic() < deadline, "what was sent does not come in"
             time.sleep(0.5)
         self.line.send_signal(signal.SIGTERM)
-        _, error = self.line.communicate(timeout=600)
-        assert self.line.returncode == 0, error[-2000:]
+        assert self.line.wait(timeout=600) == 0, self.last_words()
         self.project.run("run", "--quiet", env=self.env, timeout=1800)
         return sent
 
@@ -153,6 +162,7 @@ def main():
     parser.add_argument("--minutes", type=float, default=float(os.environ.get("ASSAY_SOAK_MINUTES", "30")))
     parser.add_argument("--rate", type=int, default=int(os.environ.get("ASSAY_SOAK_RATE", "5000")))
     parser.add_argument("--users", type=int, default=10_000)
+    parser.add_argument("--dedup-for", default="2m")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     options.program = os.path.abspath(options.program)
