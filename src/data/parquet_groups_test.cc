@@ -3,7 +3,6 @@
 #include "data/parquet_groups.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -11,6 +10,7 @@
 
 #include "base/file_system.h"
 #include "base/random.h"
+#include "base/temp_folder.h"
 #include "data/parquet_file.h"
 #include "data/random_values.h"
 
@@ -21,10 +21,8 @@ constexpr int64_t kGroupRows = 700;
 
 class ParquetGroupsTest : public testing::Test {
  protected:
-  ParquetGroupsTest() : files_(system_files()), random_(seeded_random(41)) {
-    std::string pattern = testing::TempDir() + "/assay_groups_XXXXXX";
-    path_ = std::string(::mkdtemp(pattern.data())) + "/rows.parquet";
-  }
+  ParquetGroupsTest()
+      : files_(system_files()), random_(seeded_random(41)), path_(folder_.file("rows.parquet")) {}
 
   std::string bytes_of(const Batch& rows) {
     ParquetEncoder encoder;
@@ -76,6 +74,7 @@ class ParquetGroupsTest : public testing::Test {
     return true;
   }
 
+  TempFolder folder_;
   std::unique_ptr<FileSystem> files_;
   std::unique_ptr<Random> random_;
   std::string path_;

@@ -40,6 +40,14 @@ class ActionReader {
     }
     return integer == nullptr ? 0 : *integer;
   }
+  /// Not below 0.
+  int64_t natural(std::string_view name) {
+    const int64_t number = integer(name);
+    if (number < 0) {
+      fail(name, "is negative");
+    }
+    return number;
+  }
 
   int64_t integer_or(std::string_view name, int64_t fallback) {
     return value_.find(name) == nullptr ? fallback : integer(name);
@@ -175,7 +183,7 @@ Status parse_add(JsonReader& json, const JsonValue& value, LogEntry& entry) {
   AddAction add;
   ASSAY_ASSIGN_OR_RETURN(add.file.path, read_path(reader));
   add.file.partition_values = empty_as_null(reader.text_map("partitionValues"));
-  add.file.size_bytes = reader.integer("size");
+  add.file.size_bytes = reader.natural("size");
   add.file.modification_ms = reader.integer_or("modificationTime", 0);
   add.data_change = reader.boolean_or("dataChange", true);
   add.file.stats_json = reader.text_or_empty("stats");

@@ -113,6 +113,7 @@ TEST(LogEntry, ABadLineIsNamed) {
                                 R"({"add":3})",
                                 R"({"add":{"size":1}})",
                                 R"({"add":{"path":"a","size":"1"}})",
+                                R"({"add":{"path":"a","size":-1}})",
                                 R"({"add":{"path":"a","size":1,"partitionValues":{"p":1}}})",
                                 R"({"add":{"path":"../a","size":1}})",
                                 R"({"add":{"path":"%","size":1}})",

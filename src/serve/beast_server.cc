@@ -1,9 +1,8 @@
 // The one file that speaks Boost.Beast: HTTP/1.1 over TCP, plain or inside of TLS.
 //
-// One io_context and one thread per core; a connection stays on the context that it was given to,
-// so nothing of it is locked. Bytes are fed to Beast's parser by hand: one read may hold several
-// requests (pipelining), and a request may come in many reads. With TLS they go through a
-// TlsChannel before.
+// One io_context and one thread per core; a connection stays on its context, so nothing of it is
+// locked. Bytes are fed to Beast's parser by hand: one read may hold several requests (pipelining),
+// a request may come in many reads. With TLS they go through a TlsChannel before.
 
 #include <algorithm>
 #include <atomic>
@@ -26,6 +25,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/ascii.h"
 #include "serve/connection_slot.h"
 #include "serve/error_response.h"
 #include "serve/http_head.h"
@@ -337,7 +337,7 @@ class Session : public std::enable_shared_from_this<Session> {
     request.method = message.method_string();
     request.target = message.target();
     for (const auto& field : message) {
-      request.headers.emplace_back(lower_case(field.name_string()), std::string(field.value()));
+      request.headers.emplace_back(lower_ascii(field.name_string()), std::string(field.value()));
     }
     request.body = std::move(message.body());
     if (tls_ != nullptr) {

@@ -1,8 +1,6 @@
 #include "serve/http_head.h"
 
-#include <algorithm>
 #include <array>
-#include <cctype>
 #include <cstdio>
 
 namespace assay::serve {
@@ -76,14 +74,6 @@ std::string_view HeadDate::now() {
     text_ = http_date({second * kMicrosPerSecond});
   }
   return text_;
-}
-
-std::string lower_case(std::string_view name) {
-  std::string lower(name);
-  std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char letter) {
-    return static_cast<char>(std::tolower(letter));
-  });
-  return lower;
 }
 
 std::string last_answer(const Response& response, EventTime now) {

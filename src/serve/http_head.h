@@ -25,9 +25,6 @@ class HeadDate {
   std::string text_;
 };
 
-/// A header's name in lower case.
-std::string lower_case(std::string_view name);
-
 /// Append what stands before the body of an answer. `version`: 10 or 11, as the client asked.
 void append_head(const Response& response,
                  std::string_view date,
