@@ -1,6 +1,7 @@
 #include "data/key_codes.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstring>
 #include <string_view>
@@ -155,83 +156,102 @@ CodeMeaning meaning_of_codes(const std::vector<Type>& key_types) {
 namespace {
 /// Keys are dealt to shards by their hash, so that threads can fill them at once.
 constexpr std::size_t kShards = 8;
+constexpr int kShardBits = 3;
 /// Rows that are looked up together: their slots and then their keys are fetched ahead.
 constexpr std::size_t kAhead = 16;
+
+/// The high bits; slots of a shard go by the low ones.
+std::size_t shard_of(uint64_t scrambled) {
+  return scrambled >> (64 - kShardBits);
+}
 }  // namespace
 
 /// Open addressing, linear probing, at most half full; the bytes of all keys one after the other.
+/// A key's number is one more than where it begins. Keys are given with their scrambled hash.
 class KeyDictionary::Shard {
  public:
   /// The number of a key, taken in when it is new.
-  uint64_t put(Code64 hash, std::string_view key) {
+  uint64_t put(uint64_t scrambled, std::string_view key) {
     if (keys_ * 2 >= slots_.size()) {
       grow();
     }
-    Slot& slot = slots_[find_slot(hash, key)];
-    if (slot.end == 0) {
+    Slot& slot = slots_[find_slot(scrambled, key)];
+    if (slot.number == 0) {
       ++keys_;
-      const auto size = static_cast<uint32_t>(key.size());
-      slot = {hash, bytes_.size() + 1, keys_};
-      bytes_.append(reinterpret_cast<const char*>(&size), sizeof(size)).append(key);
+      slot = {scrambled, bytes_used_ + 1};
+      append(key);
     }
     return slot.number;
   }
   /// The number of a key, or 0.
-  [[nodiscard]] uint64_t find(Code64 hash, std::string_view key) const {
-    return slots_.empty() ? 0 : slots_[find_slot(hash, key)].number;
+  [[nodiscard]] uint64_t find(uint64_t scrambled, std::string_view key) const {
+    return keys_ == 0 ? 0 : slots_[find_slot(scrambled, key)].number;
   }
-  void fetch_slot(Code64 hash) const {
-    if (!slots_.empty()) {
-      __builtin_prefetch(&slots_[scramble(hash) & (slots_.size() - 1)]);
+  void fetch_slot(uint64_t scrambled) const {
+    if (keys_ != 0) {
+      __builtin_prefetch(&slots_[scrambled & (slots_.size() - 1)]);
     }
   }
-  void fetch_key(Code64 hash) const {
-    if (!slots_.empty()) {
-      const Slot& slot = slots_[scramble(hash) & (slots_.size() - 1)];
-      __builtin_prefetch(bytes_.data() + (slot.end == 0 ? 0 : slot.end - 1));
+  void fetch_key(uint64_t scrambled) const {
+    if (keys_ != 0) {
+      const uint64_t number = slots_[scrambled & (slots_.size() - 1)].number;
+      __builtin_prefetch(bytes_.data() + (number == 0 ? 0 : number - 1));
     }
   }
-  [[nodiscard]] std::size_t bytes() const {
-    return bytes_.capacity() + slots_.capacity() * sizeof(Slot);
-  }
+  [[nodiscard]] std::size_t bytes() const { return bytes_.size() + slots_.size() * sizeof(Slot); }
 
  private:
   struct Slot {
-    Code64 hash = 0;
-    uint64_t end = 0;  // one more than where the key's size and bytes begin; 0: a free slot
-    uint64_t number = 0;
+    uint64_t scrambled;
+    uint64_t number;  // 0: a free slot
   };
 
-  [[nodiscard]] std::string_view key_at(uint64_t begin) const {
+  [[nodiscard]] bool is_key(uint64_t number, std::string_view key) const {
     uint32_t size = 0;
-    std::memcpy(&size, bytes_.data() + begin, sizeof(size));
-    return {bytes_.data() + begin + sizeof(size), size};
+    std::memcpy(&size, bytes_.data() + number - 1, sizeof(size));
+    return size == key.size() &&
+           std::memcmp(bytes_.data() + number - 1 + sizeof(size), key.data(), size) == 0;
   }
-  [[nodiscard]] std::size_t find_slot(Code64 hash, std::string_view key) const {
+  [[nodiscard]] std::size_t find_slot(uint64_t scrambled, std::string_view key) const {
     const std::size_t mask = slots_.size() - 1;
-    std::size_t at = scramble(hash) & mask;
-    while (slots_[at].end != 0 && (slots_[at].hash != hash || key_at(slots_[at].end - 1) != key)) {
+    std::size_t at = scrambled & mask;
+    while (slots_[at].number != 0 &&
+           (slots_[at].scrambled != scrambled || !is_key(slots_[at].number, key))) {
       at = (at + 1) & mask;
     }
     return at;
   }
   void grow() {
-    std::vector<Slot> old(std::max<std::size_t>(slots_.size() * 2, 64));
-    old.swap(slots_);
+    Records<Slot> old(std::max<std::size_t>(slots_.size() * 2, 64));
+    std::fill(old.data(), old.data() + old.size(), Slot{0, 0});
+    std::swap(old, slots_);
     const std::size_t mask = slots_.size() - 1;
-    for (const Slot& slot : old) {
-      std::size_t at = scramble(slot.hash) & mask;
-      while (slot.end != 0 && slots_[at].end != 0) {
+    for (std::size_t i = 0; i < old.size(); ++i) {
+      std::size_t at = old[i].scrambled & mask;
+      while (old[i].number != 0 && slots_[at].number != 0) {
         at = (at + 1) & mask;
       }
-      if (slot.end != 0) {
-        slots_[at] = slot;
+      if (old[i].number != 0) {
+        slots_[at] = old[i];
       }
     }
   }
+  void append(std::string_view key) {
+    const auto size = static_cast<uint32_t>(key.size());
+    const std::size_t needed = bytes_used_ + sizeof(size) + key.size();
+    if (needed > bytes_.size()) {
+      Records<char> more(std::max<std::size_t>(needed * 2, 1024));
+      std::copy(bytes_.data(), bytes_.data() + bytes_used_, more.data());
+      bytes_ = std::move(more);
+    }
+    std::memcpy(bytes_.data() + bytes_used_, &size, sizeof(size));
+    std::copy(key.begin(), key.end(), bytes_.data() + bytes_used_ + sizeof(size));
+    bytes_used_ = needed;
+  }
 
-  std::vector<Slot> slots_;
-  std::string bytes_;
+  Records<Slot> slots_;  // in large pages, as are the bytes: both are read in no order
+  Records<char> bytes_;
+  std::size_t bytes_used_ = 0;
   uint64_t keys_ = 0;
 };
 
@@ -252,9 +272,6 @@ namespace {
 bool needs_number(CodeMeaning meaning, Code64 code) {
   return meaning == CodeMeaning::kHash || (code & kLongText) == kLongText;
 }
-std::size_t shard_of(Code64 hash) {
-  return hash_mix(hash, 1) % kShards;
-}
 /// Numbers of shards do not overlap, nor with the codes of short texts.
 Code64 code_of(std::size_t shard, uint64_t number) {
   return kLongText | number * kShards | shard;
@@ -273,7 +290,7 @@ void KeyDictionary::put(const std::vector<const Column*>& keys, KeyCodes& coded,
       [&](std::size_t row) {
         return coded.skips(row) || !needs_number(meaning_, coded.codes[row])
                    ? kNoPart
-                   : shard_of(coded.codes[row]);
+                   : shard_of(scramble(coded.codes[row]));
       },
       [](std::size_t row) { return static_cast<uint32_t>(row); });
   std::atomic<std::size_t> next{0};
@@ -283,10 +300,11 @@ void KeyDictionary::put(const std::vector<const Column*>& keys, KeyCodes& coded,
       const std::span<const uint32_t> of_shard = rows.part(shard);
       for (std::size_t i = 0; i < of_shard.size(); ++i) {
         if (i + kAhead < of_shard.size()) {
-          shards_[shard]->fetch_slot(coded.owned[of_shard[i + kAhead]]);
+          shards_[shard]->fetch_slot(scramble(coded.owned[of_shard[i + kAhead]]));
         }
         Code64& code = coded.owned[of_shard[i]];
-        code = code_of(shard, shards_[shard]->put(code, key_bytes(keys, of_shard[i], buffer)));
+        code = code_of(shard,
+                       shards_[shard]->put(scramble(code), key_bytes(keys, of_shard[i], buffer)));
       }
     }
   });
@@ -302,24 +320,35 @@ void KeyDictionary::find(const std::vector<const Column*>& keys,
   on_threads(threads, [&](int thread) {
     std::string buffer;
     const IndexRange range = share_of(coded.codes.size(), thread, threads);
-    for (std::size_t block = range.begin; block < range.end; block += kAhead) {
-      const std::size_t end = std::min(block + kAhead, range.end);
-      for (std::size_t row = block; row < end; ++row) {
-        shards_[shard_of(coded.owned[row])]->fetch_slot(coded.owned[row]);
+    const std::size_t blocks = (range.end - range.begin + kAhead - 1) / kAhead;
+    // Slots are fetched two blocks ahead of where keys are compared, keys one.
+    std::array<uint64_t, 4 * kAhead> scrambled{};
+    const auto each_of = [&](std::size_t block, auto use) {
+      const std::size_t begin = range.begin + block * kAhead;
+      for (std::size_t row = begin; row < std::min(begin + kAhead, range.end); ++row) {
+        use(row, scrambled[(row - range.begin) % scrambled.size()]);
       }
-      for (std::size_t row = block; row < end; ++row) {
-        shards_[shard_of(coded.owned[row])]->fetch_key(coded.owned[row]);
+    };
+    for (std::size_t block = 0; block < blocks + 2; ++block) {
+      each_of(block, [&](std::size_t row, uint64_t& hash) {
+        hash = scramble(coded.owned[row]);
+        shards_[shard_of(hash)]->fetch_slot(hash);
+      });
+      if (block >= 1) {
+        each_of(block - 1,
+                [&](std::size_t, uint64_t hash) { shards_[shard_of(hash)]->fetch_key(hash); });
       }
-      for (std::size_t row = block; row < end; ++row) {
-        Code64& code = coded.owned[row];
-        if (coded.skip[row] != 0 || !needs_number(meaning_, code)) {
-          continue;
-        }
-        const std::size_t shard = shard_of(code);
-        const uint64_t number =
-            shards_[shard]->find(code, key_bytes(keys, static_cast<int64_t>(row), buffer));
-        code = code_of(shard, number);
-        coded.skip[row] = static_cast<uint8_t>(number == 0);
+      if (block >= 2) {
+        each_of(block - 2, [&](std::size_t row, uint64_t hash) {
+          Code64& code = coded.owned[row];
+          if (coded.skip[row] != 0 || !needs_number(meaning_, code)) {
+            return;
+          }
+          const uint64_t number = shards_[shard_of(hash)]->find(
+              hash, key_bytes(keys, static_cast<int64_t>(row), buffer));
+          code = code_of(shard_of(hash), number);
+          coded.skip[row] = static_cast<uint8_t>(number == 0);
+        });
       }
     }
   });
