@@ -299,8 +299,11 @@ void KeyDictionary::put(const std::vector<const Column*>& keys, KeyCodes& coded,
     for (std::size_t shard = next++; shard < kShards; shard = next++) {
       const std::span<const uint32_t> of_shard = rows.part(shard);
       for (std::size_t i = 0; i < of_shard.size(); ++i) {
+        if (i + 2 * kAhead < of_shard.size()) {
+          shards_[shard]->fetch_slot(scramble(coded.owned[of_shard[i + 2 * kAhead]]));
+        }
         if (i + kAhead < of_shard.size()) {
-          shards_[shard]->fetch_slot(scramble(coded.owned[of_shard[i + kAhead]]));
+          shards_[shard]->fetch_key(scramble(coded.owned[of_shard[i + kAhead]]));
         }
         Code64& code = coded.owned[of_shard[i]];
         code = code_of(shard,
@@ -332,11 +335,16 @@ void KeyDictionary::find(const std::vector<const Column*>& keys,
     for (std::size_t block = 0; block < blocks + 2; ++block) {
       each_of(block, [&](std::size_t row, uint64_t& hash) {
         hash = scramble(coded.owned[row]);
-        shards_[shard_of(hash)]->fetch_slot(hash);
+        if (coded.skip[row] == 0 && needs_number(meaning_, coded.owned[row])) {
+          shards_[shard_of(hash)]->fetch_slot(hash);
+        }
       });
       if (block >= 1) {
-        each_of(block - 1,
-                [&](std::size_t, uint64_t hash) { shards_[shard_of(hash)]->fetch_key(hash); });
+        each_of(block - 1, [&](std::size_t row, uint64_t hash) {
+          if (coded.skip[row] == 0 && needs_number(meaning_, coded.owned[row])) {
+            shards_[shard_of(hash)]->fetch_key(hash);
+          }
+        });
       }
       if (block >= 2) {
         each_of(block - 2, [&](std::size_t row, uint64_t hash) {

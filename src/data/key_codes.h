@@ -58,7 +58,7 @@ inline uint64_t scramble(Code64 code) {
 /// comparing its bytes. Codes that prove their keys already stay as they are.
 ///
 /// Threads put and find: one call at a time; each uses the threads it is given.
-/// Cost    the bytes of each different key, and 32 to 64 bytes more.
+/// Cost    up to twice the bytes of each different key, and 32 to 64 bytes more.
 class KeyDictionary {
  public:
   explicit KeyDictionary(const std::vector<Type>& key_types);
