@@ -118,6 +118,7 @@ TEST(Plan, ARemovedFeatureIsIncompatible) {
   const Plan plan = changed({{"over: [1h, 24h]", "over: [24h]"}});
   ASSERT_EQ(plan.incompatible.size(), 1U);
   EXPECT_EQ(plan.incompatible[0].message, "feature `n_1h` is gone");
+  EXPECT_EQ(plan.incompatible[0].breaks, (std::vector<std::string>{"service `v1`", "model `buy`"}));
 }
 
 TEST(Plan, ARenamedColumnIsNamedAsSuch) {

@@ -1,11 +1,14 @@
 #include <memory>
+#include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <gtest/gtest.h>
 
 #include "base/file_system.h"
 #include "catalog/aggregates.h"
+#include "catalog/definition_table.h"
 #include "gold/case_runner.h"
 
 namespace assay::gold {
@@ -81,6 +84,41 @@ TEST(Case, EveryAggregateHasItsSectionWithAnExampleThatIsTrue) {
   const std::vector<std::string> blocks = case_blocks(page);
   for (std::size_t i = 0; i < blocks.size(); ++i) {
     expect_case("docs/features.md, example " + std::to_string(i + 1), blocks[i]);
+  }
+}
+
+TEST(Case, EveryKindOfFeatureHasAnExampleThatIsTrue) {
+  // The pages whose examples are run above.
+  std::string examples;
+  std::string pages;
+  for (const char* name : {"features", "features_in_time", "semantics"}) {
+    pages += system_files()->read(ASSAY_SOURCE_DIR "/docs/" + std::string(name) + ".md").value();
+  }
+  for (const std::string& block : case_blocks(pages)) {
+    examples += block;
+  }
+  const std::set<std::string_view> parameters{
+      "of", "where", "over", "k", "q", "description", "unit"};
+  // Short for an `expr`, which a case has to write; tests/line/kinds_test.py runs them as they are.
+  const std::set<std::string_view> short_forms{"clock", "rate", "trend"};
+  const auto expect_shown = [&](const std::string& words) {
+    EXPECT_NE(examples.find(" " + words), std::string::npos) << "no example has `" << words << "`";
+  };
+  for (const catalog::KeyDef* key : catalog::keys_of("feature")) {
+    const std::string name(key->key);
+    if (short_forms.count(name) > 0) {
+      EXPECT_NE(pages.find(name + ": "), std::string::npos) << "no page has `" << name << "`";
+      expect_shown("expr ");
+    } else if (name == "session") {
+      for (const std::string& word : catalog::choices_of(key->detail)) {
+        expect_shown("session " + word);
+      }
+    } else if (name != "agg" && parameters.count(name) == 0) {
+      expect_shown(name + " ");
+    }
+  }
+  for (const char* since : {"last_event", "first_event", "session_start"}) {
+    expect_shown("since " + std::string(since));
   }
 }
 
