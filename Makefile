@@ -10,7 +10,7 @@ help:
 	@echo "make test          build and run the fast test suite"
 	@echo "make test-slow     the long tests: 200 kills of assay run, 10 M comparisons"
 	@echo "make test-servers  the suites that need real servers and engines; SERVER_TESTS='-LE jvm' leaves out Java's"
-	@echo "make bench         build and run the benchmarks"
+	@echo "make bench         build and run the benchmarks, or some: BENCH='pit stream'; stream_peers (Spark, Flink) only when named"
 	@echo "make lint          formatting, clang-tidy on changed files, walls"
 	@echo "make docs          write the generated reference pages"
 	@echo "make clean         remove everything that was built"
@@ -38,7 +38,7 @@ test-servers: build
 	@ctest --preset servers --verbose $(SERVER_TESTS)
 
 bench: deps
-	@tools/bench.sh
+	@tools/bench.sh $(BENCH)
 
 lint: deps
 	@tools/lint.sh
