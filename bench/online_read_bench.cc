@@ -34,6 +34,7 @@
 
 #include "base/check.h"
 #include "base/random.h"
+#include "base/temp_folder.h"
 #include "online/online_store.h"
 #include "online/store_fixture.h"
 
@@ -502,7 +503,7 @@ int main(int argc, char** argv) {
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
   const assay::data::SchemaPtr schema = source_schema();
   const assay::gold::FeatureViewPtr view = make_view(schema);
-  const assay::online::TestFolder folder;
+  const assay::TempFolder folder;
   assay::online::TestWorld world;
   const std::string log_folder = assay::join_path(folder.path(), "hash_log");
   const std::string lmdb_folder = assay::join_path(folder.path(), "lmdb");

@@ -10,6 +10,7 @@
 #include <xgboost/c_api.h>
 
 #include "base/check.h"
+#include "base/temp_folder.h"
 #include "learn/scorer.h"
 #include "online/online_store.h"
 #include "online/store_fixture.h"
@@ -100,7 +101,7 @@ struct Line {
   }
 
   const int64_t entities;
-  online::TestFolder folder;
+  TempFolder folder;
   const std::string place;
   serve::ServingState state;
   std::shared_ptr<const learn::Scorer> scorer;

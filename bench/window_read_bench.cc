@@ -30,6 +30,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/random.h"
+#include "base/temp_folder.h"
 #include "catalog/slide.h"
 #include "data/sql_engine.h"
 #include "online/online_store.h"
@@ -212,7 +213,7 @@ class Filled {
 
  private:
   assay::gold::FeatureViewPtr view_;
-  assay::online::TestFolder folder_;
+  assay::TempFolder folder_;
   assay::online::TestWorld world_;
   std::unique_ptr<assay::online::OnlineStore> store_;
   std::optional<int64_t> position_;

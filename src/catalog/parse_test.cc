@@ -190,6 +190,8 @@ TEST(Parse, TheOnlineStoreIsAFolderOrAServerOfRedis) {
   EXPECT_EQ(online("lmdb:./store"), "lmdb:/p/store");
   EXPECT_EQ(online("hashlog:/var/store/"), "hashlog:/var/store");
   EXPECT_EQ(online("redis://:s@cache/1?prefix=a"), "redis://:s@cache/1?prefix=a");
+  EXPECT_EQ(online("redis+cluster://a:7000?also=b:7000"), "redis+cluster://a:7000?also=b:7000");
+  EXPECT_EQ(online("redis+sentinel://a/main"), "redis+sentinel://a/main");
   EXPECT_EQ(online("postgresql://a@db/x"), "postgresql://a@db/x");
   EXPECT_EQ(online("sharded:redis://a, redis://b,hashlog:c/,embedded:./d"),
             "sharded:redis://a,redis://b,hashlog:/p/c,/p/d");

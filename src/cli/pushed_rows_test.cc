@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/temp_folder.h"
 #include "online/store_fixture.h"
 
 namespace assay::cli {
@@ -24,7 +25,7 @@ class PushedRows : public testing::Test {
     return found;
   }
 
-  online::TestFolder folder_;
+  TempFolder folder_;
   online::TestWorld world_;
 };
 

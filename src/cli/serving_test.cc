@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/temp_folder.h"
 #include "serve/http_client.h"
 #include "serve/serving_fixture.h"
 #include "serve/signature.h"
@@ -56,7 +57,7 @@ class Serving : public testing::Test {
         .status;
   }
 
-  online::TestFolder folder_;
+  TempFolder folder_;
   serve::ServingFixture fixture_;
   NoLine line_;
   serve::FeatureServer features_{fixture_.world, *fixture_.store, fixture_.state};

@@ -547,7 +547,8 @@ Result<online::OnlineStore*> Workspace::online(bool read_only) {
     return online_beside_;
   }
   if (online_ == nullptr) {
-    ASSAY_ASSIGN_OR_RETURN(online_, online::open_online_store(world_, project_.online, read_only));
+    ASSAY_ASSIGN_OR_RETURN(
+        online_, online::open_online_store(world_, project_.online, read_only, project_.name));
   }
   return online_.get();
 }

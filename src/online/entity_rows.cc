@@ -336,6 +336,19 @@ uint64_t hash_answer(const data::EntityKey& key, const gold::FeatureValues& answ
   return hash;
 }
 
+ViewMeta ViewChange::after(ViewMeta before) const {
+  before.fingerprint = view.fingerprint();
+  before.applied.position = position;
+  before.applied.known_until = std::max(before.applied.known_until, gathered.known_until());
+  return before;
+}
+
+void StoreMetrics::count(const data::Batch& rows, const EntityRows& gathered, int64_t written) {
+  applied_rows.add(rows.rows() - gathered.null_key_rows());
+  null_key_rows.add(gathered.null_key_rows());
+  written_entities.add(written);
+}
+
 StoreMetrics::StoreMetrics(Metrics& metrics)
     : applied_rows(metrics.counter("assay_online_applied_rows_total",
                                    "Source rows applied to the online store.")),

@@ -74,9 +74,26 @@ Status damaged_row(const Status& why, std::string_view view, std::string_view ke
 /// Hash of one entity's answer. Sums of these over all entities do not depend on their order.
 uint64_t hash_answer(const data::EntityKey& key, const gold::FeatureValues& answer);
 
+/// What one apply is asked to do to a view, its rows gathered.
+struct ViewChange {
+  const gold::FeatureView& view;
+  const data::Batch& rows;
+  const EntityRows& gathered;
+  std::optional<int64_t> expected;
+  int64_t position = 0;
+  EventTime applied_until;
+  std::span<const data::EntityKey> anew;
+
+  /// What is to be known of the view once it is done.
+  [[nodiscard]] ViewMeta after(ViewMeta before) const;
+};
+
 /// Counters of a store.
 struct StoreMetrics {
   explicit StoreMetrics(Metrics& metrics);
+  /// Count an apply that wrote so many entities.
+  void count(const data::Batch& rows, const EntityRows& gathered, int64_t written);
+
   Counter& applied_rows;
   Counter& null_key_rows;
   Counter& written_entities;

@@ -70,16 +70,28 @@ Result<std::unique_ptr<HashIndex>> HashIndex::open(const std::string& path, bool
   return std::unique_ptr<HashIndex>(new HashIndex(std::move(file), header->bits));
 }
 
-Result<std::unique_ptr<HashIndex>> HashIndex::copy(const HashIndex& from, const std::string& path) {
-  for (uint64_t number = 0; number < from.slots(); ++number) {
-    ASSAY_RETURN_IF_ERROR(from.entry(number).status());
-  }
+Result<std::unique_ptr<HashIndex>> HashIndex::copy(const HashIndex& from,
+                                                   const std::string& path,
+                                                   uint64_t first_place,
+                                                   uint64_t* used) {
   ASSAY_ASSIGN_OR_RETURN(std::unique_ptr<MappedFile> file,
                          MappedFile::create(path, from.file_->bytes()));
-  std::memcpy(file->data(), from.file_->data(), from.file_->bytes());
+  std::unique_ptr<HashIndex> index(new HashIndex(std::move(file), from.bits_));
   const std::string header = encode_index_header({from.bits_, 0});
-  std::memcpy(file->data(), header.data(), header.size());
-  return std::unique_ptr<HashIndex>(new HashIndex(std::move(file), from.bits_));
+  std::memcpy(index->file_->data(), header.data(), header.size());
+  *used = 0;
+  for (uint64_t number = 0; number < from.slots(); ++number) {
+    const std::optional<Entry> held = from.sound_entry(number);
+    if (!held.has_value()) {
+      return from.damaged(number);
+    }
+    std::memcpy(index->words(number), from.words(number), kSlotBytes);
+    *used += held->hash != 0 ? 1 : 0;
+    if (held->place != 0 && held->place < first_place) {
+      index->point(number, held->hash, 0);
+    }
+  }
+  return index;
 }
 
 uint64_t* HashIndex::words(uint64_t number) const {
@@ -131,16 +143,18 @@ Result<std::optional<HashIndex::Slot>> HashIndex::Probe::next() {
 }
 
 Result<HashIndex::Entry> HashIndex::entry(uint64_t number) const {
+  const std::optional<Entry> found = sound_entry(number);
+  return found.has_value() ? Result<Entry>(*found) : damaged(number);
+}
+
+std::optional<HashIndex::Entry> HashIndex::sound_entry(uint64_t number) const {
   uint64_t* const held = words(number);
   const std::optional<uint64_t> hash = unseal_hash(load_word(&held[0]));
   const uint64_t word = load_word(&held[1]);
   const std::optional<uint64_t> place = !hash.has_value() || word == seal_number(0, 0)
                                             ? std::optional<uint64_t>(0)
                                             : unseal_number(word, *hash);
-  if (!hash.has_value() || !place.has_value()) {
-    return damaged(number);
-  }
-  return Entry{*hash, *place};
+  return hash.has_value() && place.has_value() ? std::optional(Entry{*hash, *place}) : std::nullopt;
 }
 
 void HashIndex::point(uint64_t number, uint64_t hash, uint64_t place) {

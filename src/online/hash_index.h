@@ -45,8 +45,12 @@ class HashIndex {
   /// Errors  kCorrupt: the file is no index, or has another size.
   static Result<std::unique_ptr<HashIndex>> open(const std::string& path, bool writable);
 
-  /// A new file with the slots of another, all of them looked at.
-  static Result<std::unique_ptr<HashIndex>> copy(const HashIndex& from, const std::string& path);
+  /// A new file with the slots of another, all of them looked at; those that lead before
+  /// `first_place` lead nowhere. `used`: how many are claimed.
+  static Result<std::unique_ptr<HashIndex>> copy(const HashIndex& from,
+                                                 const std::string& path,
+                                                 uint64_t first_place,
+                                                 uint64_t* used);
 
   [[nodiscard]] int bits() const { return bits_; }
   [[nodiscard]] uint64_t slots() const { return uint64_t{1} << bits_; }
@@ -63,6 +67,8 @@ class HashIndex {
     uint64_t place = 0;
   };
   [[nodiscard]] Result<Entry> entry(uint64_t number) const;
+  /// The same without a word of what is wrong, for loops over all slots: nothing when damaged.
+  [[nodiscard]] std::optional<Entry> sound_entry(uint64_t number) const;
   void point(uint64_t number, uint64_t hash, uint64_t place);
 
   /// How many slots lead somewhere.

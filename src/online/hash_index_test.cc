@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/temp_folder.h"
 #include "online/log_record.h"
 #include "online/store_fixture.h"
 
@@ -26,7 +27,7 @@ std::vector<uint64_t> places(const HashIndex& index, uint64_t hash) {
 }
 
 TEST(HashIndex, LeadsWhereANaiveMapLeads) {
-  const TestFolder folder;
+  const TempFolder folder;
   const auto index = HashIndex::create(join_path(folder.path(), "index"), 10).value();
   std::mt19937_64 random(20261128);
   std::map<uint64_t, uint64_t> naive;
@@ -51,7 +52,7 @@ TEST(HashIndex, LeadsWhereANaiveMapLeads) {
 }
 
 TEST(HashIndex, TwoKeysOfOneHashHaveASlotEach) {
-  const TestFolder folder;
+  const TempFolder folder;
   const auto index = HashIndex::create(join_path(folder.path(), "index"), 4).value();
   EXPECT_TRUE(*index->set(5, 0, 10));
   EXPECT_TRUE(*index->set(5, 0, 20));
@@ -65,7 +66,7 @@ TEST(HashIndex, TwoKeysOfOneHashHaveASlotEach) {
 }
 
 TEST(HashIndex, AnyFlippedByteOfASlotThatIsLookedAtIsNamed) {
-  const TestFolder folder;
+  const TempFolder folder;
   const auto index = HashIndex::create(join_path(folder.path(), "index"), 4).value();
   ASSERT_TRUE(*index->set(uint64_t{3} << 44, 0, 10));
   for (std::size_t byte = 0; byte < 2 * kSlotBytes; ++byte) {  // a used slot, and the empty one
@@ -86,7 +87,7 @@ TEST(HashIndex, AnyFlippedByteOfASlotThatIsLookedAtIsNamed) {
 }
 
 TEST(HashIndex, AFileThatWasCutOrHasAnotherHeaderIsRefused) {
-  const TestFolder folder;
+  const TempFolder folder;
   TestWorld world;
   const std::string path = join_path(folder.path(), "index");
   ASSERT_TRUE(HashIndex::create(path, 4).ok());

@@ -194,7 +194,9 @@ class HashLog {
                     uint64_t checkpoint);
   Result<uint64_t> live_bytes();
   Result<int> file_bits_of(const std::set<uint64_t>& files);
-  Result<std::unique_ptr<HashIndex>> load_checkpoint(const std::string& to, uint64_t* start);
+  Result<std::unique_ptr<HashIndex>> load_checkpoint(const std::string& to,
+                                                     uint64_t* start,
+                                                     uint64_t* used);
 
   World& world_;
   const std::string folder_;

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/arm_fail_point.h"
+#include "base/temp_folder.h"
 #include "online/fake_view.h"
 #include "online/hash_index.h"
 #include "online/log_files.h"
@@ -175,7 +176,7 @@ class Cleaned {
 
  private:
   static constexpr int kFileBits = 13;
-  TestFolder folder_;
+  TempFolder folder_;
   std::string path_;
   TestWorld rest_;
   World world_{rest_.clock, *rest_.files, *rest_.random, log, rest_.metrics};

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/temp_folder.h"
 #include "online/fake_view.h"
 #include "online/online_store.h"
 #include "online/store_fixture.h"
@@ -44,7 +45,7 @@ assay::online::HashLogOptions options() {
 /// Files of a store in which every feature is kRounds - 1, names in order.
 const std::vector<std::pair<std::string, std::string>>& files() {
   static const std::vector<std::pair<std::string, std::string>> only = [] {
-    const assay::online::TestFolder folder;
+    const assay::TempFolder folder;
     assay::online::TestWorld world;
     {
       const auto store =
@@ -117,7 +118,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, std::size_t size) {
   if (size == 0) {
     return 0;
   }
-  const assay::online::TestFolder folder;
+  const assay::TempFolder folder;
   assay::online::TestWorld world;
   for (const auto& [name, bytes] : files()) {
     ASSAY_CHECK(world.files->write(assay::join_path(folder.path(), name), bytes).ok());

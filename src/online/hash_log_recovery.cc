@@ -52,10 +52,13 @@ bool file_is_begun(const std::string& path) {
 Result<uint64_t> settle_slots(HashIndex& index, uint64_t first_place) {
   uint64_t used = 0;
   for (uint64_t number = 0; number < index.slots(); ++number) {
-    ASSAY_ASSIGN_OR_RETURN(const HashIndex::Entry entry, index.entry(number));
-    used += entry.hash != 0 ? 1 : 0;
-    if (entry.place != 0 && entry.place < first_place) {
-      index.point(number, entry.hash, 0);
+    const std::optional<HashIndex::Entry> entry = index.sound_entry(number);
+    if (!entry.has_value()) {
+      return index.entry(number).status();
+    }
+    used += entry->hash != 0 ? 1 : 0;
+    if (entry->place != 0 && entry->place < first_place) {
+      index.point(number, entry->hash, 0);
     }
   }
   return used;
@@ -64,10 +67,12 @@ Result<uint64_t> settle_slots(HashIndex& index, uint64_t first_place) {
 /// Replays a log into an index.
 class Replay {
  public:
-  /// From `start` on; the first record that there is stands at `first_place`.
+  /// From `start` on; the first record that there is stands at `first_place`, and no slot leads
+  /// before it. `used` slots are claimed.
   Replay(LogFiles& files,
          std::string index_path,
          std::unique_ptr<HashIndex> index,
+         uint64_t used,
          uint64_t first_place,
          uint64_t start)
       : files_(files),
@@ -75,7 +80,8 @@ class Replay {
         index_(std::move(index)),
         first_place_(first_place),
         at_(start),
-        committed_(start) {}
+        committed_(start),
+        used_(used) {}
 
   /// Up to the end of the last whole transaction. `known`: the log was at least that long.
   Status run(uint64_t known, uint64_t last_file);
@@ -116,7 +122,6 @@ class Replay {
 };
 
 Status Replay::run(uint64_t known, uint64_t last_file) {
-  ASSAY_RETURN_IF_ERROR(settle(0));
   for (;;) {
     ASSAY_ASSIGN_OR_RETURN(const bool more, step(last_file));
     if (!more) {
@@ -381,16 +386,19 @@ Status HashLog::recover() {
   const uint64_t generation = indexes.empty() ? 1 : *indexes.rbegin() + 1;
   const uint64_t first_place = files.first_place(*logs.begin());
   uint64_t start = first_place;
+  uint64_t used = 0;
   ASSAY_ASSIGN_OR_RETURN(std::unique_ptr<HashIndex> index,
-                         load_checkpoint(index_path(generation), &start));
+                         load_checkpoint(index_path(generation), &start, &used));
   const uint64_t checkpoint = start == first_place ? 0 : start;
-  Replay replay(files, index_path(generation), std::move(index), first_place, start);
+  Replay replay(files, index_path(generation), std::move(index), used, first_place, start);
   ASSAY_RETURN_IF_ERROR(replay.run(known, *logs.rbegin()));
   const uint64_t tail = std::max(replay.tail(), *logs.begin());
   if (logs.count(tail) == 0) {
     return {Code::kCorrupt, "a file of the log is not there: " + files.path(tail)};
   }
-  ASSAY_RETURN_IF_ERROR(replay.settle(files.first_place(tail)));
+  if (tail > *logs.begin()) {  // files at the beginning that are to go
+    ASSAY_RETURN_IF_ERROR(replay.settle(files.first_place(tail)));
+  }
   index_ = replay.take_index();
   return renew_head(file_bits, generation, replay.committed(), tail, replay.used(), checkpoint);
 }
@@ -454,9 +462,10 @@ Result<int> HashLog::file_bits_of(const std::set<uint64_t>& files) {
 
 /// The index as the checkpoint has it, in a new file; an empty one without a checkpoint, or when
 /// that is damaged or older than the log. `start`: where the log begins; then, from where it is to
-/// be replayed.
+/// be replayed. `used`: how many slots are.
 Result<std::unique_ptr<HashIndex>> HashLog::load_checkpoint(const std::string& to,
-                                                            uint64_t* start) {
+                                                            uint64_t* start,
+                                                            uint64_t* used) {
   const std::string from = path("checkpoint");
   Result<std::unique_ptr<HashIndex>> held = HashIndex::open(from, false);
   if (held.ok()) {
@@ -465,12 +474,13 @@ Result<std::unique_ptr<HashIndex>> HashLog::load_checkpoint(const std::string& t
     if (header.start < *start) {
       return HashIndex::create(to, options_.index_bits);
     }
-    held = HashIndex::copy(**held, to);
+    held = HashIndex::copy(**held, to, *start, used);
     if (held.ok()) {
       *start = header.start;
       return held;
     }
   }
+  *used = 0;
   if (held.code() == Code::kCorrupt) {  // the log has all that it was made from
     world_.log.warn("online_checkpoint_damaged", {{"status", held.status().to_string()}});
   } else if (held.code() != Code::kNotFound) {

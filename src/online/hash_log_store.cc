@@ -177,7 +177,8 @@ class HashLogStore : public OnlineStore {
   Result<EventTime> data_now() override;
   Result<std::vector<std::string>> views() override;
   Status drop(const std::string& storage_name) override;
-  Result<uint64_t> content_hash(const gold::FeatureView& view) override;
+  Result<uint64_t> content_hash_at(const gold::FeatureView& view,
+                                   std::optional<EventTime> now) override;
 
  private:
   struct Change {
@@ -246,9 +247,7 @@ Status HashLogStore::apply(const gold::FeatureView& view,
     return counted(done.with_context("apply rows to the online store, view " + view.name()));
   }
   fail_point("online.apply.after_commit");
-  metrics_.applied_rows.add(rows.rows() - gathered.null_key_rows());
-  metrics_.null_key_rows.add(gathered.null_key_rows());
-  metrics_.written_entities.add(written);
+  metrics_.count(rows, gathered, written);
   return {};
 }
 
@@ -447,7 +446,8 @@ Status HashLogStore::drop(const std::string& storage_name) {
       .with_context("drop view " + storage_name + " from the online store");
 }
 
-Result<uint64_t> HashLogStore::content_hash(const gold::FeatureView& view) {
+Result<uint64_t> HashLogStore::content_hash_at(const gold::FeatureView& view,
+                                               std::optional<EventTime> at) {
   ASSAY_RETURN_IF_ERROR(check_view_name(view));
   uint64_t sum = 0;
   Status done = log_->read([&](const HashLog::Snapshot& snapshot) -> Status {
@@ -456,7 +456,8 @@ Result<uint64_t> HashLogStore::content_hash(const gold::FeatureView& view) {
     if (held == nullptr) {
       return {};
     }
-    ASSAY_ASSIGN_OR_RETURN(const EventTime now, latest_of(snapshot));
+    ASSAY_ASSIGN_OR_RETURN(const EventTime latest, latest_of(snapshot));
+    const EventTime now = at.value_or(latest);
     const LogPages pages(snapshot, held->epoch);
     return snapshot.scan(
         held->epoch, [&](std::string_view key_bytes, std::string_view row) -> Status {

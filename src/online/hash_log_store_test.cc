@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
+#include "base/temp_folder.h"
 #include "online/fake_view.h"
 #include "online/log_files.h"
 #include "online/online_store.h"
@@ -52,7 +53,7 @@ uint64_t folder_bytes(const std::string& folder) {
 }
 
 TEST(HashLogStore, RowsAndPositionOutliveTheProcessThatWroteThem) {
-  const TestFolder folder;
+  const TempFolder folder;
   const FakeView view = text_view("clicks");
   ASSERT_EQ(in_child([&] {
               TestWorld world;
@@ -145,7 +146,7 @@ void damage_file(const std::string& path, std::size_t at, std::optional<char> by
 }
 
 TEST(HashLogStore, AByteThatIsFlippedOrCutOffInAnyFileIsNamedAndNeverServed) {
-  const TestFolder folder;
+  const TempFolder folder;
   const std::string whole = join_path(folder.path(), "whole");
   const std::string damaged = join_path(folder.path(), "damaged");
   make_store(whole);
@@ -175,7 +176,7 @@ TEST(HashLogStore, AByteThatIsFlippedOrCutOffInAnyFileIsNamedAndNeverServed) {
 }
 
 TEST(HashLogStore, AFlippedByteUnderARunningStoreIsNamedAndCounted) {
-  const TestFolder folder;
+  const TempFolder folder;
   const FakeView view = text_view("clicks");
   TestWorld world;
   const auto store = open_store(world, folder.path());
@@ -203,7 +204,7 @@ TEST(HashLogStore, AFlippedByteUnderARunningStoreIsNamedAndCounted) {
 }
 
 TEST(HashLogStore, ReadOnlyNeverMakesAStoreAndRefusesToWrite) {
-  const TestFolder folder;
+  const TempFolder folder;
   const FakeView view = text_view("clicks");
   TestWorld world;
   HashLogOptions read_only;
@@ -222,7 +223,7 @@ TEST(HashLogStore, ReadOnlyNeverMakesAStoreAndRefusesToWrite) {
 }
 
 TEST(HashLogStore, TheLogStaysInBoundsHoweverOftenRowsChange) {
-  const TestFolder folder;
+  const TempFolder folder;
   const FakeView view = text_view("clicks");
   const FakeView cold = text_view("cold");
   TestWorld world;
@@ -256,7 +257,7 @@ TEST(HashLogStore, TheLogStaysInBoundsHoweverOftenRowsChange) {
 }
 
 TEST(HashLogStore, ARowThatIsTooLongIsResourceExhaustedAndTheStoreStaysAsItWas) {
-  const TestFolder folder;
+  const TempFolder folder;
   const FakeView view = text_view("clicks");
   TestWorld world;
   const auto store = open_store(world, folder.path(), small_files());
@@ -269,7 +270,7 @@ TEST(HashLogStore, ARowThatIsTooLongIsResourceExhaustedAndTheStoreStaysAsItWas) 
 }
 
 TEST(HashLogStore, AFullDiskIsResourceExhaustedAndTheStoreStaysAsItWas) {
-  const TestFolder folder;
+  const TempFolder folder;
   const FakeView view = text_view("clicks", 8);
   TestWorld world;
   ASSERT_TRUE(open_store(world, folder.path())
@@ -321,7 +322,7 @@ HashLogOptions middle_files() {
 }
 
 TEST(HashLogStore, ADiskThatIsFullWhileTheLogIsCleanedLosesNoRows) {
-  const TestFolder folder;
+  const TempFolder folder;
   const auto there = [&](const std::string& name) {
     return std::filesystem::exists(join_path(folder.path(), name));
   };
@@ -358,7 +359,7 @@ TEST(HashLogStore, ADiskThatIsFullWhileTheLogIsCleanedLosesNoRows) {
 }
 
 TEST(HashLogStore, AKeyThatWasErasedAndCameBackIsThereAfterARestart) {
-  const TestFolder folder;
+  const TempFolder folder;
   const FakeView view = text_view("clicks");
   TestWorld world;
   {
@@ -383,7 +384,7 @@ TEST(HashLogStore, AKeyThatWasErasedAndCameBackIsThereAfterARestart) {
 }
 
 TEST(HashLogStore, ALogWhoseBeginningIsGoneIsEnoughToMakeHeadAndIndexAnew) {
-  const TestFolder folder;
+  const TempFolder folder;
   const std::string whole = join_path(folder.path(), "whole");
   const std::string restarted = join_path(folder.path(), "restarted");
   const FakeView view = text_view("clicks");
@@ -414,7 +415,7 @@ TEST(HashLogStore, ALogWhoseBeginningIsGoneIsEnoughToMakeHeadAndIndexAnew) {
 }
 
 TEST(HashLogStore, TheIndexGrowsWithTheKeysThereAreNotWithThoseThatEverWere) {
-  const TestFolder folder;
+  const TempFolder folder;
   const FakeView view = text_view("clicks");
   TestWorld world;
   const auto store = open_store(world, folder.path(), small_files());
@@ -438,7 +439,7 @@ TEST(HashLogStore, TheIndexGrowsWithTheKeysThereAreNotWithThoseThatEverWere) {
 }
 
 TEST(HashLogStore, ALogWithoutPlacesLeftIsResourceExhaustedAndTheStoreStaysAsItWas) {
-  const TestFolder folder;
+  const TempFolder folder;
   const FakeView view = text_view("clicks");
   TestWorld world;
   const uint64_t first = (uint64_t{1} << 38) - 4;  // 2^38 files of 2^13 bytes have 2^48 places
@@ -463,7 +464,7 @@ TEST(HashLogStore, ALogWithoutPlacesLeftIsResourceExhaustedAndTheStoreStaysAsItW
 }
 
 TEST(HashLogStore, AFileOfTheLogThatIsLongerThanAnyMayBeIsNotReadBehindItsEnd) {
-  const TestFolder folder;
+  const TempFolder folder;
   const FakeView view = text_view("clicks");
   TestWorld world;
   ASSERT_TRUE(open_store(world, folder.path(), small_files())
@@ -478,7 +479,7 @@ TEST(HashLogStore, AFileOfTheLogThatIsLongerThanAnyMayBeIsNotReadBehindItsEnd) {
 }
 
 TEST(HashLogStore, AReaderFollowsAStoreThatAnotherProcessWritesAndGrows) {
-  const TestFolder folder;
+  const TempFolder folder;
   const FakeView view = text_view("clicks", 8);
   TestWorld world;
   const auto store = open_store(world, folder.path(), small_files());
@@ -553,7 +554,7 @@ void expect_whole_rounds(OnlineStore& store,
 }
 
 TEST(HashLogStore, ReadersOfAnotherProcessSeeWholeBatchesWhileItWrites) {
-  const TestFolder folder;
+  const TempFolder folder;
   const FakeView view = text_view("clicks");
   TestWorld world;
   ASSERT_TRUE(open_store(world, folder.path(), small_files())
@@ -575,7 +576,7 @@ TEST(HashLogStore, ReadersOfAnotherProcessSeeWholeBatchesWhileItWrites) {
 }
 
 TEST(HashLogStore, ReadersOfTheWritersProcessSeeWholeBatchesToo) {
-  const TestFolder folder;
+  const TempFolder folder;
   const FakeView view = text_view("clicks");
   TestWorld world;
   const auto store = open_store(world, folder.path(), small_files());
@@ -584,7 +585,7 @@ TEST(HashLogStore, ReadersOfTheWritersProcessSeeWholeBatchesToo) {
 }
 
 TEST(HashLogStore, IsOpenedByItsKindOrByWhatAFolderHolds) {
-  const TestFolder folder;
+  const TempFolder folder;
   const FakeView view = text_view("clicks");
   TestWorld world;
   const auto held = [&](const std::string& name) {

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/temp_folder.h"
 #include "online/online_store.h"
 #include "online/store_fixture.h"
 #include "online/store_history.h"
@@ -28,7 +29,7 @@ TEST(LmdbCrash, KilledAtRandomThePositionAndRowsAgreeAndNoAcknowledgedBatchIsLos
   std::mt19937_64 random(seed);
   const StoreHistory history = online::history();
   for (const bool sync : {true, false}) {
-    const TestFolder folder;
+    const TempFolder folder;
     int64_t acknowledged = 0;
     for (int kill = 0; kill < 12; ++kill) {
       acknowledged += history.kill_writer(

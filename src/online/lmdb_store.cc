@@ -36,7 +36,8 @@ class LmdbStore : public OnlineStore {
   Result<EventTime> data_now() override;
   Result<std::vector<std::string>> views() override;
   Status drop(const std::string& storage_name) override;
-  Result<uint64_t> content_hash(const gold::FeatureView& view) override;
+  Result<uint64_t> content_hash_at(const gold::FeatureView& view,
+                                   std::optional<EventTime> now) override;
 
  private:
   struct Applied {
@@ -94,9 +95,7 @@ Status LmdbStore::apply(const gold::FeatureView& view,
     return done.with_context("apply rows to the online store, view " + view.name());
   }
   fail_point("online.apply.after_commit");
-  metrics_.applied_rows.add(rows.rows() - gathered.null_key_rows());
-  metrics_.null_key_rows.add(gathered.null_key_rows());
-  metrics_.written_entities.add(applied.written_entities);
+  metrics_.count(rows, gathered, applied.written_entities);
   return {};
 }
 
@@ -282,10 +281,12 @@ Status LmdbStore::drop(const std::string& storage_name) {
       .with_context("drop view " + storage_name + " from the online store");
 }
 
-Result<uint64_t> LmdbStore::content_hash(const gold::FeatureView& view) {
+Result<uint64_t> LmdbStore::content_hash_at(const gold::FeatureView& view,
+                                            std::optional<EventTime> at) {
   ASSAY_RETURN_IF_ERROR(check_view_name(view));
   ASSAY_ASSIGN_OR_RETURN(const LmdbEnv::Snapshot snapshot, env_->snapshot());
-  ASSAY_ASSIGN_OR_RETURN(const EventTime now, data_now(snapshot));
+  ASSAY_ASSIGN_OR_RETURN(const EventTime latest, data_now(snapshot));
+  const EventTime now = at.value_or(latest);
   const std::string prefix = row_key_prefix(view.storage_name());
   const LmdbPages pages(snapshot, prefix);
   uint64_t sum = 0;

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
+#include "base/temp_folder.h"
 #include "online/fake_view.h"
 #include "online/lmdb_env.h"
 #include "online/online_store.h"
@@ -15,7 +16,7 @@ namespace assay::online {
 namespace {
 
 std::unique_ptr<OnlineStore> open_store(TestWorld& world,
-                                        const TestFolder& folder,
+                                        const TempFolder& folder,
                                         const LmdbOptions& options = {}) {
   Result<std::unique_ptr<OnlineStore>> store = open_lmdb_store(world.world, folder.path(), options);
   EXPECT_TRUE(store.ok()) << store.status().to_string();
@@ -23,7 +24,7 @@ std::unique_ptr<OnlineStore> open_store(TestWorld& world,
 }
 
 /// Change the raw value of one user's row.
-void edit_row(const TestFolder& folder,
+void edit_row(const TempFolder& folder,
               const std::string& view,
               const std::string& user,
               const std::function<void(std::string&)>& edit) {
@@ -41,7 +42,7 @@ void edit_row(const TestFolder& folder,
 }
 
 TEST(LmdbStore, RowsAndPositionOutliveTheProcessThatWroteThem) {
-  const TestFolder folder;
+  const TempFolder folder;
   const FakeView view = text_view("clicks");
   ASSERT_EQ(in_child([&] {
               TestWorld world;
@@ -60,7 +61,7 @@ TEST(LmdbStore, RowsAndPositionOutliveTheProcessThatWroteThem) {
 }
 
 TEST(LmdbStore, AFlippedByteIsCorruptNamesViewAndKeyHashAndIsNeverServed) {
-  const TestFolder folder;
+  const TempFolder folder;
   const FakeView view = text_view("clicks");
   TestWorld world;
   ASSERT_TRUE(
@@ -81,7 +82,7 @@ TEST(LmdbStore, AFlippedByteIsCorruptNamesViewAndKeyHashAndIsNeverServed) {
 }
 
 TEST(LmdbStore, ARowThatTheViewCannotReadIsCorruptWithTheSameWords) {
-  const TestFolder folder;
+  const TempFolder folder;
   const FakeView view = text_view("clicks");
   TestWorld world;
   ASSERT_TRUE(
@@ -99,7 +100,7 @@ TEST(LmdbStore, ARowThatTheViewCannotReadIsCorruptWithTheSameWords) {
 }
 
 TEST(LmdbStore, ARowOfAnotherEntityUnderAHashedKeyIsNotServedAndTheNextSlotIsTaken) {
-  const TestFolder folder;
+  const TempFolder folder;
   const FakeView view = text_view("clicks");
   const std::string wanted(900, 'a');
   TestWorld world;
@@ -122,7 +123,7 @@ TEST(LmdbStore, ARowOfAnotherEntityUnderAHashedKeyIsNotServedAndTheNextSlotIsTak
 }
 
 TEST(LmdbStore, ReadOnlyNeverMakesAStoreAndRefusesToWrite) {
-  const TestFolder folder;
+  const TempFolder folder;
   const FakeView view = text_view("clicks");
   TestWorld world;
   EXPECT_EQ(open_lmdb_store(world.world, folder.path(), true).code(), Code::kNotFound);
@@ -140,7 +141,7 @@ TEST(LmdbStore, ReadOnlyNeverMakesAStoreAndRefusesToWrite) {
 }
 
 TEST(LmdbStore, AFolderThatHoldsSomethingElseIsCorrupt) {
-  const TestFolder folder;
+  const TempFolder folder;
   TestWorld world;
   ASSERT_TRUE(
       world.files->write(join_path(folder.path(), "data.mdb"), std::string(8192, 'x')).ok());
@@ -148,7 +149,7 @@ TEST(LmdbStore, AFolderThatHoldsSomethingElseIsCorrupt) {
 }
 
 TEST(LmdbStore, TheMapGrowsUnderAWriterAndItsReaders) {
-  const TestFolder folder;
+  const TempFolder folder;
   const FakeView view = text_view("clicks", 8);
   TestWorld world;
   LmdbOptions options;
@@ -162,7 +163,7 @@ TEST(LmdbStore, TheMapGrowsUnderAWriterAndItsReaders) {
 }
 
 TEST(LmdbStore, AMapAtItsBoundIsResourceExhaustedAndTheStoreStaysAsItWas) {
-  const TestFolder folder;
+  const TempFolder folder;
   const FakeView view = text_view("clicks", 8);
   TestWorld world;
   LmdbOptions options;
@@ -178,7 +179,7 @@ TEST(LmdbStore, AMapAtItsBoundIsResourceExhaustedAndTheStoreStaysAsItWas) {
 }
 
 TEST(LmdbStore, AFullDiskIsResourceExhaustedAndTheStoreStaysAsItWas) {
-  const TestFolder folder;
+  const TempFolder folder;
   const FakeView view = text_view("clicks", 8);
   TestWorld world;
   ASSERT_TRUE(
@@ -200,7 +201,7 @@ TEST(LmdbStore, AFullDiskIsResourceExhaustedAndTheStoreStaysAsItWas) {
 }
 
 TEST(LmdbStore, AReaderFollowsAStoreThatAnotherProcessWritesAndGrows) {
-  const TestFolder folder;
+  const TempFolder folder;
   const FakeView view = text_view("clicks", 8);
   TestWorld world;
   LmdbOptions tiny;
@@ -228,7 +229,7 @@ TEST(LmdbStore, AReaderFollowsAStoreThatAnotherProcessWritesAndGrows) {
 }
 
 TEST(LmdbStore, WithoutPermissionItSaysSo) {
-  const TestFolder folder;
+  const TempFolder folder;
   TestWorld world;
   ASSERT_TRUE(world.files->write(join_path(folder.path(), "file"), "").ok());
   EXPECT_FALSE(open_lmdb_store(world.world, join_path(folder.path(), "file/store"), false).ok());

@@ -145,9 +145,7 @@ class MemoryStore : public OnlineStore {
     state.meta.applied.position = position;
     state.meta.applied.known_until =
         std::max(state.meta.applied.known_until, gathered.known_until());
-    metrics_.applied_rows.add(rows.rows() - gathered.null_key_rows());
-    metrics_.null_key_rows.add(gathered.null_key_rows());
-    metrics_.written_entities.add(static_cast<int64_t>(gathered.entities().size()));
+    metrics_.count(rows, gathered, static_cast<int64_t>(gathered.entities().size()));
     return {};
   }
 
@@ -203,7 +201,8 @@ class MemoryStore : public OnlineStore {
     return {};
   }
 
-  Result<uint64_t> content_hash(const gold::FeatureView& view) override {
+  Result<uint64_t> content_hash_at(const gold::FeatureView& view,
+                                   std::optional<EventTime> now) override {
     const std::shared_lock lock(mutex_);
     const auto found = views_.find(view.storage_name());
     uint64_t sum = 0;
@@ -212,7 +211,7 @@ class MemoryStore : public OnlineStore {
       for (const RowTable::Entry& entry : found->second.rows.entries()) {
         if (entry.is_held) {
           ASSAY_ASSIGN_OR_RETURN(const gold::FeatureValues answer,
-                                 view.read_paged_row(entry.row, latest(), pages));
+                                 view.read_paged_row(entry.row, now.value_or(latest()), pages));
           sum += hash_answer(entry.key, answer);
         }
       }

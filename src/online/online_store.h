@@ -21,6 +21,14 @@ struct AppliedTo {
   EventTime known_until = EventTime::min();  // largest visible time of all rows applied
 };
 
+/// A read that was begun: while others are, too, its answer is on its way.
+class PendingRead {
+ public:
+  virtual ~PendingRead() = default;
+  /// What OnlineStore::read answers; once.
+  virtual Result<std::vector<gold::FeatureValues>> finish() = 0;
+};
+
 /// The embedded online store: one row of bytes per (view, entity), and each view's position in the
 /// same transaction as the rows it changed.
 ///
@@ -57,6 +65,13 @@ class OnlineStore {
   virtual Result<std::vector<gold::FeatureValues>> read(const gold::FeatureView& view,
                                                         std::span<const data::EntityKey> keys,
                                                         EventTime now) = 0;
+  /// read() in two steps, of a store that is asked over a network: its answer is waited for in the
+  /// second. Nothing from the others, which read() answers at once. What is given must outlive it.
+  virtual std::unique_ptr<PendingRead> begin_read(const gold::FeatureView& /*view*/,
+                                                  std::span<const data::EntityKey> /*keys*/,
+                                                  EventTime /*now*/) {
+    return nullptr;
+  }
   /// Largest known_until over all views: the instant of a store that follows the data's own clock.
   virtual Result<EventTime> data_now() = 0;
   /// Storage names of all views that were ever applied and not dropped, sorted.
@@ -64,7 +79,12 @@ class OnlineStore {
   /// Forget a view by its storage name: its rows and its position.
   virtual Status drop(const std::string& storage_name) = 0;
   /// Order-independent hash of all rows as reads see them at data_now(), for tests of recovery.
-  virtual Result<uint64_t> content_hash(const gold::FeatureView& view) = 0;
+  Result<uint64_t> content_hash(const gold::FeatureView& view) {
+    return content_hash_at(view, std::nullopt);
+  }
+  /// The same at another instant.
+  virtual Result<uint64_t> content_hash_at(const gold::FeatureView& view,
+                                           std::optional<EventTime> now) = 0;
 };
 
 struct LmdbOptions {
@@ -101,28 +121,37 @@ Result<std::unique_ptr<OnlineStore>> open_hash_log_store(World& world,
 bool holds_hash_log(World& world, const std::string& folder);
 bool holds_lmdb(World& world, const std::string& folder);
 
-/// The store in the Redis server of `url` (redis_client.h), shared by any number of processes.
+/// The store in the Redis server, or Redis Cluster, of `url` (redis_client.h), shared by any number
+/// of processes. `project`: whose it is; "" for nobody's in particular.
 ///
 /// What an apply acknowledged is as durable as that server: `appendonly yes` with `appendfsync
-/// always` keeps it through a power cut, the default loses about a second. Rows and position are
-/// lost together or not at all, so that a later run fills them again from the lake.
-/// Errors  kInvalidArgument: the URL; kUnavailable, kPermissionDenied as RedisConnection has them.
+/// always` keeps it through a power cut, the default loses about a second, and a replica that takes
+/// over may lack what it was not sent yet. Rows and position are lost together or not at all, so
+/// that a later run fills them again from the lake; in a cluster those of one part.
+/// Errors  kInvalidArgument: the URL; kFailedPrecondition: the keys are another project's;
+///         kUnavailable, kPermissionDenied as RedisConnection has them.
 Result<std::unique_ptr<OnlineStore>> open_redis_store(World& world, const std::string& url);
-Result<std::unique_ptr<OnlineStore>> open_redis_store(World& world, const RedisAddress& address);
-/// The store in the PostgreSQL database of `url`, as libpq takes it, in the first schema of its
-/// search path; shared by any number of processes. As durable as that server.
+Result<std::unique_ptr<OnlineStore>> open_redis_store(World& world,
+                                                      const RedisAddress& address,
+                                                      bool read_only,
+                                                      const std::string& project);
+/// The store of a project in the PostgreSQL database of `url`, as libpq takes it, in the first
+/// schema of its search path; shared by any number of processes. As durable as that server.
 ///
 /// Errors  kNotFound: `read_only`, and there is none; those of PostgresConnection.
 Result<std::unique_ptr<OnlineStore>> open_postgres_store(World& world,
                                                          const std::string& url,
-                                                         bool read_only);
-/// The store at `place`: a `redis` or `postgresql` URL; `lmdb:` or `hashlog:` and a folder; a
-/// folder alone, for the store that is in it, and the hash log where there is none; or `sharded:`
-/// and places with commas between them, each of which then has its share of the entities
-/// (sharded_store.h). Errors  kFailedPrecondition: the folder holds a store of the other kind.
+                                                         bool read_only,
+                                                         const std::string& project = "");
+/// The store of a project at `place`: a `redis` or `postgresql` URL; `lmdb:` or `hashlog:` and a
+/// folder; a folder alone, for the store that is in it, and the hash log where there is none; or
+/// `sharded:` and places with commas between them, each of which then has its share of the entities
+/// (sharded_store.h). A server keeps apart what projects of different names have there.
+/// Errors  kFailedPrecondition: the folder holds a store of the other kind.
 Result<std::unique_ptr<OnlineStore>> open_online_store(World& world,
                                                        const std::string& place,
-                                                       bool read_only);
+                                                       bool read_only,
+                                                       const std::string& project = "");
 /// A store in this process's memory: nothing survives it. For `verify` and tests.
 std::unique_ptr<OnlineStore> make_memory_store(Metrics& metrics);
 

@@ -9,10 +9,12 @@
 
 #include <gtest/gtest.h>
 
+#include "base/temp_folder.h"
 #include "online/entity_rows.h"
 #include "online/fake_view.h"
 #include "online/paged_fake_view.h"
 #include "online/postgres_under_test.h"
+#include "online/redis_nodes_under_test.h"
 #include "online/redis_under_test.h"
 #include "online/sharded_store.h"
 #include "online/store_fixture.h"
@@ -43,7 +45,7 @@ class OnlineStoreTest : public testing::TestWithParam<StoreKind> {
   }
   int64_t counter(const std::string& name) { return world_.metrics.counter(name, "").value(); }
 
-  TestFolder folder_;
+  TempFolder folder_;
   TestWorld world_;
   std::unique_ptr<OnlineStore> store_;
 };
@@ -442,6 +444,10 @@ std::vector<StoreKind> one_state_stores() {
 
 std::vector<StoreKind> all_stores() {
   std::vector<StoreKind> stores = one_state_stores();
+  stores.push_back({"redis_cluster", [](TestWorld& world, const std::string&) {
+                      return open_redis_store(world.world,
+                                              RedisClusterUnderTest::shared().fresh_url());
+                    }});
   stores.push_back({"sharded", [](TestWorld& world, const std::string&) {
                       std::vector<StoreShard> shards;
                       for (const char* const name : {"a", "b", "c"}) {

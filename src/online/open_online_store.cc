@@ -64,6 +64,12 @@ Result<std::string> shard_name(const std::string& place) {
                   "those of one shard only; leave `feast=` out of " +
                       address.text());
   }
+  if (address.kind == RedisAddress::Kind::kCluster) {
+    return Status(
+        Code::kInvalidArgument,
+        "a Redis Cluster shares entities out itself and cannot be a shard; write it alone: " +
+            address.text());
+  }
   return address.text() + "/" + std::to_string(address.database) + "?prefix=" + address.prefix;
 }
 
@@ -72,18 +78,20 @@ Result<std::string> shard_name(const std::string& place) {
 Result<std::unique_ptr<OnlineStore>> open_shard(World& world,
                                                 const std::string& place,
                                                 const std::string& own,
-                                                bool read_only) {
+                                                bool read_only,
+                                                const std::string& project) {
   if (!is_url(place)) {
-    return open_online_store(world, join_path(place, own), read_only);
+    return open_online_store(world, join_path(place, own), read_only, project);
   }
   ASSAY_ASSIGN_OR_RETURN(RedisAddress address, parse_redis_url(place));
   address.prefix += "-" + own;
-  return open_redis_store(world, address);
+  return open_redis_store(world, address, read_only, project);
 }
 
 Result<std::unique_ptr<OnlineStore>> open_shards(World& world,
                                                  const std::string& places,
-                                                 bool read_only) {
+                                                 bool read_only,
+                                                 const std::string& project) {
   const std::vector<std::string> parts = split(places);
   std::vector<std::string> names;
   for (const std::string& place : parts) {
@@ -101,7 +109,8 @@ Result<std::unique_ptr<OnlineStore>> open_shards(World& world,
   for (std::size_t i = 0; i < parts.size(); ++i) {
     // Two shards may be one place by two names: each has what is its own.
     const std::string own = list + "-" + hash_text(hash_bytes(names[i]));
-    Result<std::unique_ptr<OnlineStore>> store = open_shard(world, parts[i], own, read_only);
+    Result<std::unique_ptr<OnlineStore>> store =
+        open_shard(world, parts[i], own, read_only, project);
     if (!store.ok()) {
       return store.status().with_context("shard " + names[i]);
     }
@@ -125,18 +134,20 @@ bool holds_lmdb(World& world, const std::string& folder) {
 
 Result<std::unique_ptr<OnlineStore>> open_online_store(World& world,
                                                        const std::string& place,
-                                                       bool read_only) {
+                                                       bool read_only,
+                                                       const std::string& project) {
   constexpr std::string_view kLmdb = "lmdb:";
   constexpr std::string_view kHashLog = "hashlog:";
   constexpr std::string_view kSharded = "sharded:";
   if (place.compare(0, kSharded.size(), kSharded) == 0) {
-    return open_shards(world, place.substr(kSharded.size()), read_only);
+    return open_shards(world, place.substr(kSharded.size()), read_only, project);
   }
   if (is_postgres(place)) {
-    return open_postgres_store(world, place, read_only);
+    return open_postgres_store(world, place, read_only, project);
   }
   if (is_url(place)) {
-    return open_redis_store(world, place);
+    ASSAY_ASSIGN_OR_RETURN(const RedisAddress address, parse_redis_url(place));
+    return open_redis_store(world, address, read_only, project);
   }
   HashLogOptions options;
   options.read_only = read_only;

@@ -41,6 +41,9 @@ Code code_of(std::string_view state) {
   if (kind == "53" || state == "54000") {
     return state == "53300" ? Code::kUnavailable : Code::kResourceExhausted;
   }
+  if (kind == "40" && state != "40003") {  // which says that it is not known
+    return Code::kAborted;
+  }
   if (kind == "08" || kind == "57" || kind == "40" || state == "55P03") {
     return Code::kUnavailable;  // the same may be tried again
   }
@@ -269,12 +272,20 @@ void PostgresPool::give_back(std::unique_ptr<PostgresConnection> connection) {
   }
 }
 
+Status PostgresPool::try_work(PostgresConnection& connection, const Work& work) {
+  Status done = work(connection);
+  for (int tries = 1; done.code() == Code::kAborted && tries < kTriesMax; ++tries) {
+    done = work(connection);
+  }
+  return done.code() == Code::kAborted ? Status(Code::kUnavailable, done.message()) : done;
+}
+
 Status PostgresPool::read(const Work& work) {
   bool kept = true;
   Status done;
   while (kept) {
     ASSAY_ASSIGN_OR_RETURN(std::unique_ptr<PostgresConnection> connection, take(&kept));
-    done = work(*connection);
+    done = try_work(*connection, work);
     kept = kept && !connection->usable();
     give_back(std::move(connection));
   }
@@ -284,7 +295,7 @@ Status PostgresPool::read(const Work& work) {
 Status PostgresPool::write(const Work& work) {
   bool kept = false;
   ASSAY_ASSIGN_OR_RETURN(std::unique_ptr<PostgresConnection> connection, take(&kept));
-  Status done = work(*connection);
+  Status done = try_work(*connection, work);
   give_back(std::move(connection));
   return done;
 }

@@ -42,7 +42,8 @@ struct PostgresRows {
 /// Errors  kUnavailable: the server cannot be reached, or the connection broke (the object is of no
 ///         use then); kPermissionDenied: its user, password or rights; kResourceExhausted: the
 ///         server is out of disk or memory; kFailedPrecondition: it is a standby; kNotFound: there
-///         is no such table; kInternal: any other refusal.
+///         is no such table; kAborted: the transaction lost a race or deadlock and was rolled back;
+///         kInternal: any other refusal.
 /// Threads one thread at a time.
 class PostgresConnection {
  public:
@@ -73,15 +74,18 @@ class PostgresPool {
  public:
   explicit PostgresPool(std::string url) : url_(std::move(url)) {}
 
+  static constexpr int kTriesMax = 5;
   using Work = std::function<Status(PostgresConnection&)>;
   /// Do `work` on a connection. What only reads is done once more, on a new connection, when a kept
-  /// one turns out to be broken.
+  /// one turns out to be broken; all that is kAborted is done again, up to kTriesMax times.
   Status read(const Work& work);
   Status write(const Work& work);
 
  private:
   Result<std::unique_ptr<PostgresConnection>> take(bool* kept);
   void give_back(std::unique_ptr<PostgresConnection> connection);
+  /// `work` on a taken connection, however often it loses.
+  static Status try_work(PostgresConnection& connection, const Work& work);
 
   const std::string url_;
   std::mutex mutex_;

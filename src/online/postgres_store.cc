@@ -1,13 +1,15 @@
 // An online store in PostgreSQL, in two tables of the schema that the connection's search path
 // begins with:
 //
-//   assay_view  name text, epoch bigint, meta bytea      meta value, as of the embedded store
+//   assay_view  project text, name text, epoch bigint, meta bytea
+//                                                        meta value, as of the embedded store
 //   assay_row   epoch bigint, key bytea, value bytea     row value, as of the embedded store; the
 //                                                        checksum covers "epoch:key"
 //
 // A view's rows and its position change in one transaction, which holds the view's line meanwhile.
 // Reads take line and rows in one statement, so they see one state. A view that is dropped and made
-// again gets another epoch.
+// again gets another epoch. Several projects may share the tables: epochs are of all of them, views
+// of one.
 
 #include <algorithm>
 #include <map>
@@ -48,7 +50,8 @@ Result<ViewMeta> read_meta(const std::string& name, const std::optional<std::str
 
 class PostgresStore : public OnlineStore {
  public:
-  PostgresStore(const std::string& url, Metrics& metrics) : pool_(url), metrics_(metrics) {}
+  PostgresStore(const std::string& url, std::string project, Metrics& metrics)
+      : pool_(url), project_(std::move(project)), metrics_(metrics) {}
 
   Status apply(const gold::FeatureView& view,
                const data::Batch& rows,
@@ -63,26 +66,19 @@ class PostgresStore : public OnlineStore {
   Result<EventTime> data_now() override;
   Result<std::vector<std::string>> views() override;
   Status drop(const std::string& storage_name) override;
-  Result<uint64_t> content_hash(const gold::FeatureView& view) override;
+  Result<uint64_t> content_hash_at(const gold::FeatureView& view,
+                                   std::optional<EventTime> now) override;
 
   /// Make the tables, or find out that they are not there.
   Status open(bool read_only);
 
  private:
-  struct Change {
-    const gold::FeatureView& view;
-    const data::Batch& rows;
-    const EntityRows& gathered;
-    std::optional<int64_t> expected;
-    int64_t position = 0;
-    EventTime applied_until;
-    std::span<const data::EntityKey> anew;
-  };
-  Status try_apply(PostgresConnection& server, const Change& change, int64_t* written);
+  Status make_tables(PostgresConnection& server, bool is_old);
+  Status try_apply(PostgresConnection& server, const ViewChange& change, int64_t* written);
   /// The line of the change's view, locked; made when there is none.
-  Result<Line> take_line(PostgresConnection& server, const Change& change);
+  Result<Line> take_line(PostgresConnection& server, const ViewChange& change);
   Status write_rows(PostgresConnection& server,
-                    const Change& change,
+                    const ViewChange& change,
                     int64_t epoch,
                     int64_t* written);
   static Status put(PostgresConnection& server,
@@ -106,6 +102,7 @@ class PostgresStore : public OnlineStore {
   }
 
   PostgresPool pool_;
+  const std::string project_;
   StoreMetrics metrics_;
 };
 
@@ -113,28 +110,44 @@ Status PostgresStore::open(bool read_only) {
   return pool_.write([&](PostgresConnection& server) -> Status {
     ASSAY_ASSIGN_OR_RETURN(
         const PostgresRows known,
-        server.run("SELECT 1 FROM pg_tables WHERE schemaname = current_schema() AND tablename IN "
-                   "('assay_row', 'assay_view')"));
-    if (known.rows.size() == 2) {
+        server.run(
+            "SELECT 1 FROM information_schema.columns WHERE table_schema = current_schema() "
+            "AND (table_name, column_name) IN (('assay_row', 'key'), ('assay_view', 'name'), "
+            "('assay_view', 'project'))"));
+    if (known.rows.size() == 3) {
       return {};
     }
     if (read_only) {
       return {Code::kNotFound, "there is no online store; run `assay run` first"};
     }
-    return server.in_transaction([&]() -> Status {
-      // One process makes them, the others wait and find them.
-      for (const char* const statement :
-           {"SELECT pg_advisory_xact_lock(7233190)",
-            "CREATE SEQUENCE IF NOT EXISTS assay_epoch",
-            "CREATE TABLE IF NOT EXISTS assay_view (name text PRIMARY KEY, epoch bigint NOT NULL, "
-            "meta bytea NOT NULL)",
-            "CREATE TABLE IF NOT EXISTS assay_row (epoch bigint NOT NULL, key bytea NOT NULL, "
-            "value bytea NOT NULL, PRIMARY KEY (epoch, key))"}) {
-        ASSAY_RETURN_IF_ERROR(server.run(statement).status());
-      }
-      return {};
-    });
+    return server.in_transaction([&] { return make_tables(server, known.rows.size() == 2); });
   });
+}
+
+/// `is_old`: they are there, of the time when a project had them to itself, and this one takes
+/// them.
+Status PostgresStore::make_tables(PostgresConnection& server, bool is_old) {
+  // One process makes them, the others wait and find them.
+  for (const char* const statement :
+       {"SELECT pg_advisory_xact_lock(7233190)",
+        "CREATE SEQUENCE IF NOT EXISTS assay_epoch",
+        "CREATE TABLE IF NOT EXISTS assay_view (project text NOT NULL, name text NOT NULL, epoch "
+        "bigint NOT NULL, meta bytea NOT NULL, PRIMARY KEY (project, name))",
+        "CREATE TABLE IF NOT EXISTS assay_row (epoch bigint NOT NULL, key bytea NOT NULL, "
+        "value bytea NOT NULL, PRIMARY KEY (epoch, key))",
+        "ALTER TABLE assay_view ADD COLUMN IF NOT EXISTS project text"}) {
+    ASSAY_RETURN_IF_ERROR(server.run(statement).status());
+  }
+  if (!is_old) {
+    return {};
+  }
+  ASSAY_RETURN_IF_ERROR(
+      server
+          .run("UPDATE assay_view SET project = $1 WHERE project IS NULL", {Value::text(project_)})
+          .status());
+  ASSAY_RETURN_IF_ERROR(
+      server.run("ALTER TABLE assay_view DROP CONSTRAINT assay_view_pkey").status());
+  return server.run("ALTER TABLE assay_view ADD PRIMARY KEY (project, name)").status();
 }
 
 Status PostgresStore::apply(const gold::FeatureView& view,
@@ -145,10 +158,9 @@ Status PostgresStore::apply(const gold::FeatureView& view,
                             std::span<const data::EntityKey> anew) {
   ASSAY_RETURN_IF_ERROR(check_view_name(view));
   ASSAY_ASSIGN_OR_RETURN(const EntityRows gathered, EntityRows::gather(view, rows));
-  const Change change{view, rows, gathered, expected, position, applied_until, anew};
+  const ViewChange change{view, rows, gathered, expected, position, applied_until, anew};
   int64_t written = 0;
   const auto apply_once = [&] {
-    written = 0;
     return pool_.write(
         [&](PostgresConnection& server) { return try_apply(server, change, &written); });
   };
@@ -168,55 +180,52 @@ Status PostgresStore::apply(const gold::FeatureView& view,
     return done.with_context("apply rows to the online store, view " + view.name());
   }
   fail_point("online.apply.after_commit");
-  metrics_.applied_rows.add(rows.rows() - gathered.null_key_rows());
-  metrics_.null_key_rows.add(gathered.null_key_rows());
-  metrics_.written_entities.add(written);
+  metrics_.count(rows, gathered, written);
   return {};
 }
 
-Result<Line> PostgresStore::take_line(PostgresConnection& server, const Change& change) {
+Result<Line> PostgresStore::take_line(PostgresConnection& server, const ViewChange& change) {
   const std::string& name = change.view.storage_name();
-  ASSAY_ASSIGN_OR_RETURN(PostgresRows found,
-                         server.run("SELECT epoch, meta FROM assay_view WHERE name = $1 FOR UPDATE",
-                                    {Value::text(name)}));
+  ASSAY_ASSIGN_OR_RETURN(
+      PostgresRows found,
+      server.run("SELECT epoch, meta FROM assay_view WHERE project = $1 AND name "
+                 "= $2 FOR UPDATE",
+                 {Value::text(project_), Value::text(name)}));
   std::optional<ViewMeta> meta;
   if (!found.rows.empty()) {
     ASSAY_ASSIGN_OR_RETURN(meta, read_meta(name, found.rows[0][1]));
   }
   ASSAY_RETURN_IF_ERROR(check_apply(change.view, meta, change.expected, change.position));
-  Line line;
-  line.meta = meta.value_or(ViewMeta{});
   if (!meta.has_value()) {
     ASSAY_ASSIGN_OR_RETURN(
         found,
-        server.run("INSERT INTO assay_view (name, epoch, meta) VALUES ($1, nextval('assay_epoch'), "
-                   "$2) ON CONFLICT DO NOTHING RETURNING epoch",
-                   {Value::text(name), Value::bytes("")}));
+        server.run("INSERT INTO assay_view (project, name, epoch, meta) VALUES ($1, $2, "
+                   "nextval('assay_epoch'), $3) ON CONFLICT DO NOTHING RETURNING epoch",
+                   {Value::text(project_), Value::text(name), Value::bytes("")}));
     if (found.rows.empty()) {
       return Status(
           Code::kFailedPrecondition,
           "another process moved the view's position meanwhile: view " + change.view.name());
     }
   }
-  line.epoch = found.integer(0, 0);
-  line.meta.fingerprint = change.view.fingerprint();
-  line.meta.applied.position = change.position;
-  line.meta.applied.known_until =
-      std::max(line.meta.applied.known_until, change.gathered.known_until());
-  return line;
+  return Line{found.integer(0, 0), change.after(meta.value_or(ViewMeta{}))};
 }
 
 Status PostgresStore::try_apply(PostgresConnection& server,
-                                const Change& change,
+                                const ViewChange& change,
                                 int64_t* written) {
   const std::string& name = change.view.storage_name();
+  *written = 0;
   return server.in_transaction([&]() -> Status {
     ASSAY_ASSIGN_OR_RETURN(const Line line, take_line(server, change));
     ASSAY_RETURN_IF_ERROR(write_rows(server, change, line.epoch, written));
-    ASSAY_RETURN_IF_ERROR(server
-                              .run("UPDATE assay_view SET meta = $2 WHERE name = $1",
-                                   {Value::text(name), Value::bytes(encode_meta(name, line.meta))})
-                              .status());
+    ASSAY_RETURN_IF_ERROR(
+        server
+            .run("UPDATE assay_view SET meta = $3 WHERE project = $1 AND name = $2",
+                 {Value::text(project_),
+                  Value::text(name),
+                  Value::bytes(encode_meta(name, line.meta))})
+            .status());
     fail_point("online.apply.before_commit");
     return {};
   });
@@ -251,7 +260,7 @@ Result<std::map<std::string, std::string>> PostgresStore::held_rows(
 }
 
 Status PostgresStore::write_rows(PostgresConnection& server,
-                                 const Change& change,
+                                 const ViewChange& change,
                                  int64_t epoch,
                                  int64_t* written) {
   const std::vector<EntityRows::Entity>& entities = change.gathered.entities();
@@ -303,7 +312,8 @@ Result<std::optional<AppliedTo>> PostgresStore::applied_to(const gold::FeatureVi
   ASSAY_RETURN_IF_ERROR(check_view_name(view));
   const std::string& name = view.storage_name();
   ASSAY_ASSIGN_OR_RETURN(const PostgresRows found,
-                         ask("SELECT meta FROM assay_view WHERE name = $1", {Value::text(name)}));
+                         ask("SELECT meta FROM assay_view WHERE project = $1 AND name = $2",
+                             {Value::text(project_), Value::text(name)}));
   if (found.rows.empty()) {
     return std::optional<AppliedTo>();
   }
@@ -324,8 +334,8 @@ Result<std::vector<gold::FeatureValues>> PostgresStore::read(const gold::Feature
   ASSAY_ASSIGN_OR_RETURN(
       PostgresRows found,
       ask("SELECT v.epoch, v.meta, r.key, r.value FROM assay_view v LEFT JOIN assay_row r ON "
-          "r.epoch = v.epoch AND r.key = ANY ($2) WHERE v.name = $1",
-          {Value::text(name), Value::list(wanted)}));
+          "r.epoch = v.epoch AND r.key = ANY ($3) WHERE v.project = $1 AND v.name = $2",
+          {Value::text(project_), Value::text(name), Value::list(wanted)}));
   std::map<std::string, std::string> held;
   if (!found.rows.empty()) {
     ASSAY_ASSIGN_OR_RETURN(const ViewMeta meta, read_meta(name, found.rows[0][1]));
@@ -355,7 +365,9 @@ Result<std::vector<gold::FeatureValues>> PostgresStore::read(const gold::Feature
 }
 
 Result<std::map<std::string, ViewMeta>> PostgresStore::all_views() {
-  ASSAY_ASSIGN_OR_RETURN(const PostgresRows found, ask("SELECT name, meta FROM assay_view"));
+  ASSAY_ASSIGN_OR_RETURN(
+      const PostgresRows found,
+      ask("SELECT name, meta FROM assay_view WHERE project = $1", {Value::text(project_)}));
   std::map<std::string, ViewMeta> views;
   for (const auto& cells : found.rows) {
     const std::string name = cells[0].value_or("");
@@ -387,9 +399,10 @@ Result<std::vector<std::string>> PostgresStore::views() {
 Status PostgresStore::drop(const std::string& storage_name) {
   return pool_
       .write([&](PostgresConnection& server) -> Status {
-        ASSAY_RETURN_IF_ERROR(
-            server.run("DELETE FROM assay_view WHERE name = $1", {Value::text(storage_name)})
-                .status());
+        ASSAY_RETURN_IF_ERROR(server
+                                  .run("DELETE FROM assay_view WHERE project = $1 AND name = $2",
+                                       {Value::text(project_), Value::text(storage_name)})
+                                  .status());
         // Rows of a view that is being made are not seen here before its line is.
         return server.run("DELETE FROM assay_row WHERE epoch NOT IN (SELECT epoch FROM assay_view)")
             .status();
@@ -397,17 +410,19 @@ Status PostgresStore::drop(const std::string& storage_name) {
       .with_context("drop view " + storage_name + " from the online store");
 }
 
-Result<uint64_t> PostgresStore::content_hash(const gold::FeatureView& view) {
+Result<uint64_t> PostgresStore::content_hash_at(const gold::FeatureView& view,
+                                                std::optional<EventTime> at) {
   ASSAY_RETURN_IF_ERROR(check_view_name(view));
-  ASSAY_ASSIGN_OR_RETURN(const EventTime now, data_now());
+  ASSAY_ASSIGN_OR_RETURN(const EventTime latest, data_now());
+  const EventTime now = at.value_or(latest);
   uint64_t sum = 0;
   std::string last;
   while (true) {
     ASSAY_ASSIGN_OR_RETURN(
         const PostgresRows found,
         ask("SELECT r.epoch, r.key, r.value FROM assay_row r JOIN assay_view v ON r.epoch = "
-            "v.epoch WHERE v.name = $1 AND r.key > $2 ORDER BY r.key LIMIT 1000",
-            {Value::text(view.storage_name()), Value::bytes(last)}));
+            "v.epoch WHERE v.project = $1 AND v.name = $2 AND r.key > $3 ORDER BY r.key LIMIT 1000",
+            {Value::text(project_), Value::text(view.storage_name()), Value::bytes(last)}));
     for (std::size_t i = 0; i < found.rows.size(); ++i) {
       last = found.rows[i][1].value_or("");
       const Result<StoredRow> stored =
@@ -438,8 +453,9 @@ Status PostgresStore::corrupt(const gold::FeatureView& view,
 
 Result<std::unique_ptr<OnlineStore>> open_postgres_store(World& world,
                                                          const std::string& url,
-                                                         bool read_only) {
-  auto store = std::make_unique<PostgresStore>(url, world.metrics);
+                                                         bool read_only,
+                                                         const std::string& project) {
+  auto store = std::make_unique<PostgresStore>(url, project, world.metrics);
   ASSAY_RETURN_IF_ERROR(store->open(read_only).with_context("open the online store"));
   return std::unique_ptr<OnlineStore>(std::move(store));
 }

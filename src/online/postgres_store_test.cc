@@ -60,6 +60,69 @@ TEST_F(PostgresStoreTest, ReadersFindWhatAnotherProcessWrote) {
       << "rows of a dropped view are removed";
 }
 
+TEST_F(PostgresStoreTest, TwoProjectsShareTheTablesAndNothingElse) {
+  const auto shop = open_postgres_store(world_.world, url_, false, "shop").value();
+  const auto fleet = open_postgres_store(world_.world, url_, false, "fleet").value();
+  ASSERT_TRUE(apply(*shop, {}, 1).ok());
+  EXPECT_EQ(read(*fleet)->statuses[0], data::FeatureStatus::kNotFound);
+  EXPECT_EQ(*fleet->data_now(), EventTime::min());
+  ASSERT_TRUE(apply(*fleet, {}, 7).ok());
+  EXPECT_EQ(read(*shop)->values[0], data::Scalar::float64(1));
+  EXPECT_EQ(read(*fleet)->values[0], data::Scalar::float64(7));
+  EXPECT_EQ((*shop->applied_to(view_))->position, 1);
+  EXPECT_EQ(*shop->data_now(), EventTime{1});
+  EXPECT_NE(*shop->content_hash(view_), *fleet->content_hash(view_));
+  ASSERT_TRUE(fleet->drop("clicks").ok());
+  EXPECT_TRUE(fleet->views()->empty());
+  EXPECT_EQ(*shop->views(), std::vector<std::string>{"clicks"});
+  EXPECT_EQ(read(*shop)->values[0], data::Scalar::float64(1));
+  ASSERT_TRUE(apply(*shop, 1, 2).ok());
+}
+
+TEST_F(PostgresStoreTest, TablesOfOneProjectOfAnEarlierProgramAreTheFirstThatWrites) {
+  ASSERT_TRUE(apply(*open(), {}, 1).ok());
+  ASSERT_TRUE(sql("ALTER TABLE assay_view DROP CONSTRAINT assay_view_pkey").ok());
+  ASSERT_TRUE(sql("ALTER TABLE assay_view DROP COLUMN project").ok());
+  ASSERT_TRUE(sql("ALTER TABLE assay_view ADD PRIMARY KEY (name)").ok());
+  EXPECT_EQ(open_postgres_store(world_.world, url_, true, "shop").code(), Code::kNotFound);
+  const auto shop = open_postgres_store(world_.world, url_, false, "shop").value();
+  const auto fleet = open_postgres_store(world_.world, url_, false, "fleet").value();
+  EXPECT_EQ(read(*shop)->values[0], data::Scalar::float64(1));
+  EXPECT_EQ(read(*fleet)->statuses[0], data::FeatureStatus::kNotFound);
+  ASSERT_TRUE(apply(*shop, 1, 2).ok());
+  ASSERT_TRUE(apply(*fleet, {}, 1).ok()) << "a view of the same name";
+}
+
+TEST_F(PostgresStoreTest, ATransactionThatLostARaceIsDoneAgainAndGivenUpAtLast) {
+  const auto store = open();
+  ASSERT_TRUE(apply(*store, {}, 1).ok());
+  // What PostgreSQL says of transactions that cannot be in one order, at the commit.
+  ASSERT_TRUE(sql("CREATE SEQUENCE lost").ok());
+  const auto lose = [&](const char* function) {
+    ASSERT_TRUE(sql("ALTER SEQUENCE lost RESTART").ok());
+    ASSERT_TRUE(sql(function).ok());
+  };
+  lose(
+      "CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF nextval('lost') <= 3 "
+      "THEN RAISE EXCEPTION 'lost' USING ERRCODE = '40001'; END IF; RETURN NULL; END $$");
+  ASSERT_TRUE(sql("CREATE CONSTRAINT TRIGGER lose AFTER UPDATE ON assay_view DEFERRABLE INITIALLY "
+                  "DEFERRED FOR EACH ROW EXECUTE FUNCTION lose()")
+                  .ok());
+  ASSERT_TRUE(apply(*store, 1, 2).ok());
+  EXPECT_EQ(read(*store)->values[0], data::Scalar::float64(2));
+  EXPECT_EQ(world_.metrics.counter("assay_online_written_entities_total", "").value(), 2);
+  lose(
+      "CREATE OR REPLACE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM "
+      "nextval('lost'); RAISE EXCEPTION 'lost' USING ERRCODE = '40P01'; END $$");
+  EXPECT_EQ(apply(*store, 2, 3).code(), Code::kUnavailable);
+  EXPECT_TRUE(sql("DO $$ BEGIN ASSERT (SELECT last_value <= 10 FROM lost); END $$").ok())
+      << "not for ever";
+  EXPECT_EQ(read(*store)->values[0], data::Scalar::float64(2));
+  EXPECT_EQ((*store->applied_to(view_))->position, 2);
+  ASSERT_TRUE(sql("DROP TRIGGER lose ON assay_view").ok());
+  ASSERT_TRUE(apply(*store, 2, 3).ok());
+}
+
 TEST_F(PostgresStoreTest, TwoWritersDoNotMoveAViewPastEachOther) {
   const auto one = open();
   const auto other = open();

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/temp_folder.h"
 #include "online/postgres_client.h"
 #include "online/store_fixture.h"
 
@@ -124,7 +125,7 @@ class PostgresUnderTest {
     return newest;
   }
 
-  TestFolder folder_;
+  TempFolder folder_;
   pid_t process_ = -1;
   int schemas_ = 0;
   std::vector<std::string> strings_;

@@ -1,6 +1,10 @@
 #include "online/redis_client.h"
 
+#include <utility>
+
 #include <hiredis/hiredis.h>
+
+#include "online/redis_cluster.h"
 
 namespace assay::online {
 namespace {
@@ -18,19 +22,22 @@ Status refusal(std::string_view text, const RedisAddress& address) {
   if (word == "OOM") {
     return with(Code::kResourceExhausted, "; raise its maxmemory");
   }
-  if (word == "READONLY") {
+  if (word == "READONLY" && address.kind == RedisAddress::Kind::kServer) {
     return with(Code::kFailedPrecondition, "; name the primary in the URL of `online`");
   }
-  if (word == "MOVED" || word == "ASK" || word == "CROSSSLOT" || word == "CLUSTERDOWN") {
+  const bool of_cluster = word == "MOVED" || word == "ASK" || word == "CLUSTERDOWN";
+  if (of_cluster && address.kind != RedisAddress::Kind::kCluster) {
     return with(Code::kFailedPrecondition,
-                "; nodes of a Redis Cluster are not supported, name a single server");
+                "; it is a node of a Redis Cluster, write redis+cluster:// for redis://");
   }
-  if (word == "LOADING" || word == "BUSY" || word == "TRYAGAIN" || word == "MASTERDOWN") {
+  if (of_cluster || word == "LOADING" || word == "BUSY" || word == "TRYAGAIN" ||
+      word == "MASTERDOWN" || word == "READONLY") {
     return with(Code::kUnavailable, "; try again in a moment");
   }
   return with(Code::kInternal, "");
 }
 
+/// Refusals inside of lists count as nothing.
 RedisReply copy(const redisReply& from) {
   RedisReply reply;
   switch (from.type) {
@@ -60,11 +67,20 @@ RedisReply copy(const redisReply& from) {
 struct RedisConnection::Impl {
   RedisAddress address;
   redisContext* context = nullptr;
+  std::optional<RedisRedirect> redirect;
+  bool demoted = false;  // a primary that has become a replica
 
   ~Impl() {
     if (context != nullptr) {
       redisFree(context);
     }
+  }
+  /// Take note of what a refusal says of others.
+  void note(std::string_view text) {
+    if (!redirect.has_value()) {
+      redirect = read_redirect(text, address.node.host);
+    }
+    demoted = demoted || text.substr(0, text.find(' ')) == "READONLY";
   }
   [[nodiscard]] Status broken() const {
     return {Code::kUnavailable,
@@ -77,7 +93,11 @@ RedisConnection::RedisConnection(std::unique_ptr<Impl> impl) : impl_(std::move(i
 RedisConnection::~RedisConnection() = default;
 
 bool RedisConnection::usable() const {
-  return impl_->context != nullptr && impl_->context->err == 0;
+  return impl_->context != nullptr && impl_->context->err == 0 && !impl_->demoted;
+}
+
+std::optional<RedisRedirect> RedisConnection::take_redirect() {
+  return std::exchange(impl_->redirect, std::nullopt);
 }
 
 Result<std::unique_ptr<RedisConnection>> RedisConnection::connect(const RedisAddress& address) {
@@ -85,9 +105,10 @@ Result<std::unique_ptr<RedisConnection>> RedisConnection::connect(const RedisAdd
   impl->address = address;
   const timeval timeout{address.timeout.micros / kMicrosPerSecond,
                         address.timeout.micros % kMicrosPerSecond};
-  impl->context = address.unix_socket.empty()
-                      ? redisConnectWithTimeout(address.host.c_str(), address.port, timeout)
-                      : redisConnectUnixWithTimeout(address.unix_socket.c_str(), timeout);
+  impl->context =
+      address.unix_socket.empty()
+          ? redisConnectWithTimeout(address.node.host.c_str(), address.node.port, timeout)
+          : redisConnectUnixWithTimeout(address.unix_socket.c_str(), timeout);
   if (impl->context == nullptr || impl->context->err != 0) {
     return impl->broken();
   }
@@ -107,6 +128,11 @@ Result<std::unique_ptr<RedisConnection>> RedisConnection::connect(const RedisAdd
 }
 
 Result<std::vector<RedisReply>> RedisConnection::run(const std::vector<RedisCommand>& commands) {
+  ASSAY_RETURN_IF_ERROR(send(commands));
+  return receive(commands.size());
+}
+
+Status RedisConnection::send(const std::vector<RedisCommand>& commands) {
   std::vector<const char*> words;
   std::vector<std::size_t> sizes;
   for (const RedisCommand& command : commands) {
@@ -122,10 +148,19 @@ Result<std::vector<RedisReply>> RedisConnection::run(const std::vector<RedisComm
       return impl_->broken();
     }
   }
+  for (int all = 0; all == 0;) {
+    if (redisBufferWrite(impl_->context, &all) != REDIS_OK) {
+      return impl_->broken();
+    }
+  }
+  return {};
+}
+
+Result<std::vector<RedisReply>> RedisConnection::receive(std::size_t count) {
   std::vector<RedisReply> replies;
-  replies.reserve(commands.size());
+  replies.reserve(count);
   Status refused;
-  for (std::size_t i = 0; i < commands.size(); ++i) {
+  for (std::size_t i = 0; i < count; ++i) {
     void* taken = nullptr;
     if (redisGetReply(impl_->context, &taken) != REDIS_OK) {
       return impl_->broken();
@@ -133,8 +168,10 @@ Result<std::vector<RedisReply>> RedisConnection::run(const std::vector<RedisComm
     const std::unique_ptr<redisReply, decltype(&freeReplyObject)> reply(
         static_cast<redisReply*>(taken), freeReplyObject);
     if (reply->type == REDIS_REPLY_ERROR) {
+      const std::string_view text(reply->str, static_cast<std::size_t>(reply->len));
+      impl_->note(text);
       if (refused.ok()) {
-        refused = refusal({reply->str, static_cast<std::size_t>(reply->len)}, impl_->address);
+        refused = refusal(text, impl_->address);
       }
       replies.emplace_back();
     } else {
@@ -147,46 +184,17 @@ Result<std::vector<RedisReply>> RedisConnection::run(const std::vector<RedisComm
   return replies;
 }
 
-Result<std::unique_ptr<RedisConnection>> RedisPool::take(bool* kept) {
-  {
-    const std::lock_guard lock(mutex_);
-    *kept = !idle_.empty();
-    if (*kept) {
-      std::unique_ptr<RedisConnection> connection = std::move(idle_.back());
-      idle_.pop_back();
-      return connection;
-    }
+std::optional<RedisReply> read_redis_reply(std::string_view bytes) {
+  const std::unique_ptr<redisReader, decltype(&redisReaderFree)> reader(redisReaderCreate(),
+                                                                        redisReaderFree);
+  void* taken = nullptr;
+  if (redisReaderFeed(reader.get(), bytes.data(), bytes.size()) != REDIS_OK ||
+      redisReaderGetReply(reader.get(), &taken) != REDIS_OK || taken == nullptr) {
+    return std::nullopt;
   }
-  return RedisConnection::connect(address_);
-}
-
-void RedisPool::give_back(std::unique_ptr<RedisConnection> connection) {
-  const std::lock_guard lock(mutex_);
-  if (connection->usable()) {
-    idle_.push_back(std::move(connection));
-  } else {
-    idle_.clear();  // the server went away: the others are broken too
-  }
-}
-
-Status RedisPool::read(const Work& work) {
-  bool kept = true;
-  Status done;
-  while (kept) {
-    ASSAY_ASSIGN_OR_RETURN(std::unique_ptr<RedisConnection> connection, take(&kept));
-    done = work(*connection);
-    kept = kept && !connection->usable();
-    give_back(std::move(connection));
-  }
-  return done;
-}
-
-Status RedisPool::write(const Work& work) {
-  bool kept = false;
-  ASSAY_ASSIGN_OR_RETURN(std::unique_ptr<RedisConnection> connection, take(&kept));
-  Status done = work(*connection);
-  give_back(std::move(connection));
-  return done;
+  const std::unique_ptr<redisReply, decltype(&freeReplyObject)> reply(
+      static_cast<redisReply*>(taken), freeReplyObject);
+  return copy(*reply);
 }
 
 }  // namespace assay::online

@@ -1,9 +1,9 @@
 #pragma once
 
+#include <compare>
+#include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,15 +12,29 @@
 #include "base/status.h"
 #include "base/time.h"
 
-// Redis's protocol over one connection at a time, and a pool of such connections. The adapter to
-// hiredis is redis_client.cc.
+// Redis's protocol over one connection at a time. The adapter to hiredis is redis_client.cc.
 
 namespace assay::online {
 
-/// Where a Redis server is and how to ask it, from its URL.
-struct RedisAddress {
+/// Where a process of Redis listens.
+struct RedisNode {
   std::string host = "127.0.0.1";
   int port = 6379;
+
+  auto operator<=>(const RedisNode&) const = default;
+  [[nodiscard]] std::string text() const { return host + ":" + std::to_string(port); }
+};
+
+/// Where Redis is and how to ask it, from its URL.
+struct RedisAddress {
+  enum class Kind {
+    kServer,
+    kCluster,   // `node` and `others` are nodes of a cluster, some of many
+    kSentinel,  // `node` and `others` are sentinels, who know where the primary is
+  } kind = Kind::kServer;
+  RedisNode node;
+  std::vector<RedisNode> others;
+  std::string primary;      // its name, for sentinels
   std::string unix_socket;  // instead of host and port
   std::string user;         // "" for the default user
   std::string password;
@@ -33,8 +47,11 @@ struct RedisAddress {
   [[nodiscard]] std::string text() const;
 };
 
-/// `redis://[user:password@]host[:port][/database][?prefix=...&timeout=2s&feast=PROJECT]` or
-/// `redis+unix:///path/to.sock[?database=1&prefix=...]`.
+/// `redis://[user:password@]host[:port][/database][?prefix=...&timeout=2s&feast=PROJECT]`,
+/// `redis+unix:///path/to.sock[?database=1&prefix=...]`,
+/// `redis+cluster://[user:password@]host[:port][?also=host:port&...]`, or
+/// `redis+sentinel://[user:password@]host[:port]/NAME[?also=host:port&database=1&...]`, where user
+/// and password are those of the servers, not of the sentinels.
 ///
 /// Errors  kInvalidArgument: what is wrong and how to write it; `rediss://` (TLS) is not supported.
 Result<RedisAddress> parse_redis_url(std::string_view url);
@@ -49,16 +66,26 @@ struct RedisReply {
 
 using RedisCommand = std::vector<std::string>;
 
+/// Another node that a node of a cluster sends us to.
+struct RedisRedirect {
+  bool is_ask = false;  // for this once, while the slot is being moved
+  int slot = 0;
+  RedisNode node;
+};
+
 /// A connection: a run of commands at a time. The process must ignore SIGPIPE.
 ///
 /// Errors  kUnavailable: the server cannot be reached, or the connection broke (the object is of no
-///         use then); kPermissionDenied: its user or password; kResourceExhausted: the server is
-///         out of memory; kFailedPrecondition: it is a replica, or a node of a cluster that sends
-///         us elsewhere; kInternal: any other refusal.
+///         use then), or a cluster has no node for it just now, or a primary found by sentinels is
+///         none any more (of no use either); kPermissionDenied: its user or password;
+///         kResourceExhausted: the server is out of memory; kFailedPrecondition: it is a replica,
+///         or a node of a cluster, and the address says nothing of that; kInternal: any other
+///         refusal.
 /// Threads one thread at a time.
 class RedisConnection {
  public:
   struct Impl;
+  /// To the node, or socket, of the address, whatever kind it is.
   static Result<std::unique_ptr<RedisConnection>> connect(const RedisAddress& address);
   ~RedisConnection();
   RedisConnection(const RedisConnection&) = delete;
@@ -67,6 +94,12 @@ class RedisConnection {
   /// Send all commands, then take one answer for each. The first refusal is the result, after all
   /// answers were taken, so that the connection can be used again.
   Result<std::vector<RedisReply>> run(const std::vector<RedisCommand>& commands);
+  /// The two halves of that: with several connections all are asked before any is waited for. A
+  /// connection whose answers were not taken is of no further use.
+  Status send(const std::vector<RedisCommand>& commands);
+  Result<std::vector<RedisReply>> receive(std::size_t count);
+  /// Where the first refusal since the last call of this sent us, if to anywhere.
+  std::optional<RedisRedirect> take_redirect();
   /// False once the connection broke.
   [[nodiscard]] bool usable() const;
 
@@ -75,27 +108,8 @@ class RedisConnection {
   std::unique_ptr<Impl> impl_;
 };
 
-/// Connections to one server, kept for the next call.
-///
-/// Threads thread-safe.
-class RedisPool {
- public:
-  explicit RedisPool(RedisAddress address) : address_(std::move(address)) {}
-
-  using Work = std::function<Status(RedisConnection&)>;
-  /// Do `work` on a connection. What only reads is done once more, on a new connection, when a kept
-  /// one turns out to be broken: the server may have closed it long ago.
-  Status read(const Work& work);
-  Status write(const Work& work);
-  [[nodiscard]] const RedisAddress& address() const { return address_; }
-
- private:
-  Result<std::unique_ptr<RedisConnection>> take(bool* kept);
-  void give_back(std::unique_ptr<RedisConnection> connection);
-
-  const RedisAddress address_;
-  std::mutex mutex_;
-  std::vector<std::unique_ptr<RedisConnection>> idle_;
-};
+/// The first reply in bytes of the protocol, as a connection would take it; nothing when it is not
+/// whole, or none. For tests.
+std::optional<RedisReply> read_redis_reply(std::string_view bytes);
 
 }  // namespace assay::online

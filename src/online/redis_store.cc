@@ -1,5 +1,6 @@
 // An online store in Redis. Keys, all beginning with the address's prefix:
 //
+//   assay:project            name of the project whose keys these are
 //   assay:views              set of the storage names of all views
 //   assay:epoch              counter: the epoch that the next new view gets
 //   assay:view:<name>        epoch u64 | meta value, as of the embedded store
@@ -15,138 +16,39 @@
 // A view's rows and its position change in one MULTI/EXEC, guarded by a WATCH on its record. Reads
 // take record and rows in one MGET, so they see one state. A view that is dropped and made again
 // gets another epoch: rows left behind by a crash are never read, and swept by the next drop.
+//
+// In a cluster there are kClusterParts of these stores behind one (sharded_store.h), each with all
+// of its keys in one slot: `assay:{tag}:row:...`. Feast's keys are where their own names say.
+
+#include "online/redis_store.h"
 
 #include <algorithm>
 #include <cstring>
-#include <map>
-#include <mutex>
-#include <set>
+#include <utility>
 
 #include "base/fail_point.h"
 #include "base/hash.h"
-#include "online/entity_rows.h"
-#include "online/feast_layout.h"
-#include "online/online_store.h"
-#include "online/redis_client.h"
+#include "online/redis_cluster.h"
 #include "online/row_codec.h"
+#include "online/sharded_store.h"
 
 namespace assay::online {
 namespace {
 
 constexpr std::size_t kKeysPerCommand = 1000;
+/// So many nodes at most have rows. Not to be changed: entities would belong to other parts.
+constexpr int kClusterParts = 16;
 
-/// A view's record: which epoch its rows belong to, and where it stands.
-struct Record {
-  uint64_t epoch = 0;
-  ViewMeta meta;
-};
+}  // namespace
 
-class RedisStore : public OnlineStore {
- public:
-  RedisStore(const RedisAddress& address, Metrics& metrics) : pool_(address), metrics_(metrics) {}
-
-  Status apply(const gold::FeatureView& view,
-               const data::Batch& rows,
-               std::optional<int64_t> expected,
-               int64_t position,
-               EventTime applied_until,
-               std::span<const data::EntityKey> anew) override;
-  Result<std::optional<AppliedTo>> applied_to(const gold::FeatureView& view) override;
-  Result<std::vector<gold::FeatureValues>> read(const gold::FeatureView& view,
-                                                std::span<const data::EntityKey> keys,
-                                                EventTime now) override;
-  Result<EventTime> data_now() override;
-  Result<std::vector<std::string>> views() override;
-  Status drop(const std::string& storage_name) override;
-  Result<uint64_t> content_hash(const gold::FeatureView& view) override;
-
-  /// Fail now rather than at the first request.
-  Status ping() {
-    return pool_.read([](RedisConnection& redis) { return redis.run({{"PING"}}).status(); });
-  }
-
- private:
-  struct Change {
-    const gold::FeatureView& view;
-    const data::Batch& rows;
-    const EntityRows& gathered;
-    std::optional<int64_t> expected;
-    int64_t position = 0;
-    EventTime applied_until;
-    std::span<const data::EntityKey> anew;
-  };
-  /// kFailedPrecondition when the view stands elsewhere, or another process moved it meanwhile.
-  Status try_apply(RedisConnection& redis, const Change& change, int64_t* written);
-  Result<std::vector<RedisCommand>> changed_rows(RedisConnection& redis,
-                                                 const Change& change,
-                                                 const std::optional<Record>& record,
-                                                 uint64_t epoch,
-                                                 int64_t* written);
-  Result<std::vector<gold::FeatureValues>> read(RedisConnection& redis,
-                                                const gold::FeatureView& view,
-                                                std::span<const data::EntityKey> keys,
-                                                EventTime now);
-  Result<uint64_t> content_hash(RedisConnection& redis,
-                                const gold::FeatureView& view,
-                                EventTime now);
-  Result<std::optional<Record>> record(RedisConnection& redis, const std::string& name);
-  Result<std::optional<Record>> decode_record(const std::string& name, const RedisReply& reply);
-  Result<std::map<std::string, Record>> records(RedisConnection& redis);
-  Status sweep(RedisConnection& redis);
-  Result<std::map<std::string, FeastLayout>> dead_layouts(RedisConnection& redis,
-                                                          const std::set<std::string>& live,
-                                                          std::vector<std::string>* keys);
-  Status scan(RedisConnection& redis,
-              const std::string& prefix,
-              const std::function<Status(const std::vector<std::string>&)>& visit);
-  Status corrupt(const gold::FeatureView& view, const data::EntityKey& key, const Status& why);
-
-  /// What `work` finds out on a connection.
-  template <typename T, typename Work>
-  Result<T> ask(const Work& work) {
-    std::optional<Result<T>> answer;
-    const Status done = pool_.read([&](RedisConnection& redis) {
-      answer.emplace(work(redis));
-      return answer->ok() ? Status() : answer->status();
-    });
-    return done.ok() ? *std::move(answer) : Result<T>(done);
-  }
-
-  [[nodiscard]] std::string key(std::string_view rest) const {
-    return pool_.address().prefix + ":" + std::string(rest);
-  }
-  [[nodiscard]] std::string record_key(const std::string& name) const {
-    return key("view:" + name);
-  }
-  [[nodiscard]] std::string row_prefix(uint64_t epoch) const {
-    return key("row:" + std::to_string(epoch) + ":");
-  }
-  [[nodiscard]] std::string feast_key(uint64_t epoch) const {
-    return key("feast:" + std::to_string(epoch));
-  }
-  uint64_t known_epoch(const std::string& name) {
-    const std::lock_guard lock(mutex_);
-    return epochs_[name];
-  }
-  void know_epoch(const std::string& name, uint64_t epoch) {
-    const std::lock_guard lock(mutex_);
-    epochs_[name] = epoch;
-  }
-
-  RedisPool pool_;
-  StoreMetrics metrics_;
-  std::mutex mutex_;
-  std::map<std::string, uint64_t> epochs_;  // of views read before: which keys to ask for at once
-};
-
-std::string encode_record(const std::string& name, const Record& record) {
+std::string RedisStore::encode_record(const std::string& name, const Record& record) {
   std::string value(sizeof(record.epoch), '\0');
   std::memcpy(value.data(), &record.epoch, sizeof(record.epoch));
   return value + encode_meta(name, record.meta);
 }
 
-Result<std::optional<Record>> RedisStore::decode_record(const std::string& name,
-                                                        const RedisReply& reply) {
+Result<std::optional<RedisStore::Record>> RedisStore::decode_record(const std::string& name,
+                                                                    const RedisReply& reply) {
   if (reply.kind != RedisReply::Kind::kText) {
     return std::optional<Record>();
   }
@@ -164,33 +66,22 @@ Result<std::optional<Record>> RedisStore::decode_record(const std::string& name,
   return std::optional<Record>(record);
 }
 
-Result<std::optional<Record>> RedisStore::record(RedisConnection& redis, const std::string& name) {
-  ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> replies,
-                         redis.run({{"GET", record_key(name)}}));
-  return decode_record(name, replies[0]);
+Result<std::vector<RedisReply>> RedisStore::ask(const std::vector<RedisCommand>& commands) {
+  std::vector<RedisReply> answers;
+  ASSAY_RETURN_IF_ERROR(route_->read([&](RedisConnection& redis) -> Status {
+    ASSAY_ASSIGN_OR_RETURN(answers, redis.run(commands));
+    return {};
+  }));
+  return answers;
 }
 
-Result<std::map<std::string, Record>> RedisStore::records(RedisConnection& redis) {
-  ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> names,
-                         redis.run({{"SMEMBERS", key("views")}}));
-  RedisCommand get{"MGET"};
-  for (const RedisReply& name : names[0].list) {
-    get.push_back(record_key(name.text));
-  }
-  std::map<std::string, Record> records;
-  if (get.size() == 1) {
-    return records;
-  }
-  ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> found, redis.run({get}));
-  for (std::size_t i = 0; i < found[0].list.size(); ++i) {
-    const std::string& name = names[0].list[i].text;
-    ASSAY_ASSIGN_OR_RETURN(const std::optional<Record> record,
-                           decode_record(name, found[0].list[i]));
-    if (record.has_value()) {
-      records.emplace(name, *record);
-    }
-  }
-  return records;
+Status RedisStore::write(const std::vector<RedisCommand>& commands) {
+  return route_->write([&](RedisConnection& redis) { return redis.run(commands).status(); });
+}
+
+Result<std::optional<RedisStore::Record>> RedisStore::record(const std::string& name) {
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> values, route_->get({record_key(name)}));
+  return decode_record(name, values[0]);
 }
 
 Status RedisStore::apply(const gold::FeatureView& view,
@@ -201,10 +92,9 @@ Status RedisStore::apply(const gold::FeatureView& view,
                          std::span<const data::EntityKey> anew) {
   ASSAY_RETURN_IF_ERROR(check_view_name(view));
   ASSAY_ASSIGN_OR_RETURN(const EntityRows gathered, EntityRows::gather(view, rows));
-  const Change change{view, rows, gathered, expected, position, applied_until, anew};
+  const ViewChange change{view, rows, gathered, expected, position, applied_until, anew};
   int64_t written = 0;
-  Status done =
-      pool_.write([&](RedisConnection& redis) { return try_apply(redis, change, &written); });
+  Status done = apply_once(change, &written);
   if (done.code() == Code::kUnavailable) {
     // Whether the transaction landed is not known; the position says it, if it was to move.
     const Result<std::optional<AppliedTo>> applied = applied_to(view);
@@ -213,55 +103,47 @@ Status RedisStore::apply(const gold::FeatureView& view,
     } else if (applied.ok() && applied->has_value() && (*applied)->position == position) {
       done = {};
     } else if (applied.ok()) {
-      written = 0;
-      done =
-          pool_.write([&](RedisConnection& redis) { return try_apply(redis, change, &written); });
+      done = apply_once(change, &written);
     }
   }
   if (!done.ok()) {
     return done.with_context("apply rows to the online store, view " + view.name());
   }
   fail_point("online.apply.after_commit");
-  metrics_.applied_rows.add(rows.rows() - gathered.null_key_rows());
-  metrics_.null_key_rows.add(gathered.null_key_rows());
-  metrics_.written_entities.add(written);
+  metrics_.count(rows, gathered, written);
   return {};
 }
 
-Status RedisStore::try_apply(RedisConnection& redis, const Change& change, int64_t* written) {
+Status RedisStore::apply_once(const ViewChange& change, int64_t* written) {
+  return route_->write([&](RedisConnection& redis) { return try_apply(redis, change, written); });
+}
+
+/// kFailedPrecondition when the view stands elsewhere, or another process moved it meanwhile.
+Status RedisStore::try_apply(RedisConnection& redis, const ViewChange& change, int64_t* written) {
   const std::string& name = change.view.storage_name();
   ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> watched,
                          redis.run({{"WATCH", record_key(name)}, {"GET", record_key(name)}}));
-  const auto prepare = [&]() -> Result<std::vector<RedisCommand>> {
-    ASSAY_ASSIGN_OR_RETURN(const std::optional<Record> found, decode_record(name, watched[1]));
-    ASSAY_RETURN_IF_ERROR(check_apply(change.view,
-                                      found.has_value() ? std::optional(found->meta) : std::nullopt,
-                                      change.expected,
-                                      change.position));
-    Record next = found.value_or(Record{});
-    if (!found.has_value()) {
-      ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> epoch,
-                             redis.run({{"INCR", key("epoch")}}));
-      next.epoch = static_cast<uint64_t>(epoch[0].integer);
-    }
-    next.meta.fingerprint = change.view.fingerprint();
-    next.meta.applied.position = change.position;
-    next.meta.applied.known_until =
-        std::max(next.meta.applied.known_until, change.gathered.known_until());
-    ASSAY_ASSIGN_OR_RETURN(std::vector<RedisCommand> commands,
-                           changed_rows(redis, change, found, next.epoch, written));
-    commands.push_back({"SET", record_key(name), encode_record(name, next)});
-    commands.push_back({"SADD", key("views"), name});
-    commands.push_back({"EXEC"});
-    return commands;
-  };
-  const Result<std::vector<RedisCommand>> commands = prepare();
-  if (!commands.ok()) {
+  const Result<Changed> changed = prepare(redis, change, watched[1]);
+  if (!changed.ok()) {
     (void)redis.run({{"UNWATCH"}});
-    return commands.status();
+    return changed.status();
   }
+  *written = changed->written;
+  std::vector<RedisCommand> commands{{"MULTI"}};
+  commands.insert(commands.end(), changed->commands.begin(), changed->commands.end());
+  if (route_->has_all_keys()) {
+    commands.insert(commands.end(), changed->feast.begin(), changed->feast.end());
+  } else {
+    // Before the rows: what is cut off here is done again, since the position has not moved.
+    const Status put = route_->run_each(changed->feast);
+    if (!put.ok()) {
+      (void)redis.run({{"UNWATCH"}});
+      return put;
+    }
+  }
+  commands.push_back({"EXEC"});
   fail_point("online.apply.before_commit");
-  ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> replies, redis.run(*commands));
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> replies, redis.run(commands));
   if (replies.back().kind == RedisReply::Kind::kNothing) {
     return {Code::kFailedPrecondition,
             "another process moved the view's position meanwhile: view " + change.view.name()};
@@ -269,31 +151,62 @@ Status RedisStore::try_apply(RedisConnection& redis, const Change& change, int64
   return {};
 }
 
-/// MULTI and the commands that write what the rows change.
-Result<std::vector<RedisCommand>> RedisStore::changed_rows(RedisConnection& redis,
-                                                           const Change& change,
-                                                           const std::optional<Record>& record,
-                                                           uint64_t epoch,
-                                                           int64_t* written) {
+Result<RedisStore::Changed> RedisStore::prepare(RedisConnection& redis,
+                                                const ViewChange& change,
+                                                const RedisReply& record) {
+  const std::string& name = change.view.storage_name();
+  ASSAY_ASSIGN_OR_RETURN(const std::optional<Record> found, decode_record(name, record));
+  ASSAY_RETURN_IF_ERROR(check_apply(change.view,
+                                    found.has_value() ? std::optional(found->meta) : std::nullopt,
+                                    change.expected,
+                                    change.position));
+  Record next = found.value_or(Record{});
+  if (!found.has_value()) {
+    ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> epoch,
+                           redis.run({{"INCR", key("epoch")}}));
+    next.epoch = static_cast<uint64_t>(epoch[0].integer);
+  }
+  next.meta = change.after(next.meta);
+  Changed changed;
+  ASSAY_RETURN_IF_ERROR(change_rows(redis, change, found, next.epoch, &changed));
+  changed.commands.push_back({"SET", record_key(name), encode_record(name, next)});
+  changed.commands.push_back({"SADD", key("views"), name});
+  return changed;
+}
+
+/// Leave empty rows of entities that are made anew.
+Status RedisStore::forget(const ViewChange& change,
+                          uint64_t epoch,
+                          const FeastLayout* feast,
+                          Changed* changed) {
+  for (const data::EntityKey& entity : change.anew) {
+    const std::string row_key = row_prefix(epoch) + entity.bytes();
+    changed->commands.push_back({"SET", row_key, encode_row(row_key, "", "")});
+    if (feast != nullptr) {
+      ASSAY_ASSIGN_OR_RETURN(const std::string hash_key, feast->hash_key(entity));
+      changed->feast.push_back(feast->erase(hash_key));
+    }
+  }
+  return {};
+}
+
+/// The commands that write what the rows change.
+Status RedisStore::change_rows(RedisConnection& redis,
+                               const ViewChange& change,
+                               const std::optional<Record>& record,
+                               uint64_t epoch,
+                               Changed* changed) {
   const std::string prefix = row_prefix(epoch);
   const std::vector<EntityRows::Entity>& entities = change.gathered.entities();
-  std::vector<RedisCommand> commands{{"MULTI"}};
   // Feast's layout has no rows that are of the future: all that was applied is visible in it.
   const EventTime known = record.has_value() ? record->meta.applied.known_until : EventTime::min();
   const EventTime now = std::max({change.applied_until, known, change.gathered.known_until()});
   std::optional<FeastLayout> feast;
-  if (!pool_.address().feast_project.empty()) {
-    feast.emplace(change.view, pool_.address().feast_project);
-    commands.push_back({"SET", feast_key(epoch), feast->text()});
+  if (!keys_.feast_project.empty()) {
+    feast.emplace(change.view, keys_.feast_project);
+    changed->commands.push_back({"SET", key("feast:" + std::to_string(epoch)), feast->text()});
   }
-  for (const data::EntityKey& key : change.anew) {
-    const std::string row_key = prefix + key.bytes();
-    commands.push_back({"SET", row_key, encode_row(row_key, "", "")});
-    if (feast.has_value()) {
-      ASSAY_ASSIGN_OR_RETURN(const std::string hash_key, feast->hash_key(key));
-      commands.push_back(feast->erase(hash_key));
-    }
-  }
+  ASSAY_RETURN_IF_ERROR(forget(change, epoch, feast.has_value() ? &*feast : nullptr, changed));
   ASSAY_ASSIGN_OR_RETURN(
       const std::unique_ptr<gold::RowUpdates> updates,
       change.view.begin_updates(change.rows, change.gathered.order(), change.applied_until));
@@ -311,7 +224,7 @@ Result<std::vector<RedisCommand>> RedisStore::changed_rows(RedisConnection& redi
     RedisCommand put{"MSET"};
     for (std::size_t i = begin; i < end; ++i) {
       const std::string& row_key = get[i - begin + 1];
-      const RedisReply& reply = held[0].list[i - begin];
+      const RedisReply& reply = held[0].list.at(i - begin);
       std::string before;
       const bool is_forgotten = contains(change.anew, entities[i].key);
       if (reply.kind == RedisReply::Kind::kText && !is_forgotten) {
@@ -323,31 +236,29 @@ Result<std::vector<RedisCommand>> RedisStore::changed_rows(RedisConnection& redi
       }
       std::string row;
       ASSAY_RETURN_IF_ERROR(update_row(*updates, entities[i], before, nullptr, &row));
-      if (reply.kind != RedisReply::Kind::kText || is_forgotten || row != before) {
-        put.push_back(row_key);
-        put.push_back(encode_row(row_key, "", row));
-        ++*written;
-        if (feast.has_value()) {
-          ASSAY_ASSIGN_OR_RETURN(const std::string hash_key, feast->hash_key(entities[i].key));
-          ASSAY_ASSIGN_OR_RETURN(const gold::FeatureValues values,
-                                 change.view.read_online_row(row, now));
-          commands.push_back(feast->put(hash_key, values));
-        }
+      if (reply.kind == RedisReply::Kind::kText && !is_forgotten && row == before) {
+        continue;
+      }
+      put.push_back(row_key);
+      put.push_back(encode_row(row_key, "", row));
+      ++changed->written;
+      if (feast.has_value()) {
+        ASSAY_ASSIGN_OR_RETURN(const std::string hash_key, feast->hash_key(entities[i].key));
+        ASSAY_ASSIGN_OR_RETURN(const gold::FeatureValues values,
+                               change.view.read_online_row(row, now));
+        changed->feast.push_back(feast->put(hash_key, values));
       }
     }
     if (put.size() > 1) {
-      commands.push_back(std::move(put));
+      changed->commands.push_back(std::move(put));
     }
   }
-  return commands;
+  return {};
 }
 
 Result<std::optional<AppliedTo>> RedisStore::applied_to(const gold::FeatureView& view) {
   ASSAY_RETURN_IF_ERROR(check_view_name(view));
-  ASSAY_ASSIGN_OR_RETURN(const std::optional<Record> found,
-                         ask<std::optional<Record>>([&](RedisConnection& redis) {
-                           return record(redis, view.storage_name());
-                         }));
+  ASSAY_ASSIGN_OR_RETURN(const std::optional<Record> found, record(view.storage_name()));
   if (!found.has_value()) {
     return std::optional<AppliedTo>();
   }
@@ -355,45 +266,38 @@ Result<std::optional<AppliedTo>> RedisStore::applied_to(const gold::FeatureView&
   return std::optional<AppliedTo>(found->meta.applied);
 }
 
-Result<std::vector<gold::FeatureValues>> RedisStore::read(const gold::FeatureView& view,
-                                                          std::span<const data::EntityKey> keys,
-                                                          EventTime now) {
-  ASSAY_RETURN_IF_ERROR(check_view_name(view));
-  return ask<std::vector<gold::FeatureValues>>(
-      [&](RedisConnection& redis) { return read(redis, view, keys, now); });
+RedisStore::Wanted RedisStore::wanted(const gold::FeatureView& view,
+                                      std::span<const data::EntityKey> keys) {
+  const std::string& name = view.storage_name();
+  Wanted wanted{known_epoch(name), {record_key(name)}};
+  const std::string prefix = row_prefix(wanted.epoch);
+  for (const data::EntityKey& entity : keys) {
+    wanted.keys.push_back(prefix + entity.bytes());
+  }
+  return wanted;
 }
 
-Result<std::vector<gold::FeatureValues>> RedisStore::read(RedisConnection& redis,
-                                                          const gold::FeatureView& view,
-                                                          std::span<const data::EntityKey> keys,
-                                                          EventTime now) {
+Result<std::optional<RedisStore::Answers>> RedisStore::answers(
+    const gold::FeatureView& view,
+    std::span<const data::EntityKey> keys,
+    EventTime now,
+    const Wanted& wanted,
+    const std::vector<RedisReply>& values) {
   const std::string& name = view.storage_name();
-  std::optional<Record> found;
-  RedisCommand get;
-  std::vector<RedisReply> replies;
-  uint64_t epoch = known_epoch(name);
-  for (;;) {  // again when the view was dropped and made anew since this process last read it
-    get = {"MGET", record_key(name)};
-    for (const data::EntityKey& entity : keys) {
-      get.push_back(row_prefix(epoch) + entity.bytes());
-    }
-    ASSAY_ASSIGN_OR_RETURN(replies, redis.run({get}));
-    ASSAY_ASSIGN_OR_RETURN(found, decode_record(name, replies[0].list[0]));
-    if (!found.has_value() || found->epoch == epoch) {
-      break;
-    }
-    epoch = found->epoch;
-    know_epoch(name, epoch);
+  ASSAY_ASSIGN_OR_RETURN(const std::optional<Record> found, decode_record(name, values[0]));
+  if (found.has_value() && found->epoch != wanted.epoch) {
+    know_epoch(name, found->epoch);
+    return std::optional<Answers>();
   }
   if (found.has_value()) {
     ASSAY_RETURN_IF_ERROR(check_definition(view, found->meta));
   }
-  std::vector<gold::FeatureValues> answers;
+  Answers answers;
   for (std::size_t i = 0; i < keys.size(); ++i) {
-    const RedisReply& reply = replies[0].list[i + 1];
+    const RedisReply& reply = values[i + 1];
     Result<StoredRow> stored = StoredRow{};
     if (found.has_value() && reply.kind == RedisReply::Kind::kText) {
-      stored = decode_row(get[i + 2], reply.text);
+      stored = decode_row(wanted.keys[i + 1], reply.text);
     }
     Result<gold::FeatureValues> answer =
         stored.ok() ? view.read_online_row(stored->row, now) : stored.status();
@@ -403,174 +307,62 @@ Result<std::vector<gold::FeatureValues>> RedisStore::read(RedisConnection& redis
     }
     answers.push_back(std::move(answer).value());
   }
-  return answers;
+  return std::optional(std::move(answers));
 }
 
-Result<EventTime> RedisStore::data_now() {
-  using Records = std::map<std::string, Record>;
-  ASSAY_ASSIGN_OR_RETURN(const Records found,
-                         ask<Records>([&](RedisConnection& redis) { return records(redis); }));
-  EventTime latest = EventTime::min();
-  for (const auto& [name, record] : found) {
-    latest = std::max(latest, record.meta.applied.known_until);
-  }
-  return latest;
-}
-
-Result<std::vector<std::string>> RedisStore::views() {
-  using Records = std::map<std::string, Record>;
-  ASSAY_ASSIGN_OR_RETURN(const Records found,
-                         ask<Records>([&](RedisConnection& redis) { return records(redis); }));
-  std::vector<std::string> names;
-  for (const auto& [name, record] : found) {
-    names.push_back(name);
-  }
-  return names;
-}
-
-Status RedisStore::drop(const std::string& storage_name) {
-  return pool_
-      .write([&](RedisConnection& redis) -> Status {
-        ASSAY_RETURN_IF_ERROR(redis
-                                  .run({{"MULTI"},
-                                        {"DEL", record_key(storage_name)},
-                                        {"SREM", key("views"), storage_name},
-                                        {"EXEC"}})
-                                  .status());
-        return sweep(redis);
-      })
-      .with_context("drop view " + storage_name + " from the online store");
-}
-
-/// Take out the rows of epochs that no view has any more, and what they were for Feast's clients.
-Status RedisStore::sweep(RedisConnection& redis) {
-  ASSAY_ASSIGN_OR_RETURN(const auto found, records(redis));
-  std::set<std::string> live;
-  for (const auto& [name, record] : found) {
-    live.insert(std::to_string(record.epoch));
-  }
-  std::vector<std::string> done;
-  ASSAY_ASSIGN_OR_RETURN(const auto layouts, dead_layouts(redis, live, &done));
-  const std::string prefix = key("row:");
-  ASSAY_RETURN_IF_ERROR(scan(redis, prefix, [&](const std::vector<std::string>& keys) -> Status {
-    std::vector<RedisCommand> commands;
-    RedisCommand unlink{"UNLINK"};
-    for (const std::string& row_key : keys) {
-      const std::size_t end = row_key.find(':', prefix.size());
-      const std::string epoch = row_key.substr(prefix.size(), end - prefix.size());
-      if (live.count(epoch) == 0) {
-        unlink.push_back(row_key);
-        const auto layout = layouts.find(epoch);
-        if (layout != layouts.end() && layout->second.has_fields()) {
-          ASSAY_ASSIGN_OR_RETURN(const std::string hash_key,
-                                 layout->second.hash_key(data::EntityKey(row_key.substr(end + 1))));
-          commands.push_back(layout->second.erase(hash_key));
-        }
-      }
-    }
-    if (unlink.size() > 1) {
-      commands.push_back(std::move(unlink));  // last: what is cut off before is done again
-    }
-    return commands.empty() ? Status() : redis.run(commands).status();
-  }));
-  if (!done.empty()) {
-    done.insert(done.begin(), "DEL");
-    ASSAY_RETURN_IF_ERROR(redis.run({done}).status());
-  }
-  return {};
-}
-
-/// By epoch, what rows of epochs that are not `live` have for Feast's clients, less what live ones
-/// have too: those of a view that was replaced by one of its name. `keys` gets where they stand.
-Result<std::map<std::string, FeastLayout>> RedisStore::dead_layouts(
-    RedisConnection& redis, const std::set<std::string>& live, std::vector<std::string>* keys) {
-  std::map<std::string, FeastLayout> dead;
-  std::vector<FeastLayout> others;
-  const std::string prefix = key("feast:");
-  ASSAY_RETURN_IF_ERROR(scan(redis, prefix, [&](const std::vector<std::string>& found) -> Status {
-    for (const std::string& one : found) {
-      ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> replies, redis.run({{"GET", one}}));
-      const std::string epoch = one.substr(prefix.size());
-      std::optional<FeastLayout> layout = FeastLayout::of_text(replies[0].text);
-      if (live.count(epoch) == 0) {
-        keys->push_back(one);
-      }
-      if (layout.has_value() && live.count(epoch) == 0) {
-        dead.insert_or_assign(epoch, *std::move(layout));
-      } else if (layout.has_value()) {
-        others.push_back(*std::move(layout));
-      }
-    }
-    return {};
-  }));
-  for (auto& [epoch, layout] : dead) {
-    for (const FeastLayout& other : others) {
-      layout.leave_to(other);
-    }
-  }
-  return dead;
-}
-
-/// Visit every key that begins with `prefix`, some of them more than once.
-Status RedisStore::scan(RedisConnection& redis,
-                        const std::string& prefix,
-                        const std::function<Status(const std::vector<std::string>&)>& visit) {
-  std::string pattern;
-  for (const char byte : prefix) {
-    pattern += std::string_view("*?[]\\").find(byte) == std::string_view::npos ? "" : "\\";
-    pattern += byte;
-  }
-  std::string cursor = "0";
-  do {
-    ASSAY_ASSIGN_OR_RETURN(
-        const std::vector<RedisReply> replies,
-        redis.run(
-            {{"SCAN", cursor, "MATCH", pattern + "*", "COUNT", std::to_string(kKeysPerCommand)}}));
-    std::vector<std::string> keys;
-    for (const RedisReply& found : replies[0].list.at(1).list) {
-      keys.push_back(found.text);
-    }
-    ASSAY_RETURN_IF_ERROR(visit(keys));
-    cursor = replies[0].list.at(0).text;
-  } while (cursor != "0");
-  return {};
-}
-
-Result<uint64_t> RedisStore::content_hash(const gold::FeatureView& view) {
+Result<std::vector<gold::FeatureValues>> RedisStore::read(const gold::FeatureView& view,
+                                                          std::span<const data::EntityKey> keys,
+                                                          EventTime now) {
   ASSAY_RETURN_IF_ERROR(check_view_name(view));
-  ASSAY_ASSIGN_OR_RETURN(const EventTime now, data_now());
-  return ask<uint64_t>([&](RedisConnection& redis) { return content_hash(redis, view, now); });
+  for (;;) {  // again when the view was dropped and made anew since this process last read it
+    const Wanted asked = wanted(view, keys);
+    ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> values, route_->get(asked.keys));
+    ASSAY_ASSIGN_OR_RETURN(std::optional<Answers> found, answers(view, keys, now, asked, values));
+    if (found.has_value()) {
+      return *std::move(found);
+    }
+  }
 }
 
-Result<uint64_t> RedisStore::content_hash(RedisConnection& redis,
-                                          const gold::FeatureView& view,
-                                          EventTime now) {
-  ASSAY_ASSIGN_OR_RETURN(const std::optional<Record> found, record(redis, view.storage_name()));
-  uint64_t sum = 0;
-  if (!found.has_value()) {
-    return sum;
+class RedisStore::Pending : public PendingRead {
+ public:
+  Pending(RedisStore& store,
+          const gold::FeatureView& view,
+          std::span<const data::EntityKey> keys,
+          EventTime now,
+          Wanted wanted,
+          std::unique_ptr<PendingGet> get)
+      : store_(store),
+        view_(view),
+        keys_(keys),
+        now_(now),
+        wanted_(std::move(wanted)),
+        get_(std::move(get)) {}
+
+  Result<std::vector<gold::FeatureValues>> finish() override {
+    ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> values, get_->finish());
+    ASSAY_ASSIGN_OR_RETURN(std::optional<Answers> found,
+                           store_.answers(view_, keys_, now_, wanted_, values));
+    return found.has_value() ? Result<Answers>(*std::move(found)) : store_.read(view_, keys_, now_);
   }
-  const std::string prefix = row_prefix(found->epoch);
-  std::set<std::string> entities;
-  Status scanned = scan(redis, prefix, [&](const std::vector<std::string>& keys) -> Status {
-    for (const std::string& row_key : keys) {
-      entities.insert(row_key.substr(prefix.size()));
-    }
-    return {};
-  });
-  ASSAY_RETURN_IF_ERROR(std::move(scanned));
-  for (const std::string& entity : entities) {
-    ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> replies,
-                           redis.run({{"GET", prefix + entity}}));
-    Result<StoredRow> stored = decode_row(prefix + entity, replies[0].text);
-    if (!stored.ok()) {
-      return corrupt(view, data::EntityKey(entity), stored.status());
-    }
-    ASSAY_ASSIGN_OR_RETURN(const gold::FeatureValues answer,
-                           view.read_online_row(stored->row, now));
-    sum += hash_answer(data::EntityKey(entity), answer);
-  }
-  return sum;
+
+ private:
+  RedisStore& store_;
+  const gold::FeatureView& view_;
+  const std::span<const data::EntityKey> keys_;
+  const EventTime now_;
+  const Wanted wanted_;
+  const std::unique_ptr<PendingGet> get_;
+};
+
+std::unique_ptr<PendingRead> RedisStore::begin_read(const gold::FeatureView& view,
+                                                    std::span<const data::EntityKey> keys,
+                                                    EventTime now) {
+  Wanted asked = wanted(view, keys);
+  std::unique_ptr<PendingGet> get = route_->begin_get(asked.keys);
+  return get == nullptr
+             ? nullptr
+             : std::make_unique<Pending>(*this, view, keys, now, std::move(asked), std::move(get));
 }
 
 Status RedisStore::corrupt(const gold::FeatureView& view,
@@ -582,17 +374,57 @@ Status RedisStore::corrupt(const gold::FeatureView& view,
               ", key hash " + hash_text(hash_bytes(key.bytes()))};
 }
 
+namespace {
+
+/// A tag whose slot is in the middle of a part's share of the slots, so that nodes with as many
+/// slots get as many parts.
+std::string cluster_tag(int part) {
+  constexpr int kShare = kRedisSlots / kClusterParts;
+  for (int number = 0;; ++number) {
+    const std::string tag = std::to_string(part) + "-" + std::to_string(number);
+    const int place = redis_slot(tag) - part * kShare;
+    if (place >= kShare / 4 && place < kShare * 3 / 4) {
+      return tag;
+    }
+  }
+}
+
+Result<std::unique_ptr<OnlineStore>> open_part(World& world,
+                                               std::unique_ptr<RedisRoute> route,
+                                               RedisStore::Keys keys,
+                                               bool read_only) {
+  auto store = std::make_unique<RedisStore>(std::move(route), std::move(keys), world.metrics);
+  ASSAY_RETURN_IF_ERROR(store->open(read_only).with_context("open the online store"));
+  return std::unique_ptr<OnlineStore>(std::move(store));
+}
+
 }  // namespace
+
+Result<std::unique_ptr<OnlineStore>> open_redis_store(World& world,
+                                                      const RedisAddress& address,
+                                                      bool read_only,
+                                                      const std::string& project) {
+  RedisStore::Keys keys{address.prefix, address.feast_project, project};
+  if (address.kind != RedisAddress::Kind::kCluster) {
+    return open_part(
+        world, std::make_unique<RedisPool>(address, world.clock), std::move(keys), read_only);
+  }
+  const auto cluster = RedisCluster::connect(address, world.clock);
+  ASSAY_RETURN_IF_ERROR(cluster.status().with_context("open the online store"));
+  std::vector<StoreShard> parts;
+  for (int part = 0; part < kClusterParts; ++part) {
+    const std::string tag = "{" + cluster_tag(part) + "}";
+    keys.prefix = address.prefix + ":" + tag;
+    const int slot = redis_slot(tag);
+    ASSAY_ASSIGN_OR_RETURN(auto store, open_part(world, (*cluster)->route(slot), keys, read_only));
+    parts.push_back({"slot " + std::to_string(slot), std::move(store)});
+  }
+  return make_sharded_store(world.clock, std::move(parts));
+}
 
 Result<std::unique_ptr<OnlineStore>> open_redis_store(World& world, const std::string& url) {
   ASSAY_ASSIGN_OR_RETURN(const RedisAddress address, parse_redis_url(url));
-  return open_redis_store(world, address);
-}
-
-Result<std::unique_ptr<OnlineStore>> open_redis_store(World& world, const RedisAddress& address) {
-  auto store = std::make_unique<RedisStore>(address, world.metrics);
-  ASSAY_RETURN_IF_ERROR(store->ping().with_context("open the online store"));
-  return std::unique_ptr<OnlineStore>(std::move(store));
+  return open_redis_store(world, address, false, "");
 }
 
 }  // namespace assay::online

@@ -9,6 +9,7 @@
 #include "online/online_store.h"
 #include "online/redis_client.h"
 #include "online/redis_under_test.h"
+#include "online/store_fixture.h"
 
 namespace assay::online {
 namespace {
@@ -58,6 +59,9 @@ TEST_F(RedisStoreTest, AServerThatWasKilledAnswersAgainWithAllThatWasAcknowledge
   EXPECT_EQ(store->read(view_, keys, EventTime{9}).code(), Code::kUnavailable);
   EXPECT_EQ(apply(*store, 2, 3).code(), Code::kUnavailable);
   server_.start();
+  EXPECT_EQ(store->read(view_, keys, EventTime{9}).code(), Code::kUnavailable)
+      << "it is not tried again at once";
+  world_.clock.advance(Duration{kMicrosPerSecond});
   EXPECT_EQ(value(*store), data::Scalar::float64(2));
   EXPECT_EQ((*store->applied_to(view_))->position, 2);
   EXPECT_TRUE(apply(*store, 2, 3).ok());
@@ -186,6 +190,21 @@ TEST_F(RedisStoreTest, ADropTakesFeastsValuesAlongExceptThoseOfTheViewThatReplac
   ASSERT_TRUE(store->drop("spend").ok());
   EXPECT_EQ(fields("u1"), 0);
   EXPECT_EQ(run({{"KEYS", prefix() + ":feast:*"}})->front().list.size(), 0U);
+}
+
+TEST_F(RedisStoreTest, KeysOfAnotherProjectAreLeftAlone) {
+  const RedisAddress address = *parse_redis_url(url_);
+  const auto open_as = [&](const std::string& project, bool read_only) {
+    return open_redis_store(world_.world, address, read_only, project).code();
+  };
+  EXPECT_EQ(open_as("shop", true), Code::kOk);
+  EXPECT_EQ(open_as("fleet", true), Code::kOk) << "a reader makes them nobody's";
+  EXPECT_EQ(open_as("shop", false), Code::kOk);
+  EXPECT_EQ(open_as("fleet", false), Code::kFailedPrecondition);
+  EXPECT_EQ(open_as("fleet", true), Code::kFailedPrecondition);
+  EXPECT_EQ(open_as("shop", true), Code::kOk);
+  ASSERT_TRUE(run({{"DEL", prefix() + ":project"}}).ok());
+  EXPECT_EQ(open_as("fleet", false), Code::kOk) << "another name of the same";
 }
 
 TEST_F(RedisStoreTest, AServerOutOfMemoryRefusesTheWholeApply) {

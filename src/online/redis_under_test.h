@@ -3,6 +3,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <string>
+#include <vector>
 
 #include <fcntl.h>
 #include <sys/prctl.h>
@@ -10,9 +11,62 @@
 #include <unistd.h>
 
 #include "base/check.h"
-#include "online/store_fixture.h"
+#include "base/temp_folder.h"
 
 namespace assay::online {
+
+/// A process of Redis, which ends with this object at the latest.
+class RedisProcess {
+ public:
+  RedisProcess() = default;
+  ~RedisProcess() { kill(); }
+  RedisProcess(const RedisProcess&) = delete;
+  RedisProcess& operator=(const RedisProcess&) = delete;
+
+  /// Start it as `name` ("redis-server", "redis-sentinel"), and wait until it says `ready`.
+  void start(const std::string& name, std::vector<std::string> words, const std::string& ready) {
+    std::signal(SIGPIPE, SIG_IGN);  // as the program does
+    int says[2];
+    ASSAY_CHECK(::pipe2(says, O_CLOEXEC) == 0);
+    words.insert(words.begin(), name);
+    std::vector<char*> arguments;
+    for (std::string& word : words) {
+      arguments.push_back(word.data());
+    }
+    arguments.push_back(nullptr);
+    process_ = ::fork();
+    ASSAY_CHECK(process_ >= 0);
+    if (process_ == 0) {
+      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+      ::dup2(says[1], STDOUT_FILENO);
+      ::dup2(says[1], STDERR_FILENO);
+      // Debian's redis-tools holds the whole program; its name decides what it is.
+      ::execvp("redis-check-rdb", arguments.data());
+      ::_exit(127);
+    }
+    ::close(says[1]);
+    std::string said;
+    char byte = 0;
+    while (said.find(ready) == std::string::npos && ::read(says[0], &byte, 1) == 1) {
+      said += byte;
+    }
+    ASSAY_CHECK(said.find(ready) != std::string::npos);
+    output_ = says[0];
+  }
+  /// As when the machine ends: at once, without a word to clients.
+  void kill() {
+    if (process_ > 0) {
+      ::kill(process_, SIGKILL);
+      ::waitpid(process_, nullptr, 0);
+      ::close(output_);
+      process_ = -1;
+    }
+  }
+
+ private:
+  pid_t process_ = -1;
+  int output_ = -1;
+};
 
 /// A Redis server of the tests' own, on a socket in a temporary folder. It keeps an append-only
 /// file, flushed at each command, so that it can be killed and started again.
@@ -24,68 +78,34 @@ class RedisUnderTest {
     return server;
   }
 
-  RedisUnderTest() {
-    std::signal(SIGPIPE, SIG_IGN);  // as the program does
-    start();
-  }
-  ~RedisUnderTest() { kill(); }
-  RedisUnderTest(const RedisUnderTest&) = delete;
-  RedisUnderTest& operator=(const RedisUnderTest&) = delete;
+  RedisUnderTest() { start(); }
 
   /// URL with a prefix that no other test has.
   std::string fresh_url() { return url() + "?prefix=t" + std::to_string(++prefixes_); }
-  [[nodiscard]] std::string url() const { return "redis+unix://" + folder_.path() + "/redis.sock"; }
+  [[nodiscard]] std::string url() const { return "redis+unix://" + folder_.file("redis.sock"); }
 
   /// Start it, and wait until it says that it takes connections.
   void start() {
-    int says[2];
-    ASSAY_CHECK(::pipe2(says, O_CLOEXEC) == 0);
-    process_ = ::fork();
-    ASSAY_CHECK(process_ >= 0);
-    if (process_ == 0) {
-      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-      ::dup2(says[1], STDOUT_FILENO);
-      ::dup2(says[1], STDERR_FILENO);
-      const std::string socket = folder_.path() + "/redis.sock";
-      // Debian's redis-tools holds the whole program; its name decides what it is.
-      ::execlp("redis-check-rdb",
-               "redis-server",
-               "--port",
-               "0",
-               "--unixsocket",
-               socket.c_str(),
-               "--dir",
-               folder_.path().c_str(),
-               "--save",
-               "",
-               "--appendonly",
-               "yes",
-               "--appendfsync",
-               "always",
-               nullptr);
-      ::_exit(127);
-    }
-    ::close(says[1]);
-    std::string said;
-    char byte = 0;
-    while (said.find("eady to accept connections") == std::string::npos &&
-           ::read(says[0], &byte, 1) == 1) {
-      said += byte;
-    }
-    ASSAY_CHECK(said.find("eady to accept connections") != std::string::npos);
-    output_ = says[0];
+    process_.start("redis-server",
+                   {"--port",
+                    "0",
+                    "--unixsocket",
+                    folder_.file("redis.sock"),
+                    "--dir",
+                    folder_.path(),
+                    "--save",
+                    "",
+                    "--appendonly",
+                    "yes",
+                    "--appendfsync",
+                    "always"},
+                   "eady to accept connections");
   }
-
-  void kill() {
-    ::kill(process_, SIGKILL);
-    ::waitpid(process_, nullptr, 0);
-    ::close(output_);
-  }
+  void kill() { process_.kill(); }
 
  private:
-  TestFolder folder_;
-  pid_t process_ = -1;
-  int output_ = -1;
+  TempFolder folder_;
+  RedisProcess process_;
   int prefixes_ = 0;
 };
 

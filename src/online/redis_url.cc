@@ -10,8 +10,11 @@ namespace {
 
 constexpr char kForm[] =
     "write it like "
-    "redis://[user:password@]host[:port][/database][?prefix=...&timeout=2s&feast=PROJECT] or "
-    "redis+unix:///path/to.sock";
+    "redis://[user:password@]host[:port][/database][?prefix=...&timeout=2s&feast=PROJECT], "
+    "redis+unix:///path/to.sock, redis+cluster://host:port[?also=host:port] or "
+    "redis+sentinel://host:port/NAME[?also=host:port]";
+constexpr int kPortMax = 65'535;
+constexpr int kSentinelPort = 26'379;
 
 Status wrong(const std::string& what) {
   return {Code::kInvalidArgument, "the URL of a Redis server " + what + "; " + kForm};
@@ -37,17 +40,40 @@ Result<int> number(const std::string& text, int max, const std::string& name) {
   return value;
 }
 
+/// `host:port`; an IPv6 address in brackets.
+Result<RedisNode> node_of(const std::string& text, int port) {
+  RedisNode node{text, port};
+  const std::size_t colon = text.rfind(':');
+  if (colon != std::string::npos && text.find(']', colon) == std::string::npos) {
+    ASSAY_ASSIGN_OR_RETURN(node.port, number(text.substr(colon + 1), kPortMax, "port"));
+    node.host = text.substr(0, colon);
+  }
+  if (node.host.size() > 2 && node.host.front() == '[' && node.host.back() == ']') {
+    node.host = node.host.substr(1, node.host.size() - 2);
+  }
+  if (node.host.empty()) {
+    return wrong("has an `also=` without a host");
+  }
+  return node;
+}
+
 Status set_option(std::string_view option, RedisAddress* address) {
   constexpr int kDatabaseMax = 1'000'000;
   const std::size_t equals = option.find('=');
   const std::string name(option.substr(0, equals));
   const std::string value(equals == std::string_view::npos ? "" : option.substr(equals + 1));
-  if (name == "prefix" && !value.empty() && value.find('%') == std::string::npos) {
+  const bool is_plain = !value.empty() && value.find('%') == std::string::npos;
+  if (name == "prefix" && is_plain) {
     address->prefix = value;
     return {};
   }
-  if (name == "feast" && !value.empty() && value.find('%') == std::string::npos) {
+  if (name == "feast" && is_plain) {
     address->feast_project = value;
+    return {};
+  }
+  if (name == "also" && is_plain && address->kind != RedisAddress::Kind::kServer) {
+    ASSAY_ASSIGN_OR_RETURN(RedisNode node, node_of(value, address->node.port));
+    address->others.push_back(std::move(node));
     return {};
   }
   if (name == "timeout") {
@@ -61,7 +87,10 @@ Status set_option(std::string_view option, RedisAddress* address) {
     ASSAY_ASSIGN_OR_RETURN(address->database, number(value, kDatabaseMax, "database"));
     return {};
   }
-  return wrong("has an option that is not prefix=..., timeout=2s, database=1 or feast=PROJECT");
+  return wrong(
+      "has an option that is not prefix=..., timeout=2s, database=1, feast=PROJECT or, of a "
+      "cluster "
+      "or sentinels, also=host:port");
 }
 
 Status set_options(std::string_view query, RedisAddress* address) {
@@ -73,10 +102,54 @@ Status set_options(std::string_view query, RedisAddress* address) {
   return {};
 }
 
+/// Host, port and path, where there is no socket.
+Status set_place(CURLU* url, RedisAddress* address) {
+  using Kind = RedisAddress::Kind;
+  address->node.host = part(url, CURLUPART_HOST);
+  if (address->node.host.empty()) {
+    return wrong("names no host");
+  }
+  if (address->node.host.front() == '[') {
+    ASSAY_ASSIGN_OR_RETURN(address->node, node_of(address->node.host, address->node.port));
+  }
+  if (address->kind == Kind::kSentinel) {
+    address->node.port = kSentinelPort;
+  }
+  if (const std::string port = part(url, CURLUPART_PORT); !port.empty()) {
+    ASSAY_ASSIGN_OR_RETURN(address->node.port, number(port, kPortMax, "port"));
+  }
+  const std::string path = part(url, CURLUPART_PATH);
+  if (address->kind == Kind::kSentinel) {
+    address->primary = path.substr(std::min<std::size_t>(1, path.size()));
+    return address->primary.empty() ? wrong("names no primary behind the sentinel") : Status();
+  }
+  return path.size() > 1 ? set_option("database=" + path.substr(1), address) : Status();
+}
+
+/// What only a whole address can be wrong about.
+Status check(const RedisAddress& address) {
+  if (!address.user.empty() && address.password.empty()) {
+    return wrong("has a user without a password");
+  }
+  if (address.kind == RedisAddress::Kind::kCluster && address.database != 0) {
+    return wrong("has a database, of which a cluster has only one");
+  }
+  if (address.kind == RedisAddress::Kind::kCluster &&
+      address.prefix.find('{') != std::string::npos) {
+    return wrong("has a prefix with `{`, which would put all keys into one slot of the cluster");
+  }
+  return {};
+}
+
 }  // namespace
 
 std::string RedisAddress::text() const {
-  const std::string where = unix_socket.empty() ? host + ":" + std::to_string(port) : unix_socket;
+  if (kind == Kind::kCluster) {
+    return "cluster of " + node.text();
+  }
+  const std::string where = kind == Kind::kSentinel ? primary + " by sentinel " + node.text()
+                            : unix_socket.empty()   ? node.text()
+                                                    : unix_socket;
   return where + ", database " + std::to_string(database);
 }
 
@@ -97,34 +170,27 @@ Result<RedisAddress> parse_redis_url(std::string_view url) {
   if (scheme == "rediss") {
     return wrong("asks for TLS, which is not supported: use a tunnel on this machine");
   }
-  if (scheme != "redis" && !by_socket) {
-    return wrong("begins with neither redis:// nor redis+unix://");
-  }
   RedisAddress address;
+  if (scheme == "redis+cluster") {
+    address.kind = RedisAddress::Kind::kCluster;
+  } else if (scheme == "redis+sentinel") {
+    address.kind = RedisAddress::Kind::kSentinel;
+  } else if (scheme != "redis" && !by_socket) {
+    return wrong(
+        "begins with none of redis://, redis+unix://, redis+cluster://, redis+sentinel://");
+  }
   address.user = part(parsed.get(), CURLUPART_USER);
   address.password = part(parsed.get(), CURLUPART_PASSWORD);
-  if (!address.user.empty() && address.password.empty()) {
-    return wrong("has a user without a password");
-  }
-  const std::string path = part(parsed.get(), CURLUPART_PATH);
   if (by_socket) {
-    address.unix_socket = path;
-    if (path.size() < 2) {
+    address.unix_socket = part(parsed.get(), CURLUPART_PATH);
+    if (address.unix_socket.size() < 2) {
       return wrong("names no socket");
     }
   } else {
-    address.host = part(parsed.get(), CURLUPART_HOST);
-    if (address.host.empty()) {
-      return wrong("names no host");
-    }
-    if (const std::string port = part(parsed.get(), CURLUPART_PORT); !port.empty()) {
-      ASSAY_ASSIGN_OR_RETURN(address.port, number(port, 65535, "port"));
-    }
-    if (path.size() > 1) {
-      ASSAY_RETURN_IF_ERROR(set_option("database=" + path.substr(1), &address));
-    }
+    ASSAY_RETURN_IF_ERROR(set_place(parsed.get(), &address));
   }
   ASSAY_RETURN_IF_ERROR(set_options(part(parsed.get(), CURLUPART_QUERY), &address));
+  ASSAY_RETURN_IF_ERROR(check(address));
   return address;
 }
 

@@ -8,8 +8,8 @@ namespace {
 TEST(RedisUrl, PartsAreTakenWithTheirEncodingUndone) {
   const RedisAddress address =
       *parse_redis_url("redis://ann:p%40ss@cache.local:6380/3?prefix=shop&timeout=2s");
-  EXPECT_EQ(address.host, "cache.local");
-  EXPECT_EQ(address.port, 6380);
+  EXPECT_EQ(address.node.host, "cache.local");
+  EXPECT_EQ(address.node.port, 6380);
   EXPECT_EQ(address.user, "ann");
   EXPECT_EQ(address.password, "p@ss");
   EXPECT_EQ(address.database, 3);
@@ -20,7 +20,7 @@ TEST(RedisUrl, PartsAreTakenWithTheirEncodingUndone) {
 
 TEST(RedisUrl, WhatIsNotSaidHasDefaults) {
   const RedisAddress address = *parse_redis_url("redis://localhost");
-  EXPECT_EQ(address.port, 6379);
+  EXPECT_EQ(address.node.port, 6379);
   EXPECT_EQ(address.database, 0);
   EXPECT_EQ(address.prefix, "assay");
   EXPECT_TRUE(address.password.empty());
@@ -31,6 +31,30 @@ TEST(RedisUrl, ASocketHasAPath) {
   const RedisAddress address = *parse_redis_url("redis+unix:///run/redis.sock?database=1");
   EXPECT_EQ(address.unix_socket, "/run/redis.sock");
   EXPECT_EQ(address.database, 1);
+}
+
+TEST(RedisUrl, AClusterHasSeveralNodes) {
+  const RedisAddress address = *parse_redis_url(
+      "redis+cluster://:secret@one:7000?also=two:7001&also=three&also=[::1]:7003&prefix=shop");
+  EXPECT_EQ(address.kind, RedisAddress::Kind::kCluster);
+  EXPECT_EQ(address.node, (RedisNode{"one", 7000}));
+  EXPECT_EQ(address.others,
+            (std::vector<RedisNode>{{"two", 7001}, {"three", 7000}, {"::1", 7003}}));
+  EXPECT_EQ(address.password, "secret");
+  EXPECT_EQ(address.prefix, "shop");
+  EXPECT_EQ(address.text(), "cluster of one:7000");
+  EXPECT_EQ(parse_redis_url("redis+cluster://[::1]:7000")->node, (RedisNode{"::1", 7000}));
+}
+
+TEST(RedisUrl, SentinelsKnowAPrimaryByName) {
+  const RedisAddress address =
+      *parse_redis_url("redis+sentinel://one/main?also=two:26380&database=2");
+  EXPECT_EQ(address.kind, RedisAddress::Kind::kSentinel);
+  EXPECT_EQ(address.node, (RedisNode{"one", 26379}));
+  EXPECT_EQ(address.others, (std::vector<RedisNode>{{"two", 26380}}));
+  EXPECT_EQ(address.primary, "main");
+  EXPECT_EQ(address.database, 2);
+  EXPECT_EQ(address.text(), "main by sentinel one:26379, database 2");
 }
 
 TEST(RedisUrl, AnythingElseIsRefused) {
@@ -48,7 +72,18 @@ TEST(RedisUrl, AnythingElseIsRefused) {
                           "redis://h?size=1",
                           "redis://h?timeout=soon",
                           "redis://h?timeout=0s",
-                          "redis://h?database=x"}) {
+                          "redis://h?database=x",
+                          "redis://h?also=b:1",
+                          "redis+cluster://",
+                          "redis+cluster://h/1",
+                          "redis+cluster://h?database=1",
+                          "redis+cluster://h?prefix={a}",
+                          "redis+cluster://h?also=",
+                          "redis+cluster://h?also=:1",
+                          "redis+cluster://h?also=b:x",
+                          "redis+cluster://h?also=b:99999",
+                          "redis+sentinel://h",
+                          "redis+sentinel://h/"}) {
     EXPECT_EQ(parse_redis_url(url).code(), Code::kInvalidArgument) << url;
   }
 }

@@ -41,7 +41,8 @@ class ShardedStore : public OnlineStore {
   Result<EventTime> data_now() override;
   Result<std::vector<std::string>> views() override;
   Status drop(const std::string& storage_name) override;
-  Result<uint64_t> content_hash(const gold::FeatureView& view) override;
+  Result<uint64_t> content_hash_at(const gold::FeatureView& view,
+                                   std::optional<EventTime> now) override;
 
  private:
   using Places = std::vector<std::optional<AppliedTo>>;
@@ -231,13 +232,20 @@ Result<std::vector<gold::FeatureValues>> ShardedStore::read(const gold::FeatureV
     keys_of[shard].push_back(keys[i]);
     places_of[shard].push_back(i);
   }
+  std::vector<std::unique_ptr<PendingRead>> begun(shards_.size());
+  for (std::size_t shard = 0; shard < shards_.size(); ++shard) {
+    if (!keys_of[shard].empty()) {
+      begun[shard] = shards_[shard].store->begin_read(view, keys_of[shard], now);
+    }
+  }
   std::vector<gold::FeatureValues> answers(keys.size());
   for (std::size_t shard = 0; shard < shards_.size(); ++shard) {
     if (keys_of[shard].empty()) {
       continue;
     }
     Result<std::vector<gold::FeatureValues>> found =
-        shards_[shard].store->read(view, keys_of[shard], now);
+        begun[shard] != nullptr ? begun[shard]->finish()
+                                : shards_[shard].store->read(view, keys_of[shard], now);
     if (!found.ok()) {
       return found.status().with_context("shard " + shards_[shard].name);
     }
@@ -274,10 +282,13 @@ Status ShardedStore::drop(const std::string& storage_name) {
   return {};
 }
 
-Result<uint64_t> ShardedStore::content_hash(const gold::FeatureView& view) {
+Result<uint64_t> ShardedStore::content_hash_at(const gold::FeatureView& view,
+                                               std::optional<EventTime> at) {
+  ASSAY_ASSIGN_OR_RETURN(const EventTime latest, data_now());  // of all, none may know it alone
+  const EventTime now = at.value_or(latest);
   uint64_t sum = 0;
   for (const StoreShard& shard : shards_) {
-    ASSAY_ASSIGN_OR_RETURN(const uint64_t hash, shard.store->content_hash(view));
+    ASSAY_ASSIGN_OR_RETURN(const uint64_t hash, shard.store->content_hash_at(view, now));
     sum += hash;
   }
   return sum;

@@ -12,6 +12,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/temp_folder.h"
 #include "online/fake_view.h"
 #include "online/redis_under_test.h"
 #include "online/store_fixture.h"
@@ -44,16 +45,41 @@ class Faulty : public OnlineStore {
     return is_away ? Result<std::vector<gold::FeatureValues>>(away())
                    : store_->read(view, keys, now);
   }
+  std::unique_ptr<PendingRead> begin_read(const gold::FeatureView& view,
+                                          std::span<const data::EntityKey> keys,
+                                          EventTime now) override {
+    class Begun : public PendingRead {
+     public:
+      Begun(Faulty& store, const gold::FeatureView& view, std::span<const data::EntityKey> keys)
+          : store_(store), view_(view), keys_(keys) {}
+      Result<std::vector<gold::FeatureValues>> finish() override {
+        *store_.steps += "f";
+        return store_.read(view_, keys_, EventTime{100});
+      }
+
+     private:
+      Faulty& store_;
+      const gold::FeatureView& view_;
+      const std::span<const data::EntityKey> keys_;
+    };
+    if (steps == nullptr || now != EventTime{100}) {
+      return nullptr;
+    }
+    *steps += "b";
+    return std::make_unique<Begun>(*this, view, keys);
+  }
   Result<EventTime> data_now() override { return store_->data_now(); }
   Result<std::vector<std::string>> views() override { return store_->views(); }
   Status drop(const std::string& name) override { return is_away ? away() : store_->drop(name); }
-  Result<uint64_t> content_hash(const gold::FeatureView& view) override {
-    return store_->content_hash(view);
+  Result<uint64_t> content_hash_at(const gold::FeatureView& view,
+                                   std::optional<EventTime> now) override {
+    return store_->content_hash_at(view, now);
   }
 
   bool is_away = false;
-  bool refuses = false;  // what is to be written
-  int asked = 0;         // where it stands
+  bool refuses = false;          // what is to be written
+  int asked = 0;                 // where it stands
+  std::string* steps = nullptr;  // of reads that are begun and finished
 
  private:
   static Status away() { return {Code::kUnavailable, "out of reach"}; }
@@ -160,6 +186,26 @@ TEST_F(ShardedStoreTest, ManyKeysAreAnsweredInTheirOrder) {
     EXPECT_EQ(value((*found)[i]),
               user < kUsers ? std::optional<double>(1000 + user) : std::nullopt);
   }
+}
+
+TEST_F(ShardedStoreTest, AllShardsAreAskedBeforeAnyIsWaitedFor) {
+  const auto store = of({"a", "b", "c"});
+  ASSERT_TRUE(apply(*store, {}, 1).ok());
+  std::string steps;
+  parts_["a"]->steps = &steps;
+  parts_["c"]->steps = &steps;  // `b` is one of those that answer at once
+  std::vector<data::EntityKey> keys;
+  for (int user = 0; user < kUsers; ++user) {
+    keys.push_back(fake_key(name_of(user)));
+  }
+  const auto found = store->read(view_, keys, EventTime{100});
+  ASSERT_TRUE(found.ok());
+  for (int user = 0; user < kUsers; ++user) {
+    EXPECT_EQ(value((*found)[static_cast<std::size_t>(user)]), 1000 + user);
+  }
+  EXPECT_EQ(steps, "bbff");
+  parts_["c"]->is_away = true;
+  EXPECT_EQ(store->read(view_, keys, EventTime{100}).code(), Code::kUnavailable);
 }
 
 TEST_F(ShardedStoreTest, AnApplyThatIsCutOffIsFinishedByTheSameAgainAndByNoOther) {
@@ -279,7 +325,19 @@ TEST(ShardedStore, ThreeServersOfRedisHoldAThirdEach) {
   const auto store = open_online_store(world.world, place({2, 0, 1}), true);
   ASSERT_TRUE(store.ok());
   EXPECT_EQ((*store)->applied_to(view).value()->position, 5);
+  std::vector<data::EntityKey> all;
+  for (int user = 0; user < kUsers; ++user) {
+    all.push_back(fake_key("u" + std::to_string(user)));
+  }
+  for (int round = 0; round < 2; ++round) {  // by new connections, and by kept ones
+    const auto found = (*store)->read(view, all, EventTime{100});
+    ASSERT_TRUE(found.ok()) << found.status().to_string();
+    for (int user = 0; user < kUsers; ++user) {
+      EXPECT_EQ((*found)[static_cast<std::size_t>(user)].values[0], data::Scalar::float64(user));
+    }
+  }
   servers[1].kill();
+  EXPECT_EQ((*store)->read(view, all, EventTime{100}).code(), Code::kUnavailable);
   int answered = 0;
   for (int user = 0; user < kUsers; ++user) {
     const std::array<data::EntityKey, 1> keys = {fake_key("u" + std::to_string(user))};
@@ -298,7 +356,7 @@ TEST(ShardedStore, ThreeServersOfRedisHoldAThirdEach) {
 }
 
 TEST(ShardedStore, AnotherListOfShardsBeginsWithNothing) {
-  const TestFolder folder;
+  const TempFolder folder;
   TestWorld world;
   const FakeView view("clicks", {{"user_id", data::Type::kString}}, 1);
   const auto applied = [&](const std::string& place, bool apply) {

@@ -1,32 +1,12 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <string>
-
-#include <unistd.h>
 
 #include "base/world.h"
 
 namespace assay::online {
-
-/// An empty folder of its own, removed afterwards.
-class TestFolder {
- public:
-  TestFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "assay_online_XXXXXX").string();
-    path_ = ::mkdtemp(pattern.data()) != nullptr ? pattern : "";
-  }
-  ~TestFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TestFolder(const TestFolder&) = delete;
-  TestFolder& operator=(const TestFolder&) = delete;
-  [[nodiscard]] const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 /// What a restart of the machine leaves of a hash log: a copied head is not believed.
 inline void forget_memory(const std::string& folder) {

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/random.h"
+#include "base/temp_folder.h"
 #include "online/fake_view.h"
 #include "online/online_store.h"
 #include "online/store_fixture.h"
@@ -173,7 +174,7 @@ class FailPointFolder {
   }
 
  private:
-  TestFolder folder_;
+  TempFolder folder_;
 };
 
 }  // namespace assay::online

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/temp_folder.h"
 #include "online/store_fixture.h"
 #include "online/store_under_load.h"
 
@@ -75,7 +76,7 @@ class ReaderProcess {
 class StoreLoadSlow : public testing::TestWithParam<bool> {};
 
 TEST_P(StoreLoadSlow, TheHashLogServesWholeRowsNoOlderThanAcknowledged) {
-  const TestFolder folder;
+  const TempFolder folder;
   TestWorld world;
   HashLogOptions options;
   options.sync = GetParam();
@@ -91,7 +92,7 @@ TEST_P(StoreLoadSlow, TheHashLogServesWholeRowsNoOlderThanAcknowledged) {
 INSTANTIATE_TEST_SUITE_P(Sync, StoreLoadSlow, testing::Bool());
 
 TEST(LmdbLoadSlow, LmdbServesWholeRowsNoOlderThanAcknowledged) {
-  const TestFolder folder;
+  const TempFolder folder;
   TestWorld world;
   LmdbOptions options;
   options.sync = false;

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/temp_folder.h"
 #include "serve/feature_server.h"
 #include "serve/http_client.h"
 #include "serve/serving_fixture.h"
@@ -15,7 +16,7 @@ namespace {
 
 TEST(ServingSlow, EightClientsAskingAThousandTimesEachGetRightAnswersWhileAWriterApplies) {
   ServingFixture fixture;
-  const online::TestFolder folder;
+  const TempFolder folder;
   online::LmdbOptions store_options;
   store_options.sync = false;
   const auto store = online::open_lmdb_store(fixture.world, folder.path(), store_options).value();

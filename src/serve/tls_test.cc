@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/temp_folder.h"
 #include "online/store_fixture.h"
 #include "serve/tls_client.h"
 #include "serve/tls_files.h"
@@ -94,7 +95,7 @@ class TlsFilesTest : public Tls {
     return world_.metrics.counter("assay_serve_tls_reload_failures_total", "").value();
   }
 
-  online::TestFolder folder_;
+  TempFolder folder_;
   online::TestWorld world_;
   TlsFiles files_{world_.world, {path("c.pem"), path("k.pem"), ""}};
   TlsSource source_ = files_.source();

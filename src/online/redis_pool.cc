@@ -1,0 +1,197 @@
+#include "online/redis_pool.h"
+
+#include <charconv>
+#include <optional>
+#include <utility>
+
+namespace assay::online {
+namespace {
+
+constexpr int64_t kPause = kMicrosPerSecond;
+
+/// Of a sentinel: it has no databases, and no users of ours.
+RedisAddress sentinel_address(const RedisAddress& address, const RedisNode& node) {
+  RedisAddress sentinel;
+  sentinel.node = node;
+  sentinel.timeout = address.timeout;
+  return sentinel;
+}
+
+}  // namespace
+
+Result<RedisNode> read_primary(const RedisReply& reply, const std::string& name) {
+  if (reply.kind == RedisReply::Kind::kNothing) {
+    return Status(Code::kNotFound,
+                  "the sentinels know no primary of this name; write "
+                  "redis+sentinel://host:26379/NAME: " +
+                      name);
+  }
+  int port = 0;
+  if (reply.list.size() == 2) {
+    const std::string& text = reply.list[1].text;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+    port = error == std::errc() && end == text.data() + text.size() ? port : 0;
+  }
+  if (port < 1 || port > 65535 || reply.list[0].text.empty()) {
+    return Status(Code::kUnavailable, "a sentinel says no place of the primary " + name);
+  }
+  return RedisNode{reply.list[0].text, port};
+}
+
+Result<std::unique_ptr<RedisConnection>> RedisPool::connect_to_primary() {
+  std::vector<RedisNode> sentinels{address_.node};
+  sentinels.insert(sentinels.end(), address_.others.begin(), address_.others.end());
+  std::size_t first = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    first = sentinel_;
+  }
+  Status failure;
+  for (std::size_t i = 0; i < sentinels.size(); ++i) {
+    const std::size_t number = (first + i) % sentinels.size();
+    const auto asked = RedisConnection::connect(sentinel_address(address_, sentinels[number]));
+    if (!asked.ok()) {
+      failure = asked.status().with_context("ask a sentinel");
+      continue;
+    }
+    const auto replies = (*asked)->run({{"SENTINEL", "get-master-addr-by-name", address_.primary}});
+    const Result<RedisNode> node =
+        replies.ok() ? read_primary(replies->front(), address_.primary) : replies.status();
+    if (!node.ok()) {
+      failure = node.status();
+      continue;
+    }
+    RedisAddress primary = address_;
+    primary.node = *node;
+    ASSAY_ASSIGN_OR_RETURN(auto connection, RedisConnection::connect(primary));
+    ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> role, connection->run({{"ROLE"}}));
+    if (role[0].list.empty() || role[0].list[0].text != "master") {
+      return Status(Code::kUnavailable,
+                    "the server that a sentinel names is no primary yet: Redis at " + node->text());
+    }
+    const std::lock_guard lock(mutex_);
+    sentinel_ = number;
+    return connection;
+  }
+  return failure;
+}
+
+Result<std::unique_ptr<RedisConnection>> RedisPool::connect() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!unreachable_.ok() && clock_.monotonic().micros < again_) {
+      return unreachable_;
+    }
+  }
+  Result<std::unique_ptr<RedisConnection>> made = address_.kind == RedisAddress::Kind::kSentinel
+                                                      ? connect_to_primary()
+                                                      : RedisConnection::connect(address_);
+  const std::lock_guard lock(mutex_);
+  unreachable_ = made.code() == Code::kUnavailable ? made.status() : Status();
+  again_ = clock_.monotonic().micros + kPause;
+  return made;
+}
+
+Result<std::unique_ptr<RedisConnection>> RedisPool::take(bool* kept) {
+  {
+    const std::lock_guard lock(mutex_);
+    *kept = !idle_.empty();
+    if (*kept) {
+      std::unique_ptr<RedisConnection> connection = std::move(idle_.back());
+      idle_.pop_back();
+      return connection;
+    }
+  }
+  return connect();
+}
+
+void RedisPool::give_back(std::unique_ptr<RedisConnection> connection) {
+  const std::lock_guard lock(mutex_);
+  if (connection->usable()) {
+    idle_.push_back(std::move(connection));
+  } else {
+    idle_.clear();  // the server went away: the others are broken too
+  }
+}
+
+Status RedisPool::read(const Work& work) {
+  bool kept = true;
+  Status done;
+  while (kept) {
+    ASSAY_ASSIGN_OR_RETURN(std::unique_ptr<RedisConnection> connection, take(&kept));
+    done = work(*connection);
+    kept = kept && !connection->usable();
+    give_back(std::move(connection));
+  }
+  return done;
+}
+
+Status RedisPool::write(const Work& work) {
+  bool kept = false;
+  ASSAY_ASSIGN_OR_RETURN(std::unique_ptr<RedisConnection> connection, take(&kept));
+  Status done = work(*connection);
+  give_back(std::move(connection));
+  return done;
+}
+
+class RedisPool::Pending : public PendingGet {
+ public:
+  Pending(RedisPool& pool,
+          std::unique_ptr<RedisConnection> connection,
+          std::size_t keys,
+          Again again)
+      : pool_(pool), connection_(std::move(connection)), keys_(keys), again_(std::move(again)) {}
+
+  Result<std::vector<RedisReply>> finish() override {
+    Result<std::vector<RedisReply>> replies = connection_->receive(1);
+    (void)connection_->take_redirect();  // asked again it says so again
+    pool_.give_back(std::move(connection_));
+    if (!replies.ok() || replies->front().list.size() != keys_) {
+      return again_();
+    }
+    return std::move(replies->front().list);
+  }
+
+ private:
+  RedisPool& pool_;
+  std::unique_ptr<RedisConnection> connection_;
+  const std::size_t keys_;
+  const Again again_;
+};
+
+std::unique_ptr<PendingGet> RedisPool::begin_get(const std::vector<std::string>& keys,
+                                                 Again again) {
+  bool kept = false;
+  Result<std::unique_ptr<RedisConnection>> connection = take(&kept);
+  RedisCommand command{"MGET"};
+  command.insert(command.end(), keys.begin(), keys.end());
+  if (!connection.ok() || !(*connection)->send({command}).ok()) {
+    return nullptr;
+  }
+  return std::make_unique<Pending>(
+      *this, std::move(connection).value(), keys.size(), std::move(again));
+}
+
+Result<std::vector<RedisReply>> RedisPool::get(const std::vector<std::string>& keys) {
+  RedisCommand command{"MGET"};
+  command.insert(command.end(), keys.begin(), keys.end());
+  std::vector<RedisReply> values;
+  const Status done = read([&](RedisConnection& redis) -> Status {
+    ASSAY_ASSIGN_OR_RETURN(std::vector<RedisReply> replies, redis.run({command}));
+    values = std::move(replies[0].list);
+    return {};
+  });
+  ASSAY_RETURN_IF_ERROR(done);
+  if (values.size() != keys.size()) {
+    return Status(Code::kInternal, "Redis answers for another number of keys");
+  }
+  return values;
+}
+
+Status RedisPool::run_each(const std::vector<RedisCommand>& commands) {
+  return commands.empty()
+             ? Status()
+             : write([&](RedisConnection& redis) { return redis.run(commands).status(); });
+}
+
+}  // namespace assay::online

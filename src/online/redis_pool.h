@@ -1,0 +1,94 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "online/redis_client.h"
+
+namespace assay::online {
+
+/// Keys that are being asked for. What is not finished costs its connection.
+class PendingGet {
+ public:
+  virtual ~PendingGet() = default;
+  /// What RedisRoute::get answers; once.
+  virtual Result<std::vector<RedisReply>> finish() = 0;
+};
+
+/// Where the keys of one transaction are: a server, or one slot of a cluster.
+///
+/// Threads thread-safe.
+class RedisRoute {
+ public:
+  virtual ~RedisRoute() = default;
+
+  using Work = std::function<Status(RedisConnection&)>;
+  /// Do `work` on a connection. What only reads is done once more, on a new connection, when a kept
+  /// one turns out to be broken: the server may have closed it long ago. In a cluster both are done
+  /// again where a node that refused sends us, since nothing was done then.
+  virtual Status read(const Work& work) = 0;
+  virtual Status write(const Work& work) = 0;
+  /// Values of keys, in their order, all of one state; only while a slot of a cluster is being
+  /// moved they are asked for one by one.
+  virtual Result<std::vector<RedisReply>> get(const std::vector<std::string>& keys) = 0;
+  /// get() in two steps, so that several may be on their way; nothing when it cannot be begun.
+  virtual std::unique_ptr<PendingGet> begin_get(const std::vector<std::string>& keys) = 0;
+  /// Commands whose first word after their name is a key, wherever that key is. Done in order, not
+  /// all or none.
+  virtual Status run_each(const std::vector<RedisCommand>& commands) = 0;
+  /// Whether one transaction may have any keys, not only those of the slot.
+  [[nodiscard]] virtual bool has_all_keys() const = 0;
+};
+
+/// Connections to one server, kept for the next call. With an address of sentinels: to the server
+/// that they name as the primary when a connection is made.
+///
+/// A server that cannot be reached is not tried again for a second: who asks meanwhile is told so
+/// at once, and does not wait for another timeout.
+/// Threads thread-safe.
+class RedisPool : public RedisRoute {
+ public:
+  RedisPool(RedisAddress address, Clock& clock) : address_(std::move(address)), clock_(clock) {}
+
+  Status read(const Work& work) override;
+  Status write(const Work& work) override;
+  Result<std::vector<RedisReply>> get(const std::vector<std::string>& keys) override;
+  std::unique_ptr<PendingGet> begin_get(const std::vector<std::string>& keys) override {
+    return begin_get(keys, [this, keys] { return get(keys); });
+  }
+  Status run_each(const std::vector<RedisCommand>& commands) override;
+  [[nodiscard]] bool has_all_keys() const override { return true; }
+
+  using Again = std::function<Result<std::vector<RedisReply>>()>;
+  /// The same; what the connection does not give is answered by `again`.
+  std::unique_ptr<PendingGet> begin_get(const std::vector<std::string>& keys, Again again);
+
+ private:
+  class Pending;
+  Result<std::unique_ptr<RedisConnection>> take(bool* kept);
+  Result<std::unique_ptr<RedisConnection>> connect();
+  Result<std::unique_ptr<RedisConnection>> connect_to_primary();
+  void give_back(std::unique_ptr<RedisConnection> connection);
+
+  const RedisAddress address_;
+  Clock& clock_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<RedisConnection>> idle_;
+  std::size_t sentinel_ = 0;  // that answered last
+  Status unreachable_;        // as it was found
+  int64_t again_ = 0;         // when to try again, monotonic microseconds
+};
+
+/// Where a sentinel says that the primary is, from its answer to `SENTINEL
+/// get-master-addr-by-name`.
+///
+/// Errors  kNotFound: it knows none of that name; kUnavailable: not such an answer.
+Result<RedisNode> read_primary(const RedisReply& reply, const std::string& name);
+
+}  // namespace assay::online

@@ -1,0 +1,219 @@
+// What a store in Redis has as a whole, and what it throws away.
+
+#include <algorithm>
+#include <utility>
+
+#include "base/hash.h"
+#include "online/redis_store.h"
+#include "online/row_codec.h"
+
+namespace assay::online {
+namespace {
+
+constexpr std::size_t kKeysPerScan = 1000;
+
+}  // namespace
+
+Status RedisStore::open(bool read_only) {
+  const std::string name = key("project");
+  ASSAY_ASSIGN_OR_RETURN(std::vector<RedisReply> replies, ask({{"GET", name}}));
+  if (keys_.project.empty()) {
+    return {};
+  }
+  if (replies[0].kind == RedisReply::Kind::kNothing && !read_only) {
+    ASSAY_RETURN_IF_ERROR(write({{"SET", name, keys_.project, "NX"}}));
+    ASSAY_ASSIGN_OR_RETURN(replies, ask({{"GET", name}}));
+  }
+  if (replies[0].kind == RedisReply::Kind::kText && replies[0].text != keys_.project) {
+    return {Code::kFailedPrecondition,
+            "these keys are of the project `" + replies[0].text +
+                "`; give this one others by `?prefix=NAME` in the URL of `online`, or delete the "
+                "key `" +
+                name + "` if the project has another name now"};
+  }
+  return {};
+}
+
+Result<RedisStore::Records> RedisStore::records() {
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> names, ask({{"SMEMBERS", key("views")}}));
+  std::vector<std::string> keys;
+  for (const RedisReply& name : names[0].list) {
+    keys.push_back(record_key(name.text));
+  }
+  Records records;
+  if (keys.empty()) {
+    return records;
+  }
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> found, route_->get(keys));
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    const std::string& name = names[0].list[i].text;
+    ASSAY_ASSIGN_OR_RETURN(const std::optional<Record> record, decode_record(name, found[i]));
+    if (record.has_value()) {
+      records.emplace(name, *record);
+    }
+  }
+  return records;
+}
+
+Result<EventTime> RedisStore::data_now() {
+  ASSAY_ASSIGN_OR_RETURN(const Records found, records());
+  EventTime latest = EventTime::min();
+  for (const auto& [name, record] : found) {
+    latest = std::max(latest, record.meta.applied.known_until);
+  }
+  return latest;
+}
+
+Result<std::vector<std::string>> RedisStore::views() {
+  ASSAY_ASSIGN_OR_RETURN(const Records found, records());
+  std::vector<std::string> names;
+  for (const auto& [name, record] : found) {
+    names.push_back(name);
+  }
+  return names;
+}
+
+Status RedisStore::drop(const std::string& storage_name) {
+  const Status taken = write({{"MULTI"},
+                              {"DEL", record_key(storage_name)},
+                              {"SREM", key("views"), storage_name},
+                              {"EXEC"}});
+  return (taken.ok() ? sweep() : taken)
+      .with_context("drop view " + storage_name + " from the online store");
+}
+
+/// Take out the rows of epochs that no view has any more, and what they were for Feast's clients.
+Status RedisStore::sweep() {
+  ASSAY_ASSIGN_OR_RETURN(const Records found, records());
+  std::set<std::string> live;
+  for (const auto& [name, record] : found) {
+    live.insert(std::to_string(record.epoch));
+  }
+  std::vector<std::string> done;
+  ASSAY_ASSIGN_OR_RETURN(const auto layouts, dead_layouts(live, &done));
+  ASSAY_RETURN_IF_ERROR(scan(key("row:"), [&](const std::vector<std::string>& keys) {
+    return sweep_found(keys, live, layouts);
+  }));
+  if (done.empty()) {
+    return {};
+  }
+  done.insert(done.begin(), "DEL");
+  return write({done});
+}
+
+/// Of these keys of rows, those that are not `live`.
+Status RedisStore::sweep_found(const std::vector<std::string>& keys,
+                               const std::set<std::string>& live,
+                               const std::map<std::string, FeastLayout>& layouts) {
+  const std::size_t begin = key("row:").size();
+  std::vector<RedisCommand> erase;
+  RedisCommand unlink{"UNLINK"};
+  for (const std::string& row_key : keys) {
+    const std::size_t end = row_key.find(':', begin);
+    const std::string epoch = row_key.substr(begin, end - begin);
+    if (live.count(epoch) != 0) {
+      continue;
+    }
+    unlink.push_back(row_key);
+    const auto layout = layouts.find(epoch);
+    if (layout != layouts.end() && layout->second.has_fields()) {
+      ASSAY_ASSIGN_OR_RETURN(const std::string hash_key,
+                             layout->second.hash_key(data::EntityKey(row_key.substr(end + 1))));
+      erase.push_back(layout->second.erase(hash_key));
+    }
+  }
+  ASSAY_RETURN_IF_ERROR(route_->run_each(erase));
+  // Last: what is cut off before is done again.
+  return unlink.size() > 1 ? write({unlink}) : Status();
+}
+
+/// By epoch, what rows of epochs that are not `live` have for Feast's clients, less what live ones
+/// have too: those of a view that was replaced by one of its name. `keys` gets where they stand.
+Result<std::map<std::string, FeastLayout>> RedisStore::dead_layouts(
+    const std::set<std::string>& live, std::vector<std::string>* keys) {
+  std::map<std::string, FeastLayout> dead;
+  std::vector<FeastLayout> others;
+  const std::string prefix = key("feast:");
+  ASSAY_RETURN_IF_ERROR(scan(prefix, [&](const std::vector<std::string>& found) -> Status {
+    for (const std::string& one : found) {
+      ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> replies, ask({{"GET", one}}));
+      const std::string epoch = one.substr(prefix.size());
+      std::optional<FeastLayout> layout = FeastLayout::of_text(replies[0].text);
+      if (live.count(epoch) == 0) {
+        keys->push_back(one);
+      }
+      if (layout.has_value() && live.count(epoch) == 0) {
+        dead.insert_or_assign(epoch, *std::move(layout));
+      } else if (layout.has_value()) {
+        others.push_back(*std::move(layout));
+      }
+    }
+    return {};
+  }));
+  for (auto& [epoch, layout] : dead) {
+    for (const FeastLayout& other : others) {
+      layout.leave_to(other);
+    }
+  }
+  return dead;
+}
+
+/// Visit every key that begins with `prefix`, some of them more than once. A server's keys are
+/// looked through as a whole.
+Status RedisStore::scan(const std::string& prefix,
+                        const std::function<Status(const std::vector<std::string>&)>& visit) {
+  std::string pattern;
+  for (const char byte : prefix) {
+    pattern += std::string_view("*?[]\\").find(byte) == std::string_view::npos ? "" : "\\";
+    pattern += byte;
+  }
+  std::string cursor = "0";
+  do {
+    ASSAY_ASSIGN_OR_RETURN(
+        const std::vector<RedisReply> replies,
+        ask({{"SCAN", cursor, "MATCH", pattern + "*", "COUNT", std::to_string(kKeysPerScan)}}));
+    if (replies[0].list.size() != 2) {
+      return {Code::kInternal, "not an answer to SCAN"};
+    }
+    std::vector<std::string> keys;
+    for (const RedisReply& found : replies[0].list[1].list) {
+      keys.push_back(found.text);
+    }
+    ASSAY_RETURN_IF_ERROR(visit(keys));
+    cursor = replies[0].list[0].text;
+  } while (cursor != "0");
+  return {};
+}
+
+Result<uint64_t> RedisStore::content_hash_at(const gold::FeatureView& view,
+                                             std::optional<EventTime> at) {
+  ASSAY_RETURN_IF_ERROR(check_view_name(view));
+  ASSAY_ASSIGN_OR_RETURN(const EventTime latest, data_now());
+  const EventTime now = at.value_or(latest);
+  ASSAY_ASSIGN_OR_RETURN(const std::optional<Record> found, record(view.storage_name()));
+  uint64_t sum = 0;
+  if (!found.has_value()) {
+    return sum;
+  }
+  const std::string prefix = row_prefix(found->epoch);
+  std::set<std::string> entities;
+  ASSAY_RETURN_IF_ERROR(scan(prefix, [&](const std::vector<std::string>& keys) -> Status {
+    for (const std::string& row_key : keys) {
+      entities.insert(row_key.substr(prefix.size()));
+    }
+    return {};
+  }));
+  for (const std::string& entity : entities) {
+    ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> replies, ask({{"GET", prefix + entity}}));
+    Result<StoredRow> stored = decode_row(prefix + entity, replies[0].text);
+    if (!stored.ok()) {
+      return corrupt(view, data::EntityKey(entity), stored.status());
+    }
+    ASSAY_ASSIGN_OR_RETURN(const gold::FeatureValues answer,
+                           view.read_online_row(stored->row, now));
+    sum += hash_answer(data::EntityKey(entity), answer);
+  }
+  return sum;
+}
+
+}  // namespace assay::online
