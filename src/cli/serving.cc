@@ -320,6 +320,19 @@ Result<std::string> Servers::start_grpc(const serve::TlsSource& tls) {
                              const serve::Credentials& credentials) {
     return serve::answer_grpc(features_, method, request, credentials);
   };
+  serve::SlowLimits limits;
+  limits.interrupt = [this] { line_.interrupt(); };
+  slow_calls_ = std::make_unique<serve::SlowWork>(invocation_.world, limits);
+  options.past.slow = slow_calls_.get();
+  options.past.may_wait = [this](const serve::Credentials& credentials) {
+    return features_.gate().who(credentials).status();
+  };
+  options.past.answer = [this](std::string_view method,
+                               std::string_view request,
+                               const serve::Credentials& credentials,
+                               std::string_view as_of) {
+    return serve::answer_grpc(features_, method, request, credentials, as_of);
+  };
   ASSAY_ASSIGN_OR_RETURN(grpc_,
                          serve::start_grpc_server(invocation_.world.metrics, answer, options));
   return options.host + ":" + std::to_string(grpc_->port());
@@ -329,6 +342,9 @@ void Servers::stop() {
   watch_.reset();
   if (http_ != nullptr) {
     http_->stop();
+  }
+  if (slow_calls_ != nullptr) {
+    slow_calls_->stop();
   }
   if (grpc_ != nullptr) {
     grpc_->stop();

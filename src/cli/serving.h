@@ -15,6 +15,7 @@
 #include "serve/http_server.h"
 #include "serve/repeated_call.h"
 #include "serve/serving_state.h"
+#include "serve/slow_work.h"
 #include "serve/tls_files.h"
 
 namespace assay::cli {
@@ -97,6 +98,7 @@ class Servers {
   AccessFile access_;
   std::unique_ptr<serve::TlsFiles> tls_;
   std::unique_ptr<serve::HttpServer> http_;
+  std::unique_ptr<serve::SlowWork> slow_calls_;
   std::unique_ptr<serve::GrpcServer> grpc_;
   std::string where_;
   std::unique_ptr<serve::RepeatedCall> watch_;

@@ -25,6 +25,8 @@ inline constexpr char kServedAsOf[] = "as_of";
 inline constexpr char kServedModel[] = "model";
 inline constexpr char kServedModelVersion[] = "model_version";
 inline constexpr char kServedScore[] = "score";
+/// What `model` begins with where nobody was answered so.
+inline constexpr char kServedShadow[] = "shadow:";
 
 std::string served_applied_column(const Service& service, std::size_t view);
 std::string served_value_column(const ServiceFeature& feature);

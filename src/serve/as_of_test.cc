@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include "data/feast_value.h"
+#include "data/protobuf.h"
 #include "serve/feature_server.h"
+#include "serve/grpc_calls.h"
 #include "serve/serving_fixture.h"
 
 namespace assay::serve {
@@ -83,6 +86,51 @@ TEST_F(AsOf, APredictionIsScoredWithTheFeaturesOfThen) {
   EXPECT_EQ(answer.status, 200) << answer.body;
   EXPECT_NE(answer.body.find("\"score\":23.5"), std::string::npos) << answer.body;
   EXPECT_EQ(header(answer, "x-assay-as-of"), "1970-01-01T23:45:00Z");
+}
+
+std::string proto(const std::vector<std::pair<int, std::string>>& fields) {
+  std::string bytes;
+  data::ProtoWriter writer(bytes);
+  for (const auto& [number, value] : fields) {
+    writer.bytes(number, value);
+  }
+  return bytes;
+}
+
+std::string proto_column(const std::string& name, const data::Scalar& value) {
+  return proto({{1, name}, {2, proto({{1, data::to_feast_value(value)}})}});
+}
+
+TEST_F(AsOf, ByGrpcTheInstantIsInTheMetadataAndTheAnswerIsTheSame) {
+  const std::string features = "/feast.serving.ServingService/GetOnlineFeatures";
+  const std::string user = proto_column("user_id", data::Scalar::string("u1"));
+  const std::string question = proto({{2, proto({{1, "spend:f0"}})}, {3, user}});
+  const EventTime at{ServingFixture::kTime + ServingFixture::kHour / 4};
+  const auto then = answer_grpc(server_, features, question, {}, "1970-01-01T23:45:00Z");
+  ASSERT_TRUE(then.ok()) << then.status().to_string();
+  EXPECT_EQ(archive_.asked, std::vector<EventTime>{at});
+  EXPECT_EQ(*then, *answer_grpc(server_, features, question)) << "nothing changed since";
+  EXPECT_EQ(archive_.asked.size(), 1U) << "now is not asked of the past";
+
+  const std::string predict = "/assay.serving.PredictionService/Predict";
+  const std::string to_score =
+      proto({{2, user}, {2, proto_column("amount", data::Scalar::float64(10))}});
+  const auto scored = answer_grpc(server_, predict, to_score, {}, "1970-01-01T23:45:00Z");
+  ASSERT_TRUE(scored.ok()) << scored.status().to_string();
+  EXPECT_EQ(*scored, *answer_grpc(server_, predict, to_score)) << "nothing changed since";
+  EXPECT_EQ(archive_.asked.back(), at);
+
+  const auto refused = [&](FeatureServer& server, const std::string& as_of) {
+    return answer_grpc(server, features, question, {}, as_of).code();
+  };
+  EXPECT_EQ(refused(server_, "1970-01-02T00:00:01Z"), Code::kInvalidArgument) << "the future";
+  EXPECT_EQ(refused(server_, "soon"), Code::kInvalidArgument);
+  archive_.failure = Status(Code::kOutOfRange, "dropped");
+  EXPECT_EQ(refused(server_, "1970-01-01"), Code::kInvalidArgument);
+  archive_.failure = Status(Code::kFailedPrecondition, "not so far");
+  EXPECT_EQ(refused(server_, "1970-01-01"), Code::kUnavailable);
+  FeatureServer alone(fixture_.world, *fixture_.store, fixture_.state);
+  EXPECT_EQ(refused(alone, "1970-01-01"), Code::kUnimplemented);
 }
 
 TEST_F(AsOf, WhatIsNoPastIsRefused) {

@@ -116,9 +116,18 @@ Status read_column(std::string_view entry, std::vector<JsonColumn>* columns) {
   return {};
 }
 
-/// feast.serving.GetOnlineFeaturesRequest.
-Result<RequestBody> read_features_request(std::string_view message) {
+/// An empty one for an instant.
+RequestBody body_at(std::string_view as_of) {
   RequestBody body;
+  if (!as_of.empty()) {
+    body.at = JsonValue(std::string(as_of));
+  }
+  return body;
+}
+
+/// feast.serving.GetOnlineFeaturesRequest.
+Result<RequestBody> read_features_request(std::string_view message, std::string_view as_of) {
+  RequestBody body = body_at(as_of);
   ASSAY_RETURN_IF_ERROR(for_fields(message, [&](const ProtoField& field) -> Status {
     const bool is_bytes = field.wire == Wire::kBytes;
     if (field.number == 1 && is_bytes) {
@@ -146,8 +155,8 @@ Result<RequestBody> read_features_request(std::string_view message) {
 }
 
 /// assay.serving.PredictRequest: model 1, entities 2.
-Result<RequestBody> read_predict_request(std::string_view message) {
-  RequestBody body;
+Result<RequestBody> read_predict_request(std::string_view message, std::string_view as_of) {
+  RequestBody body = body_at(as_of);
   ASSAY_RETURN_IF_ERROR(for_fields(message, [&](const ProtoField& field) -> Status {
     if (field.number <= 2 && field.wire != Wire::kBytes) {
       return not_the_message();
@@ -289,7 +298,8 @@ Status refusal_status(const Response& refusal) {
 Result<std::string> answer_grpc(FeatureServer& server,
                                 std::string_view method,
                                 std::string_view request,
-                                const Credentials& credentials) {
+                                const Credentials& credentials,
+                                std::string_view as_of) {
   std::string message;
   if (method == "/grpc.health.v1.Health/Check") {
     constexpr int kServing = 1;
@@ -303,7 +313,7 @@ Result<std::string> answer_grpc(FeatureServer& server,
   ASSAY_ASSIGN_OR_RETURN(const std::shared_ptr<const Caller> caller,
                          server.gate().who(credentials));
   if (method == "/feast.serving.ServingService/GetOnlineFeatures") {
-    ASSAY_ASSIGN_OR_RETURN(const RequestBody body, read_features_request(request));
+    ASSAY_ASSIGN_OR_RETURN(const RequestBody body, read_features_request(request, as_of));
     const FeaturesAsked asked = server.ask_features(body, *caller);
     return asked.answer.has_value() ? features_response(asked, body.with_view_versions)
                                     : Result<std::string>(refusal_status(asked.refusal));
@@ -313,7 +323,7 @@ Result<std::string> answer_grpc(FeatureServer& server,
     return message;
   }
   if (method == "/assay.serving.PredictionService/Predict") {
-    ASSAY_ASSIGN_OR_RETURN(const RequestBody body, read_predict_request(request));
+    ASSAY_ASSIGN_OR_RETURN(const RequestBody body, read_predict_request(request, as_of));
     const PredictionsAsked asked = server.ask_predictions(body, *caller);
     return asked.predictions.has_value() ? predict_response(asked)
                                          : Result<std::string>(refusal_status(asked.refusal));

@@ -17,9 +17,12 @@ namespace assay::serve {
 /// are open. kInvalidArgument: not the message; kUnimplemented: no such method; and what an answer
 /// over
 ///         HTTP would say, with the text that Feast's clients take apart.
+/// `as_of`: the instant that features and predictions are asked for, as HTTP's header has it; "" is
+/// now.
 Result<std::string> answer_grpc(FeatureServer& server,
                                 std::string_view method,
                                 std::string_view request,
-                                const Credentials& credentials = {});
+                                const Credentials& credentials = {},
+                                std::string_view as_of = {});
 
 }  // namespace assay::serve

@@ -191,6 +191,7 @@ class Call : public grpc::ServerGenericBidiReactor {
         method_(context.method()),
         authorization_(metadata_of(context, "authorization")),
         api_key_(metadata_of(context, "x-api-key")),
+        as_of_(metadata_of(context, "x-assay-as-of")),
         peer_names_(peer_names_of(context)),
         is_urgent_(is_urgent(method_)),
         since_(monotonic_micros()) {
@@ -250,7 +251,39 @@ class Call : public grpc::ServerGenericBidiReactor {
     return context_.IsCancelled() || gpr_time_cmp(deadline, gpr_now(deadline.clock_type)) < 0;
   }
   void answer() {
-    const Result<std::string> answer = answer_safely();
+    if (as_of_.empty() || is_urgent_) {
+      give(answer_safely([this] { return calls_.handler(method_, bytes_of(request_), who()); }));
+    } else {
+      answer_later();
+    }
+  }
+  /// By another thread, which then goes on with this call; it may end before this returns.
+  void answer_later() {
+    const GrpcPast& past = calls_.options.past;
+    if (past.slow == nullptr) {
+      give(Status(Code::kUnimplemented, "this server has no tables to answer for the past from"));
+      return;
+    }
+    Status taken = past.may_wait(who());
+    if (taken.ok()) {
+      taken = past.slow->take({request_.Length(),
+                               [this] { answer_from_the_past(); },
+                               [this](const Status& why) { give(why); }});
+    }
+    if (!taken.ok()) {
+      give(taken);
+    }
+  }
+  void answer_from_the_past() {
+    if (is_left_alone()) {
+      calls_.late.add();
+      Finish(grpc::Status(grpc::StatusCode::CANCELLED, "the client waits no more"));
+      return;
+    }
+    give(answer_safely(
+        [this] { return calls_.options.past.answer(method_, bytes_of(request_), who(), as_of_); }));
+  }
+  void give(const Result<std::string>& answer) {
     if (!answer.ok()) {
       Finish(grpc::Status(static_cast<grpc::StatusCode>(grpc_status(answer.code())),
                           answer.status().message()));
@@ -260,10 +293,12 @@ class Call : public grpc::ServerGenericBidiReactor {
     response_ = grpc::ByteBuffer(&slice, 1);
     StartWrite(&response_);
   }
-  /// The handler's answer, whatever a library throws in it: through here it would end the process.
-  Result<std::string> answer_safely() {
+  [[nodiscard]] Credentials who() const { return {authorization_, api_key_, peer_names_}; }
+  /// An answer, whatever a library throws in it: through here it would end the process.
+  template <typename Answer>
+  static Result<std::string> answer_safely(const Answer& answer) {
     try {
-      return calls_.handler(method_, bytes_of(request_), {authorization_, api_key_, peer_names_});
+      return answer();
     } catch (const std::exception&) {  // only libraries throw, and memory may run out
       return Status(Code::kInternal, "Internal Server Error");
     }
@@ -274,6 +309,7 @@ class Call : public grpc::ServerGenericBidiReactor {
   const std::string method_;
   const std::string authorization_;
   const std::string api_key_;
+  const std::string as_of_;
   const PeerNames peer_names_;
   const bool is_urgent_;
   const int64_t since_;

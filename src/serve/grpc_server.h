@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "base/time.h"
 #include "serve/access.h"
+#include "serve/slow_work.h"
 #include "serve/tls.h"
 
 namespace assay::serve {
@@ -19,6 +20,18 @@ namespace assay::serve {
 /// and of the connection. Called on the server's threads, on several at once.
 using GrpcHandler = std::function<Result<std::string>(
     std::string_view method, std::string_view request, const Credentials& credentials)>;
+
+/// Where calls with the metadata `x-assay-as-of` are answered, whose text is the last argument:
+/// they wait for tables, and so they do it apart from the others.
+struct GrpcPast {
+  SlowWork* slow = nullptr;  // must outlive the server, and be stopped before it
+  std::function<Status(const Credentials& credentials)> may_wait;  // who is refused does not queue
+  std::function<Result<std::string>(std::string_view method,
+                                    std::string_view request,
+                                    const Credentials& credentials,
+                                    std::string_view as_of)>
+      answer;
+};
 
 struct GrpcOptions {
   std::string host = "127.0.0.1";
@@ -37,6 +50,7 @@ struct GrpcOptions {
   Duration age_max{600 * kMicrosPerSecond};      // of a connection: then it is made anew
   Duration age_grace{10 * kMicrosPerSecond};     // for calls that are open then; they are cut off
   Duration read_timeout{10 * kMicrosPerSecond};  // until a call has sent its first message
+  GrpcPast past{};                               // without `slow`: such calls are UNIMPLEMENTED
 };
 
 /// A gRPC server of bytes in and bytes out, within the limits of its options. Nothing is answered

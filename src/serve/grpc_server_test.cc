@@ -2,14 +2,22 @@
 
 #include "serve/grpc_server.h"
 
-#include <map>
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/support/byte_buffer.h>
 #include <gtest/gtest.h>
+
+#include "base/world.h"
+#include "serve/slow_work.h"
 
 namespace assay::serve {
 namespace {
@@ -32,8 +40,11 @@ class Client {
   /// A call with one message and one answer, not yet answered.
   class Asked {
    public:
-    Asked(grpc::GenericStub& stub, const std::string& method) {
+    Asked(grpc::GenericStub& stub, const std::string& method, const std::string& as_of = "") {
       request_ = message();
+      if (!as_of.empty()) {
+        context_.AddMetadata("x-assay-as-of", as_of);
+      }
       call_ = stub.PrepareUnaryCall(&context_, method, request_, &queue_);
       call_->StartCall();
       call_->Finish(&response_, &status_, this);
@@ -53,7 +64,12 @@ class Client {
     grpc::Status status_;
     std::unique_ptr<grpc::GenericClientAsyncResponseReader> call_;
   };
-  grpc::StatusCode ask(const std::string& method) { return Asked(stub_, method).code(); }
+  grpc::StatusCode ask(const std::string& method, const std::string& as_of = "") {
+    return Asked(stub_, method, as_of).code();
+  }
+  std::unique_ptr<Asked> begin(const std::string& method, const std::string& as_of) {
+    return std::make_unique<Asked>(stub_, method, as_of);
+  }
 
   /// A call of several messages, of which none has been sent yet.
   class Stream {
@@ -128,9 +144,41 @@ class GrpcServerTest : public testing::Test {
     }
     return code;
   }
+  /// A past that waits until it is let go, and says what it was asked.
+  GrpcOptions with_past() {
+    GrpcOptions options;
+    options.past.slow = &slow_;
+    options.past.may_wait = [](const Credentials&) { return Status(); };
+    options.past.answer = [this](std::string_view,
+                                 std::string_view,
+                                 const Credentials&,
+                                 std::string_view as_of) -> Result<std::string> {
+      ++entered_;
+      std::unique_lock lock(mutex_);
+      let_go_.wait(lock, [this] { return is_let_go_; });
+      return as_of == "then" ? Result<std::string>(std::string(as_of))
+                             : Status(Code::kInvalidArgument, "no time");
+    };
+    return options;
+  }
+  void let_go() {
+    const std::lock_guard lock(mutex_);
+    is_let_go_ = true;
+    let_go_.notify_all();
+  }
   int64_t shed() { return metrics_.counter("assay_serve_grpc_shed_total", "").value(); }
 
+  FakeClock clock_{EventTime{0}};
+  std::unique_ptr<FileSystem> files_ = system_files();
+  std::unique_ptr<Random> random_ = seeded_random(1);
+  std::unique_ptr<Log> log_ = null_log();
   Metrics metrics_;
+  World world_{clock_, *files_, *random_, *log_, metrics_};
+  std::mutex mutex_;
+  std::condition_variable let_go_;
+  bool is_let_go_ = false;
+  std::atomic<int> entered_{0};
+  SlowWork slow_{world_, {.requests_max = 2}};
   std::unique_ptr<GrpcServer> server_;
 };
 
@@ -183,6 +231,56 @@ TEST_F(GrpcServerTest, AConnectionEndsWithItsAgeThoughACallOnItGoesOn) {
   EXPECT_NE(stream->wait_for_end(), grpc::OK);
   while (client.ask(kMethod) != grpc::OK) {  // on another connection, if that is not too old before
   }
+}
+
+TEST_F(GrpcServerTest, CallsAboutThePastHoldNobodyUpAndAreBounded) {
+  Client client(start(with_past()));
+  const auto first = client.begin(kMethod, "then");
+  while (entered_ == 0) {
+    std::this_thread::yield();
+  }
+  const auto second = client.begin(kMethod, "never");
+  EXPECT_EQ(client.ask(kMethod), grpc::OK) << "about now";
+  EXPECT_EQ(client.ask(kHealth, "then"), grpc::OK) << "is about now in any case";
+  const auto third = client.begin(kMethod, "then");  // of the last two one finds no room
+  while (metrics_.counter("assay_serve_slow_refused_total", "").value() == 0) {
+    std::this_thread::yield();
+  }
+  let_go();
+  EXPECT_EQ(first->code(), grpc::OK);
+  std::vector<grpc::StatusCode> codes{second->code(), third->code()};
+  EXPECT_EQ(std::count(codes.begin(), codes.end(), grpc::RESOURCE_EXHAUSTED), 1);
+  EXPECT_EQ(client.ask(kMethod, "never"), grpc::INVALID_ARGUMENT);
+  EXPECT_EQ(metrics_.counter("assay_serve_slow_refused_total", "").value(), 1);
+}
+
+TEST_F(GrpcServerTest, CallsAboutThePastThatWaitAreRefusedWhenTheServerStops) {
+  Client client(start(with_past()));
+  const auto first = client.begin(kMethod, "then");
+  while (entered_ == 0) {
+    std::this_thread::yield();
+  }
+  const auto waits = client.begin(kMethod, "then");
+  std::jthread stop([this] { slow_.stop(); });
+  EXPECT_EQ(waits->code(), grpc::UNAVAILABLE);
+  let_go();
+  EXPECT_EQ(first->code(), grpc::OK);
+  stop.join();
+  EXPECT_EQ(client.ask(kMethod, "then"), grpc::UNAVAILABLE);
+  EXPECT_EQ(client.ask(kMethod), grpc::OK);
+}
+
+TEST_F(GrpcServerTest, WhoIsNotKnownDoesNotQueueForThePast) {
+  GrpcOptions options = with_past();
+  options.past.may_wait = [](const Credentials&) { return Status(Code::kUnauthenticated, "who?"); };
+  Client client(start(options));
+  EXPECT_EQ(client.ask(kMethod, "then"), grpc::UNAUTHENTICATED);
+  EXPECT_EQ(entered_, 0);
+}
+
+TEST_F(GrpcServerTest, WithoutAPastItsCallsAreUnimplemented) {
+  Client client(start({}));
+  EXPECT_EQ(client.ask(kMethod, "then"), grpc::UNIMPLEMENTED);
 }
 
 }  // namespace

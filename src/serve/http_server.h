@@ -11,6 +11,7 @@
 #include "base/status.h"
 #include "base/time.h"
 #include "base/world.h"
+#include "serve/slow_work.h"
 #include "serve/tls.h"
 
 namespace assay::serve {
@@ -45,16 +46,6 @@ struct Response {
 /// Answers one request; called on the server's threads, on several at once.
 using Handler = std::function<Response(const Request&)>;
 
-/// Bounds of requests that are answered off the server's threads.
-struct SlowLimits {
-  int threads = 1;
-  int requests_max = 64;                      // waiting and under way; beyond: 429 with Retry-After
-  std::size_t bytes_max = 32 << 20;           // of bodies that wait; the same
-  Duration wait_max{10 * kMicrosPerSecond};   // until its turn comes; then 503
-  Duration finish_max{3 * kMicrosPerSecond};  // for those under way when the server stops; then
-  std::function<void()> interrupt{};          // asks them to end, from another thread; may be empty
-};
-
 struct HttpOptions {
   std::string host = "127.0.0.1";
   uint16_t port = 6566;  // 0: any free one
@@ -73,7 +64,7 @@ struct HttpOptions {
   /// Says of a request that it may wait for a disk or another program: it is answered on threads of
   /// its own, so that no other waits for it. Empty: none does.
   std::function<bool(const Request&)> is_slow{};
-  SlowLimits slow{};
+  SlowLimits slow{};  // beyond its numbers 429, beyond its time 503
   TlsSource tls{};  // empty: plain HTTP
 };
 

@@ -107,7 +107,7 @@ void ServedLog::add(const ServingModel& model,
     for (const ShadowScores& shadow : predictions.shadows) {
       const std::optional<float> score = shadow.scores[static_cast<std::size_t>(row)];
       if (score.has_value()) {
-        put_scored("shadow:" + shadow.by->name, *shadow.by, *score);
+        put_scored(gold::kServedShadow + shadow.by->name, *shadow.by, *score);
       }
     }
   }

@@ -1,23 +1,12 @@
 #include "serve/slow_requests.h"
 
-#include <chrono>
+#include <cstddef>
 #include <exception>
+#include <memory>
+#include <string>
 #include <utility>
 
 namespace assay::serve {
-namespace {
-
-constexpr std::chrono::milliseconds kInterruptAgain{20};
-
-Response stopping_answer() {
-  return busy_answer("Server is stopping");
-}
-
-std::chrono::microseconds chrono(Duration duration) {
-  return std::chrono::microseconds(duration.micros);
-}
-
-}  // namespace
 
 Response busy_answer(std::string_view why) {
   return {503,
@@ -35,113 +24,23 @@ Response answer_safely(World& world, const Handler& handler, const Request& requ
   }
 }
 
-SlowRequests::SlowRequests(World& world, const Handler& handler, SlowLimits limits)
-    : world_(world),
-      handler_(handler),
-      limits_(std::move(limits)),
-      refused_(world.metrics.counter("assay_serve_slow_refused_total",
-                                     "Requests that found no room to wait, answered with 429.")),
-      late_(world.metrics.counter("assay_serve_slow_late_total",
-                                  "Requests that waited too long, answered with 503.")) {
-  for (int i = 0; i < limits_.threads; ++i) {
-    threads_.emplace_back([this] { run(); });
-  }
-  threads_.emplace_back([this] { refuse_late(); });
-}
-
 std::optional<Response> SlowRequests::take(Request request, Done done) {
-  {
-    const std::lock_guard lock(mutex_);
-    const std::size_t bytes = request.body.size();
-    const auto requests = static_cast<int>(waiting_.size()) + under_way_;
-    if (stopping_) {
-      return stopping_answer();
-    }
-    if (requests >= limits_.requests_max || bytes_ + bytes > limits_.bytes_max) {
-      refused_.add();
-      return Response{429,
-                      "application/json",
-                      R"({"detail":"Too many requests wait; ask again later"})",
-                      {{"retry-after", "1"}}};
-    }
-    bytes_ += bytes;
-    waiting_.push_back({std::move(request), std::move(done), world_.clock.monotonic()});
+  struct Asked {
+    Request request;
+    Done done;
+  };
+  const std::size_t bytes = request.body.size();
+  const auto asked = std::make_shared<Asked>(Asked{std::move(request), std::move(done)});
+  const Status taken =
+      work_.take({bytes,
+                  [this, asked] { asked->done(answer_safely(world_, handler_, asked->request)); },
+                  [asked](const Status& why) { asked->done(busy_answer(why.message())); }});
+  if (taken.ok()) {
+    return std::nullopt;
   }
-  changed_.notify_all();
-  return std::nullopt;
-}
-
-/// The one that waits longest; under the lock.
-SlowRequests::Waiting SlowRequests::take_first() {
-  Waiting first = std::move(waiting_.front());
-  waiting_.pop_front();
-  bytes_ -= first.request.body.size();
-  return first;
-}
-
-void SlowRequests::run() {
-  std::unique_lock lock(mutex_);
-  while (true) {
-    changed_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
-    if (waiting_.empty()) {
-      return;
-    }
-    Waiting next = take_first();
-    const bool stopping = stopping_;
-    ++under_way_;
-    lock.unlock();
-    next.done(stopping ? stopping_answer() : answer_safely(world_, handler_, next.request));
-    next = {};  // what it holds ends here, not under the lock
-    lock.lock();
-    --under_way_;
-    rested_.notify_all();
-  }
-}
-
-/// On a thread of its own: one request may hold the others up for as long as it likes.
-void SlowRequests::refuse_late() {
-  std::unique_lock lock(mutex_);
-  while (!stopping_) {
-    const int64_t now = world_.clock.monotonic().micros;
-    if (waiting_.empty()) {
-      changed_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
-    } else if (now - waiting_.front().since.micros < limits_.wait_max.micros) {
-      const Duration left{limits_.wait_max.micros - (now - waiting_.front().since.micros)};
-      changed_.wait_for(lock, chrono(left), [this] { return stopping_; });
-    } else {
-      Waiting late = take_first();
-      lock.unlock();
-      late_.add();
-      late.done(busy_answer("Too many requests wait; ask again later"));
-      late = {};
-      lock.lock();
-    }
-  }
-}
-
-void SlowRequests::stop() {
-  const std::lock_guard one_at_a_time(stop_mutex_);
-  std::unique_lock lock(mutex_);
-  stopping_ = true;
-  changed_.notify_all();
-  std::deque<Waiting> waiting = std::exchange(waiting_, {});
-  bytes_ = 0;
-  lock.unlock();
-  for (Waiting& one : waiting) {
-    one.done(stopping_answer());
-  }
-  waiting.clear();
-  lock.lock();
-  const auto rests = [this] { return under_way_ == 0; };
-  rested_.wait_for(lock, chrono(limits_.finish_max), rests);
-  while (limits_.interrupt && !rests()) {  // again and again: what runs may be between two steps
-    lock.unlock();
-    limits_.interrupt();
-    lock.lock();
-    rested_.wait_for(lock, kInterruptAgain, rests);
-  }
-  lock.unlock();
-  threads_.clear();  // joins
+  Response refusal = busy_answer(taken.message());
+  refusal.status = http_status(taken.code());
+  return refusal;
 }
 
 }  // namespace assay::serve
