@@ -71,6 +71,14 @@ void Buffer::append(const void* bytes, std::size_t size) {
   size_ += size;
 }
 
+uint8_t* Buffer::extend(std::size_t size, std::size_t spare) {
+  const std::size_t needed = size_ + size + spare;
+  if (needed > capacity_) {
+    reserve(needed < 2 * capacity_ ? 2 * capacity_ : needed);
+  }
+  return data_ + std::exchange(size_, size_ + size);
+}
+
 void Column::check_width(std::size_t width) const {
   ASSAY_CHECK(static_cast<std::size_t>(value_width(type_)) == width);
 }
@@ -233,6 +241,18 @@ void ColumnBuilder::append_text(std::string_view text) {
   const auto end = static_cast<int32_t>(column_->values_.size());
   column_->offsets_.append(&end, sizeof end);
   mark_valid();
+}
+
+ColumnBuilder::TextRoom ColumnBuilder::append_texts(int64_t count, std::size_t bytes) {
+  const std::size_t begin = column_->values_.size();
+  ASSAY_CHECK(begin + bytes <= INT32_MAX);
+  TextRoom room;
+  room.bytes = reinterpret_cast<char*>(column_->values_.extend(bytes, kSpareTextBytes));
+  room.ends = reinterpret_cast<int32_t*>(
+      column_->offsets_.extend(static_cast<std::size_t>(count) * sizeof(int32_t)));
+  room.begin = static_cast<int32_t>(begin);
+  mark_valid_block(count);
+  return room;
 }
 
 void ColumnBuilder::append_scalar(const Scalar& scalar) {

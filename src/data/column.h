@@ -27,6 +27,8 @@ class Buffer {
   void resize(std::size_t size);
   void reserve(std::size_t capacity);
   void append(const void* bytes, std::size_t size);
+  /// Grow by `size` bytes that the caller writes, behind which `spare` more may be written over.
+  uint8_t* extend(std::size_t size, std::size_t spare = 0);
 
  private:
   uint8_t* data_ = nullptr;
@@ -142,6 +144,16 @@ class ColumnBuilder {
     mark_valid();
   }
   void append_text(std::string_view text);
+  /// Room for `count` valid texts of `bytes` bytes together, which the caller writes: the texts one
+  /// behind the other, and where each ends, counted on from `begin`. kSpareTextBytes behind the
+  /// last text may be written over.
+  struct TextRoom {
+    char* bytes = nullptr;
+    int32_t* ends = nullptr;
+    int32_t begin = 0;
+  };
+  static constexpr std::size_t kSpareTextBytes = 16;
+  TextRoom append_texts(int64_t count, std::size_t bytes);
   /// Builders of the children of a nested type. Fill them, then call append_nested for the row.
   ColumnBuilder& child(int index) { return children_[static_cast<std::size_t>(index)]; }
   /// A row of what was appended to the children since the last row: any number of elements of a

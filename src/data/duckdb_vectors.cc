@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstring>
 #include <limits>
 #include <string>
 
@@ -220,17 +221,42 @@ int64_t scaled(int64_t value, int64_t factor) {
   return out;
 }
 
+std::size_t bytes_of(const duckdb_string_t* texts, idx_t first, idx_t last) {
+  std::size_t bytes = 0;
+  for (idx_t row = first; row < last; ++row) {
+    bytes += texts[row].value.inlined.length;
+  }
+  return bytes;
+}
+
+/// Texts of which none is null. Those in place are copied with what stands behind them: twelve
+/// bytes at once are quicker than a few.
+void append_text_run(const duckdb_string_t* texts, idx_t first, idx_t last, ColumnBuilder& out) {
+  constexpr std::size_t kInPlace = sizeof texts->value.inlined.inlined;
+  static_assert(kInPlace <= ColumnBuilder::kSpareTextBytes);
+  ColumnBuilder::TextRoom room =
+      out.append_texts(static_cast<int64_t>(last - first), bytes_of(texts, first, last));
+  int32_t end = room.begin;
+  for (idx_t row = first; row < last; ++row) {
+    const auto& in_place = texts[row].value.inlined;
+    if (in_place.length <= kInPlace) {
+      std::memcpy(room.bytes, in_place.inlined, kInPlace);
+    } else {
+      std::memcpy(room.bytes, texts[row].value.pointer.ptr, in_place.length);
+    }
+    room.bytes += in_place.length;
+    end += static_cast<int32_t>(in_place.length);
+    *room.ends++ = end;
+  }
+}
+
 void append_text(const Slice& slice, ColumnBuilder& out) {
   const auto* texts = slice.values<duckdb_string_t>();
   for_runs(
       slice.validity(),
       slice.begin,
       slice.end,
-      [&](idx_t first, idx_t last) {
-        for (idx_t row = first; row < last; ++row) {
-          out.append_text(view_of(texts[row]));
-        }
-      },
+      [&](idx_t first, idx_t last) { append_text_run(texts, first, last, out); },
       [&] { out.append_null(); });
 }
 
@@ -387,11 +413,7 @@ std::size_t text_bytes(duckdb_vector vector, std::size_t rows) {
       duckdb_vector_get_validity(vector),
       0,
       rows,
-      [&](idx_t first, idx_t last) {
-        for (idx_t row = first; row < last; ++row) {
-          bytes += texts[row].value.pointer.length;
-        }
-      },
+      [&](idx_t first, idx_t last) { bytes += bytes_of(texts, first, last); },
       [] {});
   return bytes;
 }

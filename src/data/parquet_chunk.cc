@@ -231,11 +231,15 @@ class ParquetChunkWriter::Pages {
     if (chunk_.bounds.null_count == 0) {
       return;
     }
-    levels_.reserve(rows_);
+    levels_.resize(rows_, 1);
+    std::size_t begin = 0;
     for (const Column* piece : pieces_) {
-      for (int64_t row = 0; row < piece->size(); ++row) {
-        levels_.push_back(piece->is_valid(row) ? 1 : 0);
+      const auto rows = static_cast<std::size_t>(piece->size());
+      const uint8_t* valid = piece->validity_buffer().data();
+      for (std::size_t row = 0; piece->null_count() != 0 && row < rows; ++row) {
+        levels_[begin + row] = valid[row >> 3] >> (row & 7) & 1U;
       }
+      begin += rows;
     }
   }
 
@@ -272,16 +276,18 @@ class ParquetChunkWriter::Pages {
       values.resize(rows_);
     }
     Value* to = values.data();
+    const uint8_t* level = levels_.data();
     for (const Column* piece : pieces_) {
       const std::span<const Held> held = piece->values<Held>();
       if (piece->null_count() == 0) {
         to = std::transform(held.begin(), held.end(), to, convert);
-        continue;
+      } else {
+        for (std::size_t row = 0; row < held.size(); ++row) {
+          *to = convert(held[row]);
+          to += level[row];
+        }
       }
-      for (int64_t row = 0; row < piece->size(); ++row) {
-        *to = convert(held[static_cast<std::size_t>(row)]);
-        to += piece->is_valid(row) ? 1 : 0;
-      }
+      level += levels_.empty() ? 0 : held.size();
     }
     return {values.data(), to};
   }

@@ -29,20 +29,45 @@ inline uint64_t hash_of(uint64_t value) {
 inline uint64_t hash_of(Int128 value) {
   return hash_of(static_cast<uint64_t>(value) ^ hash_of(static_cast<uint64_t>(value >> 64)));
 }
-inline uint64_t hash_of(std::string_view text) {
-  if (text.size() < 4 || text.size() > 16) {
-    return hash_bytes(text);
-  }
+/// A text of 4 to 16 bytes as two words, which may have bytes in common.
+struct ShortText {
   uint64_t first = 0;
   uint64_t last = 0;
+};
+inline bool is_short(std::string_view text) {
+  return text.size() >= 4 && text.size() <= 16;
+}
+inline ShortText short_text(std::string_view text) {
+  ShortText words;
   if (text.size() >= 8) {
-    std::memcpy(&first, text.data(), 8);
-    std::memcpy(&last, text.data() + text.size() - 8, 8);
+    std::memcpy(&words.first, text.data(), 8);
+    std::memcpy(&words.last, text.data() + text.size() - 8, 8);
   } else {
-    std::memcpy(&first, text.data(), 4);
-    std::memcpy(&last, text.data() + text.size() - 4, 4);
+    std::memcpy(&words.first, text.data(), 4);
+    std::memcpy(&words.last, text.data() + text.size() - 4, 4);
   }
-  return hash_of(first ^ hash_of(last + text.size()));
+  return words;
+}
+
+inline uint64_t hash_of(std::string_view text) {
+  if (!is_short(text)) {
+    return hash_bytes(text);
+  }
+  const ShortText words = short_text(text);
+  return hash_of(words.first ^ hash_of(words.last + text.size()));
+}
+
+template <typename Value>
+bool are_same(Value a, Value b) {
+  return a == b;
+}
+inline bool are_same(std::string_view a, std::string_view b) {
+  if (a.size() != b.size() || !is_short(a)) {
+    return a == b;
+  }
+  const ShortText of_a = short_text(a);
+  const ShortText of_b = short_text(b);
+  return of_a.first == of_b.first && of_a.last == of_b.last;
 }
 
 }  // namespace value_dictionary
@@ -93,7 +118,8 @@ class ValueDictionary {
     for (std::size_t i = 0; i < values.size(); ++i) {
       const Value value = values[i];
       std::size_t slot = slot_of(value);
-      while (slots_[slot] != kFree && entries_[slots_[slot]] != value) {
+      while (slots_[slot] != kFree &&
+             !value_dictionary::are_same(entries_[slots_[slot]], value)) {
         slot = (slot + 1) & mask;
         if (steps_left_-- == 0) {
           return false;
