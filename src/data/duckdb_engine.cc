@@ -10,16 +10,18 @@
 
 #include "base/ascii.h"
 #include "data/arrow.h"
+#include "data/duckdb_errors.h"
+#include "data/duckdb_row_sources.h"
 #include "data/duckdb_vectors.h"
 #include "data/sql_engine.h"
 #include "data/sql_over_rows.h"
+#include "data/sql_row_source.h"
 
-// The one adapter of DuckDB's C API.
+// The adapter of DuckDB's C API; its table function is in duckdb_row_sources.cc.
 //
 // Results are streamed: DuckDB hands over chunks of 2048 rows, each vector is copied into a
 // ColumnBuilder by a loop chosen once per vector. Rows go in by an appender that takes whole
-// chunks. Failures are told apart by the first words of DuckDB's message ("Parser Error: ..."),
-// because prepare gives nothing else.
+// chunks.
 
 namespace assay::data {
 namespace {
@@ -61,84 +63,6 @@ class QueryResult {
 };
 
 // ---- Errors
-// -----------------------------------------------------------------------------------------
-
-bool contains(std::string_view text, std::string_view part) {
-  return text.find(part) != std::string_view::npos;
-}
-
-bool contains_any(std::string_view text, std::initializer_list<std::string_view> parts) {
-  return std::any_of(
-      parts.begin(), parts.end(), [&](std::string_view part) { return contains(text, part); });
-}
-
-/// What DuckDB says of a file that is not what its name says.
-bool tells_of_bad_file(std::string_view message) {
-  return contains_any(message,
-                      {"No magic bytes found",
-                       "too small to be a Parquet file",
-                       "TProtocolException",
-                       "decompression fail",
-                       "Decompression fail",
-                       "Malformed JSON",
-                       "CSV Error on Line",
-                       "Invalid Parquet",
-                       "not a Parquet",
-                       "Parquet file is corrupt",
-                       "Corrupt ",
-                       "footer length",
-                       "Footer length",
-                       "Error when sniffing file",
-                       "file is corrupted",
-                       "Out of buffer",
-                       "is not a valid parquet",
-                       "It is not possible to automatically detect the CSV"});
-}
-
-Code code_of(std::string_view message) {
-  if (contains_any(message,
-                   {"No space left on device", "Disk quota exceeded", "max_temp_directory_size"})) {
-    return Code::kResourceExhausted;
-  }
-  static constexpr std::pair<std::string_view, Code> kByPrefix[] = {
-      {"INTERRUPT", Code::kCancelled},
-      {"Out of Memory", Code::kResourceExhausted},
-      {"Permission", Code::kPermissionDenied},
-      {"TransactionContext", Code::kAborted},
-      {"FATAL", Code::kInternal},
-      {"INTERNAL", Code::kInternal},
-      {"Serialization", Code::kCorrupt},
-  };
-  for (const auto& [prefix, code] : kByPrefix) {
-    if (message.substr(0, prefix.size()) == prefix) {
-      return code;
-    }
-  }
-  if (tells_of_bad_file(message)) {
-    return Code::kCorrupt;
-  }
-  if (message.substr(0, 10) == "HTTP Error") {
-    return contains(message, "HTTP 404")                                 ? Code::kNotFound
-           : contains_any(message, {"HTTP 403", "HTTP 401", "HTTP 400"}) ? Code::kPermissionDenied
-                                                                         : Code::kUnavailable;
-  }
-  if (message.substr(0, 8) == "IO Error") {
-    if (contains_any(message, {"No files found", "No such file", "does not exist"})) {
-      return Code::kNotFound;
-    }
-    return contains(message, "Permission denied") ? Code::kPermissionDenied : Code::kUnavailable;
-  }
-  return Code::kInvalidArgument;
-}
-
-Status failure(const char* message) {
-  const std::string_view text = message == nullptr ? "no message" : message;
-  return {code_of(text), std::string(text)};
-}
-
-Status failure(duckdb_result* result) {
-  return failure(duckdb_result_error(result));
-}
 
 /// SQL goes to DuckDB as a C string: a NUL byte would cut it silently.
 Status check_sql(const std::string& sql) {
@@ -149,12 +73,12 @@ Status check_sql(const std::string& sql) {
 }
 
 // ---- Results
-// ----------------------------------------------------------------------------------------
 
 /// What the engine and an open reader share.
 struct Session {
   bool keep_timestamp_ntz = false;
   std::size_t stream_extent = kStreamExtentMax;
+  DuckdbRowSources row_sources;
   Database database;
   Connection connection;
   bool reading = false;
@@ -162,8 +86,11 @@ struct Session {
 
   /// The failure of a result. When one thread of a query fails, another may see itself interrupted
   /// first, and DuckDB keeps only that: without interrupt() it is not a wish of the caller.
-  Status failure_of(duckdb_result* result) const {
-    Status status = failure(result);
+  Status failure_of(duckdb_result* result) {
+    if (std::optional<Status> of_rows = row_sources.take_failure()) {
+      return *std::move(of_rows);
+    }
+    Status status = duckdb_failure(duckdb_result_error(result));
     if (status.code() == Code::kCancelled && !interrupted) {
       return {Code::kInvalidArgument,
               "one part of the statement failed and stopped the others (DuckDB kept no message; "
@@ -240,8 +167,12 @@ class DuckdbReader : public BatchReader {
  private:
   void start_batch() {
     builder_.emplace(schema_);
+    for (int i = 0; i < schema_->size() && rows_ > 0; ++i) {
+      builder_->column(i).reserve(rows_);  // about as many as the batch before had
+    }
     rows_ = 0;
     extents_.assign(plans_.size(), 0);
+    chunk_extents_.resize(plans_.size());
   }
 
   /// Make chunk_ the next chunk; false at the end.
@@ -257,9 +188,19 @@ class DuckdbReader : public BatchReader {
       }
       if (duckdb_data_chunk_get_size(chunk_.get()) == 0) {
         chunk_.reset();
+      } else {
+        measure_chunk();
       }
     }
     return !ended_;
+  }
+
+  void measure_chunk() {
+    const idx_t size = duckdb_data_chunk_get_size(chunk_.get());
+    for (std::size_t i = 0; i < plans_.size(); ++i) {
+      const duckdb_vector vector = duckdb_data_chunk_get_vector(chunk_.get(), i);
+      chunk_extents_[i] = vector_extent(plans_[i].source, vector, size);
+    }
   }
 
   /// Rows until rows_max_ is reached, or a column's text and elements would pass `extent_max`.
@@ -284,11 +225,9 @@ class DuckdbReader : public BatchReader {
     return std::optional<Batch>(std::move(batch));
   }
 
-  bool has_room(std::size_t extent_max) {
-    const idx_t size = duckdb_data_chunk_get_size(chunk_.get());
+  [[nodiscard]] bool has_room(std::size_t extent_max) const {
     for (std::size_t i = 0; i < plans_.size(); ++i) {
-      const duckdb_vector vector = duckdb_data_chunk_get_vector(chunk_.get(), i);
-      if (extents_[i] + vector_extent(plans_[i].source, vector, size) > extent_max) {
+      if (extents_[i] + chunk_extents_[i] > extent_max) {
         return false;
       }
     }
@@ -304,7 +243,7 @@ class DuckdbReader : public BatchReader {
         ASSAY_RETURN_IF_ERROR(append_vector_as_json(vector, size, out));
         continue;
       }
-      extents_[i] += vector_extent(plans_[i].source, vector, size);
+      extents_[i] += chunk_extents_[i];
       ASSAY_RETURN_IF_ERROR(append_vector(plans_[i].source, vector, size, out));
     }
     rows_ += static_cast<int64_t>(size);
@@ -318,14 +257,14 @@ class DuckdbReader : public BatchReader {
   SchemaPtr schema_;
   std::vector<ColumnPlan> plans_;
   std::optional<BatchBuilder> builder_;
-  std::vector<std::size_t> extents_;  // per column, of the batch being built
+  std::vector<std::size_t> extents_;        // per column, of the batch being built
+  std::vector<std::size_t> chunk_extents_;  // of chunk_
   int64_t rows_ = 0;
   bool ended_ = false;
   Chunk chunk_;  // fetched, not yet appended
 };
 
 // ---- Engine
-// -----------------------------------------------------------------------------------------
 
 class DuckdbEngine : public SqlEngine {
  public:
@@ -394,6 +333,12 @@ class DuckdbEngine : public SqlEngine {
     return done.ok() ? dropped : done;
   }
 
+  Result<std::string> add_row_source(std::shared_ptr<SqlRowSource> source) {
+    ASSAY_RETURN_IF_ERROR(check_idle());
+    return session_->row_sources.add(session_->connection.get(), std::move(source));
+  }
+  void drop_row_sources() { session_->row_sources.drop_all(); }
+
   void interrupt() override {
     session_->interrupted = true;
     duckdb_interrupt(session_->connection.get());
@@ -402,6 +347,7 @@ class DuckdbEngine : public SqlEngine {
  private:
   [[nodiscard]] Status check_idle() const {
     session_->interrupted = false;
+    static_cast<void>(session_->row_sources.take_failure());
     if (session_->reading) {
       return {Code::kFailedPrecondition,
               "an open reader holds this SQL engine; read it to its end and drop it"};
@@ -414,7 +360,7 @@ class DuckdbEngine : public SqlEngine {
     const duckdb_state state = duckdb_prepare(session_->connection.get(), sql.c_str(), &raw);
     Statement statement(raw);
     if (state == DuckDBError) {
-      return failure(duckdb_prepare_error(statement.get()));
+      return duckdb_failure(duckdb_prepare_error(statement.get()));
     }
     return statement;
   }
@@ -485,7 +431,7 @@ Status DuckdbEngine::fill_table(const std::string& name, const Batch& batch) {
       duckdb_appender_create_ext(session_->connection.get(), "temp", "main", name.c_str(), &raw);
   const Appender appender(raw);
   if (made == DuckDBError) {
-    return failure(duckdb_appender_error(appender.get()));
+    return duckdb_failure(duckdb_appender_error(appender.get()));
   }
   std::vector<LogicalType> owned;
   std::vector<duckdb_logical_type> types;
@@ -506,11 +452,11 @@ Status DuckdbEngine::fill_table(const std::string& name, const Batch& batch) {
     }
     duckdb_data_chunk_set_size(chunk.get(), static_cast<idx_t>(end - begin));
     if (duckdb_append_data_chunk(appender.get(), chunk.get()) == DuckDBError) {
-      return failure(duckdb_appender_error(appender.get()));
+      return duckdb_failure(duckdb_appender_error(appender.get()));
     }
   }
   if (duckdb_appender_close(appender.get()) == DuckDBError) {
-    return failure(duckdb_appender_error(appender.get()));
+    return duckdb_failure(duckdb_appender_error(appender.get()));
   }
   return {};
 }
@@ -518,7 +464,6 @@ Status DuckdbEngine::fill_table(const std::string& name, const Batch& batch) {
 }  // namespace
 
 // ---- Rows in
-// ----------------------------------------------------------------------------------------
 
 Status execute_over(SqlEngine& engine,
                     const std::string& name,
@@ -527,8 +472,15 @@ Status execute_over(SqlEngine& engine,
   return static_cast<DuckdbEngine&>(engine).execute_over(name, rows, sql);  // there is no other
 }
 
+Result<std::string> add_row_source(SqlEngine& engine, std::shared_ptr<SqlRowSource> source) {
+  return static_cast<DuckdbEngine&>(engine).add_row_source(std::move(source));
+}
+
+void drop_row_sources(SqlEngine& engine) {
+  static_cast<DuckdbEngine&>(engine).drop_row_sources();
+}
+
 // ---- Opening
-// ----------------------------------------------------------------------------------------
 
 Result<std::unique_ptr<SqlEngine>> SqlEngine::open(const SqlOptions& options) {
   duckdb_config raw_config = nullptr;
@@ -557,7 +509,7 @@ Result<std::unique_ptr<SqlEngine>> SqlEngine::open(const SqlOptions& options) {
   duckdb_database database = nullptr;
   char* error = nullptr;
   if (duckdb_open_ext(nullptr, &database, config.get(), &error) == DuckDBError) {
-    Status status = failure(error).with_context("open the SQL engine");
+    Status status = duckdb_failure(error).with_context("open the SQL engine");
     duckdb_free(error);
     return status;
   }

@@ -15,18 +15,15 @@ constexpr int64_t kProbablyTheFooter = int64_t{64} << 10;
 constexpr int64_t kRawBytesMax = int64_t{64} << 20;  // of a column of a row group
 /// What it may become: pages, levels, numbers and values.
 constexpr std::size_t kColumnBytesMax = std::size_t{512} << 20;
-
-int64_t begin_of(const ParquetChunkPlace& place) {
-  return place.dictionary_page >= 0 ? place.dictionary_page : place.data_page;
-}
+constexpr std::size_t kShortTextBytes = 16;
 
 /// Do the columns lie end to end, as we lay them, and is none too long to be read at once?
 bool are_ours(const std::vector<ParquetGroupPlace>& groups, int64_t end) {
   int64_t at = std::ssize(ParquetFile::kBegin);
   for (const ParquetGroupPlace& group : groups) {
     for (const ParquetChunkPlace& chunk : group.chunks) {
-      if (begin_of(chunk) != at || chunk.bytes < 0 || chunk.bytes > end - at ||
-          chunk.raw_bytes < 0 || chunk.raw_bytes > kRawBytesMax || chunk.bytes > kRawBytesMax) {
+      if (chunk.begin() != at || chunk.bytes < 0 || chunk.bytes > end - at || chunk.raw_bytes < 0 ||
+          chunk.raw_bytes > kRawBytesMax || chunk.bytes > kRawBytesMax) {
         return false;
       }
       at += chunk.bytes;
@@ -100,6 +97,32 @@ Result<std::optional<ParquetGroups>> ParquetGroups::open(FileSystem& files,
   return std::optional<ParquetGroups>(std::move(file));
 }
 
+std::size_t ParquetGroups::column_bytes(std::size_t group, int column) const {
+  const ParquetGroupPlace& place = groups_.at(group);
+  const ParquetChunkPlace& chunk = place.chunks.at(static_cast<std::size_t>(column));
+  const Type& type = schema_->field(column).type;
+  const auto rows = static_cast<std::size_t>(place.rows);
+  const std::size_t validity = chunk.null_count == 0 ? 0 : rows / 8 + 1;
+  if (!is_text(type)) {
+    return validity + rows * static_cast<std::size_t>(value_width(type));
+  }
+  const std::size_t texts =
+      std::max(static_cast<std::size_t>(chunk.raw_bytes),
+               chunk.dictionary_page >= 0 ? rows * kShortTextBytes : std::size_t{0});
+  return validity + rows * sizeof(int32_t) + 2 * texts;  // it grows by doubling
+}
+
+std::size_t ParquetGroups::working_bytes(std::size_t group, int column) const {
+  const ParquetGroupPlace& place = groups_.at(group);
+  const ParquetChunkPlace& chunk = place.chunks.at(static_cast<std::size_t>(column));
+  const Type& type = schema_->field(column).type;
+  const std::size_t value =
+      is_text(type) ? sizeof(std::string_view) : static_cast<std::size_t>(value_width(type));
+  const std::size_t number = chunk.dictionary_page >= 0 ? sizeof(uint32_t) : 0;
+  return static_cast<std::size_t>(chunk.bytes) + static_cast<std::size_t>(chunk.raw_bytes) +
+         static_cast<std::size_t>(place.rows) * (sizeof(uint8_t) + number + value);
+}
+
 Result<Batch> ParquetGroupReader::read(const ParquetGroups& file,
                                        std::size_t group,
                                        std::span<const int> columns) {
@@ -109,7 +132,7 @@ Result<Batch> ParquetGroupReader::read(const ParquetGroups& file,
   for (const int column : columns) {
     const Field& field = file.schema_->field(column);
     const ParquetChunkPlace& chunk = place.chunks.at(static_cast<std::size_t>(column));
-    const int64_t begin = begin_of(chunk);
+    const int64_t begin = chunk.begin();
     ASSAY_ASSIGN_OR_RETURN(const std::string bytes,
                            files_.read_range(file.path_, begin, chunk.bytes));
     std::string_view rest = bytes;

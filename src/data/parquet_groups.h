@@ -31,11 +31,12 @@ class ParquetGroups {
   [[nodiscard]] std::size_t size() const { return groups_.size(); }
   /// Of one row group.
   [[nodiscard]] int64_t rows(std::size_t group) const { return groups_.at(group).rows; }
-  /// What a column of one row group unpacks to; of texts that repeat, much less than they are.
-  [[nodiscard]] std::size_t raw_bytes(std::size_t group, int column) const {
-    return static_cast<std::size_t>(
-        groups_.at(group).chunks.at(static_cast<std::size_t>(column)).raw_bytes);
-  }
+  /// Memory for a column of one row group, once it is read. Texts that a dictionary repeats are
+  /// counted as short ones.
+  [[nodiscard]] std::size_t column_bytes(std::size_t group, int column) const;
+  /// What is needed besides while it is read: its pages as they lie in the file and unpacked,
+  /// levels, and numbers in a dictionary.
+  [[nodiscard]] std::size_t working_bytes(std::size_t group, int column) const;
 
  private:
   friend class ParquetGroupReader;

@@ -124,6 +124,28 @@ TEST_F(ParquetGroupsTest, AFooterMayBeLong) {
   EXPECT_TRUE(same_value(read.column(0), 99, rows.column(599), 3 * kGroupRows + 99));
 }
 
+TEST_F(ParquetGroupsTest, TellsTheMemoryThatAColumnNeeds) {
+  std::vector<Type> types = {Type::kInt64, Type::kBool, Type::kFloat32, Type::decimal(38, 4)};
+  types.push_back(Type::kString);
+  const Batch few = random_rows(types).slice(0, 5);  // in the file a dictionary: a fraction of them
+  std::vector<int64_t> repeated(kGroupRows);
+  for (std::size_t i = 0; i < repeated.size(); ++i) {
+    repeated[i] = static_cast<int64_t>(i * i % 5);
+  }
+  for (const Batch& rows : {few.take(repeated), random_rows(types)}) {
+    const auto file = open(bytes_of(rows), rows.schema_ptr());
+    ASSERT_TRUE(file);
+    for (int column = 0; column < rows.column_count(); ++column) {
+      const std::vector<int> wanted = {column};
+      const Batch read = ParquetGroupReader(*files_).read(*file, 0, wanted).value();
+      const std::size_t held = read.column(0).bytes();
+      EXPECT_GE(file->column_bytes(0, column), held) << column;
+      EXPECT_LE(file->column_bytes(0, column), 3 * held + 32 * kGroupRows) << column;
+      EXPECT_GT(file->working_bytes(0, column), static_cast<std::size_t>(kGroupRows)) << column;
+    }
+  }
+}
+
 TEST_F(ParquetGroupsTest, OtherColumnsAreNotItsBusiness) {
   const Batch rows = random_rows({Type::kInt64, Type::kString});
   const std::string bytes = bytes_of(rows);

@@ -220,8 +220,7 @@ class ParquetPages::Impl {
             ColumnBuilder& out) {
     has_dictionary_ = place.dictionary_page >= 0;
     first_data_page_ = place.data_page - begin;
-    if (place.codec != kZstd || place.rows != rows ||
-        (has_dictionary_ ? place.dictionary_page : place.data_page) != begin || place.bytes < 0 ||
+    if (place.codec != kZstd || place.rows != rows || place.begin() != begin || place.bytes < 0 ||
         place.bytes > std::ssize(rest)) {
       return false;
     }

@@ -27,6 +27,9 @@ struct ParquetChunkPlace {
   int64_t data_page = -1;
   int64_t dictionary_page = -1;
   int64_t null_count = -1;
+
+  /// Of its first page.
+  [[nodiscard]] int64_t begin() const { return dictionary_page >= 0 ? dictionary_page : data_page; }
 };
 
 /// The columns of a row group.

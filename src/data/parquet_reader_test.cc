@@ -98,6 +98,33 @@ TEST(ParquetReader, ReadsWhatWasWrittenAsTheSqlEngineDoes) {
   }
 }
 
+TEST(ParquetReader, ReadsSomeColumnsWithoutALookAtTheOthers) {
+  const auto random = seeded_random(33);
+  const Batch rows = random_rows(*random, 300);
+  const std::string bytes = file_of(rows, 120);
+  ParquetReader reader(rows.schema_ptr());
+  for (const std::vector<int>& columns :
+       {std::vector<int>{}, {0}, {14}, {3, 7}, {0, 1, 2, 7, 8, 13, 14}}) {
+    const std::optional<Batch> read = reader.read(bytes, columns);
+    ASSERT_TRUE(read);
+    EXPECT_EQ(read->rows(), 300);
+    ASSERT_EQ(read->column_count(), static_cast<int>(columns.size()));
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+      for (int64_t row = 0; row < 300; ++row) {
+        ASSERT_TRUE(
+            same_value(read->column(static_cast<int>(i)), row, rows.column(columns[i]), row));
+      }
+    }
+  }
+  // The first column's bytes are damaged: who does not want it does not see it.
+  std::string damaged = bytes;
+  damaged[30] = static_cast<char>(damaged[30] ^ 0x55);
+  EXPECT_FALSE(reader.read(damaged));
+  EXPECT_FALSE(reader.read(damaged, std::vector<int>{0}));
+  EXPECT_TRUE(reader.read(damaged, std::vector<int>{1, 2}));
+  EXPECT_FALSE(reader.read(bytes.substr(0, bytes.size() - 1), std::vector<int>{1}));
+}
+
 Batch texts(const std::vector<std::string>& values) {
   const SchemaPtr schema = make_schema({{"s", Type::kString}});
   BatchBuilder builder(schema);

@@ -141,16 +141,17 @@ int StepRows::reading_threads(const std::vector<StepColumn>& columns) const {
   std::size_t most = 1;
   for (const data::ParquetGroups& file : files_) {
     for (std::size_t group = 0; group < file.size(); ++group) {
-      std::size_t bytes = 0;
+      std::size_t read = 0;
+      std::size_t working = 0;
       for (const StepColumn& column : columns) {
         const std::optional<int> place = file.schema()->find(column.name);
-        bytes += place ? file.raw_bytes(group, *place) : 0;
+        read += place ? file.column_bytes(group, *place) : 0;
+        working = std::max(working, place ? file.working_bytes(group, *place) : 0);
       }
-      most = std::max(most, bytes);
+      most = std::max(most, 2 * read + working);  // what is read, and what is taken of it
     }
   }
-  // A column as it lies in the file, unpacked, read, and what is taken of it.
-  const std::size_t at_once = memory_bytes_max_ / (3 * most);
+  const std::size_t at_once = memory_bytes_max_ / most;
   return std::clamp(static_cast<int>(std::min<std::size_t>(at_once, 64)), 1, threads_);
 }
 
