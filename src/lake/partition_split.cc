@@ -1,7 +1,6 @@
 #include "lake/partition_split.h"
 
 #include <algorithm>
-#include <optional>
 
 #include "base/time.h"
 
@@ -76,8 +75,9 @@ std::string timestamp_text(EventTime time) {
   return text;
 }
 
-/// The text that the log has of a value; nothing for null.
-Result<std::optional<std::string>> text_of(const Column& column, int64_t row) {
+}  // namespace
+
+Result<std::optional<std::string>> partition_text(const Column& column, int64_t row) {
   if (is_absent(column, row)) {
     return std::optional<std::string>();
   }
@@ -93,8 +93,6 @@ Result<std::optional<std::string>> text_of(const Column& column, int64_t row) {
   const EventTime time{value * unit};
   return std::optional(is_date ? format_date(time) : timestamp_text(time));
 }
-
-}  // namespace
 
 bool PartitionSplit::takes(const Type& type) {
   return data::is_integer(type) || type == Type::kBool || type == Type::kDate ||
@@ -135,7 +133,7 @@ Result<uint32_t> PartitionSplit::number_of(const data::Batch& rows, int64_t row)
   }
   PartitionValues values;
   for (const std::string& name : columns_) {
-    Result<std::optional<std::string>> text = text_of(*rows.find(name), row);
+    Result<std::optional<std::string>> text = partition_text(*rows.find(name), row);
     if (!text.ok()) {
       return text.status().with_context("partition column `" + name + "`");
     }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -10,6 +11,12 @@
 #include "lake/delta_table.h"
 
 namespace assay::lake {
+
+/// The text that the log has of a value in a partition column; nothing for null.
+///
+/// Nulls   an empty text is null: readers disagree on anything else.
+/// Errors  kInvalidArgument: a date or timestamp outside years 0001 to 9999.
+Result<std::optional<std::string>> partition_text(const data::Column& column, int64_t row);
 
 /// Tells which partition each row belongs to, over many batches of one schema.
 ///

@@ -11,8 +11,10 @@
 #include "base/check.h"
 #include "base/suggest.h"
 #include "base/time.h"
+#include "data/sql_row_source.h"
 #include "lake/plan_filters.h"
 #include "lake/pruning.h"
+#include "lake/small_file_scan.h"
 #include "lake/sql_names.h"
 #include "lake/table_columns.h"
 
@@ -27,7 +29,7 @@
 //      empty ones must not teach it anything.
 //   3. A scan's conditions say which rows of the table can matter, and partition values and
 //      statistics which files may have such rows. Scanned twice, a table needs what either needs.
-//   4. Make the names views of those files.
+//   4. Make the names views of those files, of which many small ones are read by ourselves.
 
 namespace assay::lake {
 namespace {
@@ -98,6 +100,7 @@ class Planner {
     ASSAY_RETURN_IF_ERROR(find_tables());
     ASSAY_RETURN_IF_ERROR(
         sql_.execute("DETACH DATABASE IF EXISTS lake; ATTACH ':memory:' AS lake"));
+    data::drop_row_sources(sql_);
     ASSAY_RETURN_IF_ERROR(make_stubs());
     ASSAY_ASSIGN_OR_RETURN(const std::optional<std::string> explained, explain());
     for (std::size_t i = 0; i < named_.size(); ++i) {
@@ -336,10 +339,9 @@ class Planner {
         files.push_back(file);
       }
     }
-    const bool all = use.files_opened == use.files_total;
     ASSAY_ASSIGN_OR_RETURN(
         const std::string relation,
-        all ? named.delta->relation(snapshot) : named.delta->relation_of(snapshot, files));
+        scan_relation({world_, store_, sql_}, *named.delta, named.snapshot, files));
     planned_.tables.push_back(std::move(use));
     return sql_.execute(create_view(named.table, "SELECT * FROM " + relation));
   }
