@@ -1,5 +1,6 @@
 #include "data/column.h"
 
+#include <algorithm>
 #include <cstring>
 #include <limits>
 #include <utility>
@@ -464,11 +465,16 @@ ColumnPtr take(const Column& column, std::span<const int64_t> rows) {
 
 ColumnPtr constant_column(const Scalar& scalar, int64_t size) {
   ColumnBuilder builder(scalar.type);
-  builder.reserve(size);
-  for (int64_t i = 0; i < size; ++i) {
+  if (size > 0) {
     builder.append_scalar(scalar);
   }
-  return builder.finish();
+  ColumnPtr column = builder.finish();
+  while (column->size() < size) {  // twice as many each time
+    builder.append_column(*column);
+    builder.append_range(*column, 0, std::min(column->size(), size - column->size()));
+    column = builder.finish();
+  }
+  return column;
 }
 
 }  // namespace assay::data

@@ -20,6 +20,9 @@ namespace {
 
 namespace dom = simdjson::dom;
 
+/// Records that are looked through at once: with their places they stay in the second cache.
+constexpr std::size_t kTogetherBytes = std::size_t{64} << 10;
+
 bool read_integer(const dom::element& value, TypeId type, RowCell* cell) {
   return value.get_int64().get(cell->integer) == simdjson::SUCCESS &&
          fits_integer(cell->integer, type);
@@ -247,15 +250,19 @@ struct JsonLinesDecoder::State {
   simdjson::error_code parse_padded(std::string_view record, dom::element* element);
   int column_of(std::size_t member, std::string_view name);
   bool read(const dom::element& value, std::size_t column, RowCell* cell);
+  std::size_t decode_some(std::span<const std::string_view> records,
+                          std::size_t first,
+                          RowCollector* rows);
   void decode_record(std::string_view record, int64_t number, RowCollector* rows);
 
   void read_as_tree(std::string_view record, int64_t number, RowCollector* rows);
-  void pad(std::string_view record);
+  static void pad(std::string_view record, std::string* padded);
 
   DecodeOptions options;
   std::unique_ptr<JsonMembers> members;  // where plain records can be read without a tree
   dom::parser parser;
   std::string padded;
+  std::string together;  // records that are looked through at once, and what is behind them
   std::vector<std::string> scratch;                 // per column: text that had to be made
   std::vector<ColumnPtr> nested;                    // per column: a list, array, struct or map
   std::vector<std::optional<dom::element>> values;  // per column, of the present record
@@ -275,8 +282,8 @@ JsonLinesDecoder::JsonLinesDecoder(JsonLinesDecoder&&) noexcept = default;
 
 Decoded JsonLinesDecoder::decode(std::span<const std::string_view> records) {
   RowCollector rows(state_->options.schema);
-  for (std::size_t i = 0; i < records.size(); ++i) {
-    state_->decode_record(records[i], static_cast<int64_t>(i), &rows);
+  for (std::size_t i = 0; i < records.size();) {
+    i = state_->decode_some(records, i, &rows);
   }
   return rows.finish();
 }
@@ -295,18 +302,55 @@ JsonLinesDecoder::State::State(DecodeOptions decode_options) : options(std::move
   }
 }
 
+/// Decode records from `first` on, as many as are looked through at once; gives the one behind
+/// them.
+std::size_t JsonLinesDecoder::State::decode_some(std::span<const std::string_view> records,
+                                                 std::size_t first,
+                                                 RowCollector* rows) {
+  std::size_t end = first;
+  std::size_t size = 0;
+  do {
+    size += records[end++].size() + 1;
+  } while (end < records.size() && size + records[end].size() < kTogetherBytes);
+  if (members != nullptr) {
+    if (together.size() < size + simdjson::SIMDJSON_PADDING) {
+      together.resize(size + size / 2 + simdjson::SIMDJSON_PADDING);
+    }
+    char* to = together.data();
+    for (std::size_t i = first; i < end; ++i) {
+      std::memcpy(to, records[i].data(), records[i].size());
+      to += records[i].size();
+      *to++ = '\n';
+    }
+    std::memset(to, ' ', simdjson::SIMDJSON_PADDING);
+  }
+  const bool are_found = members != nullptr && members->find({together.data(), size});
+  std::size_t behind = 0;
+  for (std::size_t i = first; i < end; ++i) {
+    const auto number = static_cast<int64_t>(i);
+    behind += records[i].size() + 1;
+    rows->begin_row();
+    if (are_found && members->read_next(behind, rows)) {
+      rows->end_row(number);
+    } else if (are_found || members == nullptr) {
+      rows->begin_row();
+      read_as_tree(records[i], number, rows);
+    } else {
+      decode_record(records[i], number, rows);
+    }
+  }
+  return end;
+}
+
 void JsonLinesDecoder::State::decode_record(std::string_view record,
                                             int64_t number,
                                             RowCollector* rows) {
-  rows->begin_row();
-  if (members != nullptr) {
-    pad(record);
-    if (members->read({padded.data(), record.size()}, rows)) {
-      rows->end_row(number);
-      return;
-    }
-    rows->begin_row();
+  pad(record, &together);
+  if (members->find({together.data(), record.size()}) && members->read_next(record.size(), rows)) {
+    rows->end_row(number);
+    return;
   }
+  rows->begin_row();
   read_as_tree(record, number, rows);
 }
 
@@ -359,18 +403,18 @@ simdjson::error_code JsonLinesDecoder::State::parse(std::string_view record,
 
 simdjson::error_code JsonLinesDecoder::State::parse_padded(std::string_view record,
                                                            dom::element* element) {
-  pad(record);
+  pad(record, &padded);
   return parser.parse(padded.data(), record.size(), false).get(*element);
 }
 
 /// The parsers look at up to SIMDJSON_PADDING bytes behind the end.
-void JsonLinesDecoder::State::pad(std::string_view record) {
+void JsonLinesDecoder::State::pad(std::string_view record, std::string* padded) {
   const std::size_t size = record.size() + simdjson::SIMDJSON_PADDING;
-  if (padded.size() < size) {
-    padded.resize(size + size / 2);
+  if (padded->size() < size) {
+    padded->resize(size + size / 2);
   }
-  std::memcpy(padded.data(), record.data(), record.size());
-  std::memset(padded.data() + record.size(), ' ', simdjson::SIMDJSON_PADDING);
+  std::memcpy(padded->data(), record.data(), record.size());
+  std::memset(padded->data() + record.size(), ' ', simdjson::SIMDJSON_PADDING);
 }
 
 /// Column of the record's n-th member, or -1.

@@ -1,5 +1,8 @@
 #include "data/json_lines.h"
 
+#include <bit>
+#include <cstdlib>
+
 #include <gtest/gtest.h>
 
 #include "base/json_writer.h"
@@ -349,6 +352,59 @@ TEST(JsonLines, PlainRecordsAreReadAsTheTreeReadsThem) {
     }
     EXPECT_EQ(content_hash(plain.rows), content_hash(by_tree.rows));
     EXPECT_GT(plain.rows.rows(), 1'000);
+  }
+}
+
+/// Records are looked through some at a time; where one of them is bad, one by one.
+TEST(JsonLines, WhatStandsBesideARecordDoesNotMatter) {
+  DecodeOptions options = options_of({{"a", Type::kInt64, true},
+                                      {"b", Type::kString, true},
+                                      {"e", Type::kBool, true},
+                                      {"g", Type::kFloat64, true}});
+  JsonLinesDecoder plain(options);
+  options.only_by_tree = true;
+  JsonLinesDecoder by_tree(options);
+  RandomRecords random(2);
+  int64_t rows = 0;
+  for (std::size_t turn = 0; turn < 6'000; ++turn) {
+    std::vector<std::string> texts;
+    for (std::size_t i = 0; i <= turn % 5; ++i) {
+      texts.push_back(random.record());
+    }
+    const std::vector<std::string_view> records(texts.begin(), texts.end());
+    const Decoded first = plain.decode(records);
+    const Decoded second = by_tree.decode(records);
+    ASSERT_EQ(first.record_of_row, second.record_of_row) << texts.front();
+    ASSERT_EQ(content_hash(first.rows), content_hash(second.rows)) << texts.front();
+    ASSERT_EQ(first.rejects.size(), second.rejects.size()) << texts.front();
+    for (std::size_t i = 0; i < first.rejects.size(); ++i) {
+      EXPECT_EQ(first.rejects[i].row, second.rejects[i].row) << texts.front();
+      EXPECT_EQ(first.rejects[i].reason, second.rejects[i].reason) << texts.front();
+    }
+    rows += first.rows.rows();
+  }
+  EXPECT_GT(rows, 1'000);
+}
+
+TEST(JsonLines, RealNumbersOfFewDigitsAreExact) {
+  const auto random = seeded_random(3);
+  DecodeOptions options = options_of({{"g", Type::kFloat64, true}});
+  std::vector<std::string> texts;
+  std::vector<double> numbers;
+  for (int i = 0; i < 20'000; ++i) {
+    std::string text = random->below(2) == 0 ? "-" : "";
+    text += std::to_string(random->next() >> (1 + random->below(63)));
+    text += "." + std::to_string(random->next() >> random->below(64));
+    text.insert(text.find('.') + 1, random->below(9), '0');
+    numbers.push_back(std::strtod(text.c_str(), nullptr));
+    texts.push_back(R"({"g":)" + text + "}");
+  }
+  const std::vector<std::string_view> records(texts.begin(), texts.end());
+  const Decoded decoded = JsonLinesDecoder(options).decode(records);
+  ASSERT_EQ(decoded.rows.rows(), static_cast<int64_t>(numbers.size()));
+  const auto found = decoded.rows.column(0).values<double>();
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    ASSERT_EQ(std::bit_cast<int64_t>(found[i]), std::bit_cast<int64_t>(numbers[i])) << texts[i];
   }
 }
 

@@ -6,6 +6,9 @@
 //
 // Its second stage would write all values to a tape, which is half of the time and read once. What
 // is skipped is looked at as well: the whole record must be JSON.
+//
+// Many records are looked through at once, lines of one text. No string goes over a line's end (it
+// is a control character), so what is a token in the text is one in its record.
 
 #include "data/json_members.h"
 
@@ -96,34 +99,39 @@ struct Number {
   double real = 0;
 };
 
-/// A number as JSON writes it. False also for integers that may not fit 64 bits.
-bool read_number(std::string_view token, Number* number) {
-  constexpr std::ptrdiff_t kDigits = 18;  // always fit
+/// Powers of ten that a double holds exactly.
+constexpr double kPowersOfTen[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                   1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                   1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+constexpr std::ptrdiff_t kDigits = 18;  // always fit 64 bits
+
+/// A number as JSON writes it that is no integer of up to kDigits digits, which end at `at`.
+bool read_real(std::string_view token, const char* first, const char* at, Number* number) {
   const char* const end = token.data() + token.size();
-  const bool negative = token.front() == '-';
-  const char* const first = token.data() + (negative ? 1 : 0);
-  const char* at = first;
-  for (; at != end && is_digit(*at) && at - first < kDigits; ++at) {
-    number->whole = number->whole * 10 + (*at - '0');
-  }
-  if (at == first || (*first == '0' && at - first > 1)) {
-    return false;
-  }
-  if (at == end) {
-    number->whole = negative ? -number->whole : number->whole;
-    number->real = static_cast<double>(number->whole);
-    return true;
-  }
   number->is_whole = false;
   at = past_digits(at, end);
+  const char* fraction = end;
   if (at != end && *at == '.') {
-    const char* const fraction = at + 1;
+    fraction = at + 1;
     at = past_digits(fraction, end);
     if (at == fraction) {
       return false;
     }
   } else if (at == end) {
     return false;  // an integer of more digits
+  }
+  if (at == end && end - first - 1 <= kDigits) {
+    // Few digits: both numbers are exact, so their quotient is what the text says (Clinger, "How to
+    // read floating point numbers accurately", 1990).
+    int64_t digits = number->whole;
+    for (const char* digit = fraction; digit != end; ++digit) {
+      digits = digits * 10 + (*digit - '0');
+    }
+    if (digits <= int64_t{1} << 53) {
+      const double real = static_cast<double>(digits) / kPowersOfTen[end - fraction];
+      number->real = token.front() == '-' ? -real : real;
+      return true;
+    }
   }
   if (at != end && (*at == 'e' || *at == 'E')) {
     ++at;
@@ -136,6 +144,26 @@ bool read_number(std::string_view token, Number* number) {
   }
   const auto read = std::from_chars(token.data(), end, number->real);
   return at == end && read.ec == std::errc() && read.ptr == end;
+}
+
+/// A number as JSON writes it. False also for integers that may not fit 64 bits.
+bool read_number(std::string_view token, Number* number) {
+  const char* const end = token.data() + token.size();
+  const bool negative = token.front() == '-';
+  const char* const first = token.data() + (negative ? 1 : 0);
+  const char* at = first;
+  for (; at != end && is_digit(*at) && at - first < kDigits; ++at) {
+    number->whole = number->whole * 10 + (*at - '0');
+  }
+  if (at == first || (*first == '0' && at - first > 1)) {
+    return false;
+  }
+  if (at != end) {
+    return read_real(token, first, at, number);
+  }
+  number->whole = negative ? -number->whole : number->whole;
+  number->real = static_cast<double>(number->whole);
+  return true;
 }
 
 /// What stands between the quotes of a string without escapes.
@@ -206,31 +234,41 @@ bool read_value(std::string_view token, const Type& type, TimeUnit unit, RowCell
   }
 }
 
-/// Where the tokens of a record begin.
+/// Where the tokens of records begin.
 class Tokens {
  public:
   /// False: it is not JSON.
-  bool find(std::string_view record) {
-    if (parser_ == nullptr || parser_->capacity() < record.size()) {
-      const std::size_t capacity = std::max<std::size_t>(2 * record.size(), 4'096);
+  bool find(std::string_view records) {
+    first_ = 0;
+    end_ = 0;
+    if (parser_ == nullptr || parser_->capacity() < records.size()) {
+      const std::size_t capacity = std::max<std::size_t>(2 * records.size(), 4'096);
       if (simdjson::get_active_implementation()->create_dom_parser_implementation(
               capacity, simdjson::DEFAULT_MAX_DEPTH, parser_) != simdjson::SUCCESS) {
         return false;
       }
     }
-    record_ = record.data();
-    return parser_->stage1(reinterpret_cast<const uint8_t*>(record.data()),
-                           record.size(),
+    text_ = records.data();
+    places_ = parser_->structural_indexes.get();
+    return parser_->stage1(reinterpret_cast<const uint8_t*>(records.data()),
+                           records.size(),
                            simdjson::stage1_mode::regular) == simdjson::SUCCESS;
   }
-  [[nodiscard]] uint32_t count() const { return parser_->n_structural_indexes; }
-  [[nodiscard]] char first(uint32_t token) const {
-    return record_[parser_->structural_indexes[token]];
+  /// Go on to the next record, which ends there.
+  void next_record(std::size_t end) {
+    first_ = end_;
+    while (end_ < parser_->n_structural_indexes && places_[end_] < end) {
+      ++end_;
+    }
   }
+  /// Tokens [first(), end()) are the record's.
+  [[nodiscard]] uint32_t first() const { return first_; }
+  [[nodiscard]] uint32_t end() const { return end_; }
+  [[nodiscard]] char byte(uint32_t token) const { return text_[places_[token]]; }
   /// All of it. There is one behind it.
   [[nodiscard]] std::string_view text(uint32_t token) const {
-    const char* begin = record_ + parser_->structural_indexes[token];
-    const char* end = record_ + parser_->structural_indexes[token + 1];
+    const char* begin = text_ + places_[token];
+    const char* end = text_ + places_[token + 1];
     while (end[-1] == ' ' || end[-1] == '\n' || end[-1] == '\r' || end[-1] == '\t') {
       --end;  // ends at the token's first byte at last, which is none of these
     }
@@ -239,7 +277,10 @@ class Tokens {
 
  private:
   std::unique_ptr<simdjson::internal::dom_parser_implementation> parser_;
-  const char* record_ = nullptr;
+  const uint32_t* places_ = nullptr;
+  const char* text_ = nullptr;
+  uint32_t first_ = 0;
+  uint32_t end_ = 0;
 };
 
 }  // namespace
@@ -284,9 +325,14 @@ std::unique_ptr<JsonMembers> JsonMembers::of(const DecodeOptions& options) {
   return std::unique_ptr<JsonMembers>(new JsonMembers(std::make_unique<State>(options)));
 }
 
-bool JsonMembers::read(std::string_view record, RowCollector* rows) {
+bool JsonMembers::find(std::string_view records) {
+  return state_->tokens.find(records);
+}
+
+bool JsonMembers::read_next(std::size_t end, RowCollector* rows) {
   State& state = *state_;
-  if (!state.tokens.find(record) || !state.read_object(rows)) {
+  state.tokens.next_record(end);
+  if (!state.read_object(rows)) {
     return false;
   }
   if (state.has_defaults) {
@@ -298,17 +344,17 @@ bool JsonMembers::read(std::string_view record, RowCollector* rows) {
 /// All tokens are one object.
 bool JsonMembers::State::read_object(RowCollector* rows) {
   std::fill(seen.begin(), seen.end(), uint8_t{0});
-  const uint32_t count = tokens.count();
-  if (count < 2 || tokens.first(0) != '{' || tokens.first(count - 1) != '}') {
+  const uint32_t end = tokens.end();
+  uint32_t at = tokens.first();
+  if (end - at < 2 || tokens.byte(at) != '{' || tokens.byte(end - 1) != '}') {
     return false;
   }
-  if (count == 2) {
+  if (++at == end - 1) {
     return true;
   }
-  uint32_t at = 1;
   for (std::size_t member = 0;; ++member) {
     int column = -1;
-    if (at + 3 >= count || tokens.first(at + 1) != ':' ||
+    if (at + 3 >= end || tokens.byte(at + 1) != ':' ||
         !find_column(member, tokens.text(at), &column)) {
       return false;
     }
@@ -323,9 +369,9 @@ bool JsonMembers::State::read_object(RowCollector* rows) {
     } else {
       return false;
     }
-    const char behind = tokens.first(at++);
+    const char behind = tokens.byte(at++);
     if (behind != ',') {
-      return behind == '}' && at == count;
+      return behind == '}' && at == end;
     }
   }
 }
@@ -333,35 +379,35 @@ bool JsonMembers::State::read_object(RowCollector* rows) {
 /// The token behind a value that nobody asked for; 0 when it is not JSON, or rare.
 uint32_t JsonMembers::State::past_valid(uint32_t at, int depth) const {
   constexpr int kDepthMax = 64;
-  const char first = tokens.first(at);
+  const char first = tokens.byte(at);
   if (first != '{' && first != '[') {
-    return at + 1 < tokens.count() && is_valid_scalar(tokens.text(at)) ? at + 1 : 0;
+    return at + 1 < tokens.end() && is_valid_scalar(tokens.text(at)) ? at + 1 : 0;
   }
   const char close = first == '{' ? '}' : ']';
-  if (depth == kDepthMax || ++at >= tokens.count()) {
+  if (depth == kDepthMax || ++at >= tokens.end()) {
     return 0;
   }
-  for (bool empty = true; tokens.first(at) != close || !empty; empty = false) {
+  for (bool empty = true; tokens.byte(at) != close || !empty; empty = false) {
     std::string_view name;
     if (first == '{') {
-      if (at + 2 >= tokens.count() || tokens.first(at + 1) != ':' ||
+      if (at + 2 >= tokens.end() || tokens.byte(at + 1) != ':' ||
           !read_text(tokens.text(at), &name)) {
         return 0;
       }
       at += 2;
     }
     at = past_valid(at, depth + 1);
-    if (at == 0 || at >= tokens.count()) {
+    if (at == 0 || at >= tokens.end()) {
       return 0;
     }
-    if (tokens.first(at) == close) {
+    if (tokens.byte(at) == close) {
       break;
     }
-    if (tokens.first(at) != ',' || ++at >= tokens.count()) {
+    if (tokens.byte(at) != ',' || ++at >= tokens.end()) {
       return 0;
     }
   }
-  return at + 1 < tokens.count() ? at + 1 : 0;
+  return at + 1 < tokens.end() ? at + 1 : 0;
 }
 
 /// Column -1: nobody asked for it. False: it is no name, or one with escapes.

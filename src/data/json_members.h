@@ -21,11 +21,15 @@ class JsonMembers {
   JsonMembers(const JsonMembers&) = delete;
   JsonMembers& operator=(const JsonMembers&) = delete;
 
-  /// Fill the cells of one row; absent members are left as they are, or take their defaults. False:
-  /// read it as a tree, and the cells anew.
+  /// Find the places in records that stand one after the other, each with a line end behind it.
+  /// False: one of them is no JSON, or their text is in places none; try them one by one.
   ///
-  /// record  SIMDJSON_PADDING bytes behind it are readable. Texts of cells view into it.
-  bool read(std::string_view record, RowCollector* rows);
+  /// records  SIMDJSON_PADDING bytes behind them are readable, and stay so while they are read.
+  bool find(std::string_view records);
+  /// Fill the cells of one row by the next record, which ends at `end` of what was found; absent
+  /// members are left as they are, or take their defaults. False: read it as a tree, and the cells
+  /// anew. Texts of cells view into the records.
+  bool read_next(std::size_t end, RowCollector* rows);
 
  private:
   struct State;
