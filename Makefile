@@ -3,13 +3,14 @@
 JOBS ?= $(shell nproc)
 BUILD := build/release
 
-.PHONY: help deps build demo test test-slow test-servers bench lint docs clean
+.PHONY: help deps build demo test test-slow test-servers test-datasets bench lint docs clean
 
 help:
 	@echo "make demo          install what is missing, build, run examples/flights on real flights"
 	@echo "make test          build and run the fast test suite"
 	@echo "make test-slow     the long tests: 200 kills of assay run, 10 M comparisons"
 	@echo "make test-servers  the suites that need real servers and engines; SERVER_TESTS='-LE jvm' leaves out Java's"
+	@echo "make test-datasets real streams by a real broker; ASSAY_DATASETS names the folder of the public data sets"
 	@echo "make bench         build and run the benchmarks, or some: BENCH='pit stream'; stream_peers (Spark, Flink) only when named"
 	@echo "make lint          formatting, clang-tidy on changed files, walls"
 	@echo "make docs          write the generated reference pages"
@@ -36,6 +37,9 @@ test-slow: build
 test-servers: build
 	@tools/python_env.sh build/venv tests/delta_rs/requirements.txt
 	@ctest --preset servers --verbose $(SERVER_TESTS)
+
+test-datasets: build
+	@ctest --preset datasets --verbose
 
 bench: deps
 	@tools/bench.sh $(BENCH)

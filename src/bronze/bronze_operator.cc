@@ -55,11 +55,12 @@ Status check_key(const BronzeDef& bronze) {
 }
 
 data::ColumnPtr sequences(const ingest::RecordBatch& records, const std::vector<int64_t>& numbers) {
+  std::vector<int64_t> positions(numbers.size());
+  std::transform(numbers.begin(), numbers.end(), positions.begin(), [&](int64_t number) {
+    return records.position_of(number);
+  });
   data::ColumnBuilder builder(Type::kInt64);
-  builder.reserve(static_cast<int64_t>(numbers.size()));
-  for (const int64_t number : numbers) {
-    builder.append(records.position_of(number));
-  }
+  builder.append_block(positions.data(), static_cast<int64_t>(positions.size()));
   return builder.finish();
 }
 
@@ -322,13 +323,55 @@ Status BronzeOperator::load_accepted(const data::Batch& rows,
   return state->dedup.load(rows, dedup_key(), range, contents);
 }
 
-/// Rows that are new, by key and event time; of a table of changes those that say something new.
-std::vector<int64_t> BronzeOperator::accepted_rows(const data::Batch& rows,
-                                                   DedupIndex* index) const {
+Status BronzeOperator::load_accepted(data::BatchReader& rows,
+                                     const TimeRange& range,
+                                     BronzeState* state) const {
+  for (;;) {
+    ASSAY_ASSIGN_OR_RETURN(const std::optional<data::Batch> batch, rows.next());
+    if (!batch.has_value()) {
+      break;
+    }
+    const std::vector<uint64_t> contents =
+        versions_ ? row_contents(*batch, content_columns()) : std::vector<uint64_t>();
+    ASSAY_RETURN_IF_ERROR(state->dedup.load_some(*batch, dedup_key(), contents));
+  }
+  state->dedup.note_loaded(range);
+  return {};
+}
+
+std::vector<const data::Column*> BronzeOperator::dedup_key_of(const data::Batch& rows) const {
   std::vector<const data::Column*> columns;
   for (const std::string& name : dedup_key()) {
     columns.push_back(rows.find(name));
   }
+  return columns;
+}
+
+/// Bring to the index's memory what its files have of the rows' keys.
+Status BronzeOperator::recall(const data::Batch& rows, DedupIndex* index) const {
+  if (index->files().empty()) {
+    return {};
+  }
+  const std::vector<const data::Column*> columns = dedup_key_of(rows);
+  std::vector<data::EntityKey> keys;
+  std::vector<EventTime> times;
+  for (int64_t row = 0; row < rows.rows(); ++row) {
+    if (auto key = data::encode_key(columns, row)) {
+      keys.push_back(*std::move(key));
+      times.push_back(event_time_at(rows, row));
+    }
+  }
+  std::vector<DedupIndex::AskedKey> asked;
+  for (std::size_t number = 0; number < keys.size(); ++number) {
+    asked.push_back({keys[number].bytes(), times[number]});
+  }
+  return index->recall(asked);
+}
+
+/// Rows that are new, by key and event time; of a table of changes those that say something new.
+std::vector<int64_t> BronzeOperator::accepted_rows(const data::Batch& rows,
+                                                   DedupIndex* index) const {
+  const std::vector<const data::Column*> columns = dedup_key_of(rows);
   const std::vector<uint64_t> contents =
       versions_ ? row_contents(rows, content_columns()) : std::vector<uint64_t>();
   const auto sequence = rows.find(kSequence)->values<int64_t>();
@@ -411,14 +454,25 @@ data::Batch BronzeOperator::scrub(const data::Batch& rows,
 }
 
 data::Batch BronzeOperator::with_partitions(const data::Batch& rows) const {
+  constexpr int64_t kHourMicros = 3600 * kMicrosPerSecond;
+  std::vector<int32_t> date_of_row;
+  std::vector<int32_t> hour_of_row;
+  int64_t begin = 0;  // of the hour of the row before
+  for (const int64_t micros : rows.find(kEventTime)->values<int64_t>()) {
+    if (micros >= begin && micros - begin < kHourMicros && !date_of_row.empty()) {
+      date_of_row.push_back(date_of_row.back());
+      hour_of_row.push_back(hour_of_row.back());
+      continue;
+    }
+    begin = floor_to(micros, kHourMicros);
+    date_of_row.push_back(quality::date_of({micros}));
+    hour_of_row.push_back(
+        static_cast<int32_t>((begin - floor_to(begin, kMicrosPerDay)) / kHourMicros));
+  }
   data::ColumnBuilder dates(Type::kDate);
   data::ColumnBuilder hours(Type::kInt32);
-  for (const int64_t micros : rows.find(kEventTime)->values<int64_t>()) {
-    const EventTime time{micros};
-    const int64_t in_day = time.micros - floor_to(time.micros, kMicrosPerDay);
-    dates.append(quality::date_of(time));
-    hours.append(static_cast<int32_t>(in_day / (3600 * kMicrosPerSecond)));
-  }
+  dates.append_block(date_of_row.data(), rows.rows());
+  hours.append_block(hour_of_row.data(), rows.rows());
   std::vector<data::ColumnPtr> columns;
   for (int index = 0; index < rows.column_count(); ++index) {
     if (rows.schema().field(index).name == kIsDeleted && versions_) {
@@ -468,14 +522,18 @@ Result<BronzeOutput> BronzeOperator::process(const ingest::RecordBatch& records,
                                              ReadRecords read,
                                              BronzeState state) const {
   ASSAY_ASSIGN_OR_RETURN(BronzeOutput output, prepare(records, std::move(read), std::move(state)));
-  output.rows = judge(output.rows, &output.state.dedup);
+  ASSAY_ASSIGN_OR_RETURN(output.rows, judge(output.rows, &output.state.dedup));
   output.account.duplicates = output.account.out - output.rows.rows();
   output.account.out = output.rows.rows();
   return output;
 }
 
-data::Batch BronzeOperator::judge(const data::Batch& prepared, DedupIndex* index) const {
-  return bronze_.key.empty() ? prepared : take_if_fewer(prepared, accepted_rows(prepared, index));
+Result<data::Batch> BronzeOperator::judge(const data::Batch& prepared, DedupIndex* index) const {
+  if (bronze_.key.empty()) {
+    return prepared;
+  }
+  ASSAY_RETURN_IF_ERROR(recall(prepared, index));
+  return take_if_fewer(prepared, accepted_rows(prepared, index));
 }
 
 Result<BronzeOutput> BronzeOperator::prepare(const ingest::RecordBatch& records,

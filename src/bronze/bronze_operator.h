@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/status.h"
@@ -74,8 +75,10 @@ class BronzeOperator {
   /// catalog::bronze_schema of the definition.
   [[nodiscard]] const data::SchemaPtr& schema() const { return schema_; }
   [[nodiscard]] const catalog::BronzeDef& definition() const { return bronze_; }
-  [[nodiscard]] BronzeState initial_state() const {
-    return {DedupIndex(bronze_.dedup_for, !options_.source.kafka.has_value()), {}};
+  /// `memory`: for accepted keys.
+  [[nodiscard]] BronzeState initial_state(DedupMemory memory = {}) const {
+    const bool in_order = !options_.source.kafka.has_value();
+    return {DedupIndex(bronze_.dedup_for, in_order, std::move(memory)), {}};
   }
 
   /// Decode and time the records.
@@ -92,6 +95,8 @@ class BronzeOperator {
   /// Take over rows of the table that `needed_ranges` asked for: dedup_columns() of all rows with
   /// event times in `range`.
   Status load_accepted(const data::Batch& rows, const TimeRange& range, BronzeState* state) const;
+  /// The same batch by batch, so that not all of them are in memory at once.
+  Status load_accepted(data::BatchReader& rows, const TimeRange& range, BronzeState* state) const;
 
   /// Check, scrub and deduplicate what was read from `records`.
   ///
@@ -106,8 +111,8 @@ class BronzeOperator {
                                              ReadRecords read,
                                              BronzeState state) const;
   /// Rows that prepare() gave, less those that repeat an accepted one. `index` must hold
-  /// needed_ranges() of them, and remembers them.
-  [[nodiscard]] data::Batch judge(const data::Batch& prepared, DedupIndex* index) const;
+  /// needed_ranges() of them, and remembers them. Errors as DedupIndex::recall.
+  [[nodiscard]] Result<data::Batch> judge(const data::Batch& prepared, DedupIndex* index) const;
   /// read and process in one step, when the state holds all that is needed.
   [[nodiscard]] Result<BronzeOutput> process(const ingest::RecordBatch& records,
                                              BronzeState state) const;
@@ -131,6 +136,8 @@ class BronzeOperator {
                                                     quality::CheckState state) const;
   [[nodiscard]] std::vector<std::string> dedup_key() const;
   [[nodiscard]] std::vector<std::string> content_columns() const;
+  [[nodiscard]] std::vector<const data::Column*> dedup_key_of(const data::Batch& rows) const;
+  Status recall(const data::Batch& rows, DedupIndex* index) const;
   [[nodiscard]] std::vector<int64_t> accepted_rows(const data::Batch& rows,
                                                    DedupIndex* index) const;
   [[nodiscard]] data::Batch with_partitions(const data::Batch& rows) const;

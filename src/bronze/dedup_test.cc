@@ -5,35 +5,12 @@
 
 #include <gtest/gtest.h>
 
-#include "data/entity_key.h"
+#include "bronze/naive_dedup.h"
 
 namespace assay::bronze {
 namespace {
 
 constexpr TimeRange kAllTime{EventTime::min(), EventTime::max()};
-
-struct Record {
-  int64_t key = 0;
-  int64_t time = 0;
-  int64_t sequence = 0;
-};
-
-data::Batch table_of(const std::vector<Record>& records) {
-  data::BatchBuilder builder(data::make_schema({{"id", data::Type::kInt64, true},
-                                                {"event_time", data::Type::kTimestamp, false},
-                                                {"sequence", data::Type::kInt64, false}}));
-  for (const Record& record : records) {
-    builder.column(0).append(record.key);
-    builder.column(1).append(record.time);
-    builder.column(2).append(record.sequence);
-  }
-  return builder.finish();
-}
-
-std::string key_bytes(int64_t key) {
-  const data::Scalar scalar[] = {data::Scalar::int64(key)};
-  return data::encode_key(scalar)->bytes();
-}
 
 DedupIndex open_index(int64_t dedup_for) {
   DedupIndex index(Duration{dedup_for});
@@ -95,7 +72,7 @@ TEST(Dedup, NeededRangesLeaveOutEmptyCenturies) {
 
 TEST(Dedup, ForgettingAndLoadingAgainChangesNoVerdict) {
   DedupIndex index(Duration{10});
-  const std::vector<Record> table = {{1, 100, 1}, {1, 500, 2}, {2, 100, 3}};
+  const std::vector<TestRecord> table = {{1, 100, 1}, {1, 500, 2}, {2, 100, 3}};
   ASSERT_TRUE(index.load(table_of(table), {"id"}, kAllTime).ok());
   const TimeRange kept[] = {{{400}, {600}}};
   index.keep_only(kept);
@@ -113,27 +90,6 @@ TEST(Dedup, AMissingColumnIsAnError) {
   EXPECT_EQ(index.load(table_of({}), {"nowhere"}, kAllTime).code(), Code::kInvalidArgument);
 }
 
-/// The rule, word by word: O(n) per record.
-class NaiveDedup {
- public:
-  explicit NaiveDedup(int64_t dedup_for) : dedup_for_(dedup_for) {}
-  bool accept(const Record& record) {
-    for (const Record& other : accepted_) {
-      if (other.sequence < record.sequence && other.key == record.key &&
-          std::abs(other.time - record.time) <= dedup_for_) {
-        return false;
-      }
-    }
-    accepted_.push_back(record);
-    return true;
-  }
-  [[nodiscard]] const std::vector<Record>& accepted() const { return accepted_; }
-
- private:
-  int64_t dedup_for_;
-  std::vector<Record> accepted_;
-};
-
 TEST(Dedup, AgreesWithTheNaiveTwinAndReplaysDecideAlike) {
   const unsigned seed = std::random_device{}();
   SCOPED_TRACE("seed " + std::to_string(seed));
@@ -145,14 +101,14 @@ TEST(Dedup, AgreesWithTheNaiveTwinAndReplaysDecideAlike) {
     DedupIndex index = open_index(dedup_for);
     for (int64_t sequence = 0; sequence < 300; ++sequence) {
       if (random() % 40 == 0) {  // a crash: all that is known comes from the table, in any order
-        std::vector<Record> table = naive.accepted();
+        std::vector<TestRecord> table = naive.accepted();
         std::shuffle(table.begin(), table.end(), random);
         index = DedupIndex(Duration{dedup_for});
         ASSERT_TRUE(index.load(table_of(table), {"id"}, kAllTime).ok());
       }
-      const Record record{static_cast<int64_t>(random() % 4),
-                          static_cast<int64_t>(random()) % span - span / 2,
-                          sequence};
+      const TestRecord record{static_cast<int64_t>(random() % 4),
+                              static_cast<int64_t>(random()) % span - span / 2,
+                              sequence};
       ASSERT_EQ(index.accept(key_bytes(record.key), {record.time}, sequence), naive.accept(record));
     }
   }
@@ -167,19 +123,19 @@ TEST(Dedup, WhatIsForgottenAgainLeavesNoTrace) {
   DedupIndex index = open_index(kDedupFor);
   int64_t sequence = 0;
   const auto any_record = [&] {
-    return Record{
+    return TestRecord{
         static_cast<int64_t>(random() % 500), static_cast<int64_t>(random() % 400), sequence++};
   };
   for (int commit = 0; commit < 200; ++commit) {
     const int64_t size = index.size();
     for (auto count = random() % 40; count > 0; --count) {  // also over a growth of the table
-      const Record lost = any_record();
+      const TestRecord lost = any_record();
       (void)index.accept(key_bytes(lost.key), {lost.time}, lost.sequence);
     }
     index.forget_newest(size);
     ASSERT_EQ(index.size(), size);
     for (auto count = random() % 20; count > 0; --count) {
-      const Record record = any_record();
+      const TestRecord record = any_record();
       ASSERT_EQ(index.accept(key_bytes(record.key), {record.time}, record.sequence),
                 naive.accept(record));
     }
@@ -193,10 +149,10 @@ TEST(Dedup, LoadingOnlyWhatIsNeededGivesTheSameVerdicts) {
   constexpr int64_t kDedupFor = 20;
   NaiveDedup naive(kDedupFor);
   DedupIndex index(Duration{kDedupFor});
-  std::vector<Record> committed;
+  std::vector<TestRecord> committed;
   int64_t sequence = 0;
   for (int commit = 0; commit < 300; ++commit) {
-    std::vector<Record> records;
+    std::vector<TestRecord> records;
     data::ColumnBuilder times(data::Type::kTimestamp);
     for (auto count = random() % 6; count > 0; --count) {
       const auto base = static_cast<int64_t>(random() % 3) * 5'000 + commit;
@@ -207,14 +163,16 @@ TEST(Dedup, LoadingOnlyWhatIsNeededGivesTheSameVerdicts) {
     }
     const auto needed = needed_ranges(*times.finish(), Duration{kDedupFor});
     for (const TimeRange& range : index.missing(needed)) {
-      std::vector<Record> part;
-      std::copy_if(
-          committed.begin(), committed.end(), std::back_inserter(part), [&](const Record& each) {
-            return range.first.micros <= each.time && each.time <= range.last.micros;
-          });
+      std::vector<TestRecord> part;
+      std::copy_if(committed.begin(),
+                   committed.end(),
+                   std::back_inserter(part),
+                   [&](const TestRecord& each) {
+                     return range.first.micros <= each.time && each.time <= range.last.micros;
+                   });
       ASSERT_TRUE(index.load(table_of(part), {"id"}, range).ok());
     }
-    for (const Record& record : records) {
+    for (const TestRecord& record : records) {
       const bool accepted = naive.accept(record);
       ASSERT_EQ(index.accept(key_bytes(record.key), {record.time}, record.sequence), accepted);
       if (accepted) {

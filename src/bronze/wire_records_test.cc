@@ -95,6 +95,27 @@ TEST(WireRecords, BadRecordsAreRefusedInTheirPlaces) {
                                                            {6, RejectReason::kMalformed}}));
 }
 
+/// Records of one schema under the number of another, whole, cut short and damaged: each is a row
+/// or refused, and which of them stands beside it does not matter.
+TEST(WireRecords, ARegistryThatLiesLosesNothing) {
+  catalog::BronzeDef bronze;
+  bronze.columns = {column("id", Type::kInt64), column("price", Type::kFloat64)};
+  std::vector<std::string> texts;
+  for (char id = 0; id < 100; ++id) {
+    const std::string old = std::string(1, id) + "\x0a" + "abcde";
+    std::string damaged = old;
+    damaged[static_cast<std::size_t>(id) % old.size()] ^= static_cast<char>(0x80);
+    for (const std::string& payload :
+         {old, old.substr(0, static_cast<std::size_t>(id) % old.size()), damaged}) {
+      texts.push_back(wire(2, payload));
+      texts.push_back(wire(1, payload));
+    }
+  }
+  const data::Decoded decoded = decode(bronze, batch(catalog::Format::kAvro, texts));
+  EXPECT_EQ(static_cast<std::size_t>(decoded.rows.rows()) + decoded.rejects.size(), texts.size());
+  EXPECT_GE(decoded.rows.rows(), 100);
+}
+
 TEST(WireRecords, JsonWithASchemaNeedsNoRegistry) {
   catalog::BronzeDef bronze;
   bronze.columns = {column("id", Type::kInt64, true)};

@@ -47,9 +47,6 @@ Status run_files(Workspace& workspace,
     }
     if (writer.pending().in > 0) {
       ASSAY_RETURN_IF_ERROR(writer.commit({source->position().value, {}, {}, {}, 0}, total));
-      if (writer.must_forget()) {
-        writer.forget_old();
-      }
       options.say("bronze " + writer.name() + ": " + std::to_string(total->rows.in) + " rows");
     }
     if (more && options.stopping()) {

@@ -17,6 +17,8 @@ namespace {
 constexpr int64_t kSpanMin = 60 * kMicrosPerSecond;
 constexpr int64_t kSpanMax = 3600 * kMicrosPerSecond;
 constexpr int64_t kSpansOfARange = 4;
+/// Rows of the table that are taken into the index at once.
+constexpr int64_t kLoadedRows = 100'000;
 
 /// Tell of a CSV file whose header lacks a required column: it was not written for this table, or
 /// has no header. Its rows all go to quarantine; its first line is told here, since no row stands
@@ -102,14 +104,20 @@ Result<std::unique_ptr<BronzeWriter>> BronzeWriter::open(Workspace& workspace,
   writer->name_ = name;
   writer->turn_wait_max_ = options.turn_wait;
   writer->turn_wait_ = options.turn_wait;
-  writer->duplicates_bytes_min_ = options.duplicates_bytes;
-  writer->duplicates_bytes_max_ = options.duplicates_bytes;
+  writer->keys_memory_ = {join_path(workspace.project().folder, kStateFolder),
+                          options.duplicates_bytes};
+  Metrics& metrics = workspace.world().metrics;
+  writer->keys_memory_bytes_ = &metrics.gauge("assay_flow_keys_memory_bytes",
+                                              "Memory of keys by which duplicates are told",
+                                              {{"name", name}});
+  writer->keys_file_bytes_ = &metrics.gauge(
+      "assay_flow_keys_file_bytes", "Files of keys that memory does not hold", {{"name", name}});
   ASSAY_ASSIGN_OR_RETURN(const std::string key, workspace.bronze_table_key(name));
   writer->app_id_ = workspace.app_id(key);
   writer->taken_.emplace(writer->app_id_);
   ASSAY_ASSIGN_OR_RETURN(writer->operation_,
                          make_bronze_operator(workspace, definition, options.threads));
-  writer->state_ = writer->operation_->initial_state();
+  writer->state_ = writer->operation_->initial_state(writer->keys_memory_);
   writer->kept_ = workspace.project().has_lake
                       ? writer->operation_->schema()
                       : schema_of_duplicates(*writer->operation_, definition);
@@ -173,6 +181,7 @@ Status BronzeWriter::load_accepted(std::vector<bronze::TimeRange> needed) {
       ranges_.push_back(range);
     }
   }
+  ASSAY_RETURN_IF_ERROR(make_room());
   for (const bronze::TimeRange& range : state_.dedup.missing(needed)) {
     ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table_->snapshot());
     ASSAY_ASSIGN_OR_RETURN(const std::string relation,
@@ -184,10 +193,23 @@ Status BronzeWriter::load_accepted(std::vector<bronze::TimeRange> needed) {
 
 Status BronzeWriter::load_accepted_of(const std::string& relation, const bronze::TimeRange& range) {
   ASSAY_ASSIGN_OR_RETURN(
-      const data::Batch rows,
-      workspace_.sql().query("SELECT " + column_list(operation_->dedup_columns()) + " FROM " +
-                             relation + " WHERE " + where_in(range)));
-  return operation_->load_accepted(rows, range, &state_);
+      const std::unique_ptr<data::BatchReader> rows,
+      workspace_.sql().stream("SELECT " + column_list(operation_->dedup_columns()) + " FROM " +
+                                  relation + " WHERE " + where_in(range),
+                              kLoadedRows));
+  return operation_->load_accepted(*rows, range, &state_);
+}
+
+/// Rows that are not in the table yet asked for the ranges of this epoch or of the one before.
+Status BronzeWriter::make_room() {
+  if (state_.dedup.is_full()) {
+    std::vector<bronze::TimeRange> needed = last_ranges_;
+    needed.insert(needed.end(), ranges_.begin(), ranges_.end());
+    ASSAY_RETURN_IF_ERROR(state_.dedup.make_room(needed).with_context("keys of bronze." + name_));
+  }
+  keys_memory_bytes_->set(static_cast<double>(state_.dedup.bytes()));
+  keys_file_bytes_->set(static_cast<double>(state_.dedup.files().file_bytes()));
+  return {};
 }
 
 Result<data::Batch> BronzeWriter::take(const ingest::RecordBatch& records) {
@@ -283,18 +305,6 @@ Status BronzeWriter::commit(const Pending& pending, const Reached& reached, Stag
   return {};
 }
 
-bool BronzeWriter::must_forget() const {
-  return state_.dedup.bytes() > duplicates_bytes_max_;
-}
-
-/// What is left is not looked through again before there is twice as much: what rows ask for may be
-/// more than there is to be.
-void BronzeWriter::forget_old() {
-  last_ranges_.insert(last_ranges_.end(), ranges_.begin(), ranges_.end());
-  state_.dedup.keep_only(last_ranges_);
-  duplicates_bytes_max_ = std::max(duplicates_bytes_min_, 2 * state_.dedup.bytes());
-}
-
 void BronzeWriter::forget() {
   state_.dedup.keep_only({});
 }
@@ -323,12 +333,12 @@ Result<bool> BronzeWriter::has_read(int64_t position) {
 
 Result<bronze::BronzeOutput> BronzeWriter::replay(const ingest::RecordBatch& records, bool is_own) {
   // Records that came later may have been accepted in the place of these.
-  state_ = {bronze::DedupIndex(definition().dedup_for, false), {}};
+  state_ = {bronze::DedupIndex(definition().dedup_for, false, keys_memory_), {}};
   ASSAY_ASSIGN_OR_RETURN(bronze::ReadRecords read, operation_->read(records));
   ASSAY_RETURN_IF_ERROR(load_accepted(operation_->needed_ranges(read)));
   ASSAY_ASSIGN_OR_RETURN(bronze::BronzeOutput output,
                          operation_->process(records, std::move(read), std::move(state_)));
-  state_ = operation_->initial_state();
+  state_ = operation_->initial_state(keys_memory_);
   data::Account moved = output.account;
   moved.quarantined = 0;
   moved.in = moved.out + moved.filtered + moved.duplicates;

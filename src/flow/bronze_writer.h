@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/metrics.h"
 #include "bronze/bronze_operator.h"
 #include "flow/accounts.h"
 #include "flow/dead_letters.h"
@@ -87,15 +88,12 @@ class BronzeWriter {
   Status commit(const Reached& reached, StageAccount* total) {
     return commit(take_pending(), reached, total);
   }
-  /// Whether the memory for duplicates is full: old ones may be forgotten once the table has all
-  /// that was taken.
-  [[nodiscard]] bool must_forget() const;
-  /// Forget the keys that rows like those of the last epoch do not ask for.
-  void forget_old();
   /// Forget all keys.
   void forget();
-  /// How many keys are held.
-  [[nodiscard]] int64_t keys_held() const { return state_.dedup.size(); }
+  /// How many keys are held, in memory and in files.
+  [[nodiscard]] int64_t keys_held() const {
+    return state_.dedup.size() + state_.dedup.files().size();
+  }
 
   // Of a table that several processes write: docs/decisions/0130-processes-share-topics.md
 
@@ -135,6 +133,7 @@ class BronzeWriter {
  private:
   explicit BronzeWriter(Workspace& workspace) : workspace_(workspace) {}
   Status load_accepted(std::vector<bronze::TimeRange> needed);
+  Status make_room();
   Status load_accepted_of(const std::string& relation, const bronze::TimeRange& range);
   Status commit_quarantine(const Pending& pending, const Reached& reached);
   Result<data::Batch> rows_to_keep(const Pending& pending) const;
@@ -170,8 +169,9 @@ class BronzeWriter {
   Pending pending_;
   std::vector<bronze::TimeRange> ranges_;       // that the rows pending asked for
   std::vector<bronze::TimeRange> last_ranges_;  // and those before them
-  std::size_t duplicates_bytes_min_ = 0;        // what may be held in any case
-  std::size_t duplicates_bytes_max_ = 0;        // beyond it, old keys are forgotten
+  bronze::DedupMemory keys_memory_;
+  Gauge* keys_memory_bytes_ = nullptr;
+  Gauge* keys_file_bytes_ = nullptr;
   std::optional<lake::Version> known_version_;  // what state_ has of a table that others write too
   int64_t share_ = 0;                           // the number of the project's folder
   bool has_said_share_ = false;                 // the table has that one

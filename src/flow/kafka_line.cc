@@ -264,9 +264,6 @@ Result<std::optional<std::vector<ingest::RecordBatch>>> KafkaLine::read_again(
 }
 
 Status KafkaLine::begin_epoch() {
-  if (writer_->must_forget()) {
-    writer_->forget_old();
-  }
   ASSAY_ASSIGN_OR_RETURN(const BronzeWriter::Journaled held, writer_->journaled());
   judge_by(held.low_time);
   // The lake has all epochs before: what is ahead of it now is of none, and made anew at once.
@@ -297,7 +294,7 @@ Status KafkaLine::follow_lake() {
 }
 
 bool KafkaLine::must_wait_for_lake() const {
-  return writer_->must_forget() || fast_path_->has_view_to_join();
+  return fast_path_->has_view_to_join();
 }
 
 Status KafkaLine::seek() {
@@ -434,9 +431,6 @@ Status KafkaLine::commit(StageAccount* total) {
   if (end.has_value()) {
     ASSAY_RETURN_IF_ERROR(writer_->commit(end->pending, end->reached, total));
     ASSAY_RETURN_IF_ERROR(note_committed());
-  }
-  if (writer_->must_forget()) {
-    writer_->forget_old();
   }
   return {};
 }

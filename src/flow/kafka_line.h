@@ -75,7 +75,7 @@ class KafkaLine {
   /// Stages have run while lines were read: views that take part move with their tables.
   Status follow_lake();
   /// Whether the next commit has to be waited for, with its stages, before anything is read: a view
-  /// may come back to the fast path, or the memory for duplicates is full.
+  /// may come back to the fast path.
   [[nodiscard]] bool must_wait_for_lake() const;
   /// Whether a view has no rows until then, so that it had better be soon.
   [[nodiscard]] bool has_dropped_views() const { return fast_path_->has_dropped(); }

@@ -40,9 +40,8 @@ struct RunOptions {
   /// Without a lake: begin views anew for which the online store has positions that the project's
   /// folder does not know.
   bool begins_anew = false;
-  /// Keys held to tell duplicates by, beyond which those that newer rows do not ask for are
-  /// forgotten; the table has them.
-  std::size_t duplicates_bytes = std::size_t{512} << 20;
+  /// Memory of a table's keys, by which duplicates are told; the others lie in files.
+  std::size_t duplicates_bytes = std::size_t{256} << 20;
 
   [[nodiscard]] bool stopping() const { return stop != nullptr && stop->load(); }
   void say(const std::string& line) const {

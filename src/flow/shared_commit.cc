@@ -98,7 +98,7 @@ Status BronzeWriter::commit_judged(const Pending& pending,
     ASSAY_RETURN_IF_ERROR(check_still_mine(reached, *snapshot));
     ASSAY_RETURN_IF_ERROR(load_what_came(*snapshot, rows));
     const int64_t known = state_.dedup.size();
-    const data::Batch judged = operation_->judge(rows, &state_.dedup);
+    ASSAY_ASSIGN_OR_RETURN(const data::Batch judged, operation_->judge(rows, &state_.dedup));
     if (!written || !are_same_rows(*written, judged)) {
       account->rows = pending.account;
       ASSAY_RETURN_IF_ERROR(write_judged(rows, judged, account, &request));
@@ -168,9 +168,6 @@ std::unique_ptr<FileLock> BronzeWriter::wait_for_turn() {
 Status BronzeWriter::load_what_came(const lake::Snapshot& snapshot, const data::Batch& rows) {
   if (definition().key.empty()) {
     return {};
-  }
-  if (must_forget()) {
-    forget_old();
   }
   if (known_version_ && *known_version_ < snapshot.version && !load_added(snapshot).ok()) {
     forget();  // the log is cleaned up so far, or its files are: all is loaded anew

@@ -14,6 +14,7 @@
 #include "flow/read_journal.h"
 #include "flow/shared_line.h"
 #include "flow/shared_stages.h"
+#include "flow/source_ledger.h"
 
 namespace assay::flow {
 namespace {
@@ -44,12 +45,13 @@ class SharedUp {
     ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<FileLock> lock, workspace_.lock_for_sharing());
     ASSAY_RETURN_IF_ERROR(spill_apart());
     ASSAY_RETURN_IF_ERROR(be_ready_if_complete());
+    ASSAY_ASSIGN_OR_RETURN(const bool were_found, has_found_topics(workspace_));
     Duration pause = options_.retry_first;
     for (;;) {
       has_flushed_ = false;
       const Status status = follow(report);
       // What was served is served on, also where brokers are away from the start.
-      if (status.ok() || !may_pass(status) || !(is_ready_ || has_begun_)) {
+      if (status.ok() || !may_pass(status) || !(is_ready_ || were_found || has_begun_)) {
         return status;
       }
       pause = has_flushed_ ? options_.retry_first : pause;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "catalog/catalog_store.h"
+#include "flow/workspace.h"
 #include "ingest/file_ledger.h"
 
 namespace assay::flow {
@@ -15,5 +16,9 @@ class SourceLedger : public ingest::FileLedger {
  private:
   catalog::CatalogStore& catalog_;
 };
+
+/// Whether there are topics, and the partitions of all of them were found once: their brokers are
+/// no misspelt ones, and may be waited for where they are away.
+Result<bool> has_found_topics(Workspace& workspace);
 
 }  // namespace assay::flow

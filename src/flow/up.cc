@@ -15,6 +15,7 @@
 #include "flow/lag_metrics.h"
 #include "flow/lake_thread.h"
 #include "flow/publish.h"
+#include "flow/source_ledger.h"
 
 namespace assay::flow {
 namespace {
@@ -44,12 +45,13 @@ class UpLoop {
     if (was_served) {
       ASSAY_RETURN_IF_ERROR(be_ready());
     }
+    ASSAY_ASSIGN_OR_RETURN(const bool were_found, has_found_topics(workspace_));
     Duration pause = options_.retry_first;
     for (;;) {
       has_flushed_ = false;
       Status status = follow(report);
       const bool may_come_back = retryable(status.code()) || status.code() == Code::kCommitUnknown;
-      if (status.ok() || !may_come_back || !(was_served || has_begun_)) {
+      if (status.ok() || !may_come_back || !(was_served || were_found || has_begun_)) {
         return status;
       }
       pause = has_flushed_ ? options_.retry_first : pause;

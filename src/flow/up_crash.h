@@ -21,6 +21,7 @@ namespace assay::flow {
 inline constexpr char kUpFolder[] = "ASSAY_TEST_UP_FOLDER";
 inline constexpr char kUpShares[] = "ASSAY_TEST_UP_SHARES";
 inline constexpr Duration kCrashFlushEvery{150'000};
+inline constexpr char kOneStore[] = "embedded:./online";
 
 inline std::atomic<bool> is_child_to_stop = false;
 
@@ -35,6 +36,7 @@ inline void run_as_child() {
   const auto workspace = *Workspace::open(system.world(), folder, {});
   UpOptions options;
   options.flush_every = kCrashFlushEvery;
+  options.run.duplicates_bytes = 1;  // every batch's keys go to a file
   options.ready = [&] { return system.world().files.write(std::string(folder) + "/ready", "1"); };
   if (std::getenv(kUpShares) != nullptr) {  // may also be asked to leave
     std::signal(SIGTERM, [](int) { is_child_to_stop = true; });
@@ -52,11 +54,13 @@ inline void run_as_child() {
 /// line is killed again and again.
 class CrashedUp {
  public:
-  explicit CrashedUp(int32_t partitions = 2, bool has_lake = true)
+  explicit CrashedUp(int32_t partitions = 2,
+                     bool has_lake = true,
+                     const std::string& online = kOneStore)
       : topic_(partitions), project_(topic_), has_lake_(has_lake) {
-    if (!has_lake) {
-      project_.write("assay.yaml", kWithoutLake);
-    }
+    std::string settings = has_lake ? kAssay : kWithoutLake;
+    project_.write("assay.yaml",
+                   settings.replace(settings.find(kOneStore), sizeof(kOneStore) - 1, online));
     project_.change("source: events\n", kWithKey);
     (void)project_.open();
     std::set<std::string> keys;  // of two events with one key, files have the first

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "flow/kafka_line.h"
 #include "flow/running_up.h"
 
 namespace assay::flow {
@@ -94,6 +95,21 @@ TEST(Up, DaysThatGrowOldWhileViewsAreAheadEndNothing) {
   ASSERT_TRUE(project.run().ok());  // what was not read yet
   EXPECT_EQ(project.count("bronze/events"), topic.sent());
   expect_verified(project);
+}
+
+/// A process that was killed before any view was made knows that there are such topics.
+TEST(Up, BrokersThatWereThereOnceAreWaitedFor) {
+  TestTopic topic(2);
+  KafkaProject project(topic);
+  ASSERT_TRUE(KafkaLine::open(*project.open(), "events", {}).ok());
+  topic.set_away(true);
+  RunningUp up(project);
+  up.wait_for_gauge("assay_flow_line_waiting", 1);
+  topic.set_away(false);
+  send_days(topic, 1, 7);
+  up.wait_for_records(topic.sent());
+  EXPECT_TRUE(up.stop().ok());
+  expect_as_from_files(project);
 }
 
 TEST(Up, BrokersThatWereNeverThereAreAnError) {

@@ -18,6 +18,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from datasets import folder
 from kafka_test import BROKERS, check_balance, content, start_up, stop
 from project import SOURCE, Project, new_folder, remove
 from real_streams import STREAMS
@@ -33,18 +34,18 @@ serving: {{clock: data}}
 """
 
 
-def make_project(program, folder, definitions, source):
-    project = Project(program, folder)
+def make_project(program, place, definitions, source):
+    project = Project(program, place)
     project.write("assay.yaml", ASSAY.format(name="stream"))
     project.write("project.yaml", f"sources:\n  events: {source}\n{definitions}")
     project.run("apply")
     return project
 
 
-def run_files(program, folder, name, count):
+def run_files(program, place, name, count):
     """The events in a file, and what `assay run` makes of them: the project, the events, what it has."""
     definitions, lines_of = STREAMS[name]
-    project = make_project(program, folder, definitions, "{files: {path: data, format: json}}")
+    project = make_project(program, place, definitions, "{files: {path: data, format: json}}")
     lines = lines_of(project, count)
     assert lines, f"{name} has no events"
     project.write("data/events.jsonl", "".join(line + "\n" for _, line in lines))
@@ -161,6 +162,7 @@ def main():
     parser.add_argument("--events", type=int, default=200_000)
     options = parser.parse_args()
     assert BROKERS, "ASSAY_TEST_KAFKA is not set; run it by tools/servers/kafka.sh with"
+    folder()  # says so when there is none
     root = new_folder("streams")
     try:
         print(f"{PARTITIONS} partitions; {KILLS} kills, the broker stopped once and killed once, then two processes that share\n")

@@ -2,7 +2,7 @@
 """`assay up` on a real Kafka broker for as long as is wanted, at a steady rate of events: prints its memory, what it lags behind
 and how soon events are readable, minute by minute, and fails when memory or lag grow, or when a record is lost or doubled.
 
-    soak_test.py PROGRAM [--minutes 30] [--rate 5000] [--users 10000] [--dedup-for 2m] [--seed 1]
+    soak_test.py PROGRAM [--minutes 30] [--rate 5000] [--users 10000] [--dedup-for 24h] [--seed 1]
 
 The broker's address is in ASSAY_TEST_KAFKA (tools/servers/kafka.sh with ...); ASSAY_SOAK_MINUTES and ASSAY_SOAK_RATE set the first two.
 """
@@ -67,7 +67,7 @@ class Soak:
         self.options = options
         self.project = make_project(program, folder, topic)
         text = (folder / "shop.yaml").read_text()
-        # Events that come twice come within half a minute; what is known of older ones is not asked for.
+        # A day's keys: far more than memory holds of them.
         assert "dedup_for: 24h" in text
         self.project.write("shop.yaml", text.replace("dedup_for: 24h", f"dedup_for: {options.dedup_for}"))
         self.project.write("assay.yaml", (folder / "assay.yaml").read_text().replace("serving: {clock: data}\n", ""))
@@ -162,7 +162,7 @@ def main():
     parser.add_argument("--minutes", type=float, default=float(os.environ.get("ASSAY_SOAK_MINUTES", "30")))
     parser.add_argument("--rate", type=int, default=int(os.environ.get("ASSAY_SOAK_RATE", "5000")))
     parser.add_argument("--users", type=int, default=10_000)
-    parser.add_argument("--dedup-for", default="2m")
+    parser.add_argument("--dedup-for", default="24h")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     options.program = os.path.abspath(options.program)

@@ -2,6 +2,8 @@
 // to one partition in their order.
 //
 //   topic_writer BROKERS TOPIC PARTITIONS   the topic is made when it is not there
+//   topic_writer BROKERS TOPIC grow N       it has N partitions from now on; nothing is sent
+//   topic_writer BROKERS TOPIC delete       it is gone
 
 #include <cstdio>
 #include <cstdlib>
@@ -12,6 +14,7 @@
 
 #include "base/world.h"
 #include "ingest/kafka_client.h"
+#include "kafka_admin.h"
 
 namespace assay {
 namespace {
@@ -37,15 +40,28 @@ Status send_lines(const std::string& brokers, const std::string& topic, int32_t 
   return producer->flush();
 }
 
+Status work(const std::string& brokers,
+            const std::string& topic,
+            const std::string& what,
+            const char* number) {
+  if (what == "delete") {
+    return ingest::delete_topic(brokers, topic);
+  }
+  if (what == "grow") {
+    return ingest::grow_topic(brokers, topic, std::atoi(number));
+  }
+  return send_lines(brokers, topic, std::atoi(what.c_str()));
+}
+
 }  // namespace
 }  // namespace assay
 
 int main(int argc, char** argv) {
-  if (argc != 4) {
-    std::fprintf(stderr, "usage: topic_writer BROKERS TOPIC PARTITIONS\n");
+  if (argc < 4 || argc > 5) {
+    std::fprintf(stderr, "usage: topic_writer BROKERS TOPIC PARTITIONS|grow N|delete\n");
     return 2;
   }
-  const assay::Status status = assay::send_lines(argv[1], argv[2], std::atoi(argv[3]));
+  const assay::Status status = assay::work(argv[1], argv[2], argv[3], argc == 5 ? argv[4] : "0");
   if (!status.ok()) {
     std::fprintf(stderr, "%s\n", status.to_string().c_str());
     return 1;

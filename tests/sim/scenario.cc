@@ -186,6 +186,8 @@ Life life(Random& random) {
   life.batch_bytes = between(random, 500, 40'000);
   life.gold_chunk_rows = between(random, 50, 1'000);
   life.online_batch_rows = between(random, 50, 1'000);
+  static constexpr std::array<std::size_t, 3> kKeysBytes{1, 20'000, 1 << 28};  // some go to files
+  life.duplicates_bytes = one_of(random, kKeysBytes);
   return life;
 }
 

@@ -22,6 +22,7 @@ struct Life {
   int64_t batch_bytes = 0;
   int64_t gold_chunk_rows = 0;
   int64_t online_batch_rows = 0;
+  std::size_t duplicates_bytes = std::size_t{256} << 20;
   // Of kUp, which goes on until it has all that came and all is well again, or is killed.
   int64_t new_records = 0;  // that come while it lives
   Duration flush_every;
