@@ -15,6 +15,7 @@ import java.lang.management.ManagementFactory;
 import java.util.ArrayList;
 import java.util.List;
 import org.apache.flink.configuration.Configuration;
+import org.apache.flink.runtime.util.EnvironmentInformation;
 import org.apache.flink.table.api.EnvironmentSettings;
 import org.apache.flink.table.api.TableEnvironment;
 
@@ -30,7 +31,8 @@ public class StreamFlink {
     configuration.setString("parallelism.default", "2");
     configuration.setString("rest.bind-address", "127.0.0.1");
     configuration.setString("rest.bind-port", "0");
-    configuration.setString("taskmanager.memory.managed.size", "512m");
+    configuration.setString("pipeline.object-reuse", "true");
+    configuration.setString("taskmanager.memory.managed.size", "2g");
     configuration.setString("taskmanager.memory.network.min", "128m");
     configuration.setString("taskmanager.memory.network.max", "128m");
     configuration.setString("table.local-time-zone", "UTC");
@@ -41,6 +43,7 @@ public class StreamFlink {
     String columns = isBackfill ? words[1].equals("steps") ? stepColumns() : "`over` STRING, who BIGINT, ends STRING, n BIGINT, total DOUBLE, top DOUBLE"
                                 : "user_id STRING, ends STRING, n BIGINT, items BIGINT, dearest DOUBLE";
     tables.executeSql("CREATE TABLE thrown_away (" + columns + ") WITH ('connector' = 'blackhole')");
+    System.out.println("engine Flink " + EnvironmentInformation.getVersion());
     OperatingSystemMXBean machine = (OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
     for (int repeat = 0; repeat < Integer.parseInt(words[first + 1]); ++repeat) {
       long began = System.nanoTime();

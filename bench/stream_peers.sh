@@ -19,6 +19,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bench=build/release/bench/stream_peers_bench
+backfill=build/release/bench/backfill_peers_bench
 assay=$PWD/build/release/bin/assay
 events=${PEER_EVENTS:-4000000} users=${PEER_USERS:-1000000} repeats=${PEER_REPEATS:-3}
 kinds=${PEER_KINDS:-tiles hop}
@@ -33,8 +34,13 @@ fi
 dir=$PEER_FOLDER
 failed=0
 
-spark() { tools/servers/spark.sh run "$PWD/bench/stream_spark.py" "$@" 2>>"$dir/spark.err"; }
-flink() { tools/servers/flink.sh run bench/StreamFlink.java "$@" 2>>"$dir/flink.err"; }
+spark() { told_why "$dir/spark.err" tools/servers/spark.sh run "$PWD/bench/stream_spark.py" "$@"; }
+flink() { told_why "$dir/flink.err" tools/servers/flink.sh run bench/StreamFlink.java "$@"; }
+told_why() {  # FILE CMD...: what CMD says on its way out, when it fails
+  local file=$1
+  shift
+  "$@" 2>"$file" || { tail -n 20 "$file" >&2; return 1; }
+}
 
 # values FIELD LOG FIRST: the numbers after a word from the FIRST line on, in order of size
 values() { grep "^seconds" "$2" | tail -n "+$3" | sed "s/.*$1 \([0-9.]*\).*/\1/" | sort -n; }
@@ -63,28 +69,32 @@ checked() { "$@" || { echo "  ANSWERS DIFFER, or are not all there" >&2; failed=
 # seconds_of CMD...: runs it, and says how long it took as the others do
 seconds_of() {
   local TIMEFORMAT='%R %U %S'
-  { time "$@" >/dev/null 2>>"$dir/assay.err"; } 2>"$dir/time" || { tail -n 5 "$dir/assay.err" >&2; return 1; }
+  { time "$@" >/dev/null 2>"$dir/assay.err"; } 2>"$dir/time" || { tail -n 5 "$dir/assay.err" >&2; return 1; }
   awk '{ printf "seconds %.3f processor %.3f\n", $1, $2 + $3 }' "$dir/time"
 }
 
 make_events() {
-  [ -d "$dir/clicks" ] && return 0
+  [ -d "$dir/clicks" ] && [ "$(cat "$dir/of")" = "$events $users" ] && return 0
+  rm -rf "$dir/clicks"
   mkdir "$dir/clicks"
+  echo "$events $users" >"$dir/of"
   $bench make "$dir/clicks" "$events" "$users"
-  echo "$events events, $(du -b "$dir/clicks" | cut -f 1) bytes, up to $users users"
+  du -b "$dir/clicks" | awk '{ print $1 " bytes" }'
 }
 
 windows() {
-  echo "### windows: JSON files to tiles of 10 minutes per user, 3 aggregates"
+  echo "### windows: JSON files to tiles of 10 minutes per user, 3 aggregates; ours the operators alone, users parted before"
   make_events
-  $bench tiles "$dir/clicks" "$repeats" >"$dir/tiles.log"
+  rm -f "$dir/tiles.log"
   local kind engine words=()
   for kind in $kinds; do
+    $bench tiles "$dir/clicks" 1 >>"$dir/tiles.log"
     spark "$kind" "$dir/clicks" $((repeats + 1)) "$dir/spark_$kind" >"$dir/spark_$kind.log"
+    $bench tiles "$dir/clicks" 1 >>"$dir/tiles.log"
     flink "$kind" "$dir/clicks" $((repeats + 1)) "$dir/flink_$kind" >"$dir/flink_$kind.log"
     words+=("$kind=$dir/spark_$kind/*.csv" "$kind=$dir/flink_$kind/*")
   done
-  checked $bench tiles "$dir/clicks" "$repeats" "${words[@]}" >"$dir/more.log"
+  checked $bench tiles "$dir/clicks" 1 "${words[@]}" >"$dir/more.log"
   cat "$dir/more.log" >>"$dir/tiles.log"
   told assay "$dir/tiles.log" 1 "$events"
   for kind in $kinds; do
@@ -99,11 +109,12 @@ windows() {
 # What `broker` does while the broker runs.
 with_broker() {
   local i kind
+  rm -f "$dir/broker.log"
   for i in $(seq "$repeats"); do
     $bench send "$dir/clicks" "clicks_$i"
     rm -rf "$dir/direct"
     $bench project "$dir/direct" "{kafka: {brokers: \"$ASSAY_TEST_KAFKA\", topics: clicks_$i}}" none
-    (cd "$dir/direct" && $assay apply >/dev/null 2>&1 && seconds_of "$assay" run --threads 2) >>"$dir/broker.log"
+    (cd "$dir/direct" && told_why "$dir/assay.err" "$assay" apply >/dev/null && seconds_of "$assay" run --threads 2) >>"$dir/broker.log"
   done
   for kind in $kinds; do
     spark "$kind" "kafka:$ASSAY_TEST_KAFKA/clicks_1" $((repeats + 1)) "$dir/spark_topic_$kind" >"$dir/spark_topic_$kind.log"
@@ -115,7 +126,7 @@ with_broker() {
 broker() {
   echo "### broker: topic to the embedded online store, no lake, 3 windows x 3 aggregates"
   make_events
-  PEER_STEP=with_broker ASSAY_KAFKA_HEAP=1g tools/servers/kafka.sh with "$PWD/bench/stream_peers.sh" || failed=1
+  PEER_STEP=with_broker ASSAY_KAFKA_HEAP=1g tools/servers/kafka.sh with "$PWD/bench/stream_peers.sh" || { failed=1; return 0; }
   told assay "$dir/broker.log" 1 "$events"
   local kind engine
   for kind in $kinds; do
@@ -130,11 +141,12 @@ broker() {
 lake() {
   echo "### lake: JSON files to bronze, silver and gold in Delta"
   make_events
+  rm -f "$dir/lake.log"
   local i
   for i in $(seq "$repeats"); do
     rm -rf "$dir/lake"
     $bench project "$dir/lake" "{files: {path: $dir/clicks, format: json}}" ./lake
-    (cd "$dir/lake" && $assay apply >/dev/null 2>&1 && seconds_of "$assay" run --threads 2) >>"$dir/lake.log"
+    (cd "$dir/lake" && told_why "$dir/assay.err" "$assay" apply >/dev/null && seconds_of "$assay" run --threads 2) >>"$dir/lake.log"
   done
   spark lake "$dir/clicks" "$dir/spark_tables" $((repeats + 1)) "$dir/spark_lake" >"$dir/spark_lake.log"
   checked $bench check "$dir/lake" "$events" "hop=$dir/spark_lake/*.csv" >>"$dir/lake.log"
@@ -145,24 +157,27 @@ lake() {
 }
 
 backfill() {
-  echo "### backfill: CSV of $rows events to 3 windows x 3 aggregates, hop 10 minutes"
-  $bench make_backfill "$dir/events.csv" "$rows" $((rows / 100))
-  $bench make_backfill "$dir/few.csv" "$hops" $((hops / 100))
-  $bench backfill "$dir/events.csv" "$repeats" >"$dir/backfill.log"
-  local engine
+  echo "### backfill: CSV to 3 windows x 3 aggregates, hop 10 minutes"
+  $backfill make "$dir/steps.csv" "$rows" $((rows / 100))
+  $backfill make "$dir/hops.csv" "$hops" $((hops / 100))
+  rm -f "$dir"/ours_*.log
+  local engine form
   for engine in spark flink; do
-    $engine backfill steps "$dir/events.csv" $((repeats + 1)) "$dir/${engine}_steps" >"$dir/${engine}_steps.log"
-    $engine backfill hops "$dir/few.csv" $((repeats + 1)) >"$dir/${engine}_hops.log"
-    checked $bench backfill "$dir/events.csv" 1 "$dir/${engine}_steps/*" >>"$dir/backfill.log"
+    for form in steps hops; do
+      $backfill run "$dir/$form.csv" "$repeats" >>"$dir/ours_$form.log"
+      $engine backfill $form "$dir/$form.csv" $((repeats + 1)) "$dir/${engine}_$form" >"$dir/${engine}_$form.log"
+      checked $backfill run "$dir/$form.csv" 1 "$form=$dir/${engine}_$form/*" >>"$dir/ours_$form.log"
+    done
   done
-  told assay "$dir/backfill.log" 1 "$rows"
+  told "assay, $rows events" "$dir/ours_steps.log" 1 "$rows"
+  told "assay, $hops events" "$dir/ours_hops.log" 1 "$hops"
   for engine in spark flink; do
-    told "$engine, hops of $hops events" "$dir/${engine}_hops.log" 2 "$hops"
-    ratio "$engine hops" "$dir/${engine}_hops.log" "$hops" "$dir/backfill.log" "$rows"
-    told "$engine, window functions over tiles" "$dir/${engine}_steps.log" 2 "$rows"
-    ratio "$engine window functions" "$dir/${engine}_steps.log" "$rows" "$dir/backfill.log" "$rows"
+    told "$engine, window functions over tiles, $rows events" "$dir/${engine}_steps.log" 2 "$rows"
+    ratio "$engine window functions" "$dir/${engine}_steps.log" "$rows" "$dir/ours_steps.log" "$rows"
+    told "$engine, hops, $hops events" "$dir/${engine}_hops.log" 2 "$hops"
+    ratio "$engine hops" "$dir/${engine}_hops.log" "$hops" "$dir/ours_hops.log" "$hops"
   done
-  sed -n 's/^answers/  answers/p' "$dir/backfill.log"
+  sed -n 's/^answers/  answers/p' "$dir/ours_steps.log" "$dir/ours_hops.log"
 }
 
 if [ -n "${PEER_STEP:-}" ]; then

@@ -9,19 +9,18 @@
 //   stream_peers_bench send FOLDER TOPIC            the files into a topic of the broker in
 //   ASSAY_TEST_KAFKA
 //   stream_peers_bench check PROJECT EVENTS ANSWERS...      answers against a project's store
-//   stream_peers_bench make_backfill FILE EVENTS USERS      events of four weeks as CSV
-//   stream_peers_bench backfill FILE REPEATS [TABLE]        CSV to the steps of 3 windows x 3
-//   aggregates, on two threads
 //
 // ANSWERS: tiles=GLOB or hop=GLOB, CSV files of user_id, end of the window, count of events, sum of
 // item_id, largest price; of windows of 10 minutes, or of an hour every 10 minutes. Each is
 // compared with what our store says at that end, and together they must be all events, once for
-// each window that an event is in. TABLE: CSV files of the steps: user, end, and nine values.
+// each window that an event is in.
+//
+// `tiles` is the operators alone: users are parted over the files before, nothing is kept on disk.
+// What the whole program does of the same events is `assay run`, which the script times.
 //
 // Prints `seconds S processor P` for each repeat.
 
 #include <algorithm>
-#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
@@ -31,13 +30,11 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <unordered_set>
 #include <vector>
-
-#include <sys/resource.h>
 
 #include "base/check.h"
 #include "base/process.h"
-#include "base/random.h"
 #include "base/temp_folder.h"
 #include "bronze/bronze_operator.h"
 #include "flow/workspace.h"
@@ -46,15 +43,18 @@
 #include "ingest/file_source.h"
 #include "ingest/generate.h"
 #include "ingest/kafka_client.h"
+#include "lake/delta_table.h"
+#include "peer_run.h"
 
 namespace {
 
 using assay::EventTime;
-using assay::kMicrosPerSecond;
-using assay::Result;
 using assay::Status;
 using assay::SystemWorld;
 using assay::World;
+using assay::bench::LineFile;
+using assay::bench::must;
+using assay::bench::timed;
 namespace bronze = assay::bronze;
 namespace catalog = assay::catalog;
 namespace data = assay::data;
@@ -67,24 +67,6 @@ constexpr int kThreads = 2;
 constexpr std::size_t kParts = kThreads;
 constexpr int64_t kBatchRecords = 20'000;
 constexpr std::size_t kBatchBytes = 8 << 20;
-constexpr int64_t kMinute = 60 * kMicrosPerSecond;
-constexpr int64_t kSlide = 10 * kMinute;
-
-template <typename T>
-T must(Result<T> result) {
-  if (!result.ok()) {
-    std::fprintf(stderr, "%s\n", result.status().to_string().c_str());
-    std::exit(1);
-  }
-  return std::move(result).value();
-}
-
-void must(const Status& status) {
-  if (!status.ok()) {
-    std::fprintf(stderr, "%s\n", status.to_string().c_str());
-    std::exit(1);
-  }
-}
 
 /// FNV-1a: which part, as a topic's partition, a user's events are in.
 std::size_t part_of(std::string_view user) {
@@ -99,52 +81,6 @@ std::string part_name(const std::string& folder, std::size_t part) {
   return folder + "/part-" + std::to_string(part) + ".jsonl";
 }
 
-double processor_seconds() {
-  rusage usage{};
-  ASSAY_CHECK(::getrusage(RUSAGE_SELF, &usage) == 0);
-  const auto seconds = [](const timeval& time) {
-    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
-
-void timed(World& world, const std::function<void()>& work) {
-  const assay::Duration began = world.clock.monotonic();
-  const double processor = processor_seconds();
-  work();
-  const double took = static_cast<double>(world.clock.monotonic().micros - began.micros) / 1e6;
-  std::printf("seconds %.3f processor %.3f\n", took, processor_seconds() - processor);
-  std::fflush(stdout);
-}
-
-/// Appends to a file in blocks.
-class LineFile {
- public:
-  explicit LineFile(const std::string& path) : file_(std::fopen(path.c_str(), "wb")) {
-    ASSAY_CHECK(file_ != nullptr);
-  }
-  ~LineFile() {
-    write();
-    std::fclose(file_);
-  }
-  LineFile(const LineFile&) = delete;
-  LineFile& operator=(const LineFile&) = delete;
-  void add(std::string_view line) {
-    text_ += line;
-    if (text_.size() > (1U << 20)) {
-      write();
-    }
-  }
-
- private:
-  void write() {
-    ASSAY_CHECK(std::fwrite(text_.data(), 1, text_.size(), file_) == text_.size());
-    text_.clear();
-  }
-  std::FILE* file_;
-  std::string text_;
-};
-
 void make(const std::string& folder, int64_t count, int64_t users) {
   std::vector<std::unique_ptr<LineFile>> files;
   for (std::size_t part = 0; part < kParts; ++part) {
@@ -156,10 +92,13 @@ void make(const std::string& folder, int64_t count, int64_t users) {
   options.start = *assay::parse_time("2026-01-01");
   options.rate = static_cast<double>(count) / 86'400;
   options.duplicate_share = options.late_share = options.malformed_share = 0;
+  std::unordered_set<std::string> seen;
   must(ingest::generate_events(options, [&](const ingest::GeneratedEvent& event) {
     files[part_of(event.key)]->add(event.line);
+    seen.emplace(event.key);
     return Status();
   }));
+  std::printf("%lld events of %zu users\n", static_cast<long long>(count), seen.size());
 }
 
 constexpr char kProject[] = R"(
@@ -222,18 +161,26 @@ bool are_equal(const data::Batch& theirs,
   return true;
 }
 
+std::string csv_of_windows(const std::string& glob) {
+  return "read_csv(" + data::SqlEngine::literal(glob) +
+         ", header = false, columns = {user_id: 'VARCHAR', ends: 'TIMESTAMP', n: 'BIGINT', items: "
+         "'BIGINT', dearest: 'DOUBLE'})";
+}
+
 /// The answers of another side, `tiles=GLOB` or `hop=GLOB`, against ours.
 void check(data::SqlEngine& sql, const std::string& answers, int64_t events, const Ask& ask) {
   const bool are_tiles = answers.starts_with("tiles=");
   ASSAY_CHECK(are_tiles || answers.starts_with("hop="));
   const std::string glob = answers.substr(answers.find('=') + 1);
-  const data::Batch rows = must(sql.query(
-      "SELECT user_id, epoch_us(ends) AS ends, n, items, dearest FROM read_csv(" +
-      data::SqlEngine::literal(glob) +
-      ", header = false, columns = {user_id: 'VARCHAR', ends: 'TIMESTAMP', n: 'BIGINT', items: "
-      "'BIGINT', dearest: 'DOUBLE'}) ORDER BY ends, user_id"));
+  const data::Batch rows =
+      must(sql.query("SELECT user_id, epoch_us(ends) AS ends, n, items, dearest FROM " +
+                     csv_of_windows(glob) + " ORDER BY ends, user_id"));
   int64_t differ = 0;
   int64_t sum = 0;
+  for (int64_t row = 1; row < rows.rows(); ++row) {  // each window once
+    ASSAY_CHECK(rows.column(0).text(row) != rows.column(0).text(row - 1) ||
+                rows.column(1).scalar(row) != rows.column(1).scalar(row - 1));
+  }
   for (int64_t row = 0; row < rows.rows();) {
     const int64_t at = std::get<int64_t>(rows.column(1).scalar(row).value);
     std::vector<std::string> users;
@@ -241,7 +188,6 @@ void check(data::SqlEngine& sql, const std::string& answers, int64_t events, con
                           std::get<int64_t>(rows.column(1).scalar(i).value) == at;
          ++i) {
       users.emplace_back(rows.column(0).text(i));
-      ASSAY_CHECK(i == row || users.back() != users[users.size() - 2]);  // each window once
     }
     const std::vector<gold::FeatureValues> ours = ask(users, {at});
     for (const gold::FeatureValues& values : ours) {
@@ -356,7 +302,7 @@ void send(const std::string& folder, const std::string& topic) {
   for (std::size_t part = 0; part < kParts; ++part) {
     const std::string text = must(world.files.read(part_name(folder, part)));
     for (std::size_t begin = 0; begin < text.size();) {
-      const std::size_t end = text.find('\n', begin);
+      const std::size_t end = std::min(text.find('\n', begin), text.size());
       must(producer->send(topic,
                           static_cast<int32_t>(part),
                           {},
@@ -365,6 +311,40 @@ void send(const std::string& folder, const std::string& topic) {
     }
   }
   must(producer->flush());
+}
+
+/// Bronze and silver have every event, and gold's steps say of every window what the other side
+/// does.
+void check_tables(flow::Workspace& workspace,
+                  const gold::FeatureView& view,
+                  int64_t events,
+                  const std::string& hops) {
+  const auto relation_of = [&](const std::string& key, std::optional<int64_t> rows) {
+    assay::lake::DeltaTable* table = must(workspace.table(key));
+    const auto snapshot = must(table->snapshot());
+    ASSAY_CHECK(!rows || snapshot->rows() == *rows);
+    return must(table->relation(*snapshot));
+  };
+  relation_of(must(workspace.bronze_table_key("clicks")), events);
+  relation_of(must(workspace.silver_table_key("events")), events);
+  const data::Batch counts = must(workspace.sql().query(
+      "SELECT count(*) AS windows, count(*) FILTER (WHERE theirs.n IS DISTINCT FROM ours.n_1h OR "
+      "theirs.items IS DISTINCT FROM ours.items_1h OR theirs.dearest IS DISTINCT FROM "
+      "ours.dearest_1h) AS differ FROM (SELECT *, timezone('UTC', ends) AS instant FROM " +
+      csv_of_windows(hops) + ") AS theirs ASOF LEFT JOIN (SELECT * FROM " +
+      relation_of(must(workspace.steps_table_key(view)), std::nullopt) +
+      ") AS ours ON theirs.user_id = ours.user_id AND theirs.instant >= ours.known_time"));
+  const auto count = [&](int column) {
+    return static_cast<long long>(std::get<int64_t>(counts.column(column).scalar(0).value));
+  };
+  std::printf(
+      "answers: %lld windows of an hour, %lld differ from our steps in gold; bronze and "
+      "silver have all events\n",
+      count(0),
+      count(1));
+  if (count(1) != 0) {
+    std::exit(1);
+  }
 }
 
 void check_project(const std::string& folder, int64_t events, std::span<char* const> answers) {
@@ -379,117 +359,11 @@ void check_project(const std::string& folder, int64_t events, std::span<char* co
     }
     return must(store->read(*view, keys, at));
   };
-  for (const char* side : answers) {
+  for (const std::string side : answers) {
     check(workspace->sql(), side, events, ask);
-  }
-}
-
-/// Amounts are multiples of 1/64, so that sums in any order have the same bits.
-void make_backfill(const std::string& path, int64_t count, int64_t users) {
-  const auto random = assay::seeded_random(1);
-  LineFile file(path);
-  const int64_t start = assay::parse_time("2026-01-01")->micros;
-  for (int64_t i = 0; i < count; ++i) {
-    const int64_t time = start + 28 * assay::kMicrosPerDay / count * i;
-    std::array<char, 96> line{};
-    const int size =
-        std::snprintf(line.data(),
-                      line.size(),
-                      "%lld,%lld,%.6f\n",
-                      static_cast<long long>(random->below(static_cast<uint64_t>(users))),
-                      static_cast<long long>(time),
-                      static_cast<double>(random->below(100'000)) / 64.0);
-    file.add({line.data(), static_cast<std::size_t>(size)});
-  }
-}
-
-constexpr std::pair<const char*, int64_t> kBackfillWindows[] = {
-    {"1h", 60 * kMinute}, {"24h", 1440 * kMinute}, {"7d", 7 * 1440 * kMinute}};
-constexpr std::pair<const char*, catalog::Aggregate> kBackfillAggregates[] = {
-    {"n", catalog::Aggregate::kCount},
-    {"total", catalog::Aggregate::kSum},
-    {"top", catalog::Aggregate::kMax}};
-
-gold::FeatureViewPtr backfill_view(const data::Schema& source) {
-  catalog::EntityDef entity;
-  entity.name = "user";
-  entity.keys = {{"user", data::Type::kInt64, false}};
-  catalog::FeatureViewDef view;
-  view.name = "activity";
-  view.entity = "user";
-  view.from = "events";
-  view.slide = {kSlide};
-  for (const auto& [name, aggregate] : kBackfillAggregates) {
-    catalog::FeatureDef feature;
-    feature.kind = catalog::FeatureDef::Kind::kWindow;
-    feature.name = name;
-    feature.aggregate = aggregate;
-    feature.of = aggregate == catalog::Aggregate::kCount ? "" : "amount";
-    for (const auto& window : kBackfillWindows) {
-      feature.over.push_back({window.second});
+    if (workspace->project().has_lake && side.starts_with("hop=")) {
+      check_tables(*workspace, *view, events, side.substr(4));
     }
-    view.features.push_back(feature);
-  }
-  return must(gold::FeatureView::compile(view, entity, source));
-}
-
-/// A step that the others tell has the same values as ours, and there are as many.
-void check_steps(data::SqlEngine& sql, const data::Batch& steps, const std::string& glob) {
-  must(sql.create_table("ours", steps));
-  std::string types = "\"user\": 'BIGINT', t: 'BIGINT'";
-  std::string same;
-  std::string columns;
-  for (const auto& [feature, aggregate] : kBackfillAggregates) {
-    for (const auto& window : kBackfillWindows) {
-      const std::string name = std::string(feature) + "_" + window.first;
-      types += ", " + name + (*feature == 'n' ? ": 'BIGINT'" : ": 'DOUBLE'");
-      same += (same.empty() ? "" : " AND ") + std::string("ours.") + name +
-              " IS NOT DISTINCT FROM theirs." + name;
-    }
-  }
-  const data::Batch counts = must(
-      sql.query("SELECT count(*) AS joined, count(*) FILTER (WHERE " + same +
-                ") AS same, (SELECT count(*) FROM ours) AS ours FROM read_csv(" +
-                data::SqlEngine::literal(glob) + ", header = false, columns = {" + types +
-                "}) AS theirs LEFT JOIN ours ON theirs.\"user\" = ours.\"user\" AND theirs.t = "
-                "epoch_us(ours.known_time)"));
-  const auto count = [&](int column) {
-    return static_cast<long long>(std::get<int64_t>(counts.column(column).scalar(0).value));
-  };
-  std::printf("answers: %lld steps, %lld differ from ours, which are %lld\n",
-              count(0),
-              count(0) - count(1),
-              count(2));
-  if (count(0) != count(1) || count(0) != count(2)) {
-    std::exit(1);
-  }
-}
-
-void backfill(const std::string& path, int64_t repeats, const std::string& answers) {
-  SystemWorld system(assay::LogLevel::kError);
-  data::SqlOptions options;
-  options.threads = kThreads;
-  options.memory_bytes_max = std::size_t{6} << 30;
-  const auto sql = must(data::SqlEngine::open(options));
-  const std::string rows =
-      "SELECT \"user\", make_timestamp(t) AS event_time, make_timestamp(t) AS known_time, "
-      "row_number() OVER () AS sequence, amount FROM read_csv(" +
-      data::SqlEngine::literal(path) +
-      ", header = false, columns = {\"user\": 'BIGINT', t: 'BIGINT', amount: 'DOUBLE'})";
-  const data::Batch some = must(sql->query(rows + " LIMIT 1"));
-  const gold::FeatureViewPtr view = backfill_view(some.schema());
-  data::Batch steps;
-  for (int64_t repeat = 0; repeat < repeats; ++repeat) {
-    steps = {};
-    timed(system.world(), [&] {
-      const data::Batch events = must(sql->query(rows));
-      steps =
-          must(view->steps(events, data::Batch(), EventTime::min(), EventTime::max(), kThreads));
-    });
-  }
-  std::printf("steps %lld\n", static_cast<long long>(steps.rows()));
-  if (!answers.empty()) {
-    check_steps(*sql, steps, answers);
   }
 }
 
@@ -509,10 +383,6 @@ int main(int argc, char** argv) {
     send(argv[2], argv[3]);
   } else if (work == "check") {
     check_project(argv[2], number(3), words.subspan(4));
-  } else if (work == "make_backfill") {
-    make_backfill(argv[2], number(3), number(4));
-  } else if (work == "backfill") {
-    backfill(argv[2], number(3), argc > 4 ? argv[4] : "");
   } else {
     std::fprintf(stderr, "stream_peers_bench: see bench/stream_peers_bench.cc\n");
     return 2;

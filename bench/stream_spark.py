@@ -138,12 +138,15 @@ def backfill(spark, timer, form, file, repeats, answers=None):
     for _ in range(int(repeats)):
         timer.time(lambda: make().write.format("noop").mode("overwrite").save())
     if answers:
-        make().write.csv(answers)
+        make().write.option("timestampFormat", "yyyy-MM-dd HH:mm:ss").csv(answers)
 
 
 def main(words):
     spark = SparkSession.builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
+    # Else an empty batch follows, only to look what the new watermark closes.
+    spark.conf.set("spark.sql.streaming.noDataMicroBatches.enabled", "false")
+    print(f"engine Spark {spark.version}", flush=True)
     timer = Timer(spark)
     if words[0] in ("tiles", "hop"):
         stream_windows(spark, timer, *words)
