@@ -1,11 +1,15 @@
 #include "catalog/feature_registry.h"
 
 #include <map>
+#include <set>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include <gtest/gtest.h>
 
 #include "catalog/definition_json.h"
+#include "catalog/definition_table.h"
 #include "catalog/parse.h"
 #include "catalog/plan.h"
 #include "catalog/testing.h"
@@ -34,12 +38,22 @@ feature_views:
       p95: {agg: quantile, q: 0.95, of: price, over: 24h}
       kinds: {agg: top_k, k: 5, of: kind, over: 24h}
       kind: latest
+      paid: {latest: price}
       age: {since: born}
+      idle: {since: last_event}
+      known: {since: first_event}
+      in_visit: {since: session_start}
       visits: {session: count}
+      entry: {session: first, of: kind}
+      moves: {changes: kind, over: 24h}
       before: {previous: kind, over: 24h}
+      moved: {changed_at: kind, over: 24h}
       third: {lag: price, k: 3, over: 24h}
       mean: {expr: "spend_24h / nullif(n_24h, 0)"}
       share: {ratio: [n, n], over: 1h}
+      hourly: {rate: n, over: 24h}
+      lately: {trend: n, over: [1h, 24h]}
+      hour: {clock: hour}
 on_demand:
   offer: {request: {price: float64}, features: {cheap: "price < 1"}}
 derived:
@@ -98,7 +112,7 @@ using Users = std::vector<std::string>;
 
 TEST(FeatureRegistry, HasWhoWhatAndOfWhich) {
   const auto features = registry({});
-  EXPECT_EQ(features.size(), 14U);
+  EXPECT_EQ(features.size(), 24U);
   const RegisteredFeature& spend = features.at("recent:spend_24h");
   EXPECT_EQ(spend.owner, "ada");
   EXPECT_EQ(spend.tags, (std::vector<std::string>{"fraud", "core"}));
@@ -111,6 +125,14 @@ TEST(FeatureRegistry, HasWhoWhatAndOfWhich) {
 }
 
 TEST(FeatureRegistry, SaysEveryKindInWords) {
+  const std::set<std::string_view> parameters{
+      "of", "where", "over", "k", "q", "description", "unit"};
+  for (const KeyDef* key : keys_of("feature")) {
+    const std::string name(key->key);
+    EXPECT_TRUE(parameters.count(name) > 0 ||
+                std::string(kShop).find("{" + name + ": ") != std::string::npos)
+        << "a kind without words: " << name;
+  }
   const auto features = registry({});
   const std::map<std::string, std::string> words = {
       {"recent:n_24h", "count where kind = 'buy' over 24h"},
@@ -118,14 +140,27 @@ TEST(FeatureRegistry, SaysEveryKindInWords) {
       {"recent:p95_24h", "quantile 0.95 of price over 24h"},
       {"recent:kinds_24h", "top_k 5 of kind over 24h"},
       {"recent:kind", "latest kind"},
+      {"recent:n_1h", "count where kind = 'buy' over 1h"},
+      {"recent:paid", "latest price"},
       {"recent:age", "seconds since born"},
+      {"recent:idle", "seconds since last_event"},
+      {"recent:known", "seconds since first_event"},
+      {"recent:in_visit", "seconds since session_start"},
       {"recent:visits", "session count"},
+      {"recent:entry", "session first of kind"},
+      {"recent:moves_24h", "changes of kind over 24h"},
       {"recent:before_24h", "previous of kind over 24h"},
+      {"recent:moved_24h", "changed_at of kind over 24h"},
+      {"recent:hourly", "(n_24h * 3600000000.0 / 86400000000.0)"},
+      {"recent:lately",
+       "(n_1h * 3600000000.0 / 3600000000.0) / nullif(n_24h * 3600000000.0 / 86400000000.0, 0.0)"},
+      {"recent:hour", "hour(now())"},
       {"recent:third_24h", "lag 3 of price over 24h"},
       {"recent:mean", "spend_24h / nullif(n_24h, 0)"},
       {"recent:share_1h", "n / n over 1h"},
       {"offer:cheap", "price < 1"},
       {"compared:much", "spend_24h > 100"}};
+  EXPECT_EQ(words.size(), features.size());
   for (const auto& [name, text] : words) {
     ASSERT_EQ(features.count(name), 1U) << name;
     EXPECT_EQ(features.at(name).definition, text) << name;

@@ -1,5 +1,6 @@
 #include <memory>
 #include <set>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -87,38 +88,55 @@ TEST(Case, EveryAggregateHasItsSectionWithAnExampleThatIsTrue) {
   }
 }
 
+/// What stands behind the name in the lines `feature NAME KIND ...` of cases: "lag 2 price over
+/// 6h".
+std::string features_of(const std::string& examples) {
+  std::string found;
+  std::istringstream lines(examples);
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::string word;
+    std::string name;
+    if (words >> word >> name && word == "feature") {
+      std::getline(words, word, '#');
+      found += "\n" + word.substr(word.find_first_not_of(' ')) + " ";
+    }
+  }
+  return found;
+}
+
 TEST(Case, EveryKindOfFeatureHasAnExampleThatIsTrue) {
   // The pages whose examples are run above.
-  std::string examples;
   std::string pages;
   for (const char* name : {"features", "features_in_time", "semantics"}) {
     pages += system_files()->read(ASSAY_SOURCE_DIR "/docs/" + std::string(name) + ".md").value();
   }
+  std::string examples;
   for (const std::string& block : case_blocks(pages)) {
     examples += block;
   }
+  const std::string features = features_of(examples);
   const std::set<std::string_view> parameters{
       "of", "where", "over", "k", "q", "description", "unit"};
-  // Short for an `expr`, which a case has to write; tests/line/kinds_test.py runs them as they are.
+  // Short for an `expr`, which is what a case has of them; tests/line/kinds_test.py runs them.
   const std::set<std::string_view> short_forms{"clock", "rate", "trend"};
-  const auto expect_shown = [&](const std::string& words) {
-    EXPECT_NE(examples.find(" " + words), std::string::npos) << "no example has `" << words << "`";
-  };
+  std::vector<std::string> kinds{"since last_event", "since first_event", "since session_start"};
   for (const catalog::KeyDef* key : catalog::keys_of("feature")) {
     const std::string name(key->key);
     if (short_forms.count(name) > 0) {
-      EXPECT_NE(pages.find(name + ": "), std::string::npos) << "no page has `" << name << "`";
-      expect_shown("expr ");
+      EXPECT_TRUE(pages.find("`" + name + ": ") != std::string::npos ||
+                  pages.find("{" + name + ": ") != std::string::npos)
+          << "no page says how to write `" << name << "`";
     } else if (name == "session") {
       for (const std::string& word : catalog::choices_of(key->detail)) {
-        expect_shown("session " + word);
+        kinds.push_back("session " + word);
       }
     } else if (name != "agg" && parameters.count(name) == 0) {
-      expect_shown(name + " ");
+      kinds.push_back(name);
     }
   }
-  for (const char* since : {"last_event", "first_event", "session_start"}) {
-    expect_shown("since " + std::string(since));
+  for (const std::string& kind : kinds) {
+    EXPECT_NE(features.find("\n" + kind + " "), std::string::npos) << "no example of " << kind;
   }
 }
 
