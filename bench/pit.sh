@@ -15,6 +15,7 @@ dir=${PIT_DIR:-build/bench_data}; mkdir -p "$dir"; dir=$(realpath "$dir")
 trap 'rm -rf "$dir"' EXIT
 rounds=${PIT_ROUNDS:-3}
 only=${2:-}
+failed=0
 
 seconds() { sed -n 's/^seconds \([0-9.]*\).*/\1/p' "$1" | sort -n; }
 middle() { seconds "$1" | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
@@ -23,11 +24,11 @@ spread() { seconds "$1" | awk 'NR == 1 { first = $1 } { last = $1 } END { print 
 
 # compare NAME THREADS LABELS ROWS KEYS FEATURES SKEW TYPE
 compare() {
-  local name=$1 threads=$2 best="" peer
+  local name=$1 threads=$2 best="" peer text
   case "$name, $threads" in "$only"*) ;; *) return 0 ;; esac
   echo "### $name, $threads thread(s): $3 labels x 2 views of $4 rows x $6 features, $5 keys, $7, $8"
   $bench make "$dir" "$3" "$4" "$5" "$6" "$7" "$8"
-  rm -f "$dir"/*.log
+  rm -f "$dir"/*.log "$dir"/answer_*.parquet
   for _ in $(seq "$rounds"); do
     $bench join "$dir" "$threads" 2 "$dir/answer_assay.parquet" | tail -n 1 >>"$dir/assay.log"
     for peer in duckdb polars clickhouse; do
@@ -35,8 +36,10 @@ compare() {
     done
   done
   for peer in duckdb polars clickhouse; do
-    echo "  $peer: $(middle "$dir/$peer.log") s ($(spread "$dir/$peer.log")), processor $(processor "$dir/$peer.log") s; $(PIT_FEATURES=$6 $python bench/pit_peers.py compare \
-      "$dir/answer_assay.parquet" "$dir/answer_$peer.parquet")"
+    if ! text=$(PIT_FEATURES=$6 $python bench/pit_peers.py compare "$dir/answer_assay.parquet" "$dir/answer_$peer.parquet") || [[ $text != "compared $3 labels"* ]]; then
+      text="ANSWERS OF $peer DIFFER OR ARE NOT THERE: $text"; failed=1
+    fi
+    echo "  $peer: $(middle "$dir/$peer.log") s ($(spread "$dir/$peer.log")), processor $(processor "$dir/$peer.log") s; $text"
     best=$(printf '%s\n' $best "$(middle "$dir/$peer.log")" | sort -n | head -n 1)
   done
   awk -v best="$best" -v ours="$(middle "$dir/assay.log")" -v spread="$(spread "$dir/assay.log")" -v labels="$3" -v threads="$threads" -v cpu="$(processor "$dir/assay.log")" \
@@ -58,3 +61,4 @@ else
   compare "one key with half of all" 2 1000000 2000000 200000 10 hot int
   compare "taxi" 2 2000000 912000 260 2 uniform int
 fi
+exit $failed

@@ -4,6 +4,9 @@
 //   ...
 //   ^^^^^^^^^^^^^^           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^     ^^^^^^^^^^^ ^^^^^^^^^^ new new,
 //   states merged                as far as rows go       copied
+//
+// When that makes more than 16 tiles of the newest group they are cut into groups, from the oldest
+// on: as full as they may be, save the newest.
 
 #include "gold/tile_patch.h"
 
@@ -13,6 +16,9 @@
 
 namespace assay::gold {
 namespace {
+
+/// More tiles than a row holds that has no pages.
+constexpr std::size_t kTilesMax = 1'024;
 
 std::size_t at(int index) {
   return static_cast<std::size_t>(index);
@@ -99,6 +105,63 @@ void append_tile(std::string* out, int64_t before, int64_t tile, std::string_vie
 
 }  // namespace
 
+class TilePatch::Merging {
+ public:
+  Merging(const std::optional<Newest>& before, Rows rows)
+      : tiles_(before ? BodyReader(before->body, before->newest, before->oldest)
+                      : BodyReader({}, 0, 0)),
+        has_tile_(tiles_.next()),
+        damaged_(before && (!has_tile_ || tiles_.index() != before->newest)),
+        left_(rows) {
+    find();
+  }
+  [[nodiscard]] bool has_next() const { return has_next_; }
+  /// Index of the next tile.
+  [[nodiscard]] int64_t tile() const { return tile_; }
+  [[nodiscard]] bool is_there() const { return is_there_; }
+  /// What it is so far; "" when it is not there yet.
+  [[nodiscard]] std::string_view payload() const {
+    return is_there_ ? tiles_.payload() : std::string_view();
+  }
+  /// Rows that go into it.
+  [[nodiscard]] Rows rows() const { return rows_; }
+  void go_on() {
+    last_ = tile_;
+    has_tile_ = is_there_ ? tiles_.next() : has_tile_;
+    find();
+  }
+  /// The one before the next.
+  [[nodiscard]] int64_t last_tile() const { return last_; }
+  [[nodiscard]] bool failed() const { return damaged_ || tiles_.failed(); }
+
+ private:
+  void find() {
+    has_next_ = (has_tile_ || !left_.empty()) && !failed();
+    is_there_ = has_tile_ && (left_.empty() || left_.back().tile <= tiles_.index());
+    rows_ = {};
+    if (!has_next_) {
+      return;
+    }
+    tile_ = is_there_ ? tiles_.index() : left_.back().tile;
+    std::size_t begin = left_.size();
+    while (begin > 0 && left_[begin - 1].tile == tile_) {
+      --begin;
+    }
+    rows_ = left_.subspan(begin);
+    left_ = left_.first(begin);
+  }
+
+  BodyReader tiles_;
+  bool has_tile_;
+  bool damaged_;
+  Rows left_;
+  bool has_next_ = false;
+  bool is_there_ = false;
+  int64_t tile_ = 0;
+  Rows rows_;
+  int64_t last_ = 0;
+};
+
 TilePatch::TilePatch(const WindowPlan& plan,
                      const BatchInputs& inputs,
                      int64_t slide,
@@ -108,7 +171,8 @@ TilePatch::TilePatch(const WindowPlan& plan,
       slide_(slide),
       first_(first),
       fresh_(fresh_states(plan)),
-      states_(fresh_) {}
+      states_(fresh_),
+      group_states_(fresh_) {}
 
 bool TilePatch::append_folded(std::string_view root, Rows rows, std::string* out) {
   std::optional<Newest> before;
@@ -118,6 +182,26 @@ bool TilePatch::append_folded(std::string_view root, Rows rows, std::string* out
       return false;
     }
   }
+  if (before && rows.front().tile == before->newest && rows.back().tile == before->newest) {
+    return append_group(before, rows, out);
+  }
+  std::size_t count = 0;
+  std::size_t tiles_before = 0;
+  Merging merging(before, rows);
+  for (; merging.has_next() && count <= kTilesMax; ++count) {
+    tiles_before += merging.is_there() ? 1 : 0;
+    merging.go_on();
+  }
+  if (merging.failed() || count > kTilesMax ||
+      (before && count != tiles_before && may_drop(*before))) {
+    return false;
+  }
+  return count <= kGroupItemsMax ? append_group(before, rows, out)
+                                 : append_groups(before, rows, count, out);
+}
+
+/// The newest group anew, and what stood behind it.
+bool TilePatch::append_group(const std::optional<Newest>& before, Rows rows, std::string* out) {
   body_.clear();
   if (!fold_body(before, rows)) {
     return false;
@@ -132,7 +216,7 @@ bool TilePatch::append_folded(std::string_view root, Rows rows, std::string* out
   append_varint(&tile_, static_cast<uint64_t>(front_event_time_ - newest * slide_));
   if (before && !before->rest.empty()) {  // of the only group no states are kept
     states_ = fresh_;
-    if (!merge_states(before->states)) {
+    if (!merge_states(before->states, states_)) {
       return false;
     }
     add_rows(rows);
@@ -171,6 +255,70 @@ std::optional<TilePatch::Newest> TilePatch::open(std::string_view root) const {
   return newest;
 }
 
+/// The newest group cut into several, and what stood behind it.
+bool TilePatch::append_groups(const std::optional<Newest>& before,
+                              Rows rows,
+                              std::size_t count,
+                              std::string* out) {
+  Merging from(before, rows);
+  int64_t behind = from.tile();
+  out->push_back('\0');  // level
+  append_signed(out, behind);
+  for (std::size_t left = count; left > 0;) {
+    const std::size_t size = (left - 1) % kGroupItemsMax + 1;
+    if (!write_group(from, size, behind, out)) {
+      return false;
+    }
+    behind = from.last_tile();
+    left -= size;
+  }
+  if (before && !before->rest.empty()) {
+    if (behind != before->oldest) {
+      return false;  // damaged
+    }
+    out->append(before->rest);
+  }
+  return !from.failed();
+}
+
+/// Append a group of the next `size` tiles, which lies behind index `before`.
+bool TilePatch::write_group(Merging& from, std::size_t size, int64_t before, std::string* out) {
+  const int64_t newest = from.tile();
+  int64_t last = newest;
+  body_.clear();
+  group_states_ = fresh_;
+  for (std::size_t i = 0; i < size; ++i) {
+    const int64_t tile = from.tile();
+    std::string_view payload = from.payload();
+    if (!from.rows().empty()) {
+      if (!fold_tile(payload, tile, from.rows())) {
+        return false;
+      }
+      payload = tile_;
+    } else if (body_.empty() && !note_front(tile, payload)) {
+      return false;
+    }
+    append_tile(&body_, last, tile, payload);
+    RowReader reader(payload);
+    (void)reader.varint();
+    if (!merge_states(rest_of(payload, reader), group_states_)) {
+      return false;
+    }
+    last = tile;
+    from.go_on();
+  }
+  append_varint(out, static_cast<uint64_t>(before - newest));
+  append_varint(out, static_cast<uint64_t>(newest - last));
+  tile_.clear();
+  append_varint(&tile_, static_cast<uint64_t>(front_event_time_ - newest * slide_));
+  for (const AggregateState& state : group_states_) {
+    state.encode(&tile_);
+  }
+  append_text(out, tile_);
+  append_text(out, body_);
+  return true;
+}
+
 /// Write the group's tiles, newest first, with the rows in them.
 bool TilePatch::fold_body(const std::optional<Newest>& before, Rows rows) {
   const Newest group = before.value_or(Newest());
@@ -180,7 +328,6 @@ bool TilePatch::fold_body(const std::optional<Newest>& before, Rows rows) {
     return false;  // damaged
   }
   int64_t last = std::max(rows.back().tile, before ? before->newest : rows.back().tile);
-  std::size_t created = 0;
   while (!rows.empty()) {
     const int64_t tile = rows.back().tile;
     for (; has_tile && tiles.index() > tile; has_tile = tiles.next()) {
@@ -201,7 +348,6 @@ bool TilePatch::fold_body(const std::optional<Newest>& before, Rows rows) {
     }
     append_tile(&body_, last, tile, tile_);
     last = tile;
-    created += is_there ? 0 : 1;
     has_tile = is_there ? tiles.next() : has_tile;
     rows = rows.first(begin);
   }
@@ -210,7 +356,7 @@ bool TilePatch::fold_body(const std::optional<Newest>& before, Rows rows) {
     body_.append(tiles.text());
     body_.append(tiles.behind());
   }
-  return !tiles.failed() && (created == 0 || has_room(group, created));
+  return !tiles.failed();
 }
 
 /// Note the event time of the newest tile; false when its bytes are damaged.
@@ -232,7 +378,7 @@ bool TilePatch::fold_tile(std::string_view payload, int64_t tile, Rows rows) {
     RowReader reader(payload);
     const uint64_t distance = reader.varint();
     if (reader.failed() || distance >= static_cast<uint64_t>(slide_) ||
-        !merge_states(rest_of(payload, reader))) {
+        !merge_states(rest_of(payload, reader), states_)) {
       return false;
     }
     event_time = std::max(event_time, tile * slide_ + static_cast<int64_t>(distance));
@@ -249,27 +395,19 @@ bool TilePatch::fold_tile(std::string_view payload, int64_t tile, Rows rows) {
   return true;
 }
 
-/// Whether tiles may be created in the group: it must stay one group, and nothing is to be dropped.
-bool TilePatch::has_room(const Newest& before, std::size_t created) const {
-  BodyReader tiles(before.body, before.newest, before.oldest);
-  std::size_t count = created;
-  while (tiles.next()) {
-    ++count;
-  }
-  if (tiles.failed() || count > kGroupItemsMax) {
-    return false;
-  }
+/// Whether there are tiles to forget now that others come. They are not this one's to forget.
+bool TilePatch::may_drop(const Newest& before) const {
   TileItems groups(before.rest, TileItemKind::kGroup, before.oldest, slide_);
-  int64_t newest_of_last = first_;
+  int64_t newest_of_last = before.newest;
   while (const TileItem* const group = groups.next()) {
     newest_of_last = group->newest;
   }
-  return !groups.failed() && newest_of_last >= first_;
+  return groups.failed() || newest_of_last < first_;
 }
 
-bool TilePatch::merge_states(std::string_view bytes) {
+bool TilePatch::merge_states(std::string_view bytes, std::vector<AggregateState>& states) {
   RowReader reader(bytes);
-  for (AggregateState& state : states_) {
+  for (AggregateState& state : states) {
     state.merge_encoded(&reader);
   }
   return !reader.failed();

@@ -22,8 +22,8 @@ struct BatchInputs {
 };
 
 /// Folds rows into the newest tiles of a tree and copies the rest of its bytes as they are: what
-/// nearly every update is. Anything else, such as a tree that grows by a group, is
-/// TileTreeUpdate's.
+/// nearly every update is. A newest group that becomes too long is cut where it is full. Anything
+/// else, such as rows that are older than that group or a tree of pages, is TileTreeUpdate's.
 ///
 /// Threads one thread at a time.
 class TilePatch {
@@ -53,12 +53,21 @@ class TilePatch {
   };
   using Rows = std::span<const Place>;
 
+  /// Tiles on their way into groups, and rows that are folded into them; both newest first.
+  class Merging;
+
   [[nodiscard]] std::optional<Newest> open(std::string_view root) const;
+  bool append_group(const std::optional<Newest>& before, Rows rows, std::string* out);
+  bool append_groups(const std::optional<Newest>& before,
+                     Rows rows,
+                     std::size_t count,
+                     std::string* out);
+  bool write_group(Merging& from, std::size_t size, int64_t before, std::string* out);
   bool fold_body(const std::optional<Newest>& before, Rows rows);
   bool note_front(int64_t tile, std::string_view payload);
   bool fold_tile(std::string_view payload, int64_t tile, Rows rows);
-  bool has_room(const Newest& before, std::size_t created) const;
-  bool merge_states(std::string_view bytes);
+  [[nodiscard]] bool may_drop(const Newest& before) const;
+  static bool merge_states(std::string_view bytes, std::vector<AggregateState>& states);
   void add_rows(Rows rows);
   [[nodiscard]] int64_t newest_event(Rows rows) const;
 
@@ -68,6 +77,7 @@ class TilePatch {
   const int64_t first_;
   const std::vector<AggregateState> fresh_;
   std::vector<AggregateState> states_;
+  std::vector<AggregateState> group_states_;
   int64_t front_event_time_ = 0;  // of the newest tile that was written
   std::string body_;
   std::string tile_;

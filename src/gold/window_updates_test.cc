@@ -91,17 +91,43 @@ class WindowUpdatesTest : public testing::TestWithParam<TestView> {
   std::size_t next_ = 0;
 };
 
-TEST_P(WindowUpdatesTest, AGroupIsPatchedUntilItIsFull) {
+TEST_P(WindowUpdatesTest, AGroupIsPatchedUntilItIsFullAndThenTheNextOne) {
   std::string row;
   std::string folded;
-  for (int64_t tiles = 1; tiles <= 17; ++tiles) {
-    const std::vector<TestRow> rows{row_in(kNewest - 17 + tiles)};
+  for (int64_t tiles = 1; tiles <= 18; ++tiles) {
+    const std::vector<TestRow> rows{row_in(kNewest - 18 + tiles)};
     const Updated updated = update(rows, row, Ways::kBoth);
     ASSERT_TRUE(updated.status.ok());
-    EXPECT_EQ(updated.is_patched, tiles <= static_cast<int64_t>(kGroupItemsMax)) << tiles;
+    EXPECT_TRUE(updated.is_patched) << tiles;
     row = updated.row;
     folded = update(rows, folded, Ways::kOnlyFold).row;
+    EXPECT_EQ(row, folded) << tiles;  // cut at the same places
     EXPECT_EQ(answers(row), answers(folded)) << tiles;
+  }
+}
+
+TEST_P(WindowUpdatesTest, RowsOfManyTilesAtOnceAreCutIntoGroups) {
+  for (const int64_t before : {0, 1, 15, 16, 17}) {
+    for (const int64_t tiles : {1, 2, 15, 16, 17, 31, 32, 33, 50}) {
+      const std::string begun_with = begun(before, Ways::kOnlyFold);
+      const int64_t first = kNewest - (before == 15 || before == 16 ? 3 : 0);
+      std::vector<TestRow> rows;
+      for (int64_t tile = first + tiles - 1; tile >= first; --tile) {
+        rows.push_back(row_in(tile));
+        rows.push_back(row_in(tile));
+      }
+      const Updated updated = update(rows, begun_with, Ways::kBoth);
+      const Updated folded = update(rows, begun_with, Ways::kOnlyFold);
+      ASSERT_TRUE(updated.status.ok() && folded.status.ok());
+      EXPECT_TRUE(updated.is_patched) << before << " " << tiles;
+      EXPECT_EQ(updated.row, folded.row) << before << " " << tiles;
+      for (int64_t now = kNow; now < kNow + tiles * kTestSlide; now += 4 * kTestSlide) {
+        EXPECT_EQ(answers(updated.row, now), answers(folded.row, now)) << before << " " << tiles;
+      }
+      const std::vector<TestRow> more{row_in(first + tiles), row_in(first)};  // into what was made
+      EXPECT_EQ(answers(update(more, updated.row, Ways::kBoth).row),
+                answers(update(more, folded.row, Ways::kOnlyFold).row));
+    }
   }
 }
 
@@ -122,21 +148,35 @@ TEST_P(WindowUpdatesTest, RowsOfAnyTwoTilesAtTheBordersOfAGroup) {
       }
     }
     EXPECT_GT(patched, 0) << tiles;
-    EXPECT_TRUE(others > 0 || tiles < 15) << tiles;
+    EXPECT_TRUE(others > 0 || tiles < 17) << tiles;
   }
 }
 
 TEST_P(WindowUpdatesTest, ARowIsPatchedUpToTheBytesThatItShouldStayWithin) {
-  const std::string before = begun(10, Ways::kBoth);
-  const std::vector<TestRow> rows{row_in(kNewest + 1)};
-  const std::string whole = update(rows, before, Ways::kBoth).row;
-  for (const std::size_t less : {0U, 1U}) {
-    TestPages pages(whole.size() - less);
-    const Updated updated = update(rows, before, Ways::kBoth, kNow, &pages);
-    ASSERT_TRUE(updated.status.ok());
-    EXPECT_EQ(updated.is_patched, less == 0);
-    EXPECT_EQ(text_of(view_->read_paged_row(updated.row, EventTime{kNow}, pages).value()),
-              text_of(view_->read_online_row(whole, EventTime{kNow}).value()));
+  for (const int64_t tiles : {10, 16}) {  // patched, and cut
+    const std::string before = begun(tiles, Ways::kBoth);
+    const std::vector<TestRow> rows{row_in(kNewest + 1)};
+    const std::string whole = update(rows, before, Ways::kBoth).row;
+    for (const std::size_t less : {0U, 1U}) {
+      TestPages pages(whole.size() - less);
+      const Updated updated = update(rows, before, Ways::kBoth, kNow, &pages);
+      ASSERT_TRUE(updated.status.ok());
+      EXPECT_EQ(updated.is_patched, less == 0);
+      EXPECT_EQ(text_of(view_->read_paged_row(updated.row, EventTime{kNow}, pages).value()),
+                text_of(view_->read_online_row(whole, EventTime{kNow}).value()));
+    }
+  }
+}
+
+TEST_P(WindowUpdatesTest, TilesThatNoWindowReachesGoWhenOthersCome) {
+  constexpr int64_t kLater = 400;  // tiles
+  for (const int64_t tiles : {1, 16, 18}) {
+    const std::string before = begun(tiles, Ways::kBoth);
+    const std::vector<TestRow> rows{row_in(kNewest + kLater), row_in(kNewest + kLater + 20)};
+    const int64_t until = kNow + (kLater + 1) * kTestSlide;
+    const Updated updated = update(rows, before, Ways::kBoth, until);
+    EXPECT_FALSE(updated.is_patched) << tiles;
+    EXPECT_EQ(updated.row, update(rows, before, Ways::kOnlyFold, until).row) << tiles;
   }
 }
 
@@ -204,13 +244,17 @@ TEST_P(WindowUpdatesTest, DamageThatAPatchWouldWriteOnIsLeftToTheFold) {
 }
 
 TEST_P(WindowUpdatesTest, AnyByteMayBeDamaged) {
-  const std::string row = begun(17, Ways::kBoth);
+  const std::string rows_of[] = {begun(17, Ways::kBoth), begun(16, Ways::kBoth)};
   const auto random = seeded_random(9);
   for (int i = 0; i < 2000; ++i) {
-    std::string damaged = row;
+    std::string damaged = rows_of[i % 2];
     damaged[random->below(damaged.size())] = static_cast<char>(random->next());
     const int64_t tile = kNewest + 1 - static_cast<int64_t>(random->below(19));
-    const Updated updated = update({row_in(tile)}, damaged, Ways::kBoth);
+    std::vector<TestRow> rows{row_in(tile)};
+    for (int64_t more = i % 3 == 0 ? 20 : 0; more > 0; --more) {  // cut into groups
+      rows.push_back(row_in(kNewest + more));
+    }
+    const Updated updated = update(rows, damaged, Ways::kBoth);
     EXPECT_TRUE(updated.status.ok() || updated.status.code() == Code::kCorrupt);
     if (updated.status.ok()) {
       const Result<FeatureValues> read = view_->read_online_row(updated.row, EventTime{kNow});
