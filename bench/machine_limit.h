@@ -53,4 +53,26 @@ inline double limit_seconds(Clock& clock,
   return static_cast<double>(clock.monotonic().micros - begin.micros) / 1e6;
 }
 
+/// Seconds that a fetch of `bytes` takes from anywhere in a memory of `memory_bytes`, when where it
+/// is is known only from the fetch before. Of a small memory: from the cache.
+inline double fetch_seconds(Clock& clock, std::size_t memory_bytes, std::size_t bytes) {
+  const std::size_t words = std::max<std::size_t>(bytes / sizeof(uint64_t), 1);
+  data::Records<uint64_t> memory(std::max(memory_bytes / sizeof(uint64_t), words + 1));
+  for (std::size_t i = 0; i < memory.size(); ++i) {
+    memory[i] = i * 0x9E3779B97F4A7C15;
+  }
+  constexpr int kFetches = 20'000;
+  uint64_t sum = 0;
+  const Duration begin = clock.monotonic();
+  for (int i = 0; i < kFetches; ++i) {
+    const std::size_t from = (sum >> 20) % (memory.size() - words);
+    for (std::size_t word = 0; word < words; ++word) {
+      sum += memory[from + word];
+    }
+  }
+  const double micros = static_cast<double>(clock.monotonic().micros - begin.micros);
+  // The sum is looked at, so that the fetches are made.
+  return (micros + (sum == 1 ? 1 : 0)) / 1e6 / kFetches;
+}
+
 }  // namespace assay::bench

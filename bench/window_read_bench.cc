@@ -1,16 +1,17 @@
-// Online reads and updates of windows, in the LMDB store without sync, three windows x three
-// aggregates (count, sum, max; 1 h, 24 h, 7 d):
+// Online reads and updates of windows, in the hash log (which an `online: embedded:` store is) and
+// LMDB's, both without sync, three windows x three aggregates (count, sum, max; 1 h, 24 h, 7 d):
 //
 //   continuous  all events in one key: reads at random instants, updates of one event and of many,
 //               bytes per event; against a scan of the same columns by DuckDB, one thread
 //   hopping     slide 10 min: an entity whose 1,008 tiles are all full, and many entities of few
 //               events, hot (one of them again and again) and cold (any of them)
 //   update      events of many entities in batches, from decoded columns, in a store in memory and
-//   in
-//               the LMDB store: Zipf, uniform, and half of all events in one entity
+//               in those two: Zipf, uniform, and half of all events in one entity
 //
 // Counts and sums of every read are checked against prefix sums, maxima of some against a scan.
-// Amounts are multiples of 1/64, so that sums are exact in any order.
+// Amounts are multiples of 1/64, so that sums are exact in any order. Beside each figure stands
+// what the machine allows: a fetch of an entity's bytes, or reading the columns and filling the
+// store's bytes.
 //
 //   window_read_bench [all | continuous | hopping | update [EVENTS [ENTITIES]]]
 
@@ -26,6 +27,7 @@
 #include <vector>
 
 #include <malloc.h>
+#include <sys/stat.h>
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -33,6 +35,7 @@
 #include "base/temp_folder.h"
 #include "catalog/slide.h"
 #include "data/sql_engine.h"
+#include "machine_limit.h"
 #include "online/online_store.h"
 #include "online/store_fixture.h"
 
@@ -170,17 +173,23 @@ double allocated() {
 /// A store of its own with one view, filled batch by batch.
 class Filled {
  public:
-  enum class Kind { kLmdb, kMemory };
+  enum class Kind { kHashLog, kLmdb, kMemory };
   Filled(assay::gold::FeatureViewPtr view,
          const Events& events,
-         Kind kind = Kind::kLmdb,
+         Kind kind,
          int64_t rows_per_apply = kRowsPerApply)
       : view_(std::move(view)) {
-    if (kind == Kind::kLmdb) {
+    if (kind == Kind::kHashLog) {
+      assay::online::HashLogOptions options;
+      options.sync = false;
+      store_ = assay::online::open_hash_log_store(
+                   world_.world, assay::join_path(folder_.path(), "store"), options)
+                   .value();
+    } else if (kind == Kind::kLmdb) {
       assay::online::LmdbOptions options;
       options.sync = false;
       store_ = assay::online::open_lmdb_store(
-                   world_.world, assay::join_path(folder_.path(), "lmdb"), options)
+                   world_.world, assay::join_path(folder_.path(), "store"), options)
                    .value();
     } else {
       store_ = assay::online::make_memory_store(world_.metrics);
@@ -207,8 +216,13 @@ class Filled {
   }
   [[nodiscard]] double events_per_second() const { return events_per_second_; }
   [[nodiscard]] double file_bytes() const {
-    return static_cast<double>(
-        std::filesystem::file_size(assay::join_path(folder_.path(), "lmdb/data.mdb")));
+    double bytes = 0;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_.path())) {
+      struct stat file {};
+      ASSAY_CHECK(::stat(entry.path().c_str(), &file) == 0);
+      bytes += S_ISREG(file.st_mode) ? static_cast<double>(file.st_blocks) * 512 : 0;
+    }
+    return bytes;
   }
 
  private:
@@ -220,13 +234,33 @@ class Filled {
   double events_per_second_ = 0;
 };
 
+constexpr std::pair<Filled::Kind, const char*> kStores[] = {{Filled::Kind::kMemory, "memory"},
+                                                            {Filled::Kind::kHashLog, "hash log"},
+                                                            {Filled::Kind::kLmdb, "LMDB"}};
+
+/// What the machine allows a read: so many fetches, one after the other, of so many bytes in a
+/// store of so many.
+void print_read_limit(const char* what, double store_bytes, int fetches, double bytes) {
+  const auto clock = assay::system_clock();
+  const auto size = static_cast<std::size_t>(bytes);
+  const auto micros = [&](std::size_t memory_bytes) {
+    return assay::bench::fetch_seconds(*clock, memory_bytes, size) * 1e6 * fetches;
+  };
+  std::printf("limit, %s: %d x %.0f bytes fetched in %.3f us, from the cache in %.3f us\n",
+              what,
+              fetches,
+              bytes,
+              micros(static_cast<std::size_t>(store_bytes)),
+              micros(size + 4096));
+}
+
 struct Question {
   int64_t user = 0;
   int64_t now = 0;
 };
 
 /// p50 and p99 of reads; the clock counts microseconds, so eight are timed together.
-double measure(const char* name,
+double measure(const std::string& name,
                Filled& store,
                int reads,
                const std::function<Question()>& ask,
@@ -258,7 +292,7 @@ double measure(const char* name,
     const double p50 = micros[micros.size() / 2];
     best = repeat == 0 ? p50 : std::min(best, p50);
     std::printf("%s, repeat %d: p50 %.2f us, p99 %.2f us\n",
-                name,
+                name.c_str(),
                 repeat + 1,
                 p50,
                 micros[micros.size() * 99 / 100]);
@@ -267,22 +301,23 @@ double measure(const char* name,
 }
 
 /// All events in one key, evenly over the longest window.
-void run_continuous(int64_t count) {
+void run_continuous(int64_t count, Filled::Kind kind, const std::string& store_name) {
   const auto random = assay::seeded_random(1);
   Events events;
   for (int64_t i = 0; i < count; ++i) {
     events.add(7, kStart + kWindows[2] / count * i, static_cast<int64_t>(random->below(1'000'000)));
   }
   const Expected expected(events, 0, count);
-  Filled store(make_view("continuous", assay::catalog::kContinuousSlide, events), events);
-  std::printf("continuous, %lld events in one key: loaded at %.0f events/s, %.1f bytes/event\n",
+  Filled store(make_view("continuous", assay::catalog::kContinuousSlide, events), events, kind);
+  std::printf("continuous, %s, %lld events in one key: loaded at %.0f events/s, %.1f bytes/event\n",
+              store_name.c_str(),
               static_cast<long long>(count),
               store.events_per_second(),
               store.file_bytes() / static_cast<double>(count));
   const int64_t last = events.time.back();
   int reads = 0;
   const double ours = measure(
-      "continuous read",
+      "continuous read, " + store_name,
       store,
       8000,
       [&] {
@@ -292,6 +327,7 @@ void run_continuous(int64_t count) {
         expected.check(read, q.now, 1, ++reads % 1000 == 0);
       });
 
+  print_read_limit("two edges of three pages", store.file_bytes(), 6, 4096);
   assay::data::SqlOptions options;
   options.threads = 1;
   const auto engine = assay::data::SqlEngine::open(options).value();
@@ -338,7 +374,7 @@ void run_continuous(int64_t count) {
 }
 
 /// User 0 has an event in each tile of the longest window, the others a few.
-void run_hopping(int64_t entities) {
+void run_hopping(int64_t entities, Filled::Kind kind, const std::string& store_name) {
   constexpr int64_t kEventsEach = 20;
   const auto random = assay::seeded_random(2);
   Events events;
@@ -360,18 +396,20 @@ void run_hopping(int64_t entities) {
     const int64_t begin = kTiles + (user - 1) * kEventsEach;
     expected.emplace_back(events, begin, begin + kEventsEach);
   }
-  Filled store(make_view("hopping", Duration{kSlide}, events), events);
-  std::printf("hopping, %lld entities of %lld events: loaded at %.0f events/s, %.0f bytes/entity\n",
-              static_cast<long long>(entities),
-              static_cast<long long>(kEventsEach),
-              store.events_per_second(),
-              store.file_bytes() / static_cast<double>(entities));
+  Filled store(make_view("hopping", Duration{kSlide}, events), events, kind);
+  std::printf(
+      "hopping, %s, %lld entities of %lld events: loaded at %.0f events/s, %.0f bytes/entity\n",
+      store_name.c_str(),
+      static_cast<long long>(entities),
+      static_cast<long long>(kEventsEach),
+      store.events_per_second(),
+      store.file_bytes() / static_cast<double>(entities));
   const int64_t end = kStart + kWindows[2];
   const auto check = [&](const Question& q, const FeatureValues& read) {
     expected[static_cast<std::size_t>(q.user)].check(read, q.now, kSlide, true);
   };
   (void)measure(
-      "full: 1,008 tiles",
+      "full: 1,008 tiles, " + store_name,
       store,
       40'000,
       [&] {
@@ -379,7 +417,7 @@ void run_hopping(int64_t entities) {
       },
       check);
   (void)measure(
-      "hot: one entity of 20 events",
+      "hot: one entity of 20 events, " + store_name,
       store,
       80'000,
       [&] {
@@ -387,7 +425,7 @@ void run_hopping(int64_t entities) {
       },
       check);
   (void)measure(
-      "cold: any entity of 20 events",
+      "cold: any entity of 20 events, " + store_name,
       store,
       80'000,
       [&] {
@@ -395,6 +433,10 @@ void run_hopping(int64_t entities) {
         return Question{1 + static_cast<int64_t>(random->below(others)), end};
       },
       check);
+  print_read_limit("an entity of 20 events",
+                   store.file_bytes(),
+                   2,  // its place and its row
+                   store.file_bytes() / static_cast<double>(entities));
 }
 
 /// Whose the events are: ranks by inversion of Zipf's law with exponent 1, any of them alike, or
@@ -448,23 +490,26 @@ void run_update(int64_t entities, int64_t count) {
     std::vector<int64_t> users = events.user;
     std::sort(users.begin(), users.end());
     const auto keys = static_cast<double>(std::unique(users.begin(), users.end()) - users.begin());
-    for (const auto& [kind, store_name] :
-         {std::pair{Filled::Kind::kMemory, "memory"}, {Filled::Kind::kLmdb, "LMDB"}}) {
+    for (const auto& [kind, store_name] : kStores) {
       const double before = allocated();
       Filled store(make_view("update", Duration{kSlide}, events), events, kind, kRowsPerUpdate);
       const double bytes =
           kind == Filled::Kind::kMemory ? allocated() - before : store.file_bytes();
       check_update(store, events);
+      const Batch columns = events.batch(0, count);
+      const double limit = assay::bench::limit_seconds(
+          *assay::system_clock(), {&columns}, static_cast<std::size_t>(bytes), 1);
       std::printf(
           "update, %s, %lld events of %.0f entities, %s: %.2f M events/s per core, "
-          "%.0f bytes/entity, %.0f bytes/event\n",
+          "%.0f bytes/entity, %.0f bytes/event; limit %.0f M events/s\n",
           store_name,
           static_cast<long long>(count),
           keys,
           name,
           store.events_per_second() / 1e6,
           bytes / keys,
-          bytes / static_cast<double>(count));
+          bytes / static_cast<double>(count),
+          static_cast<double>(count) / limit / 1e6);
       (void)std::fflush(stdout);
     }
   }
@@ -477,11 +522,16 @@ int main(int argc, char** argv) {
   const int64_t events = argc > 2 ? std::atoll(argv[2]) : 5'000'000;
   const int64_t entities = argc > 3 ? std::atoll(argv[3]) : 100'000;
   ASSAY_CHECK(events >= 1000 && entities >= 10);
-  if (only == "all" || only == "continuous") {
-    run_continuous(events);
-  }
-  if (only == "all" || only == "hopping") {
-    run_hopping(entities);
+  for (const auto& [kind, store_name] : kStores) {
+    if (kind == Filled::Kind::kMemory) {
+      continue;  // reads are of stores that stay
+    }
+    if (only == "all" || only == "continuous") {
+      run_continuous(events, kind, store_name);
+    }
+    if (only == "all" || only == "hopping") {
+      run_hopping(entities, kind, store_name);
+    }
   }
   if (only == "all" || only == "update") {
     run_update(entities * 10, events);

@@ -304,8 +304,12 @@ TEST(ScratchFile, HasNoNameAndIsReadByItsPath) {
 }
 
 TEST(Blocks, ServeTheNextOneAndAreKeptToABound) {
-  for (const std::size_t size :
-       {std::size_t{0}, std::size_t{1}, std::size_t{100'000}, std::size_t{9} << 20}) {
+  for (const std::size_t size : {std::size_t{0},
+                                 std::size_t{1},
+                                 std::size_t{100'000},
+                                 std::size_t{131'072},
+                                 (std::size_t{4} << 20) - 1,
+                                 std::size_t{9} << 20}) {
     auto* block = static_cast<uint8_t*>(take_block(size));
     EXPECT_EQ(reinterpret_cast<std::uintptr_t>(block) % 64, 0U);
     std::fill_n(block, size, uint8_t{7});
@@ -316,7 +320,7 @@ TEST(Blocks, ServeTheNextOneAndAreKeptToABound) {
   for (uint8_t thread = 0; thread < 4; ++thread) {
     threads.emplace_back([thread] {
       for (std::size_t round = 0; round < 50; ++round) {
-        const std::size_t size = (std::size_t{4} << 20) + round % 7 * 1'000'003;
+        const std::size_t size = (std::size_t{1} << (17 + round % 6)) + round % 7 * 1'000'003;
         auto* block = static_cast<uint8_t*>(take_block(size));
         std::fill_n(block, size, thread);
         EXPECT_EQ(std::count(block, block + size, thread), static_cast<std::ptrdiff_t>(size));
@@ -328,12 +332,15 @@ TEST(Blocks, ServeTheNextOneAndAreKeptToABound) {
     thread.join();
   }
   // More than is kept: the oldest go, nothing else happens.
-  std::vector<void*> blocks(3);
-  for (void*& block : blocks) {
-    block = take_block(kKeptBlockBytes / 2);
-  }
-  for (void* block : blocks) {
-    give_block(block, kKeptBlockBytes / 2);
+  for (const auto& [size, count] : {std::pair{kKeptBlockBytes / 2, std::size_t{3}},
+                                    {std::size_t{1} << 20, 2 * (kKeptMiddleBytes >> 20)}}) {
+    std::vector<void*> blocks(count);
+    for (void*& block : blocks) {
+      block = take_block(size);
+    }
+    for (void* block : blocks) {
+      give_block(block, size);
+    }
   }
 }
 

@@ -159,6 +159,8 @@ std::string training_report_json(const flow::TrainingFileReport& report, const s
     json.key("fingerprint");
     json.string(hex(view.fingerprint));
     number("steps", view.steps);
+    json.key("steps_read_by");
+    json.string(view.by_sql_engine ? "sql_engine" : "row_groups");
     number("present", view.present);
     number("not_found", view.not_found);
     number("expired", view.expired);
@@ -187,8 +189,9 @@ std::string training_report_json(const flow::TrainingFileReport& report, const s
 void say_training_report(Output& output, const flow::TrainingFileReport& report) {
   for (const flow::TrainingViewReport& view : report.views) {
     output.say("  " + view.view + " from " + view.table + " version " +
-               std::to_string(view.version) + " (" + std::to_string(view.steps) +
-               " steps): " + std::to_string(view.present) + " rows have an answer, " +
+               std::to_string(view.version) + " (" + std::to_string(view.steps) + " steps" +
+               (view.by_sql_engine && view.steps > 0 ? " by the SQL engine" : "") +
+               "): " + std::to_string(view.present) + " rows have an answer, " +
                std::to_string(view.not_found) + " have none, " + std::to_string(view.expired) +
                " have one that is too old");
   }

@@ -401,8 +401,14 @@ class AsofSweep::Impl {
     Kept* kept = kept_.data() + part.first;
     const LabelPart::Slot* last = nullptr;
     uint32_t near = 0;
+    const LabelPart::Slot* found = nullptr;
+    Code64 found_code = 0;
     for (const RowRecord& row : rows) {
-      const LabelPart::Slot& slot = part.find(row.code);
+      if (found == nullptr || row.code != found_code) {  // steps come entity by entity
+        found = &part.find(row.code);
+        found_code = row.code;
+      }
+      const LabelPart::Slot& slot = *found;
       if (slot.begin == slot.end) {
         continue;
       }

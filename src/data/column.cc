@@ -1,6 +1,7 @@
 #include "data/column.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <limits>
 #include <utility>
@@ -378,14 +379,27 @@ ColumnPtr ColumnBuilder::finish() {
 
 namespace {
 
+/// Some rows at a time, so that the builder is asked once for many.
 template <typename T>
 void take_fixed(const Column& column, std::span<const int64_t> rows, ColumnBuilder& builder) {
+  constexpr std::size_t kAtOnce = 512;
   const std::span<const T> values = column.values<T>();
-  for (const int64_t row : rows) {
-    if (row < 0 || column.is_null(row)) {
-      builder.append_null();
+  const bool has_nulls = column.null_count() != 0;
+  std::array<T, kAtOnce> taken;
+  std::array<uint8_t, kAtOnce> is_null;
+  for (; !rows.empty(); rows = rows.subspan(std::min(rows.size(), kAtOnce))) {
+    const std::size_t count = std::min(rows.size(), kAtOnce);
+    uint8_t any_null = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      const int64_t row = rows[i];
+      is_null[i] = row < 0 || (has_nulls && column.is_null(row)) ? 1 : 0;
+      taken[i] = is_null[i] != 0 ? T{} : values[static_cast<std::size_t>(row)];
+      any_null |= is_null[i];
+    }
+    if (any_null == 0) {
+      builder.append_block(taken.data(), static_cast<int64_t>(count));
     } else {
-      builder.append(values[static_cast<std::size_t>(row)]);
+      builder.append_block(taken.data(), is_null.data(), static_cast<int64_t>(count));
     }
   }
 }

@@ -13,6 +13,7 @@
 //   2. Block after block, each pair's values are read (the block's columns are in the cache) and
 //      put side by side into a record, scattered by blocks of the result.
 //   3. Block after block of the result, records are dealt out to its columns.
+// One thread takes rows that come in order anyway column by column.
 // A chunk of the result at a time: the records' memory is used again, and stays in the cache.
 
 namespace assay::data {
@@ -237,12 +238,30 @@ class Gather {
   Records<uint64_t> records_;
 };
 
+/// Do the rows come in their order, some of them left out? Then nothing is far from the next one.
+bool ascend(std::span<const int64_t> rows) {
+  int64_t last = -1;
+  for (const int64_t row : rows) {
+    if (row >= 0 && row < last) {
+      return false;
+    }
+    last = std::max(last, row);
+  }
+  return true;
+}
+
 }  // namespace
 
 std::vector<ColumnPtr> take_columns(std::span<const Column* const> columns,
                                     std::span<const int64_t> rows,
                                     int threads) {
   std::vector<ColumnPtr> result(columns.size());
+  if (threads <= 1 && ascend(rows)) {
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+      result[i] = take(*columns[i], rows);
+    }
+    return result;
+  }
   std::vector<std::size_t> together;
   for (std::size_t i = 0; i < columns.size(); ++i) {
     const int width = value_width(columns[i]->type());

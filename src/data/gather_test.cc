@@ -1,5 +1,6 @@
 #include "data/gather.h"
 
+#include <algorithm>
 #include <cstring>
 #include <random>
 #include <vector>
@@ -81,6 +82,36 @@ TEST(Gather, GivesTheBytesThatTakingEachColumnGives) {
         }
       }
     }
+  }
+}
+
+TEST(Gather, RowsInOrder) {
+  std::mt19937_64 random(5);
+  const ColumnPtr number = random_column(random, Type::kInt64, 90'000, true);
+  const ColumnPtr text = random_column(random, Type::kString, 90'000, false);
+  const std::vector<const Column*> columns = {number.get(), text.get(), number.get()};
+  std::vector<int64_t> rows = random_rows(random, 90'000, 90'000, false);
+  std::sort(rows.begin(), rows.end());
+  for (std::size_t i = 0; i < rows.size(); i += 1 + random() % 9) {
+    rows[i] = -1;
+  }
+  for (const int threads : {1, 4}) {
+    const std::vector<ColumnPtr> taken = take_columns(columns, rows, threads);
+    ASSERT_EQ(taken.size(), 3U);
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      const auto place = static_cast<int64_t>(i);
+      for (std::size_t column = 0; column < 3; ++column) {
+        ASSERT_EQ(taken[column]->is_null(place), rows[i] < 0 || columns[column]->is_null(rows[i]));
+      }
+      if (taken[0]->is_valid(place)) {
+        ASSERT_EQ(taken[0]->values<int64_t>()[i],
+                  number->values<int64_t>()[static_cast<std::size_t>(rows[i])]);
+      }
+      if (rows[i] >= 0) {
+        ASSERT_EQ(taken[1]->text(place), text->text(rows[i]));
+      }
+    }
+    EXPECT_TRUE(equal_bytes(taken[2]->value_buffer(), taken[0]->value_buffer()));
   }
 }
 

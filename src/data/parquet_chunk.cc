@@ -1,6 +1,7 @@
 #include "data/parquet_chunk.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 #include <limits>
@@ -105,15 +106,30 @@ void find_bounds(const Type& type, std::span<const Value> values, Read read, Col
     return;
   }
   if constexpr (std::is_floating_point_v<Number>) {
-    Number min = std::numeric_limits<Number>::infinity();
-    Number max = -min;
-    bool has_nan = false;
-    for (const Value value : values) {
-      const Number number = read(value);
-      has_nan |= number != number;
-      min = number < min ? number : min;
-      max = number > max ? number : max;
+    // Several at a time: one after the other each comparison would wait for the one before.
+    constexpr std::size_t kLanes = 8;
+    std::array<Number, kLanes> mins;
+    std::array<Number, kLanes> maxs;
+    std::array<bool, kLanes> nans{};
+    mins.fill(std::numeric_limits<Number>::infinity());
+    maxs.fill(-std::numeric_limits<Number>::infinity());
+    const auto take = [&](std::size_t lane, Number number) {
+      nans[lane] |= number != number;
+      mins[lane] = number < mins[lane] ? number : mins[lane];
+      maxs[lane] = number > maxs[lane] ? number : maxs[lane];
+    };
+    std::size_t next = 0;
+    for (; next + kLanes <= values.size(); next += kLanes) {
+      for (std::size_t lane = 0; lane < kLanes; ++lane) {
+        take(lane, read(values[next + lane]));
+      }
     }
+    for (; next < values.size(); ++next) {
+      take(0, read(values[next]));
+    }
+    const Number min = *std::min_element(mins.begin(), mins.end());
+    const Number max = *std::max_element(maxs.begin(), maxs.end());
+    const bool has_nan = std::any_of(nans.begin(), nans.end(), [](bool nan) { return nan; });
     bounds.has_nan = has_nan;
     if (min <= max) {
       bounds.min = bound_of(type, double{min});
@@ -272,6 +288,13 @@ class ParquetChunkWriter::Pages {
   /// Of the rows that have a value: what the column holds, as the file has it.
   template <typename Held, typename Value, typename Convert>
   std::span<const Value> read(std::vector<Value>& values, Convert convert) {
+    if constexpr (sizeof(Held) == sizeof(Value) &&
+                  (sizeof(Value) == sizeof(uint32_t) || sizeof(Value) == sizeof(uint64_t))) {
+      if (pieces_.size() == 1 && levels_.empty()) {  // then converting keeps the bits
+        const uint8_t* bytes = pieces_.front()->value_buffer().data();
+        return {reinterpret_cast<const Value*>(bytes), rows_};
+      }
+    }
     if (values.size() < rows_) {
       values.resize(rows_);
     }

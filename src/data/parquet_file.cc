@@ -274,9 +274,12 @@ std::string parquet_footer_begin(const Schema& schema) {
 Result<ParquetRowGroup> ParquetEncoder::encode(std::span<const Batch> batches) {
   ASSAY_CHECK(!batches.empty());
   ParquetRowGroup group;
+  std::size_t held = 0;
   for (const Batch& batch : batches) {
     group.rows += batch.rows();
+    held += batch.bytes();
   }
+  group.bytes.reserve(std::min(bytes_ + bytes_ / 8, held));
   std::vector<const Column*> pieces;
   for (int column = 0; column < batches.front().column_count(); ++column) {
     pieces.clear();
@@ -290,6 +293,7 @@ Result<ParquetRowGroup> ParquetEncoder::encode(std::span<const Batch> batches) {
     }
     group.chunks.push_back(*std::move(chunk));
   }
+  bytes_ = group.bytes.size();
   return group;
 }
 

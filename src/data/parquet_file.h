@@ -42,6 +42,7 @@ class ParquetEncoder {
 
  private:
   ParquetChunkWriter chunks_;
+  std::size_t bytes_ = 0;  // of the row group before
 };
 
 /// What is in one file so far.

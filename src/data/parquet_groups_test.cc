@@ -3,6 +3,8 @@
 #include "data/parquet_groups.h"
 
 #include <algorithm>
+#include <bit>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -11,6 +13,7 @@
 #include "base/file_system.h"
 #include "base/random.h"
 #include "base/temp_folder.h"
+#include "data/one_file.h"
 #include "data/parquet_file.h"
 #include "data/random_values.h"
 
@@ -164,6 +167,49 @@ TEST_F(ParquetGroupsTest, SizesThatAreNoneAreNoFileOfOurs) {
   for (const int64_t size :
        {int64_t{-5}, int64_t{0}, int64_t{7}, std::ssize(bytes) - 1, std::ssize(bytes) + 1}) {
     EXPECT_FALSE(ParquetGroups::open(*files_, path_, size, rows.schema_ptr()).value()) << size;
+  }
+}
+
+TEST_F(ParquetGroupsTest, ReadsThatFailAreErrorsOfTheirOwn) {
+  const Batch rows = random_rows({Type::kInt64, Type::kString, Type::kFloat64});
+  OneFile files(bytes_of(rows), 0);
+  EXPECT_EQ(ParquetGroups::open(files, "one", files.size(), rows.schema_ptr()).code(),
+            Code::kUnavailable);
+  files.allow_reads(1);
+  const auto file = ParquetGroups::open(files, "one", files.size(), rows.schema_ptr()).value();
+  ASSERT_TRUE(file);
+  ParquetGroupReader reader(files);
+  const std::vector<int> all = {0, 1, 2};
+  for (int64_t reads = 0; reads < 3; ++reads) {
+    files.allow_reads(reads);
+    EXPECT_EQ(reader.read(*file, 1, all).code(), Code::kUnavailable);
+  }
+  files.allow_reads(3);  // the reader goes on where there was a fault
+  EXPECT_TRUE(reader.read(*file, 1, all).ok());
+}
+
+TEST_F(ParquetGroupsTest, PlainValuesKeepTheirBits) {
+  // Each value once, so that there is no dictionary.
+  ColumnBuilder reals(Type::kFloat64);
+  ColumnBuilder small(Type::kFloat32);
+  ColumnBuilder numbers(Type::kInt64);
+  for (int64_t row = 0; row < kGroupRows; ++row) {
+    reals.append(std::bit_cast<double>(random_->next()));
+    small.append(std::bit_cast<float>(static_cast<uint32_t>(random_->next())));
+    numbers.append(static_cast<int64_t>(random_->next()));
+  }
+  const SchemaPtr schema = make_schema(
+      {{"d", Type::kFloat64, true}, {"f", Type::kFloat32, true}, {"n", Type::kInt64, true}});
+  const Batch rows(schema, {reals.finish(), small.finish(), numbers.finish()}, kGroupRows);
+  const auto file = open(bytes_of(rows), schema);
+  ASSERT_TRUE(file);
+  const std::vector<int> all = {0, 1, 2};
+  const Batch read = ParquetGroupReader(*files_).read(*file, 0, all).value();
+  for (const int column : all) {
+    const Buffer& ours = read.column(column).value_buffer();
+    const Buffer& given = rows.column(column).value_buffer();
+    ASSERT_EQ(ours.size(), given.size());
+    EXPECT_EQ(std::memcmp(ours.data(), given.data(), ours.size()), 0);
   }
 }
 

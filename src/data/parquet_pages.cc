@@ -296,7 +296,23 @@ class ParquetPages::Impl {
   template <typename Held, typename Value, typename Convert>
   bool read_numbers(StoredValues<Value>& values, ColumnBuilder& out, Convert convert) {
     return read_values(
-        values, [&](std::span<const Value> page) { return append_rows<Held>(page, convert, out); });
+        values,
+        [&](std::string_view bytes, std::size_t count) {
+          return append_as_they_are<Held, Value>(bytes, count, out);
+        },
+        [&](std::span<const Value> page) { return append_rows<Held>(page, convert, out); });
+  }
+
+  /// Plain values without nulls, whose bytes are what the column has. False: it is not so.
+  template <typename Held, typename Value>
+  bool append_as_they_are(std::string_view bytes, std::size_t count, ColumnBuilder& out) {
+    if constexpr (sizeof(Held) == sizeof(Value) && sizeof(Value) <= sizeof(uint64_t)) {
+      if (count == nulls_.size() && bytes.size() == count * sizeof(Value)) {
+        out.append_block(reinterpret_cast<const Held*>(bytes.data()), static_cast<int64_t>(count));
+        return true;
+      }
+    }
+    return false;
   }
 
   /// False when a value is none of the type, which has fewer bytes than are stored.
@@ -326,21 +342,24 @@ class ParquetPages::Impl {
   }
 
   bool read_texts(ColumnBuilder& out) {
-    return read_values(texts_, [&](std::span<const std::string_view> page) {
-      std::size_t next = 0;
-      for (const uint8_t is_null : nulls_) {
-        if (is_null != 0) {
-          out.append_null();
-          continue;
-        }
-        const std::string_view text = page[next++];
-        if (!take(text.size())) {  // a dictionary's texts may stand for many times as many
-          return false;
-        }
-        out.append_text(text);
-      }
-      return true;
-    });
+    return read_values(
+        texts_,
+        [](std::string_view, std::size_t) { return false; },
+        [&](std::span<const std::string_view> page) {
+          std::size_t next = 0;
+          for (const uint8_t is_null : nulls_) {
+            if (is_null != 0) {
+              out.append_null();
+              continue;
+            }
+            const std::string_view text = page[next++];
+            if (!take(text.size())) {  // a dictionary's texts may stand for many times as many
+              return false;
+            }
+            out.append_text(text);
+          }
+          return true;
+        });
   }
 
   bool read_booleans(ColumnBuilder& out) {
@@ -356,14 +375,18 @@ class ParquetPages::Impl {
            });
   }
 
-  /// Hand over the values of each data page, of which nulls_ says the rows.
-  template <typename Value, typename Append>
-  bool read_values(StoredValues<Value>& values, Append append) {
+  /// Hand over the values of each data page, of which nulls_ says the rows: the bytes of a plain
+  /// one to `append_plain`; what that does not take, value by value to `append`.
+  template <typename Value, typename AppendPlain, typename Append>
+  bool read_values(StoredValues<Value>& values, AppendPlain append_plain, Append append) {
     values.dictionary.clear();
     if (has_dictionary_ && !read_dictionary(values.dictionary)) {
       return false;
     }
     return read_pages([&](const PageHead& head, std::string_view bytes, std::size_t count) {
+      if (head.encoding == kPlain && append_plain(bytes, count)) {
+        return true;
+      }
       const bool good =
           head.encoding == kPlain
               ? take(count * sizeof(Value)) && read_plain(bytes, count, values.page) &&

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <deque>
+#include <span>
+#include <type_traits>
 #include <utility>
 
 #include "base/check.h"
@@ -85,6 +88,102 @@ Status nested_from_bytes(std::string_view& bytes,
   return {};
 }
 
+/// Makes columns of a block's labels, one after the other, of rows that come in any order.
+class Placing {
+ public:
+  Placing(int64_t first, std::span<const int64_t> row_of_label)
+      : first_(static_cast<std::size_t>(first)),
+        labels_(row_of_label.size()),
+        is_absent_(row_of_label.size()) {
+    for (std::size_t i = 0; i < labels_; ++i) {
+      is_absent_[i] = row_of_label[i] < 0 ? 1 : 0;
+    }
+  }
+
+  void begin(const data::Type& type) {
+    builder_ = data::ColumnBuilder(type);
+    width_ = static_cast<std::size_t>(data::value_width(type));
+    if (width_ == 0) {
+      place_.assign(labels_, -1);
+      return;
+    }
+    if (values_.size() != labels_ * width_) {  // else zeros of absent ones stand there yet
+      values_.assign(labels_ * width_, 0);
+    }
+    is_null_ = is_absent_;
+  }
+
+  /// The rows of `column` from `begin` on are those of the labels.
+  void put(std::span<const uint32_t> labels, const data::Column& column, std::size_t begin) {
+    if (width_ == 0) {
+      for (std::size_t i = 0; i < labels.size(); ++i) {
+        place_[labels[i] - first_] = builder_.size() + static_cast<int64_t>(i);
+      }
+      builder_.append_range(
+          column, static_cast<int64_t>(begin), static_cast<int64_t>(begin + labels.size()));
+      return;
+    }
+    const uint8_t* from = column.value_buffer().data() + begin * width_;
+    switch (width_) {
+      case sizeof(int64_t):
+        put_values(labels, from, std::integral_constant<std::size_t, sizeof(int64_t)>{});
+        break;
+      case sizeof(int32_t):
+        put_values(labels, from, std::integral_constant<std::size_t, sizeof(int32_t)>{});
+        break;
+      default:
+        put_values(labels, from, width_);
+    }
+    for (std::size_t i = 0; column.null_count() != 0 && i < labels.size(); ++i) {
+      is_null_[labels[i] - first_] = column.is_null(static_cast<int64_t>(begin + i)) ? 1 : 0;
+    }
+  }
+
+  data::ColumnPtr finish() {
+    const auto rows = static_cast<int64_t>(labels_);
+    switch (width_) {
+      case 0:
+        return data::take(*builder_.finish(), place_);
+      case sizeof(int64_t):
+        builder_.append_block(
+            reinterpret_cast<const int64_t*>(values_.data()), is_null_.data(), rows);
+        break;
+      case sizeof(int32_t):
+        builder_.append_block(
+            reinterpret_cast<const int32_t*>(values_.data()), is_null_.data(), rows);
+        break;
+      case sizeof(data::Int128):
+        builder_.append_block(
+            reinterpret_cast<const data::Int128*>(values_.data()), is_null_.data(), rows);
+        break;
+      case sizeof(int16_t):
+        builder_.append_block(
+            reinterpret_cast<const int16_t*>(values_.data()), is_null_.data(), rows);
+        break;
+      default:
+        builder_.append_block(values_.data(), is_null_.data(), rows);
+    }
+    return builder_.finish();
+  }
+
+ private:
+  template <typename Width>
+  void put_values(std::span<const uint32_t> labels, const uint8_t* from, Width width) {
+    for (std::size_t i = 0; i < labels.size(); ++i) {
+      std::memcpy(values_.data() + (labels[i] - first_) * width, from + i * width, width);
+    }
+  }
+
+  std::size_t first_;  // label of the block
+  std::size_t labels_;
+  std::vector<uint8_t> is_absent_;  // per label, 1: no row was put
+  data::ColumnBuilder builder_{data::Type::kBool};
+  std::size_t width_ = 0;        // of a value; 0: they differ in width
+  std::vector<uint8_t> values_;  // per label
+  std::vector<uint8_t> is_null_;
+  std::vector<int64_t> place_;  // per label, in the builder; -1: none
+};
+
 }  // namespace
 
 // Column after column: a byte per row, 1 where it is null; then values, or sizes and texts, or
@@ -164,12 +263,11 @@ AnswerPieces::AnswerPieces(data::SchemaPtr schema,
       scratch_folder_(std::move(scratch_folder)),
       memory_bytes_max_(memory_bytes_max) {}
 
-Status AnswerPieces::put(const std::vector<uint32_t>& labels,
-                         std::vector<data::ColumnPtr> columns) {
-  Piece piece{labels, std::move(columns), {}, {}};
-  piece.begins.assign(static_cast<std::size_t>(blocks_) + 1, labels.size());
-  for (std::size_t i = labels.size(); i-- > 0;) {
-    piece.begins[static_cast<std::size_t>(labels[i] / block_labels_)] = i;
+Status AnswerPieces::put(std::vector<uint32_t> labels, std::vector<data::ColumnPtr> columns) {
+  Piece piece{std::move(labels), std::move(columns), {}, {}};
+  piece.begins.assign(static_cast<std::size_t>(blocks_) + 1, piece.labels.size());
+  for (std::size_t i = piece.labels.size(); i-- > 0;) {
+    piece.begins[static_cast<std::size_t>(piece.labels[i] / block_labels_)] = i;
   }
   for (std::size_t block = static_cast<std::size_t>(blocks_); block-- > 0;) {
     piece.begins[block] = std::min(piece.begins[block], piece.begins[block + 1]);
@@ -205,43 +303,59 @@ Status AnswerPieces::spill(Piece& piece) {
   return scratch_->append(bytes).status();
 }
 
+Result<std::vector<data::ColumnPtr>> AnswerPieces::read_spilled(const Piece& piece,
+                                                                std::size_t block) const {
+  const int64_t offset = piece.offsets[block];
+  ASSAY_ASSIGN_OR_RETURN(const std::string bytes,
+                         scratch_->read(offset, piece.offsets[block + 1] - offset));
+  data::BatchBuilder builder(schema_);
+  ASSAY_RETURN_IF_ERROR(
+      rows_from_bytes(bytes,
+                      *schema_,
+                      static_cast<int64_t>(piece.begins[block + 1] - piece.begins[block]),
+                      builder));
+  const data::Batch rows = builder.finish();
+  std::vector<data::ColumnPtr> columns;
+  for (int i = 0; i < rows.column_count(); ++i) {
+    columns.push_back(rows.column_ptr(i));
+  }
+  return columns;
+}
+
 Result<AnswerPieces::Block> AnswerPieces::take(int64_t block) const {
   const auto number = static_cast<std::size_t>(block);
   const int64_t first = block * block_labels_;
   Block taken;
   taken.row_of_label.assign(static_cast<std::size_t>(std::min(block_labels_, labels_ - first)), -1);
-  data::BatchBuilder builder(schema_);
-  std::size_t rows = 0;
-  for (const Piece& piece : pieces_) {
-    rows += piece.begins[number + 1] - piece.begins[number];
-  }
-  for (int i = 0; i < schema_->size(); ++i) {
-    builder.column(i).reserve(static_cast<int64_t>(rows));
-  }
-  int64_t next = 0;
+  std::vector<Part> parts;
+  std::deque<std::vector<data::ColumnPtr>> read;
   for (const Piece& piece : pieces_) {
     const std::size_t begin = piece.begins[number];
     const std::size_t end = piece.begins[number + 1];
-    for (std::size_t i = begin; i < end; ++i) {
-      taken.row_of_label[static_cast<std::size_t>(piece.labels[i] - first)] = next++;
-    }
     if (begin == end) {
       continue;
     }
-    if (piece.columns.empty() && !schema_->fields().empty()) {
-      const int64_t offset = piece.offsets[number];
-      ASSAY_ASSIGN_OR_RETURN(const std::string bytes,
-                             scratch_->read(offset, piece.offsets[number + 1] - offset));
-      ASSAY_RETURN_IF_ERROR(
-          rows_from_bytes(bytes, *schema_, static_cast<int64_t>(end - begin), builder));
-      continue;
+    parts.push_back({std::span(piece.labels).subspan(begin, end - begin), &piece.columns, begin});
+    for (const uint32_t label : parts.back().labels) {
+      taken.row_of_label[label - static_cast<std::size_t>(first)] = label - first;
     }
-    for (std::size_t i = 0; i < piece.columns.size(); ++i) {
-      builder.column(static_cast<int>(i))
-          .append_range(*piece.columns[i], static_cast<int64_t>(begin), static_cast<int64_t>(end));
+    if (piece.columns.empty() && !schema_->fields().empty()) {
+      ASSAY_ASSIGN_OR_RETURN(read.emplace_back(), read_spilled(piece, number));
+      parts.back().columns = &read.back();
+      parts.back().begin = 0;
     }
   }
-  taken.rows = builder.finish();
+  std::vector<data::ColumnPtr> columns;
+  Placing placing(first, taken.row_of_label);
+  for (int i = 0; i < schema_->size(); ++i) {
+    placing.begin(schema_->field(i).type);
+    for (const Part& part : parts) {
+      placing.put(part.labels, *(*part.columns)[static_cast<std::size_t>(i)], part.begin);
+    }
+    columns.push_back(placing.finish());
+  }
+  taken.rows =
+      data::Batch(schema_, std::move(columns), static_cast<int64_t>(taken.row_of_label.size()));
   return taken;
 }
 

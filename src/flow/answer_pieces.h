@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,8 +33,9 @@ class AnswerPieces {
   /// Put rows (under the schema) for these labels, which are sorted by block; no label twice.
   ///
   /// Errors  those of ScratchFile.
-  Status put(const std::vector<uint32_t>& labels, std::vector<data::ColumnPtr> columns);
-  /// The rows put for one block, and for each of its labels which of them is its own; -1: none.
+  Status put(std::vector<uint32_t> labels, std::vector<data::ColumnPtr> columns);
+  /// One row for each label of a block, nulls where none was put, and for each label its own place;
+  /// -1: none was put.
   struct Block {
     data::Batch rows;
     std::vector<int64_t> row_of_label;
@@ -48,7 +50,14 @@ class AnswerPieces {
     std::vector<std::size_t> begins;       // of each block, in rows
     std::vector<int64_t> offsets;          // of each block, in the scratch file
   };
+  /// Rows that were put for one block.
+  struct Part {
+    std::span<const uint32_t> labels;
+    const std::vector<data::ColumnPtr>* columns = nullptr;
+    std::size_t begin = 0;  // of its rows in the columns
+  };
   Status spill(Piece& piece);
+  Result<std::vector<data::ColumnPtr>> read_spilled(const Piece& piece, std::size_t block) const;
 
   data::SchemaPtr schema_;
   int64_t labels_;

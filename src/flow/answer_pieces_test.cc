@@ -14,6 +14,7 @@ using data::Type;
 
 data::SchemaPtr test_schema() {
   return data::make_schema({{"number", Type::kInt64, true},
+                            {"other", Type::kInt64, true},
                             {"flag", Type::kBool, true},
                             {"name", Type::kString, true},
                             {"day", Type::kDate, true},
@@ -30,26 +31,31 @@ void append_row(int64_t label, data::BatchBuilder& out) {
   } else {
     out.column(0).append(label);
   }
-  out.column(1).append(static_cast<uint8_t>(label % 2));
-  if (label % 3 == 0) {
-    out.column(2).append_null();
+  if (label % 7 == 0) {  // nulls in other places than the column before
+    out.column(1).append_null();
   } else {
-    out.column(2).append_text("label " + std::to_string(label));
+    out.column(1).append(-label);
   }
-  out.column(3).append(static_cast<int32_t>(label));
-  out.column(4).append(static_cast<int16_t>(label));
-  out.column(5).append(data::Int128{label});
-  if (label % 4 == 0) {
-    out.column(6).append_null();
+  out.column(2).append(static_cast<uint8_t>(label % 2));
+  if (label % 3 == 0) {
+    out.column(3).append_null();
   } else {
-    out.column(6).child(0).append(static_cast<float>(label));
-    out.column(6).child(0).append(0.5F);
-    out.column(6).append_nested();
+    out.column(3).append_text("label " + std::to_string(label));
+  }
+  out.column(4).append(static_cast<int32_t>(label));
+  out.column(5).append(static_cast<int16_t>(label));
+  out.column(6).append(data::Int128{label});
+  if (label % 4 == 0) {
+    out.column(7).append_null();
+  } else {
+    out.column(7).child(0).append(static_cast<float>(label));
+    out.column(7).child(0).append(0.5F);
+    out.column(7).append_nested();
   }
   for (int64_t i = 0; i < label % 3; ++i) {
-    out.column(7).child(0).append_text(std::to_string(label));
+    out.column(8).child(0).append_text(std::to_string(label));
   }
-  out.column(7).append_nested();
+  out.column(8).append_nested();
 }
 
 std::vector<data::ColumnPtr> rows_of(const std::vector<uint32_t>& labels) {
@@ -96,8 +102,12 @@ void expect_rows(const AnswerPieces& pieces, int64_t labels, int64_t block_label
     ASSERT_TRUE(taken.ok()) << taken.status().to_string();
     ASSERT_EQ(static_cast<int64_t>(taken->row_of_label.size()),
               std::min(block_labels, labels - block * block_labels));
-    for (const int64_t row : taken->row_of_label) {
-      ASSERT_EQ(row >= 0, label % 3 != 1);
+    for (std::size_t at = 0; at < taken->row_of_label.size(); ++at) {
+      const int64_t row = taken->row_of_label[at];
+      ASSERT_EQ(row, label % 3 != 1 ? static_cast<int64_t>(at) : -1);
+      for (int i = 0; row < 0 && i < taken->rows.column_count(); ++i) {
+        ASSERT_TRUE(taken->rows.column(i).is_null(static_cast<int64_t>(at)));
+      }
       if (row >= 0) {
         data::BatchBuilder one(test_schema());
         append_row(label, one);

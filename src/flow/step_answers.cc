@@ -88,32 +88,74 @@ BlockOrder by_blocks(const AnswerPieces& pieces, std::span<const Pair> pairs, in
   return order;
 }
 
-/// Row groups side by side, those that answer nothing left out. Small ones are taken together: each
-/// piece that is put has a cost of its own.
-class GroupCollector {
+/// A label, and its step among the rows that are taken together.
+struct Taken {
+  uint32_t row;
+  uint32_t label;
+};
+static_assert(data::kParquetRowsMax <= std::numeric_limits<uint32_t>::max());
+
+/// Row groups that are taken together: small ones, since each piece that is put has a cost of its
+/// own.
+class Takings {
  public:
-  GroupCollector(const StepRows& steps,
-                 std::span<const Pair> pairs,
-                 const std::vector<StepColumn>& columns,
-                 const std::vector<data::Field>& fields,
-                 AnswerPieces& pieces)
-      : steps_(steps), pairs_(pairs), columns_(columns), fields_(fields), pieces_(pieces) {
+  explicit Takings(std::span<const StepRows::RowGroup> groups) : groups_(groups) {
     int64_t rows = data::kRowGroupRows;
-    for (std::size_t i = 0; i < steps_.row_groups().size(); ++i) {
-      if (rows + steps_.row_groups()[i].rows > data::kRowGroupRows) {
+    for (std::size_t i = 0; i < groups_.size(); ++i) {
+      if (rows + groups_[i].rows > data::kRowGroupRows) {
         begins_.push_back(i);
         rows = 0;
       }
-      rows += steps_.row_groups()[i].rows;
+      rows += groups_[i].rows;
+      const int64_t end = groups_[i].first_row + groups_[i].rows;
+      near_.resize(static_cast<std::size_t>(((end - 1) >> kNearBits) + 1), begins_.size() - 1);
     }
-    begins_.push_back(steps_.row_groups().size());
+    begins_.push_back(groups_.size());
   }
+
+  [[nodiscard]] std::size_t size() const { return begins_.size() - 1; }
+  [[nodiscard]] std::span<const StepRows::RowGroup> groups(std::size_t taking) const {
+    return groups_.subspan(begins_[taking], begins_[taking + 1] - begins_[taking]);
+  }
+  [[nodiscard]] int64_t first_row(std::size_t taking) const {
+    return groups_[begins_[taking]].first_row;
+  }
+  /// Where a row is.
+  [[nodiscard]] std::size_t of(int64_t row) const {
+    std::size_t taking = near_[static_cast<std::size_t>(row >> kNearBits)];
+    while (taking + 1 < size() && first_row(taking + 1) <= row) {
+      ++taking;
+    }
+    return taking;
+  }
+
+ private:
+  static constexpr int kNearBits = 16;
+  std::span<const StepRows::RowGroup> groups_;
+  std::vector<std::size_t> begins_;  // in groups_, and their end
+  std::vector<std::size_t> near_;    // the first taking of each 2^kNearBits rows
+};
+
+/// Row groups side by side; those that answer nothing are not read.
+class GroupCollector {
+ public:
+  GroupCollector(const StepRows& steps,
+                 std::vector<int64_t> step_of_label,
+                 const std::vector<StepColumn>& columns,
+                 const std::vector<data::Field>& fields,
+                 AnswerPieces& pieces)
+      : steps_(steps),
+        takings_(steps.row_groups()),
+        labels_(by_takings(takings_, step_of_label, steps.threads())),
+        columns_(columns),
+        fields_(fields),
+        pieces_(pieces) {}
 
   Status run() {
     data::on_threads(steps_.reading_threads(columns_), [&](int) {
       data::ParquetGroupReader reader = steps_.make_reader();
-      for (std::size_t i = next_++; i + 1 < begins_.size() && i < failed_; i = next_++) {
-        Status done = collect(begins_[i], begins_[i + 1], reader);
+      for (std::size_t i = next_++; i < takings_.size() && i < failed_; i = next_++) {
+        Status done = collect(i, reader);
         const std::lock_guard lock(mutex_);
         if (!done.ok() && i < failed_) {  // the first failure, whatever threads
           failed_ = i;
@@ -125,24 +167,38 @@ class GroupCollector {
   }
 
  private:
-  Status collect(std::size_t begin, std::size_t end, data::ParquetGroupReader& reader) {
+  /// In each part labels ascend.
+  static data::Parts<Taken> by_takings(const Takings& takings,
+                                       const std::vector<int64_t>& rows,
+                                       int threads) {
+    return data::partition<Taken>(
+        rows.size(),
+        takings.size(),
+        threads,
+        [&](std::size_t label) {
+          return rows[label] < 0 ? data::kNoPart : takings.of(rows[label]);
+        },
+        [&](std::size_t label) {
+          const int64_t first = takings.first_row(takings.of(rows[label]));
+          return Taken{static_cast<uint32_t>(rows[label] - first), static_cast<uint32_t>(label)};
+        });
+  }
+
+  Status collect(std::size_t taking, data::ParquetGroupReader& reader) {
     try {
-      return collect_groups(steps_.row_groups().subspan(begin, end - begin), reader);
+      return collect_groups(taking, reader);
     } catch (const std::bad_alloc&) {
       return {Code::kResourceExhausted, "no memory to take steps"};
     }
   }
 
-  Status collect_groups(std::span<const StepRows::RowGroup> groups,
-                        data::ParquetGroupReader& reader) {
-    const int64_t first_row = groups.front().first_row;
-    const std::size_t begin = first_at(pairs_, first_row);
-    const std::size_t end = first_at(pairs_, groups.back().first_row + groups.back().rows);
-    if (begin == end) {
+  Status collect_groups(std::size_t taking, data::ParquetGroupReader& reader) {
+    const std::span<const Taken> wanted = labels_.part(taking);
+    if (wanted.empty()) {
       return {};
     }
     std::vector<data::Batch> read;
-    for (const StepRows::RowGroup& group : groups) {
+    for (const StepRows::RowGroup& group : takings_.groups(taking)) {
       ASSAY_ASSIGN_OR_RETURN(data::Batch rows, steps_.read(group, columns_, reader));
       read.push_back(std::move(rows));
     }
@@ -151,21 +207,28 @@ class GroupCollector {
       read = {std::move(all)};
     }
     ASSAY_ASSIGN_OR_RETURN(const auto typed, gold::columns_as(fields_, read.front()));
-    const BlockOrder order = by_blocks(pieces_, pairs_.subspan(begin, end - begin), first_row);
+    std::vector<uint32_t> labels;
+    std::vector<int64_t> rows;
+    labels.reserve(wanted.size());
+    rows.reserve(wanted.size());
+    for (const Taken& one : wanted) {
+      labels.push_back(one.label);
+      rows.push_back(one.row);
+    }
     std::vector<data::ColumnPtr> taken;
     for (const data::ColumnPtr& column : typed) {
-      taken.push_back(data::take(*column, order.rows));
+      taken.push_back(data::take(*column, rows));
     }
     const std::lock_guard lock(mutex_);
-    return pieces_.put(order.labels, std::move(taken));
+    return pieces_.put(std::move(labels), std::move(taken));
   }
 
   const StepRows& steps_;
-  std::span<const Pair> pairs_;
+  const Takings takings_;
+  data::Parts<Taken> labels_;
   const std::vector<StepColumn>& columns_;
   const std::vector<data::Field>& fields_;
   AnswerPieces& pieces_;
-  std::vector<std::size_t> begins_;  // of the row groups that are taken together, and their end
   std::atomic<std::size_t> next_{0};
   std::atomic<std::size_t> failed_{std::numeric_limits<std::size_t>::max()};
   std::mutex mutex_;  // of pieces_ and status_
@@ -244,10 +307,13 @@ Status put_steps_aside(const StepRows& steps,
   if (step_of_label.empty()) {
     return {};
   }
+  if (!steps.row_groups().empty()) {
+    GroupCollector collector(steps, std::move(step_of_label), columns, fields, pieces);
+    return collector.run();  // without the steps of the labels, which are gone now
+  }
   const data::Parts<Pair> pairs = in_row_order(std::move(step_of_label), steps.threads());
   const std::span<const Pair> all(pairs.records.data(), pairs.begins.back());
-  return steps.row_groups().empty() ? collect_pieces(steps, all, columns, fields, pieces)
-                                    : GroupCollector(steps, all, columns, fields, pieces).run();
+  return collect_pieces(steps, all, columns, fields, pieces);
 }
 
 }  // namespace assay::flow

@@ -311,6 +311,7 @@ class TrainingRows : public data::PieceReader {
     ASSAY_ASSIGN_OR_RETURN(
         StepRows rows,
         StepRows::open(workspace_, std::move(steps), options_.set.threads, memory_ / 8));
+    const int64_t steps_before = work.report.steps;
     Status done = answer_from(work, rows, index);
     if (done.code() == Code::kCorrupt && !rows.row_groups().empty()) {
       workspace_.world().log.warn("steps_left_to_sql_engine",
@@ -318,7 +319,17 @@ class TrainingRows : public data::PieceReader {
       rows.leave_to_sql_engine();  // which may read what is no row group of ours after all
       done = answer_from(work, rows, index).ok() ? Status() : std::move(done);
     }
+    const bool any = work.report.steps > steps_before;
+    work.report.by_sql_engine |= any && rows.row_groups().empty();
     return done;
+  }
+
+  /// Of which keys and times are held. The more there are, the less often labels are gone through.
+  [[nodiscard]] int64_t steps_at_once() const {
+    constexpr int64_t kFew = 500'000;
+    constexpr int64_t kMany = 4'000'000;
+    return std::clamp<int64_t>(
+        std::min(round_rows_, static_cast<int64_t>(memory_ / 512)), kFew, kMany);
   }
 
   Status answer_from(ViewWork& work, const StepRows& rows, const data::AsofIndex& index) {
@@ -328,11 +339,7 @@ class TrainingRows : public data::PieceReader {
     work.pieces.emplace(
         data::make_schema(fields), round_rows_, kBlock, scratch, memory_ / 4 / works_.size());
     ASSAY_ASSIGN_OR_RETURN(StepsOfLabels found,
-                           find_steps(rows,
-                                      work.view->keys(),
-                                      index,
-                                      last_,
-                                      std::clamp<int64_t>(round_rows_ / 4, 500'000, 4'000'000)));
+                           find_steps(rows, work.view->keys(), index, last_, steps_at_once()));
     std::vector<StepColumn> columns;
     for (const data::Field& field : work.fields) {
       columns.push_back({field.name, field.name});

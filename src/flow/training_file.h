@@ -22,13 +22,14 @@ struct TrainingFileOptions {
 /// What one view's answers came from, and what they were.
 struct TrainingViewReport {
   std::string view;
-  std::string table;         // its steps table
-  int64_t version = 0;       // of the table
-  uint64_t fingerprint = 0;  // of the definition and of all before it
-  int64_t steps = 0;         // rows of the table that were looked at
-  int64_t present = 0;       // labels that got an answer
-  int64_t not_found = 0;     // labels whose entity had none yet, null keys and times among them
-  int64_t expired = 0;       // labels whose answer was older than the view's ttl
+  std::string table;           // its steps table
+  int64_t version = 0;         // of the table
+  uint64_t fingerprint = 0;    // of the definition and of all before it
+  int64_t steps = 0;           // rows of the table that were looked at
+  int64_t present = 0;         // labels that got an answer
+  int64_t not_found = 0;       // labels whose entity had none yet, null keys and times among them
+  int64_t expired = 0;         // labels whose answer was older than the view's ttl
+  bool by_sql_engine = false;  // steps were read by it (StepRows), not by row groups
 };
 
 /// What a training set was made from.
@@ -57,6 +58,7 @@ struct TrainingFileReport {
 /// Cost    steps are read twice, once their keys and times and once what is asked for, labels
 ///         likewise. Linear while labels fit (about 64 bytes each in 4/10 of the memory); more are
 ///         taken in rounds, each of which reads the steps again.
+///         The process keeps freed blocks beside memory_bytes_max (base/memory.h).
 /// Source  docs/decisions/0045-training-sets-in-bounded-memory.md
 Result<TrainingFileReport> write_training_file(Workspace& workspace,
                                                const gold::Service& service,

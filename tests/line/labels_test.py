@@ -65,6 +65,7 @@ def columns_and_files(project):
     said(project, "PAR1 and no Parquet at all", "read labels.parquet", name="labels.parquet", expect=CORRUPT)
     rows, report = training_set(project, "user_id,event_time\n")
     assert rows == [] and report["rows"] == 0, report
+    assert all(view["steps_read_by"] == "row_groups" for view in report["views"]), report
 
 
 def times(project):
