@@ -53,6 +53,12 @@ TEST(Time, FormattedTimesReadBackToTheMicrosecond) {
     ASSERT_TRUE(back.ok()) << format_time(time);
     EXPECT_EQ(*back, time) << format_time(time);
   }
+  for (const auto& [micros, text] : {std::pair{int64_t{-1}, "1969-12-31T23:59:59.999999Z"},
+                                     {int64_t{1'500'000}, "1970-01-01T00:00:01.500Z"},
+                                     {kFirstInstant.micros, "0001-01-01T00:00:00Z"},
+                                     {kEndInstant.micros, "10000-01-01T00:00:00Z"}}) {
+    EXPECT_EQ(format_time({micros}), text);
+  }
 }
 
 TEST(Time, ReadsTheUsualFormsAndRefusesTheRest) {

@@ -7,13 +7,12 @@
 namespace assay {
 namespace {
 
-using NumberText = std::array<char, 40>;
-
-/// The shortest text of a number with at most six decimals, as most are, and where it ends; nullptr
-/// for others. One multiplication and division tell whether it is N / 10^6 for an N of at most 15
-/// digits: then no other text of so few digits reads back to the same bits.
-char* few_decimals(double value, NumberText* text) {
+/// Write the shortest text of a number with at most six decimals, as most are, and where it ends;
+/// nullptr for others. One multiplication and division tell whether it is N / 10^6 for an N of at
+/// most 15 digits: then no other text of so few digits reads back to the same bits.
+char* few_decimals(double value, char* out) {
   constexpr uint64_t kScale = 1'000'000;
+  constexpr int kDigits = 6;
   constexpr double kUnitsEnd = 1e15;
   constexpr uint64_t kFixedIsShort = 100'000;  // from here on 1e+05 may be shorter
   const double magnitude = std::fabs(value);
@@ -24,42 +23,52 @@ char* few_decimals(double value, NumberText* text) {
   }
   const auto count = static_cast<uint64_t>(units);
   const uint64_t whole = count / kScale;
-  uint64_t fraction = count % kScale;
+  auto fraction = static_cast<uint32_t>(count % kScale);
   if (fraction == 0 && whole >= kFixedIsShort && whole % 10 == 0) {
     return nullptr;
   }
-  char* end = text->data();
   if (value < 0) {
-    *end++ = '-';
+    *out++ = '-';
   }
-  end = std::to_chars(end, text->data() + text->size(), whole).ptr;
+  out = std::to_chars(out, out + kJsonNumberBytesMax, whole).ptr;
+  *out++ = '.';
   if (fraction == 0) {
-    return end;
+    *out++ = '0';
+    return out;
   }
-  *end++ = '.';
-  for (uint64_t place = kScale / 10; fraction != 0; place /= 10) {
-    *end++ = static_cast<char>('0' + fraction / place);
-    fraction %= place;
+  int digits = kDigits;
+  for (; fraction % 10 == 0; fraction /= 10) {
+    --digits;
   }
-  return end;
+  for (int i = digits; i-- > 0; fraction /= 10) {
+    out[i] = static_cast<char>('0' + fraction % 10);
+  }
+  return out + digits;
 }
-char* few_decimals(float /*value*/, NumberText* /*text*/) {
+char* few_decimals(float /*value*/, char* /*out*/) {
   return nullptr;
 }
 
 template <typename T>
-void append_shortest(std::string& out, T value) {
-  NumberText text{};
-  char* end = few_decimals(value, &text);
-  if (end == nullptr) {
-    end = std::to_chars(text.data(), text.data() + text.size(), value).ptr;
+char* write_shortest(char* out, T value) {
+  if (char* const end = few_decimals(value, out)) {
+    return end;
   }
-  const std::string_view digits(text.data(), static_cast<std::size_t>(end - text.data()));
-  out += digits;
+  char* const end = std::to_chars(out, out + kJsonNumberBytesMax, value).ptr;
   // "1" would read back as an integer.
-  if (digits.find_first_of(".e") == std::string_view::npos) {
-    out += ".0";
+  const std::string_view digits(out, static_cast<std::size_t>(end - out));
+  if (digits.find_first_of(".e") != std::string_view::npos) {
+    return end;
   }
+  end[0] = '.';
+  end[1] = '0';
+  return end + 2;
+}
+
+template <typename T>
+void append_shortest(std::string& out, T value) {
+  std::array<char, kJsonNumberBytesMax> text{};
+  out.append(text.data(), write_shortest(text.data(), value));
 }
 
 }  // namespace
@@ -97,6 +106,10 @@ void append_json_string(std::string& out, std::string_view text) {
 
 void append_json_number(std::string& out, double value) {
   append_shortest(out, value);
+}
+
+char* write_json_number(char* out, double value) {
+  return write_shortest(out, value);
 }
 
 void JsonWriter::separate() {

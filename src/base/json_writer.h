@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -39,5 +40,8 @@ class JsonWriter {
 void append_json_string(std::string& out, std::string_view text);
 /// Append a finite double in shortest round-trip form; whole numbers keep ".0".
 void append_json_number(std::string& out, double value);
+/// The same to where there is room for that many bytes; where it ends.
+inline constexpr std::size_t kJsonNumberBytesMax = 32;
+char* write_json_number(char* out, double value);
 
 }  // namespace assay

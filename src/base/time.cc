@@ -197,40 +197,62 @@ Result<EventTime> parse_time(std::string_view text) {
   return time;
 }
 
+namespace {
+
+/// The last `count` digits of a number.
+char* write_digits(char* out, uint64_t value, int count) {
+  for (int i = count; i-- > 0; value /= 10) {
+    out[i] = static_cast<char>('0' + value % 10);
+  }
+  return out + count;
+}
+
+char* write_date(char* out, int64_t days) {
+  constexpr int64_t kYearEnd = 10'000;
+  const CivilDate date = civil_from_days(days);
+  if (date.year >= 0 && date.year < kYearEnd) {
+    out = write_digits(out, static_cast<uint64_t>(date.year), 4);
+  } else {
+    out += std::snprintf(out, kTimeBytesMax / 2, "%04lld", static_cast<long long>(date.year));
+  }
+  *out++ = '-';
+  out = write_digits(out, date.month, 2);
+  *out++ = '-';
+  return write_digits(out, date.day, 2);
+}
+
+}  // namespace
+
 std::string format_date(EventTime time) {
-  const CivilDate date = civil_from_days(floor_to(time.micros, kMicrosPerDay) / kMicrosPerDay);
-  std::array<char, 40> text{};
-  const int size = std::snprintf(text.data(),
-                                 text.size(),
-                                 "%04lld-%02u-%02u",
-                                 static_cast<long long>(date.year),
-                                 date.month,
-                                 date.day);
-  return {text.data(), static_cast<std::size_t>(size)};
+  std::array<char, kTimeBytesMax> text{};
+  return {text.data(),
+          write_date(text.data(), floor_to(time.micros, kMicrosPerDay) / kMicrosPerDay)};
+}
+
+char* write_time(char* out, EventTime time) {
+  const int64_t day_start = floor_to(time.micros, kMicrosPerDay);
+  const auto of_day = static_cast<uint64_t>(time.micros - day_start);
+  const uint64_t seconds = of_day / kMicrosPerSecond;
+  const uint64_t fraction = of_day % kMicrosPerSecond;
+  out = write_date(out, day_start / kMicrosPerDay);
+  *out++ = 'T';
+  out = write_digits(out, seconds / 3'600, 2);
+  *out++ = ':';
+  out = write_digits(out, seconds / 60 % 60, 2);
+  *out++ = ':';
+  out = write_digits(out, seconds % 60, 2);
+  if (fraction != 0) {
+    *out++ = '.';
+    out = fraction % 1'000 == 0 ? write_digits(out, fraction / 1'000, 3)
+                                : write_digits(out, fraction, 6);
+  }
+  *out++ = 'Z';
+  return out;
 }
 
 std::string format_time(EventTime time) {
-  const int64_t day_start = floor_to(time.micros, kMicrosPerDay);
-  const int64_t of_day = time.micros - day_start;
-  const int64_t seconds = of_day / kMicrosPerSecond;
-  const int64_t fraction = of_day % kMicrosPerSecond;
-  std::array<char, 40> text{};
-  int size = std::snprintf(text.data(),
-                           text.size(),
-                           "T%02d:%02d:%02d",
-                           static_cast<int>(seconds / 3'600),
-                           static_cast<int>(seconds / 60 % 60),
-                           static_cast<int>(seconds % 60));
-  std::string result = format_date({day_start});
-  result.append(text.data(), static_cast<std::size_t>(size));
-  if (fraction != 0) {
-    size =
-        fraction % 1'000 == 0
-            ? std::snprintf(text.data(), text.size(), ".%03d", static_cast<int>(fraction / 1'000))
-            : std::snprintf(text.data(), text.size(), ".%06d", static_cast<int>(fraction));
-    result.append(text.data(), static_cast<std::size_t>(size));
-  }
-  return result + "Z";
+  std::array<char, kTimeBytesMax> text{};
+  return {text.data(), write_time(text.data(), time)};
 }
 
 Result<Duration> parse_duration(std::string_view text) {

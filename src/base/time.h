@@ -1,6 +1,7 @@
 #pragma once
 
 #include <compare>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -49,6 +50,9 @@ bool try_parse_time(std::string_view text, EventTime* time);
 
 /// "2001-01-31T10:00:00Z", with 3 or 6 digits of fraction only when there is one.
 std::string format_time(EventTime time);
+/// The same to where there is room for that many bytes; where it ends.
+inline constexpr std::size_t kTimeBytesMax = 48;
+char* write_time(char* out, EventTime time);
 /// "2001-01-31".
 std::string format_date(EventTime time);
 /// Days since 1970-01-01 of a proleptic Gregorian date.

@@ -15,6 +15,7 @@
 #include "data/asof_join.h"
 #include "data/batch.h"
 #include "data/entity_key.h"
+#include "data/flat_values.h"
 
 // The contract between gold and online, learn and serve: a compiled feature view, its steps table,
 // and the online row with the functions that update and read it. All four uses of a feature
@@ -55,7 +56,8 @@ std::vector<data::Field> overflow_fields(const FeatureView& view);
 /// Status of a feature that is null in a step that answers: NULL_VALUE or OVERFLOW.
 data::FeatureStatus null_status(const data::Batch& steps, const std::string& feature, int64_t row);
 
-/// What an online or offline read gives for one entity: one scalar and status per feature.
+/// What an online or offline read gives for one entity: one scalar and status per feature. A scalar
+/// is null exactly when its status is not PRESENT.
 struct FeatureValues {
   std::vector<data::Scalar> values;
   std::vector<data::FeatureStatus> statuses;
@@ -201,6 +203,16 @@ class FeatureView {
   /// both must outlive what is returned.
   [[nodiscard]] inline virtual Result<std::unique_ptr<RowUpdates>> begin_updates(
       const data::Batch& rows, std::span<const int64_t> order, EventTime applied_until) const;
+
+  /// read_paged_row, its answer as one row more of `values`; none when it fails.
+  [[nodiscard]] virtual Status read_flat_row(std::string_view row,
+                                             EventTime now,
+                                             const RowPages& pages,
+                                             data::FlatValues* values) const {
+    ASSAY_ASSIGN_OR_RETURN(const FeatureValues answer, read_paged_row(row, now, pages));
+    values->add_row(answer.values, answer.statuses, answer.event_time.value_or(EventTime{}));
+    return {};
+  }
 };
 
 /// Updates of a view that has no better way than one entity after the other.

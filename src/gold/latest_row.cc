@@ -234,6 +234,78 @@ Result<std::vector<data::Scalar>> read_row_values(const ViewLayout& layout,
   return values;
 }
 
+namespace {
+
+/// One value that is not among those of RowReader::present_words. False when it is none.
+bool read_flat_value(RowReader* reader,
+                     const data::Type& type,
+                     std::size_t at,
+                     data::FlatValues* values) {
+  if (reader->byte() == 0) {
+    *values->statuses(at) = data::FeatureStatus::kNullValue;
+  } else if (data::is_text(type)) {
+    values->set_text(at, reader->text());
+  } else if (data::is_real(type)) {
+    *values->words(at) = reader->fixed64();
+  } else if (data::is_nested(type) || type == data::TypeId::kDecimal) {
+    const data::Scalar value = read_row_value(reader, type);
+    if (!reader->failed()) {
+      values->set(at, value);
+    }
+  } else {
+    const int64_t value = reader->signed_varint();
+    *values->words(at) =
+        type == data::TypeId::kBool ? (value != 0 ? 1 : 0) : static_cast<uint64_t>(value);
+  }
+  return !reader->failed();
+}
+
+}  // namespace
+
+bool LatestView::read_flat_values(std::string_view bytes,
+                                  std::size_t at,
+                                  data::FlatValues* values) const {
+  const std::vector<data::Field>& fields = layout().raw->fields();
+  RowReader reader(bytes);
+  for (std::size_t i = 0; i < fields.size();) {
+    const std::size_t reals = reader.present_words(values->words(at + i), reals_from_[i]);
+    i += reals;
+    if (reals == 0 && !read_flat_value(&reader, fields[i].type, at + i, values)) {
+      return false;
+    }
+    i += reals == 0 ? 1 : 0;
+  }
+  return reader.at_end();
+}
+
+Status LatestView::read_flat_row(std::string_view row,
+                                 EventTime now,
+                                 const RowPages& pages,
+                                 data::FlatValues* values) const {
+  if (!layout().computed.empty()) {
+    return FeatureView::read_flat_row(row, now, pages, values);
+  }
+  Newest newest(clamp_instant(now));
+  ASSAY_RETURN_IF_ERROR(
+      each_record(layout(), row, [&](const Record& record) { newest.see(record); }));
+  const std::size_t count = layout().features.size();
+  if (!newest.found().has_value()) {
+    values->add_row(count, data::FeatureStatus::kNotFound, {});
+    return {};
+  }
+  const EventTime time{newest.found()->event_time};
+  const data::FlatValues::Size before = values->size();
+  const std::size_t at = values->add_row(count, data::FeatureStatus::kPresent, time);
+  if (!read_flat_values(newest.found()->values, at, values)) {
+    values->shrink(before);
+    return corrupt_online_row(layout().name);
+  }
+  if (is_too_old(layout(), time, now)) {
+    std::fill_n(values->statuses(at), count, data::FeatureStatus::kOutsideMaxAge);
+  }
+  return {};
+}
+
 Status LatestView::update_online_row(const data::Batch& rows,
                                      std::span<const int64_t> selected,
                                      EventTime applied_until,

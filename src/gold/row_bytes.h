@@ -1,6 +1,7 @@
 #pragma once
 
 #include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <string>
@@ -98,6 +99,19 @@ class RowReader {
     next_ += size;
     const auto unused = static_cast<int>(64 - 8 * size);
     return static_cast<int64_t>(value << unused) >> unused;
+  }
+
+  /// Values of 8 bytes, each behind a byte that is not 0, up to one that is not so, and at most
+  /// `count`. How many there were.
+  std::size_t present_words(uint64_t* words, std::size_t count) {
+    constexpr std::size_t kBytes = 1 + sizeof(uint64_t);
+    const std::size_t fit = remaining() / kBytes;
+    count = count < fit ? count : fit;
+    std::size_t read = 0;
+    for (; read < count && *next_ != 0; ++read, next_ += kBytes) {
+      std::memcpy(words + read, next_ + 1, sizeof(uint64_t));
+    }
+    return read;
   }
 
   void fail() { failed_ = true; }

@@ -57,5 +57,23 @@ inline std::string text_of(const FeatureValues& read) {
   }
   return text + (read.event_time ? std::to_string(read.event_time->micros) : "never");
 }
+/// The same of what read_flat_row gives.
+inline std::string flat_text_of(const FeatureView& view,
+                                std::string_view row,
+                                EventTime now,
+                                const RowPages& pages) {
+  data::FlatValues flat;
+  flat.add_row(1, data::FeatureStatus::kNotFound, {});  // others stand before
+  EXPECT_TRUE(view.read_flat_row(row, now, pages, &flat).ok());
+  FeatureValues read;
+  for (std::size_t i = 0; i < view.features().size(); ++i) {
+    read.values.push_back(flat.scalar(1 + i, view.features()[i].type));
+    read.statuses.push_back(flat.status(1 + i));
+  }
+  if (read.statuses.front() != data::FeatureStatus::kNotFound) {
+    read.event_time = flat.time(1);
+  }
+  return text_of(read);
+}
 
 }  // namespace assay::gold

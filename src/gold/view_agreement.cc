@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "gold/naive_view.h"
+#include "gold/test_pages.h"
 #include "gold/training_set.h"
 
 namespace assay::gold {
@@ -54,6 +55,9 @@ void expect_read(const AskedView& asked,
                  const std::string& how) {
   const FeatureValues read = asked.view->read_online_row(row, EventTime{asked.instants[i]}).value();
   const FeatureValues expected = served(asked, i);
+  const TestPages none(0);
+  ASSERT_EQ(flat_text_of(*asked.view, row, EventTime{asked.instants[i]}, none), text_of(read))
+      << how << " at " << asked.instants[i];
   for (std::size_t f = 0; f < read.values.size(); ++f) {
     const std::string& name = asked.view->features()[f].name;
     ASSERT_EQ(exact_text(read.values[f]), exact_text(expected.values[f]))

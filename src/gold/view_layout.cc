@@ -180,8 +180,7 @@ Result<FeatureValues> make_answer(const ViewLayout& layout,
                                   EventTime now) {
   FeatureValues answer;
   answer.event_time = event_time;
-  const bool too_old =
-      event_time && layout.ttl && now.micros - event_time->micros > layout.ttl->micros;
+  const bool too_old = event_time && is_too_old(layout, *event_time, now);
   if (!event_time || too_old) {
     const data::FeatureStatus status =
         too_old ? data::FeatureStatus::kOutsideMaxAge : data::FeatureStatus::kNotFound;

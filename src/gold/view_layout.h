@@ -62,6 +62,10 @@ Result<data::Batch> make_steps(const ViewLayout& layout,
                                const data::Batch& raw,
                                const std::vector<data::ColumnPtr>& overflows);
 
+/// Whether an answer of that event time is OUTSIDE_MAX_AGE at `now`.
+inline bool is_too_old(const ViewLayout& layout, EventTime event_time, EventTime now) {
+  return layout.ttl && now.micros - event_time.micros > layout.ttl->micros;
+}
 /// Values and statuses of an answer at `now`: `event_time` of the newest visible event, which
 /// decides whether the answer is too old. `overflowed` names the sums that did not fit.
 Result<FeatureValues> make_answer(const ViewLayout& layout,

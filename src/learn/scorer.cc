@@ -299,11 +299,15 @@ float model_input(const data::Scalar& value) {
     return *truth ? 1.0F : 0.0F;
   }
   if (const auto* number = std::get_if<double>(&value.value)) {
-    constexpr auto kMax = static_cast<double>(std::numeric_limits<float>::max());
-    return std::isnan(*number) ? std::numeric_limits<float>::quiet_NaN()
-                               : static_cast<float>(std::clamp(*number, -kMax, kMax));
+    return model_input(*number);
   }
   return std::numeric_limits<float>::quiet_NaN();
+}
+
+float model_input(double value) {
+  constexpr auto kMax = static_cast<double>(std::numeric_limits<float>::max());
+  return std::isnan(value) ? std::numeric_limits<float>::quiet_NaN()
+                           : static_cast<float>(std::clamp(value, -kMax, kMax));
 }
 
 bool is_model_input(data::Type type) {

@@ -17,6 +17,8 @@ namespace assay::learn {
 /// Values beyond float's range, infinities included, become its largest and smallest finite values:
 /// a tree only compares, and XGBoost refuses infinities in training.
 float model_input(const data::Scalar& value);
+/// The same of a number with a fraction.
+float model_input(double value);
 /// True for the types that a model takes: numbers and booleans.
 bool is_model_input(data::Type type);
 

@@ -1,6 +1,7 @@
 // The store of our own: what LmdbStore does, in a hash log.
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <unordered_map>
 #include <utility>
@@ -174,6 +175,10 @@ class HashLogStore : public OnlineStore {
   Result<std::vector<gold::FeatureValues>> read(const gold::FeatureView& view,
                                                 std::span<const data::EntityKey> keys,
                                                 EventTime now) override;
+  Result<std::optional<AppliedTo>> read_flat(const gold::FeatureView& view,
+                                             std::span<const data::EntityKey> keys,
+                                             EventTime now,
+                                             data::FlatValues* values) override;
   Result<EventTime> data_now() override;
   Result<std::vector<std::string>> views() override;
   Status drop(const std::string& storage_name) override;
@@ -196,11 +201,11 @@ class HashLogStore : public OnlineStore {
                    uint64_t hash,
                    const Standing& before);
   Result<int64_t> apply_rows(HashLogWriter& writer, const Change& change, LogPageWriter& pages);
-  Status read_rows(const HashLog::Snapshot& snapshot,
-                   const gold::FeatureView& view,
-                   std::span<const data::EntityKey> keys,
-                   EventTime now,
-                   std::vector<gold::FeatureValues>* answers);
+  template <typename Take>
+  static Status each_row(const HashLog::Snapshot& snapshot,
+                         const gold::FeatureView& view,
+                         std::span<const data::EntityKey> keys,
+                         const Take& take);
   Status counted(Status status) {
     metrics_.corrupt_rows.add(status.code() == Code::kCorrupt ? 1 : 0);
     return status;
@@ -348,16 +353,22 @@ Status HashLogStore::pass_over(HashLogWriter& writer,
   return writer.lose(hash, before.found.place);
 }
 
+/// Where a view stands in a state.
+Result<std::optional<AppliedTo>> applied_in(const HashLog::Snapshot& snapshot,
+                                            const gold::FeatureView& view) {
+  ASSAY_ASSIGN_OR_RETURN(const HeldView held, find_view(snapshot, view.storage_name()));
+  if (!held.note.has_value()) {
+    return std::optional<AppliedTo>();
+  }
+  ASSAY_RETURN_IF_ERROR(check_definition(view, held.note->meta));
+  return std::optional<AppliedTo>(held.note->meta.applied);
+}
+
 Result<std::optional<AppliedTo>> HashLogStore::applied_to(const gold::FeatureView& view) {
   ASSAY_RETURN_IF_ERROR(check_view_name(view));
   std::optional<AppliedTo> applied;
   Status done = log_->read([&](const HashLog::Snapshot& snapshot) -> Status {
-    applied.reset();
-    ASSAY_ASSIGN_OR_RETURN(const HeldView held, find_view(snapshot, view.storage_name()));
-    if (held.note.has_value()) {
-      ASSAY_RETURN_IF_ERROR(check_definition(view, held.note->meta));
-      applied = held.note->meta.applied;
-    }
+    ASSAY_ASSIGN_OR_RETURN(applied, applied_in(snapshot, view));
     return {};
   });
   ASSAY_RETURN_IF_ERROR(counted(std::move(done)));
@@ -372,7 +383,12 @@ Result<std::vector<gold::FeatureValues>> HashLogStore::read(const gold::FeatureV
   answers.reserve(keys.size());
   Status done = log_->read([&](const HashLog::Snapshot& snapshot) {
     answers.clear();
-    return read_rows(snapshot, view, keys, now, &answers);
+    return each_row(
+        snapshot, view, keys, [&](std::string_view row, const LogPages& pages) -> Status {
+          ASSAY_ASSIGN_OR_RETURN(gold::FeatureValues answer, view.read_paged_row(row, now, pages));
+          answers.push_back(std::move(answer));
+          return {};
+        });
   });
   if (!done.ok()) {
     return counted(std::move(done));
@@ -380,41 +396,69 @@ Result<std::vector<gold::FeatureValues>> HashLogStore::read(const gold::FeatureV
   return answers;
 }
 
-Status HashLogStore::read_rows(const HashLog::Snapshot& snapshot,
-                               const gold::FeatureView& view,
-                               std::span<const data::EntityKey> keys,
-                               EventTime now,
-                               std::vector<gold::FeatureValues>* answers) {
+Result<std::optional<AppliedTo>> HashLogStore::read_flat(const gold::FeatureView& view,
+                                                         std::span<const data::EntityKey> keys,
+                                                         EventTime now,
+                                                         data::FlatValues* values) {
+  ASSAY_RETURN_IF_ERROR(check_view_name(view));
+  const data::FlatValues::Size before = values->size();
+  std::optional<AppliedTo> applied;
+  Status done = log_->read([&](const HashLog::Snapshot& snapshot) -> Status {
+    values->shrink(before);
+    ASSAY_ASSIGN_OR_RETURN(applied, applied_in(snapshot, view));
+    return each_row(snapshot, view, keys, [&](std::string_view row, const LogPages& pages) {
+      return view.read_flat_row(row, now, pages, values);
+    });
+  });
+  if (!done.ok()) {
+    values->shrink(before);
+    return counted(std::move(done));
+  }
+  return applied;
+}
+
+/// Hands the row of each key to `take`, "" where there is none, with the view's pages.
+template <typename Take>
+Status HashLogStore::each_row(const HashLog::Snapshot& snapshot,
+                              const gold::FeatureView& view,
+                              std::span<const data::EntityKey> keys,
+                              const Take& take) {
   const LogDirectory::View* const held = snapshot.directory().find(view.storage_name());
   if (held != nullptr) {
     ASSAY_RETURN_IF_ERROR(check_definition(view, ViewMeta{held->fingerprint, {}}));
   }
   const uint32_t epoch = held != nullptr ? held->epoch : 0;
   const LogPages pages(snapshot, epoch);
-  std::vector<uint64_t> hashes;
-  if (keys.size() > 1) {
-    hashes.reserve(keys.size());
-    for (const data::EntityKey& key : keys) {
-      hashes.push_back(record_hash(RecordKind::kRow, epoch, key.bytes()));
-      snapshot.prefetch_slot(hashes.back());
+  std::array<uint64_t, kSlotsAhead> hashes{};  // of the keys from i on
+  const auto hash_of = [&](std::size_t i) {
+    return record_hash(RecordKind::kRow, epoch, keys[i].bytes());
+  };
+  const std::size_t ahead = std::min(kSlotsAhead, keys.size());
+  for (std::size_t i = 0; i < ahead; ++i) {
+    hashes[i] = hash_of(i);
+    if (keys.size() > 1) {
+      snapshot.prefetch_slot(hashes[i]);
     }
-    for (const uint64_t hash : hashes) {
-      snapshot.prefetch_record(hash);
-    }
+  }
+  for (std::size_t i = 0; keys.size() > 1 && i < std::min(kRecordsAhead, keys.size()); ++i) {
+    snapshot.prefetch_record(hashes[i]);
   }
   for (std::size_t i = 0; i < keys.size(); ++i) {
     const std::string& key = keys[i].bytes();
-    const uint64_t hash = keys.size() > 1 ? hashes[i] : record_hash(RecordKind::kRow, epoch, key);
-    const Result<Found> found = snapshot.find(RecordKind::kRow, epoch, key, hash);
-    if (!found.ok()) {
-      return damaged_row(found.status(), view.storage_name(), key);
+    const Result<Found> found =
+        snapshot.find(RecordKind::kRow, epoch, key, hashes[i % kSlotsAhead]);
+    if (i + kSlotsAhead < keys.size()) {
+      hashes[i % kSlotsAhead] = hash_of(i + kSlotsAhead);
+      snapshot.prefetch_slot(hashes[i % kSlotsAhead]);
     }
-    Result<gold::FeatureValues> answer =
-        view.read_paged_row(found->value.value_or(std::string_view()), now, pages);
-    if (!answer.ok()) {
-      return damaged_row(answer.status(), view.storage_name(), key);
+    if (i + kRecordsAhead < keys.size()) {
+      snapshot.prefetch_record(hashes[(i + kRecordsAhead) % kSlotsAhead]);
     }
-    answers->push_back(std::move(answer).value());
+    Status taken =
+        found.ok() ? take(found->value.value_or(std::string_view()), pages) : found.status();
+    if (!taken.ok()) {
+      return damaged_row(taken, view.storage_name(), key);
+    }
   }
   return {};
 }

@@ -33,6 +33,10 @@ class LmdbStore : public OnlineStore {
   Result<std::vector<gold::FeatureValues>> read(const gold::FeatureView& view,
                                                 std::span<const data::EntityKey> keys,
                                                 EventTime now) override;
+  Result<std::optional<AppliedTo>> read_flat(const gold::FeatureView& view,
+                                             std::span<const data::EntityKey> keys,
+                                             EventTime now,
+                                             data::FlatValues* values) override;
   Result<EventTime> data_now() override;
   Result<std::vector<std::string>> views() override;
   Status drop(const std::string& storage_name) override;
@@ -56,6 +60,10 @@ class LmdbStore : public OnlineStore {
   static Result<std::optional<ViewMeta>> read_meta(const LmdbEnv::Reader& reader,
                                                    const std::string& view_name);
   static Result<EventTime> data_now(const LmdbEnv::Reader& reader);
+  template <typename Take>
+  Result<std::optional<AppliedTo>> each_row(const gold::FeatureView& view,
+                                            std::span<const data::EntityKey> keys,
+                                            const Take& take);
   Status find(const LmdbEnv::Reader& reader,
               const std::string& prefix,
               const data::EntityKey& key,
@@ -217,6 +225,39 @@ Result<std::optional<AppliedTo>> LmdbStore::applied_to(const gold::FeatureView& 
 Result<std::vector<gold::FeatureValues>> LmdbStore::read(const gold::FeatureView& view,
                                                          std::span<const data::EntityKey> keys,
                                                          EventTime now) {
+  std::vector<gold::FeatureValues> answers;
+  answers.reserve(keys.size());
+  const auto applied =
+      each_row(view, keys, [&](std::string_view row, const gold::RowPages& pages) -> Status {
+        ASSAY_ASSIGN_OR_RETURN(gold::FeatureValues answer, view.read_paged_row(row, now, pages));
+        answers.push_back(std::move(answer));
+        return {};
+      });
+  return applied.ok() ? Result<std::vector<gold::FeatureValues>>(std::move(answers))
+                      : applied.status();
+}
+
+Result<std::optional<AppliedTo>> LmdbStore::read_flat(const gold::FeatureView& view,
+                                                      std::span<const data::EntityKey> keys,
+                                                      EventTime now,
+                                                      data::FlatValues* values) {
+  const data::FlatValues::Size before = values->size();
+  Result<std::optional<AppliedTo>> applied =
+      each_row(view, keys, [&](std::string_view row, const gold::RowPages& pages) {
+        return view.read_flat_row(row, now, pages, values);
+      });
+  if (!applied.ok()) {
+    values->shrink(before);
+  }
+  return applied;
+}
+
+/// Hands the row of each key to `take`, "" where there is none, with the view's pages. Where the
+/// view stands in the same state.
+template <typename Take>
+Result<std::optional<AppliedTo>> LmdbStore::each_row(const gold::FeatureView& view,
+                                                     std::span<const data::EntityKey> keys,
+                                                     const Take& take) {
   ASSAY_RETURN_IF_ERROR(check_view_name(view));
   ASSAY_ASSIGN_OR_RETURN(const LmdbEnv::Snapshot snapshot, env_->snapshot());
   ASSAY_ASSIGN_OR_RETURN(const std::optional<ViewMeta> meta,
@@ -227,19 +268,14 @@ Result<std::vector<gold::FeatureValues>> LmdbStore::read(const gold::FeatureView
   const std::string prefix = row_key_prefix(view.storage_name());
   const LmdbPages pages(snapshot, prefix);
   Place place;
-  std::vector<gold::FeatureValues> answers;
-  answers.reserve(keys.size());
   for (const data::EntityKey& key : keys) {
     ASSAY_RETURN_IF_ERROR(find(snapshot, prefix, key, &place));
-    Result<gold::FeatureValues> answer = view.read_paged_row(
-        place.row.has_value() ? place.row->row : std::string_view(), now, pages);
-    if (!answer.ok()) {
-      return answer.code() == Code::kCorrupt ? corrupt(prefix, key.bytes(), answer.status())
-                                             : answer.status();
+    const Status taken = take(place.row.has_value() ? place.row->row : std::string_view(), pages);
+    if (!taken.ok()) {
+      return taken.code() == Code::kCorrupt ? corrupt(prefix, key.bytes(), taken) : taken;
     }
-    answers.push_back(std::move(answer).value());
   }
-  return answers;
+  return meta.has_value() ? std::optional<AppliedTo>(meta->applied) : std::nullopt;
 }
 
 Result<EventTime> LmdbStore::data_now(const LmdbEnv::Reader& reader) {

@@ -9,6 +9,7 @@
 
 #include "base/world.h"
 #include "data/entity_key.h"
+#include "data/flat_values.h"
 #include "gold/contract.h"
 
 namespace assay::online {
@@ -65,6 +66,19 @@ class OnlineStore {
   virtual Result<std::vector<gold::FeatureValues>> read(const gold::FeatureView& view,
                                                         std::span<const data::EntityKey> keys,
                                                         EventTime now) = 0;
+  /// The same, each answer as one row more of `values`, without an object for each of them; none
+  /// when it fails. And what known_applied_to said before.
+  virtual Result<std::optional<AppliedTo>> read_flat(const gold::FeatureView& view,
+                                                     std::span<const data::EntityKey> keys,
+                                                     EventTime now,
+                                                     data::FlatValues* values) {
+    ASSAY_ASSIGN_OR_RETURN(const std::optional<AppliedTo> applied, known_applied_to(view));
+    ASSAY_ASSIGN_OR_RETURN(const std::vector<gold::FeatureValues> answers, read(view, keys, now));
+    for (const gold::FeatureValues& answer : answers) {
+      values->add_row(answer.values, answer.statuses, answer.event_time.value_or(EventTime{}));
+    }
+    return applied;
+  }
   /// read() in two steps, of a store that is asked over a network: its answer is waited for in the
   /// second. Nothing from the others, which read() answers at once. What is given must outlive it.
   virtual std::unique_ptr<PendingRead> begin_read(const gold::FeatureView& /*view*/,

@@ -41,7 +41,33 @@ class OnlineStoreTest : public testing::TestWithParam<StoreKind> {
     const std::vector<data::EntityKey> keys = {fake_key(key)};
     Result<std::vector<gold::FeatureValues>> answers = store_->read(view, keys, EventTime{now});
     EXPECT_TRUE(answers.ok()) << answers.status().to_string();
-    return answers.ok() ? answers->front() : gold::FeatureValues{};
+    if (!answers.ok()) {
+      return {};
+    }
+    expect_flat(view, keys, EventTime{now}, *answers);
+    return answers->front();
+  }
+  /// read_flat gives the same, and where the view stands.
+  void expect_flat(const FakeView& view,
+                   const std::vector<data::EntityKey>& keys,
+                   EventTime now,
+                   const std::vector<gold::FeatureValues>& answers) {
+    data::FlatValues flat;
+    flat.add_row(1, FeatureStatus::kNotFound, {});
+    const auto applied = store_->read_flat(view, keys, now, &flat);
+    ASSERT_TRUE(applied.ok()) << applied.status().to_string();
+    const auto expected = store_->known_applied_to(view).value();
+    ASSERT_EQ(applied->has_value(), expected.has_value());
+    EXPECT_EQ(applied->value_or(AppliedTo{}).position, expected.value_or(AppliedTo{}).position);
+    ASSERT_EQ(flat.size().rows, 1 + answers.size());
+    std::size_t at = 1;
+    for (std::size_t row = 0; row < answers.size(); ++row) {
+      EXPECT_EQ(flat.time(1 + row), answers[row].event_time.value_or(EventTime{}));
+      for (std::size_t i = 0; i < answers[row].values.size(); ++i, ++at) {
+        EXPECT_EQ(flat.scalar(at, data::Type::kFloat64), answers[row].values[i]);
+        EXPECT_EQ(flat.status(at), answers[row].statuses[i]);
+      }
+    }
   }
   int64_t counter(const std::string& name) { return world_.metrics.counter(name, "").value(); }
 
@@ -308,6 +334,11 @@ TEST_P(OnlineStoreTest, AnyCutAndOrderOfRowsGivesTheSameContentAsANaiveMap) {
                     .ok());
     begin = end;
   }
+  std::vector<data::EntityKey> keys = {fake_key("nobody")};
+  for (const auto& [key, row] : newest) {
+    keys.push_back(fake_key(key));
+  }
+  expect_flat(view, keys, EventTime{2000}, store_->read(view, keys, EventTime{2000}).value());
   for (const auto& [key, row] : newest) {
     const gold::FeatureValues answer = read_one(view, key, 2000);
     EXPECT_EQ(answer.event_time, EventTime{row.event_time});
