@@ -7,8 +7,9 @@
 //   open      to the first answer: after a clean end, after kill -9 of a writer, and as it is when
 //             the machine was restarted (head and index do not count), also with cold files
 //
-// Against each other and, up to 1M entities, a prepared primary-key lookup of the same bytes in
-// SQLite. Every answer is checked, all values of it. Repeats alternate between the stores.
+// Reads are read_flat, as servers read. Against each other, against the hash log's answers of
+// Scalars and, up to 1M entities, a prepared primary-key lookup of the same bytes in SQLite. Every
+// answer is checked, all values of it. Repeats alternate between the stores.
 //
 //   online_read_bench [ENTITIES [alone]]      alone: the hash log without its peers
 
@@ -37,15 +38,15 @@
 #include "base/temp_folder.h"
 #include "online/online_store.h"
 #include "online/store_fixture.h"
+#include "read_contender.h"
 
 namespace {
 
+using namespace assay::bench;  // NOLINT(google-build-using-namespace): of this program alone
 using assay::EventTime;
 using assay::data::EntityKey;
-using assay::gold::FeatureValues;
 using assay::gold::FeatureView;
 
-constexpr int kFeatures = 50;
 constexpr int kRepeats = 3;
 constexpr int kSingleReads = 200'000;
 constexpr int kBatchReads = 4'000;
@@ -63,10 +64,6 @@ double nanos() {
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC, &now);
   return static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec);
-}
-
-double expected(int64_t user, int feature) {
-  return static_cast<double>(user) + feature * 0.001;
 }
 
 assay::data::SchemaPtr source_schema() {
@@ -129,27 +126,13 @@ EntityKey key_of(int64_t user) {
   return *assay::data::encode_key(values);
 }
 
-void check_answer(const FeatureValues& answer, int64_t user) {
-  ASSAY_CHECK(answer.values.size() == kFeatures);
-  for (int f = 0; f < kFeatures; ++f) {
-    const auto at = static_cast<std::size_t>(f);
-    ASSAY_CHECK(std::get<double>(answer.values[at].value) == expected(user, f));
-  }
-}
-
-using Read = std::function<std::vector<FeatureValues>(std::span<const EntityKey>)>;
-
-struct Contender {
-  std::string name;
-  Read read;
-};
-
 struct Latency {
   double p50_us = 0;
   double p99_us = 0;
 };
 
-Latency measure(const Read& read, int reads, int keys_per_read, int64_t entities, uint64_t seed) {
+Latency measure(
+    Contender& contender, int reads, int keys_per_read, int64_t entities, uint64_t seed) {
   const auto random = assay::seeded_random(seed);
   std::vector<int64_t> asked(static_cast<std::size_t>(reads) *
                              static_cast<std::size_t>(keys_per_read));
@@ -163,13 +146,11 @@ Latency measure(const Read& read, int reads, int keys_per_read, int64_t entities
   took.reserve(static_cast<std::size_t>(reads));
   const std::span<const EntityKey> all = keys;
   for (std::size_t at = 0; at < asked.size(); at += static_cast<std::size_t>(keys_per_read)) {
+    const auto count = static_cast<std::size_t>(keys_per_read);
     const double begin = nanos();
-    const std::vector<FeatureValues> answers =
-        read(all.subspan(at, static_cast<std::size_t>(keys_per_read)));
+    contender.read(all.subspan(at, count));
     took.push_back(nanos() - begin);
-    for (std::size_t k = 0; k < answers.size(); ++k) {
-      check_answer(answers[k], asked[at + k]);
-    }
+    contender.check(std::span<const int64_t>(asked).subspan(at, count));
   }
   std::sort(took.begin(), took.end());
   return {took[took.size() / 2] / 1e3, took[took.size() * 99 / 100] / 1e3};
@@ -177,7 +158,7 @@ Latency measure(const Read& read, int reads, int keys_per_read, int64_t entities
 
 /// The first against each of the others.
 void compare(const char* name,
-             const std::vector<Contender>& contenders,
+             const std::vector<Contender*>& contenders,
              int reads,
              int keys,
              int64_t entities) {
@@ -187,13 +168,13 @@ void compare(const char* name,
     std::printf("%s, repeat %d:", name, repeat + 1);
     for (std::size_t i = 0; i < contenders.size(); ++i) {
       const Latency latency =
-          measure(contenders[i].read, reads, keys, entities, static_cast<uint64_t>(repeat + 1));
+          measure(*contenders[i], reads, keys, entities, static_cast<uint64_t>(repeat + 1));
       if (i == 0) {
         ours.push_back(latency.p50_us);
       }
       ratios[i].push_back(latency.p50_us / ours.back());
       std::printf(" %s p50 %.2f us p99 %.2f us |",
-                  contenders[i].name.c_str(),
+                  contenders[i]->name().c_str(),
                   latency.p50_us,
                   latency.p99_us);
     }
@@ -204,8 +185,8 @@ void compare(const char* name,
   for (std::size_t i = 1; i < contenders.size(); ++i) {
     std::sort(ratios[i].begin(), ratios[i].end());
     std::printf(", %s / %s p50 ratio %.2f (spread %.2f to %.2f)",
-                contenders[i].name.c_str(),
-                contenders[0].name.c_str(),
+                contenders[i]->name().c_str(),
+                contenders[0]->name().c_str(),
                 ratios[i][ratios[i].size() / 2],
                 ratios[i].front(),
                 ratios[i].back());
@@ -213,7 +194,7 @@ void compare(const char* name,
   std::printf("\n");
 }
 
-void compare_reads(const std::vector<Contender>& contenders, int64_t entities) {
+void compare_reads(const std::vector<Contender*>& contenders, int64_t entities) {
   const int64_t hot = std::min(kHotEntities, entities);
   compare("1 key, hot", contenders, kSingleReads, 1, hot);
   compare("1 key, cold", contenders, kSingleReads, 1, entities);
@@ -253,8 +234,13 @@ class Filled {
                 name_.c_str());
   }
   [[nodiscard]] const std::string& name() const { return name_; }
-  [[nodiscard]] Contender contender() {
-    return {name_, [this](std::span<const EntityKey> keys) {
+  [[nodiscard]] FlatContender contender() {
+    return {name_, [this](std::span<const EntityKey> keys, assay::data::FlatValues* values) {
+              ASSAY_CHECK(store_->read_flat(view_, keys, EventTime{2}, values).ok());
+            }};
+  }
+  [[nodiscard]] ScalarContender scalars() {
+    return {name_ + ", Scalars", [this](std::span<const EntityKey> keys) {
               return store_->read(view_, keys, EventTime{2}).value();
             }};
   }
@@ -335,16 +321,15 @@ void read_beside_writer(Filled& store, int64_t entities) {
       }
     }
   });
-  const Contender reader = store.contender();
+  FlatContender reader = store.contender();
   const int64_t hot = std::min(kHotEntities, entities);
   for (int repeat = 0; repeat < kRepeats; ++repeat) {
-    std::printf("%s beside a writer, repeat %d:", reader.name.c_str(), repeat + 1);
+    std::printf("%s beside a writer, repeat %d:", reader.name().c_str(), repeat + 1);
     for (const auto& [what, keys, of] : {std::tuple{"1 key, hot", 1, hot},
                                          {"1 key, cold", 1, entities},
                                          {"100 keys, hot", kBatchKeys, hot},
                                          {"100 keys, cold", kBatchKeys, entities}}) {
-      const Latency latency =
-          measure(reader.read, keys == 1 ? kSingleReads : kBatchReads, keys, of, 5);
+      const Latency latency = measure(reader, keys == 1 ? kSingleReads : kBatchReads, keys, of, 5);
       std::printf(" %s p50 %.2f us p99 %.2f us |", what, latency.p50_us, latency.p99_us);
     }
     std::printf("\n");
@@ -353,9 +338,16 @@ void read_beside_writer(Filled& store, int64_t entities) {
   done = true;
   writer.join();
   std::printf("the writer of %s meanwhile: %.2f M entities/s\n",
-              reader.name.c_str(),
+              reader.name().c_str(),
               static_cast<double>(written) / seconds / 1e6);
 }
+
+class NoPages final : public assay::gold::RowPages {
+ public:
+  [[nodiscard]] assay::Result<std::string_view> get(uint64_t /*number*/) const override {
+    return assay::Status(assay::Code::kCorrupt, "there are no pages");
+  }
+};
 
 /// The peer: key and row bytes in a table WITHOUT ROWID, memory-mapped, one prepared statement.
 class SqlitePeer {
@@ -392,19 +384,16 @@ class SqlitePeer {
   SqlitePeer(const SqlitePeer&) = delete;
   SqlitePeer& operator=(const SqlitePeer&) = delete;
 
-  std::vector<FeatureValues> read(std::span<const EntityKey> keys) {
-    std::vector<FeatureValues> answers;
-    answers.reserve(keys.size());
+  void read(std::span<const EntityKey> keys, assay::data::FlatValues* values) {
     for (const EntityKey& key : keys) {
       sqlite3_bind_blob(
           select_, 1, key.bytes().data(), static_cast<int>(key.bytes().size()), SQLITE_STATIC);
       ASSAY_CHECK(sqlite3_step(select_) == SQLITE_ROW);
       const std::string_view row(static_cast<const char*>(sqlite3_column_blob(select_, 0)),
                                  static_cast<std::size_t>(sqlite3_column_bytes(select_, 0)));
-      answers.push_back(view_.read_online_row(row, EventTime{2}).value());
+      ASSAY_CHECK(view_.read_flat_row(row, EventTime{2}, NoPages(), values).ok());
       sqlite3_reset(select_);
     }
-    return answers;
   }
 
  private:
@@ -488,7 +477,8 @@ void measure_open(const FeatureView& view,
       const double begin = nanos();
       const auto store = open_log(world, folder);
       const EntityKey key = key_of(entities - 1);
-      check_answer(store->read(view, {&key, 1}, EventTime{2}).value().front(), entities - 1);
+      ASSAY_CHECK(store->read(view, {&key, 1}, EventTime{2}).value().front().values[0] ==
+                  assay::data::Scalar::float64(expected(entities - 1, 0)));
       std::printf("open the hash log %s: %.3f s\n", what, (nanos() - begin) / 1e9);
     }
   }
@@ -511,7 +501,11 @@ int main(int argc, char** argv) {
       std::make_unique<Filled>("hash log", open_log(world, log_folder), *view, schema, entities);
   log->fill();
   std::vector<Filled*> stores = {log.get()};
-  std::vector<Contender> contenders = {log->contender()};
+  FlatContender of_log = log->contender();
+  ScalarContender of_log_scalars = log->scalars();
+  std::vector<Contender*> contenders = {&of_log, &of_log_scalars};
+  std::optional<FlatContender> of_lmdb;
+  std::optional<FlatContender> of_sqlite;
   std::unique_ptr<Filled> lmdb;
   std::unique_ptr<SqlitePeer> sqlite;
   if (with_peers) {
@@ -525,13 +519,15 @@ int main(int argc, char** argv) {
         entities);
     lmdb->fill();
     stores.push_back(lmdb.get());
-    contenders.push_back(lmdb->contender());
+    contenders.push_back(&of_lmdb.emplace(lmdb->contender()));
   }
   if (with_peers && entities <= kEntitiesMaxOfSqlite) {
     sqlite = std::make_unique<SqlitePeer>(
         assay::join_path(folder.path(), "peer.db"), *view, schema, entities);
-    contenders.push_back(
-        {"sqlite", [&](std::span<const EntityKey> keys) { return sqlite->read(keys); }});
+    contenders.push_back(&of_sqlite.emplace(
+        "sqlite", [&](std::span<const EntityKey> keys, assay::data::FlatValues* values) {
+          sqlite->read(keys, values);
+        }));
   }
   compare_reads(contenders, entities);
   compare_updates(stores);

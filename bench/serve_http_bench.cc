@@ -11,7 +11,7 @@
 // Peers of the same run answer with the same bytes: a handler that looks nothing up in the same
 // HTTP server, a bare epoll loop, and a Redis that is asked for the same values by HMGET. Every
 // answer is compared with one that was read by hand before. CPU is of the server's process, the
-// system's part included; allocations are counted apart.
+// system's part included, and so is what a million requests cost; allocations are counted apart.
 //
 //   serve_http_bench [ENTITIES [SECONDS [STORE]]]      STORE: hashlog (as it is), lmdb
 
@@ -56,6 +56,7 @@ using assay::serve::Response;
 constexpr int kConnections = 8;
 constexpr int kRepeats = 3;
 constexpr int kBatch = 100;
+constexpr double kDollarsPerCoreHour = 0.04;  // about what small cloud machines cost
 
 /// The HTTP server with a handler, which is timed.
 class HttpServed : public Served {
@@ -176,7 +177,7 @@ Measured measure(ServedProcess* server, const std::vector<Question>& questions, 
 void print(const char* who, const Measured& measured) {
   std::printf(
       "  %-12s %8.0f req/s, p50 %.0f p99 %.0f us | at half of it p50 %.0f p99 %.0f p99.9 %.0f us | "
-      "CPU %.1f us, handler %.1f us | %.0f allocations, %.0f bytes\n",
+      "CPU %.1f us, handler %.1f us, %.4f USD a million | %.0f allocations, %.0f bytes\n",
       who,
       measured.closed.per_second,
       measured.closed.p50,
@@ -186,6 +187,7 @@ void print(const char* who, const Measured& measured) {
       measured.open.p999,
       measured.cpu_micros,
       measured.handler_micros,
+      measured.cpu_micros * kDollarsPerCoreHour / 3600,
       measured.allocations,
       measured.bytes);
   std::fflush(stdout);

@@ -95,15 +95,17 @@ void write_values(std::string* body, bool is_next, int64_t rows, const Value& va
   }
 }
 
-/// The views of an answer. A definition that changes is a new view here, so there are no versions.
-void write_views(JsonWriter& writer, const gold::Service& service) {
+}  // namespace
+
+std::string view_metadata(const gold::Service& service) {
   std::vector<std::string_view> views;
   for (const gold::ServiceFeature& feature : service.features) {
     if (std::find(views.begin(), views.end(), feature.view) == views.end()) {
       views.push_back(feature.view);
     }
   }
-  writer.key("feature_view_metadata");
+  std::string json;
+  JsonWriter writer(json);
   writer.begin_array();
   for (const std::string_view view : views) {
     writer.begin_object();
@@ -112,9 +114,8 @@ void write_views(JsonWriter& writer, const gold::Service& service) {
     writer.end_object();
   }
   writer.end_array();
+  return json;
 }
-
-}  // namespace
 
 std::string render_features(const Selection& selection,
                             const TypedRows& typed,
@@ -162,7 +163,8 @@ std::string render_features(const Selection& selection,
   }
   writer.end_array();
   if (with_view_versions) {
-    write_views(writer, *selection.service);
+    writer.key("feature_view_metadata");
+    writer.raw(view_metadata(*selection.service));
   }
   writer.end_object();
   writer.end_object();
@@ -224,12 +226,13 @@ std::string render_predictions(const ServingModel& model,
   return body;
 }
 
-Response answered(std::string body, const FeatureAnswer& answer) {
+Response answered(std::string body, EventTime now, std::optional<EventTime> known_until) {
   Response response;
   response.body = std::move(body);
-  response.headers.emplace_back("x-assay-as-of", format_time(answer.now));
-  if (answer.known_until.has_value() && *answer.known_until != EventTime::min()) {
-    response.headers.emplace_back("x-assay-known-until", format_time(*answer.known_until));
+  response.headers.reserve(3);  // with its tag
+  response.headers.emplace_back("x-assay-as-of", format_time(now));
+  if (known_until.has_value() && *known_until != EventTime::min()) {
+    response.headers.emplace_back("x-assay-known-until", format_time(*known_until));
   }
   return response;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "serve/http_server.h"
@@ -21,6 +22,10 @@ std::string render_predictions(const ServingModel& model,
                                bool with_features);
 
 /// A body with what `assay verify` needs to ask the offline side the same question.
-Response answered(std::string body, const FeatureAnswer& answer);
+Response answered(std::string body, EventTime now, std::optional<EventTime> known_until);
+
+/// The views of an answer, as a JSON array. A definition that changes is a new view here, so there
+/// are no versions.
+std::string view_metadata(const gold::Service& service);
 
 }  // namespace assay::serve

@@ -285,13 +285,19 @@ Response FeatureServer::get_online_features(const Request& request, const Caller
     feature_requests_.add();
     return *refusal;
   }
-  const FeaturesAsked asked = ask_features(parsed.body, caller);
+  const bool with_view_versions = parsed.body.with_view_versions;
+  const FeaturesAsked asked = ask_features(std::move(parsed.body), caller);
+  if (asked.flat.has_value()) {
+    return answered(asked.selection->form->render(asked.typed, *asked.flat, with_view_versions),
+                    asked.flat->now,
+                    asked.flat->known_until);
+  }
   if (!asked.answer.has_value()) {
     return asked.refusal;
   }
-  return answered(
-      render_features(*asked.selection, asked.typed, *asked.answer, parsed.body.with_view_versions),
-      *asked.answer);
+  return answered(render_features(*asked.selection, asked.typed, *asked.answer, with_view_versions),
+                  asked.answer->now,
+                  asked.answer->known_until);
 }
 
 FeaturesAsked FeatureServer::ask_features(RequestBody body, const Caller& caller) {
@@ -322,31 +328,64 @@ FeaturesAsked FeatureServer::ask_features(RequestBody body, const Caller& caller
     asked.refusal = *asking.refusal;
     return asked;
   }
-  Result<FeatureAnswer> answer =
-      get_features(*selection.service, asking.reads, asked.typed.rows, asking.at);
-  if (!answer.ok()) {
-    asked.refusal = failed("online_read_failed", answer.status());
+  Result<std::optional<FlatAnswer>> flat =
+      flat_answer(*selection.service, asked.typed.rows, asking);
+  if (!flat.ok()) {
+    asked.refusal = failed("online_read_failed", flat.status());
     return asked;
   }
-  for (std::size_t feature = 0; feature < selection.names.size(); ++feature) {
-    std::array<int64_t, data::kFeatureStatuses> totals{};
-    for (int64_t row = 0; row < answer->rows(); ++row) {
-      ++totals[static_cast<std::size_t>(answer->status(static_cast<int>(feature), row))];
+  asked.flat = *std::move(flat);
+  if (!asked.flat.has_value()) {
+    Result<FeatureAnswer> answer =
+        get_features(*selection.service, asking.reads, asked.typed.rows, asking.at);
+    if (!answer.ok()) {
+      asked.refusal = failed("online_read_failed", answer.status());
+      return asked;
     }
-    for (std::size_t status = 0; status < totals.size(); ++status) {
-      if (totals[status] != 0) {
-        selection.status_totals[feature][status]->add(totals[status]);
-      }
+    if (log_ != nullptr && !asking.of_the_past) {
+      log_->add(selection.service, asked.typed.rows, *answer);
     }
+    asked.answer = *std::move(answer);
   }
-  entities_.add(answer->rows());
-  if (log_ != nullptr && !asking.of_the_past) {
-    log_->add(selection.service, asked.typed.rows, *answer);
-  }
-  asked.answer = *std::move(answer);
+  count(asked);
   selection.latency->observe(static_cast<double>(world_.clock.monotonic().micros - begin.micros) *
                              1e-6);
   return asked;
+}
+
+Result<std::optional<FlatAnswer>> FeatureServer::flat_answer(const gold::Service& service,
+                                                             const RequestRows& rows,
+                                                             const Asking& asking) {
+  return log_ != nullptr || asking.of_the_past || !is_flat(service)
+             ? std::optional<FlatAnswer>()
+             : get_flat_features(service, store_, rows, asking.at);
+}
+
+/// Entities and statuses of an answer. Features of one view have the same counters.
+void FeatureServer::count(const FeaturesAsked& asked) {
+  const Selection& selection = *asked.selection;
+  const int64_t rows = asked.flat.has_value() ? asked.flat->rows : asked.answer->rows();
+  std::array<int64_t, data::kFeatureStatuses> totals{};
+  for (std::size_t feature = 0; feature < selection.names.size(); ++feature) {
+    for (int64_t row = 0; row < rows; ++row) {
+      const data::FeatureStatus status =
+          asked.flat.has_value()
+              ? asked.flat->values.status(asked.flat->at(selection.service->features[feature], row))
+              : asked.answer->status(static_cast<int>(feature), row);
+      ++totals[static_cast<std::size_t>(status)];
+    }
+    const auto& counters = selection.status_totals[feature];
+    if (feature + 1 < selection.names.size() && selection.status_totals[feature + 1] == counters) {
+      continue;
+    }
+    for (std::size_t status = 0; status < totals.size(); ++status) {
+      if (totals[status] != 0) {
+        counters[status]->add(totals[status]);
+      }
+    }
+    totals = {};
+  }
+  entities_.add(rows);
 }
 
 Response FeatureServer::predict(const Request& request, const Caller& caller) {
@@ -362,8 +401,10 @@ Response FeatureServer::predict(const Request& request, const Caller& caller) {
   if (!asked.predictions.has_value()) {
     return asked.refusal;
   }
+  const FeatureAnswer& features = asked.predictions->features;
   return answered(render_predictions(*asked.model, *asked.predictions, parsed.body.with_features),
-                  asked.predictions->features);
+                  features.now,
+                  features.known_until);
 }
 
 PredictionsAsked FeatureServer::ask_predictions(const RequestBody& body, const Caller& caller) {
@@ -396,8 +437,7 @@ PredictionsAsked FeatureServer::ask_predictions(const RequestBody& body, const C
     asked.refusal = *asking.refusal;
     return asked;
   }
-  Result<Predictions> predictions =
-      serve::predict(*asked.model, asking.reads, typed.rows, asking.at, log_ != nullptr);
+  Result<Predictions> predictions = predict_rows(*asked.model, body, typed.rows, asking);
   if (!predictions.ok()) {
     asked.refusal = failed("prediction_failed", predictions.status());
     return asked;
@@ -408,6 +448,20 @@ PredictionsAsked FeatureServer::ask_predictions(const RequestBody& body, const C
   }
   asked.predictions = *std::move(predictions);
   return asked;
+}
+
+Result<Predictions> FeatureServer::predict_rows(const ServingModel& model,
+                                                const RequestBody& body,
+                                                const RequestRows& rows,
+                                                const Asking& asking) {
+  if (model.challengers.empty() && !body.with_features) {
+    ASSAY_ASSIGN_OR_RETURN(const std::optional<FlatAnswer> flat,
+                           flat_answer(*model.service, rows, asking));
+    if (flat.has_value()) {
+      return serve::predict(model, *flat);
+    }
+  }
+  return serve::predict(model, asking.reads, rows, asking.at, log_ != nullptr);
 }
 
 /// What could not be read. A question that the tables cannot answer is no fault of the server.

@@ -27,7 +27,8 @@ namespace assay::serve {
 struct FeaturesAsked {
   std::shared_ptr<const Selection> selection;
   TypedRows typed;
-  std::optional<FeatureAnswer> answer;  // nothing: see refusal
+  std::optional<FlatAnswer> flat;       // of a flat service, when nobody else needs the answer
+  std::optional<FeatureAnswer> answer;  // else; none of the two: see refusal
   Response refusal;
 };
 
@@ -99,6 +100,16 @@ class FeatureServer {
   Response predict(const Request& request, const Caller& caller);
   Response ready();
   Asking reads_for(const ServingState& state, const std::optional<JsonValue>& at);
+  /// From the store as it is, for nobody but who asks: a flat service's answer without a Scalar a
+  /// value. Nothing: it has to be asked for in the other way.
+  Result<std::optional<FlatAnswer>> flat_answer(const gold::Service& service,
+                                                const RequestRows& rows,
+                                                const Asking& asking);
+  Result<Predictions> predict_rows(const ServingModel& model,
+                                   const RequestBody& body,
+                                   const RequestRows& rows,
+                                   const Asking& asking);
+  void count(const FeaturesAsked& asked);
   Response failed(std::string_view event, const Status& status);
   Result<EventTime> now(const ServingState& state);
   std::shared_ptr<Selections> selections();

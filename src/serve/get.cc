@@ -239,4 +239,72 @@ Result<FeatureAnswer> get_online_features(const gold::Service& service,
   return get_features(service, ViewReads::of(store, now), rows, now);
 }
 
+namespace {
+
+/// The entities of a view that rows ask for; nothing when part of a key is null.
+Result<std::optional<std::vector<data::EntityKey>>> keys_of(const gold::FeatureView& view,
+                                                            const RequestRows& rows) {
+  std::vector<const RequestColumn*> columns;
+  for (const data::Field& key : view.keys()) {
+    ASSAY_ASSIGN_OR_RETURN(columns.emplace_back(), require_column(rows, key));
+  }
+  std::vector<data::EntityKey> keys;
+  keys.reserve(static_cast<std::size_t>(rows.rows));
+  std::vector<data::Scalar> values(columns.size());
+  for (std::size_t row = 0; row < static_cast<std::size_t>(rows.rows); ++row) {
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+      values[i] = columns[i]->values[row];
+    }
+    std::optional<data::EntityKey> key = data::encode_key(values);
+    if (!key.has_value()) {
+      return std::optional<std::vector<data::EntityKey>>();
+    }
+    keys.push_back(*std::move(key));
+  }
+  return std::optional(std::move(keys));
+}
+
+}  // namespace
+
+bool is_flat(const gold::Service& service) {
+  return service.on_demand.empty() && service.derived.empty() &&
+         std::all_of(service.view_keys.begin(), service.view_keys.end(), [](const auto& keys) {
+           return keys.empty();
+         });
+}
+
+Result<std::optional<FlatAnswer>> get_flat_features(const gold::Service& service,
+                                                    online::OnlineStore& store,
+                                                    const RequestRows& rows,
+                                                    EventTime now) {
+  FlatAnswer answer;
+  answer.rows = rows.rows;
+  answer.now = now;
+  answer.views.reserve(service.views.size());
+  std::size_t width = 0;
+  for (const gold::FeatureViewPtr& view : service.views) {
+    width += view->features().size();
+  }
+  const auto row_count = static_cast<std::size_t>(rows.rows);
+  answer.values.reserve(width * row_count, service.views.size() * row_count);
+  std::optional<std::vector<data::EntityKey>> keys;
+  const gold::FeatureView* before = nullptr;
+  for (const gold::FeatureViewPtr& view : service.views) {
+    if (before == nullptr || before->keys() != view->keys()) {
+      ASSAY_ASSIGN_OR_RETURN(keys, keys_of(*view, rows));
+      if (!keys.has_value()) {
+        return std::optional<FlatAnswer>();
+      }
+    }
+    before = view.get();
+    const data::FlatValues::Size size = answer.values.size();
+    answer.views.push_back({size.words, size.rows, view->features().size()});
+    ASSAY_ASSIGN_OR_RETURN(const std::optional<online::AppliedTo> applied,
+                           store.read_flat(*view, *keys, now, &answer.values));
+    const EventTime until = applied.has_value() ? applied->known_until : EventTime::min();
+    answer.known_until = std::min(answer.known_until.value_or(until), until);
+  }
+  return std::optional(std::move(answer));
+}
+
 }  // namespace assay::serve

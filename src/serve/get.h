@@ -12,6 +12,7 @@
 #include "base/status.h"
 #include "base/time.h"
 #include "data/asof_join.h"
+#include "data/flat_values.h"
 #include "data/scalar.h"
 #include "gold/service.h"
 #include "online/online_store.h"
@@ -111,5 +112,42 @@ Result<FeatureAnswer> get_online_features(const gold::Service& service,
                                           online::OnlineStore& store,
                                           const RequestRows& rows,
                                           EventTime now);
+
+/// The features of a service that has all of them from its views, as they were read: what a
+/// FeatureAnswer says, without an object for each value.
+struct FlatAnswer {
+  struct View {
+    std::size_t begin = 0;  // of its values
+    std::size_t row = 0;    // its first one
+    std::size_t width = 0;  // values of a row
+  };
+  data::FlatValues values;
+  std::vector<View> views;  // as of the service
+  int64_t rows = 0;
+  EventTime now;
+  std::optional<EventTime> known_until;  // as of FeatureAnswer
+
+  /// Where the value of a feature of a view stands.
+  [[nodiscard]] std::size_t at(int view, int feature, int64_t row) const {
+    const View& of = views[static_cast<std::size_t>(view)];
+    return of.begin + static_cast<std::size_t>(row) * of.width + static_cast<std::size_t>(feature);
+  }
+  [[nodiscard]] std::size_t at(const gold::ServiceFeature& feature, int64_t row) const {
+    return at(feature.view_index, feature.feature_index, row);
+  }
+  [[nodiscard]] EventTime event_time(int view, int64_t row) const {
+    return values.time(views[static_cast<std::size_t>(view)].row + static_cast<std::size_t>(row));
+  }
+};
+
+/// Whether a service has all its features from its views, by keys that rows are asked with.
+bool is_flat(const gold::Service& service);
+
+/// get_online_features of such a service. Nothing when part of a key is null: that is not asked
+/// for here.
+Result<std::optional<FlatAnswer>> get_flat_features(const gold::Service& service,
+                                                    online::OnlineStore& store,
+                                                    const RequestRows& rows,
+                                                    EventTime now);
 
 }  // namespace assay::serve

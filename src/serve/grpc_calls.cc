@@ -194,7 +194,7 @@ std::string vector_message(int64_t rows, ValueOf value, StatusOf status, TimeOf 
   ProtoWriter writer(message);
   std::string statuses;
   for (int64_t row = 0; row < rows; ++row) {
-    writer.bytes(1, data::to_feast_value(value(row)));
+    writer.bytes(1, value(row));
     data::append_varint(&statuses, static_cast<uint64_t>(field_status(status(row))));
   }
   if (rows > 0) {
@@ -230,30 +230,105 @@ std::string metadata_message(const FeaturesAsked& asked, bool with_views) {
   return metadata;
 }
 
+/// Writes vectors of values as they were read. The times of a view's features are the same, and
+/// made once.
+class FlatVectors {
+ public:
+  explicit FlatVectors(const FlatAnswer& answer) : answer_(answer), times_(answer.views.size()) {}
+
+  const std::string& message(const gold::ServiceFeature& feature) {
+    message_.clear();
+    statuses_.clear();
+    ProtoWriter writer(message_);
+    const int kind = data::feast_value_type(feature.type);
+    for (int64_t row = 0; row < answer_.rows; ++row) {
+      const std::size_t at = answer_.at(feature, row);
+      const data::FeatureStatus status = answer_.values.status(at);
+      read_value(feature.type, kind, at, status);
+      writer.bytes(1, value_);
+      data::append_varint(&statuses_, static_cast<uint64_t>(field_status(status)));
+    }
+    if (answer_.rows > 0) {
+      writer.bytes(2, statuses_);
+    }
+    return message_.append(times(feature.view_index));
+  }
+
+ private:
+  /// The Value. Most are numbers, which need no Scalar.
+  void read_value(const data::Type& type, int kind, std::size_t at, data::FeatureStatus status) {
+    value_.clear();
+    if (status != data::FeatureStatus::kPresent) {
+      return;
+    }
+    if (type == data::TypeId::kFloat64) {
+      ProtoWriter(value_).real64(kind, answer_.values.real(at));
+    } else if (data::is_integer(type)) {
+      ProtoWriter(value_).integer(kind, answer_.values.integer(at));
+    } else {
+      value_ = data::to_feast_value(answer_.values.scalar(at, type));
+    }
+  }
+  const std::string& times(int view) {
+    std::string& times = times_[static_cast<std::size_t>(view)];
+    if (times.empty()) {
+      ProtoWriter writer(times);
+      for (int64_t row = 0; row < answer_.rows; ++row) {
+        writer.bytes(3, data::proto_seconds(answer_.event_time(view, row).micros));
+      }
+    }
+    return times;
+  }
+
+  const FlatAnswer& answer_;
+  std::vector<std::string> times_;  // by view; empty: not made yet
+  std::string message_;
+  std::string statuses_;
+  std::string value_;
+};
+
+void write_features(const FeaturesAsked& asked, const FlatAnswer& answer, ProtoWriter* writer) {
+  FlatVectors vectors(answer);
+  for (const gold::ServiceFeature& feature : asked.selection->service->features) {
+    writer->bytes(2, vectors.message(feature));
+  }
+}
+
+void write_features(const FeaturesAsked& asked, const FeatureAnswer& answer, ProtoWriter* writer) {
+  for (int feature = 0; feature < static_cast<int>(asked.selection->names.size()); ++feature) {
+    writer->bytes(2,
+                  vector_message(
+                      answer.rows(),
+                      [&](int64_t row) { return data::to_feast_value(answer.value(feature, row)); },
+                      [&](int64_t row) { return answer.status(feature, row); },
+                      [&](int64_t row) { return answer.event_time(feature, row); }));
+  }
+}
+
 std::string features_response(const FeaturesAsked& asked, bool with_views) {
   using data::FeatureStatus;
-  const FeatureAnswer& answer = *asked.answer;
   std::string message;
   ProtoWriter writer(message);
   writer.bytes(1, metadata_message(asked, with_views));
   for (const std::string& name : asked.typed.entity_names) {
-    const RequestColumn& column = *asked.typed.rows.find(name);
+    const std::vector<data::Scalar>& values = asked.typed.rows.find(name)->values;
     const auto value = [&](int64_t row) -> const data::Scalar& {
-      return column.values[static_cast<std::size_t>(row)];
+      return values[static_cast<std::size_t>(row)];
     };
-    const auto status = [&](int64_t row) {
-      return value(row).is_null() ? FeatureStatus::kNullValue : FeatureStatus::kPresent;
-    };
-    writer.bytes(2,
-                 vector_message(answer.rows(), value, status, [](int64_t) { return EventTime{}; }));
-  }
-  for (int feature = 0; feature < static_cast<int>(asked.selection->names.size()); ++feature) {
     writer.bytes(2,
                  vector_message(
-                     answer.rows(),
-                     [&](int64_t row) -> const data::Scalar& { return answer.value(feature, row); },
-                     [&](int64_t row) { return answer.status(feature, row); },
-                     [&](int64_t row) { return answer.event_time(feature, row); }));
+                     asked.typed.rows.rows,
+                     [&](int64_t row) { return data::to_feast_value(value(row)); },
+                     [&](int64_t row) {
+                       return value(row).is_null() ? FeatureStatus::kNullValue
+                                                   : FeatureStatus::kPresent;
+                     },
+                     [](int64_t) { return EventTime{}; }));
+  }
+  if (asked.flat.has_value()) {
+    write_features(asked, *asked.flat, &writer);
+  } else {
+    write_features(asked, *asked.answer, &writer);
   }
   return message;
 }
@@ -315,8 +390,9 @@ Result<std::string> answer_grpc(FeatureServer& server,
   if (method == "/feast.serving.ServingService/GetOnlineFeatures") {
     ASSAY_ASSIGN_OR_RETURN(const RequestBody body, read_features_request(request, as_of));
     const FeaturesAsked asked = server.ask_features(body, *caller);
-    return asked.answer.has_value() ? features_response(asked, body.with_view_versions)
-                                    : Result<std::string>(refusal_status(asked.refusal));
+    return asked.flat.has_value() || asked.answer.has_value()
+               ? features_response(asked, body.with_view_versions)
+               : Result<std::string>(refusal_status(asked.refusal));
   }
   if (method == "/feast.serving.ServingService/GetFeastServingInfo") {
     ProtoWriter(message).bytes(1, "assay " ASSAY_VERSION);

@@ -1,16 +1,18 @@
-// The one file that speaks Boost.Beast: HTTP/1.1 over TCP, plain or inside of TLS.
+// HTTP/1.1 over TCP, plain or inside of TLS, by Boost.Asio.
 //
 // One io_context and one thread per core; a connection stays on its context, so nothing of it is
-// locked. Bytes are fed to Beast's parser by hand: one read may hold several requests (pipelining),
-// a request may come in many reads. With TLS they go through a TlsChannel before.
+// locked. One read may hold several requests (pipelining), a request may come in many reads: a
+// RequestReader puts them together. With TLS bytes go through a TlsChannel before. Answers are sent
+// at once where the socket takes them. Time is counted in ticks: a request sets no timer.
+
+#include "serve/http_lane.h"
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
-#include <mutex>
+#include <limits>
 #include <optional>
-#include <thread>
 #include <unordered_set>
+#include <vector>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -18,21 +20,15 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
-#include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/string_body.hpp>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/ascii.h"
-#include "serve/connection_slot.h"
 #include "serve/error_response.h"
 #include "serve/http_head.h"
-#include "serve/http_server.h"
-#include "serve/listener.h"
+#include "serve/request_reader.h"
 #include "serve/server_counters.h"
-#include "serve/slow_requests.h"
 #include "serve/spare_strings.h"
 #include "serve/turn_wait.h"
 
@@ -40,16 +36,17 @@ namespace assay::serve {
 namespace {
 
 namespace net = boost::asio;
-namespace http = boost::beast::http;
-using boost::beast::error_code;
+using boost::system::error_code;
 using Executor = net::io_context::executor_type;
 using Socket = net::basic_stream_socket<net::ip::tcp, Executor>;
-using Stream = boost::beast::basic_stream<net::ip::tcp, Executor>;
 
 constexpr std::size_t kReadBytes = 16 << 10;
 constexpr std::size_t kFirstReadBytes = 2 << 10;  // what a connection holds while it is idle
 constexpr std::size_t kLingerBytesMax = 64 << 20;
-constexpr std::chrono::seconds kLingerTime{2};
+constexpr Duration kLingerTime{2 * kMicrosPerSecond};
+constexpr int64_t kTickMicrosMin = 1'000;
+constexpr int64_t kTickMicrosMax = 250'000;
+constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
 
 /// Give memory back that is not small: a hundred thousand connections may have it.
 template <typename Bytes>
@@ -67,7 +64,7 @@ std::chrono::microseconds chrono(Duration duration) {
 class Session;
 
 /// What the connections of one thread share.
-struct Lane {
+struct Lane final : HttpLane {
   Lane(World& the_world,
        const Handler& the_handler,
        const HttpOptions& the_options,
@@ -84,9 +81,20 @@ struct Lane {
   net::io_context context{1};
   net::executor_work_guard<Executor> work{context.get_executor()};
   net::steady_timer drain_timer{context};
+  net::steady_timer tick_timer{context};
+  const std::chrono::microseconds tick_length{
+      std::clamp(std::min({options.read_timeout, options.idle_timeout, kLingerTime}).micros / 8,
+                 kTickMicrosMin,
+                 kTickMicrosMax)};
+  int64_t tick = 0;
   TurnWait turn{world.clock};
   HeadDate date{world.clock};
   SpareStrings spares;
+  Request request;  // that is being read; its memory serves for the next one
+
+  void run() override;
+  void take(int socket, ConnectionSlot slot, std::optional<ConnectionSlot> handshake) override;
+  void drain() override;
 
   /// How long what arrives now waits for its turn.
   Duration turn_wait() {
@@ -99,8 +107,15 @@ struct Lane {
   void finish_drain_if_empty() {
     if (draining && sessions.empty()) {
       drain_timer.cancel();
+      tick_timer.cancel();
     }
   }
+  /// The tick when so much time will have gone by; up to two later.
+  [[nodiscard]] int64_t tick_after(Duration time) const {
+    return tick + 2 + time.micros / tick_length.count();
+  }
+  /// Close the connections whose time is over, from now on.
+  void keep_time();
 
   /// Let marks of `turn` queue among what is ready: as what epoll finds behind all else.
   void wait_for_mark() {
@@ -132,8 +147,7 @@ class Session : public std::enable_shared_from_this<Session> {
       : lane_(lane),
         slot_(std::move(slot)),
         handshake_(std::move(handshake)),
-        stream_(std::move(socket)) {
-    parser_.emplace();
+        socket_(std::move(socket)) {
     lane_.sessions.insert(this);
   }
   ~Session() {
@@ -145,12 +159,12 @@ class Session : public std::enable_shared_from_this<Session> {
 
   void start() {
     error_code ignored;
-    stream_.socket().set_option(net::ip::tcp::no_delay(true), ignored);
+    socket_.set_option(net::ip::tcp::no_delay(true), ignored);
     if (lane_.options.tls) {
       identity_ = lane_.options.tls();
       tls_ = identity_->accept();
       began_ = true;  // until both sides agree
-      stream_.expires_after(chrono(lane_.options.read_timeout));
+      expire_in(lane_.options.read_timeout);
       read();
     } else {
       next_request();
@@ -159,17 +173,16 @@ class Session : public std::enable_shared_from_this<Session> {
   /// End the connection; whatever waits on it fails, and the session with it.
   void close() {
     error_code ignored;
-    stream_.socket().shutdown(net::ip::tcp::socket::shutdown_both, ignored);
-    stream_.close();
+    deadline_ = kNever;
+    socket_.shutdown(net::ip::tcp::socket::shutdown_both, ignored);
+    socket_.close(ignored);
   }
+  [[nodiscard]] bool is_late() const { return lane_.tick >= deadline_; }
   /// Tell the peer of an idle connection that nothing is missing, if that goes at once.
   void say_farewell() {
     if (tls_ != nullptr && tls_->is_open()) {
       tls_->finish();
-      const std::string bytes = tls_->output();  // out_ may be under way
-      error_code ignored;
-      stream_.socket().non_blocking(true, ignored);
-      stream_.socket().send(net::buffer(bytes), 0, ignored);
+      send_now(tls_->output());  // out_ may be under way
     }
   }
   /// Close when nothing is under way; else the answer under way is the last one.
@@ -181,45 +194,42 @@ class Session : public std::enable_shared_from_this<Session> {
   }
 
  private:
-  using Parser = http::request_parser<http::string_body>;
-  struct Form {  // of an answer
-    unsigned version = 11;
-    bool keep_alive = false;  // as the client wants it
-    bool head_only = false;
-    bool linger = false;
-  };
-
+  void expire_in(Duration time) { deadline_ = lane_.tick_after(time); }
   [[nodiscard]] bool idle() const {
-    return !handling_ && buffer_.size() == 0 && !parser_->got_some();
+    return !handling_ && buffer_.size() == 0 && !reader_.has_begun();
   }
+  /// Answer what is there already; then wait for more.
   void next_request() {
-    handling_ = false;
-    continued_ = false;
-    began_ = false;
-    parser_.emplace();
-    parser_->header_limit(static_cast<std::uint32_t>(lane_.options.header_bytes_max));
-    parser_->body_limit(lane_.options.body_bytes_max);
-    parser_->eager(true);
-    if (buffer_.size() != 0) {
-      stream_.expires_after(chrono(lane_.options.read_timeout));
-      parse();
-    } else if (lane_.draining || finished_) {
+    do {
+      handling_ = false;
+      continued_ = false;
+      began_ = false;
+      reader_.reset();
+      if (buffer_.size() == 0) {
+        await_request();
+        return;
+      }
+      expire_in(lane_.options.read_timeout);
+    } while (parse());
+  }
+  void await_request() {
+    if (lane_.draining || finished_) {
       say_farewell();
       close();
-    } else {
-      release(&buffer_);
-      release(&wire_);
-      read_bytes_ = kFirstReadBytes;
-      stream_.expires_after(chrono(lane_.options.idle_timeout));
-      read();
+      return;
     }
+    release(&buffer_);
+    release(&wire_);
+    read_bytes_ = kFirstReadBytes;
+    expire_in(lane_.options.idle_timeout);
+    read();
   }
 
   void read() {
     if (tls_ != nullptr) {
       wire_.resize(read_bytes_);
     }
-    stream_.async_read_some(tls_ == nullptr ? buffer_.prepare(read_bytes_) : net::buffer(wire_),
+    socket_.async_read_some(tls_ == nullptr ? buffer_.prepare(read_bytes_) : net::buffer(wire_),
                             [self = shared_from_this()](error_code error, std::size_t bytes) {
                               self->on_read(error, bytes);
                             });
@@ -235,11 +245,11 @@ class Session : public std::enable_shared_from_this<Session> {
     }
     if (!began_) {  // once a request: bytes that come slowly win no time
       began_ = true;
-      stream_.expires_after(chrono(lane_.options.read_timeout));
+      expire_in(lane_.options.read_timeout);
     }
     if (tls_ == nullptr) {
       buffer_.commit(bytes);
-      parse();
+      go_on();
     } else {
       take_wire({wire_.data(), bytes});
     }
@@ -267,16 +277,16 @@ class Session : public std::enable_shared_from_this<Session> {
     if (!taken.ok() && !was_open && !tls_->is_open()) {
       lane_.counters.handshake_failures.add();
     }
-    const auto go_on = [self = shared_from_this(), was_open, code = taken.code()] {
+    const auto and_then = [self = shared_from_this(), was_open, code = taken.code()] {
       self->after_wire(was_open, code);
     };
     if (out_.empty()) {
-      go_on();
+      and_then();
     } else {
-      net::async_write(stream_,
+      net::async_write(socket_,
                        net::buffer(out_),
-                       [self = shared_from_this(), go_on](error_code error, std::size_t) {
-                         error ? self->close() : go_on();
+                       [self = shared_from_this(), and_then](error_code error, std::size_t) {
+                         error ? self->close() : and_then();
                        });
     }
   }
@@ -292,92 +302,76 @@ class Session : public std::enable_shared_from_this<Session> {
     } else if (idle()) {  // a record that says nothing of a request
       next_request();
     } else {
-      parse();
+      go_on();
     }
   }
 
-  void parse() {
-    error_code error;
-    while (buffer_.size() != 0 && !parser_->is_done()) {
-      const std::size_t used = parser_->put(buffer_.data(), error);
-      buffer_.consume(used);
-      if (error || used == 0) {
-        break;
-      }
+  void go_on() {
+    if (parse()) {
+      next_request();
     }
-    if (error && error != http::error::need_more) {
-      refuse(error);
-    } else if (parser_->is_done()) {
-      handle();
-    } else if (expects_continue()) {
+  }
+  /// Take what is in the buffer. True when a request was answered, and the next one may follow.
+  bool parse() {
+    const std::string_view bytes(static_cast<const char*>(buffer_.data().data()), buffer_.size());
+    buffer_.consume(reader_.take(bytes, &lane_.request));
+    if (reader_.state() == RequestReader::State::kWhole) {
+      return handle(reader_.form());
+    }
+    if (reader_.state() == RequestReader::State::kRefused) {
+      refuse(reader_.refusal());
+    } else if (!continued_ && reader_.expects_continue()) {
       send_continue();
     } else {
       read();
     }
+    return false;
   }
 
-  [[nodiscard]] bool expects_continue() const {
-    return !continued_ && parser_->is_header_done() &&
-           boost::beast::iequals(parser_->get()[http::field::expect], "100-continue");
-  }
   void send_continue() {
     continued_ = true;
     out_ = "HTTP/1.1 100 Continue\r\n\r\n";
     seal(true);
     net::async_write(
-        stream_, net::buffer(out_), [self = shared_from_this()](error_code error, std::size_t) {
+        socket_, net::buffer(out_), [self = shared_from_this()](error_code error, std::size_t) {
           error ? self->close() : self->read();
         });
   }
 
-  void handle() {
+  /// Answer the lane's request.
+  bool handle(const AnswerForm& form) {
     handling_ = true;
-    Parser::value_type message = parser_->release();
-    Request request;
-    request.method = message.method_string();
-    request.target = message.target();
-    for (const auto& field : message) {
-      request.headers.emplace_back(lower_ascii(field.name_string()), std::string(field.value()));
-    }
-    request.body = std::move(message.body());
-    if (tls_ != nullptr) {
-      request.peer_names = tls_->peer_names();
-    }
-    const Form form{message.version(), message.keep_alive(), request.method == "HEAD", false};
+    deadline_ = kNever;
+    Request& request = lane_.request;
+    request.peer_names = tls_ == nullptr ? nullptr : tls_->peer_names();
     const HttpOptions& options = lane_.options;
     if (lane_.turn_wait() > options.turn_max &&
         !(options.is_urgent && options.is_urgent(request))) {
       lane_.counters.shed.add();
-      send(busy_answer("Server is busy; ask again later"), form);
-    } else if (options.is_slow && options.is_slow(request)) {
-      answer_slowly(std::move(request), form);
-    } else {
-      send(answer_safely(lane_.world, lane_.handler, request), form);
+      return send(busy_answer("Server is busy; ask again later"), form);
     }
+    return options.is_slow && options.is_slow(request)
+               ? answer_slowly(std::move(request), form)
+               : send(answer_safely(lane_.world, lane_.handler, request), form);
   }
 
   /// Hand the request over; its answer comes back to this thread, on which the session lives and
   /// ends. The thread does not end before.
-  void answer_slowly(Request request, Form form) {
+  bool answer_slowly(Request request, AnswerForm form) {
     const std::optional<Response> refusal = lane_.slow.take(
         std::move(request),
         [self = shared_from_this(), work = net::make_work_guard(lane_.context), form](
             Response response) mutable {
           net::io_context& context = self->lane_.context;
           net::post(context, [self = std::move(self), response = std::move(response), form] {
-            self->send(response, form);
+            if (self->send(response, form)) {
+              self->next_request();
+            }
           });
         });
-    if (refusal.has_value()) {
-      send(*refusal, form);
-    }
+    return refusal.has_value() && send(*refusal, form);
   }
 
-  void refuse(error_code error) {
-    refuse(error == http::error::body_limit     ? detail_error(413, "Request body too large")
-           : error == http::error::header_limit ? detail_error(431, "Request headers too large")
-                                                : detail_error(400, "Bad Request"));
-  }
   void refuse(const Response& response) {
     handling_ = true;
     send(response, {11, false, false, true});
@@ -394,7 +388,15 @@ class Session : public std::enable_shared_from_this<Session> {
     }
   }
 
-  void send(const Response& response, const Form& form) {
+  /// How many bytes the socket took.
+  std::size_t send_now(std::string_view bytes) {
+    const ssize_t sent =
+        ::send(socket_.native_handle(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    return sent > 0 ? static_cast<std::size_t>(sent) : 0;
+  }
+
+  /// True when the answer is gone, and the next request may follow.
+  bool send(const Response& response, const AnswerForm& form) {
     const auto identity = identity_ == nullptr ? nullptr : lane_.options.tls();
     const bool is_outdated =  // clients are taken by other authorities than when it began
         identity != identity_ && identity->texts().client_ca != identity_->texts().client_ca;
@@ -405,33 +407,42 @@ class Session : public std::enable_shared_from_this<Session> {
       out_.append(response.body);
     }
     seal(keep_alive);
-    stream_.expires_after(chrono(lane_.options.read_timeout));
-    net::async_write(stream_,
-                     net::buffer(out_),
+    const std::size_t sent = send_now(out_);
+    if (sent == out_.size()) {
+      return after_send({}, keep_alive, form.linger);
+    }
+    expire_in(lane_.options.read_timeout);
+    net::async_write(socket_,
+                     net::buffer(out_) + sent,
                      [self = shared_from_this(), keep_alive, linger = form.linger](error_code error,
                                                                                    std::size_t) {
-                       self->lane_.spares.give(&self->out_);
-                       if (error || (!keep_alive && !linger)) {
-                         self->close();
-                       } else if (linger) {
-                         self->linger();
-                       } else {
+                       if (self->after_send(error, keep_alive, linger)) {
                          self->next_request();
                        }
                      });
+    return false;
+  }
+  bool after_send(error_code error, bool keep_alive, bool linger) {
+    lane_.spares.give(&out_);
+    if (error || (!keep_alive && !linger)) {
+      close();
+    } else if (linger) {
+      this->linger();
+    }
+    return !error && keep_alive;
   }
 
   /// Read what the client still sends and throw it away: closing at once would reset the
   /// connection, and the client would lose the answer that says why.
   void linger() {
     error_code ignored;
-    stream_.socket().shutdown(net::ip::tcp::socket::shutdown_send, ignored);
-    stream_.expires_after(kLingerTime);
+    socket_.shutdown(net::ip::tcp::socket::shutdown_send, ignored);
+    expire_in(kLingerTime);
     discard();
   }
   void discard() {
     buffer_.clear();
-    stream_.async_read_some(buffer_.prepare(kReadBytes),
+    socket_.async_read_some(buffer_.prepare(kReadBytes),
                             [self = shared_from_this()](error_code error, std::size_t bytes) {
                               self->discarded_ += bytes;
                               if (error || self->discarded_ > kLingerBytesMax) {
@@ -445,9 +456,10 @@ class Session : public std::enable_shared_from_this<Session> {
   Lane& lane_;
   ConnectionSlot slot_;
   std::optional<ConnectionSlot> handshake_;
-  Stream stream_;
+  Socket socket_;
   boost::beast::flat_buffer buffer_;
-  std::optional<Parser> parser_;
+  RequestReader reader_{lane_.options};
+  int64_t deadline_ = kNever;  // the tick when what is waited for comes too late
   std::string out_;
   std::shared_ptr<const TlsIdentity> identity_;  // that the connection began with
   std::unique_ptr<TlsChannel> tls_;              // nullptr: plain
@@ -461,6 +473,26 @@ class Session : public std::enable_shared_from_this<Session> {
   bool continued_ = false;
 };
 
+void Lane::keep_time() {
+  tick_timer.expires_after(tick_length);
+  tick_timer.async_wait([this](error_code error) {
+    if (error || (draining && sessions.empty())) {
+      return;
+    }
+    ++tick;
+    std::vector<Session*> late;  // closing removes from the set later, not now
+    for (Session* session : sessions) {
+      if (session->is_late()) {
+        late.push_back(session);
+      }
+    }
+    for (Session* session : late) {
+      session->close();
+    }
+    keep_time();
+  });
+}
+
 void Lane::begin_drain() {
   draining = true;
   work.reset();
@@ -470,6 +502,7 @@ void Lane::begin_drain() {
   for (Session* session : all) {
     session->drain();
   }
+  finish_drain_if_empty();
   if (!sessions.empty()) {
     drain_timer.expires_after(chrono(options.drain_max));
     drain_timer.async_wait([this](error_code error) {
@@ -481,120 +514,45 @@ void Lane::begin_drain() {
   }
 }
 
-class BeastServer : public HttpServer {
- public:
-  BeastServer(World& world, Handler handler, HttpOptions options)
-      : world_(world),
-        handler_(std::move(handler)),
-        options_(std::move(options)),
-        slow_(world, handler_, options_.slow),
-        refused_(world.metrics.counter("assay_serve_connections_refused_total",
-                                       "Connections beyond what the server may have.")) {
-    const int cores = static_cast<int>(std::max(1U, std::jthread::hardware_concurrency()));
-    const int threads = options_.threads > 0 ? options_.threads : cores;
-    for (int i = 0; i < threads; ++i) {
-      lanes_.push_back(std::make_unique<Lane>(world, handler_, options_, slow_));
-    }
-  }
-  ~BeastServer() override { stop(); }
+void Lane::run() {
+  wait_for_mark();
+  keep_time();
+  context.run();
+  draining = false;  // what is left ends with the context, without its timers
+}
 
-  Status listen() {
-    ASSAY_ASSIGN_OR_RETURN(
-        listener_,
-        Listener::open(world_, options_.host, options_.port, [this](int socket) { take(socket); }));
-    port_ = listener_->port();
-    for (const std::unique_ptr<Lane>& lane : lanes_) {
-      lane->wait_for_mark();
-      threads_.emplace_back([context = &lane->context] { context->run(); });
-    }
-    return {};
-  }
-  [[nodiscard]] uint16_t port() const override { return port_; }
-  void stop() override;
-
- private:
-  void take(int socket);
-  void refuse(int socket);
-
-  World& world_;
-  const Handler handler_;
-  const HttpOptions options_;
-  SlowRequests slow_;
-  Counter& refused_;
-  std::atomic<int> connections_{0};
-  std::atomic<int> handshakes_{0};  // of them, that have not agreed yet
-  std::vector<std::unique_ptr<Lane>> lanes_;
-  std::size_t next_lane_ = 0;
-  uint16_t port_ = 0;
-  std::mutex stop_mutex_;
-  std::vector<std::jthread> threads_;
-  std::unique_ptr<Listener> listener_;  // last: it hands to all else
-};
-
-/// On the listener's thread.
-void BeastServer::take(int socket) {
-  const bool is_tls = static_cast<bool>(options_.tls);
-  if (connections_.load() >= options_.connections_max ||
-      (is_tls && handshakes_.load() >= options_.handshakes_max)) {
-    refuse(socket);
-    return;
-  }
-  Lane& lane = *lanes_[next_lane_++ % lanes_.size()];
+void Lane::take(int socket, ConnectionSlot slot, std::optional<ConnectionSlot> handshake) {
   error_code error;
-  Socket taken(lane.context);
+  Socket taken(context);
   taken.assign(net::ip::tcp::v4(), socket, error);
   if (error) {
     ::close(socket);
     return;
   }
-  std::optional<ConnectionSlot> handshake;
-  if (is_tls) {
-    handshake.emplace(handshakes_);
-  }
-  net::post(lane.context,
-            [&lane,
+  net::post(context,
+            [this,
              moved = std::move(taken),
-             slot = ConnectionSlot(connections_),
+             taken_slot = std::move(slot),
              agreeing = std::move(handshake)]() mutable {
-              if (!lane.draining) {
+              if (!draining) {
                 std::make_shared<Session>(
-                    lane, std::move(moved), std::move(slot), std::move(agreeing))
+                    *this, std::move(moved), std::move(taken_slot), std::move(agreeing))
                     ->start();
               }
             });
 }
 
-/// One that is too many gets its answer if it can be had at once.
-void BeastServer::refuse(int socket) {
-  refused_.add();
-  const Response response = busy_answer("Too many connections; ask again later");
-  send_and_close(socket, options_.tls ? "" : last_answer(response, world_.clock.now()));
-}
-
-void BeastServer::stop() {
-  const std::lock_guard lock(stop_mutex_);
-  if (threads_.empty()) {
-    return;
-  }
-  listener_->stop();
-  for (const std::unique_ptr<Lane>& lane : lanes_) {
-    net::post(lane->context, [target = lane.get()] { target->begin_drain(); });
-  }
-  slow_.stop();
-  threads_.clear();  // joins
-  for (const std::unique_ptr<Lane>& lane : lanes_) {
-    lane->draining = false;  // what is left ends with the context, without its timer
-  }
+void Lane::drain() {
+  net::post(context, [this] { begin_drain(); });
 }
 
 }  // namespace
 
-Result<std::unique_ptr<HttpServer>> start_http_server(World& world,
-                                                      Handler handler,
-                                                      const HttpOptions& options) {
-  auto server = std::make_unique<BeastServer>(world, std::move(handler), options);
-  ASSAY_RETURN_IF_ERROR(server->listen());
-  return std::unique_ptr<HttpServer>(std::move(server));
+std::unique_ptr<HttpLane> HttpLane::make(World& world,
+                                         const Handler& handler,
+                                         const HttpOptions& options,
+                                         SlowRequests& slow) {
+  return std::make_unique<Lane>(world, handler, options, slow);
 }
 
 }  // namespace assay::serve

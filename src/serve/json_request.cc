@@ -174,9 +174,12 @@ class FieldReader {
 template <typename Body, typename Take, typename Done>
 Parsed<Body> parse_fields(std::string_view json, const Take& take, const Done& done) {
   thread_local simdjson::dom::parser parser;
+  thread_local std::string padded;  // the parser reads a little beyond the end
+  padded.reserve(json.size() + simdjson::SIMDJSON_PADDING);
+  padded.assign(json);
   Parsed<Body> parsed;
   element root;
-  const simdjson::error_code error = parser.parse(json.data(), json.size()).get(root);
+  const simdjson::error_code error = parser.parse(padded.data(), padded.size(), false).get(root);
   if (error != simdjson::SUCCESS) {
     parsed.errors.push_back(
         {"json_invalid", {int64_t{0}}, "JSON decode error", "{}", simdjson::error_message(error)});

@@ -1,6 +1,7 @@
 #include "serve/predict.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "base/check.h"
@@ -67,10 +68,23 @@ class RowScorer {
   std::vector<float> inputs_;
 };
 
-data::FeatureStatus worst_status(const FeatureAnswer& answer, int features, int64_t row) {
+/// What a model sees of a value as it was read.
+float flat_input(const FlatAnswer& answer, const gold::ServiceFeature& feature, int64_t row) {
+  const std::size_t at = answer.at(feature, row);
+  if (answer.values.status(at) != data::FeatureStatus::kPresent ||
+      !learn::is_model_input(feature.type)) {
+    return std::numeric_limits<float>::quiet_NaN();
+  }
+  return data::is_real(feature.type) ? learn::model_input(answer.values.real(at))
+                                     : static_cast<float>(answer.values.integer(at));
+}
+
+/// `status_of`: of a feature.
+template <typename StatusOf>
+data::FeatureStatus worst_status(std::size_t features, const StatusOf& status_of) {
   data::FeatureStatus worst = data::FeatureStatus::kPresent;
-  for (int feature = 0; feature < features; ++feature) {
-    const data::FeatureStatus status = answer.status(feature, row);
+  for (std::size_t feature = 0; feature < features; ++feature) {
+    const data::FeatureStatus status = status_of(feature);
     if (status == data::FeatureStatus::kNotFound ||
         (status == data::FeatureStatus::kOutsideMaxAge && worst == data::FeatureStatus::kPresent)) {
       worst = status;
@@ -141,14 +155,35 @@ Result<Predictions> predict(const ServingModel& model,
   Predictions predictions{std::vector<Prediction>(static_cast<std::size_t>(rows.rows)),
                           std::move(answer)};
   RowScorer scorer(model, predictions.features);
-  const int features = static_cast<int>(model.service->features.size());
   for (int64_t row = 0; row < rows.rows; ++row) {
     Prediction& prediction = predictions.rows[static_cast<std::size_t>(row)];
     prediction.score = scorer.score(row);
-    prediction.status = worst_status(predictions.features, features, row);
+    prediction.status = worst_status(model.service->features.size(), [&](std::size_t feature) {
+      return predictions.features.status(static_cast<int>(feature), row);
+    });
   }
   if (!model.challengers.empty()) {
     score_challengers(model, rows, with_shadows, &predictions);
+  }
+  return predictions;
+}
+
+Predictions predict(const ServingModel& model, const FlatAnswer& features) {
+  const std::vector<gold::ServiceFeature>& all = model.service->features;
+  Predictions predictions{std::vector<Prediction>(static_cast<std::size_t>(features.rows)),
+                          FeatureAnswer(0, features.rows)};
+  predictions.features.now = features.now;
+  predictions.features.known_until = features.known_until;
+  std::vector<float> inputs(model.inputs.size());
+  for (int64_t row = 0; row < features.rows; ++row) {
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      inputs[i] = flat_input(features, all[static_cast<std::size_t>(model.inputs[i])], row);
+    }
+    Prediction& prediction = predictions.rows[static_cast<std::size_t>(row)];
+    prediction.score = model.scorer->score(inputs);
+    prediction.status = worst_status(all.size(), [&](std::size_t feature) {
+      return features.values.status(features.at(all[feature], row));
+    });
   }
   return predictions;
 }

@@ -41,6 +41,9 @@ Result<Predictions> predict(const ServingModel& model,
                             const RequestRows& rows,
                             EventTime now,
                             bool with_shadows = true);
+/// The same of a model without challengers from features of its flat service, which are not among
+/// what is returned.
+Predictions predict(const ServingModel& model, const FlatAnswer& features);
 /// The same from a store.
 Result<Predictions> predict(const ServingModel& model,
                             online::OnlineStore& store,

@@ -299,6 +299,9 @@ Selected Selections::finish(std::shared_ptr<const gold::Service> service, bool f
                           {{"endpoint", "/get-online-features"},
                            {"feature_count", std::to_string(service->features.size())},
                            {"feature_view_count", std::to_string(service->views.size())}});
+  if (is_flat(*service)) {
+    selection->form.emplace(*service, selection->names);
+  }
   selection->service = std::move(service);
   return {std::move(selection), {}};
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/metrics.h"
+#include "serve/answer_template.h"
 #include "serve/feast_registry.h"
 #include "serve/http_server.h"
 #include "serve/json_request.h"
@@ -25,6 +26,7 @@ struct Selection {
   std::vector<std::array<Counter*, data::kFeatureStatuses>>
       status_totals;  // per feature: a counter for each status
   Histogram* latency = nullptr;
+  std::optional<AnswerTemplate> form{};  // of a flat service
 };
 
 /// A selection, or the response that says why there is none.

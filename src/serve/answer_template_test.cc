@@ -1,0 +1,291 @@
+// Answers written from values as they were read are, to the byte, those that are made of Scalars: a
+// server that keeps a log of what it answers makes them so. Random views, rows and questions.
+
+#include "serve/answer_template.h"
+
+#include <limits>
+
+#include <gtest/gtest.h>
+
+#include "base/json_writer.h"
+#include "base/random.h"
+#include "data/feast_value.h"
+#include "data/protobuf.h"
+#include "serve/feature_server.h"
+#include "serve/grpc_calls.h"
+#include "serve/serving_fixture.h"
+
+namespace assay::serve {
+namespace {
+
+using data::Scalar;
+using data::Type;
+
+constexpr int64_t kHour = ServingFixture::kHour;
+constexpr int64_t kNow = ServingFixture::kNow;
+
+std::vector<Type> all_types() {
+  return {Type::kBool,
+          Type::kInt8,
+          Type::kInt16,
+          Type::kInt32,
+          Type::kInt64,
+          Type::kFloat32,
+          Type::kFloat64,
+          Type::kFloat64,
+          Type::kString,
+          Type::kBytes,
+          Type::kDate,
+          Type::kTimestamp,
+          Type::kTimestampNtz,
+          Type::decimal(20, 3),
+          Type::list(Type::kFloat32),
+          Type::list(Type::kString)};
+}
+
+Scalar random_list(Random& random, const Type& type) {
+  data::ColumnBuilder builder(type);
+  for (uint64_t left = random.below(3); left > 0; --left) {
+    if (type.element() == Type::kFloat32) {
+      builder.child(0).append(static_cast<float>(random.below(100)) / 8);
+    } else {
+      builder.child(0).append_text("t" + std::to_string(random.below(10)));
+    }
+  }
+  builder.append_nested();
+  return Scalar::nested(builder.finish());
+}
+
+Scalar random_value(Random& random, const Type& type) {
+  if (random.below(6) == 0) {
+    return Scalar::null(type);
+  }
+  const auto small = static_cast<int64_t>(random.below(200)) - 100;
+  switch (type) {
+    case Type::kBool:
+      return Scalar::boolean(small > 0);
+    case Type::kFloat32:
+      return {type, static_cast<double>(static_cast<float>(small) / 7)};
+    case Type::kFloat64: {
+      const std::vector<double> values = {static_cast<double>(small),
+                                          static_cast<double>(small) / 100,
+                                          static_cast<double>(small) / 3,
+                                          -0.0,
+                                          1e22,
+                                          5e-324,
+                                          std::numeric_limits<double>::quiet_NaN(),
+                                          std::numeric_limits<double>::infinity()};
+      return Scalar::float64(values[random.below(values.size())]);
+    }
+    case Type::kString:
+      return Scalar::string(std::string(random.below(20), 'a') + "\"\n\xc3\xab");
+    case Type::kBytes:
+      return {type, std::string("\0\xff", 2)};
+    case Type::kTimestamp:
+    case Type::kTimestampNtz:
+      return {type, small * 1'234'567};
+    case Type::kDecimal:
+      return {type, data::Int128{small} * 1'000'000'007};
+    case Type::kList:
+      return random_list(random, type);
+    case Type::kInt64:
+      return {type, small * std::numeric_limits<int32_t>::max()};
+    default:
+      return {type, small};
+  }
+}
+
+/// Views of random types over a table each, filled, and what asks them.
+struct Twins {
+  explicit Twins(uint64_t seed, const std::string& place) : random(seeded_random(seed)) {
+    store = online::open_online_store(fixture.world, place, false).value();
+    state.project = "twins";
+    const auto views = 1 + random->below(3);
+    for (uint64_t view = 0; view < views; ++view) {
+      add_view("v" + std::to_string(view));
+    }
+    catalog::ServiceDef everything;
+    everything.name = "everything";
+    for (const auto& [name, view] : state.views) {
+      everything.items.push_back({name, {}, {}});
+    }
+    state.services["everything"] = gold::compile_service(everything, state.views, {}).value();
+    std::vector<std::string> inputs;
+    for (const gold::ServiceFeature& feature : state.services["everything"]->features) {
+      inputs.push_back(feature.name);
+    }
+    state.models.emplace(
+        "sum",
+        ServingModel::make("sum",
+                           "1",
+                           state.services["everything"],
+                           std::make_shared<SumScorer>(static_cast<int>(inputs.size())),
+                           inputs)
+            .value());
+    auto shared = std::make_shared<const ServingState>(state);
+    flat = std::make_unique<FeatureServer>(fixture.world, *store, shared);
+    general = std::make_unique<FeatureServer>(other.world, *store, shared, &log);
+  }
+
+  void add_view(const std::string& name) {
+    catalog::FeatureViewDef definition;
+    definition.name = name;
+    definition.entity = "user";
+    definition.slide = {60 * kMicrosPerSecond};
+    if (random->below(2) == 0) {
+      definition.ttl = Duration{kHour};
+    }
+    std::vector<data::Field> source = {{"user_id", Type::kInt64, false},
+                                       {"event_time", Type::kTimestamp, false},
+                                       {"known_time", Type::kTimestamp, false},
+                                       {"sequence", Type::kInt64, false},
+                                       {"big", Type::kInt64, false}};
+    const std::vector<Type> types = all_types();
+    for (uint64_t i = 0; i < 1 + random->below(12); ++i) {
+      catalog::FeatureDef feature;
+      feature.kind = catalog::FeatureDef::Kind::kLatest;
+      feature.name = name + "_f" + std::to_string(i);
+      feature.column = feature.name;
+      definition.features.push_back(feature);
+      source.push_back({feature.name, types[random->below(types.size())], true});
+    }
+    if (random->below(3) == 0) {
+      catalog::FeatureDef sum;
+      sum.kind = catalog::FeatureDef::Kind::kWindow;
+      sum.name = name + "_sum";
+      sum.aggregate = catalog::Aggregate::kSum;
+      sum.of = "big";
+      sum.over = {{24 * kHour}};
+      definition.features.push_back(sum);
+    }
+    catalog::EntityDef entity;
+    entity.name = "user";
+    entity.keys = {{"user_id", Type::kInt64, false}};
+    const data::SchemaPtr schema = data::make_schema(source);
+    const auto view = gold::FeatureView::compile(definition, entity, *schema).value();
+    data::BatchBuilder rows(schema);
+    for (int64_t row = 0; row < 30; ++row) {
+      const int64_t time = kNow - static_cast<int64_t>(random->below(3)) * kHour / 2 -
+                           static_cast<int64_t>(random->below(2));
+      rows.column(0).append(static_cast<int64_t>(random->below(8)));
+      rows.column(1).append(time);
+      rows.column(2).append(time);
+      rows.column(3).append(row);
+      rows.column(4).append(int64_t{5'000'000'000'000'000'000});  // two of them do not fit
+      for (int i = 5; i < schema->size(); ++i) {
+        const Scalar value = random_value(*random, schema->field(i).type);
+        value.is_null() ? rows.column(i).append_null() : rows.column(i).append_scalar(value);
+      }
+    }
+    ASSERT_TRUE(store->apply(*view, rows.finish(), std::nullopt, 0, EventTime{kNow - kHour}).ok());
+    state.views[name] = view;
+  }
+
+  std::string random_users() {
+    std::string users;
+    constexpr std::array<uint64_t, 5> kCounts = {0, 1, 1, 2, 40};
+    for (uint64_t left = kCounts[random->below(kCounts.size())]; left > 0; --left) {
+      users += (users.empty() ? "" : ",") +
+               (random->below(60) == 0 ? "null" : std::to_string(random->below(10)));
+    }
+    return "\"entities\":{\"user_id\":[" + users + "],\"else\":[1]}";
+  }
+  std::string random_question() {
+    std::string question = "{" + random_users();
+    if (random->below(2) == 0) {
+      question += R"(,"feature_service":"everything")";
+    } else {
+      std::vector<std::string> names;
+      for (const auto& [name, view] : state.views) {
+        for (const data::Field& feature : view->features()) {
+          if (random->below(2) == 0) {
+            names.push_back("\"" + name + ":" + feature.name + "\"");
+          }
+        }
+      }
+      question += ",\"features\":[";
+      for (std::size_t i = names.size(); i > 0; --i) {  // in any order
+        std::swap(names[i - 1], names[random->below(i)]);
+        question += (i < names.size() ? "," : "") + names[i - 1];
+      }
+      question += "]";
+    }
+    question += random->below(2) == 0 ? R"(,"full_feature_names":true)" : "";
+    question += random->below(2) == 0 ? R"(,"include_feature_view_version_metadata":true)" : "";
+    return question + "}";
+  }
+
+  ServingFixture fixture;
+  ServingFixture other;  // the other server's clock and counters
+  std::unique_ptr<Random> random;
+  std::unique_ptr<online::OnlineStore> store;
+  ServingState state;
+  ServedLog log{other.metrics, {}};
+  std::unique_ptr<FeatureServer> flat;
+  std::unique_ptr<FeatureServer> general;
+};
+
+std::string lines_of(const Metrics& metrics, const std::string& name) {
+  const std::string text = metrics.to_text();
+  std::string lines;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = text.find('\n', at);
+    const std::string line = text.substr(at, end - at);
+    lines += line.starts_with(name) ? line + "\n" : "";
+    at = end + 1;
+  }
+  return lines;
+}
+
+class AnswerTemplateTest : public testing::TestWithParam<std::string> {};
+
+TEST_P(AnswerTemplateTest, WritesWhatScalarsAreWrittenAs) {
+  int answered = 0;
+  for (uint64_t seed = 1; seed <= 40; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    const online::TestFolder folder;
+    Twins twins(seed, GetParam() + ":" + folder.path());
+    for (int question = 0; question < 20; ++question) {
+      const Request request{"POST", "/get-online-features", {}, twins.random_question()};
+      const Response flat = twins.flat->handle(request);
+      const Response general = twins.general->handle(request);
+      ASSERT_EQ(flat.status, general.status) << request.body;
+      ASSERT_EQ(flat.body, general.body) << request.body;
+      ASSERT_EQ(flat.headers, general.headers);
+      answered += flat.status == 200 ? 1 : 0;
+      const Request scored{"POST", "/predict", {}, "{" + twins.random_users() + "}"};
+      ASSERT_EQ(twins.flat->handle(scored).body, twins.general->handle(scored).body);
+    }
+    for (const char* const name : {"feast_online_features_status_total", "assay_serve_entities"}) {
+      EXPECT_EQ(lines_of(twins.fixture.metrics, name), lines_of(twins.other.metrics, name));
+    }
+  }
+  EXPECT_GT(answered, 400);
+}
+
+TEST_P(AnswerTemplateTest, GrpcAnswersAreTheSameToo) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    const online::TestFolder folder;
+    Twins twins(seed, GetParam() + ":" + folder.path());
+    std::string values;
+    for (int64_t user = 0; user < 10; ++user) {
+      data::ProtoWriter(values).bytes(1, data::to_feast_value(Scalar::int64(user)));
+    }
+    std::string column;
+    data::ProtoWriter(column).bytes(1, "user_id");
+    data::ProtoWriter(column).bytes(2, values);
+    std::string request;
+    data::ProtoWriter(request).bytes(1, "everything");
+    data::ProtoWriter(request).bytes(3, column);
+    const char* const method = "/feast.serving.ServingService/GetOnlineFeatures";
+    const Result<std::string> flat = answer_grpc(*twins.flat, method, request, {});
+    const Result<std::string> general = answer_grpc(*twins.general, method, request, {});
+    ASSERT_TRUE(flat.ok() && general.ok()) << "seed " << seed;
+    EXPECT_EQ(*flat, *general) << "seed " << seed;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Stores, AnswerTemplateTest, testing::Values("hashlog", "lmdb"));
+
+}  // namespace
+}  // namespace assay::serve

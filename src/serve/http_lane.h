@@ -1,0 +1,30 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "serve/connection_slot.h"
+#include "serve/http_server.h"
+#include "serve/slow_requests.h"
+
+namespace assay::serve {
+
+/// One thread's connections of an HTTP server. What it is given must outlive it.
+class HttpLane {
+ public:
+  static std::unique_ptr<HttpLane> make(World& world,
+                                        const Handler& handler,
+                                        const HttpOptions& options,
+                                        SlowRequests& slow);
+  virtual ~HttpLane() = default;
+  /// Serve connections on the calling thread, until the last one has ended after drain().
+  virtual void run() = 0;
+  /// Take a connection over, from any thread. `handshake`: of one that has to agree on TLS, until
+  /// it has.
+  virtual void take(int socket, ConnectionSlot slot, std::optional<ConnectionSlot> handshake) = 0;
+  /// Take no more, close connections that are idle and others when their answer is sent; from any
+  /// thread.
+  virtual void drain() = 0;
+};
+
+}  // namespace assay::serve
