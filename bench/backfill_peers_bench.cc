@@ -120,9 +120,11 @@ void check_steps(data::SqlEngine& sql, const data::Batch& steps, const std::stri
 
 /// Every window that another side tells, of each length and each end, is what our steps say at
 /// that end; and each event is in all windows that it must be in.
-void check_hops(data::SqlEngine& sql, const data::Batch& steps, const std::string& glob) {
+void check_hops(data::SqlEngine& sql,
+                const data::Batch& steps,
+                int64_t events,
+                const std::string& glob) {
   must(sql.create_table("ours", steps));
-  int64_t events = 0;
   for (const auto& [length, micros] : kBackfillWindows) {
     const std::string name = length;
     const data::Batch counts = must(sql.query(
@@ -132,8 +134,8 @@ void check_hops(data::SqlEngine& sql, const data::Batch& steps, const std::strin
         ") AS differ, sum(theirs.n)::BIGINT AS events FROM (SELECT *, timezone('UTC', ends) AS "
         "instant FROM read_csv(" +
         data::SqlEngine::literal(glob) +
-        ", header = false, columns = {over: 'VARCHAR', \"user\": 'BIGINT', ends: 'TIMESTAMP', n: "
-        "'BIGINT', total: 'DOUBLE', top: 'DOUBLE'}) WHERE \"over\" = '" +
+        ", header = false, columns = {length: 'VARCHAR', \"user\": 'BIGINT', ends: 'TIMESTAMP', n: "
+        "'BIGINT', total: 'DOUBLE', top: 'DOUBLE'}) WHERE length = '" +
         name +
         "') AS theirs ASOF LEFT JOIN ours ON theirs.\"user\" = ours.\"user\" AND theirs.instant >= "
         "ours.known_time"));
@@ -141,15 +143,16 @@ void check_hops(data::SqlEngine& sql, const data::Batch& steps, const std::strin
       return std::get<int64_t>(counts.column(column).scalar(0).value);
     };
     const int64_t of_one = count(2) / (micros / kSlide);
-    std::printf("answers: %lld windows of %s, %lld differ from ours; they are of %lld events\n",
-                static_cast<long long>(count(0)),
-                length,
-                static_cast<long long>(count(1)),
-                static_cast<long long>(of_one));
-    if (count(1) != 0 || (events != 0 && events != of_one)) {
+    std::printf(
+        "answers: %lld windows of %s, %lld differ from ours; they are of %lld of %lld events\n",
+        static_cast<long long>(count(0)),
+        length,
+        static_cast<long long>(count(1)),
+        static_cast<long long>(of_one),
+        static_cast<long long>(events));
+    if (count(1) != 0 || of_one != events) {
       std::exit(1);
     }
-    events = of_one;
   }
 }
 
@@ -167,10 +170,12 @@ void backfill(const std::string& path, int64_t repeats, const std::string& answe
   const data::Batch some = must(sql->query(rows + " LIMIT 1"));
   const gold::FeatureViewPtr view = backfill_view(some.schema());
   data::Batch steps;
+  int64_t count = 0;
   for (int64_t repeat = 0; repeat < repeats; ++repeat) {
     steps = {};
     timed(system.world(), [&] {
       const data::Batch events = must(sql->query(rows));
+      count = events.rows();
       steps =
           must(view->steps(events, data::Batch(), EventTime::min(), EventTime::max(), kThreads));
     });
@@ -179,7 +184,7 @@ void backfill(const std::string& path, int64_t repeats, const std::string& answe
   if (answers.starts_with("steps=")) {
     check_steps(*sql, steps, answers.substr(6));
   } else if (answers.starts_with("hops=")) {
-    check_hops(*sql, steps, answers.substr(5));
+    check_hops(*sql, steps, count, answers.substr(5));
   }
 }
 
