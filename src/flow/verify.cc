@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "flow/direct_line.h"
 #include "flow/offline_answers.h"
@@ -108,9 +109,14 @@ bool compare_values(const OfflineValue& online,
   }
   report->differ += 1;
   if (report->differences.size() < kDifferencesShown) {
-    report->differences.push_back(where());
-    report->differences.back().online = describe_value(online);
-    report->differences.back().offline = describe_value(offline);
+    Difference found = where();
+    found.online = describe_value(online);
+    found.offline = describe_value(offline);
+    // A sample asks the same more than once; to say it once is enough.
+    if (std::find(report->differences.begin(), report->differences.end(), found) ==
+        report->differences.end()) {
+      report->differences.push_back(std::move(found));
+    }
   }
   return false;
 }

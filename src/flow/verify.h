@@ -26,6 +26,7 @@ struct Difference {
   std::string online;  // value and status
   std::string offline;
   std::vector<data::Scalar> key{};  // of the entity, for explain_feature
+  bool operator==(const Difference&) const = default;
 };
 
 struct VerifyReport {
@@ -40,7 +41,7 @@ struct VerifyReport {
   EventTime first;  // of the sampled instants
   EventTime last;
   uint64_t seed = 0;
-  std::vector<Difference> differences;  // at most 100
+  std::vector<Difference> differences;  // at most 100, each once
   int64_t served_answers = 0;           // logged answers compared (flow/served.h)
   int64_t behind_values = 0;  // of them: served before rows came that the offline answer has
   /// Not compared: a view was ahead of the lake by rows that it does not have yet, or by so many
