@@ -32,7 +32,7 @@ class GroupsInOrder : public data::BatchReader {
     std::size_t bytes = 0;
     // Half of the memory, since the piece is made beside what it is made of.
     while (next_ < rows_.row_groups().size() && rows < rows_max_ &&
-           bytes < rows_.memory_bytes_max() / 2) {
+           (rows == 0 || bytes < rows_.memory_bytes_max() / 2)) {
       std::vector<Result<data::Batch>> some = read_side_by_side();
       for (Result<data::Batch>& one : some) {
         ASSAY_RETURN_IF_ERROR(one.status());
