@@ -21,7 +21,6 @@ namespace {
 
 constexpr std::size_t kKeptBytesMax = std::size_t{4} << 20;
 constexpr std::string_view kEpoch = "\"1970-01-01T00:00:00Z\"";
-constexpr std::size_t kStatusBytesMax = 24;
 
 /// Text in memory that is not given back when it is cleared, unless it is very much.
 class Text {
@@ -74,18 +73,6 @@ class Text {
 char* put(char* out, std::string_view text) {
   std::memcpy(out, text.data(), text.size());
   return out + text.size();
-}
-
-/// A status as JSON.
-std::string_view status_text(data::FeatureStatus status) {
-  static const std::array<std::string, data::kFeatureStatuses> kTexts = [] {
-    std::array<std::string, data::kFeatureStatuses> texts;
-    for (std::size_t i = 0; i < texts.size(); ++i) {
-      append_json_string(texts[i], data::status_name(static_cast<data::FeatureStatus>(i)));
-    }
-    return texts;
-  }();
-  return kTexts[static_cast<std::size_t>(status)];
 }
 
 }  // namespace
@@ -210,7 +197,7 @@ class AnswerTemplate::Writing {
   }
   void statuses(const Feature& feature) {
     out_.append(R"(],"statuses":[)");
-    char* end = out_.room(static_cast<std::size_t>(rows_) * kStatusBytesMax);
+    char* end = out_.room(static_cast<std::size_t>(rows_) * (kStatusBytesMax + 1));
     for (int64_t row = 0; row < rows_; ++row) {
       if (row != 0) {
         *end++ = ',';

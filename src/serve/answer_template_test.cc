@@ -127,15 +127,26 @@ struct Twins {
     general = std::make_unique<FeatureServer>(other.world, *store, shared, &log);
   }
 
+  static std::vector<data::Field> keys_of(const std::string& entity) {
+    const data::Field user{"user_id", Type::kInt64, false};
+    const data::Field item{"item_id", Type::kString, false};
+    return entity == "e0"   ? std::vector<data::Field>{user}
+           : entity == "e1" ? std::vector<data::Field>{item}
+                            : std::vector<data::Field>{user, item};
+  }
   void add_view(const std::string& name) {
     catalog::FeatureViewDef definition;
     definition.name = name;
-    definition.entity = "user";
     definition.slide = {60 * kMicrosPerSecond};
     if (random->below(2) == 0) {
       definition.ttl = Duration{kHour};
     }
+    catalog::EntityDef entity;
+    entity.name = "e" + std::to_string(random->below(3));
+    entity.keys = keys_of(entity.name);
+    definition.entity = entity.name;
     std::vector<data::Field> source = {{"user_id", Type::kInt64, false},
+                                       {"item_id", Type::kString, false},
                                        {"event_time", Type::kTimestamp, false},
                                        {"known_time", Type::kTimestamp, false},
                                        {"sequence", Type::kInt64, false},
@@ -158,9 +169,6 @@ struct Twins {
       sum.over = {{24 * kHour}};
       definition.features.push_back(sum);
     }
-    catalog::EntityDef entity;
-    entity.name = "user";
-    entity.keys = {{"user_id", Type::kInt64, false}};
     const data::SchemaPtr schema = data::make_schema(source);
     const auto view = gold::FeatureView::compile(definition, entity, *schema).value();
     data::BatchBuilder rows(schema);
@@ -168,11 +176,12 @@ struct Twins {
       const int64_t time = kNow - static_cast<int64_t>(random->below(3)) * kHour / 2 -
                            static_cast<int64_t>(random->below(2));
       rows.column(0).append(static_cast<int64_t>(random->below(8)));
-      rows.column(1).append(time);
+      rows.column(1).append_text("item" + std::to_string(random->below(3)));
       rows.column(2).append(time);
-      rows.column(3).append(row);
-      rows.column(4).append(int64_t{5'000'000'000'000'000'000});  // two of them do not fit
-      for (int i = 5; i < schema->size(); ++i) {
+      rows.column(3).append(time);
+      rows.column(4).append(row);
+      rows.column(5).append(int64_t{5'000'000'000'000'000'000});  // two of them do not fit
+      for (int i = 6; i < schema->size(); ++i) {
         const Scalar value = random_value(*random, schema->field(i).type);
         value.is_null() ? rows.column(i).append_null() : rows.column(i).append_scalar(value);
       }
@@ -183,12 +192,16 @@ struct Twins {
 
   std::string random_users() {
     std::string users;
+    std::string items;
     constexpr std::array<uint64_t, 5> kCounts = {0, 1, 1, 2, 40};
     for (uint64_t left = kCounts[random->below(kCounts.size())]; left > 0; --left) {
       users += (users.empty() ? "" : ",") +
                (random->below(60) == 0 ? "null" : std::to_string(random->below(10)));
+      items += (items.empty() ? "" : ",") +
+               (random->below(60) == 0 ? std::string("null")
+                                       : "\"item" + std::to_string(random->below(4)) + "\"");
     }
-    return "\"entities\":{\"user_id\":[" + users + "],\"else\":[1]}";
+    return "\"entities\":{\"item_id\":[" + items + "],\"else\":[1],\"user_id\":[" + users + "]}";
   }
   std::string random_question() {
     std::string question = "{" + random_users();
@@ -271,12 +284,19 @@ TEST_P(AnswerTemplateTest, GrpcAnswersAreTheSameToo) {
     for (int64_t user = 0; user < 10; ++user) {
       data::ProtoWriter(values).bytes(1, data::to_feast_value(Scalar::int64(user)));
     }
-    std::string column;
-    data::ProtoWriter(column).bytes(1, "user_id");
-    data::ProtoWriter(column).bytes(2, values);
+    std::string items;
+    for (int64_t item = 0; item < 10; ++item) {
+      data::ProtoWriter(items).bytes(
+          1, data::to_feast_value(Scalar::string("item" + std::to_string(item % 4))));
+    }
     std::string request;
     data::ProtoWriter(request).bytes(1, "everything");
-    data::ProtoWriter(request).bytes(3, column);
+    for (const auto& [name, list] : {std::pair{"user_id", &values}, {"item_id", &items}}) {
+      std::string column;
+      data::ProtoWriter(column).bytes(1, name);
+      data::ProtoWriter(column).bytes(2, *list);
+      data::ProtoWriter(request).bytes(3, column);
+    }
     const char* const method = "/feast.serving.ServingService/GetOnlineFeatures";
     const Result<std::string> flat = answer_grpc(*twins.flat, method, request, {});
     const Result<std::string> general = answer_grpc(*twins.general, method, request, {});

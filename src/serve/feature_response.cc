@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/check.h"
 #include "base/json_writer.h"
 #include "serve/json_value.h"
 
@@ -19,18 +20,6 @@ std::string json_of(std::string_view text) {
   std::string json;
   append_json_string(json, text);
   return json;
-}
-
-/// A status as JSON.
-std::string_view status_text(data::FeatureStatus status) {
-  static const std::vector<std::string> kTexts = [] {
-    std::vector<std::string> texts;
-    for (std::size_t i = 0; i < data::kFeatureStatuses; ++i) {
-      texts.push_back(json_of(data::status_name(static_cast<data::FeatureStatus>(i))));
-    }
-    return texts;
-  }();
-  return kTexts[static_cast<std::size_t>(status)];
 }
 
 /// What stands behind the values in an element of `results`: statuses and event times, one entry a
@@ -96,6 +85,18 @@ void write_values(std::string* body, bool is_next, int64_t rows, const Value& va
 }
 
 }  // namespace
+
+std::string_view status_text(data::FeatureStatus status) {
+  static const std::vector<std::string> kTexts = [] {
+    std::vector<std::string> texts;
+    for (std::size_t i = 0; i < data::kFeatureStatuses; ++i) {
+      texts.push_back(json_of(data::status_name(static_cast<data::FeatureStatus>(i))));
+      ASSAY_CHECK(texts.back().size() <= kStatusBytesMax);
+    }
+    return texts;
+  }();
+  return kTexts[static_cast<std::size_t>(status)];
+}
 
 std::string view_metadata(const gold::Service& service) {
   std::vector<std::string_view> views;

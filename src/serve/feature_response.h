@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "serve/http_server.h"
 #include "serve/predict.h"
@@ -23,6 +24,10 @@ std::string render_predictions(const ServingModel& model,
 
 /// A body with what `assay verify` needs to ask the offline side the same question.
 Response answered(std::string body, EventTime now, std::optional<EventTime> known_until);
+
+/// A status as JSON.
+inline constexpr std::size_t kStatusBytesMax = 24;
+std::string_view status_text(data::FeatureStatus status);
 
 /// The views of an answer, as a JSON array. A definition that changes is a new view here, so there
 /// are no versions.

@@ -8,8 +8,10 @@
 #include "serve/http_lane.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <limits>
+#include <list>
 #include <optional>
 #include <unordered_set>
 #include <vector>
@@ -43,7 +45,9 @@ using Socket = net::basic_stream_socket<net::ip::tcp, Executor>;
 constexpr std::size_t kReadBytes = 16 << 10;
 constexpr std::size_t kFirstReadBytes = 2 << 10;  // what a connection holds while it is idle
 constexpr std::size_t kLingerBytesMax = 64 << 20;
-constexpr Duration kLingerTime{2 * kMicrosPerSecond};
+constexpr Duration kLingerMax{2 * kMicrosPerSecond};
+constexpr int kAnswersAtOnce = 16;  // of one connection, while others wait
+constexpr std::size_t kBodyBytesKept = 256 << 10;
 constexpr int64_t kTickMicrosMin = 1'000;
 constexpr int64_t kTickMicrosMax = 250'000;
 constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
@@ -63,6 +67,9 @@ std::chrono::microseconds chrono(Duration duration) {
 
 class Session;
 
+/// What a connection's time runs for. Those of one kind end in the order in which they began.
+enum TimeKind { kIdleTime, kReadTime, kLingerTime, kNoTime, kTimeKinds };
+
 /// What the connections of one thread share.
 struct Lane final : HttpLane {
   Lane(World& the_world,
@@ -77,13 +84,14 @@ struct Lane final : HttpLane {
   SlowRequests& slow;
   ServerCounters counters{world.metrics};
   std::unordered_set<Session*> sessions;  // outlives the context, whose end ends the last of them
+  std::array<std::list<Session*>, kTimeKinds> by_time;  // the same, those that end first in front
   bool draining = false;
   net::io_context context{1};
   net::executor_work_guard<Executor> work{context.get_executor()};
   net::steady_timer drain_timer{context};
   net::steady_timer tick_timer{context};
   const std::chrono::microseconds tick_length{
-      std::clamp(std::min({options.read_timeout, options.idle_timeout, kLingerTime}).micros / 8,
+      std::clamp(std::min({options.read_timeout, options.idle_timeout, kLingerMax}).micros / 8,
                  kTickMicrosMin,
                  kTickMicrosMax)};
   int64_t tick = 0;
@@ -110,9 +118,12 @@ struct Lane final : HttpLane {
       tick_timer.cancel();
     }
   }
-  /// The tick when so much time will have gone by; up to two later.
-  [[nodiscard]] int64_t tick_after(Duration time) const {
-    return tick + 2 + time.micros / tick_length.count();
+  /// The tick when the time of a kind will be over; up to two late.
+  [[nodiscard]] int64_t tick_after(TimeKind kind) const {
+    const Duration time = kind == kIdleTime   ? options.idle_timeout
+                          : kind == kReadTime ? options.read_timeout
+                                              : kLingerMax;
+    return kind == kNoTime ? kNever : tick + 2 + time.micros / tick_length.count();
   }
   /// Close the connections whose time is over, from now on.
   void keep_time();
@@ -149,9 +160,11 @@ class Session : public std::enable_shared_from_this<Session> {
         handshake_(std::move(handshake)),
         socket_(std::move(socket)) {
     lane_.sessions.insert(this);
+    place_ = lane_.by_time[kNoTime].insert(lane_.by_time[kNoTime].end(), this);
   }
   ~Session() {
     lane_.sessions.erase(this);
+    lane_.by_time[time_].erase(place_);
     lane_.finish_drain_if_empty();
   }
   Session(const Session&) = delete;
@@ -164,7 +177,7 @@ class Session : public std::enable_shared_from_this<Session> {
       identity_ = lane_.options.tls();
       tls_ = identity_->accept();
       began_ = true;  // until both sides agree
-      expire_in(lane_.options.read_timeout);
+      begin_time(kReadTime);
       read();
     } else {
       next_request();
@@ -173,7 +186,7 @@ class Session : public std::enable_shared_from_this<Session> {
   /// End the connection; whatever waits on it fails, and the session with it.
   void close() {
     error_code ignored;
-    deadline_ = kNever;
+    begin_time(kNoTime);
     socket_.shutdown(net::ip::tcp::socket::shutdown_both, ignored);
     socket_.close(ignored);
   }
@@ -194,13 +207,18 @@ class Session : public std::enable_shared_from_this<Session> {
   }
 
  private:
-  void expire_in(Duration time) { deadline_ = lane_.tick_after(time); }
+  void begin_time(TimeKind kind) {
+    std::list<Session*>& list = lane_.by_time[kind];
+    list.splice(list.end(), lane_.by_time[time_], place_);
+    time_ = kind;
+    deadline_ = lane_.tick_after(kind);
+  }
   [[nodiscard]] bool idle() const {
     return !handling_ && buffer_.size() == 0 && !reader_.has_begun();
   }
-  /// Answer what is there already; then wait for more.
+  /// Answer what is there already, some of it at once; then wait for more.
   void next_request() {
-    do {
+    for (int answered = 0;; ++answered) {
       handling_ = false;
       continued_ = false;
       began_ = false;
@@ -209,8 +227,15 @@ class Session : public std::enable_shared_from_this<Session> {
         await_request();
         return;
       }
-      expire_in(lane_.options.read_timeout);
-    } while (parse());
+      begin_time(kReadTime);
+      if (answered == kAnswersAtOnce) {  // it is the turn of others
+        net::post(lane_.context, [self = shared_from_this()] { self->go_on(); });
+        return;
+      }
+      if (!parse()) {
+        return;
+      }
+    }
   }
   void await_request() {
     if (lane_.draining || finished_) {
@@ -221,7 +246,7 @@ class Session : public std::enable_shared_from_this<Session> {
     release(&buffer_);
     release(&wire_);
     read_bytes_ = kFirstReadBytes;
-    expire_in(lane_.options.idle_timeout);
+    begin_time(kIdleTime);
     read();
   }
 
@@ -245,7 +270,7 @@ class Session : public std::enable_shared_from_this<Session> {
     }
     if (!began_) {  // once a request: bytes that come slowly win no time
       began_ = true;
-      expire_in(lane_.options.read_timeout);
+      begin_time(kReadTime);
     }
     if (tls_ == nullptr) {
       buffer_.commit(bytes);
@@ -341,7 +366,7 @@ class Session : public std::enable_shared_from_this<Session> {
   /// Answer the lane's request.
   bool handle(const AnswerForm& form) {
     handling_ = true;
-    deadline_ = kNever;
+    begin_time(kNoTime);
     Request& request = lane_.request;
     request.peer_names = tls_ == nullptr ? nullptr : tls_->peer_names();
     const HttpOptions& options = lane_.options;
@@ -350,9 +375,14 @@ class Session : public std::enable_shared_from_this<Session> {
       lane_.counters.shed.add();
       return send(busy_answer("Server is busy; ask again later"), form);
     }
-    return options.is_slow && options.is_slow(request)
-               ? answer_slowly(std::move(request), form)
-               : send(answer_safely(lane_.world, lane_.handler, request), form);
+    if (options.is_slow && options.is_slow(request)) {
+      return answer_slowly(std::move(request), form);
+    }
+    const Response response = answer_safely(lane_.world, lane_.handler, request);
+    if (request.body.capacity() > kBodyBytesKept) {
+      request.body = std::string();
+    }
+    return send(response, form);
   }
 
   /// Hand the request over; its answer comes back to this thread, on which the session lives and
@@ -411,7 +441,7 @@ class Session : public std::enable_shared_from_this<Session> {
     if (sent == out_.size()) {
       return after_send({}, keep_alive, form.linger);
     }
-    expire_in(lane_.options.read_timeout);
+    begin_time(kReadTime);
     net::async_write(socket_,
                      net::buffer(out_) + sent,
                      [self = shared_from_this(), keep_alive, linger = form.linger](error_code error,
@@ -437,7 +467,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void linger() {
     error_code ignored;
     socket_.shutdown(net::ip::tcp::socket::shutdown_send, ignored);
-    expire_in(kLingerTime);
+    begin_time(kLingerTime);
     discard();
   }
   void discard() {
@@ -459,7 +489,9 @@ class Session : public std::enable_shared_from_this<Session> {
   Socket socket_;
   boost::beast::flat_buffer buffer_;
   RequestReader reader_{lane_.options};
-  int64_t deadline_ = kNever;  // the tick when what is waited for comes too late
+  TimeKind time_ = kNoTime;
+  std::list<Session*>::iterator place_;  // in the lane's list of that kind
+  int64_t deadline_ = kNever;            // the tick when what is waited for comes too late
   std::string out_;
   std::shared_ptr<const TlsIdentity> identity_;  // that the connection began with
   std::unique_ptr<TlsChannel> tls_;              // nullptr: plain
@@ -480,14 +512,10 @@ void Lane::keep_time() {
       return;
     }
     ++tick;
-    std::vector<Session*> late;  // closing removes from the set later, not now
-    for (Session* session : sessions) {
-      if (session->is_late()) {
-        late.push_back(session);
+    for (const TimeKind kind : {kIdleTime, kReadTime, kLingerTime}) {
+      while (!by_time[kind].empty() && by_time[kind].front()->is_late()) {
+        by_time[kind].front()->close();  // and is in another list then
       }
-    }
-    for (Session* session : late) {
-      session->close();
     }
     keep_time();
   });

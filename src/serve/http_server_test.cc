@@ -89,6 +89,45 @@ TEST_F(HttpServerTest, PipelinedRequestsAreAnsweredInOrder) {
   }
 }
 
+/// Others have their turn between requests of a connection that sends many at once.
+TEST_F(HttpServerTest, APipelineDoesNotKeepOthersWaitingToItsEnd) {
+  constexpr int kRequests = 200;
+  std::promise<void> entered;
+  std::promise<void> other_is_there;
+  std::atomic<int> answered{0};
+  std::atomic<int> answered_before{-1};
+  HttpOptions options;
+  options.threads = 1;
+  HttpClient& client = start(
+      [&](const Request& request) {
+        if (request.target == "/0") {
+          entered.set_value();
+          other_is_there.get_future().wait();
+        }
+        if (request.target == "/other") {
+          answered_before = answered.load();
+        }
+        ++answered;
+        return echo(request);
+      },
+      options);
+  HttpClient other(server_->port());
+  ASSERT_EQ(other.ask("GET", "/warm")->status, 200);
+  std::string all;
+  for (int i = 0; i < kRequests; ++i) {
+    all += HttpClient::request("GET", "/" + std::to_string(i));
+  }
+  ASSERT_TRUE(client.send(all));
+  entered.get_future().wait();
+  ASSERT_TRUE(other.send(HttpClient::request("GET", "/other")));
+  other_is_there.set_value();
+  EXPECT_EQ(other.receive()->status, 200);
+  for (int i = 0; i < kRequests; ++i) {
+    ASSERT_EQ(client.receive()->body, "GET /" + std::to_string(i) + " ");
+  }
+  EXPECT_LT(answered_before, kRequests / 2);
+}
+
 TEST_F(HttpServerTest, ARequestMayComeByteByByte) {
   HttpClient& client = start();
   for (const char byte : HttpClient::request("POST", "/slow", "body")) {

@@ -175,6 +175,10 @@ template <typename Body, typename Take, typename Done>
 Parsed<Body> parse_fields(std::string_view json, const Take& take, const Done& done) {
   thread_local simdjson::dom::parser parser;
   thread_local std::string padded;  // the parser reads a little beyond the end
+  constexpr std::size_t kBytesKept = 1 << 20;
+  if (padded.capacity() > kBytesKept) {
+    padded = std::string();
+  }
   padded.reserve(json.size() + simdjson::SIMDJSON_PADDING);
   padded.assign(json);
   Parsed<Body> parsed;

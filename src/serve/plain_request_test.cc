@@ -4,6 +4,7 @@
 
 #include "base/random.h"
 #include "serve/http_client.h"
+#include "serve/request_reader.h"
 
 namespace assay::serve {
 namespace {
@@ -73,74 +74,50 @@ TEST(PlainRequest, WhatIsNotPlainOrNotWholeIsLeft) {
   }
 }
 
-/// Says all that the handler gets.
-Response echo_all(const Request& request) {
-  Response response;
-  response.body = request.method + " " + request.target + "\n";
-  for (const auto& [name, value] : request.headers) {
-    response.body += name + "=" + value + "\n";
+/// What a reader makes of bytes that come in these pieces.
+std::string read_in_pieces(const std::vector<std::string>& pieces) {
+  RequestReader reader(kLimits);
+  Request request;
+  std::string buffer;
+  for (const std::string& piece : pieces) {
+    buffer += piece;
+    buffer.erase(0, reader.take(buffer, &request));
   }
-  response.body += request.body;
-  return response;
+  std::string said = std::to_string(static_cast<int>(reader.state())) + " left " + buffer + "\n";
+  if (reader.state() == RequestReader::State::kWhole) {
+    said += request.method + " " + request.target + " " + std::to_string(reader.form().version) +
+            (reader.form().keep_alive ? " goes on\n" : " ends\n");
+    for (const auto& [name, value] : request.headers) {
+      said += name + "=" + value + "\n";
+    }
+    said += request.body;
+  }
+  return said;
 }
 
-/// A server and what it says to bytes that come in pieces.
-class Pieces {
- public:
-  Pieces() {
-    HttpOptions options;
-    options.port = 0;
-    options.threads = 1;
-    server_ = start_http_server(world_, echo_all, options).value();
-  }
-  std::string ask(const std::vector<std::string>& pieces) {
-    HttpClient client(server_->port());
-    for (const std::string& piece : pieces) {
-      if (!client.send(piece)) {
-        break;
-      }
-    }
-    client.finish_sending();
-    std::string said;
-    while (const auto answer = client.receive()) {
-      said += answer->head + answer->body + "\n";
-    }
-    return said;
-  }
-
- private:
-  FakeClock clock_{EventTime{0}};
-  std::unique_ptr<FileSystem> files_ = system_files();
-  std::unique_ptr<Random> random_ = seeded_random(1);
-  std::unique_ptr<Log> log_ = null_log();
-  Metrics metrics_;
-  World world_{clock_, *files_, *random_, *log_, metrics_};
-  std::unique_ptr<HttpServer> server_;
-};
-
 TEST(PlainRequest, SaysWhatTheWholeParserSays) {
-  Pieces server;
   const auto random = seeded_random(7);
   const std::string good =
       "POST /a HTTP/1.1\r\nhost: test\r\naccept: */*\r\nx-b: c d\t\r\ncontent-length: 3\r\n\r\nabc";
-  for (int round = 0; round < 400; ++round) {
+  int plain = 0;
+  for (int round = 0; round < 20'000; ++round) {
     std::string bytes = good;
-    if (round > 0) {
-      const auto at = static_cast<std::size_t>(random->below(good.size()));
+    for (uint64_t changes = random->below(3); round > 0 && changes > 0; --changes) {
       constexpr std::string_view kBytes = "\r\n :\t0aZ\x80-,\"/";
-      bytes[at] = kBytes[random->below(kBytes.size())];
-      if (random->below(2) == 0) {
-        bytes.insert(random->below(good.size()), 1, kBytes[random->below(kBytes.size())]);
-      }
+      const char byte = kBytes[random->below(kBytes.size())];
+      const auto at = static_cast<std::size_t>(random->below(bytes.size()));
+      random->below(2) == 0 ? bytes.insert(at, 1, byte) : bytes.replace(at, 1, 1, byte);
     }
     Request request;
-    if (read(bytes, &request) != bytes.size()) {
+    if (read(bytes, &request) == 0) {
       continue;
     }
-    // Its first byte alone is not whole, so the other parser takes it; which then keeps it. Those
-    // two pieces may still come as one; most do not.
-    EXPECT_EQ(server.ask({bytes}), server.ask({bytes.substr(0, 1), bytes.substr(1)})) << bytes;
+    ++plain;
+    // A first byte alone is never plain: the other parser takes it, and all that follows.
+    ASSERT_EQ(read_in_pieces({bytes}), read_in_pieces({bytes.substr(0, 1), bytes.substr(1)}))
+        << bytes;
   }
+  EXPECT_GT(plain, 2'000);
 }
 
 }  // namespace
