@@ -178,7 +178,67 @@ TEST(DedupFiles, OldFilesGoAsTimeGoesOn) {
   EXPECT_GT(line.index().files().size(), 0);
 }
 
-TEST(DedupFiles, AFullDiskIsTold) {
+TEST(DedupFiles, AClockThatIsYearsOffKeepsNoFile) {
+  const TempFolder folder;
+  constexpr int64_t kMinute = 60'000'000;
+  constexpr int64_t kYear = 365LL * 24 * 60 * kMinute;
+  Line line(10 * kMinute, true, {folder.path(), 1});  // a file with each batch
+  int64_t sequence = 0;
+  for (int64_t batch = 0; batch < 300; ++batch) {
+    std::vector<TestRecord> records;
+    for (const int64_t time : {batch * kMinute, -10 * kYear, 10 * kYear + batch, -5 * kYear}) {
+      for (int i = 0; i < 3; ++i) {
+        records.push_back({sequence, time, sequence, 0});
+        ++sequence;
+      }
+    }
+    ASSERT_TRUE(line.judge(records));
+    line.end_epoch();
+  }
+  // Of now what two reaches have; of the others everything is asked for all the time.
+  constexpr int64_t kOfOthers = 3 * 3 * 300;
+  const DedupIndex& index = line.index();
+  EXPECT_LE(index.files().size() + index.size() - kOfOthers, 3 * 60);
+}
+
+TEST(DedupFiles, MemoryIsBounded) {
+  const TempFolder folder;
+  constexpr std::size_t kBytes = 300'000;
+  DedupIndex index(Duration{1'000'000'000}, true, {folder.path(), kBytes});
+  const TimeRange all[] = {{EventTime::min(), EventTime::max()}};
+  index.note_loaded(all[0]);
+  for (int64_t batch = 0; batch < 300; ++batch) {
+    if (index.is_full()) {
+      ASSERT_TRUE(index.make_room(all).ok());
+    }
+    if (batch % 3 == 0) {  // as they come from the table
+      std::vector<TestRecord> rows;
+      for (int64_t i = 0; i < 200; ++i) {
+        rows.push_back({batch * 1'000 + i, batch, batch * 1'000 + i, 0});
+      }
+      ASSERT_TRUE(index.load_some(table_of(rows), {"id"}).ok());
+    }
+    std::vector<std::string> keys;
+    std::vector<DedupIndex::AskedKey> asked;
+    for (int64_t i = 0; i < 200; ++i) {
+      keys.push_back(key_bytes(batch * 1'000 + 500 + i));
+    }
+    for (const std::string& key : keys) {
+      asked.push_back({key, {batch}});
+    }
+    ASSERT_TRUE(index.recall(asked).ok());
+    for (int64_t i = 0; i < 200; ++i) {
+      EXPECT_TRUE(
+          index.accept(keys[static_cast<std::size_t>(i)], {batch}, batch * 1'000 + 500 + i));
+    }
+    // A quarter of a byte for places of segments, and the batch that made it full twice over.
+    const auto places = static_cast<std::size_t>(index.files().size()) / 4;
+    ASSERT_LE(index.bytes(), kBytes + places + 100'000) << "batch " << batch;
+  }
+  EXPECT_EQ(index.files().size() + index.size(), 300 * 200 + 100 * 200);
+}
+
+TEST(DedupFiles, WithoutTheFolderOfFilesItIsTold) {
   const TempFolder folder;
   DedupIndex index(Duration{10}, true, {folder.file("nowhere"), 1});
   constexpr TimeRange kAllTime[] = {{EventTime::min(), EventTime::max()}};

@@ -3,6 +3,7 @@
 //
 //   segment 0 .. n-1   128 keys each (the last one fewer), each key:
 //                        hash u64 | event_time i64 | sequence i64 | content u64 | size u64 | key
+//                      and behind them a hash of these bytes, u64
 //   filter             blocks of 8 words of 32 bits
 //
 // Numbers are as the machine has them: no other process reads the file. Memory has each segment's
@@ -21,6 +22,7 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "base/hash.h"
 
 namespace assay::bronze {
 namespace {
@@ -49,6 +51,10 @@ struct KeyHead {
 };
 constexpr std::size_t kHeadBytes = sizeof(KeyHead);
 
+Status changed() {
+  return {Code::kCorrupt, "a scratch file of keys does not have what was written to it"};
+}
+
 /// The key that begins at `at`, which is moved behind it.
 Result<AcceptedKey> key_at(std::string_view bytes, std::size_t* at) {
   KeyHead head;
@@ -61,7 +67,7 @@ Result<AcceptedKey> key_at(std::string_view bytes, std::size_t* at) {
       return AcceptedKey{head.hash, key, {head.event_time}, head.sequence, head.content};
     }
   }
-  return Status(Code::kCorrupt, "a scratch file of keys does not have what was written to it");
+  return changed();
 }
 
 /// Which of so many blocks a hash belongs to: ascends with the hash.
@@ -142,7 +148,13 @@ Status KeyRun::find(std::span<const uint64_t> hashes,
 Result<std::string> KeyRun::read_segment(std::size_t segment) const {
   const int64_t end =
       segment + 1 == segments_.size() ? filter_offset_ : segments_[segment + 1].offset;
-  return file_.read(segments_[segment].offset, end - segments_[segment].offset);
+  ASSAY_ASSIGN_OR_RETURN(std::string bytes,
+                         file_.read(segments_[segment].offset, end - segments_[segment].offset));
+  uint64_t hash = 0;
+  const std::size_t size = bytes.size() - sizeof(hash);
+  std::memcpy(&hash, bytes.data() + size, sizeof(hash));
+  bytes.resize(size);
+  return hash == hash_bytes(bytes) ? Result<std::string>(std::move(bytes)) : changed();
 }
 
 /// Equal hashes may begin in the segment before the first one that begins with them.
@@ -192,6 +204,13 @@ Status KeyRunWriter::add(const AcceptedKey& key) {
   run_.range_.first = std::min(run_.range_.first, key.event_time);
   run_.range_.last = std::max(run_.range_.last, key.event_time);
   ++run_.size_;
+  if (run_.size_ % kSegmentKeys != 0 && run_.size_ != keys_) {
+    return {};
+  }
+  const auto begin =
+      static_cast<std::size_t>(run_.segments_.back().offset - run_.file_.size());  // in bytes_
+  const uint64_t hash = hash_bytes(std::string_view(bytes_).substr(begin));
+  bytes_.append(reinterpret_cast<const char*>(&hash), sizeof(hash));
   return bytes_.size() < kAppendBytes ? Status() : write_out();
 }
 

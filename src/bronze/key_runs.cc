@@ -14,6 +14,8 @@ constexpr std::size_t kRunsMax = 32;
 constexpr std::size_t kRunsMerged = 8;
 /// Keys merged for each that is asked for: a merge is done before as many runs have come again.
 constexpr int64_t kKeysPerQuestion = 1;
+/// Times between them, at most: who asks for one of them soon asks for the other.
+constexpr Duration kGapMax{3600 * kMicrosPerSecond};
 /// And at least so many.
 constexpr std::size_t kRunsMergedMin = 4;
 /// So many filters of the largest runs fit into memory.
@@ -25,15 +27,12 @@ bool overlap(const TimeRange& a, const TimeRange& b) {
   return a.first <= b.last && b.first <= a.last;
 }
 
-/// Whether a run that begins not before another one may be one with it: what lies between them is
-/// no longer than what they have.
+/// Whether a run that begins not before another one may be one with it: little lies between them.
 bool are_neighbours(const TimeRange& earlier, const TimeRange& later) {
   int64_t gap = 0;
-  int64_t length = 0;
-  const int64_t end = std::max(earlier.last, later.last).micros;
   return later.first <= earlier.last ||
          (!__builtin_sub_overflow(later.first.micros, earlier.last.micros, &gap) &&
-          !__builtin_sub_overflow(end, earlier.first.micros, &length) && gap <= length - gap);
+          gap <= kGapMax.micros);
 }
 
 /// Whether a time is at most `reach` from one in a range.

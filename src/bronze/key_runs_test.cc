@@ -1,10 +1,11 @@
 #include "bronze/key_runs.h"
 
 #include <algorithm>
-#include <map>
+#include <csignal>
 #include <random>
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include "base/hash.h"
 #include "base/temp_folder.h"
@@ -162,6 +163,43 @@ TEST_F(KeyRunsTest, OnlyRunsNearTheTimeAreAsked) {
   EXPECT_TRUE(finds(1'010));
   EXPECT_FALSE(finds(989));
   EXPECT_FALSE(finds(1'011));
+}
+
+/// No file of this process may grow beyond so many bytes: the disk is full.
+void set_room(rlim_t bytes) {
+  rlimit limit{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &limit), 0);
+  limit.rlim_cur = std::min(bytes, limit.rlim_max);
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+TEST_F(KeyRunsTest, AFullDiskIsToldAndEndsNoLookUp) {
+  std::signal(SIGXFSZ, SIG_IGN);
+  KeyRuns runs(folder_.path(), 0);
+  std::vector<Key> all;
+  const auto add = [&] {
+    const std::vector<Key> keys = random_keys(random_, 100);
+    const KeyRuns::Keys piece = handed_over(keys);
+    const Status added = runs.add({&piece, 1});
+    if (added.ok()) {
+      all.insert(all.end(), keys.begin(), keys.end());
+    }
+    return added;
+  };
+  while (runs.count() < 31) {
+    ASSERT_TRUE(add().ok());
+  }
+  set_room(15'000);  // for a run, not for several that are merged
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_TRUE(add().ok());
+    (void)found_in(runs, hashes_of(all));  // tells when it fails
+  }
+  set_room(1'000);
+  EXPECT_EQ(add().code(), Code::kResourceExhausted);
+  set_room(RLIM_INFINITY);
+  std::sort(all.begin(), all.end());
+  EXPECT_EQ(runs.size(), static_cast<int64_t>(all.size()));
+  EXPECT_EQ(found_in(runs, hashes_of(all)), all);
 }
 
 TEST_F(KeyRunsTest, WithoutAFolderNothingIsKept) {

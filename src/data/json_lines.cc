@@ -250,21 +250,21 @@ struct JsonLinesDecoder::State {
   simdjson::error_code parse_padded(std::string_view record, dom::element* element);
   int column_of(std::size_t member, std::string_view name);
   bool read(const dom::element& value, std::size_t column, RowCell* cell);
-  std::size_t decode_some(std::span<const std::string_view> records,
-                          std::size_t first,
-                          RowCollector* rows);
-  void decode_record(std::string_view record, int64_t number, RowCollector* rows);
-
+  void decode(std::span<const std::string_view> records, int64_t number, RowCollector* rows);
+  void decode_together(std::span<const std::string_view> records,
+                       int64_t number,
+                       RowCollector* rows);
+  std::size_t copy_together(std::span<const std::string_view> records);
   void read_as_tree(std::string_view record, int64_t number, RowCollector* rows);
-  static void pad(std::string_view record, std::string* padded);
+  void pad(std::string_view record);
 
   DecodeOptions options;
   std::unique_ptr<JsonMembers> members;  // where plain records can be read without a tree
   dom::parser parser;
   std::string padded;
-  std::string together;  // records that are looked through at once, and what is behind them
-  std::vector<std::string> scratch;                 // per column: text that had to be made
-  std::vector<ColumnPtr> nested;                    // per column: a list, array, struct or map
+  std::string together;              // records that are looked through at once; cells view into it
+  std::vector<std::string> scratch;  // per column: text that had to be made
+  std::vector<ColumnPtr> nested;     // per column: a list, array, struct or map
   std::vector<std::optional<dom::element>> values;  // per column, of the present record
   std::unordered_map<std::string, int> column_by_name;
   // Records of one source list their members in one order, so the n-th member is looked up once.
@@ -282,8 +282,13 @@ JsonLinesDecoder::JsonLinesDecoder(JsonLinesDecoder&&) noexcept = default;
 
 Decoded JsonLinesDecoder::decode(std::span<const std::string_view> records) {
   RowCollector rows(state_->options.schema);
-  for (std::size_t i = 0; i < records.size();) {
-    i = state_->decode_some(records, i, &rows);
+  for (std::size_t first = 0; first < records.size();) {
+    std::size_t end = first;
+    for (std::size_t bytes = 0; end < records.size() && bytes < kTogetherBytes; ++end) {
+      bytes += records[end].size();
+    }
+    state_->decode(records.subspan(first, end - first), static_cast<int64_t>(first), &rows);
+    first = end;
   }
   return rows.finish();
 }
@@ -302,56 +307,65 @@ JsonLinesDecoder::State::State(DecodeOptions decode_options) : options(std::move
   }
 }
 
-/// Decode records from `first` on, as many as are looked through at once; gives the one behind
-/// them.
-std::size_t JsonLinesDecoder::State::decode_some(std::span<const std::string_view> records,
-                                                 std::size_t first,
-                                                 RowCollector* rows) {
-  std::size_t end = first;
-  std::size_t size = 0;
-  do {
-    size += records[end++].size() + 1;
-  } while (end < records.size() && size + records[end].size() < kTogetherBytes);
+void JsonLinesDecoder::State::decode(std::span<const std::string_view> records,
+                                     int64_t number,
+                                     RowCollector* rows) {
   if (members != nullptr) {
-    if (together.size() < size + simdjson::SIMDJSON_PADDING) {
-      together.resize(size + size / 2 + simdjson::SIMDJSON_PADDING);
-    }
-    char* to = together.data();
-    for (std::size_t i = first; i < end; ++i) {
-      std::memcpy(to, records[i].data(), records[i].size());
-      to += records[i].size();
-      *to++ = '\n';
-    }
-    std::memset(to, ' ', simdjson::SIMDJSON_PADDING);
-  }
-  const bool are_found = members != nullptr && members->find({together.data(), size});
-  std::size_t behind = 0;
-  for (std::size_t i = first; i < end; ++i) {
-    const auto number = static_cast<int64_t>(i);
-    behind += records[i].size() + 1;
-    rows->begin_row();
-    if (are_found && members->read_next(behind, rows)) {
-      rows->end_row(number);
-    } else if (are_found || members == nullptr) {
-      rows->begin_row();
-      read_as_tree(records[i], number, rows);
-    } else {
-      decode_record(records[i], number, rows);
-    }
-  }
-  return end;
-}
-
-void JsonLinesDecoder::State::decode_record(std::string_view record,
-                                            int64_t number,
-                                            RowCollector* rows) {
-  pad(record, &together);
-  if (members->find({together.data(), record.size()}) && members->read_next(record.size(), rows)) {
-    rows->end_row(number);
+    decode_together(records, number, rows);
     return;
   }
-  rows->begin_row();
-  read_as_tree(record, number, rows);
+  for (const std::string_view record : records) {
+    rows->begin_row();
+    read_as_tree(record, number++, rows);
+  }
+}
+
+/// Look through records at once, and decode them. Where one of them is bad, half of them at a time.
+void JsonLinesDecoder::State::decode_together(std::span<const std::string_view> records,
+                                              int64_t number,
+                                              RowCollector* rows) {
+  const std::size_t size = copy_together(records);
+  if (!members->find({together.data(), size})) {
+    if (records.size() == 1) {
+      rows->begin_row();
+      read_as_tree(records.front(), number, rows);
+      return;
+    }
+    const std::size_t half = records.size() / 2;
+    decode_together(records.first(half), number, rows);
+    decode_together(records.subspan(half), number + static_cast<int64_t>(half), rows);
+    return;
+  }
+  std::size_t end = 0;
+  for (const std::string_view record : records) {
+    end += record.size() + 1;
+    rows->begin_row();
+    if (members->read_next(end, rows)) {
+      rows->end_row(number);
+    } else {
+      rows->begin_row();
+      read_as_tree(record, number, rows);
+    }
+    ++number;
+  }
+}
+
+/// Records as lines of one text; gives its size.
+std::size_t JsonLinesDecoder::State::copy_together(std::span<const std::string_view> records) {
+  std::size_t size = 0;
+  for (const std::string_view record : records) {
+    size += record.size() + 1;
+  }
+  if (together.size() < size + simdjson::SIMDJSON_PADDING) {
+    together.resize(size + size / 2 + simdjson::SIMDJSON_PADDING);
+  }
+  char* to = together.data();
+  for (const std::string_view record : records) {
+    to = std::copy(record.begin(), record.end(), to);
+    *to++ = '\n';
+  }
+  std::memset(to, ' ', simdjson::SIMDJSON_PADDING);
+  return size;
 }
 
 void JsonLinesDecoder::State::read_as_tree(std::string_view record,
@@ -403,18 +417,18 @@ simdjson::error_code JsonLinesDecoder::State::parse(std::string_view record,
 
 simdjson::error_code JsonLinesDecoder::State::parse_padded(std::string_view record,
                                                            dom::element* element) {
-  pad(record, &padded);
+  pad(record);
   return parser.parse(padded.data(), record.size(), false).get(*element);
 }
 
 /// The parsers look at up to SIMDJSON_PADDING bytes behind the end.
-void JsonLinesDecoder::State::pad(std::string_view record, std::string* padded) {
+void JsonLinesDecoder::State::pad(std::string_view record) {
   const std::size_t size = record.size() + simdjson::SIMDJSON_PADDING;
-  if (padded->size() < size) {
-    padded->resize(size + size / 2);
+  if (padded.size() < size) {
+    padded.resize(size + size / 2);
   }
-  std::memcpy(padded->data(), record.data(), record.size());
-  std::memset(padded->data() + record.size(), ' ', simdjson::SIMDJSON_PADDING);
+  std::memcpy(padded.data(), record.data(), record.size());
+  std::memset(padded.data() + record.size(), ' ', simdjson::SIMDJSON_PADDING);
 }
 
 /// Column of the record's n-th member, or -1.

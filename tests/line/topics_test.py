@@ -116,7 +116,7 @@ def holds_garbage(line):
     line.check(line.sent)
     held = sum(row["records"] for row in line.project.json("quarantine", "list", env=ENV))
     assert held == len(bad), (held, len(bad))
-    return f"{line.sent} records and {len(bad)} that are none, compressed ones among them: those are in quarantine, no partition stops"
+    return f"{line.sent} records and {len(bad)} that are none: those are in quarantine, no partition stops"
 
 
 def goes(line):
