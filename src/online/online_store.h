@@ -88,6 +88,8 @@ class OnlineStore {
   }
   /// Largest known_until over all views: the instant of a store that follows the data's own clock.
   virtual Result<EventTime> data_now() = 0;
+  /// The same or, where that is dear to find out, what it was a moment ago: for answers.
+  virtual Result<EventTime> known_data_now() { return data_now(); }
   /// Storage names of all views that were ever applied and not dropped, sorted.
   virtual Result<std::vector<std::string>> views() = 0;
   /// Forget a view by its storage name: its rows and its position.

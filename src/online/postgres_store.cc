@@ -73,7 +73,10 @@ class PostgresStore : public OnlineStore {
   Status open(bool read_only);
 
  private:
-  Status make_tables(PostgresConnection& server, bool is_old);
+  static constexpr std::size_t kColumnsAll = 3;
+  static constexpr std::size_t kColumnsOld = 2;
+  static Result<std::size_t> known_columns(PostgresConnection& server);
+  Status make_tables(PostgresConnection& server);
   Status try_apply(PostgresConnection& server, const ViewChange& change, int64_t* written);
   /// The line of the change's view, locked; made when there is none.
   Result<Line> take_line(PostgresConnection& server, const ViewChange& change);
@@ -108,46 +111,51 @@ class PostgresStore : public OnlineStore {
 
 Status PostgresStore::open(bool read_only) {
   return pool_.write([&](PostgresConnection& server) -> Status {
-    ASSAY_ASSIGN_OR_RETURN(
-        const PostgresRows known,
-        server.run(
-            "SELECT 1 FROM information_schema.columns WHERE table_schema = current_schema() "
-            "AND (table_name, column_name) IN (('assay_row', 'key'), ('assay_view', 'name'), "
-            "('assay_view', 'project'))"));
-    if (known.rows.size() == 3) {
+    ASSAY_ASSIGN_OR_RETURN(const std::size_t columns, known_columns(server));
+    if (columns == kColumnsAll) {
       return {};
     }
     if (read_only) {
-      return {Code::kNotFound, "there is no online store; run `assay run` first"};
+      return columns == kColumnsOld
+                 ? Status(Code::kFailedPrecondition,
+                          "the online store is of an earlier version; run `assay run` once")
+                 : Status(Code::kNotFound, "there is no online store; run `assay run` first");
     }
-    return server.in_transaction([&] { return make_tables(server, known.rows.size() == 2); });
+    return server.in_transaction([&] { return make_tables(server); });
   });
 }
 
-/// `is_old`: they are there, of the time when a project had them to itself, and this one takes
-/// them.
-Status PostgresStore::make_tables(PostgresConnection& server, bool is_old) {
+/// How many of three columns are there: of an earlier version all but one.
+Result<std::size_t> PostgresStore::known_columns(PostgresConnection& server) {
+  ASSAY_ASSIGN_OR_RETURN(
+      const PostgresRows known,
+      server.run("SELECT 1 FROM information_schema.columns WHERE table_schema = current_schema() "
+                 "AND (table_name, column_name) IN (('assay_row', 'key'), ('assay_view', 'name'), "
+                 "('assay_view', 'project'))"));
+  return known.rows.size();
+}
+
+Status PostgresStore::make_tables(PostgresConnection& server) {
   // One process makes them, the others wait and find them.
+  ASSAY_RETURN_IF_ERROR(server.run("SELECT pg_advisory_xact_lock(7233190)").status());
+  ASSAY_ASSIGN_OR_RETURN(const std::size_t columns, known_columns(server));
+  if (columns == kColumnsOld) {  // of one project, which this one is
+    ASSAY_RETURN_IF_ERROR(server.run("ALTER TABLE assay_view ADD COLUMN project text").status());
+    ASSAY_RETURN_IF_ERROR(
+        server.run("UPDATE assay_view SET project = $1", {Value::text(project_)}).status());
+    ASSAY_RETURN_IF_ERROR(
+        server.run("ALTER TABLE assay_view DROP CONSTRAINT assay_view_pkey").status());
+    return server.run("ALTER TABLE assay_view ADD PRIMARY KEY (project, name)").status();
+  }
   for (const char* const statement :
-       {"SELECT pg_advisory_xact_lock(7233190)",
-        "CREATE SEQUENCE IF NOT EXISTS assay_epoch",
+       {"CREATE SEQUENCE IF NOT EXISTS assay_epoch",
         "CREATE TABLE IF NOT EXISTS assay_view (project text NOT NULL, name text NOT NULL, epoch "
         "bigint NOT NULL, meta bytea NOT NULL, PRIMARY KEY (project, name))",
         "CREATE TABLE IF NOT EXISTS assay_row (epoch bigint NOT NULL, key bytea NOT NULL, "
-        "value bytea NOT NULL, PRIMARY KEY (epoch, key))",
-        "ALTER TABLE assay_view ADD COLUMN IF NOT EXISTS project text"}) {
+        "value bytea NOT NULL, PRIMARY KEY (epoch, key))"}) {
     ASSAY_RETURN_IF_ERROR(server.run(statement).status());
   }
-  if (!is_old) {
-    return {};
-  }
-  ASSAY_RETURN_IF_ERROR(
-      server
-          .run("UPDATE assay_view SET project = $1 WHERE project IS NULL", {Value::text(project_)})
-          .status());
-  ASSAY_RETURN_IF_ERROR(
-      server.run("ALTER TABLE assay_view DROP CONSTRAINT assay_view_pkey").status());
-  return server.run("ALTER TABLE assay_view ADD PRIMARY KEY (project, name)").status();
+  return {};
 }
 
 Status PostgresStore::apply(const gold::FeatureView& view,

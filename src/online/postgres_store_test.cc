@@ -84,7 +84,8 @@ TEST_F(PostgresStoreTest, TablesOfOneProjectOfAnEarlierProgramAreTheFirstThatWri
   ASSERT_TRUE(sql("ALTER TABLE assay_view DROP CONSTRAINT assay_view_pkey").ok());
   ASSERT_TRUE(sql("ALTER TABLE assay_view DROP COLUMN project").ok());
   ASSERT_TRUE(sql("ALTER TABLE assay_view ADD PRIMARY KEY (name)").ok());
-  EXPECT_EQ(open_postgres_store(world_.world, url_, true, "shop").code(), Code::kNotFound);
+  EXPECT_EQ(open_postgres_store(world_.world, url_, true, "shop").code(),
+            Code::kFailedPrecondition);
   const auto shop = open_postgres_store(world_.world, url_, false, "shop").value();
   const auto fleet = open_postgres_store(world_.world, url_, false, "fleet").value();
   EXPECT_EQ(read(*shop)->values[0], data::Scalar::float64(1));

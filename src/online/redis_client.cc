@@ -1,5 +1,6 @@
 #include "online/redis_client.h"
 
+#include <cerrno>
 #include <utility>
 
 #include <hiredis/hiredis.h>
@@ -68,7 +69,8 @@ struct RedisConnection::Impl {
   RedisAddress address;
   redisContext* context = nullptr;
   std::optional<RedisRedirect> redirect;
-  bool demoted = false;  // a primary that has become a replica
+  bool demoted = false;    // a primary that has become a replica
+  bool timed_out = false;  // the server said nothing for too long
 
   ~Impl() {
     if (context != nullptr) {
@@ -82,7 +84,8 @@ struct RedisConnection::Impl {
     }
     demoted = demoted || text.substr(0, text.find(' ')) == "READONLY";
   }
-  [[nodiscard]] Status broken() const {
+  Status broken() {
+    timed_out = errno == EAGAIN || errno == EWOULDBLOCK || errno == ETIMEDOUT;
     return {Code::kUnavailable,
             std::string(context == nullptr ? "no memory" : context->errstr) + ": Redis at " +
                 address.text()};
@@ -94,6 +97,10 @@ RedisConnection::~RedisConnection() = default;
 
 bool RedisConnection::usable() const {
   return impl_->context != nullptr && impl_->context->err == 0 && !impl_->demoted;
+}
+
+bool RedisConnection::timed_out() const {
+  return impl_->timed_out;
 }
 
 std::optional<RedisRedirect> RedisConnection::take_redirect() {
@@ -133,6 +140,8 @@ Result<std::vector<RedisReply>> RedisConnection::run(const std::vector<RedisComm
 }
 
 Status RedisConnection::send(const std::vector<RedisCommand>& commands) {
+  impl_->redirect.reset();
+  errno = 0;
   std::vector<const char*> words;
   std::vector<std::size_t> sizes;
   for (const RedisCommand& command : commands) {
@@ -157,6 +166,7 @@ Status RedisConnection::send(const std::vector<RedisCommand>& commands) {
 }
 
 Result<std::vector<RedisReply>> RedisConnection::receive(std::size_t count) {
+  errno = 0;
   std::vector<RedisReply> replies;
   replies.reserve(count);
   Status refused;

@@ -98,10 +98,12 @@ class RedisConnection {
   /// connection whose answers were not taken is of no further use.
   Status send(const std::vector<RedisCommand>& commands);
   Result<std::vector<RedisReply>> receive(std::size_t count);
-  /// Where the first refusal since the last call of this sent us, if to anywhere.
+  /// Where the first refusal of what was sent last sent us, if to anywhere.
   std::optional<RedisRedirect> take_redirect();
   /// False once the connection broke.
   [[nodiscard]] bool usable() const;
+  /// Whether it broke because the server said nothing for too long.
+  [[nodiscard]] bool timed_out() const;
 
  private:
   explicit RedisConnection(std::unique_ptr<Impl> impl);

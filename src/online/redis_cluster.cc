@@ -10,6 +10,7 @@ namespace {
 /// How often one piece of work is sent elsewhere before it is given up.
 constexpr int kRedirectsMax = 5;
 constexpr int kPortMax = 65'535;
+constexpr int64_t kLookEvery = kMicrosPerSecond / 10;
 
 uint16_t crc16(std::string_view bytes) {
   constexpr uint16_t kPolynomial = 0x1021;
@@ -56,12 +57,7 @@ class SlotRoute : public RedisRoute {
     return cluster_->begin_get(slot_, keys);
   }
   Status run_each(const std::vector<RedisCommand>& commands) override {
-    for (const RedisCommand& command : commands) {
-      ASSAY_RETURN_IF_ERROR(cluster_->write(redis_slot(command.at(1)), [&](RedisConnection& redis) {
-        return redis.run({command}).status();
-      }));
-    }
-    return {};
+    return cluster_->run_each(commands);
   }
   [[nodiscard]] bool has_all_keys() const override { return false; }
 
@@ -83,9 +79,11 @@ int redis_slot(std::string_view key) {
   return crc16(key) % kRedisSlots;
 }
 
-void RedisSlots::give(int slot, const RedisNode& node) {
+void RedisSlots::give(int first, int last, const RedisNode& node) {
   const auto found = std::find(nodes.begin(), nodes.end(), node);
-  owners[static_cast<std::size_t>(slot)] = static_cast<int16_t>(found - nodes.begin());
+  std::fill(owners.begin() + first,
+            owners.begin() + last + 1,
+            static_cast<int16_t>(found - nodes.begin()));
   if (found == nodes.end()) {
     nodes.push_back(node);
   }
@@ -101,9 +99,7 @@ Result<RedisSlots> read_slots(const RedisReply& reply, const RedisNode& asked) {
     if (first < 0 || last < first || last >= kRedisSlots) {
       return Status(Code::kUnavailable, "not an answer to CLUSTER SLOTS: Redis at " + asked.text());
     }
-    for (int64_t slot = first; slot <= last; ++slot) {
-      slots.give(static_cast<int>(slot), *node);
-    }
+    slots.give(static_cast<int>(first), static_cast<int>(last), *node);
   }
   if (slots.nodes.empty()) {
     return Status(Code::kUnavailable,
@@ -195,7 +191,7 @@ Status RedisCluster::refresh(const RedisNode& first, const std::optional<RedisRe
       continue;
     }
     if (moved.has_value()) {
-      slots.give(moved->slot, moved->node);  // who sent us knows it better
+      slots.give(moved->slot, moved->slot, moved->node);  // who sent us knows it better
     }
     const std::lock_guard lock(mutex_);
     slots_ = std::move(slots);
@@ -218,6 +214,9 @@ Status RedisCluster::follow(Use use,
     };
     sent->reset();
     done = use == Use::kRead ? pool(node).read(noting) : pool(node).write(noting);
+    if (done.ok()) {
+      return done;
+    }
     if (sent->has_value() && !(*sent)->is_ask) {
       ASSAY_RETURN_IF_ERROR(refresh((*sent)->node, *sent));
       continue;
@@ -226,13 +225,49 @@ Status RedisCluster::follow(Use use,
       return done;
     }
     // It went away, and another may have its slots by now. What was to be written may have been.
-    const Status asked = refresh(node, std::nullopt);
+    look_for_another(node);
     const Result<RedisNode> now = owner(slot);
-    if (use == Use::kWrite || !asked.ok() || !now.ok() || *now == node) {
+    if (use == Use::kWrite || !now.ok() || *now == node) {
       return done;
     }
   }
   return done;
+}
+
+void RedisCluster::look_for_another(const RedisNode& away) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (is_looking_ || clock_.monotonic().micros < look_again_) {
+      return;
+    }
+    is_looking_ = true;
+  }
+  (void)refresh(away, std::nullopt);  // who does not know it either leaves it as it is
+  const std::lock_guard lock(mutex_);
+  is_looking_ = false;
+  look_again_ = clock_.monotonic().micros + kLookEvery;
+}
+
+/// Those of one node at once; where one of them is refused, each follows its own slot.
+Status RedisCluster::run_each(const std::vector<RedisCommand>& commands) {
+  std::map<RedisNode, std::vector<RedisCommand>> by_node;
+  for (const RedisCommand& command : commands) {
+    ASSAY_ASSIGN_OR_RETURN(const RedisNode node, owner(redis_slot(command.at(1))));
+    by_node[node].push_back(command);
+  }
+  for (const auto& group : by_node) {
+    const std::vector<RedisCommand>& all = group.second;
+    const auto run_all = [&](RedisConnection& redis) { return redis.run(all).status(); };
+    if (pool(group.first).write(run_all).ok()) {
+      continue;
+    }
+    for (const RedisCommand& command : all) {
+      ASSAY_RETURN_IF_ERROR(write(redis_slot(command.at(1)), [&](RedisConnection& redis) {
+        return redis.run({command}).status();
+      }));
+    }
+  }
+  return {};
 }
 
 Status RedisCluster::read(int slot, const RedisRoute::Work& work) {

@@ -40,7 +40,7 @@ struct RedisSlots {
   [[nodiscard]] const RedisNode& owner(int slot) const {
     return nodes[static_cast<std::size_t>(owners[static_cast<std::size_t>(slot)])];
   }
-  void give(int slot, const RedisNode& node);
+  void give(int first, int last, const RedisNode& node);
 
   std::vector<RedisNode> nodes;  // each once, primaries only
   std::array<int16_t, kRedisSlots> owners{};
@@ -71,6 +71,7 @@ class RedisCluster : public std::enable_shared_from_this<RedisCluster> {
   Status write(int slot, const RedisRoute::Work& work);
   Result<std::vector<RedisReply>> get(int slot, const std::vector<std::string>& keys);
   std::unique_ptr<PendingGet> begin_get(int slot, const std::vector<std::string>& keys);
+  Status run_each(const std::vector<RedisCommand>& commands);
 
  private:
   RedisCluster(RedisAddress address, Clock& clock) : address_(std::move(address)), clock_(clock) {}
@@ -86,12 +87,16 @@ class RedisCluster : public std::enable_shared_from_this<RedisCluster> {
   RedisPool& pool(const RedisNode& node);
   /// Ask again who has which slots, `first` before all others. `moved`: what a node just said.
   Status refresh(const RedisNode& first, const std::optional<RedisRedirect>& moved);
+  /// The same because a node is away, by one thread at a time and not all the time.
+  void look_for_another(const RedisNode& away);
 
   const RedisAddress address_;
   Clock& clock_;
   std::mutex mutex_;
   std::map<RedisNode, std::unique_ptr<RedisPool>> pools_;  // of all nodes ever met
   RedisSlots slots_;
+  bool is_looking_ = false;  // for who has the slots of a node that is away
+  int64_t look_again_ = 0;   // when, monotonic microseconds
 };
 
 }  // namespace assay::online

@@ -210,15 +210,18 @@ TEST_F(RedisClusterTest, ANodeThatIsAwayTakesItsOwnEntitiesOnlyAndComesBackWithT
   EXPECT_GT(read, kUsers / 2);
   EXPECT_LT(read, kUsers);
   EXPECT_EQ((*store->known_applied_to(view_))->position, 1) << "what was known";
+  EXPECT_EQ(store->data_now().code(), Code::kUnavailable);
+  EXPECT_EQ(*store->known_data_now(), EventTime{1}) << "of those that are there";
   EXPECT_EQ(apply(*store, 1, 2).code(), Code::kUnavailable);
   cluster_.node(2).start();
   cluster_.wait_until_all_see("cluster_state:ok");
   world_.clock.advance(Duration{2 * kMicrosPerSecond});
   Status applied;
-  do {  // until it takes writes again, too
+  wait_until([&] {  // it takes writes again, too
     applied = apply(*store, 1, 2);
     world_.clock.advance(Duration{2 * kMicrosPerSecond});
-  } while (applied.code() == Code::kUnavailable);
+    return applied.code() != Code::kUnavailable;
+  });
   EXPECT_TRUE(applied.ok()) << applied.to_string();
   EXPECT_EQ(read_well(*store, 2), kUsers);
 }

@@ -6,7 +6,6 @@
 #include <vector>
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include "online/fake_view.h"
 #include "online/online_store.h"
@@ -38,10 +37,11 @@ class RedisFailoverSlow : public testing::Test {
   /// Again until a server takes it.
   Status apply_at_last(OnlineStore& store, int64_t expected, int64_t position) {
     Status applied;
-    do {
+    wait_until([&] {
       world_.clock.advance(Duration{kMicrosPerSecond});
       applied = apply(store, expected, position);
-    } while (applied.code() == Code::kUnavailable);
+      return applied.code() != Code::kUnavailable;
+    });
     return applied;
   }
   /// All users have what they had at a position.
@@ -64,10 +64,10 @@ class RedisFailoverSlow : public testing::Test {
     for (int user = 0; user < kUsers; ++user) {
       keys.push_back(fake_key("u" + std::to_string(user)));
     }
-    while (!store.read(view_, keys, EventTime{1000}).ok()) {
+    wait_until([&] {
       world_.clock.advance(Duration{kMicrosPerSecond});
-      ::usleep(20'000);
-    }
+      return store.read(view_, keys, EventTime{1000}).ok();
+    });
   }
 
   TestWorld world_;

@@ -22,25 +22,33 @@
 
 namespace assay::online {
 
-/// Ports that nobody has just now.
+/// Ports that nobody has just now, below those that the system gives to connections.
 inline std::vector<int> free_ports(std::size_t count) {
-  std::vector<int> sockets;
+  static int next = 12'000 + static_cast<int>(::getpid()) % 16'000;
   std::vector<int> ports;
-  for (std::size_t i = 0; i < count; ++i) {
-    sockets.push_back(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  while (ports.size() < count) {
+    next = next < 28'000 ? next + 1 : 12'000;
+    const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_in place{};
     place.sin_family = AF_INET;
+    place.sin_port = htons(static_cast<uint16_t>(next));
     place.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof(place);
-    auto* const address = reinterpret_cast<sockaddr*>(&place);
-    ASSAY_CHECK(::bind(sockets.back(), address, size) == 0 &&
-                ::getsockname(sockets.back(), address, &size) == 0);
-    ports.push_back(ntohs(place.sin_port));
-  }
-  for (const int socket : sockets) {
+    if (::bind(socket, reinterpret_cast<const sockaddr*>(&place), sizeof(place)) == 0) {
+      ports.push_back(next);
+    }
     ::close(socket);
   }
   return ports;
+}
+
+/// Wait until something holds, for a minute; then the test's program ends.
+template <typename Holds>
+void wait_until(const Holds& holds) {
+  constexpr useconds_t kStep = 20'000;
+  for (int step = 0; !holds(); ++step) {
+    ASSAY_CHECK(step < 3'000);
+    ::usleep(kStep);
+  }
 }
 
 /// A server on a port. It keeps an append-only file, so that it can be killed and started again.
@@ -91,14 +99,11 @@ class RedisNodeUnderTest {
       const std::size_t found = text.find(word);
       return found == std::string::npos ? -1 : std::atoll(text.c_str() + found + word.size());
     };
-    for (std::string text;; ::usleep(20'000)) {
-      text = run({{"INFO", "replication"}})[0].text;
-      const int64_t here = number_after(text, "master_repl_offset:");
-      if (text.find("state=online") != std::string::npos &&
-          number_after(text, ",offset=") == here) {
-        return;
-      }
-    }
+    wait_until([&] {
+      const std::string text = run({{"INFO", "replication"}})[0].text;
+      return text.find("state=online") != std::string::npos &&
+             number_after(text, ",offset=") == number_after(text, "master_repl_offset:");
+    });
   }
 
  private:
@@ -157,9 +162,9 @@ class RedisClusterUnderTest {
     wait_until_all_see("cluster_known_nodes:" + std::to_string(count));
     for (std::size_t i = kPrimaries; i < count; ++i) {
       const std::string primary = id(i - kPrimaries);
-      while (!nodes_[i]->try_run({{"CLUSTER", "REPLICATE", primary}}).ok()) {
-        ::usleep(20'000);  // until it knows that one
-      }
+      wait_until([&] {  // it knows that one
+        return nodes_[i]->try_run({{"CLUSTER", "REPLICATE", primary}}).ok();
+      });
       nodes_[i - kPrimaries]->wait_for_replica();
     }
     wait_until_all_see("cluster_state:ok");
@@ -179,9 +184,9 @@ class RedisClusterUnderTest {
   }
   void wait_until_all_see(const std::string& state) const {
     for (const auto& node : nodes_) {
-      while (node->run({{"CLUSTER", "INFO"}})[0].text.find(state) == std::string::npos) {
-        ::usleep(20'000);
-      }
+      wait_until([&] {
+        return node->run({{"CLUSTER", "INFO"}})[0].text.find(state) != std::string::npos;
+      });
     }
   }
 

@@ -63,26 +63,35 @@ Result<std::unique_ptr<RedisConnection>> RedisPool::connect_to_primary() {
     }
     RedisAddress primary = address_;
     primary.node = *node;
-    ASSAY_ASSIGN_OR_RETURN(auto connection, RedisConnection::connect(primary));
-    ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> role, connection->run({{"ROLE"}}));
-    if (role[0].list.empty() || role[0].list[0].text != "master") {
-      return Status(Code::kUnavailable,
-                    "the server that a sentinel names is no primary yet: Redis at " + node->text());
+    // One that is cut off from the others may name who was it before.
+    auto connection = RedisConnection::connect(primary);
+    if (!connection.ok()) {
+      failure = connection.status();
+      continue;
+    }
+    const auto role = (*connection)->run({{"ROLE"}});
+    if (!role.ok() || role->front().list.empty() || role->front().list[0].text != "master") {
+      failure =
+          role.ok()
+              ? Status(Code::kUnavailable,
+                       "the server that a sentinel names is no primary: Redis at " + node->text())
+              : role.status();
+      continue;
     }
     const std::lock_guard lock(mutex_);
     sentinel_ = number;
-    return connection;
+    return std::move(connection).value();
   }
   return failure;
 }
 
+Status RedisPool::known_unreachable() {
+  const std::lock_guard lock(mutex_);
+  return clock_.monotonic().micros < again_ ? unreachable_ : Status();
+}
+
 Result<std::unique_ptr<RedisConnection>> RedisPool::connect() {
-  {
-    const std::lock_guard lock(mutex_);
-    if (!unreachable_.ok() && clock_.monotonic().micros < again_) {
-      return unreachable_;
-    }
-  }
+  ASSAY_RETURN_IF_ERROR(known_unreachable());
   Result<std::unique_ptr<RedisConnection>> made = address_.kind == RedisAddress::Kind::kSentinel
                                                       ? connect_to_primary()
                                                       : RedisConnection::connect(address_);
@@ -109,8 +118,13 @@ void RedisPool::give_back(std::unique_ptr<RedisConnection> connection) {
   const std::lock_guard lock(mutex_);
   if (connection->usable()) {
     idle_.push_back(std::move(connection));
-  } else {
-    idle_.clear();  // the server went away: the others are broken too
+    return;
+  }
+  idle_.clear();  // the server went away: the others are broken too
+  if (connection->timed_out()) {
+    unreachable_ =
+        Status(Code::kUnavailable, "it did not answer in time: Redis at " + address_.text());
+    again_ = clock_.monotonic().micros + kPause;
   }
 }
 
@@ -146,6 +160,7 @@ class RedisPool::Pending : public PendingGet {
     Result<std::vector<RedisReply>> replies = connection_->receive(1);
     (void)connection_->take_redirect();  // asked again it says so again
     pool_.give_back(std::move(connection_));
+    ASSAY_RETURN_IF_ERROR(pool_.known_unreachable());
     if (!replies.ok() || replies->front().list.size() != keys_) {
       return again_();
     }

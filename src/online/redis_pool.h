@@ -49,8 +49,8 @@ class RedisRoute {
 /// Connections to one server, kept for the next call. With an address of sentinels: to the server
 /// that they name as the primary when a connection is made.
 ///
-/// A server that cannot be reached is not tried again for a second: who asks meanwhile is told so
-/// at once, and does not wait for another timeout.
+/// A server that cannot be reached, or says nothing for too long, is not tried again for a second:
+/// who asks meanwhile is told so at once, and does not wait for another timeout.
 /// Threads thread-safe.
 class RedisPool : public RedisRoute {
  public:
@@ -75,6 +75,7 @@ class RedisPool : public RedisRoute {
   Result<std::unique_ptr<RedisConnection>> connect();
   Result<std::unique_ptr<RedisConnection>> connect_to_primary();
   void give_back(std::unique_ptr<RedisConnection> connection);
+  [[nodiscard]] Status known_unreachable();
 
   const RedisAddress address_;
   Clock& clock_;

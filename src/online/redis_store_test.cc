@@ -68,6 +68,21 @@ TEST_F(RedisStoreTest, AServerThatWasKilledAnswersAgainWithAllThatWasAcknowledge
   EXPECT_EQ(value(*store), data::Scalar::float64(3));
 }
 
+TEST_F(RedisStoreTest, AServerThatSaysNothingIsNotWaitedForByEveryone) {
+  url_ += "&timeout=200ms";
+  const auto store = open();
+  ASSERT_TRUE(apply(*store, {}, 1).ok());
+  server_.freeze();
+  const std::vector<data::EntityKey> keys = {fake_key("u1")};
+  const auto read = [&] { return store->read(view_, keys, EventTime{9}).code(); };
+  EXPECT_EQ(read(), Code::kUnavailable);
+  server_.thaw();
+  EXPECT_EQ(read(), Code::kUnavailable) << "it is not tried again at once";
+  EXPECT_EQ(store->begin_read(view_, keys, EventTime{9}), nullptr);
+  world_.clock.advance(Duration{kMicrosPerSecond});
+  EXPECT_EQ(value(*store), data::Scalar::float64(1));
+}
+
 TEST_F(RedisStoreTest, ConnectionsThatTheServerClosedAreMadeAgain) {
   const auto store = open();
   ASSERT_TRUE(apply(*store, {}, 1).ok());

@@ -53,6 +53,9 @@ class RedisProcess {
     ASSAY_CHECK(said.find(ready) != std::string::npos);
     output_ = says[0];
   }
+  /// It says nothing, and takes connections, until it goes on.
+  void freeze() const { ::kill(process_, SIGSTOP); }
+  void thaw() const { ::kill(process_, SIGCONT); }
   /// As when the machine ends: at once, without a word to clients.
   void kill() {
     if (process_ > 0) {
@@ -102,6 +105,8 @@ class RedisUnderTest {
                    "eady to accept connections");
   }
   void kill() { process_.kill(); }
+  void freeze() const { process_.freeze(); }
+  void thaw() const { process_.thaw(); }
 
  private:
   TempFolder folder_;

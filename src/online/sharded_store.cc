@@ -39,6 +39,7 @@ class ShardedStore : public OnlineStore {
                                                 std::span<const data::EntityKey> keys,
                                                 EventTime now) override;
   Result<EventTime> data_now() override;
+  Result<EventTime> known_data_now() override;
   Result<std::vector<std::string>> views() override;
   Status drop(const std::string& storage_name) override;
   Result<uint64_t> content_hash_at(const gold::FeatureView& view,
@@ -66,6 +67,9 @@ class ShardedStore : public OnlineStore {
   std::vector<uint64_t> seeds_;
   std::mutex mutex_;
   std::map<std::string, Known> known_;  // by storage name
+  std::optional<EventTime> now_;        // of known_data_now()
+  bool now_is_asked_ = false;
+  int64_t now_again_ = 0;
 };
 
 std::size_t ShardedStore::shard_of(const data::EntityKey& key) const {
@@ -239,21 +243,55 @@ Result<std::vector<gold::FeatureValues>> ShardedStore::read(const gold::FeatureV
     }
   }
   std::vector<gold::FeatureValues> answers(keys.size());
+  Status failure;  // the first; all that was begun is finished
   for (std::size_t shard = 0; shard < shards_.size(); ++shard) {
     if (keys_of[shard].empty()) {
       continue;
     }
     Result<std::vector<gold::FeatureValues>> found =
         begun[shard] != nullptr ? begun[shard]->finish()
-                                : shards_[shard].store->read(view, keys_of[shard], now);
+        : failure.ok()          ? shards_[shard].store->read(view, keys_of[shard], now)
+                                : failure;
     if (!found.ok()) {
-      return found.status().with_context("shard " + shards_[shard].name);
+      failure =
+          failure.ok() ? found.status().with_context("shard " + shards_[shard].name) : failure;
+      continue;
     }
     for (std::size_t i = 0; i < found->size(); ++i) {
       answers[places_of[shard][i]] = std::move((*found)[i]);
     }
   }
-  return answers;
+  return failure.ok() ? Result<std::vector<gold::FeatureValues>>(std::move(answers)) : failure;
+}
+
+/// Looked at once a second, by one thread. Shards that cannot be asked do not hold the others up.
+Result<EventTime> ShardedStore::known_data_now() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (now_.has_value() && (now_is_asked_ || clock_.monotonic().micros < now_again_)) {
+      return *now_;
+    }
+    now_is_asked_ = true;
+  }
+  std::optional<EventTime> latest;
+  Status failure;
+  for (const StoreShard& shard : shards_) {
+    const Result<EventTime> now = shard.store->known_data_now();
+    if (now.ok()) {
+      latest = std::max(latest.value_or(*now), *now);
+    } else if (failure.ok() || failure.code() == Code::kUnavailable) {
+      failure = now.status();
+    }
+  }
+  const std::lock_guard lock(mutex_);
+  now_is_asked_ = false;
+  now_again_ = clock_.monotonic().micros + kMicrosPerSecond;
+  if (latest.has_value() && (failure.ok() || failure.code() == Code::kUnavailable)) {
+    now_ = std::max(now_.value_or(*latest), *latest);
+  } else if (!now_.has_value()) {
+    return failure;
+  }
+  return *now_;
 }
 
 Result<EventTime> ShardedStore::data_now() {

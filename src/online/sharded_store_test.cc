@@ -68,7 +68,10 @@ class Faulty : public OnlineStore {
     *steps += "b";
     return std::make_unique<Begun>(*this, view, keys);
   }
-  Result<EventTime> data_now() override { return store_->data_now(); }
+  Result<EventTime> data_now() override {
+    ++asked_for_now;
+    return is_away ? Result<EventTime>(away()) : store_->data_now();
+  }
   Result<std::vector<std::string>> views() override { return store_->views(); }
   Status drop(const std::string& name) override { return is_away ? away() : store_->drop(name); }
   Result<uint64_t> content_hash_at(const gold::FeatureView& view,
@@ -77,8 +80,9 @@ class Faulty : public OnlineStore {
   }
 
   bool is_away = false;
-  bool refuses = false;          // what is to be written
-  int asked = 0;                 // where it stands
+  bool refuses = false;  // what is to be written
+  int asked = 0;         // where it stands
+  int asked_for_now = 0;
   std::string* steps = nullptr;  // of reads that are begun and finished
 
  private:
@@ -186,6 +190,28 @@ TEST_F(ShardedStoreTest, ManyKeysAreAnsweredInTheirOrder) {
     EXPECT_EQ(value((*found)[i]),
               user < kUsers ? std::optional<double>(1000 + user) : std::nullopt);
   }
+}
+
+TEST_F(ShardedStoreTest, TheDatasInstantIsKnownWhileAShardIsAwayAndAskedOnceASecond) {
+  const auto store = of({"a", "b", "c"});
+  ASSERT_TRUE(apply(*store, {}, 1).ok());
+  parts_["b"]->is_away = true;
+  EXPECT_EQ(store->data_now().code(), Code::kUnavailable);
+  EXPECT_EQ(*store->known_data_now(), EventTime{1});
+  const int asked = parts_["a"]->asked_for_now;
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_EQ(*store->known_data_now(), EventTime{1});
+  }
+  EXPECT_EQ(parts_["a"]->asked_for_now, asked);
+  parts_["b"]->is_away = false;
+  ASSERT_TRUE(apply(*store, 1, 2).ok());
+  world_.clock.advance(Duration{kMicrosPerSecond});
+  EXPECT_EQ(*store->known_data_now(), EventTime{2});
+  for (const auto& [name, part] : parts_) {
+    part->is_away = true;
+  }
+  world_.clock.advance(Duration{kMicrosPerSecond});
+  EXPECT_EQ(*store->known_data_now(), EventTime{2}) << "what was known";
 }
 
 TEST_F(ShardedStoreTest, AllShardsAreAskedBeforeAnyIsWaitedFor) {

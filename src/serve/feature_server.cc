@@ -516,7 +516,7 @@ Result<EventTime> FeatureServer::now(const ServingState& state) {
   if (state.clock == catalog::ServingClock::kWall) {
     return world_.clock.now();
   }
-  ASSAY_ASSIGN_OR_RETURN(const EventTime data_now, store_.data_now());
+  ASSAY_ASSIGN_OR_RETURN(const EventTime data_now, store_.known_data_now());
   return data_now == EventTime::min() ? world_.clock.now() : data_now;
 }
 

@@ -22,9 +22,9 @@ SlowWork::SlowWork(World& world, SlowLimits limits)
     : world_(world),
       limits_(std::move(limits)),
       refused_(world.metrics.counter("assay_serve_slow_refused_total",
-                                     "Requests that found no room to wait, answered with 429.")),
+                                     "Requests and calls that found no room to wait.")),
       late_(world.metrics.counter("assay_serve_slow_late_total",
-                                  "Requests that waited too long, answered with 503.")) {
+                                  "Requests and calls that waited too long.")) {
   for (int i = 0; i < limits_.threads; ++i) {
     threads_.emplace_back([this] { run(); });
   }
