@@ -507,6 +507,13 @@ class ServedLookups {
   const data::Batch rows_;
 };
 
+/// Of a row that was answered. The features beside a challenger's score stand in the answer's own
+/// row, too.
+std::string answered_only() {
+  const std::string model = gold::kServedModel;
+  return "(" + model + " IS NULL OR NOT starts_with(" + model + ", '" + gold::kServedShadow + "'))";
+}
+
 }  // namespace
 
 Result<std::string> served_table_key(Workspace& workspace, const gold::Service& service) {
@@ -545,7 +552,7 @@ Result<VerifyReport> verify_served(Workspace& workspace,
   const Result<data::Batch> rows = workspace.read_table(
       key,
       "*",
-      "",
+      answered_only(),
       std::string(gold::kServedAsOf) + " DESC LIMIT " + std::to_string(options.answers_max));
   if (rows.code() == Code::kNotFound || (rows.ok() && rows->rows() == 0)) {
     return Status(Code::kNotFound,

@@ -52,6 +52,30 @@ TEST_F(VerifyServed, WhatWasServedIsWhatTrainingSees) {
   EXPECT_EQ(verify_served(*workspace_, "v1", {.answers_max = 3})->served_answers, 3);
 }
 
+TEST_F(VerifyServed, ScoresBesideAnAnswerAreNoAnswers) {
+  const data::Batch rows = answers();
+  const auto with_models = [&](const std::vector<std::string>& models) {
+    data::ColumnBuilder changed(data::Type::kString);
+    for (const std::string& model : models) {
+      changed.append_text(model);
+    }
+    const int column = *rows.schema().find(gold::kServedModel);
+    std::vector<data::ColumnPtr> columns;
+    for (int c = 0; c < rows.column_count(); ++c) {
+      columns.push_back(c == column ? changed.finish() : rows.column_ptr(c));
+    }
+    return data::Batch(rows.schema_ptr(), columns, rows.rows());
+  };
+  ASSERT_TRUE(log(rows).ok());  // without a model
+  ASSERT_TRUE(log(with_models({"buy", "buy_deep", "shadow:buy_wide", "shadow:x", "buy"})).ok());
+  const auto report = verify_served(*workspace_, "v1", {});
+  ASSERT_TRUE(report.ok()) << report.status().to_string();
+  EXPECT_EQ(report->served_answers, 8);
+  EXPECT_EQ(report->values, 40);
+  EXPECT_EQ(report->differ, 0);
+  EXPECT_EQ(verify_served(*workspace_, "v1", {.answers_max = 8})->served_answers, 8);
+}
+
 TEST_F(VerifyServed, AnotherBitIsADifferenceThatNamesItsEntity) {
   const data::Batch rows = answers();
   data::ColumnBuilder changed(data::Type::kFloat64);
