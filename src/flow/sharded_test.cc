@@ -7,17 +7,18 @@
 #include <gtest/gtest.h>
 
 #include "flow/test_project.h"
+#include "flow/up_crash.h"
 
 namespace assay::flow {
 namespace {
+
+constexpr char kShards[] = "\"sharded:./online_a,./online_b,./online_c\"";
 
 class ShardedProject : public TestProject {
  public:
   ShardedProject() {
     std::string settings = kAssay;
-    const std::string before = "embedded:./online";
-    settings.replace(
-        settings.find(before), before.size(), "\"sharded:./online_a,./online_b,./online_c\"");
+    settings.replace(settings.find(kOneStore), sizeof(kOneStore) - 1, kShards);
     write("assay.yaml", settings);
   }
   void add_day(int day) { write("data/day-" + std::to_string(day) + ".csv", events_of_day(day)); }
@@ -88,6 +89,28 @@ TEST(Sharded, PartsThatLostSomethingAreFilledAnew) {
     ASSERT_TRUE(report.ok()) << report.status().to_string();
     expect_verified(project);
   }
+}
+
+/// `assay up`, killed when some parts have a read that the others have not.
+void kill_between_parts(bool has_lake) {
+  CrashedUp line(2, has_lake, kShards);
+  for (const char* point : {"online.apply.next_shard:1",
+                            "online.apply.next_shard:2",
+                            "online.apply.next_shard:9",
+                            "online.apply.before_commit:5",
+                            "online.apply.next_shard:4"}) {
+    EXPECT_TRUE(line.kill_at(point)) << point;
+  }
+  line.kill_after(200'000);
+  line.expect_as_undisturbed();
+}
+
+TEST(Sharded, UpIsKilledBetweenTwoParts) {
+  kill_between_parts(true);
+}
+
+TEST(Sharded, WithoutALakeToo) {
+  kill_between_parts(false);
 }
 
 }  // namespace
