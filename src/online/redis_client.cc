@@ -129,7 +129,9 @@ Result<std::unique_ptr<RedisConnection>> RedisConnection::connect(const RedisAdd
     greeting.push_back(address.user.empty() ? RedisCommand{"AUTH", address.password}
                                             : RedisCommand{"AUTH", address.user, address.password});
   }
-  greeting.push_back({"SELECT", std::to_string(address.database)});
+  if (address.database != 0) {  // sentinels do not know the word
+    greeting.push_back({"SELECT", std::to_string(address.database)});
+  }
   ASSAY_RETURN_IF_ERROR(connection->run(greeting).status());
   return connection;
 }
