@@ -9,6 +9,7 @@
 
 #include "base/json_writer.h"
 #include "base/random.h"
+#include "base/temp_folder.h"
 #include "data/feast_value.h"
 #include "data/protobuf.h"
 #include "serve/feature_server.h"
@@ -256,7 +257,7 @@ TEST_P(AnswerTemplateTest, WritesWhatScalarsAreWrittenAs) {
   int answered = 0;
   for (uint64_t seed = 1; seed <= 40; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
-    const online::TestFolder folder;
+    const TempFolder folder;
     Twins twins(seed, GetParam() + ":" + folder.path());
     for (int question = 0; question < 20; ++question) {
       const Request request{"POST", "/get-online-features", {}, twins.random_question()};
@@ -278,7 +279,7 @@ TEST_P(AnswerTemplateTest, WritesWhatScalarsAreWrittenAs) {
 
 TEST_P(AnswerTemplateTest, GrpcAnswersAreTheSameToo) {
   for (uint64_t seed = 1; seed <= 20; ++seed) {
-    const online::TestFolder folder;
+    const TempFolder folder;
     Twins twins(seed, GetParam() + ":" + folder.path());
     std::string values;
     for (int64_t user = 0; user < 10; ++user) {
