@@ -22,9 +22,10 @@
 
 namespace assay::online {
 
-/// Ports that nobody has just now, below those that the system gives to connections.
+/// Ports that nobody has just now, below those that the system gives to connections. Processes that
+/// run at once begin far from each other: a port is not held until its server has it.
 inline std::vector<int> free_ports(std::size_t count) {
-  static int next = 12'000 + static_cast<int>(::getpid()) % 16'000;
+  static int next = 12'000 + static_cast<int>(int64_t{::getpid()} * 997 % 16'000);
   std::vector<int> ports;
   while (ports.size() < count) {
     next = next < 28'000 ? next + 1 : 12'000;
