@@ -81,6 +81,7 @@ function(_assay_test_binary target label room files test_deps)
     set(around ${CMAKE_SOURCE_DIR}/tools/servers/s3.sh with)
   endif()
   add_test(NAME ${target} COMMAND ${around} $<TARGET_FILE:${target}> --gtest_brief=1)
-  set_tests_properties(${target} PROPERTIES LABELS "${label}" TIMEOUT 600
+  # Generous: a busy machine must not fail what is right.
+  set_tests_properties(${target} PROPERTIES LABELS "${label}" TIMEOUT 1800
     ENVIRONMENT "${ASSAY_TEST_ENVIRONMENT}")
 endfunction()
