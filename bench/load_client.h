@@ -71,15 +71,32 @@ struct Question {
 /// How an answer is cut out of what came: its size so far known, 0 for not yet.
 using SizeOf = std::size_t (*)(std::string_view came, const Question& question);
 
+/// Where a header stands in a head, by its name in lower case with its colon; npos when it does
+/// not.
+inline std::size_t find_header(std::string_view head, std::string_view name) {
+  const auto equals = [](char a, char b) { return (a | ('A' <= a && a <= 'Z' ? 0x20 : 0)) == b; };
+  const auto at = std::search(head.begin(), head.end(), name.begin(), name.end(), equals);
+  return at == head.end() ? std::string_view::npos : static_cast<std::size_t>(at - head.begin());
+}
+inline bool is_chunked(std::string_view head) {
+  return find_header(head, "transfer-encoding: chunked") != std::string_view::npos;
+}
+
 inline std::size_t http_size(std::string_view came, const Question& /*question*/) {
-  const std::size_t head = came.find("\r\n\r\n");
-  if (head == std::string_view::npos) {
+  const std::size_t end = came.find("\r\n\r\n");
+  if (end == std::string_view::npos) {
     return 0;
   }
+  const std::string_view head = came.substr(0, end);
+  ASSAY_CHECK(head.substr(0, 12) == "HTTP/1.1 200");
   constexpr std::string_view kLength = "content-length: ";
-  const std::size_t at = came.find(kLength);
-  ASSAY_CHECK(at < head && came.substr(0, 12) == "HTTP/1.1 200");
-  return head + 4 + std::strtoull(came.data() + at + kLength.size(), nullptr, 10);
+  const std::size_t length = find_header(head, kLength);
+  if (length != std::string_view::npos) {
+    return end + 4 + std::strtoull(head.data() + length + kLength.size(), nullptr, 10);
+  }
+  // In chunks: known when the last of them is here.
+  ASSAY_CHECK(is_chunked(head));
+  return came.ends_with("\r\n0\r\n\r\n") ? came.size() : 0;
 }
 inline std::size_t known_size(std::string_view /*came*/, const Question& question) {
   return question.answer.size();
