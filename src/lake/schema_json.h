@@ -12,10 +12,12 @@ namespace assay::lake {
 /// A schema as Delta's metaData.schemaString.
 std::string schema_to_json(const data::Schema& schema);
 
-/// The schema of a schemaString. short and byte are read as kInt32.
+/// The schema of a schemaString that we wrote. Arrays have the fixed size that their column's
+/// metadata names.
 ///
-/// Errors  kCorrupt: not a schema. kUnimplemented: a column of a type without counterpart here
-///         (decimal, struct, array, map, timestamp_ntz, void, ...); column and type are named.
+/// Errors  kCorrupt: not a schema. kUnimplemented: a column of a type that we write no table with
+///         (timestamp_ntz, void, variant, ...); column and type are named. What other writers'
+///         tables hold, table_columns.h reads.
 Result<data::SchemaPtr> schema_from_json(std::string_view text);
 
 /// Check what a new table, or a table after an evolution, must fulfil.
