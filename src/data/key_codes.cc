@@ -4,8 +4,10 @@
 #include <array>
 #include <atomic>
 #include <cstring>
+#include <limits>
 #include <string_view>
 
+#include "base/check.h"
 #include "base/hash.h"
 
 namespace assay::data {
@@ -166,20 +168,27 @@ std::size_t shard_of(uint64_t scrambled) {
 }
 }  // namespace
 
-/// Open addressing, linear probing, at most half full; the bytes of all keys one after the other.
-/// A key's number is one more than where it begins. Keys are given with their scrambled hash.
+/// Open addressing, linear probing, at most two thirds full. A key is numbered as it comes, and
+/// lies in its slot if it is short, so that one line of the cache answers; the others lie one after
+/// the other, each behind its size. Keys are given with their scrambled hash.
 class KeyDictionary::Shard {
  public:
   /// The number of a key, taken in when it is new.
   uint64_t put(uint64_t scrambled, std::string_view key) {
-    if (keys_ * 2 >= slots_.size()) {
+    if (keys_ * 3 >= slots_.size() * 2) {
       grow();
     }
     Slot& slot = slots_[find_slot(scrambled, key)];
     if (slot.number == 0) {
-      ++keys_;
-      slot = {scrambled, bytes_used_ + 1};
-      append(key);
+      ASSAY_CHECK(keys_ < std::numeric_limits<uint32_t>::max());
+      slot = Slot{scrambled, static_cast<uint32_t>(++keys_), kLong, {}};
+      if (key.size() <= kShortBytes) {
+        slot.size = static_cast<uint8_t>(key.size());
+        std::copy(key.begin(), key.end(), slot.key);
+      } else {
+        std::memcpy(slot.key, &bytes_used_, sizeof(bytes_used_));
+        append(key);
+      }
     }
     return slot.number;
   }
@@ -194,36 +203,68 @@ class KeyDictionary::Shard {
   }
   void fetch_key(uint64_t scrambled) const {
     if (keys_ != 0) {
-      const uint64_t number = slots_[scrambled & (slots_.size() - 1)].number;
-      __builtin_prefetch(bytes_.data() + (number == 0 ? 0 : number - 1));
+      const Slot& slot = slots_[scrambled & (slots_.size() - 1)];
+      if (slot.size == kLong) {
+        __builtin_prefetch(bytes_.data() + place_of(slot));
+      }
     }
   }
   [[nodiscard]] std::size_t bytes() const { return bytes_.size() + slots_.size() * sizeof(Slot); }
 
  private:
+  static constexpr std::size_t kShortBytes = 19;
+  static constexpr uint8_t kLong = 255;
   struct Slot {
     uint64_t scrambled;
-    uint64_t number;  // 0: a free slot
+    uint32_t number;        // 0: a free slot
+    uint8_t size;           // of the key, or kLong
+    char key[kShortBytes];  // or, of a long one, where it lies
   };
+  static_assert(sizeof(Slot) == 32);
 
-  [[nodiscard]] bool is_key(uint64_t number, std::string_view key) const {
+  static std::size_t place_of(const Slot& slot) {
+    std::size_t place = 0;
+    std::memcpy(&place, slot.key, sizeof(place));
+    return place;
+  }
+  static uint64_t word(const char* bytes) {
+    uint64_t value = 0;
+    std::memcpy(&value, bytes, sizeof(value));
+    return value;
+  }
+  /// Of up to 24 bytes, by words that may overlap.
+  static bool are_equal(const char* a, const char* b, std::size_t size) {
+    constexpr std::size_t kWord = sizeof(uint64_t);
+    if (size < kWord) {
+      return std::memcmp(a, b, size) == 0;
+    }
+    uint64_t differs = (word(a) ^ word(b)) | (word(a + size - kWord) ^ word(b + size - kWord));
+    if (size > 2 * kWord) {
+      differs |= word(a + kWord) ^ word(b + kWord);
+    }
+    return differs == 0;
+  }
+  [[nodiscard]] bool is_key(const Slot& slot, std::string_view key) const {
+    if (slot.size != kLong) {
+      return slot.size == key.size() && are_equal(slot.key, key.data(), key.size());
+    }
+    const char* held = bytes_.data() + place_of(slot);
     uint32_t size = 0;
-    std::memcpy(&size, bytes_.data() + number - 1, sizeof(size));
-    return size == key.size() &&
-           std::memcmp(bytes_.data() + number - 1 + sizeof(size), key.data(), size) == 0;
+    std::memcpy(&size, held, sizeof(size));
+    return size == key.size() && std::memcmp(held + sizeof(size), key.data(), size) == 0;
   }
   [[nodiscard]] std::size_t find_slot(uint64_t scrambled, std::string_view key) const {
     const std::size_t mask = slots_.size() - 1;
     std::size_t at = scrambled & mask;
     while (slots_[at].number != 0 &&
-           (slots_[at].scrambled != scrambled || !is_key(slots_[at].number, key))) {
+           (slots_[at].scrambled != scrambled || !is_key(slots_[at], key))) {
       at = (at + 1) & mask;
     }
     return at;
   }
   void grow() {
     Records<Slot> old(std::max<std::size_t>(slots_.size() * 2, 64));
-    std::fill(old.data(), old.data() + old.size(), Slot{0, 0});
+    std::fill(old.data(), old.data() + old.size(), Slot{});
     std::swap(old, slots_);
     const std::size_t mask = slots_.size() - 1;
     for (std::size_t i = 0; i < old.size(); ++i) {

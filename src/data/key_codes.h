@@ -58,7 +58,8 @@ inline uint64_t scramble(Code64 code) {
 /// comparing its bytes. Codes that prove their keys already stay as they are.
 ///
 /// Threads put and find: one call at a time; each uses the threads it is given.
-/// Cost    up to twice the bytes of each different key, and 32 to 64 bytes more.
+/// Cost    48 to 96 bytes of each different key, and up to twice its bytes more where it has over
+///         19 of them.
 class KeyDictionary {
  public:
   explicit KeyDictionary(const std::vector<Type>& key_types);

@@ -95,7 +95,7 @@ class Twins {
   std::vector<ColumnPtr> held_;
 };
 
-/// Short, eight, nine and forty bytes; now and then a null.
+/// Short, eight, nine, up to twenty-four and forty bytes; now and then a null.
 std::optional<std::string> some_key(std::mt19937_64& random, uint64_t different) {
   const std::string number = std::to_string(random() % different);
   switch (random() % 8) {
@@ -107,6 +107,9 @@ std::optional<std::string> some_key(std::mt19937_64& random, uint64_t different)
       return std::string(8 - std::min<std::size_t>(number.size(), 8), 'a') + number;
     case 3:
       return std::string(9 - std::min<std::size_t>(number.size(), 9), 'b') + number;
+    case 4:
+      return std::string(10 + random() % 15 - std::min<std::size_t>(number.size(), 10), 'd') +
+             number;
     default:
       return std::string(40 - number.size(), 'c') + number;
   }
