@@ -92,7 +92,7 @@ windows() {
     spark "$kind" "$dir/clicks" $((repeats + 1)) "$dir/spark_$kind" >"$dir/spark_$kind.log"
     $bench tiles "$dir/clicks" 1 >>"$dir/tiles.log"
     flink "$kind" "$dir/clicks" $((repeats + 1)) "$dir/flink_$kind" >"$dir/flink_$kind.log"
-    words+=("$kind=$dir/spark_$kind/*.csv" "$kind=$dir/flink_$kind/*")
+    words+=("$kind=$dir/spark_$kind/*.csv" "$kind=$dir/flink_$kind/part-*")
   done
   checked $bench tiles "$dir/clicks" 1 "${words[@]}" >"$dir/more.log"
   cat "$dir/more.log" >>"$dir/tiles.log"
@@ -119,7 +119,7 @@ with_broker() {
   for kind in $kinds; do
     spark "$kind" "kafka:$ASSAY_TEST_KAFKA/clicks_1" $((repeats + 1)) "$dir/spark_topic_$kind" >"$dir/spark_topic_$kind.log"
     flink "$kind" "kafka:$ASSAY_TEST_KAFKA/clicks_1" $((repeats + 1)) "$dir/flink_topic_$kind" >"$dir/flink_topic_$kind.log"
-    checked $bench check "$dir/direct" "$events" "$kind=$dir/spark_topic_$kind/*.csv" "$kind=$dir/flink_topic_$kind/*" >>"$dir/broker.log"
+    checked $bench check "$dir/direct" "$events" "$kind=$dir/spark_topic_$kind/*.csv" "$kind=$dir/flink_topic_$kind/part-*" >>"$dir/broker.log"
   done
 }
 
@@ -166,7 +166,7 @@ backfill() {
     for form in steps hops; do
       $backfill run "$dir/$form.csv" "$repeats" >>"$dir/ours_$form.log"
       $engine backfill $form "$dir/$form.csv" $((repeats + 1)) "$dir/${engine}_$form" >"$dir/${engine}_$form.log"
-      checked $backfill run "$dir/$form.csv" 1 "$form=$dir/${engine}_$form/*" >>"$dir/ours_$form.log"
+      checked $backfill run "$dir/$form.csv" 1 "$form=$dir/${engine}_$form/part-*" >>"$dir/ours_$form.log"
     done
   done
   told "assay, $rows events" "$dir/ours_steps.log" 1 "$rows"

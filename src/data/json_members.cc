@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -57,28 +58,29 @@ bool is(std::string_view token, const char (&word)[kSize]) {
   return token.size() == kSize - 1 && std::memcmp(token.data(), word, kSize - 1) == 0;
 }
 
+constexpr std::size_t kWordBytes = sizeof(uint64_t);
+
 /// The same for names, which are short: eight bytes at a time.
 bool is_name(std::string_view token, std::string_view name) {
   if (token.size() != name.size()) {
     return false;
   }
-  constexpr std::size_t kWord = sizeof(uint64_t);
   const auto differ = [&](std::size_t at) {
     uint64_t a = 0;
     uint64_t b = 0;
-    std::memcpy(&a, token.data() + at, kWord);
-    std::memcpy(&b, name.data() + at, kWord);
+    std::memcpy(&a, token.data() + at, kWordBytes);
+    std::memcpy(&b, name.data() + at, kWordBytes);
     return a != b;
   };
-  if (token.size() < kWord) {
+  if (token.size() < kWordBytes) {
     return std::equal(token.begin(), token.end(), name.begin());
   }
-  for (std::size_t at = 0; at + kWord <= token.size(); at += kWord) {
+  for (std::size_t at = 0; at + kWordBytes <= token.size(); at += kWordBytes) {
     if (differ(at)) {
       return false;
     }
   }
-  return !differ(token.size() - kWord);
+  return !differ(token.size() - kWordBytes);
 }
 
 bool is_digit(char c) {
@@ -104,6 +106,27 @@ constexpr double kPowersOfTen[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7
                                    1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
                                    1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 constexpr std::ptrdiff_t kDigits = 18;  // always fit 64 bits
+
+/// The number of up to eight digits that begin there; nothing where one of them is no digit. Eight
+/// bytes must be readable.
+std::optional<uint64_t> read_digits(const char* digits, std::size_t count) {
+  uint64_t word = 0;
+  std::memcpy(&word, digits, sizeof word);
+  // The digit of ones goes into the highest byte, zeros before the others.
+  constexpr uint64_t kZeros = 0x3030303030303030;
+  word = count == kWordBytes ? word : (word << 8 * (kWordBytes - count)) | (kZeros >> 8 * count);
+  constexpr uint64_t kHighs = 0xF0F0F0F0F0F0F0F0;
+  if ((word & kHighs) != kZeros || ((word + 0x0606060606060606) & kHighs) != kZeros) {
+    return std::nullopt;
+  }
+  // Neighbours become numbers of two digits, of four and of eight.
+  word -= kZeros;
+  word = word * 10 + (word >> 8);
+  constexpr uint64_t kPairs = 0x000000FF000000FF;
+  return ((word & kPairs) * (100 + (uint64_t{1'000'000} << 32)) +
+          (word >> 16 & kPairs) * (1 + (uint64_t{10'000} << 32))) >>
+         32;
+}
 
 /// A number as JSON writes it that is no integer of up to kDigits digits, which end at `at`.
 bool read_real(std::string_view token, const char* first, const char* at, Number* number) {
@@ -146,11 +169,32 @@ bool read_real(std::string_view token, const char* first, const char* at, Number
   return at == end && read.ec == std::errc() && read.ptr == end;
 }
 
-/// A number as JSON writes it. False also for integers that may not fit 64 bits.
+/// An integer of up to two words of digits, and nothing else; most are.
+bool read_whole(std::string_view digits, uint64_t* whole) {
+  if (digits.empty() || digits.size() > 2 * kWordBytes ||
+      (digits.front() == '0' && digits.size() > 1)) {
+    return false;
+  }
+  const std::size_t behind = digits.size() > kWordBytes ? kWordBytes : 0;
+  const std::size_t before = digits.size() - behind;
+  const std::optional<uint64_t> high = read_digits(digits.data(), before);
+  const std::optional<uint64_t> low = behind == 0 ? 0 : read_digits(digits.data() + before, behind);
+  *whole = behind == 0 ? high.value_or(0) : high.value_or(0) * 100'000'000 + low.value_or(0);
+  return high && low;
+}
+
+/// A number as JSON writes it. False also for integers that may not fit 64 bits. Of the text that
+/// the token is of, eight bytes more can be read.
 bool read_number(std::string_view token, Number* number) {
   const char* const end = token.data() + token.size();
   const bool negative = token.front() == '-';
   const char* const first = token.data() + (negative ? 1 : 0);
+  uint64_t whole = 0;
+  if (read_whole({first, end}, &whole)) {
+    number->whole = negative ? -static_cast<int64_t>(whole) : static_cast<int64_t>(whole);
+    number->real = static_cast<double>(number->whole);
+    return true;
+  }
   const char* at = first;
   for (; at != end && is_digit(*at) && at - first < kDigits; ++at) {
     number->whole = number->whole * 10 + (*at - '0');
