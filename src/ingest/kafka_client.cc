@@ -204,6 +204,7 @@ class LibraryConsumer : public KafkaConsumer {
     if (!failed.ok()) {
       return failed;
     }
+    wake_fetcher();
     if (!handle_.callbacks->rebalances.empty()) {
       block->rebalance = std::move(handle_.callbacks->rebalances.front());
       handle_.callbacks->rebalances.pop_front();
@@ -260,6 +261,36 @@ class LibraryConsumer : public KafkaConsumer {
     return list;
   }
 
+  /// The library (2.0) has stopped to fetch when it held as much as it may, and looks only once a
+  /// second whether it was taken: but also when it has something to ask. So where nothing is held
+  /// and there is more, it gets to ask something of which nobody waits for the answer.
+  void wake_fetcher() {
+    if (rd_kafka_queue_length(queue_.get()) > 0) {
+      return;
+    }
+    std::vector<TopicPartition> mine;
+    for (const auto& [partition, index] : assigned_) {
+      if (!given_up_.contains(index)) {
+        mine.push_back(partition);
+      }
+    }
+    const ListPtr next = list_of(mine);
+    if (rd_kafka_position(handle_.get(), next.get()) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      return;
+    }
+    for (std::size_t i = 0; i < mine.size(); ++i) {
+      const int64_t taken = next->elems[i].offset;
+      if (taken >= 0 && taken < last_seen_end(mine[i])) {
+        constexpr int kNoWaitMs = 1;
+        int64_t begin = 0;
+        int64_t end = 0;
+        (void)rd_kafka_query_watermark_offsets(
+            handle_.get(), mine[i].topic.c_str(), mine[i].partition, &begin, &end, kNoWaitMs);
+        return;
+      }
+    }
+  }
+
   /// The library waits for an answer to all that it has told before it lets go.
   void close_group() {
     KafkaCallbacks& callbacks = *handle_.callbacks;
@@ -313,6 +344,8 @@ Result<std::unique_ptr<KafkaConsumer>> KafkaConsumer::open(Log& log,
            {"auto.offset.reset", "error"},
            {"enable.partition.eof", "true"},
            {"isolation.level", "read_committed"},
+           // Only bytes bound what is fetched ahead.
+           {"queued.min.messages", "10000000"},
            {"queued.max.messages.kbytes", kafka_kilobytes(options.queue_bytes_max)}}));
   // Everything of all partitions comes by one queue.
   rd_kafka_poll_set_consumer(handle.get());
