@@ -13,13 +13,6 @@
 namespace assay::cli {
 namespace {
 
-const Flag kEntity{"entity",
-                   "NAME=VALUE",
-                   "an entity key or request value; several by repeating or with commas",
-                   "",
-                   true,
-                   false};
-
 /// One feature of an answer.
 struct NamedValue {
   data::Scalar value;
@@ -319,6 +312,11 @@ void say_verified(Output& output, const flow::VerifyReport& report, bool served)
   }
   output.raw("verify: " + std::to_string(report.values) + " values compared, " +
              std::to_string(report.differ) + " differ\n");
+  if (report.present == 0) {
+    output.say(
+        "no value was present, so this says little: look at the tables with `assay status`, or ask "
+        "at more instants with --instants");
+  }
 }
 
 Status run_verify(Invocation& invocation) {
@@ -373,7 +371,7 @@ std::vector<Command> feature_commands() {
        "print what a service serves for an entity now, or would have served at an instant",
        "",
        {service},
-       {kEntity,
+       {entity_flag(),
         {"at", "TIME", "answer as of this instant, from the steps tables", "", false, false}},
        run_get},
       {{"training-set"},

@@ -41,6 +41,24 @@ TEST(VerifyInstants, AreAtTheEdgesOfContinuousWindows) {
   expect_verified(project);
 }
 
+/// What serving answers when no more rows come is compared too: a value there that is wrong is
+/// found.
+TEST(VerifyInstants, AreThereUntilTheLastRowIsForgotten) {
+  TestProject project;
+  ASSERT_TRUE(project.run().ok());
+  const auto workspace = project.open();
+  const History history = *read_history(*workspace, *workspace->view("spend"));
+  const int64_t last = *std::max_element(history.visible.begin(), history.visible.end());
+  const int64_t ttl = 48 * 3600 * kMicrosPerSecond;
+  const auto random = seeded_random(2);
+  const std::vector<EventTime> instants = sample_instants({history}, 300, *random);
+  const auto behind = std::count_if(
+      instants.begin(), instants.end(), [&](EventTime instant) { return instant.micros > last; });
+  EXPECT_GT(behind, 30);
+  EXPECT_GT(instants.back().micros, last + ttl / 2);
+  EXPECT_LE(instants.back().micros, last + ttl + 20 * 60 * kMicrosPerSecond);
+}
+
 TEST(VerifyInstants, OfNoRowsThereAreNone) {
   const auto random = seeded_random(1);
   EXPECT_TRUE(sample_instants({}, 10, *random).empty());
