@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include "cli/commands.h"
+
 namespace assay::cli {
 namespace {
 
@@ -82,6 +84,33 @@ TEST(CommandLine, HelpIsThereForEveryCommandAndGroup) {
             std::string::npos);
   EXPECT_NE(parse_command_line({"make", "--help"}, commands)->text.find("default 7"),
             std::string::npos);
+}
+
+using Pairs = std::vector<std::pair<std::string, std::string>>;
+
+TEST(Pairs, AreApartAtCommasButNotInJson) {
+  EXPECT_EQ(*parse_pairs({"a=1", "b=2,c=x=y"}), (Pairs{{"a", "1"}, {"b", "2"}, {"c", "x=y"}}));
+  EXPECT_EQ(*parse_pairs({"a=,b=2"}), (Pairs{{"a", ""}, {"b", "2"}}));
+  EXPECT_EQ(*parse_pairs({"v=[1,2],s={\"k\":\"},\\\"\"},n=3"}),
+            (Pairs{{"v", "[1,2]"}, {"s", R"({"k":"},\""})"}, {"n", "3"}}));
+  EXPECT_EQ(*parse_pairs({R"(a="x,y=\"z\"",b=5" disk)"}),
+            (Pairs{{"a", R"(x,y="z")"}, {"b", "5\" disk"}}));
+}
+
+TEST(Pairs, SayWhatIsWrongWithAWord) {
+  for (const auto& [word, why] : Pairs{{"a", "`a` is not NAME=VALUE"},
+                                       {"a=1,b", "`b` is not NAME=VALUE"},
+                                       {"=1", "`=1` is not NAME=VALUE"},
+                                       {"a=1,", "`` is not NAME=VALUE"},
+                                       {"a=1,a=2", "`a` is given twice"},
+                                       {"a=[1,2", "begins as JSON and does not end"},
+                                       {"a=\"x", "begins as JSON and does not end"},
+                                       {"a=\"x\"y", "begins as JSON and does not end"}}) {
+    const auto pairs = parse_pairs({word});
+    ASSERT_FALSE(pairs.ok()) << word;
+    EXPECT_EQ(pairs.code(), Code::kInvalidArgument);
+    EXPECT_NE(pairs.status().message().find(why), std::string::npos) << pairs.status().to_string();
+  }
 }
 
 TEST(CommandTable, EveryCommandHasHelpAndAnActionOfItsOwn) {

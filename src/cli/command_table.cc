@@ -1,7 +1,9 @@
 #include <algorithm>
+#include <cstring>
 
 #include "base/suggest.h"
 #include "cli/commands.h"
+#include "data/json_text.h"
 #include "data/parquet.h"
 
 namespace assay::cli {
@@ -93,26 +95,80 @@ Result<std::string> only_or_given(const std::string& given,
       names.empty() ? "the project defines no " + kind : "say which " + kind + ": " + list);
 }
 
+Flag entity_flag() {
+  return {
+      "entity",
+      "NAME=VALUE",
+      "an entity key or request value; several by repeating or with commas, texts with commas in "
+      "double quotes",
+      "",
+      true,
+      false};
+}
+
+namespace {
+
+/// Where the value that begins there ends: at a comma, or of JSON behind its last bracket or quote;
+/// npos when that is missing.
+std::size_t end_of_value(const std::string& word, std::size_t begin) {
+  const bool is_json = begin < word.size() && std::strchr("[{\"", word[begin]) != nullptr;
+  if (!is_json) {
+    return std::min(word.find(',', begin), word.size());
+  }
+  int depth = 0;
+  bool in_text = false;
+  for (std::size_t at = begin; at < word.size(); ++at) {
+    const char c = word[at];
+    if (in_text && c == '\\') {
+      ++at;
+    } else if (c == '"') {
+      in_text = !in_text;
+    } else if (!in_text && (c == '[' || c == '{')) {
+      ++depth;
+    } else if (!in_text && (c == ']' || c == '}')) {
+      --depth;
+    }
+    if (!in_text && depth == 0 && at < word.size()) {
+      return at + 1;
+    }
+  }
+  return std::string::npos;
+}
+
+}  // namespace
+
 Result<std::vector<std::pair<std::string, std::string>>> parse_pairs(
     const std::vector<std::string>& words) {
   std::vector<std::pair<std::string, std::string>> pairs;
   for (const std::string& word : words) {
     std::size_t begin = 0;
     while (begin <= word.size()) {
-      const std::size_t comma = std::min(word.find(',', begin), word.size());
-      const std::string part = word.substr(begin, comma - begin);
-      const std::size_t equals = part.find('=');
-      if (equals == std::string::npos || equals == 0) {
+      const std::size_t equals = word.find_first_of("=,", begin);
+      if (equals == std::string::npos || equals == begin || word[equals] == ',') {
+        const std::string part = word.substr(begin, word.find(',', begin) - begin);
         return Status(Code::kInvalidArgument,
-                      "`" + part + "` is not NAME=VALUE, as in --entity user_id=u1");
+                      "`" + part +
+                          "` is not NAME=VALUE, as in --entity user_id=u1; a value with commas "
+                          "stands in double quotes, as in --entity 'user_id=\"a,b\"'");
       }
-      const std::string name = part.substr(0, equals);
+      const std::string name = word.substr(begin, equals - begin);
       if (std::any_of(
               pairs.begin(), pairs.end(), [&](const auto& pair) { return pair.first == name; })) {
         return Status(Code::kInvalidArgument, "`" + name + "` is given twice");
       }
-      pairs.emplace_back(name, part.substr(equals + 1));
-      begin = comma + 1;
+      const std::size_t end = end_of_value(word, equals + 1);
+      std::string value = word.substr(equals + 1, end - equals - 1);
+      if (end == std::string::npos || (end < word.size() && word[end] != ',')) {
+        return Status(Code::kInvalidArgument,
+                      "`" + word.substr(equals + 1) + "` begins as JSON and does not end as such");
+      }
+      if (!value.empty() && value.front() == '"') {
+        ASSAY_ASSIGN_OR_RETURN(const data::Scalar text,
+                               data::parse_json(value, data::Type::kString));
+        value = std::get<std::string>(text.value);
+      }
+      pairs.emplace_back(name, std::move(value));
+      begin = end + 1;
     }
   }
   return pairs;

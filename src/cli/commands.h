@@ -48,9 +48,13 @@ Result<std::string> only_or_given(const std::string& given,
 /// "lake.silver.events" are one.
 Result<std::string> existing_table(flow::Workspace& workspace, const std::string& name);
 
-/// `--entity a=1 --entity b=2,c=3`: names and texts in order.
+/// The flag of that form.
+Flag entity_flag();
+
+/// `--entity a=1 --entity b=2,c=3`: names and texts in order. A value that begins with `[`, `{` or
+/// `"` is JSON, whose commas part nothing; a text in quotes is what stands between them.
 ///
-/// Errors  kInvalidArgument: a word without `=`, or a name given twice.
+/// Errors  kInvalidArgument: a word without `=`, a name given twice, or JSON that does not end.
 Result<std::vector<std::pair<std::string, std::string>>> parse_pairs(
     const std::vector<std::string>& words);
 

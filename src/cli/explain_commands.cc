@@ -314,12 +314,7 @@ std::vector<Command> explain_commands() {
        "lies outside of the window, or was unknown at that instant. The number is computed "
        "again from these rows.",
        {{"FEATURE", "SERVICE:feature or VIEW:feature", true}},
-       {{"entity",
-         "NAME=VALUE",
-         "an entity key or request value; several by repeating or with commas",
-         "",
-         true,
-         false},
+       {entity_flag(),
         {"at", "TIME", "as of this instant; what is served now when not given", "", false, false}},
        run_explain},
       {{"feature", "list"},
