@@ -79,7 +79,11 @@ Cell sum_cell(Int128 sum, int64_t count) {
 }
 
 Cell sum_cell(const ExactSum& sum, int64_t count) {
-  return count == 0 ? Cell{} : real_cell(sum.round());
+  return count == 0 ? Cell{} : rounded_sum_cell(sum.round(), count);
+}
+
+Cell rounded_sum_cell(double sum, int64_t count) {
+  return count == 0 ? Cell{} : real_cell(sum);
 }
 
 Cell mean_cell(Int128 sum, int64_t count) {
@@ -87,7 +91,11 @@ Cell mean_cell(Int128 sum, int64_t count) {
 }
 
 Cell mean_cell(const ExactSum& sum, int64_t count) {
-  return count == 0 ? Cell{} : real_cell(sum.round() / static_cast<double>(count));
+  return count == 0 ? Cell{} : rounded_mean_cell(sum.round(), count);
+}
+
+Cell rounded_mean_cell(double sum, int64_t count) {
+  return count == 0 ? Cell{} : real_cell(sum / static_cast<double>(count));
 }
 
 Cell any_cell(Int128 true_count, int64_t count) {

@@ -53,11 +53,13 @@ int64_t read_count(RowReader* reader);
 
 /// Value of an integer sum; null when nothing was counted; overflows when it does not fit 64 bits.
 Cell sum_cell(Int128 sum, int64_t count);
-/// Value of a floating-point sum; null when nothing was counted.
+/// Value of a floating-point sum, of it rounded once too; null when nothing was counted.
 Cell sum_cell(const ExactSum& sum, int64_t count);
+Cell rounded_sum_cell(double sum, int64_t count);
 /// The sum, rounded once, over the count; null when nothing was counted.
 Cell mean_cell(Int128 sum, int64_t count);
 Cell mean_cell(const ExactSum& sum, int64_t count);
+Cell rounded_mean_cell(double sum, int64_t count);
 /// Whether any, or every value is true, from how many are; null when nothing was counted.
 Cell any_cell(Int128 true_count, int64_t count);
 Cell all_cell(Int128 true_count, int64_t count);

@@ -20,9 +20,24 @@ inline void append_varint(std::string* out, uint64_t value) {
   out->push_back(static_cast<char>(value));
 }
 
-/// Append a signed number as varint of 0, -1, 1, -2, ... -> 0, 1, 2, 3, ...
+constexpr std::size_t kVarintBytesMax = 10;
+/// Write a varint where there is room for kVarintBytesMax; behind it.
+inline char* put_varint(char* to, uint64_t value) {
+  while (value >= 0x80) {
+    *to++ = static_cast<char>(value | 0x80);
+    value >>= 7;
+  }
+  *to++ = static_cast<char>(value);
+  return to;
+}
+
+/// 0, -1, 1, -2, ... as 0, 1, 2, 3, ...
+constexpr uint64_t zigzag_of(int64_t value) {
+  return (static_cast<uint64_t>(value) << 1) ^ static_cast<uint64_t>(value >> 63);
+}
+/// Append a signed number as the varint of its zigzag_of().
 inline void append_signed(std::string* out, int64_t value) {
-  append_varint(out, (static_cast<uint64_t>(value) << 1) ^ static_cast<uint64_t>(value >> 63));
+  append_varint(out, zigzag_of(value));
 }
 
 inline void append_text(std::string* out, std::string_view text) {

@@ -20,37 +20,8 @@ namespace {
 /// More tiles than a row holds that has no pages.
 constexpr std::size_t kTilesMax = 1'024;
 
-std::size_t at(int index) {
-  return static_cast<std::size_t>(index);
-}
-
 std::string_view rest_of(std::string_view bytes, const RowReader& reader) {
   return bytes.substr(bytes.size() - static_cast<std::size_t>(reader.remaining()));
-}
-
-/// Call `use(row, value)` for the rows that count, the type decided once.
-template <typename Use>
-void for_counted(const ArgumentColumn& column, std::span<const TilePatch::Place> rows, Use use) {
-  const auto each = [&](auto value_of) {
-    for (const TilePatch::Place& place : rows) {
-      if (column.counted[place.row] != 0) {
-        use(place.row, value_of(place.row));
-      }
-    }
-  };
-  if (column.values == nullptr) {
-    each([](std::size_t) { return InputValue(); });
-  } else if (column.values->type() == data::Type::kFloat64) {
-    const std::span<const double> values = column.values->values<double>();
-    each([&](std::size_t row) {
-      return InputValue{.integer = order_of(values[row]), .real = values[row]};
-    });
-  } else if (column.values->type() == data::Type::kInt64) {
-    const std::span<const int64_t> values = column.values->values<int64_t>();
-    each([&](std::size_t row) { return InputValue{.integer = values[row]}; });
-  } else {
-    each([&](std::size_t row) { return input_value(*column.values, static_cast<int64_t>(row)); });
-  }
 }
 
 /// Steps over the tiles of a group's body without looking into them. All have indices of the range
@@ -98,9 +69,10 @@ class BodyReader {
   std::string_view payload_;
 };
 
-void append_tile(std::string* out, int64_t before, int64_t tile, std::string_view payload) {
-  append_varint(out, static_cast<uint64_t>(before - tile));
-  append_text(out, payload);
+void append_tile(ByteBuffer* out, int64_t before, int64_t tile, std::string_view payload) {
+  out->append_varint(static_cast<uint64_t>(before - tile));
+  out->append_varint(payload.size());
+  out->append(payload);
 }
 
 }  // namespace
@@ -166,13 +138,7 @@ TilePatch::TilePatch(const WindowPlan& plan,
                      const BatchInputs& inputs,
                      int64_t slide,
                      int64_t first)
-    : plan_(plan),
-      inputs_(inputs),
-      slide_(slide),
-      first_(first),
-      fresh_(fresh_states(plan)),
-      states_(fresh_),
-      group_states_(fresh_) {}
+    : inputs_(inputs), slide_(slide), first_(first), states_(plan), group_states_(plan) {}
 
 bool TilePatch::append_folded(std::string_view root, Rows rows, std::string* out) {
   std::optional<Newest> before;
@@ -183,6 +149,9 @@ bool TilePatch::append_folded(std::string_view root, Rows rows, std::string* out
     }
   }
   if (before && rows.front().tile == before->newest && rows.back().tile == before->newest) {
+    return append_group(before, rows, out);
+  }
+  if (is_short(before, rows)) {
     return append_group(before, rows, out);
   }
   std::size_t count = 0;
@@ -200,6 +169,16 @@ bool TilePatch::append_folded(std::string_view root, Rows rows, std::string* out
                                  : append_groups(before, rows, count, out);
 }
 
+/// Whether the only group stays one and keeps its tiles, as few bytes tell: a tile has one at least
+/// for its distance, its length, its event and each state.
+bool TilePatch::is_short(const std::optional<Newest>& before, Rows rows) const {
+  if (!before) {
+    return rows.size() <= kGroupItemsMax;
+  }
+  return before->rest.empty() && before->newest >= first_ && rows.size() < kGroupItemsMax &&
+         before->body.size() / (3 + states_.size()) <= kGroupItemsMax - rows.size();
+}
+
 /// The newest group anew, and what stood behind it.
 bool TilePatch::append_group(const std::optional<Newest>& before, Rows rows, std::string* out) {
   body_.clear();
@@ -212,28 +191,35 @@ bool TilePatch::append_group(const std::optional<Newest>& before, Rows rows, std
     newest = std::max(newest, before->newest);
     oldest = std::min(oldest, before->oldest);
   }
-  tile_.clear();
-  append_varint(&tile_, static_cast<uint64_t>(front_event_time_ - newest * slide_));
+  groups_.clear();
+  append_group_head(newest);
+  groups_.append_varint(0);
+  groups_.append_varint(static_cast<uint64_t>(newest - oldest));
+  const std::size_t payload = groups_.begin_text();
+  groups_.append_varint(static_cast<uint64_t>(front_event_time_ - newest * slide_));
   if (before && !before->rest.empty()) {  // of the only group no states are kept
-    states_ = fresh_;
-    if (!merge_states(before->states, states_)) {
+    states_.clear();
+    if (!states_.merge(before->states)) {
       return false;
     }
-    add_rows(rows);
-    for (const AggregateState& state : states_) {
-      state.encode(&tile_);
-    }
+    states_.add(inputs_, rows);
+    states_.encode(&groups_);
   }
-  out->push_back('\0');  // level
-  append_signed(out, newest);
-  append_varint(out, 0);
-  append_varint(out, static_cast<uint64_t>(newest - oldest));
-  append_text(out, tile_);
-  append_text(out, body_);
+  groups_.end_text(payload);
+  groups_.append_varint(body_.size());
+  out->append(groups_.view());
+  out->append(body_.view());
   if (before) {
     out->append(before->rest);
   }
   return true;
+}
+
+/// What a node begins with: its level, and the index of its newest tile.
+void TilePatch::append_group_head(int64_t newest) {
+  char* to = groups_.room(1 + kVarintBytesMax);
+  *to = 0;
+  groups_.end_at(put_varint(to + 1, zigzag_of(newest)));
 }
 
 /// Nothing for a tree with pages, or when the bytes look damaged.
@@ -262,16 +248,17 @@ bool TilePatch::append_groups(const std::optional<Newest>& before,
                               std::string* out) {
   Merging from(before, rows);
   int64_t behind = from.tile();
-  out->push_back('\0');  // level
-  append_signed(out, behind);
+  groups_.clear();
+  append_group_head(behind);
   for (std::size_t left = count; left > 0;) {
     const std::size_t size = (left - 1) % kGroupItemsMax + 1;
-    if (!write_group(from, size, behind, out)) {
+    if (!write_group(from, size, behind)) {
       return false;
     }
     behind = from.last_tile();
     left -= size;
   }
+  out->append(groups_.view());
   if (before && !before->rest.empty()) {
     if (behind != before->oldest) {
       return false;  // damaged
@@ -282,46 +269,48 @@ bool TilePatch::append_groups(const std::optional<Newest>& before,
 }
 
 /// Append a group of the next `size` tiles, which lies behind index `before`.
-bool TilePatch::write_group(Merging& from, std::size_t size, int64_t before, std::string* out) {
+bool TilePatch::write_group(Merging& from, std::size_t size, int64_t before) {
   const int64_t newest = from.tile();
   int64_t last = newest;
   body_.clear();
-  group_states_ = fresh_;
+  group_states_.clear();
   for (std::size_t i = 0; i < size; ++i) {
     const int64_t tile = from.tile();
-    std::string_view payload = from.payload();
+    const std::string_view payload = from.payload();
     if (!from.rows().empty()) {
-      if (!fold_tile(payload, tile, from.rows())) {
+      if (!append_folded_tile(payload, last, tile, from.rows())) {
         return false;
       }
-      payload = tile_;
-    } else if (body_.empty() && !note_front(tile, payload)) {
-      return false;
-    }
-    append_tile(&body_, last, tile, payload);
-    RowReader reader(payload);
-    (void)reader.varint();
-    if (!merge_states(rest_of(payload, reader), group_states_)) {
-      return false;
+      group_states_.merge(states_);
+    } else {
+      if (body_.empty() && !note_front(tile, payload)) {
+        return false;
+      }
+      append_tile(&body_, last, tile, payload);
+      RowReader reader(payload);
+      (void)reader.varint();
+      if (!group_states_.merge(rest_of(payload, reader))) {
+        return false;
+      }
     }
     last = tile;
     from.go_on();
   }
-  append_varint(out, static_cast<uint64_t>(before - newest));
-  append_varint(out, static_cast<uint64_t>(newest - last));
-  tile_.clear();
-  append_varint(&tile_, static_cast<uint64_t>(front_event_time_ - newest * slide_));
-  for (const AggregateState& state : group_states_) {
-    state.encode(&tile_);
-  }
-  append_text(out, tile_);
-  append_text(out, body_);
+  groups_.append_varint(static_cast<uint64_t>(before - newest));
+  groups_.append_varint(static_cast<uint64_t>(newest - last));
+  const std::size_t text = groups_.begin_text();
+  groups_.append_varint(static_cast<uint64_t>(front_event_time_ - newest * slide_));
+  group_states_.encode(&groups_);
+  groups_.end_text(text);
+  groups_.append_varint(body_.size());
+  groups_.append(body_.view());
   return true;
 }
 
 /// Write the group's tiles, newest first, with the rows in them.
 bool TilePatch::fold_body(const std::optional<Newest>& before, Rows rows) {
-  const Newest group = before.value_or(Newest());
+  const Newest none;
+  const Newest& group = before ? *before : none;
   BodyReader tiles(group.body, group.newest, group.oldest);
   bool has_tile = tiles.next();
   if (before && (!has_tile || tiles.index() != group.newest)) {
@@ -334,7 +323,7 @@ bool TilePatch::fold_body(const std::optional<Newest>& before, Rows rows) {
       if (body_.empty() && !note_front(tiles.index(), tiles.payload())) {
         return false;
       }
-      append_varint(&body_, static_cast<uint64_t>(last - tiles.index()));
+      body_.append_varint(static_cast<uint64_t>(last - tiles.index()));
       body_.append(tiles.text());
       last = tiles.index();
     }
@@ -343,16 +332,16 @@ bool TilePatch::fold_body(const std::optional<Newest>& before, Rows rows) {
       --begin;
     }
     const bool is_there = has_tile && tiles.index() == tile;
-    if (!fold_tile(is_there ? tiles.payload() : std::string_view(), tile, rows.subspan(begin))) {
+    const std::string_view payload = is_there ? tiles.payload() : std::string_view();
+    if (!append_folded_tile(payload, last, tile, rows.subspan(begin))) {
       return false;
     }
-    append_tile(&body_, last, tile, tile_);
     last = tile;
     has_tile = is_there ? tiles.next() : has_tile;
     rows = rows.first(begin);
   }
   if (has_tile) {
-    append_varint(&body_, static_cast<uint64_t>(last - tiles.index()));
+    body_.append_varint(static_cast<uint64_t>(last - tiles.index()));
     body_.append(tiles.text());
     body_.append(tiles.behind());
   }
@@ -370,28 +359,32 @@ bool TilePatch::note_front(int64_t tile, std::string_view payload) {
   return true;
 }
 
-/// Make `tile_` the payload of a tile: what it was ("" for a new one) with rows.
-bool TilePatch::fold_tile(std::string_view payload, int64_t tile, Rows rows) {
+/// Append a tile behind the one of index `before`: its payload ("" for a new one) with rows.
+bool TilePatch::append_folded_tile(std::string_view payload,
+                                   int64_t before,
+                                   int64_t tile,
+                                   Rows rows) {
+  const bool is_front = body_.empty();
   int64_t event_time = newest_event(rows);
-  states_ = fresh_;
+  states_.clear();
   if (!payload.empty()) {
     RowReader reader(payload);
     const uint64_t distance = reader.varint();
     if (reader.failed() || distance >= static_cast<uint64_t>(slide_) ||
-        !merge_states(rest_of(payload, reader), states_)) {
+        !states_.merge(rest_of(payload, reader))) {
       return false;
     }
     event_time = std::max(event_time, tile * slide_ + static_cast<int64_t>(distance));
   }
-  add_rows(rows);
-  if (body_.empty()) {
+  states_.add(inputs_, rows);
+  if (is_front) {
     front_event_time_ = event_time;
   }
-  tile_.clear();
-  append_varint(&tile_, static_cast<uint64_t>(event_time - tile * slide_));
-  for (const AggregateState& state : states_) {
-    state.encode(&tile_);
-  }
+  body_.append_varint(static_cast<uint64_t>(before - tile));
+  const std::size_t text = body_.begin_text();
+  body_.append_varint(static_cast<uint64_t>(event_time - tile * slide_));
+  states_.encode(&body_);
+  body_.end_text(text);
   return true;
 }
 
@@ -405,30 +398,9 @@ bool TilePatch::may_drop(const Newest& before) const {
   return groups.failed() || newest_of_last < first_;
 }
 
-bool TilePatch::merge_states(std::string_view bytes, std::vector<AggregateState>& states) {
-  RowReader reader(bytes);
-  for (AggregateState& state : states) {
-    state.merge_encoded(&reader);
-  }
-  return !reader.failed();
-}
-
-void TilePatch::add_rows(Rows rows) {
-  for (std::size_t i = 0; i < states_.size(); ++i) {
-    const ArgumentColumn& column = inputs_.arguments[at(plan_.primitives[i].argument)];
-    states_[i].visit([&](auto& state) {
-      for_counted(column, rows, [&](std::size_t row, const InputValue& value) {
-        state.add(
-            value,
-            RowOrder{inputs_.event_time[row], inputs_.known_time[row], inputs_.sequence[row]});
-      });
-    });
-  }
-}
-
 int64_t TilePatch::newest_event(Rows rows) const {
   int64_t newest = inputs_.event_time[rows.front().row];
-  for (const Place& place : rows) {
+  for (const RowPlace& place : rows) {
     newest = std::max(newest, inputs_.event_time[place.row]);
   }
   return newest;

@@ -13,10 +13,6 @@ namespace {
 // Rows folded in one pass, so that what a pass holds in memory stays small.
 constexpr std::size_t kRowsPerPass = 8192;
 
-std::size_t at(int index) {
-  return static_cast<std::size_t>(index);
-}
-
 int64_t index_of(const RowInputs& row, int64_t slide) {
   return floor_to(row.order.event_time, slide) / slide;
 }
@@ -58,24 +54,6 @@ std::vector<AggregateState> fresh_states(const WindowPlan& plan) {
     states.emplace_back(primitive);
   }
   return states;
-}
-
-void add_inputs(const WindowPlan& plan, const RowInputs& row, std::vector<AggregateState>* states) {
-  RowReader reader(row.inputs);
-  for (std::size_t argument = 0; argument < plan.arguments.size(); ++argument) {
-    if (reader.byte() == 0) {
-      continue;
-    }
-    InputValue value;
-    if (plan.arguments[argument].of >= 0) {
-      value = read_input(&reader, plan.arguments[argument].type);
-    }
-    for (std::size_t i = 0; i < plan.primitives.size(); ++i) {
-      if (at(plan.primitives[i].argument) == argument) {
-        (*states)[i].add(value, row.order);
-      }
-    }
-  }
 }
 
 const TileItem* TileItems::next() {
@@ -384,7 +362,9 @@ Status TileTreeUpdate::fold_tiles(Rows rows, std::vector<Item>* items) {
       ++next;
     }
     for (const RowInputs& row : take_rows(&rows, index)) {
-      add_inputs(plan_, row, &states);
+      for_inputs(plan_, row, [&](std::size_t primitive, const InputValue& value) {
+        states[primitive].add(value, row.order);
+      });
     }
     for (const AggregateState& state : states) {
       state.encode(&tile.states);

@@ -33,8 +33,25 @@ struct RowInputs {
 
 /// Fresh states of all primitives.
 std::vector<AggregateState> fresh_states(const WindowPlan& plan);
-/// Add the inputs of one row to states.
-void add_inputs(const WindowPlan& plan, const RowInputs& row, std::vector<AggregateState>* states);
+/// Call `add(primitive, value)` for the inputs of one row.
+template <typename Add>
+void for_inputs(const WindowPlan& plan, const RowInputs& row, Add add) {
+  RowReader reader(row.inputs);
+  for (std::size_t argument = 0; argument < plan.arguments.size(); ++argument) {
+    if (reader.byte() == 0) {
+      continue;
+    }
+    InputValue value;
+    if (plan.arguments[argument].of >= 0) {
+      value = read_input(&reader, plan.arguments[argument].type);
+    }
+    for (std::size_t i = 0; i < plan.primitives.size(); ++i) {
+      if (static_cast<std::size_t>(plan.primitives[i].argument) == argument) {
+        add(i, value);
+      }
+    }
+  }
+}
 
 /// A tile, a page of tiles or a group of either.
 struct TileItem {

@@ -209,6 +209,7 @@ Result<std::vector<ArgumentColumn>> evaluate_arguments(const WindowPlan& plan,
   for (const Argument& argument : plan.arguments) {
     ArgumentColumn column;
     column.counted.assign(static_cast<std::size_t>(rows.rows()), 1);
+    column.all_count = argument.where < 0;
     if (argument.where >= 0) {
       const data::Column& where = *columns[static_cast<std::size_t>(argument.where)];
       const auto is_true = where.values<uint8_t>();  // zero under a null: not true
@@ -222,6 +223,7 @@ Result<std::vector<ArgumentColumn>> evaluate_arguments(const WindowPlan& plan,
         column.values = vector_bytes(*column.values);
       }
       if (column.values->null_count() != 0) {
+        column.all_count = false;
         for (std::size_t row = 0; row < column.counted.size(); ++row) {
           if (column.values->is_null(static_cast<int64_t>(row))) {
             column.counted[row] = 0;

@@ -47,6 +47,7 @@ struct WindowPlan {
 struct ArgumentColumn {
   data::ColumnPtr values;        // nullptr when rows are counted
   std::vector<uint8_t> counted;  // 1: the row counts
+  bool all_count = true;         // every row does: none is excluded, none is null
 };
 
 /// Add the features that a definition stands for, one per window, to the plan.

@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "gold/folded_state.h"
 #include "gold/online_row.h"
 #include "gold/window_value.h"
 #include "gold/window_view.h"
@@ -89,7 +90,7 @@ class WindowRead {
         now_(now),
         end_index_(floor_to(now, slide_) / slide_),
         pages_(pages),
-        states_(fresh_states(plan)),
+        states_(plan),
         values_(plan.outputs.size()) {}
 
   /// Errors  kCorrupt: the bytes are no online row.
@@ -176,11 +177,7 @@ class WindowRead {
     if (item.oldest < first_index(next_window_) || item.states.empty()) {
       return false;
     }
-    RowReader reader(item.states);
-    for (AggregateState& state : states_) {
-      state.merge_encoded(&reader);
-    }
-    failed_ = failed_ || reader.failed();
+    failed_ = !states_.merge(item.states) || failed_;
     return true;
   }
 
@@ -210,7 +207,10 @@ class WindowRead {
   void close_window() {
     const int64_t begin = first_index(next_window_) * slide_;
     while (!visible_.empty() && visible_.back().order.event_time >= begin) {
-      add_inputs(plan_, visible_.back(), &states_);
+      const RowInputs& row = visible_.back();
+      for_inputs(plan_, row, [&](std::size_t primitive, const InputValue& value) {
+        states_[static_cast<int>(primitive)].add(value, row.order);
+      });
       visible_.pop_back();
     }
     for (std::size_t i = 0; i < plan_.outputs.size(); ++i) {
@@ -233,7 +233,7 @@ class WindowRead {
   bool failed_ = false;
   std::vector<RowInputs> visible_;
   std::optional<int64_t> newest_;
-  std::vector<AggregateState> states_;
+  FoldedStates states_;
   std::vector<data::Scalar> values_;
   std::vector<std::size_t> overflowed_;  // outputs
   std::size_t next_window_ = 0;

@@ -73,7 +73,7 @@ class WindowUpdates final : public RowUpdates {
   std::vector<int64_t> replaced_time_;  // empty: none ever is
   std::vector<Use> uses_;
   TilePatch tiles_;
-  std::vector<TilePatch::Place> places_;
+  std::vector<RowPlace> places_;
   int64_t last_tile_ = 0;  // where the last row fell
   Ways ways_ = Ways::kBoth;
   int64_t patched_ = 0;

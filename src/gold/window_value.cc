@@ -1,7 +1,9 @@
 #include "gold/window_value.h"
 
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "gold/row_value.h"
 
@@ -9,11 +11,6 @@ namespace assay::gold {
 namespace {
 
 using catalog::Aggregate;
-
-template <typename State>
-const State& state_at(const std::vector<AggregateState>& states, int index) {
-  return *states[static_cast<std::size_t>(index)].as<State>();
-}
 
 /// A value by its order or as text.
 data::Scalar scalar_of_value(const data::Type& type, int64_t order, const std::string& text) {
@@ -26,9 +23,14 @@ data::Scalar nested_of(const data::Type& type, std::string_view bytes) {
   return read_row_value(&reader, type);
 }
 
-data::Scalar extreme_of(const data::Type& type, const ExtremeState& state) {
-  return state.has_value ? scalar_of_value(type, state.order, state.text)
-                         : data::Scalar::null(type);
+data::Scalar extreme_of(const data::Type& type, const FoldedState& state) {
+  if (state.is_number_extreme()) {
+    const std::optional<int64_t> order = state.extreme_order();
+    return order ? scalar_of_value(type, *order, {}) : data::Scalar::null(type);
+  }
+  const auto& general = state.as<ExtremeState>();
+  return general.has_value ? scalar_of_value(type, general.order, general.text)
+                           : data::Scalar::null(type);
 }
 
 data::Scalar front_of(const data::Type& type, const OrderedValues& values) {
@@ -87,26 +89,23 @@ data::Scalar histogram_of(const data::Type& type, const DdSketch& sketch) {
   return list_of(type, list);
 }
 
-Moments moments_of(const WindowOutput& output,
-                   int64_t count,
-                   const std::vector<AggregateState>& states) {
-  const auto* real = states[static_cast<std::size_t>(output.value)].as<FloatSumState>();
-  Moments moments = real != nullptr
-                        ? moments_from(count, real->sum)
-                        : moments_from(count, state_at<IntegerSumState>(states, output.value).sum);
-  moments.squares = BigInteger::of(state_at<PowerSumState>(states, output.squares).sum);
+Moments moments_of(const WindowOutput& output, int64_t count, const FoldedStates& states) {
+  const FoldedState& sum = states[output.value];
+  Moments moments = sum.is_real_sum() ? moments_from(count, sum.exact_sum())
+                                      : moments_from(count, sum.integer_sum());
+  moments.squares = BigInteger::of(states[output.squares].as<PowerSumState>().sum);
   if (output.aggregate == Aggregate::kSkewness) {
-    moments.cubes = BigInteger::of(state_at<PowerSumState>(states, output.cubes).sum);
+    moments.cubes = BigInteger::of(states[output.cubes].as<PowerSumState>().sum);
   }
   return moments;
 }
 
 /// The sum or the mean of arrays.
-data::Scalar vector_of(const WindowOutput& output, const std::vector<AggregateState>& states) {
-  if (state_at<CountState>(states, output.count).count == 0) {
+data::Scalar vector_of(const WindowOutput& output, const FoldedStates& states) {
+  if (states[output.count].count() == 0) {
     return data::Scalar::null(output.type);
   }
-  const auto& sums = state_at<VectorSum>(states, output.value);
+  const auto& sums = states[output.value].as<VectorSum>();
   std::string bytes;
   if (output.aggregate == Aggregate::kMean) {
     sums.append_means(&bytes);
@@ -117,15 +116,16 @@ data::Scalar vector_of(const WindowOutput& output, const std::vector<AggregateSt
 }
 
 /// Of the aggregates that are made from sums and counts.
-Cell cell_of_sums(const WindowOutput& output, const std::vector<AggregateState>& states) {
-  const int64_t count = state_at<CountState>(states, output.count).count;
-  const auto* real = states[static_cast<std::size_t>(output.value)].as<FloatSumState>();
-  const auto* whole = states[static_cast<std::size_t>(output.value)].as<IntegerSumState>();
+Cell cell_of_sums(const WindowOutput& output, const FoldedStates& states) {
+  const int64_t count = states[output.count].count();
+  const FoldedState& sum = states[output.value];
   switch (output.aggregate) {
     case Aggregate::kSum:
-      return real != nullptr ? sum_cell(real->sum, count) : sum_cell(whole->sum, count);
+      return sum.is_real_sum() ? rounded_sum_cell(sum.rounded_sum(), count)
+                               : sum_cell(sum.integer_sum(), count);
     case Aggregate::kMean:
-      return real != nullptr ? mean_cell(real->sum, count) : mean_cell(whole->sum, count);
+      return sum.is_real_sum() ? rounded_mean_cell(sum.rounded_sum(), count)
+                               : mean_cell(sum.integer_sum(), count);
     case Aggregate::kVariance:
       return variance_cell(moments_of(output, count, states));
     case Aggregate::kStddev:
@@ -133,9 +133,9 @@ Cell cell_of_sums(const WindowOutput& output, const std::vector<AggregateState>&
     case Aggregate::kSkewness:
       return skewness_cell(moments_of(output, count, states));
     case Aggregate::kAny:
-      return any_cell(whole->sum, count);
+      return any_cell(sum.integer_sum(), count);
     case Aggregate::kAll:
-      return all_cell(whole->sum, count);
+      return all_cell(sum.integer_sum(), count);
     default:
       return whole_cell(count);
   }
@@ -143,7 +143,7 @@ Cell cell_of_sums(const WindowOutput& output, const std::vector<AggregateState>&
 
 }  // namespace
 
-data::Scalar value_of(const WindowOutput& output, const std::vector<AggregateState>& states) {
+data::Scalar value_of(const WindowOutput& output, const FoldedStates& states) {
   switch (output.aggregate) {
     case Aggregate::kCount:
     case Aggregate::kSum:
@@ -158,34 +158,33 @@ data::Scalar value_of(const WindowOutput& output, const std::vector<AggregateSta
                  : scalar_of(output.type, cell_of_sums(output, states));
     case Aggregate::kMin:
     case Aggregate::kMax:
-      return extreme_of(output.type, state_at<ExtremeState>(states, output.value));
+      return extreme_of(output.type, states[output.value]);
     case Aggregate::kFirst:
     case Aggregate::kLast:
-      return front_of(output.type, state_at<OrderedValues>(states, output.value));
+      return front_of(output.type, states[output.value].as<OrderedValues>());
     case Aggregate::kLastN:
-      return last_of(output.type, state_at<OrderedValues>(states, output.value));
+      return last_of(output.type, states[output.value].as<OrderedValues>());
     case Aggregate::kTopK:
     case Aggregate::kTopKCounts:
-      return top_of(output, state_at<ValueCountsState>(states, output.value));
+      return top_of(output, states[output.value].as<ValueCountsState>());
     case Aggregate::kMode:
-      return mode_of(output.type, state_at<ValueCountsState>(states, output.value));
+      return mode_of(output.type, states[output.value].as<ValueCountsState>());
     case Aggregate::kDistinct: {
-      const auto& state = state_at<ValueCountsState>(states, output.value);
+      const auto& state = states[output.value].as<ValueCountsState>();
       return data::Scalar::int64(state.numbers.distinct() + state.texts.distinct());
     }
     case Aggregate::kApproxDistinct:
-      return data::Scalar::int64(
-          state_at<RegistersState>(states, output.value).registers.estimate());
+      return data::Scalar::int64(states[output.value].as<RegistersState>().registers.estimate());
     case Aggregate::kQuantile:
       return scalar_of(output.type,
-                       quantile_cell(state_at<BinsState>(states, output.value).sketch, output.q));
+                       quantile_cell(states[output.value].as<BinsState>().sketch, output.q));
     case Aggregate::kHistogram:
-      return histogram_of(output.type, state_at<BinsState>(states, output.value).sketch);
+      return histogram_of(output.type, states[output.value].as<BinsState>().sketch);
   }
   return data::Scalar::null(output.type);
 }
 
-bool overflows(const WindowOutput& output, const std::vector<AggregateState>& states) {
+bool overflows(const WindowOutput& output, const FoldedStates& states) {
   return output.can_overflow && cell_of_sums(output, states).overflows();
 }
 
