@@ -1,6 +1,7 @@
 #include "gold/window_updates.h"
 
 #include <algorithm>
+#include <numeric>
 #include <set>
 #include <utility>
 
@@ -37,40 +38,112 @@ Result<std::unique_ptr<WindowUpdates>> WindowUpdates::begin(const ViewLayout& la
   std::unique_ptr<WindowUpdates> updates(
       new WindowUpdates(layout, plan, clamp_instant(applied_until)));
   updates->ways_ = ways;
-  std::vector<const data::Column*> read_columns;
-  for (int i = 0; i < read->column_count(); ++i) {
-    read_columns.push_back(&read->column(i));
-  }
-  updates->rows_ = data::Batch(read->schema_ptr(),
-                               data::take_columns(read_columns, order, 1),
-                               static_cast<int64_t>(order.size()));
+  updates->take_rows(*read, columns.replaced_time, order);
   ASSAY_ASSIGN_OR_RETURN(updates->inputs_.arguments, evaluate_arguments(plan, updates->rows_));
   updates->inputs_.event_time = updates->rows_.find(kEventTime)->values<int64_t>();
   updates->inputs_.known_time = updates->rows_.find(kKnownTime)->values<int64_t>();
   updates->inputs_.sequence = updates->rows_.find("sequence")->values<int64_t>();
-  updates->find_uses(columns, order);
+  updates->find_uses();
+  updates->find_fetched_columns();
   return updates;
 }
 
-void WindowUpdates::find_uses(const RowColumns& columns, std::span<const int64_t> order) {
-  RowColumns taken;
-  taken.event_time = rows_.find(kEventTime);
-  taken.known_time = rows_.find(kKnownTime);
-  if (!columns.replaced_time.empty()) {
+/// The rows as they are, or those of `order` alone when these are few of many.
+void WindowUpdates::take_rows(data::Batch rows,
+                              const std::vector<int64_t>& replaced_time,
+                              std::span<const int64_t> order) {
+  order_ = order;
+  if (order.size() >= static_cast<std::size_t>(rows.rows()) / 2) {
+    rows_ = std::move(rows);
+    replaced_time_ = replaced_time;
+    return;
+  }
+  std::vector<const data::Column*> columns;
+  for (int i = 0; i < rows.column_count(); ++i) {
+    columns.push_back(&rows.column(i));
+  }
+  rows_ = data::Batch(
+      rows.schema_ptr(), data::take_columns(columns, order, 1), static_cast<int64_t>(order.size()));
+  if (!replaced_time.empty()) {
     for (const int64_t row : order) {
-      taken.replaced_time.push_back(columns.replaced_at(row));
+      replaced_time_.push_back(replaced_time[static_cast<std::size_t>(row)]);
     }
   }
-  uses_.assign(order.size(), Use::kCounts);
-  for (std::size_t i = 0; i < order.size(); ++i) {
-    const auto row = static_cast<int64_t>(i);
-    if (!taken.has_times(row)) {
-      uses_[i] = Use::kNever;
-    } else if (inputs_.known_time[i] > until_ || taken.replaced_at(row) != kNeverReplaced) {
-      uses_[i] = Use::kWaits;
+  own_order_.resize(order.size());
+  std::iota(own_order_.begin(), own_order_.end(), 0);
+  order_ = own_order_;
+}
+
+void WindowUpdates::find_uses() {
+  RowColumns columns;
+  columns.event_time = rows_.find(kEventTime);
+  columns.known_time = rows_.find(kKnownTime);
+  columns.replaced_time = std::move(replaced_time_);
+  if (!all_count(columns)) {
+    uses_.assign(static_cast<std::size_t>(rows_.rows()), Use::kCounts);
+    for (std::size_t i = 0; i < uses_.size(); ++i) {
+      const auto row = static_cast<int64_t>(i);
+      if (!columns.has_times(row)) {
+        uses_[i] = Use::kNever;
+      } else if (inputs_.known_time[i] > until_ || columns.replaced_at(row) != kNeverReplaced) {
+        uses_[i] = Use::kWaits;
+      }
     }
   }
-  replaced_time_ = std::move(taken.replaced_time);
+  replaced_time_ = std::move(columns.replaced_time);
+}
+
+/// Whether all rows have times and are known, and none is ever replaced.
+bool WindowUpdates::all_count(const RowColumns& columns) const {
+  if (columns.event_time->null_count() != 0 || columns.known_time->null_count() != 0 ||
+      !columns.replaced_time.empty()) {
+    return false;
+  }
+  const int64_t first = kFirstInstant.micros;
+  const int64_t last_event = kEndInstant.micros - 1;
+  const int64_t last_known = std::min(until_, last_event);
+  unsigned others = 0;
+  for (std::size_t i = 0; i < inputs_.event_time.size(); ++i) {
+    const int64_t event = inputs_.event_time[i];
+    const int64_t known = inputs_.known_time[i];
+    others |= static_cast<unsigned>(event < first) | static_cast<unsigned>(event > last_event) |
+              static_cast<unsigned>(known < first) | static_cast<unsigned>(known > last_known);
+  }
+  return others == 0;
+}
+
+void WindowUpdates::find_fetched_columns() {
+  const auto add = [&](const auto& values) {
+    fetched_columns_.push_back({reinterpret_cast<const char*>(values.data()), sizeof(values[0])});
+  };
+  add(inputs_.event_time);
+  if (!uses_.empty()) {
+    add(uses_);
+  }
+  for (const ArgumentColumn& column : inputs_.arguments) {
+    if (!column.all_count) {
+      add(column.counted);
+    }
+    const int width = column.values == nullptr ? 0 : data::value_width(column.values->type());
+    if (width > 0) {
+      fetched_columns_.push_back(
+          {reinterpret_cast<const char*>(column.values->value_buffer().data()),
+           static_cast<std::size_t>(width)});
+    }
+  }
+}
+
+/// Have the rows that come after place `at` of the order on their way into the cache: an entity's
+/// rows lie anywhere.
+void WindowUpdates::fetch_behind(std::size_t at) {
+  constexpr std::size_t kRowsAhead = 64;
+  const std::size_t until = std::min(order_.size(), at + kRowsAhead);
+  for (fetched_ = std::max(fetched_, at); fetched_ < until; ++fetched_) {
+    const auto row = static_cast<std::size_t>(order_[fetched_]);
+    for (const FetchedColumn& column : fetched_columns_) {
+      __builtin_prefetch(column.values + row * column.width);
+    }
+  }
 }
 
 Status WindowUpdates::update(std::size_t begin,
@@ -103,12 +176,14 @@ bool WindowUpdates::patch(std::size_t begin,
   places_.clear();
   bool is_sorted = true;
   for (std::size_t i = begin; i < end; ++i) {
-    if (uses_[i] != Use::kCounts) {
+    fetch_behind(i);
+    const auto number = static_cast<std::size_t>(order_[i]);
+    if (!uses_.empty() && uses_[number] != Use::kCounts) {
       return false;
     }
-    const int64_t tile = tile_of(inputs_.event_time[i]);
+    const int64_t tile = tile_of(inputs_.event_time[number]);
     is_sorted = is_sorted && (places_.empty() || places_.back().tile <= tile);
-    places_.push_back({tile, i});
+    places_.push_back({tile, number});
   }
   if (places_.empty()) {
     return false;
@@ -163,11 +238,11 @@ Status WindowUpdates::fold(std::size_t begin,
   }
   std::vector<std::string> inputs(end - begin);
   for (std::size_t i = begin; i < end; ++i) {
-    if (uses_[i] != Use::kNever) {
-      inputs[i - begin] = packed_inputs(i);
-      parts->pending.push_back(
-          {{{inputs_.event_time[i], inputs_.known_time[i], inputs_.sequence[i]}, inputs[i - begin]},
-           replaced_time_.empty() ? kNeverReplaced : replaced_time_[i]});
+    const auto number = static_cast<std::size_t>(order_[i]);
+    if (uses_.empty() || uses_[number] != Use::kNever) {
+      inputs[i - begin] = packed_inputs(number);
+      parts->pending.push_back({{inputs_.order_of_row(number), inputs[i - begin]},
+                                replaced_time_.empty() ? kNeverReplaced : replaced_time_[number]});
     }
   }
   std::sort(parts->pending.begin(), parts->pending.end());

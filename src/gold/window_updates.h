@@ -13,8 +13,8 @@
 
 namespace assay::gold {
 
-/// Updates of a window view's rows from one batch. Expressions are evaluated once, over the rows in
-/// the order in which their entities are asked for.
+/// Updates of a window view's rows from one batch. Expressions are evaluated once, over the batch
+/// as it is; rows are read where they lie, fetched ahead of the entity that is asked for.
 ///
 /// Threads one thread at a time.
 class WindowUpdates final : public RowUpdates {
@@ -47,9 +47,20 @@ class WindowUpdates final : public RowUpdates {
     kWaits,   // not known yet, or it will be replaced
     kCounts,  // it can be folded into a tile
   };
+  /// A column that every update reads at its rows.
+  struct FetchedColumn {
+    const char* values = nullptr;
+    std::size_t width = 0;
+  };
   WindowUpdates(const ViewLayout& layout, const WindowPlan& plan, int64_t applied_until);
 
-  void find_uses(const RowColumns& columns, std::span<const int64_t> order);
+  void take_rows(data::Batch rows,
+                 const std::vector<int64_t>& replaced_time,
+                 std::span<const int64_t> order);
+  void find_uses();
+  [[nodiscard]] bool all_count(const RowColumns& columns) const;
+  void find_fetched_columns();
+  void fetch_behind(std::size_t at);
   [[nodiscard]] int64_t tile_of(int64_t event_time);
   [[nodiscard]] bool patch(std::size_t begin,
                            std::size_t end,
@@ -68,10 +79,14 @@ class WindowUpdates final : public RowUpdates {
   const int64_t slide_;
   const int64_t until_;
   const int64_t first_index_;  // tiles before it are not needed any more
-  data::Batch rows_;           // what is read of them, in order
+  data::Batch rows_;           // what is read of them
+  std::span<const int64_t> order_;
+  std::vector<int64_t> own_order_;  // of rows that were taken out of a longer batch
   BatchInputs inputs_;
   std::vector<int64_t> replaced_time_;  // empty: none ever is
-  std::vector<Use> uses_;
+  std::vector<Use> uses_;               // empty: every row counts
+  std::vector<FetchedColumn> fetched_columns_;
+  std::size_t fetched_ = 0;  // of order_: rows up to here are on their way
   TilePatch tiles_;
   std::vector<RowPlace> places_;
   int64_t last_tile_ = 0;  // where the last row fell

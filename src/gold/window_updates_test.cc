@@ -210,6 +210,54 @@ TEST_P(WindowUpdatesTest, RandomRowsInAnyOrder) {
   EXPECT_GT(others, 100);
 }
 
+/// Rows of several entities are anywhere in a batch, are all of it or few of it; some of them are
+/// not known yet.
+TEST_P(WindowUpdatesTest, RowsOfManyEntitiesAreReadWhereTheyLie) {
+  constexpr std::size_t kEntities = 7;
+  for (uint64_t seed = 1; seed <= 12; ++seed) {
+    const auto random = seeded_random(seed);
+    std::vector<std::string> both(kEntities);
+    std::vector<std::string> alone(kEntities);
+    for (int64_t newest = 0; newest < 12; newest += 3) {
+      const bool some_wait = random->below(2) == 0;
+      const int64_t until = kTestStart + (newest + 1) * kTestSlide;
+      std::vector<TestRow> rows;
+      std::vector<std::vector<int64_t>> of_entity(kEntities);
+      for (int64_t row = 0; row < 200; ++row) {
+        rows.push_back(row_in(newest - static_cast<int64_t>(random->below(3))));
+        rows.back().known_time =
+            some_wait && random->below(9) == 0 ? until + 1 : rows.back().event_time;
+        const uint64_t whose = random->below(kEntities + seed % 3 * 10);  // of nobody, some of them
+        if (whose < kEntities) {
+          of_entity[whose].push_back(row);
+        }
+      }
+      std::vector<int64_t> order;
+      for (const std::vector<int64_t>& mine : of_entity) {
+        order.insert(order.end(), mine.begin(), mine.end());
+      }
+      const data::Batch batch = batch_of(rows);
+      const auto updates =
+          WindowUpdates::begin(window_.layout(), window_.plan(), batch, order, {until}).value();
+      std::size_t begin = 0;
+      for (std::size_t entity = 0; entity < kEntities; ++entity) {
+        const std::size_t end = begin + of_entity[entity].size();
+        std::string updated;
+        ASSERT_TRUE(updates->update(begin, end, both[entity], nullptr, &updated).ok());
+        both[entity] = updated;
+        begin = end;
+        std::vector<TestRow> mine;
+        for (const int64_t row : of_entity[entity]) {
+          mine.push_back(rows[static_cast<std::size_t>(row)]);
+        }
+        alone[entity] = update(mine, alone[entity], Ways::kOnlyFold, until).row;
+        ASSERT_EQ(answers(both[entity], until), answers(alone[entity], until))
+            << "seed " << seed << " entity " << entity;
+      }
+    }
+  }
+}
+
 /// Where the body of a row's newest group begins.
 std::size_t body_of(const std::string& row, int64_t slide) {
   const SettledRow settled = open_settled_row(row).value();
