@@ -16,6 +16,18 @@ namespace assay {
 void* take_block(std::size_t size);
 void give_block(void* block, std::size_t size) noexcept;
 
+/// For containers that are large, made and thrown away again and again.
+template <typename T>
+struct BlockAllocator {
+  using value_type = T;
+  BlockAllocator() = default;
+  template <typename Other>
+  explicit BlockAllocator(const BlockAllocator<Other>& /*other*/) {}
+  T* allocate(std::size_t count) { return static_cast<T*>(take_block(count * sizeof(T))); }
+  void deallocate(T* block, std::size_t count) { give_block(block, count * sizeof(T)); }
+  bool operator==(const BlockAllocator& /*other*/) const { return true; }
+};
+
 /// Bytes that are kept for the next ones, at most: of blocks of 4 MiB and more, and of smaller
 /// ones.
 constexpr std::size_t kKeptBlockBytes = std::size_t{256} << 20;

@@ -47,9 +47,11 @@ char tag_of(TypeId type) {
 
 void append_integer(std::string& out, int64_t value) {
   const uint64_t bits = static_cast<uint64_t>(value) ^ 0x8000000000000000U;
-  for (int shift = 56; shift >= 0; shift -= 8) {
-    out += static_cast<char>(bits >> shift & 0xff);
+  char bytes[sizeof(bits)];
+  for (std::size_t i = 0; i < sizeof(bits); ++i) {
+    bytes[i] = static_cast<char>(bits >> (56 - 8 * i) & 0xff);
   }
+  out.append(bytes, sizeof(bytes));
 }
 
 void append_text(std::string& out, std::string_view text) {
@@ -130,6 +132,12 @@ std::optional<EntityKey> encode_key(std::span<const Column* const> columns, int6
     }
     append_value(bytes, *column, row);
   }
+  return EntityKey(std::move(bytes));
+}
+
+EntityKey encode_integer_key(TypeId type, int64_t value) {
+  std::string bytes(1, tag_of(type));
+  append_integer(bytes, value);
   return EntityKey(std::move(bytes));
 }
 

@@ -32,6 +32,9 @@ class EntityKey {
 std::optional<EntityKey> encode_key(std::span<const Scalar> values);
 /// The key of one row of the given columns; nothing when one of them is null.
 std::optional<EntityKey> encode_key(std::span<const Column* const> columns, int64_t row);
+/// The key of one integer, date, time or flag, as Column::integer gives it, of a column of that
+/// type.
+EntityKey encode_integer_key(TypeId type, int64_t value);
 /// The values inside a key. kCorrupt when the bytes are no key.
 Result<std::vector<Scalar>> decode_key(const EntityKey& key);
 

@@ -81,6 +81,71 @@ Numbered number_entities(const std::vector<const data::Column*>& keys,
   return numbered;
 }
 
+/// By the `bits` above the lower half, in passes of about ten bits each, the lowest first.
+void sort_by_upper_half(int bits, data::Records<uint64_t>* numbers) {
+  const int passes = (bits + 9) / 10;
+  data::Records<uint64_t> other(passes == 0 ? 0 : numbers->size());
+  for (int pass = 0; pass < passes; ++pass) {
+    const int shift = 32 + bits * pass / passes;
+    const int digit_bits = 32 + bits * (pass + 1) / passes - shift;
+    const uint64_t mask = (uint64_t{1} << digit_bits) - 1;
+    std::vector<uint32_t> begins((std::size_t{1} << digit_bits) + 1);
+    for (std::size_t i = 0; i < numbers->size(); ++i) {
+      ++begins[(((*numbers)[i] >> shift) & mask) + 1];
+    }
+    std::partial_sum(begins.begin(), begins.end(), begins.begin());
+    for (std::size_t i = 0; i < numbers->size(); ++i) {
+      const uint64_t number = (*numbers)[i];
+      other[begins[(number >> shift) & mask]++] = number;
+    }
+    std::swap(*numbers, other);
+  }
+}
+
+/// Rows in order of a key of one integer column, those of a key in batch order: the key's distance
+/// from the lowest in the upper half, the row in the lower.
+struct RowsByInteger {
+  int64_t lowest = 0;
+  std::size_t count = 0;
+  data::Records<uint64_t> numbers;
+};
+
+/// Nothing when the key is of another kind, or its values lie too far apart. Rows with a null key
+/// are left out.
+std::optional<RowsByInteger> rows_by_integer(const std::vector<const data::Column*>& keys) {
+  if (keys.size() != 1 || data::meaning_of_codes({keys[0]->type()}) != data::CodeMeaning::kKey) {
+    return std::nullopt;
+  }
+  const data::KeyCodes coded = data::make_key_codes(keys, {keys[0]});
+  RowsByInteger rows;
+  rows.lowest = std::numeric_limits<int64_t>::max();
+  int64_t highest = std::numeric_limits<int64_t>::min();
+  for (std::size_t row = 0; row < coded.codes.size(); ++row) {
+    if (!coded.skips(row)) {
+      rows.lowest = std::min(rows.lowest, static_cast<int64_t>(coded.codes[row]));
+      highest = std::max(highest, static_cast<int64_t>(coded.codes[row]));
+      ++rows.count;
+    }
+  }
+  if (rows.count == 0) {
+    return rows;
+  }
+  const uint64_t span = static_cast<uint64_t>(highest) - static_cast<uint64_t>(rows.lowest);
+  constexpr uint64_t kMax = std::numeric_limits<uint32_t>::max();
+  if (span > kMax || coded.codes.size() > kMax) {
+    return std::nullopt;
+  }
+  rows.numbers = data::Records<uint64_t>(rows.count);
+  std::size_t next = 0;
+  for (std::size_t row = 0; row < coded.codes.size(); ++row) {
+    if (!coded.skips(row)) {
+      rows.numbers[next++] = (coded.codes[row] - static_cast<uint64_t>(rows.lowest)) << 32 | row;
+    }
+  }
+  sort_by_upper_half(static_cast<int>(std::bit_width(span)), &rows.numbers);
+  return rows;
+}
+
 /// Eight bytes behind the first `skip`, as a number in their order; zero where there are none.
 uint64_t bytes_in_order(std::string_view bytes, std::size_t skip) {
   uint64_t number = 0;
@@ -214,6 +279,10 @@ Result<EntityRows> EntityRows::gather(const gold::FeatureView& view, const data:
 /// Fill entities and their rows.
 void EntityRows::order_by_key(const std::vector<const data::Column*>& keys,
                               const data::Column& any_column) {
+  if (const std::optional<RowsByInteger> rows = rows_by_integer(keys)) {
+    take_sorted(keys[0]->type(), rows->lowest, {rows->numbers.data(), rows->count});
+    return;
+  }
   const Numbered numbered = number_entities(keys, any_column);
   std::vector<data::EntityKey> found;
   found.reserve(numbered.first_rows.size());
@@ -234,13 +303,35 @@ void EntityRows::order_by_key(const std::vector<const data::Column*>& keys,
     entities_.push_back({std::move(found[id]), begin, begin + counts[id]});
     begin += counts[id];
   }
-  rows_.resize(static_cast<std::size_t>(begin));
+  rows_ = data::Records<int64_t>(static_cast<std::size_t>(begin));
   for (std::size_t row = 0; row < numbered.ids.size(); ++row) {
     const int32_t id = numbered.ids[row];
     if (id >= 0) {
       rows_[static_cast<std::size_t>(next[static_cast<std::size_t>(id)]++)] =
           static_cast<int64_t>(row);
     }
+  }
+}
+
+/// Fill them from what rows_by_integer gives.
+void EntityRows::take_sorted(data::TypeId type, int64_t lowest, std::span<const uint64_t> sorted) {
+  const auto is_first = [&](std::size_t i) {
+    return i == 0 || sorted[i] >> 32 != sorted[i - 1] >> 32;
+  };
+  std::size_t entities = 0;
+  for (std::size_t i = 0; i < sorted.size(); ++i) {
+    entities += is_first(i) ? 1 : 0;
+  }
+  entities_.reserve(entities);
+  rows_ = data::Records<int64_t>(sorted.size());
+  for (std::size_t i = 0; i < sorted.size(); ++i) {
+    rows_[i] = static_cast<int64_t>(sorted[i] & std::numeric_limits<uint32_t>::max());
+    const auto at = static_cast<int64_t>(i);
+    if (is_first(i)) {
+      const uint64_t key = static_cast<uint64_t>(lowest) + (sorted[i] >> 32);
+      entities_.push_back({data::encode_integer_key(type, static_cast<int64_t>(key)), at, at});
+    }
+    entities_.back().end = at + 1;
   }
 }
 

@@ -7,8 +7,10 @@
 #include <string_view>
 #include <vector>
 
+#include "base/memory.h"
 #include "base/metrics.h"
 #include "data/entity_key.h"
+#include "data/partition.h"
 #include "gold/contract.h"
 #include "online/row_codec.h"
 
@@ -28,9 +30,9 @@ class EntityRows {
   ///         another type.
   static Result<EntityRows> gather(const gold::FeatureView& view, const data::Batch& rows);
 
-  [[nodiscard]] const std::vector<Entity>& entities() const { return entities_; }
+  [[nodiscard]] std::span<const Entity> entities() const { return entities_; }
   /// Row numbers, those of one entity after those of the one before, each in batch order.
-  [[nodiscard]] std::span<const int64_t> order() const { return rows_; }
+  [[nodiscard]] std::span<const int64_t> order() const { return {rows_.data(), rows_.size()}; }
   /// Row numbers of one entity, in batch order.
   [[nodiscard]] std::span<const int64_t> rows_of(const Entity& entity) const {
     return order().subspan(static_cast<std::size_t>(entity.begin),
@@ -43,9 +45,10 @@ class EntityRows {
 
  private:
   void order_by_key(const std::vector<const data::Column*>& keys, const data::Column& any_column);
+  void take_sorted(data::TypeId type, int64_t lowest, std::span<const uint64_t> sorted);
 
-  std::vector<Entity> entities_;
-  std::vector<int64_t> rows_;
+  std::vector<Entity, BlockAllocator<Entity>> entities_;
+  data::Records<int64_t> rows_;
   int64_t null_key_rows_ = 0;
   EventTime known_until_ = EventTime::min();
 };

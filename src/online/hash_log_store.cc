@@ -258,7 +258,7 @@ Status HashLogStore::apply(const gold::FeatureView& view,
 
 /// Give back the pages of entities that are made anew; those that get no rows are erased.
 Status HashLogStore::forget(HashLogWriter& writer, const Change& change, LogPageWriter& pages) {
-  const std::vector<EntityRows::Entity>& entities = change.gathered.entities();
+  const std::span<const EntityRows::Entity> entities = change.gathered.entities();
   for (const data::EntityKey& key : change.anew) {
     ASSAY_ASSIGN_OR_RETURN(
         const Standing before,
@@ -291,7 +291,7 @@ Result<int64_t> HashLogStore::apply_rows(HashLogWriter& writer,
                                          const Change& change,
                                          LogPageWriter& pages) {
   const HashLog::Snapshot& snapshot = writer.snapshot();
-  const std::vector<EntityRows::Entity>& entities = change.gathered.entities();
+  const std::span<const EntityRows::Entity> entities = change.gathered.entities();
   std::vector<uint64_t> hashes;
   hashes.reserve(entities.size());
   for (const EntityRows::Entity& entity : entities) {

@@ -258,7 +258,7 @@ class MemoryStore : public OnlineStore {
                             Undo* undo) {
     ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<gold::RowUpdates> updates,
                            view.begin_updates(rows, gathered.order(), applied_until));
-    const std::vector<EntityRows::Entity>& entities = gathered.entities();
+    const std::span<const EntityRows::Entity> entities = gathered.entities();
     std::array<uint64_t, kTogether> hashes{};
     std::string updated;
     for (std::size_t begin = 0; begin < entities.size(); begin += kTogether) {

@@ -271,7 +271,7 @@ Status PostgresStore::write_rows(PostgresConnection& server,
                                  const ViewChange& change,
                                  int64_t epoch,
                                  int64_t* written) {
-  const std::vector<EntityRows::Entity>& entities = change.gathered.entities();
+  const std::span<const EntityRows::Entity> entities = change.gathered.entities();
   ASSAY_ASSIGN_OR_RETURN(
       const std::unique_ptr<gold::RowUpdates> updates,
       change.view.begin_updates(change.rows, change.gathered.order(), change.applied_until));

@@ -197,7 +197,7 @@ Status RedisStore::change_rows(RedisConnection& redis,
                                uint64_t epoch,
                                Changed* changed) {
   const std::string prefix = row_prefix(epoch);
-  const std::vector<EntityRows::Entity>& entities = change.gathered.entities();
+  const std::span<const EntityRows::Entity> entities = change.gathered.entities();
   // Feast's layout has no rows that are of the future: all that was applied is visible in it.
   const EventTime known = record.has_value() ? record->meta.applied.known_until : EventTime::min();
   const EventTime now = std::max({change.applied_until, known, change.gathered.known_until()});
