@@ -1,9 +1,12 @@
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <map>
 #include <mutex>
+#include <new>
 #include <shared_mutex>
 
+#include "data/partition.h"
 #include "online/entity_rows.h"
 #include "online/online_store.h"
 #include "online/row_table.h"
@@ -13,7 +16,10 @@ namespace {
 
 using Pages = std::map<uint64_t, std::string>;
 
-constexpr std::size_t kTogether = 16;  // entities that are looked up at once
+// How many entities ahead of the one that is updated something is fetched: each waits for the last.
+constexpr std::size_t kSlotsAhead = 24;
+constexpr std::size_t kEntriesAhead = 16;
+constexpr std::size_t kRowsAhead = 8;
 
 class MemoryPages final : public gold::RowPages {
  public:
@@ -30,38 +36,53 @@ class MemoryPages final : public gold::RowPages {
   const Pages* pages_;  // nullptr: none
 };
 
-/// Rows as they were before a batch, to put them back when it fails.
+/// Rows as they were before a batch, to put them back when it fails: one after the other in blocks,
+/// which are used again for the next batch.
 class Undo {
  public:
   explicit Undo(RowTable* rows) : rows_(*rows) {}
-  void note(const RowTable::Entry& entry) {
-    before_.push_back({rows_.place_of(entry), bytes_.size(), entry.is_held});
-    bytes_.append(entry.row);
+  void note(RowTable::Entry* entry) {
+    const std::string_view row = entry->row();
+    const std::size_t whole =
+        (sizeof(Before) + row.size() + alignof(Before) - 1) / alignof(Before) * alignof(Before);
+    if (left_ < whole) {
+      blocks_.emplace_back(std::max(blocks_.empty() ? kFirstBlock : kBlock, whole));
+      next_ = blocks_.back().data();
+      left_ = blocks_.back().size();
+    }
+    last_ = ::new (static_cast<void*>(next_)) Before{entry, last_, row.size(), entry->is_held};
+    if (!row.empty()) {
+      std::memcpy(next_ + sizeof(Before), row.data(), row.size());
+    }
+    next_ += whole;
+    left_ -= whole;
   }
+  /// The last first: an entity may have been noted twice.
   void put_back() {
-    std::size_t end = bytes_.size();
-    for (; !before_.empty(); before_.pop_back()) {
-      const Before& before = before_.back();
-      RowTable::Entry& entry = rows_.at(before.place);
-      if (before.is_held) {
-        entry.row.assign(bytes_, before.begin, end - before.begin);
-        rows_.hold(&entry);
+    for (; last_ != nullptr; last_ = last_->before_it) {
+      if (last_->is_held) {
+        rows_.set(last_->entry, {reinterpret_cast<const char*>(last_ + 1), last_->size});
       } else {
-        rows_.let_go(&entry);
+        rows_.let_go(last_->entry);
       }
-      end = before.begin;
     }
   }
 
  private:
-  struct Before {
-    std::size_t place;
-    std::size_t begin;  // into bytes_
+  struct Before {  // and behind it the bytes of the row
+    RowTable::Entry* entry;
+    const Before* before_it;
+    std::size_t size;
     bool is_held;
   };
+  static constexpr std::size_t kFirstBlock = std::size_t{64} << 10;
+  static constexpr std::size_t kBlock = std::size_t{4} << 20;
+
   RowTable& rows_;
-  std::vector<Before> before_;
-  std::string bytes_;
+  std::vector<data::Records<char>> blocks_;
+  char* next_ = nullptr;
+  std::size_t left_ = 0;  // of the last block
+  const Before* last_ = nullptr;
 };
 
 /// Changes to pages, kept aside until they are taken over.
@@ -174,8 +195,7 @@ class MemoryStore : public OnlineStore {
       const RowTable::Entry* entry = found == views_.end() ? nullptr : found->second.rows.find(key);
       ASSAY_ASSIGN_OR_RETURN(
           gold::FeatureValues answer,
-          view.read_paged_row(
-              entry == nullptr ? std::string_view() : std::string_view(entry->row), now, pages));
+          view.read_paged_row(entry == nullptr ? std::string_view() : entry->row(), now, pages));
       answers.push_back(std::move(answer));
     }
     return answers;
@@ -208,10 +228,11 @@ class MemoryStore : public OnlineStore {
     uint64_t sum = 0;
     if (found != views_.end()) {
       const MemoryPages pages(&found->second.pages);
-      for (const RowTable::Entry& entry : found->second.rows.entries()) {
+      for (std::size_t place = 0; place < found->second.rows.size(); ++place) {
+        const RowTable::Entry& entry = found->second.rows.at(place);
         if (entry.is_held) {
           ASSAY_ASSIGN_OR_RETURN(const gold::FeatureValues answer,
-                                 view.read_paged_row(entry.row, now.value_or(latest()), pages));
+                                 view.read_paged_row(entry.row(), now.value_or(latest()), pages));
           sum += hash_answer(entry.key, answer);
         }
       }
@@ -239,8 +260,9 @@ class MemoryStore : public OnlineStore {
         continue;
       }
       RowTable::Entry& entry = state->rows.entry_of(RowTable::hash_of(key), key);
-      undo->note(entry);
-      const Status emptied = view.update_paged_row(rows, {}, EventTime::max(), pages, &entry.row);
+      undo->note(&entry);
+      std::string row(entry.row());
+      const Status emptied = view.update_paged_row(rows, {}, EventTime::max(), pages, &row);
       if (!emptied.ok() && emptied.code() != Code::kCorrupt) {  // a damaged row is made anew too
         return emptied;
       }
@@ -259,28 +281,30 @@ class MemoryStore : public OnlineStore {
     ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<gold::RowUpdates> updates,
                            view.begin_updates(rows, gathered.order(), applied_until));
     const std::span<const EntityRows::Entity> entities = gathered.entities();
-    std::array<uint64_t, kTogether> hashes{};
+    std::array<uint64_t, 2 * kSlotsAhead> hashes{};  // of entities from the one that is updated on
+    const auto fetch = [&](std::size_t i) {  // what is asked for is there some entities later
+      if (i < entities.size()) {
+        hashes[i % hashes.size()] = RowTable::hash_of(entities[i].key);
+        state->rows.fetch_slot(hashes[i % hashes.size()]);
+      }
+      if (i >= kSlotsAhead - kEntriesAhead && i - (kSlotsAhead - kEntriesAhead) < entities.size()) {
+        state->rows.fetch_entry(hashes[(i - (kSlotsAhead - kEntriesAhead)) % hashes.size()]);
+      }
+      if (i >= kSlotsAhead - kRowsAhead && i - (kSlotsAhead - kRowsAhead) < entities.size()) {
+        state->rows.fetch_row(hashes[(i - (kSlotsAhead - kRowsAhead)) % hashes.size()]);
+      }
+    };
+    for (std::size_t i = 0; i < kSlotsAhead; ++i) {
+      fetch(i);
+    }
     std::string updated;
-    for (std::size_t begin = 0; begin < entities.size(); begin += kTogether) {
-      const std::size_t count = std::min(kTogether, entities.size() - begin);
-      for (std::size_t i = 0; i < count; ++i) {
-        hashes[i] = RowTable::hash_of(entities[begin + i].key);
-        state->rows.fetch_slot(hashes[i]);
-      }
-      for (std::size_t i = 0; i < count; ++i) {
-        state->rows.fetch_entry(hashes[i]);
-      }
-      for (std::size_t i = 0; i < count; ++i) {
-        state->rows.fetch_row(hashes[i]);
-      }
-      for (std::size_t i = 0; i < count; ++i) {
-        const EntityRows::Entity& entity = entities[begin + i];
-        RowTable::Entry& entry = state->rows.entry_of(hashes[i], entity.key);
-        undo->note(entry);
-        ASSAY_RETURN_IF_ERROR(update_row(*updates, entity, entry.row, &pages, &updated));
-        entry.row.assign(updated);
-        state->rows.hold(&entry);
-      }
+    for (std::size_t i = 0; i < entities.size(); ++i) {
+      fetch(i + kSlotsAhead);
+      const EntityRows::Entity& entity = entities[i];
+      RowTable::Entry& entry = state->rows.entry_of(hashes[i % hashes.size()], entity.key);
+      undo->note(&entry);
+      ASSAY_RETURN_IF_ERROR(update_row(*updates, entity, entry.row(), &pages, &updated));
+      state->rows.set(&entry, updated);
     }
     return {};
   }
