@@ -105,9 +105,10 @@ TEST(HashIndex, AFileThatWasCutOrHasAnotherHeaderIsRefused) {
 }
 
 TEST(LogRecord, ComesBackAndEveryFlippedByteIsFoundOut) {
-  std::string bytes;
+  LogBytes appended;
   const LogRecord record{RecordKind::kPage, false, 7, 99, "key", "some value"};
-  append_record(1234, record, &bytes);
+  append_record(1234, record, &appended);
+  const std::string bytes(std::string_view{appended});
   EXPECT_EQ(bytes.size(), record_bytes(record));
   const LogRecord found = decode_record(1234, bytes + "more").value();
   EXPECT_EQ(found.kind, record.kind);

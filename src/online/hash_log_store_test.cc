@@ -383,6 +383,32 @@ TEST(HashLogStore, AKeyThatWasErasedAndCameBackIsThereAfterARestart) {
   EXPECT_EQ((*store->read(view, keys, EventTime{1}))[0].values[0], data::Scalar::float64(9));
 }
 
+TEST(HashLogStore, ATransactionOfManyMegabytesIsWrittenInPartsAndFoundAfterARestart) {
+  constexpr int kUsers = 300'000;
+  const TempFolder folder;
+  const FakeView view = text_view("clicks");
+  HashLogOptions options;
+  options.file_bits = 24;
+  options.sync = false;
+  uint64_t hash = 0;
+  {
+    TestWorld world;
+    const auto store = open_store(world, folder.path(), options);
+    ASSERT_TRUE(store->apply(view, users(view, 0, kUsers, 1), {}, 0, EventTime{1}).ok());
+    ASSERT_TRUE(store->apply(view, users(view, 0, kUsers, 2), 0, 1, EventTime{1}).ok());
+    hash = store->content_hash(view).value();
+  }
+  EXPECT_GT(folder_bytes(folder.path()), uint64_t{1} << 24);
+  forget_memory(folder.path());
+  TestWorld world;
+  const auto store = open_store(world, folder.path(), options);
+  EXPECT_EQ(store->content_hash(view).value(), hash);
+  for (const int user : {0, 1, 77'777, 150'000, kUsers - 1}) {
+    const data::EntityKey key = fake_key("u" + std::to_string(user));
+    EXPECT_EQ((*store->read(view, {&key, 1}, EventTime{1}))[0].values[0], data::Scalar::float64(2));
+  }
+}
+
 TEST(HashLogStore, ALogWhoseBeginningIsGoneIsEnoughToMakeHeadAndIndexAnew) {
   const TempFolder folder;
   const std::string whole = join_path(folder.path(), "whole");

@@ -15,6 +15,8 @@ namespace {
 
 constexpr uint64_t kEndBytes = record_bytes(0, 0);
 constexpr std::size_t kPrefetchAhead = 16;
+/// A part is not longer, unless a record is. With what an allocation adds, a block of 8 MiB.
+constexpr std::size_t kPartBytes = (std::size_t{8} << 20) - 64;
 
 /// Slots that may be used of so many.
 uint64_t used_max(uint64_t slots) {
@@ -65,10 +67,14 @@ Status HashLogWriter::append(const LogRecord& record) {
     last.kind = RecordKind::kEnd;
     append_record(end(), last, &parts_.back().bytes);
     const uint64_t file = parts_.back().file + 1;
-    parts_.push_back({file, 0, encode_log_header(file, log_.head_->file_bits())});
+    parts_.push_back({file, 0, LogBytes(encode_log_header(file, log_.head_->file_bits()))});
+  } else if (parts_.back().bytes.size() + size > kPartBytes && !parts_.back().bytes.empty()) {
+    const uint64_t offset = parts_.back().offset + parts_.back().bytes.size();
+    parts_.push_back({parts_.back().file, offset, ""});
+    parts_.back().bytes.reserve(kPartBytes);
   }
   const uint64_t place = end();
-  std::string& bytes = parts_.back().bytes;
+  LogBytes& bytes = parts_.back().bytes;
   const std::size_t begin = bytes.size();
   append_record(place, record, &bytes);
   if (has_slot(record.kind)) {
@@ -257,12 +263,13 @@ Status HashLog::write(const HashLogWriter& writer) {
       return written;
     }
     const bool is_last = &part == &writer.parts_.back();
+    const bool leaves_file = !is_last && (&part + 1)->file != part.file;
     if (is_last) {
       fail_point("online.log.before_sync");
     }
     // A file that is left behind is synced even for a scratch store: what is moved out of the first
     // file has to be on the disk before that is removed.
-    if (options_.sync || !is_last) {
+    if (leaves_file || (is_last && options_.sync)) {
       if (Status synced = state.file->sync(); !synced.ok()) {
         state.failed = true;
         return synced.with_context("restart and look");
@@ -299,7 +306,7 @@ Status HashLog::publish(const HashLogWriter& writer) {
   ASSAY_ASSIGN_OR_RETURN(const uint64_t live, head_->load(HeadWord::kLive));
   ASSAY_ASSIGN_OR_RETURN(const uint64_t layout, head_->load(HeadWord::kLayout));
   head_->store(HeadWord::kTarget, writer.end());
-  const std::vector<HashLogWriter::Change>& changes = writer.changes_;
+  const auto& changes = writer.changes_;
   for (std::size_t i = 0; i < changes.size(); ++i) {
     if (i + kPrefetchAhead < changes.size()) {
       index_->prefetch(changes[i + kPrefetchAhead].hash);

@@ -42,11 +42,11 @@ class HashLogWriter {
 
  private:
   friend class HashLog;
-  /// What is written to one file.
+  /// What is written to one file at once.
   struct Part {
     uint64_t file = 0;
     uint64_t offset = 0;
-    std::string bytes;
+    LogBytes bytes;
   };
   struct Change {
     uint64_t hash = 0;
@@ -66,7 +66,7 @@ class HashLogWriter {
   HashLog& log_;
   HashLog::Snapshot snapshot_;
   std::vector<Part> parts_;
-  std::vector<Change> changes_;
+  std::vector<Change, BlockAllocator<Change>> changes_;
   std::vector<Change> vacated_;  // keys that have no record any more
   std::optional<LogDirectory> directory_;
   int64_t live_bytes_ = 0;  // more than before

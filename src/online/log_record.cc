@@ -24,7 +24,7 @@ bool known(uint32_t kind) {
 
 }  // namespace
 
-void append_record(uint64_t place, const LogRecord& record, std::string* out) {
+void append_record(uint64_t place, const LogRecord& record, LogBytes* out) {
   ASSAY_CHECK(record.key.size() < kKeyBytesEnd);
   const std::size_t begin = out->size();
   const std::size_t size = kRecordHeaderBytes + record.key.size() + record.value.size();

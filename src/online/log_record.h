@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/memory.h"
 #include "base/status.h"
 
 // A record of the hash log, drawn in docs/formats/hash_log.md:
@@ -46,9 +47,12 @@ inline uint64_t record_bytes(const LogRecord& record) {
   return record_bytes(record.key.size(), record.value.size());
 }
 
+/// The bytes of a transaction's records: many at times, and soon written and forgotten.
+using LogBytes = std::basic_string<char, std::char_traits<char>, BlockAllocator<char>>;
+
 /// Put the record, which will stand at `place`, at the end of `out`. Keys have less than 16 MB,
 /// records less than 4 GB.
-void append_record(uint64_t place, const LogRecord& record, std::string* out);
+void append_record(uint64_t place, const LogRecord& record, LogBytes* out);
 /// The record at the beginning of `bytes`, which go up to where it may end. Views into `bytes`.
 /// Errors  kCorrupt: it is no record, or not one of this place.
 Result<LogRecord> decode_record(uint64_t place, std::string_view bytes);

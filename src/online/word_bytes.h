@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <string>
 #include <string_view>
 
 // Numbers as bytes, little-endian, and words that several processes share.
@@ -18,8 +17,8 @@ T value_at(std::string_view bytes, std::size_t offset) {
   return value;
 }
 
-template <typename T>
-void append_value(std::string* out, T value) {
+template <typename Bytes, typename T>
+void append_value(Bytes* out, T value) {
   out->append(reinterpret_cast<const char*>(&value), sizeof(T));
 }
 
