@@ -89,6 +89,7 @@ struct LmdbEnv::Impl {
 struct LmdbEnv::Transaction {
   Impl* impl = nullptr;
   MDB_txn* txn = nullptr;
+  MDB_cursor* rows = nullptr;  // of a writer: keys in order are mostly in the page of the last one
   int first_failure = 0;
 
   ~Transaction() {
@@ -263,7 +264,10 @@ Result<std::optional<std::string_view>> LmdbEnv::Reader::get(LmdbTable table,
                                                              std::string_view key) const {
   MDB_val key_val = to_val(key);
   MDB_val value{};
-  const int result = mdb_get(transaction_->txn, transaction_->impl->table(table), &key_val, &value);
+  const bool by_cursor = transaction_->rows != nullptr && table == LmdbTable::kRows;
+  const int result =
+      by_cursor ? mdb_cursor_get(transaction_->rows, &key_val, &value, MDB_SET)
+                : mdb_get(transaction_->txn, transaction_->impl->table(table), &key_val, &value);
   if (result == MDB_NOTFOUND) {
     return std::optional<std::string_view>();
   }
@@ -299,7 +303,9 @@ Status LmdbEnv::Writer::put(LmdbTable table, std::string_view key, std::string_v
   MDB_val key_val = to_val(key);
   MDB_val value_val = to_val(value);
   const int result =
-      mdb_put(transaction_->txn, transaction_->impl->table(table), &key_val, &value_val, 0);
+      table == LmdbTable::kRows
+          ? mdb_cursor_put(transaction_->rows, &key_val, &value_val, 0)
+          : mdb_put(transaction_->txn, transaction_->impl->table(table), &key_val, &value_val, 0);
   return result == 0 ? Status() : transaction_->fail(result, "write to the online store");
 }
 
@@ -373,6 +379,10 @@ Status LmdbEnv::update(const std::function<Status(Writer&)>& body) {
       Transaction transaction;
       transaction.impl = impl_.get();
       result = mdb_txn_begin(impl_->env, nullptr, 0, &transaction.txn);
+      if (result == 0) {  // its end closes the cursor
+        result =
+            mdb_cursor_open(transaction.txn, impl_->table(LmdbTable::kRows), &transaction.rows);
+      }
       if (result == 0) {
         Writer writer(transaction);
         status = body(writer);
