@@ -5,6 +5,7 @@
 #include <cmath>
 #include <filesystem>
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -372,6 +373,22 @@ TEST(Hash, IsTheSameInEveryVersion) {
   EXPECT_EQ(hash_bytes("0123456789abcdefXYZ", 7), 0x672ef603a144126bU);
   EXPECT_NE(hash_bytes("a"), hash_bytes(std::string_view("a\0", 2)));
   EXPECT_NE(hash_bytes("12345678901234567"), hash_bytes("12345678901234568"));
+}
+
+TEST(Hash, OfManyBytesTellsEachBitAndEachLength) {
+  std::set<uint64_t> seen;
+  std::size_t count = 0;
+  for (const std::size_t size : {0U, 1U, 15U, 16U, 17U, 63U, 64U, 65U, 127U, 128U, 200U}) {
+    std::string bytes(size, '\0');  // zeroes: only the length differs
+    seen.insert(hash_many_bytes(bytes));
+    ++count;
+    for (std::size_t bit = 0; bit < size * 8; ++bit, ++count) {
+      bytes[bit / 8] = static_cast<char>(1U << (bit % 8));
+      seen.insert(hash_many_bytes(bytes));
+      bytes[bit / 8] = '\0';
+    }
+  }
+  EXPECT_EQ(seen.size(), count);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "base/json_writer.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -56,8 +57,7 @@ char* write_shortest(char* out, T value) {
   }
   char* const end = std::to_chars(out, out + kJsonNumberBytesMax, value).ptr;
   // "1" would read back as an integer.
-  const std::string_view digits(out, static_cast<std::size_t>(end - out));
-  if (digits.find_first_of(".e") != std::string_view::npos) {
+  if (std::any_of(out, end, [](char c) { return c == '.' || c == 'e'; })) {
     return end;
   }
   end[0] = '.';
