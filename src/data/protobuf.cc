@@ -1,5 +1,6 @@
 #include "data/protobuf.h"
 
+#include <array>
 #include <cstring>
 
 #include "base/time.h"
@@ -9,7 +10,6 @@ namespace {
 
 using Wire = ProtoField::Wire;
 
-constexpr int kVarintBytesMax = 10;
 constexpr uint64_t kFieldNumberMax = (uint64_t{1} << 29) - 1;
 
 Status broken() {
@@ -28,11 +28,8 @@ void append_fixed(std::string* out, T value) {
 }  // namespace
 
 void append_varint(std::string* out, uint64_t value) {
-  while (value >= 0x80) {
-    *out += static_cast<char>((value & 0x7F) | 0x80);
-    value >>= 7;
-  }
-  *out += static_cast<char>(value);
+  std::array<char, kVarintBytesMax> bytes;  // filled as far as it is used
+  out->append(bytes.data(), write_varint(bytes.data(), value));
 }
 
 void ProtoWriter::integer(int field, int64_t value) {
@@ -57,19 +54,26 @@ void ProtoWriter::bytes(int field, std::string_view value) {
 }
 
 std::string proto_seconds(int64_t micros) {
+  std::array<char, kProtoSecondsBytesMax> bytes;  // filled as far as it is used
+  return {bytes.data(), write_proto_seconds(bytes.data(), micros)};
+}
+
+char* write_proto_seconds(char* out, int64_t micros) {
+  constexpr char kSecondsTag = 1 << 3 | static_cast<char>(Wire::kVarint);
+  constexpr char kNanosTag = 2 << 3 | static_cast<char>(Wire::kVarint);
   int64_t seconds = micros / kMicrosPerSecond;
   int64_t rest = micros % kMicrosPerSecond;
   if (rest < 0) {
     seconds -= 1;
     rest += kMicrosPerSecond;
   }
-  std::string out;
-  ProtoWriter writer(out);
   if (seconds != 0) {
-    writer.integer(1, seconds);
+    *out++ = kSecondsTag;
+    out = write_varint(out, static_cast<uint64_t>(seconds));
   }
   if (rest != 0) {
-    writer.integer(2, rest * 1000);
+    *out++ = kNanosTag;
+    out = write_varint(out, static_cast<uint64_t>(rest * 1000));
   }
   return out;
 }
@@ -79,14 +83,14 @@ Result<std::optional<uint64_t>> ProtoReader::next_varint() {
     return std::optional<uint64_t>();
   }
   uint64_t value = 0;
-  for (int i = 0; i < kVarintBytesMax && static_cast<std::size_t>(i) < rest_.size(); ++i) {
-    const auto byte = static_cast<uint8_t>(rest_[static_cast<std::size_t>(i)]);
+  for (std::size_t i = 0; i < kVarintBytesMax && i < rest_.size(); ++i) {
+    const auto byte = static_cast<uint8_t>(rest_[i]);
     if (i == kVarintBytesMax - 1 && byte > 1) {
       break;
     }
     value |= static_cast<uint64_t>(byte & 0x7F) << (7 * i);
     if (byte < 0x80) {
-      rest_.remove_prefix(static_cast<std::size_t>(i) + 1);
+      rest_.remove_prefix(i + 1);
       return std::optional<uint64_t>(value);
     }
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -30,8 +31,20 @@ class ProtoWriter {
 
 /// Append a number as a varint, without a field: for packed lists.
 void append_varint(std::string* out, uint64_t value);
+/// The same to where there is room for that many bytes; where it ends.
+inline constexpr std::size_t kVarintBytesMax = 10;
+inline char* write_varint(char* out, uint64_t value) {
+  for (; value >= 0x80; value >>= 7) {
+    *out++ = static_cast<char>((value & 0x7F) | 0x80);
+  }
+  *out++ = static_cast<char>(value);
+  return out;
+}
 /// google.protobuf.Timestamp or Duration of microseconds: seconds 1, nanoseconds 2, zeros left out.
 std::string proto_seconds(int64_t micros);
+/// The same to where there is room for that many bytes; where it ends.
+inline constexpr std::size_t kProtoSecondsBytesMax = 2 * (1 + kVarintBytesMax);
+char* write_proto_seconds(char* out, int64_t micros);
 
 /// One field as it stands in a message. `bytes` is of the message's memory.
 struct ProtoField {
