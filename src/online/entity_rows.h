@@ -77,6 +77,14 @@ Status damaged_row(const Status& why, std::string_view view, std::string_view ke
 /// Hash of one entity's answer. Sums of these over all entities do not depend on their order.
 uint64_t hash_answer(const data::EntityKey& key, const gold::FeatureValues& answer);
 
+/// The pages of stores that keep each row as one value.
+class NoRowPages final : public gold::RowPages {
+ public:
+  [[nodiscard]] Result<std::string_view> get(uint64_t /*number*/) const override {
+    return Status(Code::kCorrupt, "a row refers to a page where there are none");
+  }
+};
+
 /// What one apply is asked to do to a view, its rows gathered.
 struct ViewChange {
   const gold::FeatureView& view;

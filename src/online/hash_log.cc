@@ -165,6 +165,15 @@ Status HashLog::refresh() {
   }
 }
 
+namespace {
+
+/// A record of the key that was looked for.
+Found found_at(uint64_t place, const LogRecord& record) {
+  return record.erased ? Found{place, 0, {}} : Found{place, record_bytes(record), record.value};
+}
+
+}  // namespace
+
 /// What the slots of a hash lead to.
 struct HashLog::Walk {
   Found found;           // the record of the key
@@ -204,11 +213,7 @@ Result<HashLog::Walk> HashLog::walk(const HashIndex& index,
       continue;
     }
     if (record->kind == kind && record->epoch == epoch && record->key == key) {
-      walk.found.place = place;
-      if (!record->erased) {
-        walk.found.bytes = record_bytes(*record);
-        walk.found.value = record->value;
-      }
+      walk.found = found_at(place, *record);
       return walk;
     }
   }
@@ -257,6 +262,20 @@ Result<Found> HashLog::Snapshot::find(RecordKind kind,
   return find_in(*log_.index_, *log_.files_, committed_, kind, epoch, key, hash);
 }
 
+Result<Found> HashLog::Snapshot::find_near(RecordKind kind,
+                                           uint32_t epoch,
+                                           std::string_view key,
+                                           uint64_t hash,
+                                           uint64_t near) const {
+  if (near != 0 && near < committed_) {
+    const Result<LogRecord> record = log_.files_->record(near);
+    if (record.ok() && record->kind == kind && record->epoch == epoch && record->key == key) {
+      return found_at(near, *record);
+    }
+  }
+  return find(kind, epoch, key, hash);
+}
+
 Result<Standing> HashLog::Snapshot::find_to_change(RecordKind kind,
                                                    uint32_t epoch,
                                                    std::string_view key,
@@ -272,13 +291,15 @@ Result<Standing> HashLog::Snapshot::find_to_change(RecordKind kind,
   return standing;
 }
 
-void HashLog::Snapshot::prefetch_record(uint64_t hash) const {
+uint64_t HashLog::Snapshot::prefetch_record(uint64_t hash) const {
   constexpr std::size_t kNearBytes = 512;
   HashIndex::Probe probe(*log_.index_, hash);
   const Result<std::optional<HashIndex::Slot>> slot = probe.next();
-  if (slot.ok() && slot->has_value()) {
-    log_.files_->prefetch((*slot)->place, kNearBytes);
+  if (!slot.ok() || !slot->has_value()) {
+    return 0;
   }
+  log_.files_->prefetch((*slot)->place, kNearBytes);
+  return (*slot)->place;
 }
 
 Status HashLog::Snapshot::scan(

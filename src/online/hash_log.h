@@ -76,6 +76,12 @@ class HashLog {
     [[nodiscard]] Result<Found> find(RecordKind kind, uint32_t epoch, std::string_view key) const {
       return find(kind, epoch, key, record_hash(kind, epoch, key));
     }
+    /// The same, of a record that prefetch_record() found at `near`, or did not find: 0.
+    [[nodiscard]] Result<Found> find_near(RecordKind kind,
+                                          uint32_t epoch,
+                                          std::string_view key,
+                                          uint64_t hash,
+                                          uint64_t near) const;
     /// The same for who writes over it: a damaged record is no failure.
     [[nodiscard]] Result<Standing> find_to_change(RecordKind kind,
                                                   uint32_t epoch,
@@ -86,9 +92,10 @@ class HashLog {
                                                   std::string_view key) const {
       return find_to_change(kind, epoch, key, record_hash(kind, epoch, key));
     }
-    /// Bring near what find() will need: first the slot, later the record that it leads to.
+    /// Bring near what find() will need: first the slot, later the record that it leads to, whose
+    /// place is returned; 0 when there is none.
     void prefetch_slot(uint64_t hash) const { log_.index_->prefetch(hash); }
-    void prefetch_record(uint64_t hash) const;
+    uint64_t prefetch_record(uint64_t hash) const;
     /// The views as they are now; those that came after this state have nothing in it.
     [[nodiscard]] const LogDirectory& directory() const { return *log_.directory_; }
     /// Visit all rows of a view, in no order, until `visit` fails.

@@ -1,7 +1,6 @@
 // The store of our own: what LmdbStore does, in a hash log.
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <unordered_map>
 #include <utility>
@@ -13,13 +12,12 @@
 #include "online/hash_log_writer.h"
 #include "online/online_store.h"
 #include "online/row_codec.h"
+#include "online/rows_ahead.h"
 
 namespace assay::online {
 namespace {
 
 constexpr std::size_t kPageBytesMax = 4096 - kRecordHeaderBytes;
-constexpr std::size_t kSlotsAhead = 16;
-constexpr std::size_t kRecordsAhead = 8;
 
 std::string_view page_key(const uint64_t& number) {
   return {reinterpret_cast<const char*>(&number), sizeof(number)};
@@ -130,12 +128,20 @@ struct HeldView {
   std::optional<ViewNote> note;
 };
 
-Result<HeldView> find_view(const HashLog::Snapshot& snapshot, const std::string& name) {
-  HeldView held;
+/// The epoch that a view's records are of; 0 when there is no such view.
+uint32_t epoch_of(const HashLog::Snapshot& snapshot, const std::string& name) {
   const LogDirectory::View* const view = snapshot.directory().find(name);
-  if (view != nullptr) {
-    held.epoch = view->epoch;
-    const Result<Found> found = snapshot.find(RecordKind::kMeta, view->epoch, "");
+  return view == nullptr ? 0 : view->epoch;
+}
+
+/// `epoch`: of epoch_of().
+Result<HeldView> find_view(const HashLog::Snapshot& snapshot,
+                           const std::string& name,
+                           uint32_t epoch) {
+  HeldView held;
+  if (epoch != 0) {
+    held.epoch = epoch;
+    const Result<Found> found = snapshot.find(RecordKind::kMeta, epoch, "");
     if (!found.ok()) {
       return damaged_view(found.status(), name);
     }
@@ -149,7 +155,7 @@ Result<HeldView> find_view(const HashLog::Snapshot& snapshot, const std::string&
 Result<EventTime> latest_of(const HashLog::Snapshot& snapshot) {
   EventTime latest = EventTime::min();
   for (const auto& [name, view] : snapshot.directory().views) {
-    const Result<HeldView> held = find_view(snapshot, name);
+    const Result<HeldView> held = find_view(snapshot, name, view.epoch);
     if (!held.ok() && held.code() != Code::kCorrupt) {
       return held.status();
     }
@@ -179,6 +185,10 @@ class HashLogStore : public OnlineStore {
                                              std::span<const data::EntityKey> keys,
                                              EventTime now,
                                              data::FlatValues* values) override;
+  Status read_flat_views(std::span<const ViewKeys> asked,
+                         EventTime now,
+                         data::FlatValues* values,
+                         std::vector<std::optional<AppliedTo>>* applied) override;
   Result<EventTime> data_now() override;
   Result<std::vector<std::string>> views() override;
   Status drop(const std::string& storage_name) override;
@@ -201,11 +211,11 @@ class HashLogStore : public OnlineStore {
                    uint64_t hash,
                    const Standing& before);
   Result<int64_t> apply_rows(HashLogWriter& writer, const Change& change, LogPageWriter& pages);
-  template <typename Take>
-  static Status each_row(const HashLog::Snapshot& snapshot,
-                         const gold::FeatureView& view,
-                         std::span<const data::EntityKey> keys,
-                         const Take& take);
+  Status read_views(std::span<const ViewKeys> asked,
+                    EventTime now,
+                    data::FlatValues* values,
+                    HeldKeys* held,
+                    std::optional<AppliedTo>* applied);
   Status counted(Status status) {
     metrics_.corrupt_rows.add(status.code() == Code::kCorrupt ? 1 : 0);
     return status;
@@ -226,7 +236,9 @@ Status HashLogStore::apply(const gold::FeatureView& view,
   ASSAY_ASSIGN_OR_RETURN(const EntityRows gathered, EntityRows::gather(view, rows));
   int64_t written = 0;
   Status done = log_->update([&](HashLogWriter& writer) -> Status {
-    ASSAY_ASSIGN_OR_RETURN(const HeldView held, find_view(writer.snapshot(), view.storage_name()));
+    const std::string& name = view.storage_name();
+    ASSAY_ASSIGN_OR_RETURN(const HeldView held,
+                           find_view(writer.snapshot(), name, epoch_of(writer.snapshot(), name)));
     ASSAY_RETURN_IF_ERROR(
         check_apply(view,
                     held.note.has_value() ? std::optional(held.note->meta) : std::nullopt,
@@ -355,8 +367,9 @@ Status HashLogStore::pass_over(HashLogWriter& writer,
 
 /// Where a view stands in a state.
 Result<std::optional<AppliedTo>> applied_in(const HashLog::Snapshot& snapshot,
-                                            const gold::FeatureView& view) {
-  ASSAY_ASSIGN_OR_RETURN(const HeldView held, find_view(snapshot, view.storage_name()));
+                                            const gold::FeatureView& view,
+                                            uint32_t epoch) {
+  ASSAY_ASSIGN_OR_RETURN(const HeldView held, find_view(snapshot, view.storage_name(), epoch));
   if (!held.note.has_value()) {
     return std::optional<AppliedTo>();
   }
@@ -368,11 +381,44 @@ Result<std::optional<AppliedTo>> HashLogStore::applied_to(const gold::FeatureVie
   ASSAY_RETURN_IF_ERROR(check_view_name(view));
   std::optional<AppliedTo> applied;
   Status done = log_->read([&](const HashLog::Snapshot& snapshot) -> Status {
-    ASSAY_ASSIGN_OR_RETURN(applied, applied_in(snapshot, view));
+    const uint32_t epoch = epoch_of(snapshot, view.storage_name());
+    ASSAY_ASSIGN_OR_RETURN(applied, applied_in(snapshot, view, epoch));
     return {};
   });
   ASSAY_RETURN_IF_ERROR(counted(std::move(done)));
   return applied;
+}
+
+/// The keys as the log knows their view: of no epoch when it was never written.
+Result<HeldKeys> held_keys(const HashLog::Snapshot& snapshot,
+                           const gold::FeatureView& view,
+                           std::span<const data::EntityKey> keys) {
+  const LogDirectory::View* const held = snapshot.directory().find(view.storage_name());
+  if (held == nullptr) {
+    return HeldKeys{0, keys};
+  }
+  ASSAY_RETURN_IF_ERROR(check_definition(view, ViewMeta{held->fingerprint, {}}));
+  return HeldKeys{held->epoch, keys};
+}
+
+/// Hands the row of each key to `take`, "" where there is none, with the view's pages. They are the
+/// next ones of `rows`.
+template <typename Take>
+Status each_row(const HashLog::Snapshot& snapshot,
+                const gold::FeatureView& view,
+                const HeldKeys& held,
+                RowsAhead* rows,
+                const Take& take) {
+  const LogPages pages(snapshot, held.epoch);
+  for (const data::EntityKey& key : held.keys) {
+    const Result<Found> found = rows->next();
+    const Status taken =
+        found.ok() ? take(found->value.value_or(std::string_view()), pages) : found.status();
+    if (!taken.ok()) {
+      return damaged_row(taken, view.storage_name(), key.bytes());
+    }
+  }
+  return {};
 }
 
 Result<std::vector<gold::FeatureValues>> HashLogStore::read(const gold::FeatureView& view,
@@ -381,10 +427,12 @@ Result<std::vector<gold::FeatureValues>> HashLogStore::read(const gold::FeatureV
   ASSAY_RETURN_IF_ERROR(check_view_name(view));
   std::vector<gold::FeatureValues> answers;
   answers.reserve(keys.size());
-  Status done = log_->read([&](const HashLog::Snapshot& snapshot) {
+  Status done = log_->read([&](const HashLog::Snapshot& snapshot) -> Status {
     answers.clear();
+    ASSAY_ASSIGN_OR_RETURN(const HeldKeys held, held_keys(snapshot, view, keys));
+    RowsAhead rows(snapshot, {&held, 1});
     return each_row(
-        snapshot, view, keys, [&](std::string_view row, const LogPages& pages) -> Status {
+        snapshot, view, held, &rows, [&](std::string_view row, const LogPages& pages) -> Status {
           ASSAY_ASSIGN_OR_RETURN(gold::FeatureValues answer, view.read_paged_row(row, now, pages));
           answers.push_back(std::move(answer));
           return {};
@@ -400,65 +448,52 @@ Result<std::optional<AppliedTo>> HashLogStore::read_flat(const gold::FeatureView
                                                          std::span<const data::EntityKey> keys,
                                                          EventTime now,
                                                          data::FlatValues* values) {
-  ASSAY_RETURN_IF_ERROR(check_view_name(view));
-  const data::FlatValues::Size before = values->size();
+  const ViewKeys asked{&view, keys};
+  HeldKeys held;
   std::optional<AppliedTo> applied;
+  ASSAY_RETURN_IF_ERROR(read_views({&asked, 1}, now, values, &held, &applied));
+  return applied;
+}
+
+Status HashLogStore::read_flat_views(std::span<const ViewKeys> asked,
+                                     EventTime now,
+                                     data::FlatValues* values,
+                                     std::vector<std::optional<AppliedTo>>* applied) {
+  const std::size_t before = applied->size();
+  std::vector<HeldKeys> held(asked.size());
+  applied->resize(before + asked.size());
+  return read_views(asked, now, values, held.data(), applied->data() + before);
+}
+
+/// All of one state. `held` and `applied`: one for each view.
+Status HashLogStore::read_views(std::span<const ViewKeys> asked,
+                                EventTime now,
+                                data::FlatValues* values,
+                                HeldKeys* held,
+                                std::optional<AppliedTo>* applied) {
+  for (const ViewKeys& one : asked) {
+    ASSAY_RETURN_IF_ERROR(check_view_name(*one.view));
+  }
+  const data::FlatValues::Size before = values->size();
   Status done = log_->read([&](const HashLog::Snapshot& snapshot) -> Status {
     values->shrink(before);
-    ASSAY_ASSIGN_OR_RETURN(applied, applied_in(snapshot, view));
-    return each_row(snapshot, view, keys, [&](std::string_view row, const LogPages& pages) {
-      return view.read_flat_row(row, now, pages, values);
-    });
+    for (std::size_t i = 0; i < asked.size(); ++i) {
+      ASSAY_ASSIGN_OR_RETURN(held[i], held_keys(snapshot, *asked[i].view, asked[i].keys));
+    }
+    RowsAhead rows(snapshot, {held, asked.size()});
+    for (std::size_t i = 0; i < asked.size(); ++i) {
+      const gold::FeatureView& view = *asked[i].view;
+      ASSAY_ASSIGN_OR_RETURN(applied[i], applied_in(snapshot, view, held[i].epoch));
+      ASSAY_RETURN_IF_ERROR(each_row(
+          snapshot, view, held[i], &rows, [&](std::string_view row, const LogPages& pages) {
+            return view.read_flat_row(row, now, pages, values);
+          }));
+    }
+    return {};
   });
   if (!done.ok()) {
     values->shrink(before);
     return counted(std::move(done));
-  }
-  return applied;
-}
-
-/// Hands the row of each key to `take`, "" where there is none, with the view's pages.
-template <typename Take>
-Status HashLogStore::each_row(const HashLog::Snapshot& snapshot,
-                              const gold::FeatureView& view,
-                              std::span<const data::EntityKey> keys,
-                              const Take& take) {
-  const LogDirectory::View* const held = snapshot.directory().find(view.storage_name());
-  if (held != nullptr) {
-    ASSAY_RETURN_IF_ERROR(check_definition(view, ViewMeta{held->fingerprint, {}}));
-  }
-  const uint32_t epoch = held != nullptr ? held->epoch : 0;
-  const LogPages pages(snapshot, epoch);
-  std::array<uint64_t, kSlotsAhead> hashes{};  // of the keys from i on
-  const auto hash_of = [&](std::size_t i) {
-    return record_hash(RecordKind::kRow, epoch, keys[i].bytes());
-  };
-  const std::size_t ahead = std::min(kSlotsAhead, keys.size());
-  for (std::size_t i = 0; i < ahead; ++i) {
-    hashes[i] = hash_of(i);
-    if (keys.size() > 1) {
-      snapshot.prefetch_slot(hashes[i]);
-    }
-  }
-  for (std::size_t i = 0; keys.size() > 1 && i < std::min(kRecordsAhead, keys.size()); ++i) {
-    snapshot.prefetch_record(hashes[i]);
-  }
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    const std::string& key = keys[i].bytes();
-    const Result<Found> found =
-        snapshot.find(RecordKind::kRow, epoch, key, hashes[i % kSlotsAhead]);
-    if (i + kSlotsAhead < keys.size()) {
-      hashes[i % kSlotsAhead] = hash_of(i + kSlotsAhead);
-      snapshot.prefetch_slot(hashes[i % kSlotsAhead]);
-    }
-    if (i + kRecordsAhead < keys.size()) {
-      snapshot.prefetch_record(hashes[(i + kRecordsAhead) % kSlotsAhead]);
-    }
-    Status taken =
-        found.ok() ? take(found->value.value_or(std::string_view()), pages) : found.status();
-    if (!taken.ok()) {
-      return damaged_row(taken, view.storage_name(), key);
-    }
   }
   return {};
 }

@@ -22,6 +22,12 @@ struct AppliedTo {
   EventTime known_until = EventTime::min();  // largest visible time of all rows applied
 };
 
+/// What is asked of one view.
+struct ViewKeys {
+  const gold::FeatureView* view = nullptr;
+  std::span<const data::EntityKey> keys;
+};
+
 /// A read that was begun: while others are, too, its answer is on its way.
 class PendingRead {
  public:
@@ -78,6 +84,23 @@ class OnlineStore {
       values->add_row(answer.values, answer.statuses, answer.event_time.value_or(EventTime{}));
     }
     return applied;
+  }
+  /// read_flat of several views, the rows of one behind those of the other; none when one fails.
+  /// Where each of them stood is put behind what is in `applied`.
+  virtual Status read_flat_views(std::span<const ViewKeys> asked,
+                                 EventTime now,
+                                 data::FlatValues* values,
+                                 std::vector<std::optional<AppliedTo>>* applied) {
+    const data::FlatValues::Size before = values->size();
+    for (const ViewKeys& one : asked) {
+      const Result<std::optional<AppliedTo>> stood = read_flat(*one.view, one.keys, now, values);
+      if (!stood.ok()) {
+        values->shrink(before);
+        return stood.status();
+      }
+      applied->push_back(*stood);
+    }
+    return {};
   }
   /// read() in two steps, of a store that is asked over a network: its answer is waited for in the
   /// second. Nothing from the others, which read() answers at once. What is given must outlive it.

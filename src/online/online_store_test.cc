@@ -2,6 +2,7 @@
 
 #include "online/online_store.h"
 
+#include <array>
 #include <atomic>
 #include <map>
 #include <random>
@@ -9,6 +10,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/random.h"
 #include "base/temp_folder.h"
 #include "online/entity_rows.h"
 #include "online/fake_view.h"
@@ -131,6 +133,61 @@ TEST_P(PagedStoreTest, EntitiesMadeAnewGiveTheirPagesBack) {
     EXPECT_EQ(view.erased(), position);
   }
   EXPECT_EQ(read_one(view, "u2", 50).values[0], data::Scalar::float64(2.0));
+}
+
+TEST_P(OnlineStoreTest, SeveralViewsAreReadAtOnceAsOneAfterTheOther) {
+  const std::vector<FakeView> views = {
+      text_view("clicks", 3), text_view("empty", 1), text_view("spend", 3, Duration{20})};
+  std::vector<FakeRow> rows;
+  for (int i = 0; i < 50; ++i) {
+    rows.push_back({"u" + std::to_string(i), i, i, {i + 0.5, {}, i * 2.0}});
+  }
+  for (const FakeView* const view : {&views[0], &views[2]}) {
+    ASSERT_TRUE(store_->apply(*view, fake_batch(*view, rows), {}, 7, EventTime{60}).ok());
+  }
+  const auto random = seeded_random(3);
+  for (int round = 0; round < 60; ++round) {
+    std::vector<std::vector<data::EntityKey>> keys;
+    std::vector<ViewKeys> asked;
+    keys.reserve(8);
+    for (uint64_t left = random->below(8); left > 0; --left) {
+      constexpr std::array<uint64_t, 4> kCounts = {0, 1, 3, 40};
+      std::vector<data::EntityKey>& of = keys.emplace_back();
+      for (uint64_t key = kCounts[random->below(kCounts.size())]; key > 0; --key) {
+        of.push_back(fake_key("u" + std::to_string(random->below(60))));
+      }
+      asked.push_back({&views[random->below(views.size())], of});
+    }
+    data::FlatValues at_once;
+    data::FlatValues each;
+    std::vector<std::optional<AppliedTo>> applied;
+    ASSERT_TRUE(store_->read_flat_views(asked, EventTime{60}, &at_once, &applied).ok());
+    ASSERT_EQ(applied.size(), asked.size());
+    for (std::size_t i = 0; i < asked.size(); ++i) {
+      const auto stands = store_->read_flat(*asked[i].view, asked[i].keys, EventTime{60}, &each);
+      ASSERT_TRUE(stands.ok()) << stands.status().to_string();
+      ASSERT_EQ(applied[i].has_value(), stands->has_value());
+      EXPECT_EQ(applied[i].value_or(AppliedTo{}).position, stands->value_or(AppliedTo{}).position);
+    }
+    ASSERT_EQ(at_once.size().words, each.size().words);
+    ASSERT_EQ(at_once.size().rows, each.size().rows);
+    for (std::size_t at = 0; at < each.size().words; ++at) {
+      ASSERT_EQ(at_once.status(at), each.status(at));
+      ASSERT_EQ(at_once.scalar(at, data::Type::kFloat64), each.scalar(at, data::Type::kFloat64));
+    }
+    for (std::size_t row = 0; row < each.size().rows; ++row) {
+      ASSERT_EQ(at_once.time(row), each.time(row));
+    }
+  }
+  const FakeView changed = text_view("spend", 3, Duration{20}, 2);
+  const std::vector<data::EntityKey> keys = {fake_key("u1")};
+  const std::vector<ViewKeys> asked = {{&views[0], keys}, {&changed, keys}};
+  data::FlatValues values;
+  values.add_row(2, FeatureStatus::kNotFound, {});
+  std::vector<std::optional<AppliedTo>> applied;
+  EXPECT_EQ(store_->read_flat_views(asked, EventTime{60}, &values, &applied).code(),
+            Code::kFailedPrecondition);
+  EXPECT_EQ(values.size().words, 2U) << "no row of those that could be read";
 }
 
 TEST_P(OnlineStoreTest, WhatWasAppliedIsReadWithStatusAndEventTime) {

@@ -63,6 +63,10 @@ class PostgresStore : public OnlineStore {
   Result<std::vector<gold::FeatureValues>> read(const gold::FeatureView& view,
                                                 std::span<const data::EntityKey> keys,
                                                 EventTime now) override;
+  Result<std::optional<AppliedTo>> read_flat(const gold::FeatureView& view,
+                                             std::span<const data::EntityKey> keys,
+                                             EventTime now,
+                                             data::FlatValues* values) override;
   Result<EventTime> data_now() override;
   Result<std::vector<std::string>> views() override;
   Status drop(const std::string& storage_name) override;
@@ -73,6 +77,10 @@ class PostgresStore : public OnlineStore {
   Status open(bool read_only);
 
  private:
+  template <typename Take>
+  Result<std::optional<AppliedTo>> each_row(const gold::FeatureView& view,
+                                            std::span<const data::EntityKey> keys,
+                                            const Take& take);
   static constexpr std::size_t kColumnsAll = 3;
   static constexpr std::size_t kColumnsOld = 2;
   static Result<std::size_t> known_columns(PostgresConnection& server);
@@ -330,9 +338,12 @@ Result<std::optional<AppliedTo>> PostgresStore::applied_to(const gold::FeatureVi
   return std::optional<AppliedTo>(meta.applied);
 }
 
-Result<std::vector<gold::FeatureValues>> PostgresStore::read(const gold::FeatureView& view,
-                                                             std::span<const data::EntityKey> keys,
-                                                             EventTime now) {
+/// Hands the row of each key to `take`, "" where there is none. Where the view stands in the same
+/// state.
+template <typename Take>
+Result<std::optional<AppliedTo>> PostgresStore::each_row(const gold::FeatureView& view,
+                                                         std::span<const data::EntityKey> keys,
+                                                         const Take& take) {
   ASSAY_RETURN_IF_ERROR(check_view_name(view));
   const std::string& name = view.storage_name();
   std::vector<std::string> wanted;
@@ -345,9 +356,11 @@ Result<std::vector<gold::FeatureValues>> PostgresStore::read(const gold::Feature
           "r.epoch = v.epoch AND r.key = ANY ($3) WHERE v.project = $1 AND v.name = $2",
           {Value::text(project_), Value::text(name), Value::list(wanted)}));
   std::map<std::string, std::string> held;
+  std::optional<AppliedTo> applied;
   if (!found.rows.empty()) {
     ASSAY_ASSIGN_OR_RETURN(const ViewMeta meta, read_meta(name, found.rows[0][1]));
     ASSAY_RETURN_IF_ERROR(check_definition(view, meta));
+    applied = meta.applied;
   }
   const int64_t epoch = found.rows.empty() ? 0 : found.integer(0, 0);
   for (auto& cells : found.rows) {
@@ -355,21 +368,44 @@ Result<std::vector<gold::FeatureValues>> PostgresStore::read(const gold::Feature
       held.emplace(*std::move(cells[2]), *std::move(cells[3]));
     }
   }
-  std::vector<gold::FeatureValues> answers;
   for (const std::string& key : wanted) {
     const auto row = held.find(key);
     const Result<StoredRow> stored = row == held.end()
                                          ? Result<StoredRow>(StoredRow{})
                                          : decode_row(sealed_key(epoch, key), row->second);
-    Result<gold::FeatureValues> answer =
-        stored.ok() ? view.read_online_row(stored->row, now) : stored.status();
-    if (!answer.ok()) {
-      return answer.code() == Code::kCorrupt ? corrupt(view, key, answer.status())
-                                             : answer.status();
+    const Status taken = stored.ok() ? take(stored->row) : stored.status();
+    if (!taken.ok()) {
+      return taken.code() == Code::kCorrupt ? corrupt(view, key, taken) : taken;
     }
-    answers.push_back(std::move(answer).value());
   }
-  return answers;
+  return applied;
+}
+
+Result<std::vector<gold::FeatureValues>> PostgresStore::read(const gold::FeatureView& view,
+                                                             std::span<const data::EntityKey> keys,
+                                                             EventTime now) {
+  std::vector<gold::FeatureValues> answers;
+  const auto applied = each_row(view, keys, [&](std::string_view row) -> Status {
+    ASSAY_ASSIGN_OR_RETURN(answers.emplace_back(), view.read_online_row(row, now));
+    return {};
+  });
+  return applied.ok() ? Result<std::vector<gold::FeatureValues>>(std::move(answers))
+                      : applied.status();
+}
+
+/// In one round trip.
+Result<std::optional<AppliedTo>> PostgresStore::read_flat(const gold::FeatureView& view,
+                                                          std::span<const data::EntityKey> keys,
+                                                          EventTime now,
+                                                          data::FlatValues* values) {
+  const data::FlatValues::Size before = values->size();
+  Result<std::optional<AppliedTo>> applied = each_row(view, keys, [&](std::string_view row) {
+    return view.read_flat_row(row, now, NoRowPages(), values);
+  });
+  if (!applied.ok()) {
+    values->shrink(before);
+  }
+  return applied;
 }
 
 Result<std::map<std::string, ViewMeta>> PostgresStore::all_views() {

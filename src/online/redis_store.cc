@@ -80,7 +80,8 @@ Status RedisStore::write(const std::vector<RedisCommand>& commands) {
 }
 
 Result<std::optional<RedisStore::Record>> RedisStore::record(const std::string& name) {
-  ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> values, route_->get({record_key(name)}));
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> values,
+                         route_->get({record_key(name)}));
   return decode_record(name, values[0]);
 }
 
@@ -277,37 +278,50 @@ RedisStore::Wanted RedisStore::wanted(const gold::FeatureView& view,
   return wanted;
 }
 
-Result<std::optional<RedisStore::Answers>> RedisStore::answers(
-    const gold::FeatureView& view,
-    std::span<const data::EntityKey> keys,
-    EventTime now,
-    const Wanted& wanted,
-    const std::vector<RedisReply>& values) {
+template <typename Take>
+Result<bool> RedisStore::each_row(const ViewKeys& asked,
+                                  const Wanted& wanted,
+                                  std::span<const RedisReply> values,
+                                  std::optional<AppliedTo>* applied,
+                                  const Take& take) {
+  const gold::FeatureView& view = *asked.view;
   const std::string& name = view.storage_name();
   ASSAY_ASSIGN_OR_RETURN(const std::optional<Record> found, decode_record(name, values[0]));
   if (found.has_value() && found->epoch != wanted.epoch) {
     know_epoch(name, found->epoch);
-    return std::optional<Answers>();
+    return false;
   }
   if (found.has_value()) {
     ASSAY_RETURN_IF_ERROR(check_definition(view, found->meta));
+    *applied = found->meta.applied;
   }
-  Answers answers;
-  for (std::size_t i = 0; i < keys.size(); ++i) {
+  for (std::size_t i = 0; i < asked.keys.size(); ++i) {
     const RedisReply& reply = values[i + 1];
     Result<StoredRow> stored = StoredRow{};
     if (found.has_value() && reply.kind == RedisReply::Kind::kText) {
       stored = decode_row(wanted.keys[i + 1], reply.text);
     }
-    Result<gold::FeatureValues> answer =
-        stored.ok() ? view.read_online_row(stored->row, now) : stored.status();
-    if (!answer.ok()) {
-      return answer.code() == Code::kCorrupt ? corrupt(view, keys[i], answer.status())
-                                             : answer.status();
+    const Status taken = stored.ok() ? take(stored->row) : stored.status();
+    if (!taken.ok()) {
+      return taken.code() == Code::kCorrupt ? corrupt(view, asked.keys[i], taken) : taken;
     }
-    answers.push_back(std::move(answer).value());
   }
-  return std::optional(std::move(answers));
+  return true;
+}
+
+Result<std::optional<RedisStore::Answers>> RedisStore::answers(const ViewKeys& asked,
+                                                               EventTime now,
+                                                               const Wanted& wanted,
+                                                               std::span<const RedisReply> values) {
+  Answers answers;
+  std::optional<AppliedTo> applied;
+  ASSAY_ASSIGN_OR_RETURN(
+      const bool is_known,
+      each_row(asked, wanted, values, &applied, [&](std::string_view row) -> Status {
+        ASSAY_ASSIGN_OR_RETURN(answers.emplace_back(), asked.view->read_online_row(row, now));
+        return {};
+      }));
+  return is_known ? std::optional(std::move(answers)) : std::nullopt;
 }
 
 Result<std::vector<gold::FeatureValues>> RedisStore::read(const gold::FeatureView& view,
@@ -316,12 +330,78 @@ Result<std::vector<gold::FeatureValues>> RedisStore::read(const gold::FeatureVie
   ASSAY_RETURN_IF_ERROR(check_view_name(view));
   for (;;) {  // again when the view was dropped and made anew since this process last read it
     const Wanted asked = wanted(view, keys);
-    ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> values, route_->get(asked.keys));
-    ASSAY_ASSIGN_OR_RETURN(std::optional<Answers> found, answers(view, keys, now, asked, values));
+    ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> values,
+                           route_->get(asked.keys));
+    ASSAY_ASSIGN_OR_RETURN(std::optional<Answers> found,
+                           answers({&view, keys}, now, asked, values));
     if (found.has_value()) {
       return *std::move(found);
     }
   }
+}
+
+Result<std::optional<AppliedTo>> RedisStore::read_flat(const gold::FeatureView& view,
+                                                       std::span<const data::EntityKey> keys,
+                                                       EventTime now,
+                                                       data::FlatValues* values) {
+  std::vector<std::optional<AppliedTo>> applied;
+  const ViewKeys asked{&view, keys};
+  ASSAY_RETURN_IF_ERROR(read_flat_views({&asked, 1}, now, values, &applied));
+  return applied.front();
+}
+
+Status RedisStore::read_flat_views(std::span<const ViewKeys> asked,
+                                   EventTime now,
+                                   data::FlatValues* values,
+                                   std::vector<std::optional<AppliedTo>>* applied) {
+  for (const ViewKeys& one : asked) {
+    ASSAY_RETURN_IF_ERROR(check_view_name(*one.view));
+  }
+  const data::FlatValues::Size before = values->size();
+  const std::size_t applied_before = applied->size();
+  Result<bool> is_read = false;
+  while (is_read.ok() && !*is_read) {  // again as in read()
+    values->shrink(before);
+    applied->resize(applied_before);
+    is_read = try_read_flat(asked, now, values, applied);
+  }
+  if (!is_read.ok()) {
+    values->shrink(before);
+  }
+  return is_read.status();
+}
+
+Result<bool> RedisStore::try_read_flat(std::span<const ViewKeys> asked,
+                                       EventTime now,
+                                       data::FlatValues* values,
+                                       std::vector<std::optional<AppliedTo>>* applied) {
+  std::vector<Wanted> wanted;
+  std::vector<std::string> keys;
+  for (const ViewKeys& one : asked) {
+    wanted.push_back(this->wanted(*one.view, one.keys));
+    keys.insert(keys.end(), wanted.back().keys.begin(), wanted.back().keys.end());
+  }
+  if (keys.empty()) {  // MGET wants one
+    return true;
+  }
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> found,
+                         route_->get(keys));
+  std::span<const RedisReply> rest(found);
+  bool are_known = true;
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    const auto take = [&](std::string_view row) {
+      return asked[i].view->read_flat_row(row, now, NoRowPages(), values);
+    };
+    ASSAY_ASSIGN_OR_RETURN(const bool is_known,
+                           each_row(asked[i],
+                                    wanted[i],
+                                    rest.first(wanted[i].keys.size()),
+                                    &applied->emplace_back(),
+                                    take));
+    are_known = are_known && is_known;
+    rest = rest.subspan(wanted[i].keys.size());
+  }
+  return are_known;
 }
 
 class RedisStore::Pending : public PendingRead {
@@ -342,7 +422,7 @@ class RedisStore::Pending : public PendingRead {
   Result<std::vector<gold::FeatureValues>> finish() override {
     ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> values, get_->finish());
     ASSAY_ASSIGN_OR_RETURN(std::optional<Answers> found,
-                           store_.answers(view_, keys_, now_, wanted_, values));
+                           store_.answers({&view_, keys_}, now_, wanted_, values));
     return found.has_value() ? Result<Answers>(*std::move(found)) : store_.read(view_, keys_, now_);
   }
 

@@ -43,6 +43,15 @@ class RedisStore : public OnlineStore {
   Result<std::vector<gold::FeatureValues>> read(const gold::FeatureView& view,
                                                 std::span<const data::EntityKey> keys,
                                                 EventTime now) override;
+  Result<std::optional<AppliedTo>> read_flat(const gold::FeatureView& view,
+                                             std::span<const data::EntityKey> keys,
+                                             EventTime now,
+                                             data::FlatValues* values) override;
+  /// In one round trip, and of one state.
+  Status read_flat_views(std::span<const ViewKeys> asked,
+                         EventTime now,
+                         data::FlatValues* values,
+                         std::vector<std::optional<AppliedTo>>* applied) override;
   std::unique_ptr<PendingRead> begin_read(const gold::FeatureView& view,
                                           std::span<const data::EntityKey> keys,
                                           EventTime now) override;
@@ -78,12 +87,24 @@ class RedisStore : public OnlineStore {
   };
 
   Wanted wanted(const gold::FeatureView& view, std::span<const data::EntityKey> keys);
-  /// Nothing when the epoch was another, which is known from then on.
-  Result<std::optional<Answers>> answers(const gold::FeatureView& view,
-                                         std::span<const data::EntityKey> keys,
+  /// Hands the row of each entity to `take`, "" where there is none, and says where the view stands.
+  /// False when the epoch was another, which is known from then on.
+  template <typename Take>
+  Result<bool> each_row(const ViewKeys& asked,
+                        const Wanted& wanted,
+                        std::span<const RedisReply> values,
+                        std::optional<AppliedTo>* applied,
+                        const Take& take);
+  /// Nothing when the epoch was another.
+  Result<std::optional<Answers>> answers(const ViewKeys& asked,
                                          EventTime now,
                                          const Wanted& wanted,
-                                         const std::vector<RedisReply>& values);
+                                         std::span<const RedisReply> values);
+  /// False when the epoch of one of the views was another.
+  Result<bool> try_read_flat(std::span<const ViewKeys> asked,
+                             EventTime now,
+                             data::FlatValues* values,
+                             std::vector<std::optional<AppliedTo>>* applied);
   static std::string encode_record(const std::string& name, const Record& record);
   static Result<std::optional<Record>> decode_record(const std::string& name,
                                                      const RedisReply& reply);

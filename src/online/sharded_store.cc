@@ -38,6 +38,10 @@ class ShardedStore : public OnlineStore {
   Result<std::vector<gold::FeatureValues>> read(const gold::FeatureView& view,
                                                 std::span<const data::EntityKey> keys,
                                                 EventTime now) override;
+  Status read_flat_views(std::span<const ViewKeys> asked,
+                         EventTime now,
+                         data::FlatValues* values,
+                         std::vector<std::optional<AppliedTo>>* applied) override;
   Result<EventTime> data_now() override;
   Result<EventTime> known_data_now() override;
   Result<std::vector<std::string>> views() override;
@@ -49,6 +53,8 @@ class ShardedStore : public OnlineStore {
   using Places = std::vector<std::optional<AppliedTo>>;
 
   [[nodiscard]] std::size_t shard_of(const data::EntityKey& key) const;
+  /// The one that has all of these keys, if one has.
+  [[nodiscard]] std::optional<std::size_t> shard_of_all(std::span<const ViewKeys> asked) const;
   /// Where each shard stands: those that an apply came to before it was cut off at one place, the
   /// others at another.
   Result<Places> places(const gold::FeatureView& view);
@@ -262,6 +268,36 @@ Result<std::vector<gold::FeatureValues>> ShardedStore::read(const gold::FeatureV
     }
   }
   return failure.ok() ? Result<std::vector<gold::FeatureValues>>(std::move(answers)) : failure;
+}
+
+std::optional<std::size_t> ShardedStore::shard_of_all(std::span<const ViewKeys> asked) const {
+  std::optional<std::size_t> shard;
+  for (const ViewKeys& one : asked) {
+    for (const data::EntityKey& key : one.keys) {
+      const std::size_t of_key = shard_of(key);
+      if (shard.value_or(of_key) != of_key) {
+        return std::nullopt;
+      }
+      shard = of_key;
+    }
+  }
+  return shard;
+}
+
+/// What is all in one shard, as the questions for one entity are, is asked for at once.
+Status ShardedStore::read_flat_views(std::span<const ViewKeys> asked,
+                                     EventTime now,
+                                     data::FlatValues* values,
+                                     std::vector<std::optional<AppliedTo>>* applied) {
+  const std::optional<std::size_t> shard = shard_of_all(asked);
+  if (!shard.has_value()) {
+    return OnlineStore::read_flat_views(asked, now, values, applied);
+  }
+  for (const ViewKeys& one : asked) {  // of all shards, before reading: a promise
+    ASSAY_ASSIGN_OR_RETURN(applied->emplace_back(), known_applied_to(*one.view));
+  }
+  std::vector<std::optional<AppliedTo>> of_shard;
+  return shards_[*shard].store->read_flat_views(asked, now, values, &of_shard);
 }
 
 /// Looked at once a second, by one thread. Shards that cannot be asked do not hold the others up.
