@@ -41,13 +41,15 @@ struct RedisAddress {
   int database = 0;
   std::string prefix = "assay";  // every key of ours begins with it and `:`
   Duration timeout{10 * kMicrosPerSecond};
+  Duration read_timeout{kMicrosPerSecond / 2};  // of answers to who is served; no longer than that
   std::string feast_project;  // values are also written as Feast keeps them; "" for not
 
   /// As messages name it: without user and password.
   [[nodiscard]] std::string text() const;
 };
 
-/// `redis://[user:password@]host[:port][/database][?prefix=...&timeout=2s&feast=PROJECT]`,
+/// `redis://[user:password@]host[:port][/database][?prefix=...&timeout=2s&read_timeout=100ms&
+/// feast=PROJECT]`,
 /// `redis+unix:///path/to.sock[?database=1&prefix=...]`,
 /// `redis+cluster://[user:password@]host[:port][?also=host:port&...]`, or
 /// `redis+sentinel://[user:password@]host[:port]/NAME[?also=host:port&database=1&...]`, where user

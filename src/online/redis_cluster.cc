@@ -50,8 +50,8 @@ class SlotRoute : public RedisRoute {
 
   Status read(const Work& work) override { return cluster_->read(slot_, work); }
   Status write(const Work& work) override { return cluster_->write(slot_, work); }
-  Result<std::vector<RedisReply>> get(const std::vector<std::string>& keys) override {
-    return cluster_->get(slot_, keys);
+  Result<std::vector<RedisReply>> get(RedisUse use, const std::vector<std::string>& keys) override {
+    return cluster_->get(use, slot_, keys);
   }
   std::unique_ptr<PendingGet> begin_get(const std::vector<std::string>& keys) override {
     return cluster_->begin_get(slot_, keys);
@@ -213,7 +213,9 @@ Status RedisCluster::follow(Use use,
       return worked;
     };
     sent->reset();
-    done = use == Use::kRead ? pool(node).read(noting) : pool(node).write(noting);
+    done = use == Use::kRead    ? pool(node).read(noting)
+           : use == Use::kServe ? pool(node).read(RedisUse::kServing, noting)
+                                : pool(node).write(noting);
     if (done.ok()) {
       return done;
     }
@@ -280,23 +282,31 @@ Status RedisCluster::write(int slot, const RedisRoute::Work& work) {
   return follow(Use::kWrite, slot, work, &sent);
 }
 
-Result<std::vector<RedisReply>> RedisCluster::get(int slot, const std::vector<std::string>& keys) {
+Result<std::vector<RedisReply>> RedisCluster::get(RedisUse for_whom,
+                                                  int slot,
+                                                  const std::vector<std::string>& keys) {
+  const Use use = for_whom == RedisUse::kServing ? Use::kServe : Use::kRead;
   RedisCommand command{"MGET"};
   command.insert(command.end(), keys.begin(), keys.end());
   std::vector<RedisReply> values;
   bool is_refused = false;
-  const Status done = read(slot, [&](RedisConnection& redis) -> Status {
-    const Result<std::vector<RedisReply>> replies = redis.run({command});
-    is_refused = !replies.ok() && redis.usable();
-    ASSAY_RETURN_IF_ERROR(replies.status());
-    values = replies->front().list;
-    return {};
-  });
+  std::optional<RedisRedirect> sent;
+  const Status done = follow(
+      use,
+      slot,
+      [&](RedisConnection& redis) -> Status {
+        const Result<std::vector<RedisReply>> replies = redis.run({command});
+        is_refused = !replies.ok() && redis.usable();
+        ASSAY_RETURN_IF_ERROR(replies.status());
+        values = replies->front().list;
+        return {};
+      },
+      &sent);
   if (done.code() == Code::kUnavailable && is_refused) {
     // As when the slot is being moved: its keys are here and there.
     values.clear();
     for (const std::string& key : keys) {
-      ASSAY_ASSIGN_OR_RETURN(RedisReply value, get_one(slot, key));
+      ASSAY_ASSIGN_OR_RETURN(RedisReply value, get_one(use, slot, key));
       values.push_back(std::move(value));
     }
     return values;
@@ -311,16 +321,16 @@ Result<std::vector<RedisReply>> RedisCluster::get(int slot, const std::vector<st
 std::unique_ptr<PendingGet> RedisCluster::begin_get(int slot,
                                                     const std::vector<std::string>& keys) {
   const Result<RedisNode> node = owner(slot);
-  return node.ok() ? pool(*node).begin_get(keys, [this, slot, keys] { return get(slot, keys); })
-                   : nullptr;
+  const auto again = [this, slot, keys] { return get(RedisUse::kServing, slot, keys); };
+  return node.ok() ? pool(*node).begin_get(keys, again) : nullptr;
 }
 
 /// A key that is not where its slot still is has been moved already, or is nowhere.
-Result<RedisReply> RedisCluster::get_one(int slot, const std::string& key) {
+Result<RedisReply> RedisCluster::get_one(Use use, int slot, const std::string& key) {
   RedisReply value;
   std::optional<RedisRedirect> sent;
   const Status here = follow(
-      Use::kRead,
+      use,
       slot,
       [&](RedisConnection& redis) -> Status {
         ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> replies, redis.run({{"GET", key}}));
@@ -331,12 +341,14 @@ Result<RedisReply> RedisCluster::get_one(int slot, const std::string& key) {
   if (here.ok() || !sent.has_value() || !sent->is_ask) {
     return here.ok() ? Result<RedisReply>(std::move(value)) : here;
   }
-  ASSAY_RETURN_IF_ERROR(pool(sent->node).read([&](RedisConnection& redis) -> Status {
-    ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> replies,
-                           redis.run({{"ASKING"}, {"GET", key}}));
-    value = replies[1];
-    return {};
-  }));
+  const RedisUse for_whom = use == Use::kServe ? RedisUse::kServing : RedisUse::kWork;
+  ASSAY_RETURN_IF_ERROR(
+      pool(sent->node).read(for_whom, [&](RedisConnection& redis) -> Status {
+        ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> replies,
+                               redis.run({{"ASKING"}, {"GET", key}}));
+        value = replies[1];
+        return {};
+      }));
   return value;
 }
 

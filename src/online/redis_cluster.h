@@ -69,20 +69,20 @@ class RedisCluster : public std::enable_shared_from_this<RedisCluster> {
   /// As RedisRoute has them.
   Status read(int slot, const RedisRoute::Work& work);
   Status write(int slot, const RedisRoute::Work& work);
-  Result<std::vector<RedisReply>> get(int slot, const std::vector<std::string>& keys);
+  Result<std::vector<RedisReply>> get(RedisUse use, int slot, const std::vector<std::string>& keys);
   std::unique_ptr<PendingGet> begin_get(int slot, const std::vector<std::string>& keys);
   Status run_each(const std::vector<RedisCommand>& commands);
 
  private:
   RedisCluster(RedisAddress address, Clock& clock) : address_(std::move(address)), clock_(clock) {}
 
-  enum class Use { kRead, kWrite };
+  enum class Use { kRead, kServe, kWrite };
   /// Do `work` where the slot is. `sent`: where the last refusal sent us, if to anywhere.
   Status follow(Use use,
                 int slot,
                 const RedisRoute::Work& work,
                 std::optional<RedisRedirect>* sent);
-  Result<RedisReply> get_one(int slot, const std::string& key);
+  Result<RedisReply> get_one(Use use, int slot, const std::string& key);
   Result<RedisNode> owner(int slot);
   RedisPool& pool(const RedisNode& node);
   /// Ask again who has which slots, `first` before all others. `moved`: what a node just said.

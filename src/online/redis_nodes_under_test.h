@@ -180,7 +180,7 @@ class RedisClusterUnderTest {
   }
   /// The URL of the i-th node, with a prefix that no other test has.
   std::string fresh_url(std::size_t i = 0) {
-    return "redis+cluster://" + nodes_[i]->node().text() + "?prefix=t" +
+    return "redis+cluster://" + nodes_[i]->node().text() + "?read_timeout=10s&prefix=t" +
            std::to_string(++prefixes_);
   }
   void wait_until_all_see(const std::string& state) const {

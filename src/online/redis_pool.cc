@@ -1,5 +1,6 @@
 #include "online/redis_pool.h"
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 #include <utility>
@@ -38,9 +39,10 @@ Result<RedisNode> read_primary(const RedisReply& reply, const std::string& name)
   return RedisNode{reply.list[0].text, port};
 }
 
-Result<std::unique_ptr<RedisConnection>> RedisPool::connect_to_primary() {
-  std::vector<RedisNode> sentinels{address_.node};
-  sentinels.insert(sentinels.end(), address_.others.begin(), address_.others.end());
+Result<std::unique_ptr<RedisConnection>> RedisPool::connect_to_primary(
+    const RedisAddress& address) {
+  std::vector<RedisNode> sentinels{address.node};
+  sentinels.insert(sentinels.end(), address.others.begin(), address.others.end());
   std::size_t first = 0;
   {
     const std::lock_guard lock(mutex_);
@@ -49,19 +51,19 @@ Result<std::unique_ptr<RedisConnection>> RedisPool::connect_to_primary() {
   Status failure;
   for (std::size_t i = 0; i < sentinels.size(); ++i) {
     const std::size_t number = (first + i) % sentinels.size();
-    const auto asked = RedisConnection::connect(sentinel_address(address_, sentinels[number]));
+    const auto asked = RedisConnection::connect(sentinel_address(address, sentinels[number]));
     if (!asked.ok()) {
       failure = asked.status().with_context("ask a sentinel");
       continue;
     }
-    const auto replies = (*asked)->run({{"SENTINEL", "get-master-addr-by-name", address_.primary}});
+    const auto replies = (*asked)->run({{"SENTINEL", "get-master-addr-by-name", address.primary}});
     const Result<RedisNode> node =
-        replies.ok() ? read_primary(replies->front(), address_.primary) : replies.status();
+        replies.ok() ? read_primary(replies->front(), address.primary) : replies.status();
     if (!node.ok()) {
       failure = node.status();
       continue;
     }
-    RedisAddress primary = address_;
+    RedisAddress primary = address;
     primary.node = *node;
     // One that is cut off from the others may name who was it before.
     auto connection = RedisConnection::connect(primary);
@@ -90,37 +92,43 @@ Status RedisPool::known_unreachable() {
   return clock_.monotonic().micros < again_ ? unreachable_ : Status();
 }
 
-Result<std::unique_ptr<RedisConnection>> RedisPool::connect() {
+Result<std::unique_ptr<RedisConnection>> RedisPool::connect(RedisUse use) {
   ASSAY_RETURN_IF_ERROR(known_unreachable());
-  Result<std::unique_ptr<RedisConnection>> made = address_.kind == RedisAddress::Kind::kSentinel
-                                                      ? connect_to_primary()
-                                                      : RedisConnection::connect(address_);
+  RedisAddress address = address_;
+  if (use == RedisUse::kServing) {
+    address.timeout.micros = std::min(address.timeout.micros, address.read_timeout.micros);
+  }
+  Result<std::unique_ptr<RedisConnection>> made = address.kind == RedisAddress::Kind::kSentinel
+                                                      ? connect_to_primary(address)
+                                                      : RedisConnection::connect(address);
   const std::lock_guard lock(mutex_);
   unreachable_ = made.code() == Code::kUnavailable ? made.status() : Status();
   again_ = clock_.monotonic().micros + kPause;
   return made;
 }
 
-Result<std::unique_ptr<RedisConnection>> RedisPool::take(bool* kept) {
+Result<std::unique_ptr<RedisConnection>> RedisPool::take(RedisUse use, bool* kept) {
   {
     const std::lock_guard lock(mutex_);
-    *kept = !idle_.empty();
+    *kept = !idle(use).empty();
     if (*kept) {
-      std::unique_ptr<RedisConnection> connection = std::move(idle_.back());
-      idle_.pop_back();
+      std::unique_ptr<RedisConnection> connection = std::move(idle(use).back());
+      idle(use).pop_back();
       return connection;
     }
   }
-  return connect();
+  return connect(use);
 }
 
-void RedisPool::give_back(std::unique_ptr<RedisConnection> connection) {
+void RedisPool::give_back(RedisUse use, std::unique_ptr<RedisConnection> connection) {
   const std::lock_guard lock(mutex_);
   if (connection->usable()) {
-    idle_.push_back(std::move(connection));
+    idle(use).push_back(std::move(connection));
     return;
   }
-  idle_.clear();  // the server went away: the others are broken too
+  for (auto& kept : idle_) {  // the server went away: the others are broken too
+    kept.clear();
+  }
   if (connection->timed_out()) {
     unreachable_ =
         Status(Code::kUnavailable, "it did not answer in time: Redis at " + address_.text());
@@ -128,23 +136,23 @@ void RedisPool::give_back(std::unique_ptr<RedisConnection> connection) {
   }
 }
 
-Status RedisPool::read(const Work& work) {
+Status RedisPool::read(RedisUse use, const Work& work) {
   bool kept = true;
   Status done;
   while (kept) {
-    ASSAY_ASSIGN_OR_RETURN(std::unique_ptr<RedisConnection> connection, take(&kept));
+    ASSAY_ASSIGN_OR_RETURN(std::unique_ptr<RedisConnection> connection, take(use, &kept));
     done = work(*connection);
     kept = kept && !connection->usable();
-    give_back(std::move(connection));
+    give_back(use, std::move(connection));
   }
   return done;
 }
 
 Status RedisPool::write(const Work& work) {
   bool kept = false;
-  ASSAY_ASSIGN_OR_RETURN(std::unique_ptr<RedisConnection> connection, take(&kept));
+  ASSAY_ASSIGN_OR_RETURN(std::unique_ptr<RedisConnection> connection, take(RedisUse::kWork, &kept));
   Status done = work(*connection);
-  give_back(std::move(connection));
+  give_back(RedisUse::kWork, std::move(connection));
   return done;
 }
 
@@ -159,7 +167,7 @@ class RedisPool::Pending : public PendingGet {
   Result<std::vector<RedisReply>> finish() override {
     Result<std::vector<RedisReply>> replies = connection_->receive(1);
     (void)connection_->take_redirect();  // asked again it says so again
-    pool_.give_back(std::move(connection_));
+    pool_.give_back(RedisUse::kServing, std::move(connection_));
     ASSAY_RETURN_IF_ERROR(pool_.known_unreachable());
     if (!replies.ok() || replies->front().list.size() != keys_) {
       return again_();
@@ -177,7 +185,7 @@ class RedisPool::Pending : public PendingGet {
 std::unique_ptr<PendingGet> RedisPool::begin_get(const std::vector<std::string>& keys,
                                                  Again again) {
   bool kept = false;
-  Result<std::unique_ptr<RedisConnection>> connection = take(&kept);
+  Result<std::unique_ptr<RedisConnection>> connection = take(RedisUse::kServing, &kept);
   RedisCommand command{"MGET"};
   command.insert(command.end(), keys.begin(), keys.end());
   if (!connection.ok() || !(*connection)->send({command}).ok()) {
@@ -187,11 +195,12 @@ std::unique_ptr<PendingGet> RedisPool::begin_get(const std::vector<std::string>&
       *this, std::move(connection).value(), keys.size(), std::move(again));
 }
 
-Result<std::vector<RedisReply>> RedisPool::get(const std::vector<std::string>& keys) {
+Result<std::vector<RedisReply>> RedisPool::get(RedisUse use,
+                                               const std::vector<std::string>& keys) {
   RedisCommand command{"MGET"};
   command.insert(command.end(), keys.begin(), keys.end());
   std::vector<RedisReply> values;
-  const Status done = read([&](RedisConnection& redis) -> Status {
+  const Status done = read(use, [&](RedisConnection& redis) -> Status {
     ASSAY_ASSIGN_OR_RETURN(std::vector<RedisReply> replies, redis.run({command}));
     values = std::move(replies[0].list);
     return {};

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -21,6 +22,10 @@ class PendingGet {
   virtual Result<std::vector<RedisReply>> finish() = 0;
 };
 
+/// What a server is asked for: by who writes and repairs, or by who is being served, and waits no
+/// longer than the address's read_timeout.
+enum class RedisUse { kWork, kServing };
+
 /// Where the keys of one transaction are: a server, or one slot of a cluster.
 ///
 /// Threads thread-safe.
@@ -36,8 +41,10 @@ class RedisRoute {
   virtual Status write(const Work& work) = 0;
   /// Values of keys, in their order, all of one state; only while a slot of a cluster is being
   /// moved they are asked for one by one.
-  virtual Result<std::vector<RedisReply>> get(const std::vector<std::string>& keys) = 0;
-  /// get() in two steps, so that several may be on their way; nothing when it cannot be begun.
+  virtual Result<std::vector<RedisReply>> get(RedisUse use,
+                                              const std::vector<std::string>& keys) = 0;
+  /// get() for who is being served in two steps, so that several may be on their way; nothing when
+  /// it cannot be begun.
   virtual std::unique_ptr<PendingGet> begin_get(const std::vector<std::string>& keys) = 0;
   /// Commands whose first word after their name is a key, wherever that key is. Done in order, not
   /// all or none.
@@ -56,11 +63,12 @@ class RedisPool : public RedisRoute {
  public:
   RedisPool(RedisAddress address, Clock& clock) : address_(std::move(address)), clock_(clock) {}
 
-  Status read(const Work& work) override;
+  Status read(const Work& work) override { return read(RedisUse::kWork, work); }
+  Status read(RedisUse use, const Work& work);
   Status write(const Work& work) override;
-  Result<std::vector<RedisReply>> get(const std::vector<std::string>& keys) override;
+  Result<std::vector<RedisReply>> get(RedisUse use, const std::vector<std::string>& keys) override;
   std::unique_ptr<PendingGet> begin_get(const std::vector<std::string>& keys) override {
-    return begin_get(keys, [this, keys] { return get(keys); });
+    return begin_get(keys, [this, keys] { return get(RedisUse::kServing, keys); });
   }
   Status run_each(const std::vector<RedisCommand>& commands) override;
   [[nodiscard]] bool has_all_keys() const override { return true; }
@@ -71,16 +79,20 @@ class RedisPool : public RedisRoute {
 
  private:
   class Pending;
-  Result<std::unique_ptr<RedisConnection>> take(bool* kept);
-  Result<std::unique_ptr<RedisConnection>> connect();
-  Result<std::unique_ptr<RedisConnection>> connect_to_primary();
-  void give_back(std::unique_ptr<RedisConnection> connection);
+  Result<std::unique_ptr<RedisConnection>> take(RedisUse use, bool* kept);
+  Result<std::unique_ptr<RedisConnection>> connect(RedisUse use);
+  Result<std::unique_ptr<RedisConnection>> connect_to_primary(const RedisAddress& address);
+  void give_back(RedisUse use, std::unique_ptr<RedisConnection> connection);
+  std::vector<std::unique_ptr<RedisConnection>>& idle(RedisUse use) {
+    return idle_[static_cast<std::size_t>(use)];
+  }
   [[nodiscard]] Status known_unreachable();
 
   const RedisAddress address_;
   Clock& clock_;
   std::mutex mutex_;
-  std::vector<std::unique_ptr<RedisConnection>> idle_;
+  /// By use: they wait for different times.
+  std::array<std::vector<std::unique_ptr<RedisConnection>>, 2> idle_;
   std::size_t sentinel_ = 0;  // that answered last
   Status unreachable_;        // as it was found
   int64_t again_ = 0;         // when to try again, monotonic microseconds

@@ -81,7 +81,7 @@ Status RedisStore::write(const std::vector<RedisCommand>& commands) {
 
 Result<std::optional<RedisStore::Record>> RedisStore::record(const std::string& name) {
   ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> values,
-                         route_->get({record_key(name)}));
+                         route_->get(RedisUse::kWork, {record_key(name)}));
   return decode_record(name, values[0]);
 }
 
@@ -331,7 +331,7 @@ Result<std::vector<gold::FeatureValues>> RedisStore::read(const gold::FeatureVie
   for (;;) {  // again when the view was dropped and made anew since this process last read it
     const Wanted asked = wanted(view, keys);
     ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> values,
-                           route_->get(asked.keys));
+                           route_->get(RedisUse::kServing, asked.keys));
     ASSAY_ASSIGN_OR_RETURN(std::optional<Answers> found,
                            answers({&view, keys}, now, asked, values));
     if (found.has_value()) {
@@ -385,7 +385,7 @@ Result<bool> RedisStore::try_read_flat(std::span<const ViewKeys> asked,
     return true;
   }
   ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> found,
-                         route_->get(keys));
+                         route_->get(RedisUse::kServing, keys));
   std::span<const RedisReply> rest(found);
   bool are_known = true;
   for (std::size_t i = 0; i < asked.size(); ++i) {

@@ -83,6 +83,20 @@ TEST_F(RedisStoreTest, AServerThatSaysNothingIsNotWaitedForByEveryone) {
   EXPECT_EQ(value(*store), data::Scalar::float64(1));
 }
 
+TEST_F(RedisStoreTest, WhoIsServedDoesNotWaitAsLongAsWhoWrites) {
+  url_ = server_.fresh_url() + "&timeout=1h&read_timeout=100ms";  // an hour is no test's
+  const auto store = open();
+  ASSERT_TRUE(apply(*store, {}, 1).ok());
+  server_.freeze();
+  const std::vector<data::EntityKey> keys = {fake_key("u1")};
+  EXPECT_EQ(store->read(view_, keys, EventTime{9}).code(), Code::kUnavailable);
+  EXPECT_EQ(store->applied_to(view_).code(), Code::kUnavailable) << "known by then";
+  world_.clock.advance(Duration{kMicrosPerSecond});
+  data::FlatValues values;
+  EXPECT_EQ(store->read_flat(view_, keys, EventTime{9}, &values).code(), Code::kUnavailable);
+  server_.thaw();
+}
+
 TEST_F(RedisStoreTest, ConnectionsThatTheServerClosedAreMadeAgain) {
   const auto store = open();
   ASSERT_TRUE(apply(*store, {}, 1).ok());

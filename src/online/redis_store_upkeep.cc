@@ -44,7 +44,8 @@ Result<RedisStore::Records> RedisStore::records() {
   if (keys.empty()) {
     return records;
   }
-  ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> found, route_->get(keys));
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> found,
+                         route_->get(RedisUse::kWork, keys));
   for (std::size_t i = 0; i < found.size(); ++i) {
     const std::string& name = names[0].list[i].text;
     ASSAY_ASSIGN_OR_RETURN(const std::optional<Record> record, decode_record(name, found[i]));

@@ -83,8 +83,10 @@ class RedisUnderTest {
 
   RedisUnderTest() { start(); }
 
-  /// URL with a prefix that no other test has.
-  std::string fresh_url() { return url() + "?prefix=t" + std::to_string(++prefixes_); }
+  /// URL with a prefix that no other test has, and time for a machine that has much to do.
+  std::string fresh_url() {
+    return url() + "?read_timeout=10s&prefix=t" + std::to_string(++prefixes_);
+  }
   [[nodiscard]] std::string url() const { return "redis+unix://" + folder_.file("redis.sock"); }
 
   /// Start it, and wait until it says that it takes connections.

@@ -10,7 +10,8 @@ namespace {
 
 constexpr char kForm[] =
     "write it like "
-    "redis://[user:password@]host[:port][/database][?prefix=...&timeout=2s&feast=PROJECT], "
+    "redis://[user:password@]host[:port][/database]"
+    "[?prefix=...&timeout=2s&read_timeout=100ms&feast=PROJECT], "
     "redis+unix:///path/to.sock, redis+cluster://host:port[?also=host:port] or "
     "redis+sentinel://host:port/NAME[?also=host:port]";
 constexpr int kPortMax = 65'535;
@@ -76,10 +77,10 @@ Status set_option(std::string_view option, RedisAddress* address) {
     address->others.push_back(std::move(node));
     return {};
   }
-  if (name == "timeout") {
+  if (name == "timeout" || name == "read_timeout") {
     const Result<Duration> timeout = parse_duration(value);
     if (timeout.ok() && timeout->micros > 0) {
-      address->timeout = *timeout;
+      (name == "timeout" ? address->timeout : address->read_timeout) = *timeout;
       return {};
     }
   }
@@ -88,9 +89,8 @@ Status set_option(std::string_view option, RedisAddress* address) {
     return {};
   }
   return wrong(
-      "has an option that is not prefix=..., timeout=2s, database=1, feast=PROJECT or, of a "
-      "cluster "
-      "or sentinels, also=host:port");
+      "has an option that is not prefix=..., timeout=2s, read_timeout=100ms, database=1, "
+      "feast=PROJECT or, of a cluster or sentinels, also=host:port");
 }
 
 Status set_options(std::string_view query, RedisAddress* address) {

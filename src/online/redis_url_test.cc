@@ -7,7 +7,7 @@ namespace {
 
 TEST(RedisUrl, PartsAreTakenWithTheirEncodingUndone) {
   const RedisAddress address =
-      *parse_redis_url("redis://ann:p%40ss@cache.local:6380/3?prefix=shop&timeout=2s");
+      *parse_redis_url("redis://ann:p%40ss@cache.local:6380/3?prefix=shop&timeout=2s&read_timeout=50ms");
   EXPECT_EQ(address.node.host, "cache.local");
   EXPECT_EQ(address.node.port, 6380);
   EXPECT_EQ(address.user, "ann");
@@ -15,6 +15,7 @@ TEST(RedisUrl, PartsAreTakenWithTheirEncodingUndone) {
   EXPECT_EQ(address.database, 3);
   EXPECT_EQ(address.prefix, "shop");
   EXPECT_EQ(address.timeout.micros, 2 * kMicrosPerSecond);
+  EXPECT_EQ(address.read_timeout.micros, 50'000);
   EXPECT_EQ(address.text(), "cache.local:6380, database 3") << "never with the password";
 }
 
@@ -23,6 +24,8 @@ TEST(RedisUrl, WhatIsNotSaidHasDefaults) {
   EXPECT_EQ(address.node.port, 6379);
   EXPECT_EQ(address.database, 0);
   EXPECT_EQ(address.prefix, "assay");
+  EXPECT_EQ(address.timeout.micros, 10 * kMicrosPerSecond);
+  EXPECT_EQ(address.read_timeout.micros, kMicrosPerSecond / 2);
   EXPECT_TRUE(address.password.empty());
   EXPECT_EQ(parse_redis_url("redis://:secret@h")->password, "secret");
 }
@@ -72,6 +75,7 @@ TEST(RedisUrl, AnythingElseIsRefused) {
                           "redis://h?size=1",
                           "redis://h?timeout=soon",
                           "redis://h?timeout=0s",
+                          "redis://h?read_timeout=0s",
                           "redis://h?database=x",
                           "redis://h?also=b:1",
                           "redis+cluster://",
