@@ -140,10 +140,11 @@ std::size_t read_plain_request(std::string_view bytes,
   }
   const auto head_bytes = static_cast<std::size_t>(head.rest().data() - bytes.data());
   const std::size_t body_bytes = head.body_bytes();
-  if (body_bytes > limits.body_bytes_max || body_bytes > bytes.size() - head_bytes) {
+  if (body_bytes > limits.body_bytes_max) {
     return 0;
   }
-  request->body.assign(bytes.substr(head_bytes, body_bytes));
+  const bool is_whole = body_bytes <= bytes.size() - head_bytes;
+  request->body.assign(is_whole ? bytes.substr(head_bytes, body_bytes) : std::string_view());
   request->peer_names.reset();
   return head_bytes + body_bytes;
 }

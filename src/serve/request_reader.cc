@@ -78,12 +78,19 @@ RequestReader::RequestReader(const HttpOptions& options) : options_(options) {}
 RequestReader::~RequestReader() = default;
 
 std::size_t RequestReader::take(std::string_view bytes, Request* request) {
+  if (bytes.size() < awaited_) {
+    return 0;
+  }
   if (parser_ == nullptr) {
-    const std::size_t used = read_plain_request(bytes, options_, request);
-    if (used != 0) {
+    const std::size_t size = read_plain_request(bytes, options_, request);
+    if (size > bytes.size()) {
+      awaited_ = size;
+      return 0;
+    }
+    if (size != 0) {
       form_ = {11, true, false, false};
       state_ = State::kWhole;
-      return used;
+      return size;
     }
     parser_ = std::make_unique<Parser>(options_);
   }
@@ -97,6 +104,7 @@ std::size_t RequestReader::take(std::string_view bytes, Request* request) {
 
 void RequestReader::reset() {
   parser_.reset();
+  awaited_ = 0;
   state_ = State::kMore;
 }
 

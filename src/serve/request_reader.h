@@ -16,8 +16,9 @@ struct AnswerForm {
   bool linger = false;  // until the client has read it
 };
 
-/// Puts requests together from bytes as they come, one after the other: plain ones that are whole
-/// by read_plain_request, all others by a parser that knows all of HTTP.
+/// Puts requests together from bytes as they come, one after the other: plain ones by
+/// read_plain_request, all others by a parser that knows all of HTTP. What comes of a plain one is
+/// left with the caller until it is whole.
 ///
 /// Threads one thread at a time. Holds nothing between two requests.
 class RequestReader {
@@ -29,14 +30,14 @@ class RequestReader {
   RequestReader(const RequestReader&) = delete;
   RequestReader& operator=(const RequestReader&) = delete;
 
-  /// Take the beginning of `bytes`, and go on where it ended before. How many were taken; `request`
-  /// is filled when it is whole.
+  /// Take the beginning of `bytes`, and go on where it ended before. How many were taken, all else
+  /// is to be there the next time; `request` is filled when it is whole.
   std::size_t take(std::string_view bytes, Request* request);
   /// Begin the next request.
   void reset();
 
   [[nodiscard]] State state() const { return state_; }
-  /// Part of a request is here.
+  /// Part of a request was taken.
   [[nodiscard]] bool has_begun() const;
   /// Of a whole request.
   [[nodiscard]] const AnswerForm& form() const { return form_; }
@@ -51,6 +52,7 @@ class RequestReader {
   const HttpOptions& options_;
   std::unique_ptr<Parser> parser_;
   AnswerForm form_;
+  std::size_t awaited_ = 0;  // bytes of a plain request whose body is under way
   State state_ = State::kMore;
 };
 
