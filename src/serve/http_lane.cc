@@ -2,8 +2,9 @@
 //
 // One io_context and one thread per core; a connection stays on its context, so nothing of it is
 // locked. One read may hold several requests (pipelining), a request may come in many reads: a
-// RequestReader puts them together. With TLS bytes go through a TlsChannel before. Answers are sent
-// at once where the socket takes them. Time is counted in ticks: a request sets no timer.
+// RequestReader puts them together. With TLS bytes go through a TlsChannel before. Answers to what
+// was ready together are sent together: the system and we do not push each other out of the caches
+// with each request. Time is counted in ticks: a request sets no timer.
 
 #include "serve/http_lane.h"
 
@@ -24,7 +25,6 @@
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "serve/error_response.h"
@@ -33,6 +33,7 @@
 #include "serve/server_counters.h"
 #include "serve/spare_strings.h"
 #include "serve/turn_wait.h"
+#include "serve/unsent_answers.h"
 
 namespace assay::serve {
 namespace {
@@ -46,7 +47,6 @@ constexpr std::size_t kReadBytes = 16 << 10;
 constexpr std::size_t kFirstReadBytes = 2 << 10;  // what a connection holds while it is idle
 constexpr std::size_t kLingerBytesMax = 64 << 20;
 constexpr Duration kLingerMax{2 * kMicrosPerSecond};
-constexpr int kAnswersAtOnce = 16;  // of one connection, while others wait
 constexpr std::size_t kBodyBytesKept = 256 << 10;
 constexpr int64_t kTickMicrosMin = 1'000;
 constexpr int64_t kTickMicrosMax = 250'000;
@@ -99,6 +99,7 @@ struct Lane final : HttpLane {
   HeadDate date{world.clock};
   SpareStrings spares;
   Request request;  // that is being read; its memory serves for the next one
+  UnsentAnswers<std::shared_ptr<Session>> unsent{world.clock};  // whose answers they are
 
   void run() override;
   void take(int socket, ConnectionSlot slot, std::optional<ConnectionSlot> handshake) override;
@@ -111,6 +112,7 @@ struct Lane final : HttpLane {
     }
     return turn.now();
   }
+  void send_answers();
   void begin_drain();
   void finish_drain_if_empty() {
     if (draining && sessions.empty()) {
@@ -127,7 +129,6 @@ struct Lane final : HttpLane {
   }
   /// Close the connections whose time is over, from now on.
   void keep_time();
-
   /// Let marks of `turn` queue among what is ready: as what epoll finds behind all else.
   void wait_for_mark() {
     mark_.async_wait(net::posix::descriptor_base::wait_read, [this](error_code error) {
@@ -173,6 +174,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void start() {
     error_code ignored;
     socket_.set_option(net::ip::tcp::no_delay(true), ignored);
+    socket_.non_blocking(true, ignored);
     if (lane_.options.tls) {
       identity_ = lane_.options.tls();
       tls_ = identity_->accept();
@@ -205,6 +207,20 @@ class Session : public std::enable_shared_from_this<Session> {
       close();
     }
   }
+  /// Send the answer that stands in out_ and body_; then the next request may follow.
+  void send_answer() {
+    const std::size_t sent = send_now(out_, body_);
+    if (sent == out_.size() + body_.size()) {
+      after_send({});
+      return;
+    }
+    begin_time(kReadTime);
+    const std::size_t of_head = std::min(sent, out_.size());
+    net::async_write(
+        socket_,
+        std::array{net::buffer(out_) + of_head, net::buffer(body_) + (sent - of_head)},
+        [self = shared_from_this()](error_code error, std::size_t) { self->after_send(error); });
+  }
 
  private:
   void begin_time(TimeKind kind) {
@@ -216,25 +232,17 @@ class Session : public std::enable_shared_from_this<Session> {
   [[nodiscard]] bool idle() const {
     return !handling_ && buffer_.size() == 0 && !reader_.has_begun();
   }
-  /// Answer what is there already, some of it at once; then wait for more.
+  /// Answer what is there already; else wait for more.
   void next_request() {
-    for (int answered = 0;; ++answered) {
-      handling_ = false;
-      continued_ = false;
-      began_ = false;
-      reader_.reset();
-      if (buffer_.size() == 0) {
-        await_request();
-        return;
-      }
+    handling_ = false;
+    continued_ = false;
+    began_ = false;
+    reader_.reset();
+    if (buffer_.size() == 0) {
+      await_request();
+    } else {
       begin_time(kReadTime);
-      if (answered == kAnswersAtOnce) {  // it is the turn of others
-        net::post(lane_.context, [self = shared_from_this()] { self->go_on(); });
-        return;
-      }
-      if (!parse()) {
-        return;
-      }
+      go_on();
     }
   }
   void await_request() {
@@ -331,26 +339,19 @@ class Session : public std::enable_shared_from_this<Session> {
     }
   }
 
+  /// Take what is in the buffer.
   void go_on() {
-    if (parse()) {
-      next_request();
-    }
-  }
-  /// Take what is in the buffer. True when a request was answered, and the next one may follow.
-  bool parse() {
     const std::string_view bytes(static_cast<const char*>(buffer_.data().data()), buffer_.size());
     buffer_.consume(reader_.take(bytes, &lane_.request));
     if (reader_.state() == RequestReader::State::kWhole) {
-      return handle(reader_.form());
-    }
-    if (reader_.state() == RequestReader::State::kRefused) {
+      handle(reader_.form());
+    } else if (reader_.state() == RequestReader::State::kRefused) {
       refuse(reader_.refusal());
     } else if (!continued_ && reader_.expects_continue()) {
       send_continue();
     } else {
       read();
     }
-    return false;
   }
 
   void send_continue() {
@@ -364,47 +365,50 @@ class Session : public std::enable_shared_from_this<Session> {
   }
 
   /// Answer the lane's request.
-  bool handle(const AnswerForm& form) {
+  void handle(const AnswerForm& form) {
     handling_ = true;
     begin_time(kNoTime);
+    lane_.unsent.begin();
     Request& request = lane_.request;
     request.peer_names = tls_ == nullptr ? nullptr : tls_->peer_names();
     const HttpOptions& options = lane_.options;
     if (lane_.turn_wait() > options.turn_max &&
         !(options.is_urgent && options.is_urgent(request))) {
       lane_.counters.shed.add();
-      return send(busy_answer("Server is busy; ask again later"), form);
+      send(busy_answer("Server is busy; ask again later"), form);
+      return;
     }
     if (options.is_slow && options.is_slow(request)) {
-      return answer_slowly(std::move(request), form);
+      answer_slowly(std::move(request), form);
+      return;
     }
-    const Response response = answer_safely(lane_.world, lane_.handler, request);
+    send(answer_safely(lane_.world, lane_.handler, request), form);
     if (request.body.capacity() > kBodyBytesKept) {
       request.body = std::string();
     }
-    return send(response, form);
   }
 
   /// Hand the request over; its answer comes back to this thread, on which the session lives and
   /// ends. The thread does not end before.
-  bool answer_slowly(Request request, AnswerForm form) {
-    const std::optional<Response> refusal = lane_.slow.take(
+  void answer_slowly(Request request, AnswerForm form) {
+    std::optional<Response> refusal = lane_.slow.take(
         std::move(request),
         [self = shared_from_this(), work = net::make_work_guard(lane_.context), form](
             Response response) mutable {
           net::io_context& context = self->lane_.context;
-          net::post(context, [self = std::move(self), response = std::move(response), form] {
-            if (self->send(response, form)) {
-              self->next_request();
-            }
-          });
+          net::post(context,
+                    [self = std::move(self), response = std::move(response), form]() mutable {
+                      self->send(std::move(response), form);
+                    });
         });
-    return refusal.has_value() && send(*refusal, form);
+    if (refusal.has_value()) {
+      send(*std::move(refusal), form);
+    }
   }
 
-  void refuse(const Response& response) {
+  void refuse(Response response) {
     handling_ = true;
-    send(response, {11, false, false, true});
+    send(std::move(response), {11, false, false, true});
   }
 
   /// What stands in out_ becomes what goes over the wire.
@@ -418,48 +422,38 @@ class Session : public std::enable_shared_from_this<Session> {
     }
   }
 
-  /// How many bytes the socket took.
-  std::size_t send_now(std::string_view bytes) {
-    const ssize_t sent =
-        ::send(socket_.native_handle(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-    return sent > 0 ? static_cast<std::size_t>(sent) : 0;
+  /// How many bytes the socket took, of one piece and then another. What fails fails again when the
+  /// rest is sent.
+  std::size_t send_now(std::string_view head, std::string_view body = "") {
+    error_code ignored;
+    return socket_.send(std::array{net::buffer(head), net::buffer(body)}, 0, ignored);
   }
 
-  /// True when the answer is gone, and the next request may follow.
-  bool send(const Response& response, const AnswerForm& form) {
+  void send(Response response, const AnswerForm& form) {
     const auto identity = identity_ == nullptr ? nullptr : lane_.options.tls();
     const bool is_outdated =  // clients are taken by other authorities than when it began
         identity != identity_ && identity->texts().client_ca != identity_->texts().client_ca;
-    const bool keep_alive = form.keep_alive && !lane_.draining && !is_outdated;
+    keep_alive_ = form.keep_alive && !lane_.draining && !is_outdated;
+    linger_ = form.linger;
     out_ = lane_.spares.take();
-    append_head(response, lane_.date.now(), form.version, keep_alive, &out_);
-    if (!form.head_only) {
-      out_.append(response.body);
+    append_head(response, lane_.date.now(), form.version, keep_alive_, &out_);
+    body_ = form.head_only ? std::string() : std::move(response.body);
+    if (tls_ != nullptr) {
+      out_.append(std::exchange(body_, ""));
     }
-    seal(keep_alive);
-    const std::size_t sent = send_now(out_);
-    if (sent == out_.size()) {
-      return after_send({}, keep_alive, form.linger);
-    }
-    begin_time(kReadTime);
-    net::async_write(socket_,
-                     net::buffer(out_) + sent,
-                     [self = shared_from_this(), keep_alive, linger = form.linger](error_code error,
-                                                                                   std::size_t) {
-                       if (self->after_send(error, keep_alive, linger)) {
-                         self->next_request();
-                       }
-                     });
-    return false;
+    seal(keep_alive_);
+    lane_.unsent.add(shared_from_this());
   }
-  bool after_send(error_code error, bool keep_alive, bool linger) {
+  void after_send(error_code error) {
     lane_.spares.give(&out_);
-    if (error || (!keep_alive && !linger)) {
+    body_ = std::string();
+    if (error || (!keep_alive_ && !linger_)) {
       close();
-    } else if (linger) {
-      this->linger();
+    } else if (linger_) {
+      linger();
+    } else {
+      next_request();
     }
-    return !error && keep_alive;
   }
 
   /// Read what the client still sends and throw it away: closing at once would reset the
@@ -493,6 +487,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::list<Session*>::iterator place_;  // in the lane's list of that kind
   int64_t deadline_ = kNever;            // the tick when what is waited for comes too late
   std::string out_;
+  std::string body_;  // goes behind it
   std::shared_ptr<const TlsIdentity> identity_;  // that the connection began with
   std::unique_ptr<TlsChannel> tls_;              // nullptr: plain
   std::string wire_;                             // what was read last, when there is TLS
@@ -503,6 +498,8 @@ class Session : public std::enable_shared_from_this<Session> {
   bool finished_ = false;  // the peer, with TLS: it asks nothing more
   bool handling_ = false;
   bool continued_ = false;
+  bool keep_alive_ = false;  // behind the answer
+  bool linger_ = false;      // then
 };
 
 void Lane::keep_time() {
@@ -542,10 +539,25 @@ void Lane::begin_drain() {
   }
 }
 
+/// All of them, and begin what follows on their connections.
+void Lane::send_answers() {
+  unsent.send_all([](const std::shared_ptr<Session>& session) { session->send_answer(); });
+  if (context.stopped()) {  // there was nothing else to do
+    context.restart();
+  }
+}
+
 void Lane::run() {
   wait_for_mark();
   keep_time();
-  context.run();
+  bool is_over = false;
+  while (!is_over) {
+    const std::size_t done = unsent.empty() ? context.run_one() : context.poll_one();
+    is_over = done == 0 && unsent.empty();
+    if (!unsent.empty() && (done == 0 || unsent.are_due())) {
+      send_answers();
+    }
+  }
   draining = false;  // what is left ends with the context, without its timers
 }
 

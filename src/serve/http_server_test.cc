@@ -128,6 +128,27 @@ TEST_F(HttpServerTest, APipelineDoesNotKeepOthersWaitingToItsEnd) {
   EXPECT_LT(answered_before, kRequests / 2);
 }
 
+TEST_F(HttpServerTest, LargeRequestsAndAnswersComeWholeWhateverTheirPieces) {
+  HttpOptions options;
+  options.threads = 1;
+  HttpClient& client = start(echo, options);
+  std::string body(5'000'000, 'b');
+  for (std::size_t i = 0; i < body.size(); i += 1000) {
+    body[i] = static_cast<char>('a' + i / 1000 % 26);
+  }
+  const std::string large = HttpClient::request("POST", "/large", body);
+  for (const std::size_t piece : {large.size(), std::size_t{300'000}, std::size_t{70'001}}) {
+    for (std::size_t at = 0; at < large.size(); at += piece) {
+      ASSERT_TRUE(client.send(std::string_view(large).substr(at, piece)));
+    }
+    HttpClient other(server_->port());  // meanwhile the answer fills the socket
+    ASSERT_EQ(other.ask("GET", "/other")->status, 200);
+    ASSERT_TRUE(client.send(HttpClient::request("GET", "/next")));
+    ASSERT_EQ(client.receive()->body, "POST /large " + body);
+    ASSERT_EQ(client.receive()->body, "GET /next ");
+  }
+}
+
 TEST_F(HttpServerTest, ARequestMayComeByteByByte) {
   HttpClient& client = start();
   for (const char byte : HttpClient::request("POST", "/slow", "body")) {

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+
+namespace assay::serve {
+
+/// Answers to what was ready together, until they are sent together: few of them, and not for long.
+///
+/// Threads one thread at a time.
+template <typename Answer>
+class UnsentAnswers {
+ public:
+  explicit UnsentAnswers(Clock& clock) : clock_(clock) {}
+
+  /// A request is to be answered now.
+  void begin() {
+    if (waiting_.empty()) {
+      since_ = clock_.monotonic().micros;
+    }
+  }
+  void add(Answer answer) { waiting_.push_back(std::move(answer)); }
+  [[nodiscard]] bool empty() const { return waiting_.empty(); }
+  /// Whether they are not to wait for another one, though more is ready: they are many, or it took
+  /// long to answer them.
+  [[nodiscard]] bool are_due() const {
+    return waiting_.size() >= kCountMax || clock_.monotonic().micros - since_ >= kMicrosMax;
+  }
+  /// Hand all of them to `send`. What it adds waits for the next time.
+  template <typename Send>
+  void send_all(const Send& send) {
+    sending_.swap(waiting_);
+    for (const Answer& answer : sending_) {
+      send(answer);
+    }
+    sending_.clear();
+  }
+
+ private:
+  static constexpr std::size_t kCountMax = 16;
+  static constexpr int64_t kMicrosMax = 100;
+
+  Clock& clock_;
+  int64_t since_ = 0;  // when the first that waits was begun
+  std::vector<Answer> waiting_;
+  std::vector<Answer> sending_;
+};
+
+}  // namespace assay::serve
