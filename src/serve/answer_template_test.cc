@@ -1,5 +1,5 @@
-// Answers written from values as they were read are, to the byte, those that are made of Scalars: a
-// server that keeps a log of what it answers makes them so. Random views, rows and questions.
+// Answers written from values as they were read are, to the byte, those that are made of Scalars,
+// and so is what is logged of them. Random views, rows and questions.
 
 #include "serve/answer_template.h"
 
@@ -12,6 +12,7 @@
 #include "base/temp_folder.h"
 #include "data/feast_value.h"
 #include "data/protobuf.h"
+#include "online/redis_under_test.h"
 #include "serve/feature_server.h"
 #include "serve/grpc_calls.h"
 #include "serve/serving_fixture.h"
@@ -124,8 +125,9 @@ struct Twins {
                            inputs)
             .value());
     auto shared = std::make_shared<const ServingState>(state);
-    flat = std::make_unique<FeatureServer>(fixture.world, *store, shared);
+    flat = std::make_unique<FeatureServer>(fixture.world, *store, shared, &flat_log);
     general = std::make_unique<FeatureServer>(other.world, *store, shared, &log);
+    general->answer_in_general();
   }
 
   static std::vector<data::Field> keys_of(const std::string& entity) {
@@ -234,10 +236,26 @@ struct Twins {
   std::unique_ptr<Random> random;
   std::unique_ptr<online::OnlineStore> store;
   ServingState state;
-  ServedLog log{other.metrics, {}};
+  ServedLog flat_log{fixture.metrics, {.share = 0.5}};
+  ServedLog log{other.metrics, {.share = 0.5}};
   std::unique_ptr<FeatureServer> flat;
   std::unique_ptr<FeatureServer> general;
 };
+
+/// All that a log has kept, as text.
+std::string kept_in(ServedLog& log) {
+  std::string text;
+  const std::vector<ServedBatch> batches = log.take().value();
+  for (const ServedBatch& batch : batches) {
+    for (int64_t row = 0; row < batch.rows.rows(); ++row) {
+      for (int column = 0; column < batch.rows.column_count(); ++column) {
+        text += data::format_scalar(batch.rows.column(column).scalar(row)) + "|";
+      }
+      text += "\n";
+    }
+  }
+  return text;
+}
 
 std::string lines_of(const Metrics& metrics, const std::string& name) {
   const std::string text = metrics.to_text();
@@ -251,14 +269,21 @@ std::string lines_of(const Metrics& metrics, const std::string& name) {
   return lines;
 }
 
-class AnswerTemplateTest : public testing::TestWithParam<std::string> {};
+class AnswerTemplateTest : public testing::TestWithParam<std::string> {
+ protected:
+  static std::string place_in(const TempFolder& folder) {
+    return GetParam() == "redis" ? online::RedisUnderTest::shared().fresh_url()
+                                 : GetParam() + ":" + folder.path();
+  }
+};
 
 TEST_P(AnswerTemplateTest, WritesWhatScalarsAreWrittenAs) {
   int answered = 0;
+  int logged = 0;
   for (uint64_t seed = 1; seed <= 40; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     const TempFolder folder;
-    Twins twins(seed, GetParam() + ":" + folder.path());
+    Twins twins(seed, place_in(folder));
     for (int question = 0; question < 20; ++question) {
       const Request request{"POST", "/get-online-features", {}, twins.random_question()};
       const Response flat = twins.flat->handle(request);
@@ -270,17 +295,23 @@ TEST_P(AnswerTemplateTest, WritesWhatScalarsAreWrittenAs) {
       const Request scored{"POST", "/predict", {}, "{" + twins.random_users() + "}"};
       ASSERT_EQ(twins.flat->handle(scored).body, twins.general->handle(scored).body);
     }
-    for (const char* const name : {"feast_online_features_status_total", "assay_serve_entities"}) {
+    const std::string kept = kept_in(twins.log);
+    ASSERT_EQ(kept_in(twins.flat_log), kept);
+    logged += kept.empty() ? 0 : 1;
+    for (const char* const name : {"feast_online_features_status_total",
+                                   "assay_serve_entities",
+                                   "assay_serve_logged_rows"}) {
       EXPECT_EQ(lines_of(twins.fixture.metrics, name), lines_of(twins.other.metrics, name));
     }
   }
   EXPECT_GT(answered, 400);
+  EXPECT_GT(logged, 30);
 }
 
 TEST_P(AnswerTemplateTest, GrpcAnswersAreTheSameToo) {
   for (uint64_t seed = 1; seed <= 20; ++seed) {
     const TempFolder folder;
-    Twins twins(seed, GetParam() + ":" + folder.path());
+    Twins twins(seed, place_in(folder));
     std::string values;
     for (int64_t user = 0; user < 10; ++user) {
       data::ProtoWriter(values).bytes(1, data::to_feast_value(Scalar::int64(user)));
@@ -306,7 +337,7 @@ TEST_P(AnswerTemplateTest, GrpcAnswersAreTheSameToo) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Stores, AnswerTemplateTest, testing::Values("hashlog", "lmdb"));
+INSTANTIATE_TEST_SUITE_P(Stores, AnswerTemplateTest, testing::Values("hashlog", "lmdb", "redis"));
 
 }  // namespace
 }  // namespace assay::serve

@@ -60,12 +60,12 @@ bool has_tag(Endpoint endpoint) {
 
 /// Name the answer by what it says; a client that has it already gets no more than that.
 void add_tag(const Request& request, Response* response) {
-  const std::string tag = "\"" + hash_text(hash_bytes(response->body)) + "\"";
+  const std::string tag = "\"" + hash_text(hash_many_bytes(response->body)) + "\"";
   const std::string_view known = request.header("if-none-match");
   if (!known.empty() && (known == "*" || known.find(tag) != std::string_view::npos)) {
     response->status = 304;
     response->body.clear();
-    response->content_type.clear();
+    response->content_type = "";
   }
   response->headers.emplace_back("etag", tag);
 }
@@ -335,7 +335,11 @@ FeaturesAsked FeatureServer::ask_features(RequestBody body, const Caller& caller
     return asked;
   }
   asked.flat = *std::move(flat);
-  if (!asked.flat.has_value()) {
+  if (asked.flat.has_value()) {
+    if (log_ != nullptr) {
+      log_->add(selection.service, asked.typed.rows, *asked.flat);
+    }
+  } else {
     Result<FeatureAnswer> answer =
         get_features(*selection.service, asking.reads, asked.typed.rows, asking.at);
     if (!answer.ok()) {
@@ -356,34 +360,34 @@ FeaturesAsked FeatureServer::ask_features(RequestBody body, const Caller& caller
 Result<std::optional<FlatAnswer>> FeatureServer::flat_answer(const gold::Service& service,
                                                              const RequestRows& rows,
                                                              const Asking& asking) {
-  return log_ != nullptr || asking.of_the_past || !is_flat(service)
+  return !is_quick_ || asking.of_the_past || !is_flat(service)
              ? std::optional<FlatAnswer>()
              : get_flat_features(service, store_, rows, asking.at);
 }
 
-/// Entities and statuses of an answer. Features of one view have the same counters.
+/// Entities and statuses of an answer.
 void FeatureServer::count(const FeaturesAsked& asked) {
   const Selection& selection = *asked.selection;
   const int64_t rows = asked.flat.has_value() ? asked.flat->rows : asked.answer->rows();
-  std::array<int64_t, data::kFeatureStatuses> totals{};
-  for (std::size_t feature = 0; feature < selection.names.size(); ++feature) {
-    for (int64_t row = 0; row < rows; ++row) {
-      const data::FeatureStatus status =
-          asked.flat.has_value()
-              ? asked.flat->values.status(asked.flat->at(selection.service->features[feature], row))
-              : asked.answer->status(static_cast<int>(feature), row);
+  std::size_t feature = 0;
+  for (const Selection::StatusTotals& view : selection.status_totals) {
+    std::array<int64_t, data::kFeatureStatuses> totals{};
+    const auto add = [&totals](data::FeatureStatus status) {
       ++totals[static_cast<std::size_t>(status)];
-    }
-    const auto& counters = selection.status_totals[feature];
-    if (feature + 1 < selection.names.size() && selection.status_totals[feature + 1] == counters) {
-      continue;
+    };
+    for (; feature < view.end; ++feature) {
+      if (asked.flat.has_value()) {
+        asked.flat->each_status(selection.service->features[feature], add);
+      } else {
+        const auto statuses = asked.answer->statuses(static_cast<int>(feature));
+        std::for_each(statuses.begin(), statuses.end(), add);
+      }
     }
     for (std::size_t status = 0; status < totals.size(); ++status) {
       if (totals[status] != 0) {
-        counters[status]->add(totals[status]);
+        view.counters[status]->add(totals[status]);
       }
     }
-    totals = {};
   }
   entities_.add(rows);
 }
@@ -443,9 +447,6 @@ PredictionsAsked FeatureServer::ask_predictions(const RequestBody& body, const C
     return asked;
   }
   predictions_.add(predictions->features.rows());
-  if (log_ != nullptr && !asking.of_the_past) {
-    log_->add(*asked.model, typed.rows, *predictions);
-  }
   asked.predictions = *std::move(predictions);
   return asked;
 }
@@ -458,10 +459,20 @@ Result<Predictions> FeatureServer::predict_rows(const ServingModel& model,
     ASSAY_ASSIGN_OR_RETURN(const std::optional<FlatAnswer> flat,
                            flat_answer(*model.service, rows, asking));
     if (flat.has_value()) {
-      return serve::predict(model, *flat);
+      Predictions predictions = serve::predict(model, *flat);
+      if (log_ != nullptr) {
+        log_->add(model, rows, predictions, *flat);
+      }
+      return predictions;
     }
   }
-  return serve::predict(model, asking.reads, rows, asking.at, log_ != nullptr);
+  ASSAY_ASSIGN_OR_RETURN(
+      Predictions predictions,
+      serve::predict(model, asking.reads, rows, asking.at, log_ != nullptr));
+  if (log_ != nullptr && !asking.of_the_past) {
+    log_->add(model, rows, predictions);
+  }
+  return predictions;
 }
 
 /// What could not be read. A question that the tables cannot answer is no fault of the server.

@@ -27,7 +27,7 @@ namespace assay::serve {
 struct FeaturesAsked {
   std::shared_ptr<const Selection> selection;
   TypedRows typed;
-  std::optional<FlatAnswer> flat;       // of a flat service, when nobody else needs the answer
+  std::optional<FlatAnswer> flat;       // of a flat service
   std::optional<FeatureAnswer> answer;  // else; none of the two: see refusal
   Response refusal;
 };
@@ -73,6 +73,9 @@ class FeatureServer {
   std::shared_ptr<const FeastRegistry> registry();
   /// Answer later requests from another state: new definitions, a promoted model.
   void replace(std::shared_ptr<const ServingState> state);
+  /// Answer every question in the way that any of them could take, from now on: the twin of the
+  /// quick one, for tests.
+  void answer_in_general() { is_quick_ = false; }
   /// handle() as a Handler; this object must outlive it.
   Handler handler() {
     return [this](const Request& request) { return handle(request); };
@@ -100,8 +103,8 @@ class FeatureServer {
   Response predict(const Request& request, const Caller& caller);
   Response ready();
   Asking reads_for(const ServingState& state, const std::optional<JsonValue>& at);
-  /// From the store as it is, for nobody but who asks: a flat service's answer without a Scalar a
-  /// value. Nothing: it has to be asked for in the other way.
+  /// From the store as it is: a flat service's answer without a Scalar a value. Nothing: it has to
+  /// be asked for in the other way.
   Result<std::optional<FlatAnswer>> flat_answer(const gold::Service& service,
                                                 const RequestRows& rows,
                                                 const Asking& asking);
@@ -119,6 +122,7 @@ class FeatureServer {
   online::OnlineStore& store_;
   ServedLog* log_;
   LineControl* line_;
+  bool is_quick_ = true;
   Counter& feature_requests_;
   Counter& entities_;
   Counter& predictions_;

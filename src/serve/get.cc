@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/check.h"
 #include "gold/service_values.h"
 
 namespace assay::serve {
@@ -287,20 +288,27 @@ Result<std::optional<FlatAnswer>> get_flat_features(const gold::Service& service
   }
   const auto row_count = static_cast<std::size_t>(rows.rows);
   answer.values.reserve(width * row_count, service.views.size() * row_count);
-  std::optional<std::vector<data::EntityKey>> keys;
-  const gold::FeatureView* before = nullptr;
+  std::vector<std::vector<data::EntityKey>> keys;  // of views that are asked with others
+  keys.reserve(service.views.size());
+  std::vector<online::ViewKeys> asked;
+  asked.reserve(service.views.size());
+  std::size_t begin = 0;
   for (const gold::FeatureViewPtr& view : service.views) {
-    if (before == nullptr || before->keys() != view->keys()) {
-      ASSAY_ASSIGN_OR_RETURN(keys, keys_of(*view, rows));
-      if (!keys.has_value()) {
+    if (asked.empty() || asked.back().view->keys() != view->keys()) {
+      ASSAY_ASSIGN_OR_RETURN(auto of_view, keys_of(*view, rows));
+      if (!of_view.has_value()) {
         return std::optional<FlatAnswer>();
       }
+      keys.push_back(*std::move(of_view));
     }
-    before = view.get();
-    const data::FlatValues::Size size = answer.values.size();
-    answer.views.push_back({size.words, size.rows, view->features().size()});
-    ASSAY_ASSIGN_OR_RETURN(const std::optional<online::AppliedTo> applied,
-                           store.read_flat(*view, *keys, now, &answer.values));
+    answer.views.push_back({begin, asked.size() * row_count, view->features().size()});
+    begin += row_count * view->features().size();
+    asked.push_back({view.get(), keys.back()});
+  }
+  answer.applied.reserve(asked.size());
+  ASSAY_RETURN_IF_ERROR(store.read_flat_views(asked, now, &answer.values, &answer.applied));
+  ASSAY_CHECK(answer.values.size().words == begin);
+  for (const std::optional<online::AppliedTo>& applied : answer.applied) {
     const EventTime until = applied.has_value() ? applied->known_until : EventTime::min();
     answer.known_until = std::min(answer.known_until.value_or(until), until);
   }

@@ -126,6 +126,7 @@ struct FlatAnswer {
   int64_t rows = 0;
   EventTime now;
   std::optional<EventTime> known_until;  // as of FeatureAnswer
+  std::vector<std::optional<online::AppliedTo>> applied;  // where the views stood
 
   /// Where the value of a feature of a view stands.
   [[nodiscard]] std::size_t at(int view, int feature, int64_t row) const {
@@ -134,6 +135,15 @@ struct FlatAnswer {
   }
   [[nodiscard]] std::size_t at(const gold::ServiceFeature& feature, int64_t row) const {
     return at(feature.view_index, feature.feature_index, row);
+  }
+  /// Hands the status of each row to `take`.
+  template <typename Take>
+  void each_status(const gold::ServiceFeature& feature, const Take& take) const {
+    const std::size_t width = views[static_cast<std::size_t>(feature.view_index)].width;
+    std::size_t place = at(feature, 0);
+    for (int64_t row = 0; row < rows; ++row, place += width) {
+      take(values.status(place));
+    }
   }
   [[nodiscard]] EventTime event_time(int view, int64_t row) const {
     return values.time(views[static_cast<std::size_t>(view)].row + static_cast<std::size_t>(row));

@@ -38,7 +38,7 @@ struct Request {
 
 struct Response {
   int status = 200;
-  std::string content_type = "application/json";  // "": no such header
+  std::string_view content_type = "application/json";  // a literal; "": no such header
   std::string body;
   Headers headers;
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/suggest.h"
+#include "data/protobuf.h"
 #include "serve/error_response.h"
 
 namespace assay::serve {
@@ -268,6 +269,19 @@ Selected Selections::resolve(const RequestBody& body) const {
   return finish(composer.finish(), body.full_feature_names);
 }
 
+std::array<Counter*, data::kFeatureStatuses> Selections::status_counters(
+    const std::string& view) const {
+  std::array<Counter*, data::kFeatureStatuses> counters{};
+  for (std::size_t status = 0; status < counters.size(); ++status) {
+    counters[status] = &metrics_.counter(
+        "feast_online_features_status_total",
+        "Feature values answered, by view and status.",
+        {{"feature_view", view},
+         {"status", std::string(status_name(static_cast<data::FeatureStatus>(status)))}});
+  }
+  return counters;
+}
+
 Selected Selections::finish(std::shared_ptr<const gold::Service> service, bool full_names) const {
   auto selection = std::make_shared<Selection>();
   for (int i = 0; i < static_cast<int>(service->features.size()); ++i) {
@@ -282,16 +296,13 @@ Selected Selections::finish(std::shared_ptr<const gold::Service> service, bool f
               "'full_feature_names=True', or ensure that the features in question have different "
               "names.");
     }
+    data::ProtoWriter(selection->names_message).bytes(1, name);
     selection->names.push_back(std::move(name));
-    std::array<Counter*, data::kFeatureStatuses> totals{};
-    for (std::size_t status = 0; status < totals.size(); ++status) {
-      totals[status] = &metrics_.counter(
-          "feast_online_features_status_total",
-          "Feature values answered, by view and status.",
-          {{"feature_view", service->features[static_cast<std::size_t>(i)].view},
-           {"status", std::string(status_name(static_cast<data::FeatureStatus>(status)))}});
+    const std::string& view = service->features[static_cast<std::size_t>(i)].view;
+    if (i == 0 || service->features[static_cast<std::size_t>(i - 1)].view != view) {
+      selection->status_totals.push_back({0, status_counters(view)});
     }
-    selection->status_totals.push_back(totals);
+    selection->status_totals.back().end = static_cast<std::size_t>(i) + 1;
   }
   selection->latency =
       &metrics_.histogram("feast_feature_server_request_latency_seconds",

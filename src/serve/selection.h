@@ -23,8 +23,13 @@ namespace assay::serve {
 struct Selection {
   std::shared_ptr<const gold::Service> service;
   std::vector<std::string> names;  // output name per feature
-  std::vector<std::array<Counter*, data::kFeatureStatuses>>
-      status_totals;  // per feature: a counter for each status
+  std::string names_message;       // the same as fields 1 of a protobuf message
+  /// Counters of features of one view that stand side by side.
+  struct StatusTotals {
+    std::size_t end = 0;  // behind the last of these features
+    std::array<Counter*, data::kFeatureStatuses> counters{};  // one for each status
+  };
+  std::vector<StatusTotals> status_totals;  // of all features, in their order
   Histogram* latency = nullptr;
   std::optional<AnswerTemplate> form{};  // of a flat service
 };
@@ -55,6 +60,8 @@ class Selections {
  private:
   Selected resolve(const RequestBody& body) const;
   Selected finish(std::shared_ptr<const gold::Service> service, bool full_names) const;
+  [[nodiscard]] std::array<Counter*, data::kFeatureStatuses> status_counters(
+      const std::string& view) const;
 
   const std::shared_ptr<const ServingState> state_;
   Metrics& metrics_;

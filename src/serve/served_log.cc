@@ -28,6 +28,43 @@ void append_value(data::ColumnBuilder& column, const data::Scalar& value) {
   value.is_null() ? column.append_null() : column.append_scalar(value);
 }
 
+using Applied = std::vector<std::optional<online::AppliedTo>>;
+
+/// What was answered for a feature of a view, and where the views stood.
+data::Scalar value_of(const FeatureAnswer& answer,
+                      const gold::Service& /*service*/,
+                      std::size_t feature,
+                      int64_t row) {
+  return answer.value(static_cast<int>(feature), row);
+}
+data::FeatureStatus status_of(const FeatureAnswer& answer,
+                              const gold::Service& /*service*/,
+                              std::size_t feature,
+                              int64_t row) {
+  return answer.status(static_cast<int>(feature), row);
+}
+const Applied& applied_of(const FeatureAnswer& answer) {
+  return answer.applied;
+}
+
+/// The same of values as they were read.
+data::Scalar value_of(const FlatAnswer& answer,
+                      const gold::Service& service,
+                      std::size_t feature,
+                      int64_t row) {
+  const gold::ServiceFeature& of = service.features[feature];
+  return answer.values.scalar(answer.at(of, row), of.type);
+}
+data::FeatureStatus status_of(const FlatAnswer& answer,
+                              const gold::Service& service,
+                              std::size_t feature,
+                              int64_t row) {
+  return answer.values.status(answer.at(service.features[feature], row));
+}
+const Applied& applied_of(const FlatAnswer& answer) {
+  return answer.applied;
+}
+
 }  // namespace
 
 ServedLog::ServedLog(Metrics& metrics, const ServedLogOptions& options)
@@ -43,9 +80,10 @@ bool ServedLog::is_sampled(const std::vector<data::Scalar>& keys) const {
   return place.has_value() && *place < options_.share;
 }
 
+template <typename Answer>
 std::optional<ServedLog::Row> ServedLog::row_of(const std::shared_ptr<const gold::Service>& service,
                                                 const RequestRows& rows,
-                                                const FeatureAnswer& answer,
+                                                const Answer& answer,
                                                 int64_t row) const {
   Row made;
   made.keys = keys_of(*service, rows, row);
@@ -55,9 +93,8 @@ std::optional<ServedLog::Row> ServedLog::row_of(const std::shared_ptr<const gold
   bool found = false;
   for (std::size_t f = 0; f < service->features.size(); ++f) {
     if (service->features[f].view_index >= 0) {
-      const auto feature = static_cast<int>(f);
-      made.values.push_back(answer.value(feature, row));
-      made.statuses.push_back(answer.status(feature, row));
+      made.values.push_back(value_of(answer, *service, f, row));
+      made.statuses.push_back(status_of(answer, *service, f, row));
       found = found || made.statuses.back() != data::FeatureStatus::kNotFound;
     }
   }
@@ -66,16 +103,17 @@ std::optional<ServedLog::Row> ServedLog::row_of(const std::shared_ptr<const gold
   }
   made.service = service;
   made.as_of = answer.now;
-  for (const std::optional<online::AppliedTo>& applied : answer.applied) {
+  for (const std::optional<online::AppliedTo>& applied : applied_of(answer)) {
     made.applied.push_back(applied ? std::optional(applied->position) : std::nullopt);
   }
   return made;
 }
 
-void ServedLog::add(const std::shared_ptr<const gold::Service>& service,
-                    const RequestRows& rows,
-                    const FeatureAnswer& answer) {
-  if (service->name.empty()) {
+template <typename Answer>
+void ServedLog::add_rows(const std::shared_ptr<const gold::Service>& service,
+                         const RequestRows& rows,
+                         const Answer& answer) {
+  if (service->name.empty() || options_.share <= 0) {
     return;
   }
   for (int64_t row = 0; row < rows.rows; ++row) {
@@ -86,11 +124,38 @@ void ServedLog::add(const std::shared_ptr<const gold::Service>& service,
   }
 }
 
+void ServedLog::add(const std::shared_ptr<const gold::Service>& service,
+                    const RequestRows& rows,
+                    const FeatureAnswer& answer) {
+  add_rows(service, rows, answer);
+}
+
+void ServedLog::add(const std::shared_ptr<const gold::Service>& service,
+                    const RequestRows& rows,
+                    const FlatAnswer& answer) {
+  add_rows(service, rows, answer);
+}
+
 void ServedLog::add(const ServingModel& model,
                     const RequestRows& rows,
                     const Predictions& predictions) {
+  add_scored(model, rows, predictions, predictions.features);
+}
+
+void ServedLog::add(const ServingModel& model,
+                    const RequestRows& rows,
+                    const Predictions& predictions,
+                    const FlatAnswer& features) {
+  add_scored(model, rows, predictions, features);
+}
+
+template <typename Answer>
+void ServedLog::add_scored(const ServingModel& model,
+                           const RequestRows& rows,
+                           const Predictions& predictions,
+                           const Answer& features) {
   for (int64_t row = 0; row < rows.rows; ++row) {
-    const std::optional<Row> made = row_of(model.service, rows, predictions.features, row);
+    const std::optional<Row> made = row_of(model.service, rows, features, row);
     if (!made) {
       continue;
     }

@@ -43,7 +43,15 @@ class ServedLog {
   void add(const std::shared_ptr<const gold::Service>& service,
            const RequestRows& rows,
            const FeatureAnswer& answer);
+  void add(const std::shared_ptr<const gold::Service>& service,
+           const RequestRows& rows,
+           const FlatAnswer& answer);
   void add(const ServingModel& model, const RequestRows& rows, const Predictions& predictions);
+  /// The same when `predictions` are without the features that were scored.
+  void add(const ServingModel& model,
+           const RequestRows& rows,
+           const Predictions& predictions,
+           const FlatAnswer& features);
   /// What waits, by service in the order of its first answer; nothing waits then.
   ///
   /// Errors  those of served_schema; what waits is lost then.
@@ -65,11 +73,21 @@ class ServedLog {
   };
 
   [[nodiscard]] bool is_sampled(const std::vector<data::Scalar>& keys) const;
-  /// The row for the log, if it belongs there.
+  /// The row for the log, if it belongs there. Defined for both kinds of answers, in the .cc file.
+  template <typename Answer>
   [[nodiscard]] std::optional<Row> row_of(const std::shared_ptr<const gold::Service>& service,
                                           const RequestRows& rows,
-                                          const FeatureAnswer& answer,
+                                          const Answer& answer,
                                           int64_t row) const;
+  template <typename Answer>
+  void add_rows(const std::shared_ptr<const gold::Service>& service,
+                const RequestRows& rows,
+                const Answer& answer);
+  template <typename Answer>
+  void add_scored(const ServingModel& model,
+                  const RequestRows& rows,
+                  const Predictions& predictions,
+                  const Answer& features);
   void put(Row row);
 
   const ServedLogOptions options_;
