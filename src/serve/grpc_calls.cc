@@ -1,6 +1,9 @@
 #include "serve/grpc_calls.h"
 
 #include <cmath>
+#include <cstring>
+#include <map>
+#include <utility>
 
 #include "data/feast_value.h"
 #include "data/json_text.h"
@@ -37,21 +40,24 @@ Status for_fields(std::string_view message, const Take& take) {
 
 /// The type that a Value says it has; keys and request values are of these.
 std::optional<data::Type> type_of(int field) {
-  for (const data::TypeId id : {data::TypeId::kBytes,
-                                data::TypeId::kString,
-                                data::TypeId::kInt32,
-                                data::TypeId::kInt64,
-                                data::TypeId::kFloat64,
-                                data::TypeId::kFloat32,
-                                data::TypeId::kBool,
-                                data::TypeId::kTimestamp}) {
-    for (const data::Type& type : {data::Type(id), data::Type::list(data::Type(id))}) {
-      if (data::feast_value_type(type) == field) {
-        return type;
+  static const std::map<int, data::Type> kTypes = [] {
+    std::map<int, data::Type> types;
+    for (const data::TypeId id : {data::TypeId::kBytes,
+                                  data::TypeId::kString,
+                                  data::TypeId::kInt32,
+                                  data::TypeId::kInt64,
+                                  data::TypeId::kFloat64,
+                                  data::TypeId::kFloat32,
+                                  data::TypeId::kBool,
+                                  data::TypeId::kTimestamp}) {
+      for (const data::Type& type : {data::Type(id), data::Type::list(data::Type(id))}) {
+        types.emplace(data::feast_value_type(type), type);  // the first of those of one field
       }
     }
-  }
-  return std::nullopt;
+    return types;
+  }();
+  const auto found = kTypes.find(field);
+  return found == kTypes.end() ? std::nullopt : std::optional(found->second);
 }
 
 /// A feast.types.Value as the JSON of a request would have it.
@@ -212,9 +218,7 @@ std::string metadata_message(const FeaturesAsked& asked, bool with_views) {
   for (const std::string& name : asked.typed.entity_names) {
     list.bytes(1, name);
   }
-  for (const std::string& name : asked.selection->names) {
-    list.bytes(1, name);
-  }
+  names.append(asked.selection->names_message);
   std::string metadata;
   ProtoWriter writer(metadata);
   writer.bytes(1, names);
@@ -237,45 +241,89 @@ class FlatVectors {
   explicit FlatVectors(const FlatAnswer& answer) : answer_(answer), times_(answer.views.size()) {}
 
   const std::string& message(const gold::ServiceFeature& feature) {
-    message_.clear();
-    statuses_.clear();
-    ProtoWriter writer(message_);
-    const int kind = data::feast_value_type(feature.type);
-    for (int64_t row = 0; row < answer_.rows; ++row) {
-      const std::size_t at = answer_.at(feature, row);
-      const data::FeatureStatus status = answer_.values.status(at);
-      read_value(feature.type, kind, at, status);
-      writer.bytes(1, value_);
-      data::append_varint(&statuses_, static_cast<uint64_t>(field_status(status)));
+    if (feature.type == data::TypeId::kFloat64) {
+      write_reals(feature);
+    } else if (data::is_integer(feature.type)) {
+      write_integers(feature);
+    } else {
+      write_others(feature);
     }
     if (answer_.rows > 0) {
-      writer.bytes(2, statuses_);
+      write_statuses(feature);
     }
     return message_.append(times(feature.view_index));
   }
 
  private:
-  /// The Value. Most are numbers, which need no Scalar.
-  void read_value(const data::Type& type, int kind, std::size_t at, data::FeatureStatus status) {
-    value_.clear();
-    if (status != data::FeatureStatus::kPresent) {
-      return;
+  static constexpr std::size_t kNumberBytesMax = 3 + data::kVarintBytesMax;
+  static constexpr char kValueTag = 1 << 3 | static_cast<char>(Wire::kBytes);
+  static char tag_of(int field, Wire wire) {
+    return static_cast<char>(field << 3 | static_cast<int>(wire));
+  }
+
+  void write_reals(const gold::ServiceFeature& feature) {
+    const char tag = tag_of(data::feast_value_type(feature.type), Wire::kFixed64);
+    write_numbers(feature, [this, tag](std::size_t at, char* out) {
+      const double value = answer_.values.real(at);
+      *out++ = tag;
+      std::memcpy(out, &value, sizeof(value));  // little-endian, as the machine
+      return out + sizeof(value);
+    });
+  }
+  void write_integers(const gold::ServiceFeature& feature) {
+    const char tag = tag_of(data::feast_value_type(feature.type), Wire::kVarint);
+    write_numbers(feature, [this, tag](std::size_t at, char* out) {
+      *out++ = tag;
+      return data::write_varint(out, static_cast<uint64_t>(answer_.values.integer(at)));
+    });
+  }
+  /// Values of few bytes, written in their places. `write`: what stands in the Value.
+  template <typename Write>
+  void write_numbers(const gold::ServiceFeature& feature, const Write& write) {
+    message_.resize(static_cast<std::size_t>(answer_.rows) * kNumberBytesMax);
+    char* end = message_.data();
+    for (int64_t row = 0; row < answer_.rows; ++row) {
+      const std::size_t at = answer_.at(feature, row);
+      *end++ = kValueTag;
+      char* const size = end++;
+      if (answer_.values.status(at) == data::FeatureStatus::kPresent) {
+        end = write(at, end);
+      }
+      *size = static_cast<char>(end - size - 1);
     }
-    if (type == data::TypeId::kFloat64) {
-      ProtoWriter(value_).real64(kind, answer_.values.real(at));
-    } else if (data::is_integer(type)) {
-      ProtoWriter(value_).integer(kind, answer_.values.integer(at));
-    } else {
-      value_ = data::to_feast_value(answer_.values.scalar(at, type));
+    message_.resize(static_cast<std::size_t>(end - message_.data()));
+  }
+  void write_others(const gold::ServiceFeature& feature) {
+    message_.clear();
+    ProtoWriter writer(message_);
+    for (int64_t row = 0; row < answer_.rows; ++row) {
+      const std::size_t at = answer_.at(feature, row);
+      writer.bytes(1,
+                   answer_.values.status(at) == data::FeatureStatus::kPresent
+                       ? data::to_feast_value(answer_.values.scalar(at, feature.type))
+                       : std::string());
     }
+  }
+  void write_statuses(const gold::ServiceFeature& feature) {
+    statuses_.clear();
+    for (int64_t row = 0; row < answer_.rows; ++row) {
+      const data::FeatureStatus status = answer_.values.status(answer_.at(feature, row));
+      statuses_ += static_cast<char>(field_status(status));  // a varint of one byte
+    }
+    ProtoWriter(message_).bytes(2, statuses_);
   }
   const std::string& times(int view) {
     std::string& times = times_[static_cast<std::size_t>(view)];
     if (times.empty()) {
-      ProtoWriter writer(times);
+      times.resize(static_cast<std::size_t>(answer_.rows) * (2 + data::kProtoSecondsBytesMax));
+      char* end = times.data();
       for (int64_t row = 0; row < answer_.rows; ++row) {
-        writer.bytes(3, data::proto_seconds(answer_.event_time(view, row).micros));
+        *end++ = tag_of(3, Wire::kBytes);
+        char* const size = end++;
+        end = data::write_proto_seconds(end, answer_.event_time(view, row).micros);
+        *size = static_cast<char>(end - size - 1);
       }
+      times.resize(static_cast<std::size_t>(end - times.data()));
     }
     return times;
   }
@@ -284,7 +332,6 @@ class FlatVectors {
   std::vector<std::string> times_;  // by view; empty: not made yet
   std::string message_;
   std::string statuses_;
-  std::string value_;
 };
 
 void write_features(const FeaturesAsked& asked, const FlatAnswer& answer, ProtoWriter* writer) {
@@ -388,10 +435,11 @@ Result<std::string> answer_grpc(FeatureServer& server,
   ASSAY_ASSIGN_OR_RETURN(const std::shared_ptr<const Caller> caller,
                          server.gate().who(credentials));
   if (method == "/feast.serving.ServingService/GetOnlineFeatures") {
-    ASSAY_ASSIGN_OR_RETURN(const RequestBody body, read_features_request(request, as_of));
-    const FeaturesAsked asked = server.ask_features(body, *caller);
+    ASSAY_ASSIGN_OR_RETURN(RequestBody body, read_features_request(request, as_of));
+    const bool with_view_versions = body.with_view_versions;
+    const FeaturesAsked asked = server.ask_features(std::move(body), *caller);
     return asked.flat.has_value() || asked.answer.has_value()
-               ? features_response(asked, body.with_view_versions)
+               ? features_response(asked, with_view_versions)
                : Result<std::string>(refusal_status(asked.refusal));
   }
   if (method == "/feast.serving.ServingService/GetFeastServingInfo") {

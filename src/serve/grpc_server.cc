@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <exception>
+#include <memory>
 #include <mutex>
 #include <unordered_map>
 #include <utility>
@@ -38,6 +39,19 @@ std::string bytes_of(const grpc::ByteBuffer& buffer) {
     }
   }
   return bytes;
+}
+
+/// The same bytes, which live as long as the slice.
+grpc::Slice slice_of(std::string bytes) {
+  constexpr std::size_t kCopiedMax = 1024;  // more costs more than another allocation
+  if (bytes.size() <= kCopiedMax) {
+    return {bytes.data(), bytes.size()};
+  }
+  auto kept = std::make_unique<std::string>(std::move(bytes));
+  char* const begin = kept->data();
+  const std::size_t size = kept->size();
+  const auto free = [](void* text) { std::unique_ptr<std::string>(static_cast<std::string*>(text)); };
+  return {begin, size, free, kept.release()};
 }
 
 /// Value of a call's metadata, "" when it is not there.
@@ -192,7 +206,7 @@ class Call : public grpc::ServerGenericBidiReactor {
         authorization_(metadata_of(context, "authorization")),
         api_key_(metadata_of(context, "x-api-key")),
         as_of_(metadata_of(context, "x-assay-as-of")),
-        peer_names_(peer_names_of(context)),
+        peer_names_(calls.options.tls ? peer_names_of(context) : PeerNames()),
         is_urgent_(is_urgent(method_)),
         since_(monotonic_micros()) {
     ++(is_urgent_ ? calls_.urgent : calls_.under_way);
@@ -283,13 +297,13 @@ class Call : public grpc::ServerGenericBidiReactor {
     give(answer_safely(
         [this] { return calls_.options.past.answer(method_, bytes_of(request_), who(), as_of_); }));
   }
-  void give(const Result<std::string>& answer) {
+  void give(Result<std::string> answer) {
     if (!answer.ok()) {
       Finish(grpc::Status(static_cast<grpc::StatusCode>(grpc_status(answer.code())),
                           answer.status().message()));
       return;
     }
-    const grpc::Slice slice(answer->data(), answer->size());
+    const grpc::Slice slice = slice_of(*std::move(answer));
     response_ = grpc::ByteBuffer(&slice, 1);
     StartWrite(&response_);
   }
