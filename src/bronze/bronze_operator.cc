@@ -348,41 +348,37 @@ std::vector<const data::Column*> BronzeOperator::dedup_key_of(const data::Batch&
 }
 
 /// Bring to the index's memory what its files have of the rows' keys.
-Status BronzeOperator::recall(const data::Batch& rows, DedupIndex* index) const {
+Status BronzeOperator::recall(const data::Batch& rows,
+                              const data::EncodedKeys& keys,
+                              DedupIndex* index) {
   if (index->files().empty()) {
     return {};
   }
-  const std::vector<const data::Column*> columns = dedup_key_of(rows);
-  std::vector<data::EntityKey> keys;
-  std::vector<EventTime> times;
-  for (int64_t row = 0; row < rows.rows(); ++row) {
-    if (auto key = data::encode_key(columns, row)) {
-      keys.push_back(*std::move(key));
-      times.push_back(event_time_at(rows, row));
-    }
-  }
   std::vector<DedupIndex::AskedKey> asked;
-  for (std::size_t number = 0; number < keys.size(); ++number) {
-    asked.push_back({keys[number].bytes(), times[number]});
+  for (int64_t row = 0; row < rows.rows(); ++row) {
+    if (const auto key = keys.key(row)) {
+      asked.push_back({*key, event_time_at(rows, row)});
+    }
   }
   return index->recall(asked);
 }
 
 /// Rows that are new, by key and event time; of a table of changes those that say something new.
 std::vector<int64_t> BronzeOperator::accepted_rows(const data::Batch& rows,
+                                                   const data::EncodedKeys& keys,
                                                    DedupIndex* index) const {
-  const std::vector<const data::Column*> columns = dedup_key_of(rows);
   const std::vector<uint64_t> contents =
       versions_ ? row_contents(rows, content_columns()) : std::vector<uint64_t>();
   const auto sequence = rows.find(kSequence)->values<int64_t>();
+  const auto event_time = rows.find(kEventTime)->values<int64_t>();
   std::vector<int64_t> accepted;
   for (int64_t row = 0; row < rows.rows(); ++row) {
     const auto at = static_cast<std::size_t>(row);
-    const auto bytes = data::encode_key(columns, row);
-    if (!bytes || index->accept(bytes->bytes(),
-                                event_time_at(rows, row),
-                                sequence[at],
-                                contents.empty() ? 0 : contents[at])) {
+    const auto key = keys.key(row);
+    if (!key || index->accept(*key,
+                              EventTime{event_time[at]},
+                              sequence[at],
+                              contents.empty() ? 0 : contents[at])) {
       accepted.push_back(row);
     }
   }
@@ -532,8 +528,9 @@ Result<data::Batch> BronzeOperator::judge(const data::Batch& prepared, DedupInde
   if (bronze_.key.empty()) {
     return prepared;
   }
-  ASSAY_RETURN_IF_ERROR(recall(prepared, index));
-  return take_if_fewer(prepared, accepted_rows(prepared, index));
+  const data::EncodedKeys keys(dedup_key_of(prepared), prepared.rows());
+  ASSAY_RETURN_IF_ERROR(recall(prepared, keys, index));
+  return take_if_fewer(prepared, accepted_rows(prepared, keys, index));
 }
 
 Result<BronzeOutput> BronzeOperator::prepare(const ingest::RecordBatch& records,

@@ -16,6 +16,7 @@
 #include "catalog/definitions.h"
 #include "data/account.h"
 #include "data/batch.h"
+#include "data/encoded_keys.h"
 #include "ingest/record.h"
 #include "privacy/key.h"
 #include "privacy/scrub.h"
@@ -137,8 +138,11 @@ class BronzeOperator {
   [[nodiscard]] std::vector<std::string> dedup_key() const;
   [[nodiscard]] std::vector<std::string> content_columns() const;
   [[nodiscard]] std::vector<const data::Column*> dedup_key_of(const data::Batch& rows) const;
-  Status recall(const data::Batch& rows, DedupIndex* index) const;
+  static Status recall(const data::Batch& rows,
+                       const data::EncodedKeys& keys,
+                       DedupIndex* index);
   [[nodiscard]] std::vector<int64_t> accepted_rows(const data::Batch& rows,
+                                                   const data::EncodedKeys& keys,
                                                    DedupIndex* index) const;
   [[nodiscard]] data::Batch with_partitions(const data::Batch& rows) const;
   [[nodiscard]] data::Batch quarantine(const ingest::RecordBatch& records,

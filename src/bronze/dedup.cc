@@ -25,7 +25,7 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "bronze/contract.h"
-#include "data/entity_key.h"
+#include "data/encoded_keys.h"
 
 namespace assay::bronze {
 namespace {
@@ -189,11 +189,12 @@ Status DedupIndex::load_some(const data::Batch& rows,
   }
   const auto times = event_time->values<int64_t>();
   const auto sequences = sequence->values<int64_t>();
+  const data::EncodedKeys keys(columns, rows.rows());
   for (int64_t row = 0; row < rows.rows(); ++row) {
     const auto at = static_cast<std::size_t>(row);
-    if (const auto bytes = data::encode_key(columns, row)) {
-      insert({hash_of(bytes->bytes(), {times[at]}),
-              bytes->bytes(),
+    if (const auto bytes = keys.key(row)) {
+      insert({hash_of(*bytes, {times[at]}),
+              *bytes,
               {times[at]},
               sequences[at],
               contents.empty() ? 0 : contents[at]},

@@ -4,6 +4,7 @@
 
 #include "base/random.h"
 #include "data/arrow.h"
+#include "data/encoded_keys.h"
 #include "data/entity_key.h"
 #include "data/random_values.h"
 
@@ -211,6 +212,31 @@ TEST(EntityKey, IndexGivesEqualRowsEqualIdsAndNullsNone) {
   const EntityIndex index = index_entities(columns, batch.rows());
   EXPECT_EQ(index.ids, (std::vector<int32_t>{0, 1, 0, 2, -1}));
   EXPECT_EQ(index.keys[2], *encode_key(columns, 3));
+}
+
+TEST(EntityKey, KeysOfAllRowsAreThoseOfEach) {
+  BatchBuilder builder(make_schema({{"a", Type::kString, true}, {"b", Type::kInt32, true}}));
+  const auto random = seeded_random(8);
+  for (int row = 0; row < 1'000; ++row) {
+    if (random->below(5) == 0) {
+      builder.column(0).append_null();
+    } else {
+      builder.column(0).append_text(std::string(random->below(30), 'x'));
+    }
+    if (random->below(5) == 0) {
+      builder.column(1).append_null();
+    } else {
+      builder.column(1).append(static_cast<int32_t>(random->next()));
+    }
+  }
+  const Batch batch = builder.finish();
+  const std::vector<const Column*> columns{&batch.column(0), &batch.column(1)};
+  const EncodedKeys keys(columns, batch.rows());
+  for (int64_t row = 0; row < batch.rows(); ++row) {
+    const std::optional<EntityKey> expected = encode_key(columns, row);
+    ASSERT_EQ(keys.key(row).has_value(), expected.has_value()) << row;
+    EXPECT_TRUE(!expected || *keys.key(row) == expected->bytes()) << row;
+  }
 }
 
 TEST(EntityKey, DamagedBytesAreCorruptNeverACrash) {

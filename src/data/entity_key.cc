@@ -9,9 +9,12 @@
 
 #include "data/entity_key.h"
 
+#include <algorithm>
+#include <array>
 #include <unordered_map>
 
 #include "base/hash.h"
+#include "data/encoded_keys.h"
 
 namespace assay::data {
 namespace {
@@ -45,20 +48,21 @@ char tag_of(TypeId type) {
   return 's';
 }
 
-void append_integer(std::string& out, int64_t value) {
-  const uint64_t bits = static_cast<uint64_t>(value) ^ 0x8000000000000000U;
-  char bytes[sizeof(bits)];
-  for (std::size_t i = 0; i < sizeof(bits); ++i) {
-    bytes[i] = static_cast<char>(bits >> (56 - 8 * i) & 0xff);
+template <typename Word>
+void append_big_endian(std::string& out, Word bits) {
+  std::array<char, sizeof(Word)> bytes{};
+  for (std::size_t i = 0; i < sizeof(Word); ++i) {
+    bytes[i] = static_cast<char>(bits >> (8 * (sizeof(Word) - 1 - i)) & 0xff);
   }
-  out.append(bytes, sizeof(bytes));
+  out.append(bytes.data(), bytes.size());
+}
+
+void append_integer(std::string& out, int64_t value) {
+  append_big_endian(out, static_cast<uint64_t>(value) ^ 0x8000000000000000U);
 }
 
 void append_text(std::string& out, std::string_view text) {
-  const auto size = static_cast<uint32_t>(text.size());
-  for (int shift = 24; shift >= 0; shift -= 8) {
-    out += static_cast<char>(size >> shift & 0xff);
-  }
+  append_big_endian(out, static_cast<uint32_t>(text.size()));
   out += text;
 }
 
@@ -139,6 +143,23 @@ EntityKey encode_integer_key(TypeId type, int64_t value) {
   std::string bytes(1, tag_of(type));
   append_integer(bytes, value);
   return EntityKey(std::move(bytes));
+}
+
+EncodedKeys::EncodedKeys(std::span<const Column* const> columns, int64_t rows) {
+  begins_.reserve(static_cast<std::size_t>(rows) + 1);
+  is_null_.reserve(static_cast<std::size_t>(rows));
+  begins_.push_back(0);
+  for (int64_t row = 0; row < rows; ++row) {
+    const bool is_null = std::any_of(
+        columns.begin(), columns.end(), [&](const Column* column) { return column->is_null(row); });
+    for (const Column* column : columns) {
+      if (!is_null) {
+        append_value(bytes_, *column, row);
+      }
+    }
+    is_null_.push_back(is_null ? 1 : 0);
+    begins_.push_back(bytes_.size());
+  }
 }
 
 Result<std::vector<Scalar>> decode_key(const EntityKey& key) {
