@@ -79,6 +79,13 @@ Batch Batch::slice(int64_t begin, int64_t end) const {
 }
 
 Result<Batch> concat(const SchemaPtr& schema, std::span<const Batch> batches) {
+  if (batches.size() == 1 && batches.front().schema() == *schema) {
+    std::vector<ColumnPtr> columns;
+    for (int c = 0; c < schema->size(); ++c) {
+      columns.push_back(batches.front().column_ptr(c));
+    }
+    return Batch(schema, std::move(columns), batches.front().rows());  // they are shared
+  }
   BatchBuilder builder(schema);
   for (const Batch& batch : batches) {
     if (batch.schema() != *schema) {

@@ -1,12 +1,15 @@
 #include "data/decode_row.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <charconv>
 #include <cmath>
+#include <cstdint>
 #include <cstring>
 #include <limits>
 
+#include "base/check.h"
 #include "base/time.h"
 
 namespace assay::data {
@@ -225,64 +228,73 @@ void append_cell(const RowCell& cell, ColumnBuilder* builder) {
 namespace {
 
 constexpr std::size_t kStagedRows = 256;
+constexpr std::size_t kStagedTextBytes = std::size_t{64} << 10;
 
 }  // namespace
 
 RowCollector::RowCollector(const SchemaPtr& schema)
     : schema_(schema), builder_(schema), cells_(static_cast<std::size_t>(schema->size())) {
   for (const Field& field : schema->fields()) {
+    Staged& staged = staged_.emplace_back();
     const auto width = static_cast<std::size_t>(value_width(field.type));
-    widths_.push_back(width <= sizeof(int64_t) ? width : 0);
-    staged_.push_back({std::vector<uint8_t>(widths_.back() * kStagedRows),
-                       std::vector<uint8_t>(kStagedRows),
-                       false});
+    staged.is_required = !field.nullable;
+    if (is_text(field.type)) {
+      staged.as = Waiting::kText;
+      staged.ends.resize(kStagedRows);
+    } else if (width == 0 || width > sizeof(int64_t)) {
+      continue;
+    } else if (field.type == Type::kFloat64) {
+      staged.as = Waiting::kFloat64;
+    } else {
+      staged.as = field.type == Type::kFloat32 ? Waiting::kFloat32 : Waiting::kWord;
+    }
+    staged.width = width;
+    staged.bytes.resize(width * kStagedRows);
+    staged.is_null.resize(kStagedRows);
   }
 }
 
 void RowCollector::begin_row() {
   for (RowCell& cell : cells_) {
-    cell = {};
+    cell.null = true;
   }
 }
 
 void RowCollector::end_row(int64_t record) {
-  const std::vector<Field>& fields = schema_->fields();
-  for (std::size_t i = 0; i < fields.size(); ++i) {
-    if (cells_[i].null && !fields[i].nullable) {
-      reject(record, RejectReason::kMissingRequired, fields[i].name);
+  for (std::size_t i = 0; i < cells_.size(); ++i) {
+    if (cells_[i].null && staged_[i].is_required) {
+      reject(record, RejectReason::kMissingRequired, schema_->field(static_cast<int>(i)).name);
       return;
     }
   }
-  for (std::size_t i = 0; i < fields.size(); ++i) {
-    ColumnBuilder& column = builder_.column(static_cast<int>(i));
-    if (widths_[i] != 0) {
-      stage(i);
+  for (std::size_t i = 0; i < cells_.size(); ++i) {
+    if (staged_[i].as == Waiting::kText) {
+      stage_text(cells_[i], &staged_[i]);
+    } else if (staged_[i].as != Waiting::kNot) {
+      stage(cells_[i], &staged_[i]);
     } else if (cells_[i].null) {
-      column.append_null();
+      builder_.column(static_cast<int>(i)).append_null();
     } else {
-      append_cell(cells_[i], &column);
+      append_cell(cells_[i], &builder_.column(static_cast<int>(i)));
     }
   }
-  if (++staged_rows_ == kStagedRows) {
+  if (++staged_rows_ == kStagedRows || is_full_) {
     flush();
   }
   record_of_row_.push_back(record);
 }
 
-void RowCollector::stage(std::size_t column) {
-  const RowCell& cell = cells_[column];
-  Staged& staged = staged_[column];
-  const Type& type = builder_.column(static_cast<int>(column)).type();
+void RowCollector::stage(const RowCell& cell, Staged* staged) {
   int64_t word = cell.null ? 0 : cell.integer;  // its low bytes are the value
-  if (type == Type::kFloat64) {
+  if (staged->as == Waiting::kFloat64) {
     word = cell.null ? 0 : std::bit_cast<int64_t>(cell.number);
-  } else if (type == Type::kFloat32) {
+  } else if (staged->as == Waiting::kFloat32) {
     word = cell.null ? 0 : std::bit_cast<int32_t>(static_cast<float>(cell.number));
   }
   const auto put = [&](auto value) {
-    std::memcpy(staged.bytes.data() + staged_rows_ * sizeof(value), &value, sizeof(value));
+    std::memcpy(staged->bytes.data() + staged_rows_ * sizeof(value), &value, sizeof(value));
   };
-  switch (widths_[column]) {
+  switch (staged->width) {
     case sizeof(int64_t):
       put(word);
       break;
@@ -295,8 +307,25 @@ void RowCollector::stage(std::size_t column) {
     default:
       put(static_cast<int8_t>(word));
   }
-  staged.is_null[staged_rows_] = cell.null ? 1 : 0;
-  staged.any_null = staged.any_null || cell.null;
+  staged->is_null[staged_rows_] = cell.null ? 1 : 0;
+  staged->any_null = staged->any_null || cell.null;
+}
+
+void RowCollector::stage_text(const RowCell& cell, Staged* staged) {
+  const std::string_view text = cell.null ? std::string_view() : cell.text;
+  const std::size_t end = staged->text_bytes + text.size();
+  if (end > staged->bytes.size()) {
+    staged->bytes.resize(end + end / 2);
+  }
+  if (!text.empty()) {
+    std::memcpy(staged->bytes.data() + staged->text_bytes, text.data(), text.size());
+  }
+  staged->text_bytes = end;
+  ASSAY_CHECK(end <= INT32_MAX);
+  staged->ends[staged_rows_] = static_cast<int32_t>(end);
+  staged->is_null[staged_rows_] = cell.null ? 1 : 0;
+  staged->any_null = staged->any_null || cell.null;
+  is_full_ = is_full_ || end >= kStagedTextBytes;
 }
 
 void RowCollector::flush() {
@@ -304,32 +333,63 @@ void RowCollector::flush() {
   for (std::size_t i = 0; i < staged_.size(); ++i) {
     Staged& staged = staged_[i];
     ColumnBuilder& column = builder_.column(static_cast<int>(i));
-    const auto append = [&](auto sample) {
-      const auto* values = reinterpret_cast<const decltype(sample)*>(staged.bytes.data());
-      if (staged.any_null) {
-        column.append_block(values, staged.is_null.data(), rows);
-      } else {
-        column.append_block(values, rows);
-      }
-    };
-    switch (widths_[i]) {
-      case 0:
-        break;
-      case sizeof(int64_t):
-        append(int64_t{});
-        break;
-      case sizeof(int32_t):
-        append(int32_t{});
-        break;
-      case sizeof(int16_t):
-        append(int16_t{});
-        break;
-      default:
-        append(uint8_t{});
+    if (staged.as == Waiting::kText) {
+      flush_text(staged, rows, &column);
+    } else if (staged.as != Waiting::kNot) {
+      flush_words(staged, rows, &column);
     }
     staged.any_null = false;
+    staged.text_bytes = 0;
   }
   staged_rows_ = 0;
+  is_full_ = false;
+}
+
+void RowCollector::flush_text(const Staged& staged, int64_t rows, ColumnBuilder* column) {
+  const auto* text = reinterpret_cast<const char*>(staged.bytes.data());
+  if (staged.any_null) {
+    int32_t begin = 0;
+    for (int64_t row = 0; row < rows; ++row) {
+      const auto at = static_cast<std::size_t>(row);
+      const int32_t end = staged.ends[at];
+      if (staged.is_null[at] != 0) {
+        column->append_null();
+      } else {
+        column->append_text({text + begin, static_cast<std::size_t>(end - begin)});
+      }
+      begin = end;
+    }
+    return;
+  }
+  const ColumnBuilder::TextRoom room = column->append_texts(rows, staged.text_bytes);
+  std::copy(text, text + staged.text_bytes, room.bytes);
+  for (int64_t row = 0; row < rows; ++row) {
+    room.ends[row] = room.begin + staged.ends[static_cast<std::size_t>(row)];
+  }
+}
+
+void RowCollector::flush_words(const Staged& staged, int64_t rows, ColumnBuilder* column) {
+  const auto append = [&](auto sample) {
+    const auto* values = reinterpret_cast<const decltype(sample)*>(staged.bytes.data());
+    if (staged.any_null) {
+      column->append_block(values, staged.is_null.data(), rows);
+    } else {
+      column->append_block(values, rows);
+    }
+  };
+  switch (staged.width) {
+    case sizeof(int64_t):
+      append(int64_t{});
+      break;
+    case sizeof(int32_t):
+      append(int32_t{});
+      break;
+    case sizeof(int16_t):
+      append(int16_t{});
+      break;
+    default:
+      append(uint8_t{});
+  }
 }
 
 void RowCollector::reject(int64_t record, RejectReason reason, std::string_view column) {

@@ -63,22 +63,31 @@ class RowCollector {
   Decoded finish();
 
  private:
-  /// Values of a column of at most eight bytes each, which go to the builder many at a time.
+  /// How values of a column wait before they go to its builder, many at a time.
+  enum class Waiting { kNot, kWord, kFloat32, kFloat64, kText };
   struct Staged {
-    std::vector<uint8_t> bytes;
-    std::vector<uint8_t> is_null;
+    Waiting as = Waiting::kNot;
+    std::size_t width = 0;  // of words and floats
+    bool is_required = false;
     bool any_null = false;
+    std::vector<uint8_t> bytes;  // of text: as many as there are or more
+    std::vector<uint8_t> is_null;
+    std::vector<int32_t> ends;  // of text
+    std::size_t text_bytes = 0;
   };
 
-  void stage(std::size_t column);
+  void stage(const RowCell& cell, Staged* staged);
+  void stage_text(const RowCell& cell, Staged* staged);
+  static void flush_text(const Staged& staged, int64_t rows, ColumnBuilder* column);
+  static void flush_words(const Staged& staged, int64_t rows, ColumnBuilder* column);
   void flush();
 
   SchemaPtr schema_;
   BatchBuilder builder_;
   std::vector<RowCell> cells_;
-  std::vector<std::size_t> widths_;  // of values that are staged; 0: the column is not
-  std::vector<Staged> staged_;
+  std::vector<Staged> staged_;  // per column
   std::size_t staged_rows_ = 0;
+  bool is_full_ = false;  // a column has as much text as may wait
   std::vector<int64_t> record_of_row_;
   Rejects rejects_;
 };

@@ -12,6 +12,7 @@
 
 #include "data/decode_row.h"
 #include "data/json_members.h"
+#include "data/json_shape.h"
 #include "data/json_text.h"
 #include "data/scalar.h"
 
@@ -22,6 +23,9 @@ namespace dom = simdjson::dom;
 
 /// Records that are looked through at once: with their places they stay in the second cache.
 constexpr std::size_t kTogetherBytes = std::size_t{64} << 10;
+/// Among them so many may be written in a way of their own before the rest is not tried by shape
+/// where a quarter was.
+constexpr std::size_t kMissesMin = 8;
 
 bool read_integer(const dom::element& value, TypeId type, RowCell* cell) {
   return value.get_int64().get(cell->integer) == simdjson::SUCCESS &&
@@ -251,6 +255,7 @@ struct JsonLinesDecoder::State {
   int column_of(std::size_t member, std::string_view name);
   bool read(const dom::element& value, std::size_t column, RowCell* cell);
   void decode(std::span<const std::string_view> records, int64_t number, RowCollector* rows);
+  bool read_by_shape(std::string_view record, RowCollector* rows);
   void decode_together(std::span<const std::string_view> records,
                        int64_t number,
                        RowCollector* rows);
@@ -260,6 +265,7 @@ struct JsonLinesDecoder::State {
 
   DecodeOptions options;
   std::unique_ptr<JsonMembers> members;  // where plain records can be read without a tree
+  std::unique_ptr<JsonShape> shape;      // and those that are written as others were, at once
   dom::parser parser;
   std::string padded;
   std::string together;              // records that are looked through at once; cells view into it
@@ -304,20 +310,46 @@ JsonLinesDecoder::State::State(DecodeOptions decode_options) : options(std::move
   }
   if (!options.only_by_tree) {
     members = JsonMembers::of(options);
+    shape = JsonShape::of(options);
   }
 }
 
 void JsonLinesDecoder::State::decode(std::span<const std::string_view> records,
                                      int64_t number,
                                      RowCollector* rows) {
-  if (members != nullptr) {
-    decode_together(records, number, rows);
+  if (members == nullptr) {
+    for (const std::string_view record : records) {
+      rows->begin_row();
+      read_as_tree(record, number++, rows);
+    }
     return;
   }
-  for (const std::string_view record : records) {
-    rows->begin_row();
-    read_as_tree(record, number++, rows);
+  for (std::size_t i = 0, missed = 0; i < records.size(); ++i) {
+    if (read_by_shape(records[i], rows)) {
+      rows->end_row(number + static_cast<int64_t>(i));
+      continue;
+    }
+    ++missed;
+    const bool is_worth_it = missed < kMissesMin || missed * 4 < i;
+    decode_together(records.subspan(i, is_worth_it ? 1 : records.size() - i),
+                    number + static_cast<int64_t>(i),
+                    rows);
+    if (!is_worth_it) {
+      return;
+    }
   }
+}
+
+bool JsonLinesDecoder::State::read_by_shape(std::string_view record, RowCollector* rows) {
+  rows->begin_row();
+  if (shape->read(record, rows)) {
+    return true;
+  }
+  if (!shape->learn(record)) {
+    return false;
+  }
+  rows->begin_row();
+  return shape->read(record, rows);
 }
 
 /// Look through records at once, and decode them. Where one of them is bad, half of them at a time.

@@ -8,6 +8,10 @@
 
 namespace assay::data {
 
+/// Whether the values of all columns are read without a tree: none is nested, a decimal, bytes, or a
+/// real that may be text.
+bool are_plain_columns(const DecodeOptions& options);
+
 /// Reads the members of flat JSON records straight into cells, without a tree between: half of the
 /// time. It answers only for plain records; whatever else, be it wrong or only rare, is left to who
 /// reads trees, so there is one place that says what is wrong.
@@ -15,7 +19,7 @@ namespace assay::data {
 /// Threads one thread at a time.
 class JsonMembers {
  public:
-  /// nullptr where the columns ask for more than this reads: nested values, decimals, bytes.
+  /// nullptr where the columns ask for more than this reads.
   static std::unique_ptr<JsonMembers> of(const DecodeOptions& options);
   ~JsonMembers();
   JsonMembers(const JsonMembers&) = delete;

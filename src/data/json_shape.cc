@@ -1,0 +1,323 @@
+// Records of one source are written by one program: the same names, in nearly the same order, with
+// the same blanks between. So where a member is expected, its name is compared as bytes,
+//
+//   {"user_id":"u1","item_id":17}
+//    ~~~~~~~~~~ ^^^^ ~~~~~~~~~~ ^^     ~ compared in words of eight bytes, ^ read once
+//
+// and each byte is looked at once, whereas finding the places of all tokens first looks at each one
+// twice. Nothing is taken on trust: what was compared is a name, a colon and blanks; strings are
+// UTF-8 without control characters and escapes; numbers and words are all that they must be.
+
+#include "data/json_shape.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstring>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "data/json_columns.h"
+#include "data/json_members.h"
+#include "data/json_scalars.h"
+#include "data/utf8.h"
+
+namespace assay::data {
+namespace {
+
+constexpr std::size_t kWord = sizeof(uint64_t);
+/// Longer names, blanks included, are not remembered.
+constexpr std::size_t kWordsMax = 8;
+constexpr std::size_t kMembersMax = 64;
+/// Bytes behind a record that are read, and are no part of it. The first is zero, where every value
+/// ends.
+constexpr std::size_t kPadding = (kWordsMax + 1) * kWord;
+
+constexpr uint64_t of_each_byte(uint64_t byte) {
+  return byte * 0x0101010101010101U;
+}
+
+/// A bit at the first byte that is below `end`, which is 128 at most; bits above it may be wrong.
+uint64_t first_below(uint64_t word, uint64_t end) {
+  return (word - of_each_byte(end)) & ~word & of_each_byte(0x80);
+}
+
+/// The closing quote of a text that begins at `at`; nullptr: it has escapes, or is no text.
+const char* closing_quote(const char* at) {
+  const char* const begin = at;
+  uint64_t beyond_ascii = of_each_byte(0x80);  // stops there too, once
+  for (;;) {
+    const uint64_t word = eight_bytes(at);
+    const uint64_t stops = first_below(word, ' ') | first_below(word ^ of_each_byte('"'), 1) |
+                           first_below(word ^ of_each_byte('\\'), 1) | (word & beyond_ascii);
+    if (stops == 0) {
+      at += kWord;
+      continue;
+    }
+    at += std::countr_zero(stops) / 8;
+    if ((*at & 0x80) != 0) {
+      beyond_ascii = 0;
+      continue;
+    }
+    const bool is_text = *at == '"' && (beyond_ascii != 0 || is_utf8({begin, at}));
+    return is_text ? at : nullptr;
+  }
+}
+
+const char* past_blanks(const char* at) {
+  while (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t') {
+    ++at;
+  }
+  return at;
+}
+
+/// An integer that 64 bits hold for certain, and `at` behind it. False: it is none, or another
+/// number.
+bool read_integer(const char** at, int64_t* whole) {
+  const bool is_negative = **at == '-';
+  const char* const first = *at + (is_negative ? 1 : 0);
+  const char* digit = first;
+  int64_t number = 0;
+  for (uint64_t word = eight_bytes(digit); digit - first < 16 && are_digits(word);
+       word = eight_bytes(digit)) {
+    number = number * 100'000'000 + number_of_digits(word);
+    digit += kWord;
+  }
+  for (; is_json_digit(*digit) && digit - first < kJsonDigits; ++digit) {
+    number = number * 10 + (*digit - '0');
+  }
+  const bool is_short = digit != first && (*first != '0' || digit - first == 1);
+  if (!is_short || is_json_digit(*digit) || *digit == '.' || *digit == 'e' || *digit == 'E') {
+    return false;
+  }
+  *whole = is_negative ? -number : number;
+  *at = digit;
+  return true;
+}
+
+/// The text of a value that is no object and no array, and `at` behind it; "": there is none.
+std::string_view take_token(const char** at) {
+  const char* const begin = *at;
+  const char* end = begin;
+  if (*begin == '"') {
+    const char* const quote = closing_quote(begin + 1);
+    end = quote == nullptr ? begin : quote + 1;
+  } else {
+    while (is_json_digit(*end) || (*end >= 'a' && *end <= 'z') || *end == '-' || *end == '+' ||
+           *end == '.' || *end == 'E') {
+      ++end;
+    }
+  }
+  *at = end;
+  return {begin, end};
+}
+
+/// A value that nobody asked for.
+bool pass_over(const char** at) {
+  if (**at == '"') {
+    const char* const quote = closing_quote(*at + 1);
+    *at = quote == nullptr ? *at : quote + 1;
+    return quote != nullptr;
+  }
+  int64_t whole = 0;
+  if (read_integer(at, &whole)) {
+    return true;
+  }
+  const std::string_view token = take_token(at);
+  return !token.empty() && is_json_scalar(token);
+}
+
+/// How a member's value is read.
+enum class Reading { kNone, kText, kInteger, kTimeCount, kByToken };
+
+Reading reading_of(const Type& type, TimeUnit unit) {
+  if (type == Type::kString) {
+    return Reading::kText;
+  }
+  const bool is_time = type == Type::kTimestamp || type == Type::kTimestampNtz;
+  if (is_time && unit != TimeUnit::kText) {
+    return Reading::kTimeCount;
+  }
+  return is_integer(type) ? Reading::kInteger : Reading::kByToken;
+}
+
+}  // namespace
+
+struct JsonShape::State {
+  /// A name with its quotes, the colon, and the blanks before, between and behind them.
+  struct Member {
+    std::string text;
+    std::array<uint64_t, kWordsMax> words{};  // the same, zeros behind
+    std::size_t last = 0;                     // of the words
+    uint64_t last_mask = 0;                   // its bytes that count
+    int column = -1;
+    Reading reading = Reading::kNone;
+
+    [[nodiscard]] bool stands_at(const char* at) const {
+      for (std::size_t i = 0; i < last; ++i) {
+        if (eight_bytes(at + i * kWord) != words[i]) {
+          return false;
+        }
+      }
+      return (eight_bytes(at + last * kWord) & last_mask) == words[last];
+    }
+  };
+
+  explicit State(const DecodeOptions& options) : columns(options) {}
+
+  const char* copy(std::string_view record);
+  bool add(std::string_view text, std::string_view name);
+  const Member* find(const char* at, std::size_t* expected) const;
+  bool read_member(const Member& member, const char** at, RowCollector* rows);
+
+  JsonColumns columns;
+  std::vector<Member> members;  // in the order of the records
+  std::string padded;
+};
+
+JsonShape::JsonShape(std::unique_ptr<State> state) : state_(std::move(state)) {}
+JsonShape::~JsonShape() = default;
+
+std::unique_ptr<JsonShape> JsonShape::of(const DecodeOptions& options) {
+  if (!are_plain_columns(options)) {
+    return nullptr;
+  }
+  return std::unique_ptr<JsonShape>(new JsonShape(std::make_unique<State>(options)));
+}
+
+bool JsonShape::read(std::string_view record, RowCollector* rows) {
+  State& state = *state_;
+  if (state.members.empty()) {
+    return false;
+  }
+  state.columns.begin_record();
+  const char* at = state.copy(record);
+  const char* const end = at + record.size();
+  if (*at++ != '{') {
+    return false;
+  }
+  for (std::size_t expected = 0;;) {
+    const State::Member* const member = state.find(at, &expected);
+    if (member == nullptr) {
+      return false;
+    }
+    at += member->text.size();
+    if (!(member->reading == Reading::kNone ? pass_over(&at)
+                                             : state.read_member(*member, &at, rows))) {
+      return false;
+    }
+    const char behind = *at++;
+    if (behind == ',') {
+      continue;
+    }
+    if (behind != '}' || past_blanks(at) != end) {
+      return false;
+    }
+    state.columns.fill_absent(rows);
+    return true;
+  }
+}
+
+bool JsonShape::learn(std::string_view record) {
+  State& state = *state_;
+  if (state.members.size() == kMembersMax) {
+    return false;
+  }
+  bool is_new = false;
+  const char* at = state.copy(record);
+  if (*at++ != '{') {
+    return false;
+  }
+  for (;;) {
+    const char* const begin = at;
+    const char* const name = past_blanks(at);
+    const char* const quote = *name == '"' ? closing_quote(name + 1) : nullptr;
+    if (quote == nullptr) {
+      return is_new;
+    }
+    at = past_blanks(quote + 1);
+    if (*at++ != ':') {
+      return is_new;
+    }
+    at = past_blanks(at);
+    is_new = state.add({begin, at}, {name + 1, quote}) || is_new;
+    if (!pass_over(&at) || *at++ != ',') {
+      return is_new;
+    }
+  }
+}
+
+/// A record with kPadding bytes behind it.
+const char* JsonShape::State::copy(std::string_view record) {
+  const std::size_t size = record.size() + kPadding;
+  if (padded.size() < size) {
+    padded.resize(size + size / 2);
+  }
+  std::copy(record.begin(), record.end(), padded.begin());
+  padded[record.size()] = '\0';
+  return padded.data();
+}
+
+/// False: it is known, or too long, or one too many.
+bool JsonShape::State::add(std::string_view text, std::string_view name) {
+  const bool is_known = std::any_of(members.begin(), members.end(), [&](const Member& member) {
+    return member.text == text;
+  });
+  if (is_known || text.size() > kWordsMax * kWord || members.size() == kMembersMax) {
+    return false;
+  }
+  Member& added = members.emplace_back();
+  added.text = text;
+  std::memcpy(added.words.data(), text.data(), text.size());
+  added.last = (text.size() - 1) / kWord;
+  const std::size_t spare_bits = 8 * ((added.last + 1) * kWord - text.size());
+  added.last_mask = ~uint64_t{0} >> spare_bits;
+  added.column = columns.find(name);
+  if (added.column >= 0) {
+    added.reading = reading_of(columns.type(added.column), columns.unit(added.column));
+  }
+  return true;
+}
+
+/// The member that stands there: the one expected, or one behind it, or else one before it.
+const JsonShape::State::Member* JsonShape::State::find(const char* at,
+                                                       std::size_t* expected) const {
+  for (std::size_t tries = members.size(); tries > 0; --tries) {
+    const std::size_t place = *expected < members.size() ? *expected : 0;
+    *expected = place + 1;
+    if (members[place].stands_at(at)) {
+      return &members[place];
+    }
+  }
+  return nullptr;
+}
+
+bool JsonShape::State::read_member(const Member& member, const char** at, RowCollector* rows) {
+  RowCell& cell = rows->cell(static_cast<std::size_t>(member.column));
+  columns.note(member.column);
+  cell.null = **at == 'n';  // of members of one name the last counts
+  if (cell.null) {
+    return is_word(take_token(at), "null");
+  }
+  if (member.reading == Reading::kText) {
+    const char* const begin = *at + 1;
+    const char* const quote = **at == '"' ? closing_quote(begin) : nullptr;
+    if (quote == nullptr) {
+      return false;
+    }
+    cell.text = {begin, quote};
+    *at = quote + 1;
+    return true;
+  }
+  const Type& type = columns.type(member.column);
+  const TimeUnit unit = columns.unit(member.column);
+  if (member.reading != Reading::kByToken && read_integer(at, &cell.integer)) {
+    return member.reading == Reading::kInteger ? fits_integer(cell.integer, type)
+                                               : read_time_count(cell.integer, unit, &cell);
+  }
+  const std::string_view token = take_token(at);
+  return !token.empty() && read_json_value(token, type, unit, &cell);
+}
+
+}  // namespace assay::data
