@@ -21,6 +21,7 @@
 #include "base/process.h"
 #include "base/scratch_file.h"
 #include "base/suggest.h"
+#include "base/unsynced_files.h"
 #include "base/world.h"
 
 namespace assay {
@@ -109,8 +110,17 @@ TEST(Random, SeededSequencesRepeatAndUuidsAreVersionFour) {
   EXPECT_NE(a->uuid(), uuid);
 }
 
-TEST(FileSystem, PutIfAbsentHasExactlyOneWinner) {
-  const auto files = system_files();
+/// Those that are waited for and those that are not.
+class BothFiles : public testing::TestWithParam<bool> {
+ protected:
+  static std::unique_ptr<FileSystem> files_of(bool synced) {
+    return synced ? system_files() : unsynced_files();
+  }
+};
+INSTANTIATE_TEST_SUITE_P(FileSystem, BothFiles, testing::Bool());
+
+TEST_P(BothFiles, PutIfAbsentHasExactlyOneWinner) {
+  const auto files = files_of(GetParam());
   const std::string path = new_folder() + "/one";
   std::atomic<int> won{0};
   std::vector<std::thread> writers;
@@ -127,8 +137,8 @@ TEST(FileSystem, PutIfAbsentHasExactlyOneWinner) {
   EXPECT_EQ(won, 1);
 }
 
-TEST(FileSystem, WritesReplaceWholeAndErrorsNameThePath) {
-  const auto files = system_files();
+TEST_P(BothFiles, WritesReplaceWholeAndErrorsNameThePath) {
+  const auto files = files_of(GetParam());
   const std::string folder = new_folder();
   ASSERT_TRUE(files->make_directories(folder + "/a/b").ok());
   ASSERT_TRUE(files->make_directories(folder + "/a/b").ok());

@@ -16,6 +16,7 @@
 #include "base/append_file.h"
 #include "base/fail_point.h"
 #include "base/system_error.h"
+#include "base/unsynced_files.h"
 
 // A new file is durable when its bytes and its name are. write() and the general way of
 // put_if_absent wait for the bytes before the name is made, and then for the name: two waits for
@@ -118,6 +119,8 @@ constexpr mode_t kSecretMode = 0600;
 
 class SystemFiles : public FileSystem {
  public:
+  explicit SystemFiles(bool waits) : waits_(waits) {}
+
   Result<std::string> read(const std::string& path) override {
     const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     struct stat status {};
@@ -227,10 +230,10 @@ class SystemFiles : public FileSystem {
   Status sync(const std::string& path) override {
     step();
     const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!file.good() || ::fsync(file.fd()) != 0) {
+    if (!file.good()) {
       return system_failure("cannot sync", path);
     }
-    return {};
+    return sync_open(file.fd(), path);
   }
 
   Result<std::unique_ptr<FileLock>> lock(const std::string& path) override {
@@ -273,7 +276,7 @@ class SystemFiles : public FileSystem {
     const std::string temporary = temporary_name(path);
     Result<Descriptor> file = create_new(temporary, bytes, mode);
     Status status = file.status();
-    const bool in_order = status.ok() && keeps_order(file->fd());
+    const bool in_order = status.ok() && waits_ && keeps_order(file->fd());
     if (status.ok()) {
       step();
       status = in_order ? hand_to_disk(file->fd(), temporary) : sync_open(file->fd(), temporary);
@@ -314,11 +317,11 @@ class SystemFiles : public FileSystem {
                                                            : system_failure("cannot write", path);
   }
 
-  static Status sync_open(int fd, const std::string& path) {
-    return ::fsync(fd) == 0 ? Status() : system_failure("cannot sync", path);
+  [[nodiscard]] Status sync_open(int fd, const std::string& path) const {
+    return !waits_ || ::fsync(fd) == 0 ? Status() : system_failure("cannot sync", path);
   }
 
-  static Status write_new(const std::string& path, std::string_view bytes, mode_t mode) {
+  Status write_new(const std::string& path, std::string_view bytes, mode_t mode) const {
     ASSAY_ASSIGN_OR_RETURN(const Descriptor file, create_new(path, bytes, mode));
     step();
     return sync_open(file.fd(), path);
@@ -336,6 +339,8 @@ class SystemFiles : public FileSystem {
     ASSAY_RETURN_IF_ERROR(write_all(file.fd(), path, bytes));
     return file;
   }
+
+  const bool waits_;  // for the disk
 };
 
 class SystemAppendFile : public AppendFile {
@@ -381,7 +386,11 @@ Status append_bytes(const std::string& path, std::string_view bytes) {
 }
 
 std::unique_ptr<FileSystem> system_files() {
-  return std::make_unique<SystemFiles>();
+  return std::make_unique<SystemFiles>(true);
+}
+
+std::unique_ptr<FileSystem> unsynced_files() {
+  return std::make_unique<SystemFiles>(false);
 }
 
 std::string join_path(std::string_view directory, std::string_view name) {

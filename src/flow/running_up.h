@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "base/pause.h"
+#include "base/unsynced_files.h"
 #include "flow/kafka_project.h"
 #include "flow/online_stage.h"
 #include "flow/up.h"
@@ -61,7 +62,7 @@ class LakeThatGoes : public FileSystem {
   }
 
  private:
-  std::unique_ptr<FileSystem> files_ = system_files();
+  std::unique_ptr<FileSystem> files_ = unsynced_files();
 };
 
 /// The line of a project, following its sources until it is stopped.

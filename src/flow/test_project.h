@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/unsynced_files.h"
 #include "flow/run.h"
 #include "flow/verify.h"
 #include "lake/table_hash.h"
@@ -145,7 +146,7 @@ class TestProject {
 
  private:
   FileSystem& files() { return world_.world().files; }
-  SystemWorld world_;
+  UnsyncedWorld world_;
   std::string folder_;
 };
 

@@ -33,7 +33,7 @@ inline void run_as_child() {
   if (folder == nullptr) {
     return;
   }
-  SystemWorld system(LogLevel::kError);
+  UnsyncedWorld system(LogLevel::kError);
   const auto workspace = *Workspace::open(system.world(), folder, {});
   UpOptions options;
   options.flush_every = kCrashFlushEvery;
