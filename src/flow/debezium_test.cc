@@ -155,8 +155,8 @@ TEST(Debezium, ATopicLeavesTheSameAndItsTombstonesAreNoErrors) {
   TestTopic topic(3);
   TestProject project;
   project.write("project.yaml",
-                "sources:\n  orders: {kafka: {brokers: \"" + topic.brokers() +
-                    "\", topics: events, format: debezium}}" + std::string(kBronze));
+                "sources:\n  orders: {kafka: {brokers: \"" + topic.brokers() + "\", " + kAskedOften +
+                    ", topics: events, format: debezium}}" + std::string(kBronze));
   int64_t tombstones = 0;
   for (const ChangeLog::Event& event : log.events) {
     const bool is_tombstone = event.text.empty();
@@ -178,7 +178,8 @@ TEST(Debezium, ANullValueDeletesItsKeyOfATableOfPlainRecords) {
   TestProject project;
   project.write(
       "project.yaml",
-      "sources:\n  orders: {kafka: {brokers: \"" + topic.brokers() + R"(", topics: events}}
+      "sources:\n  orders: {kafka: {brokers: \"" + topic.brokers() + "\", " + kAskedOften +
+          R"(, topics: events}}
 bronze:
   orders:
     source: orders

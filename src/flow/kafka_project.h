@@ -18,6 +18,10 @@ namespace assay::flow {
 /// For "source: events\n": the same event once more is a duplicate.
 inline constexpr char kWithKey[] = "source: events\n    key: [user_id, ts]\n";
 
+/// Of a source: the broker of these tests does not look again before it says that there is nothing
+/// new.
+inline constexpr char kAskedOften[] = "options: {fetch.wait.max.ms: \"10\"}";
+
 /// A broker with one topic.
 class TestTopic {
  public:
@@ -129,7 +133,8 @@ class KafkaProject : public PatientProject {
  public:
   explicit KafkaProject(const TestTopic& topic) {
     change("events: {files: {path: data, format: csv}}",
-           "events: {kafka: {brokers: \"" + topic.brokers() + "\", topics: events}}");
+           "events: {kafka: {brokers: \"" + topic.brokers() + "\", " + kAskedOften +
+               ", topics: events}}");
   }
 };
 

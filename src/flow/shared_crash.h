@@ -13,9 +13,8 @@ namespace assay::flow {
 
 /// What a project's topic needs so that a group forgets a killed member soon.
 inline void forget_members_soon(TestProject& project) {
-  project.change("topics: events}",
-                 "topics: events, options: {session.timeout.ms: \"3200\", "
-                 "heartbeat.interval.ms: \"100\"}}");
+  project.change("options: {",
+                 "options: {session.timeout.ms: \"3200\", heartbeat.interval.ms: \"100\", ");
 }
 
 class CrashedShares : public CrashedUp {

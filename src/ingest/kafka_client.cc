@@ -11,6 +11,7 @@
 #include <array>
 #include <deque>
 #include <map>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -78,8 +79,10 @@ class MessageBlock : public KafkaBlock {
 
 class LibraryConsumer : public KafkaConsumer {
  public:
-  LibraryConsumer(KafkaHandle handle, const KafkaClientOptions& options)
-      : handle_(std::move(handle)),
+  LibraryConsumer(Log& log, KafkaHandle handle, const KafkaClientOptions& options)
+      : log_(log),
+        options_(options),
+        handle_(std::move(handle)),
         timeout_ms_(static_cast<int>(options.timeout.micros / 1'000)),
         queue_(rd_kafka_queue_get_consumer(handle_.get()), rd_kafka_queue_destroy) {
     if (options.wakeup != nullptr) {
@@ -110,16 +113,19 @@ class LibraryConsumer : public KafkaConsumer {
   [[nodiscard]] rd_kafka_t* handle() const { return handle_.get(); }
 
   Result<int32_t> partitions(const std::string& topic) override {
-    return kafka_partitions(handle_, topic, timeout_ms_);
+    ASSAY_ASSIGN_OR_RETURN(const KafkaHandle* asks, who_asks());
+    return kafka_partitions(*asks, topic, timeout_ms_);
   }
 
   Result<OffsetRange> offsets(const TopicPartition& partition) override {
-    return kafka_offsets(handle_, partition, timeout_ms_);
+    ASSAY_ASSIGN_OR_RETURN(const KafkaHandle* asks, who_asks());
+    return kafka_offsets(*asks, partition, timeout_ms_);
   }
 
   Result<std::vector<int64_t>> ends(const std::vector<TopicPartition>& partitions,
                                     Duration wait) override {
-    return kafka_ends(handle_, partitions, static_cast<int>(wait.micros / 1'000));
+    ASSAY_ASSIGN_OR_RETURN(const KafkaHandle* asks, who_asks());
+    return kafka_ends(*asks, partitions, static_cast<int>(wait.micros / 1'000));
   }
 
   int64_t last_seen_end(const TopicPartition& partition) override {
@@ -131,6 +137,7 @@ class LibraryConsumer : public KafkaConsumer {
   }
 
   Status assign(const std::vector<std::pair<TopicPartition, int64_t>>& from) override {
+    run_ = {};
     const ListPtr list(rd_kafka_topic_partition_list_new(static_cast<int>(from.size())),
                        rd_kafka_topic_partition_list_destroy);
     let_stops_end();
@@ -146,6 +153,18 @@ class LibraryConsumer : public KafkaConsumer {
                                                : kafka_failure(error, "assign partitions");
   }
 
+  Status seek(const TopicPartition& partition, int64_t offset) override {
+    const ListPtr list(rd_kafka_topic_partition_list_new(1),
+                       rd_kafka_topic_partition_list_destroy);
+    rd_kafka_topic_partition_list_add(list.get(), partition.topic.c_str(), partition.partition)
+        ->offset = offset;
+    const std::string what = "go to an offset of " + partition.name();
+    ASSAY_RETURN_IF_ERROR(
+        kafka_result(rd_kafka_seek_partitions(handle_.get(), list.get(), timeout_ms_), what));
+    const rd_kafka_resp_err_t error = list->elems[0].err;
+    return error == RD_KAFKA_RESP_ERR_NO_ERROR ? Status() : kafka_failure(error, what);
+  }
+
   Status join(const std::vector<std::string>& topics) override {
     const ListPtr list(rd_kafka_topic_partition_list_new(static_cast<int>(topics.size())),
                        rd_kafka_topic_partition_list_destroy);
@@ -158,6 +177,7 @@ class LibraryConsumer : public KafkaConsumer {
   }
 
   Status take(const std::vector<std::pair<TopicPartition, int64_t>>& from) override {
+    run_ = {};
     unanswered_.reset();
     const ListPtr list(rd_kafka_topic_partition_list_new(static_cast<int>(from.size())),
                        rd_kafka_topic_partition_list_destroy);
@@ -170,6 +190,7 @@ class LibraryConsumer : public KafkaConsumer {
   }
 
   Status give_up(const std::vector<TopicPartition>& partitions) override {
+    run_ = {};
     unanswered_.reset();
     for (const TopicPartition& partition : partitions) {
       const auto at = assigned_.find(partition);
@@ -184,21 +205,22 @@ class LibraryConsumer : public KafkaConsumer {
 
   Result<std::unique_ptr<KafkaBlock>> poll(int64_t records_max, Duration wait) override {
     ASSAY_CHECK(!unanswered_.has_value());
-    std::vector<rd_kafka_message_t*> found(static_cast<std::size_t>(records_max));
-    // The call waits until `found` is full or the time is over: first wait for one record, then
+    found_.resize(std::max(found_.size(), static_cast<std::size_t>(records_max)));
+    // The call waits until `found_` is full or the time is over: first wait for one record, then
     // take what is there.
     int64_t count = rd_kafka_consume_batch_queue(
-        queue_.get(), static_cast<int>(wait.micros / 1'000), found.data(), 1);
+        queue_.get(), static_cast<int>(wait.micros / 1'000), found_.data(), 1);
     if (count > 0 && records_max > 1) {
       const int64_t more = rd_kafka_consume_batch_queue(
-          queue_.get(), 0, found.data() + 1, static_cast<std::size_t>(records_max - 1));
+          queue_.get(), 0, found_.data() + 1, static_cast<std::size_t>(records_max - 1));
       count += std::max<int64_t>(0, more);
     }
     is_stopping_ = is_stopping_ && count <= 0;
     auto block = std::make_unique<MessageBlock>();
+    block->messages.reserve(static_cast<std::size_t>(std::max<int64_t>(0, count)));
     Status failed;
     for (int64_t i = 0; i < count; ++i) {
-      const Status taken = take(found[static_cast<std::size_t>(i)], *block);
+      const Status taken = take(found_[static_cast<std::size_t>(i)], *block);
       failed = failed.ok() ? taken : failed;
     }
     if (!failed.ok()) {
@@ -214,27 +236,55 @@ class LibraryConsumer : public KafkaConsumer {
   }
 
  private:
+  /// A broker answers one question of a connection at a time, and a fetch when there is something to
+  /// fetch, or after a while. So once something is fetched another client asks.
+  Result<const KafkaHandle*> who_asks() {
+    if (assigned_.empty() && !is_member_) {
+      return &handle_;
+    }
+    if (asks_.client == nullptr) {
+      KafkaClientOptions apart = options_;
+      apart.group.clear();
+      ASSAY_ASSIGN_OR_RETURN(asks_, open_kafka_consumer(log_, apart, {}));
+    }
+    return &asks_;
+  }
+
+  static TopicPartition origin_of(const rd_kafka_message_t& message) {
+    return message.rkt == nullptr
+               ? TopicPartition()
+               : TopicPartition{rd_kafka_topic_name(message.rkt), message.partition};
+  }
+
+  /// The index of the partition that a message is of; nothing where it is not read here any more.
+  /// Messages come in runs of one partition.
+  std::optional<std::size_t> index_of(const rd_kafka_message_t& message) {
+    if (message.rkt == nullptr || message.rkt != run_.topic ||
+        message.partition != run_.partition) {
+      const auto at = assigned_.find(origin_of(message));
+      const bool is_mine = at != assigned_.end() && !given_up_.contains(at->second);
+      run_ = {message.rkt, message.partition, is_mine ? std::optional(at->second) : std::nullopt};
+    }
+    return run_.index;
+  }
+
   /// The message belongs to the block at return.
   Status take(rd_kafka_message_t* message, MessageBlock& block) {
-    TopicPartition from;
-    if (message->rkt != nullptr) {
-      from = {rd_kafka_topic_name(message->rkt), message->partition};
-    }
-    const auto at = assigned_.find(from);
-    const bool is_mine = at != assigned_.end() && !given_up_.contains(at->second);
+    const std::optional<std::size_t> index = index_of(*message);
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-      if (is_mine) {
-        block.add(message, at->second);
+      if (index.has_value()) {
+        block.add(message, *index);
       } else {
         block.hold(message);
       }
       return {};
     }
     block.hold(message);
-    if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF && is_mine) {
-      block.ends.emplace_back(at->second, message->offset);
+    if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF && index.has_value()) {
+      block.ends.emplace_back(*index, message->offset);
       return {};
     }
+    const TopicPartition from = origin_of(*message);
     if (message->err == RD_KAFKA_RESP_ERR__FATAL) {
       return {Code::kAborted, std::string("kafka: ") + rd_kafka_message_errstr(message)};
     }
@@ -304,7 +354,10 @@ class LibraryConsumer : public KafkaConsumer {
     }
   }
 
+  Log& log_;
+  KafkaClientOptions options_;
   KafkaHandle handle_;
+  KafkaHandle asks_;  // while the first one fetches
   int timeout_ms_;
   std::unique_ptr<rd_kafka_queue_t, decltype(&rd_kafka_queue_destroy)> queue_;
   /// The library (2.0) aborts when partitions are taken away that it still stops because of the
@@ -320,7 +373,14 @@ class LibraryConsumer : public KafkaConsumer {
   std::map<TopicPartition, std::size_t> assigned_;  // and the index of their messages
   std::set<std::size_t> given_up_;                  // of them, by index
   std::optional<KafkaRebalance> unanswered_;
-  bool is_member_ = false;  // of a group
+  struct Run {
+    const rd_kafka_topic_t* topic = nullptr;
+    int32_t partition = 0;
+    std::optional<std::size_t> index;
+  };
+  Run run_;                                 // of the last message
+  bool is_member_ = false;                  // of a group
+  std::vector<rd_kafka_message_t*> found_;  // room for what a poll finds
 };
 
 }  // namespace
@@ -350,7 +410,7 @@ Result<std::unique_ptr<KafkaConsumer>> KafkaConsumer::open(Log& log,
   // Everything of all partitions comes by one queue.
   rd_kafka_poll_set_consumer(handle.get());
   return std::unique_ptr<KafkaConsumer>(
-      std::make_unique<LibraryConsumer>(std::move(handle), options));
+      std::make_unique<LibraryConsumer>(log, std::move(handle), quick));
 }
 
 }  // namespace assay::ingest

@@ -103,6 +103,10 @@ class KafkaConsumer {
   virtual int64_t last_seen_end(const TopicPartition& partition) = 0;
   /// Read these partitions, each from the offset given; replaces what was assigned before.
   virtual Status assign(const std::vector<std::pair<TopicPartition, int64_t>>& from) = 0;
+  /// Read an assigned partition from another offset on; what was fetched of it is forgotten.
+  ///
+  /// Errors  kUnavailable: the library did not do it in time.
+  virtual Status seek(const TopicPartition& partition, int64_t offset) = 0;
   /// Instead of that: divide the partitions of these topics with the other members of the group.
   /// The destructor leaves it.
   virtual Status join(const std::vector<std::string>& topics) = 0;

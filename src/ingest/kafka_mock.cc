@@ -1,6 +1,7 @@
 #include "ingest/kafka_mock.h"
 
 #include <array>
+#include <thread>
 #include <vector>
 
 #include <librdkafka/rdkafka.h>
@@ -15,6 +16,20 @@ constexpr int16_t kFetch = 1;
 constexpr int16_t kListOffsets = 2;
 constexpr int16_t kJoinGroup = 11;
 
+/// End a cluster while others go on: the library sleeps for a second before it has seen that a
+/// broker of its own is to end.
+void end_beside(rd_kafka_t* handle, rd_kafka_mock_cluster_t* cluster) {
+  constexpr std::size_t kAtOnceMax = 8;
+  static std::vector<std::jthread> ending;  // the last ones are joined when the program ends
+  if (ending.size() == kAtOnceMax) {
+    ending.erase(ending.begin());
+  }
+  ending.emplace_back([handle, cluster] {
+    rd_kafka_mock_cluster_destroy(cluster);
+    rd_kafka_destroy(handle);
+  });
+}
+
 class LibraryMock : public KafkaMock {
  public:
   LibraryMock() {
@@ -27,10 +42,7 @@ class LibraryMock : public KafkaMock {
     ASSAY_CHECK(cluster_ != nullptr);
     brokers_ = rd_kafka_mock_cluster_bootstraps(cluster_);
   }
-  ~LibraryMock() override {
-    rd_kafka_mock_cluster_destroy(cluster_);
-    rd_kafka_destroy(handle_);
-  }
+  ~LibraryMock() override { end_beside(handle_, cluster_); }
   LibraryMock(const LibraryMock&) = delete;
   LibraryMock& operator=(const LibraryMock&) = delete;
 

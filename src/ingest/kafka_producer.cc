@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdlib>
 #include <cstring>
+#include <set>
 #include <utility>
 
 #include <librdkafka/rdkafka.h>
@@ -36,6 +37,7 @@ class LibraryProducer : public KafkaProducer {
   }
 
   Status send(const std::string& topic, int32_t partition, const KafkaRecord& record) {
+    find_leaders(topic);
     for (;;) {
       rd_kafka_headers_t* headers = headers_of(record);
       const rd_kafka_resp_err_t error = rd_kafka_producev(
@@ -90,6 +92,22 @@ class LibraryProducer : public KafkaProducer {
   }
 
  private:
+  /// Of a topic that a connected producer has not heard of yet the library (2.0) asks when it looks
+  /// through all topics, once a second. So ask at its first record; whatever is answered, sending
+  /// tells.
+  void find_leaders(const std::string& topic) {
+    constexpr int kAskMs = 1'000;
+    if (topic == last_topic_) {
+      return;
+    }
+    last_topic_ = topic;
+    if (topics_.insert(topic).second) {
+      (void)kafka_partitions(handle_, topic, kAskMs);
+    }
+  }
+
+  std::set<std::string> topics_;  // that were sent to
+  std::string last_topic_;
   // First failure of a record. Deliveries are told from within poll and flush; declared before the
   // handle, which tells of those it drops at its end.
   std::unique_ptr<Status> failed_ = std::make_unique<Status>();

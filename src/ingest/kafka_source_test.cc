@@ -29,7 +29,7 @@ class KafkaSourceTest : public testing::Test {
     definition_.kafka->topics = {topic_};
   }
 
-  // One broker and one producer for all tests: each takes a second to end.
+  // One broker and one producer for all tests.
   static void SetUpTestSuite() {
     const char* real = std::getenv("ASSAY_TEST_KAFKA");
     if (real == nullptr) {
@@ -336,6 +336,18 @@ TEST_F(KafkaSourceTest, APartitionWithoutALeaderIsAskedAgain) {
     mock_->fail_offsets(2);
   }
   EXPECT_EQ(read_all(*open_at({})), (Values{"0:0:a"}));
+}
+
+TEST_F(KafkaSourceTest, AQuestionDoesNotWaitForAFetch) {
+  create(1);
+  send(0, "a");
+  definition_.kafka->options = {{"fetch.wait.max.ms", "50000"}};  // longer than a question may take
+  const auto source = open_at({});
+  EXPECT_EQ(read_some(*source).size(), 1);
+  const Result<int64_t> grown = source->discover();
+  ASSERT_TRUE(grown.ok()) << grown.status().to_string();
+  EXPECT_EQ(*grown, 0);
+  EXPECT_TRUE(source->ends(kLong).ok());
 }
 
 TEST_F(KafkaSourceTest, ReadUntilGivesExactlyTheRecordsAskedFor) {

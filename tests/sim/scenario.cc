@@ -291,7 +291,10 @@ Scenario Scenario::make_up(uint64_t seed) {
   made.has_lake = random->below(3) != 0;
   made.settings = "project: sim\nlake: " + std::string(made.has_lake ? "./lake" : "none") +
                   "\ncatalog: ./catalog.db\nonline: \"ONLINE\"\nserving: {clock: data}\n";
-  made.definitions = bronze(*random, "{kafka: {brokers: \"BROKERS\", topics: events}}") +
+  // A broker of librdkafka's does not look again before it says that there is nothing new.
+  made.definitions = bronze(*random,
+                            "{kafka: {brokers: \"BROKERS\", topics: events, options: "
+                            "{fetch.wait.max.ms: \"10\"}}}") +
                      silver(*random) + views(*random);
   made.partitions = static_cast<int32_t>(between(*random, 1, 3));
   made.records = records_of_days(*random, made.partitions);
