@@ -139,26 +139,33 @@ Result<int64_t> BronzeWriter::position() {
   return snapshot->txn(app_id_).value_or(0);
 }
 
-Result<std::map<int64_t, int64_t>> BronzeWriter::part_positions(int64_t parts) {
+/// What the table says of each of the first `parts` parts under such an id.
+Result<std::map<int64_t, int64_t>> BronzeWriter::said_of_parts(
+    int64_t parts, std::string (*id_of)(const std::string&, int64_t)) {
   ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table_->snapshot());
-  std::map<int64_t, int64_t> positions;
+  std::map<int64_t, int64_t> said;
   for (int64_t ordinal = 0; ordinal < parts; ++ordinal) {
-    const std::optional<int64_t> position = snapshot->txn(part_app_id(app_id_, ordinal));
-    if (position.has_value()) {
-      positions[ordinal] = *position;
+    const std::optional<int64_t> number = snapshot->txn(id_of(app_id_, ordinal));
+    if (number.has_value()) {
+      said[ordinal] = *number;
     }
   }
-  return positions;
+  return said;
+}
+
+Result<std::map<int64_t, int64_t>> BronzeWriter::part_positions(int64_t parts) {
+  return said_of_parts(parts, part_app_id);
+}
+
+Result<std::map<int64_t, int64_t>> BronzeWriter::part_marks(int64_t parts) {
+  return said_of_parts(parts, part_last_app_id);
 }
 
 Result<std::map<int64_t, EventTime>> BronzeWriter::part_times(int64_t parts) {
-  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table_->snapshot());
+  ASSAY_ASSIGN_OR_RETURN(const auto said, said_of_parts(parts, part_time_app_id));
   std::map<int64_t, EventTime> times;
-  for (int64_t ordinal = 0; ordinal < parts; ++ordinal) {
-    const std::optional<int64_t> time = snapshot->txn(part_time_app_id(app_id_, ordinal));
-    if (time.has_value()) {
-      times[ordinal] = EventTime{*time};
-    }
+  for (const auto& [ordinal, time] : said) {
+    times[ordinal] = EventTime{time};
   }
   return times;
 }
@@ -258,6 +265,11 @@ Status BronzeWriter::add_positions(const Reached& reached, lake::CommitRequest* 
   for (const auto& [ordinal, position] : reached.parts) {
     if (snapshot->txn(part_app_id(app_id_, ordinal)) != position) {
       add(part_app_id(app_id_, ordinal), position);
+    }
+  }
+  for (const auto& [ordinal, mark] : reached.marks) {
+    if (snapshot->txn(part_last_app_id(app_id_, ordinal)) != mark) {
+      add(part_last_app_id(app_id_, ordinal), mark);
     }
   }
   if (reached.epoch.has_value()) {

@@ -45,6 +45,8 @@ class BronzeWriter {
   /// and of each of the first `parts` parts of one that is read side by side.
   Result<int64_t> position();
   Result<std::map<int64_t, int64_t>> part_positions(int64_t parts);
+  /// The same of the last record that it has of each.
+  Result<std::map<int64_t, int64_t>> part_marks(int64_t parts);
   /// The same of the newest event times of parts that processes share.
   Result<std::map<int64_t, EventTime>> part_times(int64_t parts);
 
@@ -70,6 +72,7 @@ class BronzeWriter {
     std::optional<EventTime> low_time;  // of the same: no part that is behind is older than this
     std::optional<int64_t> epoch;       // of reads that were journaled: the table has it then
     int64_t reads = 0;                  // how many all epochs have, this one included
+    std::map<int64_t, int64_t> marks{};  // of a source that is read side by side: the last records
   };
   /// What take() took: rows to be committed, by this object or by another one of the same table.
   struct Pending {
@@ -105,6 +108,7 @@ class BronzeWriter {
   /// What a process has of its parts of the source.
   struct SharedReached {
     std::map<int64_t, int64_t> parts;           // those that it read on, and how far
+    std::map<int64_t, int64_t> marks;           // the last record of each
     std::map<int64_t, int64_t> begun;           // where the table stood when it did; none: nowhere
     std::map<int64_t, bool> own;                // its parts: whether it has read them to their end
     std::map<int64_t, int64_t> ends_of_others;  // where other processes' parts end
@@ -132,6 +136,8 @@ class BronzeWriter {
 
  private:
   explicit BronzeWriter(Workspace& workspace) : workspace_(workspace) {}
+  Result<std::map<int64_t, int64_t>> said_of_parts(
+      int64_t parts, std::string (*id_of)(const std::string&, int64_t));
   Status load_accepted(std::vector<bronze::TimeRange> needed);
   Status make_room();
   Status load_accepted_of(const std::string& relation, const bronze::TimeRange& range);

@@ -301,8 +301,10 @@ Status KafkaLine::seek() {
   must_seek_ = true;
   ASSAY_ASSIGN_OR_RETURN(const auto known,
                          ledger_.known(ingest::kafka_ledger_name(writer_->definition().source)));
-  ASSAY_ASSIGN_OR_RETURN(const ingest::PartPositions done,
+  ingest::PartsDone done;
+  ASSAY_ASSIGN_OR_RETURN(done.positions,
                          writer_->part_positions(static_cast<int64_t>(known.size())));
+  ASSAY_ASSIGN_OR_RETURN(done.marks, writer_->part_marks(static_cast<int64_t>(known.size())));
   ASSAY_RETURN_IF_ERROR(source_->seek(done));
   ASSAY_ASSIGN_OR_RETURN(const auto placed,  // a topic that was made anew has one more
                          ledger_.known(ingest::kafka_ledger_name(writer_->definition().source)));
@@ -403,6 +405,7 @@ Result<std::optional<KafkaLine::EpochEnd>> KafkaLine::end_epoch() {
   }
   EpochEnd end;
   end.reached.parts = source_->positions();
+  end.reached.marks = source_->marks();
   end.reached.low_time = std::max(low_time(), judged_by_);  // nothing is before all times
   if (is_journaling_) {
     ASSAY_RETURN_IF_ERROR(fast_path_->end_epoch(reads_));

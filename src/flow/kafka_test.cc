@@ -156,6 +156,40 @@ TEST(Kafka, APartitionThatIsFarBehindIsNotLate) {
   EXPECT_EQ(project.count("silver/clean"), 12);
 }
 
+TEST(Kafka, ATopicMadeAgainStopsTheLineHoweverManyRecordsItHas) {
+  TestTopic topic(2);
+  KafkaProject project(topic);
+  send_days(topic, 1, 3);
+  ASSERT_TRUE(project.run().ok());
+  TestTopic again(2);  // of the same name, at another broker
+  send_days(again, 1, 7);
+  project.change(topic.brokers(), again.brokers());
+  EXPECT_EQ(project.run().code(), Code::kOutOfRange);
+  EXPECT_EQ(project.count("bronze/events"), topic.sent());
+
+  project.change("topics: events}", "topics: events, on_lost: skip}");
+  SystemWorld quiet(static_cast<LogLevel>(static_cast<int>(LogLevel::kError) + 1));
+  const auto workspace = *Workspace::open(quiet.world(), project.folder(), {});
+  ASSERT_TRUE(workspace->apply().ok());
+  const Result<RunReport> report = run_all(*workspace, {});
+  ASSERT_TRUE(report.ok()) << report.status().to_string();
+  EXPECT_EQ(project.count("bronze/events"), topic.sent() + again.sent());
+}
+
+TEST(Kafka, UpReadsATopicMadeAgainFromItsBeginningWhereToldTo) {
+  TestTopic topic(2);
+  KafkaProject project(topic);
+  project.change("topics: events}", "topics: events, on_lost: skip}");
+  send_days(topic, 1, 3);
+  up_until(project, topic.sent());
+  TestTopic again(2);
+  send_days(again, 1, 7);
+  project.change(topic.brokers(), again.brokers());
+  up_until(project, again.sent());
+  EXPECT_EQ(project.count("bronze/events"), topic.sent() + again.sent());
+  EXPECT_EQ(project.count("silver/clean"), topic.sent() + again.sent());
+}
+
 TEST(Kafka, StatusNamesPartitionsAndOffsets) {
   TestTopic topic(1);
   KafkaProject project(topic);

@@ -11,6 +11,11 @@ inline std::string part_app_id(const std::string& app_id, int64_t ordinal) {
   return app_id + "/part/" + std::to_string(ordinal);
 }
 
+/// The same of the last record that it has of the part (ingest/kafka_marks.h).
+inline std::string part_last_app_id(const std::string& app_id, int64_t ordinal) {
+  return app_id + "/part_last/" + std::to_string(ordinal);
+}
+
 /// The same of a bronze table's low time (microseconds): the newest event time of the part that is
 /// furthest behind.
 inline std::string low_time_app_id(const std::string& app_id) {

@@ -235,6 +235,10 @@ Result<std::vector<lake::TxnUpdate>> BronzeWriter::shared_positions(const Shared
   };
   for (const auto& [ordinal, position] : reached.parts) {
     add(part_app_id(app_id_, ordinal), position);
+    const auto mark = reached.marks.find(ordinal);
+    if (mark != reached.marks.end()) {
+      add(part_last_app_id(app_id_, ordinal), mark->second);
+    }
   }
   Times newest;
   note_newest_times(definition(), judged, &newest);

@@ -101,9 +101,11 @@ Status SharedLine::take_parts() {
   ASSAY_ASSIGN_OR_RETURN(
       const ingest::PartPositions done,
       writer_->take_over(source_->rebalance()->ordinals, static_cast<int64_t>(known.size())));
+  ASSAY_ASSIGN_OR_RETURN(const ingest::PartMarks marks,
+                         writer_->part_marks(static_cast<int64_t>(known.size())));
   const ingest::PartPositions before = source_->positions();
   const std::set<int64_t> given = source_->rebalance()->ordinals;
-  ASSAY_RETURN_IF_ERROR(source_->take(done));
+  ASSAY_RETURN_IF_ERROR(source_->take({done, marks}));
   std::set<int64_t> anew;  // of a topic that was made anew: the table has nothing of them
   for (const auto& [ordinal, position] : source_->positions()) {
     if (!before.contains(ordinal) && !given.contains(ordinal)) {
@@ -163,6 +165,7 @@ Status SharedLine::commit(StageAccount* total) {
   for (const auto& [ordinal, position] : source_->positions()) {
     reached.own[ordinal] = source_->part_at_end(ordinal);
   }
+  reached.marks = source_->marks();
   reached.begun = begun_;
   const Result<ingest::PartPositions> all = ends();
   reached.knows_others = all.ok();  // else times stay as they are, until brokers answer again

@@ -236,6 +236,25 @@ TEST(SharedUp, BrokersMayGoAndComeBack) {
   expect_as_from_files(project);
 }
 
+TEST(SharedUp, ATopicMadeAgainIsReadFromItsBeginningWhereToldTo) {
+  TestTopic topic(2);
+  SharedProject project(topic);
+  project.change("topics: events}", "topics: events, on_lost: skip}");
+  send_days(topic, 1, 3);
+  {
+    RunningUp up(project, kFlushEvery, run_shared_up);
+    wait_for_rows(project, "silver/clean", topic.sent());
+    EXPECT_TRUE(up.stop().ok());
+  }
+  TestTopic again(2);  // of the same name, at another broker
+  send_days(again, 1, 7);
+  project.change(topic.brokers(), again.brokers());
+  RunningUp up(project, kFlushEvery, run_shared_up);
+  wait_for_rows(project, "silver/clean", topic.sent() + again.sent());
+  EXPECT_TRUE(up.stop().ok());
+  EXPECT_EQ(project.count("bronze/events"), topic.sent() + again.sent());
+}
+
 TEST(SharedUp, WhoHasOtherDefinitionsIsRefused) {
   TestTopic topic(1);
   SharedProject project(topic);

@@ -93,7 +93,7 @@ class KafkaGroupTest : public testing::Test {
       return;
     }
     if (member.source->rebalance()->gives) {
-      ASSERT_TRUE(member.source->take(done_).ok());
+      ASSERT_TRUE(member.source->take({done_}).ok());
       return;
     }
     ASSERT_FALSE(member.source->rebalance()->is_lost);

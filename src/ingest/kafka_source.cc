@@ -8,25 +8,15 @@
 #include "base/check.h"
 #include "ingest/kafka_client.h"
 #include "ingest/kafka_parts.h"
+#include "ingest/kafka_reading.h"
 #include "ingest/kafka_records.h"
 #include "ingest/schema_registry.h"
 
 namespace assay::ingest {
 namespace {
 
-constexpr int64_t kPartEnd = int64_t{1} << 32;  // records that one number can count
 /// So often another process may number partitions at the same time.
 constexpr int kTriesMax = 100;
-
-/// A partition that is being read.
-struct Reading {
-  KafkaPart part;                 // records get its numbers
-  int64_t offset = 0;             // of the next record to hand out
-  int64_t backlog_end = 0;        // where it ended when reading began
-  bool at_end = false;            // the end was seen, and nothing since
-  bool is_mine = true;            // false: a group has given it to another
-  std::optional<EventTime> sent;  // of the last record handed out
-};
 
 class KafkaTopics : public KafkaSource {
  public:
@@ -58,8 +48,8 @@ class KafkaTopics : public KafkaSource {
     }
   }
 
-  Status seek(const PartPositions& done) override {
-    positions_ = done;
+  Status seek(const PartsDone& done) override {
+    positions_ = done.positions;
     reading_.clear();
     std::set<TopicPartition> placed;
     const std::vector<KafkaPart> parts = parts_.all();  // place() may add one
@@ -79,7 +69,7 @@ class KafkaTopics : public KafkaSource {
 
   [[nodiscard]] const std::optional<Rebalance>& rebalance() const override { return rebalance_; }
 
-  Status take(const PartPositions& done) override {
+  Status take(const PartsDone& done) override {
     ASSAY_CHECK(rebalance_.has_value() && rebalance_->gives);
     std::vector<std::pair<TopicPartition, int64_t>> from;
     for (const TopicPartition& partition : moving_) {
@@ -88,8 +78,8 @@ class KafkaTopics : public KafkaSource {
                 "source `" + definition_.name + "`: the brokers do not agree that there is " +
                     partition.name()};
       }
-      ASSAY_ASSIGN_OR_RETURN(Reading taken, place(partition, done));
-      from.emplace_back(partition, taken.offset);
+      ASSAY_ASSIGN_OR_RETURN(KafkaReading taken, place(partition, done));
+      from.emplace_back(partition, taken.fetched_from());
       const auto at = reading_of(partition);
       if (at == reading_.end()) {
         reading_.push_back(std::move(taken));
@@ -135,6 +125,8 @@ class KafkaTopics : public KafkaSource {
 
   [[nodiscard]] const PartPositions& positions() const override { return positions_; }
 
+  [[nodiscard]] PartMarks marks() const override { return marks_of(reading_, positions_); }
+
   Result<std::optional<RecordBatch>> next(int64_t records_max, Duration wait) override {
     if (held_ == nullptr) {
       Result<std::unique_ptr<KafkaBlock>> block =
@@ -143,6 +135,7 @@ class KafkaTopics : public KafkaSource {
         return std::move(block).status().with_context("source `" + definition_.name + "`");
       }
       held_ = std::move(block).value();
+      ASSAY_RETURN_IF_ERROR(look_at_last_records());
       ASSAY_RETURN_IF_ERROR(note_rebalance());
     }
     // Not handed out, and no position moved, before the schemas are known.
@@ -156,7 +149,7 @@ class KafkaTopics : public KafkaSource {
       ASSAY_ASSIGN_OR_RETURN(batch, batch_of(block->messages));
     }
     for (const auto& [index, offset] : block->ends) {
-      Reading& reading = reading_[index];
+      KafkaReading& reading = reading_[index];
       reading.offset = std::max(reading.offset, offset);
       reading.at_end = reading.offset == offset;
       positions_[reading.part.ordinal] = reading.part.position_of(reading.offset);
@@ -166,11 +159,11 @@ class KafkaTopics : public KafkaSource {
 
   Result<RecordBatch> read_until(const PartPositions& end, Duration wait) override {
     const Duration started = world_.clock.monotonic();
-    std::vector<Reading> all = reading_;
+    std::vector<KafkaReading> all = reading_;
     // Only the parts that are asked for, so that nothing else is fetched and dropped.
     reading_.erase(std::remove_if(reading_.begin(),
                                   reading_.end(),
-                                  [&](const Reading& reading) {
+                                  [&](const KafkaReading& reading) {
                                     const auto found = end.find(reading.part.ordinal);
                                     return found == end.end() ||
                                            reading.part.offset_of(found->second) <= reading.offset;
@@ -179,10 +172,10 @@ class KafkaTopics : public KafkaSource {
     ASSAY_RETURN_IF_ERROR(assign());
     std::vector<std::unique_ptr<KafkaBlock>> blocks;
     std::vector<KafkaMessage> messages;
-    const auto is_done = [&](const Reading& reading) {
+    const auto is_done = [&](const KafkaReading& reading) {
       return reading.offset >= reading.part.offset_of(end.at(reading.part.ordinal));
     };
-    std::vector<Reading> progress = reading_;
+    std::vector<KafkaReading> progress = reading_;
     while (!std::all_of(progress.begin(), progress.end(), is_done)) {
       if (options_.stop != nullptr && options_.stop->load()) {
         return Status(Code::kCancelled, "stopped while records were read again");
@@ -193,9 +186,18 @@ class KafkaTopics : public KafkaSource {
                           "`: records that the online store already has did not come again");
       }
       ASSAY_ASSIGN_OR_RETURN(std::unique_ptr<KafkaBlock> block, consumer_->poll(10'000, {100'000}));
+      const std::vector<std::size_t> anew = take_last_records(*block, progress);
+      if (!anew.empty() && kafka_.on_lost == catalog::OnLost::kFail) {
+        return kafka_loss(definition_.name, progress[anew.front()], KafkaLoss::kOtherRecords);
+      }
+      if (!anew.empty()) {  // what is asked for is not there; who reads on looks for himself
+        reading_ = std::move(all);
+        ASSAY_RETURN_IF_ERROR(assign());
+        return RecordBatch();
+      }
       const std::size_t held = messages.size();
       for (const KafkaMessage& message : block->messages) {
-        Reading& reading = progress[message.partition];
+        KafkaReading& reading = progress[message.partition];
         if (!is_done(reading) &&
             message.offset < reading.part.offset_of(end.at(reading.part.ordinal))) {
           messages.push_back(message);
@@ -218,8 +220,11 @@ class KafkaTopics : public KafkaSource {
     ASSAY_ASSIGN_OR_RETURN(RecordBatch batch, batch_of(messages));
     for (const auto& [ordinal, position] : end) {
       positions_[ordinal] = std::max(positions_[ordinal], position);
-      for (Reading& reading : all) {
+      for (KafkaReading& reading : all) {
         if (reading.part.ordinal == ordinal) {
+          const auto read = reading_of(reading.part.partition);
+          reading.last = read == reading_.end() ? reading.last : read->last;
+          reading.looks_for_last = reading.looks_for_last && read == reading_.end();
           reading.offset = std::max(reading.offset, reading.part.offset_of(position));
         }
       }
@@ -230,19 +235,19 @@ class KafkaTopics : public KafkaSource {
   }
 
   [[nodiscard]] bool at_end() const override {
-    return std::all_of(reading_.begin(), reading_.end(), [](const Reading& reading) {
+    return std::all_of(reading_.begin(), reading_.end(), [](const KafkaReading& reading) {
       return reading.at_end || !reading.is_mine;
     });
   }
 
   [[nodiscard]] bool has_read_backlog() const override {
-    return std::all_of(reading_.begin(), reading_.end(), [](const Reading& reading) {
-      return reading.at_end || reading.offset >= reading.backlog_end || !reading.is_mine;
+    return std::all_of(reading_.begin(), reading_.end(), [](const KafkaReading& reading) {
+      return reading.has_read_backlog();
     });
   }
 
   [[nodiscard]] bool part_at_end(int64_t ordinal) const override {
-    for (const Reading& reading : reading_) {
+    for (const KafkaReading& reading : reading_) {
       if (reading.part.ordinal == ordinal) {
         return reading.at_end;
       }
@@ -252,7 +257,7 @@ class KafkaTopics : public KafkaSource {
 
   [[nodiscard]] int64_t lag() const override {
     int64_t lag = 0;
-    for (const Reading& reading : reading_) {
+    for (const KafkaReading& reading : reading_) {
       lag += reading.is_mine ? lag_of(reading) : 0;
     }
     return lag;
@@ -260,7 +265,7 @@ class KafkaTopics : public KafkaSource {
 
   [[nodiscard]] std::vector<PartLag> part_lags() const override {
     std::vector<PartLag> lags;
-    for (const Reading& reading : reading_) {
+    for (const KafkaReading& reading : reading_) {
       if (reading.is_mine) {
         lags.push_back({reading.part.partition.name(), lag_of(reading), reading.sent});
       }
@@ -269,7 +274,7 @@ class KafkaTopics : public KafkaSource {
   }
 
  private:
-  [[nodiscard]] int64_t lag_of(const Reading& reading) const {
+  [[nodiscard]] int64_t lag_of(const KafkaReading& reading) const {
     return std::max<int64_t>(0, consumer_->last_seen_end(reading.part.partition) - reading.offset);
   }
 
@@ -277,8 +282,8 @@ class KafkaTopics : public KafkaSource {
     return std::count(kafka_.topics.begin(), kafka_.topics.end(), part.partition.topic) != 0;
   }
 
-  [[nodiscard]] std::vector<Reading>::iterator reading_of(const TopicPartition& partition) {
-    return std::find_if(reading_.begin(), reading_.end(), [&](const Reading& reading) {
+  [[nodiscard]] std::vector<KafkaReading>::iterator reading_of(const TopicPartition& partition) {
+    return std::find_if(reading_.begin(), reading_.end(), [&](const KafkaReading& reading) {
       return reading.part.partition == partition;
     });
   }
@@ -338,12 +343,16 @@ class KafkaTopics : public KafkaSource {
     return {};
   }
 
+  void leave_out(std::size_t index) {
+    std::erase_if(held_->messages,
+                  [&](const KafkaMessage& message) { return message.partition == index; });
+    std::erase_if(held_->ends, [&](const auto& end) { return end.first == index; });
+  }
+
   /// What was fetched of a partition that is given up, and how far it was read.
   void forget(std::size_t index) {
     if (held_ != nullptr) {
-      std::erase_if(held_->messages,
-                    [&](const KafkaMessage& message) { return message.partition == index; });
-      std::erase_if(held_->ends, [&](const auto& end) { return end.first == index; });
+      leave_out(index);
     }
     for (const int64_t ordinal : rebalance_->ordinals) {
       positions_.erase(ordinal);
@@ -386,68 +395,65 @@ class KafkaTopics : public KafkaSource {
     return {};
   }
 
-  /// Where a partition is read on: behind the newest part of it that was read, unless a newer one
-  /// begins it anew.
-  Result<Reading> place(const TopicPartition& partition, const PartPositions& done) {
-    Reading reading;
-    bool was_read = false;
-    for (auto part = parts_.all().rbegin(); part != parts_.all().rend(); ++part) {
-      if (part->partition != partition) {
-        continue;
-      }
-      const auto position = done.find(part->ordinal);
-      reading.part = *part;
-      was_read = position != done.end();
-      reading.offset = was_read ? part->offset_of(position->second) : part->base;
-      if (was_read || part->begun_anew) {
-        break;
-      }
-    }
+  /// Where a partition is read on, and whether it has what is to be read.
+  Result<KafkaReading> place(const TopicPartition& partition, const PartsDone& done) {
+    KafkaReading reading = begin_reading(parts_.all(), partition, done);
     Result<OffsetRange> range = consumer_->offsets(partition);
     if (!range.ok()) {
       return std::move(range).status().with_context("source `" + definition_.name + "`");
     }
-    if (reading.offset < range->begin && !was_read) {
+    reading.was = *range;
+    reading.looks_for_last = reading.last && reading.last->offset >= range->begin;
+    if (reading.offset < range->begin && !reading.was_read) {
       world_.log.warn("kafka_records_gone_before_first_read",
                       {{"source", definition_.name},
                        {"partition", partition.name()},
                        {"first", reading.offset},
                        {"end", range->begin}});
       reading.offset = range->begin;
-    } else if (reading.offset < range->begin || reading.offset > range->end) {
-      ASSAY_RETURN_IF_ERROR(take_loss(*range, &reading));
+    } else if (reading.offset < range->begin) {
+      ASSAY_RETURN_IF_ERROR(take_loss(KafkaLoss::kGone, &reading));
+    } else if (reading.offset > range->end) {
+      ASSAY_RETURN_IF_ERROR(take_loss(KafkaLoss::kEndsEarlier, &reading));
     }
-    reading.backlog_end = range->end;
     positions_[reading.part.ordinal] = reading.part.position_of(reading.offset);
     return reading;
   }
 
-  Status take_loss(const OffsetRange& range, Reading* reading) {
-    const std::string name = reading->part.partition.name();
-    const bool is_anew = reading->offset > range.end;
+  /// Go on without records that were lost, where the user said so: with what the partition has.
+  Status take_loss(KafkaLoss loss, KafkaReading* reading) {
     if (kafka_.on_lost == catalog::OnLost::kFail) {
-      const std::string what = is_anew ? name + " was read up to offset " +
-                                             std::to_string(reading->offset) + " and now ends at " +
-                                             std::to_string(range.end) +
-                                             ": the topic was made anew, or the broker lost records"
-                                       : "records " + std::to_string(reading->offset) + " to " +
-                                             std::to_string(range.begin - 1) + " of " + name +
-                                             " are gone from the broker and were not read";
-      return {Code::kOutOfRange,
-              "source `" + definition_.name + "`: " + what +
-                  ". To go on without them, say `on_lost: skip`"};
+      return kafka_loss(definition_.name, *reading, loss);
     }
     world_.log.error("kafka_records_lost",
                      {{"source", definition_.name},
-                      {"partition", name},
+                      {"partition", reading->part.partition.name()},
                       {"read_to", reading->offset},
-                      {"begin", range.begin},
-                      {"end", range.end}});
-    if (is_anew) {
-      ASSAY_ASSIGN_OR_RETURN(reading->part,
-                             parts_.add_behind({reading->part.partition, range.begin}, true));
+                      {"begin", reading->was.begin},
+                      {"end", reading->was.end}});
+    if (loss != KafkaLoss::kGone) {
+      ASSAY_ASSIGN_OR_RETURN(
+          reading->part,
+          parts_.add_behind({reading->part.partition, reading->was.begin}, true));
     }
-    reading->offset = range.begin;
+    reading->offset = reading->was.begin;
+    reading->last.reset();
+    reading->looks_for_last = false;
+    return {};
+  }
+
+  /// Partitions that have another record where the last one was taken are of a topic that was made
+  /// again: they are read from their beginning.
+  Status look_at_last_records() {
+    for (const std::size_t index : take_last_records(*held_, reading_)) {
+      KafkaReading& reading = reading_[index];
+      ASSAY_RETURN_IF_ERROR(take_loss(KafkaLoss::kOtherRecords, &reading));
+      reading.at_end = false;
+      positions_[reading.part.ordinal] = reading.part.position_of(reading.offset);
+      leave_out(index);
+      ASSAY_RETURN_IF_ERROR(consumer_->seek(reading.part.partition, reading.offset)
+                                .with_context("source `" + definition_.name + "`"));
+    }
     return {};
   }
 
@@ -470,7 +476,7 @@ class KafkaTopics : public KafkaSource {
       return found.status().with_context("source `" + definition_.name + "`");
     }
     for (const KafkaMessage& message : messages) {
-      Reading& reading = reading_[message.partition];
+      KafkaReading& reading = reading_[message.partition];
       reading.at_end = reading.at_end && *found;
     }
     return found;
@@ -484,20 +490,11 @@ class KafkaTopics : public KafkaSource {
   Status assign() {
     held_ = nullptr;
     std::vector<std::pair<TopicPartition, int64_t>> from;
-    for (Reading& reading : reading_) {
+    for (KafkaReading& reading : reading_) {
       reading.at_end = false;
-      from.emplace_back(reading.part.partition, reading.offset);
+      from.emplace_back(reading.part.partition, reading.fetched_from());
     }
     return consumer_->assign(from).with_context("source `" + definition_.name + "`");
-  }
-
-  /// The part that counts an offset; a new one when the number's records are used up.
-  Result<KafkaPart> part_for(Reading& reading, int64_t offset) {
-    if (offset - reading.part.base >= kPartEnd) {
-      ASSAY_ASSIGN_OR_RETURN(reading.part,
-                             parts_.add_behind({reading.part.partition, offset}, false));
-    }
-    return reading.part;
   }
 
   Result<RecordBatch> batch_of(const std::vector<KafkaMessage>& messages) {
@@ -509,22 +506,10 @@ class KafkaTopics : public KafkaSource {
     if (resolver_ != nullptr) {
       batch.schemas = resolver_->schemas();
     }
-    std::vector<std::pair<int64_t, std::size_t>> order;  // position, message
-    for (std::size_t i = 0; i < messages.size(); ++i) {
-      Reading& reading = reading_[messages[i].partition];
-      ASSAY_ASSIGN_OR_RETURN(const KafkaPart part, part_for(reading, messages[i].offset));
-      reading.offset = messages[i].offset + 1;
-      reading.at_end = false;
-      if (messages[i].timestamp_ms >= 0) {
-        reading.sent = EventTime{messages[i].timestamp_ms * 1'000};
-      }
-      order.emplace_back(part.position_of(messages[i].offset), i);
-      int64_t& end = batch.part_end[part.ordinal];
-      end = std::max(end, part.position_of(reading.offset));
-    }
-    std::sort(order.begin(), order.end());
-    KafkaRecords records{messages, std::move(order), {}};
-    for (const Reading& reading : reading_) {
+    ASSAY_ASSIGN_OR_RETURN(NumberedMessages numbered, number_messages(messages, parts_, reading_));
+    batch.part_end = std::move(numbered.ends);
+    KafkaRecords records{messages, std::move(numbered.order), {}};
+    for (const KafkaReading& reading : reading_) {
       records.partitions.push_back(reading.part.partition);
     }
     add_kafka_records(definition_, keeps_meta(), records, &batch);
@@ -542,7 +527,7 @@ class KafkaTopics : public KafkaSource {
   std::unique_ptr<SchemaResolver> resolver_;  // of records that name their schemas
   std::unique_ptr<KafkaBlock> held_;          // fetched, and waiting for the registry
   KafkaParts parts_;
-  std::vector<Reading> reading_;        // as they are assigned, or were first taken
+  std::vector<KafkaReading> reading_;        // as they are assigned, or were first taken
   std::optional<Rebalance> rebalance_;  // not answered yet
   std::vector<TopicPartition> moving_;  // by it
   std::string group_trouble_;

@@ -23,6 +23,16 @@ namespace assay::ingest {
 /// How far each part of a source was read: by its ordinal, the Position after the last record.
 using PartPositions = std::map<int64_t, int64_t>;
 
+/// Of each part the last record that was taken: by its ordinal, a mark that tells it from what
+/// stands there when the topic is made again (kafka_marks.h). Parts without one are absent.
+using PartMarks = std::map<int64_t, int64_t>;
+
+/// How far a table has the parts of a source.
+struct PartsDone {
+  PartPositions positions;
+  PartMarks marks{};
+};
+
 /// The records of Kafka topics. Positions are the tables' own: the ledger gives each partition a
 /// number and says at which offset its counting begins, so a record's position never changes.
 ///
@@ -60,10 +70,13 @@ class KafkaSource {
   ///
   /// Errors  kOutOfRange: records that were not read are gone, or the topic holds less than was
   /// read
-  ///         (it was made anew); with `on_lost: skip` a warning instead.
-  virtual Status seek(const PartPositions& done) = 0;
+  ///         (it was made anew); with `on_lost: skip` a warning instead. That another record stands
+  ///         where the last one was taken is seen, and treated alike, before the next one is handed
+  ///         out.
+  virtual Status seek(const PartsDone& done) = 0;
   /// What was handed out so far.
   [[nodiscard]] virtual const PartPositions& positions() const = 0;
+  [[nodiscard]] virtual PartMarks marks() const = 0;
 
   // Instead of seek(): as a member of options.group, which divides the partitions among processes.
 
@@ -81,7 +94,7 @@ class KafkaSource {
   /// Read the partitions that are given, on after `done`.
   ///
   /// Errors  those of discover() and seek().
-  virtual Status take(const PartPositions& done) = 0;
+  virtual Status take(const PartsDone& done) = 0;
   /// Read them no longer. What was fetched of them and not handed out is forgotten.
   virtual Status give_up() = 0;
   /// Where all of the topics' partitions end now, this member's and others'.

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "ingest/kafka_client.h"
+#include "ingest/kafka_marks.h"
 #include "ingest/kafka_mock.h"
 #include "ingest/test_registry.h"
 
@@ -66,10 +67,10 @@ class KafkaSourceTest : public testing::Test {
     return *KafkaSource::open(world_.world(), definition_, ledger_, options);
   }
 
-  std::unique_ptr<KafkaSource> open_at(const PartPositions& done) {
+  std::unique_ptr<KafkaSource> open_at(const PartPositions& done, const PartMarks& marks = {}) {
     std::unique_ptr<KafkaSource> source = open();
     EXPECT_TRUE(source->discover().ok());
-    const Status placed = source->seek(done);
+    const Status placed = source->seek({done, marks});
     EXPECT_TRUE(placed.ok()) << placed.to_string();
     return source;
   }
@@ -275,7 +276,7 @@ TEST_F(KafkaSourceTest, APositionBehindTheEndIsATopicMadeAnew) {
   const auto source = open();
   ASSERT_TRUE(source->discover().ok());
   const PartPositions done{{0, 7}};
-  EXPECT_EQ(source->seek(done).code(), Code::kOutOfRange);
+  EXPECT_EQ(source->seek({done}).code(), Code::kOutOfRange);
 }
 
 TEST_F(KafkaSourceTest, ToldToSkipItReadsTheNewTopicUnderANumberOfItsOwn) {
@@ -285,12 +286,122 @@ TEST_F(KafkaSourceTest, ToldToSkipItReadsTheNewTopicUnderANumberOfItsOwn) {
   definition_.kafka->on_lost = catalog::OnLost::kSkip;
   const auto source = *KafkaSource::open(quiet.world(), definition_, ledger_, {});
   ASSERT_TRUE(source->discover().ok());
-  ASSERT_TRUE(source->seek({{0, 7}}).ok());
+  ASSERT_TRUE(source->seek({{{0, 7}}}).ok());
   EXPECT_EQ(read_all(*source), (Values{"0:0:a"}));
   EXPECT_EQ(source->positions().at(1), (int64_t{1} << 32) + 1);
   // The next start goes on in the new one.
   const auto again = open_at({{0, 7}, {1, (int64_t{1} << 32) + 1}});
   EXPECT_TRUE(read_all(*again).empty());
+}
+
+/// A topic that was made again is one of the same name at another broker of this process.
+class TopicsMadeAgain : public KafkaSourceTest {
+ protected:
+  TopicsMadeAgain() : quiet_(static_cast<LogLevel>(static_cast<int>(LogLevel::kError) + 1)) {
+    make({"a", "b"});
+    const auto source = open_at({});
+    EXPECT_EQ(read_all(*source), (Values{"0:0:a", "0:1:b"}));
+    done_ = {source->positions(), source->marks()};
+  }
+  void make(const Values& values) {
+    made_.push_back(KafkaMock::start());
+    made_.back()->create_topic(topic_, 1);
+    definition_.kafka->brokers = made_.back()->brokers();
+    add(values);
+  }
+  void add(const Values& values) {
+    KafkaClientOptions options;
+    options.brokers = definition_.kafka->brokers;
+    const auto producer = *KafkaProducer::open(*log_, options);
+    for (const std::string& value : values) {
+      ASSERT_TRUE(producer->send(topic_, 0, "k", value).ok());
+    }
+    ASSERT_TRUE(producer->flush().ok());
+  }
+  std::unique_ptr<KafkaSource> open_there() {
+    std::unique_ptr<KafkaSource> source =
+        *KafkaSource::open(quiet_.world(), definition_, ledger_, {});
+    EXPECT_TRUE(source->discover().ok());
+    const Status placed = source->seek(done_);
+    EXPECT_TRUE(placed.ok()) << placed.to_string();
+    return source;
+  }
+
+  SystemWorld quiet_;
+  std::vector<std::unique_ptr<KafkaMock>> made_;
+  PartsDone done_;
+};
+
+TEST_F(TopicsMadeAgain, TheLastRecordIsNotHandedOutTwice) {
+  ASSERT_EQ(done_.marks.size(), 1U);
+  const auto nothing = open_there();
+  EXPECT_TRUE(read_all(*nothing).empty());
+  EXPECT_EQ(nothing->marks(), done_.marks);
+  add({"c"});
+  const auto source = open_there();
+  EXPECT_EQ(read_all(*source), (Values{"0:2:c"}));
+  EXPECT_NE(source->marks(), done_.marks);
+}
+
+TEST_F(TopicsMadeAgain, MoreRecordsThanWereReadHideNothing) {
+  make({"x", "y", "z"});
+  const auto source = open_there();
+  Status status;
+  while (status.ok()) {
+    const auto batch = source->next(10, kLong);
+    ASSERT_FALSE(batch.ok() && batch->has_value());
+    status = batch.status();
+  }
+  EXPECT_EQ(status.code(), Code::kOutOfRange);
+  EXPECT_NE(status.message().find("the topic was made anew"), std::string::npos) << status.message();
+}
+
+TEST_F(TopicsMadeAgain, ToldToSkipItReadsTheNewOne) {
+  make({"x", "y", "z"});
+  definition_.kafka->on_lost = catalog::OnLost::kSkip;
+  const auto source = open_there();
+  EXPECT_EQ(read_all(*source), (Values{"0:0:x", "0:1:y", "0:2:z"}));
+  EXPECT_EQ(source->positions().at(1), (int64_t{1} << 32) + 3);
+  EXPECT_TRUE(source->marks().contains(1));
+  done_ = {source->positions(), source->marks()};
+  add({"w"});
+  EXPECT_EQ(read_all(*open_there()), (Values{"0:3:w"}));
+}
+
+TEST_F(TopicsMadeAgain, WhatIsReadAgainIsNotTakenFromTheNewOne) {
+  make({"x", "y", "z"});
+  EXPECT_EQ(open_there()->read_until({{0, 3}}, kLong).code(), Code::kOutOfRange);
+  definition_.kafka->on_lost = catalog::OnLost::kSkip;
+  const auto source = open_there();
+  const Result<RecordBatch> batch = source->read_until({{0, 3}}, kLong);
+  ASSERT_TRUE(batch.ok()) << batch.status().to_string();
+  EXPECT_EQ(batch->size(), 0);
+}
+
+TEST(KafkaMark, IsKeptBesideAPosition) {
+  KafkaMessage message;
+  message.offset = 41;
+  EXPECT_FALSE(KafkaMark::of(message)) << "nothing says when it was sent";
+  message.timestamp_ms = 1'767'225'600'000;
+  message.value = "abc";
+  message.has_value = true;
+  const KafkaMark mark = *KafkaMark::of(message);
+  for (const int64_t next : {42, 43, 41 + static_cast<int>(KafkaMark::kBehindMax)}) {
+    EXPECT_EQ(KafkaMark::decode(mark.encode(next).value(), next), mark) << next;
+    EXPECT_FALSE(KafkaMark::decode(*mark.encode(next), next + 1)) << "the position moved on";
+  }
+  EXPECT_FALSE(mark.encode(41));
+  EXPECT_FALSE(mark.encode(41 + KafkaMark::kBehindMax + 1));
+  EXPECT_FALSE(KafkaMark::decode(0, 42));
+  KafkaMessage other = message;
+  other.timestamp_ms += 1;
+  EXPECT_NE(KafkaMark::of(other)->print, mark.print);
+  other = message;
+  other.value = "ab";
+  EXPECT_NE(KafkaMark::of(other)->print, mark.print);
+  other = message;
+  other.has_key = true;  // an empty key
+  EXPECT_NE(KafkaMark::of(other)->print, mark.print);
 }
 
 TEST_F(KafkaSourceTest, ATopicThatIsNotThereIsNotFound) {

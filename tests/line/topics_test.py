@@ -131,32 +131,43 @@ def goes(line):
     return "a topic that is deleted ends the line with an error; nothing that was read is lost"
 
 
-def is_made_again(line):
-    line.project.run("run", "--quiet", env=ENV)
+def make_again(line, count):
+    """The topic deleted and made again, with so many records of its own; gives how many it had."""
     line.write("delete")
     before, line.sent, line.partitions = line.sent, 0, 2
     deadline = time.monotonic() + 120
     while True:  # until the broker is done with the old one
         try:
-            line.send(6)
-            break
+            line.send(count)
+            return before
         except subprocess.CalledProcessError:
             assert time.monotonic() < deadline, "the topic cannot be made again"
+            line.sent = 0
             time.sleep(0.5)
+
+
+def is_made_again(line, count=6):
+    line.project.run("run", "--quiet", env=ENV)
+    before = make_again(line, count)
     _, error = line.project.run("run", env=ENV, expect=None)
     assert "the topic was made anew" in error and "on_lost: skip" in error, error
     line.check(before)
     line.define(", on_lost: skip")
     line.project.run("run", "--quiet", env=ENV)
-    line.check(before + 6)
-    return "a topic that is made again stops the line; with `on_lost: skip` it is read from its beginning"
+    line.check(before + count)
+    return (f"a topic that is made again, with {count} records after {before}, stops the line; with `on_lost: skip` it is read from its "
+            "beginning")
+
+
+def is_made_again_larger(line):
+    return is_made_again(line, 200)
 
 
 def main(program, writer):
     assert BROKERS, "ASSAY_TEST_KAFKA is not set; run it by tools/servers/kafka.sh with"
     root = new_folder("topics")
     try:
-        for case in (gains_partitions, holds_garbage, goes, is_made_again):
+        for case in (gains_partitions, holds_garbage, goes, is_made_again, is_made_again_larger):
             print(case(Line(program, writer, root, case.__name__)), flush=True)
     finally:
         remove(root)
