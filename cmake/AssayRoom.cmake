@@ -1,11 +1,11 @@
 # assay_room(name DEPS room... LIBRARIES target... SOURCES file... HEADERS file... TESTS file...
-#            TESTS_APART name file... TEST_DEPS room... FUZZ file...)
+#            TESTS_APART name: file... TEST_DEPS room... FUZZ file...)
 #
 # Makes library assay::<name>, its header check, its link test (the whole archive linked with only the
 # rooms it declared) and one test binary <name>_test, whose tests carry the label `fast`.
 # A file under TESTS named *_slow_test.cc goes to <name>_slow_test, labelled `slow`; one named
 # *_servers_test.cc to <name>_servers_test, labelled `servers`, which runs beside a real S3 service.
-# Files of TESTS_APART go to a second fast binary, <name>_<its first word>_test, that runs beside the first.
+# Files of TESTS_APART go to further fast binaries that run beside the first: those behind `word:` to <name>_<word>_test.
 function(assay_room name)
   cmake_parse_arguments(ROOM "" "" "DEPS;LIBRARIES;SOURCES;HEADERS;TESTS;TESTS_APART;TEST_DEPS;FUZZ" ${ARGN})
   set(target assay_room_${name})
@@ -45,8 +45,16 @@ function(assay_room name)
     _assay_test_binary(${name}_test fast "${name}" "${fast_tests}" "${ROOM_TEST_DEPS}")
     _assay_test_binary(${name}_slow_test slow "${name}" "${slow_tests}" "${ROOM_TEST_DEPS}")
     _assay_test_binary(${name}_servers_test servers "${name}" "${servers_tests}" "${ROOM_TEST_DEPS}")
-    list(POP_FRONT ROOM_TESTS_APART apart)
-    _assay_test_binary(${name}_${apart}_test fast "${name}" "${ROOM_TESTS_APART}" "${ROOM_TEST_DEPS}")
+    set(apart "")
+    foreach(word IN LISTS ROOM_TESTS_APART ITEMS :)  # the last one ends what is before it
+      if(word MATCHES "^(.*):$")
+        _assay_test_binary(${name}_${apart}_test fast "${name}" "${apart_tests}" "${ROOM_TEST_DEPS}")
+        set(apart ${CMAKE_MATCH_1})
+        set(apart_tests "")
+      else()
+        list(APPEND apart_tests ${word})
+      endif()
+    endforeach()
   endif()
   if(ASSAY_BUILD_FUZZ)
     foreach(file IN LISTS ROOM_FUZZ)

@@ -20,6 +20,11 @@ class SharedProject : public KafkaProject {
 
 constexpr Duration kFlushEvery{50'000};
 
+/// A process that shares or is killed: this test alone, in another process of this program.
+TEST(UpCrash, Child) {
+  run_as_child();
+}
+
 void wait_for_parts(RunningUp& up, int parts) {
   up.wait_for_gauge("assay_flow_shared_partitions", parts, {{"name", "events"}});
 }
