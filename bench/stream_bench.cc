@@ -1,4 +1,4 @@
-// Streams, three measurements:
+// Streams, four measurements:
 //
 //   memory    JSON click events (about 200 bytes, 10 fields, 6 of them read) in memory to tiles of
 //   10
@@ -9,11 +9,12 @@
 //             embedded store: one probe after the other, each an event of a user of its own whose
 //             online row is asked for until it is there; the lake is written meanwhile
 //   backlog   a topic's events into bronze, silver, gold and the online store
+//   direct    a topic's events into the online store alone (`lake: none`), by `assay run`
 //
-//   stream_bench [memory EVENTS | readable SECONDS RATE | backlog EVENTS]
+//   stream_bench [memory EVENTS | readable SECONDS RATE | backlog EVENTS | direct EVENTS]
 //
 // The broker's address is in ASSAY_TEST_KAFKA (tools/servers/kafka.sh with ...); without it the
-// last two run on the client library's own broker for tests, in this process: its answers come late
+// others run on the client library's own broker for tests, in this process: its answers come late
 // and it keeps 5 MB a partition, so that a backlog wants a real one.
 
 #include <algorithm>
@@ -21,7 +22,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <span>
@@ -33,12 +33,10 @@
 #include "base/pause.h"
 #include "base/process.h"
 #include "bronze/bronze_operator.h"
+#include "flow/run.h"
 #include "flow/up.h"
-#include "flow/workspace.h"
 #include "gold/contract.h"
-#include "ingest/generate.h"
-#include "ingest/kafka_client.h"
-#include "ingest/kafka_mock.h"
+#include "click_project.h"
 
 namespace {
 
@@ -48,8 +46,14 @@ using assay::kMicrosPerSecond;
 using assay::parse_time;
 using assay::pause_for;
 using assay::Status;
-using assay::SystemWorld;
 using assay::World;
+using assay::bench::ClickProject;
+using assay::bench::ClickTopic;
+using assay::bench::Events;
+using assay::bench::kPartitions;
+using assay::bench::kUsers;
+using assay::bench::click_of;
+using assay::bench::make_events;
 namespace bronze = assay::bronze;
 namespace catalog = assay::catalog;
 namespace data = assay::data;
@@ -59,102 +63,7 @@ namespace ingest = assay::ingest;
 namespace online = assay::online;
 
 constexpr int kRepeats = 3;
-constexpr int64_t kUsers = 10'000;
-constexpr int32_t kPartitions = 4;
 constexpr int64_t kBatchRecords = 20'000;
-
-constexpr char kProject[] = R"(
-bronze:
-  clicks:
-    source: clicks
-    event_time: {column: ts, unit: ms}
-    columns:
-      event_id: string!
-      user_id: string!
-      item_id: int64!
-      event_type: string
-      price: float64
-      ts: timestamp!
-silver:
-  events:
-    from: clicks
-    sql: SELECT user_id, item_id, event_type, price, ts AS event_time FROM clicks
-    allowed_lateness: 1h
-entities:
-  user: {key: user_id, type: string}
-feature_views:
-  activity:
-    entity: user
-    from: events
-    slide: )";
-constexpr char kFeatures[] = R"(
-    features:
-      n: {agg: count, over: [24h]}
-      items: {agg: sum, of: item_id, over: [24h]}
-      dearest: {agg: max, of: price, over: [24h]}
-services:
-  v1: [activity]
-)";
-
-/// A project of clicks in a folder of its own.
-class ClickProject {
- public:
-  ClickProject(const std::string& source, const std::string& slide) {
-    std::string pattern = std::filesystem::temp_directory_path() / "assay_stream_XXXXXX";
-    folder_ = ::mkdtemp(pattern.data());
-    write("assay.yaml",
-          "project: stream\nlake: ./lake\ncatalog: ./catalog.db\nonline: embedded:./online\n");
-    write("project.yaml", "sources:\n  clicks: " + source + "\n" + kProject + slide + kFeatures);
-    workspace_ = *flow::Workspace::open(world_.world(), folder_, {});
-    ASSAY_CHECK(workspace_->apply().ok());
-  }
-  ~ClickProject() {
-    workspace_.reset();
-    std::filesystem::remove_all(folder_);
-  }
-  ClickProject(const ClickProject&) = delete;
-  ClickProject& operator=(const ClickProject&) = delete;
-
-  void write(const std::string& name, const std::string& text) {
-    ASSAY_CHECK(world_.world().files.write(folder_ + "/" + name, text).ok());
-  }
-  flow::Workspace& workspace() { return *workspace_; }
-  World& world() { return world_.world(); }
-  [[nodiscard]] const std::string& folder() const { return folder_; }
-
- private:
-  SystemWorld world_;
-  std::string folder_;
-  std::unique_ptr<flow::Workspace> workspace_;
-};
-
-struct Events {
-  std::shared_ptr<std::string> text = std::make_shared<std::string>();
-  std::vector<std::string_view> lines;  // without line ends
-  std::vector<std::string> users;
-};
-
-Events make_events(int64_t count, EventTime start) {
-  ingest::EventsOptions options;
-  options.count = count;
-  options.users = kUsers;
-  options.start = start;
-  options.rate = static_cast<double>(count) / (6 * 3600);  // six hours
-  options.duplicate_share = options.late_share = options.malformed_share = 0;
-  Events events;
-  std::vector<std::pair<std::size_t, std::size_t>> places;
-  const Status made = ingest::generate_events(options, [&](const ingest::GeneratedEvent& event) {
-    places.emplace_back(events.text->size(), event.line.size() - 1);
-    events.text->append(event.line);
-    events.users.emplace_back(event.key);
-    return Status();
-  });
-  ASSAY_CHECK(made.ok());
-  for (const auto& [begin, size] : places) {
-    events.lines.push_back(std::string_view(*events.text).substr(begin, size));
-  }
-  return events;
-}
 
 /// Seconds that this process has computed: what others do on the machine is left out.
 double computed() {
@@ -321,51 +230,16 @@ void bench_memory(int64_t count) {
       "  ratio  %.2f (%.2f to %.2f)\n", ratios[kRepeats / 2], ratios.front(), ratios.back());
 }
 
-/// A topic at a broker: the one that was named, or one in this process.
-class ClickTopic {
- public:
-  ClickTopic() {
-    const std::optional<std::string> named = assay::environment_variable("ASSAY_TEST_KAFKA");
-    if (!named) {
-      mock_ = ingest::KafkaMock::start();
-      brokers_ = mock_->brokers();
-      mock_->create_topic(name_, kPartitions);
-    } else {
-      brokers_ = *named;
-      name_ += "_" + std::to_string(log_world_.world().clock.now().micros);
-      ingest::KafkaClientOptions options;
-      options.brokers = brokers_;
-      ASSAY_CHECK(ingest::create_topic(log_world_.world().log, options, name_, kPartitions).ok());
-    }
+/// How many events of all users a read finds.
+int64_t events_online(online::OnlineStore& store, const gold::FeatureView& view, EventTime now) {
+  int64_t events = 0;
+  for (int64_t user = 0; user <= kUsers; ++user) {
+    const data::EntityKey key = key_of("u" + std::to_string(user));
+    const gold::FeatureValues found = (*store.read(view, {&key, 1}, now))[0];
+    const bool is_there = found.event_time.has_value() && !found.values[0].is_null();
+    events += is_there ? std::get<int64_t>(found.values[0].value) : 0;
   }
-  [[nodiscard]] std::string source() const {
-    // Without the answer of a real broker as soon as there is something, one that is asked often.
-    return "{kafka: {brokers: \"" + brokers_ + "\", topics: " + name_ +
-           (mock_ != nullptr ? ", options: {fetch.wait.max.ms: \"1\"}" : "") + "}}";
-  }
-  std::unique_ptr<ingest::KafkaProducer> producer(const char* linger_ms) {
-    ingest::KafkaClientOptions options;
-    options.brokers = brokers_;
-    options.settings["linger.ms"] = linger_ms;
-    return *ingest::KafkaProducer::open(log_world_.world().log, options);
-  }
-  [[nodiscard]] const std::string& name() const { return name_; }
-  [[nodiscard]] const char* kind() const {
-    return mock_ != nullptr ? "broker in this process" : "broker";
-  }
-
- private:
-  SystemWorld log_world_;
-  std::unique_ptr<ingest::KafkaMock> mock_;
-  std::string brokers_;
-  std::string name_ = "clicks";
-};
-
-std::string click_of(const std::string& user, int64_t number, int64_t now) {
-  return R"({"event_id":"e)" + std::to_string(number) + R"(","user_id":")" + user +
-         R"(","item_id":)" + std::to_string(number % 500) +
-         R"(,"event_type":"view","price":12.5,"session_id":"s0123456789","ip":"10.0.0.1","ts":)" +
-         std::to_string(now / 1000) + R"(,"received_ms":)" + std::to_string(now / 1000) + "}";
+  return events;
 }
 
 /// `assay up` in a thread.
@@ -411,12 +285,10 @@ class Line {
   bool has(const std::string& user) {
     return answer(user, project_.world().clock.now()).event_time.has_value();
   }
-  /// How many events a user has online.
-  int64_t events_of(const std::string& user) {
-    const gold::FeatureValues found =
-        answer(user, {project_.world().clock.now().micros + kMicrosPerSecond});
-    const bool is_there = found.event_time.has_value() && !found.values[0].is_null();
-    return is_there ? std::get<int64_t>(found.values[0].value) : 0;
+  /// How many events of all users a read finds.
+  int64_t events() {
+    const EventTime now = project_.world().clock.now();
+    return events_online(*store_, *view_, {now.micros + kMicrosPerSecond});
   }
 
  private:
@@ -490,10 +362,7 @@ void bench_readable(int64_t seconds, int64_t rate) {
   const int64_t all = sent + static_cast<int64_t>(took.size());
   int64_t online = 0;
   while (online < sent) {  // every event of every user, once
-    online = 0;
-    for (int64_t user = 0; user < kUsers; ++user) {
-      online += line.events_of("u" + std::to_string(user));
-    }
+    online = line.events();
     ASSAY_CHECK(online <= sent);
   }
   line.stop();
@@ -516,12 +385,9 @@ void bench_readable(int64_t seconds, int64_t rate) {
               took.back());
 }
 
-void bench_backlog(int64_t count) {
-  ClickTopic topic;
-  ClickProject project(topic.source(), "continuous");  // else an event counts from its slide's end
-  World& world = project.world();
-  const Events events =
-      make_events(count, {world.clock.now().micros - 7 * 3600 * kMicrosPerSecond});
+/// Six hours of events in a topic, the last ones of an hour ago.
+void send_events(ClickTopic& topic, int64_t count, EventTime now) {
+  const Events events = make_events(count, {now.micros - 7 * 3600 * kMicrosPerSecond});
   const std::unique_ptr<ingest::KafkaProducer> producer = topic.producer("5");
   for (std::size_t i = 0; i < events.lines.size(); ++i) {
     ASSAY_CHECK(producer
@@ -532,6 +398,37 @@ void bench_backlog(int64_t count) {
                     .ok());
   }
   ASSAY_CHECK(producer->flush().ok());
+}
+
+void bench_direct(int64_t count) {
+  ClickTopic topic;
+  ClickProject project(topic.source(), "10m", false);
+  World& world = project.world();
+  send_events(topic, count, world.clock.now());
+  const Duration began = world.clock.monotonic();
+  const double computed_before = computed();
+  const auto report = flow::run_all(project.workspace(), {});
+  const double took = seconds_since(world, began);
+  const double computing = computed() - computed_before;
+  ASSAY_CHECK(report.ok());
+  ASSAY_CHECK(events_online(**project.workspace().online(false),
+                            **project.workspace().view("activity"),
+                            world.clock.now()) == count);
+  const auto n = static_cast<double>(count);
+  std::printf(
+      "direct: %s, %lld events into the online store in %.1f s: %.2f M events/s, %.2f M a core\n",
+      topic.kind(),
+      static_cast<long long>(count),
+      took,
+      n / took / 1e6,
+      n / computing / 1e6);
+}
+
+void bench_backlog(int64_t count) {
+  ClickTopic topic;
+  ClickProject project(topic.source(), "continuous");  // else an event counts from its slide's end
+  World& world = project.world();
+  send_events(topic, count, world.clock.now());
   const Duration began = world.clock.monotonic();
   Line line(project, {60 * kMicrosPerSecond});
   while (line.records() < count) {
@@ -539,12 +436,7 @@ void bench_backlog(int64_t count) {
   }
   const double took = seconds_since(world, began);
   line.stop();
-  ASSAY_CHECK(line.records() == count);
-  int64_t online = 0;
-  for (int64_t user = 1; user <= kUsers; ++user) {
-    online += line.events_of("u" + std::to_string(user));
-  }
-  ASSAY_CHECK(online == count);
+  ASSAY_CHECK(line.records() == count && line.events() == count);
   std::printf(
       "backlog: %s, %lld events into bronze, silver, gold and online in %.1f s: %.0f k events/s\n",
       topic.kind(),
@@ -567,6 +459,9 @@ int main(int argc, char** argv) {
   }
   if (only.empty() || only == "readable") {
     bench_readable(number(argc, argv, 2, 30), number(argc, argv, 3, 10'000));
+  }
+  if (only == "direct" || (only.empty() && has_broker)) {
+    bench_direct(number(argc, argv, 2, 1'000'000));
   }
   if (only == "backlog" || (only.empty() && has_broker)) {
     bench_backlog(number(argc, argv, 2, 1'000'000));
