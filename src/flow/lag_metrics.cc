@@ -47,6 +47,14 @@ void note_readable(World& world, const std::string& table, EventTime received) {
       .observe(static_cast<double>(world.clock.now().micros - received.micros) / 1e6);
 }
 
+void count_failure(World& world, const char* of) {
+  world.metrics
+      .counter("assay_flow_failures_total",
+               "Failures of reading and committing, or of stages, after which it is tried again",
+               {{"of", of}})
+      .add();
+}
+
 void BrokersAway::note(const std::string& table, const Status& answer) {
   world_.metrics
       .gauge("assay_flow_source_away", "1 while no broker of the source answers", {{"name", table}})

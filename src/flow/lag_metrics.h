@@ -24,6 +24,10 @@ void note_commit(World& world, Duration began, Duration before);
 /// Tell how long the first record of a commit waited until all of it was in the lake.
 void note_readable(World& world, const std::string& table, EventTime received);
 
+/// Count that a line, or the stages behind the tables of processes that share topics, failed and is
+/// tried again.
+void count_failure(World& world, const char* of);
+
 /// Tells, in metric and log, whose brokers answer and whose do not.
 class BrokersAway {
  public:

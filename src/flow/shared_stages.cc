@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "flow/gold_task.h"
+#include "flow/lag_metrics.h"
 #include "flow/publish.h"
 
 namespace assay::flow {
@@ -105,6 +106,7 @@ Status SharedStages::note_failure(const Status& failure) {
   if (!may_pass(failure)) {
     return failure;
   }
+  count_failure(workspace_.world(), "stages");
   pause_ = is_waiting() ? Duration{std::min(pause_.micros * 2, options_.retry_max.micros)}
                         : options_.retry_first;
   if (!is_waiting()) {

@@ -59,6 +59,7 @@ class SharedUp {
                                    {{"why", status.to_string()},
                                     {"next_try_seconds", static_cast<double>(pause.micros) / 1e6}});
       note_waiting(true);
+      count_failure(workspace_.world(), "line");
       // Others read on meanwhile: who waits must not keep partitions that nobody reads then.
       lines_.clear();
       stages_.rest();

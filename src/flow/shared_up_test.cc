@@ -137,6 +137,7 @@ TEST(SharedUp, StagesMayFailWhileTopicsAreRead) {
   send_days(topic, 2, 5);
   wait_for_rows(project, "bronze/events", topic.sent());
   first.wait_for_gauge("assay_flow_line_waiting", 1);
+  first.wait_for_counter_above("assay_flow_failures_total", 1, {{"of", "stages"}});
   wait_for_parts(first, 2);
   second.wait_for_gauge_above("assay_flow_stages_behind_seconds", 0);
   first.files().is_silver_away = false;

@@ -248,6 +248,7 @@ class UpLoop {
 
   void note_away(const Status& why, Duration pause) {
     waiting().set(1);
+    count_failure(workspace_.world(), "line");
     if (!away_since_.has_value()) {
       away_since_ = clock_.monotonic();
       workspace_.world().log.error("line_waits",

@@ -33,6 +33,7 @@ TEST(Up, TheLakeMayGoAndComeBack) {
   up.files().is_away = true;
   send_days(topic, 4, 7);
   up.wait_for_gauge("assay_flow_line_waiting", 1);
+  up.wait_for_counter_above("assay_flow_failures_total", 1, {{"of", "line"}});
   up.files().is_away = false;
   up.wait_for_records(topic.sent());
   up.wait_for_gauge("assay_flow_line_waiting", 0);
