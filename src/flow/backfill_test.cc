@@ -3,8 +3,14 @@
 
 #include "flow/backfill.h"
 
-#include <gtest/gtest.h>
+#include <csignal>
+#include <cstdlib>
 
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/unsynced_files.h"
 #include "flow/gold_task.h"
 #include "flow/test_project.h"
 
@@ -145,6 +151,75 @@ TEST(Backfill, OneThatWasStoppedGoesOnBehindWhatItDid) {
   EXPECT_GE(stops, 3);
   EXPECT_GT(report->days_resumed, 0);
   EXPECT_EQ(report->days_computed, report->days);
+  EXPECT_EQ(held_steps_hash(project), true_steps_hash(project));
+}
+
+constexpr char kChildFolder[] = "ASSAY_TEST_BACKFILL_FOLDER";
+constexpr int64_t kFewRows = 300;
+
+/// What a process does that dies at a fail point; nothing where no other test asks for it.
+TEST(BackfillCrash, Child) {
+  const char* folder = std::getenv(kChildFolder);
+  if (folder != nullptr) {
+    UnsyncedWorld world(LogLevel::kError);
+    auto workspace = *Workspace::open(world.world(), folder, {});
+    ASSERT_TRUE(workspace->apply().ok());
+    BackfillOptions options;
+    options.run.gold_chunk_rows = kFewRows;
+    ASSERT_TRUE(backfill_view(*workspace, "spend", options).ok());
+  }
+}
+
+/// How a process ends whose backfill dies when it passes this point for the first time.
+int backfill_to(const std::string& point, const TestProject& project) {
+  const pid_t child = ::fork();
+  if (child == 0) {  // nothing but system calls: the parent may have threads
+    const std::string folder = std::string(kChildFolder) + "=" + project.folder();
+    const std::string armed = "ASSAY_FAIL_POINT=" + point + ":1";
+    const char* const words[] = {"flow_test", "--gtest_filter=BackfillCrash.Child", nullptr};
+    const char* const environment[] = {folder.c_str(), armed.c_str(), nullptr};
+    ::execve(
+        "/proc/self/exe", const_cast<char* const*>(words), const_cast<char* const*>(environment));
+    ::_exit(127);
+  }
+  int status = 0;
+  EXPECT_EQ(::waitpid(child, &status, 0), child);
+  return status;
+}
+
+bool was_killed(int status) {
+  return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+}
+
+TEST(BackfillCrash, AfterAnyPieceNothingIsSeenAndTheNextOneGoesOn) {
+  TestProject project;
+  ASSERT_TRUE(project.run().ok());
+  correct_day(project, "2026-01-02");
+  ASSERT_TRUE(project.run().ok());
+  const uint64_t before = held_steps_hash(project);
+  int kills = 0;
+  int status = backfill_to("flow.backfill.after_chunk", project);
+  for (; was_killed(status); status = backfill_to("flow.backfill.after_chunk", project)) {
+    ASSERT_LT(++kills, 20);
+    EXPECT_EQ(held_steps_hash(project), before);
+  }
+  EXPECT_EQ(status, 0);
+  EXPECT_GE(kills, 2);
+  EXPECT_EQ(held_steps_hash(project), true_steps_hash(project));
+}
+
+TEST(BackfillCrash, BeforeAndAfterTheCommitTheNextOneEndsIt) {
+  TestProject project;
+  ASSERT_TRUE(project.run().ok());
+  correct_day(project, "2026-01-02");
+  ASSERT_TRUE(project.run().ok());
+  const uint64_t before = held_steps_hash(project);
+  EXPECT_TRUE(was_killed(backfill_to("flow.backfill.before_commit", project)));
+  EXPECT_EQ(held_steps_hash(project), before);
+  EXPECT_TRUE(was_killed(backfill_to("flow.backfill.after_commit", project)));
+  EXPECT_EQ(held_steps_hash(project), true_steps_hash(project));
+  EXPECT_EQ(backfill(project)->days_computed, 0);
+  ASSERT_TRUE(project.run().ok());
   EXPECT_EQ(held_steps_hash(project), true_steps_hash(project));
 }
 
