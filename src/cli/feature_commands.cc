@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <filesystem>
 
 #include "base/json_writer.h"
 #include "catalog/value_reading.h"
@@ -217,6 +218,14 @@ Status run_training_set(Invocation& invocation) {
   options.labels.time_unit = arguments.get("time-unit");
   ASSAY_ASSIGN_OR_RETURN(options.labels.rows_max, arguments.integer("rows-max", 1));
   options.to = arguments.get("to");
+  for (const std::string& path : options.labels.paths) {
+    std::error_code ignored;  // a file that is not there is nobody's equal
+    if (std::filesystem::equivalent(path, options.to, ignored)) {
+      return {Code::kInvalidArgument,
+              "--to would write over the labels in " + path +
+                  "; give the training set a name of its own"};
+    }
+  }
   options.set.time_column = arguments.get("time-column");
   options.set.full_feature_names = arguments.has("full-feature-names");
   options.set.with_statuses = arguments.has("statuses");

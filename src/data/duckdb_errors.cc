@@ -38,6 +38,7 @@ bool tells_of_bad_file(std::string_view message) {
                        "file is corrupted",
                        "Out of buffer",
                        "is not a valid parquet",
+                       "don't know what type",
                        "It is not possible to automatically detect the CSV"});
 }
 

@@ -169,7 +169,9 @@ Result<std::string> file_relation(const std::string& path) {
     return "read_parquet(" + path_literal(path) + ", hive_partitioning = false)";
   }
   if (suffix == "csv") {
-    return "read_csv(" + path_literal(path) + ", header = true, hive_partitioning = false)";
+    // The engine would take quotes that do not end for letters.
+    return "read_csv(" + path_literal(path) +
+           ", header = true, quote = '\"', escape = '\"', hive_partitioning = false)";
   }
   if (suffix == "json" || suffix == "jsonl" || suffix == "ndjson") {
     return "read_json(" + path_literal(path) + ", hive_partitioning = false)";

@@ -112,10 +112,20 @@ bool is_parquet(const std::string& path) {
 
 /// Text between two marks, or nothing.
 std::string between(const std::string& text, const std::string& begin, const std::string& end) {
-  const std::size_t at = text.find(begin);
-  return at == std::string::npos
-             ? ""
-             : text.substr(at + begin.size(), text.find(end, at) - at - begin.size());
+  const std::size_t found = text.find(begin);
+  const std::size_t at = found == std::string::npos ? text.size() : found + begin.size();
+  return text.substr(at, text.find(end, at) - at);
+}
+
+/// The beginning of a long text.
+std::string shortened(const std::string& text) {
+  constexpr std::size_t kBytesMax = 300;
+  std::size_t size = std::min(text.size(), kBytesMax);
+  while (size < text.size() && size > 0 &&
+         (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) {
+    --size;
+  }
+  return size == text.size() ? text : text.substr(0, size) + "...";
 }
 
 /// Refuse a file without even a line of names, of which the engine would make one of its own.
@@ -173,6 +183,12 @@ Status check_rows(World& world,
   return {};
 }
 
+/// Does the engine complain of values that are not what is asked for? Else of the file.
+bool tells_of_types(const std::string& message) {
+  return message.find("onver") != std::string::npos || message.find("cast") != std::string::npos ||
+         message.find("out of range") != std::string::npos;
+}
+
 }  // namespace
 
 Status of_label_file(const Status& status) {
@@ -180,8 +196,12 @@ Status of_label_file(const Status& status) {
   const std::string line = between(message, "CSV Error on Line: ", "\n");
   if (!line.empty()) {
     const std::string file = between(message, "file = ", "\n");
+    if (message.find("not utf-8 encoded") != std::string::npos) {
+      return {status.code(),  // the engine quotes a line that is near
+              file + " is not UTF-8, at line " + line + " or the one before; save it as UTF-8"};
+    }
     const std::string cells = between(message, "Expected Number of Columns: ", "\n");
-    const std::string original = between(message, "Original Line: ", "\n");
+    const std::string original = shortened(between(message, "Original Line: ", "\n"));
     return {
         status.code(),
         file + ", line " + line +
@@ -189,7 +209,14 @@ Status of_label_file(const Status& status) {
                            : ": " + cells.substr(0, cells.find(' ')) + " cells expected, found " +
                                  cells.substr(cells.rfind(' ') + 1) + ": " + original)};
   }
-  return {status.code(), message.substr(0, message.find("\n"))};
+  const std::string unknown = between(message, "Error when sniffing file \"", "\"");
+  if (!unknown.empty()) {
+    return {status.code(),
+            unknown +
+                " is no CSV: look for quotes that do not end, and for lines with more cells "
+                "than the first"};
+  }
+  return {status.code(), shortened(message.substr(0, message.find("\n")))};
 }
 
 Result<LabelFiles> LabelFiles::open(World& world,
@@ -202,6 +229,7 @@ Result<LabelFiles> LabelFiles::open(World& world,
   }
   LabelFiles files;
   files.service_ = service.name;
+  files.files_ = " (in " + options.paths.front() + (options.paths.size() > 1 ? ", ...)" : ")");
   data::SchemaPtr found;
   int64_t rows = 0;
   for (const std::string& path : options.paths) {
@@ -273,8 +301,13 @@ Result<std::unique_ptr<data::BatchReader>> LabelFiles::stream(
   Result<std::unique_ptr<data::BatchReader>> rows =
       sql.stream(text, rows_max, data::SqlUnknownTypes::kAsText);
   if (!rows.ok()) {
-    return of_label_file(rows.status())
-        .with_context("labels do not have the types that service " + service_ + " needs");
+    Status status = of_label_file(rows.status());
+    if (status.code() == Code::kCorrupt || !tells_of_types(status.message())) {
+      const Code code = status.code() == Code::kInvalidArgument ? Code::kCorrupt : status.code();
+      return Status(code, "read labels: " + status.message() + files_);
+    }
+    return std::move(status).with_context("labels do not have the types that service " + service_ +
+                                          " needs");
   }
   return rows;
 }

@@ -55,6 +55,7 @@ class LabelFiles {
   std::vector<std::string> relations_;  // one per file, to stand after FROM
   std::vector<std::string> columns_;    // SQL of each column of the schema
   std::string service_;
+  std::string files_;  // for messages
 };
 
 /// What the engine says of a label file: where it is, without the query around it and its advice.

@@ -62,6 +62,13 @@ def columns_and_files(project):
     said(project, GOOD * 1 + "u1,2026-01-01T10:20:00Z\n" * 30_000 + "u1,2026-01-01T10:20:00Z,more\n", "labels.csv, line 30003",
          "2 cells expected, found 3", expect=CORRUPT)
     said(project, "user_id,event_time\nu1,yesterday\n", "types that service v1 needs", "yesterday")
+    (project.folder / "latin.csv").write_bytes(GOOD.encode() + "Müller,2026-01-01T10:20:00Z\n".encode("latin-1"))
+    said(project, None, "latin.csv is not UTF-8", "save it as UTF-8", name="latin.csv", expect=CORRUPT)
+    (project.folder / "wide.csv").write_bytes(GOOD.encode("utf-16"))
+    said(project, None, "wide.csv", name="wide.csv", expect=CORRUPT)
+    said(project, GOOD + '"u1,2026-01-01T10:20:00Z\nu1,2026-01-01T10:20:00Z\n', "labels.csv is no CSV", "quotes that do not end", expect=CORRUPT)
+    assert len(training_set(project, GOOD + "x" * 3_000_000 + "\n", expect=CORRUPT)) < 1_000
+    assert training_set(project, GOOD + '"u,1",2026-01-01T10:20:00Z\n')[1]["rows"] == 2
     said(project, "PAR1 and no Parquet at all", "read labels.parquet", name="labels.parquet", expect=CORRUPT)
     rows, report = training_set(project, "user_id,event_time\n")
     assert rows == [] and report["rows"] == 0, report
@@ -106,8 +113,27 @@ def parquet(project):
     write("blown_up.parquet", f"SELECT 'u1' AS user_id, {time} FROM range(3000000)")
     assert (project.folder / "blown_up.parquet").stat().st_size < 20_000
     said(project, None, "3000000 rows", "--rows-max allows: 1000000", words=("--rows-max", "1000000"), name="blown_up.parquet", expect=REFUSED)
+    whole = (project.folder / "a.parquet").read_bytes()
+    (project.folder / "cut.parquet").write_bytes(whole[:len(whole) // 2] + whole[-8:])
+    said(project, None, "cut.parquet", name="cut.parquet", expect=CORRUPT)
+    for place in range(4, len(whole) - 8):  # never a complaint about the user's types
+        damaged = bytearray(whole)
+        damaged[place] ^= 0x5A
+        (project.folder / "damaged.parquet").write_bytes(damaged)
+        if place % 7 == 0:
+            out, error = project.run("training-set", "v1", "--labels", "damaged.parquet", "--to", "set.csv", expect=None)
+            assert "types that service" not in error, (place, error)
     rows, _ = training_set(project, None, "--labels", "a.parquet", name="a.parquet")
     assert [row["total_1h"] for row in rows] == ["1.5", "1.5"], rows
+
+
+def labels_stay(project):
+    """A set that would go where its labels are is refused."""
+    project.write("labels.csv", GOOD)
+    for to in ("labels.csv", "./labels.csv", "data/../labels.csv"):
+        _, error = project.run("training-set", "v1", "--labels", "labels.csv", "--to", to, expect=USAGE)
+        assert "--to would write over the labels in labels.csv" in error, error
+    assert (project.folder / "labels.csv").read_text() == GOOD
 
 
 def main(program):
@@ -118,7 +144,7 @@ def main(program):
         project.write("data/a.csv", "user_id,amount,ts\nu1,1.5,2026-01-01T10:00:00Z\nu2,2.5,2026-01-01T10:30:00Z\n")
         project.run("apply")
         project.run("run")
-        for check in (columns_and_files, times, rows_with_a_status, parquet):
+        for check in (columns_and_files, times, rows_with_a_status, parquet, labels_stay):
             check(project)
             print(f"{check.__name__}: ok", flush=True)
     finally:
