@@ -180,10 +180,10 @@ class HashLog {
   void clean_some(HashLogWriter& writer);
   Status clean(HashLogWriter& writer);
   Status clean_record(HashLogWriter& writer,
-                      const Cleaning& cleaning,
+                      Cleaning& cleaning,
                       uint64_t place,
                       const LogRecord& record);
-  Status clean_damaged(HashLogWriter& writer, const Cleaning& cleaning, const Status& why);
+  Status clean_damaged(HashLogWriter& writer, Cleaning& cleaning, const Status& why);
   Status checkpoint(uint64_t written);
   Status copy_index(uint64_t step);
   Status drop_files(uint64_t tail);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <set>
-#include <unordered_set>
 #include <vector>
 
 #include "base/fail_point.h"
@@ -22,8 +21,17 @@ constexpr int64_t kLostNamedMax = 100;    // lost rows of one file that are name
 
 /// What is live of what cleaning comes upon.
 struct HashLog::Cleaning {
-  std::unordered_set<uint64_t> superseded;  // places, by this very transaction
-  std::set<uint32_t> epochs;                // of the views that there are
+  std::vector<uint64_t> superseded;  // places, by this very transaction; ascending
+  std::size_t next_superseded = 0;
+  std::set<uint32_t> epochs;  // of the views that there are
+
+  /// Places are asked for in ascending order.
+  [[nodiscard]] bool is_superseded(uint64_t place) {
+    while (next_superseded < superseded.size() && superseded[next_superseded] < place) {
+      ++next_superseded;
+    }
+    return next_superseded < superseded.size() && superseded[next_superseded] == place;
+  }
 
   [[nodiscard]] Result<bool> has_view(const LogRecord& record) const {
     if (record.kind != RecordKind::kLost || record.epoch != 0) {
@@ -77,9 +85,10 @@ Status HashLog::clean(HashLogWriter& writer) {
   Cleaning cleaning;
   for (const HashLogWriter::Change& change : writer.changes_) {
     if (change.previous != 0 && files_->file_of(change.previous) <= writer.tail_ + 1) {
-      cleaning.superseded.insert(change.previous);
+      cleaning.superseded.push_back(change.previous);
     }
   }
+  std::sort(cleaning.superseded.begin(), cleaning.superseded.end());
   for (const auto& [name, view] : writer.directory().views) {
     cleaning.epochs.insert(view.epoch);
   }
@@ -111,10 +120,10 @@ Status HashLog::clean(HashLogWriter& writer) {
 }
 
 Status HashLog::clean_record(HashLogWriter& writer,
-                             const Cleaning& cleaning,
+                             Cleaning& cleaning,
                              uint64_t place,
                              const LogRecord& record) {
-  if (cleaning.superseded.count(place) != 0) {
+  if (cleaning.is_superseded(place)) {
     return {};
   }
   const uint64_t hash = slot_hash(record);
@@ -142,19 +151,20 @@ Status HashLog::clean_record(HashLogWriter& writer,
 /// ones of the file: cleaning goes on at the first of them that can be read, or with the next file.
 /// One that cannot is lost, and its slot leads from now on to one that says so: the key is found
 /// damaged, never missing.
-Status HashLog::clean_damaged(HashLogWriter& writer, const Cleaning& cleaning, const Status& why) {
+Status HashLog::clean_damaged(HashLogWriter& writer, Cleaning& cleaning, const Status& why) {
   const uint64_t end = files_->first_place(writer.tail_ + 1);
   std::vector<HashIndex::Entry> live;
   for (uint64_t number = 0; number < index_->slots(); ++number) {
     ASSAY_ASSIGN_OR_RETURN(const HashIndex::Entry entry, index_->entry(number));
-    if (entry.place >= writer.cleaned_ && entry.place < end &&
-        cleaning.superseded.count(entry.place) == 0) {
+    if (entry.place >= writer.cleaned_ && entry.place < end) {
       live.push_back(entry);
     }
   }
   std::sort(live.begin(), live.end(), [](const HashIndex::Entry& a, const HashIndex::Entry& b) {
     return a.place < b.place;
   });
+  std::erase_if(live,
+                [&](const HashIndex::Entry& entry) { return cleaning.is_superseded(entry.place); });
   std::size_t next = 0;
   int64_t lost = 0;
   for (; next < live.size(); ++next) {
