@@ -270,6 +270,8 @@ void FoldedState::encode(ByteBuffer* out) const {
   out->end_at(to);
 }
 
+// What is done for every tile is one run of code each, without calls.
+
 FoldedStates::FoldedStates(const WindowPlan& plan) {
   states_.reserve(plan.primitives.size());
   for (const Primitive& primitive : plan.primitives) {
@@ -277,13 +279,13 @@ FoldedStates::FoldedStates(const WindowPlan& plan) {
   }
 }
 
-void FoldedStates::clear() {
+[[gnu::flatten]] void FoldedStates::clear() {
   for (FoldedState& state : states_) {
     state.clear();
   }
 }
 
-bool FoldedStates::merge(std::string_view bytes) {
+[[gnu::flatten]] bool FoldedStates::merge(std::string_view bytes) {
   RowReader reader(bytes);
   for (FoldedState& state : states_) {
     state.merge_encoded(&reader);
@@ -291,19 +293,19 @@ bool FoldedStates::merge(std::string_view bytes) {
   return !reader.failed();
 }
 
-void FoldedStates::merge(const FoldedStates& other) {
+[[gnu::flatten]] void FoldedStates::merge(const FoldedStates& other) {
   for (std::size_t i = 0; i < states_.size(); ++i) {
     states_[i].merge(other.states_[i]);
   }
 }
 
-void FoldedStates::add(const BatchInputs& inputs, std::span<const RowPlace> rows) {
+[[gnu::flatten]] void FoldedStates::add(const BatchInputs& inputs, std::span<const RowPlace> rows) {
   for (FoldedState& state : states_) {
     state.add(inputs, rows);
   }
 }
 
-void FoldedStates::encode(ByteBuffer* out) const {
+[[gnu::flatten]] void FoldedStates::encode(ByteBuffer* out) const {
   for (const FoldedState& state : states_) {
     state.encode(out);
   }

@@ -140,7 +140,8 @@ TilePatch::TilePatch(const WindowPlan& plan,
                      int64_t first)
     : inputs_(inputs), slide_(slide), first_(first), states_(plan), group_states_(plan) {}
 
-bool TilePatch::append_folded(std::string_view root, Rows rows, std::string* out) {
+/// What an update does is one run of code, without calls within this file.
+[[gnu::flatten]] bool TilePatch::append_folded(std::string_view root, Rows rows, std::string* out) {
   std::optional<Newest> before;
   if (!root.empty()) {
     before = open(root);
