@@ -26,16 +26,16 @@ void for_counted(const ArgumentColumn& column, std::span<const RowPlace> rows, U
       }
     }
   };
-  if (column.values == nullptr) {
-    each([](std::size_t) { return InputValue(); });
-  } else if (column.values->type() == data::Type::kFloat64) {
-    const std::span<const double> values = column.values->values<double>();
-    each([&](std::size_t row) {
-      return InputValue{.integer = order_of(values[row]), .real = values[row]};
+  if (column.reals != nullptr) {
+    each([reals = column.reals](std::size_t row) {
+      return InputValue{.integer = order_of(reals[row]), .real = reals[row]};
     });
-  } else if (column.values->type() == data::Type::kInt64) {
-    const std::span<const int64_t> values = column.values->values<int64_t>();
-    each([&](std::size_t row) { return InputValue{.integer = values[row]}; });
+  } else if (column.integers != nullptr) {
+    each([integers = column.integers](std::size_t row) {
+      return InputValue{.integer = integers[row]};
+    });
+  } else if (column.values == nullptr) {
+    each([](std::size_t) { return InputValue(); });
   } else {
     each([&](std::size_t row) { return input_value(*column.values, static_cast<int64_t>(row)); });
   }

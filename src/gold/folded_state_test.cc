@@ -70,6 +70,7 @@ struct TestInputs {
       inputs.arguments.push_back({builder->finish(), {}, true});
     }
     for (ArgumentColumn& argument : inputs.arguments) {
+      argument.look_at_values();
       argument.all_count = all_count;
       for (std::size_t row = 0; row < rows; ++row) {
         argument.counted.push_back(all_count || random.below(3) != 0 ? 1 : 0);
@@ -208,6 +209,7 @@ TEST(FoldedState, SumsThatGrowOutOf128BitsAndBackAreExact) {
       }
       BatchInputs inputs;
       inputs.arguments.push_back({builder.finish(), std::vector<uint8_t>(5, 1), true});
+      inputs.arguments.back().look_at_values();
       const std::vector<int64_t> times(5, 0);
       inputs.event_time = inputs.known_time = inputs.sequence = times;
       for (const std::vector<std::size_t>& order :

@@ -231,6 +231,7 @@ Result<std::vector<ArgumentColumn>> evaluate_arguments(const WindowPlan& plan,
         }
       }
     }
+    column.look_at_values();
     result.push_back(std::move(column));
   }
   return result;

@@ -45,9 +45,20 @@ struct WindowPlan {
 
 /// The values that one argument has in a batch of rows.
 struct ArgumentColumn {
-  data::ColumnPtr values;        // nullptr when rows are counted
-  std::vector<uint8_t> counted;  // 1: the row counts
-  bool all_count = true;         // every row does: none is excluded, none is null
+  data::ColumnPtr values;             // nullptr when rows are counted
+  std::vector<uint8_t> counted;       // 1: the row counts
+  bool all_count = true;              // every row does: none is excluded, none is null
+  const double* reals = nullptr;      // the values, where they are float64
+  const int64_t* integers = nullptr;  // the values, where they are int64
+
+  /// Find these two.
+  void look_at_values() {
+    if (values != nullptr && values->type() == data::Type::kFloat64) {
+      reals = values->values<double>().data();
+    } else if (values != nullptr && values->type() == data::Type::kInt64) {
+      integers = values->values<int64_t>().data();
+    }
+  }
 };
 
 /// Add the features that a definition stands for, one per window, to the plan.
