@@ -53,6 +53,19 @@ class ShardedStore : public OnlineStore {
   using Places = std::vector<std::optional<AppliedTo>>;
 
   [[nodiscard]] std::size_t shard_of(const data::EntityKey& key) const;
+  /// A read of one view, shared out.
+  struct Part {
+    std::vector<data::EntityKey> keys;
+    std::vector<std::size_t> places;  // of them among all keys
+    std::unique_ptr<PendingRead> begun;
+  };
+  struct Parts {
+    const gold::FeatureView* view = nullptr;
+    std::vector<Part> of_shards;
+    std::size_t count = 0;  // of keys
+  };
+  Parts begin_parts(const ViewKeys& asked, EventTime now);
+  Result<std::vector<gold::FeatureValues>> finish_parts(Parts* parts, EventTime now);
   /// The one that has all of these keys, if one has.
   [[nodiscard]] std::optional<std::size_t> shard_of_all(std::span<const ViewKeys> asked) const;
   /// Where each shard stands: those that an apply came to before it was cut off at one place, the
@@ -235,36 +248,48 @@ Result<std::vector<gold::FeatureValues>> ShardedStore::read(const gold::FeatureV
   if (keys.size() == 1) {
     return shards_[shard_of(keys.front())].store->read(view, keys, now);
   }
-  std::vector<std::vector<data::EntityKey>> keys_of(shards_.size());
-  std::vector<std::vector<std::size_t>> places_of(shards_.size());
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    const std::size_t shard = shard_of(keys[i]);
-    keys_of[shard].push_back(keys[i]);
-    places_of[shard].push_back(i);
+  Parts parts = begin_parts({&view, keys}, now);
+  return finish_parts(&parts, now);
+}
+
+/// Ask each shard for its keys, as far as that can be done without waiting.
+ShardedStore::Parts ShardedStore::begin_parts(const ViewKeys& asked, EventTime now) {
+  Parts parts{asked.view, {}, asked.keys.size()};
+  parts.of_shards.resize(shards_.size());
+  for (std::size_t i = 0; i < asked.keys.size(); ++i) {
+    Part& part = parts.of_shards[shard_of(asked.keys[i])];
+    part.keys.push_back(asked.keys[i]);
+    part.places.push_back(i);
   }
-  std::vector<std::unique_ptr<PendingRead>> begun(shards_.size());
   for (std::size_t shard = 0; shard < shards_.size(); ++shard) {
-    if (!keys_of[shard].empty()) {
-      begun[shard] = shards_[shard].store->begin_read(view, keys_of[shard], now);
+    Part& part = parts.of_shards[shard];
+    if (!part.keys.empty()) {
+      part.begun = shards_[shard].store->begin_read(*asked.view, part.keys, now);
     }
   }
-  std::vector<gold::FeatureValues> answers(keys.size());
+  return parts;
+}
+
+/// The answers in the order of the keys.
+Result<std::vector<gold::FeatureValues>> ShardedStore::finish_parts(Parts* parts, EventTime now) {
+  std::vector<gold::FeatureValues> answers(parts->count);
   Status failure;  // the first; all that was begun is finished
   for (std::size_t shard = 0; shard < shards_.size(); ++shard) {
-    if (keys_of[shard].empty()) {
+    const Part& part = parts->of_shards[shard];
+    if (part.keys.empty()) {
       continue;
     }
     Result<std::vector<gold::FeatureValues>> found =
-        begun[shard] != nullptr ? begun[shard]->finish()
-        : failure.ok()          ? shards_[shard].store->read(view, keys_of[shard], now)
-                                : failure;
+        part.begun != nullptr ? part.begun->finish()
+        : failure.ok()        ? shards_[shard].store->read(*parts->view, part.keys, now)
+                              : failure;
     if (!found.ok()) {
       failure =
           failure.ok() ? found.status().with_context("shard " + shards_[shard].name) : failure;
       continue;
     }
     for (std::size_t i = 0; i < found->size(); ++i) {
-      answers[places_of[shard][i]] = std::move((*found)[i]);
+      answers[part.places[i]] = std::move((*found)[i]);
     }
   }
   return failure.ok() ? Result<std::vector<gold::FeatureValues>>(std::move(answers)) : failure;
@@ -284,20 +309,37 @@ std::optional<std::size_t> ShardedStore::shard_of_all(std::span<const ViewKeys> 
   return shard;
 }
 
-/// What is all in one shard, as the questions for one entity are, is asked for at once.
+/// What is all in one shard, as the questions for one entity are, is asked for at once; else all
+/// shards are asked for all views before any is waited for.
 Status ShardedStore::read_flat_views(std::span<const ViewKeys> asked,
                                      EventTime now,
                                      data::FlatValues* values,
                                      std::vector<std::optional<AppliedTo>>* applied) {
-  const std::optional<std::size_t> shard = shard_of_all(asked);
-  if (!shard.has_value()) {
-    return OnlineStore::read_flat_views(asked, now, values, applied);
-  }
   for (const ViewKeys& one : asked) {  // of all shards, before reading: a promise
     ASSAY_ASSIGN_OR_RETURN(applied->emplace_back(), known_applied_to(*one.view));
   }
-  std::vector<std::optional<AppliedTo>> of_shard;
-  return shards_[*shard].store->read_flat_views(asked, now, values, &of_shard);
+  if (const std::optional<std::size_t> shard = shard_of_all(asked)) {
+    std::vector<std::optional<AppliedTo>> of_shard;
+    return shards_[*shard].store->read_flat_views(asked, now, values, &of_shard);
+  }
+  const data::FlatValues::Size before = values->size();
+  std::vector<Parts> begun;
+  for (const ViewKeys& one : asked) {
+    begun.push_back(begin_parts(one, now));
+  }
+  Status failure;  // the first
+  for (Parts& parts : begun) {
+    const Result<std::vector<gold::FeatureValues>> answers = finish_parts(&parts, now);
+    failure = failure.ok() ? answers.status() : failure;
+    for (std::size_t i = 0; failure.ok() && i < answers->size(); ++i) {
+      const gold::FeatureValues& answer = (*answers)[i];
+      values->add_row(answer.values, answer.statuses, answer.event_time.value_or(EventTime{}));
+    }
+  }
+  if (!failure.ok()) {
+    values->shrink(before);
+  }
+  return failure;
 }
 
 /// Looked at once a second, by one thread. Shards that cannot be asked do not hold the others up.
