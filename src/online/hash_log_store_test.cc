@@ -579,6 +579,57 @@ void expect_whole_rounds(OnlineStore& store,
   EXPECT_EQ(went_back, 0);
 }
 
+TEST(HashLogStore, ViewsReadAtOnceAreOfOneStateWhileTheyAreWritten) {
+  const TempFolder folder;
+  const FakeView first = text_view("clicks");
+  const FakeView second = text_view("spend", 2);
+  TestWorld world;
+  const auto store = open_store(world, folder.path(), small_files());
+  for (const FakeView* const view : {&first, &second}) {
+    ASSERT_TRUE(store->apply(*view, users(*view, 0, 20, 0), {}, 0, EventTime{1}).ok());
+  }
+  std::atomic<bool> done{false};
+  std::atomic<int> wrong{0};
+  std::atomic<int> reads{0};
+  std::vector<std::jthread> readers;
+  for (int i = 0; i < 2; ++i) {
+    readers.emplace_back([&] {
+      const std::vector<data::EntityKey> keys = user_keys(20);
+      const std::vector<ViewKeys> asked = {{&first, keys}, {&second, keys}, {&first, keys}};
+      while (!done) {
+        data::FlatValues values;
+        std::vector<std::optional<AppliedTo>> applied;
+        const Status read = store->read_flat_views(asked, EventTime{1000}, &values, &applied);
+        ++reads;
+        if (!read.ok()) {
+          ++wrong;
+          continue;
+        }
+        const auto at = static_cast<double>(applied[0]->position);
+        const auto behind = static_cast<double>(applied[1]->position);
+        wrong += (at == behind || at == behind + 1) &&
+                         applied[2]->position == applied[0]->position
+                     ? 0
+                     : 1;
+        for (std::size_t word = 0; word < values.size().words; ++word) {
+          wrong += values.real(word) == (word / 20 == 1 || word / 20 == 2 ? behind : at) ? 0 : 1;
+        }
+      }
+    });
+  }
+  for (int round = 1; round <= kRounds; ++round) {  // the first view is never behind
+    for (const FakeView* const view : {&first, &second}) {
+      ASSERT_TRUE(
+          store->apply(*view, users(*view, 0, 20 + round, round), round - 1, round, EventTime{1})
+              .ok());
+    }
+  }
+  done = true;
+  readers.clear();
+  EXPECT_EQ(wrong, 0);
+  EXPECT_GT(reads, 10);
+}
+
 TEST(HashLogStore, ReadersOfAnotherProcessSeeWholeBatchesWhileItWrites) {
   const TempFolder folder;
   const FakeView view = text_view("clicks");
