@@ -17,7 +17,7 @@ struct UpOptions {
   Duration flush_every{60 * kMicrosPerSecond};       // the lake is written this often
   std::size_t flush_bytes = std::size_t{256} << 20;  // or when this much of one table is pending
   Duration poll_every{2 * kMicrosPerSecond};         // sources of files are looked at this often
-  Duration look_every{30 * kMicrosPerSecond};        // topics are looked at for new partitions
+  Duration look_every{10 * kMicrosPerSecond};        // topics are looked at for new partitions
   /// When brokers, the lake or the online store are away: tried again after this long, then twice
   /// as long each time, up to the second.
   Duration retry_first{1 * kMicrosPerSecond};

@@ -95,13 +95,14 @@ class LibraryConsumer : public KafkaConsumer {
   ~LibraryConsumer() override {
     let_stops_end();
     rd_kafka_queue_cb_event_enable(queue_.get(), nullptr, nullptr);
+    look_for_lost_topics();
     close_group();
     queue_.reset();
     rd_kafka_consumer_close(handle_.get());
-    if (is_member_) {
+    if (is_member_ || has_lost_topic_) {
       // The library (2.0, mended in 2.3) aborts when it destroys a member that a group has taken in
-      // and given nothing yet. It has left the group: what it holds of memory is left to the
-      // process.
+      // and given nothing yet. And it never ends when a topic went away that it was assigned. It
+      // has left the group and reads nothing: what it holds of memory is left to the process.
       rd_kafka_set_log_level(handle_.get(), 0);
       (void)handle_.client.release();
       (void)handle_.callbacks.release();
@@ -114,12 +115,16 @@ class LibraryConsumer : public KafkaConsumer {
 
   Result<int32_t> partitions(const std::string& topic) override {
     ASSAY_ASSIGN_OR_RETURN(const KafkaHandle* asks, who_asks());
-    return kafka_partitions(*asks, topic, timeout_ms_);
+    Result<int32_t> count = kafka_partitions(*asks, topic, timeout_ms_);
+    note_lost_topic(count.code());
+    return count;
   }
 
   Result<OffsetRange> offsets(const TopicPartition& partition) override {
     ASSAY_ASSIGN_OR_RETURN(const KafkaHandle* asks, who_asks());
-    return kafka_offsets(*asks, partition, timeout_ms_);
+    Result<OffsetRange> range = kafka_offsets(*asks, partition, timeout_ms_);
+    note_lost_topic(range.code());
+    return range;
   }
 
   Result<std::vector<int64_t>> ends(const std::vector<TopicPartition>& partitions,
@@ -250,6 +255,23 @@ class LibraryConsumer : public KafkaConsumer {
     return &asks_;
   }
 
+  void note_lost_topic(Code code) {
+    has_lost_topic_ = has_lost_topic_ || (code == Code::kNotFound && !assigned_.empty());
+  }
+
+  /// What the library said of them and nobody has asked for.
+  void look_for_lost_topics() {
+    constexpr std::size_t kMessagesMax = 1'000;
+    found_.resize(std::max(found_.size(), kMessagesMax));
+    const int64_t count =
+        rd_kafka_consume_batch_queue(queue_.get(), 0, found_.data(), kMessagesMax);
+    for (int64_t i = 0; i < count; ++i) {
+      rd_kafka_message_t* const message = found_[static_cast<std::size_t>(i)];
+      note_lost_topic(kafka_code(message->err));
+      rd_kafka_message_destroy(message);
+    }
+  }
+
   static TopicPartition origin_of(const rd_kafka_message_t& message) {
     return message.rkt == nullptr
                ? TopicPartition()
@@ -290,6 +312,7 @@ class LibraryConsumer : public KafkaConsumer {
     }
     // What the library says while it connects again, or waits for a leader, is no failure of ours.
     const Code code = kafka_code(message->err);
+    note_lost_topic(code);
     if (code == Code::kUnavailable) {
       if (is_member_ && from.topic.empty()) {
         block.group_trouble = rd_kafka_message_errstr(message);
@@ -380,6 +403,7 @@ class LibraryConsumer : public KafkaConsumer {
   };
   Run run_;                                 // of the last message
   bool is_member_ = false;                  // of a group
+  bool has_lost_topic_ = false;             // one of those assigned is not there any more
   std::vector<rd_kafka_message_t*> found_;  // room for what a poll finds
 };
 

@@ -198,6 +198,9 @@ Result<int32_t> kafka_partitions(const KafkaHandle& handle,
     return Status(Code::kNotFound, "there is no topic " + topic);
   }
   const rd_kafka_metadata_topic& one = metadata->topics[0];
+  if (kafka_code(one.err) == Code::kNotFound) {
+    return Status(Code::kNotFound, "there is no topic " + topic);
+  }
   if (one.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
     return kafka_failure(one.err, "topic " + topic);
   }

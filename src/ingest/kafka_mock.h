@@ -13,6 +13,8 @@ class KafkaMock {
   virtual ~KafkaMock() = default;
   [[nodiscard]] virtual const std::string& brokers() const = 0;
   virtual void create_topic(const std::string& topic, int32_t partitions) = 0;
+  /// From now on it answers that there is no such topic.
+  virtual void lose_topic(const std::string& topic) = 0;
   /// The next `count` fetches fail as a broker that is not the leader answers them.
   virtual void fail_fetches(int count) = 0;
   /// So do the next `count` questions about offsets.

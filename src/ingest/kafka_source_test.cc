@@ -378,6 +378,19 @@ TEST_F(TopicsMadeAgain, WhatIsReadAgainIsNotTakenFromTheNewOne) {
   EXPECT_EQ(batch->size(), 0);
 }
 
+TEST_F(TopicsMadeAgain, ATopicThatGoesIsToldAndTheClientEnds) {
+  make({"a"});
+  const auto source = open_at({});
+  EXPECT_EQ(read_some(*source).size(), 1);
+  made_.back()->lose_topic(topic_);
+  made_.back()->fail_fetches(1);  // so that the client looks for it again
+  Code code = Code::kOk;
+  while (code == Code::kOk) {
+    code = source->discover().code();
+  }
+  EXPECT_EQ(code, Code::kNotFound);
+}
+
 TEST(KafkaMark, IsKeptBesideAPosition) {
   KafkaMessage message;
   message.offset = 41;
