@@ -363,6 +363,7 @@ def main():
     parser.add_argument("--events", type=int, default=60_000)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
+    options.program = os.path.abspath(options.program)
     assert BROKERS, "ASSAY_TEST_KAFKA is not set; run it by tools/servers/kafka.sh with"
     root = new_folder("kafka")
     try:
