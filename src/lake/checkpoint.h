@@ -61,6 +61,9 @@ Result<CheckpointFiles> read_checkpoint_files(store::ObjectStore& store,
                                               const LogEntry& entry,
                                               const std::vector<std::string>& partition_keys);
 
+/// What to do about a damaged checkpoint, to be put behind a message; `part` is its object key.
+std::string doctor_writes_anew(const std::string& part);
+
 /// The version that _last_checkpoint names; -1 for none.
 Version last_checkpoint_version(store::ObjectStore& store, const std::string& key);
 

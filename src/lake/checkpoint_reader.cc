@@ -66,9 +66,7 @@ Status checkpoint_failure(const std::string& name, const Status& status) {
       status.code() == Code::kInvalidArgument || status.code() == Code::kNotFound;
   return {is_content ? Code::kCorrupt : status.code(),
           "checkpoint " + name + ": " + status.message() +
-              (is_content || status.code() == Code::kCorrupt
-                   ? "; if the log files before it are all there, remove it and _last_checkpoint"
-                   : "")};
+              (is_content || status.code() == Code::kCorrupt ? doctor_writes_anew(name) : "")};
 }
 
 Result<LogEntry> read_few_actions(store::ObjectStore& store,
@@ -303,6 +301,11 @@ bool is_json(const std::string& part) {
 }
 
 }  // namespace
+
+std::string doctor_writes_anew(const std::string& part) {
+  const std::string key = part.substr(0, part.rfind("/_delta_log/"));
+  return "; `assay lake doctor " + key + " --mend` writes it anew from the log";
+}
 
 CheckpointHint read_checkpoint_hint(store::ObjectStore& store, const std::string& log_prefix) {
   const Result<std::string> bytes = store.get(log_prefix + "_last_checkpoint");

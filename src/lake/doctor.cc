@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <map>
 
-#include "lake/checkpoint.h"
+#include "lake/checkpoint_check.h"
 #include "lake/delta_table.h"
 #include "lake/rewrite.h"
 #include "lake/snapshot.h"
@@ -27,18 +27,17 @@ class Examination {
       sizes_[object.key] = object.size_bytes;
     }
     examine_log();
-    const auto state = load_state(lake_.store, lake_.sql, key_, std::nullopt);
-    if (!state.ok()) {
-      add(Severity::kError, "unreadable", key_, state.status().message());
+    ASSAY_ASSIGN_OR_RETURN(CheckpointCheck check, check_checkpoints(lake_, key_, options_.mend));
+    findings_.insert(findings_.end(), check.findings.begin(), check.findings.end());
+    if (check.state == nullptr) {
+      add(Severity::kError, "unreadable", key_, check.unreadable.message());
       return findings_;
     }
-    state_ = *state;
+    state_ = check.state;
     examine_writer();
-    examine_checkpoints();
-    ASSAY_RETURN_IF_ERROR(examine_newest_checkpoint());
     examine_files();
     ASSAY_RETURN_IF_ERROR(examine_leftovers());
-    if (options_.statistics) {
+    if (options_.statistics && check.unreadable.ok()) {
       ASSAY_RETURN_IF_ERROR(examine_statistics());
     }
     return findings_;
@@ -96,130 +95,6 @@ class Examination {
           key_,
           "another engine wrote after version " + std::to_string(ours.value_or(-1)) +
               "; Assay writes no more until `assay lake set " + key_ + " assay.writer=assay`");
-    }
-  }
-
-  /// The checkpoint that _last_checkpoint names is there; every one of ours can be read.
-  void examine_checkpoints() {
-    const std::string prefix = log_prefix(key_);
-    bool bad = false;
-    for (const store::ObjectInfo& object : objects_) {
-      if (!object.key.starts_with(prefix) || !object.key.ends_with(".checkpoint.parquet") ||
-          object.key.size() != prefix.size() + 20 + std::string(".checkpoint.parquet").size()) {
-        continue;
-      }
-      const Version version = std::strtoll(object.key.c_str() + prefix.size(), nullptr, 10);
-      const Result<LogEntry> entry = read_checkpoint(lake_.store, lake_.sql, version, {object.key});
-      if (!entry.ok()) {
-        bad = true;
-        add(Severity::kError, "corrupt_checkpoint", object.key, entry.status().message());
-      } else {
-        checkpoints_.push_back(version);
-      }
-    }
-    const std::string hint = prefix + "_last_checkpoint";
-    const Version version = last_checkpoint_version(lake_.store, key_);
-    if (version < 0 && sizes_.count(hint) != 0) {
-      bad = true;
-      add(Severity::kWarning, "last_checkpoint", hint, "it names no version");
-    }
-    if (version >= 0 && sizes_.count(checkpoint_name(version)) == 0) {
-      bad = true;
-      add(Severity::kWarning,
-          "last_checkpoint",
-          hint,
-          "it names version " + std::to_string(version) + ", which has no checkpoint");
-    }
-    if (bad && options_.mend) {
-      mend_checkpoints();
-    }
-  }
-
-  /// What the log says of a version, from the checkpoint before it or the log's beginning; nothing
-  /// when that part of the log is gone.
-  Result<std::shared_ptr<TableState>> state_of_log(Version version) {
-    auto state = std::make_shared<TableState>();
-    if (checkpoints_.size() > 1) {
-      ASSAY_ASSIGN_OR_RETURN(
-          state, load_state(lake_.store, lake_.sql, key_, checkpoints_[checkpoints_.size() - 2]));
-    }
-    for (Version next = state->snapshot.version + 1; next <= version; ++next) {
-      const Result<LogEntry> entry = read_entry(lake_.store, key_, next);
-      if (!entry.ok()) {
-        return std::shared_ptr<TableState>();
-      }
-      ASSAY_RETURN_IF_ERROR(apply_entry(*state, next, *entry));
-    }
-    return state;
-  }
-
-  /// The newest checkpoint and the log that it stands for say the same.
-  Status examine_newest_checkpoint() {
-    if (checkpoints_.empty()) {
-      return {};
-    }
-    const Version version = checkpoints_.back();
-    ASSAY_ASSIGN_OR_RETURN(const auto logged, state_of_log(version));
-    if (logged == nullptr) {
-      return {};
-    }
-    ASSAY_ASSIGN_OR_RETURN(const auto told, load_state(lake_.store, lake_.sql, key_, version));
-    const std::string difference = difference_of(*logged, *told);
-    if (difference.empty()) {
-      return {};
-    }
-    Status mended(Code::kCancelled, "");
-    if (options_.mend) {
-      mended = write_checkpoint(lake_.world, lake_.store, lake_.sql, key_, *logged);
-      ASSAY_ASSIGN_OR_RETURN(state_, load_state(lake_.store, lake_.sql, key_, std::nullopt));
-    }
-    add(Severity::kError,
-        "contradicting_checkpoint",
-        checkpoint_name(version),
-        difference + "; `assay lake doctor " + key_ + " --mend` writes it anew from the log",
-        mended.ok());
-    return {};
-  }
-
-  static std::string difference_of(const TableState& logged, const TableState& told) {
-    int64_t lacking = 0;
-    for (const auto& [path, file] : logged.snapshot.files) {
-      lacking += told.snapshot.files.count(path) == 0 ? 1 : 0;
-    }
-    const auto both = static_cast<int64_t>(logged.snapshot.files.size()) - lacking;
-    const int64_t more = static_cast<int64_t>(told.snapshot.files.size()) - both;
-    if (lacking != 0 || more != 0) {
-      return "it lacks " + std::to_string(lacking) +
-             " files that the log before it names, and has " + std::to_string(more) +
-             " that it does not";
-    }
-    if (logged.snapshot.txns != told.snapshot.txns) {
-      return "its positions are not those of the log before it";
-    }
-    return logged.metadata.schema_string == told.metadata.schema_string &&
-                   logged.metadata.configuration == told.metadata.configuration
-               ? ""
-               : "its schema or properties are not those of the log before it";
-  }
-
-  [[nodiscard]] std::string checkpoint_name(Version version) const {
-    std::string name = log_prefix(key_) + log_file_name(version);
-    name.replace(name.size() - 5, 5, ".checkpoint.parquet");
-    return name;
-  }
-
-  /// The state was read in spite of them, so a new checkpoint can take their place.
-  void mend_checkpoints() {
-    Status mended = lake_.store.remove(log_prefix(key_) + "_last_checkpoint");
-    if (mended.ok()) {
-      mended = write_checkpoint(lake_.world, lake_.store, lake_.sql, key_, *state_);
-    }
-    for (Finding& finding : findings_) {
-      if (mended.ok() &&
-          (finding.kind == "last_checkpoint" || finding.kind == "corrupt_checkpoint")) {
-        finding.mended = finding.kind == "last_checkpoint" ||
-                         finding.object == checkpoint_name(state_->snapshot.version);
-      }
     }
   }
 
@@ -318,7 +193,6 @@ class Examination {
   std::vector<store::ObjectInfo> objects_;
   std::map<std::string, int64_t> sizes_;
   std::shared_ptr<const TableState> state_;
-  std::vector<Version> checkpoints_;  // that can be read, in order
   std::vector<Finding> findings_;
 };
 

@@ -21,14 +21,16 @@ struct DoctorOptions {
   bool statistics = true;  // read the data files and compare
 };
 
-/// Examine a table: is its log whole and readable, does the newest checkpoint say what the log
-/// says, are its files there and of the right size, do their statistics hold, what lies about that
-/// no version names.
+/// Examine a table: is its log whole and readable, are its checkpoints, does the newest say what
+/// the log says, are its files there and of the right size, do their statistics hold, what lies
+/// about that no version names.
 ///
-/// Mended  statistics that lie and a missing, unreadable or contradicting _last_checkpoint or
-///         checkpoint: files and checkpoint are written anew. Leftovers are vacuum's business; lost
-///         files are nobody's.
-/// Shape   findings in the order of examination; none for a table in good health.
+/// Mended  statistics that lie, damaged and contradicting checkpoints (check_checkpoints) and a
+///         _last_checkpoint that leads nowhere. Leftovers are vacuum's business; lost files are
+///         nobody's.
+/// Shape   findings in the order of examination; none for a table in good health. Of a table that
+/// no
+///         reader can read, data files are compared with their statistics when it is mended.
 /// Errors  only those of the store; what is wrong with the table is a finding.
 Result<std::vector<Finding>> examine_table(const LakeAccess& lake,
                                            const std::string& key,

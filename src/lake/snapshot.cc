@@ -208,7 +208,7 @@ Status apply_checkpoint(store::ObjectStore& store,
     return {Code::kCorrupt,
             "checkpoint " + parts.front() + " holds " + std::to_string(files) + " files, but " +
                 log_prefix(key) + "_last_checkpoint says " + std::to_string(*hint.add_files) +
-                "; if the log files before it are all there, remove both"};
+                doctor_writes_anew(parts.front())};
   }
   state.tombstones.assign(std::move(content.tombstones));
   state.snapshot.files.assign(std::move(content.files));
@@ -293,8 +293,12 @@ Status validate_writable(const TableState& state) {
 Result<std::shared_ptr<TableState>> load_state(store::ObjectStore& store,
                                                data::SqlEngine& sql,
                                                const std::string& key,
-                                               std::optional<Version> version) {
-  ASSAY_ASSIGN_OR_RETURN(const LogListing listing, list_log(store, key));
+                                               std::optional<Version> version,
+                                               const std::set<Version>& without) {
+  ASSAY_ASSIGN_OR_RETURN(LogListing listing, list_log(store, key));
+  for (const Version passed_over : without) {
+    listing.checkpoints.erase(passed_over);
+  }
   const Version last = version.value_or(listing.newest);
   if (last > listing.newest || last < 0) {
     return Status(Code::kNotFound,
@@ -328,6 +332,12 @@ Result<std::shared_ptr<TableState>> load_state(store::ObjectStore& store,
   }
   ASSAY_RETURN_IF_ERROR(validate_complete(*state).with_context("table " + key));
   return state;
+}
+
+Result<std::map<Version, std::vector<std::string>>> list_checkpoints(store::ObjectStore& store,
+                                                                     const std::string& key) {
+  ASSAY_ASSIGN_OR_RETURN(LogListing listing, list_log(store, key));
+  return std::move(listing.checkpoints);
 }
 
 Result<LogEntry> read_entry(store::ObjectStore& store, const std::string& key, Version version) {

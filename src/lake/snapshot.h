@@ -3,7 +3,9 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "data/sql_engine.h"
 #include "lake/delta_table.h"
@@ -40,6 +42,7 @@ Status apply_entry(TableState& state, Version version, const LogEntry& entry);
 Status validate_writable(const TableState& state);
 
 /// Replay the log: newest complete checkpoint not after `version`, then the log files up to it.
+/// Checkpoints of the versions in `without` are passed over, as if they were not there.
 ///
 /// Errors  kNotFound: no table at `key`, or no such version of it (any more). kCorrupt: a version
 ///         missing in the middle, bytes that are no log entry, or a checkpoint that contradicts
@@ -48,7 +51,14 @@ Status validate_writable(const TableState& state);
 Result<std::shared_ptr<TableState>> load_state(store::ObjectStore& store,
                                                data::SqlEngine& sql,
                                                const std::string& key,
-                                               std::optional<Version> version);
+                                               std::optional<Version> version,
+                                               const std::set<Version>& without = {});
+
+/// The complete checkpoints of a table: object keys of the parts, by version.
+///
+/// Errors  kNotFound: no table at `key`.
+Result<std::map<Version, std::vector<std::string>>> list_checkpoints(store::ObjectStore& store,
+                                                                     const std::string& key);
 
 /// The entry of one version. kNotFound when there is none.
 Result<LogEntry> read_entry(store::ObjectStore& store, const std::string& key, Version version);
