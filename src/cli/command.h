@@ -52,6 +52,7 @@ struct Invocation {
   const Arguments& arguments;
   World& world;
   Output& output;
+  std::string lake_path = {};  // where the SQL engine reads the lake's files; "" before one is open
 };
 
 /// One command of the program. The table of all of them is what parsing, help, the reference page

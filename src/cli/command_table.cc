@@ -42,8 +42,12 @@ Result<std::unique_ptr<flow::Workspace>> open_workspace(Invocation& invocation,
   flow::WorkspaceOptions options;
   options.profile = invocation.arguments.get("profile");
   options.definitions = definitions;
-  return flow::Workspace::open(
-      invocation.world, invocation.arguments.get("project"), options, diagnostics);
+  ASSAY_ASSIGN_OR_RETURN(
+      std::unique_ptr<flow::Workspace> workspace,
+      flow::Workspace::open(
+          invocation.world, invocation.arguments.get("project"), options, diagnostics));
+  invocation.lake_path = workspace->store().read_path("");
+  return workspace;
 }
 
 }  // namespace

@@ -52,10 +52,8 @@ Status run_compact(Invocation& invocation) {
   lake::CompactionOptions options;
   options.target_bytes = target_mb << 20;
   options.dry_run = invocation.arguments.has("dry-run");
-  const Result<lake::CompactionReport> compacted =
-      lake::compact(open.access(invocation.world), *open.table, options);
-  ASSAY_RETURN_IF_ERROR(lake::send_to_doctor(compacted.status(), open.workspace->store()));
-  const lake::CompactionReport& report = *compacted;
+  ASSAY_ASSIGN_OR_RETURN(const lake::CompactionReport report,
+                         lake::compact(open.access(invocation.world), *open.table, options));
   data::BatchBuilder rows(data::make_schema({{"table", data::Type::kString, false},
                                              {"files_removed", data::Type::kInt64, false},
                                              {"files_added", data::Type::kInt64, false},

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "cli/command_line.h"
+#include "lake/doctor.h"
 #include "serve/grpc_server.h"
 
 namespace assay::cli {
@@ -24,8 +25,9 @@ int run(const std::vector<std::string>& words) {
   serve::refuse_old_tls();
   SystemWorld world(line->verbose ? LogLevel::kDebug : LogLevel::kWarn);
   Output output(line->format, !line->quiet && ::isatty(STDERR_FILENO) == 1);
-  Invocation invocation{line->arguments, world.world(), output};
-  const Status status = line->command->run(invocation);
+  Invocation invocation{line->arguments, world.world(), output, ""};
+  Status status = line->command->run(invocation);
+  status = lake::send_to_doctor(std::move(status), invocation.lake_path);
   output.progress_done();
   if (!status.ok()) {
     std::fprintf(stderr,

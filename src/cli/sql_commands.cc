@@ -8,7 +8,6 @@
 #include "data/arrow_ipc.h"
 #include "data/parquet.h"
 #include "flow/online_stage.h"
-#include "lake/doctor.h"
 #include "lake/sql_query.h"
 
 namespace assay::cli {
@@ -203,8 +202,7 @@ Status run_sql(Invocation& invocation) {
   ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_workspace(invocation));
   const StopsWithUser stops(workspace->sql());
   ASSAY_ASSIGN_OR_RETURN(const lake::PlannedSql planned, plan(invocation, *workspace));
-  return lake::send_to_doctor(answer_query(invocation, workspace->sql(), planned),
-                              workspace->store());
+  return answer_query(invocation, workspace->sql(), planned);
 }
 
 Status run_explain(Invocation& invocation) {

@@ -106,7 +106,7 @@ Status run_steps(Workspace& workspace, const RunOptions& options, Steps steps, R
     Result<StageAccount> account = step.stage(workspace, step.name, options);
     if (!account.ok()) {
       return lake::send_to_doctor(account.status().with_context(step.kind + " " + step.name),
-                                  workspace.store());
+                                  workspace.store().read_path(""));
     }
     workspace.world().log.debug("stage_done",
                                 {{"stage", step.kind},

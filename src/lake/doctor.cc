@@ -52,9 +52,13 @@ class Examination {
     findings_.push_back({severity, std::move(kind), std::move(object), std::move(text), mended});
   }
 
-  /// Every log file can be read, and none is missing between the first and the last.
+  /// Every log file can be read, and none is missing from the checkpoint or the beginning on.
   void examine_log() {
     const std::string prefix = log_prefix(key_);
+    const auto checkpoints = list_checkpoints(lake_.store, key_);
+    const bool has_checkpoint = checkpoints.ok() && !checkpoints->empty();
+    // What a checkpoint stands for need not be there.
+    const Version needed = has_checkpoint ? checkpoints->rbegin()->first + 1 : 0;
     Version previous = -1;
     for (const store::ObjectInfo& object : objects_) {
       const std::string name = object.key.substr(std::min(prefix.size(), object.key.size()));
@@ -69,7 +73,16 @@ class Examination {
             "missing_version",
             prefix + log_file_name(previous + 1),
             "the log goes from version " + std::to_string(previous) + " to " +
-                std::to_string(version));
+                std::to_string(version) + "; bring what is between back from a backup");
+      } else if (previous < 0 && version > needed) {
+        add(Severity::kError,
+            "missing_version",
+            prefix + log_file_name(needed),
+            "the log begins with version " + std::to_string(version) + ", and " +
+                (has_checkpoint
+                     ? "the newest checkpoint is of version " + std::to_string(needed - 1)
+                     : "no checkpoint stands for what is before it") +
+                "; bring the versions between back from a backup");
       }
       previous = version;
       const Result<LogEntry> entry = read_entry(lake_.store, key_, version);
@@ -204,13 +217,16 @@ Result<std::vector<Finding>> examine_table(const LakeAccess& lake,
   return Examination(lake, key, options).run();
 }
 
-Status send_to_doctor(Status status, const store::ObjectStore& store) {
+Status send_to_doctor(Status status, const std::string& lake_path) {
+  const std::string& message = status.message();
   const bool is_of_file = (status.code() == Code::kNotFound || status.code() == Code::kCorrupt) &&
-                          status.message().find(store.read_path("")) != std::string::npos &&
-                          status.message().find(".parquet") != std::string::npos;
+                          !lake_path.empty() && message.find(lake_path) != std::string::npos &&
+                          message.find(".parquet") != std::string::npos &&
+                          message.find("`assay lake doctor") == std::string::npos;
+  // The engine's pointer is into a statement that the user did not write.
   return is_of_file
-             ? Status(status.code(),
-                      status.message() +
+             ? Status(Code::kCorrupt,
+                      message.substr(0, message.find("\n\nLINE ")) +
                           "\na data file of the lake is missing or damaged; `assay lake doctor` "
                           "names each, versions without it can still be read (VERSION AS OF)")
              : status;

@@ -36,9 +36,9 @@ Result<std::vector<Finding>> examine_table(const LakeAccess& lake,
                                            const std::string& key,
                                            const DoctorOptions& options = {});
 
-/// The same failure; where it says that a data file of the lake is missing or damaged, also what to
-/// do next. Success stays success.
-Status send_to_doctor(Status status, const store::ObjectStore& store);
+/// The same failure; where it says that a data file of the lake is missing or damaged, kCorrupt and
+/// also what to do next. Success stays success. `lake_path` is the store's read_path("").
+Status send_to_doctor(Status status, const std::string& lake_path);
 
 /// "note", "warning", "error"
 std::string_view severity_name(Finding::Severity severity);

@@ -182,6 +182,34 @@ TEST_F(Doctor, NoCheckpointIsWrittenForATableWithFeatures) {
   EXPECT_EQ(lake_.store().get(checkpoint_file(23)).value(), "rubbish");
 }
 
+TEST_F(Doctor, ALogWithoutItsBeginningIsNamedAndWhatToDo) {
+  ASSERT_TRUE(lake_.store().remove(log_file(0)).ok());
+  EXPECT_EQ(kinds(), Kinds{});  // a checkpoint stands for it
+  ASSERT_TRUE(lake_.store().remove(checkpoint_file(10)).ok());
+  ASSERT_TRUE(lake_.store().remove(checkpoint_file(20)).ok());
+  const Status read = lake_.open("t").status();
+  EXPECT_EQ(read.code(), Code::kCorrupt);
+  EXPECT_THAT(read.message(), testing::HasSubstr(log_file(0)));
+  EXPECT_THAT(read.message(), testing::HasSubstr("bring it back from a backup"));
+  EXPECT_THAT(read.message(), testing::HasSubstr("`assay lake doctor t`"));
+  EXPECT_THAT(kinds(), testing::Contains("missing_version " + name_of(log_file(0))));
+}
+
+TEST_F(Doctor, AGapBehindTheNewestCheckpointIsNamed) {
+  remove_log_before(22);
+  EXPECT_THAT(kinds(), testing::Contains("missing_version " + name_of(log_file(21))));
+  EXPECT_THAT(lake_.open("t").status().message(), testing::HasSubstr("VERSION AS OF 20"));
+}
+
+TEST_F(Doctor, AnUnreadableLineIsNamedAndWhatToDo) {
+  ASSERT_TRUE(lake_.store().put(log_file(22), "{\"commitInfo\":{}}\n{\"add\":{\"path\":7}}").ok());
+  const Status read = lake_.open("t").status();
+  EXPECT_EQ(read.code(), Code::kCorrupt);
+  for (const char* part : {"line 2", "add.path", "backup", "VERSION AS OF 21"}) {
+    EXPECT_THAT(read.message(), testing::HasSubstr(part));
+  }
+}
+
 TEST(DoctorCrash, AMendedCheckpointIsWholeOrMendedAgainWhereverTheProcessDies) {
   const CrashUnderTest crash;
   using End = CrashUnderTest::End;

@@ -175,7 +175,8 @@ class SmallFiles : public data::BatchReader {
     if (rows_left_.value_or(0) != 0) {
       return Status(Code::kCorrupt,
                     "the log says of files from " + sql_path_ + " on that they have " +
-                        std::to_string(*rows_left_) + " rows more than they gave");
+                        std::to_string(*rows_left_) +
+                        " rows more than they gave; `assay lake doctor` examines them");
     }
     return rows;
   }
@@ -183,7 +184,7 @@ class SmallFiles : public data::BatchReader {
   static Status wrong_rows(const std::string& path, int64_t expected, int64_t rows) {
     return {Code::kCorrupt,
             "the log says that file " + path + " has " + std::to_string(expected) +
-                " rows, but it has " + std::to_string(rows)};
+                " rows, but it has " + std::to_string(rows) + "; `assay lake doctor` examines it"};
   }
 
   const SmallFileReading reading_;

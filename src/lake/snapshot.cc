@@ -223,6 +223,22 @@ Status validate_complete(const TableState& state) {
   return {};
 }
 
+/// What to do about the log file of a version, to be put behind a message.
+std::string what_to_do(const std::string& key, Version version) {
+  const std::string before = std::to_string(version - 1);
+  return "; bring it back from a backup" +
+         (version == 0
+              ? ""
+              : ", version " + before + " can still be read (VERSION AS OF " + before + ")") +
+         "; `assay lake doctor " + key + "` examines the rest";
+}
+
+Status told_what_to_do(const Status& status, const std::string& key, Version version) {
+  return status.code() == Code::kCorrupt
+             ? Status(Code::kCorrupt, status.message() + what_to_do(key, version))
+             : status;
+}
+
 }  // namespace
 
 std::string log_prefix(const std::string& key) {
@@ -323,12 +339,15 @@ Result<std::shared_ptr<TableState>> load_state(store::ObjectStore& store,
       // Versions are created in order, so a listing that shows a later one cannot have raced this
       // one.
       return Status(Code::kCorrupt,
-                    "version " + std::to_string(next) +
-                        " is missing in the log: " + log_prefix(key) + log_file_name(next));
+                    "version " + std::to_string(next) + " is missing in the log: " +
+                        log_prefix(key) + log_file_name(next) + what_to_do(key, next));
     }
     ASSAY_RETURN_IF_ERROR(entry.status());
-    ASSAY_RETURN_IF_ERROR(apply_entry(*state, next, *entry)
-                              .with_context("log entry " + log_prefix(key) + log_file_name(next)));
+    ASSAY_RETURN_IF_ERROR(
+        told_what_to_do(apply_entry(*state, next, *entry)
+                            .with_context("log entry " + log_prefix(key) + log_file_name(next)),
+                        key,
+                        next));
   }
   ASSAY_RETURN_IF_ERROR(validate_complete(*state).with_context("table " + key));
   return state;
@@ -343,7 +362,8 @@ Result<std::map<Version, std::vector<std::string>>> list_checkpoints(store::Obje
 Result<LogEntry> read_entry(store::ObjectStore& store, const std::string& key, Version version) {
   const std::string name = log_prefix(key) + log_file_name(version);
   ASSAY_ASSIGN_OR_RETURN(const std::string bytes, store.get(name));
-  return parse_log_entry(name, bytes);
+  Result<LogEntry> entry = parse_log_entry(name, bytes);
+  return entry.ok() ? std::move(entry) : told_what_to_do(entry.status(), key, version);
 }
 
 std::vector<std::string> partition_keys(const Snapshot& snapshot) {

@@ -208,12 +208,14 @@ TEST_F(Upkeep, AFailureOverALostFileSaysWhoFindsIt) {
   const std::string relation = table_->relation(*table_->snapshot().value()).value();
   const Status read = lake_.sql().query("SELECT sum(id) FROM " + relation).status();
   EXPECT_EQ(read.code(), Code::kNotFound);
-  const Status sent = send_to_doctor(read, lake_.store());
-  EXPECT_EQ(sent.code(), Code::kNotFound);
+  const Status sent = send_to_doctor(read, lake_.store().read_path(""));
+  EXPECT_EQ(sent.code(), Code::kCorrupt);
   EXPECT_THAT(sent.message(), testing::HasSubstr("assay lake doctor"));
-  EXPECT_EQ(send_to_doctor({Code::kNotFound, "no table x.parquet"}, lake_.store()).message(),
+  EXPECT_EQ(send_to_doctor(sent, lake_.store().read_path("")).message(), sent.message());
+  EXPECT_EQ(send_to_doctor({Code::kNotFound, "no table x.parquet"}, lake_.store().read_path(""))
+                .message(),
             "no table x.parquet");
-  EXPECT_TRUE(send_to_doctor({}, lake_.store()).ok());
+  EXPECT_TRUE(send_to_doctor({}, lake_.store().read_path("")).ok());
 }
 
 TEST_F(Upkeep, TheDoctorMendsStatisticsThatLie) {

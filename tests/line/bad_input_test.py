@@ -117,6 +117,47 @@ def damaged_files(program, root):
     assert "a.parquet" in error, error
 
 
+def lost_data_files(program, root):
+    """Every command that reads a missing or damaged file of a table says which, and who examines the lake."""
+    project = new_project(program, root, "lost")
+    project.write("data/a.jsonl", "".join(GOOD_JSON % (i % 5, i) for i in range(50)))
+    project.write("labels.csv", "user_id,event_time\nu1,2026-01-01T12:00:00Z\n")
+    project.run("apply")
+    project.run("run")
+    files = [path for zone in ("silver/clean", "gold/spend") for path in (project.folder / "lake" / zone).glob("*/*.parquet")
+             if "_delta_log" not in str(path)]
+    whole = {path: path.read_bytes() for path in files}
+    reads = [["get", "v1", "--entity", "user_id=u1", "--at", "2026-01-01T11:00:00Z"], ["verify", "v1"],
+             ["explain", "v1:total_1h", "--entity", "user_id=u1", "--at", "2026-01-01T11:00:00Z"],
+             ["training-set", "v1", "--labels", "labels.csv", "--to", "rows.parquet"], ["backfill", "spend"],
+             ["sql", "SELECT sum(amount) FROM lake.silver.clean"]]
+    for damage in (lambda path: path.unlink(), lambda path: path.write_bytes(whole[path][:-30])):
+        for path in files:
+            damage(path)
+        for words in reads:
+            _, error = project.run(*words, expect=CORRUPT)
+            assert any(path.name in error for path in files) and "`assay lake doctor`" in error and "LINE 1" not in error, (words, error)
+        for path in files:
+            path.write_bytes(whole[path])
+
+    # A log without its first entry, or with an entry cut short: what to do, and who says more.
+    log = project.folder / "lake/silver/clean/_delta_log"
+    first = log / f"{0:020}.json"
+    newest = log / f"{1:020}.json"
+    texts = {path: path.read_bytes() for path in (first, newest)}
+    first.unlink()
+    _, error = project.run("lake", "show", "silver/clean", expect=CORRUPT)
+    assert first.name in error and "backup" in error and "`assay lake doctor silver/clean`" in error, error
+    out, _ = project.run("lake", "doctor", "silver/clean", expect=CORRUPT)
+    assert "missing_version" in out and first.name in out, out
+    first.write_bytes(texts[first])
+    newest.write_bytes(b"")
+    _, error = project.run("sql", "SELECT 1 FROM lake.silver.clean", expect=CORRUPT)
+    assert newest.name in error and "backup" in error and "VERSION AS OF 0" in error, error
+    newest.write_bytes(texts[newest])
+    project.run("lake", "doctor")
+
+
 def folders_and_disks(program, root):
     project = new_project(program, root, "vanish")
     project.write("data/a.jsonl", GOOD_JSON % (1, 1))
@@ -226,7 +267,7 @@ def requests(program, root):
 def main(program):
     root = new_folder("bad")
     try:
-        for case in (malformed_json, malformed_csv, damaged_files, folders_and_disks, definitions, second_run, requests):
+        for case in (malformed_json, malformed_csv, damaged_files, lost_data_files, folders_and_disks, definitions, second_run, requests):
             case(program, root)
             print(case.__name__, "ok", flush=True)
     finally:
