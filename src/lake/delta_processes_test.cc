@@ -41,9 +41,9 @@ struct Folder {
   ~Folder() { std::filesystem::remove_all(path); }
 };
 
-TEST(DeltaProcesses, BlindAppendsOfFourWritersAllLandOnce) {
-  constexpr int kWriters = 4;
-  constexpr int kCommits = 12;
+TEST(DeltaProcesses, EightProcessesAppendAHundredCommitsEach) {
+  constexpr int kWriters = 8;
+  constexpr int kCommits = 100;
   const Folder folder;
   ASSERT_TRUE(in_processes(kWriters, [&](int writer) {
     LakeUnderTest lake(folder.path);
@@ -66,6 +66,8 @@ TEST(DeltaProcesses, BlindAppendsOfFourWritersAllLandOnce) {
   const auto snapshot = table->snapshot().value();
   EXPECT_EQ(snapshot->version, kWriters * kCommits);
   EXPECT_EQ(snapshot->rows(), kWriters * kCommits);
+  EXPECT_EQ(std::ssize(table->history().value()), kWriters * kCommits + 1);  // none is missing
+  EXPECT_EQ(lake.count(*table), kWriters * kCommits);
   EXPECT_EQ(
       lake.number("SELECT count(DISTINCT (id, writer)) FROM " + table->relation(*snapshot).value()),
       kWriters * kCommits);
