@@ -183,10 +183,14 @@ Status check_rows(World& world,
   return {};
 }
 
-/// Does the engine complain of values that are not what is asked for? Else of the file.
-bool tells_of_types(const std::string& message) {
-  return message.find("onver") != std::string::npos || message.find("cast") != std::string::npos ||
-         message.find("out of range") != std::string::npos;
+/// Does the engine, or what value_sql() wrote, complain of values? Else of the file.
+bool tells_of_values(const std::string& message) {
+  for (const char* word : {"onver", "cast", "out of range", "must hold"}) {
+    if (message.find(word) != std::string::npos) {
+      return true;
+    }
+  }
+  return false;
 }
 
 }  // namespace
@@ -302,7 +306,7 @@ Result<std::unique_ptr<data::BatchReader>> LabelFiles::stream(
       sql.stream(text, rows_max, data::SqlUnknownTypes::kAsText);
   if (!rows.ok()) {
     Status status = of_label_file(rows.status());
-    if (status.code() == Code::kCorrupt || !tells_of_types(status.message())) {
+    if (status.code() == Code::kCorrupt || !tells_of_values(status.message())) {
       const Code code = status.code() == Code::kInvalidArgument ? Code::kCorrupt : status.code();
       return Status(code, "read labels: " + status.message() + files_);
     }
