@@ -212,11 +212,16 @@ Result<OffsetRange> kafka_offsets(const KafkaHandle& handle,
                                   int timeout_ms) {
   OffsetRange range;
   rd_kafka_resp_err_t error = ask_for_offsets(handle, partition, &range, timeout_ms);
-  // A topic that was just made, or a broker that has just gone, has no leader for a moment.
-  for (int waited_ms = 0; has_no_leader(error) && waited_ms < timeout_ms;
+  // A topic that was just made, or a broker that has just gone, has no leader for a moment; and one
+  // that has just come back may not know its topics yet.
+  const auto knows_it = [&] { return kafka_code(error) != Code::kNotFound; };
+  for (int waited_ms = 0; (has_no_leader(error) || !knows_it()) && waited_ms < timeout_ms;
        waited_ms += kLeaderWaitMs) {
     pause_for({kLeaderWaitMs * 1'000});
     error = ask_for_offsets(handle, partition, &range, timeout_ms);
+  }
+  if (!knows_it()) {  // that there is no such topic is said by who is asked for its partitions
+    return Status(Code::kUnavailable, "no broker knows of " + partition.name());
   }
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
     return kafka_failure(error, "ask for offsets of " + partition.name());
