@@ -165,12 +165,18 @@ Status run_set(Invocation& invocation) {
 
 Status run_drop(Invocation& invocation) {
   ASSAY_ASSIGN_OR_RETURN(const OpenTable open, open_table(invocation));
-  ASSAY_ASSIGN_OR_RETURN(
-      const lake::RewriteReport report,
-      lake::drop_partitions(
-          open.access(invocation.world), *open.table, invocation.arguments.get("WHERE")));
+  const bool dry_run = invocation.arguments.has("dry-run");
+  ASSAY_ASSIGN_OR_RETURN(const auto before, open.table->snapshot());
+  const std::size_t files = before->files.size();
+  ASSAY_ASSIGN_OR_RETURN(const lake::RewriteReport report,
+                         lake::drop_partitions(open.access(invocation.world),
+                                               *open.table,
+                                               invocation.arguments.get("WHERE"),
+                                               {},
+                                               dry_run));
   invocation.output.say(open.key + ": " + std::to_string(report.rows_removed) + " rows in " +
-                        std::to_string(report.files_removed) + " files dropped" +
+                        std::to_string(report.files_removed) + " of its " + std::to_string(files) +
+                        " files " + (dry_run ? "would be dropped" : "dropped") +
                         (report.version < 0 ? "" : ", version " + std::to_string(report.version)));
   return {};
 }
@@ -259,9 +265,11 @@ std::vector<Command> lake_upkeep_commands() {
        run_set},
       {{"lake", "drop-partitions"},
        "drop whole partitions in one commit",
-       "",
+       "A WHERE that every partition fulfils empties the table. Until `assay lake vacuum` removes "
+       "the "
+       "files, VERSION AS OF reads the rows.",
        {kTable, {"WHERE", "SQL over partition columns, e.g. \"dt < DATE '2025-01-01'\"", true}},
-       {},
+       {kDryRun},
        run_drop},
   };
 }

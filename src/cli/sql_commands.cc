@@ -92,9 +92,16 @@ Result<int64_t> parse_bytes(const std::string& text) {
                 "--memory is `" + text + "`; write a size such as 512MiB or 2GB");
 }
 
+constexpr int64_t kMemoryBytesMin = int64_t{1} << 20;
+
 Status set_limits(const Arguments& arguments, data::SqlEngine& sql) {
   if (arguments.has("memory")) {
     ASSAY_ASSIGN_OR_RETURN(const int64_t bytes, parse_bytes(arguments.get("memory")));
+    if (bytes < kMemoryBytesMin) {
+      return {Code::kInvalidArgument,
+              "--memory is `" + arguments.get("memory") +
+                  "`, too little for any statement; write a size such as 512MiB or 2GB"};
+    }
     ASSAY_RETURN_IF_ERROR(sql.execute("SET memory_limit = '" + std::to_string(bytes) + "B'"));
   }
   if (arguments.has("spill")) {

@@ -36,7 +36,10 @@ Result<std::unique_ptr<store::ObjectStore>> open_lake(World& world,
                                                       const catalog::LakeS3Settings& s3,
                                                       const std::string& state_folder) {
   if (lake.compare(0, 5, "s3://") != 0) {
-    return store::open_local_store(world, lake);
+    Result<std::unique_ptr<store::ObjectStore>> folder = store::open_local_store(world, lake);
+    return folder.ok() ? std::move(folder)
+                       : std::move(folder).status().with_context(
+                             "`lake:` in assay.yaml must name a folder, or s3://bucket/prefix");
   }
   store::S3Options options;
   ASSAY_RETURN_IF_ERROR(store::parse_s3_url(lake, &options).with_context("`lake:`"));

@@ -194,7 +194,8 @@ Result<RewriteReport> replace_partitions(const LakeAccess& lake,
 Result<RewriteReport> drop_partitions(const LakeAccess& lake,
                                       DeltaTable& table,
                                       const std::string& where,
-                                      const std::vector<TxnUpdate>& txns) {
+                                      const std::vector<TxnUpdate>& txns,
+                                      bool dry_run) {
   ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table.snapshot());
   // One row per partition, typed as the table's columns are.
   std::map<PartitionValues, std::vector<const DataFile*>> partitions;
@@ -244,6 +245,9 @@ Result<RewriteReport> drop_partitions(const LakeAccess& lake,
     return RewriteReport();
   }
   report.files_removed = static_cast<int64_t>(request.removes.size());
+  if (dry_run) {
+    return report;
+  }
   fail_point("lake.rewrite.before_commit");
   ASSAY_ASSIGN_OR_RETURN(report.version, table.commit(request));
   return report;

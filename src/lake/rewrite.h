@@ -39,13 +39,14 @@ Result<RewriteReport> replace_partitions(const LakeAccess& lake,
                                          const std::vector<TxnUpdate>& txns = {});
 
 /// Drop whole partitions: files whose partition values fulfil `where` (SQL over the partition
-/// columns). No data file is read.
+/// columns). No data file is read. A dry run says what would go and commits nothing.
 ///
 /// Errors  kInvalidArgument: `where` names another column. kAborted: others rewrote such a file.
 Result<RewriteReport> drop_partitions(const LakeAccess& lake,
                                       DeltaTable& table,
                                       const std::string& where,
-                                      const std::vector<TxnUpdate>& txns = {});
+                                      const std::vector<TxnUpdate>& txns = {},
+                                      bool dry_run = false);
 
 struct MergeRequest {
   std::vector<std::string> keys;  // columns of the table that name a row

@@ -117,7 +117,12 @@ TEST_F(Rewrite, AReplacementLosesWhenItsPartitionGotAFile) {
 
 TEST_F(Rewrite, PartitionsAreDroppedByTheirValues) {
   fill();
-  const auto report = drop_partitions(access_, *table_, "dt < DATE '2026-01-03'").value();
+  const std::string where = "dt < DATE '2026-01-03'";
+  const auto planned = drop_partitions(access_, *table_, where, {}, true).value();
+  EXPECT_EQ(planned.version, -1);
+  const auto report = drop_partitions(access_, *table_, where).value();
+  EXPECT_EQ(planned.files_removed, report.files_removed);
+  EXPECT_EQ(planned.rows_removed, report.rows_removed);
   EXPECT_EQ(report.files_removed, 2);
   EXPECT_EQ(report.rows_removed, 4);
   EXPECT_EQ(rows().size(), 1U);

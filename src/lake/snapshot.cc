@@ -281,14 +281,17 @@ Status validate_writable(const TableState& state) {
   if (!protocol.writer_features.empty()) {
     return {
         Code::kUnimplemented,
-        "writing to a table with features is not supported: " + joined(protocol.writer_features)};
+        "writing to a table with features is not supported: " + joined(protocol.writer_features) +
+            "; write with the engine that owns the table, or drop the features there (ALTER TABLE "
+            "... DROP FEATURE)"};
   }
   if (protocol.reader_version > kWrittenReaderVersion ||
       protocol.writer_version > kWrittenWriterVersion) {
     return {Code::kUnimplemented,
             "writing to a table of Delta reader version " +
                 std::to_string(protocol.reader_version) + " and writer version " +
-                std::to_string(protocol.writer_version) + " is not supported; 1 and 2 are"};
+                std::to_string(protocol.writer_version) +
+                " is not supported, 1 and 2 are; write with the engine that owns the table"};
   }
   const std::vector<TableColumn>& columns = *state.snapshot.columns;
   for (const TableColumn& column : columns) {

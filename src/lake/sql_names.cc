@@ -218,7 +218,7 @@ class NameReader {
       return std::nullopt;
     }
     at_ += 3;
-    return version ? take_version() : take_time();
+    return version ? take_any_version() : take_time();
   }
 
   std::optional<TimeTravel> at_clause() {
@@ -242,6 +242,21 @@ class NameReader {
     }
     TimeTravel travel;
     travel.version = tokens_[at_++].text;
+    return travel;
+  }
+
+  /// Whatever stands behind AS OF is taken: that it is no version is told with the table's name.
+  std::optional<TimeTravel> take_any_version() {
+    const bool has_sign = is_symbol(at_, "-") || is_symbol(at_, "+");
+    const std::size_t value = has_sign ? at_ + 1 : at_;
+    if (value >= tokens_.size() || is_kind(value, Token::Kind::kSymbol)) {
+      return std::nullopt;
+    }
+    const Token& token = tokens_[value];
+    const std::string quote = token.kind == Token::Kind::kText ? "'" : token.quoted ? "\"" : "";
+    TimeTravel travel;
+    travel.version = (has_sign ? tokens_[at_].text : "") + quote + token.text + quote;
+    at_ = value + 1;
     return travel;
   }
 

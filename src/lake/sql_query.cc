@@ -200,9 +200,11 @@ class Planner {
       Version version = 0;
       const char* end = travel.version->data() + travel.version->size();
       const auto parsed = std::from_chars(travel.version->data(), end, version);
-      if (parsed.ec != std::errc() || parsed.ptr != end) {
+      if (parsed.ec != std::errc() || parsed.ptr != end || version < 0) {
         return Status(Code::kInvalidArgument,
-                      "VERSION AS OF takes a whole number, not " + *travel.version);
+                      "VERSION AS OF takes a version of the table, a whole number from 0 on as "
+                      "`assay lake history` shows it, not " +
+                          *travel.version);
       }
       return version;
     }

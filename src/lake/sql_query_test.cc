@@ -149,6 +149,12 @@ TEST_F(SqlQuery, ReadsOlderVersions) {
   EXPECT_EQ(run(at + "'2030-01-01'").first, 1001);
   EXPECT_EQ(plan(at + "'2025-01-01'").status().code(), Code::kNotFound);
   EXPECT_EQ(plan("FROM lake.bronze.events VERSION AS OF 9").status().code(), Code::kNotFound);
+  for (const std::string version : {"-1", "+1x", "abc", "1x", "'1'", "\"1\""}) {
+    const Status refused = plan("FROM lake.bronze.events VERSION AS OF " + version).status();
+    EXPECT_EQ(refused.code(), Code::kInvalidArgument) << version;
+    EXPECT_NE(refused.message().find("whole number from 0 on"), std::string::npos)
+        << refused.message();
+  }
   EXPECT_EQ(plan("FROM lake.bronze.events VERSION AS OF 1.5").status().code(),
             Code::kInvalidArgument);
   EXPECT_EQ(run("SELECT count(*) FROM lake.bronze.events -- VERSION AS OF 1").first, 1001);

@@ -222,6 +222,10 @@ entities:""").replace("FROM events\n  second", "FROM events\n    enrich: [{looku
     assert "circle" in error or "cycle" in error, error
     # A feature that changes type is told by plan and refused by apply.
     project.write("project.yaml", PROJECT_YAML.replace("FORMAT", "json"))
+    project.write("assay.yaml", ASSAY_YAML.replace("./lake", "./project.yaml"))
+    _, error = project.run("lake", "list", expect=STATE)
+    assert "`lake:` in assay.yaml" in error, error
+    project.write("assay.yaml", ASSAY_YAML)
     project.run("apply")
     project.write("project.yaml", PROJECT_YAML.replace("FORMAT", "json").replace("of: amount", "of: n"))
     out, _ = project.run("plan")
