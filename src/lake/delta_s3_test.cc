@@ -4,8 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/temp_folder.h"
 #include "lake/lake_on_s3.h"
 #include "store/fake_s3.h"
+#include "store/tls_front.h"
 
 namespace assay::lake {
 namespace {
@@ -241,6 +243,24 @@ TEST_F(DeltaS3, TheEnginesOwnReadsSurviveFaultsOrSaySo) {
   const std::string key = "t/" + table->snapshot().value()->files.begin()->first;
   ASSERT_TRUE(lake_.store().remove(key).ok());
   EXPECT_EQ(fresh.number(*table, "sum(id)::BIGINT").code(), Code::kNotFound);
+}
+
+TEST_F(DeltaS3, TheSqlEngineTrustsAnOwnAuthorityToo) {
+  ASSERT_TRUE(LakeOnS3::append(*table_, 1, 1).ok());
+  store::TlsFront front(fake_.port());
+  const TempFolder folder;
+  store::S3Options inside_tls = options();
+  inside_tls.endpoint = front.endpoint();
+  inside_tls.ca_file = folder.path() + "/authority.pem";
+  ASSERT_TRUE(lake_.world().files.write(inside_tls.ca_file, front.authority()).ok());
+  LakeOnS3 lake(inside_tls);
+  const auto table = lake.open("t").value();
+  ASSERT_TRUE(LakeOnS3::append(*table, 2, 1).ok());
+  sent();
+  const Result<int64_t> ids = lake.number(*table, "sum(id)::BIGINT");
+  ASSERT_TRUE(ids.ok()) << ids.status().message();
+  EXPECT_EQ(*ids, 3);
+  EXPECT_FALSE(sent().empty());  // by the engine itself
 }
 
 }  // namespace

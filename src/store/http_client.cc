@@ -185,7 +185,8 @@ class CurlClient : public HttpClient {
     switch (code) {
       case CURLE_PEER_FAILED_VERIFICATION:
       case CURLE_SSL_CACERT_BADFILE:
-        return {Code::kFailedPrecondition, message};
+        return {Code::kFailedPrecondition,
+                message + "; `ca_file` names the certificate of an authority of your own"};
       case CURLE_URL_MALFORMAT:
       case CURLE_UNSUPPORTED_PROTOCOL:
         return {Code::kInvalidArgument, message};

@@ -9,6 +9,7 @@
 
 #include "base/temp_folder.h"
 #include "store/fake_s3.h"
+#include "store/tls_front.h"
 
 namespace assay::store {
 namespace {
@@ -65,6 +66,24 @@ TEST_F(S3Store, EachOperationIsOneRequest) {
                       "GET /bucket/?list-type=2&prefix=a%2F",
                       "GET /bucket/?delimiter=%2F&list-type=2&prefix=",
                       "POST /bucket/?delete="}));
+}
+
+TEST_F(S3Store, AnOwnAuthorityIsTrustedWhereItsCertificateIsNamed) {
+  TlsFront front(fake_.port());
+  options_.endpoint = front.endpoint();
+  const Result<std::unique_ptr<ObjectStore>> untrusting = open_s3_store(world_.world(), options_);
+  const Status refused = untrusting.ok() ? (*untrusting)->put("a", "x") : untrusting.status();
+  EXPECT_EQ(refused.code(), Code::kFailedPrecondition);
+  EXPECT_THAT(refused.message(), HasSubstr("certificate"));
+  EXPECT_THAT(refused.message(), HasSubstr("`ca_file`"));
+  EXPECT_EQ(sent(), Requests{});
+
+  options_.ca_file = folder_.path() + "/authority.pem";
+  ASSERT_TRUE(world_.world().files.write(options_.ca_file, front.authority()).ok());
+  ASSERT_TRUE(store().put("a", "x").ok());
+  EXPECT_EQ(store().get("a").value(), "x");
+  EXPECT_EQ(sent(), (Requests{"PUT /bucket/a", "GET /bucket/a"}));
+  EXPECT_GT(front.agreed(), 0);
 }
 
 TEST_F(S3Store, TheBucketMayBePartOfTheHostsName) {
