@@ -172,10 +172,10 @@ TEST(BackfillCrash, Child) {
 
 /// How a process ends whose backfill dies when it passes this point for the first time.
 int backfill_to(const std::string& point, const TestProject& project) {
+  const std::string folder = std::string(kChildFolder) + "=" + project.folder();
+  const std::string armed = "ASSAY_FAIL_POINT=" + point + ":1";
   const pid_t child = ::fork();
   if (child == 0) {  // nothing but system calls: the parent may have threads
-    const std::string folder = std::string(kChildFolder) + "=" + project.folder();
-    const std::string armed = "ASSAY_FAIL_POINT=" + point + ":1";
     const char* const words[] = {"flow_test", "--gtest_filter=BackfillCrash.Child", nullptr};
     const char* const environment[] = {folder.c_str(), armed.c_str(), nullptr};
     ::execve(

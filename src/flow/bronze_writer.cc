@@ -6,6 +6,7 @@
 #include "base/suggest.h"
 #include "bronze/contract.h"
 #include "flow/part_position.h"
+#include "ingest/kafka_marks.h"
 #include "privacy/key.h"
 #include "quality/quarantine.h"
 
@@ -268,7 +269,8 @@ Status BronzeWriter::add_positions(const Reached& reached, lake::CommitRequest* 
     }
   }
   for (const auto& [ordinal, mark] : reached.marks) {
-    if (snapshot->txn(part_last_app_id(app_id_, ordinal)) != mark) {
+    if (snapshot->txn(part_last_app_id(app_id_, ordinal)).value_or(ingest::KafkaMark::kNone) !=
+        mark) {
       add(part_last_app_id(app_id_, ordinal), mark);
     }
   }

@@ -1,6 +1,7 @@
 #include "flow/label_files.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <optional>
 #include <utility>
@@ -185,12 +186,13 @@ Status check_rows(World& world,
 
 /// Does the engine, or what value_sql() wrote, complain of values? Else of the file.
 bool tells_of_values(const std::string& message) {
-  for (const char* word : {"onver", "cast", "out of range", "must hold"}) {
-    if (message.find(word) != std::string::npos) {
-      return true;
-    }
-  }
-  return false;
+  const std::array<std::string_view, 4> begins = {"Conversion Error",
+                                                  "Out of Range Error",
+                                                  "Invalid Input Error: Could not convert",
+                                                  "Invalid Input Error: column `"};
+  return std::any_of(begins.begin(), begins.end(), [&](std::string_view begin) {
+    return message.starts_with(begin);
+  });
 }
 
 }  // namespace

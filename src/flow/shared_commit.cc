@@ -17,6 +17,7 @@
 #include "flow/bronze_writer.h"
 #include "flow/kafka_line.h"
 #include "flow/part_position.h"
+#include "ingest/kafka_marks.h"
 #include "quality/quarantine.h"
 
 namespace assay::flow {
@@ -236,8 +237,10 @@ Result<std::vector<lake::TxnUpdate>> BronzeWriter::shared_positions(const Shared
   for (const auto& [ordinal, position] : reached.parts) {
     add(part_app_id(app_id_, ordinal), position);
     const auto mark = reached.marks.find(ordinal);
-    if (mark != reached.marks.end()) {
-      add(part_last_app_id(app_id_, ordinal), mark->second);
+    const std::string last = part_last_app_id(app_id_, ordinal);
+    if (mark != reached.marks.end() &&
+        snapshot.txn(last).value_or(ingest::KafkaMark::kNone) != mark->second) {
+      add(last, mark->second);
     }
   }
   Times newest;

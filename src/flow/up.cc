@@ -295,7 +295,6 @@ class UpLoop {
   /// Brokers that do not answer are asked again at the next look; the client library goes on with
   /// what it reads as soon as they are back.
   Status look_for_partitions(RunReport* report) {
-    looked_at_ = clock_.monotonic();
     for (const std::unique_ptr<KafkaLine>& line : lines_) {
       const Result<bool> is_new = line->has_new_partitions();
       const bool is_away = !is_new.ok() && retryable(is_new.code());
@@ -308,6 +307,7 @@ class UpLoop {
         ASSAY_RETURN_IF_ERROR(line->seek());
       }
     }
+    looked_at_ = clock_.monotonic();  // a broker that is away has taken its time
     return {};
   }
 

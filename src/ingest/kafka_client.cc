@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <deque>
 #include <map>
 #include <optional>
@@ -143,6 +144,7 @@ class LibraryConsumer : public KafkaConsumer {
 
   Status assign(const std::vector<std::pair<TopicPartition, int64_t>>& from) override {
     run_ = {};
+    at_end_.clear();
     const ListPtr list(rd_kafka_topic_partition_list_new(static_cast<int>(from.size())),
                        rd_kafka_topic_partition_list_destroy);
     let_stops_end();
@@ -159,8 +161,7 @@ class LibraryConsumer : public KafkaConsumer {
   }
 
   Status seek(const TopicPartition& partition, int64_t offset) override {
-    const ListPtr list(rd_kafka_topic_partition_list_new(1),
-                       rd_kafka_topic_partition_list_destroy);
+    const ListPtr list(rd_kafka_topic_partition_list_new(1), rd_kafka_topic_partition_list_destroy);
     rd_kafka_topic_partition_list_add(list.get(), partition.topic.c_str(), partition.partition)
         ->offset = offset;
     const std::string what = "go to an offset of " + partition.name();
@@ -183,6 +184,7 @@ class LibraryConsumer : public KafkaConsumer {
 
   Status take(const std::vector<std::pair<TopicPartition, int64_t>>& from) override {
     run_ = {};
+    at_end_.clear();
     unanswered_.reset();
     const ListPtr list(rd_kafka_topic_partition_list_new(static_cast<int>(from.size())),
                        rd_kafka_topic_partition_list_destroy);
@@ -196,6 +198,7 @@ class LibraryConsumer : public KafkaConsumer {
 
   Status give_up(const std::vector<TopicPartition>& partitions) override {
     run_ = {};
+    at_end_.clear();
     unanswered_.reset();
     for (const TopicPartition& partition : partitions) {
       const auto at = assigned_.find(partition);
@@ -231,7 +234,7 @@ class LibraryConsumer : public KafkaConsumer {
     if (!failed.ok()) {
       return failed;
     }
-    wake_fetcher();
+    wake_fetchers(!block->messages.empty());
     if (!handle_.callbacks->rebalances.empty()) {
       block->rebalance = std::move(handle_.callbacks->rebalances.front());
       handle_.callbacks->rebalances.pop_front();
@@ -241,8 +244,8 @@ class LibraryConsumer : public KafkaConsumer {
   }
 
  private:
-  /// A broker answers one question of a connection at a time, and a fetch when there is something to
-  /// fetch, or after a while. So once something is fetched another client asks.
+  /// A broker answers one question of a connection at a time, and a fetch when there is something
+  /// to fetch, or after a while. So once something is fetched another client asks.
   Result<const KafkaHandle*> who_asks() {
     if (assigned_.empty() && !is_member_) {
       return &handle_;
@@ -263,13 +266,15 @@ class LibraryConsumer : public KafkaConsumer {
   void look_for_lost_topics() {
     constexpr std::size_t kMessagesMax = 1'000;
     found_.resize(std::max(found_.size(), kMessagesMax));
-    const int64_t count =
-        rd_kafka_consume_batch_queue(queue_.get(), 0, found_.data(), kMessagesMax);
-    for (int64_t i = 0; i < count; ++i) {
-      rd_kafka_message_t* const message = found_[static_cast<std::size_t>(i)];
-      note_lost_topic(kafka_code(message->err));
-      rd_kafka_message_destroy(message);
-    }
+    int64_t count = 0;
+    do {
+      count = rd_kafka_consume_batch_queue(queue_.get(), 0, found_.data(), kMessagesMax);
+      for (int64_t i = 0; i < count; ++i) {
+        rd_kafka_message_t* const message = found_[static_cast<std::size_t>(i)];
+        note_lost_topic(kafka_code(message->err));
+        rd_kafka_message_destroy(message);
+      }
+    } while (count > 0 && !has_lost_topic_);
   }
 
   static TopicPartition origin_of(const rd_kafka_message_t& message) {
@@ -295,6 +300,7 @@ class LibraryConsumer : public KafkaConsumer {
     const std::optional<std::size_t> index = index_of(*message);
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
       if (index.has_value()) {
+        at_end_.erase(*index);
         block.add(message, *index);
       } else {
         block.hold(message);
@@ -303,6 +309,7 @@ class LibraryConsumer : public KafkaConsumer {
     }
     block.hold(message);
     if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF && index.has_value()) {
+      at_end_.insert(*index);
       block.ends.emplace_back(*index, message->offset);
       return {};
     }
@@ -334,16 +341,23 @@ class LibraryConsumer : public KafkaConsumer {
     return list;
   }
 
-  /// The library (2.0) has stopped to fetch when it held as much as it may, and looks only once a
-  /// second whether it was taken: but also when it has something to ask. So where nothing is held
-  /// and there is more, it gets to ask something of which nobody waits for the answer.
-  void wake_fetcher() {
-    if (rd_kafka_queue_length(queue_.get()) > 0) {
+  /// The library (2.0) stops to fetch when it holds as much as it may, and looks only once a second
+  /// whether that was taken: but also when it has something to ask. So when what it held is taken
+  /// and there is more, it gets to ask something; the answer may come when it likes, it is not
+  /// waited for longer than a millisecond.
+  void wake_fetchers(bool gave_records) {
+    constexpr std::chrono::milliseconds kRest{20};
+    constexpr int kNoWaitMs = 1;
+    may_rest_ = may_rest_ || gave_records;
+    const auto now = std::chrono::steady_clock::now();
+    if (!may_rest_ || rd_kafka_queue_length(queue_.get()) > 0 || now - woken_at_ < kRest) {
       return;
     }
+    may_rest_ = false;
+    woken_at_ = now;
     std::vector<TopicPartition> mine;
     for (const auto& [partition, index] : assigned_) {
-      if (!given_up_.contains(index)) {
+      if (!given_up_.contains(index) && !at_end_.contains(index)) {
         mine.push_back(partition);
       }
     }
@@ -351,16 +365,16 @@ class LibraryConsumer : public KafkaConsumer {
     if (rd_kafka_position(handle_.get(), next.get()) != RD_KAFKA_RESP_ERR_NO_ERROR) {
       return;
     }
+    std::vector<TopicPartition> behind;
     for (std::size_t i = 0; i < mine.size(); ++i) {
       const int64_t taken = next->elems[i].offset;
       if (taken >= 0 && taken < last_seen_end(mine[i])) {
-        constexpr int kNoWaitMs = 1;
-        int64_t begin = 0;
-        int64_t end = 0;
-        (void)rd_kafka_query_watermark_offsets(
-            handle_.get(), mine[i].topic.c_str(), mine[i].partition, &begin, &end, kNoWaitMs);
-        return;
+        behind.push_back(mine[i]);
       }
+    }
+    if (!behind.empty()) {
+      // Not rd_kafka_query_watermark_offsets(), which waits for its answer whatever it is told.
+      (void)rd_kafka_offsets_for_times(handle_.get(), list_of(behind).get(), kNoWaitMs);
     }
   }
 
@@ -401,11 +415,25 @@ class LibraryConsumer : public KafkaConsumer {
     int32_t partition = 0;
     std::optional<std::size_t> index;
   };
-  Run run_;                                 // of the last message
+  Run run_;                       // of the last message
+  std::set<std::size_t> at_end_;  // by index: the end was the last that came
+  bool may_rest_ = false;         // records came since the fetchers were woken
+  std::chrono::steady_clock::time_point woken_at_;
   bool is_member_ = false;                  // of a group
   bool has_lost_topic_ = false;             // one of those assigned is not there any more
   std::vector<rd_kafka_message_t*> found_;  // room for what a poll finds
 };
+
+}  // namespace
+
+namespace {
+
+/// Records that are fetched ahead at most. The library counts bytes of values alone; each record
+/// takes some hundred more.
+std::string fetched_ahead(int64_t bytes_max) {
+  constexpr int64_t kRecordBytes = 512;
+  return std::to_string(std::clamp<int64_t>(bytes_max / kRecordBytes, 100'000, 10'000'000));
+}
 
 }  // namespace
 
@@ -428,8 +456,7 @@ Result<std::unique_ptr<KafkaConsumer>> KafkaConsumer::open(Log& log,
            {"auto.offset.reset", "error"},
            {"enable.partition.eof", "true"},
            {"isolation.level", "read_committed"},
-           // Only bytes bound what is fetched ahead.
-           {"queued.min.messages", "10000000"},
+           {"queued.min.messages", fetched_ahead(options.queue_bytes_max)},
            {"queued.max.messages.kbytes", kafka_kilobytes(options.queue_bytes_max)}}));
   // Everything of all partitions comes by one queue.
   rd_kafka_poll_set_consumer(handle.get());

@@ -27,6 +27,7 @@ struct KafkaMark {
 
   static constexpr int kPrintBits = 40;
   static constexpr int kNextBits = 11;
+  static constexpr int64_t kNone = 0;  // kept where nothing is known of the last record
   static constexpr int64_t kBehindMax = (int64_t{1} << 12) - 1;
 
   /// Nothing for a record of which its topic does not say when it was sent.

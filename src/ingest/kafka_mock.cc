@@ -52,8 +52,7 @@ class LibraryMock : public KafkaMock {
                 RD_KAFKA_RESP_ERR_NO_ERROR);
   }
   void lose_topic(const std::string& topic) override {
-    rd_kafka_mock_topic_set_error(
-        cluster_, topic.c_str(), RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+    rd_kafka_mock_topic_set_error(cluster_, topic.c_str(), RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
   }
   void fail_fetches(int count) override {
     fail(kFetch, count, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION);

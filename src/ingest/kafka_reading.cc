@@ -63,22 +63,23 @@ PartMarks marks_of(const std::vector<KafkaReading>& readings, const PartPosition
   PartMarks marks;
   for (const KafkaReading& reading : readings) {
     const auto at = positions.find(reading.part.ordinal);
-    if (!reading.last || at == positions.end()) {
+    if (at == positions.end()) {
+      continue;
+    }
+    if (!reading.last) {
+      marks[reading.part.ordinal] = KafkaMark::kNone;
       continue;
     }
     const auto mark = reading.last->encode(reading.part.offset_of(at->second));
-    if (mark) {
-      marks[reading.part.ordinal] = *mark;
-    }
+    marks[reading.part.ordinal] = mark.value_or(KafkaMark::kNone);
   }
   return marks;
 }
 
 std::vector<std::size_t> take_last_records(KafkaBlock& block, std::vector<KafkaReading>& readings) {
   std::vector<std::size_t> anew;
-  const bool is_any = std::any_of(readings.begin(), readings.end(), [](const KafkaReading& one) {
-    return one.looks_for_last;
-  });
+  const bool is_any = std::any_of(
+      readings.begin(), readings.end(), [](const KafkaReading& one) { return one.looks_for_last; });
   if (!is_any) {
     return anew;
   }
@@ -86,7 +87,13 @@ std::vector<std::size_t> take_last_records(KafkaBlock& block, std::vector<KafkaR
     KafkaReading& reading = readings[message.partition];
     if (reading.looks_for_last) {  // the first of its partition
       reading.looks_for_last = false;
-      if (message.offset == reading.last->offset && KafkaMark::of(message) != reading.last) {
+      const std::optional<KafkaMark> found = KafkaMark::of(message);
+      const bool is_another =
+          message.offset == reading.last->offset && found && found != reading.last;
+      // Between the last record and the next one there was none.
+      const bool is_between =
+          message.offset > reading.last->offset && message.offset < reading.offset;
+      if (is_another || is_between) {
         anew.push_back(message.partition);
       }
     }
@@ -109,8 +116,7 @@ Result<NumberedMessages> number_messages(const std::vector<KafkaMessage>& messag
   numbered.order.reserve(messages.size());
   for (std::size_t i = 0; i < readings.size(); ++i) {
     if (!of_reading[i].empty()) {
-      ASSAY_RETURN_IF_ERROR(
-          number_of_one(messages, of_reading[i], parts, readings[i], &numbered));
+      ASSAY_RETURN_IF_ERROR(number_of_one(messages, of_reading[i], parts, readings[i], &numbered));
     }
   }
   if (!std::is_sorted(numbered.order.begin(), numbered.order.end())) {

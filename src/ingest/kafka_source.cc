@@ -131,6 +131,12 @@ class KafkaTopics : public KafkaSource {
     if (held_ == nullptr) {
       Result<std::unique_ptr<KafkaBlock>> block =
           consumer_->poll(std::max<int64_t>(1, records_max), wait);
+      if (block.code() == Code::kOutOfRange) {
+        ASSAY_ASSIGN_OR_RETURN(const bool was_looking, stop_looking_for_last());
+        if (was_looking) {
+          return std::optional<RecordBatch>();
+        }
+      }
       if (!block.ok()) {
         return std::move(block).status().with_context("source `" + definition_.name + "`");
       }
@@ -433,8 +439,7 @@ class KafkaTopics : public KafkaSource {
                       {"end", reading->was.end}});
     if (loss != KafkaLoss::kGone) {
       ASSAY_ASSIGN_OR_RETURN(
-          reading->part,
-          parts_.add_behind({reading->part.partition, reading->was.begin}, true));
+          reading->part, parts_.add_behind({reading->part.partition, reading->was.begin}, true));
     }
     reading->offset = reading->was.begin;
     reading->last.reset();
@@ -455,6 +460,20 @@ class KafkaTopics : public KafkaSource {
                                 .with_context("source `" + definition_.name + "`"));
     }
     return {};
+  }
+
+  /// Last records that went after they were asked for tell nothing. False where none was looked
+  /// for.
+  Result<bool> stop_looking_for_last() {
+    bool was_looking = false;
+    for (KafkaReading& reading : reading_) {
+      if (std::exchange(reading.looks_for_last, false)) {
+        was_looking = true;
+        ASSAY_RETURN_IF_ERROR(consumer_->seek(reading.part.partition, reading.offset)
+                                  .with_context("source `" + definition_.name + "`"));
+      }
+    }
+    return was_looking;
   }
 
   /// Look up the schemas that messages name; false when the registry does not answer for now.
@@ -527,7 +546,7 @@ class KafkaTopics : public KafkaSource {
   std::unique_ptr<SchemaResolver> resolver_;  // of records that name their schemas
   std::unique_ptr<KafkaBlock> held_;          // fetched, and waiting for the registry
   KafkaParts parts_;
-  std::vector<KafkaReading> reading_;        // as they are assigned, or were first taken
+  std::vector<KafkaReading> reading_;   // as they are assigned, or were first taken
   std::optional<Rebalance> rebalance_;  // not answered yet
   std::vector<TopicPartition> moving_;  // by it
   std::string group_trouble_;

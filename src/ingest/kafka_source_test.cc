@@ -353,7 +353,8 @@ TEST_F(TopicsMadeAgain, MoreRecordsThanWereReadHideNothing) {
     status = batch.status();
   }
   EXPECT_EQ(status.code(), Code::kOutOfRange);
-  EXPECT_NE(status.message().find("the topic was made anew"), std::string::npos) << status.message();
+  EXPECT_NE(status.message().find("the topic was made anew"), std::string::npos)
+      << status.message();
 }
 
 TEST_F(TopicsMadeAgain, ToldToSkipItReadsTheNewOne) {
