@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <deque>
 #include <map>
 #include <optional>
@@ -346,15 +345,12 @@ class LibraryConsumer : public KafkaConsumer {
   /// and there is more, it gets to ask something; the answer may come when it likes, it is not
   /// waited for longer than a millisecond.
   void wake_fetchers(bool gave_records) {
-    constexpr std::chrono::milliseconds kRest{20};
     constexpr int kNoWaitMs = 1;
     may_rest_ = may_rest_ || gave_records;
-    const auto now = std::chrono::steady_clock::now();
-    if (!may_rest_ || rd_kafka_queue_length(queue_.get()) > 0 || now - woken_at_ < kRest) {
+    if (!may_rest_ || rd_kafka_queue_length(queue_.get()) > 0) {
       return;
     }
     may_rest_ = false;
-    woken_at_ = now;
     std::vector<TopicPartition> mine;
     for (const auto& [partition, index] : assigned_) {
       if (!given_up_.contains(index) && !at_end_.contains(index)) {
@@ -415,10 +411,9 @@ class LibraryConsumer : public KafkaConsumer {
     int32_t partition = 0;
     std::optional<std::size_t> index;
   };
-  Run run_;                       // of the last message
-  std::set<std::size_t> at_end_;  // by index: the end was the last that came
-  bool may_rest_ = false;         // records came since the fetchers were woken
-  std::chrono::steady_clock::time_point woken_at_;
+  Run run_;                                 // of the last message
+  std::set<std::size_t> at_end_;            // by index: the end was the last that came
+  bool may_rest_ = false;                   // records came since the fetchers were woken
   bool is_member_ = false;                  // of a group
   bool has_lost_topic_ = false;             // one of those assigned is not there any more
   std::vector<rd_kafka_message_t*> found_;  // room for what a poll finds
