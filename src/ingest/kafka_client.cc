@@ -77,6 +77,13 @@ class MessageBlock : public KafkaBlock {
   std::vector<rd_kafka_message_t*> held_;
 };
 
+/// Records that are fetched ahead at most. The library counts bytes of values alone; each record
+/// takes some hundred more.
+int64_t records_ahead(int64_t bytes_max) {
+  constexpr int64_t kRecordBytes = 512;
+  return std::clamp<int64_t>(bytes_max / kRecordBytes, 100'000, 10'000'000);
+}
+
 class LibraryConsumer : public KafkaConsumer {
  public:
   LibraryConsumer(Log& log, KafkaHandle handle, const KafkaClientOptions& options)
@@ -233,7 +240,11 @@ class LibraryConsumer : public KafkaConsumer {
     if (!failed.ok()) {
       return failed;
     }
-    wake_fetchers(!block->messages.empty());
+    for (const KafkaMessage& message : block->messages) {
+      taken_bytes_ += std::ssize(message.value);
+    }
+    taken_records_ += std::ssize(block->messages);
+    wake_fetchers();
     if (!handle_.callbacks->rebalances.empty()) {
       block->rebalance = std::move(handle_.callbacks->rebalances.front());
       handle_.callbacks->rebalances.pop_front();
@@ -341,16 +352,18 @@ class LibraryConsumer : public KafkaConsumer {
   }
 
   /// The library (2.0) stops to fetch when it holds as much as it may, and looks only once a second
-  /// whether that was taken: but also when it has something to ask. So when what it held is taken
-  /// and there is more, it gets to ask something; the answer may come when it likes, it is not
+  /// whether that was taken: but also when it has something to ask. So when about so much was taken
+  /// and nothing is held, it gets to ask something; the answer may come when it likes, it is not
   /// waited for longer than a millisecond.
-  void wake_fetchers(bool gave_records) {
+  void wake_fetchers() {
     constexpr int kNoWaitMs = 1;
-    may_rest_ = may_rest_ || gave_records;
-    if (!may_rest_ || rd_kafka_queue_length(queue_.get()) > 0) {
+    const bool may_rest = 2 * taken_records_ >= records_ahead(options_.queue_bytes_max) ||
+                          2 * taken_bytes_ >= options_.queue_bytes_max;
+    if (!may_rest || rd_kafka_queue_length(queue_.get()) > 0) {
       return;
     }
-    may_rest_ = false;
+    taken_records_ = 0;
+    taken_bytes_ = 0;
     std::vector<TopicPartition> mine;
     for (const auto& [partition, index] : assigned_) {
       if (!given_up_.contains(index) && !at_end_.contains(index)) {
@@ -413,22 +426,12 @@ class LibraryConsumer : public KafkaConsumer {
   };
   Run run_;                                 // of the last message
   std::set<std::size_t> at_end_;            // by index: the end was the last that came
-  bool may_rest_ = false;                   // records came since the fetchers were woken
+  int64_t taken_records_ = 0;               // since the fetchers were woken
+  int64_t taken_bytes_ = 0;                 // of their values
   bool is_member_ = false;                  // of a group
   bool has_lost_topic_ = false;             // one of those assigned is not there any more
   std::vector<rd_kafka_message_t*> found_;  // room for what a poll finds
 };
-
-}  // namespace
-
-namespace {
-
-/// Records that are fetched ahead at most. The library counts bytes of values alone; each record
-/// takes some hundred more.
-std::string fetched_ahead(int64_t bytes_max) {
-  constexpr int64_t kRecordBytes = 512;
-  return std::to_string(std::clamp<int64_t>(bytes_max / kRecordBytes, 100'000, 10'000'000));
-}
 
 }  // namespace
 
@@ -451,7 +454,7 @@ Result<std::unique_ptr<KafkaConsumer>> KafkaConsumer::open(Log& log,
            {"auto.offset.reset", "error"},
            {"enable.partition.eof", "true"},
            {"isolation.level", "read_committed"},
-           {"queued.min.messages", fetched_ahead(options.queue_bytes_max)},
+           {"queued.min.messages", std::to_string(records_ahead(options.queue_bytes_max))},
            {"queued.max.messages.kbytes", kafka_kilobytes(options.queue_bytes_max)}}));
   // Everything of all partitions comes by one queue.
   rd_kafka_poll_set_consumer(handle.get());
