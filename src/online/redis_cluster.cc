@@ -48,7 +48,7 @@ class SlotRoute : public RedisRoute {
   SlotRoute(std::shared_ptr<RedisCluster> cluster, int slot)
       : cluster_(std::move(cluster)), slot_(slot) {}
 
-  Status read(const Work& work) override { return cluster_->read(slot_, work); }
+  Status read(RedisUse use, const Work& work) override { return cluster_->read(use, slot_, work); }
   Status write(const Work& work) override { return cluster_->write(slot_, work); }
   Result<std::vector<RedisReply>> get(RedisUse use, const std::vector<std::string>& keys) override {
     return cluster_->get(use, slot_, keys);
@@ -137,7 +137,7 @@ std::optional<RedisRedirect> read_redirect(std::string_view refusal,
 Result<std::shared_ptr<RedisCluster>> RedisCluster::connect(const RedisAddress& address,
                                                             Clock& clock) {
   std::shared_ptr<RedisCluster> cluster(new RedisCluster(address, clock));
-  ASSAY_RETURN_IF_ERROR(cluster->refresh(address.node, std::nullopt));
+  ASSAY_RETURN_IF_ERROR(cluster->refresh(RedisUse::kWork, address.node, std::nullopt));
   return cluster;
 }
 
@@ -165,7 +165,9 @@ Result<RedisNode> RedisCluster::owner(int slot) {
   return slots_.owner(slot);
 }
 
-Status RedisCluster::refresh(const RedisNode& first, const std::optional<RedisRedirect>& moved) {
+Status RedisCluster::refresh(RedisUse use,
+                             const RedisNode& first,
+                             const std::optional<RedisRedirect>& moved) {
   std::vector<RedisNode> nodes{first};
   {
     const std::lock_guard lock(mutex_);
@@ -180,7 +182,7 @@ Status RedisCluster::refresh(const RedisNode& first, const std::optional<RedisRe
       continue;  // asked before
     }
     RedisSlots slots;
-    const Status asked = pool(nodes[i]).read([&](RedisConnection& redis) -> Status {
+    const Status asked = pool(nodes[i]).read(use, [&](RedisConnection& redis) -> Status {
       ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> replies,
                              redis.run({{"CLUSTER", "SLOTS"}}));
       ASSAY_ASSIGN_OR_RETURN(slots, read_slots(replies[0], nodes[i]));
@@ -204,6 +206,7 @@ Status RedisCluster::follow(Use use,
                             int slot,
                             const RedisRoute::Work& work,
                             std::optional<RedisRedirect>* sent) {
+  const RedisUse for_whom = use == Use::kServe ? RedisUse::kServing : RedisUse::kWork;
   Status done;
   for (int attempt = 0; attempt < kRedirectsMax; ++attempt) {
     ASSAY_ASSIGN_OR_RETURN(const RedisNode node, owner(slot));
@@ -213,21 +216,19 @@ Status RedisCluster::follow(Use use,
       return worked;
     };
     sent->reset();
-    done = use == Use::kRead    ? pool(node).read(noting)
-           : use == Use::kServe ? pool(node).read(RedisUse::kServing, noting)
-                                : pool(node).write(noting);
+    done = use == Use::kWrite ? pool(node).write(noting) : pool(node).read(for_whom, noting);
     if (done.ok()) {
       return done;
     }
     if (sent->has_value() && !(*sent)->is_ask) {
-      ASSAY_RETURN_IF_ERROR(refresh((*sent)->node, *sent));
+      ASSAY_RETURN_IF_ERROR(refresh(for_whom, (*sent)->node, *sent));
       continue;
     }
     if (done.code() != Code::kUnavailable || sent->has_value()) {
       return done;
     }
     // It went away, and another may have its slots by now. What was to be written may have been.
-    look_for_another(node);
+    look_for_another(for_whom, node);
     const Result<RedisNode> now = owner(slot);
     if (use == Use::kWrite || !now.ok() || *now == node) {
       return done;
@@ -236,7 +237,7 @@ Status RedisCluster::follow(Use use,
   return done;
 }
 
-void RedisCluster::look_for_another(const RedisNode& away) {
+void RedisCluster::look_for_another(RedisUse use, const RedisNode& away) {
   {
     const std::lock_guard lock(mutex_);
     if (is_looking_ || clock_.monotonic().micros < look_again_) {
@@ -244,7 +245,7 @@ void RedisCluster::look_for_another(const RedisNode& away) {
     }
     is_looking_ = true;
   }
-  (void)refresh(away, std::nullopt);  // who does not know it either leaves it as it is
+  (void)refresh(use, away, std::nullopt);  // who does not know it either leaves it as it is
   const std::lock_guard lock(mutex_);
   is_looking_ = false;
   look_again_ = clock_.monotonic().micros + kLookEvery;
@@ -272,9 +273,9 @@ Status RedisCluster::run_each(const std::vector<RedisCommand>& commands) {
   return {};
 }
 
-Status RedisCluster::read(int slot, const RedisRoute::Work& work) {
+Status RedisCluster::read(RedisUse use, int slot, const RedisRoute::Work& work) {
   std::optional<RedisRedirect> sent;
-  return follow(Use::kRead, slot, work, &sent);
+  return follow(use == RedisUse::kServing ? Use::kServe : Use::kRead, slot, work, &sent);
 }
 
 Status RedisCluster::write(int slot, const RedisRoute::Work& work) {

@@ -67,7 +67,7 @@ class RedisCluster : public std::enable_shared_from_this<RedisCluster> {
   std::unique_ptr<RedisRoute> route(int slot);
 
   /// As RedisRoute has them.
-  Status read(int slot, const RedisRoute::Work& work);
+  Status read(RedisUse use, int slot, const RedisRoute::Work& work);
   Status write(int slot, const RedisRoute::Work& work);
   Result<std::vector<RedisReply>> get(RedisUse use, int slot, const std::vector<std::string>& keys);
   std::unique_ptr<PendingGet> begin_get(int slot, const std::vector<std::string>& keys);
@@ -86,9 +86,9 @@ class RedisCluster : public std::enable_shared_from_this<RedisCluster> {
   Result<RedisNode> owner(int slot);
   RedisPool& pool(const RedisNode& node);
   /// Ask again who has which slots, `first` before all others. `moved`: what a node just said.
-  Status refresh(const RedisNode& first, const std::optional<RedisRedirect>& moved);
+  Status refresh(RedisUse use, const RedisNode& first, const std::optional<RedisRedirect>& moved);
   /// The same because a node is away, by one thread at a time and not all the time.
-  void look_for_another(const RedisNode& away);
+  void look_for_another(RedisUse use, const RedisNode& away);
 
   const RedisAddress address_;
   Clock& clock_;

@@ -226,6 +226,26 @@ TEST_F(RedisClusterTest, ANodeThatIsAwayTakesItsOwnEntitiesOnlyAndComesBackWithT
   EXPECT_EQ(read_well(*store, 2), kUsers);
 }
 
+TEST_F(RedisClusterTest, WhoIsServedDoesNotWaitForANodeAsLongAsWhoWrites) {
+  // An hour is no test's. What is taken from a frozen node takes its own entities only.
+  const auto store = open(cluster_.fresh_url() + "&timeout=1h&read_timeout=300ms");
+  ASSERT_TRUE(apply(*store, {}, 1).ok());
+  cluster_.node(2).freeze();
+  EXPECT_EQ(store->known_applied_to(view_).code(), Code::kUnavailable);
+  world_.clock.advance(Duration{kMicrosPerSecond});
+  const int read = read_well(*store, 1);
+  cluster_.node(2).thaw();
+  EXPECT_GT(read, 0);
+  EXPECT_LT(read, kUsers);
+  cluster_.wait_until_all_see("cluster_state:ok");
+  world_.clock.advance(Duration{2 * kMicrosPerSecond});
+  wait_until([&] {  // they say that it is back
+    world_.clock.advance(Duration{2 * kMicrosPerSecond});
+    return read_well(*store, 1) == kUsers;
+  });
+  EXPECT_TRUE(apply(*store, 1, 2).ok());
+}
+
 TEST_F(RedisClusterTest, ASlotIsFollowedToAnotherNodeAndReadWhileItMoves) {
   const std::string url = cluster_.fresh_url();
   const auto store = open(url);

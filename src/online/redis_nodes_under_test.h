@@ -80,6 +80,8 @@ class RedisNodeUnderTest {
     process_.start("redis-server", words, "eady to accept connections");
   }
   void kill() { process_.kill(); }
+  void freeze() const { process_.freeze(); }
+  void thaw() const { process_.thaw(); }
   [[nodiscard]] RedisNode node() const { return {"127.0.0.1", port_}; }
   [[nodiscard]] Result<std::vector<RedisReply>> try_run(
       const std::vector<RedisCommand>& commands) const {

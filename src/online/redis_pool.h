@@ -37,7 +37,7 @@ class RedisRoute {
   /// Do `work` on a connection. What only reads is done once more, on a new connection, when a kept
   /// one turns out to be broken: the server may have closed it long ago. In a cluster both are done
   /// again where a node that refused sends us, since nothing was done then.
-  virtual Status read(const Work& work) = 0;
+  virtual Status read(RedisUse use, const Work& work) = 0;
   virtual Status write(const Work& work) = 0;
   /// Values of keys, in their order, all of one state; only while a slot of a cluster is being
   /// moved they are asked for one by one.
@@ -63,8 +63,7 @@ class RedisPool : public RedisRoute {
  public:
   RedisPool(RedisAddress address, Clock& clock) : address_(std::move(address)), clock_(clock) {}
 
-  Status read(const Work& work) override { return read(RedisUse::kWork, work); }
-  Status read(RedisUse use, const Work& work);
+  Status read(RedisUse use, const Work& work) override;
   Status write(const Work& work) override;
   Result<std::vector<RedisReply>> get(RedisUse use, const std::vector<std::string>& keys) override;
   std::unique_ptr<PendingGet> begin_get(const std::vector<std::string>& keys) override {

@@ -66,9 +66,10 @@ Result<std::optional<RedisStore::Record>> RedisStore::decode_record(const std::s
   return std::optional<Record>(record);
 }
 
-Result<std::vector<RedisReply>> RedisStore::ask(const std::vector<RedisCommand>& commands) {
+Result<std::vector<RedisReply>> RedisStore::ask(RedisUse use,
+                                                const std::vector<RedisCommand>& commands) {
   std::vector<RedisReply> answers;
-  ASSAY_RETURN_IF_ERROR(route_->read([&](RedisConnection& redis) -> Status {
+  ASSAY_RETURN_IF_ERROR(route_->read(use, [&](RedisConnection& redis) -> Status {
     ASSAY_ASSIGN_OR_RETURN(answers, redis.run(commands));
     return {};
   }));
@@ -79,9 +80,10 @@ Status RedisStore::write(const std::vector<RedisCommand>& commands) {
   return route_->write([&](RedisConnection& redis) { return redis.run(commands).status(); });
 }
 
-Result<std::optional<RedisStore::Record>> RedisStore::record(const std::string& name) {
+Result<std::optional<RedisStore::Record>> RedisStore::record(RedisUse use,
+                                                             const std::string& name) {
   ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> values,
-                         route_->get(RedisUse::kWork, {record_key(name)}));
+                         route_->get(use, {record_key(name)}));
   return decode_record(name, values[0]);
 }
 
@@ -257,9 +259,10 @@ Status RedisStore::change_rows(RedisConnection& redis,
   return {};
 }
 
-Result<std::optional<AppliedTo>> RedisStore::applied_to(const gold::FeatureView& view) {
+Result<std::optional<AppliedTo>> RedisStore::applied_to(RedisUse use,
+                                                        const gold::FeatureView& view) {
   ASSAY_RETURN_IF_ERROR(check_view_name(view));
-  ASSAY_ASSIGN_OR_RETURN(const std::optional<Record> found, record(view.storage_name()));
+  ASSAY_ASSIGN_OR_RETURN(const std::optional<Record> found, record(use, view.storage_name()));
   if (!found.has_value()) {
     return std::optional<AppliedTo>();
   }

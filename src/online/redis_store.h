@@ -39,7 +39,13 @@ class RedisStore : public OnlineStore {
                int64_t position,
                EventTime applied_until,
                std::span<const data::EntityKey> anew) override;
-  Result<std::optional<AppliedTo>> applied_to(const gold::FeatureView& view) override;
+  Result<std::optional<AppliedTo>> applied_to(const gold::FeatureView& view) override {
+    return applied_to(RedisUse::kWork, view);
+  }
+  /// The same, for who does not wait as long.
+  Result<std::optional<AppliedTo>> known_applied_to(const gold::FeatureView& view) override {
+    return applied_to(RedisUse::kServing, view);
+  }
   Result<std::vector<gold::FeatureValues>> read(const gold::FeatureView& view,
                                                 std::span<const data::EntityKey> keys,
                                                 EventTime now) override;
@@ -55,7 +61,8 @@ class RedisStore : public OnlineStore {
   std::unique_ptr<PendingRead> begin_read(const gold::FeatureView& view,
                                           std::span<const data::EntityKey> keys,
                                           EventTime now) override;
-  Result<EventTime> data_now() override;
+  Result<EventTime> data_now() override { return data_now(RedisUse::kWork); }
+  Result<EventTime> known_data_now() override { return data_now(RedisUse::kServing); }
   Result<std::vector<std::string>> views() override;
   Status drop(const std::string& storage_name) override;
   Result<uint64_t> content_hash_at(const gold::FeatureView& view,
@@ -122,8 +129,10 @@ class RedisStore : public OnlineStore {
                 uint64_t epoch,
                 const FeastLayout* feast,
                 Changed* changed);
-  Result<std::optional<Record>> record(const std::string& name);
-  Result<Records> records();
+  Result<std::optional<AppliedTo>> applied_to(RedisUse use, const gold::FeatureView& view);
+  Result<EventTime> data_now(RedisUse use);
+  Result<std::optional<Record>> record(RedisUse use, const std::string& name);
+  Result<Records> records(RedisUse use);
   Status sweep();
   Status sweep_found(const std::vector<std::string>& keys,
                      const std::set<std::string>& live,
@@ -135,7 +144,7 @@ class RedisStore : public OnlineStore {
   Status corrupt(const gold::FeatureView& view, const data::EntityKey& key, const Status& why);
 
   /// Answers to commands that only read.
-  Result<std::vector<RedisReply>> ask(const std::vector<RedisCommand>& commands);
+  Result<std::vector<RedisReply>> ask(RedisUse use, const std::vector<RedisCommand>& commands);
   Status write(const std::vector<RedisCommand>& commands);
 
   [[nodiscard]] std::string key(std::string_view rest) const {

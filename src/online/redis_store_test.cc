@@ -9,6 +9,7 @@
 #include "online/online_store.h"
 #include "online/redis_client.h"
 #include "online/redis_under_test.h"
+#include "online/sharded_store.h"
 #include "online/store_fixture.h"
 
 namespace assay::online {
@@ -90,11 +91,42 @@ TEST_F(RedisStoreTest, WhoIsServedDoesNotWaitAsLongAsWhoWrites) {
   server_.freeze();
   const std::vector<data::EntityKey> keys = {fake_key("u1")};
   EXPECT_EQ(store->read(view_, keys, EventTime{9}).code(), Code::kUnavailable);
-  EXPECT_EQ(store->applied_to(view_).code(), Code::kUnavailable) << "known by then";
+  EXPECT_EQ(store->known_applied_to(view_).code(), Code::kUnavailable) << "known by then";
   world_.clock.advance(Duration{kMicrosPerSecond});
   data::FlatValues values;
   EXPECT_EQ(store->read_flat(view_, keys, EventTime{9}, &values).code(), Code::kUnavailable);
   server_.thaw();
+}
+
+TEST_F(RedisStoreTest, WhereViewsStandIsNotWaitedForAsLongEither) {
+  url_ = server_.fresh_url() + "&timeout=1h&read_timeout=100ms";
+  const auto store = open();
+  ASSERT_TRUE(apply(*store, {}, 1).ok());
+  server_.freeze();
+  EXPECT_EQ(store->known_applied_to(view_).code(), Code::kUnavailable);
+  world_.clock.advance(Duration{kMicrosPerSecond});
+  EXPECT_EQ(store->known_data_now().code(), Code::kUnavailable);
+  server_.thaw();
+  world_.clock.advance(Duration{kMicrosPerSecond});
+  EXPECT_EQ((*store->known_applied_to(view_))->position, 1);
+  EXPECT_EQ(*store->known_data_now(), EventTime{1});
+}
+
+TEST_F(RedisStoreTest, ShardsAreNotAskedForWhereViewsStandAsLongEither) {
+  std::vector<StoreShard> shards;
+  for (const char* const name : {"a", "b"}) {
+    url_ = server_.fresh_url() + "&timeout=1h&read_timeout=100ms";
+    shards.push_back({name, open()});
+  }
+  const auto store = make_sharded_store(world_.clock, std::move(shards));
+  ASSERT_TRUE(apply(*store, {}, 1).ok());
+  server_.freeze();
+  EXPECT_EQ(store->known_applied_to(view_).code(), Code::kUnavailable);
+  EXPECT_EQ(store->known_data_now().code(), Code::kUnavailable);
+  server_.thaw();
+  world_.clock.advance(Duration{kMicrosPerSecond});
+  EXPECT_EQ((*store->known_applied_to(view_))->position, 1);
+  EXPECT_EQ(*store->known_data_now(), EventTime{1});
 }
 
 TEST_F(RedisStoreTest, ConnectionsThatTheServerClosedAreMadeAgain) {

@@ -16,13 +16,13 @@ constexpr std::size_t kKeysPerScan = 1000;
 
 Status RedisStore::open(bool read_only) {
   const std::string name = key("project");
-  ASSAY_ASSIGN_OR_RETURN(std::vector<RedisReply> replies, ask({{"GET", name}}));
+  ASSAY_ASSIGN_OR_RETURN(std::vector<RedisReply> replies, ask(RedisUse::kWork, {{"GET", name}}));
   if (keys_.project.empty()) {
     return {};
   }
   if (replies[0].kind == RedisReply::Kind::kNothing && !read_only) {
     ASSAY_RETURN_IF_ERROR(write({{"SET", name, keys_.project, "NX"}}));
-    ASSAY_ASSIGN_OR_RETURN(replies, ask({{"GET", name}}));
+    ASSAY_ASSIGN_OR_RETURN(replies, ask(RedisUse::kWork, {{"GET", name}}));
   }
   if (replies[0].kind == RedisReply::Kind::kText && replies[0].text != keys_.project) {
     return {Code::kFailedPrecondition,
@@ -34,8 +34,9 @@ Status RedisStore::open(bool read_only) {
   return {};
 }
 
-Result<RedisStore::Records> RedisStore::records() {
-  ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> names, ask({{"SMEMBERS", key("views")}}));
+Result<RedisStore::Records> RedisStore::records(RedisUse use) {
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> names,
+                         ask(use, {{"SMEMBERS", key("views")}}));
   std::vector<std::string> keys;
   for (const RedisReply& name : names[0].list) {
     keys.push_back(record_key(name.text));
@@ -44,8 +45,7 @@ Result<RedisStore::Records> RedisStore::records() {
   if (keys.empty()) {
     return records;
   }
-  ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> found,
-                         route_->get(RedisUse::kWork, keys));
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> found, route_->get(use, keys));
   for (std::size_t i = 0; i < found.size(); ++i) {
     const std::string& name = names[0].list[i].text;
     ASSAY_ASSIGN_OR_RETURN(const std::optional<Record> record, decode_record(name, found[i]));
@@ -56,8 +56,8 @@ Result<RedisStore::Records> RedisStore::records() {
   return records;
 }
 
-Result<EventTime> RedisStore::data_now() {
-  ASSAY_ASSIGN_OR_RETURN(const Records found, records());
+Result<EventTime> RedisStore::data_now(RedisUse use) {
+  ASSAY_ASSIGN_OR_RETURN(const Records found, records(use));
   EventTime latest = EventTime::min();
   for (const auto& [name, record] : found) {
     latest = std::max(latest, record.meta.applied.known_until);
@@ -66,7 +66,7 @@ Result<EventTime> RedisStore::data_now() {
 }
 
 Result<std::vector<std::string>> RedisStore::views() {
-  ASSAY_ASSIGN_OR_RETURN(const Records found, records());
+  ASSAY_ASSIGN_OR_RETURN(const Records found, records(RedisUse::kWork));
   std::vector<std::string> names;
   for (const auto& [name, record] : found) {
     names.push_back(name);
@@ -85,7 +85,7 @@ Status RedisStore::drop(const std::string& storage_name) {
 
 /// Take out the rows of epochs that no view has any more, and what they were for Feast's clients.
 Status RedisStore::sweep() {
-  ASSAY_ASSIGN_OR_RETURN(const Records found, records());
+  ASSAY_ASSIGN_OR_RETURN(const Records found, records(RedisUse::kWork));
   std::set<std::string> live;
   for (const auto& [name, record] : found) {
     live.insert(std::to_string(record.epoch));
@@ -137,7 +137,8 @@ Result<std::map<std::string, FeastLayout>> RedisStore::dead_layouts(
   const std::string prefix = key("feast:");
   ASSAY_RETURN_IF_ERROR(scan(prefix, [&](const std::vector<std::string>& found) -> Status {
     for (const std::string& one : found) {
-      ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> replies, ask({{"GET", one}}));
+      ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> replies,
+                             ask(RedisUse::kWork, {{"GET", one}}));
       const std::string epoch = one.substr(prefix.size());
       std::optional<FeastLayout> layout = FeastLayout::of_text(replies[0].text);
       if (live.count(epoch) == 0) {
@@ -172,7 +173,8 @@ Status RedisStore::scan(const std::string& prefix,
   do {
     ASSAY_ASSIGN_OR_RETURN(
         const std::vector<RedisReply> replies,
-        ask({{"SCAN", cursor, "MATCH", pattern + "*", "COUNT", std::to_string(kKeysPerScan)}}));
+        ask(RedisUse::kWork,
+            {{"SCAN", cursor, "MATCH", pattern + "*", "COUNT", std::to_string(kKeysPerScan)}}));
     if (replies[0].list.size() != 2) {
       return {Code::kInternal, "not an answer to SCAN"};
     }
@@ -191,7 +193,8 @@ Result<uint64_t> RedisStore::content_hash_at(const gold::FeatureView& view,
   ASSAY_RETURN_IF_ERROR(check_view_name(view));
   ASSAY_ASSIGN_OR_RETURN(const EventTime latest, data_now());
   const EventTime now = at.value_or(latest);
-  ASSAY_ASSIGN_OR_RETURN(const std::optional<Record> found, record(view.storage_name()));
+  ASSAY_ASSIGN_OR_RETURN(const std::optional<Record> found,
+                         record(RedisUse::kWork, view.storage_name()));
   uint64_t sum = 0;
   if (!found.has_value()) {
     return sum;
@@ -205,7 +208,8 @@ Result<uint64_t> RedisStore::content_hash_at(const gold::FeatureView& view,
     return {};
   }));
   for (const std::string& entity : entities) {
-    ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> replies, ask({{"GET", prefix + entity}}));
+    ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> replies,
+                           ask(RedisUse::kWork, {{"GET", prefix + entity}}));
     Result<StoredRow> stored = decode_row(prefix + entity, replies[0].text);
     if (!stored.ok()) {
       return corrupt(view, data::EntityKey(entity), stored.status());

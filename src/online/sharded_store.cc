@@ -190,7 +190,8 @@ Result<std::optional<AppliedTo>> ShardedStore::applied_to(const gold::FeatureVie
 Result<std::optional<AppliedTo>> ShardedStore::least_applied(const gold::FeatureView& view) {
   std::map<int64_t, AppliedTo> by_position;
   for (const StoreShard& shard : shards_) {
-    ASSAY_ASSIGN_OR_RETURN(const std::optional<AppliedTo> place, shard.store->applied_to(view));
+    ASSAY_ASSIGN_OR_RETURN(const std::optional<AppliedTo> place,
+                           shard.store->known_applied_to(view));
     if (!place.has_value()) {
       return place;
     }
