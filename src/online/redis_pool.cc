@@ -87,13 +87,24 @@ Result<std::unique_ptr<RedisConnection>> RedisPool::connect_to_primary(
   return failure;
 }
 
-Status RedisPool::known_unreachable() {
+Status RedisPool::known_unreachable(RedisUse use) {
   const std::lock_guard lock(mutex_);
-  return clock_.monotonic().micros < again_ ? unreachable_ : Status();
+  return clock_.monotonic().micros < kept(use).again ? kept(use).unreachable : Status();
+}
+
+std::span<RedisPool::Kept> RedisPool::concerned(RedisUse use) {
+  return use == RedisUse::kServing ? std::span(&kept(use), 1) : std::span(kept_);
+}
+
+void RedisPool::note_unreachable(RedisUse use, const Status& why) {
+  for (Kept& kept : concerned(use)) {
+    kept.unreachable = why;
+    kept.again = clock_.monotonic().micros + kPause;
+  }
 }
 
 Result<std::unique_ptr<RedisConnection>> RedisPool::connect(RedisUse use) {
-  ASSAY_RETURN_IF_ERROR(known_unreachable());
+  ASSAY_RETURN_IF_ERROR(known_unreachable(use));
   RedisAddress address = address_;
   if (use == RedisUse::kServing) {
     address.timeout.micros = std::min(address.timeout.micros, address.read_timeout.micros);
@@ -102,18 +113,20 @@ Result<std::unique_ptr<RedisConnection>> RedisPool::connect(RedisUse use) {
                                                       ? connect_to_primary(address)
                                                       : RedisConnection::connect(address);
   const std::lock_guard lock(mutex_);
-  unreachable_ = made.code() == Code::kUnavailable ? made.status() : Status();
-  again_ = clock_.monotonic().micros + kPause;
+  if (made.code() == Code::kUnavailable) {
+    note_unreachable(use, made.status());
+  }
   return made;
 }
 
 Result<std::unique_ptr<RedisConnection>> RedisPool::take(RedisUse use, bool* kept) {
   {
     const std::lock_guard lock(mutex_);
-    *kept = !idle(use).empty();
+    std::vector<std::unique_ptr<RedisConnection>>& idle = this->kept(use).idle;
+    *kept = !idle.empty();
     if (*kept) {
-      std::unique_ptr<RedisConnection> connection = std::move(idle(use).back());
-      idle(use).pop_back();
+      std::unique_ptr<RedisConnection> connection = std::move(idle.back());
+      idle.pop_back();
       return connection;
     }
   }
@@ -123,16 +136,16 @@ Result<std::unique_ptr<RedisConnection>> RedisPool::take(RedisUse use, bool* kep
 void RedisPool::give_back(RedisUse use, std::unique_ptr<RedisConnection> connection) {
   const std::lock_guard lock(mutex_);
   if (connection->usable()) {
-    idle(use).push_back(std::move(connection));
+    kept(use).idle.push_back(std::move(connection));
     return;
   }
-  for (auto& kept : idle_) {  // the server went away: the others are broken too
-    kept.clear();
-  }
   if (connection->timed_out()) {
-    unreachable_ =
-        Status(Code::kUnavailable, "it did not answer in time: Redis at " + address_.text());
-    again_ = clock_.monotonic().micros + kPause;
+    note_unreachable(
+        use, {Code::kUnavailable, "it did not answer in time: Redis at " + address_.text()});
+  }
+  // One that went away broke the others, too.
+  for (Kept& kept : connection->timed_out() ? concerned(use) : std::span(kept_)) {
+    kept.idle.clear();
   }
 }
 
@@ -168,7 +181,7 @@ class RedisPool::Pending : public PendingGet {
     Result<std::vector<RedisReply>> replies = connection_->receive(1);
     (void)connection_->take_redirect();  // asked again it says so again
     pool_.give_back(RedisUse::kServing, std::move(connection_));
-    ASSAY_RETURN_IF_ERROR(pool_.known_unreachable());
+    ASSAY_RETURN_IF_ERROR(pool_.known_unreachable(RedisUse::kServing));
     if (!replies.ok() || replies->front().list.size() != keys_) {
       return again_();
     }

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -57,7 +58,8 @@ class RedisRoute {
 /// that they name as the primary when a connection is made.
 ///
 /// A server that cannot be reached, or says nothing for too long, is not tried again for a second:
-/// who asks meanwhile is told so at once, and does not wait for another timeout.
+/// who asks meanwhile is told so at once, and does not wait for another timeout. What a writer
+/// found holds for who is served, too; not the other way round: a writer would have waited longer.
 /// Threads thread-safe.
 class RedisPool : public RedisRoute {
  public:
@@ -82,19 +84,23 @@ class RedisPool : public RedisRoute {
   Result<std::unique_ptr<RedisConnection>> connect(RedisUse use);
   Result<std::unique_ptr<RedisConnection>> connect_to_primary(const RedisAddress& address);
   void give_back(RedisUse use, std::unique_ptr<RedisConnection> connection);
-  std::vector<std::unique_ptr<RedisConnection>>& idle(RedisUse use) {
-    return idle_[static_cast<std::size_t>(use)];
-  }
-  [[nodiscard]] Status known_unreachable();
+  /// What is kept for one use.
+  struct Kept {
+    std::vector<std::unique_ptr<RedisConnection>> idle;
+    Status unreachable;  // as it was found
+    int64_t again = 0;   // when to try again, monotonic microseconds
+  };
+  Kept& kept(RedisUse use) { return kept_[static_cast<std::size_t>(use)]; }
+  /// Those for which it holds that the server did not answer `use` in time.
+  std::span<Kept> concerned(RedisUse use);
+  void note_unreachable(RedisUse use, const Status& why);
+  [[nodiscard]] Status known_unreachable(RedisUse use);
 
   const RedisAddress address_;
   Clock& clock_;
   std::mutex mutex_;
-  /// By use: they wait for different times.
-  std::array<std::vector<std::unique_ptr<RedisConnection>>, 2> idle_;
+  std::array<Kept, 2> kept_;  // by use: they wait for different times
   std::size_t sentinel_ = 0;  // that answered last
-  Status unreachable_;        // as it was found
-  int64_t again_ = 0;         // when to try again, monotonic microseconds
 };
 
 /// Where a sentinel says that the primary is, from its answer to `SENTINEL

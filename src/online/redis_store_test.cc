@@ -129,6 +129,39 @@ TEST_F(RedisStoreTest, ShardsAreNotAskedForWhereViewsStandAsLongEither) {
   EXPECT_EQ(*store->known_data_now(), EventTime{1});
 }
 
+TEST_F(RedisStoreTest, WhoWritesIsNotCutOffByAReaderThatWaitedInVain) {
+  url_ = server_.fresh_url() + "&timeout=1h&read_timeout=100ms";
+  const auto store = open();
+  ASSERT_TRUE(apply(*store, {}, 1).ok());
+  server_.freeze();
+  const std::vector<data::EntityKey> keys = {fake_key("u1")};
+  const auto read = [&] { return store->read(view_, keys, EventTime{9}).code(); };
+  EXPECT_EQ(read(), Code::kUnavailable);
+  server_.thaw();
+  EXPECT_TRUE(apply(*store, 1, 2).ok());
+  EXPECT_EQ(read(), Code::kUnavailable) << "who reads does not try again at once";
+  world_.clock.advance(Duration{kMicrosPerSecond});
+  EXPECT_EQ(value(*store), data::Scalar::float64(2));
+}
+
+/// Its answer comes when nobody waits for it any more.
+TEST_F(RedisStoreTest, AnAnswerThatComesTooLateIsNoAnswerToTheNextQuestion) {
+  url_ = server_.fresh_url() + "&timeout=1h&read_timeout=100ms";
+  const auto store = open();
+  const data::Batch rows = fake_batch(view_, {{"u1", 1, 1, {1}}, {"u2", 1, 1, {2}}});
+  ASSERT_TRUE(store->apply(view_, rows, {}, 1, EventTime{1}).ok());
+  EXPECT_EQ(value(*store), data::Scalar::float64(1));
+  server_.freeze();
+  const std::vector<data::EntityKey> keys = {fake_key("u1")};
+  const auto begun = store->begin_read(view_, keys, EventTime{9});
+  EXPECT_EQ(store->read(view_, keys, EventTime{9}).code(), Code::kUnavailable);
+  server_.thaw();
+  EXPECT_EQ(begun->finish().code(), Code::kUnavailable) << "known by then, and not waited for";
+  world_.clock.advance(Duration{kMicrosPerSecond});
+  EXPECT_EQ(value(*store, "u2"), data::Scalar::float64(2));
+  EXPECT_EQ(value(*store, "u1"), data::Scalar::float64(1));
+}
+
 TEST_F(RedisStoreTest, ConnectionsThatTheServerClosedAreMadeAgain) {
   const auto store = open();
   ASSERT_TRUE(apply(*store, {}, 1).ok());
