@@ -178,6 +178,8 @@ class RedisPool::Pending : public PendingGet {
       : pool_(pool), connection_(std::move(connection)), keys_(keys), again_(std::move(again)) {}
 
   Result<std::vector<RedisReply>> finish() override {
+    // While one was waited for in vain the others were not answered either.
+    ASSAY_RETURN_IF_ERROR(pool_.known_unreachable(RedisUse::kServing));
     Result<std::vector<RedisReply>> replies = connection_->receive(1);
     (void)connection_->take_redirect();  // asked again it says so again
     pool_.give_back(RedisUse::kServing, std::move(connection_));

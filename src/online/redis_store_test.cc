@@ -1,5 +1,6 @@
 // What only a store in Redis can meet: a server that goes away, other processes, another epoch.
 
+#include <chrono>
 #include <optional>
 
 #include <gtest/gtest.h>
@@ -160,6 +161,26 @@ TEST_F(RedisStoreTest, AnAnswerThatComesTooLateIsNoAnswerToTheNextQuestion) {
   world_.clock.advance(Duration{kMicrosPerSecond});
   EXPECT_EQ(value(*store, "u2"), data::Scalar::float64(2));
   EXPECT_EQ(value(*store, "u1"), data::Scalar::float64(1));
+}
+
+TEST_F(RedisStoreTest, OfManyReadsUnderWayOnlyOneIsWaitedForInVain) {
+  constexpr int kReads = 20;
+  url_ = server_.fresh_url() + "&timeout=1h&read_timeout=300ms";
+  const auto store = open();
+  ASSERT_TRUE(apply(*store, {}, 1).ok());
+  server_.freeze();
+  const std::vector<data::EntityKey> keys = {fake_key("u1")};
+  std::vector<std::unique_ptr<PendingRead>> begun;
+  for (int i = 0; i < kReads; ++i) {
+    begun.push_back(store->begin_read(view_, keys, EventTime{9}));
+    ASSERT_NE(begun.back(), nullptr);
+  }
+  const auto since = std::chrono::steady_clock::now();
+  for (const auto& one : begun) {
+    EXPECT_EQ(one->finish().code(), Code::kUnavailable);
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - since, std::chrono::seconds(3));
+  server_.thaw();
 }
 
 TEST_F(RedisStoreTest, ConnectionsThatTheServerClosedAreMadeAgain) {
