@@ -242,7 +242,9 @@ class Session : public std::enable_shared_from_this<Session> {
       await_request();
     } else {
       begin_time(kReadTime);
-      go_on();
+      net::post(lane_.context, [self = shared_from_this()] {  // answers of others go before
+        self->socket_.is_open() ? self->go_on() : void();
+      });
     }
   }
   void await_request() {
@@ -539,7 +541,7 @@ void Lane::begin_drain() {
   }
 }
 
-/// All of them, and begin what follows on their connections.
+/// All of them; requests that are there already have their turn behind that.
 void Lane::send_answers() {
   unsent.send_all([](const std::shared_ptr<Session>& session) { session->send_answer(); });
   if (context.stopped()) {  // there was nothing else to do

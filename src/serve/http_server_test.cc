@@ -128,6 +128,59 @@ TEST_F(HttpServerTest, APipelineDoesNotKeepOthersWaitingToItsEnd) {
   EXPECT_LT(answered_before, kRequests / 2);
 }
 
+/// Answers that are sent together are all sent before what follows on one of their connections.
+TEST_F(HttpServerTest, WhatFollowsInAPipelineDoesNotKeepTheAnswersOfOthers) {
+  struct Round {
+    std::promise<void> entered;
+    std::promise<void> others_are_there;
+    std::promise<void> other_is_answered;
+    std::atomic<bool> other_is_handled{false};
+    std::atomic<bool> is_second_last{false};  // of all that are handled
+    std::atomic<bool> is_kept{false};
+  };
+  std::atomic<Round*> current{nullptr};
+  HttpOptions options;
+  options.threads = 1;
+  HttpClient& gate = start(
+      [&](const Request& request) {
+        Round* const round = current;
+        if (request.target == "/gate") {
+          round->entered.set_value();
+          round->others_are_there.get_future().wait();
+        } else if (request.target == "/other") {
+          round->other_is_handled = true;
+        } else if (request.target == "/second" && round->other_is_handled) {
+          round->is_second_last = true;
+          const auto answered = round->other_is_answered.get_future();
+          round->is_kept = answered.wait_for(std::chrono::seconds(10)) != std::future_status::ready;
+        }
+        return echo(request);
+      },
+      options);
+  HttpClient pipeline(server_->port());
+  HttpClient other(server_->port());
+  for (HttpClient* client : {&pipeline, &other}) {
+    ASSERT_EQ(client->ask("GET", "/warm")->status, 200);
+  }
+  for (bool was_together = false; !was_together;) {  // unless the other one came late
+    Round next;
+    current = &next;
+    ASSERT_TRUE(gate.send(HttpClient::request("GET", "/gate")));
+    next.entered.get_future().wait();
+    ASSERT_TRUE(pipeline.send(HttpClient::request("GET", "/first") +
+                              HttpClient::request("GET", "/second")));
+    ASSERT_TRUE(other.send(HttpClient::request("GET", "/other")));
+    next.others_are_there.set_value();
+    EXPECT_EQ(other.receive()->body, "GET /other ");
+    next.other_is_answered.set_value();
+    EXPECT_EQ(gate.receive()->body, "GET /gate ");
+    EXPECT_EQ(pipeline.receive()->body, "GET /first ");
+    EXPECT_EQ(pipeline.receive()->body, "GET /second ");
+    EXPECT_FALSE(next.is_kept);
+    was_together = next.is_second_last;
+  }
+}
+
 TEST_F(HttpServerTest, LargeRequestsAndAnswersComeWholeWhateverTheirPieces) {
   HttpOptions options;
   options.threads = 1;
