@@ -44,6 +44,11 @@ class RedisStoreTest : public testing::Test {
   Result<std::vector<RedisReply>> run(const std::vector<RedisCommand>& commands) {
     return (*RedisConnection::connect(*parse_redis_url(url_)))->run(commands);
   }
+  /// Let it go on, and wait until it does.
+  void thaw() {
+    server_.thaw();
+    ASSERT_TRUE(run({{"PING"}}).ok());
+  }
   std::string prefix() { return parse_redis_url(url_)->prefix; }
 
   TestWorld world_;
@@ -100,14 +105,14 @@ TEST_F(RedisStoreTest, WhoIsServedDoesNotWaitAsLongAsWhoWrites) {
 }
 
 TEST_F(RedisStoreTest, WhereViewsStandIsNotWaitedForAsLongEither) {
-  url_ = server_.fresh_url() + "&timeout=1h&read_timeout=100ms";
+  url_ = server_.fresh_url() + "&timeout=1h&read_timeout=500ms";
   const auto store = open();
   ASSERT_TRUE(apply(*store, {}, 1).ok());
   server_.freeze();
   EXPECT_EQ(store->known_applied_to(view_).code(), Code::kUnavailable);
   world_.clock.advance(Duration{kMicrosPerSecond});
   EXPECT_EQ(store->known_data_now().code(), Code::kUnavailable);
-  server_.thaw();
+  thaw();
   world_.clock.advance(Duration{kMicrosPerSecond});
   EXPECT_EQ((*store->known_applied_to(view_))->position, 1);
   EXPECT_EQ(*store->known_data_now(), EventTime{1});
@@ -116,7 +121,7 @@ TEST_F(RedisStoreTest, WhereViewsStandIsNotWaitedForAsLongEither) {
 TEST_F(RedisStoreTest, ShardsAreNotAskedForWhereViewsStandAsLongEither) {
   std::vector<StoreShard> shards;
   for (const char* const name : {"a", "b"}) {
-    url_ = server_.fresh_url() + "&timeout=1h&read_timeout=100ms";
+    url_ = server_.fresh_url() + "&timeout=1h&read_timeout=500ms";
     shards.push_back({name, open()});
   }
   const auto store = make_sharded_store(world_.clock, std::move(shards));
@@ -124,21 +129,21 @@ TEST_F(RedisStoreTest, ShardsAreNotAskedForWhereViewsStandAsLongEither) {
   server_.freeze();
   EXPECT_EQ(store->known_applied_to(view_).code(), Code::kUnavailable);
   EXPECT_EQ(store->known_data_now().code(), Code::kUnavailable);
-  server_.thaw();
+  thaw();
   world_.clock.advance(Duration{kMicrosPerSecond});
   EXPECT_EQ((*store->known_applied_to(view_))->position, 1);
   EXPECT_EQ(*store->known_data_now(), EventTime{1});
 }
 
 TEST_F(RedisStoreTest, WhoWritesIsNotCutOffByAReaderThatWaitedInVain) {
-  url_ = server_.fresh_url() + "&timeout=1h&read_timeout=100ms";
+  url_ = server_.fresh_url() + "&timeout=1h&read_timeout=500ms";
   const auto store = open();
   ASSERT_TRUE(apply(*store, {}, 1).ok());
   server_.freeze();
   const std::vector<data::EntityKey> keys = {fake_key("u1")};
   const auto read = [&] { return store->read(view_, keys, EventTime{9}).code(); };
   EXPECT_EQ(read(), Code::kUnavailable);
-  server_.thaw();
+  thaw();
   EXPECT_TRUE(apply(*store, 1, 2).ok());
   EXPECT_EQ(read(), Code::kUnavailable) << "who reads does not try again at once";
   world_.clock.advance(Duration{kMicrosPerSecond});
@@ -147,7 +152,7 @@ TEST_F(RedisStoreTest, WhoWritesIsNotCutOffByAReaderThatWaitedInVain) {
 
 /// Its answer comes when nobody waits for it any more.
 TEST_F(RedisStoreTest, AnAnswerThatComesTooLateIsNoAnswerToTheNextQuestion) {
-  url_ = server_.fresh_url() + "&timeout=1h&read_timeout=100ms";
+  url_ = server_.fresh_url() + "&timeout=1h&read_timeout=500ms";
   const auto store = open();
   const data::Batch rows = fake_batch(view_, {{"u1", 1, 1, {1}}, {"u2", 1, 1, {2}}});
   ASSERT_TRUE(store->apply(view_, rows, {}, 1, EventTime{1}).ok());
@@ -156,7 +161,7 @@ TEST_F(RedisStoreTest, AnAnswerThatComesTooLateIsNoAnswerToTheNextQuestion) {
   const std::vector<data::EntityKey> keys = {fake_key("u1")};
   const auto begun = store->begin_read(view_, keys, EventTime{9});
   EXPECT_EQ(store->read(view_, keys, EventTime{9}).code(), Code::kUnavailable);
-  server_.thaw();
+  thaw();
   EXPECT_EQ(begun->finish().code(), Code::kUnavailable) << "known by then, and not waited for";
   world_.clock.advance(Duration{kMicrosPerSecond});
   EXPECT_EQ(value(*store, "u2"), data::Scalar::float64(2));
