@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 
 #include "lake/checkpoint_check.h"
 #include "lake/delta_table.h"
@@ -35,7 +36,7 @@ class Examination {
     }
     state_ = check.state;
     examine_writer();
-    examine_files();
+    ASSAY_RETURN_IF_ERROR(examine_files());
     ASSAY_RETURN_IF_ERROR(examine_leftovers());
     if (options_.statistics && check.unreadable.ok()) {
       ASSAY_RETURN_IF_ERROR(examine_statistics());
@@ -86,6 +87,9 @@ class Examination {
       }
       previous = version;
       const Result<LogEntry> entry = read_entry(lake_.store, key_, version);
+      if (entry.code() == Code::kNotFound) {
+        continue;  // cleaned up since the listing; what a reader misses is told by load_state
+      }
       if (!entry.ok()) {
         add(Severity::kError, "corrupt_log", object.key, entry.status().message());
       } else if (entry->info && !entry->info->engine.empty() &&
@@ -111,16 +115,32 @@ class Examination {
     }
   }
 
-  void examine_files() {
+  /// A version may be newer than the listing: what that lacks, the store is asked for.
+  Result<std::optional<int64_t>> size_of(const std::string& key) {
+    const auto found = sizes_.find(key);
+    if (found != sizes_.end()) {
+      return std::optional(found->second);
+    }
+    const Result<store::ObjectInfo> now = lake_.store.stat(key);
+    if (now.ok()) {
+      sizes_[key] = now->size_bytes;
+      return std::optional(now->size_bytes);
+    }
+    return now.code() == Code::kNotFound ? Result<std::optional<int64_t>>(std::nullopt)
+                                         : now.status();
+  }
+
+  Status examine_files() {
     for (const auto& [path, file] : state_->snapshot.files) {
-      const auto found = sizes_.find(key_ + '/' + path);
-      if (found == sizes_.end()) {
-        add(Severity::kError, "missing_file", key_ + '/' + path, missing_text(path));
-      } else if (found->second != file.size_bytes) {
+      const std::string key = key_ + '/' + path;
+      ASSAY_ASSIGN_OR_RETURN(const std::optional<int64_t> size, size_of(key));
+      if (!size) {
+        add(Severity::kError, "missing_file", key, missing_text(path));
+      } else if (*size != file.size_bytes) {
         add(Severity::kError,
             "wrong_size",
-            key_ + '/' + path,
-            "it has " + std::to_string(found->second) + " bytes, not the " +
+            key,
+            "it has " + std::to_string(*size) + " bytes, not the " +
                 std::to_string(file.size_bytes) + " that were committed");
       }
     }
@@ -145,6 +165,7 @@ class Examination {
           key_,
           std::to_string(removed) + " files that later versions removed; `assay lake vacuum`");
     }
+    return {};
   }
 
   Status examine_leftovers() {

@@ -3,6 +3,9 @@
 
 #include "lake/doctor.h"
 
+#include <functional>
+#include <utility>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -11,6 +14,7 @@
 #include "lake/lake_under_test.h"
 #include "lake/log_entry.h"
 #include "lake/snapshot.h"
+#include "lake/store_under_test.h"
 #include "lake/table_hash.h"
 
 namespace assay::lake {
@@ -27,6 +31,24 @@ std::string log_file(Version version, const std::string& ending = ".json") {
 std::string checkpoint_file(Version version) {
   return log_file(version, ".checkpoint.parquet");
 }
+
+/// Another writer commits when the table's objects have been listed.
+class CommitAfterList : public StoreUnderTest {
+ public:
+  CommitAfterList(store::ObjectStore& good, std::function<void()> commit)
+      : StoreUnderTest(good), commit_(std::move(commit)) {}
+  Result<std::vector<store::ObjectInfo>> list(const std::string& prefix,
+                                              const std::string& start_after) override {
+    auto listed = StoreUnderTest::list(prefix, start_after);
+    if (prefix == "t/" && commit_ != nullptr) {
+      std::exchange(commit_, nullptr)();
+    }
+    return listed;
+  }
+
+ private:
+  std::function<void()> commit_;
+};
 
 /// A table of versions 0 to 22, with checkpoints of 10 and 20.
 class Doctor : public testing::Test {
@@ -163,6 +185,19 @@ TEST_F(Doctor, ACheckpointAndAHintThatDisagreeAreBothWrittenAnew) {
   EXPECT_EQ(kinds(true), Kinds{found + " mended"});
   EXPECT_EQ(kinds(), Kinds{});
   EXPECT_EQ(hash(), before_);
+}
+
+TEST_F(Doctor, ACommitWhileItExaminesIsNoDamage) {
+  for (const bool mend : {false, true}) {
+    CommitAfterList store(lake_.store(), [&] { lake_.append(*table_, "VALUES (23, 'n')"); });
+    const auto found =
+        examine_table({lake_.world(), store, lake_.sql()}, "t", {.mend = mend, .statistics = true});
+    EXPECT_EQ(found.value().size(), 0U);
+  }
+  const auto newest = table_->snapshot().value();
+  const std::string lost = "t/" + newest->files.begin()->first;
+  ASSERT_TRUE(lake_.store().remove(lost).ok());
+  EXPECT_EQ(kinds(), Kinds{"missing_file " + name_of(lost)});
 }
 
 TEST_F(Doctor, NoCheckpointIsWrittenForATableWithFeatures) {
