@@ -254,7 +254,7 @@ std::vector<Command> lake_upkeep_commands() {
        "examine tables: log, files, statistics, leftovers",
        "Ends with an error when something is wrong that was not mended.",
        {{"TABLE", "table; all of them when left out", false}},
-       {{"mend", "", "mend statistics and checkpoints", "", false, false},
+       {{"mend", "", "mend statistics and checkpoints, while no one else writes", "", false, false},
         {"no-statistics", "", "do not read the data files", "", false, false}},
        run_doctor},
       {{"lake", "set"},

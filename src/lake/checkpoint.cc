@@ -98,7 +98,8 @@ Status write_checkpoint(World& world,
                         store::ObjectStore& store,
                         SqlEngine& sql,
                         const std::string& key,
-                        const TableState& state) {
+                        const TableState& state,
+                        Hinting hinting) {
   const std::string lines = state_lines(state, world.clock.now().micros / 1'000);
   const std::string folder = store.write_path(key + "/_delta_log");
   ASSAY_RETURN_IF_ERROR(world.files.make_directories(folder));
@@ -109,7 +110,8 @@ Status write_checkpoint(World& world,
   ASSAY_RETURN_IF_ERROR(store.put(name, bytes));
   fail_point("lake.checkpoint.before_hint");
   const std::string hint = log_prefix(key) + kLastCheckpoint;
-  if (last_checkpoint_version(store, key) >= state.snapshot.version) {
+  if (hinting == Hinting::kNoHint ||
+      last_checkpoint_version(store, key) >= state.snapshot.version) {
     return {};  // another writer is ahead
   }
   std::string text;

@@ -11,6 +11,9 @@
 
 namespace assay::lake {
 
+/// Whether a checkpoint's writer names it in _last_checkpoint: not when a newer one stands.
+enum class Hinting { kHint, kNoHint };
+
 /// Write the checkpoint of the state's version, then _last_checkpoint.
 ///
 /// Time    tombstones younger than the table's delta.deletedFileRetentionDuration are kept, for
@@ -22,7 +25,8 @@ Status write_checkpoint(World& world,
                         store::ObjectStore& store,
                         data::SqlEngine& sql,
                         const std::string& key,
-                        const TableState& state);
+                        const TableState& state,
+                        Hinting hinting = Hinting::kHint);
 
 /// What _last_checkpoint says; any member may be missing.
 struct CheckpointHint {

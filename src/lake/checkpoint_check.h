@@ -17,15 +17,17 @@ struct CheckpointCheck {
   Status unreadable;                        // why no reader reads the newest version
 };
 
-/// Read every checkpoint of a table to its end, compare the newest with the log that it stands for,
-/// and see where _last_checkpoint leads.
+/// Read every checkpoint of a table to its end, compare it with the log that it stands for, and see
+/// where _last_checkpoint leads and whether it says what is so.
 ///
-/// Mended  a damaged checkpoint is written anew where an older one and the log, or the log from its
-///         beginning, give its state; where they do not and a newer one is whole, it is removed. Of
-///         tables that we must not write to, nothing.
+/// Mended  while no one else writes. A checkpoint that is damaged or contradicts the log from its
+///         beginning on is written anew from that; where that is not there, a damaged one from an
+///         older one and the log behind it; where neither gives it and a newer one is whole, it is
+///         removed. Checkpoints that contradict each other without the log's beginning stay, and so
+///         does what would be written from them. Of tables that we must not write to, nothing.
 ///         A power cut leaves the damage, no _last_checkpoint, or a whole checkpoint.
 /// Errors  those of the store.
-/// Cost    O(checkpoints * files of the table).
+/// Cost    O(checkpoints * files of the table + log entries).
 /// Source  docs/decisions/0172-damaged-checkpoints.md
 Result<CheckpointCheck> check_checkpoints(const LakeAccess& lake,
                                           const std::string& key,

@@ -21,13 +21,13 @@ struct DoctorOptions {
   bool statistics = true;  // read the data files and compare
 };
 
-/// Examine a table: is its log whole and readable, are its checkpoints, does the newest say what
-/// the log says, are its files there and of the right size, do their statistics hold, what lies
+/// Examine a table: is its log whole and readable, are its checkpoints, do they say what the log
+/// says, are its files there and of the right size, do their statistics hold, what lies
 /// about that no version names.
 ///
 /// Mended  statistics that lie, damaged and contradicting checkpoints (check_checkpoints) and a
-///         _last_checkpoint that leads nowhere. Leftovers are vacuum's business; lost files are
-///         nobody's.
+///         _last_checkpoint that leads nowhere or lies. Leftovers are vacuum's business; lost files
+///         are nobody's. No one else may write meanwhile; to examine, they may.
 /// Shape   findings in the order of examination; none for a table in good health. Of a table that
 /// no
 ///         reader can read, data files are compared with their statistics when it is mended.

@@ -32,6 +32,10 @@ std::string checkpoint_file(Version version) {
   return log_file(version, ".checkpoint.parquet");
 }
 
+std::string hint_file() {
+  return log_prefix("t") + "_last_checkpoint";
+}
+
 /// Another writer commits when the table's objects have been listed.
 class CommitAfterList : public StoreUnderTest {
  public:
@@ -67,6 +71,16 @@ class Doctor : public testing::Test {
     const std::string bytes = lake_.store().get(key).value();
     ASSERT_TRUE(lake_.store().put(key, bytes.substr(0, bytes.size() - 30)).ok());
   }
+  /// A checkpoint that reads well and lacks a file, as a writer with a wrong state in memory
+  /// leaves.
+  void drop_file_from(Version version) {
+    const std::string hint = bytes_of(hint_file());
+    const auto state = load_state(lake_.store(), lake_.sql(), "t", version).value();
+    state->snapshot.files.erase(state->snapshot.files.begin()->first);
+    ASSERT_TRUE(write_checkpoint(lake_.world(), lake_.store(), lake_.sql(), "t", *state).ok());
+    ASSERT_TRUE(lake_.store().put(hint_file(), hint).ok());
+  }
+  std::string bytes_of(const std::string& key) { return lake_.store().get(key).value(); }
   /// As another engine cleans a log: entries before a version go.
   void remove_log_before(Version end) {
     for (Version version = 0; version < end; ++version) {
@@ -177,14 +191,93 @@ TEST_F(Doctor, WhatOnlyTheNewestCheckpointHeldIsSaidToBeLost) {
   EXPECT_EQ(last_checkpoint_version(lake_.store(), "t"), 20);
 }
 
-TEST_F(Doctor, ACheckpointAndAHintThatDisagreeAreBothWrittenAnew) {
-  const std::string hint = log_prefix("t") + "_last_checkpoint";
-  ASSERT_TRUE(lake_.store().put(hint, R"({"version":20,"numOfAddFiles":3})").ok());
-  EXPECT_EQ(lake_.open("t").code(), Code::kCorrupt);
-  const std::string found = "corrupt_checkpoint " + name_of(checkpoint_file(20));
-  EXPECT_EQ(kinds(true), Kinds{found + " mended"});
+TEST_F(Doctor, AHintThatLiesOfTheNewestCheckpointIsMendedAndNotTheCheckpoint) {
+  const std::string checkpoint = bytes_of(checkpoint_file(20));
+  ASSERT_TRUE(lake_.store().put(hint_file(), R"({"version":20,"numOfAddFiles":3})").ok());
+  ASSERT_EQ(lake_.open("t").code(), Code::kCorrupt);
+  const std::vector<Finding> found = examine(false);
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].object, hint_file());
+  EXPECT_THAT(found[0].text, testing::HasSubstr("_last_checkpoint says 3"));
+  EXPECT_EQ(kinds(true), Kinds{"last_checkpoint _last_checkpoint mended"});
   EXPECT_EQ(kinds(), Kinds{});
   EXPECT_EQ(hash(), before_);
+  EXPECT_EQ(bytes_of(checkpoint_file(20)), checkpoint);
+}
+
+TEST_F(Doctor, AHintThatLiesIsMendedWithoutALogToo) {
+  remove_log_before(20);
+  ASSERT_TRUE(lake_.store().put(hint_file(), R"({"version":20,"numOfAddFiles":3})").ok());
+  ASSERT_EQ(lake_.open("t").code(), Code::kCorrupt);
+  EXPECT_EQ(kinds(true), Kinds{"last_checkpoint _last_checkpoint mended"});
+  EXPECT_EQ(kinds(), Kinds{});
+  EXPECT_EQ(hash(), before_);
+}
+
+TEST_F(Doctor, AHintThatLiesOfAnOlderCheckpointCostsNoCheckpoint) {
+  remove_log_before(11);
+  const std::string checkpoint = bytes_of(checkpoint_file(10));
+  ASSERT_TRUE(lake_.store().put(hint_file(), R"({"version":10,"numOfAddFiles":3})").ok());
+  EXPECT_EQ(kinds(true), Kinds{"last_checkpoint _last_checkpoint mended"});
+  EXPECT_EQ(kinds(), Kinds{});
+  EXPECT_EQ(bytes_of(checkpoint_file(10)), checkpoint);
+  EXPECT_EQ(lake_.open("t").value()->snapshot(15).value()->rows(), 14);
+}
+
+TEST_F(Doctor, AnOlderCheckpointThatIsMendedLeavesNoHintBehindTheNewest) {
+  ASSERT_TRUE(lake_.store().remove(hint_file()).ok());
+  cut(checkpoint_file(10));
+  EXPECT_EQ(kinds(true), Kinds{"corrupt_checkpoint " + name_of(checkpoint_file(10)) + " mended"});
+  EXPECT_FALSE(there(hint_file()));
+  EXPECT_EQ(kinds(), Kinds{});
+}
+
+TEST_F(Doctor, AnOlderCheckpointThatLacksAFileDoesNotJudgeTheNewest) {
+  drop_file_from(10);
+  const std::string newest = bytes_of(checkpoint_file(20));
+  const std::string found = "contradicting_checkpoint " + name_of(checkpoint_file(10));
+  EXPECT_EQ(kinds(), Kinds{found});
+  EXPECT_EQ(kinds(true), Kinds{found + " mended"});
+  EXPECT_EQ(kinds(), Kinds{});
+  EXPECT_EQ(bytes_of(checkpoint_file(20)), newest);
+  EXPECT_EQ(hash(), before_);
+  EXPECT_EQ(lake_.open("t").value()->snapshot(15).value()->rows(), 14);
+  EXPECT_EQ(last_checkpoint_version(lake_.store(), "t"), 20);
+}
+
+TEST_F(Doctor, ADamagedCheckpointIsNotWrittenFromAnOlderOneThatLacksAFile) {
+  drop_file_from(10);
+  cut(checkpoint_file(20));
+  EXPECT_EQ(kinds(true),
+            (Kinds{"contradicting_checkpoint " + name_of(checkpoint_file(10)) + " mended",
+                   "corrupt_checkpoint " + name_of(checkpoint_file(20)) + " mended"}));
+  EXPECT_EQ(kinds(), Kinds{});
+  EXPECT_EQ(hash(), before_);
+}
+
+TEST_F(Doctor, TwoCheckpointsThatContradictStayWhereNoLogTellsWhichIsRight) {
+  ASSERT_TRUE(table_->checkpoint().ok());  // of version 22
+  drop_file_from(10);
+  remove_log_before(10);
+  cut(checkpoint_file(20));
+  const std::string files[] = {checkpoint_file(10), checkpoint_file(20), checkpoint_file(22)};
+  std::vector<std::string> bytes;
+  for (const std::string& file : files) {
+    bytes.push_back(bytes_of(file));
+  }
+  const std::vector<Finding> found = examine(true);
+  ASSERT_EQ(found.size(), 2U);
+  EXPECT_EQ(found[0].kind, "contradicting_checkpoint");
+  EXPECT_EQ(found[0].object, checkpoint_file(22));
+  EXPECT_THAT(found[0].text, testing::HasSubstr(checkpoint_file(10)));
+  EXPECT_THAT(found[0].text, testing::HasSubstr("backup"));
+  EXPECT_EQ(found[1].kind, "corrupt_checkpoint");
+  EXPECT_EQ(found[1].object, checkpoint_file(20));
+  EXPECT_THAT(found[1].text, testing::HasSubstr("not mended"));
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(bytes_of(files[i]), bytes[i]);
+    EXPECT_FALSE(i < 2 && found[i].mended);
+  }
 }
 
 TEST_F(Doctor, ACommitWhileItExaminesIsNoDamage) {

@@ -202,16 +202,26 @@ Status apply_checkpoint(store::ObjectStore& store,
       CheckpointFiles content,
       read_checkpoint_files(
           store, sql, log_prefix(key), parts, entry, partition_keys(state.snapshot)));
-  const CheckpointHint hint = read_checkpoint_hint(store, log_prefix(key));
-  const auto files = static_cast<int64_t>(content.files.size());
-  if (hint.version == version && hint.add_files.value_or(files) != files) {
-    return {Code::kCorrupt,
-            "checkpoint " + parts.front() + " holds " + std::to_string(files) + " files, but " +
-                log_prefix(key) + "_last_checkpoint says " + std::to_string(*hint.add_files) +
-                doctor_writes_anew(parts.front())};
-  }
   state.tombstones.assign(std::move(content.tombstones));
   state.snapshot.files.assign(std::move(content.files));
+  return {};
+}
+
+/// A checkpoint that lacks files, or a hint that is of another one.
+Status validate_hint(store::ObjectStore& store,
+                     const std::string& key,
+                     Version version,
+                     const std::string& part,
+                     const TableState& state) {
+  const CheckpointHint hint = read_checkpoint_hint(store, log_prefix(key));
+  const auto files = static_cast<int64_t>(state.snapshot.files.size());
+  if (hint.version == version && hint.add_files.value_or(files) != files) {
+    return {Code::kCorrupt,
+            "checkpoint " + part + " holds " + std::to_string(files) + " files, but " +
+                log_prefix(key) + "_last_checkpoint says " + std::to_string(*hint.add_files) +
+                "; `assay lake doctor " + key +
+                "` says which of them is wrong, and `--mend` writes that anew"};
+  }
   return {};
 }
 
@@ -313,9 +323,9 @@ Result<std::shared_ptr<TableState>> load_state(store::ObjectStore& store,
                                                data::SqlEngine& sql,
                                                const std::string& key,
                                                std::optional<Version> version,
-                                               const std::set<Version>& without) {
+                                               const CheckpointUse& use) {
   ASSAY_ASSIGN_OR_RETURN(LogListing listing, list_log(store, key));
-  for (const Version passed_over : without) {
+  for (const Version passed_over : use.without) {
     listing.checkpoints.erase(passed_over);
   }
   const Version last = version.value_or(listing.newest);
@@ -329,6 +339,8 @@ Result<std::shared_ptr<TableState>> load_state(store::ObjectStore& store,
   if (after != listing.checkpoints.begin()) {
     const auto& [checkpoint, parts] = *std::prev(after);
     ASSAY_RETURN_IF_ERROR(apply_checkpoint(store, sql, key, checkpoint, parts, *state));
+    ASSAY_RETURN_IF_ERROR(use.hinted ? validate_hint(store, key, checkpoint, parts.front(), *state)
+                                     : Status());
     state->rows_changed_version = checkpoint;  // a checkpoint does not say which were the newest
   } else if (listing.oldest_entry > 0 &&
              (last < listing.oldest_entry || !listing.checkpoints.empty())) {

@@ -41,8 +41,13 @@ Status apply_entry(TableState& state, Version version, const LogEntry& entry);
 /// Refuse by name a table that we can read but must not write to.
 Status validate_writable(const TableState& state);
 
+/// Which checkpoints a state is loaded from: as readers do, unless said otherwise.
+struct CheckpointUse {
+  std::set<Version> without = {};  // passed over, as if they were not there
+  bool hinted = true;              // with as many files as _last_checkpoint says
+};
+
 /// Replay the log: newest complete checkpoint not after `version`, then the log files up to it.
-/// Checkpoints of the versions in `without` are passed over, as if they were not there.
 ///
 /// Errors  kNotFound: no table at `key`, or no such version of it (any more). kCorrupt: a version
 ///         missing in the middle, bytes that are no log entry, or a checkpoint that contradicts
@@ -52,7 +57,7 @@ Result<std::shared_ptr<TableState>> load_state(store::ObjectStore& store,
                                                data::SqlEngine& sql,
                                                const std::string& key,
                                                std::optional<Version> version,
-                                               const std::set<Version>& without = {});
+                                               const CheckpointUse& use = {});
 
 /// The complete checkpoints of a table: object keys of the parts, by version.
 ///
