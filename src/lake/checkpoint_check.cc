@@ -261,6 +261,20 @@ class Check {
     }
   }
 
+  /// Another engine may have left a second copy, in parts or with a UUID. Readers take one.
+  Result<std::shared_ptr<TableState>> load_from_copy(Version version) {
+    std::set<Version> without = unusable();
+    without.erase(version);
+    const std::vector<std::string>& parts = checkpoints_.at(version);
+    return load_state(lake_.store,
+                      lake_.sql,
+                      key_,
+                      version,
+                      {.without = std::move(without),
+                       .without_parts = {parts.begin(), parts.end()},
+                       .hinted = false});
+  }
+
   /// Say of a damaged checkpoint that the log alone does not give what became of it, or what to do.
   void judge(Version version, const std::string& text) {
     if (version <= logged_to_) {
@@ -279,6 +293,11 @@ class Check {
         return;
       }
       mend_from(**logged, "corrupt_checkpoint", text);
+      return;
+    }
+    const auto copied = load_from_copy(version);
+    if (copied.ok()) {
+      mend_from(**copied, "corrupt_checkpoint", text);
       return;
     }
     const std::string lost = text + ", which has not all of it (" + logged.status().message() + ")";

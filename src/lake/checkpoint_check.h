@@ -22,10 +22,11 @@ struct CheckpointCheck {
 ///
 /// Mended  while no one else writes. A checkpoint that is damaged or contradicts the log from its
 ///         beginning on is written anew from that; where that is not there, a damaged one from an
-///         older one and the log behind it; where neither gives it and a newer one is whole, it is
-///         removed. Checkpoints that contradict each other without the log's beginning stay, and so
-///         does what would be written from them. Of tables that we must not write to, nothing.
-///         A power cut leaves the damage, no _last_checkpoint, or a whole checkpoint.
+///         older one and the log behind it, or from another copy of its version; where nothing
+///         gives it and a newer one is whole, it is removed. Checkpoints that contradict each other
+///         without the log's beginning stay, and so does what would be written from them. Of tables
+///         that we must not write to, nothing. A power cut leaves the damage, no _last_checkpoint,
+///         or a whole checkpoint.
 /// Errors  those of the store.
 /// Cost    O(checkpoints * files of the table + log entries).
 /// Source  docs/decisions/0172-damaged-checkpoints.md

@@ -205,6 +205,22 @@ TEST_F(Doctor, AHintThatLiesOfTheNewestCheckpointIsMendedAndNotTheCheckpoint) {
   EXPECT_EQ(bytes_of(checkpoint_file(20)), checkpoint);
 }
 
+TEST_F(Doctor, ADamagedCheckpointIsWrittenAnewFromAnotherCopyOfIt) {
+  remove_log_before(15);
+  ASSERT_TRUE(lake_.store().remove(checkpoint_file(10)).ok());
+  const std::string whole = bytes_of(checkpoint_file(20));
+  const std::string copy = log_file(20, ".checkpoint.80a083e8-7026-4e79-81be-64bd76c43a11.parquet");
+  ASSERT_TRUE(lake_.store().put(copy, whole).ok());
+  cut(checkpoint_file(20));
+  ASSERT_EQ(lake_.open("t").code(), Code::kCorrupt);
+  const std::string found = "corrupt_checkpoint " + name_of(checkpoint_file(20));
+  EXPECT_THAT(kinds(), testing::Contains(found));
+  EXPECT_EQ(kinds(true), Kinds{found + " mended"});
+  EXPECT_EQ(kinds(), Kinds{});
+  EXPECT_EQ(hash(), before_);
+  EXPECT_EQ(bytes_of(copy), whole);
+}
+
 TEST_F(Doctor, AHintThatLiesIsMendedWithoutALogToo) {
   remove_log_before(20);
   ASSERT_TRUE(lake_.store().put(hint_file(), R"({"version":20,"numOfAddFiles":3})").ok());

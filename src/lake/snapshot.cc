@@ -150,14 +150,16 @@ int checkpoint_parts(std::string_view rest) {
   return error == std::errc() && end == name.data() + 21 ? parts : 0;
 }
 
-Result<LogListing> list_log(store::ObjectStore& store, const std::string& key) {
+Result<LogListing> list_log(store::ObjectStore& store,
+                            const std::string& key,
+                            const std::set<std::string>& without = {}) {
   const std::string prefix = log_prefix(key);
   ASSAY_ASSIGN_OR_RETURN(const std::vector<store::ObjectInfo> objects, store.list(prefix));
   LogListing listing;
   std::map<std::pair<Version, int>, std::vector<std::string>> parts;
   for (const store::ObjectInfo& object : objects) {
     const auto split = split_log_name(std::string_view(object.key).substr(prefix.size()));
-    if (!split) {
+    if (!split || without.count(object.key) != 0) {
       continue;
     }
     const auto [version, rest] = *split;
@@ -324,7 +326,7 @@ Result<std::shared_ptr<TableState>> load_state(store::ObjectStore& store,
                                                const std::string& key,
                                                std::optional<Version> version,
                                                const CheckpointUse& use) {
-  ASSAY_ASSIGN_OR_RETURN(LogListing listing, list_log(store, key));
+  ASSAY_ASSIGN_OR_RETURN(LogListing listing, list_log(store, key, use.without_parts));
   for (const Version passed_over : use.without) {
     listing.checkpoints.erase(passed_over);
   }

@@ -44,7 +44,9 @@ Status validate_writable(const TableState& state);
 /// Which checkpoints a state is loaded from: as readers do, unless said otherwise.
 struct CheckpointUse {
   std::set<Version> without = {};  // passed over, as if they were not there
-  bool hinted = true;              // with as many files as _last_checkpoint says
+  std::set<std::string> without_parts =
+      {};              // these objects too: another copy may be of the version
+  bool hinted = true;  // with as many files as _last_checkpoint says
 };
 
 /// Replay the log: newest complete checkpoint not after `version`, then the log files up to it.
