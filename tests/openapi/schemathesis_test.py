@@ -19,13 +19,13 @@ from project import SOURCE, Server, flights_project, new_folder, remove
 CHECKS = "status_code_conformance,content_type_conformance,response_schema_conformance,response_headers_conformance"
 
 
-def run(address):
+def run(address, folder):
     environment = SOURCE / "build/venv-openapi"
     subprocess.run([str(SOURCE / "tools/python_env.sh"), str(environment), str(HERE / "requirements.txt")], check=True)
     done = subprocess.run([str(environment / "bin/schemathesis"), "run", f"http://{address}/openapi.json", "--checks", CHECKS,
                            "--max-examples", "40", "--seed", "7", "--generation-deterministic", "--phases",
                            "examples,coverage,fuzzing", "--exclude-path", "/push", "--suppress-health-check", "all"],
-                          capture_output=True, text=True, timeout=1800)
+                          capture_output=True, text=True, timeout=1800, cwd=folder)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     print(done.stdout[-1500:])
 
@@ -36,7 +36,7 @@ def main(program):
         project = flights_project(program, root / "project", 2)
         project.run("run")
         with Server(project, "--push") as server:
-            run(server.address)
+            run(server.address, root)
             metrics = server.request("/metrics")[1]
             assert not re.search(r'assay_serve_requests_total\{[^}]*status="500"', metrics), metrics
     finally:
