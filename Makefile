@@ -11,7 +11,7 @@ help:
 	@echo "make test-slow     the long tests: 200 kills of assay run, 10 M comparisons"
 	@echo "make test-servers  the suites that need real servers and engines; SERVER_TESTS='-LE jvm' leaves out Java's"
 	@echo "make test-datasets real streams by a real broker; ASSAY_DATASETS names the folder of the public data sets"
-	@echo "make bench         build and run the benchmarks, or some: BENCH='pit stream'; stream_peers (Spark, Flink) and serve_peers (Feast) only when named"
+	@echo "make bench         build and run the benchmarks, or some: BENCH='pit stream'; stream_peers (Spark, Flink) and serve_peers (Feast) only when named; BENCH_FULL=yes for the sizes of docs/benchmarks"
 	@echo "make lint          formatting, clang-tidy on changed files, walls"
 	@echo "make docs          write the generated reference pages"
 	@echo "make clean         remove everything that was built"

@@ -4,6 +4,8 @@
 #   tools/bench.sh [NAME...]        all of them, or those named (window, asof_join, online_read, lake_open, lake_scan,
 #                                   lake_append, lake_commit, lake_compact, pit, training_file, json_decode, stream, window_read, serve_http, serve_grpc); and, only
 #                                   when named, stream_peers and serve_peers: they fetch Spark and Flink, and Feast
+#
+# With BENCH_FULL=yes pit, training_file and window take the sizes of docs/benchmarks: some hours, and 20 GB of disk.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cmake --preset release -DASSAY_BUILD_BENCH=ON >/dev/null
@@ -13,5 +15,7 @@ names=("$@")
 if [ ${#names[@]} -eq 0 ]; then names=(window asof_join online_read lake_open lake_scan lake_append lake_commit lake_compact pit training_file json_decode stream window_read serve_http serve_grpc); fi
 for name in "${names[@]}"; do
   echo "## $name"
-  if [ -x "bench/$name.sh" ]; then "bench/$name.sh"; else "build/release/bench/${name}_bench"; fi
+  words=()
+  case "${BENCH_FULL:-} $name" in "yes pit" | "yes training_file" | "yes window") words=(--full) ;; esac
+  if [ -x "bench/$name.sh" ]; then "bench/$name.sh" "${words[@]}"; else "build/release/bench/${name}_bench"; fi
 done
