@@ -89,7 +89,8 @@ TEST(Up, DaysThatGrowOldWhileViewsAreAheadEndNothing) {
     pause_for({1'000});
   }
   send_days(topic, 5, 7);
-  while (up.position().reads == 0) {
+  // Reads that the lake does not have yet; a look at the files may have brought it all of them.
+  while (up.position().reads == 0 && project.count("bronze/events") < topic.sent()) {
     pause_for({1'000});
   }
   EXPECT_TRUE(up.stop().ok());
