@@ -1,8 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <cstdlib>
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,6 +10,7 @@
 
 #include "base/check.h"
 #include "base/process.h"
+#include "base/temp_folder.h"
 #include "flow/workspace.h"
 #include "ingest/generate.h"
 #include "ingest/kafka_client.h"
@@ -69,34 +68,25 @@ services:
 class ClickProject {
  public:
   ClickProject(const std::string& source, const std::string& slide, bool has_lake = true) {
-    std::string pattern = std::filesystem::temp_directory_path() / "assay_stream_XXXXXX";
-    folder_ = ::mkdtemp(pattern.data());
     write("assay.yaml",
           "project: stream\nlake: " + std::string(has_lake ? "./lake" : "none") +
               "\ncatalog: ./catalog.db\nonline: embedded:./online\n");
     write("project.yaml",
           "sources:\n  clicks: " + source + "\n" + kProject +
               (has_lake ? kOverSilver : kOverBronze) + slide + kFeatures);
-    workspace_ = *flow::Workspace::open(world_.world(), folder_, {});
+    workspace_ = *flow::Workspace::open(world_.world(), folder(), {});
     ASSAY_CHECK(workspace_->apply().ok());
   }
-  ~ClickProject() {
-    workspace_.reset();
-    std::filesystem::remove_all(folder_);
-  }
-  ClickProject(const ClickProject&) = delete;
-  ClickProject& operator=(const ClickProject&) = delete;
-
   void write(const std::string& name, const std::string& text) {
-    ASSAY_CHECK(world_.world().files.write(folder_ + "/" + name, text).ok());
+    ASSAY_CHECK(world_.world().files.write(folder() + "/" + name, text).ok());
   }
   flow::Workspace& workspace() { return *workspace_; }
   World& world() { return world_.world(); }
-  [[nodiscard]] const std::string& folder() const { return folder_; }
+  [[nodiscard]] const std::string& folder() const { return folder_.path(); }
 
  private:
   SystemWorld world_;
-  std::string folder_;
+  TempFolder folder_;
   std::unique_ptr<flow::Workspace> workspace_;
 };
 
