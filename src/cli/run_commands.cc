@@ -57,6 +57,10 @@ Status run_run(Invocation& invocation) {
   ASSAY_ASSIGN_OR_RETURN(const int64_t threads, invocation.arguments.integer("threads", 1));
   ASSAY_ASSIGN_OR_RETURN(options.epoch_rows, invocation.arguments.integer("epoch-rows", 1));
   options.threads = static_cast<int>(threads);
+  if (threads > 1) {
+    constexpr int64_t kRowsSideBySide = 200'000;  // of fewer a thread beside costs more than it saves
+    options.side_by_side_rows = kRowsSideBySide;
+  }
   options.stop = &stop_requested();
   options.begins_anew = invocation.arguments.has("begin-anew");
   options.progress = [&](const std::string& line) { invocation.output.progress(line); };
@@ -255,8 +259,8 @@ std::vector<Command> run_commands() {
          false},
         {"epoch-rows",
          "N",
-         "rows of one bronze commit, about; values do not depend on it",
-         "20000",
+         "rows of one bronze commit, about, or 128 MB of them; values do not depend on it",
+         "500000",
          false,
          false}},
        run_run},

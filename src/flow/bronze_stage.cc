@@ -10,6 +10,14 @@
 namespace assay::flow {
 namespace {
 
+/// A commit was made.
+void tell(const std::string& name, const RunOptions& options, const StageAccount& total) {
+  options.say("bronze " + name + ": " + std::to_string(total.rows.in) + " rows");
+  if (options.committed) {
+    options.committed();
+  }
+}
+
 Status run_files(Workspace& workspace,
                  BronzeWriter& writer,
                  const RunOptions& options,
@@ -30,7 +38,7 @@ Status run_files(Workspace& workspace,
   Status ended;
   bool more = true;
   while (more) {
-    while (writer.pending().in < options.epoch_rows) {
+    while (!options.is_epoch(writer.pending().in, writer.pending_bytes())) {
       Result<std::optional<ingest::RecordBatch>> records = source->next(
           options.epoch_rows - writer.pending().in, static_cast<std::size_t>(options.batch_bytes));
       if (!records.ok() || !records->has_value()) {
@@ -47,7 +55,7 @@ Status run_files(Workspace& workspace,
     }
     if (writer.pending().in > 0) {
       ASSAY_RETURN_IF_ERROR(writer.commit({source->position().value, {}, {}, {}, 0}, total));
-      options.say("bronze " + writer.name() + ": " + std::to_string(total->rows.in) + " rows");
+      tell(writer.name(), options, *total);
     }
     if (more && options.stopping()) {
       return {Code::kCancelled,
@@ -71,11 +79,12 @@ Status run_partitions(Workspace& workspace,
     ASSAY_RETURN_IF_ERROR(line->begin_epoch());  // rows reach the views as they are read
   }
   constexpr Duration kWait{100'000};
+  constexpr int64_t kRecordsMax = 20'000;  // taken at once
   while (!line->has_read_backlog()) {
-    ASSAY_RETURN_IF_ERROR(line->take(options.epoch_rows, kWait).status());
-    if (line->pending_records() >= options.epoch_rows) {
+    ASSAY_RETURN_IF_ERROR(line->take(std::min(options.epoch_rows, kRecordsMax), kWait).status());
+    if (options.is_epoch(line->pending_records(), line->pending_bytes())) {
       ASSAY_RETURN_IF_ERROR(line->commit(total));
-      options.say("bronze " + name + ": " + std::to_string(total->rows.in) + " rows");
+      tell(name, options, *total);
     }
     if (options.stopping()) {
       ASSAY_RETURN_IF_ERROR(line->commit(total));

@@ -6,6 +6,7 @@
 #include "flow/gold_stage.h"
 #include "flow/online_stage.h"
 #include "flow/status.h"
+#include "flow/step.h"
 #include "flow/test_project.h"
 #include "lake/compaction.h"
 #include "lake/vacuum.h"
@@ -33,6 +34,71 @@ TEST(Flow, ChunksAndGroupsOfAnySizeGiveTheSameStepsAndOnlineRows) {
     EXPECT_EQ(cut.steps_hash(), whole.steps_hash());
     EXPECT_EQ(cut.online_hash(), whole.online_hash());
   }
+}
+
+TEST(Flow, StagesSideBySideGiveWhatTheyGiveOneAfterTheOther) {
+  TestProject whole;
+  const Result<RunReport> in_turn = whole.run();
+  ASSERT_TRUE(in_turn.ok());
+  const auto accounts = [](const RunReport& report) {
+    std::string text;  // in the order of the stages, without seconds and commits
+    for (const StageAccount& stage : report.stages) {
+      text += stage.stage + " " + stage.name + " " + std::to_string(stage.rows.in) + " " +
+              std::to_string(stage.rows.out) + " " + std::to_string(stage.rows.late) + " " +
+              std::to_string(stage.steps) + "\n";
+    }
+    return text;
+  };
+  for (const int64_t epoch_rows : {90, 100'000}) {  // silver behind bronze, or all at its end
+    TestProject project;
+    RunOptions options;
+    options.epoch_rows = epoch_rows;
+    options.side_by_side_rows = 0;
+    const Result<RunReport> report = project.run(options);
+    ASSERT_TRUE(report.ok()) << report.status().to_string();
+    EXPECT_EQ(accounts(*report), accounts(*in_turn));
+    EXPECT_EQ(project.steps_hash(), whole.steps_hash());
+    EXPECT_EQ(project.online_hash(), whole.online_hash());
+    EXPECT_EQ(project.count("silver/clean"), whole.count("silver/clean"));
+    expect_verified(project);
+  }
+}
+
+TEST(Flow, SideBySideAStopAndAFailureEndBothAndTheNextRunGoesOn) {
+  TestProject whole;
+  ASSERT_TRUE(whole.run().ok());
+  for (const std::string at : {"bronze events:", "silver clean", "gold spend", "nothing"}) {
+    TestProject project;
+    std::atomic<bool> stop{false};
+    RunOptions options;
+    options.epoch_rows = 90;
+    options.side_by_side_rows = 0;
+    options.stop = &stop;
+    options.progress = [&](const std::string& line) { stop = stop || line.starts_with(at); };
+    EXPECT_EQ(project.run(options).code(), at == "nothing" ? Code::kOk : Code::kCancelled) << at;
+    stop = false;
+    options.progress = nullptr;
+    ASSERT_TRUE(project.run(options).ok()) << at;
+    EXPECT_EQ(project.steps_hash(), whole.steps_hash()) << at;
+    EXPECT_EQ(project.online_hash(), whole.online_hash()) << at;
+  }
+  TestProject project;
+  project.change("sql: SELECT", "checks: [{expr: amount > 1e9, on_fail: fail}]\n    sql: SELECT");
+  RunOptions options;
+  options.epoch_rows = 90;
+  options.side_by_side_rows = 0;
+  const Result<RunReport> failed = project.run(options);
+  EXPECT_EQ(failed.code(), Code::kFailedPrecondition);
+  EXPECT_NE(failed.status().to_string().find("silver clean"), std::string::npos)
+      << failed.status().to_string();
+}
+
+TEST(Flow, WhoMayFollowBronzeCommitByCommit) {
+  TestProject project;
+  EXPECT_EQ(followers_of(project.open()->project(), "events").size(), 1U);
+  EXPECT_TRUE(followers_of(project.open()->project(), "others").empty());
+  project.change("sql: SELECT", "checks: [{row_count: {min: 1}}]\n    sql: SELECT");
+  EXPECT_TRUE(followers_of(project.open()->project(), "events").empty());
 }
 
 TEST(Flow, FilesThatComeLaterGiveWhatOneRunGives) {

@@ -1,6 +1,9 @@
 #include "flow/run.h"
 
+#include <algorithm>
+#include <iterator>
 #include <set>
+#include <utility>
 
 #include "flow/bronze_stage.h"
 #include "flow/direct_line.h"
@@ -9,6 +12,7 @@
 #include "flow/plain_parquet.h"
 #include "flow/publish.h"
 #include "flow/silver_stage.h"
+#include "flow/step_thread.h"
 #include "lake/doctor.h"
 
 namespace assay::flow {
@@ -29,13 +33,7 @@ void place(const catalog::Project& project,
   order->push_back(name);
 }
 
-using Stage = Result<StageAccount> (*)(Workspace&, const std::string&, const RunOptions&);
-
-struct Step {
-  Stage stage;
-  std::string kind;
-  std::string name;
-};
+}  // namespace
 
 std::vector<Step> plan_steps(const catalog::Project& project) {
   std::vector<Step> steps;
@@ -57,7 +55,21 @@ std::vector<Step> plan_steps(const catalog::Project& project) {
   return steps;
 }
 
-}  // namespace
+std::vector<Step> followers_of(const catalog::Project& project, const std::string& bronze) {
+  const auto speaks_of_runs = [](const catalog::CheckDef& check) {
+    return check.kind == catalog::CheckKind::kUnique ||
+           check.kind == catalog::CheckKind::kFreshness ||
+           check.kind == catalog::CheckKind::kRowCount;
+  };
+  std::vector<Step> steps;
+  for (const auto& [name, silver] : project.silver) {
+    if (silver.from == bronze && silver.enrich.empty() &&
+        std::none_of(silver.checks.begin(), silver.checks.end(), speaks_of_runs)) {
+      steps.push_back({run_silver_stage, "silver", name});
+    }
+  }
+  return steps;
+}
 
 void count_rows(Metrics& metrics, const StageAccount& account) {
   const auto count = [&](const char* outcome, int64_t rows) {
@@ -92,29 +104,91 @@ void merge_account(StageAccount account, RunReport* report) {
   report->stages.push_back(std::move(account));
 }
 
+Status run_step(Workspace& workspace,
+                const Step& step,
+                const RunOptions& options,
+                RunReport* report) {
+  if (options.stopping()) {
+    return {Code::kCancelled,
+            "stopped before " + step.kind + " " + step.name + "; `assay run` goes on from there"};
+  }
+  options.say(step.kind + " " + step.name);
+  Result<StageAccount> account = step.stage(workspace, step.name, options);
+  if (!account.ok()) {
+    return lake::send_to_doctor(account.status().with_context(step.kind + " " + step.name),
+                                workspace.store().read_path(""));
+  }
+  workspace.world().log.debug("stage_done",
+                              {{"stage", step.kind},
+                               {"name", step.name},
+                               {"rows_in", account->rows.in},
+                               {"rows_out", account->rows.out},
+                               {"seconds", account->seconds}});
+  add_account(workspace.world().metrics, *std::move(account), report);
+  return {};
+}
+
+namespace {
+
+int64_t rows_taken(const RunReport& report) {
+  int64_t rows = 0;
+  for (const StageAccount& stage : report.stages) {
+    rows += stage.rows.out;
+  }
+  return rows;
+}
+
+/// As run_steps, with a thread beside this one: silver takes what bronze commits while bronze reads
+/// on, and the online store takes silver's rows while gold is made of them.
+Status run_steps_side_by_side(Workspace& workspace, const RunOptions& options, RunReport* report) {
+  const std::vector<Step> steps = plan_steps(workspace.project());
+  StepThread beside(workspace, options);
+  bool is_online_beside = false;
+  std::string kind;
+  for (const Step& step : steps) {
+    if (std::exchange(kind, step.kind) != step.kind) {
+      if (step.kind == "silver") {
+        ASSAY_RETURN_IF_ERROR(beside.wait(report));
+      }
+      if (step.kind == "gold" && rows_taken(*report) >= *options.side_by_side_rows) {
+        std::vector<Step> online;
+        std::copy_if(steps.begin(), steps.end(), std::back_inserter(online), [](const Step& one) {
+          return one.kind == "online";
+        });
+        ASSAY_RETURN_IF_ERROR(beside.begin(online));
+        is_online_beside = true;
+      }
+    }
+    if (step.kind == "online" && is_online_beside) {
+      break;
+    }
+    RunOptions own = options;
+    Status begun;
+    if (step.kind == "bronze") {
+      // Of what is committed once silver comes soon enough behind it.
+      own.committed = [&, followers = followers_of(workspace.project(), step.name),
+                       commits = 0]() mutable {
+        if (++commits > 1 && begun.ok()) {
+          begun = beside.begin(followers);
+        }
+      };
+    }
+    const Status status = run_step(workspace, step, own, report);
+    ASSAY_RETURN_IF_ERROR(status);
+    ASSAY_RETURN_IF_ERROR(begun);
+  }
+  return beside.wait(report);
+}
+
+}  // namespace
+
 Status run_steps(Workspace& workspace, const RunOptions& options, Steps steps, RunReport* report) {
   for (const Step& step : plan_steps(workspace.project())) {
     if (steps == Steps::kFilesAndTables && step.kind == "bronze" &&
         workspace.reads_parts(step.name)) {
       continue;
     }
-    if (options.stopping()) {
-      return {Code::kCancelled,
-              "stopped before " + step.kind + " " + step.name + "; `assay run` goes on from there"};
-    }
-    options.say(step.kind + " " + step.name);
-    Result<StageAccount> account = step.stage(workspace, step.name, options);
-    if (!account.ok()) {
-      return lake::send_to_doctor(account.status().with_context(step.kind + " " + step.name),
-                                  workspace.store().read_path(""));
-    }
-    workspace.world().log.debug("stage_done",
-                                {{"stage", step.kind},
-                                 {"name", step.name},
-                                 {"rows_in", account->rows.in},
-                                 {"rows_out", account->rows.out},
-                                 {"seconds", account->seconds}});
-    add_account(workspace.world().metrics, *std::move(account), report);
+    ASSAY_RETURN_IF_ERROR(run_step(workspace, step, options, report));
   }
   return {};
 }
@@ -140,6 +214,9 @@ namespace {
 Status run_from_tables(Workspace& workspace, const RunOptions& options, RunReport* report) {
   if (!workspace.project().has_lake) {
     ASSAY_RETURN_IF_ERROR(prepare_direct_lines(workspace, options));
+  }
+  if (options.side_by_side_rows.has_value() && workspace.project().has_lake) {
+    return run_steps_side_by_side(workspace, options, report);
   }
   return run_steps(workspace, options, Steps::kAll, report);
 }

@@ -17,11 +17,11 @@ struct RunReport {
 
 /// Read every source up to its present end, through bronze, silver and gold into the online store.
 ///
-/// Stages run one after the other, lookups before the tables that use them. Each commits as it
-/// goes; a run that was killed anywhere is gone on with by the next, and the tables end up equal,
-/// row for row. Errors  kFailedPrecondition: another process runs this project; kCancelled:
-/// options.stop; a source that
-///         ends in damage fails after everything before the damage has been committed.
+/// Stages run one after the other, lookups before the tables that use them, or side by side where
+/// none needs the other's rows (options.side_by_side_rows). Each commits as it goes; a run that was
+/// killed anywhere is gone on with by the next, and the tables end up equal, row for row.
+/// Errors  kFailedPrecondition: another process runs this project; kCancelled: options.stop; a
+///         source that ends in damage fails after everything before the damage has been committed.
 Result<RunReport> run_all(Workspace& workspace, const RunOptions& options);
 
 /// What run_all() does: every stage; or all but reading the sources that are followed without end.

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -15,7 +16,8 @@ namespace assay::flow {
 /// How a run works; none of it changes a value.
 struct RunOptions {
   int threads = 2;
-  int64_t epoch_rows = 20'000;          // rows of a bronze commit, about
+  int64_t epoch_rows = 500'000;         // rows of a bronze commit, about
+  std::size_t epoch_bytes = std::size_t{128} << 20;  // or of so many bytes, whichever is less
   int64_t batch_bytes = 8 << 20;        // bytes of records read at once, about
   int64_t gold_chunk_rows = 4'000'000;  // source rows that a gold commit looks at, about
   int64_t online_batch_rows =
@@ -31,11 +33,16 @@ struct RunOptions {
   /// ahead when its journal was lost, and is made anew.
   bool is_live = false;
   bool tells_freshness = false;  // it is noted how soon events were readable, in any case
+  /// From so many rows on, stages that do not need each other's run side by side, in two threads;
+  /// none: they never do.
+  std::optional<int64_t> side_by_side_rows;
   std::set<std::string> ahead;   // views that the line itself moves: the online stage leaves them
   Wakeup* wakeup = nullptr;      // notified when topics have records
   const std::atomic<bool>* stop = nullptr;  // set: finish the current commit, then kCancelled
   /// Called now and then with one line about what goes on; may be empty.
   std::function<void(const std::string&)> progress;
+  /// Called behind each commit of a bronze stage; may be empty.
+  std::function<void()> committed;
 
   /// Without a lake: begin views anew for which the online store has positions that the project's
   /// folder does not know.
@@ -44,6 +51,9 @@ struct RunOptions {
   std::size_t duplicates_bytes = std::size_t{256} << 20;
 
   [[nodiscard]] bool stopping() const { return stop != nullptr && stop->load(); }
+  [[nodiscard]] bool is_epoch(int64_t rows, std::size_t bytes) const {
+    return rows >= epoch_rows || bytes >= epoch_bytes;
+  }
   void say(const std::string& line) const {
     if (progress) {
       progress(line);
