@@ -3,7 +3,7 @@
 #
 #   tools/bench.sh [NAME...]        all of them, or those named (window, asof_join, online_read, lake_open, lake_scan,
 #                                   lake_append, lake_commit, lake_compact, pit, training_file, json_decode, stream, window_read, serve_http, serve_grpc); and, only
-#                                   when named, stream_peers and serve_peers: they fetch Spark and Flink, and Feast
+#                                   when named, restart, stream_peers and serve_peers: they fetch a broker, Spark and Flink, and Feast
 #
 # With BENCH_FULL=yes pit, training_file and window take the sizes of docs/benchmarks: some hours, and 20 GB of disk.
 set -euo pipefail
