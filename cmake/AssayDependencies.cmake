@@ -1,6 +1,6 @@
 # Third-party libraries. All from Debian, except DuckDB and its httpfs extension, which
-# tools/fetch_duckdb.sh brings into .deps/duckdb by the npm client and pip, pinned by version and
-# checksum.
+# tools/fetch_duckdb.sh brings into .deps/duckdb by the npm client and pip, and librdkafka, which
+# tools/fetch_librdkafka.sh brings into .deps/librdkafka; pinned by version and checksum.
 
 find_package(Threads REQUIRED)
 
@@ -28,7 +28,24 @@ endfunction()
 
 assay_library(lmdb lmdb)
 assay_library(protobuf protobuf)
-assay_library(rdkafka rdkafka)
+set(ASSAY_RDKAFKA_DIR "${CMAKE_SOURCE_DIR}/.deps/librdkafka" CACHE PATH "librdkafka.a and include")
+if(NOT EXISTS "${ASSAY_RDKAFKA_DIR}/librdkafka.a")
+  message(STATUS "librdkafka is not in ${ASSAY_RDKAFKA_DIR}: fetching and building it")
+  execute_process(COMMAND "${CMAKE_SOURCE_DIR}/tools/fetch_librdkafka.sh" "${ASSAY_RDKAFKA_DIR}"
+                  RESULT_VARIABLE fetch_result)
+  if(NOT fetch_result EQUAL 0)
+    message(FATAL_ERROR "tools/fetch_librdkafka.sh failed; run `make deps` and read its message")
+  endif()
+endif()
+assay_library(sasl sasl2)
+add_library(rdkafka STATIC IMPORTED)  # so that what it needs stands behind it
+set_target_properties(rdkafka PROPERTIES
+  IMPORTED_LOCATION "${ASSAY_RDKAFKA_DIR}/librdkafka.a"
+  INTERFACE_INCLUDE_DIRECTORIES "${ASSAY_RDKAFKA_DIR}/include"
+  INTERFACE_LINK_LIBRARIES
+  "assay_sasl;assay_curl;assay_ssl;assay_crypto;assay_zstd;assay_zlib;Threads::Threads;${CMAKE_DL_LIBS};m")
+add_library(assay_rdkafka INTERFACE)
+target_link_libraries(assay_rdkafka INTERFACE rdkafka)
 assay_library(simdjson simdjson)
 assay_library(yaml yaml-cpp)
 assay_library(sqlite sqlite3)

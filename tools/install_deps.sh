@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Installs what the build and the tests need and this machine lacks: Debian packages, then DuckDB by the
+# Installs what the build and the tests need and this machine lacks: Debian packages, then DuckDB and librdkafka by the
 # npm client. Run it as root or with sudo; with nothing missing it does nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 packages=(
   g++ cmake ninja-build ccache python3 python3-venv curl ca-certificates
   libabsl-dev libboost1.81-dev libcli11-dev libcurl4-openssl-dev libfmt-dev libgrpc++-dev libhiredis-dev liblmdb-dev libpq-dev
-  libprotobuf-dev libprotoc-dev librdkafka-dev
+  libprotobuf-dev libprotoc-dev libsasl2-dev make pkg-config
   libre2-dev libsimdjson-dev
   libsqlite3-dev libssl-dev openssl libxgboost-dev libyaml-cpp-dev libzstd-dev tzdata zlib1g-dev
   libgtest-dev libgmock-dev libbenchmark-dev redis-tools postgresql-15
@@ -36,3 +36,4 @@ if [ ${#missing[@]} -gt 0 ]; then
   } >"$log" 2>&1 || { tail -n 20 "$log" >&2; echo "make deps: apt-get failed, see above" >&2; exit 1; }
 fi
 tools/fetch_duckdb.sh .deps/duckdb
+tools/fetch_librdkafka.sh .deps/librdkafka

@@ -143,6 +143,8 @@ TEST(Publish, AsTheLineGoesOnTheTopicFollows) {
     send_days(topic, day, day + 1);
     line.wait_for_records(topic.sent());
   }
+  // (A stop goes on with topics that are open, and opens none.)
+  line.wait_for_counter_above("assay_flow_published_records_total", 0, {{"name", "spend"}});
   EXPECT_TRUE(line.stop().ok());
   EXPECT_EQ(read_all(topic).last, values_of(project));
 }

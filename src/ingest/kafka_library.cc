@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <string_view>
 #include <utility>
 
 #include <librdkafka/rdkafka.h>
@@ -15,6 +16,7 @@ namespace {
 
 constexpr std::size_t kErrorBytes = 512;
 constexpr int kLeaderWaitMs = 100;
+constexpr int kConnectMs = 1'000;  // after which it is asked why there is no connection
 
 using ConfigPtr = std::unique_ptr<rd_kafka_conf_t, decltype(&rd_kafka_conf_destroy)>;
 using ErrorPtr = std::unique_ptr<rd_kafka_error_t, decltype(&rd_kafka_error_destroy)>;
@@ -35,6 +37,21 @@ void on_log(const rd_kafka_t* handle, int level, const char* facility, const cha
   }
 }
 
+/// What befalls connections. Called from within polls.
+void on_error(rd_kafka_t* handle, int error, const char* text, void* /*opaque*/) {
+  KafkaCallbacks& callbacks = *static_cast<KafkaCallbacks*>(rd_kafka_opaque(handle));
+  if (error == RD_KAFKA_RESP_ERR__AUTHENTICATION || error == RD_KAFKA_RESP_ERR__SSL) {
+    const std::string_view options =
+        error == RD_KAFKA_RESP_ERR__SSL
+            ? "; see `ssl.ca.location` and the other `ssl.` options of the source"
+            : "; see `sasl.mechanism`, `sasl.username` and `sasl.password` of the source";
+    callbacks.refused = text;
+    callbacks.refused += options;
+  }
+  callbacks.log.warn("kafka_client",
+                     {{"facility", std::string("ERROR")}, {"text", std::string(text)}});
+}
+
 void tell_rebalance(rd_kafka_t* client,
                     rd_kafka_resp_err_t what,
                     rd_kafka_topic_partition_list_t* list,
@@ -45,6 +62,15 @@ void tell_rebalance(rd_kafka_t* client,
   } else {
     rd_kafka_assign(client, nullptr);
   }
+}
+
+/// Whether a question got no answer; then it is heard what the library has to say of that.
+bool is_without_connection(const KafkaHandle& handle, rd_kafka_resp_err_t error) {
+  if (error != RD_KAFKA_RESP_ERR__TRANSPORT && error != RD_KAFKA_RESP_ERR__TIMED_OUT) {
+    return false;
+  }
+  rd_kafka_poll(handle.get(), 0);
+  return true;
 }
 
 Status set_option(rd_kafka_conf_t* config, const std::string& name, const std::string& value) {
@@ -78,6 +104,7 @@ Result<KafkaHandle> open_client(rd_kafka_type_t type,
     rd_kafka_conf_set_rebalance_cb(config.get(), tell_rebalance);
   }
   rd_kafka_conf_set_log_cb(config.get(), on_log);
+  rd_kafka_conf_set_error_cb(config.get(), on_error);
   rd_kafka_conf_set_dr_msg_cb(config.get(), on_delivery);
   std::array<char, kErrorBytes> text{};
   handle.client.reset(rd_kafka_new(type, config.get(), text.data(), text.size()));
@@ -187,10 +214,21 @@ Result<int32_t> kafka_partitions(const KafkaHandle& handle,
   const std::unique_ptr<rd_kafka_topic_t, decltype(&rd_kafka_topic_destroy)> named(
       rd_kafka_topic_new(handle.get(), topic.c_str(), nullptr), rd_kafka_topic_destroy);
   const rd_kafka_metadata_t* found = nullptr;
-  const rd_kafka_resp_err_t error =
-      rd_kafka_metadata(handle.get(), 0, named.get(), &found, timeout_ms);
+  handle.callbacks->refused.clear();
+  rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR__TRANSPORT;
+  // Longer from time to time, so that a slow broker has its time as well.
+  for (int left_ms = timeout_ms, now_ms = kConnectMs; left_ms > 0; now_ms *= 2) {
+    now_ms = std::min(now_ms, left_ms);
+    error = rd_kafka_metadata(handle.get(), 0, named.get(), &found, now_ms);
+    if (!is_without_connection(handle, error) || !handle.callbacks->refused.empty()) {
+      break;
+    }
+    left_ms -= now_ms;
+  }
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    return kafka_failure(error, "ask for topic " + topic);
+    Status failure = kafka_failure(error, "ask for topic " + topic);
+    const std::string& refused = handle.callbacks->refused;
+    return refused.empty() ? failure : Status(failure.code(), failure.message() + ": " + refused);
   }
   const std::unique_ptr<const rd_kafka_metadata_t, decltype(&rd_kafka_metadata_destroy)> metadata(
       found, rd_kafka_metadata_destroy);

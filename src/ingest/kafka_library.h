@@ -25,6 +25,7 @@ struct KafkaCallbacks {
   Log& log;
   std::deque<KafkaRebalance> rebalances{};  // told, and not handed out yet
   bool is_closing = false;
+  std::string refused{};  // why no connection is to be had, where a broker or TLS refuses it
 };
 
 struct KafkaDestroy {

@@ -4,11 +4,13 @@
 //   topic_writer BROKERS TOPIC PARTITIONS   the topic is made when it is not there
 //   topic_writer BROKERS TOPIC grow N       it has N partitions from now on; nothing is sent
 //   topic_writer BROKERS TOPIC delete       it is gone
+//   topic_writer BROKERS PREFIX allow USER read|write topic|group   names that begin so
 
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -43,7 +45,11 @@ Status send_lines(const std::string& brokers, const std::string& topic, int32_t 
 Status work(const std::string& brokers,
             const std::string& topic,
             const std::string& what,
-            const char* number) {
+            std::span<char* const> more) {
+  const char* number = more.empty() ? "0" : more[0];
+  if (what == "allow" && more.size() == 3) {
+    return ingest::allow(brokers, more[0], more[1], more[2], topic);
+  }
   if (what == "delete") {
     return ingest::delete_topic(brokers, topic);
   }
@@ -57,11 +63,13 @@ Status work(const std::string& brokers,
 }  // namespace assay
 
 int main(int argc, char** argv) {
-  if (argc < 4 || argc > 5) {
-    std::fprintf(stderr, "usage: topic_writer BROKERS TOPIC PARTITIONS|grow N|delete\n");
+  const std::span<char* const> words(argv, static_cast<std::size_t>(argc));
+  if (argc < 4 || argc > 7) {
+    std::fprintf(stderr,
+                 "usage: topic_writer BROKERS TOPIC PARTITIONS|grow N|delete|allow USER OPERATION KIND\n");
     return 2;
   }
-  const assay::Status status = assay::work(argv[1], argv[2], argv[3], argc == 5 ? argv[4] : "0");
+  const assay::Status status = assay::work(words[1], words[2], words[3], words.subspan(4));
   if (!status.ok()) {
     std::fprintf(stderr, "%s\n", status.to_string().c_str());
     return 1;

@@ -9,6 +9,10 @@
 #                                             (HOST:PORT) and ASSAY_TEST_KAFKA_DIR (the folder, so that CMD may
 #                                             stop and start it) in the environment, stop it
 #
+# With ASSAY_KAFKA_SECURE=yes it also listens to SASL over TLS, on ASSAY_TEST_KAFKA_SECURE (HOST:PORT) of `with`: PLAIN,
+# SCRAM-SHA-256 and SCRAM-SHA-512, users `reader`, `looker` and `nobody`, whose passwords are their names and `-secret`. They may do
+# what they are allowed (who asks without TLS may all); DIR/ca.pem is the authority, and DIR/other.pem another one.
+#
 # ASSAY_KAFKA_HEAP (512m) is the server's memory. Topics are made by who wants them, never by asking for them.
 NAME=kafka
 . "$(dirname "$0")/cache.sh"
@@ -34,17 +38,45 @@ java() {
   "$JAVA_HOME/bin/java" -cp "$HOME_DIR/libs/*" "-Dlog4j2.configurationFile=$DIR/log4j2.xml" "$@"
 }
 
+# secure_lines: what server.properties has for the listener SECURE; makes its certificates.
+secure_lines() {
+  local name users=
+  for name in ca other; do
+    openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj "/CN=$name" -keyout "$DIR/$name.key" -out "$DIR/$name.pem" 2>>"$LOG"
+  done
+  openssl req -newkey rsa:2048 -nodes -subj "/CN=127.0.0.1" -keyout "$DIR/server.key" -out "$DIR/server.csr" 2>>"$LOG"
+  openssl x509 -req -in "$DIR/server.csr" -CA "$DIR/ca.pem" -CAkey "$DIR/ca.key" -CAcreateserial -days 30 \
+    -extfile <(echo "subjectAltName=IP:127.0.0.1") -out "$DIR/server.crt" 2>>"$LOG"
+  cat "$DIR/server.key" "$DIR/server.crt" >"$DIR/server.pem"
+  for name in reader looker nobody; do users+=" user_$name=\"$name-secret\""; done
+  cat <<CONFIG
+sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
+listener.name.secure.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required$users;
+listener.name.secure.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.secure.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+ssl.keystore.type=PEM
+ssl.keystore.location=$DIR/server.pem
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS
+CONFIG
+}
+
 configure() {  # PORT
-  local controller
+  local controller secure= scheme= more=
   controller=$(free_port)
+  if [ -n "$SECURE_PORT" ]; then
+    secure=,SECURE://127.0.0.1:$SECURE_PORT scheme=,SECURE:SASL_SSL
+    more=$(secure_lines)
+  fi
   cat >"$DIR/server.properties" <<CONFIG
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:$controller
-listeners=PLAINTEXT://127.0.0.1:$1,CONTROLLER://127.0.0.1:$controller
-advertised.listeners=PLAINTEXT://127.0.0.1:$1
+listeners=PLAINTEXT://127.0.0.1:$1$secure,CONTROLLER://127.0.0.1:$controller
+advertised.listeners=PLAINTEXT://127.0.0.1:$1$secure
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT$scheme
+$more
 log.dirs=$DIR/data
 num.partitions=1
 offsets.topic.replication.factor=1
@@ -74,10 +106,19 @@ start() {  # DIR [PORT]
   alive && die "is running in $DIR already"
   find_java 17 || die "needs Java 17 or later; try: apt-get install openjdk-17-jre-headless"
   installed "kafka-$VERSION" install_kafka
+  SECURE_PORT=
+  [ -z "${ASSAY_KAFKA_SECURE-}" ] || SECURE_PORT=$(free_port)
   configure "$PORT"
+  local scram=() name mechanism
+  for name in reader looker nobody; do
+    for mechanism in SCRAM-SHA-256 SCRAM-SHA-512; do
+      scram+=(--add-scram "$mechanism=[name=$name,password=$name-secret]")
+    done
+  done
+  [ -n "$SECURE_PORT" ] || scram=()
   if [ ! -e "$DIR/data/meta.properties" ]; then
     java -Xmx128m -XX:TieredStopAtLevel=1 kafka.tools.StorageTool format \
-      -t "$(java -Xmx128m kafka.tools.StorageTool random-uuid)" -c "$DIR/server.properties" >>"$LOG" 2>&1
+      -t "$(java -Xmx128m kafka.tools.StorageTool random-uuid)" -c "$DIR/server.properties" "${scram[@]}" >>"$LOG" 2>&1
   fi
   local heap=${ASSAY_KAFKA_HEAP:-512m}
   daemon "$JAVA_HOME/bin/java" -cp "$HOME_DIR/libs/*" "-Dlog4j2.configurationFile=$DIR/log4j2.xml" \
@@ -102,7 +143,8 @@ run_with() {  # CMD...
   PIDFILE=$folder/kafka.pid
   trap 'stop_server; rm -rf "$folder"' EXIT
   start "$folder" >&2
-  ASSAY_TEST_KAFKA=127.0.0.1:$PORT ASSAY_TEST_KAFKA_DIR=$folder "$@" || status=$?
+  ASSAY_TEST_KAFKA=127.0.0.1:$PORT ASSAY_TEST_KAFKA_DIR=$folder \
+    ASSAY_TEST_KAFKA_SECURE=${SECURE_PORT:+127.0.0.1:$SECURE_PORT} "$@" || status=$?
   exit "$status"
 }
 
