@@ -11,8 +11,6 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <limits>
-#include <list>
 #include <optional>
 #include <unordered_set>
 #include <vector>
@@ -27,6 +25,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "serve/connection_times.h"
 #include "serve/error_response.h"
 #include "serve/http_head.h"
 #include "serve/request_reader.h"
@@ -48,9 +47,6 @@ constexpr std::size_t kFirstReadBytes = 2 << 10;  // what a connection holds whi
 constexpr std::size_t kLingerBytesMax = 64 << 20;
 constexpr Duration kLingerMax{2 * kMicrosPerSecond};
 constexpr std::size_t kBodyBytesKept = 256 << 10;
-constexpr int64_t kTickMicrosMin = 1'000;
-constexpr int64_t kTickMicrosMax = 250'000;
-constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
 
 /// Give memory back that is not small: a hundred thousand connections may have it.
 template <typename Bytes>
@@ -67,9 +63,6 @@ std::chrono::microseconds chrono(Duration duration) {
 
 class Session;
 
-/// What a connection's time runs for. Those of one kind end in the order in which they began.
-enum TimeKind { kIdleTime, kReadTime, kLingerTime, kNoTime, kTimeKinds };
-
 /// What the connections of one thread share.
 struct Lane final : HttpLane {
   Lane(World& the_world,
@@ -84,17 +77,12 @@ struct Lane final : HttpLane {
   SlowRequests& slow;
   ServerCounters counters{world.metrics};
   std::unordered_set<Session*> sessions;  // outlives the context, whose end ends the last of them
-  std::array<std::list<Session*>, kTimeKinds> by_time;  // the same, those that end first in front
+  ConnectionTimes<Session> times{{options.idle_timeout, options.read_timeout, kLingerMax}};
   bool draining = false;
   net::io_context context{1};
   net::executor_work_guard<Executor> work{context.get_executor()};
   net::steady_timer drain_timer{context};
   net::steady_timer tick_timer{context};
-  const std::chrono::microseconds tick_length{
-      std::clamp(std::min({options.read_timeout, options.idle_timeout, kLingerMax}).micros / 8,
-                 kTickMicrosMin,
-                 kTickMicrosMax)};
-  int64_t tick = 0;
   TurnWait turn{world.clock};
   HeadDate date{world.clock};
   SpareStrings spares;
@@ -119,13 +107,6 @@ struct Lane final : HttpLane {
       drain_timer.cancel();
       tick_timer.cancel();
     }
-  }
-  /// The tick when the time of a kind will be over; up to two late.
-  [[nodiscard]] int64_t tick_after(TimeKind kind) const {
-    const Duration time = kind == kIdleTime   ? options.idle_timeout
-                          : kind == kReadTime ? options.read_timeout
-                                              : kLingerMax;
-    return kind == kNoTime ? kNever : tick + 2 + time.micros / tick_length.count();
   }
   /// Close the connections whose time is over, from now on.
   void keep_time();
@@ -161,11 +142,10 @@ class Session : public std::enable_shared_from_this<Session> {
         handshake_(std::move(handshake)),
         socket_(std::move(socket)) {
     lane_.sessions.insert(this);
-    place_ = lane_.by_time[kNoTime].insert(lane_.by_time[kNoTime].end(), this);
   }
   ~Session() {
     lane_.sessions.erase(this);
-    lane_.by_time[time_].erase(place_);
+    lane_.times.remove(time_);
     lane_.finish_drain_if_empty();
   }
   Session(const Session&) = delete;
@@ -192,7 +172,7 @@ class Session : public std::enable_shared_from_this<Session> {
     socket_.shutdown(net::ip::tcp::socket::shutdown_both, ignored);
     socket_.close(ignored);
   }
-  [[nodiscard]] bool is_late() const { return lane_.tick >= deadline_; }
+  [[nodiscard]] const ConnectionTimes<Session>::Place& time() const { return time_; }
   /// Tell the peer of an idle connection that nothing is missing, if that goes at once.
   void say_farewell() {
     if (tls_ != nullptr && tls_->is_open()) {
@@ -223,12 +203,7 @@ class Session : public std::enable_shared_from_this<Session> {
   }
 
  private:
-  void begin_time(TimeKind kind) {
-    std::list<Session*>& list = lane_.by_time[kind];
-    list.splice(list.end(), lane_.by_time[time_], place_);
-    time_ = kind;
-    deadline_ = lane_.tick_after(kind);
-  }
+  void begin_time(TimeKind kind) { lane_.times.begin(kind, &time_); }
   [[nodiscard]] bool idle() const {
     return !handling_ && buffer_.size() == 0 && !reader_.has_begun();
   }
@@ -485,11 +460,9 @@ class Session : public std::enable_shared_from_this<Session> {
   Socket socket_;
   boost::beast::flat_buffer buffer_;
   RequestReader reader_{lane_.options};
-  TimeKind time_ = kNoTime;
-  std::list<Session*>::iterator place_;  // in the lane's list of that kind
-  int64_t deadline_ = kNever;            // the tick when what is waited for comes too late
+  ConnectionTimes<Session>::Place time_ = lane_.times.add(this);
   std::string out_;
-  std::string body_;  // goes behind it
+  std::string body_;                             // goes behind it
   std::shared_ptr<const TlsIdentity> identity_;  // that the connection began with
   std::unique_ptr<TlsChannel> tls_;              // nullptr: plain
   std::string wire_;                             // what was read last, when there is TLS
@@ -505,17 +478,14 @@ class Session : public std::enable_shared_from_this<Session> {
 };
 
 void Lane::keep_time() {
-  tick_timer.expires_after(tick_length);
+  tick_timer.expires_after(chrono(times.tick_length()));
   tick_timer.async_wait([this](error_code error) {
     if (error || (draining && sessions.empty())) {
       return;
     }
-    ++tick;
-    for (const TimeKind kind : {kIdleTime, kReadTime, kLingerTime}) {
-      while (!by_time[kind].empty() && by_time[kind].front()->is_late()) {
-        by_time[kind].front()->close();  // and is in another list then
-      }
-    }
+    times.pass_tick(
+        [](const Session& session) -> const auto& { return session.time(); },
+        [](Session& session) { session.close(); });
     keep_time();
   });
 }
