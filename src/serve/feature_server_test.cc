@@ -207,6 +207,24 @@ TEST_F(FeatureServerTest, MoreValuesThanTheBoundAre413) {
             413);
 }
 
+TEST_F(FeatureServerTest, TheBoundHoldsForAViewWithoutAnEntityToo) {
+  const auto totals = std::make_shared<online::FakeView>("totals", std::vector<data::Field>{}, 2);
+  fixture_.apply(totals, {});
+  ServingState state = fixture_.make_state();
+  state.views["totals"] = totals;
+  features_.replace(std::make_shared<const ServingState>(state));
+  const auto status = [&](int rows) {
+    std::string values = "0";
+    for (int i = 1; i < rows; ++i) {
+      values += ",0";
+    }
+    return get(R"({"features":["totals:f0","totals:f1"],"entities":{"x":[)" + values + "]}}")
+        .status;
+  };
+  EXPECT_EQ(status(3), 200);
+  EXPECT_EQ(status(500'001), 413);
+}
+
 TEST_F(FeatureServerTest, AChangedDefinitionIsUnavailableNotWrong) {
   ServingState changed = fixture_.make_state();
   changed.views["clicks"] = std::make_shared<online::FakeView>(

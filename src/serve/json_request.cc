@@ -2,10 +2,11 @@
 
 #include "serve/json_request.h"
 
-#include <algorithm>
 #include <optional>
 
 #include <simdjson.h>
+
+#include "serve/column_list.h"
 
 namespace assay::serve {
 namespace {
@@ -42,16 +43,32 @@ class FieldReader {
   }
 
   std::vector<JsonColumn> read_columns(const char* name, const element& found) {
-    std::vector<JsonColumn> columns;
     simdjson::dom::object object;
     if (found.get(object) != simdjson::SUCCESS) {
       add("dict_type", {name}, "Input should be a valid dictionary", found);
-      return columns;
+      return {};
     }
+    if (object.size() > kNamesMax) {
+      too_long(name, "Dictionary", object.size());
+      return {};
+    }
+    ColumnList columns;
     for (const simdjson::dom::key_value_pair field : object) {
-      read_column(name, std::string(field.key), field.value, &columns);
+      simdjson::dom::array array;
+      if (field.value.get(array) != simdjson::SUCCESS) {
+        add("list_type",
+            {name, std::string(field.key)},
+            "Input should be a valid list",
+            field.value);
+        continue;
+      }
+      std::vector<JsonValue> values;
+      for (const element value : array) {
+        values.push_back(read_value(value));
+      }
+      columns.put(field.key, std::move(values));
     }
-    return columns;
+    return columns.take();
   }
 
   std::optional<std::vector<std::string>> read_names(const char* name, const element& found) {
@@ -61,6 +78,10 @@ class FieldReader {
     simdjson::dom::array array;
     if (found.get(array) != simdjson::SUCCESS) {
       add("list_type", {name}, "Input should be a valid list", found);
+      return std::nullopt;
+    }
+    if (array.size() > kNamesMax) {
+      too_long(name, "List", array.size());
       return std::nullopt;
     }
     std::vector<std::string> names;
@@ -120,31 +141,22 @@ class FieldReader {
   }
 
  private:
+  /// The first of them; a body may be wrong in a million places.
   void add(std::string type, Location location, std::string message, const element& found) {
-    errors.push_back(
-        {std::move(type), std::move(location), std::move(message), to_json(found), ""});
+    if (errors.size() < kFieldErrorsMax) {
+      errors.push_back(
+          {std::move(type), std::move(location), std::move(message), to_json(found), ""});
+    }
   }
-
-  void read_column(const char* parent,
-                   const std::string& name,
-                   const element& found,
-                   std::vector<JsonColumn>* columns) {
-    simdjson::dom::array array;
-    if (found.get(array) != simdjson::SUCCESS) {
-      add("list_type", {parent, name}, "Input should be a valid list", found);
-      return;
-    }
-    JsonColumn column{name, {}};
-    for (const element value : array) {
-      column.values.push_back(read_value(value));
-    }
-    const auto same = std::find_if(columns->begin(), columns->end(), [&](const JsonColumn& known) {
-      return known.name == name;
-    });
-    if (same != columns->end()) {
-      *same = std::move(column);
-    } else {
-      columns->push_back(std::move(column));
+  /// Without the input, which is long.
+  void too_long(const char* name, const char* what, std::size_t size) {
+    if (errors.size() < kFieldErrorsMax) {
+      errors.push_back({"too_long",
+                        {name},
+                        what + (" should have at most " + std::to_string(kNamesMax)) +
+                            " items after validation, not " + std::to_string(size),
+                        "{}",
+                        ""});
     }
   }
 

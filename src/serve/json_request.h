@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -72,10 +73,16 @@ struct Parsed {
 };
 using ParsedBody = Parsed<RequestBody>;
 
+/// Names in one object or list of a body.
+inline constexpr std::size_t kNamesMax = 10'000;
+/// Errors of one body that are told.
+inline constexpr std::size_t kFieldErrorsMax = 100;
+
 /// Read a JSON body. Never fails otherwise than by `errors`.
 ///
-/// Errors  not JSON, no `entities`, a list that is none, text that is none.
-///         Integers beyond 64 bits, and nesting beyond 1024, count as not JSON.
+/// Errors  not JSON, no `entities`, a list that is none, text that is none, more than kNamesMax
+///         names. Integers beyond 64 bits, and nesting beyond 1024, count as not JSON. The first
+///         kFieldErrorsMax of them.
 /// Threads thread-safe; memory of the parser is kept per thread.
 /// Cost    one pass; about four times the body's size.
 ParsedBody parse_request_body(std::string_view json);

@@ -42,6 +42,65 @@ TEST(JsonRequest, ANameSaidTwiceCountsOnceTheLast) {
   EXPECT_EQ(parsed.body.entities[0].values[0], JsonValue(int64_t{3}));
 }
 
+TEST(JsonRequest, ManyNamesAreReadAsFewAre) {
+  std::string json = R"({"entities": {)";
+  for (int i = 0; i < 1000; ++i) {
+    json += (i == 0 ? "\"n" : ",\"n") + std::to_string(i % 700) + "\":[" + std::to_string(i) + "]";
+  }
+  const ParsedBody parsed = parse_request_body(json + "}}");
+  ASSERT_TRUE(parsed.errors.empty());
+  ASSERT_EQ(parsed.body.entities.size(), 700U);
+  for (int i = 0; i < 700; ++i) {
+    const JsonColumn& column = parsed.body.entities[static_cast<std::size_t>(i)];
+    EXPECT_EQ(column.name, "n" + std::to_string(i)) << "where it came first";
+    EXPECT_EQ(column.values, std::vector<JsonValue>{JsonValue(int64_t{i < 300 ? i + 700 : i})});
+  }
+}
+
+/// What 8 MiB hold of them would keep the thread for minutes if each was looked for among the
+/// others.
+TEST(JsonRequest, NamesAreBounded) {
+  const auto names = [](std::size_t count, const char* separator, const char* behind) {
+    std::string all;
+    for (std::size_t i = 0; i < count; ++i) {
+      all += (i == 0 ? "" : separator) + ("\"" + std::to_string(i)) + "\"" + behind;
+    }
+    return all;
+  };
+  const auto entities = [&](std::size_t count) {
+    return R"({"entities": {)" + names(count, ",", ":[]") + "}}";
+  };
+  EXPECT_TRUE(parse_request_body(entities(kNamesMax)).errors.empty());
+  const ParsedBody many = parse_request_body(entities(800'000));
+  ASSERT_EQ(many.errors.size(), 1U);
+  EXPECT_EQ(many.errors[0].type, "too_long");
+  EXPECT_TRUE(many.body.entities.empty());
+  EXPECT_LT(validation_error(many.errors).body.size(), 1000U) << "what was sent is not sent back";
+  const auto features = [&](std::size_t count) {
+    return R"({"entities": {}, "features": [)" + names(count, ",", "") + "]}";
+  };
+  EXPECT_TRUE(parse_request_body(features(kNamesMax)).errors.empty());
+  EXPECT_EQ(parse_request_body(features(kNamesMax + 1)).errors.at(0).type, "too_long");
+  const auto write = parse_write_body(
+      R"({"push_source_name": "s", "df": {)" + names(kNamesMax + 1, ",", ":[]") + "}}",
+      "push_source_name");
+  EXPECT_EQ(write.errors.at(0).type, "too_long");
+}
+
+TEST(JsonRequest, TheFirstErrorsOfVeryManyAreTold) {
+  std::string json = R"({"entities": {"a": 0)";
+  for (std::size_t i = 1; i < kNamesMax; ++i) {
+    json += ",\"a\":0";
+  }
+  json += "}";
+  for (int i = 0; i < 1000; ++i) {
+    json += R"(,"full_feature_names":0)";
+  }
+  const ParsedBody parsed = parse_request_body(json + "}");
+  EXPECT_EQ(parsed.errors.size(), kFieldErrorsMax);
+  EXPECT_EQ(parsed.errors[0].type, "list_type");
+}
+
 TEST(JsonRequest, IntegersKeepTheirBits) {
   const ParsedBody parsed = parse_request_body(
       R"({"entities": {"a": [9223372036854775807, 9007199254740993, 18446744073709551615]}})");

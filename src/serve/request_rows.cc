@@ -29,6 +29,15 @@ std::string missing_names(const std::vector<data::Field>& fields,
   return names.empty() ? "" : "[" + names + "]";
 }
 
+std::optional<Response> check_cells(const gold::Service& service, int64_t rows) {
+  return rows * static_cast<int64_t>(service.features.size()) <= kCellsMax
+             ? std::optional<Response>()
+             : feast_error(413,
+                           "FeastError",
+                           "one request may ask for at most 1000000 values; ask for fewer entities "
+                           "at once");
+}
+
 std::optional<Response> add_column(const data::Field& field,
                                    const JsonColumn& column,
                                    RequestRows* rows) {
@@ -78,11 +87,8 @@ TypedRows type_rows(const gold::Service& service, const std::vector<JsonColumn>&
     }
     first = false;
     typed.rows.rows = rows;
-    if (rows * static_cast<int64_t>(service.features.size()) > kCellsMax) {
-      typed.refusal = feast_error(
-          413,
-          "FeastError",
-          "one request may ask for at most 1000000 values; ask for fewer entities at once");
+    if (std::optional<Response> refusal = check_cells(service, rows)) {
+      typed.refusal = std::move(refusal);
       return typed;
     }
     if (std::optional<Response> refusal = add_column(*field, column, &typed.rows)) {
@@ -95,6 +101,7 @@ TypedRows type_rows(const gold::Service& service, const std::vector<JsonColumn>&
   }
   if (first) {  // nothing is asked with: one answer of the whole population for each row given
     typed.rows.rows = entities.empty() ? 1 : static_cast<int64_t>(entities.front().values.size());
+    typed.refusal = check_cells(service, typed.rows.rows);
   }
   return typed;
 }
