@@ -11,8 +11,10 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <exception>
 #include <optional>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
@@ -108,6 +110,9 @@ struct Lane final : HttpLane {
       tick_timer.cancel();
     }
   }
+  /// Do something that is ready, or wait for it. Only libraries throw, and memory may run out: what
+  /// was to be done is lost then, with the connection that waited for it. How many were done.
+  std::size_t run_some();
   /// Close the connections whose time is over, from now on.
   void keep_time();
   /// Let marks of `turn` queue among what is ready: as what epoll finds behind all else.
@@ -128,6 +133,7 @@ struct Lane final : HttpLane {
  private:
   void send_mark() { ::eventfd_write(mark_.native_handle(), 1); }
 
+  bool is_disturbed_ = false;
   net::posix::basic_stream_descriptor<Executor> mark_{context,
                                                       ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
 };
@@ -519,16 +525,31 @@ void Lane::send_answers() {
   }
 }
 
+std::size_t Lane::run_some() {
+  try {
+    if (std::exchange(is_disturbed_, false)) {  // either may be what was lost
+      error_code ignored;
+      mark_.cancel(ignored);
+      wait_for_mark();
+      keep_time();
+    }
+    const std::size_t done = unsent.empty() ? context.run_one() : context.poll_one();
+    if (!unsent.empty() && (done == 0 || unsent.are_due())) {
+      send_answers();
+      return done + 1;
+    }
+    return done;
+  } catch (const std::exception& failure) {
+    world.log.error("http_lane_threw", {{"what", std::string(failure.what())}});
+    is_disturbed_ = true;
+    return 1;
+  }
+}
+
 void Lane::run() {
   wait_for_mark();
   keep_time();
-  bool is_over = false;
-  while (!is_over) {
-    const std::size_t done = unsent.empty() ? context.run_one() : context.poll_one();
-    is_over = done == 0 && unsent.empty();
-    if (!unsent.empty() && (done == 0 || unsent.are_due())) {
-      send_answers();
-    }
+  while (run_some() > 0) {
   }
   draining = false;  // what is left ends with the context, without its timers
 }

@@ -222,7 +222,7 @@ TEST_F(HttpServerTest, AHalfSentRequestIsCutOffAfterTheReadTimeout) {
   HttpOptions options;
   options.read_timeout = Duration{50'000};
   HttpClient& client = start(echo, options);
-  ASSERT_TRUE(client.send("POST /half HTTP/1.1\r\ncontent-length: 10\r\n\r\nhalf"));
+  ASSERT_TRUE(client.send("POST /half HTTP/1.1\r\nhost: t\r\ncontent-length: 10\r\n\r\nhalf"));
   EXPECT_TRUE(client.closed_by_server());
   EXPECT_EQ(HttpClient(server_->port()).ask("GET", "/")->status, 200) << "others are served";
 }
@@ -242,8 +242,9 @@ TEST_F(HttpServerTest, ATooLargeBodyIs413HoweverItIsSent) {
   EXPECT_EQ(client.ask("POST", "/", std::string(1'000'000, 'x'))->status, 413);
   EXPECT_TRUE(client.closed_by_server());
   HttpClient chunked(server_->port());
-  ASSERT_TRUE(chunked.send("POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n7d0\r\n" +
-                           std::string(2000, 'x') + "\r\n0\r\n\r\n"));
+  ASSERT_TRUE(
+      chunked.send("POST / HTTP/1.1\r\nhost: t\r\ntransfer-encoding: chunked\r\n\r\n7d0\r\n" +
+                   std::string(2000, 'x') + "\r\n0\r\n\r\n"));
   EXPECT_EQ(chunked.receive()->status, 413);
 }
 
@@ -258,12 +259,15 @@ TEST_F(HttpServerTest, WhatIsNotHttpIs400) {
   start();
   for (const std::string& bytes :
        {std::string("hello\r\n\r\n"),
-        std::string("GET / HTTP/1.1\r\nbroken header\r\n\r\n"),
+        std::string("GET / HTTP/1.1\r\nhost: t\r\nbroken header\r\n\r\n"),
         std::string(64, '\0'),
-        std::string("POST / HTTP/1.1\r\ncontent-length: x\r\n\r\n"),
-        std::string("POST / HTTP/1.1\r\ncontent-length: 3\r\ncontent-length: 4\r\n\r\nabcd"),
-        std::string("POST / HTTP/1.1\r\ncontent-length: 3\r\ntransfer-encoding: "
-                    "chunked\r\n\r\n0\r\n\r\n")}) {
+        std::string("POST / HTTP/1.1\r\nhost: t\r\ncontent-length: x\r\n\r\n"),
+        std::string(
+            "POST / HTTP/1.1\r\nhost: t\r\ncontent-length: 3\r\ncontent-length: 4\r\n\r\nabcd"),
+        std::string("POST / HTTP/1.1\r\nhost: t\r\ncontent-length: 3\r\ntransfer-encoding: "
+                    "chunked\r\n\r\n0\r\n\r\n"),
+        std::string("GET / HTTP/1.1\r\n\r\n"),
+        std::string("GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n")}) {
     HttpClient client(server_->port());
     ASSERT_TRUE(client.send(bytes));
     const auto answer = client.receive();
@@ -273,9 +277,99 @@ TEST_F(HttpServerTest, WhatIsNotHttpIs400) {
   }
 }
 
+/// What a proxy and we cut at different places would hide one request in another.
+TEST_F(HttpServerTest, ABodyIsFramedInOneWayOrNotAtAll) {
+  std::atomic<int> asked{0};
+  start([&](const Request& request) {
+    ++asked;
+    return echo(request);
+  });
+  const std::string hidden = "GET /hidden HTTP/1.1\r\nhost: t\r\n\r\n";
+  for (const std::string version : {"1.1", "1.0"}) {
+    for (const std::string& headers : {std::string("transfer-encoding: gzip\r\n"),
+                                       std::string("transfer-encoding: xchunked\r\n"),
+                                       std::string("transfer-encoding: chunked, identity\r\n"),
+                                       std::string("transfer-encoding: gzip, chunked\r\n"),
+                                       std::string("transfer-encoding: chunked,\r\n"),
+                                       std::string("transfer-encoding:\r\n"),
+                                       std::string("transfer-encoding: identity\r\n"
+                                                   "transfer-encoding: chunked\r\n"),
+                                       std::string("transfer-encoding: gzip\r\n"
+                                                   "content-length: 0\r\n"),
+                                       std::string("content-length: 0\r\n"
+                                                   "transfer-encoding: gzip\r\n"),
+                                       std::string("content-length: 0\r\n"
+                                                   "transfer-encoding: chunked\r\n")}) {
+      HttpClient client(server_->port());
+      ASSERT_TRUE(client.send("POST / HTTP/" + version + "\r\nhost: t\r\n" + headers +
+                              "connection: keep-alive\r\n\r\n" + hidden));
+      const auto answer = client.receive();
+      ASSERT_TRUE(answer.has_value()) << headers;
+      EXPECT_EQ(answer->status, 400) << version << " " << headers;
+      EXPECT_TRUE(client.closed_by_server()) << headers;
+    }
+  }
+  HttpClient old(server_->port());
+  ASSERT_TRUE(old.send("POST / HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"));
+  EXPECT_EQ(old.receive()->status, 400);
+  EXPECT_EQ(asked, 0);
+}
+
+TEST_F(HttpServerTest, ChunksHaveNoMoreBesideTheirBytesThanHeadersMay) {
+  start();
+  const std::string head = "POST /c HTTP/1.1\r\nhost: t\r\ntransfer-encoding: chunked\r\n\r\n";
+  const std::string more(20'000, 'x');
+  const std::string small = head + "1;a=b\r\nx\r\n0;c\r\nx-more: y\r\n\r\n";
+  for (const std::string& bytes : {head + "1;" + more,
+                                   head + "1\r\nx\r\n0;" + more,
+                                   head + "1\r\nx\r\n0\r\nx-big: " + more,
+                                   head + "1\r\nx\r\n0\r\nx-big: " + more + "\r\n\r\n"}) {
+    HttpClient client(server_->port());
+    ASSERT_EQ(client.ask("GET", "/before")->status, 200);
+    ASSERT_TRUE(client.send(bytes));
+    const auto answer = client.receive();
+    ASSERT_TRUE(answer.has_value());
+    EXPECT_EQ(answer->status, 431) << bytes.substr(head.size(), 20);
+    EXPECT_TRUE(client.closed_by_server());
+  }
+  HttpClient client(server_->port());
+  ASSERT_TRUE(client.send(small));
+  EXPECT_EQ(client.receive()->body, "POST /c x");
+}
+
+TEST_F(HttpServerTest, WhatStandsBehindABodyIsNoHeaderOfIt) {
+  HttpClient& client = start([](const Request& request) {
+    Response response;
+    for (const auto& [name, value] : request.headers) {
+      response.body += name + "=" + value + ";";
+    }
+    return response;
+  });
+  ASSERT_TRUE(
+      client.send("POST /c HTTP/1.1\r\nhost: t\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n"
+                  "x-api-key: secret\r\nauthorization: Bearer x\r\nx-assay-as-of: 2001\r\n\r\n"));
+  EXPECT_EQ(client.receive()->body, "host=t;transfer-encoding=chunked;");
+}
+
+/// Memory may run out anywhere.
+TEST_F(HttpServerTest, WhatThrowsOutsideOfTheHandlerEndsItsConnectionAlone) {
+  HttpOptions options;
+  options.threads = 1;
+  options.is_slow = [](const Request& request) {
+    return request.target == "/throw" ? throw std::bad_alloc() : false;
+  };
+  HttpClient& client = start(echo, options);
+  HttpClient other(server_->port());
+  ASSERT_EQ(other.ask("GET", "/")->status, 200);
+  EXPECT_FALSE(client.ask("GET", "/throw").has_value());
+  EXPECT_TRUE(client.closed_by_server());
+  EXPECT_EQ(other.ask("GET", "/")->status, 200);
+}
+
 TEST_F(HttpServerTest, ExpectContinueIsAnsweredBeforeTheBody) {
   HttpClient& client = start();
-  ASSERT_TRUE(client.send("POST /e HTTP/1.1\r\nexpect: 100-continue\r\ncontent-length: 4\r\n\r\n"));
+  ASSERT_TRUE(client.send(
+      "POST /e HTTP/1.1\r\nhost: t\r\nexpect: 100-continue\r\ncontent-length: 4\r\n\r\n"));
   EXPECT_EQ(client.receive()->status, 100);
   ASSERT_TRUE(client.send("body"));
   EXPECT_EQ(client.receive()->body, "POST /e body");
@@ -599,7 +693,8 @@ TEST_F(HttpServerTest, StopDoesNotWaitForAHalfSentRequestForEver) {
   HttpOptions options;
   options.drain_max = Duration{50'000};
   HttpClient& client = start(echo, options);
-  ASSERT_TRUE(client.send("POST / HTTP/1.1\r\nexpect: 100-continue\r\ncontent-length: 10\r\n\r\n"));
+  ASSERT_TRUE(client.send(
+      "POST / HTTP/1.1\r\nhost: t\r\nexpect: 100-continue\r\ncontent-length: 10\r\n\r\n"));
   ASSERT_EQ(client.receive()->status, 100);
   server_->stop();
   server_->stop();

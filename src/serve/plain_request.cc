@@ -33,7 +33,7 @@ class HeadReader {
  public:
   HeadReader(std::string_view rest, Request* request) : rest_(rest), request_(*request) {}
 
-  /// False: it is not plain, or not whole.
+  /// False: it is not plain, or not whole, or says no one host.
   bool read() {
     if (!read_first_line()) {
       return false;
@@ -47,7 +47,7 @@ class HeadReader {
     }
     rest_.remove_prefix(2);
     request_.headers.resize(count);
-    return true;
+    return hosts_ == 1;
   }
   [[nodiscard]] std::string_view rest() const { return rest_; }
   [[nodiscard]] std::size_t body_bytes() const { return length_.value_or(0); }
@@ -117,6 +117,10 @@ class HeadReader {
       length_ = length;
       return true;
     }
+    if (name == "host") {
+      ++hosts_;
+      return true;
+    }
     if (name == "connection") {
       return value == "keep-alive" || value == "Keep-Alive";
     }
@@ -127,6 +131,7 @@ class HeadReader {
   std::string_view rest_;
   Request& request_;
   std::optional<std::size_t> length_;
+  int hosts_ = 0;
 };
 
 }  // namespace

@@ -31,9 +31,9 @@ TEST(PlainRequest, IsReadToItsEndAndNoFurther) {
                      {"accept", "*/*, b"},
                      {"content-length", "5"},
                      {"connection", "keep-alive"}}));
-  ASSERT_EQ(read("GET / HTTP/1.1\r\n\r\n", &request), 18U);
+  ASSERT_EQ(read("GET / HTTP/1.1\r\nHOST: x\r\n\r\n", &request), 27U);
   EXPECT_EQ(request.method, "GET");
-  EXPECT_TRUE(request.headers.empty());
+  EXPECT_EQ(request.headers, (Headers{{"host", "x"}}));
   EXPECT_EQ(request.body, "");
 }
 
@@ -46,33 +46,39 @@ TEST(PlainRequest, WhatIsNotPlainOrHasNoWholeHeadIsLeft) {
     EXPECT_TRUE(size < whole.size() - 4 || request.body.empty()) << size;
   }
   for (const std::string& bytes :
-       {std::string("HEAD / HTTP/1.1\r\n\r\n"),
-        std::string("get / HTTP/1.1\r\n\r\n"),
-        std::string("GET  / HTTP/1.1\r\n\r\n"),
-        std::string("GET x HTTP/1.1\r\n\r\n"),
-        std::string("GET /\x80 HTTP/1.1\r\n\r\n"),
+       {std::string("HEAD / HTTP/1.1\r\nhost: t\r\n\r\n"),
+        std::string("GET / HTTP/1.1\r\n\r\n"),
+        std::string("GET / HTTP/1.1\r\nhost: t\r\nhost: t\r\n\r\n"),
+        std::string("get / HTTP/1.1\r\nhost: t\r\n\r\n"),
+        std::string("GET  / HTTP/1.1\r\nhost: t\r\n\r\n"),
+        std::string("GET x HTTP/1.1\r\nhost: t\r\n\r\n"),
+        std::string("GET /\x80 HTTP/1.1\r\nhost: t\r\n\r\n"),
         std::string("GET / HTTP/1.0\r\n\r\n"),
         std::string("GET / HTTP/1.1\n\n"),
-        std::string("\r\nGET / HTTP/1.1\r\n\r\n"),
-        std::string("GET / HTTP/1.1\r\na : b\r\n\r\n"),
-        std::string("GET / HTTP/1.1\r\n: b\r\n\r\n"),
-        std::string("GET / HTTP/1.1\r\na: b\r\n c\r\n\r\n"),
-        std::string("GET / HTTP/1.1\r\na: b\x01\r\n\r\n"),
-        std::string("GET / HTTP/1.1\r\na: \xc3\xab\r\n\r\n"),
-        std::string("GET / HTTP/1.1\r\na: b\rc\r\n\r\n"),
-        std::string("GET / HTTP/1.1\r\nconnection: close\r\n\r\n"),
-        std::string("GET / HTTP/1.1\r\nupgrade: h2c\r\n\r\n"),
-        std::string("POST / HTTP/1.1\r\nexpect: 100-continue\r\ncontent-length: 0\r\n\r\n"),
-        std::string("POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"),
-        std::string("POST / HTTP/1.1\r\ncontent-length: -1\r\n\r\n"),
-        std::string("POST / HTTP/1.1\r\ncontent-length: 0x1\r\n\r\n"),
-        std::string("POST / HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: 1\r\n\r\nx"),
-        std::string("POST / HTTP/1.1\r\ncontent-length: 18446744073709551617\r\n\r\nx"),
-        "GET / HTTP/1.1\r\na: " + std::string(kLimits.header_bytes_max, 'b') + "\r\n\r\n",
-        "POST / HTTP/1.1\r\ncontent-length: " + std::to_string(kLimits.body_bytes_max + 1) +
+        std::string("\r\nGET / HTTP/1.1\r\nhost: t\r\n\r\n"),
+        std::string("GET / HTTP/1.1\r\nhost: t\r\na : b\r\n\r\n"),
+        std::string("GET / HTTP/1.1\r\nhost: t\r\n: b\r\n\r\n"),
+        std::string("GET / HTTP/1.1\r\nhost: t\r\na: b\r\n c\r\n\r\n"),
+        std::string("GET / HTTP/1.1\r\nhost: t\r\na: b\x01\r\n\r\n"),
+        std::string("GET / HTTP/1.1\r\nhost: t\r\na: \xc3\xab\r\n\r\n"),
+        std::string("GET / HTTP/1.1\r\nhost: t\r\na: b\rc\r\n\r\n"),
+        std::string("GET / HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n"),
+        std::string("GET / HTTP/1.1\r\nhost: t\r\nupgrade: h2c\r\n\r\n"),
+        std::string(
+            "POST / HTTP/1.1\r\nhost: t\r\nexpect: 100-continue\r\ncontent-length: 0\r\n\r\n"),
+        std::string("POST / HTTP/1.1\r\nhost: t\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"),
+        std::string("POST / HTTP/1.1\r\nhost: t\r\ncontent-length: -1\r\n\r\n"),
+        std::string("POST / HTTP/1.1\r\nhost: t\r\ncontent-length: 0x1\r\n\r\n"),
+        std::string(
+            "POST / HTTP/1.1\r\nhost: t\r\ncontent-length: 1\r\ncontent-length: 1\r\n\r\nx"),
+        std::string("POST / HTTP/1.1\r\nhost: t\r\ncontent-length: 18446744073709551617\r\n\r\nx"),
+        "GET / HTTP/1.1\r\nhost: t\r\na: " + std::string(kLimits.header_bytes_max, 'b') +
             "\r\n\r\n",
-        "POST / HTTP/1.1\r\ncontent-length: " + std::to_string(kLimits.body_bytes_max + 1) +
-            "\r\n\r\n" + std::string(kLimits.body_bytes_max + 1, 'x')}) {
+        "POST / HTTP/1.1\r\nhost: t\r\ncontent-length: " +
+            std::to_string(kLimits.body_bytes_max + 1) + "\r\n\r\n",
+        "POST / HTTP/1.1\r\nhost: t\r\ncontent-length: " +
+            std::to_string(kLimits.body_bytes_max + 1) + "\r\n\r\n" +
+            std::string(kLimits.body_bytes_max + 1, 'x')}) {
     EXPECT_EQ(read(bytes, &request), 0U) << bytes.substr(0, 80);
   }
 }

@@ -22,23 +22,36 @@ using boost::beast::error_code;
 
 }  // namespace
 
+/// Beast reads what frames a body as it likes best, and takes what it does not know for nothing:
+/// what comes behind such a head would be a request of its own. So the head is looked at here
+/// before its body is read. Beast bounds neither extensions of chunks nor trailers; what it leaves
+/// until more is there is bounded here.
 class RequestReader::Parser {
  public:
-  explicit Parser(const HttpOptions& options) {
+  explicit Parser(const HttpOptions& options) : head_bytes_max_(options.header_bytes_max) {
     parser_.header_limit(static_cast<std::uint32_t>(options.header_bytes_max));
     parser_.body_limit(options.body_bytes_max);
-    parser_.eager(true);
+    parser_.eager(false);  // it stops behind the head
   }
 
   std::size_t put(std::string_view bytes) {
     std::size_t taken = 0;
     while (taken < bytes.size() && !parser_.is_done()) {
+      const std::size_t body_before = parser_.get().body().size();
       const std::size_t used = parser_.put(
           boost::asio::const_buffer(bytes.data() + taken, bytes.size() - taken), error_);
       taken += used;
+      if (!error_ && has_head_) {
+        bound_what_is_no_body(used - (parser_.get().body().size() - body_before));
+      } else if (!error_ && parser_.is_header_done()) {
+        take_head();
+      }
       if (error_ || used == 0) {
         break;
       }
+    }
+    if (state() == State::kMore) {
+      bound_what_is_no_body(bytes.size() - taken);
     }
     return taken;
   }
@@ -49,29 +62,66 @@ class RequestReader::Parser {
   }
   [[nodiscard]] bool has_begun() const { return parser_.got_some(); }
   [[nodiscard]] bool expects_continue() const {
-    return parser_.is_header_done() &&
-           boost::beast::iequals(parser_.get()[http::field::expect], "100-continue");
+    return has_head_ && boost::beast::iequals(parser_.get()[http::field::expect], "100-continue");
   }
   AnswerForm release(Request* request) {
     http::request<http::string_body> message = parser_.release();
     request->method = message.method_string();
     request->target = message.target();
-    request->headers.clear();
-    for (const auto& field : message) {
-      request->headers.emplace_back(lower_ascii(field.name_string()), std::string(field.value()));
-    }
+    request->headers = std::move(headers_);
     request->body = std::move(message.body());
     return {message.version(), message.keep_alive(), request->method == "HEAD", false};
   }
   [[nodiscard]] Response refusal() const {
     return error_ == http::error::body_limit     ? detail_error(413, "Request body too large")
            : error_ == http::error::header_limit ? detail_error(431, "Request headers too large")
-                                                 : detail_error(400, "Bad Request");
+                                                 : detail_error(400, why_);
   }
 
  private:
+  /// So many bytes of a chunk's head, or of trailers, were taken or wait for more.
+  void bound_what_is_no_body(std::size_t bytes) {
+    if (bytes > head_bytes_max_) {
+      error_ = http::error::header_limit;
+    }
+  }
+  /// What stands behind the body is no part of it.
+  void take_head() {
+    has_head_ = true;
+    const auto& message = parser_.get();
+    for (const auto& field : message) {
+      headers_.emplace_back(lower_ascii(field.name_string()), std::string(field.value()));
+    }
+    if (!is_framed(message)) {
+      why_ = "a body has a content-length, or is sent with transfer-encoding: chunked alone";
+    } else if (!names_host(message)) {
+      why_ = "a request names one host";
+    } else {
+      return;
+    }
+    error_ = http::error::bad_field;
+  }
+  /// RFC 9112, section 6.3: a body has a length, or is sent in chunks and nothing else is done to
+  /// it; never both.
+  static bool is_framed(const http::request<http::string_body>& message) {
+    const auto count = message.count(http::field::transfer_encoding);
+    return count == 0 ||
+           (count == 1 && message.version() == 11 &&
+            message.count(http::field::content_length) == 0 &&
+            boost::beast::iequals(message[http::field::transfer_encoding], "chunked"));
+  }
+  /// Section 3.2: once, and before HTTP/1.1 not even that.
+  static bool names_host(const http::request<http::string_body>& message) {
+    const auto count = message.count(http::field::host);
+    return count == 1 || (count == 0 && message.version() < 11);
+  }
+
   http::request_parser<http::string_body> parser_;
   error_code error_;
+  std::string_view why_ = "Bad Request";
+  const std::size_t head_bytes_max_;
+  bool has_head_ = false;
+  Headers headers_;
 };
 
 RequestReader::RequestReader(const HttpOptions& options) : options_(options) {}

@@ -24,20 +24,25 @@ class UnsentAnswers {
     }
   }
   void add(Answer answer) { waiting_.push_back(std::move(answer)); }
-  [[nodiscard]] bool empty() const { return waiting_.empty(); }
+  [[nodiscard]] bool empty() const { return waiting_.empty() && next_ == sending_.size(); }
   /// Whether they are not to wait for another one, though more is ready: they are many, or it took
   /// long to answer them.
   [[nodiscard]] bool are_due() const {
     return waiting_.size() >= kCountMax || clock_.monotonic().micros - since_ >= kMicrosMax;
   }
-  /// Hand all of them to `send`. What it adds waits for the next time.
+  /// Hand all of them to `send`, each once. What it adds waits for the next time, and so do those
+  /// behind one at which it throws.
   template <typename Send>
   void send_all(const Send& send) {
-    sending_.swap(waiting_);
-    for (const Answer& answer : sending_) {
+    if (next_ == sending_.size()) {
+      next_ = 0;
+      sending_.clear();
+      sending_.swap(waiting_);
+    }
+    while (next_ < sending_.size()) {
+      const Answer answer = std::move(sending_[next_++]);
       send(answer);
     }
-    sending_.clear();
   }
 
  private:
@@ -48,6 +53,7 @@ class UnsentAnswers {
   int64_t since_ = 0;  // when the first that waits was begun
   std::vector<Answer> waiting_;
   std::vector<Answer> sending_;
+  std::size_t next_ = 0;  // of them
 };
 
 }  // namespace assay::serve

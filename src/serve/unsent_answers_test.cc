@@ -1,5 +1,7 @@
 #include "serve/unsent_answers.h"
 
+#include <new>
+
 #include <gtest/gtest.h>
 
 namespace assay::serve {
@@ -52,6 +54,28 @@ TEST(UnsentAnswers, WhatIsAnsweredWhileTheyAreSentWaitsForTheNextTime) {
   sent.clear();
   unsent.send_all([&](int number) { sent.push_back(number); });
   EXPECT_EQ(sent, (std::vector<int>{11, 12}));
+  EXPECT_TRUE(unsent.empty());
+}
+
+TEST(UnsentAnswers, ThoseBehindOneAtWhichItThrowsAreSentTheNextTimeAndNoneTwice) {
+  FakeClock clock{EventTime{}};
+  UnsentAnswers<int> unsent(clock);
+  for (int i = 1; i <= 3; ++i) {
+    unsent.add(i);
+  }
+  std::vector<int> sent;
+  const auto send = [&](int number) {
+    sent.push_back(number);
+    if (number == 2) {
+      throw std::bad_alloc();
+    }
+  };
+  EXPECT_THROW(unsent.send_all(send), std::bad_alloc);
+  EXPECT_FALSE(unsent.empty());
+  unsent.add(4);
+  unsent.send_all(send);
+  unsent.send_all(send);
+  EXPECT_EQ(sent, (std::vector<int>{1, 2, 3, 4}));
   EXPECT_TRUE(unsent.empty());
 }
 
