@@ -28,7 +28,9 @@
 #include <unistd.h>
 
 #include "serve/connection_times.h"
+#include "serve/connection_tls.h"
 #include "serve/error_response.h"
+#include "serve/held_bytes.h"
 #include "serve/http_head.h"
 #include "serve/request_reader.h"
 #include "serve/server_counters.h"
@@ -49,15 +51,7 @@ constexpr std::size_t kFirstReadBytes = 2 << 10;  // what a connection holds whi
 constexpr std::size_t kLingerBytesMax = 64 << 20;
 constexpr Duration kLingerMax{2 * kMicrosPerSecond};
 constexpr std::size_t kBodyBytesKept = 256 << 10;
-
-/// Give memory back that is not small: a hundred thousand connections may have it.
-template <typename Bytes>
-void release(Bytes* bytes) {
-  if (bytes->capacity() > kFirstReadBytes) {
-    Bytes none;
-    std::swap(*bytes, none);  // an assignment would keep the memory
-  }
-}
+constexpr std::size_t kProgressBytes = 64 << 10;  // of an answer, that win it time
 
 std::chrono::microseconds chrono(Duration duration) {
   return std::chrono::microseconds(duration.micros);
@@ -66,17 +60,9 @@ std::chrono::microseconds chrono(Duration duration) {
 class Session;
 
 /// What the connections of one thread share.
-struct Lane final : HttpLane {
-  Lane(World& the_world,
-       const Handler& the_handler,
-       const HttpOptions& the_options,
-       SlowRequests& the_slow)
-      : world(the_world), handler(the_handler), options(the_options), slow(the_slow) {}
+struct Lane final : HttpLaneParts, HttpLane {
+  explicit Lane(const HttpLaneParts& parts) : HttpLaneParts(parts) {}
 
-  World& world;
-  const Handler& handler;
-  const HttpOptions& options;
-  SlowRequests& slow;
   ServerCounters counters{world.metrics};
   std::unordered_set<Session*> sessions;  // outlives the context, whose end ends the last of them
   ConnectionTimes<Session> times{{options.idle_timeout, options.read_timeout, kLingerMax}};
@@ -162,8 +148,7 @@ class Session : public std::enable_shared_from_this<Session> {
     socket_.set_option(net::ip::tcp::no_delay(true), ignored);
     socket_.non_blocking(true, ignored);
     if (lane_.options.tls) {
-      identity_ = lane_.options.tls();
-      tls_ = identity_->accept();
+      tls_.begin(lane_.options.tls);
       began_ = true;  // until both sides agree
       begin_time(kReadTime);
       read();
@@ -181,9 +166,8 @@ class Session : public std::enable_shared_from_this<Session> {
   [[nodiscard]] const ConnectionTimes<Session>::Place& time() const { return time_; }
   /// Tell the peer of an idle connection that nothing is missing, if that goes at once.
   void say_farewell() {
-    if (tls_ != nullptr && tls_->is_open()) {
-      tls_->finish();
-      send_now(tls_->output());  // out_ may be under way
+    if (tls_.is_open()) {
+      send_now(tls_.farewell());  // out_ may be under way
     }
   }
   /// Close when nothing is under way; else the answer under way is the last one.
@@ -201,11 +185,7 @@ class Session : public std::enable_shared_from_this<Session> {
       return;
     }
     begin_time(kReadTime);
-    const std::size_t of_head = std::min(sent, out_.size());
-    net::async_write(
-        socket_,
-        std::array{net::buffer(out_) + of_head, net::buffer(body_) + (sent - of_head)},
-        [self = shared_from_this()](error_code error, std::size_t) { self->after_send(error); });
+    send_rest(sent);
   }
 
  private:
@@ -234,18 +214,18 @@ class Session : public std::enable_shared_from_this<Session> {
       close();
       return;
     }
-    release(&buffer_);
-    release(&wire_);
+    release_beyond(kFirstReadBytes, &buffer_);
+    release_beyond(kFirstReadBytes, &wire_);
     read_bytes_ = kFirstReadBytes;
     begin_time(kIdleTime);
     read();
   }
 
   void read() {
-    if (tls_ != nullptr) {
+    if (tls_.is_on()) {
       wire_.resize(read_bytes_);
     }
-    socket_.async_read_some(tls_ == nullptr ? buffer_.prepare(read_bytes_) : net::buffer(wire_),
+    socket_.async_read_some(tls_.is_on() ? net::buffer(wire_) : buffer_.prepare(read_bytes_),
                             [self = shared_from_this()](error_code error, std::size_t bytes) {
                               self->on_read(error, bytes);
                             });
@@ -263,19 +243,18 @@ class Session : public std::enable_shared_from_this<Session> {
       began_ = true;
       begin_time(kReadTime);
     }
-    if (tls_ == nullptr) {
+    if (tls_.is_on()) {
+      take_wire({wire_.data(), bytes});
+    } else {
       buffer_.commit(bytes);
       go_on();
-    } else {
-      take_wire({wire_.data(), bytes});
     }
   }
 
   void take_wire(std::string_view wire) {
-    constexpr char kHandshakeRecord = 0x16;
-    const bool was_open = tls_->is_open();
-    if (!was_open && !greeted_ && wire.front() != kHandshakeRecord) {
-      tls_.reset();
+    const bool was_open = tls_.is_open();
+    if (!was_open && tls_.is_no_greeting(wire)) {
+      tls_.end();
       refuse(detail_error(400, "this port speaks TLS; ask https://"));
       return;
     }
@@ -284,13 +263,12 @@ class Session : public std::enable_shared_from_this<Session> {
       close();
       return;
     }
-    greeted_ = true;
     std::string plain = lane_.spares.take();
-    const Status taken = tls_->receive(wire, &plain);
+    const Status taken = tls_.receive(wire, &plain);
     buffer_.commit(net::buffer_copy(buffer_.prepare(plain.size()), net::buffer(plain)));
     lane_.spares.give(&plain);
-    out_ = tls_->output();
-    if (!taken.ok() && !was_open && !tls_->is_open()) {
+    out_ = tls_.output();
+    if (!taken.ok() && !was_open && !tls_.is_open()) {
       lane_.counters.handshake_failures.add();
     }
     const auto and_then = [self = shared_from_this(), was_open, code = taken.code()] {
@@ -310,7 +288,7 @@ class Session : public std::enable_shared_from_this<Session> {
     finished_ = taken == Code::kUnavailable;  // a request may stand before the end
     if (taken != Code::kOk && !(finished_ && buffer_.size() != 0)) {
       finished_ ? close() : linger();  // so that the alert arrives
-    } else if (!tls_->is_open()) {
+    } else if (!tls_.is_open()) {
       read();
     } else if (!was_open) {
       handshake_.reset();
@@ -330,6 +308,9 @@ class Session : public std::enable_shared_from_this<Session> {
       handle(reader_.form());
     } else if (reader_.state() == RequestReader::State::kRefused) {
       refuse(reader_.refusal());
+    } else if (!held_.hold(buffer_.size() + reader_.held_bytes())) {
+      lane_.counters.no_room.add();
+      refuse(busy_answer("Server holds too much that is half sent; ask again later"));
     } else if (!continued_ && reader_.expects_continue()) {
       send_continue();
     } else {
@@ -340,7 +321,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void send_continue() {
     continued_ = true;
     out_ = "HTTP/1.1 100 Continue\r\n\r\n";
-    seal(true);
+    tls_.seal(true, &out_);
     net::async_write(
         socket_, net::buffer(out_), [self = shared_from_this()](error_code error, std::size_t) {
           error ? self->close() : self->read();
@@ -351,9 +332,10 @@ class Session : public std::enable_shared_from_this<Session> {
   void handle(const AnswerForm& form) {
     handling_ = true;
     begin_time(kNoTime);
+    forget_request();
     lane_.unsent.begin();
     Request& request = lane_.request;
-    request.peer_names = tls_ == nullptr ? nullptr : tls_->peer_names();
+    request.peer_names = tls_.peer_names();
     const HttpOptions& options = lane_.options;
     if (lane_.turn_wait() > options.turn_max &&
         !(options.is_urgent && options.is_urgent(request))) {
@@ -366,9 +348,7 @@ class Session : public std::enable_shared_from_this<Session> {
       return;
     }
     send(answer_safely(lane_.world, lane_.handler, request), form);
-    if (request.body.capacity() > kBodyBytesKept) {
-      request.body = std::string();
-    }
+    release_beyond(kBodyBytesKept, &request.body);
   }
 
   /// Hand the request over; its answer comes back to this thread, on which the session lives and
@@ -391,18 +371,18 @@ class Session : public std::enable_shared_from_this<Session> {
 
   void refuse(Response response) {
     handling_ = true;
+    buffer_.clear();
+    reader_.reset();
+    forget_request();
     send(std::move(response), {11, false, false, true});
   }
 
-  /// What stands in out_ becomes what goes over the wire.
-  void seal(bool more_follows) {
-    if (tls_ != nullptr) {
-      tls_->send(out_);
-      if (!more_follows) {
-        tls_->finish();
-      }
-      out_ = tls_->output();
+  /// What it took to read the request is not kept until the answer is sent.
+  void forget_request() {
+    if (buffer_.capacity() > HeldBytes::kUncountedMax) {
+      buffer_.shrink_to_fit();
     }
+    held_.release();
   }
 
   /// How many bytes the socket took, of one piece and then another. What fails fails again when the
@@ -413,23 +393,43 @@ class Session : public std::enable_shared_from_this<Session> {
   }
 
   void send(Response response, const AnswerForm& form) {
-    const auto identity = identity_ == nullptr ? nullptr : lane_.options.tls();
-    const bool is_outdated =  // clients are taken by other authorities than when it began
-        identity != identity_ && identity->texts().client_ca != identity_->texts().client_ca;
-    keep_alive_ = form.keep_alive && !lane_.draining && !is_outdated;
+    if (!form.head_only && !held_.hold(response.body.size())) {
+      lane_.counters.no_room.add();
+      response = no_room_answer(response.body.size(), lane_.budget.max());
+    }
+    keep_alive_ = form.keep_alive && !lane_.draining && !tls_.is_outdated(lane_.options.tls);
     linger_ = form.linger;
     out_ = lane_.spares.take();
     append_head(response, lane_.date.now(), form.version, keep_alive_, &out_);
     body_ = form.head_only ? std::string() : std::move(response.body);
-    if (tls_ != nullptr) {
+    if (tls_.is_on()) {
       out_.append(std::exchange(body_, ""));
     }
-    seal(keep_alive_);
+    tls_.seal(keep_alive_, &out_);
     lane_.unsent.add(shared_from_this());
+  }
+  /// What the client has not taken yet, behind `sent` bytes. As long as it takes something it has
+  /// time for more.
+  void send_rest(std::size_t sent) {
+    const std::size_t of_head = std::min(sent, out_.size());
+    socket_.async_write_some(
+        std::array{net::buffer(out_) + of_head, net::buffer(body_) + (sent - of_head)},
+        [self = shared_from_this(), sent](error_code error, std::size_t bytes) {
+          const std::size_t all = self->out_.size() + self->body_.size();
+          if (error || sent + bytes == all) {
+            self->after_send(error);
+            return;
+          }
+          if (sent / kProgressBytes != (sent + bytes) / kProgressBytes) {
+            self->begin_time(kReadTime);
+          }
+          self->send_rest(sent + bytes);
+        });
   }
   void after_send(error_code error) {
     lane_.spares.give(&out_);
     body_ = std::string();
+    held_.release();
     if (error || (!keep_alive_ && !linger_)) {
       close();
     } else if (linger_) {
@@ -464,18 +464,17 @@ class Session : public std::enable_shared_from_this<Session> {
   ConnectionSlot slot_;
   std::optional<ConnectionSlot> handshake_;
   Socket socket_;
+  HeldBytes held_{lane_.budget};
   boost::beast::flat_buffer buffer_;
   RequestReader reader_{lane_.options};
   ConnectionTimes<Session>::Place time_ = lane_.times.add(this);
   std::string out_;
-  std::string body_;                             // goes behind it
-  std::shared_ptr<const TlsIdentity> identity_;  // that the connection began with
-  std::unique_ptr<TlsChannel> tls_;              // nullptr: plain
-  std::string wire_;                             // what was read last, when there is TLS
-  std::size_t read_bytes_ = kFirstReadBytes;     // at once
+  std::string body_;  // goes behind it
+  ConnectionTls tls_;
+  std::string wire_;                          // what was read last, when there is TLS
+  std::size_t read_bytes_ = kFirstReadBytes;  // at once
   std::size_t discarded_ = 0;
-  bool began_ = false;  // bytes of the next request are here, and its time runs
-  bool greeted_ = false;
+  bool began_ = false;     // bytes of the next request are here, and its time runs
   bool finished_ = false;  // the peer, with TLS: it asks nothing more
   bool handling_ = false;
   bool continued_ = false;
@@ -581,11 +580,8 @@ void Lane::drain() {
 
 }  // namespace
 
-std::unique_ptr<HttpLane> HttpLane::make(World& world,
-                                         const Handler& handler,
-                                         const HttpOptions& options,
-                                         SlowRequests& slow) {
-  return std::make_unique<Lane>(world, handler, options, slow);
+std::unique_ptr<HttpLane> HttpLane::make(const HttpLaneParts& parts) {
+  return std::make_unique<Lane>(parts);
 }
 
 }  // namespace assay::serve

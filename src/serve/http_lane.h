@@ -4,18 +4,25 @@
 #include <optional>
 
 #include "serve/connection_slot.h"
+#include "serve/held_bytes.h"
 #include "serve/http_server.h"
 #include "serve/slow_requests.h"
 
 namespace assay::serve {
 
-/// One thread's connections of an HTTP server. What it is given must outlive it.
+/// What the lanes of an HTTP server are given, which must outlive them.
+struct HttpLaneParts {
+  World& world;
+  const Handler& handler;
+  const HttpOptions& options;
+  SlowRequests& slow;
+  ByteBudget& budget;
+};
+
+/// One thread's connections of an HTTP server.
 class HttpLane {
  public:
-  static std::unique_ptr<HttpLane> make(World& world,
-                                        const Handler& handler,
-                                        const HttpOptions& options,
-                                        SlowRequests& slow);
+  static std::unique_ptr<HttpLane> make(const HttpLaneParts& parts);
   virtual ~HttpLane() = default;
   /// Serve connections on the calling thread, until the last one has ended after drain().
   virtual void run() = 0;

@@ -26,12 +26,13 @@ class ServerOfLanes : public HttpServer {
         handler_(std::move(handler)),
         options_(std::move(options)),
         slow_(world, handler_, options_.slow),
+        budget_(options_.held_bytes_max),
         refused_(world.metrics.counter("assay_serve_connections_refused_total",
                                        "Connections beyond what the server may have.")) {
     const int cores = static_cast<int>(std::max(1U, std::jthread::hardware_concurrency()));
     const int threads = options_.threads > 0 ? options_.threads : cores;
     for (int i = 0; i < threads; ++i) {
-      lanes_.push_back(HttpLane::make(world, handler_, options_, slow_));
+      lanes_.push_back(HttpLane::make({world, handler_, options_, slow_, budget_}));
     }
   }
   ~ServerOfLanes() override { stop(); }
@@ -57,6 +58,7 @@ class ServerOfLanes : public HttpServer {
   const Handler handler_;
   const HttpOptions options_;
   SlowRequests slow_;
+  ByteBudget budget_;
   Counter& refused_;
   std::atomic<int> connections_{0};
   std::atomic<int> handshakes_{0};  // of them, that have not agreed yet

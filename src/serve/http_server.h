@@ -53,8 +53,12 @@ struct HttpOptions {
   std::size_t header_bytes_max = 16 << 10;
   std::size_t body_bytes_max = 8 << 20;
   int connections_max = 10'000;
-  int handshakes_max = 1'000;                     // of them, that have not agreed on TLS yet
-  Duration read_timeout{10 * kMicrosPerSecond};   // from a request's first byte to its last
+  int handshakes_max = 1'000;  // of them, that have not agreed on TLS yet
+  /// Of requests that are not whole and answers that are not sent, of all connections together;
+  /// of each what is above 64 KiB counts.
+  std::size_t held_bytes_max = 256 << 20;
+  /// From a request's first byte to its last, and for each 64 KiB of its answer.
+  Duration read_timeout{10 * kMicrosPerSecond};
   Duration idle_timeout{120 * kMicrosPerSecond};  // between requests
   Duration drain_max{5 * kMicrosPerSecond};       // how long stop() waits for requests under way
   /// When what arrives waits longer than this for its turn, it is answered 503 until it does not.
@@ -65,16 +69,17 @@ struct HttpOptions {
   /// its own, so that no other waits for it. Empty: none does.
   std::function<bool(const Request&)> is_slow{};
   SlowLimits slow{};  // beyond its numbers 429, beyond its time 503
-  TlsSource tls{};  // empty: plain HTTP
+  TlsSource tls{};    // empty: plain HTTP
 };
 
 /// An HTTP/1.1 server with keep-alive and pipelining, one thread per core.
 ///
 /// With TLS a connection must agree within read_timeout; what is no TLS at all is 400 in plain
 /// HTTP. What it answers by itself: 429 when too many slow requests wait; 503 when they wait too
-/// long, or everything does; and, closing then, 400 not HTTP, 413 body too large, 431 headers too
-/// large, 503 too many connections. A request that is not whole within read_timeout is cut off.
-/// Threads thread-safe.
+/// long, or everything does, or there is no room for the answer (413 when there never is); and,
+/// closing then, 400 not HTTP, 413 body too large, 431 headers too large, 503 too many connections
+/// or no room for the request. A request that is not whole within read_timeout is cut off, and so
+/// is an answer of which the client takes too little in that time. Threads thread-safe.
 class HttpServer {
  public:
   virtual ~HttpServer() = default;

@@ -61,6 +61,7 @@ class RequestReader::Parser {
                                                       : State::kMore;
   }
   [[nodiscard]] bool has_begun() const { return parser_.got_some(); }
+  [[nodiscard]] std::size_t held_bytes() const { return parser_.get().body().size(); }
   [[nodiscard]] bool expects_continue() const {
     return has_head_ && boost::beast::iequals(parser_.get()[http::field::expect], "100-continue");
   }
@@ -160,6 +161,10 @@ void RequestReader::reset() {
 
 bool RequestReader::has_begun() const {
   return parser_ != nullptr && parser_->has_begun();
+}
+
+std::size_t RequestReader::held_bytes() const {
+  return parser_ == nullptr ? 0 : parser_->held_bytes();
 }
 
 Response RequestReader::refusal() const {

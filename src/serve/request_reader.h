@@ -39,6 +39,8 @@ class RequestReader {
   [[nodiscard]] State state() const { return state_; }
   /// Part of a request was taken.
   [[nodiscard]] bool has_begun() const;
+  /// Bytes of a body that is under way, besides those that are left with the caller.
+  [[nodiscard]] std::size_t held_bytes() const;
   /// Of a whole request.
   [[nodiscard]] const AnswerForm& form() const { return form_; }
   /// Why it is refused: 400, 413 or 431.

@@ -11,13 +11,15 @@ struct ServerCounters {
                                            "Connections that came to no TLS, or to none we take.")),
         shed_handshakes(metrics.counter("assay_serve_tls_handshakes_shed_total",
                                         "Connections closed before TLS under load.")),
-        shed(metrics.counter(
-            "assay_serve_shed_total",
-            "Requests answered 503, because all waited too long for their turn.")) {}
+        shed(metrics.counter("assay_serve_shed_total",
+                             "Requests answered 503, because all waited too long for their turn.")),
+        no_room(metrics.counter("assay_serve_no_room_total",
+                                "Requests and answers for which connections held too much.")) {}
 
   Counter& handshake_failures;
   Counter& shed_handshakes;
   Counter& shed;
+  Counter& no_room;
 };
 
 }  // namespace assay::serve

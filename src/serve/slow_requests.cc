@@ -6,6 +6,8 @@
 #include <string>
 #include <utility>
 
+#include "serve/error_response.h"
+
 namespace assay::serve {
 
 Response busy_answer(std::string_view why) {
@@ -13,6 +15,12 @@ Response busy_answer(std::string_view why) {
           "application/json",
           R"({"detail":")" + std::string(why) + R"("})",
           {{"retry-after", "1"}}};
+}
+
+Response no_room_answer(std::size_t bytes, std::size_t bytes_max) {
+  return bytes > bytes_max
+             ? detail_error(413, "The answer is too large; ask for fewer entities at once")
+             : busy_answer("Server holds too much that is not read; ask again later");
 }
 
 Response answer_safely(World& world, const Handler& handler, const Request& request) {

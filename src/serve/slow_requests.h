@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <optional>
 #include <string_view>
@@ -39,5 +40,7 @@ class SlowRequests {
 Response answer_safely(World& world, const Handler& handler, const Request& request);
 /// 503 with Retry-After: the same may be asked again soon.
 Response busy_answer(std::string_view why);
+/// The same instead of an answer for which there is no room; 413 when there never is.
+Response no_room_answer(std::size_t bytes, std::size_t bytes_max);
 
 }  // namespace assay::serve

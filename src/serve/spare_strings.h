@@ -7,6 +7,15 @@
 
 namespace assay::serve {
 
+/// Give memory back that is more than `bytes_kept`.
+template <typename Bytes>
+void release_beyond(std::size_t bytes_kept, Bytes* bytes) {
+  if (bytes->capacity() > bytes_kept) {
+    Bytes none;
+    std::swap(*bytes, none);  // an assignment would keep the memory
+  }
+}
+
 /// Memory of texts that are done with, for the next ones: what a connection needs while it is
 /// answered it does not keep while it is idle.
 ///
