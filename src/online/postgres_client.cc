@@ -2,6 +2,7 @@
 
 #include "online/postgres_client.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <map>
 
@@ -16,6 +17,8 @@ constexpr uint32_t kInt8 = 20;
 constexpr uint32_t kText = 25;
 constexpr uint32_t kByteaArray = 1001;
 constexpr int kBinary = 1;
+constexpr int64_t kMicrosPerMilli = 1000;
+constexpr int64_t kPause = kMicrosPerSecond;
 
 /// Big-endian, as the protocol has all numbers.
 void append_int32(uint32_t value, std::string* out) {
@@ -106,12 +109,74 @@ int64_t PostgresRows::integer(std::size_t row, std::size_t column) const {
   return static_cast<int64_t>(value);
 }
 
+Result<PostgresAddress> PostgresAddress::parse(const std::string& url) {
+  constexpr std::string_view kName = "read_timeout=";
+  PostgresAddress address;
+  const std::size_t query = std::min(url.find('?'), url.size());
+  address.url = url.substr(0, query);
+  char separator = '?';
+  for (std::size_t at = query; at < url.size();) {
+    const std::size_t end = std::min(url.find('&', at + 1), url.size());
+    const std::string option = url.substr(at + 1, end - at - 1);
+    at = end;
+    if (!option.starts_with(kName)) {
+      address.url += separator + option;
+      separator = '&';
+      continue;
+    }
+    const Result<Duration> time = parse_duration(option.substr(kName.size()));
+    if (!time.ok() || time->micros <= 0) {
+      return Status(Code::kInvalidArgument, "write a time like read_timeout=100ms, not " + option);
+    }
+    address.read_timeout.micros = std::min(time->micros, address.timeout.micros);
+  }
+  return address;
+}
+
 struct PostgresConnection::Impl {
   PGconn* connection = nullptr;
+  int silence_max = 0;                          // milliseconds
   std::map<const char*, std::string> prepared;  // by statement, a literal
   ~Impl() { PQfinish(connection); }
   bool broken = false;
+  bool timed_out = false;
 
+  /// Wait for the server. False: it says nothing for too long, or cannot be heard.
+  bool wait(short events) {
+    pollfd socket{PQsocket(connection), events, 0};
+    int ready = 0;
+    do {
+      ready = ::poll(&socket, 1, silence_max);
+    } while (ready < 0 && errno == EINTR);
+    timed_out = timed_out || ready == 0;
+    return ready > 0;
+  }
+  /// libpq by itself would wait for whole seconds, two at least, and is let do so when there are
+  /// several hosts: only it knows the way from one to the next.
+  void connect(const std::string& url) {
+    const std::string seconds = std::to_string(std::max(silence_max / 1000, 2));
+    // What stands behind `dbname`, which is the whole URL, is replaced by what the URL says.
+    const char* const names[] = {
+        "connect_timeout", "tcp_user_timeout", "application_name", "dbname", nullptr};
+    const char* const values[] = {seconds.c_str(), "10000", "assay", url.c_str(), nullptr};
+    constexpr int kExpandUrl = 1;
+    if (url.find(',') != std::string::npos) {
+      connection = PQconnectdbParams(names, values, kExpandUrl);
+      timed_out =
+          connection != nullptr && PQstatus(connection) != CONNECTION_OK &&
+          std::string_view(PQerrorMessage(connection)).find("timeout") != std::string_view::npos;
+      return;
+    }
+    connection = PQconnectStartParams(names, values, kExpandUrl);
+    if (connection == nullptr || PQstatus(connection) == CONNECTION_BAD) {
+      return;
+    }
+    PostgresPollingStatusType state = PGRES_POLLING_WRITING;
+    while (state != PGRES_POLLING_OK && state != PGRES_POLLING_FAILED &&
+           wait(state == PGRES_POLLING_READING ? POLLIN : POLLOUT)) {
+      state = PQconnectPoll(connection);
+    }
+  }
   [[nodiscard]] std::string place() const {
     const char* const host = connection == nullptr ? nullptr : PQhost(connection);
     return ": PostgreSQL at " + std::string(host == nullptr ? "" : host);
@@ -119,7 +184,6 @@ struct PostgresConnection::Impl {
   /// The last result of what was sent; nullptr when the server says nothing for too long. libpq
   /// itself would wait for ever.
   PGresult* answer() {
-    constexpr int kSilenceMax = 10'000;  // milliseconds
     PGresult* last = nullptr;
     while (true) {
       const int unsent = PQflush(connection);
@@ -132,10 +196,8 @@ struct PostgresConnection::Impl {
         last = next;
         continue;
       }
-      pollfd socket{
-          PQsocket(connection), static_cast<short>(unsent > 0 ? POLLIN | POLLOUT : POLLIN), 0};
-      const int ready = ::poll(&socket, 1, kSilenceMax);
-      if (ready == 0 || (ready < 0 && errno != EINTR) || PQconsumeInput(connection) == 0) {
+      if (!wait(static_cast<short>(unsent > 0 ? POLLIN | POLLOUT : POLLIN)) ||
+          PQconsumeInput(connection) == 0) {
         PQclear(last);
         broken = true;
         return nullptr;
@@ -152,9 +214,10 @@ struct PostgresConnection::Impl {
     const Code code = state == nullptr ? Code::kUnavailable : code_of(state);
     broken = broken || state == nullptr || PQstatus(connection) != CONNECTION_OK ||
              std::string_view(state).substr(0, 2) == "57";
-    return {
-        broken ? Code::kUnavailable : code,
-        (says != nullptr ? std::string(says) : first_line(PQerrorMessage(connection))) + place()};
+    const std::string why = timed_out         ? "it did not answer in time"
+                            : says != nullptr ? std::string(says)
+                                              : first_line(PQerrorMessage(connection));
+    return {broken ? Code::kUnavailable : code, why + place()};
   }
 };
 
@@ -166,14 +229,18 @@ bool PostgresConnection::usable() const {
          PQtransactionStatus(impl_->connection) == PQTRANS_IDLE;
 }
 
-Result<std::unique_ptr<PostgresConnection>> PostgresConnection::connect(const std::string& url) {
+bool PostgresConnection::timed_out() const {
+  return impl_->timed_out;
+}
+
+Result<std::unique_ptr<PostgresConnection>> PostgresConnection::connect(const std::string& url,
+                                                                        Duration timeout) {
   auto impl = std::make_unique<Impl>();
-  // What stands behind `dbname`, which is the whole URL, is replaced by what the URL says.
-  const char* const names[] = {
-      "connect_timeout", "tcp_user_timeout", "application_name", "dbname", nullptr};
-  const char* const values[] = {"10", "10000", "assay", url.c_str(), nullptr};
-  constexpr int kExpandUrl = 1;
-  impl->connection = PQconnectdbParams(names, values, kExpandUrl);
+  impl->silence_max = static_cast<int>(std::max<int64_t>(timeout.micros / kMicrosPerMilli, 1));
+  impl->connect(url);
+  if (impl->timed_out) {
+    return Status(Code::kDeadlineExceeded, "it did not answer in time" + impl->place());
+  }
   if (impl->connection == nullptr || PQstatus(impl->connection) != CONNECTION_OK) {
     const std::string says =
         impl->connection == nullptr ? "no memory" : first_line(PQerrorMessage(impl->connection));
@@ -183,6 +250,7 @@ Result<std::unique_ptr<PostgresConnection>> PostgresConnection::connect(const st
   }
   PQsetNoticeProcessor(
       impl->connection, [](void*, const char*) {}, nullptr);
+  PQsetnonblocking(impl->connection, 1);  // it would wait for ever to send what is long
   return std::unique_ptr<PostgresConnection>(new PostgresConnection(std::move(impl)));
 }
 
@@ -250,25 +318,48 @@ Status PostgresConnection::in_transaction(const std::function<Status()>& work) {
              : committed;
 }
 
-Result<std::unique_ptr<PostgresConnection>> PostgresPool::take(bool* kept) {
+void PostgresPool::note_silent(PostgresUse use) {
+  for (Kept& one : use == PostgresUse::kServing ? std::span(&kept(use), 1) : std::span(kept_)) {
+    one.again = clock_.monotonic().micros + kPause;
+    one.idle.clear();
+  }
+}
+
+Result<std::unique_ptr<PostgresConnection>> PostgresPool::take(PostgresUse use, bool* kept) {
+  const Status silent(Code::kUnavailable, "PostgreSQL did not answer in time");
   {
     const std::lock_guard lock(mutex_);
-    *kept = !idle_.empty();
+    Kept& known = this->kept(use);
+    if (clock_.monotonic().micros < known.again) {
+      return silent;
+    }
+    *kept = !known.idle.empty();
     if (*kept) {
-      std::unique_ptr<PostgresConnection> connection = std::move(idle_.back());
-      idle_.pop_back();
+      std::unique_ptr<PostgresConnection> connection = std::move(known.idle.back());
+      known.idle.pop_back();
       return connection;
     }
   }
-  return PostgresConnection::connect(url_);
+  Result<std::unique_ptr<PostgresConnection>> made = PostgresConnection::connect(
+      address_.url, use == PostgresUse::kServing ? address_.read_timeout : address_.timeout);
+  if (made.code() == Code::kDeadlineExceeded) {
+    const std::lock_guard lock(mutex_);
+    note_silent(use);
+    return silent;
+  }
+  return made;
 }
 
-void PostgresPool::give_back(std::unique_ptr<PostgresConnection> connection) {
+void PostgresPool::give_back(PostgresUse use, std::unique_ptr<PostgresConnection> connection) {
   const std::lock_guard lock(mutex_);
   if (connection->usable()) {
-    idle_.push_back(std::move(connection));
+    kept(use).idle.push_back(std::move(connection));
+  } else if (connection->timed_out()) {
+    note_silent(use);
   } else {
-    idle_.clear();  // the server went away: the others are broken too
+    for (Kept& one : kept_) {
+      one.idle.clear();  // the server went away: the others are broken too
+    }
   }
 }
 
@@ -280,23 +371,24 @@ Status PostgresPool::try_work(PostgresConnection& connection, const Work& work) 
   return done.code() == Code::kAborted ? Status(Code::kUnavailable, done.message()) : done;
 }
 
-Status PostgresPool::read(const Work& work) {
+Status PostgresPool::read(PostgresUse use, const Work& work) {
   bool kept = true;
   Status done;
   while (kept) {
-    ASSAY_ASSIGN_OR_RETURN(std::unique_ptr<PostgresConnection> connection, take(&kept));
+    ASSAY_ASSIGN_OR_RETURN(std::unique_ptr<PostgresConnection> connection, take(use, &kept));
     done = try_work(*connection, work);
     kept = kept && !connection->usable();
-    give_back(std::move(connection));
+    give_back(use, std::move(connection));
   }
   return done;
 }
 
 Status PostgresPool::write(const Work& work) {
   bool kept = false;
-  ASSAY_ASSIGN_OR_RETURN(std::unique_ptr<PostgresConnection> connection, take(&kept));
+  ASSAY_ASSIGN_OR_RETURN(std::unique_ptr<PostgresConnection> connection,
+                         take(PostgresUse::kWork, &kept));
   Status done = try_work(*connection, work);
-  give_back(std::move(connection));
+  give_back(PostgresUse::kWork, std::move(connection));
   return done;
 }
 

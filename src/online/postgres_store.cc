@@ -32,6 +32,7 @@ namespace {
 constexpr std::size_t kRowsPerStatement = 1000;
 
 using Value = PostgresValue;
+using Use = PostgresUse;
 
 /// A view's line: which epoch its rows belong to, and where it stands.
 struct Line {
@@ -50,8 +51,10 @@ Result<ViewMeta> read_meta(const std::string& name, const std::optional<std::str
 
 class PostgresStore : public OnlineStore {
  public:
-  PostgresStore(const std::string& url, std::string project, Metrics& metrics)
-      : pool_(url), project_(std::move(project)), metrics_(metrics) {}
+  PostgresStore(PostgresAddress address, std::string project, World& world)
+      : pool_(std::move(address), world.clock),
+        project_(std::move(project)),
+        metrics_(world.metrics) {}
 
   Status apply(const gold::FeatureView& view,
                const data::Batch& rows,
@@ -59,7 +62,12 @@ class PostgresStore : public OnlineStore {
                int64_t position,
                EventTime applied_until,
                std::span<const data::EntityKey> anew) override;
-  Result<std::optional<AppliedTo>> applied_to(const gold::FeatureView& view) override;
+  Result<std::optional<AppliedTo>> applied_to(const gold::FeatureView& view) override {
+    return applied_for(Use::kWork, view);
+  }
+  Result<std::optional<AppliedTo>> known_applied_to(const gold::FeatureView& view) override {
+    return applied_for(Use::kServing, view);
+  }
   Result<std::vector<gold::FeatureValues>> read(const gold::FeatureView& view,
                                                 std::span<const data::EntityKey> keys,
                                                 EventTime now) override;
@@ -67,7 +75,8 @@ class PostgresStore : public OnlineStore {
                                              std::span<const data::EntityKey> keys,
                                              EventTime now,
                                              data::FlatValues* values) override;
-  Result<EventTime> data_now() override;
+  Result<EventTime> data_now() override { return data_now_for(Use::kWork); }
+  Result<EventTime> known_data_now() override { return data_now_for(Use::kServing); }
   Result<std::vector<std::string>> views() override;
   Status drop(const std::string& storage_name) override;
   Result<uint64_t> content_hash_at(const gold::FeatureView& view,
@@ -99,13 +108,15 @@ class PostgresStore : public OnlineStore {
   Result<std::map<std::string, std::string>> held_rows(PostgresConnection& server,
                                                        int64_t epoch,
                                                        const std::vector<std::string>& keys);
-  Result<std::map<std::string, ViewMeta>> all_views();
+  Result<std::optional<AppliedTo>> applied_for(Use use, const gold::FeatureView& view);
+  Result<EventTime> data_now_for(Use use);
+  Result<std::map<std::string, ViewMeta>> all_views(Use use);
   Status corrupt(const gold::FeatureView& view, std::string_view key, const Status& why);
 
   /// The answer to one statement that only reads.
-  Result<PostgresRows> ask(const char* statement, const std::vector<Value>& values = {}) {
+  Result<PostgresRows> ask(Use use, const char* statement, const std::vector<Value>& values = {}) {
     PostgresRows rows;
-    const Status done = pool_.read([&](PostgresConnection& server) -> Status {
+    const Status done = pool_.read(use, [&](PostgresConnection& server) -> Status {
       ASSAY_ASSIGN_OR_RETURN(rows, server.run(statement, values));
       return {};
     });
@@ -324,11 +335,13 @@ Status PostgresStore::write_rows(PostgresConnection& server,
   return {};
 }
 
-Result<std::optional<AppliedTo>> PostgresStore::applied_to(const gold::FeatureView& view) {
+Result<std::optional<AppliedTo>> PostgresStore::applied_for(Use use,
+                                                            const gold::FeatureView& view) {
   ASSAY_RETURN_IF_ERROR(check_view_name(view));
   const std::string& name = view.storage_name();
   ASSAY_ASSIGN_OR_RETURN(const PostgresRows found,
-                         ask("SELECT meta FROM assay_view WHERE project = $1 AND name = $2",
+                         ask(use,
+                             "SELECT meta FROM assay_view WHERE project = $1 AND name = $2",
                              {Value::text(project_), Value::text(name)}));
   if (found.rows.empty()) {
     return std::optional<AppliedTo>();
@@ -352,7 +365,8 @@ Result<std::optional<AppliedTo>> PostgresStore::each_row(const gold::FeatureView
   }
   ASSAY_ASSIGN_OR_RETURN(
       PostgresRows found,
-      ask("SELECT v.epoch, v.meta, r.key, r.value FROM assay_view v LEFT JOIN assay_row r ON "
+      ask(Use::kServing,
+          "SELECT v.epoch, v.meta, r.key, r.value FROM assay_view v LEFT JOIN assay_row r ON "
           "r.epoch = v.epoch AND r.key = ANY ($3) WHERE v.project = $1 AND v.name = $2",
           {Value::text(project_), Value::text(name), Value::list(wanted)}));
   std::map<std::string, std::string> held;
@@ -408,10 +422,10 @@ Result<std::optional<AppliedTo>> PostgresStore::read_flat(const gold::FeatureVie
   return applied;
 }
 
-Result<std::map<std::string, ViewMeta>> PostgresStore::all_views() {
+Result<std::map<std::string, ViewMeta>> PostgresStore::all_views(Use use) {
   ASSAY_ASSIGN_OR_RETURN(
       const PostgresRows found,
-      ask("SELECT name, meta FROM assay_view WHERE project = $1", {Value::text(project_)}));
+      ask(use, "SELECT name, meta FROM assay_view WHERE project = $1", {Value::text(project_)}));
   std::map<std::string, ViewMeta> views;
   for (const auto& cells : found.rows) {
     const std::string name = cells[0].value_or("");
@@ -420,9 +434,9 @@ Result<std::map<std::string, ViewMeta>> PostgresStore::all_views() {
   return views;
 }
 
-Result<EventTime> PostgresStore::data_now() {
+Result<EventTime> PostgresStore::data_now_for(Use use) {
   using Views = std::map<std::string, ViewMeta>;
-  ASSAY_ASSIGN_OR_RETURN(const Views views, all_views());
+  ASSAY_ASSIGN_OR_RETURN(const Views views, all_views(use));
   EventTime latest = EventTime::min();
   for (const auto& [name, meta] : views) {
     latest = std::max(latest, meta.applied.known_until);
@@ -432,7 +446,7 @@ Result<EventTime> PostgresStore::data_now() {
 
 Result<std::vector<std::string>> PostgresStore::views() {
   using Views = std::map<std::string, ViewMeta>;
-  ASSAY_ASSIGN_OR_RETURN(const Views views, all_views());
+  ASSAY_ASSIGN_OR_RETURN(const Views views, all_views(Use::kWork));
   std::vector<std::string> names;
   for (const auto& [name, meta] : views) {
     names.push_back(name);
@@ -464,7 +478,8 @@ Result<uint64_t> PostgresStore::content_hash_at(const gold::FeatureView& view,
   while (true) {
     ASSAY_ASSIGN_OR_RETURN(
         const PostgresRows found,
-        ask("SELECT r.epoch, r.key, r.value FROM assay_row r JOIN assay_view v ON r.epoch = "
+        ask(Use::kWork,
+            "SELECT r.epoch, r.key, r.value FROM assay_row r JOIN assay_view v ON r.epoch = "
             "v.epoch WHERE v.project = $1 AND v.name = $2 AND r.key > $3 ORDER BY r.key LIMIT 1000",
             {Value::text(project_), Value::text(view.storage_name()), Value::bytes(last)}));
     for (std::size_t i = 0; i < found.rows.size(); ++i) {
@@ -499,7 +514,8 @@ Result<std::unique_ptr<OnlineStore>> open_postgres_store(World& world,
                                                          const std::string& url,
                                                          bool read_only,
                                                          const std::string& project) {
-  auto store = std::make_unique<PostgresStore>(url, project, world.metrics);
+  ASSAY_ASSIGN_OR_RETURN(PostgresAddress address, PostgresAddress::parse(url));
+  auto store = std::make_unique<PostgresStore>(std::move(address), project, world);
   ASSAY_RETURN_IF_ERROR(store->open(read_only).with_context("open the online store"));
   return std::unique_ptr<OnlineStore>(std::move(store));
 }

@@ -38,7 +38,9 @@ class PostgresStoreTest : public testing::Test {
     return found.front();
   }
   Status sql(const char* statement) {
-    return (*PostgresConnection::connect(url_))->run(statement).status();
+    return (*PostgresConnection::connect(PostgresAddress::parse(url_)->url))
+        ->run(statement)
+        .status();
   }
 
   TestWorld world_;
@@ -146,7 +148,7 @@ TEST_F(PostgresStoreTest, ARowThatWasChangedByOthersIsFoundOut) {
 
 TEST_F(PostgresStoreTest, AServerThatWasGoneIsFoundAgain) {
   PostgresUnderTest server;  // the others' stays
-  auto opened = open_postgres_store(world_.world, server.url(), false);
+  auto opened = open_postgres_store(world_.world, server.url() + "&read_timeout=10s", false);
   ASSERT_TRUE(opened.ok());
   const auto store = std::move(opened).value();
   ASSERT_TRUE(apply(*store, {}, 1).ok());
@@ -163,10 +165,76 @@ TEST_F(PostgresStoreTest, AServerThatWasGoneIsFoundAgain) {
   ASSERT_TRUE(apply(*store, 2, 3).ok());
 }
 
+TEST_F(PostgresStoreTest, AServerThatSaysNothingIsNotWaitedForByWhoIsServed) {
+  std::string url = url_;
+  url.replace(url.find("=10s"), 4, "=1s");
+  auto opened = open_postgres_store(world_.world, url, false);
+  ASSERT_TRUE(opened.ok()) << opened.status().to_string();
+  const auto store = std::move(opened).value();
+  ASSERT_TRUE(apply(*store, {}, 1).ok());
+  ASSERT_TRUE(read(*store).ok()) << "a connection is kept";
+  const auto clock = system_clock();
+  const int64_t begin = clock->monotonic().micros;
+  server_.freeze();
+  EXPECT_EQ(read(*store).code(), Code::kUnavailable);
+  for (int i = 0; i < 1000; ++i) {
+    ASSERT_EQ(read(*store).code(), Code::kUnavailable) << "known by then";
+  }
+  EXPECT_EQ(store->known_applied_to(view_).code(), Code::kUnavailable);
+  EXPECT_EQ(store->known_data_now().code(), Code::kUnavailable);
+  world_.clock.advance(Duration{kMicrosPerSecond});
+  EXPECT_EQ(read(*store).code(), Code::kUnavailable) << "on a new connection";
+  EXPECT_EQ(read(*store).code(), Code::kUnavailable);
+  const int64_t waited = clock->monotonic().micros - begin;
+  server_.thaw();
+  EXPECT_LT(waited, 9 * kMicrosPerSecond) << "a writer's ten seconds would be over";
+  EXPECT_TRUE(apply(*store, 1, 2).ok()) << "who writes waits longer, and did not ask";
+  EXPECT_EQ(read(*store).code(), Code::kUnavailable) << "it is not tried again at once";
+  world_.clock.advance(Duration{kMicrosPerSecond});
+  EXPECT_EQ(read(*store)->values[0], data::Scalar::float64(2));
+}
+
+/// libpq waits for ever where what it sends does not fit.
+TEST_F(PostgresStoreTest, AQuestionThatIsLongIsNotSentForEver) {
+  const auto connection =
+      PostgresConnection::connect(server_.url(), Duration{kMicrosPerSecond}).value();
+  const std::vector<PostgresValue> large = {
+      PostgresValue::bytes(std::string(std::size_t{64} << 20, 'x'))};
+  constexpr char kLength[] = "SELECT length($1)::bigint";
+  ASSERT_EQ(connection->run(kLength, {PostgresValue::bytes("abc")})->integer(0, 0), 3);
+  server_.freeze();
+  EXPECT_EQ(connection->run(kLength, large).code(), Code::kUnavailable);
+  EXPECT_TRUE(connection->timed_out());
+  server_.thaw();
+  const auto next = PostgresConnection::connect(server_.url()).value();
+  EXPECT_EQ(next->run(kLength, large)->integer(0, 0), 64 << 20);
+}
+
+TEST(PostgresClient, AnAddressSaysHowLongWhoIsServedWaits) {
+  const auto parse = [](const std::string& url) { return PostgresAddress::parse(url); };
+  EXPECT_EQ(parse("postgresql://u@h/d")->read_timeout.micros, kMicrosPerSecond / 2);
+  const PostgresAddress address = *parse("postgresql://u@h/d?a=b&read_timeout=100ms&options=c");
+  EXPECT_EQ(address.url, "postgresql://u@h/d?a=b&options=c");
+  EXPECT_EQ(address.read_timeout.micros, 100'000);
+  EXPECT_EQ(parse("postgresql://u@h/d?read_timeout=1s")->url, "postgresql://u@h/d");
+  EXPECT_EQ(parse("postgresql://u@h/d?read_timeout=1s&x=y")->url, "postgresql://u@h/d?x=y");
+  EXPECT_EQ(parse("postgresql://u@h/d?read_timeout=1h")->read_timeout.micros,
+            address.timeout.micros)
+      << "no longer than who writes";
+  for (const char* const wrong : {"0s", "", "soon", "-1s"}) {
+    EXPECT_EQ(parse(std::string("postgresql://u@h/d?read_timeout=") + wrong).code(),
+              Code::kInvalidArgument)
+        << wrong;
+  }
+}
+
 TEST(PostgresClient, WhatCannotBeReachedIsSaid) {
   EXPECT_EQ(PostgresConnection::connect("postgresql://x@/db?host=/nowhere").code(),
             Code::kUnavailable);
   EXPECT_FALSE(PostgresConnection::connect("postgresql://x@/db?host").ok());
+  std::string second = PostgresUnderTest::shared().url();
+  second.insert(second.find("host=") + 5, "/nowhere,");
+  EXPECT_TRUE(PostgresConnection::connect(second).ok()) << "the next of several hosts is tried";
   const auto connection = PostgresConnection::connect(PostgresUnderTest::shared().url()).value();
   EXPECT_EQ(connection->run("SELECT 1 FROM no_such_table").code(), Code::kNotFound);
   EXPECT_EQ(connection->run("SELECT nonsense").code(), Code::kInternal);

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -48,13 +50,13 @@ class PostgresUnderTest {
   [[nodiscard]] std::string url() const {
     return "postgresql://assay@/postgres?host=" + folder_.path();
   }
-  /// URL of a schema that no other test has.
+  /// URL of a schema that no other test has, and time for a machine that has much to do.
   std::string fresh_url() {
     const std::string schema = "t" + std::to_string(++schemas_);
     const auto server = PostgresConnection::connect(url());
     ASSAY_CHECK(server.ok() &&
                 (*server)->run(strings_.emplace_back("CREATE SCHEMA " + schema).c_str()).ok());
-    return url() + "&options=-csearch_path%3D" + schema;
+    return url() + "&read_timeout=10s&options=-csearch_path%3D" + schema;
   }
 
   /// Start it, and wait until it takes connections.
@@ -80,6 +82,9 @@ class PostgresUnderTest {
       ::usleep(20'000);
     }
   }
+  /// It says nothing, and takes connections, until it goes on.
+  void freeze() const { signal_all(SIGSTOP); }
+  void thaw() const { signal_all(SIGCONT); }
   /// As when the machine ends: at once, without a word to clients.
   void kill() {
     ::kill(process_, SIGQUIT);
@@ -87,6 +92,19 @@ class PostgresUnderTest {
   }
 
  private:
+  /// To the server, and then to its processes, each of which leads a group of its own.
+  void signal_all(int signal) const {
+    ::kill(process_, signal);
+    const std::string main = std::to_string(process_);
+    const int file = ::open(("/proc/" + main + "/task/" + main + "/children").c_str(), O_RDONLY);
+    std::array<char, 4096> bytes{};
+    ASSAY_CHECK(file >= 0 && ::read(file, bytes.data(), bytes.size() - 1) > 0);
+    ::close(file);
+    std::istringstream children(bytes.data());
+    for (pid_t child = 0; children >> child;) {
+      ::kill(child, signal);
+    }
+  }
   [[nodiscard]] std::string data() const { return folder_.path() + "/data"; }
 
   static pid_t run(const std::vector<std::string>& words, bool wait) {
