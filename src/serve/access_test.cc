@@ -278,6 +278,114 @@ TEST(Access, AServerAnswersWithinWhatItsCallersMay) {
   EXPECT_EQ(server.handle({"POST", path, {}, views}).status, 200);
 }
 
+/// A server of callers who may do what `may` says; "x-api-key: s" is the caller.
+Response asked(FeatureServer* server,
+               const std::string& may,
+               const std::string& path,
+               const std::string& body) {
+  server->gate().protect(*Access::parse(R"({"callers":[{"name":"a","secret_sha256":")" +
+                                            sha256_hex("s") + R"(","may":[)" + may + "]}]}",
+                                        read_keys));
+  return server->handle({"POST", path, {{"x-api-key", "s"}}, body});
+}
+
+/// What is asked of something that is there and of something that is not.
+struct Twin {
+  const char* path;
+  std::string body;  // with `%` for the name
+  std::string there;
+  std::string not_there;
+};
+
+std::string with_name(std::string text, const std::string& name) {
+  text.replace(text.find('%'), 1, name);
+  return text;
+}
+
+TEST(Access, WhoMayNotSeeNamesCannotTellWhatThereIs) {
+  ServingFixture fixture;
+  ServingState state = fixture.make_state();
+  state.services["board"] = state.services.at("shop");
+  FeatureServer server(fixture.world, *fixture.store, std::make_shared<const ServingState>(state));
+  const std::string entities = R"("entities":{"user_id":["u1"],"amount":[1]})";
+  const std::string times =
+      R"(,"start_ts":"2001-01-01T00:00:00Z","end_ts":"2001-01-02T00:00:00Z"})";
+  const std::vector<Twin> twins = {
+      {"/get-online-features", "{" + entities + R"(,"feature_service":"%"})", "board", "broad"},
+      {"/get-online-features", "{" + entities + R"(,"features":["%:f0"]})", "clicks", "clocks"},
+      {"/get-online-features",
+       "{" + entities + R"(,"features":["%@latest:f0"]})",
+       "clicks",
+       "clocks"},
+      {"/get-online-features",
+       "{" + entities + R"(,"features":["spend:f0","%:f0"]})",
+       "clicks",
+       "clocks"},
+      {"/get-online-features",
+       "{" + entities + R"(,"features":["%:double_amount"]})",
+       "basket",
+       "baskot"},
+      {"/predict", "{" + entities + R"(,"model":"%"})", "buy", "bay"},
+      {"/predict", "{" + entities + R"(,"model":"%","with_features":true})", "buy", "bay"},
+      {"/write-to-online-store", R"({"feature_view_name":"%","df":{}})", "clicks", "clocks"},
+      {"/materialize", R"({"feature_views":["%"])" + times, "clicks", "clocks"},
+      {"/push", R"({"push_source_name":"%","df":{}})", "orders", "ordres"}};
+  for (const Twin& twin : twins) {
+    const Response there =
+        asked(&server, "\"view:spend\"", twin.path, with_name(twin.body, twin.there));
+    const Response not_there =
+        asked(&server, "\"view:spend\"", twin.path, with_name(twin.body, twin.not_there));
+    EXPECT_EQ(there.status, 403) << twin.body;
+    EXPECT_EQ(not_there.status, 403) << twin.body;
+    std::string renamed = not_there.body;
+    renamed.replace(renamed.find(twin.not_there), twin.not_there.size(), twin.there);
+    EXPECT_EQ(there.body, renamed);
+    for (const char* const kind : {"service", "view", "model", "source"}) {
+      const std::string all = "\"" + std::string(kind) + ":*\"";
+      const Response typo = asked(&server, all, twin.path, with_name(twin.body, twin.not_there));
+      EXPECT_EQ(typo.body.find(twin.there), std::string::npos) << typo.body;
+    }
+  }
+  // What he did not name he is not told either.
+  const Response any = asked(&server, "\"view:spend\"", "/predict", "{" + entities + "}");
+  EXPECT_EQ(any.status, 403);
+  EXPECT_EQ(any.body.find("buy"), std::string::npos) << any.body;
+  const Response features =
+      asked(&server, R"("model:buy")", "/predict", "{" + entities + R"(,"with_features":true})");
+  EXPECT_EQ(features.status, 403);
+  EXPECT_EQ(features.body.find("clicks"), std::string::npos) << features.body;
+  const Response all =
+      asked(&server, "\"view:spend\"", "/materialize", R"({"disable_event_timestamp":true})");
+  EXPECT_EQ(all.status, 403);
+  EXPECT_EQ(all.body.find("clicks"), std::string::npos) << all.body;
+}
+
+TEST(Access, WhoMaySeeNamesIsToldWhatHeMayHaveMeant) {
+  ServingFixture fixture;
+  FeatureServer server(fixture.world, *fixture.store, fixture.state);
+  const std::string entities = R"({"entities":{"user_id":["u1"],"amount":[1]})";
+  for (const auto& [path, body, meant] : std::vector<std::array<std::string, 3>>{
+           {"/get-online-features", entities + R"(,"feature_service":"ship"})", "shop"},
+           {"/get-online-features", entities + R"(,"features":["clocks:f0"]})", "clicks"},
+           {"/predict", entities + R"(,"model":"bay"})", "buy"},
+           {"/write-to-online-store", R"({"feature_view_name":"clocks","df":{}})", "clicks"},
+           {"/materialize",
+            R"({"feature_views":["clocks"],"disable_event_timestamp":true})",
+            "clicks"}}) {
+    const Response answer = asked(&server, "\"registry\"", path, body);
+    EXPECT_EQ(answer.status, 404) << path;
+    EXPECT_NE(answer.body.find("did you mean `" + meant), std::string::npos) << answer.body;
+  }
+  for (const auto& [path, body] : std::vector<std::array<std::string, 2>>{
+           {"/get-online-features", entities + R"(,"feature_service":"shop"})"},
+           {"/get-online-features", entities + R"(,"features":["clicks:f0"]})"},
+           {"/predict", entities + R"(,"model":"buy"})"},
+           {"/write-to-online-store", R"({"feature_view_name":"clicks","df":{}})"},
+           {"/materialize", R"({"feature_views":["clicks"],"disable_event_timestamp":true})"}}) {
+    EXPECT_EQ(asked(&server, "\"registry\"", path, body).status, 403) << path;
+  }
+}
+
 TEST(Access, FeaturesOfAModelNeedTheirOwnPermission) {
   ServingFixture fixture;
   FeatureServer server(fixture.world, *fixture.store, fixture.state);

@@ -7,6 +7,7 @@
 #include "base/suggest.h"
 #include "base/time.h"
 #include "serve/error_response.h"
+#include "serve/permitted.h"
 #include "serve/signature.h"
 
 namespace assay::serve {
@@ -225,10 +226,10 @@ Response push(const ServingState& state,
         sources.push_back(name);
       }
     }
-    return feast_error(
-        kUnprocessable,
-        "PushSourceNotFoundException",
-        "Unable to find push source '" + body.target + "'." + did_you_mean(body.target, sources));
+    return feast_error(kUnprocessable,
+                       "PushSourceNotFoundException",
+                       "Unable to find push source '" + body.target + "'." +
+                           (sees_names(caller) ? did_you_mean(body.target, sources) : ""));
   }
   if (taken.code() == Code::kAlreadyExists) {
     return refuse(kUnprocessable, taken.message());
@@ -237,20 +238,27 @@ Response push(const ServingState& state,
                                               : failure_response(taken);
 }
 
-Response write_to_online_store(const ServingState& state, const Request& request) {
+Response write_to_online_store(const ServingState& state,
+                               const Request& request,
+                               const Caller& caller) {
   const Parsed<WriteBody> parsed = parse_write_body(request.body, "feature_view_name");
   if (!parsed.errors.empty()) {
     return validation_error(parsed.errors);
   }
   const std::string& name = parsed.body.target;
-  if (state.views.count(name) == 0) {
-    return feast_error(
-        404,
-        "FeastObjectNotFoundException",
-        "Can't recognize feast object with a name " + name + did_you_mean(name, view_names(state)));
+  const bool is_there = state.views.count(name) > 0;
+  if (!caller.may("view", name) && (!sees_names(caller) || is_there)) {
+    return not_permitted(caller, "view", name);
+  }
+  if (!is_there) {
+    return feast_error(404,
+                       "FeastObjectNotFoundException",
+                       "Can't recognize feast object with a name " + name +
+                           (sees_names(caller) ? did_you_mean(name, view_names(state)) : ""));
   }
   std::string from;
-  if (state.definitions != nullptr && state.definitions->views.count(name) > 0) {
+  if (sees_names(caller) && state.definitions != nullptr &&
+      state.definitions->views.count(name) > 0) {
     from = " of table " + state.definitions->views.at(name).from;
   }
   return refuse(kUnimplemented,
@@ -270,15 +278,17 @@ Response materialize(const ServingState& state,
   }
   const std::vector<std::string> known = view_names(state);
   const std::vector<std::string> views = parsed.body.feature_views.value_or(known);
+  const bool tells_names = sees_names(caller);
   for (const std::string& name : views) {
+    if (!caller.may("view", name) && (!tells_names || state.views.count(name) > 0)) {
+      const bool is_named = tells_names || parsed.body.feature_views.has_value();
+      return not_permitted(caller, is_named ? "view" : "all views", is_named ? name : "");
+    }
     if (state.views.count(name) == 0) {
       return feast_error(404,
                          "FeatureViewNotFoundException",
                          "Feature view " + name + " does not exist in project " + state.project +
-                             did_you_mean(name, known));
-    }
-    if (!caller.may("view", name)) {
-      return not_permitted(caller, "view", name);
+                             (tells_names ? did_you_mean(name, known) : ""));
     }
   }
   if (const std::optional<std::string> wrong = check_times(parsed.body, incremental)) {

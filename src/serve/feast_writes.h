@@ -20,7 +20,9 @@ Response push(const ServingState& state,
               const Request& request,
               const Caller& caller);
 /// POST /write-to-online-store: refused, always. Values are computed from rows.
-Response write_to_online_store(const ServingState& state, const Request& request);
+Response write_to_online_store(const ServingState& state,
+                               const Request& request,
+                               const Caller& caller);
 /// POST /materialize and /materialize-incremental: 200 when everything that the tables hold is
 /// online, as `assay run` and `assay up` leave it.
 Response materialize(const ServingState& state,

@@ -10,6 +10,7 @@
 #include "serve/feature_response.h"
 #include "serve/json_value.h"
 #include "serve/openapi.h"
+#include "serve/permitted.h"
 #include "serve/predict.h"
 #include "serve/registry_endpoints.h"
 #include "serve/request_rows.h"
@@ -32,22 +33,6 @@ void take_as_of(const Request& request, RequestBody* body) {
 std::optional<Response> check_thread(const Request& request, const RequestBody& body) {
   if (body.at.has_value() && !FeatureServer::is_slow(request)) {
     return feast_error(422, "FeastError", "write the key `at` without escapes");
-  }
-  return std::nullopt;
-}
-
-/// Why a caller may not have these features; nothing when he may. A service is permitted by its
-/// name, or by the names of all that it shows.
-std::optional<Response> check_selection(const Caller& caller,
-                                        const std::optional<std::string>& name,
-                                        const gold::Service& service) {
-  if (name.has_value() && caller.may("service", *name)) {
-    return std::nullopt;
-  }
-  for (const gold::ServiceFeature& feature : service.features) {
-    if (!caller.may("view", feature.view)) {
-      return not_permitted(caller, "view", feature.view);
-    }
   }
   return std::nullopt;
 }
@@ -85,13 +70,17 @@ const ServingModel* find_model(const ServingState& state, const std::optional<st
   return found == state.models.end() ? nullptr : &found->second;
 }
 
-Response no_model(const ServingState& state, const std::optional<std::string>& name) {
+/// `suggests`: with the name that resembles it.
+Response no_model(const ServingState& state,
+                  const std::optional<std::string>& name,
+                  bool suggests) {
   std::vector<std::string> names;
   for (const auto& entry : state.models) {
     names.push_back(entry.first);
   }
   if (name.has_value()) {
-    return detail_error(404, "Model " + *name + " does not exist" + did_you_mean(*name, names));
+    return detail_error(
+        404, "Model " + *name + " does not exist" + (suggests ? did_you_mean(*name, names) : ""));
   }
   return names.empty() ? detail_error(404, "there is no model; train and promote one first")
                        : detail_error(422, "there are several models; say which in `model`");
@@ -231,7 +220,7 @@ Response FeatureServer::answer(Endpoint endpoint, const Request& request, const 
     case kPush:
       return push(selections()->state(), line_, request, caller);
     case kWriteToOnlineStore:
-      return write_to_online_store(selections()->state(), request);
+      return write_to_online_store(selections()->state(), request, caller);
     case kMaterialize:
     case kMaterializeIncremental:
       return materialize(
@@ -305,7 +294,11 @@ FeaturesAsked FeatureServer::ask_features(RequestBody body, const Caller& caller
   feature_requests_.add();
   FeaturesAsked asked;
   const std::shared_ptr<Selections> selections = this->selections();
-  Selected selected = selections->select(body);
+  if (std::optional<Response> refusal = check_names(caller, body, selections->state())) {
+    asked.refusal = *std::move(refusal);
+    return asked;
+  }
+  Selected selected = selections->select(body, sees_names(caller));
   if (selected.selection == nullptr) {
     asked.refusal = std::move(selected.refusal);
     return asked;
@@ -416,17 +409,17 @@ PredictionsAsked FeatureServer::ask_predictions(const RequestBody& body, const C
   asked.state = this->selections();
   const ServingState& state = asked.state->state();
   asked.model = find_model(state, body.model);
-  if (asked.model == nullptr) {
-    asked.refusal = no_model(state, body.model);
+  if (std::optional<Response> refusal = check_model(caller, body.model, asked.model)) {
+    asked.refusal = *std::move(refusal);
     return asked;
   }
-  if (!caller.may("model", asked.model->name)) {
-    asked.refusal = not_permitted(caller, "model", asked.model->name);
+  if (asked.model == nullptr) {
+    asked.refusal = no_model(state, body.model, sees_names(caller));
     return asked;
   }
   const gold::Service& service = *asked.model->service;
   std::optional<Response> refusal =
-      body.with_features ? check_selection(caller, service.name, service) : std::nullopt;
+      body.with_features ? check_model_features(caller, *asked.model) : std::nullopt;
   if (refusal.has_value()) {  // a score tells less than what it is made of
     asked.refusal = *std::move(refusal);
     return asked;
@@ -466,9 +459,8 @@ Result<Predictions> FeatureServer::predict_rows(const ServingModel& model,
       return predictions;
     }
   }
-  ASSAY_ASSIGN_OR_RETURN(
-      Predictions predictions,
-      serve::predict(model, asking.reads, rows, asking.at, log_ != nullptr));
+  ASSAY_ASSIGN_OR_RETURN(Predictions predictions,
+                         serve::predict(model, asking.reads, rows, asking.at, log_ != nullptr));
   if (log_ != nullptr && !asking.of_the_past) {
     log_->add(model, rows, predictions);
   }

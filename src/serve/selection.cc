@@ -74,7 +74,7 @@ Result<std::shared_ptr<const gold::Service>> compile_references(
 /// Puts a service together from references `view:feature`, in request order.
 class Composer {
  public:
-  explicit Composer(const ServingState& state) : state_(state) {}
+  Composer(const ServingState& state, bool suggests) : state_(state), suggests_(suggests) {}
 
   /// Nothing on success.
   std::optional<Response> add(const std::string& reference) {
@@ -100,7 +100,7 @@ class Composer {
     return feast_error(kNotFound,
                        "FeatureViewNotFoundException",
                        "Feature view " + view_name + " does not exist in project " +
-                           state_.project + did_you_mean(view_name, names));
+                           state_.project + (suggests_ ? did_you_mean(view_name, names) : ""));
   }
 
   std::shared_ptr<const gold::Service> finish() {
@@ -181,10 +181,10 @@ class Composer {
       for (const data::Field& known : fields) {
         names.push_back(known.name);
       }
-      return feast_error(
-          kUnprocessable,
-          "FeastError",
-          "Feature " + name + " not found in projection " + view + did_you_mean(name, names));
+      return feast_error(kUnprocessable,
+                         "FeastError",
+                         "Feature " + name + " not found in projection " + view +
+                             (suggests_ ? did_you_mean(name, names) : ""));
     }
     added.view = view;
     added.name = name;
@@ -195,12 +195,13 @@ class Composer {
   }
 
   const ServingState& state_;
+  const bool suggests_;
   gold::Service service_;
 };
 
 }  // namespace
 
-Selected Selections::select(const RequestBody& body) {
+Selected Selections::select(const RequestBody& body, bool suggests) {
   if (!body.feature_service.has_value() && (!body.features.has_value() || body.features->empty())) {
     return refuse(kUnprocessable, "FeastError", "No features specified for retrieval");
   }
@@ -212,7 +213,7 @@ Selected Selections::select(const RequestBody& body) {
       return {found->second, {}};
     }
   }
-  Selected selected = resolve(body);
+  Selected selected = resolve(body, suggests);
   if (selected.selection != nullptr) {
     const std::lock_guard lock(mutex_);
     if (known_.size() >= kSelectionsMax) {
@@ -242,7 +243,7 @@ void Selections::name_keys(const gold::Service& service, std::vector<JsonColumn>
   }
 }
 
-Selected Selections::resolve(const RequestBody& body) const {
+Selected Selections::resolve(const RequestBody& body, bool suggests) const {
   if (body.feature_service.has_value()) {
     const std::string& name = *body.feature_service;
     const auto service = state_->services.find(name);
@@ -250,7 +251,7 @@ Selected Selections::resolve(const RequestBody& body) const {
       return refuse(kNotFound,
                     "FeatureServiceNotFoundException",
                     "Feature service " + name + " does not exist in project " + state_->project +
-                        did_you_mean(name, names_of(state_->services)));
+                        (suggests ? did_you_mean(name, names_of(state_->services)) : ""));
     }
     return finish(service->second, body.full_feature_names);
   }
@@ -260,7 +261,7 @@ Selected Selections::resolve(const RequestBody& body) const {
     return service.ok() ? finish(*std::move(service), body.full_feature_names)
                         : refuse(kUnprocessable, "FeastError", service.status().message());
   }
-  Composer composer(*state_);
+  Composer composer(*state_, suggests);
   for (const std::string& reference : references) {
     if (std::optional<Response> refusal = composer.add(reference)) {
       return {nullptr, *std::move(refusal)};

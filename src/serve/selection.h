@@ -52,13 +52,14 @@ class Selections {
       : state_(std::move(state)), metrics_(metrics), entity_keys_(feast_entity_keys(*state_)) {}
 
   [[nodiscard]] const ServingState& state() const { return *state_; }
-  /// Unknown services and views are refused with 404, all else that is wrong with 422.
-  Selected select(const RequestBody& body);
+  /// Unknown services and views are refused with 404, all else that is wrong with 422; `suggests`:
+  /// with the name that resembles what is not there.
+  Selected select(const RequestBody& body, bool suggests = true);
   /// An entity's name that stands where its key should becomes the key's, as Feast takes it.
   void name_keys(const gold::Service& service, std::vector<JsonColumn>* entities) const;
 
  private:
-  Selected resolve(const RequestBody& body) const;
+  [[nodiscard]] Selected resolve(const RequestBody& body, bool suggests) const;
   Selected finish(std::shared_ptr<const gold::Service> service, bool full_names) const;
   [[nodiscard]] std::array<Counter*, data::kFeatureStatuses> status_counters(
       const std::string& view) const;
