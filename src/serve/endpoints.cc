@@ -51,7 +51,7 @@ std::vector<Operation> make_operations() {
        "PushRequest",
        "PushResponse",
        {},
-       {422, 429, 501, 503}},
+       {422, 429, 501, 503, 507}},
       {kWriteToOnlineStore,
        "POST",
        "/write-to-online-store",

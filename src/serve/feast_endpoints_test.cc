@@ -209,6 +209,13 @@ TEST_F(FeastEndpoints, APushThatWouldFailTheLineIsRefused) {
   EXPECT_EQ(post("/push", body + "}").status, 200);
 }
 
+TEST_F(FeastEndpoints, APushForWhichTheDiskHasNoRoomIs507) {
+  line_.failure = {Code::kResourceExhausted, "No space left on device: file x"};
+  const Response answer = post("/push", R"({"push_source_name":"clicks_source","df":{"a":[1]}})");
+  EXPECT_EQ(answer.status, 507);
+  EXPECT_EQ(answer.body, feast("FeastError", "No space left on device: file x"));
+}
+
 TEST_F(FeastEndpoints, APushIsNamedByItsCallerAndKey) {
   const std::string body = R"({"push_source_name":"clicks_source","df":{"a":[1]}})";
   const auto push = [&](const std::string& key, const std::string& secret) {
@@ -295,7 +302,7 @@ TEST_F(FeastEndpoints, WhatIsNotOnlineYetIsSaid) {
   const Response behind = post("/materialize-incremental", R"({"end_ts":"2026-11-01T00:00:00"})");
   EXPECT_EQ(behind.status, 503);
   EXPECT_NE(behind.body.find("spend"), std::string::npos) << behind.body;
-  line_.failure = Status(Code::kResourceExhausted, "disk full");
+  line_.failure = Status(Code::kCorrupt, "the folder is damaged");
   EXPECT_EQ(post("/push", R"({"push_source_name":"clicks_source","df":{"a":[1]}})").status, 500);
 }
 

@@ -21,6 +21,7 @@ constexpr int kTooLarge = 413;
 constexpr int kUnprocessable = 422;
 constexpr int kUnimplemented = 501;
 constexpr int kUnavailable = 503;
+constexpr int kNoSpace = 507;
 
 Response refuse(int status, const std::string& message) {
   return feast_error(status, "FeastError", message);
@@ -230,6 +231,9 @@ Response push(const ServingState& state,
                        "PushSourceNotFoundException",
                        "Unable to find push source '" + body.target + "'." +
                            (sees_names(caller) ? did_you_mean(body.target, sources) : ""));
+  }
+  if (taken.code() == Code::kResourceExhausted) {
+    return refuse(kNoSpace, taken.message());
   }
   if (taken.code() == Code::kAlreadyExists) {
     return refuse(kUnprocessable, taken.message());

@@ -373,6 +373,20 @@ TEST_F(HttpServerTest, ThePortInUseIsNamed) {
   EXPECT_EQ(start_http_server(world_, echo, nowhere).code(), Code::kInvalidArgument);
 }
 
+TEST_F(HttpServerTest, AnAddressOfIpv6StandsInBracketsAsInUrls) {
+  HttpOptions options;
+  options.port = 0;
+  options.host = "::1";
+  const Code plain = start_http_server(world_, echo, options).code();
+  EXPECT_TRUE(plain == Code::kOk || plain == Code::kUnavailable) << "where there is no IPv6";
+  options.host = "[::1]";
+  EXPECT_EQ(start_http_server(world_, echo, options).code(), plain);
+  for (const char* const wrong : {"[127.0.0.1]", "[::1", "::1]", "[]", "["}) {
+    options.host = wrong;
+    EXPECT_EQ(start_http_server(world_, echo, options).code(), Code::kInvalidArgument) << wrong;
+  }
+}
+
 TEST_F(HttpServerTest, AHandlerWhoseLibraryThrowsIs500AndTheServerLives) {
   HttpClient& client = start([](const Request& request) {
     Response response;

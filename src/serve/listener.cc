@@ -28,19 +28,21 @@ struct Address {
 
 Result<Address> address_of(const std::string& host, uint16_t port) {
   Address address;
+  const bool is_bracketed = host.starts_with('[') && host.ends_with(']');  // as URLs have IPv6
+  const std::string in_brackets = is_bracketed ? host.substr(1, host.size() - 2) : host;
   auto* four = reinterpret_cast<sockaddr_in*>(&address.bytes);
   auto* six = reinterpret_cast<sockaddr_in6*>(&address.bytes);
   if (::inet_pton(AF_INET, host.c_str(), &four->sin_addr) == 1) {
     four->sin_family = AF_INET;
     four->sin_port = htons(port);
     address.size = sizeof(*four);
-  } else if (::inet_pton(AF_INET6, host.c_str(), &six->sin6_addr) == 1) {
+  } else if (::inet_pton(AF_INET6, in_brackets.c_str(), &six->sin6_addr) == 1) {
     six->sin6_family = AF_INET6;
     six->sin6_port = htons(port);
     address.size = sizeof(*six);
   } else {
     return Status(Code::kInvalidArgument,
-                  "not an address to listen on; try 127.0.0.1 or 0.0.0.0: " + host);
+                  "not an address to listen on; try 127.0.0.1, 0.0.0.0 or [::]: " + host);
   }
   return address;
 }

@@ -113,6 +113,7 @@ constexpr std::pair<int, std::string_view> kMeanings[] = {
     {500, "A fault of the server or its data"},
     {501, "What this server does not do, and why"},
     {503, "Not now: definitions are being replaced, rows are not there yet, or too much load"},
+    {507, "There is no room on the disk; nothing was taken"},
 };
 
 std::string_view find(std::span<const Named> named, std::string_view name) {

@@ -1,6 +1,7 @@
 #include "serve/selection.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "base/suggest.h"
 #include "data/protobuf.h"
@@ -25,16 +26,25 @@ std::vector<std::string> names_of(const Map& map) {
   return names;
 }
 
+/// Another one for each selection: names may have any bytes, so each has its length before it.
 std::string selection_key(const RequestBody& body) {
   std::string key(body.full_feature_names ? "F" : "f");
   if (body.feature_service.has_value()) {
     return key + 's' + *body.feature_service;
   }
+  key += 'l';
   for (const std::string& reference : *body.features) {
-    key += '\n';
+    const auto size = static_cast<uint32_t>(reference.size());
+    key.append(reinterpret_cast<const char*>(&size), sizeof(size));
     key += reference;
   }
   return key;
+}
+
+/// The number of things that a client chose freely, as a label: of a service its own, else up to
+/// the next power of two, so that nobody makes a series for each.
+std::string count_label(std::size_t count, bool is_of_service) {
+  return std::to_string(is_of_service ? count : std::bit_ceil(count));
 }
 
 /// `view@latest:feature` is Feast's way to say `view:feature`.
@@ -253,12 +263,12 @@ Selected Selections::resolve(const RequestBody& body, bool suggests) const {
                     "Feature service " + name + " does not exist in project " + state_->project +
                         (suggests ? did_you_mean(name, names_of(state_->services)) : ""));
     }
-    return finish(service->second, body.full_feature_names);
+    return finish(service->second, body.full_feature_names, true);
   }
   const std::vector<std::string> references = without_latest(*body.features);
   if (asks_for_derived(*state_, references)) {
     Result<std::shared_ptr<const gold::Service>> service = compile_references(*state_, references);
-    return service.ok() ? finish(*std::move(service), body.full_feature_names)
+    return service.ok() ? finish(*std::move(service), body.full_feature_names, false)
                         : refuse(kUnprocessable, "FeastError", service.status().message());
   }
   Composer composer(*state_, suggests);
@@ -267,7 +277,7 @@ Selected Selections::resolve(const RequestBody& body, bool suggests) const {
       return {nullptr, *std::move(refusal)};
     }
   }
-  return finish(composer.finish(), body.full_feature_names);
+  return finish(composer.finish(), body.full_feature_names, false);
 }
 
 std::array<Counter*, data::kFeatureStatuses> Selections::status_counters(
@@ -283,7 +293,9 @@ std::array<Counter*, data::kFeatureStatuses> Selections::status_counters(
   return counters;
 }
 
-Selected Selections::finish(std::shared_ptr<const gold::Service> service, bool full_names) const {
+Selected Selections::finish(std::shared_ptr<const gold::Service> service,
+                            bool full_names,
+                            bool is_of_service) const {
   auto selection = std::make_shared<Selection>();
   for (int i = 0; i < static_cast<int>(service->features.size()); ++i) {
     std::string name = service->output_name(i, full_names);
@@ -305,12 +317,12 @@ Selected Selections::finish(std::shared_ptr<const gold::Service> service, bool f
     }
     selection->status_totals.back().end = static_cast<std::size_t>(i) + 1;
   }
-  selection->latency =
-      &metrics_.histogram("feast_feature_server_request_latency_seconds",
-                          "Latency of requests for features.",
-                          {{"endpoint", "/get-online-features"},
-                           {"feature_count", std::to_string(service->features.size())},
-                           {"feature_view_count", std::to_string(service->views.size())}});
+  selection->latency = &metrics_.histogram(
+      "feast_feature_server_request_latency_seconds",
+      "Latency of requests for features.",
+      {{"endpoint", "/get-online-features"},
+       {"feature_count", count_label(service->features.size(), is_of_service)},
+       {"feature_view_count", count_label(service->views.size(), is_of_service)}});
   if (is_flat(*service)) {
     selection->form.emplace(*service, selection->names);
   }

@@ -60,7 +60,9 @@ class Selections {
 
  private:
   [[nodiscard]] Selected resolve(const RequestBody& body, bool suggests) const;
-  Selected finish(std::shared_ptr<const gold::Service> service, bool full_names) const;
+  Selected finish(std::shared_ptr<const gold::Service> service,
+                  bool full_names,
+                  bool is_of_service) const;
   [[nodiscard]] std::array<Counter*, data::kFeatureStatuses> status_counters(
       const std::string& view) const;
 

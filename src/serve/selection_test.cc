@@ -31,6 +31,47 @@ TEST(Selection, ARefusedSelectionIsNotRemembered) {
   EXPECT_EQ(selections.select(asking({"nope:x"})).refusal.status, 404);
 }
 
+TEST(Selection, TwoSelectionsAreNeverTakenForOne) {
+  ServingFixture fixture;
+  Selections selections(fixture.state, fixture.metrics);
+  RequestBody body = asking({"clicks:f0", "clicks:f1"});
+  ASSERT_NE(selections.select(body).selection, nullptr);
+  for (const char* const joined : {"clicks:f0\nclicks:f1", "clicks:f0clicks:f1"}) {
+    EXPECT_EQ(selections.select(asking({joined})).selection, nullptr) << joined;
+  }
+  const std::string nul(1, '\0');
+  EXPECT_EQ(selections.select(asking({"clicks:f0" + nul + "clicks:f1"})).selection, nullptr);
+}
+
+/// A series of metrics for each number that a client thinks of would never end.
+TEST(Selection, NumbersThatClientsChooseAreLabelsUpToTheNextPowerOfTwo) {
+  ServingFixture fixture;
+  ServingState state = fixture.make_state();
+  state.views["wide"] = std::make_shared<online::FakeView>(
+      "wide", std::vector<data::Field>{{"user_id", data::Type::kString}}, 40);
+  Selections selections(std::make_shared<const ServingState>(state), fixture.metrics);
+  std::vector<std::string> features;
+  for (int i = 0; i < 40; ++i) {
+    features.push_back("wide:f" + std::to_string(i));
+    ASSERT_NE(selections.select(asking(features)).selection, nullptr);
+  }
+  const std::string text = fixture.metrics.to_text();
+  for (const int count : {1, 2, 4, 8, 16, 32, 64}) {
+    EXPECT_NE(text.find("feature_count=\"" + std::to_string(count) + "\""), std::string::npos);
+  }
+  EXPECT_EQ(text.find("feature_count=\"3\""), std::string::npos);
+  RequestBody service;
+  service.feature_service = "shop";  // four features
+  ASSERT_EQ(selections.select(service).selection->service->features.size(), 4U);
+  state.services["three"] =
+      selections.select(asking({"wide:f0", "wide:f1", "wide:f2"})).selection->service;
+  Selections others(std::make_shared<const ServingState>(state), fixture.metrics);
+  service.feature_service = "three";
+  ASSERT_NE(others.select(service).selection, nullptr);
+  EXPECT_NE(fixture.metrics.to_text().find("feature_count=\"3\""), std::string::npos)
+      << "services are few";
+}
+
 TEST(Selection, AViewIsReadOnceHoweverManyOfItsFeaturesAreAsked) {
   ServingFixture fixture;
   Selections selections(fixture.state, fixture.metrics);
