@@ -1,0 +1,103 @@
+#include "serve/grpc_columns.h"
+
+#include <map>
+#include <string>
+#include <utility>
+
+#include "base/time.h"
+#include "data/feast_value.h"
+#include "data/json_text.h"
+#include "serve/json_value.h"
+
+namespace assay::serve {
+namespace {
+
+using data::ProtoField;
+using Wire = ProtoField::Wire;
+
+/// The type that a Value says it has; keys and request values are of these.
+std::optional<data::Type> type_of(int field) {
+  static const std::map<int, data::Type> kTypes = [] {
+    std::map<int, data::Type> types;
+    for (const data::TypeId id : {data::TypeId::kBytes,
+                                  data::TypeId::kString,
+                                  data::TypeId::kInt32,
+                                  data::TypeId::kInt64,
+                                  data::TypeId::kFloat64,
+                                  data::TypeId::kFloat32,
+                                  data::TypeId::kBool,
+                                  data::TypeId::kTimestamp}) {
+      for (const data::Type& type : {data::Type(id), data::Type::list(data::Type(id))}) {
+        types.emplace(data::feast_value_type(type), type);  // the first of those of one field
+      }
+    }
+    return types;
+  }();
+  const auto found = kTypes.find(field);
+  return found == kTypes.end() ? std::nullopt : std::optional(found->second);
+}
+
+/// A feast.types.Value as the JSON of a request would have it.
+Result<JsonValue> json_of(std::string_view value) {
+  std::optional<int> kind;
+  ASSAY_RETURN_IF_ERROR(for_fields(value, [&](const ProtoField& field) -> Status {
+    kind = field.number;
+    return {};
+  }));
+  constexpr int kNull = 19;
+  if (!kind.has_value() || *kind == kNull) {
+    return JsonValue();
+  }
+  const std::optional<data::Type> type = type_of(*kind);
+  if (!type.has_value()) {
+    return Status(Code::kInvalidArgument,
+                  "values of this type are not taken: field " + std::to_string(*kind));
+  }
+  ASSAY_ASSIGN_OR_RETURN(const data::Scalar scalar, data::from_feast_value(value, *type));
+  switch (*type) {
+    case data::TypeId::kBool:
+      return JsonValue(std::get<bool>(scalar.value));
+    case data::TypeId::kInt32:
+    case data::TypeId::kInt64:
+      return JsonValue(std::get<int64_t>(scalar.value));
+    case data::TypeId::kTimestamp:
+      return JsonValue(std::get<int64_t>(scalar.value) / kMicrosPerSecond);
+    case data::TypeId::kFloat32:
+    case data::TypeId::kFloat64:
+      return JsonValue(std::get<double>(scalar.value));
+    case data::TypeId::kBytes:
+      return JsonValue(data::to_base64(std::get<std::string>(scalar.value)));
+    case data::TypeId::kString:
+      return JsonValue(std::get<std::string>(scalar.value));
+    default: {
+      std::string json;
+      JsonWriter writer(json);
+      write_scalar(writer, scalar);
+      return JsonValue(JsonText{std::move(json)});
+    }
+  }
+}
+
+}  // namespace
+
+Status read_column(std::string_view entry, std::vector<JsonColumn>* columns) {
+  JsonColumn column;
+  ASSAY_RETURN_IF_ERROR(for_fields(entry, [&](const ProtoField& field) -> Status {
+    if (field.number == 1 && field.wire == Wire::kBytes) {
+      column.name = field.bytes;
+    } else if (field.number == 2 && field.wire == Wire::kBytes) {
+      return for_fields(field.bytes, [&](const ProtoField& value) -> Status {
+        if (value.number == 1 && value.wire == Wire::kBytes) {
+          ASSAY_ASSIGN_OR_RETURN(JsonValue json, json_of(value.bytes));
+          column.values.push_back(std::move(json));
+        }
+        return {};
+      });
+    }
+    return {};
+  }));
+  columns->push_back(std::move(column));
+  return {};
+}
+
+}  // namespace assay::serve
