@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "learn/model_card.h"
 #include "serve/grpc_calls.h"
+#include "serve/grpc_push.h"
 
 namespace assay::cli {
 namespace {
@@ -242,14 +243,14 @@ std::vector<Flag> Servers::flags() {
   std::vector<Flag> flags = tls_flags();
   flags.push_back({"grpc",
                    "HOST:PORT",
-                   "also answer gRPC there: Feast's ServingService and predictions",
+                   "also answer gRPC there: Feast's ServingService, predictions and pushes",
                    "",
                    false,
                    false});
   flags.push_back(access_flag());
   flags.push_back({"push",
                    "",
-                   "take rows by POST /push into sources of JSON files; needs --http",
+                   "take rows by POST /push, and by gRPC, into sources of JSON files; needs --http",
                    "",
                    false,
                    false});
@@ -327,6 +328,7 @@ Result<std::string> Servers::start_grpc(const serve::TlsSource& tls) {
   options.past.may_wait = [this](const serve::Credentials& credentials) {
     return features_.gate().who(credentials).status();
   };
+  options.past.is_slow = [](std::string_view method) { return method == serve::kPushMethod; };
   options.past.answer = [this](std::string_view method,
                                std::string_view request,
                                const serve::Credentials& credentials,

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "data/protobuf.h"
+#include "serve/fake_line.h"
 #include "serve/feast_writes.h"
 #include "serve/feature_server.h"
 #include "serve/serving_fixture.h"
@@ -13,54 +14,6 @@
 
 namespace assay::serve {
 namespace {
-
-/// Takes rows into one source, and says of `spend` that it is behind when asked to.
-class FakeLine : public LineControl {
- public:
-  Status push(const std::string& source,
-              const std::string& json_lines,
-              const std::string& once) override {
-    if (source == "topic") {
-      return {Code::kUnimplemented, "rows go to the topic itself"};
-    }
-    if (source != "clicks_source") {
-      return {Code::kNotFound, "no such source"};
-    }
-    taken += json_lines;
-    keys.push_back(once);
-    return failure;
-  }
-  Result<std::vector<RowVerdict>> judge(const std::string& source,
-                                        const std::string& json_lines) override {
-    if (source != "clicks_source") {
-      return Status(Code::kNotFound, "no such source");
-    }
-    if (!verdict.ok()) {
-      return verdict;
-    }
-    EXPECT_EQ(taken, "") << "what is judged is not taken yet";
-    EXPECT_EQ(json_lines, "{\"a\":1}\n{\"a\":\"x\"}\n{\"a\":1}\n");
-    return std::vector<RowVerdict>{{"accepted", "", "", ""},
-                                   {"quarantined", "clicks", "wrong_type", "a"},
-                                   {"dropped", "clicks", "", ""}};
-  }
-  Result<std::vector<std::string>> behind(const std::vector<std::string>& views) override {
-    asked = views;
-    return late;
-  }
-  Result<std::vector<gold::FeatureValues>> past(const gold::FeatureView&,
-                                                std::span<const data::EntityKey>,
-                                                EventTime) override {
-    return Status(Code::kFailedPrecondition, "nothing is past");
-  }
-
-  std::string taken;
-  std::vector<std::string> keys;
-  Status failure;
-  Status verdict;
-  std::vector<std::string> asked;
-  std::vector<std::string> late;
-};
 
 std::string feast(const std::string& class_name, const std::string& message) {
   return R"("{\"module\": \"feast.errors\", \"class\": \")" + class_name +

@@ -111,8 +111,7 @@ std::optional<std::string> check_size(const std::vector<JsonColumn>& columns) {
 
 /// The name under which a push is taken once: of one caller, since keys of two may be alike. "" for
 /// a push without a key.
-std::string push_name(const Request& request, const Caller& caller) {
-  const std::string_view key = request.header(kIdempotencyKey);
+std::string push_name(std::string_view key, const Caller& caller) {
   return key.empty() ? "" : sha256_hex(caller.name + "\n" + std::string(key));
 }
 
@@ -156,33 +155,11 @@ std::string joined(const std::vector<std::string>& names) {
   return text;
 }
 
-}  // namespace
-
-std::string to_json_lines(const std::vector<JsonColumn>& columns) {
-  std::string lines;
-  const std::size_t rows = columns.empty() ? 0 : columns.front().values.size();
-  for (std::size_t row = 0; row < rows; ++row) {
-    JsonWriter writer(lines);
-    writer.begin_object();
-    for (const JsonColumn& column : columns) {
-      writer.key(column.name);
-      write_json(writer, column.values[row]);
-    }
-    writer.end_object();
-    lines += '\n';
-  }
-  return lines;
-}
-
-Response push(const ServingState& state,
-              LineControl* line,
-              const Request& request,
-              const Caller& caller) {
-  const Parsed<WriteBody> parsed = parse_write_body(request.body, "push_source_name");
-  if (!parsed.errors.empty()) {
-    return validation_error(parsed.errors);
-  }
-  const WriteBody& body = parsed.body;
+/// Why a push is refused before anybody is asked for it.
+std::optional<Response> check_push(LineControl* line,
+                                   const WriteBody& body,
+                                   std::string_view key,
+                                   const Caller& caller) {
   constexpr std::array<std::string_view, 3> kTargets = {"online", "offline", "online_and_offline"};
   if (std::find(kTargets.begin(), kTargets.end(), body.to) == kTargets.end()) {
     return refuse(kUnprocessable,
@@ -201,45 +178,100 @@ Response push(const ServingState& state,
   if (line == nullptr) {
     return no_line();
   }
-  if (request.header(kIdempotencyKey).size() > kKeyBytesMax) {
+  if (key.size() > kKeyBytesMax) {
     return refuse(kUnprocessable, "the idempotency key has more than 255 bytes");
   }
   if (const std::optional<std::string> why = check_size(body.df)) {
     return refuse(kTooLarge, *why);
   }
-  const std::string lines = to_json_lines(body.df);
-  Result<std::vector<RowVerdict>> verdicts = std::vector<RowVerdict>();
-  if (body.verdicts) {
-    verdicts = line->judge(body.target, lines);
-    if (verdicts.code() == Code::kFailedPrecondition) {  // the same rows would fail again
-      return refuse(kUnprocessable, verdicts.status().message());
-    }
-  }
-  const Status taken = verdicts.ok() ? line->push(body.target, lines, push_name(request, caller))
-                                     : verdicts.status();
-  if (taken.ok()) {
-    return body.verdicts ? verdicts_response(*verdicts) : Response{200, "", "", {}};
-  }
-  if (taken.code() == Code::kNotFound) {
+  return std::nullopt;
+}
+
+/// What a push that the line did not take is answered.
+Response failed_push(const ServingState& state,
+                     const Caller& caller,
+                     const std::string& source,
+                     const Status& failure) {
+  if (failure.code() == Code::kNotFound) {
     std::vector<std::string> sources;
     if (state.definitions != nullptr) {
-      for (const auto& [name, source] : state.definitions->sources) {
+      for (const auto& [name, known] : state.definitions->sources) {
         sources.push_back(name);
       }
     }
     return feast_error(kUnprocessable,
                        "PushSourceNotFoundException",
-                       "Unable to find push source '" + body.target + "'." +
-                           (sees_names(caller) ? did_you_mean(body.target, sources) : ""));
+                       "Unable to find push source '" + source + "'." +
+                           (sees_names(caller) ? did_you_mean(source, sources) : ""));
   }
-  if (taken.code() == Code::kResourceExhausted) {
-    return refuse(kNoSpace, taken.message());
+  if (failure.code() == Code::kResourceExhausted) {
+    return refuse(kNoSpace, failure.message());
   }
-  if (taken.code() == Code::kAlreadyExists) {
-    return refuse(kUnprocessable, taken.message());
+  if (failure.code() == Code::kAlreadyExists) {
+    return refuse(kUnprocessable, failure.message());
   }
-  return taken.code() == Code::kUnimplemented ? refuse(kUnimplemented, taken.message())
-                                              : failure_response(taken);
+  return failure.code() == Code::kUnimplemented ? refuse(kUnimplemented, failure.message())
+                                                : failure_response(failure);
+}
+
+}  // namespace
+
+std::string to_json_lines(const std::vector<JsonColumn>& columns) {
+  std::string lines;
+  const std::size_t rows = columns.empty() ? 0 : columns.front().values.size();
+  for (std::size_t row = 0; row < rows; ++row) {
+    JsonWriter writer(lines);
+    writer.begin_object();
+    for (const JsonColumn& column : columns) {
+      writer.key(column.name);
+      write_json(writer, column.values[row]);
+    }
+    writer.end_object();
+    lines += '\n';
+  }
+  return lines;
+}
+
+Pushed push_rows(const ServingState& state,
+                 LineControl* line,
+                 const WriteBody& body,
+                 std::string_view key,
+                 const Caller& caller) {
+  Pushed pushed{check_push(line, body, key, caller), {}};
+  if (pushed.refusal.has_value()) {
+    return pushed;
+  }
+  const std::string lines = to_json_lines(body.df);
+  if (body.verdicts) {
+    Result<std::vector<RowVerdict>> verdicts = line->judge(body.target, lines);
+    if (!verdicts.ok()) {  // kFailedPrecondition: the same rows would fail again
+      pushed.refusal = verdicts.code() == Code::kFailedPrecondition
+                           ? refuse(kUnprocessable, verdicts.status().message())
+                           : failed_push(state, caller, body.target, verdicts.status());
+      return pushed;
+    }
+    pushed.verdicts = *std::move(verdicts);
+  }
+  const Status taken = line->push(body.target, lines, push_name(key, caller));
+  if (!taken.ok()) {
+    pushed.refusal = failed_push(state, caller, body.target, taken);
+  }
+  return pushed;
+}
+
+Response push(const ServingState& state,
+              LineControl* line,
+              const Request& request,
+              const Caller& caller) {
+  const Parsed<WriteBody> parsed = parse_write_body(request.body, "push_source_name");
+  if (!parsed.errors.empty()) {
+    return validation_error(parsed.errors);
+  }
+  const Pushed pushed =
+      push_rows(state, line, parsed.body, request.header(kIdempotencyKey), caller);
+  return pushed.refusal.has_value()    ? *pushed.refusal
+         : pushed.verdicts.has_value() ? verdicts_response(*pushed.verdicts)
+                                       : Response{200, "", "", {}};
 }
 
 Response write_to_online_store(const ServingState& state,

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "serve/access.h"
@@ -14,6 +16,18 @@ namespace assay::serve {
 // The endpoints of Feast's server that change something there. Here the line is the only writer, so
 // they say what the line does; `line` may be nullptr: then there is none to ask.
 
+/// What became of rows that were pushed.
+struct Pushed {
+  std::optional<Response> refusal;                  // nothing was taken
+  std::optional<std::vector<RowVerdict>> verdicts;  // when they were asked for
+};
+
+/// Rows go into a source, and through the whole line; once under `key`, "" for none.
+Pushed push_rows(const ServingState& state,
+                 LineControl* line,
+                 const WriteBody& body,
+                 std::string_view key,
+                 const Caller& caller);
 /// POST /push: rows go into the source of that name, and through the whole line.
 Response push(const ServingState& state,
               LineControl* line,

@@ -6,7 +6,6 @@
 #include "base/json_writer.h"
 #include "base/suggest.h"
 #include "serve/error_response.h"
-#include "serve/feast_writes.h"
 #include "serve/feature_response.h"
 #include "serve/json_value.h"
 #include "serve/openapi.h"
@@ -218,7 +217,7 @@ Response FeatureServer::answer(Endpoint endpoint, const Request& request, const 
       return Response{
           200, "text/plain; version=0.0.4; charset=utf-8", world_.metrics.to_text(), {}};
     case kPush:
-      return push(selections()->state(), line_, request, caller);
+      return serve::push(selections()->state(), line_, request, caller);
     case kWriteToOnlineStore:
       return write_to_online_store(selections()->state(), request, caller);
     case kMaterialize:
@@ -287,6 +286,10 @@ Response FeatureServer::get_online_features(const Request& request, const Caller
   return answered(render_features(*asked.selection, asked.typed, *asked.answer, with_view_versions),
                   asked.answer->now,
                   asked.answer->known_until);
+}
+
+Pushed FeatureServer::push(const WriteBody& rows, std::string_view key, const Caller& caller) {
+  return push_rows(selections()->state(), line_, rows, key, caller);
 }
 
 FeaturesAsked FeatureServer::ask_features(RequestBody body, const Caller& caller) {

@@ -12,6 +12,7 @@
 #include "online/online_store.h"
 #include "serve/endpoints.h"
 #include "serve/feast_registry.h"
+#include "serve/feast_writes.h"
 #include "serve/gate.h"
 #include "serve/http_server.h"
 #include "serve/line_control.h"
@@ -67,6 +68,8 @@ class FeatureServer {
   /// log.
   FeaturesAsked ask_features(RequestBody body, const Caller& caller);
   PredictionsAsked ask_predictions(const RequestBody& body, const Caller& caller);
+  /// Rows for a source, once under `key` ("": however often they come). It waits for a disk.
+  Pushed push(const WriteBody& rows, std::string_view key, const Caller& caller);
   /// Who is let in. Health and readiness are open.
   Gate& gate() { return gate_; }
   /// What is served, in Feast's words.

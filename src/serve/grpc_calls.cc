@@ -8,6 +8,7 @@
 #include "data/protobuf.h"
 #include "serve/error_response.h"
 #include "serve/grpc_columns.h"
+#include "serve/grpc_push.h"
 #include "serve/grpc_reflection.h"
 #include "serve/grpc_registry.h"
 #include "serve/json_value.h"
@@ -36,6 +37,7 @@ RequestBody body_at(std::string_view as_of) {
 /// feast.serving.GetOnlineFeaturesRequest.
 Result<RequestBody> read_features_request(std::string_view message, std::string_view as_of) {
   RequestBody body = body_at(as_of);
+  ColumnsReader entities;
   ASSAY_RETURN_IF_ERROR(for_fields(message, [&](const ProtoField& field) -> Status {
     const bool is_bytes = field.wire == Wire::kBytes;
     if (field.number == 1 && is_bytes) {
@@ -49,7 +51,7 @@ Result<RequestBody> read_features_request(std::string_view message, std::string_
         return {};
       });
     } else if ((field.number == 3 || field.number == 5) && is_bytes) {
-      return read_column(field.bytes, &body.entities);
+      return entities.add(field.bytes);
     } else if (field.number == 4 && field.wire == Wire::kVarint) {
       body.full_feature_names = field.bits != 0;
     } else if (field.number == 6 && field.wire == Wire::kVarint) {
@@ -59,12 +61,14 @@ Result<RequestBody> read_features_request(std::string_view message, std::string_
     }
     return {};
   }));
+  body.entities = std::move(entities).columns();
   return body;
 }
 
 /// assay.serving.PredictRequest: model 1, entities 2.
 Result<RequestBody> read_predict_request(std::string_view message, std::string_view as_of) {
   RequestBody body = body_at(as_of);
+  ColumnsReader entities;
   ASSAY_RETURN_IF_ERROR(for_fields(message, [&](const ProtoField& field) -> Status {
     if (field.number <= 2 && field.wire != Wire::kBytes) {
       return not_the_message();
@@ -72,10 +76,11 @@ Result<RequestBody> read_predict_request(std::string_view message, std::string_v
     if (field.number == 1 && !field.bytes.empty()) {
       body.model = std::string(field.bytes);
     } else if (field.number == 2) {
-      return read_column(field.bytes, &body.entities);
+      return entities.add(field.bytes);
     }
     return {};
   }));
+  body.entities = std::move(entities).columns();
   return body;
 }
 
@@ -353,6 +358,11 @@ Result<std::string> answer_grpc(FeatureServer& server,
     const PredictionsAsked asked = server.ask_predictions(body, *caller);
     return asked.predictions.has_value() ? predict_response(asked)
                                          : Result<std::string>(refusal_status(asked.refusal));
+  }
+  if (method == kPushMethod) {
+    ASSAY_ASSIGN_OR_RETURN(GrpcPushed pushed, answer_push(server, request, *caller));
+    return pushed.refusal.has_value() ? Result<std::string>(refusal_status(*pushed.refusal))
+                                      : std::move(pushed.message);
   }
   if (method.starts_with(kRegistryService)) {
     if (!caller->may("registry")) {

@@ -9,7 +9,7 @@
 namespace assay::serve {
 
 /// Answer one message of a gRPC call: Feast's `feast.serving.ServingService`, our
-/// `assay.serving.PredictionService`, the reading half of `feast.registry.RegistryServer`,
+/// `assay.serving.PredictionService` and `PushService`, the reading half of `feast.registry.RegistryServer`,
 /// `grpc.health.v1.Health/Check` and both versions of
 /// `grpc.reflection`. The messages are in docs/reference/grpc.md.
 ///

@@ -14,6 +14,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, std::size_t size) {
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);
   for (const char* const method : {"/feast.serving.ServingService/GetOnlineFeatures",
                                    "/assay.serving.PredictionService/Predict",
+                                   "/assay.serving.PushService/Push",
                                    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"}) {
     const assay::Result<std::string> first = assay::serve::answer_grpc(server, method, bytes);
     const assay::Result<std::string> second = assay::serve::answer_grpc(server, method, bytes);

@@ -157,10 +157,13 @@ TEST_F(GrpcCalls, ReflectionKnowsItsServicesAndFiles) {
   const std::string list = *ask(kReflection, message({{7, ""}}));
   EXPECT_NE(list.find("feast.serving.ServingService"), std::string::npos);
   EXPECT_NE(list.find("assay.serving.PredictionService"), std::string::npos);
+  EXPECT_NE(list.find("assay.serving.PushService"), std::string::npos);
   for (const auto& [field, name] :
        std::vector<std::pair<int, std::string>>{{4, "feast.serving.ServingService"},
                                                 {4, "feast.types.Value"},
                                                 {4, "assay.serving.PredictRequest"},
+                                                {4, "assay.serving.PushRequest"},
+                                                {4, "assay.serving.RowFate"},
                                                 {3, "feast/types/Value.proto"},
                                                 {3, "google/protobuf/timestamp.proto"}}) {
     EXPECT_EQ(fields_of(*ask(kReflection, message({{field, name}})), 4).size(), 1U) << name;

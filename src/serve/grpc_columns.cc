@@ -1,5 +1,6 @@
 #include "serve/grpc_columns.h"
 
+#include <cmath>
 #include <map>
 #include <string>
 #include <utility>
@@ -37,21 +38,34 @@ std::optional<data::Type> type_of(int field) {
   return found == kTypes.end() ? std::nullopt : std::optional(found->second);
 }
 
+/// A number that JSON can have.
+Result<JsonValue> json_of_real(double value) {
+  return std::isfinite(value)
+             ? Result<JsonValue>(value)
+             : Status(Code::kInvalidArgument, "values are finite numbers, or null for none");
+}
+
 /// A feast.types.Value as the JSON of a request would have it.
 Result<JsonValue> json_of(std::string_view value) {
-  std::optional<int> kind;
+  ProtoField kind;
   ASSAY_RETURN_IF_ERROR(for_fields(value, [&](const ProtoField& field) -> Status {
-    kind = field.number;
+    kind = field;
     return {};
   }));
   constexpr int kNull = 19;
-  if (!kind.has_value() || *kind == kNull) {
+  constexpr int kJson = 32;
+  if (kind.number == 0 || kind.number == kNull) {
     return JsonValue();
   }
-  const std::optional<data::Type> type = type_of(*kind);
+  if (kind.number == kJson && kind.wire == Wire::kBytes) {
+    std::optional<JsonValue> json = parse_json_value(kind.bytes);
+    return json.has_value() ? Result<JsonValue>(*std::move(json))
+                            : Status(Code::kInvalidArgument, "a json_val is no JSON");
+  }
+  const std::optional<data::Type> type = type_of(kind.number);
   if (!type.has_value()) {
     return Status(Code::kInvalidArgument,
-                  "values of this type are not taken: field " + std::to_string(*kind));
+                  "values of this type are not taken: field " + std::to_string(kind.number));
   }
   ASSAY_ASSIGN_OR_RETURN(const data::Scalar scalar, data::from_feast_value(value, *type));
   switch (*type) {
@@ -64,7 +78,7 @@ Result<JsonValue> json_of(std::string_view value) {
       return JsonValue(std::get<int64_t>(scalar.value) / kMicrosPerSecond);
     case data::TypeId::kFloat32:
     case data::TypeId::kFloat64:
-      return JsonValue(std::get<double>(scalar.value));
+      return json_of_real(std::get<double>(scalar.value));
     case data::TypeId::kBytes:
       return JsonValue(data::to_base64(std::get<std::string>(scalar.value)));
     case data::TypeId::kString:
@@ -80,24 +94,28 @@ Result<JsonValue> json_of(std::string_view value) {
 
 }  // namespace
 
-Status read_column(std::string_view entry, std::vector<JsonColumn>* columns) {
-  JsonColumn column;
+Status ColumnsReader::add(std::string_view entry) {
+  std::string_view name;
+  std::vector<JsonValue> values;
   ASSAY_RETURN_IF_ERROR(for_fields(entry, [&](const ProtoField& field) -> Status {
     if (field.number == 1 && field.wire == Wire::kBytes) {
-      column.name = field.bytes;
+      name = field.bytes;
     } else if (field.number == 2 && field.wire == Wire::kBytes) {
       return for_fields(field.bytes, [&](const ProtoField& value) -> Status {
         if (value.number == 1 && value.wire == Wire::kBytes) {
           ASSAY_ASSIGN_OR_RETURN(JsonValue json, json_of(value.bytes));
-          column.values.push_back(std::move(json));
+          values.push_back(std::move(json));
         }
         return {};
       });
     }
     return {};
   }));
-  columns->push_back(std::move(column));
-  return {};
+  columns_.put(name, std::move(values));
+  return columns_.size() <= kNamesMax
+             ? Status()
+             : Status(Code::kInvalidArgument,
+                      "at most " + std::to_string(kNamesMax) + " names are taken");
 }
 
 }  // namespace assay::serve

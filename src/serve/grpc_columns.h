@@ -6,6 +6,7 @@
 
 #include "base/status.h"
 #include "data/protobuf.h"
+#include "serve/column_list.h"
 #include "serve/json_request.h"
 
 namespace assay::serve {
@@ -25,10 +26,20 @@ Status for_fields(std::string_view message, const Take& take) {
   }
 }
 
-/// Put one entry of a `map<string, feast.types.RepeatedValue>` behind `columns`, its values as a
-/// body over HTTP would have them: bytes in base64, times in whole seconds, `json_val` as it says.
-///
-/// Errors  kInvalidArgument: not such an entry, or a value that JSON has not.
-Status read_column(std::string_view entry, std::vector<JsonColumn>* columns);
+/// Reads a `map<string, feast.types.RepeatedValue>` as the columns that a body over HTTP would
+/// have: bytes in base64, times in whole seconds, `json_val` as it says. A name said twice counts
+/// once, the last.
+class ColumnsReader {
+ public:
+  /// Take one entry.
+  ///
+  /// Errors  kInvalidArgument: not such an entry, a value that JSON has not, or more than kNamesMax
+  ///         names.
+  Status add(std::string_view entry);
+  std::vector<JsonColumn> columns() && { return columns_.take(); }
+
+ private:
+  ColumnList columns_;
+};
 
 }  // namespace assay::serve

@@ -175,6 +175,33 @@ File prediction_file() {
           {{"Predict", ".assay.serving.PredictRequest", ".assay.serving.PredictResponse"}}};
 }
 
+File push_file() {
+  return {"assay/serving/PushService.proto",
+          "assay.serving",
+          {"feast/types/Value.proto"},
+          {{"PushRequest",
+            {{"source", 1, kString},
+             {"rows", 2, kMessage, ".assay.serving.PushRequest.RowsEntry", true},
+             {"verdicts", 3, kBool},
+             {"idempotency_key", 4, kString}},
+            "",
+            {entries("RowsEntry")}},
+           {"RowVerdict",
+            {{"verdict", 1, kEnum, ".assay.serving.RowFate"},
+             {"table", 2, kString},
+             {"reason", 3, kString},
+             {"column", 4, kString}}},
+           {"PushResponse",
+            {{"accepted", 1, kInt64},
+             {"quarantined", 2, kInt64},
+             {"dropped", 3, kInt64},
+             {"rows", 4, kMessage, ".assay.serving.RowVerdict", true}}}},
+          "RowFate",
+          {"UNSAID", "ACCEPTED", "QUARANTINED", "DROPPED"},
+          "PushService",
+          {{"Push", ".assay.serving.PushRequest", ".assay.serving.PushResponse"}}};
+}
+
 File health_file() {
   return {"grpc/health/v1/health.proto",
           "grpc.health.v1",
@@ -195,8 +222,12 @@ File timestamp_file() {
 }
 
 const std::vector<File>& files() {
-  static const std::vector<File> kFiles = {
-      serving_file(), prediction_file(), health_file(), value_file(), timestamp_file()};
+  static const std::vector<File> kFiles = {serving_file(),
+                                           prediction_file(),
+                                           push_file(),
+                                           health_file(),
+                                           value_file(),
+                                           timestamp_file()};
   return kFiles;
 }
 

@@ -23,6 +23,7 @@
 #include <grpcpp/support/byte_buffer.h>
 
 #include "base/process.h"
+#include "data/protobuf.h"
 #include "serve/repeated_call.h"
 
 namespace assay::serve {
@@ -50,7 +51,9 @@ grpc::Slice slice_of(std::string bytes) {
   auto kept = std::make_unique<std::string>(std::move(bytes));
   char* const begin = kept->data();
   const std::size_t size = kept->size();
-  const auto free = [](void* text) { std::unique_ptr<std::string>(static_cast<std::string*>(text)); };
+  const auto free = [](void* text) {
+    std::unique_ptr<std::string>(static_cast<std::string*>(text));
+  };
   return {begin, size, free, kept.release()};
 }
 
@@ -155,6 +158,35 @@ bool is_urgent(std::string_view method) {
   return method == "/grpc.health.v1.Health/Check";
 }
 
+/// google.rpc.Status with a RetryInfo: the error details that clients of gRPC look for.
+std::string retry_details(grpc::StatusCode code, const std::string& message, int64_t micros) {
+  std::string info;
+  data::ProtoWriter(info).bytes(1, data::proto_seconds(micros));
+  std::string any;
+  data::ProtoWriter any_writer(any);
+  any_writer.bytes(1, "type.googleapis.com/google.rpc.RetryInfo");
+  any_writer.bytes(2, info);
+  std::string status;
+  data::ProtoWriter writer(status);
+  writer.integer(1, code);
+  writer.bytes(2, message);
+  writer.bytes(3, any);
+  return status;
+}
+
+/// A refusal of what may be asked again soon: after as long as HTTP's Retry-After says.
+grpc::Status not_now(grpc::GenericCallbackServerContext& context,
+                     grpc::StatusCode code,
+                     const std::string& message) {
+  constexpr int64_t kRetryAfter = kMicrosPerSecond;
+  context.AddTrailingMetadata("grpc-retry-pushback-ms", std::to_string(kRetryAfter / 1000));
+  return {code, message, retry_details(code, message, kRetryAfter)};
+}
+
+grpc::StatusCode code_of(const Status& status) {
+  return static_cast<grpc::StatusCode>(grpc_status(status.code()));
+}
+
 /// What all calls of a server have in common.
 struct Calls {
   Calls(Metrics& metrics, GrpcHandler the_handler, const GrpcOptions& the_options)
@@ -190,8 +222,9 @@ struct Calls {
 /// A call that is not taken.
 class Refusal : public grpc::ServerGenericBidiReactor {
  public:
-  Refusal() {
-    Finish(grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "Too many calls; ask again later"));
+  explicit Refusal(grpc::GenericCallbackServerContext& context) {
+    Finish(
+        not_now(context, grpc::StatusCode::RESOURCE_EXHAUSTED, "Too many calls; ask again later"));
   }
   void OnDone() override { delete this; }  // as grpc++ asks: a reactor belongs to its call
 };
@@ -199,7 +232,7 @@ class Refusal : public grpc::ServerGenericBidiReactor {
 /// One call: every message that comes in is answered by one, until the client has no more.
 class Call : public grpc::ServerGenericBidiReactor {
  public:
-  Call(Calls& calls, const grpc::GenericCallbackServerContext& context)
+  Call(Calls& calls, grpc::GenericCallbackServerContext& context)
       : calls_(calls),
         context_(context),
         method_(context.method()),
@@ -230,7 +263,7 @@ class Call : public grpc::ServerGenericBidiReactor {
       Finish(grpc::Status(grpc::StatusCode::CANCELLED, "the client waits no more"));
     } else if (has_waited_too_long) {
       calls_.shed.add();
-      Finish(grpc::Status(grpc::StatusCode::UNAVAILABLE, "Server is busy; ask again later"));
+      Finish(not_now(context_, grpc::StatusCode::UNAVAILABLE, "Server is busy; ask again later"));
     } else {
       answer();
     }
@@ -265,7 +298,9 @@ class Call : public grpc::ServerGenericBidiReactor {
     return context_.IsCancelled() || gpr_time_cmp(deadline, gpr_now(deadline.clock_type)) < 0;
   }
   void answer() {
-    if (as_of_.empty() || is_urgent_) {
+    const GrpcPast& past = calls_.options.past;
+    const bool is_slow = !as_of_.empty() || (past.is_slow && past.is_slow(method_));
+    if (!is_slow || is_urgent_) {
       give(answer_safely([this] { return calls_.handler(method_, bytes_of(request_), who()); }));
     } else {
       answer_later();
@@ -278,17 +313,20 @@ class Call : public grpc::ServerGenericBidiReactor {
       give(Status(Code::kUnimplemented, "this server has no tables to answer for the past from"));
       return;
     }
-    Status taken = past.may_wait(who());
-    if (taken.ok()) {
-      taken = past.slow->take({request_.Length(),
-                               [this] { answer_from_the_past(); },
-                               [this](const Status& why) { give(why); }});
+    const Status known = past.may_wait(who());
+    if (!known.ok()) {
+      give(known);
+      return;
     }
+    const Status taken = past.slow->take({request_.Length(),
+                                          [this] { answer_in_turn(); },
+                                          [this](const Status& why) { refuse_for_now(why); }});
     if (!taken.ok()) {
-      give(taken);
+      refuse_for_now(taken);
     }
   }
-  void answer_from_the_past() {
+  void refuse_for_now(const Status& why) { Finish(not_now(context_, code_of(why), why.message())); }
+  void answer_in_turn() {
     if (is_left_alone()) {
       calls_.late.add();
       Finish(grpc::Status(grpc::StatusCode::CANCELLED, "the client waits no more"));
@@ -299,8 +337,7 @@ class Call : public grpc::ServerGenericBidiReactor {
   }
   void give(Result<std::string> answer) {
     if (!answer.ok()) {
-      Finish(grpc::Status(static_cast<grpc::StatusCode>(grpc_status(answer.code())),
-                          answer.status().message()));
+      Finish(grpc::Status(code_of(answer.status()), answer.status().message()));
       return;
     }
     const grpc::Slice slice = slice_of(*std::move(answer));
@@ -319,7 +356,7 @@ class Call : public grpc::ServerGenericBidiReactor {
   }
 
   Calls& calls_;
-  const grpc::GenericCallbackServerContext& context_;  // lives as long as the call
+  grpc::GenericCallbackServerContext& context_;  // lives as long as the call
   const std::string method_;
   const std::string authorization_;
   const std::string api_key_;
@@ -341,7 +378,7 @@ class Service : public grpc::CallbackGenericService {
     if (is_urgent(context->method()) ? calls_.urgent.load() >= kUrgentMax
                                      : calls_.under_way.load() >= calls_.options.calls_max) {
       calls_.shed.add();
-      return std::make_unique<Refusal>().release();
+      return std::make_unique<Refusal>(*context).release();
     }
     return std::make_unique<Call>(calls_, *context).release();
   }

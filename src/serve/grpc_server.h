@@ -21,11 +21,14 @@ namespace assay::serve {
 using GrpcHandler = std::function<Result<std::string>(
     std::string_view method, std::string_view request, const Credentials& credentials)>;
 
-/// Where calls with the metadata `x-assay-as-of` are answered, whose text is the last argument:
-/// they wait for tables, and so they do it apart from the others.
+/// Where calls with the metadata `x-assay-as-of` are answered, whose text is the last argument, and
+/// those of methods that wait for a disk: they do it apart from the others. Who finds no room there
+/// is told when to ask again: by `grpc-retry-pushback-ms`, and google.rpc.RetryInfo in the details.
 struct GrpcPast {
   SlowWork* slow = nullptr;  // must outlive the server, and be stopped before it
   std::function<Status(const Credentials& credentials)> may_wait;  // who is refused does not queue
+  std::function<bool(std::string_view method)>
+      is_slow;  // whatever instant it is about; may be empty
   std::function<Result<std::string>(std::string_view method,
                                     std::string_view request,
                                     const Credentials& credentials,

@@ -23,6 +23,7 @@ namespace assay::serve {
 namespace {
 
 constexpr char kMethod[] = "/a.B/C";
+constexpr char kSlowMethod[] = "/a.B/Slow";
 constexpr char kHealth[] = "/grpc.health.v1.Health/Check";
 
 grpc::ByteBuffer message() {
@@ -55,6 +56,13 @@ class Client {
       queue_.Next(&tag, &ok);
       return status_.error_code();
     }
+    /// After code(): milliseconds after which to ask again, "" when that is not said.
+    [[nodiscard]] std::string retry_after() const {
+      const auto& trailers = context_.GetServerTrailingMetadata();
+      const auto found = trailers.find("grpc-retry-pushback-ms");
+      return found == trailers.end() ? "" : std::string(found->second.data(), found->second.size());
+    }
+    [[nodiscard]] std::string details() const { return status_.error_details(); }
 
    private:
     grpc::ClientContext context_;
@@ -67,7 +75,7 @@ class Client {
   grpc::StatusCode ask(const std::string& method, const std::string& as_of = "") {
     return Asked(stub_, method, as_of).code();
   }
-  std::unique_ptr<Asked> begin(const std::string& method, const std::string& as_of) {
+  std::unique_ptr<Asked> begin(const std::string& method, const std::string& as_of = "") {
     return std::make_unique<Asked>(stub_, method, as_of);
   }
 
@@ -276,6 +284,36 @@ TEST_F(GrpcServerTest, WhoIsNotKnownDoesNotQueueForThePast) {
   Client client(start(options));
   EXPECT_EQ(client.ask(kMethod, "then"), grpc::UNAUTHENTICATED);
   EXPECT_EQ(entered_, 0);
+}
+
+TEST_F(GrpcServerTest, MethodsThatWaitForADiskAreBoundedTooAndSayWhenToAskAgain) {
+  GrpcOptions options = with_past();
+  options.past.is_slow = [](std::string_view method) { return method == kSlowMethod; };
+  Client client(start(options));
+  const auto first = client.begin(kSlowMethod);
+  while (entered_ == 0) {
+    std::this_thread::yield();
+  }
+  const auto second = client.begin(kSlowMethod);
+  EXPECT_EQ(client.ask(kMethod), grpc::OK) << "does not wait";
+  const auto third = client.begin(kSlowMethod);  // of the last two one finds no room
+  while (metrics_.counter("assay_serve_slow_refused_total", "").value() == 0) {
+    std::this_thread::yield();
+  }
+  let_go();
+  EXPECT_EQ(first->code(), grpc::INVALID_ARGUMENT) << "by the one that answers for the past";
+  int refused = 0;
+  for (const auto& one : {second.get(), third.get()}) {
+    if (one->code() == grpc::RESOURCE_EXHAUSTED) {
+      ++refused;
+      EXPECT_EQ(one->retry_after(), "1000");
+      const std::string delay("\x0a\x02\x08\x01", 4);  // RetryInfo: Duration: one second
+      EXPECT_NE(one->details().find("google.rpc.RetryInfo\x12\x04" + delay), std::string::npos);
+    } else {
+      EXPECT_EQ(one->retry_after(), "");
+    }
+  }
+  EXPECT_EQ(refused, 1);
 }
 
 TEST_F(GrpcServerTest, WithoutAPastItsCallsAreUnimplemented) {

@@ -25,6 +25,9 @@ class FieldReader {
  public:
   std::vector<FieldError> errors;
 
+  /// Any value.
+  static JsonValue value_of(const element& value) { return read_value(value); }
+
   /// The body's object, or nothing when it is none.
   std::optional<simdjson::dom::object> object_of(const element& root) {
     simdjson::dom::object object;
@@ -182,9 +185,8 @@ class FieldReader {
   }
 };
 
-/// Parses and hands each field of the body's object to `take`; then `done` says what is missing.
-template <typename Body, typename Take, typename Done>
-Parsed<Body> parse_fields(std::string_view json, const Take& take, const Done& done) {
+/// The root of a document, which lives until the thread parses the next one.
+simdjson::error_code parse_root(std::string_view json, element* root) {
   thread_local simdjson::dom::parser parser;
   thread_local std::string padded;  // the parser reads a little beyond the end
   constexpr std::size_t kBytesKept = 1 << 20;
@@ -193,9 +195,15 @@ Parsed<Body> parse_fields(std::string_view json, const Take& take, const Done& d
   }
   padded.reserve(json.size() + simdjson::SIMDJSON_PADDING);
   padded.assign(json);
+  return parser.parse(padded.data(), padded.size(), false).get(*root);
+}
+
+/// Parses and hands each field of the body's object to `take`; then `done` says what is missing.
+template <typename Body, typename Take, typename Done>
+Parsed<Body> parse_fields(std::string_view json, const Take& take, const Done& done) {
   Parsed<Body> parsed;
   element root;
-  const simdjson::error_code error = parser.parse(padded.data(), padded.size(), false).get(root);
+  const simdjson::error_code error = parse_root(json, &root);
   if (error != simdjson::SUCCESS) {
     parsed.errors.push_back(
         {"json_invalid", {int64_t{0}}, "JSON decode error", "{}", simdjson::error_message(error)});
@@ -213,6 +221,12 @@ Parsed<Body> parse_fields(std::string_view json, const Take& take, const Done& d
 }
 
 }  // namespace
+
+std::optional<JsonValue> parse_json_value(std::string_view json) {
+  element root;
+  return parse_root(json, &root) == simdjson::SUCCESS ? std::optional(FieldReader::value_of(root))
+                                                      : std::nullopt;
+}
 
 ParsedBody parse_request_body(std::string_view json) {
   bool has_entities = false;

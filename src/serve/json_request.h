@@ -78,6 +78,9 @@ inline constexpr std::size_t kNamesMax = 10'000;
 /// Errors of one body that are told.
 inline constexpr std::size_t kFieldErrorsMax = 100;
 
+/// Any JSON as a value: an array or object without its blanks; nothing when it is none.
+std::optional<JsonValue> parse_json_value(std::string_view json);
+
 /// Read a JSON body. Never fails otherwise than by `errors`.
 ///
 /// Errors  not JSON, no `entities`, a list that is none, text that is none, more than kNamesMax

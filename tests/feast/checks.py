@@ -217,7 +217,7 @@ def reflection(channel):
     """A client without .proto files declares the messages by asking, and reads an answer with them."""
     database = ProtoReflectionDescriptorDatabase(channel)
     assert set(database.get_services()) >= {"feast.serving.ServingService", "assay.serving.PredictionService",
-                                            "grpc.health.v1.Health"}, database.get_services()
+                                            "assay.serving.PushService", "grpc.health.v1.Health"}, database.get_services()
     pool = DescriptorPool(database)
     service = pool.FindServiceByName("feast.serving.ServingService")
     method = service.FindMethodByName("GetOnlineFeatures")
@@ -229,6 +229,14 @@ def reflection(channel):
     assert ask(request).results[1].values[0].string_val == "Ann"
     predict = pool.FindServiceByName("assay.serving.PredictionService").FindMethodByName("Predict")
     assert predict.output_type.fields_by_name["predictions"].message_type.name == "Prediction"
+    push = pool.FindServiceByName("assay.serving.PushService").FindMethodByName("Push")
+    make, read = GetMessageClass(push.input_type), GetMessageClass(push.output_type)
+    rows = make(source="profiles", verdicts=True)
+    for name, kind, value in [("user_id", "int64_val", 90), ("age", "int32_val", 31), ("ts", "string_val", "2026-04-10T00:00:01Z")]:
+        setattr(rows.rows[name].val.add(), kind, value)
+    ask = channel.unary_unary("/assay.serving.PushService/Push", make.SerializeToString, read.FromString)
+    answer = ask(rows)
+    assert answer.accepted == 1 and [str(row).strip() for row in answer.rows] == ["verdict: ACCEPTED"], answer
 
 
 def remote_registry(folder, address):

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Servers as their operator meets them: certificates that are wrong, or change; callers by certificate; pushes that are
-sent twice.
+sent twice, over HTTP and by gRPC.
 
-    serving_test.py PROGRAM
+    serving_test.py PROGRAM GRPC_ASKER
 """
 
 import http.client
@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 
+from as_of_test import fields, message
 from project import NOT_FOUND, USAGE, Project, Server, flights_project, new_folder, remove
 
 QUESTION = json.dumps({"features": ["origin_delays:flights_24h"], "entities": {"origin": ["ORD"]}})
@@ -129,7 +130,22 @@ def wait_for(condition):
         time.sleep(0.05)
 
 
-def pushes(program, folder):
+def grpc_push(asker, server, *spends, key="", verdicts=False, source="orders", expect=0):
+    """The same rows as over HTTP; gives the fields of the answer, or the text of the refusal."""
+    def column(name, kind, values):
+        return (2, message((1, name), (2, message(*[(1, message((kind, value))) for value in values]))))
+
+    text, json_val = 2, 32
+    body = message((1, source), column("user_id", 4, [1] * len(spends)),
+                   column("spend", json_val, [json.dumps(spend) for spend in spends]),
+                   column("ts", text, ["2026-01-01T00:00:00Z"] * len(spends)), (3, int(verdicts)), (4, key))
+    done = subprocess.run([asker, server.grpc_address, "/assay.serving.PushService/Push"], input=body,
+                          capture_output=True, timeout=60)
+    assert done.returncode == expect, (done.returncode, done.stderr)
+    return list(fields(done.stdout)) if expect == 0 else done.stderr.decode()
+
+
+def pushes(program, folder, asker):
     """The same rows under one key are taken once, over restarts; other rows under it are refused."""
     project = Project(program, folder)
     (folder / "data/orders").mkdir(parents=True)
@@ -147,22 +163,37 @@ def pushes(program, folder):
     with Server(project, "--push") as server:
         assert [push(server, "a", 1, 2), push(server, "a", 1, 2), push(server, "a", 1, 3), push(server, None, 10)] == \
             [200, 200, 422, 200]
-    with Server(project, "--push") as server:
+    invalid, unimplemented = 3, 12
+    with Server(project, "--push", "--grpc", "127.0.0.1:0") as server:
         assert [push(server, "a", 1, 2), push(server, "b", 100)] == [200, 200]
+        assert grpc_push(asker, server, 1, 2, key="a") == [], "taken over HTTP, and before a restart"
+        grpc_push(asker, server, 1, 3, key="a", expect=invalid)
+        assert "PushSourceNotFoundException" in grpc_push(asker, server, 1, source="order", expect=invalid)
+        said = grpc_push(asker, server, 1000, "much", key="c", verdicts=True)
+        assert said[:2] == [(1, 1), (2, 1)], said  # one accepted, one quarantined
+        rows = [dict(fields(row)) for number, row in said if number == 4]
+        assert rows[0] == {1: 1}, rows
+        assert rows[1] == {1: 2, 2: b"orders", 3: b"wrong_type", 4: b"spend"}, rows
+    with Server(project, "--grpc", "127.0.0.1:0") as server:
+        assert "--push" in grpc_push(asker, server, 1, expect=unimplemented)
+    project.run("run")
+    assert project.sql("SELECT count(*) AS n, sum(spend) AS spend FROM lake.bronze.orders") == \
+        [{"n": 5, "spend": 1113.0}]
+    assert project.sql("SELECT count(*) AS n FROM lake.bronze.orders_quarantine") == [{"n": 1}]
 
 
-def main(program):
+def main(program, asker):
     root = new_folder("serving")
     try:
         project = flights_project(program, root / "project", 2)
         project.run("run")
         wrong_files(project)
         callers_and_rotation(project)
-        pushes(program, root / "orders")
+        pushes(program, root / "orders", asker)
         print("servers take new certificates, know their callers, and take a push once")
     finally:
         remove(root)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
