@@ -1,131 +1,18 @@
 #include <algorithm>
 
-#include "base/json_writer.h"
 #include "base/suggest.h"
 #include "cli/commands.h"
-#include "flow/explain.h"
-#include "flow/training.h"
+#include "cli/explanation.h"
 
 namespace assay::cli {
 namespace {
-
-/// What `SERVICE:feature` or `VIEW:feature` names.
-struct Asked {
-  std::shared_ptr<const gold::Service> service;  // nullptr: a view was named
-  std::string view;                              // the view, or on-demand view, that has it
-  std::string feature;
-  bool computed = false;  // from other values, or looked up with a computed key
-};
-
-/// A service of a derived view and its inputs, to explain it by.
-Result<std::shared_ptr<const gold::Service>> service_of_derived(flow::Workspace& workspace,
-                                                                const std::string& view) {
-  catalog::ServiceDef definition;
-  definition.name = view;
-  definition.items = workspace.project().derived.at(view).inputs;
-  definition.items.push_back({view, {}, {}});
-  return workspace.compile(definition);
-}
-
-Result<Asked> parse_asked(flow::Workspace& workspace, const std::string& word) {
-  const std::size_t colon = word.find(':');
-  if (colon == std::string::npos) {
-    return Status(Code::kInvalidArgument,
-                  "`" + word + "` names no feature; write SERVICE:feature or VIEW:feature");
-  }
-  Asked asked;
-  const std::string owner = word.substr(0, colon);
-  asked.feature = word.substr(colon + 1);
-  if (workspace.project().views.count(owner) != 0) {
-    asked.view = owner;
-    return asked;
-  }
-  std::vector<std::string> owners = names_of(workspace.project().services);
-  for (std::string& view : names_of(workspace.project().views)) {
-    owners.push_back(std::move(view));
-  }
-  for (std::string& view : names_of(workspace.project().derived)) {
-    owners.push_back(std::move(view));
-  }
-  ASSAY_ASSIGN_OR_RETURN(const std::string service,
-                         only_or_given(owner, owners, "service or feature view"));
-  const bool is_derived = workspace.project().derived.count(service) != 0;
-  ASSAY_ASSIGN_OR_RETURN(
-      asked.service,
-      is_derived ? service_of_derived(workspace, service) : workspace.service(service));
-  std::vector<std::string> names;
-  for (const gold::ServiceFeature& feature : asked.service->features) {
-    names.push_back(feature.name);
-    if (feature.name == asked.feature) {
-      asked.view = feature.view;
-      asked.computed =
-          feature.view_index < 0 || asked.service->has_computed_keys(feature.view_index);
-    }
-  }
-  if (asked.view.empty()) {
-    return Status(Code::kNotFound,
-                  "service " + service + " has no feature `" + asked.feature + "`" +
-                      did_you_mean(asked.feature, names));
-  }
-  return asked;
-}
 
 std::string text_of(const data::Scalar& value) {
   return value.is_null() ? "null" : data::format_scalar(value);
 }
 
-std::string json_of(const data::Scalar& value) {
-  std::string out;
-  append_json_value(out, *data::constant_column(value, 1), 0);
-  return out;
-}
-
-std::string json_of(const std::optional<EventTime>& time) {
-  return time.has_value() ? "\"" + format_time(*time) + "\"" : "null";
-}
-
-std::string explanation_json(const flow::Explanation& e) {
-  std::string json;
-  JsonWriter writer(json);
-  const auto text = [&](const char* name, const std::string& value) {
-    writer.key(name);
-    writer.string(value);
-  };
-  const auto raw = [&](const char* name, const std::string& value) {
-    writer.key(name);
-    writer.raw(value);
-  };
-  writer.begin_object();
-  text("view", e.view);
-  text("feature", e.feature);
-  text("definition", e.definition);
-  text("fingerprint", e.fingerprint);
-  text("at", format_time(e.at));
-  raw("value", json_of(e.value));
-  text("status", std::string(data::status_name(e.status)));
-  raw("event_time", json_of(e.event_time));
-  raw("since", json_of(e.since));
-  raw("until", json_of(e.until));
-  text("source_table", e.source_table);
-  text("steps_table", e.steps_table);
-  writer.key("inputs");
-  writer.begin_object();
-  for (const auto& [name, value] : e.inputs) {
-    raw(name.c_str(), json_of(value));
-  }
-  writer.end_object();
-  writer.key("counted");
-  writer.integer(e.counted);
-  raw("recomputed", json_of(e.recomputed));
-  writer.key("agrees");
-  writer.boolean(e.agrees);
-  raw("rows", render_json(e.rows));
-  writer.end_object();
-  return json;
-}
-
 /// How a feature is computed that no table holds.
-std::string how_computed(const catalog::Project& project, const Asked& asked) {
+std::string how_computed(const catalog::Project& project, const ExplainAsked& asked) {
   const auto on_demand = project.on_demand.find(asked.view);
   const auto derived = project.derived.find(asked.view);
   if (on_demand == project.on_demand.end() && derived == project.derived.end()) {
@@ -143,40 +30,26 @@ std::string how_computed(const catalog::Project& project, const Asked& asked) {
 }
 
 /// A feature computed from others is its expression over values of that instant.
-Status explain_computed(Invocation& invocation,
-                        flow::Workspace& workspace,
-                        const Asked& asked,
-                        const data::Batch& inputs,
-                        EventTime at) {
-  const std::string time_column = "at instant";  // no YAML name has a blank: it cannot collide
-  gold::TrainingSetOptions options;
-  options.time_column = time_column;
-  ASSAY_ASSIGN_OR_RETURN(
-      const data::Batch row,
-      flow::build_training_set(
-          workspace,
-          *asked.service,
-          inputs.with_column({time_column, data::Type::kTimestamp, false},
-                             data::constant_column(data::Scalar::timestamp(at.micros), 1)),
-          options));
-  invocation.output.say(asked.view + ":" + asked.feature + " at " + format_time(at) + " is " +
-                        text_of(row.find(asked.feature)->scalar(0)));
-  invocation.output.say("  " + how_computed(workspace.project(), asked));
-  std::vector<std::pair<std::string, data::Scalar>> values;
-  for (int c = 0; c < row.column_count(); ++c) {
-    const std::string& name = row.schema().field(c).name;
-    if (name != time_column) {
-      values.emplace_back(name, row.column(c).scalar(0));
+void say_computed(Invocation& invocation,
+                  const catalog::Project& project,
+                  const ExplainAsked& asked,
+                  const std::vector<std::pair<std::string, data::Scalar>>& values,
+                  EventTime at) {
+  for (const auto& [name, value] : values) {
+    if (name == asked.feature) {
+      invocation.output.say(asked.view + ":" + asked.feature + " at " + format_time(at) + " is " +
+                            text_of(value));
     }
   }
+  invocation.output.say("  " + how_computed(project, asked));
   invocation.output.object(values);
-  return {};
 }
 
 Status run_explain(Invocation& invocation) {
   ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_applied_workspace(invocation));
   const Arguments& arguments = invocation.arguments;
-  ASSAY_ASSIGN_OR_RETURN(const Asked asked, parse_asked(*workspace, arguments.get("FEATURE")));
+  ASSAY_ASSIGN_OR_RETURN(const ExplainAsked asked,
+                         parse_explain_asked(*workspace, arguments.get("FEATURE")));
   EventTime at;
   if (arguments.has("at")) {
     ASSAY_ASSIGN_OR_RETURN(at, parse_time(arguments.get("at")));
@@ -187,16 +60,14 @@ Status run_explain(Invocation& invocation) {
   if (asked.computed) {
     ASSAY_ASSIGN_OR_RETURN(const data::Batch inputs,
                            row_from_pairs(pairs, service_inputs(*asked.service)));
-    return explain_computed(invocation, *workspace, asked, inputs, at);
+    ASSAY_ASSIGN_OR_RETURN(const auto values, computed_values(*workspace, asked, inputs, at));
+    say_computed(invocation, workspace->project(), asked, values, at);
+    return {};
   }
   ASSAY_ASSIGN_OR_RETURN(const auto view, workspace->view(asked.view));
   ASSAY_ASSIGN_OR_RETURN(const data::Batch keys, row_from_pairs(pairs, view->keys()));
-  std::vector<data::Scalar> key;
-  for (int c = 0; c < keys.column_count(); ++c) {
-    key.push_back(keys.column(c).scalar(0));
-  }
   ASSAY_ASSIGN_OR_RETURN(const flow::Explanation explanation,
-                         flow::explain_feature(*workspace, *view, asked.feature, key, at));
+                         explain_row(*workspace, *view, asked.feature, keys, at));
   if (invocation.output.format() == OutputFormat::kJson) {
     invocation.output.json(explanation_json(explanation));
   } else {

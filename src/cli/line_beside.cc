@@ -1,11 +1,15 @@
 #include "cli/line_beside.h"
 
+#include <algorithm>
+
 #include "base/file_system.h"
 #include "cli/commands.h"
+#include "cli/explanation.h"
 #include "cli/pushed_rows.h"
 #include "flow/past_answers.h"
 #include "flow/push_verdicts.h"
 #include "flow/status.h"
+#include "serve/json_value.h"
 
 namespace assay::cli {
 namespace {
@@ -34,6 +38,27 @@ Status stopped() {
 template <typename T>
 Result<T> unless_interrupted(Result<T> result) {
   return result.code() == Code::kCancelled ? Result<T>(stopped()) : std::move(result);
+}
+
+/// One row of these fields from columns of one value each.
+Result<data::Batch> row_of(const std::vector<serve::JsonColumn>& inputs,
+                           const std::vector<data::Field>& fields) {
+  data::BatchBuilder row(data::make_schema(fields));
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    const auto input = std::find_if(inputs.begin(), inputs.end(), [&](const auto& one) {
+      return one.name == fields[i].name && one.values.size() == 1;
+    });
+    if (input == inputs.end()) {
+      return Status(Code::kInvalidArgument, "one value is needed of `" + fields[i].name + "`");
+    }
+    Result<data::Scalar> value = serve::to_scalar(input->values.front(), fields[i].type);
+    if (!value.ok()) {
+      return std::move(value).status().with_context(fields[i].name);
+    }
+    value->is_null() ? row.column(static_cast<int>(i)).append_null()
+                     : row.column(static_cast<int>(i)).append_scalar(*value);
+  }
+  return row.finish();
 }
 
 /// The word of an answer.
@@ -148,6 +173,27 @@ Result<std::vector<gold::FeatureValues>> LineBeside::past(const gold::FeatureVie
                     "the definitions are being replaced; ask again: " + view.name());
     }
     return flow::past_answers(*workspace, *current, keys, at);
+  };
+  return unless_interrupted(ask());
+}
+
+Result<std::string> LineBeside::explain(const std::string& feature,
+                                        const std::vector<serve::JsonColumn>& inputs,
+                                        EventTime at) {
+  const std::lock_guard lock(mutex_);
+  const auto ask = [&]() -> Result<std::string> {
+    ASSAY_ASSIGN_OR_RETURN(const auto workspace, open());
+    ASSAY_ASSIGN_OR_RETURN(const ExplainAsked asked, parse_explain_asked(*workspace, feature));
+    if (asked.computed) {
+      ASSAY_ASSIGN_OR_RETURN(const data::Batch row, row_of(inputs, service_inputs(*asked.service)));
+      ASSAY_ASSIGN_OR_RETURN(const auto values, computed_values(*workspace, asked, row, at));
+      return values_json(values);
+    }
+    ASSAY_ASSIGN_OR_RETURN(const auto view, workspace->view(asked.view));
+    ASSAY_ASSIGN_OR_RETURN(const data::Batch row, row_of(inputs, view->keys()));
+    ASSAY_ASSIGN_OR_RETURN(const flow::Explanation explanation,
+                           explain_row(*workspace, *view, asked.feature, row, at));
+    return explanation_json(explanation);
   };
   return unless_interrupted(ask());
 }

@@ -29,6 +29,11 @@ class NoLine : public serve::LineControl {
                                                 EventTime) override {
     return Status(Code::kUnimplemented, "no line");
   }
+  Result<std::string> explain(const std::string&,
+                              const std::vector<serve::JsonColumn>&,
+                              EventTime) override {
+    return Status(Code::kUnimplemented, "no line");
+  }
 };
 
 class Serving : public testing::Test {

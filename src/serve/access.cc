@@ -51,7 +51,8 @@ Status only_keys(const Json& object, std::initializer_list<std::string_view> kno
 
 /// True for the words that Caller::may knows.
 bool is_permission(std::string_view word) {
-  constexpr std::array<std::string_view, 4> kOfNames = {"service:", "view:", "model:", "source:"};
+  constexpr std::array<std::string_view, 5> kOfNames = {
+      "service:", "view:", "rows:", "model:", "source:"};
   return word == "*" || word == "registry" || word == "metrics" ||
          std::any_of(kOfNames.begin(), kOfNames.end(), [&](std::string_view what) {
            return word.starts_with(what) && word.size() > what.size();

@@ -19,8 +19,8 @@ class JsonValue;
 
 namespace assay::serve {
 
-/// Who asks, and what he may: words like "service:shop", "view:*", "model:buy", "source:clicks",
-/// "registry", "metrics"; "*" is all.
+/// Who asks, and what he may: words like "service:shop", "view:*", "rows:clicks", "model:buy",
+/// "source:clicks", "registry", "metrics"; "*" is all.
 struct Caller {
   std::string name;
   std::vector<std::string> permissions;

@@ -30,6 +30,11 @@ class Archive : public LineControl {
     return failure.ok() ? store_.read(view, keys, at)
                         : Result<std::vector<gold::FeatureValues>>(failure);
   }
+  Result<std::string> explain(const std::string&,
+                              const std::vector<JsonColumn>&,
+                              EventTime) override {
+    return Status(Code::kUnimplemented, "no line");
+  }
 
   std::vector<EventTime> asked;
   Status failure;

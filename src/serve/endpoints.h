@@ -14,6 +14,7 @@ enum Endpoint {
   kReady,
   kMetrics,
   kPush,
+  kExplain,
   kWriteToOnlineStore,
   kMaterialize,
   kMaterializeIncremental,

@@ -49,6 +49,18 @@ class FakeLine : public LineControl {
                                                 EventTime) override {
     return Status(Code::kFailedPrecondition, "nothing is past");
   }
+  Result<std::string> explain(const std::string& feature,
+                              const std::vector<JsonColumn>& inputs,
+                              EventTime at) override {
+    if (!failure.ok()) {
+      return failure;
+    }
+    explained = feature + " " + std::to_string(at.micros);
+    for (const JsonColumn& input : inputs) {
+      explained += " " + input.name;
+    }
+    return explanation;
+  }
 
   std::string taken;
   std::vector<std::string> keys;
@@ -56,6 +68,8 @@ class FakeLine : public LineControl {
   Status verdict;
   std::vector<std::string> asked;
   std::vector<std::string> late;
+  std::string explained;  // what was asked last
+  std::string explanation = "{}";
 };
 
 }  // namespace assay::serve

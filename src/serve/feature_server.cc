@@ -144,6 +144,7 @@ bool FeatureServer::is_slow(const Request& request) {
   const std::string_view target = request.target;
   switch (endpoint_of(target.substr(0, target.find('?')))) {
     case kPush:
+    case kExplain:
     case kMaterialize:
     case kMaterializeIncremental:
       return true;
@@ -218,6 +219,8 @@ Response FeatureServer::answer(Endpoint endpoint, const Request& request, const 
           200, "text/plain; version=0.0.4; charset=utf-8", world_.metrics.to_text(), {}};
     case kPush:
       return serve::push(selections()->state(), line_, request, caller);
+    case kExplain:
+      return explain(request, caller);
     case kWriteToOnlineStore:
       return write_to_online_store(selections()->state(), request, caller);
     case kMaterialize:

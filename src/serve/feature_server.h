@@ -104,6 +104,7 @@ class FeatureServer {
   Response answer(Endpoint endpoint, const Request& request, const Caller& caller);
   Response get_online_features(const Request& request, const Caller& caller);
   Response predict(const Request& request, const Caller& caller);
+  Response explain(const Request& request, const Caller& caller);
   Response ready();
   Asking reads_for(const ServingState& state, const std::optional<JsonValue>& at);
   /// From the store as it is: a flat service's answer without a Scalar a value. Nothing: it has to

@@ -288,6 +288,27 @@ Parsed<WriteBody> parse_write_body(std::string_view json, const char* target) {
       });
 }
 
+Parsed<ExplainBody> parse_explain_body(std::string_view json) {
+  bool has_feature = false;
+  return parse_fields<ExplainBody>(
+      json,
+      [&](FieldReader& reader, std::string_view key, const element& value, ExplainBody& body) {
+        if (key == "feature") {
+          has_feature = true;
+          body.feature = reader.read_required_text("feature", value);
+        } else if (key == "entities") {
+          body.entities = reader.read_columns("entities", value);
+        } else if (key == "at") {
+          body.at = reader.read_time("at", value);
+        }
+      },
+      [&](FieldReader& reader, const element& root) {
+        if (!has_feature) {
+          reader.missing("feature", root);
+        }
+      });
+}
+
 Parsed<MaterializeBody> parse_materialize_body(std::string_view json, bool incremental) {
   bool has_end = false;
   return parse_fields<MaterializeBody>(

@@ -49,6 +49,13 @@ struct WriteBody {
   std::vector<JsonColumn> df;  // rows, column by column
 };
 
+/// Body of /explain.
+struct ExplainBody {
+  std::string feature;               // "SERVICE:feature" or "VIEW:feature"
+  std::vector<JsonColumn> entities;  // of one row
+  std::optional<JsonValue> at{};     // the instant; none: now
+};
+
 /// Body of /materialize and /materialize-incremental; times as they were written.
 struct MaterializeBody {
   std::optional<std::string> start_ts;
@@ -91,6 +98,7 @@ std::optional<JsonValue> parse_json_value(std::string_view json);
 ParsedBody parse_request_body(std::string_view json);
 /// The same of a body that writes; `target` is the key that says into what.
 Parsed<WriteBody> parse_write_body(std::string_view json, const char* target);
+Parsed<ExplainBody> parse_explain_body(std::string_view json);
 /// `incremental`: end_ts must be there.
 Parsed<MaterializeBody> parse_materialize_body(std::string_view json, bool incremental);
 

@@ -8,6 +8,7 @@
 #include "base/status.h"
 #include "data/entity_key.h"
 #include "gold/contract.h"
+#include "serve/json_request.h"
 
 namespace assay::serve {
 
@@ -46,6 +47,16 @@ class LineControl {
   virtual Result<std::vector<gold::FeatureValues>> past(const gold::FeatureView& view,
                                                         std::span<const data::EntityKey> keys,
                                                         EventTime at) = 0;
+  /// The rows, tables and definition behind one number, as `assay explain --output json` prints
+  /// them. `feature`: "SERVICE:feature" or "VIEW:feature"; `inputs`: what it is asked with, each
+  /// one value.
+  ///
+  /// Errors  kNotFound: no such feature, or nothing was run yet; kInvalidArgument: the inputs are
+  /// not
+  ///         its; kFailedPrecondition: the tables are not so far.
+  virtual Result<std::string> explain(const std::string& feature,
+                                      const std::vector<JsonColumn>& inputs,
+                                      EventTime at) = 0;
   /// The server stops: what is being asked ends soon with kUnavailable, and so does all that is
   /// asked from now on. May be called again and again.
   virtual void interrupt() {}

@@ -65,6 +65,11 @@ constexpr Named kSchemas[] = {
      R"(equired":["verdict"],"properties":{"verdict":{"type":"string","enum":["accep)"
      R"(ted","quarantined","dropped"]},"table":{"type":"string"},"reason":{"type":"s)"
      R"(tring"},"column":{"type":"string"}}}}}})"},
+    {"ExplainRequest",
+     R"({"type":"object","required":["feature"],"properties":{"feature":{"type":"str)"
+     R"(ing"},"entities":{"$ref":"#/components/schemas/Columns"},"at":{"nullable":tr)"
+     R"(ue,"oneOf":[{"type":"string","format":"date-time"},{"type":"number"}]}}})"},
+    {"Explanation", R"({"type":"object"})"},
     {"WriteRequest",
      R"({"type":"object","required":["feature_view_name","df"],"properties":{"featur)"
      R"(e_view_name":{"type":"string"},"df":{"$ref":"#/components/schemas/Columns"}})"

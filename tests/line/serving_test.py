@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Servers as their operator meets them: certificates that are wrong, or change; callers by certificate; pushes that are
-sent twice, over HTTP and by gRPC.
+sent twice, over HTTP and by gRPC; numbers that are explained.
 
     serving_test.py PROGRAM GRPC_ASKER
 """
@@ -145,6 +145,29 @@ def grpc_push(asker, server, *spends, key="", verdicts=False, source="orders", e
     return list(fields(done.stdout)) if expect == 0 else done.stderr.decode()
 
 
+def explained(project):
+    """Over HTTP a number is explained as on the command line, rows, tables and all."""
+    at = "2001-01-02T12:00:00Z"
+    keys = {"origin": "ORD", "destination": "LAX"}
+    flight = {**keys, "departure": "2001-01-02T17:00:00Z", "distance": "1000"}
+    with Server(project) as server:
+        def ask(feature, values):
+            return server.request("/explain", {"feature": feature, "at": at,
+                                               "entities": {name: [value] for name, value in values.items()}})
+
+        for feature, values in [("origin_delays:flights_24h", {"origin": "ORD"}), ("route_delays:route_flights_7d", keys),
+                                ("origin_delays:late_trend", {"origin": "ORD"}), ("delay_v1:hour_of_day", flight)]:
+            words = [word for name, value in values.items() for word in ("--entity", f"{name}={value}")]
+            status, body = ask(feature, values)
+            assert status == 200, (feature, body)
+            expected = project.json("explain", feature, *words, "--at", at)
+            assert json.loads(body) == expected and expected, (feature, body[:1000])
+        status, body = ask("delay_v1:flights_24h", flight)
+        assert status == 200 and json.loads(body)["agrees"] and json.loads(body)["counted"] > 0, body[:1000]
+        assert ask("origin_delays:flights_24h", {})[0] == 422
+        assert ask("route_delay:route_flights_7d", keys)[0] == 404
+
+
 def pushes(program, folder, asker):
     """The same rows under one key are taken once, over restarts; other rows under it are refused."""
     project = Project(program, folder)
@@ -187,6 +210,7 @@ def main(program, asker):
     try:
         project = flights_project(program, root / "project", 2)
         project.run("run")
+        explained(project)
         wrong_files(project)
         callers_and_rotation(project)
         pushes(program, root / "orders", asker)
