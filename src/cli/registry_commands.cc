@@ -1,11 +1,17 @@
+#include <array>
+#include <atomic>
 #include <mutex>
+#include <optional>
 
 #include "base/file_system.h"
 #include "base/process.h"
+#include "base/wakeup.h"
 #include "cli/commands.h"
 #include "cli/serving.h"
 #include "serve/feast_import.h"
 #include "serve/feast_registry.h"
+#include "serve/grpc_health.h"
+#include "serve/grpc_reflection.h"
 #include "serve/grpc_registry.h"
 
 namespace assay::cli {
@@ -87,11 +93,31 @@ class ServedRegistry {
   std::shared_ptr<const serve::FeastRegistry> registry_;
 };
 
+/// Whether a service of this server can answer; nothing: it has none of that name.
+std::optional<bool> registry_health(std::string_view service, bool is_draining) {
+  if (service.empty() || service == "feast.registry.RegistryServer") {
+    return !is_draining;
+  }
+  return service == "grpc.health.v1.Health" ? std::optional(true) : std::nullopt;
+}
+
 /// What a method of the registry answers to whoever may ask.
-serve::GrpcHandler registry_handler(ServedRegistry& registry, serve::Gate& gate) {
+serve::GrpcHandler registry_handler(ServedRegistry& registry,
+                                    serve::Gate& gate,
+                                    const std::atomic<bool>& is_draining) {
   return [&](std::string_view method,
              std::string_view request,
              const serve::Credentials& credentials) -> Result<std::string> {
+    if (method == serve::kHealthCheck || method == serve::kHealthWatch) {
+      return serve::answer_health(method, request, [&](std::string_view service) {
+        return registry_health(service, is_draining);
+      });
+    }
+    if (serve::is_reflection(method)) {
+      constexpr std::array<std::string_view, 2> kServices = {"feast.registry.RegistryServer",
+                                                             "grpc.health.v1.Health"};
+      return serve::answer_reflection(request, kServices);
+    }
     ASSAY_ASSIGN_OR_RETURN(const auto caller, gate.who(credentials));
     return caller->may("registry")
                ? serve::answer_registry(*registry.get(), method, request)
@@ -115,9 +141,12 @@ Status run_registry_serve(Invocation& invocation) {
   options.host = address.host;
   options.port = address.port;
   options.tls = tls == nullptr ? serve::TlsSource() : tls->source();
-  ASSAY_ASSIGN_OR_RETURN(const auto server,
-                         serve::start_grpc_server(
-                             invocation.world.metrics, registry_handler(registry, gate), options));
+  ASSAY_ASSIGN_OR_RETURN(const Duration drain, drain_time(invocation.arguments));
+  std::atomic<bool> is_draining = false;
+  ASSAY_ASSIGN_OR_RETURN(
+      const auto server,
+      serve::start_grpc_server(
+          invocation.world.metrics, registry_handler(registry, gate, is_draining), options));
   const std::string where = options.host + ":" + std::to_string(server->port());
   ASSAY_RETURN_IF_ERROR(write_addresses(invocation, where, ""));
   invocation.output.say("serving the registry of " + registry.get()->project + " by gRPC on " +
@@ -130,6 +159,9 @@ Status run_registry_serve(Invocation& invocation) {
       tls->look_again();
     }
   }
+  is_draining = true;
+  server->tell_health();
+  Wakeup().wait(drain);
   server->stop();
   return {};
 }
@@ -213,7 +245,8 @@ std::vector<Command> registry_commands() {
         access_flag(),
         tls_flags()[0],
         tls_flags()[1],
-        tls_flags()[2]},
+        tls_flags()[2],
+        drain_flag()},
        run_registry_serve},
       {{"import", "feast"},
        "turn a Feast repository into a project",

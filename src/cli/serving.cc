@@ -4,8 +4,10 @@
 
 #include "base/file_system.h"
 #include "base/process.h"
+#include "base/wakeup.h"
 #include "cli/commands.h"
 #include "learn/model_card.h"
+#include "serve/all_at_once.h"
 #include "serve/grpc_calls.h"
 #include "serve/grpc_push.h"
 
@@ -125,6 +127,29 @@ Result<serve::HttpOptions> parse_address(const std::string& text, const std::str
                   flag + " is `" + text + "`; write it like 127.0.0.1:6566");
   }
   return options;
+}
+
+Flag drain_flag() {
+  return {"drain-for",
+          "DURATION",
+          "when it is to stop, say so by /ready and gRPC's health, and answer for this long as "
+          "before (0s)",
+          "",
+          false,
+          false};
+}
+
+Result<Duration> drain_time(const Arguments& arguments) {
+  constexpr int64_t kMax = 3600 * kMicrosPerSecond;
+  if (!arguments.has("drain-for")) {
+    return Duration{0};
+  }
+  const std::string& text = arguments.get("drain-for");
+  Result<Duration> duration = parse_duration(text);
+  return duration.ok() && duration->micros >= 0 && duration->micros <= kMax
+             ? duration
+             : Status(Code::kInvalidArgument,
+                      "--drain-for is `" + text + "`; write it like 10s, at most 1h");
 }
 
 Flag access_flag() {
@@ -254,6 +279,7 @@ std::vector<Flag> Servers::flags() {
                    "",
                    false,
                    false});
+  flags.push_back(drain_flag());
   flags.push_back({"busy-after",
                    "DURATION",
                    "answer 503 while what arrives waits longer than this for its turn (1s)",
@@ -281,6 +307,7 @@ Status Servers::start(int threads) {
   options.threads = threads;
   ASSAY_ASSIGN_OR_RETURN(options.turn_max, busy_after(invocation_.arguments));
   ASSAY_ASSIGN_OR_RETURN(options.connections_max, connections_max(invocation_.arguments));
+  ASSAY_ASSIGN_OR_RETURN(drain_, drain_time(invocation_.arguments));
   raise_file_limit();  // each connection is one
   options.is_slow = features_.slow_of_callers();
   options.is_urgent = serve::FeatureServer::is_urgent;
@@ -341,16 +368,29 @@ Result<std::string> Servers::start_grpc(const serve::TlsSource& tls) {
 }
 
 void Servers::stop() {
-  watch_.reset();
-  if (http_ != nullptr) {
-    http_->stop();
-  }
-  if (slow_calls_ != nullptr) {
-    slow_calls_->stop();
-  }
+  features_.drain();
   if (grpc_ != nullptr) {
-    grpc_->stop();
+    grpc_->tell_health();
   }
+  if (watch_ != nullptr) {
+    Wakeup().wait(drain_);
+  }
+  watch_.reset();
+  serve::all_at_once({[this] {
+                        if (http_ != nullptr) {
+                          http_->stop();
+                        }
+                      },
+                      [this] {
+                        if (slow_calls_ != nullptr) {
+                          slow_calls_->stop();
+                        }
+                      },
+                      [this] {
+                        if (grpc_ != nullptr) {
+                          grpc_->stop();
+                        }
+                      }});
 }
 
 Status write_addresses(Invocation& invocation, const std::string& http, const std::string& grpc) {

@@ -87,6 +87,8 @@ class Servers {
   Status start(int threads = 0);
   /// "http://127.0.0.1:6566 and by gRPC on 127.0.0.1:6567"
   [[nodiscard]] const std::string& where() const { return where_; }
+  /// Say of all that it is not ready, answer as before for as long as --drain-for says, then close
+  /// all listeners at once and finish what is under way.
   void stop();
 
  private:
@@ -101,7 +103,8 @@ class Servers {
   std::unique_ptr<serve::SlowWork> slow_calls_;
   std::unique_ptr<serve::GrpcServer> grpc_;
   std::string where_;
-  std::unique_ptr<serve::RepeatedCall> watch_;
+  Duration drain_{0};
+  std::unique_ptr<serve::RepeatedCall> watch_;  // while all are up
 };
 
 /// Looks for newer definitions for which everything was made, and hands over what they serve.
@@ -135,6 +138,10 @@ Result<std::unique_ptr<serve::TlsFiles>> tls_files(Invocation& invocation);
 Flag access_flag();
 /// The addresses, a line each, into the file that --address-file names.
 Status write_addresses(Invocation& invocation, const std::string& http, const std::string& grpc);
+
+/// How long the servers answer on once they say that they are stopping: what --drain-for says.
+Flag drain_flag();
+Result<Duration> drain_time(const Arguments& arguments);
 
 /// Waits for SIGINT or SIGTERM. Made before any thread starts, so that only it takes them.
 class StopWait {

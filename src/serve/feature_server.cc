@@ -242,6 +242,9 @@ Response FeatureServer::answer(Endpoint endpoint, const Request& request, const 
 
 /// Whether features can be answered: the store says where its views stand.
 Response FeatureServer::ready() {
+  if (is_draining_) {
+    return detail_error(503, "Server is stopping");
+  }
   const std::shared_ptr<Selections> selections = this->selections();
   const ServingState& state = selections->state();
   for (const auto& [name, view] : state.views) {

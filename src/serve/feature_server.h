@@ -70,6 +70,12 @@ class FeatureServer {
   PredictionsAsked ask_predictions(const RequestBody& body, const Caller& caller);
   /// Rows for a source, once under `key` ("": however often they come). It waits for a disk.
   Pushed push(const WriteBody& rows, std::string_view key, const Caller& caller);
+  /// Whether features can be answered: what /ready says.
+  bool is_ready() { return ready().status == 200; }
+  /// From now on /ready and gRPC's health say that nothing more should be asked here. All else is
+  /// answered as before.
+  void drain() { is_draining_ = true; }
+  [[nodiscard]] bool is_draining() const { return is_draining_; }
   /// Who is let in. Health and readiness are open.
   Gate& gate() { return gate_; }
   /// What is served, in Feast's words.
@@ -127,6 +133,7 @@ class FeatureServer {
   ServedLog* log_;
   LineControl* line_;
   bool is_quick_ = true;
+  std::atomic<bool> is_draining_{false};
   Counter& feature_requests_;
   Counter& entities_;
   Counter& predictions_;

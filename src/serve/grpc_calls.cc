@@ -8,6 +8,7 @@
 #include "data/protobuf.h"
 #include "serve/error_response.h"
 #include "serve/grpc_columns.h"
+#include "serve/grpc_health.h"
 #include "serve/grpc_push.h"
 #include "serve/grpc_reflection.h"
 #include "serve/grpc_registry.h"
@@ -322,6 +323,22 @@ Status refusal_status(const Response& refusal) {
   return {code, inner.ok() ? std::get<std::string>(inner->value) : refusal.body};
 }
 
+/// Whether a service can answer: those that read the store are asked for it, all others can until
+/// the server stops; health and reflection, as long as anything is answered.
+std::optional<bool> health_of(FeatureServer& server, std::string_view service) {
+  if (service.empty() || service == "feast.serving.ServingService" ||
+      service == "assay.serving.PredictionService") {
+    return server.is_ready();
+  }
+  if (service == "assay.serving.PushService" || service == "feast.registry.RegistryServer") {
+    return !server.is_draining();
+  }
+  return service == "grpc.health.v1.Health" ||
+                 is_reflection("/" + std::string(service) + "/ServerReflectionInfo")
+             ? std::optional(true)
+             : std::nullopt;
+}
+
 }  // namespace
 
 Result<std::string> answer_grpc(FeatureServer& server,
@@ -329,14 +346,11 @@ Result<std::string> answer_grpc(FeatureServer& server,
                                 std::string_view request,
                                 const Credentials& credentials,
                                 std::string_view as_of) {
-  std::string message;
-  if (method == "/grpc.health.v1.Health/Check") {
-    constexpr int kServing = 1;
-    ProtoWriter(message).integer(1, kServing);
-    return message;
+  if (method == kHealthCheck || method == kHealthWatch) {
+    return answer_health(
+        method, request, [&](std::string_view service) { return health_of(server, service); });
   }
-  if (method == "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo" ||
-      method == "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo") {
+  if (is_reflection(method)) {
     return answer_reflection(request);
   }
   ASSAY_ASSIGN_OR_RETURN(const std::shared_ptr<const Caller> caller,
@@ -350,6 +364,7 @@ Result<std::string> answer_grpc(FeatureServer& server,
                : Result<std::string>(refusal_status(asked.refusal));
   }
   if (method == "/feast.serving.ServingService/GetFeastServingInfo") {
+    std::string message;
     ProtoWriter(message).bytes(1, "assay " ASSAY_VERSION);
     return message;
   }

@@ -9,9 +9,9 @@
 namespace assay::serve {
 
 /// Answer one message of a gRPC call: Feast's `feast.serving.ServingService`, our
-/// `assay.serving.PredictionService` and `PushService`, the reading half of `feast.registry.RegistryServer`,
-/// `grpc.health.v1.Health/Check` and both versions of
-/// `grpc.reflection`. The messages are in docs/reference/grpc.md.
+/// `assay.serving.PredictionService` and `PushService`, the reading half of
+/// `feast.registry.RegistryServer`, `grpc.health.v1.Health` and both versions of `grpc.reflection`.
+/// The messages are in docs/reference/grpc.md.
 ///
 /// Errors  kUnauthenticated, kPermissionDenied: as the server is protected; health and reflection
 /// are open. kInvalidArgument: not the message; kUnimplemented: no such method; and what an answer

@@ -15,6 +15,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, std::size_t size) {
   for (const char* const method : {"/feast.serving.ServingService/GetOnlineFeatures",
                                    "/assay.serving.PredictionService/Predict",
                                    "/assay.serving.PushService/Push",
+                                   "/grpc.health.v1.Health/Check",
+                                   "/grpc.health.v1.Health/Watch",
                                    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"}) {
     const assay::Result<std::string> first = assay::serve::answer_grpc(server, method, bytes);
     const assay::Result<std::string> second = assay::serve::answer_grpc(server, method, bytes);

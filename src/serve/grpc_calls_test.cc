@@ -147,7 +147,31 @@ TEST_F(GrpcCalls, PredictionsAreScored) {
 }
 
 TEST_F(GrpcCalls, HealthAndInfoAnswer) {
-  EXPECT_EQ(*ask("/grpc.health.v1.Health/Check", ""), std::string("\x08\x01", 2));
+  constexpr char kCheck[] = "/grpc.health.v1.Health/Check";
+  const std::string serving("\x08\x01", 2);
+  const std::string not_serving("\x08\x02", 2);
+  const std::vector<std::string> ours = {"",
+                                         "feast.serving.ServingService",
+                                         "assay.serving.PredictionService",
+                                         "assay.serving.PushService",
+                                         "feast.registry.RegistryServer"};
+  for (const std::string& service : ours) {
+    EXPECT_EQ(*ask(kCheck, message({{1, service}})), serving) << service;
+  }
+  EXPECT_EQ(*ask(kCheck, ""), serving);
+  EXPECT_EQ(ask(kCheck, message({{1, "no.Such"}})).code(), Code::kNotFound);
+  EXPECT_EQ(*ask("/grpc.health.v1.Health/Watch", message({{1, "no.Such"}})),
+            std::string("\x08\x03", 2));
+  EXPECT_EQ(ask(kCheck, "\x0a").code(), Code::kInvalidArgument);
+  server_.drain();
+  for (const std::string& service : ours) {
+    EXPECT_EQ(*ask(kCheck, message({{1, service}})), not_serving) << service;
+  }
+  for (const char* const alive : {"grpc.health.v1.Health",
+                                  "grpc.reflection.v1.ServerReflection",
+                                  "grpc.reflection.v1alpha.ServerReflection"}) {
+    EXPECT_EQ(*ask(kCheck, message({{1, alive}})), serving) << alive << " answers still";
+  }
   const std::string info = *ask("/feast.serving.ServingService/GetFeastServingInfo", "");
   EXPECT_TRUE(fields_of(info, 1)[0].bytes.starts_with("assay "));
 }

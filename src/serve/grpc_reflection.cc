@@ -50,6 +50,7 @@ struct Method {
   const char* name;
   const char* input;
   const char* output;
+  bool streams = false;  // the answers
 };
 
 struct File {
@@ -209,9 +210,13 @@ File health_file() {
           {{"HealthCheckRequest", {{"service", 1, kString}}},
            {"HealthCheckResponse", {{"status", 1, kEnum, ".grpc.health.v1.ServingStatus"}}}},
           "ServingStatus",
-          {"UNKNOWN", "SERVING", "NOT_SERVING"},
+          {"UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"},
           "Health",
-          {{"Check", ".grpc.health.v1.HealthCheckRequest", ".grpc.health.v1.HealthCheckResponse"}}};
+          {{"Check", ".grpc.health.v1.HealthCheckRequest", ".grpc.health.v1.HealthCheckResponse"},
+           {"Watch",
+            ".grpc.health.v1.HealthCheckRequest",
+            ".grpc.health.v1.HealthCheckResponse",
+            true}}};
 }
 
 File timestamp_file() {
@@ -302,6 +307,9 @@ std::string service_descriptor(const File& file) {
     fields.bytes(1, method.name);
     fields.bytes(2, method.input);
     fields.bytes(3, method.output);
+    if (method.streams) {
+      fields.boolean(6, true);
+    }
     writer.bytes(2, one);
   }
   return bytes;
@@ -358,14 +366,20 @@ const File* file_of_name(std::string_view name) {
   return nullptr;
 }
 
-std::string services_message() {
+std::string services_message(std::span<const std::string_view> services) {
   std::string list;
   ProtoWriter writer(list);
+  const auto add = [&](std::string_view name) {
+    std::string service;
+    ProtoWriter(service).bytes(1, name);
+    writer.bytes(1, service);
+  };
+  for (const std::string_view name : services) {
+    add(name);
+  }
   for (const File& file : files()) {
-    if (*file.service != '\0') {
-      std::string service;
-      ProtoWriter(service).bytes(1, full_name(file, file.service));
-      writer.bytes(1, service);
+    if (services.empty() && *file.service != '\0') {
+      add(full_name(file, file.service));
     }
   }
   return list;
@@ -386,7 +400,13 @@ void write_file_or_error(ProtoWriter& writer, const File* file, std::string_view
 
 }  // namespace
 
-Result<std::string> answer_reflection(std::string_view request) {
+bool is_reflection(std::string_view method) {
+  return method == "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo" ||
+         method == "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo";
+}
+
+Result<std::string> answer_reflection(std::string_view request,
+                                      std::span<const std::string_view> services) {
   std::string answer;
   ProtoWriter writer(answer);
   writer.bytes(2, request);
@@ -415,7 +435,7 @@ Result<std::string> answer_reflection(std::string_view request) {
       write_file_or_error(writer, file_of_symbol(asked->bytes), asked->bytes);
       break;
     case 7:
-      writer.bytes(6, services_message());
+      writer.bytes(6, services_message(services));
       break;
     default:
       write_file_or_error(writer, nullptr, "extensions");

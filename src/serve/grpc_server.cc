@@ -24,6 +24,7 @@
 
 #include "base/process.h"
 #include "data/protobuf.h"
+#include "serve/grpc_health.h"
 #include "serve/repeated_call.h"
 
 namespace assay::serve {
@@ -155,7 +156,7 @@ constexpr int kUrgentMax = 128;
 
 /// A supervisor must not end a process because it is busy.
 bool is_urgent(std::string_view method) {
-  return method == "/grpc.health.v1.Health/Check";
+  return method == kHealthCheck;
 }
 
 /// google.rpc.Status with a RetryInfo: the error details that clients of gRPC look for.
@@ -187,6 +188,16 @@ grpc::StatusCode code_of(const Status& status) {
   return static_cast<grpc::StatusCode>(grpc_status(status.code()));
 }
 
+/// An answer, whatever a library throws in it: through here it would end the process.
+template <typename Answer>
+Result<std::string> answer_safely(const Answer& answer) {
+  try {
+    return answer();
+  } catch (const std::exception&) {  // only libraries throw, and memory may run out
+    return Status(Code::kInternal, "Internal Server Error");
+  }
+}
+
 /// What all calls of a server have in common.
 struct Calls {
   Calls(Metrics& metrics, GrpcHandler the_handler, const GrpcOptions& the_options)
@@ -207,7 +218,18 @@ struct Calls {
   std::atomic<int> waiting{0};  // that no message of has been taken yet
   std::mutex mutex;
   std::unordered_map<const grpc::GenericCallbackServerContext*, int64_t> silent;  // since when
+  HealthWatches watches{[this](const std::string& request) {
+    return answer_safely([&] { return handler(kHealthWatch, request, {}); });
+  }};
 
+  void begin_silence(const grpc::GenericCallbackServerContext& context) {
+    const std::lock_guard lock(mutex);
+    silent.emplace(&context, monotonic_micros());
+  }
+  void end_silence(const grpc::GenericCallbackServerContext& context) {
+    const std::lock_guard lock(mutex);
+    silent.erase(&context);
+  }
   /// Cut off who opened a call and says nothing.
   void end_silent() {
     const std::lock_guard lock(mutex);
@@ -244,10 +266,7 @@ class Call : public grpc::ServerGenericBidiReactor {
         since_(monotonic_micros()) {
     ++(is_urgent_ ? calls_.urgent : calls_.under_way);
     ++calls_.waiting;
-    {
-      const std::lock_guard lock(calls_.mutex);
-      calls_.silent.emplace(&context_, since_);
-    }
+    calls_.begin_silence(context_);
     StartRead(&request_);
   }
   ~Call() override { --(is_urgent_ ? calls_.urgent : calls_.under_way); }
@@ -284,10 +303,7 @@ class Call : public grpc::ServerGenericBidiReactor {
       return false;
     }
     is_first_ = false;
-    {
-      const std::lock_guard lock(calls_.mutex);
-      calls_.silent.erase(&context_);
-    }
+    calls_.end_silence(context_);
     const int waiting = calls_.waiting--;
     const GrpcOptions& options = calls_.options;
     return waiting >= options.turn_calls && !is_urgent_ &&
@@ -345,15 +361,6 @@ class Call : public grpc::ServerGenericBidiReactor {
     StartWrite(&response_);
   }
   [[nodiscard]] Credentials who() const { return {authorization_, api_key_, peer_names_}; }
-  /// An answer, whatever a library throws in it: through here it would end the process.
-  template <typename Answer>
-  static Result<std::string> answer_safely(const Answer& answer) {
-    try {
-      return answer();
-    } catch (const std::exception&) {  // only libraries throw, and memory may run out
-      return Status(Code::kInternal, "Internal Server Error");
-    }
-  }
 
   Calls& calls_;
   grpc::GenericCallbackServerContext& context_;  // lives as long as the call
@@ -369,12 +376,55 @@ class Call : public grpc::ServerGenericBidiReactor {
   grpc::ByteBuffer response_;
 };
 
+/// Somebody who watches health: a message comes in, and as many go out as there are changes.
+class Watch : public grpc::ServerGenericBidiReactor, public HealthWatch {
+ public:
+  Watch(Calls& calls, grpc::GenericCallbackServerContext& context)
+      : calls_(calls), context_(context) {
+    calls_.begin_silence(context_);
+    calls_.watches.add(*this);
+    StartRead(&message_);
+  }
+  void OnReadDone(bool ok) override {
+    calls_.end_silence(context_);
+    if (ok) {
+      calls_.watches.begin(*this, bytes_of(message_));
+    } else {
+      calls_.watches.end(*this, Status(Code::kCancelled, "no message"));
+    }
+  }
+  void OnWriteDone(bool ok) override { calls_.watches.written(*this, ok); }
+  void OnCancel() override { calls_.watches.end(*this, Status(Code::kCancelled, "cancelled")); }
+  void OnDone() override {
+    calls_.watches.remove(*this);
+    delete this;
+  }
+
+  void write(const std::string& answer) override {
+    const grpc::Slice slice(answer);
+    message_ = grpc::ByteBuffer(&slice, 1);
+    StartWrite(&message_);
+  }
+  void finish(const Status& why) override { Finish(grpc::Status(code_of(why), why.message())); }
+
+ private:
+  Calls& calls_;
+  grpc::GenericCallbackServerContext& context_;
+  grpc::ByteBuffer message_;
+};
+
 class Service : public grpc::CallbackGenericService {
  public:
   Service(Metrics& metrics, GrpcHandler handler, const GrpcOptions& options)
       : calls_(metrics, std::move(handler), options) {}
   grpc::ServerGenericBidiReactor* CreateReactor(
       grpc::GenericCallbackServerContext* context) override {
+    if (context->method() == kHealthWatch) {
+      return calls_.watches.count() < calls_.options.watches_max
+                 ? static_cast<grpc::ServerGenericBidiReactor*>(
+                       std::make_unique<Watch>(calls_, *context).release())
+                 : std::make_unique<Refusal>(*context).release();
+    }
     if (is_urgent(context->method()) ? calls_.urgent.load() >= kUrgentMax
                                      : calls_.under_way.load() >= calls_.options.calls_max) {
       calls_.shed.add();
@@ -384,6 +434,7 @@ class Service : public grpc::CallbackGenericService {
   }
 
   void end_silent() { calls_.end_silent(); }
+  HealthWatches& watches() { return calls_.watches; }
 
  private:
   Calls calls_;
@@ -424,12 +475,17 @@ class Server : public GrpcServer {
     }
     port_ = static_cast<uint16_t>(port);
     const Duration look{std::min(options.read_timeout.micros, kMicrosPerSecond)};
-    sweep_ = std::make_unique<RepeatedCall>(look, [this] { service_.end_silent(); });
+    sweep_ = std::make_unique<RepeatedCall>(look, [this] {
+      service_.end_silent();
+      service_.watches().tell_all();
+    });
     return {};
   }
   [[nodiscard]] uint16_t port() const override { return port_; }
+  void tell_health() override { service_.watches().tell_all(); }
   void stop() override {
     sweep_.reset();
+    service_.watches().end_all();
     if (server_ != nullptr) {
       gpr_timespec wait = gpr_time_from_micros(kDrainMicrosMax, GPR_TIMESPAN);
       server_->Shutdown(gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), wait));

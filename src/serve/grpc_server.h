@@ -53,17 +53,22 @@ struct GrpcOptions {
   Duration age_max{600 * kMicrosPerSecond};      // of a connection: then it is made anew
   Duration age_grace{10 * kMicrosPerSecond};     // for calls that are open then; they are cut off
   Duration read_timeout{10 * kMicrosPerSecond};  // until a call has sent its first message
+  int watches_max = 1000;                        // of health, at once; more are RESOURCE_EXHAUSTED
   GrpcPast past{};                               // without `slow`: such calls are UNIMPLEMENTED
 };
 
 /// A gRPC server of bytes in and bytes out, within the limits of its options. Nothing is answered
-/// whose client has gone, or does not wait any more; health is, however busy it is. Threads
-/// thread-safe.
+/// whose client has gone, or does not wait any more; health is, however busy it is. Who watches it
+/// is answered by the handler's `grpc.health.v1.Health/Watch`, which is asked each second, and gets
+/// what has changed.
+/// Threads thread-safe.
 class GrpcServer {
  public:
   virtual ~GrpcServer() = default;
   /// The port it listens on.
   [[nodiscard]] virtual uint16_t port() const = 0;
+  /// Tell who watches health what it is by now; at once, not only each second.
+  virtual void tell_health() = 0;
   /// Take no more calls, finish those under way, end the threads.
   virtual void stop() = 0;
 };

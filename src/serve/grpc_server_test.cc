@@ -25,6 +25,7 @@ namespace {
 constexpr char kMethod[] = "/a.B/C";
 constexpr char kSlowMethod[] = "/a.B/Slow";
 constexpr char kHealth[] = "/grpc.health.v1.Health/Check";
+constexpr char kWatch[] = "/grpc.health.v1.Health/Watch";
 
 grpc::ByteBuffer message() {
   const grpc::Slice slice(std::string("ask"));
@@ -82,8 +83,8 @@ class Client {
   /// A call of several messages, of which none has been sent yet.
   class Stream {
    public:
-    explicit Stream(grpc::GenericStub& stub) {
-      call_ = stub.PrepareCall(&context_, kMethod, &queue_);
+    explicit Stream(grpc::GenericStub& stub, const std::string& method = kMethod) {
+      call_ = stub.PrepareCall(&context_, method, &queue_);
       call_->StartCall(this);
       next();
     }
@@ -96,6 +97,24 @@ class Client {
       call_->Read(&response_, this);
       return next();
     }
+    /// One message, and no more.
+    void send_all() {
+      call_->WriteLast(message(), grpc::WriteOptions(), this);
+      next();
+    }
+    /// The next message of the server, "" when there is none.
+    std::string read() {
+      call_->Read(&response_, this);
+      std::vector<grpc::Slice> slices;
+      std::string bytes;
+      if (next() && response_.Dump(&slices).ok()) {
+        for (const grpc::Slice& slice : slices) {
+          bytes.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
+        }
+      }
+      return bytes;
+    }
+    void cancel() { context_.TryCancel(); }
     /// Nothing more is sent.
     grpc::StatusCode end() {
       call_->WritesDone(this);
@@ -122,6 +141,12 @@ class Client {
     std::unique_ptr<grpc::GenericClientAsyncReaderWriter> call_;
   };
   std::unique_ptr<Stream> stream() { return std::make_unique<Stream>(stub_); }
+  /// Somebody who watches health.
+  std::unique_ptr<Stream> watch() {
+    auto watch = std::make_unique<Stream>(stub_, kWatch);
+    watch->send_all();
+    return watch;
+  }
 
  private:
   static grpc::ChannelArguments own_pool() {
@@ -314,6 +339,38 @@ TEST_F(GrpcServerTest, MethodsThatWaitForADiskAreBoundedTooAndSayWhenToAskAgain)
     }
   }
   EXPECT_EQ(refused, 1);
+}
+
+TEST_F(GrpcServerTest, WhoWatchesHealthIsToldWhatItBecomesUntilTheServerStops) {
+  std::atomic<int> health = 1;
+  GrpcOptions options;
+  options.calls_max = 0;  // is no bound of these
+  options.watches_max = 2;
+  Client client(start(options, [&](std::string_view method, std::string_view, const Credentials&) {
+    return method == kWatch ? Result<std::string>(std::to_string(health.load()))
+                            : Status(Code::kUnimplemented, "");
+  }));
+  const auto first = client.watch();
+  EXPECT_EQ(first->read(), "1");
+  auto second = client.watch();
+  EXPECT_EQ(second->read(), "1");
+  EXPECT_EQ(client.watch()->wait_for_end(), grpc::RESOURCE_EXHAUSTED);
+  health = 2;
+  server_->tell_health();
+  EXPECT_EQ(first->read(), "2");
+  health = 3;
+  EXPECT_EQ(first->read(), "3") << "each second by itself";
+  EXPECT_EQ(second->read(), "2");
+  second->cancel();
+  EXPECT_EQ(second->wait_for_end(), grpc::CANCELLED);
+  second = client.watch();
+  while (second->read() != "3") {  // until there is room
+    second = client.watch();
+  }
+  std::jthread stop([this] { server_->stop(); });
+  EXPECT_EQ(first->read(), "");
+  EXPECT_EQ(first->wait_for_end(), grpc::UNAVAILABLE);
+  EXPECT_EQ(second->wait_for_end(), grpc::UNAVAILABLE);
 }
 
 TEST_F(GrpcServerTest, WithoutAPastItsCallsAreUnimplemented) {

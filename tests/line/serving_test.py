@@ -7,6 +7,7 @@ sent twice, over HTTP and by gRPC; numbers that are explained.
 
 import http.client
 import json
+import signal
 import ssl
 import subprocess
 import sys
@@ -168,6 +169,59 @@ def explained(project):
         assert ask("route_delay:route_flights_7d", keys)[0] == 404
 
 
+def health(asker, address, service="", expect=0):
+    done = subprocess.run([asker, address, "/grpc.health.v1.Health/Check"], input=message((1, service)) if service else b"",
+                          capture_output=True, timeout=60)
+    assert done.returncode == expect, (done.returncode, done.stderr)
+    return dict(fields(done.stdout)).get(1)
+
+
+def stopping(project, asker):
+    """A server says that it stops before it does, and answers meanwhile."""
+    serving, not_serving = 1, 2
+    _, error = project.run("serve", "--http", "127.0.0.1:0", "--drain-for", "soon", expect=USAGE, timeout=60)
+    assert "--drain-for" in error, error
+    server = Server(project, "--grpc", "127.0.0.1:0", "--drain-for", "1h").__enter__()
+    try:
+        assert server.request("/ready")[0] == 200
+        assert [health(asker, server.grpc_address, service) for service in ("", "feast.serving.ServingService")] == [serving] * 2
+        server.process.send_signal(signal.SIGTERM)
+        wait_for(lambda: server.request("/ready")[0] == 503)
+        assert health(asker, server.grpc_address) == not_serving
+        assert health(asker, server.grpc_address, "grpc.health.v1.Health") == serving
+        assert server.request("/health")[0] == 200
+        assert server.request("/get-online-features", QUESTION.encode())[0] == 200
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(timeout=60) == -signal.SIGTERM, "asked twice it ends at once"
+    finally:
+        server.process.kill()
+        server.process.communicate()
+
+
+def registry_server(project, asker):
+    """`assay registry serve` has the registry, health and reflection, and no more."""
+    not_found, unimplemented, serving = 5, 12, 1
+    address_file = project.folder / "registry.address"
+    with subprocess.Popen([project.program, "registry", "serve", "--grpc", "127.0.0.1:0", "--address-file", str(address_file)],
+                          cwd=project.folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        wait_for(lambda: address_file.exists() and address_file.read_text().strip())
+        address = address_file.read_text().strip()
+
+        def ask(method, request, expect=0):
+            done = subprocess.run([asker, address, method], input=request, capture_output=True, timeout=60)
+            assert done.returncode == expect, (method, done.returncode, done.stderr)
+            return done.stdout
+
+        assert b"origin_delays" in ask("/feast.registry.RegistryServer/Proto", b"")
+        assert health(asker, address) == health(asker, address, "feast.registry.RegistryServer") == serving
+        health(asker, address, "feast.serving.ServingService", expect=not_found)
+        listed = ask("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", message((7, "")))
+        assert b"feast.registry.RegistryServer" in listed and b"ServingService" not in listed, listed
+        ask("/feast.serving.ServingService/GetOnlineFeatures", b"", expect=unimplemented)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 0, process.stderr.read()
+
+
 def pushes(program, folder, asker):
     """The same rows under one key are taken once, over restarts; other rows under it are refused."""
     project = Project(program, folder)
@@ -211,6 +265,8 @@ def main(program, asker):
         project = flights_project(program, root / "project", 2)
         project.run("run")
         explained(project)
+        stopping(project, asker)
+        registry_server(project, asker)
         wrong_files(project)
         callers_and_rotation(project)
         pushes(program, root / "orders", asker)
