@@ -12,8 +12,6 @@ namespace {
 using lake::JsonReader;
 using Json = lake::JsonValue;
 
-constexpr int64_t kClockSkew = 60 * kMicrosPerSecond;  // two machines' clocks may differ so much
-
 Status wrong(const std::string& what) {
   return {Code::kInvalidArgument, "access: " + what};
 }
@@ -182,7 +180,8 @@ Status Access::read_caller(const Json& one) {
     return wrong("the secret of " + caller.name + " is empty");
   }
   auto& known = certificate.empty() ? by_hash_ : by_certificate_;
-  if (!known.emplace(certificate.empty() ? hash : certificate, std::move(caller)).second) {
+  auto made = std::make_shared<const Caller>(std::move(caller));
+  if (!known.emplace(certificate.empty() ? hash : certificate, std::move(made)).second) {
     return wrong("two callers have one secret or certificate; the second is " +
                  text_of(one, "name"));
   }
@@ -241,9 +240,10 @@ Result<std::shared_ptr<const Access>> Access::parse(std::string_view text, const
   return std::shared_ptr<const Access>(std::move(access));
 }
 
-Result<Caller> Access::caller(const Credentials& credentials, EventTime now) const {
+Result<std::shared_ptr<const Caller>> Access::caller(const Credentials& credentials,
+                                                     EventTime now) const {
   if (!credentials.api_key.empty()) {
-    return by_secret(credentials.api_key);
+    return by_hash(sha256_hex(credentials.api_key));
   }
   if (credentials.authorization.empty() && !credentials.certificate.empty()) {
     return by_certificate(credentials.certificate);
@@ -257,13 +257,24 @@ Result<Caller> Access::caller(const Credentials& credentials, EventTime now) con
     return refused("a token is needed: authorization: Bearer ..., or x-api-key");
   }
   const std::string_view token = credentials.authorization.substr(kBearer.size());
-  Result<Caller> known = by_secret(token);  // whatever it looks like
-  return known.ok() || keys_.empty() || !parts_of(token).has_value() ? std::move(known)
-                                                                     : by_token(token, now);
+  const std::string hash = sha256_hex(token);
+  Result<CallerPtr> secret = by_hash(hash);  // whatever it looks like
+  if (secret.ok() || keys_.empty() || !parts_of(token).has_value()) {
+    return secret;
+  }
+  std::optional<KnownToken> known = tokens_->find(hash);
+  if (!known.has_value()) {
+    ASSAY_ASSIGN_OR_RETURN(known, verify(token));
+    if (known->holds_at(now)) {
+      tokens_->add(hash, *known);
+    }
+  }
+  return known->holds_at(now) ? Result<CallerPtr>(known->caller)
+                              : refused("the token has expired, or is not valid yet");
 }
 
 /// The caller of the first of these names that is known.
-Result<Caller> Access::by_certificate(std::span<const std::string> names) const {
+Result<Access::CallerPtr> Access::by_certificate(std::span<const std::string> names) const {
   for (const std::string& name : names) {
     const auto found = by_certificate_.find(name);
     if (found != by_certificate_.end()) {
@@ -275,13 +286,14 @@ Result<Caller> Access::by_certificate(std::span<const std::string> names) const 
 
 /// What is compared is the hash of what the caller sent, so how long it takes says nothing of a
 /// secret.
-Result<Caller> Access::by_secret(std::string_view secret) const {
-  const auto found = by_hash_.find(sha256_hex(secret));
-  return found == by_hash_.end() ? Result<Caller>(refused("the token or key is not known"))
-                                 : Result<Caller>(found->second);
+Result<Access::CallerPtr> Access::by_hash(const std::string& hash) const {
+  const auto found = by_hash_.find(hash);
+  return found == by_hash_.end() ? Result<CallerPtr>(refused("the token or key is not known"))
+                                 : Result<CallerPtr>(found->second);
 }
 
-Result<Caller> Access::by_token(std::string_view token, EventTime now) const {
+/// What a token says, when it is of one of the keys, of the issuer and for the audience.
+Result<KnownToken> Access::verify(std::string_view token) const {
   const auto [header_part, claims_part, signature_part] = *parts_of(token);
   ASSAY_ASSIGN_OR_RETURN(const Json header, json_part(header_part));
   const auto key = keys_.find(text_of(header, "kid"));
@@ -307,14 +319,15 @@ Result<Caller> Access::by_token(std::string_view token, EventTime now) const {
     return refused("the token is of another issuer, or for another audience");
   }
   const std::optional<double> expires = seconds_of(claims, "exp");
-  const auto seconds = [](int64_t micros) { return static_cast<double>(micros) * 1e-6; };
   const std::optional<double> begins =
       claims.find("nbf") == nullptr ? std::optional(0.0) : seconds_of(claims, "nbf");
-  if (!expires.has_value() || *expires + seconds(kClockSkew) <= seconds(now.micros) ||
-      !begins.has_value() || *begins > seconds(now.micros + kClockSkew)) {
-    return refused("the token has expired, or is not valid yet");
+  if (!expires.has_value() || !begins.has_value()) {
+    return refused("the token does not say when it expires, or from when on it holds");
   }
-  return Caller{text_of(claims, "sub"), texts_of(claims.find("permissions"))};
+  return KnownToken{std::make_shared<const Caller>(
+                        Caller{text_of(claims, "sub"), texts_of(claims.find("permissions"))}),
+                    *begins,
+                    *expires};
 }
 
 }  // namespace assay::serve

@@ -12,6 +12,7 @@
 #include "base/status.h"
 #include "base/time.h"
 #include "serve/signature.h"
+#include "serve/token_cache.h"
 
 namespace assay::lake {
 class JsonValue;
@@ -40,7 +41,10 @@ struct Credentials {
 /// are known by their SHA-256), callers with a certificate, and callers with a JSON Web Token of a
 /// trusted issuer. The file is drawn in docs/serving.md.
 ///
-/// Threads immutable.
+/// A token is verified when it is shown first, and known as long as it holds; another file is
+/// another object, which knows none.
+///
+/// Threads thread-safe; save for the tokens that it knows it does not change.
 class Access {
  public:
   using ReadFile = std::function<Result<std::string>(const std::string& path)>;
@@ -54,7 +58,8 @@ class Access {
   /// of his connection, which may be that of a proxy.
   ///
   /// Errors  kUnauthenticated, and why; nothing of the secret is in it.
-  [[nodiscard]] Result<Caller> caller(const Credentials& credentials, EventTime now) const;
+  [[nodiscard]] Result<std::shared_ptr<const Caller>> caller(const Credentials& credentials,
+                                                             EventTime now) const;
 
   /// What was left out: keys of the key set that cannot be taken, and why.
   [[nodiscard]] const std::vector<std::string>& notes() const { return notes_; }
@@ -64,16 +69,19 @@ class Access {
  private:
   Status read_caller(const lake::JsonValue& one);
   Status read_tokens(const lake::JsonValue& tokens, const ReadFile& read);
-  [[nodiscard]] Result<Caller> by_certificate(std::span<const std::string> names) const;
-  [[nodiscard]] Result<Caller> by_secret(std::string_view secret) const;
-  [[nodiscard]] Result<Caller> by_token(std::string_view token, EventTime now) const;
+  using CallerPtr = std::shared_ptr<const Caller>;
+  using Callers = std::map<std::string, CallerPtr, std::less<>>;
+  [[nodiscard]] Result<CallerPtr> by_certificate(std::span<const std::string> names) const;
+  [[nodiscard]] Result<CallerPtr> by_hash(const std::string& hash) const;
+  [[nodiscard]] Result<KnownToken> verify(std::string_view token) const;
 
-  std::map<std::string, Caller, std::less<>> by_hash_;         // by SHA-256 of the secret
-  std::map<std::string, Caller, std::less<>> by_certificate_;  // by one of PeerNames
+  Callers by_hash_;         // by SHA-256 of the secret
+  Callers by_certificate_;  // by one of PeerNames
   std::map<std::string, std::shared_ptr<const PublicKey>, std::less<>> keys_;  // by `kid`
   std::string issuer_;
   std::string audience_;
   std::vector<std::string> notes_;
+  const std::unique_ptr<TokenCache> tokens_ = std::make_unique<TokenCache>();
 };
 
 }  // namespace assay::serve

@@ -83,13 +83,14 @@ std::shared_ptr<const Access> access() {
 }
 
 Result<Caller> by_token(const std::string& token) {
-  return access()->caller({"Bearer " + token, "", {}}, kNow);
+  const auto found = access()->caller({"Bearer " + token, "", {}}, kNow);
+  return found.ok() ? Result<Caller>(**found) : Result<Caller>(found.status());
 }
 
 TEST(Access, SecretsAreKnownByTheirHash) {
-  EXPECT_EQ(access()->caller({"Bearer s3cret", "", {}}, kNow)->name, "web");
-  EXPECT_EQ(access()->caller({"bearer s3cret", "", {}}, kNow)->name, "web");
-  EXPECT_EQ(access()->caller({"", "all", {}}, kNow)->name, "ops");
+  EXPECT_EQ((*access()->caller({"Bearer s3cret", "", {}}, kNow))->name, "web");
+  EXPECT_EQ((*access()->caller({"bearer s3cret", "", {}}, kNow))->name, "web");
+  EXPECT_EQ((*access()->caller({"", "all", {}}, kNow))->name, "ops");
   for (const char* const wrong :
        {"", "Bearer", "Bearer ", "Bearer s3cre", "Basic s3cret", "s3cret"}) {
     EXPECT_EQ(access()->caller({wrong, "", {}}, kNow).code(), Code::kUnauthenticated) << wrong;
@@ -102,9 +103,9 @@ TEST(Access, AKeyMayLookLikeAToken) {
   const std::string hash = "1ec1c26b50d5d3c58d9583181af8076655fe00756bf7285940ba3670f99fcba0";
   text.replace(text.find(hash), hash.size(), sha256_hex("ab.cd.ef"));
   const auto dotted = *Access::parse(text, read_keys);
-  EXPECT_EQ(dotted->caller({"Bearer ab.cd.ef", "", {}}, kNow)->name, "web");
-  EXPECT_EQ(dotted->caller({"", "ab.cd.ef", {}}, kNow)->name, "web");
-  EXPECT_EQ(dotted->caller({std::string("Bearer ") + kEc, "", {}}, kNow)->name, "bob");
+  EXPECT_EQ((*dotted->caller({"Bearer ab.cd.ef", "", {}}, kNow))->name, "web");
+  EXPECT_EQ((*dotted->caller({"", "ab.cd.ef", {}}, kNow))->name, "web");
+  EXPECT_EQ((*dotted->caller({std::string("Bearer ") + kEc, "", {}}, kNow))->name, "bob");
   EXPECT_EQ(dotted->caller({"Bearer ab.cd.eg", "", {}}, kNow).code(), Code::kUnauthenticated);
 }
 
@@ -121,9 +122,9 @@ TEST(Access, ACertificateIsACallerByOneOfItsNames) {
   const auto caller = [&](const std::vector<std::string>& names,
                           std::string_view authorization = "",
                           std::string_view api_key = "") {
-    const Result<Caller> found = access->caller({authorization, api_key, names}, kNow);
+    const auto found = access->caller({authorization, api_key, names}, kNow);
     EXPECT_EQ(found.ok() ? Code::kUnauthenticated : found.code(), Code::kUnauthenticated);
-    return found.ok() ? found->name : "";
+    return found.ok() ? (*found)->name : "";
   };
   EXPECT_EQ(caller({"uri:spiffe://prod/shop", "subject:CN=x"}), "shop");
   EXPECT_EQ(caller({"uri:spiffe://prod/other", "dns:web.internal", "subject:CN=ops"}), "web")
@@ -152,6 +153,57 @@ TEST(Access, TokensAreOfATrustedIssuer) {
        {kExpired, kEarly, kEndless, kOtherIssuer, kOtherAudience, kOtherKey, kUnknownKey}) {
     EXPECT_EQ(by_token(wrong).code(), Code::kUnauthenticated) << wrong;
   }
+}
+
+TEST(Access, ATokenIsVerifiedOnceAndHoldsAsLongAsItSays) {
+  const auto known = access();
+  const std::string header = std::string("Bearer ") + kEc;
+  const auto at = [&](int64_t seconds) {
+    return known->caller({header, "", {}}, EventTime{seconds * kMicrosPerSecond});
+  };
+  constexpr int64_t kExpires = 4'102'444'800;
+  const auto first = at(kNow.micros / kMicrosPerSecond);
+  ASSERT_TRUE(first.ok());
+  EXPECT_EQ(at(kExpires - 1)->get(), first->get()) << "the one that is known";
+  EXPECT_EQ(at(kExpires + 60).code(), Code::kUnauthenticated) << "it has expired since";
+  EXPECT_TRUE(at(kExpires + 59).ok()) << "clocks may differ by a minute";
+  for (const char* const never : {kExpired, kEarly, kOtherKey, kOtherIssuer}) {
+    for (int i = 0; i < 2; ++i) {
+      EXPECT_EQ(known->caller({std::string("Bearer ") + never, "", {}}, kNow).code(),
+                Code::kUnauthenticated);
+    }
+  }
+  const std::string early = std::string("Bearer ") + kEarly;  // from 4102444000 on
+  EXPECT_TRUE(known->caller({early, "", {}}, EventTime{4'102'444'100 * kMicrosPerSecond}).ok());
+  EXPECT_EQ(known->caller({early, "", {}}, kNow).code(), Code::kUnauthenticated);
+}
+
+TEST(Access, AnotherFileKnowsNoTokenOfTheOneBefore) {
+  FakeClock clock(kNow);
+  Gate gate(clock);
+  gate.protect(access());
+  const std::string header = std::string("Bearer ") + kEc;
+  ASSERT_TRUE(gate.who({header, "", {}}).ok());
+  std::string keys = kKeySet;
+  keys.replace(keys.find("\"kid\":\"e\""), 9, "\"kid\":\"f\"");  // its key is withdrawn
+  gate.protect(
+      *Access::parse(kFile, [&](const std::string&) -> Result<std::string> { return keys; }));
+  EXPECT_EQ(gate.who({header, "", {}}).code(), Code::kUnauthenticated);
+}
+
+TEST(Access, OfManyTokensThoseThatAreShownStayKnown) {
+  TokenCache cache(10);
+  const auto name = [](int i) { return "token " + std::to_string(i); };
+  const auto shown = std::make_shared<const Caller>(Caller{"shown", {}});
+  for (int i = 0; i < 1000; ++i) {
+    cache.add(name(i), {i == 0 ? shown : nullptr, 0, 1});
+    const std::optional<KnownToken> found = cache.find(name(0));
+    ASSERT_TRUE(found.has_value()) << i;
+    EXPECT_EQ(found->caller, shown);
+    EXPECT_LE(cache.size(), 10U);
+  }
+  EXPECT_TRUE(cache.find(name(999)).has_value());
+  EXPECT_FALSE(cache.find(name(900)).has_value());
 }
 
 TEST(Access, NoLetterOfATokenMayChange) {
@@ -232,7 +284,7 @@ TEST(Access, AKeyThatIsNoneLeavesTheOthersOfItsSet) {
   };
   const std::string good = std::string("{\"kid\":\"e\",") + kPoint + "}";
   const auto access = *parse(std::string(kNone) + "," + good + "," + kShort + "," + good);
-  EXPECT_EQ(access->caller({std::string("Bearer ") + kEc, "", {}}, kNow)->name, "bob");
+  EXPECT_EQ((*access->caller({std::string("Bearer ") + kEc, "", {}}, kNow))->name, "bob");
   EXPECT_EQ(access->notes().size(), 3U);
   EXPECT_EQ(parse(kNone).code(), Code::kInvalidArgument) << "nothing is left";
   EXPECT_EQ(parse("").code(), Code::kInvalidArgument);

@@ -32,8 +32,7 @@ class Gate {
     if (access == nullptr) {
       return kEverybody;
     }
-    ASSAY_ASSIGN_OR_RETURN(Caller caller, access->caller(credentials, clock_.now()));
-    return std::make_shared<const Caller>(std::move(caller));
+    return access->caller(credentials, clock_.now());
   }
 
  private:
