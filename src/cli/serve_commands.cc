@@ -2,6 +2,7 @@
 
 #include "cli/commands.h"
 #include "cli/line_beside.h"
+#include "cli/served_writer.h"
 #include "cli/serving.h"
 #include "flow/served.h"
 #include "gold/served_schema.h"
@@ -11,48 +12,6 @@
 
 namespace assay::cli {
 namespace {
-
-/// Writes what was served to tables of the lake, a commit a minute, and what is left at the end.
-class ServedWriter {
- public:
-  static constexpr int64_t kRowsMax = 50'000;
-
-  ServedWriter(Invocation& invocation, flow::Workspace& workspace, serve::ServedLog& log)
-      : invocation_(invocation),
-        workspace_(workspace),
-        log_(log),
-        written_(invocation.world.clock.monotonic()) {}
-
-  void look() {
-    const Duration now = invocation_.world.clock.monotonic();
-    if (log_.waiting() >= kRowsMax || now.micros - written_.micros >= 60 * kMicrosPerSecond) {
-      written_ = now;
-      write();
-    }
-  }
-
-  /// Answers that cannot be written are lost, and that is said: serving goes on.
-  void write() {
-    const Status written = write_all();
-    if (!written.ok()) {
-      invocation_.world.log.error("served_log_not_written", {{"reason", written.to_string()}});
-    }
-  }
-
- private:
-  Status write_all() {
-    ASSAY_ASSIGN_OR_RETURN(const std::vector<serve::ServedBatch> batches, log_.take());
-    for (const serve::ServedBatch& batch : batches) {
-      ASSAY_RETURN_IF_ERROR(flow::append_served(workspace_, *batch.service, batch.rows));
-    }
-    return {};
-  }
-
-  Invocation& invocation_;
-  flow::Workspace& workspace_;
-  serve::ServedLog& log_;
-  Duration written_;
-};
 
 /// The share of entities whose answers are logged.
 Result<double> log_share(const std::string& text) {
@@ -88,14 +47,16 @@ Status run_serve(Invocation& invocation) {
                         " (stop with Ctrl-C or SIGTERM)");
   DefinitionWatch watch(
       invocation, *workspace, [&](auto newer) { features.replace(std::move(newer)); });
-  ServedWriter writer(invocation, *workspace, log);
+  ServedWriter writer(invocation.world, log, [&](const serve::ServedBatch& batch) {
+    return flow::append_served(*workspace, *batch.service, batch.rows);
+  });
   while (!stop.second()) {
     watch.look();
     writer.look();
   }
   invocation.output.say("stopping: requests under way are finished (again to end at once)");
   servers.stop();
-  writer.write();
+  writer.finish();
   return {};
 }
 

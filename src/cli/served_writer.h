@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "base/status.h"
+#include "base/time.h"
+#include "base/world.h"
+#include "serve/served_log.h"
+
+namespace assay::cli {
+
+/// Writes what was served to tables of the lake, a commit a minute, and what is left at the end.
+///
+/// Rows that cannot be written now (the disk is full, the store is away) are kept and written with
+/// the next look; the log meanwhile takes as many as it has room for. Rows of which it is not known
+/// whether they were written are not written again, and those that no try would write are dropped:
+/// `assay_serve_log_lost_rows_total` counts them.
+/// Threads one thread at a time.
+/// Cost    at most twice the log's bytes_max.
+class ServedWriter {
+ public:
+  static constexpr int64_t kRowsMax = 50'000;
+  using Append = std::function<Status(const serve::ServedBatch& batch)>;
+
+  /// All must outlive this object.
+  ServedWriter(World& world, serve::ServedLog& log, Append append);
+
+  /// Write when it is time to.
+  void look();
+  /// Write now, for the last time: what cannot be written is lost.
+  void finish();
+
+ private:
+  void write();
+  void take();
+  void write_kept();
+  void drop(const serve::ServedBatch& batch, const Status& why);
+
+  World& world_;
+  serve::ServedLog& log_;
+  const Append append_;
+  Counter& lost_;
+  Duration tried_;
+  std::vector<serve::ServedBatch> kept_;  // taken from the log, not written
+};
+
+}  // namespace assay::cli
