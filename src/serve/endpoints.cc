@@ -60,7 +60,7 @@ std::vector<Operation> make_operations() {
        "ExplainRequest",
        "Explanation",
        {},
-       {404, 413, 422, 429, 501, 503}},
+       {404, 413, 422, 429, 501, 503, 507}},
       {kWriteToOnlineStore,
        "POST",
        "/write-to-online-store",

@@ -79,7 +79,8 @@ Response failure_response(const Status& failure) {
                              failure.code() == Code::kDeadlineExceeded ||
                              failure.code() == Code::kFailedPrecondition
                          ? 503
-                         : 500;
+                     : failure.code() == Code::kResourceExhausted ? 507  // the disk is full
+                                                                  : 500;
   return feast_error(status, "FeastError", failure.to_string());
 }
 

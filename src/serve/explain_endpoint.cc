@@ -141,11 +141,7 @@ Response FeatureServer::explain(const Request& request, const Caller& caller) {
   }
   Result<std::string> explanation = line_->explain(body.feature, body.entities, asking.at);
   if (!explanation.ok()) {
-    Response response = refusal_of(explanation.status());
-    if (response.status == 500) {
-      world_.log.error("explain_failed", {{"status", explanation.status().to_string()}});
-    }
-    return response;
+    return noted("explain_failed", refusal_of(explanation.status()));
   }
   if (explanation->size() > kBytesMax) {
     return feast_error(413,

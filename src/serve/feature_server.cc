@@ -218,7 +218,7 @@ Response FeatureServer::answer(Endpoint endpoint, const Request& request, const 
       return Response{
           200, "text/plain; version=0.0.4; charset=utf-8", world_.metrics.to_text(), {}};
     case kPush:
-      return serve::push(selections()->state(), line_, request, caller);
+      return noted("push_failed", serve::push(selections()->state(), line_, request, caller));
     case kExplain:
       return explain(request, caller);
     case kWriteToOnlineStore:
@@ -295,7 +295,11 @@ Response FeatureServer::get_online_features(const Request& request, const Caller
 }
 
 Pushed FeatureServer::push(const WriteBody& rows, std::string_view key, const Caller& caller) {
-  return push_rows(selections()->state(), line_, rows, key, caller);
+  Pushed pushed = push_rows(selections()->state(), line_, rows, key, caller);
+  if (pushed.refusal.has_value()) {
+    pushed.refusal = noted("push_failed", *std::move(pushed.refusal));
+  }
+  return pushed;
 }
 
 FeaturesAsked FeatureServer::ask_features(RequestBody body, const Caller& caller) {
@@ -481,9 +485,13 @@ Response FeatureServer::failed(std::string_view event, const Status& status) {
   if (status.code() == Code::kOutOfRange) {
     return feast_error(422, "FeastError", status.message());
   }
-  Response response = failure_response(status);
-  if (response.status == 500) {  // others pass, and clients see them
-    world_.log.error(event, {{"status", status.to_string()}});
+  return noted(event, failure_response(status));
+}
+
+/// A response; when its reason does not pass by itself, and somebody must act, it is logged.
+Response FeatureServer::noted(std::string_view event, Response response) {
+  if (response.status == 500 || response.status == 507) {
+    world_.log.error(event, {{"answer", response.body}});
   }
   return response;
 }

@@ -124,6 +124,7 @@ class FeatureServer {
                                    const Asking& asking);
   void count(const FeaturesAsked& asked);
   Response failed(std::string_view event, const Status& status);
+  Response noted(std::string_view event, Response response);
   Result<EventTime> now(const ServingState& state);
   std::shared_ptr<Selections> selections();
   void count(Endpoint endpoint, int status, Duration taken);

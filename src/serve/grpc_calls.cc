@@ -312,13 +312,13 @@ std::string predict_response(const PredictionsAsked& asked) {
 /// What a refusal over HTTP is here. Feast's error is a JSON string that holds JSON; its gRPC has
 /// the inner one as the details.
 Status refusal_status(const Response& refusal) {
-  const Code code = refusal.status == 403   ? Code::kPermissionDenied
-                    : refusal.status == 404 ? Code::kNotFound
-                    : refusal.status == 413 ? Code::kResourceExhausted
-                    : refusal.status == 501 ? Code::kUnimplemented
-                    : refusal.status == 422 ? Code::kInvalidArgument
-                    : refusal.status == 503 ? Code::kUnavailable
-                                            : Code::kInternal;
+  const Code code = refusal.status == 403                            ? Code::kPermissionDenied
+                    : refusal.status == 404                          ? Code::kNotFound
+                    : refusal.status == 413 || refusal.status == 507 ? Code::kResourceExhausted
+                    : refusal.status == 501                          ? Code::kUnimplemented
+                    : refusal.status == 422                          ? Code::kInvalidArgument
+                    : refusal.status == 503                          ? Code::kUnavailable
+                                                                     : Code::kInternal;
   const Result<data::Scalar> inner = data::parse_json(refusal.body, data::Type::kString);
   return {code, inner.ok() ? std::get<std::string>(inner->value) : refusal.body};
 }

@@ -177,6 +177,8 @@ TEST_F(GrpcPush, RefusalsHaveTheCodesOfTheirReasons) {
   EXPECT_EQ(line_.taken, "");
   line_.failure = Status(Code::kUnavailable, "the catalog is away");
   EXPECT_EQ(push({source_, rows}).code(), Code::kUnavailable);
+  line_.failure = Status(Code::kResourceExhausted, "the disk is full");
+  EXPECT_EQ(push({source_, rows}).code(), Code::kResourceExhausted);
   FeatureServer alone(fixture_.world, *fixture_.store, fixture_.state);
   EXPECT_EQ(answer_grpc(alone, kPushMethod, message({source_, rows})).code(), Code::kUnimplemented);
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Servers as their operator meets them: certificates that are wrong, or change; callers by certificate; pushes that are
-sent twice, over HTTP and by gRPC; numbers that are explained.
+sent twice, over HTTP and by gRPC; numbers that are explained; disks
+that are full.
 
     serving_test.py PROGRAM GRPC_ASKER
 """
@@ -259,6 +260,43 @@ def pushes(program, folder, asker):
     assert project.sql("SELECT count(*) AS n FROM lake.bronze.orders_quarantine") == [{"n": 1}]
 
 
+def full_disk(program, folder, asker):
+    """A push that finds no room is refused, the server goes on, and the same push is taken once there is room."""
+    project = Project(program, folder)
+    small = folder / "data/orders"
+    small.mkdir(parents=True)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", small], capture_output=True, check=False).returncode:
+        print("no right to mount: a push to a full disk is tested by feast_endpoints_test alone")
+        return
+    try:
+        project.write("assay.yaml", ORDERS)
+        project.run("apply")
+        project.run("run")
+        exhausted = 8
+        with Server(project, "--push", "--grpc", "127.0.0.1:0") as server:
+            body = json.dumps({"push_source_name": "orders", "df": {"user_id": [1], "spend": [1], "ts": ["2026-01-01T00:00:00Z"]}})
+            host, port = server.address.rsplit(":", 1)
+            client = http.client.HTTPConnection(host, int(port), timeout=60)
+            ballast = small / ".ballast"
+            with ballast.open("wb", buffering=0) as file:
+                try:
+                    while True:
+                        file.write(bytes(4096))
+                except OSError:
+                    pass
+            status, text = ask(client, "/push", body, {"Idempotency-Key": "a"})
+            assert status == 507, (status, text)
+            grpc_push(asker, server, 1, key="b", expect=exhausted)
+            assert ask(client, "/ready", None)[0] == 200, "reads go on"
+            ballast.unlink()
+            assert [ask(client, "/push", body, {"Idempotency-Key": "a"})[0] for _ in range(2)] == [200, 200]
+            assert grpc_push(asker, server, 1, key="b") == grpc_push(asker, server, 1, key="b") == []
+        project.run("run")
+        assert project.sql("SELECT count(*) AS n FROM lake.bronze.orders") == [{"n": 2}]
+    finally:
+        subprocess.run(["umount", small], check=False)
+
+
 def main(program, asker):
     root = new_folder("serving")
     try:
@@ -270,6 +308,7 @@ def main(program, asker):
         wrong_files(project)
         callers_and_rotation(project)
         pushes(program, root / "orders", asker)
+        full_disk(program, root / "full", asker)
         print("servers take new certificates, know their callers, and take a push once")
     finally:
         remove(root)
