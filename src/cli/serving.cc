@@ -209,7 +209,9 @@ Status AccessFile::look() {
     const bool absolute = path.starts_with('/');
     ASSAY_ASSIGN_OR_RETURN(
         std::string found,
-        world_.files.read(absolute ? path : join_path(parent_path(file_), path)));
+        FetchedKeys::is_address(path)
+            ? keys_.get(path)
+            : world_.files.read(absolute ? path : join_path(parent_path(file_), path)));
     names += found;
     return found;
   };

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cli/command.h"
+#include "cli/fetched_keys.h"
 #include "flow/workspace.h"
 #include "serve/feature_server.h"
 #include "serve/get.h"
@@ -45,12 +46,13 @@ class AccessFile {
         gate_(gate),
         wanted_(invocation.arguments.has("access")),
         sees_certificates_(!invocation.arguments.get("tls-client-ca").empty()),
-        file_(invocation.arguments.get("access")) {}
+        file_(invocation.arguments.get("access")),
+        keys_(invocation.world) {}
 
   /// Read the file and let the gate go by it.
   ///
-  /// Errors  those of files and of Access::parse, and callers with certificates when nobody asks
-  /// for
+  /// Errors  those of files, of FetchedKeys and of Access::parse, and callers with certificates
+  /// when nobody asks for
   ///         these; the gate goes on as before.
   Status look();
   /// The same later on: what is wrong is logged once.
@@ -62,6 +64,7 @@ class AccessFile {
   bool wanted_;
   bool sees_certificates_;
   std::string file_;
+  FetchedKeys keys_;
   std::string known_;  // what the gate goes by
   std::string failure_;
 };

@@ -3,6 +3,7 @@
 #include "cli/serving.h"
 
 #include <algorithm>
+#include <atomic>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -124,6 +125,51 @@ TEST_F(Serving, AKeySetBesideTheAccessFileIsReadAnewToo) {
   EXPECT_TRUE(file.look().ok());
   write("keys.json", R"({"keys":[]})");
   EXPECT_EQ(file.look().code(), Code::kInvalidArgument);
+}
+
+TEST_F(Serving, AKeySetBehindAnAddressIsFetchedAnewEachMinute) {
+  constexpr char kKeys[] = R"({"keys":[{"kty":"EC","crv":"P-256","kid":"e",
+      "x":"QqQg8LX4WUoyhdMC8H7Ig3Yg7T_NTUW1IX1YwOymcoI",
+      "y":"f_aDSYSLnc2f1wHZ18TNJHHhEa0cLhj40pCv5-h2L1c"}]})";
+  std::atomic<int> asked = 0;
+  std::atomic<int> status = 503;
+  serve::HttpOptions options;
+  options.port = 0;
+  options.threads = 1;
+  const auto issuer = serve::start_http_server(
+                          fixture_.world,
+                          [&](const serve::Request&) -> serve::Response {
+                            ++asked;
+                            return {status, "application/json", kKeys, {}};
+                          },
+                          options)
+                          .value();
+  write("access.json",
+        R"({"jwt":{"jwks":"http://127.0.0.1:)" + std::to_string(issuer->port()) +
+            R"(/keys","issuer":"i","audience":"a"}})");
+  set("access", path("access.json"));
+  AccessFile file(invocation_, features_.gate());
+  const auto minute = [&] { fixture_.clock.advance(Duration{60 * kMicrosPerSecond}); };
+  EXPECT_EQ(file.look().code(), Code::kUnavailable) << "nobody is let in without keys";
+  status = 200;
+  minute();
+  EXPECT_TRUE(file.look().ok());
+  EXPECT_TRUE(file.look().ok());
+  EXPECT_EQ(asked, 2) << "not again within a minute";
+  status = 404;
+  minute();
+  EXPECT_TRUE(file.look().ok()) << "as they were";
+  EXPECT_EQ(asked, 3);
+  issuer->stop();
+  minute();
+  EXPECT_TRUE(file.look().ok());
+  for (const char* const wrong : {"http://login.example.com/keys",
+                                  "http://127.0.0.1.example.com/keys",
+                                  "ftp://127.0.0.1/keys"}) {
+    write("access.json",
+          std::string(R"({"jwt":{"jwks":")") + wrong + R"(","issuer":"i","audience":"a"}})");
+    EXPECT_EQ(file.look().code(), Code::kInvalidArgument) << wrong;
+  }
 }
 
 TEST_F(Serving, FlagsThatWouldLetEverybodyInAreRefused) {

@@ -1,0 +1,70 @@
+#include "cli/fetched_keys.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace assay::cli {
+namespace {
+
+constexpr int64_t kEvery = 60 * kMicrosPerSecond;
+constexpr Duration kTimeout{5 * kMicrosPerSecond};
+constexpr int64_t kBytesMax = 1 << 20;
+
+/// Whether what comes from there is what its owner sent.
+bool is_trusted(std::string_view address) {
+  constexpr std::array<std::string_view, 3> kOwn = {
+      "http://127.0.0.1", "http://localhost", "http://[::1]"};
+  return address.starts_with("https://") ||
+         (address.find('@') == std::string_view::npos &&
+          std::any_of(kOwn.begin(), kOwn.end(), [&](std::string_view own) {
+            return address.starts_with(own) &&
+                   (address.size() == own.size() || address[own.size()] == ':' ||
+                    address[own.size()] == '/');
+          }));
+}
+
+}  // namespace
+
+Result<std::string> FetchedKeys::get(const std::string& address) {
+  if (!is_trusted(address)) {
+    return Status(Code::kInvalidArgument,
+                  "keys are fetched from https:// only, and http:// of this machine: " + address);
+  }
+  const int64_t now = world_.clock.monotonic().micros;
+  const auto [found, is_new] = known_.try_emplace(address);
+  Fetched& keys = found->second;
+  if (is_new || now - keys.tried >= kEvery) {
+    keys.tried = now;
+    Result<std::string> text = fetch(address);
+    keys.failure = text.status();
+    if (text.ok()) {
+      keys.text = *std::move(text);
+      keys.is_there = true;
+    } else if (keys.is_there) {
+      world_.log.warn("key_set_not_fetched", {{"reason", keys.failure.to_string()}});
+    }
+  }
+  return keys.is_there ? Result<std::string>(keys.text) : Result<std::string>(keys.failure);
+}
+
+Result<std::string> FetchedKeys::fetch(const std::string& address) {
+  store::HttpRequest request;
+  request.url = address;
+  request.timeout = kTimeout;
+  request.answer_bytes_max = kBytesMax;
+  request.use_proxy = address.starts_with("https://");
+  Result<store::HttpResponse> answer = client_->send(request);
+  if (!answer.ok()) {
+    return Status(Code::kUnavailable,
+                  "the key set cannot be fetched: " + answer.status().message() + ": " + address);
+  }
+  if (answer->status != 200) {
+    return Status(
+        Code::kUnavailable,
+        "the key set is not there, status " + std::to_string(answer->status) + ": " + address);
+  }
+  return std::move(answer->body);
+}
+
+}  // namespace assay::cli
