@@ -307,11 +307,13 @@ FeaturesAsked FeatureServer::ask_features(RequestBody body, const Caller& caller
   feature_requests_.add();
   FeaturesAsked asked;
   const std::shared_ptr<Selections> selections = this->selections();
-  if (std::optional<Response> refusal = check_names(caller, body, selections->state())) {
+  const bool tells_names = sees_names(caller);
+  if (std::optional<Response> refusal =
+          tells_names ? std::nullopt : check_names(caller, body, selections->state())) {
     asked.refusal = *std::move(refusal);
     return asked;
   }
-  Selected selected = selections->select(body, sees_names(caller));
+  Selected selected = selections->select(body, tells_names);
   if (selected.selection == nullptr) {
     asked.refusal = std::move(selected.refusal);
     return asked;

@@ -20,7 +20,7 @@ inline bool sees_names(const Caller& caller) {
   return caller.may("registry");
 }
 
-/// Before it is looked for: the names in a question for features.
+/// Before it is looked for: the names in a question for features of one who may be told none.
 std::optional<Response> check_names(const Caller& caller,
                                     const RequestBody& body,
                                     const ServingState& state);
