@@ -1,8 +1,10 @@
 #include "base/log.h"
 
 #include <cstdio>
+#include <utility>
 
 #include "base/json_writer.h"
+#include "base/line_log.h"
 
 namespace assay {
 namespace {
@@ -21,9 +23,10 @@ constexpr std::string_view level_name(LogLevel level) {
   return "error";
 }
 
-class StderrLog : public Log {
+class LineLog : public Log {
  public:
-  StderrLog(Clock& clock, LogLevel level) : clock_(clock), level_(level) {}
+  LineLog(Clock& clock, LogLevel level, std::function<void(const std::string&)> write)
+      : clock_(clock), level_(level), write_(std::move(write)) {}
 
   void write(LogLevel level,
              std::string_view event,
@@ -54,13 +57,13 @@ class StderrLog : public Log {
     }
     json.end_object();
     line += '\n';
-    std::fwrite(
-        line.data(), 1, line.size(), stderr);  // one call a line: lines of threads do not mix
+    write_(line);
   }
 
  private:
   Clock& clock_;
   LogLevel level_;
+  std::function<void(const std::string&)> write_;
 };
 
 class NullLog : public Log {
@@ -72,9 +75,19 @@ class NullLog : public Log {
 
 }  // namespace
 
-std::unique_ptr<Log> stderr_log(Clock& clock, LogLevel level) {
-  return std::make_unique<StderrLog>(clock, level);
+std::unique_ptr<Log> line_log(Clock& clock,
+                              LogLevel level,
+                              std::function<void(const std::string&)> write) {
+  return std::make_unique<LineLog>(clock, level, std::move(write));
 }
+
+std::unique_ptr<Log> stderr_log(Clock& clock, LogLevel level) {
+  return line_log(clock, level, [](const std::string& line) {
+    // One call a line: lines of threads do not mix.
+    std::fwrite(line.data(), 1, line.size(), stderr);
+  });
+}
+
 std::unique_ptr<Log> null_log() {
   return std::make_unique<NullLog>();
 }

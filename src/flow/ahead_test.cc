@@ -58,10 +58,18 @@ class Ahead : public testing::Test {
   }
   void take() {
     topic_.flush();
-    while (line_->pending_records() < topic_.sent() - committed_) {
-      const auto rows = line_->take(20'000, {20'000});
-      ASSERT_TRUE(rows.ok()) << rows.status().to_string();
-    }
+    Status took;
+    WaitOptions options;
+    options.look_every = {0};
+    options.why_over = [&] { return took.ok() ? std::string() : took.to_string(); };
+    wait_until(
+        "the records of a day",
+        [&] {
+          took = line_->take(20'000, {20'000}).status();
+          return line_->pending_records();
+        },
+        [&](int64_t taken) { return taken >= topic_.sent() - committed_; },
+        options);
   }
 
   /// What the lake's thread is given.
@@ -271,11 +279,11 @@ TEST_F(Ahead, AStoreThatIsEmptiedWithinAnEpochIsFilledAgain) {
       (*workspace_->online(false))->drop((*workspace_->view("spend"))->storage_name()).ok());
   send_days(topic_, 5, 7);
   topic_.flush();
-  Code code = Code::kOk;
-  while (code == Code::kOk) {
-    code = line_->take(20'000, {20'000}).code();
-  }
-  EXPECT_EQ(code, Code::kUnavailable) << "so that the line is opened again";
+  wait_until(
+      "a failure, so that the line is opened again",
+      [&] { return line_->take(20'000, {20'000}).code(); },
+      [](Code code) { return code == Code::kUnavailable; },
+      {.look_every = {0}});
   end();
   ASSERT_TRUE(project_.run().ok());
   expect_as_from_files(project_);

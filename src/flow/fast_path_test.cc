@@ -22,6 +22,14 @@ uint64_t online_of_all_days() {
   return hash;
 }
 
+/// Until the view has a read that the lake does not have, and gets none while this is asked.
+void wait_until_ahead(RunningUp& up) {
+  up.wait_until(
+      "a view that is ahead",
+      [&] { return up.position().reads; },
+      [](int64_t reads) { return reads > 0; });
+}
+
 TEST(FastPath, EventsAreReadableBeforeTheLakeHasThem) {
   TestTopic topic(2);
   KafkaProject project(topic);
@@ -77,9 +85,7 @@ TEST(FastPath, ReadingGoesOnWhileTheLakeIsWritten) {
   up.wait_until_ready();
   up.files().is_held = true;
   send_days(topic, 4, 5);
-  while (up.position().reads == 0) {
-    pause_for({1'000});
-  }
+  wait_until_ahead(up);
   send_days(topic, 5, 7);
   up.wait_for_online(online_of_all_days());
   EXPECT_GT(up.position().reads, 1);
@@ -97,9 +103,7 @@ TEST(FastPath, ALineThatLostItsLakeForAWhileRepeatsItsReads) {
   RunningUp up(project, kNever);
   up.wait_until_ready();
   send_days(topic, 3, 5);
-  while (up.position().reads == 0) {
-    pause_for({1'000});
-  }
+  wait_until_ahead(up);
   up.files().is_away = true;
   EXPECT_EQ(up.stop().code(), Code::kUnavailable);  // the last commit
   send_days(topic, 5, 7);

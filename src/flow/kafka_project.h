@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -7,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/wait_until.h"
 #include "flow/test_project.h"
 #include "ingest/kafka_client.h"
 #include "ingest/kafka_mock.h"
@@ -84,11 +86,12 @@ class TestTopic {
     const auto consumer = *ingest::KafkaConsumer::open(*log_, options);
     EXPECT_TRUE(consumer->assign({{{topic, 0}, 0}}).ok());
     std::vector<Received> received;
-    for (bool is_end = false; !is_end;) {
+    const auto is_end = [&] {
       const auto block = *consumer->poll(1'000, {100'000});
       add(*block, &received);
-      is_end = !block->ends.empty();
-    }
+      return !block->ends.empty();
+    };
+    wait_until("the end of " + topic, is_end, std::identity(), {.look_every = {0}});
     return received;
   }
   void flush() { EXPECT_TRUE(producer_->flush().ok()); }

@@ -2,14 +2,20 @@
 
 #include <algorithm>
 #include <atomic>
+#include <deque>
+#include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include <gtest/gtest.h>
 
-#include "base/pause.h"
+#include "base/check.h"
+#include "base/line_log.h"
 #include "base/unsynced_files.h"
+#include "base/wait_until.h"
 #include "flow/kafka_project.h"
 #include "flow/online_stage.h"
 #include "flow/up.h"
@@ -37,9 +43,8 @@ class LakeThatGoes : public FileSystem {
     return files_->write(path, bytes);
   }
   Status put_if_absent(const std::string& path, std::string_view bytes) override {
-    while (is_held) {
-      pause_for({1'000});
-    }
+    wait_until(
+        "a lake that is let go", [this] { return !is_held; }, std::identity());
     if (is_away || (is_silver_away && path.find("silver/") != std::string::npos)) {
       return {Code::kUnavailable, "no lake"};
     }
@@ -65,6 +70,31 @@ class LakeThatGoes : public FileSystem {
   std::unique_ptr<FileSystem> files_ = unsynced_files();
 };
 
+/// The last lines that something logged. Threads thread-safe.
+class LastLines {
+ public:
+  void add(const std::string& line) {
+    constexpr std::size_t kLines = 30;
+    const std::lock_guard lock(mutex_);
+    lines_.push_back(line);
+    if (lines_.size() > kLines) {
+      lines_.pop_front();
+    }
+  }
+  [[nodiscard]] std::string text() const {
+    const std::lock_guard lock(mutex_);
+    std::string text;
+    for (const std::string& line : lines_) {
+      text += line;
+    }
+    return text;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::deque<std::string> lines_;
+};
+
 /// The line of a project, following its sources until it is stopped.
 class RunningUp {
  public:
@@ -75,12 +105,11 @@ class RunningUp {
                      Run run = run_up,
                      Duration retry_first = {10'000},
                      Duration ask_timeout = {300'000})
-      : system_(static_cast<LogLevel>(static_cast<int>(LogLevel::kError) + 1)),
-        world_{system_.world().clock,
-               files_,
-               system_.world().random,
-               system_.world().log,
-               system_.world().metrics},
+      : log_(line_log(system_.world().clock,
+                      LogLevel::kInfo,
+                      [this](const std::string& line) { said_.add(line); })),
+        world_{
+            system_.world().clock, files_, system_.world().random, *log_, system_.world().metrics},
         workspace_(*Workspace::open(world_, project.folder(), {})) {
     EXPECT_TRUE(workspace_->apply().ok());
     store_ = *workspace_->online(false);
@@ -105,69 +134,96 @@ class RunningUp {
         }
       }
     };
-    thread_ = std::jthread([this, run] { status_ = run(*workspace_, options_).status(); });
+    thread_ = std::jthread([this, run] {
+      status_ = run(*workspace_, options_).status();
+      has_ended_ = true;
+    });
   }
   ~RunningUp() { (void)stop(); }
   RunningUp(const RunningUp&) = delete;
   RunningUp& operator=(const RunningUp&) = delete;
 
-  void wait_until_ready() const {
-    while (!is_ready_) {
-      pause_for({1'000});
-    }
+  /// As the one of base, and it ends with the line.
+  template <typename Look, typename IsIt>
+  bool wait_until(const std::string& what, Look look, IsIt is_it, bool even_after_failure = false) {
+    WaitOptions options;
+    options.even_after_failure = even_after_failure;
+    options.why_over = [this] {
+      return has_ended_ ? "the line ended, " + status_.to_string() : std::string();
+    };
+    options.tell = [this] { return "the line said\n" + said_.text(); };
+    return assay::wait_until(what, look, is_it, options);
   }
-  void wait_for_records(int64_t records) const {
-    while (committed_ < records) {
-      pause_for({1'000});
-    }
+  void wait_until_ready() {
+    wait_until(
+        "the line to be ready", [this] { return is_ready_.load(); }, std::identity());
+  }
+  void wait_for_records(int64_t records) {
+    wait_until(
+        std::to_string(records) + " records of bronze in the lake",
+        [this] { return committed_.load(); },
+        [&](int64_t seen) { return seen >= records; });
   }
   void wait_for_gauge(const std::string& name, double value, const MetricLabels& labels = {}) {
-    while (world_.metrics.gauge(name, "", labels).value() != value) {
-      pause_for({1'000});
-    }
+    wait_for_metric(world_.metrics.gauge(name, "", labels),
+                    name + " of " + std::to_string(value),
+                    [&](double seen) { return seen == value; });
   }
   void wait_for_gauge_above(const std::string& name,
                             double value,
                             const MetricLabels& labels = {}) {
-    while (world_.metrics.gauge(name, "", labels).value() <= value) {
-      pause_for({1'000});
-    }
+    wait_for_metric(world_.metrics.gauge(name, "", labels),
+                    name + " above " + std::to_string(value),
+                    [&](double seen) { return seen > value; });
   }
   void wait_for_counter_above(const std::string& name, int64_t value, const MetricLabels& labels) {
-    while (world_.metrics.counter(name, "", labels).value() <= value) {
-      pause_for({1'000});
-    }
+    wait_for_metric(world_.metrics.counter(name, "", labels),
+                    name + " above " + std::to_string(value),
+                    [&](int64_t seen) { return seen > value; });
   }
   /// Until the online store answers as one with this content.
   void wait_for_online(uint64_t hash) {
-    while (*store_->content_hash(*view_) != hash) {
-      pause_for({1'000});
-    }
+    wait_until(
+        "online rows of hash " + std::to_string(hash),
+        [this] { return *store_->content_hash(*view_); },
+        [&](uint64_t seen) { return seen == hash; });
   }
   online::OnlineStore& store() { return *store_; }
   const gold::FeatureView& view() { return *view_; }
+  /// Where the view stands; before all versions as long as it has no rows.
   OnlinePosition position() {
-    return OnlinePosition::decode((*store_->applied_to(*view_))->position);
+    const auto applied = *store_->applied_to(*view_);
+    return applied.has_value() ? OnlinePosition::decode(applied->position) : OnlinePosition();
   }
   LakeThatGoes& files() { return files_; }
   Metrics& metrics() { return world_.metrics; }
   [[nodiscard]] int flushes() const { return flushes_; }
   /// Its end, when it ends by itself.
   Status ended() {
-    thread_.join();
-    return status_;
-  }
-  Status stop() {
     if (thread_.joinable()) {
-      stop_ = true;
+      // Nobody can end a thread from outside, and a test that goes on would not end either.
+      ASSAY_CHECK(wait_until(
+          "the line to end", [this] { return has_ended_.load(); }, std::identity(), true));
       thread_.join();
     }
     return status_;
   }
+  Status stop() {
+    stop_ = true;
+    return ended();
+  }
 
  private:
+  template <typename Metric, typename IsIt>
+  void wait_for_metric(Metric& metric, const std::string& what, IsIt is_it) {
+    wait_until(
+        what, [&] { return metric.value(); }, is_it);
+  }
+
+  LastLines said_;
   SystemWorld system_;
   LakeThatGoes files_;
+  std::unique_ptr<Log> log_;
   World world_;
   std::unique_ptr<Workspace> workspace_;
   online::OnlineStore* store_ = nullptr;
@@ -175,6 +231,7 @@ class RunningUp {
   UpOptions options_;
   std::atomic<bool> stop_ = false;
   std::atomic<bool> is_ready_ = false;
+  std::atomic<bool> has_ended_ = false;
   std::atomic<int> flushes_ = 0;
   std::atomic<int64_t> committed_ = 0;
   Status status_;
@@ -190,9 +247,11 @@ inline int64_t rows_of(Workspace& workspace, const std::string& table) {
 /// Until a table has so many rows.
 inline void wait_for_rows(TestProject& project, const std::string& table, int64_t rows) {
   const auto workspace = project.open();
-  while (rows_of(*workspace, table) < rows) {
-    pause_for({5'000});
-  }
+  wait_until(
+      std::to_string(rows) + " rows of " + table,
+      [&] { return rows_of(*workspace, table); },
+      [&](int64_t seen) { return seen >= rows; },
+      {.look_every = {5'000}});
 }
 
 /// Send the events of days [first, end).

@@ -381,12 +381,16 @@ TEST_F(SharedCommit, WhoWasQuickerThanTheTakingHasCommitted) {
   slow.read(0, {"u1", kBad});
   std::binary_semaphore is_between{0};
   std::binary_semaphore may_go{0};
+  const auto wait_for = [](const char* what, std::binary_semaphore& released) {
+    return wait_until(
+        what, [&] { return released.try_acquire(); }, std::identity());
+  };
   slow.files.before_commit = [&] {
     is_between.release();
-    may_go.acquire();
+    wait_for("the other taking", may_go);
   };
   std::jthread beside([&] { EXPECT_TRUE(slow.commit().ok()); });
-  is_between.acquire();
+  ASSERT_TRUE(wait_for("a commit that has begun", is_between));
   next.files.before_bronze = [&] {  // the part is taken in the quarantine table, and not yet here
     may_go.release();
     beside.join();

@@ -1,57 +1,26 @@
 #pragma once
 
-#include <atomic>
 #include <csignal>
 #include <cstdlib>
+#include <functional>
 #include <set>
 #include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "data/entity_key.h"
 #include "flow/running_up.h"
-#include "flow/shared_up.h"
+#include "flow/up_child.h"
 
 // `assay up` in another process of a test's program, to be killed.
 
 namespace assay::flow {
 
-inline constexpr char kUpFolder[] = "ASSAY_TEST_UP_FOLDER";
-inline constexpr char kUpShares[] = "ASSAY_TEST_UP_SHARES";
-inline constexpr Duration kCrashFlushEvery{150'000};
 inline constexpr char kOneStore[] = "embedded:./online";
-
-inline std::atomic<bool> is_child_to_stop = false;
-
-/// Run `assay up` in the folder that the parent said, or `assay up --share`, until killed; nothing
-/// without a parent.
-inline void run_as_child() {
-  const char* folder = std::getenv(kUpFolder);
-  if (folder == nullptr) {
-    return;
-  }
-  UnsyncedWorld system(LogLevel::kError);
-  const auto workspace = *Workspace::open(system.world(), folder, {});
-  UpOptions options;
-  options.flush_every = kCrashFlushEvery;
-  if (std::getenv("ASSAY_FAIL_POINT") != nullptr) {  // each other time, then
-    options.run.duplicates_bytes = 1;                // every batch's keys go to a file
-  }
-  options.ready = [&] { return system.world().files.write(std::string(folder) + "/ready", "1"); };
-  if (std::getenv(kUpShares) != nullptr) {  // may also be asked to leave
-    std::signal(SIGTERM, [](int) { is_child_to_stop = true; });
-    options.run.stop = &is_child_to_stop;
-    options.retry_first = {100'000};
-    const Result<RunReport> shared = run_shared_up(*workspace, options);
-    ASSERT_TRUE(shared.ok()) << shared.status().to_string();
-    return;
-  }
-  const Result<RunReport> report = run_up(*workspace, options);
-  FAIL() << "it ended by itself: " << report.status().to_string();
-}
 
 /// Events of six days from a topic with duplicates in other partitions, sent bit by bit while the
 /// line is killed again and again.
@@ -88,9 +57,8 @@ class CrashedUp {
   /// there is nothing left to send; true when it killed itself.
   bool kill_at(const std::string& point) {
     const pid_t child = start(point);
-    int status = 0;
     bool is_asked = false;
-    while (::waitpid(child, &status, WNOHANG) == 0) {
+    const int status = end_of(child, "a line that ends at " + point, {20'000}, [&] {
       if (is_ready()) {
         send(2);
       }
@@ -98,8 +66,7 @@ class CrashedUp {
         is_asked = true;
         ::kill(child, SIGKILL);
       }
-      pause_for({20'000});
-    }
+    });
     expect_killed(status, point);
     return !is_asked;
   }
@@ -107,19 +74,22 @@ class CrashedUp {
   /// The same, killed so many microseconds after it was ready.
   void kill_after(uint64_t micros) {
     const pid_t child = start("");
-    int status = 0;
-    while (!is_ready()) {
-      ASSERT_EQ(::waitpid(child, &status, WNOHANG), 0) << "it ended by itself";
-      pause_for({1'000});
-    }
+    bool has_ended = false;
+    WaitOptions options;
+    options.why_over = [&] {
+      has_ended = has_ended || ::waitpid(child, nullptr, WNOHANG) == child;
+      return std::string(has_ended ? "it ended by itself" : "");
+    };
+    wait_until(
+        "a line that is ready", [&] { return is_ready(); }, std::identity(), options);
+    ASSERT_FALSE(has_ended);
     constexpr uint64_t kStep = 10'000;
     for (uint64_t at = 0; at < micros; at += kStep) {
       send(2);
       pause_for({kStep});
     }
     ::kill(child, SIGKILL);
-    ASSERT_EQ(::waitpid(child, &status, 0), child);
-    expect_killed(status, "at a random moment");
+    expect_killed(end_of(child, "a line that was killed"), "at a random moment");
   }
 
   /// Send the rest, run to the end, and compare with a run over files.
@@ -129,10 +99,32 @@ class CrashedUp {
     ASSERT_TRUE(rest.ok()) << rest.status().to_string();
     compare();
   }
+  /// What `assay run` says now.
+  Status run() { return project_.run().status(); }
   [[nodiscard]] const std::string& folder() const { return project_.folder(); }
   [[nodiscard]] bool has_events() const { return next_ < events_.size(); }
 
  protected:
+  /// How a process ended; `meanwhile` is done at each look. One that does not end is killed.
+  static int end_of(
+      pid_t child,
+      const std::string& what,
+      Duration look_every = {1'000},
+      const std::function<void()>& meanwhile = [] {}) {
+    int status = 0;
+    const auto has_ended = [&] {
+      meanwhile();
+      return ::waitpid(child, &status, WNOHANG) == child;
+    };
+    if (!wait_until(what,
+                    has_ended,
+                    std::identity(),
+                    {.look_every = look_every, .even_after_failure = true})) {
+      ::kill(child, SIGKILL);
+      ::waitpid(child, &status, 0);
+    }
+    return status;
+  }
   static void expect_killed(int status, const std::string& when) {
     EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << when;
   }
@@ -231,6 +223,7 @@ class CrashedUp {
     environment.push_back(nullptr);
     const pid_t child = ::fork();
     if (child == 0) {  // nothing but system calls: the parent has threads
+      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
       const char* const words[] = {"flow_test", "--gtest_filter=UpCrash.Child", nullptr};
       ::execve("/proc/self/exe",
                const_cast<char* const*>(words),

@@ -1,5 +1,7 @@
 // `assay up` and what is away for a while: brokers, the lake.
 
+#include <utility>
+
 #include <gtest/gtest.h>
 
 #include "flow/kafka_line.h"
@@ -85,14 +87,16 @@ TEST(Up, DaysThatGrowOldWhileViewsAreAheadEndNothing) {
   RunningUp up(project, {3600 * kMicrosPerSecond});
   up.wait_until_ready();
   // Retention made a version behind the stages; the next look at the files moves the view there.
-  while (up.position().version < newest_version(project, "silver/clean")) {
-    pause_for({1'000});
-  }
+  up.wait_until(
+      "the newest version in the view",
+      [&] { return newest_version(project, "silver/clean") - up.position().version; },
+      [](lake::Version behind) { return behind <= 0; });
   send_days(topic, 5, 7);
   // Reads that the lake does not have yet; a look at the files may have brought it all of them.
-  while (up.position().reads == 0 && project.count("bronze/events") < topic.sent()) {
-    pause_for({1'000});
-  }
+  up.wait_until(
+      "reads that the view or the lake has",
+      [&] { return std::pair(up.position().reads, project.count("bronze/events")); },
+      [&](const auto& seen) { return seen.first > 0 || seen.second == topic.sent(); });
   EXPECT_TRUE(up.stop().ok());
   ASSERT_TRUE(project.run().ok());  // what was not read yet
   EXPECT_EQ(project.count("bronze/events"), topic.sent());

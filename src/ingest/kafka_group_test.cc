@@ -2,6 +2,7 @@
 // broker.
 
 #include <cstdlib>
+#include <functional>
 #include <set>
 #include <string>
 #include <utility>
@@ -9,6 +10,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/wait_until.h"
 #include "ingest/kafka_client.h"
 #include "ingest/kafka_mock.h"
 #include "ingest/kafka_source.h"
@@ -102,6 +104,21 @@ class KafkaGroupTest : public testing::Test {
     ASSERT_TRUE(member.source->give_up().ok());
   }
 
+  /// Let them go on until it is so.
+  void step_until(const std::string& what,
+                  const std::vector<Member*>& members,
+                  const std::function<bool()>& is_so) {
+    wait_until(what,
+               [&] {
+                 for (Member* member : members) {
+                   step(*member);
+                 }
+                 return is_so();
+               },
+               std::identity(),
+               {.look_every = {0}});
+  }
+
   [[nodiscard]] static std::size_t parts(const Member& member) {
     return member.source->part_lags().size();
   }
@@ -123,12 +140,10 @@ TEST_F(KafkaGroupTest, WhatKeepsTheGroupFromGivingPartitionsIsTold) {
   }
   mock_->fail_joins(1);
   Member member = join();
-  while (member.source->group_trouble().empty()) {
-    step(member);
-  }
-  while (parts(member) < kPartitions) {
-    step(member);
-  }
+  step_until("a group that says what is wrong", {&member}, [&] {
+    return !member.source->group_trouble().empty();
+  });
+  step_until("all partitions", {&member}, [&] { return parts(member) == kPartitions; });
   EXPECT_EQ(member.source->group_trouble(), "");
 }
 
@@ -136,45 +151,45 @@ TEST_F(KafkaGroupTest, PartitionsMoveWithNothingLostOrDoubled) {
   send(100);
   Member first = join();
   EXPECT_EQ(first.source->ends(kAskTimeout)->size(), kPartitions);
-  while (parts(first) < kPartitions || first.pending.size() < 50) {
-    step(first);
-  }
+  step_until("all partitions and 50 records", {&first}, [&] {
+    return parts(first) == kPartitions && first.pending.size() >= 50;
+  });
   const PartPositions ends = *first.source->ends(kAskTimeout);
   ASSERT_EQ(ends.size(), kPartitions);
   EXPECT_EQ(Position{ends.begin()->second}.record(), 100 / kPartitions);
   // A second one comes while the first has read what is not committed.
   Member second = join();
   send(100);
-  while (parts(first) != kPartitions / 2 || parts(second) != kPartitions / 2) {
-    step(first);
-    step(second);
-  }
+  step_until("half of the partitions each", {&first, &second}, [&] {
+    return parts(first) == kPartitions / 2 && parts(second) == kPartitions / 2;
+  });
   EXPECT_EQ(first.given_up, kPartitions / 2);
   send(100);
-  while (committed_.size() + first.pending.size() + second.pending.size() < 300) {
-    step(first);
-    step(second);
-  }
+  step_until("300 records", {&first, &second}, [&] {
+    return committed_.size() + first.pending.size() + second.pending.size() >= 300;
+  });
   // The first one leaves.
   commit(first);
   first.source.reset();
   send(100);
-  while (!second.source->rebalance().has_value()) {
+  const auto is_told = [&] {
     const auto batch = second.source->next(10, {10'000});
-    ASSERT_TRUE(batch.ok());
-    if (batch->has_value()) {
+    EXPECT_TRUE(batch.ok()) << batch.status().to_string();
+    if (batch.ok() && batch->has_value()) {
       for (const std::string_view record : (*batch)->records) {
         second.pending.emplace_back(record);
       }
     }
-  }
+    return second.source->rebalance().has_value();
+  };
+  wait_until("what the one that left had", is_told, std::identity(), {.look_every = {0}});
   // So does the second one, before it has answered what it was given.
   commit(second);
   second.source.reset();
   Member third = join();
-  while (parts(third) < kPartitions || committed_.size() + third.pending.size() < 400) {
-    step(third);
-  }
+  step_until("all partitions and 400 records", {&third}, [&] {
+    return parts(third) == kPartitions && committed_.size() + third.pending.size() >= 400;
+  });
   commit(third);
   EXPECT_EQ(committed_.size(), 400U);
 }

@@ -4,9 +4,11 @@
 #include "ingest/kafka_source.h"
 
 #include <cstdlib>
+#include <functional>
 
 #include <gtest/gtest.h>
 
+#include "base/wait_until.h"
 #include "ingest/kafka_client.h"
 #include "ingest/kafka_marks.h"
 #include "ingest/kafka_mock.h"
@@ -77,30 +79,39 @@ class KafkaSourceTest : public testing::Test {
 
   /// The next records; waits until there are some.
   static RecordBatch read_some(KafkaSource& source, int64_t records_max = 1000) {
-    for (;;) {
+    RecordBatch some;
+    const auto has_come = [&] {
       Result<std::optional<RecordBatch>> batch = source.next(records_max, kLong);
       EXPECT_TRUE(batch.ok()) << batch.status().to_string();
-      if (!batch.ok() || batch->has_value()) {
-        return batch.ok() ? **std::move(batch) : RecordBatch();
+      if (batch.ok() && batch->has_value()) {
+        some = **std::move(batch);
       }
-    }
+      return !batch.ok() || some.size() > 0;
+    };
+    wait_until("records", has_come, std::identity(), {.look_every = {0}});
+    return some;
   }
 
   /// Everything up to the present end, as "position:value".
   static std::vector<std::string> read_all(KafkaSource& source, int64_t records_max = 1000) {
     std::vector<std::string> values;
-    while (!source.at_end()) {
+    const auto is_at_end = [&] {
+      if (source.at_end()) {
+        return true;
+      }
       Result<std::optional<RecordBatch>> batch = source.next(records_max, kLong);
       EXPECT_TRUE(batch.ok()) << batch.status().to_string();
       if (!batch.ok()) {
-        return values;
+        return true;
       }
       for (int64_t i = 0; batch->has_value() && i < (*batch)->size(); ++i) {
         values.push_back((*batch)->part_name(i).substr((*batch)->part_name(i).rfind('/') + 1) +
                          ":" + std::to_string((*batch)->lines[static_cast<std::size_t>(i)]) + ":" +
                          std::string((*batch)->records[static_cast<std::size_t>(i)]));
       }
-    }
+      return source.at_end();
+    };
+    wait_until("the end of all partitions", is_at_end, std::identity(), {.look_every = {0}});
     std::sort(values.begin(), values.end());
     return values;
   }
@@ -347,11 +358,15 @@ TEST_F(TopicsMadeAgain, MoreRecordsThanWereReadHideNothing) {
   make({"x", "y", "z"});
   const auto source = open_there();
   Status status;
-  while (status.ok()) {
-    const auto batch = source->next(10, kLong);
-    ASSERT_FALSE(batch.ok() && batch->has_value());
-    status = batch.status();
-  }
+  wait_until("a failure",
+             [&] {
+               const auto batch = source->next(10, kLong);
+               EXPECT_FALSE(batch.ok() && batch->has_value());
+               status = batch.status();
+               return !status.ok();
+             },
+             std::identity(),
+             {.look_every = {0}});
   EXPECT_EQ(status.code(), Code::kOutOfRange);
   EXPECT_NE(status.message().find("the topic was made anew"), std::string::npos)
       << status.message();
@@ -385,11 +400,10 @@ TEST_F(TopicsMadeAgain, ATopicThatGoesIsToldAndTheClientEnds) {
   EXPECT_EQ(read_some(*source).size(), 1);
   made_.back()->lose_topic(topic_);
   made_.back()->fail_fetches(1);  // so that the client looks for it again
-  Code code = Code::kOk;
-  while (code == Code::kOk) {
-    code = source->discover().code();
-  }
-  EXPECT_EQ(code, Code::kNotFound);
+  wait_until(
+      "a topic that is not there",
+      [&] { return source->discover().code(); },
+      [](Code code) { return code == Code::kNotFound; });
 }
 
 TEST(KafkaMark, IsKeptBesideAPosition) {

@@ -3,9 +3,11 @@
 // looked at too, on that broker (tools/servers/kafka.sh with ...).
 
 #include <cstdlib>
+#include <functional>
 
 #include <gtest/gtest.h>
 
+#include "base/wait_until.h"
 #include "base/world.h"
 #include "ingest/kafka_client.h"
 #include "ingest/kafka_mock.h"
@@ -46,13 +48,14 @@ class KafkaTransactionsTest : public testing::Test {
     const auto consumer = *KafkaConsumer::open(world_.world().log, options_);
     EXPECT_TRUE(consumer->assign({{{topic_, 0}, 0}}).ok());
     std::string values;
-    for (bool is_end = false; !is_end;) {
+    const auto is_at_end = [&] {
       const auto block = *consumer->poll(100, {100'000});
       for (const KafkaMessage& message : block->messages) {
         values += std::string(message.value) + ";";
       }
-      is_end = !block->ends.empty();
-    }
+      return !block->ends.empty();
+    };
+    wait_until("the topic's end", is_at_end, std::identity(), {.look_every = {0}});
     return values;
   }
 
