@@ -36,6 +36,8 @@ class LibraryMock : public KafkaMock {
     std::array<char, 512> text{};
     rd_kafka_conf_t* config = rd_kafka_conf_new();
     rd_kafka_conf_set(config, "log_level", "0", text.data(), text.size());
+    // As brokers do: else every second answer in a row waits 40 ms until the first is acknowledged.
+    rd_kafka_conf_set(config, "socket.nagle.disable", "true", text.data(), text.size());
     handle_ = rd_kafka_new(RD_KAFKA_PRODUCER, config, text.data(), text.size());
     ASSAY_CHECK(handle_ != nullptr);
     cluster_ = rd_kafka_mock_cluster_new(handle_, 1);
