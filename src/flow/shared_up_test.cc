@@ -2,8 +2,18 @@
 
 #include "flow/shared_up.h"
 
+#include <atomic>
+#include <barrier>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
 #include <gtest/gtest.h>
 
+#include "base/pause.h"
 #include "flow/running_up.h"
 #include "flow/shared_crash.h"
 
@@ -112,6 +122,129 @@ TEST(SharedUp, WhoRunsAloneWaitsForThemAndTheyForHim) {
   alone.wait_until_ready();
   RunningUp shares(project, kFlushEvery, run_shared_up);
   EXPECT_EQ(shares.ended().code(), Code::kFailedPrecondition);
+}
+
+/// The same with processes; the kernel gives back the locks of those that are killed.
+TEST(SharedUp, WhoeverIsKilledKeepsNobodyOut) {
+  CrashedShares line;
+  line.start_alone();
+  EXPECT_TRUE(line.send_until_read());
+  line.start_one();
+  line.start_alone();
+  line.expect_working({1, 0});
+  EXPECT_TRUE(line.send_until_read());
+  line.end_one(0, SIGKILL);
+  line.start_one();
+  EXPECT_TRUE(line.send_until_read());
+  line.start_one();
+  line.start_alone();
+  line.expect_working({0, 2});
+  EXPECT_EQ(line.run().code(), Code::kFailedPrecondition);
+  EXPECT_TRUE(line.send_until_read());
+  line.end_one(0, SIGKILL);
+  line.end_one(0, SIGKILL);
+  line.start_alone();
+  EXPECT_TRUE(line.send_until_read());
+  line.expect_working({1, 0});
+  line.end_one(0, SIGKILL);
+  line.expect_as_undisturbed();
+}
+
+TEST(SharedUp, OfProcessesThatStartAtOnceOneWorksAloneOrAllThatShare) {
+  CrashedShares line;
+  for (int round = 0; round < 3; ++round) {
+    for (int pair = 0; pair < 2; ++pair) {
+      line.start_alone();
+      line.start_one();
+    }
+    wait_until(
+        "some that are refused",
+        [&] {
+          const CrashedShares::Working now = line.working();
+          return std::pair(now.alone, now.sharing);
+        },
+        [](const auto& now) { return now.first == 0 || now == std::pair(1, 0); });
+    EXPECT_TRUE(line.send_until_read());
+    const CrashedShares::Working left = line.working();
+    EXPECT_TRUE(left == (CrashedShares::Working{1, 0}) || left == (CrashedShares::Working{0, 2}))
+        << left.alone << " alone, " << left.sharing << " share";
+    while (line.running() > 0) {
+      line.end_one(0, left.alone > 0 ? SIGKILL : SIGTERM);
+    }
+  }
+  line.expect_as_undisturbed();
+}
+
+TEST(SharedUp, OfLocksThatAreAskedForAtOnceOneIsGivenAloneOrAllThatShare) {
+  constexpr int kRounds = 25;
+  constexpr int kOfAKind = 2;
+  TestTopic topic(1);
+  SharedProject project(topic);
+  (void)project.open();
+  std::atomic<int> alone = 0;
+  std::atomic<int> sharing = 0;
+  std::barrier all(2 * kOfAKind + 1);
+  std::vector<std::jthread> threads;
+  for (int i = 0; i < 2 * kOfAKind; ++i) {
+    threads.emplace_back([&, shares = i % 2 == 0] {
+      const auto workspace = project.open();
+      for (int round = 0; round < kRounds; ++round) {
+        all.arrive_and_wait();
+        const Result<std::unique_ptr<FileLock>> lock =
+            shares ? workspace->lock_for_sharing() : workspace->lock_for_writing();
+        EXPECT_TRUE(lock.ok() || lock.code() == Code::kFailedPrecondition)
+            << lock.status().to_string();
+        (shares ? sharing : alone) += lock.ok() ? 1 : 0;
+        all.arrive_and_wait();  // it is held until everybody has an answer
+        all.arrive_and_wait();
+      }
+    });
+  }
+  int rounds_alone = 0;
+  for (int round = 0; round < kRounds; ++round) {
+    alone = 0;
+    sharing = 0;
+    all.arrive_and_wait();
+    all.arrive_and_wait();
+    EXPECT_TRUE((alone == 1 && sharing == 0) || (alone == 0 && sharing == kOfAKind))
+        << alone << " alone, " << sharing << " share";
+    rounds_alone += alone;
+    all.arrive_and_wait();
+  }
+  RecordProperty("rounds_alone", rounds_alone);
+}
+
+/// Files that are written slowly when definitions are said.
+class SlowToSay : public LakeThatGoes {
+ public:
+  std::atomic<bool> is_saying = false;
+  Status write(const std::string& path, std::string_view bytes) override {
+    if (path.ends_with("share_definitions")) {
+      is_saying = true;
+      pause_for({700'000});
+    }
+    return LakeThatGoes::write(path, bytes);
+  }
+};
+
+TEST(SharedUp, WhoStillSaysItsDefinitionsIsNotTakenForOneAlone) {
+  TestTopic topic(1);
+  SharedProject project(topic);
+  (void)project.open();
+  SystemWorld system(LogLevel::kError);
+  SlowToSay files;
+  World world{system.world().clock,
+              files,
+              system.world().random,
+              system.world().log,
+              system.world().metrics};
+  const auto slow = *Workspace::open(world, project.folder(), {});
+  const auto next = project.open();
+  std::jthread first([&] { EXPECT_TRUE(slow->lock_for_sharing().ok()); });
+  wait_until(
+      "one that says its definitions", [&] { return files.is_saying.load(); }, std::identity());
+  const Status second = next->lock_for_sharing().status();
+  EXPECT_TRUE(second.ok()) << second.to_string();
 }
 
 TEST(SharedUp, WhatOneAloneWasAheadByComesFirst) {

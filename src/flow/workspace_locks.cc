@@ -17,8 +17,11 @@ constexpr char kShareId[] = "share_id";
 constexpr char kShareDefinitions[] = "share_definitions";
 /// What processes that share must agree on beside the definitions: how they take parts.
 constexpr uint64_t kShareProtocol = 2;  // in both tables: decision 116
-constexpr int kTriesMax = 20;
 constexpr Duration kBlink{10'000};
+/// Who works alone is looked for so often, since another may have been refused just now.
+constexpr int kLooksForOneAlone = 20;
+/// Definitions are said as soon as the disk has taken them.
+constexpr int kLooksMax = 3000;
 
 /// Held together.
 class TwoLocks : public FileLock {
@@ -58,8 +61,13 @@ Result<std::unique_ptr<FileLock>> Workspace::lock_for_sharing() {
   const std::string path = join_path(state, "share.lock");
   ASSAY_RETURN_IF_ERROR(say_definitions(path));
   Result<std::unique_ptr<FileLock>> lock = world_.files.lock_shared(path);
-  for (int tries = 1; lock.code() == Code::kFailedPrecondition && tries < kTriesMax; ++tries) {
-    pause_for(kBlink);  // another one may be saying its definitions
+  // Who works alone has both locks; who has this one only is saying its definitions.
+  int seen_alone = 0;
+  for (int looks = 1; lock.code() == Code::kFailedPrecondition && looks < kLooksMax &&
+                      seen_alone < kLooksForOneAlone;
+       ++looks) {
+    seen_alone += lock_for_leading().code() == Code::kFailedPrecondition ? 1 : 0;
+    pause_for(kBlink);
     lock = world_.files.lock_shared(path);
   }
   if (lock.code() == Code::kFailedPrecondition) {

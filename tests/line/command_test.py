@@ -110,10 +110,17 @@ def following(project):
     deadline = time.monotonic() + 60
     while process.poll() is None and time.monotonic() < deadline and project.sql(count)[0]["n"] == before:
         pass
+    for command in ("up", "run"):
+        assert "wait for it or stop it" in project.run(command, expect=STATE)[1], "another works on the project"
     process.send_signal(signal.SIGTERM)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 0, (process.returncode, error)
     assert project.sql(count)[0]["n"] == before + 1
+    killed = subprocess.Popen([project.program, "up"], cwd=project.folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    assert any("running" in line for line in killed.stderr), "it ended by itself"
+    killed.kill()
+    killed.communicate(timeout=60)
+    project.run("run")  # who was killed keeps nobody out
 
 
 def main(program):
