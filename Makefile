@@ -8,7 +8,7 @@ BUILD := build/release
 help:
 	@echo "make demo          install what is missing, build, run examples/flights on real flights"
 	@echo "make test          build and run the fast test suite"
-	@echo "make test-slow     the long tests: 200 kills of assay run, 10 M comparisons"
+	@echo "make test-slow     the long tests, for hours: 500 kills of assay up, 10,000 simulated lines, 10 M comparisons"
 	@echo "make test-servers  the suites that need real servers and engines; SERVER_TESTS='-LE jvm' leaves out Java's"
 	@echo "make test-datasets real streams by a real broker; ASSAY_DATASETS names the folder of the public data sets"
 	@echo "make bench         build and run the benchmarks, or some: BENCH='pit stream'; stream_peers (Spark, Flink) and serve_peers (Feast) only when named; BENCH_FULL=yes for the sizes of docs/benchmarks"

@@ -1,5 +1,5 @@
-// Hundreds of kills of `assay up`, at fail points and at random moments, several lines after one
-// another; ASSAY_UP_KILLS sets how many.
+// Hundreds of kills of `assay up` at random moments, and as many at fail points, several lines
+// after one another; ASSAY_UP_KILLS sets how many at random moments.
 
 #include <array>
 #include <cstdio>
@@ -18,7 +18,13 @@ constexpr std::array kPoints{"files.step",
                              "lake.write.before_sync",
                              "lake.commit.before_put",
                              "lake.commit.after_put",
+                             "lake.checkpoint.before_put",
+                             "lake.checkpoint.before_hint",
                              "online.apply.before_commit",
+                             "online.log.before_sync",
+                             "online.log.after_sync",
+                             "online.log.publishing",
+                             "online.log.shown",
                              "online.apply.after_commit",
                              "flow.online.before_apply",
                              "flow.reads.after_journal",
@@ -53,15 +59,16 @@ class CrashedDirect : public CrashedUp {
   CrashedDirect() : CrashedUp(2, false) {}
 };
 
-/// So many kills of lines, every other one at one of these points.
+/// So many kills of lines at random moments, and as many at these points in turn, each of which
+/// must have been reached.
 template <typename Line>
 void kill_often(int kills, std::span<const char* const> points) {
   const auto random = seeded_random(kSeed);
   int at_moments = 0;
-  std::map<std::string, int> at_points;  // every point in turn; 0: it was never reached
+  std::map<std::string, int> at_points;  // 0: it was never reached
   std::size_t next_point = 0;
   bool is_at_moment = false;
-  end_many_times<Line>(kills, kKillsOfALine, kSeed, [&](Line& line) {
+  end_many_times<Line>(2 * kills, kKillsOfALine, kSeed, [&](Line& line) {
     is_at_moment = !is_at_moment;
     if (is_at_moment) {
       line.kill_after(random->below(500'000));
@@ -69,20 +76,22 @@ void kill_often(int kills, std::span<const char* const> points) {
       return;
     }
     const std::string point = points[next_point++ % points.size()];
-    const uint64_t passes = point == "files.step" ? 60 : 4;
+    const bool is_rare = point.starts_with("lake.checkpoint.");
+    const uint64_t passes = point == "files.step" ? 60 : is_rare ? 1 : 4;
     const bool is_reached = line.kill_at(point + ":" + std::to_string(1 + random->below(passes)));
     at_points[point] += is_reached ? 1 : 0;
   });
   std::printf("%d kills at random moments", at_moments);
   for (const auto& [point, count] : at_points) {
     std::printf(", %d at %s", count, point.c_str());
+    EXPECT_TRUE(count > 0 || kills < 5 * std::ssize(points)) << point << " was never reached";
   }
   std::printf("\n");
   testing::Test::RecordProperty("kills", kills);
 }
 
 TEST(UpCrash, HundredsOfTimes) {
-  kill_often<CrashedUp>(wanted_ends("ASSAY_UP_KILLS", 200), kPoints);
+  kill_often<CrashedUp>(wanted_ends("ASSAY_UP_KILLS", 500), kPoints);
 }
 
 TEST(UpCrash, WithoutALakeToo) {
