@@ -120,9 +120,9 @@ class LibraryConsumer : public KafkaConsumer {
 
   [[nodiscard]] rd_kafka_t* handle() const { return handle_.get(); }
 
-  Result<int32_t> partitions(const std::string& topic) override {
+  Result<int32_t> partitions(const std::string& topic, Duration patience) override {
     ASSAY_ASSIGN_OR_RETURN(const KafkaHandle* asks, who_asks());
-    Result<int32_t> count = kafka_partitions(*asks, topic, timeout_ms_);
+    Result<int32_t> count = kafka_partitions(*asks, topic, timeout_ms_, patience);
     note_lost_topic(count.code());
     return count;
   }
@@ -151,6 +151,7 @@ class LibraryConsumer : public KafkaConsumer {
   Status assign(const std::vector<std::pair<TopicPartition, int64_t>>& from) override {
     run_ = {};
     at_end_.clear();
+    lost_.clear();
     const ListPtr list(rd_kafka_topic_partition_list_new(static_cast<int>(from.size())),
                        rd_kafka_topic_partition_list_destroy);
     let_stops_end();
@@ -167,10 +168,17 @@ class LibraryConsumer : public KafkaConsumer {
   }
 
   Status seek(const TopicPartition& partition, int64_t offset) override {
-    const ListPtr list(rd_kafka_topic_partition_list_new(1), rd_kafka_topic_partition_list_destroy);
-    rd_kafka_topic_partition_list_add(list.get(), partition.topic.c_str(), partition.partition)
-        ->offset = offset;
+    const ListPtr list = list_of({partition});
     const std::string what = "go to an offset of " + partition.name();
+    if (lost_.erase(partition) > 0) {  // the library has stopped to fetch it, and refuses to seek
+      let_stops_end();
+      is_stopping_ = true;
+      ASSAY_RETURN_IF_ERROR(
+          kafka_result(rd_kafka_incremental_unassign(handle_.get(), list.get()), what));
+      list->elems[0].offset = offset;
+      return kafka_result(rd_kafka_incremental_assign(handle_.get(), list.get()), what);
+    }
+    list->elems[0].offset = offset;
     ASSAY_RETURN_IF_ERROR(
         kafka_result(rd_kafka_seek_partitions(handle_.get(), list.get(), timeout_ms_), what));
     const rd_kafka_resp_err_t error = list->elems[0].err;
@@ -197,6 +205,7 @@ class LibraryConsumer : public KafkaConsumer {
     for (const auto& [partition, offset] : from) {
       rd_kafka_topic_partition_list_add(list.get(), partition.topic.c_str(), partition.partition)
           ->offset = offset;
+      lost_.erase(partition);
       given_up_.erase(assigned_.try_emplace(partition, assigned_.size()).first->second);
     }
     return kafka_result(rd_kafka_incremental_assign(handle_.get(), list.get()), "take partitions");
@@ -336,6 +345,13 @@ class LibraryConsumer : public KafkaConsumer {
       }
       return {};
     }
+    if (code == Code::kOutOfRange && !from.topic.empty()) {
+      if (index.has_value()) {  // else others read it now
+        block.lost.push_back(*index);
+        lost_.insert(from);
+      }
+      return {};
+    }
     return {code,
             (from.topic.empty() ? std::string("kafka") : from.name()) + ": " +
                 rd_kafka_message_errstr(message)};
@@ -425,6 +441,7 @@ class LibraryConsumer : public KafkaConsumer {
     std::optional<std::size_t> index;
   };
   Run run_;                                 // of the last message
+  std::set<TopicPartition> lost_;           // stopped: their offsets were not there
   std::set<std::size_t> at_end_;            // by index: the end was the last that came
   int64_t taken_records_ = 0;               // since the fetchers were woken
   int64_t taken_bytes_ = 0;                 // of their values

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -22,10 +24,13 @@ struct KafkaClientOptions {
   std::string brokers;
   std::map<std::string, std::string> settings;  // librdkafka's own names; a wrong one is refused
   int64_t queue_bytes_max = 64 << 20;           // fetched or to be sent, held in memory
-  Duration timeout{10 * kMicrosPerSecond};      // of questions about topics and offsets
+  /// Of questions about topics and offsets. A producer waits as long for brokers that acknowledge
+  /// nothing.
+  Duration timeout{10 * kMicrosPerSecond};
   Wakeup* wakeup =
       nullptr;        // notified when records come, so that several may be waited for at once
   std::string group;  // of a consumer that is to join() one
+  const std::atomic<bool>* stop = nullptr;  // set: a producer waits for a second of these at most
 };
 
 struct TopicPartition {
@@ -69,6 +74,9 @@ class KafkaBlock {
   std::vector<KafkaMessage> messages;  // of each partition by offset
   /// Partitions (index into the assigned ones) whose present end was seen, and the offset there.
   std::vector<std::pair<std::size_t, int64_t>> ends;
+  /// Partitions (by index) that have no record at the offset that they were asked for. They are
+  /// read again from where seek() puts them.
+  std::vector<std::size_t> lost;
   /// What the library said of the group, where it cannot do its part for now; it goes on trying.
   std::string group_trouble;
   /// What the group decided behind these records; holds once it is answered by take() or give_up(),
@@ -88,10 +96,11 @@ class KafkaConsumer {
   static Result<std::unique_ptr<KafkaConsumer>> open(Log& log, const KafkaClientOptions& options);
   virtual ~KafkaConsumer() = default;
 
-  /// How many partitions a topic has.
+  /// How many partitions a topic has. That there is none is believed when it is still said after
+  /// `patience`: a broker that has just come back may not know its topics yet.
   ///
   /// Errors  kNotFound: no such topic; kPermissionDenied; kUnavailable: no broker answers.
-  virtual Result<int32_t> partitions(const std::string& topic) = 0;
+  virtual Result<int32_t> partitions(const std::string& topic, Duration patience) = 0;
   /// What a partition holds now.
   virtual Result<OffsetRange> offsets(const TopicPartition& partition) = 0;
   /// Where partitions end now, all in one question.
@@ -118,8 +127,8 @@ class KafkaConsumer {
   /// Wait for records until there are some, but not longer than `wait`. Gives at most
   /// `records_max`.
   ///
-  /// Errors  kOutOfRange: an offset is not there any more; kNotFound, kPermissionDenied: of a
-  ///         topic. kAborted: the library does not go on; open another consumer. Broker failures
+  /// Errors  kNotFound, kPermissionDenied: of a topic. kAborted: the library does not go on; open
+  ///         another consumer. After any of them records may be lost: begin anew. Broker failures
   ///         are waited out by the library and come back as no records.
   virtual Result<std::unique_ptr<KafkaBlock>> poll(int64_t records_max, Duration wait) = 0;
 };
@@ -133,12 +142,16 @@ struct KafkaRecord {
 
 /// Sends records, each at least once, in the order given per partition.
 ///
+/// Errors  kUnavailable: brokers acknowledged nothing for `timeout`; records may come or not. Close
+///         it then, and open another one.
 /// Threads one thread at a time.
 class KafkaProducer {
  public:
   /// Errors  kInvalidArgument as of the consumer.
   static Result<std::unique_ptr<KafkaProducer>> open(Log& log, const KafkaClientOptions& options);
   virtual ~KafkaProducer() = default;
+  /// As KafkaConsumer::partitions; brokers that make topics make this one.
+  virtual Result<int32_t> partitions(const std::string& topic, Duration patience) = 0;
   /// Take a record over; waits while the queue is full. Partition -1: by the key's hash.
   virtual Status send(const std::string& topic,
                       int32_t partition,
@@ -150,6 +163,15 @@ class KafkaProducer {
   ///
   /// Errors  the first failure of any record since the last flush.
   virtual Status flush() = 0;
+  /// A record (by index) that the brokers do not take, and why.
+  struct Refused {
+    std::size_t index = 0;
+    Status why;
+  };
+  /// Send records, by their keys' hash, and wait until each was acknowledged or refused; nothing
+  /// else may be on its way.
+  virtual Result<std::vector<Refused>> deliver(const std::string& topic,
+                                               std::span<const KafkaRecord> records) = 0;
 };
 
 /// Where a sender stands, as the last transaction says that was committed.

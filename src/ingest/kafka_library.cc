@@ -208,9 +208,11 @@ void on_kafka_rebalance(rd_kafka_t* client,
   callbacks->rebalances.push_back(std::move(told));
 }
 
-Result<int32_t> kafka_partitions(const KafkaHandle& handle,
-                                 const std::string& topic,
-                                 int timeout_ms) {
+namespace {
+
+Result<int32_t> ask_for_partitions(const KafkaHandle& handle,
+                                   const std::string& topic,
+                                   int timeout_ms) {
   const std::unique_ptr<rd_kafka_topic_t, decltype(&rd_kafka_topic_destroy)> named(
       rd_kafka_topic_new(handle.get(), topic.c_str(), nullptr), rd_kafka_topic_destroy);
   const rd_kafka_metadata_t* found = nullptr;
@@ -243,6 +245,22 @@ Result<int32_t> kafka_partitions(const KafkaHandle& handle,
     return kafka_failure(one.err, "topic " + topic);
   }
   return static_cast<int32_t>(one.partition_cnt);
+}
+
+}  // namespace
+
+Result<int32_t> kafka_partitions(const KafkaHandle& handle,
+                                 const std::string& topic,
+                                 int timeout_ms,
+                                 Duration patience) {
+  Result<int32_t> count = ask_for_partitions(handle, topic, timeout_ms);
+  for (int64_t waited_ms = 0;
+       count.code() == Code::kNotFound && waited_ms < patience.micros / 1'000;
+       waited_ms += kLeaderWaitMs) {
+    pause_for({kLeaderWaitMs * 1'000});
+    count = ask_for_partitions(handle, topic, timeout_ms);
+  }
+  return count;
 }
 
 Result<OffsetRange> kafka_offsets(const KafkaHandle& handle,

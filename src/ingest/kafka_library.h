@@ -68,7 +68,8 @@ void on_kafka_rebalance(rd_kafka_s* client,
 /// See KafkaConsumer::partitions and KafkaConsumer::offsets.
 Result<int32_t> kafka_partitions(const KafkaHandle& handle,
                                  const std::string& topic,
-                                 int timeout_ms);
+                                 int timeout_ms,
+                                 Duration patience);
 Result<OffsetRange> kafka_offsets(const KafkaHandle& handle,
                                   const TopicPartition& partition,
                                   int timeout_ms);

@@ -12,6 +12,7 @@
 namespace assay::ingest {
 namespace {
 
+constexpr int16_t kProduce = 0;
 constexpr int16_t kFetch = 1;
 constexpr int16_t kListOffsets = 2;
 constexpr int16_t kJoinGroup = 11;
@@ -32,7 +33,7 @@ void end_beside(rd_kafka_t* handle, rd_kafka_mock_cluster_t* cluster) {
 
 class LibraryMock : public KafkaMock {
  public:
-  LibraryMock() {
+  explicit LibraryMock(int brokers) {
     std::array<char, 512> text{};
     rd_kafka_conf_t* config = rd_kafka_conf_new();
     rd_kafka_conf_set(config, "log_level", "0", text.data(), text.size());
@@ -40,7 +41,7 @@ class LibraryMock : public KafkaMock {
     rd_kafka_conf_set(config, "socket.nagle.disable", "true", text.data(), text.size());
     handle_ = rd_kafka_new(RD_KAFKA_PRODUCER, config, text.data(), text.size());
     ASSAY_CHECK(handle_ != nullptr);
-    cluster_ = rd_kafka_mock_cluster_new(handle_, 1);
+    cluster_ = rd_kafka_mock_cluster_new(handle_, brokers);
     ASSAY_CHECK(cluster_ != nullptr);
     brokers_ = rd_kafka_mock_cluster_bootstraps(cluster_);
   }
@@ -56,8 +57,31 @@ class LibraryMock : public KafkaMock {
   void lose_topic(const std::string& topic) override {
     rd_kafka_mock_topic_set_error(cluster_, topic.c_str(), RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
   }
+  void find_topic(const std::string& topic) override {
+    rd_kafka_mock_topic_set_error(cluster_, topic.c_str(), RD_KAFKA_RESP_ERR_NO_ERROR);
+  }
+  void fail_produces_as_too_large(int count) override {
+    fail(kProduce, count, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+  }
   void fail_fetches(int count) override {
     fail(kFetch, count, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION);
+  }
+  void fail_fetches_as_gone(int32_t broker, int count) override {
+    for (int i = 0; i < count; ++i) {
+      ASSAY_CHECK(rd_kafka_mock_broker_push_request_error_rtts(
+                      cluster_, broker, kFetch, 1, RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE, 0) ==
+                  RD_KAFKA_RESP_ERR_NO_ERROR);
+    }
+  }
+  [[nodiscard]] int fetches_to_fail(int32_t broker) const override {
+    std::size_t count = 0;
+    ASSAY_CHECK(rd_kafka_mock_broker_error_stack_cnt(cluster_, broker, kFetch, &count) ==
+                RD_KAFKA_RESP_ERR_NO_ERROR);
+    return static_cast<int>(count);
+  }
+  void set_leader(const std::string& topic, int32_t partition, int32_t broker) override {
+    ASSAY_CHECK(rd_kafka_mock_partition_set_leader(cluster_, topic.c_str(), partition, broker) ==
+                RD_KAFKA_RESP_ERR_NO_ERROR);
   }
   void fail_offsets(int count) override {
     fail(kListOffsets, count, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION);
@@ -84,8 +108,8 @@ class LibraryMock : public KafkaMock {
 
 }  // namespace
 
-std::unique_ptr<KafkaMock> KafkaMock::start() {
-  return std::make_unique<LibraryMock>();
+std::unique_ptr<KafkaMock> KafkaMock::start(int brokers) {
+  return std::make_unique<LibraryMock>(brokers);
 }
 
 }  // namespace assay::ingest

@@ -49,6 +49,18 @@ const KafkaPart* KafkaParts::newest(const TopicPartition& partition) const {
   return found == parts_.rend() ? nullptr : &*found;
 }
 
+Status KafkaParts::check_count(const std::string& topic, int32_t count) const {
+  for (const KafkaPart& part : parts_) {
+    if (part.partition.topic == topic && part.partition.partition >= count) {
+      return {Code::kFailedPrecondition,
+              "source `" + source_ + "`: topic " + topic + " has " + std::to_string(count) +
+                  " partitions and had more: it was made anew. To read it from its beginning, say "
+                  "`on_lost: skip`"};
+    }
+  }
+  return {};
+}
+
 Status KafkaParts::add_entries(const std::vector<Begin>& begins, bool begun_anew) {
   std::vector<SourceFile> entries;
   for (const Begin& begin : begins) {

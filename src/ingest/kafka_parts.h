@@ -40,6 +40,9 @@ class KafkaParts {
   [[nodiscard]] const std::vector<KafkaPart>& all() const { return parts_; }  // by ordinal
   [[nodiscard]] const KafkaPart* newest(const TopicPartition& partition) const;
 
+  /// Errors  kFailedPrecondition: the topic has `count` partitions and had more.
+  [[nodiscard]] Status check_count(const std::string& topic, int32_t count) const;
+
   /// A partition that is to begin at an offset.
   struct Begin {
     TopicPartition partition;

@@ -20,9 +20,25 @@ constexpr std::size_t kErrorBytes = 512;
 using ListPtr = std::unique_ptr<rd_kafka_topic_partition_list_t,
                                 decltype(&rd_kafka_topic_partition_list_destroy)>;
 
+/// What became of records.
+struct Deliveries {
+  Status failed;     // the first one of those that are not asked for one by one
+  int64_t done = 0;  // acknowledged or failed
+  std::vector<KafkaProducer::Refused> refused;
+};
+
+/// The library hands it back with the record that it was sent with.
+struct Delivery {
+  Deliveries* all = nullptr;
+  std::optional<std::size_t> index;  // of one that is asked for
+};
+
 class LibraryProducer : public KafkaProducer {
  public:
-  explicit LibraryProducer(KafkaHandle handle) : handle_(std::move(handle)) {}
+  LibraryProducer(KafkaHandle handle, const KafkaClientOptions& options)
+      : timeout_ms_(static_cast<int>(options.timeout.micros / 1'000)),
+        stop_(options.stop),
+        handle_(std::move(handle)) {}
   [[nodiscard]] rd_kafka_t* handle() const { return handle_.get(); }
 
   Status send(const std::string& topic,
@@ -36,8 +52,41 @@ class LibraryProducer : public KafkaProducer {
     return send(topic, RD_KAFKA_PARTITION_UA, record);
   }
 
+  Result<int32_t> partitions(const std::string& topic, Duration patience) override {
+    return kafka_partitions(handle_, topic, timeout_ms_, patience);
+  }
+
   Status send(const std::string& topic, int32_t partition, const KafkaRecord& record) {
     find_leaders(topic);
+    ASSAY_RETURN_IF_ERROR(hand_over(topic, partition, record, single_.get()));
+    rd_kafka_poll(handle_.get(), 0);
+    return deliveries_->failed;
+  }
+
+  Result<std::vector<Refused>> deliver(const std::string& topic,
+                                       std::span<const KafkaRecord> records) override {
+    ASSAY_CHECK(rd_kafka_outq_len(handle_.get()) == 0);
+    deliveries_->refused.clear();
+    each_.assign(records.size(), {deliveries_.get(), std::nullopt});
+    for (std::size_t i = 0; i < records.size(); ++i) {
+      each_[i].index = i;
+      const Status taken = hand_over(topic, RD_KAFKA_PARTITION_UA, records[i], &each_[i]);
+      if (taken.code() == Code::kUnavailable) {
+        return taken;
+      }
+      if (!taken.ok()) {
+        deliveries_->refused.push_back({i, taken});
+      }
+    }
+    ASSAY_RETURN_IF_ERROR(wait_for_brokers(0));
+    return std::exchange(deliveries_->refused, {});
+  }
+
+  /// Give a record to the library; waits while its queue is full.
+  Status hand_over(const std::string& topic,
+                   int32_t partition,
+                   const KafkaRecord& record,
+                   Delivery* delivery) {
     for (;;) {
       rd_kafka_headers_t* headers = headers_of(record);
       const rd_kafka_resp_err_t error = rd_kafka_producev(
@@ -48,25 +97,23 @@ class LibraryProducer : public KafkaProducer {
           RD_KAFKA_V_KEY(record.key.data(), record.key.size()),
           RD_KAFKA_V_VALUE(const_cast<char*>(record.value.data()), record.value.size()),
           RD_KAFKA_V_HEADERS(headers),
-          RD_KAFKA_V_OPAQUE(failed_.get()),
+          RD_KAFKA_V_OPAQUE(delivery),
           RD_KAFKA_V_END);
       if (error != RD_KAFKA_RESP_ERR_NO_ERROR && headers != nullptr) {
         rd_kafka_headers_destroy(headers);  // the library takes them over with the record only
       }
       if (error != RD_KAFKA_RESP_ERR__QUEUE_FULL) {
-        rd_kafka_poll(handle_.get(), 0);
-        ASSAY_RETURN_IF_ERROR(*failed_);
         return error == RD_KAFKA_RESP_ERR_NO_ERROR ? Status()
                                                    : kafka_failure(error, "send to " + topic);
       }
-      rd_kafka_poll(handle_.get(), 100);
-      ASSAY_RETURN_IF_ERROR(*failed_);
+      ASSAY_RETURN_IF_ERROR(wait_for_brokers(rd_kafka_outq_len(handle_.get()) - 1));
+      ASSAY_RETURN_IF_ERROR(deliveries_->failed);
     }
   }
 
   Status flush() override {
-    rd_kafka_flush(handle_.get(), -1);
-    return std::exchange(*failed_, Status());
+    ASSAY_RETURN_IF_ERROR(wait_for_brokers(0));
+    return std::exchange(deliveries_->failed, Status());
   }
 
   static rd_kafka_headers_t* headers_of(const KafkaRecord& record) {
@@ -85,13 +132,44 @@ class LibraryProducer : public KafkaProducer {
   }
 
   static void on_delivery(rd_kafka_t* /*handle*/, const rd_kafka_message_t* message, void*) {
-    auto* failed = static_cast<Status*>(message->_private);
-    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR && failed->ok()) {
-      *failed = kafka_failure(message->err, "a record was not taken by the broker");
+    const auto* delivery = static_cast<Delivery*>(message->_private);
+    Deliveries& all = *delivery->all;
+    ++all.done;
+    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+      return;
+    }
+    Status why = kafka_failure(message->err, "a record was not taken by the broker");
+    if (delivery->index.has_value()) {
+      all.refused.push_back({*delivery->index, std::move(why)});
+    } else if (all.failed.ok()) {
+      all.failed = std::move(why);
     }
   }
 
  private:
+  /// Until so many records, or fewer, are on their way.
+  Status wait_for_brokers(int count) {
+    constexpr int kSliceMs = 100;
+    constexpr int kStopMs = 1'000;
+    int64_t done = deliveries_->done;
+    for (int waited_ms = 0; rd_kafka_outq_len(handle_.get()) > count; waited_ms += kSliceMs) {
+      const bool is_stopped = stop_ != nullptr && stop_->load();
+      if (waited_ms >= (is_stopped ? std::min(kStopMs, timeout_ms_) : timeout_ms_)) {
+        return {Code::kUnavailable,
+                "brokers have acknowledged nothing for " + std::to_string(waited_ms / 1'000) +
+                    " s, and " + std::to_string(rd_kafka_outq_len(handle_.get())) +
+                    " records are not with them"};
+      }
+      if (count == 0) {
+        rd_kafka_flush(handle_.get(), kSliceMs);
+      } else {
+        rd_kafka_poll(handle_.get(), kSliceMs);
+      }
+      waited_ms = std::exchange(done, deliveries_->done) == deliveries_->done ? waited_ms : 0;
+    }
+    return {};
+  }
+
   /// Of a topic that a connected producer has not heard of yet the library (2.0) asks when it looks
   /// through all topics, once a second. So ask at its first record; whatever is answered, sending
   /// tells.
@@ -102,15 +180,20 @@ class LibraryProducer : public KafkaProducer {
     }
     last_topic_ = topic;
     if (topics_.insert(topic).second) {
-      (void)kafka_partitions(handle_, topic, kAskMs);
+      (void)kafka_partitions(handle_, topic, kAskMs, {0});
     }
   }
 
   std::set<std::string> topics_;  // that were sent to
   std::string last_topic_;
-  // First failure of a record. Deliveries are told from within poll and flush; declared before the
-  // handle, which tells of those it drops at its end.
-  std::unique_ptr<Status> failed_ = std::make_unique<Status>();
+  int timeout_ms_;
+  const std::atomic<bool>* stop_;
+  // Deliveries are told from within poll and flush; declared before the handle, which tells of
+  // those it drops at its end.
+  std::unique_ptr<Deliveries> deliveries_ = std::make_unique<Deliveries>();
+  std::unique_ptr<Delivery> single_ =
+      std::make_unique<Delivery>(Delivery{deliveries_.get(), std::nullopt});
+  std::vector<Delivery> each_;
   KafkaHandle handle_;
 };
 
@@ -122,7 +205,7 @@ class LibraryTransactions : public KafkaTransactions {
                       const KafkaClientOptions& options,
                       std::string name,
                       std::string topic)
-      : producer_(std::move(sends)),
+      : producer_(std::move(sends), options),
         asks_(std::move(asks)),
         timeout_ms_(static_cast<int>(options.timeout.micros / 1'000)),
         name_(std::move(name)),
@@ -137,7 +220,7 @@ class LibraryTransactions : public KafkaTransactions {
   LibraryTransactions& operator=(const LibraryTransactions&) = delete;
 
   Status start() {
-    ASSAY_ASSIGN_OR_RETURN(partitions_, kafka_partitions(asks_, topic_, timeout_ms_));
+    ASSAY_ASSIGN_OR_RETURN(partitions_, kafka_partitions(asks_, topic_, timeout_ms_, {0}));
     return take(rd_kafka_init_transactions(producer_.handle(), timeout_ms_),
                 "take over the transactions");
   }
@@ -245,7 +328,8 @@ Result<std::unique_ptr<KafkaProducer>> KafkaProducer::open(Log& log,
                                               {"queue.buffering.max.kbytes",
                                                kafka_kilobytes(options.queue_bytes_max)}},
                                              LibraryProducer::on_delivery));
-  return std::unique_ptr<KafkaProducer>(std::make_unique<LibraryProducer>(std::move(handle)));
+  return std::unique_ptr<KafkaProducer>(
+      std::make_unique<LibraryProducer>(std::move(handle), options));
 }
 
 Result<std::unique_ptr<KafkaTransactions>> KafkaTransactions::open(

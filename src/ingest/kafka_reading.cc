@@ -125,6 +125,13 @@ Result<NumberedMessages> number_messages(const std::vector<KafkaMessage>& messag
   return numbered;
 }
 
+std::optional<KafkaLoss> loss_of(const KafkaReading& reading) {
+  if (reading.offset < reading.was.begin) {
+    return KafkaLoss::kGone;
+  }
+  return reading.offset > reading.was.end ? std::optional(KafkaLoss::kEndsEarlier) : std::nullopt;
+}
+
 Status kafka_loss(const std::string& source, const KafkaReading& reading, KafkaLoss loss) {
   const std::string name = reading.part.partition.name();
   const std::string read_to = name + " was read up to offset " + std::to_string(reading.offset);
@@ -142,6 +149,10 @@ Status kafka_loss(const std::string& source, const KafkaReading& reading, KafkaL
     case KafkaLoss::kOtherRecords:
       what = read_to + " and has another record at offset " + std::to_string(reading.last->offset) +
              " than was read there: the topic was made anew, or the broker lost records";
+      break;
+    case KafkaLoss::kNotThere:
+      what = read_to + ", and the broker said that there is nothing more at that offset: the " +
+             "records behind it are gone, or the topic was made anew";
       break;
   }
   return {Code::kOutOfRange,

@@ -28,9 +28,7 @@ struct KafkaReading {
   bool looks_for_last = false;    // it is fetched once more, to see that it still stands there
 
   [[nodiscard]] int64_t fetched_from() const { return looks_for_last ? last->offset : offset; }
-  [[nodiscard]] bool has_read_backlog() const {
-    return at_end || offset >= was.end || !is_mine;
-  }
+  [[nodiscard]] bool has_read_backlog() const { return at_end || offset >= was.end || !is_mine; }
 };
 
 /// Where a partition of `parts` is read on: behind the newest part of it that was read, unless a
@@ -63,7 +61,10 @@ enum class KafkaLoss {
   kGone,          // the oldest ones are no longer kept
   kEndsEarlier,   // a topic made again, or a broker that lost records
   kOtherRecords,  // the same, as told by the last record
+  kNotThere,      // a broker had not what it was asked for
 };
+/// What a reading has lost, as told by where its partition begins and ends; nothing: nothing.
+std::optional<KafkaLoss> loss_of(const KafkaReading& reading);
 /// kOutOfRange, and what to do about it.
 Status kafka_loss(const std::string& source, const KafkaReading& reading, KafkaLoss loss);
 

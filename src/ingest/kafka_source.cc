@@ -17,6 +17,8 @@ namespace {
 
 /// So often another process may number partitions at the same time.
 constexpr int kTriesMax = 100;
+/// A topic that was there is gone when brokers say so for this long.
+constexpr Duration kGoneAfter{5 * kMicrosPerSecond};
 
 class KafkaTopics : public KafkaSource {
  public:
@@ -130,17 +132,12 @@ class KafkaTopics : public KafkaSource {
   Result<std::optional<RecordBatch>> next(int64_t records_max, Duration wait) override {
     if (held_ == nullptr) {
       Result<std::unique_ptr<KafkaBlock>> block =
-          consumer_->poll(std::max<int64_t>(1, records_max), wait);
-      if (block.code() == Code::kOutOfRange) {
-        ASSAY_ASSIGN_OR_RETURN(const bool was_looking, stop_looking_for_last());
-        if (was_looking) {
-          return std::optional<RecordBatch>();
-        }
+          in_source(consumer_->poll(std::max<int64_t>(1, records_max), wait));
+      if (block.code() == Code::kNotFound) {  // as one that has just come back says it, too
+        ASSAY_RETURN_IF_ERROR(discover().status());
+        return Status(Code::kUnavailable, block.status().message());
       }
-      if (!block.ok()) {
-        return std::move(block).status().with_context("source `" + definition_.name + "`");
-      }
-      held_ = std::move(block).value();
+      ASSAY_ASSIGN_OR_RETURN(held_, std::move(block));
       ASSAY_RETURN_IF_ERROR(look_at_last_records());
       ASSAY_RETURN_IF_ERROR(note_rebalance());
     }
@@ -159,6 +156,9 @@ class KafkaTopics : public KafkaSource {
       reading.offset = std::max(reading.offset, offset);
       reading.at_end = reading.offset == offset;
       positions_[reading.part.ordinal] = reading.part.position_of(reading.offset);
+    }
+    for (const std::size_t index : block->lost) {
+      ASSAY_RETURN_IF_ERROR(go_on_where_lost(reading_[index]));
     }
     return batch;
   }
@@ -200,6 +200,12 @@ class KafkaTopics : public KafkaSource {
         reading_ = std::move(all);
         ASSAY_RETURN_IF_ERROR(assign());
         return RecordBatch();
+      }
+      for (const std::size_t index : block->lost) {
+        if (!std::exchange(progress[index].looks_for_last, false)) {
+          return kafka_loss(definition_.name, progress[index], KafkaLoss::kNotThere);
+        }
+        ASSAY_RETURN_IF_ERROR(go_to(progress[index]));
       }
       const std::size_t held = messages.size();
       for (const KafkaMessage& message : block->messages) {
@@ -280,6 +286,15 @@ class KafkaTopics : public KafkaSource {
   }
 
  private:
+  /// An answer of the client's, whose failure says of which source it is.
+  template <typename Answer>
+  [[nodiscard]] Result<Answer> in_source(Result<Answer> answer) const {
+    if (answer.ok()) {
+      return answer;
+    }
+    return std::move(answer).status().with_context("source `" + definition_.name + "`");
+  }
+
   [[nodiscard]] int64_t lag_of(const KafkaReading& reading) const {
     return std::max<int64_t>(0, consumer_->last_seen_end(reading.part.partition) - reading.offset);
   }
@@ -308,14 +323,12 @@ class KafkaTopics : public KafkaSource {
     if (asked.empty()) {
       return PartPositions();
     }
-    Result<std::vector<int64_t>> ends = consumer_->ends(asked, wait);
-    if (!ends.ok()) {
-      return std::move(ends).status().with_context("source `" + definition_.name + "`");
-    }
+    ASSAY_ASSIGN_OR_RETURN(const std::vector<int64_t> ends,
+                           in_source(consumer_->ends(asked, wait)));
     PartPositions positions;
     for (std::size_t i = 0; i < asked.size(); ++i) {
       const KafkaPart& part = *newest.at(asked[i]);
-      positions[part.ordinal] = part.position_of((*ends)[i]);
+      positions[part.ordinal] = part.position_of(ends[i]);
     }
     return positions;
   }
@@ -353,6 +366,7 @@ class KafkaTopics : public KafkaSource {
     std::erase_if(held_->messages,
                   [&](const KafkaMessage& message) { return message.partition == index; });
     std::erase_if(held_->ends, [&](const auto& end) { return end.first == index; });
+    std::erase(held_->lost, index);
   }
 
   /// What was fetched of a partition that is given up, and how far it was read.
@@ -370,12 +384,14 @@ class KafkaTopics : public KafkaSource {
     const bool is_first = parts_.all().empty();
     std::vector<KafkaParts::Begin> found;
     for (const std::string& topic : kafka_.topics) {
-      Result<int32_t> count = consumer_->partitions(topic);
-      if (!count.ok()) {
-        return std::move(count).status().with_context("source `" + definition_.name + "`");
+      const bool was_found = parts_.newest({topic, 0}) != nullptr;
+      const Duration patience = was_found ? std::min(kGoneAfter, options_.timeout) : Duration{0};
+      ASSAY_ASSIGN_OR_RETURN(const int32_t count,
+                             in_source(consumer_->partitions(topic, patience)));
+      if (kafka_.on_lost == catalog::OnLost::kFail) {
+        ASSAY_RETURN_IF_ERROR(parts_.check_count(topic, count));
       }
-      ASSAY_RETURN_IF_ERROR(check_count(topic, *count));
-      for (int32_t partition = 0; partition < *count; ++partition) {
+      for (int32_t partition = 0; partition < count; ++partition) {
         const TopicPartition at{topic, partition};
         if (parts_.newest(at) == nullptr) {
           ASSAY_ASSIGN_OR_RETURN(const OffsetRange range, consumer_->offsets(at));
@@ -387,40 +403,21 @@ class KafkaTopics : public KafkaSource {
     return found;
   }
 
-  Status check_count(const std::string& topic, int32_t count) const {
-    for (const KafkaPart& part : parts_.all()) {
-      if (part.partition.topic == topic && part.partition.partition >= count &&
-          kafka_.on_lost == catalog::OnLost::kFail) {
-        return {Code::kFailedPrecondition,
-                "source `" + definition_.name + "`: topic " + topic + " has " +
-                    std::to_string(count) +
-                    " partitions and had more: it was made anew. To read "
-                    "it from its beginning, say `on_lost: skip`"};
-      }
-    }
-    return {};
-  }
-
   /// Where a partition is read on, and whether it has what is to be read.
   Result<KafkaReading> place(const TopicPartition& partition, const PartsDone& done) {
     KafkaReading reading = begin_reading(parts_.all(), partition, done);
-    Result<OffsetRange> range = consumer_->offsets(partition);
-    if (!range.ok()) {
-      return std::move(range).status().with_context("source `" + definition_.name + "`");
-    }
-    reading.was = *range;
-    reading.looks_for_last = reading.last && reading.last->offset >= range->begin;
-    if (reading.offset < range->begin && !reading.was_read) {
+    ASSAY_ASSIGN_OR_RETURN(reading.was, in_source(consumer_->offsets(partition)));
+    reading.looks_for_last = reading.last && reading.last->offset >= reading.was.begin;
+    const std::optional<KafkaLoss> loss = loss_of(reading);
+    if (loss == KafkaLoss::kGone && !reading.was_read) {
       world_.log.warn("kafka_records_gone_before_first_read",
                       {{"source", definition_.name},
                        {"partition", partition.name()},
                        {"first", reading.offset},
-                       {"end", range->begin}});
-      reading.offset = range->begin;
-    } else if (reading.offset < range->begin) {
-      ASSAY_RETURN_IF_ERROR(take_loss(KafkaLoss::kGone, &reading));
-    } else if (reading.offset > range->end) {
-      ASSAY_RETURN_IF_ERROR(take_loss(KafkaLoss::kEndsEarlier, &reading));
+                       {"end", reading.was.begin}});
+      reading.offset = reading.was.begin;
+    } else if (loss.has_value()) {
+      ASSAY_RETURN_IF_ERROR(take_loss(*loss, &reading));
     }
     positions_[reading.part.ordinal] = reading.part.position_of(reading.offset);
     return reading;
@@ -456,24 +453,33 @@ class KafkaTopics : public KafkaSource {
       reading.at_end = false;
       positions_[reading.part.ordinal] = reading.part.position_of(reading.offset);
       leave_out(index);
-      ASSAY_RETURN_IF_ERROR(consumer_->seek(reading.part.partition, reading.offset)
-                                .with_context("source `" + definition_.name + "`"));
+      ASSAY_RETURN_IF_ERROR(go_to(reading));
     }
     return {};
   }
 
-  /// Last records that went after they were asked for tell nothing. False where none was looked
-  /// for.
-  Result<bool> stop_looking_for_last() {
-    bool was_looking = false;
-    for (KafkaReading& reading : reading_) {
-      if (std::exchange(reading.looks_for_last, false)) {
-        was_looking = true;
-        ASSAY_RETURN_IF_ERROR(consumer_->seek(reading.part.partition, reading.offset)
-                                  .with_context("source `" + definition_.name + "`"));
-      }
+  Status go_to(const KafkaReading& reading) {
+    return consumer_->seek(reading.part.partition, reading.fetched_from())
+        .with_context("source `" + definition_.name + "`");
+  }
+
+  /// A partition has not what was asked for. A last record that went after it was looked for tells
+  /// nothing: what comes behind it is there.
+  Status go_on_where_lost(KafkaReading& reading) {
+    if (std::exchange(reading.looks_for_last, false)) {
+      return go_to(reading);
     }
-    return was_looking;
+    ASSAY_ASSIGN_OR_RETURN(reading.was, in_source(consumer_->offsets(reading.part.partition)));
+    if (const std::optional<KafkaLoss> loss = loss_of(reading)) {
+      ASSAY_RETURN_IF_ERROR(take_loss(*loss, &reading));
+    } else if (kafka_.on_lost == catalog::OnLost::kFail) {  // what is there now may be another's
+      return kafka_loss(definition_.name, reading, KafkaLoss::kNotThere);
+    } else {
+      reading.looks_for_last = reading.last && reading.last->offset >= reading.was.begin;
+    }
+    reading.at_end = false;
+    positions_[reading.part.ordinal] = reading.part.position_of(reading.offset);
+    return go_to(reading);
   }
 
   /// Look up the schemas that messages name; false when the registry does not answer for now.
@@ -490,13 +496,10 @@ class KafkaTopics : public KafkaSource {
         values.push_back(message.key);
       }
     }
-    const Result<bool> found = resolver_->find(values, wait);
-    if (!found.ok()) {
-      return found.status().with_context("source `" + definition_.name + "`");
-    }
+    ASSAY_ASSIGN_OR_RETURN(const bool found, in_source(resolver_->find(values, wait)));
     for (const KafkaMessage& message : messages) {
       KafkaReading& reading = reading_[message.partition];
-      reading.at_end = reading.at_end && *found;
+      reading.at_end = reading.at_end && found;
     }
     return found;
   }

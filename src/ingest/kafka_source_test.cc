@@ -5,9 +5,11 @@
 
 #include <cstdlib>
 #include <functional>
+#include <thread>
 
 #include <gtest/gtest.h>
 
+#include "base/pause.h"
 #include "base/wait_until.h"
 #include "ingest/kafka_client.h"
 #include "ingest/kafka_marks.h"
@@ -329,9 +331,11 @@ class TopicsMadeAgain : public KafkaSourceTest {
     }
     ASSERT_TRUE(producer->flush().ok());
   }
-  std::unique_ptr<KafkaSource> open_there() {
+  std::unique_ptr<KafkaSource> open_there(Duration timeout = {10 * kMicrosPerSecond}) {
+    KafkaSource::Options options;
+    options.timeout = timeout;
     std::unique_ptr<KafkaSource> source =
-        *KafkaSource::open(quiet_.world(), definition_, ledger_, {});
+        *KafkaSource::open(quiet_.world(), definition_, ledger_, options);
     EXPECT_TRUE(source->discover().ok());
     const Status placed = source->seek(done_);
     EXPECT_TRUE(placed.ok()) << placed.to_string();
@@ -395,8 +399,8 @@ TEST_F(TopicsMadeAgain, WhatIsReadAgainIsNotTakenFromTheNewOne) {
 }
 
 TEST_F(TopicsMadeAgain, ATopicThatGoesIsToldAndTheClientEnds) {
-  make({"a"});
-  const auto source = open_at({});
+  add({"c"});
+  const auto source = open_there({500'000});
   EXPECT_EQ(read_some(*source).size(), 1);
   made_.back()->lose_topic(topic_);
   made_.back()->fail_fetches(1);  // so that the client looks for it again
@@ -404,6 +408,158 @@ TEST_F(TopicsMadeAgain, ATopicThatGoesIsToldAndTheClientEnds) {
       "a topic that is not there",
       [&] { return source->discover().code(); },
       [](Code code) { return code == Code::kNotFound; });
+}
+
+/// Partition 0 was never read; partition 1 was, and its broker says once that the records that it
+/// is asked for are gone.
+class RecordsThatAge : public KafkaSourceTest {
+ protected:
+  static constexpr int32_t kSecondBroker = 2;
+
+  RecordsThatAge()
+      : cluster_(KafkaMock::start(2)),
+        quiet_(static_cast<LogLevel>(static_cast<int>(LogLevel::kError) + 1)) {
+    cluster_->create_topic(topic_, 2);
+    cluster_->set_leader(topic_, 0, 1);
+    cluster_->set_leader(topic_, 1, kSecondBroker);
+    definition_.kafka->brokers = cluster_->brokers();
+    KafkaClientOptions options;
+    options.brokers = cluster_->brokers();
+    sends_ = *KafkaProducer::open(*log_, options);
+    add(1, {"a"});
+    const auto source = open_at({});
+    EXPECT_EQ(read_all(*source), (Values{"1:0:a"}));
+    done_ = {source->positions(), source->marks()};
+  }
+  void add(int32_t partition, const Values& values) {
+    for (const std::string& value : values) {
+      ASSERT_TRUE(sends_->send(topic_, partition, "k", value).ok());
+    }
+    ASSERT_TRUE(sends_->flush().ok());
+  }
+  std::unique_ptr<KafkaSource> open_there() {
+    std::unique_ptr<KafkaSource> source =
+        *KafkaSource::open(quiet_.world(), definition_, ledger_, {});
+    EXPECT_TRUE(source->discover().ok());
+    cluster_->fail_fetches_as_gone(kSecondBroker, 1);
+    EXPECT_TRUE(source->seek(done_).ok());
+    return source;
+  }
+  /// Until both brokers have answered a fetch, of which nothing is taken yet.
+  void wait_for_answers(const KafkaSource& source) const {
+    for (int tries = 0; tries < 3'000; ++tries) {
+      if (source.lag() > 0 && cluster_->fetches_to_fail(kSecondBroker) == 0) {
+        pause_for({50'000});  // on its way within the client
+        return;
+      }
+      pause_for({10'000});
+    }
+    FAIL() << "no answer";
+  }
+  /// As many values as there are, or what failed.
+  static std::pair<Values, Status> read_up_to(KafkaSource& source, std::size_t count) {
+    Values values;
+    for (int tries = 0; tries < 100 && values.size() < count; ++tries) {
+      const Result<std::optional<RecordBatch>> batch = source.next(1000, {100'000});
+      if (!batch.ok()) {
+        return {values, batch.status()};
+      }
+      for (int64_t i = 0; batch->has_value() && i < (*batch)->size(); ++i) {
+        values.emplace_back((*batch)->records[static_cast<std::size_t>(i)]);
+      }
+    }
+    std::sort(values.begin(), values.end());
+    return {values, {}};
+  }
+
+  std::unique_ptr<KafkaMock> cluster_;
+  std::unique_ptr<KafkaProducer> sends_;
+  SystemWorld quiet_;
+  PartsDone done_;
+};
+
+TEST_F(RecordsThatAge, ALastRecordThatIsGoneTakesNoOthersAlong) {
+  add(0, {"b", "c"});
+  add(1, {"d"});
+  const auto source = open_there();
+  wait_for_answers(*source);
+  const auto [values, status] = read_up_to(*source, 3);
+  EXPECT_TRUE(status.ok()) << status.to_string();
+  EXPECT_EQ(values, (Values{"b", "c", "d"}));
+  EXPECT_TRUE(read_all(*source).empty());  // both ends are seen
+}
+
+TEST_F(RecordsThatAge, ReadingAgainGoesOnBesideALastRecordThatIsGone) {
+  add(0, {"b", "c"});
+  add(1, {"d", "e"});
+  const auto source = open_there();
+  wait_for_answers(*source);
+  cluster_->fail_fetches_as_gone(kSecondBroker, 1);
+  const int64_t second = int64_t{1} << 32;
+  const Result<RecordBatch> batch = source->read_until({{0, 1}, {1, second + 2}}, kLong);
+  ASSERT_TRUE(batch.ok()) << batch.status().to_string();
+  EXPECT_EQ(batch->positions, (std::vector<int64_t>{0, second + 1}));
+  EXPECT_EQ(read_up_to(*source, 2).first, (Values{"c", "e"}));
+}
+
+TEST_F(RecordsThatAge, RecordsThatAreGoneUnreadEndItUnlessToldToSkip) {
+  done_.marks.clear();
+  add(0, {"b"});
+  add(1, {"c"});
+  const Status failed = read_up_to(*open_there(), 2).second;
+  EXPECT_EQ(failed.code(), Code::kOutOfRange);
+  EXPECT_NE(failed.message().find("on_lost: skip"), std::string::npos) << failed.message();
+  definition_.kafka->on_lost = catalog::OnLost::kSkip;
+  const auto [values, status] = read_up_to(*open_there(), 2);
+  EXPECT_TRUE(status.ok()) << status.to_string();
+  EXPECT_EQ(values, (Values{"b", "c"}));
+}
+
+/// As a broker answers that has just come back and has not learnt of its topics yet.
+TEST_F(TopicsMadeAgain, ATopicThatIsNotKnownForAMomentIsAskedForAgain) {
+  const auto source = open_at(done_.positions);
+  made_.back()->lose_topic(topic_);
+  std::jthread comes_back([&] {
+    pause_for({300'000});
+    made_.back()->find_topic(topic_);
+  });
+  const Result<int64_t> grown = source->discover();
+  ASSERT_TRUE(grown.ok()) << grown.status().to_string();
+  EXPECT_EQ(*grown, 0);
+}
+
+TEST_F(TopicsMadeAgain, NorDoesItEndTheLineWhenTheClientIsToldFirst) {
+  definition_.kafka->options = {{"topic.metadata.propagation.max.ms", "0"}};
+  const auto source = open_there();
+  made_.back()->lose_topic(topic_);
+  made_.back()->fail_fetches(1);  // so that the client looks for it again
+  std::jthread comes_back([&] {
+    pause_for({1'000'000});
+    made_.back()->find_topic(topic_);
+  });
+  for (int tries = 0; tries < 20; ++tries) {
+    const auto batch = source->next(10, {100'000});
+    ASSERT_NE(batch.code(), Code::kNotFound) << batch.status().to_string();
+    if (batch.code() == Code::kUnavailable) {
+      return;
+    }
+  }
+}
+
+TEST_F(TopicsMadeAgain, ASenderDoesNotWaitForBrokersThatStayAway) {
+  make({});
+  KafkaClientOptions options;
+  options.brokers = definition_.kafka->brokers;
+  options.timeout = {500'000};
+  options.settings["message.timeout.ms"] = "20000";  // 5 minutes when nothing is said
+  const auto producer = *KafkaProducer::open(*log_, options);
+  ASSERT_TRUE(producer->send(topic_, 0, "k", "a").ok());
+  ASSERT_TRUE(producer->flush().ok());
+  made_.back()->set_away(true);
+  ASSERT_TRUE(producer->send(topic_, 0, "k", "b").ok());
+  const Duration began = world_.world().clock.monotonic();
+  EXPECT_EQ(producer->flush().code(), Code::kUnavailable);
+  EXPECT_LT(world_.world().clock.monotonic().micros - began.micros, 15 * kMicrosPerSecond);
 }
 
 TEST(KafkaMark, IsKeptBesideAPosition) {
