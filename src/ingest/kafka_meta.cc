@@ -1,21 +1,61 @@
 #include "ingest/kafka_meta.h"
 
+#include <map>
 #include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "base/json_writer.h"
 #include "catalog/definitions.h"
+#include "data/json_text.h"
+#include "data/utf8.h"
 #include "data/wire_schema.h"
 
 namespace assay::ingest {
 namespace {
 
+void write_header(std::string_view value, JsonWriter& json) {
+  if (value.data() == nullptr) {
+    json.null();
+  } else if (data::is_utf8(value)) {
+    json.string(value);
+  } else {
+    json.begin_object();
+    json.key("base64");
+    json.string(data::to_base64(value));
+    json.end_object();
+  }
+}
+
+/// Headers by name, in the order in which names first came; one that came several times has all of
+/// its values.
 std::string headers_json(const KafkaMessage& message) {
+  std::vector<std::pair<std::string, std::vector<std::string_view>>> headers;
+  std::map<std::string, std::size_t> places;
+  for (const auto& [name, value] : message.headers) {
+    const std::string said =
+        data::is_utf8(name) ? std::string(name) : "base64:" + data::to_base64(name);
+    const auto [place, is_new] = places.try_emplace(said, headers.size());
+    if (is_new) {
+      headers.emplace_back(said, std::vector<std::string_view>());
+    }
+    headers[place->second].second.push_back(value);
+  }
   std::string text;
   JsonWriter json(text);
   json.begin_object();
-  for (const auto& [name, value] : message.headers) {
-    json.key(std::string(name));
-    json.string(std::string(value));
+  for (const auto& [name, values] : headers) {
+    json.key(name);
+    if (values.size() == 1) {
+      write_header(values.front(), json);
+      continue;
+    }
+    json.begin_array();
+    for (const std::string_view value : values) {
+      write_header(value, json);
+    }
+    json.end_array();
   }
   json.end_object();
   return text;

@@ -254,17 +254,23 @@ TEST_F(KafkaSourceTest, ANullValueIsToldFromAnEmptyOne) {
 
 TEST_F(KafkaSourceTest, KeysTimesAndHeadersAreKeptWhenAsked) {
   create(1);
-  send(0, "{}", "u1");
+  KafkaRecord record{"u1", "{}", {{"trace", "t-1"}, {"bytes", std::string("\xff\x00", 2)}}};
+  ASSERT_TRUE(producer_->send(topic_, record).ok());
+  ASSERT_TRUE(producer_->flush().ok());
+  send(0, "{}", "u2");
   const auto source = open(true);
   ASSERT_TRUE(source->discover().ok());
   ASSERT_TRUE(source->seek({}).ok());
-  const data::Batch meta = read_some(*source).meta;
-  ASSERT_EQ(meta.rows(), 1);
+  const Result<RecordBatch> both = source->read_until({{0, 2}}, kLong);
+  ASSERT_TRUE(both.ok()) << both.status().to_string();
+  const data::Batch& meta = both->meta;
+  ASSERT_EQ(meta.rows(), 2);
   EXPECT_EQ(meta.find("_key")->text(0), "u1");
   EXPECT_EQ(meta.find("_topic")->text(0), topic_);
   EXPECT_EQ(meta.find("_offset")->values<int64_t>()[0], 0);
   EXPECT_GT(meta.find("_timestamp")->values<int64_t>()[0], 0);
-  EXPECT_TRUE(meta.find("_headers")->is_null(0));
+  EXPECT_EQ(meta.find("_headers")->text(0), R"({"trace":"t-1","bytes":{"base64":"/wA="}})");
+  EXPECT_TRUE(meta.find("_headers")->is_null(1));
 }
 
 TEST_F(KafkaSourceTest, ValuesBeyondTheLimitAreCutAndMarked) {
