@@ -53,6 +53,11 @@ constexpr std::array kMalformed{
     Weighted{"not json at all", 1},
     Weighted{R"({"event_id": 17, "user_id": null, "ts": "yesterday"})", 1}};
 
+/// Gaps between events are whole microseconds up to this rate, else thousandths of one.
+constexpr double kCoarseRateMax = 1'000;
+constexpr double kRateMax = 1e8;
+constexpr double kSecondsMax = 1e3 * 365 * 86'400;
+
 /// True with a chance of `share`, to a millionth.
 bool chance(double share, Random& random) {
   return random.below(1'000'000) < static_cast<uint64_t>(share * 1e6);
@@ -131,10 +136,16 @@ class EventStream {
       : options_(options), random_(random), items_(options.items) {}
 
   Status run(const EventSink& sink) {
-    const auto gap_max = static_cast<uint64_t>(2e6 / options_.rate) + 1;
+    // Whole microseconds are too coarse where many events come in each millisecond.
+    const int64_t parts = options_.rate > kCoarseRateMax ? 1'000 : 1;  // of a microsecond
+    const double parts_a_second = 1e6 * static_cast<double>(parts);
+    const auto gap_max = static_cast<uint64_t>(2 * parts_a_second / options_.rate) + 1;
     int64_t now = options_.start.micros;
+    int64_t passed = 0;  // parts since the last whole microsecond
     for (int64_t i = 0; i < options_.count; ++i) {
-      now += static_cast<int64_t>(random_.below(gap_max));
+      passed += static_cast<int64_t>(random_.below(gap_max));
+      now += passed / parts;
+      passed %= parts;
       emit(now, i);
       ASSAY_RETURN_IF_ERROR(deliver_until(now, sink));
     }
@@ -291,6 +302,11 @@ Status generate_events(const EventsOptions& options, const EventSink& sink) {
   }
   if (options.count < 0 || options.users < 1 || options.items < 1 || !(options.rate > 0)) {
     return {Code::kInvalidArgument, "count, users, items and rate must be positive"};
+  }
+  if (options.rate > kRateMax || static_cast<double>(options.count) / options.rate > kSecondsMax) {
+    return {Code::kInvalidArgument,
+            "a rate is at most 100 million events a second, and the last event comes within a "
+            "thousand years"};
   }
   const std::unique_ptr<Random> random = seeded_random(options.seed);
   return EventStream(options, *random).run(sink);
