@@ -130,7 +130,7 @@ Result<std::unique_ptr<BronzeWriter>> BronzeWriter::open(Workspace& workspace,
   const catalog::SourceDef& source = workspace.project().sources.at(definition.source);
   if (source.kafka.has_value() && !source.kafka->dead_letter.empty()) {
     ASSAY_ASSIGN_OR_RETURN(writer->dead_letters_,
-                           DeadLetters::open(workspace.world().log, source, name));
+                           DeadLetters::open(workspace.world(), source, name, options.ask_timeout));
   }
   return writer;
 }
@@ -238,9 +238,21 @@ Result<data::Batch> BronzeWriter::take(const ingest::RecordBatch& records) {
 Status BronzeWriter::commit_quarantine(const Pending& pending, const Reached& reached) {
   ASSAY_ASSIGN_OR_RETURN(const data::Batch rejected,
                          data::concat(quality::quarantine_schema(), pending.quarantine));
-  if (dead_letters_ != nullptr) {
-    ASSAY_RETURN_IF_ERROR(dead_letters_->send(rejected));
-  }
+  ASSAY_RETURN_IF_ERROR(commit_to_quarantine(rejected, reached));
+  return send_letters(rejected);
+}
+
+Status BronzeWriter::look_for_letters_topic() {
+  return dead_letters_ == nullptr ? Status() : dead_letters_->look_for_topic();
+}
+
+/// Behind quarantine, so that a lake that is away is not tried with the same letters again and
+/// again.
+Status BronzeWriter::send_letters(const data::Batch& rejected) {
+  return dead_letters_ == nullptr ? Status() : dead_letters_->send(rejected);
+}
+
+Status BronzeWriter::commit_to_quarantine(const data::Batch& rejected, const Reached& reached) {
   if (reached.parts.empty()) {
     return quarantine_->commit(rejected, reached.position);
   }

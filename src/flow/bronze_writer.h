@@ -41,6 +41,8 @@ class BronzeWriter {
   [[nodiscard]] const catalog::BronzeDef& definition() const { return operation_->definition(); }
   [[nodiscard]] lake::DeltaTable& table() { return *table_; }
 
+  /// Whether the topic for refused records is there, where the source names one.
+  Status look_for_letters_topic();
   /// Where the table stands: the position after what it has of a source that is read in one order;
   /// and of each of the first `parts` parts of one that is read side by side.
   Result<int64_t> position();
@@ -69,9 +71,9 @@ class BronzeWriter {
     int64_t position = 0;  // of a source that is read in one order
     std::map<int64_t, int64_t>
         parts;  // of one that is read side by side; then position is not used
-    std::optional<EventTime> low_time;  // of the same: no part that is behind is older than this
-    std::optional<int64_t> epoch;       // of reads that were journaled: the table has it then
-    int64_t reads = 0;                  // how many all epochs have, this one included
+    std::optional<EventTime> low_time;   // of the same: no part that is behind is older than this
+    std::optional<int64_t> epoch;        // of reads that were journaled: the table has it then
+    int64_t reads = 0;                   // how many all epochs have, this one included
     std::map<int64_t, int64_t> marks{};  // of a source that is read side by side: the last records
   };
   /// What take() took: rows to be committed, by this object or by another one of the same table.
@@ -136,12 +138,15 @@ class BronzeWriter {
 
  private:
   explicit BronzeWriter(Workspace& workspace) : workspace_(workspace) {}
-  Result<std::map<int64_t, int64_t>> said_of_parts(
-      int64_t parts, std::string (*id_of)(const std::string&, int64_t));
+  Result<std::map<int64_t, int64_t>> said_of_parts(int64_t parts,
+                                                   std::string (*id_of)(const std::string&,
+                                                                        int64_t));
   Status load_accepted(std::vector<bronze::TimeRange> needed);
   Status make_room();
   Status load_accepted_of(const std::string& relation, const bronze::TimeRange& range);
   Status commit_quarantine(const Pending& pending, const Reached& reached);
+  Status commit_to_quarantine(const data::Batch& rejected, const Reached& reached);
+  Status send_letters(const data::Batch& rejected);
   Result<data::Batch> rows_to_keep(const Pending& pending) const;
   Status add_positions(const Reached& reached, lake::CommitRequest* request);
   using Times = std::map<int64_t, EventTime>;  // by part's ordinal

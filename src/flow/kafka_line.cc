@@ -72,6 +72,7 @@ Result<std::unique_ptr<KafkaLine>> KafkaLine::open(Workspace& workspace,
                                  .stop = options.stop,
                                  .wakeup = options.wakeup}));
   ASSAY_RETURN_IF_ERROR(line->source_->discover().status());
+  ASSAY_RETURN_IF_ERROR(line->writer_->look_for_letters_topic());
   ASSAY_RETURN_IF_ERROR(line->seek());
   line->journal_ = std::make_unique<ReadJournal>(
       workspace.world(), workspace.project().folder, line->writer_->table().key());

@@ -97,6 +97,7 @@ class TestTopic {
   void flush() { EXPECT_TRUE(producer_->flush().ok()); }
   void set_away(bool is_away) { broker_->set_away(is_away); }
   void fail_joins(int count) { broker_->fail_joins(count); }
+  ingest::KafkaMock& broker() { return *broker_; }
   [[nodiscard]] int64_t sent() const { return sent_; }
   [[nodiscard]] const std::string& brokers() const { return broker_->brokers(); }
 

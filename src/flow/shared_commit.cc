@@ -70,10 +70,8 @@ Status BronzeWriter::commit_shared(const SharedReached& reached, StageAccount* t
   }
   ASSAY_ASSIGN_OR_RETURN(const data::Batch rejected,
                          data::concat(quality::quarantine_schema(), pending.quarantine));
-  if (dead_letters_ != nullptr) {
-    ASSAY_RETURN_IF_ERROR(dead_letters_->send(rejected));
-  }
   ASSAY_RETURN_IF_ERROR(quarantine_->commit_parts(rejected, {reached.begun, reached.parts}));
+  ASSAY_RETURN_IF_ERROR(send_letters(rejected));
   fail_point("flow.bronze.between_commits");
   StageAccount account;
   account.stage = "bronze";

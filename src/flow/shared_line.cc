@@ -54,6 +54,7 @@ Result<std::unique_ptr<SharedLine>> SharedLine::open(Workspace& workspace,
                                  .wakeup = options.wakeup,
                                  .group = group}));
   ASSAY_RETURN_IF_ERROR(line->source_->discover().status());  // that the topics are there
+  ASSAY_RETURN_IF_ERROR(line->writer_->look_for_letters_topic());
   ASSAY_RETURN_IF_ERROR(line->source_->join());
   return line;
 }
