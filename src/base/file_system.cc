@@ -17,6 +17,7 @@
 #include "base/fail_point.h"
 #include "base/system_error.h"
 #include "base/unsynced_files.h"
+#include "base/whole_file.h"
 
 // A new file is durable when its bytes and its name are. write() and the general way of
 // put_if_absent wait for the bytes before the name is made, and then for the name: two waits for
@@ -112,6 +113,13 @@ FileInfo info_of(const std::string& path, const struct stat& status) {
   info.modified = {status.st_mtim.tv_sec * kMicrosPerSecond + status.st_mtim.tv_nsec / 1'000};
   info.is_directory = S_ISDIR(status.st_mode);
   return info;
+}
+
+/// Drawn, not counted from the process id: that comes again after a crash and in every container.
+std::string temporary_name(const std::string& path) {
+  uint64_t drawn = 0;
+  ASSAY_CHECK(::getentropy(&drawn, sizeof drawn) == 0);
+  return join_path(parent_path(path), ".tmp." + std::to_string(drawn) + "." + file_name(path));
 }
 
 constexpr mode_t kSharedMode = 0666;  // less the process's umask
@@ -259,14 +267,6 @@ class SystemFiles : public FileSystem {
     return lock;
   }
 
-  static std::string temporary_name(const std::string& path) {
-    // Drawn, not counted from the process id: that comes again after a crash and in every
-    // container.
-    uint64_t drawn = 0;
-    ASSAY_CHECK(::getentropy(&drawn, sizeof drawn) == 0);
-    return join_path(parent_path(path), ".tmp." + std::to_string(drawn) + "." + file_name(path));
-  }
-
   Status put_new(const std::string& path, std::string_view bytes, mode_t mode) {
     if (::access(path.c_str(), F_OK) == 0) {
       return system_failure("cannot create", path, EEXIST);
@@ -359,7 +359,47 @@ class SystemAppendFile : public AppendFile {
   std::string path_;
 };
 
+class SystemWholeFile : public WholeFile {
+ public:
+  SystemWholeFile(Descriptor file, std::string path, std::string temporary)
+      : file_(std::move(file)), path_(std::move(path)), temporary_(std::move(temporary)) {}
+  ~SystemWholeFile() override {
+    if (!is_published_) {
+      ::unlink(temporary_.c_str());
+    }
+  }
+  SystemWholeFile(const SystemWholeFile&) = delete;
+  SystemWholeFile& operator=(const SystemWholeFile&) = delete;
+
+  Status append(std::string_view bytes) override { return write_all(file_.fd(), path_, bytes); }
+
+  Status publish() override {
+    if (::fsync(file_.fd()) != 0 || ::rename(temporary_.c_str(), path_.c_str()) != 0) {
+      return system_failure("cannot write", path_);
+    }
+    is_published_ = true;
+    step();
+    return system_files()->sync(parent_path(path_));
+  }
+
+ private:
+  Descriptor file_;
+  std::string path_;
+  std::string temporary_;
+  bool is_published_ = false;
+};
+
 }  // namespace
+
+Result<std::unique_ptr<WholeFile>> WholeFile::create(const std::string& path) {
+  std::string temporary = temporary_name(path);
+  Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, kSharedMode));
+  if (!file.good()) {
+    return system_failure("cannot create", path);
+  }
+  return std::unique_ptr<WholeFile>(
+      std::make_unique<SystemWholeFile>(std::move(file), path, std::move(temporary)));
+}
 
 Result<std::unique_ptr<AppendFile>> AppendFile::create(const std::string& path) {
   step();

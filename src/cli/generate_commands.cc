@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "base/pause.h"
+#include "base/whole_file.h"
 #include "cli/commands.h"
 #include "ingest/generate.h"
 #include "ingest/kafka_client.h"
@@ -11,6 +12,7 @@ namespace assay::cli {
 namespace {
 
 constexpr std::size_t kBlockBytes = 1 << 20;
+constexpr int64_t kPartitionsMax = 100'000;
 
 /// Where generated lines go.
 class LineTarget {
@@ -28,32 +30,44 @@ class TextTarget : public LineTarget {
 
   Status take(std::string_view line, std::string_view /*key*/) override {
     if (stop_requested()) {
-      return {Code::kCancelled, "stopped; nothing was written"};
+      return {Code::kCancelled,
+              path_.empty() ? "stopped after " + std::to_string(lines_) + " lines"
+                            : "stopped; nothing was written to " + path_};
     }
     text_ += line;
     lines_ += 1;
-    if (path_.empty() && text_.size() > kBlockBytes) {
-      invocation_.output.raw(text_);
-      text_.clear();
-    }
-    return {};
+    return text_.size() > kBlockBytes ? write_block() : Status();
   }
 
   Status finish() override {
+    ASSAY_RETURN_IF_ERROR(write_block());
     if (path_.empty()) {
-      invocation_.output.raw(text_);
       return {};
     }
-    ASSAY_RETURN_IF_ERROR(invocation_.world.files.make_directories(parent_path(path_)));
-    ASSAY_RETURN_IF_ERROR(invocation_.world.files.write(path_, text_));
+    ASSAY_RETURN_IF_ERROR(file_->publish());
     invocation_.output.say(std::to_string(lines_) + " lines written to " + path_);
     return {};
   }
 
  private:
+  Status write_block() {
+    if (path_.empty()) {
+      invocation_.output.raw(text_);
+    } else {
+      if (file_ == nullptr) {
+        ASSAY_RETURN_IF_ERROR(invocation_.world.files.make_directories(parent_path(path_)));
+        ASSAY_ASSIGN_OR_RETURN(file_, WholeFile::create(path_));
+      }
+      ASSAY_RETURN_IF_ERROR(file_->append(text_));
+    }
+    text_.clear();
+    return {};
+  }
+
   Invocation& invocation_;
   std::string path_;
-  std::string text_;
+  std::string text_;  // not written yet
+  std::unique_ptr<WholeFile> file_;
   int64_t lines_ = 0;
 };
 
@@ -66,14 +80,23 @@ class TopicTarget : public LineTarget {
       return Status(Code::kInvalidArgument, "--kafka needs --topic");
     }
     ASSAY_ASSIGN_OR_RETURN(const int64_t partitions, arguments.integer("partitions", 1));
+    if (partitions > kPartitionsMax) {
+      return Status(Code::kInvalidArgument,
+                    "--partitions is " + std::to_string(partitions) + "; at most " +
+                        std::to_string(kPartitionsMax));
+    }
     ingest::KafkaClientOptions options;
     options.brokers = arguments.get("kafka");
-    auto target = std::make_unique<TopicTarget>(invocation, arguments.get("topic"));
-    const Status made = ingest::create_topic(
-        invocation.world.log, options, target->topic_, static_cast<int32_t>(partitions));
-    if (!made.ok() && made.code() != Code::kAlreadyExists) {
-      return made;
+    options.stop = &stop_requested();
+    for (const std::string& option : arguments.all("option")) {
+      const std::size_t equals = option.find('=');
+      if (equals == 0 || equals == std::string::npos) {
+        return Status(Code::kInvalidArgument, "--option is `" + option + "`; it is NAME=VALUE");
+      }
+      options.settings[option.substr(0, equals)] = option.substr(equals + 1);
     }
+    auto target = std::make_unique<TopicTarget>(invocation, arguments.get("topic"));
+    ASSAY_RETURN_IF_ERROR(target->make_topic(options, static_cast<int32_t>(partitions)));
     ASSAY_ASSIGN_OR_RETURN(target->producer_,
                            ingest::KafkaProducer::open(invocation.world.log, options));
     return std::unique_ptr<LineTarget>(std::move(target));
@@ -83,7 +106,8 @@ class TopicTarget : public LineTarget {
 
   Status take(std::string_view line, std::string_view key) override {
     if (stop_requested()) {
-      ASSAY_RETURN_IF_ERROR(producer_->flush());
+      ASSAY_RETURN_IF_ERROR(
+          producer_->flush().with_context("stopped after " + std::to_string(lines_) + " records"));
       return {Code::kCancelled, "stopped after " + std::to_string(lines_) + " records"};
     }
     line.remove_suffix(1);
@@ -98,6 +122,18 @@ class TopicTarget : public LineTarget {
   }
 
  private:
+  /// Who may write to a topic may often not make any, so one that is there is not made.
+  Status make_topic(const ingest::KafkaClientOptions& options, int32_t partitions) {
+    ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<ingest::KafkaConsumer> asks,
+                           ingest::KafkaConsumer::open(invocation_.world.log, options));
+    const Status found = asks->partitions(topic_, {0}).status();
+    if (found.code() != Code::kNotFound) {
+      return found;
+    }
+    const Status made = ingest::create_topic(invocation_.world.log, options, topic_, partitions);
+    return made.code() == Code::kAlreadyExists ? Status() : made;
+  }
+
   Invocation& invocation_;
   std::string topic_;
   std::unique_ptr<ingest::KafkaProducer> producer_;
@@ -107,6 +143,9 @@ class TopicTarget : public LineTarget {
 Result<std::unique_ptr<LineTarget>> open_target(Invocation& invocation) {
   const Arguments& arguments = invocation.arguments;
   if (!arguments.has("kafka")) {
+    if (arguments.has("option")) {
+      return Status(Code::kInvalidArgument, "--option is of the brokers of --kafka");
+    }
     return std::unique_ptr<LineTarget>(
         std::make_unique<TextTarget>(invocation, arguments.get("to")));
   }
@@ -184,6 +223,12 @@ const Flag kKafka{
 const Flag kTopic{"topic", "TOPIC", "the topic of --kafka", "", false, false};
 const Flag kPartitions{
     "partitions", "N", "partitions of the topic if it is made", "1", false, false};
+const Flag kOption{"option",
+                   "NAME=VALUE",
+                   "of --kafka, as librdkafka calls it, such as security.protocol=SASL_SSL",
+                   "",
+                   true,
+                   false};
 
 }  // namespace
 
@@ -199,7 +244,8 @@ std::vector<Command> generate_commands() {
         kTo,
         kKafka,
         kTopic,
-        kPartitions},
+        kPartitions,
+        kOption},
        run_users},
       {{"generate", "events"},
        "make up click events of those users, as JSON lines in order of delivery",
@@ -223,7 +269,8 @@ std::vector<Command> generate_commands() {
         kTo,
         kKafka,
         kTopic,
-        kPartitions},
+        kPartitions,
+        kOption},
        run_events},
   };
 }
