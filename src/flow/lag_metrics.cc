@@ -1,6 +1,16 @@
 #include "flow/lag_metrics.h"
 
+#include <algorithm>
+
 namespace assay::flow {
+namespace {
+
+/// Not below zero: a producer's clock may be ahead, and this machine's put back.
+double seconds_since(World& world, EventTime time) {
+  return static_cast<double>(std::max<int64_t>(0, world.clock.now().micros - time.micros)) / 1e6;
+}
+
+}  // namespace
 
 void note_lag(World& world,
               const std::string& table,
@@ -14,7 +24,7 @@ void note_lag(World& world,
   for (const ingest::KafkaSource::PartLag& lag : parts) {
     const MetricLabels labels = {{"name", table}, {"partition", lag.name}};
     const bool is_behind = lag.records > 0 && lag.sent.has_value();
-    const int64_t behind = is_behind ? world.clock.now().micros - lag.sent->micros : 0;
+    const double behind = is_behind ? seconds_since(world, *lag.sent) : 0;
     world.metrics
         .gauge("assay_flow_partition_lag_records",
                "Records of the partition that were not taken yet",
@@ -24,7 +34,7 @@ void note_lag(World& world,
         .gauge("assay_flow_partition_lag_seconds",
                "Age of the last record taken of a partition that has more; 0 when it has none",
                labels)
-        .set(static_cast<double>(behind) / 1e6);
+        .set(behind);
   }
 }
 
@@ -44,7 +54,7 @@ void note_readable(World& world, const std::string& table, EventTime received) {
       .histogram("assay_flow_readable_after_seconds",
                  "Time from the reading of a flush's first record until all of it was readable",
                  {{"name", table}})
-      .observe(static_cast<double>(world.clock.now().micros - received.micros) / 1e6);
+      .observe(seconds_since(world, received));
 }
 
 void count_failure(World& world, const char* of) {

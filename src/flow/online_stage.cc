@@ -537,7 +537,7 @@ void note_freshness(World& world, const std::string& view, const data::Batch& ro
                                                  {{"view", view}});
   const int64_t now = world.clock.now().micros;
   for (const int64_t time : rows.find(silver::kEventTime)->values<int64_t>()) {
-    histogram.observe(static_cast<double>(now - time) / 1e6);
+    histogram.observe(static_cast<double>(std::max<int64_t>(0, now - time)) / 1e6);
   }
 }
 

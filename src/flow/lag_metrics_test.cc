@@ -1,0 +1,77 @@
+#include "flow/lag_metrics.h"
+
+#include <gtest/gtest.h>
+
+#include "base/clock.h"
+
+namespace assay::flow {
+namespace {
+
+constexpr EventTime kNow{1'800'000'000 * kMicrosPerSecond};
+
+EventTime ago(double seconds) {
+  return {kNow.micros - static_cast<int64_t>(seconds * 1e6)};
+}
+
+/// A world whose clock stands still.
+class LagMetrics : public testing::Test {
+ protected:
+  LagMetrics()
+      : system_(LogLevel::kError),
+        clock_(kNow),
+        world_{clock_,
+               system_.world().files,
+               system_.world().random,
+               system_.world().log,
+               system_.world().metrics} {}
+  double gauge(const std::string& name, const MetricLabels& labels) {
+    return world_.metrics.gauge(name, "", labels).value();
+  }
+  double seconds_of(const std::string& partition) {
+    return gauge("assay_flow_partition_lag_seconds", {{"name", "t"}, {"partition", partition}});
+  }
+
+  SystemWorld system_;
+  FakeClock clock_;
+  World world_;
+};
+
+TEST_F(LagMetrics, APartitionIsAsFarBehindAsItsLastRecordTaken) {
+  note_lag(
+      world_, "t", 7, {{"e/0", 5, ago(12.5)}, {"e/1", 0, ago(3'600)}, {"e/2", 2, std::nullopt}});
+  EXPECT_EQ(gauge("assay_flow_source_lag_records", {{"name", "t"}}), 7);
+  EXPECT_EQ(gauge("assay_flow_partition_lag_records", {{"name", "t"}, {"partition", "e/0"}}), 5);
+  EXPECT_EQ(gauge("assay_flow_partition_lag_records", {{"name", "t"}, {"partition", "e/2"}}), 2);
+  EXPECT_EQ(seconds_of("e/0"), 12.5);
+  EXPECT_EQ(seconds_of("e/1"), 0) << "it has nothing more";
+  EXPECT_EQ(seconds_of("e/2"), 0) << "its topic does not say when records were sent";
+}
+
+TEST_F(LagMetrics, AProducerWhoseClockIsAheadIsNotNegativelyBehind) {
+  note_lag(world_, "t", 1, {{"e/0", 1, ago(-600)}});
+  EXPECT_EQ(seconds_of("e/0"), 0);
+}
+
+TEST_F(LagMetrics, ACommitTellsHowLongItTookAndHowLongAfterTheOneBefore) {
+  const Duration before = clock_.monotonic();
+  clock_.advance({10 * kMicrosPerSecond});
+  const Duration began = clock_.monotonic();
+  clock_.advance({2 * kMicrosPerSecond});
+  note_commit(world_, began, before);
+  const Histogram& took = world_.metrics.histogram("assay_flow_commit_seconds", "");
+  EXPECT_EQ(took.count(), 1);
+  EXPECT_EQ(took.sum(), 2);
+  EXPECT_EQ(gauge("assay_flow_epoch_seconds", {}), 12);
+}
+
+TEST_F(LagMetrics, ReadableAfterIsFromTheReadingOn) {
+  note_readable(world_, "t", ago(0.25));
+  note_readable(world_, "t", ago(-5));  // the clock was put back meanwhile
+  const Histogram& after =
+      world_.metrics.histogram("assay_flow_readable_after_seconds", "", {{"name", "t"}});
+  EXPECT_EQ(after.count(), 2);
+  EXPECT_EQ(after.sum(), 0.25);
+}
+
+}  // namespace
+}  // namespace assay::flow
