@@ -118,8 +118,11 @@ class RotatingCredentials : public grpc::ServerCredentials {
     }
     const TlsTexts& texts = now->texts();
     const grpc_ssl_pem_key_cert_pair pair{texts.key.pem.c_str(), texts.certificate.pem.c_str()};
-    *config = grpc_ssl_server_certificate_config_create(
-        texts.client_ca.path.empty() ? nullptr : texts.client_ca.pem.c_str(), &pair, 1);
+    // gRPC ends the process when there are no authorities, also where it asks no client for a
+    // certificate: then its own stand there, and are asked for nothing.
+    const TlsTexts::Text& authorities =
+        texts.client_ca.path.empty() ? texts.certificate : texts.client_ca;
+    *config = grpc_ssl_server_certificate_config_create(authorities.pem.c_str(), &pair, 1);
     if (*config == nullptr) {
       return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_FAIL;
     }

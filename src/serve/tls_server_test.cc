@@ -500,6 +500,29 @@ TEST_F(TlsServer, GrpcKnowsItsClientsByCertificateAndMetadata) {
   server->stop();
 }
 
+TEST_F(TlsServer, GrpcTakesClientsWithoutACertificateWhereNoneIsAskedFor) {
+  rotate(identity());
+  GrpcOptions options;
+  options.port = 0;
+  options.tls = source();
+  const auto server =
+      start_grpc_server(
+          metrics_,
+          [](std::string_view, std::string_view request, const Credentials& credentials) {
+            return Result<std::string>(std::string(request) +
+                                       std::to_string(credentials.certificate.size()));
+          },
+          options)
+          .value();
+  EXPECT_EQ(GrpcAnswer(server->port(), authority_.pem(), {}).text(), "ask0");
+  const TestAuthority others("others");
+  EXPECT_EQ(GrpcAnswer(server->port(), authority_.pem(), others.issue({"x"})).text(), "ask0")
+      << "nobody's certificate is looked at";
+  rotate(identity());
+  EXPECT_EQ(GrpcAnswer(server->port(), authority_.pem(), {}).code(), grpc::OK);
+  server->stop();
+}
+
 TEST_F(TlsServer, AGrpcConnectionEndsWithTheAuthorityOfItsClient) {
   const TestAuthority clients("clients");
   const TestAuthority others("others");
