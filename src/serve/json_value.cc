@@ -102,14 +102,21 @@ Result<data::Scalar> to_timestamp(const JsonValue& value) {
   return data::Scalar::timestamp(std::llround(seconds * static_cast<double>(kMicrosPerSecond)));
 }
 
-/// Elements as float32 values alone are written: the shortest text of their double.
-void write_floats(JsonWriter& writer, const data::Column& list) {
+int64_t to_seconds(int64_t micros) {
+  return floor_to(micros, kMicrosPerSecond) / kMicrosPerSecond;
+}
+
+/// Elements as values alone are written: float32 as the shortest text of their double, times as
+/// whole seconds.
+void write_elements(JsonWriter& writer, const data::Column& list) {
   const data::Column& elements = list.child(0);
   const data::ElementRange range = list.elements(0);
   writer.begin_array();
   for (int64_t at = range.begin; at < range.end; ++at) {
     if (elements.is_null(at)) {
       writer.null();
+    } else if (elements.type() == data::Type::kTimestamp) {
+      writer.integer(to_seconds(elements.integer(at)));
     } else {
       writer.number(static_cast<double>(elements.values<float>()[static_cast<std::size_t>(at)]));
     }
@@ -203,7 +210,7 @@ void write_scalar(JsonWriter& writer, const data::Scalar& value) {
       writer.string(format_date({std::get<int64_t>(value.value) * kMicrosPerDay}));
       return;
     case data::Type::kTimestamp:
-      writer.integer(floor_to(std::get<int64_t>(value.value), kMicrosPerSecond) / kMicrosPerSecond);
+      writer.integer(to_seconds(std::get<int64_t>(value.value)));
       return;
     case data::Type::kTimestampNtz:
       writer.string(data::format_scalar(value));
@@ -216,9 +223,10 @@ void write_scalar(JsonWriter& writer, const data::Scalar& value) {
     case data::Type::kStruct:
     case data::Type::kMap: {
       const data::Column& row = *std::get<data::NestedValue>(value.value).row;
-      if ((value.type == data::Type::kList || value.type == data::Type::kArray) &&
-          value.type.element() == data::Type::kFloat32) {
-        write_floats(writer, row);
+      const bool is_list = value.type == data::Type::kList || value.type == data::Type::kArray;
+      if (is_list && (value.type.element() == data::Type::kFloat32 ||
+                      value.type.element() == data::Type::kTimestamp)) {
+        write_elements(writer, row);
         return;
       }
       std::string json;

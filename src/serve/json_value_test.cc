@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include "data/json_text.h"
+
 namespace assay::serve {
 namespace {
 
@@ -97,6 +99,10 @@ TEST(JsonValue, WrittenAsFeastWritesThem) {
   EXPECT_EQ(written(Scalar::string("Zoë \"q\" \\ \n")), R"("Zoë \"q\" \\ \n")");
   EXPECT_EQ(written({Type::kDate, int64_t{11323}}), R"("2001-01-01")");
   EXPECT_EQ(written({Type::kBytes, std::string("\0\1\xff", 3)}), R"("AAH/")");
+  const char* const times = R"(["2026-01-01T00:00:00.999999Z",null,"1969-12-31T23:59:59Z"])";
+  for (const Type& type : {Type::list(Type::kTimestamp), Type::array(Type::kTimestamp, 3)}) {
+    EXPECT_EQ(written(data::parse_json(times, type).value()), "[1767225600,null,-1]");
+  }
 }
 
 TEST(JsonValue, Base64ReadsBackForEveryLengthAndKnowsTheVectorsOfTheRfc) {
