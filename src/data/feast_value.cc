@@ -28,6 +28,8 @@ constexpr int kListsFrom = 10;  // the list of a type stands ten behind it
 constexpr int kNullValue = 19;
 constexpr int kJsonValue = 32;
 constexpr int kDecimalValue = 44;
+/// What stands for a time that is null, in lists and where Feast wrote a column that has nulls.
+constexpr int64_t kNoTime = std::numeric_limits<int64_t>::min();
 
 int scalar_value_type(TypeId type) {
   switch (type) {
@@ -81,9 +83,9 @@ void append_packed(std::string* out, const Column& column, int64_t row) {
       return;
     }
     case TypeId::kTimestamp:
-      append_varint(out,
-                    static_cast<uint64_t>(column.is_null(row) ? std::numeric_limits<int64_t>::min()
-                                                              : to_seconds(column.integer(row))));
+      append_varint(
+          out,
+          static_cast<uint64_t>(column.is_null(row) ? kNoTime : to_seconds(column.integer(row))));
       return;
     default:
       append_varint(out, static_cast<uint64_t>(column.integer(row)));
@@ -157,6 +159,9 @@ Result<Scalar> scalar_of(const ProtoField& field, const Type& type) {
       }
       return Scalar{type, whole};
     case kTimeValue:
+      if (whole == kNoTime) {
+        return Scalar::null(type);
+      }
       if (whole < kFirstInstant.micros / kMicrosPerSecond ||
           whole >= kEndInstant.micros / kMicrosPerSecond) {
         return not_of_type(type);

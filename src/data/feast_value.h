@@ -26,7 +26,7 @@ int feast_value_type(const Type& type);
 std::string to_feast_value(const Scalar& value);
 /// Read one back as a value of `type`.
 ///
-/// Nulls   no field set, or null_val: null.
+/// Nulls   no field set, null_val, or the smallest time: null.
 /// Errors  kInvalidArgument: not a Value, or one of another type.
 Result<Scalar> from_feast_value(std::string_view value, const Type& type);
 

@@ -85,6 +85,16 @@ TEST(FeastValue, NullIsNoBytesAndIsReadBackFromBothOfItsForms) {
   EXPECT_TRUE(from_feast_value(std::string_view("\x98\x01\x00", 3), Type::kInt64)->is_null());
 }
 
+TEST(FeastValue, TheTimeThatStandsForNoneIsNull) {
+  const std::string none("\x40\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01", 11);
+  EXPECT_TRUE(from_feast_value(none, Type::kTimestamp)->is_null());
+  const Scalar times = json(Type::list(Type::kTimestamp), R"([null,"2026-01-01T00:00:00Z"])");
+  EXPECT_EQ(*from_feast_value(to_feast_value(times), times.type), times);
+  EXPECT_EQ(from_feast_value(std::string("\x40\x81") + none.substr(2), Type::kTimestamp).code(),
+            Code::kInvalidArgument)
+      << "the next one is a time, of no year that there is";
+}
+
 TEST(FeastValue, NullsInListsAreFeastsStandIns) {
   EXPECT_EQ(hex(to_feast_value(json(Type::list(Type::kInt64), "[1,null]"))), "72040a020100");
   EXPECT_EQ(hex(to_feast_value(json(Type::list(Type::kString), "[null]"))), "62020a00");
