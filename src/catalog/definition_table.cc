@@ -106,7 +106,9 @@ constexpr std::array kKeys{
            "redis://[user:password@]host[:port][/database] or redis+unix:///path/to.sock, a Redis "
            "Cluster as redis+cluster://host:port, the primary that a sentinel knows as "
            "redis+sentinel://host/NAME (`also=host:port` is another node of either); then "
-           "`?prefix=` begins its keys, `feast=PROJECT` writes values for Feast's clients beside them. "
+           "`?prefix=` begins its keys, `feast=PROJECT` writes values for Feast's clients beside them, "
+           "`from_feast=PROJECT` answers reads from what Feast's jobs wrote, of the views in "
+           "`from_feast_views=VIEW,VIEW` or of all. "
            "Or a PostgreSQL database as postgresql://[user:password@]host[:port]/database. "
            "`sharded:` and several of these with commas between them: each has its share of the "
            "entities.",

@@ -78,6 +78,32 @@ char* write_proto_seconds(char* out, int64_t micros) {
   return out;
 }
 
+Result<int64_t> read_proto_seconds(std::string_view message) {
+  constexpr int64_t kNanosPerMicro = 1000;
+  constexpr int64_t kNanosPerSecond = kMicrosPerSecond * kNanosPerMicro;
+  int64_t seconds = 0;
+  int64_t nanos = 0;
+  ProtoReader reader(message);
+  while (true) {
+    ASSAY_ASSIGN_OR_RETURN(const std::optional<ProtoField> field, reader.next());
+    if (!field.has_value()) {
+      break;
+    }
+    if (field->number > 2) {
+      continue;
+    }
+    if (field->wire != Wire::kVarint) {
+      return broken();
+    }
+    (field->number == 1 ? seconds : nanos) = static_cast<int64_t>(field->bits);
+  }
+  if (seconds < kFirstInstant.micros / kMicrosPerSecond ||
+      seconds >= kEndInstant.micros / kMicrosPerSecond || nanos < 0 || nanos >= kNanosPerSecond) {
+    return broken();
+  }
+  return seconds * kMicrosPerSecond + nanos / kNanosPerMicro;
+}
+
 Result<std::optional<uint64_t>> ProtoReader::next_varint() {
   if (rest_.empty()) {
     return std::optional<uint64_t>();

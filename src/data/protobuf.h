@@ -45,6 +45,9 @@ std::string proto_seconds(int64_t micros);
 /// The same to where there is room for that many bytes; where it ends.
 inline constexpr std::size_t kProtoSecondsBytesMax = 2 * (1 + kVarintBytesMax);
 char* write_proto_seconds(char* out, int64_t micros);
+/// One read back, in microseconds; what is below them is cut off.
+/// Errors  kInvalidArgument: no such message, or outside of the years 1 to 9999.
+Result<int64_t> read_proto_seconds(std::string_view message);
 
 /// One field as it stands in a message. `bytes` is of the message's memory.
 struct ProtoField {

@@ -50,6 +50,28 @@ TEST(Protobuf, WhatIsWrittenIsRead) {
   EXPECT_FALSE(field->has_value());
 }
 
+TEST(Protobuf, TimesAreReadAsTheyAreWritten) {
+  for (const int64_t micros : {int64_t{0},
+                               int64_t{1},
+                               int64_t{-1},
+                               int64_t{1'767'323'045'678'901},
+                               int64_t{-62'135'596'800'000'000},
+                               int64_t{253'402'300'799'999'999}}) {
+    EXPECT_EQ(read_proto_seconds(proto_seconds(micros)).value(), micros);
+  }
+  EXPECT_EQ(read_proto_seconds(bytes_of({0x10, 0xe7, 0x07})).value(), 0) << "999 nanoseconds";
+  std::string late;
+  ProtoWriter(late).integer(1, 253'402'300'800);
+  std::string below;
+  ProtoWriter(below).integer(2, -1);
+  std::string beyond;
+  ProtoWriter(beyond).integer(2, 1'000'000'000);
+  for (const std::string& message :
+       {late, below, beyond, bytes_of({0x08}), bytes_of({0x0a, 0x00})}) {
+    EXPECT_EQ(read_proto_seconds(message).code(), Code::kInvalidArgument);
+  }
+}
+
 TEST(Protobuf, WhatIsNoMessageIsRefused) {
   for (const std::string& message :
        {bytes_of({0x08}),             // a number that is missing

@@ -13,6 +13,7 @@
 #include "catalog/validate.h"
 #include "flow/versions.h"
 #include "lake/manifest.h"
+#include "online/feast_reads.h"
 #include "store/s3_store.h"
 
 namespace assay::flow {
@@ -51,6 +52,17 @@ Result<std::unique_ptr<store::ObjectStore>> open_lake(World& world,
   options.spool_folder = join_path(state_folder, "spool");
   options.environment = environment_variable;
   return store::open_s3_store(world, options);
+}
+
+/// A name that is no view's would leave a view to be read from elsewhere.
+Status check_views_from_feast(const catalog::Project& project) {
+  for (const std::string& name : online::views_from_feast(project.online)) {
+    if (!project.views.contains(name)) {
+      return {Code::kInvalidArgument,
+              "`from_feast_views=` in `online:` names no feature view: " + name};
+    }
+  }
+  return {};
 }
 
 }  // namespace
@@ -550,6 +562,7 @@ Result<online::OnlineStore*> Workspace::online(bool read_only) {
     return online_beside_;
   }
   if (online_ == nullptr) {
+    ASSAY_RETURN_IF_ERROR(check_views_from_feast(project_));
     ASSAY_ASSIGN_OR_RETURN(
         online_, online::open_online_store(world_, project_.online, read_only, project_.name));
   }

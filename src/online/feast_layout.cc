@@ -45,6 +45,13 @@ std::vector<std::string> FeastLayout::put(const std::string& hash_key,
   return command;
 }
 
+std::vector<std::string> FeastLayout::get(const std::string& hash_key) const {
+  std::vector<std::string> command{"HMGET", hash_key};
+  command.insert(command.end(), fields_.begin(), fields_.end());
+  command.push_back(time_field_);
+  return command;
+}
+
 std::vector<std::string> FeastLayout::erase(const std::string& hash_key) const {
   std::vector<std::string> command{"HDEL", hash_key};
   command.insert(command.end(), fields_.begin(), fields_.end());

@@ -27,6 +27,9 @@ class FeastLayout {
   /// The command that makes an entity's hash say `values`; those that are not found are taken out.
   [[nodiscard]] std::vector<std::string> put(const std::string& hash_key,
                                              const gold::FeatureValues& values) const;
+  /// The command that asks for an entity's values: those of the features, in their order, then the
+  /// time.
+  [[nodiscard]] std::vector<std::string> get(const std::string& hash_key) const;
   /// The command that takes an entity's values out. Only when has_fields().
   [[nodiscard]] std::vector<std::string> erase(const std::string& hash_key) const;
   /// Leave those fields to `other` that both have: its view is of the same name.

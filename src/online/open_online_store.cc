@@ -58,10 +58,11 @@ Result<std::string> shard_name(const std::string& place) {
     return Status(Code::kInvalidArgument, "PostgreSQL cannot be a shard of the online store");
   }
   ASSAY_ASSIGN_OR_RETURN(const RedisAddress address, parse_redis_url(place));
-  if (!address.feast_project.empty()) {
+  if (!address.feast_project.empty() || !address.from_feast.empty()) {
     return Status(Code::kInvalidArgument,
-                  "a shard of the online store has no values for Feast's clients, who would find "
-                  "those of one shard only; leave `feast=` out of " +
+                  "a shard of the online store has no values for Feast's clients or of its jobs, "
+                  "who would find those of one shard only; leave `feast=` and `from_feast=` out "
+                  "of " +
                       address.text());
   }
   if (address.kind == RedisAddress::Kind::kCluster) {

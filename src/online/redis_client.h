@@ -43,13 +43,15 @@ struct RedisAddress {
   Duration timeout{10 * kMicrosPerSecond};
   Duration read_timeout{kMicrosPerSecond / 2};  // of answers to who is served; no longer than that
   std::string feast_project;  // values are also written as Feast keeps them; "" for not
+  std::string from_feast;     // the Feast project that wrote what is read here; "" for none
+  std::vector<std::string> from_feast_views;  // of these only; none for all
 
   /// As messages name it: without user and password.
   [[nodiscard]] std::string text() const;
 };
 
 /// `redis://[user:password@]host[:port][/database][?prefix=...&timeout=2s&read_timeout=100ms&
-/// feast=PROJECT]`,
+/// feast=PROJECT]` or, instead of `feast=`, `from_feast=PROJECT[&from_feast_views=VIEW,VIEW]`,
 /// `redis+unix:///path/to.sock[?database=1&prefix=...]`,
 /// `redis+cluster://[user:password@]host[:port][?also=host:port&...]`, or
 /// `redis+sentinel://[user:password@]host[:port]/NAME[?also=host:port&database=1&...]`, where user

@@ -28,6 +28,7 @@
 
 #include "base/fail_point.h"
 #include "base/hash.h"
+#include "online/feast_reads.h"
 #include "online/redis_cluster.h"
 #include "online/row_codec.h"
 #include "online/sharded_store.h"
@@ -489,8 +490,15 @@ Result<std::unique_ptr<OnlineStore>> open_redis_store(World& world,
                                                       const std::string& project) {
   RedisStore::Keys keys{address.prefix, address.feast_project, project};
   if (address.kind != RedisAddress::Kind::kCluster) {
-    return open_part(
-        world, std::make_unique<RedisPool>(address, world.clock), std::move(keys), read_only);
+    ASSAY_ASSIGN_OR_RETURN(
+        std::unique_ptr<OnlineStore> own,
+        open_part(
+            world, std::make_unique<RedisPool>(address, world.clock), std::move(keys), read_only));
+    return address.from_feast.empty()
+               ? std::move(own)
+               : make_feast_reads(std::move(own),
+                                  std::make_unique<RedisPool>(address, world.clock),
+                                  {address.from_feast, address.from_feast_views});
   }
   const auto cluster = RedisCluster::connect(address, world.clock);
   ASSAY_RETURN_IF_ERROR(cluster.status().with_context("open the online store"));

@@ -72,6 +72,18 @@ Status set_option(std::string_view option, RedisAddress* address) {
     address->feast_project = value;
     return {};
   }
+  if (name == "from_feast" && is_plain) {
+    address->from_feast = value;
+    return {};
+  }
+  if (name == "from_feast_views" && is_plain) {
+    for (std::size_t begin = 0; begin <= value.size();) {
+      const std::size_t comma = std::min(value.find(',', begin), value.size());
+      address->from_feast_views.push_back(value.substr(begin, comma - begin));
+      begin = comma + 1;
+    }
+    return {};
+  }
   if (name == "also" && is_plain && address->kind != RedisAddress::Kind::kServer) {
     ASSAY_ASSIGN_OR_RETURN(RedisNode node, node_of(value, address->node.port));
     address->others.push_back(std::move(node));
@@ -90,7 +102,8 @@ Status set_option(std::string_view option, RedisAddress* address) {
   }
   return wrong(
       "has an option that is not prefix=..., timeout=2s, read_timeout=100ms, database=1, "
-      "feast=PROJECT or, of a cluster or sentinels, also=host:port");
+      "feast=PROJECT, from_feast=PROJECT, from_feast_views=VIEW,VIEW or, of a cluster or "
+      "sentinels, also=host:port");
 }
 
 Status set_options(std::string_view query, RedisAddress* address) {
@@ -130,6 +143,15 @@ Status set_place(CURLU* url, RedisAddress* address) {
 Status check(const RedisAddress& address) {
   if (!address.user.empty() && address.password.empty()) {
     return wrong("has a user without a password");
+  }
+  if (!address.from_feast.empty() && !address.feast_project.empty()) {
+    return wrong("has both `feast=` and `from_feast=`: what is read would be written over");
+  }
+  if (address.from_feast.empty() && !address.from_feast_views.empty()) {
+    return wrong("has `from_feast_views=` without `from_feast=PROJECT`, whose they are");
+  }
+  if (!address.from_feast.empty() && address.kind == RedisAddress::Kind::kCluster) {
+    return wrong("has `from_feast=` of a cluster, which is not supported");
   }
   if (address.kind == RedisAddress::Kind::kCluster && address.database != 0) {
     return wrong("has a database, of which a cluster has only one");

@@ -6,8 +6,8 @@ namespace assay::online {
 namespace {
 
 TEST(RedisUrl, PartsAreTakenWithTheirEncodingUndone) {
-  const RedisAddress address =
-      *parse_redis_url("redis://ann:p%40ss@cache.local:6380/3?prefix=shop&timeout=2s&read_timeout=50ms");
+  const RedisAddress address = *parse_redis_url(
+      "redis://ann:p%40ss@cache.local:6380/3?prefix=shop&timeout=2s&read_timeout=50ms");
   EXPECT_EQ(address.node.host, "cache.local");
   EXPECT_EQ(address.node.port, 6380);
   EXPECT_EQ(address.user, "ann");
@@ -60,6 +60,13 @@ TEST(RedisUrl, SentinelsKnowAPrimaryByName) {
   EXPECT_EQ(address.text(), "main by sentinel one:26379, database 2");
 }
 
+TEST(RedisUrl, WhatFeastWroteIsReadOfAllViewsOrOfSome) {
+  EXPECT_EQ(parse_redis_url("redis://h?from_feast=shop")->from_feast, "shop");
+  const RedisAddress address =
+      *parse_redis_url("redis+sentinel://h/main?from_feast=shop&from_feast_views=a,b");
+  EXPECT_EQ(address.from_feast_views, (std::vector<std::string>{"a", "b"}));
+}
+
 TEST(RedisUrl, AnythingElseIsRefused) {
   for (const char* url : {"",
                           "redis",
@@ -78,6 +85,10 @@ TEST(RedisUrl, AnythingElseIsRefused) {
                           "redis://h?read_timeout=0s",
                           "redis://h?database=x",
                           "redis://h?also=b:1",
+                          "redis://h?from_feast=",
+                          "redis://h?from_feast=a&feast=a",
+                          "redis://h?from_feast_views=a",
+                          "redis+cluster://h?from_feast=a",
                           "redis+cluster://",
                           "redis+cluster://h/1",
                           "redis+cluster://h?database=1",
