@@ -169,6 +169,24 @@ def check_documents() -> list[str]:
     return findings
 
 
+def missing_cases(text: str, tests: str, functions: dict[str, str]) -> list[str]:
+    """Tests that a document names, `Suite.Name` or `file.py function`, and that are not there."""
+    missing = []
+    for match in re.finditer(r"`(?:([A-Z]\w*)\.([A-Z]\w*)|(\w+\.py) (\w+))`", text):
+        found = (re.search(rf"\b{match[1]},\s*{match[2]}\b", tests) if match[1]
+                 else f"def {match[4]}(" in functions.get(match[3], ""))
+        if not found:
+            missing.append(match[0])
+    return missing
+
+
+def check_cases() -> list[str]:
+    tests = "\n".join(path.read_text() for path in sorted(SRC.glob("*/*_test.cc")))
+    functions = {path.name: path.read_text() for path in sorted((ROOT / "tests").glob("*/*.py"))}
+    name = "docs/reference/feast_cases.md"
+    return [f"{name}: no such test: {case}" for case in missing_cases((ROOT / name).read_text(), tests, functions)]
+
+
 def missing_paths(text: str) -> list[str]:
     """Paths like `src/gold/view.cc` in backticks that do not exist."""
     missing = []
@@ -194,13 +212,16 @@ def self_test() -> list[str]:
         wrong.append("a comment was taken for a call")
     if missing_paths("see `src/ROOMS`") or not missing_paths("see `src/nothing.cc`"):
         wrong.append("paths in documents are not checked right")
+    if missing_cases("`A.B`, `x.py f`", "TEST(A, B)", {"x.py": "def f(a):"}) or \
+            len(missing_cases("`A.B`, `x.py f`", "TEST(A, Bad)", {"x.py": "def g(f):"})) != 2:
+        wrong.append("tests that documents name are not checked right")
     return [f"tidy.py itself: {w}" for w in wrong]
 
 
 def main() -> int:
     findings = self_test()
     if "--self-test" not in sys.argv:
-        findings += check_rooms() + check_cmake_lists() + check_files() + check_marks() + check_documents()
+        findings += check_rooms() + check_cmake_lists() + check_files() + check_marks() + check_documents() + check_cases()
     for finding in findings:
         print(finding)
     return 1 if findings else 0

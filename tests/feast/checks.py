@@ -3,18 +3,19 @@
     checks.py FOLDER GRPC      FOLDER: registry.db and feature_store.yaml, as `assay registry export` wrote them
 """
 
-import base64
 import datetime
+import json
 import math
-import struct
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
+import feast_cases
 import fixture
 import grpc
 from feast import FeatureStore
-from feast.protos.feast.serving.ServingService_pb2 import FieldStatus, GetFeastServingInfoRequest, GetOnlineFeaturesRequest
+from feast.protos.feast.serving.ServingService_pb2 import GetFeastServingInfoRequest, GetOnlineFeaturesRequest
 from feast.protos.feast.serving.ServingService_pb2_grpc import ServingServiceStub
 from feast.protos.feast.types.Value_pb2 import Value
 from google.protobuf.descriptor_pool import DescriptorPool
@@ -22,43 +23,10 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+from values import MISSING, NULL, OLD, PRESENT, as_client, as_value, same, statuses
 
 USERS = [1, 2, 3, -7, fixture.BIG, 404]
 FEATURES = ["age", "n32", "score", "f32", "name", "active", "seen", "blob", "tags", "vec", "ids"]
-PRESENT, NULL, MISSING, OLD = (FieldStatus.PRESENT, FieldStatus.NULL_VALUE, FieldStatus.NOT_FOUND,
-                               FieldStatus.OUTSIDE_MAX_AGE)
-
-
-def float32(value):
-    return struct.unpack("<f", struct.pack("<f", value))[0]
-
-
-def as_client(name, value):
-    """A value as Feast's client shows it when it came over HTTP."""
-    if value is None:
-        return None
-    if name == "seen":
-        return int(datetime.datetime.fromisoformat(value.replace("Z", "+00:00")).timestamp())
-    if name == "blob":
-        return base64.b64encode(value).decode()
-    if name == "f32":
-        return float32(value)
-    if name == "vec":
-        return [float32(element) for element in value]
-    return value
-
-
-def same(found, expected):
-    if isinstance(expected, list) and isinstance(found, list):
-        return len(found) == len(expected) and all(map(same, found, expected))
-    if isinstance(expected, float) and isinstance(found, float):
-        return struct.pack("<d", found) == struct.pack("<d", expected)
-    return type(found) is type(expected) and found == expected
-
-
-def statuses(response, name):
-    index = list(response.proto.metadata.feature_names.val).index(name)
-    return list(response.proto.results[index].statuses)
 
 
 def every_type(store):
@@ -72,6 +40,34 @@ def every_type(store):
         assert all(map(same, answer[name], expected)), (name, answer[name], expected)
         wanted = [MISSING if row is None else NULL if row[name] is None else PRESENT for row in rows]
         assert statuses(response, name) == wanted, (name, statuses(response, name), wanted)
+
+
+def every_list(store):
+    """Lists of every type. Feast's client can make nothing of an empty list, nor of a null in one, whoever sent it: it
+    asks the elements for their type."""
+    users = [1, 2, fixture.BIG, 404]
+    response = store.get_online_features(features=[f"lists:{name}" for name in fixture.LISTS],
+                                         entity_rows=[{"user_id": user} for user in users])
+    answer = response.to_dict()
+    for name in fixture.LISTS:
+        rows = [fixture.newest(fixture.LIST_ROWS, user_id=user) for user in users]
+        expected = [row and as_client(name, row[name]) for row in rows]
+        assert all(map(same, answer[name], expected)), (name, answer[name], expected)
+        assert statuses(response, name) == [PRESENT, NULL, PRESENT, MISSING], (name, statuses(response, name))
+    for name in fixture.LISTS:
+        for user in [3, -7]:
+            try:
+                store.get_online_features(features=[f"lists:{name}"], entity_rows=[{"user_id": user}])
+            except (TypeError, ValueError):
+                continue
+            raise AssertionError(f"Feast's client reads such a list of {name} by now: let us check what it makes of it")
+    body = json.dumps({"features": [f"lists:{name}" for name in fixture.LISTS], "entities": {"user_id": [3, -7]}}).encode()
+    with urllib.request.urlopen(store.config.online_store.path + "/get-online-features", data=body, timeout=60) as sent:
+        results = json.load(sent)["results"]
+    for name, result in zip(fixture.LISTS, results[1:]):
+        row = fixture.newest(fixture.LIST_ROWS, user_id=-7)
+        assert same(result["values"], [[], as_client(name, row[name])]), (name, result)
+        assert result["statuses"] == ["PRESENT"] * 2, result
 
 
 def ttl_and_windows(store):
@@ -93,11 +89,16 @@ def composite_keys(store):
     for name in ["spend", "items"]:
         assert same(answer[name], [row and row[name] for row in rows]), answer
         assert statuses(response, name) == [PRESENT if row else MISSING for row in rows]
+    keys = [(7, "2026-03-01", "a"), (7, "2026-03-02T00:00:00Z", "a"), (-1, -1, "Köln"), (7, "2026-03-01", "b")]
+    response = store.get_online_features(features=["visits:spent"], entity_rows=[
+        {"code": code, "shop": shop, "day": day} for shop, day, code in keys])
+    assert response.to_dict()["spent"] == [1.25, None, 5e-324, None], response.to_dict()
+    assert statuses(response, "spent") == [PRESENT, NULL, PRESENT, MISSING], statuses(response, "spent")
 
 
 def services(store):
     names = {service.name for service in store.list_feature_services()}
-    assert names == {"svc", "offers"}, names
+    assert names == {"svc", "offers", "others"}, names
     service = store.get_feature_service("svc")
     answer = store.get_online_features(features=service, entity_rows=[{"user_id": 1}]).to_dict()
     assert answer == {"user_id": [1], "name": ["Ann"], "age": [41], "score": [0.1], "orders_90d": [3],
@@ -117,16 +118,21 @@ def without_entities(store):
 
 def registry(store):
     views = {view.name: view for view in store.list_feature_views()}
-    assert set(views) == {"profile", "activity", "basket", "global_stats", "offer"}, views
+    assert set(views) == {"profile", "activity", "basket", "global_stats", "lists", "visits", "offer"}, views
     profile = views["profile"]
     assert profile.description == "What a user said of himself" and profile.owner == "ann@example.com", profile
     assert {feature.name: str(feature.dtype) for feature in profile.features} == {
         "age": "Int64", "n32": "Int32", "score": "Float64", "f32": "Float32", "name": "String", "active": "Bool",
         "seen": "UnixTimestamp", "blob": "Bytes", "tags": "Array(String)", "vec": "Array(Float32)",
         "ids": "Array(Int64)"}, profile.features
+    assert {feature.name: str(feature.dtype) for feature in views["lists"].features} == {
+        "bools": "Array(Bool)", "blobs": "Array(Bytes)", "n32s": "Array(Int32)", "n64s": "Array(Int64)",
+        "reals": "Array(Float64)", "f32s": "Array(Float32)", "words": "Array(String)",
+        "times": "Array(UnixTimestamp)"}, views["lists"].features
     assert profile.entities == ["user"] and views["activity"].ttl == datetime.timedelta(days=30)
     assert sorted(views["basket"].join_keys) == ["region", "user_id"], views["basket"].join_keys
-    assert {entity.name for entity in store.list_entities()} >= {"user", "region"}
+    assert sorted(views["visits"].join_keys) == ["code", "day", "shop"], views["visits"].join_keys
+    assert {entity.name for entity in store.list_entities()} >= {"user", "region", "shop", "day", "code"}
     assert store.get_entity("user").join_key == "user_id"
     assert [project.name for project in store.list_projects()] == [fixture.PROJECT]
 
@@ -167,22 +173,6 @@ def commands(folder):
     assert "41" in asked.stdout, asked
 
 
-def as_value(name, value):
-    """A value as gRPC carries it."""
-    if value is None:
-        return Value()
-    kinds = {"age": "int64_val", "n32": "int32_val", "score": "double_val", "f32": "float_val", "name": "string_val",
-             "active": "bool_val", "blob": "bytes_val"}
-    if name in kinds:
-        return Value(**{kinds[name]: value})
-    made = Value()
-    if name == "seen":
-        made.unix_timestamp_val = as_client(name, value)
-    else:
-        getattr(made, {"tags": "string_list_val", "vec": "float_list_val", "ids": "int64_list_val"}[name]).val.extend(value)
-    return made
-
-
 def by_grpc(address):
     """Feast's stub on our gRPC: every type, service, context, codes; health; reflection."""
     with grpc.insecure_channel(address) as channel:
@@ -209,8 +199,20 @@ def by_grpc(address):
             assert error.code() == grpc.StatusCode.NOT_FOUND and "FeatureServiceNotFoundException" in error.details(), error
         else:
             raise AssertionError("an unknown service must fail")
+        lists_by_grpc(stub)
         assert HealthStub(channel).Check(HealthCheckRequest()).status == HealthCheckResponse.SERVING
         reflection(channel)
+
+
+def lists_by_grpc(stub):
+    """Messages have no nulls inside lists; what Feast puts there stands for them."""
+    request = GetOnlineFeaturesRequest()
+    request.features.val.extend(f"lists:{name}" for name in fixture.LISTS)
+    request.entities["user_id"].val.extend(Value(int64_val=user) for user in USERS)
+    for name, found in zip(fixture.LISTS, stub.GetOnlineFeatures(request).results[1:]):
+        rows = [fixture.newest(fixture.LIST_ROWS, user_id=user) for user in USERS]
+        assert list(found.values) == [as_value(name, row and row[name]) for row in rows], (name, found)
+        assert list(found.statuses) == [MISSING if row is None else NULL if row[name] is None else PRESENT for row in rows]
 
 
 def reflection(channel):
@@ -261,12 +263,13 @@ def remote_registry(folder, address):
 
 def main(folder, grpc_address):
     store = FeatureStore(repo_path=folder)
-    for check in [registry, every_type, ttl_and_windows, composite_keys, services, without_entities, failures,
-                  materialization]:
+    for check in [registry, every_type, every_list, ttl_and_windows, composite_keys, services, without_entities, failures,
+                  materialization, *feast_cases.CASES]:
         check(store)
         print(f"feast client: {check.__name__.replace('_', ' ')}", flush=True)
-    by_grpc(grpc_address)
-    print("feast client: by grpc", flush=True)
+    for check in [by_grpc, feast_cases.status_matrix_by_grpc]:
+        check(grpc_address)
+        print(f"feast client: {check.__name__.replace('_', ' ')}", flush=True)
     remote_registry(folder, grpc_address)
     print("feast client: remote registry", flush=True)
     commands(folder)

@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
-"""Feast's own client, from PyPI, against our server: it opens an exported registry and asks `assay serve`.
+"""Feast's own client, from PyPI, against our server: it opens an exported registry and asks `assay serve`. And Feast's Redis
+store both ways: its client reads what Assay wrote, and Assay serves what Feast wrote.
 
     client_test.py PROGRAM
 
-What the client must see is in checks.py, which runs inside an environment of its own with Feast in it.
+What the client must see is in checks.py and the files beside it, which run inside an environment of its own with Feast in it.
 """
 
+import contextlib
+import hashlib
 import json
 import os
 import re
@@ -14,13 +17,16 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "line"))
 
 import fixture
-from project import SOURCE, STATE, Project, Server, new_folder, remove
+from project import CORRUPT, OK, SOURCE, STATE, USAGE, Project, Server, new_folder, remove
+
+SECRET = "a secret of the shop"  # secured_checks.py says it
 
 
 def feast_python():
@@ -58,25 +64,163 @@ def document(program, python, root):
             os.killpg(shell.pid, signal.SIGKILL)
 
 
-def redis_layout(program, python, root):
-    """Values in a Redis server in Feast's own layout, read by Feast's client without any server of ours."""
+@contextlib.contextmanager
+def redis_server(root):
+    """A Redis server, and where it is."""
     address = free_address()
     # Debian's redis-tools holds the whole program; its name decides what it is.
     server = subprocess.Popen(["redis-server", "--port", address.split(":")[1], "--save", "", "--dir", str(root)],
                               executable=shutil.which("redis-check-rdb"), stdout=subprocess.DEVNULL)
     try:
-        project = Project(program, root / "redis")
-        fixture.make(project)
-        place = f"redis://{address}?feast={fixture.PROJECT}"
-        project.write("assay.yaml", fixture.DEFINITIONS.replace("embedded:./online", f'"{place}"'))
-        project.run("apply")
-        project.run("run")
-        project.run("registry", "export", root / "redis/feast")
-        subprocess.run([str(python), str(HERE / "redis_checks.py"), str(root / "redis/feast"), address], check=True,
-                       timeout=900)
+        wait_for(lambda: listens(address), "Redis does not come up")
+        yield address
     finally:
         server.kill()
         server.wait()
+
+
+def listens(address):
+    host, port = address.split(":")
+    with contextlib.suppress(OSError), socket.create_connection((host, int(port)), timeout=1):
+        return True
+    return False
+
+
+def wait_for(condition, words, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, words
+        time.sleep(0.05)
+
+
+def run_python(python, file, *words):
+    """A file of checks, inside Feast's environment; gives what it printed."""
+    done = subprocess.run([str(python), str(HERE / file), *map(str, words)], timeout=900, capture_output=True, text=True)
+    assert done.returncode == 0, f"{file} {words}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
+    print(done.stdout, end="", flush=True)
+    return done.stdout
+
+
+def redis_layout(program, python, root):
+    """Values in a Redis server in Feast's own layout, read by Feast's client without any server of ours."""
+    with redis_server(root) as address:
+        project = Project(program, root / "redis")
+        fixture.make(project)
+        place = f"redis://{address}?feast={fixture.PROJECT}"
+        definitions = fixture.DEFINITIONS.replace("embedded:./online", f'"{place}"')
+        project.write("assay.yaml", definitions)
+        project.run("apply")
+        project.run("run")
+        project.run("registry", "export", root / "redis/feast")
+        run_python(python, "redis_checks.py", root / "redis/feast", address)
+        basket = """  basket:
+    entity: user_region
+    from: order_rows
+    features: {spend: latest, items: latest}
+"""
+        assert basket in definitions
+        # What is served may be the definitions before; it is gone with those before these.
+        for described in ["What a user said of himself", "What a user said"]:
+            project.write("assay.yaml", definitions.replace(basket, "").replace("What a user said of himself", described))
+            project.run("apply")
+            project.run("run")
+        run_python(python, "redis_checks.py", root / "redis/feast", address, "without", "basket")
+
+
+def from_feast(program, python, root):
+    """Feast goes on writing to its Redis, and Assay serves from there, until its own rows take over."""
+    with redis_server(root) as address:
+        repository = root / "written_by_feast"
+        run_python(python, "from_feast.py", "write", repository, address)
+        project = Project(program, root)
+        project.run("import", "feast", repository, root / "from_feast")
+        project.folder = root / "from_feast"
+        text = (project.folder / "assay.yaml").read_text()
+        feasts = text.replace("embedded:./online", f"'redis://{address}?from_feast=bought'")
+        assert feasts != text
+        project.write("assay.yaml", feasts)
+        project.run("apply")
+        with Server(project, "--grpc", "127.0.0.1:0") as server:  # nothing was run: the values are Feast's
+            run_python(python, "from_feast.py", "compare", repository, server.address, server.grpc_address)
+        project.run("run")
+        project.run("verify", "both")  # what Feast serves is what the lake says
+        question = {"features": ["people:n", "spending:spend"], "entities": {"user_id": [1, 2]}}
+
+        def answers(server):
+            status, said = server.request("/get-online-features", question)
+            assert status == 200, said
+            return [list(zip(result["values"], result["statuses"])) for result in json.loads(said)["results"][1:]]
+
+        with Server(project, "--grpc", "127.0.0.1:0") as server:
+            assert answers(server)[0][1] == (None, "NULL_VALUE"), answers(server)
+            run_python(python, "from_feast.py", "newer", repository)
+            wait_for(lambda: answers(server)[0][1] == (None, "NOT_FOUND"), "Redis does not let go of the row")
+            assert answers(server)[1] == [(7.5, "PRESENT"), (None, "NOT_FOUND")], answers(server)
+            run_python(python, "from_feast.py", "compare", repository, server.address, server.grpc_address)
+        project.run("verify", "both", expect=CORRUPT)  # no file has what was written past the lake
+        for views, people in [("people", "NOT_FOUND"), ("rates,lists", "NULL_VALUE")]:  # one after the other moves over
+            project.write("assay.yaml", feasts.replace("=bought", f"=bought&from_feast_views={views}"))
+            with Server(project) as server:
+                assert answers(server)[1] == [(0.1, "PRESENT"), (None, "NOT_FOUND")], answers(server)
+                assert answers(server)[0][1] == (None, people), answers(server)
+        project.run("verify", "both")
+        project.write("assay.yaml", feasts.replace("=bought", "=bought&from_feast_views=pepole"))
+        _, said = project.run("run", expect=USAGE)
+        assert "pepole" in said, said
+
+
+def certificate(folder, name, *more):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                    "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.pem", *more],
+                   cwd=folder, check=True, capture_output=True)
+
+
+@contextlib.contextmanager
+def registry_server(project, *words):
+    """`assay registry serve`, and where it is."""
+    file = project.folder / "registry.address"
+    file.unlink(missing_ok=True)
+    process = subprocess.Popen([project.program, "registry", "serve", "--grpc", "127.0.0.1:0", "--address-file", str(file), *words],
+                               cwd=project.folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        wait_for(lambda: process.poll() is not None or (file.exists() and file.read_text().strip()), "it does not come up")
+        assert process.poll() is None, process.stderr.read()
+        yield file.read_text().split()[0]
+        process.send_signal(signal.SIGTERM)
+        said = process.communicate(timeout=60)[1]
+        assert process.returncode == OK, said
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def secured(project, python, root):
+    """Over TLS, for callers of an access file; the registry alone for clients with a certificate."""
+    certificate(project.folder, "server", "-addext", "subjectAltName=IP:127.0.0.1")
+    certificate(project.folder, "client", "-addext", "subjectAltName=URI:spiffe://test/client")
+    caller = {"name": "shop", "secret_sha256": hashlib.sha256(SECRET.encode()).hexdigest(), "may": ["service:svc", "registry"]}
+    project.write("access.json", json.dumps({"callers": [caller]}))
+    words = ["--tls-cert", "server.pem", "--tls-key", "server.key", "--access", "access.json"]
+    with Server(project, "--grpc", "127.0.0.1:0", *words) as server, \
+            registry_server(project, *words, "--tls-client-ca", "client.pem") as registry:
+        run_python(python, "secured_checks.py", root / "feast", f"https://{server.address}", server.grpc_address, registry,
+                   *(project.folder / name for name in ["server.pem", "client.pem", "client.key"]))
+
+
+def served_registry(project, python, root):
+    """The registry alone: a client finds what there is, and it follows the definitions."""
+    with registry_server(project) as registry, Server(project) as server:
+        run_python(python, "registry_checks.py", root / "feast", registry, server.address, 7)
+        text = (project.folder / "assay.yaml").read_text()
+        wider = text.replace("  global_stats:\n", "  newest:\n    entity: user\n    from: order_rows\n    features: {spend: latest}\n  global_stats:\n")
+        assert wider != text
+        project.write("assay.yaml", wider)
+        project.run("apply")
+        project.run("run")
+        run_python(python, "registry_checks.py", root / "feast", registry, server.address, 8)
+        project.write("assay.yaml", text)
+        project.run("apply")
 
 
 def imported(program, python, root):
@@ -119,9 +263,12 @@ def main(program):
             again, said = project.run("registry", "export", root / "feast", "--server", "http://elsewhere:1")
             assert "was there" in said and "featureView" in again, (again, said)
             assert server.address in (root / "feast/feature_store.yaml").read_text()
+        secured(project, python, root)
+        served_registry(project, python, root)
         document(program, python, root)
         imported(program, python, root)
         redis_layout(program, python, root)
+        from_feast(program, python, root)
     finally:
         remove(root)
 
@@ -140,6 +287,13 @@ def pushed(project, server):
     assert project.sql("SELECT count(*) AS n FROM lake.bronze.profiles_quarantine")[0]["n"] == 1
     status, text = server.request("/get-online-features", {"features": ["profile:age"], "entities": {"user_id": [77]}})
     assert status == 200 and '"values":[30]' in text, text
+    # The newest event counts, in whichever order they come.
+    for age, at, expected in [(20, "2026-04-09T23:59:59Z", 30), (31, "2026-04-10T00:00:02Z", 31), (21, "2026-04-01T00:00:00Z", 31)]:
+        body["df"] = {"user_id": [77], "age": [age], "ts": [at]}
+        assert server.request("/push", body) == (200, "")
+        project.run("run")
+        text = server.request("/get-online-features", {"features": ["profile:age"], "entities": {"user_id": [77]}})[1]
+        assert f'"values":[{expected}]' in text, text
     assert server.request("/materialize-incremental", {"end_ts": "2026-11-01T00:00:00"}) == (200, "null")
 
 

@@ -21,6 +21,8 @@ sources:
   profiles: {files: {path: data/profiles, format: json}}
   orders: {files: {path: data/orders, format: json}}
   rates: {files: {path: data/rates, format: json}}
+  lists: {files: {path: data/lists, format: json}}
+  visits: {files: {path: data/visits, format: json}}
 
 bronze:
   profiles:
@@ -55,6 +57,29 @@ bronze:
     columns:
       fx_rate: float64!
       ts: timestamp!
+  lists:
+    source: lists
+    event_time: {column: ts}
+    columns:
+      user_id: int64!
+      bools: list<bool>
+      blobs: list<bytes>
+      n32s: list<int32>
+      n64s: list<int64>
+      reals: list<float64>
+      f32s: list<float32>
+      words: list<string>
+      times: list<timestamp>
+      ts: timestamp!
+  visits:
+    source: visits
+    event_time: {column: ts}
+    columns:
+      shop: int32!
+      day: timestamp!
+      code: string!
+      spent: float64
+      ts: timestamp!
 
 silver:
   profile_rows:
@@ -69,10 +94,19 @@ silver:
     from: rates
     sql: SELECT fx_rate, ts AS event_time FROM rates
     allowed_lateness: 365d
+  list_rows:
+    from: lists
+    sql: SELECT user_id, bools, blobs, n32s, n64s, reals, f32s, words, times, ts AS event_time FROM lists
+    allowed_lateness: 365d
+  visit_rows:
+    from: visits
+    sql: SELECT shop, day, code, spent, ts AS event_time FROM visits
+    allowed_lateness: 365d
 
 entities:
   user: {key: user_id, type: int64, description: Who buys}
   user_region: {keys: {user_id: int64, region: string}}
+  visit: {keys: {shop: int32, day: timestamp, code: string}}
 
 feature_views:
   profile:
@@ -98,6 +132,15 @@ feature_views:
     entity: none
     from: rate_rows
     features: {fx_rate: latest}
+  lists:
+    entity: user
+    from: list_rows
+    features: {bools: latest, blobs: latest, n32s: latest, n64s: latest, reals: latest, f32s: latest, words: latest,
+               times: latest}
+  visits:
+    entity: visit
+    from: visit_rows
+    features: {spent: latest}
 
 on_demand:
   offer:
@@ -108,6 +151,7 @@ on_demand:
 services:
   svc: ["profile:name,age,score", "activity:orders_90d,amount_90d"]
   offers: ["profile:score", offer]
+  others: ["activity:orders_90d", {view: "profile:name,age", by: {user_id: orders_90d}, prefix: other_}]
 """
 
 BIG = 2**53 + 1
@@ -141,19 +185,35 @@ ORDER_ROWS = [
     {"user_id": 4, "region": "us", "spend": 5e-324, "items": -3, "ts": "2026-01-15T00:00:00Z"},  # beyond the ttl
 ]
 RATE_ROWS = [{"fx_rate": 1.0842, "ts": NOW}]
+LISTS = ["bools", "blobs", "n32s", "n64s", "reals", "f32s", "words", "times"]
+LIST_ROWS = [
+    {"user_id": 1, "bools": [True, False], "blobs": [b"\x00\xff", b""], "n32s": [7, -(2**31)], "n64s": [1, BIG],
+     "reals": [0.1, -1e308], "f32s": [0.1, 1e-40], "words": ["a", "", TEXT],
+     "times": ["2026-01-01T00:00:00Z", "1969-12-31T23:59:59Z"], "ts": "2026-01-01T00:00:00Z"},
+    {"user_id": 2, **dict.fromkeys(LISTS), "ts": "2026-01-01T00:00:00Z"},
+    {"user_id": 3, **{name: [] for name in LISTS}, "ts": "2026-01-01T00:00:00Z"},
+    {"user_id": -7, "bools": [None, True], "blobs": [b"x", None], "n32s": [None, 7], "n64s": [BIG, None],
+     "reals": [None, 0.5], "f32s": [0.5, None], "words": [None, "a"], "times": [None, "1970-01-01T00:00:01Z"],
+     "ts": "2026-01-01T00:00:00Z"},
+    {"user_id": BIG, "bools": [False], "blobs": [b""], "n32s": [0], "n64s": [0], "reals": [0.0], "f32s": [-0.0],
+     "words": [""], "times": ["1970-01-01T00:00:00Z"], "ts": "2026-01-01T00:00:00Z"},
+]
+VISIT_ROWS = [
+    {"shop": 7, "day": "2026-03-01T00:00:00Z", "code": "a", "spent": 1.25, "ts": "2026-03-01T12:00:00Z"},
+    {"shop": 7, "day": "2026-03-02T00:00:00Z", "code": "a", "spent": None, "ts": "2026-03-02T12:00:00Z"},
+    {"shop": -1, "day": "1969-12-31T23:59:59Z", "code": "Köln", "spent": 5e-324, "ts": "2026-03-03T12:00:00Z"},
+]
 
 
 def json_lines(rows):
-    return "".join(
-        json.dumps({name: base64.b64encode(value).decode() if isinstance(value, bytes) else value
-                    for name, value in row.items()}) + "\n"
-        for row in rows)
+    return "".join(json.dumps(row, default=lambda value: base64.b64encode(value).decode()) + "\n" for row in rows)
 
 
 def make(project):
     """The project's files, in a folder of its own."""
     project.write("assay.yaml", DEFINITIONS)
-    for name, rows in [("profiles", PROFILE_ROWS), ("orders", ORDER_ROWS), ("rates", RATE_ROWS)]:
+    for name, rows in [("profiles", PROFILE_ROWS), ("orders", ORDER_ROWS), ("rates", RATE_ROWS),
+                       ("lists", LIST_ROWS), ("visits", VISIT_ROWS)]:
         project.write(f"data/{name}/rows.jsonl", json_lines(rows))
 
 
