@@ -8,11 +8,14 @@
 
 #include "base/check.h"
 #include "learn/json_view.h"
+#include "learn/padded_trees.h"
+#include "learn/tree_nodes.h"
 
-// Trees are flattened into nodes of 16 bytes. A leaf points at itself, so all trees of a group take
-// the same number of steps and need no branch that could be mispredicted; eight trees are walked
-// side by side, because one step waits for the one before. Leaf values are added in tree order in
-// float, as XGBoost does, so the sum has the same bits.
+// Trees that are nearly full, as those of a bound depth mostly are, are walked as PaddedTrees.
+// Others are flattened into nodes of 16 bytes. A leaf points at itself, so all trees of a group
+// take the same number of steps and need no branch that could be mispredicted; eight trees are
+// walked side by side, because one step waits for the one before. Leaf values are added in tree
+// order in float, as XGBoost does, so the sum has the same bits.
 //
 //   node   | condition or leaf value (float) | feature, top bit: missing goes left | left | right |
 //   step   next = v < condition || (v is NaN && missing goes left) ? left : right
@@ -22,20 +25,7 @@
 namespace assay::learn {
 namespace {
 
-constexpr uint32_t kMissingGoesLeft = uint32_t{1} << 31;
 constexpr std::size_t kLanes = 8;
-
-struct Node {
-  float condition = 0;
-  uint32_t feature = 0;
-  std::array<uint32_t, 2> children{};  // left, right; both its own index for a leaf
-};
-static_assert(sizeof(Node) == 16);
-
-struct Tree {
-  uint32_t root = 0;
-  uint32_t depth = 0;
-};
 
 enum class Objective { kLogistic, kIdentity };
 
@@ -53,18 +43,22 @@ class TreeScorer : public Scorer {
 
   [[nodiscard]] float score(std::span<const float> features) const override {
     ASSAY_CHECK(features.size() == static_cast<std::size_t>(feature_count_));
-    float sum = base_margin_;
-    for (std::size_t first = 0; first < trees_.size(); first += kLanes) {
-      const std::size_t lanes = std::min(kLanes, trees_.size() - first);
-      sum = lanes == kLanes ? add_group<kLanes>(first, features.data(), sum)
-                            : add_rest(first, features.data(), sum);
-    }
+    const float sum = padded_.has_value() ? padded_->add_to(base_margin_, features)
+                                          : add_flattened(base_margin_, features.data());
     return objective_ == Objective::kLogistic ? sigmoid(sum) : sum;
   }
 
   Status read(const JsonView& model);
 
  private:
+  [[nodiscard]] float add_flattened(float sum, const float* features) const {
+    for (std::size_t first = 0; first < trees_.size(); first += kLanes) {
+      const std::size_t lanes = std::min(kLanes, trees_.size() - first);
+      sum = lanes == kLanes ? add_group<kLanes>(first, features, sum)
+                            : add_rest(first, features, sum);
+    }
+    return sum;
+  }
   template <std::size_t kCount>
   float add_group(std::size_t first, const float* features, float sum) const {
     std::array<uint32_t, kCount> at{};
@@ -75,7 +69,7 @@ class TreeScorer : public Scorer {
     }
     for (uint32_t step = 0; step < depth; ++step) {
       for (std::size_t lane = 0; lane < kCount; ++lane) {
-        const Node& node = nodes_[at[lane]];
+        const TreeNode& node = nodes_[at[lane]];
         const float value = features[node.feature & ~kMissingGoesLeft];
         const bool missing_left = (node.feature & kMissingGoesLeft) != 0;
         const bool left = (value < node.condition) | (missing_left & (value != value));
@@ -101,7 +95,8 @@ class TreeScorer : public Scorer {
   Objective objective_ = Objective::kLogistic;
   float base_margin_ = 0;
   std::vector<Tree> trees_;
-  std::vector<Node> nodes_;
+  std::vector<TreeNode> nodes_;
+  std::optional<PaddedTrees> padded_;  // then the two before are empty
 };
 
 Status corrupt(const std::string& what) {
@@ -284,6 +279,11 @@ Status TreeScorer::read(const JsonView& model) {
   ASSAY_ASSIGN_OR_RETURN(const std::vector<JsonView> trees, array(booster_model, "trees"));
   for (const JsonView& tree : trees) {
     ASSAY_RETURN_IF_ERROR(read_tree(tree));
+  }
+  padded_ = PaddedTrees::of(trees_, nodes_, static_cast<std::size_t>(feature_count_));
+  if (padded_.has_value()) {
+    trees_ = {};
+    nodes_ = {};
   }
   return {};
 }
