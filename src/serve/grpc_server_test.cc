@@ -17,6 +17,7 @@
 #include <gtest/gtest.h>
 
 #include "base/world.h"
+#include "serve/all_at_once.h"
 #include "serve/slow_work.h"
 
 namespace assay::serve {
@@ -301,6 +302,21 @@ TEST_F(GrpcServerTest, CallsAboutThePastThatWaitAreRefusedWhenTheServerStops) {
   stop.join();
   EXPECT_EQ(client.ask(kMethod, "then"), grpc::UNAVAILABLE);
   EXPECT_EQ(client.ask(kMethod), grpc::OK);
+}
+
+TEST_F(GrpcServerTest, WhatIsUnderWayIsFinishedThoughServerAndQueueStopAtOnce) {
+  Client client(start(with_past()));
+  const auto first = client.begin(kMethod, "then");
+  while (entered_ == 0) {
+    std::this_thread::yield();
+  }
+  const auto waits = client.begin(kMethod, "then");
+  std::jthread stop([this] {
+    all_at_once({[this] { slow_.stop(); }, [this] { server_->stop(); }});
+  });
+  EXPECT_EQ(waits->code(), grpc::UNAVAILABLE);
+  let_go();
+  EXPECT_EQ(first->code(), grpc::OK);
 }
 
 TEST_F(GrpcServerTest, WhoIsNotKnownDoesNotQueueForThePast) {
