@@ -532,6 +532,11 @@ std::vector<StoreKind> one_state_stores() {
 
 std::vector<StoreKind> all_stores() {
   std::vector<StoreKind> stores = one_state_stores();
+  stores.push_back({"redis_beside_feasts_rows", [](TestWorld& world, const std::string&) {
+                      return open_redis_store(world.world,
+                                              RedisUnderTest::shared().fresh_url() +
+                                                  "&from_feast=shop&from_feast_views=another");
+                    }});
   stores.push_back({"redis_cluster", [](TestWorld& world, const std::string&) {
                       return open_redis_store(world.world,
                                               RedisClusterUnderTest::shared().fresh_url());
