@@ -9,6 +9,7 @@ namespace assay::online {
 namespace {
 
 constexpr int64_t kPause = kMicrosPerSecond;
+constexpr int64_t kSentinelPause = 30 * kMicrosPerSecond;
 
 /// Of a sentinel: it has no databases, and no users of ours.
 RedisAddress sentinel_address(const RedisAddress& address, const RedisNode& node) {
@@ -43,26 +44,30 @@ Result<std::unique_ptr<RedisConnection>> RedisPool::connect_to_primary(
     const RedisAddress& address) {
   std::vector<RedisNode> sentinels{address.node};
   sentinels.insert(sentinels.end(), address.others.begin(), address.others.end());
-  std::size_t first = 0;
-  {
-    const std::lock_guard lock(mutex_);
-    first = sentinel_;
-  }
   Status failure;
-  for (std::size_t i = 0; i < sentinels.size(); ++i) {
-    const std::size_t number = (first + i) % sentinels.size();
+  bool is_told = false;
+  for (const auto& [number, is_silent] : sentinels_in_turn(sentinels.size())) {
+    if (is_silent && is_told) {
+      break;  // it is not waited for when others say where the primary is
+    }
     const auto asked = RedisConnection::connect(sentinel_address(address, sentinels[number]));
     if (!asked.ok()) {
+      note_silent(number);
       failure = asked.status().with_context("ask a sentinel");
       continue;
     }
     const auto replies = (*asked)->run({{"SENTINEL", "get-master-addr-by-name", address.primary}});
-    const Result<RedisNode> node =
-        replies.ok() ? read_primary(replies->front(), address.primary) : replies.status();
+    if (!replies.ok()) {
+      note_silent(number);
+      failure = replies.status().with_context("ask a sentinel");
+      continue;
+    }
+    const Result<RedisNode> node = read_primary(replies->front(), address.primary);
     if (!node.ok()) {
       failure = node.status();
       continue;
     }
+    is_told = true;
     RedisAddress primary = address;
     primary.node = *node;
     // One that is cut off from the others may name who was it before.
@@ -85,6 +90,23 @@ Result<std::unique_ptr<RedisConnection>> RedisPool::connect_to_primary(
     return std::move(connection).value();
   }
   return failure;
+}
+
+std::vector<std::pair<std::size_t, bool>> RedisPool::sentinels_in_turn(std::size_t count) {
+  const std::lock_guard lock(mutex_);
+  silent_until_.resize(count, 0);
+  std::vector<std::pair<std::size_t, bool>> turns;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t number = (sentinel_ + i) % count;
+    turns.emplace_back(number, clock_.monotonic().micros < silent_until_[number]);
+  }
+  std::stable_partition(turns.begin(), turns.end(), [](const auto& turn) { return !turn.second; });
+  return turns;
+}
+
+void RedisPool::note_silent(std::size_t sentinel) {
+  const std::lock_guard lock(mutex_);
+  silent_until_[sentinel] = clock_.monotonic().micros + kSentinelPause;
 }
 
 Status RedisPool::known_unreachable(RedisUse use) {
@@ -210,8 +232,7 @@ std::unique_ptr<PendingGet> RedisPool::begin_get(const std::vector<std::string>&
       *this, std::move(connection).value(), keys.size(), std::move(again));
 }
 
-Result<std::vector<RedisReply>> RedisPool::get(RedisUse use,
-                                               const std::vector<std::string>& keys) {
+Result<std::vector<RedisReply>> RedisPool::get(RedisUse use, const std::vector<std::string>& keys) {
   RedisCommand command{"MGET"};
   command.insert(command.end(), keys.begin(), keys.end());
   std::vector<RedisReply> values;

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -60,6 +61,7 @@ class RedisRoute {
 /// A server that cannot be reached, or says nothing for too long, is not tried again for a second:
 /// who asks meanwhile is told so at once, and does not wait for another timeout. What a writer
 /// found holds for who is served, too; not the other way round: a writer would have waited longer.
+/// A sentinel that did not answer is asked last for half a minute, and not when another has.
 /// Threads thread-safe.
 class RedisPool : public RedisRoute {
  public:
@@ -83,6 +85,9 @@ class RedisPool : public RedisRoute {
   Result<std::unique_ptr<RedisConnection>> take(RedisUse use, bool* kept);
   Result<std::unique_ptr<RedisConnection>> connect(RedisUse use);
   Result<std::unique_ptr<RedisConnection>> connect_to_primary(const RedisAddress& address);
+  /// All sentinels as they are to be asked, and which of them did not answer lately: they are last.
+  std::vector<std::pair<std::size_t, bool>> sentinels_in_turn(std::size_t count);
+  void note_silent(std::size_t sentinel);
   void give_back(RedisUse use, std::unique_ptr<RedisConnection> connection);
   /// What is kept for one use.
   struct Kept {
@@ -99,8 +104,9 @@ class RedisPool : public RedisRoute {
   const RedisAddress address_;
   Clock& clock_;
   std::mutex mutex_;
-  std::array<Kept, 2> kept_;  // by use: they wait for different times
-  std::size_t sentinel_ = 0;  // that answered last
+  std::array<Kept, 2> kept_;           // by use: they wait for different times
+  std::size_t sentinel_ = 0;           // that answered last
+  std::vector<int64_t> silent_until_;  // sentinels that did not answer, monotonic microseconds
 };
 
 /// Where a sentinel says that the primary is, from its answer to `SENTINEL
