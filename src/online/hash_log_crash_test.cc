@@ -8,7 +8,9 @@
 
 #include <gtest/gtest.h>
 
+#include "base/arm_fail_point.h"
 #include "base/temp_folder.h"
+#include "online/fake_view.h"
 #include "online/online_store.h"
 #include "online/store_fixture.h"
 #include "online/store_history.h"
@@ -119,6 +121,9 @@ INSTANTIATE_TEST_SUITE_P(Places,
                          HashLogFailPoint,
                          testing::Values(FailPoint{"online.apply.before_commit:4", 2, 2},
                                          FailPoint{"online.log.before_sync:4", 2, 3},
+                                         FailPoint{"online.log.between_parts:1", -1, -1},
+                                         FailPoint{"online.log.between_parts:2", -1, -1},
+                                         FailPoint{"online.log.between_parts:5", -1, -1},
                                          FailPoint{"online.log.after_sync:4", 2, 3},
                                          FailPoint{"online.log.publishing:50", 1, 1},
                                          FailPoint{"online.log.publishing:110", -1, -1},
@@ -134,6 +139,58 @@ INSTANTIATE_TEST_SUITE_P(Places,
                                          FailPoint{"online.checkpoint.before_rename:2", -1, -1},
                                          FailPoint{"online.checkpoint.after_rename:2", -1, -1}),
                          place_name);
+
+/// A batch of more than 8 MiB is written in parts, here into one file.
+TEST(HashLogCrash, KilledBetweenPartsOfALargeBatchNoneOfItIsThere) {
+  constexpr int kFeatures = 60;
+  constexpr int kUsers = 40'000;
+  const FailPointFolder folder;
+  const FakeView view("wide", {{"user_id", data::Type::kString}}, kFeatures);
+  const auto batch = [&](int users, double value) {
+    std::vector<FakeRow> rows;
+    for (int user = 0; user < users; ++user) {
+      rows.push_back({"u" + std::to_string(user), 1, 1, {}});
+      rows.back().features.assign(kFeatures, value);
+    }
+    return fake_batch(view, rows);
+  };
+  const auto apply = [&](OnlineStore& store, std::optional<int64_t> expected, int users) {
+    const int64_t next = expected.value_or(0) + 1;
+    return store.apply(view, batch(users, static_cast<double>(next)), expected, next, EventTime{1});
+  };
+  const std::string path = FailPointFolder::path("store");
+  EXPECT_EXIT(
+      {
+        TestWorld world;
+        const auto store = open_hash_log_store(world.world, path, {}).value();
+        if (!apply(*store, std::nullopt, 10).ok()) {
+          ::_exit(1);
+        }
+        arm_fail_point("online.log.between_parts:2");
+        (void)apply(*store, 1, kUsers);
+        ::_exit(2);
+      },
+      testing::KilledBySignal(SIGKILL),
+      "");
+  const auto log_bytes = [&] { return std::filesystem::file_size(join_path(path, "log.1")); };
+  EXPECT_GT(log_bytes(), 16U << 20U) << "two parts stand there";
+  TestWorld world;
+  for (const bool read_only : {true, false}) {
+    HashLogOptions options;
+    options.read_only = read_only;
+    const auto store = open_hash_log_store(world.world, path, options).value();
+    EXPECT_EQ(store->applied_to(view).value()->position, 1);
+    const std::vector<data::EntityKey> keys = {fake_key("u9"), fake_key("u10")};
+    const auto found = store->read(view, keys, EventTime{2}).value();
+    EXPECT_EQ(found[0].values[0], data::Scalar::float64(1));
+    EXPECT_EQ(found[1].statuses[0], data::FeatureStatus::kNotFound);
+    if (!read_only) {
+      EXPECT_TRUE(apply(*store, 1, kUsers).ok());
+      EXPECT_EQ(store->read(view, keys, EventTime{2}).value()[1].values[0],
+                data::Scalar::float64(2));
+    }
+  }
+}
 
 /// Before there is a store there is nothing that a batch could be in.
 TEST(HashLogCrash, KilledWhileTheStoreIsMadeItIsMadeByTheNextOne) {

@@ -266,6 +266,8 @@ Status HashLog::write(const HashLogWriter& writer) {
     const bool leaves_file = !is_last && (&part + 1)->file != part.file;
     if (is_last) {
       fail_point("online.log.before_sync");
+    } else {
+      fail_point("online.log.between_parts");
     }
     // A file that is left behind is synced even for a scratch store: what is moved out of the first
     // file has to be on the disk before that is removed.
