@@ -113,6 +113,10 @@ constexpr std::array kKeys{
            "`sharded:` and several of these with commas between them: each has its share of the "
            "entities.",
            "embedded:./online"},
+    KeyDef{"project", "share", kText, false, "", "",
+           "Which of the entities the online store has, as `NAME of NAME, NAME, ... by KEY`: each server behind "
+           "`assay proxy` has its own (docs/serving.md). All of them without it.",
+           "one of one, two, three by user_id"},
     KeyDef{"project", "engine", kChoice, false, "embedded", "embedded", "What runs the SQL.",
            "embedded"},
     KeyDef{"project", "serving", kSection, false, "", "serving", "How features are served.", ""},

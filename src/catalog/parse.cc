@@ -7,6 +7,7 @@
 #include "catalog/debezium_tables.h"
 #include "catalog/environment.h"
 #include "catalog/parse_sections.h"
+#include "catalog/share_definition.h"
 
 namespace assay::catalog {
 namespace {
@@ -165,6 +166,16 @@ void ProjectReader::apply_settings(const YamlNode& settings, bool is_yaml) {
   }
   project.catalog = local_path(reader, "catalog", reader.text("catalog"));
   project.online = online_place(reader);
+  if (reader.has("share")) {
+    const std::string share = reader.text("share");
+    if (!parse_share(share).has_value()) {
+      context.error("E0201",
+                    *reader.find("share"),
+                    "`" + share + "` is no share of the entities",
+                    "write it like `one of one, two, three by user_id`");
+    }
+    project.online = place_of_share(share, project.online);
+  }
   if (const YamlNode* serving = reader.find("serving")) {
     const SectionReader serving_reader(context, *serving, {"serving", "`serving`", false});
     project.serving_clock =

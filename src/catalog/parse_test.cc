@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "catalog/definition_json.h"
+#include "catalog/share_definition.h"
 #include "catalog/slide.h"
 #include "catalog/testing.h"
 
@@ -197,6 +198,29 @@ TEST(Parse, TheOnlineStoreIsAFolderOrAServerOfRedis) {
             "sharded:redis://a,redis://b,hashlog:/p/c,/p/d");
   EXPECT_EQ(codes(parse({{"/p/assay.yaml", "project: shop\nonline: mysql://h\n"}}).diagnostics),
             "E0108");
+}
+
+TEST(Parse, AShareOfTheEntitiesHasANameAmongOthersAndAKey) {
+  const ParsedProject parsed = parse(
+      {{"/p/assay.yaml",
+        kMain + std::string("profiles: {b: {share: 'two of one,  two,three by user_id'}}\n")}},
+      {"b", {}});
+  const std::optional<SharePlace> found = share_in_place(parsed.project.online);
+  ASSERT_TRUE(found.has_value()) << parsed.project.online;
+  EXPECT_EQ(found->share, (ShareDef{"two", {"one", "three", "two"}, "user_id"}));
+  EXPECT_EQ(found->place, "/p/online");
+  EXPECT_FALSE(share_in_place("/p/online").has_value());
+  for (const char* const wrong : {"two",
+                                  "two of one, three by user_id",
+                                  "one of one, one by user_id",
+                                  "one of one, t:o by user_id",
+                                  "one of one, two by user id",
+                                  "one of by user_id",
+                                  "one by user_id"}) {
+    EXPECT_FALSE(parse_share(wrong).has_value()) << wrong;
+  }
+  EXPECT_EQ(codes(parse({{"/p/assay.yaml", kMain + std::string("share: two\n")}}).diagnostics),
+            "E0201");
 }
 
 TEST(Parse, ErrorsInsideUnusedProfilesAreReportedToo) {

@@ -1,8 +1,10 @@
 #include "catalog/validate.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/suggest.h"
+#include "catalog/share_definition.h"
 #include "catalog/table_schema.h"
 #include "catalog/validation.h"
 #include "catalog/value_reading.h"
@@ -210,8 +212,31 @@ Diagnostics Validation::take() {
   return std::move(diagnostics_);
 }
 
+namespace {
+
+/// Entities are shared out by a key that some have.
+void validate_share(Validation& validation) {
+  const std::optional<SharePlace> store = share_in_place(validation.project().online);
+  if (!store.has_value()) {
+    return;
+  }
+  const std::string& wanted = store->share.key;
+  std::vector<std::string> keys;
+  for (const auto& [name, entity] : validation.project().entities) {
+    for (const data::Field& key : entity.keys) {
+      keys.push_back(key.name);
+    }
+  }
+  if (std::find(keys.begin(), keys.end(), wanted) == keys.end()) {
+    validation.unknown("share", "entity key", wanted, keys);
+  }
+}
+
+}  // namespace
+
 Diagnostics validate(const ParsedProject& parsed, const SchemaResolver& silver_schema) {
   Validation validation(parsed, silver_schema);
+  validate_share(validation);
   validate_tables(validation);
   validate_storage(validation);
   validate_features(validation);

@@ -18,6 +18,7 @@ const std::vector<Command>& all_commands() {
                                             explain_commands,
                                             model_commands,
                                             serve_commands,
+                                            proxy_commands,
                                             sql_commands,
                                             lake_commands,
                                             lake_upkeep_commands,

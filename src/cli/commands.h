@@ -21,6 +21,7 @@ std::vector<Command> feature_commands();      // get, training-set, verify
 std::vector<Command> explain_commands();      // explain, feature list | show
 std::vector<Command> model_commands();        // train, predict, model list | show | promote
 std::vector<Command> serve_commands();        // serve
+std::vector<Command> proxy_commands();        // proxy
 std::vector<Command> lake_commands();         // lake list | show | history | hash | checkpoint
 std::vector<Command> sql_commands();          // sql, lake explain
 std::vector<Command> lake_upkeep_commands();  // lake compact | vacuum | doctor | set | ...

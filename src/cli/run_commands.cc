@@ -2,6 +2,7 @@
 #include "flow/backfill.h"
 #include "flow/online_stage.h"
 #include "flow/run.h"
+#include "flow/share_lock.h"
 #include "flow/status.h"
 
 namespace assay::cli {
@@ -216,7 +217,7 @@ Status run_materialize(Invocation& invocation) {
   } else if (invocation.arguments.has("anew")) {
     return {Code::kInvalidArgument, "--anew forgets the rows of one view: name it"};
   }
-  ASSAY_ASSIGN_OR_RETURN(const auto lock, workspace->lock_for_writing());
+  ASSAY_ASSIGN_OR_RETURN(const auto lock, flow::lock_for_materializing(*workspace));
   flow::RunOptions options;
   options.stop = &stop_requested();
   options.progress = [&](const std::string& line) { invocation.output.progress(line); };
@@ -308,7 +309,10 @@ std::vector<Command> run_commands() {
        "`assay run` does this for all views; this command does nothing else.\n"
        "With --anew it mends rows that are damaged: those of the view are forgotten and made from "
        "the\n"
-       "tables. Stop the servers before: until it is done they find none of its entities.",
+       "tables. Stop the servers before: until it is done they find none of its entities.\n"
+       "The share of a project with `share:` is filled also while `assay run` or `assay up` of "
+       "another "
+       "is at work.",
        {{"VIEW", "feature view; all of them when left out", false}},
        {{"anew", "", "forget the rows that are there first", "", false, false}},
        run_materialize},

@@ -12,8 +12,6 @@
 #include "serve/grpc_push.h"
 
 namespace assay::cli {
-namespace {
-
 Result<Duration> busy_after(const Arguments& arguments) {
   if (!arguments.has("busy-after")) {
     return serve::HttpOptions().turn_max;
@@ -39,8 +37,6 @@ Result<int> connections_max(const Arguments& arguments) {
              : Status(Code::kInvalidArgument,
                       "--connections is `" + text + "`; write a number from 1 to 10000000");
 }
-
-}  // namespace
 
 Result<serve::ServingModel> serving_model(flow::Workspace& workspace, const std::string& model) {
   ASSAY_ASSIGN_OR_RETURN(const catalog::ModelRow row, workspace.catalog().model(model));
@@ -281,6 +277,14 @@ std::vector<Flag> Servers::flags() {
                    "",
                    false,
                    false});
+  for (Flag& flag : limit_flags()) {
+    flags.push_back(std::move(flag));
+  }
+  return flags;
+}
+
+std::vector<Flag> limit_flags() {
+  std::vector<Flag> flags;
   flags.push_back(drain_flag());
   flags.push_back({"busy-after",
                    "DURATION",

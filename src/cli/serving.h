@@ -36,6 +36,10 @@ Result<std::shared_ptr<const serve::ServingState>> serving_state(flow::Workspace
 /// Errors  kInvalidArgument.
 Result<serve::HttpOptions> parse_address(const std::string& text, const std::string& flag);
 
+/// What --busy-after and --connections say.
+Result<Duration> busy_after(const Arguments& arguments);
+Result<int> connections_max(const Arguments& arguments);
+
 /// Who is let in, as the file that --access names says it by now; everybody without one.
 ///
 /// Threads one thread at a time.
@@ -135,6 +139,8 @@ class DefinitionWatch {
   std::string failure_;
 };
 
+/// --busy-after, --connections and --address-file.
+std::vector<Flag> limit_flags();
 /// Flags of TLS, and the files that they name, read; nullptr without them.
 std::vector<Flag> tls_flags();
 Result<std::unique_ptr<serve::TlsFiles>> tls_files(Invocation& invocation);

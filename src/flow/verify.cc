@@ -10,6 +10,7 @@
 #include "flow/verify_composed.h"
 #include "flow/verify_instants.h"
 #include "gold/service_values.h"
+#include "online/share_store.h"
 
 namespace assay::flow {
 namespace {
@@ -65,8 +66,12 @@ Status ask_live(Workspace& workspace,
                 std::vector<Question>* questions) {
   ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, workspace.online(true));
   ASSAY_ASSIGN_OR_RETURN(const EventTime now, workspace.serving_now());
-  const std::span<const data::EntityKey> keys(history.entities.data(),
-                                              std::min(entities_max, history.entities.size()));
+  std::vector<data::EntityKey> keys;
+  for (std::size_t i = 0; i < history.entities.size() && keys.size() < entities_max; ++i) {
+    if (online::has_share_of(*store, *history.view, history.entities[i])) {
+      keys.push_back(history.entities[i]);
+    }
+  }
   ASSAY_ASSIGN_OR_RETURN(std::vector<gold::FeatureValues> values,
                          store->read(*history.view, keys, now));
   for (std::size_t i = 0; i < keys.size(); ++i) {

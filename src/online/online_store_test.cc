@@ -19,6 +19,7 @@
 #include "online/redis_nodes_under_test.h"
 #include "online/redis_under_test.h"
 #include "online/sharded_store.h"
+#include "online/share_store.h"
 #include "online/store_fixture.h"
 #include "online/store_under_load.h"
 
@@ -548,6 +549,10 @@ std::vector<StoreKind> all_stores() {
                       }
                       return Result<std::unique_ptr<OnlineStore>>(
                           make_sharded_store(world.world.clock, std::move(shards)));
+                    }});
+  stores.push_back({"share", [](TestWorld& world, const std::string&) {  // of one, which has all
+                      return Result<std::unique_ptr<OnlineStore>>(make_share_store(
+                          {"a", {"a"}, "user_id"}, make_memory_store(world.metrics)));
                     }});
   return stores;
 }

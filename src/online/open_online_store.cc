@@ -9,9 +9,12 @@
 #include "online/online_store.h"
 #include "online/redis_client.h"
 #include "online/sharded_store.h"
+#include "online/share_store.h"
 
 namespace assay::online {
 namespace {
+
+constexpr std::string_view kSharded = "sharded:";
 
 /// "log." and a number.
 bool is_log_file(std::string_view name) {
@@ -120,6 +123,21 @@ Result<std::unique_ptr<OnlineStore>> open_shards(World& world,
   return make_sharded_store(world.clock, std::move(shards));
 }
 
+Result<std::unique_ptr<OnlineStore>> open_share(World& world,
+                                                const catalog::SharePlace& store,
+                                                bool read_only,
+                                                const std::string& project) {
+  if (store.place.starts_with(kSharded)) {
+    return Status(Code::kInvalidArgument,
+                  "`share:` is of an online store in one place, and `sharded:` shares entities out "
+                  "itself; use one of the two");
+  }
+  ASSAY_RETURN_IF_ERROR(shard_name(store.place).status());
+  ASSAY_ASSIGN_OR_RETURN(std::unique_ptr<OnlineStore> opened,
+                         open_shard(world, store.place, share_id(store.share), read_only, project));
+  return make_share_store(store.share, std::move(opened));
+}
+
 }  // namespace
 
 bool holds_hash_log(World& world, const std::string& folder) {
@@ -139,7 +157,9 @@ Result<std::unique_ptr<OnlineStore>> open_online_store(World& world,
                                                        const std::string& project) {
   constexpr std::string_view kLmdb = "lmdb:";
   constexpr std::string_view kHashLog = "hashlog:";
-  constexpr std::string_view kSharded = "sharded:";
+  if (const std::optional<catalog::SharePlace> share = catalog::share_in_place(place)) {
+    return open_share(world, *share, read_only, project);
+  }
   if (place.compare(0, kSharded.size(), kSharded) == 0) {
     return open_shards(world, place.substr(kSharded.size()), read_only, project);
   }

@@ -10,6 +10,7 @@
 #include "base/fail_point.h"
 #include "base/hash.h"
 #include "online/entity_rows.h"
+#include "online/rendezvous.h"
 
 namespace assay::online {
 namespace {
@@ -21,9 +22,11 @@ class ShardedStore : public OnlineStore {
     std::sort(shards_.begin(), shards_.end(), [](const StoreShard& a, const StoreShard& b) {
       return a.name < b.name;
     });
+    std::vector<std::string> names;
     for (const StoreShard& shard : shards_) {
-      seeds_.push_back(hash_bytes(shard.name));
+      names.push_back(shard.name);
     }
+    owners_.emplace(names);
   }
 
   Status apply(const gold::FeatureView& view,
@@ -52,7 +55,9 @@ class ShardedStore : public OnlineStore {
  private:
   using Places = std::vector<std::optional<AppliedTo>>;
 
-  [[nodiscard]] std::size_t shard_of(const data::EntityKey& key) const;
+  [[nodiscard]] std::size_t shard_of(const data::EntityKey& key) const {
+    return owners_->owner(key.bytes());
+  }
   /// A read of one view, shared out.
   struct Part {
     std::vector<data::EntityKey> keys;
@@ -82,27 +87,14 @@ class ShardedStore : public OnlineStore {
   };
 
   Clock& clock_;
-  std::vector<StoreShard> shards_;  // by name: every process applies to them in one order
-  std::vector<uint64_t> seeds_;
+  std::vector<StoreShard> shards_;    // by name: every process applies to them in one order
+  std::optional<Rendezvous> owners_;  // over their names
   std::mutex mutex_;
   std::map<std::string, Known> known_;  // by storage name
   std::optional<EventTime> now_;        // of known_data_now()
   bool now_is_asked_ = false;
   int64_t now_again_ = 0;
 };
-
-std::size_t ShardedStore::shard_of(const data::EntityKey& key) const {
-  std::size_t best = 0;
-  uint64_t largest = 0;
-  for (std::size_t i = 0; i < seeds_.size(); ++i) {
-    const uint64_t hash = hash_bytes(key.bytes(), seeds_[i]);
-    if (i == 0 || hash > largest) {
-      best = i;
-      largest = hash;
-    }
-  }
-  return best;
-}
 
 std::optional<int64_t> position_of(const std::optional<AppliedTo>& place) {
   return place.has_value() ? std::optional(place->position) : std::nullopt;

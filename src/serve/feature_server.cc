@@ -2,15 +2,17 @@
 
 #include <algorithm>
 
-#include "base/hash.h"
 #include "base/json_writer.h"
 #include "base/suggest.h"
+#include "online/share_store.h"
+#include "serve/answer_tag.h"
 #include "serve/error_response.h"
 #include "serve/feature_response.h"
 #include "serve/json_value.h"
 #include "serve/openapi.h"
 #include "serve/permitted.h"
 #include "serve/predict.h"
+#include "serve/proxy_routes.h"
 #include "serve/registry_endpoints.h"
 #include "serve/request_rows.h"
 
@@ -40,18 +42,6 @@ std::optional<Response> check_thread(const Request& request, const RequestBody& 
 bool has_tag(Endpoint endpoint) {
   return endpoint == kGetOnlineFeatures || endpoint == kPredict || endpoint == kRegistry ||
          endpoint == kOpenApi;
-}
-
-/// Name the answer by what it says; a client that has it already gets no more than that.
-void add_tag(const Request& request, Response* response) {
-  const std::string tag = "\"" + hash_text(hash_many_bytes(response->body)) + "\"";
-  const std::string_view known = request.header("if-none-match");
-  if (!known.empty() && (known == "*" || known.find(tag) != std::string_view::npos)) {
-    response->status = 304;
-    response->body.clear();
-    response->content_type = "";
-  }
-  response->headers.emplace_back("etag", tag);
 }
 
 /// The same as long as the program runs.
@@ -240,6 +230,28 @@ Response FeatureServer::answer(Endpoint endpoint, const Request& request, const 
   }
 }
 
+/// Which entities the store has, and how requests name the key that decides; nothing: all of them.
+std::optional<ShareMap> share_map(const online::OnlineStore& store, const ServingState& state) {
+  const catalog::ShareDef* const share = online::share_of(store);
+  if (share == nullptr) {
+    return std::nullopt;
+  }
+  ShareMap map{*share, data::Type::kString, {}};
+  for (const auto& [name, view] : state.views) {
+    for (const data::Field& key : view->keys()) {
+      if (key.name == share->key) {
+        map.type = key.type;
+      }
+    }
+  }
+  for (const auto& [entity, key] : feast_entity_keys(state)) {
+    if (key == share->key && entity != key) {
+      map.other_names.push_back(entity);
+    }
+  }
+  return map;
+}
+
 /// Whether features can be answered: the store says where its views stand.
 Response FeatureServer::ready() {
   if (is_draining_) {
@@ -263,6 +275,10 @@ Response FeatureServer::ready() {
                                     std::pair{"models", state.models.size()}}) {
     writer.key(name);
     writer.integer(static_cast<int64_t>(count));
+  }
+  if (const std::optional<ShareMap> share = share_map(store_, state)) {
+    writer.key("share");
+    writer.raw(share_as_json(*share));
   }
   writer.end_object();
   return response;

@@ -14,6 +14,7 @@
 #include "serve/http_head.h"
 #include "serve/http_lane.h"
 #include "serve/listener.h"
+#include "serve/relaying.h"
 #include "serve/slow_requests.h"
 
 namespace assay::serve {
@@ -21,11 +22,11 @@ namespace {
 
 class ServerOfLanes : public HttpServer {
  public:
-  ServerOfLanes(World& world, Handler handler, HttpOptions options)
+  ServerOfLanes(World& world, Handler handler, HttpOptions options, Relay relay)
       : world_(world),
         handler_(std::move(handler)),
         options_(std::move(options)),
-        slow_(world, handler_, options_.slow),
+        slow_(world, handler_, options_.slow, std::move(relay)),
         budget_(options_.held_bytes_max),
         refused_(world.metrics.counter("assay_serve_connections_refused_total",
                                        "Connections beyond what the server may have.")) {
@@ -111,7 +112,15 @@ void ServerOfLanes::stop() {
 Result<std::unique_ptr<HttpServer>> start_http_server(World& world,
                                                       Handler handler,
                                                       const HttpOptions& options) {
-  auto server = std::make_unique<ServerOfLanes>(world, std::move(handler), options);
+  return start_relaying_server(world, {}, std::move(handler), options);
+}
+
+Result<std::unique_ptr<HttpServer>> start_relaying_server(World& world,
+                                                          Relay relay,
+                                                          Handler handler,
+                                                          const HttpOptions& options) {
+  auto server =
+      std::make_unique<ServerOfLanes>(world, std::move(handler), options, std::move(relay));
   ASSAY_RETURN_IF_ERROR(server->listen());
   return std::unique_ptr<HttpServer>(std::move(server));
 }

@@ -23,7 +23,7 @@ constexpr Named kSchemas[] = {
     {"Ready",
      R"({"type":"object","required":["ready","views","services","models"],"propertie)"
      R"(s":{"ready":{"type":"boolean"},"views":{"type":"integer"},"services":{"type")"
-     R"(:"integer"},"models":{"type":"integer"}}})"},
+     R"(:"integer"},"models":{"type":"integer"},"share":{"type":"object"}}})"},
     {"Columns", R"({"type":"object","additionalProperties":{"type":"array","items":{}}})"},
     {"FeaturesRequest",
      R"({"type":"object","required":["entities"],"properties":{"entities":{"$ref":"#)"

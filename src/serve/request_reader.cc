@@ -1,4 +1,4 @@
-// The one file that speaks Beast's HTTP parser.
+// Requests by Beast's HTTP parser.
 
 #include "serve/request_reader.h"
 

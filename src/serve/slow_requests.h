@@ -7,6 +7,7 @@
 
 #include "base/world.h"
 #include "serve/http_server.h"
+#include "serve/relaying.h"
 #include "serve/slow_work.h"
 
 namespace assay::serve {
@@ -16,16 +17,17 @@ namespace assay::serve {
 /// Threads thread-safe.
 class SlowRequests {
  public:
-  using Done = std::function<void(Response)>;
-
-  /// `handler` must outlive this object.
-  SlowRequests(World& world, const Handler& handler, SlowLimits limits)
-      : world_(world), handler_(handler), work_(world, std::move(limits)) {}
+  /// `handler` must outlive this object. `relay` takes them instead, if there is one.
+  SlowRequests(World& world, const Handler& handler, SlowLimits limits, Relay relay = {})
+      : world_(world),
+        handler_(handler),
+        relay_(std::move(relay)),
+        work_(world, std::move(limits)) {}
 
   /// Queue a request. `done` is called once, on one of the threads: with the answer, or 503 when
   /// its turn does not come in time. When there is no room, or the server stops, nothing is called:
   /// the answer comes back, 429 or 503.
-  std::optional<Response> take(Request request, Done done);
+  std::optional<Response> take(Request request, Answered done);
   /// Answer what waits with 503, give what is under way its time and interrupt it then, end the
   /// threads.
   void stop() { work_.stop(); }
@@ -33,6 +35,7 @@ class SlowRequests {
  private:
   World& world_;
   const Handler& handler_;
+  const Relay relay_;
   SlowWork work_;
 };
 

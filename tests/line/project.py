@@ -55,22 +55,25 @@ class Project:
 
 
 class Server:
-    """`assay serve` on a free port; use as a context."""
+    """`assay serve`, or another command that serves, on a free port unless told otherwise; use as a context."""
 
-    def __init__(self, project, *words):
+    def __init__(self, project, *words, command="serve", name="serve", port=0):
         self.project = project
         self.words = words
+        self.command = command
+        self.name = name  # of its address file: those that run at the same time have others
+        self.port = port
 
     def __enter__(self):
-        address_file = self.project.folder / "serve.address"
+        address_file = self.project.folder / f"{self.name}.address"
         address_file.unlink(missing_ok=True)
-        self.process = subprocess.Popen([self.project.program, "serve", "--http", "127.0.0.1:0", "--address-file",
+        self.process = subprocess.Popen([self.project.program, self.command, "--http", f"127.0.0.1:{self.port}", "--address-file",
                                          str(address_file), *self.words], cwd=self.project.folder,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         deadline = time.monotonic() + 30
         while not (address_file.exists() and address_file.read_text().strip()):
             if self.process.poll() is not None:
-                raise AssertionError("assay serve ended: " + self.process.stderr.read())
+                raise AssertionError(f"assay {self.command} ended: " + self.process.stderr.read())
             if time.monotonic() > deadline:
                 raise AssertionError("assay serve does not come up")
             time.sleep(0.02)
