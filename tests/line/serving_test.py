@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Servers as their operator meets them: certificates that are wrong, or change; callers by certificate; pushes that are
-sent twice, over HTTP and by gRPC; numbers that are explained; disks
-that are full.
+sent twice, over HTTP and by gRPC; numbers that are explained; disks that are full and stores that are away.
 
     serving_test.py PROGRAM GRPC_ASKER
 """
 
 import http.client
 import json
+import shutil
 import signal
 import ssl
 import subprocess
@@ -260,6 +260,59 @@ def pushes(program, folder, asker):
     assert project.sql("SELECT count(*) AS n FROM lake.bronze.orders_quarantine") == [{"n": 1}]
 
 
+def redis_server(folder, socket_file):
+    """A Redis that keeps what it acknowledged, once it takes connections."""
+    socket_file.unlink(missing_ok=True)
+    # Debian's redis-tools holds the whole program; its name decides what it is.
+    process = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", str(socket_file), "--dir", str(folder), "--save", "",
+                                "--appendonly", "yes", "--appendfsync", "always"],
+                               executable=shutil.which("redis-check-rdb"), stdout=subprocess.DEVNULL)
+    wait_for(socket_file.exists)
+    return process
+
+
+def store_away(program, folder, asker):
+    """A store that is away is 503 and UNAVAILABLE, and that is said where supervisors look, until it is back."""
+    project = Project(program, folder)
+    project.write("data/orders/a.jsonl", "".join(json.dumps({"user_id": user, "spend": 7, "ts": f"2026-01-01T0{user}:00:00Z"}) + "\n"
+                                                 for user in (1, 2)))
+    socket_file = folder / "redis.sock"
+    project.write("assay.yaml", ORDERS.replace("embedded:./online", f"redis+unix://{socket_file}"))
+    redis = redis_server(folder, socket_file)
+    try:
+        project.run("apply")
+        project.run("run")
+        unavailable, serving, not_serving = 14, 1, 2
+        question = message((2, message((1, "spending:total_24h"))), (3, message((1, "user_id"), (2, message((1, message((4, 1))))))))
+        with Server(project, "--grpc", "127.0.0.1:0") as server:
+            def features():
+                return server.request("/get-online-features", {"features": ["spending:total_24h"], "entities": {"user_id": [1]}})
+
+            def by_grpc():
+                return subprocess.run([asker, server.grpc_address, "/feast.serving.ServingService/GetOnlineFeatures"], input=question,
+                                      capture_output=True, timeout=60, check=False).returncode
+
+            def is_well():
+                found = (features()[0], by_grpc(), health(asker, server.grpc_address))
+                assert found == (200, 0, serving), (found, features())
+                assert '"values":[7.0]' in features()[1], features()
+
+            assert server.request("/ready")[0] == 200
+            is_well()
+            redis.kill()
+            redis.wait()
+            assert server.request("/ready")[0] == 503
+            assert (features()[0], by_grpc(), health(asker, server.grpc_address)) == (503, unavailable, not_serving)
+            assert server.request("/health")[0] == 200
+            assert health(asker, server.grpc_address, "grpc.health.v1.Health") == serving
+            redis = redis_server(folder, socket_file)
+            wait_for(lambda: server.request("/ready")[0] == 200)
+            is_well()
+    finally:
+        redis.kill()
+        redis.wait()
+
+
 def full_disk(program, folder, asker):
     """A push that finds no room is refused, the server goes on, and the same push is taken once there is room."""
     project = Project(program, folder)
@@ -309,6 +362,7 @@ def main(program, asker):
         callers_and_rotation(project)
         pushes(program, root / "orders", asker)
         full_disk(program, root / "full", asker)
+        store_away(program, root / "away", asker)
         print("servers take new certificates, know their callers, and take a push once")
     finally:
         remove(root)
