@@ -385,6 +385,41 @@ TEST(Hash, IsTheSameInEveryVersion) {
   EXPECT_NE(hash_bytes("12345678901234567"), hash_bytes("12345678901234568"));
 }
 
+/// hash_bytes as it is written down: words of eight bytes, the last ones filled up with zeroes.
+uint64_t naive_hash_bytes(std::string_view bytes, uint64_t seed) {
+  constexpr uint64_t kFirst = 0xa0761d6478bd642fU;
+  constexpr uint64_t kSecond = 0xe7037ed1a0b428dbU;
+  const auto fold = [](uint64_t a, uint64_t b) {
+    __extension__ using Wide = unsigned __int128;
+    const Wide product = static_cast<Wide>(a) * b;
+    return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
+  };
+  std::string filled(bytes);
+  filled.append(16, '\0');
+  const auto word = [&](std::size_t at) {
+    uint64_t value = 0;
+    for (std::size_t i = 8; i-- > 0;) {
+      value = value << 8 | static_cast<uint8_t>(filled[at + i]);
+    }
+    return value;
+  };
+  uint64_t state = seed ^ kFirst;
+  std::size_t at = 0;
+  for (; bytes.size() - at >= 16; at += 16) {
+    state = fold(word(at) ^ kSecond, word(at + 8) ^ state);
+  }
+  state = fold(word(at) ^ kSecond, word(at + 8) ^ state);
+  return fold(state ^ kFirst, bytes.size() ^ kSecond);
+}
+
+TEST(Hash, EqualsTheDefinitionForEveryLength) {
+  std::string bytes;
+  for (std::size_t size = 0; size < 100; ++size) {
+    EXPECT_EQ(hash_bytes(bytes, size), naive_hash_bytes(bytes, size)) << size;
+    bytes.push_back(static_cast<char>(size * 151 + 77));
+  }
+}
+
 TEST(Hash, OfManyBytesTellsEachBitAndEachLength) {
   std::set<uint64_t> seen;
   std::size_t count = 0;

@@ -15,10 +15,26 @@ uint64_t multiply_fold(uint64_t a, uint64_t b) {
   return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
 }
 
-uint64_t read_word(const char* bytes, std::size_t size) {
-  uint64_t word = 0;
-  std::memcpy(&word, bytes, size);
+template <typename Word>
+uint64_t read_whole(const char* bytes) {
+  Word word = 0;
+  std::memcpy(&word, bytes, sizeof(word));
   return word;
+}
+
+/// At most 8 bytes, without a call: of two pieces that may overlap, or three.
+uint64_t read_word(const char* bytes, std::size_t size) {
+  if (size >= 8) {
+    return read_whole<uint64_t>(bytes);
+  }
+  if (size >= 4) {
+    return read_whole<uint32_t>(bytes) | read_whole<uint32_t>(bytes + size - 4) << (8 * (size - 4));
+  }
+  if (size == 0) {
+    return 0;
+  }
+  return read_whole<uint8_t>(bytes) | read_whole<uint8_t>(bytes + size / 2) << (8 * (size / 2)) |
+         read_whole<uint8_t>(bytes + size - 1) << (8 * (size - 1));
 }
 
 }  // namespace
@@ -45,7 +61,8 @@ uint64_t hash_bytes(std::string_view bytes, uint64_t seed) {
 
 uint64_t hash_many_bytes(std::string_view bytes) {
   // A product waits for the one before it: four chains of them go on side by side. None begins with
-  // kSecret1: both factors of a product would be alike, and so what is hashed in the one or the other.
+  // kSecret1: both factors of a product would be alike, and so what is hashed in the one or the
+  // other.
   constexpr std::size_t kLanes = 4;
   constexpr std::size_t kStep = 16;
   std::array<uint64_t, kLanes> lanes = {

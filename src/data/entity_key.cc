@@ -11,6 +11,8 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
+#include <cstring>
 #include <unordered_map>
 
 #include "base/hash.h"
@@ -48,21 +50,16 @@ char tag_of(TypeId type) {
   return 's';
 }
 
-template <typename Word>
-void append_big_endian(std::string& out, Word bits) {
-  std::array<char, sizeof(Word)> bytes{};
-  for (std::size_t i = 0; i < sizeof(Word); ++i) {
-    bytes[i] = static_cast<char>(bits >> (8 * (sizeof(Word) - 1 - i)) & 0xff);
-  }
-  out.append(bytes.data(), bytes.size());
-}
+static_assert(std::endian::native == std::endian::little);
 
 void append_integer(std::string& out, int64_t value) {
-  append_big_endian(out, static_cast<uint64_t>(value) ^ 0x8000000000000000U);
+  const uint64_t bits = __builtin_bswap64(static_cast<uint64_t>(value) ^ 0x8000000000000000U);
+  out.append(reinterpret_cast<const char*>(&bits), sizeof(bits));
 }
 
 void append_text(std::string& out, std::string_view text) {
-  append_big_endian(out, static_cast<uint32_t>(text.size()));
+  const uint32_t size = __builtin_bswap32(static_cast<uint32_t>(text.size()));
+  out.append(reinterpret_cast<const char*>(&size), sizeof(size));
   out += text;
 }
 
@@ -118,6 +115,11 @@ struct KeyHash {
 }  // namespace
 
 std::optional<EntityKey> encode_key(std::span<const Scalar> values) {
+  if (values.size() == 1) {
+    if (const auto* integer = std::get_if<int64_t>(&values[0].value)) {
+      return encode_integer_key(values[0].type, *integer);
+    }
+  }
   std::string bytes;
   for (const Scalar& value : values) {
     if (value.is_null()) {
@@ -140,9 +142,11 @@ std::optional<EntityKey> encode_key(std::span<const Column* const> columns, int6
 }
 
 EntityKey encode_integer_key(TypeId type, int64_t value) {
-  std::string bytes(1, tag_of(type));
-  append_integer(bytes, value);
-  return EntityKey(std::move(bytes));
+  const uint64_t bits = __builtin_bswap64(static_cast<uint64_t>(value) ^ 0x8000000000000000U);
+  std::array<char, 1 + sizeof(bits)> bytes;
+  bytes[0] = tag_of(type);
+  std::memcpy(&bytes[1], &bits, sizeof(bits));
+  return EntityKey(std::string(bytes.data(), bytes.size()));
 }
 
 EncodedKeys::EncodedKeys(std::span<const Column* const> columns, int64_t rows) {

@@ -3,12 +3,15 @@
 namespace assay::data {
 
 void FlatValues::shrink(const Size& size) {
-  words_.resize(size.words);
-  statuses_.resize(size.words);
-  times_.resize(size.rows);
+  values_ = size.words;
+  rows_ = size.rows;
   texts_.resize(size.texts);
   bytes_.resize(size.text_bytes);
   others_.resize(size.others);
+}
+
+void FlatValues::grow(std::size_t values) {
+  reserve(std::max(values, values_), std::max<std::size_t>(1, rows_));
 }
 
 void FlatValues::add_row(std::span<const Scalar> values,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -34,25 +35,32 @@ class FlatValues {
     std::size_t others = 0;
   };
   [[nodiscard]] Size size() const {
-    return {words_.size(), times_.size(), texts_.size(), bytes_.size(), others_.size()};
+    return {values_, rows_, texts_.size(), bytes_.size(), others_.size()};
   }
   /// Forget what came since it had this size.
   void shrink(const Size& size);
   void clear() { shrink({}); }
   /// Make room for so many more.
   void reserve(std::size_t values, std::size_t rows) {
-    words_.reserve(words_.size() + values);
-    statuses_.reserve(statuses_.size() + values);
-    times_.reserve(times_.size() + rows);
+    if (words_.size() < values_ + values) {
+      words_.resize(values_ + values);
+      statuses_.resize(values_ + values);
+    }
+    if (times_.size() < rows_ + rows) {
+      times_.resize(rows_ + rows);
+    }
   }
 
   /// A row whose values are all null, and of one status. Where its first value stands; when the
   /// status is PRESENT, each value is to be set.
   std::size_t add_row(std::size_t values, FeatureStatus status, EventTime time) {
-    const std::size_t begin = words_.size();
-    words_.resize(begin + values);
-    statuses_.resize(begin + values, status);
-    times_.push_back(time);
+    if (words_.size() < values_ + values || times_.size() == rows_) {
+      grow(values);
+    }
+    const std::size_t begin = values_;
+    std::fill_n(statuses_.begin() + static_cast<std::ptrdiff_t>(begin), values, status);
+    times_[rows_++] = time;
+    values_ += values;
     return begin;
   }
   /// A row of these.
@@ -72,6 +80,16 @@ class FlatValues {
 
   [[nodiscard]] FeatureStatus status(std::size_t at) const { return statuses_[at]; }
   [[nodiscard]] const FeatureStatus* statuses(std::size_t at) const { return &statuses_[at]; }
+  /// Whether so many values from a place on are all there.
+  [[nodiscard]] bool are_present(std::size_t at, std::size_t count) const {
+    static_assert(static_cast<uint8_t>(FeatureStatus::kPresent) == 0);
+    uint8_t others = 0;  // no way out of the loop: it takes many statuses at once
+    for (std::size_t i = at; i < at + count; ++i) {
+      others |= static_cast<uint8_t>(statuses_[i]);
+    }
+    return others == 0;
+  }
+  [[nodiscard]] const uint64_t* words(std::size_t at) const { return words_.data() + at; }
   [[nodiscard]] EventTime time(std::size_t row) const { return times_[row]; }
   [[nodiscard]] int64_t integer(std::size_t at) const { return static_cast<int64_t>(words_[at]); }
   [[nodiscard]] double real(std::size_t at) const { return std::bit_cast<double>(words_[at]); }
@@ -86,6 +104,10 @@ class FlatValues {
     std::size_t begin = 0;
     std::size_t size = 0;
   };
+  void grow(std::size_t values);
+
+  std::size_t values_ = 0;  // so much of the following is used
+  std::size_t rows_ = 0;
   std::vector<uint64_t> words_;
   std::vector<FeatureStatus> statuses_;  // as words_
   std::vector<EventTime> times_;         // one a row

@@ -66,13 +66,17 @@ Status each_record(const ViewLayout& layout, std::string_view row, const Take& t
   return reader.failed() || !reader.at_end() ? corrupt_online_row(layout.name) : Status();
 }
 
+/// Whether a record may be the newest at an instant.
+bool is_seen(const Record& record, int64_t now) {
+  return record.visible_time() <= now && now < record.replaced_time;
+}
+
 /// Keeps the newest of the records that are visible at an instant.
 class Newest {
  public:
   explicit Newest(int64_t now) : now_(now) {}
   void see(const Record& record) {
-    if (record.visible_time() <= now_ && now_ < record.replaced_time &&
-        (!found_.has_value() || record > *found_)) {
+    if (is_seen(record, now_) && (!found_.has_value() || record > *found_)) {
       found_ = record;
     }
   }
@@ -234,48 +238,64 @@ Result<std::vector<data::Scalar>> read_row_values(const ViewLayout& layout,
   return values;
 }
 
-namespace {
-
-/// One value that is not among those of RowReader::present_words. False when it is none.
-bool read_flat_value(RowReader* reader,
-                     const data::Type& type,
-                     std::size_t at,
-                     data::FlatValues* values) {
-  if (reader->byte() == 0) {
-    *values->statuses(at) = data::FeatureStatus::kNullValue;
-  } else if (data::is_text(type)) {
-    values->set_text(at, reader->text());
-  } else if (data::is_real(type)) {
-    *values->words(at) = reader->fixed64();
-  } else if (data::is_nested(type) || type == data::TypeId::kDecimal) {
-    const data::Scalar value = read_row_value(reader, type);
-    if (!reader->failed()) {
-      values->set(at, value);
-    }
-  } else {
-    const int64_t value = reader->signed_varint();
-    *values->words(at) =
-        type == data::TypeId::kBool ? (value != 0 ? 1 : 0) : static_cast<uint64_t>(value);
+std::vector<LatestView::FlatField> LatestView::flat_fields() const {
+  using Kind = FlatField::Kind;
+  const std::vector<data::Field>& fields = layout().raw->fields();
+  std::vector<FlatField> flat(fields.size());
+  for (std::size_t i = flat.size(); i-- > 0;) {
+    const data::Type& type = fields[i].type;
+    flat[i].kind = data::is_text(type)                                       ? Kind::kText
+                   : data::is_real(type)                                     ? Kind::kReal
+                   : data::is_nested(type) || type == data::TypeId::kDecimal ? Kind::kOther
+                   : type == data::TypeId::kBool                             ? Kind::kBool
+                                                                             : Kind::kInteger;
+    const bool as_next = i + 1 < flat.size() && flat[i + 1].kind == flat[i].kind;
+    flat[i].alike = as_next ? flat[i + 1].alike + 1 : 1;
   }
-  return !reader->failed();
+  return flat;
 }
-
-}  // namespace
 
 bool LatestView::read_flat_values(std::string_view bytes,
                                   std::size_t at,
                                   data::FlatValues* values) const {
-  const std::vector<data::Field>& fields = layout().raw->fields();
+  using Kind = FlatField::Kind;
+  uint64_t* const words = values->words(at);
   RowReader reader(bytes);
-  for (std::size_t i = 0; i < fields.size();) {
-    const std::size_t reals = reader.present_words(values->words(at + i), reals_from_[i]);
-    i += reals;
-    if (reals == 0 && !read_flat_value(&reader, fields[i].type, at + i, values)) {
-      return false;
+  for (std::size_t i = 0; i < flat_.size();) {
+    if (flat_[i].kind == Kind::kReal) {
+      const std::size_t reals = reader.present_words(words + i, flat_[i].alike);
+      if (reals != 0) {
+        i += reals;
+        continue;
+      }
     }
-    i += reals == 0 ? 1 : 0;
+    if (reader.byte() == 0) {
+      *values->statuses(at + i++) = data::FeatureStatus::kNullValue;
+      continue;
+    }
+    switch (flat_[i].kind) {
+      case Kind::kInteger:
+        words[i] = static_cast<uint64_t>(reader.signed_varint());
+        break;
+      case Kind::kReal:
+        words[i] = reader.fixed64();
+        break;
+      case Kind::kBool:
+        words[i] = reader.signed_varint() != 0 ? 1 : 0;
+        break;
+      case Kind::kText:
+        values->set_text(at + i, reader.text());
+        break;
+      case Kind::kOther:
+        if (const data::Scalar value = read_row_value(&reader, layout().raw->fields()[i].type);
+            !reader.failed()) {
+          values->set(at + i, value);
+        }
+        break;
+    }
+    ++i;
   }
-  return reader.at_end();
+  return !reader.failed() && reader.at_end();
 }
 
 Status LatestView::read_flat_row(std::string_view row,
@@ -285,18 +305,33 @@ Status LatestView::read_flat_row(std::string_view row,
   if (!layout().computed.empty()) {
     return FeatureView::read_flat_row(row, now, pages, values);
   }
-  Newest newest(clamp_instant(now));
-  ASSAY_RETURN_IF_ERROR(
-      each_record(layout(), row, [&](const Record& record) { newest.see(record); }));
   const std::size_t count = layout().features.size();
-  if (!newest.found().has_value()) {
+  const int64_t instant = clamp_instant(now);
+  std::optional<Record> several;  // the newest of them
+  Record only;
+  const Record* found = nullptr;
+  RowReader reader = open_online_row(row, OnlineRowKind::kLatest);
+  if (!row.empty() && reader.varint() == 1) {  // nearly always; it is not copied then
+    only = read_record(layout(), &reader);
+    if (reader.failed() || !reader.at_end()) {
+      return corrupt_online_row(layout().name);
+    }
+    found = is_seen(only, instant) ? &only : nullptr;
+  } else {
+    Newest newest(instant);
+    ASSAY_RETURN_IF_ERROR(
+        each_record(layout(), row, [&](const Record& record) { newest.see(record); }));
+    several = newest.found();
+    found = several.has_value() ? &*several : nullptr;
+  }
+  if (found == nullptr) {
     values->add_row(count, data::FeatureStatus::kNotFound, {});
     return {};
   }
-  const EventTime time{newest.found()->event_time};
+  const EventTime time{found->event_time};
   const data::FlatValues::Size before = values->size();
   const std::size_t at = values->add_row(count, data::FeatureStatus::kPresent, time);
-  if (!read_flat_values(newest.found()->values, at, values)) {
+  if (!read_flat_values(found->values, at, values)) {
     values->shrink(before);
     return corrupt_online_row(layout().name);
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -19,7 +20,7 @@ class LatestView final : public LaidOutView {
  public:
   /// `columns`: the source column of each raw feature.
   LatestView(ViewLayout layout, std::vector<std::string> columns)
-      : LaidOutView(std::move(layout)), columns_(std::move(columns)), reals_from_(count_reals()) {}
+      : LaidOutView(std::move(layout)), columns_(std::move(columns)), flat_(flat_fields()) {}
 
   Result<data::Batch> steps(const data::Batch& rows,
                             const data::Batch& seed,
@@ -50,19 +51,16 @@ class LatestView final : public LaidOutView {
   [[nodiscard]] bool read_flat_values(std::string_view bytes,
                                       std::size_t at,
                                       data::FlatValues* values) const;
-  /// Per raw feature: how many from it on are real numbers.
-  [[nodiscard]] std::vector<std::size_t> count_reals() const {
-    std::vector<std::size_t> counts(layout().raw->fields().size());
-    for (std::size_t i = counts.size(); i-- > 0;) {
-      if (data::is_real(layout().raw->fields()[i].type)) {
-        counts[i] = 1 + (i + 1 < counts.size() ? counts[i + 1] : 0);
-      }
-    }
-    return counts;
-  }
+  /// How a raw feature is read into flat values.
+  struct FlatField {
+    enum class Kind : uint8_t { kReal, kInteger, kBool, kText, kOther };
+    Kind kind = Kind::kOther;
+    std::size_t alike = 1;  // features from it on that are of its kind
+  };
+  [[nodiscard]] std::vector<FlatField> flat_fields() const;
 
   std::vector<std::string> columns_;
-  std::vector<std::size_t> reals_from_;
+  std::vector<FlatField> flat_;  // by raw feature
 };
 
 /// True when two rows say the same in all columns, to the bit.

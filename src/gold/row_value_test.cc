@@ -1,5 +1,10 @@
 #include "gold/row_value.h"
 
+#include <algorithm>
+#include <cstring>
+#include <optional>
+#include <random>
+
 #include <gtest/gtest.h>
 
 #include "data/json_text.h"
@@ -15,6 +20,76 @@ std::string bytes_of(const Scalar& value) {
   std::string bytes;
   append_row_value(&bytes, *data::constant_column(value, 1), 0);
   return bytes;
+}
+
+/// A varint byte by byte; nothing where the bytes end before it does, or it has no end.
+std::optional<uint64_t> naive_varint(std::string_view* bytes) {
+  uint64_t value = 0;
+  for (int shift = 0; shift < 64 && !bytes->empty(); shift += 7) {
+    const auto byte = static_cast<uint8_t>(bytes->front());
+    bytes->remove_prefix(1);
+    value |= static_cast<uint64_t>(byte & 0x7F) << shift;
+    if (byte < 0x80) {
+      return value;
+    }
+  }
+  return std::nullopt;
+}
+
+TEST(RowBytes, VarintsAreReadAsByteByByte) {
+  std::mt19937_64 random(20261129);
+  for (int round = 0; round < 20'000; ++round) {
+    std::string bytes;
+    for (int i = 0; i < 4; ++i) {  // what was written, and what nobody writes
+      if (random() % 4 != 0) {
+        append_varint(&bytes, random() >> (random() % 64));
+      } else {
+        bytes.append(random() % 12, static_cast<char>(0x80 | random()));
+      }
+    }
+    bytes.resize(bytes.size() - std::min<std::size_t>(bytes.size(), random() % 3));
+    std::string_view left = bytes;
+    RowReader reader(bytes);
+    while (!left.empty()) {
+      const std::optional<uint64_t> expected = naive_varint(&left);
+      const uint64_t found = reader.varint();
+      ASSERT_EQ(reader.failed(), !expected.has_value()) << "round " << round;
+      if (!expected.has_value()) {
+        break;
+      }
+      ASSERT_EQ(found, *expected) << "round " << round;
+      ASSERT_EQ(reader.remaining(), left.size()) << "round " << round;
+    }
+  }
+}
+
+TEST(RowBytes, WordsAreReadUpToTheFirstThatIsNotThere) {
+  std::mt19937_64 random(7);
+  for (int round = 0; round < 2000; ++round) {
+    std::string bytes;
+    std::vector<uint64_t> expected;
+    bool whole = true;
+    const std::size_t count = random() % 14;
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto mark = static_cast<char>(random() % 9);
+      whole = whole && mark != 0;
+      bytes.push_back(mark);
+      append_fixed64(&bytes, random());
+      if (whole) {
+        uint64_t word = 0;
+        std::memcpy(&word, bytes.data() + bytes.size() - sizeof(word), sizeof(word));
+        expected.push_back(word);
+      }
+    }
+    bytes.append(random() % 9, '\1');
+    const std::size_t asked = random() % 16;
+    expected.resize(std::min(expected.size(), asked));
+    std::vector<uint64_t> words(asked);
+    RowReader reader(bytes);
+    words.resize(reader.present_words(words.data(), asked));
+    ASSERT_EQ(words, expected) << "round " << round;
+    ASSERT_EQ(reader.remaining(), bytes.size() - 9 * expected.size());
+  }
 }
 
 TEST(RowValue, EveryTypeIsReadBack) {

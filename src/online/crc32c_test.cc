@@ -1,5 +1,6 @@
 #include "online/crc32c.h"
 
+#include <array>
 #include <random>
 #include <string>
 
@@ -35,6 +36,15 @@ TEST(Crc32c, EqualsTheBitwiseDefinitionOnRandomBytesOfEveryLength) {
       byte = static_cast<char>(random());
     }
     EXPECT_EQ(crc32c(bytes), naive_crc32c(bytes)) << "size " << size;
+  }
+}
+
+TEST(Crc32c, OfTwoWordsIsThatOfTheirBytes) {
+  std::mt19937_64 random(23);
+  for (int round = 0; round < 1000; ++round) {
+    const std::array<uint64_t, 2> words = {random(), random()};
+    const std::string_view bytes(reinterpret_cast<const char*>(words.data()), sizeof(words));
+    EXPECT_EQ(crc32c(words[0], words[1]), naive_crc32c(bytes));
   }
 }
 

@@ -94,14 +94,6 @@ Result<std::unique_ptr<HashIndex>> HashIndex::copy(const HashIndex& from,
   return index;
 }
 
-uint64_t* HashIndex::words(uint64_t number) const {
-  return reinterpret_cast<uint64_t*>(file_->data() + kIndexHeaderBytes + number * kSlotBytes);
-}
-
-void HashIndex::prefetch(uint64_t hash) const {
-  __builtin_prefetch(words(home(hash)));
-}
-
 Status HashIndex::damaged(uint64_t number) const {
   return {Code::kCorrupt,
           "a slot of the index is damaged (stop all programs that use the store and remove its "

@@ -7,6 +7,8 @@
 
 #include "base/status.h"
 #include "online/mapped_file.h"
+#include "online/sealed_word.h"
+#include "online/word_bytes.h"
 
 // The index of the hash log: from the hash of a key to the place of its newest record. Drawn in
 // docs/formats/hash_log.md.
@@ -16,6 +18,9 @@
 // each a sealed word. Two keys of one hash have a slot each; who looks has to compare keys.
 
 namespace assay::online {
+
+inline constexpr std::size_t kIndexHeaderBytes = 64;
+inline constexpr std::size_t kSlotBytes = 16;
 
 class HashIndex {
  public:
@@ -55,7 +60,24 @@ class HashIndex {
   [[nodiscard]] int bits() const { return bits_; }
   [[nodiscard]] uint64_t slots() const { return uint64_t{1} << bits_; }
   [[nodiscard]] const MappedFile& file() const { return *file_; }
-  void prefetch(uint64_t hash) const;
+  void prefetch(uint64_t hash) const { __builtin_prefetch(words(home(hash))); }
+  /// Where the first slot of a hash leads, for who reads many and compares keys. 0: nowhere, or the
+  /// slots have to be walked, which says what is damaged.
+  [[nodiscard]] uint64_t first_place(uint64_t hash) const {
+    uint64_t at = home(hash);
+    for (uint64_t left = slots(); left > 0; --left, at = (at + 1) & (slots() - 1)) {
+      uint64_t* const held = words(at);
+      const uint64_t word = load_word(&held[0]);
+      if (word >> 16 == hash) {
+        return unseal_hash(word).has_value() ? unseal_number(load_word(&held[1]), hash).value_or(0)
+                                             : 0;
+      }
+      if (word >> 16 == 0) {
+        return 0;
+      }
+    }
+    return 0;
+  }
 
   /// Let `hash` lead to `place`: in the slot that leads to `previous`, else in one that leads
   /// nowhere, else in a new one. Done twice it changes nothing more. True when a slot was claimed.
@@ -77,13 +99,19 @@ class HashIndex {
   Result<uint64_t> copy_from(const HashIndex& from);
 
  private:
-  HashIndex(std::unique_ptr<MappedFile> file, int bits) : file_(std::move(file)), bits_(bits) {}
+  HashIndex(std::unique_ptr<MappedFile> file, int bits)
+      : file_(std::move(file)), first_(file_->data() + kIndexHeaderBytes), bits_(bits) {
+    file_->use_large_pages();
+  }
   [[nodiscard]] uint64_t home(uint64_t hash) const { return hash >> (48 - bits_); }
-  [[nodiscard]] uint64_t* words(uint64_t number) const;
+  [[nodiscard]] uint64_t* words(uint64_t number) const {
+    return reinterpret_cast<uint64_t*>(first_ + number * kSlotBytes);
+  }
   [[nodiscard]] Status damaged(uint64_t number) const;
   Status claim(uint64_t hash, uint64_t place);
 
   std::unique_ptr<MappedFile> file_;
+  char* first_;  // slot
   int bits_;
 };
 
@@ -93,8 +121,6 @@ struct IndexHeader {
   uint64_t start =
       0;  // of a checkpoint: place from which on the log was not yet taken into account
 };
-inline constexpr std::size_t kIndexHeaderBytes = 64;
-inline constexpr std::size_t kSlotBytes = 16;
 std::string encode_index_header(const IndexHeader& header);
 Result<IndexHeader> decode_index_header(std::string_view bytes);
 

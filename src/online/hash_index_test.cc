@@ -47,6 +47,9 @@ TEST(HashIndex, LeadsWhereANaiveMapLeads) {
   for (const auto& [hash, place] : naive) {
     EXPECT_EQ(places(*read_only, hash), std::vector<uint64_t>{place});
     EXPECT_EQ(places(*larger, hash), std::vector<uint64_t>{place});
+    EXPECT_EQ(read_only->first_place(hash), place);
+    EXPECT_EQ(larger->first_place(hash), place);
+    EXPECT_EQ(index->first_place(hash + 100), 0U);
   }
   EXPECT_TRUE(places(*index, 7).empty());
 }
@@ -79,6 +82,9 @@ TEST(HashIndex, AnyFlippedByteOfASlotThatIsLookedAtIsNamed) {
       status = index->entry(4).status();
     }
     EXPECT_EQ(status.code(), Code::kCorrupt) << byte;
+    if (slot == 3) {
+      EXPECT_EQ(index->first_place(uint64_t{3} << 44), 0U) << "the walk says what is wrong";
+    }
     EXPECT_NE(status.message().find("index, offset " + std::to_string(64 + 16 * slot)),
               std::string::npos)
         << status.message();

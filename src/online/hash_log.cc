@@ -262,20 +262,6 @@ Result<Found> HashLog::Snapshot::find(RecordKind kind,
   return find_in(*log_.index_, *log_.files_, committed_, kind, epoch, key, hash);
 }
 
-Result<Found> HashLog::Snapshot::find_near(RecordKind kind,
-                                           uint32_t epoch,
-                                           std::string_view key,
-                                           uint64_t hash,
-                                           uint64_t near) const {
-  if (near != 0 && near < committed_) {
-    const Result<LogRecord> record = log_.files_->record(near);
-    if (record.ok() && record->kind == kind && record->epoch == epoch && record->key == key) {
-      return found_at(near, *record);
-    }
-  }
-  return find(kind, epoch, key, hash);
-}
-
 Result<Standing> HashLog::Snapshot::find_to_change(RecordKind kind,
                                                    uint32_t epoch,
                                                    std::string_view key,
@@ -289,17 +275,6 @@ Result<Standing> HashLog::Snapshot::find_to_change(RecordKind kind,
   Standing standing{{walk.damaged, 0, {}}, damage_at(files, walk.damaged), false};
   standing.is_lost = files.record(walk.damaged).ok();
   return standing;
-}
-
-uint64_t HashLog::Snapshot::prefetch_record(uint64_t hash) const {
-  constexpr std::size_t kNearBytes = 512;
-  HashIndex::Probe probe(*log_.index_, hash);
-  const Result<std::optional<HashIndex::Slot>> slot = probe.next();
-  if (!slot.ok() || !slot->has_value()) {
-    return 0;
-  }
-  log_.files_->prefetch((*slot)->place, kNearBytes);
-  return (*slot)->place;
 }
 
 Status HashLog::Snapshot::scan(

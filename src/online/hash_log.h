@@ -76,12 +76,12 @@ class HashLog {
     [[nodiscard]] Result<Found> find(RecordKind kind, uint32_t epoch, std::string_view key) const {
       return find(kind, epoch, key, record_hash(kind, epoch, key));
     }
-    /// The same, of a record that prefetch_record() found at `near`, or did not find: 0.
-    [[nodiscard]] Result<Found> find_near(RecordKind kind,
-                                          uint32_t epoch,
-                                          std::string_view key,
-                                          uint64_t hash,
-                                          uint64_t near) const;
+    /// The bytes of the record that prefetch_record() found at a place. "" when it did not, or when
+    /// that is not the one to be read in this state, or is damaged: find() says.
+    [[nodiscard]] std::string_view sound_bytes(uint64_t place) const {
+      return place != 0 && place < committed_ ? log_.files_->sound_bytes(place)
+                                              : std::string_view();
+    }
     /// The same for who writes over it: a damaged record is no failure.
     [[nodiscard]] Result<Standing> find_to_change(RecordKind kind,
                                                   uint32_t epoch,
@@ -92,10 +92,16 @@ class HashLog {
                                                   std::string_view key) const {
       return find_to_change(kind, epoch, key, record_hash(kind, epoch, key));
     }
-    /// Bring near what find() will need: first the slot, later the record that it leads to, whose
-    /// place is returned; 0 when there is none.
+    /// Bring near what find() will need: first the slot, later the record that it leads to, as many
+    /// bytes of it. Its place is returned; 0 when there is none, or find() has to look for it.
     void prefetch_slot(uint64_t hash) const { log_.index_->prefetch(hash); }
-    uint64_t prefetch_record(uint64_t hash) const;
+    uint64_t prefetch_record(uint64_t hash, std::size_t bytes) const {
+      const uint64_t place = log_.index_->first_place(hash);
+      if (place != 0) {
+        log_.files_->prefetch(place, bytes);
+      }
+      return place;
+    }
     /// The views as they are now; those that came after this state have nothing in it.
     [[nodiscard]] const LogDirectory& directory() const { return *log_.directory_; }
     /// Visit all rows of a view, in no order, until `visit` fails.

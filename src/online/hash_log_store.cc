@@ -317,7 +317,7 @@ Result<int64_t> HashLogStore::apply_rows(HashLogWriter& writer,
   for (std::size_t i = 0; i < entities.size(); ++i) {
     if (i + kSlotsAhead < entities.size()) {
       snapshot.prefetch_slot(hashes[i + kSlotsAhead]);
-      snapshot.prefetch_record(hashes[i + kRecordsAhead]);
+      snapshot.prefetch_record(hashes[i + kRecordsAhead], kRecordBytesAhead);
     }
     const EntityRows::Entity& entity = entities[i];
     Result<Standing> found =
@@ -411,9 +411,11 @@ Status each_row(const HashLog::Snapshot& snapshot,
                 const Take& take) {
   const LogPages pages(snapshot, held.epoch);
   for (const data::EntityKey& key : held.keys) {
-    const Result<Found> found = rows->next();
-    const Status taken =
-        found.ok() ? take(found->value.value_or(std::string_view()), pages) : found.status();
+    std::string_view row;
+    Status taken = rows->next(&row);
+    if (taken.ok()) {
+      taken = take(row, pages);
+    }
     if (!taken.ok()) {
       return damaged_row(taken, view.storage_name(), key.bytes());
     }
@@ -429,7 +431,7 @@ Result<std::vector<gold::FeatureValues>> HashLogStore::read(const gold::FeatureV
   answers.reserve(keys.size());
   Status done = log_->read([&](const HashLog::Snapshot& snapshot) -> Status {
     answers.clear();
-    ASSAY_ASSIGN_OR_RETURN(const HeldKeys held, held_keys(snapshot, view, keys));
+    ASSAY_ASSIGN_OR_RETURN(HeldKeys held, held_keys(snapshot, view, keys));
     RowsAhead rows(snapshot, {&held, 1});
     return each_row(
         snapshot, view, held, &rows, [&](std::string_view row, const LogPages& pages) -> Status {

@@ -12,7 +12,6 @@ namespace {
 
 constexpr std::string_view kMagic = "ASSAYLOG";
 constexpr uint32_t kVersion = 1;
-constexpr std::size_t kTableSlots = 1 << 16;
 
 }  // namespace
 
@@ -41,8 +40,8 @@ Status LogFiles::at(uint64_t place, const Status& why) const {
 }
 
 Result<LogFiles::Segment*> LogFiles::segment(uint64_t file) {
-  Segment* const known = table_[file % kTableSlots].load(std::memory_order_acquire);
-  return known != nullptr && known->number == file ? Result<Segment*>(known) : map(file);
+  Segment* const known = known_segment(file);
+  return known != nullptr ? Result<Segment*>(known) : map(file);
 }
 
 Result<LogFiles::Segment*> LogFiles::map(uint64_t file) {
@@ -60,7 +59,8 @@ Result<LogFiles::Segment*> LogFiles::map(uint64_t file) {
   }
   segment->bytes = std::min(bytes, file_size());
   ASSAY_ASSIGN_OR_RETURN(segment->file, MappedFile::open(path(file), file_size(), false));
-  const std::string_view header(segment->file->data(), kLogHeaderBytes);
+  segment->data = segment->file->data();
+  const std::string_view header(segment->data, kLogHeaderBytes);
   if (header != encode_log_header(file, file_bits_)) {
     constexpr std::size_t kSummed = kLogHeaderBytes - sizeof(uint32_t);
     if (value_at<uint32_t>(header, kSummed) == crc32c(header.substr(0, kSummed))) {
@@ -79,7 +79,7 @@ Result<LogFiles::Segment*> LogFiles::map(uint64_t file) {
 Result<LogRecord> LogFiles::record(uint64_t place) {
   ASSAY_ASSIGN_OR_RETURN(Segment* const segment, this->segment(file_of(place)));
   const uint64_t offset = offset_of(place);
-  const char* const begin = segment->file->data() + offset;
+  const char* const begin = segment->data + offset;
   for (bool looked = false;; looked = true) {
     const uint64_t bytes = segment->bytes.load(std::memory_order_acquire);
     if (offset + kRecordHeaderBytes <= bytes) {
@@ -107,17 +107,7 @@ Result<std::string_view> LogFiles::rest(uint64_t place) {
   segment->bytes.store(bytes, std::memory_order_release);
   const uint64_t offset = offset_of(place);
   return offset >= bytes ? std::string_view()
-                         : std::string_view(segment->file->data() + offset, bytes - offset);
-}
-
-void LogFiles::prefetch(uint64_t place, std::size_t bytes) const {
-  const Segment* const known = table_[file_of(place) % kTableSlots].load(std::memory_order_acquire);
-  if (known != nullptr && known->number == file_of(place)) {
-    const char* const begin = known->file->data() + offset_of(place);
-    for (std::size_t line = 0; line < bytes; line += 64) {
-      __builtin_prefetch(begin + line);
-    }
-  }
+                         : std::string_view(segment->data + offset, bytes - offset);
 }
 
 std::vector<std::unique_ptr<LogFiles::Segment>> LogFiles::forget_below(uint64_t file) {

@@ -17,6 +17,16 @@ uint32_t checksum(uint64_t place, std::string_view bytes) {
   return crc32c(bytes.substr(sizeof(uint32_t)), static_cast<uint32_t>(place ^ place >> 32));
 }
 
+/// Whether the bytes begin with the header of a record that ends among them.
+bool has_size(std::string_view bytes) {
+  if (bytes.size() < kRecordHeaderBytes) {
+    return false;
+  }
+  const auto size = value_at<uint32_t>(bytes, 4);
+  return size >= kRecordHeaderBytes + (value_at<uint32_t>(bytes, 20) >> 8) &&
+         record_bytes(0, size - kRecordHeaderBytes) <= bytes.size();
+}
+
 bool known(uint32_t kind) {
   return kind >= static_cast<uint32_t>(RecordKind::kRow) &&
          kind <= static_cast<uint32_t>(RecordKind::kLost);
@@ -49,12 +59,11 @@ Result<LogRecord> decode_record(uint64_t place, std::string_view bytes) {
   const auto size = value_at<uint32_t>(bytes, 4);
   const auto kind = value_at<uint32_t>(bytes, 20);
   const std::size_t key_size = kind >> 8;
-  if (size < kRecordHeaderBytes + key_size ||
-      record_bytes(0, size - kRecordHeaderBytes) > bytes.size()) {
+  if (!has_size(bytes)) {
     return Status(Code::kCorrupt, "a record has a size that cannot be");
   }
-  bytes = bytes.substr(0, record_bytes(0, size - kRecordHeaderBytes));
-  if (value_at<uint32_t>(bytes, 0) != checksum(place, bytes)) {
+  bytes = sound_record_bytes(place, bytes);
+  if (bytes.empty()) {
     return Status(Code::kCorrupt, "a record fails its checksum");
   }
   if (!known(kind & 0x7F)) {
@@ -68,6 +77,30 @@ Result<LogRecord> decode_record(uint64_t place, std::string_view bytes) {
   record.key = bytes.substr(kRecordHeaderBytes, key_size);
   record.value = bytes.substr(kRecordHeaderBytes + key_size, size - kRecordHeaderBytes - key_size);
   return record;
+}
+
+std::string_view sound_record_bytes(uint64_t place, std::string_view bytes) {
+  if (!has_size(bytes)) {
+    return {};
+  }
+  bytes = {bytes.data(), record_bytes(0, value_at<uint32_t>(bytes, 4) - kRecordHeaderBytes)};
+  return value_at<uint32_t>(bytes, 0) == checksum(place, bytes) ? bytes : std::string_view();
+}
+
+std::optional<std::string_view> value_of_record(std::string_view bytes,
+                                                RecordKind kind,
+                                                uint32_t epoch,
+                                                std::string_view key) {
+  const auto word = value_at<uint32_t>(bytes, 20);
+  if (word >> 8 != key.size() || (word & 0x7F) != static_cast<uint32_t>(kind) ||
+      value_at<uint32_t>(bytes, 16) != epoch ||
+      std::memcmp(bytes.data() + kRecordHeaderBytes, key.data(), key.size()) != 0) {
+    return std::nullopt;
+  }
+  const std::size_t begin = kRecordHeaderBytes + key.size();
+  return (word & kErased) != 0
+             ? std::string_view()
+             : std::string_view(bytes.data() + begin, value_at<uint32_t>(bytes, 4) - begin);
 }
 
 uint64_t record_hash(RecordKind kind, uint32_t epoch, std::string_view key) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -56,6 +57,14 @@ void append_record(uint64_t place, const LogRecord& record, LogBytes* out);
 /// The record at the beginning of `bytes`, which go up to where it may end. Views into `bytes`.
 /// Errors  kCorrupt: it is no record, or not one of this place.
 Result<LogRecord> decode_record(uint64_t place, std::string_view bytes);
+/// Its bytes with the zeroes behind them, when its size and checksum are right; else "".
+std::string_view sound_record_bytes(uint64_t place, std::string_view bytes);
+/// The value of a record, from bytes like these, when it is one of this kind, epoch and key; ""
+/// when it says that there is none.
+std::optional<std::string_view> value_of_record(std::string_view bytes,
+                                                RecordKind kind,
+                                                uint32_t epoch,
+                                                std::string_view key);
 
 /// Hash by which a record is found: 48 bits, never 0.
 uint64_t record_hash(RecordKind kind, uint32_t epoch, std::string_view key);

@@ -92,6 +92,10 @@ Result<std::unique_ptr<MappedFile>> MappedFile::create(const std::string& path, 
   return open(path, bytes, true);
 }
 
+void MappedFile::use_large_pages() const {
+  ::madvise(data_, bytes_, MADV_HUGEPAGE);  // where there are none it goes on with small ones
+}
+
 Status MappedFile::sync() const {
   return ::msync(data_, bytes_, MS_SYNC) == 0 ? Status() : system_failure("cannot sync", path_);
 }

@@ -34,6 +34,9 @@ class MappedFile {
   [[nodiscard]] char* data() const { return data_; }
   [[nodiscard]] uint64_t bytes() const { return bytes_; }
   [[nodiscard]] const std::string& path() const { return path_; }
+  /// Ask for large pages, which the system then reads and fills as a whole: for a file all of which
+  /// is needed, at any place of it.
+  void use_large_pages() const;
   /// Durable at return.
   [[nodiscard]] Status sync() const;
   /// Changes with every boot of the machine and with every copy of the file.

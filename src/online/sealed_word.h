@@ -1,9 +1,7 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <optional>
-#include <string_view>
 
 #include "online/crc32c.h"
 
@@ -22,8 +20,7 @@ inline constexpr uint64_t kSealedNumberMax = (uint64_t{1} << 48) - 1;
 namespace internal {
 
 inline uint32_t checksum_of(uint64_t value, uint64_t salt) {
-  const std::array<uint64_t, 2> words = {salt, value};
-  return crc32c({reinterpret_cast<const char*>(words.data()), sizeof(words)});
+  return crc32c(salt, value);
 }
 
 }  // namespace internal
