@@ -9,66 +9,17 @@
 #include <charconv>
 #include <cmath>
 #include <cstring>
-#include <memory>
 #include <string_view>
 
 #include "base/json_writer.h"
 #include "serve/feature_response.h"
 #include "serve/json_value.h"
+#include "serve/kept_text.h"
 
 namespace assay::serve {
 namespace {
 
-constexpr std::size_t kKeptBytesMax = std::size_t{4} << 20;
 constexpr std::string_view kEpoch = "\"1970-01-01T00:00:00Z\"";
-
-/// Text in memory that is not given back when it is cleared, unless it is very much.
-class Text {
- public:
-  void clear() {
-    if (capacity_ > kKeptBytesMax) {
-      memory_.reset();
-      capacity_ = 0;
-    }
-    size_ = 0;
-  }
-  [[nodiscard]] std::size_t size() const { return size_; }
-  [[nodiscard]] const char* data() const { return memory_.get(); }
-  /// Where so many bytes may be written; end() says how many were.
-  char* room(std::size_t bytes) {
-    if (capacity_ - size_ < bytes) {
-      grow(bytes);
-    }
-    return memory_.get() + size_;
-  }
-  void end(const char* end) { size_ = static_cast<std::size_t>(end - memory_.get()); }
-  void append(std::string_view text) {
-    std::memcpy(room(text.size()), text.data(), text.size());
-    size_ += text.size();
-  }
-  /// Once more what stands there.
-  void repeat(std::size_t begin, std::size_t end) {
-    char* const to = room(end - begin);
-    std::memcpy(to, memory_.get() + begin, end - begin);
-    size_ += end - begin;
-  }
-
- private:
-  void grow(std::size_t bytes) {
-    constexpr std::size_t kFirstBytes = 16 << 10;
-    const std::size_t capacity = std::max({kFirstBytes, 2 * capacity_, size_ + bytes});
-    auto memory = std::make_unique_for_overwrite<char[]>(capacity);
-    if (size_ != 0) {
-      std::memcpy(memory.get(), memory_.get(), size_);
-    }
-    memory_ = std::move(memory);
-    capacity_ = capacity;
-  }
-
-  std::unique_ptr<char[]> memory_;
-  std::size_t size_ = 0;
-  std::size_t capacity_ = 0;
-};
 
 char* put(char* out, std::string_view text) {
   std::memcpy(out, text.data(), text.size());
@@ -80,7 +31,7 @@ char* put(char* out, std::string_view text) {
 /// One answer.
 class AnswerTemplate::Writing {
  public:
-  Writing(const FlatAnswer& answer, Text& out)
+  Writing(const FlatAnswer& answer, KeptText& out)
       : answer_(answer), rows_(answer.rows), out_(out), tails_(answer.views.size()) {}
 
   void keys(const RequestColumn& column) {
@@ -141,15 +92,11 @@ class AnswerTemplate::Writing {
   template <typename Write>
   void numbers(const Feature& feature, const Write& write) {
     char* end = out_.room(static_cast<std::size_t>(rows_) * (kJsonNumberBytesMax + 1));
-    for (int64_t row = 0; row < rows_; ++row) {
-      if (row != 0) {
-        *end++ = ',';
-      }
-      const std::size_t at = answer_.at(feature.view, feature.index, row);
-      end = answer_.values.status(at) == data::FeatureStatus::kPresent ? write(at, end)
-                                                                       : put(end, "null");
-    }
-    out_.end(end);
+    answer_.each_value(feature.view, feature.index, [&](std::size_t at, bool present) {
+      end = present ? write(at, end) : put(end, "null");
+      *end++ = ',';
+    });
+    out_.end(rows_ == 0 ? end : end - 1);
   }
   void others(const Feature& feature) {
     for (int64_t row = 0; row < rows_; ++row) {
@@ -186,6 +133,9 @@ class AnswerTemplate::Writing {
   }
   /// Whether all values of each row have the same status.
   [[nodiscard]] bool has_one_status(int view) const {
+    if (answer_.views[static_cast<std::size_t>(view)].is_present) {
+      return true;
+    }
     const std::size_t width = answer_.views[static_cast<std::size_t>(view)].width;
     for (int64_t row = 0; row < rows_; ++row) {
       const data::FeatureStatus* const first = answer_.values.statuses(answer_.at(view, 0, row));
@@ -240,7 +190,7 @@ class AnswerTemplate::Writing {
 
   const FlatAnswer& answer_;
   const int64_t rows_;
-  Text& out_;
+  KeptText& out_;
   std::vector<Tail> tails_;  // as the views
   std::string scratch_;
   bool is_next_ = false;
@@ -259,7 +209,7 @@ AnswerTemplate::AnswerTemplate(const gold::Service& service, std::span<const std
 std::string AnswerTemplate::render(const TypedRows& typed,
                                    const FlatAnswer& answer,
                                    bool with_view_versions) const {
-  thread_local Text out;
+  thread_local KeptText out;
   out.clear();
   out.append(R"({"results":[)");
   Writing writing(answer, out);

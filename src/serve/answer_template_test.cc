@@ -308,32 +308,67 @@ TEST_P(AnswerTemplateTest, WritesWhatScalarsAreWrittenAs) {
   EXPECT_GT(logged, 30);
 }
 
+constexpr char kGrpcFeatures[] = "/feast.serving.ServingService/GetOnlineFeatures";
+
+/// feast.serving.GetOnlineFeaturesRequest of everything, for these users.
+std::string grpc_question(const std::vector<int64_t>& users) {
+  std::string values;
+  std::string items;
+  for (std::size_t row = 0; row < users.size(); ++row) {
+    data::ProtoWriter(values).bytes(1, data::to_feast_value(Scalar::int64(users[row])));
+    data::ProtoWriter(items).bytes(
+        1, data::to_feast_value(Scalar::string("item" + std::to_string(row % 4))));
+  }
+  std::string request;
+  data::ProtoWriter(request).bytes(1, "everything");
+  for (const auto& [name, list] : {std::pair{"user_id", &values}, {"item_id", &items}}) {
+    std::string column;
+    data::ProtoWriter(column).bytes(1, name);
+    data::ProtoWriter(column).bytes(2, *list);
+    data::ProtoWriter(request).bytes(3, column);
+  }
+  return request;
+}
+
 TEST_P(AnswerTemplateTest, GrpcAnswersAreTheSameToo) {
   for (uint64_t seed = 1; seed <= 20; ++seed) {
     const TempFolder folder;
     Twins twins(seed, place_in(folder));
-    std::string values;
-    for (int64_t user = 0; user < 10; ++user) {
-      data::ProtoWriter(values).bytes(1, data::to_feast_value(Scalar::int64(user)));
+    for (const int64_t rows :
+         {0, 1, 2, 5, 6, 7, 8, 9, 10, 60, 150, 1500}) {  // lengths of 1 to 3 bytes
+      std::vector<int64_t> users;
+      for (int64_t row = 0; row < rows; ++row) {
+        users.push_back(row % 11);
+      }
+      const std::string request = grpc_question(users);
+      const Result<std::string> flat = answer_grpc(*twins.flat, kGrpcFeatures, request, {});
+      const Result<std::string> general = answer_grpc(*twins.general, kGrpcFeatures, request, {});
+      ASSERT_EQ(flat.code(), general.code()) << "seed " << seed << ", rows " << rows;
+      ASSERT_EQ(flat.ok() ? *flat : "", general.ok() ? *general : "")
+          << "seed " << seed << ", rows " << rows;
+      ASSERT_TRUE(flat.ok() || rows == 0);
     }
-    std::string items;
-    for (int64_t item = 0; item < 10; ++item) {
-      data::ProtoWriter(items).bytes(
-          1, data::to_feast_value(Scalar::string("item" + std::to_string(item % 4))));
-    }
-    std::string request;
-    data::ProtoWriter(request).bytes(1, "everything");
-    for (const auto& [name, list] : {std::pair{"user_id", &values}, {"item_id", &items}}) {
-      std::string column;
-      data::ProtoWriter(column).bytes(1, name);
-      data::ProtoWriter(column).bytes(2, *list);
-      data::ProtoWriter(request).bytes(3, column);
-    }
-    const char* const method = "/feast.serving.ServingService/GetOnlineFeatures";
-    const Result<std::string> flat = answer_grpc(*twins.flat, method, request, {});
-    const Result<std::string> general = answer_grpc(*twins.general, method, request, {});
-    ASSERT_TRUE(flat.ok() && general.ok()) << "seed " << seed;
-    EXPECT_EQ(*flat, *general) << "seed " << seed;
+  }
+}
+
+TEST_P(AnswerTemplateTest, GrpcKeysComeBackAsTheyWereAsked) {
+  const TempFolder folder;
+  Twins twins(1, place_in(folder));
+  for (const int64_t user : {int64_t{0},
+                             int64_t{-1},
+                             int64_t{127},
+                             int64_t{128},
+                             int64_t{1} << 55,
+                             int64_t{1} << 56,
+                             int64_t{1} << 62,
+                             std::numeric_limits<int64_t>::min(),
+                             std::numeric_limits<int64_t>::max()}) {
+    const Result<std::string> answer =
+        answer_grpc(*twins.flat, kGrpcFeatures, grpc_question({user}), {});
+    ASSERT_TRUE(answer.ok()) << user;
+    std::string value;
+    data::ProtoWriter(value).bytes(1, data::to_feast_value(Scalar::int64(user)));
+    EXPECT_NE(answer->find(value), std::string::npos) << user;
   }
 }
 

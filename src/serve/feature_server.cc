@@ -401,7 +401,12 @@ void FeatureServer::count(const FeaturesAsked& asked) {
     };
     for (; feature < view.end; ++feature) {
       if (asked.flat.has_value()) {
-        asked.flat->each_status(selection.service->features[feature], add);
+        const gold::ServiceFeature& of = selection.service->features[feature];
+        if (asked.flat->views[static_cast<std::size_t>(of.view_index)].is_present) {
+          totals[static_cast<std::size_t>(data::FeatureStatus::kPresent)] += rows;
+        } else {
+          asked.flat->each_status(of, add);
+        }
       } else {
         const auto statuses = asked.answer->statuses(static_cast<int>(feature));
         std::for_each(statuses.begin(), statuses.end(), add);

@@ -18,7 +18,10 @@ Result<const RequestColumn*> require_column(const RequestRows& rows, const data:
   }
   const bool fits =
       std::all_of(column->values.begin(), column->values.end(), [&](const data::Scalar& value) {
-        return value.is_null() || value.type == field.type;
+        // Types without parameters, as keys mostly have, are their ids.
+        return value.is_null() ||
+               (value.type.id() == field.type.id() &&
+                (!data::has_parameters(field.type.id()) || value.type == field.type));
       });
   if (static_cast<int64_t>(column->values.size()) != rows.rows || !fits) {
     return Status(Code::kInvalidArgument,
@@ -253,10 +256,15 @@ Result<std::optional<std::vector<data::EntityKey>>> keys_of(const gold::FeatureV
   keys.reserve(static_cast<std::size_t>(rows.rows));
   std::vector<data::Scalar> values(columns.size());
   for (std::size_t row = 0; row < static_cast<std::size_t>(rows.rows); ++row) {
-    for (std::size_t i = 0; i < columns.size(); ++i) {
-      values[i] = columns[i]->values[row];
+    std::span<const data::Scalar> of_row(values);
+    if (columns.size() == 1) {
+      of_row = std::span(columns[0]->values).subspan(row, 1);
+    } else {
+      for (std::size_t i = 0; i < columns.size(); ++i) {
+        values[i] = columns[i]->values[row];
+      }
     }
-    std::optional<data::EntityKey> key = data::encode_key(values);
+    std::optional<data::EntityKey> key = data::encode_key(of_row);
     if (!key.has_value()) {
       return std::optional<std::vector<data::EntityKey>>();
     }
@@ -301,13 +309,16 @@ Result<std::optional<FlatAnswer>> get_flat_features(const gold::Service& service
       }
       keys.push_back(*std::move(of_view));
     }
-    answer.views.push_back({begin, asked.size() * row_count, view->features().size()});
+    answer.views.push_back({begin, asked.size() * row_count, view->features().size(), false});
     begin += row_count * view->features().size();
     asked.push_back({view.get(), keys.back()});
   }
   answer.applied.reserve(asked.size());
   ASSAY_RETURN_IF_ERROR(store.read_flat_views(asked, now, &answer.values, &answer.applied));
   ASSAY_CHECK(answer.values.size().words == begin);
+  for (FlatAnswer::View& view : answer.views) {
+    view.is_present = answer.values.are_present(view.begin, view.width * row_count);
+  }
   for (const std::optional<online::AppliedTo>& applied : answer.applied) {
     const EventTime until = applied.has_value() ? applied->known_until : EventTime::min();
     answer.known_until = std::min(answer.known_until.value_or(until), until);

@@ -117,15 +117,16 @@ Result<FeatureAnswer> get_online_features(const gold::Service& service,
 /// FeatureAnswer says, without an object for each value.
 struct FlatAnswer {
   struct View {
-    std::size_t begin = 0;  // of its values
-    std::size_t row = 0;    // its first one
-    std::size_t width = 0;  // values of a row
+    std::size_t begin = 0;    // of its values
+    std::size_t row = 0;      // its first one
+    std::size_t width = 0;    // values of a row
+    bool is_present = false;  // all of it is
   };
   data::FlatValues values;
   std::vector<View> views;  // as of the service
   int64_t rows = 0;
   EventTime now;
-  std::optional<EventTime> known_until;  // as of FeatureAnswer
+  std::optional<EventTime> known_until;                   // as of FeatureAnswer
   std::vector<std::optional<online::AppliedTo>> applied;  // where the views stood
 
   /// Where the value of a feature of a view stands.
@@ -143,6 +144,25 @@ struct FlatAnswer {
     std::size_t place = at(feature, 0);
     for (int64_t row = 0; row < rows; ++row, place += width) {
       take(values.status(place));
+    }
+  }
+  /// Calls `take(place, present)` for the value of each row.
+  template <typename Take>
+  void each_value(const gold::ServiceFeature& feature, const Take& take) const {
+    each_value(feature.view_index, feature.feature_index, take);
+  }
+  template <typename Take>
+  void each_value(int view, int feature, const Take& take) const {
+    const View& of = views[static_cast<std::size_t>(view)];
+    std::size_t place = at(view, feature, 0);
+    if (of.is_present) {
+      for (int64_t row = 0; row < rows; ++row, place += of.width) {
+        take(place, true);
+      }
+      return;
+    }
+    for (int64_t row = 0; row < rows; ++row, place += of.width) {
+      take(place, values.status(place) == data::FeatureStatus::kPresent);
     }
   }
   [[nodiscard]] EventTime event_time(int view, int64_t row) const {

@@ -45,8 +45,28 @@ Result<JsonValue> json_of_real(double value) {
              : Status(Code::kInvalidArgument, "values are finite numbers, or null for none");
 }
 
+/// The number of a Value that is one int64 and nothing else, as most keys are.
+std::optional<int64_t> whole_number(std::string_view value) {
+  static const char kTag = static_cast<char>(data::feast_value_type(data::TypeId::kInt64) << 3);
+  if (value.size() < 2 || value.size() > data::kVarintBytesMax || value[0] != kTag) {
+    return std::nullopt;  // a number of the most bytes too: whether it is one is asked elsewhere
+  }
+  uint64_t number = 0;
+  for (std::size_t i = 1; i < value.size(); ++i) {
+    const auto byte = static_cast<uint8_t>(value[i]);
+    if ((byte >= 0x80) != (i + 1 < value.size())) {
+      return std::nullopt;
+    }
+    number |= static_cast<uint64_t>(byte & 0x7F) << (7 * (i - 1));
+  }
+  return static_cast<int64_t>(number);
+}
+
 /// A feast.types.Value as the JSON of a request would have it.
 Result<JsonValue> json_of(std::string_view value) {
+  if (const std::optional<int64_t> number = whole_number(value)) {
+    return JsonValue(*number);
+  }
   ProtoField kind;
   ASSAY_RETURN_IF_ERROR(for_fields(value, [&](const ProtoField& field) -> Status {
     kind = field;
