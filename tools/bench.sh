@@ -2,7 +2,7 @@
 # Builds and runs the benchmarks. Each checks its answer and prints a ratio with its spread.
 #
 #   tools/bench.sh [NAME...]        all of them, or those named (window, asof_join, online_read, lake_open, lake_scan,
-#                                   lake_append, lake_commit, lake_compact, pit, training_file, json_decode, stream, window_read, serve_handler, serve_http, serve_grpc); and, only
+#                                   lake_append, lake_commit, lake_compact, pit, training_file, json_decode, stream, window_read, materialize, serve_handler, serve_http, serve_grpc); and, only
 #                                   when named, restart, stream_peers and serve_peers: they fetch a broker, Spark and Flink, and Feast
 #
 # With BENCH_FULL=yes pit, training_file and window take the sizes of docs/benchmarks: some hours, and 20 GB of disk.
@@ -12,7 +12,7 @@ cmake --preset release -DASSAY_BUILD_BENCH=ON >/dev/null
 cmake --build --preset release --target benchmarks
 echo "# $(date -u +%Y-%m-%d), $(nproc) cores, $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1), commit $(git rev-parse --short HEAD)"
 names=("$@")
-if [ ${#names[@]} -eq 0 ]; then names=(window asof_join online_read lake_open lake_scan lake_append lake_commit lake_compact pit training_file json_decode stream window_read serve_handler serve_http serve_grpc); fi
+if [ ${#names[@]} -eq 0 ]; then names=(window asof_join online_read lake_open lake_scan lake_append lake_commit lake_compact pit training_file json_decode stream window_read materialize serve_handler serve_http serve_grpc); fi
 for name in "${names[@]}"; do
   echo "## $name"
   words=()
