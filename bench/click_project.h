@@ -147,6 +147,17 @@ class ClickTopic {
     return *ingest::KafkaProducer::open(log_world_.world().log, options);
   }
   [[nodiscard]] const std::string& name() const { return name_; }
+  /// How many records it was ever sent.
+  [[nodiscard]] int64_t records() {
+    ingest::KafkaClientOptions options;
+    options.brokers = brokers_;
+    const auto asks = *ingest::KafkaConsumer::open(log_world_.world().log, options);
+    int64_t records = 0;
+    for (int32_t partition = 0; partition < kPartitions; ++partition) {
+      records += asks->offsets({name_, partition}).value().end;
+    }
+    return records;
+  }
   [[nodiscard]] const char* kind() const {
     return mock_ != nullptr ? "broker in this process" : "broker";
   }

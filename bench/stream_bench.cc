@@ -1,4 +1,4 @@
-// Streams, four measurements:
+// Streams, five measurements:
 //
 //   memory    JSON click events (about 200 bytes, 10 fields, 6 of them read) in memory to tiles of
 //   10
@@ -10,8 +10,10 @@
 //             online row is asked for until it is there; the lake is written meanwhile
 //   backlog   a topic's events into bronze, silver, gold and the online store
 //   direct    a topic's events into the online store alone (`lake: none`), by `assay run`
+//   generate  events as `assay generate` makes them, to a file and to a topic
 //
-//   stream_bench [memory EVENTS | readable SECONDS RATE | backlog EVENTS | direct EVENTS]
+//   stream_bench [memory EVENTS | readable SECONDS RATE | backlog EVENTS | direct EVENTS |
+//                 generate EVENTS]
 //
 // The broker's address is in ASSAY_TEST_KAFKA (tools/servers/kafka.sh with ...); without it the
 // others run on the client library's own broker for tests, in this process: its answers come late
@@ -32,11 +34,13 @@
 #include "base/check.h"
 #include "base/pause.h"
 #include "base/process.h"
+#include "base/temp_folder.h"
+#include "base/whole_file.h"
 #include "bronze/bronze_operator.h"
+#include "click_project.h"
 #include "flow/run.h"
 #include "flow/up.h"
 #include "gold/contract.h"
-#include "click_project.h"
 
 namespace {
 
@@ -47,12 +51,12 @@ using assay::parse_time;
 using assay::pause_for;
 using assay::Status;
 using assay::World;
+using assay::bench::click_of;
 using assay::bench::ClickProject;
 using assay::bench::ClickTopic;
 using assay::bench::Events;
 using assay::bench::kPartitions;
 using assay::bench::kUsers;
-using assay::bench::click_of;
 using assay::bench::make_events;
 namespace bronze = assay::bronze;
 namespace catalog = assay::catalog;
@@ -445,6 +449,75 @@ void bench_backlog(int64_t count) {
       static_cast<double>(count) / took / 1e3);
 }
 
+/// Events as `assay generate events` makes them; gives how many lines there were.
+int64_t generate(int64_t count, const ingest::EventSink& sink) {
+  ingest::EventsOptions options;
+  options.count = count;
+  options.start = *parse_time("2026-01-01");
+  options.rate = 100'000;
+  int64_t lines = 0;
+  ASSAY_CHECK(ingest::generate_events(options, [&](const ingest::GeneratedEvent& event) {
+                ++lines;
+                return sink(event);
+              }).ok());
+  return lines;
+}
+
+void print_generated(const char* where, int64_t lines, double took, double computing) {
+  const auto n = static_cast<double>(lines);
+  std::printf("generate: %lld events to a %s in %.2f s: %.0f k events/s, %.0f k a core\n",
+              static_cast<long long>(lines),
+              where,
+              took,
+              n / took / 1e3,
+              n / computing / 1e3);
+}
+
+void bench_generate_file(World& world, int64_t count) {
+  constexpr std::size_t kBlockBytes = 1 << 20;
+  const assay::TempFolder folder;
+  const Duration began = world.clock.monotonic();
+  const double computed_before = computed();
+  const auto file = *assay::WholeFile::create(folder.file("events.jsonl"));
+  std::string text;
+  const int64_t lines = generate(count, [&](const ingest::GeneratedEvent& event) {
+    text += event.line;
+    if (text.size() < kBlockBytes) {
+      return Status();
+    }
+    const Status written = file->append(text);
+    text.clear();
+    return written;
+  });
+  ASSAY_CHECK(file->append(text).ok() && file->publish().ok());
+  print_generated("file", lines, seconds_since(world, began), computed() - computed_before);
+  const std::string all = world.files.read(folder.file("events.jsonl")).value();
+  ASSAY_CHECK(std::count(all.begin(), all.end(), '\n') == lines);
+}
+
+void bench_generate_topic(World& world, int64_t count) {
+  ClickTopic topic;
+  const std::unique_ptr<ingest::KafkaProducer> producer = topic.producer("5");
+  const Duration began = world.clock.monotonic();
+  const double computed_before = computed();
+  const int64_t lines = generate(count, [&](const ingest::GeneratedEvent& event) {
+    return producer->send(topic.name(), -1, event.key, event.line.substr(0, event.line.size() - 1));
+  });
+  ASSAY_CHECK(producer->flush().ok());
+  print_generated(topic.kind(), lines, seconds_since(world, began), computed() - computed_before);
+  ASSAY_CHECK(topic.records() == lines);
+}
+
+void bench_generate(int64_t count) {
+  assay::SystemWorld system(assay::LogLevel::kError);
+  for (int repeat = 0; repeat < kRepeats; ++repeat) {
+    bench_generate_file(system.world(), count);
+  }
+  for (int repeat = 0; repeat < kRepeats; ++repeat) {
+    bench_generate_topic(system.world(), count);
+  }
+}
+
 int64_t number(int argc, char** argv, int index, int64_t by_default) {
   return argc > index ? std::atoll(argv[index]) : by_default;
 }
@@ -465,6 +538,9 @@ int main(int argc, char** argv) {
   }
   if (only == "backlog" || (only.empty() && has_broker)) {
     bench_backlog(number(argc, argv, 2, 1'000'000));
+  }
+  if (only.empty() || only == "generate") {
+    bench_generate(number(argc, argv, 2, 1'000'000));
   }
   return 0;
 }
