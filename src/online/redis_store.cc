@@ -40,6 +40,17 @@ constexpr std::size_t kKeysPerCommand = 1000;
 /// So many nodes at most have rows. Not to be changed: entities would belong to other parts.
 constexpr int kClusterParts = 16;
 
+/// What Feast's values are as of. Its layout has no future: all that was applied is visible in it,
+/// and what came last counts in windows from the end of its slide on.
+EventTime instant_for_feast(const gold::FeatureView& view, EventTime applied) {
+  const int64_t slide = view.slide().micros;
+  const bool has_slides = slide > 0 && view.window_max().micros > 0;
+  if (!has_slides || applied < kFirstInstant || applied.micros >= kEndInstant.micros - slide) {
+    return applied;
+  }
+  return EventTime{floor_to(applied.micros, slide) + slide};
+}
+
 }  // namespace
 
 std::string RedisStore::encode_record(const std::string& name, const Record& record) {
@@ -202,9 +213,9 @@ Status RedisStore::change_rows(RedisConnection& redis,
                                Changed* changed) {
   const std::string prefix = row_prefix(epoch);
   const std::span<const EntityRows::Entity> entities = change.gathered.entities();
-  // Feast's layout has no rows that are of the future: all that was applied is visible in it.
   const EventTime known = record.has_value() ? record->meta.applied.known_until : EventTime::min();
-  const EventTime now = std::max({change.applied_until, known, change.gathered.known_until()});
+  const EventTime now = instant_for_feast(
+      change.view, std::max({change.applied_until, known, change.gathered.known_until()}));
   std::optional<FeastLayout> feast;
   if (!keys_.feast_project.empty()) {
     feast.emplace(change.view, keys_.feast_project);

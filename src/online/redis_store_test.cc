@@ -282,6 +282,42 @@ TEST_F(RedisStoreTest, FeastsLayoutHasItsKeysFieldsAndValuesBesideOurs) {
   EXPECT_EQ(run({{"EXISTS", key("eu")}})->front().integer, 0) << "forgotten in both";
 }
 
+/// A view whose events count from the end of their slide on.
+class SlidingView : public FakeView {
+ public:
+  static constexpr int64_t kSlide = 10;
+  SlidingView() : FakeView("clicks", {{"user_id", data::Type::kString}}, 1) {}
+  [[nodiscard]] Duration slide() const override { return {kSlide}; }
+  [[nodiscard]] Duration window_max() const override { return {10 * kSlide}; }
+  [[nodiscard]] Result<gold::FeatureValues> read_online_row(std::string_view row,
+                                                            EventTime now) const override {
+    return FakeView::read_online_row(row, EventTime{floor_to(now.micros, kSlide) - 1});
+  }
+};
+
+TEST_F(RedisStoreTest, FeastsValuesCountTheEventThatTheyAreWrittenFor) {
+  url_ += "&feast=feast_check";
+  const SlidingView view;
+  const auto store = open();
+  const std::vector<data::Scalar> values = {data::Scalar::string("u1")};
+  const std::string key = **data::feast_entity_key(view.keys(), values) + "feast_check";
+  for (const int64_t time : {13, 20, 29}) {  // 20: at the beginning of a slide
+    const double value = static_cast<double>(time);
+    const auto applied = store->applied_to(view);
+    ASSERT_TRUE(applied.ok());
+    ASSERT_TRUE(
+        store
+            ->apply(view,
+                    fake_batch(view, {{"u1", time, time, {value}}}, time),
+                    applied->has_value() ? std::optional((*applied)->position) : std::nullopt,
+                    time,
+                    EventTime::min())
+            .ok());
+    EXPECT_EQ(run({{"HGET", key, data::feast_redis_field("clicks", "f0")}})->front().text,
+              data::to_feast_value(data::Scalar::float64(value)));
+  }
+}
+
 TEST_F(RedisStoreTest, ADropTakesFeastsValuesAlongExceptThoseOfTheViewThatReplacedIt) {
   url_ += "&feast=feast_check";
   const auto store = open();

