@@ -64,13 +64,44 @@ def document(program, python, root):
             os.killpg(shell.pid, signal.SIGKILL)
 
 
+def start_redis(address, *words):
+    # Debian's redis-tools holds the whole program; its name decides what it is.
+    return subprocess.Popen(["redis-server", "--port", address.split(":")[1], "--save", "", *map(str, words)],
+                            executable=shutil.which("redis-check-rdb"), stdout=subprocess.DEVNULL)
+
+
+@contextlib.contextmanager
+def redis_cluster(root):
+    """A Redis Cluster of two nodes, each with half of the slots, and where they are."""
+    nodes, buses = [[free_address() for _ in range(2)] for _ in range(2)]
+    servers = []
+
+    def ask(node, *words):
+        return subprocess.run(["redis-cli", "-p", node.split(":")[1], "cluster", *words], check=True, capture_output=True,
+                              text=True, timeout=60).stdout
+
+    try:
+        for node, bus in zip(nodes, buses):
+            folder = root / f"node_{len(servers)}"
+            folder.mkdir()
+            servers.append(start_redis(node, "--dir", folder, "--cluster-enabled", "yes", "--cluster-port", bus.split(":")[1]))
+            wait_for(lambda: listens(node), "Redis does not come up")
+        for node, slots in zip(nodes, [("0", "8191"), ("8192", "16383")]):
+            ask(node, "addslotsrange", *slots)
+        ask(nodes[0], "meet", *nodes[1].split(":"), buses[1].split(":")[1])
+        wait_for(lambda: all("cluster_state:ok" in ask(node, "info") for node in nodes), "the cluster does not come up")
+        yield nodes
+    finally:
+        for server in servers:
+            server.kill()
+            server.wait()
+
+
 @contextlib.contextmanager
 def redis_server(root):
     """A Redis server, and where it is."""
     address = free_address()
-    # Debian's redis-tools holds the whole program; its name decides what it is.
-    server = subprocess.Popen(["redis-server", "--port", address.split(":")[1], "--save", "", "--dir", str(root)],
-                              executable=shutil.which("redis-check-rdb"), stdout=subprocess.DEVNULL)
+    server = start_redis(address, "--dir", root)
     try:
         wait_for(lambda: listens(address), "Redis does not come up")
         yield address
@@ -125,6 +156,19 @@ def redis_layout(program, python, root):
             project.run("apply")
             project.run("run")
         run_python(python, "redis_checks.py", root / "redis/feast", address, "without", "basket")
+
+
+def redis_cluster_layout(program, python, root):
+    """The same in a cluster, where each of Feast's keys lies in the slot of its own name."""
+    with redis_cluster(root) as nodes:
+        project = Project(program, root / "redis_cluster")
+        fixture.make(project)
+        place = f"redis+cluster://{nodes[0]}?also={nodes[1]}&feast={fixture.PROJECT}"
+        project.write("assay.yaml", fixture.DEFINITIONS.replace("embedded:./online", f'"{place}"'))
+        project.run("apply")
+        project.run("run")
+        project.run("registry", "export", project.folder / "feast")
+        run_python(python, "redis_checks.py", project.folder / "feast", ",".join(nodes))
 
 
 def from_feast(program, python, root):
@@ -268,6 +312,7 @@ def main(program):
         document(program, python, root)
         imported(program, python, root)
         redis_layout(program, python, root)
+        redis_cluster_layout(program, python, root)
         from_feast(program, python, root)
     finally:
         remove(root)
