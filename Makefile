@@ -32,7 +32,7 @@ test: build
 
 test-slow: build
 	@tools/python_env.sh build/venv tests/delta_rs/requirements.txt
-	@ctest --preset slow
+	@ctest --preset slow --verbose
 
 test-servers: build
 	@tools/python_env.sh build/venv tests/delta_rs/requirements.txt

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstdlib>
+#include <filesystem>
 #include <memory>
 #include <string>
+#include <system_error>
 
 #include <gtest/gtest.h>
 
@@ -64,6 +66,15 @@ class TestProject {
       write("data/day-" + std::to_string(day) + ".csv", events_of_day(day));
     }
   }
+  /// What a failed test leaves may be looked at.
+  ~TestProject() {
+    std::error_code gone;
+    if (!testing::Test::HasFailure()) {
+      std::filesystem::remove_all(folder_, gone);
+    }
+  }
+  TestProject(const TestProject&) = delete;
+  TestProject& operator=(const TestProject&) = delete;
 
   void write(const std::string& name, const std::string& text) {
     const std::string path = join_path(folder_, name);
