@@ -211,6 +211,8 @@ constexpr std::array kKeys{
            "Stop when more than this share of at least 1000 records is rejected: their form has changed. "
            "1 never stops.",
            "0.5"},
+    KeyDef{"kafka", "idle_timeout", kDuration, false, "30s", "",
+           "A partition without rows for so long, all of which was read, does not hold up what is late.", "30s"},
     KeyDef{"kafka", "dead_letter", kText, false, "", "",
            "A topic of the same brokers that refused records are also sent to, under the headers of "
            "Kafka Connect.",

@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/time.h"
+
 namespace assay::catalog {
 
 /// Where a partition is read from when no table holds a position in it.
@@ -30,10 +32,11 @@ struct KafkaDef {
   std::vector<std::string> topics;  // in the order of the definition
   KafkaStart start = KafkaStart::kEarliest;
   OnLost on_lost = OnLost::kFail;
-  int64_t queue_bytes_max = 64 << 20;          // fetched and not yet taken
-  double rejects_max = 0.5;                    // share of rejected records that stops the source
-  std::map<std::string, std::string> options;  // for the client library, by its own names
-  std::string dead_letter;                     // topic for refused records; "" for none
+  int64_t queue_bytes_max = 64 << 20;            // fetched and not yet taken
+  double rejects_max = 0.5;                      // share of rejected records that stops the source
+  Duration idle_timeout{30 * kMicrosPerSecond};  // a partition without rows holds nothing up then
+  std::map<std::string, std::string> options;    // for the client library, by its own names
+  std::string dead_letter;                       // topic for refused records; "" for none
 };
 
 }  // namespace assay::catalog

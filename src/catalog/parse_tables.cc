@@ -154,6 +154,7 @@ void read_kafka(ParseContext& context, const YamlNode& node, SourceDef* source) 
   kafka.on_lost = reader.text("on_lost") == "skip" ? OnLost::kSkip : OnLost::kFail;
   kafka.queue_bytes_max = reader.bytes("queue_max");
   kafka.rejects_max = reader.number("rejects_max");
+  kafka.idle_timeout = reader.duration("idle_timeout").value_or(kafka.idle_timeout);
   kafka.options = reader.text_map("options");
   kafka.dead_letter = reader.text("dead_letter");
   if (std::count(kafka.topics.begin(), kafka.topics.end(), kafka.dead_letter) != 0) {

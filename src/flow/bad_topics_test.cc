@@ -32,7 +32,6 @@ using Reasons = std::map<std::string, int>;
 TEST(BadTopics, AClockTenYearsAheadInOnePartitionMakesNothingLate) {
   TestTopic topic(2);
   KafkaProject project(topic);
-  project.change("allowed_lateness: 30d", "allowed_lateness: 1h");
   constexpr int kHours = 20;
   RunOptions options;
   options.epoch_rows = 1;
@@ -80,7 +79,6 @@ TEST(BadTopics, WhatCameAndWentIsCounted) {
   TestTopic topic(2);
   KafkaProject project(topic);
   project.change("source: events\n", kWithKey);
-  project.change("allowed_lateness: 30d", "allowed_lateness: 1h");
   RunningUp up(project);
   topic.send(0, event("u1", "2026-01-01 12:00:00"));
   topic.send(0, event("u1", "2026-01-01 12:00:00"));  // once more

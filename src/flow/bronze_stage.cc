@@ -54,7 +54,8 @@ Status run_files(Workspace& workspace,
                                       workspace.world().log));
     }
     if (writer.pending().in > 0) {
-      ASSAY_RETURN_IF_ERROR(writer.commit({source->position().value, {}, {}, {}, 0}, total));
+      ASSAY_RETURN_IF_ERROR(
+          writer.commit({.position = source->position().value, .parts = {}}, total));
       tell(writer.name(), options, *total);
     }
     if (more && options.stopping()) {
@@ -74,6 +75,7 @@ Status run_partitions(Workspace& workspace,
   ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<KafkaLine> line,
                          KafkaLine::open(workspace, name, options));
   ASSAY_RETURN_IF_ERROR(line->recover(total));
+  ASSAY_RETURN_IF_ERROR(line->note_pause());
   if (!workspace.project().has_lake) {
     ASSAY_RETURN_IF_ERROR(move_positions(workspace, name, options));
     ASSAY_RETURN_IF_ERROR(line->begin_epoch());  // rows reach the views as they are read

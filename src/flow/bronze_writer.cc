@@ -1,10 +1,12 @@
 #include "flow/bronze_writer.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/fail_point.h"
 #include "base/suggest.h"
 #include "bronze/contract.h"
+#include "flow/part_facts.h"
 #include "flow/part_position.h"
 #include "ingest/kafka_marks.h"
 #include "privacy/key.h"
@@ -173,10 +175,11 @@ Result<std::map<int64_t, EventTime>> BronzeWriter::part_times(int64_t parts) {
 
 Result<BronzeWriter::Journaled> BronzeWriter::journaled() {
   ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table_->snapshot());
-  const std::optional<int64_t> low_time = snapshot->txn(low_time_app_id(app_id_));
+  const std::optional<int64_t> said_at = snapshot->txn(said_at_app_id(app_id_));
   return Journaled{snapshot->txn(epoch_app_id(app_id_)).value_or(0),
                    snapshot->txn(reads_app_id(app_id_)).value_or(0),
-                   low_time.has_value() ? std::optional(EventTime{*low_time}) : std::nullopt};
+                   read_part_facts(*snapshot, app_id_),
+                   said_at.has_value() ? std::optional(EventTime{*said_at}) : std::nullopt};
 }
 
 /// Load from the table the accepted rows with such event times, where that was not done.
@@ -290,9 +293,13 @@ Status BronzeWriter::add_positions(const Reached& reached, lake::CommitRequest* 
     add(epoch_app_id(app_id_), *reached.epoch);
     add(reads_app_id(app_id_), reached.reads);
   }
-  if (reached.low_time.has_value()) {
-    const std::string id = low_time_app_id(app_id_);
-    add(id, std::max(reached.low_time->micros, snapshot->txn(id).value_or(INT64_MIN)));
+  std::vector<lake::TxnUpdate>& txns = request->txns;
+  if (reached.facts.has_value()) {
+    std::ranges::move(say_part_facts(*reached.facts, *snapshot, app_id_), std::back_inserter(txns));
+    add(said_at_app_id(app_id_), workspace_.world().clock.now().micros);
+  }
+  for (const auto& [id, times] : reached.times) {
+    std::ranges::move(say_part_times(times, *snapshot, id), std::back_inserter(txns));
   }
   return {};
 }

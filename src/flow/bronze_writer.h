@@ -19,6 +19,7 @@
 #include "flow/taken_parts.h"
 #include "flow/workspace.h"
 #include "ingest/record.h"
+#include "silver/part_times.h"
 
 namespace assay::flow {
 
@@ -52,11 +53,12 @@ class BronzeWriter {
   /// The same of the newest event times of parts that processes share.
   Result<std::map<int64_t, EventTime>> part_times(int64_t parts);
 
-  /// What the table has of journaled reads.
+  /// What the table has of journaled reads, and says of its parts.
   struct Journaled {
-    int64_t epoch = 0;                  // the last one; 0 for none
-    int64_t reads = 0;                  // of all epochs
-    std::optional<EventTime> low_time;  // by which rows behind it are judged
+    int64_t epoch = 0;  // the last one; 0 for none
+    int64_t reads = 0;  // of all epochs
+    silver::PartFacts facts;
+    std::optional<EventTime> said_at;  // these, by the machine's clock
   };
   Result<Journaled> journaled();
 
@@ -70,11 +72,13 @@ class BronzeWriter {
   struct Reached {
     int64_t position = 0;  // of a source that is read in one order
     std::map<int64_t, int64_t>
-        parts;  // of one that is read side by side; then position is not used
-    std::optional<EventTime> low_time;   // of the same: no part that is behind is older than this
-    std::optional<int64_t> epoch;        // of reads that were journaled: the table has it then
-    int64_t reads = 0;                   // how many all epochs have, this one included
-    std::map<int64_t, int64_t> marks{};  // of a source that is read side by side: the last records
+        parts;                       // of one that is read side by side; then position is not used
+    std::optional<int64_t> epoch{};  // of reads that were journaled: the table has it then
+    int64_t reads = 0;               // how many all epochs have, this one included
+    // Of a source that is read side by side:
+    std::map<int64_t, int64_t> marks{};                // the last records
+    std::optional<silver::PartFacts> facts{};          // where there are rows
+    std::map<std::string, silver::PartTimes> times{};  // without a lake, by id of a silver table
   };
   /// What take() took: rows to be committed, by this object or by another one of the same table.
   struct Pending {
@@ -109,12 +113,10 @@ class BronzeWriter {
   Status take_unjudged(const ingest::RecordBatch& records);
   /// What a process has of its parts of the source.
   struct SharedReached {
-    std::map<int64_t, int64_t> parts;           // those that it read on, and how far
-    std::map<int64_t, int64_t> marks;           // the last record of each
-    std::map<int64_t, int64_t> begun;           // where the table stood when it did; none: nowhere
-    std::map<int64_t, bool> own;                // its parts: whether it has read them to their end
-    std::map<int64_t, int64_t> ends_of_others;  // where other processes' parts end
-    bool knows_others = false;                  // false: no low time can be told
+    std::map<int64_t, int64_t> parts;  // those that it read on, and how far
+    std::map<int64_t, int64_t> marks;  // the last record of each
+    std::map<int64_t, int64_t> begun;  // where the table stood when it did; none: nowhere
+    silver::PartFacts facts;           // of all processes' parts, as far as it knows
   };
   /// Judge all that is pending by the table's newest version, and commit it behind that one.
   ///
@@ -149,7 +151,6 @@ class BronzeWriter {
   Status send_letters(const data::Batch& rejected);
   Result<data::Batch> rows_to_keep(const Pending& pending) const;
   Status add_positions(const Reached& reached, lake::CommitRequest* request);
-  using Times = std::map<int64_t, EventTime>;  // by part's ordinal
   Status check_still_mine(const SharedReached& reached, const lake::Snapshot& snapshot) const;
   Status commit_judged(const Pending& pending, const SharedReached& reached, StageAccount* account);
   Status write_judged(const data::Batch& rows,
@@ -163,9 +164,6 @@ class BronzeWriter {
   Result<std::vector<lake::TxnUpdate>> shared_positions(const SharedReached& reached,
                                                         const lake::Snapshot& snapshot,
                                                         const data::Batch& judged);
-  [[nodiscard]] std::optional<EventTime> shared_low_time(const SharedReached& reached,
-                                                         const lake::Snapshot& snapshot,
-                                                         const Times& newest) const;
 
   Workspace& workspace_;
   std::string name_;

@@ -36,7 +36,7 @@ class DirectProject : public KafkaProject {
 
 /// The online rows of a project that reads the same events from files, with changes to its text.
 uint64_t hash_from_files(const std::vector<std::pair<std::string, std::string>>& changes = {}) {
-  PatientProject files;
+  TestProject files;
   for (const auto& [from, to] : changes) {
     files.change(from, to);
   }
@@ -80,11 +80,11 @@ TEST(Direct, ADuplicateIsOneAlsoAfterARestart) {
   send_days(topic, 1, 7);
   ASSERT_TRUE(project.run().ok());
   const uint64_t once = project.online_hash();
-  topic.send_elsewhere("u1,5000.25,2026-01-06T20:00:00Z");
+  topic.send_elsewhere("u1,5000.25,2026-01-06T23:50:00Z");
   ASSERT_TRUE(project.run().ok());
   const uint64_t with_one_more = project.online_hash();
   EXPECT_NE(with_one_more, once);
-  topic.send_elsewhere("u1,5000.25,2026-01-06T20:00:00Z");
+  topic.send_elsewhere("u1,5000.25,2026-01-06T23:50:00Z");
   ASSERT_TRUE(project.run().ok());
   EXPECT_EQ(project.online_hash(), with_one_more);
   for (const std::string& file : project.parquet_files()) {  // what duplicates are known by

@@ -5,6 +5,7 @@
 
 #include "base/fail_point.h"
 #include "flow/run.h"
+#include "flow/silver_stage.h"
 
 namespace assay::flow {
 namespace {
@@ -115,12 +116,35 @@ std::vector<std::string> FastPath::take_dropped() {
   return std::exchange(dropped_, {});
 }
 
-void FastPath::judge_by(std::optional<EventTime> low_time) {
+Result<bool> FastPath::judge_behind_table() {
+  bool is_known = true;
   for (Branch& branch : branches_) {
     branch.state = {};
-    branch.state.newest = low_time;
-    branch.state.moves_newest = false;
+    if (branch.operation != nullptr) {
+      ASSAY_ASSIGN_OR_RETURN(branch.state.parts, part_times_behind(workspace_, branch.table));
+      is_known = is_known && branch.state.parts.has_value();
+    }
   }
+  return is_known;
+}
+
+void FastPath::judge_behind(const silver::PartFacts& facts) {
+  for (Branch& branch : branches_) {
+    if (branch.state.parts.has_value()) {
+      silver::end_commit(facts, idle_timeout_, &*branch.state.parts);
+    }
+  }
+}
+
+Result<std::map<std::string, silver::PartTimes>> FastPath::part_times() const {
+  std::map<std::string, silver::PartTimes> times;
+  for (const Branch& branch : branches_) {
+    if (branch.state.parts.has_value()) {
+      ASSAY_ASSIGN_OR_RETURN(const std::string key, workspace_.silver_table_key(branch.table));
+      times[workspace_.app_id(key)] = *branch.state.parts;
+    }
+  }
+  return times;
 }
 
 /// The table of a branch; none as long as nothing was written to it.

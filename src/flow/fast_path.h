@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -27,10 +28,10 @@ bool reads_topics(const catalog::Project& project, const std::string& view);
 /// Brings rows of one bronze table into online views before the lake has them, by the same
 /// operators as the stages.
 ///
-/// All rows of an epoch (the reads between two commits of the bronze table) are judged by the times
-/// of the commit before it, here and in silver's stage, so that how the epoch was cut does not
-/// matter. Each transaction of the online store carries how many reads it has beyond its version of
-/// the table. Reads are numbered over all epochs of the bronze table, from 1 on.
+/// All rows of an epoch (the reads between two commits of the bronze table) are judged by what the
+/// commit before it says and by the rows before them in their partitions, here and in silver's
+/// stage, so that how the epoch was cut does not matter. Each transaction of the online store
+/// carries how many reads it has beyond its version of the table, numbered over all epochs from 1.
 /// Threads one thread at a time.
 /// Source  docs/decisions/0080-reads-are-journaled.md, 0110-the-lake-beside-the-line.md
 class FastPath {
@@ -45,8 +46,13 @@ class FastPath {
   /// Look where tables and views stand. Views that are not up to the lake take no part; those that
   /// are ahead of it by other reads than journals have are dropped: they cannot be made again.
   Status place(const Reads& reads);
-  /// Rows of the reads that follow are judged by this time.
-  void judge_by(std::optional<EventTime> low_time);
+  /// Rows of the reads that follow come behind the bronze table's newest version: judge them as the
+  /// silver stage will. False where it cannot be told what that will judge by.
+  Result<bool> judge_behind_table();
+  /// All rows of an epoch were applied, and its commit says this.
+  void judge_behind(const silver::PartFacts& facts);
+  /// What silver tables are to say then, by id of the table.
+  [[nodiscard]] Result<std::map<std::string, silver::PartTimes>> part_times() const;
   /// Bring the rows of a read to the views that do not have them.
   Status apply(const data::Batch& rows, int64_t read);
   /// Behind an epoch's last read, before the lake has it: views that are ahead say that they have
@@ -87,7 +93,9 @@ class FastPath {
     std::vector<View> views;
   };
   FastPath(Workspace& workspace, std::string bronze)
-      : workspace_(workspace), bronze_(std::move(bronze)) {}
+      : workspace_(workspace),
+        bronze_(std::move(bronze)),
+        idle_timeout_(workspace.idle_timeout(bronze_)) {}
   Result<lake::DeltaTable*> table_of(const Branch& branch);
   Status place_view(const Branch& branch, const Reads& reads, View* view);
   Status follow(const Branch& branch, lake::DeltaTable& table, View* view);
@@ -98,6 +106,7 @@ class FastPath {
 
   Workspace& workspace_;
   std::string bronze_;
+  Duration idle_timeout_;  // of its topics
   std::vector<Branch> branches_;
   std::vector<std::string> dropped_;
 };

@@ -15,7 +15,7 @@ constexpr Duration kNever{3600 * kMicrosPerSecond};
 
 uint64_t online_of_all_days() {
   static const uint64_t hash = [] {
-    PatientProject files;
+    TestProject files;
     EXPECT_TRUE(files.run().ok());
     return files.online_hash();
   }();
@@ -135,11 +135,10 @@ TEST(FastPath, ViewsThatChangeWithTheLakeWaitForIt) {
   TestTopic topic(1);
   KafkaProject project(topic);
   EXPECT_EQ(why_not_fast(project.open()->project(), "spend"), "");
-  project.change(
-      "    allowed_lateness: 30d\n",
-      "    allowed_lateness: 30d\n    checks:\n      - {column: amount, unique: true}\n");
+  project.change("    allowed_lateness: 1h\n",
+                 "    allowed_lateness: 1h\n    checks:\n      - {column: amount, unique: true}\n");
   EXPECT_NE(why_not_fast(project.open()->project(), "spend"), "");
-  PatientProject files;
+  TestProject files;
   EXPECT_NE(why_not_fast(files.open()->project(), "spend"), "");
 }
 

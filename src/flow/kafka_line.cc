@@ -83,13 +83,23 @@ Result<std::unique_ptr<KafkaLine>> KafkaLine::open(Workspace& workspace,
   ASSAY_ASSIGN_OR_RETURN(const BronzeWriter::Journaled held, line->writer_->journaled());
   line->epoch_ = held.epoch + 1;
   line->reads_ = held.reads;
-  line->judge_by(held.low_time);
+  line->facts_ = held.facts;
+  line->watch_.catch_up(held.facts.line_clock);
+  line->note_answer();
   return line;
 }
 
-void KafkaLine::judge_by(std::optional<EventTime> low_time) {
-  judged_by_ = low_time;
-  fast_path_->judge_by(low_time);
+void KafkaLine::note_answer() {
+  watch_.note_answer(
+      workspace_.world().clock.monotonic(), source_->known_ends(), source_->positions());
+}
+
+Status KafkaLine::note_pause() {
+  ASSAY_ASSIGN_OR_RETURN(const BronzeWriter::Journaled held, writer_->journaled());
+  if (held.said_at.has_value()) {
+    watch_.note_pause({workspace_.world().clock.now().micros - held.said_at->micros});
+  }
+  return {};
 }
 
 Status KafkaLine::recover(StageAccount* total) {
@@ -114,6 +124,11 @@ Status KafkaLine::recover(StageAccount* total) {
   // What a view has beyond the journals cannot be made again: their end was lost.
   ASSAY_RETURN_IF_ERROR(fast_path_->place({reads_, in_journals}));
   ASSAY_RETURN_IF_ERROR(check_places());
+  ASSAY_ASSIGN_OR_RETURN(const bool is_known, fast_path_->judge_behind_table());
+  const bool is_of_this_rule = epochs.front().empty() || epochs.front().front().before.has_value();
+  if (workspace_.project().has_lake && !(is_known && is_of_this_rule)) {
+    return give_up_epochs();  // views may have rows by other verdicts than the lake will
+  }
   is_journaling_ = true;
   for (std::size_t i = 0; i < epochs.size() && !epochs[i].empty(); ++i) {
     ASSAY_ASSIGN_OR_RETURN(const bool is_same, repeat(epochs[i]));
@@ -121,14 +136,13 @@ Status KafkaLine::recover(StageAccount* total) {
       // They are not what they were: what the views have of them cannot be told any more.
       return give_up_epochs();
     }
-    const bool is_judged = i + 1 < epochs.size() && !epochs[i + 1].empty();
-    ASSAY_ASSIGN_OR_RETURN(std::optional<EpochEnd> end, end_epoch());
+    std::optional<silver::PartFacts> said;  // when the reads behind it were judged
+    if (i + 1 < epochs.size() && !epochs[i + 1].empty()) {
+      said = epochs[i + 1].front().before;
+    }
+    ASSAY_ASSIGN_OR_RETURN(std::optional<EpochEnd> end, end_epoch_saying(said));
     if (!end.has_value()) {
       return give_up_epochs();
-    }
-    if (is_judged) {  // as it was when the reads behind it were judged
-      end->reached.low_time = epochs[i + 1].front().judged_by;
-      judge_by(end->reached.low_time);
     }
     ASSAY_RETURN_IF_ERROR(writer_->commit(end->pending, end->reached, total));
     ASSAY_RETURN_IF_ERROR(note_committed());
@@ -144,8 +158,7 @@ Status KafkaLine::give_up_epochs() {
   reads_ = held.reads;
   epoch_reads_ = 0;
   is_journaling_ = false;
-  newest_.clear();
-  judge_by(held.low_time);
+  facts_ = held.facts;
   ASSAY_RETURN_IF_ERROR(fast_path_->drop_views_ahead());
   ASSAY_RETURN_IF_ERROR(journal_->remove_up_to(epoch_ + kEpochsMax));
   if (!workspace_.project().has_lake) {
@@ -267,8 +280,7 @@ Result<std::optional<std::vector<ingest::RecordBatch>>> KafkaLine::read_again(
 }
 
 Status KafkaLine::begin_epoch() {
-  ASSAY_ASSIGN_OR_RETURN(const BronzeWriter::Journaled held, writer_->journaled());
-  judge_by(held.low_time);
+  ASSAY_RETURN_IF_ERROR(fast_path_->judge_behind_table().status());
   // The lake has all epochs before: what is ahead of it now is of none, and made anew at once.
   ASSAY_RETURN_IF_ERROR(fast_path_->place({reads_, 0}));
   ASSAY_RETURN_IF_ERROR(check_places());
@@ -322,7 +334,11 @@ Result<bool> KafkaLine::has_new_partitions() {
   ASSAY_ASSIGN_OR_RETURN(const auto known,
                          ledger_.known(ingest::kafka_ledger_name(writer_->definition().source)));
   must_seek_ = must_seek_ || known.size() != placed_parts_;
-  ASSAY_RETURN_IF_ERROR(found.status());
+  if (!found.ok()) {
+    watch_.note_no_answer();
+    return found.status();
+  }
+  note_answer();
   if (*found > 0) {
     workspace_.world().log.info("kafka_partitions_found",
                                 {{"source", writer_->definition().source}, {"count", *found}});
@@ -342,7 +358,7 @@ Result<std::optional<data::Batch>> KafkaLine::take(int64_t records_max, Duration
   }
   if (is_journaling_) {
     JournaledRead read{records->received, records->size(), records->part_end, {}, {}};
-    read.judged_by = epoch_reads_ == 0 ? judged_by_ : std::nullopt;
+    read.before = epoch_reads_ == 0 ? std::optional(facts_) : std::nullopt;
     for (const auto& [number, schema] : records->schemas) {
       if (schema == nullptr) {
         read.unknown_schemas.push_back(number);
@@ -369,7 +385,6 @@ Result<data::Batch> KafkaLine::take_in(const ingest::RecordBatch& records) {
   const data::Account before = writer_->pending();
   ASSAY_ASSIGN_OR_RETURN(data::Batch rows, writer_->take(records));
   ASSAY_RETURN_IF_ERROR(check_rejects(before));
-  note_newest_times(writer_->definition(), rows, &newest_);
   return rows;
 }
 
@@ -379,29 +394,23 @@ Status KafkaLine::check_rejects(const data::Account& before) {
                      workspace_.world().log);
 }
 
-/// The newest event time of the part that is furthest behind. A part that was read to its end holds
-/// nothing up; one that was not and has given nothing yet holds up everything.
-std::optional<EventTime> KafkaLine::low_time() const {
-  std::optional<EventTime> low;
-  std::optional<EventTime> newest;
+silver::PartFacts KafkaLine::facts() {
+  std::set<int64_t> at_end;
   for (const auto& [ordinal, position] : source_->positions()) {
-    const auto found = newest_.find(ordinal);
-    const bool is_behind = !source_->part_at_end(ordinal);
-    if (found == newest_.end()) {
-      if (is_behind) {
-        return std::nullopt;
-      }
-      continue;
-    }
-    newest = std::max(newest.value_or(EventTime::min()), found->second);
-    if (is_behind) {
-      low = std::min(low.value_or(EventTime::max()), found->second);
+    if (source_->part_at_end(ordinal)) {
+      at_end.insert(ordinal);
     }
   }
-  return low.has_value() ? low : newest;
+  return watch_.facts(workspace_.world().clock.monotonic(), source_->positions(), at_end);
 }
 
 Result<std::optional<KafkaLine::EpochEnd>> KafkaLine::end_epoch() {
+  return end_epoch_saying(std::nullopt);
+}
+
+/// `said`: what its commit says of the parts; nothing for what is so now.
+Result<std::optional<KafkaLine::EpochEnd>> KafkaLine::end_epoch_saying(
+    const std::optional<silver::PartFacts>& said) {
   ASSAY_CHECK(!is_on_its_way_);
   if (writer_->pending().in == 0) {
     return std::optional<EpochEnd>();
@@ -409,7 +418,11 @@ Result<std::optional<KafkaLine::EpochEnd>> KafkaLine::end_epoch() {
   EpochEnd end;
   end.reached.parts = source_->positions();
   end.reached.marks = source_->marks();
-  end.reached.low_time = std::max(low_time(), judged_by_);  // nothing is before all times
+  if (writer_->pending().out > 0) {  // silver has a commit only where bronze has rows
+    facts_ = merge_part_facts(facts_, said.has_value() ? *said : facts());
+    end.reached.facts = facts_;
+    fast_path_->judge_behind(facts_);
+  }
   if (is_journaling_) {
     ASSAY_RETURN_IF_ERROR(fast_path_->end_epoch(reads_));
     end.reached.epoch = epoch_;
@@ -417,7 +430,9 @@ Result<std::optional<KafkaLine::EpochEnd>> KafkaLine::end_epoch() {
     ++epoch_;
     epoch_reads_ = 0;
   }
-  judge_by(end.reached.low_time);
+  if (!workspace_.project().has_lake) {
+    ASSAY_ASSIGN_OR_RETURN(end.reached.times, fast_path_->part_times());
+  }
   end.pending = writer_->take_pending();
   is_on_its_way_ = true;
   return std::optional(std::move(end));

@@ -14,6 +14,7 @@
 #include "flow/bronze_writer.h"
 #include "flow/fast_path.h"
 #include "flow/online_stage.h"
+#include "flow/part_facts.h"
 #include "flow/read_journal.h"
 #include "flow/reject_gauge.h"
 #include "flow/run_options.h"
@@ -31,7 +32,7 @@ bool restore_schemas(const JournaledRead& read, bool keys_have_schemas, ingest::
 
 /// Whether a table has columns of what stands beside a record's value.
 bool keeps_kafka_columns(const catalog::BronzeDef& bronze);
-/// Keep the largest time of each part's rows: by this time lateness goes.
+/// Keep the largest time of each part's rows.
 void note_newest_times(const catalog::BronzeDef& bronze,
                        const data::Batch& rows,
                        std::map<int64_t, EventTime>* newest);
@@ -108,6 +109,9 @@ class KafkaLine {
   Status seek();
   [[nodiscard]] bool must_seek() const { return must_seek_; }
   Status finish() { return writer_->finish(); }
+  /// Count, for partitions that give no rows, the time since the last commit in which no process
+  /// was at work: `assay run` works for a moment only.
+  Status note_pause();
 
   [[nodiscard]] bool has_read_backlog() const { return source_->has_read_backlog(); }
   [[nodiscard]] int64_t lag() const { return source_->lag(); }
@@ -133,11 +137,13 @@ class KafkaLine {
   Result<bool> repeat(std::span<const JournaledRead> reads);
   /// Leave the journals' reads to be read as new ones; what is ahead by them is made from the lake.
   Status give_up_epochs();
-  void judge_by(std::optional<EventTime> low_time);
   /// Without a lake: kUnavailable when a view takes no part, since nothing else brings its rows.
   [[nodiscard]] Status check_places() const;
   Status check_rejects(const data::Account& before);
-  [[nodiscard]] std::optional<EventTime> low_time() const;
+  /// What a commit of what was read says of the parts.
+  [[nodiscard]] silver::PartFacts facts();
+  Result<std::optional<EpochEnd>> end_epoch_saying(const std::optional<silver::PartFacts>& said);
+  void note_answer();
 
   Workspace& workspace_;
   SourceLedger ledger_;
@@ -150,12 +156,12 @@ class KafkaLine {
   int64_t reads_ = 0;           // of all epochs, this one included
   int64_t epoch_reads_ = 0;     // of this one
   bool is_on_its_way_ = false;  // the epoch before is not in the lake yet
-  std::optional<EventTime> judged_by_;
+  PartWatch watch_;
+  silver::PartFacts facts_;       // that the commits up to the epoch before say
   std::size_t placed_parts_ = 0;  // parts that the ledger had at the last seek
   bool must_seek_ = true;
   std::optional<RejectGauge> gauge_;
   std::optional<EventTime> oldest_received_;
-  std::map<int64_t, EventTime> newest_;  // by part's ordinal: largest event time of its rows
 };
 
 }  // namespace assay::flow

@@ -126,14 +126,8 @@ class TestTopic {
   int64_t sent_ = 0;
 };
 
-/// A project whose rows are never late: which partition comes first is the broker's business.
-class PatientProject : public TestProject {
- public:
-  PatientProject() { change("allowed_lateness: 1h", "allowed_lateness: 30d"); }
-};
-
 /// A project that reads the topic.
-class KafkaProject : public PatientProject {
+class KafkaProject : public TestProject {
  public:
   explicit KafkaProject(const TestTopic& topic) {
     change("events: {files: {path: data, format: csv}}",

@@ -143,7 +143,6 @@ TEST(Kafka, APartitionThatIsFarBehindIsNotLate) {
   // first.
   TestTopic topic(2);
   KafkaProject project(topic);
-  project.change("allowed_lateness: 30d", "allowed_lateness: 1h");
   for (int day = 20; day < 26; ++day) {
     topic.send(1, R"({"user_id":"u1","amount":1,"ts":"2026-01-)" + std::to_string(day) + "\"}");
     topic.send(0,
@@ -179,6 +178,7 @@ TEST(Kafka, ATopicMadeAgainStopsTheLineHoweverManyRecordsItHas) {
 TEST(Kafka, UpReadsATopicMadeAgainFromItsBeginningWhereToldTo) {
   TestTopic topic(2);
   KafkaProject project(topic);
+  project.change("allowed_lateness: 1h", "allowed_lateness: 30d");  // days come once more
   project.change("topics: events}", "topics: events, on_lost: skip}");
   send_days(topic, 1, 3);
   up_until(project, topic.sent());

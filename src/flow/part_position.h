@@ -16,16 +16,26 @@ inline std::string part_last_app_id(const std::string& app_id, int64_t ordinal) 
   return app_id + "/part_last/" + std::to_string(ordinal);
 }
 
-/// The same of a bronze table's low time (microseconds): the newest event time of the part that is
-/// furthest behind.
-inline std::string low_time_app_id(const std::string& app_id) {
-  return app_id + "/low_time";
-}
-
-/// The same of the newest event time (microseconds) of the rows that it has of one part, where
-/// several processes share the parts.
+/// The same of the newest event time (microseconds) of the rows that it has of one part: of a
+/// silver table, and of a bronze table whose parts several processes share.
 inline std::string part_time_app_id(const std::string& app_id, int64_t ordinal) {
   return app_id + "/part_time/" + std::to_string(ordinal);
+}
+
+/// What these begin with, before the part's number: of a bronze table, up to which time of the
+/// line's clock (microseconds) the part was read; of a silver table, when the part
+/// last gave it rows (part_facts.h).
+inline std::string part_read_to_app_id(const std::string& app_id) {
+  return app_id + "/part_read_to/";
+}
+inline std::string part_heard_app_id(const std::string& app_id) {
+  return app_id + "/part_heard/";
+}
+
+/// The same of when a bronze table last said up to where its parts were read (microseconds of the
+/// machine's clock).
+inline std::string said_at_app_id(const std::string& app_id) {
+  return app_id + "/said_at";
 }
 
 /// The same of how often a process took the part over; the table of refused records has it too.

@@ -4,7 +4,9 @@
 //   |
 //
 // and a payload is int64s: received (microseconds), records, then pairs: ordinal and end of each
-// part, -1 and the time that an epoch is judged by, -2 and a schema that the registry did not have.
+// part, -2 and a schema that the registry did not have; of an epoch's first read -3 and the line's
+// clock, then for each part -4 and its ordinal, -5 and the time of that clock up to which it was
+// read. Versions before had -1 and a time by which an epoch was judged.
 // Numbers are little-endian. Reading stops at the first entry that is not whole.
 
 #include "flow/read_journal.h"
@@ -22,8 +24,11 @@ namespace {
 
 constexpr std::size_t kHeaderBytes = sizeof(uint32_t) + sizeof(uint64_t);
 constexpr std::size_t kNumbersMin = 2;
-constexpr int64_t kJudgedBy = -1;
+constexpr int64_t kJudgedBy = -1;  // not written any more
 constexpr int64_t kUnknownSchema = -2;
+constexpr int64_t kLineClock = -3;
+constexpr int64_t kPart = -4;
+constexpr int64_t kReadTo = -5;
 constexpr char kSuffix[] = ".reads";
 
 template <typename T>
@@ -59,9 +64,15 @@ void append_read(std::string* bytes, int64_t index, const JournaledRead& read) {
     append_value(&payload, ordinal);
     append_value(&payload, end);
   }
-  if (read.judged_by.has_value()) {
-    append_value(&payload, kJudgedBy);
-    append_value(&payload, read.judged_by->micros);
+  if (read.before.has_value()) {
+    append_value(&payload, kLineClock);
+    append_value(&payload, read.before->line_clock.micros);
+    for (const auto& [ordinal, read_to] : read.before->read_to) {
+      append_value(&payload, kPart);
+      append_value(&payload, ordinal);
+      append_value(&payload, kReadTo);
+      append_value(&payload, read_to.micros);
+    }
   }
   for (const int32_t schema : read.unknown_schemas) {
     append_value(&payload, kUnknownSchema);
@@ -93,15 +104,22 @@ std::optional<JournaledRead> take_entry(std::string_view* bytes, int64_t index) 
   JournaledRead read;
   read.received = {value_at<int64_t>(payload, 0)};
   read.records = value_at<int64_t>(payload, sizeof(int64_t));
+  int64_t part = 0;
   for (std::size_t i = kNumbersMin; i < numbers; i += 2) {
     const auto what = value_at<int64_t>(payload, i * sizeof(int64_t));
     const auto value = value_at<int64_t>(payload, (i + 1) * sizeof(int64_t));
-    if (what == kJudgedBy) {
-      read.judged_by = EventTime{value};
+    if (what == kLineClock) {
+      read.before = silver::PartFacts{{value}, {}};
+    } else if (what == kPart) {
+      part = value;
+    } else if (what == kReadTo && read.before.has_value()) {
+      read.before->read_to[part] = {value};
     } else if (what == kUnknownSchema) {
       read.unknown_schemas.push_back(static_cast<int32_t>(value));
-    } else {
+    } else if (what >= 0) {
       read.part_end[what] = value;
+    } else if (what != kJudgedBy) {
+      return std::nullopt;
     }
   }
   bytes->remove_prefix(kHeaderBytes + size);

@@ -12,6 +12,7 @@
 #include "base/status.h"
 #include "base/time.h"
 #include "base/world.h"
+#include "silver/part_times.h"
 
 namespace assay::flow {
 
@@ -22,8 +23,9 @@ struct JournaledRead {
   int64_t records = 0;
   std::map<int64_t, int64_t>
       part_end;  // by part's ordinal: the position after what was taken of it
-  /// Of an epoch's first read: by which time its rows are judged, when there is one.
-  std::optional<EventTime> judged_by{};
+  /// Of an epoch's first read: what the commits before it say of the parts. Journals of versions
+  /// before 0173-lateness-by-partition.md have none.
+  std::optional<silver::PartFacts> before{};
   /// Schemas that its records name and the registry did not have.
   std::vector<int32_t> unknown_schemas{};
   bool operator==(const JournaledRead&) const = default;

@@ -15,7 +15,7 @@ std::vector<JournaledRead> some_reads() {
   return {{{1'000}, 3, {{0, 7}, {2, (int64_t{2} << 32) + 9}}},
           {{2'000}, 1, {{0, 8}}},
           {{3'000}, 0, {}},
-          {{4'000}, 2, {{1, 5}}, EventTime{-7}, {9, -1}}};
+          {{4'000}, 2, {{1, 5}}, silver::PartFacts{{30}, {{0, {30}}, {2, {0}}}}, {9, -1}}};
 }
 
 TEST(ReadJournal, GivesBackWhatWasAdded) {

@@ -264,7 +264,7 @@ inline void send_days(TestTopic& topic, int first, int end) {
 /// The same steps and online rows as a run over the same events in files, and every event once.
 inline void expect_as_from_files(TestProject& project) {
   static const auto expected = [] {
-    PatientProject files;
+    TestProject files;
     EXPECT_TRUE(files.run().ok());
     return std::tuple(files.count("bronze/events"), files.steps_hash(), files.online_hash());
   }();

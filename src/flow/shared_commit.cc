@@ -10,12 +10,14 @@
 // and a duplicate is found whoever took the first one.
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/fail_point.h"
 #include "base/pause.h"
 #include "bronze/contract.h"
 #include "flow/bronze_writer.h"
 #include "flow/kafka_line.h"
+#include "flow/part_facts.h"
 #include "flow/part_position.h"
 #include "ingest/kafka_marks.h"
 #include "quality/quarantine.h"
@@ -241,59 +243,20 @@ Result<std::vector<lake::TxnUpdate>> BronzeWriter::shared_positions(const Shared
       add(last, mark->second);
     }
   }
-  Times newest;
+  std::map<int64_t, EventTime> newest;
   note_newest_times(definition(), judged, &newest);
   for (const auto& [ordinal, time] : newest) {
     raise(part_time_app_id(app_id_, ordinal), time);
   }
-  const std::optional<EventTime> low = shared_low_time(reached, snapshot, newest);
-  if (low.has_value()) {
-    raise(low_time_app_id(app_id_), *low);
+  if (judged.rows() > 0) {  // silver has a commit only then
+    std::ranges::move(say_part_facts(reached.facts, snapshot, app_id_),
+                      std::back_inserter(updates));
   }
   if (snapshot.txn(share_app_id(app_id_)) != share_) {
     add(share_app_id(app_id_), share_);
   }
   ASSAY_ASSIGN_OR_RETURN(updates.emplace_back(), workspace_.fingerprint_update(*table_));
   return updates;
-}
-
-/// As KafkaLine has it, over the parts of all processes: of others' parts the table says how far
-/// they are, and the brokers whether there is more.
-std::optional<EventTime> BronzeWriter::shared_low_time(const SharedReached& reached,
-                                                       const lake::Snapshot& snapshot,
-                                                       const Times& newest_read) const {
-  if (!reached.knows_others) {
-    return std::nullopt;
-  }
-  std::map<int64_t, bool> is_behind;
-  for (const auto& [ordinal, end] : reached.ends_of_others) {
-    const int64_t first = ingest::Position::of(ordinal, 0).value;
-    is_behind[ordinal] = snapshot.txn(part_app_id(app_id_, ordinal)).value_or(first) < end;
-  }
-  for (const auto& [ordinal, at_end] : reached.own) {
-    is_behind[ordinal] = !at_end;
-  }
-  std::optional<EventTime> low;
-  std::optional<EventTime> newest;
-  for (const auto& [ordinal, behind] : is_behind) {
-    const std::optional<int64_t> held = snapshot.txn(part_time_app_id(app_id_, ordinal));
-    const auto own = newest_read.find(ordinal);
-    std::optional<EventTime> time = held ? std::optional(EventTime{*held}) : std::nullopt;
-    if (own != newest_read.end()) {
-      time = std::max(time.value_or(EventTime::min()), own->second);
-    }
-    if (!time.has_value()) {
-      if (behind) {
-        return std::nullopt;
-      }
-      continue;
-    }
-    newest = std::max(newest.value_or(EventTime::min()), *time);
-    if (behind) {
-      low = std::min(low.value_or(EventTime::max()), *time);
-    }
-  }
-  return low.has_value() ? low : newest;
 }
 
 }  // namespace assay::flow

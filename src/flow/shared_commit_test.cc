@@ -121,7 +121,8 @@ class Process {
         .value();
   }
   int64_t keys_held() { return writer_->keys_held(); }
-  std::optional<EventTime> low_time() { return writer_->journaled()->low_time; }
+  silver::PartFacts facts() { return writer_->journaled()->facts; }
+  EventTime part_time(int64_t part) { return writer_->part_times(part + 1)->at(part); }
 
   FilesWithARace files;
   BronzeWriter::SharedReached reached;
@@ -556,41 +557,33 @@ TEST_F(SharedCommit, ADuplicateTellsNoTime) {
   project_.change("key: [user_id, ts]\n", "key: [user_id]\n    dedup_for: 5h\n");
   (void)project_.open();
   Process a(project_);
-  a.reached.knows_others = true;
-  a.reached.own = {{0, true}};
+  a.reached.facts = {{10}, {{0, {10}}}};
   a.read(0, {"u1"}, 1);
   a.read(0, {"u1"}, 3);
   ASSERT_TRUE(a.commit().ok());
   EXPECT_EQ(a.account.rows.duplicates, 1);
-  EXPECT_EQ(a.low_time(), *parse_time("2026-01-01 01:00:00"));
+  EXPECT_EQ(a.part_time(0), *parse_time("2026-01-01 01:00:00"));
+  EXPECT_EQ(a.facts(), a.reached.facts);
+  a.reached.facts = {{20}, {{0, {20}}}};
+  a.read(0, {"u1"}, 4);
+  ASSERT_TRUE(a.commit().ok());
+  EXPECT_EQ(a.facts(), (silver::PartFacts{{10}, {{0, {10}}}})) << "silver has no commit of it";
 }
 
-TEST_F(SharedCommit, TimesGoByThePartThatIsFurthestBehind) {
-  const EventTime midnight = *parse_time("2026-01-01");
-  const auto hour = [&](int64_t n) { return EventTime{midnight.micros + n * 3'600'000'000}; };
+TEST_F(SharedCommit, EachSaysWhatItKnowsOfAllParts) {
   Process a(project_);
   Process b(project_);
-  const auto behind = ingest::Position::of(1, 100).value;
-  a.reached.knows_others = true;
-  a.reached.own = {{0, true}};
-  a.reached.ends_of_others = {{1, behind}};
+  a.reached.facts = {{10}, {{0, {10}}, {1, {4}}}};
   a.read(0, {"u1"}, 9);
   ASSERT_TRUE(a.commit().ok());
-  EXPECT_EQ(a.low_time(), std::nullopt);  // of part 1 nothing is known, but that there is some
-  b.reached.knows_others = true;
-  b.reached.own = {{1, false}};
-  b.reached.ends_of_others = {{0, a.reached.parts[0]}};
+  b.reached.facts = {{8}, {{1, {8}}}};  // of part 0 it knows nothing
   b.read(1, {"u2"}, 3);
   ASSERT_TRUE(b.commit().ok());
-  EXPECT_EQ(b.low_time(), hour(3));
+  EXPECT_EQ(a.facts(), (silver::PartFacts{{10}, {{0, {10}}, {1, {8}}}}));
+  a.reached.facts = {{12}, {{0, {12}}}};
   a.read(0, {"u1"}, 11);
   ASSERT_TRUE(a.commit().ok());
-  EXPECT_EQ(a.low_time(), hour(3));
-  b.reached.own = {{1, true}};
-  b.reached.ends_of_others = {{0, a.reached.parts[0]}};
-  b.read(1, {"u2"}, 4);
-  ASSERT_TRUE(b.commit().ok());
-  EXPECT_EQ(b.low_time(), hour(11));
+  EXPECT_EQ(b.facts(), (silver::PartFacts{{12}, {{0, {12}}, {1, {8}}}}));
 }
 
 }  // namespace

@@ -163,18 +163,9 @@ Status SharedLine::commit(StageAccount* total) {
   if (reached.parts.empty()) {
     return {};
   }
-  for (const auto& [ordinal, position] : source_->positions()) {
-    reached.own[ordinal] = source_->part_at_end(ordinal);
-  }
   reached.marks = source_->marks();
   reached.begun = begun_;
-  const Result<ingest::PartPositions> all = ends();
-  reached.knows_others = all.ok();  // else times stay as they are, until brokers answer again
-  if (all.ok()) {
-    reached.ends_of_others = *all;
-    std::erase_if(reached.ends_of_others,
-                  [&](const auto& end) { return reached.own.contains(end.first); });
-  }
+  ASSAY_ASSIGN_OR_RETURN(reached.facts, facts());
   ASSAY_RETURN_IF_ERROR(writer_->commit_shared(reached, total));
   for (const auto& [ordinal, position] : reached.parts) {
     begun_[ordinal] = position;
@@ -188,8 +179,49 @@ Result<ingest::PartPositions> SharedLine::ends() {
   if (!asked_at_.has_value() || now.micros - asked_at_->micros >= good_for.micros) {
     ends_ = source_->ends(ask_timeout_);
     asked_at_ = workspace_.world().clock.monotonic();
+    if (ends_->ok()) {
+      ASSAY_ASSIGN_OR_RETURN(const ingest::PartPositions positions, positions_of(**ends_));
+      watch_.note_answer(*asked_at_, **ends_, positions);
+    } else {
+      watch_.note_no_answer();
+    }
   }
   return *ends_;
+}
+
+/// How far the parts are read that have these ends: this process's as it took them, others' as the
+/// table has them.
+Result<ingest::PartPositions> SharedLine::positions_of(const ingest::PartPositions& ends) {
+  ASSAY_ASSIGN_OR_RETURN(ingest::PartPositions positions,
+                         writer_->part_positions(ends.empty() ? 0 : ends.rbegin()->first + 1));
+  for (const auto& [ordinal, end] : ends) {
+    positions.try_emplace(ordinal, ingest::Position::of(ordinal, 0).value);
+  }
+  for (const auto& [ordinal, position] : source_->positions()) {
+    positions[ordinal] = position;
+  }
+  return positions;
+}
+
+/// What a commit says of the parts. Where brokers do not tell how far there is to read, nothing was
+/// read further than it was.
+Result<silver::PartFacts> SharedLine::facts() {
+  ASSAY_ASSIGN_OR_RETURN(const BronzeWriter::Journaled held, writer_->journaled());
+  watch_.catch_up(held.facts.line_clock);
+  const Result<ingest::PartPositions> all = ends();
+  const Duration now = workspace_.world().clock.monotonic();
+  if (!all.ok()) {
+    return watch_.facts(now, source_->positions(), {});
+  }
+  ASSAY_ASSIGN_OR_RETURN(const ingest::PartPositions positions, positions_of(*all));
+  std::set<int64_t> at_end;
+  for (const auto& [ordinal, position] : positions) {
+    const auto end = all->find(ordinal);  // none: another number goes on where it ended
+    if (end == all->end() || position >= end->second) {
+      at_end.insert(ordinal);
+    }
+  }
+  return watch_.facts(now, positions, at_end);
 }
 
 Result<std::vector<ingest::KafkaSource::PartLag>> SharedLine::lags() {

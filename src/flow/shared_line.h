@@ -10,6 +10,7 @@
 
 #include "flow/accounts.h"
 #include "flow/bronze_writer.h"
+#include "flow/part_facts.h"
 #include "flow/reject_gauge.h"
 #include "flow/run_options.h"
 #include "flow/source_ledger.h"
@@ -85,6 +86,8 @@ class SharedLine {
   Status give_up_parts(StageAccount* total);
   Status note(const ingest::RecordBatch& records);
   [[nodiscard]] std::map<int64_t, int64_t> moved() const;
+  Result<ingest::PartPositions> positions_of(const ingest::PartPositions& ends);
+  Result<silver::PartFacts> facts();
 
   Workspace& workspace_;
   SourceLedger ledger_;
@@ -100,6 +103,7 @@ class SharedLine {
   };
   std::map<int64_t, Moved> moved_;  // by part's ordinal
   std::optional<EventTime> oldest_received_;
+  PartWatch watch_;
   Duration ask_timeout_;
   std::optional<Duration> asked_at_;                   // where partitions end
   std::optional<Result<ingest::PartPositions>> ends_;  // what the brokers said

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <iterator>
+#include <optional>
 #include <utility>
 
 #include "base/fail_point.h"
 #include "bronze/contract.h"
 #include "catalog/table_schema.h"
+#include "flow/part_facts.h"
 #include "flow/part_position.h"
 #include "flow/retention.h"
 #include "flow/side_table.h"
@@ -24,6 +26,7 @@ struct SilverRun {
   std::string key;
   std::string source_app_id;
   bool reads_parts = false;  // the bronze table's commits mix parts that were read side by side
+  Duration idle_timeout;     // of these
   silver::SilverOperator* operation = nullptr;
   lake::DeltaTable* source = nullptr;
   lake::DeltaTable* table = nullptr;
@@ -83,7 +86,10 @@ Result<SilverRun> open_run(Workspace& workspace, const std::string& name) {
   ASSAY_ASSIGN_OR_RETURN(run.late, SideTable::open(workspace, late, silver::kSequence));
   ASSAY_ASSIGN_OR_RETURN(const auto snapshot, run.table->snapshot());
   const std::optional<int64_t> newest = snapshot->txn(workspace.app_id(run.key) + "/watermark");
-  if (newest.has_value()) {
+  if (run.reads_parts) {
+    run.state.parts = read_part_times(*snapshot, workspace.app_id(run.key));
+    run.idle_timeout = workspace.idle_timeout(definition.from);
+  } else if (newest.has_value()) {
     run.state.newest = EventTime{*newest};
   }
   return run;
@@ -96,15 +102,13 @@ Result<data::Batch> read_commit(Workspace& workspace, SilverRun& run, const Sour
   return workspace.sql().query("SELECT * FROM " + relation + " ORDER BY sequence");
 }
 
-/// The newest event time that rows are judged by, as a version of the bronze table says it. Of
-/// parts read side by side it is that of the slowest one.
-Result<std::optional<EventTime>> low_time_of(SilverRun& run, lake::Version version) {
-  if (version < 0) {
-    return std::optional<EventTime>();
+/// All rows of a version of the bronze table were judged: those behind it are judged by what it
+/// says of its parts.
+void end_commit(const SilverRun& run, const lake::Snapshot& source, silver::SilverState* state) {
+  if (state->parts.has_value()) {
+    silver::end_commit(
+        read_part_facts(source, run.source_app_id), run.idle_timeout, &*state->parts);
   }
-  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, run.source->snapshot(version));
-  const std::optional<int64_t> micros = snapshot->txn(low_time_app_id(run.source_app_id));
-  return micros.has_value() ? std::optional(EventTime{*micros}) : std::nullopt;
 }
 
 /// What a version of the bronze table came to; `adds`: its rows, in files.
@@ -143,7 +147,10 @@ Status commit_files(Workspace& workspace,
     request.txns.push_back({id, *run.kept_from, snapshot->txn(id)});
     run.kept_from.reset();
   }
-  if (output.state.newest.has_value()) {
+  if (output.state.parts.has_value()) {
+    std::ranges::move(say_part_times(*output.state.parts, *snapshot, app_id),
+                      std::back_inserter(request.txns));
+  } else if (output.state.newest.has_value()) {
     const std::string watermark = app_id + "/watermark";
     request.txns.push_back({watermark, output.state.newest->micros, snapshot->txn(watermark)});
   }
@@ -191,8 +198,8 @@ Result<std::vector<std::string>> runs_by_sequence(data::SqlEngine& sql,
 }
 
 /// Take everything that a version of the bronze table holds, as one commit: its own commits cannot
-/// be read any more. Rows are judged as they were, row by row in their order; of parts that were
-/// read side by side nobody knows the order, and none is late.
+/// be read any more. Rows are judged as they were, row by row in their order, those of parts that
+/// were read side by side by their own parts alone.
 Result<StageAccount> take_whole(Workspace& workspace,
                                 SilverRun& run,
                                 const lake::Snapshot& source,
@@ -200,7 +207,6 @@ Result<StageAccount> take_whole(Workspace& workspace,
   ASSAY_ASSIGN_OR_RETURN(const std::string relation, run.source->relation(source));
   ASSAY_ASSIGN_OR_RETURN(const std::vector<std::string> runs,
                          runs_by_sequence(workspace.sql(), relation));
-  run.state.moves_newest = !run.reads_parts;
   silver::SilverOutput all;
   std::vector<lake::DataFile> adds;
   std::vector<data::Batch> late;
@@ -228,9 +234,7 @@ Result<StageAccount> take_whole(Workspace& workspace,
   ASSAY_ASSIGN_OR_RETURN(all.late, data::concat(run.operation->output_schema(), late));
   ASSAY_ASSIGN_OR_RETURN(all.quarantine, data::concat(quality::quarantine_schema(), quarantine));
   all.state = run.state;
-  if (run.reads_parts) {
-    ASSAY_ASSIGN_OR_RETURN(all.state.newest, low_time_of(run, source.version));
-  }
+  end_commit(run, source, &all.state);
   StageAccount account;
   account.stage = "silver";
   account.name = run.name;
@@ -255,7 +259,8 @@ Status follow_positions(Workspace& workspace,
   nothing.rows = data::Batch::empty(run.operation->output_schema());
   nothing.late = nothing.rows;
   nothing.quarantine = data::Batch::empty(quality::quarantine_schema());
-  ASSAY_ASSIGN_OR_RETURN(nothing.state.newest, low_time_of(run, newest));
+  ASSAY_ASSIGN_OR_RETURN(const auto source, run.source->snapshot(newest));
+  nothing.state.parts = read_part_times(*source, workspace.app_id(run.key));
   return commit_output(workspace, run, nothing, newest);
 }
 
@@ -293,15 +298,12 @@ Result<StageAccount> run_silver_stage(Workspace& workspace,
   }
   for (const SourceCommit& commit : commits) {
     ASSAY_ASSIGN_OR_RETURN(const data::Batch bronze, read_commit(workspace, run, commit));
-    if (run.reads_parts) {
-      run.state.moves_newest = false;
-      ASSAY_ASSIGN_OR_RETURN(run.state.newest, low_time_of(run, commit.version - 1));
-    }
     ASSAY_ASSIGN_OR_RETURN(silver::SilverOutput output,
                            run.operation->process(bronze, run.lookups, std::move(run.state)));
     quality::log_warnings(output.checks, "silver." + name, workspace.world().log);
     if (run.reads_parts) {
-      ASSAY_ASSIGN_OR_RETURN(output.state.newest, low_time_of(run, commit.version));
+      ASSAY_ASSIGN_OR_RETURN(const auto at, run.source->snapshot(commit.version));
+      end_commit(run, *at, &output.state);
     }
     StageAccount account;
     account.stage = "silver";
@@ -325,6 +327,41 @@ Result<StageAccount> run_silver_stage(Workspace& workspace,
   total.seconds =
       static_cast<double>(workspace.world().clock.monotonic().micros - started.micros) / 1e6;
   return total;
+}
+
+Result<std::optional<silver::PartTimes>> part_times_behind(Workspace& workspace,
+                                                           const std::string& name) {
+  const std::string& from = workspace.project().silver.at(name).from;
+  ASSAY_ASSIGN_OR_RETURN(const std::string key, workspace.silver_table_key(name));
+  const std::string app_id = workspace.app_id(key);
+  if (!workspace.project().has_lake) {
+    ASSAY_ASSIGN_OR_RETURN(const std::string source, workspace.bronze_table_key(from));
+    ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * bronze, workspace.table(source));
+    ASSAY_ASSIGN_OR_RETURN(const auto snapshot, bronze->snapshot());
+    return std::optional(read_part_times(*snapshot, app_id));
+  }
+  const Result<lake::DeltaTable*> table = workspace.table(key);
+  if (table.code() == Code::kNotFound) {
+    return std::optional(silver::PartTimes());  // no view has rows of it
+  }
+  ASSAY_RETURN_IF_ERROR(table.status());
+  ASSAY_ASSIGN_OR_RETURN(SilverRun run, open_run(workspace, name));
+  ASSAY_ASSIGN_OR_RETURN(const auto source, run.source->snapshot());
+  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, run.table->snapshot());
+  const lake::Version done = snapshot->txn(app_id).value_or(-1);
+  const auto added = run.source->added_between(done, source->version);
+  if (!added.ok() || (done < 0 && !has_all_commits(added, *source))) {
+    return std::optional<silver::PartTimes>();
+  }
+  for (const SourceCommit& commit : commits_of(*added)) {
+    ASSAY_ASSIGN_OR_RETURN(const data::Batch bronze, read_commit(workspace, run, commit));
+    ASSAY_ASSIGN_OR_RETURN(silver::SilverOutput output,
+                           run.operation->process(bronze, run.lookups, std::move(run.state)));
+    ASSAY_ASSIGN_OR_RETURN(const auto at, run.source->snapshot(commit.version));
+    end_commit(run, *at, &output.state);
+    run.state = std::move(output.state);
+  }
+  return run.state.parts;
 }
 
 }  // namespace assay::flow

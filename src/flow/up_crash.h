@@ -138,7 +138,7 @@ class CrashedUp {
   };
   static const Expected& expected() {
     static const Expected expected = [] {
-      PatientProject files;
+      TestProject files;
       files.change("source: events\n", kWithKey);
       EXPECT_TRUE(files.run().ok());
       return Expected{
@@ -147,7 +147,7 @@ class CrashedUp {
     return expected;
   }
 
-  /// What the online store answers of every user, in the middle of the days and behind them.
+  /// What the online store answers of every user, soon behind the days and later.
   static std::vector<std::string> answers_of(TestProject& project) {
     const auto workspace = project.open();
     online::OnlineStore* const store = *workspace->online(true);
@@ -156,7 +156,7 @@ class CrashedUp {
     for (int user = 0; user < 10; ++user) {
       const data::Scalar name[] = {data::Scalar::string("u" + std::to_string(user))};
       const data::EntityKey key = *data::encode_key(name);
-      for (const char* now : {"2026-01-06 12:00:00", "2026-01-07 00:30:00"}) {
+      for (const char* now : {"2026-01-07 00:30:00", "2026-01-07 06:00:00"}) {
         const gold::FeatureValues found = (*store->read(*view, {&key, 1}, *parse_time(now)))[0];
         std::string& answer = answers.emplace_back(now);
         for (const data::Scalar& value : found.values) {

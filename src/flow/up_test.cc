@@ -78,7 +78,7 @@ lake::Version newest_version(const TestProject& project, const std::string& tabl
 TEST(Up, DaysThatGrowOldWhileViewsAreAheadEndNothing) {
   TestTopic topic(2);
   KafkaProject project(topic);
-  project.change("    allowed_lateness: 30d", "    allowed_lateness: 1h\n    keep: 2d");
+  project.change("    allowed_lateness: 1h", "    allowed_lateness: 1h\n    keep: 2d");
   project.change("bronze:\n",
                  "bronze:\n  more:\n    source: others\n    event_time: {column: ts}\n"
                  "    columns: {user_id: string!, ts: timestamp!}\n");

@@ -119,6 +119,11 @@ class Workspace {
     return project_.sources.at(project_.bronze.at(bronze).source).kafka.has_value();
   }
 
+  /// Of such a source: how long a partition without rows holds up what is late.
+  [[nodiscard]] Duration idle_timeout(const std::string& bronze) const {
+    return project_.sources.at(project_.bronze.at(bronze).source).kafka->idle_timeout;
+  }
+
   // Without a lake (`lake: none`) tables hold positions and no rows, in the project's own folder.
   // docs/decisions/0112-no-lake.md
 

@@ -267,6 +267,18 @@ class KafkaTopics : public KafkaSource {
     return true;  // a number that is not counted on any more
   }
 
+  [[nodiscard]] PartPositions known_ends() const override {
+    PartPositions ends;
+    for (const KafkaReading& reading : reading_) {
+      if (reading.is_mine) {
+        const int64_t end =
+            std::max(reading.was.end, consumer_->last_seen_end(reading.part.partition));
+        ends[reading.part.ordinal] = reading.part.position_of(std::max(end, reading.offset));
+      }
+    }
+    return ends;
+  }
+
   [[nodiscard]] int64_t lag() const override {
     int64_t lag = 0;
     for (const KafkaReading& reading : reading_) {

@@ -124,6 +124,8 @@ class KafkaSource {
   /// True when all was read that was there at seek().
   [[nodiscard]] virtual bool has_read_backlog() const = 0;
   [[nodiscard]] virtual bool part_at_end(int64_t ordinal) const = 0;
+  /// Where the partitions that are read end, as the last fetches saw it.
+  [[nodiscard]] virtual PartPositions known_ends() const = 0;
   /// Records not handed out yet, as the last fetches saw them.
   [[nodiscard]] virtual int64_t lag() const = 0;
   /// The same of each partition that is read.

@@ -16,17 +16,21 @@ struct LatenessSplit {
   std::optional<EventTime> newest;  // largest event time of all rows so far: the next call's state
 };
 
+/// Whether a time is before the watermark: the newest one so far less `allowed`.
+constexpr bool is_late(EventTime time, Duration allowed, std::optional<EventTime> newest) {
+  int64_t watermark = 0;
+  return newest.has_value() &&
+         !__builtin_sub_overflow(newest->micros, allowed.micros, &watermark) &&
+         time.micros < watermark;
+}
+
 /// Judge rows in order of sequence: a row is late when its event time is before the watermark,
 /// which is the largest event time of all rows before it, late ones too, less `allowed`.
 ///
 /// Decided row by row, so cutting the rows into other batches changes nothing.
 /// Time    microseconds; no row before the first: nothing is late.
-///
-/// `moves` false: the rows move nothing, all are judged by `newest` alone. Of rows that come from
-/// parts read side by side, another knows how far the slowest part is.
 LatenessSplit split_late(const data::Column& event_times,
                          Duration allowed,
-                         std::optional<EventTime> newest,
-                         bool moves = true);
+                         std::optional<EventTime> newest);
 
 }  // namespace assay::silver

@@ -456,10 +456,12 @@ Result<SilverOutput> SilverOperator::process(const data::Batch& bronze,
   rows = keep(rows, checked.kept, &inputs);
   rows = of_changes_ ? with_tombstones(input, rows, inputs, gone) : rows;
 
-  const LatenessSplit split = split_late(*rows.find(of_changes_ ? kKnownTime : kEventTime),
-                                         silver_.allowed_lateness,
-                                         state.newest,
-                                         state.moves_newest);
+  const data::Column& times = *rows.find(of_changes_ ? kKnownTime : kEventTime);
+  const LatenessSplit split =
+      state.parts.has_value()
+          ? split_late_by_part(
+                times, *rows.find(kSequence), silver_.allowed_lateness, &*state.parts)
+          : split_late(times, silver_.allowed_lateness, state.newest);
   state.newest = split.newest;
   output.late = rows.take(split.late);
   output.rows = split.late.empty() ? rows : rows.take(split.on_time);

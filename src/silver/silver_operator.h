@@ -14,6 +14,7 @@
 #include "data/sql_engine.h"
 #include "quality/checks.h"
 #include "silver/enrich.h"
+#include "silver/part_times.h"
 #include "silver/row_wise_sql.h"
 
 namespace assay::silver {
@@ -23,7 +24,7 @@ namespace assay::silver {
 struct SilverState {
   std::optional<EventTime> newest;
   quality::CheckState checks;
-  bool moves_newest = true;  // false: `newest` is given from outside for each batch
+  std::optional<PartTimes> parts{};  // of a topic's partitions instead of `newest`
 };
 
 struct SilverOutput {
