@@ -91,6 +91,15 @@ def kill_broker():
     file.unlink()
 
 
+def wait_for_rows(project, rows):
+    """Until bronze has so many."""
+    deadline = time.monotonic() + 600
+    log = project.folder / "lake/bronze/events/_delta_log/00000000000000000000.json"
+    while not log.exists() or project.sql("SELECT count(*) AS n FROM lake.bronze.events")[0]["n"] < rows:
+        assert time.monotonic() < deadline, "what was sent did not come to bronze"
+        time.sleep(0.5)
+
+
 def disturb(project, env, writer, chance):
     """While pieces are sent a process is killed again and again; the next one sees the broker go and come twice."""
     for _ in range(KILLS):
@@ -101,6 +110,7 @@ def disturb(project, env, writer, chance):
         _, error = process.communicate()
         assert process.returncode == -signal.SIGKILL, f"it ended by itself: {error[-2000:]}"
     process = start_up(project, env)
+    wait_for_rows(project, 1)  # it has found the topic: brokers that go from now on are waited for
     for end in (lambda: broker("stop"), kill_broker):
         writer.send_piece()
         time.sleep(chance.uniform(0, 1))
@@ -117,10 +127,7 @@ def share(project, env, writer, rows):
     writer.send_piece()
     time.sleep(2)
     writer.finish()
-    deadline = time.monotonic() + 600
-    while project.sql("SELECT count(*) AS n FROM lake.bronze.events")[0]["n"] < rows:
-        assert time.monotonic() < deadline, "what was sent did not come to bronze"
-        time.sleep(0.5)
+    wait_for_rows(project, rows)
     for process in processes:
         stop(process)
 
