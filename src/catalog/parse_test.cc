@@ -279,6 +279,7 @@ TEST(Parse, AKafkaSourceHasTopicsAndTheClientsOptions) {
       {{"/p/assay.yaml",
         "project: shop\nsources:\n  a: {kafka: {brokers: \"b1:9092,b2:9092\", topics: [x, y],\n"
         "      start: latest, on_lost: skip, queue_max: 1MB, record_max: 64KB, rejects_max: 0.1,\n"
+        "      idle_timeout: 5m,\n"
         "      options: {security.protocol: SASL_SSL, sasl.username: me}}}\n"}});
   const SourceDef& source = parsed.project.sources.at("a");
   ASSERT_TRUE(source.kafka.has_value());
@@ -287,6 +288,7 @@ TEST(Parse, AKafkaSourceHasTopicsAndTheClientsOptions) {
   EXPECT_EQ(source.kafka->start, KafkaStart::kLatest);
   EXPECT_EQ(source.kafka->on_lost, OnLost::kSkip);
   EXPECT_EQ(source.kafka->queue_bytes_max, 1 << 20);
+  EXPECT_EQ(source.kafka->idle_timeout, Duration{300 * kMicrosPerSecond});
   EXPECT_EQ(source.kafka->rejects_max, 0.1);
   EXPECT_EQ(source.kafka->options.at("security.protocol"), "SASL_SSL");
   EXPECT_EQ(source.record_bytes_max, 64 << 10);

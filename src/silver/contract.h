@@ -6,8 +6,8 @@
 // Units    times are microseconds since the epoch, UTC.
 // Nulls    the three system columns are never null.
 // Late     no row is older than the table's watermark was when the row arrived: watermark = largest
-//          event_time of all earlier rows - allowed_lateness. What is older is in <table>_late.
-//          So a row that arrives later can only become visible at or after the watermark.
+//          event_time of earlier rows (of a topic, of its slowest partition: part_times.h) less
+//          allowed_lateness; <table>_late has others. So what comes later is visible from there on.
 // Changes  a table made from a bronze table of changes has its row_key and is_deleted. What the SQL
 //          leaves out is in it as a tombstone. Its watermark is one of known times: a version that
 //          comes later replaces the one before at or after it.
