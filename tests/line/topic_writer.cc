@@ -25,6 +25,9 @@ Status send_lines(const std::string& brokers, const std::string& topic, int32_t 
   SystemWorld system(LogLevel::kError);
   ingest::KafkaClientOptions options;
   options.brokers = brokers;
+  // Tests stop brokers, also before this producer has seen the topic's partitions.
+  options.settings = {{"topic.metadata.propagation.max.ms", "600000"},
+                      {"message.timeout.ms", "600000"}};
   const Status made = ingest::create_topic(system.world().log, options, topic, partitions);
   if (!made.ok() && made.code() != Code::kAlreadyExists) {
     return made;
