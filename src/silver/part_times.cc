@@ -12,15 +12,19 @@ LatenessSplit split_late_by_part(const data::Column& event_times,
   LatenessSplit split;
   const auto event_time = event_times.values<int64_t>();
   const auto sequence = sequences.values<int64_t>();
-  for (int64_t row = 0; row < event_times.size(); ++row) {
-    const auto at = static_cast<std::size_t>(row);
-    const EventTime time{event_time[at]};
-    const int64_t number = part_of_sequence(sequence[at]);
-    PartTimes::Part& part = times->parts[number];
-    times->gave.insert(number);
-    const std::optional<EventTime> newest = std::max(part.newest, times->low);  // none is smallest
-    (is_late(time, allowed, newest) ? split.late : split.on_time).push_back(row);
-    part.newest = std::max(part.newest, std::optional(time));
+  std::optional<int64_t> number;  // rows of a part come in runs
+  PartTimes::Part* part = nullptr;
+  for (std::size_t row = 0; row < event_time.size(); ++row) {
+    if (number != part_of_sequence(sequence[row])) {
+      number = part_of_sequence(sequence[row]);
+      part = &times->parts[*number];
+      times->gave.insert(*number);
+    }
+    const EventTime time{event_time[row]};
+    const std::optional<EventTime> newest = std::max(part->newest, times->low);  // none is smallest
+    (is_late(time, allowed, newest) ? split.late : split.on_time)
+        .push_back(static_cast<int64_t>(row));
+    part->newest = std::max(part->newest, std::optional(time));
   }
   return split;
 }
