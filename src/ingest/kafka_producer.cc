@@ -22,8 +22,7 @@ using ListPtr = std::unique_ptr<rd_kafka_topic_partition_list_t,
 
 /// What became of records.
 struct Deliveries {
-  Status failed;     // the first one of those that are not asked for one by one
-  int64_t done = 0;  // acknowledged or failed
+  Status failed;  // the first one of those that are not asked for one by one
   std::vector<KafkaProducer::Refused> refused;
 };
 
@@ -59,7 +58,9 @@ class LibraryProducer : public KafkaProducer {
   Status send(const std::string& topic, int32_t partition, const KafkaRecord& record) {
     find_leaders(topic);
     ASSAY_RETURN_IF_ERROR(hand_over(topic, partition, record, single_.get()));
-    rd_kafka_poll(handle_.get(), 0);
+    if (++sent_ % kPollEvery == 0) {
+      rd_kafka_poll(handle_.get(), 0);
+    }
     return deliveries_->failed;
   }
 
@@ -134,7 +135,6 @@ class LibraryProducer : public KafkaProducer {
   static void on_delivery(rd_kafka_t* /*handle*/, const rd_kafka_message_t* message, void*) {
     const auto* delivery = static_cast<Delivery*>(message->_private);
     Deliveries& all = *delivery->all;
-    ++all.done;
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
       return;
     }
@@ -149,10 +149,10 @@ class LibraryProducer : public KafkaProducer {
  private:
   /// Until so many records, or fewer, are on their way.
   Status wait_for_brokers(int count) {
-    constexpr int kSliceMs = 100;
     constexpr int kStopMs = 1'000;
-    int64_t done = deliveries_->done;
-    for (int waited_ms = 0; rd_kafka_outq_len(handle_.get()) > count; waited_ms += kSliceMs) {
+    const int slice_ms = count == 0 ? 100 : 10;  // there is soon room for one more
+    int before = rd_kafka_outq_len(handle_.get());
+    for (int waited_ms = 0; rd_kafka_outq_len(handle_.get()) > count; waited_ms += slice_ms) {
       const bool is_stopped = stop_ != nullptr && stop_->load();
       if (waited_ms >= (is_stopped ? std::min(kStopMs, timeout_ms_) : timeout_ms_)) {
         return {Code::kUnavailable,
@@ -161,11 +161,12 @@ class LibraryProducer : public KafkaProducer {
                     " records are not with them"};
       }
       if (count == 0) {
-        rd_kafka_flush(handle_.get(), kSliceMs);
+        rd_kafka_flush(handle_.get(), slice_ms);
       } else {
-        rd_kafka_poll(handle_.get(), kSliceMs);
+        rd_kafka_poll(handle_.get(), slice_ms);
       }
-      waited_ms = std::exchange(done, deliveries_->done) == deliveries_->done ? waited_ms : 0;
+      const int now = rd_kafka_outq_len(handle_.get());
+      waited_ms = std::exchange(before, now) == now ? waited_ms : 0;
     }
     return {};
   }
@@ -184,6 +185,10 @@ class LibraryProducer : public KafkaProducer {
     }
   }
 
+  /// What failed is told within so many records, or at a flush.
+  static constexpr int64_t kPollEvery = 64;
+
+  int64_t sent_ = 0;
   std::set<std::string> topics_;  // that were sent to
   std::string last_topic_;
   int timeout_ms_;
@@ -325,6 +330,7 @@ Result<std::unique_ptr<KafkaProducer>> KafkaProducer::open(Log& log,
                          open_kafka_producer(log,
                                              quick,
                                              {{"enable.idempotence", "true"},
+                                              {"delivery.report.only.error", "true"},
                                               {"queue.buffering.max.kbytes",
                                                kafka_kilobytes(options.queue_bytes_max)}},
                                              LibraryProducer::on_delivery));
