@@ -40,8 +40,10 @@ def total(metrics, name, /, **labels):
 
 
 def memory_megabytes(pid):
+    """Memory of the process's own, and pages of files that it has mapped: those are the system's to take back."""
     with open(f"/proc/{pid}/status") as file:
-        return int(re.search(r"VmRSS:\s+(\d+) kB", file.read()).group(1)) / 1024
+        text = file.read()
+    return tuple(int(re.search(rf"{name}:\s+(\d+) kB", text).group(1)) / 1024 for name in ("RssAnon", "RssFile"))
 
 
 def quantile(before, now, name, share):
@@ -87,15 +89,15 @@ class Soak:
                                         "--late", "0", "--rate", str(options.rate), "--seed", str(options.seed), "--kafka", BROKERS,
                                         "--topic", f"{topic}_clicks"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                        text=True)
-        self.samples = []  # (megabytes, lag)
+        self.samples = []  # (megabytes of its own, of files, lag)
 
     def last_words(self):
         self.said.seek(0)
         return self.said.read()[-2000:]
 
     def watch(self):
-        print("| minute | memory MB | lag records | records/s | lake commit s | readable p50 ms | p99 ms |")
-        print("|---|---|---|---|---|---|---|", flush=True)
+        print("| minute | memory MB | mapped files MB | lag records | records/s | lake commit s | readable p50 ms | p99 ms |")
+        print("|---|---|---|---|---|---|---|---|", flush=True)
         began = time.monotonic()
         time.sleep(SAMPLE_SECONDS)  # a metric is there once it was counted
         before, minute = read_metrics(self.address), 0
@@ -104,7 +106,7 @@ class Soak:
             assert self.line.poll() is None, "assay up ended: " + self.last_words()
             assert self.sender.poll() is None, "the sender ended: " + self.sender.stdout.read()[-2000:]
             metrics = read_metrics(self.address)
-            self.samples.append((memory_megabytes(self.line.pid), total(metrics, "assay_flow_source_lag_records", name="clicks")))
+            self.samples.append((*memory_megabytes(self.line.pid), total(metrics, "assay_flow_source_lag_records", name="clicks")))
             if time.monotonic() - began >= (minute + 1) * 60:
                 minute += 1
                 self.tell(minute, before, metrics)
@@ -115,7 +117,8 @@ class Soak:
         read, commits, commit_seconds = (total(metrics, f"assay_flow_{name}") - total(before, f"assay_flow_{name}")
                                          for name in ("records_read_total", "commit_seconds_count", "commit_seconds_sum"))
         readable = [quantile(before, metrics, "assay_flow_event_readable_after_seconds", share) for share in (0.5, 0.99)]
-        print(f"| {minute} | {max(m for m, _ in of_minute):.0f} | {max(lag for _, lag in of_minute):.0f} | {read / 60:.0f} | "
+        own, files, lag = (max(column) for column in zip(*of_minute))
+        print(f"| {minute} | {own:.0f} | {files:.0f} | {lag:.0f} | {read / 60:.0f} | "
               f"{commit_seconds / max(commits, 1):.2f} | <= {readable[0]:.0f} | <= {readable[1]:.0f} |", flush=True)
 
     def end(self):
@@ -148,8 +151,8 @@ def check(soak, sent):
     assert events["n"] == events["d"] == clicks["out"], (events, clicks)
     third = len(soak.samples) // 3
     second, last = soak.samples[third:2 * third], soak.samples[2 * third:]
-    memory = max(m for m, _ in last) / max(m for m, _ in second)
-    lag = max(lag for _, lag in last)
+    memory = max(own for own, _, _ in last) / max(own for own, _, _ in second)
+    lag = max(lag for _, _, lag in last)
     print(f"\n{sent:,} records sent, each in the account once; {events['n']:,} events in bronze, each once; memory of the last third "
           f"{memory:.2f} times that of the second one; at most {lag:,.0f} records behind", flush=True)
     assert memory <= GROWTH_MAX, "memory grows"
