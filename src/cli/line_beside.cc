@@ -78,27 +78,28 @@ std::string fate_word(flow::PushFate fate) {
 
 LineBeside::Opened::Opened(LineBeside& line, std::unique_ptr<flow::Workspace> workspace)
     : line_(line), workspace_(std::move(workspace)) {
-  const std::lock_guard lock(line_.running_mutex_);
-  line_.running_ = workspace_.get();
+  const std::lock_guard lock(line_.mutex_);
+  line_.running_.insert(workspace_.get());
 }
 
 LineBeside::Opened::Opened(Opened&& other) noexcept = default;
 
 LineBeside::Opened::~Opened() {
   if (workspace_ != nullptr) {
-    const std::lock_guard lock(line_.running_mutex_);
-    line_.running_ = nullptr;
+    const std::lock_guard lock(line_.mutex_);
+    line_.running_.erase(workspace_.get());
   }
 }
 
 Result<LineBeside::Opened> LineBeside::open() {
   {
-    const std::lock_guard lock(running_mutex_);
+    const std::lock_guard lock(mutex_);
     if (stopping_) {
       return stopped();
     }
   }
-  Result<std::unique_ptr<flow::Workspace>> workspace = open_served_workspace(invocation_);
+  Invocation own{invocation_.arguments, invocation_.world, invocation_.output};  // of this thread
+  Result<std::unique_ptr<flow::Workspace>> workspace = open_served_workspace(own);
   // Whatever it is, it is no fault of the question.
   return workspace.ok() ? Result<Opened>(Opened(*this, *std::move(workspace)))
                         : Status(Code::kUnavailable,
@@ -106,10 +107,10 @@ Result<LineBeside::Opened> LineBeside::open() {
 }
 
 void LineBeside::interrupt() {
-  const std::lock_guard lock(running_mutex_);
+  const std::lock_guard lock(mutex_);
   stopping_ = true;
-  if (running_ != nullptr) {
-    running_->sql().interrupt();
+  for (flow::Workspace* const workspace : running_) {
+    workspace->sql().interrupt();
   }
 }
 
@@ -131,7 +132,6 @@ Result<std::string> LineBeside::folder_of(const catalog::Project& project,
 Status LineBeside::push(const std::string& source,
                         const std::string& json_lines,
                         const std::string& once) {
-  const std::lock_guard lock(mutex_);
   ASSAY_ASSIGN_OR_RETURN(const auto workspace, open());
   ASSAY_ASSIGN_OR_RETURN(const std::string folder, folder_of(workspace->project(), source));
   return json_lines.empty() ? Status()
@@ -140,7 +140,6 @@ Status LineBeside::push(const std::string& source,
 
 Result<std::vector<serve::RowVerdict>> LineBeside::judge(const std::string& source,
                                                          const std::string& json_lines) {
-  const std::lock_guard lock(mutex_);
   const auto ask = [&]() -> Result<std::vector<serve::RowVerdict>> {
     ASSAY_ASSIGN_OR_RETURN(const auto workspace, open());
     ASSAY_RETURN_IF_ERROR(folder_of(workspace->project(), source).status());
@@ -161,7 +160,6 @@ Result<std::vector<serve::RowVerdict>> LineBeside::judge(const std::string& sour
 Result<std::vector<gold::FeatureValues>> LineBeside::past(const gold::FeatureView& view,
                                                           std::span<const data::EntityKey> keys,
                                                           EventTime at) {
-  const std::lock_guard lock(mutex_);
   const auto ask = [&]() -> Result<std::vector<gold::FeatureValues>> {
     ASSAY_ASSIGN_OR_RETURN(const auto workspace, open());
     const bool known = workspace->project().views.count(view.name()) > 0;
@@ -180,7 +178,6 @@ Result<std::vector<gold::FeatureValues>> LineBeside::past(const gold::FeatureVie
 Result<std::string> LineBeside::explain(const std::string& feature,
                                         const std::vector<serve::JsonColumn>& inputs,
                                         EventTime at) {
-  const std::lock_guard lock(mutex_);
   const auto ask = [&]() -> Result<std::string> {
     ASSAY_ASSIGN_OR_RETURN(const auto workspace, open());
     ASSAY_ASSIGN_OR_RETURN(const ExplainAsked asked, parse_explain_asked(*workspace, feature));
@@ -199,7 +196,6 @@ Result<std::string> LineBeside::explain(const std::string& feature,
 }
 
 Result<std::vector<std::string>> LineBeside::behind(const std::vector<std::string>& views) {
-  const std::lock_guard lock(mutex_);
   const auto ask = [&]() -> Result<std::vector<std::string>> {
     ASSAY_ASSIGN_OR_RETURN(const auto workspace, open());
     std::vector<std::string> late;

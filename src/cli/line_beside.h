@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <mutex>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -16,7 +17,7 @@ namespace assay::cli {
 /// The project's line, as a server beside it is asked about it. Definitions are read anew for every
 /// question: they are those that are served by then.
 ///
-/// Threads thread-safe.
+/// Threads thread-safe. Nobody waits for another's question: each has its own workspace.
 class LineBeside : public serve::LineControl {
  public:
   /// `store` is the server's; both must outlive this object. Without `takes_rows` pushes are
@@ -61,9 +62,8 @@ class LineBeside : public serve::LineControl {
   Invocation& invocation_;
   online::OnlineStore& store_;
   bool takes_rows_;
-  std::mutex mutex_;                    // one question at a time
-  std::mutex running_mutex_;            // of what follows
-  flow::Workspace* running_ = nullptr;  // asked by now
+  std::mutex mutex_;                    // of what follows
+  std::set<flow::Workspace*> running_;  // asked by now
   bool stopping_ = false;
 };
 

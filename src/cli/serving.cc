@@ -256,7 +256,8 @@ void DefinitionWatch::look() {
 }
 
 Status DefinitionWatch::replace() {
-  ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_served_workspace(invocation_));
+  Invocation own{invocation_.arguments, invocation_.world, invocation_.output};  // of this thread
+  ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_served_workspace(own));
   ASSAY_ASSIGN_OR_RETURN(auto state, serving_state(*workspace));
   take_(std::move(state));
   return {};
@@ -316,6 +317,7 @@ Status Servers::start(int threads) {
   ASSAY_ASSIGN_OR_RETURN(drain_, drain_time(invocation_.arguments));
   raise_file_limit();  // each connection is one
   options.is_slow = features_.slow_of_callers();
+  options.is_write = serve::FeatureServer::is_write;
   options.is_urgent = serve::FeatureServer::is_urgent;
   options.slow.interrupt = [this] { line_.interrupt(); };
   ASSAY_ASSIGN_OR_RETURN(tls_, tls_files(invocation_));
@@ -358,6 +360,8 @@ Result<std::string> Servers::start_grpc(const serve::TlsSource& tls) {
   limits.interrupt = [this] { line_.interrupt(); };
   slow_calls_ = std::make_unique<serve::SlowWork>(invocation_.world, limits);
   options.past.slow = slow_calls_.get();
+  slow_pushes_ = std::make_unique<serve::SlowWork>(invocation_.world, limits);
+  options.past.writes = slow_pushes_.get();
   options.past.may_wait = [this](const serve::Credentials& credentials) {
     return features_.gate().who(credentials).status();
   };
@@ -390,6 +394,11 @@ void Servers::stop() {
                       [this] {
                         if (slow_calls_ != nullptr) {
                           slow_calls_->stop();
+                        }
+                      },
+                      [this] {
+                        if (slow_pushes_ != nullptr) {
+                          slow_pushes_->stop();
                         }
                       },
                       [this] {

@@ -108,6 +108,7 @@ class Servers {
   std::unique_ptr<serve::TlsFiles> tls_;
   std::unique_ptr<serve::HttpServer> http_;
   std::unique_ptr<serve::SlowWork> slow_calls_;
+  std::unique_ptr<serve::SlowWork> slow_pushes_;  // by gRPC
   std::unique_ptr<serve::GrpcServer> grpc_;
   std::string where_;
   Duration drain_{0};

@@ -175,6 +175,8 @@ TEST_F(AsOf, OnlyWhatMayWaitIsSlow) {
     return FeatureServer::is_slow({"POST", target, std::move(headers), body});
   };
   EXPECT_TRUE(slow("/push", "{}"));
+  EXPECT_TRUE(FeatureServer::is_write({"POST", "/push?a=b", {}, "{}"}));
+  EXPECT_FALSE(FeatureServer::is_write({"POST", "/explain", {}, "{}"}));
   EXPECT_TRUE(slow("/materialize?async=true", "{}"));
   EXPECT_TRUE(slow("/materialize-incremental", "{}"));
   EXPECT_TRUE(slow("/get-online-features", R"({"at" : 1})"));

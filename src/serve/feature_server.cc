@@ -149,6 +149,11 @@ bool FeatureServer::is_slow(const Request& request) {
   }
 }
 
+bool FeatureServer::is_write(const Request& request) {
+  const std::string_view target = request.target;
+  return endpoint_of(target.substr(0, target.find('?'))) == kPush;
+}
+
 bool FeatureServer::is_urgent(const Request& request) {
   const std::string_view target = request.target;
   const Endpoint endpoint = endpoint_of(target.substr(0, target.find('?')));

@@ -58,6 +58,8 @@ class FeatureServer {
   Response handle(const Request& request);
   /// Whether a request waits for a disk or tables: HttpOptions::is_slow.
   static bool is_slow(const Request& request);
+  /// Whether it is a push, which waits for nobody's question: HttpOptions::is_write.
+  static bool is_write(const Request& request);
   /// is_slow() as HttpOptions takes it: requests of callers who are not known do not queue, they
   /// are refused at once. This object must outlive it.
   std::function<bool(const Request&)> slow_of_callers();

@@ -318,17 +318,17 @@ class Call : public grpc::ServerGenericBidiReactor {
   }
   void answer() {
     const GrpcPast& past = calls_.options.past;
-    const bool is_slow = !as_of_.empty() || (past.is_slow && past.is_slow(method_));
-    if (!is_slow || is_urgent_) {
+    const bool is_write = past.is_slow && past.is_slow(method_);
+    if ((as_of_.empty() && !is_write) || is_urgent_) {
       give(answer_safely([this] { return calls_.handler(method_, bytes_of(request_), who()); }));
     } else {
-      answer_later();
+      answer_later(is_write && past.writes != nullptr ? past.writes : past.slow);
     }
   }
   /// By another thread, which then goes on with this call; it may end before this returns.
-  void answer_later() {
+  void answer_later(SlowWork* work) {
     const GrpcPast& past = calls_.options.past;
-    if (past.slow == nullptr) {
+    if (work == nullptr) {
       give(Status(Code::kUnimplemented, "this server has no tables to answer for the past from"));
       return;
     }
@@ -337,9 +337,9 @@ class Call : public grpc::ServerGenericBidiReactor {
       give(known);
       return;
     }
-    const Status taken = past.slow->take({request_.Length(),
-                                          [this] { answer_in_turn(); },
-                                          [this](const Status& why) { refuse_for_now(why); }});
+    const Status taken = work->take({request_.Length(),
+                                     [this] { answer_in_turn(); },
+                                     [this](const Status& why) { refuse_for_now(why); }});
     if (!taken.ok()) {
       refuse_for_now(taken);
     }

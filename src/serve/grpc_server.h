@@ -25,7 +25,8 @@ using GrpcHandler = std::function<Result<std::string>(
 /// those of methods that wait for a disk: they do it apart from the others. Who finds no room there
 /// is told when to ask again: by `grpc-retry-pushback-ms`, and google.rpc.RetryInfo in the details.
 struct GrpcPast {
-  SlowWork* slow = nullptr;  // must outlive the server, and be stopped before it
+  SlowWork* slow = nullptr;    // must outlive the server, and be stopped before it
+  SlowWork* writes = nullptr;  // the same, for methods that is_slow names; nullptr: `slow`
   std::function<Status(const Credentials& credentials)> may_wait;  // who is refused does not queue
   std::function<bool(std::string_view method)>
       is_slow;  // whatever instant it is about; may be empty

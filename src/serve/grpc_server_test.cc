@@ -288,6 +288,31 @@ TEST_F(GrpcServerTest, CallsAboutThePastHoldNobodyUpAndAreBounded) {
   EXPECT_EQ(metrics_.counter("assay_serve_slow_refused_total", "").value(), 1);
 }
 
+TEST_F(GrpcServerTest, WhatWritesWaitsForNoCallAboutThePast) {
+  SlowWork writes(world_, {.requests_max = 1});
+  GrpcOptions options = with_past();
+  options.past.writes = &writes;
+  options.past.is_slow = [](std::string_view method) { return method == kSlowMethod; };
+  options.past.answer = [this, before = options.past.answer](std::string_view method,
+                                                             std::string_view request,
+                                                             const Credentials& credentials,
+                                                             std::string_view as_of) {
+    return method == kSlowMethod ? Result<std::string>("written")
+                                 : before(method, request, credentials, as_of);
+  };
+  Client client(start(options));
+  const auto first = client.begin(kMethod, "then");
+  while (entered_ == 0) {
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(client.ask(kSlowMethod), grpc::OK);
+  let_go();
+  EXPECT_EQ(first->code(), grpc::OK);
+  writes.stop();
+  EXPECT_EQ(client.ask(kSlowMethod), grpc::UNAVAILABLE);
+  server_->stop();
+}
+
 TEST_F(GrpcServerTest, CallsAboutThePastThatWaitAreRefusedWhenTheServerStops) {
   Client client(start(with_past()));
   const auto first = client.begin(kMethod, "then");

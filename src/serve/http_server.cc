@@ -26,7 +26,7 @@ class ServerOfLanes : public HttpServer {
       : world_(world),
         handler_(std::move(handler)),
         options_(std::move(options)),
-        slow_(world, handler_, options_.slow, std::move(relay)),
+        slow_(world, handler_, options_, std::move(relay)),
         budget_(options_.held_bytes_max),
         refused_(world.metrics.counter("assay_serve_connections_refused_total",
                                        "Connections beyond what the server may have.")) {

@@ -68,6 +68,9 @@ struct HttpOptions {
   /// Says of a request that it may wait for a disk or another program: it is answered on threads of
   /// its own, so that no other waits for it. Empty: none does.
   std::function<bool(const Request&)> is_slow{};
+  /// Says of a slow request that it waits apart from the others, with limits of its own. Empty:
+  /// none does.
+  std::function<bool(const Request&)> is_write{};
   SlowLimits slow{};  // beyond its numbers 429, beyond its time 503
   TlsSource tls{};    // empty: plain HTTP
 };

@@ -555,6 +555,24 @@ TEST_F(HttpServerTest, SlowRequestsKeepNobodyWaitingAndAreBounded) {
   EXPECT_EQ(client_->ask("POST", "/slow", std::string(1001, 'x'))->status, 429) << "bytes too";
 }
 
+TEST_F(HttpServerTest, WhatWritesWaitsForNoSlowQuestion) {
+  SlowHandler handler;
+  HttpOptions options = SlowHandler::options(slow_limits(1));
+  options.is_slow = [](const Request& request) { return request.method == "POST"; };
+  options.is_write = [](const Request& request) { return request.target == "/write"; };
+  start(std::ref(handler), options);
+  HttpClient first(server_->port());
+  ASSERT_TRUE(first.send(HttpClient::request("POST", "/slow", "a")));
+  while (handler.entered == 0) {
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(client_->ask("POST", "/other")->status, 429) << "no room beside the one under way";
+  EXPECT_EQ(client_->ask("POST", "/write", "b")->body, "POST /write b");
+  EXPECT_EQ(client_->ask("POST", "/write", std::string(1001, 'x'))->status, 429);
+  handler.let_go();
+  EXPECT_EQ(first.receive()->body, "POST /slow a");
+}
+
 TEST_F(HttpServerTest, HeadOfASlowRequestHasNoBodyEither) {
   for (const int requests_max : {10, 0}) {  // answered, and refused
     SlowHandler handler;

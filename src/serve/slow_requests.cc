@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "serve/all_at_once.h"
 #include "serve/error_response.h"
 
 namespace assay::serve {
@@ -41,17 +42,27 @@ std::optional<Response> SlowRequests::take(Request request, Answered done) {
     Answered done;
   };
   const std::size_t bytes = request.body.size();
+  SlowWork& work = writes_.has_value() && is_write_(request) ? *writes_ : work_;
   const auto asked = std::make_shared<Asked>(Asked{std::move(request), std::move(done)});
   const Status taken =
-      work_.take({bytes,
-                  [this, asked] { asked->done(answer_safely(world_, handler_, asked->request)); },
-                  [asked](const Status& why) { asked->done(busy_answer(why.message())); }});
+      work.take({bytes,
+                 [this, asked] { asked->done(answer_safely(world_, handler_, asked->request)); },
+                 [asked](const Status& why) { asked->done(busy_answer(why.message())); }});
   if (taken.ok()) {
     return std::nullopt;
   }
   Response refusal = busy_answer(taken.message());
   refusal.status = http_status(taken.code());
   return refusal;
+}
+
+void SlowRequests::stop() {
+  all_at_once({[this] { work_.stop(); },
+               [this] {
+                 if (writes_.has_value()) {
+                   writes_->stop();
+                 }
+               }});
 }
 
 }  // namespace assay::serve
