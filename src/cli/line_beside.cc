@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/file_system.h"
+#include "catalog/definition_json.h"
 #include "cli/commands.h"
 #include "cli/explanation.h"
 #include "cli/pushed_rows.h"
@@ -59,6 +60,36 @@ Result<data::Batch> row_of(const std::vector<serve::JsonColumn>& inputs,
                      : row.column(static_cast<int>(i)).append_scalar(*value);
   }
   return row.finish();
+}
+
+Status being_replaced(const std::string& name) {
+  return {Code::kFailedPrecondition, "the definitions are being replaced; ask again: " + name};
+}
+
+/// What names of services mean, and what is computed from the features of views.
+std::vector<catalog::ObjectJson> computing_objects(const catalog::Project& project) {
+  std::vector<catalog::ObjectJson> objects = catalog::project_objects(project);
+  std::erase_if(objects, [](const catalog::ObjectJson& object) {
+    return object.kind != "service" && object.kind != "derived" && object.kind != "on_demand";
+  });
+  return objects;
+}
+
+/// Whether a question means the same by these definitions as by those that it was permitted by.
+Result<bool> means_the_same(flow::Workspace& workspace, const serve::ExplainQuestion& question) {
+  const catalog::Project& project = workspace.project();
+  for (const gold::FeatureViewPtr& served : question.service->views) {
+    if (project.views.count(served->name()) == 0) {
+      return false;
+    }
+    ASSAY_ASSIGN_OR_RETURN(const gold::FeatureViewPtr view, workspace.view(served->name()));
+    if (view->fingerprint() != served->fingerprint() ||
+        view->storage_name() != served->storage_name()) {
+      return false;
+    }
+  }
+  return question.definitions != nullptr &&
+         computing_objects(project) == computing_objects(*question.definitions);
 }
 
 /// The word of an answer.
@@ -167,27 +198,34 @@ Result<std::vector<gold::FeatureValues>> LineBeside::past(const gold::FeatureVie
                            known ? workspace->view(view.name())
                                  : Result<gold::FeatureViewPtr>(gold::FeatureViewPtr()));
     if (current == nullptr || current->fingerprint() != view.fingerprint()) {
-      return Status(Code::kFailedPrecondition,
-                    "the definitions are being replaced; ask again: " + view.name());
+      return being_replaced(view.name());
     }
     return flow::past_answers(*workspace, *current, keys, at);
   };
   return unless_interrupted(ask());
 }
 
-Result<std::string> LineBeside::explain(const std::string& feature,
-                                        const std::vector<serve::JsonColumn>& inputs,
-                                        EventTime at) {
+Result<std::string> LineBeside::explain(const serve::ExplainQuestion& question) {
   const auto ask = [&]() -> Result<std::string> {
     ASSAY_ASSIGN_OR_RETURN(const auto workspace, open());
-    ASSAY_ASSIGN_OR_RETURN(const ExplainAsked asked, parse_explain_asked(*workspace, feature));
+    ASSAY_ASSIGN_OR_RETURN(const bool is_same, means_the_same(*workspace, question));
+    if (!is_same) {
+      return being_replaced(question.feature);
+    }
+    ASSAY_ASSIGN_OR_RETURN(const ExplainAsked asked,
+                           parse_explain_asked(*workspace, question.feature));
+    if ((asked.computed ? "" : asked.view) != question.view) {
+      return being_replaced(question.feature);
+    }
+    const EventTime at = question.at;
     if (asked.computed) {
-      ASSAY_ASSIGN_OR_RETURN(const data::Batch row, row_of(inputs, service_inputs(*asked.service)));
+      ASSAY_ASSIGN_OR_RETURN(const data::Batch row,
+                             row_of(question.inputs, service_inputs(*asked.service)));
       ASSAY_ASSIGN_OR_RETURN(const auto values, computed_values(*workspace, asked, row, at));
       return values_json(values);
     }
     ASSAY_ASSIGN_OR_RETURN(const auto view, workspace->view(asked.view));
-    ASSAY_ASSIGN_OR_RETURN(const data::Batch row, row_of(inputs, view->keys()));
+    ASSAY_ASSIGN_OR_RETURN(const data::Batch row, row_of(question.inputs, view->keys()));
     ASSAY_ASSIGN_OR_RETURN(const flow::Explanation explanation,
                            explain_row(*workspace, *view, asked.feature, row, at));
     return explanation_json(explanation);
@@ -201,8 +239,7 @@ Result<std::vector<std::string>> LineBeside::behind(const std::vector<std::strin
     std::vector<std::string> late;
     for (const std::string& view : views) {
       if (workspace->project().views.count(view) == 0) {
-        return Status(Code::kFailedPrecondition,
-                      "the definitions are being replaced; ask again: " + view);
+        return being_replaced(view);
       }
       ASSAY_ASSIGN_OR_RETURN(const int64_t lag, flow::online_lag(*workspace, view, store_));
       if (lag > 0) {

@@ -36,9 +36,7 @@ class LineBeside : public serve::LineControl {
   Result<std::vector<gold::FeatureValues>> past(const gold::FeatureView& view,
                                                 std::span<const data::EntityKey> keys,
                                                 EventTime at) override;
-  Result<std::string> explain(const std::string& feature,
-                              const std::vector<serve::JsonColumn>& inputs,
-                              EventTime at) override;
+  Result<std::string> explain(const serve::ExplainQuestion& question) override;
   void interrupt() override;
 
  private:

@@ -30,9 +30,7 @@ class NoLine : public serve::LineControl {
                                                 EventTime) override {
     return Status(Code::kUnimplemented, "no line");
   }
-  Result<std::string> explain(const std::string&,
-                              const std::vector<serve::JsonColumn>&,
-                              EventTime) override {
+  Result<std::string> explain(const serve::ExplainQuestion&) override {
     return Status(Code::kUnimplemented, "no line");
   }
 };

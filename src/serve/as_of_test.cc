@@ -30,9 +30,7 @@ class Archive : public LineControl {
     return failure.ok() ? store_.read(view, keys, at)
                         : Result<std::vector<gold::FeatureValues>>(failure);
   }
-  Result<std::string> explain(const std::string&,
-                              const std::vector<JsonColumn>&,
-                              EventTime) override {
+  Result<std::string> explain(const ExplainQuestion&) override {
     return Status(Code::kUnimplemented, "no line");
   }
 

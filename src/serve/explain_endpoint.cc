@@ -88,10 +88,12 @@ Named find_named(Selections& selections, const Caller& caller, const std::string
 }
 
 /// What the line did not explain.
-Response refusal_of(const Status& failure) {
+Response refusal_of(const Status& failure, const Caller& caller) {
   switch (failure.code()) {
     case Code::kNotFound:
-      return feast_error(404, "FeastObjectNotFoundException", failure.message());
+      return feast_error(404,
+                         "FeastObjectNotFoundException",
+                         sees_names(caller) ? failure.message() : "there is nothing to explain");
     case Code::kInvalidArgument:
     case Code::kOutOfRange:
       return feast_error(kUnprocessable, "FeastError", failure.message());
@@ -139,9 +141,14 @@ Response FeatureServer::explain(const Request& request, const Caller& caller) {
   if (line_ == nullptr) {
     return feast_error(501, "FeastError", "this server has no tables to explain from");
   }
-  Result<std::string> explanation = line_->explain(body.feature, body.entities, asking.at);
+  Result<std::string> explanation = line_->explain({body.feature,
+                                                    std::move(body.entities),
+                                                    asking.at,
+                                                    named.service,
+                                                    named.view,
+                                                    selections->state().definitions});
   if (!explanation.ok()) {
-    return noted("explain_failed", refusal_of(explanation.status()));
+    return noted("explain_failed", refusal_of(explanation.status(), caller));
   }
   if (explanation->size() > kBytesMax) {
     return feast_error(413,

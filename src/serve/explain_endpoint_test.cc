@@ -48,6 +48,7 @@ TEST_F(ExplainEndpoint, TheLineIsAskedAboutNowOrAnInstant) {
   const Response now = ask(R"({"feature":"clicks:f0","entities":{"user_id":["u1"]}})");
   EXPECT_EQ(now.status, 200);
   EXPECT_EQ(now.body, R"({"value":1.5})");
+  EXPECT_EQ(line_.rows_of, "clicks");
   EXPECT_EQ(line_.explained, "clicks:f0 " + std::to_string(ServingFixture::kNow) + " user_id");
   EXPECT_EQ(now.headers, (Headers{{"x-assay-as-of", "1970-01-02T00:00:00Z"}}));
   ask(R"({"feature":"clicks:f0","entities":{"user_id":["u1"]},"at":60})");
@@ -115,8 +116,14 @@ TEST_F(ExplainEndpoint, RowsAreForWhoMayHaveThem) {
   EXPECT_EQ(status("shop:f0", kBoth, "d"), 200);
   EXPECT_EQ(status("shop:f0", kBoth, "e"), 403);
   EXPECT_EQ(status("shop:with_f1", kBoth, "e"), 200) << "shows values that he may have, no rows";
+  EXPECT_EQ(line_.rows_of, "") << "and the line is told that no rows are permitted";
   EXPECT_EQ(status("shop:with_f1", kBoth, "b"), 403);
   EXPECT_EQ(status("clicks:f0", kUser, "d"), 403);
+  line_.failure = Status(Code::kNotFound, "no table silver/salaries yet");
+  const Response none =
+      ask(R"({"feature":"clicks:f0","entities":{"user_id":["u1"]}})", {{"x-api-key", "b"}});
+  EXPECT_EQ(none.status, 404);
+  EXPECT_EQ(none.body.find("salaries"), std::string::npos) << "he may not read the registry";
 }
 
 TEST_F(ExplainEndpoint, ItWaitsWhereReadsDoNot) {

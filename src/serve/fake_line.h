@@ -49,16 +49,16 @@ class FakeLine : public LineControl {
                                                 EventTime) override {
     return Status(Code::kFailedPrecondition, "nothing is past");
   }
-  Result<std::string> explain(const std::string& feature,
-                              const std::vector<JsonColumn>& inputs,
-                              EventTime at) override {
+  Result<std::string> explain(const ExplainQuestion& question) override {
     if (!failure.ok()) {
       return failure;
     }
-    explained = feature + " " + std::to_string(at.micros);
-    for (const JsonColumn& input : inputs) {
+    explained = question.feature + " " + std::to_string(question.at.micros);
+    for (const JsonColumn& input : question.inputs) {
       explained += " " + input.name;
     }
+    rows_of = question.view;
+    EXPECT_NE(question.service, nullptr);
     return explanation;
   }
 
@@ -69,6 +69,7 @@ class FakeLine : public LineControl {
   std::vector<std::string> asked;
   std::vector<std::string> late;
   std::string explained;  // what was asked last
+  std::string rows_of;    // whose rows that shows
   std::string explanation = "{}";
 };
 

@@ -1,13 +1,16 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/status.h"
+#include "catalog/definitions.h"
 #include "data/entity_key.h"
 #include "gold/contract.h"
+#include "gold/service.h"
 #include "serve/json_request.h"
 
 namespace assay::serve {
@@ -18,6 +21,17 @@ struct RowVerdict {
   std::string table;    // that does not take it; "": it is accepted
   std::string reason;   // of quarantine: "wrong_type"
   std::string column;   // or check; may be empty
+};
+
+/// A question for what stands behind one number, as the server understood it, and as its caller may
+/// have the answer.
+struct ExplainQuestion {
+  std::string feature;  // "SERVICE:feature" or "VIEW:feature"
+  std::vector<JsonColumn> inputs;  // what it is asked with, each one value
+  EventTime at;
+  std::shared_ptr<const gold::Service> service;  // by which it is read
+  std::string view;  // whose rows are shown; "": none, it is computed from others
+  std::shared_ptr<const catalog::Project> definitions;  // that are served
 };
 
 /// What clients may ask of the line behind a server. Whoever starts the server knows the line.
@@ -48,15 +62,12 @@ class LineControl {
                                                         std::span<const data::EntityKey> keys,
                                                         EventTime at) = 0;
   /// The rows, tables and definition behind one number, as `assay explain --output json` prints
-  /// them. `feature`: "SERVICE:feature" or "VIEW:feature"; `inputs`: what it is asked with, each
-  /// one value.
+  /// them.
   ///
-  /// Errors  kNotFound: no such feature, or nothing was run yet; kInvalidArgument: the inputs are
-  /// not
-  ///         its; kFailedPrecondition: the tables are not so far.
-  virtual Result<std::string> explain(const std::string& feature,
-                                      const std::vector<JsonColumn>& inputs,
-                                      EventTime at) = 0;
+  /// Errors  kNotFound: nothing was run yet; kInvalidArgument: the inputs are not its;
+  ///         kFailedPrecondition: the tables are not so far, or what the question names is not
+  ///         defined any more as it was understood.
+  virtual Result<std::string> explain(const ExplainQuestion& question) = 0;
   /// The server stops: what is being asked ends soon with kUnavailable, and so does all that is
   /// asked from now on. May be called again and again.
   virtual void interrupt() {}

@@ -1,0 +1,65 @@
+// A number is explained as it was permitted, or not at all.
+
+#include "cli/line_beside.h"
+
+#include <gtest/gtest.h>
+
+#include "base/unsynced_files.h"
+#include "cli/serving.h"
+#include "flow/test_project.h"
+#include "serve/serving_fixture.h"
+
+namespace assay::cli {
+namespace {
+
+class Beside : public testing::Test {
+ protected:
+  Beside() {
+    EXPECT_TRUE(project_.run().ok());
+    arguments_.set("project", {project_.folder()});
+  }
+  /// The question as a server with today's definitions would hand it on.
+  serve::ExplainQuestion question(const std::string& feature, const std::string& view) {
+    const auto state = serving_state(*project_.open()).value();
+    return {feature,
+            {{"user_id", {serve::JsonValue(std::string("u1"))}}},
+            *parse_time("2026-01-03T12:00:00Z"),
+            state->services.at("v1"),
+            view,
+            state->definitions};
+  }
+
+  flow::TestProject project_;
+  serve::ServingFixture serving_;
+  UnsyncedWorld world_{LogLevel::kError};
+  Arguments arguments_;
+  Output output_{OutputFormat::kTable, false};
+  Invocation invocation_{arguments_, world_.world(), output_};
+  LineBeside line_{invocation_, *serving_.store, false};
+};
+
+TEST_F(Beside, WhatWasPermittedIsExplained) {
+  const Result<std::string> json = line_.explain(question("v1:total_24h", "spend"));
+  ASSERT_TRUE(json.ok()) << json.status().to_string();
+  EXPECT_NE(json->find("\"agrees\":true"), std::string::npos) << *json;
+}
+
+TEST_F(Beside, RowsOfAViewThatWasNotAskedAboutAreNotShown) {
+  EXPECT_EQ(line_.explain(question("v1:total_24h", "")).code(), Code::kFailedPrecondition);
+  EXPECT_EQ(line_.explain(question("v1:total_24h", "other")).code(), Code::kFailedPrecondition);
+}
+
+TEST_F(Beside, ANameThatMeansSomethingElseByNowIsNotExplained) {
+  const serve::ExplainQuestion before = question("v1:total_24h", "spend");
+  project_.change("of: amount, over: [1h, 24h]", "of: amount * 2, over: [1h, 24h]");
+  ASSERT_TRUE(project_.run().ok());
+  EXPECT_EQ(line_.explain(before).code(), Code::kFailedPrecondition);
+  EXPECT_TRUE(line_.explain(question("v1:total_24h", "spend")).ok());
+  const serve::ExplainQuestion all = question("v1:total_24h", "spend");
+  project_.change("v1: [spend]", "v1: [\"spend:n_1h\"]");
+  ASSERT_TRUE(project_.run().ok());
+  EXPECT_EQ(line_.explain(all).code(), Code::kFailedPrecondition);
+}
+
+}  // namespace
+}  // namespace assay::cli
