@@ -77,12 +77,13 @@ Result<flow::Explanation> explain_row(flow::Workspace& workspace,
                                       const gold::FeatureView& view,
                                       const std::string& feature,
                                       const data::Batch& keys,
-                                      EventTime at) {
+                                      EventTime at,
+                                      const flow::ExplainBound& bound) {
   std::vector<data::Scalar> key;
   for (int c = 0; c < keys.column_count(); ++c) {
     key.push_back(keys.column(c).scalar(0));
   }
-  return flow::explain_feature(workspace, view, feature, key, at);
+  return flow::explain_feature(workspace, view, feature, key, at, bound);
 }
 
 Result<std::vector<std::pair<std::string, data::Scalar>>> computed_values(

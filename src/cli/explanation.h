@@ -29,7 +29,8 @@ Result<flow::Explanation> explain_row(flow::Workspace& workspace,
                                       const gold::FeatureView& view,
                                       const std::string& feature,
                                       const data::Batch& keys,
-                                      EventTime at);
+                                      EventTime at,
+                                      const flow::ExplainBound& bound = {});
 /// Inputs and features of `asked.service` at an instant, of which one is the computed feature that
 /// was asked for. `inputs`: one row of service_inputs.
 Result<std::vector<std::pair<std::string, data::Scalar>>> computed_values(

@@ -31,6 +31,9 @@ std::string why_not(const catalog::SourceDef& source, FileSystem& files, const s
   return "";
 }
 
+/// Of a row as JSON: the names alone of what each has are longer.
+constexpr std::size_t kRowTextMin = 100;
+
 Status stopped() {
   return {Code::kUnavailable, "the server is stopping"};
 }
@@ -218,6 +221,8 @@ Result<std::string> LineBeside::explain(const serve::ExplainQuestion& question) 
       return being_replaced(question.feature);
     }
     const EventTime at = question.at;
+    const flow::ExplainBound bound{
+        static_cast<int64_t>(question.bytes_max / kRowTextMin), question.bytes_max};
     if (asked.computed) {
       ASSAY_ASSIGN_OR_RETURN(const data::Batch row,
                              row_of(question.inputs, service_inputs(*asked.service)));
@@ -227,7 +232,7 @@ Result<std::string> LineBeside::explain(const serve::ExplainQuestion& question) 
     ASSAY_ASSIGN_OR_RETURN(const auto view, workspace->view(asked.view));
     ASSAY_ASSIGN_OR_RETURN(const data::Batch row, row_of(question.inputs, view->keys()));
     ASSAY_ASSIGN_OR_RETURN(const flow::Explanation explanation,
-                           explain_row(*workspace, *view, asked.feature, row, at));
+                           explain_row(*workspace, *view, asked.feature, row, at, bound));
     return explanation_json(explanation);
   };
   return unless_interrupted(ask());

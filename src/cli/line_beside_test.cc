@@ -26,7 +26,8 @@ class Beside : public testing::Test {
             *parse_time("2026-01-03T12:00:00Z"),
             state->services.at("v1"),
             view,
-            state->definitions};
+            state->definitions,
+            std::size_t{16} << 20};
   }
 
   flow::TestProject project_;
@@ -42,6 +43,12 @@ TEST_F(Beside, WhatWasPermittedIsExplained) {
   const Result<std::string> json = line_.explain(question("v1:total_24h", "spend"));
   ASSERT_TRUE(json.ok()) << json.status().to_string();
   EXPECT_NE(json->find("\"agrees\":true"), std::string::npos) << *json;
+}
+
+TEST_F(Beside, NoMoreRowsAreReadThanAnAnswerHolds) {
+  serve::ExplainQuestion small = question("v1:total_24h", "spend");
+  small.bytes_max = 1000;
+  EXPECT_EQ(line_.explain(small).code(), Code::kResourceExhausted);
 }
 
 TEST_F(Beside, RowsOfAViewThatWasNotAskedAboutAreNotShown) {

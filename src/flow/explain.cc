@@ -267,20 +267,71 @@ void fill_answer(const gold::FeatureView& view,
   }
 }
 
+Status too_many_rows() {
+  return {Code::kResourceExhausted, "the entity has more rows than one answer holds"};
+}
+
+/// All rows of a query within the bound; of a larger one no more than that is held.
+Result<data::Batch> bounded_rows(data::SqlEngine& sql,
+                                 const std::string& query,
+                                 const ExplainBound& bound) {
+  constexpr int64_t kBatchRows = 10'000;
+  ASSAY_ASSIGN_OR_RETURN(const auto reader, sql.stream(query, kBatchRows));
+  std::vector<data::Batch> batches;
+  std::size_t bytes = 0;
+  while (true) {
+    ASSAY_ASSIGN_OR_RETURN(std::optional<data::Batch> next, reader->next());
+    if (!next.has_value()) {
+      return data::concat(reader->schema(), batches);
+    }
+    bytes += next->bytes();
+    if (bytes > bound.bytes_max) {
+      return too_many_rows();
+    }
+    batches.push_back(*std::move(next));
+  }
+}
+
 Result<data::Batch> entity_rows(Workspace& workspace,
                                 const GoldTask& task,
                                 const std::vector<data::Scalar>& key,
-                                EventTime at) {
+                                EventTime at,
+                                const ExplainBound& bound) {
   ASSAY_ASSIGN_OR_RETURN(const auto snapshot, task.source->snapshot(task.source_version));
   const std::string where =
       key_filter(*task.view, key) + " AND event_time <= " + timestamp_literal(at);
   const bool of_changes = task.view->of_changes();
   ASSAY_ASSIGN_OR_RETURN(const std::string relation,
                          task.source->relation(*snapshot, of_changes ? "" : where));
-  return workspace.sql().query("SELECT " + column_list(task.view->source_columns()) + " FROM " +
-                               visible_rows(relation, of_changes) +
-                               (of_changes ? " WHERE " + where : "") +
-                               " ORDER BY event_time, known_time, sequence");
+  const std::string from =
+      " FROM " + visible_rows(relation, of_changes) + (of_changes ? " WHERE " + where : "");
+  if (bound.rows_max < std::numeric_limits<int64_t>::max()) {  // before any is sorted
+    ASSAY_ASSIGN_OR_RETURN(
+        const data::Batch counted,
+        workspace.sql().query("SELECT count(*) AS n FROM (SELECT 1 AS one" + from + " LIMIT " +
+                              std::to_string(bound.rows_max + 1) + ")"));
+    if (counted.column(0).values<int64_t>()[0] > bound.rows_max) {
+      return too_many_rows();
+    }
+  }
+  return bounded_rows(workspace.sql(),
+                      "SELECT " + column_list(task.view->source_columns()) + from +
+                          " ORDER BY event_time, known_time, sequence",
+                      bound);
+}
+
+/// Of an entity's steps the one that is the answer at an instant, and the one that comes next.
+Result<data::Batch> two_steps(Workspace& workspace,
+                              const gold::FeatureView& view,
+                              const std::string& relation,
+                              EventTime at) {
+  const std::string select =
+      "SELECT " + column_list(view.steps_schema()->names()) + " FROM " + relation;
+  return workspace.sql().query("SELECT * FROM (" + select + " WHERE known_time <= " +
+                               timestamp_literal(at) +
+                               " ORDER BY known_time DESC LIMIT 1) UNION ALL SELECT * FROM (" +
+                               select + " WHERE known_time > " + timestamp_literal(at) +
+                               " ORDER BY known_time LIMIT 1)");
 }
 
 }  // namespace
@@ -289,7 +340,8 @@ Result<Explanation> explain_feature(Workspace& workspace,
                                     const gold::FeatureView& view,
                                     const std::string& feature,
                                     const std::vector<data::Scalar>& key,
-                                    EventTime at) {
+                                    EventTime at,
+                                    const ExplainBound& bound) {
   ASSAY_RETURN_IF_ERROR(require_lake(workspace, "explain"));
   ASSAY_ASSIGN_OR_RETURN(const Named named,
                          find_feature(workspace.project().views.at(view.name()), view, feature));
@@ -306,10 +358,7 @@ Result<Explanation> explain_feature(Workspace& workspace,
   ASSAY_ASSIGN_OR_RETURN(const auto steps_snapshot, task.steps->snapshot());
   ASSAY_ASSIGN_OR_RETURN(const std::string relation,
                          task.steps->relation(*steps_snapshot, key_filter(view, key)));
-  ASSAY_ASSIGN_OR_RETURN(
-      const data::Batch steps,
-      workspace.sql().query("SELECT " + column_list(view.steps_schema()->names()) + " FROM " +
-                            relation + " ORDER BY known_time"));
+  ASSAY_ASSIGN_OR_RETURN(const data::Batch steps, two_steps(workspace, view, relation, at));
 
   Explanation explanation;
   explanation.view = view.name();
@@ -321,7 +370,7 @@ Result<Explanation> explain_feature(Workspace& workspace,
   explanation.fingerprint = hash_text(workspace.view_fingerprint(view));
   fill_answer(view, steps, named, &explanation);
 
-  ASSAY_ASSIGN_OR_RETURN(const data::Batch rows, entity_rows(workspace, task, key, at));
+  ASSAY_ASSIGN_OR_RETURN(const data::Batch rows, entity_rows(workspace, task, key, at, bound));
   ASSAY_ASSIGN_OR_RETURN(const std::vector<std::string> roles, Roles(named, view, rows, at).find());
   explanation.rows = explained_rows(named, view, rows, roles);
   explanation.counted = std::count(roles.begin(), roles.end(), "counts");

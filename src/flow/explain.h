@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <utility>
@@ -41,15 +43,23 @@ struct Explanation {
   bool agrees = false;
 };
 
+/// What the rows of an explanation may take; more is not read.
+struct ExplainBound {
+  int64_t rows_max = std::numeric_limits<int64_t>::max();
+  std::size_t bytes_max = std::numeric_limits<std::size_t>::max();
+};
+
 /// Explain one feature of a view for one entity at an instant, by the steps and source tables.
 ///
 /// `key`: one value per key column of the view. Errors  kNotFound: no such feature; nothing run
-/// yet. kFailedPrecondition: the steps table is not up to its source. Cost    all rows of the
-/// entity in memory.
+/// yet. kFailedPrecondition: the steps table is not up to its source. kResourceExhausted: the
+/// entity has more rows than `bound` says.
+/// Cost    all rows of the entity in memory, and two of its steps.
 Result<Explanation> explain_feature(Workspace& workspace,
                                     const gold::FeatureView& view,
                                     const std::string& feature,
                                     const std::vector<data::Scalar>& key,
-                                    EventTime at);
+                                    EventTime at,
+                                    const ExplainBound& bound = {});
 
 }  // namespace assay::flow

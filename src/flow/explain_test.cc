@@ -85,6 +85,22 @@ TEST_F(Explain, BeforeTheFirstEventThereIsNothing) {
   EXPECT_EQ(none->until, parse_time("2026-01-01T08:20:00Z").value());
 }
 
+TEST_F(Explain, MoreRowsThanTheBoundAreNotRead) {
+  const auto bounded = [&](const ExplainBound& bound) {
+    return explain_feature(*workspace_,
+                           **workspace_->view("spend"),
+                           "total_1h",
+                           {data::Scalar::string("u1")},
+                           *parse_time("2026-01-01T10:52:00Z"),
+                           bound);
+  };
+  EXPECT_EQ(bounded({.rows_max = 4}).code(), Code::kResourceExhausted);
+  EXPECT_EQ(bounded({.bytes_max = 10}).code(), Code::kResourceExhausted);
+  const Result<Explanation> all = bounded({.rows_max = 5});
+  ASSERT_TRUE(all.ok()) << all.status().to_string();
+  EXPECT_EQ(all->rows.rows(), 5);
+}
+
 TEST_F(Explain, UnknownFeaturesAreNamed) {
   EXPECT_EQ(explain("n_3h", "2026-01-01T07:00:00Z").code(), Code::kNotFound);
 }

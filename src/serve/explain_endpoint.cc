@@ -87,6 +87,14 @@ Named find_named(Selections& selections, const Caller& caller, const std::string
                      (sees_names(caller) ? did_you_mean(feature, names) : ""));
 }
 
+Response too_many_rows(const std::string& feature) {
+  return feast_error(413,
+                     "FeastError",
+                     "the entity has more rows than one answer holds (16 MiB); ask `assay "
+                     "explain " +
+                         feature + "` where the project is");
+}
+
 /// What the line did not explain.
 Response refusal_of(const Status& failure, const Caller& caller) {
   switch (failure.code()) {
@@ -146,16 +154,16 @@ Response FeatureServer::explain(const Request& request, const Caller& caller) {
                                                     asking.at,
                                                     named.service,
                                                     named.view,
-                                                    selections->state().definitions});
+                                                    selections->state().definitions,
+                                                    kBytesMax});
+  if (explanation.code() == Code::kResourceExhausted) {
+    return too_many_rows(body.feature);
+  }
   if (!explanation.ok()) {
     return noted("explain_failed", refusal_of(explanation.status(), caller));
   }
   if (explanation->size() > kBytesMax) {
-    return feast_error(413,
-                       "FeastError",
-                       "the entity has more rows than one answer holds (16 MiB); ask `assay "
-                       "explain " +
-                           body.feature + "` where the project is");
+    return too_many_rows(body.feature);
   }
   Response response;
   response.body = *std::move(explanation);

@@ -83,6 +83,7 @@ TEST_F(ExplainEndpoint, WhatTheLineCannotSayHasItsStatus) {
                                          {Code::kInvalidArgument, 422},
                                          {Code::kOutOfRange, 422},
                                          {Code::kUnimplemented, 501},
+                                         {Code::kResourceExhausted, 413},
                                          {Code::kUnavailable, 503},
                                          {Code::kFailedPrecondition, 503},
                                          {Code::kCorrupt, 500}}) {

@@ -58,6 +58,7 @@ class FakeLine : public LineControl {
       explained += " " + input.name;
     }
     rows_of = question.view;
+    EXPECT_EQ(question.bytes_max, std::size_t{16} << 20);
     EXPECT_NE(question.service, nullptr);
     return explanation;
   }

@@ -32,6 +32,7 @@ struct ExplainQuestion {
   std::shared_ptr<const gold::Service> service;  // by which it is read
   std::string view;  // whose rows are shown; "": none, it is computed from others
   std::shared_ptr<const catalog::Project> definitions;  // that are served
+  std::size_t bytes_max = 0;                            // of the answer
 };
 
 /// What clients may ask of the line behind a server. Whoever starts the server knows the line.
@@ -65,6 +66,7 @@ class LineControl {
   /// them.
   ///
   /// Errors  kNotFound: nothing was run yet; kInvalidArgument: the inputs are not its;
+  ///         kResourceExhausted: the answer would be larger than it may be;
   ///         kFailedPrecondition: the tables are not so far, or what the question names is not
   ///         defined any more as it was understood.
   virtual Result<std::string> explain(const ExplainQuestion& question) = 0;
