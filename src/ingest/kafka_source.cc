@@ -41,11 +41,8 @@ class KafkaTopics : public KafkaSource {
       ASSAY_RETURN_IF_ERROR(parts_.load());
       ASSAY_ASSIGN_OR_RETURN(const std::vector<KafkaParts::Begin> found, unnumbered());
       const Status added = parts_.add(found);
-      if (added.ok()) {
-        return static_cast<int64_t>(found.size());
-      }
       if (added.code() != Code::kAlreadyExists || tries == kTriesMax) {
-        return added;
+        return added.ok() ? Result<int64_t>(static_cast<int64_t>(found.size())) : added;
       }
     }
   }
