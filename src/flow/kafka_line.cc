@@ -55,8 +55,7 @@ void note_newest_times(const catalog::BronzeDef& bronze,
 
 Result<std::unique_ptr<KafkaLine>> KafkaLine::open(Workspace& workspace,
                                                    const std::string& bronze,
-                                                   const RunOptions& options,
-                                                   std::shared_ptr<store::HttpClient> registry) {
+                                                   const RunOptions& options) {
   std::unique_ptr<KafkaLine> line(new KafkaLine(workspace));
   ASSAY_ASSIGN_OR_RETURN(line->writer_, BronzeWriter::open(workspace, bronze, options));
   const catalog::BronzeDef& definition = line->writer_->definition();
@@ -70,7 +69,6 @@ Result<std::unique_ptr<KafkaLine>> KafkaLine::open(Workspace& workspace,
                                 line->ledger_,
                                 {.keep_meta = keeps_kafka_columns(definition),
                                  .timeout = options.ask_timeout,
-                                 .registry = std::move(registry),
                                  .stop = options.stop,
                                  .wakeup = options.wakeup}));
   ASSAY_RETURN_IF_ERROR(line->source_->discover().status());

@@ -21,7 +21,6 @@
 #include "flow/source_ledger.h"
 #include "flow/workspace.h"
 #include "ingest/kafka_source.h"
-#include "store/http_client.h"
 
 namespace assay::flow {
 
@@ -46,14 +45,10 @@ class KafkaLine {
  public:
   /// Find the partitions and go on where the table stands.
   ///
-  /// `registry`: by which the source's schema registry is asked; nullptr for a client of its own.
-  ///
   /// Errors  those of KafkaSource.
-  static Result<std::unique_ptr<KafkaLine>> open(
-      Workspace& workspace,
-      const std::string& bronze,
-      const RunOptions& options,
-      std::shared_ptr<store::HttpClient> registry = nullptr);
+  static Result<std::unique_ptr<KafkaLine>> open(Workspace& workspace,
+                                                 const std::string& bronze,
+                                                 const RunOptions& options);
 
   [[nodiscard]] const std::string& name() const { return writer_->name(); }
 

@@ -16,7 +16,6 @@
 #include "flow/lake_thread.h"
 #include "flow/publish.h"
 #include "flow/source_ledger.h"
-#include "flow/up_lines.h"
 
 namespace assay::flow {
 namespace {
@@ -35,7 +34,7 @@ class UpLoop {
       : workspace_(workspace),
         options_(options),
         clock_(workspace.world().clock),
-        lines_(workspace, options, run_options()),
+        brokers_(workspace.world()),
         publishes_(publishes(workspace.project())),
         has_lake_(workspace.project().has_lake) {}
 
@@ -71,16 +70,15 @@ class UpLoop {
 
  private:
   [[nodiscard]] bool has_pending() const {
-    return std::any_of(
-        lines_.all().begin(), lines_.all().end(), [](const std::unique_ptr<KafkaLine>& line) {
-          return line != nullptr && line->has_uncommitted();
-        });
+    return std::any_of(lines_.begin(), lines_.end(), [](const std::unique_ptr<KafkaLine>& line) {
+      return line != nullptr && line->has_uncommitted();
+    });
   }
 
   /// The line from its opening to its end.
   Status follow(RunReport* report) {
     lake_.reset();  // what it still does is done before tables are looked at
-    lines_.close();
+    lines_.clear();
     reads_files_ = false;
     if (!has_lake_) {
       RunOptions options = run_options();
@@ -89,15 +87,17 @@ class UpLoop {
       is_prepared_ = true;
     }
     for (const auto& [name, bronze] : workspace_.project().bronze) {
+      if (workspace_.reads_parts(name)) {
+        ASSAY_ASSIGN_OR_RETURN(lines_.emplace_back(),
+                               KafkaLine::open(workspace_, name, run_options()));
+      }
       reads_files_ = reads_files_ || !workspace_.reads_parts(name);
     }
-    ASSAY_RETURN_IF_ERROR(lines_.open(report));
     has_begun_ = true;
     is_fast_ = false;
+    ASSAY_RETURN_IF_ERROR(recover(report));
     // What the tables are behind, and the files that are there.
-    RunOptions steps = options_.run;
-    steps.ahead = lines_.views_left_out();
-    ASSAY_RETURN_IF_ERROR(run_steps(workspace_, steps, Steps::kFilesAndTables, report));
+    ASSAY_RETURN_IF_ERROR(run_steps(workspace_, options_.run, Steps::kFilesAndTables, report));
     note_back();
     if (!has_lake_) {
       ASSAY_RETURN_IF_ERROR(begin_epochs());  // rows reach views from the first one on
@@ -105,6 +105,7 @@ class UpLoop {
     ASSAY_ASSIGN_OR_RETURN(lake_, LakeThread::start(workspace_, run_options()));
     flushed_at_ = clock_.monotonic();
     polled_at_ = flushed_at_;
+    looked_at_ = flushed_at_;
     ASSAY_RETURN_IF_ERROR(loop(report));
     ASSAY_RETURN_IF_ERROR(flush(report));
     for (StageAccount& account : lake_->end_publishing().stages) {
@@ -114,23 +115,32 @@ class UpLoop {
     return {};
   }
 
+  /// Bring what a crash left in the journals to the tables.
+  Status recover(RunReport* report) {
+    for (const std::unique_ptr<KafkaLine>& line : lines_) {
+      StageAccount account;
+      account.stage = "bronze";
+      account.name = line->name();
+      ASSAY_RETURN_IF_ERROR(line->recover(&account));
+      add_account(workspace_.world().metrics, std::move(account), report);
+    }
+    return {};
+  }
+
   Status loop(RunReport* report) {
     while (!options_.run.stopping()) {
       bool is_any = false;
-      for (std::size_t i = 0; i < lines_.all().size(); ++i) {
-        const auto rows = lines_.all()[i]->take(kTakeRecords, {0});
-        if (!rows.ok()) {
-          ASSAY_RETURN_IF_ERROR(leave_out(i, rows.status(), report));
-          break;
-        }
-        is_any = is_any || rows->has_value();
+      for (const std::unique_ptr<KafkaLine>& line : lines_) {
+        ASSAY_ASSIGN_OR_RETURN(const auto rows, line->take(kTakeRecords, {0}));
+        is_any = is_any || rows.has_value();
       }
       note_lag();
       if (!is_any) {
         wakeup_.wait(kBlink);
       }
-      ASSAY_RETURN_IF_ERROR(look_for_partitions(report));
-      ASSAY_RETURN_IF_ERROR(take_back_lines(report));
+      if (is_over(looked_at_, options_.look_every)) {
+        ASSAY_RETURN_IF_ERROR(look_for_partitions(report));
+      }
       if (lake_->has_job()) {
         ASSAY_RETURN_IF_ERROR(take_done(report));
       }
@@ -174,7 +184,7 @@ class UpLoop {
       return flush_is_due() || has_read_backlog() || files_are_due();
     }
     std::size_t bytes = 0;
-    for (const std::unique_ptr<KafkaLine>& line : lines_.all()) {
+    for (const std::unique_ptr<KafkaLine>& line : lines_) {
       if (line->has_dropped_views()) {
         return true;
       }
@@ -185,24 +195,22 @@ class UpLoop {
   }
 
   [[nodiscard]] bool a_line_must_wait() const {
-    return std::any_of(
-        lines_.all().begin(), lines_.all().end(), [](const std::unique_ptr<KafkaLine>& line) {
-          return line->is_epoch_full() || line->must_wait_for_lake();
-        });
+    return std::any_of(lines_.begin(), lines_.end(), [](const std::unique_ptr<KafkaLine>& line) {
+      return line->is_epoch_full() || line->must_wait_for_lake();
+    });
   }
 
   /// Whether all that was in the topics at the start was taken.
   [[nodiscard]] bool has_read_backlog() const {
-    return std::all_of(
-        lines_.all().begin(), lines_.all().end(), [](const std::unique_ptr<KafkaLine>& line) {
-          return line->has_read_backlog();
-        });
+    return std::all_of(lines_.begin(), lines_.end(), [](const std::unique_ptr<KafkaLine>& line) {
+      return line->has_read_backlog();
+    });
   }
 
   /// Once the backlog is in every table, the definitions are complete, and from then on rows reach
   /// views before the lake.
   Status go_fast() {
-    if (!is_complete_ && lines_.are_all_open()) {
+    if (!is_complete_) {
       is_complete_ = true;
       ASSAY_RETURN_IF_ERROR(workspace_.mark_complete());
       ASSAY_RETURN_IF_ERROR(be_ready());
@@ -211,7 +219,7 @@ class UpLoop {
   }
 
   Status begin_epochs() {
-    for (const std::unique_ptr<KafkaLine>& line : lines_.all()) {
+    for (const std::unique_ptr<KafkaLine>& line : lines_) {
       ASSAY_RETURN_IF_ERROR(line->begin_epoch());
       if (!is_fast_ && has_lake_) {
         workspace_.world().log.info(
@@ -250,7 +258,7 @@ class UpLoop {
   }
 
   void note_back() {
-    waiting().set(lines_.are_all_open() ? 0 : 1);
+    waiting().set(0);
     if (away_since_.has_value()) {
       const int64_t away = clock_.monotonic().micros - away_since_->micros;
       workspace_.world().log.info("line_goes_on",
@@ -284,49 +292,22 @@ class UpLoop {
     return options_.ready();
   }
 
-  /// Brokers are asked in threads beside; here only those that have answered.
+  /// Brokers that do not answer are asked again at the next look; the client library goes on with
+  /// what it reads as soon as they are back.
   Status look_for_partitions(RunReport* report) {
-    ASSAY_ASSIGN_OR_RETURN(const std::vector<KafkaLine*> changed, lines_.changed());
-    for (KafkaLine* const line : changed) {
+    for (const std::unique_ptr<KafkaLine>& line : lines_) {
       const Result<bool> is_new = line->has_new_partitions();
-      if (!is_new.ok() && !retryable(is_new.code())) {
+      const bool is_away = !is_new.ok() && retryable(is_new.code());
+      if (!is_new.ok() && !is_away) {
         return is_new.status();
       }
-      if (!is_new.ok()) {
-        continue;  // asked again at the next answer
-      }
-      lines_.note_looked_at(*line);
-      if (*is_new) {
+      brokers_.note(line->name(), is_new.status());
+      if (!is_away && *is_new) {
         ASSAY_RETURN_IF_ERROR(flush(report));
         ASSAY_RETURN_IF_ERROR(line->seek());
       }
     }
-    return {};
-  }
-
-  /// A line has failed: go on without it, if that may pass and there are others.
-  Status leave_out(std::size_t index, const Status& why, RunReport* report) {
-    if (!lines_.may_leave_out(why)) {
-      return why;
-    }
-    if (lake_->has_job()) {  // which may have an epoch of it
-      ASSAY_RETURN_IF_ERROR(note_done(lake_->wait(), report));
-    }
-    lines_.leave_out(index, why);
-    waiting().set(1);
-    return {};
-  }
-
-  /// A line that comes back brings its journals to the lake; then the stages bring its views there.
-  Status take_back_lines(RunReport* report) {
-    if (lines_.are_all_open() || lake_->has_job()) {
-      return {};
-    }
-    ASSAY_ASSIGN_OR_RETURN(const bool is_back, lines_.take_back(report));
-    if (is_back) {
-      ASSAY_RETURN_IF_ERROR(flush(report));
-      note_back();
-    }
+    looked_at_ = clock_.monotonic();  // a broker that is away has taken its time
     return {};
   }
 
@@ -337,7 +318,7 @@ class UpLoop {
   [[nodiscard]] bool flush_is_due() const {
     int64_t records = 0;
     std::size_t bytes = 0;
-    for (const std::unique_ptr<KafkaLine>& line : lines_.all()) {
+    for (const std::unique_ptr<KafkaLine>& line : lines_) {
       if (line->is_epoch_full()) {
         return true;
       }
@@ -355,8 +336,7 @@ class UpLoop {
     job.options = options_.run;
     job.options.stop = nullptr;  // a stop does not end the stages: they may be the last ones
     job.options.is_live = true;
-    job.options.ahead = lines_.views_left_out();
-    for (const std::unique_ptr<KafkaLine>& line : lines_.all()) {
+    for (const std::unique_ptr<KafkaLine>& line : lines_) {
       job.options.ahead.merge(line->views_ahead());
       if (!ends_epochs) {
         continue;
@@ -389,7 +369,7 @@ class UpLoop {
     report->dropped.insert(
         report->dropped.end(), done.report.dropped.begin(), done.report.dropped.end());
     ASSAY_RETURN_IF_ERROR(done.status);
-    for (const std::unique_ptr<KafkaLine>& line : lines_.all()) {
+    for (const std::unique_ptr<KafkaLine>& line : lines_) {
       ASSAY_RETURN_IF_ERROR(line->note_committed());
       ASSAY_RETURN_IF_ERROR(line->follow_lake());
     }
@@ -422,7 +402,7 @@ class UpLoop {
       return;
     }
     noted_at_ = clock_.monotonic();
-    for (const std::unique_ptr<KafkaLine>& line : lines_.all()) {
+    for (const std::unique_ptr<KafkaLine>& line : lines_) {
       flow::note_lag(workspace_.world(), line->name(), line->lag(), line->part_lags());
     }
   }
@@ -440,10 +420,11 @@ class UpLoop {
   const UpOptions& options_;
   Clock& clock_;
   Wakeup wakeup_;  // topics have records, or the lake's thread is done
-  UpLines lines_;
+  std::vector<std::unique_ptr<KafkaLine>> lines_;
   std::unique_ptr<LakeThread> lake_;
   std::map<std::string, std::optional<EventTime>>
       received_;  // first of each line's epoch on its way
+  BrokersAway brokers_;
   std::optional<Duration> away_since_;
   bool has_begun_ = false;  // the sources could be opened once
   bool is_prepared_ = false;
@@ -460,6 +441,7 @@ class UpLoop {
   Duration flushed_at_;
   Duration polled_at_;
   Duration noted_at_;
+  Duration looked_at_;
 };
 
 }  // namespace
