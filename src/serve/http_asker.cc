@@ -1,9 +1,9 @@
 // Requests to other servers, by Boost.Asio and Beast.
 //
 // All of it happens on one thread. An exchange takes a connection that is idle, opens one while
-// there may be more, or waits its turn; its time runs from the beginning. A server closes
-// connections that were idle for long: a question that was sent on such a one, and of which no byte
-// of an answer came, is sent again on a new one.
+// there may be more for its kind, or waits its turn; its time runs from the beginning. A server
+// closes connections that were idle for long: a question that was sent on such a one, and of which
+// no byte of an answer came, is sent again on a new one.
 
 #include "serve/http_asker.h"
 
@@ -52,13 +52,19 @@ struct Connection {
 class Exchange;
 using ExchangePtr = std::shared_ptr<Exchange>;
 
+/// Questions of one kind to a server.
+struct Turns {
+  std::size_t max = 0;   // connections
+  std::size_t used = 0;  // of these
+  std::deque<ExchangePtr> waiting = {};
+};
+
 /// One of the servers that are asked.
 struct Server {
   ServerAddress address;
-  std::string name;                              // "host:port"
-  std::deque<std::unique_ptr<Connection>> idle;  // used last behind
-  std::size_t used = 0;                          // connections that exchanges have
-  std::deque<ExchangePtr> waiting;
+  std::string name;                                   // "host:port"
+  std::array<Turns, 3> lanes;                         // by AskLane
+  std::deque<std::unique_ptr<Connection>> idle = {};  // used last behind
 };
 
 class Asker final : public HttpAsker {
@@ -66,7 +72,11 @@ class Asker final : public HttpAsker {
   Asker(Clock& clock, const std::vector<ServerAddress>& servers, const Options& options)
       : clock_(clock), options_(options) {
     for (const ServerAddress& address : servers) {
-      servers_.push_back({address, address.host + ":" + std::to_string(address.port), {}, 0, {}});
+      servers_.push_back({address,
+                          address.host + ":" + std::to_string(address.port),
+                          {Turns{options.connections_max},
+                           Turns{options.slow_max},
+                           Turns{std::numeric_limits<std::size_t>::max()}}});
     }
     thread_ = std::jthread([this] { context_.run(); });
   }
@@ -90,8 +100,16 @@ class Asker final : public HttpAsker {
 
   void begin(const ExchangePtr& exchange);
   void fail_all();
-  /// Of a server that an exchange gave its connection back to, or ended without.
-  void begin_waiting(Server* server);
+  /// Of those whose connection an exchange gave back.
+  void begin_waiting(Turns* turns);
+  /// Connections that are open, or are being opened.
+  static std::size_t open_of(const Server& server) {
+    std::size_t open = server.idle.size();
+    for (const Turns& turns : server.lanes) {
+      open += turns.used;
+    }
+    return open;
+  }
   /// Close what a server will close, or has closed, by itself.
   void drop_old(Server* server) {
     const int64_t now = clock_.monotonic().micros;
@@ -118,6 +136,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   Exchange(Asker& asker, Server& server, WireQuestion question, HttpAsker::Done done)
       : asker_(asker),
         server_(server),
+        turns_(server.lanes.at(static_cast<std::size_t>(question.lane))),
         question_(std::move(question)),
         done_(std::move(done)),
         deadline_{asker.clock_.monotonic().micros + question_.answer_max.micros},
@@ -126,7 +145,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
 
   /// Take a connection: there may be one more than are used.
   void go() {
-    ++server_.used;
+    ++turns_.used;
     asker_.drop_old(&server_);
     if (question_.may_repeat && !is_repeated_ && !server_.idle.empty()) {
       connection_ = std::move(server_.idle.back());
@@ -134,14 +153,18 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
       is_reused_ = true;
       send();
     } else {
-      if (server_.used + server_.idle.size() > asker_.options_.connections_max &&
-          !server_.idle.empty()) {
+      if (!server_.idle.empty() && Asker::open_of(server_) > asker_.options_.connections_max) {
         server_.idle.pop_front();
       }
       connect();
     }
   }
-  void wait_until_deadline() { wait_until(deadline_.micros, "no answer in time"); }
+  /// Until there is a connection for it.
+  void wait_turn() {
+    is_waiting = true;
+    has_waited_ = true;
+    wait_until(deadline_.micros);
+  }
   void finish(Result<Response> answer) {
     if (done_ == nullptr) {
       return;
@@ -151,42 +174,63 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
     const HttpAsker::Done done = std::exchange(done_, nullptr);
     if (is_waiting) {
       is_waiting = false;
-      std::erase(server_.waiting, shared_from_this());
+      std::erase(turns_.waiting, shared_from_this());
     } else {
       give_connection_back(answer.ok());
-      asker_.begin_waiting(&server_);
+      asker_.begin_waiting(&turns_);
     }
     asker_.exchanges_.erase(place);
     done(std::move(answer));
   }
-  [[nodiscard]] Server& server() { return server_; }
+  /// What became of it is not known once it was sent.
+  void finish_lost(const std::string& why) {
+    finish(Status(is_sent_ ? Code::kAborted : Code::kUnavailable, why));
+  }
+  [[nodiscard]] Turns& turns() { return turns_; }
+  [[nodiscard]] const std::string& name() const { return server_.name; }
 
   bool is_waiting = false;  // for a connection
   std::list<std::weak_ptr<Exchange>>::iterator place{};
 
  private:
-  void wait_until(int64_t end, const char* what) {
+  void wait_until(int64_t end) {
     timer_.expires_after(chrono({end - asker_.clock_.monotonic().micros}));
-    timer_.async_wait([self = shared_from_this(), what](error_code error) {
-      if (!error) {
-        self->finish(Status(Code::kDeadlineExceeded, self->server_.name + ": " + what));
+    // One that ran out just before it was set anew is called without an error, and says nothing.
+    timer_.async_wait([self = shared_from_this(), wait = ++waits_, end](error_code error) {
+      if (!error && wait == self->waits_) {
+        self->finish_late(end);
       }
     });
   }
+  /// Time that was spent waiting for others says nothing of the server.
+  void finish_late(int64_t end) {
+    if (is_sent_) {
+      finish(Status(Code::kDeadlineExceeded, server_.name + ": no answer in time"));
+    } else if (has_waited_ && end == deadline_.micros) {
+      finish(Status(Code::kResourceExhausted,
+                    server_.name + ": no connection was free in time, too many ask it"));
+    } else {
+      finish(Status(Code::kUnavailable, server_.name + ": no connection in time"));
+    }
+  }
   void connect() {
     is_reused_ = false;
+    is_sent_ = false;
     connection_ = std::make_unique<Connection>(asker_.context_);
     wait_until(std::min(deadline_.micros,
-                        asker_.clock_.monotonic().micros + asker_.options_.connect_max.micros),
-               "no connection in time");
+                        asker_.clock_.monotonic().micros + asker_.options_.connect_max.micros));
     error_code error;
-    const auto address = net::ip::make_address(server_.address.host, error);
+    std::string host = server_.address.host;
+    if (host.starts_with('[') && host.ends_with(']')) {  // as URLs have IPv6
+      host = host.substr(1, host.size() - 2);
+    }
+    const auto address = net::ip::make_address(host, error);
     if (!error) {
       connect_to(std::array{Tcp::endpoint(address, server_.address.port)});
       return;
     }
     resolver_.async_resolve(
-        server_.address.host,
+        host,
         std::to_string(server_.address.port),
         [self = shared_from_this()](error_code failure, const Tcp::resolver::results_type& found) {
           if (self->done_ == nullptr) {
@@ -215,7 +259,8 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
                        });
   }
   void send() {
-    wait_until_deadline();
+    is_sent_ = true;
+    wait_until(deadline_.micros);
     net::async_write(connection_->socket,
                      net::buffer(question_.bytes),
                      [self = shared_from_this()](error_code failure, std::size_t) {
@@ -258,10 +303,10 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
       connect();
       return;
     }
-    finish(Status(Code::kUnavailable, server_.name + ": " + failure.message()));
+    finish_lost(server_.name + ": " + failure.message());
   }
   void give_connection_back(bool is_answered) {
-    --server_.used;
+    --turns_.used;
     if (is_answered && is_kept_ && connection_ != nullptr) {
       connection_->idle_since = asker_.clock_.monotonic();
       server_.idle.push_back(std::move(connection_));
@@ -273,6 +318,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
 
   Asker& asker_;
   Server& server_;
+  Turns& turns_;  // of its kind
   WireQuestion question_;
   HttpAsker::Done done_;
   const Duration deadline_;  // monotonic
@@ -283,6 +329,9 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   bool is_reused_ = false;    // the connection
   bool is_repeated_ = false;  // on a new one
   bool is_kept_ = false;      // behind the answer
+  bool has_waited_ = false;   // for others
+  bool is_sent_ = false;      // some of it may be
+  int64_t waits_ = 0;         // the last one counts
 };
 
 void Asker::ask(std::size_t server, WireQuestion question, Done done) {
@@ -296,26 +345,25 @@ void Asker::ask(std::size_t server, WireQuestion question, Done done) {
 }
 
 void Asker::begin(const ExchangePtr& exchange) {
-  Server& server = exchange->server();
+  Turns& turns = exchange->turns();
   if (is_ended_) {
     exchange->is_waiting = true;  // it has no connection to give back
     exchange->finish(Status(Code::kUnavailable, "this program is stopping"));
-  } else if (server.used < options_.connections_max) {
+  } else if (turns.used < turns.max) {
     exchange->go();
-  } else if (server.waiting.size() < options_.waiting_max) {
-    exchange->is_waiting = true;
-    server.waiting.push_back(exchange);
-    exchange->wait_until_deadline();
+  } else if (turns.waiting.size() < options_.waiting_max) {
+    turns.waiting.push_back(exchange);
+    exchange->wait_turn();
   } else {
     exchange->is_waiting = true;
-    exchange->finish(Status(Code::kResourceExhausted, server.name + ": too many wait for it"));
+    exchange->finish(Status(Code::kResourceExhausted, exchange->name() + ": too many wait for it"));
   }
 }
 
-void Asker::begin_waiting(Server* server) {
-  if (!is_ended_ && !server->waiting.empty() && server->used < options_.connections_max) {
-    const ExchangePtr next = std::move(server->waiting.front());
-    server->waiting.pop_front();
+void Asker::begin_waiting(Turns* turns) {
+  if (!is_ended_ && !turns->waiting.empty() && turns->used < turns->max) {
+    const ExchangePtr next = std::move(turns->waiting.front());
+    turns->waiting.pop_front();
     next->is_waiting = false;
     next->go();
   }
@@ -328,7 +376,7 @@ void Asker::fail_all() {
     if (exchange == nullptr) {
       exchanges_.pop_front();
     } else {
-      exchange->finish(Status(Code::kUnavailable, "this program is stopping"));
+      exchange->finish_lost("this program is stopping");
     }
   }
   for (Server& server : servers_) {

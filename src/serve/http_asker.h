@@ -20,9 +20,14 @@ struct ServerAddress {
   uint16_t port = 0;
 };
 
+/// What waits for connections apart from others: questions that may take long would hold all of
+/// them, and whether a server is ready must be heard also then.
+enum class AskLane { kOrdinary, kSlow, kLook };
+
 /// A request on its way to another server.
 struct WireQuestion {
   std::string bytes;  // all of it, head and body
+  AskLane lane = AskLane::kOrdinary;
   bool is_head = false;
   bool may_repeat = true;  // false: it is sent on a new connection, and never twice
   Duration answer_max{5 * kMicrosPerSecond};  // until all of its answer is there
@@ -35,16 +40,18 @@ struct WireQuestion {
 class HttpAsker {
  public:
   struct Options {
-    std::size_t connections_max = 64;  // to one server; more questions wait for one
-    std::size_t waiting_max = 1'000;   // of these; further ones fail
+    std::size_t connections_max = 64;  // to one server; more ordinary questions wait for one
+    std::size_t slow_max = 32;         // besides, for slow ones; looks wait for none
+    std::size_t waiting_max = 1'000;   // of each kind; further ones fail
     std::size_t answer_bytes_max = 256U << 20U;
     Duration connect_max{kMicrosPerSecond};
     Duration idle_max{60 * kMicrosPerSecond};  // a connection that is older is not used again
   };
   /// Called once, on the asker's thread: the answer, whatever its status.
   ///
-  /// Errors  kUnavailable: not reached, or it went away, and may have done what it was asked;
-  ///         kDeadlineExceeded: no answer in time; kResourceExhausted: too many wait for it.
+  /// Errors  kUnavailable: not reached, nothing was sent; kAborted: it went away, and may have done
+  ///         what it was asked; kDeadlineExceeded: no answer in time, the same;
+  ///         kResourceExhausted: too many ask it, nothing was sent, and nothing is known of it.
   using Done = std::function<void(Result<Response>)>;
 
   static std::unique_ptr<HttpAsker> start(Clock& clock,

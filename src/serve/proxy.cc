@@ -201,6 +201,7 @@ class Relayed : public std::enable_shared_from_this<Relayed> {
     question.is_head = request_.method == "HEAD";
     question.may_repeat = may_repeat;
     const bool is_slow = FeatureServer::is_slow(request_);
+    question.lane = is_slow ? AskLane::kSlow : AskLane::kOrdinary;
     question.answer_max = is_slow ? proxy_.options_.slow_answer_max : proxy_.options_.answer_max;
     asker_.ask(server,
                std::move(question),
@@ -400,6 +401,7 @@ void RunningProxy::look(const std::function<void()>& done) {
     }
     WireQuestion question;
     question.bytes = "GET /ready HTTP/1.1\r\nhost: " + servers_.name(server) + "\r\n\r\n";
+    question.lane = AskLane::kLook;
     question.answer_max = Duration{kMicrosPerSecond};
     askers_.front()->ask(
         server, std::move(question), [this, server, done](const Result<Response>& answer) {
