@@ -5,6 +5,7 @@
 
 #include "base/suggest.h"
 #include "catalog/feature_schema.h"
+#include "catalog/share_definition.h"
 #include "catalog/table_schema.h"
 #include "catalog/validation.h"
 
@@ -337,6 +338,7 @@ void check_computed_keys(Validation& v,
   ServiceItem without = item;
   without.by.clear();
   const std::vector<data::Field> keys = asked_keys(v.project(), without);
+  const std::optional<SharePlace> store = share_in_place(v.project().online);
   for (const ComputedKey& key : item.by) {
     const std::string at = path + "/by/" + key.key;
     const auto found = std::find_if(
@@ -352,6 +354,13 @@ void check_computed_keys(Validation& v,
                      "view `" + item.view + "` has no key `" + key.key + "`",
                      near.has_value() ? "did you mean `" + *near + "`?" : "");
       continue;
+    }
+    if (store.has_value() && store->share.key == key.key) {
+      // The row goes to the server of the key that it names; what is computed may be another's.
+      v.error_at_key("E0203",
+                     at,
+                     "`" + key.key + "` is computed here, and decides whose an entity is (`share:`)",
+                     "share out by another key, or take a `sharded:` store that all servers read");
     }
     if (visible == nullptr) {
       continue;

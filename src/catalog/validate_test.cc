@@ -195,6 +195,17 @@ TEST(Validate, KeysAreNotFloatingPoint) {
   EXPECT_EQ(found(changed("{key: user_id}", "{key: price, type: float64}")), "E0306 15:float64");
 }
 
+TEST(Validate, TheKeyOfAShareIsNotComputed) {
+  std::string text = base_project();
+  const std::string services = "services: {v1: [clicks]}";
+  text.replace(text.find(services),
+               services.size(),
+               "services: {v1: [clicks, {view: clicks, prefix: a_, "
+               "by: {user_id: \"CAST(n_1h AS string)\"}}]}");
+  EXPECT_EQ(found(load(text)), "");
+  EXPECT_EQ(found(load(text + "share: one of one, two by user_id\n")), "E0203 18:user_id");
+}
+
 TEST(Validate, EntityKeysMustBeInTheTable) {
   EXPECT_EQ(found(changed("{key: user_id}", "{key: user}")), "E0308 17:clicks");
   EXPECT_EQ(found(changed("{key: user_id}", "{key: user_id, type: int64}")), "E0306 17:clicks");
