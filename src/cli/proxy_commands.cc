@@ -3,11 +3,13 @@
 #include <vector>
 
 #include "base/process.h"
+#include "base/wakeup.h"
 #include "cli/commands.h"
 #include "cli/serving.h"
 #include "serve/http_server.h"
 #include "serve/proxy.h"
 #include "serve/relaying.h"
+#include "serve/repeated_call.h"
 
 namespace assay::cli {
 namespace {
@@ -60,6 +62,7 @@ Status run_proxy(Invocation& invocation) {
   http.threads = options.threads;
   ASSAY_ASSIGN_OR_RETURN(http.turn_max, busy_after(arguments));
   ASSAY_ASSIGN_OR_RETURN(http.connections_max, connections_max(arguments));
+  ASSAY_ASSIGN_OR_RETURN(const Duration drain, drain_time(arguments));
   raise_file_limit();  // each connection is one
   ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<serve::TlsFiles> tls, tls_files(invocation));
   http.tls = tls == nullptr ? serve::TlsSource() : tls->source();
@@ -81,12 +84,20 @@ Status run_proxy(Invocation& invocation) {
   invocation.output.say("relaying " + std::string(tls == nullptr ? "http://" : "https://") +
                         address + " to " + std::to_string(count) +
                         " servers (stop with Ctrl-C or SIGTERM)");
-  while (!stop.second()) {
+  const auto look = [&] {
     if (tls != nullptr) {
       tls->look_again();
     }
+  };
+  while (!stop.second()) {
+    look();
   }
   invocation.output.say("stopping: requests under way are finished (again to end at once)");
+  proxy->drain();
+  {
+    const serve::RepeatedCall looks(Duration{kMicrosPerSecond}, look);
+    Wakeup().wait(drain);
+  }
   proxy->end_within(kEndMax);
   server->stop();
   return {};

@@ -140,7 +140,7 @@ class DefinitionWatch {
   std::string failure_;
 };
 
-/// --busy-after, --connections and --address-file.
+/// --drain-for, --busy-after, --connections and --address-file.
 std::vector<Flag> limit_flags();
 /// Flags of TLS, and the files that they name, read; nullptr without them.
 std::vector<Flag> tls_flags();

@@ -1,5 +1,5 @@
-// Questions to other servers over loopback: what is slow holds up nobody else, and what is said of a
-// failure is so.
+// Questions to other servers over loopback: what is slow holds up nobody else, and what is said of
+// a failure is so.
 
 #include "serve/http_asker.h"
 

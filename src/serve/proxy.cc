@@ -103,6 +103,7 @@ class RunningProxy final : public Proxy {
 
   Response handle(const Request& request) override;
   std::optional<Response> relay(Request request, Answered done) override;
+  void drain() override { is_draining_ = true; }
   void end_within(Duration time) override {
     for (const std::unique_ptr<HttpAsker>& asker : askers_) {
       asker->end_within(time);
@@ -129,6 +130,7 @@ class RunningProxy final : public Proxy {
   Histogram& latency_;
   Counter& split_;
   Counter& refused_;
+  std::atomic<bool> is_draining_{false};
   std::atomic<int> requests_{0};
   std::atomic<std::size_t> bytes_{0};
   std::atomic<std::size_t> next_{0};
@@ -172,13 +174,10 @@ class Relayed : public std::enable_shared_from_this<Relayed> {
         break;
       case kMaterialize:
       case kMaterializeIncremental:
-        is_of_all_ = true;
-        for (std::size_t share = 0; share < routes_->of_shares.size(); ++share) {
-          parts_.push_back({share, {}, request_.body});
-        }
-        ask_parts();
+        ask_all();
         break;
       case kPush:
+        turn_ = 0;  // the order is always the same
         push(0);
         break;
       default:
@@ -215,6 +214,7 @@ class Relayed : public std::enable_shared_from_this<Relayed> {
                 server,
                 take = std::move(take)](Result<Response> answer) mutable {
                  self->count(server, answer.code());
+                 self->came_of_it_ = answer.code();
                  if (answer.ok()) {
                    take(*std::move(answer));
                    return;
@@ -223,10 +223,13 @@ class Relayed : public std::enable_shared_from_this<Relayed> {
                  if (!is_late && answer.code() != Code::kResourceExhausted) {
                    self->proxy_.servers_.is_away(server, answer.status().message());
                  }
-                 if (may_repeat && !is_late && tried + 1 < among.size()) {
+                 const bool is_unsent = answer.code() == Code::kUnavailable ||
+                                        answer.code() == Code::kResourceExhausted;
+                 if ((may_repeat || answer.code() == Code::kUnavailable) && !is_late &&
+                     tried + 1 < among.size()) {
                    self->ask(among, tried + 1, body, is_part, may_repeat, std::move(take));
                  } else {
-                   const bool is_unknown = !may_repeat && answer.code() != Code::kResourceExhausted;
+                   const bool is_unknown = !may_repeat && !is_unsent;
                    take(unavailable(answer.status().message() +
                                     (is_unknown ? "; what was asked may have been done" : "")));
                  }
@@ -237,7 +240,7 @@ class Relayed : public std::enable_shared_from_this<Relayed> {
       finish(without_hops(std::move(answer)));
     });
   }
-  /// To the first server that takes pushes; the order is always the same.
+  /// To the first server that takes pushes and can be reached.
   void push(std::size_t server) {
     ask(std::span(routes_->servers).subspan(server, 1),
         0,
@@ -245,23 +248,47 @@ class Relayed : public std::enable_shared_from_this<Relayed> {
         false,
         false,
         [this, server](Response answer) {
-          if (answer.status == 501 && server + 1 < routes_->servers.size()) {
+          const bool is_next = answer.status == 501 || came_of_it_ == Code::kUnavailable;
+          if (is_next && server + 1 < routes_->servers.size()) {
             push(server + 1);
           } else {
             finish(without_hops(std::move(answer)));
           }
         });
   }
+  /// Every server the same, also those of one share: each may have a store of its own.
+  void ask_all() {
+    const std::string why = proxy_.servers_.why_not_all();
+    if (!why.empty() || routes_->servers.size() != proxy_.options_.servers.size()) {
+      finish(unavailable(why.empty() ? "a server has just come back; ask again" : why));
+      return;
+    }
+    answers_.resize(routes_->servers.size());
+    missing_ = answers_.size();
+    for (std::size_t i = 0; i < routes_->servers.size(); ++i) {
+      ask(std::span(routes_->servers).subspan(i, 1),
+          0,
+          request_.body,
+          false,
+          true,
+          [this, i](Response answer) {
+            answers_[i] = std::move(answer);
+            if (--missing_ == 0) {
+              finish(without_hops(std::move(answers_[worst_answer()])));
+            }
+          });
+    }
+  }
   /// All parts at once.
   void ask_parts() {
     for (const QuestionPart& part : parts_) {
       if (routes_->of_shares[part.share].empty()) {
-        finish(unavailable(proxy_.servers_.why_none(part.share)));
+        finish(unavailable(proxy_.servers_.why_none(routes_->shares->list.names[part.share])));
         return;
       }
     }
     const bool is_whole = parts_.size() == 1;
-    if (!is_whole && !is_of_all_) {
+    if (!is_whole) {
       proxy_.split_.add();
     }
     answers_.resize(parts_.size());
@@ -280,18 +307,23 @@ class Relayed : public std::enable_shared_from_this<Relayed> {
           });
     }
   }
-  void take_answers() {
-    // What is wrong with the question goes before what is wrong with a server.
+  /// What is wrong with the question goes before what is wrong with a server.
+  [[nodiscard]] std::size_t worst_answer() const {
     const auto worse = [](const Response& a, const Response& b) {
       const auto rank = [](int status) { return status < 300 ? 2 : status < 500 ? 0 : 1; };
       return rank(a.status) < rank(b.status);
     };
-    const auto worst = std::min_element(answers_.begin(), answers_.end(), worse);
-    const bool is_fine = worst->status < 300;
-    if (parts_.size() == 1 || (is_fine && is_of_all_) || (!is_fine && worst->status != 422)) {
-      finish(without_hops(std::move(*worst)));
+    return static_cast<std::size_t>(std::min_element(answers_.begin(), answers_.end(), worse) -
+                                    answers_.begin());
+  }
+  void take_answers() {
+    const std::size_t worst = worst_answer();
+    const int status = answers_[worst].status;
+    const bool is_fine = status < 300;
+    if (parts_.size() == 1 || (!is_fine && status != 422)) {
+      finish(without_hops(std::move(answers_[worst])));
     } else if (!is_fine) {
-      ask_whole(static_cast<std::size_t>(worst - answers_.begin()));
+      ask_whole(worst);
     } else {
       finish(merged());
     }
@@ -349,15 +381,15 @@ class Relayed : public std::enable_shared_from_this<Relayed> {
 
   RunningProxy& proxy_;
   HttpAsker& asker_;
-  const std::size_t turn_;
+  std::size_t turn_;
   const Request request_;
   const Answered done_;
   const std::shared_ptr<const ProxyRoutes> routes_;
   const Duration began_;
   std::vector<QuestionPart> parts_;
-  std::vector<Response> answers_;  // of the parts
+  std::vector<Response> answers_;  // of the parts, or of all servers
   std::size_t missing_ = 0;        // of them
-  bool is_of_all_ = false;         // every share is asked the same
+  Code came_of_it_ = Code::kOk;    // of what was asked last
 };
 
 RunningProxy::RunningProxy(World& world, ProxyOptions options)
@@ -424,7 +456,7 @@ Response RunningProxy::handle(const Request& request) {
   if (endpoint == kMetrics) {
     return {200, "text/plain; version=0.0.4; charset=utf-8", world_.metrics.to_text(), {}};
   }
-  const bool is_ready = !servers_.routes()->servers.empty();
+  const bool is_ready = !is_draining_ && !servers_.routes()->servers.empty();
   Response response;
   response.status = is_ready ? 200 : 503;
   JsonWriter writer(response.body);

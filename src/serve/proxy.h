@@ -41,6 +41,8 @@ class Proxy {
   virtual Response handle(const Request& request) = 0;
   /// Answers any other: Relay.
   virtual std::optional<Response> relay(Request request, Answered done) = 0;
+  /// Say at /ready that this program stops, and relay as before.
+  virtual void drain() = 0;
   /// Requests that are under way then are 503, and so are later ones.
   virtual void end_within(Duration time) = 0;
 };

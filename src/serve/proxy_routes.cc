@@ -194,9 +194,8 @@ std::shared_ptr<const ProxyRoutes> ProxyServers::make_routes() const {
   return routes;
 }
 
-std::string ProxyServers::why_none(std::size_t share) const {
+std::string ProxyServers::why_none(const std::string& name) const {
   const std::lock_guard lock(mutex_);
-  const std::string& name = shares_->list.names[share];
   std::string why;
   for (const State& state : states_) {
     if (state.share != nullptr && state.share->list.name == name && !state.can_be_asked) {
@@ -204,6 +203,16 @@ std::string ProxyServers::why_none(std::size_t share) const {
     }
   }
   return "share " + name + " has no server" + (why.empty() ? " that has said so yet" : ": " + why);
+}
+
+std::string ProxyServers::why_not_all() const {
+  const std::lock_guard lock(mutex_);
+  for (const State& state : states_) {
+    if (!state.can_be_asked) {
+      return state.name + " cannot be asked: " + state.why;
+    }
+  }
+  return "";
 }
 
 std::string ProxyServers::as_json() const {

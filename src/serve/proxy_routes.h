@@ -40,8 +40,10 @@ class ProxyServers {
   void has_answered(std::size_t server, int status, std::string_view body);
   /// It did not answer: it is not asked until it is ready again.
   void is_away(std::size_t server, const std::string& why);
-  /// Why no server of a share can be asked.
-  [[nodiscard]] std::string why_none(std::size_t share) const;
+  /// Why no server of the share of this name can be asked.
+  [[nodiscard]] std::string why_none(const std::string& name) const;
+  /// Why not every server can be asked; "" when each can.
+  [[nodiscard]] std::string why_not_all() const;
   /// Each server with its share and how it is, as a JSON array.
   [[nodiscard]] std::string as_json() const;
 

@@ -480,21 +480,81 @@ TEST_F(ProxyTest, PushesGoToTheFirstServerThatTakesThemAndAreNotRepeated) {
   EXPECT_TRUE(becomes([&] { return ask_proxy("POST", "/push", "{}").status == 501; }));
 }
 
-TEST_F(ProxyTest, EverythingIsMaterializedWhenItIsInAllShares) {
-  std::atomic<int> status{200};
-  for (const auto& share : shares_) {
-    share->before = [&, is_second = share == shares_[1]](const Request& request) {
+TEST_F(ProxyTest, APushGoesOnToTheNextServerWhileNothingWasSent) {
+  for (const std::size_t share : {std::size_t{0}, std::size_t{1}}) {
+    shares_[share]->before = [share](const Request& request) {
+      return Backend::Instead{request.target == "/push"
+                                  ? std::optional(Response{200, "", std::to_string(share), {}})
+                                  : std::nullopt};
+    };
+  }
+  options_.look_every = Duration{3600 * kMicrosPerSecond};  // none that finds it first
+  start_servers();
+  start_proxy();
+  EXPECT_EQ(ask_proxy("POST", "/push", "{}").body, "0");
+  shares_[0]->stop();
+  const WireAnswer answer = ask_proxy("POST", "/push", "{}");
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(answer.body, "1");
+  shares_[1]->stop();
+  shares_[2]->stop();
+  const WireAnswer none = ask_proxy("POST", "/push", "{}");
+  EXPECT_EQ(none.status, 503);
+  EXPECT_EQ(none.body.find("may have been done"), std::string::npos) << none.body;
+}
+
+TEST_F(ProxyTest, EverythingIsMaterializedWhenAllServersHaveIt) {
+  // The fourth is another server of the first share, with a store of its own.
+  shares_.push_back(of_share("one"));
+  std::vector<std::atomic<int>> says(shares_.size());
+  for (std::size_t i = 0; i < shares_.size(); ++i) {
+    says[i] = 200;
+    shares_[i]->before = [&, i](const Request& request) {
       const bool is_asked = request.target == "/materialize";
-      const int said = is_second ? status.load() : 200;
-      return Backend::Instead{
-          is_asked ? std::optional(Response{said, "application/json", "null", {}}) : std::nullopt};
+      return Backend::Instead{is_asked ? std::optional(Response{says[i], "", "null", {}})
+                                       : std::nullopt};
     };
   }
   start_servers();
   start_proxy();
   EXPECT_EQ(ask_proxy("POST", "/materialize", "{}").status, 200);
-  status = 503;
+  for (std::atomic<int>& one : says) {
+    one = 503;
+    EXPECT_EQ(ask_proxy("POST", "/materialize", "{}").status, 503);
+    one = 200;
+  }
+  EXPECT_EQ(ask_proxy("POST", "/materialize", "{}").status, 200);
+  shares_[3]->stop();
   EXPECT_EQ(ask_proxy("POST", "/materialize", "{}").status, 503);
+  EXPECT_EQ(status_of(0), 200);
+}
+
+TEST_F(ProxyTest, WhatStopsSaysSoAndRelaysAsBefore) {
+  start_servers();
+  start_proxy();
+  EXPECT_EQ(ask_proxy("GET", "/ready").status, 200);
+  proxy_->drain();
+  EXPECT_EQ(ask_proxy("GET", "/ready").status, 503);
+  EXPECT_EQ(ask_proxy("GET", "/health").status, 200);
+  EXPECT_EQ(status_of(1), 200);
+}
+
+TEST_F(ProxyTest, AShareIsNamedAfterTheListOfSharesBecameShorter) {
+  ProxyServers servers(fixture_.world, {"a", "b", "c", "d", "e"});
+  const auto say = [&](std::size_t server, const std::string& name, std::vector<std::string> of) {
+    const ShareMap share{{name, std::move(of), "user_id"}, data::Type::kString, {}};
+    servers.has_answered(server, 200, R"({"share":)" + share_as_json(share) + "}");
+  };
+  say(0, "one", kNames);
+  say(1, "three", kNames);
+  const std::shared_ptr<const ProxyRoutes> before = servers.routes();
+  for (const std::size_t server : {2, 3, 4}) {
+    say(server, "one", {"one", "other"});
+  }
+  EXPECT_EQ(servers.routes()->of_shares.size(), 2);
+  EXPECT_EQ(servers.why_none(before->shares->list.names.at(2)),
+            "share two has no server that has said so yet");
+  EXPECT_NE(servers.why_not_all().find("a cannot be asked"), std::string::npos);
 }
 
 TEST_F(ProxyTest, RequestsUnderWayAreBounded) {

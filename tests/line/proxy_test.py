@@ -8,6 +8,7 @@ byte by byte; one that is killed fails its own entities alone, until it is back;
 import gzip
 import http.client
 import json
+import signal
 import sys
 import time
 from contextlib import ExitStack
@@ -115,10 +116,27 @@ def fill(project, profiles):
         project.run("run", "--profile", profile)
 
 
+def drains(project, servers):
+    """A proxy that is to stop says so, and relays on until it was told twice, or the time is over."""
+    proxy = proxy_of(project, servers, "--drain-for", "1h", name="drains").__enter__()
+    try:
+        assert ask(proxy, "/ready")[0] == 200
+        proxy.process.terminate()
+        wait_for(lambda: ask(proxy, "/ready")[0] == 503, "it does not say that it stops")
+        assert ask(proxy, "/health")[0] == 200
+        assert ask(proxy, "/openapi.json")[0] == 200
+        proxy.process.terminate()
+        assert proxy.process.wait(timeout=60) == -signal.SIGTERM, "asked twice it ends at once"
+    finally:
+        proxy.process.kill()
+        proxy.process.communicate()
+
+
 def wrong_flags(project):
     for words, code in [([], USAGE), (["--server", "nonsense"], USAGE), (["--server", "127.0.0.1:0"], USAGE),
                         (["--server", "127.0.0.1:1", "--server", "http://127.0.0.1:1/"], USAGE),
-                        (["--server", "127.0.0.1:1", "--timeout", "soon"], USAGE)]:
+                        (["--server", "127.0.0.1:1", "--timeout", "soon"], USAGE),
+                        (["--server", "127.0.0.1:1", "--drain-for", "soon"], USAGE)]:
         project.run("proxy", "--http", "127.0.0.1:0", *words, expect=code, timeout=60)
 
 
@@ -146,6 +164,8 @@ def main():
             of = owners(servers, origins)
             project.run("get", "delay_v1", "--profile", "one", "--entity", f"origin={of['two'][0]},destination=LAX,distance=1",
                         "--entity", "departure=2001-01-10T08:00:00Z", expect=STATE)
+
+            drains(project, servers.values())
 
             # One is killed: its own entities are 503 at once, the others' are answered.
             three.process.kill()
