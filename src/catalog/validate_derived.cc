@@ -357,10 +357,11 @@ void check_computed_keys(Validation& v,
     }
     if (store.has_value() && store->share.key == key.key) {
       // The row goes to the server of the key that it names; what is computed may be another's.
-      v.error_at_key("E0203",
-                     at,
-                     "`" + key.key + "` is computed here, and decides whose an entity is (`share:`)",
-                     "share out by another key, or take a `sharded:` store that all servers read");
+      v.error_at_key(
+          "E0203",
+          at,
+          "`" + key.key + "` is computed here, and decides whose an entity is (`share:`)",
+          "share out by another key, or take a `sharded:` store that all servers read");
     }
     if (visible == nullptr) {
       continue;
