@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <string_view>
 #include <utility>
+
+#include "serve/access.h"
 
 namespace assay::cli {
 namespace {
@@ -22,6 +25,14 @@ bool is_trusted(std::string_view address) {
                    (address.size() == own.size() || address[own.size()] == ':' ||
                     address[own.size()] == '/');
           }));
+}
+
+/// Whether keys can be taken from it: an issuer may answer 200 with a page that says it is away.
+Status check_key_set(const std::string& text) {
+  constexpr std::string_view kAround = R"({"jwt":{"jwks":"set","issuer":"i","audience":"a"}})";
+  return serve::Access::parse(kAround,
+                              [&](const std::string&) -> Result<std::string> { return text; })
+      .status();
 }
 
 }  // namespace
@@ -64,7 +75,10 @@ Result<std::string> FetchedKeys::fetch(const std::string& address) {
         Code::kUnavailable,
         "the key set is not there, status " + std::to_string(answer->status) + ": " + address);
   }
-  return std::move(answer->body);
+  const Status is_set = check_key_set(answer->body);
+  return is_set.ok() ? Result<std::string>(std::move(answer->body))
+                     : Status(Code::kUnavailable,
+                              "what is there is no key set: " + is_set.message() + ": " + address);
 }
 
 }  // namespace assay::cli

@@ -11,7 +11,7 @@
 namespace assay::cli {
 
 /// Key sets of issuers of tokens, which are behind addresses. Each is fetched anew each minute; one
-/// that cannot be is as it was before, which is logged.
+/// that cannot be, or is none, is as it was before, which is logged.
 ///
 /// Threads one thread at a time.
 class FetchedKeys {
@@ -25,7 +25,7 @@ class FetchedKeys {
   /// The key set behind it, as of a minute ago at most when it can be reached.
   ///
   /// Errors  kInvalidArgument: no address that keys are taken from: only `https://`, and `http://`
-  ///         of this machine, where nobody is in between. kUnavailable: it was never fetched.
+  ///         of this machine, where nobody is in between. kUnavailable: it was never there.
   Result<std::string> get(const std::string& address);
 
  private:

@@ -131,6 +131,7 @@ TEST_F(Serving, AKeySetBehindAnAddressIsFetchedAnewEachMinute) {
       "y":"f_aDSYSLnc2f1wHZ18TNJHHhEa0cLhj40pCv5-h2L1c"}]})";
   std::atomic<int> asked = 0;
   std::atomic<int> status = 503;
+  std::atomic<bool> is_page = true;
   serve::HttpOptions options;
   options.port = 0;
   options.threads = 1;
@@ -138,7 +139,7 @@ TEST_F(Serving, AKeySetBehindAnAddressIsFetchedAnewEachMinute) {
                           fixture_.world,
                           [&](const serve::Request&) -> serve::Response {
                             ++asked;
-                            return {status, "application/json", kKeys, {}};
+                            return {status, "application/json", is_page ? "<html>" : kKeys, {}};
                           },
                           options)
                           .value();
@@ -151,13 +152,21 @@ TEST_F(Serving, AKeySetBehindAnAddressIsFetchedAnewEachMinute) {
   EXPECT_EQ(file.look().code(), Code::kUnavailable) << "nobody is let in without keys";
   status = 200;
   minute();
+  EXPECT_EQ(file.look().code(), Code::kUnavailable) << "nor with a page instead of keys";
+  is_page = false;
+  minute();
   EXPECT_TRUE(file.look().ok());
   EXPECT_TRUE(file.look().ok());
-  EXPECT_EQ(asked, 2) << "not again within a minute";
+  EXPECT_EQ(asked, 3) << "not again within a minute";
+  is_page = true;
+  minute();
+  EXPECT_TRUE(file.look().ok()) << "as they were";
+  EXPECT_EQ(asked, 4);
+  is_page = false;
   status = 404;
   minute();
   EXPECT_TRUE(file.look().ok()) << "as they were";
-  EXPECT_EQ(asked, 3);
+  EXPECT_EQ(asked, 5);
   issuer->stop();
   minute();
   EXPECT_TRUE(file.look().ok());
