@@ -1,5 +1,6 @@
 #include "cli/served_writer.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace assay::cli {
@@ -12,10 +13,14 @@ bool may_be_kept(Code code) {
 
 }  // namespace
 
-ServedWriter::ServedWriter(World& world, serve::ServedLog& log, Append append)
+ServedWriter::ServedWriter(World& world,
+                           serve::ServedLog& log,
+                           Append append,
+                           std::size_t kept_bytes_max)
     : world_(world),
       log_(log),
       append_(std::move(append)),
+      kept_bytes_max_(kept_bytes_max),
       lost_(world.metrics.counter("assay_serve_log_lost_rows_total",
                                   "Rows of the log of answers that could not be written.")),
       tried_(world.clock.monotonic()) {}
@@ -23,51 +28,65 @@ ServedWriter::ServedWriter(World& world, serve::ServedLog& log, Append append)
 void ServedWriter::look() {
   constexpr int64_t kEvery = 60 * kMicrosPerSecond;
   const Duration now = world_.clock.monotonic();
-  // What could not be written is not tried each second, however much waits behind it.
-  if (now.micros - tried_.micros >= kEvery || (kept_.empty() && log_.waiting() >= kRowsMax)) {
+  if (now.micros - tried_.micros >= kEvery) {
     tried_ = now;
     write();
+  } else if (log_.waiting() >= kRowsMax) {
+    write(take());
   }
 }
 
 void ServedWriter::write() {
-  write_kept();
-  if (kept_.empty()) {  // else what waits in the log is bounded there
-    take();
-    write_kept();
-  }
+  write(std::exchange(kept_, {}));
+  write(take());
 }
 
-void ServedWriter::take() {
+std::vector<serve::ServedBatch> ServedWriter::take() {
   Result<std::vector<serve::ServedBatch>> batches = log_.take();
   if (!batches.ok()) {
     world_.log.error("served_log_not_taken", {{"reason", batches.status().to_string()}});
-    return;
+    return {};
   }
-  for (serve::ServedBatch& batch : *batches) {
-    kept_.push_back(std::move(batch));
-  }
+  return *std::move(batches);
 }
 
-/// Each batch for itself: one service's table may be in the way of its rows alone.
-void ServedWriter::write_kept() {
-  std::vector<serve::ServedBatch> left;
-  for (serve::ServedBatch& batch : kept_) {
+/// Each batch for itself: one service's table may be in the way of its rows alone. Those behind
+/// rows that are kept wait with them.
+void ServedWriter::write(std::vector<serve::ServedBatch> batches) {
+  for (serve::ServedBatch& batch : batches) {
+    const bool waits = std::any_of(kept_.begin(), kept_.end(), [&](const auto& kept) {
+      return kept.service->name == batch.service->name;
+    });
+    if (waits) {
+      keep(std::move(batch));
+      continue;
+    }
     const Status written = append_(batch);
     if (written.ok()) {
       continue;
     }
-    if (may_be_kept(written.code())) {
-      world_.log.error("served_log_not_written",
-                       {{"service", batch.service->name},
-                        {"rows", batch.rows.rows()},
-                        {"reason", written.to_string()}});
-      left.push_back(std::move(batch));
-    } else {
+    if (!may_be_kept(written.code())) {
       drop(batch, written);
+      continue;
     }
+    world_.log.error("served_log_not_written",
+                     {{"service", batch.service->name},
+                      {"rows", batch.rows.rows()},
+                      {"reason", written.to_string()}});
+    keep(std::move(batch));
   }
-  kept_ = std::move(left);
+}
+
+void ServedWriter::keep(serve::ServedBatch batch) {
+  std::size_t bytes = batch.rows.bytes();
+  for (const serve::ServedBatch& kept : kept_) {
+    bytes += kept.rows.bytes();
+  }
+  if (bytes > kept_bytes_max_) {
+    drop(batch, Status(Code::kResourceExhausted, "too many rows wait to be written"));
+  } else {
+    kept_.push_back(std::move(batch));
+  }
 }
 
 void ServedWriter::drop(const serve::ServedBatch& batch, const Status& why) {
@@ -78,8 +97,7 @@ void ServedWriter::drop(const serve::ServedBatch& batch, const Status& why) {
 }
 
 void ServedWriter::finish() {
-  take();
-  write_kept();
+  write();
   for (const serve::ServedBatch& batch : kept_) {
     drop(batch, Status(Code::kCancelled, "the server ends"));
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <vector>
@@ -13,19 +14,23 @@ namespace assay::cli {
 
 /// Writes what was served to tables of the lake, a commit a minute, and what is left at the end.
 ///
-/// Rows that cannot be written now (the disk is full, the store is away) are kept and written with
-/// the next look; the log meanwhile takes as many as it has room for. Rows of which it is not known
+/// Rows that cannot be written now (the disk is full, the store is away) are kept, as many as there
+/// is room for, and tried again a minute later, those of the same service behind them; rows of
+/// other services are written meanwhile. Rows of which it is not known
 /// whether they were written are not written again, and those that no try would write are dropped:
 /// `assay_serve_log_lost_rows_total` counts them.
 /// Threads one thread at a time.
-/// Cost    at most twice the log's bytes_max.
+/// Cost    at most twice the log's bytes_max, and what is kept.
 class ServedWriter {
  public:
   static constexpr int64_t kRowsMax = 50'000;
   using Append = std::function<Status(const serve::ServedBatch& batch)>;
 
   /// All must outlive this object.
-  ServedWriter(World& world, serve::ServedLog& log, Append append);
+  ServedWriter(World& world,
+               serve::ServedLog& log,
+               Append append,
+               std::size_t kept_bytes_max = std::size_t{64} << 20);
 
   /// Write when it is time to.
   void look();
@@ -34,13 +39,15 @@ class ServedWriter {
 
  private:
   void write();
-  void take();
-  void write_kept();
+  void write(std::vector<serve::ServedBatch> batches);
+  std::vector<serve::ServedBatch> take();
+  void keep(serve::ServedBatch batch);
   void drop(const serve::ServedBatch& batch, const Status& why);
 
   World& world_;
   serve::ServedLog& log_;
   const Append append_;
+  const std::size_t kept_bytes_max_;
   Counter& lost_;
   Duration tried_;
   std::vector<serve::ServedBatch> kept_;  // taken from the log, not written

@@ -14,9 +14,9 @@ namespace {
 
 class ServedWriterTest : public testing::Test {
  protected:
-  /// An answer of the service for a user, which is logged.
-  void ask(const std::string& user) {
-    const auto& service = fixture_.state->services.at("shop");
+  /// An answer of a service for a user, which is logged.
+  void ask(const std::string& user) { ask(user, fixture_.state->services.at("shop")); }
+  void ask(const std::string& user, const std::shared_ptr<const gold::Service>& service) {
     const serve::RequestRows rows{
         {{"user_id", {data::Scalar::string(user)}}, {"amount", {data::Scalar::float64(1)}}}, 1};
     const auto answer = serve::get_online_features(
@@ -75,6 +75,44 @@ TEST_F(ServedWriterTest, RowsOfAFullDiskAreWrittenOnceThereIsRoom) {
     EXPECT_EQ(written_, (std::vector<std::string>{"u1", "u2"}));
   }
   EXPECT_EQ(lost(), 0);
+}
+
+TEST_F(ServedWriterTest, OneTableThatIsAwayHoldsUpNoOther) {
+  auto other = std::make_shared<gold::Service>(*fixture_.state->services.at("shop"));
+  other->name = "other";
+  std::vector<std::string> written;
+  std::string away = "shop";
+  std::size_t room = std::size_t{1} << 20;
+  const auto append = [&](const serve::ServedBatch& batch) -> Status {
+    if (batch.service->name == away) {
+      return {Code::kUnavailable, "not now"};
+    }
+    for (int64_t i = 0; i < batch.rows.rows(); ++i) {
+      written.push_back(batch.service->name + ":" +
+                        std::string(batch.rows.find("user_id")->text(i)));
+    }
+    return {};
+  };
+  for (int round = 0; round < 2; ++round) {  // with room for what is kept, and without
+    ServedWriter writer(fixture_.world, log_, append, room);
+    const auto minute = [&] {
+      fixture_.clock.advance(Duration{60 * kMicrosPerSecond});
+      writer.look();
+    };
+    written.clear();
+    away = "shop";
+    ask("u1");
+    minute();
+    ask("u2");
+    ask("u2", other);
+    minute();
+    EXPECT_EQ(written, std::vector<std::string>{"other:u2"});
+    away = "";
+    minute();
+    EXPECT_EQ(written.size(), round == 0 ? 3U : 1U);
+    EXPECT_EQ(lost(), round == 0 ? 0 : 2);
+    room = 1;
+  }
 }
 
 TEST_F(ServedWriterTest, WhatMayHaveBeenWrittenIsNotWrittenAgain) {
