@@ -5,7 +5,6 @@
 
 #include "base/file_system.h"
 #include "base/process.h"
-#include "base/wakeup.h"
 #include "cli/commands.h"
 #include "cli/serving.h"
 #include "serve/feast_import.h"
@@ -152,16 +151,19 @@ Status run_registry_serve(Invocation& invocation) {
   invocation.output.say("serving the registry of " + registry.get()->project + " by gRPC on " +
                         where + " (stop with Ctrl-C or SIGTERM)");
   DefinitionWatch watch(invocation, *workspace, [&](const auto& newer) { registry.set(*newer); });
-  while (!stop.second()) {
+  const auto look = [&] {
     watch.look();
     access.look_again();
     if (tls != nullptr) {
       tls->look_again();
     }
+  };
+  while (!stop.second()) {
+    look();
   }
   is_draining = true;
   server->tell_health();
-  Wakeup().wait(drain);
+  wait_calling(invocation.world.clock, drain, look);
   server->stop();
   return {};
 }

@@ -50,12 +50,15 @@ Status run_serve(Invocation& invocation) {
   ServedWriter writer(invocation.world, log, [&](const serve::ServedBatch& batch) {
     return flow::append_served(*workspace, *batch.service, batch.rows);
   });
-  while (!stop.second()) {
+  const auto look = [&] {
     watch.look();
     writer.look();
+  };
+  while (!stop.second()) {
+    look();
   }
   invocation.output.say("stopping: requests under way are finished (again to end at once)");
-  servers.stop();
+  servers.stop(look);
   writer.finish();
   return {};
 }

@@ -1,5 +1,6 @@
 #include "cli/serving.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "base/file_system.h"
@@ -377,13 +378,24 @@ Result<std::string> Servers::start_grpc(const serve::TlsSource& tls) {
   return options.host + ":" + std::to_string(grpc_->port());
 }
 
-void Servers::stop() {
+void wait_calling(Clock& clock, Duration wait, const std::function<void()>& each_second) {
+  const int64_t end = clock.monotonic().micros + wait.micros;
+  Wakeup wakeup;
+  for (int64_t left = wait.micros; left > 0; left = end - clock.monotonic().micros) {
+    wakeup.wait(Duration{std::min(left, kMicrosPerSecond)});
+    if (each_second) {
+      each_second();
+    }
+  }
+}
+
+void Servers::stop(const std::function<void()>& each_second) {
   features_.drain();
   if (grpc_ != nullptr) {
     grpc_->tell_health();
   }
   if (watch_ != nullptr) {
-    Wakeup().wait(drain_);
+    wait_calling(invocation_.world.clock, drain_, each_second);
   }
   watch_.reset();
   serve::all_at_once({[this] {

@@ -94,9 +94,9 @@ class Servers {
   Status start(int threads = 0);
   /// "http://127.0.0.1:6566 and by gRPC on 127.0.0.1:6567"
   [[nodiscard]] const std::string& where() const { return where_; }
-  /// Say of all that it is not ready, answer as before for as long as --drain-for says, then close
-  /// all listeners at once and finish what is under way.
-  void stop();
+  /// Say of all that it is not ready, answer as before for as long as --drain-for says, calling
+  /// `each_second` meanwhile, then close all listeners at once and finish what is under way.
+  void stop(const std::function<void()>& each_second = {});
 
  private:
   Result<std::string> start_grpc(const serve::TlsSource& tls);
@@ -148,6 +148,9 @@ Result<std::unique_ptr<serve::TlsFiles>> tls_files(Invocation& invocation);
 Flag access_flag();
 /// The addresses, a line each, into the file that --address-file names.
 Status write_addresses(Invocation& invocation, const std::string& http, const std::string& grpc);
+
+/// Wait, and call this each second.
+void wait_calling(Clock& clock, Duration wait, const std::function<void()>& each_second);
 
 /// How long the servers answer on once they say that they are stopping: what --drain-for says.
 Flag drain_flag();

@@ -179,6 +179,28 @@ TEST_F(Serving, AKeySetBehindAnAddressIsFetchedAnewEachMinute) {
   }
 }
 
+TEST_F(Serving, WhatIsLookedAtEachSecondIsLookedAtWhileItDrains) {
+  set("http", "127.0.0.1:0");
+  set("drain-for", "1s");
+  Servers servers(invocation_, features_, line_);
+  ASSERT_TRUE(servers.start(1).ok());
+  int looks = 0;
+  servers.stop([&] {
+    ++looks;
+    fixture_.clock.advance(Duration{kMicrosPerSecond});
+  });
+  EXPECT_EQ(looks, 1);
+  set("drain-for", "10s");
+  Servers longer(invocation_, features_, line_);
+  ASSERT_TRUE(longer.start(1).ok());
+  looks = 0;
+  longer.stop([&] {
+    ++looks;
+    fixture_.clock.advance(Duration{4 * kMicrosPerSecond});
+  });
+  EXPECT_EQ(looks, 3);
+}
+
 TEST_F(Serving, FlagsThatWouldLetEverybodyInAreRefused) {
   set("access", "");
   EXPECT_EQ(AccessFile(invocation_, features_.gate()).look().code(), Code::kInvalidArgument);
