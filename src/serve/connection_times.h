@@ -15,6 +15,14 @@ namespace assay::serve {
 /// gone over, until the client has gone.
 enum TimeKind { kIdleTime, kReadTime, kLingerTime, kNoTime, kTimeKinds };
 
+/// How much of an answer of so many bytes the client must take to win it more time: 64 KiB, of a
+/// large one a thirtieth. None holds its bytes for longer than 31 times `read`.
+constexpr std::size_t progress_bytes(std::size_t answer_bytes) {
+  constexpr std::size_t kLeast = 64 << 10;
+  constexpr std::size_t kParts = 30;
+  return std::max(kLeast, (answer_bytes + kParts - 1) / kParts);
+}
+
 /// How long each of them lasts.
 struct TimeLimits {
   Duration idle;

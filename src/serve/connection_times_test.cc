@@ -74,5 +74,14 @@ TEST(ConnectionTimes, WhoseTimeIsOverIsClosedAndNobodyElse) {
   }
 }
 
+TEST(ConnectionTimesOf, AnswersOfAnySizeAreTakenInABoundedNumberOfTimes) {
+  EXPECT_EQ(progress_bytes(0), 65536U);
+  EXPECT_EQ(progress_bytes(1 << 20), 65536U);
+  for (const std::size_t bytes : {std::size_t{45'000'000}, std::size_t{256} << 20}) {
+    EXPECT_LE(bytes / progress_bytes(bytes), 30U);
+    EXPECT_GT(progress_bytes(bytes), bytes / 31);
+  }
+}
+
 }  // namespace
 }  // namespace assay::serve

@@ -51,7 +51,6 @@ constexpr std::size_t kFirstReadBytes = 2 << 10;  // what a connection holds whi
 constexpr std::size_t kLingerBytesMax = 64 << 20;
 constexpr Duration kLingerMax{2 * kMicrosPerSecond};
 constexpr std::size_t kBodyBytesKept = 256 << 10;
-constexpr std::size_t kProgressBytes = 64 << 10;  // of an answer, that win it time
 
 std::chrono::microseconds chrono(Duration duration) {
   return std::chrono::microseconds(duration.micros);
@@ -408,7 +407,7 @@ class Session : public std::enable_shared_from_this<Session> {
     tls_.seal(keep_alive_, &out_);
     lane_.unsent.add(shared_from_this());
   }
-  /// What the client has not taken yet, behind `sent` bytes. As long as it takes something it has
+  /// What the client has not taken yet, behind `sent` bytes. As long as it takes enough it has
   /// time for more.
   void send_rest(std::size_t sent) {
     const std::size_t of_head = std::min(sent, out_.size());
@@ -420,7 +419,8 @@ class Session : public std::enable_shared_from_this<Session> {
             self->after_send(error);
             return;
           }
-          if (sent / kProgressBytes != (sent + bytes) / kProgressBytes) {
+          const std::size_t progress = progress_bytes(all);
+          if (sent / progress != (sent + bytes) / progress) {
             self->begin_time(kReadTime);
           }
           self->send_rest(sent + bytes);

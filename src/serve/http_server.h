@@ -57,7 +57,7 @@ struct HttpOptions {
   /// Of requests that are not whole and answers that are not sent, of all connections together;
   /// of each what is above 64 KiB counts.
   std::size_t held_bytes_max = 256 << 20;
-  /// From a request's first byte to its last, and for each 64 KiB of its answer.
+  /// From a request's first byte to its last, and for each 64 KiB, or thirtieth, of its answer.
   Duration read_timeout{10 * kMicrosPerSecond};
   Duration idle_timeout{120 * kMicrosPerSecond};  // between requests
   Duration drain_max{5 * kMicrosPerSecond};       // how long stop() waits for requests under way
