@@ -12,11 +12,8 @@ Status stopping() {
   return {Code::kUnavailable, "Server is stopping"};
 }
 
-}  // namespace
-
-Result<std::string> answer_health(std::string_view method,
-                                  std::string_view request,
-                                  const HealthOf& health) {
+/// The service that a HealthCheckRequest is about.
+Result<std::string> service_of(std::string_view request) {
   std::string service;
   ASSAY_RETURN_IF_ERROR(for_fields(request, [&](const data::ProtoField& field) -> Status {
     if (field.number == 1 && field.wire == data::ProtoField::Wire::kBytes) {
@@ -24,6 +21,28 @@ Result<std::string> answer_health(std::string_view method,
     }
     return {};
   }));
+  return service;
+}
+
+/// The same question without what is not known of it; what is no message stays as it is.
+std::string plain_request(std::string request) {
+  const Result<std::string> service = service_of(request);
+  if (!service.ok()) {
+    return request;
+  }
+  std::string plain;
+  if (!service->empty()) {
+    data::ProtoWriter(plain).bytes(1, *service);
+  }
+  return plain;
+}
+
+}  // namespace
+
+Result<std::string> answer_health(std::string_view method,
+                                  std::string_view request,
+                                  const HealthOf& health) {
+  ASSAY_ASSIGN_OR_RETURN(const std::string service, service_of(request));
   constexpr int kServing = 1;
   constexpr int kNotServing = 2;
   constexpr int kServiceUnknown = 3;
@@ -73,6 +92,7 @@ bool HealthWatches::take_end(const Status& why, State* state) {
 }
 
 void HealthWatches::begin(HealthWatch& watch, std::string request) {
+  request = plain_request(std::move(request));
   const Result<std::string> answer = ask_(request);
   if (!answer.ok()) {
     end(watch, answer.status());

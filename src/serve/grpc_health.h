@@ -43,7 +43,7 @@ class HealthWatch {
 /// All who watch: each gets the answer to his request, and a new one when it has changed.
 ///
 /// Threads thread-safe. Nothing of a HealthWatch is called under a lock.
-/// Cost    tell_all: a question for each different request, however many watch it.
+/// Cost    tell_all: a question for each different service, however many watch it.
 class HealthWatches {
  public:
   /// What Watch answers to a request by now.
@@ -66,7 +66,7 @@ class HealthWatches {
 
  private:
   struct State {
-    std::optional<std::string> request;  // once it is there
+    std::optional<std::string> request;  // once it is there; of the service and no more
     std::optional<std::string> told;
     bool is_writing = false;
     bool is_over = false;

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include "data/protobuf.h"
+
 namespace assay::serve {
 namespace {
 
@@ -26,6 +28,12 @@ class Watcher : public HealthWatch {
   HealthWatches& all_;
 };
 
+std::string about(const std::string& service) {
+  std::string request;
+  data::ProtoWriter(request).bytes(1, service);
+  return request;
+}
+
 class GrpcHealth : public testing::Test {
  protected:
   int asked_ = 0;
@@ -33,7 +41,8 @@ class GrpcHealth : public testing::Test {
   Status failure_;
   HealthWatches watches_{[this](const std::string& request) {
     ++asked_;
-    return failure_.ok() ? Result<std::string>(request + now_) : Result<std::string>(failure_);
+    return failure_.ok() ? Result<std::string>((request.empty() ? "" : request.substr(2)) + now_)
+                         : Result<std::string>(failure_);
   }};
 };
 
@@ -41,8 +50,8 @@ TEST_F(GrpcHealth, EachIsToldOnceAndWhenItChanges) {
   Watcher one(watches_);
   Watcher other(watches_);
   EXPECT_EQ(watches_.count(), 2);
-  watches_.begin(one, "a:");
-  watches_.begin(other, "b:");
+  watches_.begin(one, about("a:"));
+  watches_.begin(other, about("b:"));
   watches_.written(one, true);
   watches_.written(other, true);
   watches_.tell_all();
@@ -58,12 +67,20 @@ TEST_F(GrpcHealth, WhatManyWatchIsAskedOnce) {
   Watcher one(watches_);
   Watcher other(watches_);
   Watcher silent(watches_);
-  watches_.begin(one, "a:");
-  watches_.begin(other, "a:");
+  watches_.begin(one, about("a:"));
+  watches_.begin(other, about("a:"));
   asked_ = 0;
   watches_.tell_all();
   EXPECT_EQ(asked_, 1);
   EXPECT_EQ(silent.told, "") << "he has not said what he watches";
+  std::string longer = about("a:");
+  data::ProtoWriter(longer).bytes(9, "what this server does not know");
+  Watcher another(watches_);
+  watches_.begin(another, longer);
+  asked_ = 0;
+  watches_.tell_all();
+  EXPECT_EQ(asked_, 1) << "the service is the same";
+  EXPECT_EQ(another.told, "a:up ");
 }
 
 TEST_F(GrpcHealth, NothingIsWrittenWhileSomethingIs) {
@@ -97,7 +114,7 @@ TEST_F(GrpcHealth, WhatCannotBeAnsweredEndsOrStaysAsItWas) {
   watches_.written(one, true);
   failure_ = Status(Code::kInvalidArgument, "no message");
   Watcher other(watches_);
-  watches_.begin(other, "?");
+  watches_.begin(other, "\x0a");
   EXPECT_EQ(other.told, "end 3");
   watches_.tell_all();
   EXPECT_EQ(one.told, "up ");
