@@ -3,11 +3,14 @@
 #include "online/postgres_client.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <map>
 
 #include <libpq-fe.h>
+#include <netdb.h>
 #include <poll.h>
+#include <sys/socket.h>
 
 namespace assay::online {
 namespace {
@@ -60,6 +63,48 @@ Code code_of(std::string_view state) {
 std::string first_line(const char* text) {
   const std::string_view all = text == nullptr ? "" : text;
   return std::string(all.substr(0, all.find('\n')));
+}
+
+/// The addresses of a URL's host, when it is a name with more than one; else none.
+std::vector<std::string> addresses_of(const std::string& url) {
+  const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> options(
+      PQconninfoParse(url.c_str(), nullptr), &PQconninfoFree);
+  std::string host;
+  for (const PQconninfoOption* option = options.get();
+       option != nullptr && option->keyword != nullptr;
+       ++option) {
+    const std::string_view keyword = option->keyword;
+    if (option->val != nullptr && keyword == "hostaddr") {
+      return {};
+    }
+    host = option->val != nullptr && keyword == "host" ? option->val : host;
+  }
+  if (host.empty() || host.front() == '/' || host.front() == '@') {  // a socket of this machine
+    return {};
+  }
+  addrinfo wanted{};
+  wanted.ai_family = AF_UNSPEC;
+  wanted.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  if (::getaddrinfo(host.c_str(), nullptr, &wanted, &found) != 0) {
+    return {};
+  }
+  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owned(found, &::freeaddrinfo);
+  std::vector<std::string> addresses;
+  for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
+    std::array<char, NI_MAXHOST> text{};
+    if (::getnameinfo(one->ai_addr,
+                      one->ai_addrlen,
+                      text.data(),
+                      static_cast<socklen_t>(text.size()),
+                      nullptr,
+                      0,
+                      NI_NUMERICHOST) == 0 &&
+        std::count(addresses.begin(), addresses.end(), text.data()) == 0) {
+      addresses.emplace_back(text.data());
+    }
+  }
+  return addresses.size() > 1 ? addresses : std::vector<std::string>();
 }
 
 using OwnedResult = std::unique_ptr<PGresult, decltype(&PQclear)>;
@@ -152,13 +197,35 @@ struct PostgresConnection::Impl {
     return ready > 0;
   }
   /// libpq by itself would wait for whole seconds, two at least, and is let do so when there are
-  /// several hosts: only it knows the way from one to the next.
+  /// several hosts: only it knows the way from one to the next. Of a name with several addresses
+  /// each is tried: one that says nothing would keep it from the next.
   void connect(const std::string& url) {
+    const std::vector<std::string> addresses =
+        url.find(',') == std::string::npos ? addresses_of(url) : std::vector<std::string>();
+    if (addresses.empty()) {
+      connect(url, nullptr);
+      return;
+    }
+    bool one_timed_out = false;
+    for (const std::string& address : addresses) {
+      PQfinish(connection);
+      timed_out = false;
+      connect(url, address.c_str());
+      if (connection != nullptr && PQstatus(connection) == CONNECTION_OK) {
+        return;
+      }
+      one_timed_out = one_timed_out || timed_out;
+    }
+    timed_out = one_timed_out;
+  }
+  /// `hostaddr`: nullptr, or which address of the host.
+  void connect(const std::string& url, const char* hostaddr) {
     const std::string seconds = std::to_string(std::max(silence_max / 1000, 2));
     // What stands behind `dbname`, which is the whole URL, is replaced by what the URL says.
     const char* const names[] = {
-        "connect_timeout", "tcp_user_timeout", "application_name", "dbname", nullptr};
-    const char* const values[] = {seconds.c_str(), "10000", "assay", url.c_str(), nullptr};
+        "connect_timeout", "tcp_user_timeout", "application_name", "dbname", "hostaddr", nullptr};
+    const char* const values[] = {
+        seconds.c_str(), "10000", "assay", url.c_str(), hostaddr, nullptr};
     constexpr int kExpandUrl = 1;
     if (url.find(',') != std::string::npos) {
       connection = PQconnectdbParams(names, values, kExpandUrl);
