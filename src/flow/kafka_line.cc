@@ -82,7 +82,7 @@ Result<std::unique_ptr<KafkaLine>> KafkaLine::open(Workspace& workspace,
   line->epoch_ = held.epoch + 1;
   line->reads_ = held.reads;
   line->facts_ = held.facts;
-  line->watch_.catch_up(held.facts.line_clock);
+  line->watch_.catch_up(held.facts.line_clock, workspace.world().clock.monotonic());
   line->note_answer();
   return line;
 }

@@ -117,8 +117,9 @@ std::vector<lake::TxnUpdate> say_part_times(const silver::PartTimes& times,
   return saying.take();
 }
 
-void PartWatch::catch_up(Duration line_clock) {
-  line_clock_ = std::max(line_clock_, line_clock);
+void PartWatch::catch_up(Duration line_clock, Duration now) {
+  // Since the last answer the next one counts, for whoever moved the clock meanwhile too.
+  line_clock_.micros = std::max(line_clock_.micros, line_clock.micros - since_answer(now).micros);
 }
 
 void PartWatch::pass_marks(const ingest::PartPositions& positions) {

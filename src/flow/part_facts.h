@@ -40,8 +40,8 @@ class PartWatch {
   /// No more than this is counted between two answers.
   static constexpr Duration kAnswerMax{10 * kMicrosPerSecond};
 
-  /// The clock is not behind that one.
-  void catch_up(Duration line_clock);
+  /// At `now` the clock is not behind that one, which another process may have moved.
+  void catch_up(Duration line_clock, Duration now);
   /// Brokers answer at `now` of a clock that does not jump. Parts end there, as far as is known,
   /// and were read so far.
   void note_answer(Duration now,

@@ -1,5 +1,6 @@
 #include "flow/part_facts.h"
 
+#include <array>
 #include <gtest/gtest.h>
 
 namespace assay::flow {
@@ -69,7 +70,7 @@ TEST(PartWatch, CountsOnlyWhileBrokersAnswerAndTheProcessIsAwake) {
   EXPECT_EQ(clock(), 4 * kSecond) << "they were away";
   watch.note_answer({900 * kSecond}, {}, {});
   EXPECT_EQ(clock(), 14 * kSecond) << "frozen";
-  watch.catch_up({20 * kSecond});
+  watch.catch_up({20 * kSecond}, {0});
   EXPECT_EQ(clock(), 20 * kSecond);
   watch.note_pause({3 * kSecond});
   EXPECT_EQ(clock(), 23 * kSecond);
@@ -77,6 +78,24 @@ TEST(PartWatch, CountsOnlyWhileBrokersAnswerAndTheProcessIsAwake) {
   EXPECT_EQ(clock(), 23 * kSecond) << "the machine's clock was set back";
   watch.note_pause({400 * kSecond});
   EXPECT_EQ(clock(), 33 * kSecond);
+}
+
+TEST(PartWatch, TheClockOfProcessesThatShareItIsNoFasterThanTime) {
+  std::array<PartWatch, 3> watches;
+  for (PartWatch& watch : watches) {
+    watch.note_answer({0}, {}, {});
+  }
+  Duration said{0};  // what the last commit said, of whichever process
+  for (int64_t i = 1; i <= 300; ++i) {
+    PartWatch& watch = watches[static_cast<std::size_t>(i) % watches.size()];
+    const Duration now{i * kSecond / 10};
+    if (i % 7 == 0) {
+      watch.note_answer(now, {}, {});
+    }
+    watch.catch_up(said, now);
+    said = watch.facts(now, {}, {}).line_clock;
+    ASSERT_EQ(said.micros, now.micros);
+  }
 }
 
 TEST(PartWatch, APartIsReadUpToWhenItEndedWhereItIsReadTo) {

@@ -155,27 +155,23 @@ Status run_steps_side_by_side(Workspace& workspace, const RunOptions& options, R
         std::copy_if(steps.begin(), steps.end(), std::back_inserter(online), [](const Step& one) {
           return one.kind == "online";
         });
-        ASSAY_RETURN_IF_ERROR(beside.begin(online));
-        is_online_beside = true;
+        is_online_beside = beside.begin(online).ok();  // else the stages tell why, in their turn
       }
     }
     if (step.kind == "online" && is_online_beside) {
       break;
     }
     RunOptions own = options;
-    Status begun;
     if (step.kind == "bronze") {
       // Of what is committed once silver comes soon enough behind it.
-      own.committed = [&, followers = followers_of(workspace.project(), step.name),
-                       commits = 0]() mutable {
-        if (++commits > 1 && begun.ok()) {
-          begun = beside.begin(followers);
-        }
+      own.committed = [&beside,
+                       followers = followers_of(workspace.project(), step.name),
+                       commits = 0,
+                       follows = true]() mutable {
+        follows = follows && (++commits == 1 || beside.begin(followers).ok());
       };
     }
-    const Status status = run_step(workspace, step, own, report);
-    ASSAY_RETURN_IF_ERROR(status);
-    ASSAY_RETURN_IF_ERROR(begun);
+    ASSAY_RETURN_IF_ERROR(run_step(workspace, step, own, report));
   }
   return beside.wait(report);
 }

@@ -192,8 +192,11 @@ Result<ingest::PartPositions> SharedLine::ends() {
 /// How far the parts are read that have these ends: this process's as it took them, others' as the
 /// table has them.
 Result<ingest::PartPositions> SharedLine::positions_of(const ingest::PartPositions& ends) {
+  // Of parts that ended too, as those of a topic that is no longer read: they hold nothing up.
+  ASSAY_ASSIGN_OR_RETURN(const auto known,
+                         ledger_.known(ingest::kafka_ledger_name(writer_->definition().source)));
   ASSAY_ASSIGN_OR_RETURN(ingest::PartPositions positions,
-                         writer_->part_positions(ends.empty() ? 0 : ends.rbegin()->first + 1));
+                         writer_->part_positions(static_cast<int64_t>(known.size())));
   for (const auto& [ordinal, end] : ends) {
     positions.try_emplace(ordinal, ingest::Position::of(ordinal, 0).value);
   }
@@ -207,9 +210,9 @@ Result<ingest::PartPositions> SharedLine::positions_of(const ingest::PartPositio
 /// read further than it was.
 Result<silver::PartFacts> SharedLine::facts() {
   ASSAY_ASSIGN_OR_RETURN(const BronzeWriter::Journaled held, writer_->journaled());
-  watch_.catch_up(held.facts.line_clock);
   const Result<ingest::PartPositions> all = ends();
   const Duration now = workspace_.world().clock.monotonic();
+  watch_.catch_up(held.facts.line_clock, now);
   if (!all.ok()) {
     return watch_.facts(now, source_->positions(), {});
   }

@@ -379,6 +379,7 @@ TEST(SharedUp, ATopicMadeAgainIsReadFromItsBeginningWhereToldTo) {
   TestTopic topic(2);
   SharedProject project(topic);
   project.change("topics: events}", "topics: events, on_lost: skip}");
+  project.change("allowed_lateness: 1h", "allowed_lateness: 30d");  // days come once more
   send_days(topic, 1, 3);
   {
     RunningUp up(project, kFlushEvery, run_shared_up);
