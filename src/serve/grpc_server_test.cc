@@ -339,7 +339,8 @@ TEST_F(GrpcServerTest, WhatIsUnderWayIsFinishedThoughServerAndQueueStopAtOnce) {
   std::jthread stop([this] {
     all_at_once({[this] { slow_.stop(); }, [this] { server_->stop(); }});
   });
-  EXPECT_EQ(waits->code(), grpc::UNAVAILABLE);
+  const auto refused = waits->code();  // cancelled where the server had not taken it yet
+  EXPECT_TRUE(refused == grpc::UNAVAILABLE || refused == grpc::CANCELLED) << refused;
   let_go();
   EXPECT_EQ(first->code(), grpc::OK);
 }
