@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::size_t kErrorBytes = 512;
 constexpr int kLeaderWaitMs = 100;
-constexpr int kConnectMs = 1'000;  // after which it is asked why there is no connection
+constexpr int kConnectMs = 1'500;  // after which it is asked why there is no connection
 
 using ConfigPtr = std::unique_ptr<rd_kafka_conf_t, decltype(&rd_kafka_conf_destroy)>;
 using ErrorPtr = std::unique_ptr<rd_kafka_error_t, decltype(&rd_kafka_error_destroy)>;
@@ -217,15 +217,12 @@ Result<int32_t> ask_for_partitions(const KafkaHandle& handle,
       rd_kafka_topic_new(handle.get(), topic.c_str(), nullptr), rd_kafka_topic_destroy);
   const rd_kafka_metadata_t* found = nullptr;
   handle.callbacks->refused.clear();
-  rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR__TRANSPORT;
-  // Longer from time to time, so that a slow broker has its time as well.
-  for (int left_ms = timeout_ms, now_ms = kConnectMs; left_ms > 0; now_ms *= 2) {
-    now_ms = std::min(now_ms, left_ms);
-    error = rd_kafka_metadata(handle.get(), 0, named.get(), &found, now_ms);
-    if (!is_without_connection(handle, error) || !handle.callbacks->refused.empty()) {
-      break;
-    }
-    left_ms -= now_ms;
+  const int first_ms = std::min(timeout_ms, kConnectMs);
+  rd_kafka_resp_err_t error = rd_kafka_metadata(handle.get(), 0, named.get(), &found, first_ms);
+  if (is_without_connection(handle, error) && handle.callbacks->refused.empty() &&
+      timeout_ms > first_ms) {
+    error = rd_kafka_metadata(handle.get(), 0, named.get(), &found, timeout_ms - first_ms);
+    (void)is_without_connection(handle, error);
   }
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
     Status failure = kafka_failure(error, "ask for topic " + topic);
