@@ -67,8 +67,7 @@ Status run_proxy(Invocation& invocation) {
   ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<serve::TlsFiles> tls, tls_files(invocation));
   http.tls = tls == nullptr ? serve::TlsSource() : tls->source();
   const std::size_t count = options.servers.size();
-  const std::unique_ptr<serve::Proxy> proxy =
-      serve::Proxy::start(invocation.world, std::move(options));
+  std::unique_ptr<serve::Proxy> proxy = serve::Proxy::start(invocation.world, std::move(options));
   http.is_urgent = serve::Proxy::is_own;
   http.is_slow = [](const serve::Request& request) { return !serve::Proxy::is_own(request); };
   ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<serve::HttpServer> server,
@@ -100,6 +99,7 @@ Status run_proxy(Invocation& invocation) {
   }
   proxy->end_within(kEndMax);
   server->stop();
+  proxy.reset();  // before the server, whose threads it may still be telling answers
   return {};
 }
 

@@ -170,8 +170,11 @@ class ProxyTest : public testing::Test {
     if (proxy_ != nullptr) {
       proxy_->end_within(Duration{kMicrosPerSecond});
     }
-    server_.reset();
+    if (server_ != nullptr) {
+      server_->stop();
+    }
     proxy_.reset();
+    server_.reset();
   }
   WireAnswer ask(uint16_t port,
                  const std::string& method,
@@ -222,6 +225,7 @@ class ProxyTest : public testing::Test {
     return fixture_.metrics.counter(name, "", labels).value();
   }
 
+  Barrier barrier_;  // outlives the servers, whose threads may still be in it
   ServingFixture fixture_;
   std::vector<std::unique_ptr<Backend>> shares_;
   std::unique_ptr<Backend> whole_;
@@ -342,11 +346,10 @@ TEST_F(ProxyTest, AServerThatIsAwayFailsItsOwnEntitiesAloneUntilItIsBack) {
 }
 
 TEST_F(ProxyTest, ASilentServerKeepsNobodyElseWaitingAndIsNotAskedAgain) {
-  Barrier barrier;
   std::atomic<bool> is_silent{false};
   shares_[2]->before = [&](const Request&) {  // it takes requests, and does not answer
     if (is_silent) {
-      barrier.wait();
+      barrier_.wait();
     }
     return Backend::Instead{};
   };
@@ -356,7 +359,7 @@ TEST_F(ProxyTest, ASilentServerKeepsNobodyElseWaitingAndIsNotAskedAgain) {
   ASSERT_EQ(status_of(2), 200);
   is_silent = true;
   std::jthread waits([&] { EXPECT_EQ(status_of(2), 503); });
-  barrier.wait_for(1);
+  barrier_.wait_for(1);
   for (int i = 0; i < 50; ++i) {
     ASSERT_EQ(status_of(0), 200);
     ASSERT_EQ(status_of(1), 200);
@@ -369,7 +372,7 @@ TEST_F(ProxyTest, ASilentServerKeepsNobodyElseWaitingAndIsNotAskedAgain) {
   EXPECT_EQ(status_of(2), 503) << "at once";
   EXPECT_LE(shares_[2]->asked - before, 1) << "a look, no question";
   is_silent = false;
-  barrier.open();
+  barrier_.open();
   EXPECT_TRUE(becomes([&] { return status_of(2) == 200; }));
 }
 
@@ -558,10 +561,9 @@ TEST_F(ProxyTest, AShareIsNamedAfterTheListOfSharesBecameShorter) {
 }
 
 TEST_F(ProxyTest, RequestsUnderWayAreBounded) {
-  Barrier barrier;
   shares_[0]->before = [&](const Request& request) {
     if (!Proxy::is_own(request)) {
-      barrier.wait();
+      barrier_.wait();
     }
     return Backend::Instead{};
   };
@@ -569,30 +571,29 @@ TEST_F(ProxyTest, RequestsUnderWayAreBounded) {
   start_servers();
   start_proxy();
   std::jthread waits([&] { EXPECT_EQ(status_of(0), 200); });
-  barrier.wait_for(1);
+  barrier_.wait_for(1);
   EXPECT_EQ(status_of(1), 503);
   EXPECT_EQ(counter("assay_serve_proxy_refused_total"), 1);
-  barrier.open();
+  barrier_.open();
   waits.join();
   EXPECT_TRUE(becomes([&] { return status_of(1) == 200; }));
 }
 
 TEST_F(ProxyTest, WhatIsUnderWayWhenItStopsIsAnswered) {
-  Barrier barrier;
   shares_[0]->before = [&](const Request& request) {
     if (!Proxy::is_own(request)) {
-      barrier.wait();
+      barrier_.wait();
     }
     return Backend::Instead{};
   };
   start_servers();
   start_proxy();
   std::jthread waits([&] { EXPECT_EQ(status_of(0), 503); });
-  barrier.wait_for(1);
+  barrier_.wait_for(1);
   proxy_->end_within(Duration{100'000});
   server_->stop();
   waits.join();
-  barrier.open();
+  barrier_.open();
 }
 
 }  // namespace

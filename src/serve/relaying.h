@@ -15,7 +15,8 @@ using Answered = std::function<void(Response)>;
 using Relay = std::function<std::optional<Response>(Request, Answered)>;
 
 /// start_http_server() whose requests that options.is_slow names are answered by `relay`: no thread
-/// waits for them.
+/// waits for them. Its stop() waits until all of them are answered. What `relay` was given must be
+/// gone before the server is: end whoever holds it between stop() and the server's end.
 Result<std::unique_ptr<HttpServer>> start_relaying_server(World& world,
                                                           Relay relay,
                                                           Handler handler,
