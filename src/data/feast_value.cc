@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <map>
 #include <numeric>
 
 #include "base/time.h"
@@ -284,6 +285,27 @@ int feast_value_type(const Type& type) {
   }
   const int element = scalar_value_type(type.element());
   return element <= kTimeValue ? kListsFrom + element : kJsonValue;
+}
+
+std::optional<Type> type_of_feast_value(uint64_t number) {
+  static const std::map<uint64_t, Type> kTypes = [] {
+    std::map<uint64_t, Type> types;
+    for (const TypeId id : {TypeId::kBytes,
+                            TypeId::kString,
+                            TypeId::kInt32,
+                            TypeId::kInt64,
+                            TypeId::kFloat64,
+                            TypeId::kFloat32,
+                            TypeId::kBool,
+                            TypeId::kTimestamp}) {
+      for (const Type& type : {Type(id), Type::list(Type(id))}) {
+        types.emplace(static_cast<uint64_t>(feast_value_type(type)), type);
+      }
+    }
+    return types;
+  }();
+  const auto found = kTypes.find(number);
+  return found == kTypes.end() ? std::nullopt : std::optional(found->second);
 }
 
 std::string to_feast_value(const Scalar& value) {

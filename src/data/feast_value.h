@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
@@ -20,6 +21,9 @@ namespace assay::data {
 /// What Feast does not have is text: dates, times without a zone; structs, maps and lists of lists
 /// are JSON. Decimals are Feast's decimals: text with all digits.
 int feast_value_type(const Type& type);
+/// The type that one of these numbers stands for, where it is one of Feast's own types or a list of
+/// one; nothing for all others.
+std::optional<Type> type_of_feast_value(uint64_t number);
 
 /// A serialized feast.types.Value: "" for null. Times lose what is below the second, nulls inside
 /// lists become Feast's stand-ins (0, "", false, the smallest time).

@@ -68,6 +68,24 @@ std::vector<Golden> goldens() {
   };
 }
 
+TEST(FeastValue, ANumberStandsForTheTypeThatHasIt) {
+  for (const TypeId id : {TypeId::kBytes,
+                          TypeId::kString,
+                          TypeId::kInt32,
+                          TypeId::kInt64,
+                          TypeId::kFloat64,
+                          TypeId::kFloat32,
+                          TypeId::kBool,
+                          TypeId::kTimestamp}) {
+    for (const Type& type : {Type(id), Type::list(Type(id))}) {
+      EXPECT_EQ(type_of_feast_value(static_cast<uint64_t>(feast_value_type(type))), type);
+    }
+  }
+  for (const uint64_t number : {uint64_t{0}, uint64_t{19}, uint64_t{1} << 40}) {
+    EXPECT_EQ(type_of_feast_value(number), std::nullopt);
+  }
+}
+
 TEST(FeastValue, BytesAreFeastsOwnBothWays) {
   for (const Golden& golden : goldens()) {
     const std::string bytes = to_feast_value(golden.value);

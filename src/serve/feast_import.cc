@@ -60,21 +60,8 @@ struct Service {
 
 /// The type of a definition that Feast's number stands for.
 std::string type_word(uint64_t number) {
-  for (const data::TypeId id : {data::TypeId::kBytes,
-                                data::TypeId::kString,
-                                data::TypeId::kInt32,
-                                data::TypeId::kInt64,
-                                data::TypeId::kFloat64,
-                                data::TypeId::kFloat32,
-                                data::TypeId::kBool,
-                                data::TypeId::kTimestamp}) {
-    for (const data::Type& type : {data::Type(id), data::Type::list(data::Type(id))}) {
-      if (static_cast<uint64_t>(data::feast_value_type(type)) == number) {
-        return type_name(type);
-      }
-    }
-  }
-  return "";
+  const std::optional<data::Type> type = data::type_of_feast_value(number);
+  return type.has_value() ? type_name(*type) : "";
 }
 
 Result<Column> read_column(std::string_view message) {

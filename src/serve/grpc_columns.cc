@@ -1,7 +1,6 @@
 #include "serve/grpc_columns.h"
 
 #include <cmath>
-#include <map>
 #include <string>
 #include <utility>
 
@@ -15,28 +14,6 @@ namespace {
 
 using data::ProtoField;
 using Wire = ProtoField::Wire;
-
-/// The type that a Value says it has; keys and request values are of these.
-std::optional<data::Type> type_of(int field) {
-  static const std::map<int, data::Type> kTypes = [] {
-    std::map<int, data::Type> types;
-    for (const data::TypeId id : {data::TypeId::kBytes,
-                                  data::TypeId::kString,
-                                  data::TypeId::kInt32,
-                                  data::TypeId::kInt64,
-                                  data::TypeId::kFloat64,
-                                  data::TypeId::kFloat32,
-                                  data::TypeId::kBool,
-                                  data::TypeId::kTimestamp}) {
-      for (const data::Type& type : {data::Type(id), data::Type::list(data::Type(id))}) {
-        types.emplace(data::feast_value_type(type), type);  // the first of those of one field
-      }
-    }
-    return types;
-  }();
-  const auto found = kTypes.find(field);
-  return found == kTypes.end() ? std::nullopt : std::optional(found->second);
-}
 
 /// A number that JSON can have.
 Result<JsonValue> json_of_real(double value) {
@@ -82,7 +59,8 @@ Result<JsonValue> json_of(std::string_view value) {
     return json.has_value() ? Result<JsonValue>(*std::move(json))
                             : Status(Code::kInvalidArgument, "a json_val is no JSON");
   }
-  const std::optional<data::Type> type = type_of(kind.number);
+  const std::optional<data::Type> type =
+      data::type_of_feast_value(static_cast<uint64_t>(kind.number));
   if (!type.has_value()) {
     return Status(Code::kInvalidArgument,
                   "values of this type are not taken: field " + std::to_string(kind.number));
