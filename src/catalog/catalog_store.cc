@@ -147,12 +147,15 @@ Result<int64_t> SqliteCatalog::pragma(const char* name) {
 }
 
 Status SqliteCatalog::migrate() {
-  ASSAY_ASSIGN_OR_RETURN(const int64_t version, pragma("user_version"));
-  ASSAY_ASSIGN_OR_RETURN(const int64_t application, pragma("application_id"));
-  ASSAY_ASSIGN_OR_RETURN(const std::vector<SqlRow> tables,
-                         query("SELECT count(*) FROM sqlite_master"));
+  // One statement, one snapshot: another opener may be migrating meanwhile.
+  ASSAY_ASSIGN_OR_RETURN(
+      const std::vector<SqlRow> rows,
+      query("SELECT (SELECT user_version FROM pragma_user_version),"
+            " (SELECT application_id FROM pragma_application_id), count(*) FROM sqlite_master"));
+  const int64_t version = integer_of(rows.at(0).at(0));
+  const int64_t application = integer_of(rows[0].at(1));
   if (application != kApplicationId &&
-      (application != 0 || version != 0 || integer_of(tables[0].at(0)) > 0)) {
+      (application != 0 || version != 0 || integer_of(rows[0].at(2)) > 0)) {
     return {Code::kCorrupt,
             "the file is a database of another program, not a catalog; name another file "
             "under `catalog:` in assay.yaml: " +
