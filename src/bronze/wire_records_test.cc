@@ -1,10 +1,14 @@
 #include "bronze/wire_records.h"
 
+#include <cmath>
+#include <cstring>
+#include <limits>
 #include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
 
+#include "base/random.h"
 #include "bronze/decode.h"
 #include "bronze/test_records.h"
 #include "data/avro.h"
@@ -65,6 +69,101 @@ TEST(WireRecords, FieldsEvolveByName) {
   EXPECT_EQ(decoded.rows.column(1).scalar(1), data::Scalar::float64(1.5));
   EXPECT_EQ(format_scalar(decoded.rows.column(1).scalar(2)), "nan");
   EXPECT_EQ(decoded.rows.column(2).scalar(0), data::Scalar::int32(7)) << "nobody wrote it";
+}
+
+std::string zigzag(int64_t value) {
+  uint64_t bits = (static_cast<uint64_t>(value) << 1) ^ static_cast<uint64_t>(value >> 63);
+  std::string bytes;
+  for (; bits >= 0x80; bits >>= 7) {
+    bytes.push_back(static_cast<char>(bits | 0x80));
+  }
+  bytes.push_back(static_cast<char>(bits));
+  return bytes;
+}
+template <typename Real>
+std::string bytes_of(Real value) {
+  std::string bytes(sizeof(Real), '\0');
+  std::memcpy(bytes.data(), &value, sizeof(Real));
+  return bytes;
+}
+
+/// The value of a column for what was written with a type of Avro; "refused" where there is none.
+std::string promoted(const std::string& written, const std::string& payload, const Type& type) {
+  catalog::BronzeDef bronze;
+  bronze.columns = {column("v", type)};
+  ingest::RecordBatch records =
+      text_records(catalog::Format::kAvro, {std::string("\0\0\0\0\7", 5) + payload}, {});
+  records.schemas[7] = avro(R"({"name":"v","type":)" + written + "}");
+  const data::Decoded decoded = decode(bronze, records);
+  EXPECT_EQ(decoded.rows.rows() + static_cast<int64_t>(decoded.rejects.size()), 1);
+  return decoded.rows.rows() == 0 ? "refused" : format_scalar(decoded.rows.column(0).scalar(0));
+}
+
+/// What a double is as text: its shortest digits.
+std::string shown(double value) {
+  return format_scalar(data::Scalar::float64(value));
+}
+std::string shown32(float value) {
+  return data::format_scalar({Type::kFloat32, static_cast<double>(value)});
+}
+
+TEST(WireRecords, IntsAreLongsAndReals) {
+  for (const int64_t value : {int64_t{INT32_MIN}, int64_t{-1}, int64_t{0}, int64_t{INT32_MAX}}) {
+    const std::string bytes = zigzag(value);
+    EXPECT_EQ(promoted(R"("int")", bytes, Type::kInt32), std::to_string(value));
+    EXPECT_EQ(promoted(R"("int")", bytes, Type::kInt64), std::to_string(value));
+    EXPECT_EQ(promoted(R"("int")", bytes, Type::kFloat64), shown(static_cast<double>(value)));
+    EXPECT_EQ(promoted(R"("int")", bytes, Type::kFloat32), shown32(static_cast<float>(value)));
+    EXPECT_EQ(promoted(R"(["null","int"])", zigzag(1) + bytes, Type::kInt64), std::to_string(value))
+        << "that may be null since";
+  }
+}
+
+TEST(WireRecords, LongsAreTheNearestReals) {
+  const int64_t beyond = (int64_t{1} << 53) + 1;  // no double is this
+  for (const int64_t value : {INT64_MIN, -beyond, beyond, INT64_MAX}) {
+    EXPECT_EQ(promoted(R"("long")", zigzag(value), Type::kFloat64),
+              shown(static_cast<double>(value)));
+    EXPECT_EQ(promoted(R"("long")", zigzag(value), Type::kInt64), std::to_string(value));
+  }
+  EXPECT_EQ(promoted(R"("long")", zigzag(INT32_MAX), Type::kInt32), "2147483647");
+  EXPECT_EQ(promoted(R"("long")", zigzag(int64_t{INT32_MAX} + 1), Type::kInt32), "refused");
+}
+
+TEST(WireRecords, FloatsAreTheDoublesThatTheyStandFor) {
+  for (const float value : {0.1F,
+                            -16'777'217.3F,
+                            std::numeric_limits<float>::max(),
+                            std::numeric_limits<float>::min(),
+                            std::numeric_limits<float>::denorm_min(),
+                            std::nextafter(1.0F, 2.0F)}) {
+    EXPECT_EQ(promoted(R"("float")", bytes_of(value), Type::kFloat64),
+              shown(static_cast<double>(value)));
+    EXPECT_EQ(promoted(R"("float")", bytes_of(value), Type::kFloat32), shown32(value));
+  }
+  const auto random = seeded_random(47);
+  for (int round = 0; round < 1'000; ++round) {
+    const auto bits = static_cast<uint32_t>(random->next());
+    float value = 0;
+    std::memcpy(&value, &bits, sizeof(value));
+    EXPECT_EQ(promoted(R"("float")", bytes_of(value), Type::kFloat64),
+              shown(static_cast<double>(value)))
+        << bits;
+  }
+}
+
+TEST(WireRecords, DecimalsMayHaveFewerDigitsThanTheirColumn) {
+  const std::string narrow = R"({"type":"bytes","logicalType":"decimal","precision":4,"scale":1})";
+  const std::string fixed =
+      R"({"type":"fixed","name":"F","size":2,"logicalType":"decimal","precision":4,"scale":3})";
+  const std::string bytes("\xfb\x2e", 2);  // -1234
+  EXPECT_EQ(promoted(narrow, zigzag(2) + bytes, Type::decimal(6, 1)), "-123.4");
+  EXPECT_EQ(promoted(narrow, zigzag(2) + bytes, Type::decimal(10, 2)), "-123.40");
+  EXPECT_EQ(promoted(narrow, zigzag(2) + bytes, Type::decimal(38, 10)), "-123.4000000000");
+  EXPECT_EQ(promoted(narrow, zigzag(2) + bytes, Type::kFloat64), shown(-123.4));
+  EXPECT_EQ(promoted(fixed, bytes, Type::decimal(10, 3)), "-1.234");
+  EXPECT_EQ(promoted(fixed, bytes, Type::decimal(10, 2)), "-1.23") << "as SQL casts";
+  EXPECT_EQ(promoted(R"("int")", zigzag(7), Type::decimal(10, 2)), "7.00");
 }
 
 TEST(WireRecords, BadRecordsAreRefusedInTheirPlaces) {

@@ -52,10 +52,6 @@ void write_instant(int64_t count, int64_t micros_each, JsonWriter* json) {
   json->string(format_time({micros}));
 }
 
-void write_real(float value, JsonWriter* json) {
-  std::isfinite(value) ? json->number32(value) : json->string(non_finite(value));
-}
-
 void write_real(double value, JsonWriter* json) {
   std::isfinite(value) ? json->number(value) : json->string(non_finite(value));
 }

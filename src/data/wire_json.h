@@ -22,8 +22,8 @@ bool take_zigzag(std::string_view* bytes, int64_t* value);
 void write_days(int64_t days, JsonWriter* json);
 /// An instant as text; outside those years the number itself.
 void write_instant(int64_t count, int64_t micros_each, JsonWriter* json);
-/// NaN and infinities are text, since JSON has no such numbers.
-void write_real(float value, JsonWriter* json);
+/// NaN and infinities are text, since JSON has no such numbers. A float is written as the double
+/// that it is promoted to, with the digits of that: read as a float it is the same float.
 void write_real(double value, JsonWriter* json);
 
 /// A big-endian two's complement number as decimal text: "-0.01" for ff at scale 2. Nothing when
