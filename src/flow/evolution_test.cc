@@ -1,13 +1,13 @@
 // A topic whose schema changes under way, with a registry: records of the old and the new schema
 // side by side, restarts between. Bronze and gold are those of the same values in files.
 
-#include <cstring>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
 
+#include "flow/avro_bytes.h"
 #include "flow/registry_server.h"
 #include "flow/running_up.h"
 #include "ingest/test_registry.h"
@@ -16,35 +16,6 @@ namespace assay::flow {
 namespace {
 
 using ingest::wire_record;
-
-/// A number as Avro's int and long are written; Protobuf's are without the zigzag.
-std::string varint(uint64_t bits) {
-  std::string bytes;
-  for (; bits >= 0x80; bits >>= 7) {
-    bytes.push_back(static_cast<char>(bits | 0x80));
-  }
-  bytes.push_back(static_cast<char>(bits));
-  return bytes;
-}
-std::string zigzag(int64_t value) {
-  return varint((static_cast<uint64_t>(value) << 1) ^ static_cast<uint64_t>(value >> 63));
-}
-std::string avro_text(const std::string& text) {
-  return zigzag(static_cast<int64_t>(text.size())) + text;
-}
-template <typename Real>
-std::string little_endian(Real value) {
-  std::string bytes(sizeof(Real), '\0');
-  std::memcpy(bytes.data(), &value, sizeof(Real));
-  return bytes;
-}
-std::string big_endian(int64_t value) {
-  std::string bytes;
-  for (int shift = 56; shift >= 0; shift -= 8) {
-    bytes.push_back(static_cast<char>(value >> shift));
-  }
-  return bytes;
-}
 
 /// What the writers mean, and what the tables shall hold.
 struct Event {
