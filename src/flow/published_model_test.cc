@@ -1,8 +1,13 @@
 // Predictions go to a topic as features change. The twin scores a training set of the same instant.
 
+#include <csignal>
+#include <cstdlib>
 #include <map>
+#include <string>
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "flow/model.h"
 #include "flow/publishing_project.h"
@@ -85,6 +90,66 @@ TEST(PublishedModel, PredictionsFollowFeaturesAndTheModel) {
 
   ASSERT_TRUE(train_model(*project.open(), "big", {}).ok());
   EXPECT_EQ(published(*project.run()), 5) << "by the new model";
+  EXPECT_EQ(last_predictions(topic), twin(project));
+}
+
+/// In a process of its own, which a fail point kills: the line once, two records a transaction.
+constexpr char kRunFolder[] = "ASSAY_TEST_RUN_FOLDER";
+
+RunOptions small_transactions() {
+  RunOptions options;
+  options.publish_records = 2;
+  return options;
+}
+
+TEST(PublishedModelCrash, Child) {
+  const char* folder = std::getenv(kRunFolder);
+  if (folder == nullptr) {
+    return;
+  }
+  UnsyncedWorld system(LogLevel::kError);
+  const auto workspace = *Workspace::open(system.world(), folder, {});
+  ASSERT_TRUE(run_all(*workspace, small_transactions()).ok());
+}
+
+/// Run the line in a process that is killed at the n-th pass of a point, "name:n".
+void kill_at(const TestProject& project, const std::string& point) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::setenv(kRunFolder, project.folder().c_str(), 1);
+    ::setenv("ASSAY_FAIL_POINT", point.c_str(), 1);
+    ::execl("/proc/self/exe", "test", "--gtest_filter=PublishedModelCrash.Child", nullptr);
+    ::_exit(127);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << point << ": " << status;
+}
+
+/// The mock's consumers also see what an aborted transaction sent, and it forgets the position that
+/// is committed with one; so tests/line/kafka_test.py does the same with a real broker, and says
+/// that each is there once.
+TEST(PublishedModel, KilledInATransactionAndBehindOneSendsThatAndTheOthersOnce) {
+  TestTopic topic(1);
+  topic.create(kTopic);
+  ScoredProject project(topic);
+  project.write_day(1);
+  project.write_day(2);
+  ASSERT_TRUE(project.run().ok());
+  ASSERT_TRUE(train_model(*project.open(), "big", {}).ok());
+  kill_at(project, "flow.publish.before_commit:2");  // two are out
+  kill_at(project, "flow.publish.before_commit:2");  // four are
+  EXPECT_EQ(published(*project.run(small_transactions())), 1);
+  EXPECT_EQ(last_predictions(topic), twin(project));
+  const std::size_t sent = topic.read_all(kTopic).size();
+  EXPECT_TRUE(sent >= 5 && sent <= 5 + 2 + 1) << sent << ": what was left may have been sent";
+  EXPECT_EQ(published(*project.run()), 0);
+
+  project.write("more/3.csv", "user_id,amount,ts\nu1,500.5,2026-01-02T23:50:00Z\n");
+  kill_at(project, "flow.publish.before_commit:1");
+  kill_at(project, "flow.publish.after_commit:1");
+  while (published(*project.run(small_transactions())) > 0) {
+  }
   EXPECT_EQ(last_predictions(topic), twin(project));
 }
 

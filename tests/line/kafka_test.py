@@ -18,6 +18,7 @@ import signal
 import subprocess
 import time
 import urllib.request
+from datetime import datetime
 
 from project import SOURCE, Project, new_folder, remove
 
@@ -170,9 +171,9 @@ def test_no_lake(program, root, options):
     print(f"without a lake, {options.kills} kills: {len(online[files])} online views equal those of files", flush=True)
 
 
-def read_published(program, folder, topic, env):
+def read_published(program, folder, topic, env, value="features"):
     """What a topic has for consumers of committed records, by a project that reads it: of each key its records in
-    order, as (version, features)."""
+    order, as (version, features), or of a model as (instant, prediction)."""
     reader = Project(program, folder.parent)
     reader.run("init", folder, "--template", "shop_live")
     reader.folder = folder
@@ -182,18 +183,19 @@ sources:
 bronze:
   changes:
     source: changes
-    columns: {{_key: string, _partition: int64, _offset: int64, _headers: string, features: string}}
+    columns: {{_key: string, _partition: int64, _offset: int64, _headers: string, {value}: {"string" if value == "features" else "float64"}}}
     partition_by: []
 """)
     reader.run("apply", env=env)
     reader.run("run", "--quiet", env=env)
     assert reader.json("quarantine", "list", env=env) == []
     found = {}
-    rows = reader.json("sql", "SELECT _key, _headers, features FROM lake.bronze.changes "
+    rows = reader.json("sql", f"SELECT _key, _headers, {value} AS value FROM lake.bronze.changes "
                               "ORDER BY _partition, _offset", env=env)
     for row in rows:
-        version = json.loads(row["_headers"])["assay.version"]
-        found.setdefault(row["_key"], []).append((int(version), row["features"]))
+        headers = json.loads(row["_headers"])
+        at = int(headers["assay.version"]) if value == "features" else datetime.fromisoformat(headers["assay.as_of"][:-1])
+        found.setdefault(row["_key"], []).append((at, row["value"]))
     return found
 
 
@@ -255,6 +257,67 @@ def test_published(program, root, options):
     assert last == {key: records[-1][1:] for key, records in once.items()}
     count = sum(len(records) for records in found.values())
     print(f"published through {len(points)} kills: {count} changes of {len(last)} entities, none twice, none missing",
+          flush=True)
+
+
+MODEL = """
+models:
+  buys:
+    service: shopper_v1
+    labels: {{from: events, column: "event_type = 'purchase'"}}
+    train: {{trees: 10, depth: 3}}
+    publish: {{kafka: {{brokers: "{brokers}", topic: {topic}}}}}
+"""
+
+
+def test_published_model(program, root, options):
+    """A model's predictions go to a topic while the line is killed. Two projects have the model and the tables of the
+    same instant and read on from there, one of them undisturbed; in the end both topics say the same of everybody."""
+    env = {**os.environ, "KAFKA_BROKERS": BROKERS}
+    topic = f"scored_{os.getpid()}"
+    killed = make_project(program, root / "scored", topic)
+    killed.run("generate", "users", "--count", 200, "--kafka", BROKERS, "--topic", f"{topic}_users")
+    killed.run("generate", "events", "--count", 0, "--kafka", BROKERS, "--topic", f"{topic}_clicks", "--partitions", 3)
+    sender = subprocess.Popen([program, "generate", "events", "--count", "10000000", "--users", "200", "--live",
+                               "--rate", "200", "--late", "0", "--kafka", BROKERS, "--topic", f"{topic}_clicks"],
+                              cwd=root, stderr=subprocess.DEVNULL)
+    definitions = (killed.folder / "shop.yaml").read_text()
+    killed.write("shop.yaml", definitions + MODEL.format(brokers=BROKERS, topic=f"{topic}_killed"))
+    killed.run("apply", env=env)
+    killed.run("generate", "events", "--count", 0, "--kafka", BROKERS, "--topic", f"{topic}_killed", "--partitions", 2)
+    killed.run("generate", "events", "--count", 0, "--kafka", BROKERS, "--topic", f"{topic}_once", "--partitions", 2)
+    killed.run("run", "--quiet", env=env, timeout=900)
+    wait_for_values(killed, env)
+    killed.run("train", "buys", env=env, timeout=900)
+    shutil.copytree(killed.folder, root / "scored_once")
+    once = Project(program, root)
+    once.folder = root / "scored_once"
+    once.write("shop.yaml", definitions + MODEL.format(brokers=BROKERS, topic=f"{topic}_once"))
+    once.run("apply", env=env)
+    chance = random.Random(options.seed)
+    points = ["flow.publish.before_commit:1", "flow.publish.after_commit:1", "flow.publish.before_commit:2",
+              "flow.gold.before_commit:2", *[None] * options.kills]
+    for point in points:
+        process = start_up(killed, {**env, "ASSAY_FAIL_POINT": point or ""})
+        if point is None:
+            time.sleep(chance.uniform(1, 4))
+            process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=300)
+        assert process.returncode == -signal.SIGKILL, f"{point}: it ended with {process.returncode} by itself"
+    sender.kill()
+    sender.wait()
+    for project in (killed, once):
+        project.run("run", "--quiet", env=env, timeout=900)
+    found = read_published(program, root / "scores", f"{topic}_killed", env, "prediction")
+    expected = read_published(program, root / "scores_once", f"{topic}_once", env, "prediction")
+    for key, records in found.items():
+        instants = [at for at, _ in records]
+        assert instants == sorted(instants) and len(records) == len(set(records)), f"{key}: {records}"
+    last, once_last = ({key: records[-1][1] for key, records in all_of.items()} for all_of in (found, expected))
+    assert once_last and last == once_last, {key: (last.get(key), once_last.get(key)) for key in last.keys() | once_last.keys()
+                                             if last.get(key) != once_last.get(key)}
+    count = sum(len(records) for records in found.values())
+    print(f"a model's predictions through {len(points)} kills: {count} of {len(found)} entities, none twice, none missing",
           flush=True)
 
 
@@ -372,6 +435,7 @@ def main():
         test_shares(options.program, root, options, files, expected)
         test_no_lake(options.program, root, options)
         test_published(options.program, root, options)
+        test_published_model(options.program, root, options)
         test_broken_schema(options.program, root)
         test_documents(options.program, root)
     finally:
