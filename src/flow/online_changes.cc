@@ -37,6 +37,40 @@ Result<OnlineChanges> split_anew(const gold::FeatureView& view, const data::Batc
 
 }  // namespace
 
+bool takes_rows_one_by_one(Workspace& workspace, const gold::FeatureView& view) {
+  const std::vector<catalog::FeatureDef>& features =
+      workspace.project().views.at(view.name()).features;
+  return !view.of_changes() &&
+         std::all_of(features.begin(), features.end(), [](const catalog::FeatureDef& feature) {
+           return feature.kind == catalog::FeatureDef::Kind::kLatest;
+         });
+}
+
+int64_t rows_without_entity(const gold::FeatureView& view, const data::Batch& rows) {
+  std::vector<const data::Column*> keys;
+  for (const data::Field& key : view.keys()) {
+    keys.push_back(rows.find(key.name));
+  }
+  const auto has_null = [&](int64_t row) {
+    return std::any_of(
+        keys.begin(), keys.end(), [&](const data::Column* key) { return key->is_null(row); });
+  };
+  int64_t count = 0;
+  for (int64_t row = 0; row < rows.rows(); ++row) {
+    count += has_null(row) ? 1 : 0;
+  }
+  return count;
+}
+
+std::string select_online_rows(Workspace& workspace,
+                               const gold::FeatureView& view,
+                               const std::string& relation,
+                               const std::string& where) {
+  return "SELECT " + column_list(view.source_columns()) + " FROM " + relation +
+         (where.empty() ? "" : " WHERE " + where) +
+         (takes_rows_one_by_one(workspace, view) ? "" : " ORDER BY sequence");
+}
+
 Result<OnlineChanges> online_versions(Workspace& workspace,
                                       const gold::FeatureView& view,
                                       lake::DeltaTable& source,

@@ -15,6 +15,18 @@ struct OnlineChanges {
   data::Account account;
 };
 
+/// Whether a view is of latest features alone: it takes rows one by one, in any order.
+bool takes_rows_one_by_one(Workspace& workspace, const gold::FeatureView& view);
+
+/// Rows that belong to no entity: a key of theirs is null.
+int64_t rows_without_entity(const gold::FeatureView& view, const data::Batch& rows);
+
+/// The view's columns of `relation`, which has no table of changes, as a statement.
+std::string select_online_rows(Workspace& workspace,
+                               const gold::FeatureView& view,
+                               const std::string& relation,
+                               const std::string& where);
+
 /// New rows of a table of changes. An entity with a row that a new version replaces is made anew
 /// from all its rows; into the others the new rows are folded.
 ///

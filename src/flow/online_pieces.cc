@@ -73,11 +73,9 @@ Result<std::vector<OnlinePiece>> online_pieces(Workspace& workspace,
   // Files come one after the other; partitions grow side by side, and so do their pieces.
   const std::string part_of = reads_parts(workspace, view) ? "sequence >> 32" : "0";
   const std::string parts =
-      "SELECT " + part_of +
-      " AS part, min(sequence) AS low, (max(sequence) - min(sequence)) // " +
+      "SELECT " + part_of + " AS part, min(sequence) AS low, (max(sequence) - min(sequence)) // " +
       std::to_string(int64_t{1} << log2) + " + 1 AS width FROM " + relation + " GROUP BY ALL";
-  ASSAY_ASSIGN_OR_RETURN(const data::Batch ranges,
-                         workspace.sql().query(parts + " ORDER BY low"));
+  ASSAY_ASSIGN_OR_RETURN(const data::Batch ranges, workspace.sql().query(parts + " ORDER BY low"));
   std::vector<OnlinePiece> pieces;
   for (int64_t i = 0; i < int64_t{1} << log2; ++i) {
     OnlinePiece& piece = pieces.emplace_back();
@@ -128,21 +126,26 @@ Result<OnlineChanges> read_online_piece(Workspace& workspace,
                                         const OnlinePiece& piece) {
   const std::string where = in_ranges(piece, piece);
   ASSAY_ASSIGN_OR_RETURN(const std::string mine, source.relation(snapshot, where));
+  OnlineChanges changes;
+  if (!view.of_changes()) {
+    ASSAY_ASSIGN_OR_RETURN(changes.rows,
+                           workspace.sql().query(select_online_rows(workspace, view, mine, where)));
+    changes.account.in = changes.rows.rows();
+    changes.account.filtered = rows_without_entity(view, changes.rows);
+    changes.account.out = changes.account.in - changes.account.filtered;
+    return changes;
+  }
   // Versions of a key are told from each other over the whole table.
-  ASSAY_ASSIGN_OR_RETURN(const std::string relation,
-                         source.relation(snapshot, view.of_changes() ? "" : where));
-  const std::string gone =
-      view.of_changes() ? std::string(catalog::kIsDeleted) + " OR " : std::string();
+  ASSAY_ASSIGN_OR_RETURN(const std::string relation, source.relation(snapshot));
   ASSAY_ASSIGN_OR_RETURN(
       const data::Batch counts,
-      workspace.sql().query("SELECT count(*), count(*) FILTER (WHERE " + gone + "NOT (" +
-                            keys_not_null(view) + ")) FROM " + mine + " WHERE " + where));
-  OnlineChanges changes;
-  ASSAY_ASSIGN_OR_RETURN(
-      changes.rows,
-      workspace.sql().query("SELECT " + column_list(view.source_columns()) + " FROM " +
-                            visible_rows(relation, view.of_changes()) + " WHERE " + where +
-                            " ORDER BY sequence"));
+      workspace.sql().query("SELECT count(*), count(*) FILTER (WHERE " +
+                            std::string(catalog::kIsDeleted) + " OR NOT (" + keys_not_null(view) +
+                            ")) FROM " + mine + " WHERE " + where));
+  ASSAY_ASSIGN_OR_RETURN(changes.rows,
+                         workspace.sql().query("SELECT " + column_list(view.source_columns()) +
+                                               " FROM " + visible_rows(relation, true) + " WHERE " +
+                                               where + " ORDER BY sequence"));
   changes.account.in = counts.column(0).values<int64_t>()[0];
   changes.account.filtered = counts.column(1).values<int64_t>()[0];
   changes.account.out = changes.account.in - changes.account.filtered;

@@ -9,9 +9,11 @@
 
 #include <gtest/gtest.h>
 
+#include "flow/bronze_stage.h"
 #include "flow/kafka_project.h"
 #include "flow/online_stage.h"
 #include "flow/orders_project.h"
+#include "flow/silver_stage.h"
 #include "flow/status.h"
 #include "flow/test_project.h"
 #include "lake/compaction.h"
@@ -259,6 +261,63 @@ TEST(Changes, RowsThatAreMadeAnewLeaveNoPagesBehind) {
     ASSERT_TRUE(project.run().ok());
     EXPECT_LE(stored_keys(project, "everyone"), keys + 1);
   }
+  expect_verified(project);
+}
+
+/// Everything that two views of one table hold online, one filled by `options`, one at once.
+void expect_filled_alike(TestProject& project, const RunOptions& options) {
+  const auto latest_hash = [&] { return online_hash_of(project, "newest"); };
+  const uint64_t hash = latest_hash();
+  {
+    const auto workspace = project.open();
+    ASSERT_TRUE(forget_online_rows(*workspace, "newest").ok());
+    const Result<StageAccount> filled = run_online_stage(*workspace, "newest", options);
+    ASSERT_TRUE(filled.ok()) << filled.status().to_string();
+    EXPECT_GT(filled->commits, 2);
+    EXPECT_EQ(filled->rows.in, filled->rows.out + filled->rows.filtered);
+  }
+  EXPECT_EQ(latest_hash(), hash);
+  expect_verified(project);
+}
+
+TEST(OnlinePieces, AViewOfLatestFeaturesReadsAheadAndHoldsWhatItHeldAtOnce) {
+  TestProject project;
+  project.write("newest.yaml",
+                "feature_views:\n  newest:\n    entity: user\n    from: clean\n    features: "
+                "{amount: latest}\nservices:\n  newest_v1: [newest]\n");
+  RunOptions run;
+  run.epoch_rows = 100;
+  ASSERT_TRUE(project.run(run).ok());
+  expect_verified(project);
+  RunOptions ahead;
+  ahead.online_latest_rows = 60;
+  ahead.online_ahead_rows = 1;
+  RunOptions in_turn = ahead;
+  in_turn.online_ahead_rows = 1'000'000;
+  for (const RunOptions& options : {ahead, in_turn}) {  // pieces of all versions
+    ASSERT_NO_FATAL_FAILURE(expect_filled_alike(project, options));
+  }
+  // Groups of versions, behind a piece that was the first one.
+  const std::atomic<bool> stop{true};
+  RunOptions stopping = ahead;
+  stopping.stop = &stop;
+  const uint64_t hash = online_hash_of(project, "newest");
+  ASSERT_TRUE(forget_online_rows(*project.open(), "newest").ok());
+  EXPECT_EQ(run_online_stage(*project.open(), "newest", stopping).code(), Code::kCancelled);
+  EXPECT_TRUE(run_online_stage(*project.open(), "newest", ahead).ok());
+  EXPECT_EQ(online_hash_of(project, "newest"), hash);
+  for (int day = 7; day <= 9; ++day) {
+    project.write("data/day-" + std::to_string(day) + ".csv", TestProject::events_of_day(day));
+  }
+  {
+    const auto workspace = project.open();
+    ASSERT_TRUE(run_bronze_stage(*workspace, "events", run).ok());
+    ASSERT_TRUE(run_silver_stage(*workspace, "clean", run).ok());
+    const Result<StageAccount> followed = run_online_stage(*workspace, "newest", ahead);
+    ASSERT_TRUE(followed.ok()) << followed.status().to_string();
+    EXPECT_GT(followed->commits, 1);
+  }
+  ASSERT_TRUE(project.run(run).ok());
   expect_verified(project);
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -10,6 +11,7 @@
 #include "base/fail_point.h"
 #include "flow/direct_line.h"
 #include "flow/online_changes.h"
+#include "flow/online_groups.h"
 #include "flow/online_pieces.h"
 #include "flow/part_position.h"
 #include "flow/versions.h"
@@ -17,113 +19,6 @@
 
 namespace assay::flow {
 namespace {
-
-/// Source versions (after, last] that are applied together: about `rows_max` rows.
-struct VersionGroup {
-  lake::Version last = -1;
-  std::vector<lake::DataFile> files;
-  std::vector<lake::FileChange> taken_back;  // all changes, when there are removals among them
-};
-
-std::vector<VersionGroup> group_versions(const std::vector<lake::DeltaTable::AddedFile>& added,
-                                         lake::Version newest,
-                                         int64_t rows_max) {
-  std::vector<VersionGroup> groups;
-  int64_t rows = 0;
-  for (const lake::DeltaTable::AddedFile& file : added) {
-    const bool next_version = !groups.empty() && groups.back().last != file.version;
-    if (groups.empty() || (next_version && rows >= rows_max)) {
-      groups.emplace_back();
-      rows = 0;
-    }
-    groups.back().last = file.version;
-    groups.back().files.push_back(file.file);
-    rows += std::max<int64_t>(file.file.rows, 0);
-  }
-  // Versions without rows count as applied too.
-  if (groups.empty()) {
-    groups.emplace_back();
-  }
-  groups.back().last = newest;
-  return groups;
-}
-
-/// The versions behind `done`, which is one. When rows were taken back among them, they are all one
-/// group.
-Result<std::vector<VersionGroup>> versions_after(lake::DeltaTable& source,
-                                                 lake::Version done,
-                                                 lake::Version newest,
-                                                 int64_t rows_max) {
-  GoldTask task;
-  task.source = &source;
-  task.source_version = newest;
-  ASSAY_ASSIGN_OR_RETURN(SourceChanges changes, source_changes(task, done));
-  if (!changes.removed.empty()) {
-    return std::vector<VersionGroup>{{newest, {}, std::move(changes.files)}};
-  }
-  ASSAY_ASSIGN_OR_RETURN(const std::vector<lake::DeltaTable::AddedFile> added,
-                         source.added_between(done, newest));
-  return group_versions(added, newest, rows_max);
-}
-
-/// All versions of a table that has only grown: of any other nothing, since what it holds now
-/// counts.
-Result<std::vector<VersionGroup>> versions_from_the_beginning(lake::DeltaTable& source,
-                                                              const lake::Snapshot& newest,
-                                                              int64_t rows_max) {
-  const Result<std::vector<lake::DeltaTable::AddedFile>> added =
-      source.added_between(-1, newest.version);
-  const bool has_grown_only =
-      added.ok() && std::all_of(added->begin(), added->end(), [&](const auto& one) {
-        return newest.files.contains(one.file.path);
-      });
-  return has_grown_only ? group_versions(*added, newest.version, rows_max)
-                        : std::vector<VersionGroup>();
-}
-
-int64_t rows_without_entity(const gold::FeatureView& view, const data::Batch& rows) {
-  std::vector<const data::Column*> keys;
-  for (const data::Field& key : view.keys()) {
-    keys.push_back(rows.find(key.name));
-  }
-  int64_t count = 0;
-  for (int64_t row = 0; row < rows.rows(); ++row) {
-    count +=
-        std::any_of(
-            keys.begin(), keys.end(), [&](const data::Column* key) { return key->is_null(row); })
-            ? 1
-            : 0;
-  }
-  return count;
-}
-
-/// What a group changes online.
-Result<OnlineChanges> read_group(Workspace& workspace,
-                                 lake::DeltaTable& source,
-                                 const lake::Snapshot& snapshot,
-                                 const VersionGroup& group,
-                                 const gold::FeatureView& view) {
-  if (!group.taken_back.empty()) {
-    return online_taken_back(workspace, view, source, snapshot, group.taken_back);
-  }
-  OnlineChanges changes;
-  if (group.files.empty()) {
-    ASSAY_ASSIGN_OR_RETURN(changes.rows, no_rows(workspace, view));
-    return changes;
-  }
-  if (view.of_changes()) {
-    return online_versions(workspace, view, source, snapshot, group.files);
-  }
-  const std::string columns = column_list(view.source_columns());
-  ASSAY_ASSIGN_OR_RETURN(const std::string relation, source.relation_of(snapshot, group.files));
-  ASSAY_ASSIGN_OR_RETURN(
-      changes.rows,
-      workspace.sql().query("SELECT " + columns + " FROM " + relation + " ORDER BY sequence"));
-  changes.account.in = changes.rows.rows();
-  changes.account.filtered = rows_without_entity(view, changes.rows);
-  changes.account.out = changes.account.in - changes.account.filtered;
-  return changes;
-}
 
 /// A version of a table; none when it is not there, or its log is cleaned away.
 Result<std::shared_ptr<const lake::Snapshot>> version_if_any(lake::DeltaTable& table,
@@ -174,6 +69,14 @@ int64_t table_number(const std::string& table_key) {
 
 namespace {
 
+int64_t rows_of(const lake::Snapshot& snapshot) {
+  int64_t rows = 0;
+  for (const auto& [path, file] : snapshot.files) {
+    rows += std::max<int64_t>(file.rows, 0);
+  }
+  return rows;
+}
+
 /// One view's online rows on their way to the source's newest version.
 class OnlineFill {
  public:
@@ -185,8 +88,14 @@ class OnlineFill {
       : workspace_(workspace),
         options_(options),
         view_(std::move(view)),
+        is_by_row_(takes_rows_one_by_one(workspace, *view_)),
         source_key_(std::move(source_key)),
-        account_(*account) {}
+        account_(*account) {
+    if (is_by_row_) {
+      options_.online_batch_rows =
+          std::min(options_.online_batch_rows, options_.online_latest_rows);
+    }
+  }
 
   Status run() {
     ASSAY_ASSIGN_OR_RETURN(source_, workspace_.table(source_key_));
@@ -198,10 +107,12 @@ class OnlineFill {
     }
     std::vector<VersionGroup> groups;
     if (!position_) {
-      ASSAY_ASSIGN_OR_RETURN(
-          groups, versions_from_the_beginning(*source_, *newest, options_.online_batch_rows));
+      const int log2 = online_pieces_log2(*newest, options_);
+      if (!is_by_row_ || log2 == 0) {
+        ASSAY_ASSIGN_OR_RETURN(
+            groups, versions_from_the_beginning(*source_, *newest, options_.online_batch_rows));
+      }
       if (groups.empty()) {
-        const int log2 = online_pieces_log2(*newest, options_);
         ASSAY_RETURN_IF_ERROR(take_pieces(*newest, log2, int64_t{1} << log2));
       }
     } else if (position_->pieces_left > 0) {
@@ -215,10 +126,7 @@ class OnlineFill {
           versions_after(
               *source_, position_->version, newest->version, options_.online_batch_rows));
     }
-    for (const VersionGroup& group : groups) {
-      ASSAY_RETURN_IF_ERROR(take_versions(group));
-    }
-    return {};
+    return take_groups(groups);
   }
 
  private:
@@ -262,7 +170,7 @@ class OnlineFill {
         versions_after(
             *source_, position_->version, cut_off_->version, std::numeric_limits<int64_t>::max()));
     ASSAY_CHECK(all.size() == 1);
-    return take_versions(all.front());
+    return take_groups(all);
   }
 
   /// Whether what an apply was cut off in can be applied again as it was, so that all parts of the
@@ -333,24 +241,55 @@ class OnlineFill {
     ASSAY_ASSIGN_OR_RETURN(const std::vector<OnlinePiece> pieces,
                            online_pieces(workspace_, *view_, *source_, snapshot, log2));
     ASSAY_ASSIGN_OR_RETURN(const EventTime frontier, frontier_of(snapshot));
+    const auto piece_at = [&](int64_t behind) -> const OnlinePiece& {
+      return pieces[pieces.size() - static_cast<std::size_t>(behind)];
+    };
+    const auto read = [&](int64_t behind) {
+      return read_online_piece(workspace_, *view_, *source_, snapshot, piece_at(behind));
+    };
+    const bool reads_ahead = may_read_ahead(rows_of(snapshot) >> log2);
+    std::optional<ReadAhead> ahead;
     for (; left > 0; --left) {
-      const OnlinePiece& piece = pieces[pieces.size() - static_cast<std::size_t>(left)];
-      ASSAY_ASSIGN_OR_RETURN(const OnlineChanges changes,
-                             read_online_piece(workspace_, *view_, *source_, snapshot, piece));
+      ASSAY_ASSIGN_OR_RETURN(const OnlineChanges changes, ahead ? ahead->take() : read(left));
+      ahead.reset();
+      if (reads_ahead && left > 1) {
+        ahead.emplace([&read, next = left - 1] { return read(next); });
+      }
       ASSAY_RETURN_IF_ERROR(apply(changes,
                                   {table_number(source_key_), snapshot.version, 0, log2, left - 1},
-                                  std::min(frontier, piece.later_from)));
+                                  std::min(frontier, piece_at(left).later_from)));
     }
     return {};
   }
 
-  Status take_versions(const VersionGroup& group) {
-    // The watermark as it stood after this group: rows of later groups become visible from it on.
-    ASSAY_ASSIGN_OR_RETURN(const auto snapshot, source_->snapshot(group.last));
-    ASSAY_ASSIGN_OR_RETURN(const EventTime frontier, frontier_of(*snapshot));
-    ASSAY_ASSIGN_OR_RETURN(const OnlineChanges changes,
-                           read_group(workspace_, *source_, *snapshot, group, *view_));
-    return apply(changes, {table_number(source_key_), group.last}, frontier);
+  Status take_groups(const std::vector<VersionGroup>& groups) {
+    std::optional<ReadAhead> ahead;
+    std::shared_ptr<const lake::Snapshot> next;
+    for (std::size_t i = 0; i < groups.size(); ++i) {
+      const VersionGroup& group = groups[i];
+      // The watermark as it stood after this group: rows of later groups become visible from it on.
+      ASSAY_ASSIGN_OR_RETURN(
+          const auto snapshot,
+          ahead ? Result(std::exchange(next, nullptr)) : source_->snapshot(group.last));
+      ASSAY_ASSIGN_OR_RETURN(const EventTime frontier, frontier_of(*snapshot));
+      ASSAY_ASSIGN_OR_RETURN(
+          const OnlineChanges changes,
+          ahead ? ahead->take() : read_group(workspace_, *source_, *snapshot, group, *view_));
+      ahead.reset();
+      if (i + 1 < groups.size() && may_read_ahead(rows_of(groups[i + 1]))) {
+        ASSAY_ASSIGN_OR_RETURN(next, source_->snapshot(groups[i + 1].last));
+        ahead.emplace([this, then = next, &group = groups[i + 1]] {
+          return read_group(workspace_, *source_, *then, group, *view_);
+        });
+      }
+      ASSAY_RETURN_IF_ERROR(apply(changes, {table_number(source_key_), group.last}, frontier));
+    }
+    return {};
+  }
+
+  /// Two groups of rows are held then: only where they are small, and worth a thread.
+  [[nodiscard]] bool may_read_ahead(int64_t rows) const {
+    return is_by_row_ && rows >= options_.online_ahead_rows;
   }
 
   Result<EventTime> frontier_of(const lake::Snapshot& snapshot) {
@@ -386,8 +325,9 @@ class OnlineFill {
   }
 
   Workspace& workspace_;
-  const RunOptions& options_;
+  RunOptions options_;
   const gold::FeatureViewPtr view_;
+  const bool is_by_row_;
   const std::string source_key_;
   StageAccount& account_;
   lake::DeltaTable* source_ = nullptr;

@@ -22,6 +22,10 @@ struct RunOptions {
   int64_t gold_chunk_rows = 4'000'000;  // source rows that a gold commit looks at, about
   int64_t online_batch_rows =
       1'000'000;  // rows that the online store takes in one transaction, about
+  /// The same of a view of latest features alone, whose rows cost the same however few come at once.
+  int64_t online_latest_rows = 250'000;
+  /// From so many such rows on, the next ones are read while these are applied.
+  int64_t online_ahead_rows = 20'000;
   /// Bytes of a compacted table's files that a new view takes in one transaction, about.
   int64_t online_piece_bytes = 256 << 20;
   int64_t publish_records = 100'000;            // records of a transaction of a topic, at most

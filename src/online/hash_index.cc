@@ -47,15 +47,12 @@ Result<IndexHeader> decode_index_header(std::string_view bytes) {
 Result<std::unique_ptr<HashIndex>> HashIndex::create(const std::string& path, int bits) {
   ASSAY_CHECK(bits >= kBitsMin && bits <= kBitsMax);
   const uint64_t bytes = kIndexHeaderBytes + (kSlotBytes << bits);
-  ASSAY_ASSIGN_OR_RETURN(std::unique_ptr<MappedFile> file, MappedFile::create(path, bytes));
-  std::unique_ptr<HashIndex> index(new HashIndex(std::move(file), bits));
-  const std::string header = encode_index_header({bits, 0});
-  std::memcpy(index->file_->data(), header.data(), header.size());
-  const uint64_t empty[2] = {seal_hash(0), seal_number(0, 0)};
-  for (uint64_t number = 0; number < index->slots(); ++number) {
-    std::memcpy(index->words(number), empty, sizeof(empty));
-  }
-  return index;
+  std::string empty;
+  append_value(&empty, seal_hash(0));
+  append_value(&empty, seal_number(0, 0));
+  ASSAY_ASSIGN_OR_RETURN(std::unique_ptr<MappedFile> file,
+                         MappedFile::create(path, bytes, encode_index_header({bits, 0}), empty));
+  return std::unique_ptr<HashIndex>(new HashIndex(std::move(file), bits));
 }
 
 Result<std::unique_ptr<HashIndex>> HashIndex::open(const std::string& path, bool writable) {

@@ -177,8 +177,12 @@ class HashLog {
                                uint64_t hash);
 
   // Writing (hash_log_writer.cc, hash_log_upkeep.cc)
-  Status commit(HashLogWriter& writer);
-  Status write(const HashLogWriter& writer);
+  Status make_durable(HashLogWriter& writer);
+  Status show(HashLogWriter& writer);
+  Status write_part(HashLogWriter& writer);
+  Status leave_file(HashLogWriter& writer);
+  Status sync(const LogFile& file);
+  Status write(HashLogWriter& writer);
   Status undo(uint64_t committed);
   Status publish(const HashLogWriter& writer);
   Status grow(uint64_t more);

@@ -434,7 +434,7 @@ Status HashLog::renew_head(int file_bits,
   }
   ASSAY_ASSIGN_OR_RETURN(const std::set<uint64_t> logs, numbered_files(world_, folder_, "log."));
   for (const uint64_t file : logs) {
-    if (file < tail) {
+    if (file < tail || file > files_->file_of(committed)) {
       ASSAY_RETURN_IF_ERROR(world_.files.remove(files_->path(file)));
     }
   }

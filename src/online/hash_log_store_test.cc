@@ -269,6 +269,33 @@ TEST(HashLogStore, ARowThatIsTooLongIsResourceExhaustedAndTheStoreStaysAsItWas) 
   EXPECT_TRUE(store->apply(view, users(view, 0, 3, 2.0), 0, 1, EventTime{1}).ok());
 }
 
+TEST(HashLogStore, ATransactionThatFailsWhenPartsOfItWereWrittenLeavesNothing) {
+  const TempFolder folder;
+  const FakeView view = text_view("clicks");
+  TestWorld world;
+  const auto store = open_store(world, folder.path(), small_files());
+  ASSERT_TRUE(store->apply(view, users(view, 0, 3, 1.0), {}, 0, EventTime{1}).ok());
+  HashLogOptions reading = small_files();
+  reading.read_only = true;
+  const auto reader = open_store(world, folder.path(), reading);
+  const uint64_t hash = *store->content_hash(view);
+  std::vector<FakeRow> many;
+  for (int user = 0; user < 2'000; ++user) {
+    many.push_back({"a" + std::to_string(user), 1, 1, {1.0}});
+  }
+  many.push_back({"b" + std::string(9000, 'x'), 1, 1, {1.0}});  // the last key, and too long
+  const data::Batch rows = fake_batch(view, many);
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    EXPECT_EQ(store->apply(view, rows, 0, 1, EventTime{1}).code(), Code::kResourceExhausted);
+    EXPECT_FALSE(std::filesystem::exists(join_path(folder.path(), "log.2")));
+    EXPECT_EQ(*store->content_hash(view), hash);
+    EXPECT_EQ(*reader->content_hash(view), hash);
+  }
+  EXPECT_TRUE(store->apply(view, users(view, 0, 2'000, 2.0), 0, 1, EventTime{1}).ok());
+  EXPECT_TRUE(std::filesystem::exists(join_path(folder.path(), "log.3")));
+  EXPECT_EQ(*reader->content_hash(view), *store->content_hash(view));
+}
+
 TEST(HashLogStore, AFullDiskIsResourceExhaustedAndTheStoreStaysAsItWas) {
   const TempFolder folder;
   const FakeView view = text_view("clicks", 8);

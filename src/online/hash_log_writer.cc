@@ -35,20 +35,29 @@ HashLogWriter::HashLogWriter(HashLog& log, uint64_t committed, uint64_t tail)
       tail_(tail),
       tail_before_(tail),
       cleaned_(log.writer_state_->cleaned) {
-  parts_.push_back({log.files_->file_of(committed), log.files_->offset_of(committed), ""});
+  part_.file = log.files_->file_of(committed);
+  part_.offset = log.files_->offset_of(committed);
 }
 
 uint64_t HashLogWriter::end() const {
-  const Part& part = parts_.back();
-  return log_.files_->place_of(part.file, part.offset + part.bytes.size());
+  return log_.files_->place_of(part_.file, part_.offset + part_.bytes.size());
 }
 
 uint64_t HashLogWriter::bytes() const {
-  uint64_t bytes = 0;
-  for (const Part& part : parts_) {
-    bytes += part.bytes.size();
+  return written_ + part_.bytes.size();
+}
+
+/// Put the part that was filled behind the log, while the next one is filled. A failure stays: what
+/// follows would stand behind a gap.
+Status HashLogWriter::write_part() {
+  if (failure_.ok()) {
+    failure_ = log_.write_part(*this);
+    fail_point("online.log.between_parts");
   }
-  return bytes;
+  written_ += part_.bytes.size();
+  part_.offset += part_.bytes.size();
+  part_.bytes.clear();
+  return failure_;
 }
 
 Status HashLogWriter::append(const LogRecord& record) {
@@ -62,19 +71,20 @@ Status HashLogWriter::append(const LogRecord& record) {
     return {Code::kResourceExhausted,
             "the log of the online store has no places left; materialize into a new folder"};
   }
-  if (parts_.back().offset + parts_.back().bytes.size() + size + kEndBytes > file_size) {
+  LogBytes& bytes = part_.bytes;
+  if (part_.offset + bytes.size() + size + kEndBytes > file_size) {
     LogRecord last;
     last.kind = RecordKind::kEnd;
-    append_record(end(), last, &parts_.back().bytes);
-    const uint64_t file = parts_.back().file + 1;
-    parts_.push_back({file, 0, LogBytes(encode_log_header(file, log_.head_->file_bits()))});
-  } else if (parts_.back().bytes.size() + size > kPartBytes && !parts_.back().bytes.empty()) {
-    const uint64_t offset = parts_.back().offset + parts_.back().bytes.size();
-    parts_.push_back({parts_.back().file, offset, ""});
-    parts_.back().bytes.reserve(kPartBytes);
+    append_record(end(), last, &bytes);
+    ASSAY_RETURN_IF_ERROR(write_part());
+    ASSAY_RETURN_IF_ERROR(log_.leave_file(*this));
+    part_.offset = 0;
+    bytes.append(encode_log_header(++part_.file, log_.head_->file_bits()));
+  } else if (bytes.size() + size > kPartBytes && !bytes.empty()) {
+    ASSAY_RETURN_IF_ERROR(write_part());
+    bytes.reserve(kPartBytes);
   }
   const uint64_t place = end();
-  LogBytes& bytes = parts_.back().bytes;
   const std::size_t begin = bytes.size();
   append_record(place, record, &bytes);
   if (has_slot(record.kind)) {
@@ -208,13 +218,22 @@ Status HashLog::update(const std::function<Status(HashLogWriter&)>& body) {
   }
   if (filled.ok() && writer.records_ > 0) {
     clean_some(writer);
+    filled = writer.failure_;
   }
   gate_.leave();
-  ASSAY_RETURN_IF_ERROR(filled);
-  return writer.records_ == 0 ? Status() : commit(writer);
+  if (filled.ok() && writer.records_ > 0) {
+    filled = make_durable(writer);
+  }
+  if (!filled.ok()) {
+    const bool is_to_undo = writer.is_begun_ && !writer_state_->failed;
+    ASSAY_RETURN_IF_ERROR(is_to_undo ? undo(committed) : Status());
+    return filled;
+  }
+  return writer.records_ == 0 ? Status() : show(writer);
 }
 
-Status HashLog::commit(HashLogWriter& writer) {
+/// All of the transaction, with the record that ends it.
+Status HashLog::make_durable(HashLogWriter& writer) {
   const auto claims = static_cast<uint64_t>(
       std::count_if(writer.changes_.begin(), writer.changes_.end(), [](const auto& change) {
         return change.previous == 0;
@@ -223,7 +242,10 @@ Status HashLog::commit(HashLogWriter& writer) {
   const std::string commit =
       encode_commit({writer.snapshot_.committed_, writer.tail_, writer.checksum_, writer.records_});
   ASSAY_RETURN_IF_ERROR(writer.append({RecordKind::kCommit, false, 0, 0, "", commit}));
-  ASSAY_RETURN_IF_ERROR(write(writer));
+  return write(writer);
+}
+
+Status HashLog::show(HashLogWriter& writer) {
   Status published = enter();
   if (published.ok()) {
     published = publish(writer);
@@ -241,42 +263,53 @@ Status HashLog::commit(HashLogWriter& writer) {
   return {};
 }
 
-/// Put the transaction behind the log. When it fails, the log is as it was.
-Status HashLog::write(const HashLogWriter& writer) {
+/// What was filled last, in the file that it belongs to.
+Status HashLog::write_part(HashLogWriter& writer) {
   WriterState& state = *writer_state_;
-  for (const HashLogWriter::Part& part : writer.parts_) {
-    const bool is_new = part.offset == 0;
-    if (state.file == nullptr || state.file->path() != files_->path(part.file)) {
-      Result<std::unique_ptr<LogFile>> file = LogFile::open(files_->path(part.file));
-      if (!file.ok()) {
-        ASSAY_RETURN_IF_ERROR(undo(writer.snapshot_.committed_));
-        return file.status();
-      }
-      state.file = std::move(file).value();
-    }
-    Status written = state.file->write(part.offset, part.bytes);
-    if (written.ok() && is_new) {
-      written = world_.files.sync(folder_);
-    }
-    if (!written.ok()) {
-      ASSAY_RETURN_IF_ERROR(undo(writer.snapshot_.committed_));
-      return written;
-    }
-    const bool is_last = &part == &writer.parts_.back();
-    const bool leaves_file = !is_last && (&part + 1)->file != part.file;
-    if (is_last) {
-      fail_point("online.log.before_sync");
-    } else {
-      fail_point("online.log.between_parts");
-    }
-    // A file that is left behind is synced even for a scratch store: what is moved out of the first
-    // file has to be on the disk before that is removed.
-    if (leaves_file || (is_last && options_.sync)) {
-      if (Status synced = state.file->sync(); !synced.ok()) {
-        state.failed = true;
-        return synced.with_context("restart and look");
-      }
-    }
+  writer.is_begun_ = true;
+  const HashLogWriter::Part& part = writer.part_;
+  if (state.file == nullptr || state.file->path() != files_->path(part.file)) {
+    ASSAY_ASSIGN_OR_RETURN(state.file, LogFile::open(files_->path(part.file)));
+  }
+  ASSAY_RETURN_IF_ERROR(state.file->write(part.offset, part.bytes));
+  if (options_.sync) {
+    state.file->start_sync(part.offset, part.bytes.size());
+  }
+  return {};
+}
+
+Status HashLog::sync(const LogFile& file) {
+  Status synced = file.sync();
+  writer_state_->failed |= !synced.ok();
+  return synced.ok() ? synced : synced.with_context("restart and look");
+}
+
+/// A full file waits to be synced, so that the disk works while the next one is filled.
+Status HashLog::leave_file(HashLogWriter& writer) {
+  constexpr std::size_t kWaitingMax = 8;
+  std::vector<std::unique_ptr<LogFile>>& left = writer.left_;
+  left.push_back(std::move(writer_state_->file));
+  if (left.size() > kWaitingMax) {
+    writer.failure_ = sync(*left.front());
+    left.erase(left.begin());
+  }
+  return writer.failure_;
+}
+
+/// Put the last part behind the others, when these are durable.
+Status HashLog::write(HashLogWriter& writer) {
+  // A file that is left behind is synced even for a scratch store: what is moved out of the first
+  // file has to be on the disk before that is removed.
+  for (const std::unique_ptr<LogFile>& file : writer.left_) {
+    ASSAY_RETURN_IF_ERROR(sync(*file));
+  }
+  ASSAY_RETURN_IF_ERROR(write_part(writer));
+  if (!writer.left_.empty()) {
+    ASSAY_RETURN_IF_ERROR(world_.files.sync(folder_));
+  }
+  fail_point("online.log.before_sync");
+  if (options_.sync) {
+    ASSAY_RETURN_IF_ERROR(sync(*writer_state_->file));
   }
   fail_point("online.log.after_sync");
   return {};

@@ -55,6 +55,7 @@ class HashLogWriter {
 
   HashLogWriter(HashLog& log, uint64_t committed, uint64_t tail);
   Status append(const LogRecord& record);
+  Status write_part();
   Status finish();
   Status put_directory();
   [[nodiscard]] uint64_t end() const;
@@ -64,7 +65,11 @@ class HashLogWriter {
 
   HashLog& log_;
   HashLog::Snapshot snapshot_;
-  std::vector<Part> parts_;
+  Part part_;              // the one that is being filled
+  uint64_t written_ = 0;   // bytes of those before it, which stand behind the log already
+  bool is_begun_ = false;  // something was put there, or the attempt was made
+  Status failure_;         // of writing one of them
+  std::vector<std::unique_ptr<LogFile>> left_;  // files that are full, not synced yet
   std::vector<Change, BlockAllocator<Change>> changes_;
   std::vector<Change> vacated_;  // keys that have no record any more
   std::optional<LogDirectory> directory_;

@@ -1,5 +1,6 @@
 #include "online/mapped_file.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -11,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "base/hash.h"
 #include "base/system_error.h"
 
@@ -90,6 +92,26 @@ Result<std::unique_ptr<MappedFile>> MappedFile::create(const std::string& path, 
     }
   }
   return open(path, bytes, true);
+}
+
+Result<std::unique_ptr<MappedFile>> MappedFile::create(const std::string& path,
+                                                       uint64_t bytes,
+                                                       std::string_view first,
+                                                       std::string_view rest) {
+  constexpr std::size_t kBlockBytes = std::size_t{1} << 20;
+  ASSAY_CHECK(first.size() <= bytes && !rest.empty());
+  std::string block;
+  while (block.size() < std::min<uint64_t>(kBlockBytes, bytes)) {
+    block.append(rest);
+  }
+  ASSAY_ASSIGN_OR_RETURN(std::unique_ptr<MappedFile> file, create(path, bytes));
+  ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<LogFile> written, LogFile::open(path));
+  ASSAY_RETURN_IF_ERROR(written->write(0, first));
+  for (uint64_t at = first.size(); at < bytes; at += block.size()) {
+    const auto left = static_cast<std::size_t>(std::min<uint64_t>(bytes - at, block.size()));
+    ASSAY_RETURN_IF_ERROR(written->write(at, std::string_view(block).substr(0, left)));
+  }
+  return file;
 }
 
 void MappedFile::use_large_pages() const {

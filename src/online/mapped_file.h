@@ -27,6 +27,12 @@ class MappedFile {
                                                   bool writable);
   /// A new file of zeroes in the place of what is there, all its blocks reserved.
   static Result<std::unique_ptr<MappedFile>> create(const std::string& path, uint64_t bytes);
+  /// The same with `first`, and `rest` again and again: written, since a page of a map is dear to
+  /// touch for the first time.
+  static Result<std::unique_ptr<MappedFile>> create(const std::string& path,
+                                                    uint64_t bytes,
+                                                    std::string_view first,
+                                                    std::string_view rest);
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;
   MappedFile& operator=(const MappedFile&) = delete;
