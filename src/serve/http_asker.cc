@@ -141,7 +141,11 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
         done_(std::move(done)),
         deadline_{asker.clock_.monotonic().micros + question_.answer_max.micros},
         timer_(asker.context_),
-        resolver_(asker.context_) {}
+        resolver_(asker.context_) {
+    if (asker.options_.arriving != nullptr) {
+      held_.emplace(*asker.options_.arriving);
+    }
+  }
 
   /// Take a connection: there may be one more than are used.
   void go() {
@@ -171,6 +175,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
     }
     timer_.cancel();
     resolver_.cancel();
+    held_.reset();  // what there is of an answer is for `done` to count
     const HttpAsker::Done done = std::exchange(done_, nullptr);
     if (is_waiting) {
       is_waiting = false;
@@ -274,14 +279,31 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
     parser_->header_limit(64U << 10U);
     parser_->body_limit(asker_.options_.answer_bytes_max);
     parser_->skip(question_.is_head);
-    http::async_read(connection_->socket,
-                     connection_->buffer,
-                     *parser_,
-                     [self = shared_from_this()](error_code failure, std::size_t) {
-                       if (self->done_ != nullptr) {
-                         failure ? self->fail(failure) : self->take_answer();
-                       }
-                     });
+    parser_->eager(true);
+    receive_more();
+  }
+  void receive_more() {
+    http::async_read_some(connection_->socket,
+                          connection_->buffer,
+                          *parser_,
+                          [self = shared_from_this()](error_code failure, std::size_t) {
+                            if (self->done_ != nullptr) {
+                              failure ? self->fail(failure) : self->take_some();
+                            }
+                          });
+  }
+  void take_some() {
+    const std::size_t bytes = parser_->get().body().capacity();
+    if (held_.has_value() && !held_->hold(bytes)) {
+      finish_without_room();
+    } else if (parser_->is_done()) {
+      take_answer();
+    } else {
+      receive_more();
+    }
+  }
+  void finish_without_room() {
+    finish(Status(Code::kOutOfRange, server_.name + ": there is no room for its answer"));
   }
   void take_answer() {
     http::response<http::string_body> message = parser_->release();
@@ -301,6 +323,10 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
       parser_.reset();
       connection_.reset();
       connect();
+      return;
+    }
+    if (failure == http::error::body_limit) {
+      finish_without_room();
       return;
     }
     finish_lost(server_.name + ": " + failure.message());
@@ -326,12 +352,13 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   Tcp::resolver resolver_;
   std::unique_ptr<Connection> connection_;
   std::optional<http::response_parser<http::string_body>> parser_;
-  bool is_reused_ = false;    // the connection
-  bool is_repeated_ = false;  // on a new one
-  bool is_kept_ = false;      // behind the answer
-  bool has_waited_ = false;   // for others
-  bool is_sent_ = false;      // some of it may be
-  int64_t waits_ = 0;         // the last one counts
+  std::optional<HeldBytes> held_;  // of the answer, while it arrives
+  bool is_reused_ = false;         // the connection
+  bool is_repeated_ = false;       // on a new one
+  bool is_kept_ = false;           // behind the answer
+  bool has_waited_ = false;        // for others
+  bool is_sent_ = false;           // some of it may be
+  int64_t waits_ = 0;              // the last one counts
 };
 
 void Asker::ask(std::size_t server, WireQuestion question, Done done) {

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "base/time.h"
+#include "serve/held_bytes.h"
 #include "serve/http_server.h"
 
 namespace assay::serve {
@@ -44,6 +45,7 @@ class HttpAsker {
     std::size_t slow_max = 32;         // besides, for slow ones; looks wait for none
     std::size_t waiting_max = 1'000;   // of each kind; further ones fail
     std::size_t answer_bytes_max = 256U << 20U;
+    ByteBudget* arriving = nullptr;  // what answers hold of it until they are there; may be shared
     Duration connect_max{kMicrosPerSecond};
     Duration idle_max{60 * kMicrosPerSecond};  // a connection that is older is not used again
   };
@@ -51,7 +53,8 @@ class HttpAsker {
   ///
   /// Errors  kUnavailable: not reached, nothing was sent; kAborted: it went away, and may have done
   ///         what it was asked; kDeadlineExceeded: no answer in time, the same;
-  ///         kResourceExhausted: too many ask it, nothing was sent, and nothing is known of it.
+  ///         kResourceExhausted: too many ask it, nothing was sent, and nothing is known of it;
+  ///         kOutOfRange: there is no room for its answer. The last two say nothing of the server.
   using Done = std::function<void(Result<Response>)>;
 
   static std::unique_ptr<HttpAsker> start(Clock& clock,

@@ -9,7 +9,10 @@
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include "base/pause.h"
 #include "serve/http_server_fixture.h"
 #include "serve/listener.h"
 
@@ -106,6 +109,55 @@ TEST_F(HttpAskerTest, WhatWasNotSentIsToldApart) {
                         }).value();
   ask_at({"127.0.0.1", listener->port()});
   EXPECT_EQ(ask(AskLane::kOrdinary, "/b").get().code(), Code::kAborted);
+  asker_.reset();
+  listener->stop();
+}
+
+TEST_F(HttpAskerTest, AnAnswerThatThereIsNoRoomForSaysNothingOfTheServer) {
+  ByteBudget budget(100'000);
+  options_.arriving = &budget;
+  options_.answer_bytes_max = 1'000'000;
+  start([](const Request& request) {
+    return Response{200, "", std::string(std::stoul(request.target.substr(1)), 'x'), {}};
+  });
+  ask_at({"127.0.0.1", server_->port()});
+  for (const std::string path : {"/300000", "/2000000"}) {
+    EXPECT_EQ(ask(AskLane::kOrdinary, path).get().code(), Code::kOutOfRange) << path;
+    const Result<Response> small = ask(AskLane::kOrdinary, "/80000").get();
+    ASSERT_TRUE(small.ok()) << small.status().message();
+    EXPECT_EQ(small->body.size(), 80'000U);
+  }
+  EXPECT_TRUE(budget.take(100'000)) << "what they held is given back";
+  EXPECT_TRUE(ask(AskLane::kLook, "/1000").get().ok()) << "what is little needs none";
+  asker_.reset();
+}
+
+TEST_F(HttpAskerTest, WhatHasComeOfAnAnswerIsHeldUntilItsServerGoesAway) {
+  ByteBudget budget(400'000);
+  options_.arriving = &budget;
+  std::promise<int> arrived;
+  const auto listener = Listener::open(world_, "127.0.0.1", 0, [&](int socket) {
+                          arrived.set_value(socket);
+                        }).value();
+  ask_at({"127.0.0.1", listener->port()});
+  Answer answer = ask(AskLane::kOrdinary, "/");
+  const int socket = arrived.get_future().get();
+  const std::string begun =
+      "HTTP/1.1 200 OK\r\ncontent-length: 300000\r\n\r\n" + std::string(200'000, 'x');
+  ASSERT_EQ(::send(socket, begun.data(), begun.size(), MSG_NOSIGNAL),
+            static_cast<ssize_t>(begun.size()));
+  bool is_held = false;
+  for (int tries = 0; tries < 3'000 && !is_held; ++tries) {
+    is_held = !budget.take(200'001);
+    if (!is_held) {
+      budget.give_back(200'001);
+      pause_for(Duration{10'000});
+    }
+  }
+  EXPECT_TRUE(is_held);
+  ::close(socket);
+  EXPECT_EQ(answer.get().code(), Code::kAborted);
+  EXPECT_TRUE(budget.take(400'000));
   asker_.reset();
   listener->stop();
 }

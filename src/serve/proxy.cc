@@ -16,6 +16,7 @@
 #include "serve/error_response.h"
 #include "serve/feature_response.h"
 #include "serve/feature_server.h"
+#include "serve/held_bytes.h"
 #include "serve/proxy_routes.h"
 #include "serve/question_parts.h"
 #include "serve/repeated_call.h"
@@ -91,6 +92,10 @@ std::optional<EventTime> earliest(std::span<const Response> answers, std::string
   return least;
 }
 
+constexpr char kMayBeDone[] = "; what was asked may have been done";
+/// Of a request's body: as it came, in parts, and as it is sent.
+constexpr std::size_t kBodyCopies = 3;
+
 class Relayed;
 
 class RunningProxy final : public Proxy {
@@ -130,10 +135,12 @@ class RunningProxy final : public Proxy {
   Histogram& latency_;
   Counter& split_;
   Counter& refused_;
+  Counter& without_room_;
   std::atomic<bool> is_draining_{false};
   std::atomic<int> requests_{0};
   std::atomic<std::size_t> bytes_{0};
   std::atomic<std::size_t> next_{0};
+  ByteBudget answer_bytes_;
   std::vector<std::atomic<bool>> is_looked_at_;
   std::vector<std::unique_ptr<HttpAsker>> askers_;
   std::unique_ptr<RepeatedCall> look_;
@@ -149,13 +156,14 @@ class Relayed : public std::enable_shared_from_this<Relayed> {
         request_(std::move(request)),
         done_(std::move(done)),
         routes_(proxy.servers_.routes()),
+        held_(proxy.answer_bytes_),
         began_(proxy.world_.clock.monotonic()) {
     ++proxy_.requests_;
-    proxy_.bytes_ += request_.body.size();
+    proxy_.bytes_ += kBodyCopies * request_.body.size();
   }
   ~Relayed() {
     --proxy_.requests_;
-    proxy_.bytes_ -= request_.body.size();
+    proxy_.bytes_ -= kBodyCopies * request_.body.size();
   }
   Relayed(const Relayed&) = delete;
   Relayed& operator=(const Relayed&) = delete;
@@ -215,6 +223,12 @@ class Relayed : public std::enable_shared_from_this<Relayed> {
                 take = std::move(take)](Result<Response> answer) mutable {
                  self->count(server, answer.code());
                  self->came_of_it_ = answer.code();
+                 const bool is_without_room = answer.ok() ? !self->has_room(answer->body.size())
+                                                          : answer.code() == Code::kOutOfRange;
+                 if (is_without_room) {
+                   take(self->no_room(may_repeat));
+                   return;
+                 }
                  if (answer.ok()) {
                    take(*std::move(answer));
                    return;
@@ -230,10 +244,21 @@ class Relayed : public std::enable_shared_from_this<Relayed> {
                    self->ask(among, tried + 1, body, is_part, may_repeat, std::move(take));
                  } else {
                    const bool is_unknown = !may_repeat && !is_unsent;
-                   take(unavailable(answer.status().message() +
-                                    (is_unknown ? "; what was asked may have been done" : "")));
+                   take(unavailable(answer.status().message() + (is_unknown ? kMayBeDone : "")));
                  }
                });
+  }
+  /// For so many bytes more of answers, until this one is answered.
+  bool has_room(std::size_t bytes) {
+    kept_ += bytes;
+    return held_.hold(kept_);
+  }
+  Response no_room(bool may_repeat) {
+    proxy_.without_room_.add();
+    return unavailable(
+        std::string("there is no room for the servers' answers among others; ask again, or for "
+                    "less") +
+        (may_repeat ? "" : kMayBeDone));
   }
   void ask_any(bool may_repeat) {
     ask(routes_->servers, 0, request_.body, false, may_repeat, [this](Response answer) {
@@ -346,6 +371,9 @@ class Relayed : public std::enable_shared_from_this<Relayed> {
     for (const Response& answer : answers_) {
       bodies.push_back(answer.body);
     }
+    if (!has_room(kept_)) {  // once more, put together
+      return no_room(true);
+    }
     Result<std::string> body = merge_answers(parts_, bodies);
     const std::optional<EventTime> as_of = earliest(answers_, "x-assay-as-of");
     if (!body.ok()) {
@@ -385,6 +413,8 @@ class Relayed : public std::enable_shared_from_this<Relayed> {
   const Request request_;
   const Answered done_;
   const std::shared_ptr<const ProxyRoutes> routes_;
+  HeldBytes held_;        // of answers
+  std::size_t kept_ = 0;  // their bytes
   const Duration began_;
   std::vector<QuestionPart> parts_;
   std::vector<Response> answers_;  // of the parts, or of all servers
@@ -402,11 +432,16 @@ RunningProxy::RunningProxy(World& world, ProxyOptions options)
                                    "Questions for rows of several shares.")),
       refused_(world.metrics.counter("assay_serve_proxy_refused_total",
                                      "Requests refused since too many were under way.")),
+      without_room_(world.metrics.counter("assay_serve_proxy_without_room_total",
+                                          "Requests refused since there was no room for answers.")),
+      answer_bytes_(options_.answer_bytes_max),
       is_looked_at_(options_.servers.size()) {
   const int cores = static_cast<int>(std::max(1U, std::jthread::hardware_concurrency()));
   const int threads = options_.threads > 0 ? options_.threads : cores;
   for (int i = 0; i < threads; ++i) {
-    askers_.push_back(HttpAsker::start(world.clock, options_.servers, HttpAsker::Options{}));
+    HttpAsker::Options of_asker;
+    of_asker.arriving = &answer_bytes_;
+    askers_.push_back(HttpAsker::start(world.clock, options_.servers, of_asker));
   }
 }
 
@@ -471,7 +506,7 @@ Response RunningProxy::handle(const Request& request) {
 
 std::optional<Response> RunningProxy::relay(Request request, Answered done) {
   if (requests_.load() >= options_.requests_max ||
-      bytes_.load() + request.body.size() > options_.bytes_max) {
+      bytes_.load() + kBodyCopies * request.body.size() > options_.bytes_max) {
     refused_.add();
     return busy_answer("Proxy is busy; ask again later");
   }

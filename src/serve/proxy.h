@@ -19,7 +19,8 @@ struct ProxyOptions {
   Duration slow_answer_max{60 * kMicrosPerSecond};  // to what FeatureServer::is_slow names
   Duration look_every{kMicrosPerSecond};            // at whether a server can be asked
   int requests_max = 10'000;                        // under way; beyond 503
-  std::size_t bytes_max = 256U << 20U;              // of their bodies; beyond 503
+  std::size_t bytes_max = 256U << 20U;              // of their bodies, three times each; beyond 503
+  std::size_t answer_bytes_max = 512U << 20U;  // of answers that arrive or are put together; 503
 };
 
 /// One address in front of servers that each have a share of the entities (`share:` of a project).
