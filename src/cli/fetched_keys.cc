@@ -52,11 +52,18 @@ Result<std::string> FetchedKeys::get(const std::string& address) {
     if (text.ok()) {
       keys.text = *std::move(text);
       keys.is_there = true;
+      keys.fetched = now;
     } else if (keys.is_there) {
       world_.log.warn("key_set_not_fetched", {{"reason", keys.failure.to_string()}});
     }
   }
   return keys.is_there ? Result<std::string>(keys.text) : Result<std::string>(keys.failure);
+}
+
+Duration FetchedKeys::age(const std::string& address) const {
+  const auto found = known_.find(address);
+  return found == known_.end() ? Duration{}
+                               : Duration{world_.clock.monotonic().micros - found->second.fetched};
 }
 
 Result<std::string> FetchedKeys::fetch(const std::string& address) {

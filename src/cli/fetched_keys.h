@@ -27,13 +27,16 @@ class FetchedKeys {
   /// Errors  kInvalidArgument: no address that keys are taken from: only `https://`, and `http://`
   ///         of this machine, where nobody is in between. kUnavailable: it was never there.
   Result<std::string> get(const std::string& address);
+  /// How long ago what get() gives was fetched.
+  [[nodiscard]] Duration age(const std::string& address) const;
 
  private:
   struct Fetched {
     std::string text;
     bool is_there = false;
     Status failure;
-    int64_t tried = 0;  // monotonic microseconds
+    int64_t tried = 0;    // monotonic microseconds
+    int64_t fetched = 0;  // likewise, of `text`
   };
   Result<std::string> fetch(const std::string& address);
 

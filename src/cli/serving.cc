@@ -202,8 +202,10 @@ Status AccessFile::look() {
   }
   ASSAY_ASSIGN_OR_RETURN(std::string text, world_.files.read(file_));
   std::string names = text;
+  std::string address;
   const auto read = [&](const std::string& path) -> Result<std::string> {
     const bool absolute = path.starts_with('/');
+    address = FetchedKeys::is_address(path) ? path : "";
     ASSAY_ASSIGN_OR_RETURN(
         std::string found,
         FetchedKeys::is_address(path)
@@ -220,7 +222,9 @@ Status AccessFile::look() {
     return {Code::kInvalidArgument,
             "callers with a `certificate` are seen only with --tls-client-ca: " + file_};
   }
-  if (names != known_) {
+  const bool was_too_old = is_too_old_;
+  access = by_age(*std::move(access), address);
+  if (names != known_ || is_too_old_ != was_too_old) {
     for (const std::string& note : (*access)->notes()) {
       world_.log.warn("access_partly_read", {{"file", file_}, {"note", note}});
     }
@@ -229,6 +233,30 @@ Status AccessFile::look() {
     world_.log.info("access_read", {{"file", file_}});
   }
   return {};
+}
+
+/// Without tokens, when the keys that sign them were not fetched for too long: one that was
+/// withdrawn meanwhile would hold as long as the issuer is kept away.
+std::shared_ptr<const serve::Access> AccessFile::by_age(std::shared_ptr<const serve::Access> access,
+                                                        const std::string& address) {
+  if (address.empty()) {  // keys of a file, or none
+    is_too_old_ = false;
+    return access;
+  }
+  const Duration age = keys_.age(address);
+  const bool was_too_old = std::exchange(is_too_old_, age > access->keys_for());
+  world_.metrics
+      .gauge("assay_serve_key_set_age_seconds",
+             "Time since the keys of tokens were last fetched from their issuer.")
+      .set(static_cast<double>(age.micros / kMicrosPerSecond));
+  if (is_too_old_ && !was_too_old) {
+    world_.log.error("key_set_too_old",
+                     {{"address", address},
+                      {"age_s", age.micros / kMicrosPerSecond},
+                      {"keys_for", format_duration(access->keys_for())},
+                      {"next", "tokens are refused until the key set can be fetched again"}});
+  }
+  return is_too_old_ ? access->without_tokens() : access;
 }
 
 void AccessFile::look_again() {

@@ -63,13 +63,17 @@ class AccessFile {
   void look_again();
 
  private:
+  std::shared_ptr<const serve::Access> by_age(std::shared_ptr<const serve::Access> access,
+                                              const std::string& address);
+
   World& world_;
   serve::Gate& gate_;
   bool wanted_;
   bool sees_certificates_;
   std::string file_;
   FetchedKeys keys_;
-  std::string known_;  // what the gate goes by
+  std::string known_;        // what the gate goes by
+  bool is_too_old_ = false;  // the keys of tokens in it
   std::string failure_;
 };
 

@@ -179,6 +179,65 @@ TEST_F(Serving, AKeySetBehindAnAddressIsFetchedAnewEachMinute) {
   }
 }
 
+/// Of `https://login.example.com` for `assay`, signed by kIssuerKeys.
+constexpr char kToken[] =
+    "eyJhbGciOiJFUzI1NiIsImtpZCI6ImUifQ.eyJpc3MiOiJodHRwczovL2xvZ2luLmV4YW1wbGUuY29tIiwiYXVkI"
+    "joiYXNzYXkiLCJzdWIiOiJib2IiLCJleHAiOjQxMDI0NDQ4MDAsInBlcm1pc3Npb25zIjpbInNlcnZpY2U6c2hvc"
+    "CJdfQ.pbKoY_LeGTqkpHXWyPhSgJPlK0tooeHh_BDHDZwuo55l7LGznfc_AkdRA8lyiJGTuNISNnR-e6cnsPGh85"
+    "pDzQ";
+constexpr char kIssuerKeys[] = R"({"keys":[{"kty":"EC","crv":"P-256","kid":"e",
+    "x":"QqQg8LX4WUoyhdMC8H7Ig3Yg7T_NTUW1IX1YwOymcoI",
+    "y":"f_aDSYSLnc2f1wHZ18TNJHHhEa0cLhj40pCv5-h2L1c"}]})";
+
+TEST_F(Serving, KeysThatWereNotFetchedForTooLongLetNoTokenIn) {
+  serve::HttpOptions options;
+  options.port = 0;
+  options.threads = 1;
+  std::atomic<int> status = 200;
+  const auto issuer = serve::start_http_server(
+                          fixture_.world,
+                          [&](const serve::Request&) -> serve::Response {
+                            return {status, "application/json", kIssuerKeys, {}};
+                          },
+                          options)
+                          .value();
+  const auto write_access = [&](const std::string& more) {
+    write("access.json",
+          R"({"callers":[{"name":"a","secret_sha256":")" + serve::sha256_hex("s3cret") +
+              R"(","may":["metrics"]}],"jwt":{"jwks":"http://127.0.0.1:)" +
+              std::to_string(issuer->port()) +
+              R"(/keys","issuer":"https://login.example.com","audience":"assay")" + more + "}}");
+  };
+  write_access(R"(,"keys_for":"2h")");
+  set("access", path("access.json"));
+  AccessFile file(invocation_, features_.gate());
+  const auto look_after = [&](int64_t minutes) {
+    fixture_.clock.advance(Duration{minutes * 60 * kMicrosPerSecond});
+    return file.look();
+  };
+  ASSERT_TRUE(file.look().ok());
+  const int let_in = handled(kToken);
+  EXPECT_NE(let_in, 401);
+  status = 503;
+  EXPECT_TRUE(look_after(119).ok());
+  EXPECT_EQ(handled(kToken), let_in);
+  EXPECT_TRUE(look_after(2).ok());
+  EXPECT_EQ(handled(kToken), 401);
+  EXPECT_EQ(handled("s3cret"), 200) << "who needs no token";
+  EXPECT_EQ(fixture_.metrics.gauge("assay_serve_key_set_age_seconds", "").value(), 121 * 60);
+  status = 200;
+  EXPECT_TRUE(look_after(1).ok());
+  EXPECT_EQ(handled(kToken), let_in);
+  status = 503;
+  write_access("");  // a day, when nothing is said
+  EXPECT_TRUE(look_after(23 * 60).ok());
+  EXPECT_EQ(handled(kToken), let_in);
+  EXPECT_TRUE(look_after(61).ok());
+  EXPECT_EQ(handled(kToken), 401);
+  write_access(R"(,"keys_for":"soon")");
+  EXPECT_EQ(file.look().code(), Code::kInvalidArgument);
+}
+
 TEST_F(Serving, WhatIsLookedAtEachSecondIsLookedAtWhileItDrains) {
   set("http", "127.0.0.1:0");
   set("drain-for", "1s");

@@ -189,11 +189,18 @@ Status Access::read_caller(const Json& one) {
 }
 
 Status Access::read_tokens(const Json& tokens, const ReadFile& read) {
-  ASSAY_RETURN_IF_ERROR(only_keys(tokens, {"jwks", "issuer", "audience"}));
+  ASSAY_RETURN_IF_ERROR(only_keys(tokens, {"jwks", "issuer", "audience", "keys_for"}));
   issuer_ = text_of(tokens, "issuer");
   audience_ = text_of(tokens, "audience");
   if (issuer_.empty() || audience_.empty()) {
     return wrong("`jwt` needs `issuer` and `audience`");
+  }
+  if (tokens.find("keys_for") != nullptr) {
+    const Result<Duration> keys_for = parse_duration(text_of(tokens, "keys_for"));
+    if (!keys_for.ok() || keys_for->micros <= 0) {
+      return wrong("`keys_for` of `jwt` is a time such as \"24h\"");
+    }
+    keys_for_ = *keys_for;
   }
   ASSAY_ASSIGN_OR_RETURN(const std::string set, read(text_of(tokens, "jwks")));
   JsonReader reader;
@@ -238,6 +245,15 @@ Result<std::shared_ptr<const Access>> Access::parse(std::string_view text, const
     return wrong("nobody may ask: there are no `callers`, and no key of `jwt`");
   }
   return std::shared_ptr<const Access>(std::move(access));
+}
+
+std::shared_ptr<const Access> Access::without_tokens() const {
+  auto access = std::make_shared<Access>();
+  access->by_hash_ = by_hash_;
+  access->by_certificate_ = by_certificate_;
+  access->keys_for_ = keys_for_;
+  access->notes_ = notes_;
+  return access;
 }
 
 Result<std::shared_ptr<const Caller>> Access::caller(const Credentials& credentials,

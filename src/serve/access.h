@@ -61,6 +61,11 @@ class Access {
   [[nodiscard]] Result<std::shared_ptr<const Caller>> caller(const Credentials& credentials,
                                                              EventTime now) const;
 
+  /// How long keys may be used that were fetched from an address, and not again since.
+  [[nodiscard]] Duration keys_for() const { return keys_for_; }
+  /// The same callers, and no token.
+  [[nodiscard]] std::shared_ptr<const Access> without_tokens() const;
+
   /// What was left out: keys of the key set that cannot be taken, and why.
   [[nodiscard]] const std::vector<std::string>& notes() const { return notes_; }
   /// Whether some callers are known by certificates, which only a server with TLS sees.
@@ -80,6 +85,7 @@ class Access {
   std::map<std::string, std::shared_ptr<const PublicKey>, std::less<>> keys_;  // by `kid`
   std::string issuer_;
   std::string audience_;
+  Duration keys_for_{24 * 3600 * kMicrosPerSecond};
   std::vector<std::string> notes_;
   const std::unique_ptr<TokenCache> tokens_ = std::make_unique<TokenCache>();
 };

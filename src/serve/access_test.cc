@@ -248,6 +248,8 @@ TEST(Access, AWrongFileIsRefused) {
                                   R"({"callers":[{"name":"a","certificate":"dns:a"},
                                                  {"name":"b","certificate":"dns:a"}]})",
                                   R"({"jwt":{"jwks":"keys.json"}})",
+                                  R"({"jwt":{"jwks":"keys.json","issuer":"i","audience":"a",
+                                             "keys_for":"0s"}})",
                                   R"({"jwt":{"jwks":"none.json","issuer":"i","audience":"a"}})"}) {
     EXPECT_FALSE(Access::parse(wrong, read_keys).ok()) << wrong;
   }
