@@ -553,14 +553,25 @@ void Lane::run() {
   draining = false;  // what is left ends with the context, without its timers
 }
 
+/// A socket that closes, also when what is to own it runs out of memory.
+struct Unclaimed {
+  int socket = -1;
+  ~Unclaimed() {
+    if (socket >= 0) {
+      ::close(socket);
+    }
+  }
+};
+
 void Lane::take(int socket, ConnectionSlot slot, std::optional<ConnectionSlot> handshake) {
   error_code error;
   Socket taken(context);
+  Unclaimed unclaimed{socket};
   taken.assign(net::ip::tcp::v4(), socket, error);
   if (error) {
-    ::close(socket);
     return;
   }
+  unclaimed.socket = -1;
   net::post(context,
             [this,
              moved = std::move(taken),

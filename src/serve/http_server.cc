@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -90,8 +91,15 @@ void ServerOfLanes::take(int socket) {
 /// One that is too many gets its answer if it can be had at once.
 void ServerOfLanes::refuse(int socket) {
   refused_.add();
-  const Response response = busy_answer("Too many connections; ask again later");
-  send_and_close(socket, options_.tls ? "" : last_answer(response, world_.clock.now()));
+  std::string answer;
+  try {
+    if (!options_.tls) {
+      const Response response = busy_answer("Too many connections; ask again later");
+      answer = last_answer(response, world_.clock.now());
+    }
+  } catch (const std::bad_alloc&) {  // then without
+  }
+  send_and_close(socket, answer);
 }
 
 void ServerOfLanes::stop() {

@@ -4,13 +4,16 @@
 
 #include <atomic>
 #include <future>
+#include <new>
 #include <thread>
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "serve/file_limit.h"
 #include "serve/http_client.h"
 #include "serve/http_server_fixture.h"
+#include "serve/listener.h"
 
 namespace assay::serve {
 namespace {
@@ -430,6 +433,27 @@ TEST_F(HttpServerTest, WithoutFileHandlesAClientWaitsUntilThereIsOne) {
   EXPECT_LT(failures.value(), 1000) << "it does not spin";
   limit.lift();
   EXPECT_EQ(waiting.receive()->body, "GET /x ");
+}
+
+TEST_F(HttpServerTest, WithoutMemoryForAConnectionOthersAreTakenLater) {
+  std::atomic<int> taken = 0;
+  const auto listener = Listener::open(world_, "127.0.0.1", 0, [&](int socket) {
+                          if (++taken <= 3) {
+                            ::close(socket);
+                            throw std::bad_alloc();
+                          }
+                          send_and_close(socket, "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+                        }).value();
+  for (int i = 0; i < 3; ++i) {
+    HttpClient lost(listener->port());
+    EXPECT_TRUE(lost.closed_by_server());
+  }
+  HttpClient client(listener->port());
+  const auto answer = client.receive();
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_EQ(answer->status, 200);
+  EXPECT_EQ(metrics_.counter("assay_serve_accept_failures_total", "").value(), 3);
+  listener->stop();
 }
 
 TEST_F(HttpServerTest, WhatWaitsTooLongForItsTurnIsShedUntilTheWaitIsOver) {

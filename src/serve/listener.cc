@@ -5,7 +5,9 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <exception>
 #include <mutex>
+#include <new>
 #include <thread>
 #include <utility>
 
@@ -67,7 +69,7 @@ class SocketListener : public Listener {
         take_(std::move(take)),
         failures_(world.metrics.counter(
             "assay_serve_accept_failures_total",
-            "Times that no connection could be accepted, for want of file handles mostly.")) {}
+            "Times that no connection could be taken, for want of file handles or memory.")) {}
   ~SocketListener() override {
     stop();
     close(socket_);
@@ -136,16 +138,27 @@ class SocketListener : public Listener {
         continue;  // that client gave up
       }
       if (accepted < 0) {
-        failures_.add();
-        if (!short_) {
-          world_.log.warn("http_accept_failed", {{"error", std::string(std::strerror(error))}});
-        }
-        short_ = true;
-        paused_ = true;
+        pause(std::strerror(error));
         return;
       }
-      short_ = false;
-      take_(accepted);
+      try {
+        take_(accepted);
+        short_ = false;
+      } catch (const std::exception& failure) {  // what libraries throw where memory runs out
+        pause(failure.what());
+        return;
+      }
+    }
+  }
+  void pause(const char* why) {
+    failures_.add();
+    paused_ = true;
+    if (!std::exchange(short_, true)) {
+      try {
+        world_.log.warn("http_accept_failed", {{"error", std::string(why)}});
+      } catch (const std::bad_alloc&) {  // then it is counted
+        short_ = false;
+      }
     }
   }
 

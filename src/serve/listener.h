@@ -12,12 +12,12 @@ namespace assay::serve {
 
 /// Accepts connections on a thread of its own and hands each over.
 ///
-/// When the process has no file handles left it waits a little and tries again, so that it does not
-/// spin: the clients wait in the system's queue meanwhile. That is logged once, and counted.
-/// Threads thread-safe.
+/// When the process has no file handles or no memory left it waits a little and tries again, so
+/// that it does not spin: the clients wait in the system's queue meanwhile. That is logged once,
+/// and counted. Threads thread-safe.
 class Listener {
  public:
-  /// Whose the socket is then; called on the listener's thread.
+  /// Whose the socket is then, also when it throws; called on the listener's thread.
   using Take = std::function<void(int socket)>;
 
   /// Listen. `port` 0 is any free one.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <unordered_set>
 
 #include "base/suggest.h"
 #include "data/protobuf.h"
@@ -209,13 +210,31 @@ class Composer {
   gold::Service service_;
 };
 
+/// About what a selection takes: of each name there are a few copies, in lists and templates.
+std::size_t bytes_of(const std::string& key, const Selection& selection) {
+  constexpr std::size_t kCopies = 4;
+  constexpr std::size_t kPerFeature = 512;
+  return key.size() + kCopies * selection.names_message.size() +
+         kPerFeature * (selection.names.size() + 1);
+}
+
 }  // namespace
+
+Selections::Selections(std::shared_ptr<const ServingState> state,
+                       Metrics& metrics,
+                       std::size_t bytes_max)
+    : state_(std::move(state)),
+      metrics_(metrics),
+      entity_keys_(feast_entity_keys(*state_)),
+      bytes_max_(bytes_max),
+      bytes_gauge_(metrics.gauge("assay_serve_selections_bytes",
+                                 "What is kept of which features requests ask for, about.")) {}
 
 Selected Selections::select(const RequestBody& body, bool suggests) {
   if (!body.feature_service.has_value() && (!body.features.has_value() || body.features->empty())) {
     return refuse(kUnprocessable, "FeastError", "No features specified for retrieval");
   }
-  const std::string key = selection_key(body);
+  std::string key = selection_key(body);
   {
     const std::lock_guard lock(mutex_);
     const auto found = known_.find(key);
@@ -225,13 +244,26 @@ Selected Selections::select(const RequestBody& body, bool suggests) {
   }
   Selected selected = resolve(body, suggests);
   if (selected.selection != nullptr) {
-    const std::lock_guard lock(mutex_);
-    if (known_.size() >= kSelectionsMax) {
-      known_.clear();
-    }
-    known_.emplace(key, selected.selection);
+    remember(std::move(key), selected.selection);
   }
   return selected;
+}
+
+/// One that is large beside all that may be kept would drive the others out again and again.
+void Selections::remember(std::string key, const std::shared_ptr<const Selection>& selection) {
+  const std::size_t bytes = bytes_of(key, *selection);
+  if (bytes > bytes_max_ / 8) {
+    return;
+  }
+  const std::lock_guard lock(mutex_);
+  if (known_.size() >= kSelectionsMax || known_bytes_ + bytes > bytes_max_) {
+    known_.clear();
+    known_bytes_ = 0;
+  }
+  if (known_.emplace(std::move(key), selection).second) {
+    known_bytes_ += bytes;
+  }
+  bytes_gauge_.set(static_cast<double>(known_bytes_));
 }
 
 void Selections::name_keys(const gold::Service& service, std::vector<JsonColumn>* entities) const {
@@ -297,10 +329,10 @@ Selected Selections::finish(std::shared_ptr<const gold::Service> service,
                             bool full_names,
                             bool is_of_service) const {
   auto selection = std::make_shared<Selection>();
+  std::unordered_set<std::string> seen;
   for (int i = 0; i < static_cast<int>(service->features.size()); ++i) {
     std::string name = service->output_name(i, full_names);
-    if (std::find(selection->names.begin(), selection->names.end(), name) !=
-        selection->names.end()) {
+    if (!seen.insert(name).second) {
       return refuse(
           kUnprocessable,
           "FeatureNameCollisionError",

@@ -26,7 +26,7 @@ struct Selection {
   std::string names_message;       // the same as fields 1 of a protobuf message
   /// Counters of features of one view that stand side by side.
   struct StatusTotals {
-    std::size_t end = 0;  // behind the last of these features
+    std::size_t end = 0;                                      // behind the last of these features
     std::array<Counter*, data::kFeatureStatuses> counters{};  // one for each status
   };
   std::vector<StatusTotals> status_totals;  // of all features, in their order
@@ -43,13 +43,16 @@ struct Selected {
 /// Resolves `feature_service` or `features` of requests against one serving state, and remembers.
 ///
 /// Threads thread-safe.
-/// Cost    one look-up for a selection seen before; at most kSelectionsMax are kept.
+/// Cost    one look-up for a selection seen before; at most kSelectionsMax are kept, of about
+///         `bytes_max` together.
 class Selections {
  public:
   static constexpr std::size_t kSelectionsMax = 1024;
+  static constexpr std::size_t kBytesMax = std::size_t{64} << 20;
 
-  Selections(std::shared_ptr<const ServingState> state, Metrics& metrics)
-      : state_(std::move(state)), metrics_(metrics), entity_keys_(feast_entity_keys(*state_)) {}
+  Selections(std::shared_ptr<const ServingState> state,
+             Metrics& metrics,
+             std::size_t bytes_max = kBytesMax);
 
   [[nodiscard]] const ServingState& state() const { return *state_; }
   /// Unknown services and views are refused with 404, all else that is wrong with 422; `suggests`:
@@ -59,6 +62,7 @@ class Selections {
   void name_keys(const gold::Service& service, std::vector<JsonColumn>* entities) const;
 
  private:
+  void remember(std::string key, const std::shared_ptr<const Selection>& selection);
   [[nodiscard]] Selected resolve(const RequestBody& body, bool suggests) const;
   Selected finish(std::shared_ptr<const gold::Service> service,
                   bool full_names,
@@ -69,8 +73,11 @@ class Selections {
   const std::shared_ptr<const ServingState> state_;
   Metrics& metrics_;
   const std::map<std::string, std::string> entity_keys_;  // by the entity's name
+  const std::size_t bytes_max_;
+  Gauge& bytes_gauge_;
   std::mutex mutex_;
   std::map<std::string, std::shared_ptr<const Selection>, std::less<>> known_;
+  std::size_t known_bytes_ = 0;  // of these, about
 };
 
 }  // namespace assay::serve

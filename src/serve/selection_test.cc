@@ -1,5 +1,9 @@
 #include "serve/selection.h"
 
+#include <algorithm>
+#include <string>
+#include <vector>
+
 #include <gtest/gtest.h>
 
 #include "serve/serving_fixture.h"
@@ -100,6 +104,36 @@ TEST(Selection, EverNewSelectionsAreAnsweredBeyondWhatIsRemembered) {
   }
   EXPECT_EQ(answered, 40 * 39U) << "all but a feature asked twice";
   EXPECT_GT(answered, Selections::kSelectionsMax);
+}
+
+TEST(Selection, WhatIsRememberedIsBoundedByItsBytes) {
+  ServingFixture fixture;
+  ServingState state = fixture.make_state();
+  state.views["wide"] = std::make_shared<online::FakeView>(
+      "wide", std::vector<data::Field>{{"user_id", data::Type::kString}}, 400);
+  constexpr std::size_t kBytesMax = 100'000;
+  Selections selections(std::make_shared<const ServingState>(state), fixture.metrics, kBytesMax);
+  const Gauge& held = fixture.metrics.gauge("assay_serve_selections_bytes", "");
+  double most = 0;
+  for (int begin = 0; begin < 380; ++begin) {
+    std::vector<std::string> features;
+    for (int f = begin; f < begin + 10; ++f) {
+      features.push_back("wide:f" + std::to_string(f));
+    }
+    const auto selected = selections.select(asking(features)).selection;
+    ASSERT_NE(selected, nullptr);
+    EXPECT_EQ(selections.select(asking(features)).selection, selected) << "the last one is";
+    most = std::max(most, held.value());
+    ASSERT_LE(held.value(), kBytesMax);
+  }
+  EXPECT_GT(most, kBytesMax / 2);
+  std::vector<std::string> all;
+  for (int f = 0; f < 400; ++f) {
+    all.push_back("wide:f" + std::to_string(f));
+  }
+  const double before = held.value();
+  EXPECT_NE(selections.select(asking(all)).selection, nullptr);
+  EXPECT_EQ(held.value(), before) << "one that would fill all of it is made anew each time";
 }
 
 }  // namespace
