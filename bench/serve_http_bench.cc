@@ -13,7 +13,10 @@
 // answer is compared with one that was read by hand before. CPU is of the server's process, the
 // system's part included, and so is what a million requests cost; allocations are counted apart.
 //
-//   serve_http_bench [ENTITIES [SECONDS [STORE]]]      STORE: hashlog (as it is), lmdb
+//   serve_http_bench [ENTITIES [SECONDS [STORE [DOLLARS]]]]
+//
+// STORE: hashlog (as it is), lmdb, redis (over a unix socket). DOLLARS: the price of an hour of one
+// processor; 0.038, which is half of what a c6a.large costs in us-east-1 (0.0765 for two).
 
 #include <atomic>
 #include <cstdio>
@@ -56,7 +59,7 @@ using assay::serve::Response;
 constexpr int kConnections = 8;
 constexpr int kRepeats = 3;
 constexpr int kBatch = 100;
-constexpr double kDollarsPerCoreHour = 0.04;  // about what small cloud machines cost
+double dollars_per_core_hour = 0.038;
 
 /// The HTTP server with a handler, which is timed.
 class HttpServed : public Served {
@@ -177,7 +180,7 @@ Measured measure(ServedProcess* server, const std::vector<Question>& questions, 
 void print(const char* who, const Measured& measured) {
   std::printf(
       "  %-12s %8.0f req/s, p50 %.0f p99 %.0f us | at half of it p50 %.0f p99 %.0f p99.9 %.0f us | "
-      "CPU %.1f us, handler %.1f us, %.4f USD a million | %.0f allocations, %.0f bytes\n",
+      "CPU %.1f us, handler %.1f us, %.5f USD a million | %.0f allocations, %.0f bytes\n",
       who,
       measured.closed.per_second,
       measured.closed.p50,
@@ -187,7 +190,7 @@ void print(const char* who, const Measured& measured) {
       measured.open.p999,
       measured.cpu_micros,
       measured.handler_micros,
-      measured.cpu_micros * kDollarsPerCoreHour / 3600,
+      measured.cpu_micros * dollars_per_core_hour / 3600,
       measured.allocations,
       measured.bytes);
   std::fflush(stdout);
@@ -326,7 +329,10 @@ int main(int argc, char** argv) {
   const double seconds = argc > 2 ? std::atof(argv[2]) : 3;
   ASSAY_CHECK(entities > 0 && seconds > 0);
   pin_to(1);
-  const Line line(entities, argc > 3 ? argv[3] : "hashlog");
+  const std::string store = argc > 3 ? argv[3] : "hashlog";
+  dollars_per_core_hour = argc > 4 ? std::atof(argv[4]) : dollars_per_core_hour;
+  const auto rows = store == "redis" ? std::make_unique<assay::online::RedisUnderTest>() : nullptr;
+  const Line line(entities, rows == nullptr ? store : rows->url());
   ServedProcess ours([&] { return serve_features(line); });
   std::vector<Shape> all = shapes();
   for (Shape& shape : all) {

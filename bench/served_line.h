@@ -67,8 +67,10 @@ inline std::string train() {
 
 /// All that servers answer from.
 struct Line {
+  /// `kind`: of a store in a folder, or the URL of one.
   explicit Line(int64_t the_entities, std::string kind)
-      : entities(the_entities), place(kind + ":" + folder.path()) {
+      : entities(the_entities),
+        place(kind.find("://") == std::string::npos ? kind + ":" + folder.path() : kind) {
     state.project = "bench";
     for (int view = 0; view < kViews; ++view) {
       state.views["view" + std::to_string(view)] = make_view(view);
