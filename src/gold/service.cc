@@ -16,10 +16,7 @@ class ServiceCompiler {
                   const std::map<std::string, FeatureViewPtr>& views,
                   const std::map<std::string, catalog::OnDemandDef>& on_demand,
                   const std::map<std::string, catalog::DerivedDef>& derived)
-      : definition_(definition),
-        views_(views),
-        on_demand_(on_demand),
-        resolver_(views, derived, &service_) {
+      : definition_(definition), on_demand_(on_demand), resolver_(views, derived, &service_) {
     service_.name = definition.name;
   }
 
@@ -144,7 +141,6 @@ class ServiceCompiler {
   }
 
   const catalog::ServiceDef& definition_;
-  const std::map<std::string, FeatureViewPtr>& views_;
   const std::map<std::string, catalog::OnDemandDef>& on_demand_;
   Service service_;
   ServiceResolver resolver_;
