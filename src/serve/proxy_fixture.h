@@ -73,7 +73,6 @@ class Backend {
     HttpOptions options;
     options.port = port;
     options.threads = 2;
-    options.idle_timeout = idle_timeout;
     http_ =
         start_http_server(
             fixture_.world,
@@ -101,7 +100,6 @@ class Backend {
   };
   std::function<Instead(const Request&)> before;
   std::atomic<int> asked{0};
-  Duration idle_timeout{120 * kMicrosPerSecond};
 
  private:
   void apply(const online::FakeView& view, std::vector<online::FakeRow> rows) {
@@ -122,6 +120,7 @@ class Backend {
 class ProxyTest : public testing::Test {
  protected:
   ProxyTest() {
+    options_.look_every = Duration{20'000};
     for (const std::string& name : kNames) {
       shares_.push_back(of_share(name));
     }
@@ -142,7 +141,6 @@ class ProxyTest : public testing::Test {
   }
   void start_proxy() {
     options_.threads = 1;
-    options_.look_every = Duration{20'000};
     proxy_ = Proxy::start(fixture_.world, options_);
     HttpOptions http;
     http.port = 0;
