@@ -108,7 +108,7 @@ TEST(RedisSentinel, OneThatHangsIsNotAskedForAWhileWhenAnotherAnswers) {
   TalkingSentinel talking(gone);
   const RedisAddress address =
       parse_redis_url("redis+sentinel://" + silent.text() + "/main?also=" + talking.text() +
-                      "&timeout=100ms&read_timeout=100ms")
+                      "&timeout=700ms&read_timeout=700ms")
           .value();
   RedisPool pool(address, world.clock);
   const auto read = [&] {

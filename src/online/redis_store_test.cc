@@ -105,7 +105,7 @@ TEST_F(RedisStoreTest, WhoIsServedDoesNotWaitAsLongAsWhoWrites) {
 }
 
 TEST_F(RedisStoreTest, WhereViewsStandIsNotWaitedForAsLongEither) {
-  url_ = server_.fresh_url() + "&timeout=1h&read_timeout=500ms";
+  url_ = server_.fresh_url() + "&timeout=1h&read_timeout=1s";
   const auto store = open();
   ASSERT_TRUE(apply(*store, {}, 1).ok());
   server_.freeze();
@@ -121,7 +121,7 @@ TEST_F(RedisStoreTest, WhereViewsStandIsNotWaitedForAsLongEither) {
 TEST_F(RedisStoreTest, ShardsAreNotAskedForWhereViewsStandAsLongEither) {
   std::vector<StoreShard> shards;
   for (const char* const name : {"a", "b"}) {
-    url_ = server_.fresh_url() + "&timeout=1h&read_timeout=500ms";
+    url_ = server_.fresh_url() + "&timeout=1h&read_timeout=1s";
     shards.push_back({name, open()});
   }
   const auto store = make_sharded_store(world_.clock, std::move(shards));
@@ -136,7 +136,7 @@ TEST_F(RedisStoreTest, ShardsAreNotAskedForWhereViewsStandAsLongEither) {
 }
 
 TEST_F(RedisStoreTest, WhoWritesIsNotCutOffByAReaderThatWaitedInVain) {
-  url_ = server_.fresh_url() + "&timeout=1h&read_timeout=500ms";
+  url_ = server_.fresh_url() + "&timeout=1h&read_timeout=1s";
   const auto store = open();
   ASSERT_TRUE(apply(*store, {}, 1).ok());
   server_.freeze();
@@ -152,7 +152,7 @@ TEST_F(RedisStoreTest, WhoWritesIsNotCutOffByAReaderThatWaitedInVain) {
 
 /// Its answer comes when nobody waits for it any more.
 TEST_F(RedisStoreTest, AnAnswerThatComesTooLateIsNoAnswerToTheNextQuestion) {
-  url_ = server_.fresh_url() + "&timeout=1h&read_timeout=500ms";
+  url_ = server_.fresh_url() + "&timeout=1h&read_timeout=1s";
   const auto store = open();
   const data::Batch rows = fake_batch(view_, {{"u1", 1, 1, {1}}, {"u2", 1, 1, {2}}});
   ASSERT_TRUE(store->apply(view_, rows, {}, 1, EventTime{1}).ok());
@@ -170,7 +170,7 @@ TEST_F(RedisStoreTest, AnAnswerThatComesTooLateIsNoAnswerToTheNextQuestion) {
 
 TEST_F(RedisStoreTest, OfManyReadsUnderWayOnlyOneIsWaitedForInVain) {
   constexpr int kReads = 20;
-  url_ = server_.fresh_url() + "&timeout=1h&read_timeout=300ms";
+  url_ = server_.fresh_url() + "&timeout=1h&read_timeout=1s";
   const auto store = open();
   ASSERT_TRUE(apply(*store, {}, 1).ok());
   server_.freeze();
@@ -184,7 +184,7 @@ TEST_F(RedisStoreTest, OfManyReadsUnderWayOnlyOneIsWaitedForInVain) {
   for (const auto& one : begun) {
     EXPECT_EQ(one->finish().code(), Code::kUnavailable);
   }
-  EXPECT_LT(std::chrono::steady_clock::now() - since, std::chrono::seconds(3));
+  EXPECT_LT(std::chrono::steady_clock::now() - since, std::chrono::seconds(10));
   server_.thaw();
 }
 

@@ -18,7 +18,7 @@ class StoreAway : public testing::Test {
  protected:
   StoreAway() {
     fixture_.store =
-        online::open_redis_store(fixture_.world, redis_.url() + "?read_timeout=500ms").value();
+        online::open_redis_store(fixture_.world, redis_.url() + "?read_timeout=2s").value();
     fixture_.apply(fixture_.clicks,
                    {{"u1", ServingFixture::kTime, ServingFixture::kTime, {1.5, 2.0}}});
     server_ = std::make_unique<FeatureServer>(fixture_.world, *fixture_.store, fixture_.state);
