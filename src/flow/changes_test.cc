@@ -39,6 +39,7 @@ TEST(Changes, PieceByPieceGivesTheTablesOfOneStraightRun) {
     RunOptions options;
     options.epoch_rows = 37;
     options.gold_chunk_rows = 100;
+    options.gold_part_rows = 40;
     options.threads = 1 + static_cast<int>(file % 3);
     const Result<RunReport> report = pieces.run(options);
     ASSERT_TRUE(report.ok()) << report.status().to_string();

@@ -44,6 +44,7 @@ TEST(Compose, APopulationViewIsTheSameInOneRunInManyAndOnline) {
   add_everyone(parts);
   RunOptions small;
   small.gold_chunk_rows = 50;
+  small.gold_part_rows = 20;
   small.online_batch_rows = 40;
   ASSERT_TRUE(parts.run(small).ok());
   parts.write("data/day-9.csv", "user_id,amount,ts\nu9,3.5,2026-01-07T10:00:00Z\n");

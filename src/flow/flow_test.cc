@@ -23,6 +23,7 @@ TEST(Flow, ChunksAndGroupsOfAnySizeGiveTheSameStepsAndOnlineRows) {
     RunOptions options;
     options.epoch_rows = 150;
     options.gold_chunk_rows = rows;
+    options.gold_part_rows = rows / 2;
     options.online_batch_rows = rows;
     const Result<RunReport> report = cut.run(options);
     ASSERT_TRUE(report.ok()) << report.status().to_string();

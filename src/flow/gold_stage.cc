@@ -8,11 +8,14 @@
 // they become visible at or after it and cannot change a step before it. Steps from F on are
 // computed anew from the rows that can still matter (their windows reach back to F - longest window
 // - slide) and from the last final step of each entity. A long history is cut into chunks at
-// midnights, one commit each.
+// midnights, one commit each; where windows reach back to more rows than memory is meant for,
+// entities are taken in parts.
 
 #include "flow/gold_stage.h"
 
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
 #include "base/fail_point.h"
 #include "catalog/table_schema.h"
@@ -48,18 +51,65 @@ struct CommitPlan {
   data::Account rows;
 };
 
+struct WrittenSteps {
+  std::vector<lake::DataFile> files;
+  int64_t steps = 0;
+};
+
+/// The steps of a part of the entities, as files of the table.
+Status write_part(Workspace& workspace,
+                  const GoldTask& task,
+                  const CommitPlan& plan,
+                  const data::Batch& seed,
+                  EntityPart part,
+                  const RunOptions& options,
+                  WrittenSteps* written) {
+  ASSAY_ASSIGN_OR_RETURN(const data::Batch rows,
+                         read_source_rows(workspace, task, plan.begin, plan.end, part));
+  ASSAY_ASSIGN_OR_RETURN(const data::Batch steps,
+                         task.view->steps(rows, seed, plan.begin, plan.end, options.threads));
+  const SplitSteps split = split_steps(steps, plan.frontier);
+  ASSAY_ASSIGN_OR_RETURN(std::vector<lake::DataFile> files,
+                         task.steps->write_files(split.final_steps));
+  ASSAY_ASSIGN_OR_RETURN(const auto tail,
+                         task.steps->write_files(split.tail, {{kTailTag, "true"}}));
+  files.insert(files.end(), tail.begin(), tail.end());
+  std::move(files.begin(), files.end(), std::back_inserter(written->files));
+  written->steps += steps.rows();
+  return {};
+}
+
+/// All at once where they fit, else entities part by part.
+Result<WrittenSteps> write_steps(Workspace& workspace,
+                                 const GoldTask& task,
+                                 const CommitPlan& plan,
+                                 const RunOptions& options) {
+  WrittenSteps written;
+  ASSAY_ASSIGN_OR_RETURN(
+      const int64_t parts,
+      count_parts(workspace, task, plan.begin, plan.end, options.gold_part_rows));
+  if (parts == 1) {
+    ASSAY_ASSIGN_OR_RETURN(const data::Batch seed, read_seed(workspace, task, plan.begin));
+    ASSAY_RETURN_IF_ERROR(write_part(workspace, task, plan, seed, {}, options, &written));
+    return written;
+  }
+  ASSAY_ASSIGN_OR_RETURN(SeedInParts seeds, SeedInParts::find(workspace, task, plan.begin));
+  for (int64_t number = 0; number < parts; ++number) {
+    const EntityPart part{number, parts};
+    options.say("gold " + task.view->name() + ": part " + std::to_string(number + 1) + " of " +
+                std::to_string(parts));
+    ASSAY_ASSIGN_OR_RETURN(const data::Batch seed, seeds.read(part));
+    ASSAY_RETURN_IF_ERROR(write_part(workspace, task, plan, seed, part, options, &written));
+  }
+  ASSAY_RETURN_IF_ERROR(seeds.drop());
+  return written;
+}
+
 Result<int64_t> commit_chunk(Workspace& workspace,
                              const GoldTask& task,
                              const CommitPlan& plan,
                              const RunOptions& options) {
   ASSAY_ASSIGN_OR_RETURN(const auto before, task.steps->snapshot());
-  ASSAY_ASSIGN_OR_RETURN(const data::Batch seed, read_seed(workspace, task, plan.begin));
-  ASSAY_ASSIGN_OR_RETURN(const data::Batch rows,
-                         read_source_rows(workspace, task, plan.begin, plan.end));
-  ASSAY_ASSIGN_OR_RETURN(const data::Batch steps,
-                         task.view->steps(rows, seed, plan.begin, plan.end, options.threads));
-  const SplitSteps split = split_steps(steps, plan.frontier);
-
   lake::CommitRequest request;
   request.operation = "WRITE";
   request.parameters = account_parameters(plan.rows);
@@ -71,10 +121,8 @@ Result<int64_t> commit_chunk(Workspace& workspace,
       request.removes.push_back(path);
     }
   }
-  ASSAY_ASSIGN_OR_RETURN(request.adds, task.steps->write_files(split.final_steps));
-  ASSAY_ASSIGN_OR_RETURN(const auto tail,
-                         task.steps->write_files(split.tail, {{kTailTag, "true"}}));
-  request.adds.insert(request.adds.end(), tail.begin(), tail.end());
+  ASSAY_ASSIGN_OR_RETURN(WrittenSteps written, write_steps(workspace, task, plan, options));
+  request.adds = std::move(written.files);
   request.txns.push_back(
       {task.frontier_app_id(), plan.frontier.micros, before->txn(task.frontier_app_id())});
   if (plan.begin == EventTime::min()) {  // made anew, of what the source still has
@@ -96,7 +144,7 @@ Result<int64_t> commit_chunk(Workspace& workspace,
   request.txns.push_back(fingerprint);
   fail_point("flow.gold.before_commit");
   ASSAY_RETURN_IF_ERROR(task.steps->commit(request).status());
-  return steps.rows();
+  return written.steps;
 }
 
 /// New source rows: what the account calls in. Rows without an entity cannot have features, nor can

@@ -96,57 +96,108 @@ Result<GoldTask> make_gold_task(Workspace& workspace, const std::string& view_na
   return task;
 }
 
-Result<data::Batch> read_seed(Workspace& workspace, const GoldTask& task, EventTime begin) {
-  if (begin == EventTime::min()) {
-    return data::Batch::empty(task.view->steps_schema());
+namespace {
+
+constexpr char kSeedTable[] = "assay_gold_seed";
+
+/// A condition of the rows of a part's entities; their keys have other types in the source.
+std::string in_part(const gold::FeatureView& view, EntityPart part) {
+  if (part.count == 1) {
+    return "true";
   }
+  std::string keys;
+  for (const data::Field& key : view.keys()) {
+    keys += std::string(keys.empty() ? "" : ", ") + "CAST(" +
+            data::SqlEngine::identifier(key.name) + " AS " + data::SqlEngine::sql_type(key.type) +
+            ")";
+  }
+  return "hash(" + keys + ") % " + std::to_string(part.count) + " = " +
+         std::to_string(part.number);
+}
+
+/// A query of each entity's last final step before `begin`.
+Result<std::string> seed_query(const GoldTask& task, EventTime begin) {
   ASSAY_ASSIGN_OR_RETURN(const auto snapshot, task.steps->snapshot());
   ASSAY_ASSIGN_OR_RETURN(
       const std::string relation,
       task.steps->relation(*snapshot, "known_time < " + timestamp_literal(begin)));
-  return workspace.sql().query("SELECT " + column_list(task.view->steps_schema()->names()) +
-                               " FROM " + relation + last_of_each_entity(*task.view));
-}
-
-namespace {
-
-/// Rows of a table of changes: those that stand at `begin` or come later, within reach; of entities
-/// with a row that is replaced in the range all that stand, since an older one may be the newest.
-Result<data::Batch> read_source_versions(
-    Workspace& workspace, const GoldTask& task, EventTime begin, EventTime end, EventTime reach) {
-  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, task.source->snapshot(task.source_version));
-  ASSAY_ASSIGN_OR_RETURN(const std::string relation, task.source->relation(*snapshot));
-  const std::string columns = column_list(task.view->source_columns());
-  const std::string keys = select_keys(*task.view);
-  const std::string before_end =
-      end == EventTime::max() ? "true" : "event_time < " + timestamp_literal(end);
-  if (begin == EventTime::min()) {
-    return workspace.sql().query("SELECT " + columns + " FROM " + visible_rows(relation, true) +
-                                 " WHERE " + before_end);
-  }
-  const std::string from = timestamp_literal(begin);
-  return workspace.sql().query(
-      "WITH versions AS MATERIALIZED (SELECT " + columns + " FROM " + visible_rows(relation, true) +
-      " WHERE replaced_time IS NULL OR replaced_time >= " + from +
-      "), touched AS (SELECT DISTINCT " + keys +
-      ", true AS assay_touched FROM versions WHERE replaced_time IS NOT NULL AND replaced_time < " +
-      timestamp_literal(end) + ") SELECT " + columns + " FROM versions LEFT JOIN touched" +
-      join_by_keys(*task.view) + " WHERE (assay_touched OR event_time >= " +
-      timestamp_literal(reach) + " OR known_time >= " + from + ") AND " + before_end);
+  return "SELECT " + column_list(task.view->steps_schema()->names()) + " FROM " + relation +
+         last_of_each_entity(*task.view);
 }
 
 }  // namespace
 
-Result<data::Batch> read_source_rows(Workspace& workspace,
-                                     const GoldTask& task,
-                                     EventTime begin,
-                                     EventTime end) {
+Result<data::Batch> read_seed(Workspace& workspace, const GoldTask& task, EventTime begin) {
+  if (begin == EventTime::min()) {
+    return data::Batch::empty(task.view->steps_schema());
+  }
+  ASSAY_ASSIGN_OR_RETURN(const std::string query, seed_query(task, begin));
+  return workspace.sql().query(query);
+}
+
+Result<SeedInParts> SeedInParts::find(Workspace& workspace,
+                                      const GoldTask& task,
+                                      EventTime begin) {
+  ASSAY_ASSIGN_OR_RETURN(const std::string query,
+                         seed_query(task, std::max(begin, kFirstInstant)));
+  ASSAY_RETURN_IF_ERROR(workspace.sql().execute("CREATE OR REPLACE TEMP TABLE " +
+                                                std::string(kSeedTable) + " AS " + query));
+  return SeedInParts(workspace, task);
+}
+
+Result<data::Batch> SeedInParts::read(EntityPart part) const {
+  return workspace_->sql().query("SELECT " + column_list(task_->view->steps_schema()->names()) +
+                                 " FROM " + kSeedTable + " WHERE " + in_part(*task_->view, part));
+}
+
+Status SeedInParts::drop() {
+  return workspace_->sql().drop_table(kSeedTable);
+}
+
+namespace {
+
+/// Of a table of changes: its versions within reach, in the WITH clause of a query, and which of
+/// their rows to take. Those that stand at `begin` or come later; of entities with a row that is
+/// replaced in the range all that stand, since an older one may be the newest.
+std::string version_rows(const GoldTask& task,
+                         const std::string& relation,
+                         EventTime begin,
+                         EventTime end,
+                         EventTime reach,
+                         EntityPart part,
+                         const std::string& columns) {
+  const std::string source_columns = column_list(task.view->source_columns());
+  const std::string before_end =
+      end == EventTime::max() ? "true" : "event_time < " + timestamp_literal(end);
+  const std::string versions = visible_rows(relation, true);
+  if (begin == EventTime::min()) {
+    return "SELECT " + columns + " FROM " + versions + " WHERE " + before_end + " AND " +
+           in_part(*task.view, part);
+  }
+  const std::string from = timestamp_literal(begin);
+  return "WITH versions AS MATERIALIZED (SELECT " + source_columns + " FROM " + versions +
+         " WHERE (replaced_time IS NULL OR replaced_time >= " + from + ") AND " +
+         in_part(*task.view, part) + "), touched AS (SELECT DISTINCT " + select_keys(*task.view) +
+         ", true AS assay_touched FROM versions WHERE replaced_time IS NOT NULL AND"
+         " replaced_time < " +
+         timestamp_literal(end) + ") SELECT " + columns + " FROM versions LEFT JOIN touched" +
+         join_by_keys(*task.view) + " WHERE (assay_touched OR event_time >= " +
+         timestamp_literal(reach) + " OR known_time >= " + from + ") AND " + before_end;
+}
+
+/// A query of `columns` of the source rows that can matter to steps in [begin, end).
+Result<std::string> source_query(const GoldTask& task,
+                                 EventTime begin,
+                                 EventTime end,
+                                 EntityPart part,
+                                 const std::string& columns) {
   const EventTime reach =
       back_by(begin, {task.view->window_max().micros + task.view->slide().micros});
-  if (task.view->of_changes()) {
-    return read_source_versions(workspace, task, begin, end, reach);
-  }
   ASSAY_ASSIGN_OR_RETURN(const auto snapshot, task.source->snapshot(task.source_version));
+  if (task.view->of_changes()) {
+    ASSAY_ASSIGN_OR_RETURN(const std::string relation, task.source->relation(*snapshot));
+    return version_rows(task, relation, begin, end, reach, part, columns);
+  }
   std::string where;
   if (begin != EventTime::min()) {
     where = "(event_time >= " + timestamp_literal(reach) +
@@ -156,8 +207,34 @@ Result<data::Batch> read_source_rows(Workspace& workspace,
     where += std::string(where.empty() ? "" : " AND ") + "event_time < " + timestamp_literal(end);
   }
   ASSAY_ASSIGN_OR_RETURN(const std::string relation, task.source->relation(*snapshot, where));
-  return workspace.sql().query("SELECT " + column_list(task.view->source_columns()) + " FROM " +
-                               relation);
+  return "SELECT " + columns + " FROM " + relation + " WHERE " + in_part(*task.view, part);
+}
+
+}  // namespace
+
+Result<data::Batch> read_source_rows(Workspace& workspace,
+                                     const GoldTask& task,
+                                     EventTime begin,
+                                     EventTime end,
+                                     EntityPart part) {
+  ASSAY_ASSIGN_OR_RETURN(
+      const std::string query,
+      source_query(task, begin, end, part, column_list(task.view->source_columns())));
+  return workspace.sql().query(query);
+}
+
+Result<int64_t> count_parts(Workspace& workspace,
+                            const GoldTask& task,
+                            EventTime begin,
+                            EventTime end,
+                            int64_t rows_max) {
+  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, task.source->snapshot(task.source_version));
+  if (snapshot->rows() <= rows_max || task.view->keys().empty()) {
+    return 1;
+  }
+  ASSAY_ASSIGN_OR_RETURN(const std::string query, source_query(task, begin, end, {}, "count(*)"));
+  ASSAY_ASSIGN_OR_RETURN(const data::Batch count, workspace.sql().query(query));
+  return std::max<int64_t>(1, (count.column(0).values<int64_t>()[0] + rows_max - 1) / rows_max);
 }
 
 Result<std::vector<EventTime>> chunk_ends(

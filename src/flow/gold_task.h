@@ -51,14 +51,45 @@ std::string timestamp_literal(EventTime time);
 /// ` QUALIFY ...`: of steps only each entity's last one.
 std::string last_of_each_entity(const gold::FeatureView& view);
 
+/// One of `count` parts of a view's entities, by a hash of their keys. No step of one depends on
+/// another.
+struct EntityPart {
+  int64_t number = 0;
+  int64_t count = 1;
+};
+
 /// The last final step of each entity before `begin`.
 Result<data::Batch> read_seed(Workspace& workspace, const GoldTask& task, EventTime begin);
 
-/// Source rows that can matter to steps in [begin, end).
+/// The same, found once and read part by part: what a part does not need is not in memory, or lies
+/// in the engine's files. One at a time in a workspace.
+class SeedInParts {
+ public:
+  static Result<SeedInParts> find(Workspace& workspace, const GoldTask& task, EventTime begin);
+  [[nodiscard]] Result<data::Batch> read(EntityPart part) const;
+  /// Give its memory back; where this is not called the next one does.
+  Status drop();
+
+ private:
+  SeedInParts(Workspace& workspace, const GoldTask& task) : workspace_(&workspace), task_(&task) {}
+
+  Workspace* workspace_;
+  const GoldTask* task_;
+};
+
+/// Source rows that can matter to steps in [begin, end), of the entities of a part.
 Result<data::Batch> read_source_rows(Workspace& workspace,
                                      const GoldTask& task,
                                      EventTime begin,
-                                     EventTime end);
+                                     EventTime end,
+                                     EntityPart part = {});
+
+/// How many parts to take entities in so that each has about `rows_max` of those rows.
+Result<int64_t> count_parts(Workspace& workspace,
+                            const GoldTask& task,
+                            EventTime begin,
+                            EventTime end,
+                            int64_t rows_max);
 
 /// Chunk ends after `begin` and before `end`, at midnights, so that each chunk sees about
 /// `rows_max` rows of its own.

@@ -20,6 +20,9 @@ struct RunOptions {
   std::size_t epoch_bytes = std::size_t{128} << 20;  // or of so many bytes, whichever is less
   int64_t batch_bytes = 8 << 20;        // bytes of records read at once, about
   int64_t gold_chunk_rows = 4'000'000;  // source rows that a gold commit looks at, about
+  /// Source rows that are in memory at once while gold is made of them, about: where windows reach
+  /// back to more, entities are taken in parts.
+  int64_t gold_part_rows = 2'000'000;
   int64_t online_batch_rows =
       1'000'000;  // rows that the online store takes in one transaction, about
   /// The same of a view of latest features alone, whose rows cost the same however few come at once.

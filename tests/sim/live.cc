@@ -173,6 +173,7 @@ Status live(const Life& life, const std::string& folder) {
   options.epoch_rows = life.epoch_rows;
   options.batch_bytes = life.batch_bytes;
   options.gold_chunk_rows = life.gold_chunk_rows;
+  options.gold_part_rows = life.gold_chunk_rows / 3 + 1;
   options.online_batch_rows = life.online_batch_rows;
   options.duplicates_bytes = life.duplicates_bytes;
   return life.work == Life::Work::kUp ? go_on(*workspace, life, options, folder)
