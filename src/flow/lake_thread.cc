@@ -10,7 +10,7 @@ namespace assay::flow {
 
 Result<std::unique_ptr<LakeThread>> LakeThread::start(Workspace& workspace,
                                                       const RunOptions& options) {
-  std::unique_ptr<LakeThread> lake(new LakeThread());
+  std::unique_ptr<LakeThread> lake(new LakeThread(options));
   lake->wakeup_ = options.wakeup;
   std::promise<Status> opened;
   std::future<Status> is_open = opened.get_future();
@@ -116,6 +116,7 @@ Status LakeThread::run(Job* job, RunReport* report) {
     epoch.pending = {};
     add_account(workspace_->world().metrics, std::move(account), report);
   }
+  job->options.gold_pace = job->makes_all ? nullptr : &pace_;
   ASSAY_RETURN_IF_ERROR(run_steps(*workspace_, job->options, Steps::kFilesAndTables, report));
   if (job->publishes) {
     publish();

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "flow/bronze_writer.h"
+#include "flow/gold_pace.h"
 #include "flow/publish_thread.h"
 #include "flow/run.h"
 #include "flow/run_options.h"
@@ -45,6 +46,7 @@ class LakeThread {
   struct Job {
     std::vector<Epoch> epochs;
     RunOptions options;
+    bool makes_all = false;  // gold too, whether it is its turn or not
     bool publishes = false;  // then topics are brought to the tables, in a thread beside
   };
   struct Done {
@@ -59,19 +61,22 @@ class LakeThread {
   std::optional<Done> take_done();
   /// The same, waited for; there must be one.
   Done wait();
+  /// Whether gold that had to wait could be made now, by a job without epochs; when there is no job.
+  [[nodiscard]] bool owes_gold(Duration now) const { return pace_.owes(now); }
   /// Bring the topics that values are published to where the tables are, now that time has gone on.
   void publish();
   /// What is still to be published at the end of a line, and what was; when there is no job.
   RunReport end_publishing();
 
  private:
-  LakeThread() = default;
+  explicit LakeThread(const RunOptions& options) : pace_(options.gold_unnoticed) {}
   Status open(Workspace& workspace, const RunOptions& options);
   void work();
   Status run(Job* job, RunReport* report);
 
   std::unique_ptr<Workspace> workspace_;
   std::map<std::string, std::unique_ptr<BronzeWriter>> writers_;
+  GoldPace pace_;  // the thread's while it has a job, else the owner's
   std::unique_ptr<PublishThread> publishing_;  // none: nothing is published
   Wakeup* wakeup_ = nullptr;
   bool has_job_ = false;  // the owner's

@@ -184,7 +184,15 @@ Status run_steps(Workspace& workspace, const RunOptions& options, Steps steps, R
         workspace.reads_parts(step.name)) {
       continue;
     }
+    GoldPace* const pace = step.kind == "gold" ? options.gold_pace : nullptr;
+    const Duration began = workspace.world().clock.monotonic();
+    if (pace != nullptr && !pace->takes(step.name, began)) {
+      continue;
+    }
     ASSAY_RETURN_IF_ERROR(run_step(workspace, step, options, report));
+    if (pace != nullptr) {
+      pace->note(step.name, began, workspace.world().clock.monotonic());
+    }
   }
   return {};
 }

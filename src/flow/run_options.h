@@ -10,6 +10,7 @@
 
 #include "base/time.h"
 #include "base/wakeup.h"
+#include "flow/gold_pace.h"
 
 namespace assay::flow {
 
@@ -44,6 +45,9 @@ struct RunOptions {
   /// none: they never do.
   std::optional<int64_t> side_by_side_rows;
   std::set<std::string> ahead;   // views that the line itself moves: the online stage leaves them
+  /// Behind a stream gold that took so long waits before it is made again.
+  Duration gold_unnoticed{kMicrosPerSecond};
+  GoldPace* gold_pace = nullptr;  // whose turn it is; null: gold never waits
   Wakeup* wakeup = nullptr;      // notified when topics have records
   const std::atomic<bool>* stop = nullptr;  // set: finish the current commit, then kCancelled
   /// Called now and then with one line about what goes on; may be empty.

@@ -116,6 +116,7 @@ class RunningUp {
     view_ = *workspace_->view("spend");
     options_.run.stop = &stop_;
     options_.run.ask_timeout = ask_timeout;
+    options_.run.gold_unnoticed = {0};
     options_.flush_every = flush_every;
     options_.look_every = flush_every;
     options_.poll_every = {10'000};

@@ -54,7 +54,7 @@ Status SharedStages::go_on(const std::vector<std::unique_ptr<SharedLine>>& lines
     ASSAY_ASSIGN_OR_RETURN(const bool has_all, line->table_reaches(backlog_.at(line->name())));
     has_backlog_ = has_backlog_ && has_all;
   }
-  begin_job();
+  begin_job(has_backlog_ && !is_complete_);
   return {};
 }
 
@@ -70,11 +70,12 @@ Status SharedStages::begin(const std::vector<std::unique_ptr<SharedLine>>& lines
   return {};
 }
 
-void SharedStages::begin_job() {
+void SharedStages::begin_job(bool makes_all) {
   LakeThread::Job job;
   job.options = options_.run;
   job.options.stop = nullptr;  // a stop does not end the stages: they may be the last ones
   job.options.tells_freshness = true;
+  job.makes_all = makes_all;
   job.publishes = is_complete_ && publishes(workspace_.project());
   staged_at_ = workspace_.world().clock.monotonic();
   lake_->begin(std::move(job));
@@ -130,7 +131,7 @@ Status SharedStages::do_last(RunReport* report) {
   if (lake_->has_job()) {
     ASSAY_RETURN_IF_ERROR(note(lake_->wait(), report));
   }
-  begin_job();
+  begin_job(true);
   ASSAY_RETURN_IF_ERROR(note(lake_->wait(), report));
   for (StageAccount& account : lake_->end_publishing().stages) {
     merge_account(std::move(account), report);

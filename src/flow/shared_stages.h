@@ -54,7 +54,7 @@ class SharedStages {
   Status go_on(const std::vector<std::unique_ptr<SharedLine>>& lines, RunReport* report);
   Status begin(const std::vector<std::unique_ptr<SharedLine>>& lines);
   Status do_last(RunReport* report);
-  void begin_job();
+  void begin_job(bool makes_all);
   Status note(LakeThread::Done done, RunReport* report);
   Status note_failure(const Status& failure);
   [[nodiscard]] bool is_over(Duration since, Duration length) const {

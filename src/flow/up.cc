@@ -146,7 +146,7 @@ class UpLoop {
       }
       if (must_flush()) {
         ASSAY_RETURN_IF_ERROR(flush(report));
-      } else if (!lake_->has_job() && (flush_is_due() || files_are_due())) {
+      } else if (!lake_->has_job() && (flush_is_due() || files_are_due() || gold_is_due())) {
         // Files alone end no epoch while a line's next commit is one that it has to wait for.
         ASSAY_RETURN_IF_ERROR(begin_job(!a_line_must_wait()));
       }
@@ -167,6 +167,8 @@ class UpLoop {
   [[nodiscard]] bool files_are_due() const {
     return reads_files_ && is_over(polled_at_, options_.poll_every);
   }
+
+  [[nodiscard]] bool gold_is_due() const { return lake_->owes_gold(clock_.monotonic()); }
 
   /// Values change as time goes on, also where no record comes.
   [[nodiscard]] bool publishing_is_due() const {
@@ -347,6 +349,7 @@ class UpLoop {
         received_[line->name()] = line->take_oldest_received();
       }
     }
+    job.makes_all = options_.run.stopping() || (!is_complete_ && has_read_backlog());
     job.publishes = is_complete_ && publishes_;
     job_began_ = clock_.monotonic();
     published_at_ = job.publishes ? job_began_ : published_at_;
