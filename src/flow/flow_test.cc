@@ -1,8 +1,11 @@
 // The line on small projects of its own: chunks, groups, stops, changed definitions. Steps, online
 // rows and verify must come out as if nothing had happened.
 
+#include <filesystem>
+
 #include <gtest/gtest.h>
 
+#include "base/wait_until.h"
 #include "flow/gold_stage.h"
 #include "flow/online_stage.h"
 #include "flow/status.h"
@@ -92,6 +95,30 @@ TEST(Flow, SideBySideAStopAndAFailureEndBothAndTheNextRunGoesOn) {
   EXPECT_EQ(failed.code(), Code::kFailedPrecondition);
   EXPECT_NE(failed.status().to_string().find("silver clean"), std::string::npos)
       << failed.status().to_string();
+}
+
+TEST(Flow, SideBySideWhatTheOnlineStoreTookIsToldAlsoWhereStepsFail) {
+  TestProject project;
+  const auto workspace = project.open();
+  project.write("lake/gold", "no folder");
+  online::OnlineStore& store = **workspace->online(false);
+  const gold::FeatureViewPtr view = *workspace->view("spend");
+  RunOptions options;
+  options.side_by_side_rows = 0;
+  options.progress = [&](const std::string& line) {
+    if (line.starts_with("gold")) {
+      wait_until(
+          "rows in the online store",
+          [&] { return (*store.applied_to(*view)).has_value(); },
+          [](bool has_rows) { return has_rows; });
+    }
+  };
+  EXPECT_FALSE(run_all(*workspace, options).ok());
+  const std::string accounts = workspace->catalog().runs(1, "run")->front().account_json;
+  EXPECT_NE(accounts.find("\"online\""), std::string::npos) << accounts;
+  std::filesystem::remove(join_path(project.folder(), "lake/gold"));
+  ASSERT_TRUE(run_all(*workspace, options).ok());
+  expect_verified(project);
 }
 
 TEST(Flow, WhoMayFollowBronzeCommitByCommit) {

@@ -138,11 +138,13 @@ int64_t rows_taken(const RunReport& report) {
   return rows;
 }
 
-/// As run_steps, with a thread beside this one: silver takes what bronze commits while bronze reads
-/// on, and the online store takes silver's rows while gold is made of them.
-Status run_steps_side_by_side(Workspace& workspace, const RunOptions& options, RunReport* report) {
+/// As run_steps, with a thread `beside` this one: silver takes what bronze commits while bronze
+/// reads on, and the online store takes silver's rows while gold is made of them.
+Status run_steps_beside(Workspace& workspace,
+                        const RunOptions& options,
+                        StepThread& beside,
+                        RunReport* report) {
   const std::vector<Step> steps = plan_steps(workspace.project());
-  StepThread beside(workspace, options);
   bool is_online_beside = false;
   std::string kind;
   for (const Step& step : steps) {
@@ -174,6 +176,14 @@ Status run_steps_side_by_side(Workspace& workspace, const RunOptions& options, R
     ASSAY_RETURN_IF_ERROR(run_step(workspace, step, own, report));
   }
   return beside.wait(report);
+}
+
+/// What the thread beside has done is in the report also where a step here has failed.
+Status run_steps_side_by_side(Workspace& workspace, const RunOptions& options, RunReport* report) {
+  StepThread beside(workspace, options);
+  Status status = run_steps_beside(workspace, options, beside, report);
+  const Status ended = beside.end(report);
+  return status.ok() ? ended : status;
 }
 
 }  // namespace

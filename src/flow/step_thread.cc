@@ -41,6 +41,14 @@ Status StepThread::wait(RunReport* report) {
   return status_;
 }
 
+Status StepThread::end(RunReport* report) {
+  {
+    const std::lock_guard lock(mutex_);
+    waiting_.clear();
+  }
+  return wait(report);
+}
+
 void StepThread::work() {
   std::unique_lock lock(mutex_);
   for (;;) {

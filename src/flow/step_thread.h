@@ -31,6 +31,9 @@ class StepThread {
   /// Wait until all were run; their accounts are added to `report`. After a failure, which is
   /// given, the others are not begun.
   Status wait(RunReport* report);
+  /// Wait for the step at work alone, whose accounts are added to `report`: the others are not
+  /// begun any more. Gives the first failure.
+  Status end(RunReport* report);
 
  private:
   void work();
