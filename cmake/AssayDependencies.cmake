@@ -5,9 +5,25 @@
 find_package(Threads REQUIRED)
 
 set(ASSAY_DUCKDB_DIR "${CMAKE_SOURCE_DIR}/.deps/duckdb" CACHE PATH "libduckdb.so and duckdb.h")
-if(NOT EXISTS "${ASSAY_DUCKDB_DIR}/libduckdb.so" OR
-   NOT EXISTS "${ASSAY_DUCKDB_DIR}/httpfs.duckdb_extension")
-  message(STATUS "DuckDB is not in ${ASSAY_DUCKDB_DIR}: fetching it")
+# assay_is_pinned(result dir script): whether a folder holds what the script that fills it has pinned.
+function(assay_is_pinned result dir script)
+  execute_process(COMMAND "${CMAKE_SOURCE_DIR}/tools/${script}" --pin
+                  OUTPUT_VARIABLE pinned OUTPUT_STRIP_TRAILING_WHITESPACE)
+  set(held "")
+  if(EXISTS "${dir}/pin")
+    file(STRINGS "${dir}/pin" held)
+  endif()
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/tools/${script}")
+  if("${held}" STREQUAL "${pinned}")
+    set(${result} TRUE PARENT_SCOPE)
+  else()
+    set(${result} FALSE PARENT_SCOPE)
+  endif()
+endfunction()
+
+assay_is_pinned(has_duckdb "${ASSAY_DUCKDB_DIR}" fetch_duckdb.sh)
+if(NOT has_duckdb)
+  message(STATUS "DuckDB as it is pinned is not in ${ASSAY_DUCKDB_DIR}: fetching it")
   execute_process(COMMAND "${CMAKE_SOURCE_DIR}/tools/fetch_duckdb.sh" "${ASSAY_DUCKDB_DIR}"
                   RESULT_VARIABLE fetch_result)
   if(NOT fetch_result EQUAL 0)
@@ -29,8 +45,9 @@ endfunction()
 assay_library(lmdb lmdb)
 assay_library(protobuf protobuf)
 set(ASSAY_RDKAFKA_DIR "${CMAKE_SOURCE_DIR}/.deps/librdkafka" CACHE PATH "librdkafka.a and include")
-if(NOT EXISTS "${ASSAY_RDKAFKA_DIR}/librdkafka.a")
-  message(STATUS "librdkafka is not in ${ASSAY_RDKAFKA_DIR}: fetching and building it")
+assay_is_pinned(has_rdkafka "${ASSAY_RDKAFKA_DIR}" fetch_librdkafka.sh)
+if(NOT has_rdkafka)
+  message(STATUS "librdkafka as it is pinned is not in ${ASSAY_RDKAFKA_DIR}: fetching and building it")
   execute_process(COMMAND "${CMAKE_SOURCE_DIR}/tools/fetch_librdkafka.sh" "${ASSAY_RDKAFKA_DIR}"
                   RESULT_VARIABLE fetch_result)
   if(NOT fetch_result EQUAL 0)

@@ -2,7 +2,8 @@
 # Brings DuckDB's library, C header and httpfs extension into DIR by the npm client and pip, pinned by
 # version and checksum.
 #
-#   tools/fetch_duckdb.sh DIR
+#   tools/fetch_duckdb.sh DIR         and in DIR/pin what they are of
+#   tools/fetch_duckdb.sh --pin       what is pinned; what DIR holds of anything else is brought anew
 #
 # The library is the one inside npm's @duckdb/node-bindings-linux-x64; duckdb.h comes from npm's duckdb,
 # whose last version (1.4.4) declares every function used here; the C interface only grows.
@@ -18,7 +19,12 @@ header_sha256=5bb967dcbcd517670ba5f169f238fb9d6787e53752c60ebe24386169d76941ed
 extension=duckdb-extension-httpfs==1.5.5
 extension_sha256=84913dbe172ccb54368de2c4a020c38ca8b0e76f99df548f7fac37934cc7826f
 
-[ -e "$dir/libduckdb.so" ] && [ -e "$dir/duckdb.h" ] && [ -e "$dir/httpfs.duckdb_extension" ] && exit 0
+pin="$library $library_sha256 $header $header_sha256 $extension $extension_sha256"
+[ "$dir" = --pin ] && { echo "$pin"; exit 0; }
+if [ "$(cat "$dir/pin" 2>/dev/null)" != "$pin" ]; then
+  rm -f "$dir/pin" "$dir/httpfs.duckdb_extension"  # the library stays until the other one is there
+fi
+[ -e "$dir/pin" ] && [ -e "$dir/libduckdb.so" ] && [ -e "$dir/duckdb.h" ] && [ -e "$dir/httpfs.duckdb_extension" ] && exit 0
 command -v npm >/dev/null || { echo "fetch_duckdb: npm is not installed; try: make deps" >&2; exit 1; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -41,7 +47,6 @@ if [ ! -e "$dir/httpfs.duckdb_extension" ]; then
   mkdir -p "$dir"
   install -m 644 "$(find "$work/extension" -name httpfs.duckdb_extension)" "$dir/httpfs.duckdb_extension"
 fi
-[ -e "$dir/libduckdb.so" ] && [ -e "$dir/duckdb.h" ] && exit 0
 fetch "$library" "$library_file" "$library_sha256"
 fetch "$header" "$header_file" "$header_sha256"
 mkdir -p "$dir"
@@ -50,3 +55,4 @@ tar -xzf "$work/$header_file" -C "$work" package/src/duckdb/src/include/duckdb.h
 install -m 644 "$work/package/src/duckdb/src/include/duckdb.h" "$dir/duckdb.h"
 install -m 755 "$work/package/libduckdb.so" "$dir/libduckdb.so.part"
 mv "$dir/libduckdb.so.part" "$dir/libduckdb.so"
+echo "$pin" >"$dir/pin"
