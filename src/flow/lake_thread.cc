@@ -91,7 +91,7 @@ void LakeThread::work() {
     Job job = *std::exchange(job_, std::nullopt);
     lock.unlock();
     Done done;
-    done.status = run(&job, &done.report);
+    done.status = run(&job, &done);
     if (publishing_ != nullptr) {
       for (StageAccount& account : publishing_->take_report().stages) {
         merge_account(std::move(account), &done.report);
@@ -106,15 +106,22 @@ void LakeThread::work() {
   }
 }
 
-Status LakeThread::run(Job* job, RunReport* report) {
+Status LakeThread::run(Job* job, Done* done) {
+  RunReport* const report = &done->report;
   for (Epoch& epoch : job->epochs) {
     StageAccount account;
     account.stage = "bronze";
     account.name = epoch.bronze;
-    ASSAY_RETURN_IF_ERROR(
-        writers_.at(epoch.bronze)->commit(epoch.pending, epoch.reached, &account));
+    const Status committed =
+        writers_.at(epoch.bronze)->commit(epoch.pending, epoch.reached, &account);
     epoch.pending = {};
     add_account(workspace_->world().metrics, std::move(account), report);
+    if (!committed.ok() && writers_.size() == 1) {
+      return committed;
+    }
+    if (!committed.ok()) {
+      done->not_committed.emplace(epoch.bronze, committed);
+    }
   }
   job->options.gold_pace = job->makes_all ? nullptr : &pace_;
   ASSAY_RETURN_IF_ERROR(run_steps(*workspace_, job->options, Steps::kFilesAndTables, report));

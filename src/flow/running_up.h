@@ -104,7 +104,7 @@ class RunningUp {
                      Duration flush_every = {0},
                      Run run = run_up,
                      Duration retry_first = {10'000},
-                     Duration ask_timeout = {300'000})
+                     Duration ask_timeout = {2 * kMicrosPerSecond})
       : log_(line_log(system_.world().clock,
                       LogLevel::kInfo,
                       [this](const std::string& line) { said_.add(line); })),

@@ -8,6 +8,7 @@
 #include "base/status.h"
 #include "ingest/file_ledger.h"
 #include "ingest/kafka_client.h"
+#include "ingest/kafka_source.h"
 
 namespace assay::ingest {
 
@@ -62,5 +63,10 @@ class KafkaParts {
   std::string source_;
   std::vector<KafkaPart> parts_;
 };
+
+/// What a look says of the parts of its topics, of which so much was handed out.
+PartsSeen parts_seen(const KafkaLook& look,
+                     const std::vector<KafkaPart>& parts,
+                     const PartPositions& positions);
 
 }  // namespace assay::ingest
