@@ -6,7 +6,9 @@
 #include <gtest/gtest.h>
 
 #include "flow/direct_line.h"
+#include "flow/kafka_line.h"
 #include "flow/online_stage.h"
+#include "flow/read_journal.h"
 #include "flow/training.h"
 #include "flow/up_crash.h"
 
@@ -228,6 +230,48 @@ TEST(Direct, WhatNeedsTablesSaysSo) {
   EXPECT_EQ(verified.code(), Code::kFailedPrecondition);
   EXPECT_NE(verified.status().to_string().find("lake: none"), std::string::npos)
       << verified.status().to_string();
+}
+
+/// Reads that the online store may have, and what they were judged by is not known.
+TEST(Direct, AJournalOfAnotherRuleIsRefusedWithWhatToDo) {
+  TestTopic topic(2);
+  DirectProject project(topic);
+  send_days(topic, 1, 4);
+  ASSERT_TRUE(project.run().ok());
+  send_days(topic, 4, 7);
+  {
+    const auto workspace = project.open();
+    const auto line = *KafkaLine::open(*workspace, "events", {});
+    ASSERT_TRUE(line->begin_epoch().ok());
+    wait_until(
+        "records",
+        [&] { return (*line->take(20'000, {20'000})).has_value(); },
+        [](bool is_any) { return is_any; },
+        {.look_every = {0}});
+  }
+  std::string path;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(join_path(project.folder(), ".assay/reads"))) {
+    path = entry.path();
+  }
+  SystemWorld system;
+  std::vector<JournaledRead> reads = *parse_reads(*system.world().files.read(path));
+  ASSERT_TRUE(reads.front().before.has_value());
+  reads.front().before.reset();
+  std::string bytes;
+  for (std::size_t i = 0; i < reads.size(); ++i) {
+    append_read(&bytes, static_cast<int64_t>(i), reads[i]);
+  }
+  ASSERT_TRUE(system.world().files.write(path, bytes).ok());
+  for (int tries = 0; tries < 2; ++tries) {
+    const Status refused = project.run().status();
+    EXPECT_EQ(refused.code(), Code::kFailedPrecondition);
+    EXPECT_NE(refused.to_string().find("--begin-anew"), std::string::npos) << refused.to_string();
+  }
+  RunOptions anew;
+  anew.begins_anew = true;
+  ASSERT_TRUE(project.run(anew).ok());
+  EXPECT_EQ(project.online_hash(), hash_from_files());
 }
 
 TEST(Direct, KilledAtFailPoints) {

@@ -76,6 +76,7 @@ Result<std::unique_ptr<KafkaLine>> KafkaLine::open(Workspace& workspace,
   ASSAY_RETURN_IF_ERROR(line->source_->discover().status());
   ASSAY_RETURN_IF_ERROR(line->writer_->look_for_letters_topic());
   ASSAY_RETURN_IF_ERROR(line->seek());
+  line->begins_anew_ = options.begins_anew;
   line->journal_ = std::make_unique<ReadJournal>(
       workspace.world(), workspace.project().folder, line->writer_->table().key());
   ASSAY_RETURN_IF_ERROR(remove_others(workspace, *line->journal_));
@@ -127,12 +128,19 @@ Status KafkaLine::recover(StageAccount* total) {
   if (in_journals == 0) {
     return journal_->remove_up_to(epoch_ + kEpochsMax);  // perhaps the beginning of a first read
   }
+  const bool is_of_this_rule = epochs.front().empty() || epochs.front().front().before.has_value();
+  if (!workspace_.project().has_lake && !is_of_this_rule && !begins_anew_) {
+    return {Code::kFailedPrecondition,
+            "the reads in `.assay/reads` that bronze." + name() +
+                " has not committed are of a version of Assay that judged late rows otherwise: "
+                "start that version once more and end it with SIGTERM, which leaves none; or with "
+                "--begin-anew views are made anew, and topics are read from their beginning"};
+  }
   // What a view has beyond the journals cannot be made again: their end was lost.
   ASSAY_RETURN_IF_ERROR(fast_path_->place({reads_, in_journals}));
   ASSAY_RETURN_IF_ERROR(check_places());
   ASSAY_ASSIGN_OR_RETURN(const bool is_known, fast_path_->judge_behind_table());
-  const bool is_of_this_rule = epochs.front().empty() || epochs.front().front().before.has_value();
-  if (workspace_.project().has_lake && !(is_known && is_of_this_rule)) {
+  if (!is_known || !is_of_this_rule) {
     return give_up_epochs();  // views may have rows by other verdicts than the lake will
   }
   is_journaling_ = true;

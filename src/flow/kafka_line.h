@@ -63,7 +63,9 @@ class KafkaLine {
   /// reads are made again as they were, and brought to the views that do not have them. Where that
   /// cannot be (a damaged journal, other records), what is ahead is dropped and made from the lake.
   ///
-  /// Errors  as KafkaSource::read_until().
+  /// Errors  as KafkaSource::read_until(). kFailedPrecondition: without a lake, a journal whose
+  /// reads
+  ///         were judged by another rule; options.begins_anew begins views anew then.
   /// Cost    memory: the records of an epoch's part, and its rows.
   Status recover(StageAccount* total);
   /// From now on rows reach the views that take part at once, and the lake at the next commit.
@@ -164,6 +166,7 @@ class KafkaLine {
   bool is_on_its_way_ = false;  // the epoch before is not in the lake yet
   PartWatch watch_;
   silver::PartFacts facts_;  // that the commits up to the epoch before say
+  bool begins_anew_ = false;
   std::size_t placed_parts_ = 0;  // parts that the ledger had at the last seek
   bool must_seek_ = true;
   std::optional<RejectGauge> gauge_;
