@@ -1,12 +1,14 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "base/status.h"
+#include "base/time.h"
 #include "base/world.h"
 #include "cli/output.h"
 
@@ -38,6 +40,11 @@ class Arguments {
   [[nodiscard]] bool has(const std::string& name) const;
   /// A flag's value as a whole number >= `least`. kInvalidArgument names the flag.
   [[nodiscard]] Result<int64_t> integer(const std::string& name, int64_t least) const;
+  /// The same as a length of time from `least` to `most`. `how`: "10s, at most 1h".
+  [[nodiscard]] Result<Duration> duration(const std::string& name,
+                                          const std::string& how,
+                                          Duration least = {},
+                                          Duration most = {INT64_MAX}) const;
 
   void set(const std::string& name, std::vector<std::string> values) {
     values_[name] = std::move(values);

@@ -249,6 +249,18 @@ Result<int64_t> Arguments::integer(const std::string& name, int64_t least) const
   return value;
 }
 
+Result<Duration> Arguments::duration(const std::string& name,
+                                     const std::string& how,
+                                     Duration least,
+                                     Duration most) const {
+  const std::string& text = get(name);
+  Result<Duration> length = parse_duration(text);
+  return length.ok() && least <= *length && *length <= most
+             ? length
+             : Status(Code::kInvalidArgument,
+                      "--" + name + " is `" + text + "`; write it like " + how);
+}
+
 std::string command_help(const Command& command) {
   std::string text = command.help + "\n\nusage: " + usage(command) + "\n";
   if (!command.details.empty()) {

@@ -4,19 +4,10 @@
 #include "base/suggest.h"
 #include "cli/commands.h"
 #include "flow/training.h"
+#include "serve/explain_word.h"
 
 namespace assay::cli {
 namespace {
-
-/// A service of a derived view and its inputs, to explain it by.
-Result<std::shared_ptr<const gold::Service>> service_of_derived(flow::Workspace& workspace,
-                                                                const std::string& view) {
-  catalog::ServiceDef definition;
-  definition.name = view;
-  definition.items = workspace.project().derived.at(view).inputs;
-  definition.items.push_back({view, {}, {}});
-  return workspace.compile(definition);
-}
 
 std::string json_of(const data::Scalar& value) {
   std::string out;
@@ -31,14 +22,10 @@ std::string json_of(const std::optional<EventTime>& time) {
 }  // namespace
 
 Result<ExplainAsked> parse_explain_asked(flow::Workspace& workspace, const std::string& word) {
-  const std::size_t colon = word.find(':');
-  if (colon == std::string::npos) {
-    return Status(Code::kInvalidArgument,
-                  "`" + word + "` names no feature; write SERVICE:feature or VIEW:feature");
-  }
+  ASSAY_ASSIGN_OR_RETURN(const auto parsed, serve::parse_explain_word(word));
+  const std::string& owner = parsed.owner;
   ExplainAsked asked;
-  const std::string owner = word.substr(0, colon);
-  asked.feature = word.substr(colon + 1);
+  asked.feature = parsed.feature;
   if (workspace.project().views.count(owner) != 0) {
     asked.view = owner;
     return asked;
@@ -53,9 +40,10 @@ Result<ExplainAsked> parse_explain_asked(flow::Workspace& workspace, const std::
   ASSAY_ASSIGN_OR_RETURN(const std::string service,
                          only_or_given(owner, owners, "service or feature view"));
   const bool is_derived = workspace.project().derived.count(service) != 0;
-  ASSAY_ASSIGN_OR_RETURN(
-      asked.service,
-      is_derived ? service_of_derived(workspace, service) : workspace.service(service));
+  ASSAY_ASSIGN_OR_RETURN(asked.service,
+                         is_derived ? workspace.compile(serve::service_of_derived(
+                                          service, workspace.project().derived.at(service)))
+                                    : workspace.service(service));
   std::vector<std::string> names;
   for (const gold::ServiceFeature& feature : asked.service->features) {
     names.push_back(feature.name);

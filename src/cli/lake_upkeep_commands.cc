@@ -32,20 +32,6 @@ Result<OpenTable> open_table(Invocation& invocation) {
   return open;
 }
 
-/// A flag's time span, or nothing when it is not given.
-Result<std::optional<Duration>> duration_flag(const Invocation& invocation,
-                                              const std::string& name) {
-  const std::string& text = invocation.arguments.get(name);
-  if (text.empty()) {
-    return std::optional<Duration>();
-  }
-  Result<Duration> duration = parse_duration(text);
-  if (!duration.ok()) {
-    return duration.status().with_context("--" + name);
-  }
-  return std::optional(*duration);
-}
-
 Status run_compact(Invocation& invocation) {
   ASSAY_ASSIGN_OR_RETURN(const OpenTable open, open_table(invocation));
   ASSAY_ASSIGN_OR_RETURN(const int64_t target_mb, invocation.arguments.integer("target-mb", 1));
@@ -74,7 +60,10 @@ Status run_compact(Invocation& invocation) {
 
 Status run_vacuum(Invocation& invocation) {
   ASSAY_ASSIGN_OR_RETURN(const OpenTable open, open_table(invocation));
-  ASSAY_ASSIGN_OR_RETURN(const std::optional<Duration> keep, duration_flag(invocation, "keep"));
+  std::optional<Duration> keep;
+  if (!invocation.arguments.get("keep").empty()) {
+    ASSAY_ASSIGN_OR_RETURN(keep, invocation.arguments.duration("keep", "24h or 7d"));
+  }
   const bool dry_run = invocation.arguments.has("dry-run");
   const lake::LakeAccess access = open.access(invocation.world);
   ASSAY_ASSIGN_OR_RETURN(const std::optional<lake::Version> needed,

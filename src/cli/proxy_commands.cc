@@ -41,21 +41,13 @@ Result<std::vector<serve::ServerAddress>> server_addresses(const Arguments& argu
   return servers;
 }
 
-Result<Duration> answer_max(const Arguments& arguments) {
-  const std::string& text = arguments.get("timeout");
-  Result<Duration> duration = parse_duration(text);
-  return duration.ok() && duration->micros > 0
-             ? duration
-             : Status(Code::kInvalidArgument,
-                      "--timeout is `" + text + "`; write it like 500ms or 5s");
-}
-
 Status run_proxy(Invocation& invocation) {
   StopWait stop;
   const Arguments& arguments = invocation.arguments;
   serve::ProxyOptions options;
   ASSAY_ASSIGN_OR_RETURN(options.servers, server_addresses(arguments));
-  ASSAY_ASSIGN_OR_RETURN(options.answer_max, answer_max(arguments));
+  ASSAY_ASSIGN_OR_RETURN(options.answer_max,
+                         arguments.duration("timeout", "500ms or 5s", Duration{1}));
   ASSAY_ASSIGN_OR_RETURN(const int64_t threads, arguments.integer("threads", 0));
   options.threads = static_cast<int>(threads);
   ASSAY_ASSIGN_OR_RETURN(serve::HttpOptions http, parse_address(arguments.get("http"), "--http"));

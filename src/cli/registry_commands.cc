@@ -92,14 +92,6 @@ class ServedRegistry {
   std::shared_ptr<const serve::FeastRegistry> registry_;
 };
 
-/// Whether a service of this server can answer; nothing: it has none of that name.
-std::optional<bool> registry_health(std::string_view service, bool is_draining) {
-  if (service.empty() || service == "feast.registry.RegistryServer") {
-    return !is_draining;
-  }
-  return service == "grpc.health.v1.Health" ? std::optional(true) : std::nullopt;
-}
-
 /// What a method of the registry answers to whoever may ask.
 serve::GrpcHandler registry_handler(ServedRegistry& registry,
                                     serve::Gate& gate,
@@ -109,12 +101,12 @@ serve::GrpcHandler registry_handler(ServedRegistry& registry,
              const serve::Credentials& credentials) -> Result<std::string> {
     if (method == serve::kHealthCheck || method == serve::kHealthWatch) {
       return serve::answer_health(method, request, [&](std::string_view service) {
-        return registry_health(service, is_draining);
+        return service.empty() ? !is_draining : serve::health_without_rows(service, is_draining);
       });
     }
     if (serve::is_reflection(method)) {
-      constexpr std::array<std::string_view, 2> kServices = {"feast.registry.RegistryServer",
-                                                             "grpc.health.v1.Health"};
+      constexpr std::array<std::string_view, 2> kServices = {serve::kRegistryServiceName,
+                                                             serve::kHealthService};
       return serve::answer_reflection(request, kServices);
     }
     ASSAY_ASSIGN_OR_RETURN(const auto caller, gate.who(credentials));

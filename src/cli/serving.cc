@@ -17,12 +17,7 @@ Result<Duration> busy_after(const Arguments& arguments) {
   if (!arguments.has("busy-after")) {
     return serve::HttpOptions().turn_max;
   }
-  const std::string& text = arguments.get("busy-after");
-  Result<Duration> duration = parse_duration(text);
-  return duration.ok() && duration->micros > 0
-             ? duration
-             : Status(Code::kInvalidArgument,
-                      "--busy-after is `" + text + "`; write it like 100ms or 1s");
+  return arguments.duration("busy-after", "100ms or 1s", Duration{1});
 }
 
 Result<int> connections_max(const Arguments& arguments) {
@@ -137,16 +132,11 @@ Flag drain_flag() {
 }
 
 Result<Duration> drain_time(const Arguments& arguments) {
-  constexpr int64_t kMax = 3600 * kMicrosPerSecond;
+  constexpr Duration kMax{3600 * kMicrosPerSecond};
   if (!arguments.has("drain-for")) {
     return Duration{0};
   }
-  const std::string& text = arguments.get("drain-for");
-  Result<Duration> duration = parse_duration(text);
-  return duration.ok() && duration->micros >= 0 && duration->micros <= kMax
-             ? duration
-             : Status(Code::kInvalidArgument,
-                      "--drain-for is `" + text + "`; write it like 10s, at most 1h");
+  return arguments.duration("drain-for", "10s, at most 1h", {}, kMax);
 }
 
 Flag access_flag() {

@@ -55,11 +55,6 @@ class LineServer {
   std::unique_ptr<Servers> servers_;
 };
 
-Result<Duration> duration_of(const Arguments& arguments, const std::string& name) {
-  Result<Duration> duration = parse_duration(arguments.get(name));
-  return duration.ok() ? duration : std::move(duration).status().with_context("--" + name);
-}
-
 /// A minute, for large files; a second when a view waits for the lake, which is said.
 Duration flush_by_default(Invocation& invocation, const catalog::Project& project) {
   Duration flush_every = flow::UpOptions().flush_every;
@@ -81,7 +76,7 @@ Status run_up(Invocation& invocation) {
   catch_stop_signals();
   const Arguments& arguments = invocation.arguments;
   flow::UpOptions options;
-  ASSAY_ASSIGN_OR_RETURN(options.poll_every, duration_of(arguments, "poll-every"));
+  ASSAY_ASSIGN_OR_RETURN(options.poll_every, arguments.duration("poll-every", "100ms or 1s"));
   ASSAY_ASSIGN_OR_RETURN(const int64_t threads, arguments.integer("threads", 1));
   options.run.threads = static_cast<int>(threads);
   options.run.stop = &stop_requested();
@@ -89,7 +84,7 @@ Status run_up(Invocation& invocation) {
   options.run.progress = [&](const std::string& line) { invocation.output.progress(line); };
   ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_applied_workspace(invocation));
   if (arguments.has("flush-every")) {
-    ASSAY_ASSIGN_OR_RETURN(options.flush_every, duration_of(arguments, "flush-every"));
+    ASSAY_ASSIGN_OR_RETURN(options.flush_every, arguments.duration("flush-every", "1s or 1m"));
   } else {
     options.flush_every = flush_by_default(invocation, workspace->project());
   }

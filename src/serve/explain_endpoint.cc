@@ -4,6 +4,7 @@
 
 #include "base/suggest.h"
 #include "serve/error_response.h"
+#include "serve/explain_word.h"
 #include "serve/feature_server.h"
 #include "serve/json_value.h"
 #include "serve/permitted.h"
@@ -31,21 +32,19 @@ Named wrong(const std::string& message) {
 
 /// A derived view with all that it is derived from.
 Named of_derived(const ServingState& state, const std::string& view) {
-  catalog::ServiceDef definition;
-  definition.name = view;
-  definition.items = state.derived.at(view).inputs;
-  definition.items.push_back({view, {}, {}});
-  auto service = gold::compile_service(definition, state.views, state.on_demand, state.derived);
+  auto service = gold::compile_service(service_of_derived(view, state.derived.at(view)),
+                                       state.views,
+                                       state.on_demand,
+                                       state.derived);
   return service.ok() ? Named{*std::move(service), {}, ""} : wrong(service.status().message());
 }
 
 Named find_named(Selections& selections, const Caller& caller, const std::string& word) {
-  const std::size_t colon = word.find(':');
-  if (colon == std::string::npos) {
-    return wrong("`" + word + "` names no feature; write SERVICE:feature or VIEW:feature");
+  const Result<ExplainWord> parsed = parse_explain_word(word);
+  if (!parsed.ok()) {
+    return wrong(parsed.status().message());
   }
-  const std::string owner = word.substr(0, colon);
-  const std::string feature = word.substr(colon + 1);
+  const auto& [owner, feature] = *parsed;
   const ServingState& state = selections.state();
   const bool is_derived = state.derived.count(owner) > 0;
   RequestBody body;

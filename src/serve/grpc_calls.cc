@@ -128,13 +128,12 @@ std::optional<bool> health_of(FeatureServer& server, std::string_view service) {
       service == "assay.serving.PredictionService") {
     return server.is_ready();
   }
-  if (service == "assay.serving.PushService" || service == "feast.registry.RegistryServer") {
+  if (service == "assay.serving.PushService") {
     return !server.is_draining();
   }
-  return service == "grpc.health.v1.Health" ||
-                 is_reflection("/" + std::string(service) + "/ServerReflectionInfo")
+  return is_reflection("/" + std::string(service) + "/ServerReflectionInfo")
              ? std::optional(true)
-             : std::nullopt;
+             : health_without_rows(service, server.is_draining());
 }
 
 }  // namespace

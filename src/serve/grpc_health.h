@@ -17,6 +17,18 @@ namespace assay::serve {
 inline constexpr std::string_view kHealthCheck = "/grpc.health.v1.Health/Check";
 inline constexpr std::string_view kHealthWatch = "/grpc.health.v1.Health/Watch";
 
+inline constexpr std::string_view kHealthService = "grpc.health.v1.Health";
+inline constexpr std::string_view kRegistryServiceName = "feast.registry.RegistryServer";
+
+/// Of services that read no rows: the registry's can answer until its server stops, health as long
+/// as anything is answered. Nothing: it is none of these.
+inline std::optional<bool> health_without_rows(std::string_view service, bool is_draining) {
+  if (service == kRegistryServiceName) {
+    return !is_draining;
+  }
+  return service == kHealthService ? std::optional(true) : std::nullopt;
+}
+
 /// Whether a service can answer by now ("": the server as a whole); nothing: there is none of that
 /// name. Called on several threads.
 using HealthOf = std::function<std::optional<bool>(std::string_view service)>;
