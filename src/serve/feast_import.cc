@@ -146,13 +146,13 @@ Result<Service> read_service(std::string_view message) {
     if (field.number == 1) {
       service.name = field.bytes;
     } else if (field.number == 3) {
-      auto& [view, features] = service.items.emplace_back();
+      auto& item = service.items.emplace_back();
       return for_fields(field.bytes, [&](const ProtoField& part) -> Status {
         if (part.number == 1) {
-          view = part.bytes;
+          item.first = part.bytes;
         } else if (part.number == 2) {
           ASSAY_ASSIGN_OR_RETURN(const Column column, read_column(part.bytes));
-          features.push_back(column.name);
+          item.second.push_back(column.name);
         }
         return {};
       });
@@ -262,9 +262,9 @@ class Importer {
         note(name + ": its source is a Delta table; sources are files of rows, not tables");
         continue;
       }
-      const auto untyped = [&](const Column& column) {
+      const auto untyped = [&, &view_name = name](const Column& column) {
         if (column.type.empty()) {
-          note(name + "." + column.name + ": its type has no counterpart; left out");
+          note(view_name + "." + column.name + ": its type has no counterpart; left out");
         }
         return column.type.empty();
       };

@@ -22,7 +22,7 @@ struct ServingModel {
   std::vector<int> inputs;  // per input of the scorer: index into service->features
   /// A model of the same service that is tried beside this one.
   struct Challenger;
-  std::vector<Challenger> challengers{};
+  std::vector<Challenger> challengers;
 
   /// `feature_names`: the inputs as the model was trained, in order.
   ///
