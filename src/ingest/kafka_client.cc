@@ -18,7 +18,6 @@
 #include <librdkafka/rdkafka.h>
 
 #include "base/check.h"
-#include "base/pause.h"
 #include "ingest/kafka_library.h"
 
 namespace assay::ingest {
@@ -154,7 +153,6 @@ class LibraryConsumer : public KafkaConsumer {
     const ListPtr list(rd_kafka_topic_partition_list_new(static_cast<int>(from.size())),
                        rd_kafka_topic_partition_list_destroy);
     let_stops_end();
-    is_stopping_ = !assigned_.empty();
     assigned_.clear();
     for (const auto& [partition, offset] : from) {
       rd_kafka_topic_partition_list_add(list.get(), partition.topic.c_str(), partition.partition)
@@ -171,7 +169,6 @@ class LibraryConsumer : public KafkaConsumer {
     const std::string what = "go to an offset of " + partition.name();
     if (lost_.erase(partition) > 0) {  // the library has stopped to fetch it, and refuses to seek
       let_stops_end();
-      is_stopping_ = true;
       ASSAY_RETURN_IF_ERROR(
           kafka_result(rd_kafka_incremental_unassign(handle_.get(), list.get()), what));
       list->elems[0].offset = offset;
@@ -221,6 +218,7 @@ class LibraryConsumer : public KafkaConsumer {
       }
     }
     const ListPtr list = list_of(partitions);
+    let_stops_end();
     return kafka_result(rd_kafka_incremental_unassign(handle_.get(), list.get()),
                         "give up partitions");
   }
@@ -237,7 +235,6 @@ class LibraryConsumer : public KafkaConsumer {
           queue_.get(), 0, found_.data() + 1, static_cast<std::size_t>(records_max - 1));
       count += std::max<int64_t>(0, more);
     }
-    is_stopping_ = is_stopping_ && count <= 0;
     auto block = std::make_unique<MessageBlock>();
     block->messages.reserve(static_cast<std::size_t>(std::max<int64_t>(0, count)));
     Status failed;
@@ -412,6 +409,7 @@ class LibraryConsumer : public KafkaConsumer {
     for (const KafkaRebalance& told : callbacks.rebalances) {
       const ListPtr list = list_of(told.partitions);
       on_kafka_rebalance(handle_.get(), told.gives, list.get(), &callbacks);
+      let_stops_end();
     }
   }
 
@@ -421,16 +419,19 @@ class LibraryConsumer : public KafkaConsumer {
   KafkaHandle asks_;  // while the first one fetches
   int timeout_ms_;
   std::unique_ptr<rd_kafka_queue_t, decltype(&rd_kafka_queue_destroy)> queue_;
-  /// The library (2.0) aborts when partitions are taken away that it still stops because of the
-  /// assignment before, and does not say when it is done.
+  /// The library (still 2.15) aborts when partitions are taken away that it stops because of the
+  /// assignment before, and does not say when it is done. But its main thread does what it is told
+  /// in turn: when it has answered one question it has stopped them, and it has heard that it did
+  /// when it has answered a second one.
   void let_stops_end() {
-    if (std::exchange(is_stopping_, false)) {
-      pause_for(kStopTime);
+    for (int question = 0; question < 2; ++question) {
+      rd_kafka_topic_partition_list_t* list = nullptr;
+      if (rd_kafka_assignment(handle_.get(), &list) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        rd_kafka_topic_partition_list_destroy(list);
+      }
     }
   }
 
-  static constexpr Duration kStopTime{200'000};
-  bool is_stopping_ = false;  // an assignment replaced another, and nothing came of it yet
   std::map<TopicPartition, std::size_t> assigned_;  // and the index of their messages
   std::set<std::size_t> given_up_;                  // of them, by index
   std::optional<KafkaRebalance> unanswered_;
