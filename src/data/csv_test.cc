@@ -4,6 +4,7 @@
 
 #include "base/file_system.h"
 #include "base/random.h"
+#include "base/temp_folder.h"
 #include "base/time.h"
 #include "data/record_splitter.h"
 #include "data/sql_engine.h"
@@ -202,7 +203,8 @@ TEST(Csv, CleanTablesReadAsDuckDbReadsThem) {
   SCOPED_TRACE(seed);
   const auto random = seeded_random(seed);
   const std::string text = random_csv(*random, 4000);
-  const std::string path = testing::TempDir() + "/assay_csv_test.csv";
+  const TempFolder folder;
+  const std::string path = folder.file("table.csv");
   ASSERT_TRUE(system_files()->write(path, text).ok());
   Result<std::unique_ptr<SqlEngine>> engine = SqlEngine::open({});
   ASSERT_TRUE(engine.ok());
@@ -212,7 +214,6 @@ TEST(Csv, CleanTablesReadAsDuckDbReadsThem) {
                        "= {'i': 'BIGINT', 'f': "
                        "'DOUBLE', 's': 'VARCHAR', 'd': 'DATE', 't': 'TIMESTAMP WITH TIME ZONE'})");
   ASSERT_TRUE(expected.ok()) << expected.status().to_string();
-  ASSERT_TRUE(system_files()->remove(path).ok());
 
   RecordSplitter splitter({});
   std::vector<std::string_view> records;

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "base/temp_folder.h"
 #include "data/arrow.h"
 #include "data/json_lines.h"
 #include "data/json_text.h"
@@ -230,7 +231,8 @@ TEST(NestedColumn, ParquetGivesBackWhatItTook) {
     }
   }
   const Batch made = random_batch(*random, types, 300);
-  const std::string path = testing::TempDir() + "/nested.parquet";
+  const TempFolder folder;
+  const std::string path = folder.file("nested.parquet");
   ASSERT_TRUE(write_parquet(*sql, made, path).ok());
   const Result<Batch> back = read_file(*sql, path);
   ASSERT_TRUE(back.ok()) << back.status().to_string();
@@ -241,7 +243,8 @@ TEST(NestedColumn, ArraysOfAFixedSizeAreListsInParquet) {
   const auto random = seeded_random(18);
   const auto sql = engine();
   const Batch made = random_batch(*random, {Type::array(Type::kFloat32, 4)}, 50);
-  const std::string path = testing::TempDir() + "/array.parquet";
+  const TempFolder folder;
+  const std::string path = folder.file("array.parquet");
   ASSERT_TRUE(write_parquet(*sql, made, path).ok());
   const Batch lists = read_file(*sql, path).value();
   EXPECT_EQ(lists.schema().field(0).type, Type::list(Type::kFloat32));

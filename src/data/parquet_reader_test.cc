@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <filesystem>
 #include <fstream>
 #include <string>
 #include <vector>
@@ -10,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "base/random.h"
+#include "base/temp_folder.h"
 #include "data/parquet_file.h"
 #include "data/random_values.h"
 #include "data/sql_engine.h"
@@ -74,12 +74,10 @@ void expect_same(const Batch& a, const Batch& b) {
 
 /// The SQL engine reads the same bytes.
 Batch naive_read(SqlEngine& sql, const std::string& bytes) {
-  const std::string path =
-      (std::filesystem::path(testing::TempDir()) / "parquet_reader_test.parquet").string();
+  const TempFolder folder;
+  const std::string path = folder.file("rows.parquet");
   std::ofstream(path, std::ios::binary) << bytes;
-  Batch rows = sql.query("SELECT * FROM read_parquet('" + path + "')").value();
-  std::filesystem::remove(path);
-  return rows;
+  return sql.query("SELECT * FROM read_parquet('" + path + "')").value();
 }
 
 TEST(ParquetReader, ReadsWhatWasWrittenAsTheSqlEngineDoes) {

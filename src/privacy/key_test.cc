@@ -5,21 +5,16 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include "base/temp_folder.h"
+
 namespace assay::privacy {
 namespace {
 
 class Key : public ::testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = ::testing::TempDir() + "/privacy_key_" +
-              ::testing::UnitTest::GetInstance()->current_test_info()->name();
-    std::filesystem::remove_all(folder_);
-    std::filesystem::create_directories(folder_);
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
   SystemWorld system_;
-  std::string folder_;
+  TempFolder own_;
+  const std::string& folder_ = own_.path();
 };
 
 TEST_F(Key, IsMadeOnceAndReadAgain) {
