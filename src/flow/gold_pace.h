@@ -1,9 +1,5 @@
 #pragma once
 
-#include <algorithm>
-#include <map>
-#include <string>
-
 #include "base/time.h"
 
 namespace assay::flow {
@@ -18,33 +14,30 @@ class GoldPace {
  public:
   /// After less than `unnoticed` nobody waits.
   explicit GoldPace(Duration unnoticed) : unnoticed_(unnoticed) {}
-  /// Whether it is the view's turn; if not, it is owed one.
-  bool takes(const std::string& view, Duration now) {
-    View& seen = views_[view];
-    seen.is_owed = now < seen.next;
-    return !seen.is_owed;
+
+  /// Whether it is gold's turn; if not, it is owed one.
+  bool takes(Duration now) {
+    is_owed_ = now < next_;
+    return !is_owed_;
   }
-  /// A view's gold was made.
-  void note(const std::string& view, Duration began, Duration ended) {
+  /// Gold of all views was made.
+  void note(Duration began, Duration ended) {
     const int64_t took = ended.micros - began.micros;
-    views_[view] = {took < unnoticed_.micros ? ended : Duration{ended.micros + kPause * took}, false};
+    next_ = {took < unnoticed_.micros ? ended.micros : ended.micros + kPause * took};
   }
-  /// Whether a view that had to wait could be made now.
-  [[nodiscard]] bool owes(Duration now) const {
-    return std::any_of(views_.begin(), views_.end(), [&](const auto& view) {
-      return view.second.is_owed && now >= view.second.next;
-    });
-  }
+  /// Gold was made without a pace.
+  void catch_up() { is_owed_ = false; }
+  /// Whether gold was passed over, so that its source may have rows that it has not seen.
+  [[nodiscard]] bool is_owed() const { return is_owed_; }
+  /// Whether it was, and could be made now.
+  [[nodiscard]] bool owes(Duration now) const { return is_owed_ && now >= next_; }
 
  private:
   static constexpr int64_t kPause = 3;  // times what it took
 
-  struct View {
-    Duration next = Duration{0};
-    bool is_owed = false;
-  };
   Duration unnoticed_;
-  std::map<std::string, View> views_;
+  Duration next_{0};
+  bool is_owed_ = false;
 };
 
 }  // namespace assay::flow

@@ -14,7 +14,6 @@
 #include "flow/gold_stage.h"
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 #include "base/fail_point.h"
@@ -57,51 +56,42 @@ struct WrittenSteps {
 };
 
 /// The steps of a part of the entities, as files of the table.
-Status write_part(Workspace& workspace,
-                  const GoldTask& task,
+Status write_part(const GoldTask& task,
                   const CommitPlan& plan,
-                  const data::Batch& seed,
-                  EntityPart part,
+                  const EntityParts& parts,
+                  int64_t part,
                   const RunOptions& options,
                   WrittenSteps* written) {
-  ASSAY_ASSIGN_OR_RETURN(const data::Batch rows,
-                         read_source_rows(workspace, task, plan.begin, plan.end, part));
+  ASSAY_ASSIGN_OR_RETURN(const data::Batch seed, parts.seed(part));
+  ASSAY_ASSIGN_OR_RETURN(const data::Batch rows, parts.rows(part));
   ASSAY_ASSIGN_OR_RETURN(const data::Batch steps,
                          task.view->steps(rows, seed, plan.begin, plan.end, options.threads));
   const SplitSteps split = split_steps(steps, plan.frontier);
-  ASSAY_ASSIGN_OR_RETURN(std::vector<lake::DataFile> files,
-                         task.steps->write_files(split.final_steps));
+  ASSAY_ASSIGN_OR_RETURN(const auto files, task.steps->write_files(split.final_steps));
   ASSAY_ASSIGN_OR_RETURN(const auto tail,
                          task.steps->write_files(split.tail, {{kTailTag, "true"}}));
-  files.insert(files.end(), tail.begin(), tail.end());
-  std::move(files.begin(), files.end(), std::back_inserter(written->files));
+  written->files.insert(written->files.end(), files.begin(), files.end());
+  written->files.insert(written->files.end(), tail.begin(), tail.end());
   written->steps += steps.rows();
   return {};
 }
 
-/// All at once where they fit, else entities part by part.
 Result<WrittenSteps> write_steps(Workspace& workspace,
                                  const GoldTask& task,
                                  const CommitPlan& plan,
                                  const RunOptions& options) {
-  WrittenSteps written;
   ASSAY_ASSIGN_OR_RETURN(
-      const int64_t parts,
-      count_parts(workspace, task, plan.begin, plan.end, options.gold_part_rows));
-  if (parts == 1) {
-    ASSAY_ASSIGN_OR_RETURN(const data::Batch seed, read_seed(workspace, task, plan.begin));
-    ASSAY_RETURN_IF_ERROR(write_part(workspace, task, plan, seed, {}, options, &written));
-    return written;
+      EntityParts parts,
+      EntityParts::open(workspace, task, plan.begin, plan.end, options.gold_part_rows));
+  WrittenSteps written;
+  for (int64_t part = 0; part < parts.count(); ++part) {
+    if (parts.count() > 1) {
+      options.say("gold " + task.view->name() + ": part " + std::to_string(part + 1) + " of " +
+                  std::to_string(parts.count()));
+    }
+    ASSAY_RETURN_IF_ERROR(write_part(task, plan, parts, part, options, &written));
   }
-  ASSAY_ASSIGN_OR_RETURN(SeedInParts seeds, SeedInParts::find(workspace, task, plan.begin));
-  for (int64_t number = 0; number < parts; ++number) {
-    const EntityPart part{number, parts};
-    options.say("gold " + task.view->name() + ": part " + std::to_string(number + 1) + " of " +
-                std::to_string(parts));
-    ASSAY_ASSIGN_OR_RETURN(const data::Batch seed, seeds.read(part));
-    ASSAY_RETURN_IF_ERROR(write_part(workspace, task, plan, seed, part, options, &written));
-  }
-  ASSAY_RETURN_IF_ERROR(seeds.drop());
+  ASSAY_RETURN_IF_ERROR(parts.close());
   return written;
 }
 

@@ -99,20 +99,21 @@ Result<GoldTask> make_gold_task(Workspace& workspace, const std::string& view_na
 namespace {
 
 constexpr char kSeedTable[] = "assay_gold_seed";
+constexpr char kRowsTable[] = "assay_gold_rows";
+constexpr char kPart[] = "assay_part";
+/// So many parts at most are each read from the lake, which takes no room; of a table of changes,
+/// whose versions are found anew each time, one.
+constexpr int64_t kReadsMax = 8;
 
-/// A condition of the rows of a part's entities; their keys have other types in the source.
-std::string in_part(const gold::FeatureView& view, EntityPart part) {
-  if (part.count == 1) {
-    return "true";
-  }
+/// The part of a row's entity; keys may have other types in the source.
+std::string part_of(const gold::FeatureView& view, int64_t count) {
   std::string keys;
   for (const data::Field& key : view.keys()) {
     keys += std::string(keys.empty() ? "" : ", ") + "CAST(" +
             data::SqlEngine::identifier(key.name) + " AS " + data::SqlEngine::sql_type(key.type) +
             ")";
   }
-  return "hash(" + keys + ") % " + std::to_string(part.count) + " = " +
-         std::to_string(part.number);
+  return "hash(" + keys + ") % " + std::to_string(count);
 }
 
 /// A query of each entity's last final step before `begin`.
@@ -125,59 +126,24 @@ Result<std::string> seed_query(const GoldTask& task, EventTime begin) {
          last_of_each_entity(*task.view);
 }
 
-}  // namespace
-
-Result<data::Batch> read_seed(Workspace& workspace, const GoldTask& task, EventTime begin) {
-  if (begin == EventTime::min()) {
-    return data::Batch::empty(task.view->steps_schema());
-  }
-  ASSAY_ASSIGN_OR_RETURN(const std::string query, seed_query(task, begin));
-  return workspace.sql().query(query);
-}
-
-Result<SeedInParts> SeedInParts::find(Workspace& workspace,
-                                      const GoldTask& task,
-                                      EventTime begin) {
-  ASSAY_ASSIGN_OR_RETURN(const std::string query,
-                         seed_query(task, std::max(begin, kFirstInstant)));
-  ASSAY_RETURN_IF_ERROR(workspace.sql().execute("CREATE OR REPLACE TEMP TABLE " +
-                                                std::string(kSeedTable) + " AS " + query));
-  return SeedInParts(workspace, task);
-}
-
-Result<data::Batch> SeedInParts::read(EntityPart part) const {
-  return workspace_->sql().query("SELECT " + column_list(task_->view->steps_schema()->names()) +
-                                 " FROM " + kSeedTable + " WHERE " + in_part(*task_->view, part));
-}
-
-Status SeedInParts::drop() {
-  return workspace_->sql().drop_table(kSeedTable);
-}
-
-namespace {
-
-/// Of a table of changes: its versions within reach, in the WITH clause of a query, and which of
-/// their rows to take. Those that stand at `begin` or come later; of entities with a row that is
-/// replaced in the range all that stand, since an older one may be the newest.
-std::string version_rows(const GoldTask& task,
-                         const std::string& relation,
-                         EventTime begin,
-                         EventTime end,
-                         EventTime reach,
-                         EntityPart part,
-                         const std::string& columns) {
-  const std::string source_columns = column_list(task.view->source_columns());
+/// Of a table of changes: its versions within reach that stand at `begin` or come later; of
+/// entities with a row that is replaced in the range all that stand, since an older one may be the
+/// newest.
+std::string versions_query(const GoldTask& task,
+                           const std::string& relation,
+                           EventTime begin,
+                           EventTime end,
+                           EventTime reach) {
+  const std::string columns = column_list(task.view->source_columns());
   const std::string before_end =
       end == EventTime::max() ? "true" : "event_time < " + timestamp_literal(end);
-  const std::string versions = visible_rows(relation, true);
   if (begin == EventTime::min()) {
-    return "SELECT " + columns + " FROM " + versions + " WHERE " + before_end + " AND " +
-           in_part(*task.view, part);
+    return "SELECT " + columns + " FROM " + visible_rows(relation, true) + " WHERE " + before_end;
   }
   const std::string from = timestamp_literal(begin);
-  return "WITH versions AS MATERIALIZED (SELECT " + source_columns + " FROM " + versions +
-         " WHERE (replaced_time IS NULL OR replaced_time >= " + from + ") AND " +
-         in_part(*task.view, part) + "), touched AS (SELECT DISTINCT " + select_keys(*task.view) +
+  return "WITH versions AS MATERIALIZED (SELECT " + columns + " FROM " +
+         visible_rows(relation, true) + " WHERE replaced_time IS NULL OR replaced_time >= " + from +
+         "), touched AS (SELECT DISTINCT " + select_keys(*task.view) +
          ", true AS assay_touched FROM versions WHERE replaced_time IS NOT NULL AND"
          " replaced_time < " +
          timestamp_literal(end) + ") SELECT " + columns + " FROM versions LEFT JOIN touched" +
@@ -185,18 +151,14 @@ std::string version_rows(const GoldTask& task,
          timestamp_literal(reach) + " OR known_time >= " + from + ") AND " + before_end;
 }
 
-/// A query of `columns` of the source rows that can matter to steps in [begin, end).
-Result<std::string> source_query(const GoldTask& task,
-                                 EventTime begin,
-                                 EventTime end,
-                                 EntityPart part,
-                                 const std::string& columns) {
+/// A query of the source rows that can matter to steps in [begin, end).
+Result<std::string> source_query(const GoldTask& task, EventTime begin, EventTime end) {
   const EventTime reach =
       back_by(begin, {task.view->window_max().micros + task.view->slide().micros});
   ASSAY_ASSIGN_OR_RETURN(const auto snapshot, task.source->snapshot(task.source_version));
   if (task.view->of_changes()) {
     ASSAY_ASSIGN_OR_RETURN(const std::string relation, task.source->relation(*snapshot));
-    return version_rows(task, relation, begin, end, reach, part, columns);
+    return versions_query(task, relation, begin, end, reach);
   }
   std::string where;
   if (begin != EventTime::min()) {
@@ -207,34 +169,102 @@ Result<std::string> source_query(const GoldTask& task,
     where += std::string(where.empty() ? "" : " AND ") + "event_time < " + timestamp_literal(end);
   }
   ASSAY_ASSIGN_OR_RETURN(const std::string relation, task.source->relation(*snapshot, where));
-  return "SELECT " + columns + " FROM " + relation + " WHERE " + in_part(*task.view, part);
+  return "SELECT " + column_list(task.view->source_columns()) + " FROM " + relation;
+}
+
+/// How many source rows matter, or more: versions of a table of changes are not looked for.
+Result<int64_t> count_source_rows(Workspace& workspace,
+                                  const GoldTask& task,
+                                  EventTime begin,
+                                  EventTime end,
+                                  int64_t rows_max) {
+  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, task.source->snapshot(task.source_version));
+  if (snapshot->rows() <= rows_max || task.view->of_changes()) {
+    return snapshot->rows();
+  }
+  ASSAY_ASSIGN_OR_RETURN(const std::string query, source_query(task, begin, end));
+  ASSAY_ASSIGN_OR_RETURN(const data::Batch count,
+                         workspace.sql().query("SELECT count(*) AS n FROM (" + query + ")"));
+  return count.column(0).values<int64_t>()[0];
 }
 
 }  // namespace
 
-Result<data::Batch> read_source_rows(Workspace& workspace,
-                                     const GoldTask& task,
-                                     EventTime begin,
-                                     EventTime end,
-                                     EntityPart part) {
-  ASSAY_ASSIGN_OR_RETURN(
-      const std::string query,
-      source_query(task, begin, end, part, column_list(task.view->source_columns())));
+Result<data::Batch> read_seed(Workspace& workspace, const GoldTask& task, EventTime begin) {
+  if (begin == EventTime::min()) {
+    return data::Batch::empty(task.view->steps_schema());
+  }
+  ASSAY_ASSIGN_OR_RETURN(const std::string query, seed_query(task, begin));
   return workspace.sql().query(query);
 }
 
-Result<int64_t> count_parts(Workspace& workspace,
-                            const GoldTask& task,
-                            EventTime begin,
-                            EventTime end,
-                            int64_t rows_max) {
-  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, task.source->snapshot(task.source_version));
-  if (snapshot->rows() <= rows_max || task.view->keys().empty()) {
-    return 1;
+Result<data::Batch> read_source_rows(Workspace& workspace,
+                                     const GoldTask& task,
+                                     EventTime begin,
+                                     EventTime end) {
+  ASSAY_ASSIGN_OR_RETURN(const std::string query, source_query(task, begin, end));
+  return workspace.sql().query(query);
+}
+
+Result<EntityParts> EntityParts::open(Workspace& workspace,
+                                      const GoldTask& task,
+                                      EventTime begin,
+                                      EventTime end,
+                                      int64_t rows_max) {
+  EntityParts parts(workspace, task, begin, end);
+  if (task.view->keys().empty()) {
+    return parts;
   }
-  ASSAY_ASSIGN_OR_RETURN(const std::string query, source_query(task, begin, end, {}, "count(*)"));
-  ASSAY_ASSIGN_OR_RETURN(const data::Batch count, workspace.sql().query(query));
-  return std::max<int64_t>(1, (count.column(0).values<int64_t>()[0] + rows_max - 1) / rows_max);
+  ASSAY_ASSIGN_OR_RETURN(const int64_t rows,
+                         count_source_rows(workspace, task, begin, end, rows_max));
+  parts.count_ = std::max<int64_t>(1, (rows + rows_max - 1) / rows_max);
+  if (parts.count_ == 1) {
+    return parts;
+  }
+  data::SqlEngine& sql = workspace.sql();
+  const std::string make = "CREATE OR REPLACE TEMP TABLE ";
+  if (begin != EventTime::min()) {
+    ASSAY_ASSIGN_OR_RETURN(const std::string query, seed_query(task, begin));
+    ASSAY_RETURN_IF_ERROR(sql.execute(make + kSeedTable + " AS " + query));
+  }
+  parts.has_table_ = parts.count_ > (task.view->of_changes() ? 1 : kReadsMax);
+  if (parts.has_table_) {
+    ASSAY_ASSIGN_OR_RETURN(const std::string query, source_query(task, begin, end));
+    ASSAY_RETURN_IF_ERROR(sql.execute(make + kRowsTable + " AS SELECT *, " +
+                                      part_of(*task.view, parts.count_) + " AS " + kPart +
+                                      " FROM (" + query + ") ORDER BY " + kPart));
+  }
+  return parts;
+}
+
+Result<data::Batch> EntityParts::seed(int64_t part) const {
+  if (count_ == 1 || begin_ == EventTime::min()) {
+    return read_seed(*workspace_, *task_, begin_);
+  }
+  return workspace_->sql().query("SELECT " + column_list(task_->view->steps_schema()->names()) +
+                                 " FROM " + kSeedTable + " WHERE " +
+                                 part_of(*task_->view, count_) + " = " + std::to_string(part));
+}
+
+Result<data::Batch> EntityParts::rows(int64_t part) const {
+  if (count_ == 1) {
+    return read_source_rows(*workspace_, *task_, begin_, end_);
+  }
+  const std::string columns = column_list(task_->view->source_columns());
+  if (has_table_) {
+    return workspace_->sql().query("SELECT " + columns + " FROM " + kRowsTable + " WHERE " + kPart +
+                                   " = " + std::to_string(part));
+  }
+  ASSAY_ASSIGN_OR_RETURN(const std::string query, source_query(*task_, begin_, end_));
+  return workspace_->sql().query("SELECT " + columns + " FROM (" + query + ") WHERE " +
+                                 part_of(*task_->view, count_) + " = " + std::to_string(part));
+}
+
+Status EntityParts::close() {
+  if (count_ > 1 && begin_ != EventTime::min()) {
+    ASSAY_RETURN_IF_ERROR(workspace_->sql().drop_table(kSeedTable));
+  }
+  return has_table_ ? workspace_->sql().drop_table(kRowsTable) : Status();
 }
 
 Result<std::vector<EventTime>> chunk_ends(

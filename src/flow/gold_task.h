@@ -51,45 +51,44 @@ std::string timestamp_literal(EventTime time);
 /// ` QUALIFY ...`: of steps only each entity's last one.
 std::string last_of_each_entity(const gold::FeatureView& view);
 
-/// One of `count` parts of a view's entities, by a hash of their keys. No step of one depends on
-/// another.
-struct EntityPart {
-  int64_t number = 0;
-  int64_t count = 1;
-};
-
 /// The last final step of each entity before `begin`.
 Result<data::Batch> read_seed(Workspace& workspace, const GoldTask& task, EventTime begin);
 
-/// The same, found once and read part by part: what a part does not need is not in memory, or lies
-/// in the engine's files. One at a time in a workspace.
-class SeedInParts {
- public:
-  static Result<SeedInParts> find(Workspace& workspace, const GoldTask& task, EventTime begin);
-  [[nodiscard]] Result<data::Batch> read(EntityPart part) const;
-  /// Give its memory back; where this is not called the next one does.
-  Status drop();
-
- private:
-  SeedInParts(Workspace& workspace, const GoldTask& task) : workspace_(&workspace), task_(&task) {}
-
-  Workspace* workspace_;
-  const GoldTask* task_;
-};
-
-/// Source rows that can matter to steps in [begin, end), of the entities of a part.
+/// Source rows that can matter to steps in [begin, end).
 Result<data::Batch> read_source_rows(Workspace& workspace,
                                      const GoldTask& task,
                                      EventTime begin,
-                                     EventTime end,
-                                     EntityPart part = {});
+                                     EventTime end);
 
-/// How many parts to take entities in so that each has about `rows_max` of those rows.
-Result<int64_t> count_parts(Workspace& workspace,
-                            const GoldTask& task,
-                            EventTime begin,
-                            EventTime end,
-                            int64_t rows_max);
+/// The same two of some of the view's entities at a time, by a hash of their keys, so that about
+/// `rows_max` source rows are in memory at once: no step of an entity depends on another. Seeds,
+/// and rows where there are many parts, are found once and lie in the engine's temporary tables,
+/// which spill. One at a time in a workspace.
+class EntityParts {
+ public:
+  static Result<EntityParts> open(Workspace& workspace,
+                                  const GoldTask& task,
+                                  EventTime begin,
+                                  EventTime end,
+                                  int64_t rows_max);
+
+  [[nodiscard]] int64_t count() const { return count_; }
+  [[nodiscard]] Result<data::Batch> seed(int64_t part) const;
+  [[nodiscard]] Result<data::Batch> rows(int64_t part) const;
+  /// Give disk and memory back; where this is not called, the next one does.
+  Status close();
+
+ private:
+  EntityParts(Workspace& workspace, const GoldTask& task, EventTime begin, EventTime end)
+      : workspace_(&workspace), task_(&task), begin_(begin), end_(end) {}
+
+  Workspace* workspace_;
+  const GoldTask* task_;
+  EventTime begin_;
+  EventTime end_;
+  int64_t count_ = 1;
+  bool has_table_ = false;  // of rows, sorted by part
+};
 
 /// Chunk ends after `begin` and before `end`, at midnights, so that each chunk sees about
 /// `rows_max` rows of its own.

@@ -123,12 +123,18 @@ Status LakeThread::run(Job* job, Done* done) {
       done->not_committed.emplace(epoch.bronze, committed);
     }
   }
-  job->options.gold_pace = job->makes_all ? nullptr : &pace_;
+  // What is published is of now, so it is made of all that is known now.
+  const bool has_pace = !job->makes_all && publishing_ == nullptr;
+  job->options.gold_pace = has_pace ? &pace_ : nullptr;
   ASSAY_RETURN_IF_ERROR(run_steps(*workspace_, job->options, Steps::kFilesAndTables, report));
   if (job->publishes) {
     publish();
   }
-  return keep_tables(*workspace_, report);
+  if (!has_pace) {
+    pace_.catch_up();
+  }
+  // Days that gold has not read yet stay for it.
+  return keep_tables(*workspace_, report, !pace_.is_owed());
 }
 
 }  // namespace assay::flow

@@ -189,25 +189,37 @@ Status run_steps_side_by_side(Workspace& workspace, const RunOptions& options, R
 }  // namespace
 
 Status run_steps(Workspace& workspace, const RunOptions& options, Steps steps, RunReport* report) {
-  for (const Step& step : plan_steps(workspace.project())) {
+  GoldPace* const pace = options.gold_pace;
+  Clock& clock = workspace.world().clock;
+  std::vector<Step> plan = plan_steps(workspace.project());
+  if (pace != nullptr) {  // who is served does not wait for gold
+    std::stable_partition(
+        plan.begin(), plan.end(), [](const Step& step) { return step.kind != "gold"; });
+  }
+  std::optional<Duration> gold_began;
+  for (const Step& step : plan) {
     if (steps == Steps::kFilesAndTables && step.kind == "bronze" &&
         workspace.reads_parts(step.name)) {
       continue;
     }
-    GoldPace* const pace = step.kind == "gold" ? options.gold_pace : nullptr;
-    const Duration began = workspace.world().clock.monotonic();
-    if (pace != nullptr && !pace->takes(step.name, began)) {
-      continue;
+    if (pace != nullptr && step.kind == "gold" && !gold_began.has_value()) {
+      gold_began = clock.monotonic();
+      if (!pace->takes(*gold_began)) {
+        return {};
+      }
     }
     ASSAY_RETURN_IF_ERROR(run_step(workspace, step, options, report));
-    if (pace != nullptr) {
-      pace->note(step.name, began, workspace.world().clock.monotonic());
-    }
+  }
+  if (gold_began.has_value()) {
+    pace->note(*gold_began, clock.monotonic());
   }
   return {};
 }
 
-Status keep_tables(Workspace& workspace, RunReport* report) {
+Status keep_tables(Workspace& workspace, RunReport* report, bool drops_days) {
+  if (!drops_days) {
+    return publish_plain_parquet(workspace);
+  }
   ASSAY_ASSIGN_OR_RETURN(const std::vector<DroppedDays> dropped, drop_old_days(workspace, false));
   report->dropped.insert(report->dropped.end(), dropped.begin(), dropped.end());
   return publish_plain_parquet(workspace);

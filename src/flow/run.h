@@ -27,11 +27,13 @@ Result<RunReport> run_all(Workspace& workspace, const RunOptions& options);
 /// What run_all() does: every stage; or all but reading the sources that are followed without end.
 enum class Steps { kAll, kFilesAndTables };
 
-/// The stages in their order, each to the present end of what is before it.
+/// The stages in their order, each to the present end of what is before it. With a pace gold comes
+/// last, when it is its turn.
 Status run_steps(Workspace& workspace, const RunOptions& options, Steps steps, RunReport* report);
 
-/// After the stages: drop what tables keep no longer, and publish those with `format: parquet`.
-Status keep_tables(Workspace& workspace, RunReport* report);
+/// After the stages: drop what tables keep no longer, unless it is still to be read, and publish
+/// those with `format: parquet`.
+Status keep_tables(Workspace& workspace, RunReport* report, bool drops_days = true);
 
 /// Count rows of a stage in the metrics.
 void count_rows(Metrics& metrics, const StageAccount& account);

@@ -47,7 +47,7 @@ struct RunOptions {
   std::set<std::string> ahead;   // views that the line itself moves: the online stage leaves them
   /// Behind a stream gold that took so long waits before it is made again.
   Duration gold_unnoticed{kMicrosPerSecond};
-  GoldPace* gold_pace = nullptr;  // whose turn it is; null: gold never waits
+  GoldPace* gold_pace = nullptr;  // whether it is gold's turn; null: it always is
   Wakeup* wakeup = nullptr;      // notified when topics have records
   const std::atomic<bool>* stop = nullptr;  // set: finish the current commit, then kCancelled
   /// Called now and then with one line about what goes on; may be empty.

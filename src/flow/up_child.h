@@ -41,7 +41,8 @@ inline void run_as_child() {
   UpOptions options;
   options.flush_every = kCrashFlushEvery;
   if (std::getenv("ASSAY_FAIL_POINT") != nullptr) {  // each other time, then
-    options.run.duplicates_bytes = 1;                // every batch's keys go to a file
+    options.run.gold_unnoticed = {0};  // gold always waits its turn
+    options.run.duplicates_bytes = 1;  // every batch's keys go to a file
   }
   options.ready = [&] { return system.world().files.write(std::string(folder) + "/ready", "1"); };
   if (std::getenv(kUpShares) != nullptr) {  // may also be asked to leave

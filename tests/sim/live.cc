@@ -174,6 +174,7 @@ Status live(const Life& life, const std::string& folder) {
   options.batch_bytes = life.batch_bytes;
   options.gold_chunk_rows = life.gold_chunk_rows;
   options.gold_part_rows = life.gold_chunk_rows / 3 + 1;
+  options.gold_unnoticed = {0};
   options.online_batch_rows = life.online_batch_rows;
   options.duplicates_bytes = life.duplicates_bytes;
   return life.work == Life::Work::kUp ? go_on(*workspace, life, options, folder)
