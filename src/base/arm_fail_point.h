@@ -10,4 +10,10 @@ namespace assay {
 /// Threads none may be passing a fail point meanwhile.
 void arm_fail_point(const std::string& setting);
 
+/// For tests: from now on each pass of the place called `name` takes so long. 0 ends it, also while
+/// others pass it.
+///
+/// Threads none may be passing a fail point when a place is named for the first time.
+void slow_down_at(const std::string& name, int milliseconds);
+
 }  // namespace assay

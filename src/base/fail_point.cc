@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/arm_fail_point.h"
+#include "base/pause.h"
 
 namespace assay {
 namespace {
@@ -13,12 +14,21 @@ namespace {
 struct Armed {
   std::string name;
   std::atomic<long> passes_left{0};
+  std::string slow_name;
+  std::atomic<long> slow_ms{0};
 
   Armed() {
     const char* setting =
         std::getenv("ASSAY_FAIL_POINT");  // NOLINT(concurrency-mt-unsafe): read once
     if (setting != nullptr) {
       arm(setting);
+    }
+    setting = std::getenv("ASSAY_SLOW_POINT");  // NOLINT(concurrency-mt-unsafe): read once
+    if (setting != nullptr) {
+      const std::string text = setting;
+      const std::size_t colon = text.rfind(':');
+      slow_name = text.substr(0, colon);
+      slow_ms = colon == std::string::npos ? 0 : std::strtol(setting + colon + 1, nullptr, 10);
     }
   }
 
@@ -39,6 +49,9 @@ Armed& armed() {
 
 void fail_point(std::string_view name) {
   Armed& now = armed();
+  if (now.slow_ms.load(std::memory_order_relaxed) > 0 && now.slow_name == name) {
+    pause_for({now.slow_ms * 1'000});
+  }
   if (now.name.empty() || now.name != name) {
     return;
   }
@@ -49,6 +62,14 @@ void fail_point(std::string_view name) {
 
 void arm_fail_point(const std::string& setting) {
   armed().arm(setting);
+}
+
+void slow_down_at(const std::string& name, int milliseconds) {
+  Armed& now = armed();
+  if (now.slow_name != name) {
+    now.slow_name = name;
+  }
+  now.slow_ms = milliseconds;
 }
 
 }  // namespace assay

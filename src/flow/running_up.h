@@ -104,7 +104,8 @@ class RunningUp {
                      Duration flush_every = {0},
                      Run run = run_up,
                      Duration retry_first = {10'000},
-                     Duration ask_timeout = {2 * kMicrosPerSecond})
+                     Duration ask_timeout = {2 * kMicrosPerSecond},
+                     std::size_t flush_bytes = UpOptions().flush_bytes)
       : log_(line_log(system_.world().clock,
                       LogLevel::kInfo,
                       [this](const std::string& line) { said_.add(line); })),
@@ -118,6 +119,7 @@ class RunningUp {
     options_.run.ask_timeout = ask_timeout;
     options_.run.gold_unnoticed = {0};
     options_.flush_every = flush_every;
+    options_.flush_bytes = flush_bytes;
     options_.look_every = flush_every;
     options_.poll_every = {10'000};
     options_.retry_first = retry_first;

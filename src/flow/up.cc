@@ -440,11 +440,22 @@ class UpLoop {
   Status flush(RunReport* report) {
     const bool is_backlog_read = (is_fast_ && has_lake_) || has_read_backlog();
     if (lake_->has_job()) {
-      ASSAY_RETURN_IF_ERROR(note_done(lake_->wait(), report));
+      ASSAY_RETURN_IF_ERROR(note_done(wait_for_lake(), report));
     }
     ASSAY_RETURN_IF_ERROR(begin_job(true));
-    ASSAY_RETURN_IF_ERROR(note_done(lake_->wait(), report));
+    ASSAY_RETURN_IF_ERROR(note_done(wait_for_lake(), report));
     return is_backlog_read ? go_fast() : Status();
+  }
+
+  /// What the lake's thread has done; meanwhile it is told how far behind the line is.
+  LakeThread::Done wait_for_lake() {
+    for (;;) {
+      if (std::optional<LakeThread::Done> done = lake_->take_done()) {
+        return *std::move(done);
+      }
+      note_lag();
+      wakeup_.wait(kNoteEvery);
+    }
   }
 
   /// What is still to be read, by source and by partition.
