@@ -45,5 +45,38 @@ TEST(Crash, ATableStandsBetweenTwoStepsWhereverTheProcessDies) {
   EXPECT_EQ(crash.in_process(0, CrashUnderTest::verify), End::kCame);
 }
 
+/// Where a table is written and kept up; each of these places is passed by a step of the story or
+/// by the upkeep behind it.
+TEST(Crash, ATableStandsBetweenTwoStepsAtEachNamedPlace) {
+  const CrashUnderTest crash;
+  const auto work = [](LakeUnderTest& lake) -> Status {
+    ASSAY_RETURN_IF_ERROR(CrashUnderTest::verify(lake));
+    ASSAY_ASSIGN_OR_RETURN(const auto table, CrashUnderTest::open(lake));
+    for (int step = 0; step < 4; ++step) {  // an append, a merge and a delete are among four
+      ASSAY_RETURN_IF_ERROR(CrashUnderTest::step(lake, *table));
+    }
+    return CrashUnderTest::upkeep(lake, *table);
+  };
+  ASSERT_EQ(crash.in_process(0, work), End::kCame);
+  for (const char* place : {"lake.write.before_sync",
+                            "lake.commit.before_put",
+                            "lake.commit.after_put",
+                            "lake.rewrite.before_commit",
+                            "lake.compact.before_write",
+                            "lake.compact.before_commit",
+                            "lake.checkpoint.before_put",
+                            "lake.checkpoint.before_hint",
+                            "lake.clean_log.after_remove",
+                            "lake.vacuum.after_remove"}) {
+    const auto at_place = [&] {
+      LakeUnderTest lake(crash.folder());
+      lake.clock().advance({1'000 * kMicrosPerDay});
+      return work(lake);
+    };
+    EXPECT_EQ(CrashUnderTest::in_process_that_dies(place, 1, at_place), End::kKilled) << place;
+    ASSERT_EQ(crash.in_process(0, work), End::kCame) << place;
+  }
+}
+
 }  // namespace
 }  // namespace assay::lake
