@@ -77,7 +77,7 @@ class FeastReads : public OnlineStore {
       return own_->known_applied_to(view);
     }
     ASSAY_RETURN_IF_ERROR(ask({{"PING"}}).status());
-    return std::optional<AppliedTo>();
+    return std::optional<AppliedTo>(kPlaceOfFeast);
   }
   Result<std::optional<int64_t>> ahead_of(const gold::FeatureView& view) override {
     return own_->ahead_of(view);
@@ -193,7 +193,7 @@ class FeastReads : public OnlineStore {
                                values_of(*one.view, reply.list, now));
         values->add_row(found.values, found.statuses, found.event_time.value_or(EventTime{}));
       }
-      applied->emplace_back();
+      applied->emplace_back(kPlaceOfFeast);
       rest = rest.subspan(one.keys.size());
     }
     return {};

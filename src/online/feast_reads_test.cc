@@ -365,7 +365,7 @@ class FeastReadsTest : public testing::Test {
     EXPECT_TRUE(answers.ok()) << answers.status().to_string();
     data::FlatValues flat;
     const auto applied = store.read_flat(view, keys, now_, &flat);
-    EXPECT_TRUE(applied.ok() && !applied->has_value());
+    EXPECT_TRUE(applied.ok() && applied->has_value());
     const gold::FeatureValues& answer = answers->at(0);
     EXPECT_EQ(flat.time(0), answer.event_time.value_or(EventTime{}));
     for (std::size_t i = 0; i < answer.values.size(); ++i) {
@@ -491,7 +491,8 @@ TEST_F(FeastReadsTest, OnlyTheNamedViewsAreFeastsAndAppliesChangeTheStoresOwn) {
     EXPECT_EQ((*store->applied_to(*view))->position, 3);
   }
   EXPECT_EQ((*store->known_applied_to(other))->position, 3);
-  EXPECT_FALSE(store->known_applied_to(own)->has_value()) << "where Feast stands is not known";
+  EXPECT_EQ((*store->known_applied_to(own))->position, kPlaceOfFeast.position)
+      << "where Feast stands is not known";
   const std::vector<data::EntityKey> keys = {key_of({Scalar::int64(1)}),
                                              key_of({Scalar::int64(4)})};
   const std::vector<ViewKeys> asked = {{&own, keys}, {&other, keys}, {&own, keys}};
@@ -504,6 +505,7 @@ TEST_F(FeastReadsTest, OnlyTheNamedViewsAreFeastsAndAppliesChangeTheStoresOwn) {
   EXPECT_EQ(flat.status(5), FeatureStatus::kNotFound);
   EXPECT_EQ(flat.integer(6), 12);
   ASSERT_EQ(applied.size(), 3U);
+  EXPECT_EQ(applied[0]->position, kPlaceOfFeast.position);
   EXPECT_EQ(applied[1]->position, 3);
   EXPECT_EQ(store->views()->size(), 2U);
 }

@@ -2,6 +2,7 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -107,6 +108,14 @@ class RedisUnderTest {
                    "eady to accept connections");
   }
   void kill() { process_.kill(); }
+  /// As when it had no persistence: killed, and started with nothing.
+  void start_empty() {
+    kill();
+    for (const char* const kept : {"appendonlydir", "appendonly.aof"}) {
+      std::filesystem::remove_all(folder_.file(kept));
+    }
+    start();
+  }
   void freeze() const { process_.freeze(); }
   void thaw() const { process_.thaw(); }
 

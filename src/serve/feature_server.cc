@@ -257,7 +257,7 @@ std::optional<ShareMap> share_map(const online::OnlineStore& store, const Servin
   return map;
 }
 
-/// Whether features can be answered: the store says where its views stand.
+/// Whether features can be answered: the store says where each of its views stands.
 Response FeatureServer::ready() {
   if (is_draining_) {
     return detail_error(503, "Server is stopping");
@@ -266,8 +266,10 @@ Response FeatureServer::ready() {
   const ServingState& state = selections->state();
   for (const auto& [name, view] : state.views) {
     const Result<std::optional<online::AppliedTo>> applied = store_.known_applied_to(*view);
-    if (!applied.ok()) {
-      return failure_response(applied.status());
+    const Status is_there =
+        applied.ok() ? check_is_there(*view, *applied) : Status(applied.status());
+    if (!is_there.ok()) {
+      return failure_response(is_there);
     }
   }
   Response response;

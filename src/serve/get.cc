@@ -93,7 +93,8 @@ Status Reading::note_applied(const gold::FeatureView& view) {
     return {};
   }
   ASSAY_ASSIGN_OR_RETURN(const std::optional<online::AppliedTo> applied, reads_.applied(view));
-  const EventTime until = applied.has_value() ? applied->known_until : EventTime::min();
+  ASSAY_RETURN_IF_ERROR(check_is_there(view, applied));
+  const EventTime until = applied->known_until;
   answer_.known_until = std::min(answer_.known_until.value_or(until), until);
   answer_.applied.push_back(applied);
   return {};
@@ -229,6 +230,15 @@ ViewReads ViewReads::of(online::OnlineStore& store, EventTime now) {
           [&store](const gold::FeatureView& view) { return store.known_applied_to(view); }};
 }
 
+Status check_is_there(const gold::FeatureView& view,
+                      const std::optional<online::AppliedTo>& applied) {
+  return applied.has_value()
+             ? Status()
+             : Status(Code::kUnavailable,
+                      "the online store has nothing of feature view " + view.name() +
+                          ", as if it had been emptied; `assay run` fills it");
+}
+
 Result<FeatureAnswer> get_features(const gold::Service& service,
                                    const ViewReads& reads,
                                    const RequestRows& rows,
@@ -319,8 +329,9 @@ Result<std::optional<FlatAnswer>> get_flat_features(const gold::Service& service
   for (FlatAnswer::View& view : answer.views) {
     view.is_present = answer.values.are_present(view.begin, view.width * row_count);
   }
-  for (const std::optional<online::AppliedTo>& applied : answer.applied) {
-    const EventTime until = applied.has_value() ? applied->known_until : EventTime::min();
+  for (std::size_t view = 0; view < answer.applied.size(); ++view) {
+    ASSAY_RETURN_IF_ERROR(check_is_there(*service.views[view], answer.applied[view]));
+    const EventTime until = answer.applied[view]->known_until;
     answer.known_until = std::min(answer.known_until.value_or(until), until);
   }
   return std::optional(std::move(answer));

@@ -94,14 +94,22 @@ struct ViewReads {
   static ViewReads of(online::OnlineStore& store, EventTime now);
 };
 
+/// Whether a store has a view's rows at all. One that does not know where the view stands was
+/// emptied, or never filled: that it has no row of an entity says nothing.
+///
+/// Errors  kUnavailable, with the next step.
+Status check_is_there(const gold::FeatureView& view,
+                      const std::optional<online::AppliedTo>& applied);
+
 /// Read a service's features at `now` and compute its on-demand features. The one way to serve:
 /// HTTP, predictions and the command line all come through here.
 ///
 /// Shape   one answer per (feature of the service, row), in their orders. Columns not needed are
 /// ignored. Time    TTL and windows are evaluated at `now`. Nulls   a null entity key answers
 /// NOT_FOUND; on-demand features are PRESENT or NULL_VALUE. Errors  kInvalidArgument: a column is
-/// missing, too short or of another type; kCorrupt,
-///         kFailedPrecondition and others from the store.
+/// missing, too short or of another type; kUnavailable: the store has nothing of a view
+/// (check_is_there);
+///         kCorrupt, kFailedPrecondition and others from the store.
 /// Threads thread-safe. Each view's answers are of one consistent state.
 Result<FeatureAnswer> get_features(const gold::Service& service,
                                    const ViewReads& reads,

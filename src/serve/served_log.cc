@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "gold/served_schema.h"
+#include "online/feast_reads.h"
 #include "serve/key_share.h"
 
 namespace assay::serve {
@@ -104,7 +105,8 @@ std::optional<ServedLog::Row> ServedLog::row_of(const std::shared_ptr<const gold
   made.service = service;
   made.as_of = answer.now;
   for (const std::optional<online::AppliedTo>& applied : applied_of(answer)) {
-    made.applied.push_back(applied ? std::optional(applied->position) : std::nullopt);
+    const bool is_known = applied && applied->position != online::kPlaceOfFeast.position;
+    made.applied.push_back(is_known ? std::optional(applied->position) : std::nullopt);
   }
   return made;
 }

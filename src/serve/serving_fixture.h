@@ -43,6 +43,7 @@ struct ServingFixture {
            {"Zoë \"q\"", 0, 0, {1e22, 7.0}}});
     apply(spend,
           {{"u1", kTime, kTime, {9.25}}, {"u2", kTime - 2 * kHour, kTime - 2 * kHour, {4.0}}});
+    apply(routes, {});
     state = std::make_shared<const ServingState>(make_state());
   }
 

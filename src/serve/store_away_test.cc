@@ -19,9 +19,14 @@ class StoreAway : public testing::Test {
   StoreAway() {
     fixture_.store =
         online::open_redis_store(fixture_.world, redis_.url() + "?read_timeout=2s").value();
+    fill();
+    server_ = std::make_unique<FeatureServer>(fixture_.world, *fixture_.store, fixture_.state);
+  }
+  void fill() {
     fixture_.apply(fixture_.clicks,
                    {{"u1", ServingFixture::kTime, ServingFixture::kTime, {1.5, 2.0}}});
-    server_ = std::make_unique<FeatureServer>(fixture_.world, *fixture_.store, fixture_.state);
+    fixture_.apply(fixture_.spend, {});
+    fixture_.apply(fixture_.routes, {});
   }
   Response get(const std::string& path) { return server_->handle({"GET", path, {}, ""}); }
   Response features() {
@@ -112,6 +117,24 @@ TEST_F(StoreAway, OneThatSaysNothingIsTheSame) {
   redis_.freeze();
   expect_it_is_away();
   redis_.thaw();
+}
+
+TEST_F(StoreAway, OneThatWasEmptiedIsNotTakenForTheTruth) {
+  expect_all_is_well();
+  redis_.start_empty();
+  wait_for_the_pause();
+  expect_it_is_away();
+  EXPECT_NE(get("/ready").body.find("clicks"), std::string::npos) << "which view is not there";
+  EXPECT_NE(features().body.find("assay run"), std::string::npos) << "and what fills it";
+  fill();
+  expect_all_is_well();
+}
+
+TEST_F(StoreAway, OneViewThatIsGoneIsNotReadyAndTheOthersAreAnswered) {
+  ASSERT_TRUE(fixture_.store->drop(fixture_.spend->storage_name()).ok());
+  EXPECT_EQ(get("/ready").status, 503);
+  EXPECT_NE(get("/ready").body.find("spend"), std::string::npos);
+  EXPECT_EQ(features().status, 200);
 }
 
 }  // namespace
