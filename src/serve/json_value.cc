@@ -12,7 +12,8 @@ namespace {
 
 constexpr std::string_view kBase64 =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-constexpr double kWholeDoubleMax = 9007199254740992.0;  // 2^53: beyond, doubles skip integers
+constexpr double kWholeDoublesEnd = 9007199254740992.0;  // 2^53: from there on one double stands
+                                                         // for several integers
 
 Status mismatch(const JsonValue& value, const data::Type& type) {
   static constexpr std::array<std::string_view, 7> kKinds = {"null",
@@ -32,7 +33,13 @@ Result<data::Scalar> to_integer(const JsonValue& value, const data::Type& type) 
   if (const auto* integer = std::get_if<int64_t>(&value)) {
     whole = *integer;
   } else if (const auto* real = std::get_if<double>(&value);
-             real != nullptr && std::trunc(*real) == *real && std::fabs(*real) <= kWholeDoubleMax) {
+             real != nullptr && std::trunc(*real) == *real) {
+    if (std::fabs(*real) >= kWholeDoublesEnd) {
+      return Status(
+          Code::kInvalidArgument,
+          "a number with a fraction or an exponent is exact below 2^53 only; write this " +
+              type_name(type) + " as an integer");
+    }
     whole = static_cast<int64_t>(*real);
   } else if (const auto* text = std::get_if<std::string>(&value)) {
     return data::parse_scalar(*text, type);

@@ -32,6 +32,17 @@ TEST(JsonValue, NumbersTakeTheDeclaredType) {
   EXPECT_TRUE(to_scalar(JsonValue(), Type::kInt64)->is_null());
 }
 
+TEST(JsonValue, ANumberThatStandsForSeveralIntegersIsNone) {
+  EXPECT_EQ(*to_scalar(9007199254740991.0, Type::kInt64), Scalar::int64(9007199254740991));
+  EXPECT_EQ(*to_scalar(-9007199254740991.0, Type::kInt64), Scalar::int64(-9007199254740991));
+  for (const double several :
+       {9007199254740993.0, -9007199254740993.0, 9007199254740992.0, 1e300}) {
+    EXPECT_EQ(to_scalar(several, Type::kInt64).code(), Code::kInvalidArgument) << several;
+  }
+  EXPECT_EQ(*to_scalar(int64_t{9007199254740993}, Type::kInt64), Scalar::int64(9007199254740993))
+      << "an integer is one";
+}
+
 TEST(JsonValue, ArraysAndObjectsFillNestedTypes) {
   const Type vector = Type::array(Type::kFloat32, 2);
   EXPECT_EQ(written(*to_scalar(JsonText{"[1,2.5]"}, vector)), "[1.0,2.5]");
