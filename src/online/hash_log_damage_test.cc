@@ -475,6 +475,27 @@ TEST(HashLogDamage, OfACheckpointIsMadeGoodFromTheLog) {
   }
 }
 
+TEST(HashLogDamage, ThatKeepsTheStoreClosedIsSaidWithWhatOpensItAgain) {
+  const TempFolder folder;
+  {
+    Cleaned cleaned(folder.path());
+    cleaned.apply(cleaned.cold, users(cleaned.cold, 0, 3, 7));
+    cleaned.flip(cleaned.offset_of("u1") + 12);
+  }
+  std::filesystem::remove(folder.file("checkpoint"));
+  forget_memory(folder.path());
+  TestWorld world;
+  for (const bool read_only : {true, false}) {
+    const auto opened = open_online_store(world.world, folder.path(), read_only);
+    ASSERT_EQ(opened.code(), Code::kCorrupt);
+    for (const char* const part : {"log.1, offset ", "move the folder ", "`assay run`"}) {
+      EXPECT_NE(opened.status().message().find(part), std::string::npos)
+          << opened.status().message();
+    }
+    EXPECT_TRUE(std::filesystem::exists(folder.file("log.1"))) << "nothing is touched";
+  }
+}
+
 /// A writer that is killed in the turn in which cleaning gives a damaged row up.
 class HashLogKilledOverDamage : public testing::TestWithParam<const char*> {};
 

@@ -138,6 +138,19 @@ Result<std::unique_ptr<OnlineStore>> open_share(World& world,
   return make_share_store(store.share, std::move(opened));
 }
 
+/// What was opened in a folder; when damage keeps it closed, with what brings its rows back. The
+/// folder is not touched: other processes may have it open.
+Result<std::unique_ptr<OnlineStore>> or_remedy(Result<std::unique_ptr<OnlineStore>> opened,
+                                               const std::string& folder) {
+  return opened.code() != Code::kCorrupt
+             ? std::move(opened)
+             : Status(Code::kCorrupt,
+                      opened.status().message() + "; end what has it open, move the folder " +
+                          folder +
+                          " away, and `assay run` makes its rows anew from the lake (without "
+                          "a lake `assay up`, from the topics)");
+}
+
 }  // namespace
 
 bool holds_hash_log(World& world, const std::string& folder) {
@@ -175,12 +188,12 @@ Result<std::unique_ptr<OnlineStore>> open_online_store(World& world,
   if (place.compare(0, kHashLog.size(), kHashLog) == 0) {
     const std::string folder = place.substr(kHashLog.size());
     ASSAY_RETURN_IF_ERROR(check_kind(holds_lmdb(world, folder), folder, "lmdb"));
-    return open_hash_log_store(world, folder, options);
+    return or_remedy(open_hash_log_store(world, folder, options), folder);
   }
   if (place.compare(0, kLmdb.size(), kLmdb) == 0) {
     const std::string folder = place.substr(kLmdb.size());
     ASSAY_RETURN_IF_ERROR(check_kind(holds_hash_log(world, folder), folder, "hashlog"));
-    return open_lmdb_store(world, folder, read_only);
+    return or_remedy(open_lmdb_store(world, folder, read_only), folder);
   }
   if (holds_hash_log(world, place) && holds_lmdb(world, place)) {
     return Status(Code::kFailedPrecondition,
@@ -188,8 +201,9 @@ Result<std::unique_ptr<OnlineStore>> open_online_store(World& world,
                   "the one that is not used: " +
                       place);
   }
-  return holds_lmdb(world, place) ? open_lmdb_store(world, place, read_only)
-                                  : open_hash_log_store(world, place, options);
+  return or_remedy(holds_lmdb(world, place) ? open_lmdb_store(world, place, read_only)
+                                            : open_hash_log_store(world, place, options),
+                   place);
 }
 
 }  // namespace assay::online
