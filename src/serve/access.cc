@@ -34,6 +34,13 @@ std::vector<std::string> texts_of(const Json* list) {
   return texts;
 }
 
+bool is_list_of_texts(const Json& list) {
+  return list.array() != nullptr &&
+         std::all_of(list.array()->begin(), list.array()->end(), [](const Json& one) {
+           return one.text() != nullptr;
+         });
+}
+
 /// A misspelled key would silently allow more, or less, than its author meant.
 Status only_keys(const Json& object, std::initializer_list<std::string_view> known) {
   if (object.object() == nullptr) {
@@ -340,10 +347,14 @@ Result<KnownToken> Access::verify(std::string_view token) const {
   if (!expires.has_value() || !begins.has_value()) {
     return refused("the token does not say when it expires, or from when on it holds");
   }
-  return KnownToken{std::make_shared<const Caller>(
-                        Caller{text_of(claims, "sub"), texts_of(claims.find("permissions"))}),
-                    *begins,
-                    *expires};
+  const Json* permissions = claims.find("permissions");
+  if (permissions != nullptr && !is_list_of_texts(*permissions)) {
+    return refused("the token's claim `permissions` is not a list of texts");
+  }
+  return KnownToken{
+      std::make_shared<const Caller>(Caller{text_of(claims, "sub"), texts_of(permissions)}),
+      *begins,
+      *expires};
 }
 
 }  // namespace assay::serve

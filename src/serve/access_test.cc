@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "serve/error_response.h"
 #include "serve/feature_server.h"
 #include "serve/serving_fixture.h"
 #include "serve/signature.h"
@@ -63,6 +64,19 @@ constexpr char kUnknownKey[] =
     "bImFzc2F5Iiwib3RoZXIiXSwic3ViIjoiYW5uIiwiZXhwIjo0MTAyNDQ0ODAwLCJwZXJtaXNzaW9ucyI6WyJzZXJ2a"
     "WNlOnNob3AiXX0.0Kmx-rx7P4XS38ZcKBC_j3GekURwsqiRQMZFiydNS-gBADucc94CQRIDAihTOTc7NoFf6iBr6LB"
     "XY-hGvhKwjQ";
+// By a key of their own: a list of texts, a text, and a list with a number in it.
+constexpr char kListOfPermissions[] =
+    "eyJhbGciOiJFUzI1NiIsImtpZCI6InQifQ.eyJpc3MiOiJodHRwczovL2xvZ2luLmV4YW1wbGUuY29tIiwiYXVkIjoiYXN"
+    "zYXkiLCJzdWIiOiJhbm4iLCJleHAiOjQxMDI0NDQ4MDAsInBlcm1pc3Npb25zIjpbInZpZXc6Y2xpY2tzIl19.tmLwc1l8"
+    "SuqOekFpuiwUp1QeMujS8eUvA0SKreVIH_AdJBLeaK7DXOj_3g84PonYtJKVik9-8zfKIFuAdYNNdw";
+constexpr char kTextOfPermissions[] =
+    "eyJhbGciOiJFUzI1NiIsImtpZCI6InQifQ.eyJpc3MiOiJodHRwczovL2xvZ2luLmV4YW1wbGUuY29tIiwiYXVkIjoiYXN"
+    "zYXkiLCJzdWIiOiJhbm4iLCJleHAiOjQxMDI0NDQ4MDAsInBlcm1pc3Npb25zIjoidmlldzpjbGlja3MifQ.hIr3UOUJAx"
+    "J1_ke_PMwS9QhL6V_QK5ZRZu9JZl56JQzMQ6xOzhKHxRnMchJCfwLK3FF5y91--WiKxsahAobGoA";
+constexpr char kMixedPermissions[] =
+    "eyJhbGciOiJFUzI1NiIsImtpZCI6InQifQ.eyJpc3MiOiJodHRwczovL2xvZ2luLmV4YW1wbGUuY29tIiwiYXVkIjoiYXN"
+    "zYXkiLCJzdWIiOiJhbm4iLCJleHAiOjQxMDI0NDQ4MDAsInBlcm1pc3Npb25zIjpbInZpZXc6Y2xpY2tzIiwxXX0.ZMVj2"
+    "0x1Ya9eWbmQXBxI2SuOaPvHWf3ofsaYN4tJEOHDv56VEXgAr0t_7CFyEX94ArMH2QO4rHKpmFkZpmVmYw";
 
 // Secrets: "s3cret" and "all".
 constexpr char kFile[] = R"({"callers":[
@@ -153,6 +167,30 @@ TEST(Access, TokensAreOfATrustedIssuer) {
        {kExpired, kEarly, kEndless, kOtherIssuer, kOtherAudience, kOtherKey, kUnknownKey}) {
     EXPECT_EQ(by_token(wrong).code(), Code::kUnauthenticated) << wrong;
   }
+}
+
+TEST(Access, PermissionsOfATokenAreAListOfTexts) {
+  const auto made = *Access::parse(kFile, [](const std::string&) {
+    return Result<std::string>(R"({"keys":[{"kty":"EC","kid":"t","crv":"P-256",)"
+                               R"("x":"RApwzLjMnXtsDSXAUymd3Py69j5OP5WVri01K9Lgso0",)"
+                               R"("y":"__HCT_zWJISKdxkjgaYXGyoTn6UwjBEMuREJIHryd_k"}]})");
+  });
+  const auto caller = [&](const char* token) {
+    return made->caller({std::string("Bearer ") + token, "", {}}, kNow);
+  };
+  ASSERT_TRUE(caller(kListOfPermissions).ok());
+  EXPECT_TRUE((*caller(kListOfPermissions))->may("view", "clicks"));
+  for (const char* const wrong : {kTextOfPermissions, kMixedPermissions}) {
+    EXPECT_EQ(caller(wrong).code(), Code::kUnauthenticated);
+    EXPECT_NE(caller(wrong).status().message().find("`permissions`"), std::string::npos);
+  }
+}
+
+TEST(Access, ACallerWithoutANameIsCalledOne) {
+  EXPECT_EQ(not_permitted({"", {}}, "view", "clicks").body.find("\"message\": \" may"),
+            std::string::npos);
+  EXPECT_NE(not_permitted({"", {}}, "view", "clicks").body.find("the caller may not use view"),
+            std::string::npos);
 }
 
 TEST(Access, ATokenIsVerifiedOnceAndHoldsAsLongAsItSays) {

@@ -70,8 +70,8 @@ Response validation_error(const std::vector<FieldError>& errors) {
 Response not_permitted(const Caller& caller, std::string_view what, std::string_view name) {
   return feast_error(403,
                      "FeastPermissionError",
-                     caller.name + " may not use " + std::string(what) + (name.empty() ? "" : " ") +
-                         std::string(name));
+                     (caller.name.empty() ? "the caller" : caller.name) + " may not use " +
+                         std::string(what) + (name.empty() ? "" : " ") + std::string(name));
 }
 
 Response failure_response(const Status& failure) {

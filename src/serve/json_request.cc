@@ -198,6 +198,25 @@ simdjson::error_code parse_root(std::string_view json, element* root) {
   return parser.parse(padded.data(), padded.size(), false).get(*root);
 }
 
+/// What is wrong with a text that is no JSON. The parser takes NaN for something out of order.
+std::string why_no_json(std::string_view json, simdjson::error_code error) {
+  bool in_text = false;
+  for (std::size_t at = 0; at < json.size(); ++at) {
+    if (in_text && json[at] == '\\') {
+      ++at;
+    } else if (json[at] == '"') {
+      in_text = !in_text;
+    } else if (!in_text &&
+               (json.substr(at).starts_with("NaN") || json.substr(at).starts_with("Infinity"))) {
+      return "JSON has no NaN and no infinity: write null";
+    }
+  }
+  return error == simdjson::NUMBER_ERROR
+             ? "a number is not as JSON has it, or out of range: integers have 64 bits, others are "
+               "below 1.8e308"
+             : simdjson::error_message(error);
+}
+
 /// Parses and hands each field of the body's object to `take`; then `done` says what is missing.
 template <typename Body, typename Take, typename Done>
 Parsed<Body> parse_fields(std::string_view json, const Take& take, const Done& done) {
@@ -206,7 +225,7 @@ Parsed<Body> parse_fields(std::string_view json, const Take& take, const Done& d
   const simdjson::error_code error = parse_root(json, &root);
   if (error != simdjson::SUCCESS) {
     parsed.errors.push_back(
-        {"json_invalid", {int64_t{0}}, "JSON decode error", "{}", simdjson::error_message(error)});
+        {"json_invalid", {int64_t{0}}, "JSON decode error", "{}", why_no_json(json, error)});
     return parsed;
   }
   FieldReader reader;

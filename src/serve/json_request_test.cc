@@ -129,6 +129,16 @@ TEST(JsonRequest, ArraysAndObjectsAreKeptAsJson) {
 TEST(JsonRequest, EveryWrongShapeIsNamedWithItsPlace) {
   EXPECT_EQ(parse_request_body("{nope").errors[0].type, "json_invalid");
   EXPECT_EQ(parse_request_body("").errors[0].type, "json_invalid");
+  const auto reason = [](const std::string& value) {
+    return parse_request_body("{\"a\\\"NaN\":1,\"entities\":{\"x\":[" + value + "]}}")
+        .errors[0]
+        .reason;
+  };
+  EXPECT_NE(reason("NaN").find("no NaN"), std::string::npos);
+  EXPECT_NE(reason("-Infinity").find("no infinity"), std::string::npos);
+  EXPECT_NE(reason("1e999").find("out of range"), std::string::npos);
+  EXPECT_NE(reason("99999999999999999999").find("out of range"), std::string::npos);
+  EXPECT_EQ(reason("\"NaN\" 1").find("NaN"), std::string::npos) << "that is a text";
   EXPECT_EQ(parse_request_body("[1]").errors[0].type, "model_attributes_type");
   EXPECT_EQ(parse_request_body(R"({"entities": []})").errors[0].type, "dict_type");
   EXPECT_EQ(parse_request_body("{\"entities\": {\"a\": [\"\xff\"]}}").errors[0].type,
