@@ -1,175 +1,56 @@
-// Definitions from Feast's registry file (message feast.core.Registry). The numbers of fields are
-// those of feast.core, as in feast_registry.cc, which writes what is read here.
+// Definitions from Feast's registry file (message feast.core.Registry).
 
 #include "serve/feast_import.h"
 
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <map>
 #include <optional>
 #include <set>
 
+#include "base/ascii.h"
 #include "base/file_system.h"
 #include "base/json_writer.h"
-#include "data/feast_value.h"
+#include "catalog/table_schema.h"
+#include "catalog/value_reading.h"
+#include "data/expression_parser.h"
 #include "data/protobuf.h"
+#include "serve/feast_repository.h"
+#include "serve/grpc_columns.h"
 
 namespace assay::serve {
 namespace {
 
 using data::ProtoField;
-using data::ProtoReader;
-
+using Column = FeastColumn;
+using Part = FeastPart;
+using Entity = FeastEntity;
+using View = FeastView;
+using Service = FeastService;
 using Visit = std::function<Status(const ProtoField& field)>;
 
-Status for_fields(std::string_view message, const Visit& visit) {
-  ProtoReader reader(message);
-  while (true) {
-    ASSAY_ASSIGN_OR_RETURN(const std::optional<ProtoField> field, reader.next());
-    if (!field.has_value()) {
-      return {};
-    }
-    ASSAY_RETURN_IF_ERROR(visit(*field));
-  }
-}
-
-/// A column: feast.core.FeatureSpecV2.
-struct Column {
-  std::string name;
-  std::string type;  // of a definition; "" when there is none for it
-};
-
-struct View {
-  std::string name;
-  std::vector<std::string> entities;
-  std::vector<Column> features;
-  std::vector<Column> keys;
-  int64_t ttl_seconds = 0;
-  std::string description;
-  std::string owner;
-  std::string path;  // of its files
-  bool is_delta = false;
-  std::string event_time;
-  std::string known_time;
-};
-
-struct Service {
-  std::string name;
-  std::vector<std::pair<std::string, std::vector<std::string>>> items;  // view, its features
-};
-
-/// The type of a definition that Feast's number stands for.
-std::string type_word(uint64_t number) {
-  const std::optional<data::Type> type = data::type_of_feast_value(number);
-  return type.has_value() ? type_name(*type) : "";
-}
-
-Result<Column> read_column(std::string_view message) {
-  Column column;
-  ASSAY_RETURN_IF_ERROR(for_fields(message, [&](const ProtoField& field) -> Status {
-    if (field.number == 1) {
-      column.name = field.bytes;
-    } else if (field.number == 2) {
-      column.type = type_word(field.bits);
-    }
-    return {};
-  }));
-  return column;
-}
-
-/// feast.core.DataSource, as far as it is one of files.
-Status read_source(std::string_view message, View* view) {
-  return for_fields(message, [&](const ProtoField& field) -> Status {
-    if (field.number == 3) {
-      view->event_time = field.bytes;
-    } else if (field.number == 5) {
-      view->known_time = field.bytes;
-    } else if (field.number == 11) {
-      return for_fields(field.bytes, [&](const ProtoField& option) -> Status {
-        if (option.number == 1) {
-          return for_fields(option.bytes, [&](const ProtoField& format) -> Status {
-            view->is_delta = view->is_delta || format.number == 2;
-            return {};
-          });
-        }
-        if (option.number == 2) {
-          view->path = option.bytes;
-        }
-        return {};
-      });
-    }
-    return {};
-  });
-}
-
-/// feast.core.FeatureViewSpec.
-Result<View> read_view(std::string_view message) {
-  View view;
-  ASSAY_RETURN_IF_ERROR(for_fields(message, [&](const ProtoField& field) -> Status {
-    switch (field.number) {
-      case 1:
-        view.name = field.bytes;
-        return {};
-      case 3:
-        view.entities.emplace_back(field.bytes);
-        return {};
-      case 4:
-      case 12: {
-        ASSAY_ASSIGN_OR_RETURN(Column column, read_column(field.bytes));
-        (field.number == 4 ? view.features : view.keys).push_back(std::move(column));
-        return {};
-      }
-      case 6:
-        return for_fields(field.bytes, [&](const ProtoField& part) -> Status {
-          view.ttl_seconds = part.number == 1 ? static_cast<int64_t>(part.bits) : view.ttl_seconds;
-          return {};
-        });
-      case 7:
-        return read_source(field.bytes, &view);
-      case 10:
-        view.description = field.bytes;
-        return {};
-      case 11:
-        view.owner = field.bytes;
-        return {};
-      default:
-        return {};
-    }
-  }));
-  return view;
-}
-
-/// feast.core.FeatureServiceSpec.
-Result<Service> read_service(std::string_view message) {
-  Service service;
-  ASSAY_RETURN_IF_ERROR(for_fields(message, [&](const ProtoField& field) -> Status {
-    if (field.number == 1) {
-      service.name = field.bytes;
-    } else if (field.number == 3) {
-      auto& item = service.items.emplace_back();
-      return for_fields(field.bytes, [&](const ProtoField& part) -> Status {
-        if (part.number == 1) {
-          item.first = part.bytes;
-        } else if (part.number == 2) {
-          ASSAY_ASSIGN_OR_RETURN(const Column column, read_column(part.bytes));
-          item.second.push_back(column.name);
-        }
-        return {};
-      });
-    }
-    return {};
-  }));
-  return service;
-}
-
-/// A name as definitions take it: letters, digits and _, no digit first.
+/// A name as definitions take it: lower-case letters, digits and _, a letter first.
 std::string plain(const std::string& name) {
-  std::string made;
-  for (const char c : name) {
-    const bool fits = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-    made += fits ? c : '_';
+  std::string made = lower_ascii(name);
+  std::replace_if(
+      made.begin(),
+      made.end(),
+      [](char c) {
+        return !catalog::is_name(std::string{'a', c});
+      },
+      '_');
+  return catalog::is_name(made) ? made : "x" + made;
+}
+
+/// The same, and none of `taken`, which it joins.
+std::string new_name(const std::string& name, std::set<std::string>* taken) {
+  const std::string begin = plain(name);
+  std::string made = begin;
+  for (int number = 2; !taken->insert(made).second; ++number) {
+    made = begin + "_" + std::to_string(number);
   }
-  return made.empty() || (made[0] >= '0' && made[0] <= '9') ? "_" + made : made;
+  return made;
 }
 
 /// Text in double quotes, as YAML reads JSON's.
@@ -179,9 +60,17 @@ std::string quoted(const std::string& text) {
   return json;
 }
 
-/// The name of a column as it is; in quotes when YAML could read something else into it.
-std::string column_text(const std::string& name) {
-  return plain(name) == name ? name : quoted(name);
+/// Whether a column of the files can be one of a table.
+bool is_column(const std::string& name) {
+  return catalog::is_column_name(name) && !catalog::is_reserved_column(name);
+}
+
+/// The column that a time is in: by itself, or as an expression where it is a word of SQL's.
+std::string time_of(const std::string& column) {
+  const auto parsed = data::parse_expression(column);
+  return parsed.ok() && parsed->kind == data::SyntaxKind::kColumn
+             ? "{column: " + column + "}"
+             : "{expr: " + quoted("\"" + column + "\"") + "}";
 }
 
 class Importer {
@@ -197,6 +86,7 @@ class Importer {
                     "the registry has no feature view over a source of files");
     }
     write_sources();
+    write_renamed_tables();
     write_entities();
     write_views();
     write_services();
@@ -215,22 +105,24 @@ class Importer {
       });
     };
     switch (object.number) {
+      case 1:
+        return of_spec([&](const ProtoField& spec) -> Status { return take_entity(spec.bytes); });
       case 6:
         return of_spec([&](const ProtoField& spec) -> Status {
-          ASSAY_ASSIGN_OR_RETURN(View view, read_view(spec.bytes));
+          ASSAY_ASSIGN_OR_RETURN(View view, read_feast_view(spec.bytes));
           views_.emplace(view.name, std::move(view));
           return {};
         });
       case 7:
         return of_spec([&](const ProtoField& spec) -> Status {
-          ASSAY_ASSIGN_OR_RETURN(Service service, read_service(spec.bytes));
+          ASSAY_ASSIGN_OR_RETURN(Service service, read_feast_service(spec.bytes));
           services_.emplace(service.name, std::move(service));
           return {};
         });
       case 8:
       case 14:
         return of_spec([&](const ProtoField& spec) -> Status {
-          ASSAY_ASSIGN_OR_RETURN(const View view, read_view(spec.bytes));
+          ASSAY_ASSIGN_OR_RETURN(const View view, read_feast_view(spec.bytes));
           note(view.name + (object.number == 8
                                 ? ": an on-demand view is Python; write it as `on_demand`"
                                 : ": a stream view; write its windows as `agg` and `over`"));
@@ -250,68 +142,164 @@ class Importer {
 
   void note(std::string text) { made_.notes.push_back(std::move(text)); }
   void line(const std::string& text) { made_.yaml += text + "\n"; }
+  void line_if(bool is_there, const std::string& text) {
+    if (is_there) {
+      line(text);
+    }
+  }
 
-  /// The views that can be kept, with the columns that have a type here.
-  void choose_views() {
-    for (auto& [name, view] : views_) {
-      if (view.path.empty() || view.event_time.empty()) {
-        note(name + ": its source is none of files with a timestamp; write one by hand");
-        continue;
-      }
-      if (view.is_delta) {  // among its files are those whose rows its log removed
-        note(name + ": its source is a Delta table; sources are files of rows, not tables");
-        continue;
-      }
-      const auto untyped = [&, &view_name = name](const Column& column) {
-        if (column.type.empty()) {
-          note(view_name + "." + column.name + ": its type has no counterpart; left out");
-        }
-        return column.type.empty();
-      };
-      std::erase_if(view.features, untyped);
-      std::erase_if(view.keys, [](const Column& key) { return key.name == "__dummy_id"; });
-      const std::vector<Column> keys = view.keys;
-      std::erase_if(view.features, [&](const Column& feature) {
-        return std::any_of(
-            keys.begin(), keys.end(), [&](const Column& key) { return key.name == feature.name; });
-      });
-      if (!view.features.empty()) {
-        kept_.push_back(&view);
+  Status take_entity(std::string_view message) {
+    ASSAY_ASSIGN_OR_RETURN(FeastEntity entity, read_feast_entity(message));
+    if (entity.has_more) {
+      note("entity " + entity.name + ": its tags and owner are left out; entities have none");
+    }
+    described_.emplace(entity.name, std::move(entity));
+    return {};
+  }
+
+  void note_name(const std::string& name, const std::string& made) {
+    if (name != made) {
+      note(name + ": called `" + made + "` here; names are lower-case letters, digits and _");
+    }
+  }
+
+  /// Why a view cannot be kept; "" when it can.
+  static std::string why_not(const View& view) {
+    if (view.path.empty() || view.event_time.empty()) {
+      return "its source is none of files with a timestamp; write one by hand";
+    }
+    if (view.is_delta) {  // among its files are those whose rows its log removed
+      return "its source is a Delta table; sources are files of rows, not tables";
+    }
+    for (const std::string& time : {view.event_time, view.known_time}) {
+      if (!time.empty() && !is_column(time) && !(time == "event_time" && time == view.event_time)) {
+        return "its time is in the column `" + time + kNoColumn;
       }
     }
+    for (const Column& key : view.keys) {
+      if (!is_column(key.column) || !is_column(key.name)) {
+        return "its key " + key.name + " is in the column `" + key.column + kNoColumn;
+      }
+    }
+    return "";
+  }
+
+  /// The views that can be kept, with the columns that can.
+  void choose_views() {
+    for (auto& [name, view] : views_) {
+      view.event_time = view.column_of(view.event_time);
+      view.known_time = view.column_of(view.known_time);
+      std::erase_if(view.keys, [](const Column& key) { return key.name == "__dummy_id"; });
+      for (Column& key : view.keys) {
+        key.column = view.column_of(key.name);
+      }
+      if (const std::string why = why_not(view); !why.empty()) {
+        note(name + ": " + why);
+        continue;
+      }
+      choose_features(&view);
+      if (view.features.empty()) {
+        continue;
+      }
+      view.made = new_name(name, &taken_);
+      if (view.renames_keys()) {
+        taken_.insert(view.table());
+      }
+      note_name(name, view.made);
+      if (view.has_stream) {
+        note(name + ": of its source " + view.stream +
+             " the files are read; to push rows, or to read a topic, write a source of its own");
+      }
+      kept_.push_back(&view);
+    }
+  }
+
+  void choose_features(View* view) {
+    std::set<std::string> taken;
+    std::vector<Column> chosen;
+    for (Column& feature : view->features) {
+      const auto is_key = [&](const Column& key) { return key.name == feature.name; };
+      if (std::any_of(view->keys.begin(), view->keys.end(), is_key)) {
+        continue;
+      }
+      const std::string name = view->name + "." + feature.name;
+      feature.column = view->column_of(feature.name);
+      if (feature.type.empty()) {
+        note(name + ": its type has no counterpart; left out");
+      } else if (!is_column(feature.column)) {
+        note(name + ": left out; it is in the column `" + feature.column + kNoColumn);
+      } else {
+        feature.made = new_name(feature.name, &taken);
+        if (feature.made != feature.name) {
+          note_name(name, feature.made);
+        }
+        chosen.push_back(feature);
+      }
+    }
+    view->features = std::move(chosen);
   }
 
   void write_sources() {
     line("sources:");
     for (const View* view : kept_) {
-      line("  " + plain(view->name) + ": {files: {path: " + quoted(place_of(*view)) +
+      line("  " + view->made + ": {files: {path: " + quoted(place_of(*view)) +
            ", format: parquet}}");
     }
     line("\nbronze:");
     for (const View* view : kept_) {
-      line("  " + plain(view->name) + ":");
-      line("    source: " + plain(view->name));
-      line("    event_time: {column: " + column_text(view->event_time) + "}");
+      line("  " + view->made + ":");
+      line("    source: " + view->made);
+      line("    event_time: " + time_of(view->event_time));
       if (!view->known_time.empty()) {
-        line("    known_time: {column: " + column_text(view->known_time) + "}");
+        line("    known_time: " + time_of(view->known_time));
       }
       line("    columns:");
       std::set<std::string> told;
       const auto column = [&](const std::string& name, const std::string& type) {
         if (told.insert(name).second) {
-          line("      " + column_text(name) + ": " + type);
+          line("      " + name + ": " + type);
         }
       };
       for (const Column& key : view->keys) {
-        column(key.name, key.type + "!");
-      }
-      for (const Column& feature : view->features) {
-        column(feature.name, feature.type);
+        column(key.column, key.type + "!");
       }
       column(view->event_time, "timestamp!");
       if (!view->known_time.empty()) {
         column(view->known_time, "timestamp!");
       }
+      for (const Column& feature : view->features) {
+        column(feature.column, feature.type);
+      }
+    }
+  }
+
+  /// Where keys have other names in the files than clients ask by. No row is late there.
+  void write_renamed_tables() {
+    std::string text;
+    for (const View* view : kept_) {
+      if (!view->renames_keys()) {
+        continue;
+      }
+      std::string columns;
+      std::set<std::string> told;
+      const auto column = [&](const std::string& name, const std::string& as) {
+        if (told.insert(as).second) {
+          columns += "\"" + name + "\" AS \"" + as + "\", ";
+        }
+      };
+      for (const Column& key : view->keys) {
+        column(key.column, key.name);
+      }
+      for (const Column& feature : view->features) {
+        column(feature.column, feature.made);
+      }
+      text += "  " + view->table() + ": {from: " + view->made +
+              ", allowed_lateness: 36500d, sql: " +
+              quoted("SELECT " + columns + "event_time FROM " + view->made) + "}\n";
+    }
+    if (!text.empty()) {
+      line("\nsilver:");
+      made_.yaml += text;
     }
   }
 
@@ -327,63 +315,72 @@ class Importer {
   void write_entities() {
     std::map<std::string, const View*> entities;
     for (const View* view : kept_) {
-      if (!view->keys.empty()) {
-        entities.emplace(entity_of(*view), view);
+      if (!view->keys.empty() && entities.emplace(entity_of(*view), view).second &&
+          view->entities.size() == 1) {
+        note_name(view->entities.front(), entity_of(*view));
       }
     }
     line(entities.empty() ? "" : "\nentities:");
     for (const auto& [name, view] : entities) {
       std::string keys;
       for (const Column& key : view->keys) {
-        keys += (keys.empty() ? "" : ", ") + column_text(key.name) + ": " + key.type;
+        keys += (keys.empty() ? "" : ", ") + key.name + ": " + key.type;
       }
-      line("  " + name + ": {keys: {" + keys + "}}");
+      const auto described = described_.find(view->entities.front());
+      const bool is_described = view->entities.size() == 1 && described != described_.end() &&
+                                !described->second.description.empty();
+      line("  " + name + ": {keys: {" + keys + "}" +
+           (is_described ? ", description: " + quoted(described->second.description) : "") + "}");
     }
   }
 
   void write_views() {
     line("\nfeature_views:");
     for (const View* view : kept_) {
-      line("  " + plain(view->name) + ":");
+      line("  " + view->made + ":");
       line("    entity: " + entity_of(*view));
-      line("    from: " + plain(view->name));
+      line("    from: " + view->table());
       for (const auto& [key, text] :
            {std::pair{"description", &view->description}, std::pair{"owner", &view->owner}}) {
         if (!text->empty()) {
           line("    " + std::string(key) + ": " + quoted(*text));
         }
       }
-      if (view->ttl_seconds > 0) {
-        line("    ttl: " + std::to_string(view->ttl_seconds) + "s");
+      std::string tags;
+      for (const std::string& tag : view->tags) {
+        tags += (tags.empty() ? "" : ", ") + quoted(tag);
       }
+      line_if(!tags.empty(), "    tags: [" + tags + "]");
+      line_if(view->ttl_seconds > 0, "    ttl: " + std::to_string(view->ttl_seconds) + "s");
       line("    features:");
       for (const Column& feature : view->features) {
-        line("      " + column_text(feature.name) + ": latest");
+        const std::string& column = view->renames_keys() ? feature.made : feature.column;
+        const bool is_short = column == feature.made && feature.description.empty();
+        line("      " + feature.made + ": " +
+             (is_short ? "latest"
+                       : "{latest: " + column +
+                             (feature.description.empty()
+                                  ? ""
+                                  : ", description: " + quoted(feature.description)) +
+                             "}"));
       }
     }
   }
 
   void write_services() {
     std::string text;
+    std::set<std::string> taken;
     for (const auto& [name, service] : services_) {
-      std::string items;
-      for (const auto& [view, features] : service.items) {
-        const bool kept = std::any_of(kept_.begin(), kept_.end(), [&, of = view](const View* one) {
-          return one->name == of;
-        });
-        if (!kept) {
-          note(name + ": its features of " + view + " are left out");
-          continue;
-        }
-        std::string names;
-        for (const std::string& feature : features) {
-          names += (names.empty() ? "" : ",") + feature;
-        }
-        items += (items.empty() ? "" : ", ") + quoted(plain(view) + ":" + names);
+      const std::string items = items_of(service);
+      if (items.empty()) {
+        continue;
       }
-      if (!items.empty()) {
-        text += "  " + plain(name) + ": [" + items + "]\n";
+      const std::string made = new_name(name, &taken);
+      note_name(name, made);
+      if (service.has_more) {
+        note(name + ": its description, tags and owner are left out; services have none");
       }
+      text += "  " + made + ": [" + items + "]\n";
     }
     if (!text.empty()) {
       line("\nservices:");
@@ -391,13 +388,74 @@ class Importer {
     }
   }
 
+  /// What a service is made of; notes say what is missing or otherwise.
+  std::string items_of(const Service& service) {
+    std::string items;
+    std::set<std::string> names;  // of features
+    for (const Part& part : service.parts) {
+      const auto kept = std::find_if(
+          kept_.begin(), kept_.end(), [&](const View* view) { return view->name == part.view; });
+      if (kept == kept_.end()) {
+        note(service.name + ": its features of " + part.view + " are left out");
+        continue;
+      }
+      const View& view = **kept;
+      std::vector<std::string> features;
+      bool is_new = true;
+      for (const std::string& wanted : part.features) {
+        const auto feature =
+            std::find_if(view.features.begin(), view.features.end(), [&](const Column& known) {
+              return known.name == wanted;
+            });
+        if (feature != view.features.end()) {
+          features.push_back(feature->made);
+          is_new = names.insert(feature->made).second && is_new;
+        }
+      }
+      if (features.empty()) {
+        continue;
+      }
+      const std::string called = plain(part.alias.empty() ? part.view : part.alias);
+      if (part.renames_keys) {
+        note(service.name + ": " + part.view +
+             " is asked by keys of other names there, and by its own here; write `by`");
+      }
+      if (!is_new) {
+        note(service.name + ": features of " + part.view +
+             " have names that others have, too; they begin with `" + called + "__`");
+      } else if (!part.alias.empty()) {
+        note(service.name + ": " + part.view + " is called " + part.alias +
+             " there, where clients ask for full feature names; here it keeps its name");
+      }
+      items += (items.empty() ? "" : ", ") + item_of(view, features, is_new ? "" : called + "__");
+    }
+    return items;
+  }
+
+  static std::string item_of(const View& view,
+                             const std::vector<std::string>& features,
+                             const std::string& prefix) {
+    std::string names;
+    for (const std::string& feature : features) {
+      names += (names.empty() ? "" : ",") + feature;
+    }
+    const std::string reference = quoted(view.made + ":" + names);
+    return prefix.empty() ? reference : "{view: " + reference + ", prefix: " + prefix + "}";
+  }
+
   [[nodiscard]] std::string place_of(const View& view) const {
     const bool whole = view.path.starts_with('/') || view.path.find("://") != std::string::npos;
     return whole || folder_.empty() ? view.path : join_path(folder_, view.path);
   }
 
+  static constexpr const char* kNoColumn =
+      "`, which can be no column of a table: give it another name in the files, of letters, digits "
+      "and _";
+
   const std::string folder_;
   FeastImport made_;
+  std::set<std::string> taken_{"none"};  // names of views and tables
+  std::map<std::string, Entity> described_;
   std::map<std::string, View> views_;
   std::map<std::string, Service> services_;
   std::vector<const View*> kept_;
