@@ -75,9 +75,16 @@ TEST_F(AsOf, AnInstantIsAnsweredForFromThePast) {
     EXPECT_EQ(answer.body, get("").body) << "nothing changed since";
   }
   EXPECT_EQ(archive_.asked, (std::vector<EventTime>{at, at, at}));
-  const Response body_wins =
-      get(R"(,"at":"1970-01-01T23:40:00Z")", {{"x-assay-as-of", "1970-01-01T23:45:00Z"}});
-  EXPECT_EQ(header(body_wins, "x-assay-as-of"), "1970-01-01T23:40:00Z");
+}
+
+TEST_F(AsOf, TheInstantOfTheBodyIsThatOfTheHeader) {
+  const Headers header_too = {{"x-assay-as-of", "1970-01-01T23:45:00Z"}};
+  EXPECT_EQ(get(R"(,"at":"1970-01-01T23:45:00.000Z")", header_too).status, 200);
+  EXPECT_EQ(get(R"(,"at":85500)", header_too).status, 200);
+  const Response two = get(R"(,"at":"1970-01-01T23:40:00Z")", header_too);
+  EXPECT_EQ(two.status, 422) << two.body;
+  EXPECT_NE(two.body.find("x-assay-as-of"), std::string::npos);
+  EXPECT_EQ(get(R"(,"at":"then")", header_too).status, 422);
 }
 
 TEST_F(AsOf, APredictionIsScoredWithTheFeaturesOfThen) {

@@ -41,6 +41,11 @@ class FeastEndpoints : public testing::Test {
     clicks.tags = {"team:growth"};
     definitions->views = {{"clicks", clicks}};
     definitions->sources["clicks_source"].name = "clicks_source";
+    catalog::BronzeDef events;
+    events.name = "events";
+    events.source = "clicks_source";
+    events.columns.emplace_back().name = "a";
+    definitions->bronze = {{"events", events}};
     state.definitions = std::move(definitions);
     state.steps_tables = {{"clicks", "/lake/gold/clicks"}};
     features_.replace(std::make_shared<const ServingState>(std::move(state)));
@@ -162,6 +167,18 @@ TEST_F(FeastEndpoints, APushThatWouldFailTheLineIsRefused) {
   EXPECT_EQ(post("/push", body + "}").status, 200);
 }
 
+TEST_F(FeastEndpoints, APushOfColumnsThatNoTableHasIsRefused) {
+  const Response answer =
+      post("/push", R"({"push_source_name":"clicks_source","df":{"nope":[1],"nor":[2]}})");
+  EXPECT_EQ(answer.status, 422);
+  EXPECT_NE(answer.body.find("nope"), std::string::npos) << answer.body;
+  EXPECT_EQ(line_.taken, "");
+  EXPECT_EQ(
+      post("/push", R"({"push_source_name":"clicks_source","df":{"nope":[1],"a":[2]}})").status,
+      200)
+      << "others are ignored";
+}
+
 TEST_F(FeastEndpoints, APushForWhichTheDiskHasNoRoomIs507) {
   line_.failure = {Code::kResourceExhausted, "No space left on device: file x"};
   const Response answer = post("/push", R"({"push_source_name":"clicks_source","df":{"a":[1]}})");
@@ -212,7 +229,8 @@ TEST_F(FeastEndpoints, APushMayNotBecomeMoreThanItWas) {
   };
   const auto push = [&](const std::string& name, const std::string& rows) {
     return post("/push",
-                R"({"push_source_name":"clicks_source","df":{")" + name + "\":[" + rows + "]}}")
+                R"({"push_source_name":"clicks_source","df":{"a":[)" + rows + "],\"" + name +
+                    "\":[" + rows + "]}}")
         .status;
   };
   EXPECT_EQ(push(std::string(70'000, 'n'), zeros(1000)), 413) << "70 MB of names";

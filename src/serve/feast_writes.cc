@@ -187,6 +187,28 @@ std::optional<Response> check_push(LineControl* line,
   return std::nullopt;
 }
 
+/// Whether rows name a column of a table that reads the source; none could be taken otherwise. Of
+/// a source that no table reads nothing is known.
+bool names_a_column(const ServingState& state, const WriteBody& body) {
+  bool has_tables = false;
+  for (const auto& [name, table] : state.definitions == nullptr
+                                       ? std::map<std::string, catalog::BronzeDef>()
+                                       : state.definitions->bronze) {
+    if (table.source != body.target) {
+      continue;
+    }
+    has_tables = true;
+    for (const catalog::ColumnDef& column : table.columns) {
+      if (std::any_of(body.df.begin(), body.df.end(), [&](const JsonColumn& sent) {
+            return sent.name == column.name;
+          })) {
+        return true;
+      }
+    }
+  }
+  return !has_tables || body.df.empty();
+}
+
 /// What a push that the line did not take is answered.
 Response failed_push(const ServingState& state,
                      const Caller& caller,
@@ -239,6 +261,12 @@ Pushed push_rows(const ServingState& state,
                  const Caller& caller) {
   Pushed pushed{check_push(line, body, key, caller), {}};
   if (pushed.refusal.has_value()) {
+    return pushed;
+  }
+  if (!names_a_column(state, body)) {
+    pushed.refusal = refuse(kUnprocessable,
+                            "no column of these rows is one of a table that reads source " +
+                                body.target + ", from `" + body.df.front().name + "` on");
     return pushed;
   }
   const std::string lines = to_json_lines(body.df);

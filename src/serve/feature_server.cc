@@ -21,18 +21,23 @@ namespace {
 
 constexpr std::string_view kAsOfHeader = "x-assay-as-of";
 
-/// The instant may stand in a header instead of the body.
-void take_as_of(const Request& request, RequestBody* body) {
+/// The instant may stand in a header instead of the body; when in both, it is one. A question about
+/// the past may not be answered on a thread that took it for none, since its `at` hides behind
+/// escapes.
+std::optional<Response> take_as_of(const Request& request, RequestBody* body) {
   const std::string_view text = request.header(kAsOfHeader);
-  if (!body->at.has_value() && !text.empty()) {
-    body->at = JsonValue(std::string(text));
+  if (!text.empty()) {
+    const JsonValue said{std::string(text)};
+    const auto one = to_scalar(said, data::Type::kTimestamp);
+    const auto other = to_scalar(body->at.value_or(said), data::Type::kTimestamp);
+    if (body->at.has_value() && body->at != said &&
+        (!one.ok() || !other.ok() || one->value != other->value)) {
+      return feast_error(
+          422, "FeastError", "`at` and the header x-assay-as-of are two instants; say one");
+    }
+    body->at = said;
   }
-}
-
-/// Why a question about the past may not be answered on the thread that it came to: its `at` hides
-/// behind escapes, and it was not taken for one.
-std::optional<Response> check_thread(const Request& request, const RequestBody& body) {
-  if (body.at.has_value() && !FeatureServer::is_slow(request)) {
+  if (body->at.has_value() && !FeatureServer::is_slow(request)) {
     return feast_error(422, "FeastError", "write the key `at` without escapes");
   }
   return std::nullopt;
@@ -182,7 +187,8 @@ Response FeatureServer::route(Endpoint endpoint, const Request& request) {
   }
   const std::string_view target = request.target;
   const std::string_view verb = verb_of(endpoint, target.substr(0, target.find('?')));
-  if (request.method != verb) {
+  const bool is_probe = request.method == "HEAD" && (endpoint == kHealth || endpoint == kReady);
+  if (request.method != verb && !is_probe) {
     Response refusal = detail_error(405, "Method Not Allowed");
     refusal.headers.emplace_back("allow", verb);
     return refusal;
@@ -297,8 +303,7 @@ Response FeatureServer::get_online_features(const Request& request, const Caller
     feature_requests_.add();
     return validation_error(parsed.errors);
   }
-  take_as_of(request, &parsed.body);
-  if (const std::optional<Response> refusal = check_thread(request, parsed.body)) {
+  if (const std::optional<Response> refusal = take_as_of(request, &parsed.body)) {
     feature_requests_.add();
     return *refusal;
   }
@@ -433,8 +438,7 @@ Response FeatureServer::predict(const Request& request, const Caller& caller) {
   if (!parsed.errors.empty()) {
     return validation_error(parsed.errors);
   }
-  take_as_of(request, &parsed.body);
-  if (const std::optional<Response> refusal = check_thread(request, parsed.body)) {
+  if (const std::optional<Response> refusal = take_as_of(request, &parsed.body)) {
     return *refusal;
   }
   const PredictionsAsked asked = ask_predictions(parsed.body, caller);

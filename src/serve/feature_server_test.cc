@@ -284,6 +284,9 @@ TEST_F(FeatureServerTest, HealthIsEmptyAndWrongRoutesAndVerbsAnswerAsFeast) {
   EXPECT_EQ(verb.body, R"({"detail":"Method Not Allowed"})");
   EXPECT_EQ(verb.header("allow"), "POST");
   EXPECT_EQ(client_->ask("POST", "/health", "")->status, 405);
+  EXPECT_EQ(client_->ask("HEAD", "/health")->status, 200);
+  EXPECT_EQ(client_->ask("HEAD", "/ready")->body, "");
+  EXPECT_EQ(client_->ask("HEAD", "/metrics")->status, 405);
 }
 
 TEST_F(FeatureServerTest, MetricsCountRequestsByEndpointAndStatusUnderBothNames) {

@@ -250,6 +250,29 @@ TEST_F(HttpServerTest, WhatIsNotHttpIs400) {
   }
 }
 
+TEST_F(HttpServerTest, ATargetWithSchemeAndHostIsItsPath) {
+  start();
+  for (const auto& [target, path] : std::vector<std::pair<std::string, std::string>>{
+           {"http://any.host:80/next?x=1", "/next?x=1"},
+           {"HTTPS://h/a", "/a"},
+           {"http://h", "/"}}) {
+    HttpClient client(server_->port());
+    ASSERT_TRUE(client.send("GET " + target + " HTTP/1.1\r\nhost: t\r\n\r\n"));
+    EXPECT_EQ(client.receive()->body, "GET " + path + " ");
+  }
+}
+
+TEST_F(HttpServerTest, APackedBodyIs415) {
+  start();
+  HttpClient client(server_->port());
+  ASSERT_TRUE(client.send(HttpClient::request("POST", "/", "abc", "Content-Encoding: gzip\r\n")));
+  EXPECT_EQ(client.receive()->status, 415);
+  HttpClient other(server_->port());
+  ASSERT_TRUE(
+      other.send(HttpClient::request("POST", "/", "abc", "content-encoding: identity\r\n")));
+  EXPECT_EQ(other.receive()->status, 200);
+}
+
 /// What a proxy and we cut at different places would hide one request in another.
 TEST_F(HttpServerTest, ABodyIsFramedInOneWayOrNotAtAll) {
   std::atomic<int> asked{0};

@@ -124,8 +124,8 @@ class HeadReader {
     if (name == "connection") {
       return value == "keep-alive" || value == "Keep-Alive";
     }
-    return name != "transfer-encoding" && name != "expect" && name != "upgrade" &&
-           name != "proxy-connection";
+    return name != "transfer-encoding" && name != "content-encoding" && name != "expect" &&
+           name != "upgrade" && name != "proxy-connection";
   }
 
   std::string_view rest_;

@@ -3,6 +3,7 @@
 #include "serve/request_reader.h"
 
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include <boost/asio/buffer.hpp>
@@ -19,6 +20,17 @@ namespace {
 
 namespace http = boost::beast::http;
 using boost::beast::error_code;
+
+/// RFC 9112, section 3.2.2: a server takes a target with scheme and host for the path in it.
+std::string_view path_of(std::string_view target) {
+  for (const std::string_view scheme : {"http://", "https://"}) {
+    if (boost::beast::iequals(target.substr(0, scheme.size()), scheme)) {
+      const std::size_t path = target.find_first_of("/?", scheme.size());
+      return path == std::string_view::npos ? "/" : target.substr(path);
+    }
+  }
+  return target;
+}
 
 }  // namespace
 
@@ -68,7 +80,7 @@ class RequestReader::Parser {
   AnswerForm release(Request* request) {
     http::request<http::string_body> message = parser_.release();
     request->method = message.method_string();
-    request->target = message.target();
+    request->target = path_of(message.target());
     request->headers = std::move(headers_);
     request->body = std::move(message.body());
     return {message.version(), message.keep_alive(), request->method == "HEAD", false};
@@ -76,7 +88,7 @@ class RequestReader::Parser {
   [[nodiscard]] Response refusal() const {
     return error_ == http::error::body_limit     ? detail_error(413, "Request body too large")
            : error_ == http::error::header_limit ? detail_error(431, "Request headers too large")
-                                                 : detail_error(400, why_);
+                                                 : detail_error(is_encoded_ ? 415 : 400, why_);
   }
 
  private:
@@ -97,6 +109,9 @@ class RequestReader::Parser {
       why_ = "a body has a content-length, or is sent with transfer-encoding: chunked alone";
     } else if (!names_host(message)) {
       why_ = "a request names one host";
+    } else if (is_encoded(message)) {
+      is_encoded_ = true;
+      why_ = "a body is sent as it is, without content-encoding";
     } else {
       return;
     }
@@ -111,6 +126,11 @@ class RequestReader::Parser {
             message.count(http::field::content_length) == 0 &&
             boost::beast::iequals(message[http::field::transfer_encoding], "chunked"));
   }
+  /// RFC 9110, section 8.4: what is packed is not read.
+  static bool is_encoded(const http::request<http::string_body>& message) {
+    const auto encoding = message[http::field::content_encoding];
+    return !encoding.empty() && !boost::beast::iequals(encoding, "identity");
+  }
   /// Section 3.2: once, and before HTTP/1.1 not even that.
   static bool names_host(const http::request<http::string_body>& message) {
     const auto count = message.count(http::field::host);
@@ -122,6 +142,7 @@ class RequestReader::Parser {
   std::string_view why_ = "Bad Request";
   const std::size_t head_bytes_max_;
   bool has_head_ = false;
+  bool is_encoded_ = false;
   Headers headers_;
 };
 
