@@ -9,6 +9,7 @@
 
 #include <librdkafka/rdkafka.h>
 
+#include "base/hash.h"
 #include "base/pause.h"
 
 namespace assay::ingest {
@@ -28,12 +29,12 @@ bool has_no_leader(rd_kafka_resp_err_t error) {
 
 /// Lines of the library's own log.
 void on_log(const rd_kafka_t* handle, int level, const char* facility, const char* text) {
-  Log& log = static_cast<KafkaCallbacks*>(rd_kafka_opaque(handle))->log;
+  KafkaLines& lines = *static_cast<KafkaCallbacks*>(rd_kafka_opaque(handle))->lines;
   constexpr int kSyslogError = 3;
   if (level <= kSyslogError) {
-    log.warn("kafka_client", {{"facility", std::string(facility)}, {"text", std::string(text)}});
+    lines.warn(facility, text);
   } else {
-    log.debug("kafka_client", {{"facility", std::string(facility)}, {"text", std::string(text)}});
+    lines.debug(facility, text);
   }
 }
 
@@ -48,8 +49,7 @@ void on_error(rd_kafka_t* handle, int error, const char* text, void* /*opaque*/)
     callbacks.refused = text;
     callbacks.refused += options;
   }
-  callbacks.log.warn("kafka_client",
-                     {{"facility", std::string("ERROR")}, {"text", std::string(text)}});
+  callbacks.lines->warn("ERROR", text);
 }
 
 void tell_rebalance(rd_kafka_t* client,
@@ -98,7 +98,8 @@ Result<KafkaHandle> open_client(rd_kafka_type_t type,
   for (const auto& [name, value] : all) {
     ASSAY_RETURN_IF_ERROR(set_option(config.get(), name, value));
   }
-  KafkaHandle handle{std::make_unique<KafkaCallbacks>(KafkaCallbacks{log}), nullptr};
+  KafkaHandle handle{std::make_unique<KafkaCallbacks>(), nullptr};
+  handle.callbacks->lines = std::make_unique<KafkaLines>(log, system_clock());
   rd_kafka_conf_set_opaque(config.get(), handle.callbacks.get());
   if (!options.group.empty()) {
     rd_kafka_conf_set_rebalance_cb(config.get(), tell_rebalance);
@@ -296,6 +297,52 @@ Result<OffsetRange> kafka_offsets(const KafkaHandle& handle,
     return kafka_failure(error, "ask for offsets of " + partition.name());
   }
   return range;
+}
+
+Result<std::vector<uint64_t>> kafka_topic_ids(const KafkaHandle& handle,
+                                              const std::vector<std::string>& topics,
+                                              int timeout_ms) {
+  std::vector<const char*> names;
+  for (const std::string& topic : topics) {
+    names.push_back(topic.c_str());
+  }
+  const std::unique_ptr<rd_kafka_TopicCollection_t, decltype(&rd_kafka_TopicCollection_destroy)>
+      asked(rd_kafka_TopicCollection_of_topic_names(names.data(), names.size()),
+            rd_kafka_TopicCollection_destroy);
+  const std::unique_ptr<rd_kafka_AdminOptions_t, decltype(&rd_kafka_AdminOptions_destroy)> options(
+      rd_kafka_AdminOptions_new(handle.get(), RD_KAFKA_ADMIN_OP_DESCRIBETOPICS),
+      rd_kafka_AdminOptions_destroy);
+  std::array<char, kErrorBytes> text{};
+  rd_kafka_AdminOptions_set_request_timeout(options.get(), timeout_ms, text.data(), text.size());
+  const std::unique_ptr<rd_kafka_queue_t, decltype(&rd_kafka_queue_destroy)> queue(
+      rd_kafka_queue_new(handle.get()), rd_kafka_queue_destroy);
+  rd_kafka_DescribeTopics(handle.get(), asked.get(), options.get(), queue.get());
+  constexpr int kMarginMs = 1'000;  // the library answers at its timeout, of itself
+  const std::unique_ptr<rd_kafka_event_t, decltype(&rd_kafka_event_destroy)> event(
+      rd_kafka_queue_poll(queue.get(), timeout_ms + kMarginMs), rd_kafka_event_destroy);
+  if (event == nullptr) {
+    return Status(Code::kUnavailable, "ask for the ids of topics: no answer");
+  }
+  const rd_kafka_resp_err_t error = rd_kafka_event_error(event.get());
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return kafka_failure(error, "ask for the ids of topics");
+  }
+  std::size_t count = 0;
+  const rd_kafka_TopicDescription_t** const found = rd_kafka_DescribeTopics_result_topics(
+      rd_kafka_event_DescribeTopics_result(event.get()), &count);
+  std::map<std::string_view, uint64_t> ids;
+  for (std::size_t i = 0; i < count; ++i) {
+    const rd_kafka_Uuid_t* const id = rd_kafka_TopicDescription_topic_id(found[i]);
+    const auto high = static_cast<uint64_t>(rd_kafka_Uuid_most_significant_bits(id));
+    const auto low = static_cast<uint64_t>(rd_kafka_Uuid_least_significant_bits(id));
+    const bool is_told = (high | low) != 0 && rd_kafka_TopicDescription_error(found[i]) == nullptr;
+    ids[rd_kafka_TopicDescription_name(found[i])] = is_told ? hash_mix(high, low) | 1U : 0;
+  }
+  std::vector<uint64_t> numbers;
+  for (const std::string& topic : topics) {
+    numbers.push_back(ids[topic]);
+  }
+  return numbers;
 }
 
 namespace {

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "ingest/kafka_client.h"
+#include "ingest/kafka_lines.h"
 
 // What consumer, producer and transactions of the adapter of librdkafka share. Nobody else includes
 // it.
@@ -22,7 +23,7 @@ namespace assay::ingest {
 
 /// What the library's callbacks are given.
 struct KafkaCallbacks {
-  Log& log;
+  std::unique_ptr<KafkaLines> lines{};
   std::deque<KafkaRebalance> rebalances{};  // told, and not handed out yet
   bool is_closing = false;
   std::string refused{};  // why no connection is to be had, where a broker or TLS refuses it
@@ -79,6 +80,11 @@ Result<KafkaLook> kafka_look(const KafkaHandle& handle,
                              const std::vector<std::string>& topics,
                              int timeout_ms,
                              int leader_ms);
+
+/// See KafkaConsumer::topic_ids.
+Result<std::vector<uint64_t>> kafka_topic_ids(const KafkaHandle& handle,
+                                              const std::vector<std::string>& topics,
+                                              int timeout_ms);
 
 /// Bytes as the library's options take them.
 std::string kafka_kilobytes(int64_t bytes);
