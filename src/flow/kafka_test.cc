@@ -163,7 +163,7 @@ TEST(Kafka, ATopicMadeAgainStopsTheLineHoweverManyRecordsItHas) {
   TestTopic again(2);  // of the same name, at another broker
   send_days(again, 1, 7);
   project.change(topic.brokers(), again.brokers());
-  EXPECT_EQ(project.run().code(), Code::kOutOfRange);
+  EXPECT_EQ(project.run().code(), Code::kFailedPrecondition);
   EXPECT_EQ(project.count("bronze/events"), topic.sent());
 
   project.change("topics: events}", "topics: events, on_lost: skip}");

@@ -126,6 +126,12 @@ class LibraryConsumer : public KafkaConsumer {
     return count;
   }
 
+  Result<std::vector<uint64_t>> topic_ids(const std::vector<std::string>& topics) override {
+    ASSAY_ASSIGN_OR_RETURN(const KafkaHandle* asks, who_asks());
+    constexpr int kControllerMs = 2'000;
+    return kafka_topic_ids(*asks, topics, std::min(timeout_ms_, kControllerMs));
+  }
+
   Result<OffsetRange> offsets(const TopicPartition& partition) override {
     ASSAY_ASSIGN_OR_RETURN(const KafkaHandle* asks, who_asks());
     Result<OffsetRange> range = kafka_offsets(*asks, partition, timeout_ms_);

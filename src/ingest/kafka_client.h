@@ -108,6 +108,12 @@ class KafkaConsumer {
   ///
   /// Errors  kNotFound: no such topic; kPermissionDenied; kUnavailable: no broker answers.
   virtual Result<int32_t> partitions(const std::string& topic, Duration patience) = 0;
+  /// Numbers made of the ids that the brokers give topics: a topic that is made again under its
+  /// name has another. 0 where they do not say, or there is no such topic. The cluster's controller
+  /// is asked, and waited for two seconds at most.
+  ///
+  /// Errors  kUnavailable: it does not answer.
+  virtual Result<std::vector<uint64_t>> topic_ids(const std::vector<std::string>& topics) = 0;
   /// What a partition holds now.
   virtual Result<OffsetRange> offsets(const TopicPartition& partition) = 0;
   /// How many partitions topics have, and where they end. Leaders that do not answer within `wait`

@@ -43,6 +43,8 @@ class LibraryMock : public KafkaMock {
     ASSAY_CHECK(handle_ != nullptr);
     cluster_ = rd_kafka_mock_cluster_new(handle_, brokers);
     ASSAY_CHECK(cluster_ != nullptr);
+    constexpr int32_t kFirstBroker = 1;
+    rd_kafka_mock_set_controller_id(cluster_, kFirstBroker);
     brokers_ = rd_kafka_mock_cluster_bootstraps(cluster_);
   }
   ~LibraryMock() override { end_beside(handle_, cluster_); }
@@ -52,6 +54,19 @@ class LibraryMock : public KafkaMock {
   [[nodiscard]] const std::string& brokers() const override { return brokers_; }
   void create_topic(const std::string& topic, int32_t partitions) override {
     ASSAY_CHECK(rd_kafka_mock_topic_create(cluster_, topic.c_str(), partitions, 1) ==
+                RD_KAFKA_RESP_ERR_NO_ERROR);
+  }
+  void make_again(const std::string& topic, int32_t partitions) override {
+    ASSAY_CHECK(rd_kafka_mock_topic_delete(cluster_, topic.c_str()) == RD_KAFKA_RESP_ERR_NO_ERROR);
+    create_topic(topic, partitions);
+  }
+  void give_no_ids() {
+    constexpr int16_t kMetadata = 3;
+    constexpr int16_t kBeforeIds = 9;
+    ASSAY_CHECK(rd_kafka_mock_set_apiversion(cluster_, kMetadata, 0, kBeforeIds) ==
+                RD_KAFKA_RESP_ERR_NO_ERROR);
+    constexpr int16_t kFetchBeforeIds = 12;
+    ASSAY_CHECK(rd_kafka_mock_set_apiversion(cluster_, kFetch, 0, kFetchBeforeIds) ==
                 RD_KAFKA_RESP_ERR_NO_ERROR);
   }
   void lose_topic(const std::string& topic) override {
@@ -125,6 +140,12 @@ class LibraryMock : public KafkaMock {
 
 std::unique_ptr<KafkaMock> KafkaMock::start(int brokers) {
   return std::make_unique<LibraryMock>(brokers);
+}
+
+std::unique_ptr<KafkaMock> KafkaMock::start_without_ids() {
+  auto mock = std::make_unique<LibraryMock>(1);
+  mock->give_no_ids();
+  return mock;
 }
 
 }  // namespace assay::ingest

@@ -11,9 +11,13 @@ class KafkaMock {
  public:
   /// Its brokers are numbered from 1.
   static std::unique_ptr<KafkaMock> start(int brokers = 1);
+  /// One broker that gives topics no ids, as those before Kafka 2.8.
+  static std::unique_ptr<KafkaMock> start_without_ids();
   virtual ~KafkaMock() = default;
   [[nodiscard]] virtual const std::string& brokers() const = 0;
   virtual void create_topic(const std::string& topic, int32_t partitions) = 0;
+  /// Delete a topic, and make another one of its name.
+  virtual void make_again(const std::string& topic, int32_t partitions) = 0;
   /// From now on it answers that there is no such topic.
   virtual void lose_topic(const std::string& topic) = 0;
   /// And no longer.

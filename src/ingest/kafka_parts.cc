@@ -23,6 +23,11 @@ std::optional<TopicPartition> parse_part_name(const std::string& name) {
   return TopicPartition{name.substr(0, slash), number};
 }
 
+/// The name under which the ledger keeps which topics the parts are of.
+std::string topics_ledger_name(const std::string& source) {
+  return "kafka_topics:" + source;
+}
+
 }  // namespace
 
 Status KafkaParts::load() {
@@ -36,6 +41,23 @@ Status KafkaParts::load() {
     }
     parts_.push_back(
         {*partition, entry.ordinal, entry.begin_bytes, entry.fingerprint == kBegunAnew});
+  }
+  return load_topics();
+}
+
+/// Entries name a part by its ordinal, in `begin_bytes`; `fingerprint` is the topic's id. The first
+/// one of a part is true.
+Status KafkaParts::load_topics() {
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<SourceFile> said,
+                         ledger_.known(topics_ledger_name(source_)));
+  topics_said_ = static_cast<int64_t>(said.size());
+  for (const SourceFile& entry : said) {
+    const auto part = std::find_if(parts_.begin(), parts_.end(), [&](const KafkaPart& one) {
+      return one.ordinal == entry.begin_bytes;
+    });
+    if (part != parts_.end() && part->topic_id == 0) {
+      part->topic_id = entry.fingerprint;
+    }
   }
   return {};
 }
@@ -124,6 +146,28 @@ PartsSeen parts_seen(const KafkaLook& look,
         return !newest.contains(end.first);
       });
   return seen;
+}
+
+Status KafkaParts::note_topic(int64_t ordinal, uint64_t topic_id) {
+  const auto part = std::find_if(
+      parts_.begin(), parts_.end(), [&](const KafkaPart& one) { return one.ordinal == ordinal; });
+  for (int tries = 1; topic_id != 0 && part != parts_.end() && part->topic_id == 0; ++tries) {
+    SourceFile entry;
+    entry.ordinal = topics_said_;
+    entry.path = part->partition.name();
+    entry.begin_bytes = ordinal;
+    entry.fingerprint = topic_id;
+    const Status added = ledger_.add(topics_ledger_name(source_), {entry});
+    if (added.ok()) {
+      part->topic_id = topic_id;
+      ++topics_said_;
+    } else if (added.code() != Code::kAlreadyExists || tries == kTriesMax) {
+      return added;
+    } else {
+      ASSAY_RETURN_IF_ERROR(load_topics());
+    }
+  }
+  return {};
 }
 
 std::string kafka_ledger_name(const std::string& source) {

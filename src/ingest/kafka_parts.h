@@ -18,6 +18,7 @@ struct KafkaPart {
   int64_t ordinal = 0;
   int64_t base = 0;
   bool begun_anew = false;  // its records before were lost
+  uint64_t topic_id = 0;    // of the topic that it is of; 0: not known
 
   [[nodiscard]] int64_t offset_of(int64_t position) const {
     return base + (position - (ordinal << 32));
@@ -55,13 +56,17 @@ class KafkaParts {
   Status add(const std::vector<Begin>& begins);
   /// Number one behind all that are known, whoever else does.
   Result<KafkaPart> add_behind(const Begin& begin, bool begun_anew);
+  /// Keep which topic a part is of, where nothing is known yet; another process may say it first.
+  Status note_topic(int64_t ordinal, uint64_t topic_id);
 
  private:
   Status add_entries(const std::vector<Begin>& begins, bool begun_anew);
+  Status load_topics();
 
   FileLedger& ledger_;
   std::string source_;
   std::vector<KafkaPart> parts_;
+  int64_t topics_said_ = 0;  // entries of the ledger that say which topic a part is of
 };
 
 /// What a look says of the parts of its topics, of which so much was handed out.

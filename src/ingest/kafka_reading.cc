@@ -150,12 +150,15 @@ Status kafka_loss(const std::string& source, const KafkaReading& reading, KafkaL
       what = read_to + " and has another record at offset " + std::to_string(reading.last->offset) +
              " than was read there: the topic was made anew, or the broker lost records";
       break;
+    case KafkaLoss::kOtherTopic:
+      what = read_to + ", and its topic has another id since: the topic was made anew";
+      break;
     case KafkaLoss::kNotThere:
       what = read_to + ", and the broker said that there is nothing more at that offset: the " +
              "records behind it are gone, or the topic was made anew";
       break;
   }
-  return {Code::kOutOfRange,
+  return {Code::kFailedPrecondition,
           "source `" + source + "`: " + what + ". To go on without them, say `on_lost: skip`"};
 }
 

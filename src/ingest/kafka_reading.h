@@ -61,11 +61,12 @@ enum class KafkaLoss {
   kGone,          // the oldest ones are no longer kept
   kEndsEarlier,   // a topic made again, or a broker that lost records
   kOtherRecords,  // the same, as told by the last record
+  kOtherTopic,    // the same, as told by its id
   kNotThere,      // a broker had not what it was asked for
 };
 /// What a reading has lost, as told by where its partition begins and ends; nothing: nothing.
 std::optional<KafkaLoss> loss_of(const KafkaReading& reading);
-/// kOutOfRange, and what to do about it.
+/// kFailedPrecondition, and what to do about it.
 Status kafka_loss(const std::string& source, const KafkaReading& reading, KafkaLoss loss);
 
 }  // namespace assay::ingest

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "ingest/kafka_client.h"
+#include "ingest/kafka_discovery.h"
 #include "ingest/kafka_parts.h"
 #include "ingest/kafka_reading.h"
 #include "ingest/kafka_records.h"
@@ -14,11 +15,6 @@
 
 namespace assay::ingest {
 namespace {
-
-/// So often another process may number partitions at the same time.
-constexpr int kTriesMax = 100;
-/// A topic that was there is gone when brokers say so for this long.
-constexpr Duration kGoneAfter{5 * kMicrosPerSecond};
 
 class KafkaTopics : public KafkaSource {
  public:
@@ -34,17 +30,21 @@ class KafkaTopics : public KafkaSource {
         options_(options),
         consumer_(std::move(consumer)),
         resolver_(std::move(resolver)),
-        parts_(ledger, definition_.name) {}
+        parts_(ledger, definition_.name),
+        discovery_(
+            world, definition_, {options_.timeout, !options_.group.empty()}, *consumer_, parts_) {}
 
   Result<int64_t> discover() override {
-    for (int tries = 1;; ++tries) {
-      ASSAY_RETURN_IF_ERROR(parts_.load());
-      ASSAY_ASSIGN_OR_RETURN(const std::vector<KafkaParts::Begin> found, unnumbered());
-      const Status added = parts_.add(found);
-      if (added.code() != Code::kAlreadyExists || tries == kTriesMax) {
-        return added.ok() ? Result<int64_t>(static_cast<int64_t>(found.size())) : added;
-      }
+    const Result<int64_t> grown = discovery_.look();
+    const bool is_member = !options_.group.empty();
+    if (is_member && grown.code() == Code::kFailedPrecondition) {
+      made_again_ = grown.status();
+    } else if (is_member && std::any_of(reading_.begin(), reading_.end(), [&](const auto& one) {
+                 return one.is_mine && discovery_.is_of_another(one.part);
+               })) {
+      made_again_ = {Code::kAborted, "source `" + definition_.name + "`: a topic was made anew"};
     }
+    return grown;
   }
 
   Status seek(const PartsDone& done) override {
@@ -129,6 +129,7 @@ class KafkaTopics : public KafkaSource {
   [[nodiscard]] PartMarks marks() const override { return marks_of(reading_, positions_); }
 
   Result<std::optional<RecordBatch>> next(int64_t records_max, Duration wait) override {
+    ASSAY_RETURN_IF_ERROR(made_again_);
     if (held_ == nullptr) {
       Result<std::unique_ptr<KafkaBlock>> block =
           in_source(consumer_->poll(std::max<int64_t>(1, records_max), wait));
@@ -366,36 +367,13 @@ class KafkaTopics : public KafkaSource {
     }
   }
 
-  /// Partitions of the topics that have no number yet.
-  Result<std::vector<KafkaParts::Begin>> unnumbered() {
-    const bool is_first = parts_.all().empty();
-    std::vector<KafkaParts::Begin> found;
-    for (const std::string& topic : kafka_.topics) {
-      const bool was_found = parts_.newest({topic, 0}) != nullptr;
-      const Duration patience = was_found ? std::min(kGoneAfter, options_.timeout) : Duration{0};
-      ASSAY_ASSIGN_OR_RETURN(const int32_t count,
-                             in_source(consumer_->partitions(topic, patience)));
-      if (kafka_.on_lost == catalog::OnLost::kFail) {
-        ASSAY_RETURN_IF_ERROR(parts_.check_count(topic, count));
-      }
-      for (int32_t partition = 0; partition < count; ++partition) {
-        const TopicPartition at{topic, partition};
-        if (parts_.newest(at) == nullptr) {
-          ASSAY_ASSIGN_OR_RETURN(const OffsetRange range, consumer_->offsets(at));
-          const bool from_end = is_first && kafka_.start == catalog::KafkaStart::kLatest;
-          found.push_back({at, from_end ? range.end : range.begin});
-        }
-      }
-    }
-    return found;
-  }
-
   /// Where a partition is read on, and whether it has what is to be read.
   Result<KafkaReading> place(const TopicPartition& partition, const PartsDone& done) {
     KafkaReading reading = begin_reading(parts_.all(), partition, done);
     ASSAY_ASSIGN_OR_RETURN(reading.was, in_source(consumer_->offsets(partition)));
     reading.looks_for_last = reading.last && reading.last->offset >= reading.was.begin;
-    const std::optional<KafkaLoss> loss = loss_of(reading);
+    const std::optional<KafkaLoss> loss =
+        discovery_.is_of_another(reading.part) ? KafkaLoss::kOtherTopic : loss_of(reading);
     if (loss == KafkaLoss::kGone && !reading.was_read) {
       world_.log.warn("kafka_records_gone_before_first_read",
                       {{"source", definition_.name},
@@ -422,8 +400,8 @@ class KafkaTopics : public KafkaSource {
                       {"begin", reading->was.begin},
                       {"end", reading->was.end}});
     if (loss != KafkaLoss::kGone) {
-      ASSAY_ASSIGN_OR_RETURN(
-          reading->part, parts_.add_behind({reading->part.partition, reading->was.begin}, true));
+      ASSAY_ASSIGN_OR_RETURN(reading->part,
+                             discovery_.begin_anew(reading->part.partition, reading->was.begin));
     }
     reading->offset = reading->was.begin;
     reading->last.reset();
@@ -536,6 +514,8 @@ class KafkaTopics : public KafkaSource {
   std::unique_ptr<SchemaResolver> resolver_;  // of records that name their schemas
   std::unique_ptr<KafkaBlock> held_;          // fetched, and waiting for the registry
   KafkaParts parts_;
+  KafkaDiscovery discovery_;
+  Status made_again_;                   // a topic of which a group's member has partitions
   std::vector<KafkaReading> reading_;   // as they are assigned, or were first taken
   std::optional<Rebalance> rebalance_;  // not answered yet
   std::vector<TopicPartition> moving_;  // by it

@@ -70,17 +70,17 @@ class KafkaSource {
   /// Look for the topics' partitions and number new ones; gives how many were new.
   ///
   /// Errors  kNotFound: no such topic. kFailedPrecondition: a topic has fewer partitions than it
-  ///         had. kUnavailable: no broker answers. kPermissionDenied, kUnauthenticated.
+  ///         had, or was made again. kUnavailable: no broker answers. kPermissionDenied,
+  ///         kUnauthenticated.
   virtual Result<int64_t> discover() = 0;
 
   /// Read on after what `done` says; parts that it does not name from their beginning. A part that
   /// it does not name and whose oldest records are gone begins with what is there.
   ///
-  /// Errors  kOutOfRange: records that were not read are gone, or the topic holds less than was
-  /// read
-  ///         (it was made anew); with `on_lost: skip` a warning instead. That another record stands
-  ///         where the last one was taken is seen, and treated alike, before the next one is handed
-  ///         out.
+  /// Errors  kFailedPrecondition: records that were not read are gone, or the topic holds less than
+  ///         was read (it was made anew); with `on_lost: skip` a warning instead. That another
+  ///         record stands where the last one was taken is seen, and treated alike, before the next
+  ///         one is handed out.
   virtual Status seek(const PartsDone& done) = 0;
   /// What was handed out so far.
   [[nodiscard]] virtual const PartPositions& positions() const = 0;
@@ -119,8 +119,10 @@ class KafkaSource {
   /// The next records of any partitions, by position: as many as there are, at most `records_max`;
   /// nothing when none came within `wait`.
   ///
-  /// Errors  kOutOfRange, kNotFound, kPermissionDenied as above. A broker that does not answer is
-  ///         waited for; a schema registry too, for its `timeout`, after which it is kUnavailable.
+  /// Errors  kFailedPrecondition, kNotFound, kPermissionDenied as above; kAborted: as a member, a
+  ///         topic was made again that is to be read from its beginning: join anew. A broker that
+  ///         does not answer is waited for; a schema registry too, for its `timeout`, after which
+  ///         it is kUnavailable.
   virtual Result<std::optional<RecordBatch>> next(int64_t records_max, Duration wait) = 0;
   /// Exactly the records behind `positions()` and before `end`, all in one batch; parts that `end`
   /// does not name are left out. Reading goes on behind them.

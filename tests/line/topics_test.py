@@ -14,7 +14,7 @@ import sys
 import time
 
 from kafka_test import BROKERS, check_balance, start_up, stop
-from project import NOT_FOUND, Project, new_folder, remove
+from project import NOT_FOUND, STATE, Project, new_folder, remove
 
 ENV = {**os.environ, "KAFKA_BROKERS": BROKERS}
 DEFINITIONS = """
@@ -163,11 +163,27 @@ def is_made_again_larger(line):
     return is_made_again(line, 200)
 
 
+def is_made_again_while_read(line):
+    """The line may look while the topic is gone, and ends then; it never reads on in the middle of the new one and says nothing."""
+    process = start_up(line.project, ENV)
+    line.wait_for(line.sent)
+    make_again(line, 200)
+    _, error = process.communicate(timeout=300)
+    assert process.returncode in (STATE, NOT_FOUND), (process.returncode, error[-2000:])
+    _, error = line.project.run("run", env=ENV, expect=STATE)
+    assert "the topic was made anew" in error and "on_lost: skip" in error, error
+    line.define(", on_lost: skip")
+    line.project.run("run", "--quiet", env=ENV)
+    assert line.rows()["d"] == 200, line.rows()
+    return "a topic that is made again with more records while the line reads it stops the line; with `on_lost: skip` all of it is read"
+
+
 def main(program, writer):
     assert BROKERS, "ASSAY_TEST_KAFKA is not set; run it by tools/servers/kafka.sh with"
     root = new_folder("topics")
     try:
-        for case in (gains_partitions, holds_garbage, goes, is_made_again, is_made_again_larger):
+        for case in (gains_partitions, holds_garbage, goes, is_made_again, is_made_again_larger,
+                     is_made_again_while_read):
             print(case(Line(program, writer, root, case.__name__)), flush=True)
     finally:
         remove(root)

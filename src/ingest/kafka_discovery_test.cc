@@ -1,0 +1,160 @@
+#include "ingest/kafka_discovery.h"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "base/wait_until.h"
+#include "ingest/kafka_mock.h"
+#include "ingest/kafka_source.h"
+
+namespace assay::ingest {
+namespace {
+
+constexpr Duration kLong{10 * kMicrosPerSecond};
+constexpr const char* kTopic = "clicks";
+
+/// A topic of which all was read, and the brokers that have it.
+class KafkaDiscoveryTest : public testing::Test {
+ protected:
+  KafkaDiscoveryTest() : quiet_(static_cast<LogLevel>(static_cast<int>(LogLevel::kError) + 1)) {
+    definition_.name = "clicks";
+    definition_.format = catalog::Format::kJsonLines;
+    definition_.kafka.emplace();
+    definition_.kafka->topics = {kTopic};
+  }
+
+  void start(std::unique_ptr<KafkaMock> mock) {
+    mock_ = std::move(mock);
+    definition_.kafka->brokers = mock_->brokers();
+    mock_->create_topic(kTopic, 1);
+  }
+  void send(const std::vector<std::string>& values) {
+    KafkaClientOptions options;
+    options.brokers = mock_->brokers();
+    const auto producer = *KafkaProducer::open(quiet_.world().log, options);
+    for (const std::string& value : values) {
+      ASSERT_TRUE(producer->send(kTopic, 0, "k", value).ok());
+    }
+    ASSERT_TRUE(producer->flush().ok());
+  }
+  std::unique_ptr<KafkaSource> open() {
+    return *KafkaSource::open(quiet_.world(), definition_, ledger_, {});
+  }
+  std::unique_ptr<KafkaSource> open_placed() {
+    std::unique_ptr<KafkaSource> source = open();
+    const Result<int64_t> found = source->discover();
+    EXPECT_TRUE(found.ok()) << found.status().to_string();
+    EXPECT_TRUE(source->seek(done_).ok());
+    return source;
+  }
+  /// Read up to the present end, and keep what a table would. Gives the values.
+  std::vector<std::string> read_all(KafkaSource& source) {
+    std::vector<std::string> values;
+    wait_until("the end",
+               [&] {
+                 const auto batch = source.next(100, kLong);
+                 EXPECT_TRUE(batch.ok()) << batch.status().to_string();
+                 if (batch.ok() && batch->has_value()) {
+                   for (const std::string_view value : (*batch)->records) {
+                     values.emplace_back(value);
+                   }
+                 }
+                 return !batch.ok() || source.at_end();
+               },
+               std::identity(),
+               {.look_every = {0}});
+    done_ = {source.positions(), source.marks()};
+    return values;
+  }
+
+  using Values = std::vector<std::string>;
+
+  SystemWorld quiet_;
+  std::unique_ptr<KafkaMock> mock_;
+  catalog::SourceDef definition_;
+  MemoryFileLedger ledger_;
+  PartsDone done_;
+};
+
+TEST_F(KafkaDiscoveryTest, ATopicMadeAgainIsToldThoughItHasMoreRecords) {
+  start(KafkaMock::start());
+  send({"a", "b"});
+  const auto source = open_placed();
+  EXPECT_EQ(read_all(*source), (Values{"a", "b"}));
+  mock_->make_again(kTopic, 1);
+  send({"u", "v", "w", "x"});
+  const Status running = source->discover().status();
+  EXPECT_EQ(running.code(), Code::kFailedPrecondition) << running.to_string();
+  EXPECT_NE(running.message().find("the topic was made anew"), std::string::npos);
+  EXPECT_NE(running.message().find("on_lost: skip"), std::string::npos);
+  EXPECT_EQ(open()->discover().code(), Code::kFailedPrecondition);
+}
+
+TEST_F(KafkaDiscoveryTest, ALineThatReadOnInItIsToldAtTheNextStart) {
+  start(KafkaMock::start());
+  send({"a", "b"});
+  {
+    const auto source = open_placed();
+    read_all(*source);
+    mock_->make_again(kTopic, 1);
+    send({"u", "v", "w", "x"});
+    done_.marks.clear();  // as a line leaves them that took "w" and "x" for what follows "b"
+    done_.positions[0] = 4;
+  }
+  EXPECT_EQ(open()->discover().code(), Code::kFailedPrecondition);
+}
+
+TEST_F(KafkaDiscoveryTest, ToldToSkipItReadsTheNewOneFromItsBeginningOnce) {
+  start(KafkaMock::start());
+  send({"a", "b"});
+  definition_.kafka->on_lost = catalog::OnLost::kSkip;
+  const auto source = open_placed();
+  read_all(*source);
+  mock_->make_again(kTopic, 1);
+  send({"u", "v", "w"});
+  ASSERT_TRUE(source->discover().ok());
+  ASSERT_TRUE(source->seek(done_).ok());
+  EXPECT_EQ(read_all(*source), (Values{"u", "v", "w"}));
+  EXPECT_EQ(done_.positions.at(1), (int64_t{1} << 32) + 3);
+  ASSERT_TRUE(source->discover().ok());
+  definition_.kafka->on_lost = catalog::OnLost::kFail;
+  EXPECT_TRUE(read_all(*open_placed()).empty());
+  send({"x"});
+  EXPECT_EQ(read_all(*open_placed()), Values{"x"});
+}
+
+TEST_F(KafkaDiscoveryTest, OlderTablesTakeTheIdThatIsSeen) {
+  start(KafkaMock::start());
+  SourceFile first;
+  first.path = "clicks/0";
+  ASSERT_TRUE(ledger_.add(kafka_ledger_name("clicks"), {first}).ok());
+  send({"a"});
+  EXPECT_EQ(read_all(*open_placed()), Values{"a"});
+  mock_->make_again(kTopic, 1);
+  EXPECT_EQ(open()->discover().code(), Code::kFailedPrecondition);
+}
+
+TEST_F(KafkaDiscoveryTest, ANewPartitionIsOfTheTopicThatIsThere) {
+  start(KafkaMock::start());
+  send({"a"});
+  read_all(*open_placed());
+  mock_->make_again(kTopic, 2);
+  EXPECT_EQ(open()->discover().code(), Code::kFailedPrecondition);
+  EXPECT_EQ(open()->discover().code(), Code::kFailedPrecondition);
+}
+
+TEST_F(KafkaDiscoveryTest, BrokersWithoutIdsAreReadAsEver) {
+  start(KafkaMock::start_without_ids());
+  send({"a", "b"});
+  EXPECT_EQ(read_all(*open_placed()), (Values{"a", "b"}));
+  mock_->make_again(kTopic, 1);
+  send({"u"});
+  EXPECT_TRUE(open()->discover().ok());
+}
+
+}  // namespace
+}  // namespace assay::ingest
