@@ -1,7 +1,9 @@
 #include "base/file_system.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <climits>
 #include <thread>
 #include <utility>
 
@@ -389,9 +391,31 @@ class SystemWholeFile : public WholeFile {
   bool is_published_ = false;
 };
 
+/// A pipe or a device.
+class SystemSpecialFile : public WholeFile {
+ public:
+  SystemSpecialFile(Descriptor file, std::string path)
+      : file_(std::move(file)), path_(std::move(path)) {}
+  Status append(std::string_view bytes) override { return write_all(file_.fd(), path_, bytes); }
+  Status publish() override { return {}; }
+
+ private:
+  Descriptor file_;
+  std::string path_;
+};
+
 }  // namespace
 
-Result<std::unique_ptr<WholeFile>> WholeFile::create(const std::string& path) {
+Result<std::unique_ptr<WholeFile>> WholeFile::create(const std::string& named) {
+  const std::string path = follow_links(named);
+  if (is_special_file(path)) {
+    Descriptor special(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+    if (!special.good()) {
+      return system_failure("cannot open", path);
+    }
+    return std::unique_ptr<WholeFile>(
+        std::make_unique<SystemSpecialFile>(std::move(special), path));
+  }
   std::string temporary = temporary_name(path);
   Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, kSharedMode));
   if (!file.good()) {
@@ -399,6 +423,32 @@ Result<std::unique_ptr<WholeFile>> WholeFile::create(const std::string& path) {
   }
   return std::unique_ptr<WholeFile>(
       std::make_unique<SystemWholeFile>(std::move(file), path, std::move(temporary)));
+}
+
+Status write_whole_file(const std::string& path, std::string_view bytes) {
+  ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<WholeFile> file, WholeFile::create(path));
+  ASSAY_RETURN_IF_ERROR(file->append(bytes));
+  return file->publish();
+}
+
+std::string follow_links(const std::string& path) {
+  constexpr int kLinksMax = 40;  // as the system has it
+  std::string at = path;
+  for (int links = 0; links < kLinksMax; ++links) {
+    std::array<char, PATH_MAX> text{};
+    const ssize_t size = ::readlink(at.c_str(), text.data(), text.size());
+    if (size < 0) {
+      break;
+    }
+    const std::string target(text.data(), static_cast<std::size_t>(size));
+    at = target.starts_with('/') ? target : join_path(parent_path(at), target);
+  }
+  return at;
+}
+
+bool is_special_file(const std::string& path) {
+  struct stat status {};
+  return ::stat(path.c_str(), &status) == 0 ? !S_ISREG(status.st_mode) : errno == ELOOP;
 }
 
 Result<std::unique_ptr<AppendFile>> AppendFile::create(const std::string& path) {

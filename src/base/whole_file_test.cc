@@ -1,13 +1,32 @@
 #include "base/whole_file.h"
 
+#include <algorithm>
+#include <array>
+#include <thread>
 #include <vector>
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/temp_folder.h"
 
 namespace assay {
 namespace {
+
+/// All that is written to a pipe.
+std::string read_pipe(const std::string& path) {
+  const int pipe = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  std::string heard;
+  std::array<char, 100> text{};
+  for (ssize_t size = 1; size > 0;) {
+    size = ::read(pipe, text.data(), text.size());
+    heard.append(text.data(), static_cast<std::size_t>(std::max<ssize_t>(0, size)));
+  }
+  ::close(pipe);
+  return heard;
+}
 
 class WholeFileTest : public testing::Test {
  protected:
@@ -18,6 +37,7 @@ class WholeFileTest : public testing::Test {
     for (const FileInfo& file : *found) {
       names.push_back(file.path.substr(file.path.rfind('/') + 1));
     }
+    std::sort(names.begin(), names.end());
     return names;
   }
   TempFolder folder_;
@@ -54,6 +74,39 @@ TEST_F(WholeFileTest, OfNothingIsEmpty) {
 
 TEST_F(WholeFileTest, AFolderThatIsNotThereIsAnError) {
   EXPECT_EQ(WholeFile::create(folder_.file("none/lines")).code(), Code::kNotFound);
+}
+
+TEST_F(WholeFileTest, FollowsLinksAlsoWhereNothingIsYet) {
+  ASSERT_TRUE(files_->make_directories(folder_.file("deep")).ok());
+  ASSERT_EQ(::symlink("deep/lines", folder_.file("link").c_str()), 0);
+  ASSERT_EQ(::symlink(folder_.file("link").c_str(), folder_.file("again").c_str()), 0);
+  for (const std::string text : {"first", "second"}) {
+    ASSERT_TRUE(write_whole_file(folder_.file("again"), text).ok());
+    EXPECT_EQ(*files_->read(folder_.file("deep/lines")), text);
+  }
+  EXPECT_EQ(follow_links(folder_.file("again")), folder_.file("deep/lines"));
+  EXPECT_EQ(names(), (std::vector<std::string>{"again", "deep", "link"}));
+}
+
+TEST_F(WholeFileTest, ALinkInACircleIsAnError) {
+  ASSERT_EQ(::symlink("round", folder_.file("round").c_str()), 0);
+  EXPECT_FALSE(write_whole_file(folder_.file("round"), "a").ok());
+  EXPECT_TRUE(is_special_file(folder_.file("round"))) << "still a link";
+}
+
+TEST_F(WholeFileTest, WritesThroughWhatIsNoRegularFile) {
+  const std::string path = folder_.file("pipe");
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  std::string heard;
+  std::jthread reader([&] { heard = read_pipe(path); });
+  ASSERT_TRUE(write_whole_file(path, "a\nb\n").ok());
+  reader.join();
+  EXPECT_EQ(heard, "a\nb\n");
+  EXPECT_TRUE(is_special_file(path));
+  EXPECT_TRUE(write_whole_file("/dev/null", "a").ok());
+  EXPECT_TRUE(is_special_file("/dev/null"));
+  EXPECT_EQ(write_whole_file("/dev/full", "a").code(), Code::kResourceExhausted);
+  EXPECT_FALSE(write_whole_file(folder_.path(), "a").ok());
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include <filesystem>
 
 #include "base/json_writer.h"
+#include "base/whole_file.h"
 #include "catalog/value_reading.h"
 #include "cli/commands.h"
 #include "cli/serving.h"
@@ -239,8 +240,8 @@ Status run_training_set(Invocation& invocation) {
   ASSAY_ASSIGN_OR_RETURN(const flow::TrainingFileReport report,
                          flow::write_training_file(*workspace, *service, options));
   if (!arguments.get("report").empty()) {
-    ASSAY_RETURN_IF_ERROR(invocation.world.files.write(
-        arguments.get("report"), training_report_json(report, options.to) + "\n"));
+    ASSAY_RETURN_IF_ERROR(
+        write_whole_file(arguments.get("report"), training_report_json(report, options.to) + "\n"));
   }
   if (invocation.output.format() == OutputFormat::kJson) {
     invocation.output.json(training_report_json(report, options.to));

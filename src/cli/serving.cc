@@ -6,6 +6,7 @@
 #include "base/file_system.h"
 #include "base/process.h"
 #include "base/wakeup.h"
+#include "base/whole_file.h"
 #include "cli/commands.h"
 #include "learn/model_card.h"
 #include "serve/all_at_once.h"
@@ -440,9 +441,8 @@ void Servers::stop(const std::function<void()>& each_second) {
 
 Status write_addresses(Invocation& invocation, const std::string& http, const std::string& grpc) {
   const std::string& file = invocation.arguments.get("address-file");
-  return file.empty()
-             ? Status()
-             : invocation.world.files.write(file, http + "\n" + (grpc.empty() ? "" : grpc + "\n"));
+  return file.empty() ? Status()
+                      : write_whole_file(file, http + "\n" + (grpc.empty() ? "" : grpc + "\n"));
 }
 
 StopWait::StopWait() {

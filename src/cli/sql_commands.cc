@@ -4,6 +4,7 @@
 #include <mutex>
 #include <thread>
 
+#include "base/whole_file.h"
 #include "cli/commands.h"
 #include "data/arrow_ipc.h"
 #include "data/parquet.h"
@@ -173,7 +174,7 @@ Status write_to_file(Invocation& invocation, data::SqlEngine& sql, const std::st
   if (options.empty()) {
     return {Code::kInvalidArgument, path + ": the file's name must end in .parquet, .csv or .json"};
   }
-  ASSAY_ASSIGN_OR_RETURN(const int64_t rows, copy_to(sql, statement, path, options));
+  ASSAY_ASSIGN_OR_RETURN(const int64_t rows, copy_to(sql, statement, follow_links(path), options));
   invocation.output.say(std::to_string(rows) + " rows written to " + path);
   return {};
 }

@@ -12,6 +12,7 @@
 #include "base/append_file.h"
 #include "base/file_system.h"
 #include "base/system_error.h"
+#include "base/whole_file.h"
 #include "data/parquet.h"
 #include "data/parquet_file.h"
 #include "data/partition.h"
@@ -120,8 +121,9 @@ bool is_parquet(const std::string& path) {
 
 }  // namespace
 
-Status write_pieces(SqlEngine& engine, PieceReader& pieces, const std::string& path, int threads) {
-  if (!is_parquet(path) || !is_flat(*pieces.schema())) {
+Status write_pieces(SqlEngine& engine, PieceReader& pieces, const std::string& named, int threads) {
+  const std::string path = follow_links(named);
+  if (!is_parquet(path) || !is_flat(*pieces.schema()) || is_special_file(path)) {
     PiecesInOrder rows(pieces);
     return write_stream(engine, rows, path);
   }
