@@ -319,6 +319,9 @@ void say_verified(Output& output, const flow::VerifyReport& report, bool served)
                " values of online rows replayed to those instants, " +
                std::to_string(report.live_values) + " of the online store as it stands; " +
                std::to_string(report.present) + " are present\n");
+    for (const std::string& view : report.not_level) {
+      output.raw("  the online store as it stands is not compared for " + view + "\n");
+    }
   }
   output.raw("verify: " + std::to_string(report.values) + " values compared, " +
              std::to_string(report.differ) + " differ\n");

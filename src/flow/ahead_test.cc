@@ -316,6 +316,37 @@ TEST_F(Ahead, AnswersWithinAnEpochOfSeveralPartitionsWereRightThen) {
   end();
 }
 
+TEST_F(Ahead, VerifyDoesNotTakeReadsBeforeTheLakeForDifferences) {
+  begin();
+  const auto verified = [&] {
+    Result<VerifyReport> report = verify_service(*project_.open(), "v1", {});
+    EXPECT_TRUE(report.ok()) << report.status().to_string();
+    return report.ok() ? *std::move(report) : VerifyReport();
+  };
+  const VerifyReport level = verified();
+  EXPECT_EQ(level.differ, 0);
+  EXPECT_GT(level.live_values, 0);
+  EXPECT_TRUE(level.not_level.empty());
+  read_days(4, 5);
+  const auto expect_left_out = [&](const std::string& why) {
+    const VerifyReport ahead = verified();
+    EXPECT_EQ(ahead.differ, 0);
+    EXPECT_EQ(ahead.live_values, 0);
+    EXPECT_GT(ahead.replayed_values, 0);
+    EXPECT_EQ(ahead.undecided_values, level.live_values);
+    ASSERT_EQ(ahead.not_level.size(), 1U);
+    EXPECT_NE(ahead.not_level.front().find(why), std::string::npos) << ahead.not_level.front();
+  };
+  expect_left_out("ahead of the lake");
+  commit();
+  expect_left_out("ahead of the lake");
+  run_stages();
+  const VerifyReport again = verified();
+  EXPECT_EQ(again.differ, 0);
+  EXPECT_GE(again.live_values, level.live_values);
+  end();
+}
+
 TEST_F(Ahead, AViewThatFillsUpTakesNoPartInAnEpoch) {
   begin();
   read_days(4, 7);

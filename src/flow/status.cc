@@ -73,8 +73,7 @@ StageStatus stage_status(const std::string& stage, const std::string& name) {
   return status;
 }
 
-/// Of a source that is read part by part: the parts' positions. How far the broker is, only it
-/// knows.
+/// Of a source that is read part by part: the parts' positions.
 Result<StageStatus> part_status(Workspace& workspace,
                                 const std::string& name,
                                 const std::string& key,
@@ -281,6 +280,32 @@ Result<std::vector<lake::Version>> published_versions(Workspace& workspace,
     }
   }
   return versions;
+}
+
+Result<ViewPlace> view_place(Workspace& workspace, const std::string& name) {
+  ASSAY_ASSIGN_OR_RETURN(const gold::FeatureViewPtr view, workspace.view(name));
+  ASSAY_ASSIGN_OR_RETURN(const std::string source_key,
+                         workspace.source_table_key(workspace.project().views.at(name).from));
+  ASSAY_ASSIGN_OR_RETURN(const std::string steps_key, workspace.steps_table_key(*view));
+  ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, workspace.online(true));
+  ASSAY_ASSIGN_OR_RETURN(const std::optional<OnlinePosition> at,
+                         online_position(workspace, name, source_key, *store));
+  ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * steps, table_if_any(workspace, steps_key));
+  ViewPlace place;
+  if (!at.has_value() || steps == nullptr) {
+    return place;
+  }
+  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, steps->snapshot());
+  place.position = at->encode();
+  place.steps = snapshot->txn(workspace.app_id(steps_key)).value_or(-1);
+  place.reads_ahead = at->reads;
+  const auto [first, last] = std::minmax<int64_t>(place.steps, at->version);
+  ASSAY_ASSIGN_OR_RETURN(const int64_t behind_first,
+                         versions_with_rows(workspace, source_key, first));
+  ASSAY_ASSIGN_OR_RETURN(const int64_t behind_last,
+                         versions_with_rows(workspace, source_key, last));
+  place.is_level = at->reads == 0 && at->pieces_left == 0 && behind_first == behind_last;
+  return place;
 }
 
 Result<int64_t> online_lag(Workspace& workspace,

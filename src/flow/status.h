@@ -28,6 +28,16 @@ Result<std::optional<lake::Version>> oldest_position(Workspace& workspace, const
 /// lake::vacuum).
 Result<std::vector<lake::Version>> published_versions(Workspace& workspace, const std::string& key);
 
+/// How a view's online rows stand to its steps table.
+struct ViewPlace {
+  int64_t position = -1;    // of the online rows, encoded
+  int64_t steps = -1;       // version of the source table that the steps table has
+  int64_t reads_ahead = 0;  // before the lake: rows that no table has yet
+  bool is_level = true;     // both are made of the same rows
+  bool operator==(const ViewPlace&) const = default;
+};
+Result<ViewPlace> view_place(Workspace& workspace, const std::string& view);
+
 /// How many versions of its source table added rows that a view's online rows do not have yet.
 ///
 /// `store` holds the view: a server's own, when a process may open it once only.

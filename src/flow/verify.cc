@@ -84,10 +84,15 @@ void compare(const History& history,
              const std::vector<Question>& questions,
              const OfflineAnswers& offline,
              const std::set<int>& features,
+             bool is_level,
              VerifyReport* report) {
   const gold::FeatureView& view = *history.view;
   const bool drops_steps = history.whole_from != EventTime::min();
   for (std::size_t q = 0; q < questions.size(); ++q) {
+    if (questions[q].live && !is_level) {
+      report->undecided_values += static_cast<int64_t>(features.size());
+      continue;
+    }
     for (const int feature : features) {
       (questions[q].live ? report->live_values : report->replayed_values) += 1;
       OfflineValue value = offline_value(view, offline, q, feature);
@@ -124,6 +129,17 @@ bool compare_values(const OfflineValue& online,
     }
   }
   return false;
+}
+
+std::string why_not_level(const ViewPlace& before, const ViewPlace& after) {
+  const int64_t reads = std::max(before.reads_ahead, after.reads_ahead);
+  if (reads > 0) {
+    return std::to_string(reads) + (reads == 1 ? " read" : " reads") + " ahead of the lake";
+  }
+  if (!before.is_level || !after.is_level) {
+    return "its steps table is of other rows; the line is at work, or `assay run` makes them level";
+  }
+  return before == after ? "" : "the line moved it meanwhile";
 }
 
 bool compare_value(const gold::FeatureView& view,
@@ -186,10 +202,16 @@ Result<VerifyReport> verify_service(Workspace& workspace,
     const History& history = histories[v];
     ASSAY_ASSIGN_OR_RETURN(std::vector<Question> questions,
                            ask_replayed(workspace, history, instants, asks, *random));
+    ASSAY_ASSIGN_OR_RETURN(const ViewPlace before, view_place(workspace, history.view->name()));
     ASSAY_RETURN_IF_ERROR(ask_live(workspace, history, 10'000, &questions));
     ASSAY_ASSIGN_OR_RETURN(const OfflineAnswers offline,
                            answer_offline(workspace, *history.view, questions, options.threads));
-    compare(history, questions, offline, features[v], &report);
+    ASSAY_ASSIGN_OR_RETURN(const ViewPlace after, view_place(workspace, history.view->name()));
+    const std::string why_not = why_not_level(before, after);
+    compare(history, questions, offline, features[v], why_not.empty(), &report);
+    if (!why_not.empty()) {
+      report.not_level.push_back(history.view->name() + " (" + why_not + ")");
+    }
     report.entities += static_cast<int64_t>(history.entities.size());
   }
   ASSAY_RETURN_IF_ERROR(verify_composed(workspace, *service, instants, options, &report));

@@ -6,6 +6,7 @@
 
 #include "flow/offline_answers.h"
 #include "flow/run_options.h"
+#include "flow/status.h"
 #include "flow/workspace.h"
 
 namespace assay::flow {
@@ -47,7 +48,14 @@ struct VerifyReport {
   /// Not compared: a view was ahead of the lake by rows that it does not have yet, or by so many
   /// that it cannot be told which ones were there.
   int64_t undecided_values = 0;
+  /// Views whose online rows are not compared as they stand, with why: "clicks (3 reads ahead of
+  /// the lake)".
+  std::vector<std::string> not_level;
 };
+
+/// What the places of a view before and after an answer say against comparing its online rows with
+/// its steps table; "" for nothing.
+std::string why_not_level(const ViewPlace& before, const ViewPlace& after);
 
 /// Count one comparison; true when both are the same to the bit. What differs is noted, while there
 /// is room, as `where` says it without the values.
@@ -69,9 +77,11 @@ bool compare_value(const gold::FeatureView& view,
 /// which they became visible into a scratch online store; at each instant sampled entities are read
 /// from it, by the function that serving uses, and compared with the steps table's answer as of
 /// that instant. (2) Every sampled entity is read from the project's own online store at its
-/// present instant and compared in the same way. Errors  kNotFound: no such service, or nothing run
-/// yet. Differences are no error: see the report. Cost    all source rows of the service's views in
-/// memory, keys and read columns only.
+/// present instant and compared in the same way, where it has the rows that the steps table has: a
+/// view may be ahead of the lake, and a line at work moves both.
+///
+/// Errors  kNotFound: no such service, or nothing run yet. Differences are no error: see the
+/// report. Cost    all source rows of the service's views in memory, keys and read columns only.
 Result<VerifyReport> verify_service(Workspace& workspace,
                                     const std::string& service,
                                     const VerifyOptions& options);

@@ -55,7 +55,12 @@ class Comparison {
     return {};
   }
 
-  Status compare(Workspace& workspace, int64_t replayed, int threads) {
+  /// Rows from `replayed` on asked the project's own store; `are_level` says afterwards whether the
+  /// tables are made of the same rows.
+  Status compare(Workspace& workspace,
+                 int64_t replayed,
+                 int threads,
+                 const std::function<Result<bool>()>& are_level) {
     gold::TrainingSetOptions options;
     options.time_column = kAt;
     options.with_statuses = true;
@@ -63,7 +68,12 @@ class Comparison {
     const data::Batch asked = asked_.finish();
     ASSAY_ASSIGN_OR_RETURN(const data::Batch set,
                            build_training_set(workspace, service_, asked, options));
+    ASSAY_ASSIGN_OR_RETURN(const bool is_level, are_level());
     for (int64_t row = 0; row < asked.rows(); ++row) {
+      if (row >= replayed && !is_level) {
+        report_->undecided_values += std::ssize(service_.features);
+        continue;
+      }
       for (std::size_t f = 0; f < service_.features.size(); ++f) {
         const OfflineValue offline = set_value(service_, set, row, f);
         (row < replayed ? report_->replayed_values : report_->live_values) += 1;
@@ -230,13 +240,28 @@ Status verify_composed(Workspace& workspace,
   }
   ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, workspace.online(true));
   ASSAY_ASSIGN_OR_RETURN(const EventTime now, workspace.serving_now());
+  const auto places = [&]() -> Result<std::vector<ViewPlace>> {
+    std::vector<ViewPlace> found;
+    for (const auto& [name, history] : histories) {
+      ASSAY_ASSIGN_OR_RETURN(found.emplace_back(), view_place(workspace, name));
+    }
+    return found;
+  };
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<ViewPlace> before, places());
+  const auto are_level = [&]() -> Result<bool> {
+    ASSAY_ASSIGN_OR_RETURN(const std::vector<ViewPlace> after, places());
+    return std::equal(
+        before.begin(), before.end(), after.begin(), [](const ViewPlace& a, const ViewPlace& b) {
+          return why_not_level(a, b).empty();
+        });
+  };
   // A row may need entities of several shares: the store of one share cannot be asked for it.
   const int64_t live_asks = online::share_of(*store) == nullptr ? asks : 0;
   for (int64_t i = 0; i < live_asks; ++i) {
     ASSAY_ASSIGN_OR_RETURN(const std::vector<data::Scalar> row, keys.sample(*random));
     ASSAY_RETURN_IF_ERROR(comparison.ask(*store, row, now));
   }
-  return comparison.compare(workspace, replayed, options.threads);
+  return comparison.compare(workspace, replayed, options.threads, are_level);
 }
 
 }  // namespace assay::flow
