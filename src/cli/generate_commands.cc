@@ -19,10 +19,12 @@ class LineTarget {
  public:
   virtual ~LineTarget() = default;
   virtual Status take(std::string_view line, std::string_view key) = 0;
+  /// Let everything that was taken be seen, where it can be seen before the end.
+  virtual Status flush() = 0;
   virtual Status finish() = 0;
 };
 
-/// Lines to stdout, or to a file that appears whole.
+/// Lines to stdout, or to a file that appears whole; a pipe or a device gets them as they come.
 class TextTarget : public LineTarget {
  public:
   TextTarget(Invocation& invocation, std::string path)
@@ -32,12 +34,14 @@ class TextTarget : public LineTarget {
     if (stop_requested()) {
       return {Code::kCancelled,
               path_.empty() ? "stopped after " + std::to_string(lines_) + " lines"
-                            : "stopped; nothing was written to " + path_};
+                            : "stopped before all of " + path_ + " was written"};
     }
     text_ += line;
     lines_ += 1;
     return text_.size() > kBlockBytes ? write_block() : Status();
   }
+
+  Status flush() override { return text_.empty() ? Status() : write_block(); }
 
   Status finish() override {
     ASSAY_RETURN_IF_ERROR(write_block());
@@ -55,7 +59,6 @@ class TextTarget : public LineTarget {
       invocation_.output.raw(text_);
     } else {
       if (file_ == nullptr) {
-        ASSAY_RETURN_IF_ERROR(invocation_.world.files.make_directories(parent_path(path_)));
         ASSAY_ASSIGN_OR_RETURN(file_, WholeFile::create(path_));
       }
       ASSAY_RETURN_IF_ERROR(file_->append(text_));
@@ -79,7 +82,9 @@ class TopicTarget : public LineTarget {
     if (!arguments.has("topic")) {
       return Status(Code::kInvalidArgument, "--kafka needs --topic");
     }
-    ASSAY_ASSIGN_OR_RETURN(const int64_t partitions, arguments.integer("partitions", 1));
+    const bool says_partitions = arguments.has("partitions");
+    ASSAY_ASSIGN_OR_RETURN(const int64_t partitions,
+                           says_partitions ? arguments.integer("partitions", 1) : 1);
     if (partitions > kPartitionsMax) {
       return Status(Code::kInvalidArgument,
                     "--partitions is " + std::to_string(partitions) + "; at most " +
@@ -96,7 +101,8 @@ class TopicTarget : public LineTarget {
       options.settings[option.substr(0, equals)] = option.substr(equals + 1);
     }
     auto target = std::make_unique<TopicTarget>(invocation, arguments.get("topic"));
-    ASSAY_RETURN_IF_ERROR(target->make_topic(options, static_cast<int32_t>(partitions)));
+    ASSAY_RETURN_IF_ERROR(
+        target->make_topic(options, static_cast<int32_t>(partitions), says_partitions));
     ASSAY_ASSIGN_OR_RETURN(target->producer_,
                            ingest::KafkaProducer::open(invocation.world.log, options));
     return std::unique_ptr<LineTarget>(std::move(target));
@@ -115,6 +121,8 @@ class TopicTarget : public LineTarget {
     return producer_->send(topic_, -1, key, line);
   }
 
+  Status flush() override { return {}; }  // records are on their way
+
   Status finish() override {
     ASSAY_RETURN_IF_ERROR(producer_->flush());
     invocation_.output.say(std::to_string(lines_) + " records sent to topic " + topic_);
@@ -123,12 +131,20 @@ class TopicTarget : public LineTarget {
 
  private:
   /// Who may write to a topic may often not make any, so one that is there is not made.
-  Status make_topic(const ingest::KafkaClientOptions& options, int32_t partitions) {
+  Status make_topic(const ingest::KafkaClientOptions& options,
+                    int32_t partitions,
+                    bool must_have_so_many) {
     ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<ingest::KafkaConsumer> asks,
                            ingest::KafkaConsumer::open(invocation_.world.log, options));
-    const Status found = asks->partitions(topic_, {0}).status();
+    const Result<int32_t> found = asks->partitions(topic_, {0});
+    if (found.ok() && must_have_so_many && *found != partitions) {
+      return {Code::kAlreadyExists,
+              "topic " + topic_ + " is there and has " + std::to_string(*found) +
+                  " partitions, not " + std::to_string(partitions) +
+                  "; leave --partitions out to send to it as it is"};
+    }
     if (found.code() != Code::kNotFound) {
-      return found;
+      return found.status();
     }
     const Status made = ingest::create_topic(invocation_.world.log, options, topic_, partitions);
     return made.code() == Code::kAlreadyExists ? Status() : made;
@@ -143,8 +159,11 @@ class TopicTarget : public LineTarget {
 Result<std::unique_ptr<LineTarget>> open_target(Invocation& invocation) {
   const Arguments& arguments = invocation.arguments;
   if (!arguments.has("kafka")) {
-    if (arguments.has("option")) {
-      return Status(Code::kInvalidArgument, "--option is of the brokers of --kafka");
+    for (const std::string flag : {"option", "topic", "partitions"}) {
+      if (arguments.has(flag)) {
+        return Status(Code::kInvalidArgument,
+                      "--" + flag + " says something of --kafka, which is not given");
+      }
     }
     return std::unique_ptr<LineTarget>(
         std::make_unique<TextTarget>(invocation, arguments.get("to")));
@@ -165,6 +184,10 @@ Result<double> number(const Arguments& arguments, const std::string& name) {
   return value;
 }
 
+Result<EventTime> start_of(const Arguments& arguments) {
+  return parse_time(arguments.has("start") ? arguments.get("start") : "2026-01-01");
+}
+
 /// Let time pass until `at`, a little at a time so that a stop is heard.
 void wait_until(Clock& clock, EventTime at) {
   constexpr int64_t kStepMicros = 100'000;
@@ -173,6 +196,29 @@ void wait_until(Clock& clock, EventTime at) {
   }
 }
 
+/// Shows on a terminal how many lines were given, while that takes long.
+class LiveProgress {
+ public:
+  LiveProgress(Invocation& invocation, int64_t count)
+      : invocation_(invocation), count_(count), said_at_(invocation.world.clock.monotonic()) {}
+  void note() {
+    ++given_;
+    const Duration now = invocation_.world.clock.monotonic();
+    if (now.micros - said_at_.micros >= kEvery.micros) {
+      said_at_ = now;
+      invocation_.output.progress(std::to_string(given_) + " lines, of about " +
+                                  std::to_string(count_));
+    }
+  }
+
+ private:
+  static constexpr Duration kEvery{1 * kMicrosPerSecond};
+  Invocation& invocation_;
+  const int64_t count_;
+  int64_t given_ = 0;
+  Duration said_at_;
+};
+
 Status run_users(Invocation& invocation) {
   catch_stop_signals();
   const Arguments& arguments = invocation.arguments;
@@ -180,7 +226,7 @@ Status run_users(Invocation& invocation) {
   ASSAY_ASSIGN_OR_RETURN(options.count, arguments.integer("count", 0));
   ASSAY_ASSIGN_OR_RETURN(const int64_t seed, arguments.integer("seed", 0));
   options.seed = static_cast<uint64_t>(seed);
-  ASSAY_ASSIGN_OR_RETURN(options.start, parse_time(arguments.get("start")));
+  ASSAY_ASSIGN_OR_RETURN(options.start, start_of(arguments));
   ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<LineTarget> target, open_target(invocation));
   ASSAY_RETURN_IF_ERROR(ingest::generate_users(
       options, [&](const std::string& line) { return target->take(line, ""); }));
@@ -196,33 +242,53 @@ Status run_events(Invocation& invocation) {
   ASSAY_ASSIGN_OR_RETURN(options.items, arguments.integer("items", 1));
   ASSAY_ASSIGN_OR_RETURN(const int64_t seed, arguments.integer("seed", 0));
   options.seed = static_cast<uint64_t>(seed);
-  ASSAY_ASSIGN_OR_RETURN(options.start, parse_time(arguments.get("start")));
+  ASSAY_ASSIGN_OR_RETURN(options.start, start_of(arguments));
   ASSAY_ASSIGN_OR_RETURN(options.rate, number(arguments, "rate"));
   ASSAY_ASSIGN_OR_RETURN(options.duplicate_share, number(arguments, "duplicates"));
   ASSAY_ASSIGN_OR_RETURN(options.late_share, number(arguments, "late"));
   ASSAY_ASSIGN_OR_RETURN(options.malformed_share, number(arguments, "malformed"));
   const bool is_live = arguments.has("live");
+  if (is_live && arguments.has("start")) {
+    return {Code::kInvalidArgument, "--live begins at present; --start is another time"};
+  }
   if (is_live) {
     options.start = invocation.world.clock.now();
   }
+  options.id_prefix = ingest::event_id_prefix(options.seed, options.start);
   ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<LineTarget> target, open_target(invocation));
-  ASSAY_RETURN_IF_ERROR(ingest::generate_events(options, [&](const ingest::GeneratedEvent& event) {
-    if (is_live && !stop_requested()) {
+  LiveProgress progress(invocation, options.count);
+  const auto take = [&](const ingest::GeneratedEvent& event) -> Status {
+    if (is_live && event.at > invocation.world.clock.now()) {
+      ASSAY_RETURN_IF_ERROR(target->flush());
       wait_until(invocation.world.clock, event.at);
     }
+    if (is_live) {
+      progress.note();
+    }
     return target->take(event.line, event.key);
-  }));
+  };
+  ASSAY_RETURN_IF_ERROR(ingest::generate_events(options, take));
+  invocation.output.progress_done();
   return target->finish();
 }
 
 const Flag kSeed{"seed", "N", "the same seed gives the same bytes", "1", false, false};
-const Flag kStart{"start", "TIME", "first instant of event time", "2026-01-01", false, false};
+const Flag kStart{"start",
+                  "TIME",
+                  "first instant of event time; 2026-01-01 when nothing is said",
+                  "",
+                  false,
+                  false};
 const Flag kTo{"to", "FILE", "write to this file, not to stdout", "", false, false};
 const Flag kKafka{
     "kafka", "BROKERS", "send to a Kafka topic, made if it is not there", "", false, false};
 const Flag kTopic{"topic", "TOPIC", "the topic of --kafka", "", false, false};
-const Flag kPartitions{
-    "partitions", "N", "partitions of the topic if it is made", "1", false, false};
+const Flag kPartitions{"partitions",
+                       "N",
+                       "partitions of the topic where it is made; 1 when nothing is said",
+                       "",
+                       false,
+                       false};
 const Flag kOption{"option",
                    "NAME=VALUE",
                    "of --kafka, as librdkafka calls it, such as security.protocol=SASL_SSL",

@@ -42,6 +42,8 @@ std::string read(const std::string& path) {
 TEST(GenerateCommands, AFileOfManyBlocksHasEveryLine) {
   const TempFolder folder;
   const std::string path = folder.file("deep/events.jsonl");
+  EXPECT_EQ(generate("events", {{"to", {path}}}).code(), Code::kNotFound);
+  ASSERT_TRUE(system_files()->make_directories(folder.file("deep")).ok());
   ASSERT_TRUE(generate("events", {{"to", {path}}, {"count", {"20000"}}}).ok());
   const std::string text = read(path);
   EXPECT_GT(text.size(), std::size_t{3} << 20) << "several blocks";
@@ -84,6 +86,39 @@ TEST(GenerateCommands, ATopicGetsTheRecordsThatAFileGets) {
   }
 }
 
+TEST(GenerateCommands, ATopicThatIsThereIsNotTakenForOneWithOtherPartitions) {
+  const auto broker = ingest::KafkaMock::start();
+  broker->create_topic("t", 2);
+  const auto with = [&](const std::string& partitions) {
+    return generate("users",
+                    {{"kafka", {broker->brokers()}},
+                     {"topic", {"t"}},
+                     {"count", {"1"}},
+                     {"partitions", {partitions}}});
+  };
+  const Status other = with("3");
+  EXPECT_EQ(other.code(), Code::kAlreadyExists);
+  EXPECT_NE(other.message().find("has 2 partitions"), std::string::npos) << other.message();
+  EXPECT_TRUE(with("2").ok());
+}
+
+TEST(GenerateCommands, EventsOfAnotherSeedAreOthers) {
+  const TempFolder folder;
+  const auto first_id = [&](const std::string& seed) {
+    const std::string path = folder.file(seed);
+    EXPECT_TRUE(
+        generate("events",
+                 {{"to", {path}}, {"count", {"10"}}, {"malformed", {"0"}}, {"seed", {seed}}})
+            .ok());
+    const std::string text = read(path);
+    return text.substr(0, text.find(','));
+  };
+  EXPECT_TRUE(first_id("1").starts_with("{\"event_id\":\"e"));
+  EXPECT_EQ(first_id("1").find('-'), std::string::npos);
+  EXPECT_NE(first_id("2").find('-'), std::string::npos);
+  EXPECT_EQ(first_id("2"), first_id("2"));
+}
+
 TEST(GenerateCommands, WhatCannotBeDoneIsSaidAtOnce) {
   const Values topic{{"kafka", {"127.0.0.1:1"}}, {"topic", {"t"}}};
   const auto with = [&](const std::string& name, const std::string& value) {
@@ -95,7 +130,11 @@ TEST(GenerateCommands, WhatCannotBeDoneIsSaidAtOnce) {
   EXPECT_EQ(with("option", "security.protocol"), Code::kInvalidArgument);
   EXPECT_EQ(with("option", "security.protokol=SSL"), Code::kInvalidArgument);
   EXPECT_EQ(with("to", "file"), Code::kInvalidArgument);
-  EXPECT_EQ(generate("events", {{"option", {"a=b"}}}).code(), Code::kInvalidArgument);
+  for (const std::string flag : {"option", "topic", "partitions"}) {
+    EXPECT_EQ(generate("events", {{flag, {"3"}}}).code(), Code::kInvalidArgument) << flag;
+  }
+  EXPECT_EQ(generate("events", {{"live", {""}}, {"start", {"2026-01-01"}}}).code(),
+            Code::kInvalidArgument);
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/hash.h"
 #include "base/json_writer.h"
 #include "base/random.h"
 
@@ -196,7 +197,8 @@ class EventStream {
     text->key = "u";
     append_number(session.user, &text->key);
     std::string& line = text->line;
-    line = "{\"event_id\":\"e";
+    line = "{\"event_id\":\"";
+    line += options_.id_prefix;
     append_number(number + 1, &line);
     line += "\",\"user_id\":\"";
     line += text->key;
@@ -257,7 +259,17 @@ class EventStream {
   std::string line_;
 };
 
+constexpr uint64_t kUsualSeed = 1;
+constexpr EventTime kUsualStart{1'767'225'600'000'000};  // 2026-01-01
+
 }  // namespace
+
+std::string event_id_prefix(uint64_t seed, EventTime start) {
+  if (seed == kUsualSeed && start == kUsualStart) {
+    return "e";
+  }
+  return "e" + hash_text(hash_mix(seed, static_cast<uint64_t>(start.micros))) + "-";
+}
 
 Status generate_users(const UsersOptions& options, const LineSink& sink) {
   if (options.count < 0) {

@@ -22,6 +22,8 @@ struct EventsOptions {
   int64_t items = 500;
   uint64_t seed = 1;
   EventTime start;
+  /// Event ids are this and a number, so that one table can take several series.
+  std::string id_prefix = "e";
   double rate = 10;                // events a second of event time, about
   double duplicate_share = 0.01;   // repeated with the same event_id, some seconds later
   double late_share = 0.02;        // delivered up to 30 min after they happened
@@ -38,6 +40,10 @@ using EventSink = std::function<Status(const GeneratedEvent& event)>;
 
 /// Takes generated lines, each with its line end.
 using LineSink = std::function<Status(const std::string& line)>;
+
+/// What the ids of a series begin with: "e" alone where both are as when nothing is said, which
+/// examples and tests have; else something that no other seed and first instant has.
+std::string event_id_prefix(uint64_t seed, EventTime start);
 
 /// Users as JSON lines: user_id, email, country, tier, age (weighted), signup_time, activity.
 ///

@@ -100,6 +100,29 @@ TEST(Generate, ASeedGivesTheBytesThatItAlwaysGave) {
   EXPECT_EQ(hash_text(hash_of(lines_of(events))), "c8620d411c33701c");
 }
 
+TEST(Generate, SeriesOfAnotherSeedOrTimeHaveIdsOfTheirOwn) {
+  const EventTime usual = *parse_time("2026-01-01");
+  EXPECT_EQ(event_id_prefix(1, usual), "e");
+  std::set<std::string> ids;
+  for (const uint64_t seed : {1U, 2U, 3U}) {
+    for (const EventTime start : {usual, EventTime{usual.micros + 1}}) {
+      EventsOptions options;
+      options.count = 1'000;
+      options.seed = seed;
+      options.start = start;
+      options.id_prefix = event_id_prefix(seed, start);
+      options.duplicate_share = 0;
+      options.malformed_share = 0;
+      const std::vector<std::string> lines = lines_of(options);
+      EXPECT_EQ(lines, lines_of(options));
+      for (const std::string& line : lines) {
+        EXPECT_TRUE(ids.insert(text_after(line, "event_id")).second) << line;
+      }
+    }
+  }
+  EXPECT_EQ(ids.size(), 6'000U);
+}
+
 TEST(Generate, UsersHaveCountriesTiersAndAgesByWeight) {
   UsersOptions options;
   options.count = 20'000;
