@@ -151,9 +151,11 @@ std::vector<Command> project_commands() {
   return {
       {{"init"},
        "write a project that runs as it is",
-       "Templates: flights (real flights, January 2001), shop (made-up users and clicks).",
+       "Templates: flights (real flights, January 2001), shop (made-up users and clicks), "
+       "shop_live "
+       "(the same\nfrom a Kafka topic).",
        {{"DIR", "folder to make", true}},
-       {{"template", "NAME", "flights or shop", "flights", false, false}},
+       {{"template", "NAME", "flights, shop or shop_live", "flights", false, false}},
        run_init},
       {{"validate"},
        "check all definitions, every error at once with file, line and column",

@@ -42,7 +42,8 @@ Result<std::unique_ptr<FileLock>> Workspace::lock_for_writing() {
   if (lock.code() == Code::kFailedPrecondition) {
     return Status(Code::kFailedPrecondition,
                   "another assay process is running the stages of this project (it holds " +
-                      join_path(state, "run.lock") + "); wait for it or stop it");
+                      join_path(state, "run.lock") +
+                      "); wait for it or stop it, or start all of them as `assay up --share`");
   }
   ASSAY_RETURN_IF_ERROR(lock.status());
   const std::string path = join_path(state, "share.lock");
