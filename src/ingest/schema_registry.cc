@@ -161,7 +161,7 @@ Result<bool> SchemaResolver::find(const std::vector<std::string_view>& values, D
   const Status found = registry_.find_all(values, &schemas_);
   if (found.ok()) {
     if (silent_since_.has_value()) {
-      world_.log.info("schema_registry_answers", {{"url", registry_.definition().url}});
+      world_.log.warn("schema_registry_answers", {{"url", registry_.definition().url}});
     }
     silent_since_.reset();
     return true;
