@@ -10,6 +10,10 @@ namespace {
 
 using data::RejectReason;
 
+/// Stands for the column of a reject whose value does not begin as wire format does: a zero byte,
+/// and four of the schema's number.
+constexpr const char* kNoWireFormat = "not in wire format";
+
 /// The JSON of one record, or why there is none.
 std::optional<RejectReason> read(const ingest::RecordBatch& records,
                                  std::string_view bytes,
@@ -57,7 +61,9 @@ UnwrappedRecords unwrap(const ingest::RecordBatch& records,
     const std::optional<RejectReason> reason =
         is_tombstone ? std::nullopt : read(records, texts[place], &json, &was_text);
     if (reason) {
-      unwrapped.rejects.push_back({static_cast<int64_t>(place), *reason, ""});
+      const bool is_in_wire_format = data::split_wire_record(texts[place]).has_value();
+      unwrapped.rejects.push_back(
+          {static_cast<int64_t>(place), *reason, is_in_wire_format ? "" : kNoWireFormat});
       continue;
     }
     unwrapped.texts.push_back(is_tombstone ? "{}" : std::move(json));

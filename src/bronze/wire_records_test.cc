@@ -192,6 +192,8 @@ TEST(WireRecords, BadRecordsAreRefusedInTheirPlaces) {
                                                            {4, RejectReason::kMalformed},
                                                            {5, RejectReason::kMalformed},
                                                            {6, RejectReason::kMalformed}}));
+  EXPECT_EQ(decoded.rejects.front().column, "not in wire format");
+  EXPECT_EQ(decoded.rejects.back().column, "");
 }
 
 /// Records of one schema under the number of another, whole, cut short and damaged: each is a row
