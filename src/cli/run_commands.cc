@@ -51,6 +51,23 @@ data::Batch account_table(const std::vector<flow::StageAccount>& stages, bool wi
 
 namespace {
 
+/// A definition that fits none of a source's records is told by the end of the run, too: a schedule
+/// looks at nothing else.
+Status all_rejected(const flow::RunReport& report) {
+  constexpr int64_t kJudgedRecordsMin = 10;  // a few may be stragglers
+  for (const flow::StageAccount& stage : report.stages) {
+    if (stage.stage == "bronze" && stage.rows.in >= kJudgedRecordsMin &&
+        stage.rows.quarantined == stage.rows.in) {
+      return {Code::kFailedPrecondition,
+              "all " + std::to_string(stage.rows.in) + " new records of bronze." + stage.name +
+                  " were rejected: they have another form than the table is defined with. They are "
+                  "in quarantine; see why: assay quarantine show bronze/" +
+                  stage.name};
+    }
+  }
+  return {};
+}
+
 Status run_run(Invocation& invocation) {
   catch_stop_signals();
   ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_applied_workspace(invocation));
@@ -59,7 +76,8 @@ Status run_run(Invocation& invocation) {
   ASSAY_ASSIGN_OR_RETURN(options.epoch_rows, invocation.arguments.integer("epoch-rows", 1));
   options.threads = static_cast<int>(threads);
   if (threads > 1) {
-    constexpr int64_t kRowsSideBySide = 200'000;  // of fewer a thread beside costs more than it saves
+    constexpr int64_t kRowsSideBySide =
+        200'000;  // of fewer a thread beside costs more than it saves
     options.side_by_side_rows = kRowsSideBySide;
   }
   options.stop = &stop_requested();
@@ -68,7 +86,7 @@ Status run_run(Invocation& invocation) {
   ASSAY_ASSIGN_OR_RETURN(const flow::RunReport report, flow::run_all(*workspace, options));
   invocation.output.rows(account_table(report.stages, true));
   if (invocation.arguments.has("quiet")) {
-    return {};
+    return all_rejected(report);
   }
   for (const flow::StageAccount& stage : report.stages) {
     const std::string table = stage.stage + "." + stage.name;
@@ -89,8 +107,11 @@ Status run_run(Invocation& invocation) {
                           " from days before " + format_time(dropped.kept_from).substr(0, 10) +
                           " dropped (`keep`), version " + std::to_string(dropped.version));
   }
-  return {};
+  return all_rejected(report);
 }
+
+/// So long `status` waits for the brokers of a table's source.
+constexpr Duration kAskBrokers{2 * kMicrosPerSecond};
 
 Status run_status(Invocation& invocation) {
   ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_workspace(invocation));
@@ -100,7 +121,7 @@ Status run_status(Invocation& invocation) {
   data::BatchBuilder rows(data::make_schema({{"stage", Type::kString, false},
                                              {"name", Type::kString, false},
                                              {"position", Type::kString, false},
-                                             {"lag", Type::kInt64, false},
+                                             {"lag", Type::kInt64, true},
                                              {"in", Type::kInt64, true},
                                              {"out", Type::kInt64, true},
                                              {"filtered", Type::kInt64, true},
@@ -113,7 +134,17 @@ Status run_status(Invocation& invocation) {
     rows.column(0).append_text(stage.account.stage);
     rows.column(1).append_text(stage.account.name);
     rows.column(2).append_text(stage.position);
-    rows.column(3).append(stage.lag);
+    const bool of_topics =
+        stage.account.stage == "bronze" && workspace->reads_parts(stage.account.name);
+    std::optional<int64_t> lag = stage.lag;
+    if (of_topics) {
+      ASSAY_ASSIGN_OR_RETURN(lag, flow::topic_lag(*workspace, stage.account.name, kAskBrokers));
+    }
+    if (lag.has_value()) {
+      rows.column(3).append(*lag);
+    } else {
+      rows.column(3).append_null();
+    }
     if (stage.account.stage == "online") {
       // The online store keeps no account of its history: its rows are the source table's.
       for (int column = 4; column <= 11; ++column) {
@@ -267,8 +298,11 @@ std::vector<Command> run_commands() {
        run_run},
       {{"status"},
        "show per stage its position, lag and row account over all runs",
-       "lag counts what the stage has not taken yet: files of the source, or versions of the table "
-       "before it.",
+       "lag counts what the stage has not taken yet: files of the source, records of its topics, "
+       "or "
+       "versions\nof the table before it. It is null where no broker says within two seconds how "
+       "many "
+       "records there are.",
        {},
        {},
        run_status},

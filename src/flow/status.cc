@@ -1,6 +1,8 @@
 #include "flow/status.h"
 
 #include <algorithm>
+#include <map>
+#include <memory>
 
 #include "flow/online_stage.h"
 #include "flow/part_position.h"
@@ -8,6 +10,8 @@
 #include "flow/retention.h"
 #include "flow/run.h"
 #include "flow/source_ledger.h"
+#include "ingest/kafka_parts.h"
+#include "ingest/kafka_reading.h"
 #include "ingest/kafka_source.h"
 #include "ingest/record.h"
 
@@ -280,6 +284,57 @@ Result<std::vector<lake::Version>> published_versions(Workspace& workspace,
     }
   }
   return versions;
+}
+
+Result<std::optional<int64_t>> topic_lag(Workspace& workspace,
+                                         const std::string& bronze,
+                                         Duration wait) {
+  const catalog::SourceDef& source =
+      workspace.project().sources.at(workspace.project().bronze.at(bronze).source);
+  SourceLedger ledger(workspace.catalog());
+  ingest::KafkaParts parts(ledger, source.name);
+  ASSAY_RETURN_IF_ERROR(parts.load());
+  ASSAY_ASSIGN_OR_RETURN(const std::string key, workspace.bronze_table_key(bronze));
+  ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable * table, table_if_any(workspace, key));
+  ingest::PartsDone done;
+  if (table != nullptr) {
+    ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table->snapshot());
+    for (const ingest::KafkaPart& part : parts.all()) {
+      const auto position = snapshot->txn(part_app_id(workspace.app_id(key), part.ordinal));
+      if (position.has_value()) {
+        done.positions[part.ordinal] = *position;
+      }
+    }
+  }
+  std::map<ingest::TopicPartition, int64_t> next;
+  for (const ingest::KafkaPart& part : parts.all()) {
+    if (std::count(source.kafka->topics.begin(), source.kafka->topics.end(), part.partition.topic) >
+        0) {
+      next[part.partition] = ingest::begin_reading(parts.all(), part.partition, done).offset;
+    }
+  }
+  ingest::KafkaClientOptions options;
+  options.brokers = source.kafka->brokers;
+  options.settings = source.kafka->options;
+  options.timeout = wait;
+  const std::unique_ptr<Log> quiet = null_log();  // that there is no answer is the answer
+  const auto consumer = ingest::KafkaConsumer::open(*quiet, options);
+  if (!consumer.ok() || next.empty()) {
+    return std::optional<int64_t>();
+  }
+  std::vector<ingest::TopicPartition> asked;
+  for (const auto& [partition, offset] : next) {
+    asked.push_back(partition);
+  }
+  const Result<std::vector<int64_t>> ends = (*consumer)->ends(asked, wait);
+  if (!ends.ok()) {
+    return std::optional<int64_t>();
+  }
+  int64_t lag = 0;
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    lag += std::max<int64_t>(0, (*ends)[i] - next.at(asked[i]));
+  }
+  return std::optional(lag);
 }
 
 Result<ViewPlace> view_place(Workspace& workspace, const std::string& name) {

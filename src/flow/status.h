@@ -12,7 +12,7 @@ namespace assay::flow {
 struct StageStatus {
   StageAccount account;              // over the whole history
   std::string position;              // "file 31", "version 7", "-" before the first run
-  int64_t lag = 0;                   // files or versions not taken yet
+  int64_t lag = 0;                   // files or versions not taken yet; of topics see topic_lag()
   std::optional<int64_t> kept_from;  // instant before which `keep` dropped rows or steps
 };
 
@@ -27,6 +27,12 @@ Result<std::optional<lake::Version>> oldest_position(Workspace& workspace, const
 /// Versions of a table that topics were published from: of them every file is needed (`kept` of
 /// lake::vacuum).
 Result<std::vector<lake::Version>> published_versions(Workspace& workspace, const std::string& key);
+
+/// How many records of its topics a bronze table does not have yet; nothing where the brokers do
+/// not tell within `wait`, or none was ever read.
+Result<std::optional<int64_t>> topic_lag(Workspace& workspace,
+                                         const std::string& bronze,
+                                         Duration wait);
 
 /// How a view's online rows stand to its steps table.
 struct ViewPlace {

@@ -121,6 +121,9 @@ def following(project):
     killed.kill()
     killed.communicate(timeout=60)
     project.run("run")  # who was killed keeps nobody out
+    (folder / "broken.jsonl").write_text("no click\n" * 10)
+    assert "all 10 new records of bronze.clicks were rejected" in project.run("run", expect=STATE)[1]
+    project.run("run")
 
 
 def main(program):
