@@ -565,8 +565,8 @@ struct Unclaimed {
 
 void Lane::take(int socket, ConnectionSlot slot, std::optional<ConnectionSlot> handshake) {
   error_code error;
-  Socket taken(context);
   Unclaimed unclaimed{socket};
+  Socket taken(context);
   taken.assign(net::ip::tcp::v4(), socket, error);
   if (error) {
     return;
