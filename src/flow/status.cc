@@ -322,13 +322,17 @@ Result<std::optional<int64_t>> topic_lag(Workspace& workspace,
   if (!consumer.ok() || next.empty()) {
     return std::optional<int64_t>();
   }
-  const Result<ingest::KafkaLook> look = (*consumer)->look(source.kafka->topics, wait);
-  int64_t lag = 0;
+  std::vector<ingest::TopicPartition> asked;
   for (const auto& [partition, offset] : next) {
-    if (!look.ok() || !look->ends.contains(partition)) {
-      return std::optional<int64_t>();
-    }
-    lag += std::max<int64_t>(0, look->ends.at(partition) - offset);
+    asked.push_back(partition);
+  }
+  const Result<std::vector<int64_t>> ends = (*consumer)->ends(asked, wait);
+  if (!ends.ok()) {
+    return std::optional<int64_t>();
+  }
+  int64_t lag = 0;
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    lag += std::max<int64_t>(0, (*ends)[i] - next.at(asked[i]));
   }
   return std::optional(lag);
 }
