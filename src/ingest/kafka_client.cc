@@ -141,14 +141,7 @@ class LibraryConsumer : public KafkaConsumer {
 
   Result<KafkaLook> look(const std::vector<std::string>& topics, Duration wait) override {
     ASSAY_ASSIGN_OR_RETURN(const KafkaHandle* asks, who_asks());
-    ASSAY_ASSIGN_OR_RETURN(
-        KafkaLook look,
-        kafka_look(*asks, topics, timeout_ms_, static_cast<int>(wait.micros / 1'000)));
-    const Result<std::vector<uint64_t>> ids = topic_ids(topics);
-    for (std::size_t i = 0; ids.ok() && i < ids->size(); ++i) {
-      look.ids[topics[i]] = (*ids)[i];
-    }
-    return look;
+    return kafka_look(*asks, topics, timeout_ms_, static_cast<int>(wait.micros / 1'000));
   }
 
   int64_t last_seen_end(const TopicPartition& partition) override {

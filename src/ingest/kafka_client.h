@@ -53,7 +53,6 @@ struct KafkaLook {
   std::map<std::string, int32_t> partitions;  // how many each topic has
   /// Where they end: those whose leaders answer.
   std::map<TopicPartition, int64_t> ends;
-  std::map<std::string, uint64_t> ids;  // of topics, as topic_ids() has them; 0: not told
 };
 
 /// One record; views into the block that brought it.

@@ -130,11 +130,7 @@ PartsSeen parts_seen(const KafkaLook& look,
   }
   PartsSeen seen;
   for (const auto& [partition, part] : newest) {
-    const auto id = look.ids.find(partition.topic);
-    const bool is_of_another =
-        id != look.ids.end() && id->second != 0 && id->second != part->topic_id;
-    seen.are_others = seen.are_others || is_of_another ||
-                      partition.partition >= look.partitions.at(partition.topic);
+    seen.are_others = seen.are_others || partition.partition >= look.partitions.at(partition.topic);
     const auto end = look.ends.find(partition);
     if (end == look.ends.end()) {
       seen.silent.insert(part->ordinal);

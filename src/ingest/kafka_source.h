@@ -38,7 +38,7 @@ struct PartsDone {
 struct PartsSeen {
   PartPositions ends;        // where they end, and not before what was handed out of them
   std::set<int64_t> silent;  // those whose leaders did not answer
-  bool are_others = false;   // there are other partitions, or topics, than those that have numbers
+  bool are_others = false;   // there are other partitions than those that have numbers
 };
 
 /// The records of Kafka topics. Positions are the tables' own: the ledger gives each partition a
