@@ -442,28 +442,6 @@ TEST_F(Ahead, WhereTheLogIsCleanedAwayAViewIsMadeAnew) {
   expect_as_from_files(project_);
 }
 
-/// Silver is behind bronze by commits that cannot be told any more.
-TEST_F(Ahead, AViewWhoseRowsCannotBeJudgedYetTakesNoPart) {
-  begin();
-  read_days(4, 5);
-  commit();
-  read_days(5, 6);
-  commit();
-  lake::DeltaTable& bronze = **workspace_->table(*workspace_->bronze_table_key("events"));
-  ASSERT_TRUE(bronze.checkpoint().ok());
-  ASSERT_TRUE(lake::clean_log(lake(), bronze, {.keep = Duration{0}}).ok());
-  end();
-  workspace_ = project_.open();
-  line_ = *KafkaLine::open(*workspace_, "events", {});
-  StageAccount account;
-  ASSERT_TRUE(line_->recover(&account).ok());
-  ASSERT_TRUE(line_->begin_epoch().ok());
-  EXPECT_EQ(line_->fast_views(), 0);
-  EXPECT_TRUE(line_->must_wait_for_lake());
-  EXPECT_FALSE(run_silver_stage(*workspace_, "clean", {}).ok()) << "it says so itself";
-  end();
-}
-
 TEST_F(Ahead, AStopEndsTheWaitForRecordsThatAreReadAgain) {
   begin();
   read_days(4, 7);

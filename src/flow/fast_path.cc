@@ -69,7 +69,7 @@ Result<std::unique_ptr<FastPath>> FastPath::open(Workspace& workspace, const std
                                path->branches_.end(),
                                [&](const Branch& one) { return one.table == definition.from; });
     if (branch == path->branches_.end()) {
-      branch = path->branches_.insert(branch, Branch{definition.from, nullptr, {}, true, {}});
+      branch = path->branches_.insert(branch, Branch{definition.from, nullptr, {}, {}});
       if (is_silver) {
         ASSAY_ASSIGN_OR_RETURN(branch->operation, workspace.silver_operator(definition.from));
       }
@@ -122,8 +122,7 @@ Result<bool> FastPath::judge_behind_table() {
     branch.state = {};
     if (branch.operation != nullptr) {
       ASSAY_ASSIGN_OR_RETURN(branch.state.parts, part_times_behind(workspace_, branch.table));
-      branch.knows_parts = branch.state.parts.has_value();
-      is_known = is_known && branch.knows_parts;
+      is_known = is_known && branch.state.parts.has_value();
     }
   }
   return is_known;
@@ -187,7 +186,7 @@ Status FastPath::place_view(const Branch& branch, const Reads& reads, View* view
   // Before the journals' reads its table lacks others, which the stages bring: they would be passed
   // over.
   const bool lacks_reads = reads.in_journals > 0 && ahead == 0 && view->begin < reads.in_lake;
-  view->takes_part = view->takes_part && !view->is_too_far && !lacks_reads && branch.knows_parts;
+  view->takes_part = view->takes_part && !view->is_too_far && !lacks_reads;
   return {};
 }
 

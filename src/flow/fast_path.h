@@ -90,7 +90,6 @@ class FastPath {
     std::string table;                            // silver, or the bronze table itself
     silver::SilverOperator* operation = nullptr;  // none: the bronze table's own rows
     silver::SilverState state;
-    bool knows_parts = true;  // how far they have come, by which rows are judged
     std::vector<View> views;
   };
   FastPath(Workspace& workspace, std::string bronze)

@@ -294,7 +294,6 @@ Result<std::optional<std::vector<ingest::RecordBatch>>> KafkaLine::read_again(
 }
 
 Status KafkaLine::begin_epoch() {
-  // Views whose rows it does not know how to judge take no part: the stages bring them.
   ASSAY_RETURN_IF_ERROR(fast_path_->judge_behind_table().status());
   // The lake has all epochs before: what is ahead of it now is of none, and made anew at once.
   ASSAY_RETURN_IF_ERROR(fast_path_->place({reads_, 0}));
