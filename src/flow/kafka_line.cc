@@ -55,8 +55,7 @@ void note_newest_times(const catalog::BronzeDef& bronze,
 
 Result<std::unique_ptr<KafkaLine>> KafkaLine::open(Workspace& workspace,
                                                    const std::string& bronze,
-                                                   const RunOptions& options,
-                                                   std::shared_ptr<store::HttpClient> registry) {
+                                                   const RunOptions& options) {
   std::unique_ptr<KafkaLine> line(new KafkaLine(workspace));
   ASSAY_ASSIGN_OR_RETURN(line->writer_, BronzeWriter::open(workspace, bronze, options));
   const catalog::BronzeDef& definition = line->writer_->definition();
@@ -70,7 +69,6 @@ Result<std::unique_ptr<KafkaLine>> KafkaLine::open(Workspace& workspace,
                                 line->ledger_,
                                 {.keep_meta = keeps_kafka_columns(definition),
                                  .timeout = options.ask_timeout,
-                                 .registry = std::move(registry),
                                  .stop = options.stop,
                                  .wakeup = options.wakeup}));
   ASSAY_RETURN_IF_ERROR(line->source_->discover().status());
@@ -92,13 +90,7 @@ Result<std::unique_ptr<KafkaLine>> KafkaLine::open(Workspace& workspace,
 
 void KafkaLine::note_answer() {
   watch_.note_answer(
-      workspace_.world().clock.monotonic(), source_->known_ends(), {}, source_->positions());
-}
-
-Result<bool> KafkaLine::note_look(const ingest::KafkaLook& look, Duration asked_at) {
-  ASSAY_ASSIGN_OR_RETURN(const ingest::PartsSeen seen, source_->seen_in(look));
-  watch_.note_answer(asked_at, seen.ends, seen.silent, source_->positions());
-  return must_seek_ || seen.are_others;
+      workspace_.world().clock.monotonic(), source_->known_ends(), source_->positions());
 }
 
 Status KafkaLine::note_pause() {
@@ -348,7 +340,11 @@ Result<bool> KafkaLine::has_new_partitions() {
   ASSAY_ASSIGN_OR_RETURN(const auto known,
                          ledger_.known(ingest::kafka_ledger_name(writer_->definition().source)));
   must_seek_ = must_seek_ || known.size() != placed_parts_;
-  ASSAY_RETURN_IF_ERROR(found.status());
+  if (!found.ok()) {
+    watch_.note_no_answer();
+    return found.status();
+  }
+  note_answer();
   if (*found > 0) {
     workspace_.world().log.info("kafka_partitions_found",
                                 {{"source", writer_->definition().source}, {"count", *found}});

@@ -21,7 +21,6 @@
 #include "flow/source_ledger.h"
 #include "flow/workspace.h"
 #include "ingest/kafka_source.h"
-#include "store/http_client.h"
 
 namespace assay::flow {
 
@@ -46,18 +45,12 @@ class KafkaLine {
  public:
   /// Find the partitions and go on where the table stands.
   ///
-  /// `registry`: by which the source's schema registry is asked; nullptr for a client of its own.
-  ///
   /// Errors  those of KafkaSource.
-  static Result<std::unique_ptr<KafkaLine>> open(
-      Workspace& workspace,
-      const std::string& bronze,
-      const RunOptions& options,
-      std::shared_ptr<store::HttpClient> registry = nullptr);
+  static Result<std::unique_ptr<KafkaLine>> open(Workspace& workspace,
+                                                 const std::string& bronze,
+                                                 const RunOptions& options);
 
   [[nodiscard]] const std::string& name() const { return writer_->name(); }
-  /// Nothing is read any more: what reads is the caller's.
-  std::unique_ptr<ingest::KafkaSource> end() { return std::move(source_); }
 
   /// Commit the epochs that a crash left in journals; to be called before anything is taken. Their
   /// reads are made again as they were, and brought to the views that do not have them. Where that
@@ -108,10 +101,6 @@ class KafkaLine {
   ///
   /// Errors  those of KafkaSource::discover(); what is being read goes on being read.
   Result<bool> has_new_partitions();
-  /// Another client has looked at the topics, or had no answer. True when they have other
-  /// partitions than those that are read, so that has_new_partitions() is to be asked.
-  Result<bool> note_look(const ingest::KafkaLook& look, Duration asked_at);
-  void note_no_look() { watch_.note_no_answer(); }
   /// Place reading where the table stands, new partitions included; what is pending must be
   /// committed first. When it fails nothing is read until it has succeeded.
   Status seek();
@@ -165,7 +154,7 @@ class KafkaLine {
   int64_t epoch_reads_ = 0;     // of this one
   bool is_on_its_way_ = false;  // the epoch before is not in the lake yet
   PartWatch watch_;
-  silver::PartFacts facts_;  // that the commits up to the epoch before say
+  silver::PartFacts facts_;       // that the commits up to the epoch before say
   bool begins_anew_ = false;
   std::size_t placed_parts_ = 0;  // parts that the ledger had at the last seek
   bool must_seek_ = true;

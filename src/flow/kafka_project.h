@@ -27,8 +27,8 @@ inline constexpr char kAskedOften[] = "options: {fetch.wait.max.ms: \"10\"}";
 /// A broker with one topic.
 class TestTopic {
  public:
-  explicit TestTopic(int32_t partitions, int brokers = 1)
-      : partitions_(partitions), broker_(ingest::KafkaMock::start(brokers)) {
+  explicit TestTopic(int32_t partitions)
+      : partitions_(partitions), broker_(ingest::KafkaMock::start()) {
     broker_->create_topic("events", partitions);
     ingest::KafkaClientOptions options;
     options.brokers = broker_->brokers();

@@ -91,7 +91,7 @@ void LakeThread::work() {
     Job job = *std::exchange(job_, std::nullopt);
     lock.unlock();
     Done done;
-    done.status = run(&job, &done);
+    done.status = run(&job, &done.report);
     if (publishing_ != nullptr) {
       for (StageAccount& account : publishing_->take_report().stages) {
         merge_account(std::move(account), &done.report);
@@ -106,22 +106,15 @@ void LakeThread::work() {
   }
 }
 
-Status LakeThread::run(Job* job, Done* done) {
-  RunReport* const report = &done->report;
+Status LakeThread::run(Job* job, RunReport* report) {
   for (Epoch& epoch : job->epochs) {
     StageAccount account;
     account.stage = "bronze";
     account.name = epoch.bronze;
-    const Status committed =
-        writers_.at(epoch.bronze)->commit(epoch.pending, epoch.reached, &account);
+    ASSAY_RETURN_IF_ERROR(
+        writers_.at(epoch.bronze)->commit(epoch.pending, epoch.reached, &account));
     epoch.pending = {};
     add_account(workspace_->world().metrics, std::move(account), report);
-    if (!committed.ok() && writers_.size() == 1) {
-      return committed;
-    }
-    if (!committed.ok()) {
-      done->not_committed.emplace(epoch.bronze, committed);
-    }
   }
   // What is published is of now, so it is made of all that is known now.
   const bool has_pace = !job->makes_all && publishing_ == nullptr;

@@ -51,8 +51,6 @@ class LakeThread {
   };
   struct Done {
     Status status;
-    /// Epochs that were not committed, by table, where others may have been; the stages have run.
-    std::map<std::string, Status> not_committed;
     RunReport report;  // of what was done; counted in the metrics already
   };
   /// Begin a job; only when none is at work or waits to be taken.
@@ -74,7 +72,7 @@ class LakeThread {
   explicit LakeThread(const RunOptions& options) : pace_(options.gold_unnoticed) {}
   Status open(Workspace& workspace, const RunOptions& options);
   void work();
-  Status run(Job* job, Done* done);
+  Status run(Job* job, RunReport* report);
 
   std::unique_ptr<Workspace> workspace_;
   std::map<std::string, std::unique_ptr<BronzeWriter>> writers_;

@@ -11,7 +11,6 @@
 
 #include <gtest/gtest.h>
 
-#include "flow/part_facts.h"
 #include "flow/running_up.h"
 #include "flow/shared_crash.h"
 
@@ -172,57 +171,6 @@ TEST(Late, RowsOfAPartitionThatWasIdleAreByTheOthers) {
   }
   EXPECT_EQ(minutes_of(project, "silver/clean_late"), (Minutes{{"u1", {kMinute + 1}}}));
   EXPECT_EQ(project.verify().differ, 0);
-}
-
-/// The line's clock, as bronze says it.
-Duration line_clock_of(TestProject& project) {
-  const auto workspace = project.open();
-  const std::string key = *workspace->bronze_table_key("events");
-  const auto snapshot = *(*workspace->table(key))->snapshot();
-  return read_part_facts(*snapshot, workspace->app_id(key)).line_clock;
-}
-
-void expect_no_row_of_a_silent_leader_is_late(RunningUp::Run run) {
-  TestTopic topic(2, 2);
-  topic.broker().set_leader("events", 0, 1);
-  topic.broker().set_leader("events", 1, 2);
-  KafkaProject project(topic);
-  project.change(kTopics, kSoonIdle);
-  forget_members_soon(project);
-  topic.broker().set_coordinator(*project.open()->sharing_group("events"), 1);
-  constexpr int64_t kMinute = 1'000;
-  {
-    RunningUp up(project, kFlushEvery, run);
-    send(topic, 0, {kMinute});
-    send(topic, 1, {kMinute});
-    wait_for_rows(project, "bronze/events", topic.sent());
-    topic.broker().set_away(true, 2);
-    const Duration began = line_clock_of(project);
-    int64_t minute = kMinute;
-    wait_until(
-        "ten times the idle timeout",
-        [&] {
-          send(topic, 0, {minute += 200});
-          wait_for_rows(project, "bronze/events", topic.sent());
-          return Duration{line_clock_of(project).micros - began.micros};
-        },
-        [](Duration passed) { return passed.micros >= 3 * kMicrosPerSecond; });
-    topic.broker().set_away(false, 2);
-    send(topic, 1, {kMinute + 1, kMinute + 2});
-    wait_for_rows(project, "bronze/events", topic.sent());
-    ASSERT_TRUE(up.stop().ok());
-  }
-  EXPECT_EQ(minutes_of(project, "silver/clean_late"), Minutes());
-  EXPECT_EQ(project.count("silver/clean"), topic.sent());
-  EXPECT_EQ(project.verify().differ, 0);
-}
-
-TEST(Late, APartitionWhoseLeaderIsAwayIsNotIdle) {
-  expect_no_row_of_a_silent_leader_is_late(run_up);
-}
-
-TEST(Late, NorIsItWhereProcessesShareIt) {
-  expect_no_row_of_a_silent_leader_is_late(run_shared_up);
 }
 
 TEST(Late, APartitionIsIdleAlsoWhereNothingButRunsReadsIt) {

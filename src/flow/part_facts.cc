@@ -134,21 +134,13 @@ void PartWatch::pass_marks(const ingest::PartPositions& positions) {
   }
 }
 
-void PartWatch::note_answer(Duration asked_at,
+void PartWatch::note_answer(Duration now,
                             const ingest::PartPositions& ends,
-                            const std::set<int64_t>& silent,
                             const ingest::PartPositions& positions) {
-  if (answered_.has_value() && asked_at < *answered_) {
-    return;
-  }
-  for (const int64_t ordinal : silent) {
-    silent_.try_emplace(ordinal, line_clock_);
-  }
-  line_clock_.micros += since_answer(asked_at).micros;
-  answered_ = asked_at;
+  line_clock_.micros += since_answer(now).micros;
+  answered_ = now;
   pass_marks(positions);
   for (const auto& [ordinal, end] : ends) {
-    silent_.erase(ordinal);
     marks_.try_emplace(ordinal, Mark{line_clock_, end});
   }
 }
@@ -172,13 +164,9 @@ silver::PartFacts PartWatch::facts(Duration now,
   silver::PartFacts facts{{line_clock_.micros + since_answer(now).micros}, {}};
   for (const auto& [ordinal, position] : positions) {
     const auto read = read_to_.find(ordinal);
-    const auto silent = silent_.find(ordinal);
-    const bool is_at_end = at_end.contains(ordinal) && !marks_.contains(ordinal);
-    Duration& read_to = facts.read_to[ordinal];
-    read_to = read == read_to_.end() ? Duration{} : read->second;
-    if (is_at_end) {
-      read_to = std::max(read_to, silent == silent_.end() ? line_clock_ : silent->second);
-    }
+    facts.read_to[ordinal] = at_end.contains(ordinal) ? line_clock_
+                             : read != read_to_.end() ? read->second
+                                                      : Duration{};
   }
   return facts;
 }

@@ -42,13 +42,10 @@ class PartWatch {
 
   /// At `now` the clock is not behind that one, which another process may have moved.
   void catch_up(Duration line_clock, Duration now);
-  /// Brokers have answered a question of `asked_at`, by a clock that does not jump: parts ended
-  /// there then, and were read so far by now. Those whose leaders did not answer (`silent`) count
-  /// as read up to their last answer, however long that is. An answer to an older question than the
-  /// last one tells nothing.
-  void note_answer(Duration asked_at,
+  /// Brokers answer at `now` of a clock that does not jump. Parts end there, as far as is known,
+  /// and were read so far.
+  void note_answer(Duration now,
                    const ingest::PartPositions& ends,
-                   const std::set<int64_t>& silent,
                    const ingest::PartPositions& positions);
   void note_no_answer() { answered_.reset(); }
   /// So long nobody was at work.
@@ -70,7 +67,6 @@ class PartWatch {
   Duration line_clock_;
   std::optional<Duration> answered_;
   std::map<int64_t, Mark> marks_;        // not read to yet
-  std::map<int64_t, Duration> silent_;   // the clock at the last answer of a leader that is silent
   std::map<int64_t, Duration> read_to_;  // the clock at the last mark that was
 };
 

@@ -1,7 +1,6 @@
 #include "flow/part_facts.h"
 
 #include <array>
-
 #include <gtest/gtest.h>
 
 namespace assay::flow {
@@ -62,14 +61,14 @@ TEST(PartFacts, SilverTablesGiveBackHowFarPartsHaveCome) {
 TEST(PartWatch, CountsOnlyWhileBrokersAnswerAndTheProcessIsAwake) {
   PartWatch watch;
   const auto clock = [&] { return watch.facts({0}, {}, {}).line_clock.micros; };
-  watch.note_answer({100 * kSecond}, {}, {}, {});
+  watch.note_answer({100 * kSecond}, {}, {});
   EXPECT_EQ(clock(), 0);
-  watch.note_answer({104 * kSecond}, {}, {}, {});
+  watch.note_answer({104 * kSecond}, {}, {});
   EXPECT_EQ(clock(), 4 * kSecond);
   watch.note_no_answer();
-  watch.note_answer({190 * kSecond}, {}, {}, {});
+  watch.note_answer({190 * kSecond}, {}, {});
   EXPECT_EQ(clock(), 4 * kSecond) << "they were away";
-  watch.note_answer({900 * kSecond}, {}, {}, {});
+  watch.note_answer({900 * kSecond}, {}, {});
   EXPECT_EQ(clock(), 14 * kSecond) << "frozen";
   watch.catch_up({20 * kSecond}, {0});
   EXPECT_EQ(clock(), 20 * kSecond);
@@ -84,14 +83,14 @@ TEST(PartWatch, CountsOnlyWhileBrokersAnswerAndTheProcessIsAwake) {
 TEST(PartWatch, TheClockOfProcessesThatShareItIsNoFasterThanTime) {
   std::array<PartWatch, 3> watches;
   for (PartWatch& watch : watches) {
-    watch.note_answer({0}, {}, {}, {});
+    watch.note_answer({0}, {}, {});
   }
   Duration said{0};  // what the last commit said, of whichever process
   for (int64_t i = 1; i <= 300; ++i) {
     PartWatch& watch = watches[static_cast<std::size_t>(i) % watches.size()];
     const Duration now{i * kSecond / 10};
     if (i % 7 == 0) {
-      watch.note_answer(now, {}, {}, {});
+      watch.note_answer(now, {}, {});
     }
     watch.catch_up(said, now);
     said = watch.facts(now, {}, {}).line_clock;
@@ -107,52 +106,23 @@ TEST(PartWatch, APartIsReadUpToWhenItEndedWhereItIsReadTo) {
                .micros /
            kSecond;
   };
-  watch.note_answer({0}, {{0, 100}}, {}, {{0, 0}});
-  watch.note_answer({5 * kSecond}, {{0, 150}}, {}, {{0, 50}});
+  watch.note_answer({0}, {{0, 100}}, {{0, 0}});
+  watch.note_answer({5 * kSecond}, {{0, 150}}, {{0, 50}});
   EXPECT_EQ(read_to(99, false), 0);
-  watch.note_answer(
-      {10 * kSecond}, {{0, 200}}, {}, {{0, 100}});  // as it was at 0; now 200 is to come
+  watch.note_answer({10 * kSecond}, {{0, 200}}, {{0, 100}});  // as it was at 0; now 200 is to come
   EXPECT_EQ(read_to(150, false), 0);
-  watch.note_answer({15 * kSecond}, {{0, 900}}, {}, {{0, 199}});
+  watch.note_answer({15 * kSecond}, {{0, 900}}, {{0, 199}});
   EXPECT_EQ(read_to(200, false), 10);
   EXPECT_EQ(read_to(200, true), 15) << "nothing more was there";
 }
 
-TEST(PartWatch, APartWhoseLeaderIsSilentCountsAsReadUpToItsLastAnswer) {
-  PartWatch watch;
-  const auto read_to = [&](int64_t position, const std::set<int64_t>& at_end) {
-    return watch.facts({0}, {{0, position}, {1, 10}}, at_end).read_to;
-  };
-  watch.note_answer({0}, {{0, 5}, {1, 10}}, {}, {{0, 5}, {1, 10}});
-  watch.note_answer({4 * kSecond}, {{0, 5}, {1, 10}}, {}, {{0, 5}, {1, 10}});
-  for (int64_t second = 5; second < 60; ++second) {
-    watch.note_answer({second * kSecond}, {{1, 10}}, {0}, {{0, 5}, {1, 10}});
-    ASSERT_EQ(read_to(5, {0, 1}),
-              (std::map<int64_t, Duration>{{0, {4 * kSecond}}, {1, {second * kSecond}}}));
-  }
-  // It is back, with what came while it could not be asked: at its end no longer.
-  watch.note_answer({60 * kSecond}, {{0, 8}, {1, 10}}, {}, {{0, 5}, {1, 10}});
-  EXPECT_EQ(read_to(5, {0, 1}).at(0), Duration{4 * kSecond});
-  EXPECT_EQ(read_to(8, {0, 1}).at(0), Duration{60 * kSecond});
-}
-
-TEST(PartWatch, AnAnswerToAnOlderQuestionTellsNothing) {
-  PartWatch watch;
-  watch.note_answer({10 * kSecond}, {{0, 5}}, {}, {{0, 5}});
-  watch.note_answer({14 * kSecond}, {{0, 9}}, {}, {{0, 5}});
-  watch.note_answer({12 * kSecond}, {{0, 5}}, {}, {{0, 5}});
-  const silver::PartFacts facts = watch.facts({14 * kSecond}, {{0, 5}}, {0});
-  EXPECT_EQ(facts.line_clock, Duration{4 * kSecond});
-  EXPECT_EQ(facts.read_to.at(0), Duration{0});
-}
-
 TEST(PartWatch, RowsCameLaterThanTheLastAnswer) {
   PartWatch watch;
-  watch.note_answer({100 * kSecond}, {}, {}, {});
+  watch.note_answer({100 * kSecond}, {}, {});
   const silver::PartFacts facts = watch.facts({107 * kSecond}, {{0, 1}}, {0});
   EXPECT_EQ(facts.line_clock, Duration{7 * kSecond});
   EXPECT_EQ(facts.read_to.at(0), Duration{0});
-  watch.note_answer({108 * kSecond}, {}, {}, {});
+  watch.note_answer({108 * kSecond}, {}, {});
   EXPECT_EQ(watch.facts({108 * kSecond}, {}, {}).line_clock, Duration{8 * kSecond});
   EXPECT_EQ(watch.facts({900 * kSecond}, {}, {}).line_clock, Duration{18 * kSecond});
   watch.note_no_answer();

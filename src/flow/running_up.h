@@ -104,7 +104,7 @@ class RunningUp {
                      Duration flush_every = {0},
                      Run run = run_up,
                      Duration retry_first = {10'000},
-                     Duration ask_timeout = {2 * kMicrosPerSecond},
+                     Duration ask_timeout = {kMicrosPerSecond},
                      std::size_t flush_bytes = UpOptions().flush_bytes)
       : log_(line_log(system_.world().clock,
                       LogLevel::kInfo,

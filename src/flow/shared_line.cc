@@ -10,8 +10,11 @@
 namespace assay::flow {
 namespace {
 
-/// Leaders that have not answered for so long at the start are silent.
-constexpr Duration kLeaderMax{2 * kMicrosPerSecond};
+/// A commit waits no longer than this to hear where others' partitions end.
+constexpr Duration kAskTimeoutMax{2 * kMicrosPerSecond};
+/// How long an answer is good; and how long no answer is.
+constexpr Duration kAskEvery{1 * kMicrosPerSecond};
+constexpr Duration kAskAgainAfter{5 * kMicrosPerSecond};
 
 }  // namespace
 
@@ -29,8 +32,7 @@ std::string why_not_shared(const catalog::Project& project, const std::string& b
 Result<std::unique_ptr<SharedLine>> SharedLine::open(Workspace& workspace,
                                                      const std::string& bronze,
                                                      const std::string& group,
-                                                     const RunOptions& options,
-                                                     std::shared_ptr<store::HttpClient> registry) {
+                                                     const RunOptions& options) {
   const std::string why = why_not_shared(workspace.project(), bronze);
   if (!why.empty()) {
     return Status(Code::kFailedPrecondition, why);
@@ -39,6 +41,7 @@ Result<std::unique_ptr<SharedLine>> SharedLine::open(Workspace& workspace,
   ASSAY_ASSIGN_OR_RETURN(line->writer_, BronzeWriter::open(workspace, bronze, options));
   const catalog::SourceDef& source =
       workspace.project().sources.at(line->writer_->definition().source);
+  line->ask_timeout_ = {std::min(options.ask_timeout.micros, kAskTimeoutMax.micros)};
   line->gauge_.emplace(source.name, bronze, source.kafka->rejects_max);
   ASSAY_ASSIGN_OR_RETURN(
       line->source_,
@@ -47,15 +50,11 @@ Result<std::unique_ptr<SharedLine>> SharedLine::open(Workspace& workspace,
                                 line->ledger_,
                                 {.keep_meta = keeps_kafka_columns(line->writer_->definition()),
                                  .timeout = options.ask_timeout,
-                                 .registry = std::move(registry),
                                  .stop = options.stop,
                                  .wakeup = options.wakeup,
                                  .group = group}));
   ASSAY_RETURN_IF_ERROR(line->source_->discover().status());  // that the topics are there
   ASSAY_RETURN_IF_ERROR(line->writer_->look_for_letters_topic());
-  const Duration asked_at = workspace.world().clock.monotonic();
-  ASSAY_RETURN_IF_ERROR(
-      line->note_look(line->source_->look(std::min(options.ask_timeout, kLeaderMax)), asked_at));
   ASSAY_RETURN_IF_ERROR(line->source_->join());
   return line;
 }
@@ -174,54 +173,31 @@ Status SharedLine::commit(StageAccount* total) {
   return {};
 }
 
-Status SharedLine::note_look(const Result<ingest::KafkaLook>& look, Duration asked_at) {
-  if (asked_at < seen_at_) {
-    return {};  // older than what is known
-  }
-  seen_at_ = asked_at;
-  if (!look.ok()) {
-    watch_.note_no_answer();
-    seen_ = look.status();
-    return {};
-  }
-  ASSAY_ASSIGN_OR_RETURN(ingest::PartsSeen seen, source_->seen_in(*look));
-  if (seen.are_others) {  // of brokers that have just answered
-    const Result<int64_t> grown = source_->discover();
-    if (!grown.ok() && retryable(grown.code())) {
-      return note_look(grown.status(), asked_at);
+Result<ingest::PartPositions> SharedLine::ends() {
+  const Duration now = workspace_.world().clock.monotonic();
+  const Duration good_for = ends_.has_value() && !ends_->ok() ? kAskAgainAfter : kAskEvery;
+  if (!asked_at_.has_value() || now.micros - asked_at_->micros >= good_for.micros) {
+    ends_ = source_->ends(ask_timeout_);
+    asked_at_ = workspace_.world().clock.monotonic();
+    if (ends_->ok()) {
+      ASSAY_ASSIGN_OR_RETURN(const ingest::PartPositions positions, positions_of(**ends_));
+      watch_.note_answer(*asked_at_, **ends_, positions);
+    } else {
+      watch_.note_no_answer();
     }
-    ASSAY_RETURN_IF_ERROR(grown.status());
-    ASSAY_ASSIGN_OR_RETURN(seen, source_->seen_in(*look));
   }
-  ASSAY_ASSIGN_OR_RETURN(const ingest::PartPositions positions, positions_of(seen));
-  watch_.note_answer(asked_at, seen.ends, seen.silent, positions);
-  seen_ = std::move(seen);
-  return {};
+  return *ends_;
 }
 
-Result<ingest::PartPositions> SharedLine::ends() const {
-  ASSAY_RETURN_IF_ERROR(seen_.status());
-  if (!seen_->silent.empty()) {
-    return Status(
-        Code::kUnavailable,
-        "the leader of " + source_->part_name(*seen_->silent.begin()) + " does not answer");
-  }
-  return seen_->ends;
-}
-
-/// How far the parts are read that were seen: this process's as it took them, others' as the table
-/// has them.
-Result<ingest::PartPositions> SharedLine::positions_of(const ingest::PartsSeen& seen) {
+/// How far the parts are read that have these ends: this process's as it took them, others' as the
+/// table has them.
+Result<ingest::PartPositions> SharedLine::positions_of(const ingest::PartPositions& ends) {
   // Of parts that ended too, as those of a topic that is no longer read: they hold nothing up.
   ASSAY_ASSIGN_OR_RETURN(const auto known,
                          ledger_.known(ingest::kafka_ledger_name(writer_->definition().source)));
   ASSAY_ASSIGN_OR_RETURN(ingest::PartPositions positions,
                          writer_->part_positions(static_cast<int64_t>(known.size())));
-  std::set<int64_t> parts = seen.silent;
-  for (const auto& [ordinal, end] : seen.ends) {
-    parts.insert(ordinal);
-  }
-  for (const int64_t ordinal : parts) {
+  for (const auto& [ordinal, end] : ends) {
     positions.try_emplace(ordinal, ingest::Position::of(ordinal, 0).value);
   }
   for (const auto& [ordinal, position] : source_->positions()) {
@@ -234,17 +210,17 @@ Result<ingest::PartPositions> SharedLine::positions_of(const ingest::PartsSeen& 
 /// read further than it was.
 Result<silver::PartFacts> SharedLine::facts() {
   ASSAY_ASSIGN_OR_RETURN(const BronzeWriter::Journaled held, writer_->journaled());
+  const Result<ingest::PartPositions> all = ends();
   const Duration now = workspace_.world().clock.monotonic();
   watch_.catch_up(held.facts.line_clock, now);
-  if (!seen_.ok()) {
+  if (!all.ok()) {
     return watch_.facts(now, source_->positions(), {});
   }
-  ASSAY_ASSIGN_OR_RETURN(const ingest::PartPositions positions, positions_of(*seen_));
+  ASSAY_ASSIGN_OR_RETURN(const ingest::PartPositions positions, positions_of(*all));
   std::set<int64_t> at_end;
   for (const auto& [ordinal, position] : positions) {
-    const auto end = seen_->ends.find(ordinal);
-    const bool has_ended = end == seen_->ends.end() && !seen_->silent.contains(ordinal);
-    if (has_ended || (end != seen_->ends.end() && position >= end->second)) {
+    const auto end = all->find(ordinal);  // none: another number goes on where it ended
+    if (end == all->end() || position >= end->second) {
       at_end.insert(ordinal);
     }
   }
@@ -252,8 +228,7 @@ Result<silver::PartFacts> SharedLine::facts() {
 }
 
 Result<std::vector<ingest::KafkaSource::PartLag>> SharedLine::lags() {
-  ASSAY_RETURN_IF_ERROR(seen_.status());
-  const ingest::PartPositions& all = seen_->ends;
+  ASSAY_ASSIGN_OR_RETURN(const ingest::PartPositions all, ends());
   const int64_t parts = all.empty() ? 0 : all.rbegin()->first + 1;
   ASSAY_ASSIGN_OR_RETURN(const ingest::PartPositions done, writer_->part_positions(parts));
   ASSAY_ASSIGN_OR_RETURN(const auto times, writer_->part_times(parts));

@@ -16,7 +16,6 @@
 #include "flow/source_ledger.h"
 #include "flow/workspace.h"
 #include "ingest/kafka_source.h"
-#include "store/http_client.h"
 
 namespace assay::flow {
 
@@ -36,19 +35,13 @@ class SharedLine {
  public:
   /// Join the group; nothing is read before it gives partitions.
   ///
-  /// `registry`: by which the source's schema registry is asked; nullptr for a client of its own.
-  ///
   /// Errors  those of KafkaSource; kFailedPrecondition: why_not_shared().
-  static Result<std::unique_ptr<SharedLine>> open(
-      Workspace& workspace,
-      const std::string& bronze,
-      const std::string& group,
-      const RunOptions& options,
-      std::shared_ptr<store::HttpClient> registry = nullptr);
+  static Result<std::unique_ptr<SharedLine>> open(Workspace& workspace,
+                                                  const std::string& bronze,
+                                                  const std::string& group,
+                                                  const RunOptions& options);
 
   [[nodiscard]] const std::string& name() const { return writer_->name(); }
-  /// Nothing is read any more: what reads is the caller's.
-  std::unique_ptr<ingest::KafkaSource> end() { return std::move(source_); }
 
   /// Take what there is, at most `records_max`, and do what the group decided; true when anything
   /// came. What it commits is added to `total`.
@@ -73,18 +66,13 @@ class SharedLine {
   /// What keeps the group from giving partitions; "" for nothing that is known.
   [[nodiscard]] const std::string& group_trouble() const { return source_->group_trouble(); }
 
-  /// Another client has looked at the topics, or had no answer.
-  ///
-  /// Errors  those of KafkaSource::discover() that do not pass.
-  Status note_look(const Result<ingest::KafkaLook>& look, Duration asked_at);
-  /// Where all partitions ended at the last look, this process's and others'.
-  ///
-  /// Errors  those of the look; kUnavailable: a leader did not answer.
-  [[nodiscard]] Result<ingest::PartPositions> ends() const;
+  /// Where all partitions end now, this process's and others'. The brokers are asked at most once a
+  /// second, and later again when they do not answer.
+  Result<ingest::PartPositions> ends();
   /// What the table lacks of each partition, this process's and others'. Records that this process
   /// has taken count as there.
   ///
-  /// Errors  those of the last look. Partitions whose leaders did not answer are left out.
+  /// Errors  those of ends().
   Result<std::vector<ingest::KafkaSource::PartLag>> lags();
   /// Those that have records of which nothing was taken for so long, as lags() saw them: "topic/3".
   [[nodiscard]] std::vector<std::string> unread(Duration for_long) const;
@@ -98,7 +86,7 @@ class SharedLine {
   Status give_up_parts(StageAccount* total);
   Status note(const ingest::RecordBatch& records);
   [[nodiscard]] std::map<int64_t, int64_t> moved() const;
-  Result<ingest::PartPositions> positions_of(const ingest::PartsSeen& seen);
+  Result<ingest::PartPositions> positions_of(const ingest::PartPositions& ends);
   Result<silver::PartFacts> facts();
 
   Workspace& workspace_;
@@ -116,8 +104,9 @@ class SharedLine {
   std::map<int64_t, Moved> moved_;  // by part's ordinal
   std::optional<EventTime> oldest_received_;
   PartWatch watch_;
-  Duration seen_at_;  // when that was asked
-  Result<ingest::PartsSeen> seen_ = Status(Code::kUnavailable, "no broker was asked yet");
+  Duration ask_timeout_;
+  std::optional<Duration> asked_at_;                   // where partitions end
+  std::optional<Result<ingest::PartPositions>> ends_;  // what the brokers said
 };
 
 }  // namespace assay::flow

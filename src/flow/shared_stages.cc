@@ -49,52 +49,21 @@ Status SharedStages::go_on(const std::vector<std::unique_ptr<SharedLine>>& lines
   if (staged_at_.has_value() && !is_over(*staged_at_, options_.flush_every)) {
     return {};
   }
-  ASSAY_ASSIGN_OR_RETURN(has_backlog_, reaches_backlog(lines));
+  has_backlog_ = true;
+  for (const std::unique_ptr<SharedLine>& line : lines) {
+    ASSAY_ASSIGN_OR_RETURN(const bool has_all, line->table_reaches(backlog_.at(line->name())));
+    has_backlog_ = has_backlog_ && has_all;
+  }
   begin_job(has_backlog_ && !is_complete_);
   return {};
-}
-
-/// Whether bronze has what the topics had when these stages began; that is not known of those whose
-/// brokers have not told it yet.
-Result<bool> SharedStages::reaches_backlog(const std::vector<std::unique_ptr<SharedLine>>& lines) {
-  if (is_complete_) {
-    return true;
-  }
-  for (const auto& [name, bronze] : workspace_.project().bronze) {
-    if (!workspace_.reads_parts(name)) {
-      continue;
-    }
-    const auto line = std::find_if(
-        lines.begin(), lines.end(), [&](const auto& one) { return one->name() == name; });
-    if (line == lines.end()) {
-      return false;
-    }
-    if (!backlog_.contains(name)) {
-      Result<ingest::PartPositions> ends = (*line)->ends();
-      if (!ends.ok()) {
-        return false;
-      }
-      backlog_[name] = *std::move(ends);
-    }
-    ASSAY_ASSIGN_OR_RETURN(const bool has_all, (*line)->table_reaches(backlog_.at(name)));
-    if (!has_all) {
-      return false;
-    }
-  }
-  return true;
 }
 
 Status SharedStages::begin(const std::vector<std::unique_ptr<SharedLine>>& lines) {
   RunOptions options = options_.run;
   options.wakeup = wakeup_;
-  ASSAY_ASSIGN_OR_RETURN(const bool was_complete, workspace_.is_complete());
-  is_complete_ = is_complete_ || was_complete;
   backlog_.clear();
   for (const std::unique_ptr<SharedLine>& line : lines) {
-    Result<ingest::PartPositions> ends = line->ends();
-    if (ends.ok()) {
-      backlog_[line->name()] = *std::move(ends);
-    }
+    ASSAY_ASSIGN_OR_RETURN(backlog_[line->name()], line->ends());
   }
   ASSAY_ASSIGN_OR_RETURN(lake_, LakeThread::start(workspace_, options));
   staged_at_.reset();

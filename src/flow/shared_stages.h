@@ -53,7 +53,6 @@ class SharedStages {
  private:
   Status go_on(const std::vector<std::unique_ptr<SharedLine>>& lines, RunReport* report);
   Status begin(const std::vector<std::unique_ptr<SharedLine>>& lines);
-  Result<bool> reaches_backlog(const std::vector<std::unique_ptr<SharedLine>>& lines);
   Status do_last(RunReport* report);
   void begin_job(bool makes_all);
   Status note(LakeThread::Done done, RunReport* report);

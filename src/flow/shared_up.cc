@@ -1,8 +1,6 @@
 #include "flow/shared_up.h"
 
 #include <algorithm>
-#include <cstddef>
-#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -17,7 +15,6 @@
 #include "flow/shared_line.h"
 #include "flow/shared_stages.h"
 #include "flow/source_ledger.h"
-#include "flow/sources_away.h"
 
 namespace assay::flow {
 namespace {
@@ -29,8 +26,6 @@ constexpr Duration kBlink{50'000};
 constexpr Duration kLookEvery{500'000};
 /// And how far the stages are behind.
 constexpr Duration kBehindEvery{2 * kMicrosPerSecond};
-/// Topics are looked at this often.
-constexpr Duration kTopicsEvery{1 * kMicrosPerSecond};
 /// A process that waits for the one that leads says so this often.
 constexpr int64_t kLooksPerLine = 200;
 
@@ -41,7 +36,7 @@ class SharedUp {
         options_(options),
         clock_(workspace.world().clock),
         stages_(workspace, options, &wakeup_),
-        away_(workspace, options, &wakeup_, kTopicsEvery),
+        brokers_(workspace.world()),
         behind_(workspace) {}
 
   /// Follow the topics until asked to stop. After any failure that may pass the lines are opened
@@ -79,91 +74,19 @@ class SharedUp {
   /// The line from its opening to its end.
   Status follow(RunReport* report) {
     ASSAY_RETURN_IF_ERROR(wait_for_journals(report));
-    ASSAY_RETURN_IF_ERROR(open_lines());
+    for (const auto& [name, bronze] : workspace_.project().bronze) {
+      if (workspace_.reads_parts(name)) {
+        ASSAY_ASSIGN_OR_RETURN(const std::string group, workspace_.sharing_group(name));
+        ASSAY_ASSIGN_OR_RETURN(lines_.emplace_back(),
+                               SharedLine::open(workspace_, name, group, run_options()));
+      }
+    }
     has_begun_ = true;
     flushed_at_ = clock_.monotonic();
     ASSAY_RETURN_IF_ERROR(loop(report));
     ASSAY_RETURN_IF_ERROR(flush(report));
     lines_.clear();  // others have the partitions from here on
     return stages_.finish(report);
-  }
-
-  /// Open the lines of brokers that answer; those of others are left out.
-  Status open_lines() {
-    std::vector<std::string> names;
-    for (const auto& [name, bronze] : workspace_.project().bronze) {
-      if (workspace_.reads_parts(name)) {
-        names.push_back(name);
-      }
-    }
-    away_.clear();
-    ASSAY_RETURN_IF_ERROR(away_.watch(names));
-    std::map<std::string, Status> answers;
-    if (names.size() > 1) {
-      ASSAY_ASSIGN_OR_RETURN(answers, away_.ask(names));
-    }
-    Status first;
-    for (const std::string& name : names) {
-      ASSAY_ASSIGN_OR_RETURN(const bool was_found, away_.was_found(name));
-      const Status status = answers[name].ok() ? open_line(name) : answers[name];
-      if (status.ok()) {
-        continue;
-      }
-      if (!may_pass(status) || !was_found || names.size() == 1) {
-        return status;
-      }
-      first = first.ok() ? status : first;
-      away_.leave_out(name, status);
-    }
-    return lines_.empty() ? first : Status();
-  }
-
-  Status open_line(const std::string& name) {
-    ASSAY_ASSIGN_OR_RETURN(const std::string group, workspace_.sharing_group(name));
-    ASSAY_ASSIGN_OR_RETURN(
-        std::unique_ptr<SharedLine> line,
-        SharedLine::open(workspace_, name, group, run_options(), away_.registry(name)));
-    lines_.push_back(std::move(line));
-    return {};
-  }
-
-  /// A line has failed: go on without it where that may pass and there are others. The last one is
-  /// not left out: what fails for all of them is the lake.
-  Status leave_out(std::size_t index, const Status& why) {
-    if (!may_pass(why) || lines_.size() == 1) {
-      return why;
-    }
-    const std::string name = lines_[index]->name();
-    away_.close(lines_[index]->end());
-    lines_.erase(lines_.begin() + static_cast<std::ptrdiff_t>(index));
-    away_.leave_out(name, why);
-    return {};
-  }
-
-  /// What brokers have answered; and lines that come back, of those that have.
-  Status note_looks() {
-    for (const SourcesAway::Answer& answer : away_.take()) {
-      const auto line = std::find_if(lines_.begin(), lines_.end(), [&](const auto& one) {
-        return one->name() == answer.table;
-      });
-      if (line != lines_.end()) {
-        ASSAY_RETURN_IF_ERROR((*line)->note_look(answer.said.look, answer.said.asked_at));
-      } else {
-        away_.note(answer.table, answer.said.look.status());
-      }
-    }
-    for (const std::string& name : away_.due()) {
-      const Status status = open_line(name);
-      if (!status.ok() && !may_pass(status)) {
-        return status;
-      }
-      if (status.ok()) {
-        away_.take_back(name);
-      } else {
-        away_.leave_out(name, status);
-      }
-    }
-    return {};
   }
 
   /// A process that ran alone may have left views ahead of the lake: who leads brings the lake
@@ -205,17 +128,13 @@ class SharedUp {
   Status loop(RunReport* report) {
     while (!options_.run.stopping()) {
       bool is_any = false;
-      for (std::size_t i = 0; i < lines_.size(); ++i) {
-        StageAccount account = account_of(lines_[i]->name());
-        const Result<bool> took = lines_[i]->take(kTakeRecords, &account);
+      for (const std::unique_ptr<SharedLine>& line : lines_) {
+        StageAccount account = account_of(line->name());
+        const Result<bool> took = line->take(kTakeRecords, &account);
         add_account(workspace_.world().metrics, std::move(account), report);
-        if (!took.ok()) {
-          ASSAY_RETURN_IF_ERROR(leave_out(i, took.status()));
-          break;
-        }
+        ASSAY_RETURN_IF_ERROR(took.status());
         is_any = is_any || *took;
       }
-      ASSAY_RETURN_IF_ERROR(note_looks());
       if (!is_any) {
         wakeup_.wait(kBlink);
       }
@@ -227,27 +146,22 @@ class SharedUp {
       if (stages_.is_complete()) {
         ASSAY_RETURN_IF_ERROR(be_ready());
       }
-      note_waiting(!away_.left_out().empty());
+      note_waiting(false);
     }
     return {};
   }
 
   Status flush(RunReport* report) {
     const Duration began = clock_.monotonic();
-    for (std::size_t i = 0; i < lines_.size();) {
-      SharedLine& line = *lines_[i];
-      StageAccount account = account_of(line.name());
-      const Status committed = line.commit(&account);
+    for (const std::unique_ptr<SharedLine>& line : lines_) {
+      StageAccount account = account_of(line->name());
+      const Status committed = line->commit(&account);
       add_account(workspace_.world().metrics, std::move(account), report);
-      if (!committed.ok()) {
-        ASSAY_RETURN_IF_ERROR(leave_out(i, committed));
-        continue;
-      }
-      const std::optional<EventTime> received = line.take_oldest_received();
+      ASSAY_RETURN_IF_ERROR(committed);
+      const std::optional<EventTime> received = line->take_oldest_received();
       if (received.has_value()) {
-        note_readable(workspace_.world(), line.name(), *received);
+        note_readable(workspace_.world(), line->name(), *received);
       }
-      ++i;
     }
     note_commit(workspace_.world(), began, flushed_at_);
     flushed_at_ = clock_.monotonic();
@@ -303,12 +217,12 @@ class SharedUp {
   /// Whether its brokers answer, and, from the one that leads, what of all partitions is still to
   /// be read, so that it is told also of those that nobody has.
   void note_source(SharedLine& line) {
-    const Status answer = away_.last_answer(line.name());
+    const Status answer = line.ends().status();
     const std::string& trouble = line.group_trouble();
-    away_.note(line.name(),
-               answer.ok() && !trouble.empty() && line.partitions() == 0
-                   ? Status(Code::kUnavailable, "the group gives no partitions: " + trouble)
-                   : answer);
+    brokers_.note(line.name(),
+                  answer.ok() && !trouble.empty() && line.partitions() == 0
+                      ? Status(Code::kUnavailable, "the group gives no partitions: " + trouble)
+                      : answer);
     Result<std::vector<ingest::KafkaSource::PartLag>> lags = line.lags();
     if (!lags.ok()) {
       return;
@@ -419,7 +333,7 @@ class SharedUp {
   Wakeup wakeup_;  // topics have records, or stages are done
   std::unique_ptr<FileLock> spill_lock_;
   SharedStages stages_;
-  SourcesAway away_;
+  BrokersAway brokers_;
   StagesBehind behind_;
   std::vector<std::unique_ptr<SharedLine>> lines_;
   bool has_begun_ = false;    // the sources could be opened once

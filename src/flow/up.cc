@@ -16,7 +16,6 @@
 #include "flow/lake_thread.h"
 #include "flow/publish.h"
 #include "flow/source_ledger.h"
-#include "flow/up_lines.h"
 
 namespace assay::flow {
 namespace {
@@ -35,7 +34,7 @@ class UpLoop {
       : workspace_(workspace),
         options_(options),
         clock_(workspace.world().clock),
-        lines_(workspace, options, run_options()),
+        brokers_(workspace.world()),
         publishes_(publishes(workspace.project())),
         has_lake_(workspace.project().has_lake) {}
 
@@ -71,16 +70,15 @@ class UpLoop {
 
  private:
   [[nodiscard]] bool has_pending() const {
-    return std::any_of(
-        lines_.all().begin(), lines_.all().end(), [](const std::unique_ptr<KafkaLine>& line) {
-          return line != nullptr && line->has_uncommitted();
-        });
+    return std::any_of(lines_.begin(), lines_.end(), [](const std::unique_ptr<KafkaLine>& line) {
+      return line != nullptr && line->has_uncommitted();
+    });
   }
 
   /// The line from its opening to its end.
   Status follow(RunReport* report) {
     lake_.reset();  // what it still does is done before tables are looked at
-    lines_.close();
+    lines_.clear();
     reads_files_ = false;
     if (!has_lake_) {
       RunOptions options = run_options();
@@ -89,15 +87,17 @@ class UpLoop {
       is_prepared_ = true;
     }
     for (const auto& [name, bronze] : workspace_.project().bronze) {
+      if (workspace_.reads_parts(name)) {
+        ASSAY_ASSIGN_OR_RETURN(lines_.emplace_back(),
+                               KafkaLine::open(workspace_, name, run_options()));
+      }
       reads_files_ = reads_files_ || !workspace_.reads_parts(name);
     }
-    ASSAY_RETURN_IF_ERROR(lines_.open(report));
     has_begun_ = true;
     is_fast_ = false;
+    ASSAY_RETURN_IF_ERROR(recover(report));
     // What the tables are behind, and the files that are there.
-    RunOptions steps = options_.run;
-    steps.ahead = lines_.views_left_out();
-    ASSAY_RETURN_IF_ERROR(run_steps(workspace_, steps, Steps::kFilesAndTables, report));
+    ASSAY_RETURN_IF_ERROR(run_steps(workspace_, options_.run, Steps::kFilesAndTables, report));
     note_back();
     if (!has_lake_) {
       ASSAY_RETURN_IF_ERROR(begin_epochs());  // rows reach views from the first one on
@@ -105,6 +105,7 @@ class UpLoop {
     ASSAY_ASSIGN_OR_RETURN(lake_, LakeThread::start(workspace_, run_options()));
     flushed_at_ = clock_.monotonic();
     polled_at_ = flushed_at_;
+    looked_at_ = flushed_at_;
     ASSAY_RETURN_IF_ERROR(loop(report));
     ASSAY_RETURN_IF_ERROR(flush(report));
     for (StageAccount& account : lake_->end_publishing().stages) {
@@ -114,37 +115,40 @@ class UpLoop {
     return {};
   }
 
+  /// Bring what a crash left in the journals to the tables.
+  Status recover(RunReport* report) {
+    for (const std::unique_ptr<KafkaLine>& line : lines_) {
+      StageAccount account;
+      account.stage = "bronze";
+      account.name = line->name();
+      ASSAY_RETURN_IF_ERROR(line->recover(&account));
+      add_account(workspace_.world().metrics, std::move(account), report);
+    }
+    return {};
+  }
+
   Status loop(RunReport* report) {
     while (!options_.run.stopping()) {
       bool is_any = false;
-      for (std::size_t i = 0; i < lines_.all().size(); ++i) {
-        const auto rows = lines_.all()[i]->take(kTakeRecords, {0});
-        if (!rows.ok()) {
-          ASSAY_RETURN_IF_ERROR(leave_out(lines_.all()[i]->name(), rows.status(), report));
-          break;
-        }
-        is_any = is_any || rows->has_value();
+      for (const std::unique_ptr<KafkaLine>& line : lines_) {
+        ASSAY_ASSIGN_OR_RETURN(const auto rows, line->take(kTakeRecords, {0}));
+        is_any = is_any || rows.has_value();
       }
       note_lag();
       if (!is_any) {
         wakeup_.wait(kBlink);
       }
-      ASSAY_RETURN_IF_ERROR(note_answers(report));
-      ASSAY_RETURN_IF_ERROR(lines_.open_again(report));
-      if (!is_fast_) {
-        ASSAY_RETURN_IF_ERROR(lines_.join(is_fast_));
+      if (is_over(looked_at_, options_.look_every)) {
+        ASSAY_RETURN_IF_ERROR(look_for_partitions(report));
       }
       if (lake_->has_job()) {
         ASSAY_RETURN_IF_ERROR(take_done(report));
       }
-      note_waiting();
       if (must_flush()) {
         ASSAY_RETURN_IF_ERROR(flush(report));
-      } else if (!lake_->has_job() && (flush_is_due() || files_are_due() || lines_.are_back())) {
+      } else if (!lake_->has_job() && (flush_is_due() || files_are_due() || gold_is_due())) {
         // Files alone end no epoch while a line's next commit is one that it has to wait for.
         ASSAY_RETURN_IF_ERROR(begin_job(!a_line_must_wait()));
-      } else if (is_fast_ && !lake_->has_job() && lake_->owes_gold(clock_.monotonic())) {
-        ASSAY_RETURN_IF_ERROR(begin_job(false));
       }
       if (publishing_is_due()) {
         published_at_ = clock_.monotonic();
@@ -164,6 +168,8 @@ class UpLoop {
     return reads_files_ && is_over(polled_at_, options_.poll_every);
   }
 
+  [[nodiscard]] bool gold_is_due() const { return lake_->owes_gold(clock_.monotonic()); }
+
   /// Values change as time goes on, also where no record comes.
   [[nodiscard]] bool publishing_is_due() const {
     return is_complete_ && publishes_ &&
@@ -180,7 +186,7 @@ class UpLoop {
       return flush_is_due() || has_read_backlog() || files_are_due();
     }
     std::size_t bytes = 0;
-    for (const std::unique_ptr<KafkaLine>& line : lines_.all()) {
+    for (const std::unique_ptr<KafkaLine>& line : lines_) {
       if (line->has_dropped_views()) {
         return true;
       }
@@ -191,18 +197,16 @@ class UpLoop {
   }
 
   [[nodiscard]] bool a_line_must_wait() const {
-    return std::any_of(
-        lines_.all().begin(), lines_.all().end(), [](const std::unique_ptr<KafkaLine>& line) {
-          return line->is_epoch_full() || line->must_wait_for_lake();
-        });
+    return std::any_of(lines_.begin(), lines_.end(), [](const std::unique_ptr<KafkaLine>& line) {
+      return line->is_epoch_full() || line->must_wait_for_lake();
+    });
   }
 
   /// Whether all that was in the topics at the start was taken.
   [[nodiscard]] bool has_read_backlog() const {
-    return std::all_of(
-        lines_.all().begin(), lines_.all().end(), [](const std::unique_ptr<KafkaLine>& line) {
-          return line->has_read_backlog();
-        });
+    return std::all_of(lines_.begin(), lines_.end(), [](const std::unique_ptr<KafkaLine>& line) {
+      return line->has_read_backlog();
+    });
   }
 
   /// Once the backlog is in every table, the definitions are complete, and from then on rows reach
@@ -210,16 +214,14 @@ class UpLoop {
   Status go_fast() {
     if (!is_complete_) {
       is_complete_ = true;
-      if (lines_.are_all_open()) {  // else all was complete before
-        ASSAY_RETURN_IF_ERROR(workspace_.mark_complete());
-      }
+      ASSAY_RETURN_IF_ERROR(workspace_.mark_complete());
       ASSAY_RETURN_IF_ERROR(be_ready());
     }
     return begin_epochs();
   }
 
   Status begin_epochs() {
-    for (const std::unique_ptr<KafkaLine>& line : lines_.all()) {
+    for (const std::unique_ptr<KafkaLine>& line : lines_) {
       ASSAY_RETURN_IF_ERROR(line->begin_epoch());
       if (!is_fast_ && has_lake_) {
         workspace_.world().log.info(
@@ -257,10 +259,8 @@ class UpLoop {
     }
   }
 
-  void note_waiting() { waiting().set(lines_.are_all_open() ? 0 : 1); }
-
   void note_back() {
-    note_waiting();
+    waiting().set(0);
     if (away_since_.has_value()) {
       const int64_t away = clock_.monotonic().micros - away_since_->micros;
       workspace_.world().log.info("line_goes_on",
@@ -294,64 +294,22 @@ class UpLoop {
     return options_.ready();
   }
 
-  /// Brokers are asked in threads beside; the client library goes on with what it reads as soon as
-  /// they are back. While a backlog is read nothing is fast, so nobody waits for one that is away.
-  Status note_answers(RunReport* report) {
-    ASSAY_ASSIGN_OR_RETURN(const std::vector<SourcesAway::Answer> answers, lines_.answers());
-    for (const SourcesAway::Answer& answer : answers) {
-      const std::optional<std::size_t> index = lines_.index_of(answer.table);
-      if (!index.has_value()) {
-        continue;
+  /// Brokers that do not answer are asked again at the next look; the client library goes on with
+  /// what it reads as soon as they are back.
+  Status look_for_partitions(RunReport* report) {
+    for (const std::unique_ptr<KafkaLine>& line : lines_) {
+      const Result<bool> is_new = line->has_new_partitions();
+      const bool is_away = !is_new.ok() && retryable(is_new.code());
+      if (!is_new.ok() && !is_away) {
+        return is_new.status();
       }
-      KafkaLine& line = *lines_.all()[*index];
-      const Status status = answer.said.look.status();
-      if (status.ok()) {
-        ASSAY_ASSIGN_OR_RETURN(const bool are_others,
-                               line.note_look(*answer.said.look, answer.said.asked_at));
-        ASSAY_RETURN_IF_ERROR(are_others ? look_for_partitions(line, report) : Status());
-        continue;
-      }
-      line.note_no_look();
-      if (!is_fast_ && lines_.may_leave_out(status)) {
-        ASSAY_RETURN_IF_ERROR(leave_out(answer.table, status, report));
+      brokers_.note(line->name(), is_new.status());
+      if (!is_away && *is_new) {
+        ASSAY_RETURN_IF_ERROR(flush(report));
+        ASSAY_RETURN_IF_ERROR(line->seek());
       }
     }
-    return {};
-  }
-
-  /// Of brokers that have just answered; those that do not now are asked again at the next answer.
-  Status look_for_partitions(KafkaLine& line, RunReport* report) {
-    const std::string name = line.name();
-    const Result<bool> is_new = line.has_new_partitions();
-    if (!is_new.ok()) {
-      return retryable(is_new.code()) ? Status() : is_new.status();
-    }
-    if (!*is_new) {
-      return {};
-    }
-    ASSAY_RETURN_IF_ERROR(flush(report));
-    const std::optional<std::size_t> index = lines_.index_of(name);
-    const Status placed = index.has_value() ? lines_.all()[*index]->seek() : Status();
-    return placed.ok() ? placed : leave_out(name, placed, report);
-  }
-
-  /// A line has failed: go on without it, if that may pass and there are others.
-  Status leave_out(const std::string& table, const Status& why, RunReport* report) {
-    if (!lines_.may_leave_out(why)) {
-      return why;
-    }
-    if (lake_->has_job()) {  // which may have an epoch of it
-      ASSAY_RETURN_IF_ERROR(note_done(lake_->wait(), report));
-    }
-    const std::optional<std::size_t> index = lines_.index_of(table);
-    if (!index.has_value()) {
-      return {};
-    }
-    if (!lines_.may_leave_out(why)) {
-      return why;
-    }
-    lines_.leave_out(*index, why);
-    received_.erase(table);
+    looked_at_ = clock_.monotonic();  // a broker that is away has taken its time
     return {};
   }
 
@@ -362,7 +320,7 @@ class UpLoop {
   [[nodiscard]] bool flush_is_due() const {
     int64_t records = 0;
     std::size_t bytes = 0;
-    for (const std::unique_ptr<KafkaLine>& line : lines_.all()) {
+    for (const std::unique_ptr<KafkaLine>& line : lines_) {
       if (line->is_epoch_full()) {
         return true;
       }
@@ -380,9 +338,7 @@ class UpLoop {
     job.options = options_.run;
     job.options.stop = nullptr;  // a stop does not end the stages: they may be the last ones
     job.options.is_live = true;
-    job.options.ahead = lines_.views_left_out();
-    lines_.note_stages_begun();
-    for (const std::unique_ptr<KafkaLine>& line : lines_.all()) {
+    for (const std::unique_ptr<KafkaLine>& line : lines_) {
       job.options.ahead.merge(line->views_ahead());
       if (!ends_epochs) {
         continue;
@@ -416,14 +372,10 @@ class UpLoop {
     report->dropped.insert(
         report->dropped.end(), done.report.dropped.begin(), done.report.dropped.end());
     ASSAY_RETURN_IF_ERROR(done.status);
-    for (const auto& [table, why] : done.not_committed) {
-      ASSAY_RETURN_IF_ERROR(leave_out(table, why, report));
-    }
-    for (const std::unique_ptr<KafkaLine>& line : lines_.all()) {
+    for (const std::unique_ptr<KafkaLine>& line : lines_) {
       ASSAY_RETURN_IF_ERROR(line->note_committed());
       ASSAY_RETURN_IF_ERROR(line->follow_lake());
     }
-    ASSAY_RETURN_IF_ERROR(lines_.join(is_fast_));
     note_freshness();
     if (std::exchange(is_flush_, false)) {
       note_commit(workspace_.world(), job_began_, flushed_at_);
@@ -464,7 +416,7 @@ class UpLoop {
       return;
     }
     noted_at_ = clock_.monotonic();
-    for (const std::unique_ptr<KafkaLine>& line : lines_.all()) {
+    for (const std::unique_ptr<KafkaLine>& line : lines_) {
       flow::note_lag(workspace_.world(), line->name(), line->lag(), line->part_lags());
     }
   }
@@ -482,10 +434,11 @@ class UpLoop {
   const UpOptions& options_;
   Clock& clock_;
   Wakeup wakeup_;  // topics have records, or the lake's thread is done
-  UpLines lines_;
+  std::vector<std::unique_ptr<KafkaLine>> lines_;
   std::unique_ptr<LakeThread> lake_;
   std::map<std::string, std::optional<EventTime>>
       received_;  // first of each line's epoch on its way
+  BrokersAway brokers_;
   std::optional<Duration> away_since_;
   bool has_begun_ = false;  // the sources could be opened once
   bool is_prepared_ = false;
@@ -502,6 +455,7 @@ class UpLoop {
   Duration flushed_at_;
   Duration polled_at_;
   Duration noted_at_;
+  Duration looked_at_;
 };
 
 }  // namespace

@@ -139,9 +139,10 @@ class LibraryConsumer : public KafkaConsumer {
     return range;
   }
 
-  Result<KafkaLook> look(const std::vector<std::string>& topics, Duration wait) override {
+  Result<std::vector<int64_t>> ends(const std::vector<TopicPartition>& partitions,
+                                    Duration wait) override {
     ASSAY_ASSIGN_OR_RETURN(const KafkaHandle* asks, who_asks());
-    return kafka_look(*asks, topics, timeout_ms_, static_cast<int>(wait.micros / 1'000));
+    return kafka_ends(*asks, partitions, static_cast<int>(wait.micros / 1'000));
   }
 
   int64_t last_seen_end(const TopicPartition& partition) override {

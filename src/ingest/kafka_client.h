@@ -48,13 +48,6 @@ struct OffsetRange {
   bool operator==(const OffsetRange&) const = default;
 };
 
-/// What brokers say of topics at one moment.
-struct KafkaLook {
-  std::map<std::string, int32_t> partitions;  // how many each topic has
-  /// Where they end: those whose leaders answer.
-  std::map<TopicPartition, int64_t> ends;
-};
-
 /// One record; views into the block that brought it.
 struct KafkaMessage {
   std::size_t partition = 0;  // index into the assigned ones
@@ -116,11 +109,11 @@ class KafkaConsumer {
   virtual Result<std::vector<uint64_t>> topic_ids(const std::vector<std::string>& topics) = 0;
   /// What a partition holds now.
   virtual Result<OffsetRange> offsets(const TopicPartition& partition) = 0;
-  /// How many partitions topics have, and where they end. Leaders that do not answer within `wait`
-  /// are left out.
+  /// Where partitions end now, all in one question.
   ///
-  /// Errors  those of partitions(), without patience.
-  virtual Result<KafkaLook> look(const std::vector<std::string>& topics, Duration wait) = 0;
+  /// Errors  kUnavailable: no answer within `wait`.
+  virtual Result<std::vector<int64_t>> ends(const std::vector<TopicPartition>& partitions,
+                                            Duration wait) = 0;
   /// The end of an assigned partition as the last fetch saw it; asks no broker. -1: not known yet.
   virtual int64_t last_seen_end(const TopicPartition& partition) = 0;
   /// Read these partitions, each from the offset given; replaces what was assigned before.

@@ -150,11 +150,11 @@ TEST_F(KafkaGroupTest, WhatKeepsTheGroupFromGivingPartitionsIsTold) {
 TEST_F(KafkaGroupTest, PartitionsMoveWithNothingLostOrDoubled) {
   send(100);
   Member first = join();
-  EXPECT_EQ(first.source->look(kAskTimeout)->ends.size(), kPartitions);
+  EXPECT_EQ(first.source->ends(kAskTimeout)->size(), kPartitions);
   step_until("all partitions and 50 records", {&first}, [&] {
     return parts(first) == kPartitions && first.pending.size() >= 50;
   });
-  const PartPositions ends = first.source->seen_in(*first.source->look(kAskTimeout))->ends;
+  const PartPositions ends = *first.source->ends(kAskTimeout);
   ASSERT_EQ(ends.size(), kPartitions);
   EXPECT_EQ(Position{ends.begin()->second}.record(), 100 / kPartitions);
   // A second one comes while the first has read what is not committed.

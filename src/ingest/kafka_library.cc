@@ -211,10 +211,9 @@ void on_kafka_rebalance(rd_kafka_t* client,
 
 namespace {
 
-/// The leader of each partition of a topic; -1 for none.
-Result<std::vector<int32_t>> ask_for_leaders(const KafkaHandle& handle,
-                                             const std::string& topic,
-                                             int timeout_ms) {
+Result<int32_t> ask_for_partitions(const KafkaHandle& handle,
+                                   const std::string& topic,
+                                   int timeout_ms) {
   const std::unique_ptr<rd_kafka_topic_t, decltype(&rd_kafka_topic_destroy)> named(
       rd_kafka_topic_new(handle.get(), topic.c_str(), nullptr), rd_kafka_topic_destroy);
   const rd_kafka_metadata_t* found = nullptr;
@@ -243,22 +242,7 @@ Result<std::vector<int32_t>> ask_for_leaders(const KafkaHandle& handle,
   if (one.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
     return kafka_failure(one.err, "topic " + topic);
   }
-  std::vector<int32_t> leaders(static_cast<std::size_t>(one.partition_cnt), -1);
-  for (int i = 0; i < one.partition_cnt; ++i) {
-    const rd_kafka_metadata_partition& partition = one.partitions[i];
-    if (partition.id >= 0 && partition.id < one.partition_cnt) {
-      leaders[static_cast<std::size_t>(partition.id)] = partition.leader;
-    }
-  }
-  return leaders;
-}
-
-Result<int32_t> ask_for_partitions(const KafkaHandle& handle,
-                                   const std::string& topic,
-                                   int timeout_ms) {
-  ASSAY_ASSIGN_OR_RETURN(const std::vector<int32_t> leaders,
-                         ask_for_leaders(handle, topic, timeout_ms));
-  return static_cast<int32_t>(leaders.size());
+  return static_cast<int32_t>(one.partition_cnt);
 }
 
 }  // namespace
@@ -345,9 +329,6 @@ Result<std::vector<uint64_t>> kafka_topic_ids(const KafkaHandle& handle,
   return numbers;
 }
 
-namespace {
-
-/// Where partitions end, all in one question.
 Result<std::vector<int64_t>> kafka_ends(const KafkaHandle& handle,
                                         const std::vector<TopicPartition>& partitions,
                                         int timeout_ms) {
@@ -374,34 +355,6 @@ Result<std::vector<int64_t>> kafka_ends(const KafkaHandle& handle,
     ends.push_back(found->offset);
   }
   return ends;
-}
-
-}  // namespace
-
-Result<KafkaLook> kafka_look(const KafkaHandle& handle,
-                             const std::vector<std::string>& topics,
-                             int timeout_ms,
-                             int leader_ms) {
-  KafkaLook look;
-  std::map<int32_t, std::vector<TopicPartition>> led;  // by who leads them
-  for (const std::string& topic : topics) {
-    ASSAY_ASSIGN_OR_RETURN(const std::vector<int32_t> leaders,
-                           ask_for_leaders(handle, topic, timeout_ms));
-    look.partitions[topic] = static_cast<int32_t>(leaders.size());
-    for (std::size_t i = 0; i < leaders.size(); ++i) {
-      if (leaders[i] >= 0) {
-        led[leaders[i]].push_back({topic, static_cast<int32_t>(i)});
-      }
-    }
-  }
-  // One leader after the other: the library gives no answer at all when one of them is silent.
-  for (const auto& [leader, partitions] : led) {
-    const Result<std::vector<int64_t>> ends = kafka_ends(handle, partitions, leader_ms);
-    for (std::size_t i = 0; ends.ok() && i < partitions.size(); ++i) {
-      look.ends[partitions[i]] = (*ends)[i];
-    }
-  }
-  return look;
 }
 
 std::string kafka_kilobytes(int64_t bytes) {

@@ -75,11 +75,10 @@ Result<OffsetRange> kafka_offsets(const KafkaHandle& handle,
                                   const TopicPartition& partition,
                                   int timeout_ms);
 
-/// See KafkaConsumer::look: brokers that know topics have `timeout_ms`, leaders `leader_ms`.
-Result<KafkaLook> kafka_look(const KafkaHandle& handle,
-                             const std::vector<std::string>& topics,
-                             int timeout_ms,
-                             int leader_ms);
+/// See KafkaConsumer::ends.
+Result<std::vector<int64_t>> kafka_ends(const KafkaHandle& handle,
+                                        const std::vector<TopicPartition>& partitions,
+                                        int timeout_ms);
 
 /// See KafkaConsumer::topic_ids.
 Result<std::vector<uint64_t>> kafka_topic_ids(const KafkaHandle& handle,

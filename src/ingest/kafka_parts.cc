@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "ingest/kafka_source.h"
+
 namespace assay::ingest {
 namespace {
 
@@ -117,35 +119,6 @@ Result<KafkaPart> KafkaParts::add_behind(const Begin& begin, bool begun_anew) {
       return *part;
     }
   }
-}
-
-PartsSeen parts_seen(const KafkaLook& look,
-                     const std::vector<KafkaPart>& parts,
-                     const PartPositions& positions) {
-  std::map<TopicPartition, const KafkaPart*> newest;
-  for (const KafkaPart& part : parts) {
-    if (look.partitions.contains(part.partition.topic)) {
-      newest[part.partition] = &part;
-    }
-  }
-  PartsSeen seen;
-  for (const auto& [partition, part] : newest) {
-    seen.are_others = seen.are_others || partition.partition >= look.partitions.at(partition.topic);
-    const auto end = look.ends.find(partition);
-    if (end == look.ends.end()) {
-      seen.silent.insert(part->ordinal);
-      continue;
-    }
-    const auto taken = positions.find(part->ordinal);
-    const int64_t position = part->position_of(end->second);
-    seen.ends[part->ordinal] =
-        taken == positions.end() ? position : std::max(position, taken->second);
-  }
-  seen.are_others =
-      seen.are_others || std::any_of(look.ends.begin(), look.ends.end(), [&](const auto& end) {
-        return !newest.contains(end.first);
-      });
-  return seen;
 }
 
 Status KafkaParts::note_topic(int64_t ordinal, uint64_t topic_id) {

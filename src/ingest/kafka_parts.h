@@ -8,7 +8,6 @@
 #include "base/status.h"
 #include "ingest/file_ledger.h"
 #include "ingest/kafka_client.h"
-#include "ingest/kafka_source.h"
 
 namespace assay::ingest {
 
@@ -68,10 +67,5 @@ class KafkaParts {
   std::vector<KafkaPart> parts_;
   int64_t topics_said_ = 0;  // entries of the ledger that say which topic a part is of
 };
-
-/// What a look says of the parts of its topics, of which so much was handed out.
-PartsSeen parts_seen(const KafkaLook& look,
-                     const std::vector<KafkaPart>& parts,
-                     const PartPositions& positions);
 
 }  // namespace assay::ingest

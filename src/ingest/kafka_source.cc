@@ -104,13 +104,11 @@ class KafkaTopics : public KafkaSource {
     return consumer_->give_up(moving_).with_context("source `" + definition_.name + "`");
   }
 
-  Result<KafkaLook> look(Duration wait) override {
-    return in_source(consumer_->look(kafka_.topics, wait));
-  }
-
-  Result<PartsSeen> seen_in(const KafkaLook& look) override {
+  Result<PartPositions> ends(Duration wait) override {
     ASSAY_RETURN_IF_ERROR(parts_.load());
-    return parts_seen(look, parts_.all(), positions_);
+    ASSAY_ASSIGN_OR_RETURN(PartPositions ends, ends_of_numbered(wait));
+    ASSAY_ASSIGN_OR_RETURN(const int64_t grown, discover());
+    return grown == 0 ? ends : ends_of_numbered(wait);
   }
 
   [[nodiscard]] std::string part_name(int64_t ordinal) const override {
@@ -319,6 +317,30 @@ class KafkaTopics : public KafkaSource {
     return std::find_if(reading_.begin(), reading_.end(), [&](const KafkaReading& reading) {
       return reading.part.partition == partition;
     });
+  }
+
+  Result<PartPositions> ends_of_numbered(Duration wait) {
+    std::map<TopicPartition, const KafkaPart*> newest;
+    for (const KafkaPart& part : parts_.all()) {
+      if (is_read(part)) {
+        newest[part.partition] = &part;
+      }
+    }
+    std::vector<TopicPartition> asked;
+    for (const auto& [partition, part] : newest) {
+      asked.push_back(partition);
+    }
+    if (asked.empty()) {
+      return PartPositions();
+    }
+    ASSAY_ASSIGN_OR_RETURN(const std::vector<int64_t> ends,
+                           in_source(consumer_->ends(asked, wait)));
+    PartPositions positions;
+    for (std::size_t i = 0; i < asked.size(); ++i) {
+      const KafkaPart& part = *newest.at(asked[i]);
+      positions[part.ordinal] = part.position_of(ends[i]);
+    }
+    return positions;
   }
 
   Status note_rebalance() {

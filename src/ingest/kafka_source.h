@@ -15,7 +15,6 @@
 #include "base/world.h"
 #include "catalog/definitions.h"
 #include "ingest/file_ledger.h"
-#include "ingest/kafka_client.h"
 #include "ingest/record.h"
 #include "store/http_client.h"
 
@@ -32,13 +31,6 @@ using PartMarks = std::map<int64_t, int64_t>;
 struct PartsDone {
   PartPositions positions;
   PartMarks marks{};
-};
-
-/// What a look at a source's topics says of its parts.
-struct PartsSeen {
-  PartPositions ends;        // where they end, and not before what was handed out of them
-  std::set<int64_t> silent;  // those whose leaders did not answer
-  bool are_others = false;   // there are other partitions than those that have numbers
 };
 
 /// The records of Kafka topics. Positions are the tables' own: the ledger gives each partition a
@@ -105,11 +97,10 @@ class KafkaSource {
   virtual Status take(const PartsDone& done) = 0;
   /// Read them no longer. What was fetched of them and not handed out is forgotten.
   virtual Status give_up() = 0;
-  /// See KafkaConsumer::look.
-  virtual Result<KafkaLook> look(Duration wait) = 0;
-  /// What a look at the topics says of all parts that have numbers by now, this member's and
-  /// others'. Asks no broker.
-  virtual Result<PartsSeen> seen_in(const KafkaLook& look) = 0;
+  /// Where all of the topics' partitions end now, this member's and others'.
+  ///
+  /// Errors  those of discover(); kUnavailable: no answer within `wait`.
+  virtual Result<PartPositions> ends(Duration wait) = 0;
   /// "topic/3" of a part.
   [[nodiscard]] virtual std::string part_name(int64_t ordinal) const = 0;
   /// What keeps the group from giving partitions, as it was last told; "" when nothing was told
