@@ -146,9 +146,11 @@ class UpLoop {
       }
       if (must_flush()) {
         ASSAY_RETURN_IF_ERROR(flush(report));
-      } else if (!lake_->has_job() && (flush_is_due() || files_are_due() || gold_is_due())) {
+      } else if (!lake_->has_job() && (flush_is_due() || files_are_due())) {
         // Files alone end no epoch while a line's next commit is one that it has to wait for.
         ASSAY_RETURN_IF_ERROR(begin_job(!a_line_must_wait()));
+      } else if (is_fast_ && !lake_->has_job() && lake_->owes_gold(clock_.monotonic())) {
+        ASSAY_RETURN_IF_ERROR(begin_job(false));
       }
       if (publishing_is_due()) {
         published_at_ = clock_.monotonic();
@@ -167,8 +169,6 @@ class UpLoop {
   [[nodiscard]] bool files_are_due() const {
     return reads_files_ && is_over(polled_at_, options_.poll_every);
   }
-
-  [[nodiscard]] bool gold_is_due() const { return lake_->owes_gold(clock_.monotonic()); }
 
   /// Values change as time goes on, also where no record comes.
   [[nodiscard]] bool publishing_is_due() const {

@@ -59,6 +59,7 @@ class Backend {
     const std::vector<online::FakeRow> rows = rows_of_users();
     apply(*fixture.clicks, rows);
     apply(*fixture.spend, rows);
+    apply(*fixture.routes, {});
     features_ = std::make_unique<FeatureServer>(fixture.world, *store_, fixture.state);
   }
   static std::vector<online::FakeRow> rows_of_users() {
