@@ -191,7 +191,20 @@ Status AccessFile::look() {
   if (file_.empty()) {
     return {Code::kInvalidArgument, "--access names no file; without it everybody may ask"};
   }
-  ASSAY_ASSIGN_OR_RETURN(std::string text, world_.files.read(file_));
+  const Result<std::string> text = world_.files.read(file_);
+  const Status taken = text.ok() ? take(*text) : text.status();
+  if (!taken.ok() && !good_.empty()) {
+    // The keys of the file before it go on being fetched and growing old.
+    const Status goes_on = take(good_);
+    (void)goes_on;  // without its keys either all is as it was
+  } else if (taken.ok()) {
+    good_ = *text;
+  }
+  return taken;
+}
+
+/// Let the gate go by a file's text, when it changed or what it names did.
+Status AccessFile::take(const std::string& text) {
   std::string names = text;
   std::string address;
   const auto read = [&](const std::string& path) -> Result<std::string> {

@@ -57,12 +57,13 @@ class AccessFile {
   ///
   /// Errors  those of files, of FetchedKeys and of Access::parse, and callers with certificates
   /// when nobody asks for
-  ///         these; the gate goes on as before.
+  ///         these; the gate goes on by the file as it was, whose keys are fetched and grow old.
   Status look();
   /// The same later on: what is wrong is logged once.
   void look_again();
 
  private:
+  Status take(const std::string& text);
   std::shared_ptr<const serve::Access> by_age(std::shared_ptr<const serve::Access> access,
                                               const std::string& address);
 
@@ -72,6 +73,7 @@ class AccessFile {
   bool sees_certificates_;
   std::string file_;
   FetchedKeys keys_;
+  std::string good_;         // the file when it was last taken
   std::string known_;        // what the gate goes by
   bool is_too_old_ = false;  // the keys of tokens in it
   std::string failure_;

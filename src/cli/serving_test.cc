@@ -234,8 +234,77 @@ TEST_F(Serving, KeysThatWereNotFetchedForTooLongLetNoTokenIn) {
   EXPECT_EQ(handled(kToken), let_in);
   EXPECT_TRUE(look_after(61).ok());
   EXPECT_EQ(handled(kToken), 401);
+  // They are fetched each minute: that often, and once in vain, they must hold.
+  write_access(R"(,"keys_for":"4m59s")");
+  EXPECT_EQ(file.look().code(), Code::kInvalidArgument);
+  write_access(R"(,"keys_for":"5m")");
+  EXPECT_TRUE(file.look().ok());
   write_access(R"(,"keys_for":"soon")");
   EXPECT_EQ(file.look().code(), Code::kInvalidArgument);
+}
+
+TEST_F(Serving, KeysGrowOldAndAreFetchedAnewBehindAFileThatCannotBeTaken) {
+  constexpr char kOtherKeys[] = R"({"keys":[{"kty":"EC","crv":"P-256","kid":"other",
+      "x":"QqQg8LX4WUoyhdMC8H7Ig3Yg7T_NTUW1IX1YwOymcoI",
+      "y":"f_aDSYSLnc2f1wHZ18TNJHHhEa0cLhj40pCv5-h2L1c"}]})";
+  serve::HttpOptions options;
+  options.port = 0;
+  options.threads = 1;
+  std::atomic<int> status = 200;
+  std::atomic<bool> is_withdrawn = false;
+  const auto issuer =
+      serve::start_http_server(
+          fixture_.world,
+          [&](const serve::Request&) -> serve::Response {
+            return {status, "application/json", is_withdrawn ? kOtherKeys : kIssuerKeys, {}};
+          },
+          options)
+          .value();
+  const std::string good =
+      R"({"callers":[{"name":"a","secret_sha256":")" + serve::sha256_hex("s3cret") +
+      R"(","may":["metrics"]}],"jwt":{"jwks":"http://127.0.0.1:)" + std::to_string(issuer->port()) +
+      R"(/keys","issuer":"https://login.example.com","audience":"assay","keys_for":"2h"}})";
+  set("access", path("access.json"));
+  const auto minutes = [&](int64_t count) {
+    fixture_.clock.advance(Duration{count * 60 * kMicrosPerSecond});
+  };
+  const auto break_file = [&](bool is_gone) {
+    if (is_gone) {
+      ASSERT_TRUE(fixture_.files->remove(path("access.json")).ok());
+    } else {
+      write("access.json", good.substr(1));
+    }
+  };
+  for (const bool is_gone : {false, true}) {
+    write("access.json", good);
+    status = 200;
+    is_withdrawn = false;
+    AccessFile file(invocation_, features_.gate());
+    ASSERT_TRUE(file.look().ok());
+    const int let_in = handled(kToken);
+    EXPECT_NE(let_in, 401);
+    ASSERT_NO_FATAL_FAILURE(break_file(is_gone));
+    minutes(119);
+    EXPECT_FALSE(file.look().ok());
+    EXPECT_EQ(handled(kToken), let_in) << "fetched just now";
+    status = 503;
+    minutes(119);
+    EXPECT_FALSE(file.look().ok());
+    EXPECT_EQ(handled(kToken), let_in);
+    minutes(2);
+    EXPECT_FALSE(file.look().ok());
+    EXPECT_EQ(handled(kToken), 401) << "nobody has seen its key for more than two hours";
+    EXPECT_EQ(handled("s3cret"), 200);
+    status = 200;
+    minutes(1);
+    EXPECT_FALSE(file.look().ok());
+    EXPECT_EQ(handled(kToken), let_in);
+    is_withdrawn = true;
+    minutes(1);
+    EXPECT_FALSE(file.look().ok());
+    EXPECT_EQ(handled(kToken), 401);
+    EXPECT_EQ(handled("s3cret"), 200);
+  }
 }
 
 TEST_F(Serving, WhatIsLookedAtEachSecondIsLookedAtWhileItDrains) {

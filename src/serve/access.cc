@@ -12,6 +12,9 @@ namespace {
 using lake::JsonReader;
 using Json = lake::JsonValue;
 
+/// Keys are fetched each minute: they hold over a few times in vain.
+constexpr Duration kKeysForMin{5 * 60 * kMicrosPerSecond};
+
 Status wrong(const std::string& what) {
   return {Code::kInvalidArgument, "access: " + what};
 }
@@ -204,8 +207,8 @@ Status Access::read_tokens(const Json& tokens, const ReadFile& read) {
   }
   if (tokens.find("keys_for") != nullptr) {
     const Result<Duration> keys_for = parse_duration(text_of(tokens, "keys_for"));
-    if (!keys_for.ok() || keys_for->micros <= 0) {
-      return wrong("`keys_for` of `jwt` is a time such as \"24h\"");
+    if (!keys_for.ok() || *keys_for < kKeysForMin) {
+      return wrong("`keys_for` of `jwt` is a time such as \"24h\", of 5m at least");
     }
     keys_for_ = *keys_for;
   }

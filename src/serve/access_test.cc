@@ -288,6 +288,8 @@ TEST(Access, AWrongFileIsRefused) {
                                   R"({"jwt":{"jwks":"keys.json"}})",
                                   R"({"jwt":{"jwks":"keys.json","issuer":"i","audience":"a",
                                              "keys_for":"0s"}})",
+                                  R"({"jwt":{"jwks":"keys.json","issuer":"i","audience":"a",
+                                             "keys_for":"299s"}})",
                                   R"({"jwt":{"jwks":"none.json","issuer":"i","audience":"a"}})"}) {
     EXPECT_FALSE(Access::parse(wrong, read_keys).ok()) << wrong;
   }
