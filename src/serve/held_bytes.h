@@ -29,7 +29,8 @@ class ByteBudget {
 };
 
 /// What one connection holds of a budget. Little is not counted: a number that all threads share
-/// would go from core to core with each request.
+/// would go from core to core with each request. How little, times the connections, is what may be
+/// held beside the budget.
 ///
 /// Threads one thread at a time.
 class HeldBytes {
@@ -37,7 +38,8 @@ class HeldBytes {
   static constexpr std::size_t kUncountedMax = 64 << 10;
 
   /// `budget` must outlive this object.
-  explicit HeldBytes(ByteBudget& budget) : budget_(budget) {}
+  explicit HeldBytes(ByteBudget& budget, std::size_t uncounted_max = kUncountedMax)
+      : budget_(budget), uncounted_max_(uncounted_max) {}
   ~HeldBytes() { release(); }
   HeldBytes(const HeldBytes&) = delete;
   HeldBytes& operator=(const HeldBytes&) = delete;
@@ -45,7 +47,7 @@ class HeldBytes {
   /// From now on it holds so many, instead of those before. False: there is no room for them, and
   /// it holds what it held.
   bool hold(std::size_t bytes) {
-    const std::size_t counted = bytes <= kUncountedMax ? 0 : bytes;
+    const std::size_t counted = bytes <= uncounted_max_ ? 0 : bytes;
     if (counted > counted_ && !budget_.take(counted - counted_)) {
       return false;
     }
@@ -59,6 +61,7 @@ class HeldBytes {
 
  private:
   ByteBudget& budget_;
+  const std::size_t uncounted_max_;
   std::size_t counted_ = 0;
 };
 

@@ -28,6 +28,9 @@ TEST(HeldBytes, WhatDoesNotFitIsNotTakenAndLittleIsNotCounted) {
   one.release();
   EXPECT_TRUE(other.hold(2 * kMiB));
   EXPECT_FALSE(budget.take(1));
+  HeldBytes strict(budget, 4 << 10);
+  EXPECT_TRUE(strict.hold(4 << 10));
+  EXPECT_FALSE(strict.hold((4 << 10) + 1)) << "who says so counts less";
 }
 
 TEST(HeldBytes, AConnectionThatEndsGivesAllBack) {

@@ -95,6 +95,8 @@ std::optional<EventTime> earliest(std::span<const Response> answers, std::string
 constexpr char kMayBeDone[] = "; what was asked may have been done";
 /// Of a request's body: as it came, in parts, and as it is sent.
 constexpr std::size_t kBodyCopies = 3;
+/// Of its answers: requests are many times as many as connections to servers.
+constexpr std::size_t kUncountedOfRequest = 4 << 10;
 
 class Relayed;
 
@@ -156,7 +158,7 @@ class Relayed : public std::enable_shared_from_this<Relayed> {
         request_(std::move(request)),
         done_(std::move(done)),
         routes_(proxy.servers_.routes()),
-        held_(proxy.answer_bytes_),
+        held_(proxy.answer_bytes_, kUncountedOfRequest),
         began_(proxy.world_.clock.monotonic()) {
     ++proxy_.requests_;
     proxy_.bytes_ += kBodyCopies * request_.body.size();

@@ -50,6 +50,22 @@ TEST_F(ProxyTest, AnswersOfPartsThatThereIsNoRoomForTogetherAre503) {
   EXPECT_EQ(status_of(0), 200);
 }
 
+/// Ten thousand questions of 60 KB would hold more than what is counted of them.
+TEST_F(ProxyTest, SmallAnswersOfPartsAreCountedToo) {
+  for (const auto& share : shares_) {
+    share->before = answers_with(20'000);
+  }
+  options_.answer_bytes_max = 50'000;
+  start_servers();
+  start_proxy();
+  EXPECT_EQ(status_of(0), 200);
+  EXPECT_EQ(
+      ask_proxy("POST", "/get-online-features", about({user_of(0), user_of(1), user_of(2)})).status,
+      503);
+  EXPECT_EQ(counter("assay_serve_proxy_without_room_total"), 1);
+  EXPECT_EQ(status_of(0), 200);
+}
+
 TEST_F(ProxyTest, BodiesUnderWayAreBoundedByTheirBytes) {
   options_.bytes_max = 3'000;
   start_servers();
