@@ -141,6 +141,8 @@ TEST(WireRecords, FloatsAreTheDoublesThatTheyStandFor) {
               shown(static_cast<double>(value)));
     EXPECT_EQ(promoted(R"("float")", bytes_of(value), Type::kFloat32), shown32(value));
   }
+  EXPECT_EQ(promoted(R"("float")", bytes_of(19.99F), Type::decimal(18, 8)), "19.98999977");
+  EXPECT_EQ(promoted(R"("float")", bytes_of(19.99F), Type::decimal(18, 2)), "19.99");
   const auto random = seeded_random(47);
   for (int round = 0; round < 1'000; ++round) {
     const auto bits = static_cast<uint32_t>(random->next());
