@@ -296,6 +296,74 @@ TEST(HashLogStore, ATransactionThatFailsWhenPartsOfItWereWrittenLeavesNothing) {
   EXPECT_EQ(*reader->content_hash(view), *store->content_hash(view));
 }
 
+/// A store of three users, left by a transaction of many files of which the fifth could not be
+/// synced: writes to that device are taken, but it has no disk.
+void fail_to_sync_the_fifth_file(const std::string& folder, const FakeView& view) {
+  TestWorld world;
+  const auto store = open_store(world, folder, small_files());
+  ASSERT_TRUE(store->apply(view, users(view, 0, 3, 1.0), {}, 0, EventTime{1}).ok());
+  const uint64_t hash = *store->content_hash(view);
+  std::filesystem::create_symlink("/dev/null", join_path(folder, "log.5"));
+  const data::Batch rows = users(view, 0, 4'000, 2.0);
+  EXPECT_EQ(store->apply(view, rows, 0, 1, EventTime{1}).code(), Code::kCommitUnknown);
+  // Eight full files wait; the one behind them is the first that was not begun.
+  EXPECT_TRUE(std::filesystem::exists(join_path(folder, "log.13")));
+  EXPECT_FALSE(std::filesystem::exists(join_path(folder, "log.14")));
+  EXPECT_EQ(*store->content_hash(view), hash);
+  EXPECT_EQ(store->apply(view, rows, 0, 1, EventTime{1}).code(), Code::kFailedPrecondition)
+      << "nobody knows what the disk has";
+}
+
+TEST(HashLogStore, AFullFileThatCannotBeSyncedEndsItsTransactionAndARestartUndoesIt) {
+  const TempFolder folder;
+  const FakeView view = text_view("clicks");
+  ASSERT_NO_FATAL_FAILURE(fail_to_sync_the_fifth_file(folder.path(), view));
+  TestWorld world;
+  const auto store = open_store(world, folder.path(), small_files());
+  EXPECT_EQ((*store->applied_to(view))->position, 0);
+  EXPECT_TRUE(store->apply(view, users(view, 0, 3, 3.0), 0, 1, EventTime{1}).ok());
+  EXPECT_FALSE(std::filesystem::exists(join_path(folder.path(), "log.2")));
+  EXPECT_FALSE(std::filesystem::is_symlink(join_path(folder.path(), "log.5")));
+  EXPECT_FALSE(std::filesystem::exists(join_path(folder.path(), "log.13")));
+  EXPECT_TRUE(store->apply(view, users(view, 0, 4'000, 2.0), 1, 2, EventTime{1}).ok());
+}
+
+/// After a power cut a file may be missing of those that nobody waited for.
+TEST(HashLogStore, FilesBehindOneThatIsMissingAreRemovedWhenTheHeadIsMadeAnew) {
+  const TempFolder folder;
+  const FakeView view = text_view("clicks");
+  ASSERT_NO_FATAL_FAILURE(fail_to_sync_the_fifth_file(folder.path(), view));
+  const auto remove_all_but_log = [&] {
+    for (const auto& file : std::filesystem::directory_iterator(folder.path())) {
+      if (!file.path().filename().string().starts_with("log.")) {
+        std::filesystem::remove(file.path());
+      }
+    }
+  };
+  for (const char* const lost : {"log.2", "log.5", "log.9"}) {
+    std::filesystem::remove(join_path(folder.path(), lost));
+  }
+  remove_all_but_log();
+  uint64_t hash = 0;
+  {
+    TestWorld world;
+    const auto store = open_store(world, folder.path(), small_files());
+    ASSERT_NE(store, nullptr);
+    for (int file = 2; file < 15; ++file) {
+      EXPECT_FALSE(
+          std::filesystem::exists(join_path(folder.path(), "log." + std::to_string(file))));
+    }
+    EXPECT_EQ((*store->applied_to(view))->position, 0);
+    EXPECT_TRUE(store->apply(view, users(view, 0, 900, 4.0), 0, 1, EventTime{1}).ok());
+    hash = *store->content_hash(view);
+  }
+  remove_all_but_log();
+  TestWorld world;
+  const auto again = open_store(world, folder.path(), small_files());
+  EXPECT_EQ((*again->applied_to(view))->position, 1);
+  EXPECT_EQ(*again->content_hash(view), hash);
+}
+
 TEST(HashLogStore, AFullDiskIsResourceExhaustedAndTheStoreStaysAsItWas) {
   const TempFolder folder;
   const FakeView view = text_view("clicks", 8);
