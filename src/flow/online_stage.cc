@@ -262,27 +262,40 @@ class OnlineFill {
     return {};
   }
 
+  /// The source as it stood after a group, and the watermark then: rows of later groups become
+  /// visible from it on.
+  struct GroupBounds {
+    std::shared_ptr<const lake::Snapshot> snapshot;
+    EventTime frontier;
+  };
+
+  Result<GroupBounds> bounds_of(const VersionGroup& group) {
+    GroupBounds bounds;
+    ASSAY_ASSIGN_OR_RETURN(bounds.snapshot, source_->snapshot(group.last));
+    ASSAY_ASSIGN_OR_RETURN(bounds.frontier, frontier_of(*bounds.snapshot));
+    return bounds;
+  }
+
   Status take_groups(const std::vector<VersionGroup>& groups) {
     std::optional<ReadAhead> ahead;
-    std::shared_ptr<const lake::Snapshot> next;
+    std::optional<GroupBounds> next;  // of the group that is read ahead
     for (std::size_t i = 0; i < groups.size(); ++i) {
       const VersionGroup& group = groups[i];
-      // The watermark as it stood after this group: rows of later groups become visible from it on.
-      ASSAY_ASSIGN_OR_RETURN(
-          const auto snapshot,
-          ahead ? Result(std::exchange(next, nullptr)) : source_->snapshot(group.last));
-      ASSAY_ASSIGN_OR_RETURN(const EventTime frontier, frontier_of(*snapshot));
+      ASSAY_ASSIGN_OR_RETURN(const GroupBounds bounds,
+                             ahead ? Result(*std::move(next)) : bounds_of(group));
       ASSAY_ASSIGN_OR_RETURN(
           const OnlineChanges changes,
-          ahead ? ahead->take() : read_group(workspace_, *source_, *snapshot, group, *view_));
+          ahead ? ahead->take()
+                : read_group(workspace_, *source_, *bounds.snapshot, group, *view_));
       ahead.reset();
       if (i + 1 < groups.size() && may_read_ahead(rows_of(groups[i + 1]))) {
-        ASSAY_ASSIGN_OR_RETURN(next, source_->snapshot(groups[i + 1].last));
-        ahead.emplace([this, then = next, &group = groups[i + 1]] {
+        ASSAY_ASSIGN_OR_RETURN(next, bounds_of(groups[i + 1]));
+        ahead.emplace([this, then = next->snapshot, &group = groups[i + 1]] {
           return read_group(workspace_, *source_, *then, group, *view_);
         });
       }
-      ASSAY_RETURN_IF_ERROR(apply(changes, {table_number(source_key_), group.last}, frontier));
+      ASSAY_RETURN_IF_ERROR(
+          apply(changes, {table_number(source_key_), group.last}, bounds.frontier));
     }
     return {};
   }
