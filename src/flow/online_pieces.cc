@@ -49,16 +49,12 @@ int online_pieces_log2(const lake::Snapshot& snapshot, const RunOptions& options
   return log2;
 }
 
-namespace {
-
-bool reads_parts(Workspace& workspace, const gold::FeatureView& view) {
+bool pieces_are_in_all_files(Workspace& workspace, const gold::FeatureView& view) {
   const std::string& from = workspace.project().views.at(view.name()).from;
   const auto silver = workspace.project().silver.find(from);
   return workspace.reads_parts(silver == workspace.project().silver.end() ? from
                                                                           : silver->second.from);
 }
-
-}  // namespace
 
 std::string in_pieces_before(const std::vector<OnlinePiece>& pieces, std::size_t index) {
   return index == 0 ? "false" : in_ranges(pieces.front(), pieces[index - 1]);
@@ -71,7 +67,7 @@ Result<std::vector<OnlinePiece>> online_pieces(Workspace& workspace,
                                                int log2) {
   ASSAY_ASSIGN_OR_RETURN(const std::string relation, source.relation(snapshot));
   // Files come one after the other; partitions grow side by side, and so do their pieces.
-  const std::string part_of = reads_parts(workspace, view) ? "sequence >> 32" : "0";
+  const std::string part_of = pieces_are_in_all_files(workspace, view) ? "sequence >> 32" : "0";
   const std::string parts =
       "SELECT " + part_of + " AS part, min(sequence) AS low, (max(sequence) - min(sequence)) // " +
       std::to_string(int64_t{1} << log2) + " + 1 AS width FROM " + relation + " GROUP BY ALL";

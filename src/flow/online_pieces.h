@@ -25,6 +25,10 @@ struct OnlinePiece {
 /// of files, about.
 int online_pieces_log2(const lake::Snapshot& snapshot, const RunOptions& options);
 
+/// Whether parts of a view's source are read side by side: then each piece has rows in about every
+/// file, and as many pieces read the table as often.
+bool pieces_are_in_all_files(Workspace& workspace, const gold::FeatureView& view);
+
 /// What a snapshot of a view's source holds, in 2^log2 pieces of equal ranges of sequence numbers:
 /// the order in which its rows came. The same snapshot gives the same pieces.
 ///

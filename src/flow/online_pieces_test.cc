@@ -321,6 +321,44 @@ TEST(OnlinePieces, AViewOfLatestFeaturesReadsAheadAndHoldsWhatItHeldAtOnce) {
   expect_verified(project);
 }
 
+/// What a fill of the view that was forgotten says when it stops after its first commit; it then
+/// goes on to its end.
+std::string first_stop(TestProject& project, RunOptions options) {
+  const std::atomic<bool> stop{true};
+  options.stop = &stop;
+  EXPECT_TRUE(forget_online_rows(*project.open(), "newest").ok());
+  const Status stopped = run_online_stage(*project.open(), "newest", options).status();
+  EXPECT_EQ(stopped.code(), Code::kCancelled);
+  options.stop = nullptr;
+  EXPECT_TRUE(run_online_stage(*project.open(), "newest", options).ok());
+  return stopped.message();
+}
+
+TEST(OnlinePieces, AViewOfLatestFeaturesOverPartitionsReadsEachVersionOnce) {
+  TestTopic topic(3);
+  KafkaProject project(topic);
+  project.write("newest.yaml",
+                "feature_views:\n  newest:\n    entity: user\n    from: clean\n    features: "
+                "{amount: latest}\nservices:\n  newest_v1: [newest]\n");
+  for (int day = 1; day < 5; ++day) {
+    topic.send_csv(TestProject::events_of_day(day));
+  }
+  RunOptions run;
+  run.epoch_rows = 100;
+  ASSERT_TRUE(project.run(run).ok());
+  RunOptions fill;
+  fill.online_latest_rows = 60;
+  // A piece has rows in every file, a version has files of its own.
+  EXPECT_EQ(first_stop(project, fill).find("pieces"), std::string::npos);
+  for (const int64_t ahead_rows : {1, 1'000'000}) {
+    fill.online_ahead_rows = ahead_rows;
+    ASSERT_NO_FATAL_FAILURE(expect_filled_alike(project, fill));
+  }
+  fill.online_batch_rows = 60;  // less than a version has
+  EXPECT_NE(first_stop(project, fill).find("pieces"), std::string::npos);
+  ASSERT_NO_FATAL_FAILURE(expect_filled_alike(project, fill));
+}
+
 TEST(OnlinePieces, OfPartitionsAreCutSideBySide) {
   TestTopic topic(3);
   KafkaProject project(topic);

@@ -90,7 +90,8 @@ class OnlineFill {
         view_(std::move(view)),
         is_by_row_(takes_rows_one_by_one(workspace, *view_)),
         source_key_(std::move(source_key)),
-        account_(*account) {
+        account_(*account),
+        group_rows_max_(options.online_batch_rows) {
     if (is_by_row_) {
       options_.online_batch_rows =
           std::min(options_.online_batch_rows, options_.online_latest_rows);
@@ -108,11 +109,12 @@ class OnlineFill {
     std::vector<VersionGroup> groups;
     if (!position_) {
       const int log2 = online_pieces_log2(*newest, options_);
-      if (!is_by_row_ || log2 == 0) {
+      if (!is_by_row_ || log2 == 0 || pieces_are_in_all_files(workspace_, *view_)) {
         ASSAY_ASSIGN_OR_RETURN(
             groups, versions_from_the_beginning(*source_, *newest, options_.online_batch_rows));
       }
-      if (groups.empty()) {
+      if (groups.empty() || (is_by_row_ && has_large_one(groups))) {
+        groups.clear();
         ASSAY_RETURN_IF_ERROR(take_pieces(*newest, log2, int64_t{1} << log2));
       }
     } else if (position_->pieces_left > 0) {
@@ -300,6 +302,13 @@ class OnlineFill {
     return {};
   }
 
+  /// Whether a version is too large to be held at once.
+  [[nodiscard]] bool has_large_one(const std::vector<VersionGroup>& groups) const {
+    return std::any_of(groups.begin(), groups.end(), [this](const VersionGroup& group) {
+      return rows_of(group) > group_rows_max_;
+    });
+  }
+
   /// Two groups of rows are held then: only where they are small, and worth a thread.
   [[nodiscard]] bool may_read_ahead(int64_t rows) const {
     return is_by_row_ && rows >= options_.online_ahead_rows;
@@ -343,6 +352,7 @@ class OnlineFill {
   const bool is_by_row_;
   const std::string source_key_;
   StageAccount& account_;
+  const int64_t group_rows_max_;
   lake::DeltaTable* source_ = nullptr;
   online::OnlineStore* store_ = nullptr;
   std::optional<OnlinePosition> position_;
