@@ -93,6 +93,8 @@ def event_words(options):
 def run_files(program, root, options, env):
     """The same events from files, undisturbed: the project, and what it has in the end."""
     files = make_project(program, root / "files", None)
+    for name in ("users", "clicks"):
+        (files.folder / "data" / name).mkdir(parents=True, exist_ok=True)
     files.run("generate", "users", "--count", 200, "--to", "data/users/users.jsonl")
     files.run(*event_words(options), "--to", "data/clicks/clicks.jsonl", timeout=600)
     files.run("run", "--quiet", env=env)
@@ -148,6 +150,8 @@ def test_no_lake(program, root, options):
     topic = f"direct_{os.getpid()}"
     env = {**os.environ, "KAFKA_BROKERS": BROKERS}
     files = make_project(program, root / "direct_files", None)
+    for name in ("users", "clicks"):
+        (files.folder / "data" / name).mkdir(parents=True, exist_ok=True)
     files.run("generate", "users", "--count", 200, "--to", "data/users/users.jsonl")
     files.run(*event_words(options), "--to", "data/clicks/clicks.jsonl", timeout=600)
     files.run("run", "--quiet", env=env)
