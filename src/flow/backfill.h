@@ -40,9 +40,11 @@ struct BackfillReport {
 /// the last backfill or run can reach, and ends where nothing can differ any more. Files are
 /// written day by day before the commit; a backfill that was stopped or killed is gone on with by
 /// the next one of the same range over the same source version. Memory: about run.gold_chunk_rows
-/// source rows, those of the longest window before them, and one step per entity. Errors  kFailedPrecondition: the steps table does not exist
-/// or is not up to its source; kInvalidArgument: from is not before to; kCancelled when stopped.
-/// Source docs/decisions/0031-backfill.md
+/// source rows, those of the longest window before them, and one step per entity.
+///
+/// Errors  kFailedPrecondition: the steps table does not exist or is not up to its source;
+///         kInvalidArgument: from is not before to; kCancelled when stopped.
+/// Source  docs/decisions/0031-backfill.md
 Result<BackfillReport> backfill_view(Workspace& workspace,
                                      const std::string& view,
                                      const BackfillOptions& options);

@@ -4,9 +4,9 @@
 
 namespace assay::flow {
 
-/// How often gold is made behind a stream. A gold commit computes again from the frontier on, of rows
-/// as far back as the longest window, however few are new: after one that took long the next one
-/// waits, so that gold takes a quarter of the lake's time at most and bronze and silver the rest.
+/// How often gold is made behind a stream. A gold commit computes again from the frontier on, of
+/// rows as far back as the longest window, however few are new: after one that took long the next
+/// one waits, so that gold takes a quarter of the lake's time at most, bronze and silver the rest.
 ///
 /// Threads one thread at a time.
 /// Source  docs/decisions/0209-gold-has-a-pace.md

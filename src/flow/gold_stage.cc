@@ -258,7 +258,8 @@ Result<StepsRelation> steps_relation(Workspace& workspace,
       return Status(Code::kFailedPrecondition,
                     key + " is not up to " + source_key +
                         (frontier == EventTime::min() ? "" : " after " + format_time(frontier)) +
-                        "; `assay run` brings it there, or a running `assay up` when gold has its turn");
+                        "; `assay run` brings it there, or a running `assay up` when gold has its "
+                        "turn");
     }
   }
   StepsRelation relation{key, snapshot->version, "", "", std::nullopt, nullptr};
