@@ -36,7 +36,7 @@ inline ingest::RecordBatch text_records(catalog::Format format,
     batch.lines.push_back(first + static_cast<int64_t>(index) + 2);
   }
   batch.end = {batch.first.value + static_cast<int64_t>(lines.size())};
-  batch.bytes = std::move(bytes);
+  batch.memory = std::move(bytes);
   return batch;
 }
 

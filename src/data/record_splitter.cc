@@ -32,21 +32,28 @@ RecordSplitter::RecordSplitter(SplitterOptions options)
 
 const std::vector<SplitRecord>& RecordSplitter::feed(std::string_view block, bool last) {
   records_.clear();
-  rebase();
-  buffer_.append(block);
+  rebase(block.size());
+  buffer_->append(block);
   if (begun_ || drop_byte_order_mark(last)) {
-    while (step(last)) {
+    while (take_lines() || step(last)) {
     }
   }
   return records_;
 }
 
-/// Drop the bytes before the current record.
-void RecordSplitter::rebase() {
+/// Drop the bytes before the current record; the rest goes elsewhere if somebody holds the memory.
+void RecordSplitter::rebase(std::size_t more) {
+  if (buffer_.use_count() > 1) {
+    auto rest = std::make_shared<std::string>();
+    rest->reserve(buffer_->size() - begin_ + more);
+    rest->append(*buffer_, begin_);
+    buffer_ = std::move(rest);
+  } else {
+    buffer_->erase(0, begin_);
+  }
   if (begin_ == 0) {
     return;
   }
-  buffer_.erase(0, begin_);
   cursor_ -= begin_;
   if (first_line_end_ != kNone) {
     first_line_end_ -= begin_;
@@ -57,14 +64,48 @@ void RecordSplitter::rebase() {
   begin_ = 0;
 }
 
+/// Without quotes and while nothing is dropped, what step() does of whole lines within the limit,
+/// many at once. False: there was none.
+bool RecordSplitter::take_lines() {
+  if (options_.quotes || skipping_) {
+    return false;
+  }
+  const char* const data = buffer_->data();
+  const char* const end = data + buffer_->size();
+  const char* const first = data + begin_;
+  const char* at = first;
+  const char* from = newline_.found ? at : std::max(at, data + newline_.at);
+  newline_ = {buffer_->size(), false};
+  while (from != end) {
+    const auto* const newline =
+        static_cast<const char*>(std::memchr(from, '\n', static_cast<std::size_t>(end - from)));
+    if (newline == nullptr) {
+      break;
+    }
+    const bool carriage_return = newline != at && newline[-1] == '\r';
+    const auto length = static_cast<std::size_t>(newline - at) - (carriage_return ? 1 : 0);
+    if (length > options_.record_bytes_max) {
+      newline_ = {static_cast<std::size_t>(newline - data), true};
+      break;
+    }
+    if (length > 0) {
+      records_.push_back({{at, length}, line_, false});
+    }
+    ++line_;
+    at = from = newline + 1;
+  }
+  begin_ = cursor_ = static_cast<std::size_t>(at - data);
+  return at != first;
+}
+
 /// False while there are too few bytes to know.
 bool RecordSplitter::drop_byte_order_mark(bool last) {
-  if (buffer_.size() < kByteOrderMark.size() && !last &&
-      kByteOrderMark.substr(0, buffer_.size()) == buffer_) {
+  if (buffer_->size() < kByteOrderMark.size() && !last &&
+      kByteOrderMark.substr(0, buffer_->size()) == *buffer_) {
     return false;
   }
   begun_ = true;
-  if (std::string_view(buffer_).substr(0, kByteOrderMark.size()) == kByteOrderMark) {
+  if (std::string_view(*buffer_).substr(0, kByteOrderMark.size()) == kByteOrderMark) {
     begin_ = cursor_ = kByteOrderMark.size();
   }
   return true;
@@ -75,15 +116,15 @@ bool RecordSplitter::step(bool last) {
   if (skipping_ && !skip_line()) {
     return false;
   }
-  if (begin_ == buffer_.size()) {
+  if (begin_ == buffer_->size()) {
     return false;
   }
   const std::size_t end = find_end(last);
   // A record of two bytes more than the limit is beyond it, even if a CR is one of them.
-  if (end == kNone && buffer_.size() - begin_ < options_.record_bytes_max + 2) {
+  if (end == kNone && buffer_->size() - begin_ < options_.record_bytes_max + 2) {
     return false;
   }
-  take(end == kNone ? buffer_.size() : end);
+  take(end == kNone ? buffer_->size() : end);
   return true;
 }
 
@@ -91,7 +132,7 @@ bool RecordSplitter::step(bool last) {
 bool RecordSplitter::skip_line() {
   cursor_ = begin_;
   const std::size_t end = find('\n', &newline_);
-  if (end == buffer_.size()) {
+  if (end == buffer_->size()) {
     begin_ = cursor_ = end;
     return false;
   }
@@ -105,13 +146,13 @@ std::size_t RecordSplitter::find(char wanted, Search* search) const {
     return search->at;
   }
   const std::size_t from = search->found ? cursor_ : std::max(cursor_, search->at);
-  const void* place = from < buffer_.size()
-                          ? std::memchr(buffer_.data() + from, wanted, buffer_.size() - from)
+  const void* place = from < buffer_->size()
+                          ? std::memchr(buffer_->data() + from, wanted, buffer_->size() - from)
                           : nullptr;
   search->found = place != nullptr;
   search->at = search->found
-                   ? static_cast<std::size_t>(static_cast<const char*>(place) - buffer_.data())
-                   : buffer_.size();
+                   ? static_cast<std::size_t>(static_cast<const char*>(place) - buffer_->data())
+                   : buffer_->size();
   return search->at;
 }
 
@@ -132,7 +173,7 @@ std::size_t RecordSplitter::find_end(bool last) {
         break;
       case State::kBadLine:
         end = find('\n', &newline_);
-        if (end == buffer_.size() && !last) {
+        if (end == buffer_->size() && !last) {
           end = kNone;
         }
         break;
@@ -145,13 +186,13 @@ std::size_t RecordSplitter::find_end(bool last) {
 
 bool RecordSplitter::scan_outside(std::size_t* end, bool last) {
   const std::size_t newline = find('\n', &newline_);
-  const std::size_t quote = options_.quotes ? find('"', &quote_) : buffer_.size();
+  const std::size_t quote = options_.quotes ? find('"', &quote_) : buffer_->size();
   if (newline <= quote) {
-    *end = newline < buffer_.size() || last ? newline : kNone;
+    *end = newline < buffer_->size() || last ? newline : kNone;
     return false;
   }
   cursor_ = quote + 1;
-  if (quote == begin_ || buffer_[quote - 1] == options_.delimiter) {
+  if (quote == begin_ || (*buffer_)[quote - 1] == options_.delimiter) {
     state_ = State::kInside;
     return true;
   }
@@ -175,7 +216,7 @@ bool RecordSplitter::scan_inside(std::size_t* end, bool last) {
       }
     }
   }
-  if (quote == buffer_.size()) {
+  if (quote == buffer_->size()) {
     if (last) {
       *end = first_line_end_ != kNone ? first_line_end_ : quote;
     }
@@ -187,10 +228,10 @@ bool RecordSplitter::scan_inside(std::size_t* end, bool last) {
 }
 
 bool RecordSplitter::scan_after_quote(std::size_t* end, bool last) {
-  const std::size_t left = buffer_.size() - cursor_;
-  const char next = left > 0 ? buffer_[cursor_] : '\n';
+  const std::size_t left = buffer_->size() - cursor_;
+  const char next = left > 0 ? (*buffer_)[cursor_] : '\n';
   if (left == 0 || (left == 1 && next == '\r')) {
-    *end = last ? buffer_.size() : kNone;
+    *end = last ? buffer_->size() : kNone;
     return false;
   }
   if (next == '"' || next == options_.delimiter) {
@@ -198,7 +239,7 @@ bool RecordSplitter::scan_after_quote(std::size_t* end, bool last) {
     ++cursor_;
     return true;
   }
-  if (next == '\n' || (next == '\r' && buffer_[cursor_ + 1] == '\n')) {
+  if (next == '\n' || (next == '\r' && (*buffer_)[cursor_ + 1] == '\n')) {
     *end = next == '\n' ? cursor_ : cursor_ + 1;
     return false;
   }
@@ -214,7 +255,7 @@ bool RecordSplitter::scan_after_quote(std::size_t* end, bool last) {
 /// limit.
 void RecordSplitter::take(std::size_t end) {
   const std::size_t limit = options_.record_bytes_max;
-  const std::string_view buffer = buffer_;
+  const std::string_view buffer = *buffer_;
   if (length_to(end) > limit && first_line_end_ != kNone) {
     end = first_line_end_;
   }
@@ -237,8 +278,8 @@ void RecordSplitter::take(std::size_t end) {
 /// Start the next record; `cut` says that bytes already looked at are looked at again.
 void RecordSplitter::begin_record(std::size_t at, bool cut) {
   if (first_line_end_ != kNone && !cut) {
-    line_ += std::count(buffer_.begin() + static_cast<std::ptrdiff_t>(begin_),
-                        buffer_.begin() + static_cast<std::ptrdiff_t>(at),
+    line_ += std::count(buffer_->begin() + static_cast<std::ptrdiff_t>(begin_),
+                        buffer_->begin() + static_cast<std::ptrdiff_t>(at),
                         '\n');
   } else {
     ++line_;
@@ -255,7 +296,7 @@ void RecordSplitter::begin_record(std::size_t at, bool cut) {
 
 /// Bytes of the current record up to `end`, without the CR of a CRLF.
 std::size_t RecordSplitter::length_to(std::size_t end) const {
-  const bool carriage_return = end > begin_ && buffer_[end - 1] == '\r';
+  const bool carriage_return = end > begin_ && (*buffer_)[end - 1] == '\r';
   return end - begin_ - (carriage_return ? 1 : 0);
 }
 

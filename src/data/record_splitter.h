@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,9 +40,11 @@ class RecordSplitter {
  public:
   explicit RecordSplitter(SplitterOptions options);
 
-  /// Records whose end lies in what has been fed so far. The views live until the next call. At the
-  /// end of input call with `last` true.
+  /// Records whose end lies in what has been fed so far. The views live until the next call, or as
+  /// long as somebody holds memory(). At the end of input call with `last` true.
   const std::vector<SplitRecord>& feed(std::string_view block, bool last);
+  /// What the records of the last feed() look into.
+  [[nodiscard]] std::shared_ptr<const std::string> memory() const { return buffer_; }
 
  private:
   enum class State { kOutside, kInside, kAfterQuote, kBadLine };
@@ -52,7 +55,8 @@ class RecordSplitter {
     bool found = false;
   };
 
-  void rebase();
+  void rebase(std::size_t more);
+  bool take_lines();
   bool drop_byte_order_mark(bool last);
   bool step(bool last);
   bool skip_line();
@@ -67,7 +71,7 @@ class RecordSplitter {
 
   SplitterOptions options_;
   std::vector<SplitRecord> records_;
-  std::string buffer_;
+  std::shared_ptr<std::string> buffer_ = std::make_shared<std::string>();
   std::size_t begin_ = 0;               // of the record that is being looked at
   std::size_t cursor_ = 0;              // next byte to look at
   std::size_t first_line_end_ = kNone;  // first line end inside quotes

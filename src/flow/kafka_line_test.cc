@@ -21,8 +21,9 @@ constexpr int32_t kOfKey = 9;
 ingest::RecordBatch record_with(const ingest::WireSchemas& schemas,
                                 const std::string& key = ingest::wire_record(kOfKey, "1")) {
   ingest::RecordBatch batch;
-  batch.bytes = std::make_shared<std::string>(ingest::wire_record(kOfValue, "{}"));
-  batch.records = {*batch.bytes};
+  const auto value = std::make_shared<std::string>(ingest::wire_record(kOfValue, "{}"));
+  batch.records = {*value};
+  batch.memory = value;
   batch.schemas = schemas;
   ingest::KafkaMessage message;
   message.has_key = true;

@@ -20,8 +20,8 @@ ingest::RecordBatch records_of(Workspace& workspace,
   batch.source = source;
   batch.format = catalog::Format::kJsonLines;
   batch.received = workspace.world().clock.now();
-  batch.bytes = std::make_shared<const std::string>(json_lines);
-  const std::string_view bytes = *batch.bytes;
+  auto memory = std::make_shared<const std::string>(json_lines);
+  const std::string_view bytes = *memory;
   for (std::size_t begin = 0; begin < bytes.size();) {
     const std::size_t end = std::min(bytes.find('\n', begin), bytes.size());
     batch.records.push_back(bytes.substr(begin, end - begin));
@@ -29,6 +29,7 @@ ingest::RecordBatch records_of(Workspace& workspace,
     begin = end + 1;
   }
   batch.end = {batch.size()};
+  batch.memory = std::move(memory);
   return batch;
 }
 

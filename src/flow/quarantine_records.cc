@@ -134,7 +134,7 @@ Result<ingest::RecordBatch> batch_of(Workspace& workspace,
     batch.records.push_back(std::string_view(*bytes).substr(begins[static_cast<std::size_t>(row)],
                                                             payload.text(row).size()));
   }
-  batch.bytes = std::move(bytes);
+  batch.memory = std::move(bytes);
   batch.file = batch.parts.front();
   batch.first = {batch.positions.front()};
   batch.end = {batch.positions.back() + 1};

@@ -84,7 +84,7 @@ class Process {
       batch.positions.push_back(ingest::Position::of(part, next++).value);
       batch.part_of.push_back(0);
     }
-    batch.bytes = text;
+    batch.memory = text;
     const Status taken = writer_->take_unjudged(batch);
     ASSERT_TRUE(taken.ok()) << taken.to_string();
     reached.parts[part] = ingest::Position::of(part, next).value;

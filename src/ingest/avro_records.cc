@@ -156,7 +156,7 @@ class AvroRecords : public RecordReader {
       batch->lines.push_back(++number_);
       begin = end;
     }
-    batch->bytes = std::move(text);
+    batch->memory = std::move(text);
     return true;
   }
 

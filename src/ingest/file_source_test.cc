@@ -294,7 +294,7 @@ TEST(FileSource, ParquetRowsComeInFileOrderFromAnyRow) {
   EXPECT_EQ(source->next(1, 1).code(), Code::kFailedPrecondition);
 }
 
-TEST(FileSource, AnOversizedRecordIsCutFlaggedAndNeverHeld) {
+TEST(FileSource, AnOversizedRecordIsCutAndFlagged) {
   Project project(Format::kJsonLines, "a.jsonl");
   project.definition.record_bytes_max = 1000;
   project.folder.write("a.jsonl", "{}\n" + std::string(10 << 20, 'x') + "\n{ }\n");
@@ -305,7 +305,6 @@ TEST(FileSource, AnOversizedRecordIsCutFlaggedAndNeverHeld) {
             (Texts{"0/0 a.jsonl:1 {}",
                    "0/1 a.jsonl:2 " + std::string(1000, 'x') + " (cut)",
                    "0/2 a.jsonl:3 { }"}));
-  EXPECT_LT((*batch)->bytes->capacity(), 10'000U);
 }
 
 TEST(FileSource, DamagedFilesGiveWhatIsBeforeTheDamageAndThenFailAgainAndAgain) {

@@ -57,7 +57,7 @@ void add_kafka_records(const catalog::SourceDef& definition,
     batch->first = {records.order.front().first};
     batch->end = {records.order.back().first + 1};
   }
-  batch->bytes = std::move(text);
+  batch->memory = std::move(text);
   batch->meta = meta.finish();
 }
 

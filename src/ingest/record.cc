@@ -8,7 +8,7 @@ RecordBatch select_records(const RecordBatch& batch, const std::vector<int64_t>&
   some.file = batch.file;
   some.format = batch.format;
   some.received = batch.received;
-  some.bytes = batch.bytes;
+  some.memory = batch.memory;
   some.parts = batch.parts;
   some.schemas = batch.schemas;
   for (const int64_t record : records) {

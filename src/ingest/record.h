@@ -47,7 +47,7 @@ struct RecordBatch {
   Position first;      // of record 0; record i stands at first.value + i
   Position end;        // the position after this batch, where reading goes on
   EventTime received;  // when we read it
-  std::shared_ptr<const std::string> bytes;
+  std::shared_ptr<const void> memory;  // what the records look into
   std::vector<std::string_view> records;
   std::vector<int64_t> lines;
   std::vector<bool> oversized;      // per record; empty when none: the record was cut at the limit
@@ -78,7 +78,7 @@ struct RecordBatch {
   }
 };
 
-/// Some of the records of a batch from partitions, by index, ascending by position; the bytes are
+/// Some of the records of a batch from partitions, by index, ascending by position; the memory is
 /// shared. `part_end` is left empty.
 RecordBatch select_records(const RecordBatch& batch, const std::vector<int64_t>& records);
 

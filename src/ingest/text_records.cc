@@ -71,34 +71,39 @@ class TextRecords : public RecordReader {
                    .first_line = first_line}) {}
 
   Result<bool> read(int64_t records_max, std::size_t bytes_max, RecordBatch* batch) override {
-    auto bytes = std::make_shared<std::string>();
-    std::vector<std::size_t> ends;
-    std::size_t oversized = 0;
-    while (load() && static_cast<int64_t>(ends.size()) < records_max) {
-      const data::SplitRecord& record = (*loaded_)[next_];
-      if (!ends.empty() && bytes->size() + record.text.size() > bytes_max) {
-        break;
+    const auto count_max = static_cast<std::size_t>(records_max);
+    auto memory = std::make_shared<std::vector<std::shared_ptr<const std::string>>>();
+    std::size_t bytes = 0;
+    std::vector<std::size_t> oversized;
+    batch->records.reserve(std::min(count_max, last_count_));
+    batch->lines.reserve(std::min(count_max, last_count_));
+    for (bool is_full = false; !is_full && load() && batch->records.size() < count_max;) {
+      memory->push_back(splitter_.memory());
+      for (; next_ < loaded_->size() && batch->records.size() < count_max; ++next_) {
+        const data::SplitRecord& record = (*loaded_)[next_];
+        bytes += record.text.size();
+        is_full = !batch->records.empty() && bytes > bytes_max;
+        if (is_full) {
+          break;
+        }
+        if (record.oversized) {
+          oversized.push_back(batch->records.size());
+        }
+        batch->records.push_back(record.text);
+        batch->lines.push_back(record.line);
       }
-      bytes->append(record.text);
-      ends.push_back(bytes->size());
-      batch->lines.push_back(record.line);
-      oversized += record.oversized ? 1 : 0;
-      batch->oversized.push_back(record.oversized);
-      ++next_;
     }
-    if (oversized == 0) {
-      batch->oversized.clear();
-    }
-    if (ends.empty()) {
+    if (batch->records.empty()) {
       return failure_.ok() ? Result<bool>(false) : Result<bool>(failure_);
     }
-    std::size_t begin = 0;
-    batch->records.reserve(ends.size());
-    for (const std::size_t end : ends) {
-      batch->records.push_back(std::string_view(*bytes).substr(begin, end - begin));
-      begin = end;
+    last_count_ = batch->records.size();
+    if (!oversized.empty()) {
+      batch->oversized.resize(batch->records.size());
+      for (const std::size_t record : oversized) {
+        batch->oversized[record] = true;
+      }
     }
-    batch->bytes = std::move(bytes);
+    batch->memory = std::move(memory);
     batch->header = header_;
     return true;
   }
@@ -172,6 +177,7 @@ class TextRecords : public RecordReader {
   std::vector<std::string> header_;
   const std::vector<data::SplitRecord>* loaded_ = nullptr;
   std::size_t next_ = 0;
+  std::size_t last_count_ = 0;  // of the batch before
   bool ended_ = false;
   Status failure_;
 };
