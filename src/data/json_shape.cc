@@ -72,28 +72,94 @@ const char* past_blanks(const char* at) {
   return at;
 }
 
+constexpr auto kWholePowersOfTen = [] {
+  std::array<uint64_t, kJsonDigits + 1> powers{1};
+  for (std::size_t i = 1; i < powers.size(); ++i) {
+    powers[i] = powers[i - 1] * 10;
+  }
+  return powers;
+}();
+
+/// How many of the eight bytes are digits before the first that is none.
+std::size_t digits_of(uint64_t word) {
+  constexpr uint64_t kUpper = of_each_byte(0xf0);
+  const uint64_t others = ((word & kUpper) ^ of_each_byte('0')) |
+                          (((word + of_each_byte(6)) & kUpper) ^ of_each_byte('0'));
+  return static_cast<std::size_t>(std::countr_zero(others)) / 8;
+}
+
+/// Up to kJsonDigits digits, and `at` behind them; of more the number is not told.
+uint64_t read_digits(const char** at) {
+  uint64_t number = 0;
+  const char* const end = *at + kJsonDigits;
+  while (*at < end) {
+    const uint64_t word = eight_bytes(*at);
+    const std::size_t digits = digits_of(word);
+    if (digits == kWord) {
+      number = number * 100'000'000 + static_cast<uint64_t>(number_of_digits(word));
+    } else if (digits > 0) {
+      // Zeros go before them.
+      const uint64_t shifted =
+          (word << (8 * (kWord - digits))) | (of_each_byte('0') >> (8 * digits));
+      number = number * kWholePowersOfTen[digits] + static_cast<uint64_t>(number_of_digits(shifted));
+    }
+    *at += digits;
+    if (digits < kWord) {
+      break;
+    }
+  }
+  return number;
+}
+
 /// An integer that 64 bits hold for certain, and `at` behind it. False: it is none, or another
 /// number.
 bool read_integer(const char** at, int64_t* whole) {
   const bool is_negative = **at == '-';
   const char* const first = *at + (is_negative ? 1 : 0);
   const char* digit = first;
-  int64_t number = 0;
-  for (uint64_t word = eight_bytes(digit); digit - first < 16 && are_digits(word);
-       word = eight_bytes(digit)) {
-    number = number * 100'000'000 + number_of_digits(word);
-    digit += kWord;
-  }
-  for (; is_json_digit(*digit) && digit - first < kJsonDigits; ++digit) {
-    number = number * 10 + (*digit - '0');
-  }
-  const bool is_short = digit != first && (*first != '0' || digit - first == 1);
-  if (!is_short || is_json_digit(*digit) || *digit == '.' || *digit == 'e' || *digit == 'E') {
+  const auto number = static_cast<int64_t>(read_digits(&digit));
+  const auto count = digit - first;
+  if (count == 0 || count > kJsonDigits || (*first == '0' && count > 1) || is_json_digit(*digit) ||
+      *digit == '.' || *digit == 'e' || *digit == 'E') {
     return false;
   }
   *whole = is_negative ? -number : number;
   *at = digit;
   return true;
+}
+
+/// A number of few digits without an exponent, as read_json_number() reads it, and `at` behind it.
+/// False: it is none, or another number.
+bool read_real(const char** at, double* real) {
+  const bool is_negative = **at == '-';
+  const char* const first = *at + (is_negative ? 1 : 0);
+  const char* digit = first;
+  uint64_t digits = read_digits(&digit);
+  auto count = digit - first;
+  if (count == 0 || count > kJsonDigits || (*first == '0' && count > 1)) {
+    return false;
+  }
+  if (*digit == '.') {
+    const char* const fraction = ++digit;
+    const uint64_t below_one = read_digits(&digit);
+    const auto places = digit - fraction;
+    count += places;
+    if (places == 0 || count > kJsonDigits) {
+      return false;
+    }
+    digits = digits * kWholePowersOfTen[static_cast<std::size_t>(places)] + below_one;
+    // Both numbers are exact, see read_json_real().
+    *real = static_cast<double>(digits) / kPowersOfTen[places];
+    if (digits > uint64_t{1} << 53) {
+      return false;
+    }
+    *real = is_negative ? -*real : *real;
+  } else {
+    const auto whole = static_cast<int64_t>(digits);
+    *real = static_cast<double>(is_negative ? -whole : whole);
+  }
+  *at = digit;
+  return !is_json_digit(*digit) && *digit != '.' && *digit != 'e' && *digit != 'E';
 }
 
 /// The text of a value that is no object and no array, and `at` behind it; "": there is none.
@@ -129,7 +195,7 @@ bool pass_over(const char** at) {
 }
 
 /// How a member's value is read.
-enum class Reading { kNone, kText, kInteger, kTimeCount, kByToken };
+enum class Reading { kNone, kText, kInteger, kReal, kTimeCount, kByToken };
 
 Reading reading_of(const Type& type, TimeUnit unit) {
   if (type == Type::kString) {
@@ -138,6 +204,9 @@ Reading reading_of(const Type& type, TimeUnit unit) {
   const bool is_time = type == Type::kTimestamp || type == Type::kTimestampNtz;
   if (is_time && unit != TimeUnit::kText) {
     return Reading::kTimeCount;
+  }
+  if (type == Type::kFloat64) {
+    return Reading::kReal;
   }
   return is_integer(type) ? Reading::kInteger : Reading::kByToken;
 }
@@ -310,9 +379,15 @@ bool JsonShape::State::read_member(const Member& member, const char** at, RowCol
     *at = quote + 1;
     return true;
   }
+  const char* const begin = *at;
+  if (member.reading == Reading::kReal && read_real(at, &cell.number)) {
+    return true;
+  }
+  *at = begin;
   const Type& type = columns.type(member.column);
   const TimeUnit unit = columns.unit(member.column);
-  if (member.reading != Reading::kByToken && read_integer(at, &cell.integer)) {
+  if ((member.reading == Reading::kInteger || member.reading == Reading::kTimeCount) &&
+      read_integer(at, &cell.integer)) {
     return member.reading == Reading::kInteger ? fits_integer(cell.integer, type)
                                                : read_time_count(cell.integer, unit, &cell);
   }

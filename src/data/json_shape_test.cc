@@ -1,6 +1,11 @@
 #include "data/json_shape.h"
 
+#include <bit>
+
 #include <gtest/gtest.h>
+
+#include "base/random.h"
+#include "data/json_scalars.h"
 
 namespace assay::data {
 namespace {
@@ -85,6 +90,53 @@ TEST(JsonShape, WhateverLeavesSomethingOpenIsLeftToOthers) {
   }
   EXPECT_EQ(records.read(std::string("{\"a\":1}\0", 8)), "no") << "a byte behind it";
   EXPECT_EQ(records.read(R"({"a":1})"), "1|null");
+}
+
+TEST(JsonShape, NumbersAreWhatTheirTextsSayReadByteByByte) {
+  const SchemaPtr schema =
+      make_schema({{"whole", Type::kInt64, true}, {"real", Type::kFloat64, true}});
+  const auto shape = JsonShape::of({schema, {}, {}, {}});
+  ASSERT_TRUE(shape->learn(R"({"whole":1,"real":1,"other":1})"));
+  RowCollector rows(schema);
+  const auto random = seeded_random(20261129);
+  const auto digits = [&](uint64_t count_max) {
+    std::string text;
+    for (uint64_t count = random->below(count_max + 1); count > 0; --count) {
+      text += static_cast<char>('0' + random->below(10));
+    }
+    return text;
+  };
+  const auto text_of_number = [&] {
+    std::string text = (random->below(4) == 0 ? "-" : "") + digits(random->below(4) == 0 ? 26 : 9);
+    if (random->below(2) == 0) {
+      text += "." + digits(random->below(4) == 0 ? 26 : 6);
+    }
+    if (random->below(8) == 0) {
+      text += (random->below(2) == 0 ? "e" : "E-") + digits(3);
+    }
+    return random->below(16) == 0 ? text + "x" : text;
+  };
+  int good = 0;
+  for (int i = 0; i < 200'000; ++i) {
+    const std::string text = text_of_number();
+    JsonNumber number;
+    const bool is_number = !text.empty() && read_json_number(text, &number);
+    rows.begin_row();
+    ASSERT_EQ(shape->read("{\"real\":" + text + "}", &rows), is_number) << text;
+    if (is_number) {
+      ASSERT_EQ(std::bit_cast<uint64_t>(rows.cell(1).number), std::bit_cast<uint64_t>(number.real))
+          << text;
+    }
+    ASSERT_EQ(shape->read("{\"other\":" + text + ",\"other\":" + text + "}", &rows), is_number)
+        << text;
+    const bool is_whole = is_number && number.is_whole;
+    ASSERT_EQ(shape->read("{\"whole\":" + text + "}", &rows), is_whole) << text;
+    if (is_whole) {
+      ASSERT_EQ(rows.cell(0).integer, number.whole) << text;
+    }
+    good += is_number ? 1 : 0;
+  }
+  EXPECT_GT(good, 100'000);
 }
 
 TEST(JsonShape, WhatIsLearntIsBounded) {
