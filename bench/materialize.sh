@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A table of the lake to the online store, embedded and Redis, and what Redis' own client reaches with pipelines of as
-# many bytes a value, on one connection as ours.
+# many bytes a value, on one connection as ours. With MATERIALIZE_FEAST=yes Feast, which is fetched, materializes rows
+# of the same shape, a tenth as many (it takes a tenth of a millisecond for each), and the ratio to it is printed.
 #
 #   bench/materialize.sh [ROWS]      1,000,000
 set -euo pipefail
@@ -15,9 +16,10 @@ end() {
 }
 trap end EXIT
 
+port=$(python3 -c 'import socket; held = socket.socket(); held.bind(("127.0.0.1", 0)); print(held.getsockname()[1])')
 # Debian's redis-tools holds the whole program; its name decides what it is.
 ln -s "$(command -v redis-check-rdb)" "$dir/redis-server"
-"$dir/redis-server" --port 0 --unixsocket "$dir/redis.sock" --save '' --dir "$dir" >"$dir/log" 2>&1 &
+"$dir/redis-server" --bind 127.0.0.1 --port "$port" --unixsocket "$dir/redis.sock" --save '' --dir "$dir" >"$dir/log" 2>&1 &
 server=$!
 for _ in $(seq 100); do
   if [ -S "$dir/redis.sock" ]; then break; fi
@@ -25,4 +27,16 @@ for _ in $(seq 100); do
 done
 echo "redis-benchmark, SET of 132 bytes, one connection, 1,000 commands a pipeline:"
 redis-benchmark -s "$dir/redis.sock" -t set -d 132 -c 1 -P 1000 -n "$rows" -r "$rows" --csv | tail -n 1
-build/release/bench/materialize_bench "$rows" embedded "redis+unix://$dir/redis.sock"
+build/release/bench/materialize_bench "$rows" embedded "redis+unix://$dir/redis.sock" | tee "$dir/ours"
+if [ "${MATERIALIZE_FEAST:-}" = yes ]; then
+  tools/python_env.sh build/venv-feast tests/feast/requirements.txt
+  build/venv-feast/bin/python bench/materialize_feast.py "$dir/feast" $((rows / 10)) "127.0.0.1:$port" 2>"$dir/feast.log" |
+    grep '^feast ' | tee "$dir/theirs" || { tail -n 20 "$dir/feast.log" >&2; exit 1; }
+  median() { grep "$1" "$2" | sed -E 's/.*: ([0-9]+) rows.*features, ([0-9.]+) us.*/\1 \2/' | sort -n | awk '{r[NR] = $1; p[NR] = $2} END {print r[int((NR + 1) / 2)], p[int((NR + 1) / 2)]}'; }
+  for pair in "embedded sqlite" "redis redis"; do
+    read -r ours ours_processor < <(median "^${pair% *}" "$dir/ours")
+    read -r theirs theirs_processor < <(median "^feast ${pair#* }" "$dir/theirs")
+    awk -v pair="$pair" -v o="$ours" -v t="$theirs" -v op="$ours_processor" -v tp="$theirs_processor" \
+      'BEGIN {split(pair, n, " "); printf "ratio of %s to Feast into %s: %.0f by the clock, %.0f by processor time\n", n[1], n[2], o / t, tp / op}'
+  done
+fi

@@ -6,7 +6,7 @@
 //   materialize_bench ROWS ONLINE...      ONLINE: embedded (durable, as it always is), or a URL
 //
 // bench/materialize.sh starts a Redis beside, says what its own client reaches with pipelines, and
-// has Feast do the same where it is installed.
+// has Feast materialize rows of the same shape when it is asked to.
 
 #include <algorithm>
 #include <array>
