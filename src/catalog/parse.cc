@@ -29,6 +29,9 @@ class ProjectReader {
   Result<ParsedProject> read();
 
  private:
+  ParseContext context_of(const std::string& file) {
+    return {world_, folder_, file, parsed_.diagnostics, failure_};
+  }
   void read_settings(const YamlNode& root, bool is_yaml);
   void use_profile(const YamlNode& profiles, YamlNode* settings);
   void apply_settings(const YamlNode& settings, bool is_yaml);
@@ -51,6 +54,7 @@ class ProjectReader {
   const std::string& folder_;
   const ParseOptions& options_;
   ParsedProject parsed_;
+  Status failure_;  // of a file or folder that could not be read now
 };
 
 Result<ParsedProject> ProjectReader::read() {
@@ -69,13 +73,16 @@ Result<ParsedProject> ProjectReader::read() {
   const bool is_yaml = root.has_value() && parsed_.diagnostics.errors() == 0;
   read_settings(root.has_value() ? *root : YamlNode{}, is_yaml);
   if (root.has_value()) {
-    ParseContext context{world_, folder_, kMainFile, parsed_.diagnostics};
+    ParseContext context = context_of(kMainFile);
     read_definitions(context, *root);
   }
   std::vector<std::string> files;
   find_files("", 0, &files);
   for (const std::string& file : files) {
     read_file(file);
+  }
+  if (!failure_.ok()) {
+    return failure_.with_context("read the project");
   }
   complete_debezium_tables(&parsed_.project);
   parsed_.diagnostics.sort();
@@ -86,7 +93,7 @@ std::optional<YamlNode> ProjectReader::load(const std::string& file, const std::
   YamlDocument document = parse_yaml(text, file);
   parsed_.diagnostics.append(std::move(document.diagnostics));
   parsed_.diagnostics.sources[file] = text.size() <= kYamlBytesMax ? text : "";
-  ParseContext context{world_, folder_, file, parsed_.diagnostics};
+  ParseContext context = context_of(file);
   substitute_environment(context, options_.environment, &document.root);
   if (document.root.kind == YamlNode::Kind::kScalar ||
       document.root.kind == YamlNode::Kind::kList) {
@@ -102,7 +109,7 @@ std::optional<YamlNode> ProjectReader::load(const std::string& file, const std::
 
 /// Keys that are missing from a file that is not YAML may be in the part that was not read.
 void ProjectReader::read_settings(const YamlNode& root, bool is_yaml) {
-  ParseContext context{world_, folder_, kMainFile, parsed_.diagnostics};
+  ParseContext context = context_of(kMainFile);
   YamlNode settings;
   settings.kind = YamlNode::Kind::kMap;
   for (const YamlEntry& entry : root.entries) {
@@ -127,7 +134,7 @@ void ProjectReader::read_settings(const YamlNode& root, bool is_yaml) {
 void ProjectReader::use_profile(const YamlNode& profiles, YamlNode* settings) {
   const YamlNode* profile = profiles.find(options_.profile);
   if (profile == nullptr) {
-    ParseContext context{world_, folder_, kMainFile, parsed_.diagnostics};
+    ParseContext context = context_of(kMainFile);
     YamlNode where = profiles;
     const std::optional<std::string> near = suggest(options_.profile, parsed_.profiles);
     context.error(
@@ -150,7 +157,7 @@ void ProjectReader::use_profile(const YamlNode& profiles, YamlNode* settings) {
 }
 
 void ProjectReader::apply_settings(const YamlNode& settings, bool is_yaml) {
-  ParseContext context{world_, folder_, kMainFile, parsed_.diagnostics};
+  ParseContext context = context_of(kMainFile);
   const SectionReader reader(context, settings, {"project", "the project", !is_yaml});
   Project& project = parsed_.project;
   project.name = reader.text("project");
@@ -233,7 +240,7 @@ std::string ProjectReader::local_path(const SectionReader& reader,
                                       const char* key,
                                       std::string path) {
   if (path.find("://") != std::string::npos) {
-    ParseContext context{world_, folder_, kMainFile, parsed_.diagnostics};
+    ParseContext context = context_of(kMainFile);
     context.error("E0108",
                   *reader.find(key),
                   "`" + path + "` is not in this version of assay",
@@ -253,8 +260,11 @@ void ProjectReader::find_files(const std::string& below,
                                int depth,
                                std::vector<std::string>* files) {
   const std::string folder = below.empty() ? folder_ : join_path(folder_, below);
-  ParseContext context{world_, folder_, below, parsed_.diagnostics};
+  ParseContext context = context_of(below);
   const Result<std::vector<FileInfo>> entries = world_.files.list(folder);
+  if (context.is_away(entries.status())) {
+    return;
+  }
   if (!entries.ok()) {
     context.error(
         "E0107", YamlNode{}, "the folder cannot be listed: " + entries.status().message());
@@ -270,10 +280,12 @@ void ProjectReader::find_files(const std::string& below,
     if (entry.is_directory) {
       const std::string& online = parsed_.project.online;
       const std::string online_folder = online.substr(std::min(online.find('/'), online.size()));
-      const bool skipped = name == "data" || name == "sql" || full == parsed_.project.lake ||
-                           full == online_folder || depth >= kFolderDepthMax ||
-                           world_.files.stat(join_path(full, kMainFile)).ok();
-      if (!skipped) {
+      if (name == "data" || name == "sql" || full == parsed_.project.lake ||
+          full == online_folder || depth >= kFolderDepthMax) {
+        continue;
+      }
+      const Result<FileInfo> project = world_.files.stat(join_path(full, kMainFile));
+      if (!project.ok() && !context.is_away(project.status())) {
         find_files(path, depth + 1, files);
       }
     } else if (path != kMainFile && (ends_with(name, ".yaml") || ends_with(name, ".yml"))) {
@@ -291,8 +303,11 @@ void ProjectReader::find_files(const std::string& below,
 }
 
 void ProjectReader::read_file(const std::string& file) {
-  ParseContext context{world_, folder_, file, parsed_.diagnostics};
+  ParseContext context = context_of(file);
   const Result<std::string> text = world_.files.read(join_path(folder_, file));
+  if (context.is_away(text.status())) {
+    return;
+  }
   if (!text.ok()) {
     YamlNode whole;
     context.error("E0107", whole, "the file cannot be read: " + text.status().message());

@@ -50,7 +50,8 @@ constexpr int kProjectFilesMax = 1000;
 /// with an assay.yaml of their own. `${VAR}` in a value is replaced by the environment's,
 /// `${VAR:-text}` has a default, `$${` is a plain `${`. `sql_file` and `sql: x.sql` are read too.
 /// Paths of the project are joined to `folder`, which should be absolute.
-/// Errors  kNotFound: no folder, or no assay.yaml in it. Everything else is a diagnostic.
+/// Errors  kNotFound: no folder, or no assay.yaml in it. As FileSystem's: a file or folder could not
+///         be read, for a reason that may pass. Everything else is a diagnostic.
 /// Threads one thread at a time.
 Result<ParsedProject> parse_project(World& world,
                                     const std::string& folder,

@@ -344,6 +344,9 @@ void read_sql(ParseContext& context, const SectionReader& reader, SilverDef* sil
   }
   silver->sql_file = file->text;
   Result<std::string> text = context.world.files.read(join_path(context.folder, file->text));
+  if (context.is_away(text.status())) {
+    return;
+  }
   if (!text.ok()) {
     context.error(
         "E0107",

@@ -337,6 +337,36 @@ TEST(Parse, AnotherProjectsFolderIsLeftAlone) {
   EXPECT_EQ(format_diagnostics(parsed.diagnostics), "");
 }
 
+/// What parsing says when a call for one file or folder fails.
+Result<ParsedProject> parse_without(const std::string& path, Code code) {
+  MemoryWorld world(std::map<std::string, std::string>{
+      {"/p/assay.yaml", kMain},
+      {"/p/a/shop.yaml", "silver:\n  raw: {from: clicks, sql: sql/raw.sql}\n"},
+      {"/p/sql/raw.sql", "SELECT 1"},
+      {"/p/other/assay.yaml", "bad: ["}});
+  world.files().set_failure(path, {code, "refused"});
+  return parse_project(world.world(), "/p");
+}
+
+TEST(Parse, WhatCannotBeReadNowSaysNothingOfTheDefinitions) {
+  for (const char* path : {"/p",
+                           "/p/a",
+                           "/p/assay.yaml",
+                           "/p/a/shop.yaml",
+                           "/p/a/assay.yaml",
+                           "/p/sql/raw.sql",
+                           "/p/other/assay.yaml"}) {
+    for (const Code code : {Code::kUnavailable, Code::kResourceExhausted}) {
+      EXPECT_EQ(parse_without(path, code).code(), code) << path;
+    }
+  }
+  for (const char* path : {"/p/a", "/p/a/shop.yaml", "/p/sql/raw.sql"}) {
+    const Result<ParsedProject> parsed = parse_without(path, Code::kPermissionDenied);
+    ASSERT_TRUE(parsed.ok()) << path;
+    EXPECT_EQ(codes(parsed->diagnostics), "E0107") << path;
+  }
+}
+
 TEST(Parse, DefinitionsWithErrorsOfTheirOwnAreMarkedBroken) {
   const ParsedProject parsed =
       parse({{"/p/assay.yaml", kMain},

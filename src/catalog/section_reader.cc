@@ -46,6 +46,16 @@ bool takes_list(ValueKind kind) {
 
 }  // namespace
 
+bool ParseContext::is_away(const Status& read) {
+  if (!retryable(read.code())) {
+    return false;
+  }
+  if (failure.ok()) {
+    failure = read;
+  }
+  return true;
+}
+
 void ParseContext::error(const char* code,
                          const YamlNode& node,
                          std::string message,

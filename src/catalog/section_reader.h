@@ -24,7 +24,10 @@ struct ParseContext {
   std::string folder;  // of the project
   std::string file;    // relative to it
   Diagnostics& diagnostics;
+  Status& failure;  // the first one that says nothing of the definitions
 
+  /// Whether a file could not be read for a reason that may pass, which is kept in `failure`.
+  bool is_away(const Status& read);
   [[nodiscard]] Span span(YamlMark mark) const { return {file, mark.line, mark.column}; }
   /// Report an error at a value.
   void error(const char* code, const YamlNode& node, std::string message, std::string help = "");

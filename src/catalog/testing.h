@@ -15,7 +15,13 @@ class MemoryFiles : public FileSystem {
  public:
   explicit MemoryFiles(std::map<std::string, std::string> files) : files_(std::move(files)) {}
 
+  /// Each call that asks for this file or folder gets this answer.
+  void set_failure(const std::string& path, Status failure) {
+    failures_[path] = std::move(failure);
+  }
+
   Result<std::string> read(const std::string& path) override {
+    ASSAY_RETURN_IF_ERROR(failures_[path]);
     const auto found = files_.find(path);
     if (found == files_.end()) {
       return Status(Code::kNotFound, "no such file: " + path);
@@ -23,6 +29,7 @@ class MemoryFiles : public FileSystem {
     return found->second;
   }
   Result<std::vector<FileInfo>> list(const std::string& directory) override {
+    ASSAY_RETURN_IF_ERROR(failures_[directory]);
     std::map<std::string, FileInfo> entries;
     const std::string prefix = directory + "/";
     for (const auto& [path, text] : files_) {
@@ -40,6 +47,7 @@ class MemoryFiles : public FileSystem {
     return list;
   }
   Result<FileInfo> stat(const std::string& path) override {
+    ASSAY_RETURN_IF_ERROR(failures_[path]);
     const auto found = files_.find(path);
     if (found == files_.end()) {
       return Status(Code::kNotFound, "no such file: " + path);
@@ -62,6 +70,7 @@ class MemoryFiles : public FileSystem {
   static Status refused() { return {Code::kUnimplemented, "these files can only be read"}; }
 
   std::map<std::string, std::string> files_;
+  std::map<std::string, Status> failures_;
 };
 
 /// A World of files in memory at a fixed time.
@@ -76,6 +85,7 @@ class MemoryWorld {
   MemoryWorld(const MemoryWorld&) = delete;
   MemoryWorld& operator=(const MemoryWorld&) = delete;
   World& world() { return world_; }
+  MemoryFiles& files() { return files_; }
 
  private:
   MemoryFiles files_;

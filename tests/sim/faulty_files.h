@@ -68,9 +68,7 @@ class FaultyFiles : public FileSystem {
  private:
   Status fail(const std::string& path) {
     const std::lock_guard guard(mutex_);
-    // Definitions that cannot be read are told as such, by the code of bad definitions.
-    if (one_in_ == 0 || faults_ == faults_max_ || random_->below(one_in_) != 0 ||
-        path.ends_with(".yaml")) {
+    if (one_in_ == 0 || faults_ == faults_max_ || random_->below(one_in_) != 0) {
       return {};
     }
     ++faults_;
