@@ -2,9 +2,12 @@
 
 #include "catalog/sqlite_database.h"
 
+#include <cerrno>
 #include <utility>
 
 #include <sqlite3.h>
+
+#include "base/system_error.h"
 
 namespace assay::catalog {
 namespace {
@@ -50,6 +53,7 @@ class OpenDatabase : public SqliteDatabase {
 
  private:
   Status failure(int result) const;
+  int last_errno() const;
   Status bind(sqlite3_stmt* statement, const SqlRow& values) const;
 
   sqlite3* handle_;
@@ -58,11 +62,35 @@ class OpenDatabase : public SqliteDatabase {
 
 Status OpenDatabase::failure(int result) const {
   const Code code = code_of(result);
-  std::string message = std::string("sqlite: ") + sqlite3_errmsg(handle_) + ": " + path_;
-  if (code == Code::kUnavailable && (result & 0xff) != SQLITE_IOERR) {
-    message = "another process holds the database; try again when it is done: " + path_;
+  const std::string what = std::string("sqlite: ") + sqlite3_errmsg(handle_) + ":";
+  if ((result & 0xff) == SQLITE_IOERR) {
+    const int error = last_errno();
+    const bool is_full = code_of_errno(error) == Code::kResourceExhausted;
+    return {is_full ? Code::kResourceExhausted : code,
+            error == 0 ? what + " " + path_ : system_failure(what, path_, error).message()};
   }
-  return {code, std::move(message)};
+  if (code == Code::kUnavailable) {
+    return {code, "another process holds the database; try again when it is done: " + path_};
+  }
+  return {code, what + " " + path_};
+}
+
+/// Why input or output failed, which SQLITE_IOERR does not say: the disk may be full. 0: unknown.
+int OpenDatabase::last_errno() const {
+  if (sqlite3_extended_errcode(handle_) == SQLITE_IOERR_SHMSIZE) {
+    return ENOSPC;  // the one reason why a byte cannot be written behind a file's end
+  }
+  int error = sqlite3_system_errno(handle_);  // not known of a commit
+  for (const int which : {SQLITE_FCNTL_JOURNAL_POINTER, SQLITE_FCNTL_FILE_POINTER}) {
+    sqlite3_file* file = nullptr;
+    const bool is_open = error == 0 &&
+                         sqlite3_file_control(handle_, "main", which, &file) == SQLITE_OK &&
+                         file != nullptr && file->pMethods != nullptr;
+    if (is_open) {
+      file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &error);
+    }
+  }
+  return error;
 }
 
 /// Switch to WAL. SQLite does not wait for other processes here, so we do, within the same bound.

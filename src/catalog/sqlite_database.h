@@ -24,8 +24,7 @@ using SqlRow = std::vector<SqlValue>;
 /// A SQLite file in WAL mode, every commit synced.
 ///
 /// Errors  kCorrupt: damaged, or no SQLite file; kUnavailable: locked for longer than 10 s, or
-/// input and
-///         output fail; kAlreadyExists: a key is taken; kResourceExhausted: disk full;
+///         input and output fail; kAlreadyExists: a key is taken; kResourceExhausted: disk full;
 ///         kPermissionDenied: cannot be opened or written. Every message names the path.
 /// Threads one thread at a time; several processes may share the file.
 class SqliteDatabase {
