@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
-"""`assay up` on a real Kafka broker: killed at random moments while a generator sends, then compared with
-`assay run` over the same events in files. Every table's content and every online value are equal, bit for
-bit, and every account balances. Then the documents' commands.
+"""`assay up` and `assay run` on a real Kafka broker, beside crash_matrix_test.py: topics straight into the online store, and values and
+predictions that go to topics, through kills; a topic of another form; the documents' commands.
 
     kafka_test.py PROGRAM [--kills 6] [--events 60000] [--seed 1]
 
-The broker's address is in ASSAY_TEST_KAFKA (tools/servers/kafka.sh with ...); ASSAY_KAFKA_KILLS sets --kills.
+The broker's address is in ASSAY_TEST_KAFKA (tools/servers/kafka.sh with ...).
 """
 
 import argparse
@@ -88,61 +87,6 @@ def event_words(options):
     """A quarter of an hour of events: what comes late comes within the hour that the table allows."""
     return ["generate", "events", "--count", str(options.events), "--users", "200", "--seed", str(options.seed),
             "--rate", str(options.events / 900)]
-
-
-def run_files(program, root, options, env):
-    """The same events from files, undisturbed: the project, and what it has in the end."""
-    files = make_project(program, root / "files", None)
-    for name in ("users", "clicks"):
-        (files.folder / "data" / name).mkdir(parents=True, exist_ok=True)
-    files.run("generate", "users", "--count", 200, "--to", "data/users/users.jsonl")
-    files.run(*event_words(options), "--to", "data/clicks/clicks.jsonl", timeout=600)
-    files.run("run", "--quiet", env=env)
-    return files, content(files, env)
-
-
-def begin_topics(program, folder, topic, files, options):
-    """A project over topics, and the process that sends the events."""
-    project = make_project(program, folder, topic)
-    # What is scrubbed is scrubbed alike.
-    shutil.copytree(files.folder / ".assay", project.folder / ".assay", dirs_exist_ok=True)
-    project.run("generate", "users", "--count", 200, "--kafka", BROKERS, "--topic", f"{topic}_users")
-    project.run("generate", "events", "--count", 0, "--kafka", BROKERS, "--topic", f"{topic}_clicks", "--partitions", 3)
-    sender = subprocess.Popen([project.program, *event_words(options), "--kafka", BROKERS, "--topic", f"{topic}_clicks"],
-                              cwd=project.folder, stderr=subprocess.DEVNULL)
-    return project, sender
-
-
-def expect_same(project, env, expected):
-    found = content(project, env)
-    assert found == expected, {name: (expected.get(name), found.get(name))
-                               for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)}
-    check_balance(project, env)
-    project.run("verify", "shopper_v1", env=env, timeout=900)
-
-
-def test_kills(program, root, options, files, expected):
-    env = {**os.environ, "KAFKA_BROKERS": BROKERS}
-    project, sender = begin_topics(program, root / "kafka", f"kill_{os.getpid()}", files, options)
-    chance = random.Random(options.seed)
-    killed = 0
-    while killed < options.kills:
-        # Often with views ahead of the lake, and often in a commit.
-        process = start_up(project, env, chance.choice(["200ms", "2s"]))
-        time.sleep(chance.uniform(0.3, 4))
-        process.send_signal(signal.SIGKILL)
-        _, error = process.communicate()
-        assert process.returncode == -signal.SIGKILL, f"kill {killed}: it ended with {process.returncode} by itself: {error[-2000:]}"
-        killed += 1
-    assert sender.wait(timeout=600) == 0
-    # The rest by `up` again, which is stopped, and by `run`, which ends when all is read.
-    process = start_up(project, env)
-    time.sleep(2)
-    stop(process)
-    project.run("run", "--quiet", env=env, timeout=900)
-    expect_same(project, env, expected)
-    print(f"{killed} kills of `assay up`: {len(expected)} contents equal those of `assay run` over files "
-          f"({options.events} events, seed {options.seed})", flush=True)
 
 
 def test_no_lake(program, root, options):
@@ -325,50 +269,6 @@ def test_published_model(program, root, options):
           flush=True)
 
 
-def test_shares(program, root, options, files, expected):
-    """Several processes come, leave, are killed and are frozen for longer than the group remembers them."""
-    env = {**os.environ, "KAFKA_BROKERS": BROKERS}
-    project, sender = begin_topics(program, root / "shares", f"share_{os.getpid()}", files, options)
-    text = (project.folder / "shop.yaml").read_text()
-    project.write("shop.yaml", re.sub(r"(\n      topics: \S+)", r'\1\n      options: {session.timeout.ms: "6000"}', text))
-    project.run("apply", env=env)
-    chance = random.Random(options.seed)
-    processes, done = [], {"killed": 0, "left": 0, "frozen": 0}
-    while sum(done.values()) < options.kills + 3:
-        if len(processes) < 3 and chance.random() < 0.6:
-            processes.append(start_up(project, env, "200ms", "--share"))
-        elif processes:
-            process = processes.pop(chance.randrange(len(processes)))
-            act = chance.choice(sorted(done))
-            if act == "killed":
-                process.send_signal(signal.SIGKILL)
-                process.communicate()
-                assert process.returncode == -signal.SIGKILL, f"it ended with {process.returncode} by itself"
-            elif act == "left":
-                stop(process)
-            else:
-                process.send_signal(signal.SIGSTOP)
-                time.sleep(9)
-                process.send_signal(signal.SIGCONT)
-                processes.append(process)
-            done[act] += 1
-        time.sleep(chance.uniform(0.3, 4))
-    assert sender.wait(timeout=600) == 0
-    processes.append(start_up(project, env, "200ms", "--share"))
-    deadline = time.monotonic() + 300
-    while project.sql("SELECT count(*) AS n FROM lake.bronze.clicks")[0]["n"] < expected["bronze/clicks"]["n"]:
-        assert time.monotonic() < deadline, "what was sent did not come to bronze"
-        time.sleep(0.5)
-    for process in processes:
-        stop(process)
-    project.run("run", "--quiet", env=env, timeout=900)
-    # Processes that share topics keep a quarantine table also where nothing was refused.
-    kept = {f"bronze/{name}_quarantine": {"n": 0, "h": None} for name in ("clicks", "users")}
-    expect_same(project, env, {**kept, **expected})
-    print(f"`assay up --share`, {', '.join(f'{n} {act}' for act, n in done.items())}: {len(expected)} contents equal those "
-          f"of `assay run` over files", flush=True)
-
-
 def test_broken_schema(program, root):
     topic = f"broken_{os.getpid()}"
     env = {**os.environ, "KAFKA_BROKERS": BROKERS}
@@ -426,7 +326,7 @@ def ask(address):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("program")
-    parser.add_argument("--kills", type=int, default=int(os.environ.get("ASSAY_KAFKA_KILLS", "6")))
+    parser.add_argument("--kills", type=int, default=6)
     parser.add_argument("--events", type=int, default=60_000)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
@@ -434,9 +334,6 @@ def main():
     assert BROKERS, "ASSAY_TEST_KAFKA is not set; run it by tools/servers/kafka.sh with"
     root = new_folder("kafka")
     try:
-        files, expected = run_files(options.program, root, options, {**os.environ, "KAFKA_BROKERS": BROKERS})
-        test_kills(options.program, root, options, files, expected)
-        test_shares(options.program, root, options, files, expected)
         test_no_lake(options.program, root, options)
         test_published(options.program, root, options)
         test_published_model(options.program, root, options)

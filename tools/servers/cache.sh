@@ -113,6 +113,17 @@ stop_server() {
   rm -f "$PIDFILE"
 }
 
+# kill_server — as if its machine had ended.
+kill_server() {
+  local pid begin=$SECONDS
+  alive || { rm -f "$PIDFILE"; return 0; }
+  read -r pid _ <"$PIDFILE"
+  kill -KILL -- "-$pid"
+  # Where nobody takes notice of its end it stays a zombie.
+  while alive && [ $((SECONDS - begin)) -lt 30 ]; do sleep 0.1; done
+  rm -f "$PIDFILE"
+}
+
 free_port() {
   python3 -c 'import socket
 s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'

@@ -4,6 +4,7 @@
 #   tools/servers/kafka.sh install
 #   tools/servers/kafka.sh start DIR [PORT]   prints `ready 127.0.0.1:PORT`; without PORT a free one
 #   tools/servers/kafka.sh stop DIR           its data stays in DIR
+#   tools/servers/kafka.sh kill DIR           the same, by SIGKILL
 #   tools/servers/kafka.sh status DIR         `running`, or `stopped` and exit 3
 #   tools/servers/kafka.sh with CMD...        start one in a folder of its own, run CMD with ASSAY_TEST_KAFKA
 #                                             (HOST:PORT) and ASSAY_TEST_KAFKA_DIR (the folder, so that CMD may
@@ -158,6 +159,10 @@ case ${1-} in
     PIDFILE=${2:?folder}/kafka.pid
     stop_server
     ;;
+  kill)
+    PIDFILE=${2:?folder}/kafka.pid
+    kill_server
+    ;;
   status)
     PIDFILE=${2:?folder}/kafka.pid
     if alive; then echo running; else echo stopped; exit 3; fi
@@ -166,5 +171,5 @@ case ${1-} in
     shift
     run_with "$@"
     ;;
-  *) say "usage: kafka.sh install | start|stop|status DIR [PORT] | with CMD..."; exit 2 ;;
+  *) say "usage: kafka.sh install | start|stop|kill|status DIR [PORT] | with CMD..."; exit 2 ;;
 esac
