@@ -101,7 +101,7 @@ class LibraryConsumer : public KafkaConsumer {
   ~LibraryConsumer() override {
     let_stops_end();
     rd_kafka_queue_cb_event_enable(queue_.get(), nullptr, nullptr);
-    look_for_lost_topics();
+    drop_what_was_said();
     close_group();
     queue_.reset();
     rd_kafka_consumer_close(handle_.get());
@@ -160,6 +160,13 @@ class LibraryConsumer : public KafkaConsumer {
     const ListPtr list(rd_kafka_topic_partition_list_new(static_cast<int>(from.size())),
                        rd_kafka_topic_partition_list_destroy);
     let_stops_end();
+    if (!assigned_.empty()) {
+      // That an offset is gone is never outdated to the library, unlike records: what it said of the
+      // assignment before would be taken for this one's.
+      (void)rd_kafka_assign(handle_.get(), nullptr);  // should it fail, so does the one below
+      let_stops_end();
+      drop_what_was_said();
+    }
     assigned_.clear();
     for (const auto& [partition, offset] : from) {
       rd_kafka_topic_partition_list_add(list.get(), partition.topic.c_str(), partition.partition)
@@ -284,8 +291,8 @@ class LibraryConsumer : public KafkaConsumer {
     has_lost_topic_ = has_lost_topic_ || (code == Code::kNotFound && !assigned_.empty());
   }
 
-  /// What the library said of them and nobody has asked for.
-  void look_for_lost_topics() {
+  /// What the library said and nobody has asked for; topics that are gone are noted.
+  void drop_what_was_said() {
     constexpr std::size_t kMessagesMax = 1'000;
     found_.resize(std::max(found_.size(), kMessagesMax));
     int64_t count = 0;
@@ -296,7 +303,7 @@ class LibraryConsumer : public KafkaConsumer {
         note_lost_topic(kafka_code(message->err));
         rd_kafka_message_destroy(message);
       }
-    } while (count > 0 && !has_lost_topic_);
+    } while (count > 0);
   }
 
   static TopicPartition origin_of(const rd_kafka_message_t& message) {

@@ -519,6 +519,18 @@ TEST_F(RecordsThatAge, RecordsThatAreGoneUnreadEndItUnlessToldToSkip) {
   EXPECT_EQ(values, (Values{"b", "c"}));
 }
 
+TEST_F(RecordsThatAge, WhatIsSaidOfTheAssignmentBeforeIsNotSaidOfThisOne) {
+  done_.marks.clear();
+  add(0, {"b"});
+  add(1, {"c"});
+  const auto source = open_there();
+  wait_for_answers(*source);
+  ASSERT_TRUE(source->seek(done_).ok());
+  const auto [values, status] = read_up_to(*source, 2);
+  EXPECT_TRUE(status.ok()) << status.to_string();
+  EXPECT_EQ(values, (Values{"b", "c"}));
+}
+
 /// As a broker answers that has just come back and has not learnt of its topics yet.
 TEST_F(TopicsMadeAgain, ATopicThatIsNotKnownForAMomentIsAskedForAgain) {
   const auto source = open_at(done_.positions);
