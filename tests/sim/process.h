@@ -22,8 +22,11 @@ inline pid_t begin_process(const std::function<Status()>& work) {
     return child;
   }
   const Status done = work();
-  // What the disk or a server does is told by these codes; everything else is a fault of ours.
-  const bool is_told = done.code() == Code::kUnavailable || done.code() == Code::kResourceExhausted;
+  // What the disk or a server does is told by these codes, the last of them where it answered neither
+  // to a commit nor to who looked for it; everything else is a fault of ours.
+  const bool is_told = done.code() == Code::kUnavailable ||
+                       done.code() == Code::kResourceExhausted ||
+                       done.code() == Code::kCommitUnknown;
   if (!done.ok() && !is_told) {
     std::fprintf(stderr, "%s\n", done.to_string().c_str());
   }
