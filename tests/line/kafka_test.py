@@ -281,9 +281,9 @@ def test_broken_schema(program, root):
 
 
 def test_documents(program, root):
-    """The commands of the live shop's page, all of them as they are written."""
-    page = (SOURCE / "examples/shop_live/README.md").read_text()
-    commands = "".join(re.findall(r"<!-- run with kafka -->\n```sh\n(.*?)```", page, flags=re.S))
+    """The commands of the live shop's page, all of them as they are written, then those of the streams' page."""
+    pages = "".join((SOURCE / page).read_text() for page in ("examples/shop_live/README.md", "docs/streams.md"))
+    commands = "".join(re.findall(r"<!-- run with kafka -->\n```sh\n(.*?)```", pages, flags=re.S))
     folder = root / "documents"
     folder.mkdir()
     env = {**os.environ, "KAFKA_BROKERS": BROKERS, "PATH": f"{os.path.dirname(os.path.abspath(program))}:{os.environ['PATH']}"}
