@@ -6,6 +6,7 @@
 #include "base/file_system.h"
 #include "base/process.h"
 #include "cli/commands.h"
+#include "cli/feast_place.h"
 #include "cli/serving.h"
 #include "serve/feast_import.h"
 #include "serve/feast_registry.h"
@@ -160,33 +161,18 @@ Status run_registry_serve(Invocation& invocation) {
   return {};
 }
 
-/// The bytes of a Feast repository's registry, from where Feast puts it.
-Result<std::string> read_registry(FileSystem& files, const std::string& repository) {
-  const Result<FileInfo> info = files.stat(repository);
-  if (info.ok() && !info->is_directory) {
-    return files.read(repository);
-  }
-  for (const char* const name : {"data/registry.db", "registry.db"}) {
-    const std::string path = join_path(repository, name);
-    if (files.stat(path).ok()) {
-      return files.read(path);
-    }
-  }
-  return Status(
-      Code::kNotFound,
-      "no registry in " + repository + "; run `feast apply` there, or name the registry's file");
-}
-
 Status run_import_feast(Invocation& invocation) {
   const std::string& repository = invocation.arguments.get("REPO");
   const std::string& folder = invocation.arguments.get("FOLDER");
   FileSystem& files = invocation.world.files;
-  ASSAY_ASSIGN_OR_RETURN(const std::string registry, read_registry(files, repository));
-  ASSAY_ASSIGN_OR_RETURN(const std::string whole, absolute_path(repository));
+  ASSAY_ASSIGN_OR_RETURN(const FeastPlace place, find_feast_place(files, repository));
+  ASSAY_ASSIGN_OR_RETURN(const std::string registry, files.read(place.registry_file));
+  ASSAY_ASSIGN_OR_RETURN(const std::string whole, absolute_path(place.folder));
   Result<serve::FeastImport> made = serve::import_feast(registry, whole);
   if (!made.ok()) {
-    return std::move(made).status().with_context(repository);
+    return std::move(made).status().with_context(place.registry_file);
   }
+  made->notes.insert(made->notes.end(), place.notes.begin(), place.notes.end());
   ASSAY_RETURN_IF_ERROR(files.make_directories(folder));
   const std::string project = made->project.empty() ? "imported" : made->project;
   for (const auto& [name, text] : {std::pair{"assay.yaml",
@@ -248,7 +234,7 @@ std::vector<Command> registry_commands() {
        "bronze "
        "tables and\n"
        "views of their newest values; what has no counterpart is listed.",
-       {{"REPO", "the repository's folder, or its registry's file", true},
+       {{"REPO", "the repository's folder, its feature_store.yaml, or its registry's file", true},
         {"FOLDER", "where the project goes, made when it is not there", true}},
        {},
        run_import_feast},
