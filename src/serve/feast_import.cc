@@ -16,6 +16,7 @@
 #include "catalog/value_reading.h"
 #include "data/expression_parser.h"
 #include "data/protobuf.h"
+#include "serve/feast_left_out.h"
 #include "serve/feast_repository.h"
 #include "serve/grpc_columns.h"
 
@@ -28,6 +29,7 @@ using Part = FeastPart;
 using Entity = FeastEntity;
 using View = FeastView;
 using Service = FeastService;
+using Source = FeastSource;
 using Visit = std::function<Status(const ProtoField& field)>;
 
 /// A name as definitions take it: lower-case letters, digits and _, a letter first.
@@ -90,6 +92,7 @@ class Importer {
     write_entities();
     write_views();
     write_services();
+    note_what_nobody_reads();
     return std::move(made_);
   }
 
@@ -110,13 +113,20 @@ class Importer {
       case 6:
         return of_spec([&](const ProtoField& spec) -> Status {
           ASSAY_ASSIGN_OR_RETURN(View view, read_feast_view(spec.bytes));
-          views_.emplace(view.name, std::move(view));
+          const std::string name = view.name;
+          if (!views_.emplace(name, std::move(view)).second) {
+            note(name + ": left out where it stands a second time, as a view of another project");
+          }
           return {};
         });
       case 7:
         return of_spec([&](const ProtoField& spec) -> Status {
           ASSAY_ASSIGN_OR_RETURN(Service service, read_feast_service(spec.bytes));
-          services_.emplace(service.name, std::move(service));
+          const std::string name = service.name;
+          if (!services_.emplace(name, std::move(service)).second) {
+            note(name +
+                 ": left out where it stands a second time, as a service of another project");
+          }
           return {};
         });
       case 8:
@@ -128,16 +138,42 @@ class Importer {
                                 : ": a stream view; write its windows as `agg` and `over`"));
           return {};
         });
-      case 17:
-        return of_spec([&](const ProtoField& spec) -> Status {
-          return for_fields(spec.bytes, [&](const ProtoField& field) -> Status {
-            made_.project = field.number == 1 ? plain(std::string(field.bytes)) : made_.project;
-            return {};
-          });
-        });
-      default:
+      case 12: {
+        ASSAY_ASSIGN_OR_RETURN(Source source, read_feast_source(object.bytes));
+        sources_.emplace(source.name, std::move(source));
         return {};
+      }
+      case 17:
+        return of_spec([&](const ProtoField& spec) -> Status { return take_project(spec.bytes); });
+      default: {
+        ASSAY_ASSIGN_OR_RETURN(std::string left_out, note_of_object(object));
+        if (!left_out.empty()) {
+          note(std::move(left_out));
+        }
+        return {};
+      }
     }
+  }
+
+  Status take_project(std::string_view message) {
+    std::string name;
+    ASSAY_RETURN_IF_ERROR(for_fields(message, [&](const ProtoField& field) -> Status {
+      name = field.number == 1 ? std::string(field.bytes) : name;
+      return {};
+    }));
+    if (!made_.project.empty()) {
+      note("project " + name + ": its objects are in the project `" + made_.project +
+           "` here; the registry has several");
+      return {};
+    }
+    made_.project = plain(name);
+    if (name != made_.project) {
+      note("project " + name + ": called `" + made_.project +
+           "` here; clients that read the registry `assay registry export` writes say `project: " +
+           made_.project + "`, in the places of Redis (`?feast=`, `?from_feast=`) it stays " +
+           name);
+    }
+    return {};
   }
 
   void note(std::string text) { made_.notes.push_back(std::move(text)); }
@@ -199,6 +235,7 @@ class Importer {
       }
       choose_features(&view);
       if (view.features.empty()) {
+        note(name + ": left out; none of its features is kept");
         continue;
       }
       view.made = new_name(name, &taken_);
@@ -209,6 +246,9 @@ class Importer {
       if (view.has_stream) {
         note(name + ": of its source " + view.stream +
              " the files are read; to push rows, or to read a topic, write a source of its own");
+      }
+      for (const std::string& more : notes_of_view(view)) {
+        note(name + ": " + more);
       }
       kept_.push_back(&view);
     }
@@ -225,13 +265,18 @@ class Importer {
       const std::string name = view->name + "." + feature.name;
       feature.column = view->column_of(feature.name);
       if (feature.type.empty()) {
-        note(name + ": its type has no counterpart; left out");
+        note(name + ": left out; its type " + feature.feast_type +
+             " has no counterpart by what the registry says; where the files have it as a struct "
+             "or a map, write the column with its type in `bronze`, and `latest` of it");
       } else if (!is_column(feature.column)) {
         note(name + ": left out; it is in the column `" + feature.column + kNoColumn);
       } else {
         feature.made = new_name(feature.name, &taken);
         if (feature.made != feature.name) {
           note_name(name, feature.made);
+        }
+        if (feature.is_json) {
+          note(name + ": Json is text here, the same characters");
         }
         chosen.push_back(feature);
       }
@@ -373,12 +418,16 @@ class Importer {
     for (const auto& [name, service] : services_) {
       const std::string items = items_of(service);
       if (items.empty()) {
+        note(name + ": left out; none of its features is kept");
         continue;
       }
       const std::string made = new_name(name, &taken);
       note_name(name, made);
       if (service.has_more) {
         note(name + ": its description, tags and owner are left out; services have none");
+      }
+      if (service.is_logged) {
+        note(name + ": its logging is left out; `assay serve --log-share` writes what is answered");
       }
       text += "  " + made + ": [" + items + "]\n";
     }
@@ -432,6 +481,29 @@ class Importer {
     return items;
   }
 
+  /// Entities and sources that stand in the registry and are read by no view.
+  void note_what_nobody_reads() {
+    const auto is_read = [&](const auto& is_of) {
+      return std::any_of(
+          views_.begin(), views_.end(), [&](const auto& view) { return is_of(view.second); });
+    };
+    for (const auto& [name, entity] : described_) {
+      if (name != "__dummy" && !is_read([&](const View& view) {
+            return std::count(view.entities.begin(), view.entities.end(), name) > 0;
+          })) {
+        note("entity " + name + ": left out; no feature view has it");
+      }
+    }
+    for (const auto& [name, source] : sources_) {
+      if (!is_read([&](const View& view) { return view.source == name || view.stream == name; })) {
+        note("source " + name + ": left out; no feature view reads it");
+      } else if (source.has_more) {
+        note("source " + name +
+             ": its description, tags and owner are left out; sources have none");
+      }
+    }
+  }
+
   static std::string item_of(const View& view,
                              const std::vector<std::string>& features,
                              const std::string& prefix) {
@@ -456,6 +528,7 @@ class Importer {
   FeastImport made_;
   std::set<std::string> taken_{"none"};  // names of views and tables
   std::map<std::string, Entity> described_;
+  std::map<std::string, Source> sources_;
   std::map<std::string, View> views_;
   std::map<std::string, Service> services_;
   std::vector<const View*> kept_;

@@ -4,6 +4,7 @@
 #include "serve/feast_import.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 #include <vector>
 
@@ -86,7 +87,8 @@ feature_views:
                 "basket: its source is none of files with a timestamp; write one by hand",
                 "clicks: its source is none of files with a timestamp; write one by hand",
                 "shop: its features of clicks are left out",
-                "shop: its features of basket are left out"}));
+                "shop: its features of basket are left out",
+                "shop: left out; none of its features is kept"}));
 }
 
 TEST(FeastImport, ServicesKeepTheirFeatures) {
@@ -114,10 +116,17 @@ std::string column(const std::string& name, int type, const std::string& descrip
   return bytes;
 }
 
+std::string number(int field, int value) {
+  std::string bytes;
+  data::ProtoWriter(bytes).integer(field, value);
+  return bytes;
+}
+
 struct Repository {
   static constexpr int kText = 2;
   static constexpr int kInteger = 4;
   std::vector<std::pair<int, std::string>> objects;
+  std::string more = number(8, 1);  // fields of the views to come: they are online
 
   /// A view of driver D over `When`, with a feature of each of these columns.
   void view(const std::string& name,
@@ -133,7 +142,11 @@ struct Repository {
     for (const std::string& feature : features) {
       spec.emplace_back(4, column(feature, kInteger));
     }
-    objects.emplace_back(6, message({{1, message(spec)}}));
+    objects.emplace_back(6, message({{1, message(spec) + more}}));
+  }
+  /// An object whose name is its spec's field 1.
+  void object(int kind, const std::string& name) {
+    objects.emplace_back(kind, message({{1, message({{1, name}})}}));
   }
   void service(const std::string& name, const std::vector<std::string>& parts) {
     std::vector<std::pair<int, std::string>> spec = {{1, name}};
@@ -217,6 +230,104 @@ TEST(FeastImport, AnAliasIsSaidAndNamesThatMeetAreToldApart) {
   EXPECT_NE(made.yaml.find("  both: [\"one:trips\", {view: \"two:trips\", prefix: other__}]\n"),
             std::string::npos)
       << made.yaml;
+}
+
+TEST(FeastImport, NothingIsLeftOutInSilence) {
+  Repository repository;
+  repository.view("stats", {"trips"});
+  EXPECT_TRUE(repository.made().notes.empty());
+  constexpr std::array kKinds = {std::pair{2, "feature table lost"},
+                                 std::pair{8, "lost: an on-demand view"},
+                                 std::pair{11, "saved dataset lost"},
+                                 std::pair{14, "lost: a stream view"},
+                                 std::pair{16, "permission lost: left out: EVERYBODY"},
+                                 std::pair{19, "label view lost"},
+                                 std::pair{1, "entity lost"},
+                                 std::pair{6, "lost: its source is none of files"},
+                                 std::pair{7, "lost: left out; none of its features"},
+                                 std::pair{99, "an object of a kind that is not known (field 99"}};
+  for (const auto& [kind, begin] : kKinds) {
+    Repository with = repository;
+    with.object(kind, "lost");
+    const FeastImport made = with.made();
+    EXPECT_TRUE(is_noted(made, begin)) << begin;
+    EXPECT_EQ(made.notes.size(), 1U) << begin;
+  }
+  repository.objects.emplace_back(13, message({{1, "lost"}}));
+  repository.objects.emplace_back(12, message({{20, "unread"}}));
+  const FeastImport made = repository.made();
+  EXPECT_TRUE(is_noted(made, "validation reference lost"));
+  EXPECT_TRUE(is_noted(made, "source unread: left out"));
+}
+
+TEST(FeastImport, WhatFeastKeepsForItselfIsNot) {
+  Repository repository;
+  repository.view("stats", {"trips"});
+  repository.object(17, "shop");
+  for (const int kind : {3, 4, 5, 10, 15, 18}) {
+    repository.object(kind, "x");
+  }
+  EXPECT_TRUE(repository.made().notes.empty());
+}
+
+TEST(FeastImport, AProjectThatIsCalledOtherwiseIsSaid) {
+  Repository repository;
+  repository.view("stats", {"trips"});
+  repository.object(17, "My-Project");
+  EXPECT_EQ(repository.made().project, "my_project");
+  EXPECT_TRUE(is_noted(repository.made(), "project My-Project: called `my_project` here"));
+  repository.object(17, "other");
+  repository.view("stats", {"trips"});
+  EXPECT_EQ(repository.made().project, "my_project");
+  EXPECT_TRUE(is_noted(repository.made(), "project other: its objects are in"));
+  EXPECT_TRUE(is_noted(repository.made(), "stats: left out where it stands a second time"));
+}
+
+TEST(FeastImport, WhatAViewDoesThereAndNotHereIsSaid) {
+  const auto noted = [](const std::string& more, const std::string& begin) {
+    Repository repository;
+    repository.more = more;
+    repository.view("stats", {"trips"});
+    const FeastImport made = repository.made();
+    return made.notes.size() == 1 && is_noted(made, "stats: " + begin);
+  };
+  EXPECT_TRUE(noted("", "Feast does not serve it"));
+  const std::string online = number(8, 1);
+  EXPECT_TRUE(noted(online + number(20, 1), "it is disabled"));
+  EXPECT_TRUE(noted(online + number(17, 1), "Feast checks its rows"));
+  EXPECT_TRUE(noted(online + message({{15, "x"}}), "its transformation is left out"));
+  const std::string tag = message({{1, "k"}, {2, "v"}});
+  EXPECT_TRUE(noted(online + message({{4, column("f", 4) + message({{3, tag}})}}),
+                    "tags and vector indexes"));
+}
+
+TEST(FeastImport, JsonIsTextAndStructsHaveTheirFields) {
+  constexpr int kJson = 32;
+  constexpr int kStruct = 34;
+  constexpr int kMap = 20;
+  const auto of_struct = [](const std::string& name, const std::string& schema) {
+    const std::string tag = message({{1, "feast:struct_schema"}, {2, schema}});
+    return column(name, kStruct) + message({{3, tag}});
+  };
+  Repository repository;
+  repository.more += message(
+      {{4, column("config", kJson)},
+       {4, column("tags", kMap)},
+       {4, of_struct("profile", R"({"name": "STRING", "age": "INT64", "at": "UNIX_TIMESTAMP"})")},
+       {4, of_struct("deep", R"({"name": "{\"__struct__\": {\"a\": \"STRING\"}}"})")},
+       {4, of_struct("broken", "{")}});
+  repository.view("stats", {"trips"});
+  const FeastImport made = repository.made();
+  EXPECT_NE(made.yaml.find("      config: string\n"
+                           "      profile: struct<name:string,age:int64,at:timestamp>\n"),
+            std::string::npos)
+      << made.yaml;
+  EXPECT_NE(made.yaml.find("      config: latest\n      profile: latest\n"), std::string::npos);
+  EXPECT_TRUE(is_noted(made, "stats.config: Json is text here"));
+  EXPECT_TRUE(is_noted(made, "stats.tags: left out; its type Map"));
+  EXPECT_TRUE(is_noted(made, "stats.deep: left out; its type Struct"));
+  EXPECT_TRUE(is_noted(made, "stats.broken: left out; its type Struct"));
+  EXPECT_EQ(made.notes.size(), 4U);
 }
 
 TEST(FeastImport, RelativePathsAreBelowTheRepository) {

@@ -6,6 +6,8 @@
 #include <optional>
 #include <utility>
 
+#include "catalog/value_reading.h"
+#include "catalog/yaml_document.h"
 #include "data/feast_value.h"
 #include "data/protobuf.h"
 #include "serve/grpc_columns.h"
@@ -15,25 +17,38 @@ namespace {
 
 using data::ProtoField;
 
-/// The type of a definition that Feast's number stands for.
+constexpr uint64_t kJson = 32;
+constexpr uint64_t kStruct = 34;
+
+/// The type of a definition that Feast's number stands for. Its Json is text in files.
 std::string type_word(uint64_t number) {
   const std::optional<data::Type> type = data::type_of_feast_value(number);
-  return type.has_value() ? type_name(*type) : "";
+  return type.has_value()  ? type_name(*type)
+         : number == kJson ? type_name(data::TypeId::kString)
+                           : "";
 }
 
-Result<FeastColumn> read_column(std::string_view message) {
-  FeastColumn column;
-  ASSAY_RETURN_IF_ERROR(for_fields(message, [&](const ProtoField& field) -> Status {
-    if (field.number == 1) {
-      column.name = field.bytes;
-    } else if (field.number == 2) {
-      column.type = type_word(field.bits);
-    } else if (field.number == 4) {
-      column.description = field.bytes;
-    }
-    return {};
-  }));
-  return column;
+/// What Feast calls a type for which definitions have none.
+std::string feast_type_word(uint64_t number) {
+  static const std::map<uint64_t, std::string> kWords = {{20, "Map"},
+                                                         {21, "Array(Map)"},
+                                                         {33, "Array(Json)"},
+                                                         {34, "Struct"},
+                                                         {35, "Array(Struct)"},
+                                                         {36, "Uuid"},
+                                                         {37, "TimeUuid"},
+                                                         {38, "Array(Uuid)"},
+                                                         {39, "Array(TimeUuid)"},
+                                                         {42, "Array(Array)"},
+                                                         {44, "Decimal"},
+                                                         {45, "Array(Decimal)"},
+                                                         {47, "ScalarMap"},
+                                                         {48, "ZonedTimestamp"}};
+  const auto found = kWords.find(number);
+  const bool is_set = (number >= 22 && number <= 29) || (number >= 40 && number <= 46);
+  return found != kWords.end() ? found->second
+         : is_set              ? "Set"
+                               : "of number " + std::to_string(number);
 }
 
 /// An entry of a map of texts.
@@ -46,6 +61,59 @@ Result<std::pair<std::string, std::string>> read_entry(std::string_view message)
   return entry;
 }
 
+/// The tag in which Feast keeps the fields of a Struct: JSON, `{"name": "STRING"}`.
+constexpr char kStructTag[] = "feast:struct_schema";
+
+/// The type that such a tag says; "" where a field is no plain value, or has no name of a column.
+std::string struct_word(const std::string& schema) {
+  static const std::map<std::string, std::string, std::less<>> kTypes = {
+      {"BYTES", "bytes"},
+      {"STRING", "string"},
+      {"INT32", "int32"},
+      {"INT64", "int64"},
+      {"FLOAT32", "float32"},
+      {"FLOAT64", "float64"},
+      {"BOOL", "bool"},
+      {"UNIX_TIMESTAMP", "timestamp"}};
+  const catalog::YamlDocument document = catalog::parse_yaml(schema, kStructTag);  // JSON is YAML
+  std::string fields;
+  for (const catalog::YamlEntry& entry : document.root.entries) {
+    const auto type = kTypes.find(entry.value.text);
+    if (type == kTypes.end() || !catalog::is_column_name(entry.key)) {
+      return "";
+    }
+    fields += (fields.empty() ? "" : ",") + entry.key + ":" + type->second;
+  }
+  return fields.empty() || document.diagnostics.errors() > 0 ? "" : "struct<" + fields + ">";
+}
+
+Result<FeastColumn> read_column(std::string_view message) {
+  FeastColumn column;
+  std::string schema;
+  ASSAY_RETURN_IF_ERROR(for_fields(message, [&](const ProtoField& field) -> Status {
+    if (field.number == 1) {
+      column.name = field.bytes;
+    } else if (field.number == 2) {
+      column.type = type_word(field.bits);
+      column.feast_type = column.type.empty() ? feast_type_word(field.bits) : "";
+      column.is_json = field.bits == kJson;
+    } else if (field.number == 3) {
+      ASSAY_ASSIGN_OR_RETURN(const auto tag, read_entry(field.bytes));
+      column.has_more = column.has_more || tag.first != kStructTag;
+      schema = tag.first == kStructTag ? tag.second : schema;
+    } else if (field.number == 4) {
+      column.description = field.bytes;
+    } else if (field.number == 5) {
+      column.has_more = column.has_more || field.bits != 0;
+    }
+    return {};
+  }));
+  if (column.feast_type == feast_type_word(kStruct) && !schema.empty()) {
+    column.type = struct_word(schema);
+  }
+  return column;
+}
+
 /// feast.core.DataSource, as far as it is one of files.
 Status read_source(std::string_view message, FeastView* view) {
   return for_fields(message, [&](const ProtoField& field) -> Status {
@@ -56,6 +124,8 @@ Status read_source(std::string_view message, FeastView* view) {
       view->event_time = field.bytes;
     } else if (field.number == 5) {
       view->known_time = field.bytes;
+    } else if (field.number == 20) {
+      view->source = field.bytes;
     } else if (field.number == 11) {
       return for_fields(field.bytes, [&](const ProtoField& option) -> Status {
         if (option.number == 1) {
@@ -84,12 +154,16 @@ Result<FeastView> read_feast_view(std::string_view message) {
       case 1:
         view.name = field.bytes;
         return {};
+      case 2:
+        view.project = field.bytes;
+        return {};
       case 3:
         view.entities.emplace_back(field.bytes);
         return {};
       case 4:
       case 12: {
         ASSAY_ASSIGN_OR_RETURN(FeastColumn column, read_column(field.bytes));
+        view.features_have_more = view.features_have_more || (field.number == 4 && column.has_more);
         (field.number == 4 ? view.features : view.keys).push_back(std::move(column));
         return {};
       }
@@ -105,6 +179,9 @@ Result<FeastView> read_feast_view(std::string_view message) {
         });
       case 7:
         return read_source(field.bytes, &view);
+      case 8:
+        view.is_online = field.bits != 0;
+        return {};
       case 9:
         view.has_stream = true;
         return for_fields(field.bytes, [&](const ProtoField& part) -> Status {
@@ -116,6 +193,15 @@ Result<FeastView> read_feast_view(std::string_view message) {
         return {};
       case 11:
         view.owner = field.bytes;
+        return {};
+      case 15:
+        view.is_transformed = !field.bytes.empty();
+        return {};
+      case 17:
+        view.is_validated = field.bits != 0;
+        return {};
+      case 20:
+        view.is_disabled = field.bits != 0;
         return {};
       default:
         return {};
@@ -132,6 +218,8 @@ Result<FeastService> read_feast_service(std::string_view message) {
       service.name = field.bytes;
     } else if (field.number >= 4 && field.number <= 6) {
       service.has_more = service.has_more || !field.bytes.empty();
+    } else if (field.number == 7) {
+      service.is_logged = !field.bytes.empty();
     } else if (field.number == 3) {
       FeastPart& part = service.parts.emplace_back();
       return for_fields(field.bytes, [&](const ProtoField& of) -> Status {
@@ -167,6 +255,19 @@ Result<FeastEntity> read_feast_entity(std::string_view message) {
     return {};
   }));
   return entity;
+}
+
+Result<FeastSource> read_feast_source(std::string_view message) {
+  FeastSource source;
+  ASSAY_RETURN_IF_ERROR(for_fields(message, [&](const ProtoField& field) -> Status {
+    if (field.number == 20) {
+      source.name = field.bytes;
+    } else if (field.number >= 23 && field.number <= 25) {
+      source.has_more = source.has_more || !field.bytes.empty();
+    }
+    return {};
+  }));
+  return source;
 }
 
 }  // namespace assay::serve

@@ -16,8 +16,11 @@ struct FeastColumn {
   std::string name;  // as Feast's clients know it
   std::string type;  // of a definition; "" when there is none for it
   std::string description{};
-  std::string column{};  // in the files
-  std::string made{};    // its name here
+  std::string feast_type{};  // where definitions have no such type, Feast's word for it
+  bool is_json = false;      // Feast's Json: text in the files
+  bool has_more = false;     // tags, a vector index
+  std::string column{};      // in the files
+  std::string made{};        // its name here
 };
 
 /// A view as a service has it: feast.core.FeatureViewProjection.
@@ -34,8 +37,15 @@ struct FeastEntity {
   bool has_more = false;  // tags or an owner
 };
 
+/// feast.core.DataSource, as far as it stands beside views.
+struct FeastSource {
+  std::string name;
+  bool has_more = false;  // a description, tags, an owner
+};
+
 struct FeastView {
   std::string name;
+  std::string project;
   std::vector<std::string> entities;
   std::vector<FeastColumn> features;
   std::vector<FeastColumn> keys;
@@ -48,9 +58,15 @@ struct FeastView {
   std::string event_time;  // columns in the files
   std::string known_time;
   std::map<std::string, std::string> columns;  // of the files, by the name that Feast gives them
+  std::string source;                          // the source of files
   std::string stream;                          // the source beside the files
   bool has_stream = false;
-  std::string made;  // its name here
+  bool is_online = false;
+  bool is_disabled = false;
+  bool is_transformed = false;  // by Python
+  bool is_validated = false;
+  bool features_have_more = false;  // tags, vector indexes
+  std::string made;                 // its name here
 
   [[nodiscard]] std::string column_of(const std::string& known) const {
     const auto found = columns.find(known);
@@ -68,14 +84,16 @@ struct FeastService {
   std::string name;
   std::vector<FeastPart> parts;
   bool has_more = false;  // a description, tags, an owner
+  bool is_logged = false;
 };
 
 /// Read what a Feast repository defines, as far as definitions of ours can say it: messages
-/// FeatureViewSpec, FeatureServiceSpec and EntitySpecV2 of feast.core.
+/// FeatureViewSpec, FeatureServiceSpec, EntitySpecV2 and DataSource of feast.core.
 ///
 /// Errors  kInvalidArgument: no such message.
 Result<FeastView> read_feast_view(std::string_view message);
 Result<FeastService> read_feast_service(std::string_view message);
 Result<FeastEntity> read_feast_entity(std::string_view message);
+Result<FeastSource> read_feast_source(std::string_view message);
 
 }  // namespace assay::serve
