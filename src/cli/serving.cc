@@ -351,6 +351,7 @@ Status Servers::start(int threads) {
   raise_file_limit();  // each connection is one
   options.is_slow = features_.slow_of_callers();
   options.is_write = serve::FeatureServer::is_write;
+  options.is_large = serve::FeatureServer::is_question;
   options.is_urgent = serve::FeatureServer::is_urgent;
   options.slow.interrupt = [this] { line_.interrupt(); };
   ASSAY_ASSIGN_OR_RETURN(tls_, tls_files(invocation_));
@@ -359,7 +360,7 @@ Status Servers::start(int threads) {
   ASSAY_ASSIGN_OR_RETURN(http_,
                          serve::start_http_server(invocation_.world, features_.handler(), options));
   const std::string http = options.host + ":" + std::to_string(http_->port());
-  ASSAY_ASSIGN_OR_RETURN(const std::string grpc, start_grpc(options.tls));
+  ASSAY_ASSIGN_OR_RETURN(const std::string grpc, start_grpc(options.tls, threads));
   ASSAY_RETURN_IF_ERROR(write_addresses(invocation_, http, grpc));
   where_ = (tls_ == nullptr ? "http://" : "https://") + http +
            (grpc.empty() ? "" : " and by gRPC on " + grpc);
@@ -373,7 +374,7 @@ Status Servers::start(int threads) {
 }
 
 /// Listen where --grpc says; the address, "" without one.
-Result<std::string> Servers::start_grpc(const serve::TlsSource& tls) {
+Result<std::string> Servers::start_grpc(const serve::TlsSource& tls, int threads) {
   if (!invocation_.arguments.has("grpc")) {
     return std::string();
   }
@@ -387,7 +388,7 @@ Result<std::string> Servers::start_grpc(const serve::TlsSource& tls) {
   const auto answer = [this](std::string_view method,
                              std::string_view request,
                              const serve::Credentials& credentials) {
-    return serve::answer_grpc(features_, method, request, credentials);
+    return serve::answer_grpc_in_time(features_, method, request, credentials, "", {true, {}});
   };
   serve::SlowLimits limits;
   limits.interrupt = [this] { line_.interrupt(); };
@@ -395,6 +396,9 @@ Result<std::string> Servers::start_grpc(const serve::TlsSource& tls) {
   options.past.slow = slow_calls_.get();
   slow_pushes_ = std::make_unique<serve::SlowWork>(invocation_.world, limits);
   options.past.writes = slow_pushes_.get();
+  limits.threads = serve::lane_count(threads);
+  large_calls_ = std::make_unique<serve::SlowWork>(invocation_.world, limits);
+  options.past.large = large_calls_.get();
   options.past.may_wait = [this](const serve::Credentials& credentials) {
     return features_.gate().who(credentials).status();
   };
@@ -402,8 +406,9 @@ Result<std::string> Servers::start_grpc(const serve::TlsSource& tls) {
   options.past.answer = [this](std::string_view method,
                                std::string_view request,
                                const serve::Credentials& credentials,
-                               std::string_view as_of) {
-    return serve::answer_grpc(features_, method, request, credentials, as_of);
+                               std::string_view as_of,
+                               const serve::Pace& pace) -> Result<std::string> {
+    return *serve::answer_grpc_in_time(features_, method, request, credentials, as_of, pace);
   };
   ASSAY_ASSIGN_OR_RETURN(grpc_,
                          serve::start_grpc_server(invocation_.world.metrics, answer, options));
@@ -430,26 +435,15 @@ void Servers::stop(const std::function<void()>& each_second) {
     wait_calling(invocation_.world.clock, drain_, each_second);
   }
   watch_.reset();
-  serve::all_at_once({[this] {
-                        if (http_ != nullptr) {
-                          http_->stop();
-                        }
-                      },
-                      [this] {
-                        if (slow_calls_ != nullptr) {
-                          slow_calls_->stop();
-                        }
-                      },
-                      [this] {
-                        if (slow_pushes_ != nullptr) {
-                          slow_pushes_->stop();
-                        }
-                      },
-                      [this] {
-                        if (grpc_ != nullptr) {
-                          grpc_->stop();
-                        }
-                      }});
+  const auto stop = [](const auto& part) {
+    return [&part] {
+      if (part != nullptr) {
+        part->stop();
+      }
+    };
+  };
+  serve::all_at_once(
+      {stop(http_), stop(slow_calls_), stop(slow_pushes_), stop(large_calls_), stop(grpc_)});
 }
 
 Status write_addresses(Invocation& invocation, const std::string& http, const std::string& grpc) {

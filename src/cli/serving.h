@@ -105,7 +105,7 @@ class Servers {
   void stop(const std::function<void()>& each_second = {});
 
  private:
-  Result<std::string> start_grpc(const serve::TlsSource& tls);
+  Result<std::string> start_grpc(const serve::TlsSource& tls, int threads);
 
   Invocation& invocation_;
   serve::FeatureServer& features_;
@@ -115,6 +115,7 @@ class Servers {
   std::unique_ptr<serve::HttpServer> http_;
   std::unique_ptr<serve::SlowWork> slow_calls_;
   std::unique_ptr<serve::SlowWork> slow_pushes_;  // by gRPC
+  std::unique_ptr<serve::SlowWork> large_calls_;
   std::unique_ptr<serve::GrpcServer> grpc_;
   std::string where_;
   Duration drain_{0};

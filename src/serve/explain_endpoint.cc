@@ -141,7 +141,7 @@ Response FeatureServer::explain(const Request& request, const Caller& caller) {
   if (typed.rows.rows != 1) {
     return feast_error(kUnprocessable, "FeastError", "one entity is explained at once");
   }
-  const Asking asking = reads_for(selections->state(), body.at);
+  const Asking asking = reads_for(selections->state(), body.at, {});
   if (asking.refusal.has_value()) {
     return *asking.refusal;
   }

@@ -55,31 +55,6 @@ const std::string& openapi() {
   return kDocument;
 }
 
-/// The model asked for, or the only one.
-const ServingModel* find_model(const ServingState& state, const std::optional<std::string>& name) {
-  if (!name.has_value()) {
-    return state.models.size() == 1 ? &state.models.begin()->second : nullptr;
-  }
-  const auto found = state.models.find(*name);
-  return found == state.models.end() ? nullptr : &found->second;
-}
-
-/// `suggests`: with the name that resembles it.
-Response no_model(const ServingState& state,
-                  const std::optional<std::string>& name,
-                  bool suggests) {
-  std::vector<std::string> names;
-  for (const auto& entry : state.models) {
-    names.push_back(entry.first);
-  }
-  if (name.has_value()) {
-    return detail_error(
-        404, "Model " + *name + " does not exist" + (suggests ? did_you_mean(*name, names) : ""));
-  }
-  return names.empty() ? detail_error(404, "there is no model; train and promote one first")
-                       : detail_error(422, "there are several models; say which in `model`");
-}
-
 }  // namespace
 
 FeatureServer::FeatureServer(World& world,
@@ -165,23 +140,35 @@ bool FeatureServer::is_urgent(const Request& request) {
   return endpoint == kHealth || endpoint == kMetrics;
 }
 
-std::function<bool(const Request&)> FeatureServer::slow_of_callers() {
-  return [this](const Request& request) { return is_slow(request) && who(request).ok(); };
+bool FeatureServer::is_question(const Request& request) {
+  const std::string_view target = request.target;
+  const Endpoint endpoint = endpoint_of(target.substr(0, target.find('?')));
+  return (endpoint == kGetOnlineFeatures || endpoint == kPredict) && !is_slow(request);
 }
 
-Response FeatureServer::handle(const Request& request) {
+std::function<bool(const Request&)> FeatureServer::slow_of_callers() {
+  return [this](const Request& request) {
+    const bool is_long = request.body.size() > kLargeBodyBytes && is_question(request);
+    return (is_long || is_slow(request)) && who(request).ok();
+  };
+}
+
+std::optional<Response> FeatureServer::answer_in_time(const Request& request) {
   const Duration begin = world_.clock.monotonic();
   const std::string_view target = request.target;
   const Endpoint endpoint = endpoint_of(target.substr(0, target.find('?')));
-  Response response = route(endpoint, request);
-  if (response.status == 200 && has_tag(endpoint)) {
-    add_tag(request, &response);
+  std::optional<Response> response = route(endpoint, request);
+  if (!response.has_value()) {
+    return response;
   }
-  count(endpoint, response.status, {world_.clock.monotonic().micros - begin.micros});
+  if (response->status == 200 && has_tag(endpoint)) {
+    add_tag(request, &*response);
+  }
+  count(endpoint, response->status, {world_.clock.monotonic().micros - begin.micros});
   return response;
 }
 
-Response FeatureServer::route(Endpoint endpoint, const Request& request) {
+std::optional<Response> FeatureServer::route(Endpoint endpoint, const Request& request) {
   if (endpoint == kOther) {
     return detail_error(404, "Not Found");
   }
@@ -205,7 +192,9 @@ Response FeatureServer::route(Endpoint endpoint, const Request& request) {
   return answer(endpoint, request, **caller);
 }
 
-Response FeatureServer::answer(Endpoint endpoint, const Request& request, const Caller& caller) {
+std::optional<Response> FeatureServer::answer(Endpoint endpoint,
+                                              const Request& request,
+                                              const Caller& caller) {
   if ((endpoint == kMetrics && !caller.may("metrics")) ||
       ((endpoint == kRegistry || endpoint == kOpenApi) && !caller.may("registry"))) {
     return not_permitted(caller, endpoint == kMetrics ? "metrics" : "registry", "");
@@ -297,7 +286,8 @@ Response FeatureServer::ready() {
   return response;
 }
 
-Response FeatureServer::get_online_features(const Request& request, const Caller& caller) {
+std::optional<Response> FeatureServer::get_online_features(const Request& request,
+                                                           const Caller& caller) {
   ParsedBody parsed = parse_request_body(request.body);
   if (!parsed.errors.empty()) {
     feature_requests_.add();
@@ -308,7 +298,10 @@ Response FeatureServer::get_online_features(const Request& request, const Caller
     return *refusal;
   }
   const bool with_view_versions = parsed.body.with_view_versions;
-  const FeaturesAsked asked = ask_features(std::move(parsed.body), caller);
+  const FeaturesAsked asked = ask_features(std::move(parsed.body), caller, request.pace);
+  if (asked.is_large) {
+    return std::nullopt;
+  }
   if (asked.flat.has_value()) {
     return answered(asked.selection->form->render(asked.typed, *asked.flat, with_view_versions),
                     asked.flat->now,
@@ -330,110 +323,7 @@ Pushed FeatureServer::push(const WriteBody& rows, std::string_view key, const Ca
   return pushed;
 }
 
-FeaturesAsked FeatureServer::ask_features(RequestBody body, const Caller& caller) {
-  const Duration begin = world_.clock.monotonic();
-  feature_requests_.add();
-  FeaturesAsked asked;
-  const std::shared_ptr<Selections> selections = this->selections();
-  const bool tells_names = sees_names(caller);
-  if (std::optional<Response> refusal =
-          tells_names ? std::nullopt : check_names(caller, body, selections->state())) {
-    asked.refusal = *std::move(refusal);
-    return asked;
-  }
-  Selected selected = selections->select(body, tells_names);
-  if (selected.selection == nullptr) {
-    asked.refusal = std::move(selected.refusal);
-    return asked;
-  }
-  asked.selection = std::move(selected.selection);
-  const Selection& selection = *asked.selection;
-  if (std::optional<Response> refusal =
-          check_selection(caller, body.feature_service, *selection.service)) {
-    asked.refusal = *std::move(refusal);
-    return asked;
-  }
-  selections->name_keys(*selection.service, &body.entities);
-  asked.typed = type_rows(*selection.service, body.entities);
-  if (asked.typed.refusal.has_value()) {
-    asked.refusal = *asked.typed.refusal;
-    return asked;
-  }
-  const Asking asking = reads_for(selections->state(), body.at);
-  if (asking.refusal.has_value()) {
-    asked.refusal = *asking.refusal;
-    return asked;
-  }
-  Result<std::optional<FlatAnswer>> flat =
-      flat_answer(*selection.service, asked.typed.rows, asking);
-  if (!flat.ok()) {
-    asked.refusal = failed("online_read_failed", flat.status());
-    return asked;
-  }
-  asked.flat = *std::move(flat);
-  if (asked.flat.has_value()) {
-    if (log_ != nullptr) {
-      log_->add(selection.service, asked.typed.rows, *asked.flat);
-    }
-  } else {
-    Result<FeatureAnswer> answer =
-        get_features(*selection.service, asking.reads, asked.typed.rows, asking.at);
-    if (!answer.ok()) {
-      asked.refusal = failed("online_read_failed", answer.status());
-      return asked;
-    }
-    if (log_ != nullptr && !asking.of_the_past) {
-      log_->add(selection.service, asked.typed.rows, *answer);
-    }
-    asked.answer = *std::move(answer);
-  }
-  count(asked);
-  selection.latency->observe(static_cast<double>(world_.clock.monotonic().micros - begin.micros) *
-                             1e-6);
-  return asked;
-}
-
-Result<std::optional<FlatAnswer>> FeatureServer::flat_answer(const gold::Service& service,
-                                                             const RequestRows& rows,
-                                                             const Asking& asking) {
-  return !is_quick_ || asking.of_the_past || !is_flat(service)
-             ? std::optional<FlatAnswer>()
-             : get_flat_features(service, store_, rows, asking.at);
-}
-
-/// Entities and statuses of an answer.
-void FeatureServer::count(const FeaturesAsked& asked) {
-  const Selection& selection = *asked.selection;
-  const int64_t rows = asked.flat.has_value() ? asked.flat->rows : asked.answer->rows();
-  std::size_t feature = 0;
-  for (const Selection::StatusTotals& view : selection.status_totals) {
-    std::array<int64_t, data::kFeatureStatuses> totals{};
-    const auto add = [&totals](data::FeatureStatus status) {
-      ++totals[static_cast<std::size_t>(status)];
-    };
-    for (; feature < view.end; ++feature) {
-      if (asked.flat.has_value()) {
-        const gold::ServiceFeature& of = selection.service->features[feature];
-        if (asked.flat->views[static_cast<std::size_t>(of.view_index)].is_present) {
-          totals[static_cast<std::size_t>(data::FeatureStatus::kPresent)] += rows;
-        } else {
-          asked.flat->each_status(of, add);
-        }
-      } else {
-        const auto statuses = asked.answer->statuses(static_cast<int>(feature));
-        std::for_each(statuses.begin(), statuses.end(), add);
-      }
-    }
-    for (std::size_t status = 0; status < totals.size(); ++status) {
-      if (totals[status] != 0) {
-        view.counters[status]->add(totals[status]);
-      }
-    }
-  }
-  entities_.add(rows);
-}
-
-Response FeatureServer::predict(const Request& request, const Caller& caller) {
+std::optional<Response> FeatureServer::predict(const Request& request, const Caller& caller) {
   ParsedBody parsed = parse_request_body(request.body);
   if (!parsed.errors.empty()) {
     return validation_error(parsed.errors);
@@ -441,7 +331,10 @@ Response FeatureServer::predict(const Request& request, const Caller& caller) {
   if (const std::optional<Response> refusal = take_as_of(request, &parsed.body)) {
     return *refusal;
   }
-  const PredictionsAsked asked = ask_predictions(parsed.body, caller);
+  const PredictionsAsked asked = ask_predictions(parsed.body, caller, request.pace);
+  if (asked.is_large) {
+    return std::nullopt;
+  }
   if (!asked.predictions.has_value()) {
     return asked.refusal;
   }
@@ -449,69 +342,6 @@ Response FeatureServer::predict(const Request& request, const Caller& caller) {
   return answered(render_predictions(*asked.model, *asked.predictions, parsed.body.with_features),
                   features.now,
                   features.known_until);
-}
-
-PredictionsAsked FeatureServer::ask_predictions(const RequestBody& body, const Caller& caller) {
-  PredictionsAsked asked;
-  asked.state = this->selections();
-  const ServingState& state = asked.state->state();
-  asked.model = find_model(state, body.model);
-  if (std::optional<Response> refusal = check_model(caller, body.model, asked.model)) {
-    asked.refusal = *std::move(refusal);
-    return asked;
-  }
-  if (asked.model == nullptr) {
-    asked.refusal = no_model(state, body.model, sees_names(caller));
-    return asked;
-  }
-  const gold::Service& service = *asked.model->service;
-  std::optional<Response> refusal =
-      body.with_features ? check_model_features(caller, *asked.model) : std::nullopt;
-  if (refusal.has_value()) {  // a score tells less than what it is made of
-    asked.refusal = *std::move(refusal);
-    return asked;
-  }
-  const TypedRows typed = type_rows(service, body.entities);
-  if (typed.refusal.has_value()) {
-    asked.refusal = *typed.refusal;
-    return asked;
-  }
-  const Asking asking = reads_for(state, body.at);
-  if (asking.refusal.has_value()) {
-    asked.refusal = *asking.refusal;
-    return asked;
-  }
-  Result<Predictions> predictions = predict_rows(*asked.model, body, typed.rows, asking);
-  if (!predictions.ok()) {
-    asked.refusal = failed("prediction_failed", predictions.status());
-    return asked;
-  }
-  predictions_.add(predictions->features.rows());
-  asked.predictions = *std::move(predictions);
-  return asked;
-}
-
-Result<Predictions> FeatureServer::predict_rows(const ServingModel& model,
-                                                const RequestBody& body,
-                                                const RequestRows& rows,
-                                                const Asking& asking) {
-  if (model.challengers.empty() && !body.with_features) {
-    ASSAY_ASSIGN_OR_RETURN(const std::optional<FlatAnswer> flat,
-                           flat_answer(*model.service, rows, asking));
-    if (flat.has_value()) {
-      Predictions predictions = serve::predict(model, *flat);
-      if (log_ != nullptr) {
-        log_->add(model, rows, predictions, *flat);
-      }
-      return predictions;
-    }
-  }
-  ASSAY_ASSIGN_OR_RETURN(Predictions predictions,
-                         serve::predict(model, asking.reads, rows, asking.at, log_ != nullptr));
-  if (log_ != nullptr && !asking.of_the_past) {
-    log_->add(model, rows, predictions);
-  }
-  return predictions;
 }
 
 /// What could not be read. A question that the tables cannot answer is no fault of the server.
@@ -528,50 +358,6 @@ Response FeatureServer::noted(std::string_view event, Response response) {
     world_.log.error(event, {{"answer", response.body}});
   }
   return response;
-}
-
-/// Where the question is answered from, and for which instant.
-FeatureServer::Asking FeatureServer::reads_for(const ServingState& state,
-                                               const std::optional<JsonValue>& at) {
-  Asking asking;
-  const Result<EventTime> newest = now(state);
-  if (!newest.ok()) {
-    asking.refusal = failure_response(newest.status());
-    return asking;
-  }
-  asking.at = *newest;
-  if (!at.has_value()) {
-    asking.reads = ViewReads::of(store_, asking.at);
-    return asking;
-  }
-  const Result<data::Scalar> instant = to_scalar(*at, data::Type::kTimestamp);
-  if (!instant.ok()) {
-    asking.refusal = feast_error(422, "FeastError", "at: " + instant.status().message());
-    return asking;
-  }
-  asking.at = EventTime{std::get<int64_t>(instant->value)};
-  asking.of_the_past = true;
-  if (asking.at > *newest) {
-    asking.refusal = feast_error(
-        422, "FeastError", "at lies in the future; it is " + format_time(*newest) + " by now");
-  } else if (line_ == nullptr) {
-    asking.refusal =
-        feast_error(501, "FeastError", "this server has no tables to answer for the past from");
-  }
-  asking.reads.read = [this, at_time = asking.at](const gold::FeatureView& view,
-                                                  std::span<const data::EntityKey> keys) {
-    return line_->past(view, keys, at_time);
-  };
-  return asking;
-}
-
-/// The instant of the question: now, or where the data's own clock stands.
-Result<EventTime> FeatureServer::now(const ServingState& state) {
-  if (state.clock == catalog::ServingClock::kWall) {
-    return world_.clock.now();
-  }
-  ASSAY_ASSIGN_OR_RETURN(const EventTime data_now, store_.known_data_now());
-  return data_now == EventTime::min() ? world_.clock.now() : data_now;
 }
 
 void FeatureServer::count(Endpoint endpoint, int status, Duration taken) {

@@ -30,6 +30,7 @@ struct FeaturesAsked {
   TypedRows typed;
   std::optional<FlatAnswer> flat;       // of a flat service
   std::optional<FeatureAnswer> answer;  // else; none of the two: see refusal
+  bool is_large = false;                // it was hurried, and is not answered: ask it in peace
   Response refusal;
 };
 
@@ -37,6 +38,7 @@ struct FeaturesAsked {
 struct PredictionsAsked {
   const ServingModel* model = nullptr;     // of `state`
   std::optional<Predictions> predictions;  // nothing: see refusal
+  bool is_large = false;                   // as of FeaturesAsked
   Response refusal;
   std::shared_ptr<Selections> state;
 };
@@ -55,21 +57,28 @@ class FeatureServer {
                 ServedLog* log = nullptr,
                 LineControl* line = nullptr);
 
-  Response handle(const Request& request);
-  /// Whether a request waits for a disk or tables: HttpOptions::is_slow.
+  /// The answer, however long it takes.
+  Response handle(const Request& request) { return *answer_in_time(request); }
+  /// The same; nothing when the request is hurried and would take long.
+  std::optional<Response> answer_in_time(const Request& request);
+  /// Whether a request waits for a disk or tables.
   static bool is_slow(const Request& request);
   /// Whether it is a push, which waits for nobody's question: HttpOptions::is_write.
   static bool is_write(const Request& request);
-  /// is_slow() as HttpOptions takes it: requests of callers who are not known do not queue, they
-  /// are refused at once. This object must outlive it.
+  /// Whether it is a question for what is now, which computes: HttpOptions::is_large.
+  static bool is_question(const Request& request);
+  /// is_slow() and questions of long bodies, as HttpOptions::is_slow takes it: requests of callers
+  /// who are not known do not queue, they are refused at once. This object must outlive it.
   std::function<bool(const Request&)> slow_of_callers();
   /// Whether a request is about the server itself, and answered when others are shed:
   /// HttpOptions::is_urgent.
   static bool is_urgent(const Request& request);
   /// The question of a request, however it came here: read, counted, and logged when there is a
   /// log.
-  FeaturesAsked ask_features(RequestBody body, const Caller& caller);
-  PredictionsAsked ask_predictions(const RequestBody& body, const Caller& caller);
+  FeaturesAsked ask_features(RequestBody body, const Caller& caller, const Pace& pace = {});
+  PredictionsAsked ask_predictions(const RequestBody& body,
+                                   const Caller& caller,
+                                   const Pace& pace = {});
   /// Rows for a source, once under `key` ("": however often they come). It waits for a disk.
   Pushed push(const WriteBody& rows, std::string_view key, const Caller& caller);
   /// Whether features can be answered: what /ready says.
@@ -87,9 +96,9 @@ class FeatureServer {
   /// Answer every question in the way that any of them could take, from now on: the twin of the
   /// quick one, for tests.
   void answer_in_general() { is_quick_ = false; }
-  /// handle() as a Handler; this object must outlive it.
+  /// answer_in_time() as a Handler; this object must outlive it.
   Handler handler() {
-    return [this](const Request& request) { return handle(request); };
+    return [this](const Request& request) { return answer_in_time(request); };
   }
 
  private:
@@ -108,13 +117,14 @@ class FeatureServer {
   };
 
   Result<std::shared_ptr<const Caller>> who(const Request& request);
-  Response route(Endpoint endpoint, const Request& request);
-  Response answer(Endpoint endpoint, const Request& request, const Caller& caller);
-  Response get_online_features(const Request& request, const Caller& caller);
-  Response predict(const Request& request, const Caller& caller);
+  std::optional<Response> route(Endpoint endpoint, const Request& request);
+  std::optional<Response> answer(Endpoint endpoint, const Request& request, const Caller& caller);
+  std::optional<Response> get_online_features(const Request& request, const Caller& caller);
+  std::optional<Response> predict(const Request& request, const Caller& caller);
+  FeaturesAsked features_asked(RequestBody body, const Caller& caller, const Pace& pace);
   Response explain(const Request& request, const Caller& caller);
   Response ready();
-  Asking reads_for(const ServingState& state, const std::optional<JsonValue>& at);
+  Asking reads_for(const ServingState& state, const std::optional<JsonValue>& at, const Pace& pace);
   /// From the store as it is: a flat service's answer without a Scalar a value. Nothing: it has to
   /// be asked for in the other way.
   Result<std::optional<FlatAnswer>> flat_answer(const gold::Service& service,

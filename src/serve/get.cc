@@ -1,9 +1,11 @@
 #include "serve/get.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 #include "gold/service_values.h"
+#include "serve/watched_view.h"
 
 namespace assay::serve {
 namespace {
@@ -67,6 +69,7 @@ class Reading {
     }
     fill_derived(reading.derived);
     for (std::size_t view = 0; view < service_.on_demand.size(); ++view) {
+      ASSAY_RETURN_IF_ERROR(reads_.goes_on ? reads_.goes_on() : Status());
       ASSAY_RETURN_IF_ERROR(evaluate(static_cast<int>(view)));
     }
     return std::move(answer_);
@@ -223,11 +226,16 @@ FeatureAnswer::FeatureAnswer(int features, int64_t rows)
       statuses_(values_.size(), FeatureStatus::kNotFound),
       event_times_(values_.size()) {}
 
-ViewReads ViewReads::of(online::OnlineStore& store, EventTime now) {
-  return {[&store, now](const gold::FeatureView& view, std::span<const data::EntityKey> keys) {
-            return store.read(view, keys, now);
-          },
-          [&store](const gold::FeatureView& view) { return store.known_applied_to(view); }};
+ViewReads ViewReads::of(online::OnlineStore& store,
+                        EventTime now,
+                        const std::function<Status()>& goes_on) {
+  return {
+      [&store, now, goes_on](const gold::FeatureView& view, std::span<const data::EntityKey> keys) {
+        return goes_on ? store.read(WatchedView(view, goes_on), keys, now)
+                       : store.read(view, keys, now);
+      },
+      [&store](const gold::FeatureView& view) { return store.known_applied_to(view); },
+      goes_on};
 }
 
 Status check_is_there(const gold::FeatureView& view,
@@ -295,7 +303,8 @@ bool is_flat(const gold::Service& service) {
 Result<std::optional<FlatAnswer>> get_flat_features(const gold::Service& service,
                                                     online::OnlineStore& store,
                                                     const RequestRows& rows,
-                                                    EventTime now) {
+                                                    EventTime now,
+                                                    const std::function<Status()>& goes_on) {
   FlatAnswer answer;
   answer.rows = rows.rows;
   answer.now = now;
@@ -310,6 +319,8 @@ Result<std::optional<FlatAnswer>> get_flat_features(const gold::Service& service
   keys.reserve(service.views.size());
   std::vector<online::ViewKeys> asked;
   asked.reserve(service.views.size());
+  std::vector<WatchedView> watched;
+  watched.reserve(goes_on ? service.views.size() : 0);
   std::size_t begin = 0;
   for (const gold::FeatureViewPtr& view : service.views) {
     if (asked.empty() || asked.back().view->keys() != view->keys()) {
@@ -321,7 +332,7 @@ Result<std::optional<FlatAnswer>> get_flat_features(const gold::Service& service
     }
     answer.views.push_back({begin, asked.size() * row_count, view->features().size(), false});
     begin += row_count * view->features().size();
-    asked.push_back({view.get(), keys.back()});
+    asked.push_back({goes_on ? &watched.emplace_back(*view, goes_on) : view.get(), keys.back()});
   }
   answer.applied.reserve(asked.size());
   ASSAY_RETURN_IF_ERROR(store.read_flat_views(asked, now, &answer.values, &answer.applied));

@@ -90,8 +90,13 @@ struct ViewReads {
   /// How far what is read had come; asked before reading. Empty: it is not told.
   std::function<Result<std::optional<online::AppliedTo>>(const gold::FeatureView& view)> applied;
 
+  /// Of the question's Pace.
+  std::function<Status()> goes_on{};
+
   /// From a store, at `now`. The store must outlive what is returned.
-  static ViewReads of(online::OnlineStore& store, EventTime now);
+  static ViewReads of(online::OnlineStore& store,
+                      EventTime now,
+                      const std::function<Status()>& goes_on = {});
 };
 
 /// Whether a store has a view's rows at all. One that does not know where the view stands was
@@ -182,10 +187,11 @@ struct FlatAnswer {
 bool is_flat(const gold::Service& service);
 
 /// get_online_features of such a service. Nothing when part of a key is null: that is not asked
-/// for here.
+/// for here. `goes_on`: of the question's Pace.
 Result<std::optional<FlatAnswer>> get_flat_features(const gold::Service& service,
                                                     online::OnlineStore& store,
                                                     const RequestRows& rows,
-                                                    EventTime now);
+                                                    EventTime now,
+                                                    const std::function<Status()>& goes_on = {});
 
 }  // namespace assay::serve

@@ -143,6 +143,15 @@ Result<std::string> answer_grpc(FeatureServer& server,
                                 std::string_view request,
                                 const Credentials& credentials,
                                 std::string_view as_of) {
+  return *answer_grpc_in_time(server, method, request, credentials, as_of, {});
+}
+
+std::optional<Result<std::string>> answer_grpc_in_time(FeatureServer& server,
+                                                       std::string_view method,
+                                                       std::string_view request,
+                                                       const Credentials& credentials,
+                                                       std::string_view as_of,
+                                                       const Pace& pace) {
   if (method == kHealthCheck || method == kHealthWatch) {
     return answer_health(
         method, request, [&](std::string_view service) { return health_of(server, service); });
@@ -155,7 +164,10 @@ Result<std::string> answer_grpc(FeatureServer& server,
   if (method == "/feast.serving.ServingService/GetOnlineFeatures") {
     ASSAY_ASSIGN_OR_RETURN(RequestBody body, read_features_request(request, as_of));
     const bool with_view_versions = body.with_view_versions;
-    const FeaturesAsked asked = server.ask_features(std::move(body), *caller);
+    const FeaturesAsked asked = server.ask_features(std::move(body), *caller, pace);
+    if (asked.is_large) {
+      return std::nullopt;
+    }
     return asked.flat.has_value() || asked.answer.has_value()
                ? features_response(asked, with_view_versions)
                : Result<std::string>(refusal_status(asked.refusal));
@@ -167,7 +179,10 @@ Result<std::string> answer_grpc(FeatureServer& server,
   }
   if (method == "/assay.serving.PredictionService/Predict") {
     ASSAY_ASSIGN_OR_RETURN(const RequestBody body, read_predict_request(request, as_of));
-    const PredictionsAsked asked = server.ask_predictions(body, *caller);
+    const PredictionsAsked asked = server.ask_predictions(body, *caller, pace);
+    if (asked.is_large) {
+      return std::nullopt;
+    }
     return asked.predictions.has_value() ? predict_response(asked)
                                          : Result<std::string>(refusal_status(asked.refusal));
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -24,5 +25,12 @@ Result<std::string> answer_grpc(FeatureServer& server,
                                 std::string_view request,
                                 const Credentials& credentials = {},
                                 std::string_view as_of = {});
+/// The same; nothing when it is hurried and would take long.
+std::optional<Result<std::string>> answer_grpc_in_time(FeatureServer& server,
+                                                       std::string_view method,
+                                                       std::string_view request,
+                                                       const Credentials& credentials,
+                                                       std::string_view as_of,
+                                                       const Pace& pace);
 
 }  // namespace assay::serve

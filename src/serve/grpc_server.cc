@@ -156,6 +156,7 @@ int64_t monotonic_micros() {
 }
 
 constexpr int kUrgentMax = 128;
+constexpr char kLeftAlone[] = "the client waits no more";
 
 /// A supervisor must not end a process because it is busy.
 bool is_urgent(std::string_view method) {
@@ -193,7 +194,7 @@ grpc::StatusCode code_of(const Status& status) {
 
 /// An answer, whatever a library throws in it: through here it would end the process.
 template <typename Answer>
-Result<std::string> answer_safely(const Answer& answer) {
+std::optional<Result<std::string>> answer_safely(const Answer& answer) {
   try {
     return answer();
   } catch (const std::exception&) {  // only libraries throw, and memory may run out
@@ -222,7 +223,7 @@ struct Calls {
   std::mutex mutex;
   std::unordered_map<const grpc::GenericCallbackServerContext*, int64_t> silent;  // since when
   HealthWatches watches{[this](const std::string& request) {
-    return answer_safely([&] { return handler(kHealthWatch, request, {}); });
+    return answer_safely([&] { return handler(kHealthWatch, request, {}); }).value();
   }};
 
   void begin_silence(const grpc::GenericCallbackServerContext& context) {
@@ -282,7 +283,7 @@ class Call : public grpc::ServerGenericBidiReactor {
       Finish(grpc::Status::OK);
     } else if (is_left_alone()) {
       calls_.late.add();
-      Finish(grpc::Status(grpc::StatusCode::CANCELLED, "the client waits no more"));
+      Finish(grpc::Status(grpc::StatusCode::CANCELLED, kLeftAlone));
     } else if (has_waited_too_long) {
       calls_.shed.add();
       Finish(not_now(context_, grpc::StatusCode::UNAVAILABLE, "Server is busy; ask again later"));
@@ -319,10 +320,15 @@ class Call : public grpc::ServerGenericBidiReactor {
   void answer() {
     const GrpcPast& past = calls_.options.past;
     const bool is_write = past.is_slow && past.is_slow(method_);
-    if ((as_of_.empty() && !is_write) || is_urgent_) {
-      give(answer_safely([this] { return calls_.handler(method_, bytes_of(request_), who()); }));
+    const bool is_long = past.large != nullptr && request_.Length() > kLargeBodyBytes;
+    if (is_urgent_ || (as_of_.empty() && !is_write && !is_long)) {
+      std::optional<Result<std::string>> answer =
+          answer_safely([this] { return calls_.handler(method_, bytes_of(request_), who()); });
+      answer.has_value() ? give(*std::move(answer)) : answer_later(past.large);
+    } else if (is_write) {
+      answer_later(past.writes != nullptr ? past.writes : past.slow);
     } else {
-      answer_later(is_write && past.writes != nullptr ? past.writes : past.slow);
+      answer_later(as_of_.empty() ? past.large : past.slow);
     }
   }
   /// By another thread, which then goes on with this call; it may end before this returns.
@@ -338,21 +344,29 @@ class Call : public grpc::ServerGenericBidiReactor {
       return;
     }
     const Status taken = work->take({request_.Length(),
-                                     [this] { answer_in_turn(); },
+                                     [this, work] { answer_in_turn(*work); },
                                      [this](const Status& why) { refuse_for_now(why); }});
     if (!taken.ok()) {
       refuse_for_now(taken);
     }
   }
   void refuse_for_now(const Status& why) { Finish(not_now(context_, code_of(why), why.message())); }
-  void answer_in_turn() {
-    if (is_left_alone()) {
-      calls_.late.add();
-      Finish(grpc::Status(grpc::StatusCode::CANCELLED, "the client waits no more"));
-      return;
+  void answer_in_turn(const SlowWork& work) {
+    const Pace pace{false, [this, watch = work.begin_watch()] {
+                      return is_left_alone() ? Status(Code::kUnavailable, kLeftAlone) : watch();
+                    }};
+    std::optional<Result<std::string>> answer;
+    if (!is_left_alone()) {
+      answer = answer_safely([&] {
+        return calls_.options.past.answer(method_, bytes_of(request_), who(), as_of_, pace);
+      });
     }
-    give(answer_safely(
-        [this] { return calls_.options.past.answer(method_, bytes_of(request_), who(), as_of_); }));
+    if (!answer.has_value() || (!answer->ok() && is_left_alone())) {
+      calls_.late.add();
+      Finish(grpc::Status(grpc::StatusCode::CANCELLED, kLeftAlone));
+    } else {
+      give(*std::move(answer));
+    }
   }
   void give(Result<std::string> answer) {
     if (!answer.ok()) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -10,6 +11,7 @@
 #include "base/status.h"
 #include "base/time.h"
 #include "serve/access.h"
+#include "serve/pace.h"
 #include "serve/slow_work.h"
 #include "serve/tls.h"
 
@@ -17,23 +19,28 @@ namespace assay::serve {
 
 /// Answers one message of a call; `method` is "/package.Service/Method". The same for every message
 /// of a call that sends several. `credentials`: of the metadata `authorization` and `x-api-key`,
-/// and of the connection. Called on the server's threads, on several at once.
-using GrpcHandler = std::function<Result<std::string>(
+/// and of the connection. Called on the server's threads, on several at once. Nothing: it takes
+/// long, and GrpcPast::answer is asked for it, which there must be then.
+using GrpcHandler = std::function<std::optional<Result<std::string>>(
     std::string_view method, std::string_view request, const Credentials& credentials)>;
 
-/// Where calls with the metadata `x-assay-as-of` are answered, whose text is the last argument, and
-/// those of methods that wait for a disk: they do it apart from the others. Who finds no room there
-/// is told when to ask again: by `grpc-retry-pushback-ms`, and google.rpc.RetryInfo in the details.
+/// Where calls with the metadata `x-assay-as-of` are answered, whose text is the third argument,
+/// those of methods that wait for a disk, and those that the handler left or that are very long:
+/// they do it apart from the others. Who finds no room there is told when to ask again: by
+/// `grpc-retry-pushback-ms`, and google.rpc.RetryInfo in the details.
 struct GrpcPast {
   SlowWork* slow = nullptr;    // must outlive the server, and be stopped before it
   SlowWork* writes = nullptr;  // the same, for methods that is_slow names; nullptr: `slow`
+  SlowWork* large = nullptr;   // the same, for what computes for long; nullptr: nothing does
   std::function<Status(const Credentials& credentials)> may_wait;  // who is refused does not queue
   std::function<bool(std::string_view method)>
       is_slow;  // whatever instant it is about; may be empty
+  /// `pace`: the client waits, and the server goes on.
   std::function<Result<std::string>(std::string_view method,
                                     std::string_view request,
                                     const Credentials& credentials,
-                                    std::string_view as_of)>
+                                    std::string_view as_of,
+                                    const Pace& pace)>
       answer;
 };
 

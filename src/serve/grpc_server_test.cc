@@ -49,9 +49,12 @@ class Client {
   /// A call with one message and one answer, not yet answered.
   class Asked {
    public:
-    Asked(grpc::GenericStub& stub, const std::string& method, const std::string& as_of = "") {
+    Asked(grpc::GenericStub& stub,
+          const std::string& method,
+          const std::string& as_of = "",
+          gpr_timespec wait = gpr_time_from_seconds(120, GPR_TIMESPAN)) {
       request_ = message();
-      limit(&context_);
+      context_.set_deadline(gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), wait));
       if (!as_of.empty()) {
         context_.AddMetadata("x-assay-as-of", as_of);
       }
@@ -59,6 +62,7 @@ class Client {
       call_->StartCall();
       call_->Finish(&response_, &status_, this);
     }
+    void cancel() { context_.TryCancel(); }
     grpc::StatusCode code() {
       void* tag = nullptr;
       bool ok = false;
@@ -84,8 +88,10 @@ class Client {
   grpc::StatusCode ask(const std::string& method, const std::string& as_of = "") {
     return Asked(stub_, method, as_of).code();
   }
-  std::unique_ptr<Asked> begin(const std::string& method, const std::string& as_of = "") {
-    return std::make_unique<Asked>(stub_, method, as_of);
+  std::unique_ptr<Asked> begin(const std::string& method,
+                               const std::string& as_of = "",
+                               gpr_timespec wait = gpr_time_from_seconds(120, GPR_TIMESPAN)) {
+    return std::make_unique<Asked>(stub_, method, as_of, wait);
   }
 
   /// A call of several messages, of which none has been sent yet.
@@ -197,7 +203,8 @@ class GrpcServerTest : public testing::Test {
     options.past.answer = [this](std::string_view,
                                  std::string_view,
                                  const Credentials&,
-                                 std::string_view as_of) -> Result<std::string> {
+                                 std::string_view as_of,
+                                 const Pace&) -> Result<std::string> {
       ++entered_;
       std::unique_lock lock(mutex_);
       let_go_.wait(lock, [this] { return is_let_go_; });
@@ -312,9 +319,10 @@ TEST_F(GrpcServerTest, WhatWritesWaitsForNoCallAboutThePast) {
   options.past.answer = [this, before = options.past.answer](std::string_view method,
                                                              std::string_view request,
                                                              const Credentials& credentials,
-                                                             std::string_view as_of) {
+                                                             std::string_view as_of,
+                                                             const Pace& pace) {
     return method == kSlowMethod ? Result<std::string>("written")
-                                 : before(method, request, credentials, as_of);
+                                 : before(method, request, credentials, as_of, pace);
   };
   Client client(start(options));
   const auto first = client.begin(kMethod, "then");
@@ -326,6 +334,54 @@ TEST_F(GrpcServerTest, WhatWritesWaitsForNoCallAboutThePast) {
   EXPECT_EQ(first->code(), grpc::OK);
   writes.stop();
   EXPECT_EQ(client.ask(kSlowMethod), grpc::UNAVAILABLE);
+  server_->stop();
+}
+
+TEST_F(GrpcServerTest, WhatTheHandlerLeavesIsAnsweredApart) {
+  SlowWork large(world_, {.finish_max = Duration{1}});
+  std::atomic<int64_t> looks{0};
+  GrpcOptions options = with_past();
+  options.past.large = &large;
+  options.past.answer = [&](std::string_view,
+                            std::string_view,
+                            const Credentials&,
+                            std::string_view,
+                            const Pace& pace) -> Result<std::string> {
+    EXPECT_FALSE(pace.is_hurried);
+    while (true) {  // until nobody wants it
+      ASSAY_RETURN_IF_ERROR(pace.check());
+      ++looks;
+      std::this_thread::yield();
+    }
+  };
+  Client client(start(options,
+                      [](std::string_view method, std::string_view request, const Credentials&)
+                          -> std::optional<Result<std::string>> {
+                        return method == kSlowMethod ? std::optional<Result<std::string>>()
+                                                     : Result<std::string>(std::string(request));
+                      }));
+  const auto leave = [&](auto& call) {
+    looks = 0;
+    while (looks == 0) {
+      std::this_thread::yield();
+    }
+    EXPECT_EQ(client.ask(kMethod), grpc::OK);
+    call.cancel();
+    EXPECT_EQ(call.code(), grpc::CANCELLED);
+  };
+  const auto left = client.begin(kSlowMethod);
+  leave(*left);
+  const auto late_one = client.begin(kSlowMethod, "", gpr_time_from_millis(300, GPR_TIMESPAN));
+  EXPECT_EQ(late_one->code(), grpc::DEADLINE_EXCEEDED);
+  const auto ended = client.begin(kSlowMethod);
+  looks = 0;
+  while (looks == 0) {
+    std::this_thread::yield();
+  }
+  large.stop();
+  EXPECT_EQ(ended->code(), grpc::UNAVAILABLE);
+  EXPECT_EQ(client.ask(kSlowMethod), grpc::UNAVAILABLE) << "and no others are begun";
+  EXPECT_GE(metrics_.counter("assay_serve_grpc_late_total", "").value(), 1);
   server_->stop();
 }
 

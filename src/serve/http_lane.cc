@@ -342,11 +342,12 @@ class Session : public std::enable_shared_from_this<Session> {
       send(busy_answer("Server is busy; ask again later"), form);
       return;
     }
-    if (options.is_slow && options.is_slow(request)) {
+    std::optional<Response> answer = lane_.slow.answer_now(request);
+    if (!answer.has_value()) {
       answer_slowly(std::move(request), form);
       return;
     }
-    send(answer_safely(lane_.world, lane_.handler, request), form);
+    send(*std::move(answer), form);
     release_beyond(kBodyBytesKept, &request.body);
   }
 

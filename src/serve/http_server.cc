@@ -27,13 +27,11 @@ class ServerOfLanes : public HttpServer {
       : world_(world),
         handler_(std::move(handler)),
         options_(std::move(options)),
-        slow_(world, handler_, options_, std::move(relay)),
+        slow_(world, handler_, options_, lane_count(options_.threads), std::move(relay)),
         budget_(options_.held_bytes_max),
         refused_(world.metrics.counter("assay_serve_connections_refused_total",
                                        "Connections beyond what the server may have.")) {
-    const int cores = static_cast<int>(std::max(1U, std::jthread::hardware_concurrency()));
-    const int threads = options_.threads > 0 ? options_.threads : cores;
-    for (int i = 0; i < threads; ++i) {
+    for (int i = 0; i < lane_count(options_.threads); ++i) {
       lanes_.push_back(HttpLane::make({world, handler_, options_, slow_, budget_}));
     }
   }
@@ -116,6 +114,11 @@ void ServerOfLanes::stop() {
 }
 
 }  // namespace
+
+int lane_count(int threads) {
+  return threads > 0 ? threads
+                     : static_cast<int>(std::max(1U, std::jthread::hardware_concurrency()));
+}
 
 Result<std::unique_ptr<HttpServer>> start_http_server(World& world,
                                                       Handler handler,

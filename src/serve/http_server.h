@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -11,6 +12,7 @@
 #include "base/status.h"
 #include "base/time.h"
 #include "base/world.h"
+#include "serve/pace.h"
 #include "serve/slow_work.h"
 #include "serve/tls.h"
 
@@ -24,6 +26,7 @@ struct Request {
   Headers headers;     // names in lower case
   std::string body;
   std::shared_ptr<const PeerNames> peer_names{};  // of the client's certificate; may be nullptr
+  Pace pace{};                                    // of its answer, for the server to say
 
   /// Value of the first header of this name, "" when there is none.
   [[nodiscard]] std::string_view header(std::string_view name) const {
@@ -43,8 +46,9 @@ struct Response {
   Headers headers;
 };
 
-/// Answers one request; called on the server's threads, on several at once.
-using Handler = std::function<Response(const Request&)>;
+/// Answers one request; called on the server's threads, on several at once. Nothing, when it is
+/// hurried: it takes long, and is asked again as a slow one.
+using Handler = std::function<std::optional<Response>(const Request&)>;
 
 struct HttpOptions {
   std::string host = "127.0.0.1";
@@ -71,9 +75,15 @@ struct HttpOptions {
   /// Says of a slow request that it waits apart from the others, with limits of its own. Empty:
   /// none does.
   std::function<bool(const Request&)> is_write{};
+  /// Says of a slow request, or one that the handler left, that it computes rather than waits:
+  /// those have as many threads as connections have, and limits of their own. Empty: none does.
+  std::function<bool(const Request&)> is_large{};
   SlowLimits slow{};  // beyond its numbers 429, beyond its time 503
   TlsSource tls{};    // empty: plain HTTP
 };
+
+/// How many threads HttpOptions::threads means.
+int lane_count(int threads);
 
 /// An HTTP/1.1 server with keep-alive and pipelining, one thread per core.
 ///

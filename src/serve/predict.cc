@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "serve/key_share.h"
+#include "serve/pace.h"
 
 namespace assay::serve {
 
@@ -111,10 +112,11 @@ const ServingModel::Challenger* answering(const ServingModel& model,
   return nullptr;
 }
 
-void score_challengers(const ServingModel& model,
-                       const RequestRows& rows,
-                       bool with_shadows,
-                       Predictions* predictions) {
+Status score_challengers(const ServingModel& model,
+                         const RequestRows& rows,
+                         bool with_shadows,
+                         const std::function<Status()>& goes_on,
+                         Predictions* predictions) {
   std::vector<const ServingModel::Challenger*> by;
   by.reserve(static_cast<std::size_t>(rows.rows));
   for (int64_t row = 0; row < rows.rows; ++row) {
@@ -128,7 +130,9 @@ void score_challengers(const ServingModel& model,
     const bool shadows = with_shadows && challenger.shadow;
     RowScorer scorer(*challenger.model, predictions->features);
     ShadowScores shadow{challenger.model, {}};
+    LookByRows wanted(goes_on);
     for (std::size_t row = 0; row < by.size(); ++row) {
+      ASSAY_RETURN_IF_ERROR(wanted.look());
       const auto score = by[row] == &challenger || shadows
                              ? std::optional(scorer.score(static_cast<int64_t>(row)))
                              : std::nullopt;
@@ -142,6 +146,7 @@ void score_challengers(const ServingModel& model,
       predictions->shadows.push_back(std::move(shadow));
     }
   }
+  return {};
 }
 
 }  // namespace
@@ -155,7 +160,9 @@ Result<Predictions> predict(const ServingModel& model,
   Predictions predictions{std::vector<Prediction>(static_cast<std::size_t>(rows.rows)),
                           std::move(answer)};
   RowScorer scorer(model, predictions.features);
+  LookByRows wanted(reads.goes_on);
   for (int64_t row = 0; row < rows.rows; ++row) {
+    ASSAY_RETURN_IF_ERROR(wanted.look());
     Prediction& prediction = predictions.rows[static_cast<std::size_t>(row)];
     prediction.score = scorer.score(row);
     prediction.status = worst_status(model.service->features.size(), [&](std::size_t feature) {
@@ -163,19 +170,24 @@ Result<Predictions> predict(const ServingModel& model,
     });
   }
   if (!model.challengers.empty()) {
-    score_challengers(model, rows, with_shadows, &predictions);
+    ASSAY_RETURN_IF_ERROR(
+        score_challengers(model, rows, with_shadows, reads.goes_on, &predictions));
   }
   return predictions;
 }
 
-Predictions predict(const ServingModel& model, const FlatAnswer& features) {
+Result<Predictions> predict(const ServingModel& model,
+                            const FlatAnswer& features,
+                            const std::function<Status()>& goes_on) {
   const std::vector<gold::ServiceFeature>& all = model.service->features;
   Predictions predictions{std::vector<Prediction>(static_cast<std::size_t>(features.rows)),
                           FeatureAnswer(0, features.rows)};
   predictions.features.now = features.now;
   predictions.features.known_until = features.known_until;
   std::vector<float> inputs(model.inputs.size());
+  LookByRows wanted(goes_on);
   for (int64_t row = 0; row < features.rows; ++row) {
+    ASSAY_RETURN_IF_ERROR(wanted.look());
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       inputs[i] = flat_input(features, all[static_cast<std::size_t>(model.inputs[i])], row);
     }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -42,8 +43,10 @@ Result<Predictions> predict(const ServingModel& model,
                             EventTime now,
                             bool with_shadows = true);
 /// The same of a model without challengers from features of its flat service, which are not among
-/// what is returned.
-Predictions predict(const ServingModel& model, const FlatAnswer& features);
+/// what is returned. `goes_on`: of the question's Pace.
+Result<Predictions> predict(const ServingModel& model,
+                            const FlatAnswer& features,
+                            const std::function<Status()>& goes_on = {});
 /// The same from a store.
 Result<Predictions> predict(const ServingModel& model,
                             online::OnlineStore& store,

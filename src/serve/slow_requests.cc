@@ -24,13 +24,30 @@ Response no_room_answer(std::size_t bytes, std::size_t bytes_max) {
              : busy_answer("Server holds too much that is not read; ask again later");
 }
 
-Response answer_safely(World& world, const Handler& handler, const Request& request) {
+std::optional<Response> answer_safely(World& world,
+                                      const Handler& handler,
+                                      const Request& request) {
   try {
     return handler(request);
   } catch (const std::exception& failure) {  // only libraries throw, and memory may run out
     world.log.error("http_handler_threw", {{"what", std::string(failure.what())}});
     return Response{500, "application/json", R"({"detail":"Internal Server Error"})", {}};
   }
+}
+
+std::optional<Response> SlowRequests::answer_now(Request& request) {
+  if (is_slow_ && is_slow_(request)) {
+    return std::nullopt;
+  }
+  request.pace = {large_.has_value(), {}};
+  return answer_safely(world_, handler_, request);
+}
+
+SlowWork& SlowRequests::work_for(const Request& request) {
+  if (writes_.has_value() && is_write_(request)) {
+    return *writes_;
+  }
+  return large_.has_value() && is_large_(request) ? *large_ : work_;
 }
 
 std::optional<Response> SlowRequests::take(Request request, Answered done) {
@@ -42,11 +59,14 @@ std::optional<Response> SlowRequests::take(Request request, Answered done) {
     Answered done;
   };
   const std::size_t bytes = request.body.size();
-  SlowWork& work = writes_.has_value() && is_write_(request) ? *writes_ : work_;
+  SlowWork& work = work_for(request);
   const auto asked = std::make_shared<Asked>(Asked{std::move(request), std::move(done)});
   const Status taken =
       work.take({bytes,
-                 [this, asked] { asked->done(answer_safely(world_, handler_, asked->request)); },
+                 [this, asked, &work] {
+                   asked->request.pace = {false, work.begin_watch()};
+                   asked->done(*answer_safely(world_, handler_, asked->request));
+                 },
                  [asked](const Status& why) { asked->done(busy_answer(why.message())); }});
   if (taken.ok()) {
     return std::nullopt;
@@ -61,6 +81,11 @@ void SlowRequests::stop() {
                [this] {
                  if (writes_.has_value()) {
                    writes_->stop();
+                 }
+               },
+               [this] {
+                 if (large_.has_value()) {
+                   large_->stop();
                  }
                }});
 }

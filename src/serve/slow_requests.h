@@ -12,24 +12,40 @@
 
 namespace assay::serve {
 
-/// Requests that may wait for a disk or another program, as slow work; those that write apart from
-/// the others, so that a long question is in nobody's way.
+/// Requests that may wait for a disk or another program, or compute for long, as slow work; those
+/// that write and those that compute apart from the others, so that none is in the others' way.
 ///
 /// Threads thread-safe.
 class SlowRequests {
  public:
   /// `handler` must outlive this object. `relay` takes them instead, if there is one. Of `options`
-  /// is_write and the limits, which hold for each of the two.
-  SlowRequests(World& world, const Handler& handler, const HttpOptions& options, Relay relay = {})
+  /// is_write, is_large and the limits, which hold for each of the three. `threads`: that large
+  /// ones have.
+  SlowRequests(World& world,
+               const Handler& handler,
+               const HttpOptions& options,
+               int threads,
+               Relay relay = {})
       : world_(world),
         handler_(handler),
         relay_(std::move(relay)),
+        is_slow_(options.is_slow),
         is_write_(options.is_write),
+        is_large_(options.is_large),
         work_(world, options.slow) {
     if (is_write_) {
       writes_.emplace(world, options.slow);
     }
+    if (is_large_) {
+      SlowLimits limits = options.slow;
+      limits.threads = threads;
+      large_.emplace(world, limits);
+    }
   }
+
+  /// The answer of a request that need not be taken; nothing of one that does, and is left as it
+  /// is.
+  std::optional<Response> answer_now(Request& request);
 
   /// Queue a request. `done` is called once, on one of the threads: with the answer, or 503 when
   /// its turn does not come in time. When there is no room, or the server stops, nothing is called:
@@ -43,13 +59,18 @@ class SlowRequests {
   World& world_;
   const Handler& handler_;
   const Relay relay_;
+  SlowWork& work_for(const Request& request);
+
+  const std::function<bool(const Request&)> is_slow_;
   const std::function<bool(const Request&)> is_write_;
+  const std::function<bool(const Request&)> is_large_;
   SlowWork work_;
   std::optional<SlowWork> writes_;
+  std::optional<SlowWork> large_;
 };
 
 /// The handler's answer; 500 when a library throws in it, which is logged.
-Response answer_safely(World& world, const Handler& handler, const Request& request);
+std::optional<Response> answer_safely(World& world, const Handler& handler, const Request& request);
 /// 503 with Retry-After: the same may be asked again soon.
 Response busy_answer(std::string_view why);
 /// The same instead of an answer for which there is no room; 413 when there never is.

@@ -50,6 +50,18 @@ Status SlowWork::take(Piece piece) {
   return {};
 }
 
+std::function<Status()> SlowWork::begin_watch() const {
+  return [this, since = world_.clock.monotonic()]() -> Status {
+    if (is_interrupted_.load(std::memory_order_relaxed)) {
+      return stopping();
+    }
+    if (world_.clock.monotonic().micros - since.micros > limits_.run_max.micros) {
+      return {Code::kUnavailable, "The question takes too long; ask for fewer rows at once"};
+    }
+    return {};
+  };
+}
+
 /// The one that waits longest; under the lock.
 SlowWork::Waiting SlowWork::take_first() {
   Waiting first = std::move(waiting_.front());
@@ -113,6 +125,7 @@ void SlowWork::stop() {
   lock.lock();
   const auto rests = [this] { return under_way_ == 0; };
   rested_.wait_for(lock, chrono(limits_.finish_max), rests);
+  is_interrupted_ = true;
   while (limits_.interrupt && !rests()) {  // again and again: what runs may be between two steps
     lock.unlock();
     limits_.interrupt();

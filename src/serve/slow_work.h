@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
@@ -19,6 +20,7 @@ struct SlowLimits {
   int requests_max = 64;                      // waiting and under way
   std::size_t bytes_max = 32 << 20;           // of what waits
   Duration wait_max{10 * kMicrosPerSecond};   // until its turn comes
+  Duration run_max{60 * kMicrosPerSecond};    // then it goes on no more, when it asks
   Duration finish_max{3 * kMicrosPerSecond};  // for those under way when the server stops; then
   std::function<void()> interrupt{};          // asks them to end, from another thread; may be empty
 };
@@ -45,6 +47,11 @@ class SlowWork {
   ///
   /// Errors  kResourceExhausted: there is no room; kUnavailable: all is being stopped.
   Status take(Piece piece);
+  /// Says, whenever it is called, whether a piece that begins now shall go on. This object must
+  /// outlive it.
+  ///
+  /// Errors  kUnavailable: the server stops, and has waited for it; or it took longer than run_max.
+  [[nodiscard]] std::function<Status()> begin_watch() const;
   /// Refuse what waits, give what is under way its time and interrupt it then, end the threads.
   void stop();
 
@@ -68,6 +75,7 @@ class SlowWork {
   std::size_t bytes_ = 0;  // of what waits
   int under_way_ = 0;
   bool stopping_ = false;
+  std::atomic<bool> is_interrupted_{false};
   std::mutex stop_mutex_;
   std::vector<std::jthread> threads_;
 };
