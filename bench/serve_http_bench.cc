@@ -72,7 +72,7 @@ class HttpServed : public Served {
                   system_.world(),
                   [this, handler = std::move(handler)](const assay::serve::Request& request) {
                     const double begin = now_micros();
-                    Response response = handler(request);
+                    std::optional<Response> response = handler(request);
                     micros_ = micros_ + now_micros() - begin;
                     return response;
                   },
