@@ -109,7 +109,7 @@ ingest::RecordBatch records_of(const Events& events,
   records.first = {static_cast<int64_t>(first)};
   records.end = {static_cast<int64_t>(end)};
   records.received = received;
-  records.bytes = events.text;
+  records.memory = events.text;
   records.records.assign(events.lines.begin() + static_cast<int64_t>(first),
                          events.lines.begin() + static_cast<int64_t>(end));
   for (std::size_t i = first; i < end; ++i) {
