@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "catalog/table_schema.h"
 #include "data/csv.h"
 #include "data/debezium.h"
+#include "data/utf8.h"
 
 namespace assay::bronze {
 namespace {
@@ -26,9 +28,11 @@ struct WholeRecords {
 };
 
 /// A record with a key and no value says of a table of changes that the key is gone: all its values
-/// are null. Of other tables it says nothing, and of Debezium's events the one before it did.
+/// are null. Of other tables it says nothing, and of Debezium's events the one before it did; what
+/// is not read is a record like any other.
 WholeRecords whole_records(const ingest::RecordBatch& batch, bool of_changes) {
-  const bool keeps_nulls = of_changes && batch.format != catalog::Format::kDebezium;
+  const bool keeps_nulls = (of_changes && batch.format != catalog::Format::kDebezium) ||
+                           batch.format == catalog::Format::kRaw;
   WholeRecords whole;
   whole.records.reserve(batch.records.size());
   whole.numbers.reserve(batch.records.size());
@@ -49,6 +53,51 @@ WholeRecords whole_records(const ingest::RecordBatch& batch, bool of_changes) {
     }
   }
   return whole;
+}
+
+/// The values as they came, or null, as the column for them; any other column is null. Text must be
+/// UTF-8.
+data::Decoded raw_values(const data::DecodeOptions& columns,
+                         const ingest::RecordBatch& records,
+                         std::span<const std::string_view> texts,
+                         std::span<const int64_t> numbers) {
+  const std::optional<int> place = columns.schema->find(catalog::kValueColumn);
+  const data::Field field =
+      place ? columns.schema->field(*place) : data::Field{"", data::Type::kBytes, true};
+  data::ColumnBuilder values(field.type);
+  data::Decoded decoded;
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    const auto number = static_cast<std::size_t>(numbers[i]);
+    const bool is_null = number < records.null_values.size() && records.null_values[number];
+    const auto refuse = [&](data::RejectReason reason) {
+      decoded.rejects.push_back({static_cast<int64_t>(i), reason, field.name});
+    };
+    if (is_null && !field.nullable) {
+      refuse(data::RejectReason::kMissingRequired);
+      continue;
+    }
+    if (field.type == data::Type::kString && !data::is_utf8(texts[i])) {
+      refuse(data::RejectReason::kInvalidUtf8);
+      continue;
+    }
+    decoded.record_of_row.push_back(static_cast<int64_t>(i));
+    if (is_null) {
+      values.append_null();
+    } else {
+      values.append_text(texts[i]);
+    }
+  }
+  const auto rows = static_cast<int64_t>(decoded.record_of_row.size());
+  const data::ColumnPtr kept = values.finish();
+  std::vector<data::ColumnPtr> all;
+  for (int index = 0; index < columns.schema->size(); ++index) {
+    all.push_back(
+        index == place
+            ? kept
+            : data::constant_column(data::Scalar::null(columns.schema->field(index).type), rows));
+  }
+  decoded.rows = data::Batch(columns.schema, std::move(all), rows);
+  return decoded;
 }
 
 bool is_meta_column(const std::string& name) {
@@ -83,6 +132,9 @@ data::Decoded decode_plain(const data::DecodeOptions& columns,
   if (records.format == catalog::Format::kDebezium) {
     data::DebeziumDecoder decoder(columns, {.decimals_are_text = reading.decimals_are_text});
     return decoder.decode(texts, keys_of(records, numbers));
+  }
+  if (records.format == catalog::Format::kRaw) {
+    return raw_values(columns, records, texts, numbers);
   }
   return data::JsonLinesDecoder(columns).decode(texts);
 }

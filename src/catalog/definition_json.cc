@@ -76,6 +76,8 @@ const char* format_name(Format format) {
       return "protobuf";
     case Format::kJsonSchema:
       return "json_schema";
+    case Format::kRaw:
+      return "raw";
   }
   return "";
 }

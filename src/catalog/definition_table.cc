@@ -185,10 +185,10 @@ constexpr std::array kKeys{
            "\"localhost:9092\""},
     KeyDef{"kafka", "topics", kTexts, true, "", "", "The topics to read, all partitions of each.",
            "user_events"},
-    KeyDef{"kafka", "format", kChoice, false, "json", "json|debezium|avro|protobuf|json_schema",
+    KeyDef{"kafka", "format", kChoice, false, "json", "json|debezium|avro|protobuf|json_schema|raw",
            "How a record's value is written: one JSON object; a change event of Debezium (in JSON, "
-           "or in wire format with a `schema_registry`); or in Confluent's wire format with the "
-           "number of its schema before it.",
+           "or in wire format with a `schema_registry`); in Confluent's wire format with the number "
+           "of its schema before it; or `raw`, which is not read but kept as column `_value`.",
            "json"},
     KeyDef{"kafka", "schema_registry", kSection, false, "", "schema_registry",
            "Where records have their schemas; `avro` and `protobuf` need it.",

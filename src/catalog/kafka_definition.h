@@ -25,6 +25,8 @@ enum class OnLost {
 enum KafkaColumn { kKey, kTopic, kPartition, kOffset, kTimestamp, kHeaders };
 inline constexpr std::array<std::string_view, 6> kKafkaColumns{
     "_key", "_topic", "_partition", "_offset", "_timestamp", "_headers"};
+/// Of `format: raw`: the value itself, as text or bytes.
+inline constexpr std::string_view kValueColumn = "_value";
 
 /// `sources: name: {kafka: {brokers: ..., topics: [...], format: json}}`
 struct KafkaDef {

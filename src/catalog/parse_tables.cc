@@ -36,14 +36,15 @@ std::optional<Format> format_of_name(std::string_view path) {
 
 /// What the table of keys allows as `format`.
 Format format_of(const std::string& name) {
-  constexpr std::array<std::pair<std::string_view, Format>, 7> kFormats{
+  constexpr std::array<std::pair<std::string_view, Format>, 8> kFormats{
       {{"csv", Format::kCsv},
        {"json", Format::kJsonLines},
        {"parquet", Format::kParquet},
        {"debezium", Format::kDebezium},
        {"avro", Format::kAvro},
        {"protobuf", Format::kProtobuf},
-       {"json_schema", Format::kJsonSchema}}};
+       {"json_schema", Format::kJsonSchema},
+       {"raw", Format::kRaw}}};
   for (const auto& [known, format] : kFormats) {
     if (known == name) {
       return format;
@@ -186,6 +187,12 @@ void read_kafka(ParseContext& context, const YamlNode& node, SourceDef* source) 
                   *reader.find("format"),
                   "`format: " + reader.text("format") + "` without `schema_registry`",
                   "add `schema_registry: \"http://host:8081\"`: records name their schemas there");
+  }
+  if (source->format == Format::kRaw && source->registry.has_value()) {
+    context.error("E0203",
+                  *reader.find("schema_registry"),
+                  "`schema_registry` with `format: raw`, which reads no value",
+                  "leave it out, or say what the values are: `avro`, `protobuf`, `json_schema`");
   }
 }
 

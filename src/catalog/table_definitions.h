@@ -22,7 +22,7 @@ struct Span {
   int column = 0;
 };
 
-enum class Format { kCsv, kJsonLines, kParquet, kDebezium, kAvro, kProtobuf, kJsonSchema };
+enum class Format { kCsv, kJsonLines, kParquet, kDebezium, kAvro, kProtobuf, kJsonSchema, kRaw };
 
 /// `sources: name: {files: {path: ..., format: csv}}` or `{kafka: {...}}`
 struct SourceDef {

@@ -81,6 +81,37 @@ void check_columns(Validation& v, const BronzeDef& bronze) {
   }
 }
 
+/// Of `format: raw` nothing is read: there are the value and what stands beside it.
+void check_raw_columns(Validation& v, const BronzeDef& bronze) {
+  const auto source = v.project().sources.find(bronze.source);
+  if (source == v.project().sources.end() || source->second.format != Format::kRaw) {
+    return;
+  }
+  for (const ColumnDef& column : bronze.columns) {
+    const std::string path = "bronze/" + bronze.name + "/columns/" + column.name;
+    const bool is_value = column.name == kValueColumn;
+    if (!is_value && std::count(kKafkaColumns.begin(), kKafkaColumns.end(), column.name) == 0) {
+      v.error_at_key("E0308",
+                     path,
+                     "source `" + bronze.source +
+                         "` is `format: raw`: its records have no column `" + column.name + "`",
+                     "declare `_value` (string or bytes) and what stands beside it: `_key`, "
+                     "`_topic`, `_partition`, `_offset`, `_timestamp`, `_headers`");
+    } else if (is_value && column.type != data::Type::kString &&
+               column.type != data::Type::kBytes) {
+      v.error_at_key("E0306",
+                     path,
+                     "`_value` is " + std::string(data::type_name(column.type)),
+                     "declare it as string or bytes; silver's SQL may cast it");
+    } else if (is_value && (column.default_value.has_value() || !column.null_texts.empty())) {
+      v.error_at_key("E0203",
+                     path,
+                     "`_value` with `default` or `null_texts`: it is kept as it comes",
+                     "leave them out; silver's SQL may replace values");
+    }
+  }
+}
+
 void check_key(Validation& v, const BronzeDef& bronze) {
   for (std::size_t i = 0; i < bronze.key.size(); ++i) {
     std::string path = "bronze/" + bronze.name + "/key/" + std::to_string(i);
@@ -214,6 +245,7 @@ void check_bronze(Validation& v, const BronzeDef& bronze) {
     }
   }
   check_columns(v, bronze);
+  check_raw_columns(v, bronze);
   if (v.is_broken(path)) {
     return;
   }
