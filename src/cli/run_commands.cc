@@ -4,6 +4,7 @@
 #include "flow/run.h"
 #include "flow/share_lock.h"
 #include "flow/status.h"
+#include "online/set_aside.h"
 
 namespace assay::cli {
 data::Batch account_table(const std::vector<flow::StageAccount>& stages, bool with_seconds) {
@@ -237,6 +238,31 @@ Status run_backfill(Invocation& invocation) {
   return {};
 }
 
+/// An online store that damage keeps closed makes room for one that is filled from the tables.
+Status set_damaged_aside(Invocation& invocation, flow::Workspace& workspace) {
+  const catalog::Project& project = workspace.project();
+  if (!project.has_lake) {
+    return {
+        Code::kFailedPrecondition,
+        "with `lake: none` there are no tables to make rows from; `assay up` makes them from the "
+        "topics"};
+  }
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<std::string> moved,
+                         online::set_aside_damaged(invocation.world, project.online, project.name));
+  if (moved.empty()) {
+    return {Code::kInvalidArgument,
+            "--anew forgets the rows of one view: name it (all of them are made anew in an online "
+            "store that does not open, and this one does)"};
+  }
+  for (const std::string& folder : moved) {
+    invocation.output.say("the online store is damaged and does not open: it is set aside as " +
+                          folder +
+                          ", and all views are made anew from the tables; start servers again, and "
+                          "remove it when nobody wants to look at it");
+  }
+  return {};
+}
+
 Status run_materialize(Invocation& invocation) {
   catch_stop_signals();
   ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_applied_workspace(invocation));
@@ -245,17 +271,20 @@ Status run_materialize(Invocation& invocation) {
     ASSAY_ASSIGN_OR_RETURN(const std::string view,
                            only_or_given(invocation.arguments.get("VIEW"), views, "feature view"));
     views = {view};
-  } else if (invocation.arguments.has("anew")) {
-    return {Code::kInvalidArgument, "--anew forgets the rows of one view: name it"};
   }
+  const bool is_anew = invocation.arguments.has("anew");
+  const bool is_all = !invocation.arguments.has("VIEW");
   ASSAY_ASSIGN_OR_RETURN(const auto lock, flow::lock_for_materializing(*workspace));
+  if (is_anew && is_all) {
+    ASSAY_RETURN_IF_ERROR(set_damaged_aside(invocation, *workspace));
+  }
   flow::RunOptions options;
   options.stop = &stop_requested();
   options.progress = [&](const std::string& line) { invocation.output.progress(line); };
   std::vector<flow::StageAccount> accounts;
   for (const std::string& view : views) {
     options.say("online " + view);
-    if (invocation.arguments.has("anew")) {
+    if (is_anew && !is_all) {
       ASSAY_RETURN_IF_ERROR(flow::forget_online_rows(*workspace, view));
     }
     ASSAY_ASSIGN_OR_RETURN(flow::StageAccount account,
@@ -343,7 +372,10 @@ std::vector<Command> run_commands() {
        "`assay run` does this for all views; this command does nothing else.\n"
        "With --anew it mends rows that are damaged: those of the view are forgotten and made from "
        "the\n"
-       "tables. Stop the servers before: until it is done they find none of its entities.\n"
+       "tables. Stop the servers before: until it is done they find none of its entities. Without "
+       "VIEW it is for\n"
+       "an online store that is damaged so that it does not open: that is set aside, and all views "
+       "are made anew.\n"
        "The share of a project with `share:` is filled also while `assay run` or `assay up` of "
        "another "
        "is at work.",

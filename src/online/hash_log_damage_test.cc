@@ -21,6 +21,7 @@
 #include "online/log_files.h"
 #include "online/online_store.h"
 #include "online/paged_fake_view.h"
+#include "online/set_aside.h"
 #include "online/store_fixture.h"
 #include "online/store_history.h"
 #include "online/user_rows.h"
@@ -488,12 +489,65 @@ TEST(HashLogDamage, ThatKeepsTheStoreClosedIsSaidWithWhatOpensItAgain) {
   for (const bool read_only : {true, false}) {
     const auto opened = open_online_store(world.world, folder.path(), read_only);
     ASSERT_EQ(opened.code(), Code::kCorrupt);
-    for (const char* const part : {"log.1, offset ", "move the folder ", "`assay run`"}) {
+    for (const char* const part : {"log.1, offset ", "`assay materialize --anew`", "`assay up`"}) {
       EXPECT_NE(opened.status().message().find(part), std::string::npos)
           << opened.status().message();
     }
     EXPECT_TRUE(std::filesystem::exists(folder.file("log.1"))) << "nothing is touched";
   }
+}
+
+TEST(HashLogDamage, AStoreThatItKeepsClosedIsSetAside) {
+  const TempFolder folder;
+  TestWorld world;
+  const auto damage = [&](const std::string& path) {
+    {
+      Cleaned cleaned(path);
+      cleaned.apply(cleaned.cold, users(cleaned.cold, 0, 3, 7));
+      cleaned.flip(cleaned.offset_of("u1") + 12);
+    }
+    std::filesystem::remove(join_path(path, "checkpoint"));
+    forget_memory(path);
+  };
+  const std::string one = folder.file("one");
+  for (const std::string place : {"", "hashlog:"}) {
+    damage(one);
+    const auto moved = set_aside_damaged(world.world, place + one + "/", "");
+    ASSERT_TRUE(moved.ok()) << moved.status().to_string();
+    const std::string name = one + (place.empty() ? ".damaged-1" : ".damaged-2");
+    EXPECT_EQ(*moved, std::vector<std::string>{name});
+    EXPECT_TRUE(std::filesystem::exists(join_path(name, "log.1"))) << "nothing is lost";
+    const auto opened = open_online_store(world.world, place + one, false);
+    ASSERT_TRUE(opened.ok()) << opened.status().to_string();
+    EXPECT_TRUE((*opened)->views()->empty());
+    EXPECT_TRUE(set_aside_damaged(world.world, place + one, "")->empty()) << "it opens";
+    std::filesystem::remove_all(one);
+  }
+  EXPECT_TRUE(set_aside_damaged(world.world, folder.file("nowhere"), "")->empty());
+  EXPECT_FALSE(std::filesystem::exists(folder.file("nowhere")));
+}
+
+TEST(HashLogDamage, OfSomeShardsTheseAreSetAside) {
+  const TempFolder folder;
+  TestWorld world;
+  const std::string places = "sharded:" + folder.file("a") + "," + folder.file("b");
+  ASSERT_TRUE(open_online_store(world.world, places, false).ok());
+  std::string shard;
+  for (const auto& entry : std::filesystem::directory_iterator(folder.file("b"))) {
+    shard = entry.path().string();
+  }
+  std::filesystem::remove_all(shard);
+  {
+    Cleaned cleaned(shard);
+    cleaned.apply(cleaned.cold, users(cleaned.cold, 0, 3, 7));
+    cleaned.flip(cleaned.offset_of("u1") + 12);
+  }
+  std::filesystem::remove(join_path(shard, "checkpoint"));
+  forget_memory(shard);
+  ASSERT_EQ(open_online_store(world.world, places, true).code(), Code::kCorrupt);
+  EXPECT_EQ(*set_aside_damaged(world.world, places, ""),
+            std::vector<std::string>{shard + ".damaged-1"});
+  EXPECT_TRUE(open_online_store(world.world, places, false).ok());
 }
 
 /// A writer that is killed in the turn in which cleaning gives a damaged row up.

@@ -6,8 +6,10 @@
 
 #include "base/file_system.h"
 #include "base/hash.h"
+#include "online/mapped_file.h"
 #include "online/online_store.h"
 #include "online/redis_client.h"
+#include "online/set_aside.h"
 #include "online/sharded_store.h"
 #include "online/share_store.h"
 
@@ -15,6 +17,8 @@ namespace assay::online {
 namespace {
 
 constexpr std::string_view kSharded = "sharded:";
+constexpr std::string_view kLmdb = "lmdb:";
+constexpr std::string_view kHashLog = "hashlog:";
 
 /// "log." and a number.
 bool is_log_file(std::string_view name) {
@@ -92,13 +96,18 @@ Result<std::unique_ptr<OnlineStore>> open_shard(World& world,
   return open_redis_store(world, address, read_only, project);
 }
 
-Result<std::unique_ptr<OnlineStore>> open_shards(World& world,
-                                                 const std::string& places,
-                                                 bool read_only,
-                                                 const std::string& project) {
-  const std::vector<std::string> parts = split(places);
+/// A shard of a list: its place, its name, and what its own rows are kept under. Two shards may be
+/// one place by two names.
+struct ShardPlace {
+  std::string place;
+  std::string name;
+  std::string own;
+};
+
+Result<std::vector<ShardPlace>> shards_in(const std::string& places) {
   std::vector<std::string> names;
-  for (const std::string& place : parts) {
+  std::vector<ShardPlace> shards;
+  for (const std::string& place : split(places)) {
     ASSAY_ASSIGN_OR_RETURN(const std::string name, shard_name(place));
     if (place.empty() || std::find(names.begin(), names.end(), name) != names.end()) {
       return Status(Code::kInvalidArgument,
@@ -107,18 +116,28 @@ Result<std::unique_ptr<OnlineStore>> open_shards(World& world,
                         name);
     }
     names.push_back(name);
+    shards.push_back({place, name, ""});
   }
   const std::string list = shard_list_id(names);
+  for (ShardPlace& shard : shards) {
+    shard.own = list + "-" + hash_text(hash_bytes(shard.name));
+  }
+  return shards;
+}
+
+Result<std::unique_ptr<OnlineStore>> open_shards(World& world,
+                                                 const std::string& places,
+                                                 bool read_only,
+                                                 const std::string& project) {
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<ShardPlace> parts, shards_in(places));
   std::vector<StoreShard> shards;
-  for (std::size_t i = 0; i < parts.size(); ++i) {
-    // Two shards may be one place by two names: each has what is its own.
-    const std::string own = list + "-" + hash_text(hash_bytes(names[i]));
+  for (const ShardPlace& part : parts) {
     Result<std::unique_ptr<OnlineStore>> store =
-        open_shard(world, parts[i], own, read_only, project);
+        open_shard(world, part.place, part.own, read_only, project);
     if (!store.ok()) {
-      return store.status().with_context("shard " + names[i]);
+      return store.status().with_context("shard " + part.name);
     }
-    shards.push_back({names[i], std::move(store).value()});
+    shards.push_back({part.name, std::move(store).value()});
   }
   return make_sharded_store(world.clock, std::move(shards));
 }
@@ -144,11 +163,44 @@ Result<std::unique_ptr<OnlineStore>> or_remedy(Result<std::unique_ptr<OnlineStor
                                                const std::string& folder) {
   return opened.code() != Code::kCorrupt
              ? std::move(opened)
-             : Status(Code::kCorrupt,
-                      opened.status().message() + "; end what has it open, move the folder " +
-                          folder +
-                          " away, and `assay run` makes its rows anew from the lake (without "
-                          "a lake `assay up`, from the topics)");
+             : Status(
+                   Code::kCorrupt,
+                   opened.status().message() +
+                       "; end what has it open, and `assay materialize --anew` sets the folder " +
+                       folder +
+                       " aside and makes its rows anew from the lake (without a lake move it "
+                       "away, and `assay up` makes them from the topics)");
+}
+
+/// The embedded stores at a place, each as open_online_store takes it.
+Result<std::vector<std::string>> embedded_in(const std::string& place) {
+  std::vector<std::string> stores;
+  const auto add = [&](const std::string& of, const std::string& own) {
+    if (!is_url(of)) {
+      stores.push_back(own.empty() ? of : join_path(of, own));
+    }
+  };
+  if (const std::optional<catalog::SharePlace> share = catalog::share_in_place(place)) {
+    add(share->place, share_id(share->share));
+  } else if (place.starts_with(kSharded)) {
+    ASSAY_ASSIGN_OR_RETURN(const auto shards, shards_in(place.substr(kSharded.size())));
+    for (const ShardPlace& shard : shards) {
+      add(shard.place, shard.own);
+    }
+  } else {
+    add(place, "");
+  }
+  return stores;
+}
+
+/// The folder of an embedded store.
+std::string folder_of(const std::string& place) {
+  for (const std::string_view kind : {kLmdb, kHashLog}) {
+    if (place.starts_with(kind)) {
+      return place.substr(kind.size());
+    }
+  }
+  return place;
 }
 
 }  // namespace
@@ -168,8 +220,6 @@ Result<std::unique_ptr<OnlineStore>> open_online_store(World& world,
                                                        const std::string& place,
                                                        bool read_only,
                                                        const std::string& project) {
-  constexpr std::string_view kLmdb = "lmdb:";
-  constexpr std::string_view kHashLog = "hashlog:";
   if (const std::optional<catalog::SharePlace> share = catalog::share_in_place(place)) {
     return open_share(world, *share, read_only, project);
   }
@@ -204,6 +254,34 @@ Result<std::unique_ptr<OnlineStore>> open_online_store(World& world,
   return or_remedy(holds_lmdb(world, place) ? open_lmdb_store(world, place, read_only)
                                             : open_hash_log_store(world, place, options),
                    place);
+}
+
+Result<std::vector<std::string>> set_aside_damaged(World& world,
+                                                   const std::string& place,
+                                                   const std::string& project) {
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<std::string> stores, embedded_in(place));
+  std::vector<std::string> moved;
+  for (const std::string& store : stores) {
+    const Status opened = open_online_store(world, store, true, project).status();
+    if (opened.ok() || opened.code() == Code::kNotFound) {
+      continue;
+    }
+    if (opened.code() != Code::kCorrupt) {
+      return opened;
+    }
+    std::string folder = folder_of(store);
+    while (folder.size() > 1 && folder.ends_with('/')) {
+      folder.pop_back();
+    }
+    int number = 1;
+    const auto aside = [&] { return folder + ".damaged-" + std::to_string(number); };
+    while (world.files.stat(aside()).ok()) {
+      ++number;
+    }
+    ASSAY_RETURN_IF_ERROR(rename_file(folder, aside()));
+    moved.push_back(aside());
+  }
+  return moved;
 }
 
 }  // namespace assay::online

@@ -8,6 +8,7 @@ original bytes; nothing lost; never a crash or a hang.
 import gzip
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -115,6 +116,31 @@ def damaged_files(program, root):
     project.write("data/a.parquet", (project.folder / "whole.parquet").read_bytes()[:-100])
     _, error = project.run("run", expect=CORRUPT)
     assert "a.parquet" in error, error
+
+
+def damaged_store(program, root):
+    """An online store that a restart of the machine finds damaged is set aside, and made anew from the lake."""
+    project = new_project(program, root, "store")
+    project.write("data/a.jsonl", "".join(GOOD_JSON % (i % 50, i % 60) for i in range(2000)))
+    project.run("apply")
+    project.run("run")
+    hashes = project.hashes()
+    online = project.folder / "online"
+    log = bytearray((online / "log.1").read_bytes())
+    log[log.rindex(b"u49")] ^= 1
+    (online / "log.1").write_bytes(log)
+    (online / "checkpoint").unlink(missing_ok=True)
+    shutil.copy(online / "head", online / "head.copy")  # what a restart leaves of it is not believed
+    (online / "head.copy").rename(online / "head")
+    for words in (["run"], ["materialize", "spend", "--anew"]):
+        _, error = project.run(*words, expect=CORRUPT)
+        assert "log.1" in error and "`assay materialize --anew` sets the folder" in error, (words, error)
+    _, error = project.run("materialize", "--anew")
+    assert "online.damaged-1" in error and "start servers again" in error, error
+    assert project.hashes() == hashes
+    assert bytearray((project.folder / "online.damaged-1/log.1").read_bytes()) == log, "nothing of it is lost"
+    _, error = project.run("materialize", "--anew", expect=USAGE)
+    assert "name it" in error, error
 
 
 def lost_data_files(program, root):
@@ -271,7 +297,7 @@ def requests(program, root):
 def main(program):
     root = new_folder("bad")
     try:
-        for case in (malformed_json, malformed_csv, damaged_files, lost_data_files, folders_and_disks, definitions, second_run, requests):
+        for case in (malformed_json, malformed_csv, damaged_files, damaged_store, lost_data_files, folders_and_disks, definitions, second_run, requests):
             case(program, root)
             print(case.__name__, "ok", flush=True)
     finally:
