@@ -47,12 +47,10 @@ def document(program, python, root):
     script = "set -e\n"
     for language, body in re.findall(r"<!-- run -->\n```(sh|python)\n(.*?)```", (SOURCE / "docs/feast.md").read_text(), flags=re.S):
         script += body if language == "sh" else f"python - <<'END'\n{body}END\n"
-        if "assay serve" in body:
-            script += "until [ -s address ] || ! kill -0 $!; do sleep 0.1; done\n"
     assert script.count("python - ") == 1 and script.count("feast -c") == 2, script
     address = free_address()
     script = script.replace("assay registry export feast", f"assay registry export feast --server http://{address}")
-    script = script.replace("--http 127.0.0.1:6566", f"--http {address} --address-file address")
+    script = script.replace("127.0.0.1:6566", address)
     path = f"{Path(program).resolve().parent}:{python.parent}:{os.environ['PATH']}"
     shell = subprocess.Popen(["bash", "-c", script + "kill $!; wait\n"], cwd=root, env={**os.environ, "PATH": path},
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
