@@ -372,7 +372,9 @@ TEST_F(GrpcServerTest, WhatTheHandlerLeavesIsAnsweredApart) {
   const auto left = client.begin(kSlowMethod);
   leave(*left);
   const auto late_one = client.begin(kSlowMethod, "", gpr_time_from_millis(300, GPR_TIMESPAN));
-  EXPECT_EQ(late_one->code(), grpc::DEADLINE_EXCEEDED);
+  const grpc::StatusCode late_code = late_one->code();
+  EXPECT_TRUE(late_code == grpc::DEADLINE_EXCEEDED || late_code == grpc::CANCELLED)
+      << "whoever of the two says it first: " << late_code;
   const auto ended = client.begin(kSlowMethod);
   looks = 0;
   while (looks == 0) {
