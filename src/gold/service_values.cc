@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "data/batch.h"
+#include "data/repeated_keys.h"
 
 namespace assay::gold {
 namespace {
@@ -28,7 +29,8 @@ data::ColumnPtr column_of(const ViewReading& reading, const data::Field& field, 
   return builder.finish();
 }
 
-/// The entities that rows ask for, where no part of the key is null.
+/// The entities that rows ask for, where no part of the key is null; of many that repeat, each
+/// once.
 std::vector<data::EntityKey> encode_keys(
     const std::vector<const std::vector<data::Scalar>*>& columns,
     int64_t rows,
@@ -46,6 +48,12 @@ std::vector<data::EntityKey> encode_keys(
     if (key) {
       keys.push_back(*std::move(key));
     }
+  }
+  if (std::optional<data::RepeatedKeys> repeated = data::take_repeated(&keys)) {
+    for (int64_t& answer : reading->answer_of) {
+      answer = answer < 0 ? -1 : repeated->key_of[static_cast<std::size_t>(answer)];
+    }
+    return std::move(repeated->keys);
   }
   return keys;
 }

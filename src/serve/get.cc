@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "data/repeated_keys.h"
 #include "gold/service_values.h"
 #include "serve/watched_view.h"
 
@@ -263,9 +264,15 @@ Result<FeatureAnswer> get_online_features(const gold::Service& service,
 
 namespace {
 
+/// The entities that rows ask for, and which one each row does; without that, one a row.
+struct AskedKeys {
+  std::vector<data::EntityKey> keys;
+  std::vector<uint32_t> key_of;
+  std::size_t views_end = 0;  // of the views that are asked with these
+};
+
 /// The entities of a view that rows ask for; nothing when part of a key is null.
-Result<std::optional<std::vector<data::EntityKey>>> keys_of(const gold::FeatureView& view,
-                                                            const RequestRows& rows) {
+Result<std::optional<AskedKeys>> keys_of(const gold::FeatureView& view, const RequestRows& rows) {
   std::vector<const RequestColumn*> columns;
   for (const data::Field& key : view.keys()) {
     ASSAY_ASSIGN_OR_RETURN(columns.emplace_back(), require_column(rows, key));
@@ -284,11 +291,29 @@ Result<std::optional<std::vector<data::EntityKey>>> keys_of(const gold::FeatureV
     }
     std::optional<data::EntityKey> key = data::encode_key(of_row);
     if (!key.has_value()) {
-      return std::optional<std::vector<data::EntityKey>>();
+      return std::optional<AskedKeys>();
     }
     keys.push_back(*std::move(key));
   }
-  return std::optional(std::move(keys));
+  if (std::optional<data::RepeatedKeys> repeated = data::take_repeated(&keys)) {
+    return std::optional(AskedKeys{std::move(repeated->keys), std::move(repeated->key_of)});
+  }
+  return std::optional(AskedKeys{std::move(keys), {}});
+}
+
+/// Put a row for each of those that asked behind the rows that were read, one for each entity, and
+/// let the view have those. Texts stay where they are.
+void spread(std::span<const uint32_t> key_of, FlatAnswer::View* view, data::FlatValues* values) {
+  const FlatAnswer::View read = *view;
+  view->begin = values->size().words;
+  view->row = values->size().rows;
+  for (const uint32_t key : key_of) {
+    const std::size_t from = read.begin + key * read.width;
+    const std::size_t to =
+        values->add_row(read.width, data::FeatureStatus::kPresent, values->time(read.row + key));
+    std::copy_n(values->words(from), read.width, values->words(to));
+    std::copy_n(values->statuses(from), read.width, values->statuses(to));
+  }
 }
 
 }  // namespace
@@ -315,13 +340,13 @@ Result<std::optional<FlatAnswer>> get_flat_features(const gold::Service& service
   }
   const auto row_count = static_cast<std::size_t>(rows.rows);
   answer.values.reserve(width * row_count, service.views.size() * row_count);
-  std::vector<std::vector<data::EntityKey>> keys;  // of views that are asked with others
+  std::vector<AskedKeys> keys;  // of views that are asked with others
   keys.reserve(service.views.size());
   std::vector<online::ViewKeys> asked;
   asked.reserve(service.views.size());
   std::vector<WatchedView> watched;
   watched.reserve(goes_on ? service.views.size() : 0);
-  std::size_t begin = 0;
+  FlatAnswer::View next;
   for (const gold::FeatureViewPtr& view : service.views) {
     if (asked.empty() || asked.back().view->keys() != view->keys()) {
       ASSAY_ASSIGN_OR_RETURN(auto of_view, keys_of(*view, rows));
@@ -330,13 +355,25 @@ Result<std::optional<FlatAnswer>> get_flat_features(const gold::Service& service
       }
       keys.push_back(*std::move(of_view));
     }
-    answer.views.push_back({begin, asked.size() * row_count, view->features().size(), false});
-    begin += row_count * view->features().size();
-    asked.push_back({goes_on ? &watched.emplace_back(*view, goes_on) : view.get(), keys.back()});
+    next.width = view->features().size();
+    answer.views.push_back(next);
+    keys.back().views_end = answer.views.size();
+    next.begin += keys.back().keys.size() * next.width;
+    next.row += keys.back().keys.size();
+    asked.push_back(
+        {goes_on ? &watched.emplace_back(*view, goes_on) : view.get(), keys.back().keys});
   }
   answer.applied.reserve(asked.size());
   ASSAY_RETURN_IF_ERROR(store.read_flat_views(asked, now, &answer.values, &answer.applied));
-  ASSAY_CHECK(answer.values.size().words == begin);
+  ASSAY_CHECK(answer.values.size().words == next.begin);
+  std::size_t view_number = 0;
+  for (const AskedKeys& of_views : keys) {
+    for (; view_number < of_views.views_end; ++view_number) {
+      if (!of_views.key_of.empty()) {
+        spread(of_views.key_of, &answer.views[view_number], &answer.values);
+      }
+    }
+  }
   for (FlatAnswer::View& view : answer.views) {
     view.is_present = answer.values.are_present(view.begin, view.width * row_count);
   }

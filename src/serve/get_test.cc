@@ -84,5 +84,66 @@ TEST(Get, NoRowsGiveAnEmptyAnswer) {
   EXPECT_EQ(answer->rows(), 0);
 }
 
+/// A view that counts the rows that are read of it.
+class CountedView : public online::FakeView {
+ public:
+  using FakeView::FakeView;
+  [[nodiscard]] Result<gold::FeatureValues> read_online_row(std::string_view row,
+                                                            EventTime now) const override {
+    ++rows;
+    return FakeView::read_online_row(row, now);
+  }
+  mutable int64_t rows = 0;
+};
+
+TEST(Get, AnEntityThatIsAskedOftenIsReadOnce) {
+  ServingFixture fixture;
+  const auto counted = std::make_shared<CountedView>(
+      "counted", std::vector<data::Field>{{"user_id", data::Type::kString}}, 2);
+  fixture.apply(counted, {{"u1", ServingFixture::kTime, ServingFixture::kTime, {4.5, {}}}});
+  ServingState state = fixture.make_state();
+  state.views.emplace("counted", counted);
+  catalog::ServiceDef all;
+  all.name = "all";
+  for (const char* const view : {"clicks", "counted", "routes", "spend"}) {
+    all.items.push_back({view, {}, {}, std::string(view) + "_"});
+  }
+  const auto service = *gold::compile_service(all, state.views, state.on_demand);
+  const EventTime now{ServingFixture::kNow};
+  const std::vector<std::string> users{"u1", "u2", "nobody", "Zoë \"q\""};
+  const uint64_t seed = 20261129;
+  const auto random = seeded_random(seed);
+  for (const int64_t count : {1, 2, 256, 257, 1000, 5000}) {
+    RequestRows rows{{{"user_id", {}}, {"item_id", {}}}, count};
+    for (int64_t row = 0; row < count; ++row) {
+      rows.columns[0].values.push_back(Scalar::string(users[random->below(users.size())]));
+      rows.columns[1].values.push_back(Scalar::int64(static_cast<int64_t>(random->below(3))));
+    }
+    counted->rows = 0;
+    const auto flat = *get_flat_features(*service, *fixture.store, rows, now);
+    ASSERT_TRUE(flat.has_value());
+    const auto general = get_online_features(*service, *fixture.store, rows, now);
+    ASSERT_TRUE(general.ok());
+    EXPECT_EQ(counted->rows, 2 * (count > 256 ? 4 : count));
+    for (int64_t row = 0; row < count; ++row) {  // the naive twin: each row alone
+      const auto at = static_cast<std::size_t>(row);
+      const RequestRows one{
+          {{"user_id", {rows.columns[0].values[at]}}, {"item_id", {rows.columns[1].values[at]}}},
+          1};
+      const auto alone = get_online_features(*service, *fixture.store, one, now);
+      for (int f = 0; f < static_cast<int>(service->features.size()); ++f) {
+        const gold::ServiceFeature& feature = service->features[static_cast<std::size_t>(f)];
+        const std::size_t place = flat->at(feature, row);
+        ASSERT_EQ(flat->values.scalar(place, feature.type), alone->value(f, 0));
+        ASSERT_EQ(flat->values.status(place), alone->status(f, 0));
+        ASSERT_EQ(flat->event_time(feature.view_index, row), alone->event_time(f, 0));
+        ASSERT_EQ(general->value(f, row), alone->value(f, 0));
+        ASSERT_EQ(general->status(f, row), alone->status(f, 0));
+        ASSERT_EQ(general->event_time(f, row), alone->event_time(f, 0));
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace assay::serve
