@@ -5,6 +5,7 @@
 #include "flow/kafka_line.h"
 #include "flow/reject_gauge.h"
 #include "flow/source_ledger.h"
+#include "flow/unseen_columns.h"
 #include "ingest/file_source.h"
 
 namespace assay::flow {
@@ -35,6 +36,7 @@ Status run_files(Workspace& workspace,
   ASSAY_ASSIGN_OR_RETURN(const int64_t position, writer.position());
   ASSAY_RETURN_IF_ERROR(source->seek({position}));
 
+  UnseenColumns unseen(writer.definition());
   Status ended;
   bool more = true;
   while (more) {
@@ -48,7 +50,8 @@ Status run_files(Workspace& workspace,
         break;
       }
       const data::Account before = writer.pending();
-      ASSAY_RETURN_IF_ERROR(writer.take(**records).status());
+      ASSAY_ASSIGN_OR_RETURN(const data::Batch rows, writer.take(**records));
+      unseen.note(**records, rows);
       ASSAY_RETURN_IF_ERROR(gauge.add(writer.pending().in - before.in,
                                       writer.pending().quarantined - before.quarantined,
                                       workspace.world().log));
@@ -64,6 +67,7 @@ Status run_files(Workspace& workspace,
                   " rows; `assay run` goes on from there"};
     }
   }
+  unseen.warn(workspace.world().log);
   return ended;
 }
 

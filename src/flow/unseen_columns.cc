@@ -1,0 +1,107 @@
+#include "flow/unseen_columns.h"
+
+#include <algorithm>
+
+#include "base/suggest.h"
+
+namespace assay::flow {
+namespace {
+
+bool has_value(const data::Column& column) {
+  for (int64_t row = 0; row < column.size(); ++row) {
+    if (column.is_valid(row)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+std::vector<std::string> member_names(std::string_view json) {
+  std::vector<std::string> names;
+  int depth = 0;
+  std::size_t text_begin = std::string_view::npos;  // within a text
+  std::string_view last;                            // text of the object itself
+  for (std::size_t at = 0; at < json.size(); ++at) {
+    const char c = json[at];
+    if (text_begin != std::string_view::npos) {
+      if (c == '\\') {
+        ++at;
+      } else if (c == '"') {
+        last = json.substr(text_begin, at - text_begin);
+        text_begin = std::string_view::npos;
+      }
+    } else if (c == '"') {
+      text_begin = at + 1;
+    } else if (c == '{' || c == '[') {
+      ++depth;
+    } else if (c == '}' || c == ']') {
+      --depth;
+    } else if (c == ':' && depth == 1 && last.find('\\') == std::string_view::npos) {
+      names.emplace_back(last);
+    }
+  }
+  return names;
+}
+
+UnseenColumns::UnseenColumns(const catalog::BronzeDef& bronze) : bronze_(bronze) {
+  for (const catalog::ColumnDef& column : bronze.columns) {
+    if (!column.required) {
+      unseen_.push_back(column.name);
+    }
+  }
+}
+
+void UnseenColumns::note(const ingest::RecordBatch& records, const data::Batch& rows) {
+  if (unseen_.empty() || records.size() == 0) {
+    return;
+  }
+  is_noted_ = true;
+  if (records.format == catalog::Format::kCsv || records.format == catalog::Format::kParquet) {
+    const std::vector<std::string> names =
+        records.format == catalog::Format::kCsv ? records.header : records.rows.schema().names();
+    names_.insert(names.begin(), names.end());
+    std::erase_if(unseen_, [&](const std::string& column) { return names_.contains(column); });
+    return;
+  }
+  must_be_near_ = true;
+  for (std::string& name : member_names(records.records.front())) {
+    names_.insert(std::move(name));
+  }
+  std::erase_if(unseen_, [&](const std::string& column) {
+    const data::Column* const values = rows.find(column);
+    return names_.contains(column) || values == nullptr || has_value(*values);
+  });
+}
+
+std::vector<UnseenColumns::Unseen> UnseenColumns::found() const {
+  std::vector<std::string> others(names_.begin(), names_.end());
+  std::erase_if(others, [&](const std::string& name) {
+    return std::any_of(bronze_.columns.begin(),
+                       bronze_.columns.end(),
+                       [&](const catalog::ColumnDef& column) { return column.name == name; });
+  });
+  std::vector<Unseen> found;
+  for (const std::string& column : is_noted_ ? unseen_ : std::vector<std::string>()) {
+    const std::string near = suggest(column, others).value_or("");
+    if (!must_be_near_ || !near.empty()) {
+      found.push_back({column, near});
+    }
+  }
+  return found;
+}
+
+void UnseenColumns::warn(Log& log) const {
+  for (const Unseen& unseen : found()) {
+    log.warn("column_in_no_file",
+             {{"table", bronze_.name},
+              {"column", unseen.column},
+              {"next",
+               unseen.near.empty()
+                   ? std::string("it is null in every row; correct its name, or leave it out")
+                   : "did you mean `" + unseen.near + "`?"}});
+  }
+}
+
+}  // namespace assay::flow
