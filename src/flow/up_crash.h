@@ -14,6 +14,7 @@
 
 #include "data/entity_key.h"
 #include "flow/running_up.h"
+#include "flow/status.h"
 #include "flow/up_child.h"
 
 // `assay up` in another process of a test's program, to be killed.
@@ -32,7 +33,7 @@ class CrashedUp {
       : topic_(partitions),
         project_(topic_),
         has_lake_(has_lake),
-        is_one_store_(online == kOneStore) {
+        is_one_store_(online.find("sharded:") == std::string::npos) {
     std::string settings = has_lake ? kAssay : kWithoutLake;
     project_.write("assay.yaml",
                    settings.replace(settings.find(kOneStore), sizeof(kOneStore) - 1, online));
@@ -132,6 +133,8 @@ class CrashedUp {
 
   struct Expected {
     int64_t rows = 0;
+    uint64_t bronze = 0;
+    uint64_t silver = 0;
     uint64_t steps = 0;
     uint64_t online = 0;
     std::vector<std::string> answers;
@@ -141,10 +144,20 @@ class CrashedUp {
       TestProject files;
       files.change("source: events\n", kWithKey);
       EXPECT_TRUE(files.run().ok());
-      return Expected{
-          files.count("bronze/events"), files.steps_hash(), files.online_hash(), answers_of(files)};
+      return Expected{files.count("bronze/events"),
+                      content_of(files, "bronze/events"),
+                      content_of(files, "silver/clean"),
+                      files.steps_hash(),
+                      files.online_hash(),
+                      answers_of(files)};
     }();
     return expected;
+  }
+
+  /// Hash of the rows of a table, but for where in their source they stood.
+  static uint64_t content_of(TestProject& project, const std::string& table) {
+    const auto workspace = project.open();
+    return data::content_hash(*workspace->read_table(table, "* EXCLUDE (sequence)", "", ""));
   }
 
   /// What the online store answers of every user, soon behind the days and later.
@@ -167,15 +180,32 @@ class CrashedUp {
     return answers;
   }
 
-  /// Everything is there as a run over files gives it, and each record that is none was refused
-  /// once.
+  /// In every stage's account over all of its history, what came in went out or was left out.
+  void expect_balance() {
+    const auto workspace = project_.open();
+    const std::vector<StageStatus> stages = *project_status(*workspace);
+    for (const StageStatus& stage : stages) {
+      const data::Account& rows = stage.account.rows;
+      EXPECT_TRUE(rows.balances()) << accounts_json({stage.account});
+      if (stage.account.stage == "bronze" && stage.account.name == "events") {
+        EXPECT_EQ(rows.in, topic_.sent());
+        EXPECT_EQ(rows.out, expected().rows);
+        EXPECT_EQ(rows.quarantined, sent_bad_);
+      }
+    }
+  }
+
+  /// Everything is there as a run over files gives it, and each bad record was refused once.
   void compare() {
+    expect_balance();
     EXPECT_EQ(answers_of(project_), expected().answers);
     if (is_one_store_) {  // else each part says what it holds as of its own newest row
       EXPECT_EQ(project_.online_hash(), expected().online);
     }
     if (has_lake_) {
       EXPECT_EQ(project_.count("bronze/events"), expected().rows);
+      EXPECT_EQ(content_of(project_, "bronze/events"), expected().bronze);
+      EXPECT_EQ(content_of(project_, "silver/clean"), expected().silver);
       EXPECT_EQ(project_.count("bronze/events_quarantine"), sent_bad_);
       EXPECT_EQ(project_.steps_hash(), expected().steps);
     }
