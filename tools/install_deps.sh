@@ -5,8 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 packages=(
   g++ cmake ninja-build ccache python3 python3-venv curl ca-certificates
-  libabsl-dev libboost1.81-dev libcli11-dev libcurl4-openssl-dev libfmt-dev libgrpc++-dev libhiredis-dev liblmdb-dev libpq-dev
-  libprotobuf-dev libprotoc-dev libsasl2-dev make pkg-config
+  libabsl-dev libboost1.81-dev libcli11-dev libcurl4-openssl-dev libfmt-dev libgrpc++-dev libhiredis-dev liblmdb-dev libnghttp2-dev
+  libpq-dev libprotobuf-dev libprotoc-dev libsasl2-dev make pkg-config
   libre2-dev libsimdjson-dev
   libsqlite3-dev libssl-dev openssl libxgboost-dev libyaml-cpp-dev libzstd-dev tzdata zlib1g-dev
   libgtest-dev libgmock-dev libbenchmark-dev redis-tools postgresql-15

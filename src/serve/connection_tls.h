@@ -22,6 +22,7 @@ class ConnectionTls {
   [[nodiscard]] bool is_on() const { return channel_ != nullptr; }
   /// Whether both sides have agreed.
   [[nodiscard]] bool is_open() const { return is_on() && channel_->is_open(); }
+  [[nodiscard]] bool speaks_http2() const { return is_on() && channel_->speaks_http2(); }
   /// Whether the first bytes of a connection are of anything but TLS.
   [[nodiscard]] bool is_no_greeting(std::string_view wire) const {
     constexpr char kHandshakeRecord = 0x16;

@@ -1,4 +1,5 @@
-// One connection of the HTTP server, by Boost.Asio: HTTP/1.1 over TCP, plain or inside of TLS.
+// One connection of the HTTP server, by Boost.Asio: HTTP/1.1 or HTTP/2 over TCP, plain or inside of
+// TLS. It speaks HTTP/2 when TLS agreed on that, or when it begins with HTTP/2's preface.
 //
 // One read may hold several requests (pipelining), a request may come in many reads: a
 // RequestReader puts them together. With TLS bytes go through a TlsChannel before. Answers to what
@@ -22,6 +23,8 @@
 #include "serve/connection_tls.h"
 #include "serve/error_response.h"
 #include "serve/held_bytes.h"
+#include "serve/http2_frames.h"
+#include "serve/http2_session.h"
 #include "serve/request_reader.h"
 
 namespace assay::serve {
@@ -36,6 +39,12 @@ constexpr std::size_t kReadBytes = 16 << 10;
 constexpr std::size_t kFirstReadBytes = 2 << 10;  // what a connection holds while it is idle
 constexpr std::size_t kLingerBytesMax = 64 << 20;
 constexpr std::size_t kBodyBytesKept = 256 << 10;
+constexpr std::size_t kOutputBytes = 64 << 10;  // of HTTP/2, sent at once
+
+/// Of HTTP/2: what a connection waits for when it is no frame.
+constexpr int64_t kOutput = -1;
+constexpr int64_t kStreams = -2;
+constexpr int64_t kRequest = -3;
 
 class Session : public HttpConnection, public std::enable_shared_from_this<Session> {
  public:
@@ -67,14 +76,30 @@ class Session : public HttpConnection, public std::enable_shared_from_this<Sessi
     socket_.shutdown(net::ip::tcp::socket::shutdown_both, ignored);
     socket_.close(ignored);
   }
+  void end_late() override {
+    if (http2_ != nullptr && waits_for_ == kRequest && !is_ending_) {
+      begin_time(kReadTime);
+      drain();
+    } else {
+      close();
+    }
+  }
   void drain() override {
-    if (idle()) {
+    if (http2_ != nullptr) {
+      http2_->drain();
+      send_output();
+    } else if (idle()) {
       say_farewell();
       close();
     }
   }
   /// It stands in out_ and body_.
   void send_answer() override {
+    if (http2_ != nullptr) {
+      is_output_due_ = false;
+      send_output();
+      return;
+    }
     const std::size_t sent = send_now(out_, body_);
     if (sent == out_.size() + body_.size()) {
       after_send({});
@@ -124,6 +149,7 @@ class Session : public HttpConnection, public std::enable_shared_from_this<Sessi
   }
 
   void read() {
+    is_reading_ = true;
     if (tls_.is_on()) {
       wire_.resize(read_bytes_);
     }
@@ -134,8 +160,9 @@ class Session : public HttpConnection, public std::enable_shared_from_this<Sessi
   }
 
   void on_read(error_code error, std::size_t bytes) {
-    if (error) {
-      close();
+    is_reading_ = false;
+    if (error || is_ending_) {
+      is_ending_ ? take_discarded(error, bytes) : end_input(error);
       return;
     }
     if (bytes == read_bytes_) {  // more of it is there
@@ -169,6 +196,11 @@ class Session : public HttpConnection, public std::enable_shared_from_this<Sessi
     const Status taken = tls_.receive(wire, &plain);
     buffer_.commit(net::buffer_copy(buffer_.prepare(plain.size()), net::buffer(plain)));
     lane_.spares.give(&plain);
+    if (http2_ != nullptr) {
+      finished_ = !taken.ok();
+      take_frames();
+      return;
+    }
     out_ = tls_.output();
     if (!taken.ok() && !was_open && !tls_.is_open()) {
       lane_.counters.handshake_failures.add();
@@ -194,7 +226,7 @@ class Session : public HttpConnection, public std::enable_shared_from_this<Sessi
       read();
     } else if (!was_open) {
       handshake_.reset();
-      next_request();
+      tls_.speaks_http2() ? speak_http2() : next_request();
     } else if (idle()) {  // a record that says nothing of a request
       next_request();
     } else {
@@ -204,7 +236,11 @@ class Session : public HttpConnection, public std::enable_shared_from_this<Sessi
 
   /// Take what is in the buffer.
   void go_on() {
-    const std::string_view bytes(static_cast<const char*>(buffer_.data().data()), buffer_.size());
+    const std::string_view bytes = buffered();
+    if (is_first_ && is_preface(bytes)) {
+      bytes.size() < kHttp2Preface.size() ? read() : speak_http2();
+      return;
+    }
     buffer_.consume(reader_.take(bytes, &lane_.request));
     if (reader_.state() == RequestReader::State::kWhole) {
       handle(reader_.form());
@@ -218,6 +254,16 @@ class Session : public HttpConnection, public std::enable_shared_from_this<Sessi
     } else {
       read();
     }
+  }
+
+  [[nodiscard]] std::string_view buffered() const {
+    return {static_cast<const char*>(buffer_.data().data()), buffer_.size()};
+  }
+  /// Whether the connection begins with HTTP/2's preface, or may yet.
+  bool is_preface(std::string_view bytes) {
+    const std::size_t size = std::min(bytes.size(), kHttp2Preface.size());
+    is_first_ = bytes.substr(0, size) == kHttp2Preface.substr(0, size);
+    return is_first_;
   }
 
   void send_continue() {
@@ -235,6 +281,9 @@ class Session : public HttpConnection, public std::enable_shared_from_this<Sessi
     handling_ = true;
     begin_time(kNoTime);
     forget_request();
+    answer_request(form);
+  }
+  void answer_request(const AnswerForm& form) {
     lane_.unsent.begin();
     Request& request = lane_.request;
     request.peer_names = tls_.peer_names();
@@ -296,6 +345,14 @@ class Session : public HttpConnection, public std::enable_shared_from_this<Sessi
   }
 
   void send(Response response, const AnswerForm& form) {
+    if (http2_ != nullptr) {
+      http2_->answer(form.stream, std::move(response));
+      if (tls_.is_outdated(lane_.options.tls)) {
+        http2_->drain();
+      }
+      send_output_later();
+      return;
+    }
     if (!form.head_only && !held_.hold(response.body.size())) {
       lane_.counters.no_room.add();
       response = no_room_answer(response.body.size(), lane_.budget.max());
@@ -346,22 +403,150 @@ class Session : public HttpConnection, public std::enable_shared_from_this<Sessi
   /// Read what the client still sends and throw it away: closing at once would reset the
   /// connection, and the client would lose the answer that says why.
   void linger() {
+    shut_down();
+    discard();
+  }
+  void shut_down() {
     error_code ignored;
     socket_.shutdown(net::ip::tcp::socket::shutdown_send, ignored);
     begin_time(kLingerTime);
-    discard();
   }
   void discard() {
     buffer_.clear();
     socket_.async_read_some(buffer_.prepare(kReadBytes),
                             [self = shared_from_this()](error_code error, std::size_t bytes) {
-                              self->discarded_ += bytes;
-                              if (error || self->discarded_ > kLingerBytesMax) {
-                                self->close();
-                              } else {
-                                self->discard();
-                              }
+                              self->take_discarded(error, bytes);
                             });
+  }
+  void take_discarded(error_code error, std::size_t bytes) {
+    discarded_ += bytes;
+    if (error || discarded_ > kLingerBytesMax) {
+      close();
+    } else {
+      discard();
+    }
+  }
+
+  // HTTP/2: bytes are read and sent side by side, and requests are answered in any order.
+
+  /// What is in the buffer, and all that follows, is HTTP/2.
+  void speak_http2() {
+    is_first_ = false;
+    began_ = true;
+    http2_ = Http2Session::make({lane_.options,
+                                 lane_.budget,
+                                 lane_.world.clock,
+                                 lane_.counters,
+                                 lane_.date,
+                                 lane_.stream_times},
+                                [this] { send_output_later(); });
+    if (lane_.draining) {
+      http2_->drain();
+    }
+    take_frames();
+  }
+  void take_frames() {
+    http2_->receive(buffered());
+    buffer_.consume(buffer_.size());
+    answer_next();
+  }
+  /// One request that is whole; others have their turn before the next one.
+  void answer_next() {
+    if (!socket_.is_open()) {
+      return;
+    }
+    if (std::optional<Http2Session::Asked> asked = http2_->next()) {
+      lane_.request = std::move(asked->request);
+      answer_request({11, true, asked->head_only, false, asked->stream});
+      net::post(lane_.context, [self = shared_from_this()] { self->answer_next(); });
+      return;
+    }
+    send_output_later();
+    if (finished_) {
+      end_input(net::error::eof);
+    } else if (!is_ending_) {
+      if (!http2_->has_streams()) {
+        release_beyond(kFirstReadBytes, &buffer_);
+        release_beyond(kFirstReadBytes, &wire_);
+        read_bytes_ = kFirstReadBytes;
+      }
+      read();
+    }
+  }
+  /// The peer sends nothing more. It may still wait for answers.
+  void end_input(error_code error) {
+    finished_ = true;
+    if (http2_ == nullptr || error != net::error::eof || !http2_->has_streams()) {
+      close();
+    }
+  }
+  /// Together with what is ready by then.
+  void send_output_later() {
+    if (!is_output_due_) {
+      is_output_due_ = true;
+      lane_.unsent.add(shared_from_this());
+    }
+  }
+  void send_output() {
+    if (is_writing_ || is_ending_ || !socket_.is_open()) {
+      return;
+    }
+    out_ = lane_.spares.take();
+    http2_->append_output(kOutputBytes, &out_);
+    tls_.seal(!http2_->is_over(), &out_);
+    const std::size_t sent = out_.empty() ? 0 : send_now(out_);
+    if (sent == out_.size()) {
+      after_output();
+      return;
+    }
+    is_writing_ = true;
+    keep_time();
+    net::async_write(socket_,
+                     net::buffer(out_) + sent,
+                     [self = shared_from_this()](error_code error, std::size_t /*bytes*/) {
+                       self->is_writing_ = false;
+                       error ? self->close() : self->after_output();
+                     });
+  }
+  void after_output() {
+    const bool is_full = out_.size() >= kOutputBytes;
+    lane_.spares.give(&out_);
+    if (http2_->is_over()) {
+      end_http2();
+    } else if (finished_ && !http2_->has_streams()) {
+      say_farewell();
+      close();
+    } else {
+      keep_time();
+      if (is_full) {
+        send_output_later();  // others have their turn before
+      }
+    }
+  }
+  /// The last frame is sent; until the client has read it.
+  void end_http2() {
+    is_ending_ = true;
+    if (is_reading_) {  // what is read is thrown away
+      shut_down();
+    } else {
+      linger();
+    }
+  }
+  /// Let the connection's time run for what it waits for: streams have times of their own. Bytes
+  /// that come slowly win a frame no time.
+  void keep_time() {
+    const bool is_midway = http2_->is_midway();
+    if (is_midway && waits_for_ == http2_->frames()) {
+      return;
+    }
+    const int64_t waits_for = is_writing_             ? kOutput
+                              : is_midway             ? http2_->frames()
+                              : http2_->has_streams() ? kStreams
+                                                      : kRequest;
+    if (waits_for != waits_for_) {
+      waits_for_ = waits_for;
+      begin_time(waits_for == kStreams ? kNoTime : waits_for == kRequest ? kIdleTime : kReadTime);
+    }
   }
 
   ConnectionSlot slot_;
@@ -382,6 +567,13 @@ class Session : public HttpConnection, public std::enable_shared_from_this<Sessi
   bool continued_ = false;
   bool keep_alive_ = false;  // behind the answer
   bool linger_ = false;      // then
+  bool is_first_ = true;     // nothing has come that is no preface of HTTP/2
+  bool is_reading_ = false;
+  bool is_writing_ = false;                // the rest of HTTP/2's output
+  bool is_output_due_ = false;             // it will be sent soon
+  bool is_ending_ = false;                 // its last frame is sent
+  std::unique_ptr<Http2Session> http2_{};  // nullptr: HTTP/1.1
+  int64_t waits_for_ = kStreams;           // the number of a frame, or what stands above
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include "serve/connection_slot.h"
 #include "serve/connection_times.h"
+#include "serve/http2_session.h"
 #include "serve/http_head.h"
 #include "serve/http_lane.h"
 #include "serve/owned_socket.h"
@@ -53,6 +54,8 @@ struct ConnectionLane : HttpLaneParts {
   ServerCounters counters{world.metrics};
   std::unordered_set<HttpConnection*> connections;
   ConnectionTimes<HttpConnection> times{{options.idle_timeout, options.read_timeout, kLingerMax}};
+  ConnectionTimes<TimedStream> stream_times{
+      {options.idle_timeout, options.read_timeout, kLingerMax}};  // of HTTP/2
   bool draining = false;
   TurnWait turn{world.clock};
   HeadDate date{world.clock};
@@ -82,9 +85,11 @@ class HttpConnection {
 
   /// End the connection; whatever waits on it fails, and the connection with it.
   virtual void close() = 0;
-  /// Close when nothing is under way; else the answer under way is the last one.
+  /// Its time is over.
+  virtual void end_late() = 0;
+  /// Close when nothing is under way; else what is under way is the last.
   virtual void drain() = 0;
-  /// Send the answer that is ready; then the next request may follow.
+  /// Send what is ready; then the next request may follow.
   virtual void send_answer() = 0;
   [[nodiscard]] const ConnectionTimes<HttpConnection>::Place& time() const { return time_; }
 

@@ -96,17 +96,7 @@ void append_head(const Response& response,
   };
   out->append("HTTP/1.1 ").append(std::to_string(response.status)).append(" ");
   out->append(reason_of(response.status)).append("\r\n");
-  line("date", date);
-  line("server", "assay");
-  if (response.status != 304) {  // its length would be that of the answer it stands for
-    line("content-length", std::to_string(response.body.size()));
-  }
-  if (!response.content_type.empty()) {
-    line("content-type", response.content_type);
-  }
-  for (const auto& [name, value] : response.headers) {
-    line(name, value);
-  }
+  for_each_header(response, date, line);
   if (!keep_alive) {
     line("connection", "close");
   } else if (version < 11) {

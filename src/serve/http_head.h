@@ -25,6 +25,22 @@ class HeadDate {
   std::string text_;
 };
 
+/// Hand each header that an answer has in every version of HTTP to `line(name, value)`.
+template <typename Line>
+void for_each_header(const Response& response, std::string_view date, const Line& line) {
+  line("date", date);
+  line("server", "assay");
+  if (response.status != 304) {  // its length would be that of the answer it stands for
+    line("content-length", std::to_string(response.body.size()));
+  }
+  if (!response.content_type.empty()) {
+    line("content-type", response.content_type);
+  }
+  for (const auto& [name, value] : response.headers) {
+    line(name, value);
+  }
+}
+
 /// Append what stands before the body of an answer. `version`: 10 or 11, as the client asked.
 void append_head(const Response& response,
                  std::string_view date,

@@ -86,7 +86,10 @@ void Lane::keep_time() {
     }
     times.pass_tick(
         [](const HttpConnection& one) -> const auto& { return one.time(); },
-        [](HttpConnection& one) { one.close(); });
+        [](HttpConnection& one) { one.end_late(); });
+    stream_times.pass_tick(
+        [](const TimedStream& one) -> const auto& { return one.time(); },
+        [](TimedStream& one) { one.end_late(); });
     keep_time();
   });
 }

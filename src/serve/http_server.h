@@ -56,6 +56,7 @@ struct HttpOptions {
   int threads = 0;       // 0: one per core
   std::size_t header_bytes_max = 16 << 10;
   std::size_t body_bytes_max = 8 << 20;
+  int streams_max = 100;  // requests under way at once on a connection of HTTP/2
   int connections_max = 10'000;
   int handshakes_max = 1'000;  // of them, that have not agreed on TLS yet
   /// Of requests that are not whole and answers that are not sent, of all connections together;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string_view>
 
@@ -14,6 +15,7 @@ struct AnswerForm {
   bool keep_alive = false;  // as the client wants it
   bool head_only = false;
   bool linger = false;  // until the client has read it
+  int32_t stream = 0;   // of HTTP/2, which knows the rest
 };
 
 /// Puts requests together from bytes as they come, one after the other: plain ones by

@@ -14,12 +14,18 @@ struct ServerCounters {
         shed(metrics.counter("assay_serve_shed_total",
                              "Requests answered 503, because all waited too long for their turn.")),
         no_room(metrics.counter("assay_serve_no_room_total",
-                                "Requests and answers for which connections held too much.")) {}
+                                "Requests and answers for which connections held too much.")),
+        floods(metrics.counter("assay_serve_http2_floods_total",
+                               "Connections ended because too much came that asks nothing.")),
+        late_streams(metrics.counter("assay_serve_http2_late_total",
+                                     "Requests over HTTP/2 reset because they took too long.")) {}
 
   Counter& handshake_failures;
   Counter& shed_handshakes;
   Counter& shed;
   Counter& no_room;
+  Counter& floods;
+  Counter& late_streams;
 };
 
 }  // namespace assay::serve

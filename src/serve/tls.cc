@@ -19,7 +19,8 @@ namespace assay::serve {
 namespace {
 
 constexpr std::size_t kRecordBytes = 16 << 10;
-constexpr std::string_view kProtocol = "\x08http/1.1";  // as ALPN lists them
+constexpr std::string_view kHttp2 = "h2";
+constexpr std::string_view kProtocols = "\x02h2\x08http/1.1";  // as ALPN lists them, best first
 
 using Certificate = std::unique_ptr<X509, Freed<X509_free>>;
 using Key = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY_free>>;
@@ -159,6 +160,12 @@ class ChannelOfOpenssl : public TlsChannel {
   [[nodiscard]] bool is_open() const override {
     return SSL_is_init_finished(connection_.get()) == 1;
   }
+  [[nodiscard]] bool speaks_http2() const override {
+    const unsigned char* chosen = nullptr;
+    unsigned int size = 0;
+    SSL_get0_alpn_selected(connection_.get(), &chosen, &size);
+    return std::string_view(reinterpret_cast<const char*>(chosen), size) == kHttp2;
+  }
   [[nodiscard]] std::shared_ptr<const PeerNames> peer_names() const override { return peer_names_; }
 
  private:
@@ -190,7 +197,7 @@ class ChannelOfOpenssl : public TlsChannel {
   std::shared_ptr<const PeerNames> peer_names_ = std::make_shared<const PeerNames>();
 };
 
-/// Of what a client can speak inside of TLS this server has HTTP/1.1 alone.
+/// What the client can speak, too; who names nothing speaks HTTP/1.1.
 int choose_protocol(SSL* /*connection*/,
                     const unsigned char** chosen,
                     unsigned char* chosen_size,
@@ -198,12 +205,13 @@ int choose_protocol(SSL* /*connection*/,
                     unsigned int offered_size,
                     void* /*user*/) {
   unsigned char* found = nullptr;
-  const int agreed = SSL_select_next_proto(&found,
-                                           chosen_size,
-                                           reinterpret_cast<const unsigned char*>(kProtocol.data()),
-                                           static_cast<unsigned int>(kProtocol.size()),
-                                           offered,
-                                           offered_size);
+  const int agreed =
+      SSL_select_next_proto(&found,
+                            chosen_size,
+                            reinterpret_cast<const unsigned char*>(kProtocols.data()),
+                            static_cast<unsigned int>(kProtocols.size()),
+                            offered,
+                            offered_size);
   *chosen = found;
   return agreed == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
 }

@@ -35,6 +35,8 @@ class TlsChannel {
   virtual std::string output() = 0;
   /// Whether both sides have agreed.
   [[nodiscard]] virtual bool is_open() const = 0;
+  /// Whether they agreed on HTTP/2 inside of it.
+  [[nodiscard]] virtual bool speaks_http2() const = 0;
   /// Of the peer's certificate; empty without one.
   [[nodiscard]] virtual std::shared_ptr<const PeerNames> peer_names() const = 0;
 };
@@ -53,7 +55,8 @@ struct TlsTexts {
 };
 
 /// Who a server is to its clients: a certificate with its key, and whose clients it takes. TLS 1.3
-/// only, HTTP/1.1 in it, no tickets: each connection agrees anew.
+/// only, HTTP/2 or HTTP/1.1 in it as the client offers (ALPN), no tickets: each connection agrees
+/// anew.
 ///
 /// Threads immutable.
 class TlsIdentity {
