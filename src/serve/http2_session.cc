@@ -136,6 +136,7 @@ class SessionOfNghttp2 final : public Http2Session {
   int take_header(int32_t id, std::string_view name, std::string_view value);
   void take_head(int32_t id, bool is_last);
   void take_body(int32_t id, std::string_view bytes);
+  void take_padding() { is_flood_ = is_flood_ || !allowance_.spend(); }
   void take_end(int32_t id);
   [[nodiscard]] std::size_t unsent_bytes(int32_t id) {
     const Stream* const stream = find(id);
@@ -509,6 +510,10 @@ int on_data(nghttp2_session* /*session*/,
 
 int on_frame(nghttp2_session* /*session*/, const nghttp2_frame* frame, void* user) {
   const bool is_last = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+  if (frame->hd.type == NGHTTP2_DATA && !is_last && frame->hd.length != 0 &&
+      frame->hd.length <= frame->data.padlen) {
+    self(user).take_padding();
+  }
   if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
     self(user).take_head(frame->hd.stream_id, is_last);
   }

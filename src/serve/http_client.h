@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -92,6 +93,13 @@ class HttpClient {
     answer.body = buffer_.substr(end + 4, size);
     buffer_.erase(0, end + 4 + size);
     return answer;
+  }
+  /// Bytes as they come; none when the server closed or stayed silent.
+  std::string receive_bytes() {
+    if (buffer_.empty()) {
+      read_more();
+    }
+    return std::exchange(buffer_, {});
   }
   /// Wait so long for bytes of the server, or for its end of the connection; whether they came.
   [[nodiscard]] bool readable(int milliseconds) const {

@@ -45,6 +45,7 @@ constexpr std::size_t kOutputBytes = 64 << 10;  // of HTTP/2, sent at once
 constexpr int64_t kOutput = -1;
 constexpr int64_t kStreams = -2;
 constexpr int64_t kRequest = -3;
+constexpr int64_t kPreface = -4;
 
 class Session : public HttpConnection, public std::enable_shared_from_this<Session> {
  public:
@@ -176,7 +177,7 @@ class Session : public HttpConnection, public std::enable_shared_from_this<Sessi
       take_wire({wire_.data(), bytes});
     } else {
       buffer_.commit(bytes);
-      go_on();
+      http2_ != nullptr ? take_frames() : go_on();
     }
   }
 
@@ -573,7 +574,7 @@ class Session : public HttpConnection, public std::enable_shared_from_this<Sessi
   bool is_output_due_ = false;             // it will be sent soon
   bool is_ending_ = false;                 // its last frame is sent
   std::unique_ptr<Http2Session> http2_{};  // nullptr: HTTP/1.1
-  int64_t waits_for_ = kStreams;           // the number of a frame, or what stands above
+  int64_t waits_for_ = kPreface;           // the number of a frame, or what stands above
 };
 
 }  // namespace
