@@ -153,12 +153,18 @@ Http2Client::Http2Client(HttpClient& wire, const Http2ClientOptions& options)
   nghttp2_option* how = nullptr;
   ASSAY_CHECK(nghttp2_option_new(&how) == 0);
   const std::unique_ptr<nghttp2_option, Freed<nghttp2_option_del>> freed(how);
+  nghttp2_option_set_peer_max_concurrent_streams(how, 1'000);  // until the server says how many
   nghttp2_option_set_no_auto_window_update(how, options.reads_answers ? 0 : 1);
   nghttp2_session* session = nullptr;
   ASSAY_CHECK(nghttp2_session_client_new2(&session, made, state_.get(), how) == 0);
   state_->session.reset(session);
   const nghttp2_settings_entry window{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, options.window_bytes};
   nghttp2_submit_settings(session, NGHTTP2_FLAG_NONE, &window, 1);
+  nghttp2_session_set_local_window_size(
+      session,
+      NGHTTP2_FLAG_NONE,
+      0,
+      std::max(NGHTTP2_INITIAL_CONNECTION_WINDOW_SIZE, static_cast<int32_t>(options.window_bytes)));
   send_output();
 }
 Http2Client::~Http2Client() = default;

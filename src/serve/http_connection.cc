@@ -506,7 +506,12 @@ class Session : public HttpConnection, public std::enable_shared_from_this<Sessi
                      net::buffer(out_) + sent,
                      [self = shared_from_this()](error_code error, std::size_t /*bytes*/) {
                        self->is_writing_ = false;
-                       error ? self->close() : self->after_output();
+                       if (error) {
+                         self->close();
+                         return;
+                       }
+                       self->after_output();
+                       self->send_output_later();  // what was ready meanwhile
                      });
   }
   void after_output() {

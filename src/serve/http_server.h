@@ -86,14 +86,14 @@ struct HttpOptions {
 /// How many threads HttpOptions::threads means.
 int lane_count(int threads);
 
-/// An HTTP/1.1 server with keep-alive and pipelining, one thread per core.
+/// A server of HTTP/1.1, with keep-alive and pipelining, and of HTTP/2; one thread per core.
 ///
 /// With TLS a connection must agree within read_timeout; what is no TLS at all is 400 in plain
 /// HTTP. What it answers by itself: 429 when too many slow requests wait; 503 when they wait too
 /// long, or everything does, or there is no room for the answer (413 when there never is); and,
-/// closing then, 400 not HTTP, 413 body too large, 431 headers too large, 503 too many connections
-/// or no room for the request. A request that is not whole within read_timeout is cut off, and so
-/// is an answer of which the client takes too little in that time. Threads thread-safe.
+/// closing then (but not over HTTP/2), 400 not HTTP, 413 body too large, 431 headers too large, 503
+/// too many connections or no room for the request. A request that is not whole within read_timeout
+/// is cut off, and so is an answer of which the client takes too little in it. Threads thread-safe.
 class HttpServer {
  public:
   virtual ~HttpServer() = default;

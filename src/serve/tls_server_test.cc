@@ -122,11 +122,11 @@ TEST_F(TlsServer, AnOlderTlsAndAnotherProtocolInsideAreRefused) {
   TlsClientOptions old = client();
   old.old_version = true;
   EXPECT_FALSE(TlsClient(port, old).agreed());
-  TlsClientOptions http2 = client();
-  http2.protocols = "\x02h2";
-  EXPECT_FALSE(TlsClient(port, http2).agreed());
-  http2.protocols = "\x02h2\x08http/1.1";
-  EXPECT_TRUE(TlsClient(port, http2).agreed());
+  TlsClientOptions other = client();
+  other.protocols = "\x02h3";
+  EXPECT_FALSE(TlsClient(port, other).agreed());
+  other.protocols = "\x02h3\x08http/1.1";
+  EXPECT_EQ(TlsClient(port, other).ask("GET", "/")->status, 200);
   const TestAuthority stranger("stranger");
   EXPECT_FALSE(TlsClient(port, {stranger.pem()}).agreed()) << "the client does not know us";
   EXPECT_EQ(TlsClient(port, client()).ask("GET", "/")->status, 200) << "others are served";
