@@ -31,6 +31,8 @@ class FrameAllowance {
     left_ -= frames;
     return true;
   }
+  /// One that was spent asked something.
+  void take_back() { give_back(1); }
   /// A request was answered.
   void answered() { give_back(kPerAnswer); }
   /// Bytes of an answer were taken.

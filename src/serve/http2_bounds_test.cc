@@ -81,6 +81,10 @@ TEST_F(Http2Flood, OfFramesThatAskNothingEndsTheConnection) {
   expect_end_of(frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 1, head("POST")) +
                     repeated(frame(NGHTTP2_DATA, NGHTTP2_FLAG_PADDED, 1, zero), kMany * 100),
                 "data of nothing but padding");
+  expect_end_of(frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 1, head("POST")) +
+                    frame(NGHTTP2_RST_STREAM, 0, 1, std::string("\0\0\0\x8", 4)) +
+                    repeated(frame(NGHTTP2_DATA, 0, 1, "x"), kMany * 10),
+                "data of a request that is reset");
 }
 
 /// CVE-2023-44487.
@@ -224,7 +228,6 @@ TEST_F(Http2Bounds, RequestsThatAreHalfSentAreBoundedTogether) {
   ASSERT_TRUE(refused.has_value());
   EXPECT_EQ(refused->stream, 5U);
   EXPECT_NE(refused->payload.find("half sent"), std::string::npos);
-  EXPECT_EQ(second.next(NGHTTP2_RST_STREAM)->payload, std::string(4, '\0')) << "send no more";
   EXPECT_EQ(second.next(NGHTTP2_DATA)->payload, "0");
   EXPECT_EQ(counted("no_room"), 1);
   for (FrameClient* const client : {&first, &second}) {
@@ -346,11 +349,14 @@ TEST_F(Http2Bounds, PingsWinAnIdleConnectionNoTime) {
   start(echo, options);
   FrameClient frames(*client_);
   ASSERT_TRUE(frames.send(FrameClient::greeting()));
+  const std::string ping = frame(NGHTTP2_PING, 0, 0, "12345678");
   int pings = 0;
   std::optional<WireFrame> last;
   do {
     ++pings;
-    frames.send(frame(NGHTTP2_PING, 0, 0, "12345678"));
+    frames.send(ping.substr(0, 10));
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));  // so that it comes in halves
+    frames.send(ping.substr(10));
     last = frames.next();
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   } while (last.has_value() && last->type != NGHTTP2_GOAWAY && pings < 900);
@@ -408,6 +414,135 @@ TEST_F(Http2Bounds, WhoReadsNothingIsCutOff) {
   }
   EXPECT_EQ(status, 200);
   EXPECT_EQ(other.ask("GET", "/1")->status, 200);
+}
+
+/// As curl does, which takes no answer of a request that is reset.
+TEST_F(Http2Bounds, ARefusedRequestIsNotResetWhileItsBodyComes) {
+  HttpOptions options;
+  options.body_bytes_max = 1'000;
+  options.read_timeout = Duration{500'000};
+  start(echo, options);
+  FrameClient frames(*client_);
+  const std::string data = frame(NGHTTP2_DATA, 0, 1, std::string(10'000, 'x'));
+  ASSERT_TRUE(frames.send(FrameClient::greeting() +
+                          frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 1, head("POST")) +
+                          data));
+  EXPECT_NE(frames.next(NGHTTP2_DATA)->payload.find("too large"), std::string::npos);
+  ASSERT_TRUE(frames.send(data + data + frame(NGHTTP2_DATA, NGHTTP2_FLAG_END_STREAM, 1, "x") +
+                          FrameClient::get(3) +
+                          frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 5, head("POST")) +
+                          frame(NGHTTP2_DATA, 0, 5, std::string(1'001, 'x'))));
+  std::optional<WireFrame> next = frames.next();
+  while (next.has_value() && next->type != NGHTTP2_RST_STREAM) {
+    next = frames.next();
+  }
+  ASSERT_TRUE(next.has_value());
+  EXPECT_EQ(next->stream, 5U) << "whose rest did not come in time";
+  EXPECT_EQ(next->payload, std::string(4, '\0')) << "no error: it is answered";
+  EXPECT_EQ(counted("http2_late"), 0);
+}
+
+/// The client says that the small one is to wait, and reads slowly for longer than one answer may.
+TEST_F(Http2Bounds, AnAnswerThatWaitsForItsTurnIsNotReset) {
+  HttpOptions options;
+  options.read_timeout = Duration{300'000};
+  options.threads = 1;
+  start(many, options);
+  FrameClient frames(*client_);
+  std::string depends = head("GET");
+  depends.replace(
+      depends.find(field(":path", "/")), field(":path", "/").size(), field(":path", "/7"));
+  ASSERT_TRUE(
+      frames.send(FrameClient::greeting() +
+                  frame(NGHTTP2_SETTINGS, 0, 0, std::string("\0\4\x7f\xff\xff\xff", 6)) +
+                  frame(NGHTTP2_WINDOW_UPDATE, 0, 0, std::string("\x7f\xff\0\0", 4)) +
+                  FrameClient::get(1, "/40000000") +
+                  frame(NGHTTP2_HEADERS,
+                        NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM | NGHTTP2_FLAG_PRIORITY,
+                        3,
+                        std::string("\0\0\0\1\xff", 5) + depends)));
+  std::size_t large = 0;
+  std::size_t small = 0;
+  std::size_t pause_at = 4'000'000;
+  while (large + small < 40'000'007) {
+    const auto next = frames.next();
+    ASSERT_TRUE(next.has_value()) << large;
+    ASSERT_NE(next->type, NGHTTP2_RST_STREAM) << next->stream << " after " << large;
+    if (next->type == NGHTTP2_DATA) {
+      (next->stream == 1 ? large : small) += next->payload.size();
+    }
+    if (large >= pause_at) {
+      pause_at += 4'000'000;
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+  }
+  EXPECT_EQ(small, 7U);
+}
+
+TEST_F(Http2Bounds, AnAnswerIsWholeForWhoSendsNothingMoreWhileHeReadsIt) {
+  start(many);
+  FrameClient frames(*client_);
+  ASSERT_TRUE(frames.send(FrameClient::greeting() +
+                          frame(NGHTTP2_SETTINGS, 0, 0, std::string("\0\4\x7f\xff\xff\xff", 6)) +
+                          frame(NGHTTP2_WINDOW_UPDATE, 0, 0, std::string("\x7f\xff\0\0", 4)) +
+                          FrameClient::get(1, "/20000000")));
+  ASSERT_TRUE(client_->readable(20'000));
+  client_->finish_sending();
+  std::size_t bytes = 0;
+  bool is_whole = false;
+  while (const auto next = frames.next(NGHTTP2_DATA)) {
+    bytes += next->payload.size();
+    is_whole = (next->flags & NGHTTP2_FLAG_END_STREAM) != 0;
+  }
+  EXPECT_EQ(bytes, 20'000'000U);
+  EXPECT_TRUE(is_whole);
+}
+
+/// Ends the connection as a process that is killed.
+class ResettingClient : public HttpClient {
+ public:
+  explicit ResettingClient(uint16_t port) : HttpClient(port) {
+    const linger none{1, 0};
+    ::setsockopt(socket(), SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+  }
+};
+
+TEST_F(Http2Bounds, WhatAConnectionHeldIsFreeWhenItIsGoneThoughItIsStillComputed) {
+  constexpr std::size_t kLarge = 5 << 20;
+  std::promise<void> may_finish;
+  std::atomic<bool> entered{false};
+  HttpOptions options;
+  options.held_bytes_max = kLarge + kLarge / 2;
+  options.is_slow = [](const Request& request) { return request.target == "/0"; };
+  start(
+      [&](const Request& request) {
+        if (request.target == "/0") {
+          entered = true;
+          may_finish.get_future().wait();
+        }
+        return many(request);
+      },
+      options);
+  HttpClient other(server_->port());
+  const std::string large = "/" + std::to_string(kLarge);
+  {
+    ResettingClient wire(server_->port());
+    Http2Client gone(wire, {false, 1'000});
+    gone.send("GET", large);
+    gone.send("GET", "/0");
+    ASSERT_EQ(gone.ask("GET", "/7")->body.size(), 7U);
+    while (!entered) {
+      std::this_thread::yield();
+    }
+    EXPECT_EQ(other.ask("GET", large)->status, 503);
+  }
+  int status = 0;
+  for (int tries = 0; status != 200 && tries < 2'000; ++tries) {
+    status = other.ask("GET", large)->status;
+    (void)other.readable(status == 200 ? 0 : 1);  // until it is seen
+  }
+  EXPECT_EQ(status, 200);
+  may_finish.set_value();
 }
 
 }  // namespace

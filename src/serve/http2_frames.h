@@ -15,9 +15,9 @@ constexpr std::string_view kHttp2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 ///
 ///   payload bytes u24 | type u8 | flags u8 | stream u32
 struct Http2FrameHead {
-  enum Type : uint8_t { kData = 0, kHeaders = 1, kPing = 6, kContinuation = 9 };
-  static constexpr uint8_t kEndStream = 0x1;   // of DATA and HEADERS
-  static constexpr uint8_t kEndHeaders = 0x4;  // of HEADERS and CONTINUATION
+  enum Type : uint8_t { kData = 0, kHeaders = 1, kContinuation = 9 };
+  static constexpr uint32_t kPaddingMax = 256;  // bytes of DATA that may say nothing
+  static constexpr uint8_t kEndHeaders = 0x4;   // of HEADERS and CONTINUATION
 
   uint32_t payload_bytes;
   uint8_t type;

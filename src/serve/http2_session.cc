@@ -8,8 +8,9 @@
 
 #include "serve/http2_session.h"
 
-#include <charconv>
+#include <algorithm>
 #include <deque>
+#include <new>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -22,6 +23,7 @@
 #include "serve/frame_allowance.h"
 #include "serve/freed.h"
 #include "serve/http2_frames.h"
+#include "serve/http2_stream.h"
 #include "serve/slow_requests.h"
 
 namespace assay::serve {
@@ -29,9 +31,11 @@ namespace {
 
 constexpr uint32_t kStreamWindowBytes = 256 << 10;
 constexpr int32_t kConnectionWindowBytes = 1 << 20;
-constexpr std::size_t kHeaderOverhead = 32;  // of each, as RFC 9113, section 6.5.2 counts
-constexpr std::size_t kBlockMax = 4;         // times what headers may have, packed
-constexpr std::size_t kUnpackedMax = 16;     // and unpacked; more is no mistake any more
+constexpr std::size_t kHeaderOverhead = 32;      // of each, as RFC 9113, section 6.5.2 counts
+constexpr std::size_t kBlockMax = 4;             // times what headers may have, packed
+constexpr std::size_t kUnpackedMax = 16;         // and unpacked; more is no mistake any more
+constexpr std::size_t kPieceBytes = 4 << 10;     // taken at once
+constexpr std::size_t kDiscardedMax = 64 << 20;  // of a body that is refused
 
 using Native = std::unique_ptr<nghttp2_session, Freed<nghttp2_session_del>>;
 using Callbacks = std::unique_ptr<nghttp2_session_callbacks, Freed<nghttp2_session_callbacks_del>>;
@@ -61,31 +65,12 @@ ssize_t next_data(nghttp2_session* session,
 
 class SessionOfNghttp2;
 
-/// One request and its answer.
-struct Stream final : TimedStream {
-  Stream(SessionOfNghttp2& owner, ConnectionTimes<TimedStream>& all_times, int32_t number)
-      : session(owner), times(all_times), id(number) {
-    time_ = times.add(this);
-  }
-  ~Stream() override { times.remove(time_); }
-  Stream(const Stream&) = delete;
-  Stream& operator=(const Stream&) = delete;
-
-  void begin_time(TimeKind kind) { times.begin(kind, &time_); }
+struct Stream final : Http2Stream {
+  Stream(SessionOfNghttp2& owner, ConnectionTimes<TimedStream>& times, int32_t number)
+      : Http2Stream(times, number), session(owner) {}
   void end_late() override;
 
   SessionOfNghttp2& session;
-  ConnectionTimes<TimedStream>& times;
-  const int32_t id;
-  Request request;
-  std::size_t header_bytes = 0;
-  std::size_t held = 0;  // bytes of the request, then of the answer
-  std::string body;      // of the answer
-  std::size_t sent = 0;  // of it
-  bool head_only = false;
-  bool is_whole = false;     // the request
-  bool is_answered = false;  // by the handler, or because it is refused
-  bool is_sent = false;      // the answer
 };
 
 class SessionOfNghttp2 final : public Http2Session {
@@ -123,20 +108,28 @@ class SessionOfNghttp2 final : public Http2Session {
     return is_broken_ || (nghttp2_session_want_read(native_.get()) == 0 &&
                           nghttp2_session_want_write(native_.get()) == 0);
   }
-  /// Reset a stream whose time is over.
-  void cut_off(Stream& stream) {
-    parts_.counters.late_streams.add();
-    stream.begin_time(kNoTime);
-    nghttp2_submit_rst_stream(native_.get(), NGHTTP2_FLAG_NONE, stream.id, NGHTTP2_CANCEL);
-    wants_to_send_();
+  void abandon() override {
+    streams_.clear();
+    ready_.clear();
+    held_.release();
+    held_bytes_ = 0;
+    has_ended_ = true;
+    is_broken_ = true;
   }
+  /// The time of a stream is over.
+  void cut_off(Stream& stream);
 
   // What nghttp2 calls, see there.
   void begin_stream(int32_t id);
   int take_header(int32_t id, std::string_view name, std::string_view value);
   void take_head(int32_t id, bool is_last);
   void take_body(int32_t id, std::string_view bytes);
-  void take_padding() { is_flood_ = is_flood_ || !allowance_.spend(); }
+  void take_small_data(int32_t id) {
+    const Stream* const stream = find(id);
+    if (stream != nullptr && !stream->is_answered) {
+      allowance_.take_back();
+    }
+  }
   void take_end(int32_t id);
   [[nodiscard]] std::size_t unsent_bytes(int32_t id) {
     const Stream* const stream = find(id);
@@ -221,40 +214,38 @@ bool SessionOfNghttp2::take_frame_head(const Http2FrameHead& head) {
       block_bytes_.reset();
     }
   }
-  const bool says_something =
-      head.type == Http2FrameHead::kData &&
-      (head.payload_bytes > 0 || (head.flags & Http2FrameHead::kEndStream) != 0);
-  return says_something || allowance_.spend();
+  return (head.type == Http2FrameHead::kData && head.payload_bytes > Http2FrameHead::kPaddingMax) ||
+         allowance_.spend();
 }
 
 void SessionOfNghttp2::receive(std::string_view bytes) {
-  if (has_ended_ || nghttp2_session_want_read(native_.get()) == 0) {
-    return;
-  }
-  bool is_fine = true;
-  frames_.take(bytes,
-               [&](const Http2FrameHead& head) { is_fine = is_fine && take_frame_head(head); });
-  if (!is_fine) {
-    end_flood();
-    return;
-  }
-  const ssize_t taken = nghttp2_session_mem_recv(
-      native_.get(), reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
-  if (taken == NGHTTP2_ERR_NOMEM) {
-    end(NGHTTP2_INTERNAL_ERROR);
-  } else if (taken == NGHTTP2_ERR_BAD_CLIENT_MAGIC) {
-    end(NGHTTP2_PROTOCOL_ERROR);
-  } else if (taken < 0 || is_flood_) {  // by the library's own bounds, or ours
-    end_flood();
+  while (!bytes.empty() && !has_ended_ && nghttp2_session_want_read(native_.get()) != 0) {
+    const std::string_view piece = bytes.substr(0, kPieceBytes);
+    bytes.remove_prefix(piece.size());
+    bool is_fine = true;
+    frames_.take(piece,
+                 [&](const Http2FrameHead& head) { is_fine = is_fine && take_frame_head(head); });
+    if (!is_fine) {
+      end_flood();
+      return;
+    }
+    const ssize_t taken = nghttp2_session_mem_recv(
+        native_.get(), reinterpret_cast<const uint8_t*>(piece.data()), piece.size());
+    if (taken == NGHTTP2_ERR_BAD_CLIENT_MAGIC) {
+      end(NGHTTP2_PROTOCOL_ERROR);
+    } else if (taken == NGHTTP2_ERR_NOMEM ||
+               (taken == NGHTTP2_ERR_CALLBACK_FAILURE && !is_flood_)) {
+      end(NGHTTP2_INTERNAL_ERROR);
+    } else if (taken < 0 || is_flood_) {  // by the library's own bounds, or ours
+      end_flood();
+    }
   }
 }
 
 /// A stream that nobody answers, because GOAWAY says so, is nghttp2's alone.
 void SessionOfNghttp2::begin_stream(int32_t id) {
   if (id <= last_stream_.value_or(id)) {
-    auto stream = std::make_unique<Stream>(*this, parts_.times, id);
-    stream->begin_time(kReadTime);
-    streams_[id] = std::move(stream);
+    streams_[id] = std::make_unique<Stream>(*this, parts_.times, id);
   }
 }
 
@@ -263,72 +254,44 @@ int SessionOfNghttp2::take_header(int32_t id, std::string_view name, std::string
   if (stream == nullptr) {
     return 0;
   }
-  const std::size_t header_bytes_max = parts_.options.header_bytes_max;
-  stream->header_bytes += name.size() + value.size() + kHeaderOverhead;
-  if (stream->header_bytes > kUnpackedMax * header_bytes_max) {
-    is_flood_ = true;
-    return NGHTTP2_ERR_CALLBACK_FAILURE;
-  }
-  if (stream->header_bytes > header_bytes_max) {
-    return 0;  // it will be refused
-  }
-  Request& request = stream->request;
-  if (name == ":method") {
-    request.method = value;
-    stream->head_only = value == "HEAD";
-  } else if (name == ":path") {
-    request.target = value;
-  } else if (name == ":authority") {
-    request.headers.emplace_back("host", value);
-  } else if (!name.starts_with(':') && !(name == "host" && !request.header(name).empty())) {
-    request.headers.emplace_back(name, value);
-  }
-  return 0;
-}
-
-/// RFC 9110, section 8.4: what is packed is not read.
-bool is_packed(const Request& request) {
-  const std::string_view encoding = request.header("content-encoding");
-  return !encoding.empty() && lower_ascii(encoding) != "identity";
-}
-
-/// Bytes of a body as they are announced; whether it keeps that is nghttp2's.
-std::size_t announced_bytes(const Request& request) {
-  const std::string_view length = request.header("content-length");
-  std::size_t bytes = 0;
-  std::from_chars(length.data(), length.data() + length.size(), bytes);
-  return bytes;
+  stream->take_header(name, value, parts_.options);
+  const bool is_too_much = stream->header_bytes > kUnpackedMax * parts_.options.header_bytes_max;
+  is_flood_ = is_flood_ || is_too_much;
+  return is_too_much ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
 
 void SessionOfNghttp2::take_head(int32_t id, bool is_last) {
-  Stream* const found = find(id);
-  if (found == nullptr) {
+  Stream* const stream = find(id);
+  if (stream == nullptr) {
     return;
   }
-  Stream& stream = *found;
-  const Request& request = stream.request;
+  Request& request = stream->request;
   if (request.method == "CONNECT") {  // whose target is a host, as in HTTP/1.1
-    stream.request.target = request.header("host");
+    request.target = request.header("host");
   }
-  if (stream.header_bytes > parts_.options.header_bytes_max) {
-    refuse(stream, detail_error(431, "Request headers too large"));
-  } else if (is_packed(request)) {
-    refuse(stream, detail_error(415, "a body is sent as it is, without content-encoding"));
-  } else if (announced_bytes(request) > parts_.options.body_bytes_max) {
-    refuse(stream, detail_error(413, "Request body too large"));
-  } else if (!hold(stream, stream.header_bytes)) {
+  std::optional<Response> refusal = stream->refusal(parts_.options);
+  if (refusal.has_value()) {
+    refuse(*stream, *std::move(refusal));
+  } else if (!hold(*stream, stream->header_bytes)) {
     parts_.counters.no_room.add();
-    refuse(stream, busy_answer("Server holds too much that is half sent; ask again later"));
+    refuse(*stream, busy_answer("Server holds too much that is half sent; ask again later"));
   } else if (!is_last && lower_ascii(request.header("expect")) == "100-continue") {
     const nghttp2_nv status = field(":status", "100");
     nghttp2_submit_headers(
-        native_.get(), NGHTTP2_FLAG_NONE, stream.id, nullptr, &status, 1, nullptr);
+        native_.get(), NGHTTP2_FLAG_NONE, stream->id, nullptr, &status, 1, nullptr);
   }
 }
 
 void SessionOfNghttp2::take_body(int32_t id, std::string_view bytes) {
   Stream* const stream = find(id);
-  if (stream == nullptr || stream->is_answered) {  // refused
+  if (stream == nullptr) {
+    return;
+  }
+  if (stream->is_answered) {
+    stream->discarded += bytes.size();
+    if (stream->discarded > kDiscardedMax) {
+      nghttp2_submit_rst_stream(native_.get(), NGHTTP2_FLAG_NONE, id, NGHTTP2_NO_ERROR);
+    }
     return;
   }
   std::string& body = stream->request.body;
@@ -451,9 +414,28 @@ void SessionOfNghttp2::end_answer(int32_t id) {
   }
   stream->is_sent = true;
   allowance_.answered();
-  if (!stream->is_whole) {  // what is left of it is not wanted: RFC 9113, section 8.1
-    nghttp2_submit_rst_stream(native_.get(), NGHTTP2_FLAG_NONE, id, NGHTTP2_NO_ERROR);
+  stream->begin_time(kReadTime);  // for the rest of a request that is refused
+}
+
+void SessionOfNghttp2::cut_off(Stream& stream) {
+  const bool waits_for_us =
+      stream.is_answered && !stream.is_sent && stream.sent < stream.body.size() &&
+      nghttp2_session_get_stream_remote_window_size(native_.get(), stream.id) > 0 &&
+      nghttp2_session_get_remote_window_size(native_.get()) > 0;
+  if (waits_for_us) {  // for its turn, or for the socket, which has a time of its own
+    stream.begin_time(kReadTime);
+    return;
   }
+  if (!stream.is_sent) {
+    parts_.counters.late_streams.add();
+  }
+  stream.is_answered = true;
+  stream.begin_time(kNoTime);
+  nghttp2_submit_rst_stream(native_.get(),
+                            NGHTTP2_FLAG_NONE,
+                            stream.id,
+                            stream.is_sent ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL);
+  wants_to_send_();
 }
 
 void SessionOfNghttp2::drain() {
@@ -476,11 +458,23 @@ void SessionOfNghttp2::end_stream(int32_t id, uint32_t error) {
   streams_.erase(id);
 }
 
-int on_begin_headers(nghttp2_session* /*session*/, const nghttp2_frame* frame, void* user) {
-  if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
-    self(user).begin_stream(frame->hd.stream_id);
+/// No exception goes through nghttp2: memory may run out.
+template <typename Do>
+int guarded(const Do& take) {
+  try {
+    return take();
+  } catch (const std::bad_alloc&) {
+    return NGHTTP2_ERR_CALLBACK_FAILURE;
   }
-  return 0;
+}
+
+int on_begin_headers(nghttp2_session* /*session*/, const nghttp2_frame* frame, void* user) {
+  return guarded([&] {
+    if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
+      self(user).begin_stream(frame->hd.stream_id);
+    }
+    return 0;
+  });
 }
 
 /// What stands behind a body is no header of it.
@@ -492,10 +486,12 @@ int on_header(nghttp2_session* /*session*/,
               std::size_t value_bytes,
               uint8_t /*flags*/,
               void* user) {
-  return frame->headers.cat != NGHTTP2_HCAT_REQUEST
-             ? 0
-             : self(user).take_header(
-                   frame->hd.stream_id, text(name, name_bytes), text(value, value_bytes));
+  return guarded([&] {
+    return frame->headers.cat != NGHTTP2_HCAT_REQUEST
+               ? 0
+               : self(user).take_header(
+                     frame->hd.stream_id, text(name, name_bytes), text(value, value_bytes));
+  });
 }
 
 int on_data(nghttp2_session* /*session*/,
@@ -504,23 +500,29 @@ int on_data(nghttp2_session* /*session*/,
             const uint8_t* bytes,
             std::size_t size,
             void* user) {
-  self(user).take_body(id, text(bytes, size));
-  return 0;
+  return guarded([&] {
+    self(user).take_body(id, text(bytes, size));
+    return 0;
+  });
 }
 
 int on_frame(nghttp2_session* /*session*/, const nghttp2_frame* frame, void* user) {
-  const bool is_last = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
-  if (frame->hd.type == NGHTTP2_DATA && !is_last && frame->hd.length != 0 &&
-      frame->hd.length <= frame->data.padlen) {
-    self(user).take_padding();
-  }
-  if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
-    self(user).take_head(frame->hd.stream_id, is_last);
-  }
-  if (is_last && (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA)) {
-    self(user).take_end(frame->hd.stream_id);
-  }
-  return 0;
+  return guarded([&] {
+    const int32_t id = frame->hd.stream_id;
+    const bool is_data = frame->hd.type == NGHTTP2_DATA;
+    const bool is_last = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+    if (is_data && frame->hd.length <= Http2FrameHead::kPaddingMax &&
+        frame->hd.length > frame->data.padlen) {
+      self(user).take_small_data(id);
+    }
+    if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
+      self(user).take_head(id, is_last);
+    }
+    if (is_last && (frame->hd.type == NGHTTP2_HEADERS || is_data)) {
+      self(user).take_end(id);
+    }
+    return 0;
+  });
 }
 
 int on_sent(nghttp2_session* /*session*/, const nghttp2_frame* frame, void* user) {
@@ -558,7 +560,9 @@ int send_data(nghttp2_session* /*session*/,
               std::size_t bytes,
               nghttp2_data_source* /*source*/,
               void* user) {
-  return self(user).send_data(frame->hd.stream_id, text(head, kFrameHeadBytes), bytes);
+  return guarded([&] {
+    return self(user).send_data(frame->hd.stream_id, text(head, kFrameHeadBytes), bytes);
+  });
 }
 
 Callbacks make_callbacks() {

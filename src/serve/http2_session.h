@@ -72,6 +72,9 @@ class Http2Session {
   /// Take no more requests; those that are there are answered.
   virtual void drain() = 0;
 
+  /// Give everything up that is held: the connection is gone. Nothing happens any more.
+  virtual void abandon() = 0;
+
   /// Requests are under way.
   [[nodiscard]] virtual bool has_streams() const = 0;
   /// A frame has begun and is not whole, or more frames must follow at once.

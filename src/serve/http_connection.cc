@@ -25,6 +25,7 @@
 #include "serve/held_bytes.h"
 #include "serve/http2_frames.h"
 #include "serve/http2_session.h"
+#include "serve/http2_times.h"
 #include "serve/request_reader.h"
 
 namespace assay::serve {
@@ -40,12 +41,6 @@ constexpr std::size_t kFirstReadBytes = 2 << 10;  // what a connection holds whi
 constexpr std::size_t kLingerBytesMax = 64 << 20;
 constexpr std::size_t kBodyBytesKept = 256 << 10;
 constexpr std::size_t kOutputBytes = 64 << 10;  // of HTTP/2, sent at once
-
-/// Of HTTP/2: what a connection waits for when it is no frame.
-constexpr int64_t kOutput = -1;
-constexpr int64_t kStreams = -2;
-constexpr int64_t kRequest = -3;
-constexpr int64_t kPreface = -4;
 
 class Session : public HttpConnection, public std::enable_shared_from_this<Session> {
  public:
@@ -73,12 +68,13 @@ class Session : public HttpConnection, public std::enable_shared_from_this<Sessi
   }
   void close() override {
     error_code ignored;
+    give_up();
     begin_time(kNoTime);
     socket_.shutdown(net::ip::tcp::socket::shutdown_both, ignored);
     socket_.close(ignored);
   }
   void end_late() override {
-    if (http2_ != nullptr && waits_for_ == kRequest && !is_ending_) {
+    if (http2_ != nullptr && http2_times_->waits_for_request() && !is_ending_) {
       begin_time(kReadTime);
       drain();
     } else {
@@ -198,8 +194,7 @@ class Session : public HttpConnection, public std::enable_shared_from_this<Sessi
     buffer_.commit(net::buffer_copy(buffer_.prepare(plain.size()), net::buffer(plain)));
     lane_.spares.give(&plain);
     if (http2_ != nullptr) {
-      finished_ = !taken.ok();
-      take_frames();
+      take_frames_of(taken.code());
       return;
     }
     out_ = tls_.output();
@@ -434,6 +429,7 @@ class Session : public HttpConnection, public std::enable_shared_from_this<Sessi
   void speak_http2() {
     is_first_ = false;
     began_ = true;
+    http2_times_.emplace(lane_.stream_times, *this);
     http2_ = Http2Session::make({lane_.options,
                                  lane_.budget,
                                  lane_.world.clock,
@@ -445,6 +441,18 @@ class Session : public HttpConnection, public std::enable_shared_from_this<Sessi
       http2_->drain();
     }
     take_frames();
+  }
+  /// The same inside of TLS, which the peer may have ended, or broken.
+  void take_frames_of(Code taken) {
+    finished_ = taken == Code::kUnavailable;
+    if (finished_ || taken == Code::kOk) {
+      take_frames();
+    } else if (is_writing_) {
+      close();
+    } else {
+      send_now(tls_.output());  // so that the alert arrives
+      end_http2();
+    }
   }
   void take_frames() {
     http2_->receive(buffered());
@@ -474,10 +482,18 @@ class Session : public HttpConnection, public std::enable_shared_from_this<Sessi
       read();
     }
   }
+  /// What HTTP/2 holds for a client that takes no more of it.
+  void give_up() {
+    if (http2_ != nullptr) {
+      http2_->abandon();
+      http2_times_->end();
+    }
+  }
   /// The peer sends nothing more. It may still wait for answers.
   void end_input(error_code error) {
     finished_ = true;
-    if (http2_ == nullptr || error != net::error::eof || !http2_->has_streams()) {
+    if (http2_ == nullptr || error != net::error::eof ||
+        (!http2_->has_streams() && !is_writing_ && !is_output_due_)) {
       close();
     }
   }
@@ -497,7 +513,7 @@ class Session : public HttpConnection, public std::enable_shared_from_this<Sessi
     tls_.seal(!http2_->is_over(), &out_);
     const std::size_t sent = out_.empty() ? 0 : send_now(out_);
     if (sent == out_.size()) {
-      after_output();
+      after_output(false);
       return;
     }
     is_writing_ = true;
@@ -506,25 +522,21 @@ class Session : public HttpConnection, public std::enable_shared_from_this<Sessi
                      net::buffer(out_) + sent,
                      [self = shared_from_this()](error_code error, std::size_t /*bytes*/) {
                        self->is_writing_ = false;
-                       if (error) {
-                         self->close();
-                         return;
-                       }
-                       self->after_output();
-                       self->send_output_later();  // what was ready meanwhile
+                       error ? self->close() : self->after_output(true);
                      });
   }
-  void after_output() {
-    const bool is_full = out_.size() >= kOutputBytes;
+  /// More is to be sent when there was much, or when it waited for the socket.
+  void after_output(bool has_waited) {
+    const bool may_have_more = has_waited || out_.size() >= kOutputBytes;
     lane_.spares.give(&out_);
     if (http2_->is_over()) {
       end_http2();
-    } else if (finished_ && !http2_->has_streams()) {
+    } else if (finished_ && !may_have_more && !http2_->has_streams()) {
       say_farewell();
       close();
     } else {
       keep_time();
-      if (is_full) {
+      if (may_have_more) {
         send_output_later();  // others have their turn before
       }
     }
@@ -532,27 +544,15 @@ class Session : public HttpConnection, public std::enable_shared_from_this<Sessi
   /// The last frame is sent; until the client has read it.
   void end_http2() {
     is_ending_ = true;
+    give_up();
     if (is_reading_) {  // what is read is thrown away
       shut_down();
     } else {
       linger();
     }
   }
-  /// Let the connection's time run for what it waits for: streams have times of their own. Bytes
-  /// that come slowly win a frame no time.
   void keep_time() {
-    const bool is_midway = http2_->is_midway();
-    if (is_midway && waits_for_ == http2_->frames()) {
-      return;
-    }
-    const int64_t waits_for = is_writing_             ? kOutput
-                              : is_midway             ? http2_->frames()
-                              : http2_->has_streams() ? kStreams
-                                                      : kRequest;
-    if (waits_for != waits_for_) {
-      waits_for_ = waits_for;
-      begin_time(waits_for == kStreams ? kNoTime : waits_for == kRequest ? kIdleTime : kReadTime);
-    }
+    http2_times_->keep(*http2_, is_writing_, [this](TimeKind kind) { begin_time(kind); });
   }
 
   ConnectionSlot slot_;
@@ -579,7 +579,7 @@ class Session : public HttpConnection, public std::enable_shared_from_this<Sessi
   bool is_output_due_ = false;             // it will be sent soon
   bool is_ending_ = false;                 // its last frame is sent
   std::unique_ptr<Http2Session> http2_{};  // nullptr: HTTP/1.1
-  int64_t waits_for_ = kPreface;           // the number of a frame, or what stands above
+  std::optional<Http2Times> http2_times_{};
 };
 
 }  // namespace
