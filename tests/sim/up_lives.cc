@@ -14,8 +14,8 @@ namespace assay::sim {
 namespace {
 
 constexpr int kSteps = 8;  // of a life, between which something happens
-/// A life that brings in nothing for so long hangs.
-constexpr Duration kHangs{120 * kMicrosPerSecond};
+/// A life that brings in nothing for so long hangs, however much else the machine has to do.
+constexpr Duration kHangs{600 * kMicrosPerSecond};
 constexpr Duration kBlink{5'000};
 
 void replace(std::string* text, const std::string& from, const std::string& to) {
