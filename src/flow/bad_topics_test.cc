@@ -103,6 +103,16 @@ TEST(BadTopics, WhatCameAndWentIsCounted) {
   EXPECT_EQ(rows("bronze", "events", "quarantined"), 1);
   EXPECT_EQ(rows("silver", "clean", "late"), 1);
   EXPECT_EQ(rows("silver", "clean", "out"), 2);
+  const auto noon = static_cast<double>(parse_time("2026-01-01 12:00:00")->micros) / 1e6;
+  for (const char* partition : {"events/0", "events/1"}) {
+    EXPECT_EQ(metrics
+                  .gauge("assay_flow_partition_time_seconds",
+                         "",
+                         {{"name", "clean"}, {"partition", partition}})
+                  .value(),
+              noon);
+  }
+  EXPECT_EQ(metrics.gauge("assay_flow_low_time_seconds", "", {{"name", "clean"}}).value(), noon);
   const std::string text = metrics.to_text();
   for (const char* name : {"assay_flow_source_lag_records",
                            "assay_flow_partition_lag_records",

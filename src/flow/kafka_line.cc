@@ -9,6 +9,7 @@
 #include "bronze/contract.h"
 #include "data/wire_schema.h"
 #include "flow/direct_line.h"
+#include "flow/lag_metrics.h"
 
 namespace assay::flow {
 namespace {
@@ -19,6 +20,18 @@ constexpr Duration kReadAgainWait{60 * kMicrosPerSecond};
 constexpr int64_t kReadAgainRecords = 100'000;
 /// Epochs that may be in journals: one on its way to the lake, and one that is read.
 constexpr int64_t kEpochsMax = 2;
+
+/// Tell in the metrics what silver tables are to say, by the ids of theirs.
+Status tell_times(Workspace& workspace, const std::map<std::string, silver::PartTimes>& times) {
+  for (const auto& [name, definition] : workspace.project().silver) {
+    ASSAY_ASSIGN_OR_RETURN(const std::string key, workspace.silver_table_key(name));
+    const auto of_table = times.find(workspace.app_id(key));
+    if (of_table != times.end()) {
+      ASSAY_RETURN_IF_ERROR(tell_part_times(workspace, name, of_table->second));
+    }
+  }
+  return {};
+}
 
 /// Remove the journals of tables that no definition has any more: views of those are made anew.
 Status remove_others(Workspace& workspace, ReadJournal& journal) {
@@ -438,6 +451,7 @@ Result<std::optional<KafkaLine::EpochEnd>> KafkaLine::end_epoch_saying(
   }
   if (!workspace_.project().has_lake) {
     ASSAY_ASSIGN_OR_RETURN(end.reached.times, fast_path_->part_times());
+    ASSAY_RETURN_IF_ERROR(tell_times(workspace_, end.reached.times));
   }
   end.pending = writer_->take_pending();
   is_on_its_way_ = true;

@@ -52,16 +52,36 @@ TEST_F(LagMetrics, AProducerWhoseClockIsAheadIsNotNegativelyBehind) {
   EXPECT_EQ(seconds_of("e/0"), 0);
 }
 
-TEST_F(LagMetrics, ACommitTellsHowLongItTookAndHowLongAfterTheOneBefore) {
-  const Duration before = clock_.monotonic();
-  clock_.advance({10 * kMicrosPerSecond});
+TEST_F(LagMetrics, ACommitTellsHowLongItTookAndHowLongItsEpoch) {
   const Duration began = clock_.monotonic();
   clock_.advance({2 * kMicrosPerSecond});
-  note_commit(world_, began, before);
+  note_commit(world_, began, ago(8));
+  note_commit(world_, clock_.monotonic(), std::nullopt);  // nothing was read
   const Histogram& took = world_.metrics.histogram("assay_flow_commit_seconds", "");
-  EXPECT_EQ(took.count(), 1);
+  EXPECT_EQ(took.count(), 2);
   EXPECT_EQ(took.sum(), 2);
-  EXPECT_EQ(gauge("assay_flow_epoch_seconds", {}), 12);
+  const Histogram& epoch = world_.metrics.histogram("assay_flow_epoch_seconds", "");
+  EXPECT_EQ(epoch.count(), 1);
+  EXPECT_EQ(epoch.sum(), 10);
+}
+
+TEST_F(LagMetrics, TheTimesOfPartitionsAndWhatIsWaitedFor) {
+  silver::PartTimes times;
+  times.parts[3].newest = ago(5);
+  times.parts[4].newest = ago(50);
+  times.parts[5];  // found, and without a row
+  note_part_times(world_, "clean", times, {{3, "e/0"}, {4, "e/1"}, {5, "e/2"}});
+  const auto time_of = [&](const std::string& partition) {
+    return gauge("assay_flow_partition_time_seconds",
+                 {{"name", "clean"}, {"partition", partition}});
+  };
+  EXPECT_EQ(world_.metrics.to_text().find("assay_flow_low_time_seconds"), std::string::npos);
+  EXPECT_EQ(world_.metrics.to_text().find("e/2"), std::string::npos);
+  times.low = ago(50);
+  note_part_times(world_, "clean", times, {{3, "e/0"}, {4, "e/1"}, {5, "e/2"}});
+  EXPECT_EQ(time_of("e/0"), 1'800'000'000 - 5);
+  EXPECT_EQ(time_of("e/1"), 1'800'000'000 - 50);
+  EXPECT_EQ(gauge("assay_flow_low_time_seconds", {{"name", "clean"}}), 1'800'000'000 - 50);
 }
 
 TEST_F(LagMetrics, ReadableAfterIsFromTheReadingOn) {

@@ -153,6 +153,7 @@ class SharedUp {
 
   Status flush(RunReport* report) {
     const Duration began = clock_.monotonic();
+    std::optional<EventTime> first;
     for (const std::unique_ptr<SharedLine>& line : lines_) {
       StageAccount account = account_of(line->name());
       const Status committed = line->commit(&account);
@@ -161,9 +162,10 @@ class SharedUp {
       const std::optional<EventTime> received = line->take_oldest_received();
       if (received.has_value()) {
         note_readable(workspace_.world(), line->name(), *received);
+        first = std::min(first.value_or(*received), *received);
       }
     }
-    note_commit(workspace_.world(), began, flushed_at_);
+    note_commit(workspace_.world(), began, first);
     flushed_at_ = clock_.monotonic();
     has_flushed_ = true;
     if (options_.flushed) {

@@ -8,6 +8,7 @@
 #include "base/fail_point.h"
 #include "bronze/contract.h"
 #include "catalog/table_schema.h"
+#include "flow/lag_metrics.h"
 #include "flow/part_facts.h"
 #include "flow/part_position.h"
 #include "flow/retention.h"
@@ -156,7 +157,8 @@ Status commit_files(Workspace& workspace,
   }
   ASSAY_RETURN_IF_ERROR(run.table->commit(request).status());
   fail_point("flow.silver.after_commit");
-  return {};
+  return output.state.parts.has_value() ? tell_part_times(workspace, run.name, *output.state.parts)
+                                        : Status();
 }
 
 Status commit_output(Workspace& workspace,

@@ -376,9 +376,9 @@ class UpLoop {
       ASSAY_RETURN_IF_ERROR(line->note_committed());
       ASSAY_RETURN_IF_ERROR(line->follow_lake());
     }
-    note_freshness();
+    const std::optional<EventTime> first = note_freshness();
     if (std::exchange(is_flush_, false)) {
-      note_commit(workspace_.world(), job_began_, flushed_at_);
+      note_commit(workspace_.world(), job_began_, first);
       flushed_at_ = job_began_;
       has_flushed_ = true;
       if (options_.flushed) {
@@ -421,13 +421,17 @@ class UpLoop {
     }
   }
 
-  /// How long the longest waiting record of this flush took until the lake had it.
-  void note_freshness() {
+  /// How long the longest waiting record of this flush took until the lake had it; when it was
+  /// read.
+  std::optional<EventTime> note_freshness() {
+    std::optional<EventTime> first;
     for (const auto& [name, received] : std::exchange(received_, {})) {
       if (received.has_value()) {
         note_readable(workspace_.world(), name, *received);
+        first = std::min(first.value_or(*received), *received);
       }
     }
+    return first;
   }
 
   Workspace& workspace_;
