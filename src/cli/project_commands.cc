@@ -83,7 +83,8 @@ Status run_init(Invocation& invocation) {
     ASSAY_RETURN_IF_ERROR(generate_shop_data(world, folder));
   }
   invocation.output.say("project " + name + " is in " + folder + "; go on with:\n  cd " + folder +
-                        "\n  assay plan\n  assay apply\n  assay run");
+                        "\n  assay plan\n  assay apply\n  assay " +
+                        (name == "shop_live" ? "up" : "run"));
   return {};
 }
 

@@ -333,7 +333,7 @@ Result<ReplayReport> replay_quarantine(Workspace& workspace, const ReplayOptions
       return Status(Code::kFailedPrecondition,
                     "bronze/" + name +
                         " holds personal data, so its quarantine keeps no record as it came: there "
-                        "is nothing to replay");
+                        "is nothing to replay; send the records to their source once more");
     }
   }
   ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<FileLock> lock, workspace.lock_for_writing());

@@ -64,6 +64,22 @@ void tell_rebalance(rd_kafka_t* client,
   }
 }
 
+/// The addresses that a client begins with.
+std::string brokers_of(const KafkaHandle& handle) {
+  std::array<char, kErrorBytes> text{};
+  std::size_t size = text.size();
+  const bool is_known =
+      rd_kafka_conf_get(rd_kafka_conf(handle.get()), "bootstrap.servers", text.data(), &size) ==
+      RD_KAFKA_CONF_OK;
+  return is_known ? text.data() : "the brokers";
+}
+
+Status no_topic(const KafkaHandle& handle, const std::string& topic) {
+  return {Code::kNotFound,
+          "there is no topic " + topic + " at " + brokers_of(handle) +
+              "; make it, or correct its name"};
+}
+
 /// Whether a question got no answer; then it is heard what the library has to say of that.
 bool is_without_connection(const KafkaHandle& handle, rd_kafka_resp_err_t error) {
   if (error != RD_KAFKA_RESP_ERR__TRANSPORT && error != RD_KAFKA_RESP_ERR__TIMED_OUT) {
@@ -226,18 +242,22 @@ Result<int32_t> ask_for_partitions(const KafkaHandle& handle,
     (void)is_without_connection(handle, error);
   }
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    Status failure = kafka_failure(error, "ask for topic " + topic);
+    const Status failure =
+        kafka_failure(error, "ask " + brokers_of(handle) + " for topic " + topic);
     const std::string& refused = handle.callbacks->refused;
-    return refused.empty() ? failure : Status(failure.code(), failure.message() + ": " + refused);
+    return Status(failure.code(),
+                  failure.message() + (refused.empty() ? "; see whether they run, or correct "
+                                                         "`brokers`"
+                                                       : ": " + refused));
   }
   const std::unique_ptr<const rd_kafka_metadata_t, decltype(&rd_kafka_metadata_destroy)> metadata(
       found, rd_kafka_metadata_destroy);
   if (metadata->topic_cnt != 1) {
-    return Status(Code::kNotFound, "there is no topic " + topic);
+    return no_topic(handle, topic);
   }
   const rd_kafka_metadata_topic& one = metadata->topics[0];
   if (kafka_code(one.err) == Code::kNotFound) {
-    return Status(Code::kNotFound, "there is no topic " + topic);
+    return no_topic(handle, topic);
   }
   if (one.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
     return kafka_failure(one.err, "topic " + topic);
