@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "flow/test_project.h"
+#include "flow/up_crash.h"
 #include "online/redis_under_test.h"
 
 namespace assay::flow {
@@ -41,6 +41,29 @@ TEST(RedisProject, ARunGoesOnWhereAServerThatWentAwayLeftIt) {
   ASSERT_TRUE(project.run().ok());
   EXPECT_EQ(project.online_hash(), before);
   expect_verified(project);
+}
+
+/// `assay up` into a server that lives on, killed before and after the server has a batch, and when
+/// lake and reads stand elsewhere than it.
+void kill_beside_a_server(bool has_lake) {
+  online::RedisUnderTest server;
+  CrashedUp line(2, has_lake, '"' + server.fresh_url() + '"');
+  for (const char* point : {"flow.reads.after_journal:2",
+                            "online.apply.before_commit:3",
+                            "online.apply.after_commit:2",
+                            "flow.reads.after_apply:2",
+                            "flow.bronze.after_commit:2"}) {
+    EXPECT_TRUE(line.kill_at(point)) << point;
+  }
+  line.expect_as_undisturbed();
+}
+
+TEST(RedisProject, UpIsKilledAtFailPoints) {
+  kill_beside_a_server(true);
+}
+
+TEST(RedisProject, WithoutALakeToo) {
+  kill_beside_a_server(false);
 }
 
 }  // namespace
