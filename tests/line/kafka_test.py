@@ -289,7 +289,7 @@ def test_documents(program, root):
     env = {**os.environ, "KAFKA_BROKERS": BROKERS, "PATH": f"{os.path.dirname(os.path.abspath(program))}:{os.environ['PATH']}"}
     # Whatever fails, nothing that was started stays.
     script = "set -e\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n" + commands
-    done = subprocess.run(["bash", "-c", script], cwd=folder, env=env, stdout=subprocess.PIPE, text=True, check=False, timeout=600)
+    done = subprocess.run(["bash", "-c", script], cwd=folder, env=env, stdout=subprocess.PIPE, text=True, check=False, timeout=1800)
     assert done.returncode == 0, done.stdout
     answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     assert len(answers) == 2 and answers[0] != answers[1], done.stdout
