@@ -266,8 +266,8 @@ class Importer {
       feature.column = view->column_of(feature.name);
       if (feature.type.empty()) {
         note(name + ": left out; its type " + feature.feast_type +
-             " has no counterpart by what the registry says; where the files have it as a struct "
-             "or a map, write the column with its type in `bronze`, and `latest` of it");
+             " has no counterpart; where files have a struct or a map, write `" + feature.column +
+             "` with its type in `bronze`, and `latest`");
       } else if (!is_column(feature.column)) {
         note(name + ": left out; it is in the column `" + feature.column + kNoColumn);
       } else {

@@ -287,6 +287,31 @@ def imported(program, python, root):
         assert [found[name] for name in ("age", "name", "spend")] == expected, (found, expected)
 
 
+def moved(program, python, root):
+    """The repository that `feast init` makes becomes a project, as docs/feast.md says it: its list is that of the document,
+    and what is kept is what Feast answers."""
+    words = [str(python), str(HERE / "moved.py")]
+    subprocess.run([*words, "make", str(root)], check=True, timeout=900, capture_output=True)
+    project = Project(program, root)
+    notes = [row["note"] for row in project.json("import", "feast", root / "Drivers", root / "moved")]
+    quoted = re.search(r"```text\n(.*?)```", (SOURCE / "docs/feast.md").read_text(), flags=re.S)[1].splitlines()
+    assert sorted(notes) == sorted(quoted), (notes, quoted)
+    # The registry's file by itself has its paths begin where the folder has them begin.
+    repository = root / "Drivers/feature_repo"
+    for name, registry in [("by_file", repository / "data/registry.db"), ("by_store", repository / "feature_store.yaml")]:
+        project.run("import", "feast", registry, root / name)
+        assert (root / name / "feast.yaml").read_text() == (root / "moved/feast.yaml").read_text(), name
+    alone = shutil.copy(repository / "data/registry.db", root / "alone.db")
+    project.run("import", "feast", alone, root / "by_copy")
+    assert f'path: "{root}/data/driver_stats.parquet"' in (root / "by_copy/feast.yaml").read_text()
+    project.folder = root / "moved"
+    for command in [("validate",), ("apply",), ("run",)]:
+        project.run(*command)
+    with Server(project, "--grpc", "127.0.0.1:0") as server:
+        project.run("registry", "export", root / "moved/feast", "--server", f"http://{server.address}")
+        run_python(python, "moved.py", "compare", root, server.address, server.grpc_address)
+
+
 def main(program):
     python = feast_python()
     root = new_folder("feast")
@@ -309,6 +334,7 @@ def main(program):
         served_registry(project, python, root)
         document(program, python, root)
         imported(program, python, root)
+        moved(program, python, root)
         redis_layout(program, python, root)
         redis_cluster_layout(program, python, root)
         from_feast(program, python, root)
