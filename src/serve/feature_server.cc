@@ -9,6 +9,7 @@
 #include "serve/error_response.h"
 #include "serve/feature_response.h"
 #include "serve/json_value.h"
+#include "serve/known_until_metrics.h"
 #include "serve/openapi.h"
 #include "serve/permitted.h"
 #include "serve/predict.h"
@@ -205,8 +206,10 @@ std::optional<Response> FeatureServer::answer(Endpoint endpoint,
     case kPredict:
       return predict(request, caller);
     case kMetrics:
-      return Response{
-          200, "text/plain; version=0.0.4; charset=utf-8", world_.metrics.to_text(), {}};
+      return Response{200,
+                      "text/plain; version=0.0.4; charset=utf-8",
+                      world_.metrics.to_text() + known_until_metrics(store_, selections()->state()),
+                      {}};
     case kPush:
       return noted("push_failed", serve::push(selections()->state(), line_, request, caller));
     case kExplain:

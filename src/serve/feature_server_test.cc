@@ -289,6 +289,27 @@ TEST_F(FeatureServerTest, HealthIsEmptyAndWrongRoutesAndVerbsAnswerAsFeast) {
   EXPECT_EQ(client_->ask("HEAD", "/metrics")->status, 405);
 }
 
+TEST_F(FeatureServerTest, MetricsSayHowFarTheStoreIsForEachViewThatIsServed) {
+  const auto known = [&](const std::string& view) -> std::string {
+    const std::string begin = "assay_serve_view_known_until_seconds{view=\"" + view + "\"} ";
+    const std::string text = client_->ask("GET", "/metrics")->body;
+    const std::size_t at = text.find(begin);
+    return at == std::string::npos
+               ? ""
+               : text.substr(at + begin.size(), text.find('\n', at) - at - begin.size());
+  };
+  EXPECT_EQ(known("clicks"), "84600.000000") << "23:30, as x-assay-known-until has it";
+  EXPECT_EQ(known("nowhere"), "");
+  EXPECT_EQ(known("spend"), "84600.000000");
+  ServingState fewer = fixture_.make_state();
+  fewer.views.erase("clicks");
+  fewer.services.clear();
+  fewer.models.clear();
+  features_.replace(std::make_shared<const ServingState>(std::move(fewer)));
+  EXPECT_EQ(known("clicks"), "") << "it is served no more";
+  EXPECT_EQ(known("spend"), "84600.000000");
+}
+
 TEST_F(FeatureServerTest, MetricsCountRequestsByEndpointAndStatusUnderBothNames) {
   get(R"({"features":["clicks:f0"],"entities":{"user_id":["u1","nobody"]}})");
   get("{");
