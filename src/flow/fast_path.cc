@@ -299,13 +299,8 @@ Status FastPath::apply_branch(const data::Batch& rows, int64_t read, Branch* bra
     ASSAY_ASSIGN_OR_RETURN(silver::SilverOutput output,
                            branch->operation->process(rows, {}, std::move(branch->state)));
     branch->state = std::move(output.state);
-    if (!workspace_.project().has_lake) {
-      StageAccount account;  // nobody else makes these rows again
-      account.stage = "silver";
-      account.name = branch->table;
-      account.rows = output.account;
-      ASSAY_RETURN_IF_ERROR(check_account(account));
-      count_rows(workspace_.world().metrics, account);
+    if (!workspace_.project().has_lake) {  // nobody else makes these rows again
+      ASSAY_RETURN_IF_ERROR(account("silver", branch->table, output.account));
     }
     made = std::move(output.rows);
   }
@@ -334,6 +329,21 @@ Status FastPath::apply_to(const data::Batch& rows, int64_t read, View* view) {
   }
   ASSAY_RETURN_IF_ERROR(write(rows, at, view));
   note_freshness(workspace_.world(), view->compiled->name(), rows);
+  return rows.rows() == 0 ? Status()
+                          : account("online",
+                                    view->compiled->name(),
+                                    {.in = rows.rows(), .out = rows.rows()});
+}
+
+Status FastPath::account(std::string stage, std::string name, const data::Account& rows) {
+  StageAccount account;
+  account.stage = std::move(stage);
+  account.name = std::move(name);
+  account.rows = rows;
+  account.commits = 1;
+  ASSAY_RETURN_IF_ERROR(check_account(account));
+  count_rows(workspace_.world().metrics, account);
+  merge_account(std::move(account), &accounts_);
   return {};
 }
 

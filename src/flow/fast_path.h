@@ -6,9 +6,11 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "data/batch.h"
+#include "flow/accounts.h"
 #include "flow/online_stage.h"
 #include "flow/workspace.h"
 #include "silver/silver_operator.h"
@@ -64,6 +66,8 @@ class FastPath {
   /// Drop views that are ahead of the lake by any read.
   Status drop_views_ahead();
 
+  /// What it did to rows since the last call, which the stages do not do again.
+  std::vector<StageAccount> take_accounts() { return std::exchange(accounts_, {}); }
   /// Views that were dropped since the last call; the next online stage makes them from the lake.
   std::vector<std::string> take_dropped();
   [[nodiscard]] bool has_dropped() const { return !dropped_.empty(); }
@@ -103,12 +107,14 @@ class FastPath {
   Status write(const data::Batch& rows, const OnlinePosition& at, View* view);
   Status apply_to(const data::Batch& rows, int64_t read, View* view);
   Status apply_branch(const data::Batch& rows, int64_t read, Branch* branch);
+  Status account(std::string stage, std::string name, const data::Account& rows);
 
   Workspace& workspace_;
   std::string bronze_;
   Duration idle_timeout_;  // of its topics
   std::vector<Branch> branches_;
   std::vector<std::string> dropped_;
+  std::vector<StageAccount> accounts_;
 };
 
 }  // namespace assay::flow

@@ -121,6 +121,8 @@ class KafkaLine {
   [[nodiscard]] std::set<std::string> views_ahead() const {
     return is_journaling_ ? fast_path_->taking_part() : std::set<std::string>();
   }
+  /// Rows that came to views before the lake since the last call.
+  std::vector<StageAccount> take_fast_accounts() { return fast_path_->take_accounts(); }
   /// When the first record since the last call was read.
   std::optional<EventTime> take_oldest_received() {
     return std::exchange(oldest_received_, std::nullopt);

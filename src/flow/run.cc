@@ -92,7 +92,11 @@ void add_account(Metrics& metrics, StageAccount account, RunReport* report) {
 }
 
 void merge_account(StageAccount account, RunReport* report) {
-  for (StageAccount& stage : report->stages) {
+  merge_account(std::move(account), &report->stages);
+}
+
+void merge_account(StageAccount account, std::vector<StageAccount>* stages) {
+  for (StageAccount& stage : *stages) {
     if (stage.stage == account.stage && stage.name == account.name) {
       stage.rows += account.rows;
       stage.steps += account.steps;
@@ -101,7 +105,7 @@ void merge_account(StageAccount account, RunReport* report) {
       return;
     }
   }
-  report->stages.push_back(std::move(account));
+  stages->push_back(std::move(account));
 }
 
 Status run_step(Workspace& workspace,

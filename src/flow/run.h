@@ -39,6 +39,7 @@ Status keep_tables(Workspace& workspace, RunReport* report, bool drops_days = tr
 void count_rows(Metrics& metrics, const StageAccount& account);
 /// Add what a stage did to a report.
 void merge_account(StageAccount account, RunReport* report);
+void merge_account(StageAccount account, std::vector<StageAccount>* stages);
 /// The same, and count it.
 void add_account(Metrics& metrics, StageAccount account, RunReport* report);
 

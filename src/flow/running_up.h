@@ -138,7 +138,9 @@ class RunningUp {
       }
     };
     thread_ = std::jthread([this, run] {
-      status_ = run(*workspace_, options_).status();
+      Result<RunReport> report = run(*workspace_, options_);
+      status_ = report.status();
+      report_ = report.ok() ? *std::move(report) : RunReport();
       has_ended_ = true;
     });
   }
@@ -215,6 +217,14 @@ class RunningUp {
     stop_ = true;
     return ended();
   }
+  /// What it did to the rows of a stage, once it has ended.
+  [[nodiscard]] data::Account account(const std::string& stage, const std::string& name) const {
+    data::Account rows;
+    for (const StageAccount& one : report_.stages) {
+      rows += one.stage == stage && one.name == name ? one.rows : data::Account();
+    }
+    return rows;
+  }
 
  private:
   template <typename Metric, typename IsIt>
@@ -238,6 +248,7 @@ class RunningUp {
   std::atomic<int> flushes_ = 0;
   std::atomic<int64_t> committed_ = 0;
   Status status_;
+  RunReport report_;
   std::jthread thread_;
 };
 

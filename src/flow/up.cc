@@ -78,6 +78,7 @@ class UpLoop {
   /// The line from its opening to its end.
   Status follow(RunReport* report) {
     lake_.reset();  // what it still does is done before tables are looked at
+    take_fast_accounts(report);
     lines_.clear();
     reads_files_ = false;
     if (!has_lake_) {
@@ -365,12 +366,22 @@ class UpLoop {
     return done.has_value() ? note_done(*std::move(done), report) : Status();
   }
 
+  void take_fast_accounts(RunReport* report) {
+    for (const std::unique_ptr<KafkaLine>& line : lines_) {
+      auto accounts = line == nullptr ? std::vector<StageAccount>() : line->take_fast_accounts();
+      for (StageAccount& account : accounts) {
+        merge_account(std::move(account), report);
+      }
+    }
+  }
+
   Status note_done(LakeThread::Done done, RunReport* report) {
     for (StageAccount& account : done.report.stages) {
       merge_account(std::move(account), report);
     }
     report->dropped.insert(
         report->dropped.end(), done.report.dropped.begin(), done.report.dropped.end());
+    take_fast_accounts(report);
     ASSAY_RETURN_IF_ERROR(done.status);
     for (const std::unique_ptr<KafkaLine>& line : lines_) {
       ASSAY_RETURN_IF_ERROR(line->note_committed());

@@ -103,6 +103,24 @@ TEST(Up, DaysThatGrowOldWhileViewsAreAheadEndNothing) {
   expect_verified(project);
 }
 
+TEST(Up, TheReportHasTheRowsThatCameToViewsBeforeTheLake) {
+  TestTopic topic(2);
+  KafkaProject project(topic);
+  send_days(topic, 1, 3);
+  RunningUp up(project, {3600 * kMicrosPerSecond});
+  up.wait_until_ready();
+  send_days(topic, 3, 7);
+  up.wait_until(
+      "reads that the view has before the lake",
+      [&] { return up.position().reads; },
+      [](int64_t reads) { return reads > 0; });
+  ASSERT_TRUE(up.stop().ok());
+  const int64_t rows = up.account("silver", "clean").out;
+  EXPECT_GT(rows, 0);
+  EXPECT_EQ(up.account("gold", "spend").in, rows);
+  EXPECT_EQ(up.account("online", "spend"), (data::Account{.in = rows, .out = rows}));
+}
+
 /// A process that was killed before any view was made knows that there are such topics.
 TEST(Up, BrokersThatWereThereOnceAreWaitedFor) {
   TestTopic topic(2);
