@@ -1,6 +1,5 @@
 // One connection of the HTTP server, by Boost.Asio: HTTP/1.1 or HTTP/2 over TCP, plain or inside of
 // TLS. It speaks HTTP/2 when TLS agreed on that, or when it begins with HTTP/2's preface.
-//
 // One read may hold several requests (pipelining), a request may come in many reads: a
 // RequestReader puts them together. With TLS bytes go through a TlsChannel before. Answers to what
 // was ready together are sent together: the system and we do not push each other out of the caches
