@@ -32,10 +32,11 @@ if [ "${MATERIALIZE_FEAST:-}" = yes ]; then
   tools/python_env.sh build/venv-feast tests/feast/requirements.txt
   build/venv-feast/bin/python bench/materialize_feast.py "$dir/feast" $((rows / 10)) "127.0.0.1:$port" 2>"$dir/feast.log" |
     grep '^feast ' | tee "$dir/theirs" || { tail -n 20 "$dir/feast.log" >&2; exit 1; }
-  median() { grep "$1" "$2" | sed -E 's/.*: ([0-9]+) rows.*features, ([0-9.]+) us.*/\1 \2/' | sort -n | awk '{r[NR] = $1; p[NR] = $2} END {print r[int((NR + 1) / 2)], p[int((NR + 1) / 2)]}'; }
+  median() { grep "$1" "$2" | sed -E "s/.*$3.*/\\1/" | sort -n | awk '{all[NR] = $1} END {print all[int((NR + 1) / 2)]}'; }
+  rate=': ([0-9]+) rows' processor='features, ([0-9.]+) us'
   for pair in "embedded sqlite" "redis redis"; do
-    read -r ours ours_processor < <(median "^${pair% *}" "$dir/ours")
-    read -r theirs theirs_processor < <(median "^feast ${pair#* }" "$dir/theirs")
+    ours=$(median "^${pair% *}" "$dir/ours" "$rate") ours_processor=$(median "^${pair% *}" "$dir/ours" "$processor")
+    theirs=$(median "^feast ${pair#* }" "$dir/theirs" "$rate") theirs_processor=$(median "^feast ${pair#* }" "$dir/theirs" "$processor")
     awk -v pair="$pair" -v o="$ours" -v t="$theirs" -v op="$ours_processor" -v tp="$theirs_processor" \
       'BEGIN {split(pair, n, " "); printf "ratio of %s to Feast into %s: %.0f by the clock, %.0f by processor time\n", n[1], n[2], o / t, tp / op}'
   done

@@ -67,7 +67,9 @@ Status run_files(Workspace& workspace,
                   " rows; `assay run` goes on from there"};
     }
   }
-  unseen.warn(workspace.world().log);
+  if (!options.is_live) {  // which looks at its files again and again
+    unseen.warn(workspace.world().log);
+  }
   return ended;
 }
 

@@ -34,7 +34,7 @@ void note_part_times(World& world,
                      const std::map<int64_t, std::string>& names);
 
 /// The same, by the names that the catalog has.
-Status tell_part_times(Workspace& workspace,
+void tell_part_times(Workspace& workspace,
                        const std::string& table,
                        const silver::PartTimes& times);
 

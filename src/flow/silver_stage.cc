@@ -157,8 +157,10 @@ Status commit_files(Workspace& workspace,
   }
   ASSAY_RETURN_IF_ERROR(run.table->commit(request).status());
   fail_point("flow.silver.after_commit");
-  return output.state.parts.has_value() ? tell_part_times(workspace, run.name, *output.state.parts)
-                                        : Status();
+  if (output.state.parts.has_value()) {
+    tell_part_times(workspace, run.name, *output.state.parts);
+  }
+  return {};
 }
 
 Status commit_output(Workspace& workspace,

@@ -7,6 +7,10 @@
 namespace assay::flow {
 namespace {
 
+/// Of records whose members have names without end.
+constexpr std::size_t kNamesMax = 1000;
+constexpr std::size_t kRecordBytesMax = 64 << 10;
+
 bool has_value(const data::Column& column) {
   for (int64_t row = 0; row < column.size(); ++row) {
     if (column.is_valid(row)) {
@@ -47,7 +51,7 @@ std::vector<std::string> member_names(std::string_view json) {
 
 UnseenColumns::UnseenColumns(const catalog::BronzeDef& bronze) : bronze_(bronze) {
   for (const catalog::ColumnDef& column : bronze.columns) {
-    if (!column.required) {
+    if (!column.required && !column.default_value.has_value()) {
       unseen_.push_back(column.name);
     }
   }
@@ -66,8 +70,10 @@ void UnseenColumns::note(const ingest::RecordBatch& records, const data::Batch& 
     return;
   }
   must_be_near_ = true;
-  for (std::string& name : member_names(records.records.front())) {
-    names_.insert(std::move(name));
+  for (std::string& name : member_names(records.records.front().substr(0, kRecordBytesMax))) {
+    if (names_.size() < kNamesMax) {
+      names_.insert(std::move(name));
+    }
   }
   std::erase_if(unseen_, [&](const std::string& column) {
     const data::Column* const values = rows.find(column);

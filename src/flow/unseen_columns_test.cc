@@ -44,6 +44,14 @@ data::Batch rows_of(const std::vector<std::optional<std::string>>& notes) {
   return rows.finish();
 }
 
+TEST(UnseenColumns, AColumnWithADefaultIsNotNull) {
+  catalog::BronzeDef bronze = clicks();
+  bronze.columns[1].default_value = data::Scalar::string("0");
+  UnseenColumns unseen(bronze);
+  unseen.note(csv({"user"}), rows_of({}));
+  EXPECT_EQ(unseen.found(), (std::vector<Unseen>{{"note", ""}}));
+}
+
 TEST(UnseenColumns, HeadersAndSchemasSayWhatIsThere) {
   const catalog::BronzeDef bronze = clicks();
   UnseenColumns unseen(bronze);

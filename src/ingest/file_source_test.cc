@@ -307,6 +307,30 @@ TEST(FileSource, AnOversizedRecordIsCutAndFlagged) {
                    "0/2 a.jsonl:3 { }"}));
 }
 
+TEST(FileSource, ABatchHoldsLittleBesideItsRecords) {
+  constexpr std::size_t kMax = 1 << 20;
+  for (const bool is_blank : {true, false}) {  // blank lines, or the rests of long ones
+    Project project(Format::kJsonLines, "a.jsonl");
+    project.definition.record_bytes_max = 1000;
+    const std::string rest = is_blank ? std::string(300'000, '\n') : std::string(300'000, 'x') + "\n";
+    std::string text;
+    for (int i = 0; i < 50; ++i) {
+      text += "{}\n" + rest;
+    }
+    project.folder.write("a.jsonl", text);
+    const auto source = project.discovered();
+    int64_t records = 0;
+    int batches = 0;
+    for (auto batch = source->next(kAll, kMax); batch.ok() && batch->has_value();
+         batch = source->next(kAll, kMax)) {
+      records += (*batch)->size();
+      ++batches;
+    }
+    EXPECT_EQ(records, is_blank ? 50 : 100);
+    EXPECT_GE(batches, static_cast<int>(text.size() / (4 * kMax)));
+  }
+}
+
 TEST(FileSource, DamagedFilesGiveWhatIsBeforeTheDamageAndThenFailAgainAndAgain) {
   std::string text = "h\n";
   for (int i = 0; i < 200'000; ++i) {

@@ -74,11 +74,13 @@ class TextRecords : public RecordReader {
     const auto count_max = static_cast<std::size_t>(records_max);
     auto memory = std::make_shared<std::vector<std::shared_ptr<const std::string>>>();
     std::size_t bytes = 0;
+    std::size_t held = 0;  // blocks may hold more than their records: blank lines, rests of long ones
     std::vector<std::size_t> oversized;
     batch->records.reserve(std::min(count_max, last_count_));
     batch->lines.reserve(std::min(count_max, last_count_));
     for (bool is_full = false; !is_full && load() && batch->records.size() < count_max;) {
       memory->push_back(splitter_.memory());
+      held += memory->back()->size();
       for (; next_ < loaded_->size() && batch->records.size() < count_max; ++next_) {
         const data::SplitRecord& record = (*loaded_)[next_];
         bytes += record.text.size();
@@ -92,6 +94,7 @@ class TextRecords : public RecordReader {
         batch->records.push_back(record.text);
         batch->lines.push_back(record.line);
       }
+      is_full = is_full || held > 2 * bytes_max + kBlockBytes;
     }
     if (batch->records.empty()) {
       return failure_.ok() ? Result<bool>(false) : Result<bool>(failure_);

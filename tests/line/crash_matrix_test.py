@@ -6,7 +6,7 @@ a twin that nothing befalls, which reads the same events from files by `assay ru
 every table, quarantine among them, and every online value are equal to the bit, each record sent is in the account of the
 bronze table, and `assay verify` compares values of both kinds. Prints a table of what was done and counted.
 
-    crash_matrix_test.py PROGRAM TOPIC_WRITER [--kills 16] [--events 60000] [--seed 1]
+    crash_matrix_test.py PROGRAM TOPIC_WRITER [--kills 18] [--events 60000] [--seed 1]
 
 The broker's address is in ASSAY_TEST_KAFKA (tools/servers/kafka.sh with ...); ASSAY_KAFKA_KILLS sets --kills, which is how
 many times the first line is killed at random moments; the others in proportion. A full disk is a small file system of the
@@ -120,6 +120,7 @@ class Line:
         self.topic = f"{name}_{os.getpid()}"
         self.events, self.sent, self.taken = events.lines, 0, 0  # sent to the topic; in the twin's files
         self.kills, self.processes, self.sender = 0, [], None
+        self.step = options.events // max(240, 4 * options.kills + 200)  # of events, so that they last
         self.root.mkdir()
         self.twin = make_project(program, self.root / "twin", None)
         for name in ("users", "clicks"):
@@ -147,7 +148,7 @@ class Line:
         if self.sender is None:
             self.sender = subprocess.Popen([self.options.writer, BROKERS, f"{self.topic}_clicks", str(PARTITIONS)],
                                            stdin=subprocess.PIPE, text=True)
-        count = self.options.events // 240 if count is None else count
+        count = self.step if count is None else count
         lines = self.events[self.sent:self.sent + count]
         assert lines, "there are no events left; more of them: --events"
         self.sender.stdin.write("".join(f"{user}\t{line}\n" for user, line in lines))
@@ -179,7 +180,7 @@ class Line:
         process = self.start(now=now)
         for _ in range(3):
             time.sleep(self.chance.uniform(0.1, 0.8))
-            self.send(self.options.events // 1200)
+            self.send(max(1, self.step // 5))
         time.sleep(self.chance.uniform(0, 0.3))
         process.expect_alive("nothing befell it")
         process.kill()
@@ -350,7 +351,7 @@ def shared(line, count):
     """Several processes come, leave, are killed and are frozen for longer than the group remembers them."""
     processes, done = [], {"frozen": 0, "killed": 0, "left": 0}
     while done["killed"] < count or not done["left"] or not done["frozen"]:
-        line.send(line.options.events // 600)
+        line.send(max(1, line.step * 2 // 5))
         if len(processes) < 2 or (len(processes) < 3 and line.chance.random() < 0.5):
             processes.append(line.start(flush_every="200ms"))
         else:

@@ -287,14 +287,19 @@ def test_documents(program, root):
     folder = root / "documents"
     folder.mkdir()
     env = {**os.environ, "KAFKA_BROKERS": BROKERS, "PATH": f"{os.path.dirname(os.path.abspath(program))}:{os.environ['PATH']}"}
-    # Whatever fails, nothing that was started stays.
-    script = "set -e\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n" + commands
-    done = subprocess.run(["bash", "-c", script], cwd=folder, env=env, stdout=subprocess.PIPE, text=True, check=False, timeout=1800)
-    assert done.returncode == 0, done.stdout
-    answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    assert len(answers) == 2 and answers[0] != answers[1], done.stdout
+    shell = subprocess.Popen(["bash", "-c", "set -e\n" + commands], cwd=folder, env=env, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        said, _ = shell.communicate(timeout=1800)
+    finally:  # whatever fails, nothing that was started stays
+        try:
+            os.killpg(shell.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    assert shell.returncode == 0, said
+    answers = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+    assert len(answers) == 2 and answers[0] != answers[1], said
     found = answers[1]["results"][answers[1]["metadata"]["feature_names"].index("clicks_1h")]["values"]
-    assert any(found), done.stdout
+    assert any(found), said
     print("the live shop runs as its page says", flush=True)
 
 

@@ -14,6 +14,7 @@ import re
 import subprocess
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from kafka_test import BROKERS, check_balance, make_project
 from project import new_folder, remove
@@ -135,9 +136,12 @@ def main():
         print("| seconds | memory MB | lag records |\n|---|---|---|", flush=True)
         before = overload.wait_for("the events that were there", lambda lag: lag == 0, every=0.5)
         with SlowRedis(redis):
-            said = overload.project.run(*overload.sender_words(options.events, options.seed + 1), timeout=PATIENCE_S)
-            sent = sum(int(n) for text in said for n in re.findall(r"(\d+) records sent", text))
-            held = overload.wait_for("a lag of many events", lambda lag: lag > 0.3 * sent)
+            with ThreadPoolExecutor() as beside:
+                sending = beside.submit(overload.project.run, *overload.sender_words(options.events, options.seed + 1), timeout=PATIENCE_S)
+                behind = []
+                held = overload.wait_for("the generator", lambda lag: behind.append(lag) or sending.done())
+            sent = sum(int(n) for text in sending.result() for n in re.findall(r"(\d+) records sent", text))
+            assert max(behind) > 0.3 * sent, (behind, sent)
             for _ in range(10):
                 time.sleep(1)
                 held = max(held, overload.look()[0])

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,7 +16,7 @@ def may_mount():
     container forbids it, and where the kernel lets users make namespaces everybody."""
     if INSIDE in os.environ:
         return True
-    for words in (["--mount"], ["--user", "--map-root-user", "--mount"]):
+    for words in (["--mount"], ["--user", "--map-root-user", "--mount"]) if shutil.which("unshare") else ():
         mounts = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", tempfile.gettempdir()]
         if subprocess.run(["unshare", *words, *mounts], capture_output=True, check=False).returncode == 0:
             os.environ[INSIDE] = "yes"
