@@ -1,6 +1,5 @@
 #pragma once
 
-#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -35,19 +34,11 @@ class FakeLine : public LineControl {
     if (!verdict.ok()) {
       return verdict;
     }
-    was_judged_first = taken.empty();
-    std::vector<RowVerdict> verdicts;  // `a` is a number, and dropped when it was there before
-    std::set<std::string> seen;
-    for (std::size_t begin = 0; begin < json_lines.size();) {
-      const std::size_t end = json_lines.find('\n', begin);
-      const std::string line = json_lines.substr(begin, end - begin);
-      const bool is_text = line.find(R"("a":")") != std::string::npos;
-      verdicts.push_back(is_text ? RowVerdict{"quarantined", "clicks", "wrong_type", "a"}
-                         : seen.insert(line).second ? RowVerdict{"accepted", "", "", ""}
-                                                    : RowVerdict{"dropped", "clicks", "", ""});
-      begin = end + 1;
-    }
-    return verdicts;
+    EXPECT_EQ(taken, "") << "what is judged is not taken yet";
+    EXPECT_EQ(json_lines, "{\"a\":1}\n{\"a\":\"x\"}\n{\"a\":1}\n");
+    return std::vector<RowVerdict>{{"accepted", "", "", ""},
+                                   {"quarantined", "clicks", "wrong_type", "a"},
+                                   {"dropped", "clicks", "", ""}};
   }
   Result<std::vector<std::string>> behind(const std::vector<std::string>& views) override {
     asked = views;
@@ -76,7 +67,6 @@ class FakeLine : public LineControl {
   std::vector<std::string> keys;
   Status failure;
   Status verdict;
-  bool was_judged_first = false;
   std::vector<std::string> asked;
   std::vector<std::string> late;
   std::string explained;  // what was asked last

@@ -68,21 +68,6 @@ struct Case {
   std::string body;
 };
 
-TEST_F(FeastEndpoints, APlainPushSaysInHeadersWhatBecomesOfItsRows) {
-  const std::string body = R"({"push_source_name":"clicks_source","df":{"a":[1,"x",1,2]}})";
-  const Response taken = post("/push", body);
-  EXPECT_EQ(taken.status, 200);
-  EXPECT_EQ(taken.body, "") << "as Feast's";
-  EXPECT_EQ(
-      taken.headers,
-      (Headers{{"x-assay-accepted", "2"}, {"x-assay-quarantined", "1"}, {"x-assay-dropped", "1"}}));
-  EXPECT_NE(line_.taken, "");
-  line_.verdict = Status(Code::kFailedPrecondition, "a check would fail");
-  const Response unknown = post("/push", body);
-  EXPECT_EQ(unknown.status, 200) << "they are on disk";
-  EXPECT_TRUE(unknown.headers.empty());
-}
-
 TEST_F(FeastEndpoints, WritesAnswerAsFeastDoes) {
   const std::vector<Case> cases = {
       {"/push", R"({"push_source_name":"clicks_source","df":{"a":[1],"b":["x"]}})", 200, ""},
@@ -263,7 +248,6 @@ TEST_F(FeastEndpoints, APushMayAskWhatBecomesOfItsRows) {
             R"({"verdict":"quarantined","table":"clicks","reason":"wrong_type","column":"a"},)"
             R"({"verdict":"dropped","table":"clicks"}]})");
   EXPECT_EQ(line_.taken, "{\"a\":1}\n{\"a\":\"x\"}\n{\"a\":1}\n");
-  EXPECT_TRUE(line_.was_judged_first) << "what is judged is not taken yet";
   EXPECT_EQ(post("/push", R"({"push_source_name":"nope","df":{"a":[1]},"verdicts":true})").status,
             422);
   EXPECT_EQ(

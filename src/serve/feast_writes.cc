@@ -116,19 +116,15 @@ std::string push_name(std::string_view key, const Caller& caller) {
 }
 
 /// What becomes of each row of a push that was taken.
-int64_t count_of(const std::vector<RowVerdict>& verdicts, std::string_view verdict) {
-  return std::count_if(verdicts.begin(), verdicts.end(), [&](const RowVerdict& row) {
-    return row.verdict == verdict;
-  });
-}
-
 Response verdicts_response(const std::vector<RowVerdict>& verdicts) {
   Response response;
   JsonWriter writer(response.body);
   writer.begin_object();
   for (const char* const verdict : {"accepted", "quarantined", "dropped"}) {
     writer.key(verdict);
-    writer.integer(count_of(verdicts, verdict));
+    writer.integer(std::count_if(verdicts.begin(), verdicts.end(), [&](const RowVerdict& row) {
+      return row.verdict == verdict;
+    }));
   }
   writer.key("rows");
   writer.begin_array();
@@ -148,24 +144,6 @@ Response verdicts_response(const std::vector<RowVerdict>& verdicts) {
   }
   writer.end_array();
   writer.end_object();
-  return response;
-}
-
-/// Of a push that was taken: Feast's empty answer, and in headers what the tables will make of its
-/// rows, where that is known soon.
-Response taken_response(LineControl& line, const WriteBody& body) {
-  constexpr std::size_t kJudgedRowsMax = 10'000;
-  Response response{200, "", "", {}};
-  if (body.df.empty() || body.df.front().values.size() > kJudgedRowsMax) {
-    return response;
-  }
-  const Result<std::vector<RowVerdict>> verdicts = line.judge(body.target, to_json_lines(body.df));
-  for (const char* const verdict : {"accepted", "quarantined", "dropped"}) {
-    if (verdicts.ok()) {
-      response.headers.emplace_back("x-assay-" + std::string(verdict),
-                                    std::to_string(count_of(*verdicts, verdict)));
-    }
-  }
   return response;
 }
 
@@ -321,7 +299,7 @@ Response push(const ServingState& state,
       push_rows(state, line, parsed.body, request.header(kIdempotencyKey), caller);
   return pushed.refusal.has_value()    ? *pushed.refusal
          : pushed.verdicts.has_value() ? verdicts_response(*pushed.verdicts)
-                                       : taken_response(*line, parsed.body);
+                                       : Response{200, "", "", {}};
 }
 
 Response write_to_online_store(const ServingState& state,
