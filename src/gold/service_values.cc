@@ -51,7 +51,9 @@ std::vector<data::EntityKey> encode_keys(
   }
   if (std::optional<data::RepeatedKeys> repeated = data::take_repeated(&keys)) {
     for (int64_t& answer : reading->answer_of) {
-      answer = answer < 0 ? -1 : repeated->key_of[static_cast<std::size_t>(answer)];
+      if (answer >= 0) {
+        answer = repeated->key_of[static_cast<std::size_t>(answer)];
+      }
     }
     return std::move(repeated->keys);
   }

@@ -230,13 +230,19 @@ FeatureAnswer::FeatureAnswer(int features, int64_t rows)
 ViewReads ViewReads::of(online::OnlineStore& store,
                         EventTime now,
                         const std::function<Status()>& goes_on) {
-  return {
-      [&store, now, goes_on](const gold::FeatureView& view, std::span<const data::EntityKey> keys) {
-        return goes_on ? store.read(WatchedView(view, goes_on), keys, now)
-                       : store.read(view, keys, now);
+  ViewReads reads{
+      [&store, now](const gold::FeatureView& view, std::span<const data::EntityKey> keys) {
+        return store.read(view, keys, now);
       },
       [&store](const gold::FeatureView& view) { return store.known_applied_to(view); },
       goes_on};
+  if (goes_on) {
+    reads.read = [&store, now, goes_on](const gold::FeatureView& view,
+                                        std::span<const data::EntityKey> keys) {
+      return store.read(WatchedView(view, goes_on), keys, now);
+    };
+  }
+  return reads;
 }
 
 Status check_is_there(const gold::FeatureView& view,

@@ -119,6 +119,23 @@ TEST(Get, AnEntityThatIsAskedOftenIsReadOnce) {
       rows.columns[0].values.push_back(Scalar::string(users[random->below(users.size())]));
       rows.columns[1].values.push_back(Scalar::int64(static_cast<int64_t>(random->below(3))));
     }
+    if (count > 2) {  // nobody's: by the general way alone
+      RequestRows with_null = rows;
+      with_null.columns[0].values[1] = Scalar::null(data::Type::kString);
+      const auto answer = get_online_features(*service, *fixture.store, with_null, now);
+      ASSERT_TRUE(answer.ok());
+      const auto without = get_online_features(*service, *fixture.store, rows, now);
+      for (int64_t row = 0; row < count; ++row) {
+        for (int f = 0; f < static_cast<int>(service->features.size()); ++f) {
+          if (row == 1) {
+            EXPECT_NE(answer->status(f, row), FeatureStatus::kPresent);
+          } else {
+            ASSERT_EQ(answer->value(f, row), without->value(f, row));
+            ASSERT_EQ(answer->status(f, row), without->status(f, row));
+          }
+        }
+      }
+    }
     counted->rows = 0;
     const auto flat = *get_flat_features(*service, *fixture.store, rows, now);
     ASSERT_TRUE(flat.has_value());

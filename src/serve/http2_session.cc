@@ -166,6 +166,7 @@ class SessionOfNghttp2 final : public Http2Session {
   std::deque<int32_t> ready_;   // requests that are whole; a stream of them may be reset
   std::string* out_ = nullptr;  // while output is appended
   std::size_t out_bytes_max_ = 0;
+  std::size_t sent_ = 0;                // bytes of answers
   bool is_flood_ = false;               // seen where the connection cannot be ended
   std::optional<int32_t> last_stream_;  // that is answered, once it drains
   bool has_ended_ = false;
@@ -384,6 +385,7 @@ int SessionOfNghttp2::send_data(int32_t id, std::string_view head, std::size_t b
     stream->begin_time(kReadTime);
   }
   stream->sent += bytes;
+  sent_ += bytes;
   allowance_.sent(bytes);
   return 0;
 }
@@ -418,11 +420,14 @@ void SessionOfNghttp2::end_answer(int32_t id) {
 }
 
 void SessionOfNghttp2::cut_off(Stream& stream) {
-  const bool waits_for_us =
-      stream.is_answered && !stream.is_sent && stream.sent < stream.body.size() &&
-      nghttp2_session_get_stream_remote_window_size(native_.get(), stream.id) > 0 &&
-      nghttp2_session_get_remote_window_size(native_.get()) > 0;
-  if (waits_for_us) {  // for its turn, or for the socket, which has a time of its own
+  // The window of the connection is used up nearly always where it is small: then somebody's bytes
+  // must have been taken meanwhile.
+  const bool is_open =
+      stream.body.empty() ||
+      (nghttp2_session_get_stream_remote_window_size(native_.get(), stream.id) > 0 &&
+       (nghttp2_session_get_remote_window_size(native_.get()) > 0 || sent_ != stream.seen_sent));
+  if (stream.is_answered && !stream.is_sent && is_open) {
+    stream.seen_sent = sent_;  // it waits for its turn, or for the socket, which has its own time
     stream.begin_time(kReadTime);
     return;
   }

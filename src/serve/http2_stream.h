@@ -36,6 +36,7 @@ class Http2Stream : public TimedStream {
   std::size_t held = 0;          // bytes of the request, then of the answer
   std::string body;              // of the answer
   std::size_t sent = 0;          // of it
+  std::size_t seen_sent = 0;     // of all answers, when its time began again
   std::size_t discarded = 0;     // bytes of a body that is refused
   bool head_only = false;
   bool is_whole = false;     // the request

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 
 #include "serve/http2_session.h"
 #include "serve/http_connection.h"
@@ -35,7 +36,10 @@ class Http2Times {
   }
   /// The connection waits for nothing more.
   void end() { frame_.keep(FrameTime::kNone); }
-  [[nodiscard]] bool waits_for_request() const { return waits_for_ == WaitsFor::kRequest; }
+  /// Whether it waits for a request, and nobody has been told that it waits no longer. Once.
+  bool may_be_told() {
+    return waits_for_ == WaitsFor::kRequest && !std::exchange(is_told_, true);
+  }
 
  private:
   enum class WaitsFor { kPreface, kOutput, kStreams, kRequest };
@@ -72,6 +76,7 @@ class Http2Times {
 
   FrameTime frame_;
   WaitsFor waits_for_ = WaitsFor::kPreface;
+  bool is_told_ = false;
 };
 
 }  // namespace assay::serve

@@ -73,12 +73,12 @@ class Session : public HttpConnection, public std::enable_shared_from_this<Sessi
     socket_.close(ignored);
   }
   void end_late() override {
-    if (http2_ != nullptr && http2_times_->waits_for_request() && !is_ending_) {
-      begin_time(kReadTime);
-      drain();
-    } else {
+    if (http2_ == nullptr || is_ending_ || !http2_times_->may_be_told()) {
       close();
+      return;
     }
+    begin_time(kReadTime);
+    drain();
   }
   void drain() override {
     if (http2_ != nullptr) {
@@ -499,8 +499,8 @@ class Session : public HttpConnection, public std::enable_shared_from_this<Sessi
   /// Together with what is ready by then.
   void send_output_later() {
     if (!is_output_due_) {
-      is_output_due_ = true;
       lane_.unsent.add(shared_from_this());
+      is_output_due_ = true;
     }
   }
   void send_output() {

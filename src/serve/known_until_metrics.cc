@@ -9,6 +9,9 @@ std::string known_until_metrics(online::OnlineStore& store, const ServingState& 
   std::string text;
   for (const auto& [name, view] : state.views) {
     const Result<std::optional<online::AppliedTo>> applied = store.known_applied_to(*view);
+    if (applied.code() == Code::kUnavailable) {
+      break;  // others would wait as long
+    }
     if (!applied.ok() || !applied->has_value() || (*applied)->known_until == EventTime::min()) {
       continue;
     }

@@ -70,6 +70,7 @@ class LargeQuestions : public testing::Test {
     HttpOptions options;
     options.port = 0;
     options.threads = 1;
+    options.turn_max = Duration{3'600 * kMicrosPerSecond};  // the clock jumps
     options.is_slow = features_->slow_of_callers();
     options.is_large = FeatureServer::is_question;
     options.slow = std::move(limits);
