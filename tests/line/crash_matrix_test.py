@@ -139,6 +139,8 @@ class Line:
         shutil.copytree(self.twin.folder / ".assay", self.project.folder / ".assay", dirs_exist_ok=True)
         self.project.run("apply", env=self.env)
         self.project.run("generate", "users", "--count", USERS, "--kafka", BROKERS, "--topic", f"{self.topic}_users")
+        self.send()
+        self.flush()  # so that the topic is there when a process begins
 
     def start(self, point="", now="", flush_every=None):
         # Often with views ahead of the lake, and often in a commit.
