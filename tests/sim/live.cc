@@ -1,15 +1,21 @@
 #include "live.h"
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <memory>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include <sys/resource.h>
 
 #include "base/arm_fail_point.h"
+#include "base/pause.h"
 #include "base/world.h"
 #include "faulty_files.h"
 #include "flow/part_position.h"
@@ -119,7 +125,40 @@ Result<int64_t> records_of(flow::Workspace& workspace) {
   return records;
 }
 
-/// `assay up` until it is asked to stop; tells how many records the tables have.
+/// Tells how many records the tables have, as long as it lives; beside the line, which says nothing
+/// where a commit landed and what came behind it failed, nor where there is nothing to commit.
+class Progress {
+ public:
+  explicit Progress(const std::string& folder)
+      : thread_([this, folder](const std::stop_token& stop) { tell(folder, stop); }) {}
+  /// The line is at work: from now on it waits for what is away.
+  void begin() { is_at_work_ = true; }
+
+ private:
+  void tell(const std::string& folder, const std::stop_token& stop) const {
+    SystemWorld world(LogLevel::kError);
+    std::unique_ptr<flow::Workspace> beside;
+    int64_t told = -1;
+    for (; !stop.stop_requested(); pause_for({10'000})) {
+      if (beside == nullptr) {
+        auto opened = flow::Workspace::open(world.world(), folder, {});
+        beside = opened.ok() ? std::move(opened).value() : nullptr;
+        continue;
+      }
+      const Result<int64_t> found = records_of(*beside);
+      const int64_t records = found.ok() ? *found : std::max<int64_t>(told, 0);  // no table yet
+      if (is_at_work_ && records != told &&
+          system_files()->write(progress_path(folder), std::to_string(records)).ok()) {
+        told = records;
+      }
+    }
+  }
+
+  std::atomic<bool> is_at_work_ = false;
+  std::jthread thread_;
+};
+
+/// `assay up` until it is asked to stop.
 Status go_on(flow::Workspace& workspace,
              const Life& life,
              const flow::RunOptions& run,
@@ -131,11 +170,10 @@ Status go_on(flow::Workspace& workspace,
   options.flush_every = life.flush_every;
   options.retry_first = {10'000};
   options.retry_max = {50'000};
-  options.flushed = [&](const flow::RunReport&) {
-    const Result<int64_t> records = records_of(workspace);
-    if (records.ok()) {
-      (void)system_files()->write(progress_path(folder), std::to_string(*records));
-    }
+  Progress progress(folder);
+  options.ready = [&] {
+    progress.begin();
+    return Status();
   };
   return flow::run_up(workspace, options).status();
 }
