@@ -12,7 +12,7 @@ help:
 	@echo "make test-servers  the suites that need real servers and engines; SERVER_TESTS='-LE jvm' leaves out Java's"
 	@echo "make test-soak     assay up at a steady rate by a real broker, printed by minute: SOAK_MINUTES (30), SOAK_RATE (5000 events a second), SOAK_USERS (10000)"
 	@echo "make test-datasets real streams by a real broker; ASSAY_DATASETS names the folder of the public data sets"
-	@echo "make bench         build and run the benchmarks, or some: BENCH='pit stream'; BENCH='stream_peers serve_peers' for those beside Spark, Flink and Feast, which are fetched; BENCH_FULL=yes for the sizes of docs/benchmarks"
+	@echo "make bench         build and run the benchmarks, beside Spark, Flink and Feast, which are fetched (BENCH_PEERS=no: without them); or some: BENCH='pit stream'; BENCH_FULL=yes for the sizes of docs/benchmarks"
 	@echo "make lint          formatting, clang-tidy on changed files, walls"
 	@echo "make docs          write the generated reference pages"
 	@echo "make clean         remove everything that was built"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Our server against Feast's in Python and in Go, both of which read a Redis that Feast itself filled with the same
-# values: 1 x 10, 1 x 50 and 100 x 50 features, turn by turn, every answer compared. tools/bench.sh serve_peers runs it,
-# when asked by name: Feast is fetched, and its server in Go is built.
+# values: 1 x 10, 1 x 50 and 100 x 50 features, turn by turn, every answer compared. Feast is fetched, and its server in
+# Go is built.
 #
 #   bench/serve_peers.sh [USERS [SECONDS]]      100,000 users, 4 seconds a measurement
 set -euo pipefail
