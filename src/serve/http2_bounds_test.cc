@@ -21,14 +21,6 @@ std::string frame(uint8_t type, uint8_t flags, uint32_t stream, std::string_view
 }
 constexpr auto field = FrameClient::field;
 
-/// Answers with as many bytes as its path says.
-Response many(const Request& request) {
-  Response response;
-  response.content_type = "text/plain";
-  response.body.assign(std::stoul(request.target.substr(1)), 'x');
-  return response;
-}
-
 class Http2Bounds : public HttpServerTest {
  protected:
   int64_t counted(const std::string& name) {

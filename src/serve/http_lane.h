@@ -13,7 +13,6 @@ namespace assay::serve {
 /// What the lanes of an HTTP server are given, which must outlive them.
 struct HttpLaneParts {
   World& world;
-  const Handler& handler;
   const HttpOptions& options;
   SlowRequests& slow;
   ByteBudget& budget;

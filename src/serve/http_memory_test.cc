@@ -14,14 +14,6 @@ namespace {
 constexpr int kWaitMax = 20'000;          // milliseconds
 constexpr std::size_t kLarge = 20 << 20;  // more than sockets hold
 
-/// Answers with as many bytes as its path says.
-Response many(const Request& request) {
-  Response response;
-  response.content_type = "text/plain";
-  response.body.assign(std::stoul(request.target.substr(1)), 'x');
-  return response;
-}
-
 class HttpMemoryTest : public HttpServerTest {
  protected:
   int64_t refused() { return metrics_.counter("assay_serve_no_room_total", "").value(); }

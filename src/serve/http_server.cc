@@ -32,7 +32,7 @@ class ServerOfLanes : public HttpServer {
         refused_(world.metrics.counter("assay_serve_connections_refused_total",
                                        "Connections beyond what the server may have.")) {
     for (int i = 0; i < lane_count(options_.threads); ++i) {
-      lanes_.push_back(HttpLane::make({world, handler_, options_, slow_, budget_}));
+      lanes_.push_back(HttpLane::make({world, options_, slow_, budget_}));
     }
   }
   ~ServerOfLanes() override { stop(); }

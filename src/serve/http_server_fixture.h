@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <utility>
 
 #include <gtest/gtest.h>
@@ -16,6 +17,14 @@ inline Response echo(const Request& request) {
   Response response;
   response.content_type = "text/plain";
   response.body = request.method + " " + request.target + " " + request.body;
+  return response;
+}
+
+/// Answers with as many bytes as its path says.
+inline Response many(const Request& request) {
+  Response response;
+  response.content_type = "text/plain";
+  response.body.assign(std::stoul(request.target.substr(1)), 'x');
   return response;
 }
 

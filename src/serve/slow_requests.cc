@@ -24,6 +24,9 @@ Response no_room_answer(std::size_t bytes, std::size_t bytes_max) {
              : busy_answer("Server holds too much that is not read; ask again later");
 }
 
+namespace {
+
+/// The handler's answer; 500 when a library throws in it, which is logged.
 std::optional<Response> answer_safely(World& world,
                                       const Handler& handler,
                                       const Request& request) {
@@ -34,6 +37,8 @@ std::optional<Response> answer_safely(World& world,
     return Response{500, "application/json", R"({"detail":"Internal Server Error"})", {}};
   }
 }
+
+}  // namespace
 
 std::optional<Response> SlowRequests::answer_now(Request& request) {
   if (is_slow_ && is_slow_(request)) {

@@ -69,8 +69,6 @@ class SlowRequests {
   std::optional<SlowWork> large_;
 };
 
-/// The handler's answer; 500 when a library throws in it, which is logged.
-std::optional<Response> answer_safely(World& world, const Handler& handler, const Request& request);
 /// 503 with Retry-After: the same may be asked again soon.
 Response busy_answer(std::string_view why);
 /// The same instead of an answer for which there is no room; 413 when there never is.
