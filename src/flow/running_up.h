@@ -31,6 +31,8 @@ class LakeThatGoes : public FileSystem {
   std::atomic<bool> is_away = false;
   std::atomic<bool> is_held = false;
   std::atomic<bool> is_silver_away = false;  // the same of the silver tables alone
+  std::atomic<bool> is_silver_held = false;
+  std::atomic<bool> has_silver_waiting = false;  // a commit that was held; it is never reset
 
   Result<std::string> read(const std::string& path) override { return files_->read(path); }
   Result<std::string> read_range(const std::string& path, int64_t offset, int64_t size) override {
@@ -43,9 +45,13 @@ class LakeThatGoes : public FileSystem {
     return files_->write(path, bytes);
   }
   Status put_if_absent(const std::string& path, std::string_view bytes) override {
+    const bool is_silver = path.find("silver/") != std::string::npos;
+    has_silver_waiting = has_silver_waiting || (is_silver && is_silver_held);
     wait_until(
-        "a lake that is let go", [this] { return !is_held; }, std::identity());
-    if (is_away || (is_silver_away && path.find("silver/") != std::string::npos)) {
+        "a lake that is let go",
+        [&] { return !is_held && !(is_silver && is_silver_held); },
+        std::identity());
+    if (is_away || (is_silver_away && is_silver)) {
       return {Code::kUnavailable, "no lake"};
     }
     return files_->put_if_absent(path, bytes);
@@ -213,8 +219,9 @@ class RunningUp {
     }
     return status_;
   }
+  void ask_to_stop() { stop_ = true; }
   Status stop() {
-    stop_ = true;
+    ask_to_stop();
     return ended();
   }
   /// What it did to the rows of a stage, once it has ended.

@@ -3,11 +3,19 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/pause.h"
 #include "flow/gold_task.h"
 #include "flow/lag_metrics.h"
 #include "flow/publish.h"
 
 namespace assay::flow {
+
+namespace {
+
+/// By then another that shares has looked whether anybody leads, twice.
+constexpr Duration kOthersLook{1'200'000};
+
+}  // namespace
 
 bool may_pass(const Status& failure) {
   return retryable(failure.code()) || failure.code() == Code::kCommitUnknown ||
@@ -59,21 +67,26 @@ Status SharedStages::go_on(const std::vector<std::unique_ptr<SharedLine>>& lines
 }
 
 Status SharedStages::begin(const std::vector<std::unique_ptr<SharedLine>>& lines) {
-  RunOptions options = options_.run;
-  options.wakeup = wakeup_;
   backlog_.clear();
   for (const std::unique_ptr<SharedLine>& line : lines) {
     ASSAY_ASSIGN_OR_RETURN(backlog_[line->name()], line->ends());
   }
-  ASSAY_ASSIGN_OR_RETURN(lake_, LakeThread::start(workspace_, options));
+  ASSAY_RETURN_IF_ERROR(start_lake());
   staged_at_.reset();
+  return {};
+}
+
+Status SharedStages::start_lake() {
+  RunOptions options = options_.run;
+  options.wakeup = wakeup_;
+  ASSAY_ASSIGN_OR_RETURN(lake_, LakeThread::start(workspace_, options));
   return {};
 }
 
 void SharedStages::begin_job(bool makes_all) {
   LakeThread::Job job;
   job.options = options_.run;
-  job.options.stop = nullptr;  // a stop does not end the stages: they may be the last ones
+  job.options.stop = &leaves_;  // not the line's: they may be the last ones
   job.options.tells_freshness = true;
   job.makes_all = makes_all;
   job.publishes = is_complete_ && publishes(workspace_.project());
@@ -87,11 +100,15 @@ Status SharedStages::note(LakeThread::Done done, RunReport* report) {
   }
   report->dropped.insert(
       report->dropped.end(), done.report.dropped.begin(), done.report.dropped.end());
+  if (leaves_ && done.status.code() == Code::kCancelled) {
+    return {};
+  }
   ASSAY_RETURN_IF_ERROR(done.status);
   if (has_backlog_ && !is_complete_) {
     ASSAY_RETURN_IF_ERROR(workspace_.mark_complete());
     is_complete_ = true;
   }
+  jobs_fail_ = false;
   if (std::exchange(failed_at_, std::nullopt).has_value()) {
     workspace_.world().log.info("stages_go_on", {});
   }
@@ -103,6 +120,7 @@ Status SharedStages::note(LakeThread::Done done, RunReport* report) {
 
 /// What may pass is waited for, while lines go on.
 Status SharedStages::note_failure(const Status& failure) {
+  jobs_fail_ = lake_ != nullptr;
   lake_.reset();  // opened anew at the next try, as after a crash
   if (!may_pass(failure)) {
     return failure;
@@ -120,17 +138,34 @@ Status SharedStages::note_failure(const Status& failure) {
 }
 
 Status SharedStages::finish(RunReport* report) {
-  if (lake_ == nullptr) {
-    return {};  // another leads, or these stages wait: whoever leads next goes on where they stand
+  if (!leads() || jobs_fail_) {
+    return {};  // whoever leads next goes on where they stand
   }
-  const Status status = do_last(report);
+  Status status = leave_off(report);
+  if (status.ok()) {
+    pause_for(kOthersLook);
+    status = try_to_lead();
+  }
+  if (status.ok() && leads()) {
+    status = do_last(report);
+  }
   return status.ok() ? status : note_failure(status);
 }
 
-Status SharedStages::do_last(RunReport* report) {
-  if (lake_->has_job()) {
+/// End what is being done, and lead no longer: others that share look for that all the time.
+Status SharedStages::leave_off(RunReport* report) {
+  leave();
+  if (lake_ != nullptr && lake_->has_job()) {
     ASSAY_RETURN_IF_ERROR(note(lake_->wait(), report));
   }
+  rest();
+  leader_.reset();
+  leaves_ = false;
+  return {};
+}
+
+Status SharedStages::do_last(RunReport* report) {
+  ASSAY_RETURN_IF_ERROR(start_lake());
   begin_job(true);
   ASSAY_RETURN_IF_ERROR(note(lake_->wait(), report));
   for (StageAccount& account : lake_->end_publishing().stages) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <optional>
@@ -40,7 +41,10 @@ class SharedStages {
   ///
   /// Errors  what does not pass by itself.
   Status step(const std::vector<std::unique_ptr<SharedLine>>& lines, RunReport* report);
-  /// Once more up to what bronze has, and wait for it.
+  /// Ask what is being done to end at its next commit: this process is about to leave.
+  void leave() { leaves_ = true; }
+  /// Leave the stages to another that shares the project, which goes on where they stand; where
+  /// nobody leads within about a second, make everything up to what bronze has.
   Status finish(RunReport* report);
   /// Wait for what is being done, and leave the rest: lines will be opened anew.
   void rest();
@@ -53,7 +57,9 @@ class SharedStages {
  private:
   Status go_on(const std::vector<std::unique_ptr<SharedLine>>& lines, RunReport* report);
   Status begin(const std::vector<std::unique_ptr<SharedLine>>& lines);
+  Status leave_off(RunReport* report);
   Status do_last(RunReport* report);
+  Status start_lake();
   void begin_job(bool makes_all);
   Status note(LakeThread::Done done, RunReport* report);
   Status note_failure(const Status& failure);
@@ -64,6 +70,7 @@ class SharedStages {
   Workspace& workspace_;
   const UpOptions& options_;
   Wakeup* wakeup_;
+  std::atomic<bool> leaves_ = false;  // the stop of jobs
   std::unique_ptr<FileLock> leader_;
   std::unique_ptr<LakeThread> lake_;
   std::map<std::string, ingest::PartPositions> backlog_;  // by table: where topics ended then
@@ -71,6 +78,7 @@ class SharedStages {
   bool is_complete_ = false;
   std::optional<Duration> staged_at_;
   std::optional<Duration> failed_at_;
+  bool jobs_fail_ = false;  // not only that none could begin
   Duration pause_;  // from the failure to the next try
 };
 

@@ -84,6 +84,7 @@ class SharedUp {
     has_begun_ = true;
     flushed_at_ = clock_.monotonic();
     ASSAY_RETURN_IF_ERROR(loop(report));
+    stages_.leave();
     ASSAY_RETURN_IF_ERROR(flush(report));
     lines_.clear();  // others have the partitions from here on
     return stages_.finish(report);

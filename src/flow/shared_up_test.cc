@@ -81,6 +81,33 @@ TEST(SharedUp, TwoThatComeAndGoGiveTheSame) {
   expect_verified(project);
 }
 
+TEST(SharedUp, WhoLeadsLeavesTheRestToOthers) {
+  TestTopic topic(4);
+  SharedProject project(topic);
+  RunningUp first(project, kFlushEvery, run_shared_up);
+  wait_for_lead(first);
+  RunningUp second(project, kFlushEvery, run_shared_up);
+  wait_for_parts(first, 2);
+  wait_for_parts(second, 2);
+  first.files().is_silver_held = true;
+  send_days(topic, 1, 2);
+  first.wait_until(
+      "a commit of silver that is held",
+      [&] { return first.files().has_silver_waiting.load(); },
+      std::identity());
+  send_days(topic, 2, 7);
+  wait_for_rows(project, "bronze/events", topic.sent());
+  first.ask_to_stop();
+  wait_for_parts(second, 4);  // the first has ended its reading
+  first.files().is_silver_held = false;
+  EXPECT_TRUE(first.ended().ok());
+  EXPECT_LT(first.account("silver", "clean").in, topic.sent());
+  wait_for_rows(project, "silver/clean", topic.sent());
+  EXPECT_TRUE(second.stop().ok());
+  expect_as_from_files(project);
+  expect_verified(project);
+}
+
 TEST(SharedUp, ADuplicateInAnothersPartitionIsOne) {
   TestTopic topic(2);
   SharedProject project(topic);
