@@ -33,6 +33,21 @@ std::vector<VersionGroup> group_versions(const std::vector<lake::DeltaTable::Add
   return groups;
 }
 
+Result<bool> has_file(Workspace& workspace,
+                      const lake::DeltaTable& source,
+                      const std::string& path,
+                      const lake::Snapshot& newest) {
+  if (newest.files.contains(path)) {
+    return true;
+  }
+  const Result<store::ObjectInfo> found = workspace.store().stat(source.key() + "/" + path);
+  if (found.code() == Code::kNotFound) {
+    return false;
+  }
+  ASSAY_RETURN_IF_ERROR(found.status());
+  return true;
+}
+
 }  // namespace
 
 int64_t rows_of(const VersionGroup& group) {
@@ -70,6 +85,36 @@ Result<std::vector<VersionGroup>> versions_from_the_beginning(lake::DeltaTable& 
       });
   return has_grown_only ? group_versions(*added, newest.version, rows_max)
                         : std::vector<VersionGroup>();
+}
+
+Result<bool> has_all_files(Workspace& workspace,
+                           const lake::DeltaTable& source,
+                           const lake::Snapshot& snapshot,
+                           const lake::Snapshot& newest) {
+  bool has_all = true;
+  for (auto file = snapshot.files.begin(); has_all && file != snapshot.files.end(); ++file) {
+    ASSAY_ASSIGN_OR_RETURN(has_all, has_file(workspace, source, file->first, newest));
+  }
+  return has_all;
+}
+
+Result<bool> can_be_followed(Workspace& workspace,
+                             lake::DeltaTable& source,
+                             lake::Version done,
+                             const lake::Snapshot& newest) {
+  GoldTask task;
+  task.source = &source;
+  task.source_version = newest.version;
+  const Result<SourceChanges> changes = source_changes(task, done);
+  if (changes.code() == Code::kOutOfRange) {
+    return false;
+  }
+  ASSAY_RETURN_IF_ERROR(changes.status());
+  bool has_all = true;
+  for (auto change = changes->files.begin(); has_all && change != changes->files.end(); ++change) {
+    ASSAY_ASSIGN_OR_RETURN(has_all, has_file(workspace, source, change->file.path, newest));
+  }
+  return has_all;
 }
 
 Result<OnlineChanges> read_group(Workspace& workspace,

@@ -33,6 +33,19 @@ Result<std::vector<VersionGroup>> versions_from_the_beginning(lake::DeltaTable& 
                                                               const lake::Snapshot& newest,
                                                               int64_t rows_max);
 
+/// Whether the lake still has every file of a version; those of the newest one it has.
+Result<bool> has_all_files(Workspace& workspace,
+                           const lake::DeltaTable& source,
+                           const lake::Snapshot& snapshot,
+                           const lake::Snapshot& newest);
+
+/// Whether the log behind `done`, and every file that it names, are still there: where they are
+/// not, versions_after() and read_group() fail for ever.
+Result<bool> can_be_followed(Workspace& workspace,
+                             lake::DeltaTable& source,
+                             lake::Version done,
+                             const lake::Snapshot& newest);
+
 /// What a group changes online. `snapshot`: the source as it stood with it.
 Result<OnlineChanges> read_group(Workspace& workspace,
                                  lake::DeltaTable& source,

@@ -170,6 +170,43 @@ TEST(OnlinePieces, PiecesOfAVersionWhoseFilesWereVacuumedBeginAnew) {
   EXPECT_EQ(project.online_hash(), hash);
 }
 
+/// Spark's VACUUM and log cleanup do not know what a view has still to take.
+TEST(OnlinePieces, VersionsThatWereCleanedBeforeAViewTookThemBeginAnew) {
+  for (const bool cleans_log : {false, true}) {
+    OrdersProject project;
+    project.write_files(0, 3);
+    RunOptions small;
+    small.epoch_rows = 50;
+    ASSERT_TRUE(project.run(small).ok());
+    ASSERT_NO_FATAL_FAILURE(drop_online(project));
+    const std::atomic<bool> stop{true};
+    RunOptions options;
+    options.online_batch_rows = 60;
+    options.stop = &stop;
+    EXPECT_EQ(run_online_stage(*project.open(), "spend", options).code(), Code::kCancelled);
+    ASSERT_NO_FATAL_FAILURE(compact_silver(project));
+    {
+      const auto workspace = project.open();
+      lake::DeltaTable& table = **workspace->table(*workspace->silver_table_key("clean"));
+      const lake::LakeAccess access{workspace->world(), workspace->store(), workspace->sql()};
+      if (cleans_log) {
+        ASSERT_TRUE(table.checkpoint().ok());
+        const auto log = lake::clean_log(access, table, {.keep = Duration{0}});
+        ASSERT_TRUE(log.ok() && !log->files.empty()) << log.status().to_string();
+      }
+      const auto gone = lake::vacuum(access, table, {.keep = Duration{0}});
+      ASSERT_TRUE(gone.ok() && !gone->files.empty()) << gone.status().to_string();
+    }
+    const Result<StageAccount> filled = run_online_stage(*project.open(), "spend", {});
+    ASSERT_TRUE(filled.ok()) << filled.status().to_string();
+    const uint64_t hash = project.online_hash();
+    ASSERT_NO_FATAL_FAILURE(drop_online(project));
+    ASSERT_TRUE(run_online_stage(*project.open(), "spend", {}).ok());
+    EXPECT_EQ(project.online_hash(), hash);
+    expect_verified(project);
+  }
+}
+
 constexpr char kEveryone[] = R"(feature_views:
   everyone:
     entity: none

@@ -28,24 +28,6 @@ Result<std::shared_ptr<const lake::Snapshot>> version_if_any(lake::DeltaTable& t
   return is_gone ? std::shared_ptr<const lake::Snapshot>() : std::move(snapshot);
 }
 
-/// Whether the lake still has every file of a version; those of the newest one it has.
-Result<bool> has_all_files(Workspace& workspace,
-                           const lake::DeltaTable& table,
-                           const lake::Snapshot& snapshot,
-                           const lake::Snapshot& newest) {
-  for (const auto& [path, file] : snapshot.files) {
-    if (newest.files.contains(path)) {
-      continue;
-    }
-    const Result<store::ObjectInfo> found = workspace.store().stat(table.key() + "/" + path);
-    if (found.code() == Code::kNotFound) {
-      return false;
-    }
-    ASSAY_RETURN_IF_ERROR(found.status());
-  }
-  return true;
-}
-
 }  // namespace
 
 Result<data::Batch> no_rows(Workspace& workspace, const gold::FeatureView& view) {
@@ -103,6 +85,25 @@ class OnlineFill {
     ASSAY_ASSIGN_OR_RETURN(store_, workspace_.online(false));
     ASSAY_ASSIGN_OR_RETURN(const auto newest, source_->snapshot());
     ASSAY_RETURN_IF_ERROR(find_position(*newest));
+    const Status filled = fill(newest);
+    if (filled.ok() || filled.code() == Code::kCancelled || !position_) {
+      return filled;
+    }
+    const Result<bool> can_go_on =
+        can_be_followed(workspace_, *source_, position_->version, *newest);
+    if (!can_go_on.ok() || *can_go_on) {
+      return filled;
+    }
+    // Versions behind the position were compacted and vacuumed, or their log cleaned, before the
+    // view took them, as another engine does that does not know of it.
+    position_.reset();
+    cut_off_.reset();
+    ASSAY_RETURN_IF_ERROR(drop_made_anew());
+    return fill(newest);
+  }
+
+ private:
+  Status fill(const std::shared_ptr<const lake::Snapshot>& newest) {
     if (position_ && position_->reads > 0) {
       return {};  // ahead of the lake
     }
@@ -131,7 +132,6 @@ class OnlineFill {
     return take_groups(groups);
   }
 
- private:
   /// Where the store stands, after what it is ahead by has come to the lake. Rows that belong to
   /// nothing in the lake, and those of a table that is gone, are dropped and made again.
   Status find_position(const lake::Snapshot& newest) {
@@ -155,10 +155,15 @@ class OnlineFill {
       if (position_) {
         return {};
       }
-      workspace_.world().log.info("online_rows_made_anew", {{"view", view_->name()}});
+      return drop_made_anew();
     } else if (applied.code() != Code::kFailedPrecondition) {
       return applied.status();
     }
+    return store_->drop(view_->storage_name());
+  }
+
+  Status drop_made_anew() {
+    workspace_.world().log.info("online_rows_made_anew", {{"view", view_->name()}});
     return store_->drop(view_->storage_name());
   }
 
