@@ -228,6 +228,20 @@ TEST_F(Ahead, TwoEpochsInJournalsAreMadeAgain) {
   expect_as_from_files(project_);
 }
 
+/// The last epoch of the journals has no row, and those that come behind it are of none.
+TEST_F(Ahead, RowsBehindAnEpochWithoutRowsAreNotTakenForItsOwn) {
+  begin();
+  read_days(4, 5);
+  (void)end_epoch();
+  topic_.send(0, "no event");
+  take();
+  EXPECT_GT(position().reads, 0);
+  end();
+  send_days(topic_, 5, 7);
+  ASSERT_TRUE(project_.run().ok());
+  expect_as_from_files(project_);
+}
+
 TEST_F(Ahead, AnEpochComesToTheLakeWhileTheNextOneIsRead) {
   begin();
   read_days(4, 5);

@@ -250,6 +250,19 @@ Result<StageAccount> take_whole(Workspace& workspace,
   return account;
 }
 
+/// A commit without rows, whose positions are those of a version of the bronze table.
+Status commit_nothing(Workspace& workspace,
+                      SilverRun& run,
+                      silver::SilverState state,
+                      lake::Version version) {
+  silver::SilverOutput nothing;
+  nothing.rows = data::Batch::empty(run.operation->output_schema());
+  nothing.late = nothing.rows;
+  nothing.quarantine = data::Batch::empty(quality::quarantine_schema());
+  nothing.state = std::move(state);
+  return commit_output(workspace, run, nothing, version);
+}
+
 /// Without a lake: the table's positions become those of the bronze table's version; its rows are
 /// in the online store.
 Status follow_positions(Workspace& workspace,
@@ -259,13 +272,31 @@ Status follow_positions(Workspace& workspace,
   if (done >= newest) {
     return {};
   }
-  silver::SilverOutput nothing;
-  nothing.rows = data::Batch::empty(run.operation->output_schema());
-  nothing.late = nothing.rows;
-  nothing.quarantine = data::Batch::empty(quality::quarantine_schema());
+  silver::SilverState state;
   ASSAY_ASSIGN_OR_RETURN(const auto source, run.source->snapshot(newest));
-  nothing.state.parts = read_part_times(*source, workspace.app_id(run.key));
-  return commit_output(workspace, run, nothing, newest);
+  state.parts = read_part_times(*source, workspace.app_id(run.key));
+  return commit_nothing(workspace, run, std::move(state), newest);
+}
+
+/// Epochs without rows before a version of the bronze table that ends none: they have a commit of
+/// their own, or the rows of this version would count as theirs, which a view that is ahead of the
+/// lake has.
+Status end_epochs_before(Workspace& workspace, SilverRun& run, lake::Version version) {
+  const std::string app_id = workspace.app_id(run.key);
+  ASSAY_ASSIGN_OR_RETURN(const auto snapshot, run.table->snapshot());
+  const std::optional<int64_t> done = snapshot->txn(app_id);
+  if (!run.reads_parts || !done.has_value() || version - 1 <= *done) {
+    return {};
+  }
+  const auto reads_at = [&](const lake::Snapshot& source) {
+    return source.txn(reads_app_id(run.source_app_id)).value_or(0);
+  };
+  ASSAY_ASSIGN_OR_RETURN(const auto before, run.source->snapshot(version - 1));
+  ASSAY_ASSIGN_OR_RETURN(const auto at, run.source->snapshot(version));
+  const bool ends_none = reads_at(*before) == reads_at(*at);
+  const bool lacks_some = reads_at(*before) > snapshot->txn(reads_app_id(app_id)).value_or(0);
+  return ends_none && lacks_some ? commit_nothing(workspace, run, run.state, version - 1)
+                                 : Status();
 }
 
 }  // namespace
@@ -301,6 +332,7 @@ Result<StageAccount> run_silver_stage(Workspace& workspace,
     ASSAY_ASSIGN_OR_RETURN(total, take_whole(workspace, run, *source, options));
   }
   for (const SourceCommit& commit : commits) {
+    ASSAY_RETURN_IF_ERROR(end_epochs_before(workspace, run, commit.version));
     ASSAY_ASSIGN_OR_RETURN(const data::Batch bronze, read_commit(workspace, run, commit));
     ASSAY_ASSIGN_OR_RETURN(silver::SilverOutput output,
                            run.operation->process(bronze, run.lookups, std::move(run.state)));
