@@ -68,7 +68,8 @@ void note_newest_times(const catalog::BronzeDef& bronze,
 
 Result<std::unique_ptr<KafkaLine>> KafkaLine::open(Workspace& workspace,
                                                    const std::string& bronze,
-                                                   const RunOptions& options) {
+                                                   const RunOptions& options,
+                                                   bool* source_failed) {
   std::unique_ptr<KafkaLine> line(new KafkaLine(workspace));
   ASSAY_ASSIGN_OR_RETURN(line->writer_, BronzeWriter::open(workspace, bronze, options));
   const catalog::BronzeDef& definition = line->writer_->definition();
@@ -83,10 +84,14 @@ Result<std::unique_ptr<KafkaLine>> KafkaLine::open(Workspace& workspace,
                                 {.keep_meta = keeps_kafka_columns(definition),
                                  .timeout = options.ask_timeout,
                                  .stop = options.stop,
-                                 .wakeup = options.wakeup}));
-  ASSAY_RETURN_IF_ERROR(line->source_->discover().status());
-  ASSAY_RETURN_IF_ERROR(line->writer_->look_for_letters_topic());
-  ASSAY_RETURN_IF_ERROR(line->seek());
+                                 .wakeup = options.wakeup,
+                                 .waits_for_registry = options.waits_for_registry,
+                                 .left_askers = options.left_askers}));
+  const Status placed = line->find_place();
+  if (source_failed != nullptr) {
+    *source_failed = !placed.ok();
+  }
+  ASSAY_RETURN_IF_ERROR(placed);
   line->begins_anew_ = options.begins_anew;
   line->journal_ = std::make_unique<ReadJournal>(
       workspace.world(), workspace.project().folder, line->writer_->table().key());
@@ -99,6 +104,12 @@ Result<std::unique_ptr<KafkaLine>> KafkaLine::open(Workspace& workspace,
   line->watch_.catch_up(held.facts.line_clock, workspace.world().clock.monotonic());
   line->note_answer();
   return line;
+}
+
+Status KafkaLine::find_place() {
+  ASSAY_RETURN_IF_ERROR(source_->discover().status());
+  ASSAY_RETURN_IF_ERROR(writer_->look_for_letters_topic());
+  return seek();
 }
 
 void KafkaLine::note_answer() {
@@ -183,7 +194,9 @@ Status KafkaLine::give_up_epochs() {
   if (!workspace_.project().has_lake) {
     return lost_its_place(name());
   }
-  return seek();
+  const Status placed = seek();
+  has_source_failed_ = !placed.ok();
+  return placed;
 }
 
 /// Make an epoch's reads again, some at a time; false when their records are not what they were.
@@ -265,7 +278,9 @@ Result<std::optional<std::vector<ingest::RecordBatch>>> KafkaLine::read_again(
       end[ordinal] = position;
     }
   }
-  ASSAY_ASSIGN_OR_RETURN(const ingest::RecordBatch all, source_->read_until(end, kReadAgainWait));
+  Result<ingest::RecordBatch> found = source_->read_until(end, kReadAgainWait);
+  has_source_failed_ = !found.ok();
+  ASSAY_ASSIGN_OR_RETURN(const ingest::RecordBatch all, std::move(found));
   std::map<int64_t, std::vector<int64_t>> of_part;  // records by part, by position
   for (int64_t i = 0; i < all.size(); ++i) {
     of_part[ingest::Position{all.position_of(i)}.file_ordinal()].push_back(i);
@@ -311,6 +326,7 @@ Status KafkaLine::begin_epoch() {
     ASSAY_RETURN_IF_ERROR(fast_path_->place({reads_, 0}));
   }
   is_journaling_ = fast_path_->views() > 0;
+  is_fast_ = true;
   return {};
 }
 
@@ -328,7 +344,7 @@ Status KafkaLine::follow_lake() {
 }
 
 bool KafkaLine::must_wait_for_lake() const {
-  return fast_path_->has_view_to_join();
+  return is_fast_ && fast_path_->has_view_to_join();
 }
 
 Status KafkaLine::seek() {
@@ -347,7 +363,25 @@ Status KafkaLine::seek() {
   return {};
 }
 
-Result<bool> KafkaLine::has_new_partitions() {
+Result<bool> KafkaLine::note_look(const Result<ingest::KafkaLook>& look, Duration asked_at) {
+  if (!look.ok()) {
+    watch_.note_no_answer();
+    return look.status();
+  }
+  ASSAY_ASSIGN_OR_RETURN(const ingest::PartsSeen seen, source_->see(*look));
+  if (seen.are_others) {
+    return find_partitions();
+  }
+  watch_.note_answer(asked_at, seen.ends, source_->positions());
+  // Another table of the source may have numbered some, or this one, where a later question failed.
+  ASSAY_ASSIGN_OR_RETURN(const auto known,
+                         ledger_.known(ingest::kafka_ledger_name(writer_->definition().source)));
+  must_seek_ = must_seek_ || known.size() != placed_parts_;
+  return must_seek_;
+}
+
+/// Ask the brokers for partitions that are not read yet.
+Result<bool> KafkaLine::find_partitions() {
   const Result<int64_t> found = source_->discover();
   // Some may be in the ledger although a later question failed: they count, then or the next time.
   ASSAY_ASSIGN_OR_RETURN(const auto known,
@@ -370,8 +404,9 @@ Result<std::optional<data::Batch>> KafkaLine::take(int64_t records_max, Duration
     pause_for(wait);
     return std::optional<data::Batch>();
   }
-  ASSAY_ASSIGN_OR_RETURN(const std::optional<ingest::RecordBatch> records,
-                         source_->next(records_max, wait));
+  Result<std::optional<ingest::RecordBatch>> found = source_->next(records_max, wait);
+  has_source_failed_ = !found.ok();
+  ASSAY_ASSIGN_OR_RETURN(const std::optional<ingest::RecordBatch> records, std::move(found));
   if (!records.has_value()) {
     return std::optional<data::Batch>();
   }

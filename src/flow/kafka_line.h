@@ -20,6 +20,7 @@
 #include "flow/run_options.h"
 #include "flow/source_ledger.h"
 #include "flow/workspace.h"
+#include "ingest/kafka_client.h"
 #include "ingest/kafka_source.h"
 
 namespace assay::flow {
@@ -45,10 +46,13 @@ class KafkaLine {
  public:
   /// Find the partitions and go on where the table stands.
   ///
+  /// `source_failed`: set where it fails because brokers do not answer.
+  ///
   /// Errors  those of KafkaSource.
   static Result<std::unique_ptr<KafkaLine>> open(Workspace& workspace,
                                                  const std::string& bronze,
-                                                 const RunOptions& options);
+                                                 const RunOptions& options,
+                                                 bool* source_failed = nullptr);
 
   [[nodiscard]] const std::string& name() const { return writer_->name(); }
 
@@ -97,14 +101,20 @@ class KafkaLine {
   [[nodiscard]] bool has_uncommitted() const { return pending_records() > 0 || is_on_its_way_; }
   /// End the epoch and commit it here; nothing is done when nothing is pending.
   Status commit(StageAccount* total);
-  /// Ask the brokers whether the topics have partitions that are not read yet.
+  /// A look at the topics by another client has this answer, to a question of `asked_at`. True when
+  /// the line must seek(): there are partitions that are not read yet. Brokers are asked only where
+  /// the look tells of others than are known.
   ///
   /// Errors  those of KafkaSource::discover(); what is being read goes on being read.
-  Result<bool> has_new_partitions();
+  Result<bool> note_look(const Result<ingest::KafkaLook>& look, Duration asked_at);
   /// Place reading where the table stands, new partitions included; what is pending must be
   /// committed first. When it fails nothing is read until it has succeeded.
   Status seek();
   [[nodiscard]] bool must_seek() const { return must_seek_; }
+  /// Whether take() or recover() failed because brokers or registry gave no records, and nothing
+  /// else is wrong.
+  [[nodiscard]] bool has_source_failed() const { return has_source_failed_; }
+  [[nodiscard]] bool waits_for_schemas() const { return source_->waits_for_schemas(); }
   Status finish() { return writer_->finish(); }
   /// Count, for partitions that give no rows, the time since the last commit in which no process
   /// was at work: `assay run` works for a moment only.
@@ -117,6 +127,8 @@ class KafkaLine {
   }
   /// Rows reach this many views before the lake.
   [[nodiscard]] int64_t fast_views() const { return is_journaling_ ? fast_path_->views() : 0; }
+  /// Whether begin_epoch() was called: from then on no backlog is waited for.
+  [[nodiscard]] bool is_fast() const { return is_fast_; }
   /// Views that the stages must leave alone, while this line is read beside them.
   [[nodiscard]] std::set<std::string> views_ahead() const {
     return is_journaling_ ? fast_path_->taking_part() : std::set<std::string>();
@@ -129,6 +141,7 @@ class KafkaLine {
   }
 
  private:
+  Status find_place();
   explicit KafkaLine(Workspace& workspace) : workspace_(workspace), ledger_(workspace.catalog()) {}
   Result<data::Batch> take_in(const ingest::RecordBatch& records);
   Result<std::optional<std::vector<ingest::RecordBatch>>> read_again(
@@ -143,6 +156,7 @@ class KafkaLine {
   [[nodiscard]] silver::PartFacts facts();
   Result<std::optional<EpochEnd>> end_epoch_saying(const std::optional<silver::PartFacts>& said);
   void note_answer();
+  Result<bool> find_partitions();
 
   Workspace& workspace_;
   SourceLedger ledger_;
@@ -150,7 +164,9 @@ class KafkaLine {
   std::unique_ptr<ingest::KafkaSource> source_;
   std::unique_ptr<ReadJournal> journal_;
   std::unique_ptr<FastPath> fast_path_;
+  bool is_fast_ = false;
   bool is_journaling_ = false;  // rows reach views before the lake
+  bool has_source_failed_ = false;
   int64_t epoch_ = 0;           // the one that is read
   int64_t reads_ = 0;           // of all epochs, this one included
   int64_t epoch_reads_ = 0;     // of this one

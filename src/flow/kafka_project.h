@@ -27,11 +27,12 @@ inline constexpr char kAskedOften[] = "options: {fetch.wait.max.ms: \"10\"}";
 /// A broker with one topic.
 class TestTopic {
  public:
-  explicit TestTopic(int32_t partitions)
-      : partitions_(partitions), broker_(ingest::KafkaMock::start()) {
+  explicit TestTopic(int32_t partitions, int brokers = 1)
+      : partitions_(partitions), broker_(ingest::KafkaMock::start(brokers)) {
     broker_->create_topic("events", partitions);
     ingest::KafkaClientOptions options;
     options.brokers = broker_->brokers();
+    options.settings = {{"reconnect.backoff.max.ms", "200"}};
     producer_ = *ingest::KafkaProducer::open(*log_, options);
   }
 

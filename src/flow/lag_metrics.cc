@@ -113,16 +113,4 @@ void count_failure(World& world, const char* of) {
       .add();
 }
 
-void BrokersAway::note(const std::string& table, const Status& answer) {
-  world_.metrics
-      .gauge("assay_flow_source_away", "1 while no broker of the source answers", {{"name", table}})
-      .set(answer.ok() ? 0 : 1);
-  if (answer.ok() && tables_.erase(table) > 0) {
-    world_.log.info("kafka_brokers_are_back", {{"table", "bronze." + table}});
-  } else if (!answer.ok() && tables_.insert(table).second) {
-    world_.log.error("kafka_brokers_are_away",
-                     {{"table", "bronze." + table}, {"why", answer.to_string()}});
-  }
-}
-
 }  // namespace assay::flow

@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -44,17 +43,5 @@ void note_readable(World& world, const std::string& table, EventTime received);
 /// Count that a line, or the stages behind the tables of processes that share topics, failed and is
 /// tried again.
 void count_failure(World& world, const char* of);
-
-/// Tells, in metric and log, whose brokers answer and whose do not.
-class BrokersAway {
- public:
-  explicit BrokersAway(World& world) : world_(world) {}
-  /// `answer`: to the last question, of a table's source.
-  void note(const std::string& table, const Status& answer);
-
- private:
-  World& world_;
-  std::set<std::string> tables_;  // whose brokers did not answer
-};
 
 }  // namespace assay::flow

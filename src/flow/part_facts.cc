@@ -137,9 +137,13 @@ void PartWatch::pass_marks(const ingest::PartPositions& positions) {
 void PartWatch::note_answer(Duration now,
                             const ingest::PartPositions& ends,
                             const ingest::PartPositions& positions) {
+  if (answered_.has_value() && now.micros < answered_->micros) {
+    return;  // to an older question
+  }
   line_clock_.micros += since_answer(now).micros;
   answered_ = now;
   pass_marks(positions);
+  ends_ = ends;
   for (const auto& [ordinal, end] : ends) {
     marks_.try_emplace(ordinal, Mark{line_clock_, end});
   }
@@ -164,7 +168,11 @@ silver::PartFacts PartWatch::facts(Duration now,
   silver::PartFacts facts{{line_clock_.micros + since_answer(now).micros}, {}};
   for (const auto& [ordinal, position] : positions) {
     const auto read = read_to_.find(ordinal);
-    facts.read_to[ordinal] = at_end.contains(ordinal) ? line_clock_
+    // What was fetched may have ended before what a leader has told of.
+    const auto told = ends_.find(ordinal);
+    const bool has_all =
+        at_end.contains(ordinal) && (told == ends_.end() || position >= told->second);
+    facts.read_to[ordinal] = has_all                  ? line_clock_
                              : read != read_to_.end() ? read->second
                                                       : Duration{};
   }

@@ -66,6 +66,7 @@ class PartWatch {
 
   Duration line_clock_;
   std::optional<Duration> answered_;
+  ingest::PartPositions ends_;           // as the last answer told
   std::map<int64_t, Mark> marks_;        // not read to yet
   std::map<int64_t, Duration> read_to_;  // the clock at the last mark that was
 };

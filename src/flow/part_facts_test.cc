@@ -111,9 +111,48 @@ TEST(PartWatch, APartIsReadUpToWhenItEndedWhereItIsReadTo) {
   EXPECT_EQ(read_to(99, false), 0);
   watch.note_answer({10 * kSecond}, {{0, 200}}, {{0, 100}});  // as it was at 0; now 200 is to come
   EXPECT_EQ(read_to(150, false), 0);
-  watch.note_answer({15 * kSecond}, {{0, 900}}, {{0, 199}});
+  watch.note_answer({15 * kSecond}, {{0, 200}}, {{0, 199}});
   EXPECT_EQ(read_to(200, false), 10);
   EXPECT_EQ(read_to(200, true), 15) << "nothing more was there";
+}
+
+TEST(PartWatch, RecordsThatALeaderToldOfAreWaitedFor) {
+  PartWatch watch;
+  watch.note_answer({0}, {{0, 5}}, {{0, 5}});
+  watch.note_answer({4 * kSecond}, {{0, 5}}, {{0, 5}});
+  EXPECT_EQ(watch.facts({4 * kSecond}, {{0, 5}}, {0}).read_to.at(0), Duration{4 * kSecond});
+  // What is fetched ends where it did, while the leader has more.
+  watch.note_answer({8 * kSecond}, {{0, 8}}, {{0, 5}});
+  watch.note_answer({9 * kSecond}, {{0, 9}}, {{0, 5}});
+  EXPECT_EQ(watch.facts({9 * kSecond}, {{0, 5}}, {0}).read_to.at(0), Duration{4 * kSecond});
+  EXPECT_EQ(watch.facts({9 * kSecond}, {{0, 8}}, {}).read_to.at(0), Duration{8 * kSecond});
+}
+
+/// As after a leader that was silent: the time without it counts for nobody.
+TEST(PartWatch, NoPartIsReadUpToATimeWithoutAnswers) {
+  PartWatch watch;
+  watch.note_answer({0}, {{0, 5}, {1, 1}}, {{0, 5}, {1, 1}});
+  watch.note_answer({4 * kSecond}, {{0, 5}, {1, 1}}, {{0, 5}, {1, 1}});
+  for (int64_t second = 5; second < 90; ++second) {
+    watch.note_no_answer();
+    const silver::PartFacts facts = watch.facts({second * kSecond}, {{0, 5}, {1, second}}, {0, 1});
+    ASSERT_EQ(facts.line_clock, Duration{4 * kSecond});
+    ASSERT_EQ(facts.read_to.at(0), Duration{4 * kSecond});
+  }
+  watch.note_answer({90 * kSecond}, {{0, 5}, {1, 90}}, {{0, 5}, {1, 90}});
+  EXPECT_EQ(watch.facts({90 * kSecond}, {{0, 5}}, {0}).read_to.at(0), Duration{4 * kSecond});
+  watch.note_answer({91 * kSecond}, {{0, 5}, {1, 90}}, {{0, 5}, {1, 90}});
+  EXPECT_EQ(watch.facts({91 * kSecond}, {{0, 5}}, {0}).read_to.at(0), Duration{5 * kSecond});
+}
+
+TEST(PartWatch, AnAnswerToAnOlderQuestionTellsNothing) {
+  PartWatch watch;
+  watch.note_answer({10 * kSecond}, {{0, 5}}, {{0, 5}});
+  watch.note_answer({14 * kSecond}, {{0, 9}}, {{0, 5}});
+  watch.note_answer({12 * kSecond}, {{0, 5}}, {{0, 5}});
+  const silver::PartFacts facts = watch.facts({14 * kSecond}, {{0, 5}}, {0});
+  EXPECT_EQ(facts.line_clock, Duration{4 * kSecond});
+  EXPECT_EQ(facts.read_to.at(0), Duration{0});
 }
 
 TEST(PartWatch, RowsCameLaterThanTheLastAnswer) {

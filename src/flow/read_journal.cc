@@ -222,6 +222,13 @@ Status ReadJournal::remove_up_to(int64_t epoch) {
   return {};
 }
 
+Result<bool> ReadJournal::has_file() {
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<Journal> found, journals());
+  return std::any_of(found.begin(), found.end(), [&](const Journal& journal) {
+    return journal.prefix == prefix_;
+  });
+}
+
 Result<bool> ReadJournal::has_any(World& world, const std::string& project_folder) {
   ASSAY_ASSIGN_OR_RETURN(const std::vector<Journal> found,
                          ReadJournal(world, project_folder, "").journals());

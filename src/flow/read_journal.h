@@ -53,6 +53,8 @@ class ReadJournal {
   Result<std::vector<JournaledRead>> read(int64_t epoch);
   /// Remove the files of this epoch and those before it.
   Status remove_up_to(int64_t epoch);
+  /// Whether any epoch has a file.
+  Result<bool> has_file();
   /// Whether there are any, of whatever table.
   static Result<bool> has_any(World& world, const std::string& project_folder);
   /// Remove the files of tables that are none of these.

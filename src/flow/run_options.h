@@ -12,6 +12,10 @@
 #include "base/wakeup.h"
 #include "flow/gold_pace.h"
 
+namespace assay::ingest {
+class LeftAskers;
+}  // namespace assay::ingest
+
 namespace assay::flow {
 
 /// How a run works; none of it changes a value.
@@ -40,6 +44,8 @@ struct RunOptions {
   /// are ahead of the lake stay so, since this process has their journals. Else a view is only
   /// ahead when its journal was lost, and is made anew.
   bool is_live = false;
+  bool waits_for_registry = false;  // topics are read on when it answers, however long that takes
+  ingest::LeftAskers* left_askers = nullptr;  // has their questions that nobody waits for any more
   bool tells_freshness = false;  // it is noted how soon events were readable, in any case
   /// From so many rows on, stages that do not need each other's run side by side, in two threads;
   /// none: they never do.

@@ -33,6 +33,7 @@ class LakeThatGoes : public FileSystem {
   std::atomic<bool> is_silver_away = false;  // the same of the silver tables alone
   std::atomic<bool> is_silver_held = false;
   std::atomic<bool> has_silver_waiting = false;  // a commit that was held; it is never reset
+  std::atomic<bool> is_refused_once = false;  // the next commit is one that we may not write
 
   Result<std::string> read(const std::string& path) override { return files_->read(path); }
   Result<std::string> read_range(const std::string& path, int64_t offset, int64_t size) override {
@@ -53,6 +54,9 @@ class LakeThatGoes : public FileSystem {
         std::identity());
     if (is_away || (is_silver_away && is_silver)) {
       return {Code::kUnavailable, "no lake"};
+    }
+    if (is_refused_once.exchange(false)) {
+      return {Code::kPermissionDenied, "not ours"};
     }
     return files_->put_if_absent(path, bytes);
   }

@@ -8,16 +8,6 @@
 #include "flow/kafka_line.h"
 
 namespace assay::flow {
-namespace {
-
-/// A commit waits no longer than this to hear where others' partitions end.
-constexpr Duration kAskTimeoutMax{2 * kMicrosPerSecond};
-/// How long an answer is good; and how long no answer is.
-constexpr Duration kAskEvery{1 * kMicrosPerSecond};
-constexpr Duration kAskAgainAfter{5 * kMicrosPerSecond};
-
-}  // namespace
-
 std::string why_not_shared(const catalog::Project& project, const std::string& bronze) {
   for (const catalog::CheckDef& check : project.bronze.at(bronze).checks) {
     if (check.kind == catalog::CheckKind::kUnique) {
@@ -32,7 +22,9 @@ std::string why_not_shared(const catalog::Project& project, const std::string& b
 Result<std::unique_ptr<SharedLine>> SharedLine::open(Workspace& workspace,
                                                      const std::string& bronze,
                                                      const std::string& group,
-                                                     const RunOptions& options) {
+                                                     const RunOptions& options,
+                                                     bool* source_failed) {
+  *source_failed = false;
   const std::string why = why_not_shared(workspace.project(), bronze);
   if (!why.empty()) {
     return Status(Code::kFailedPrecondition, why);
@@ -41,7 +33,6 @@ Result<std::unique_ptr<SharedLine>> SharedLine::open(Workspace& workspace,
   ASSAY_ASSIGN_OR_RETURN(line->writer_, BronzeWriter::open(workspace, bronze, options));
   const catalog::SourceDef& source =
       workspace.project().sources.at(line->writer_->definition().source);
-  line->ask_timeout_ = {std::min(options.ask_timeout.micros, kAskTimeoutMax.micros)};
   line->gauge_.emplace(source.name, bronze, source.kafka->rejects_max);
   ASSAY_ASSIGN_OR_RETURN(
       line->source_,
@@ -52,24 +43,52 @@ Result<std::unique_ptr<SharedLine>> SharedLine::open(Workspace& workspace,
                                  .timeout = options.ask_timeout,
                                  .stop = options.stop,
                                  .wakeup = options.wakeup,
-                                 .group = group}));
-  ASSAY_RETURN_IF_ERROR(line->source_->discover().status());  // that the topics are there
-  ASSAY_RETURN_IF_ERROR(line->writer_->look_for_letters_topic());
-  ASSAY_RETURN_IF_ERROR(line->source_->join());
+                                 .group = group,
+                                 .waits_for_registry = options.waits_for_registry,
+                                 .left_askers = options.left_askers}));
+  const Status found = line->find_topics();
+  *source_failed = !found.ok();
+  ASSAY_RETURN_IF_ERROR(found);
   return line;
 }
 
+Status SharedLine::find_topics() {
+  ASSAY_RETURN_IF_ERROR(source_->discover().status());
+  ASSAY_RETURN_IF_ERROR(writer_->look_for_letters_topic());
+  return source_->join();
+}
+
 Result<bool> SharedLine::take(int64_t records_max, StageAccount* total) {
-  ASSAY_ASSIGN_OR_RETURN(const std::optional<ingest::RecordBatch> records,
-                         source_->next(records_max, {0}));
+  std::optional<ingest::RecordBatch> records;
+  if (!source_->rebalance().has_value()) {
+    Result<std::optional<ingest::RecordBatch>> found = source_->next(records_max, {0});
+    has_source_failed_ = !found.ok();
+    ASSAY_ASSIGN_OR_RETURN(records, std::move(found));
+    note_rebalance();
+  }
   if (records.has_value()) {
     ASSAY_RETURN_IF_ERROR(note(*records));
   }
-  const bool is_decided = source_->rebalance().has_value();
-  if (is_decided) {
+  const bool follows = may_follow_group();
+  if (follows) {
     ASSAY_RETURN_IF_ERROR(follow_group(total));
   }
-  return records.has_value() || is_decided;
+  return records.has_value() || follows;
+}
+
+void SharedLine::note_rebalance() {
+  if (source_->rebalance().has_value()) {
+    told_at_ = workspace_.world().clock.monotonic();
+    must_ask_leaders_ = source_->rebalance()->gives;
+  }
+}
+
+/// Where partitions that the group gives are read on is asked of their leaders, so these must be
+/// there, and have said so since: a leader that is silent would hold up other tables.
+bool SharedLine::may_follow_group() const {
+  return source_->rebalance().has_value() &&
+         (!source_->rebalance()->gives ||
+          (ends_.ok() && ends_asked_at_.micros >= told_at_->micros));
 }
 
 Status SharedLine::note(const ingest::RecordBatch& records) {
@@ -106,7 +125,9 @@ Status SharedLine::take_parts() {
                          writer_->part_marks(static_cast<int64_t>(known.size())));
   const ingest::PartPositions before = source_->positions();
   const std::set<int64_t> given = source_->rebalance()->ordinals;
-  ASSAY_RETURN_IF_ERROR(source_->take({done, marks}));
+  const Status taken = source_->take({done, marks});
+  has_source_failed_ = !taken.ok();
+  ASSAY_RETURN_IF_ERROR(taken);
   std::set<int64_t> anew;  // of a topic that was made anew: the table has nothing of them
   for (const auto& [ordinal, position] : source_->positions()) {
     if (!before.contains(ordinal) && !given.contains(ordinal)) {
@@ -173,20 +194,26 @@ Status SharedLine::commit(StageAccount* total) {
   return {};
 }
 
-Result<ingest::PartPositions> SharedLine::ends() {
-  const Duration now = workspace_.world().clock.monotonic();
-  const Duration good_for = ends_.has_value() && !ends_->ok() ? kAskAgainAfter : kAskEvery;
-  if (!asked_at_.has_value() || now.micros - asked_at_->micros >= good_for.micros) {
-    ends_ = source_->ends(ask_timeout_);
-    asked_at_ = workspace_.world().clock.monotonic();
-    if (ends_->ok()) {
-      ASSAY_ASSIGN_OR_RETURN(const ingest::PartPositions positions, positions_of(**ends_));
-      watch_.note_answer(*asked_at_, **ends_, positions);
-    } else {
-      watch_.note_no_answer();
-    }
+void SharedLine::note_look(const Result<ingest::KafkaLook>& look, Duration asked_at) {
+  ends_ = ends_in(look);
+  ends_asked_at_ = asked_at;
+  Result<ingest::PartPositions> positions =
+      ends_.ok() ? positions_of(*ends_) : Result<ingest::PartPositions>(ends_.status());
+  if (positions.ok()) {
+    watch_.note_answer(asked_at, *ends_, *positions);
+  } else {
+    watch_.note_no_answer();
   }
-  return *ends_;
+}
+
+Result<ingest::PartPositions> SharedLine::ends_in(const Result<ingest::KafkaLook>& look) {
+  ASSAY_RETURN_IF_ERROR(look.status());
+  ASSAY_ASSIGN_OR_RETURN(ingest::PartsSeen seen, source_->see(*look));
+  if (seen.are_others) {  // a topic that was made again is told by what is read next
+    ASSAY_RETURN_IF_ERROR(source_->discover().status());
+    ASSAY_ASSIGN_OR_RETURN(seen, source_->see(*look));
+  }
+  return std::move(seen.ends);
 }
 
 /// How far the parts are read that have these ends: this process's as it took them, others' as the
@@ -210,7 +237,7 @@ Result<ingest::PartPositions> SharedLine::positions_of(const ingest::PartPositio
 /// read further than it was.
 Result<silver::PartFacts> SharedLine::facts() {
   ASSAY_ASSIGN_OR_RETURN(const BronzeWriter::Journaled held, writer_->journaled());
-  const Result<ingest::PartPositions> all = ends();
+  const Result<ingest::PartPositions>& all = ends_;
   const Duration now = workspace_.world().clock.monotonic();
   watch_.catch_up(held.facts.line_clock, now);
   if (!all.ok()) {
@@ -228,7 +255,7 @@ Result<silver::PartFacts> SharedLine::facts() {
 }
 
 Result<std::vector<ingest::KafkaSource::PartLag>> SharedLine::lags() {
-  ASSAY_ASSIGN_OR_RETURN(const ingest::PartPositions all, ends());
+  ASSAY_ASSIGN_OR_RETURN(const ingest::PartPositions all, ends_);
   const int64_t parts = all.empty() ? 0 : all.rbegin()->first + 1;
   ASSAY_ASSIGN_OR_RETURN(const ingest::PartPositions done, writer_->part_positions(parts));
   ASSAY_ASSIGN_OR_RETURN(const auto times, writer_->part_times(parts));

@@ -15,6 +15,7 @@
 #include "flow/run_options.h"
 #include "flow/source_ledger.h"
 #include "flow/workspace.h"
+#include "ingest/kafka_client.h"
 #include "ingest/kafka_source.h"
 
 namespace assay::flow {
@@ -33,13 +34,17 @@ std::string why_not_shared(const catalog::Project& project, const std::string& b
 /// Source  docs/decisions/0130-processes-share-topics.md
 class SharedLine {
  public:
-  /// Join the group; nothing is read before it gives partitions.
+  /// Join the group; nothing is read before it gives partitions, and note_look() is told of an
+  /// answer of all leaders that was asked for since.
+  ///
+  /// `source_failed`: set where it fails because brokers do not answer.
   ///
   /// Errors  those of KafkaSource; kFailedPrecondition: why_not_shared().
   static Result<std::unique_ptr<SharedLine>> open(Workspace& workspace,
                                                   const std::string& bronze,
                                                   const std::string& group,
-                                                  const RunOptions& options);
+                                                  const RunOptions& options,
+                                                  bool* source_failed);
 
   [[nodiscard]] const std::string& name() const { return writer_->name(); }
 
@@ -59,6 +64,11 @@ class SharedLine {
   [[nodiscard]] int64_t partitions() const {
     return static_cast<int64_t>(source_->part_lags().size());
   }
+  /// Whether take() failed because brokers or registry gave no records, and nothing else is wrong.
+  [[nodiscard]] bool has_source_failed() const { return has_source_failed_; }
+  /// Whether leaders are to be asked now, and not as often as they are: true once for each time
+  /// that the group gives partitions.
+  [[nodiscard]] bool must_ask_leaders() { return std::exchange(must_ask_leaders_, false); }
   /// When the first record was read since this was asked last.
   std::optional<EventTime> take_oldest_received() {
     return std::exchange(oldest_received_, std::nullopt);
@@ -66,9 +76,13 @@ class SharedLine {
   /// What keeps the group from giving partitions; "" for nothing that is known.
   [[nodiscard]] const std::string& group_trouble() const { return source_->group_trouble(); }
 
-  /// Where all partitions end now, this process's and others'. The brokers are asked at most once a
-  /// second, and later again when they do not answer.
-  Result<ingest::PartPositions> ends();
+  /// A look at the topics by another client has this answer, to a question of `asked_at`. Brokers are
+  /// asked only where it tells of other partitions than are known.
+  void note_look(const Result<ingest::KafkaLook>& look, Duration asked_at);
+  /// Where all partitions end, this process's and others', as the last look saw it; or why it did
+  /// not, which is told without a question.
+  [[nodiscard]] const Result<ingest::PartPositions>& ends() const { return ends_; }
+  [[nodiscard]] bool waits_for_schemas() const { return source_->waits_for_schemas(); }
   /// What the table lacks of each partition, this process's and others'. Records that this process
   /// has taken count as there.
   ///
@@ -81,6 +95,10 @@ class SharedLine {
 
  private:
   explicit SharedLine(Workspace& workspace) : workspace_(workspace), ledger_(workspace.catalog()) {}
+  Status find_topics();
+  Result<ingest::PartPositions> ends_in(const Result<ingest::KafkaLook>& look);
+  void note_rebalance();
+  [[nodiscard]] bool may_follow_group() const;
   Status follow_group(StageAccount* total);
   Status take_parts();
   Status give_up_parts(StageAccount* total);
@@ -104,9 +122,11 @@ class SharedLine {
   std::map<int64_t, Moved> moved_;  // by part's ordinal
   std::optional<EventTime> oldest_received_;
   PartWatch watch_;
-  Duration ask_timeout_;
-  std::optional<Duration> asked_at_;                   // where partitions end
-  std::optional<Result<ingest::PartPositions>> ends_;  // what the brokers said
+  Result<ingest::PartPositions> ends_ = Status(Code::kUnavailable, "no broker has answered yet");
+  Duration ends_asked_at_;
+  std::optional<Duration> told_at_;  // of what the group decided and is not done yet
+  bool must_ask_leaders_ = false;
+  bool has_source_failed_ = false;
 };
 
 }  // namespace assay::flow

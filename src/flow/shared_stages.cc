@@ -59,17 +59,23 @@ Status SharedStages::go_on(const std::vector<std::unique_ptr<SharedLine>>& lines
   }
   has_backlog_ = true;
   for (const std::unique_ptr<SharedLine>& line : lines) {
-    ASSAY_ASSIGN_OR_RETURN(const bool has_all, line->table_reaches(backlog_.at(line->name())));
-    has_backlog_ = has_backlog_ && has_all;
+    const auto backlog = backlog_.find(line->name());
+    if (backlog != backlog_.end()) {
+      ASSAY_ASSIGN_OR_RETURN(const bool has_all, line->table_reaches(backlog->second));
+      has_backlog_ = has_backlog_ && has_all;
+    }
   }
   begin_job(has_backlog_ && !is_complete_);
   return {};
 }
 
 Status SharedStages::begin(const std::vector<std::unique_ptr<SharedLine>>& lines) {
+  ASSAY_ASSIGN_OR_RETURN(const bool was_complete, workspace_.is_complete());
   backlog_.clear();
   for (const std::unique_ptr<SharedLine>& line : lines) {
-    ASSAY_ASSIGN_OR_RETURN(backlog_[line->name()], line->ends());
+    if (line->ends().ok() || !was_complete) {  // else the stages of others do not wait for it
+      ASSAY_ASSIGN_OR_RETURN(backlog_[line->name()], line->ends());
+    }
   }
   ASSAY_RETURN_IF_ERROR(start_lake());
   staged_at_.reset();
@@ -110,7 +116,7 @@ Status SharedStages::note(LakeThread::Done done, RunReport* report) {
   }
   jobs_fail_ = false;
   if (std::exchange(failed_at_, std::nullopt).has_value()) {
-    workspace_.world().log.info("stages_go_on", {});
+    workspace_.world().log.warn("stages_go_on", {});
   }
   if (options_.flushed) {
     options_.flushed(*report);

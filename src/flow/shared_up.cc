@@ -1,6 +1,7 @@
 #include "flow/shared_up.h"
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -15,6 +16,9 @@
 #include "flow/shared_line.h"
 #include "flow/shared_stages.h"
 #include "flow/source_ledger.h"
+#include "flow/sources_away.h"
+#include "flow/views_online.h"
+#include "ingest/schema_registry.h"
 
 namespace assay::flow {
 namespace {
@@ -24,6 +28,8 @@ constexpr int64_t kTakeRecords = 20'000;
 constexpr Duration kBlink{50'000};
 /// How often it is looked whether nobody leads, and whether all is made that is to be served.
 constexpr Duration kLookEvery{500'000};
+/// And where partitions end.
+constexpr Duration kTopicsEvery{1 * kMicrosPerSecond};
 /// And how far the stages are behind.
 constexpr Duration kBehindEvery{2 * kMicrosPerSecond};
 /// A process that waits for the one that leads says so this often.
@@ -36,7 +42,7 @@ class SharedUp {
         options_(options),
         clock_(workspace.world().clock),
         stages_(workspace, options, &wakeup_),
-        brokers_(workspace.world()),
+        away_(workspace, options, &wakeup_, std::min(kTopicsEvery, options.look_every)),
         behind_(workspace) {}
 
   /// Follow the topics until asked to stop. After any failure that may pass the lines are opened
@@ -74,20 +80,121 @@ class SharedUp {
   /// The line from its opening to its end.
   Status follow(RunReport* report) {
     ASSAY_RETURN_IF_ERROR(wait_for_journals(report));
-    for (const auto& [name, bronze] : workspace_.project().bronze) {
-      if (workspace_.reads_parts(name)) {
-        ASSAY_ASSIGN_OR_RETURN(const std::string group, workspace_.sharing_group(name));
-        ASSAY_ASSIGN_OR_RETURN(lines_.emplace_back(),
-                               SharedLine::open(workspace_, name, group, run_options()));
-      }
-    }
+    ASSAY_RETURN_IF_ERROR(open_lines());
     has_begun_ = true;
     flushed_at_ = clock_.monotonic();
     ASSAY_RETURN_IF_ERROR(loop(report));
     stages_.leave();
+    away_.end();
     ASSAY_RETURN_IF_ERROR(flush(report));
     lines_.clear();  // others have the partitions from here on
     return stages_.finish(report);
+  }
+
+  /// Open the lines of all tables of topics. Where everything was made once, those whose brokers do
+  /// not answer are left out.
+  Status open_lines() {
+    std::vector<std::string> names;
+    for (const auto& [name, bronze] : workspace_.project().bronze) {
+      if (workspace_.reads_parts(name)) {
+        names.push_back(name);
+      }
+    }
+    ASSAY_RETURN_IF_ERROR(away_.begin());
+    ASSAY_ASSIGN_OR_RETURN(auto answers, away_.ask());
+    Status first;
+    for (const std::string& name : names) {
+      ASSAY_ASSIGN_OR_RETURN(const bool may_go_without, may_leave_out(name));
+      bool source_failed = true;
+      const bool is_away = may_go_without && !answers[name].ok();
+      const Status opened = is_away ? answers[name] : open_line(name, &source_failed);
+      if (opened.ok()) {
+        continue;
+      }
+      if (!may_go_without || !source_failed || !may_pass(opened)) {
+        return opened;
+      }
+      away_.leave_out(name, opened);
+      first = first.ok() ? opened : first;
+    }
+    return lines_.empty() && names.size() == workspace_.project().bronze.size() ? first : Status();
+  }
+
+  /// Where everything was made once, the others go on without a table whose source does not answer.
+  Result<bool> may_leave_out(const std::string& name) {
+    ASSAY_ASSIGN_OR_RETURN(const bool is_complete, workspace_.is_complete());
+    ASSAY_ASSIGN_OR_RETURN(const bool was_found, away_.was_found(name));
+    return is_complete && was_found && workspace_.project().bronze.size() > 1;
+  }
+
+  Status open_line(const std::string& name, bool* source_failed) {
+    *source_failed = false;
+    ASSAY_ASSIGN_OR_RETURN(const std::string group, workspace_.sharing_group(name));
+    ASSAY_ASSIGN_OR_RETURN(
+        std::unique_ptr<SharedLine> line,
+        SharedLine::open(workspace_, name, group, run_options(), source_failed));
+    const TopicWatch::Answer* const last = away_.last(name);
+    if (last != nullptr) {
+      line->note_look(last->look, last->asked_at);
+    }
+    lines_.push_back(std::move(line));
+    away_.take_back(name);
+    return {};
+  }
+
+  /// What brokers have answered; and tables that were left out, of those that have.
+  Status note_looks() {
+    for (const SourcesAway::Answer& answer : away_.take()) {
+      const Result<ingest::KafkaLook>& look = answer.said.look;
+      const auto line = std::find_if(lines_.begin(), lines_.end(), [&](const auto& one) {
+        return one->name() == answer.table;
+      });
+      if (line != lines_.end()) {
+        if (answer.said.was_silent) {
+          (*line)->note_look(Status(Code::kUnavailable, "no answer"), answer.said.asked_at);
+        }
+        (*line)->note_look(look, answer.said.asked_at);
+      } else if (!look.ok() && !may_pass(look.status())) {
+        return look.status();
+      } else if (away_.is_due(answer.table)) {
+        bool source_failed = false;
+        const Status opened = open_line(answer.table, &source_failed);
+        if (!opened.ok() && !(source_failed && may_pass(opened))) {
+          return opened;
+        }
+        if (!opened.ok()) {
+          away_.leave_out(answer.table, opened);
+        }
+      }
+    }
+    return {};
+  }
+
+  /// Read what lines have. One whose source fails is left out: what it had taken and not committed
+  /// is read again where the table stands.
+  Result<bool> take(RunReport* report) {
+    bool is_any = false;
+    for (std::size_t i = 0; i < lines_.size();) {
+      SharedLine& line = *lines_[i];
+      StageAccount account = account_of(line.name());
+      const Result<bool> took = line.take(kTakeRecords, &account);
+      add_account(workspace_.world().metrics, std::move(account), report);
+      if (line.must_ask_leaders()) {
+        away_.ask_brokers(line.name());
+      }
+      if (took.ok()) {
+        is_any = is_any || *took;
+        ++i;
+        continue;
+      }
+      ASSAY_ASSIGN_OR_RETURN(const bool may_go_without, may_leave_out(line.name()));
+      if (!may_go_without || !line.has_source_failed() || !may_pass(took.status())) {
+        return took.status();
+      }
+      away_.leave_out(line.name(), took.status());
+      lines_.erase(lines_.begin() + static_cast<std::ptrdiff_t>(i));
+    }
+    return is_any;
   }
 
   /// A process that ran alone may have left views ahead of the lake: who leads brings the lake
@@ -114,7 +221,8 @@ class SharedUp {
 
   Status recover(RunReport* report) {
     for (const auto& [name, bronze] : workspace_.project().bronze) {
-      if (!workspace_.reads_parts(name)) {
+      ASSAY_ASSIGN_OR_RETURN(const bool has_reads, has_journal(workspace_, name));
+      if (!workspace_.reads_parts(name) || !has_reads) {
         continue;
       }
       ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<KafkaLine> line,
@@ -128,17 +236,11 @@ class SharedUp {
 
   Status loop(RunReport* report) {
     while (!options_.run.stopping()) {
-      bool is_any = false;
-      for (const std::unique_ptr<SharedLine>& line : lines_) {
-        StageAccount account = account_of(line->name());
-        const Result<bool> took = line->take(kTakeRecords, &account);
-        add_account(workspace_.world().metrics, std::move(account), report);
-        ASSAY_RETURN_IF_ERROR(took.status());
-        is_any = is_any || *took;
-      }
+      ASSAY_ASSIGN_OR_RETURN(const bool is_any, take(report));
       if (!is_any) {
         wakeup_.wait(kBlink);
       }
+      ASSAY_RETURN_IF_ERROR(note_looks());
       if (flush_is_due()) {
         ASSAY_RETURN_IF_ERROR(flush(report));
       }
@@ -147,7 +249,7 @@ class SharedUp {
       if (stages_.is_complete()) {
         ASSAY_RETURN_IF_ERROR(be_ready());
       }
-      note_waiting(false);
+      note_waiting(away_.has_left_out());
     }
     return {};
   }
@@ -220,12 +322,16 @@ class SharedUp {
   /// Whether its brokers answer, and, from the one that leads, what of all partitions is still to
   /// be read, so that it is told also of those that nobody has.
   void note_source(SharedLine& line) {
-    const Status answer = line.ends().status();
+    Status answer = line.ends().status();
     const std::string& trouble = line.group_trouble();
-    brokers_.note(line.name(),
-                  answer.ok() && !trouble.empty() && line.partitions() == 0
-                      ? Status(Code::kUnavailable, "the group gives no partitions: " + trouble)
-                      : answer);
+    if (answer.ok() && !trouble.empty() && line.partitions() == 0) {
+      answer = {Code::kUnavailable, "the group gives no partitions: " + trouble};
+    } else if (answer.ok() && line.waits_for_schemas()) {
+      answer = {Code::kUnavailable, "its schema registry does not answer"};
+    } else if (answer.ok() && away_.last(line.name()) != nullptr) {
+      answer = away_.last(line.name())->others;
+    }
+    away_.note(line.name(), answer);
     Result<std::vector<ingest::KafkaSource::PartLag>> lags = line.lags();
     if (!lags.ok()) {
       return;
@@ -258,7 +364,7 @@ class SharedUp {
                                     {"first", unread.front()},
                                     {"for_seconds", static_cast<double>(long_time.micros) / 1e6}});
     } else if (unread.empty() && unread_.erase(line.name()) > 0) {
-      workspace_.world().log.info("partitions_are_read_again",
+      workspace_.world().log.warn("partitions_are_read_again",
                                   {{"table", "bronze." + line.name()}});
     }
   }
@@ -306,6 +412,8 @@ class SharedUp {
   [[nodiscard]] RunOptions run_options() {
     RunOptions options = options_.run;
     options.wakeup = &wakeup_;
+    options.waits_for_registry = true;
+    options.left_askers = &left_askers_;
     return options;
   }
 
@@ -336,8 +444,9 @@ class SharedUp {
   Wakeup wakeup_;  // topics have records, or stages are done
   std::unique_ptr<FileLock> spill_lock_;
   SharedStages stages_;
-  BrokersAway brokers_;
+  SourcesAway away_;
   StagesBehind behind_;
+  ingest::LeftAskers left_askers_;
   std::vector<std::unique_ptr<SharedLine>> lines_;
   bool has_begun_ = false;    // the sources could be opened once
   bool has_flushed_ = false;  // since the lines were opened

@@ -16,6 +16,9 @@
 #include "flow/lake_thread.h"
 #include "flow/publish.h"
 #include "flow/source_ledger.h"
+#include "flow/sources_away.h"
+#include "flow/views_online.h"
+#include "ingest/schema_registry.h"
 
 namespace assay::flow {
 namespace {
@@ -34,24 +37,29 @@ class UpLoop {
       : workspace_(workspace),
         options_(options),
         clock_(workspace.world().clock),
-        brokers_(workspace.world()),
+        away_(workspace, options, &wakeup_, options.look_every),
         publishes_(publishes(workspace.project())),
         has_lake_(workspace.project().has_lake) {}
 
   /// Follow the sources until asked to stop. What is away is waited for: the lines are opened anew
   /// where the tables stand, as after a crash.
   Status run(RunReport* report) {
-    ASSAY_ASSIGN_OR_RETURN(const bool was_served, has_all_views());
+    ASSAY_ASSIGN_OR_RETURN(const bool was_served, has_all_views(workspace_));
     if (was_served) {
       ASSAY_RETURN_IF_ERROR(be_ready());
     }
+    ASSAY_ASSIGN_OR_RETURN(was_complete_, workspace_.is_complete());
+    was_complete_ = was_complete_ && was_served;
     ASSAY_ASSIGN_OR_RETURN(const bool were_found, has_found_topics(workspace_));
     Duration pause = options_.retry_first;
     for (;;) {
       has_flushed_ = false;
       Status status = follow(report);
-      const bool may_come_back = retryable(status.code()) || status.code() == Code::kCommitUnknown;
-      if (status.ok() || !may_come_back || !(was_served || were_found || has_begun_)) {
+      if (std::exchange(opens_anew_, false) && (status.ok() || may_come_back(status)) &&
+          !options_.run.stopping()) {
+        continue;
+      }
+      if (status.ok() || !may_come_back(status) || !(was_served || were_found || has_begun_)) {
         return status;
       }
       pause = has_flushed_ ? options_.retry_first : pause;
@@ -75,30 +83,28 @@ class UpLoop {
     });
   }
 
-  /// The line from its opening to its end.
+  static bool may_come_back(const Status& status) {
+    return retryable(status.code()) || status.code() == Code::kCommitUnknown;
+  }
+
+  /// The line from its opening to its end, or until a table that was left out is to be opened.
   Status follow(RunReport* report) {
     lake_.reset();  // what it still does is done before tables are looked at
     take_fast_accounts(report);
     lines_.clear();
-    reads_files_ = false;
     if (!has_lake_) {
       RunOptions options = run_options();
       options.begins_anew = options.begins_anew && !is_prepared_;  // what was said at the start
       ASSAY_RETURN_IF_ERROR(prepare_direct_lines(workspace_, options));
       is_prepared_ = true;
     }
-    for (const auto& [name, bronze] : workspace_.project().bronze) {
-      if (workspace_.reads_parts(name)) {
-        ASSAY_ASSIGN_OR_RETURN(lines_.emplace_back(),
-                               KafkaLine::open(workspace_, name, run_options()));
-      }
-      reads_files_ = reads_files_ || !workspace_.reads_parts(name);
-    }
+    ASSAY_RETURN_IF_ERROR(open_lines(report));
     has_begun_ = true;
     is_fast_ = false;
-    ASSAY_RETURN_IF_ERROR(recover(report));
     // What the tables are behind, and the files that are there.
-    ASSAY_RETURN_IF_ERROR(run_steps(workspace_, options_.run, Steps::kFilesAndTables, report));
+    RunOptions behind = options_.run;
+    behind.ahead = left_ahead_;
+    ASSAY_RETURN_IF_ERROR(run_steps(workspace_, behind, Steps::kFilesAndTables, report));
     note_back();
     if (!has_lake_) {
       ASSAY_RETURN_IF_ERROR(begin_epochs());  // rows reach views from the first one on
@@ -106,42 +112,107 @@ class UpLoop {
     ASSAY_ASSIGN_OR_RETURN(lake_, LakeThread::start(workspace_, run_options()));
     flushed_at_ = clock_.monotonic();
     polled_at_ = flushed_at_;
-    looked_at_ = flushed_at_;
     ASSAY_RETURN_IF_ERROR(loop(report));
     ASSAY_RETURN_IF_ERROR(flush(report));
     for (StageAccount& account : lake_->end_publishing().stages) {
       merge_account(std::move(account), report);
     }
     lake_.reset();
+    opens_anew_ = away_.is_any_due();
     return {};
   }
 
-  /// Bring what a crash left in the journals to the tables.
-  Status recover(RunReport* report) {
-    for (const std::unique_ptr<KafkaLine>& line : lines_) {
-      StageAccount account;
-      account.stage = "bronze";
-      account.name = line->name();
-      ASSAY_RETURN_IF_ERROR(line->recover(&account));
-      add_account(workspace_.world().metrics, std::move(account), report);
+  /// Open the lines of all tables of topics, and bring what a crash left in their journals to the
+  /// tables. Where everything was made once, those whose brokers do not answer are left out.
+  Status open_lines(RunReport* report) {
+    std::vector<std::string> names;
+    for (const auto& [name, bronze] : workspace_.project().bronze) {
+      if (workspace_.reads_parts(name)) {
+        names.push_back(name);
+      }
     }
+    reads_files_ = names.size() < workspace_.project().bronze.size();
+    has_others_ = names.size() > 1 || reads_files_;
+    left_ahead_.clear();
+    ASSAY_RETURN_IF_ERROR(away_.begin());
+    std::map<std::string, Status> answers;
+    if (may_leave_out()) {
+      ASSAY_ASSIGN_OR_RETURN(answers, away_.ask());
+    }
+    Status first;
+    for (const std::string& name : names) {
+      const Status opened = open_unless_away(name, answers[name], report);
+      if (opened.ok()) {
+        continue;
+      }
+      if (!away_.is_left_out(name)) {
+        return opened;
+      }
+      first = first.ok() ? opened : first;
+      ASSAY_ASSIGN_OR_RETURN(std::set<std::string> ahead, views_behind_journals(workspace_, name));
+      left_ahead_.merge(ahead);
+    }
+    return lines_.empty() && !reads_files_ ? first : Status();
+  }
+
+  Status open_unless_away(const std::string& name, const Status& answer, RunReport* report) {
+    if (away_.is_left_out(name) && !away_.is_due(name)) {
+      return {Code::kUnavailable, "bronze." + name + " is left out for a while"};
+    }
+    ASSAY_ASSIGN_OR_RETURN(const bool was_found, away_.was_found(name));
+    Status status = answer;
+    bool source_failed = true;
+    if (status.ok() || !may_leave_out() || !was_found) {
+      status = open_line(name, report, &source_failed);
+    }
+    if (status.ok()) {
+      away_.take_back(name);
+    } else if (may_leave_out() && was_found && source_failed && may_come_back(status)) {
+      away_.leave_out(name, status);
+    }
+    return status;
+  }
+
+  Status open_line(const std::string& name, RunReport* report, bool* source_failed) {
+    *source_failed = false;
+    ASSAY_ASSIGN_OR_RETURN(std::unique_ptr<KafkaLine> line,
+                           KafkaLine::open(workspace_, name, run_options(), source_failed));
+    StageAccount account;
+    account.stage = "bronze";
+    account.name = name;
+    const Status recovered = line->recover(&account);
+    *source_failed = line->has_source_failed();
+    ASSAY_RETURN_IF_ERROR(recovered);
+    add_account(workspace_.world().metrics, std::move(account), report);
+    lines_.push_back(std::move(line));
     return {};
   }
+
+  /// Where everything was made once, what is there is served and kept up to date while the rest is
+  /// away, or has much to be read.
+  [[nodiscard]] bool may_serve_parts() const { return was_complete_ && has_lake_; }
+  [[nodiscard]] bool may_leave_out() const { return may_serve_parts() && has_others_; }
 
   Status loop(RunReport* report) {
-    while (!options_.run.stopping()) {
+    while (!options_.run.stopping() && !away_.is_any_due()) {
       bool is_any = false;
       for (const std::unique_ptr<KafkaLine>& line : lines_) {
-        ASSAY_ASSIGN_OR_RETURN(const auto rows, line->take(kTakeRecords, {0}));
-        is_any = is_any || rows.has_value();
+        if (is_fast_ && !line->is_fast() && lake_->has_job() &&
+            line->pending_bytes() >= options_.flush_bytes / 2) {
+          continue;  // its backlog does not make the others wait for the lake
+        }
+        const Result<std::optional<data::Batch>> rows = line->take(kTakeRecords, {0});
+        if (!rows.ok()) {
+          note_failed(*line, rows.status());
+          return rows.status();
+        }
+        is_any = is_any || rows->has_value();
       }
       note_lag();
       if (!is_any) {
         wakeup_.wait(kBlink);
       }
-      if (is_over(looked_at_, options_.look_every)) {
-        ASSAY_RETURN_IF_ERROR(look_for_partitions(report));
-      }
+      ASSAY_RETURN_IF_ERROR(note_looks(report));
       if (lake_->has_job()) {
         ASSAY_RETURN_IF_ERROR(take_done(report));
       }
@@ -158,12 +229,25 @@ class UpLoop {
         lake_->publish();
       }
     }
+    if (options_.run.stopping()) {
+      away_.end();
+    }
     return {};
+  }
+
+  /// A line has failed whose brokers may be the only ones: the others go on without it at once.
+  void note_failed(const KafkaLine& line, const Status& why) {
+    if (may_leave_out() && line.has_source_failed() && may_come_back(why)) {
+      away_.leave_out(line.name(), why);
+      opens_anew_ = true;
+    }
   }
 
   [[nodiscard]] RunOptions run_options() {
     RunOptions options = options_.run;
     options.wakeup = &wakeup_;
+    options.waits_for_registry = true;
+    options.left_askers = &left_askers_;
     return options;
   }
 
@@ -184,11 +268,11 @@ class UpLoop {
       return true;
     }
     if (!is_fast_) {
-      return flush_is_due() || has_read_backlog() || files_are_due();
+      return flush_is_due() || may_go_fast() || files_are_due();
     }
     std::size_t bytes = 0;
     for (const std::unique_ptr<KafkaLine>& line : lines_) {
-      if (line->has_dropped_views()) {
+      if (line->is_fast() ? line->has_dropped_views() : line->has_read_backlog()) {
         return true;
       }
       bytes += line->pending_bytes();
@@ -210,12 +294,21 @@ class UpLoop {
     });
   }
 
+  [[nodiscard]] bool may_go_fast() const {
+    return has_read_backlog() ||
+           (may_serve_parts() &&
+            std::any_of(lines_.begin(), lines_.end(), [](const std::unique_ptr<KafkaLine>& line) {
+              return line->has_read_backlog();
+            }));
+  }
+
   /// Once the backlog is in every table, the definitions are complete, and from then on rows reach
   /// views before the lake.
   Status go_fast() {
     if (!is_complete_) {
       is_complete_ = true;
       ASSAY_RETURN_IF_ERROR(workspace_.mark_complete());
+      was_complete_ = true;
       ASSAY_RETURN_IF_ERROR(be_ready());
     }
     return begin_epochs();
@@ -223,8 +316,12 @@ class UpLoop {
 
   Status begin_epochs() {
     for (const std::unique_ptr<KafkaLine>& line : lines_) {
+      const bool is_new = !line->is_fast();
+      if (is_new && has_lake_ && !line->has_read_backlog()) {
+        continue;  // its rows reach views with the lake until then
+      }
       ASSAY_RETURN_IF_ERROR(line->begin_epoch());
-      if (!is_fast_ && has_lake_) {
+      if (is_new && has_lake_) {
         workspace_.world().log.info(
             "backlog_is_read",
             {{"table", "bronze." + line->name()}, {"fast_views", line->fast_views()}});
@@ -261,30 +358,13 @@ class UpLoop {
   }
 
   void note_back() {
-    waiting().set(0);
+    waiting().set(away_.has_left_out() ? 1 : 0);
     if (away_since_.has_value()) {
       const int64_t away = clock_.monotonic().micros - away_since_->micros;
-      workspace_.world().log.info("line_goes_on",
+      workspace_.world().log.warn("line_goes_on",
                                   {{"after_seconds", static_cast<double>(away) / 1e6}});
       away_since_.reset();
     }
-  }
-
-  /// Whether the online store has every view as it is defined now.
-  Result<bool> has_all_views() {
-    ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, workspace_.online(false));
-    for (const auto& [name, definition] : workspace_.project().views) {
-      ASSAY_ASSIGN_OR_RETURN(const gold::FeatureViewPtr view, workspace_.view(name));
-      const Result<std::optional<online::AppliedTo>> applied = store->applied_to(*view);
-      if (applied.code() == Code::kFailedPrecondition) {
-        return false;  // of an earlier definition
-      }
-      ASSAY_RETURN_IF_ERROR(applied.status());
-      if (!applied->has_value()) {
-        return false;
-      }
-    }
-    return true;
   }
 
   Status be_ready() {
@@ -295,22 +375,38 @@ class UpLoop {
     return options_.ready();
   }
 
-  /// Brokers that do not answer are asked again at the next look; the client library goes on with
+  /// What brokers have answered. Those that do not are asked again; the client library goes on with
   /// what it reads as soon as they are back.
-  Status look_for_partitions(RunReport* report) {
-    for (const std::unique_ptr<KafkaLine>& line : lines_) {
-      const Result<bool> is_new = line->has_new_partitions();
-      const bool is_away = !is_new.ok() && retryable(is_new.code());
-      if (!is_new.ok() && !is_away) {
-        return is_new.status();
+  Status note_looks(RunReport* report) {
+    for (const SourcesAway::Answer& answer : away_.take()) {
+      const auto line = std::find_if(lines_.begin(), lines_.end(), [&](const auto& one) {
+        return one->name() == answer.table;
+      });
+      if (line == lines_.end()) {
+        const Status& said = answer.said.look.status();
+        if (!said.ok() && !retryable(said.code())) {
+          return said;
+        }
+        continue;
       }
-      brokers_.note(line->name(), is_new.status());
-      if (!is_away && *is_new) {
+      if (answer.said.was_silent) {
+        (void)(*line)->note_look(Status(Code::kUnavailable, "no answer"), answer.said.asked_at);
+      }
+      const Result<bool> must_seek = (*line)->note_look(answer.said.look, answer.said.asked_at);
+      const bool is_away = !must_seek.ok() && retryable(must_seek.code());
+      if (!must_seek.ok() && !is_away) {
+        return must_seek.status();
+      }
+      const bool is_held = !is_away && (*line)->waits_for_schemas();
+      away_.note(answer.table,
+                 is_held   ? Status(Code::kUnavailable, "its schema registry does not answer")
+                 : is_away ? must_seek.status()
+                           : answer.said.others);
+      if (!is_away && *must_seek) {
         ASSAY_RETURN_IF_ERROR(flush(report));
-        ASSAY_RETURN_IF_ERROR(line->seek());
+        ASSAY_RETURN_IF_ERROR((*line)->seek());
       }
     }
-    looked_at_ = clock_.monotonic();  // a broker that is away has taken its time
     return {};
   }
 
@@ -339,6 +435,7 @@ class UpLoop {
     job.options = options_.run;
     job.options.stop = nullptr;  // a stop does not end the stages: they may be the last ones
     job.options.is_live = true;
+    job.options.ahead = left_ahead_;
     for (const std::unique_ptr<KafkaLine>& line : lines_) {
       job.options.ahead.merge(line->views_ahead());
       if (!ends_epochs) {
@@ -401,7 +498,7 @@ class UpLoop {
 
   /// Bring everything that was taken to the lake and to every table behind it, and wait for it.
   Status flush(RunReport* report) {
-    const bool is_backlog_read = (is_fast_ && has_lake_) || has_read_backlog();
+    const bool is_backlog_read = (is_fast_ && has_lake_) || may_go_fast();
     if (lake_->has_job()) {
       ASSAY_RETURN_IF_ERROR(note_done(wait_for_lake(), report));
     }
@@ -449,11 +546,13 @@ class UpLoop {
   const UpOptions& options_;
   Clock& clock_;
   Wakeup wakeup_;  // topics have records, or the lake's thread is done
+  ingest::LeftAskers left_askers_;
   std::vector<std::unique_ptr<KafkaLine>> lines_;
   std::unique_ptr<LakeThread> lake_;
   std::map<std::string, std::optional<EventTime>>
       received_;  // first of each line's epoch on its way
-  BrokersAway brokers_;
+  SourcesAway away_;
+  std::set<std::string> left_ahead_;  // views that journals of tables that are left out are ahead by
   std::optional<Duration> away_since_;
   bool has_begun_ = false;  // the sources could be opened once
   bool is_prepared_ = false;
@@ -462,6 +561,9 @@ class UpLoop {
   bool is_fast_ = false;   // the backlog is read
   bool is_flush_ = false;  // the lake's job has what was taken, not only files
   bool is_complete_ = false;
+  bool was_complete_ = false;  // everything was made once, and is served
+  bool has_others_ = false;    // there are more tables than one of a topic
+  bool opens_anew_ = false;  // at once: a table is left out from now on, or no longer
   const bool publishes_;  // values go to topics
   const bool has_lake_;
   bool is_ready_ = false;
@@ -470,7 +572,6 @@ class UpLoop {
   Duration flushed_at_;
   Duration polled_at_;
   Duration noted_at_;
-  Duration looked_at_;
 };
 
 }  // namespace

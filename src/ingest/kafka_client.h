@@ -48,6 +48,13 @@ struct OffsetRange {
   bool operator==(const OffsetRange&) const = default;
 };
 
+/// What brokers say of topics at one moment.
+struct KafkaLook {
+  std::map<std::string, int32_t> partitions;  // how many each topic has
+  std::map<std::string, uint64_t> ids;        // as KafkaConsumer::topic_ids(); none, or 0: not told
+  std::map<TopicPartition, int64_t> ends;     // where all partitions end
+};
+
 /// One record; views into the block that brought it.
 struct KafkaMessage {
   std::size_t partition = 0;  // index into the assigned ones

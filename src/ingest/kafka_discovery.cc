@@ -14,6 +14,44 @@ constexpr Duration kGoneAfter{5 * kMicrosPerSecond};
 
 }  // namespace
 
+Result<KafkaLook> look_at_topics(KafkaConsumer& consumer,
+                                 const std::vector<std::string>& topics,
+                                 Duration patience,
+                                 Duration wait,
+                                 const std::stop_token& stop) {
+  const Status stopped(Code::kCancelled, "stopped while topics were asked for");
+  KafkaLook look;
+  std::vector<TopicPartition> all;
+  for (const std::string& topic : topics) {
+    if (stop.stop_requested()) {
+      return stopped;
+    }
+    ASSAY_ASSIGN_OR_RETURN(look.partitions[topic], consumer.partitions(topic, patience));
+    for (int32_t partition = 0; partition < look.partitions[topic]; ++partition) {
+      all.push_back({topic, partition});
+    }
+  }
+  // Without an answer the next look compares.
+  const Result<std::vector<uint64_t>> ids = consumer.topic_ids(topics);
+  for (std::size_t i = 0; ids.ok() && i < topics.size(); ++i) {
+    look.ids[topics[i]] = (*ids)[i];
+  }
+  if (stop.stop_requested()) {
+    return stopped;
+  }
+  if (!all.empty()) {
+    const Result<std::vector<int64_t>> ends = consumer.ends(all, wait);
+    if (ends.code() == Code::kNotFound) {  // a leader that has just come back may not know it yet
+      return Status(Code::kUnavailable, ends.status().message());
+    }
+    ASSAY_RETURN_IF_ERROR(ends.status());
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      look.ends[all[i]] = (*ends)[i];
+    }
+  }
+  return look;
+}
+
 KafkaDiscovery::KafkaDiscovery(World& world,
                                const catalog::SourceDef& definition,
                                const Options& options,
@@ -39,6 +77,11 @@ Result<int64_t> KafkaDiscovery::look() {
       return added;
     }
   }
+}
+
+void KafkaDiscovery::note(const KafkaLook& look) {
+  ids_ = look.ids;
+  partitions_ = look.partitions;
 }
 
 bool KafkaDiscovery::is_of_another(const KafkaPart& part) const {

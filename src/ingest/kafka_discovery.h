@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,17 @@
 #include "ingest/kafka_parts.h"
 
 namespace assay::ingest {
+
+/// Ask how many partitions topics have, of which ids they are, and where all partitions end. That
+/// there is no such topic is believed when it is still said after `patience`.
+///
+/// Errors  those of KafkaConsumer. kUnavailable: also where a partition's leader alone has not
+///         answered within `wait`. kCancelled: `stop`, which is looked at between questions.
+Result<KafkaLook> look_at_topics(KafkaConsumer& consumer,
+                                 const std::vector<std::string>& topics,
+                                 Duration patience,
+                                 Duration wait,
+                                 const std::stop_token& stop = {});
 
 /// Finds the partitions of a source's topics, numbers new ones, and tells a topic that was deleted
 /// and made again under its name: brokers give it another id.
@@ -36,6 +48,8 @@ class KafkaDiscovery {
   ///
   /// Errors  kFailedPrecondition: a topic was made again.
   Result<int64_t> look();
+  /// Another client has looked: what it saw counts as seen by look(). Nothing is numbered.
+  void note(const KafkaLook& look);
   /// Whether a part is of a topic that was there before the one of its name that look() saw.
   [[nodiscard]] bool is_of_another(const KafkaPart& part) const;
   /// Number a partition behind all that are known, of the topic that look() saw.

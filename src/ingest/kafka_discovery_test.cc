@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "base/wait_until.h"
+#include "ingest/kafka_client.h"
 #include "ingest/kafka_mock.h"
 #include "ingest/kafka_source.h"
 
@@ -154,6 +155,39 @@ TEST_F(KafkaDiscoveryTest, BrokersWithoutIdsAreReadAsEver) {
   mock_->make_again(kTopic, 1);
   send({"u"});
   EXPECT_TRUE(open()->discover().ok());
+}
+
+/// What a look of another client says.
+PartsSeen seen_of(KafkaSource& source, KafkaConsumer& asks) {
+  const Result<KafkaLook> look = look_at_topics(asks, {kTopic}, {0}, kLong);
+  EXPECT_TRUE(look.ok()) << look.status().to_string();
+  return *source.see(*look);
+}
+
+TEST_F(KafkaDiscoveryTest, ALookOfAnotherClientTellsOfATopicMadeAgain) {
+  start(KafkaMock::start());
+  send({"a", "b"});
+  const auto source = open_placed();
+  KafkaClientOptions options;
+  options.brokers = mock_->brokers();
+  const auto asks = *KafkaConsumer::open(quiet_.world().log, options);
+  const PartsSeen before = seen_of(*source, *asks);
+  EXPECT_FALSE(before.are_others);
+  EXPECT_EQ(before.ends, (PartPositions{{0, 2}}));
+  mock_->make_again(kTopic, 1);
+  send({"u", "v", "w", "x"});
+  EXPECT_TRUE(seen_of(*source, *asks).are_others);
+}
+
+TEST_F(KafkaDiscoveryTest, ALookIsNoAnswerWhereALeaderAloneIsSilent) {
+  start(KafkaMock::start(2));
+  mock_->set_leader(kTopic, 0, 2);
+  KafkaClientOptions options;
+  options.brokers = mock_->brokers();
+  const auto asks = *KafkaConsumer::open(quiet_.world().log, options);
+  EXPECT_TRUE(look_at_topics(*asks, {kTopic}, {0}, kLong).ok());
+  mock_->set_away(true, 2);
+  EXPECT_EQ(look_at_topics(*asks, {kTopic}, {0}, {200'000}).code(), Code::kUnavailable);
 }
 
 }  // namespace

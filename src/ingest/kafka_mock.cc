@@ -33,7 +33,7 @@ void end_beside(rd_kafka_t* handle, rd_kafka_mock_cluster_t* cluster) {
 
 class LibraryMock : public KafkaMock {
  public:
-  explicit LibraryMock(int brokers) {
+  explicit LibraryMock(int brokers) : count_(brokers) {
     std::array<char, 512> text{};
     rd_kafka_conf_t* config = rd_kafka_conf_new();
     rd_kafka_conf_set(config, "log_level", "0", text.data(), text.size());
@@ -98,16 +98,30 @@ class LibraryMock : public KafkaMock {
     ASSAY_CHECK(rd_kafka_mock_partition_set_leader(cluster_, topic.c_str(), partition, broker) ==
                 RD_KAFKA_RESP_ERR_NO_ERROR);
   }
+  void give_soon() override { rd_kafka_mock_group_initial_rebalance_delay_ms(cluster_, 50); }
+  void set_coordinator(const std::string& group, int32_t broker) override {
+    ASSAY_CHECK(rd_kafka_mock_coordinator_set(cluster_, "group", group.c_str(), broker) ==
+                RD_KAFKA_RESP_ERR_NO_ERROR);
+  }
   void fail_offsets(int count) override {
     fail(kListOffsets, count, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION);
   }
   void fail_joins(int count) override {
     fail(kJoinGroup, count, RD_KAFKA_RESP_ERR_GROUP_MAX_SIZE_REACHED);
   }
-  void set_away(bool is_away) override {
-    constexpr int32_t kFirstBroker = 1;
+  void set_away(bool is_away, int32_t broker) override {
     const auto set = is_away ? rd_kafka_mock_broker_set_down : rd_kafka_mock_broker_set_up;
-    ASSAY_CHECK(set(cluster_, kFirstBroker) == RD_KAFKA_RESP_ERR_NO_ERROR);
+    ASSAY_CHECK(set(cluster_, broker) == RD_KAFKA_RESP_ERR_NO_ERROR);
+  }
+  void set_hanging(bool hangs) override {
+    constexpr int kHourMs = 3'600'000;
+    constexpr int32_t kAll = -1;
+    ASSAY_CHECK(rd_kafka_mock_broker_set_rtt(cluster_, kAll, hangs ? kHourMs : 0) ==
+                RD_KAFKA_RESP_ERR_NO_ERROR);
+    for (int32_t broker = 1; !hangs && broker <= count_; ++broker) {
+      set_away(true, broker);  // who waits for an answer asks anew
+      set_away(false, broker);
+    }
   }
 
  private:
@@ -116,6 +130,7 @@ class LibraryMock : public KafkaMock {
     rd_kafka_mock_push_request_errors_array(cluster_, request, errors.size(), errors.data());
   }
 
+  int32_t count_;
   rd_kafka_t* handle_ = nullptr;
   rd_kafka_mock_cluster_t* cluster_ = nullptr;
   std::string brokers_;

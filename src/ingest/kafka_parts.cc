@@ -1,9 +1,8 @@
 #include "ingest/kafka_parts.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
-
-#include "ingest/kafka_source.h"
 
 namespace assay::ingest {
 namespace {
@@ -141,6 +140,36 @@ Status KafkaParts::note_topic(int64_t ordinal, uint64_t topic_id) {
     }
   }
   return {};
+}
+
+PartsSeen parts_seen(const KafkaLook& look,
+                     const std::vector<std::string>& topics,
+                     const std::vector<KafkaPart>& parts) {
+  std::map<TopicPartition, const KafkaPart*> newest;
+  for (const KafkaPart& part : parts) {
+    newest[part.partition] = &part;
+  }
+  PartsSeen seen;
+  for (const auto& [partition, part] : newest) {  // those that the topic has no longer
+    const auto count = look.partitions.find(partition.topic);
+    seen.are_others = seen.are_others ||
+                      (count != look.partitions.end() && partition.partition >= count->second);
+  }
+  for (const auto& [partition, end] : look.ends) {
+    if (std::count(topics.begin(), topics.end(), partition.topic) == 0) {
+      continue;
+    }
+    const auto part = newest.find(partition);
+    if (part == newest.end()) {
+      seen.are_others = true;
+      continue;
+    }
+    const auto id = look.ids.find(partition.topic);
+    seen.are_others = seen.are_others || (id != look.ids.end() && id->second != 0 &&
+                                          id->second != part->second->topic_id);
+    seen.ends[part->second->ordinal] = part->second->position_of(end);
+  }
+  return seen;
 }
 
 std::string kafka_ledger_name(const std::string& source) {

@@ -8,6 +8,7 @@
 #include "base/status.h"
 #include "ingest/file_ledger.h"
 #include "ingest/kafka_client.h"
+#include "ingest/kafka_source.h"
 
 namespace assay::ingest {
 
@@ -67,5 +68,10 @@ class KafkaParts {
   std::vector<KafkaPart> parts_;
   int64_t topics_said_ = 0;  // entries of the ledger that say which topic a part is of
 };
+
+/// What a look says of the parts of these topics.
+PartsSeen parts_seen(const KafkaLook& look,
+                     const std::vector<std::string>& topics,
+                     const std::vector<KafkaPart>& parts);
 
 }  // namespace assay::ingest

@@ -104,11 +104,10 @@ class KafkaTopics : public KafkaSource {
     return consumer_->give_up(moving_).with_context("source `" + definition_.name + "`");
   }
 
-  Result<PartPositions> ends(Duration wait) override {
+  Result<PartsSeen> see(const KafkaLook& look) override {
     ASSAY_RETURN_IF_ERROR(parts_.load());
-    ASSAY_ASSIGN_OR_RETURN(PartPositions ends, ends_of_numbered(wait));
-    ASSAY_ASSIGN_OR_RETURN(const int64_t grown, discover());
-    return grown == 0 ? ends : ends_of_numbered(wait);
+    discovery_.note(look);  // with which parts are compared that others have numbered by then
+    return parts_seen(look, kafka_.topics, parts_.all());
   }
 
   [[nodiscard]] std::string part_name(int64_t ordinal) const override {
@@ -140,7 +139,9 @@ class KafkaTopics : public KafkaSource {
       ASSAY_RETURN_IF_ERROR(note_rebalance());
     }
     // Not handed out, and no position moved, before the schemas are known.
-    ASSAY_ASSIGN_OR_RETURN(const bool is_ready, find_schemas(held_->messages, wait));
+    const auto patience = options_.waits_for_registry ? SchemaResolver::Patience::kEndless
+                                                      : SchemaResolver::Patience::kTimeout;
+    ASSAY_ASSIGN_OR_RETURN(const bool is_ready, find_schemas(held_->messages, wait, patience));
     if (!is_ready) {
       return std::optional<RecordBatch>();
     }
@@ -225,7 +226,8 @@ class KafkaTopics : public KafkaSource {
       if (options_.stop != nullptr && options_.stop->load()) {
         return Status(Code::kCancelled, "stopped while the schema registry was waited for");
       }
-      ASSAY_ASSIGN_OR_RETURN(is_ready, find_schemas(messages, wait));
+      ASSAY_ASSIGN_OR_RETURN(
+          is_ready, find_schemas(messages, wait, SchemaResolver::Patience::kTimeout));
     }
     ASSAY_ASSIGN_OR_RETURN(RecordBatch batch, batch_of(messages));
     for (const auto& [ordinal, position] : end) {
@@ -242,6 +244,10 @@ class KafkaTopics : public KafkaSource {
     reading_ = std::move(all);
     ASSAY_RETURN_IF_ERROR(assign());
     return batch;
+  }
+
+  [[nodiscard]] bool waits_for_schemas() const override {
+    return held_ != nullptr && resolver_ != nullptr && resolver_->is_silent();
   }
 
   [[nodiscard]] bool at_end() const override {
@@ -317,30 +323,6 @@ class KafkaTopics : public KafkaSource {
     return std::find_if(reading_.begin(), reading_.end(), [&](const KafkaReading& reading) {
       return reading.part.partition == partition;
     });
-  }
-
-  Result<PartPositions> ends_of_numbered(Duration wait) {
-    std::map<TopicPartition, const KafkaPart*> newest;
-    for (const KafkaPart& part : parts_.all()) {
-      if (is_read(part)) {
-        newest[part.partition] = &part;
-      }
-    }
-    std::vector<TopicPartition> asked;
-    for (const auto& [partition, part] : newest) {
-      asked.push_back(partition);
-    }
-    if (asked.empty()) {
-      return PartPositions();
-    }
-    ASSAY_ASSIGN_OR_RETURN(const std::vector<int64_t> ends,
-                           in_source(consumer_->ends(asked, wait)));
-    PartPositions positions;
-    for (std::size_t i = 0; i < asked.size(); ++i) {
-      const KafkaPart& part = *newest.at(asked[i]);
-      positions[part.ordinal] = part.position_of(ends[i]);
-    }
-    return positions;
   }
 
   Status note_rebalance() {
@@ -470,7 +452,9 @@ class KafkaTopics : public KafkaSource {
   }
 
   /// Look up the schemas that messages name; false when the registry does not answer for now.
-  Result<bool> find_schemas(const std::vector<KafkaMessage>& messages, Duration wait) {
+  Result<bool> find_schemas(const std::vector<KafkaMessage>& messages,
+                            Duration wait,
+                            SchemaResolver::Patience patience) {
     if (resolver_ == nullptr) {
       return true;
     }
@@ -483,7 +467,7 @@ class KafkaTopics : public KafkaSource {
         values.push_back(message.key);
       }
     }
-    ASSAY_ASSIGN_OR_RETURN(const bool found, in_source(resolver_->find(values, wait)));
+    ASSAY_ASSIGN_OR_RETURN(const bool found, in_source(resolver_->find(values, wait, patience)));
     for (const KafkaMessage& message : messages) {
       KafkaReading& reading = reading_[message.partition];
       reading.at_end = reading.at_end && found;
@@ -565,7 +549,7 @@ Result<std::unique_ptr<KafkaSource>> KafkaSource::open(World& world,
   }
   std::unique_ptr<SchemaResolver> resolver;
   if (definition.registry.has_value()) {
-    resolver = std::make_unique<SchemaResolver>(world, *definition.registry, options.registry);
+    resolver = std::make_unique<SchemaResolver>(world, *definition.registry, options.registry, options.left_askers);
   }
   return std::unique_ptr<KafkaSource>(std::make_unique<KafkaTopics>(
       world, definition, ledger, options, std::move(consumer).value(), std::move(resolver)));

@@ -33,6 +33,15 @@ struct PartsDone {
   PartMarks marks{};
 };
 
+struct KafkaLook;
+class LeftAskers;
+
+/// What a look at the topics says of their numbered parts.
+struct PartsSeen {
+  PartPositions ends;       // of the newest part of each partition
+  bool are_others = false;  // there are other partitions, or topics, than those that have numbers
+};
+
 /// The records of Kafka topics. Positions are the tables' own: the ledger gives each partition a
 /// number and says at which offset its counting begins, so a record's position never changes.
 ///
@@ -49,6 +58,8 @@ class KafkaSource {
     const std::atomic<bool>* stop = nullptr;  // set: read_until() ends with kCancelled
     Wakeup* wakeup = nullptr;                 // notified when records come; must outlive the source
     std::string group{};                      // that is to be joined
+    bool waits_for_registry = false;          // next() does, for as long as that takes
+    LeftAskers* left_askers = nullptr;        // see SchemaResolver
   };
   /// Asks no broker. The world and the ledger must outlive the source.
   ///
@@ -65,6 +76,10 @@ class KafkaSource {
   ///         had, or was made again. kUnavailable: no broker answers. kPermissionDenied,
   ///         kUnauthenticated.
   virtual Result<int64_t> discover() = 0;
+
+  /// What a look tells that another client had; asks no broker. Where there are others, discover()
+  /// numbers them.
+  virtual Result<PartsSeen> see(const KafkaLook& look) = 0;
 
   /// Read on after what `done` says; parts that it does not name from their beginning. A part that
   /// it does not name and whose oldest records are gone begins with what is there.
@@ -97,10 +112,6 @@ class KafkaSource {
   virtual Status take(const PartsDone& done) = 0;
   /// Read them no longer. What was fetched of them and not handed out is forgotten.
   virtual Status give_up() = 0;
-  /// Where all of the topics' partitions end now, this member's and others'.
-  ///
-  /// Errors  those of discover(); kUnavailable: no answer within `wait`.
-  virtual Result<PartPositions> ends(Duration wait) = 0;
   /// "topic/3" of a part.
   [[nodiscard]] virtual std::string part_name(int64_t ordinal) const = 0;
   /// What keeps the group from giving partitions, as it was last told; "" when nothing was told
@@ -112,14 +123,17 @@ class KafkaSource {
   ///
   /// Errors  kFailedPrecondition, kNotFound, kPermissionDenied as above; kAborted: as a member, a
   ///         topic was made again that is to be read from its beginning: join anew. A broker that
-  ///         does not answer is waited for; a schema registry too, for its `timeout`, after which
-  ///         it is kUnavailable.
+  ///         does not answer is waited for; a schema registry too, unless waits_for_registry for its
+  ///         `timeout`, after which it is kUnavailable.
   virtual Result<std::optional<RecordBatch>> next(int64_t records_max, Duration wait) = 0;
   /// Exactly the records behind `positions()` and before `end`, all in one batch; parts that `end`
   /// does not name are left out. Reading goes on behind them.
   ///
   /// Errors  as next(); kUnavailable: they did not come within `wait`; kCancelled: options.stop.
   virtual Result<RecordBatch> read_until(const PartPositions& end, Duration wait) = 0;
+
+  /// Whether records are held back because the schema registry does not answer.
+  [[nodiscard]] virtual bool waits_for_schemas() const = 0;
 
   /// True when every partition was read up to its end as it was last seen.
   [[nodiscard]] virtual bool at_end() const = 0;

@@ -1,6 +1,7 @@
 #include "ingest/schema_registry.h"
 
 #include <algorithm>
+#include <chrono>
 #include <optional>
 #include <utility>
 
@@ -97,14 +98,23 @@ Result<std::shared_ptr<const data::WireSchema>> SchemaRegistry::find(int32_t num
   return find(number, Share::kFew);
 }
 
-Result<std::shared_ptr<const data::WireSchema>> SchemaRegistry::find(int32_t number, Share share) {
+/// What is known without a question, that there is no such schema included; nothing: ask.
+std::optional<std::shared_ptr<const data::WireSchema>> SchemaRegistry::known(int32_t number,
+                                                                             Share share) {
   if (const auto found = known_.find(number); found != known_.end()) {
     return found->second;
   }
-  const Duration now = world_.clock.monotonic();
-  if (!may_ask(number, share, now)) {
+  if (!may_ask(number, share, world_.clock.monotonic())) {
     return std::shared_ptr<const data::WireSchema>();
   }
+  return std::nullopt;
+}
+
+Result<std::shared_ptr<const data::WireSchema>> SchemaRegistry::find(int32_t number, Share share) {
+  if (auto held = known(number, share)) {
+    return *std::move(held);
+  }
+  const Duration now = world_.clock.monotonic();
   Result<std::shared_ptr<const data::WireSchema>> schema = fetch(number);
   if (!schema.ok()) {
     return std::move(schema).status().with_context("schema registry " + definition_.url +
@@ -144,63 +154,154 @@ bool SchemaRegistry::may_ask(int32_t number, Share share, Duration now) {
   return has_room;
 }
 
-SchemaResolver::SchemaResolver(World& world,
-                               const catalog::RegistryDef& definition,
-                               std::shared_ptr<store::HttpClient> client)
-    : world_(world),
-      registry_(world,
-                definition,
-                client != nullptr ? std::move(client)
-                                  : std::shared_ptr<store::HttpClient>(
-                                        store::make_http_client({.ca_file = definition.ca_file}))) {
+void SchemaAsker::ask(NamedSchemas named) {
+  std::promise<Answer> promise;
+  answer_ = promise.get_future();
+  thread_ = std::jthread([this, named = std::move(named), promise = std::move(promise)](
+                             const std::stop_token& stop) mutable {
+    Answer answer;
+    answer.status = registry_.find_all(named, &answer.schemas, stop);
+    answer.asked = std::move(named);
+    promise.set_value(std::move(answer));
+  });
 }
 
-Result<bool> SchemaResolver::find(const std::vector<std::string_view>& values, Duration wait) {
+std::optional<SchemaAsker::Answer> SchemaAsker::answer(Duration wait) {
+  if (answer_.wait_for(std::chrono::microseconds(wait.micros)) != std::future_status::ready) {
+    return std::nullopt;
+  }
+  thread_.join();
+  return answer_.get();
+}
+
+bool SchemaAsker::is_over() const {
+  return !answer_.valid() ||
+         answer_.wait_for(std::chrono::microseconds(0)) == std::future_status::ready;
+}
+
+void LeftAskers::add(std::unique_ptr<SchemaAsker> asker) {
+  std::erase_if(askers_, [](const auto& left) { return left->is_over(); });
+  asker->end();
+  askers_.push_back(std::move(asker));
+}
+
+SchemaResolver::SchemaResolver(World& world,
+                               const catalog::RegistryDef& definition,
+                               std::shared_ptr<store::HttpClient> client,
+                               LeftAskers* left)
+    : world_(world), left_(left) {
+  if (client == nullptr) {
+    client = store::make_http_client({.ca_file = definition.ca_file});
+  }
+  asker_ = std::make_unique<SchemaAsker>(world, definition, std::move(client));
+}
+
+SchemaResolver::~SchemaResolver() {
+  if (left_ != nullptr && !asker_->is_over()) {
+    left_->add(std::move(asker_));
+  }
+}
+
+void SchemaResolver::note_silent(const Status& why) {
+  silent_since_ = silent_since_.value_or(asked_at_);
+  if (!std::exchange(is_said_, true)) {
+    world_.log.warn("schema_registry_silent",
+                    {{"url", asker_->definition().url}, {"failure", why.message()}});
+  }
+}
+
+Result<bool> SchemaResolver::find(const std::vector<std::string_view>& values,
+                                  Duration wait,
+                                  Patience patience) {
   constexpr Duration kPauseMax{200'000};
+  constexpr Duration kAnswerWait{20'000};  // a registry that is well answers within this
+  constexpr Duration kSilentAfter{1 * kMicrosPerSecond};
   schemas_.clear();
-  const Status found = registry_.find_all(values, &schemas_);
-  if (found.ok()) {
-    if (silent_since_.has_value()) {
-      world_.log.warn("schema_registry_answers", {{"url", registry_.definition().url}});
+  const bool was_asked = asker_->is_asked();
+  const NamedSchemas named = named_schemas(values);
+  if (!was_asked) {
+    if (asker_->registry().find_known(named, &schemas_)) {
+      return true;
+    }
+    asked_at_ = world_.clock.monotonic();
+    asker_->ask(named);
+  }
+  const Duration pause = std::min(wait, kPauseMax);
+  std::optional<SchemaAsker::Answer> said =
+      asker_->answer(was_asked ? pause : std::max(pause, kAnswerWait));
+  if (!said.has_value()) {
+    if (world_.clock.monotonic().micros - asked_at_.micros >= kSilentAfter.micros) {
+      note_silent({Code::kUnavailable, "no answer yet"});
+    }
+    return false;
+  }
+  if (said->status.ok()) {
+    if (std::exchange(is_said_, false)) {
+      world_.log.warn("schema_registry_answers", {{"url", asker_->definition().url}});
     }
     silent_since_.reset();
-    return true;
+    if (named.numbers == said->asked.numbers) {  // also what took so long that it is old by now
+      schemas_ = std::move(said->schemas);
+      return true;
+    }
+    return asker_->registry().find_known(named, &schemas_);
   }
-  if (found.code() != Code::kUnavailable) {
-    return found;
+  if (said->status.code() != Code::kUnavailable) {
+    return said->status;
   }
-  const Duration now = world_.clock.monotonic();
-  if (!silent_since_.has_value()) {
-    silent_since_ = now;
-    world_.log.warn("schema_registry_silent",
-                    {{"url", registry_.definition().url}, {"failure", found.message()}});
+  note_silent(said->status);
+  if (patience == Patience::kTimeout && world_.clock.monotonic().micros - silent_since_->micros >=
+                                            asker_->definition().timeout.micros) {
+    return said->status;
   }
-  if (now.micros - silent_since_->micros >= registry_.definition().timeout.micros) {
-    return found;
-  }
-  pause_for(std::min(wait, kPauseMax));
+  pause_for(pause);
   return false;
 }
 
-Status SchemaRegistry::find_all(const std::vector<std::string_view>& values, WireSchemas* schemas) {
-  std::map<int32_t, int64_t> named;  // by how many records
-  int64_t records = 0;
+NamedSchemas named_schemas(const std::vector<std::string_view>& values) {
+  std::map<int32_t, int64_t> by_number;
+  NamedSchemas named;
   for (const std::string_view value : values) {
     const std::optional<data::WireRecord> record = data::split_wire_record(value);
     if (record) {
-      ++named[record->schema];
-      ++records;
+      ++by_number[record->schema];
+      ++named.records;
     }
   }
-  std::vector<std::pair<int32_t, int64_t>> numbers(named.begin(), named.end());
-  std::stable_sort(numbers.begin(), numbers.end(), [](const auto& left, const auto& right) {
-    return left.second > right.second;
-  });
-  for (const auto& [number, count] : numbers) {
-    const Share share = count * kOftenOf >= records ? Share::kMany : Share::kFew;
-    ASSAY_ASSIGN_OR_RETURN((*schemas)[number], find(number, share));
+  named.numbers.assign(by_number.begin(), by_number.end());
+  std::stable_sort(
+      named.numbers.begin(), named.numbers.end(), [](const auto& left, const auto& right) {
+        return left.second > right.second;
+      });
+  return named;
+}
+
+SchemaRegistry::Share SchemaRegistry::share_of(int64_t count, const NamedSchemas& named) {
+  return count * kOftenOf >= named.records ? Share::kMany : Share::kFew;
+}
+
+Status SchemaRegistry::find_all(const NamedSchemas& named,
+                                WireSchemas* schemas,
+                                const std::stop_token& stop) {
+  for (const auto& [number, count] : named.numbers) {
+    if (stop.stop_requested()) {
+      return {Code::kUnavailable, "stopped while schemas were asked for"};
+    }
+    ASSAY_ASSIGN_OR_RETURN((*schemas)[number], find(number, share_of(count, named)));
   }
   return {};
+}
+
+bool SchemaRegistry::find_known(const NamedSchemas& named, WireSchemas* schemas) {
+  for (const auto& [number, count] : named.numbers) {
+    const auto held = known(number, share_of(count, named));
+    if (!held.has_value()) {
+      schemas->clear();
+      return false;
+    }
+    (*schemas)[number] = *held;
+  }
+  return true;
 }
 
 Result<std::shared_ptr<const data::WireSchema>> SchemaRegistry::fetch(int32_t number) {
