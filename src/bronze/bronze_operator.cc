@@ -144,8 +144,17 @@ void add_null_values(const ingest::RecordBatch& records,
   }
 }
 
+/// What the records call a column.
+const std::string& field_of(const BronzeDef& bronze, const std::string& name) {
+  const auto column = std::find_if(bronze.columns.begin(),
+                                   bronze.columns.end(),
+                                   [&](const ColumnDef& each) { return each.name == name; });
+  return column == bronze.columns.end() ? name : column->field();
+}
+
 /// Refuse the rows that miss what a version of a key needs.
-void leave_out_incomplete(const RowVersions& versions,
+void leave_out_incomplete(const BronzeDef& bronze,
+                          const RowVersions& versions,
                           data::Decoded* decoded,
                           std::vector<uint8_t>* tombstones,
                           std::vector<RefusedRecord>* refused) {
@@ -160,8 +169,10 @@ void leave_out_incomplete(const RowVersions& versions,
   for (int64_t row = 0; row < decoded->rows.rows(); ++row) {
     const auto at = static_cast<std::size_t>(row);
     if (next < missing.size() && missing[next].row == row) {
-      refused->push_back(
-          {{decoded->record_of_row[at], missing[next].reason, missing[next].column}, std::nullopt});
+      refused->push_back({{decoded->record_of_row[at],
+                           missing[next].reason,
+                           field_of(bronze, missing[next].column)},
+                          std::nullopt});
       ++next;
     } else {
       kept.push_back(row);
@@ -235,7 +246,7 @@ Result<ReadRecords> BronzeOperator::read(const ingest::RecordBatch& records) con
   if (versions_) {
     ASSAY_ASSIGN_OR_RETURN(tombstones, versions_->tombstones(decoded.rows));
     add_null_values(records, decoded.record_of_row, &tombstones);
-    leave_out_incomplete(*versions_, &decoded, &tombstones, &read.refused);
+    leave_out_incomplete(bronze_, *versions_, &decoded, &tombstones, &read.refused);
   }
   ASSAY_ASSIGN_OR_RETURN(const RecordTimes::Times times,
                          times_.times(decoded.rows, records.received, tombstones));
@@ -375,10 +386,9 @@ std::vector<int64_t> BronzeOperator::accepted_rows(const data::Batch& rows,
   for (int64_t row = 0; row < rows.rows(); ++row) {
     const auto at = static_cast<std::size_t>(row);
     const auto key = keys.key(row);
-    if (!key || index->accept(*key,
-                              EventTime{event_time[at]},
-                              sequence[at],
-                              contents.empty() ? 0 : contents[at])) {
+    if (!key ||
+        index->accept(
+            *key, EventTime{event_time[at]}, sequence[at], contents.empty() ? 0 : contents[at])) {
       accepted.push_back(row);
     }
   }
@@ -429,7 +439,7 @@ data::Batch BronzeOperator::scrub(const data::Batch& rows,
     for (const int64_t row : column.rows) {
       std::string& name = missing[static_cast<std::size_t>(row)];
       if (!rows.schema().field(*index).nullable && name.empty()) {
-        name = column.column;
+        name = field_of(bronze_, column.column);
       }
     }
   }

@@ -216,7 +216,7 @@ data::DecodeOptions decode_options(const std::vector<catalog::ColumnDef>& column
   data::DecodeOptions options;
   std::vector<data::Field> fields;
   for (const catalog::ColumnDef& column : columns) {
-    fields.push_back({column.name, column.type, !column.required});
+    fields.push_back({column.field(), column.type, !column.required});
     options.time_units.push_back(column.unit);
     options.column_null_texts.push_back(column.null_texts);
     options.defaults.push_back(column.default_value);
@@ -230,11 +230,14 @@ RecordDecoder::RecordDecoder(const catalog::BronzeDef& bronze, DecoderOptions op
   std::vector<catalog::ColumnDef> columns = bronze.columns;
   std::vector<catalog::ColumnDef> values;
   std::vector<catalog::ColumnDef> meta;
+  std::vector<data::Field> fields;
   for (catalog::ColumnDef& column : columns) {
     column.required = catalog::is_always_there(bronze, column);
+    renames_ = renames_ || !column.from.empty();
+    fields.push_back({column.name, column.type, !column.required});
     (options.has_meta && is_meta_column(column.name) ? meta : values).push_back(column);
   }
-  schema_ = decode_options(columns).schema;
+  schema_ = data::make_schema(std::move(fields));
   options_ = decode_options(values);
   options_.reals_may_be_text = options.reals_may_be_text;
   meta_ = decode_options(meta);
@@ -242,7 +245,17 @@ RecordDecoder::RecordDecoder(const catalog::BronzeDef& bronze, DecoderOptions op
 
 Result<data::Decoded> RecordDecoder::decode(const ingest::RecordBatch& records) const {
   ASSAY_ASSIGN_OR_RETURN(data::Decoded decoded, decode_values(records));
-  return meta_.schema->size() == 0 ? std::move(decoded) : add_meta(records, std::move(decoded));
+  if (meta_.schema->size() != 0) {
+    return add_meta(records, std::move(decoded));
+  }
+  if (renames_) {
+    std::vector<data::ColumnPtr> columns;
+    for (int index = 0; index < decoded.rows.column_count(); ++index) {
+      columns.push_back(decoded.rows.column_ptr(index));
+    }
+    decoded.rows = data::Batch(schema_, std::move(columns), decoded.rows.rows());
+  }
+  return decoded;
 }
 
 /// The columns beside the values, for those rows whose values could be read. A row that lacks a

@@ -41,6 +41,7 @@ class RecordDecoder {
                                                data::Decoded values) const;
 
   data::SchemaPtr schema_;  // all declared columns
+  bool renames_ = false;    // of some the field has another name
   bool of_changes_ = false;
   data::DecodeOptions options_;  // of those in the values
   data::DecodeOptions meta_;     // of those beside them
@@ -55,7 +56,8 @@ data::Decoded decode_texts(const data::DecodeOptions& columns,
                            std::span<const std::string_view> texts,
                            std::span<const int64_t> numbers);
 
-/// Options that read the declared columns of a bronze table.
+/// Options that read the declared columns of a bronze table: the schema's names are those of the
+/// records' fields.
 data::DecodeOptions decode_options(const std::vector<catalog::ColumnDef>& columns);
 
 }  // namespace assay::bronze

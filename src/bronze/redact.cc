@@ -71,7 +71,7 @@ std::string PayloadRedactor::readable_part(const ingest::RecordBatch& records,
   while (decoded.rows.rows() == 0) {
     const auto culprit =
         std::find_if(columns.begin(), columns.end(), [&](const catalog::ColumnDef& column) {
-          return !decoded.rejects.empty() && column.name == decoded.rejects.front().column;
+          return !decoded.rejects.empty() && column.field() == decoded.rejects.front().column;
         });
     if (culprit == columns.end()) {
       return "";
@@ -83,8 +83,8 @@ std::string PayloadRedactor::readable_part(const ingest::RecordBatch& records,
   JsonWriter json(text);
   json.begin_object();
   for (const catalog::ColumnDef& column : bronze_.columns) {
-    json.key(column.name);
-    const data::Column* values = decoded.rows.find(column.name);
+    json.key(column.field());
+    const data::Column* values = decoded.rows.find(column.field());
     if (values == nullptr) {
       json.string(kRedacted);
     } else {

@@ -15,11 +15,11 @@ namespace assay::bronze {
 ///
 /// A table without personal data keeps the record as it came (Parquet rows as JSON). A table with
 /// personal data keeps only what bronze itself would have stored: a JSON object of the declared
-/// columns, with "[redacted]" for values that are scrubbed or do not read as their column's type,
-/// and nothing of undeclared members. A record that cannot be read at all leaves its length and an
-/// HMAC of its bytes, so that equal ones can be found: {"redacted":{"bytes":120,"hmac":"9f..."}}.
-/// Threads immutable.
-/// Source  docs/decisions/0020-privacy-before-storage.md
+/// columns, by the names of their fields, with "[redacted]" for values that are scrubbed or do not
+/// read as their column's type, and nothing of undeclared members. A record that cannot be read at
+/// all leaves its length and an HMAC of its bytes, so that equal ones can be found:
+/// {"redacted":{"bytes":120,"hmac":"9f..."}}. Threads immutable. Source
+/// docs/decisions/0020-privacy-before-storage.md
 class PayloadRedactor {
  public:
   PayloadRedactor(const catalog::BronzeDef& bronze,

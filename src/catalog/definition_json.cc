@@ -147,6 +147,7 @@ std::string column_json(const ColumnDef& column) {
   if (column.default_value.has_value()) {
     object.text("default", data::format_scalar(*column.default_value));
   }
+  object.text("from", column.from);
   return object.finish();
 }
 

@@ -276,9 +276,9 @@ constexpr std::array kKeys{
            "decimal(10,2), list<string>, float32[8], struct<a:int64,b:string>, "
            "map<string,int64>; `!` after it: required.",
            "int64!"},
-    KeyDef{"column", "required", kBoolean, false, "false", "",
-           "A record without it goes to quarantine.",
-           "true"},
+    KeyDef{"column", "from", kText, false, "", "",
+           "The field's name in the records, where it is another: any text. Behind it the column has its own.", "Conv-Rate"},
+    KeyDef{"column", "required", kBoolean, false, "false", "", "A record without it goes to quarantine.", "true"},
     KeyDef{"column", "unit", kChoice, false, "text", "text|s|ms|us",
            "Timestamps: text, or a number of seconds, milliseconds or microseconds since 1970.",
            "ms"},
@@ -291,8 +291,7 @@ constexpr std::array kKeys{
            "not stored.",
            "hmac"},
     KeyDef{"column", "digits", kInteger, false, "2", "",
-           "`round`: digits after the point that are kept.",
-           "2"},
+           "`round`: digits after the point that are kept.", "2"},
     KeyDef{"column", "default", kText, false, "", "",
            "The value where a record has no such field at all; a null stays null. Not of CSV and "
            "Parquet.",

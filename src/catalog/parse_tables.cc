@@ -219,6 +219,14 @@ ColumnDef parse_column(ParseContext& context, const YamlEntry& entry) {
       context.error("E0201", *text, "`" + text->text + "` is no " + data::type_name(column.type));
     }
   }
+  if (reader.has("from") && reader.text("from").empty()) {
+    context.error("E0201",
+                  *reader.find("from"),
+                  "`from` of column `" + entry.key + "` is empty",
+                  "write the field's name in the records, or leave it out");
+  } else if (reader.text("from") != column.name) {
+    column.from = reader.text("from");
+  }
   if (reader.has("unit") && column.unit != data::TimeUnit::kText && reader.has("type") &&
       column.type != data::Type::kTimestamp) {
     context.error("E0203",

@@ -314,8 +314,11 @@ bool SectionReader::check_names(const KeyDef& key, const YamlNode& value) {
           "E0202",
           entry,
           in_backticks(entry.key) + " is not a name",
-          columns ? "column names are letters, digits and _, and do not begin with a digit"
-                  : "names are lower-case letters, digits and _, and begin with a letter");
+          key.detail == "column"
+              ? "column names are letters, digits and _, and do not begin with a digit; a field of "
+                "another name is said by `from`"
+          : columns ? "column names are letters, digits and _, and do not begin with a digit"
+                    : "names are lower-case letters, digits and _, and begin with a letter");
     }
   }
   return true;  // what stands under a bad name is read all the same, for its own errors

@@ -41,7 +41,7 @@ struct SourceDef {
 enum class Scrub { kNone, kHmac, kMask, kTruncate, kRound, kDrop };
 
 /// One declared column: `name: string!` or `name: {type: string, pii: email, scrub: hmac, unit:
-/// ms}`.
+/// ms}`, or of a field of another name: `conv_rate: {type: float64, from: Conv-Rate}`.
 struct ColumnDef {
   std::string name;
   data::Type type = data::Type::kString;
@@ -53,6 +53,10 @@ struct ColumnDef {
   std::vector<std::string> null_texts;
   Span span;
   std::optional<data::Scalar> default_value;  // where a record does not have it
+  std::string from;                           // the field's name in the records; "": the column's
+
+  /// What the records call it.
+  [[nodiscard]] const std::string& field() const { return from.empty() ? name : from; }
 };
 
 enum class OnFail { kQuarantine, kDrop, kWarn, kFail };

@@ -1,6 +1,7 @@
 // Sources, bronze and silver tables: references, column names and types, expressions, circles.
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -78,6 +79,57 @@ void check_columns(Validation& v, const BronzeDef& bronze) {
                      "rename the column");
     }
     check_scrub(v, column, path);
+  }
+}
+
+/// Why the column cannot be read from a field of another name; "" where it can.
+std::string why_not_from(const SourceDef& source, const ColumnDef& column) {
+  const auto is_beside = [](const std::string& name) {
+    return std::count(kKafkaColumns.begin(), kKafkaColumns.end(), name) != 0;
+  };
+  if (source.format == Format::kRaw) {
+    return "`from` in a table of `format: raw`, whose records have no fields";
+  }
+  if (source.kafka.has_value() && is_beside(column.name)) {
+    return "`" + column.name + "` with `from`: it stands beside the record, not in it";
+  }
+  if (source.kafka.has_value() && is_beside(column.from)) {
+    return "`" + column.from + "` is no field: it stands beside the record";
+  }
+  if (source.format == Format::kDebezium && column.name.starts_with("__")) {
+    return "`" + column.name + "` with `from`: Debezium writes it beside the row";
+  }
+  return "";
+}
+
+/// `from`: what it names is a field, and one column's alone.
+void check_fields(Validation& v, const BronzeDef& bronze) {
+  const auto source = v.project().sources.find(bronze.source);
+  std::map<std::string, const ColumnDef*> columns;
+  for (const ColumnDef& column : bronze.columns) {
+    const auto path = [&](const std::string& name) {
+      return "bronze/" + bronze.name + "/columns/" + name + "/from";
+    };
+    const std::string why = column.from.empty() || source == v.project().sources.end()
+                                ? ""
+                                : why_not_from(source->second, column);
+    if (!why.empty()) {
+      v.error("E0203",
+              path(column.name),
+              why,
+              why.starts_with("`" + column.from) ? "call the column so, without `from`"
+                                                 : "leave `from` out, or rename the column");
+      continue;
+    }
+    const auto [other, is_first] = columns.emplace(column.field(), &column);
+    if (!is_first && (!column.from.empty() || !other->second->from.empty())) {
+      const bool is_this = !column.from.empty();
+      v.error("E0305",
+              path(is_this ? column.name : other->second->name),
+              "field `" + column.field() + "` is read by column `" +
+                  (is_this ? other->second->name : column.name) + "` already",
+              "a field is one column; silver's SQL may select it under further names");
+    }
   }
 }
 
@@ -246,6 +298,7 @@ void check_bronze(Validation& v, const BronzeDef& bronze) {
   }
   check_columns(v, bronze);
   check_raw_columns(v, bronze);
+  check_fields(v, bronze);
   if (v.is_broken(path)) {
     return;
   }

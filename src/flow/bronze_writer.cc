@@ -33,7 +33,7 @@ void warn_of_header(Log& log,
     return;
   }
   for (const catalog::ColumnDef& column : definition.columns) {
-    const auto found = std::find(records.header.begin(), records.header.end(), column.name);
+    const auto found = std::find(records.header.begin(), records.header.end(), column.field());
     if (column.required && found == records.header.end()) {
       std::string header;
       for (const std::string& name : records.header) {
@@ -42,7 +42,7 @@ void warn_of_header(Log& log,
       log.warn("csv_header_lacks_required_column",
                {{"table", definition.name},
                 {"file", records.file},
-                {"column", column.name + did_you_mean(column.name, records.header)},
+                {"column", column.field() + did_you_mean(column.field(), records.header)},
                 {"header", header}});
     }
   }

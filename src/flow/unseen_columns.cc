@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/suggest.h"
+#include "catalog/value_reading.h"
 
 namespace assay::flow {
 namespace {
@@ -52,7 +53,7 @@ std::vector<std::string> member_names(std::string_view json) {
 UnseenColumns::UnseenColumns(const catalog::BronzeDef& bronze) : bronze_(bronze) {
   for (const catalog::ColumnDef& column : bronze.columns) {
     if (!column.required && !column.default_value.has_value()) {
-      unseen_.push_back(column.name);
+      unseen_.push_back(&column);
     }
   }
 }
@@ -66,7 +67,9 @@ void UnseenColumns::note(const ingest::RecordBatch& records, const data::Batch& 
     const std::vector<std::string> names =
         records.format == catalog::Format::kCsv ? records.header : records.rows.schema().names();
     names_.insert(names.begin(), names.end());
-    std::erase_if(unseen_, [&](const std::string& column) { return names_.contains(column); });
+    std::erase_if(unseen_, [&](const catalog::ColumnDef* column) {
+      return names_.contains(column->field());
+    });
     return;
   }
   must_be_near_ = true;
@@ -75,9 +78,9 @@ void UnseenColumns::note(const ingest::RecordBatch& records, const data::Batch& 
       names_.insert(std::move(name));
     }
   }
-  std::erase_if(unseen_, [&](const std::string& column) {
-    const data::Column* const values = rows.find(column);
-    return names_.contains(column) || values == nullptr || has_value(*values);
+  std::erase_if(unseen_, [&](const catalog::ColumnDef* column) {
+    const data::Column* const values = rows.find(column->name);
+    return names_.contains(column->field()) || values == nullptr || has_value(*values);
   });
 }
 
@@ -86,13 +89,16 @@ std::vector<UnseenColumns::Unseen> UnseenColumns::found() const {
   std::erase_if(others, [&](const std::string& name) {
     return std::any_of(bronze_.columns.begin(),
                        bronze_.columns.end(),
-                       [&](const catalog::ColumnDef& column) { return column.name == name; });
+                       [&](const catalog::ColumnDef& column) { return column.field() == name; });
   });
   std::vector<Unseen> found;
-  for (const std::string& column : is_noted_ ? unseen_ : std::vector<std::string>()) {
-    const std::string near = suggest(column, others).value_or("");
+  if (!is_noted_) {
+    return found;
+  }
+  for (const catalog::ColumnDef* column : unseen_) {
+    const std::string near = suggest(column->field(), others).value_or("");
     if (!must_be_near_ || !near.empty()) {
-      found.push_back({column, near});
+      found.push_back({column->field(), near});
     }
   }
   return found;
@@ -106,7 +112,9 @@ void UnseenColumns::warn(Log& log) const {
               {"next",
                unseen.near.empty()
                    ? std::string("it is null in every row; correct its name, or leave it out")
-                   : "did you mean `" + unseen.near + "`?"}});
+               : catalog::is_column_name(unseen.near)
+                   ? "did you mean `" + unseen.near + "`?"
+                   : "did you mean `from: \"" + unseen.near + "\"`?"}});
   }
 }
 

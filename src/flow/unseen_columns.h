@@ -26,8 +26,8 @@ class UnseenColumns {
   void note(const ingest::RecordBatch& records, const data::Batch& rows);
 
   struct Unseen {
-    std::string column;
-    std::string near;  // the name that it may have there; "" for none
+    std::string column;  // by the name of its field
+    std::string near;    // the name that it may have there; "" for none
     bool operator==(const Unseen&) const = default;
   };
   /// Those of all that was noted, as declared; none when nothing was.
@@ -37,7 +37,7 @@ class UnseenColumns {
 
  private:
   const catalog::BronzeDef& bronze_;
-  std::vector<std::string> unseen_;
+  std::vector<const catalog::ColumnDef*> unseen_;
   std::set<std::string> names_;  // in files
   bool must_be_near_ = false;    // no file says all of its names
   bool is_noted_ = false;

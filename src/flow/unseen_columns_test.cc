@@ -79,6 +79,20 @@ TEST(UnseenColumns, RecordsThatMayLackThemAreSuspectedOfASlipOnly) {
   EXPECT_TRUE(valued.found().empty());
 }
 
+TEST(UnseenColumns, FieldsOfOtherNamesAreLookedForByThose) {
+  catalog::BronzeDef bronze = clicks();
+  bronze.columns[1].from = "Conv-Rate";
+  UnseenColumns there(bronze);
+  there.note(csv({"user", "Conv-Rate", "note"}), rows_of({}));
+  EXPECT_TRUE(there.found().empty());
+  UnseenColumns slip(bronze);
+  slip.note(csv({"user", "conv_rate", "Conv-Rat", "note"}), rows_of({}));
+  EXPECT_EQ(slip.found(), (std::vector<Unseen>{{"Conv-Rate", "Conv-Rat"}}));
+  UnseenColumns json_slip(bronze);
+  json_slip.note(json({R"({"user":"u","Conv-Rte":1})"}), rows_of({std::nullopt}));
+  EXPECT_EQ(json_slip.found(), (std::vector<Unseen>{{"Conv-Rate", "Conv-Rte"}}));
+}
+
 TEST(UnseenColumns, NamesOfMembersAreThoseOfTheObjectItself) {
   using Names = std::vector<std::string>;
   EXPECT_EQ(member_names(R"({"a": 1, "b":{"c":"d:e"}, "f":["g:"], "h\"i":1, "j":"k\\"})"),

@@ -45,6 +45,8 @@ class FeastEndpoints : public testing::Test {
     events.name = "events";
     events.source = "clicks_source";
     events.columns.emplace_back().name = "a";
+    events.columns.emplace_back().name = "renamed";
+    events.columns.back().from = "Some Name";
     definitions->bronze = {{"events", events}};
     state.definitions = std::move(definitions);
     state.steps_tables = {{"clicks", "/lake/gold/clicks"}};
@@ -177,6 +179,15 @@ TEST_F(FeastEndpoints, APushOfColumnsThatNoTableHasIsRefused) {
       post("/push", R"({"push_source_name":"clicks_source","df":{"nope":[1],"a":[2]}})").status,
       200)
       << "others are ignored";
+}
+
+TEST_F(FeastEndpoints, APushNamesFieldsAsTheRecordsDo) {
+  EXPECT_EQ(post("/push", R"({"push_source_name":"clicks_source","df":{"renamed":[1]}})").status,
+            422);
+  EXPECT_EQ(line_.taken, "");
+  EXPECT_EQ(post("/push", R"({"push_source_name":"clicks_source","df":{"Some Name":[1]}})").status,
+            200);
+  EXPECT_EQ(line_.taken, "{\"Some Name\":1}\n");
 }
 
 TEST_F(FeastEndpoints, APushForWhichTheDiskHasNoRoomIs507) {

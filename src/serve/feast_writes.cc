@@ -187,7 +187,7 @@ std::optional<Response> check_push(LineControl* line,
   return std::nullopt;
 }
 
-/// Whether rows name a column of a table that reads the source; none could be taken otherwise. Of
+/// Whether rows name a field of a table that reads the source; none could be taken otherwise. Of
 /// a source that no table reads nothing is known.
 bool names_a_column(const ServingState& state, const WriteBody& body) {
   bool has_tables = false;
@@ -200,7 +200,7 @@ bool names_a_column(const ServingState& state, const WriteBody& body) {
     has_tables = true;
     for (const catalog::ColumnDef& column : table.columns) {
       if (std::any_of(body.df.begin(), body.df.end(), [&](const JsonColumn& sent) {
-            return sent.name == column.name;
+            return sent.name == column.field();
           })) {
         return true;
       }
