@@ -53,18 +53,22 @@ class OpenDatabase : public SqliteDatabase {
 
  private:
   Status failure(int result) const;
-  int last_errno() const;
+  [[nodiscard]] int last_errno(int of_system) const;
+  [[nodiscard]] std::vector<int> noted_errors() const;
+  void note_errors();
   Status bind(sqlite3_stmt* statement, const SqlRow& values) const;
 
   sqlite3* handle_;
   const std::string path_;
+  std::vector<int> noted_before_;  // the present statement
 };
 
 Status OpenDatabase::failure(int result) const {
+  const int of_system = errno;
   const Code code = code_of(result);
   const std::string what = std::string("sqlite: ") + sqlite3_errmsg(handle_) + ":";
   if ((result & 0xff) == SQLITE_IOERR) {
-    const int error = last_errno();
+    const int error = last_errno(of_system);
     const bool is_full = code_of_errno(error) == Code::kResourceExhausted;
     return {is_full ? Code::kResourceExhausted : code,
             error == 0 ? what + " " + path_ : system_failure(what, path_, error).message()};
@@ -75,22 +79,43 @@ Status OpenDatabase::failure(int result) const {
   return {code, what + " " + path_};
 }
 
-/// Why input or output failed, which SQLITE_IOERR does not say: the disk may be full. 0: unknown.
-int OpenDatabase::last_errno() const {
+/// What SQLite has noted of the last failure: of the journal, of the file, of a statement; 0 for
+/// nothing. None is ever taken back, and that of a statement is none of its commit.
+std::vector<int> OpenDatabase::noted_errors() const {
+  std::vector<int> noted;
+  for (const int which : {SQLITE_FCNTL_JOURNAL_POINTER, SQLITE_FCNTL_FILE_POINTER}) {
+    sqlite3_file* file = nullptr;
+    int error = 0;
+    if (sqlite3_file_control(handle_, "main", which, &file) == SQLITE_OK && file != nullptr &&
+        file->pMethods != nullptr) {
+      file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &error);
+    }
+    noted.push_back(error);
+  }
+  noted.push_back(sqlite3_system_errno(handle_));
+  return noted;
+}
+
+/// A statement begins.
+void OpenDatabase::note_errors() {
+  noted_before_ = noted_errors();
+  errno = 0;
+}
+
+/// Why input or output of this statement failed, which SQLITE_IOERR does not say: the disk may be
+/// full. What was noted before it may be of an older failure; what the system said last may be of
+/// what SQLite did behind the failure. 0: unknown.
+int OpenDatabase::last_errno(int of_system) const {
   if (sqlite3_extended_errcode(handle_) == SQLITE_IOERR_SHMSIZE) {
     return ENOSPC;  // the one reason why a byte cannot be written behind a file's end
   }
-  int error = sqlite3_system_errno(handle_);  // not known of a commit
-  for (const int which : {SQLITE_FCNTL_JOURNAL_POINTER, SQLITE_FCNTL_FILE_POINTER}) {
-    sqlite3_file* file = nullptr;
-    const bool is_open = error == 0 &&
-                         sqlite3_file_control(handle_, "main", which, &file) == SQLITE_OK &&
-                         file != nullptr && file->pMethods != nullptr;
-    if (is_open) {
-      file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &error);
+  const std::vector<int> noted = noted_errors();
+  for (std::size_t i = 0; i < noted.size(); ++i) {
+    if (noted[i] != 0 && (i >= noted_before_.size() || noted[i] != noted_before_[i])) {
+      return noted[i];
     }
   }
-  return error;
+  return of_system;
 }
 
 /// Switch to WAL. SQLite does not wait for other processes here, so we do, within the same bound.
@@ -157,6 +182,7 @@ SqlRow read_row(sqlite3_stmt* statement) {
 }
 
 Result<std::vector<SqlRow>> OpenDatabase::query(const std::string& sql, const SqlRow& values) {
+  note_errors();
   sqlite3_stmt* raw = nullptr;
   int result = sqlite3_prepare_v2(handle_, sql.data(), static_cast<int>(sql.size()), &raw, nullptr);
   const std::unique_ptr<sqlite3_stmt, int (*)(sqlite3_stmt*)> statement(raw, sqlite3_finalize);
@@ -175,6 +201,7 @@ Result<std::vector<SqlRow>> OpenDatabase::query(const std::string& sql, const Sq
 }
 
 Status OpenDatabase::execute(const std::string& sql) {
+  note_errors();
   const int result = sqlite3_exec(handle_, sql.c_str(), nullptr, nullptr, nullptr);
   return result == SQLITE_OK ? Status() : failure(result);
 }

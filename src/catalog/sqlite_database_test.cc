@@ -1,10 +1,14 @@
 #include "catalog/sqlite_database.h"
 
 #include <csignal>
+#include <filesystem>
 #include <string>
+#include <system_error>
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/temp_folder.h"
 
@@ -54,6 +58,62 @@ TEST(SqliteDatabase, AFullDiskIsSaidAsSuchWhereverItIsMet) {
     // There is room again.
     ASSERT_TRUE(database->query(kInsert, {value}).ok());
     EXPECT_EQ((*database->query("SELECT count(*) FROM t"))[0][0], SqlValue(int64_t{1}));
+  }
+}
+
+/// As long as it lives nothing can be read of this open file of the process.
+class BrokenFile {
+ public:
+  explicit BrokenFile(const std::string& path) {
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+      std::error_code none;
+      if (std::filesystem::read_symlink(entry.path(), none) == path) {
+        number_ = std::stoi(entry.path().filename());
+      }
+    }
+    EXPECT_GE(number_, 0) << path;
+    kept_ = ::dup(number_);
+    const int unreadable = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
+    EXPECT_EQ(::dup2(unreadable, number_), number_);
+    ::close(unreadable);
+  }
+  ~BrokenFile() {
+    ::dup2(kept_, number_);
+    ::close(kept_);
+  }
+  BrokenFile(const BrokenFile&) = delete;
+  BrokenFile& operator=(const BrokenFile&) = delete;
+
+ private:
+  int number_ = -1;
+  int kept_ = -1;
+};
+
+TEST(SqliteDatabase, AFailureIsNotTakenForAnOlderOne) {
+  const std::string value(100'000, 'x');
+  for (const bool is_transaction : {false, true}) {
+    const TempFolder folder;
+    const auto database = *SqliteDatabase::open(folder.file("a.db"));
+    ASSERT_TRUE(database->execute("CREATE TABLE t (a)").ok());
+    const auto write = [&] {
+      const auto insert = [&] { return database->query(kInsert, {value}).status(); };
+      return is_transaction ? database->transaction(insert) : insert();
+    };
+    for (int round = 0; round < 3; ++round) {
+      {
+        const FullDisk full(40'000);
+        const Status status = write();
+        EXPECT_EQ(status.code(), Code::kResourceExhausted) << status.to_string();
+      }
+      {
+        const BrokenFile broken(folder.file("a.db-wal"));
+        const Status status = write();
+        EXPECT_EQ(status.code(), Code::kUnavailable) << status.to_string();
+        EXPECT_NE(status.message().find("Bad file descriptor"), std::string::npos)
+            << status.to_string();
+      }
+    }
+    EXPECT_TRUE(write().ok());
   }
 }
 
