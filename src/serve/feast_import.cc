@@ -45,11 +45,16 @@ std::string plain(const std::string& name) {
   return catalog::is_name(made) ? made : "x" + made;
 }
 
-/// The same, and none of `taken`, which it joins.
-std::string new_name(const std::string& name, std::set<std::string>* taken) {
+/// The same, none of `taken`, which it joins, and of columns and features none that tables keep for
+/// themselves.
+std::string new_name(const std::string& name,
+                     std::set<std::string>* taken,
+                     bool is_of_tables = false) {
   const std::string begin = plain(name);
   std::string made = begin;
-  for (int number = 2; !taken->insert(made).second; ++number) {
+  for (int number = 2;
+       (is_of_tables && catalog::is_reserved_column(made)) || !taken->insert(made).second;
+       ++number) {
     made = begin + "_" + std::to_string(number);
   }
   return made;
@@ -62,9 +67,56 @@ std::string quoted(const std::string& text) {
   return json;
 }
 
-/// Whether a column of the files can be one of a table.
+/// Whether a table can have a column of this name.
 bool is_column(const std::string& name) {
   return catalog::is_column_name(name) && !catalog::is_reserved_column(name);
+}
+
+/// Names of a table's columns by those in the files: the same where they can be, and others where
+/// not, or where another column has it, upper and lower case alike.
+class ColumnNames {
+ public:
+  /// Call a column of the files so. False: another one is, or it has a name.
+  bool take(const std::string& in_files, const std::string& name) {
+    return names_.count(in_files) == 0 && taken_.insert(lower_ascii(name)).second &&
+           names_.emplace(in_files, name).second;
+  }
+  /// Give it a name, if it has none.
+  void name(const std::string& in_files) {
+    if (names_.count(in_files) == 0) {
+      names_.emplace(in_files, new_name(in_files, &taken_, true));
+    }
+  }
+  [[nodiscard]] const std::string& of(const std::string& in_files) const {
+    return names_.at(in_files);
+  }
+
+ private:
+  std::map<std::string, std::string> names_;
+  std::set<std::string> taken_;  // in lower case
+};
+
+ColumnNames columns_of(const View& view) {
+  ColumnNames names;
+  for (const Column& key : view.keys) {
+    names.take(key.column, key.made);
+  }
+  std::vector<std::string> columns{view.event_time};
+  if (!view.known_time.empty()) {
+    columns.push_back(view.known_time);
+  }
+  for (const Column& feature : view.features) {
+    columns.push_back(feature.column);
+  }
+  for (const std::string& column : columns) {
+    if (is_column(column) || (column == "event_time" && column == view.event_time)) {
+      names.take(column, column);
+    }
+  }
+  for (const std::string& column : columns) {
+    names.name(column);
+  }
+  return names;
 }
 
 /// The column that a time is in: by itself, or as an expression where it is a word of SQL's.
@@ -88,7 +140,6 @@ class Importer {
                     "the registry has no feature view over a source of files");
     }
     write_sources();
-    write_renamed_tables();
     write_entities();
     write_views();
     write_services();
@@ -207,16 +258,6 @@ class Importer {
     if (view.is_delta) {  // among its files are those whose rows its log removed
       return "its source is a Delta table; sources are files of rows, not tables";
     }
-    for (const std::string& time : {view.event_time, view.known_time}) {
-      if (!time.empty() && !is_column(time) && !(time == "event_time" && time == view.event_time)) {
-        return "its time is in the column `" + time + kNoColumn;
-      }
-    }
-    for (const Column& key : view.keys) {
-      if (!is_column(key.column) || !is_column(key.name)) {
-        return "its key " + key.name + " is in the column `" + key.column + kNoColumn;
-      }
-    }
     return "";
   }
 
@@ -226,8 +267,11 @@ class Importer {
       view.event_time = view.column_of(view.event_time);
       view.known_time = view.column_of(view.known_time);
       std::erase_if(view.keys, [](const Column& key) { return key.name == "__dummy_id"; });
+      std::set<std::string> taken;
       for (Column& key : view.keys) {
         key.column = view.column_of(key.name);
+        key.made = is_column(key.name) ? key.name : new_name(key.name, &taken, true);
+        taken.insert(lower_ascii(key.made));
       }
       if (const std::string why = why_not(view); !why.empty()) {
         note(name + ": " + why);
@@ -239,8 +283,11 @@ class Importer {
         continue;
       }
       view.made = new_name(name, &taken_);
-      if (view.renames_keys()) {
-        taken_.insert(view.table());
+      for (const Column& key : view.keys) {
+        if (key.made != key.name && noted_keys_.insert(key.name).second) {
+          note("key " + key.name + ": called `" + key.made +
+               "` here, and clients ask by that; keys are letters, digits and _");
+        }
       }
       note_name(name, view.made);
       if (view.has_stream) {
@@ -268,10 +315,8 @@ class Importer {
         note(name + ": left out; its type " + feature.feast_type +
              " has no counterpart; where files have a struct or a map, write `" + feature.column +
              "` with its type in `bronze`, and `latest`");
-      } else if (!is_column(feature.column)) {
-        note(name + ": left out; it is in the column `" + feature.column + kNoColumn);
       } else {
-        feature.made = new_name(feature.name, &taken);
+        feature.made = new_name(feature.name, &taken, true);
         if (feature.made != feature.name) {
           note_name(name, feature.made);
         }
@@ -294,15 +339,19 @@ class Importer {
     for (const View* view : kept_) {
       line("  " + view->made + ":");
       line("    source: " + view->made);
-      line("    event_time: " + time_of(view->event_time));
+      const ColumnNames names = columns_of(*view);
+      line("    event_time: " + time_of(names.of(view->event_time)));
       if (!view->known_time.empty()) {
-        line("    known_time: " + time_of(view->known_time));
+        line("    known_time: " + time_of(names.of(view->known_time)));
       }
       line("    columns:");
       std::set<std::string> told;
-      const auto column = [&](const std::string& name, const std::string& type) {
+      const auto column = [&](const std::string& in_files, const std::string& type) {
+        const std::string& name = names.of(in_files);
         if (told.insert(name).second) {
-          line("      " + name + ": " + type);
+          line("      " + name + ": " +
+               (name == in_files ? type
+                                 : "{type: " + quoted(type) + ", from: " + quoted(in_files) + "}"));
         }
       };
       for (const Column& key : view->keys) {
@@ -315,36 +364,6 @@ class Importer {
       for (const Column& feature : view->features) {
         column(feature.column, feature.type);
       }
-    }
-  }
-
-  /// Where keys have other names in the files than clients ask by. No row is late there.
-  void write_renamed_tables() {
-    std::string text;
-    for (const View* view : kept_) {
-      if (!view->renames_keys()) {
-        continue;
-      }
-      std::string columns;
-      std::set<std::string> told;
-      const auto column = [&](const std::string& name, const std::string& as) {
-        if (told.insert(as).second) {
-          columns += "\"" + name + "\" AS \"" + as + "\", ";
-        }
-      };
-      for (const Column& key : view->keys) {
-        column(key.column, key.name);
-      }
-      for (const Column& feature : view->features) {
-        column(feature.column, feature.made);
-      }
-      text += "  " + view->table() + ": {from: " + view->made +
-              ", allowed_lateness: 36500d, sql: " +
-              quoted("SELECT " + columns + "event_time FROM " + view->made) + "}\n";
-    }
-    if (!text.empty()) {
-      line("\nsilver:");
-      made_.yaml += text;
     }
   }
 
@@ -369,7 +388,7 @@ class Importer {
     for (const auto& [name, view] : entities) {
       std::string keys;
       for (const Column& key : view->keys) {
-        keys += (keys.empty() ? "" : ", ") + key.name + ": " + key.type;
+        keys += (keys.empty() ? "" : ", ") + key.made + ": " + key.type;
       }
       const auto described = described_.find(view->entities.front());
       const bool is_described = view->entities.size() == 1 && described != described_.end() &&
@@ -384,7 +403,7 @@ class Importer {
     for (const View* view : kept_) {
       line("  " + view->made + ":");
       line("    entity: " + entity_of(*view));
-      line("    from: " + view->table());
+      line("    from: " + view->made);
       for (const auto& [key, text] :
            {std::pair{"description", &view->description}, std::pair{"owner", &view->owner}}) {
         if (!text->empty()) {
@@ -398,8 +417,9 @@ class Importer {
       line_if(!tags.empty(), "    tags: [" + tags + "]");
       line_if(view->ttl_seconds > 0, "    ttl: " + std::to_string(view->ttl_seconds) + "s");
       line("    features:");
+      const ColumnNames names = columns_of(*view);
       for (const Column& feature : view->features) {
-        const std::string& column = view->renames_keys() ? feature.made : feature.column;
+        const std::string& column = names.of(feature.column);
         const bool is_short = column == feature.made && feature.description.empty();
         line("      " + feature.made + ": " +
              (is_short ? "latest"
@@ -520,13 +540,10 @@ class Importer {
     return whole || folder_.empty() ? view.path : join_path(folder_, view.path);
   }
 
-  static constexpr const char* kNoColumn =
-      "`, which can be no column of a table: give it another name in the files, of letters, digits "
-      "and _";
-
   const std::string folder_;
   FeastImport made_;
   std::set<std::string> taken_{"none"};  // names of views and tables
+  std::set<std::string> noted_keys_;
   std::map<std::string, Entity> described_;
   std::map<std::string, Source> sources_;
   std::map<std::string, View> views_;

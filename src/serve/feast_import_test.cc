@@ -10,6 +10,8 @@
 
 #include <gtest/gtest.h>
 
+#include "catalog/testing.h"
+#include "catalog/validate.h"
 #include "data/protobuf.h"
 #include "serve/feast_registry.h"
 #include "serve/serving_fixture.h"
@@ -126,6 +128,7 @@ struct Repository {
   static constexpr int kText = 2;
   static constexpr int kInteger = 4;
   std::vector<std::pair<int, std::string>> objects;
+  std::string key = "DriverID";
   std::string more = number(8, 1);  // fields of the views to come: they are online
 
   /// A view of driver D over `When`, with a feature of each of these columns.
@@ -138,7 +141,7 @@ struct Repository {
       source.emplace_back(2, message({{1, from}, {2, to}}));
     }
     std::vector<std::pair<int, std::string>> spec = {
-        {1, name}, {3, "driver"}, {12, column("DriverID", kText)}, {7, message(source)}};
+        {1, name}, {3, "driver"}, {12, column(key, kText)}, {7, message(source)}};
     for (const std::string& feature : features) {
       spec.emplace_back(4, column(feature, kInteger));
     }
@@ -158,7 +161,14 @@ struct Repository {
   [[nodiscard]] FeastImport made() const {
     const auto made = import_feast(message(objects));
     EXPECT_TRUE(made.ok()) << made.status().to_string();
-    return made.ok() ? *made : FeastImport();
+    if (!made.ok()) {
+      return {};
+    }
+    catalog::MemoryWorld world({{"/p/assay.yaml", "project: p\n" + made->yaml}});
+    const auto project = catalog::load_project(world.world(), "/p");
+    EXPECT_EQ(project.ok() ? project->diagnostics.errors() : 1, 0)
+        << catalog::format_diagnostics(project->diagnostics) << made->yaml;
+    return *made;
   }
 };
 
@@ -174,11 +184,14 @@ TEST(FeastImport, NamesThatDefinitionsDoNotHaveAreOthersAndSaid) {
   repository.view("driver_stats", {"trips"});
   repository.service("Svc-Two", {message({{1, "Driver-Stats"}, {2, column("Trips", 4)}})});
   const FeastImport made = repository.made();
-  EXPECT_NE(made.yaml.find(
-                "  driver_stats:\n    entity: driver\n    from: driver_stats\n"
-                "    features:\n      trips: {latest: Trips}\n      trips_2: {latest: trips}\n"),
+  EXPECT_NE(made.yaml.find("  driver_stats:\n    entity: driver\n    from: driver_stats\n"
+                           "    features:\n      trips: {latest: Trips}\n      trips_2: latest\n"),
             std::string::npos)
       << made.yaml;
+  EXPECT_NE(made.yaml.find("      Trips: int64\n"
+                           "      trips_2: {type: \"int64\", from: \"trips\"}\n"),
+            std::string::npos)
+      << "columns differ in more than case";
   EXPECT_NE(made.yaml.find("  driver_stats_2:\n    entity: driver\n"), std::string::npos);
   EXPECT_NE(made.yaml.find("  svc_two: [\"driver_stats:trips\"]\n"), std::string::npos);
   EXPECT_NE(made.yaml.find("    event_time: {expr: \"\\\"When\\\"\"}\n"), std::string::npos)
@@ -198,21 +211,58 @@ TEST(FeastImport, RenamedColumnsAreReadUnderTheirNamesInTheFiles) {
   const FeastImport made = repository.made();
   EXPECT_NE(made.yaml.find("      n_trips: int64\n"), std::string::npos) << made.yaml;
   EXPECT_NE(made.yaml.find("      trips: {latest: n_trips}\n"), std::string::npos) << made.yaml;
-  EXPECT_EQ(made.yaml.find("rate"), std::string::npos) << "no table can have such a column";
-  EXPECT_TRUE(is_noted(made, "stats.rate: left out; it is in the column `Conv-Rate`"));
+  EXPECT_NE(made.yaml.find("      conv_rate: {type: \"int64\", from: \"Conv-Rate\"}\n"),
+            std::string::npos);
+  EXPECT_NE(made.yaml.find("      rate: {latest: conv_rate}\n"), std::string::npos);
+  EXPECT_TRUE(made.notes.empty());
 }
 
-TEST(FeastImport, KeysThatAreRenamedHaveATableOfTheirNames) {
+TEST(FeastImport, ColumnsMayHaveAnyName) {
   Repository repository;
-  repository.view("stats", {"trips"}, {{"driver", "DriverID"}, {"Ride", "trips"}});
+  repository.view("stats",
+                  {"Conv-Rate", "conv rate", "conv_rate", "dt", "1st", "\xc3\xa4", "sequence"},
+                  {{"Seen at!", "When"}, {"Driver \"No\"", "DriverID"}});
   const FeastImport made = repository.made();
-  EXPECT_NE(made.yaml.find("      driver: string!\n"), std::string::npos) << made.yaml;
-  EXPECT_NE(made.yaml.find(
-                R"(  stats_renamed: {from: stats, allowed_lateness: 36500d, sql: "SELECT )"
-                R"(\"driver\" AS \"DriverID\", \"Ride\" AS \"trips\", event_time FROM stats"})"),
+  for (const char* const line : {R"(    event_time: {column: seen_at_})",
+                                 R"(      DriverID: {type: "string!", from: "Driver \"No\""})",
+                                 R"(      seen_at_: {type: "timestamp!", from: "Seen at!"})",
+                                 R"(      conv_rate_2: {type: "int64", from: "Conv-Rate"})",
+                                 R"(      conv_rate_3: {type: "int64", from: "conv rate"})",
+                                 R"(      conv_rate: int64)",
+                                 R"(      dt_2: {type: "int64", from: "dt"})",
+                                 R"(      x1st: {type: "int64", from: "1st"})",
+                                 R"(      sequence_2: {type: "int64", from: "sequence"})",
+                                 R"(      conv_rate: {latest: conv_rate_2})",
+                                 R"(      dt_2: latest)",
+                                 R"(      conv_rate_3: {latest: conv_rate})"}) {
+    EXPECT_NE(made.yaml.find(std::string(line) + "\n"), std::string::npos) << line << made.yaml;
+  }
+}
+
+TEST(FeastImport, KeysOfOtherNamesAreSaid) {
+  Repository repository;
+  repository.key = "Driver ID";
+  repository.view("stats", {"trips"});
+  repository.view("more", {"trips"}, {{"driver_id", "Driver ID"}});
+  const FeastImport made = repository.made();
+  EXPECT_NE(made.yaml.find("  driver: {keys: {driver_id: string}}\n"), std::string::npos)
+      << made.yaml;
+  EXPECT_NE(made.yaml.find("      driver_id: {type: \"string!\", from: \"Driver ID\"}\n"),
+            std::string::npos);
+  EXPECT_NE(made.yaml.find("      driver_id: string!\n"), std::string::npos);
+  EXPECT_TRUE(is_noted(made, "key Driver ID: called `driver_id` here"));
+  EXPECT_EQ(made.notes.size(), 1U);
+}
+
+TEST(FeastImport, KeysAreColumnsOfTheNamesThatClientsAskBy) {
+  Repository repository;
+  repository.view("stats", {"trips", "DriverID "}, {{"driver", "DriverID"}, {"Ride", "trips"}});
+  const FeastImport made = repository.made();
+  EXPECT_NE(made.yaml.find("      DriverID: {type: \"string!\", from: \"driver\"}\n"),
             std::string::npos)
       << made.yaml;
-  EXPECT_NE(made.yaml.find("    from: stats_renamed\n    features:\n      trips: latest\n"),
+  EXPECT_NE(made.yaml.find("      trips: {latest: Ride}\n"), std::string::npos);
+  EXPECT_NE(made.yaml.find("      driverid_: {type: \"int64\", from: \"DriverID \"}\n"),
             std::string::npos);
 }
 

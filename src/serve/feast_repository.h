@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -72,12 +71,6 @@ struct FeastView {
     const auto found = columns.find(known);
     return found == columns.end() ? known : found->second;
   }
-  [[nodiscard]] bool renames_keys() const {
-    return std::any_of(
-        keys.begin(), keys.end(), [](const FeastColumn& key) { return key.column != key.name; });
-  }
-  /// The table that its features are read from.
-  [[nodiscard]] std::string table() const { return renames_keys() ? made + "_renamed" : made; }
 };
 
 struct FeastService {

@@ -271,7 +271,8 @@ def imported(program, python, root):
                           capture_output=True, text=True)
     expected = json.loads(done.stdout.splitlines()[-1])
     project = Project(program, root)
-    project.run("import", "feast", root / "repository", root / "imported")
+    notes = [row["note"] for row in project.json("import", "feast", root / "repository", root / "imported")]
+    assert notes == ["spending.Conv-Rate: called `conv_rate` here; names are lower-case letters, digits and _"], notes
     project.run("import", "feast", root / "repository", root / "imported", expect=STATE)  # nothing is overwritten
     project.folder = root / "imported"
     text = (project.folder / "assay.yaml").read_text()
@@ -284,7 +285,8 @@ def imported(program, python, root):
         assert status == 200, text
         answer = json.loads(text)
         found = dict(zip(answer["metadata"]["feature_names"], [result["values"] for result in answer["results"]]))
-        assert [found[name] for name in ("age", "name", "spend")] == expected, (found, expected)
+        assert expected[3] == [0.25, None, None], expected
+        assert [found[name] for name in ("age", "name", "spend", "conv_rate")] == expected, (found, expected)
 
 
 def moved(program, python, root):
