@@ -105,7 +105,7 @@ constexpr std::array kKeys{
            "or a Redis server as "
            "redis://[user:password@]host[:port][/database] or redis+unix:///path/to.sock, a Redis "
            "Cluster as redis+cluster://host:port, the primary that a sentinel knows as "
-           "redis+sentinel://host/NAME (`also=host:port` is another node of either); then "
+           "redis+sentinel://host/NAME (`also=host:port` is another node of either), `rediss` for `redis` inside of TLS; then "
            "`?prefix=` begins its keys, `feast=PROJECT` writes values for Feast's clients beside them, "
            "`from_feast=PROJECT` answers reads from what Feast's jobs wrote, of the views in "
            "`from_feast_views=VIEW,VIEW` or of all. "

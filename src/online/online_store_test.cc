@@ -17,6 +17,7 @@
 #include "online/paged_fake_view.h"
 #include "online/postgres_under_test.h"
 #include "online/redis_nodes_under_test.h"
+#include "online/redis_tls_under_test.h"
 #include "online/redis_under_test.h"
 #include "online/sharded_store.h"
 #include "online/share_store.h"
@@ -537,6 +538,9 @@ std::vector<StoreKind> all_stores() {
                       return open_redis_store(world.world,
                                               RedisUnderTest::shared().fresh_url() +
                                                   "&from_feast=shop&from_feast_views=another");
+                    }});
+  stores.push_back({"redis_tls", [](TestWorld& world, const std::string&) {
+                      return open_redis_store(world.world, RedisTlsUnderTest::shared().fresh_url());
                     }});
   stores.push_back({"redis_cluster", [](TestWorld& world, const std::string&) {
                       return open_redis_store(world.world,

@@ -6,6 +6,7 @@
 #include <hiredis/hiredis.h>
 
 #include "online/redis_cluster.h"
+#include "online/redis_tls.h"
 
 namespace assay::online {
 namespace {
@@ -68,6 +69,9 @@ RedisReply copy(const redisReply& from) {
 struct RedisConnection::Impl {
   RedisAddress address;
   redisContext* context = nullptr;
+  std::unique_ptr<RedisTlsSession> tls;  // then the context is the socket and the reader only
+  bool tls_broke = false;
+  bool answered = false;  // once at least
   std::optional<RedisRedirect> redirect;
   bool demoted = false;    // a primary that has become a replica
   bool timed_out = false;  // the server said nothing for too long
@@ -85,18 +89,104 @@ struct RedisConnection::Impl {
     demoted = demoted || text.substr(0, text.find(' ')) == "READONLY";
   }
   Status broken() {
-    timed_out = errno == EAGAIN || errno == EWOULDBLOCK || errno == ETIMEDOUT;
+    note_time_out();
     return {Code::kUnavailable,
             std::string(context == nullptr ? "no memory" : context->errstr) + ": Redis at " +
                 address.text()};
   }
+  Status broken(const Status& inside_tls) {
+    note_time_out();
+    tls_broke = true;
+    return {inside_tls.code(), inside_tls.message() + ": Redis at " + address.text()};
+  }
+  void note_time_out() {
+    timed_out = errno == EAGAIN || errno == EWOULDBLOCK || errno == ETIMEDOUT;
+  }
+  Status send_plain(const RedisCommand& command);
+  Status send_inside_tls(const std::vector<RedisCommand>& commands);
+  /// The next answer, waited for.
+  Status take(void** reply);
 };
+
+namespace {
+
+/// A command's words as hiredis takes them.
+struct Words {
+  explicit Words(const RedisCommand& command) {
+    for (const std::string& word : command) {
+      texts.push_back(word.data());
+      sizes.push_back(word.size());
+    }
+  }
+  [[nodiscard]] int count() const { return static_cast<int>(texts.size()); }
+  std::vector<const char*> texts;
+  std::vector<std::size_t> sizes;
+};
+
+}  // namespace
+
+Status RedisConnection::Impl::send_plain(const RedisCommand& command) {
+  Words words(command);
+  return redisAppendCommandArgv(context, words.count(), words.texts.data(), words.sizes.data()) ==
+                 REDIS_OK
+             ? Status()
+             : broken();
+}
+
+Status RedisConnection::Impl::send_inside_tls(const std::vector<RedisCommand>& commands) {
+  std::string bytes;
+  for (const RedisCommand& command : commands) {
+    Words words(command);
+    char* text = nullptr;
+    const int size =
+        redisFormatCommandArgv(&text, words.count(), words.texts.data(), words.sizes.data());
+    if (size < 0) {
+      return broken(Status(Code::kUnavailable, "no memory"));
+    }
+    bytes.append(text, static_cast<std::size_t>(size));
+    redisFreeCommand(text);
+  }
+  const Status sent = tls->write(bytes);
+  return sent.ok() ? Status() : broken(sent);
+}
+
+Status RedisConnection::Impl::take(void** reply) {
+  if (tls == nullptr) {
+    if (redisGetReply(context, reply) == REDIS_OK) {
+      answered = true;
+      return {};
+    }
+    const Status status = broken();
+    // A port of TLS answers plain words with an alert, or not at all.
+    const bool may_be_tls = !answered && !timed_out && address.unix_socket.empty();
+    return may_be_tls ? Status(status.code(),
+                               status.message() +
+                                   "; where that port speaks TLS, write rediss:// for redis://")
+                      : status;
+  }
+  for (;;) {
+    if (redisReaderGetReply(context->reader, reply) != REDIS_OK) {
+      errno = 0;
+      return broken(Status(Code::kUnavailable, context->reader->errstr));
+    }
+    if (*reply != nullptr) {
+      return {};
+    }
+    char bytes[16 * 1024];
+    const Result<std::size_t> some = tls->read(bytes, sizeof bytes);
+    if (!some.ok()) {
+      return broken(some.status());
+    }
+    redisReaderFeed(context->reader, bytes, *some);
+  }
+}
 
 RedisConnection::RedisConnection(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 RedisConnection::~RedisConnection() = default;
 
 bool RedisConnection::usable() const {
-  return impl_->context != nullptr && impl_->context->err == 0 && !impl_->demoted;
+  return impl_->context != nullptr && impl_->context->err == 0 && !impl_->tls_broke &&
+         !impl_->demoted;
 }
 
 bool RedisConnection::timed_out() const {
@@ -123,6 +213,13 @@ Result<std::unique_ptr<RedisConnection>> RedisConnection::connect(const RedisAdd
   if (address.unix_socket.empty()) {
     redisEnableKeepAlive(impl->context);
   }
+  if (address.tls.has_value()) {
+    auto agreed = RedisTlsSession::agree(impl->context->fd, *address.tls, address.node.host);
+    if (!agreed.ok()) {
+      return impl->broken(agreed.status());
+    }
+    impl->tls = std::move(agreed).value();
+  }
   std::unique_ptr<RedisConnection> connection(new RedisConnection(std::move(impl)));
   std::vector<RedisCommand> greeting;
   if (!address.password.empty()) {
@@ -131,6 +228,9 @@ Result<std::unique_ptr<RedisConnection>> RedisConnection::connect(const RedisAdd
   }
   if (address.database != 0) {  // sentinels do not know the word
     greeting.push_back({"SELECT", std::to_string(address.database)});
+  }
+  if (address.tls.has_value() && greeting.empty()) {
+    greeting.push_back({"PING"});  // whether it takes our certificate it says behind the agreement
   }
   ASSAY_RETURN_IF_ERROR(connection->run(greeting).status());
   return connection;
@@ -144,20 +244,11 @@ Result<std::vector<RedisReply>> RedisConnection::run(const std::vector<RedisComm
 Status RedisConnection::send(const std::vector<RedisCommand>& commands) {
   impl_->redirect.reset();
   errno = 0;
-  std::vector<const char*> words;
-  std::vector<std::size_t> sizes;
+  if (impl_->tls != nullptr) {
+    return impl_->send_inside_tls(commands);
+  }
   for (const RedisCommand& command : commands) {
-    words.clear();
-    sizes.clear();
-    for (const std::string& word : command) {
-      words.push_back(word.data());
-      sizes.push_back(word.size());
-    }
-    if (redisAppendCommandArgv(
-            impl_->context, static_cast<int>(words.size()), words.data(), sizes.data()) !=
-        REDIS_OK) {
-      return impl_->broken();
-    }
+    ASSAY_RETURN_IF_ERROR(impl_->send_plain(command));
   }
   for (int all = 0; all == 0;) {
     if (redisBufferWrite(impl_->context, &all) != REDIS_OK) {
@@ -174,9 +265,7 @@ Result<std::vector<RedisReply>> RedisConnection::receive(std::size_t count) {
   Status refused;
   for (std::size_t i = 0; i < count; ++i) {
     void* taken = nullptr;
-    if (redisGetReply(impl_->context, &taken) != REDIS_OK) {
-      return impl_->broken();
-    }
+    ASSAY_RETURN_IF_ERROR(impl_->take(&taken));
     const std::unique_ptr<redisReply, decltype(&freeReplyObject)> reply(
         static_cast<redisReply*>(taken), freeReplyObject);
     if (reply->type == REDIS_REPLY_ERROR) {

@@ -25,6 +25,14 @@ struct RedisNode {
   [[nodiscard]] std::string text() const { return host + ":" + std::to_string(port); }
 };
 
+/// How connections are sealed: files in PEM form, by absolute paths.
+struct RedisTls {
+  std::string ca_file;      // whom to trust; "" for the machine's own
+  std::string cert_file;    // who we are, for servers that ask; "" for none
+  std::string key_file;     // its private key; "" where that is in cert_file
+  std::string server_name;  // of whom certificates must be; "" for the host that is connected to
+};
+
 /// Where Redis is and how to ask it, from its URL.
 struct RedisAddress {
   enum class Kind {
@@ -38,6 +46,9 @@ struct RedisAddress {
   std::string unix_socket;  // instead of host and port
   std::string user;         // "" for the default user
   std::string password;
+  std::string sentinel_user;  // of the sentinels themselves
+  std::string sentinel_password;
+  std::optional<RedisTls> tls;  // nothing for plain connections; of the sentinels, too
   int database = 0;
   std::string prefix = "assay";  // every key of ours begins with it and `:`
   Duration timeout{10 * kMicrosPerSecond};
@@ -55,9 +66,11 @@ struct RedisAddress {
 /// `redis+unix:///path/to.sock[?database=1&prefix=...]`,
 /// `redis+cluster://[user:password@]host[:port][?also=host:port&...]`, or
 /// `redis+sentinel://[user:password@]host[:port]/NAME[?also=host:port&database=1&...]`, where user
-/// and password are those of the servers, not of the sentinels.
+/// and password are those of the servers; the sentinels' are `sentinel_user=` and
+/// `sentinel_password=`, with percent-encoding. `rediss` for `redis`: inside of TLS, with
+/// `ca_file=`, `cert_file=`, `key_file=` and `server_name=` as RedisTls has them.
 ///
-/// Errors  kInvalidArgument: what is wrong and how to write it; `rediss://` (TLS) is not supported.
+/// Errors  kInvalidArgument: what is wrong and how to write it.
 Result<RedisAddress> parse_redis_url(std::string_view url);
 
 /// One answer of the server.
@@ -83,8 +96,8 @@ struct RedisRedirect {
 ///         use then), or a cluster has no node for it just now, or a primary found by sentinels is
 ///         none any more (of no use either); kPermissionDenied: its user or password;
 ///         kResourceExhausted: the server is out of memory; kFailedPrecondition: it is a replica,
-///         or a node of a cluster, and the address says nothing of that; kInternal: any other
-///         refusal.
+///         or a node of a cluster, and the address says nothing of that, or its certificate is not
+///         to be trusted; kInternal: any other refusal.
 /// Threads one thread at a time.
 class RedisConnection {
  public:

@@ -11,12 +11,26 @@ namespace {
 constexpr int64_t kPause = kMicrosPerSecond;
 constexpr int64_t kSentinelPause = 30 * kMicrosPerSecond;
 
-/// Of a sentinel: it has no databases, and no users of ours.
+/// Of a sentinel: it has no databases, and users of its own.
 RedisAddress sentinel_address(const RedisAddress& address, const RedisNode& node) {
   RedisAddress sentinel;
   sentinel.node = node;
   sentinel.timeout = address.timeout;
+  sentinel.user = address.sentinel_user;
+  sentinel.password = address.sentinel_password;
+  sentinel.tls = address.tls;
   return sentinel;
+}
+
+/// Why a sentinel did not say, and whose password it wants.
+Status not_said(const Status& why) {
+  return Status(why.code(),
+                why.message() +
+                    (why.code() == Code::kPermissionDenied
+                         ? "; that of the sentinels is `sentinel_password=`, with `sentinel_user=` "
+                           "where they have users"
+                         : ""))
+      .with_context("ask a sentinel");
 }
 
 }  // namespace
@@ -53,13 +67,13 @@ Result<std::unique_ptr<RedisConnection>> RedisPool::connect_to_primary(
     const auto asked = RedisConnection::connect(sentinel_address(address, sentinels[number]));
     if (!asked.ok()) {
       note_silent(number);
-      failure = asked.status().with_context("ask a sentinel");
+      failure = not_said(asked.status());
       continue;
     }
     const auto replies = (*asked)->run({{"SENTINEL", "get-master-addr-by-name", address.primary}});
     if (!replies.ok()) {
       note_silent(number);
-      failure = replies.status().with_context("ask a sentinel");
+      failure = not_said(replies.status());
       continue;
     }
     const Result<RedisNode> node = read_primary(replies->front(), address.primary);

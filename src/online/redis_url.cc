@@ -12,6 +12,7 @@ constexpr char kForm[] =
     "write it like "
     "redis://[user:password@]host[:port][/database]"
     "[?prefix=...&timeout=2s&read_timeout=100ms&feast=PROJECT], "
+    "rediss://... (TLS) [?ca_file=/path&cert_file=/path&key_file=/path&server_name=NAME], "
     "redis+unix:///path/to.sock, redis+cluster://host:port[?also=host:port] or "
     "redis+sentinel://host:port/NAME[?also=host:port]";
 constexpr int kPortMax = 65'535;
@@ -58,6 +59,40 @@ Result<RedisNode> node_of(const std::string& text, int port) {
   return node;
 }
 
+/// A value with its percent-encoding undone; "" where it holds a null byte.
+std::string decoded(const std::string& value) {
+  int size = 0;
+  const std::unique_ptr<char, decltype(&curl_free)> text(
+      curl_easy_unescape(nullptr, value.c_str(), static_cast<int>(value.size()), &size), curl_free);
+  std::string made(text == nullptr ? "" : std::string(text.get(), static_cast<std::size_t>(size)));
+  return made.find('\0') == std::string::npos ? made : "";
+}
+
+/// What an option of TLS is of; nullptr: it is none of them.
+std::string RedisTls::*tls_option(const std::string& name) {
+  return name == "ca_file"       ? &RedisTls::ca_file
+         : name == "cert_file"   ? &RedisTls::cert_file
+         : name == "key_file"    ? &RedisTls::key_file
+         : name == "server_name" ? &RedisTls::server_name
+                                 : nullptr;
+}
+
+Status set_tls_option(std::string RedisTls::*part,
+                      const std::string& name,
+                      const std::string& value,
+                      RedisAddress* address) {
+  if (!address->tls.has_value()) {
+    return wrong("has `" + name + "=` without TLS, which rediss:// asks for");
+  }
+  (*address->tls).*part = decoded(value);
+  const std::string& text = (*address->tls).*part;
+  const bool is_file = part != &RedisTls::server_name;
+  if (text.empty() || (is_file && text.front() != '/')) {
+    return wrong("has a `" + name + "=` that is " + (is_file ? "no absolute path" : "empty"));
+  }
+  return {};
+}
+
 Status set_option(std::string_view option, RedisAddress* address) {
   constexpr int kDatabaseMax = 1'000'000;
   const std::size_t equals = option.find('=');
@@ -89,6 +124,19 @@ Status set_option(std::string_view option, RedisAddress* address) {
     address->others.push_back(std::move(node));
     return {};
   }
+  if (name == "sentinel_user" || name == "sentinel_password") {
+    if (address->kind != RedisAddress::Kind::kSentinel || decoded(value).empty()) {
+      return wrong("has a `" + name + "=` " +
+                   (address->kind == RedisAddress::Kind::kSentinel ? "that says nothing"
+                                                                   : "without sentinels"));
+    }
+    (name == "sentinel_user" ? address->sentinel_user : address->sentinel_password) =
+        decoded(value);
+    return {};
+  }
+  if (const auto part = tls_option(name)) {
+    return set_tls_option(part, name, value, address);
+  }
   if (name == "timeout" || name == "read_timeout") {
     const Result<Duration> timeout = parse_duration(value);
     if (timeout.ok() && timeout->micros > 0) {
@@ -102,8 +150,9 @@ Status set_option(std::string_view option, RedisAddress* address) {
   }
   return wrong(
       "has an option that is not prefix=..., timeout=2s, read_timeout=100ms, database=1, "
-      "feast=PROJECT, from_feast=PROJECT, from_feast_views=VIEW,VIEW or, of a cluster or "
-      "sentinels, also=host:port");
+      "feast=PROJECT, from_feast=PROJECT, from_feast_views=VIEW,VIEW, of rediss:// ca_file=, "
+      "cert_file=, key_file= or server_name=, of a cluster or sentinels also=host:port, of "
+      "sentinels sentinel_user= or sentinel_password=");
 }
 
 Status set_options(std::string_view query, RedisAddress* address) {
@@ -143,6 +192,12 @@ Status set_place(CURLU* url, RedisAddress* address) {
 Status check(const RedisAddress& address) {
   if (!address.user.empty() && address.password.empty()) {
     return wrong("has a user without a password");
+  }
+  if (!address.sentinel_user.empty() && address.sentinel_password.empty()) {
+    return wrong("has a `sentinel_user=` without `sentinel_password=`");
+  }
+  if (address.tls.has_value() && address.tls->cert_file.empty() && !address.tls->key_file.empty()) {
+    return wrong("has a `key_file=` without `cert_file=`, the certificate that it is of");
   }
   if (!address.from_feast.empty() && !address.feast_project.empty()) {
     return wrong("has both `feast=` and `from_feast=`: what is read would be written over");
@@ -188,18 +243,21 @@ Result<RedisAddress> parse_redis_url(std::string_view url) {
           CURLUE_OK) {
     return wrong("is no URL");
   }
-  const std::string scheme = part(parsed.get(), CURLUPART_SCHEME);
-  if (scheme == "rediss") {
-    return wrong("asks for TLS, which is not supported: use a tunnel on this machine");
-  }
+  std::string scheme = part(parsed.get(), CURLUPART_SCHEME);
   RedisAddress address;
+  constexpr std::string_view kSealed = "rediss";
+  if (scheme.starts_with(kSealed)) {
+    address.tls.emplace();
+    scheme.erase(kSealed.size() - 1, 1);
+  }
   if (scheme == "redis+cluster") {
     address.kind = RedisAddress::Kind::kCluster;
   } else if (scheme == "redis+sentinel") {
     address.kind = RedisAddress::Kind::kSentinel;
   } else if (scheme != "redis" && !by_socket) {
     return wrong(
-        "begins with none of redis://, redis+unix://, redis+cluster://, redis+sentinel://");
+        "begins with none of redis://, redis+unix://, redis+cluster://, redis+sentinel://, "
+        "rediss://, rediss+cluster://, rediss+sentinel://");
   }
   address.user = part(parsed.get(), CURLUPART_USER);
   address.password = part(parsed.get(), CURLUPART_PASSWORD);

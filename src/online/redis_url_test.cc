@@ -60,6 +60,29 @@ TEST(RedisUrl, SentinelsKnowAPrimaryByName) {
   EXPECT_EQ(address.text(), "main by sentinel one:26379, database 2");
 }
 
+TEST(RedisUrl, TlsIsAskedForByTheScheme) {
+  EXPECT_FALSE(parse_redis_url("redis://h")->tls.has_value());
+  const RedisAddress address = *parse_redis_url(
+      "rediss://:secret@h/2?ca_file=/a%20b/ca.pem&cert_file=/c.pem&key_file=/c.key&server_name=x");
+  EXPECT_EQ(address.kind, RedisAddress::Kind::kServer);
+  EXPECT_EQ(address.node, (RedisNode{"h", 6379}));
+  EXPECT_EQ(address.tls->ca_file, "/a b/ca.pem");
+  EXPECT_EQ(address.tls->cert_file, "/c.pem");
+  EXPECT_EQ(address.tls->key_file, "/c.key");
+  EXPECT_EQ(address.tls->server_name, "x");
+  EXPECT_EQ(parse_redis_url("rediss+cluster://h")->kind, RedisAddress::Kind::kCluster);
+  EXPECT_TRUE(parse_redis_url("rediss+cluster://h")->tls.has_value());
+}
+
+TEST(RedisUrl, SentinelsHavePasswordsOfTheirOwn) {
+  const RedisAddress address = *parse_redis_url(
+      "rediss+sentinel://:one@h/main?sentinel_user=ann&sentinel_password=two%26%2525");
+  EXPECT_EQ(address.kind, RedisAddress::Kind::kSentinel);
+  EXPECT_EQ(address.password, "one");
+  EXPECT_EQ(address.sentinel_user, "ann");
+  EXPECT_EQ(address.sentinel_password, "two&%25");
+}
+
 TEST(RedisUrl, WhatFeastWroteIsReadOfAllViewsOrOfSome) {
   EXPECT_EQ(parse_redis_url("redis://h?from_feast=shop")->from_feast, "shop");
   const RedisAddress address =
@@ -71,7 +94,17 @@ TEST(RedisUrl, AnythingElseIsRefused) {
   for (const char* url : {"",
                           "redis",
                           "http://h",
-                          "rediss://h",
+                          "rediss+unix:///run/redis.sock",
+                          "redissentinel://h/main",
+                          "redis://h?ca_file=/a",
+                          "rediss://h?ca_file=a.pem",
+                          "rediss://h?ca_file=",
+                          "rediss://h?key_file=/a",
+                          "rediss://h?server_name=",
+                          "rediss://h?server_name=%00",
+                          "redis://h?sentinel_password=a",
+                          "redis+sentinel://h/main?sentinel_password=",
+                          "redis+sentinel://h/main?sentinel_user=a",
                           "redis://",
                           "redis://h/x",
                           "redis://h/-1",
