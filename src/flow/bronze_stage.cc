@@ -86,22 +86,31 @@ Status run_partitions(Workspace& workspace,
     ASSAY_RETURN_IF_ERROR(move_positions(workspace, name, options));
     ASSAY_RETURN_IF_ERROR(line->begin_epoch());  // rows reach the views as they are read
   }
+  const auto commit = [&]() -> Status {
+    ASSAY_RETURN_IF_ERROR(line->commit(total));
+    for (StageAccount& did : line->take_fast_accounts()) {
+      if (options.also_did) {
+        options.also_did(std::move(did));
+      }
+    }
+    return {};
+  };
   constexpr Duration kWait{100'000};
   constexpr int64_t kRecordsMax = 20'000;  // taken at once
   while (!line->has_read_backlog()) {
     ASSAY_RETURN_IF_ERROR(line->take(std::min(options.epoch_rows, kRecordsMax), kWait).status());
     if (options.is_epoch(line->pending_records(), line->pending_bytes())) {
-      ASSAY_RETURN_IF_ERROR(line->commit(total));
+      ASSAY_RETURN_IF_ERROR(commit());
       tell(name, options, *total);
     }
     if (options.stopping()) {
-      ASSAY_RETURN_IF_ERROR(line->commit(total));
+      ASSAY_RETURN_IF_ERROR(commit());
       return {Code::kCancelled,
               "stopped after " + std::to_string(total->rows.in) +
                   " rows; `assay run` goes on from there"};
     }
   }
-  ASSAY_RETURN_IF_ERROR(line->commit(total));
+  ASSAY_RETURN_IF_ERROR(commit());
   return total->rows.in > 0 ? line->finish() : Status();
 }
 

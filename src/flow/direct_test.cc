@@ -75,6 +75,35 @@ TEST(Direct, ARunEndsWhenTheTopicIsRead) {
   EXPECT_EQ(project.online_hash(), hash_from_files());
 }
 
+/// What a report says that a stage did to rows; nothing where it does not name it.
+data::Account rows_of(const RunReport& report, const std::string& stage, const std::string& name) {
+  for (const StageAccount& account : report.stages) {
+    if (account.stage == stage && account.name == name) {
+      return account.rows;
+    }
+  }
+  return {};
+}
+
+TEST(Direct, ARunTellsWhatReachedTheViews) {
+  TestTopic topic(2);
+  DirectProject project(topic);
+  RunOptions small;
+  small.epoch_rows = 100;
+  send_days(topic, 1, 4);
+  const Result<RunReport> report = project.run(small);
+  ASSERT_TRUE(report.ok()) << report.status().to_string();
+  const int64_t bronze = rows_of(*report, "bronze", "events").out;
+  EXPECT_EQ(bronze, topic.sent());
+  EXPECT_EQ(rows_of(*report, "silver", "clean").in, bronze);
+  const int64_t silver = rows_of(*report, "silver", "clean").out;
+  EXPECT_GT(silver, 0);
+  EXPECT_EQ(rows_of(*report, "online", "spend").out, silver);
+  const Result<RunReport> again = project.run(small);
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(rows_of(*again, "online", "spend").out, 0) << "nothing has come since";
+}
+
 TEST(Direct, ADuplicateIsOneAlsoAfterARestart) {
   TestTopic topic(2);
   DirectProject project(topic);

@@ -117,7 +117,10 @@ Status run_step(Workspace& workspace,
             "stopped before " + step.kind + " " + step.name + "; `assay run` goes on from there"};
   }
   options.say(step.kind + " " + step.name);
-  Result<StageAccount> account = step.stage(workspace, step.name, options);
+  std::vector<StageAccount> beyond;
+  RunOptions own = options;
+  own.also_did = [&](StageAccount did) { merge_account(std::move(did), &beyond); };
+  Result<StageAccount> account = step.stage(workspace, step.name, own);
   if (!account.ok()) {
     return lake::send_to_doctor(account.status().with_context(step.kind + " " + step.name),
                                 workspace.store().read_path(""));
@@ -129,6 +132,9 @@ Status run_step(Workspace& workspace,
                                {"rows_out", account->rows.out},
                                {"seconds", account->seconds}});
   add_account(workspace.world().metrics, *std::move(account), report);
+  for (StageAccount& did : beyond) {  // counted as it was done
+    merge_account(std::move(did), report);
+  }
   return {};
 }
 

@@ -18,6 +18,8 @@ class LeftAskers;
 
 namespace assay::flow {
 
+struct StageAccount;
+
 /// How a run works; none of it changes a value.
 struct RunOptions {
   int threads = 2;
@@ -60,6 +62,9 @@ struct RunOptions {
   std::function<void(const std::string&)> progress;
   /// Called behind each commit of a bronze stage; may be empty.
   std::function<void()> committed;
+  /// Called by a bronze stage with what it did to rows beyond its own table, where rows reach views
+  /// as they are read; may be empty.
+  std::function<void(StageAccount)> also_did;
 
   /// Without a lake: begin views anew for which the online store has positions that the project's
   /// folder does not know.
