@@ -107,5 +107,17 @@ TEST(RawTopic, OfATableOfChangesARecordWithoutAValueIsATombstone) {
   EXPECT_EQ(project.rows(), (std::vector<std::string>{"a=plain text", "a=-", "b=plain text"}));
 }
 
+TEST(RawTopic, OfATableOfChangesATombstoneOfARequiredValueIsRefusedAndSaid) {
+  TestTopic topic(1);
+  RawProject project(topic, "string!");
+  project.change("source: events\n", "source: events\n    key: [_key]\n    on_same_key: replace\n");
+  topic.send(0, kText, "a");
+  topic.send(0, std::string_view(), "a");
+  topic.flush();
+  ASSERT_TRUE(project.run().ok());
+  EXPECT_EQ(project.rows(), std::vector<std::string>{"a=plain text"});
+  EXPECT_EQ(project.refused(), std::vector<std::string>{"missing_required=_value"});
+}
+
 }  // namespace
 }  // namespace assay::flow
