@@ -284,11 +284,10 @@ Status run_materialize(Invocation& invocation) {
   std::vector<flow::StageAccount> accounts;
   for (const std::string& view : views) {
     options.say("online " + view);
-    if (is_anew && !is_all) {
-      ASSAY_RETURN_IF_ERROR(flow::forget_online_rows(*workspace, view));
-    }
     ASSAY_ASSIGN_OR_RETURN(flow::StageAccount account,
-                           flow::run_online_stage(*workspace, view, options));
+                           is_anew && !is_all
+                               ? flow::make_online_rows_anew(*workspace, view, options)
+                               : flow::run_online_stage(*workspace, view, options));
     accounts.push_back(std::move(account));
   }
   invocation.output.rows(account_table(accounts, true));
@@ -370,17 +369,20 @@ std::vector<Command> run_commands() {
       {{"materialize"},
        "bring the online store up to the tables that feature views read",
        "`assay run` does this for all views; this command does nothing else.\n"
-       "With --anew it mends rows that are damaged: those of the view are forgotten and made from "
-       "the\n"
-       "tables. Stop the servers before: until it is done they find none of its entities. Without "
-       "VIEW it is for\n"
-       "an online store that is damaged so that it does not open: that is set aside, and all views "
-       "are made anew.\n"
+       "With --anew it mends rows that are damaged: those of the view are made from the tables, "
+       "beside\n"
+       "those that are there, and take their place at the end, in one step. Servers answer from "
+       "the "
+       "old ones\n"
+       "until then. Without VIEW it is for an online store that is damaged so that it does not "
+       "open: "
+       "stop\n"
+       "the servers; it is set aside, and all views are made anew.\n"
        "The share of a project with `share:` is filled also while `assay run` or `assay up` of "
        "another "
        "is at work.",
        {{"VIEW", "feature view; all of them when left out", false}},
-       {{"anew", "", "forget the rows that are there first", "", false, false}},
+       {{"anew", "", "make all rows again, in place of those that are there", "", false, false}},
        run_materialize},
   };
 }

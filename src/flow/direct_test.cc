@@ -244,7 +244,7 @@ TEST(Direct, RowsThatNoTableHasAreNotForgotten) {
   const uint64_t hash = project.online_hash();
   {
     const auto workspace = project.open();
-    EXPECT_EQ(forget_online_rows(*workspace, "spend").code(), Code::kFailedPrecondition);
+    EXPECT_EQ(make_online_rows_anew(*workspace, "spend", {}).code(), Code::kFailedPrecondition);
   }
   EXPECT_EQ(project.online_hash(), hash);
 }

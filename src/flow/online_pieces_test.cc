@@ -73,9 +73,14 @@ int fill_with_stops(TestProject& project, int64_t piece_bytes) {
   return stops;
 }
 
+Status drop_online_rows(Workspace& workspace, const std::string& view) {
+  ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, workspace.online(false));
+  return store->drop(workspace.view(view).value()->storage_name());
+}
+
 void drop_online(TestProject& project) {
   const auto workspace = project.open();
-  ASSERT_TRUE(forget_online_rows(*workspace, "spend").ok());
+  ASSERT_TRUE(drop_online_rows(*workspace, "spend").ok());
 }
 
 TEST(OnlinePieces, ACompactedTableFillsAViewPieceByPieceAndEachStopGoesOn) {
@@ -307,7 +312,7 @@ void expect_filled_alike(TestProject& project, const RunOptions& options) {
   const uint64_t hash = latest_hash();
   {
     const auto workspace = project.open();
-    ASSERT_TRUE(forget_online_rows(*workspace, "newest").ok());
+    ASSERT_TRUE(drop_online_rows(*workspace, "newest").ok());
     const Result<StageAccount> filled = run_online_stage(*workspace, "newest", options);
     ASSERT_TRUE(filled.ok()) << filled.status().to_string();
     EXPECT_GT(filled->commits, 2);
@@ -339,7 +344,7 @@ TEST(OnlinePieces, AViewOfLatestFeaturesReadsAheadAndHoldsWhatItHeldAtOnce) {
   RunOptions stopping = ahead;
   stopping.stop = &stop;
   const uint64_t hash = online_hash_of(project, "newest");
-  ASSERT_TRUE(forget_online_rows(*project.open(), "newest").ok());
+  ASSERT_TRUE(drop_online_rows(*project.open(), "newest").ok());
   EXPECT_EQ(run_online_stage(*project.open(), "newest", stopping).code(), Code::kCancelled);
   EXPECT_TRUE(run_online_stage(*project.open(), "newest", ahead).ok());
   EXPECT_EQ(online_hash_of(project, "newest"), hash);
@@ -358,12 +363,48 @@ TEST(OnlinePieces, AViewOfLatestFeaturesReadsAheadAndHoldsWhatItHeldAtOnce) {
   expect_verified(project);
 }
 
+TEST(OnlinePieces, RowsMadeAnewAreThoseThatWereThere) {
+  TestProject project;
+  RunOptions run;
+  run.epoch_rows = 100;
+  ASSERT_TRUE(project.run(run).ok());
+  const uint64_t hash = project.online_hash();
+  ASSERT_NO_FATAL_FAILURE(compact_silver(project));
+  const auto make = [&](const RunOptions& options) {
+    return make_online_rows_anew(*project.open(), "spend", options);
+  };
+  const auto views = [&] {
+    const auto workspace = project.open();
+    return workspace->online(false).value()->views().value();
+  };
+  const std::vector<std::string> before = views();
+  RunOptions pieces;
+  pieces.online_piece_bytes = 2'000;
+  // One that stops leaves what it has made beside; the next one begins again.
+  const std::atomic<bool> stop{true};
+  RunOptions stopping = pieces;
+  stopping.stop = &stop;
+  EXPECT_EQ(make(stopping).code(), Code::kCancelled);
+  EXPECT_EQ(views().size(), before.size() + 1);
+  EXPECT_EQ(project.online_hash(), hash);
+  const Result<StageAccount> made = make(pieces);
+  ASSERT_TRUE(made.ok()) << made.status().to_string();
+  EXPECT_GT(made->commits, 8);
+  EXPECT_EQ(views(), before);
+  EXPECT_EQ(project.online_hash(), hash);
+  // A run throws away what one has left.
+  EXPECT_EQ(make(stopping).code(), Code::kCancelled);
+  ASSERT_TRUE(project.run(run).ok());
+  EXPECT_EQ(views(), before);
+  expect_verified(project);
+}
+
 /// What a fill of the view that was forgotten says when it stops after its first commit; it then
 /// goes on to its end.
 std::string first_stop(TestProject& project, RunOptions options) {
   const std::atomic<bool> stop{true};
   options.stop = &stop;
-  EXPECT_TRUE(forget_online_rows(*project.open(), "newest").ok());
+  EXPECT_TRUE(drop_online_rows(*project.open(), "newest").ok());
   const Status stopped = run_online_stage(*project.open(), "newest", options).status();
   EXPECT_EQ(stopped.code(), Code::kCancelled);
   options.stop = nullptr;

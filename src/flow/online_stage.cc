@@ -15,6 +15,9 @@
 #include "flow/online_pieces.h"
 #include "flow/part_position.h"
 #include "flow/versions.h"
+#include "gold/forwarding_view.h"
+#include "online/row_codec.h"
+#include "online/view_replacer.h"
 #include "silver/contract.h"
 
 namespace assay::flow {
@@ -509,33 +512,70 @@ void note_freshness(World& world, const std::string& view, const data::Batch& ro
   }
 }
 
-Status forget_online_rows(Workspace& workspace, const std::string& view) {
-  ASSAY_RETURN_IF_ERROR(
-      require_lake(workspace, "making online rows anew")
-          .with_context("remove the online store, and `assay run` reads the topics again"));
-  ASSAY_ASSIGN_OR_RETURN(const gold::FeatureViewPtr compiled, workspace.view(view));
-  ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, workspace.online(false));
-  return store->drop(compiled->storage_name());
-}
+namespace {
 
-Result<StageAccount> run_online_stage(Workspace& workspace,
-                                      const std::string& view_name,
-                                      const RunOptions& options) {
+/// A view whose rows are filled beside those that are served.
+class ViewBeside final : public gold::ForwardingView {
+ public:
+  explicit ViewBeside(gold::FeatureViewPtr view)
+      : ForwardingView(*view),
+        view_(std::move(view)),
+        storage_name_(online::kBeside + view_->storage_name()) {}
+  [[nodiscard]] const std::string& storage_name() const override { return storage_name_; }
+
+ private:
+  const gold::FeatureViewPtr view_;
+  const std::string storage_name_;
+};
+
+/// Fill what the store has under a view's storage name.
+Result<StageAccount> fill_view(Workspace& workspace,
+                               const gold::FeatureViewPtr& view,
+                               const RunOptions& options) {
   const Duration started = workspace.world().clock.monotonic();
   StageAccount account;
   account.stage = "online";
-  account.name = view_name;
-  if (options.ahead.contains(view_name)) {
-    return account;
-  }
-  ASSAY_ASSIGN_OR_RETURN(const gold::FeatureViewPtr view, workspace.view(view_name));
-  ASSAY_ASSIGN_OR_RETURN(std::string source_key,
-                         workspace.source_table_key(workspace.project().views.at(view_name).from));
+  account.name = view->name();
+  ASSAY_ASSIGN_OR_RETURN(
+      std::string source_key,
+      workspace.source_table_key(workspace.project().views.at(view->name()).from));
   ASSAY_RETURN_IF_ERROR(
       OnlineFill(workspace, options, view, std::move(source_key), &account).run());
   account.seconds =
       static_cast<double>(workspace.world().clock.monotonic().micros - started.micros) / 1e6;
   return account;
+}
+
+}  // namespace
+
+Result<StageAccount> make_online_rows_anew(Workspace& workspace,
+                                           const std::string& view_name,
+                                           const RunOptions& options) {
+  ASSAY_RETURN_IF_ERROR(
+      require_lake(workspace, "making online rows anew")
+          .with_context("remove the online store, and `assay run` reads the topics again"));
+  ASSAY_ASSIGN_OR_RETURN(const gold::FeatureViewPtr view, workspace.view(view_name));
+  const auto beside = std::make_shared<ViewBeside>(view);
+  ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, workspace.online(false));
+  ASSAY_RETURN_IF_ERROR(store->drop(beside->storage_name()));
+  ASSAY_ASSIGN_OR_RETURN(StageAccount account, fill_view(workspace, beside, options));
+  fail_point("flow.online.before_replace");
+  ASSAY_RETURN_IF_ERROR(online::replace_view(*store, *view, beside->storage_name()));
+  fail_point("flow.online.after_replace");
+  return account;
+}
+
+Result<StageAccount> run_online_stage(Workspace& workspace,
+                                      const std::string& view_name,
+                                      const RunOptions& options) {
+  if (options.ahead.contains(view_name)) {
+    StageAccount account;
+    account.stage = "online";
+    account.name = view_name;
+    return account;
+  }
+  ASSAY_ASSIGN_OR_RETURN(const gold::FeatureViewPtr view, workspace.view(view_name));
+  return fill_view(workspace, view, options);
 }
 
 }  // namespace assay::flow

@@ -77,9 +77,13 @@ Result<StageAccount> run_online_stage(Workspace& workspace,
                                       const std::string& view,
                                       const RunOptions& options);
 
-/// Forget a view's online rows, so that the online stage makes them anew: what mends damaged ones.
+/// Make a view's online rows anew: what mends damaged ones. They are filled beside those that are
+/// served, and take their place at the end, in one step. What an earlier try has left is thrown
+/// away.
 ///
-/// Errors  kFailedPrecondition: there is no lake to make them from.
-Status forget_online_rows(Workspace& workspace, const std::string& view);
+/// Errors  those of run_online_stage; kFailedPrecondition: there is no lake to make them from.
+Result<StageAccount> make_online_rows_anew(Workspace& workspace,
+                                           const std::string& view,
+                                           const RunOptions& options);
 
 }  // namespace assay::flow

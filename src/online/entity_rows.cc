@@ -387,6 +387,16 @@ Status check_definition(const gold::FeatureView& view, const ViewMeta& meta) {
           view.name()};
 }
 
+Result<ViewMeta> check_filled(const gold::FeatureView& view,
+                              const std::string& filled,
+                              const std::optional<ViewMeta>& meta) {
+  if (!meta.has_value()) {
+    return Status(Code::kNotFound, "the online store has no view " + filled);
+  }
+  ASSAY_RETURN_IF_ERROR(check_definition(view, *meta));
+  return *meta;
+}
+
 Status check_view_name(const gold::FeatureView& view) {
   const std::string& name = view.storage_name();
   if (name.empty() || name.size() > kViewNameBytesMax || name.find('\0') != std::string::npos) {
@@ -403,8 +413,8 @@ Status damaged_view(const Status& why, std::string_view view) {
   return {
       Code::kCorrupt,
       why.message() +
-          "; the lake has all rows: stop the servers, and `assay materialize VIEW --anew` makes "
-          "those of the view anew (without a lake: remove the store and `assay run`): view " +
+          "; the lake has all rows: `assay materialize VIEW --anew` makes those of the view anew "
+          "(without a lake: remove the store and `assay run`): view " +
           std::string(view)};
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -68,6 +69,24 @@ Status check_apply(const gold::FeatureView& view,
                    int64_t position);
 /// kFailedPrecondition when the rows were written under another definition of the view.
 Status check_definition(const gold::FeatureView& view, const ViewMeta& meta);
+/// The largest known_until of all views but those that are filled beside others.
+class LatestOfViews {
+ public:
+  void add(std::string_view storage_name, const AppliedTo& applied) {
+    if (!storage_name.starts_with(kBeside)) {
+      latest_ = std::max(latest_, applied.known_until);
+    }
+  }
+  [[nodiscard]] EventTime latest() const { return latest_; }
+
+ private:
+  EventTime latest_ = EventTime::min();
+};
+/// What is to stand under a view's name from now on, of what was filled beside it.
+/// Errors  those of ViewReplacer::replace.
+Result<ViewMeta> check_filled(const gold::FeatureView& view,
+                              const std::string& filled,
+                              const std::optional<ViewMeta>& meta);
 /// kInvalidArgument for a name that cannot be part of a key.
 Status check_view_name(const gold::FeatureView& view);
 /// The failure of a row that cannot be read, or of what is known of a view, with what a user can do

@@ -9,6 +9,7 @@
 #include "data/feast_value.h"
 #include "data/protobuf.h"
 #include "online/feast_layout.h"
+#include "online/view_replacer.h"
 
 namespace assay::online {
 namespace {
@@ -56,7 +57,7 @@ Result<gold::FeatureValues> values_of(const gold::FeatureView& view,
   return found;
 }
 
-class FeastReads : public OnlineStore {
+class FeastReads : public OnlineStore, public ViewReplacer {
  public:
   FeastReads(std::unique_ptr<OnlineStore> own, std::unique_ptr<RedisRoute> route, FromFeast from)
       : own_(std::move(own)), route_(std::move(route)), from_(std::move(from)) {}
@@ -131,6 +132,9 @@ class FeastReads : public OnlineStore {
   Result<EventTime> known_data_now() override { return own_->known_data_now(); }
   Result<std::vector<std::string>> views() override { return own_->views(); }
   Status drop(const std::string& storage_name) override { return own_->drop(storage_name); }
+  Status replace(const gold::FeatureView& view, const std::string& filled) override {
+    return replace_view(*own_, view, filled);
+  }
   Result<uint64_t> content_hash_at(const gold::FeatureView& view,
                                    std::optional<EventTime> now) override {
     return own_->content_hash_at(view, now);

@@ -13,6 +13,7 @@
 #include "online/online_store.h"
 #include "online/row_codec.h"
 #include "online/rows_ahead.h"
+#include "online/view_replacer.h"
 
 namespace assay::online {
 namespace {
@@ -153,20 +154,20 @@ Result<HeldView> find_view(const HashLog::Snapshot& snapshot,
 
 /// Of all views whose record can be read: a damaged one has nothing to say for the others.
 Result<EventTime> latest_of(const HashLog::Snapshot& snapshot) {
-  EventTime latest = EventTime::min();
+  LatestOfViews latest;
   for (const auto& [name, view] : snapshot.directory().views) {
     const Result<HeldView> held = find_view(snapshot, name, view.epoch);
     if (!held.ok() && held.code() != Code::kCorrupt) {
       return held.status();
     }
     if (held.ok() && held->note.has_value()) {
-      latest = std::max(latest, held->note->meta.applied.known_until);
+      latest.add(name, held->note->meta.applied);
     }
   }
-  return latest;
+  return latest.latest();
 }
 
-class HashLogStore : public OnlineStore {
+class HashLogStore : public OnlineStore, public ViewReplacer {
  public:
   HashLogStore(std::unique_ptr<HashLog> log, World& world)
       : log_(std::move(log)), events_(world.log), metrics_(world.metrics) {}
@@ -192,6 +193,7 @@ class HashLogStore : public OnlineStore {
   Result<EventTime> data_now() override;
   Result<std::vector<std::string>> views() override;
   Status drop(const std::string& storage_name) override;
+  Status replace(const gold::FeatureView& view, const std::string& filled) override;
   Result<uint64_t> content_hash_at(const gold::FeatureView& view,
                                    std::optional<EventTime> now) override;
 
@@ -525,6 +527,28 @@ Result<std::vector<std::string>> HashLogStore::views() {
 Status HashLogStore::drop(const std::string& storage_name) {
   return log_->update([&](HashLogWriter& writer) { return writer.drop_view(storage_name); })
       .with_context("drop view " + storage_name + " from the online store");
+}
+
+/// Records are of an epoch, not of a name: only what leads to it changes.
+Status HashLogStore::replace(const gold::FeatureView& view, const std::string& filled) {
+  const std::string& name = view.storage_name();
+  return log_
+      ->update([&](HashLogWriter& writer) -> Status {
+        ASSAY_ASSIGN_OR_RETURN(
+            const HeldView held,
+            find_view(writer.snapshot(), filled, epoch_of(writer.snapshot(), filled)));
+        ViewNote note = held.note.value_or(ViewNote{});
+        ASSAY_ASSIGN_OR_RETURN(
+            note.meta,
+            check_filled(view,
+                         filled,
+                         held.note.has_value() ? std::optional(held.note->meta) : std::nullopt));
+        ASSAY_RETURN_IF_ERROR(writer.rename_view(filled, name));
+        ASSAY_RETURN_IF_ERROR(writer.put_meta(held.epoch, encode_note(name, note), held.found));
+        fail_point("online.replace.before_commit");
+        return {};
+      })
+      .with_context("replace view " + name + " of the online store");
 }
 
 Result<uint64_t> HashLogStore::content_hash_at(const gold::FeatureView& view,

@@ -187,6 +187,15 @@ Status HashLogWriter::drop_view(const std::string& name) {
   return {};
 }
 
+Status HashLogWriter::rename_view(const std::string& name, const std::string& to) {
+  ASSAY_RETURN_IF_ERROR(drop_view(to));
+  LogDirectory& directory = changed_directory();
+  auto node = directory.views.extract(name);
+  node.key() = to;
+  directory.views.insert(std::move(node));
+  return {};
+}
+
 /// The directory, when it changed or has to be written again.
 Status HashLogWriter::finish() {
   return directory_.has_value() || directory().is_damaged ? put_directory() : Status();

@@ -38,6 +38,8 @@ class HashLogWriter {
   /// The epoch of a view that is not in the directory.
   uint32_t add_view(const std::string& name, uint64_t fingerprint);
   Status drop_view(const std::string& name);
+  /// Another name for a view of the directory; who had it is dropped.
+  Status rename_view(const std::string& name, const std::string& to);
 
  private:
   friend class HashLog;

@@ -7,6 +7,7 @@
 #include "online/lmdb_pages.h"
 #include "online/online_store.h"
 #include "online/row_codec.h"
+#include "online/view_replacer.h"
 
 namespace assay::online {
 namespace {
@@ -18,7 +19,7 @@ struct Place {
   bool hashed = false;
 };
 
-class LmdbStore : public OnlineStore {
+class LmdbStore : public OnlineStore, public ViewReplacer {
  public:
   LmdbStore(std::unique_ptr<LmdbEnv> env, Metrics& metrics)
       : env_(std::move(env)), metrics_(metrics) {}
@@ -40,6 +41,7 @@ class LmdbStore : public OnlineStore {
   Result<EventTime> data_now() override;
   Result<std::vector<std::string>> views() override;
   Status drop(const std::string& storage_name) override;
+  Status replace(const gold::FeatureView& view, const std::string& filled) override;
   Result<uint64_t> content_hash_at(const gold::FeatureView& view,
                                    std::optional<EventTime> now) override;
 
@@ -57,6 +59,12 @@ class LmdbStore : public OnlineStore {
                     const EntityRows& gathered,
                     EventTime applied_until,
                     Applied* applied);
+  Status move_rows(LmdbEnv::Writer& writer, const std::string& from, const std::string& to);
+  Status move_row(LmdbEnv::Writer& writer,
+                  const std::string& from,
+                  const std::string& to,
+                  std::string_view row_key,
+                  std::string_view value);
   static Result<std::optional<ViewMeta>> read_meta(const LmdbEnv::Reader& reader,
                                                    const std::string& view_name);
   static Result<EventTime> data_now(const LmdbEnv::Reader& reader);
@@ -279,17 +287,17 @@ Result<std::optional<AppliedTo>> LmdbStore::each_row(const gold::FeatureView& vi
 }
 
 Result<EventTime> LmdbStore::data_now(const LmdbEnv::Reader& reader) {
-  EventTime latest = EventTime::min();
+  LatestOfViews latest;
   ASSAY_RETURN_IF_ERROR(reader.scan(
       LmdbTable::kMeta, "", [&](std::string_view name, std::string_view value) -> Status {
         Result<ViewMeta> meta = decode_meta(name, value);
         if (!meta.ok()) {
           return meta.status().with_context("online store, view " + std::string(name));
         }
-        latest = std::max(latest, meta->applied.known_until);
+        latest.add(name, meta->applied);
         return {};
       }));
-  return latest;
+  return latest.latest();
 }
 
 Result<EventTime> LmdbStore::data_now() {
@@ -315,6 +323,72 @@ Status LmdbStore::drop(const std::string& storage_name) {
         return writer.erase(LmdbTable::kMeta, storage_name);
       })
       .with_context("drop view " + storage_name + " from the online store");
+}
+
+/// Keys begin with the view's name, so each row is written again.
+Status LmdbStore::replace(const gold::FeatureView& view, const std::string& filled) {
+  ASSAY_RETURN_IF_ERROR(check_view_name(view));
+  const std::string& name = view.storage_name();
+  return env_
+      ->update([&](LmdbEnv::Writer& writer) -> Status {
+        ASSAY_ASSIGN_OR_RETURN(const std::optional<ViewMeta> found, read_meta(writer, filled));
+        ASSAY_ASSIGN_OR_RETURN(const ViewMeta meta, check_filled(view, filled, found));
+        ASSAY_RETURN_IF_ERROR(writer.erase_prefix(LmdbTable::kRows, row_key_prefix(name)));
+        ASSAY_RETURN_IF_ERROR(move_rows(writer, row_key_prefix(filled), row_key_prefix(name)));
+        ASSAY_RETURN_IF_ERROR(writer.erase(LmdbTable::kMeta, filled));
+        ASSAY_RETURN_IF_ERROR(writer.put(LmdbTable::kMeta, name, encode_meta(name, meta)));
+        fail_point("online.replace.before_commit");
+        return {};
+      })
+      .with_context("replace view " + name + " of the online store");
+}
+
+/// Some rows at a time: what a scan shows goes with the first row that is put.
+Status LmdbStore::move_rows(LmdbEnv::Writer& writer,
+                            const std::string& from,
+                            const std::string& to) {
+  constexpr std::size_t kAtOnce = 1000;
+  std::vector<std::pair<std::string, std::string>> rows;
+  do {
+    rows.clear();
+    const Status seen = writer.scan(
+        LmdbTable::kRows, from, [&](std::string_view row_key, std::string_view value) -> Status {
+          rows.emplace_back(row_key, value);
+          return rows.size() < kAtOnce ? Status() : Status(Code::kCancelled, "enough");
+        });
+    if (!seen.ok() && seen.code() != Code::kCancelled) {
+      return seen;
+    }
+    for (const auto& [row_key, value] : rows) {
+      ASSAY_RETURN_IF_ERROR(move_row(writer, from, to, row_key, value));
+      ASSAY_RETURN_IF_ERROR(writer.erase(LmdbTable::kRows, row_key));
+    }
+  } while (!rows.empty());
+  return {};
+}
+
+/// Its key, and so its checksum, are others then.
+Status LmdbStore::move_row(LmdbEnv::Writer& writer,
+                           const std::string& from,
+                           const std::string& to,
+                           std::string_view row_key,
+                           std::string_view value) {
+  const std::string_view part = row_key.substr(from.size());
+  const Result<StoredRow> stored = decode_row(row_key, value);
+  if (!stored.ok()) {
+    return corrupt(from, part, stored.status());
+  }
+  if (is_page_key_part(part)) {
+    const std::string key = to + std::string(part);
+    return writer.put(LmdbTable::kRows, key, encode_row(key, "", stored->row));
+  }
+  const data::EntityKey entity(std::string(stored->entity_key.empty() ? part : stored->entity_key));
+  Place place;
+  ASSAY_RETURN_IF_ERROR(find(writer, to, entity, &place));
+  return writer.put(
+      LmdbTable::kRows,
+      place.key,
+      encode_row(place.key, place.hashed ? std::string_view(entity.bytes()) : "", stored->row));
 }
 
 Result<uint64_t> LmdbStore::content_hash_at(const gold::FeatureView& view,

@@ -10,6 +10,7 @@
 #include "online/entity_rows.h"
 #include "online/online_store.h"
 #include "online/row_table.h"
+#include "online/view_replacer.h"
 
 namespace assay::online {
 namespace {
@@ -128,7 +129,7 @@ class StagedPages final : public gold::RowPageWriter {
   std::map<uint64_t, std::optional<std::string>> changed_;
 };
 
-class MemoryStore : public OnlineStore {
+class MemoryStore : public OnlineStore, public ViewReplacer {
  public:
   explicit MemoryStore(Metrics& metrics) : metrics_(metrics) {}
 
@@ -221,6 +222,20 @@ class MemoryStore : public OnlineStore {
     return {};
   }
 
+  Status replace(const gold::FeatureView& view, const std::string& filled) override {
+    const std::unique_lock lock(mutex_);
+    const auto found = views_.find(filled);
+    ASSAY_RETURN_IF_ERROR(
+        check_filled(
+            view, filled, found == views_.end() ? std::nullopt : std::optional(found->second.meta))
+            .status());
+    auto node = views_.extract(found);
+    node.key() = view.storage_name();
+    views_.erase(view.storage_name());
+    views_.insert(std::move(node));
+    return {};
+  }
+
   Result<uint64_t> content_hash_at(const gold::FeatureView& view,
                                    std::optional<EventTime> now) override {
     const std::shared_lock lock(mutex_);
@@ -310,11 +325,11 @@ class MemoryStore : public OnlineStore {
   }
 
   [[nodiscard]] EventTime latest() const {
-    EventTime latest = EventTime::min();
+    LatestOfViews latest;
     for (const auto& [name, state] : views_) {
-      latest = std::max(latest, state.meta.applied.known_until);
+      latest.add(name, state.meta.applied);
     }
-    return latest;
+    return latest.latest();
   }
 
   std::shared_mutex mutex_;

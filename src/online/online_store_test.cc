@@ -23,6 +23,7 @@
 #include "online/share_store.h"
 #include "online/store_fixture.h"
 #include "online/store_under_load.h"
+#include "online/view_replacer.h"
 
 namespace assay::online {
 namespace {
@@ -135,6 +136,85 @@ TEST_P(PagedStoreTest, EntitiesMadeAnewGiveTheirPagesBack) {
     EXPECT_EQ(view.erased(), position);
   }
   EXPECT_EQ(read_one(view, "u2", 50).values[0], data::Scalar::float64(2.0));
+}
+
+/// The same view under another storage name.
+template <typename View>
+class Beside : public View {
+ public:
+  using View::View;
+  [[nodiscard]] const std::string& storage_name() const override { return name_; }
+
+ private:
+  const std::string name_ = "~clicks, under a longer name";
+};
+
+TEST_P(PagedStoreTest, WhatWasFilledBesideBringsItsPages) {
+  const std::vector<data::Field> keys = {{"user_id", data::Type::kString}};
+  const PagedFakeView view("clicks", keys, 1);
+  const Beside<PagedFakeView> beside("clicks", keys, 1);
+  const std::string long_key(600, 'k');
+  std::vector<FakeRow> rows;
+  for (int user = 0; user < 2500; ++user) {
+    rows.push_back({"u" + std::to_string(user), 2, 2, {user + 0.5}});
+  }
+  rows.push_back({long_key, 2, 2, {7.0}});
+  ASSERT_TRUE(
+      store_
+          ->apply(view, fake_batch(view, {{"u1", 1, 1, {1.0}}, {"gone", 1, 1, {2.0}}}), {}, 9, {50})
+          .ok());
+  ASSERT_TRUE(store_->apply(beside, fake_batch(beside, rows), {}, 4, {50}).ok());
+  const uint64_t filled = store_->content_hash_at(beside, EventTime{50}).value();
+  ASSERT_TRUE(replace_view(*store_, view, beside.storage_name()).ok());
+  EXPECT_EQ(store_->content_hash_at(view, EventTime{50}).value(), filled);
+  EXPECT_EQ(store_->content_hash_at(beside, EventTime{50}).value(), 0U);
+  EXPECT_EQ(read_one(view, "u1", 50).values[0], data::Scalar::float64(1.5));
+  EXPECT_EQ(read_one(view, long_key, 50).values[0], data::Scalar::float64(7.0));
+  EXPECT_TRUE(read_one(view, "gone", 50).values[0].is_null());
+  // It goes on as any other.
+  ASSERT_TRUE(store_->apply(view, fake_batch(view, {{"u1", 3, 3, {9.0}}}), 4, 5, {50}).ok());
+  EXPECT_EQ(read_one(view, "u1", 50).values[0], data::Scalar::float64(9.0));
+  EXPECT_EQ(read_one(view, "u2499", 50).values[0], data::Scalar::float64(2499.5));
+}
+
+TEST_P(OnlineStoreTest, WhatWasFilledBesideTakesAViewsPlace) {
+  const std::vector<data::Field> keys = {{"user_id", data::Type::kString}};
+  const FakeView view("clicks", keys, 1);
+  const Beside<FakeView> beside("clicks", keys, 1);
+  const FakeView other = text_view("spend", 1);
+  EXPECT_EQ(replace_view(*store_, view, beside.storage_name()).code(), Code::kNotFound);
+  const auto fill = [&](const FakeView& into, double value, int64_t position) {
+    const int64_t time = 3 + static_cast<int64_t>(value);
+    const auto rows = fake_batch(into, {{"u1", time, time, {value}}, {"u2", time, time, {value}}});
+    return store_->apply(into, rows, {}, position, EventTime{9});
+  };
+  ASSERT_TRUE(fill(view, 1.0, 8).ok());
+  ASSERT_TRUE(store_->apply(other, fake_batch(other, {{"u1", 4, 4, {7.0}}}), {}, 3, {9}).ok());
+  EXPECT_EQ(replace_view(*store_, view, beside.storage_name()).code(), Code::kNotFound);
+  EXPECT_EQ(read_one(view, "u1", 20).values[0], data::Scalar::float64(1.0));
+  for (int again = 0; again < 2; ++again) {
+    const double value = 2.0 + again;
+    ASSERT_TRUE(fill(beside, value, 4 + again).ok());
+    EXPECT_EQ(store_->views().value().size(), 3U);
+    EXPECT_EQ(store_->data_now().value(), EventTime{4 + again}) << "what is beside is not served";
+    EXPECT_EQ(read_one(view, "u1", 20).values[0], data::Scalar::float64(value - 1.0));
+    const Status replaced = replace_view(*store_, view, beside.storage_name());
+    ASSERT_TRUE(replaced.ok()) << replaced.to_string();
+    EXPECT_EQ(read_one(view, "u1", 20).values[0], data::Scalar::float64(value));
+    EXPECT_EQ(read_one(view, "u2", 20).values[0], data::Scalar::float64(value));
+    EXPECT_EQ((*store_->applied_to(view))->position, 4 + again);
+    EXPECT_FALSE(store_->applied_to(beside)->has_value());
+    EXPECT_EQ(store_->views().value(), (std::vector<std::string>{"clicks", "spend"}));
+    EXPECT_EQ(read_one(other, "u1", 20).values[0], data::Scalar::float64(7.0));
+  }
+  const FakeView changed = text_view("clicks", 1, std::nullopt, 2);
+  ASSERT_TRUE(fill(beside, 9.0, 1).ok());
+  EXPECT_EQ(replace_view(*store_, changed, beside.storage_name()).code(),
+            Code::kFailedPrecondition);
+  EXPECT_EQ(read_one(view, "u1", 20).values[0], data::Scalar::float64(3.0));
+  ASSERT_TRUE(store_->drop(beside.storage_name()).ok());
+  ASSERT_TRUE(store_->apply(view, fake_batch(view, {{"u1", 7, 7, {4.0}}}), 5, 6, {20}).ok());
+  EXPECT_EQ(read_one(view, "u1", 20).values[0], data::Scalar::float64(4.0));
 }
 
 TEST_P(OnlineStoreTest, SeveralViewsAreReadAtOnceAsOneAfterTheOther) {
@@ -451,6 +531,54 @@ TEST_P(OneStateTest, ReadersSeeOneConsistentStateWhileAWriterWorks) {
   done = true;
   readers.clear();
   EXPECT_EQ(torn, 0);
+}
+
+TEST_P(OneStateTest, ReadersSeeAllOfTheOldOrAllOfWhatReplacesIt) {
+  const std::vector<data::Field> fields = {{"user_id", data::Type::kString}};
+  const FakeView view("clicks", fields, 1);
+  const Beside<FakeView> beside("clicks", fields, 1);
+  constexpr int64_t kRounds = 20;
+  std::vector<data::EntityKey> keys;
+  for (int user = 0; user < 20; ++user) {
+    keys.push_back(fake_key("u" + std::to_string(user)));
+  }
+  const auto fill = [&](const FakeView& into, int64_t round) {
+    std::vector<FakeRow> rows;
+    for (int user = 0; user < 20; ++user) {
+      rows.push_back({"u" + std::to_string(user), 1, 1, {static_cast<double>(round)}});
+    }
+    return store_->apply(into, fake_batch(into, rows), {}, round, EventTime{1});
+  };
+  ASSERT_TRUE(fill(view, 0).ok());
+  std::atomic<bool> done{false};
+  std::atomic<int> wrong{0};
+  std::vector<std::jthread> readers;
+  for (int i = 0; i < 3; ++i) {
+    readers.emplace_back([&] {
+      double newest = 0;
+      do {
+        data::FlatValues values;
+        const auto applied = store_->read_flat(view, keys, EventTime{1000}, &values);
+        if (!applied.ok() || !applied->has_value()) {
+          ++wrong;
+          continue;
+        }
+        const double first = std::get<double>(values.scalar(0, data::Type::kFloat64).value);
+        for (std::size_t k = 1; k < keys.size(); ++k) {
+          wrong += values.scalar(k, data::Type::kFloat64) == data::Scalar::float64(first) ? 0 : 1;
+        }
+        wrong += first < newest || first < static_cast<double>((*applied)->position) ? 1 : 0;
+        newest = first;
+      } while (!done);
+    });
+  }
+  for (int64_t round = 1; round <= kRounds; ++round) {
+    EXPECT_TRUE(fill(beside, round).ok());
+    EXPECT_TRUE(replace_view(*store_, view, beside.storage_name()).ok());
+  }
+  done = true;
+  readers.clear();
+  EXPECT_EQ(wrong, 0);
 }
 
 TEST_P(OnlineStoreTest, TwoThreadsWriteTwoViews) {

@@ -13,7 +13,7 @@ namespace assay::online {
 
 /// Keeps the bytes of a FakeView's row in a page, the number of which is its row. Rows of "boom"
 /// fail once their page is changed.
-class PagedFakeView final : public FakeView {
+class PagedFakeView : public FakeView {
  public:
   using FakeView::FakeView;
   [[nodiscard]] Status update_paged_row(const data::Batch& rows,

@@ -25,6 +25,7 @@
 #include "online/online_store.h"
 #include "online/postgres_client.h"
 #include "online/row_codec.h"
+#include "online/view_replacer.h"
 
 namespace assay::online {
 namespace {
@@ -49,7 +50,7 @@ Result<ViewMeta> read_meta(const std::string& name, const std::optional<std::str
   return meta.ok() ? meta : meta.status().with_context("online store, view " + name);
 }
 
-class PostgresStore : public OnlineStore {
+class PostgresStore : public OnlineStore, public ViewReplacer {
  public:
   PostgresStore(PostgresAddress address, std::string project, World& world)
       : pool_(std::move(address), world.clock),
@@ -79,6 +80,7 @@ class PostgresStore : public OnlineStore {
   Result<EventTime> known_data_now() override { return data_now_for(Use::kServing); }
   Result<std::vector<std::string>> views() override;
   Status drop(const std::string& storage_name) override;
+  Status replace(const gold::FeatureView& view, const std::string& filled) override;
   Result<uint64_t> content_hash_at(const gold::FeatureView& view,
                                    std::optional<EventTime> now) override;
 
@@ -101,6 +103,10 @@ class PostgresStore : public OnlineStore {
                     const ViewChange& change,
                     int64_t epoch,
                     int64_t* written);
+  Status replace_line(PostgresConnection& server,
+                      const gold::FeatureView& view,
+                      const std::string& filled);
+  static Status remove_dead_rows(PostgresConnection& server);
   static Status put(PostgresConnection& server,
                     int64_t epoch,
                     const std::vector<std::string>& keys,
@@ -437,11 +443,11 @@ Result<std::map<std::string, ViewMeta>> PostgresStore::all_views(Use use) {
 Result<EventTime> PostgresStore::data_now_for(Use use) {
   using Views = std::map<std::string, ViewMeta>;
   ASSAY_ASSIGN_OR_RETURN(const Views views, all_views(use));
-  EventTime latest = EventTime::min();
+  LatestOfViews latest;
   for (const auto& [name, meta] : views) {
-    latest = std::max(latest, meta.applied.known_until);
+    latest.add(name, meta.applied);
   }
-  return latest;
+  return latest.latest();
 }
 
 Result<std::vector<std::string>> PostgresStore::views() {
@@ -454,6 +460,13 @@ Result<std::vector<std::string>> PostgresStore::views() {
   return names;
 }
 
+/// Of epochs that no view has. Rows of a view that is being made are not seen here before its line
+/// is.
+Status PostgresStore::remove_dead_rows(PostgresConnection& server) {
+  return server.run("DELETE FROM assay_row WHERE epoch NOT IN (SELECT epoch FROM assay_view)")
+      .status();
+}
+
 Status PostgresStore::drop(const std::string& storage_name) {
   return pool_
       .write([&](PostgresConnection& server) -> Status {
@@ -461,11 +474,50 @@ Status PostgresStore::drop(const std::string& storage_name) {
                                   .run("DELETE FROM assay_view WHERE project = $1 AND name = $2",
                                        {Value::text(project_), Value::text(storage_name)})
                                   .status());
-        // Rows of a view that is being made are not seen here before its line is.
-        return server.run("DELETE FROM assay_row WHERE epoch NOT IN (SELECT epoch FROM assay_view)")
-            .status();
+        return remove_dead_rows(server);
       })
       .with_context("drop view " + storage_name + " from the online store");
+}
+
+Status PostgresStore::replace(const gold::FeatureView& view, const std::string& filled) {
+  ASSAY_RETURN_IF_ERROR(check_view_name(view));
+  return pool_
+      .write([&](PostgresConnection& server) -> Status {
+        ASSAY_RETURN_IF_ERROR(
+            server.in_transaction([&] { return replace_line(server, view, filled); }));
+        return remove_dead_rows(server);
+      })
+      .with_context("replace view " + view.storage_name() + " of the online store");
+}
+
+/// Rows are of an epoch, not of a name: only the line changes.
+Status PostgresStore::replace_line(PostgresConnection& server,
+                                   const gold::FeatureView& view,
+                                   const std::string& filled) {
+  const std::string& name = view.storage_name();
+  ASSAY_ASSIGN_OR_RETURN(
+      const PostgresRows found,
+      server.run("SELECT meta FROM assay_view WHERE project = $1 AND name = $2 FOR UPDATE",
+                 {Value::text(project_), Value::text(filled)}));
+  std::optional<ViewMeta> meta;
+  if (!found.rows.empty()) {
+    ASSAY_ASSIGN_OR_RETURN(meta, read_meta(filled, found.rows[0][0]));
+  }
+  ASSAY_ASSIGN_OR_RETURN(const ViewMeta next, check_filled(view, filled, meta));
+  ASSAY_RETURN_IF_ERROR(server
+                            .run("DELETE FROM assay_view WHERE project = $1 AND name = $2",
+                                 {Value::text(project_), Value::text(name)})
+                            .status());
+  ASSAY_RETURN_IF_ERROR(
+      server
+          .run("UPDATE assay_view SET name = $3, meta = $4 WHERE project = $1 AND name = $2",
+               {Value::text(project_),
+                Value::text(filled),
+                Value::text(name),
+                Value::bytes(encode_meta(name, next))})
+          .status());
+  fail_point("online.replace.before_commit");
+  return {};
 }
 
 Result<uint64_t> PostgresStore::content_hash_at(const gold::FeatureView& view,

@@ -17,12 +17,13 @@
 #include "online/feast_layout.h"
 #include "online/online_store.h"
 #include "online/redis_pool.h"
+#include "online/view_replacer.h"
 
 namespace assay::online {
 
 /// The store behind open_redis_store: in a server, or in one slot of a cluster. What its keys are
 /// is drawn in redis_store.cc; what is thrown away, and how, is in redis_store_upkeep.cc.
-class RedisStore : public OnlineStore {
+class RedisStore : public OnlineStore, public ViewReplacer {
  public:
   struct Keys {
     std::string prefix;         // of every key of ours
@@ -65,6 +66,7 @@ class RedisStore : public OnlineStore {
   Result<EventTime> known_data_now() override { return data_now(RedisUse::kServing); }
   Result<std::vector<std::string>> views() override;
   Status drop(const std::string& storage_name) override;
+  Status replace(const gold::FeatureView& view, const std::string& filled) override;
   Result<uint64_t> content_hash_at(const gold::FeatureView& view,
                                    std::optional<EventTime> now) override;
 
@@ -94,8 +96,8 @@ class RedisStore : public OnlineStore {
   };
 
   Wanted wanted(const gold::FeatureView& view, std::span<const data::EntityKey> keys);
-  /// Hands the row of each entity to `take`, "" where there is none, and says where the view stands.
-  /// False when the epoch was another, which is known from then on.
+  /// Hands the row of each entity to `take`, "" where there is none, and says where the view
+  /// stands. False when the epoch was another, which is known from then on.
   template <typename Take>
   Result<bool> each_row(const ViewKeys& asked,
                         const Wanted& wanted,
@@ -129,6 +131,10 @@ class RedisStore : public OnlineStore {
                 uint64_t epoch,
                 const FeastLayout* feast,
                 Changed* changed);
+  Status replace_record(RedisConnection& redis,
+                        const gold::FeatureView& view,
+                        const std::string& filled,
+                        uint64_t* epoch);
   Result<std::optional<AppliedTo>> applied_to(RedisUse use, const gold::FeatureView& view);
   Result<EventTime> data_now(RedisUse use);
   Result<std::optional<Record>> record(RedisUse use, const std::string& name);

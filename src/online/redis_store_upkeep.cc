@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/fail_point.h"
 #include "base/hash.h"
 #include "online/redis_store.h"
 #include "online/row_codec.h"
@@ -58,11 +59,11 @@ Result<RedisStore::Records> RedisStore::records(RedisUse use) {
 
 Result<EventTime> RedisStore::data_now(RedisUse use) {
   ASSAY_ASSIGN_OR_RETURN(const Records found, records(use));
-  EventTime latest = EventTime::min();
+  LatestOfViews latest;
   for (const auto& [name, record] : found) {
-    latest = std::max(latest, record.meta.applied.known_until);
+    latest.add(name, record.meta.applied);
   }
-  return latest;
+  return latest.latest();
 }
 
 Result<std::vector<std::string>> RedisStore::views() {
@@ -81,6 +82,59 @@ Status RedisStore::drop(const std::string& storage_name) {
                               {"EXEC"}});
   return (taken.ok() ? sweep() : taken)
       .with_context("drop view " + storage_name + " from the online store");
+}
+
+/// Rows are of an epoch, not of a name: only the record changes. Feast's values were written while
+/// the rows were filled.
+Status RedisStore::replace(const gold::FeatureView& view, const std::string& filled) {
+  ASSAY_RETURN_IF_ERROR(check_view_name(view));
+  const std::string& name = view.storage_name();
+  uint64_t epoch = 0;
+  const auto replace_once = [&] {
+    return route_->write(
+        [&](RedisConnection& redis) { return replace_record(redis, view, filled, &epoch); });
+  };
+  Status done = replace_once();
+  if (done.code() == Code::kUnavailable) {  // the transaction may have landed
+    const Result<std::optional<Record>> now = record(RedisUse::kWork, name);
+    if (now.ok()) {
+      done = now->has_value() && (*now)->epoch == epoch ? Status() : replace_once();
+    }
+  }
+  return (done.ok() ? sweep() : done).with_context("replace view " + name + " of the online store");
+}
+
+Status RedisStore::replace_record(RedisConnection& redis,
+                                  const gold::FeatureView& view,
+                                  const std::string& filled,
+                                  uint64_t* epoch) {
+  const std::string from = record_key(filled);
+  const std::string to = record_key(view.storage_name());
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> watched,
+                         redis.run({{"WATCH", from, to}, {"GET", from}}));
+  const Result<std::optional<Record>> found = decode_record(filled, watched[1]);
+  Record record = found.ok() ? found->value_or(Record{}) : Record{};
+  const Result<ViewMeta> meta =
+      found.ok() ? check_filled(
+                       view, filled, found->has_value() ? std::optional(record.meta) : std::nullopt)
+                 : found.status();
+  if (!meta.ok()) {
+    (void)redis.run({{"UNWATCH"}});
+    return meta.status();
+  }
+  *epoch = record.epoch;
+  fail_point("online.replace.before_commit");
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> replies,
+                         redis.run({{"MULTI"},
+                                    {"SET", to, encode_record(view.storage_name(), record)},
+                                    {"DEL", from},
+                                    {"SADD", key("views"), view.storage_name()},
+                                    {"SREM", key("views"), filled},
+                                    {"EXEC"}}));
+  return replies.back().kind != RedisReply::Kind::kNothing
+             ? Status()
+             : Status(Code::kFailedPrecondition,
+                      "another process moved the view's position meanwhile: view " + view.name());
 }
 
 /// Take out the rows of epochs that no view has any more, and what they were for Feast's clients.

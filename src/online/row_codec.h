@@ -28,6 +28,9 @@ namespace assay::online {
 inline constexpr std::size_t kKeyBytesMax = 511;
 /// Longest name of a view that a store takes.
 inline constexpr std::size_t kViewNameBytesMax = 255;
+/// What the storage name of a view begins with that is filled beside another one, to replace it
+/// (ViewReplacer::replace): it is no part of the instant that the data has come to.
+inline constexpr char kBeside = '~';
 /// Slots tried for a hashed key before the store gives up.
 inline constexpr int kProbes = 16;
 

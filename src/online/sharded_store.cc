@@ -11,11 +11,12 @@
 #include "base/hash.h"
 #include "online/entity_rows.h"
 #include "online/rendezvous.h"
+#include "online/view_replacer.h"
 
 namespace assay::online {
 namespace {
 
-class ShardedStore : public OnlineStore {
+class ShardedStore : public OnlineStore, public ViewReplacer {
  public:
   ShardedStore(Clock& clock, std::vector<StoreShard> shards)
       : clock_(clock), shards_(std::move(shards)) {
@@ -49,6 +50,7 @@ class ShardedStore : public OnlineStore {
   Result<EventTime> known_data_now() override;
   Result<std::vector<std::string>> views() override;
   Status drop(const std::string& storage_name) override;
+  Status replace(const gold::FeatureView& view, const std::string& filled) override;
   Result<uint64_t> content_hash_at(const gold::FeatureView& view,
                                    std::optional<EventTime> now) override;
 
@@ -387,6 +389,15 @@ Result<std::vector<std::string>> ShardedStore::views() {
 Status ShardedStore::drop(const std::string& storage_name) {
   for (auto shard = shards_.rbegin(); shard != shards_.rend(); ++shard) {
     ASSAY_RETURN_IF_ERROR(shard->store->drop(storage_name).with_context("shard " + shard->name));
+  }
+  return {};
+}
+
+Status ShardedStore::replace(const gold::FeatureView& view, const std::string& filled) {
+  for (const StoreShard& shard : shards_) {
+    ASSAY_RETURN_IF_ERROR(
+        replace_view(*shard.store, view, filled).with_context("shard " + shard.name));
+    fail_point("online.replace.next_shard");
   }
   return {};
 }

@@ -16,6 +16,7 @@
 #include "online/fake_view.h"
 #include "online/redis_under_test.h"
 #include "online/store_fixture.h"
+#include "online/view_replacer.h"
 
 namespace assay::online {
 namespace {
@@ -23,7 +24,7 @@ namespace {
 constexpr int kUsers = 300;
 
 /// A store that can be out of reach.
-class Faulty : public OnlineStore {
+class Faulty : public OnlineStore, public ViewReplacer {
  public:
   explicit Faulty(std::unique_ptr<OnlineStore> store) : store_(std::move(store)) {}
   Status apply(const gold::FeatureView& view,
@@ -74,6 +75,9 @@ class Faulty : public OnlineStore {
   }
   Result<std::vector<std::string>> views() override { return store_->views(); }
   Status drop(const std::string& name) override { return is_away ? away() : store_->drop(name); }
+  Status replace(const gold::FeatureView& view, const std::string& filled) override {
+    return is_away ? away() : replace_view(*store_, view, filled);
+  }
   Result<uint64_t> content_hash_at(const gold::FeatureView& view,
                                    std::optional<EventTime> now) override {
     return store_->content_hash_at(view, now);

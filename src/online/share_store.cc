@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "online/rendezvous.h"
 #include "online/sharded_store.h"
+#include "online/view_replacer.h"
 
 namespace assay::online {
 namespace {
@@ -45,7 +46,7 @@ int place_of(const gold::FeatureView& view, const std::string& column) {
   return found == keys.end() ? -1 : static_cast<int>(found - keys.begin());
 }
 
-class ShareStore : public OnlineStore {
+class ShareStore : public OnlineStore, public ViewReplacer {
  public:
   ShareStore(catalog::ShareDef share, std::unique_ptr<OnlineStore> store)
       : share_(std::move(share)),
@@ -101,6 +102,9 @@ class ShareStore : public OnlineStore {
   Result<EventTime> known_data_now() override { return store_->known_data_now(); }
   Result<std::vector<std::string>> views() override { return store_->views(); }
   Status drop(const std::string& storage_name) override { return store_->drop(storage_name); }
+  Status replace(const gold::FeatureView& view, const std::string& filled) override {
+    return replace_view(*store_, view, filled);
+  }
   Result<uint64_t> content_hash_at(const gold::FeatureView& view,
                                    std::optional<EventTime> now) override {
     return store_->content_hash_at(view, now);
