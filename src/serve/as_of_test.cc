@@ -187,7 +187,8 @@ TEST_F(AsOf, OnlyWhatMayWaitIsSlow) {
   EXPECT_TRUE(slow("/get-online-features", R"({"at" : 1})"));
   EXPECT_TRUE(slow("/predict", "{}", {{"x-assay-as-of", "1970-01-01"}}));
   EXPECT_FALSE(slow("/get-online-features", R"({"entities":{"cat":[1]}})"));
-  EXPECT_FALSE(slow("/write-to-online-store", "{}"));
+  EXPECT_TRUE(slow("/write-to-online-store", "{}"));
+  EXPECT_TRUE(FeatureServer::is_write({"POST", "/write-to-online-store", {}, "{}"}));
   EXPECT_FALSE(slow("/nope", "{}"));
   EXPECT_FALSE(FeatureServer::is_slow({"HEAD", "/push", {}, "{}"})) << "405 needs no thread";
 }

@@ -5,11 +5,13 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <set>
 #include <tuple>
 
 #include "base/hash.h"
 #include "data/feast_value.h"
 #include "gold/contract.h"
+#include "serve/written_rows.h"
 
 namespace assay::serve {
 namespace {
@@ -100,6 +102,7 @@ struct ViewParts {
   std::string owner;
   std::map<std::string, std::string> tags;
   std::optional<FeastMessage> source{};
+  std::optional<FeastMessage> pushed{};  // where rows can be written into
 };
 
 /// feast.core.DataSource of a Delta table.
@@ -119,6 +122,20 @@ FeastMessage delta_source(const std::string& name,
       .text(17, "dataSourceClassType", "feast.infra.offline_stores.file_source.FileSource")
       .text(20, "name", name)
       .text(21, "project", project);
+}
+
+/// feast.core.DataSource of rows that are pushed: what the SDK's push() looks for by its name.
+FeastMessage push_source(const std::string& name,
+                         const std::string& project,
+                         const FeastMessage& batch) {
+  constexpr int kPushSource = 9;
+  FeastMessage source;
+  return source.choice(1, "type", kPushSource, "PUSH_SOURCE")
+      .text(3, "timestampField", gold::kKnownTime)
+      .text(17, "dataSourceClassType", "feast.data_source.PushSource")
+      .text(20, "name", name)
+      .text(21, "project", project)
+      .child(26, "batchSource", batch);
 }
 
 class RegistryBuilder {
@@ -191,6 +208,13 @@ class RegistryBuilder {
       const std::string name = view.name() + "_steps";
       parts.source = delta_source(name, state_.project, table->second);
       registry_.data_sources.push_back({"dataSource", name, "", {}, view.name(), *parts.source});
+      const Result<WrittenView> written = find_written_view(definitions_, view.name());
+      // One view a source: rows that were pushed to two would be there twice.
+      if (written.ok() && pushed_.insert(written->source).second) {
+        parts.pushed = push_source(written->source, state_.project, *parts.source);
+        registry_.data_sources.push_back(
+            {"dataSource", written->source, "", {}, view.name(), *parts.pushed});
+      }
     }
     add_view(parts);
   }
@@ -269,8 +293,11 @@ class RegistryBuilder {
     if (view.source.has_value()) {
       spec.child(7, "batchSource", *view.source);
     }
-    spec.flag(8, "online", true)
-        .text(10, "description", view.description)
+    spec.flag(8, "online", true);
+    if (view.pushed.has_value()) {
+      spec.child(9, "streamSource", *view.pushed);
+    }
+    spec.text(10, "description", view.description)
         .text(11, "owner", view.owner)
         .children(12, "entityColumns", keys);
     FeastMessage message;
@@ -324,6 +351,7 @@ class RegistryBuilder {
   const ServingState& state_;
   const catalog::Project& definitions_;
   std::vector<FeastEntity> entities_;
+  std::set<std::string> pushed_;  // sources that a view is written into
   FeastRegistry registry_;
 };
 

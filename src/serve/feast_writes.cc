@@ -9,6 +9,7 @@
 #include "serve/error_response.h"
 #include "serve/permitted.h"
 #include "serve/signature.h"
+#include "serve/written_rows.h"
 
 namespace assay::serve {
 namespace {
@@ -155,6 +156,23 @@ std::string joined(const std::vector<std::string>& names) {
   return text;
 }
 
+std::optional<Response> check_lengths(const WriteBody& body) {
+  for (const JsonColumn& column : body.df) {
+    if (column.values.size() != body.df.front().values.size()) {
+      return refuse(kUnprocessable, "All arrays must be of the same length");
+    }
+  }
+  return std::nullopt;
+}
+
+/// `done`: the body when nobody asked what becomes of the rows.
+Response pushed_response(const Pushed& pushed, const char* done) {
+  return pushed.refusal.has_value()    ? *pushed.refusal
+         : pushed.verdicts.has_value() ? verdicts_response(*pushed.verdicts)
+         : *done == '\0'               ? Response{200, "", "", {}}
+                                       : Response{200, "application/json", done, {}};
+}
+
 /// Why a push is refused before anybody is asked for it.
 std::optional<Response> check_push(LineControl* line,
                                    const WriteBody& body,
@@ -167,10 +185,8 @@ std::optional<Response> check_push(LineControl* line,
                       " is not a supported push format. Please specify one of these "
                       "['online', 'offline', 'online_and_offline'].");
   }
-  for (const JsonColumn& column : body.df) {
-    if (column.values.size() != body.df.front().values.size()) {
-      return refuse(kUnprocessable, "All arrays must be of the same length");
-    }
+  if (const std::optional<Response> wrong = check_lengths(body)) {
+    return wrong;
   }
   if (!caller.may("source", body.target)) {
     return not_permitted(caller, "source", body.target);
@@ -295,14 +311,12 @@ Response push(const ServingState& state,
   if (!parsed.errors.empty()) {
     return validation_error(parsed.errors);
   }
-  const Pushed pushed =
-      push_rows(state, line, parsed.body, request.header(kIdempotencyKey), caller);
-  return pushed.refusal.has_value()    ? *pushed.refusal
-         : pushed.verdicts.has_value() ? verdicts_response(*pushed.verdicts)
-                                       : Response{200, "", "", {}};
+  return pushed_response(
+      push_rows(state, line, parsed.body, request.header(kIdempotencyKey), caller), "");
 }
 
 Response write_to_online_store(const ServingState& state,
+                               LineControl* line,
                                const Request& request,
                                const Caller& caller) {
   const Parsed<WriteBody> parsed = parse_write_body(request.body, "feature_view_name");
@@ -320,15 +334,28 @@ Response write_to_online_store(const ServingState& state,
                        "Can't recognize feast object with a name " + name +
                            (sees_names(caller) ? did_you_mean(name, view_names(state)) : ""));
   }
-  std::string from;
-  if (sees_names(caller) && state.definitions != nullptr &&
-      state.definitions->views.count(name) > 0) {
-    from = " of table " + state.definitions->views.at(name).from;
+  static const catalog::Project kNone;
+  const catalog::Project& project = state.definitions == nullptr ? kNone : *state.definitions;
+  const Result<WrittenView> view = find_written_view(project, name);
+  if (!view.ok()) {
+    return refuse(kUnimplemented,
+                  sees_names(caller) ? view.status().message()
+                                     : "values of feature view " + name +
+                                           " are computed, and are not written from outside");
   }
-  return refuse(kUnimplemented,
-                "values of feature view " + name + " are computed from the rows" + from +
-                    ", online and offline alike, and are not written from outside; POST /push "
-                    "takes rows into a source");
+  if (!caller.may("source", view->source)) {
+    return sees_names(caller) ? not_permitted(caller, "source", view->source)
+                              : not_permitted(caller, "the source of view", name);
+  }
+  if (const std::optional<Response> wrong = check_lengths(parsed.body)) {
+    return *wrong;
+  }
+  const Result<WriteBody> rows = rows_of_source(*view, parsed.body);
+  if (!rows.ok()) {
+    return refuse(kUnprocessable, rows.status().message());
+  }
+  return pushed_response(push_rows(state, line, *rows, request.header(kIdempotencyKey), caller),
+                         "null");
 }
 
 Response materialize(const ServingState& state,

@@ -33,8 +33,10 @@ Response push(const ServingState& state,
               LineControl* line,
               const Request& request,
               const Caller& caller);
-/// POST /write-to-online-store: refused, always. Values are computed from rows.
+/// POST /write-to-online-store: rows of a view whose rows are those of a source (written_rows.h) go
+/// into that, as a push. Others are refused: their values are computed.
 Response write_to_online_store(const ServingState& state,
+                               LineControl* line,
                                const Request& request,
                                const Caller& caller);
 /// POST /materialize and /materialize-incremental: 200 when everything that the tables hold is

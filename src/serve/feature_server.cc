@@ -115,6 +115,7 @@ bool FeatureServer::is_slow(const Request& request) {
   const std::string_view target = request.target;
   switch (endpoint_of(target.substr(0, target.find('?')))) {
     case kPush:
+    case kWriteToOnlineStore:
     case kExplain:
     case kMaterialize:
     case kMaterializeIncremental:
@@ -132,7 +133,8 @@ bool FeatureServer::is_slow(const Request& request) {
 
 bool FeatureServer::is_write(const Request& request) {
   const std::string_view target = request.target;
-  return endpoint_of(target.substr(0, target.find('?'))) == kPush;
+  const Endpoint endpoint = endpoint_of(target.substr(0, target.find('?')));
+  return endpoint == kPush || endpoint == kWriteToOnlineStore;
 }
 
 bool FeatureServer::is_urgent(const Request& request) {
@@ -215,7 +217,8 @@ std::optional<Response> FeatureServer::answer(Endpoint endpoint,
     case kExplain:
       return explain(request, caller);
     case kWriteToOnlineStore:
-      return write_to_online_store(selections()->state(), request, caller);
+      return noted("push_failed",
+                   write_to_online_store(selections()->state(), line_, request, caller));
     case kMaterialize:
     case kMaterializeIncremental:
       return materialize(

@@ -72,8 +72,11 @@ constexpr Named kSchemas[] = {
     {"Explanation", R"({"type":"object"})"},
     {"WriteRequest",
      R"({"type":"object","required":["feature_view_name","df"],"properties":{"featur)"
-     R"(e_view_name":{"type":"string"},"df":{"$ref":"#/components/schemas/Columns"}})"
-     R"(})"},
+     R"(e_view_name":{"type":"string"},"df":{"$ref":"#/components/schemas/Columns"},)"
+     R"("allow_registry_cache":{"type":"boolean"},"verdicts":{"type":"boolean"}}})"},
+    {"WriteResponse",
+     R"({"oneOf":[{"$ref":"#/components/schemas/Null"},{"$ref":"#/components/schema)"
+     R"(s/PushResponse"}]})"},
     {"MaterializeRequest",
      R"({"type":"object","properties":{"start_ts":{"type":"string","nullable":true},)"
      R"("end_ts":{"type":"string","nullable":true},"feature_views":{"type":"array",")"

@@ -187,6 +187,7 @@ class Relayed : public std::enable_shared_from_this<Relayed> {
         ask_all();
         break;
       case kPush:
+      case kWriteToOnlineStore:
         turn_ = 0;  // the order is always the same
         push(0);
         break;

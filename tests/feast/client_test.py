@@ -52,7 +52,7 @@ def document(program, python, root):
     script = script.replace("assay registry export feast", f"assay registry export feast --server http://{address}")
     script = script.replace("127.0.0.1:6566", address)
     path = f"{Path(program).resolve().parent}:{python.parent}:{os.environ['PATH']}"
-    shell = subprocess.Popen(["bash", "-c", script + "kill $!; wait\n"], cwd=root, env={**os.environ, "PATH": path},
+    shell = subprocess.Popen(["bash", "-c", script], cwd=root, env={**os.environ, "PATH": path},
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
     try:
         said, _ = shell.communicate(timeout=900)
@@ -329,6 +329,7 @@ def main(program):
                            timeout=900)
             assert (root / "feast/registry.db").read_bytes() == before, "reading a registry must not change it"
             pushed(project, server)
+            written(project, server, python, root)
             again, said = project.run("registry", "export", root / "feast", "--server", "http://elsewhere:1")
             assert "was there" in said and "featureView" in again, (again, said)
             assert server.address in (root / "feast/feature_store.yaml").read_text()
@@ -366,6 +367,17 @@ def pushed(project, server):
         text = server.request("/get-online-features", {"features": ["profile:age"], "entities": {"user_id": [77]}})[1]
         assert f'"values":[{expected}]' in text, text
     assert server.request("/materialize-incremental", {"end_ts": "2026-11-01T00:00:00"}) == (200, "null")
+
+
+def written(project, server, python, root):
+    """What Feast's client writes into a view of newest values is a row of its source, and goes the way of all rows."""
+    question = {"features": ["basket:spend", "basket:items"], "entities": {"user_id": [1], "region": ["eu"]}}
+    run_python(python, "written.py", root / "feast")
+    project.run("run")
+    status, text = server.request("/get-online-features", question)
+    assert status == 200 and [one["values"] for one in json.loads(text)["results"][2:]] == [[8.0], [8]], text
+    rows = project.sql("SELECT spend, items FROM lake.silver.order_rows WHERE user_id = 1 AND region = 'eu' AND items > 6 ORDER BY items")
+    assert [(row["spend"], row["items"]) for row in rows] == [(7.0, 7), (8.0, 8)], rows
 
 
 if __name__ == "__main__":

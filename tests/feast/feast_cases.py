@@ -109,13 +109,13 @@ def on_demand_features(store):
 
 
 def values_are_not_written(store):
-    row = {"user_id": [1], "region": ["eu"], "spend": [7.0], "items": [7],
+    row = {"user_id": [1], "orders_24h": [7], "orders_90d": [7], "amount_90d": [7.0],
            "known_time": [pandas.Timestamp("2026-04-11", tz="UTC")]}
-    said = refused("computed from the rows", lambda: store.write_to_online_store("basket", pandas.DataFrame(row)))
+    said = refused("computed from the rows", lambda: store.write_to_online_store("activity", pandas.DataFrame(row)))
     assert said == "FeastError", said
-    refused("profiles", lambda: store.push("profiles", pandas.DataFrame(row)))
-    answer = store.get_online_features(features=["basket:spend"], entity_rows=[{"user_id": 1, "region": "eu"}]).to_dict()
-    assert answer["spend"] == [98.45], answer
+    refused("lists", lambda: store.push("lists", pandas.DataFrame(row)))
+    answer = store.get_online_features(features=["activity:orders_90d"], entity_rows=[{"user_id": 1}]).to_dict()
+    assert answer["orders_90d"] == [3], answer
 
 
 def lists_by_tag(store):
