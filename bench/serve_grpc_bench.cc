@@ -182,17 +182,18 @@ int main(int argc, char** argv) {
   // All servers before gRPC starts a thread in this process.
   ServedProcess ours([&] {
     auto kept = std::make_shared<FeaturesOf>(line);
-    return std::make_unique<GrpcServed>(
-        [kept](std::string_view method, std::string_view request, const auto& credentials) {
-          return answer_grpc(kept->features, method, request, credentials);
-        });
+    return std::make_unique<GrpcServed>([kept](std::string_view method,
+                                               std::string_view request,
+                                               const auto& credentials) {
+      return assay::serve::plain_reply(answer_grpc(kept->features, method, request, credentials));
+    });
   });
   std::vector<std::unique_ptr<ServedProcess>> bare;
   for (const std::vector<Question>& questions : shapes) {
     bare.push_back(std::make_unique<ServedProcess>([&] {
       return std::make_unique<GrpcServed>(
           [answer = questions.front().answer](std::string_view, std::string_view, const auto&) {
-            return assay::Result<std::string>(answer);
+            return assay::Result<assay::serve::GrpcReply>({answer});
           });
     }));
   }

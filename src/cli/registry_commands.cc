@@ -97,9 +97,9 @@ class ServedRegistry {
 serve::GrpcHandler registry_handler(ServedRegistry& registry,
                                     serve::Gate& gate,
                                     const std::atomic<bool>& is_draining) {
-  return [&](std::string_view method,
-             std::string_view request,
-             const serve::Credentials& credentials) -> Result<std::string> {
+  const auto answer = [&](std::string_view method,
+                          std::string_view request,
+                          const serve::Credentials& credentials) -> Result<std::string> {
     if (method == serve::kHealthCheck || method == serve::kHealthWatch) {
       return serve::answer_health(method, request, [&](std::string_view service) {
         return service.empty() ? !is_draining : serve::health_without_rows(service, is_draining);
@@ -114,6 +114,11 @@ serve::GrpcHandler registry_handler(ServedRegistry& registry,
     return caller->may("registry")
                ? serve::answer_registry(*registry.get(), method, request)
                : Status(Code::kPermissionDenied, caller->name + " may not use registry");
+  };
+  return [answer](std::string_view method,
+                  std::string_view request,
+                  const serve::Credentials& credentials) {
+    return serve::plain_reply(answer(method, request, credentials));
   };
 }
 

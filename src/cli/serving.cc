@@ -407,7 +407,7 @@ Result<std::string> Servers::start_grpc(const serve::TlsSource& tls, int threads
                                std::string_view request,
                                const serve::Credentials& credentials,
                                std::string_view as_of,
-                               const serve::Pace& pace) -> Result<std::string> {
+                               const serve::Pace& pace) -> Result<serve::GrpcReply> {
     return *serve::answer_grpc_in_time(features_, method, request, credentials, as_of, pace);
   };
   ASSAY_ASSIGN_OR_RETURN(grpc_,

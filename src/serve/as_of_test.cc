@@ -130,6 +130,29 @@ TEST_F(AsOf, ByGrpcTheInstantIsInTheMetadataAndTheAnswerIsTheSame) {
   EXPECT_EQ(*scored, *answer_grpc(server_, predict, to_score)) << "nothing changed since";
   EXPECT_EQ(archive_.asked.back(), at);
 
+  // Of which instant an answer is, it says as HTTP does.
+  const auto metadata =
+      [&](const std::string& method, const std::string& message, const char* as_of) {
+        return (*answer_grpc_in_time(server_, method, message, {}, as_of, {}))->metadata;
+      };
+  const auto headers = [&](const std::string& path, const std::string& more) {
+    Headers found =
+        server_
+            .handle(
+                {"POST", path, {}, R"({"entities":{"user_id":["u1"],"amount":[10]})" + more + "}"})
+            .headers;
+    std::erase_if(found, [](const auto& one) { return one.first == "etag"; });
+    return found;
+  };
+  const std::string past = R"(,"at":"1970-01-01T23:45:00Z")";
+  EXPECT_EQ(metadata(features, question, ""),
+            headers("/get-online-features", R"(,"features":["spend:f0"])"));
+  EXPECT_EQ(metadata(features, question, "").size(), 2U);
+  EXPECT_EQ(metadata(features, question, "1970-01-01T23:45:00Z"),
+            headers("/get-online-features", R"(,"features":["spend:f0"])" + past));
+  EXPECT_EQ(metadata(predict, to_score, ""), headers("/predict", ""));
+  EXPECT_EQ(metadata(predict, to_score, "1970-01-01T23:45:00Z"), headers("/predict", past));
+
   const auto refused = [&](FeatureServer& server, const std::string& as_of) {
     return answer_grpc(server, features, question, {}, as_of).code();
   };

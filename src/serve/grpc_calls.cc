@@ -7,6 +7,7 @@
 #include "data/json_text.h"
 #include "data/protobuf.h"
 #include "serve/error_response.h"
+#include "serve/feature_response.h"
 #include "serve/grpc_columns.h"
 #include "serve/grpc_features.h"
 #include "serve/grpc_health.h"
@@ -107,6 +108,12 @@ std::string predict_response(const PredictionsAsked& asked) {
   return message;
 }
 
+/// As of when it is answered, and how far the store had applied, as HTTP's headers have it.
+template <typename Answer>
+std::vector<std::pair<std::string, std::string>> instants_of(const Answer& answer) {
+  return answered("", answer.now, answer.known_until).headers;
+}
+
 /// What a refusal over HTTP is here. Feast's error is a JSON string that holds JSON; its gRPC has
 /// the inner one as the details.
 Status refusal_status(const Response& refusal) {
@@ -143,21 +150,23 @@ Result<std::string> answer_grpc(FeatureServer& server,
                                 std::string_view request,
                                 const Credentials& credentials,
                                 std::string_view as_of) {
-  return *answer_grpc_in_time(server, method, request, credentials, as_of, {});
+  Result<GrpcReply> reply = *answer_grpc_in_time(server, method, request, credentials, as_of, {});
+  return reply.ok() ? Result<std::string>(std::move(reply->message))
+                    : Result<std::string>(reply.status());
 }
 
-std::optional<Result<std::string>> answer_grpc_in_time(FeatureServer& server,
-                                                       std::string_view method,
-                                                       std::string_view request,
-                                                       const Credentials& credentials,
-                                                       std::string_view as_of,
-                                                       const Pace& pace) {
+std::optional<Result<GrpcReply>> answer_grpc_in_time(FeatureServer& server,
+                                                     std::string_view method,
+                                                     std::string_view request,
+                                                     const Credentials& credentials,
+                                                     std::string_view as_of,
+                                                     const Pace& pace) {
   if (method == kHealthCheck || method == kHealthWatch) {
-    return answer_health(
-        method, request, [&](std::string_view service) { return health_of(server, service); });
+    return plain_reply(answer_health(
+        method, request, [&](std::string_view service) { return health_of(server, service); }));
   }
   if (is_reflection(method)) {
-    return answer_reflection(request);
+    return plain_reply(answer_reflection(request));
   }
   ASSAY_ASSIGN_OR_RETURN(const std::shared_ptr<const Caller> caller,
                          server.gate().who(credentials));
@@ -168,14 +177,17 @@ std::optional<Result<std::string>> answer_grpc_in_time(FeatureServer& server,
     if (asked.is_large) {
       return std::nullopt;
     }
-    return asked.flat.has_value() || asked.answer.has_value()
-               ? features_response(asked, with_view_versions)
-               : Result<std::string>(refusal_status(asked.refusal));
+    if (!asked.flat.has_value() && !asked.answer.has_value()) {
+      return refusal_status(asked.refusal);
+    }
+    return GrpcReply{
+        features_response(asked, with_view_versions),
+        asked.flat.has_value() ? instants_of(*asked.flat) : instants_of(*asked.answer)};
   }
   if (method == "/feast.serving.ServingService/GetFeastServingInfo") {
     std::string message;
     ProtoWriter(message).bytes(1, "assay " ASSAY_VERSION);
-    return message;
+    return GrpcReply{std::move(message)};
   }
   if (method == "/assay.serving.PredictionService/Predict") {
     ASSAY_ASSIGN_OR_RETURN(const RequestBody body, read_predict_request(request, as_of));
@@ -183,19 +195,21 @@ std::optional<Result<std::string>> answer_grpc_in_time(FeatureServer& server,
     if (asked.is_large) {
       return std::nullopt;
     }
-    return asked.predictions.has_value() ? predict_response(asked)
-                                         : Result<std::string>(refusal_status(asked.refusal));
+    if (!asked.predictions.has_value()) {
+      return refusal_status(asked.refusal);
+    }
+    return GrpcReply{predict_response(asked), instants_of(asked.predictions->features)};
   }
   if (method == kPushMethod) {
     ASSAY_ASSIGN_OR_RETURN(GrpcPushed pushed, answer_push(server, request, *caller));
-    return pushed.refusal.has_value() ? Result<std::string>(refusal_status(*pushed.refusal))
-                                      : std::move(pushed.message);
+    return pushed.refusal.has_value() ? Result<GrpcReply>(refusal_status(*pushed.refusal))
+                                      : GrpcReply{std::move(pushed.message)};
   }
   if (method.starts_with(kRegistryService)) {
     if (!caller->may("registry")) {
       return refusal_status(not_permitted(*caller, "registry", ""));
     }
-    return answer_registry(*server.registry(), method, request);
+    return plain_reply(answer_registry(*server.registry(), method, request));
   }
   return Status(Code::kUnimplemented, "no such method: " + std::string(method));
 }

@@ -6,6 +6,7 @@
 
 #include "base/status.h"
 #include "serve/feature_server.h"
+#include "serve/grpc_reply.h"
 
 namespace assay::serve {
 
@@ -25,12 +26,13 @@ Result<std::string> answer_grpc(FeatureServer& server,
                                 std::string_view request,
                                 const Credentials& credentials = {},
                                 std::string_view as_of = {});
-/// The same; nothing when it is hurried and would take long.
-std::optional<Result<std::string>> answer_grpc_in_time(FeatureServer& server,
-                                                       std::string_view method,
-                                                       std::string_view request,
-                                                       const Credentials& credentials,
-                                                       std::string_view as_of,
-                                                       const Pace& pace);
+/// The same, with the metadata `x-assay-as-of` and `x-assay-known-until` of features and
+/// predictions, as HTTP's headers; nothing when it is hurried and would take long.
+std::optional<Result<GrpcReply>> answer_grpc_in_time(FeatureServer& server,
+                                                     std::string_view method,
+                                                     std::string_view request,
+                                                     const Credentials& credentials,
+                                                     std::string_view as_of,
+                                                     const Pace& pace);
 
 }  // namespace assay::serve

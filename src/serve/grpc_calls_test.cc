@@ -258,7 +258,7 @@ TEST_F(GrpcCalls, AServerStartsStopsAndSaysWhenItsPortIsTaken) {
   options.port = 0;
   const auto handler =
       [&](std::string_view method, std::string_view request, const Credentials& credentials) {
-        return answer_grpc(server_, method, request, credentials);
+        return plain_reply(answer_grpc(server_, method, request, credentials));
       };
   const auto first = start_grpc_server(fixture_.world.metrics, handler, options);
   ASSERT_TRUE(first.ok()) << first.status().to_string();

@@ -194,7 +194,7 @@ grpc::StatusCode code_of(const Status& status) {
 
 /// An answer, whatever a library throws in it: through here it would end the process.
 template <typename Answer>
-std::optional<Result<std::string>> answer_safely(const Answer& answer) {
+std::optional<Result<GrpcReply>> answer_safely(const Answer& answer) {
   try {
     return answer();
   } catch (const std::exception&) {  // only libraries throw, and memory may run out
@@ -223,7 +223,10 @@ struct Calls {
   std::mutex mutex;
   std::unordered_map<const grpc::GenericCallbackServerContext*, int64_t> silent;  // since when
   HealthWatches watches{[this](const std::string& request) {
-    return answer_safely([&] { return handler(kHealthWatch, request, {}); }).value();
+    Result<GrpcReply> answer =
+        answer_safely([&] { return handler(kHealthWatch, request, {}); }).value();
+    return answer.ok() ? Result<std::string>(std::move(answer->message))
+                       : Result<std::string>(answer.status());
   }};
 
   void begin_silence(const grpc::GenericCallbackServerContext& context) {
@@ -322,7 +325,7 @@ class Call : public grpc::ServerGenericBidiReactor {
     const bool is_write = past.is_slow && past.is_slow(method_);
     const bool is_long = past.large != nullptr && request_.Length() > kLargeBodyBytes;
     if (is_urgent_ || (as_of_.empty() && !is_write && !is_long)) {
-      std::optional<Result<std::string>> answer =
+      std::optional<Result<GrpcReply>> answer =
           answer_safely([this] { return calls_.handler(method_, bytes_of(request_), who()); });
       answer.has_value() ? give(*std::move(answer)) : answer_later(past.large);
     } else if (is_write) {
@@ -355,7 +358,7 @@ class Call : public grpc::ServerGenericBidiReactor {
     const Pace pace{false, [this, watch = work.begin_watch()] {
                       return is_left_alone() ? Status(Code::kUnavailable, kLeftAlone) : watch();
                     }};
-    std::optional<Result<std::string>> answer;
+    std::optional<Result<GrpcReply>> answer;
     if (!is_left_alone()) {
       answer = answer_safely([&] {
         return calls_.options.past.answer(method_, bytes_of(request_), who(), as_of_, pace);
@@ -368,12 +371,18 @@ class Call : public grpc::ServerGenericBidiReactor {
       give(*std::move(answer));
     }
   }
-  void give(Result<std::string> answer) {
+  void give(Result<GrpcReply> answer) {
     if (!answer.ok()) {
       Finish(grpc::Status(code_of(answer.status()), answer.status().message()));
       return;
     }
-    const grpc::Slice slice = slice_of(*std::move(answer));
+    if (!has_begun_) {  // metadata goes out with the first message
+      for (const auto& [name, value] : answer->metadata) {
+        context_.AddInitialMetadata(name, value);
+      }
+      has_begun_ = true;
+    }
+    const grpc::Slice slice = slice_of(std::move(answer->message));
     response_ = grpc::ByteBuffer(&slice, 1);
     StartWrite(&response_);
   }
@@ -389,6 +398,7 @@ class Call : public grpc::ServerGenericBidiReactor {
   const bool is_urgent_;
   const int64_t since_;
   bool is_first_ = true;
+  bool has_begun_ = false;  // to answer
   grpc::ByteBuffer request_;
   grpc::ByteBuffer response_;
 };

@@ -11,6 +11,7 @@
 #include "base/status.h"
 #include "base/time.h"
 #include "serve/access.h"
+#include "serve/grpc_reply.h"
 #include "serve/pace.h"
 #include "serve/slow_work.h"
 #include "serve/tls.h"
@@ -21,7 +22,7 @@ namespace assay::serve {
 /// of a call that sends several. `credentials`: of the metadata `authorization` and `x-api-key`,
 /// and of the connection. Called on the server's threads, on several at once. Nothing: it takes
 /// long, and GrpcPast::answer is asked for it, which there must be then.
-using GrpcHandler = std::function<std::optional<Result<std::string>>(
+using GrpcHandler = std::function<std::optional<Result<GrpcReply>>(
     std::string_view method, std::string_view request, const Credentials& credentials)>;
 
 /// Where calls with the metadata `x-assay-as-of` are answered, whose text is the third argument,
@@ -36,11 +37,11 @@ struct GrpcPast {
   std::function<bool(std::string_view method)>
       is_slow;  // whatever instant it is about; may be empty
   /// `pace`: the client waits, and the server goes on.
-  std::function<Result<std::string>(std::string_view method,
-                                    std::string_view request,
-                                    const Credentials& credentials,
-                                    std::string_view as_of,
-                                    const Pace& pace)>
+  std::function<Result<GrpcReply>(std::string_view method,
+                                  std::string_view request,
+                                  const Credentials& credentials,
+                                  std::string_view as_of,
+                                  const Pace& pace)>
       answer;
 };
 

@@ -69,6 +69,12 @@ class Client {
       queue_.Next(&tag, &ok);
       return status_.error_code();
     }
+    /// After code(): metadata that the answer began with; "" when there is none of that name.
+    [[nodiscard]] std::string metadata(const std::string& name) const {
+      const auto& all = context_.GetServerInitialMetadata();
+      const auto found = all.find(name);
+      return found == all.end() ? "" : std::string(found->second.data(), found->second.size());
+    }
     /// After code(): milliseconds after which to ask again, "" when that is not said.
     [[nodiscard]] std::string retry_after() const {
       const auto& trailers = context_.GetServerTrailingMetadata();
@@ -182,10 +188,10 @@ class GrpcServerTest : public testing::Test {
     server_ = start_grpc_server(metrics_, handler, options).value();
     return server_->port();
   }
-  static Result<std::string> echo(std::string_view /*method*/,
-                                  std::string_view request,
-                                  const Credentials& /*credentials*/) {
-    return std::string(request);
+  static Result<GrpcReply> echo(std::string_view /*method*/,
+                                std::string_view request,
+                                const Credentials& /*credentials*/) {
+    return GrpcReply{std::string(request)};
   }
   /// Of the first call that finds room: the server ends one a moment after its client knows.
   static grpc::StatusCode first_taken(Client& client) {
@@ -204,11 +210,11 @@ class GrpcServerTest : public testing::Test {
                                  std::string_view,
                                  const Credentials&,
                                  std::string_view as_of,
-                                 const Pace&) -> Result<std::string> {
+                                 const Pace&) -> Result<GrpcReply> {
       ++entered_;
       std::unique_lock lock(mutex_);
       let_go_.wait(lock, [this] { return is_let_go_; });
-      return as_of == "then" ? Result<std::string>(std::string(as_of))
+      return as_of == "then" ? Result<GrpcReply>({std::string(as_of)})
                              : Status(Code::kInvalidArgument, "no time");
     };
     return options;
@@ -321,7 +327,7 @@ TEST_F(GrpcServerTest, WhatWritesWaitsForNoCallAboutThePast) {
                                                              const Credentials& credentials,
                                                              std::string_view as_of,
                                                              const Pace& pace) {
-    return method == kSlowMethod ? Result<std::string>("written")
+    return method == kSlowMethod ? Result<GrpcReply>({"written"})
                                  : before(method, request, credentials, as_of, pace);
   };
   Client client(start(options));
@@ -337,6 +343,24 @@ TEST_F(GrpcServerTest, WhatWritesWaitsForNoCallAboutThePast) {
   server_->stop();
 }
 
+TEST_F(GrpcServerTest, AnAnswerBeginsWithItsMetadata) {
+  GrpcOptions options = with_past();
+  options.past.answer = [](auto&&...) {
+    return Result<GrpcReply>({"", {{"x-assay-as-of", "then"}}});
+  };
+  Client client(start(options, [](auto&&...) {
+    return Result<GrpcReply>({"", {{"x-assay-as-of", "now"}, {"x-assay-known-until", "before"}}});
+  }));
+  const auto now = client.begin(kMethod);
+  EXPECT_EQ(now->code(), grpc::OK);
+  EXPECT_EQ(now->metadata("x-assay-as-of"), "now");
+  EXPECT_EQ(now->metadata("x-assay-known-until"), "before");
+  const auto then = client.begin(kMethod, "then");
+  EXPECT_EQ(then->code(), grpc::OK);
+  EXPECT_EQ(then->metadata("x-assay-as-of"), "then");
+  EXPECT_EQ(then->metadata("x-assay-known-until"), "");
+}
+
 TEST_F(GrpcServerTest, WhatTheHandlerLeavesIsAnsweredApart) {
   SlowWork large(world_, {.finish_max = Duration{1}});
   std::atomic<int64_t> looks{0};
@@ -346,7 +370,7 @@ TEST_F(GrpcServerTest, WhatTheHandlerLeavesIsAnsweredApart) {
                             std::string_view,
                             const Credentials&,
                             std::string_view,
-                            const Pace& pace) -> Result<std::string> {
+                            const Pace& pace) -> Result<GrpcReply> {
     EXPECT_FALSE(pace.is_hurried);
     while (true) {  // until nobody wants it
       ASSAY_RETURN_IF_ERROR(pace.check());
@@ -356,9 +380,9 @@ TEST_F(GrpcServerTest, WhatTheHandlerLeavesIsAnsweredApart) {
   };
   Client client(start(options,
                       [](std::string_view method, std::string_view request, const Credentials&)
-                          -> std::optional<Result<std::string>> {
-                        return method == kSlowMethod ? std::optional<Result<std::string>>()
-                                                     : Result<std::string>(std::string(request));
+                          -> std::optional<Result<GrpcReply>> {
+                        return method == kSlowMethod ? std::optional<Result<GrpcReply>>()
+                                                     : Result<GrpcReply>({std::string(request)});
                       }));
   const auto leave = [&](auto& call) {
     looks = 0;
@@ -463,7 +487,7 @@ TEST_F(GrpcServerTest, WhoWatchesHealthIsToldWhatItBecomesUntilTheServerStops) {
   options.calls_max = 0;  // is no bound of these
   options.watches_max = 2;
   Client client(start(options, [&](std::string_view method, std::string_view, const Credentials&) {
-    return method == kWatch ? Result<std::string>(std::to_string(health.load()))
+    return method == kWatch ? Result<GrpcReply>({std::to_string(health.load())})
                             : Status(Code::kUnimplemented, "");
   }));
   const auto first = client.watch();

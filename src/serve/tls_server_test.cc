@@ -471,13 +471,13 @@ TEST_F(TlsServer, GrpcKnowsItsClientsByCertificateAndMetadata) {
                           metrics_,
                           [](std::string_view,
                              std::string_view request,
-                             const Credentials& credentials) -> Result<std::string> {
+                             const Credentials& credentials) -> Result<GrpcReply> {
                             std::string text(request);
                             text.append(":").append(credentials.authorization);
                             for (const std::string& name : credentials.certificate) {
                               text += " " + name;
                             }
-                            return text;
+                            return GrpcReply{text};
                           },
                           options)
                           .value();
@@ -510,8 +510,8 @@ TEST_F(TlsServer, GrpcTakesClientsWithoutACertificateWhereNoneIsAskedFor) {
       start_grpc_server(
           metrics_,
           [](std::string_view, std::string_view request, const Credentials& credentials) {
-            return Result<std::string>(std::string(request) +
-                                       std::to_string(credentials.certificate.size()));
+            return Result<GrpcReply>(
+                {std::string(request) + std::to_string(credentials.certificate.size())});
           },
           options)
           .value();
@@ -535,7 +535,7 @@ TEST_F(TlsServer, AGrpcConnectionEndsWithTheAuthorityOfItsClient) {
   const auto server = start_grpc_server(
                           metrics_,
                           [](std::string_view, std::string_view request, const Credentials&) {
-                            return Result<std::string>(std::string(request));
+                            return Result<GrpcReply>({std::string(request)});
                           },
                           options)
                           .value();
