@@ -79,6 +79,22 @@ TEST_F(Http2Flood, OfFramesThatAskNothingEndsTheConnection) {
                 "data of a request that is reset");
 }
 
+TEST_F(Http2Flood, IsNoneOfRequestsThatAreTakenBack) {
+  start();
+  FrameClient frames(*client_);
+  std::string bytes = FrameClient::greeting();
+  // Frames are counted as they come, some at once, before it is known what they take back.
+  constexpr uint32_t kTakenBack = FrameAllowance::kMax - 200;
+  for (uint32_t i = 0; i < kTakenBack; ++i) {
+    bytes += FrameClient::get(2 * i + 1) +
+             frame(NGHTTP2_RST_STREAM, 0, 2 * i + 1, std::string("\0\0\0\x8", 4));
+  }
+  ASSERT_TRUE(frames.send(bytes + FrameClient::get(2 * kTakenBack + 1, "/last")));
+  const std::optional<WireFrame> answer = frames.next(NGHTTP2_DATA);
+  ASSERT_TRUE(answer.has_value()) << "each costs what a frame does";
+  EXPECT_EQ(answer->payload, "GET /last ");
+}
+
 /// CVE-2023-44487.
 TEST_F(Http2Flood, OfRequestsThatAreResetEndsTheConnection) {
   std::atomic<int> asked{0};

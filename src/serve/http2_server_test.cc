@@ -427,16 +427,40 @@ TEST_F(Http2Server, UnknownFramesAreIgnored) {
   EXPECT_EQ(frames.next(NGHTTP2_DATA)->payload, "GET / ");
 }
 
+TEST_F(Http2Server, AClientThatDoesNotAnswerIsToldAMomentLaterWhichRequestIsTheLast) {
+  start(echo);
+  HttpClient idle_wire(server_->port());  // with nothing under way nghttp2 answers no PING
+  Http2Client idle(idle_wire);
+  ASSERT_EQ(idle.ask("GET", "/")->status, 200);
+  FrameClient silent(*client_);
+  ASSERT_TRUE(silent.send(FrameClient::greeting() + FrameClient::get(1)));
+  ASSERT_TRUE(silent.next(NGHTTP2_DATA).has_value());
+  std::jthread stopper([&] { server_->stop(); });
+  std::vector<std::string> last;
+  while (const auto frame = silent.next()) {
+    if (frame->type == NGHTTP2_GOAWAY) {
+      last.push_back(frame->payload.substr(0, 4));
+    }
+  }
+  EXPECT_EQ(last, (std::vector<std::string>{"\x7f\xff\xff\xff", std::string("\0\0\0\1", 4)}));
+  EXPECT_TRUE(client_->closed_by_server());
+  EXPECT_TRUE(idle.read_to_end());
+  EXPECT_EQ(idle.goaway(), NGHTTP2_NO_ERROR);
+}
+
 TEST_F(Http2Server, StopAnswersWhatIsUnderWayOverHttp2AndTakesNoMore) {
   std::atomic<int> entered{0};
+  std::atomic<int> crossed{0};
   std::promise<void> may_finish;
   std::shared_future<void> finish(may_finish.get_future());
   HttpOptions options;
   options.is_slow = [](const Request& request) { return request.target.starts_with("/slow"); };
   options.slow.threads = 3;
+  options.drain_max = Duration{300 * kMicrosPerSecond};
   start(
       [&](const Request& request) {
         EXPECT_NE(request.target, "/late");
+        crossed += request.target == "/crossing" ? 1 : 0;
         if (request.target.starts_with("/slow")) {
           ++entered;
           finish.wait();
@@ -445,9 +469,6 @@ TEST_F(Http2Server, StopAnswersWhatIsUnderWayOverHttp2AndTakesNoMore) {
       },
       options);
   Http2Client busy(*client_);
-  HttpClient idle_wire(server_->port());
-  Http2Client idle(idle_wire);
-  ASSERT_EQ(idle.ask("GET", "/")->status, 200);
   HttpClient late_wire(server_->port());
   FrameClient late(late_wire);
   ASSERT_TRUE(late.send(FrameClient::greeting() + FrameClient::get(1, "/slow/3")));
@@ -457,19 +478,31 @@ TEST_F(Http2Server, StopAnswersWhatIsUnderWayOverHttp2AndTakesNoMore) {
     std::this_thread::yield();
   }
   std::jthread stopper([&] { server_->stop(); });
-  EXPECT_TRUE(idle.read_to_end());
-  EXPECT_EQ(idle.goaway(), NGHTTP2_NO_ERROR);
-  EXPECT_EQ(late.goaway(), NGHTTP2_NO_ERROR);
-  ASSERT_TRUE(late.send(FrameClient::get(3, "/late")));
+  // A request that crosses the first word of the end is answered: which is the last is said once
+  // the client has heard of it.
+  const auto last_of = [](const std::optional<WireFrame>& goaway) {
+    return goaway.has_value() ? goaway->payload.substr(0, 4) : "none";
+  };
+  EXPECT_EQ(last_of(late.next(NGHTTP2_GOAWAY)), "\x7f\xff\xff\xff");
+  const std::optional<WireFrame> ping = late.next(NGHTTP2_PING);
+  ASSERT_TRUE(ping.has_value());
+  ASSERT_TRUE(late.send(FrameClient::get(3, "/crossing") +
+                        FrameClient::frame(NGHTTP2_PING, NGHTTP2_FLAG_ACK, 0, ping->payload)));
+  EXPECT_EQ(last_of(late.next(NGHTTP2_GOAWAY)), std::string("\0\0\0\3", 4));
+  ASSERT_TRUE(late.send(FrameClient::get(5, "/late")));
   may_finish.set_value();
   EXPECT_EQ(busy.receive(first)->body, "GET /slow/1 ");
   EXPECT_EQ(busy.receive(second)->body, "GET /slow/2 ");
   EXPECT_EQ(busy.goaway(), NGHTTP2_NO_ERROR);
   EXPECT_TRUE(busy.read_to_end());
-  EXPECT_EQ(late.next(NGHTTP2_DATA)->payload, "GET /slow/3 ");
+  std::string answers;
   while (const auto frame = late.next()) {
-    EXPECT_NE(frame->stream, 3U) << "it came behind the last one";
+    EXPECT_NE(frame->stream, 5U) << "it came behind the last one";
+    answers += frame->type == NGHTTP2_DATA ? frame->payload : "";
   }
+  EXPECT_NE(answers.find("GET /slow/3 "), std::string::npos) << answers;
+  EXPECT_NE(answers.find("GET /crossing "), std::string::npos) << answers;
+  EXPECT_EQ(crossed, 1);
   EXPECT_TRUE(late_wire.closed_by_server());
   stopper.join();
   EXPECT_EQ(entered, 3);

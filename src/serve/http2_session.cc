@@ -2,9 +2,7 @@
 // and the turns of streams: DATA of a large answer goes in between that of others.
 //
 // What nghttp2 does not bound is bounded here: bodies and answers by the server's budget, frames
-// that ask nothing by a FrameAllowance, header blocks by their bytes packed and unpacked, requests
-// and answers by time. RFC 9113; floods as in CVE-2019-9511 to 9518, CVE-2023-44487 and
-// CVE-2024-27316.
+// that ask nothing and header blocks by an Http2Flood, requests and answers by time. RFC 9113.
 
 #include "serve/http2_session.h"
 
@@ -20,8 +18,8 @@
 #include "base/ascii.h"
 #include "base/check.h"
 #include "serve/error_response.h"
-#include "serve/frame_allowance.h"
 #include "serve/freed.h"
+#include "serve/http2_flood.h"
 #include "serve/http2_frames.h"
 #include "serve/http2_stream.h"
 #include "serve/slow_requests.h"
@@ -32,8 +30,6 @@ namespace {
 constexpr uint32_t kStreamWindowBytes = 256 << 10;
 constexpr int32_t kConnectionWindowBytes = 1 << 20;
 constexpr std::size_t kHeaderOverhead = 32;      // of each, as RFC 9113, section 6.5.2 counts
-constexpr std::size_t kBlockMax = 4;             // times what headers may have, packed
-constexpr std::size_t kUnpackedMax = 16;         // and unpacked; more is no mistake any more
 constexpr std::size_t kPieceBytes = 4 << 10;     // taken at once
 constexpr std::size_t kDiscardedMax = 64 << 20;  // of a body that is refused
 
@@ -53,6 +49,7 @@ std::string_view text(const uint8_t* bytes, std::size_t size) {
 }
 
 constexpr std::size_t kFrameHeadBytes = 9;
+constexpr std::string_view kNotice = "draining";  // of the PING behind the first GOAWAY
 
 Callbacks make_callbacks();
 ssize_t next_data(nghttp2_session* session,
@@ -98,12 +95,10 @@ class SessionOfNghttp2 final : public Http2Session {
   std::optional<Asked> next() override;
   void answer(int32_t stream, Response response) override;
   void append_output(std::size_t bytes_max, std::string* out) override;
-  void drain() override;
+  void drain(bool at_once) override;
   [[nodiscard]] bool has_streams() const override { return !streams_.empty(); }
-  [[nodiscard]] bool is_midway() const override {
-    return frames_.is_midway() || block_bytes_.has_value();
-  }
-  [[nodiscard]] int64_t frames() const override { return frames_.count(); }
+  [[nodiscard]] bool is_midway() const override { return flood_.is_midway(); }
+  [[nodiscard]] int64_t frames() const override { return flood_.frames(); }
   [[nodiscard]] bool is_over() const override {
     return is_broken_ || (nghttp2_session_want_read(native_.get()) == 0 &&
                           nghttp2_session_want_write(native_.get()) == 0);
@@ -127,7 +122,27 @@ class SessionOfNghttp2 final : public Http2Session {
   void take_small_data(int32_t id) {
     const Stream* const stream = find(id);
     if (stream != nullptr && !stream->is_answered) {
-      allowance_.take_back();
+      flood_.take_back();
+    }
+  }
+  /// Who takes a request back has paid for it: its HEADERS.
+  void take_reset(int32_t id) {
+    Stream* const stream = find(id);
+    if (stream != nullptr && !stream->is_sent) {
+      stream->is_taken_back = true;
+      flood_.take_back();
+    }
+  }
+  /// A GOAWAY is sent: a PING goes behind the first one, which nghttp2 would send before it.
+  void follow_notice() {
+    if (!last_stream_.has_value() && !has_ended_) {
+      nghttp2_submit_ping(
+          native_.get(), NGHTTP2_FLAG_NONE, reinterpret_cast<const uint8_t*>(kNotice.data()));
+    }
+  }
+  void take_pong(std::string_view payload) {
+    if (has_notice_ && payload == kNotice) {
+      drain(true);
     }
   }
   void take_end(int32_t id);
@@ -144,7 +159,6 @@ class SessionOfNghttp2 final : public Http2Session {
     const auto found = streams_.find(id);
     return found == streams_.end() ? nullptr : found->second.get();
   }
-  bool take_frame_head(const Http2FrameHead& head);
   void refuse(Stream& stream, Response response);
   void send_response(Stream& stream, Response response);
   bool hold(Stream& stream, std::size_t bytes);
@@ -157,9 +171,7 @@ class SessionOfNghttp2 final : public Http2Session {
 
   const Parts parts_;
   const std::function<void()> wants_to_send_;
-  Http2Frames frames_;
-  std::optional<std::size_t> block_bytes_;  // of a header block that is not whole, packed
-  FrameAllowance allowance_{parts_.clock};
+  Http2Flood flood_{parts_.clock, parts_.options.header_bytes_max};
   HeldBytes held_{parts_.budget};
   std::size_t held_bytes_ = 0;
   std::unordered_map<int32_t, std::unique_ptr<Stream>> streams_;
@@ -167,8 +179,8 @@ class SessionOfNghttp2 final : public Http2Session {
   std::string* out_ = nullptr;  // while output is appended
   std::size_t out_bytes_max_ = 0;
   std::size_t sent_ = 0;                // bytes of answers
-  bool is_flood_ = false;               // seen where the connection cannot be ended
-  std::optional<int32_t> last_stream_;  // that is answered, once it drains
+  bool has_notice_ = false;             // the client, that the connection will end
+  std::optional<int32_t> last_stream_;  // that is answered, once it does
   bool has_ended_ = false;
   bool is_broken_ = false;
   Native native_;  // ends first
@@ -201,32 +213,11 @@ void SessionOfNghttp2::end(uint32_t error) {
   }
 }
 
-/// False: it is one too many.
-bool SessionOfNghttp2::take_frame_head(const Http2FrameHead& head) {
-  const bool is_block =
-      head.type == Http2FrameHead::kHeaders || head.type == Http2FrameHead::kContinuation;
-  if (is_block) {
-    const std::size_t bytes = block_bytes_.value_or(0) + head.payload_bytes;
-    if (bytes > kBlockMax * parts_.options.header_bytes_max) {
-      return false;
-    }
-    block_bytes_ = bytes;
-    if ((head.flags & Http2FrameHead::kEndHeaders) != 0) {
-      block_bytes_.reset();
-    }
-  }
-  return (head.type == Http2FrameHead::kData && head.payload_bytes > Http2FrameHead::kPaddingMax) ||
-         allowance_.spend();
-}
-
 void SessionOfNghttp2::receive(std::string_view bytes) {
   while (!bytes.empty() && !has_ended_ && nghttp2_session_want_read(native_.get()) != 0) {
     const std::string_view piece = bytes.substr(0, kPieceBytes);
     bytes.remove_prefix(piece.size());
-    bool is_fine = true;
-    frames_.take(piece,
-                 [&](const Http2FrameHead& head) { is_fine = is_fine && take_frame_head(head); });
-    if (!is_fine) {
+    if (!flood_.take(piece)) {
       end_flood();
       return;
     }
@@ -235,9 +226,9 @@ void SessionOfNghttp2::receive(std::string_view bytes) {
     if (taken == NGHTTP2_ERR_BAD_CLIENT_MAGIC) {
       end(NGHTTP2_PROTOCOL_ERROR);
     } else if (taken == NGHTTP2_ERR_NOMEM ||
-               (taken == NGHTTP2_ERR_CALLBACK_FAILURE && !is_flood_)) {
+               (taken == NGHTTP2_ERR_CALLBACK_FAILURE && !flood_.is_seen())) {
       end(NGHTTP2_INTERNAL_ERROR);
-    } else if (taken < 0 || is_flood_) {  // by the library's own bounds, or ours
+    } else if (taken < 0 || flood_.is_seen()) {  // by the library's own bounds, or ours
       end_flood();
     }
   }
@@ -256,9 +247,8 @@ int SessionOfNghttp2::take_header(int32_t id, std::string_view name, std::string
     return 0;
   }
   stream->take_header(name, value, parts_.options);
-  const bool is_too_much = stream->header_bytes > kUnpackedMax * parts_.options.header_bytes_max;
-  is_flood_ = is_flood_ || is_too_much;
-  return is_too_much ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+  flood_.look_at_headers(stream->header_bytes);
+  return flood_.is_seen() ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
 
 void SessionOfNghttp2::take_head(int32_t id, bool is_last) {
@@ -386,7 +376,7 @@ int SessionOfNghttp2::send_data(int32_t id, std::string_view head, std::size_t b
   }
   stream->sent += bytes;
   sent_ += bytes;
-  allowance_.sent(bytes);
+  flood_.sent(bytes);
   return 0;
 }
 
@@ -399,7 +389,7 @@ void SessionOfNghttp2::append_output(std::size_t bytes_max, std::string* out) {
     is_broken_ = size < 0;
     if (size > 0) {
       out->append(text(bytes, static_cast<std::size_t>(size)));
-    } else if (is_flood_ && !has_ended_) {
+    } else if (flood_.is_seen() && !has_ended_) {
       end_flood();
     } else {
       break;
@@ -415,7 +405,7 @@ void SessionOfNghttp2::end_answer(int32_t id) {
     return;
   }
   stream->is_sent = true;
-  allowance_.answered();
+  flood_.answered();
   stream->begin_time(kReadTime);  // for the rest of a request that is refused
 }
 
@@ -443,8 +433,14 @@ void SessionOfNghttp2::cut_off(Stream& stream) {
   wants_to_send_();
 }
 
-void SessionOfNghttp2::drain() {
-  if (!last_stream_.has_value() && !has_ended_) {
+/// RFC 9113, section 6.8: first that there will be a last request, then which it is, once the
+/// client has read the first and all that it had sent by then is here: a PING is answered in turn.
+void SessionOfNghttp2::drain(bool at_once) {
+  if (!has_notice_ && !at_once && !has_ended_) {
+    has_notice_ = true;
+    nghttp2_submit_shutdown_notice(native_.get());
+  }
+  if (at_once && !last_stream_.has_value() && !has_ended_) {
     last_stream_ = nghttp2_session_get_last_proc_stream_id(native_.get());
     nghttp2_submit_goaway(
         native_.get(), NGHTTP2_FLAG_NONE, *last_stream_, NGHTTP2_NO_ERROR, nullptr, 0);
@@ -456,8 +452,8 @@ void SessionOfNghttp2::end_stream(int32_t id, uint32_t error) {
   if (stream == nullptr) {
     return;
   }
-  if (error != NGHTTP2_NO_ERROR && !stream->is_sent && !allowance_.spend()) {
-    is_flood_ = true;  // requests and resets, one after the other
+  if (error != NGHTTP2_NO_ERROR && !stream->is_sent && !stream->is_taken_back) {
+    flood_.spend_reset();
   }
   hold(*stream, 0);
   streams_.erase(id);
@@ -522,6 +518,10 @@ int on_frame(nghttp2_session* /*session*/, const nghttp2_frame* frame, void* use
     }
     if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
       self(user).take_head(id, is_last);
+    } else if (frame->hd.type == NGHTTP2_RST_STREAM) {
+      self(user).take_reset(id);
+    } else if (frame->hd.type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0) {
+      self(user).take_pong(text(frame->ping.opaque_data, sizeof(frame->ping.opaque_data)));
     }
     if (is_last && (frame->hd.type == NGHTTP2_HEADERS || is_data)) {
       self(user).take_end(id);
@@ -534,6 +534,8 @@ int on_sent(nghttp2_session* /*session*/, const nghttp2_frame* frame, void* user
   if ((frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) &&
       (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) {
     self(user).end_answer(frame->hd.stream_id);
+  } else if (frame->hd.type == NGHTTP2_GOAWAY) {
+    self(user).follow_notice();
   }
   return 0;
 }

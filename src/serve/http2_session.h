@@ -69,8 +69,9 @@ class Http2Session {
   virtual void answer(int32_t stream, Response response) = 0;
   /// Append what is to be sent by now, until there are `bytes_max` or a little more.
   virtual void append_output(std::size_t bytes_max, std::string* out) = 0;
-  /// Take no more requests; those that are there are answered.
-  virtual void drain() = 0;
+  /// Take no more requests, once the client knows it: those that were sent before are answered.
+  /// `at_once`: those that are here. In any order, and again.
+  virtual void drain(bool at_once) = 0;
 
   /// Give everything up that is held: the connection is gone. Nothing happens any more.
   virtual void abandon() = 0;

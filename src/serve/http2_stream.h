@@ -39,9 +39,10 @@ class Http2Stream : public TimedStream {
   std::size_t seen_sent = 0;     // of all answers, when its time began again
   std::size_t discarded = 0;     // bytes of a body that is refused
   bool head_only = false;
-  bool is_whole = false;     // the request
-  bool is_answered = false;  // by the handler, or because it is refused, or late
-  bool is_sent = false;      // the answer
+  bool is_whole = false;       // the request
+  bool is_answered = false;    // by the handler, or because it is refused, or late
+  bool is_sent = false;        // the answer
+  bool is_taken_back = false;  // the request, by the client
 
  private:
   ConnectionTimes<TimedStream>& times_;

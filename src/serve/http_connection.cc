@@ -82,7 +82,7 @@ class Session : public HttpConnection, public std::enable_shared_from_this<Sessi
   }
   void drain() override {
     if (http2_ != nullptr) {
-      http2_->drain();
+      http2_->drain(lane_.is_notice_over);
       send_output();
     } else if (idle()) {
       say_farewell();
@@ -229,7 +229,6 @@ class Session : public HttpConnection, public std::enable_shared_from_this<Sessi
     }
   }
 
-  /// Take what is in the buffer.
   void go_on() {
     const std::string_view bytes = buffered();
     if (is_first_ && is_preface(bytes)) {
@@ -343,7 +342,7 @@ class Session : public HttpConnection, public std::enable_shared_from_this<Sessi
     if (http2_ != nullptr) {
       http2_->answer(form.stream, std::move(response));
       if (tls_.is_outdated(lane_.options.tls)) {
-        http2_->drain();
+        http2_->drain(std::exchange(is_outdated_, true));
       }
       send_output_later();
       return;
@@ -437,7 +436,7 @@ class Session : public HttpConnection, public std::enable_shared_from_this<Sessi
                                  lane_.stream_times},
                                 [this] { send_output_later(); });
     if (lane_.draining) {
-      http2_->drain();
+      http2_->drain(lane_.is_notice_over);
     }
     take_frames();
   }
@@ -570,9 +569,10 @@ class Session : public HttpConnection, public std::enable_shared_from_this<Sessi
   bool finished_ = false;  // the peer, with TLS: it asks nothing more
   bool handling_ = false;
   bool continued_ = false;
-  bool keep_alive_ = false;  // behind the answer
-  bool linger_ = false;      // then
-  bool is_first_ = true;     // nothing has come that is no preface of HTTP/2
+  bool keep_alive_ = false;   // behind the answer
+  bool linger_ = false;       // then
+  bool is_outdated_ = false;  // and HTTP/2 was told so
+  bool is_first_ = true;      // nothing has come that is no preface of HTTP/2
   bool is_reading_ = false;
   bool is_writing_ = false;                // the rest of HTTP/2's output
   bool is_output_due_ = false;             // it will be sent soon

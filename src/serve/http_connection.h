@@ -57,6 +57,7 @@ struct ConnectionLane : HttpLaneParts {
   ConnectionTimes<TimedStream> stream_times{
       {options.idle_timeout, options.read_timeout, kLingerMax}};  // of HTTP/2
   bool draining = false;
+  bool is_notice_over = false;  // since a moment: clients of HTTP/2 had time to hear of it
   TurnWait turn{world.clock};
   HeadDate date{world.clock};
   SpareStrings spares;

@@ -35,6 +35,7 @@ struct Lane final : ConnectionLane, HttpLane {
   net::io_context loop{1};
   net::executor_work_guard<Executor> work{loop.get_executor()};
   net::steady_timer drain_timer{loop};
+  net::steady_timer notice_timer{loop};
   net::steady_timer tick_timer{loop};
   Unsent answers{world.clock};
 
@@ -44,9 +45,16 @@ struct Lane final : ConnectionLane, HttpLane {
 
   void send_answers();
   void begin_drain();
+  void drain_all() {
+    const auto all = connections;  // closing removes from the set later, not now
+    for (HttpConnection* one : all) {
+      one->drain();
+    }
+  }
   void finish_drain_if_empty() override {
     if (draining && connections.empty()) {
       drain_timer.cancel();
+      notice_timer.cancel();
       tick_timer.cancel();
     }
   }
@@ -98,13 +106,19 @@ void Lane::begin_drain() {
   draining = true;
   work.reset();
   error_code ignored;
-  mark_.close(ignored);          // what waits for it would keep the thread
-  const auto all = connections;  // closing removes from the set later, not now
-  for (HttpConnection* one : all) {
-    one->drain();
-  }
+  mark_.close(ignored);  // what waits for it would keep the thread
+  drain_all();
   finish_drain_if_empty();
   if (!connections.empty()) {
+    // Until clients of HTTP/2 that do not say that they heard of the end are told which request is
+    // the last: a second of five.
+    notice_timer.expires_after(chrono({options.drain_max.micros / 5}));
+    notice_timer.async_wait([this](error_code error) {
+      if (!error) {
+        is_notice_over = true;
+        drain_all();
+      }
+    });
     drain_timer.expires_after(chrono(options.drain_max));
     drain_timer.async_wait([this](error_code error) {
       const std::unordered_set<HttpConnection*> late =
