@@ -11,6 +11,7 @@ namespace assay::cli {
 namespace {
 
 constexpr int64_t kEvery = 60 * kMicrosPerSecond;
+constexpr int64_t kWantedEvery = 10 * kMicrosPerSecond;  // whoever may send tokens may ask for it
 constexpr Duration kTimeout{5 * kMicrosPerSecond};
 constexpr int64_t kBytesMax = 1 << 20;
 
@@ -45,8 +46,9 @@ Result<std::string> FetchedKeys::get(const std::string& address) {
   const int64_t now = world_.clock.monotonic().micros;
   const auto [found, is_new] = known_.try_emplace(address);
   Fetched& keys = found->second;
-  if (is_new || now - keys.tried >= kEvery) {
+  if (is_new || now - keys.tried >= (keys.is_wanted ? kWantedEvery : kEvery)) {
     keys.tried = now;
+    keys.is_wanted = false;
     Result<std::string> text = fetch(address);
     keys.failure = text.status();
     if (text.ok()) {
@@ -58,6 +60,13 @@ Result<std::string> FetchedKeys::get(const std::string& address) {
     }
   }
   return keys.is_there ? Result<std::string>(keys.text) : Result<std::string>(keys.failure);
+}
+
+void FetchedKeys::want(const std::string& address) {
+  const auto found = known_.find(address);
+  if (found != known_.end()) {
+    found->second.is_wanted = true;
+  }
 }
 
 Duration FetchedKeys::age(const std::string& address) const {

@@ -10,8 +10,9 @@
 
 namespace assay::cli {
 
-/// Key sets of issuers of tokens, which are behind addresses. Each is fetched anew each minute; one
-/// that cannot be, or is none, is as it was before, which is logged.
+/// Key sets of issuers of tokens, which are behind addresses. Each is fetched anew each minute, or
+/// ten seconds after the last time when it is wanted; one that cannot be, or is none, is as it was
+/// before, which is logged.
 ///
 /// Threads one thread at a time.
 class FetchedKeys {
@@ -27,6 +28,8 @@ class FetchedKeys {
   /// Errors  kInvalidArgument: no address that keys are taken from: only `https://`, and `http://`
   ///         of this machine, where nobody is in between. kUnavailable: it was never there.
   Result<std::string> get(const std::string& address);
+  /// A key is missed: get() may not wait for the minute to be over, once.
+  void want(const std::string& address);
   /// How long ago what get() gives was fetched.
   [[nodiscard]] Duration age(const std::string& address) const;
 
@@ -34,6 +37,7 @@ class FetchedKeys {
   struct Fetched {
     std::string text;
     bool is_there = false;
+    bool is_wanted = false;  // since it was last tried
     Status failure;
     int64_t tried = 0;    // monotonic microseconds
     int64_t fetched = 0;  // likewise, of `text`

@@ -210,6 +210,9 @@ Status AccessFile::take(const std::string& text) {
   const auto read = [&](const std::string& path) -> Result<std::string> {
     const bool absolute = path.starts_with('/');
     address = FetchedKeys::is_address(path) ? path : "";
+    if (current_ != nullptr && current_->take_unknown_key()) {
+      keys_.want(path);
+    }
     ASSAY_ASSIGN_OR_RETURN(
         std::string found,
         FetchedKeys::is_address(path)
@@ -233,6 +236,7 @@ Status AccessFile::take(const std::string& text) {
       world_.log.warn("access_partly_read", {{"file", file_}, {"note", note}});
     }
     known_ = std::move(names);
+    current_ = *access;
     gate_.protect(*std::move(access));
     world_.log.info("access_read", {{"file", file_}});
   }

@@ -73,9 +73,10 @@ class AccessFile {
   bool sees_certificates_;
   std::string file_;
   FetchedKeys keys_;
-  std::string good_;         // the file when it was last taken
-  std::string known_;        // what the gate goes by
-  bool is_too_old_ = false;  // the keys of tokens in it
+  std::shared_ptr<const serve::Access> current_;  // that the gate goes by
+  std::string good_;                              // the file when it was last taken
+  std::string known_;                             // what the gate goes by
+  bool is_too_old_ = false;                       // the keys of tokens in it
   std::string failure_;
 };
 

@@ -243,10 +243,63 @@ TEST_F(Serving, KeysThatWereNotFetchedForTooLongLetNoTokenIn) {
   EXPECT_EQ(file.look().code(), Code::kInvalidArgument);
 }
 
+constexpr char kOtherKeys[] = R"({"keys":[{"kty":"EC","crv":"P-256","kid":"other",
+    "x":"QqQg8LX4WUoyhdMC8H7Ig3Yg7T_NTUW1IX1YwOymcoI",
+    "y":"f_aDSYSLnc2f1wHZ18TNJHHhEa0cLhj40pCv5-h2L1c"}]})";
+
+TEST_F(Serving, ATokenOfAKeyThatIsNotKnownLetsKeysBeFetchedButNotEachTime) {
+  serve::HttpOptions options;
+  options.port = 0;
+  options.threads = 1;
+  std::atomic<int> asked = 0;
+  std::atomic<bool> has_key = false;
+  const auto issuer =
+      serve::start_http_server(
+          fixture_.world,
+          [&](const serve::Request&) -> serve::Response {
+            ++asked;
+            return {200, "application/json", has_key ? kIssuerKeys : kOtherKeys, {}};
+          },
+          options)
+          .value();
+  write("access.json",
+        R"({"jwt":{"jwks":"http://127.0.0.1:)" + std::to_string(issuer->port()) +
+            R"(/keys","issuer":"https://login.example.com","audience":"assay"}})");
+  set("access", path("access.json"));
+  AccessFile file(invocation_, features_.gate());
+  const auto look_after = [&](int64_t seconds) {
+    fixture_.clock.advance(Duration{seconds * kMicrosPerSecond});
+    EXPECT_TRUE(file.look().ok());
+  };
+  look_after(0);
+  look_after(30);
+  EXPECT_EQ(asked, 1) << "nobody misses a key";
+  has_key = true;
+  EXPECT_EQ(handled(kToken), 401) << "whoever asks does not wait for it";
+  EXPECT_EQ(asked, 1);
+  look_after(1);
+  EXPECT_EQ(asked, 2);
+  EXPECT_NE(handled(kToken), 401);
+  has_key = false;
+  look_after(60);
+  EXPECT_EQ(asked, 3);
+  for (int second = 0; second < 55; ++second) {
+    EXPECT_EQ(handled(kToken), 401);
+    look_after(1);
+  }
+  EXPECT_LE(asked, 3 + 6) << "each ten seconds at most";
+  has_key = true;
+  EXPECT_EQ(handled(kToken), 401);
+  for (int second = 0; second < 10; ++second) {
+    look_after(1);
+  }
+  EXPECT_NE(handled(kToken), 401) << "what was missed just after a fetch is not forgotten";
+  const int then = asked;
+  look_after(45);
+  EXPECT_EQ(asked, then) << "all keys are there";
+}
+
 TEST_F(Serving, KeysGrowOldAndAreFetchedAnewBehindAFileThatCannotBeTaken) {
-  constexpr char kOtherKeys[] = R"({"keys":[{"kty":"EC","crv":"P-256","kid":"other",
-      "x":"QqQg8LX4WUoyhdMC8H7Ig3Yg7T_NTUW1IX1YwOymcoI",
-      "y":"f_aDSYSLnc2f1wHZ18TNJHHhEa0cLhj40pCv5-h2L1c"}]})";
   serve::HttpOptions options;
   options.port = 0;
   options.threads = 1;

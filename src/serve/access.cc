@@ -324,6 +324,7 @@ Result<KnownToken> Access::verify(std::string_view token) const {
   ASSAY_ASSIGN_OR_RETURN(const Json header, json_part(header_part));
   const auto key = keys_.find(text_of(header, "kid"));
   if (key == keys_.end()) {
+    unknown_key_ = true;
     return refused("the token's key is not in the key set");
   }
   if (header.find("crit") != nullptr) {  // what must be understood is not

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -44,7 +45,8 @@ struct Credentials {
 /// A token is verified when it is shown first, and known as long as it holds; another file is
 /// another object, which knows none.
 ///
-/// Threads thread-safe; save for the tokens that it knows it does not change.
+/// Threads thread-safe; save for the tokens that it knows, and that it lacks a key, it does not
+///         change.
 class Access {
  public:
   using ReadFile = std::function<Result<std::string>(const std::string& path)>;
@@ -63,6 +65,9 @@ class Access {
 
   /// How long keys may be used that were fetched from an address, and not again since.
   [[nodiscard]] Duration keys_for() const { return keys_for_; }
+  /// Whether a token named a key that is not in the key set, since this was last asked: its issuer
+  /// may have a new one by now.
+  [[nodiscard]] bool take_unknown_key() const { return unknown_key_.exchange(false); }
   /// The same callers, and no token.
   [[nodiscard]] std::shared_ptr<const Access> without_tokens() const;
 
@@ -87,6 +92,7 @@ class Access {
   std::string audience_;
   Duration keys_for_{24 * 3600 * kMicrosPerSecond};
   std::vector<std::string> notes_;
+  mutable std::atomic<bool> unknown_key_{false};
   const std::unique_ptr<TokenCache> tokens_ = std::make_unique<TokenCache>();
 };
 
