@@ -117,7 +117,8 @@ std::vector<Command> serve_commands() {
         {"log-share",
          "SHARE",
          "log the answers of this share of the entities, 0 to 1, to tables served/SERVICE of the "
-         "lake; `assay verify --served` compares them",
+         "lake, where a service or a model was asked, not features by their names; `assay verify "
+         "--served` compares them",
          "0",
          false,
          false}},

@@ -143,15 +143,25 @@ bool FeatureServer::is_urgent(const Request& request) {
   return endpoint == kHealth || endpoint == kMetrics;
 }
 
-bool FeatureServer::is_question(const Request& request) {
+namespace {
+
+/// Whether it asks for values, of now or then.
+bool asks_for_values(const Request& request) {
   const std::string_view target = request.target;
   const Endpoint endpoint = endpoint_of(target.substr(0, target.find('?')));
-  return (endpoint == kGetOnlineFeatures || endpoint == kPredict) && !is_slow(request);
+  return endpoint == kGetOnlineFeatures || endpoint == kPredict;
+}
+
+}  // namespace
+
+bool FeatureServer::is_question(const Request& request) {
+  return asks_for_values(request) && !is_slow(request);
 }
 
 std::function<bool(const Request&)> FeatureServer::slow_of_callers() {
   return [this](const Request& request) {
-    const bool is_long = request.body.size() > kLargeBodyBytes && is_question(request);
+    // Now or then: a long body is looked through once, for whose work it is.
+    const bool is_long = request.body.size() > kLargeBodyBytes && asks_for_values(request);
     return (is_long || is_slow(request)) && who(request).ok();
   };
 }
