@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "base/unsynced_files.h"
-#include "cli/serving.h"
+#include "cli/definition_watch.h"
 #include "flow/test_project.h"
 #include "serve/serving_fixture.h"
 

@@ -6,6 +6,7 @@
 #include "base/file_system.h"
 #include "base/process.h"
 #include "cli/commands.h"
+#include "cli/definition_watch.h"
 #include "cli/feast_place.h"
 #include "cli/serving.h"
 #include "serve/feast_import.h"
@@ -125,7 +126,8 @@ serve::GrpcHandler registry_handler(ServedRegistry& registry,
 Status run_registry_serve(Invocation& invocation) {
   StopWait stop;
   ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_served_workspace(invocation));
-  ASSAY_ASSIGN_OR_RETURN(const auto state, serving_state(*workspace));
+  DefinitionWatch watch(invocation, *workspace, workspace->served_version());
+  ASSAY_ASSIGN_OR_RETURN(const auto state, watch.state(*workspace));
   ServedRegistry registry;
   registry.set(*state);
   serve::Gate gate(invocation.world.clock);
@@ -148,9 +150,8 @@ Status run_registry_serve(Invocation& invocation) {
   ASSAY_RETURN_IF_ERROR(write_addresses(invocation, where, ""));
   invocation.output.say("serving the registry of " + registry.get()->project + " by gRPC on " +
                         where + " (stop with Ctrl-C or SIGTERM)");
-  DefinitionWatch watch(invocation, *workspace, [&](const auto& newer) { registry.set(*newer); });
   const auto look = [&] {
-    watch.look();
+    watch.look([&](const auto& newer) { registry.set(*newer); });
     access.look_again();
     if (tls != nullptr) {
       tls->look_again();

@@ -1,6 +1,7 @@
 #include <charconv>
 
 #include "cli/commands.h"
+#include "cli/definition_watch.h"
 #include "cli/line_beside.h"
 #include "cli/served_writer.h"
 #include "cli/serving.h"
@@ -28,7 +29,8 @@ Status run_serve(Invocation& invocation) {
   StopWait stop;
   ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_served_workspace(invocation));
   ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, workspace->online(true));
-  ASSAY_ASSIGN_OR_RETURN(const auto state, serving_state(*workspace));
+  DefinitionWatch watch(invocation, *workspace, workspace->served_version());
+  ASSAY_ASSIGN_OR_RETURN(const auto state, watch.state(*workspace));
   serve::ServedLogOptions log_options;
   ASSAY_ASSIGN_OR_RETURN(log_options.share, log_share(invocation.arguments.get("log-share")));
   for (const auto& [name, service] : state->services) {
@@ -45,13 +47,11 @@ Status run_serve(Invocation& invocation) {
   invocation.output.say("serving " + std::to_string(state->services.size()) + " services and " +
                         std::to_string(state->models.size()) + " models on " + servers.where() +
                         " (stop with Ctrl-C or SIGTERM)");
-  DefinitionWatch watch(
-      invocation, *workspace, [&](auto newer) { features.replace(std::move(newer)); });
   ServedWriter writer(invocation.world, log, [&](const serve::ServedBatch& batch) {
     return flow::append_served(*workspace, *batch.service, batch.rows);
   });
   const auto look = [&] {
-    watch.look();
+    watch.look([&](auto newer) { features.replace(std::move(newer)); });
     writer.look();
   };
   while (!stop.second()) {
@@ -69,7 +69,8 @@ Status run_predict(Invocation& invocation) {
       const std::string name,
       only_or_given(
           invocation.arguments.get("MODEL"), names_of(workspace->project().models), "model"));
-  ASSAY_ASSIGN_OR_RETURN(const serve::ServingModel model, serving_model(*workspace, name));
+  DefinitionsBefore before(invocation, *workspace);
+  ASSAY_ASSIGN_OR_RETURN(const serve::ServingModel model, serving_model(*workspace, name, &before));
   ASSAY_ASSIGN_OR_RETURN(const auto pairs, parse_pairs(invocation.arguments.all("entity")));
   ASSAY_ASSIGN_OR_RETURN(const data::Batch inputs,
                          row_from_pairs(pairs, service_inputs(*model.service)));

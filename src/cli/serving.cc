@@ -8,7 +8,6 @@
 #include "base/wakeup.h"
 #include "base/whole_file.h"
 #include "cli/commands.h"
-#include "learn/model_card.h"
 #include "serve/all_at_once.h"
 #include "serve/grpc_calls.h"
 #include "serve/grpc_push.h"
@@ -33,78 +32,6 @@ Result<int> connections_max(const Arguments& arguments) {
              ? Result<int>(count)
              : Status(Code::kInvalidArgument,
                       "--connections is `" + text + "`; write a number from 1 to 10000000");
-}
-
-Result<serve::ServingModel> serving_model(flow::Workspace& workspace, const std::string& model) {
-  ASSAY_ASSIGN_OR_RETURN(const catalog::ModelRow row, workspace.catalog().model(model));
-  ASSAY_ASSIGN_OR_RETURN(const learn::ModelCard card, learn::parse_model_card(row.card_json));
-  ASSAY_ASSIGN_OR_RETURN(const auto service, workspace.service(card.service));
-  for (const auto& [name, fingerprint] : workspace.service_fingerprints(*service)) {
-    const auto trained = card.fingerprints.find(name);
-    if (trained == card.fingerprints.end() || trained->second != fingerprint) {
-      return Status(Code::kFailedPrecondition,
-                    name + " is not defined, or made, as it was when model " + model + " version " +
-                        std::to_string(row.version) + " was trained; run `assay train " + model +
-                        "`");
-    }
-  }
-  ASSAY_ASSIGN_OR_RETURN(const auto scorer, learn::Scorer::load(row.bytes));
-  return serve::ServingModel::make(
-      model, std::to_string(row.version), service, scorer, card.features);
-}
-
-namespace {
-
-/// Each model with the others that are tried beside it. One that cannot be asked keeps its share,
-/// for which the model answers: whose entities the others have does not depend on it.
-void add_challengers(const catalog::Project& project, Log& log, serve::ServingState* state) {
-  const std::map<std::string, serve::ServingModel> alone = state->models;
-  for (auto& [name, model] : state->models) {
-    for (const auto& [other, wanted] : project.models.at(name).challengers) {
-      const auto known = alone.find(other);
-      // A definition that was changed since says nothing of what was trained.
-      const bool sees_the_same =
-          known != alone.end() && known->second.service->name == model.service->name;
-      if (!sees_the_same) {
-        log.warn("challenger_not_served", {{"model", name}, {"challenger", other}});
-      }
-      model.challengers.push_back(
-          {sees_the_same ? std::make_shared<const serve::ServingModel>(known->second) : nullptr,
-           wanted.share,
-           wanted.shadow});
-    }
-  }
-}
-
-}  // namespace
-
-Result<std::shared_ptr<const serve::ServingState>> serving_state(flow::Workspace& workspace) {
-  const catalog::Project& project = workspace.project();
-  auto state = std::make_shared<serve::ServingState>();
-  state->project = project.name;
-  state->clock = project.serving_clock;
-  state->on_demand = project.on_demand;
-  state->derived = project.derived;
-  state->definitions = std::make_shared<const catalog::Project>(project);
-  for (const auto& [name, definition] : project.views) {
-    ASSAY_ASSIGN_OR_RETURN(state->views[name], workspace.view(name));
-    ASSAY_ASSIGN_OR_RETURN(const std::string key, workspace.steps_table_key(*state->views[name]));
-    state->steps_tables[name] = join_path(project.lake, key);
-  }
-  for (const auto& [name, definition] : project.services) {
-    ASSAY_ASSIGN_OR_RETURN(state->services[name], workspace.service(name));
-  }
-  for (const auto& [name, definition] : project.models) {
-    Result<serve::ServingModel> model = serving_model(workspace, name);
-    if (model.ok()) {
-      state->models.emplace(name, *std::move(model));
-    } else if (model.code() != Code::kNotFound) {
-      workspace.world().log.warn("model_not_served",
-                                 {{"model", name}, {"why", model.status().message()}});
-    }
-  }
-  add_challengers(project, workspace.world().log, state.get());
-  return std::shared_ptr<const serve::ServingState>(std::move(state));
 }
 
 Result<serve::HttpOptions> parse_address(const std::string& text, const std::string& flag) {
@@ -273,31 +200,6 @@ void AccessFile::look_again() {
     world_.log.error("access_not_read", {{"reason", status.to_string()}});
   }
   failure_ = status.ok() ? "" : status.to_string();
-}
-
-void DefinitionWatch::look() {
-  const Result<std::optional<int64_t>> newest =
-      catalog_.complete_version(invocation_.arguments.get("profile"));
-  if (!newest.ok() || !newest->has_value() || version_ == *newest) {
-    return;
-  }
-  const Status replaced = replace();
-  if (replaced.ok()) {
-    version_ = *newest;
-    invocation_.world.log.info("definitions_replaced", {{"version", **newest}});
-  } else if (replaced.to_string() != failure_) {
-    invocation_.world.log.error("definitions_not_replaced",
-                                {{"version", **newest}, {"reason", replaced.to_string()}});
-  }
-  failure_ = replaced.ok() ? "" : replaced.to_string();
-}
-
-Status DefinitionWatch::replace() {
-  Invocation own{invocation_.arguments, invocation_.world, invocation_.output};  // of this thread
-  ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_served_workspace(own));
-  ASSAY_ASSIGN_OR_RETURN(auto state, serving_state(*workspace));
-  take_(std::move(state));
-  return {};
 }
 
 std::vector<Flag> Servers::flags() {

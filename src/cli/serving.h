@@ -15,21 +15,10 @@
 #include "serve/grpc_server.h"
 #include "serve/http_server.h"
 #include "serve/repeated_call.h"
-#include "serve/serving_state.h"
 #include "serve/slow_work.h"
 #include "serve/tls_files.h"
 
 namespace assay::cli {
-
-/// A registered model with its service and scorer, ready to be asked.
-///
-/// Errors  kNotFound: not trained yet; kFailedPrecondition: the definitions changed since it was
-/// trained.
-Result<serve::ServingModel> serving_model(flow::Workspace& workspace, const std::string& model);
-
-/// All services, views and trained models of a project. A model that cannot be served is left out
-/// and told in the log.
-Result<std::shared_ptr<const serve::ServingState>> serving_state(flow::Workspace& workspace);
 
 /// "127.0.0.1:6566" or "6566", as the flag takes it.
 ///
@@ -121,31 +110,6 @@ class Servers {
   std::string where_;
   Duration drain_{0};
   std::unique_ptr<serve::RepeatedCall> watch_;  // while all are up
-};
-
-/// Looks for newer definitions for which everything was made, and hands over what they serve.
-class DefinitionWatch {
- public:
-  using Take = std::function<void(std::shared_ptr<const serve::ServingState>)>;
-
-  /// `workspace` has the definitions that are served in the beginning, and must outlive this.
-  DefinitionWatch(Invocation& invocation, flow::Workspace& workspace, Take take)
-      : invocation_(invocation),
-        catalog_(workspace.catalog()),
-        take_(std::move(take)),
-        version_(workspace.served_version()) {}
-
-  /// What cannot be served is said once, and tried again with the next look.
-  void look();
-
- private:
-  Status replace();
-
-  Invocation& invocation_;
-  catalog::CatalogStore& catalog_;
-  const Take take_;
-  std::optional<int64_t> version_;  // that was handed over last
-  std::string failure_;
 };
 
 /// --drain-for, --busy-after, --connections and --address-file.

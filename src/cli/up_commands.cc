@@ -1,10 +1,12 @@
 #include "cli/commands.h"
+#include "cli/definition_watch.h"
 #include "cli/line_beside.h"
 #include "cli/serving.h"
 #include "flow/fast_path.h"
 #include "flow/shared_up.h"
 #include "flow/up.h"
 #include "serve/feature_server.h"
+#include "serve/repeated_call.h"
 
 namespace assay::cli {
 namespace {
@@ -29,12 +31,19 @@ class LineServer {
       return {};
     }
     ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, workspace_.online(false));
-    ASSAY_ASSIGN_OR_RETURN(const auto state, serving_state(workspace_));
+    // What the line makes is complete by now, and nobody completes other definitions beside it.
+    ASSAY_ASSIGN_OR_RETURN(const std::optional<int64_t> version,
+                           workspace_.catalog().complete_version(arguments.get("profile")));
+    watch_ = std::make_unique<DefinitionWatch>(invocation_, workspace_, version);
+    ASSAY_ASSIGN_OR_RETURN(const auto state, watch_->state(workspace_));
     line_ = std::make_unique<LineBeside>(invocation_, *store, arguments.has("push"));
     features_ = std::make_unique<serve::FeatureServer>(
         invocation_.world, *store, state, nullptr, line_.get());
     servers_ = std::make_unique<Servers>(invocation_, *features_, *line_);
     ASSAY_RETURN_IF_ERROR(servers_->start());
+    looks_ = std::make_unique<serve::RepeatedCall>(Duration{kMicrosPerSecond}, [this] {
+      watch_->look([this](auto newer) { features_->replace(std::move(newer)); });
+    });
     invocation_.output.say("running, and serving " + std::to_string(state->services.size()) +
                            " services and " + std::to_string(state->models.size()) + " models on " +
                            servers_->where() + " (stop with Ctrl-C or SIGTERM)");
@@ -45,6 +54,7 @@ class LineServer {
     if (servers_ != nullptr) {
       servers_->stop();
     }
+    looks_.reset();
   }
 
  private:
@@ -52,7 +62,9 @@ class LineServer {
   flow::Workspace& workspace_;
   std::unique_ptr<LineBeside> line_;
   std::unique_ptr<serve::FeatureServer> features_;
+  std::unique_ptr<DefinitionWatch> watch_;
   std::unique_ptr<Servers> servers_;
+  std::unique_ptr<serve::RepeatedCall> looks_;  // last: it ends before what it uses
 };
 
 /// A minute, for large files; a second when a view waits for the lake, which is said.

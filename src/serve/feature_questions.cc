@@ -16,10 +16,22 @@ namespace {
 /// The model asked for, or the only one.
 const ServingModel* find_model(const ServingState& state, const std::optional<std::string>& name) {
   if (!name.has_value()) {
-    return state.models.size() == 1 ? &state.models.begin()->second : nullptr;
+    const bool is_only = state.models.size() == 1 && state.models_not_served.empty();
+    return is_only ? &state.models.begin()->second : nullptr;
   }
   const auto found = state.models.find(*name);
   return found == state.models.end() ? nullptr : &found->second;
+}
+
+/// The same of those that are trained and cannot be served: its name, and why.
+const std::pair<const std::string, std::string>* find_not_served(
+    const ServingState& state, const std::optional<std::string>& name) {
+  const std::map<std::string, std::string>& models = state.models_not_served;
+  if (!name.has_value()) {
+    return models.size() == 1 && state.models.empty() ? &*models.begin() : nullptr;
+  }
+  const auto found = models.find(*name);
+  return found == models.end() ? nullptr : &*found;
 }
 
 /// `suggests`: with the name that resembles it.
@@ -28,6 +40,9 @@ Response no_model(const ServingState& state,
                   bool suggests) {
   std::vector<std::string> names;
   for (const auto& entry : state.models) {
+    names.push_back(entry.first);
+  }
+  for (const auto& entry : state.models_not_served) {
     names.push_back(entry.first);
   }
   if (name.has_value()) {
@@ -179,8 +194,16 @@ PredictionsAsked FeatureServer::ask_predictions(const RequestBody& body,
   asked.state = this->selections();
   const ServingState& state = asked.state->state();
   asked.model = find_model(state, body.model);
-  if (std::optional<Response> refusal = check_model(caller, body.model, asked.model)) {
+  const auto* const not_served = find_not_served(state, body.model);
+  const std::string* const known = asked.model != nullptr  ? &asked.model->name
+                                   : not_served != nullptr ? &not_served->first
+                                                           : nullptr;
+  if (std::optional<Response> refusal = check_model(caller, body.model, known)) {
     asked.refusal = *std::move(refusal);
+    return asked;
+  }
+  if (not_served != nullptr) {
+    asked.refusal = failure_response(Status(Code::kFailedPrecondition, not_served->second));
     return asked;
   }
   if (asked.model == nullptr) {

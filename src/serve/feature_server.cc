@@ -10,6 +10,7 @@
 #include "serve/feature_response.h"
 #include "serve/json_value.h"
 #include "serve/known_until_metrics.h"
+#include "serve/model_metrics.h"
 #include "serve/openapi.h"
 #include "serve/permitted.h"
 #include "serve/predict.h"
@@ -220,7 +221,9 @@ std::optional<Response> FeatureServer::answer(Endpoint endpoint,
     case kMetrics:
       return Response{200,
                       "text/plain; version=0.0.4; charset=utf-8",
-                      world_.metrics.to_text() + known_until_metrics(store_, selections()->state()),
+                      world_.metrics.to_text() +
+                          known_until_metrics(store_, selections()->state()) +
+                          model_metrics(selections()->state()),
                       {}};
     case kPush:
       return noted("push_failed", serve::push(selections()->state(), line_, request, caller));
@@ -288,9 +291,11 @@ Response FeatureServer::ready() {
   writer.begin_object();
   writer.key("ready");
   writer.boolean(true);
-  for (const auto& [name, count] : {std::pair{"views", state.views.size()},
-                                    std::pair{"services", state.services.size()},
-                                    std::pair{"models", state.models.size()}}) {
+  for (const auto& [name, count] :
+       {std::pair{"views", state.views.size()},
+        std::pair{"services", state.services.size()},
+        std::pair{"models", state.models.size()},
+        std::pair{"models_not_served", state.models_not_served.size()}}) {
     writer.key(name);
     writer.integer(static_cast<int64_t>(count));
   }
@@ -300,6 +305,12 @@ Response FeatureServer::ready() {
   }
   writer.end_object();
   return response;
+}
+
+bool FeatureServer::can_predict() {
+  const std::shared_ptr<Selections> selections = this->selections();
+  const ServingState& state = selections->state();
+  return !state.models.empty() || state.models_not_served.empty();
 }
 
 std::optional<Response> FeatureServer::get_online_features(const Request& request,

@@ -83,6 +83,8 @@ class FeatureServer {
   Pushed push(const WriteBody& rows, std::string_view key, const Caller& caller);
   /// Whether features can be answered: what /ready says.
   bool is_ready() { return ready().status == 200; }
+  /// Whether a model can be asked, if any was trained.
+  bool can_predict();
   /// From now on /ready and gRPC's health say that nothing more should be asked here. All else is
   /// answered as before.
   void drain() { is_draining_ = true; }

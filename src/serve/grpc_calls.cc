@@ -128,12 +128,15 @@ Status refusal_status(const Response& refusal) {
   return {code, inner.ok() ? std::get<std::string>(inner->value) : refusal.body};
 }
 
-/// Whether a service can answer: those that read the store are asked for it, all others can until
-/// the server stops; health and reflection, as long as anything is answered.
+/// Whether a service can answer: those that read the store are asked for it, and predictions for a
+/// model too; all others can until the server stops; health and reflection, as long as anything is
+/// answered.
 std::optional<bool> health_of(FeatureServer& server, std::string_view service) {
-  if (service.empty() || service == "feast.serving.ServingService" ||
-      service == "assay.serving.PredictionService") {
+  if (service.empty() || service == "feast.serving.ServingService") {
     return server.is_ready();
+  }
+  if (service == "assay.serving.PredictionService") {
+    return server.is_ready() && server.can_predict();
   }
   if (service == "assay.serving.PushService") {
     return !server.is_draining();

@@ -21,9 +21,10 @@ constexpr Named kSchemas[] = {
     {"Null", R"({"nullable":true,"enum":[null]})"},
     {"List", R"({"type":"object"})"},
     {"Ready",
-     R"({"type":"object","required":["ready","views","services","models"],"propertie)"
-     R"(s":{"ready":{"type":"boolean"},"views":{"type":"integer"},"services":{"type")"
-     R"(:"integer"},"models":{"type":"integer"},"share":{"type":"object"}}})"},
+     R"({"type":"object","required":["ready","views","services","models","models_not)"
+     R"(_served"],"properties":{"ready":{"type":"boolean"},"views":{"type":"integer")"
+     R"(},"services":{"type":"integer"},"models":{"type":"integer"},"models_not_serv)"
+     R"(ed":{"type":"integer"},"share":{"type":"object"}}})"},
     {"Columns", R"({"type":"object","additionalProperties":{"type":"array","items":{}}})"},
     {"FeaturesRequest",
      R"({"type":"object","required":["entities"],"properties":{"entities":{"$ref":"#)"

@@ -59,14 +59,12 @@ std::optional<Response> check_selection(const Caller& caller,
 
 std::optional<Response> check_model(const Caller& caller,
                                     const std::optional<std::string>& name,
-                                    const ServingModel* model) {
-  const std::string* const asked = name.has_value()   ? &*name
-                                   : model != nullptr ? &model->name
-                                                      : nullptr;
+                                    const std::string* known) {
+  const std::string* const asked = name.has_value() ? &*name : known;
   if (asked == nullptr || caller.may("model", *asked)) {
     return std::nullopt;
   }
-  if (name.has_value() && model == nullptr && sees_names(caller)) {
+  if (known == nullptr && sees_names(caller)) {
     return std::nullopt;  // and is told that there is none
   }
   return not_permitted(

@@ -28,10 +28,11 @@ std::optional<Response> check_names(const Caller& caller,
 std::optional<Response> check_selection(const Caller& caller,
                                         const std::optional<std::string>& name,
                                         const gold::Service& service);
-/// A model by the name that he gave; none: the only one there is, which may be nullptr.
+/// A model by the name that he gave; none: the only one there is. `known`: its name, when there is
+/// one.
 std::optional<Response> check_model(const Caller& caller,
                                     const std::optional<std::string>& name,
-                                    const ServingModel* model);
+                                    const std::string* known);
 /// The features that a model's answer was made of.
 std::optional<Response> check_model_features(const Caller& caller, const ServingModel& model);
 

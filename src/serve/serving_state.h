@@ -23,6 +23,9 @@ struct ServingModel {
   /// A model of the same service that is tried beside this one.
   struct Challenger;
   std::vector<Challenger> challengers;
+  /// It was trained under the definitions before those that are served, and is asked with these:
+  /// their views stand where they stood when they were replaced.
+  bool is_of_before = false;
 
   /// `feature_names`: the inputs as the model was trained, in order.
   ///
@@ -53,8 +56,9 @@ struct ServingState {
   std::map<std::string, std::shared_ptr<const gold::Service>> services;
   std::map<std::string, catalog::DerivedDef> derived{};
   std::map<std::string, ServingModel> models;
-  std::shared_ptr<const catalog::Project> definitions{};  // what clients are told of all this
-  std::map<std::string, std::string> steps_tables{};      // where the steps table of each view is
+  std::map<std::string, std::string> models_not_served{};  // that are trained: why, for who asks
+  std::shared_ptr<const catalog::Project> definitions{};   // what clients are told of all this
+  std::map<std::string, std::string> steps_tables{};       // where the steps table of each view is
 };
 
 }  // namespace assay::serve

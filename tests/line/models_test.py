@@ -1,0 +1,235 @@
+#!/usr/bin/env python3
+"""Models are trained, promoted and left behind by their definitions while a server runs, by `assay serve` and by
+`assay up --http`: what it answers is what the registry says, whole, within seconds.
+
+    models_test.py PROGRAM GRPC_ASKER
+"""
+
+import json
+import re
+import subprocess
+import sys
+import threading
+
+from as_of_test import fields, message
+from project import STATE, Server, flights_project, new_folder, remove
+from serving_test import health, wait_for
+
+DAYS = 3
+SERVING, NOT_SERVING = 1, 2
+UNAVAILABLE, NOT_FOUND = 14, 5
+AIRPORTS = ["ATL", "BOS", "DEN", "DFW", "JFK", "LAX", "ORD", "SFO", "nowhere"]
+MODELS = """
+models:
+  late:
+    service: delay_v1
+    labels: {from: departures, column: "delay > 15", event_time: event_time}
+    train: {trees: 5, depth: 3}
+    challengers: {late_deep: {share: 0.5}}
+  late_deep:
+    service: delay_v1
+    labels: {from: departures, column: "delay > 15", event_time: event_time}
+    train: {trees: 8, depth: 4}
+"""
+
+
+def predict(server, model="late"):
+    """Status and JSON of the predictions for all airports."""
+    status, text = server.request("/predict", {"model": model, "entities": {
+        "origin": AIRPORTS, "destination": ["LAX"] * len(AIRPORTS), "departure": ["2001-01-02T17:00:00Z"] * len(AIRPORTS),
+        "distance": [1000] * len(AIRPORTS)}})
+    return status, json.loads(text)
+
+
+def version(server, model="late"):
+    status, answer = predict(server, model)
+    return answer["version"] if status == 200 else f"{status} {answer}"
+
+
+def by(answer):
+    """Who answered for each airport."""
+    return [row.get("model", answer["model"]) for row in answer["predictions"]]
+
+
+def grpc_predict(asker, server, expect=0):
+    """The version and scores by gRPC."""
+    def column(name, kind, value):
+        return (2, message((1, name), (2, message(*[(1, message((kind, one))) for one in value]))))
+
+    body = message((1, "late"), column("origin", 2, AIRPORTS), column("destination", 2, ["LAX"] * len(AIRPORTS)),
+                   column("departure", 2, ["2001-01-02T17:00:00Z"] * len(AIRPORTS)), column("distance", 4, [1000] * len(AIRPORTS)))
+    done = subprocess.run([asker, server.grpc_address, "/assay.serving.PredictionService/Predict"], input=body,
+                          capture_output=True, timeout=60)
+    assert done.returncode == expect, (done.returncode, done.stderr)
+    if expect != 0:
+        return done.stderr.decode()
+    parts = list(fields(done.stdout))
+    return (dict(parts)[3].decode(), [round(dict(fields(row)).get(1, 0.0), 6) for number, row in parts if number == 1])
+
+
+def scores(answer):
+    return [round(row["score"], 6) for row in answer["predictions"]]
+
+
+def gauge(server, name, model="late"):
+    found = re.search(rf'^{name}{{model="{model}"}} (\d)$', server.request("/metrics")[1], re.M)
+    return int(found[1]) if found else None
+
+
+def add_feature(project, name):
+    path = project.folder / "flights.yaml"
+    path.write_text(path.read_text().replace("      late_trend:", f"      {name}: {{agg: count, over: 2h}}\n      late_trend:"))
+    project.run("apply")
+    project.run("run")
+
+
+def hammered(project, server, versions):
+    """Promotions beside many questions: each answer is of one version, all of it."""
+    known = {}
+    for number in versions:
+        project.run("model", "promote", "late", "--version", number)
+        wait_for(lambda: version(server) == str(number))
+        known[str(number)] = scores(predict(server)[1])
+    assert len({tuple(of) for of in known.values()}) == len(versions), "models that answer alike prove nothing"
+    wrong, seen, over = [], set(), threading.Event()
+
+    def ask():
+        while not over.is_set():
+            status, answer = predict(server)
+            if status != 200 or scores(answer) != known.get(answer["version"]):
+                wrong.append((status, answer))
+                return
+            seen.add(answer["version"])
+
+    threads = [threading.Thread(target=ask) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for number in versions * 2:
+        project.run("model", "promote", "late", "--version", number)
+        wait_for(lambda: wrong or version(server) == str(number))
+    over.set()
+    for thread in threads:
+        thread.join()
+    assert not wrong, wrong[0]
+    assert seen == set(known), seen
+
+
+def beside_serve(project, asker, third_day):
+    """From a model that nobody trained to one that is promoted, without a restart."""
+    with Server(project, "--grpc", "127.0.0.1:0", "--log-share", "1") as server:
+        assert predict(server)[0] == 404 and "does not exist" in grpc_predict(asker, server, NOT_FOUND)
+        assert gauge(server, "assay_serve_model_served") is None
+        project.run("train", "late")
+        wait_for(lambda: version(server) == "1")
+        project.run("model", "promote", "late", "--version", 1)
+        project.write("data/flights/2001-01-03.csv.gz", third_day)
+        project.run("run")
+        project.run("train", "late")
+        first = predict(server)[1]
+        assert first["version"] == "1" and set(by(first)) == {"late"}, first
+        project.run("model", "promote", "late", "--version", 2)
+        wait_for(lambda: version(server) == "2")
+        assert grpc_predict(asker, server) == ("2", scores(predict(server)[1]))
+
+        # The other model comes to be: some entities are answered by it, and it is scored for all others.
+        project.run("train", "late_deep")
+        wait_for(lambda: set(by(predict(server)[1])) == {"late", "late_deep"})
+        chosen = by(predict(server)[1])
+        project.run("model", "promote", "late", "--version", 1)
+        wait_for(lambda: version(server) == "1")
+        assert by(predict(server)[1]) == chosen
+        assert gauge(server, "assay_serve_model_served") == gauge(server, "assay_serve_model_served", "late_deep") == 1
+    logged = project.sql("SELECT model, model_version AS v, count(*) AS n FROM lake.served.delay_v1 GROUP BY ALL")
+    who = {(row["model"], row["v"]) for row in logged}
+    assert {("late", "1"), ("late", "2"), ("late_deep", "1"), ("shadow:late_deep", "1")} <= who, who
+
+
+    with Server(project) as server:
+        hammered(project, server, [2, 1])
+
+
+def definitions_change(project, asker):
+    """A model whose view has changed is asked with the view that it knows, as long as its rows are there."""
+    with Server(project, "--grpc", "127.0.0.1:0") as server:
+        before = predict(server)[1]
+        add_feature(project, "more_a")
+        wait_for(lambda: server.request("/get-online-features", {
+            "features": ["origin_delays:more_a_2h"], "entities": {"origin": ["ORD"]}})[0] == 200)
+        assert predict(server) == (200, before)
+        assert grpc_predict(asker, server) == (before["version"], scores(before))
+        assert gauge(server, "assay_serve_model_served") == gauge(server, "assay_serve_model_of_definitions_before") == 1
+        flight = ["origin=ORD,destination=LAX,departure=2001-01-02T17:00:00Z,distance=1000"]
+        by_command = project.json("predict", "late", "--entity", *flight)
+        assert by_command[0]["version"] == before["version"], by_command
+
+        project.run("train", "late")
+        project.run("model", "promote", "late", "--version", 3)
+        wait_for(lambda: version(server) == "3")
+        assert gauge(server, "assay_serve_model_of_definitions_before") == 0
+        # What answers for its share knows other definitions: the model answers itself.
+        assert set(by(predict(server)[1])) == {"late"}
+        project.run("train", "late_deep")
+        project.run("model", "promote", "late_deep", "--version", 2)
+        wait_for(lambda: set(by(predict(server)[1])) == {"late", "late_deep"})
+        assert health(asker, server.grpc_address, "assay.serving.PredictionService") == SERVING
+
+        add_feature(project, "more_b")
+        wait_for(lambda: gauge(server, "assay_serve_model_of_definitions_before") == 1)
+        assert version(server) == "3" and set(by(predict(server)[1])) == {"late", "late_deep"}
+        add_feature(project, "more_c")
+        wait_for(lambda: gauge(server, "assay_serve_model_served") == 0)
+        not_served(project, asker, server)
+    with Server(project, "--grpc", "127.0.0.1:0") as server:
+        not_served(project, asker, server)
+        project.run("train", "late")
+        assert version(server).startswith("503"), "it is not promoted"
+        project.run("model", "promote", "late", "--version", 4)
+        wait_for(lambda: version(server) == "4")
+        assert health(asker, server.grpc_address, "assay.serving.PredictionService") == SERVING
+
+
+def not_served(project, asker, server):
+    status, answer = predict(server)
+    assert status == 503 and "assay train late" in json.dumps(answer), answer
+    assert "assay train late" in grpc_predict(asker, server, UNAVAILABLE)
+    assert health(asker, server.grpc_address, "assay.serving.PredictionService") == NOT_SERVING
+    assert health(asker, server.grpc_address) == SERVING, "features are answered"
+    status, ready = server.request("/ready")
+    assert status == 200 and json.loads(ready)["models"] == 0 and json.loads(ready)["models_not_served"] == 2, ready
+    _, error = project.run("predict", "late", "--entity", "origin=ORD,destination=LAX", expect=STATE)
+    assert "assay train late" in error, error
+
+
+def beside_up(project, asker):
+    """The process that runs the line serves models, too."""
+    with Server(project, "--grpc", "127.0.0.1:0", command="up", name="up") as server:
+        assert version(server) == "4"
+        project.run("train", "late")
+        project.run("model", "promote", "late", "--version", 5)
+        wait_for(lambda: version(server) == "5")
+        assert grpc_predict(asker, server) == ("5", scores(predict(server)[1]))
+        project.run("model", "promote", "late", "--version", 4)
+        wait_for(lambda: version(server) == "4")
+
+
+def main(program, asker):
+    root = new_folder("models")
+    try:
+        project = flights_project(program, root / "project", DAYS)
+        definitions = root / "project/flights.yaml"
+        definitions.write_text(definitions.read_text().split("\nmodels:")[0] + MODELS)
+        third = sorted((root / "project/data/flights").iterdir())[-1]
+        third_day = third.read_bytes()
+        third.unlink()
+        project.run("apply")
+        project.run("run")
+        beside_serve(project, asker, third_day)
+        definitions_change(project, asker)
+        beside_up(project, asker)
+        print("models are served as they are trained and promoted")
+    finally:
+        remove(root)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2])
