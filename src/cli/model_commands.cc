@@ -31,6 +31,23 @@ std::string fixed(double value, int digits) {
   return {text.data(), static_cast<std::size_t>(size)};
 }
 
+/// Whether a version that was just trained is served, and what makes it so.
+Result<std::string> what_is_served(catalog::CatalogStore& catalog,
+                                   const std::string& model,
+                                   int64_t trained) {
+  ASSAY_ASSIGN_OR_RETURN(const catalog::ModelRow served, catalog.model(model));
+  const std::string version = "version " + std::to_string(trained);
+  const std::string promote =
+      "`assay model promote " + model + " --version " + std::to_string(trained) + "`";
+  return served.stage == "production"
+             ? version + " is a candidate; version " + std::to_string(served.version) +
+                   " is served until " + promote
+             : version + " is served, since no version of " + model +
+                   " was ever promoted; what is trained later is served in its place until one "
+                   "is: " +
+                   promote;
+}
+
 Status run_train(Invocation& invocation) {
   catch_stop_signals();
   ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_applied_workspace(invocation));
@@ -40,6 +57,9 @@ Status run_train(Invocation& invocation) {
   ASSAY_ASSIGN_OR_RETURN(const flow::TrainReport report,
                          flow::train_model(*workspace, model, options));
   say_card(invocation.output, report.card);
+  ASSAY_ASSIGN_OR_RETURN(const std::string served,
+                         what_is_served(workspace->catalog(), model, report.version));
+  invocation.output.say(served);
   std::vector<std::pair<std::string, data::Scalar>> fields{
       {"model", data::Scalar::string(model)},
       {"version", data::Scalar::int64(report.version)},

@@ -119,12 +119,14 @@ def beside_serve(project, asker, third_day):
     with Server(project, "--grpc", "127.0.0.1:0", "--log-share", "1") as server:
         assert predict(server)[0] == 404 and "does not exist" in grpc_predict(asker, server, NOT_FOUND)
         assert gauge(server, "assay_serve_model_served") is None
-        project.run("train", "late")
+        _, said = project.run("train", "late")
+        assert "version 1 is served" in said and "assay model promote late --version 1" in said, said
         wait_for(lambda: version(server) == "1")
         project.run("model", "promote", "late", "--version", 1)
         project.write("data/flights/2001-01-03.csv.gz", third_day)
         project.run("run")
-        project.run("train", "late")
+        _, said = project.run("train", "late")
+        assert "version 1 is served until `assay model promote late --version 2`" in said, said
         first = predict(server)[1]
         assert first["version"] == "1" and set(by(first)) == {"late"}, first
         project.run("model", "promote", "late", "--version", 2)
