@@ -1,4 +1,4 @@
-#include <charconv>
+#include <optional>
 
 #include "cli/commands.h"
 #include "cli/definition_watch.h"
@@ -6,7 +6,6 @@
 #include "cli/served_writer.h"
 #include "cli/serving.h"
 #include "flow/served.h"
-#include "gold/served_schema.h"
 #include "serve/feature_server.h"
 #include "serve/http_server.h"
 #include "serve/predict.h"
@@ -14,52 +13,41 @@
 namespace assay::cli {
 namespace {
 
-/// The share of entities whose answers are logged.
-Result<double> log_share(const std::string& text) {
-  double share = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), share);
-  if (error != std::errc() || end != text.data() + text.size() || !(share >= 0 && share <= 1)) {
-    return Status(Code::kInvalidArgument,
-                  "--log-share is `" + text + "`; it is a share of the entities, from 0 to 1");
-  }
-  return share;
-}
-
 Status run_serve(Invocation& invocation) {
   StopWait stop;
   ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_served_workspace(invocation));
   ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, workspace->online(true));
   DefinitionWatch watch(invocation, *workspace, workspace->served_version());
   ASSAY_ASSIGN_OR_RETURN(const auto state, watch.state(*workspace));
-  serve::ServedLogOptions log_options;
-  ASSAY_ASSIGN_OR_RETURN(log_options.share, log_share(invocation.arguments.get("log-share")));
-  for (const auto& [name, service] : state->services) {
-    ASSAY_RETURN_IF_ERROR(log_options.share == 0 ? Status()
-                                                 : gold::served_schema(*service).status());
-  }
-  serve::ServedLog log(invocation.world.metrics, log_options);
+  ASSAY_ASSIGN_OR_RETURN(const auto log, served_log(invocation, *state));
   LineBeside line(invocation, *store, invocation.arguments.has("push"));
-  serve::FeatureServer features(
-      invocation.world, *store, state, log_options.share == 0 ? nullptr : &log, &line);
+  serve::FeatureServer features(invocation.world, *store, state, log.get(), &line);
   Servers servers(invocation, features, line);
   ASSAY_ASSIGN_OR_RETURN(const int64_t threads, invocation.arguments.integer("threads", 0));
   ASSAY_RETURN_IF_ERROR(servers.start(static_cast<int>(threads)));
   invocation.output.say("serving " + std::to_string(state->services.size()) + " services and " +
                         std::to_string(state->models.size()) + " models on " + servers.where() +
                         " (stop with Ctrl-C or SIGTERM)");
-  ServedWriter writer(invocation.world, log, [&](const serve::ServedBatch& batch) {
-    return flow::append_served(*workspace, *batch.service, batch.rows);
-  });
+  std::optional<ServedWriter> writer;
+  if (log != nullptr) {
+    writer.emplace(invocation.world, *log, [&](const serve::ServedBatch& batch) {
+      return flow::append_served(*workspace, *batch.service, batch.rows);
+    });
+  }
   const auto look = [&] {
     watch.look([&](auto newer) { features.replace(std::move(newer)); });
-    writer.look();
+    if (writer.has_value()) {
+      writer->look();
+    }
   };
   while (!stop.second()) {
     look();
   }
   invocation.output.say("stopping: requests under way are finished (again to end at once)");
   servers.stop(look);
-  writer.finish();
+  if (writer.has_value()) {
+    writer->finish();
+  }
   return {};
 }
 
@@ -115,14 +103,7 @@ std::vector<Command> serve_commands() {
          false,
          false},
         {"threads", "N", "threads that answer; 0 is one per core", "0", false, false},
-        {"log-share",
-         "SHARE",
-         "log the answers of this share of the entities, 0 to 1, to tables served/SERVICE of the "
-         "lake, where a service or a model was asked, not features by their names; `assay verify "
-         "--served` compares them",
-         "0",
-         false,
-         false}},
+        log_share_flag()},
        run_serve},
   };
   for (Flag& flag : Servers::flags()) {

@@ -1,7 +1,10 @@
 #include "cli/served_writer.h"
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
+
+#include "gold/served_schema.h"
 
 namespace assay::cli {
 namespace {
@@ -11,7 +14,48 @@ bool may_be_kept(Code code) {
   return code == Code::kResourceExhausted || (code != Code::kCommitUnknown && retryable(code));
 }
 
+/// The share of entities whose answers are logged.
+Result<double> log_share(const std::string& text) {
+  double share = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), share);
+  if (error != std::errc() || end != text.data() + text.size() || !(share >= 0 && share <= 1)) {
+    return Status(Code::kInvalidArgument,
+                  "--log-share is `" + text + "`; it is a share of the entities, from 0 to 1");
+  }
+  return share;
+}
+
 }  // namespace
+
+Flag log_share_flag() {
+  return {"log-share",
+          "SHARE",
+          "log the answers of this share of the entities, 0 to 1 (0), to tables served/SERVICE of "
+          "the lake, where a service or a model was asked, not features by their names; `assay "
+          "verify --served` compares them",
+          "",
+          false,
+          false};
+}
+
+Result<std::unique_ptr<serve::ServedLog>> served_log(Invocation& invocation,
+                                                     const serve::ServingState& state) {
+  serve::ServedLogOptions options;
+  if (invocation.arguments.has("log-share")) {
+    ASSAY_ASSIGN_OR_RETURN(options.share, log_share(invocation.arguments.get("log-share")));
+  }
+  if (options.share == 0) {
+    return std::unique_ptr<serve::ServedLog>();
+  }
+  if (!state.definitions->has_lake) {
+    return Status(Code::kInvalidArgument,
+                  "--log-share writes tables of the lake, and this project has `lake: none`");
+  }
+  for (const auto& [name, service] : state.services) {
+    ASSAY_RETURN_IF_ERROR(gold::served_schema(*service).status());
+  }
+  return std::make_unique<serve::ServedLog>(invocation.world.metrics, options);
+}
 
 ServedWriter::ServedWriter(World& world,
                            serve::ServedLog& log,
@@ -31,7 +75,7 @@ void ServedWriter::look() {
   if (now.micros - tried_.micros >= kEvery) {
     tried_ = now;
     write();
-  } else if (log_.waiting() >= kRowsMax) {
+  } else if (log_.waiting() >= kRowsMax || log_.is_half_full()) {
     write(take());
   }
 }

@@ -3,16 +3,29 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "base/status.h"
 #include "base/time.h"
 #include "base/world.h"
+#include "cli/command.h"
 #include "serve/served_log.h"
+#include "serve/serving_state.h"
 
 namespace assay::cli {
 
-/// Writes what was served to tables of the lake, a commit a minute, and what is left at the end.
+/// --log-share, of servers.
+Flag log_share_flag();
+/// The log that it asks for; nullptr without.
+///
+/// Errors  kInvalidArgument: it is no share, the project has no lake, or a service cannot be logged
+///         (served_schema).
+Result<std::unique_ptr<serve::ServedLog>> served_log(Invocation& invocation,
+                                                     const serve::ServingState& state);
+
+/// Writes what was served to tables of the lake, a commit a minute, sooner when much waits, and
+/// what is left at the end.
 ///
 /// Rows that cannot be written now (the disk is full, the store is away) are kept, as many as there
 /// is room for, and tried again a minute later, those of the same service behind them; rows of

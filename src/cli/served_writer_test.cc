@@ -58,6 +58,30 @@ TEST_F(ServedWriterTest, ACommitAMinuteAndOneAtTheEnd) {
   EXPECT_EQ(written_, (std::vector<std::string>{"u1", "u2", "u1"}));
 }
 
+TEST_F(ServedWriterTest, WideRowsAreWrittenBeforeTheirRoomIsFull) {
+  constexpr int kRows = 100;
+  serve::ServedLog log(fixture_.world.metrics, {.share = 1, .bytes_max = 10'000});
+  int64_t written = 0;
+  ServedWriter writer(fixture_.world, log, [&](const serve::ServedBatch& batch) {
+    written += batch.rows.rows();
+    return Status();
+  });
+  const auto service = fixture_.state->services.at("shop");
+  const serve::RequestRows rows{
+      {{"user_id", {data::Scalar::string("u1")}}, {"amount", {data::Scalar::float64(1)}}}, 1};
+  const auto answer = serve::get_online_features(
+      *service, *fixture_.store, rows, EventTime{serve::ServingFixture::kNow});
+  ASSERT_TRUE(answer.ok());
+  for (int row = 0; row < kRows; ++row) {
+    log.add(service, rows, *answer);
+    writer.look();
+  }
+  EXPECT_GT(written, kRows / 2) << "without waiting for a minute";
+  writer.finish();
+  EXPECT_EQ(written, kRows);
+  EXPECT_EQ(fixture_.world.metrics.counter("assay_serve_log_dropped_rows_total", "").value(), 0);
+}
+
 TEST_F(ServedWriterTest, RowsOfAFullDiskAreWrittenOnceThereIsRoom) {
   for (const Code code : {Code::kResourceExhausted, Code::kUnavailable}) {
     written_.clear();

@@ -1,71 +1,11 @@
 #include "cli/commands.h"
-#include "cli/definition_watch.h"
-#include "cli/line_beside.h"
-#include "cli/serving.h"
+#include "cli/line_server.h"
 #include "flow/fast_path.h"
 #include "flow/shared_up.h"
 #include "flow/up.h"
-#include "serve/feature_server.h"
-#include "serve/repeated_call.h"
 
 namespace assay::cli {
 namespace {
-
-/// Serves from the online store that the line of the same process writes.
-class LineServer {
- public:
-  LineServer(Invocation& invocation, flow::Workspace& workspace)
-      : invocation_(invocation), workspace_(workspace) {}
-
-  /// Listen where the user said; nothing to do when he did not.
-  Status start() {
-    const Arguments& arguments = invocation_.arguments;
-    for (const Flag& flag : Servers::flags()) {
-      if (!arguments.has("http") && arguments.has(flag.name)) {
-        return {Code::kInvalidArgument,
-                "--" + flag.name + " is about the server; say --http HOST:PORT too"};
-      }
-    }
-    if (!arguments.has("http")) {
-      invocation_.output.say("running (stop with Ctrl-C or SIGTERM)");
-      return {};
-    }
-    ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, workspace_.online(false));
-    // What the line makes is complete by now, and nobody completes other definitions beside it.
-    ASSAY_ASSIGN_OR_RETURN(const std::optional<int64_t> version,
-                           workspace_.catalog().complete_version(arguments.get("profile")));
-    watch_ = std::make_unique<DefinitionWatch>(invocation_, workspace_, version);
-    ASSAY_ASSIGN_OR_RETURN(const auto state, watch_->state(workspace_));
-    line_ = std::make_unique<LineBeside>(invocation_, *store, arguments.has("push"));
-    features_ = std::make_unique<serve::FeatureServer>(
-        invocation_.world, *store, state, nullptr, line_.get());
-    servers_ = std::make_unique<Servers>(invocation_, *features_, *line_);
-    ASSAY_RETURN_IF_ERROR(servers_->start());
-    looks_ = std::make_unique<serve::RepeatedCall>(Duration{kMicrosPerSecond}, [this] {
-      watch_->look([this](auto newer) { features_->replace(std::move(newer)); });
-    });
-    invocation_.output.say("running, and serving " + std::to_string(state->services.size()) +
-                           " services and " + std::to_string(state->models.size()) + " models on " +
-                           servers_->where() + " (stop with Ctrl-C or SIGTERM)");
-    return {};
-  }
-
-  void stop() {
-    if (servers_ != nullptr) {
-      servers_->stop();
-    }
-    looks_.reset();
-  }
-
- private:
-  Invocation& invocation_;
-  flow::Workspace& workspace_;
-  std::unique_ptr<LineBeside> line_;
-  std::unique_ptr<serve::FeatureServer> features_;
-  std::unique_ptr<DefinitionWatch> watch_;
-  std::unique_ptr<Servers> servers_;
-  std::unique_ptr<serve::RepeatedCall> looks_;  // last: it ends before what it uses
-};
 
 /// A minute, for large files; a second when a view waits for the lake, which is said.
 Duration flush_by_default(Invocation& invocation, const catalog::Project& project) {
@@ -158,7 +98,7 @@ std::vector<Command> up_commands() {
          false}},
        run_up},
   };
-  for (Flag& flag : Servers::flags()) {
+  for (Flag& flag : LineServer::flags()) {
     commands.back().flags.push_back(std::move(flag));
   }
   return commands;

@@ -197,6 +197,11 @@ int64_t ServedLog::waiting() const {
   return static_cast<int64_t>(rows_.size());
 }
 
+bool ServedLog::is_half_full() const {
+  const std::lock_guard lock(mutex_);
+  return bytes_ >= options_.bytes_max / 2;
+}
+
 Result<std::vector<ServedBatch>> ServedLog::take() {
   std::vector<Row> rows;
   {

@@ -56,8 +56,9 @@ class ServedLog {
   ///
   /// Errors  those of served_schema; what waits is lost then.
   Result<std::vector<ServedBatch>> take();
-  /// How many rows wait.
+  /// How many rows wait, and whether they take up half of the room.
   [[nodiscard]] int64_t waiting() const;
+  [[nodiscard]] bool is_half_full() const;
 
  private:
   struct Row {

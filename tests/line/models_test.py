@@ -204,7 +204,7 @@ def not_served(project, asker, server):
 
 def beside_up(project, asker):
     """The process that runs the line serves models, too."""
-    with Server(project, "--grpc", "127.0.0.1:0", command="up", name="up") as server:
+    with Server(project, "--grpc", "127.0.0.1:0", "--log-share", "1", command="up", name="up") as server:
         assert version(server) == "4"
         project.run("train", "late")
         project.run("model", "promote", "late", "--version", 5)
@@ -212,6 +212,11 @@ def beside_up(project, asker):
         assert grpc_predict(asker, server) == ("5", scores(predict(server)[1]))
         project.run("model", "promote", "late", "--version", 4)
         wait_for(lambda: version(server) == "4")
+        project.run("train", "late_deep")
+        project.run("model", "promote", "late_deep", "--version", 3)
+        wait_for(lambda: set(by(predict(server)[1])) == {"late", "late_deep"})
+    logged = project.sql("SELECT DISTINCT model || ' ' || model_version AS m FROM lake.served.delay_v1_v2")
+    assert {row["m"] for row in logged} == {"late 4", "late 5", "late_deep 3", "shadow:late_deep 3"}, logged
 
 
 def main(program, asker):

@@ -1,11 +1,16 @@
 #!/usr/bin/env python3
-"""A server logs what it serves; `verify --served` finds every logged answer in the offline tables, bit for bit.
+"""A server logs what it serves, also beside the line and through kills; `verify --served` finds every logged
+answer in the offline tables, bit for bit.
 
     served_test.py PROGRAM
 """
 
+import http.client
+import os
 import re
+import signal
 import sys
+import time
 
 from project import NOT_FOUND, Server, flights_project, new_folder, remove
 
@@ -24,6 +29,43 @@ def ask(server, origins, destination="LAX"):
         "distance": [1000] * len(origins)}}
     status, text = server.request("/get-online-features", body)
     assert status == 200, text
+
+
+def logged(project):
+    return project.sql("SELECT count(*) AS n FROM lake.served.delay_v1")[0]["n"]
+
+
+def kills(project):
+    """`assay up` logs what it serves, and ended by a kill in the middle of a commit it loses what was not written."""
+    many = AIRPORTS * 250
+    for point, is_written in (("lake.write.before_sync", False), ("lake.commit.before_put", False),
+                              ("lake.commit.after_put", True)):
+        before = logged(project)
+        os.environ["ASSAY_FAIL_POINT"] = point
+        up = Server(project, "--log-share", "1", command="up", name="up")
+        try:
+            up.__enter__()
+            del os.environ["ASSAY_FAIL_POINT"]
+            ask(up, AIRPORTS)
+            asked = len(AIRPORTS)
+            deadline = time.monotonic() + 120
+            while up.process.poll() is None:  # much waits, so it is written before a minute is over
+                assert time.monotonic() < deadline, "nothing is written"
+                try:
+                    ask(up, many)
+                    asked += len(many)
+                except (OSError, http.client.HTTPException):
+                    time.sleep(0.1)
+            assert up.process.returncode == -signal.SIGKILL, up.process.returncode
+        finally:
+            os.environ.pop("ASSAY_FAIL_POINT", None)
+            up.process.kill()
+            up.process.communicate()
+        after = logged(project)
+        assert (before < after <= before + asked + len(many)) if is_written else after == before, (point, before, after, asked)
+        with Server(project, "--log-share", "1", command="up", name="up") as server:
+            ask(server, AIRPORTS)
+        assert logged(project) == after + len(AIRPORTS), point
 
 
 def main(program):
@@ -53,6 +95,9 @@ def main(program):
         assert report["present"] > report["values"] // 2, report
         shown, _ = project.run("verify", "--served")
         assert f"verify: {report['values']} values compared, 0 differ" in shown, shown
+        kills(project)
+        report = project.json("verify", "delay_v1", "--served")
+        assert report["differ"] == 0 and report["served_answers"] == min(logged(project), 100_000), report
         print(f"{report['values']} logged values compared, 0 differ")
     finally:
         remove(root)
