@@ -260,7 +260,8 @@ Result<ReadRecords> BronzeOperator::read(const ingest::RecordBatch& records) con
       continue;
     }
     const data::Reject& reject = times.rejects[next++];
-    const bool is_future = reject.reason == RejectReason::kFutureEventTime;
+    const bool is_future = reject.reason == RejectReason::kFutureEventTime ||
+                           reject.reason == RejectReason::kFutureKnownTime;
     const EventTime event_time{times.event_time->values<int64_t>()[static_cast<std::size_t>(row)]};
     read.refused.push_back(
         {{record, reject.reason, reject.column},

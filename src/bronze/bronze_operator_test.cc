@@ -205,6 +205,45 @@ TEST(BronzeOperator, KnownTimeIsHadFourWays) {
   EXPECT_EQ(refused.quarantine.find("column")->text(0), "known_time");
 }
 
+TEST(BronzeOperator, AKnownTimeThatIsAheadOfTheTimeOfReadingIsRefused) {
+  BronzeDef bronze = clicks();
+  bronze.columns.push_back(column("seen", Type::kTimestamp, false, data::TimeUnit::kMicros));
+  bronze.known_time.kind = KnownTimeDef::Kind::kColumn;
+  bronze.known_time.text = "seen";
+  const int64_t latest =
+      csv({}).received.micros + bronze.future_max.micros;  // of what may be known
+  const auto records = text_records(
+      Format::kCsv,
+      {"a,1,100," + std::to_string(latest), "b,1,100," + std::to_string(latest + 1), "c,1,100,"},
+      {"id", "v", "ts", "seen"});
+  const auto expect_bounded = [&] {
+    const auto output = run(bronze, records);
+    ASSERT_EQ(output.account, (data::Account{3, 1, 0, 0, 0, 2})) << bronze.known_time.text;
+    EXPECT_EQ(output.rows.find("known_time")->scalar(0), Scalar::timestamp(latest));
+    EXPECT_EQ(output.quarantine.find("reason")->text(0), "future_known_time");
+    EXPECT_EQ(output.quarantine.find("column")->text(0), "known_time");
+    EXPECT_EQ(output.quarantine.find("event_time")->scalar(0), Scalar::timestamp(100));
+    EXPECT_EQ(output.quarantine.find("reason")->text(1), "bad_event_time");
+  };
+  expect_bounded();
+  bronze.known_time.kind = KnownTimeDef::Kind::kExpr;
+  bronze.known_time.text = "CASE WHEN event_time < seen THEN seen ELSE NULL END";
+  expect_bounded();
+}
+
+TEST(BronzeOperator, AKnownTimeMayBeAheadAsItsDefinitionSays) {
+  constexpr int64_t kDay = 24LL * 3600 * kMicrosPerSecond;
+  BronzeDef bronze = clicks();
+  const auto records = csv({"a,1,999999999999999"});
+  bronze.known_time.delay = {kDay};
+  EXPECT_EQ(run(bronze, records).rows.find("known_time")->scalar(0),
+            Scalar::timestamp(999'999'999'999'999 + kDay));
+  bronze.known_time.kind = KnownTimeDef::Kind::kExpr;
+  bronze.known_time.text = "event_time + to_hours(24)";
+  EXPECT_EQ(run(bronze, records).rows.find("known_time")->scalar(0),
+            Scalar::timestamp(999'999'999'999'999 + kDay));
+}
+
 TEST(BronzeOperator, ATableWithoutTimeStandsAtTheEpoch) {
   BronzeDef bronze = clicks();
   bronze.event_time = "";

@@ -74,6 +74,13 @@ data::ColumnPtr known_where_missing(const data::Column& event_time,
   return builder.finish();
 }
 
+/// Whether its times go no further ahead than event times and what the definition adds to them.
+bool reads_event_time_alone(const data::Expression& expression) {
+  const std::vector<std::string>& columns = expression.columns();
+  return std::all_of(
+      columns.begin(), columns.end(), [](const std::string& name) { return name == kEventTime; });
+}
+
 }  // namespace
 
 Result<RecordTimes::Origin> RecordTimes::compile_origin(const std::string& text,
@@ -125,6 +132,8 @@ Result<RecordTimes> RecordTimes::compile(const catalog::BronzeDef& bronze,
         times.known_time_,
         compile_origin(
             bronze.known_time.text, is_column, kKnownTime, data::Schema(std::move(fields))));
+    const std::optional<data::Expression>& expression = times.known_time_.expression;
+    times.records_say_known_time_ = !expression || !reads_event_time_alone(*expression);
   }
   return times;
 }
@@ -174,6 +183,8 @@ Result<RecordTimes::Times> RecordTimes::times(const data::Batch& rows,
       times.rejects.push_back({row, RejectReason::kFutureEventTime, kEventTime});
     } else if (times.known_time->is_null(row) || !in_range(known[at])) {
       times.rejects.push_back({row, RejectReason::kBadEventTime, kKnownTime});
+    } else if (records_say_known_time_ && known[at] - received.micros > future_max_.micros) {
+      times.rejects.push_back({row, RejectReason::kFutureKnownTime, kKnownTime});
     }
   }
   return times;

@@ -37,10 +37,10 @@ class RecordTimes {
   /// Nulls   a time that is null, or outside years 0001 to 9999, refuses the row with
   /// kBadEventTime;
   ///         the reject names "event_time" or "known_time".
-  /// Time    an event time beyond `received` + future_max refuses it with kFutureEventTime. A known
-  /// time
-  ///         may be before the event time (it was announced) or after `received` (it was declared
-  ///         so).
+  /// Time    an event time beyond `received` + future_max refuses it with kFutureEventTime, a known
+  ///         time with kFutureKnownTime. A known time may be before the event time (it was
+  ///         announced). One that the definition makes of the event time alone, by a delay or an
+  ///         expression, may be after `received`: it was declared so.
   /// `tombstones`: 1 for rows that take their known time for a missing event time; may be empty.
   [[nodiscard]] Result<Times> times(const data::Batch& rows,
                                     EventTime received,
@@ -62,6 +62,7 @@ class RecordTimes {
   bool has_event_time_ = false;
   Origin known_time_;
   catalog::KnownTimeDef known_;
+  bool records_say_known_time_ = false;
   Duration future_max_;
 };
 

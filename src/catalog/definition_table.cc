@@ -259,7 +259,9 @@ constexpr std::array kKeys{
     KeyDef{"bronze", "known_time", kSection, false, "", "known_time",
            "When it could have been known; the event time when not said.", "{delay: 2h}"},
     KeyDef{"bronze", "future_max", kDuration, false, "5m", "",
-           "Rows whose event time is beyond their known time by more go to quarantine.", "5m"},
+           "Rows whose event time, or whose known time where a column says it, is beyond the time "
+           "of reading by more go to quarantine.",
+           "5m"},
     KeyDef{"bronze", "checks", kSectionList, false, "", "check", "Checks of the rows.",
            "[{column: delay, range: [-1440, 2880], on_fail: quarantine}]"},
     KeyDef{"bronze", "partition_by", kColumns, false, "[dt, hr]", "",

@@ -30,6 +30,8 @@ std::string_view reason_name(RejectReason reason) {
       return "unknown_schema";
     case RejectReason::kUnsupported:
       return "unsupported";
+    case RejectReason::kFutureKnownTime:
+      return "future_known_time";
   }
   return "malformed";
 }

@@ -15,12 +15,13 @@ enum class RejectReason : uint8_t {
   kWrongType,        // a value cannot be read as the column's declared type
   kMissingRequired,  // a column declared with ! is absent or null
   kBadEventTime,     // no event time, or outside years 0001 to 9999
-  kFutureEventTime,  // event time beyond known time by more than the limit
+  kFutureEventTime,  // event time beyond the time of reading by more than the limit
   kOutOfRange,
   kCheckFailed,  // a declared check; the column of the reject names it
   kEnrichmentFailed,
-  kUnknownSchema,  // the schema registry has no schema of the record's number
-  kUnsupported,    // of its format, and of a kind that no row can stand for
+  kUnknownSchema,    // the schema registry has no schema of the record's number
+  kUnsupported,      // of its format, and of a kind that no row can stand for
+  kFutureKnownTime,  // known time beyond the time of reading by more than the limit
 };
 
 /// "malformed", "invalid_utf8", ...

@@ -47,6 +47,68 @@ TEST(BadTopics, AClockTenYearsAheadInOnePartitionMakesNothingLate) {
   EXPECT_EQ(reasons(project), (Reasons{{"future_event_time", kHours}}));
 }
 
+/// Known times are those that records say.
+void know_when_seen(TestProject& project) {
+  project.change("known_time: {delay: 20m}", "known_time: {column: seen}");
+  project.change("ts: timestamp!}", "ts: timestamp!, seen: timestamp}");
+}
+
+std::string seen_event(const std::string& user, int hour, const std::string& year) {
+  const std::string time = (hour < 10 ? "-01-02 0" : "-01-02 ") + std::to_string(hour) + ":00:00";
+  return R"({"user_id":")" + user + R"(","amount":1,"ts":"2026)" + time + R"(","seen":")" + year +
+         time + "\"}";
+}
+
+TEST(BadTopics, AKnownTimeTenYearsAheadInOnePartitionHidesNothing) {
+  TestTopic topic(2);
+  KafkaProject project(topic);
+  know_when_seen(project);
+  std::string good;
+  std::string all;
+  const auto send = [&](int hour) {
+    const std::string first = seen_event("u1", hour, "2026");
+    const std::string second = seen_event("u2", hour, hour % 4 == 0 ? "2026" : "2036");
+    topic.send(0, first);
+    topic.send(1, second);
+    topic.flush();
+    all += first + "\n" + second + "\n";
+    good += first + "\n" + (hour % 4 == 0 ? second + "\n" : "");
+  };
+  for (int hour = 0; hour < 12; ++hour) {
+    send(hour);
+    ASSERT_TRUE(project.run().ok());
+  }
+  {
+    RunningUp up(project, {3600 * kMicrosPerSecond});
+    up.wait_until_ready();
+    for (int hour = 12; hour < 20; ++hour) {
+      send(hour);
+    }
+    up.wait_until(
+        "a view that is ahead",
+        [&] { return up.position().reads; },
+        [](int64_t reads) { return reads > 0; });
+    ASSERT_TRUE(up.stop().ok());
+  }
+  TestProject files;
+  TestProject without;
+  for (TestProject* each : {&files, &without}) {
+    each->change("{path: data, format: csv}", "{path: lines, format: json}");
+    know_when_seen(*each);
+  }
+  files.write("lines/events.jsonl", all);
+  without.write("lines/events.jsonl", good);
+  ASSERT_TRUE(project.run().ok());
+  ASSERT_TRUE(files.run().ok());
+  ASSERT_TRUE(without.run().ok());
+  for (TestProject* each : {static_cast<TestProject*>(&project), &files}) {
+    EXPECT_EQ(reasons(*each), (Reasons{{"future_known_time", 15}}));
+    EXPECT_EQ(each->count("silver/clean"), 25);
+    EXPECT_EQ(each->steps_hash(), without.steps_hash());
+    EXPECT_EQ(each->online_hash(), without.online_hash());
+  }
+}
+
 TEST(BadTopics, CompressedAndTruncatedValuesGoToQuarantine) {
   TestTopic topic(1);
   KafkaProject project(topic);

@@ -103,8 +103,7 @@ Result<std::unique_ptr<BronzeWriter>> BronzeWriter::open(Workspace& workspace,
                                                          const std::string& name,
                                                          const RunOptions& options) {
   const catalog::BronzeDef& definition = workspace.project().bronze.at(name);
-  std::unique_ptr<BronzeWriter> writer(new BronzeWriter(workspace));
-  writer->name_ = name;
+  std::unique_ptr<BronzeWriter> writer(new BronzeWriter(workspace, name));
   writer->turn_wait_max_ = options.turn_wait;
   writer->turn_wait_ = options.turn_wait;
   writer->keys_memory_ = {join_path(workspace.project().folder, kStateFolder),
@@ -127,6 +126,9 @@ Result<std::unique_ptr<BronzeWriter>> BronzeWriter::open(Workspace& workspace,
   ASSAY_ASSIGN_OR_RETURN(
       writer->table_,
       workspace.open_or_create_table(key, {key, writer->kept_, definition.partition_by}));
+  if (workspace.project().has_lake && !options.is_live) {  // else it is opened every other second
+    ASSAY_RETURN_IF_ERROR(tell_of_rows_not_known_yet(workspace, definition, key));
+  }
   const lake::TableSpec quarantine{key + "_quarantine", quality::quarantine_schema(), {"dt"}};
   ASSAY_ASSIGN_OR_RETURN(writer->quarantine_, SideTable::open(workspace, quarantine, "position"));
   const catalog::SourceDef& source = workspace.project().sources.at(definition.source);
@@ -225,6 +227,7 @@ Status BronzeWriter::make_room() {
 
 Result<data::Batch> BronzeWriter::take(const ingest::RecordBatch& records) {
   warn_of_header(workspace_.world().log, definition(), records);
+  clock_.look();
   ASSAY_ASSIGN_OR_RETURN(bronze::ReadRecords read, operation_->read(records));
   ASSAY_RETURN_IF_ERROR(load_accepted(operation_->needed_ranges(read)));
   ASSAY_ASSIGN_OR_RETURN(bronze::BronzeOutput output,

@@ -13,6 +13,7 @@
 #include "base/metrics.h"
 #include "bronze/bronze_operator.h"
 #include "flow/accounts.h"
+#include "flow/clock_watch.h"
 #include "flow/dead_letters.h"
 #include "flow/run_options.h"
 #include "flow/side_table.h"
@@ -139,7 +140,8 @@ class BronzeWriter {
   Status finish();
 
  private:
-  explicit BronzeWriter(Workspace& workspace) : workspace_(workspace) {}
+  BronzeWriter(Workspace& workspace, const std::string& name)
+      : workspace_(workspace), name_(name), clock_(workspace.world(), name) {}
   Result<std::map<int64_t, int64_t>> said_of_parts(int64_t parts,
                                                    std::string (*id_of)(const std::string&,
                                                                         int64_t));
@@ -167,6 +169,7 @@ class BronzeWriter {
 
   Workspace& workspace_;
   std::string name_;
+  ClockWatch clock_;
   std::string app_id_;
   std::unique_ptr<bronze::BronzeOperator> operation_;
   lake::DeltaTable* table_ = nullptr;

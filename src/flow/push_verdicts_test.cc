@@ -74,6 +74,22 @@ TEST(PushVerdicts, AreWhatTheTableMakesOfTheRows) {
   EXPECT_TRUE(judge_push(*workspace, "clicks", "")->empty());
 }
 
+TEST(PushVerdicts, AKnownTimeAheadIsRefusedAsTheTableRefusesIt) {
+  TestProject project;
+  project.write("project.yaml", kClicks);
+  project.change("event_time: {column: ts}",
+                 "event_time: {column: ts}\n    known_time: {column: seen}");
+  project.change("ts: timestamp!}", "ts: timestamp!, seen: timestamp!}");
+  const auto verdicts = judge_push(
+      *project.open(),
+      "clicks",
+      R"({"id":"a","amount":5,"ts":"2026-01-01T00:00:00Z","seen":"2226-01-01T00:00:00Z"})");
+  ASSERT_TRUE(verdicts.ok()) << verdicts.status().to_string();
+  EXPECT_EQ(fates(*verdicts), (std::vector<PushFate>{PushFate::kQuarantined}));
+  EXPECT_EQ((*verdicts)[0].reason, "future_known_time");
+  EXPECT_EQ((*verdicts)[0].column, "known_time");
+}
+
 TEST(PushVerdicts, AFailingCheckFailsTheQuestion) {
   TestProject project;
   project.write("project.yaml", kClicks);

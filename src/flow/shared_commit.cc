@@ -49,6 +49,7 @@ Result<std::map<int64_t, int64_t>> BronzeWriter::take_over(const std::set<int64_
 }
 
 Status BronzeWriter::take_unjudged(const ingest::RecordBatch& records) {
+  clock_.look();
   ASSAY_ASSIGN_OR_RETURN(bronze::ReadRecords read, operation_->read(records));
   ASSAY_ASSIGN_OR_RETURN(bronze::BronzeOutput output,
                          operation_->prepare(records, std::move(read), std::move(state_)));
