@@ -304,7 +304,7 @@ TEST(Direct, AJournalOfAnotherRuleIsRefusedWithWhatToDo) {
 }
 
 TEST(Direct, KilledAtFailPoints) {
-  CrashedUp line(2, false);
+  CrashedUp line(2, false, kOneStore, kSomeLate);
   for (const char* point : {"flow.direct.after_generation:1",
                             "flow.reads.after_journal:2",
                             "online.apply.before_commit:3",
@@ -326,7 +326,7 @@ TEST(Direct, ViewsWhoseJournalIsLostBeginAnew) {
 }
 
 TEST(Direct, KilledAtRandomMoments) {
-  CrashedUp line(2, false);
+  CrashedUp line(2, false, kOneStore, kSomeLate);
   for (uint64_t round = 0; round < 2; ++round) {
     line.kill_after(seeded_random(round)->below(600'000));
   }

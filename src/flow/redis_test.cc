@@ -47,7 +47,7 @@ TEST(RedisProject, ARunGoesOnWhereAServerThatWentAwayLeftIt) {
 /// lake and reads stand elsewhere than it.
 void kill_beside_a_server(bool has_lake) {
   online::RedisUnderTest server;
-  CrashedUp line(2, has_lake, '"' + server.fresh_url() + '"');
+  CrashedUp line(2, has_lake, '"' + server.fresh_url() + '"', kSomeLate);
   for (const char* point : {"flow.reads.after_journal:2",
                             "online.apply.before_commit:3",
                             "online.apply.after_commit:2",

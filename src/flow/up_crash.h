@@ -1,10 +1,12 @@
 #pragma once
 
+#include <climits>
 #include <csignal>
 #include <cstdlib>
 #include <functional>
-#include <set>
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -13,6 +15,7 @@
 #include <unistd.h>
 
 #include "data/entity_key.h"
+#include "flow/crash_events.h"
 #include "flow/running_up.h"
 #include "flow/status.h"
 #include "flow/up_child.h"
@@ -21,36 +24,28 @@
 
 namespace assay::flow {
 
-inline constexpr char kOneStore[] = "embedded:./online";
-
 /// Events of six days from a topic with duplicates in other partitions, sent bit by bit while the
 /// line is killed again and again.
 class CrashedUp {
  public:
   explicit CrashedUp(int32_t partitions = 2,
                      bool has_lake = true,
-                     const std::string& online = kOneStore)
+                     const std::string& online = kOneStore,
+                     int allowed = kNoneLate)
       : topic_(partitions),
         project_(topic_),
+        events_(partitions, allowed),
         has_lake_(has_lake),
         is_one_store_(online.find("sharded:") == std::string::npos) {
     std::string settings = has_lake ? kAssay : kWithoutLake;
     project_.write("assay.yaml",
                    settings.replace(settings.find(kOneStore), sizeof(kOneStore) - 1, online));
     project_.change("source: events\n", kWithKey);
-    (void)project_.open();
-    std::set<std::string> keys;  // of two events with one key, files have the first
-    for (int day = 1; day <= 6; ++day) {
-      const std::string text = TestProject::events_of_day(day);
-      for (std::size_t begin = text.find('\n') + 1; begin < text.size();) {
-        const std::size_t end = text.find('\n', begin);
-        const std::string line = text.substr(begin, end - begin);
-        if (keys.insert(line.substr(0, line.find(',')) + line.substr(line.rfind(','))).second) {
-          events_.push_back(line);
-        }
-        begin = end + 1;
-      }
+    events_.allow_some_late(project_);
+    if (events_.has_late()) {
+      project_.change("topics: events}", "topics: events, idle_timeout: 1d}");
     }
+    (void)project_.open();
     send(100);
   }
 
@@ -103,7 +98,7 @@ class CrashedUp {
   /// What `assay run` says now.
   Status run() { return project_.run().status(); }
   [[nodiscard]] const std::string& folder() const { return project_.folder(); }
-  [[nodiscard]] bool has_events() const { return next_ < events_.size(); }
+  [[nodiscard]] bool has_events() const { return events_.has_more(); }
 
  protected:
   /// How a process ended; `meanwhile` is done at each look. One that does not end is killed.
@@ -129,29 +124,44 @@ class CrashedUp {
   static void expect_killed(int status, const std::string& when) {
     EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << when;
   }
-  void send_all() { send(static_cast<int>(events_.size())); }
+  void send_all() { send(INT_MAX); }
 
   struct Expected {
     int64_t rows = 0;
     uint64_t bronze = 0;
     uint64_t silver = 0;
+    std::pair<int64_t, uint64_t> late;
     uint64_t steps = 0;
     uint64_t online = 0;
     std::vector<std::string> answers;
   };
-  static const Expected& expected() {
-    static const Expected expected = [] {
+  /// What a run makes of the same events in one file.
+  const Expected& expected() {
+    static std::map<std::pair<int32_t, int>, Expected> known;
+    const auto [at, is_new] = known.try_emplace(events_.settings());
+    if (is_new) {
       TestProject files;
       files.change("source: events\n", kWithKey);
+      files.change("{path: data, format: csv}", "{path: events, format: csv}");
+      events_.allow_some_late(files);
+      files.write("events/events.csv", events_.to_csv());
       EXPECT_TRUE(files.run().ok());
-      return Expected{files.count("bronze/events"),
-                      content_of(files, "bronze/events"),
-                      content_of(files, "silver/clean"),
-                      files.steps_hash(),
-                      files.online_hash(),
-                      answers_of(files)};
-    }();
-    return expected;
+      at->second = {files.count("bronze/events"),
+                    content_of(files, "bronze/events"),
+                    content_of(files, "silver/clean"),
+                    late_of(files),
+                    files.steps_hash(),
+                    files.online_hash(),
+                    answers_of(files)};
+    }
+    return at->second;
+  }
+  /// How many rows are late, and their hash.
+  std::pair<int64_t, uint64_t> late_of(TestProject& project) const {
+    using Late = std::pair<int64_t, uint64_t>;  // none: there is no table of them
+    return !events_.has_late()
+               ? Late()
+               : Late(project.count("silver/clean_late"), content_of(project, "silver/clean_late"));
   }
 
   /// Hash of the rows of a table, but for where in their source they stood.
@@ -206,30 +216,22 @@ class CrashedUp {
       EXPECT_EQ(project_.count("bronze/events"), expected().rows);
       EXPECT_EQ(content_of(project_, "bronze/events"), expected().bronze);
       EXPECT_EQ(content_of(project_, "silver/clean"), expected().silver);
+      EXPECT_EQ(late_of(project_), expected().late);
+      EXPECT_EQ(expected().late.first > 100, events_.has_late());
       EXPECT_EQ(project_.count("bronze/events_quarantine"), sent_bad_);
       EXPECT_EQ(project_.steps_hash(), expected().steps);
     }
   }
 
   void send(int count) {
-    std::string text = "header\n";
-    std::string again;
-    for (; count > 0 && has_events(); --count, ++next_) {
-      text += events_[next_] + "\n";
-      if (next_ % 4 == 0) {
-        again = events_[next_];
-      }
-      if (next_ % kEventsOfABadOne == 0) {
-        topic_.send(0, "no event");
-        ++sent_bad_;
-      }
+    const CrashEvents::Some some = events_.take(count);
+    for (int i = 0; i < some.bad; ++i) {
+      topic_.send(0, "no event");
     }
-    if (text.size() == sizeof("header\n") - 1) {
-      return;
-    }
-    topic_.send_csv(text);
-    if (!again.empty()) {
-      topic_.send_elsewhere(again);
+    sent_bad_ += some.bad;
+    topic_.send_csv(some.csv);
+    if (!some.again.empty()) {
+      topic_.send_elsewhere(some.again);
     }
   }
 
@@ -269,9 +271,7 @@ class CrashedUp {
 
   TestTopic topic_;
   KafkaProject project_;
-  std::vector<std::string> events_;
-  std::size_t next_ = 0;
-  static constexpr std::size_t kEventsOfABadOne = 40;
+  CrashEvents events_;
   int64_t sent_bad_ = 0;
   bool has_lake_;
   bool is_one_store_;

@@ -54,9 +54,14 @@ TEST(UpCrash, Child) {
   run_as_child();
 }
 
+class CrashedLine : public CrashedUp {
+ public:
+  CrashedLine() : CrashedUp(2, true, kOneStore, kSomeLate) {}
+};
+
 class CrashedDirect : public CrashedUp {
  public:
-  CrashedDirect() : CrashedUp(2, false) {}
+  CrashedDirect() : CrashedUp(2, false, kOneStore, kSomeLate) {}
 };
 
 /// So many kills of lines at random moments, and as many at these points in turn, each of which
@@ -91,7 +96,7 @@ void kill_often(int kills, std::span<const char* const> points) {
 }
 
 TEST(UpCrash, HundredsOfTimes) {
-  kill_often<CrashedUp>(wanted_ends("ASSAY_UP_KILLS", 500), kPoints);
+  kill_often<CrashedLine>(wanted_ends("ASSAY_UP_KILLS", 500), kPoints);
 }
 
 TEST(UpCrash, WithoutALakeToo) {

@@ -17,11 +17,12 @@ TEST(UpCrash, Child) {
 }
 
 TEST(UpCrash, AtFailPointsOfTheFastPath) {
-  CrashedUp line;
+  CrashedUp line(2, true, kOneStore, kSomeLate);
   for (const char* point : {"flow.reads.after_journal:2",
                             "online.apply.before_commit:3",
                             "flow.reads.after_apply:2",
                             "flow.bronze.after_commit:2",
+                            "flow.silver.between_commits:2",
                             "flow.reads.before_remove:1"}) {
     line.kill_at(point);
   }
@@ -29,7 +30,7 @@ TEST(UpCrash, AtFailPointsOfTheFastPath) {
 }
 
 TEST(UpCrash, AtRandomMoments) {
-  CrashedUp line;
+  CrashedUp line(2, true, kOneStore, kSomeLate);
   for (uint64_t round = 0; round < 2; ++round) {
     line.kill_after(seeded_random(round)->below(600'000));
   }

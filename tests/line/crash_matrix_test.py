@@ -3,7 +3,7 @@
 passes, a broker and a Redis server that go and come back, clocks that jump, a disk that is full, processes that join and leave.
 Three lines of the live shop go through it, one on the embedded store, one on a Redis server, one of several processes; each has
 a twin that nothing befalls, which reads the same events from files by `assay run`. After each act what both hold is compared:
-every table, quarantine among them, and every online value are equal to the bit, each record sent is in the account of the
+every table, quarantine and late rows among them, and every online value are equal to the bit, each record sent is in the account of the
 bronze table, and `assay verify` compares values of both kinds. Prints a table of what was done and counted.
 
     crash_matrix_test.py PROGRAM TOPIC_WRITER [--kills 18] [--events 60000] [--seed 1]
@@ -22,6 +22,7 @@ import shutil
 import signal
 import subprocess
 import time
+import zlib
 
 from kafka_test import BROKERS, check_balance, content, make_project
 from project import REFUSED, SOURCE, new_folder, remove
@@ -30,6 +31,8 @@ from small_disk import SmallDisk, may_mount
 
 PARTITIONS = 3
 USERS = 200
+# Events come up to a quarter of an hour behind others: more are late than with the shop's own hour.
+ALLOWED_MINUTES = 1
 # A process that does not come to what is waited for has failed.
 PATIENCE_S = 180
 # Each place that these lines pass; the tests of src/flow kill at the others.
@@ -37,7 +40,7 @@ POINTS = ("files.step", "lake.write.before_sync", "lake.commit.before_put", "lak
           "lake.checkpoint.before_hint", "online.apply.before_commit", "online.log.before_sync", "online.log.after_sync",
           "online.log.publishing", "online.log.shown", "online.apply.after_commit", "flow.online.before_apply",
           "flow.reads.after_journal", "flow.reads.after_apply", "flow.reads.before_remove", "flow.bronze.between_commits",
-          "flow.bronze.after_commit", "flow.silver.after_commit", "flow.gold.before_commit")
+          "flow.bronze.after_commit", "flow.silver.between_commits", "flow.silver.after_commit", "flow.gold.before_commit")
 REDIS_POINTS = ("online.apply.before_commit", "online.apply.after_commit", "flow.online.before_apply", "flow.reads.after_journal",
                 "flow.reads.after_apply", "flow.reads.before_remove", "flow.gold.before_commit")
 SHARE_POINTS = ("flow.share.before_take", "flow.share.between_takings", "flow.share.before_give_up")
@@ -72,8 +75,31 @@ class Events:
                        stderr=subprocess.DEVNULL, timeout=600)
         # What is no event has no user, and may go anywhere.
         of_user = re.compile(r'"user_id":"(\w+)"')
-        self.lines = [(found.group(1) if (found := of_user.search(line)) else "nobody", line)
-                      for line in file.read_text().splitlines()]
+        self.lines = list(self.judged_alike((found.group(1) if (found := of_user.search(line)) else "nobody", line)
+                                            for line in file.read_text().splitlines()))
+
+    @staticmethod
+    def judged_alike(lines):
+        """Those that are late both by all before them, which is the rule of the twin's files, and by those before them in their
+        partition, which is that of topics; or by neither."""
+        newest = {}
+        for user, line in lines:
+            found = re.search(r'"ts":(\d+)', line)
+            if found is None:
+                yield user, line
+                continue
+            time_ms, places = int(found.group(1)), ("all", zlib.crc32(user.encode()) % PARTITIONS)
+            if len({time_ms < newest.get(place, time_ms) - ALLOWED_MINUTES * 60_000 for place in places}) == 1:
+                newest.update({place: max(time_ms, newest.get(place, time_ms)) for place in places})
+                yield user, line
+
+
+def with_late_rows(project):
+    text = (project.folder / "shop.yaml").read_text()
+    assert text.count("allowed_lateness: 1h") == 1
+    project.write("shop.yaml", text.replace("allowed_lateness: 1h", f"allowed_lateness: {ALLOWED_MINUTES}m"))
+    project.run("apply", env={"KAFKA_BROKERS": BROKERS})
+    return project
 
 
 class Process:
@@ -122,12 +148,12 @@ class Line:
         self.kills, self.processes, self.sender = 0, [], None
         self.step = options.events // max(240, 4 * options.kills + 200)  # of events, so that they last
         self.root.mkdir()
-        self.twin = make_project(program, self.root / "twin", None)
+        self.twin = with_late_rows(make_project(program, self.root / "twin", None))
         for name in ("users", "clicks"):
             (self.twin.folder / "data" / name).mkdir(parents=True, exist_ok=True)
         self.twin.run("generate", "users", "--count", USERS, "--to", "data/users/users.jsonl")
         self.twin.run("run", "--quiet")  # makes what it scrubs with
-        self.project = make_project(program, self.root / "line", self.topic)
+        self.project = with_late_rows(make_project(program, self.root / "line", self.topic))
         if online is not None:
             text = re.sub(r"online: .*\n", "", (self.project.folder / "assay.yaml").read_text())
             self.project.write("assay.yaml", text + f'online: "{online}"\n')
@@ -221,7 +247,9 @@ class Line:
         check_balance(self.project, self.env)
         verified = self.project.json("verify", "shopper_v1", env=self.env, timeout=900)
         assert verified["differ"] == 0 and verified["values"] > 0, verified
-        return (found["bronze/clicks"]["n"], found["silver/events"]["n"], lost, doubled, len(found), verified["values"])
+        late = found.get("silver/events_late", {"n": 0})["n"]
+        assert late > 0 or self.sent < 10_000, "no row was late"
+        return (found["bronze/clicks"]["n"], found["silver/events"]["n"], late, lost, doubled, len(found), verified["values"])
 
     def end(self):
         """Nothing of a line that failed is left running."""
@@ -238,7 +266,7 @@ def without_empty(tables):
 class Table:
     """What was done and counted, a row as each act ends."""
 
-    HEAD = ("line", "act", "what happened", "SIGKILLs", "records sent", "in bronze", "in silver", "lost", "doubled", "contents equal",
+    HEAD = ("line", "act", "what happened", "SIGKILLs", "records sent", "in bronze", "in silver", "late", "lost", "doubled", "contents equal",
             "values verified", "seconds")
 
     def __init__(self):
@@ -437,12 +465,20 @@ def on_redis(program, root, events, options, table):
 
 
 def of_several(program, root, events, options, table):
-    line = Line(program, root, "shared", events, options, words=("--share",))
+    """On a Redis server where the seed is odd."""
+    redis = RedisServer(root / "shared_redis") if options.seed % 2 == 1 else None
+    line = None
     try:
+        if redis is not None:
+            redis.start()
+        line = Line(program, root, "shared", events, options, None if redis is None else redis.url, words=("--share",))
         table.act(line, "processes join and leave", lambda: shared(line, options.kills // 3))
         table.act(line, "killed at fail points", lambda: at_share_points(line))
     finally:
-        line.end()
+        if redis is not None:
+            redis.kill()
+        if line is not None:
+            line.end()
 
 
 def main():

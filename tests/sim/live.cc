@@ -178,6 +178,24 @@ Status go_on(flow::Workspace& workspace,
   return flow::run_up(workspace, options).status();
 }
 
+/// Rows beside a table, which is made when the first one comes: those that are late, and of refused
+/// ones all but when they were read.
+Result<std::string> contents_beside(flow::Workspace& workspace, const std::string& key) {
+  std::string text;
+  for (const auto& [beside, columns] :
+       {std::pair("_late", "*"), std::pair("_quarantine", "position, reason, payload")}) {
+    if (const auto table = workspace.table(key + beside); !table.ok()) {
+      ASSAY_RETURN_IF_ERROR(table.code() == Code::kNotFound ? Status() : table.status());
+      continue;
+    }
+    ASSAY_ASSIGN_OR_RETURN(const data::Batch rows,
+                           workspace.read_table(key + beside, columns, "", ""));
+    text += key + beside + ": " + std::to_string(rows.rows()) + " rows, hash " +
+            std::to_string(data::content_hash(rows)) + "\n";
+  }
+  return text;
+}
+
 }  // namespace
 
 void hold_signals(bool are_held) {
@@ -232,6 +250,8 @@ Result<std::string> contents(const std::string& folder, bool only_online) {
                            workspace->read_table(key, "count(*) AS n", "", ""));
     text += key + ": " + std::to_string(rows.column(0).values<int64_t>()[0]) + " rows, hash " +
             std::to_string(hash) + "\n";
+    ASSAY_ASSIGN_OR_RETURN(const std::string beside, contents_beside(*workspace, key));
+    text += beside;
     ASSAY_ASSIGN_OR_RETURN(const std::vector<lake::Finding> findings,
                            lake::examine_table(access, key, {}));
     for (const lake::Finding& finding : findings) {
