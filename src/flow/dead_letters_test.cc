@@ -11,6 +11,7 @@
 
 #include "flow/running_up.h"
 #include "flow/shared_up.h"
+#include "flow/up_crash.h"
 
 namespace assay::flow {
 namespace {
@@ -197,6 +198,49 @@ TEST(DeadLetters, ProcessesThatShareATopicSendThemToo) {
   const std::vector<TestTopic::Received> letters = topic.read_all("letters");
   ASSERT_EQ(letters.size(), 1U);
   EXPECT_EQ(letters[0].key, "bad");
+}
+
+/// A line that is killed, whose refused records go to the topic `letters`.
+class CrashedLetters : public CrashedUp {
+ public:
+  CrashedLetters() {
+    project_.change("topics: events", "dead_letter: letters, topics: events");
+    topic_.create("letters");
+    (void)project_.open();
+  }
+  /// The offsets of the letters, and those of the records in quarantine.
+  std::pair<std::multiset<std::string>, std::set<std::string>> letters_and_refused() {
+    std::multiset<std::string> letters;
+    for (const TestTopic::Received& letter : topic_.read_all("letters")) {
+      EXPECT_EQ(letter.value, "no event");
+      EXPECT_EQ(letter.headers.at("__connect.errors.topic"), "events");
+      EXPECT_EQ(letter.headers.at("__connect.errors.partition"), "0");
+      letters.insert(letter.headers.at("__connect.errors.offset"));
+    }
+    std::set<std::string> refused;
+    const auto workspace = project_.open();
+    const data::Batch rows = *workspace->read_table("bronze/events_quarantine", "line", "", "");
+    for (int64_t row = 0; row < rows.rows(); ++row) {
+      refused.insert(data::format_scalar(rows.column(0).scalar(row)));
+    }
+    return {letters, refused};
+  }
+};
+
+TEST(DeadLetters, EachRefusedRecordIsSentAtLeastOnceThroughKills) {
+  CrashedLetters line;
+  for (const char* point : {"lake.commit.before_put:2",
+                            "lake.commit.after_put:2",
+                            "flow.bronze.between_commits:1",
+                            "flow.bronze.between_commits:2",
+                            "flow.bronze.after_commit:2"}) {
+    line.kill_at(point);
+  }
+  line.kill_after(400'000);
+  line.expect_as_undisturbed();
+  const auto [letters, refused] = line.letters_and_refused();
+  EXPECT_GT(refused.size(), 20U);
+  EXPECT_EQ(std::set<std::string>(letters.begin(), letters.end()), refused);
 }
 
 TEST(DeadLetters, AStopDoesNotWaitForBrokersThatAreAway) {

@@ -1,5 +1,9 @@
+// What a source knows of its topic by the topic's id, on librdkafka's mock cluster; with
+// ASSAY_TEST_KAFKA=HOST:PORT against that broker.
+
 #include "ingest/kafka_discovery.h"
 
+#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <string>
@@ -8,6 +12,7 @@
 #include <gtest/gtest.h>
 
 #include "base/wait_until.h"
+#include "ingest/kafka_admin.h"
 #include "ingest/kafka_client.h"
 #include "ingest/kafka_mock.h"
 #include "ingest/kafka_source.h"
@@ -16,7 +21,6 @@ namespace assay::ingest {
 namespace {
 
 constexpr Duration kLong{10 * kMicrosPerSecond};
-constexpr const char* kTopic = "clicks";
 
 /// A topic of which all was read, and the brokers that have it.
 class KafkaDiscoveryTest : public testing::Test {
@@ -25,20 +29,54 @@ class KafkaDiscoveryTest : public testing::Test {
     definition_.name = "clicks";
     definition_.format = catalog::Format::kJsonLines;
     definition_.kafka.emplace();
-    definition_.kafka->topics = {kTopic};
+    definition_.kafka->topics = {topic_};
   }
 
+  void start() {
+    const char* real = std::getenv("ASSAY_TEST_KAFKA");
+    if (real == nullptr) {
+      start(KafkaMock::start());
+      return;
+    }
+    topic_ += "_" + std::to_string(quiet_.world().clock.now().micros);
+    definition_.kafka->topics = {topic_};
+    definition_.kafka->brokers = real;
+    create(1);
+  }
   void start(std::unique_ptr<KafkaMock> mock) {
     mock_ = std::move(mock);
     definition_.kafka->brokers = mock_->brokers();
-    mock_->create_topic(kTopic, 1);
+    mock_->create_topic(topic_, 1);
+  }
+  /// The topic, which a real broker may still be about to delete; until it is there.
+  void create(int32_t partitions) {
+    KafkaClientOptions options;
+    options.brokers = definition_.kafka->brokers;
+    bool is_made = false;
+    wait_until(
+        "the topic",
+        [&] {
+          is_made = is_made || create_topic(quiet_.world().log, options, topic_, partitions).ok();
+          const auto producer = *KafkaProducer::open(quiet_.world().log, options);
+          const Result<int32_t> found = producer->partitions(topic_, kLong);
+          return is_made && found.ok() && *found == partitions;
+        },
+        std::identity());
+  }
+  void make_again(int32_t partitions) {
+    if (mock_ != nullptr) {
+      mock_->make_again(topic_, partitions);
+      return;
+    }
+    ASSERT_TRUE(delete_topic(definition_.kafka->brokers, topic_).ok());
+    create(partitions);
   }
   void send(const std::vector<std::string>& values) {
     KafkaClientOptions options;
     options.brokers = mock_->brokers();
     const auto producer = *KafkaProducer::open(quiet_.world().log, options);
     for (const std::string& value : values) {
-      ASSERT_TRUE(producer->send(kTopic, 0, "k", value).ok());
+      ASSERT_TRUE(producer->send(topic_, 0, "k", value).ok());
     }
     ASSERT_TRUE(producer->flush().ok());
   }
@@ -75,6 +113,7 @@ class KafkaDiscoveryTest : public testing::Test {
   using Values = std::vector<std::string>;
 
   SystemWorld quiet_;
+  std::string topic_ = "clicks";
   std::unique_ptr<KafkaMock> mock_;
   catalog::SourceDef definition_;
   MemoryFileLedger ledger_;
@@ -82,11 +121,11 @@ class KafkaDiscoveryTest : public testing::Test {
 };
 
 TEST_F(KafkaDiscoveryTest, ATopicMadeAgainIsToldThoughItHasMoreRecords) {
-  start(KafkaMock::start());
+  start();
   send({"a", "b"});
   const auto source = open_placed();
   EXPECT_EQ(read_all(*source), (Values{"a", "b"}));
-  mock_->make_again(kTopic, 1);
+  make_again(1);
   send({"u", "v", "w", "x"});
   const Status running = source->discover().status();
   EXPECT_EQ(running.code(), Code::kFailedPrecondition) << running.to_string();
@@ -96,12 +135,12 @@ TEST_F(KafkaDiscoveryTest, ATopicMadeAgainIsToldThoughItHasMoreRecords) {
 }
 
 TEST_F(KafkaDiscoveryTest, ALineThatReadOnInItIsToldAtTheNextStart) {
-  start(KafkaMock::start());
+  start();
   send({"a", "b"});
   {
     const auto source = open_placed();
     read_all(*source);
-    mock_->make_again(kTopic, 1);
+    make_again(1);
     send({"u", "v", "w", "x"});
     done_.marks.clear();  // as a line leaves them that took "w" and "x" for what follows "b"
     done_.positions[0] = 4;
@@ -110,12 +149,12 @@ TEST_F(KafkaDiscoveryTest, ALineThatReadOnInItIsToldAtTheNextStart) {
 }
 
 TEST_F(KafkaDiscoveryTest, ToldToSkipItReadsTheNewOneFromItsBeginningOnce) {
-  start(KafkaMock::start());
+  start();
   send({"a", "b"});
   definition_.kafka->on_lost = catalog::OnLost::kSkip;
   const auto source = open_placed();
   read_all(*source);
-  mock_->make_again(kTopic, 1);
+  make_again(1);
   send({"u", "v", "w"});
   ASSERT_TRUE(source->discover().ok());
   ASSERT_TRUE(source->seek(done_).ok());
@@ -129,21 +168,21 @@ TEST_F(KafkaDiscoveryTest, ToldToSkipItReadsTheNewOneFromItsBeginningOnce) {
 }
 
 TEST_F(KafkaDiscoveryTest, OlderTablesTakeTheIdThatIsSeen) {
-  start(KafkaMock::start());
+  start();
   SourceFile first;
-  first.path = "clicks/0";
+  first.path = topic_ + "/0";
   ASSERT_TRUE(ledger_.add(kafka_ledger_name("clicks"), {first}).ok());
   send({"a"});
   EXPECT_EQ(read_all(*open_placed()), Values{"a"});
-  mock_->make_again(kTopic, 1);
+  make_again(1);
   EXPECT_EQ(open()->discover().code(), Code::kFailedPrecondition);
 }
 
 TEST_F(KafkaDiscoveryTest, ANewPartitionIsOfTheTopicThatIsThere) {
-  start(KafkaMock::start());
+  start();
   send({"a"});
   read_all(*open_placed());
-  mock_->make_again(kTopic, 2);
+  make_again(2);
   EXPECT_EQ(open()->discover().code(), Code::kFailedPrecondition);
   EXPECT_EQ(open()->discover().code(), Code::kFailedPrecondition);
 }
@@ -152,7 +191,7 @@ TEST_F(KafkaDiscoveryTest, BrokersWithoutIdsAreReadAsEver) {
   start(KafkaMock::start_without_ids());
   send({"a", "b"});
   EXPECT_EQ(read_all(*open_placed()), (Values{"a", "b"}));
-  mock_->make_again(kTopic, 1);
+  make_again(1);
   send({"u"});
   EXPECT_TRUE(open()->discover().ok());
 }

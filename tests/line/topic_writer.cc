@@ -15,8 +15,8 @@
 #include <string_view>
 
 #include "base/world.h"
+#include "ingest/kafka_admin.h"
 #include "ingest/kafka_client.h"
-#include "kafka_admin.h"
 
 namespace assay {
 namespace {

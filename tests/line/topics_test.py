@@ -8,6 +8,7 @@ The broker's address is in ASSAY_TEST_KAFKA (tools/servers/kafka.sh with ...).
 """
 
 import gzip
+import json
 import os
 import subprocess
 import sys
@@ -119,6 +120,53 @@ def holds_garbage(line):
     return f"{line.sent} records and {len(bad)} that are none: those are in quarantine, no partition stops"
 
 
+def sends_dead_letters(line):
+    """What is refused is read back from the dead-letter topic, with Kafka Connect's headers, by a project over that topic."""
+    letters = f"{line.topic}.dlq"
+    subprocess.run([line.writer, BROKERS, letters, "1"], input=b"", check=True, timeout=120)
+    line.define(f", dead_letter: {letters}")
+    bad = ["not json", '{"n": "x", "ts": "2026-01-01 00:00:00"}', '{"n": 1}', '{"n": 1, "ts": "2226-01-01 00:00:00"}']
+    line.write(line.partitions, text="".join(f"key {at}\t{value}\n" for at, value in enumerate(bad)))
+    process = start_up(line.project, ENV)
+    line.send(40)
+    line.wait_for(line.sent)
+    stop(process)
+    line.project.run("run", "--quiet", env=ENV)
+    line.check(line.sent)
+    reader = Project(line.project.program, line.project.folder.parent / "letters")
+    reader.write("assay.yaml", "project: letters\nlake: ./lake\ncatalog: ./catalog.db\nonline: embedded:./online\n")
+    reader.write("project.yaml", f"""
+sources:
+  letters: {{kafka: {{brokers: "{BROKERS}", topics: {letters}, format: raw}}}}
+bronze:
+  letters:
+    source: letters
+    columns: {{_key: string, _headers: string, _value: string}}
+    partition_by: []
+""")
+    reader.run("apply", env=ENV)
+    reader.run("run", "--quiet", env=ENV)
+    found = {}
+    for row in reader.sql("SELECT _key, _headers, _value FROM lake.bronze.letters"):
+        headers = json.loads(row["_headers"])
+        place = (headers.pop("__connect.errors.topic") + "/" + headers.pop("__connect.errors.partition"),
+                 int(headers.pop("__connect.errors.offset")))
+        found[place] = (row["_key"], row["_value"], headers)
+    refused = line.project.sql("SELECT file, line, reason, \"column\", payload FROM lake.bronze.events_quarantine")
+    assert len(refused) == len(bad) and found.keys() == {(row["file"], row["line"]) for row in refused}, (found, refused)
+    for row in refused:
+        key, value, headers = found[row["file"], row["line"]]
+        at = bad.index(value)
+        assert key == f"key {at}" and value == row["payload"], (key, value, row)
+        of_column = f" at {row['column']}" if row["column"] else ""
+        assert headers == {"__connect.errors.connector.name": "assay.events", "__connect.errors.task.id": "0",
+                           "__connect.errors.stage": "VALUE_CONVERTER" if at == 0 else "TRANSFORMATION",
+                           "__connect.errors.class.name": "assay.bronze.events",
+                           "__connect.errors.exception.class.name": f"assay.{row['reason']}",
+                           "__connect.errors.exception.message": row["reason"] + of_column}, headers
+    return f"{len(bad)} records that are refused are in the dead-letter topic, with their keys, values and headers"
+
+
 def goes(line):
     process = start_up(line.project, ENV)
     line.wait_for(line.sent)
@@ -182,7 +230,7 @@ def main(program, writer):
     assert BROKERS, "ASSAY_TEST_KAFKA is not set; run it by tools/servers/kafka.sh with"
     root = new_folder("topics")
     try:
-        for case in (gains_partitions, holds_garbage, goes, is_made_again, is_made_again_larger,
+        for case in (gains_partitions, holds_garbage, sends_dead_letters, goes, is_made_again, is_made_again_larger,
                      is_made_again_while_read):
             print(case(Line(program, writer, root, case.__name__)), flush=True)
     finally:

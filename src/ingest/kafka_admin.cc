@@ -1,4 +1,4 @@
-#include "kafka_admin.h"
+#include "ingest/kafka_admin.h"
 
 #include <array>
 #include <functional>
