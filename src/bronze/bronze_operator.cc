@@ -252,7 +252,7 @@ Result<ReadRecords> BronzeOperator::read(const ingest::RecordBatch& records) con
                          times_.times(decoded.rows, records.received, tombstones));
   std::vector<int64_t> timed;
   std::size_t next = 0;
-  for (int64_t row = 0; row < decoded.rows.rows(); ++row) {
+  for (int64_t row = 0; !times.rejects.empty() && row < decoded.rows.rows(); ++row) {
     const int64_t record = decoded.record_of_row[static_cast<std::size_t>(row)];
     if (next == times.rejects.size() || times.rejects[next].row != row) {
       timed.push_back(row);
@@ -280,7 +280,12 @@ Result<ReadRecords> BronzeOperator::read(const ingest::RecordBatch& records) con
     columns.push_back(flags(tombstones));
   }
   const data::Batch all(read_schema_, std::move(columns), decoded.rows.rows());
-  read.rows = take_if_fewer(all, timed);
+  if (times.rejects.empty()) {
+    read.rows = all;
+    read.record_of_row = std::move(decoded.record_of_row);
+  } else {
+    read.rows = take_if_fewer(all, timed);
+  }
   return read;
 }
 
@@ -462,19 +467,21 @@ data::Batch BronzeOperator::scrub(const data::Batch& rows,
 
 data::Batch BronzeOperator::with_partitions(const data::Batch& rows) const {
   constexpr int64_t kHourMicros = 3600 * kMicrosPerSecond;
-  std::vector<int32_t> date_of_row;
-  std::vector<int32_t> hour_of_row;
+  std::vector<int32_t> date_of_row(static_cast<std::size_t>(rows.rows()));
+  std::vector<int32_t> hour_of_row(date_of_row.size());
   int64_t begin = 0;  // of the hour of the row before
-  for (const int64_t micros : rows.find(kEventTime)->values<int64_t>()) {
-    if (micros >= begin && micros - begin < kHourMicros && !date_of_row.empty()) {
-      date_of_row.push_back(date_of_row.back());
-      hour_of_row.push_back(hour_of_row.back());
-      continue;
+  int32_t date = 0;
+  int32_t hour = 0;
+  const std::span<const int64_t> times = rows.find(kEventTime)->values<int64_t>();
+  for (std::size_t row = 0; row < times.size(); ++row) {
+    const int64_t micros = times[row];
+    if (row == 0 || micros < begin || micros - begin >= kHourMicros) {
+      begin = floor_to(micros, kHourMicros);
+      date = quality::date_of({micros});
+      hour = static_cast<int32_t>((begin - floor_to(begin, kMicrosPerDay)) / kHourMicros);
     }
-    begin = floor_to(micros, kHourMicros);
-    date_of_row.push_back(quality::date_of({micros}));
-    hour_of_row.push_back(
-        static_cast<int32_t>((begin - floor_to(begin, kMicrosPerDay)) / kHourMicros));
+    date_of_row[row] = date;
+    hour_of_row[row] = hour;
   }
   data::ColumnBuilder dates(Type::kDate);
   data::ColumnBuilder hours(Type::kInt32);
@@ -561,8 +568,12 @@ Result<BronzeOutput> BronzeOperator::prepare(const ingest::RecordBatch& records,
     refused.push_back({std::move(reject), event_time});
   }
   std::vector<int64_t> numbers;
-  for (const int64_t row : checked.kept) {
-    numbers.push_back(read.record_of_row[static_cast<std::size_t>(row)]);
+  if (checked.kept.size() == read.record_of_row.size()) {
+    numbers = std::move(read.record_of_row);
+  } else {
+    for (const int64_t row : checked.kept) {
+      numbers.push_back(read.record_of_row[static_cast<std::size_t>(row)]);
+    }
   }
   const data::Batch good = take_if_fewer(read.rows, checked.kept);
   output.rows = with_partitions(scrub(good, &numbers, &refused, &output.unreadable_values));

@@ -21,10 +21,13 @@ constexpr std::size_t kSliceRecordsMin = 512;  // fewer are not worth a thread
 
 /// Records that are whole, and the number each had among all.
 struct WholeRecords {
-  std::vector<std::string_view> records;
+  std::span<const std::string_view> records;  // the batch's own, or those kept
+  std::vector<std::string_view> kept;
   std::vector<int64_t> numbers;
   data::Rejects too_large;
   int64_t skipped = 0;
+
+  [[nodiscard]] bool are_all() const { return kept.empty() && skipped == 0 && too_large.empty(); }
 };
 
 /// A record with a key and no value says of a table of changes that the key is gone: all its values
@@ -34,7 +37,13 @@ WholeRecords whole_records(const ingest::RecordBatch& batch, bool of_changes) {
   const bool keeps_nulls = (of_changes && batch.format != catalog::Format::kDebezium) ||
                            batch.format == catalog::Format::kRaw;
   WholeRecords whole;
-  whole.records.reserve(batch.records.size());
+  if (batch.oversized.empty() && batch.null_values.empty()) {
+    whole.records = batch.records;
+    whole.numbers.resize(batch.records.size());
+    std::iota(whole.numbers.begin(), whole.numbers.end(), int64_t{0});
+    return whole;
+  }
+  whole.kept.reserve(batch.records.size());
   whole.numbers.reserve(batch.records.size());
   for (std::size_t index = 0; index < batch.records.size(); ++index) {
     const auto number = static_cast<int64_t>(index);
@@ -45,13 +54,14 @@ WholeRecords whole_records(const ingest::RecordBatch& batch, bool of_changes) {
         ++whole.skipped;
         continue;
       }
-      whole.records.emplace_back("{}");
+      whole.kept.emplace_back("{}");
       whole.numbers.push_back(number);
     } else {
-      whole.records.push_back(batch.records[index]);
+      whole.kept.push_back(batch.records[index]);
       whole.numbers.push_back(number);
     }
   }
+  whole.records = whole.kept;
   return whole;
 }
 
@@ -309,7 +319,7 @@ Result<data::Decoded> RecordDecoder::decode_values(const ingest::RecordBatch& re
         slices[index] = decode_texts(options_,
                                      reading_,
                                      records,
-                                     std::span(whole.records).subspan(begin, end - begin),
+                                     whole.records.subspan(begin, end - begin),
                                      std::span(whole.numbers).subspan(begin, end - begin));
       };
       if (index + 1 == slice_count) {  // the last slice is this thread's own
@@ -318,6 +328,10 @@ Result<data::Decoded> RecordDecoder::decode_values(const ingest::RecordBatch& re
         threads.emplace_back(decode_slice);
       }
     }
+  }
+  if (slice_count == 1 && whole.are_all()) {
+    data::sort_by_row(&slices.front().rejects);
+    return std::move(slices.front());
   }
   ASSAY_ASSIGN_OR_RETURN(data::Decoded decoded, join(options_.schema, std::move(slices), begins));
   for (int64_t& record : decoded.record_of_row) {

@@ -54,6 +54,8 @@ bool read_base64(std::string_view text, std::string* bytes);
 class RowCollector {
  public:
   explicit RowCollector(const SchemaPtr& schema);
+  /// So many records will come.
+  void expect(std::size_t records) { record_of_row_.reserve(records); }
   /// All cells null again.
   void begin_row();
   RowCell& cell(std::size_t column) { return cells_[column]; }

@@ -1,7 +1,9 @@
 #include "data/json_lines.h"
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
+#include <cstdint>
 #include <cstring>
 #include <limits>
 #include <optional>
@@ -246,6 +248,17 @@ std::string widen_integers(std::string_view record) {
   return wide;
 }
 
+/// Whether the first record is a line right before the second: then what stands behind it can be
+/// read, and no value goes on there.
+bool is_followed(std::span<const std::string_view> records) {
+  if (records.size() < 2 || records[1].size() < JsonShape::kReadBehind) {
+    return false;
+  }
+  const char* const end = records[0].data() + records[0].size();
+  return std::bit_cast<uintptr_t>(end) + 1 == std::bit_cast<uintptr_t>(records[1].data()) &&
+         *end == '\n';
+}
+
 }  // namespace
 
 struct JsonLinesDecoder::State {
@@ -255,7 +268,7 @@ struct JsonLinesDecoder::State {
   int column_of(std::size_t member, std::string_view name);
   bool read(const dom::element& value, std::size_t column, RowCell* cell);
   void decode(std::span<const std::string_view> records, int64_t number, RowCollector* rows);
-  bool read_by_shape(std::string_view record, RowCollector* rows);
+  bool read_by_shape(std::span<const std::string_view> records, RowCollector* rows);
   void decode_together(std::span<const std::string_view> records,
                        int64_t number,
                        RowCollector* rows);
@@ -288,6 +301,7 @@ JsonLinesDecoder::JsonLinesDecoder(JsonLinesDecoder&&) noexcept = default;
 
 Decoded JsonLinesDecoder::decode(std::span<const std::string_view> records) {
   RowCollector rows(state_->options.schema);
+  rows.expect(records.size());
   for (std::size_t first = 0; first < records.size();) {
     std::size_t end = first;
     for (std::size_t bytes = 0; end < records.size() && bytes < kTogetherBytes; ++end) {
@@ -325,7 +339,7 @@ void JsonLinesDecoder::State::decode(std::span<const std::string_view> records,
     return;
   }
   for (std::size_t i = 0, missed = 0; i < records.size(); ++i) {
-    if (read_by_shape(records[i], rows)) {
+    if (read_by_shape(records.subspan(i), rows)) {
       rows->end_row(number + static_cast<int64_t>(i));
       continue;
     }
@@ -340,16 +354,19 @@ void JsonLinesDecoder::State::decode(std::span<const std::string_view> records,
   }
 }
 
-bool JsonLinesDecoder::State::read_by_shape(std::string_view record, RowCollector* rows) {
+/// The first record.
+bool JsonLinesDecoder::State::read_by_shape(std::span<const std::string_view> records,
+                                            RowCollector* rows) {
   rows->begin_row();
-  if (shape->read(record, rows)) {
+  if (is_followed(records) ? shape->read_in_place(records[0], rows)
+                           : shape->read(records[0], rows)) {
     return true;
   }
-  if (!shape->learn(record)) {
+  if (!shape->learn(records[0])) {
     return false;
   }
   rows->begin_row();
-  return shape->read(record, rows);
+  return shape->read(records[0], rows);
 }
 
 /// Look through records at once, and decode them. Where one of them is bad, half of them at a time.

@@ -314,7 +314,9 @@ class RandomRecords {
 };
 
 /// Rows and rejects of two ways through the same records.
-void expect_same(const Decoded& some, const Decoded& by_tree, const std::vector<std::string>& texts) {
+void expect_same(const Decoded& some,
+                 const Decoded& by_tree,
+                 const std::vector<std::string>& texts) {
   ASSERT_EQ(some.record_of_row, by_tree.record_of_row);
   ASSERT_EQ(some.rejects.size(), by_tree.rejects.size());
   for (std::size_t i = 0; i < some.rejects.size(); ++i) {
@@ -469,6 +471,47 @@ TEST(JsonLines, RecordsOfOneProgramAreReadAsTheTreeReadsThem) {
   const Decoded by_tree = JsonLinesDecoder(options).decode(records);
   expect_same(by_shape, by_tree, texts);
   EXPECT_GT(by_shape.rows.rows(), 30'000);
+}
+
+/// Of lines that lie one behind the other none is copied: a record is cut off anywhere, and what
+/// stands behind it must not be read as its own.
+TEST(JsonLines, LinesAreReadWhereTheyLieAsTheTreeReadsThem) {
+  DecodeOptions options = options_of({{"a", Type::kInt64, true},
+                                      {"b", Type::kString, true},
+                                      {"d", Type::kTimestamp, true},
+                                      {"e", Type::kBool, true},
+                                      {"g", Type::kFloat64, false},
+                                      {"h", Type::kInt8, true}});
+  options.time_units.assign(6, TimeUnit::kMillis);
+  options.defaults.resize(6);
+  options.defaults[4] = Scalar::float64(2.5);
+  const auto random = seeded_random(21);
+  RandomRecords any(3);
+  std::vector<std::string> texts;
+  std::string lines;
+  for (int i = 0; i < 60'000; ++i) {
+    std::string record = i % 4 == 0 ? any.record() : record_of_a_program(*random);
+    if (i % 5 == 0) {
+      record.resize(random->below(record.size() + 1));
+    }
+    texts.push_back(record);
+    texts.push_back(R"({"a":1,"b":")" + std::string(60 + random->below(40), 'x') + R"("})");
+    lines += texts[texts.size() - 2] + "\n" + texts.back() + "\n";
+  }
+  lines.pop_back();
+  lines.shrink_to_fit();
+  std::vector<std::string_view> records;
+  std::size_t begin = 0;
+  for (const std::string& text : texts) {
+    records.push_back(std::string_view(lines).substr(begin, text.size()));
+    begin += text.size() + 1;
+  }
+  const Decoded in_place = JsonLinesDecoder(options).decode(records);
+  options.only_by_tree = true;
+  const Decoded by_tree = JsonLinesDecoder(options).decode(records);
+  expect_same(in_place, by_tree, texts);
+  EXPECT_EQ(content_hash(in_place.rows), content_hash(by_tree.rows));
+  EXPECT_GT(in_place.rows.rows(), 70'000);
 }
 
 TEST(JsonLines, RealNumbersOfFewDigitsAreExact) {

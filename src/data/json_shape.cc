@@ -30,9 +30,10 @@ constexpr std::size_t kWord = sizeof(uint64_t);
 /// Longer names, blanks included, are not remembered.
 constexpr std::size_t kWordsMax = 8;
 constexpr std::size_t kMembersMax = 64;
-/// Bytes behind a record that are read, and are no part of it. The first is zero, where every value
-/// ends.
-constexpr std::size_t kPadding = (kWordsMax + 1) * kWord;
+/// Bytes behind a record that are read, and are no part of it. At the first, a control character,
+/// every value ends.
+constexpr std::size_t kPadding = JsonShape::kReadBehind;
+static_assert(kPadding == (kWordsMax + 1) * kWord);
 
 constexpr uint64_t of_each_byte(uint64_t byte) {
   return byte * 0x0101010101010101U;
@@ -44,7 +45,7 @@ uint64_t first_below(uint64_t word, uint64_t end) {
 }
 
 /// The closing quote of a text that begins at `at`; nullptr: it has escapes, or is no text.
-const char* closing_quote(const char* at) {
+[[gnu::always_inline]] inline const char* closing_quote(const char* at) {
   const char* const begin = at;
   uint64_t beyond_ascii = of_each_byte(0x80);  // stops there too, once
   for (;;) {
@@ -65,8 +66,8 @@ const char* closing_quote(const char* at) {
   }
 }
 
-const char* past_blanks(const char* at) {
-  while (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t') {
+const char* past_blanks(const char* at, const char* end) {
+  while (at < end && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t')) {
     ++at;
   }
   return at;
@@ -81,90 +82,92 @@ constexpr auto kWholePowersOfTen = [] {
 }();
 
 /// How many of the eight bytes are digits before the first that is none.
-std::size_t digits_of(uint64_t word) {
+[[gnu::always_inline]] inline std::size_t digits_of(uint64_t word) {
   constexpr uint64_t kUpper = of_each_byte(0xf0);
   const uint64_t others = ((word & kUpper) ^ of_each_byte('0')) |
                           (((word + of_each_byte(6)) & kUpper) ^ of_each_byte('0'));
   return static_cast<std::size_t>(std::countr_zero(others)) / 8;
 }
 
-/// Up to kJsonDigits digits, and `at` behind them; of more the number is not told.
-uint64_t read_digits(const char** at) {
-  uint64_t number = 0;
-  const char* const end = *at + kJsonDigits;
-  while (*at < end) {
-    const uint64_t word = eight_bytes(*at);
+// Readers of values give the place behind what they read; nullptr: it is none, or not for them.
+
+/// Up to kJsonDigits digits; of more the number is not told.
+[[gnu::always_inline]] inline const char* read_digits(const char* at, uint64_t* number) {
+  *number = 0;
+  const char* const end = at + kJsonDigits;
+  while (at < end) {
+    const uint64_t word = eight_bytes(at);
     const std::size_t digits = digits_of(word);
     if (digits == kWord) {
-      number = number * 100'000'000 + static_cast<uint64_t>(number_of_digits(word));
+      *number = *number * 100'000'000 + static_cast<uint64_t>(number_of_digits(word));
     } else if (digits > 0) {
       // Zeros go before them.
       const uint64_t shifted =
           (word << (8 * (kWord - digits))) | (of_each_byte('0') >> (8 * digits));
-      number = number * kWholePowersOfTen[digits] + static_cast<uint64_t>(number_of_digits(shifted));
+      *number =
+          *number * kWholePowersOfTen[digits] + static_cast<uint64_t>(number_of_digits(shifted));
     }
-    *at += digits;
+    at += digits;
     if (digits < kWord) {
       break;
     }
   }
-  return number;
+  return at;
 }
 
-/// An integer that 64 bits hold for certain, and `at` behind it. False: it is none, or another
-/// number.
-bool read_integer(const char** at, int64_t* whole) {
-  const bool is_negative = **at == '-';
-  const char* const first = *at + (is_negative ? 1 : 0);
-  const char* digit = first;
-  const auto number = static_cast<int64_t>(read_digits(&digit));
-  const auto count = digit - first;
-  if (count == 0 || count > kJsonDigits || (*first == '0' && count > 1) || is_json_digit(*digit) ||
-      *digit == '.' || *digit == 'e' || *digit == 'E') {
-    return false;
-  }
+/// Whether an integer of the digits [first, end) stands there that 64 bits hold for certain.
+[[gnu::always_inline]] inline bool is_integer_of(const char* first, const char* end) {
+  const auto count = end - first;
+  return count != 0 && count <= kJsonDigits && (*first != '0' || count == 1) &&
+         !is_json_digit(*end) && *end != '.' && *end != 'e' && *end != 'E';
+}
+
+/// An integer that 64 bits hold for certain.
+[[gnu::always_inline]] inline const char* read_integer(const char* at, int64_t* whole) {
+  const bool is_negative = *at == '-';
+  const char* const first = at + (is_negative ? 1 : 0);
+  uint64_t digits = 0;
+  const char* const end = read_digits(first, &digits);
+  const auto number = static_cast<int64_t>(digits);
   *whole = is_negative ? -number : number;
-  *at = digit;
-  return true;
+  return is_integer_of(first, end) ? end : nullptr;
 }
 
-/// A number of few digits without an exponent, as read_json_number() reads it, and `at` behind it.
-/// False: it is none, or another number.
-bool read_real(const char** at, double* real) {
-  const bool is_negative = **at == '-';
-  const char* const first = *at + (is_negative ? 1 : 0);
-  const char* digit = first;
-  uint64_t digits = read_digits(&digit);
+/// A number of few digits without an exponent, as read_json_number() reads it.
+[[gnu::always_inline]] inline const char* read_real(const char* at, double* real) {
+  const bool is_negative = *at == '-';
+  const char* const first = at + (is_negative ? 1 : 0);
+  uint64_t digits = 0;
+  const char* digit = read_digits(first, &digits);
   auto count = digit - first;
   if (count == 0 || count > kJsonDigits || (*first == '0' && count > 1)) {
-    return false;
+    return nullptr;
   }
   if (*digit == '.') {
     const char* const fraction = ++digit;
-    const uint64_t below_one = read_digits(&digit);
+    uint64_t below_one = 0;
+    digit = read_digits(fraction, &below_one);
     const auto places = digit - fraction;
     count += places;
     if (places == 0 || count > kJsonDigits) {
-      return false;
+      return nullptr;
     }
     digits = digits * kWholePowersOfTen[static_cast<std::size_t>(places)] + below_one;
     // Both numbers are exact, see read_json_real().
     *real = static_cast<double>(digits) / kPowersOfTen[places];
     if (digits > uint64_t{1} << 53) {
-      return false;
+      return nullptr;
     }
     *real = is_negative ? -*real : *real;
   } else {
     const auto whole = static_cast<int64_t>(digits);
     *real = static_cast<double>(is_negative ? -whole : whole);
   }
-  *at = digit;
-  return !is_json_digit(*digit) && *digit != '.' && *digit != 'e' && *digit != 'E';
+  return is_json_digit(*digit) || *digit == '.' || *digit == 'e' || *digit == 'E' ? nullptr : digit;
 }
 
-/// The text of a value that is no object and no array, and `at` behind it; "": there is none.
-std::string_view take_token(const char** at) {
-  const char* const begin = *at;
+/// The text of a value that is no object and no array; "": there is none.
+std::string_view token_at(const char* begin) {
   const char* end = begin;
   if (*begin == '"') {
     const char* const quote = closing_quote(begin + 1);
@@ -175,23 +178,39 @@ std::string_view take_token(const char** at) {
       ++end;
     }
   }
-  *at = end;
   return {begin, end};
 }
 
-/// A value that nobody asked for.
-bool pass_over(const char** at) {
-  if (**at == '"') {
-    const char* const quote = closing_quote(*at + 1);
-    *at = quote == nullptr ? *at : quote + 1;
-    return quote != nullptr;
+/// Any value that nobody asked for.
+[[gnu::noinline]] const char* pass_over_token(const char* at) {
+  const std::string_view token = token_at(at);
+  return !token.empty() && is_json_scalar(token) ? token.data() + token.size() : nullptr;
+}
+
+/// The same; most are texts and integers.
+[[gnu::always_inline]] inline const char* pass_over(const char* at) {
+  if (*at == '"') {
+    const char* const quote = closing_quote(at + 1);
+    return quote == nullptr ? nullptr : quote + 1;
   }
-  int64_t whole = 0;
-  if (read_integer(at, &whole)) {
-    return true;
+  const char* const first = at + (*at == '-' ? 1 : 0);
+  const char* end = first;
+  std::size_t digits = kWord;
+  while (digits == kWord && end - first < kJsonDigits) {
+    digits = digits_of(eight_bytes(end));
+    end += digits;
   }
-  const std::string_view token = take_token(at);
-  return !token.empty() && is_json_scalar(token);
+  return is_integer_of(first, end) ? end : pass_over_token(at);
+}
+
+/// Any value of a column that is not null.
+[[gnu::noinline]] const char* read_token(const char* at,
+                                         const Type& type,
+                                         TimeUnit unit,
+                                         RowCell* cell) {
+  const std::string_view token = token_at(at);
+  return !token.empty() && read_json_value(token, type, unit, cell) ? token.data() + token.size()
+                                                                    : nullptr;
 }
 
 /// How a member's value is read.
@@ -238,7 +257,8 @@ struct JsonShape::State {
   const char* copy(std::string_view record);
   bool add(std::string_view text, std::string_view name);
   const Member* find(const char* at, std::size_t* expected) const;
-  bool read_member(const Member& member, const char** at, RowCollector* rows);
+  const char* read_member(const Member& member, const char* at, RowCollector* rows);
+  bool read(const char* at, const char* end, RowCollector* rows);
 
   JsonColumns columns;
   std::vector<Member> members;  // in the order of the records
@@ -256,34 +276,47 @@ std::unique_ptr<JsonShape> JsonShape::of(const DecodeOptions& options) {
 }
 
 bool JsonShape::read(std::string_view record, RowCollector* rows) {
-  State& state = *state_;
-  if (state.members.empty()) {
+  const char* const at = state_->copy(record);
+  return state_->read(at, at + record.size(), rows);
+}
+
+bool JsonShape::read_in_place(std::string_view record, RowCollector* rows) {
+  return state_->read(record.data(), record.data() + record.size(), rows);
+}
+
+/// What is done for every record is one run of code without calls, save where something is rare.
+///
+/// No value that begins before `end` goes on behind the control character there, and no name is
+/// longer than the padding.
+bool JsonShape::State::read(const char* at, const char* end, RowCollector* rows) {
+  if (members.empty()) {
     return false;
   }
-  state.columns.begin_record();
-  const char* at = state.copy(record);
-  const char* const end = at + record.size();
+  columns.begin_record();
   if (*at++ != '{') {
     return false;
   }
   for (std::size_t expected = 0;;) {
-    const State::Member* const member = state.find(at, &expected);
+    const Member* const member = find(at, &expected);
     if (member == nullptr) {
       return false;
     }
     at += member->text.size();
-    if (!(member->reading == Reading::kNone ? pass_over(&at)
-                                             : state.read_member(*member, &at, rows))) {
+    if (at >= end) {
+      return false;
+    }
+    at = member->reading == Reading::kNone ? pass_over(at) : read_member(*member, at, rows);
+    if (at == nullptr) {
       return false;
     }
     const char behind = *at++;
-    if (behind == ',') {
+    if (behind == ',' && at < end) {
       continue;
     }
-    if (behind != '}' || past_blanks(at) != end) {
+    if (behind != '}' || past_blanks(at, end) != end) {
       return false;
     }
-    state.columns.fill_absent(rows);
+    columns.fill_absent(rows);
     return true;
   }
 }
@@ -295,23 +328,25 @@ bool JsonShape::learn(std::string_view record) {
   }
   bool is_new = false;
   const char* at = state.copy(record);
+  const char* const end = at + record.size();
   if (*at++ != '{') {
     return false;
   }
   for (;;) {
     const char* const begin = at;
-    const char* const name = past_blanks(at);
+    const char* const name = past_blanks(at, end);
     const char* const quote = *name == '"' ? closing_quote(name + 1) : nullptr;
     if (quote == nullptr) {
       return is_new;
     }
-    at = past_blanks(quote + 1);
+    at = past_blanks(quote + 1, end);
     if (*at++ != ':') {
       return is_new;
     }
-    at = past_blanks(at);
+    at = past_blanks(at, end);
     is_new = state.add({begin, at}, {name + 1, quote}) || is_new;
-    if (!pass_over(&at) || *at++ != ',') {
+    at = pass_over(at);
+    if (at == nullptr || *at++ != ',') {
       return is_new;
     }
   }
@@ -330,9 +365,8 @@ const char* JsonShape::State::copy(std::string_view record) {
 
 /// False: it is known, or too long, or one too many.
 bool JsonShape::State::add(std::string_view text, std::string_view name) {
-  const bool is_known = std::any_of(members.begin(), members.end(), [&](const Member& member) {
-    return member.text == text;
-  });
+  const bool is_known = std::any_of(
+      members.begin(), members.end(), [&](const Member& member) { return member.text == text; });
   if (is_known || text.size() > kWordsMax * kWord || members.size() == kMembersMax) {
     return false;
   }
@@ -350,8 +384,8 @@ bool JsonShape::State::add(std::string_view text, std::string_view name) {
 }
 
 /// The member that stands there: the one expected, or one behind it, or else one before it.
-const JsonShape::State::Member* JsonShape::State::find(const char* at,
-                                                       std::size_t* expected) const {
+[[gnu::always_inline]] inline const JsonShape::State::Member* JsonShape::State::find(
+    const char* at, std::size_t* expected) const {
   for (std::size_t tries = members.size(); tries > 0; --tries) {
     const std::size_t place = *expected < members.size() ? *expected : 0;
     *expected = place + 1;
@@ -362,37 +396,37 @@ const JsonShape::State::Member* JsonShape::State::find(const char* at,
   return nullptr;
 }
 
-bool JsonShape::State::read_member(const Member& member, const char** at, RowCollector* rows) {
+[[gnu::always_inline]] inline const char* JsonShape::State::read_member(const Member& member,
+                                                                        const char* at,
+                                                                        RowCollector* rows) {
   RowCell& cell = rows->cell(static_cast<std::size_t>(member.column));
   columns.note(member.column);
-  cell.null = **at == 'n';  // of members of one name the last counts
+  cell.null = *at == 'n';  // of members of one name the last counts
   if (cell.null) {
-    return is_word(take_token(at), "null");
+    const std::string_view token = token_at(at);
+    return is_word(token, "null") ? at + token.size() : nullptr;
   }
   if (member.reading == Reading::kText) {
-    const char* const begin = *at + 1;
-    const char* const quote = **at == '"' ? closing_quote(begin) : nullptr;
-    if (quote == nullptr) {
-      return false;
-    }
-    cell.text = {begin, quote};
-    *at = quote + 1;
-    return true;
+    const char* const begin = at + 1;
+    const char* const quote = *at == '"' ? closing_quote(begin) : nullptr;
+    cell.text = {begin, quote == nullptr ? begin : quote};
+    return quote == nullptr ? nullptr : quote + 1;
   }
-  const char* const begin = *at;
-  if (member.reading == Reading::kReal && read_real(at, &cell.number)) {
-    return true;
-  }
-  *at = begin;
   const Type& type = columns.type(member.column);
   const TimeUnit unit = columns.unit(member.column);
-  if ((member.reading == Reading::kInteger || member.reading == Reading::kTimeCount) &&
-      read_integer(at, &cell.integer)) {
-    return member.reading == Reading::kInteger ? fits_integer(cell.integer, type)
-                                               : read_time_count(cell.integer, unit, &cell);
+  const char* end = nullptr;
+  if (member.reading == Reading::kReal) {
+    end = read_real(at, &cell.number);
+  } else if (member.reading != Reading::kByToken) {
+    end = read_integer(at, &cell.integer);
+    const bool is_value = end != nullptr && (member.reading == Reading::kInteger
+                                                 ? fits_integer(cell.integer, type)
+                                                 : read_time_count(cell.integer, unit, &cell));
+    if (end != nullptr && !is_value) {
+      return nullptr;
+    }
   }
-  const std::string_view token = take_token(at);
-  return !token.empty() && read_json_value(token, type, unit, &cell);
+  return end != nullptr ? end : read_token(at, type, unit, &cell);
 }
 
 }  // namespace assay::data

@@ -25,6 +25,10 @@ class JsonShape {
   /// Fill the cells of one row; absent members are left as they are, or take their defaults. False:
   /// read it otherwise, and the cells anew. Texts of cells hold until the next call.
   bool read(std::string_view record, RowCollector* rows);
+  /// The same of a record behind which a control character stands and kReadBehind bytes may be
+  /// read: it is not copied, and texts of cells are its own.
+  bool read_in_place(std::string_view record, RowCollector* rows);
+  static constexpr std::size_t kReadBehind = 72;
 
  private:
   struct State;

@@ -321,7 +321,9 @@ Code64 code_of(std::size_t shard, uint64_t number) {
 }  // namespace
 
 void KeyDictionary::put(const std::vector<const Column*>& keys, KeyCodes& coded, int threads) {
-  if (meaning_ == CodeMeaning::kKey) {
+  const auto needs = [&](Code64 code) { return needs_number(meaning_, code); };
+  if (meaning_ == CodeMeaning::kKey ||
+      std::none_of(coded.codes.begin(), coded.codes.end(), needs)) {
     return;
   }
   auto rows = partition<uint32_t>(

@@ -54,10 +54,11 @@ Numbered number_entities(const std::vector<const data::Column*>& keys,
     data::Code64 code = 0;
     int32_t id = -1;
   };
-  constexpr std::size_t kAhead = 16;  // rows whose slots are fetched ahead
+  constexpr std::size_t kAhead = 16;      // rows whose slots are fetched ahead
+  constexpr std::size_t kRowsOfSlot = 4;  // keys come again: few slots stay in the cache
   Numbered numbered;
   numbered.ids.assign(coded.codes.size(), -1);
-  std::vector<Slot> slots(std::bit_ceil(coded.codes.size() * 2 + 1));
+  std::vector<Slot> slots(std::bit_ceil(coded.codes.size() / kRowsOfSlot + 2));
   const auto slot_of = [&](std::size_t row) {
     return data::scramble(coded.codes[row]) & (slots.size() - 1);
   };
@@ -77,6 +78,17 @@ Numbered number_entities(const std::vector<const data::Column*>& keys,
       numbered.first_rows.push_back(static_cast<int64_t>(row));
     }
     numbered.ids[row] = slots[at].id;
+    if (numbered.first_rows.size() * 2 > slots.size()) {
+      std::vector<Slot> more(slots.size() * 2);
+      slots.swap(more);
+      for (const Slot& slot : more) {
+        std::size_t to = data::scramble(slot.code) & (slots.size() - 1);
+        while (slot.id >= 0 && slots[to].id >= 0) {
+          to = (to + 1) & (slots.size() - 1);
+        }
+        slots[to] = slot.id >= 0 ? slot : slots[to];
+      }
+    }
   }
   return numbered;
 }

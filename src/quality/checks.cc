@@ -1,6 +1,7 @@
 #include "quality/checks.h"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "base/check.h"
@@ -218,7 +219,7 @@ Result<CheckOutcome> CheckSet::evaluate(const data::Batch& batch, CheckState sta
   note_newest(batch, kEventTime, &outcome.state.newest_event);
   note_newest(batch, kKnownTime, &outcome.state.newest_known);
 
-  std::vector<Verdict> verdicts(static_cast<std::size_t>(batch.rows()));
+  std::vector<Verdict> verdicts;  // once a row has failed
   for (const auto& check : checks_) {
     CheckCount count = count_of(*check);
     if (is_of_rows(check->def.kind)) {
@@ -229,9 +230,16 @@ Result<CheckOutcome> CheckSet::evaluate(const data::Batch& batch, CheckState sta
       if (count.failed > 0 && check->def.on_fail == OnFail::kFail) {
         return stop_at(*check, passed, count.failed, batch);
       }
-      apply_failures(*check, passed, &verdicts);
+      if (count.failed > 0) {
+        verdicts.resize(passed.size());
+        apply_failures(*check, passed, &verdicts);
+      }
     }
     outcome.results.checks.push_back(std::move(count));
+  }
+  if (verdicts.empty()) {
+    outcome.kept.resize(static_cast<std::size_t>(batch.rows()));
+    std::iota(outcome.kept.begin(), outcome.kept.end(), int64_t{0});
   }
   for (std::size_t row = 0; row < verdicts.size(); ++row) {
     const auto at = static_cast<int64_t>(row);
