@@ -48,24 +48,31 @@ std::string_view rest_of(std::string_view row, const RowReader& reader) {
   return row.substr(row.size() - static_cast<std::size_t>(reader.remaining()));
 }
 
+PendingRow read_pending_row(const ViewLayout& layout,
+                            const WindowPlan& plan,
+                            std::string_view row,
+                            RowReader* reader) {
+  PendingRow pending;
+  pending.order.event_time = reader->signed_varint();
+  pending.order.known_time = reader->signed_varint();
+  pending.order.sequence = reader->signed_varint();
+  if (layout.of_changes) {
+    pending.replaced_time = read_replaced_time(reader);
+  }
+  pending.inputs = read_inputs(plan, rest_of(row, *reader), reader);
+  if (!is_instant(pending.order.event_time) || !is_instant(pending.order.known_time)) {
+    reader->fail();
+  }
+  return pending;
+}
+
 void read_pending(const ViewLayout& layout,
                   const WindowPlan& plan,
                   std::string_view row,
                   RowReader* reader,
                   WindowRow* parts) {
   for (uint64_t count = reader->varint(); count > 0 && !reader->failed(); --count) {
-    PendingRow pending;
-    pending.order.event_time = reader->signed_varint();
-    pending.order.known_time = reader->signed_varint();
-    pending.order.sequence = reader->signed_varint();
-    if (layout.of_changes) {
-      pending.replaced_time = read_replaced_time(reader);
-    }
-    pending.inputs = read_inputs(plan, rest_of(row, *reader), reader);
-    if (!is_instant(pending.order.event_time) || !is_instant(pending.order.known_time)) {
-      reader->fail();
-    }
-    parts->pending.push_back(pending);
+    parts->pending.push_back(read_pending_row(layout, plan, row, reader));
   }
 }
 
@@ -284,6 +291,29 @@ std::optional<SettledRow> open_settled_row(std::string_view row) {
   }
   const std::string_view tiles = rest_of(row, reader);
   return SettledRow{row.substr(0, row.size() - tiles.size()), tiles};
+}
+
+std::optional<WaitingRow> open_waiting_row(const ViewLayout& layout,
+                                           const WindowPlan& plan,
+                                           std::string_view row,
+                                           int64_t until) {
+  WaitingRow waiting;
+  RowReader reader = open_online_row(row, OnlineRowKind::kWindow);
+  (void)read_dropped_newest(&reader);
+  waiting.head = row.substr(0, row.size() - rest_of(row, reader).size());
+  waiting.count = reader.varint();
+  const std::string_view behind = rest_of(row, reader);
+  bool is_any_known = false;
+  for (uint64_t left = waiting.count; left > 0 && !reader.failed() && !is_any_known; --left) {
+    waiting.last = read_pending_row(layout, plan, row, &reader).order;
+    is_any_known = waiting.last.known_time <= until;
+  }
+  if (reader.failed() || is_any_known) {
+    return std::nullopt;
+  }
+  waiting.tiles = rest_of(row, reader);
+  waiting.pending = behind.substr(0, behind.size() - waiting.tiles.size());
+  return waiting;
 }
 
 Result<FeatureValues> WindowView::read_row(std::string_view row,

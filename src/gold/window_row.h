@@ -39,4 +39,19 @@ struct SettledRow {
 /// Nothing when something is pending, or the bytes are no row.
 std::optional<SettledRow> open_settled_row(std::string_view row);
 
+/// A row whose pending rows all go on waiting.
+struct WaitingRow {
+  std::string_view head;  // what stands before their count
+  uint64_t count = 0;
+  std::string_view pending;
+  RowOrder last;  // of the last of them
+  std::string_view tiles;
+};
+/// Nothing when a pending row is known at `until`, or the bytes are no row. Not of a view over a
+/// table of changes.
+std::optional<WaitingRow> open_waiting_row(const ViewLayout& layout,
+                                           const WindowPlan& plan,
+                                           std::string_view row,
+                                           int64_t until);
+
 }  // namespace assay::gold

@@ -155,6 +155,10 @@ Status WindowUpdates::update(std::size_t begin,
     ++patched_;
     return {};
   }
+  if (ways_ == Ways::kBoth && wait(begin, end, row, updated)) {
+    ++waited_;
+    return {};
+  }
   return fold(begin, end, row, pages, updated);
 }
 
@@ -211,18 +215,81 @@ bool WindowUpdates::patch(std::size_t begin,
          (pages == nullptr || updated->size() <= pages->bytes_max());
 }
 
-/// Inputs of a row as a pending row holds them.
-std::string WindowUpdates::packed_inputs(std::size_t row) const {
-  std::string packed;
-  for (std::size_t i = 0; i < inputs_.arguments.size(); ++i) {
-    const ArgumentColumn& column = inputs_.arguments[i];
-    packed.push_back(static_cast<char>(column.counted[row]));
-    if (column.counted[row] != 0 && column.values != nullptr) {
-      append_input(
-          &packed, plan_.arguments[i].type, input_value(*column.values, static_cast<int64_t>(row)));
+/// Behind a stream, where what comes is newer than what is settled: no row counts yet, none that
+/// waits is known by now, and all stand in order. False when it is another case.
+bool WindowUpdates::wait(std::size_t begin,
+                         std::size_t end,
+                         std::string_view row,
+                         std::string* updated) {
+  if (layout_.of_changes || uses_.empty()) {
+    return false;
+  }
+  waiting_.clear();
+  for (std::size_t i = begin; i < end; ++i) {
+    fetch_behind(i);
+    const auto number = static_cast<std::size_t>(order_[i]);
+    if (uses_[number] == Use::kCounts) {
+      return false;
+    }
+    if (uses_[number] == Use::kWaits) {
+      waiting_.emplace_back(inputs_.order_of_row(number), number);
     }
   }
-  return packed;
+  std::sort(waiting_.begin(), waiting_.end());
+  const auto are_alike = [](const auto& a, const auto& b) { return a.first == b.first; };
+  if (waiting_.empty() ||
+      std::adjacent_find(waiting_.begin(), waiting_.end(), are_alike) != waiting_.end()) {
+    return false;
+  }
+  updated->clear();
+  WaitingRow before;
+  if (row.empty()) {
+    append_online_row_header(updated, OnlineRowKind::kWindow);
+    updated->push_back(0);  // nothing dropped
+  } else {
+    const std::optional<WaitingRow> found = open_waiting_row(layout_, plan_, row, until_);
+    if (!found || (found->count > 0 && found->last >= waiting_.front().first) ||
+        may_drop_tiles(found->tiles)) {
+      return false;
+    }
+    before = *found;
+    updated->append(before.head);
+  }
+  append_varint(updated, before.count + waiting_.size());
+  updated->append(before.pending);
+  for (const auto& [order, number] : waiting_) {
+    append_signed(updated, order.event_time);
+    append_signed(updated, order.known_time);
+    append_signed(updated, order.sequence);
+    append_inputs(number, updated);
+  }
+  updated->append(before.tiles);
+  return true;
+}
+
+/// Whether there are tiles that no window reaches any more, or bytes that are no tree.
+bool WindowUpdates::may_drop_tiles(std::string_view root) const {
+  if (root.empty()) {
+    return false;
+  }
+  std::optional<TileNode> node = open_tile_node(root, slide_);
+  bool may_drop = !node.has_value();
+  while (const TileItem* const group = may_drop ? nullptr : node->groups.next()) {
+    may_drop = group->oldest < first_index_;
+  }
+  return may_drop || node->groups.failed();
+}
+
+/// Inputs of a row as a pending row holds them.
+void WindowUpdates::append_inputs(std::size_t row, std::string* out) const {
+  for (std::size_t i = 0; i < inputs_.arguments.size(); ++i) {
+    const ArgumentColumn& column = inputs_.arguments[i];
+    out->push_back(static_cast<char>(column.counted[row]));
+    if (column.counted[row] != 0 && column.values != nullptr) {
+      append_input(
+          out, plan_.arguments[i].type, input_value(*column.values, static_cast<int64_t>(row)));
+    }
+  }
 }
 
 /// Any case.
@@ -240,7 +307,7 @@ Status WindowUpdates::fold(std::size_t begin,
   for (std::size_t i = begin; i < end; ++i) {
     const auto number = static_cast<std::size_t>(order_[i]);
     if (uses_.empty() || uses_[number] != Use::kNever) {
-      inputs[i - begin] = packed_inputs(number);
+      append_inputs(number, &inputs[i - begin]);
       parts->pending.push_back({{inputs_.order_of_row(number), inputs[i - begin]},
                                 replaced_time_.empty() ? kNeverReplaced : replaced_time_[number]});
     }

@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "gold/tile_patch.h"
@@ -21,7 +22,7 @@ class WindowUpdates final : public RowUpdates {
  public:
   /// Ways through an update: rows that are alike for reads come out of both.
   enum class Ways {
-    kBoth,      // the newest tiles are patched where they can be
+    kBoth,      // the newest tiles are patched, rows wait behind others, where they can
     kOnlyFold,  // for tests
   };
   /// `layout` and `plan` must outlive it.
@@ -40,6 +41,8 @@ class WindowUpdates final : public RowUpdates {
                 std::string* updated) override;
   /// How many updates patched what was there.
   [[nodiscard]] int64_t patched() const { return patched_; }
+  /// How many only had rows wait behind those that do.
+  [[nodiscard]] int64_t waited() const { return waited_; }
 
  private:
   enum class Use : uint8_t {
@@ -67,12 +70,17 @@ class WindowUpdates final : public RowUpdates {
                            std::string_view row,
                            const RowPageWriter* pages,
                            std::string* updated);
+  [[nodiscard]] bool wait(std::size_t begin,
+                          std::size_t end,
+                          std::string_view row,
+                          std::string* updated);
+  [[nodiscard]] bool may_drop_tiles(std::string_view root) const;
+  void append_inputs(std::size_t row, std::string* out) const;
   [[nodiscard]] Status fold(std::size_t begin,
                             std::size_t end,
                             std::string_view row,
                             RowPageWriter* pages,
                             std::string* updated);
-  [[nodiscard]] std::string packed_inputs(std::size_t row) const;
 
   const ViewLayout& layout_;
   const WindowPlan& plan_;
@@ -92,6 +100,8 @@ class WindowUpdates final : public RowUpdates {
   int64_t last_tile_ = 0;  // where the last row fell
   Ways ways_ = Ways::kBoth;
   int64_t patched_ = 0;
+  int64_t waited_ = 0;
+  std::vector<std::pair<RowOrder, std::size_t>> waiting_;  // and the row's number
 };
 
 }  // namespace assay::gold

@@ -47,6 +47,7 @@ class WindowUpdatesTest : public testing::TestWithParam<TestView> {
     Status status;
     std::string row;
     bool is_patched = false;
+    bool has_waited = false;
   };
   [[nodiscard]] Updated update(const std::vector<TestRow>& rows,
                                std::string_view row,
@@ -63,6 +64,7 @@ class WindowUpdatesTest : public testing::TestWithParam<TestView> {
     Updated updated;
     updated.status = updates->update(0, rows.size(), row, pages, &updated.row);
     updated.is_patched = updates->patched() > 0;
+    updated.has_waited = updates->waited() > 0;
     return updated;
   }
 
@@ -208,6 +210,67 @@ TEST_P(WindowUpdatesTest, RandomRowsInAnyOrder) {
   }
   EXPECT_GT(patched, 100);
   EXPECT_GT(others, 100);
+}
+
+/// Behind a stream rows come before they are settled: they wait behind others, are folded in once
+/// `until` has passed them, and come too late for their place now and then.
+TEST_P(WindowUpdatesTest, RowsThatAreNewerThanWhatIsSettledWaitAsIfTheyWereFolded) {
+  int waited = 0;
+  int others = 0;
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    const auto random = seeded_random(seed);
+    std::string row;
+    int64_t newest = 0;
+    int64_t settled = -3;  // tile
+    for (int update_of = 0; update_of < 60; ++update_of) {
+      newest += static_cast<int64_t>(random->below(3));
+      if (random->below(6) == 0) {
+        settled = newest - static_cast<int64_t>(random->below(4));
+      }
+      if (random->below(50) == 0) {
+        newest += 300;  // no window reaches what was before
+      }
+      std::vector<TestRow> rows;
+      for (uint64_t count = 1 + random->below(4); rows.size() < count;) {
+        rows.push_back(row_in(newest - static_cast<int64_t>(random->below(6) == 0 ? 2 : 0)));
+        rows.back().known_time =
+            rows.back().event_time + static_cast<int64_t>(random->below(3)) * kMinute;
+        rows.back().sequence += random->below(9) == 0 ? -1 : 0;  // two alike
+      }
+      const int64_t until = kTestStart + (settled + 1) * kTestSlide;
+      const Updated updated = update(rows, row, Ways::kBoth, until);
+      const Updated folded = update(rows, row, Ways::kOnlyFold, until);
+      ASSERT_TRUE(updated.status.ok() && folded.status.ok());
+      if (updated.has_waited) {
+        ++waited;
+        ASSERT_EQ(updated.row, folded.row) << "seed " << seed << " update " << update_of;
+      } else {
+        ++others;
+      }
+      const int64_t now = kTestStart + (newest + 1) * kTestSlide;
+      ASSERT_EQ(answers(updated.row, now), answers(folded.row, now))
+          << "seed " << seed << " update " << update_of;
+      row = updated.row;
+    }
+  }
+  EXPECT_GT(waited, 200);
+  EXPECT_GT(others, 200);
+}
+
+TEST_P(WindowUpdatesTest, NoRowWaitsBehindDamagedBytes) {
+  const int64_t until = kNow - 20 * kTestSlide;
+  std::string row = begun(6, Ways::kBoth);
+  for (int64_t tile = kNewest + 1; tile < kNewest + 5; ++tile) {
+    row = update({row_in(tile)}, row, Ways::kBoth, until).row;
+  }
+  const std::vector<TestRow> more{row_in(kNewest + 6)};
+  EXPECT_TRUE(update(more, row, Ways::kBoth, until).has_waited);
+  for (std::size_t size = 1; size < row.size(); ++size) {
+    const std::string_view cut = std::string_view(row).substr(0, size);
+    const Updated updated = update(more, cut, Ways::kBoth, until);
+    const Updated folded = update(more, cut, Ways::kOnlyFold, until);
+    EXPECT_EQ(updated.status.code(), folded.status.code()) << size;
+  }
 }
 
 /// Rows of several entities are anywhere in a batch, are all of it or few of it; some of them are
