@@ -38,7 +38,7 @@ class MessageBlock : public KafkaBlock {
   MessageBlock(const MessageBlock&) = delete;
   MessageBlock& operator=(const MessageBlock&) = delete;
 
-  void add(rd_kafka_message_t* message, std::size_t partition) {
+  void add(rd_kafka_message_t* message, std::size_t partition, bool reads_headers) {
     held_.push_back(message);
     KafkaMessage taken;
     taken.partition = partition;
@@ -55,7 +55,9 @@ class MessageBlock : public KafkaBlock {
       taken.value = {static_cast<const char*>(message->payload), message->len};
     }
     rd_kafka_headers_t* headers = nullptr;
-    if (rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    // The library looks for them when it is asked, with memory of its own for each message.
+    if (reads_headers &&
+        rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR) {
       const char* name = nullptr;
       const void* value = nullptr;
       std::size_t size = 0;
@@ -330,7 +332,7 @@ class LibraryConsumer : public KafkaConsumer {
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
       if (index.has_value()) {
         at_end_.erase(*index);
-        block.add(message, *index);
+        block.add(message, *index, options_.reads_headers);
       } else {
         block.hold(message);
       }

@@ -24,6 +24,7 @@ struct KafkaClientOptions {
   std::string brokers;
   std::map<std::string, std::string> settings;  // librdkafka's own names; a wrong one is refused
   int64_t queue_bytes_max = 64 << 20;           // fetched or to be sent, held in memory
+  bool reads_headers = true;                    // false: messages have none, and come sooner
   /// Of questions about topics and offsets. A producer waits as long for brokers that acknowledge
   /// nothing.
   Duration timeout{10 * kMicrosPerSecond};

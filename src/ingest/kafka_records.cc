@@ -18,8 +18,15 @@ void add_kafka_records(const catalog::SourceDef& definition,
   for (const KafkaMessage& message : records.messages) {
     bytes += std::min(message.value.size(), record_bytes_max);
   }
+  const std::size_t count = records.order.size();
   auto text = std::make_shared<std::string>();
-  text->reserve(bytes);  // views into it stay good
+  text->reserve(bytes + count);  // views into it stay good
+  batch->records.reserve(count);
+  batch->lines.reserve(count);
+  batch->oversized.reserve(count);
+  batch->null_values.reserve(count);
+  batch->positions.reserve(count);
+  batch->part_of.reserve(count);
   for (const TopicPartition& partition : records.partitions) {
     batch->parts.push_back(partition.name());
   }
@@ -35,6 +42,7 @@ void add_kafka_records(const catalog::SourceDef& definition,
     const std::string_view value = message.value.substr(0, record_bytes_max);
     const std::size_t begin = text->size();
     text->append(value);
+    text->push_back('\n');  // as lines of a file they are decoded where they lie
     batch->records.push_back(std::string_view(*text).substr(begin, value.size()));
     batch->lines.push_back(message.offset);
     batch->oversized.push_back(is_oversized);

@@ -16,6 +16,12 @@
 namespace assay::ingest {
 namespace {
 
+/// Whether what stands beside values is kept.
+bool needs_meta(const catalog::SourceDef& definition, const KafkaSource::Options& options) {
+  return options.keep_meta || definition.format == catalog::Format::kDebezium ||
+         !definition.kafka->dead_letter.empty();
+}
+
 class KafkaTopics : public KafkaSource {
  public:
   KafkaTopics(World& world,
@@ -475,10 +481,7 @@ class KafkaTopics : public KafkaSource {
     return found;
   }
 
-  [[nodiscard]] bool keeps_meta() const {
-    return options_.keep_meta || definition_.format == catalog::Format::kDebezium ||
-           !kafka_.dead_letter.empty();
-  }
+  [[nodiscard]] bool keeps_meta() const { return needs_meta(definition_, options_); }
 
   Status assign() {
     held_ = nullptr;
@@ -540,6 +543,7 @@ Result<std::unique_ptr<KafkaSource>> KafkaSource::open(World& world,
   client.brokers = definition.kafka->brokers;
   client.settings = definition.kafka->options;
   client.queue_bytes_max = definition.kafka->queue_bytes_max;
+  client.reads_headers = needs_meta(definition, options);
   client.timeout = options.timeout;
   client.wakeup = options.wakeup;
   client.group = options.group;

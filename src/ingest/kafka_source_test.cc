@@ -237,6 +237,24 @@ TEST_F(KafkaSourceTest, AKeyIsReadByItsSchemaOnlyWhereItMayHaveOne) {
   }
 }
 
+TEST_F(KafkaSourceTest, HeadersAreReadWhereTheyAreKept) {
+  create(1);
+  ASSERT_TRUE(producer_->send(topic_, KafkaRecord{"k", "v", {{"via", "a"}, {"id", "7"}}}).ok());
+  ASSERT_TRUE(producer_->flush().ok());
+  for (const bool keep_meta : {true, false}) {
+    const auto source = open(keep_meta);
+    ASSERT_TRUE(source->discover().ok());
+    ASSERT_TRUE(source->seek({}).ok());
+    const RecordBatch batch = read_some(*source);
+    ASSERT_EQ(batch.size(), 1);
+    EXPECT_EQ(batch.records[0], "v");
+    ASSERT_EQ(batch.meta.rows(), keep_meta ? 1 : 0);
+    if (keep_meta) {
+      EXPECT_EQ(batch.meta.find("_headers")->text(0), R"({"via":"a","id":"7"})");
+    }
+  }
+}
+
 TEST_F(KafkaSourceTest, ANullValueIsToldFromAnEmptyOne) {
   create(1);
   ASSERT_TRUE(producer_->send(topic_, 0, "k", std::string_view()).ok());
