@@ -87,6 +87,13 @@ Result<Batch> concat(const SchemaPtr& schema, std::span<const Batch> batches) {
     return Batch(schema, std::move(columns), batches.front().rows());  // they are shared
   }
   BatchBuilder builder(schema);
+  int64_t rows = 0;
+  for (const Batch& batch : batches) {
+    rows += batch.rows();
+  }
+  for (int c = 0; c < schema->size(); ++c) {
+    builder.column(c).reserve(rows);  // else memory of each column is new again and again
+  }
   for (const Batch& batch : batches) {
     if (batch.schema() != *schema) {
       return Status(Code::kInvalidArgument, "batches of different schemas cannot be joined");
