@@ -272,7 +272,12 @@ Result<EntityRows> EntityRows::gather(const gold::FeatureView& view, const data:
   const std::span<const int64_t> known_micros = known_time->values<int64_t>();
 
   EntityRows gathered;
-  for (int64_t row = 0; row < rows.rows(); ++row) {
+  const bool all_have_times = event_time->null_count() == 0 && known_time->null_count() == 0;
+  if (all_have_times && rows.rows() > 0) {
+    gathered.known_until_ = EventTime{
+        std::max(*std::ranges::max_element(event_micros), *std::ranges::max_element(known_micros))};
+  }
+  for (int64_t row = 0; (!all_have_times || replaced_time != nullptr) && row < rows.rows(); ++row) {
     const auto at = static_cast<std::size_t>(row);
     if (event_time->is_valid(row) && known_time->is_valid(row)) {
       gathered.known_until_ =

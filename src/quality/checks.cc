@@ -46,6 +46,10 @@ void note_newest(const data::Batch& batch, const char* name, std::optional<Event
     return;
   }
   const auto values = column->values<int64_t>();
+  if (column->null_count() == 0 && !values.empty()) {
+    *newest = std::max(*newest, std::optional(EventTime{*std::ranges::max_element(values)}));
+    return;
+  }
   for (int64_t row = 0; row < column->size(); ++row) {
     const EventTime time{values[static_cast<std::size_t>(row)]};
     if (column->is_valid(row) && (!*newest || time > **newest)) {
