@@ -1,5 +1,6 @@
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -34,7 +35,19 @@ void decode_plain(std::string_view record) {
   static JsonLinesDecoder by_tree(options);
   // Several are looked through at once: what stands beside them must not matter either.
   constexpr std::string_view kBeside = R"({"a":1,"b":"x","g":-2.5})";
-  const std::vector<std::string_view> records{kBeside, record, record, kBeside};
+  // Before a line as long as what is read behind a record, the record is read where it lies.
+  const std::string behind = R"({"a":1,"b":")" + std::string(80, 'x') + R"("})";
+  std::string lines;
+  std::vector<std::string_view> records{kBeside, record, record, behind, record, behind};
+  for (const std::string_view line : records) {
+    lines.append(line).append("\n");
+  }
+  lines.pop_back();
+  std::size_t begin = 0;
+  for (std::string_view& line : records) {
+    line = std::string_view(lines).substr(begin, line.size());
+    begin += line.size() + 1;
+  }
   const Decoded first = plain.decode(records);
   const Decoded second = by_tree.decode(records);
   expect_same(first, second, records.size());
