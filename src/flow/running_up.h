@@ -24,15 +24,14 @@
 
 namespace assay::flow {
 
-/// The machine's files; while `is_away`, no commit of the lake can be written, and while `is_held`,
-/// commits wait.
+/// The machine's files; commits of the lake fail while `is_away`, and wait while `is_held`.
 class LakeThatGoes : public FileSystem {
  public:
   std::atomic<bool> is_away = false;
   std::atomic<bool> is_held = false;
   std::atomic<bool> is_silver_away = false;  // the same of the silver tables alone
   std::atomic<bool> is_silver_held = false;
-  std::atomic<bool> has_silver_waiting = false;  // a commit that was held; it is never reset
+  std::atomic<bool> has_silver_waiting = false;  // one was held
   std::atomic<bool> is_refused_once = false;  // the next commit is one that we may not write
 
   Result<std::string> read(const std::string& path) override { return files_->read(path); }
@@ -225,7 +224,7 @@ class RunningUp {
   }
   void ask_to_stop() { stop_ = true; }
   Status stop() {
-    ask_to_stop();
+    stop_ = true;
     return ended();
   }
   /// What it did to the rows of a stage, once it has ended.
