@@ -43,12 +43,11 @@ Status SourcesAway::begin() {
     if (!workspace_.reads_parts(name)) {
       continue;
     }
-    ASSAY_ASSIGN_OR_RETURN(const bool found, was_found(name));
     ASSAY_ASSIGN_OR_RETURN(
         tables[name].watch,
         TopicWatch::start(workspace_.world(),
                           workspace_.project().sources.at(bronze.source),
-                          {options_.run.ask_timeout, every_, found, wakeup_}));
+                          {options_.run.ask_timeout, every_, wakeup_}));
   }
   tables_ = std::move(tables);
   return {};

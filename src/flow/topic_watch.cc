@@ -7,7 +7,8 @@
 namespace assay::flow {
 namespace {
 
-/// That a topic is gone which was there is believed when it is still said after this.
+/// That a topic is not there is believed when it is still said after this: who reads it has found
+/// it, and another broker may not know of it yet.
 constexpr Duration kGoneAfter{5 * kMicrosPerSecond};
 constexpr Duration kRegistryMax{10 * kMicrosPerSecond};
 constexpr Duration kEveryMin{10'000};
@@ -87,15 +88,10 @@ void TopicWatch::run(const std::stop_token& stop) {
 
 Result<ingest::KafkaLook> TopicWatch::look(const std::stop_token& stop) {
   const std::string context = "source `" + source_.name + "`";
-  const Duration patience =
-      was_found_ ? std::min(kGoneAfter, options_.timeout) : Duration{0};
+  const Duration patience = std::min(kGoneAfter, options_.timeout);
   Result<ingest::KafkaLook> found = ingest::look_at_topics(
       *asks_, source_.kafka->topics, patience, options_.timeout, stop);
-  if (!found.ok()) {
-    return std::move(found).status().with_context(context);
-  }
-  was_found_ = true;
-  return found;
+  return found.ok() ? std::move(found) : std::move(found).status().with_context(context);
 }
 
 /// That the topic for refused records is not there is said by who sends: brokers may make it then.

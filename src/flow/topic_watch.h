@@ -29,7 +29,6 @@ class TopicWatch {
   struct Options {
     Duration timeout;  // of a question
     Duration every;
-    bool was_found = false;    // the topics were there once: a broker that is just back may not know
     Wakeup* wakeup = nullptr;  // notified of an answer; must outlive the watch
   };
   /// The world must outlive the watch.
@@ -67,8 +66,7 @@ class TopicWatch {
   TopicWatch(World& world, catalog::SourceDef source, const Options& options)
       : world_(world),
         source_(std::move(source)),
-        options_(options),
-        was_found_(options.was_found) {}
+        options_(options) {}
   void run(const std::stop_token& stop);
   Result<ingest::KafkaLook> look(const std::stop_token& stop);
   Status ask_letters(const std::stop_token& stop);
@@ -79,7 +77,6 @@ class TopicWatch {
   const Options options_;
   std::unique_ptr<ingest::KafkaConsumer> asks_;
   std::unique_ptr<store::HttpClient> http_;  // where there is a registry
-  bool was_found_;  // the thread's
   std::atomic<bool> asks_registry_ = false;
   Wakeup next_;
   std::mutex mutex_;
