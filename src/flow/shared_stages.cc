@@ -71,9 +71,10 @@ Status SharedStages::go_on(const std::vector<std::unique_ptr<SharedLine>>& lines
 
 Status SharedStages::begin(const std::vector<std::unique_ptr<SharedLine>>& lines) {
   ASSAY_ASSIGN_OR_RETURN(const bool was_complete, workspace_.is_complete());
+  is_complete_ = is_complete_ || was_complete;
   backlog_.clear();
   for (const std::unique_ptr<SharedLine>& line : lines) {
-    if (line->ends().ok() || !was_complete) {  // else the stages of others do not wait for it
+    if (!is_complete_) {  // else nothing waits for what topics hold
       ASSAY_ASSIGN_OR_RETURN(backlog_[line->name()], line->ends());
     }
   }

@@ -89,7 +89,8 @@ Result<std::map<std::string, Status>> SourcesAway::ask() {
     table.watch->ask_all();
   }
   const auto is_waited_for = [&](const auto& table) {
-    return !is_known(table.second, began) &&
+    const bool is_away = table.second.left_out_at.has_value() && !is_due(table.first);
+    return !is_away && !is_known(table.second, began) &&
            now().micros - began.micros < patience_with(table.second).micros;
   };
   while (std::any_of(tables_.begin(), tables_.end(), is_waited_for)) {
@@ -147,13 +148,15 @@ void SourcesAway::note(const std::string& name, const Status& status) {
       .set(is_away ? 1 : 0);
 }
 
-void SourcesAway::leave_out(const std::string& name, const Status& why) {
+void SourcesAway::leave_out(const std::string& name, const Status& why, Duration took) {
   Table& table = tables_.at(name);
   const bool was_steady =
       table.back_at.has_value() && now().micros - table.back_at->micros >= kSteady.micros;
   const bool is_first = table.pause.micros == 0 || was_steady;
   table.pause = is_first ? options_.retry_first
                          : Duration{std::min(table.pause.micros * 2, options_.retry_max.micros)};
+  table.pause = std::max(table.pause, took);  // others have at least half of the time
+  table.back_at.reset();
   table.left_out_at = now();
   table.watch->ask_all();
   count_failure(workspace_.world(), "line");

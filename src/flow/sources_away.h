@@ -36,7 +36,8 @@ class SourcesAway {
   void end();
 
   /// Wait for each table's next answer, some seconds at most, or as long as its brokers are known
-  /// to take, before lines are opened. Of a table that did not answer just now that is what counts.
+  /// to take, before lines are opened. Of a table that did not answer just now that is what counts;
+  /// one that is left out, and is not due, is not waited for.
   ///
   /// Errors  kCancelled: stopped meanwhile.
   Result<std::map<std::string, Status>> ask();
@@ -56,8 +57,9 @@ class SourcesAway {
   /// Tell, in metric and log, how it is with a table's source.
   void note(const std::string& table, const Status& status);
 
-  /// Go on without a table for a while: longer each time, unless it was there for long.
-  void leave_out(const std::string& table, const Status& why);
+  /// Go on without a table for a while: longer each time, unless it was there for long, and at
+  /// least as long as the opening `took` that failed.
+  void leave_out(const std::string& table, const Status& why, Duration took = {});
   [[nodiscard]] bool is_left_out(const std::string& table) const;
   [[nodiscard]] bool has_left_out() const;
   /// Whether a table is left out, has answered since, and may be tried again; and whether any is.

@@ -578,6 +578,25 @@ TEST(SourcesAway, OneThatWasNeverThereIsAnError) {
   EXPECT_EQ(up.ended().code(), Code::kUnavailable);
 }
 
+TEST(SourcesAway, ATopicThatWasMadeAgainMeanwhileIsTold) {
+  TestTopic first(1);
+  TestTopic second(1);
+  TwoSources project(first, second);
+  send_days(first, 1, 2);
+  send_days(second, 1, 2);
+  {
+    RunningUp up(project, kFlushEvery);
+    up.wait_until_ready();
+    EXPECT_TRUE(up.stop().ok());
+  }
+  second.set_away(true);
+  RunningUp up(project, kFlushEvery);
+  up.wait_for_gauge("assay_flow_source_away", 1, {{"name", "more"}});
+  second.broker().make_again("events", 1);
+  second.set_away(false);
+  EXPECT_EQ(up.ended().code(), Code::kFailedPrecondition);
+}
+
 TEST(SourcesAway, ATopicThatIsGoneIsToldAlsoWhileItsTableIsLeftOut) {
   TestTopic first(1);
   TestTopic second(1);

@@ -141,11 +141,14 @@ class UpLoop {
     }
     Status first;
     for (const std::string& name : names) {
-      const Status opened = open_unless_away(name, answers[name], report);
+      const bool waits = away_.is_left_out(name) && !away_.is_due(name);
+      const Status opened = waits ? Status(Code::kUnavailable, "bronze." + name + " is left out")
+                                  : open_unless_away(name, answers[name], report);
       if (opened.ok()) {
         continue;
       }
-      if (!away_.is_left_out(name)) {
+      // One that was due, and failed for what is not its source's, would be due again at once.
+      if (!waits && (!away_.is_left_out(name) || away_.is_due(name))) {
         return opened;
       }
       first = first.ok() ? opened : first;
@@ -156,9 +159,7 @@ class UpLoop {
   }
 
   Status open_unless_away(const std::string& name, const Status& answer, RunReport* report) {
-    if (away_.is_left_out(name) && !away_.is_due(name)) {
-      return {Code::kUnavailable, "bronze." + name + " is left out for a while"};
-    }
+    const Duration began = clock_.monotonic();
     ASSAY_ASSIGN_OR_RETURN(const bool was_found, away_.was_found(name));
     Status status = answer;
     bool source_failed = true;
@@ -168,7 +169,7 @@ class UpLoop {
     if (status.ok()) {
       away_.take_back(name);
     } else if (may_leave_out() && was_found && source_failed && may_come_back(status)) {
-      away_.leave_out(name, status);
+      away_.leave_out(name, status, {clock_.monotonic().micros - began.micros});
     }
     return status;
   }
@@ -188,8 +189,7 @@ class UpLoop {
     return {};
   }
 
-  /// Where everything was made once, what is there is served and kept up to date while the rest is
-  /// away, or has much to be read.
+  /// Where all was made once, what is there is served while the rest is away or has much to read.
   [[nodiscard]] bool may_serve_parts() const { return was_complete_ && has_lake_; }
   [[nodiscard]] bool may_leave_out() const { return may_serve_parts() && has_others_; }
 
