@@ -18,7 +18,7 @@ namespace assay::flow {
 inline constexpr char kOneStore[] = "embedded:./online";
 // Minutes that rows may be late, whose events are up to 50 minutes behind others.
 inline constexpr int kNoneLate = 60;
-inline constexpr int kSomeLate = 30;
+inline constexpr int kSomeLate = 20;
 
 /// What is late, line by line: in files by all lines before it, of a topic by those of its
 /// partition.
