@@ -33,7 +33,7 @@ std::string said() {
 }
 
 Status bad_file(const std::string& what, const std::string& path) {
-  return {Code::kFailedPrecondition, what + ": " + said() + ": " + path};
+  return {Code::kUnavailable, what + ": " + said() + ": " + path};
 }
 
 bool is_address(const std::string& host) {
@@ -79,11 +79,13 @@ Result<Session> session_of(int socket, const RedisTls& tls, const std::string& n
   if (session == nullptr || SSL_set_fd(session.get(), socket) != 1) {
     return Status(Code::kResourceExhausted, "no memory for TLS");
   }
-  if (is_address(name)) {
-    X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(session.get()), name.c_str());
-  } else {
-    SSL_set1_host(session.get(), name.c_str());
-    SSL_set_tlsext_host_name(session.get(), name.c_str());
+  const bool is_bound =
+      is_address(name)
+          ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(session.get()), name.c_str()) == 1
+          : SSL_set1_host(session.get(), name.c_str()) == 1 &&
+                SSL_set_tlsext_host_name(session.get(), name.c_str()) == 1;
+  if (!is_bound) {
+    return Status(Code::kInvalidArgument, "`" + name + "` is no name of a server");
   }
   return session;
 }
@@ -100,7 +102,7 @@ Status untrusted(long why, const RedisTls& tls, const std::string& name) {
     next = "; it is not of `" + name +
            "`: write a name that it is of, or `server_name=NAME` in the URL of `online`";
   }
-  return {Code::kFailedPrecondition,
+  return {Code::kUnavailable,
           "the server's certificate is not to be trusted: " +
               std::string(X509_verify_cert_error_string(why)) + next};
 }
@@ -123,7 +125,7 @@ class OpenSslSession : public RedisTlsSession {
   }
 
   Status agree(const RedisTls& tls, const std::string& name) {
-    const int result = SSL_connect(session_.get());
+    const int result = again_after_signals([&] { return SSL_connect(session_.get()); });
     if (result == 1) {
       return {};
     }
@@ -134,7 +136,7 @@ class OpenSslSession : public RedisTlsSession {
     const int reason = ERR_GET_REASON(ERR_peek_error());
     if (reason == SSL_R_WRONG_VERSION_NUMBER || reason == SSL_R_PACKET_LENGTH_TOO_LONG) {
       ERR_clear_error();
-      return {Code::kFailedPrecondition,
+      return {Code::kUnavailable,
               "it speaks no TLS on this port; write redis:// for rediss://, or its port for TLS"};
     }
     const Status broke = broken(result).with_context("no agreement on TLS");
@@ -148,7 +150,8 @@ class OpenSslSession : public RedisTlsSession {
   Status write(std::string_view bytes) override {
     while (!bytes.empty()) {
       const std::size_t some = std::min<std::size_t>(bytes.size(), std::numeric_limits<int>::max());
-      const int sent = SSL_write(session_.get(), bytes.data(), static_cast<int>(some));
+      const int sent = again_after_signals(
+          [&] { return SSL_write(session_.get(), bytes.data(), static_cast<int>(some)); });
       if (sent <= 0) {
         return broken(sent);
       }
@@ -158,7 +161,8 @@ class OpenSslSession : public RedisTlsSession {
   }
 
   Result<std::size_t> read(char* room, std::size_t size) override {
-    const int taken = SSL_read(session_.get(), room, static_cast<int>(size));
+    const int taken = again_after_signals(
+        [&] { return SSL_read(session_.get(), room, static_cast<int>(size)); });
     if (taken <= 0) {
       return broken(taken);
     }
@@ -167,6 +171,19 @@ class OpenSslSession : public RedisTlsSession {
   }
 
  private:
+  /// A signal ends the call, not the connection. What others left in the thread's queue of errors
+  /// is none of ours.
+  template <typename Call>
+  int again_after_signals(Call call) {
+    int result = 0;
+    do {
+      ERR_clear_error();
+      errno = 0;
+      result = call();
+    } while (result <= 0 && errno == EINTR);
+    return result;
+  }
+
   /// Why the connection is of no use any more; errno as the socket left it.
   Status broken(int result) {
     const int error = errno;
@@ -182,7 +199,7 @@ class OpenSslSession : public RedisTlsSession {
     errno = kind == SSL_ERROR_SSL ? 0 : error;
     // Behind the agreement it says that ours will not do, or just ends the connection.
     return is_asked_ && !is_answered_ && !is_silence(errno)
-               ? Status(Code::kFailedPrecondition,
+               ? Status(Code::kUnavailable,
                         "the server asks for a certificate that it trusts: " + text +
                             "; give `cert_file=` and `key_file=` in the URL of `online`, or start "
                             "it with `--tls-auth-clients no`")

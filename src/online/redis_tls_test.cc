@@ -1,7 +1,11 @@
 // Redis inside of TLS: real servers, with certificates that will do and with such that will not.
 
+#include <csignal>
+#include <thread>
+
 #include <gtest/gtest.h>
 
+#include "base/pause.h"
 #include "online/fake_view.h"
 #include "online/online_store.h"
 #include "online/redis_tls_under_test.h"
@@ -69,6 +73,32 @@ TEST_F(RedisTlsTest, RowsGoThroughItAndComeBack) {
   expect_round_trip(server.url());
 }
 
+TEST_F(RedisTlsTest, SignalsEndNoConnection) {
+  const RedisTlsUnderTest server(*certificates_, "server", false);
+  struct sigaction ignored {};
+  ignored.sa_handler = [](int) {};  // without SA_RESTART: calls are interrupted
+  struct sigaction before {};
+  ASSERT_EQ(::sigaction(SIGUSR1, &ignored, &before), 0);
+  const pthread_t asker = ::pthread_self();
+  {
+    const std::jthread signals([&](const std::stop_token& stop) {
+      while (!stop.stop_requested()) {
+        ::pthread_kill(asker, SIGUSR1);
+        pause_for({200});
+      }
+    });
+    for (int i = 0; i < 5; ++i) {
+      const auto connection = RedisConnection::connect(*parse_redis_url(server.url()));
+      ASSERT_TRUE(connection.ok()) << connection.status().to_string();
+      for (int ask = 0; ask < 3; ++ask) {
+        const auto answer = (*connection)->run({{"BLPOP", "nothing", "0.002"}, {"PING"}});
+        ASSERT_TRUE(answer.ok()) << answer.status().to_string();
+      }
+    }
+  }
+  ::sigaction(SIGUSR1, &before, nullptr);
+}
+
 TEST_F(RedisTlsTest, UserAndPasswordGoThroughIt) {
   const RedisTlsUnderTest server(*certificates_, "server", false, {"--requirepass", "secret"});
   const std::string rest = "127.0.0.1:" + std::to_string(server.tls_port()) + "?ca_file=" + ca();
@@ -82,45 +112,45 @@ TEST_F(RedisTlsTest, ServersMayAskWhoTheClientIs) {
       "&cert_file=" + certificates_->pem("client") + "&key_file=" + certificates_->key("client");
   expect_round_trip(server.url() + mine);
   EXPECT_TRUE(refused(
-      connected(server.url()), Code::kFailedPrecondition, "give `cert_file=` and `key_file=`"));
+      connected(server.url()), Code::kUnavailable, "give `cert_file=` and `key_file=`"));
   EXPECT_TRUE(refused(connected(server.url() + "&cert_file=" + certificates_->pem("client") +
                                 "&key_file=" + certificates_->key("server")),
-                      Code::kFailedPrecondition,
+                      Code::kUnavailable,
                       "no private key of `cert_file`"));
   const TestCertificates others;
   EXPECT_TRUE(refused(
       connected(server.url() + "&cert_file=" + others.pem("ca") + "&key_file=" + others.key("ca")),
-      Code::kFailedPrecondition,
+      Code::kUnavailable,
       "a certificate that it trusts"));
 }
 
 TEST_F(RedisTlsTest, CertificatesThatWillNotDoAreSaidWithTheNextStep) {
   const RedisTlsUnderTest server(*certificates_, "server", false);
   EXPECT_TRUE(refused(connected(at(server.tls_port())),
-                      Code::kFailedPrecondition,
+                      Code::kUnavailable,
                       "`ca_file=/path/ca.pem` in the URL of `online`"))
       << "the machine does not know the authority";
   const TestCertificates others;
   EXPECT_TRUE(refused(connected(at(server.tls_port()) + "?ca_file=" + others.pem("ca")),
-                      Code::kFailedPrecondition,
+                      Code::kUnavailable,
                       "it is not of the authority in " + others.pem("ca")));
   EXPECT_TRUE(refused(connected(at(server.tls_port()) + "?ca_file=" + certificates_->key("ca")),
-                      Code::kFailedPrecondition,
+                      Code::kUnavailable,
                       "`ca_file` holds no certificate of an authority"));
   EXPECT_TRUE(refused(connected(at(server.tls_port()) + "?ca_file=/nowhere/ca.pem"),
-                      Code::kFailedPrecondition,
+                      Code::kUnavailable,
                       "/nowhere/ca.pem"));
   EXPECT_TRUE(refused(connected(server.url() + "&server_name=cache.example"),
-                      Code::kFailedPrecondition,
+                      Code::kUnavailable,
                       "it is not of `cache.example`"));
   const RedisTlsUnderTest old(*certificates_, "old", false);
-  EXPECT_TRUE(refused(connected(old.url()), Code::kFailedPrecondition, "has expired"));
+  EXPECT_TRUE(refused(connected(old.url()), Code::kUnavailable, "has expired"));
 }
 
 TEST_F(RedisTlsTest, ACertificateMayBeOfANameThatIsNotConnectedTo) {
   const RedisTlsUnderTest server(*certificates_, "named", false);
   EXPECT_TRUE(
-      refused(connected(server.url()), Code::kFailedPrecondition, "it is not of `127.0.0.1`"));
+      refused(connected(server.url()), Code::kUnavailable, "it is not of `127.0.0.1`"));
   EXPECT_TRUE(connected(server.url() + "&server_name=cache.example").ok());
 }
 
@@ -128,8 +158,7 @@ TEST_F(RedisTlsTest, PortsThatSpeakOtherwiseAreSaid) {
   const RedisTlsUnderTest server(*certificates_, "server", false);
   // A plain server waits for the rest of a line, if nothing in our first words ends one.
   const Status plain = connected(at(server.plain_port()) + "?timeout=2s&ca_file=" + ca());
-  EXPECT_TRUE(refused(plain, plain.code(), "write redis:// for rediss://"));
-  EXPECT_TRUE(plain.code() == Code::kFailedPrecondition || plain.code() == Code::kUnavailable);
+  EXPECT_TRUE(refused(plain, Code::kUnavailable, "write redis:// for rediss://"));
   TestWorld world;
   EXPECT_TRUE(refused(
       open_redis_store(world.world, "redis://127.0.0.1:" + std::to_string(server.tls_port()))

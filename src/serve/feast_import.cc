@@ -270,8 +270,10 @@ class Importer {
       std::set<std::string> taken;
       for (Column& key : view.keys) {
         key.column = view.column_of(key.name);
+        taken.insert(is_column(key.name) ? lower_ascii(key.name) : "");
+      }
+      for (Column& key : view.keys) {  // others give way to those that keep their names
         key.made = is_column(key.name) ? key.name : new_name(key.name, &taken, true);
-        taken.insert(lower_ascii(key.made));
       }
       if (const std::string why = why_not(view); !why.empty()) {
         note(name + ": " + why);
