@@ -76,7 +76,9 @@ TEST(BadTopics, AKnownTimeTenYearsAheadInOnePartitionHidesNothing) {
   };
   for (int hour = 0; hour < 12; ++hour) {
     send(hour);
-    ASSERT_TRUE(project.run().ok());
+    if (hour % 4 == 3) {
+      ASSERT_TRUE(project.run().ok());
+    }
   }
   {
     RunningUp up(project, {3600 * kMicrosPerSecond});

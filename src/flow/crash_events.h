@@ -116,6 +116,7 @@ class CrashEvents {
     }
     return some;
   }
+  [[nodiscard]] std::size_t taken() const { return next_; }
   [[nodiscard]] bool has_more() const { return next_ < lines_.size(); }
   [[nodiscard]] bool has_late() const { return allowed_ < kNoneLate; }
   /// What decides which they are.

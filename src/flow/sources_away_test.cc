@@ -556,7 +556,7 @@ class KilledBesideOneAway : public CrashedUp {
   }
   /// All that the first source has is in its table.
   void wait_for_first() {
-    wait_for_rows(project_, "bronze/events", static_cast<int64_t>(next_));
+    wait_for_rows(project_, "bronze/events", static_cast<int64_t>(events_.taken()));
   }
 
   TestTopic second_{2};

@@ -73,7 +73,7 @@ class KafkaDiscoveryTest : public testing::Test {
   }
   void send(const std::vector<std::string>& values) {
     KafkaClientOptions options;
-    options.brokers = mock_->brokers();
+    options.brokers = definition_.kafka->brokers;
     const auto producer = *KafkaProducer::open(quiet_.world().log, options);
     for (const std::string& value : values) {
       ASSERT_TRUE(producer->send(topic_, 0, "k", value).ok());
@@ -197,36 +197,36 @@ TEST_F(KafkaDiscoveryTest, BrokersWithoutIdsAreReadAsEver) {
 }
 
 /// What a look of another client says.
-PartsSeen seen_of(KafkaSource& source, KafkaConsumer& asks) {
-  const Result<KafkaLook> look = look_at_topics(asks, {kTopic}, {0}, kLong);
+PartsSeen seen_of(KafkaSource& source, KafkaConsumer& asks, const std::string& topic) {
+  const Result<KafkaLook> look = look_at_topics(asks, {topic}, {0}, kLong);
   EXPECT_TRUE(look.ok()) << look.status().to_string();
   return *source.see(*look);
 }
 
 TEST_F(KafkaDiscoveryTest, ALookOfAnotherClientTellsOfATopicMadeAgain) {
-  start(KafkaMock::start());
+  start();
   send({"a", "b"});
   const auto source = open_placed();
   KafkaClientOptions options;
-  options.brokers = mock_->brokers();
+  options.brokers = definition_.kafka->brokers;
   const auto asks = *KafkaConsumer::open(quiet_.world().log, options);
-  const PartsSeen before = seen_of(*source, *asks);
+  const PartsSeen before = seen_of(*source, *asks, topic_);
   EXPECT_FALSE(before.are_others);
   EXPECT_EQ(before.ends, (PartPositions{{0, 2}}));
-  mock_->make_again(kTopic, 1);
+  make_again(1);
   send({"u", "v", "w", "x"});
-  EXPECT_TRUE(seen_of(*source, *asks).are_others);
+  EXPECT_TRUE(seen_of(*source, *asks, topic_).are_others);
 }
 
 TEST_F(KafkaDiscoveryTest, ALookIsNoAnswerWhereALeaderAloneIsSilent) {
   start(KafkaMock::start(2));
-  mock_->set_leader(kTopic, 0, 2);
+  mock_->set_leader(topic_, 0, 2);
   KafkaClientOptions options;
   options.brokers = mock_->brokers();
   const auto asks = *KafkaConsumer::open(quiet_.world().log, options);
-  EXPECT_TRUE(look_at_topics(*asks, {kTopic}, {0}, kLong).ok());
+  EXPECT_TRUE(look_at_topics(*asks, {topic_}, {0}, kLong).ok());
   mock_->set_away(true, 2);
-  EXPECT_EQ(look_at_topics(*asks, {kTopic}, {0}, {200'000}).code(), Code::kUnavailable);
+  EXPECT_EQ(look_at_topics(*asks, {topic_}, {0}, {200'000}).code(), Code::kUnavailable);
 }
 
 }  // namespace
