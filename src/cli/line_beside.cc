@@ -78,6 +78,11 @@ std::vector<catalog::ObjectJson> computing_objects(const catalog::Project& proje
   return objects;
 }
 
+/// Of rows alike: defined, and made, in the same way.
+bool is_same(const gold::FeatureView& one, const gold::FeatureView& other) {
+  return one.fingerprint() == other.fingerprint() && one.storage_name() == other.storage_name();
+}
+
 /// Whether a question means the same by these definitions as by those that it was permitted by.
 Result<bool> means_the_same(flow::Workspace& workspace, const serve::ExplainQuestion& question) {
   const catalog::Project& project = workspace.project();
@@ -86,8 +91,7 @@ Result<bool> means_the_same(flow::Workspace& workspace, const serve::ExplainQues
       return false;
     }
     ASSAY_ASSIGN_OR_RETURN(const gold::FeatureViewPtr view, workspace.view(served->name()));
-    if (view->fingerprint() != served->fingerprint() ||
-        view->storage_name() != served->storage_name()) {
+    if (!is_same(*view, *served)) {
       return false;
     }
   }
@@ -200,8 +204,11 @@ Result<std::vector<gold::FeatureValues>> LineBeside::past(const gold::FeatureVie
     ASSAY_ASSIGN_OR_RETURN(const gold::FeatureViewPtr current,
                            known ? workspace->view(view.name())
                                  : Result<gold::FeatureViewPtr>(gold::FeatureViewPtr()));
-    if (current == nullptr || current->fingerprint() != view.fingerprint()) {
-      return being_replaced(view.name());
+    if (current == nullptr || !is_same(*current, view)) {
+      return Status(Code::kFailedPrecondition,
+                    "answers with `at` are by today's definitions, and " + view.name() +
+                        " is of those before: they are being replaced, or the model that is asked "
+                        "has yet to be trained anew");
     }
     return flow::past_answers(*workspace, *current, keys, at);
   };
@@ -211,8 +218,8 @@ Result<std::vector<gold::FeatureValues>> LineBeside::past(const gold::FeatureVie
 Result<std::string> LineBeside::explain(const serve::ExplainQuestion& question) {
   const auto ask = [&]() -> Result<std::string> {
     ASSAY_ASSIGN_OR_RETURN(const auto workspace, open());
-    ASSAY_ASSIGN_OR_RETURN(const bool is_same, means_the_same(*workspace, question));
-    if (!is_same) {
+    ASSAY_ASSIGN_OR_RETURN(const bool unchanged, means_the_same(*workspace, question));
+    if (!unchanged) {
       return being_replaced(question.feature);
     }
     ASSAY_ASSIGN_OR_RETURN(const ExplainAsked asked,

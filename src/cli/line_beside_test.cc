@@ -68,5 +68,19 @@ TEST_F(Beside, ANameThatMeansSomethingElseByNowIsNotExplained) {
   EXPECT_EQ(line_.explain(all).code(), Code::kFailedPrecondition);
 }
 
+TEST_F(Beside, ThePastOfAViewThatWasMadeOfOtherRowsIsNotAnswered) {
+  const std::vector<data::EntityKey> keys{
+      *data::encode_key(std::vector<data::Scalar>{data::Scalar::string("u1")})};
+  const EventTime at = *parse_time("2026-01-03T12:00:00Z");
+  const gold::FeatureViewPtr before = serving_state(*project_.open()).value()->views.at("spend");
+  ASSERT_TRUE(line_.past(*before, keys, at).ok());
+  project_.change("SELECT user_id, amount, ts", "SELECT user_id, amount * 2 AS amount, ts");
+  ASSERT_TRUE(project_.run().ok());
+  const gold::FeatureViewPtr now = serving_state(*project_.open()).value()->views.at("spend");
+  ASSERT_EQ(now->fingerprint(), before->fingerprint()) << "the view's own text is the same";
+  EXPECT_TRUE(line_.past(*now, keys, at).ok());
+  EXPECT_EQ(line_.past(*before, keys, at).code(), Code::kFailedPrecondition);
+}
+
 }  // namespace
 }  // namespace assay::cli
