@@ -47,6 +47,17 @@ constexpr std::array<const char*, 2> kMigrations{
     "CREATE TABLE project_views(version INTEGER NOT NULL, view TEXT NOT NULL,"
     " PRIMARY KEY(version, view)) WITHOUT ROWID;"};
 
+/// The complete definitions after which those of the same profile need other rows, and the newest
+/// ones: of several that need the same rows, the newest.
+constexpr char kLastOfTheirRows[] =
+    "(SELECT version, profile, completed FROM (SELECT *, (SELECT n.version FROM projects AS n WHERE"
+    " n.profile = p.profile AND n.version > p.version ORDER BY n.version LIMIT 1) AS next FROM"
+    " projects AS p) AS f WHERE next IS NULL"
+    " OR EXISTS (SELECT view FROM project_views WHERE version = f.version EXCEPT"
+    " SELECT view FROM project_views WHERE version = f.next)"
+    " OR EXISTS (SELECT view FROM project_views WHERE version = f.next EXCEPT"
+    " SELECT view FROM project_views WHERE version = f.version))";
+
 constexpr char kCandidate[] = "candidate";
 constexpr char kProduction[] = "production";
 constexpr char kArchived[] = "archived";
@@ -393,8 +404,8 @@ Result<std::set<std::string>> SqliteCatalog::complete_views(int64_t count) {
   ASSAY_ASSIGN_OR_RETURN(
       const std::vector<SqlRow> rows,
       query("SELECT DISTINCT view FROM project_views WHERE version IN (SELECT version FROM (SELECT"
-            " version, row_number() OVER (PARTITION BY profile ORDER BY version DESC) AS age FROM"
-            " projects) WHERE age <= ?)",
+            " version, row_number() OVER (PARTITION BY profile ORDER BY version DESC) AS age FROM " +
+                std::string(kLastOfTheirRows) + ") WHERE age <= ?)",
             {count}));
   std::set<std::string> views;
   for (const SqlRow& row : rows) {
@@ -406,8 +417,8 @@ Result<std::set<std::string>> SqliteCatalog::complete_views(int64_t count) {
 Result<std::vector<CompleteProject>> SqliteCatalog::newest_projects(const std::string& profile,
                                                                     int64_t count) {
   ASSAY_ASSIGN_OR_RETURN(const std::vector<SqlRow> rows,
-                         query("SELECT version, completed FROM projects WHERE profile = ?"
-                               " ORDER BY version DESC LIMIT ?",
+                         query("SELECT version, completed FROM " + std::string(kLastOfTheirRows) +
+                                   " WHERE profile = ? ORDER BY version DESC LIMIT ?",
                                {profile, count}));
   std::vector<CompleteProject> projects;
   for (const SqlRow& row : rows) {

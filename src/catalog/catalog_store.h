@@ -98,13 +98,14 @@ class CatalogStore {
   virtual Status complete_project(const std::string& profile,
                                   const DefinitionTexts& texts,
                                   const std::vector<std::string>& online_views) = 0;
-  /// The newest `count` complete definitions of a profile, newest first.
+  /// The newest `count` complete definitions of a profile, newest first. Those that follow each
+  /// other and need the same rows in the online store count as one: the newest of them.
   virtual Result<std::vector<CompleteProject>> complete_projects(const std::string& profile,
                                                                  int64_t count) = 0;
   /// Version of the newest complete definitions of a profile; nothing when none ever were. Cheap:
   /// servers ask every second.
   virtual Result<std::optional<int64_t>> complete_version(const std::string& profile) = 0;
-  /// Storage names that the newest `count` complete definitions of every profile need.
+  /// Storage names that the newest `count` of complete_projects of every profile need.
   virtual Result<std::set<std::string>> complete_views(int64_t count) = 0;
 
   /// Note that a run began; gives its id.

@@ -142,6 +142,38 @@ TEST_F(CatalogStoreTest, CompleteDefinitionsOfEveryProfileKeepTheirViews) {
   EXPECT_EQ(*store->complete_views(1), (std::set<std::string>{"n@0", "shared@0", "d@3"}));
 }
 
+TEST_F(CatalogStoreTest, DefinitionsOfTheSameRowsCountAsOne) {
+  auto store = open();
+  const auto complete = [&](const char* text, const std::vector<std::string>& views) {
+    return store->complete_project("", {{"a", text}}, views).ok();
+  };
+  const auto texts = [&](int64_t count) {
+    std::vector<std::string> found;
+    const Result<std::vector<CompleteProject>> projects = store->complete_projects("", count);
+    for (const CompleteProject& project : *projects) {
+      found.push_back(project.texts.at("a"));
+    }
+    return found;
+  };
+  EXPECT_TRUE(texts(2).empty()) << "nothing was ever complete";
+  ASSERT_TRUE(complete("first", {"a@1", "b@1"}));
+  ASSERT_TRUE(complete("first, with a comment", {"a@1", "b@1"}));
+  EXPECT_EQ(texts(2), std::vector<std::string>{"first, with a comment"});
+  ASSERT_TRUE(complete("second", {"a@1", "b@2"}));
+  ASSERT_TRUE(complete("second, with a comment", {"a@1", "b@2"}));
+  ASSERT_TRUE(complete("second, and a model", {"a@1", "b@2"}));
+  EXPECT_EQ(texts(2),
+            (std::vector<std::string>{"second, and a model", "first, with a comment"}));
+  EXPECT_EQ(*store->complete_views(2), (std::set<std::string>{"a@1", "b@1", "b@2"}));
+  ASSERT_TRUE(complete("without a", {"b@2"}));
+  EXPECT_EQ(texts(2), (std::vector<std::string>{"without a", "second, and a model"}));
+  EXPECT_EQ(*store->complete_views(2), (std::set<std::string>{"a@1", "b@2"}));
+  EXPECT_EQ(*store->complete_views(1), std::set<std::string>{"b@2"});
+  ASSERT_TRUE(complete("first again", {"a@1", "b@1"}));
+  EXPECT_EQ(texts(3).front(), "first again");
+  EXPECT_EQ(texts(3).at(1), "without a");
+}
+
 TEST_F(CatalogStoreTest, ModelsAreNumberedAndOneIsInProduction) {
   auto store = open();
   const std::string bytes("\0tree\xff", 6);
