@@ -74,13 +74,6 @@ data::ColumnPtr known_where_missing(const data::Column& event_time,
   return builder.finish();
 }
 
-/// Whether its times go no further ahead than event times and what the definition adds to them.
-bool reads_event_time_alone(const data::Expression& expression) {
-  const std::vector<std::string>& columns = expression.columns();
-  return std::all_of(
-      columns.begin(), columns.end(), [](const std::string& name) { return name == kEventTime; });
-}
-
 }  // namespace
 
 Result<RecordTimes::Origin> RecordTimes::compile_origin(const std::string& text,
@@ -132,8 +125,7 @@ Result<RecordTimes> RecordTimes::compile(const catalog::BronzeDef& bronze,
         times.known_time_,
         compile_origin(
             bronze.known_time.text, is_column, kKnownTime, data::Schema(std::move(fields))));
-    const std::optional<data::Expression>& expression = times.known_time_.expression;
-    times.records_say_known_time_ = !expression || !reads_event_time_alone(*expression);
+    times.records_say_known_time_ = !times.known_time_.expression;
   }
   return times;
 }
