@@ -40,9 +40,9 @@ constexpr std::size_t kKeysPerCommand = 1000;
 /// So many nodes at most have rows. Not to be changed: entities would belong to other parts.
 constexpr int kClusterParts = 16;
 
-/// What Feast's values are as of. Its layout has no future: all that was applied is visible in it,
-/// and what came last counts in windows from the end of its slide on.
-EventTime instant_for_feast(const gold::FeatureView& view, EventTime applied) {
+}  // namespace
+
+EventTime RedisStore::instant_for_feast(const gold::FeatureView& view, EventTime applied) {
   const int64_t slide = view.slide().micros;
   const bool has_slides = slide > 0 && view.window_max().micros > 0;
   if (!has_slides || applied < kFirstInstant || applied.micros >= kEndInstant.micros - slide) {
@@ -50,8 +50,6 @@ EventTime instant_for_feast(const gold::FeatureView& view, EventTime applied) {
   }
   return EventTime{floor_to(applied.micros, slide) + slide};
 }
-
-}  // namespace
 
 std::string RedisStore::encode_record(const std::string& name, const Record& record) {
   std::string value(sizeof(record.epoch), '\0');
@@ -217,7 +215,9 @@ Status RedisStore::change_rows(RedisConnection& redis,
   const EventTime now = instant_for_feast(
       change.view, std::max({change.applied_until, known, change.gathered.known_until()}));
   std::optional<FeastLayout> feast;
-  if (!keys_.feast_project.empty()) {
+  // What is filled beside served rows begins in the past: Feast's values are written once it has
+  // taken their place.
+  if (!keys_.feast_project.empty() && change.view.storage_name().front() != kBeside) {
     feast.emplace(change.view, keys_.feast_project);
     changed->commands.push_back({"SET", key("feast:" + std::to_string(epoch)), feast->text()});
   }

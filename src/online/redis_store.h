@@ -131,10 +131,26 @@ class RedisStore : public OnlineStore, public ViewReplacer {
                 uint64_t epoch,
                 const FeastLayout* feast,
                 Changed* changed);
+  /// Epochs of a view's rows before and after they are replaced.
+  struct Replaced {
+    std::optional<uint64_t> old;
+    Record now;
+  };
   Status replace_record(RedisConnection& redis,
                         const gold::FeatureView& view,
                         const std::string& filled,
-                        uint64_t* epoch);
+                        Replaced* replaced);
+  Status write_feast(const gold::FeatureView& view, const Replaced& replaced);
+  Status put_feast(const gold::FeatureView& view,
+                   const FeastLayout& feast,
+                   const Record& record,
+                   const std::vector<std::string>& row_keys);
+  Status erase_feast(const FeastLayout& feast,
+                     const Replaced& replaced,
+                     const std::vector<std::string>& row_keys);
+  /// What Feast's values are as of. Its layout has no future: all that was applied is visible in
+  /// it, and what came last counts in windows from the end of its slide on.
+  static EventTime instant_for_feast(const gold::FeatureView& view, EventTime applied);
   Result<std::optional<AppliedTo>> applied_to(RedisUse use, const gold::FeatureView& view);
   Result<EventTime> data_now(RedisUse use);
   Result<std::optional<Record>> record(RedisUse use, const std::string& name);

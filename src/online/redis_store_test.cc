@@ -12,6 +12,7 @@
 #include "online/redis_under_test.h"
 #include "online/sharded_store.h"
 #include "online/store_fixture.h"
+#include "online/view_replacer.h"
 
 namespace assay::online {
 namespace {
@@ -295,6 +296,58 @@ class SlidingView : public FakeView {
   }
 };
 
+/// The view `clicks`, filled beside itself.
+class BesideView : public FakeView {
+ public:
+  using FakeView::FakeView;
+  [[nodiscard]] const std::string& storage_name() const override { return name_; }
+
+ private:
+  const std::string name_ = "~clicks";
+};
+
+TEST_F(RedisStoreTest, FeastsValuesStayWhileAViewIsFilledBesideAndAreThoseOfWhatReplacesIt) {
+  url_ += "&feast=feast_check";
+  const auto store = open();
+  const std::vector<data::Field> keys = {{"user_id", data::Type::kString}};
+  const FakeView view("clicks", keys, 1);
+  const BesideView beside("clicks", keys, 1);
+  const auto feasts = [&](const std::string& user) {
+    const std::vector<data::Scalar> values = {data::Scalar::string(user)};
+    return run({{"HGET",
+                 **data::feast_entity_key(keys, values) + "feast_check",
+                 data::feast_redis_field("clicks", "f0")}})
+        ->front()
+        .text;
+  };
+  const auto text = [](double value) { return data::to_feast_value(data::Scalar::float64(value)); };
+  const auto fill = [&](const FakeView& into, const std::vector<FakeRow>& rows, int64_t position) {
+    const auto before = position == 0 ? std::nullopt : std::optional(position - 1);
+    ASSERT_TRUE(store->apply(into, fake_batch(into, rows), before, position, EventTime{9}).ok());
+  };
+  fill(view, {{"u1", 6, 6, {9}}, {"gone", 6, 6, {8}}}, 0);
+  for (const bool is_cut_off : {true, false}) {
+    fill(beside, {{"u1", 1, 1, {5}}, {"u2", 1, 1, {4}}}, 0);
+    EXPECT_EQ(feasts("u1"), text(9)) << "not one of the past";
+    EXPECT_EQ(feasts("u2"), "");
+    if (is_cut_off) {  // what it left is thrown away
+      ASSERT_TRUE(store->drop(beside.storage_name()).ok());
+      EXPECT_EQ(feasts("u1"), text(9));
+      EXPECT_EQ(feasts("gone"), text(8));
+    }
+  }
+  fill(beside, {{"u1", 7, 7, {10}}}, 1);
+  ASSERT_TRUE(replace_view(*store, view, beside.storage_name()).ok());
+  EXPECT_EQ(feasts("u1"), text(10));
+  EXPECT_EQ(feasts("u2"), text(4));
+  EXPECT_EQ(feasts("gone"), "") << "it has no row any more";
+  EXPECT_EQ(run({{"KEYS", prefix() + ":feast:*"}})->front().list.size(), 1U);
+  fill(view, {{"u2", 8, 8, {11}}}, 2);
+  EXPECT_EQ(feasts("u2"), text(11));
+  ASSERT_TRUE(store->drop("clicks").ok());
+  EXPECT_EQ(feasts("u1") + feasts("u2"), "");
+}
+
 TEST_F(RedisStoreTest, FeastsValuesCountTheEventThatTheyAreWrittenFor) {
   url_ += "&feast=feast_check";
   const SlidingView view;
@@ -368,6 +421,7 @@ TEST_F(RedisStoreTest, AServerOutOfMemoryRefusesTheWholeApply) {
   ASSERT_TRUE(apply(*store, {}, 1).ok());
   ASSERT_TRUE(run({{"CONFIG", "SET", "maxmemory", "1"}}).ok());
   EXPECT_EQ(apply(*store, 1, 2).code(), Code::kResourceExhausted);
+  EXPECT_TRUE(store->drop("another").ok()) << "what makes room is not refused";
   ASSERT_TRUE(run({{"CONFIG", "SET", "maxmemory", "0"}}).ok());
   EXPECT_EQ(value(*store), data::Scalar::float64(1));
   EXPECT_EQ((*store->applied_to(view_))->position, 1);

@@ -76,30 +76,37 @@ Result<std::vector<std::string>> RedisStore::views() {
 }
 
 Status RedisStore::drop(const std::string& storage_name) {
-  const Status taken = write({{"MULTI"},
-                              {"DEL", record_key(storage_name)},
-                              {"SREM", key("views"), storage_name},
-                              {"EXEC"}});
+  const RedisCommand forget{"DEL", record_key(storage_name)};
+  const RedisCommand unlist{"SREM", key("views"), storage_name};
+  Status taken = write({{"MULTI"}, forget, unlist, {"EXEC"}});
+  if (taken.code() == Code::kResourceExhausted) {
+    // A full server queues nothing, not even what makes room. A name without a record is no view.
+    taken = write({forget, unlist});
+  }
   return (taken.ok() ? sweep() : taken)
       .with_context("drop view " + storage_name + " from the online store");
 }
 
-/// Rows are of an epoch, not of a name: only the record changes. Feast's values were written while
-/// the rows were filled.
+/// Rows are of an epoch, not of a name: only the record changes. Feast's values are written then:
+/// what is cut off before has those of the old rows.
 Status RedisStore::replace(const gold::FeatureView& view, const std::string& filled) {
   ASSAY_RETURN_IF_ERROR(check_view_name(view));
   const std::string& name = view.storage_name();
-  uint64_t epoch = 0;
+  Replaced replaced;
   const auto replace_once = [&] {
     return route_->write(
-        [&](RedisConnection& redis) { return replace_record(redis, view, filled, &epoch); });
+        [&](RedisConnection& redis) { return replace_record(redis, view, filled, &replaced); });
   };
   Status done = replace_once();
   if (done.code() == Code::kUnavailable) {  // the transaction may have landed
     const Result<std::optional<Record>> now = record(RedisUse::kWork, name);
     if (now.ok()) {
-      done = now->has_value() && (*now)->epoch == epoch ? Status() : replace_once();
+      done = now->has_value() && (*now)->epoch == replaced.now.epoch ? Status() : replace_once();
     }
+  }
+  if (done.ok() && !keys_.feast_project.empty()) {
+    done = write_feast(view, replaced)
+               .with_context("the rows are replaced, but not all of Feast's values");
   }
   return (done.ok() ? sweep() : done).with_context("replace view " + name + " of the online store");
 }
@@ -107,12 +114,13 @@ Status RedisStore::replace(const gold::FeatureView& view, const std::string& fil
 Status RedisStore::replace_record(RedisConnection& redis,
                                   const gold::FeatureView& view,
                                   const std::string& filled,
-                                  uint64_t* epoch) {
+                                  Replaced* replaced) {
   const std::string from = record_key(filled);
   const std::string to = record_key(view.storage_name());
   ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> watched,
-                         redis.run({{"WATCH", from, to}, {"GET", from}}));
+                         redis.run({{"WATCH", from, to}, {"GET", from}, {"GET", to}}));
   const Result<std::optional<Record>> found = decode_record(filled, watched[1]);
+  const Result<std::optional<Record>> old = decode_record(view.storage_name(), watched[2]);
   Record record = found.ok() ? found->value_or(Record{}) : Record{};
   const Result<ViewMeta> meta =
       found.ok() ? check_filled(
@@ -122,19 +130,96 @@ Status RedisStore::replace_record(RedisConnection& redis,
     (void)redis.run({{"UNWATCH"}});
     return meta.status();
   }
-  *epoch = record.epoch;
+  replaced->now = record;
+  replaced->old.reset();
+  if (old.ok() && old->has_value()) {  // a damaged one is replaced like others
+    replaced->old = (*old)->epoch;
+  }
   fail_point("online.replace.before_commit");
-  ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> replies,
-                         redis.run({{"MULTI"},
-                                    {"SET", to, encode_record(view.storage_name(), record)},
-                                    {"DEL", from},
-                                    {"SADD", key("views"), view.storage_name()},
-                                    {"SREM", key("views"), filled},
-                                    {"EXEC"}}));
+  std::vector<RedisCommand> commands{{"MULTI"},
+                                     {"SET", to, encode_record(view.storage_name(), record)},
+                                     {"DEL", from},
+                                     {"SADD", key("views"), view.storage_name()},
+                                     {"SREM", key("views"), filled}};
+  if (!keys_.feast_project.empty()) {
+    commands.push_back({"SET",
+                        key("feast:" + std::to_string(record.epoch)),
+                        FeastLayout(view, keys_.feast_project).text()});
+  }
+  commands.push_back({"EXEC"});
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> replies, redis.run(commands));
   return replies.back().kind != RedisReply::Kind::kNothing
              ? Status()
              : Status(Code::kFailedPrecondition,
                       "another process moved the view's position meanwhile: view " + view.name());
+}
+
+/// Write Feast's values of all rows that have replaced others, and take out those of entities that
+/// have none any more.
+Status RedisStore::write_feast(const gold::FeatureView& view, const Replaced& replaced) {
+  const FeastLayout feast(view, keys_.feast_project);
+  const std::string prefix = row_prefix(replaced.now.epoch);
+  ASSAY_RETURN_IF_ERROR(scan(prefix, [&](const std::vector<std::string>& row_keys) {
+    return put_feast(view, feast, replaced.now, row_keys);
+  }));
+  if (!replaced.old.has_value()) {
+    return {};
+  }
+  return scan(row_prefix(*replaced.old), [&](const std::vector<std::string>& row_keys) {
+    return erase_feast(feast, replaced, row_keys);
+  });
+}
+
+Status RedisStore::put_feast(const gold::FeatureView& view,
+                             const FeastLayout& feast,
+                             const Record& record,
+                             const std::vector<std::string>& row_keys) {
+  if (row_keys.empty()) {
+    return {};
+  }
+  const std::size_t begin = row_prefix(record.epoch).size();
+  const EventTime now = instant_for_feast(view, record.meta.applied.known_until);
+  RedisCommand get{"MGET"};
+  get.insert(get.end(), row_keys.begin(), row_keys.end());
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> held, ask(RedisUse::kWork, {get}));
+  std::vector<RedisCommand> put;
+  for (std::size_t i = 0; i < row_keys.size(); ++i) {
+    const data::EntityKey entity(row_keys[i].substr(begin));
+    Result<StoredRow> stored = decode_row(row_keys[i], held[0].list.at(i).text);
+    if (!stored.ok()) {
+      return corrupt(view, entity, stored.status());
+    }
+    ASSAY_ASSIGN_OR_RETURN(const gold::FeatureValues values,
+                           view.read_online_row(stored->row, now));
+    ASSAY_ASSIGN_OR_RETURN(const std::string hash_key, feast.hash_key(entity));
+    put.push_back(feast.put(hash_key, values));
+  }
+  return route_->run_each(put);
+}
+
+/// Of rows that were replaced, take out Feast's values of those whose entities have no row now.
+Status RedisStore::erase_feast(const FeastLayout& feast,
+                               const Replaced& replaced,
+                               const std::vector<std::string>& row_keys) {
+  if (row_keys.empty()) {
+    return {};
+  }
+  const std::size_t begin = row_prefix(*replaced.old).size();
+  RedisCommand get{"MGET"};
+  for (const std::string& row_key : row_keys) {
+    get.push_back(row_prefix(replaced.now.epoch) + row_key.substr(begin));
+  }
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> now, ask(RedisUse::kWork, {get}));
+  std::vector<RedisCommand> erase;
+  for (std::size_t i = 0; i < row_keys.size(); ++i) {
+    if (now[0].list.at(i).kind == RedisReply::Kind::kText) {
+      continue;
+    }
+    ASSAY_ASSIGN_OR_RETURN(const std::string hash_key,
+                           feast.hash_key(data::EntityKey(row_keys[i].substr(begin))));
+    erase.push_back(feast.erase(hash_key));
+  }
+  return route_->run_each(erase);
 }
 
 /// Take out the rows of epochs that no view has any more, and what they were for Feast's clients.
