@@ -349,7 +349,9 @@ class OnlineFill {
           "stopped at version " + std::to_string(next.version) + " of " + source_key_ +
               (next.pieces_left > 0 ? ", " + std::to_string(next.pieces_left) + " pieces of it left"
                                     : "") +
-              "; `assay run` goes on from there"};
+              (view_->storage_name().front() == online::kBeside
+                   ? ""
+                   : "; `assay run` goes on from there")};
     }
     return {};
   }
@@ -546,6 +548,26 @@ Result<StageAccount> fill_view(Workspace& workspace,
   return account;
 }
 
+Result<StageAccount> fill_and_replace(Workspace& workspace,
+                                      const gold::FeatureViewPtr& view,
+                                      const gold::FeatureViewPtr& beside,
+                                      const RunOptions& options) {
+  ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, workspace.online(false));
+  ASSAY_ASSIGN_OR_RETURN(StageAccount account, fill_view(workspace, beside, options));
+  fail_point("flow.online.before_replace");
+  ASSAY_RETURN_IF_ERROR(online::replace_view(*store, *view, beside->storage_name()));
+  fail_point("flow.online.after_replace");
+  return account;
+}
+
+std::string advice(Code code) {
+  return code == Code::kCancelled ? "; the rows that are served stay, and `--anew` begins again"
+         : code == Code::kResourceExhausted ? "; it needs room for the view a second time (LMDB a "
+                                              "third) meanwhile: give the store "
+                                              "that, or stop the servers, remove it and `assay run`"
+                                            : "";
+}
+
 }  // namespace
 
 Result<StageAccount> make_online_rows_anew(Workspace& workspace,
@@ -558,11 +580,13 @@ Result<StageAccount> make_online_rows_anew(Workspace& workspace,
   const auto beside = std::make_shared<ViewBeside>(view);
   ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, workspace.online(false));
   ASSAY_RETURN_IF_ERROR(store->drop(beside->storage_name()));
-  ASSAY_ASSIGN_OR_RETURN(StageAccount account, fill_view(workspace, beside, options));
-  fail_point("flow.online.before_replace");
-  ASSAY_RETURN_IF_ERROR(online::replace_view(*store, *view, beside->storage_name()));
-  fail_point("flow.online.after_replace");
-  return account;
+  Result<StageAccount> made = fill_and_replace(workspace, view, beside, options);
+  if (made.ok()) {
+    return made;
+  }
+  const Status left = store->drop(beside->storage_name())
+                          .with_context("; what was filled takes room until `--anew` or a run");
+  return Status(made.code(), made.status().message() + advice(made.code()) + left.message());
 }
 
 Result<StageAccount> run_online_stage(Workspace& workspace,

@@ -78,10 +78,11 @@ Result<StageAccount> run_online_stage(Workspace& workspace,
                                       const RunOptions& options);
 
 /// Make a view's online rows anew: what mends damaged ones. They are filled beside those that are
-/// served, and take their place at the end, in one step. What an earlier try has left is thrown
-/// away.
+/// served, and take their place at the end, in one step. What was filled is taken out when that
+/// fails, and what a killed try has left when the next one begins.
 ///
-/// Errors  those of run_online_stage; kFailedPrecondition: there is no lake to make them from.
+/// Errors  those of run_online_stage; kFailedPrecondition: there is no lake to make them from;
+///         kResourceExhausted: no room for the view a second time.
 Result<StageAccount> make_online_rows_anew(Workspace& workspace,
                                            const std::string& view,
                                            const RunOptions& options);

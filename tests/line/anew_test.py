@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 
@@ -123,18 +124,48 @@ def check_store(program, root, name, online, expected, points=()):
     project.run("verify", "v1")
 
 
+def redis_says(redis, *words):
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(10)
+        connection.connect(str(redis.folder / "redis.sock"))
+        connection.sendall(b"".join([b"*%d\r\n" % len(words), *(b"$%d\r\n%s\r\n" % (len(word), word.encode()) for word in words)]))
+        return connection.recv(1 << 20)
+
+
+def check_no_room(program, root, redis):
+    """A fill that fails for want of room leaves none of its rows, and runs go on."""
+    project = make(program, root / "no_room", f"{redis.url}&prefix=no_room")
+    process = subprocess.Popen([program, "materialize", "spend", "--anew"], cwd=project.folder, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.PIPE, text=True,
+                               env={**os.environ, "ASSAY_SLOW_POINT": "flow.online.before_replace:3000"})
+    deadline = time.monotonic() + 60
+    while b"~spend" not in redis_says(redis, "SMEMBERS", "no_room:views"):
+        assert time.monotonic() < deadline and process.poll() is None, "it does not fill"
+        time.sleep(0.01)
+    assert redis_says(redis, "CONFIG", "SET", "maxmemory", "1") == b"+OK\r\n"
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode != 0 and "room for the view a second time" in said and "what was filled takes room" not in said, said
+    assert redis_says(redis, "CONFIG", "SET", "maxmemory", "0") == b"+OK\r\n"
+    assert b"~" not in redis_says(redis, "SMEMBERS", "no_room:views")
+    rows = redis_says(redis, "KEYS", "no_room:row:*").split(b"\r\n")
+    assert len({row.split(b":")[2] for row in rows if row.startswith(b"no_room:row:")}) == 2, "of two views"
+    project.run("run", "--quiet")
+    return project.hashes()
+
+
 def check_shards(program, root, expected):
     """Each shard has the old or the new rows when the command is killed between two; the next try, or run, brings all to one state."""
-    for end in (["materialize", "spend", "--anew"], ["run", "--quiet"]):
+    for end in (["materialize", "newest", "--anew"], ["run", "--quiet"]):
         folder = root / f"shards_{end[0]}"
         project = make(program, folder, f"sharded:{folder}/one,{folder}/two,{folder}/three")
         with Server(project) as server:
-            old = of_view(ask(server), "spend")
-            kill_at(project, "online.replace.next_shard:2", "materialize", "spend", "--anew")
-            between = of_view(ask(server), "spend")
+            old = of_view(ask(server), "newest")
+            kill_at(project, "online.replace.next_shard:2", "materialize", "newest", "--anew")
+            time.sleep(3)  # the newest instant of shards is looked at each second: it is that of the new rows, whichever shards have them
+            between = of_view(ask(server), "newest")
             project.run(*end)
             deadline = time.monotonic() + 60
-            while (new := of_view(ask(server), "spend")) == old:  # the newest instant of shards is looked at each second
+            while (new := of_view(ask(server), "newest")) == old:
                 assert time.monotonic() < deadline, "it has the old rows"
                 time.sleep(0.1)
             for column in range(len(new)):
@@ -165,6 +196,7 @@ def main():
         check_store(program, root, "hash_log", "embedded:./online", expected, LOG)
         check_store(program, root, "lmdb", "lmdb:./online", expected)
         check_store(program, root, "redis", redis.url, expected)
+        assert check_no_room(program, root, redis) == expected
         check_shards(program, root, expected)
     finally:
         redis.kill()
