@@ -250,9 +250,10 @@ Status set_damaged_aside(Invocation& invocation, flow::Workspace& workspace) {
   ASSAY_ASSIGN_OR_RETURN(const std::vector<std::string> moved,
                          online::set_aside_damaged(invocation.world, project.online, project.name));
   if (moved.empty()) {
-    return {Code::kInvalidArgument,
-            "--anew forgets the rows of one view: name it (all of them are made anew in an online "
-            "store that does not open, and this one does)"};
+    return {
+        Code::kInvalidArgument,
+        "--anew makes the rows of one view again: name it (all of them are made anew in an online "
+        "store that does not open, and this one does)"};
   }
   for (const std::string& folder : moved) {
     invocation.output.say("the online store is damaged and does not open: it is set aside as " +
@@ -374,7 +375,9 @@ std::vector<Command> run_commands() {
        "those that are there, and take their place at the end, in one step. Servers answer from "
        "the "
        "old ones\n"
-       "until then. Without VIEW it is for an online store that is damaged so that it does not "
+       "until then. It is refused beside `assay run` or `assay up` of the project: stop that, and "
+       "begin it again\n"
+       "afterwards. Without VIEW it is for an online store that is damaged so that it does not "
        "open: "
        "stop\n"
        "the servers; it is set aside, and all views are made anew.\n"
