@@ -32,6 +32,27 @@ Result<serve::ServingModel> model_under(flow::Workspace& workspace,
       row.name, std::to_string(row.version), *service, scorer, card.features);
 }
 
+/// Nothing but another definition or version of the model mends that; any other failure may pass.
+bool fits_not(const Status& status) {
+  return status.code() == Code::kFailedPrecondition || status.code() == Code::kNotFound;
+}
+
+/// Of the model alone: others are served nevertheless.
+bool is_of_the_model(const Status& status) {
+  return fits_not(status) || status.code() == Code::kCorrupt ||
+         status.code() == Code::kUnimplemented;
+}
+
+/// The definitions before, if there are any that this program understands.
+Result<flow::Workspace*> workspace_before(flow::Workspace& workspace, DefinitionsBefore& before) {
+  Result<flow::Workspace*> older = before.get();
+  if (older.code() != Code::kInvalidArgument) {
+    return older;
+  }
+  workspace.world().log.warn("definitions_before_not_read", {{"reason", older.status().message()}});
+  return Status(Code::kFailedPrecondition, older.status().message());
+}
+
 Result<serve::ServingModel> serving_model(flow::Workspace& workspace,
                                           const catalog::ModelRow& row,
                                           DefinitionsBefore* before) {
@@ -40,11 +61,11 @@ Result<serve::ServingModel> serving_model(flow::Workspace& workspace,
   if (model.code() != Code::kFailedPrecondition || before == nullptr) {
     return model;
   }
-  const Result<flow::Workspace*> older = before->get();
+  const Result<flow::Workspace*> older = workspace_before(workspace, *before);
   Result<serve::ServingModel> pinned =
       older.ok() ? model_under(**older, row, card) : Result<serve::ServingModel>(older.status());
   if (!pinned.ok()) {
-    return model;
+    return fits_not(pinned.status()) ? model : pinned;
   }
   pinned->is_of_before = true;
   return pinned;
@@ -93,6 +114,9 @@ Status add_models(flow::Workspace& workspace,
     ASSAY_RETURN_IF_ERROR(row.status());
     Result<serve::ServingModel> model = serving_model(workspace, *row, before);
     if (!model.ok()) {
+      if (!is_of_the_model(model.status())) {
+        return std::move(model).status().with_context("model " + name);
+      }
       log.warn("model_not_served",
                {{"model", name}, {"version", row->version}, {"why", model.status().message()}});
       state->models_not_served[name] = why_not_served(*row, model.status());
@@ -122,6 +146,11 @@ Result<std::map<std::string, std::string>> served_models(catalog::CatalogStore& 
     }
   }
   return served;
+}
+
+Counter& failed_looks(Metrics& metrics) {
+  return metrics.counter("assay_serve_failed_looks_total",
+                         "Looks for newer definitions and models that failed; the log says why.");
 }
 
 }  // namespace
@@ -160,6 +189,7 @@ DefinitionWatch::DefinitionWatch(Invocation& invocation,
     : invocation_(invocation), catalog_(workspace.catalog()) {
   Result<std::map<std::string, std::string>> models = served_models(catalog_);
   // Without an answer there seem to be none: the first look then finds them.
+  failed_looks(invocation_.world.metrics);  // it is there from the start
   seen_ = {version, models.ok() ? *std::move(models) : std::map<std::string, std::string>()};
 }
 
@@ -183,19 +213,19 @@ Result<DefinitionWatch::Seen> DefinitionWatch::seen() {
 
 void DefinitionWatch::look(const Take& take) {
   Result<Seen> newest = seen();
-  if (!newest.ok() || *newest == seen_) {
-    return;
-  }
-  const Status replaced = replace(take);
-  if (replaced.ok()) {
+  const Status done = !newest.ok()         ? newest.status().with_context("cannot look")
+                      : *newest == seen_ ? Status()
+                                         : replace(take);
+  if (!done.ok()) {
+    failed_looks(invocation_.world.metrics).add(1);
+    if (done.to_string() != failure_) {
+      invocation_.world.log.error("definitions_not_replaced", {{"reason", done.to_string()}});
+    }
+  } else if (*newest != seen_) {
     tell(*newest);
     seen_ = *std::move(newest);
-  } else if (replaced.to_string() != failure_) {
-    invocation_.world.log.error(
-        "definitions_not_replaced",
-        {{"version", newest->version.value_or(0)}, {"reason", replaced.to_string()}});
   }
-  failure_ = replaced.ok() ? "" : replaced.to_string();
+  failure_ = done.ok() ? "" : done.to_string();
 }
 
 Status DefinitionWatch::replace(const Take& take) {

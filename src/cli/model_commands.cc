@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "cli/commands.h"
+#include "cli/definition_watch.h"
 #include "flow/model.h"
 
 namespace assay::cli {
@@ -160,6 +161,25 @@ Status run_show(Invocation& invocation) {
   return {};
 }
 
+/// What keeps servers from answering with the version in production, and what to do; "" for
+/// nothing.
+std::string why_it_does_not_serve(Invocation& invocation, const std::string& name) {
+  const Result<std::unique_ptr<flow::Workspace>> served = open_served_workspace(invocation);
+  if (!served.ok()) {
+    return "whether it can be served is not known: " + served.status().message();
+  }
+  DefinitionsBefore before(invocation, **served);
+  const Result<serve::ServingModel> model = serving_model(**served, name, &before);
+  if (!model.ok()) {
+    return "it cannot be served: " + model.status().message();
+  }
+  return model->is_of_before
+             ? "it was trained under the definitions before those that are served, and its "
+               "features stand still; run `assay train " +
+                   name + "`, and promote what it makes"
+             : "";
+}
+
 Status run_promote(Invocation& invocation) {
   ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_workspace(invocation));
   ASSAY_ASSIGN_OR_RETURN(const std::string name, chosen_model(invocation, *workspace));
@@ -167,6 +187,10 @@ Status run_promote(Invocation& invocation) {
   ASSAY_RETURN_IF_ERROR(workspace->catalog().promote_model(name, version));
   invocation.output.say("model " + name + " version " + std::to_string(version) +
                         " is in production");
+  const std::string why = why_it_does_not_serve(invocation, name);
+  if (!why.empty()) {
+    invocation.output.say("warning: " + why);
+  }
   return {};
 }
 
