@@ -127,7 +127,10 @@ Result<std::unique_ptr<BronzeWriter>> BronzeWriter::open(Workspace& workspace,
       writer->table_,
       workspace.open_or_create_table(key, {key, writer->kept_, definition.partition_by}));
   if (workspace.project().has_lake && !options.is_live) {  // else it is opened every other second
-    ASSAY_RETURN_IF_ERROR(tell_of_rows_not_known_yet(workspace, definition, key));
+    const Status told = tell_of_rows_not_known_yet(workspace, definition, key);
+    if (!told.ok()) {  // a hint stops no line
+      workspace.world().log.warn("cannot_tell_of_rows_not_known_yet", {{"why", told.to_string()}});
+    }
   }
   const lake::TableSpec quarantine{key + "_quarantine", quality::quarantine_schema(), {"dt"}};
   ASSAY_ASSIGN_OR_RETURN(writer->quarantine_, SideTable::open(workspace, quarantine, "position"));

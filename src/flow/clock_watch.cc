@@ -22,9 +22,11 @@ ClockWatch::ClockWatch(World& world, std::string table)
                                    {{"name", table_}})) {}
 
 void ClockWatch::look() {
-  const int64_t ahead = world_.clock.now().micros - world_.clock.monotonic().micros;
+  const EventTime now = world_.clock.now();
+  const bool stands = now == std::exchange(now_, now);  // as under ASSAY_NOW
+  const int64_t ahead = now.micros - world_.clock.monotonic().micros;
   const int64_t step = ahead - std::exchange(ahead_, ahead).value_or(ahead);
-  if (std::abs(step) < kStepMin) {
+  if (stands || std::abs(step) < kStepMin) {
     return;
   }
   jumps_.add(1);
@@ -32,7 +34,7 @@ void ClockWatch::look() {
       "clock_was_set",
       {{"table", "bronze." + table_},
        {"seconds", step / kMicrosPerSecond},
-       {"now", format_time(world_.clock.now())},
+       {"now", format_time(now)},
        {"help",
         "times of reading are this clock's: known times `received`, and what is refused "
         "as of the future; a machine that slept has set it rightly"}});

@@ -24,6 +24,7 @@ class ClockWatch {
   World& world_;
   std::string table_;
   Counter& jumps_;
+  EventTime now_;
   std::optional<int64_t> ahead_;  // wall clock less the one that never goes back, at the last look
 };
 

@@ -84,6 +84,17 @@ TEST(ClockWatch, AClockThatIsSetIsToldOf) {
   EXPECT_NE(machine.text().find("\"seconds\":3600"), std::string::npos) << machine.text();
 }
 
+TEST(ClockWatch, AClockThatStandsWasNotSet) {
+  WorldOfClock machine;
+  ClockWatch watch(machine.world(), "events");
+  for (int hour = 0; hour < 3; ++hour) {  // as under ASSAY_NOW
+    watch.look();
+    machine.clock.passed.micros += kHour;
+    machine.clock.wall.micros -= kHour;
+  }
+  EXPECT_EQ(machine.count("clock_was_set"), 0) << machine.text();
+}
+
 TEST(ClockWatch, RowsThatWereReadUnderAClockThatWasAheadAreToldOf) {
   TestProject project;
   project.change("known_time: {delay: 20m}", "known_time: received");
