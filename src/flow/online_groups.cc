@@ -87,6 +87,13 @@ Result<std::vector<VersionGroup>> versions_from_the_beginning(lake::DeltaTable& 
                         : std::vector<VersionGroup>();
 }
 
+Result<std::shared_ptr<const lake::Snapshot>> version_if_any(lake::DeltaTable& table,
+                                                             lake::Version version) {
+  Result<std::shared_ptr<const lake::Snapshot>> snapshot = table.snapshot(version);
+  const bool is_gone = snapshot.code() == Code::kNotFound || snapshot.code() == Code::kOutOfRange;
+  return is_gone ? std::shared_ptr<const lake::Snapshot>() : std::move(snapshot);
+}
+
 Result<bool> has_all_files(Workspace& workspace,
                            const lake::DeltaTable& source,
                            const lake::Snapshot& snapshot,

@@ -33,6 +33,10 @@ Result<std::vector<VersionGroup>> versions_from_the_beginning(lake::DeltaTable& 
                                                               const lake::Snapshot& newest,
                                                               int64_t rows_max);
 
+/// A version of a table; none when it is not there, or its log is cleaned away.
+Result<std::shared_ptr<const lake::Snapshot>> version_if_any(lake::DeltaTable& table,
+                                                             lake::Version version);
+
 /// Whether the lake still has every file of a version; those of the newest one it has.
 Result<bool> has_all_files(Workspace& workspace,
                            const lake::DeltaTable& source,

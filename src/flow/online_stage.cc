@@ -21,18 +21,6 @@
 #include "silver/contract.h"
 
 namespace assay::flow {
-namespace {
-
-/// A version of a table; none when it is not there, or its log is cleaned away.
-Result<std::shared_ptr<const lake::Snapshot>> version_if_any(lake::DeltaTable& table,
-                                                             lake::Version version) {
-  Result<std::shared_ptr<const lake::Snapshot>> snapshot = table.snapshot(version);
-  const bool is_gone = snapshot.code() == Code::kNotFound || snapshot.code() == Code::kOutOfRange;
-  return is_gone ? std::shared_ptr<const lake::Snapshot>() : std::move(snapshot);
-}
-
-}  // namespace
-
 Result<data::Batch> no_rows(Workspace& workspace, const gold::FeatureView& view) {
   const std::string& from = workspace.project().views.at(view.name()).from;
   ASSAY_ASSIGN_OR_RETURN(const data::SchemaPtr schema, workspace.source_schema(from));
