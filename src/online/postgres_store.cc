@@ -481,12 +481,13 @@ Status PostgresStore::drop(const std::string& storage_name) {
 
 Status PostgresStore::replace(const gold::FeatureView& view, const std::string& filled) {
   ASSAY_RETURN_IF_ERROR(check_view_name(view));
-  return pool_
-      .write([&](PostgresConnection& server) -> Status {
-        ASSAY_RETURN_IF_ERROR(
-            server.in_transaction([&] { return replace_line(server, view, filled); }));
-        return remove_dead_rows(server);
-      })
+  const Status replaced = pool_.write([&](PostgresConnection& server) {
+    return server.in_transaction([&] { return replace_line(server, view, filled); });
+  });
+  // By itself: when it is tried again, what was replaced is not.
+  return (replaced.ok()
+              ? pool_.write([&](PostgresConnection& server) { return remove_dead_rows(server); })
+              : replaced)
       .with_context("replace view " + view.storage_name() + " of the online store");
 }
 
@@ -556,8 +557,9 @@ Status PostgresStore::corrupt(const gold::FeatureView& view,
                               const Status& why) {
   metrics_.corrupt_rows.add();
   return {Code::kCorrupt,
-          std::string(why.message()) + "; drop and materialize the view again: view " +
-              view.name() + ", key hash " + hash_text(hash_bytes(key))};
+          std::string(why.message()) +
+              "; `assay materialize VIEW --anew` makes its rows again: view " + view.name() +
+              ", key hash " + hash_text(hash_bytes(key))};
 }
 
 }  // namespace

@@ -465,8 +465,8 @@ Status RedisStore::corrupt(const gold::FeatureView& view,
                            const Status& why) {
   metrics_.corrupt_rows.add();
   return {Code::kCorrupt,
-          why.message() + "; drop and materialize the view again: view " + view.name() +
-              ", key hash " + hash_text(hash_bytes(key.bytes()))};
+          why.message() + "; `assay materialize VIEW --anew` makes its rows again: view " +
+              view.name() + ", key hash " + hash_text(hash_bytes(key.bytes()))};
 }
 
 namespace {
