@@ -36,10 +36,10 @@ models:
 """
 
 
-def wait_for(condition):
+def wait_for(condition, what=lambda: "nothing"):
     deadline = time.monotonic() + 120
     while not condition():
-        assert time.monotonic() < deadline, "waited for nothing"
+        assert time.monotonic() < deadline, f"waited for {what()}"
         time.sleep(0.25)  # servers look once a second
 
 
@@ -113,7 +113,7 @@ def hammered(project, server, versions, known):
     try:
         for number in versions:
             project.run("model", "promote", "late", "--version", number)
-            wait_for(lambda: wrong or version(server) == str(number))
+            wait_for(lambda: wrong or version(server) == str(number), lambda: f"{number}, not {version(server)}")
     finally:
         over.set()
         for thread in threads:

@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.error
@@ -85,7 +86,9 @@ class Server:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         _, error = self.process.communicate(timeout=60)
-        if failure is None and self.process.returncode != OK:
+        if failure is not None:
+            print(f"assay {self.command} said at last: {error[-3000:]}", file=sys.stderr)
+        elif self.process.returncode != OK:
             raise AssertionError(f"assay serve ended with {self.process.returncode}: {error}")
 
     def request(self, path, body=None):
