@@ -2,6 +2,7 @@
 // come, reads are cut and lines are stopped.
 
 #include <algorithm>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -13,6 +14,9 @@
 
 #include "flow/running_up.h"
 #include "flow/shared_crash.h"
+#include "flow/silver_stage.h"
+#include "lake/compaction.h"
+#include "lake/vacuum.h"
 
 namespace assay::flow {
 namespace {
@@ -235,6 +239,30 @@ TEST(Late, OnePartitionIsAsOneFile) {
   EXPECT_EQ(minutes_of(project, "silver/clean_late"), minutes_of(files, "silver/clean_late"));
   EXPECT_EQ(minutes_of(project, "silver/clean"), minutes_of(files, "silver/clean"));
   EXPECT_EQ(project.steps_hash(), files.steps_hash());
+}
+
+/// A run that is killed behind its late rows, and a compaction and vacuum before silver is tried
+/// again: then all of bronze is judged at once.
+TEST(Late, RowsThatACrashLeftAreThereOnceAlsoWhereSilverTakesBronzeAsAWhole) {
+  TestProject project;
+  project.change("allowed_lateness: 1h", "allowed_lateness: 20m");
+  RunOptions small;
+  small.epoch_rows = 100;
+  ASSERT_TRUE(project.run(small).ok());
+  const int64_t late = project.count("silver/clean_late");
+  const int64_t rows = project.count("silver/clean");
+  ASSERT_GT(late, 0);
+  std::filesystem::remove_all(project.folder() + "/lake/silver/clean");
+  {
+    const auto workspace = project.open();
+    lake::DeltaTable& bronze = **workspace->table(*workspace->bronze_table_key("events"));
+    const lake::LakeAccess access{workspace->world(), workspace->store(), workspace->sql()};
+    ASSERT_TRUE(lake::compact(access, bronze, {}).ok());
+    ASSERT_TRUE(lake::vacuum(access, bronze, {.keep = Duration{0}}).ok());
+  }
+  ASSERT_TRUE(run_silver_stage(*project.open(), "clean", {}).ok());
+  EXPECT_EQ(project.count("silver/clean"), rows);
+  EXPECT_EQ(project.count("silver/clean_late"), late);
 }
 
 }  // namespace

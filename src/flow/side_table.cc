@@ -55,8 +55,11 @@ Status SideTable::ensure_table() {
   return {};
 }
 
-Status SideTable::commit_rows(const data::Batch& rows, std::vector<lake::TxnUpdate> positions) {
+Status SideTable::commit_rows(const data::Batch& rows,
+                              std::vector<lake::TxnUpdate> positions,
+                              std::vector<std::string> removes) {
   lake::CommitRequest request;
+  request.removes = std::move(removes);
   request.operation = "STREAMING UPDATE";
   // A table that was made before a column was added has no place for it.
   ASSAY_ASSIGN_OR_RETURN(const auto snapshot, table_->snapshot());
@@ -194,8 +197,11 @@ Result<bool> SideTable::try_commit_parts(const data::Batch& rows, const Parts& p
   return true;
 }
 
-Status SideTable::commit_version(const data::Batch& rows, lake::Version version, bool reads_parts) {
-  if (rows.rows() == 0) {
+Status SideTable::commit_version(const data::Batch& rows,
+                                 lake::Version version,
+                                 bool reads_parts,
+                                 bool is_all) {
+  if (rows.rows() == 0 && (!is_all || table_ == nullptr)) {
     return {};
   }
   ASSAY_RETURN_IF_ERROR(ensure_table());
@@ -209,7 +215,11 @@ Status SideTable::commit_version(const data::Batch& rows, lake::Version version,
   if (std::max(done, before) >= std::optional(version)) {
     return {};
   }
-  return commit_rows(rows, {{app_id, version, done}});
+  std::vector<std::string> removes;
+  for (auto file = snapshot->files.begin(); is_all && file != snapshot->files.end(); ++file) {
+    removes.push_back(file->first);
+  }
+  return commit_rows(rows, {{app_id, version, done}}, std::move(removes));
 }
 
 }  // namespace assay::flow

@@ -47,8 +47,12 @@ class SideTable {
   /// Be the only one that may commit rows of these parts, until another process does the same.
   Status take_over(const std::set<int64_t>& ordinals);
   /// Add all rows, which were made from one version of another table, unless they are there.
-  /// `reads_parts`: the other table is of a topic's partitions.
-  Status commit_version(const data::Batch& rows, lake::Version version, bool reads_parts);
+  /// `reads_parts`: the other table is of a topic's partitions. `is_all`: of all that it holds, so
+  /// that rows go which a crash left of versions that cannot be read one by one any more.
+  Status commit_version(const data::Batch& rows,
+                        lake::Version version,
+                        bool reads_parts,
+                        bool is_all);
 
  private:
   SideTable(Workspace& workspace,
@@ -62,7 +66,9 @@ class SideTable {
         taken_(workspace.app_id(spec_.name)) {}
 
   Status ensure_table();
-  Status commit_rows(const data::Batch& rows, std::vector<lake::TxnUpdate> positions);
+  Status commit_rows(const data::Batch& rows,
+                     std::vector<lake::TxnUpdate> positions,
+                     std::vector<std::string> removes = {});
   Status find_left(const lake::Snapshot& snapshot, const Parts& parts);
   [[nodiscard]] std::set<int64_t> left_of(const Parts& parts) const;
   Result<bool> try_commit_parts(const data::Batch& rows, const Parts& parts);

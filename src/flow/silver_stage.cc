@@ -112,16 +112,18 @@ void end_commit(const SilverRun& run, const lake::Snapshot& source, silver::Silv
   }
 }
 
-/// What a version of the bronze table came to; `adds`: its rows, in files.
+/// What a version of the bronze table came to; `adds`: its rows, in files. `is_all`: all of it, not
+/// what came with it.
 Status commit_files(Workspace& workspace,
                     SilverRun& run,
                     const silver::SilverOutput& output,
                     std::vector<lake::DataFile> adds,
-                    lake::Version version) {
+                    lake::Version version,
+                    bool is_all = false) {
   // Not by sequence: a replay of quarantine brings old ones.
   ASSAY_RETURN_IF_ERROR(
-      run.quarantine->commit_version(output.quarantine, version, run.reads_parts));
-  ASSAY_RETURN_IF_ERROR(run.late->commit_version(output.late, version, run.reads_parts));
+      run.quarantine->commit_version(output.quarantine, version, run.reads_parts, is_all));
+  ASSAY_RETURN_IF_ERROR(run.late->commit_version(output.late, version, run.reads_parts, is_all));
   fail_point("flow.silver.between_commits");
   lake::CommitRequest request;
   request.operation = "STREAMING UPDATE";
@@ -245,7 +247,7 @@ Result<StageAccount> take_whole(Workspace& workspace,
   account.rows = all.account;
   account.commits = 1;
   ASSAY_RETURN_IF_ERROR(check_account(account));
-  ASSAY_RETURN_IF_ERROR(commit_files(workspace, run, all, std::move(adds), source.version));
+  ASSAY_RETURN_IF_ERROR(commit_files(workspace, run, all, std::move(adds), source.version, true));
   run.state = std::move(all.state);
   return account;
 }
