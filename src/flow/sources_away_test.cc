@@ -39,6 +39,13 @@ TEST(UpCrash, Child) {
   run_as_child();
 }
 
+/// A process that makes all that is to be served, and ends.
+void make_everything(TestProject& project) {
+  RunningUp up(project, kFlushEvery);
+  up.wait_until_ready();
+  EXPECT_TRUE(up.stop().ok());
+}
+
 /// Seconds that events of the first source took, one after the other, until the store answers with
 /// them: the worst.
 double worst_of(RunningUp& up, TestTopic& topic, int events) {
@@ -229,11 +236,7 @@ TEST(SourcesAway, ACommitThatIsRefusedBeforeATableIsOpenedIsTold) {
   TwoSources project(first, second);
   send_days(first, 1, 2);
   send_days(second, 1, 2);
-  {
-    RunningUp up(project, kFlushEvery);
-    up.wait_until_ready();
-    EXPECT_TRUE(up.stop().ok());
-  }
+  make_everything(project);
   second.set_away(true);
   RunningUp up(project, kNever);
   up.wait_for_gauge("assay_flow_source_away", 1, {{"name", "more"}});
@@ -378,11 +381,7 @@ TEST(SourcesAway, ASilentLeaderAtTheStartHoldsUpNoOtherSource) {
   TwoSources project(first, second);
   send_days(first, 1, 4);
   send_days(second, 1, 4);
-  {
-    RunningUp up(project, kFlushEvery);
-    up.wait_until_ready();
-    EXPECT_TRUE(up.stop().ok());
-  }
+  make_everything(project);
   second.broker().set_away(true, 2);
   RunningUp up(project, kFlushEvery, run_up, {10'000}, kAskTimeout);
   up.wait_until_ready();
@@ -584,11 +583,7 @@ TEST(SourcesAway, ATopicThatWasMadeAgainMeanwhileIsTold) {
   TwoSources project(first, second);
   send_days(first, 1, 2);
   send_days(second, 1, 2);
-  {
-    RunningUp up(project, kFlushEvery);
-    up.wait_until_ready();
-    EXPECT_TRUE(up.stop().ok());
-  }
+  make_everything(project);
   second.set_away(true);
   RunningUp up(project, kFlushEvery);
   up.wait_for_gauge("assay_flow_source_away", 1, {{"name", "more"}});
@@ -603,11 +598,7 @@ TEST(SourcesAway, ATopicThatIsGoneIsToldAlsoWhileItsTableIsLeftOut) {
   TwoSources project(first, second);
   send_days(first, 1, 2);
   send_days(second, 1, 2);
-  {
-    RunningUp up(project, kFlushEvery);
-    up.wait_until_ready();
-    EXPECT_TRUE(up.stop().ok());
-  }
+  make_everything(project);
   second.set_away(true);
   RunningUp up(project, kFlushEvery);
   up.wait_for_gauge("assay_flow_source_away", 1, {{"name", "more"}});
