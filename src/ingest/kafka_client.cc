@@ -157,7 +157,6 @@ class LibraryConsumer : public KafkaConsumer {
 
   Status assign(const std::vector<std::pair<TopicPartition, int64_t>>& from) override {
     run_ = {};
-    at_end_.clear();
     lost_.clear();
     const ListPtr list(rd_kafka_topic_partition_list_new(static_cast<int>(from.size())),
                        rd_kafka_topic_partition_list_destroy);
@@ -210,7 +209,6 @@ class LibraryConsumer : public KafkaConsumer {
 
   Status take(const std::vector<std::pair<TopicPartition, int64_t>>& from) override {
     run_ = {};
-    at_end_.clear();
     unanswered_.reset();
     const ListPtr list(rd_kafka_topic_partition_list_new(static_cast<int>(from.size())),
                        rd_kafka_topic_partition_list_destroy);
@@ -225,7 +223,6 @@ class LibraryConsumer : public KafkaConsumer {
 
   Status give_up(const std::vector<TopicPartition>& partitions) override {
     run_ = {};
-    at_end_.clear();
     unanswered_.reset();
     for (const TopicPartition& partition : partitions) {
       const auto at = assigned_.find(partition);
@@ -261,11 +258,6 @@ class LibraryConsumer : public KafkaConsumer {
     if (!failed.ok()) {
       return failed;
     }
-    for (const KafkaMessage& message : block->messages) {
-      taken_bytes_ += std::ssize(message.value);
-    }
-    taken_records_ += std::ssize(block->messages);
-    wake_fetchers();
     if (!handle_.callbacks->rebalances.empty()) {
       block->rebalance = std::move(handle_.callbacks->rebalances.front());
       handle_.callbacks->rebalances.pop_front();
@@ -331,7 +323,6 @@ class LibraryConsumer : public KafkaConsumer {
     const std::optional<std::size_t> index = index_of(*message);
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
       if (index.has_value()) {
-        at_end_.erase(*index);
         block.add(message, *index, options_.reads_headers);
       } else {
         block.hold(message);
@@ -340,7 +331,6 @@ class LibraryConsumer : public KafkaConsumer {
     }
     block.hold(message);
     if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF && index.has_value()) {
-      at_end_.insert(*index);
       block.ends.emplace_back(*index, message->offset);
       return {};
     }
@@ -377,42 +367,6 @@ class LibraryConsumer : public KafkaConsumer {
           ->offset = RD_KAFKA_OFFSET_END;
     }
     return list;
-  }
-
-  /// The library (2.0) stops to fetch when it holds as much as it may, and looks only once a second
-  /// whether that was taken: but also when it has something to ask. So when about so much was taken
-  /// and nothing is held, it gets to ask something; the answer may come when it likes, it is not
-  /// waited for longer than a millisecond.
-  void wake_fetchers() {
-    constexpr int kNoWaitMs = 1;
-    const bool may_rest = 2 * taken_records_ >= records_ahead(options_.queue_bytes_max) ||
-                          2 * taken_bytes_ >= options_.queue_bytes_max;
-    if (!may_rest || rd_kafka_queue_length(queue_.get()) > 0) {
-      return;
-    }
-    taken_records_ = 0;
-    taken_bytes_ = 0;
-    std::vector<TopicPartition> mine;
-    for (const auto& [partition, index] : assigned_) {
-      if (!given_up_.contains(index) && !at_end_.contains(index)) {
-        mine.push_back(partition);
-      }
-    }
-    const ListPtr next = list_of(mine);
-    if (rd_kafka_position(handle_.get(), next.get()) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-      return;
-    }
-    std::vector<TopicPartition> behind;
-    for (std::size_t i = 0; i < mine.size(); ++i) {
-      const int64_t taken = next->elems[i].offset;
-      if (taken >= 0 && taken < last_seen_end(mine[i])) {
-        behind.push_back(mine[i]);
-      }
-    }
-    if (!behind.empty()) {
-      // Not rd_kafka_query_watermark_offsets(), which waits for its answer whatever it is told.
-      (void)rd_kafka_offsets_for_times(handle_.get(), list_of(behind).get(), kNoWaitMs);
-    }
   }
 
   /// The library waits for an answer to all that it has told before it lets go.
@@ -458,9 +412,6 @@ class LibraryConsumer : public KafkaConsumer {
   };
   Run run_;                                 // of the last message
   std::set<TopicPartition> lost_;           // stopped: their offsets were not there
-  std::set<std::size_t> at_end_;            // by index: the end was the last that came
-  int64_t taken_records_ = 0;               // since the fetchers were woken
-  int64_t taken_bytes_ = 0;                 // of their values
   bool is_member_ = false;                  // of a group
   bool has_lost_topic_ = false;             // one of those assigned is not there any more
   std::vector<rd_kafka_message_t*> found_;  // room for what a poll finds
@@ -473,6 +424,9 @@ Result<std::unique_ptr<KafkaConsumer>> KafkaConsumer::open(Log& log,
   KafkaClientOptions quick = options;
   // How long a broker waits before it says that there is nothing new.
   quick.settings.emplace("fetch.wait.max.ms", "100");
+  // How soon it is looked for room again where as much is held as may be; the library's own second
+  // is longer than all of that takes to be used.
+  quick.settings.emplace("fetch.queue.backoff.ms", "5");
   // How soon a group gives others what a member had that was killed.
   quick.settings.emplace("session.timeout.ms", "10000");
   ASSAY_ASSIGN_OR_RETURN(

@@ -673,6 +673,26 @@ TEST_F(KafkaSourceTest, AQuestionDoesNotWaitForAFetch) {
   EXPECT_EQ(*grown, 0);
 }
 
+TEST_F(KafkaSourceTest, AFullQueueRestsNoLongerThanItIsFull) {
+  // Two records fill it before they are taken; the library's own rest of a second, each time, would
+  // make most of a minute of these.
+  constexpr int64_t kRecords = 100;
+  constexpr Duration kSoon{20 * kMicrosPerSecond};
+  constexpr Duration kFills{20'000};
+  create(1);
+  for (int64_t i = 0; i < kRecords; ++i) {
+    send(0, std::string(10'000, 'x'));
+  }
+  definition_.kafka->queue_bytes_max = 1 << 14;
+  definition_.kafka->options = {{"max.partition.fetch.bytes", "10000"}};
+  const auto source = open_at({});
+  const EventTime begin = world_.world().clock.now();
+  for (int64_t taken = 0; taken < kRecords; taken += read_some(*source).size()) {
+    pause_for(kFills);
+  }
+  EXPECT_LT(world_.world().clock.now().micros - begin.micros, kSoon.micros);
+}
+
 TEST_F(KafkaSourceTest, ReadUntilGivesExactlyTheRecordsAskedFor) {
   create(2);
   for (const char* value : {"a", "b", "c"}) {
