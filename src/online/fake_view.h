@@ -186,6 +186,17 @@ class FakeView : public gold::FeatureView {
   std::vector<std::string> source_columns_;
 };
 
+/// The same view under another storage name.
+template <typename View>
+class Beside : public View {
+ public:
+  using View::View;
+  [[nodiscard]] const std::string& storage_name() const override { return name_; }
+
+ private:
+  const std::string name_ = "~clicks, under a longer name";
+};
+
 /// One source row of a FakeView with a text key; a missing value is null.
 struct FakeRow {
   std::optional<std::string> key;

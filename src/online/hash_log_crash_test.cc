@@ -14,6 +14,7 @@
 #include "online/online_store.h"
 #include "online/store_fixture.h"
 #include "online/store_history.h"
+#include "online/view_replacer.h"
 
 namespace assay::online {
 namespace {
@@ -189,6 +190,50 @@ TEST(HashLogCrash, KilledBetweenPartsOfALargeBatchNoneOfItIsThere) {
       EXPECT_EQ(store->read(view, keys, EventTime{2}).value()[1].values[0],
                 data::Scalar::float64(2));
     }
+  }
+}
+
+/// Whoever reads finds rows that are being replaced until the others are shown, also where the
+/// transaction that replaces them cleans the file that they are in, and is killed at that.
+TEST(HashLogCrash, KilledWhileItCleansTheRowsOfAViewThatIsReplacedTheyAreFound) {
+  constexpr int kUsers = 40;
+  const FailPointFolder folder;
+  const std::vector<data::Field> key = {{"user_id", data::Type::kString}};
+  const FakeView view("clicks", key, 1);
+  const Beside<FakeView> beside("clicks", key, 1);
+  const FakeView large("large", key, 60);
+  const auto apply = [](OnlineStore& store, const FakeView& to, int users, double value) {
+    std::vector<FakeRow> rows;
+    for (int user = 0; user < users; ++user) {
+      rows.push_back({"u" + std::to_string(user), 1, 1, {}});
+      rows.back().features.assign(to.features().size(), value);
+    }
+    return store.apply(to, fake_batch(to, rows), std::nullopt, 1, EventTime{1}).ok();
+  };
+  const std::string path = FailPointFolder::path("store");
+  HashLogOptions options;
+  options.file_bits = 13;
+  EXPECT_EXIT(
+      {
+        TestWorld world;
+        const auto store = open_hash_log_store(world.world, path, options).value();
+        // What is dropped makes cleaning due, from the next transaction on.
+        if (!apply(*store, view, kUsers, 1) || !apply(*store, large, 400, 0) ||
+            !apply(*store, beside, kUsers, 2) || !store->drop(large.storage_name()).ok()) {
+          ::_exit(1);
+        }
+        arm_fail_point("online.log.vacating:5");
+        (void)replace_view(*store, view, beside.storage_name());
+        ::_exit(2);
+      },
+      testing::KilledBySignal(SIGKILL),
+      "");
+  options.read_only = true;
+  TestWorld world;
+  const auto store = open_hash_log_store(world.world, path, options).value();
+  for (int user = 0; user < kUsers; ++user) {
+    const std::vector<data::EntityKey> one = {fake_key("u" + std::to_string(user))};
+    EXPECT_EQ(store->read(view, one, EventTime{2}).value()[0].values[0], data::Scalar::float64(1));
   }
 }
 

@@ -23,7 +23,7 @@ constexpr int64_t kLostNamedMax = 100;    // lost rows of one file that are name
 struct HashLog::Cleaning {
   std::vector<uint64_t> superseded;  // places, by this very transaction; ascending
   std::size_t next_superseded = 0;
-  std::set<uint32_t> epochs;  // of the views that there are
+  std::set<uint32_t> epochs;  // of the views that there are, or were before this transaction
 
   /// Places are asked for in ascending order.
   [[nodiscard]] bool is_superseded(uint64_t place) {
@@ -89,8 +89,11 @@ Status HashLog::clean(HashLogWriter& writer) {
     }
   }
   std::sort(cleaning.superseded.begin(), cleaning.superseded.end());
-  for (const auto& [name, view] : writer.directory().views) {
-    cleaning.epochs.insert(view.epoch);
+  // Whoever reads now reads the views of before, until the transaction is shown.
+  for (const LogDirectory* const views : {&writer.snapshot_.directory(), &writer.directory()}) {
+    for (const auto& [name, view] : views->views) {
+      cleaning.epochs.insert(view.epoch);
+    }
   }
   uint64_t left = std::max(kBytesMin, kBytesPerWritten * writer.bytes());
   const uint64_t first = writer.tail_;

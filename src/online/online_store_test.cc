@@ -138,17 +138,6 @@ TEST_P(PagedStoreTest, EntitiesMadeAnewGiveTheirPagesBack) {
   EXPECT_EQ(read_one(view, "u2", 50).values[0], data::Scalar::float64(2.0));
 }
 
-/// The same view under another storage name.
-template <typename View>
-class Beside : public View {
- public:
-  using View::View;
-  [[nodiscard]] const std::string& storage_name() const override { return name_; }
-
- private:
-  const std::string name_ = "~clicks, under a longer name";
-};
-
 TEST_P(PagedStoreTest, WhatWasFilledBesideBringsItsPages) {
   const std::vector<data::Field> keys = {{"user_id", data::Type::kString}};
   const PagedFakeView view("clicks", keys, 1);

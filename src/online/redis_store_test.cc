@@ -296,22 +296,12 @@ class SlidingView : public FakeView {
   }
 };
 
-/// The view `clicks`, filled beside itself.
-class BesideView : public FakeView {
- public:
-  using FakeView::FakeView;
-  [[nodiscard]] const std::string& storage_name() const override { return name_; }
-
- private:
-  const std::string name_ = "~clicks";
-};
-
 TEST_F(RedisStoreTest, FeastsValuesStayWhileAViewIsFilledBesideAndAreThoseOfWhatReplacesIt) {
   url_ += "&feast=feast_check";
   const auto store = open();
   const std::vector<data::Field> keys = {{"user_id", data::Type::kString}};
   const FakeView view("clicks", keys, 1);
-  const BesideView beside("clicks", keys, 1);
+  const Beside<FakeView> beside("clicks", keys, 1);
   const auto feasts = [&](const std::string& user) {
     const std::vector<data::Scalar> values = {data::Scalar::string(user)};
     return run({{"HGET",
