@@ -199,7 +199,7 @@ Status Workspace::mark_complete() {
       ASSAY_RETURN_IF_ERROR(store->drop(name));
     }
   }
-  return {};
+  return store->remove_leftovers();
 }
 
 Result<bool> Workspace::is_complete() {

@@ -132,6 +132,7 @@ class FeastReads : public OnlineStore, public ViewReplacer {
   Result<EventTime> known_data_now() override { return own_->known_data_now(); }
   Result<std::vector<std::string>> views() override { return own_->views(); }
   Status drop(const std::string& storage_name) override { return own_->drop(storage_name); }
+  Status remove_leftovers() override { return own_->remove_leftovers(); }
   Status replace(const gold::FeatureView& view, const std::string& filled) override {
     return replace_view(*own_, view, filled);
   }

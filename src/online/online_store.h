@@ -117,6 +117,10 @@ class OnlineStore {
   virtual Result<std::vector<std::string>> views() = 0;
   /// Forget a view by its storage name: its rows and its position.
   virtual Status drop(const std::string& storage_name) = 0;
+  /// Take out rows that no view has any more: where a drop, or a replacement (ViewReplacer), is in
+  /// several steps and was cut off between them. Nobody reads such rows. Costs little where there
+  /// are none.
+  virtual Status remove_leftovers() { return {}; }
   /// Order-independent hash of all rows as reads see them at data_now(), for tests of recovery.
   Result<uint64_t> content_hash(const gold::FeatureView& view) {
     return content_hash_at(view, std::nullopt);

@@ -80,6 +80,7 @@ class PostgresStore : public OnlineStore, public ViewReplacer {
   Result<EventTime> known_data_now() override { return data_now_for(Use::kServing); }
   Result<std::vector<std::string>> views() override;
   Status drop(const std::string& storage_name) override;
+  Status remove_leftovers() override;
   Status replace(const gold::FeatureView& view, const std::string& filled) override;
   Result<uint64_t> content_hash_at(const gold::FeatureView& view,
                                    std::optional<EventTime> now) override;
@@ -463,8 +464,19 @@ Result<std::vector<std::string>> PostgresStore::views() {
 /// Of epochs that no view has. Rows of a view that is being made are not seen here before its line
 /// is.
 Status PostgresStore::remove_dead_rows(PostgresConnection& server) {
-  return server.run("DELETE FROM assay_row WHERE epoch NOT IN (SELECT epoch FROM assay_view)")
+  // From one epoch that has rows to the next by the primary key, not over all rows.
+  return server
+      .run(
+          "DELETE FROM assay_row WHERE epoch IN (WITH RECURSIVE held (epoch) AS (SELECT min(epoch) "
+          "FROM assay_row UNION ALL SELECT (SELECT min(r.epoch) FROM assay_row r WHERE r.epoch > "
+          "held.epoch) FROM held WHERE held.epoch IS NOT NULL) SELECT epoch FROM held WHERE epoch "
+          "IS NOT NULL AND epoch NOT IN (SELECT epoch FROM assay_view))")
       .status();
+}
+
+Status PostgresStore::remove_leftovers() {
+  return pool_.write([&](PostgresConnection& server) { return remove_dead_rows(server); })
+      .with_context("remove rows of dropped views");
 }
 
 Status PostgresStore::drop(const std::string& storage_name) {
@@ -484,11 +496,14 @@ Status PostgresStore::replace(const gold::FeatureView& view, const std::string& 
   const Status replaced = pool_.write([&](PostgresConnection& server) {
     return server.in_transaction([&] { return replace_line(server, view, filled); });
   });
+  if (!replaced.ok()) {
+    return replaced.with_context("replace view " + view.storage_name() + " of the online store");
+  }
+  fail_point("online.replace.before_sweep");
   // By itself: when it is tried again, what was replaced is not.
-  return (replaced.ok()
-              ? pool_.write([&](PostgresConnection& server) { return remove_dead_rows(server); })
-              : replaced)
-      .with_context("replace view " + view.storage_name() + " of the online store");
+  return remove_leftovers().with_context(
+      "the rows of view " + view.storage_name() +
+      " are replaced, but not all old ones removed; the next run does it");
 }
 
 /// Rows are of an epoch, not of a name: only the line changes.

@@ -7,11 +7,13 @@
 
 #include <gtest/gtest.h>
 
+#include "base/arm_fail_point.h"
 #include "online/fake_view.h"
 #include "online/online_store.h"
 #include "online/postgres_client.h"
 #include "online/postgres_under_test.h"
 #include "online/store_fixture.h"
+#include "online/view_replacer.h"
 
 namespace assay::online {
 namespace {
@@ -134,6 +136,35 @@ TEST_F(PostgresStoreTest, TwoWritersDoNotMoveAViewPastEachOther) {
   ASSERT_TRUE(apply(*other, 1, 2).ok());
   EXPECT_EQ(apply(*one, 1, 3).code(), Code::kFailedPrecondition);
   EXPECT_EQ(one->applied_to(view_).value()->position, 2);
+}
+
+TEST_F(PostgresStoreTest, WhatAReplacementThatWasKilledHasLeftIsRemovedByTheNextRun) {
+  const Beside<FakeView> beside("clicks", {{"user_id", data::Type::kString}}, 1);
+  const FakeView other("spend", {{"user_id", data::Type::kString}}, 1);
+  const auto store = open();
+  const auto fill = [&](const FakeView& view, double value) {
+    return store->apply(view, fake_batch(view, {{"u1", 2, 2, {value}}}), {}, 1, {2}).ok();
+  };
+  const auto rows = [&] {
+    const auto server = PostgresConnection::connect(PostgresAddress::parse(url_)->url).value();
+    return server->run("SELECT key FROM assay_row").value().rows.size();
+  };
+  ASSERT_TRUE(fill(view_, 3) && fill(beside, 5) && fill(other, 7));
+  const std::size_t all = rows();
+  EXPECT_EXIT(
+      {
+        TestWorld world;
+        const auto to = open_postgres_store(world.world, url_, false).value();
+        arm_fail_point("online.replace.before_sweep");
+        (void)replace_view(*to, view_, beside.storage_name());
+        ::_exit(2);
+      },
+      testing::KilledBySignal(SIGKILL),
+      "");
+  EXPECT_EQ(rows(), all);
+  ASSERT_TRUE(store->remove_leftovers().ok());
+  EXPECT_EQ(rows(), all - 1);
+  EXPECT_EQ(read(*store)->values[0], data::Scalar::float64(5));
 }
 
 TEST_F(PostgresStoreTest, ARowThatWasChangedByOthersIsFoundOut) {

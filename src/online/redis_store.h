@@ -66,6 +66,7 @@ class RedisStore : public OnlineStore, public ViewReplacer {
   Result<EventTime> known_data_now() override { return data_now(RedisUse::kServing); }
   Result<std::vector<std::string>> views() override;
   Status drop(const std::string& storage_name) override;
+  Status remove_leftovers() override;
   Status replace(const gold::FeatureView& view, const std::string& filled) override;
   Result<uint64_t> content_hash_at(const gold::FeatureView& view,
                                    std::optional<EventTime> now) override;
@@ -172,6 +173,8 @@ class RedisStore : public OnlineStore, public ViewReplacer {
   [[nodiscard]] std::string key(std::string_view rest) const {
     return keys_.prefix + ":" + std::string(rest);
   }
+  /// Stands while rows of epochs that no view has may be there.
+  [[nodiscard]] std::string sweep_key() const { return key("sweep"); }
   [[nodiscard]] std::string record_key(const std::string& name) const {
     return key("view:" + name);
   }

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/arm_fail_point.h"
 #include "data/feast_value.h"
 #include "online/fake_view.h"
 #include "online/online_store.h"
@@ -389,6 +390,38 @@ TEST_F(RedisStoreTest, ADropTakesFeastsValuesAlongExceptThoseOfTheViewThatReplac
   ASSERT_TRUE(store->drop("spend").ok());
   EXPECT_EQ(fields("u1"), 0);
   EXPECT_EQ(run({{"KEYS", prefix() + ":feast:*"}})->front().list.size(), 0U);
+}
+
+TEST_F(RedisStoreTest, WhatADropOrAReplacementThatWasKilledHasLeftIsRemovedByTheNextRun) {
+  const Beside<FakeView> beside("clicks", {{"user_id", data::Type::kString}}, 1);
+  const auto keys = [&] { return run({{"KEYS", prefix() + ":row:*"}})->front().list.size(); };
+  const auto kill_at = [&](const std::string& place, const auto& body) {
+    EXPECT_EXIT(
+        {
+          TestWorld world;
+          const auto store = open_redis_store(world.world, url_).value();
+          arm_fail_point(place);
+          body(*store);
+          ::_exit(2);
+        },
+        testing::KilledBySignal(SIGKILL),
+        "");
+  };
+  const auto store = open();
+  ASSERT_TRUE(apply(*store, {}, 1).ok());
+  ASSERT_TRUE(store->apply(beside, fake_batch(beside, {{"u1", 2, 2, {5.0}}}), {}, 1, {2}).ok());
+  kill_at("online.replace.before_sweep",
+          [&](OnlineStore& to) { (void)replace_view(to, view_, beside.storage_name()); });
+  EXPECT_EQ(value(*store), data::Scalar::float64(5));
+  EXPECT_EQ(keys(), 2U);
+  ASSERT_TRUE(store->remove_leftovers().ok());
+  EXPECT_EQ(keys(), 1U);
+  EXPECT_EQ(value(*store), data::Scalar::float64(5));
+  kill_at("online.drop.before_sweep", [&](OnlineStore& to) { (void)to.drop("clicks"); });
+  EXPECT_EQ(keys(), 1U);
+  ASSERT_TRUE(store->remove_leftovers().ok());
+  EXPECT_EQ(keys(), 0U);
+  EXPECT_EQ(run({{"KEYS", prefix() + ":sweep"}})->front().list.size(), 0U);
 }
 
 TEST_F(RedisStoreTest, KeysOfAnotherProjectAreLeftAlone) {

@@ -78,11 +78,12 @@ Result<std::vector<std::string>> RedisStore::views() {
 Status RedisStore::drop(const std::string& storage_name) {
   const RedisCommand forget{"DEL", record_key(storage_name)};
   const RedisCommand unlist{"SREM", key("views"), storage_name};
-  Status taken = write({{"MULTI"}, forget, unlist, {"EXEC"}});
+  Status taken = write({{"MULTI"}, forget, unlist, {"SET", sweep_key(), "1"}, {"EXEC"}});
   if (taken.code() == Code::kResourceExhausted) {
     // A full server queues nothing, not even what makes room. A name without a record is no view.
     taken = write({forget, unlist});
   }
+  fail_point("online.drop.before_sweep");
   return (taken.ok() ? sweep() : taken)
       .with_context("drop view " + storage_name + " from the online store");
 }
@@ -108,7 +109,18 @@ Status RedisStore::replace(const gold::FeatureView& view, const std::string& fil
     done = write_feast(view, replaced)
                .with_context("the rows are replaced, but not all of Feast's values");
   }
-  return (done.ok() ? sweep() : done).with_context("replace view " + name + " of the online store");
+  if (!done.ok()) {
+    return done.with_context("replace view " + name + " of the online store");
+  }
+  fail_point("online.replace.before_sweep");
+  return sweep().with_context("the rows of view " + name +
+                              " are replaced, but not all old ones removed; the next run does it");
+}
+
+Status RedisStore::remove_leftovers() {
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<RedisReply> due,
+                         ask(RedisUse::kWork, {{"EXISTS", sweep_key()}}));
+  return due[0].integer != 0 ? sweep().with_context("remove rows of dropped views") : Status();
 }
 
 Status RedisStore::replace_record(RedisConnection& redis,
@@ -140,7 +152,8 @@ Status RedisStore::replace_record(RedisConnection& redis,
                                      {"SET", to, encode_record(view.storage_name(), record)},
                                      {"DEL", from},
                                      {"SADD", key("views"), view.storage_name()},
-                                     {"SREM", key("views"), filled}};
+                                     {"SREM", key("views"), filled},
+                                     {"SET", sweep_key(), "1"}};
   if (!keys_.feast_project.empty()) {
     commands.push_back({"SET",
                         key("feast:" + std::to_string(record.epoch)),
@@ -234,10 +247,7 @@ Status RedisStore::sweep() {
   ASSAY_RETURN_IF_ERROR(scan(key("row:"), [&](const std::vector<std::string>& keys) {
     return sweep_found(keys, live, layouts);
   }));
-  if (done.empty()) {
-    return {};
-  }
-  done.insert(done.begin(), "DEL");
+  done.insert(done.begin(), {"DEL", sweep_key()});
   return write({done});
 }
 

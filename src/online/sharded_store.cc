@@ -50,6 +50,7 @@ class ShardedStore : public OnlineStore, public ViewReplacer {
   Result<EventTime> known_data_now() override;
   Result<std::vector<std::string>> views() override;
   Status drop(const std::string& storage_name) override;
+  Status remove_leftovers() override;
   Status replace(const gold::FeatureView& view, const std::string& filled) override;
   Result<uint64_t> content_hash_at(const gold::FeatureView& view,
                                    std::optional<EventTime> now) override;
@@ -389,6 +390,13 @@ Result<std::vector<std::string>> ShardedStore::views() {
 Status ShardedStore::drop(const std::string& storage_name) {
   for (auto shard = shards_.rbegin(); shard != shards_.rend(); ++shard) {
     ASSAY_RETURN_IF_ERROR(shard->store->drop(storage_name).with_context("shard " + shard->name));
+  }
+  return {};
+}
+
+Status ShardedStore::remove_leftovers() {
+  for (const auto& shard : shards_) {
+    ASSAY_RETURN_IF_ERROR(shard.store->remove_leftovers().with_context("shard " + shard.name));
   }
   return {};
 }

@@ -102,6 +102,7 @@ class ShareStore : public OnlineStore, public ViewReplacer {
   Result<EventTime> known_data_now() override { return store_->known_data_now(); }
   Result<std::vector<std::string>> views() override { return store_->views(); }
   Status drop(const std::string& storage_name) override { return store_->drop(storage_name); }
+  Status remove_leftovers() override { return store_->remove_leftovers(); }
   Status replace(const gold::FeatureView& view, const std::string& filled) override {
     return replace_view(*store_, view, filled);
   }
