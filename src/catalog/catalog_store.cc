@@ -6,17 +6,17 @@
 //   fingerprint, modified) runs(id, command, started, finished, status, account) models(name,
 //   version, stage, created, card, bytes) projects(version, profile, completed)
 //   project_files(version, path, text) project_views(version, view)   complete definitions
+//   model_files(name, version, path, text)   definitions that a model was trained under
+//   served_models(id, name, version, stage, since, until, as_of)   which version was served when
 //
 // Times are microseconds since the epoch, UTC.
 
 #include "catalog/catalog_store.h"
 
 #include <array>
-#include <map>
-#include <mutex>
 #include <utility>
 
-#include "catalog/sqlite_database.h"
+#include "catalog/sqlite_catalog.h"
 
 namespace assay::catalog {
 namespace {
@@ -26,7 +26,7 @@ constexpr int64_t kApplicationId = 0x61737361;
 
 /// Statement lists, one per version from 1 on. Never change one that has been released: add
 /// another.
-constexpr std::array<const char*, 2> kMigrations{
+constexpr std::array<const char*, 3> kMigrations{
     "CREATE TABLE objects(kind TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL,"
     " json TEXT NOT NULL, outputs TEXT NOT NULL, removed INTEGER NOT NULL, applied_at INTEGER NOT "
     "NULL,"
@@ -45,7 +45,19 @@ constexpr std::array<const char*, 2> kMigrations{
     "CREATE TABLE project_files(version INTEGER NOT NULL, path TEXT NOT NULL, text TEXT NOT NULL,"
     " PRIMARY KEY(version, path)) WITHOUT ROWID;"
     "CREATE TABLE project_views(version INTEGER NOT NULL, view TEXT NOT NULL,"
-    " PRIMARY KEY(version, view)) WITHOUT ROWID;"};
+    " PRIMARY KEY(version, view)) WITHOUT ROWID;",
+    "CREATE TABLE model_files(name TEXT NOT NULL, version INTEGER NOT NULL, path TEXT NOT NULL,"
+    " text TEXT NOT NULL, PRIMARY KEY(name, version, path)) WITHOUT ROWID;"
+    "CREATE TABLE served_models(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, version "
+    "INTEGER NOT NULL,"
+    " stage TEXT NOT NULL, since INTEGER NOT NULL, until INTEGER, as_of INTEGER);"
+    "CREATE INDEX served_models_of ON served_models(name, id);"
+    // Of all that is asked each second; the cards and bytes lie beside it.
+    "CREATE INDEX models_served ON models(name, stage, version);"
+    "INSERT INTO served_models(name, version, stage, since) SELECT name, version, stage,"
+    " (SELECT applied_at FROM migrations WHERE version = 3) FROM models AS m WHERE version ="
+    " (SELECT version FROM models WHERE name = m.name ORDER BY stage = 'production' DESC,"
+    " version DESC LIMIT 1) ORDER BY name;"};
 
 /// The complete definitions after which those of the same profile need other rows, and the newest
 /// ones: of several that need the same rows, the newest.
@@ -57,74 +69,6 @@ constexpr char kLastOfTheirRows[] =
     " SELECT view FROM project_views WHERE version = f.next)"
     " OR EXISTS (SELECT view FROM project_views WHERE version = f.next EXCEPT"
     " SELECT view FROM project_views WHERE version = f.version))";
-
-constexpr char kCandidate[] = "candidate";
-constexpr char kProduction[] = "production";
-constexpr char kArchived[] = "archived";
-
-int64_t integer_of(const SqlValue& value) {
-  const auto* number = std::get_if<int64_t>(&value);
-  return number == nullptr ? 0 : *number;
-}
-
-std::string text_of(const SqlValue& value) {
-  if (const auto* text = std::get_if<std::string>(&value)) {
-    return *text;
-  }
-  const auto* blob = std::get_if<SqlBlob>(&value);
-  return blob == nullptr ? std::string() : blob->bytes;
-}
-
-class SqliteCatalog : public CatalogStore {
- public:
-  SqliteCatalog(World& world, std::string path, std::unique_ptr<SqliteDatabase> database)
-      : world_(world), path_(std::move(path)), database_(std::move(database)) {}
-
-  Status migrate();
-  Result<ApplyOutcome> apply(const Project& project, const OutputTypes& outputs) override;
-  Result<std::vector<AppliedObject>> applied() override;
-  Result<std::vector<AppliedObject>> history(const std::string& kind,
-                                             const std::string& name) override;
-  Result<std::vector<SourceFileRow>> source_files(const std::string& source) override;
-  Status add_source_files(const std::string& source,
-                          const std::vector<SourceFileRow>& files) override;
-  Status complete_project(const std::string& profile,
-                          const DefinitionTexts& texts,
-                          const std::vector<std::string>& online_views) override;
-  Result<std::vector<CompleteProject>> complete_projects(const std::string& profile,
-                                                         int64_t count) override;
-  Result<std::optional<int64_t>> complete_version(const std::string& profile) override;
-  Result<std::set<std::string>> complete_views(int64_t count) override;
-  Result<int64_t> start_run(const std::string& command) override;
-  Status finish_run(int64_t id,
-                    const std::string& status,
-                    const std::string& account_json) override;
-  Result<std::vector<RunRow>> runs(int64_t count, const std::string& command) override;
-  Result<int64_t> add_model(const std::string& name,
-                            const std::string& card_json,
-                            const std::string& bytes) override;
-  Result<std::vector<ModelRow>> models(const std::string& name) override;
-  Result<ModelRow> model(const std::string& name, std::optional<int64_t> version) override;
-  Status promote_model(const std::string& name, int64_t version) override;
-
- private:
-  using Versions = std::map<std::pair<std::string, std::string>, AppliedObject>;
-
-  Result<std::vector<SqlRow>> query(const std::string& sql, const SqlRow& values = {});
-  Status transaction(const std::function<Status()>& work);
-  Result<int64_t> pragma(const char* name);
-  Status migrate_from(int64_t version);
-  Result<std::vector<CompleteProject>> newest_projects(const std::string& profile, int64_t count);
-  Result<std::vector<AppliedObject>> newest_objects(const std::string& condition);
-  Status put_object(const AppliedObject& object);
-  Status apply_objects(const Project& project, const OutputTypes& outputs, ApplyOutcome* outcome);
-  Status remove_objects(const Versions& gone, ApplyOutcome* outcome);
-
-  World& world_;
-  const std::string path_;
-  std::mutex mutex_;
-  std::unique_ptr<SqliteDatabase> database_;
-};
 
 /// A damaged file says what to do about it, wherever it shows.
 Status advise(Status status, const std::string& path) {
@@ -139,6 +83,8 @@ Status advise(Status status, const std::string& path) {
               "`assay run`: " +
               path};
 }
+
+}  // namespace
 
 Result<std::vector<SqlRow>> SqliteCatalog::query(const std::string& sql, const SqlRow& values) {
   Result<std::vector<SqlRow>> rows = database_->query(sql, values);
@@ -192,14 +138,16 @@ Status SqliteCatalog::migrate_from(int64_t version) {
       database_->execute("CREATE TABLE IF NOT EXISTS migrations(version INTEGER PRIMARY KEY, "
                          "applied_at INTEGER NOT NULL)"));
   for (auto next = static_cast<std::size_t>(version); next < kMigrations.size(); ++next) {
-    ASSAY_RETURN_IF_ERROR(database_->execute(kMigrations[next]));
     ASSAY_RETURN_IF_ERROR(query("INSERT INTO migrations VALUES(?, ?)",
                                 {static_cast<int64_t>(next) + 1, world_.clock.now().micros})
                               .status());
+    ASSAY_RETURN_IF_ERROR(database_->execute(kMigrations[next]));
   }
   return database_->execute("PRAGMA application_id=" + std::to_string(kApplicationId) +
                             "; PRAGMA user_version=" + std::to_string(kMigrations.size()));
 }
+
+namespace {
 
 AppliedObject object_of(const SqlRow& row) {
   return {text_of(row.at(0)),
@@ -210,6 +158,8 @@ AppliedObject object_of(const SqlRow& row) {
           integer_of(row.at(5)) != 0,
           EventTime{integer_of(row.at(6))}};
 }
+
+}  // namespace
 
 Result<std::vector<AppliedObject>> SqliteCatalog::newest_objects(const std::string& condition) {
   ASSAY_ASSIGN_OR_RETURN(
@@ -403,15 +353,31 @@ Result<std::set<std::string>> SqliteCatalog::complete_views(int64_t count) {
   const std::lock_guard lock(mutex_);
   ASSAY_ASSIGN_OR_RETURN(
       const std::vector<SqlRow> rows,
-      query("SELECT DISTINCT view FROM project_views WHERE version IN (SELECT version FROM (SELECT"
-            " version, row_number() OVER (PARTITION BY profile ORDER BY version DESC) AS age FROM " +
-                std::string(kLastOfTheirRows) + ") WHERE age <= ?)",
-            {count}));
+      query(
+          "SELECT DISTINCT view FROM project_views WHERE version IN (SELECT version FROM (SELECT"
+          " version, row_number() OVER (PARTITION BY profile ORDER BY version DESC) AS age FROM " +
+              std::string(kLastOfTheirRows) + ") WHERE age <= ?)",
+          {count}));
   std::set<std::string> views;
   for (const SqlRow& row : rows) {
     views.insert(text_of(row.at(0)));
   }
   return views;
+}
+
+Result<std::optional<CompleteProject>> SqliteCatalog::complete_project_of(
+    const std::string& profile, const std::string& online_view) {
+  const std::lock_guard lock(mutex_);
+  ASSAY_ASSIGN_OR_RETURN(
+      const std::vector<SqlRow> rows,
+      query("SELECT version, completed FROM projects JOIN project_views USING(version)"
+            " WHERE profile = ? AND view = ? ORDER BY version DESC LIMIT 1",
+            {profile, online_view}));
+  if (rows.empty()) {
+    return std::optional<CompleteProject>();
+  }
+  ASSAY_ASSIGN_OR_RETURN(CompleteProject project, project_of(profile, rows.front()));
+  return std::optional(std::move(project));
 }
 
 Result<std::vector<CompleteProject>> SqliteCatalog::newest_projects(const std::string& profile,
@@ -422,25 +388,31 @@ Result<std::vector<CompleteProject>> SqliteCatalog::newest_projects(const std::s
                                {profile, count}));
   std::vector<CompleteProject> projects;
   for (const SqlRow& row : rows) {
-    CompleteProject project;
-    project.version = integer_of(row.at(0));
-    project.profile = profile;
-    project.completed = EventTime{integer_of(row.at(1))};
-    ASSAY_ASSIGN_OR_RETURN(
-        const std::vector<SqlRow> files,
-        query("SELECT path, text FROM project_files WHERE version = ?", {project.version}));
-    for (const SqlRow& file : files) {
-      project.texts[text_of(file.at(0))] = text_of(file.at(1));
-    }
-    ASSAY_ASSIGN_OR_RETURN(
-        const std::vector<SqlRow> views,
-        query("SELECT view FROM project_views WHERE version = ? ORDER BY view", {project.version}));
-    for (const SqlRow& view : views) {
-      project.online_views.push_back(text_of(view.at(0)));
-    }
+    ASSAY_ASSIGN_OR_RETURN(CompleteProject project, project_of(profile, row));
     projects.push_back(std::move(project));
   }
   return projects;
+}
+
+/// `row`: its version, and when it was completed.
+Result<CompleteProject> SqliteCatalog::project_of(const std::string& profile, const SqlRow& row) {
+  CompleteProject project;
+  project.version = integer_of(row.at(0));
+  project.profile = profile;
+  project.completed = EventTime{integer_of(row.at(1))};
+  ASSAY_ASSIGN_OR_RETURN(
+      const std::vector<SqlRow> files,
+      query("SELECT path, text FROM project_files WHERE version = ?", {project.version}));
+  for (const SqlRow& file : files) {
+    project.texts[text_of(file.at(0))] = text_of(file.at(1));
+  }
+  ASSAY_ASSIGN_OR_RETURN(
+      const std::vector<SqlRow> views,
+      query("SELECT view FROM project_views WHERE version = ? ORDER BY view", {project.version}));
+  for (const SqlRow& view : views) {
+    project.online_views.push_back(text_of(view.at(0)));
+  }
+  return project;
 }
 
 Result<int64_t> SqliteCatalog::start_run(const std::string& command) {
@@ -492,90 +464,6 @@ Result<std::vector<RunRow>> SqliteCatalog::runs(int64_t count, const std::string
   }
   return runs;
 }
-
-Result<int64_t> SqliteCatalog::add_model(const std::string& name,
-                                         const std::string& card_json,
-                                         const std::string& bytes) {
-  const std::lock_guard lock(mutex_);
-  int64_t version = 0;
-  ASSAY_RETURN_IF_ERROR(transaction([&]() -> Status {
-    ASSAY_ASSIGN_OR_RETURN(
-        const std::vector<SqlRow> rows,
-        query(
-            "INSERT INTO models SELECT ?1, coalesce(max(version), 0) + 1, ?2, ?3, ?4, ?5 FROM "
-            "models"
-            " WHERE name = ?1 RETURNING version",
-            {name, std::string(kCandidate), world_.clock.now().micros, card_json, SqlBlob{bytes}}));
-    version = integer_of(rows.at(0).at(0));
-    return {};
-  }));
-  return version;
-}
-
-Result<std::vector<ModelRow>> SqliteCatalog::models(const std::string& name) {
-  const std::lock_guard lock(mutex_);
-  ASSAY_ASSIGN_OR_RETURN(
-      const std::vector<SqlRow> rows,
-      query("SELECT name, version, stage, created, card FROM models WHERE ?1 = '' OR name = ?1"
-            " ORDER BY name, version",
-            {name}));
-  std::vector<ModelRow> models;
-  for (const SqlRow& row : rows) {
-    models.push_back({text_of(row.at(0)),
-                      integer_of(row.at(1)),
-                      text_of(row.at(2)),
-                      EventTime{integer_of(row.at(3))},
-                      text_of(row.at(4)),
-                      ""});
-  }
-  return models;
-}
-
-Result<ModelRow> SqliteCatalog::model(const std::string& name, std::optional<int64_t> version) {
-  const std::lock_guard lock(mutex_);
-  ASSAY_ASSIGN_OR_RETURN(const std::vector<SqlRow> rows,
-                         query("SELECT name, version, stage, created, card, bytes FROM models"
-                               " WHERE name = ?1 AND (?2 IS NULL OR version = ?2)"
-                               " ORDER BY stage = 'production' DESC, version DESC LIMIT 1",
-                               {name, version.has_value() ? SqlValue(*version) : SqlValue()}));
-  if (rows.empty()) {
-    const std::string which = version.has_value() ? " version " + std::to_string(*version) : "";
-    return Status(Code::kNotFound,
-                  "no model `" + name + "`" + which +
-                      " in the registry; see `assay model list`, or make "
-                      "it with `assay train " +
-                      name + "`");
-  }
-  const SqlRow& row = rows[0];
-  return ModelRow{text_of(row.at(0)),
-                  integer_of(row.at(1)),
-                  text_of(row.at(2)),
-                  EventTime{integer_of(row.at(3))},
-                  text_of(row.at(4)),
-                  text_of(row.at(5))};
-}
-
-Status SqliteCatalog::promote_model(const std::string& name, int64_t version) {
-  const std::lock_guard lock(mutex_);
-  return transaction([&]() -> Status {
-    ASSAY_RETURN_IF_ERROR(
-        query("UPDATE models SET stage = ? WHERE name = ? AND stage = ? AND version <> ?",
-              {std::string(kArchived), name, std::string(kProduction), version})
-            .status());
-    ASSAY_ASSIGN_OR_RETURN(
-        const std::vector<SqlRow> rows,
-        query("UPDATE models SET stage = ? WHERE name = ? AND version = ? RETURNING version",
-              {std::string(kProduction), name, version}));
-    if (rows.empty()) {
-      return {Code::kNotFound,
-              "no model `" + name + "` version " + std::to_string(version) +
-                  " in the registry; see `assay model list`"};
-    }
-    return {};
-  });
-}
-
-}  // namespace
 
 Result<std::unique_ptr<CatalogStore>> CatalogStore::open(World& world, const std::string& path) {
   Result<std::unique_ptr<SqliteDatabase>> database = SqliteDatabase::open(path);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -55,6 +56,23 @@ struct ModelRow {
   std::string bytes;
 };
 
+/// The version of a model that servers are to answer with: the one in production, else the newest.
+struct ServedVersion {
+  int64_t version = 0;
+  std::string stage;
+  bool operator==(const ServedVersion&) const = default;
+};
+
+/// How long a version was that one.
+struct ServedTime {
+  int64_t version = 0;
+  std::string stage;  // by which it was: "production", or "candidate" before any was promoted
+  EventTime since;
+  std::optional<EventTime> until;  // when another took its place; nothing: it still is
+  std::optional<EventTime> as_of;  // what serving answered for at `since`; nothing: not known
+  bool operator==(const ServedTime&) const = default;
+};
+
 /// Definitions for which everything they name has been made: what is served.
 struct CompleteProject {
   int64_t version = 0;  // 1, 2, ... per catalog
@@ -102,6 +120,9 @@ class CatalogStore {
   /// other and need the same rows in the online store count as one: the newest of them.
   virtual Result<std::vector<CompleteProject>> complete_projects(const std::string& profile,
                                                                  int64_t count) = 0;
+  /// The newest complete definitions of a profile that need these rows; nothing when none did.
+  virtual Result<std::optional<CompleteProject>> complete_project_of(
+      const std::string& profile, const std::string& online_view) = 0;
   /// Version of the newest complete definitions of a profile; nothing when none ever were. Cheap:
   /// servers ask every second.
   virtual Result<std::optional<int64_t>> complete_version(const std::string& profile) = 0;
@@ -118,17 +139,29 @@ class CatalogStore {
   virtual Result<std::vector<RunRow>> runs(int64_t count, const std::string& command = "") = 0;
 
   /// Register a trained model as the next version of its name, stage "candidate"; gives the
-  /// version.
+  /// version. `definitions` are those that it was trained under; `as_of` is the instant that
+  /// serving answers for by now.
   virtual Result<int64_t> add_model(const std::string& name,
                                     const std::string& card_json,
-                                    const std::string& bytes) = 0;
+                                    const std::string& bytes,
+                                    const DefinitionTexts& definitions = {},
+                                    std::optional<EventTime> as_of = {}) = 0;
   /// All models, or those of one name, by name and version; without their bytes.
   virtual Result<std::vector<ModelRow>> models(const std::string& name = "") = 0;
   /// One model with its bytes: the version asked for, else the one in production, else the newest.
   /// kNotFound tells to train.
   virtual Result<ModelRow> model(const std::string& name, std::optional<int64_t> version = {}) = 0;
+  /// The definitions that a version was trained under; empty: not known, it is older than that.
+  virtual Result<DefinitionTexts> model_definitions(const std::string& name, int64_t version) = 0;
   /// Put a version into production; the one that was there is archived. kNotFound: no such version.
-  virtual Status promote_model(const std::string& name, int64_t version) = 0;
+  /// `as_of` as of add_model().
+  virtual Status promote_model(const std::string& name,
+                               int64_t version,
+                               std::optional<EventTime> as_of = {}) = 0;
+  /// Of each model the version that model() gives without one. Cheap: servers ask every second.
+  virtual Result<std::map<std::string, ServedVersion>> served_versions() = 0;
+  /// Which versions that were, oldest first, as far back as this catalog has kept it.
+  virtual Result<std::vector<ServedTime>> served_times(const std::string& name) = 0;
 };
 
 }  // namespace assay::catalog

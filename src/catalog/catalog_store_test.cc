@@ -162,8 +162,7 @@ TEST_F(CatalogStoreTest, DefinitionsOfTheSameRowsCountAsOne) {
   ASSERT_TRUE(complete("second", {"a@1", "b@2"}));
   ASSERT_TRUE(complete("second, with a comment", {"a@1", "b@2"}));
   ASSERT_TRUE(complete("second, and a model", {"a@1", "b@2"}));
-  EXPECT_EQ(texts(2),
-            (std::vector<std::string>{"second, and a model", "first, with a comment"}));
+  EXPECT_EQ(texts(2), (std::vector<std::string>{"second, and a model", "first, with a comment"}));
   EXPECT_EQ(*store->complete_views(2), (std::set<std::string>{"a@1", "b@1", "b@2"}));
   ASSERT_TRUE(complete("without a", {"b@2"}));
   EXPECT_EQ(texts(2), (std::vector<std::string>{"without a", "second, and a model"}));
@@ -200,6 +199,121 @@ TEST_F(CatalogStoreTest, PromotingAnUnknownVersionChangesNothing) {
   EXPECT_EQ(store->promote_model("buy", 7).code(), Code::kNotFound);
   EXPECT_EQ(store->model("buy")->stage, "production");
   EXPECT_EQ(store->model("bye").code(), Code::kNotFound);
+}
+
+TEST_F(CatalogStoreTest, WhichVersionIsServedAndSinceWhenIsKept) {
+  auto store = open();
+  EXPECT_TRUE(store->served_versions()->empty());
+  EXPECT_TRUE(store->served_times("buy")->empty());
+  ASSERT_TRUE(store->add_model("buy", "{}", "1", {}, EventTime{10}).ok());
+  clock_.advance({1});
+  ASSERT_TRUE(store->add_model("buy", "{}", "2", {}, EventTime{11}).ok());
+  ASSERT_TRUE(store->add_model("other", "{}", "").ok());
+  using Served = std::map<std::string, ServedVersion>;
+  EXPECT_EQ(*store->served_versions(),
+            (Served{{"buy", {2, "candidate"}}, {"other", {1, "candidate"}}}));
+  clock_.advance({1});
+  ASSERT_TRUE(store->promote_model("buy", 1, EventTime{12}).ok());
+  clock_.advance({1});
+  ASSERT_TRUE(store->add_model("buy", "{}", "3", {}, EventTime{13}).ok());
+  ASSERT_TRUE(store->promote_model("buy", 1, EventTime{13}).ok());
+  EXPECT_EQ(*store->served_versions(),
+            (Served{{"buy", {1, "production"}}, {"other", {1, "candidate"}}}));
+  clock_.advance({1});
+  ASSERT_TRUE(store->promote_model("buy", 3).ok());
+  EXPECT_EQ(store->promote_model("buy", 9).code(), Code::kNotFound);
+  std::vector<ServedTime> times{{1, "candidate", {1000}, EventTime{1001}, EventTime{10}},
+                                {2, "candidate", {1001}, EventTime{1002}, EventTime{11}},
+                                {1, "production", {1002}, EventTime{1004}, EventTime{12}},
+                                {3, "production", {1004}, std::nullopt, std::nullopt}};
+  EXPECT_EQ(*store->served_times("buy"), times);
+  EXPECT_EQ(store->served_times("other")->size(), 1U);
+  ASSERT_TRUE(store->promote_model("buy", 3, EventTime{14}).ok()) << "by now it is known";
+  times.back().until = EventTime{1004};
+  times.push_back({3, "production", {1004}, std::nullopt, EventTime{14}});
+  EXPECT_EQ(*store->served_times("buy"), times);
+  ASSERT_TRUE(store->promote_model("buy", 3, EventTime{15}).ok());
+  EXPECT_EQ(*store->served_times("buy"), times) << "it was before";
+}
+
+TEST_F(CatalogStoreTest, AModelKeepsTheDefinitionsItWasTrainedUnder) {
+  auto store = open();
+  const DefinitionTexts texts{{"assay.yaml", "project: a"}, {"sql/b.sql", "SELECT 1"}};
+  ASSERT_TRUE(store->add_model("buy", "{}", "1", texts).ok());
+  ASSERT_TRUE(store->add_model("buy", "{}", "2").ok());
+  EXPECT_EQ(*store->model_definitions("buy", 1), texts);
+  EXPECT_TRUE(store->model_definitions("buy", 2)->empty());
+}
+
+TEST_F(CatalogStoreTest, TheNewestDefinitionsWithTheseRowsAreFound) {
+  auto store = open();
+  ASSERT_TRUE(store->complete_project("", {{"a", "1"}}, {"a@1"}).ok());
+  ASSERT_TRUE(store->complete_project("", {{"a", "2"}}, {"a@1", "b@1"}).ok());
+  ASSERT_TRUE(store->complete_project("", {{"a", "3"}}, {"a@3", "b@1"}).ok());
+  ASSERT_TRUE(store->complete_project("night", {{"a", "4"}}, {"a@1"}).ok());
+  const auto found = store->complete_project_of("", "a@1");
+  ASSERT_TRUE(found.ok() && found->has_value());
+  EXPECT_EQ((*found)->texts.at("a"), "2");
+  EXPECT_EQ((*found)->online_views, (std::vector<std::string>{"a@1", "b@1"}));
+  EXPECT_FALSE(store->complete_project_of("", "a@2")->has_value());
+  EXPECT_FALSE(store->complete_project_of("day", "a@1")->has_value());
+}
+
+/// A catalog as it was before it kept what is served, with the statements of then.
+void make_second_version(const std::string& path) {
+  auto database = SqliteDatabase::open(path).value();
+  const Status made = database->execute(
+      "CREATE TABLE migrations(version INTEGER PRIMARY KEY, applied_at INTEGER NOT NULL);"
+      "CREATE TABLE objects(kind TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL,"
+      " json TEXT NOT NULL, outputs TEXT NOT NULL, removed INTEGER NOT NULL, applied_at INTEGER "
+      "NOT NULL, PRIMARY KEY(kind, name, version)) WITHOUT ROWID;"
+      "CREATE TABLE source_files(source TEXT NOT NULL, ordinal INTEGER NOT NULL, path TEXT NOT "
+      "NULL, begin_bytes INTEGER NOT NULL, end_bytes INTEGER NOT NULL, fingerprint INTEGER NOT "
+      "NULL, modified INTEGER NOT NULL, PRIMARY KEY(source, ordinal)) WITHOUT ROWID;"
+      "CREATE TABLE runs(id INTEGER PRIMARY KEY AUTOINCREMENT, command TEXT NOT NULL, started "
+      "INTEGER NOT NULL, finished INTEGER, status TEXT NOT NULL, account TEXT NOT NULL);"
+      "CREATE TABLE models(name TEXT NOT NULL, version INTEGER NOT NULL, stage TEXT NOT NULL,"
+      " created INTEGER NOT NULL, card TEXT NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY(name, "
+      "version));"
+      "CREATE TABLE projects(version INTEGER PRIMARY KEY, profile TEXT NOT NULL, completed INTEGER "
+      "NOT NULL);"
+      "CREATE TABLE project_files(version INTEGER NOT NULL, path TEXT NOT NULL, text TEXT NOT NULL,"
+      " PRIMARY KEY(version, path)) WITHOUT ROWID;"
+      "CREATE TABLE project_views(version INTEGER NOT NULL, view TEXT NOT NULL,"
+      " PRIMARY KEY(version, view)) WITHOUT ROWID;"
+      "INSERT INTO migrations VALUES(1, 5), (2, 6);"
+      "INSERT INTO models VALUES('buy', 1, 'archived', 7, '{}', 'a'), ('buy', 2, 'production', 8,"
+      " '{}', 'b'), ('buy', 3, 'candidate', 9, '{}', 'c'), ('rent', 1, 'candidate', 9, '{}', 'd'),"
+      " ('rent', 2, 'candidate', 9, '{}', 'e');"
+      "PRAGMA application_id=1634956129; PRAGMA user_version=2");
+  ASSERT_TRUE(made.ok()) << made.to_string();
+}
+
+TEST_F(CatalogStoreTest, AnOlderCatalogKeepsItsModelsAndFromThenOnWhatIsServed) {
+  make_second_version(path());
+  auto store = open();
+  ASSERT_NE(store, nullptr);
+  EXPECT_EQ(store->models()->size(), 5U);
+  EXPECT_EQ(store->model("buy")->bytes, "b");
+  EXPECT_EQ(*store->served_times("buy"),
+            (std::vector<ServedTime>{{2, "production", {1000}, std::nullopt, std::nullopt}}));
+  EXPECT_EQ(*store->served_times("rent"),
+            (std::vector<ServedTime>{{2, "candidate", {1000}, std::nullopt, std::nullopt}}));
+  EXPECT_TRUE(store->model_definitions("buy", 2)->empty());
+  ASSERT_TRUE(store->promote_model("buy", 3, EventTime{7}).ok());
+  EXPECT_EQ(open()->served_times("buy")->size(), 2U) << "it is brought up to date once";
+}
+
+TEST_F(CatalogStoreTest, WhatIsAskedEachSecondReadsNoCardsAndBytes) {
+  open();
+  auto database = SqliteDatabase::open(path()).value();
+  const auto plan = database->query(
+      "EXPLAIN QUERY PLAN SELECT name, version, stage FROM models ORDER BY name, stage = "
+      "'production', version");
+  ASSERT_TRUE(plan.ok());
+  const auto* first = std::get_if<std::string>(&plan->at(0).at(3));
+  ASSERT_NE(first, nullptr);
+  EXPECT_NE(first->find("COVERING INDEX models_served"), std::string::npos) << *first;
 }
 
 TEST_F(CatalogStoreTest, AFileThatIsNoDatabaseIsCorruptAndSaysWhatToDo) {
