@@ -121,7 +121,6 @@ class KafkaLine {
   Status note_pause();
 
   [[nodiscard]] bool has_read_backlog() const { return source_->has_read_backlog(); }
-  [[nodiscard]] int64_t lag() const { return source_->lag(); }
   [[nodiscard]] std::vector<ingest::KafkaSource::PartLag> part_lags() const {
     return source_->part_lags();
   }

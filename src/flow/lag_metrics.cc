@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "flow/source_ledger.h"
+#include "ingest/kafka_source.h"
 
 namespace assay::flow {
 namespace {
@@ -13,32 +14,6 @@ double seconds_since(World& world, EventTime time) {
 }
 
 }  // namespace
-
-void note_lag(World& world,
-              const std::string& table,
-              int64_t records,
-              const std::vector<ingest::KafkaSource::PartLag>& parts) {
-  world.metrics
-      .gauge("assay_flow_source_lag_records",
-             "Records of the source that were not taken yet",
-             {{"name", table}})
-      .set(static_cast<double>(records));
-  for (const ingest::KafkaSource::PartLag& lag : parts) {
-    const MetricLabels labels = {{"name", table}, {"partition", lag.name}};
-    const bool is_behind = lag.records > 0 && lag.sent.has_value();
-    const double behind = is_behind ? seconds_since(world, *lag.sent) : 0;
-    world.metrics
-        .gauge("assay_flow_partition_lag_records",
-               "Records of the partition that were not taken yet",
-               labels)
-        .set(static_cast<double>(lag.records));
-    world.metrics
-        .gauge("assay_flow_partition_lag_seconds",
-               "Age of the last record taken of a partition that has more; 0 when it has none",
-               labels)
-        .set(behind);
-  }
-}
 
 void note_commit(World& world, Duration began, std::optional<EventTime> first_received) {
   const int64_t now = world.clock.monotonic().micros;

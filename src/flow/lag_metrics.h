@@ -10,16 +10,9 @@
 #include "base/time.h"
 #include "base/world.h"
 #include "flow/workspace.h"
-#include "ingest/kafka_source.h"
 #include "silver/part_times.h"
 
 namespace assay::flow {
-
-/// Tell in the metrics what a table's source still has, in all and by partition.
-void note_lag(World& world,
-              const std::string& table,
-              int64_t records,
-              const std::vector<ingest::KafkaSource::PartLag>& parts);
 
 /// Tell how long a commit of what was read took, and how long its epoch: since the first of its
 /// records was read, which may be none.

@@ -27,30 +27,11 @@ class LagMetrics : public testing::Test {
   double gauge(const std::string& name, const MetricLabels& labels) {
     return world_.metrics.gauge(name, "", labels).value();
   }
-  double seconds_of(const std::string& partition) {
-    return gauge("assay_flow_partition_lag_seconds", {{"name", "t"}, {"partition", partition}});
-  }
 
   SystemWorld system_;
   FakeClock clock_;
   World world_;
 };
-
-TEST_F(LagMetrics, APartitionIsAsFarBehindAsItsLastRecordTaken) {
-  note_lag(
-      world_, "t", 7, {{"e/0", 5, ago(12.5)}, {"e/1", 0, ago(3'600)}, {"e/2", 2, std::nullopt}});
-  EXPECT_EQ(gauge("assay_flow_source_lag_records", {{"name", "t"}}), 7);
-  EXPECT_EQ(gauge("assay_flow_partition_lag_records", {{"name", "t"}, {"partition", "e/0"}}), 5);
-  EXPECT_EQ(gauge("assay_flow_partition_lag_records", {{"name", "t"}, {"partition", "e/2"}}), 2);
-  EXPECT_EQ(seconds_of("e/0"), 12.5);
-  EXPECT_EQ(seconds_of("e/1"), 0) << "it has nothing more";
-  EXPECT_EQ(seconds_of("e/2"), 0) << "its topic does not say when records were sent";
-}
-
-TEST_F(LagMetrics, AProducerWhoseClockIsAheadIsNotNegativelyBehind) {
-  note_lag(world_, "t", 1, {{"e/0", 1, ago(-600)}});
-  EXPECT_EQ(seconds_of("e/0"), 0);
-}
 
 TEST_F(LagMetrics, ACommitTellsHowLongItTookAndHowLongItsEpoch) {
   const Duration began = clock_.monotonic();

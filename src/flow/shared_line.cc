@@ -277,7 +277,9 @@ Result<std::vector<ingest::KafkaSource::PartLag>> SharedLine::lags() {
     const auto time = times.find(ordinal);
     if (own != mine.end()) {
       lag = own->second;
-    } else if (time != times.end()) {
+      lag.next.reset();  // others may have it by the next look
+    }
+    if (!lag.sent.has_value() && time != times.end()) {
       lag.sent = time->second;
     }
     Moved& moved = moved_.try_emplace(ordinal, Moved{lag.name, 0, position, now}).first->second;

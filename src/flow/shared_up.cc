@@ -332,18 +332,15 @@ class SharedUp {
       answer = away_.last(line.name())->others;
     }
     away_.note(line.name(), answer);
-    Result<std::vector<ingest::KafkaSource::PartLag>> lags = line.lags();
+    const Result<std::vector<ingest::KafkaSource::PartLag>> lags = line.lags();
     if (!lags.ok()) {
       return;
     }
-    int64_t records = 0;
-    for (ingest::KafkaSource::PartLag& lag : *lags) {
-      lag = stages_.leads() ? lag : ingest::KafkaSource::PartLag{lag.name, 0, {}};
-      records += lag.records;
-    }
-    note_lag(workspace_.world(), line.name(), records, *lags);
     if (stages_.leads()) {
+      away_.lags(line.name()).note_read(*lags);
       note_unread(line);
+    } else {
+      away_.lags(line.name()).leave(*lags);
     }
   }
 

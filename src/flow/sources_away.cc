@@ -43,11 +43,13 @@ Status SourcesAway::begin() {
     if (!workspace_.reads_parts(name)) {
       continue;
     }
+    Table& table = tables[name];
+    table.lags = std::make_unique<PartLags>(workspace_.world(), name);
     ASSAY_ASSIGN_OR_RETURN(
-        tables[name].watch,
+        table.watch,
         TopicWatch::start(workspace_.world(),
                           workspace_.project().sources.at(bronze.source),
-                          {options_.run.ask_timeout, every_, wakeup_}));
+                          {options_.run.ask_timeout, every_, wakeup_, table.lags.get()}));
   }
   tables_ = std::move(tables);
   return {};

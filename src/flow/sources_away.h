@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "base/time.h"
 #include "base/wakeup.h"
+#include "flow/part_lags.h"
 #include "flow/topic_watch.h"
 #include "flow/up.h"
 #include "flow/workspace.h"
@@ -54,6 +55,9 @@ class SourcesAway {
   /// The last one of a table, taken or not; nothing before the first.
   [[nodiscard]] const TopicWatch::Answer* last(const std::string& table) const;
 
+  /// How far a table is behind its topics: told by who reads it, and by the looks.
+  [[nodiscard]] PartLags& lags(const std::string& table) { return *tables_.at(table).lags; }
+
   /// Tell, in metric and log, how it is with a table's source.
   void note(const std::string& table, const Status& status);
 
@@ -72,6 +76,7 @@ class SourcesAway {
 
  private:
   struct Table {
+    std::unique_ptr<PartLags> lags;  // before who uses it
     std::unique_ptr<TopicWatch> watch;
     std::optional<TopicWatch::Answer> last;
     bool is_new = false;                  // the last one was not taken yet

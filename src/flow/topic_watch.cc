@@ -14,6 +14,10 @@ constexpr Duration kRegistryMax{10 * kMicrosPerSecond};
 constexpr Duration kEveryMin{10'000};
 /// Those that did not answer are asked again after this.
 constexpr Duration kAwayEvery{2 * kMicrosPerSecond};
+/// A record that is behind a line is waited for so long, to hear when it was sent.
+constexpr Duration kRecordWait{500'000};
+/// Such a record is all that is ever fetched.
+constexpr int64_t kFetchBytes = 64 << 10;
 /// What a proxy says when there is no registry behind it.
 constexpr int kNothingBehind = 502;
 constexpr int kNothingInTime = 504;
@@ -28,6 +32,7 @@ Result<std::unique_ptr<TopicWatch>> TopicWatch::start(World& world,
   client.brokers = source.kafka->brokers;
   client.settings = source.kafka->options;
   client.timeout = options.timeout;
+  client.queue_bytes_max = kFetchBytes;
   ASSAY_ASSIGN_OR_RETURN(watch->asks_, ingest::KafkaConsumer::open(world.log, client));
   if (source.registry.has_value()) {
     watch->http_ = store::make_http_client({.ca_file = source.registry->ca_file});
@@ -60,6 +65,7 @@ void TopicWatch::run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     const Duration asked_at = world_.clock.monotonic();
     Result<ingest::KafkaLook> found = look(stop);
+    tell_lags(found, stop);
     Status others = found.ok() ? ask_letters(stop) : Status();
     const bool asks_registry =
         asks_registry_ && http_ != nullptr && found.ok() && others.ok() && !stop.stop_requested();
@@ -92,6 +98,27 @@ Result<ingest::KafkaLook> TopicWatch::look(const std::stop_token& stop) {
   Result<ingest::KafkaLook> found = ingest::look_at_topics(
       *asks_, source_.kafka->topics, patience, options_.timeout, stop);
   return found.ok() ? std::move(found) : std::move(found).status().with_context(context);
+}
+
+/// How far behind the line is, also while it is held up itself.
+void TopicWatch::tell_lags(const Result<ingest::KafkaLook>& look, const std::stop_token& stop) {
+  if (options_.lags == nullptr) {
+    return;
+  }
+  if (look.ok()) {
+    options_.lags->note_look(*look);
+    for (const auto& [partition, offset] : options_.lags->unknown()) {
+      if (stop.stop_requested()) {
+        return;
+      }
+      const Result<std::optional<EventTime>> sent =
+          ingest::first_sent_from(*asks_, partition, offset, kRecordWait);
+      if (sent.ok() && sent->has_value()) {
+        options_.lags->note_next(partition, offset, **sent);
+      }
+    }
+  }
+  options_.lags->tell();
 }
 
 /// That the topic for refused records is not there is said by who sends: brokers may make it then.

@@ -14,6 +14,7 @@
 #include "base/wakeup.h"
 #include "base/world.h"
 #include "catalog/definitions.h"
+#include "flow/part_lags.h"
 #include "ingest/kafka_client.h"
 #include "store/http_client.h"
 
@@ -30,6 +31,7 @@ class TopicWatch {
     Duration timeout;  // of a question
     Duration every;
     Wakeup* wakeup = nullptr;  // notified of an answer; must outlive the watch
+    PartLags* lags = nullptr;  // told of what is seen; must outlive the watch
   };
   /// The world must outlive the watch.
   ///
@@ -69,6 +71,7 @@ class TopicWatch {
         options_(options) {}
   void run(const std::stop_token& stop);
   Result<ingest::KafkaLook> look(const std::stop_token& stop);
+  void tell_lags(const Result<ingest::KafkaLook>& look, const std::stop_token& stop);
   Status ask_letters(const std::stop_token& stop);
   Status ask_registry();
 

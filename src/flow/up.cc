@@ -178,6 +178,7 @@ class UpLoop {
     *source_failed = false;
     ASSAY_ASSIGN_OR_RETURN(std::unique_ptr<KafkaLine> line,
                            KafkaLine::open(workspace_, name, run_options(), source_failed));
+    away_.lags(name).note_read(line->part_lags());
     StageAccount account;
     account.stage = "bronze";
     account.name = name;
@@ -525,7 +526,7 @@ class UpLoop {
     }
     noted_at_ = clock_.monotonic();
     for (const std::unique_ptr<KafkaLine>& line : lines_) {
-      flow::note_lag(workspace_.world(), line->name(), line->lag(), line->part_lags());
+      away_.lags(line->name()).note_read(line->part_lags());
     }
   }
 
@@ -549,8 +550,7 @@ class UpLoop {
   ingest::LeftAskers left_askers_;
   std::vector<std::unique_ptr<KafkaLine>> lines_;
   std::unique_ptr<LakeThread> lake_;
-  std::map<std::string, std::optional<EventTime>>
-      received_;  // first of each line's epoch on its way
+  std::map<std::string, std::optional<EventTime>> received_;  // first of epochs on their way
   SourcesAway away_;
   std::set<std::string> left_ahead_;  // views that journals of tables that are left out are ahead by
   std::optional<Duration> away_since_;

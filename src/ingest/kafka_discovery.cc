@@ -52,6 +52,31 @@ Result<KafkaLook> look_at_topics(KafkaConsumer& consumer,
   return look;
 }
 
+Result<std::optional<EventTime>> first_sent_from(KafkaConsumer& consumer,
+                                                 const TopicPartition& partition,
+                                                 int64_t offset,
+                                                 Duration wait) {
+  constexpr int64_t kPolls = 10;
+  ASSAY_RETURN_IF_ERROR(consumer.assign({{partition, offset}}));
+  std::optional<EventTime> sent;
+  Status failed;
+  for (int64_t i = 0; i < kPolls && failed.ok(); ++i) {
+    const Result<std::unique_ptr<KafkaBlock>> block = consumer.poll(1, {wait.micros / kPolls});
+    failed = block.status();
+    if (failed.ok() && !(*block)->messages.empty()) {
+      const int64_t sent_ms = (*block)->messages.front().timestamp_ms;
+      sent = sent_ms < 0 ? std::nullopt : std::optional(EventTime{sent_ms * 1'000});
+      break;
+    }
+    if (failed.ok() && !((*block)->ends.empty() && (*block)->lost.empty())) {
+      break;  // there is none, or none any more
+    }
+  }
+  ASSAY_RETURN_IF_ERROR(consumer.assign({}));
+  ASSAY_RETURN_IF_ERROR(failed);
+  return sent;
+}
+
 KafkaDiscovery::KafkaDiscovery(World& world,
                                const catalog::SourceDef& definition,
                                const Options& options,

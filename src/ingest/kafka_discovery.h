@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -25,6 +26,13 @@ Result<KafkaLook> look_at_topics(KafkaConsumer& consumer,
                                  Duration patience,
                                  Duration wait,
                                  const std::stop_token& stop = {});
+
+/// When the first record of a partition from an offset on was sent; nothing where none comes within
+/// `wait`, or its topic does not say. The consumer reads nothing else, and nothing afterwards.
+Result<std::optional<EventTime>> first_sent_from(KafkaConsumer& consumer,
+                                                 const TopicPartition& partition,
+                                                 int64_t offset,
+                                                 Duration wait);
 
 /// Finds the partitions of a source's topics, numbers new ones, and tells a topic that was deleted
 /// and made again under its name: brokers give it another id.

@@ -88,13 +88,15 @@ std::vector<std::size_t> take_last_records(KafkaBlock& block, std::vector<KafkaR
     if (reading.looks_for_last) {  // the first of its partition
       reading.looks_for_last = false;
       const std::optional<KafkaMark> found = KafkaMark::of(message);
-      const bool is_another =
-          message.offset == reading.last->offset && found && found != reading.last;
+      const bool is_at_it = message.offset == reading.last->offset;
+      const bool is_another = is_at_it && found && found != reading.last;
       // Between the last record and the next one there was none.
       const bool is_between =
           message.offset > reading.last->offset && message.offset < reading.offset;
       if (is_another || is_between) {
         anew.push_back(message.partition);
+      } else if (is_at_it && message.timestamp_ms >= 0) {
+        reading.sent = EventTime{message.timestamp_ms * 1'000};
       }
     }
     return message.offset < reading.offset;

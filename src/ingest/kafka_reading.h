@@ -23,7 +23,7 @@ struct KafkaReading {
   bool at_end = false;            // the end was seen, and nothing since
   bool is_mine = true;            // false: a group has given it to another
   bool was_read = false;          // before reading began
-  std::optional<EventTime> sent;  // of the last record handed out
+  std::optional<EventTime> sent;  // of the last record handed out, or found again
   std::optional<KafkaMark> last;  // the last record that was taken, here or before
   bool looks_for_last = false;    // it is fetched once more, to see that it still stands there
 

@@ -301,7 +301,8 @@ class KafkaTopics : public KafkaSource {
     std::vector<PartLag> lags;
     for (const KafkaReading& reading : reading_) {
       if (reading.is_mine) {
-        lags.push_back({reading.part.partition.name(), lag_of(reading), reading.sent});
+        lags.push_back(
+            {reading.part.partition.name(), lag_of(reading), reading.sent, reading.offset});
       }
     }
     return lags;
@@ -318,7 +319,9 @@ class KafkaTopics : public KafkaSource {
   }
 
   [[nodiscard]] int64_t lag_of(const KafkaReading& reading) const {
-    return std::max<int64_t>(0, consumer_->last_seen_end(reading.part.partition) - reading.offset);
+    const int64_t was = reading.has_read_backlog() ? 0 : reading.was.end;
+    const int64_t end = std::max(was, consumer_->last_seen_end(reading.part.partition));
+    return std::max<int64_t>(0, end - reading.offset);
   }
 
   [[nodiscard]] bool is_read(const KafkaPart& part) const {

@@ -148,8 +148,10 @@ class KafkaSource {
   struct PartLag {
     std::string name;     // "topic/3"
     int64_t records = 0;  // not handed out yet
-    /// When the last record handed out was sent, by the topic; nothing when it does not say.
+    /// When the last record handed out, or found again where it was taken before, was sent, by the
+    /// topic; nothing when it does not say.
     std::optional<EventTime> sent;
+    std::optional<int64_t> next = std::nullopt;  // offset of the next record to hand out
   };
   [[nodiscard]] virtual std::vector<PartLag> part_lags() const = 0;
 };

@@ -760,7 +760,36 @@ TEST_F(KafkaSourceTest, LagIsToldByPartition) {
     const bool is_read = lag.name == topic_ + "/1";
     EXPECT_EQ(lag.records, is_read ? 1 : 0) << lag.name;
     EXPECT_EQ(lag.sent.has_value(), is_read) << lag.name;
+    EXPECT_EQ(lag.next, is_read ? 1 : 0) << lag.name;
   }
+}
+
+TEST_F(KafkaSourceTest, WhatIsBehindIsKnownBeforeAnythingIsFetched) {
+  create(1);
+  send(0, "a");
+  send(0, "b");
+  const auto source = open_at({});
+  ASSERT_EQ(source->part_lags().size(), 1U);
+  EXPECT_EQ(source->part_lags()[0].records, 2);
+  EXPECT_EQ(source->lag(), 2);
+}
+
+TEST_F(KafkaSourceTest, WhenTheLastRecordTakenWasSentIsKnownAgainAfterARestart) {
+  create(1);
+  send(0, "a");
+  PartsDone done;
+  {
+    const auto source = open_at({});
+    read_some(*source);
+    done = {source->positions(), source->marks()};
+  }
+  const EventTime after = world_.world().clock.now();
+  const auto source = open_at(done.positions, done.marks);
+  EXPECT_TRUE(read_all(*source).empty());
+  const std::optional<EventTime> sent = source->part_lags()[0].sent;
+  ASSERT_TRUE(sent.has_value());
+  EXPECT_LE(*sent, after);
+  EXPECT_GT(sent->micros, after.micros - 600 * kMicrosPerSecond);
 }
 
 }  // namespace
