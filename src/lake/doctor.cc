@@ -187,18 +187,25 @@ class Examination {
   Status examine_statistics() {
     ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<DeltaTable> table,
                            DeltaTable::open(lake_.world, lake_.store, lake_.sql, key_));
+    std::vector<DataFile> files;
     for (const auto& [path, file] : state_->snapshot.files) {
-      if (sizes_.count(key_ + '/' + path) == 0) {
-        continue;
+      if (sizes_.count(key_ + '/' + path) != 0) {
+        files.push_back(file);
       }
-      const Result<std::string> lie = statistics_lie(lake_.sql, *table, state_->snapshot, file);
+    }
+    const std::vector<Result<std::string>> lies =
+        statistics_lies(lake_.sql, *table, state_->snapshot, files);
+    for (std::size_t i = 0; i < files.size(); ++i) {
+      const std::string object = key_ + '/' + files[i].path;
+      const Result<std::string>& lie = lies[i];
       if (!lie.ok()) {
-        add(Severity::kError, "unreadable_file", key_ + '/' + path, lie.status().message());
+        add(Severity::kError, "unreadable_file", object, lie.status().message());
       } else if (!lie->empty()) {
-        const Status mended = options_.mend ? rewrite(*table, file) : Status(Code::kCancelled, "");
+        const Status mended =
+            options_.mend ? rewrite(*table, files[i]) : Status(Code::kCancelled, "");
         add(Severity::kError,
             "wrong_statistics",
-            key_ + '/' + path,
+            object,
             mended.ok() || !options_.mend ? *lie : *lie + "; not mended: " + mended.message(),
             mended.ok());
       }

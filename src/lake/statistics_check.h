@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "data/sql_engine.h"
 #include "lake/delta_table.h"
@@ -16,5 +17,12 @@ Result<std::string> statistics_lie(data::SqlEngine& sql,
                                    DeltaTable& table,
                                    const Snapshot& snapshot,
                                    const DataFile& file);
+
+/// The same of many files, in their order. One statement reads a good number of them, and each
+/// alone only where one of them cannot be read.
+std::vector<Result<std::string>> statistics_lies(data::SqlEngine& sql,
+                                                 DeltaTable& table,
+                                                 const Snapshot& snapshot,
+                                                 const std::vector<DataFile>& files);
 
 }  // namespace assay::lake

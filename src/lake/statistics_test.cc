@@ -1,5 +1,6 @@
 #include "lake/statistics.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -151,6 +152,97 @@ TEST(Statistics, MembersOfStructsAreToldAndListsAreNot) {
   ASSERT_TRUE((*table)->commit(request).ok());
   const auto snapshot = (*table)->snapshot().value();
   EXPECT_EQ(statistics_lie(lake.sql(), **table, *snapshot, files->front()).value(), "");
+}
+
+/// A table with files of three rows each, whose statistics are made wrong one way or another.
+class ManyFiles : public testing::Test {
+ protected:
+  static constexpr int kFiles = 150;  // more than one statement takes
+
+  ManyFiles() {
+    const std::string columns =
+        "i AS n, i / 4 AS d, 'x' || i AS s, TIMESTAMPTZ '2026-01-01 00:00:00.25+00' + to_hours(i) "
+        "AS t, CAST(i AS DECIMAL(10, 2)) AS e, i % 2 = 0 AS b, CASE WHEN i % 3 = 0 THEN NULL ELSE "
+        "i "
+        "END AS m, 'p' || (i // 3 % 20) AS p, i AS \"min n\"";
+    const auto schema = rows_of(columns, 0, 0).schema_ptr();
+    auto opened = DeltaTable::open_or_create(
+        lake_.world(), lake_.store(), lake_.sql(), "t", {"t", schema, {"p"}});
+    table_ = std::move(opened).value();
+    CommitRequest request;
+    for (int i = 0; i < kFiles; ++i) {
+      const auto written = table_->write_files(rows_of(columns, i * 3, i * 3 + 3));
+      request.adds.insert(request.adds.end(), written->begin(), written->end());
+    }
+    EXPECT_TRUE(table_->commit(request).ok());
+    snapshot_ = table_->snapshot().value();
+    for (const auto& [path, file] : snapshot_->files) {
+      files_.push_back(file);
+    }
+  }
+  data::Batch rows_of(const std::string& columns, int begin, int end) {
+    return lake_.rows("SELECT " + columns + " FROM range(" + std::to_string(begin) + ", " +
+                      std::to_string(end) + ") AS r(i)");
+  }
+  /// Let a file's statistics say `value` of a column, or of the rows.
+  void lie(std::size_t file,
+           const std::string& kind,
+           const std::string& column,
+           const std::string& value) {
+    std::string& text = files_.at(file).stats_json;
+    std::size_t at = text.find('"' + kind + "\":") + kind.size() + 3;
+    if (!column.empty()) {
+      at = text.find('"' + column + "\":", at) + column.size() + 3;
+    }
+    ASSERT_LT(at, text.size()) << text;
+    text.replace(at, text.find_first_of(",}", at) - at, value);
+  }
+  std::vector<std::string> said_of_all() {
+    std::vector<std::string> said;
+    for (const auto& lie : statistics_lies(lake_.sql(), *table_, *snapshot_, files_)) {
+      said.push_back(lie.ok() ? *lie : lie.status().to_string());
+    }
+    return said;
+  }
+  std::vector<std::string> said_one_by_one() {
+    std::vector<std::string> said;
+    for (const DataFile& file : files_) {
+      const auto lie = statistics_lie(lake_.sql(), *table_, *snapshot_, file);
+      said.push_back(lie.ok() ? *lie : lie.status().to_string());
+    }
+    return said;
+  }
+
+  LakeUnderTest lake_;
+  std::unique_ptr<DeltaTable> table_;
+  std::shared_ptr<const Snapshot> snapshot_;
+  std::vector<DataFile> files_;
+};
+
+TEST_F(ManyFiles, AreJudgedAsOneByOne) {
+  ASSERT_EQ(files_.size(), static_cast<std::size_t>(kFiles));
+  EXPECT_EQ(said_of_all(), std::vector<std::string>(kFiles));
+  lie(1, "numRecords", "", "4");
+  lie(3, "minValues", "n", "999999");
+  lie(5, "maxValues", "s", "\"a\"");
+  lie(70, "maxValues", "d", "-0.5");
+  lie(71, "minValues", "e", "99999.5");
+  lie(72, "maxValues", "t", "\"2020-01-01T00:00:00.000Z\"");
+  lie(73, "minValues", "min n", "999999");
+  lie(149, "nullCount", "m", "7");
+  files_[80].stats_json = "{";
+  files_[81].stats_json = "";
+  const std::vector<std::string> said = said_of_all();
+  EXPECT_EQ(said, said_one_by_one());
+  EXPECT_EQ(std::count(said.begin(), said.end(), ""), kFiles - 9);
+}
+
+TEST_F(ManyFiles, OfWhichSomeCannotBeReadAreJudgedOneByOne) {
+  lie(1, "numRecords", "", "4");
+  ASSERT_TRUE(lake_.store().remove("t/" + files_[2].path).ok());
+  const std::vector<std::string> said = said_of_all();
+  EXPECT_EQ(said, said_one_by_one());
+  EXPECT_EQ(std::count(said.begin(), said.end(), ""), kFiles - 2);
 }
 
 }  // namespace
