@@ -62,6 +62,18 @@ TEST(Served, TheOldDefinitionServesUntilTheNewOneIsComplete) {
   expect_verified(project);
 }
 
+TEST(Served, ASilverTableIsThatOfTheServedDefinition) {
+  TestProject project;
+  ASSERT_TRUE(project.run().ok());
+  project.change("ts AS event_time FROM events", "ts AS event_time, 1 AS more FROM events");
+  (void)project.open();  // applied, not run
+  const auto files = project.open_as(Definitions::kFiles);
+  const auto served = project.open_as(Definitions::kServed);
+  EXPECT_TRUE(served->serves_older());
+  EXPECT_TRUE((*files->source_schema("clean"))->find("more").has_value());
+  EXPECT_FALSE((*served->source_schema("clean"))->find("more").has_value());
+}
+
 TEST(Served, RowsOfTheDefinitionBeforeTheLastAreDropped) {
   TestProject project;
   ASSERT_TRUE(project.run().ok());

@@ -315,38 +315,6 @@ Result<std::string> Workspace::source_table_key(const std::string& name) {
   return *layer == catalog::TableLayer::kSilver ? silver_table_key(name) : bronze_table_key(name);
 }
 
-Result<data::SchemaPtr> Workspace::silver_schema(const catalog::Project& project,
-                                                 const std::string& name) {
-  ASSAY_ASSIGN_OR_RETURN(const std::unique_ptr<silver::SilverOperator> operation,
-                         make_silver_operator(project, name));
-  return operation->output_schema();
-}
-
-Result<std::unique_ptr<silver::SilverOperator>> Workspace::make_silver_operator(
-    const catalog::Project& project, const std::string& name) {
-  const catalog::SilverDef& definition = project.silver.at(name);
-  ASSAY_ASSIGN_OR_RETURN(const data::SchemaPtr input,
-                         catalog::bronze_schema(project.bronze.at(definition.from)));
-  std::map<std::string, data::SchemaPtr> lookups;
-  for (const catalog::EnrichDef& enrich : definition.enrich) {
-    if (catalog::layer_of(project, enrich.lookup) == catalog::TableLayer::kSilver) {
-      ASSAY_ASSIGN_OR_RETURN(lookups[enrich.lookup], silver_schema(project, enrich.lookup));
-    } else {
-      ASSAY_ASSIGN_OR_RETURN(lookups[enrich.lookup],
-                             catalog::bronze_schema(project.bronze.at(enrich.lookup)));
-    }
-  }
-  return silver::SilverOperator::create(definition, *input, lookups, *sql_);
-}
-
-Result<silver::SilverOperator*> Workspace::silver_operator(const std::string& name) {
-  auto& slot = silver_operators_[name];
-  if (slot == nullptr) {
-    ASSAY_ASSIGN_OR_RETURN(slot, make_silver_operator(project_, name));
-  }
-  return slot.get();
-}
-
 Result<data::SchemaPtr> Workspace::source_schema(const std::string& name) {
   if (project_.silver.count(name) != 0) {
     ASSAY_ASSIGN_OR_RETURN(silver::SilverOperator * operation, silver_operator(name));
