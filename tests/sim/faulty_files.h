@@ -64,6 +64,9 @@ class FaultyFiles : public FileSystem {
   Result<std::unique_ptr<FileLock>> lock(const std::string& path) override {
     return files_->lock(path);
   }
+  Result<std::unique_ptr<FileLock>> lock_shared(const std::string& path) override {
+    return files_->lock_shared(path);
+  }
 
  private:
   Status fail(const std::string& path) {

@@ -31,15 +31,16 @@ class Folder {
 
   End live(const Life& life) {
     for (int i = 0; i < life.new_files; ++i, ++files_) {
-      write("data/part-" + std::to_string(100 + files_) + ".csv", scenario_.files[files_]);
+      write("data/part-" + std::to_string(100 + files_) + scenario_.file_ending,
+            scenario_.files[files_]);
     }
     return in_process([&] { return sim::live(life, path_); });
   }
   /// What it holds; why it cannot be told, when it cannot.
-  [[nodiscard]] std::string contents(bool only_online = false) const {
+  [[nodiscard]] std::string contents(const Contents& what) const {
     const std::string answer = path_ + ".contents";
     const End end = in_process([&]() -> Status {
-      ASSAY_ASSIGN_OR_RETURN(const std::string text, sim::contents(path_, only_online));
+      ASSAY_ASSIGN_OR_RETURN(const std::string text, sim::contents(path_, what));
       return system_files()->write(answer, text);
     });
     std::string text = end == End::kCame ? *system_files()->read(answer) : "it cannot be read";

@@ -20,12 +20,12 @@
 #include "faulty_files.h"
 #include "flow/part_position.h"
 #include "flow/run.h"
+#include "flow/shared_up.h"
 #include "flow/status.h"
 #include "flow/up.h"
 #include "flow/workspace.h"
 #include "lake/compaction.h"
 #include "lake/doctor.h"
-#include "lake/table_hash.h"
 #include "lake/vacuum.h"
 
 namespace assay::sim {
@@ -175,7 +175,7 @@ Status go_on(flow::Workspace& workspace,
     progress.begin();
     return Status();
   };
-  return flow::run_up(workspace, options).status();
+  return (life.shares ? flow::run_shared_up : flow::run_up)(workspace, options).status();
 }
 
 /// Rows beside a table, which is made when the first one comes: those that are late, and of refused
@@ -194,6 +194,41 @@ Result<std::string> contents_beside(flow::Workspace& workspace, const std::strin
             std::to_string(data::content_hash(rows)) + "\n";
   }
   return text;
+}
+
+/// What the doctor says of a table that is no mere note.
+Result<std::string> findings_of(const lake::LakeAccess& access, const std::string& key) {
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<lake::Finding> findings,
+                         lake::examine_table(access, key, {}));
+  std::string text;
+  for (const lake::Finding& finding : findings) {
+    if (finding.severity != lake::Finding::Severity::kNote) {
+      text += key + ": " + finding.kind + " " + finding.object + ": " + finding.text + "\n";
+    }
+  }
+  return text;
+}
+
+/// What a process does in a world.
+Status live_in(LifeWorld& world, const Life& life, const std::string& folder) {
+  flow::WorkspaceOptions how;
+  how.threads = life.threads;
+  ASSAY_ASSIGN_OR_RETURN(const auto workspace, flow::Workspace::open(world.world(), folder, how));
+  ASSAY_RETURN_IF_ERROR(workspace->apply().status());
+  if (life.work == Life::Work::kUpkeep) {
+    return upkeep(*workspace);
+  }
+  flow::RunOptions options;
+  options.threads = life.threads;
+  options.epoch_rows = life.epoch_rows;
+  options.batch_bytes = life.batch_bytes;
+  options.gold_chunk_rows = life.gold_chunk_rows;
+  options.gold_part_rows = life.gold_chunk_rows / 3 + 1;
+  options.gold_unnoticed = {0};
+  options.online_batch_rows = life.online_batch_rows;
+  options.duplicates_bytes = life.duplicates_bytes;
+  return life.work == Life::Work::kUp ? go_on(*workspace, life, options, folder)
+                                      : flow::run_all(*workspace, options).status();
 }
 
 }  // namespace
@@ -217,47 +252,30 @@ Status live(const Life& life, const std::string& folder) {
   if (!life.dies_at.empty()) {
     arm_fail_point(life.dies_at);
   }
-  flow::WorkspaceOptions how;
-  how.threads = life.threads;
-  ASSAY_ASSIGN_OR_RETURN(const auto workspace, flow::Workspace::open(world.world(), folder, how));
-  ASSAY_RETURN_IF_ERROR(workspace->apply().status());
-  if (life.work == Life::Work::kUpkeep) {
-    return upkeep(*workspace);
+  Status done = live_in(world, life, folder);
+  if (!done.ok() && life.fails_one_in == 0) {  // nothing that is away says why
+    std::fprintf(stderr, "%s: %s\n", life.to_string().c_str(), done.to_string().c_str());
   }
-  flow::RunOptions options;
-  options.threads = life.threads;
-  options.epoch_rows = life.epoch_rows;
-  options.batch_bytes = life.batch_bytes;
-  options.gold_chunk_rows = life.gold_chunk_rows;
-  options.gold_part_rows = life.gold_chunk_rows / 3 + 1;
-  options.gold_unnoticed = {0};
-  options.online_batch_rows = life.online_batch_rows;
-  options.duplicates_bytes = life.duplicates_bytes;
-  return life.work == Life::Work::kUp ? go_on(*workspace, life, options, folder)
-                                      : flow::run_all(*workspace, options).status();
+  return done;
 }
 
-Result<std::string> contents(const std::string& folder, bool only_online) {
+Result<std::string> contents(const std::string& folder, const Contents& what) {
   LifeWorld world(Life{});
-  ASSAY_ASSIGN_OR_RETURN(const auto workspace, flow::Workspace::open(world.world(), folder, {}));
+  flow::WorkspaceOptions how;
+  how.threads = 1;
+  ASSAY_ASSIGN_OR_RETURN(const auto workspace, flow::Workspace::open(world.world(), folder, how));
   ASSAY_ASSIGN_OR_RETURN(std::vector<std::string> keys, workspace->current_tables());
   std::string text;
   const lake::LakeAccess access{workspace->world(), workspace->store(), workspace->sql()};
-  for (const std::string& key : only_online ? std::vector<std::string>() : keys) {
-    ASSAY_ASSIGN_OR_RETURN(lake::DeltaTable* const table, workspace->table(key));
-    ASSAY_ASSIGN_OR_RETURN(const uint64_t hash, lake::table_content_hash(*table, workspace->sql()));
-    ASSAY_ASSIGN_OR_RETURN(const data::Batch rows,
-                           workspace->read_table(key, "count(*) AS n", "", ""));
-    text += key + ": " + std::to_string(rows.column(0).values<int64_t>()[0]) + " rows, hash " +
-            std::to_string(hash) + "\n";
+  for (const std::string& key : what.has_lake ? keys : std::vector<std::string>()) {
+    ASSAY_ASSIGN_OR_RETURN(const data::Batch rows, workspace->read_table(key, "*", "", ""));
+    text += key + ": " + std::to_string(rows.rows()) + " rows, hash " +
+            std::to_string(data::content_hash(rows)) + "\n";
     ASSAY_ASSIGN_OR_RETURN(const std::string beside, contents_beside(*workspace, key));
     text += beside;
-    ASSAY_ASSIGN_OR_RETURN(const std::vector<lake::Finding> findings,
-                           lake::examine_table(access, key, {}));
-    for (const lake::Finding& finding : findings) {
-      if (finding.severity != lake::Finding::Severity::kNote) {
-        text += key + ": " + finding.kind + " " + finding.object + ": " + finding.text + "\n";
-      }
+    if (what.is_examined) {
+      ASSAY_ASSIGN_OR_RETURN(const std::string findings, findings_of(access, key));
+      text += findings;
     }
   }
   ASSAY_ASSIGN_OR_RETURN(online::OnlineStore* const store, workspace->online(true));

@@ -17,7 +17,13 @@ void hold_signals(bool are_held);
 /// The file in which `assay up` tells how many records of the topic its tables have.
 std::string progress_path(const std::string& folder);
 
-/// What the project holds, and what the doctor says of it, in lines.
-Result<std::string> contents(const std::string& folder, bool only_online);
+/// What contents() has lines of.
+struct Contents {
+  bool has_lake = true;     // rows of tables
+  bool is_examined = true;  // and what the doctor says of them: nothing, where all is well
+};
+
+/// What the project holds, in lines.
+Result<std::string> contents(const std::string& folder, const Contents& what);
 
 }  // namespace assay::sim

@@ -1,5 +1,6 @@
 #include "scenario.h"
 
+#include <algorithm>
 #include <array>
 
 #include "base/random.h"
@@ -18,19 +19,38 @@ int64_t between(Random& random, int64_t least, int64_t most) {
   return least + static_cast<int64_t>(random.below(static_cast<uint64_t>(most - least + 1)));
 }
 
-std::string bronze(Random& random, const std::string& source) {
-  static constexpr std::array kKnownTimes{"{delay: 20m}", "{column: seen}"};
+/// What the definitions of a seed have in common.
+struct Shape {
+  std::string source;  // in YAML
+  bool has_lake = true;
+};
+
+std::string bronze(Random& random, const Shape& shape) {
+  static constexpr std::array kKnownTimes{
+      "{delay: 20m}", "{column: seen}", "{expr: \"seen + to_minutes(3)\"}"};
+  // Records are sent again with times that are up to 26 hours apart.
+  static constexpr std::array kDuplicates{
+      "", "    dedup_for: 5m\n", "    dedup_for: 90m\n", "    dedup_for: 3d\n"};
+  static constexpr std::array kFolders{"", "    partition_by: [dt]\n", "    partition_by: []\n"};
+  const std::string known_time = one_of(random, kKnownTimes);
   std::string text =
-      "sources:\n  events: " + source +
+      "sources:\n  events: " + shape.source +
       "\nbronze:\n  events:\n    source: events\n"
       "    event_time: {column: ts}\n    known_time: " +
-      std::string(one_of(random, kKnownTimes)) +
+      known_time +
       "\n    columns: {id: int64!, user_id: string!, amount: float64, place: string, ts: "
       "timestamp!, seen: timestamp!}\n"
       "    key: [id]\n";
+  text += one_of(random, kDuplicates);
+  text += one_of(random, kFolders);
   if (random.below(2) == 0) {
     text += "    checks: [{column: amount, range: [0, 900], on_fail: " +
             std::string(random.below(2) == 0 ? "quarantine" : "drop") + "}]\n";
+  }
+  const bool may_correct = shape.has_lake && known_time != kKnownTimes[0];
+  if (may_correct && random.below(3) == 0) {
+    text += "    on_same_key: replace\n";
+    text += random.below(2) == 0 ? "    delete_when: \"amount < 20\"\n" : "";
   }
   return text;
 }
@@ -38,10 +58,11 @@ std::string bronze(Random& random, const std::string& source) {
 std::string silver(Random& random) {
   static constexpr std::array kFilters{"", " WHERE amount <> 7.25", " WHERE place <> 'Ulm'"};
   static constexpr std::array kAllowed{"30d", "2h", "30m"};  // rows are up to five hours late
+  static constexpr std::array kFolders{"", "    partition_by: [place]\n", "    partition_by: []\n"};
   return "silver:\n  clean:\n    from: events\n"
          "    sql: SELECT id, user_id, amount, place, ts AS event_time FROM events" +
          std::string(one_of(random, kFilters)) +
-         "\n    allowed_lateness: " + one_of(random, kAllowed) + "\n";
+         "\n    allowed_lateness: " + one_of(random, kAllowed) + "\n" + one_of(random, kFolders);
 }
 
 std::string views(Random& random) {
@@ -86,67 +107,115 @@ std::string views(Random& random) {
   return text + "services:\n  v1: [" + names + "]\n";
 }
 
+std::string project_of(Random& random, const Shape& shape) {
+  std::string text = bronze(random, shape);
+  text += silver(random);
+  return text + views(random);
+}
+
+/// An event, which says the place and the amount of an id.
+struct Event {
+  int64_t id = 0;
+  std::string user;
+  uint64_t amount = 0;
+  std::string place;
+  EventTime time;
+  EventTime seen;
+
+  [[nodiscard]] std::string line() const {
+    return std::to_string(id) + "," + user + "," + std::to_string(amount) + ".25," + place + "," +
+           format_time(time) + "," + format_time(seen);
+  }
+};
+
+constexpr std::array kPlaces{"Bonn", "Kiel", "Ulm", ""};
+
+/// The same id once more, by the same user: a duplicate or not, by how far apart the times are, or
+/// a correction.
+Event sent_again(Random& random, Event event, EventTime seen) {
+  static constexpr std::array<int64_t, 5> kMinutes{0, 4, 80, 600, 26 * 60};
+  event.time = std::min(EventTime{event.time.micros + one_of(random, kMinutes) * kMinute}, seen);
+  event.amount = random.below(1000);
+  event.place = one_of(random, kPlaces);
+  event.seen = seen;
+  return event;
+}
+
 /// Rows of three days in about the order of their times, some twice, some that cannot be read.
 std::vector<std::string> lines_of_days(Random& random) {
-  static constexpr std::array kPlaces{"Bonn", "Kiel", "Ulm", ""};
   const int64_t count = between(random, 100, 900);
   const auto users = static_cast<uint64_t>(between(random, 3, 40));
   const int64_t step = 3 * kMicrosPerDay / count;
   std::vector<std::string> lines;
+  std::vector<Event> events;
   for (int64_t i = 0; i < count; ++i) {
     const int64_t late = random.below(8) == 0 ? between(random, 0, 300) * kMinute : 0;
-    const EventTime seen{parse_time("2026-01-02")->micros + i * step};
-    const EventTime time{seen.micros - late};
-    std::string line = std::to_string(i) + ",u" + std::to_string(random.below(users)) + "," +
-                       std::to_string(random.below(1000)) + ".25," + one_of(random, kPlaces) + "," +
-                       format_time(time) + "," + format_time(seen);
+    Event event;
+    event.id = i;
+    event.user = "u" + std::to_string(random.below(users));
+    event.amount = random.below(1000);
+    event.place = one_of(random, kPlaces);
+    event.seen = {parse_time("2026-01-02")->micros + i * step};
+    event.time = {event.seen.micros - late};
+    const std::string line = event.line();
     if (random.below(40) == 0) {
       lines.push_back(random.below(2) == 0 ? "x" + line : line + ",more");  // into quarantine
     }
     if (random.below(10) == 0) {
       lines.push_back(line);
     }
-    lines.push_back(std::move(line));
+    lines.push_back(line);
     if (random.below(20) == 0) {
       lines.push_back(lines[random.below(lines.size())]);
+    }
+    events.push_back(std::move(event));
+    if (random.below(12) == 0) {
+      lines.push_back(
+          sent_again(random, events[random.below(events.size())], events.back().seen).line());
     }
   }
   return lines;
 }
 
-std::vector<std::string> files_of_days(Random& random) {
+/// The same as JSON; what is no event is none.
+std::string json_of(const std::string& line) {
+  std::vector<std::string> cells(1);
+  for (const char c : line) {
+    if (c == ',') {
+      cells.emplace_back();
+    } else {
+      cells.back() += c;
+    }
+  }
+  if (cells.size() > 6) {
+    return line;
+  }
+  const std::string id = line[0] == 'x' ? '"' + cells[0] + '"' : cells[0];
+  return R"({"id":)" + id + R"(,"user_id":")" + cells[1] + R"(","amount":)" + cells[2] +
+         (cells[3].empty() ? "" : R"(,"place":")" + cells[3] + '"') + R"(,"ts":")" + cells[4] +
+         R"(","seen":")" + cells[5] + "\"}";
+}
+
+std::vector<std::string> files_of_days(Random& random, bool is_json) {
   const std::vector<std::string> lines = lines_of_days(random);
   std::vector<std::string> files(static_cast<std::size_t>(between(random, 1, 9)),
-                                 "id,user_id,amount,place,ts,seen\n");
+                                 is_json ? "" : "id,user_id,amount,place,ts,seen\n");
   std::size_t at = 0;
   for (std::size_t i = 0; i < lines.size(); ++i) {
     if (at + 1 < files.size() && random.below(lines.size() / files.size() + 1) == 0) {
       ++at;
     }
-    files[at] += lines[i] + "\n";
+    files[at] += (is_json ? json_of(lines[i]) : lines[i]) + "\n";
   }
   return files;
 }
 
-/// The same as JSON, those of one user in one partition.
+/// The same as records, those of one user in one partition.
 std::vector<TopicRecord> records_of_days(Random& random, int32_t partitions) {
   std::vector<TopicRecord> records;
   for (const std::string& line : lines_of_days(random)) {
-    std::vector<std::string> cells(1);
-    for (const char c : line) {
-      if (c == ',') {
-        cells.emplace_back();
-      } else {
-        cells.back() += c;
-      }
-    }
-    TopicRecord& record = records.emplace_back();
-    record.partition = static_cast<int32_t>(cells[1].back()) % partitions;
-    const std::string id = line[0] == 'x' ? '"' + cells[0] + '"' : cells[0];
-    record.value = R"({"id":)" + id + R"(,"user_id":")" + cells[1] + R"(","amount":)" + cells[2] +
-                   (cells[3].empty() ? "" : R"(,"place":")" + cells[3] + '"') + R"(,"ts":")" +
-                   cells[4] + R"(","seen":")" + cells[5] + "\"}";
-    record.value = cells.size() > 6 ? line : record.value;  // no JSON at all
+    const std::size_t comma = line.find(',', line.find(',') + 1);  // behind the user
+    records.push_back({line[comma - 1] % partitions, json_of(line)});
   }
   return records;
 }
@@ -207,7 +276,7 @@ std::string death_of_up(Random& random) {
              : std::string(one_of(random, kPoints)) + ":" + std::to_string(between(random, 1, 8));
 }
 
-Life life_of_up(Random& random, bool on_redis) {
+Life life_of_up(Random& random, bool on_redis, bool has_lake) {
   Life made = life(random);
   made.work = Life::Work::kUp;
   made.dies_at.clear();
@@ -215,7 +284,7 @@ Life life_of_up(Random& random, bool on_redis) {
   static constexpr std::array<int64_t, 3> kFlushMs{0, 50, 400};
   made.flush_every = {one_of(random, kFlushMs) * 1'000};
   made.clock_jumps = random.below(2) == 0;
-  switch (random.below(7)) {
+  switch (random.below(8)) {
     case 0:
       made.is_killed = true;
       break;
@@ -233,6 +302,10 @@ Life life_of_up(Random& random, bool on_redis) {
     case 4:
       made.disk_fills = true;
       break;
+    case 5:
+      made.shares = has_lake;
+      made.is_killed = !has_lake;
+      break;
     default:
       made.redis_goes = on_redis;
       made.disk_fills = !on_redis;
@@ -249,7 +322,8 @@ std::string Life::to_string() const {
                                     std::pair(is_killed, "killed"),
                                     std::pair(brokers_go, "brokers go and come"),
                                     std::pair(redis_goes, "redis goes and comes"),
-                                    std::pair(disk_fills, "disk full for a while")}) {
+                                    std::pair(disk_fills, "disk full for a while"),
+                                    std::pair(shares, "beside another one")}) {
     text += is_so ? std::string(", ") + what : "";
   }
   text += ", " + std::to_string(new_files) + " new files";
@@ -266,9 +340,11 @@ Scenario Scenario::make(uint64_t seed) {
   made.settings = "project: sim\nlake: ./lake\ncatalog: ./catalog.db\nonline: " +
                   std::string(random->below(2) == 0 ? "lmdb" : "hashlog") +
                   ":./online\nserving: {clock: data}\n";
-  made.definitions =
-      bronze(*random, "{files: {path: data, format: csv}}") + silver(*random) + views(*random);
-  made.files = files_of_days(*random);
+  const bool is_json = random->below(2) == 0;
+  made.definitions = project_of(
+      *random, {"{files: {path: data, format: " + std::string(is_json ? "json" : "csv") + "}}"});
+  made.files = files_of_days(*random, is_json);
+  made.file_ending = is_json ? ".json" : ".csv";
   auto to_come = static_cast<int64_t>(made.files.size());
   const int64_t lives = between(*random, 2, 6);
   for (int64_t i = 0; i < lives; ++i) {
@@ -298,16 +374,18 @@ Scenario Scenario::make_up(uint64_t seed) {
                   "\ncatalog: ./catalog.db\nonline: \"ONLINE\"\nserving: {clock: data}\n";
   // Rows are late by their own partitions alone, however slow a life is. A broker of librdkafka's
   // does not look again before it says that there is nothing new.
-  made.definitions = bronze(*random,
-                            "{kafka: {brokers: \"BROKERS\", topics: events, idle_timeout: 1d, "
-                            "options: {fetch.wait.max.ms: \"10\"}}}") +
-                     silver(*random) + views(*random);
+  made.definitions =
+      project_of(*random,
+                 {"{kafka: {brokers: \"BROKERS\", topics: events, idle_timeout: 1d, "
+                  "options: {fetch.wait.max.ms: \"10\", session.timeout.ms: \"3200\", "
+                  "heartbeat.interval.ms: \"100\"}}}",
+                  made.has_lake});
   made.partitions = static_cast<int32_t>(between(*random, 1, 3));
   made.records = records_of_days(*random, made.partitions);
   auto to_come = static_cast<int64_t>(made.records.size());
   const int64_t lives = between(*random, 2, 4);
   for (int64_t i = 0; i < lives; ++i) {
-    Life next = life_of_up(*random, made.online_kind == "redis");
+    Life next = life_of_up(*random, made.online_kind == "redis", made.has_lake);
     next.new_records = i + 1 < lives ? between(*random, 0, to_come / 2) : to_come;
     to_come -= next.new_records;
     made.lives.push_back(next);

@@ -31,6 +31,7 @@ struct Life {
   bool brokers_go = false;   // for a moment, as the next two
   bool redis_goes = false;
   bool disk_fills = false;
+  bool shares = false;  // topics with another process, which ends before it or is killed
 
   [[nodiscard]] std::string to_string() const;
 };
@@ -47,6 +48,7 @@ struct Scenario {
   std::string definitions;  // project.yaml
   std::string settings;     // assay.yaml
   std::vector<std::string> files;
+  std::string file_ending = ".csv";
   std::vector<Life> lives;
   // Of one whose events come from a topic: BROKERS in definitions stands for its address, ONLINE in
   // settings for the online store.

@@ -27,6 +27,43 @@ int64_t progress_of(const Folder& folder) {
   return text.ok() ? std::atoll(text->c_str()) : -1;
 }
 
+/// The process that shares topics with the one of a life: it leaves or is killed before that ends.
+class Beside {
+ public:
+  Beside(const Folder& folder, const Life& life, Random& random)
+      : leaves_at_(static_cast<int>(random.below(kSteps))),
+        signal_(random.below(2) == 0 ? SIGKILL : SIGTERM) {
+    Life other = life;
+    other.seed = random.next();
+    process_ = begin_process([&] { return sim::live(other, folder.path()); });
+  }
+  void at(int step) const {
+    if (step == leaves_at_) {
+      ::kill(process_, signal_);
+    }
+  }
+  /// Whether it ended as it was told to; one that does not end is killed.
+  bool has_left(Clock& clock) const {
+    int status = 0;
+    const Duration asked = clock.monotonic();
+    while (::waitpid(process_, &status, WNOHANG) != process_) {
+      if (clock.monotonic().micros - asked.micros > kHangs.micros) {
+        std::printf("process %d, which shares, does not end\n", process_);
+        ::kill(process_, SIGKILL);
+        ::waitpid(process_, &status, 0);
+        return false;
+      }
+      pause_for(kBlink);
+    }
+    return end_of(status) == (signal_ == SIGKILL ? End::kDied : End::kCame);
+  }
+
+ private:
+  int leaves_at_;
+  int signal_;
+  pid_t process_ = -1;
+};
+
 }  // namespace
 
 UpOutside::UpOutside(const Scenario& scenario) : scenario_(scenario), topic_(scenario.partitions) {
@@ -80,6 +117,10 @@ End UpOutside::live(Folder& folder, const Life& life) {
   (void)system_files()->remove(progress_path(folder.path()));
   hold_signals(true);  // until it listens to them
   const pid_t process = begin_process([&] { return sim::live(life, folder.path()); });
+  std::optional<Beside> beside;
+  if (life.shares) {
+    beside.emplace(folder, life, *random);
+  }
   hold_signals(false);
   const int killed_at = life.is_killed ? static_cast<int>(random->below(kSteps)) : kSteps;
   int status = 0;
@@ -95,6 +136,9 @@ End UpOutside::live(Folder& folder, const Life& life) {
   }
   for (int step = 0; step < kSteps; ++step) {
     befall(life, step, is_over ? std::nullopt : std::optional(process));
+    if (beside) {
+      beside->at(step);
+    }
     const bool is_away = life.brokers_go && step >= 2 && step < 5;
     if (!is_away) {
       send(life.new_records / (kSteps - 3) + 1);
@@ -107,6 +151,7 @@ End UpOutside::live(Folder& folder, const Life& life) {
       ::kill(process, SIGKILL);
     }
   }
+  const bool is_wrong = beside && !beside->has_left(*clock);
   Duration began = clock->monotonic();
   bool is_asked = false;
   int64_t progress = -1;
@@ -130,7 +175,7 @@ End UpOutside::live(Folder& folder, const Life& life) {
     }
     pause_for(kBlink);
   }
-  return end_of(status);
+  return is_wrong ? End::kWrong : end_of(status);
 }
 
 }  // namespace assay::sim
