@@ -244,12 +244,25 @@ TEST(JsonWriter, NumbersAreTheShortestTextThatReadsBack) {
       numbers.push_back(-units * scale);
     }
   }
-  for (int i = 0; i < 100'000; ++i) {
+  for (int i = 0; i < 300'000; ++i) {
     const auto real = std::bit_cast<double>(random->next());
     if (std::isfinite(real)) {
       numbers.push_back(real);
     }
+    const double share = static_cast<double>(random->next() >> 11) * 0x1p-53;
+    const double size = std::pow(10, static_cast<double>(random->below(16)) - 6);
+    numbers.insert(numbers.end(), {share, -share * size});
   }
+  for (int power = -1074; power <= 1023; ++power) {  // bounds of what rounds to them lie unevenly
+    const double two = std::ldexp(1, power);
+    numbers.insert(numbers.end(), {two, std::nextafter(two, 0), std::nextafter(two, 2 * two)});
+  }
+  for (int power = -323; power <= 308; ++power) {
+    const double ten = std::strtod(("1e" + std::to_string(power)).c_str(), nullptr);
+    numbers.insert(numbers.end(),
+                   {ten, std::nextafter(ten, 0), std::nextafter(ten, 2 * ten), 3 * ten});
+  }
+  std::erase_if(numbers, [](double number) { return !std::isfinite(number); });
   for (const double number : numbers) {
     std::array<char, 40> text{};
     const auto end = std::to_chars(text.data(), text.data() + text.size(), number).ptr;

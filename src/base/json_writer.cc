@@ -4,55 +4,64 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <cstring>
+
+#include "base/shortest_decimal.h"
 
 namespace assay {
 namespace {
 
 /// Write the shortest text of a number with at most six decimals, as most are, and where it ends;
 /// nullptr for others. One multiplication and division tell whether it is N / 10^6 for an N of at
-/// most 15 digits: then no other text of so few digits reads back to the same bits.
+/// most 14 digits: then no other text of so few digits reads back to the same bits.
 char* few_decimals(double value, char* out) {
-  constexpr uint64_t kScale = 1'000'000;
-  constexpr int kDigits = 6;
-  constexpr double kUnitsEnd = 1e15;
-  constexpr uint64_t kFixedIsShort = 100'000;  // from here on 1e+05 may be shorter
+  constexpr uint32_t kScale = 1'000'000;
+  constexpr uint32_t kHundredth = kScale / 100;
+  constexpr double kUnitsEnd = 1e14;
+  constexpr uint32_t kFixedIsShort = 100'000;  // from here on 1e+05 may be shorter
   const double magnitude = std::fabs(value);
-  const double units = std::floor(magnitude * static_cast<double>(kScale) + 0.5);
-  if (!(magnitude >= 0.001) || units >= kUnitsEnd ||
-      units / static_cast<double>(kScale) != magnitude) {
+  const double units = std::floor(magnitude * kScale + 0.5);
+  if (!((magnitude >= 0.001 || magnitude == 0) && units < kUnitsEnd) ||
+      units / kScale != magnitude) {
     return nullptr;
   }
-  const auto count = static_cast<uint64_t>(units);
-  const uint64_t whole = count / kScale;
-  auto fraction = static_cast<uint32_t>(count % kScale);
+  const auto count = static_cast<int64_t>(units);
+  const auto whole = static_cast<uint32_t>(count / kScale);
+  const auto fraction = static_cast<uint32_t>(count % kScale);
   if (fraction == 0 && whole >= kFixedIsShort && whole % 10 == 0) {
     return nullptr;
   }
-  if (value < 0) {
-    *out++ = '-';
-  }
-  out = std::to_chars(out, out + kJsonNumberBytesMax, whole).ptr;
+  *out = '-';
+  out = write_small_number(out + (std::signbit(value) ? 1 : 0), whole);
   *out++ = '.';
-  if (fraction == 0) {
-    *out++ = '0';
-    return out;
+  const uint32_t hundredths = fraction / kHundredth;
+  if (hundredths * kHundredth == fraction) {  // as money has
+    out[0] = static_cast<char>('0' + hundredths / 10);
+    out[1] = static_cast<char>('0' + hundredths % 10);
+    return out + (hundredths % 10 == 0 ? 1 : 2);
   }
-  int digits = kDigits;
-  for (; fraction % 10 == 0; fraction /= 10) {
-    --digits;
+  // With a one before the six digits they keep the zeroes that they begin with.
+  std::array<char, 8> digits{};
+  write_small_number(digits.data(), kScale + fraction);
+  std::memcpy(out, &digits[1], 6);
+  out += 6;
+  for (uint32_t left = fraction; left % 10 == 0; left /= 10) {
+    --out;
   }
-  for (int i = digits; i-- > 0; fraction /= 10) {
-    out[i] = static_cast<char>('0' + fraction % 10);
-  }
-  return out + digits;
+  return out;
 }
-char* few_decimals(float /*value*/, char* /*out*/) {
+/// Numbers with a fraction, and those that few_decimals() takes; nullptr for others.
+char* write_fraction(double value, char* out) {
+  char* const end = few_decimals(value, out);
+  return end != nullptr ? end : write_shortest_decimal(out, value);
+}
+char* write_fraction(float /*value*/, char* /*out*/) {
   return nullptr;
 }
 
 template <typename T>
 char* write_shortest(char* out, T value) {
-  if (char* const end = few_decimals(value, out)) {
+  if (char* const end = write_fraction(value, out)) {
     return end;
   }
   char* const end = std::to_chars(out, out + kJsonNumberBytesMax, value).ptr;
