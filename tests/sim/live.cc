@@ -166,7 +166,7 @@ Status go_on(flow::Workspace& workspace,
   flow::UpOptions options;
   options.run = run;
   options.run.stop = &is_to_stop;
-  options.run.ask_timeout = {200'000};
+  options.run.ask_timeout = {5 * kMicrosPerSecond};  // a machine that has much to do is not away
   options.flush_every = life.flush_every;
   options.retry_first = {10'000};
   options.retry_max = {50'000};
