@@ -157,7 +157,7 @@ TEST(Statistics, MembersOfStructsAreToldAndListsAreNot) {
 /// A table with files of three rows each, whose statistics are made wrong one way or another.
 class ManyFiles : public testing::Test {
  protected:
-  static constexpr int kFiles = 150;  // more than one statement takes
+  static constexpr int kFiles = 70;  // more than one statement takes
 
   ManyFiles() {
     const std::string columns =
@@ -225,13 +225,13 @@ TEST_F(ManyFiles, AreJudgedAsOneByOne) {
   lie(1, "numRecords", "", "4");
   lie(3, "minValues", "n", "999999");
   lie(5, "maxValues", "s", "\"a\"");
-  lie(70, "maxValues", "d", "-0.5");
-  lie(71, "minValues", "e", "99999.5");
-  lie(72, "maxValues", "t", "\"2020-01-01T00:00:00.000Z\"");
-  lie(73, "minValues", "min n", "999999");
-  lie(149, "nullCount", "m", "7");
-  files_[80].stats_json = "{";
-  files_[81].stats_json = "";
+  lie(60, "maxValues", "d", "-0.5");
+  lie(61, "minValues", "e", "99999.5");
+  lie(62, "maxValues", "t", "\"2020-01-01T00:00:00.000Z\"");
+  lie(63, "minValues", "min n", "999999");
+  lie(69, "nullCount", "m", "7");
+  files_[50].stats_json = "{";
+  files_[51].stats_json = "";
   const std::vector<std::string> said = said_of_all();
   EXPECT_EQ(said, said_one_by_one());
   EXPECT_EQ(std::count(said.begin(), said.end(), ""), kFiles - 9);
