@@ -1,20 +1,21 @@
-// Answers are written by pointer into memory that a thread keeps, feature by feature, from words as
+// Answers are written by pointer into memory of answers before, feature by feature, from words as
 // they were read. What stands behind the values (statuses and times) is the same for all features
 // of a view as long as each row has one status; then it is copied from where it was written first.
 
 #include "serve/answer_template.h"
 
 #include <algorithm>
-#include <array>
+#include <bit>
 #include <charconv>
 #include <cmath>
 #include <cstring>
 #include <string_view>
 
 #include "base/json_writer.h"
+#include "base/shortest_decimal.h"
+#include "serve/body_text.h"
 #include "serve/feature_response.h"
 #include "serve/json_value.h"
-#include "serve/kept_text.h"
 
 namespace assay::serve {
 namespace {
@@ -31,8 +32,10 @@ char* put(char* out, std::string_view text) {
 /// One answer.
 class AnswerTemplate::Writing {
  public:
-  Writing(const FlatAnswer& answer, KeptText& out)
-      : answer_(answer), rows_(answer.rows), out_(out), tails_(answer.views.size()) {}
+  Writing(const FlatAnswer& answer, BodyText& out)
+      : answer_(answer), rows_(answer.rows), out_(out), tails_(tails_of_thread()) {
+    tails_.assign(answer.views.size(), {});
+  }
 
   void keys(const RequestColumn& column) {
     begin();
@@ -49,14 +52,18 @@ class AnswerTemplate::Writing {
 
   void feature(const Feature& feature) {
     begin();
+    const uint64_t* const words = answer_.values.words(0);
     if (data::is_real(feature.type)) {
-      numbers(feature, [this](std::size_t at, char* out) {
-        const double value = answer_.values.real(at);
+      numbers(feature, [words](std::size_t at, char* out) {
+        const auto value = std::bit_cast<double>(words[at]);
         return std::isfinite(value) ? write_json_number(out, value) : put(out, "null");
       });
     } else if (data::is_integer(feature.type)) {
-      numbers(feature, [this](std::size_t at, char* out) {
-        return std::to_chars(out, out + kJsonNumberBytesMax, answer_.values.integer(at)).ptr;
+      numbers(feature, [words](std::size_t at, char* out) {
+        return words[at] < kSmallNumbersEnd
+                   ? write_small_number(out, static_cast<uint32_t>(words[at]))
+                   : std::to_chars(out, out + kJsonNumberBytesMax, static_cast<int64_t>(words[at]))
+                         .ptr;
       });
     } else {
       others(feature);
@@ -72,6 +79,10 @@ class AnswerTemplate::Writing {
     std::size_t end = 0;   // 0: it was not
     bool is_same = false;  // for each feature
   };
+  static std::vector<Tail>& tails_of_thread() {
+    thread_local std::vector<Tail> tails;
+    return tails;
+  }
 
   void begin() {
     out_.append(is_next_ ? R"(,{"values":[)" : R"({"values":[)");
@@ -190,8 +201,8 @@ class AnswerTemplate::Writing {
 
   const FlatAnswer& answer_;
   const int64_t rows_;
-  KeptText& out_;
-  std::vector<Tail> tails_;  // as the views
+  BodyText& out_;
+  std::vector<Tail>& tails_;  // as the views
   std::string scratch_;
   bool is_next_ = false;
 };
@@ -209,8 +220,7 @@ AnswerTemplate::AnswerTemplate(const gold::Service& service, std::span<const std
 std::string AnswerTemplate::render(const TypedRows& typed,
                                    const FlatAnswer& answer,
                                    bool with_view_versions) const {
-  thread_local KeptText out;
-  out.clear();
+  BodyText out;
   out.append(R"({"results":[)");
   Writing writing(answer, out);
   for (const std::string& name : typed.entity_names) {
@@ -236,7 +246,7 @@ std::string AnswerTemplate::render(const TypedRows& typed,
     out.append(views_);
   }
   out.append("}}");
-  return {out.data(), out.size()};
+  return out.take();
 }
 
 }  // namespace assay::serve

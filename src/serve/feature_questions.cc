@@ -247,7 +247,7 @@ Result<Predictions> FeatureServer::predict_rows(const ServingModel& model,
                                                 const RequestRows& rows,
                                                 const Asking& asking) {
   if (model.challengers.empty() && !body.with_features) {
-    ASSAY_ASSIGN_OR_RETURN(const std::optional<FlatAnswer> flat,
+    ASSAY_ASSIGN_OR_RETURN(std::optional<FlatAnswer> flat,
                            flat_answer(*model.service, rows, asking));
     if (flat.has_value()) {
       ASSAY_ASSIGN_OR_RETURN(Predictions predictions,
@@ -255,6 +255,7 @@ Result<Predictions> FeatureServer::predict_rows(const ServingModel& model,
       if (log_ != nullptr) {
         log_->add(model, rows, predictions, *flat);
       }
+      keep_memory_of(*std::move(flat));
       return predictions;
     }
   }

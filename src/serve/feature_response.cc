@@ -230,10 +230,9 @@ std::string render_predictions(const ServingModel& model,
 Response answered(std::string body, EventTime now, std::optional<EventTime> known_until) {
   Response response;
   response.body = std::move(body);
-  response.headers.reserve(3);  // with its tag
-  response.headers.emplace_back("x-assay-as-of", format_time(now));
+  response.marks.as_of = now;
   if (known_until.has_value() && *known_until != EventTime::min()) {
-    response.headers.emplace_back("x-assay-known-until", format_time(*known_until));
+    response.marks.known_until = known_until;
   }
   return response;
 }

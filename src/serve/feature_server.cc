@@ -325,14 +325,17 @@ std::optional<Response> FeatureServer::get_online_features(const Request& reques
     return *refusal;
   }
   const bool with_view_versions = parsed.body.with_view_versions;
-  const FeaturesAsked asked = ask_features(std::move(parsed.body), caller, request.pace);
+  FeaturesAsked asked = ask_features(std::move(parsed.body), caller, request.pace);
   if (asked.is_large) {
     return std::nullopt;
   }
   if (asked.flat.has_value()) {
-    return answered(asked.selection->form->render(asked.typed, *asked.flat, with_view_versions),
-                    asked.flat->now,
-                    asked.flat->known_until);
+    Response response =
+        answered(asked.selection->form->render(asked.typed, *asked.flat, with_view_versions),
+                 asked.flat->now,
+                 asked.flat->known_until);
+    keep_memory_of(*std::move(asked.flat));
+    return response;
   }
   if (!asked.answer.has_value()) {
     return asked.refusal;

@@ -277,34 +277,99 @@ struct AskedKeys {
   std::size_t views_end = 0;  // of the views that are asked with these
 };
 
-/// The entities of a view that rows ask for; nothing when part of a key is null.
-Result<std::optional<AskedKeys>> keys_of(const gold::FeatureView& view, const RequestRows& rows) {
-  std::vector<const RequestColumn*> columns;
-  for (const data::Field& key : view.keys()) {
-    ASSAY_ASSIGN_OR_RETURN(columns.emplace_back(), require_column(rows, key));
-  }
-  std::vector<data::EntityKey> keys;
-  keys.reserve(static_cast<std::size_t>(rows.rows));
-  std::vector<data::Scalar> values(columns.size());
-  for (std::size_t row = 0; row < static_cast<std::size_t>(rows.rows); ++row) {
-    std::span<const data::Scalar> of_row(values);
-    if (columns.size() == 1) {
-      of_row = std::span(columns[0]->values).subspan(row, 1);
-    } else {
-      for (std::size_t i = 0; i < columns.size(); ++i) {
-        values[i] = columns[i]->values[row];
+/// What a question needs and the thread's next one needs again.
+struct AskingMemory {
+  static constexpr std::size_t kKeysMax = 4096;
+  static constexpr std::size_t kWordsMax = 64 << 10;
+  static constexpr std::size_t kTextBytesMax = 256 << 10;
+
+  FlatAnswer answer;
+  std::vector<AskedKeys> groups;
+  std::vector<online::ViewKeys> asked;
+};
+AskingMemory& asking_memory() {
+  thread_local AskingMemory memory;
+  return memory;
+}
+
+/// The groups of keys of one question, in memory that the thread keeps.
+class KeyGroups {
+ public:
+  KeyGroups() : groups_(std::move(asking_memory().groups)) {}
+  ~KeyGroups() {
+    for (AskedKeys& group : groups_) {
+      if (group.keys.capacity() > AskingMemory::kKeysMax) {
+        group = {};
       }
     }
-    std::optional<data::EntityKey> key = data::encode_key(of_row);
-    if (!key.has_value()) {
-      return std::optional<AskedKeys>();
+    asking_memory().groups = std::move(groups_);
+  }
+  KeyGroups(const KeyGroups&) = delete;
+  KeyGroups& operator=(const KeyGroups&) = delete;
+
+  /// Another one, which is the last then. Those before stay where their keys are.
+  AskedKeys& add() {
+    if (count_ == groups_.size()) {
+      groups_.emplace_back();
     }
-    keys.push_back(*std::move(key));
+    AskedKeys& group = groups_[count_++];
+    group.keys.clear();
+    group.key_of.clear();
+    return group;
   }
-  if (std::optional<data::RepeatedKeys> repeated = data::take_repeated(&keys)) {
-    return std::optional(AskedKeys{std::move(repeated->keys), std::move(repeated->key_of)});
+  [[nodiscard]] AskedKeys& last() { return groups_[count_ - 1]; }
+  [[nodiscard]] std::span<const AskedKeys> all() const { return {groups_.data(), count_}; }
+
+ private:
+  std::vector<AskedKeys> groups_;
+  std::size_t count_ = 0;
+};
+
+/// The keys of rows that have several columns of them. False: part of one is null.
+Result<bool> add_keys(std::span<const data::Field> fields,
+                      const RequestRows& rows,
+                      std::vector<data::EntityKey>* keys) {
+  std::vector<const RequestColumn*> columns;
+  for (const data::Field& key : fields) {
+    ASSAY_ASSIGN_OR_RETURN(columns.emplace_back(), require_column(rows, key));
   }
-  return std::optional(AskedKeys{std::move(keys), {}});
+  std::vector<data::Scalar> values(columns.size());
+  for (std::size_t row = 0; row < static_cast<std::size_t>(rows.rows); ++row) {
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+      values[i] = columns[i]->values[row];
+    }
+    std::optional<data::EntityKey> key = data::encode_key(values);
+    if (!key.has_value()) {
+      return false;
+    }
+    keys->push_back(*std::move(key));
+  }
+  return true;
+}
+
+/// The entities of a view that rows ask for. False: part of a key is null.
+Result<bool> ask_keys(const gold::FeatureView& view, const RequestRows& rows, AskedKeys* asked) {
+  asked->keys.reserve(static_cast<std::size_t>(rows.rows));
+  if (view.keys().size() != 1) {
+    ASSAY_ASSIGN_OR_RETURN(const bool are_whole, add_keys(view.keys(), rows, &asked->keys));
+    if (!are_whole) {
+      return false;
+    }
+  } else {
+    ASSAY_ASSIGN_OR_RETURN(const RequestColumn* const column, require_column(rows, view.keys()[0]));
+    for (const data::Scalar& value : column->values) {
+      std::optional<data::EntityKey> key = data::encode_key({&value, 1});
+      if (!key.has_value()) {
+        return false;
+      }
+      asked->keys.push_back(*std::move(key));
+    }
+  }
+  if (std::optional<data::RepeatedKeys> repeated = data::take_repeated(&asked->keys)) {
+    asked->keys = std::move(repeated->keys);
+    asked->key_of = std::move(repeated->key_of);
+  }
+  return true;
 }
 
 /// Put a row for each of those that asked behind the rows that were read, one for each entity, and
@@ -336,7 +401,7 @@ Result<std::optional<FlatAnswer>> get_flat_features(const gold::Service& service
                                                     const RequestRows& rows,
                                                     EventTime now,
                                                     const std::function<Status()>& goes_on) {
-  FlatAnswer answer;
+  FlatAnswer answer = std::exchange(asking_memory().answer, {});
   answer.rows = rows.rows;
   answer.now = now;
   answer.views.reserve(service.views.size());
@@ -346,34 +411,32 @@ Result<std::optional<FlatAnswer>> get_flat_features(const gold::Service& service
   }
   const auto row_count = static_cast<std::size_t>(rows.rows);
   answer.values.reserve(width * row_count, service.views.size() * row_count);
-  std::vector<AskedKeys> keys;  // of views that are asked with others
-  keys.reserve(service.views.size());
-  std::vector<online::ViewKeys> asked;
-  asked.reserve(service.views.size());
+  KeyGroups groups;  // of views that are asked with the same
+  std::vector<online::ViewKeys> asked = std::exchange(asking_memory().asked, {});
+  asked.clear();
   std::vector<WatchedView> watched;
   watched.reserve(goes_on ? service.views.size() : 0);
   FlatAnswer::View next;
   for (const gold::FeatureViewPtr& view : service.views) {
     if (asked.empty() || asked.back().view->keys() != view->keys()) {
-      ASSAY_ASSIGN_OR_RETURN(auto of_view, keys_of(*view, rows));
-      if (!of_view.has_value()) {
+      ASSAY_ASSIGN_OR_RETURN(const bool are_whole, ask_keys(*view, rows, &groups.add()));
+      if (!are_whole) {
         return std::optional<FlatAnswer>();
       }
-      keys.push_back(*std::move(of_view));
     }
+    AskedKeys& keys = groups.last();
     next.width = view->features().size();
     answer.views.push_back(next);
-    keys.back().views_end = answer.views.size();
-    next.begin += keys.back().keys.size() * next.width;
-    next.row += keys.back().keys.size();
-    asked.push_back(
-        {goes_on ? &watched.emplace_back(*view, goes_on) : view.get(), keys.back().keys});
+    keys.views_end = answer.views.size();
+    next.begin += keys.keys.size() * next.width;
+    next.row += keys.keys.size();
+    asked.push_back({goes_on ? &watched.emplace_back(*view, goes_on) : view.get(), keys.keys});
   }
   answer.applied.reserve(asked.size());
   ASSAY_RETURN_IF_ERROR(store.read_flat_views(asked, now, &answer.values, &answer.applied));
   ASSAY_CHECK(answer.values.size().words == next.begin);
   std::size_t view_number = 0;
-  for (const AskedKeys& of_views : keys) {
+  for (const AskedKeys& of_views : groups.all()) {
     for (; view_number < of_views.views_end; ++view_number) {
       if (!of_views.key_of.empty()) {
         spread(of_views.key_of, &answer.views[view_number], &answer.values);
@@ -388,7 +451,20 @@ Result<std::optional<FlatAnswer>> get_flat_features(const gold::Service& service
     const EventTime until = answer.applied[view]->known_until;
     answer.known_until = std::min(answer.known_until.value_or(until), until);
   }
+  asking_memory().asked = std::move(asked);
   return std::optional(std::move(answer));
+}
+
+void keep_memory_of(FlatAnswer&& answer) {
+  const data::FlatValues::Size size = answer.values.size();
+  if (size.words > AskingMemory::kWordsMax || size.text_bytes > AskingMemory::kTextBytesMax) {
+    return;
+  }
+  answer.values.clear();
+  answer.views.clear();
+  answer.applied.clear();
+  answer.known_until.reset();
+  asking_memory().answer = std::move(answer);
 }
 
 }  // namespace assay::serve

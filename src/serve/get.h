@@ -183,11 +183,16 @@ struct FlatAnswer {
   }
 };
 
+/// Give back the memory of an answer that is done with: the thread's next one has it, unless it is
+/// very much.
+void keep_memory_of(FlatAnswer&& answer);
+
 /// Whether a service has all its features from its views, by keys that rows are asked with.
 bool is_flat(const gold::Service& service);
 
 /// get_online_features of such a service. Nothing when part of a key is null: that is not asked
-/// for here. `goes_on`: of the question's Pace.
+/// for here. `goes_on`: of the question's Pace. Keep the memory of what is returned
+/// (keep_memory_of).
 Result<std::optional<FlatAnswer>> get_flat_features(const gold::Service& service,
                                                     online::OnlineStore& store,
                                                     const RequestRows& rows,

@@ -14,6 +14,7 @@
 #include "serve/grpc_push.h"
 #include "serve/grpc_reflection.h"
 #include "serve/grpc_registry.h"
+#include "serve/http_head.h"
 #include "serve/json_value.h"
 
 namespace assay::serve {
@@ -111,7 +112,7 @@ std::string predict_response(const PredictionsAsked& asked) {
 /// As of when it is answered, and how far the store had applied, as HTTP's headers have it.
 template <typename Answer>
 std::vector<std::pair<std::string, std::string>> instants_of(const Answer& answer) {
-  return answered("", answer.now, answer.known_until).headers;
+  return own_headers(answered("", answer.now, answer.known_until));
 }
 
 /// What a refusal over HTTP is here. Feast's error is a JSON string that holds JSON; its gRPC has
@@ -176,16 +177,19 @@ std::optional<Result<GrpcReply>> answer_grpc_in_time(FeatureServer& server,
   if (method == "/feast.serving.ServingService/GetOnlineFeatures") {
     ASSAY_ASSIGN_OR_RETURN(RequestBody body, read_features_request(request, as_of));
     const bool with_view_versions = body.with_view_versions;
-    const FeaturesAsked asked = server.ask_features(std::move(body), *caller, pace);
+    FeaturesAsked asked = server.ask_features(std::move(body), *caller, pace);
     if (asked.is_large) {
       return std::nullopt;
     }
     if (!asked.flat.has_value() && !asked.answer.has_value()) {
       return refusal_status(asked.refusal);
     }
-    return GrpcReply{
-        features_response(asked, with_view_versions),
-        asked.flat.has_value() ? instants_of(*asked.flat) : instants_of(*asked.answer)};
+    GrpcReply reply{features_response(asked, with_view_versions),
+                    asked.flat.has_value() ? instants_of(*asked.flat) : instants_of(*asked.answer)};
+    if (asked.flat.has_value()) {
+      keep_memory_of(*std::move(asked.flat));
+    }
+    return reply;
   }
   if (method == "/feast.serving.ServingService/GetFeastServingInfo") {
     std::string message;

@@ -1,6 +1,6 @@
-// The message of an answer. A vector of numbers is written by pointer into memory that a thread
-// keeps and that stays near, then put behind the others. Its length is known only then: as many
-// bytes are left for it as its bound would take, which is nearly always what it takes.
+// The message of an answer, in memory of answers before. A vector of numbers is written by pointer
+// to where it stays. Its length is known only then: as many bytes are left for it as its bound
+// would take, which is nearly always what it takes.
 
 #include "serve/grpc_features.h"
 
@@ -10,7 +10,7 @@
 
 #include "data/feast_value.h"
 #include "data/protobuf.h"
-#include "serve/kept_text.h"
+#include "serve/body_text.h"
 
 namespace assay::serve {
 namespace {
@@ -35,10 +35,17 @@ std::size_t varint_bytes(std::size_t value) {
   return bytes;
 }
 
+void append_field(int field, std::string_view bytes, BodyText* message) {
+  char* const head = message->room(1 + data::kVarintBytesMax);
+  *head = tag_of(field, Wire::kBytes);
+  message->end(data::write_varint(head + 1, bytes.size()));
+  message->append(bytes);
+}
+
 /// Writes one FeatureVector after the other.
 class Vectors {
  public:
-  Vectors(int64_t rows, std::string& message)
+  Vectors(int64_t rows, BodyText& message)
       : rows_(static_cast<std::size_t>(rows)), message_(message) {}
 
   /// One whose Values have few bytes. `write_values` writes them, `status_of` says what stands
@@ -51,9 +58,7 @@ class Vectors {
     constexpr std::size_t kHeadBytesMax = 1 + data::kVarintBytesMax;
     const std::size_t bound =
         rows_ * kNumberBytesMax + (rows_ == 0 ? 0 : kHeadBytesMax + rows_) + times.size();
-    thread_local KeptText memory;
-    memory.clear();
-    char* const head = memory.room(kHeadBytesMax + bound);
+    char* const head = message_.room(kHeadBytesMax + bound);
     const std::size_t left = varint_bytes(bound);
     char* const begin = head + 1 + left;
     char* end = write_values(begin);
@@ -71,7 +76,7 @@ class Vectors {
     }
     *head = tag_of(kVectorField, Wire::kBytes);
     data::write_varint(head + 1, size);
-    message_.append(head, 1 + taken + size);
+    message_.end(head + 1 + taken + size);
   }
 
   /// One of any Values.
@@ -88,7 +93,7 @@ class Vectors {
       writer.bytes(2, statuses_);
     }
     vector_.append(times);
-    ProtoWriter(message_).bytes(kVectorField, vector_);
+    append_field(kVectorField, vector_, &message_);
   }
 
   /// Times of rows as they stand in a vector. `time_of`: microseconds.
@@ -110,7 +115,7 @@ class Vectors {
 
  private:
   const std::size_t rows_;
-  std::string& message_;
+  BodyText& message_;
   std::string vector_;
   std::string statuses_;
 };
@@ -276,10 +281,8 @@ int field_status(data::FeatureStatus status) {
 }
 
 std::string features_response(const FeaturesAsked& asked, bool with_views) {
-  thread_local std::size_t bytes_before = 0;  // the next answer is often as long
-  std::string message;
-  message.reserve(bytes_before + bytes_before / 8);
-  ProtoWriter(message).bytes(1, metadata_message(asked, with_views));
+  BodyText message;
+  append_field(1, metadata_message(asked, with_views), &message);
   Vectors vectors(asked.typed.rows.rows, message);
   for (const std::string& name : asked.typed.entity_names) {
     write_keys(*asked.typed.rows.find(name), vectors);
@@ -289,8 +292,7 @@ std::string features_response(const FeaturesAsked& asked, bool with_views) {
   } else {
     write_features(asked, *asked.answer, vectors);
   }
-  bytes_before = message.size();
-  return message;
+  return message.take();
 }
 
 }  // namespace assay::serve

@@ -24,6 +24,7 @@
 
 #include "base/process.h"
 #include "data/protobuf.h"
+#include "serve/body_text.h"
 #include "serve/grpc_health.h"
 #include "serve/repeated_call.h"
 
@@ -47,13 +48,16 @@ std::string bytes_of(const grpc::ByteBuffer& buffer) {
 grpc::Slice slice_of(std::string bytes) {
   constexpr std::size_t kCopiedMax = 1024;  // more costs more than another allocation
   if (bytes.size() <= kCopiedMax) {
-    return {bytes.data(), bytes.size()};
+    const grpc::Slice copy(bytes.data(), bytes.size());
+    SpareBodies::of_thread().give(&bytes);
+    return copy;
   }
   auto kept = std::make_unique<std::string>(std::move(bytes));
   char* const begin = kept->data();
   const std::size_t size = kept->size();
   const auto free = [](void* text) {
-    std::unique_ptr<std::string>(static_cast<std::string*>(text));
+    const std::unique_ptr<std::string> done(static_cast<std::string*>(text));
+    SpareBodies::of_thread().give(done.get());  // threads that answer are those that send
   };
   return {begin, size, free, kept.release()};
 }

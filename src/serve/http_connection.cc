@@ -2,8 +2,7 @@
 // TLS. It speaks HTTP/2 when TLS agreed on that, or when it begins with HTTP/2's preface.
 // One read may hold several requests (pipelining), a request may come in many reads: a
 // RequestReader puts them together. With TLS bytes go through a TlsChannel before. Answers to what
-// was ready together are sent together: the system and we do not push each other out of the caches
-// with each request. Time is counted in ticks: a request sets no timer.
+// was ready together are sent together. Time is counted in ticks: a request sets no timer.
 
 #include "serve/http_connection.h"
 
@@ -19,6 +18,7 @@
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 
+#include "serve/body_text.h"
 #include "serve/connection_tls.h"
 #include "serve/error_response.h"
 #include "serve/held_bytes.h"
@@ -183,7 +183,7 @@ class Session : public HttpConnection, public std::enable_shared_from_this<Sessi
       refuse(detail_error(400, "this port speaks TLS; ask https://"));
       return;
     }
-    if (!was_open && lane_.turn_wait() > lane_.options.turn_max) {
+    if (!was_open && lane_.turn_wait(lane_.world.clock.monotonic()) > lane_.options.turn_max) {
       lane_.counters.shed_handshakes.add();  // the dearest that a stranger can ask for
       close();
       return;
@@ -278,11 +278,11 @@ class Session : public HttpConnection, public std::enable_shared_from_this<Sessi
     answer_request(form);
   }
   void answer_request(const AnswerForm& form) {
-    lane_.unsent.begin();
+    const Duration instant = lane_.unsent.begin();
     Request& request = lane_.request;
     request.peer_names = tls_.peer_names();
     const HttpOptions& options = lane_.options;
-    if (lane_.turn_wait() > options.turn_max &&
+    if (lane_.turn_wait(instant) > options.turn_max &&
         !(options.is_urgent && options.is_urgent(request))) {
       lane_.counters.shed.add();
       send(busy_answer("Server is busy; ask again later"), form);
@@ -383,7 +383,7 @@ class Session : public HttpConnection, public std::enable_shared_from_this<Sessi
   }
   void after_send(error_code error) {
     lane_.spares.give(&out_);
-    body_ = std::string();
+    SpareBodies::of_thread().give(&body_);
     held_.release();
     if (error || (!keep_alive_ && !linger_)) {
       close();

@@ -37,12 +37,12 @@ struct ConnectionLane : HttpLaneParts {
   ConnectionLane(const ConnectionLane&) = delete;
   ConnectionLane& operator=(const ConnectionLane&) = delete;
 
-  /// How long what arrives now waits for its turn.
-  Duration turn_wait() {
-    if (!draining && turn.due()) {
+  /// How long what arrives now waits for its turn. `instant`: by the clock's monotonic().
+  Duration turn_wait(Duration instant) {
+    if (!draining && turn.due_at(instant)) {
       send_mark();
     }
-    return turn.now();
+    return turn.at(instant);
   }
   /// Queue a mark of `turn` behind what is ready.
   virtual void send_mark() = 0;

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdio>
+#include <cstring>
 
 namespace assay::serve {
 namespace {
@@ -86,23 +87,73 @@ std::string last_answer(const Response& response, EventTime now) {
   return bytes + response.body;
 }
 
+Headers own_headers(const Response& response) {
+  Headers headers;
+  for_each_mark(response.marks, [&headers](std::string_view name, std::string_view value) {
+    headers.emplace_back(name, value);
+  });
+  headers.insert(headers.end(), response.headers.begin(), response.headers.end());
+  return headers;
+}
+
+namespace {
+
+/// Text put behind text where there is room for it.
+class Line {
+ public:
+  explicit Line(char* at) : at_(at) {}
+  void put(std::string_view text) {
+    std::memcpy(at_, text.data(), text.size());
+    at_ += text.size();
+  }
+  void header(std::string_view name, std::string_view value) {
+    put(name);
+    put(": ");
+    put(value);
+    put("\r\n");
+  }
+  [[nodiscard]] const char* at() const { return at_; }
+
+ private:
+  char* at_;
+};
+
+}  // namespace
+
 void append_head(const Response& response,
                  std::string_view date,
                  unsigned version,
                  bool keep_alive,
                  std::string* out) {
-  const auto line = [out](std::string_view name, std::string_view value) {
-    out->append(name).append(": ").append(value).append("\r\n");
-  };
-  out->append("HTTP/1.1 ").append(std::to_string(response.status)).append(" ");
-  out->append(reason_of(response.status)).append("\r\n");
-  for_each_header(response, date, line);
-  if (!keep_alive) {
-    line("connection", "close");
-  } else if (version < 11) {
-    line("connection", "keep-alive");
+  // The first line with its reason, and all headers but those of the response's own.
+  constexpr std::size_t kOwnBytesMax = 512;
+  constexpr std::size_t kAround = 4;  // of a header's name and value
+  std::size_t bytes = kOwnBytesMax + date.size() + response.content_type.size();
+  for (const auto& [name, value] : response.headers) {
+    bytes += name.size() + value.size() + kAround;
   }
-  out->append("\r\n");
+  const std::size_t before = out->size();
+  out->resize(before + bytes);
+  Line line(out->data() + before);
+  if (response.status == 200) {
+    line.put("HTTP/1.1 200 OK\r\n");
+  } else {
+    line.put("HTTP/1.1 ");
+    line.put(std::to_string(response.status));
+    line.put(" ");
+    line.put(reason_of(response.status));
+    line.put("\r\n");
+  }
+  for_each_header(response, date, [&line](std::string_view name, std::string_view value) {
+    line.header(name, value);
+  });
+  if (!keep_alive) {
+    line.header("connection", "close");
+  } else if (version < 11) {
+    line.header("connection", "keep-alive");
+  }
+  line.put("\r\n");
+  out->resize(static_cast<std::size_t>(line.at() - out->data()));
 }
 
 }  // namespace assay::serve

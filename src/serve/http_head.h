@@ -1,11 +1,14 @@
 #pragma once
 
+#include <array>
+#include <charconv>
 #include <cstdint>
 #include <string>
 #include <string_view>
 
 #include "base/clock.h"
 #include "base/time.h"
+#include "serve/answer_tag.h"
 #include "serve/http_server.h"
 
 namespace assay::serve {
@@ -25,21 +28,49 @@ class HeadDate {
   std::string text_;
 };
 
+/// Hand each of an answer's marks to `line(name, value)`.
+template <typename Line>
+void for_each_mark(const AnswerMarks& marks, const Line& line) {
+  std::array<char, kTimeBytesMax> time;  // NOLINT: written before it is read
+  const auto instant = [&time](EventTime at) {
+    return std::string_view(time.data(),
+                            static_cast<std::size_t>(write_time(time.data(), at) - time.data()));
+  };
+  if (marks.as_of.has_value()) {
+    line(std::string_view("x-assay-as-of"), instant(*marks.as_of));
+  }
+  if (marks.known_until.has_value()) {
+    line(std::string_view("x-assay-known-until"), instant(*marks.known_until));
+  }
+  if (marks.tag.has_value()) {
+    std::array<char, kTagBytes> tag;  // NOLINT: written before it is read
+    write_tag(tag.data(), *marks.tag);
+    line(std::string_view("etag"), std::string_view(tag.data(), tag.size()));
+  }
+}
+
 /// Hand each header that an answer has in every version of HTTP to `line(name, value)`.
 template <typename Line>
 void for_each_header(const Response& response, std::string_view date, const Line& line) {
-  line("date", date);
-  line("server", "assay");
-  if (response.status != 304) {  // its length would be that of the answer it stands for
-    line("content-length", std::to_string(response.body.size()));
+  line(std::string_view("date"), date);
+  line(std::string_view("server"), std::string_view("assay"));
+  if (response.status != 304) {   // its length would be that of the answer it stands for
+    std::array<char, 24> length;  // NOLINT: written before it is read
+    const char* const end =
+        std::to_chars(length.data(), length.data() + length.size(), response.body.size()).ptr;
+    line(std::string_view("content-length"),
+         std::string_view(length.data(), static_cast<std::size_t>(end - length.data())));
   }
   if (!response.content_type.empty()) {
-    line("content-type", response.content_type);
+    line(std::string_view("content-type"), response.content_type);
   }
+  for_each_mark(response.marks, line);
   for (const auto& [name, value] : response.headers) {
-    line(name, value);
+    line(std::string_view(name), std::string_view(value));
   }
 }
+/// An answer's own headers, with its marks before them.
+Headers own_headers(const Response& response);
 
 /// Append what stands before the body of an answer. `version`: 10 or 11, as the client asked.
 void append_head(const Response& response,

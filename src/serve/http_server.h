@@ -39,11 +39,21 @@ struct Request {
   }
 };
 
+/// What answers from the store say of themselves; text only where it is sent, as headers before the
+/// others.
+struct AnswerMarks {
+  std::optional<EventTime> as_of{};        // x-assay-as-of: the instant that was answered for
+  std::optional<EventTime> known_until{};  // x-assay-known-until
+  std::optional<uint64_t> tag{};           // etag: the body's
+  bool operator==(const AnswerMarks&) const = default;
+};
+
 struct Response {
   int status = 200;
   std::string_view content_type = "application/json";  // a literal; "": no such header
   std::string body;
   Headers headers;
+  AnswerMarks marks{};
 };
 
 /// Answers one request; called on the server's threads, on several at once. Nothing, when it is

@@ -7,6 +7,7 @@
 #include <simdjson.h>
 
 #include "serve/column_list.h"
+#include "serve/plain_body.h"
 
 namespace assay::serve {
 namespace {
@@ -248,6 +249,11 @@ std::optional<JsonValue> parse_json_value(std::string_view json) {
 }
 
 ParsedBody parse_request_body(std::string_view json) {
+  ParsedBody parsed;
+  return read_plain_body(json, &parsed.body) ? parsed : parse_any_request_body(json);
+}
+
+ParsedBody parse_any_request_body(std::string_view json) {
   bool has_entities = false;
   return parse_fields<RequestBody>(
       json,

@@ -27,6 +27,7 @@ using JsonValue =
 struct JsonColumn {
   std::string name;
   std::vector<JsonValue> values;
+  bool operator==(const JsonColumn&) const = default;
 };
 
 /// Body of a request for features or predictions. What it does not know is ignored, as Feast does.
@@ -39,6 +40,7 @@ struct RequestBody {
   bool with_features = false;
   bool with_view_versions = false;  // include_feature_view_version_metadata
   std::optional<JsonValue> at{};    // the instant to answer for; none: now
+  bool operator==(const RequestBody&) const = default;
 };
 
 /// Body of /push and /write-to-online-store.
@@ -96,6 +98,8 @@ std::optional<JsonValue> parse_json_value(std::string_view json);
 /// Threads thread-safe; memory of the parser is kept per thread.
 /// Cost    one pass; about four times the body's size.
 ParsedBody parse_request_body(std::string_view json);
+/// The same without the quick way of bodies that are as most are (serve/plain_body.h): its twin.
+ParsedBody parse_any_request_body(std::string_view json);
 /// The same of a body that writes; `target` is the key that says into what.
 Parsed<WriteBody> parse_write_body(std::string_view json, const char* target);
 Parsed<ExplainBody> parse_explain_body(std::string_view json);

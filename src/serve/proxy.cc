@@ -385,7 +385,7 @@ class Relayed : public std::enable_shared_from_this<Relayed> {
     Response response = answered(
         *std::move(body), as_of.value_or(EventTime{}), earliest(answers_, "x-assay-known-until"));
     if (!as_of.has_value()) {
-      response.headers.clear();
+      response.marks = {};
     }
     add_tag(request_, &response);
     return response;

@@ -18,17 +18,18 @@ class TurnWait {
   explicit TurnWait(Clock& clock) : clock_(clock) {}
 
   /// By the newest mark, or longer when one is out for longer.
-  [[nodiscard]] Duration now() const {
-    const int64_t age = clock_.monotonic().micros - sent_;
-    return {is_out_ ? std::max(waited_, age) : waited_};
+  [[nodiscard]] Duration now() const { return at(clock_.monotonic()); }
+  /// The same for who knows the instant, by the clock's monotonic().
+  [[nodiscard]] Duration at(Duration instant) const {
+    return {is_out_ ? std::max(waited_, instant.micros - sent_) : waited_};
   }
   /// Whether a mark is to be sent, since something was done; it counts as sent then.
-  bool due() {
-    const int64_t now = clock_.monotonic().micros;
-    if (is_out_ || now - sent_ < kMarkEvery) {
+  bool due() { return due_at(clock_.monotonic()); }
+  bool due_at(Duration instant) {
+    if (is_out_ || instant.micros - sent_ < kMarkEvery) {
       return false;
     }
-    send(now);
+    send(instant.micros);
     return true;
   }
   /// The mark's turn has come. Whether the next one is to be sent at once; it counts as sent then.
