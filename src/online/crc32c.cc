@@ -20,6 +20,7 @@ constexpr uint32_t kPolynomial = 0x82F63B78;  // bits reversed
 // byte. Long lanes for pages, short ones for rows.
 constexpr std::size_t kLongLane = 256;
 constexpr std::size_t kShortLane = 64;
+constexpr std::size_t kShortestLane = 48;  // a row of ten features has some 150 bytes
 using LaneShift = std::array<std::array<uint32_t, 256>, 4>;
 
 constexpr LaneShift make_lane_shift(std::size_t lane_bytes) {
@@ -44,6 +45,7 @@ constexpr LaneShift make_lane_shift(std::size_t lane_bytes) {
 
 constexpr LaneShift kLongShift = make_lane_shift(kLongLane);
 constexpr LaneShift kShortShift = make_lane_shift(kShortLane);
+constexpr LaneShift kShortestShift = make_lane_shift(kShortestLane);
 
 uint32_t move_by(const LaneShift& shift, uint64_t crc) {
   return shift[0][crc & 0xFF] ^ shift[1][(crc >> 8) & 0xFF] ^ shift[2][(crc >> 16) & 0xFF] ^
@@ -75,10 +77,18 @@ uint64_t add_blocks(uint64_t state, const LaneShift& shift, const char** data, s
 uint32_t update(uint32_t crc, const char* data, std::size_t size) {
   uint64_t state = add_blocks<kLongLane>(crc, kLongShift, &data, &size);
   state = add_blocks<kShortLane>(state, kShortShift, &data, &size);
+  state = add_blocks<kShortestLane>(state, kShortestShift, &data, &size);
   for (; size >= 8; data += 8, size -= 8) {
     state = add_word(state, data);
   }
   auto rest = static_cast<uint32_t>(state);
+  if (size >= 4) {
+    uint32_t half = 0;
+    std::memcpy(&half, data, sizeof(half));
+    rest = _mm_crc32_u32(rest, half);
+    data += 4;
+    size -= 4;
+  }
   for (; size > 0; ++data, --size) {
     rest = _mm_crc32_u8(rest, static_cast<uint8_t>(*data));
   }

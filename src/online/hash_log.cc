@@ -255,11 +255,25 @@ Result<Found> HashLog::find_in(const HashIndex& index,
   return walk.found;
 }
 
+Found HashLog::Snapshot::find_at_once(RecordKind kind,
+                                      uint32_t epoch,
+                                      std::string_view key,
+                                      uint64_t hash) const {
+  const uint64_t place = log_.index_->first_place(hash);
+  const std::string_view bytes = sound_bytes(place);
+  const std::optional<std::string_view> value =
+      bytes.empty() ? std::nullopt : value_of_record(bytes, kind, epoch, key);
+  // Of one that is erased there may be more to say.
+  return value.has_value() && !value->empty() ? Found{place, bytes.size(), value} : Found{};
+}
+
 Result<Found> HashLog::Snapshot::find(RecordKind kind,
                                       uint32_t epoch,
                                       std::string_view key,
                                       uint64_t hash) const {
-  return find_in(*log_.index_, *log_.files_, committed_, kind, epoch, key, hash);
+  Found found = find_at_once(kind, epoch, key, hash);
+  return found.place != 0 ? Result<Found>(found)
+                          : find_in(*log_.index_, *log_.files_, committed_, kind, epoch, key, hash);
 }
 
 Result<Standing> HashLog::Snapshot::find_to_change(RecordKind kind,

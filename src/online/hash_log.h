@@ -110,6 +110,13 @@ class HashLog {
         const std::function<Status(std::string_view key, std::string_view value)>& visit) const;
 
    private:
+    /// Where the first slot of the hash leads to a sound record of the key in this state, as nearly
+    /// always; else no place, and the slots have to be walked.
+    [[nodiscard]] Found find_at_once(RecordKind kind,
+                                     uint32_t epoch,
+                                     std::string_view key,
+                                     uint64_t hash) const;
+
     friend class HashLog;
     friend class HashLogWriter;
     Snapshot(const HashLog& log, uint64_t committed) : log_(log), committed_(committed) {}

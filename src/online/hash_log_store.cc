@@ -414,8 +414,9 @@ Status each_row(const HashLog::Snapshot& snapshot,
   const LogPages pages(snapshot, held.epoch);
   for (const data::EntityKey& key : held.keys) {
     std::string_view row;
-    Status taken = rows->next(&row);
-    if (taken.ok()) {
+    const bool is_found = rows->next(&row);
+    Status taken = is_found ? take(row, pages) : rows->search(&row);
+    if (!is_found && taken.ok()) {
       taken = take(row, pages);
     }
     if (!taken.ok()) {
@@ -463,8 +464,9 @@ Status HashLogStore::read_flat_views(std::span<const ViewKeys> asked,
                                      EventTime now,
                                      data::FlatValues* values,
                                      std::vector<std::optional<AppliedTo>>* applied) {
+  thread_local std::vector<HeldKeys> held;  // its memory serves for the next question
   const std::size_t before = applied->size();
-  std::vector<HeldKeys> held(asked.size());
+  held.assign(asked.size(), {});
   applied->resize(before + asked.size());
   return read_views(asked, now, values, held.data(), applied->data() + before);
 }

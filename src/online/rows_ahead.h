@@ -45,16 +45,19 @@ class RowsAhead {
       fetch_next();
     }
   }
-  /// The row of the next key, "" when there is none; there must be a key.
-  Status next(std::string_view* row) {
-    const Coming now = coming_[taken_++ % kSlotsAhead];
-    const bool is_found = take(now, row);
+  /// Go on to the next key, which there must be, and take its row, "" when it says that there is
+  /// none. False: it has to be searched.
+  bool next(std::string_view* row) {
+    now_ = coming_[taken_++ % kSlotsAhead];
+    const bool is_found = take(now_, row);
     see_next();
     if (fetched_ < hashed_) {
       fetch_next();
     }
-    return is_found ? Status() : search(now, row);
+    return is_found;
   }
+  /// The row of the key that next() came to last, "" when there is none.
+  Status search(std::string_view* row) const { return search(now_, row); }
 
  private:
   struct Coming {  // without values to begin with: most are not used when one key is asked for
@@ -104,6 +107,7 @@ class RowsAhead {
   const HashLog::Snapshot& snapshot_;
   const std::span<HeldKeys> asked_;
   std::array<Coming, kSlotsAhead> coming_;
+  Coming now_{};
   std::size_t view_ = 0;  // of the next key that is seen
   std::size_t key_ = 0;
   std::size_t hashed_ = 0;  // how many were seen, fetched and looked at
