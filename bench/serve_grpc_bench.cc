@@ -52,13 +52,13 @@ class GrpcServed : public Served {
   explicit GrpcServed(assay::serve::GrpcHandler handler) {
     assay::serve::GrpcOptions options;
     options.port = 0;
-    server_ = assay::serve::start_grpc_server(metrics_, std::move(handler), options).value();
+    server_ = assay::serve::start_grpc_server(system_.world(), std::move(handler), options).value();
   }
   [[nodiscard]] uint16_t port() const override { return server_->port(); }
   void add_to(Usage* /*usage*/) const override {}
 
  private:
-  assay::Metrics metrics_;
+  assay::SystemWorld system_;
   std::unique_ptr<assay::serve::GrpcServer> server_;
 };
 

@@ -145,7 +145,7 @@ Status run_registry_serve(Invocation& invocation) {
   ASSAY_ASSIGN_OR_RETURN(
       const auto server,
       serve::start_grpc_server(
-          invocation.world.metrics, registry_handler(registry, gate, is_draining), options));
+          invocation.world, registry_handler(registry, gate, is_draining), options));
   const std::string where = options.host + ":" + std::to_string(server->port());
   ASSAY_RETURN_IF_ERROR(write_addresses(invocation, where, ""));
   invocation.output.say("serving the registry of " + registry.get()->project + " by gRPC on " +

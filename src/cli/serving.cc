@@ -232,12 +232,13 @@ std::vector<Flag> limit_flags() {
                    "",
                    false,
                    false});
-  flags.push_back({"connections",
-                   "N",
-                   "HTTP connections at once; those beyond get 503 (10000)",
-                   "",
-                   false,
-                   false});
+  flags.push_back(
+      {"connections",
+       "N",
+       "connections at once, by HTTP and by gRPC each; those beyond are refused (10000)",
+       "",
+       false,
+       false});
   flags.push_back({"address-file",
                    "FILE",
                    "write the address here once it listens, and that of gRPC below it",
@@ -291,6 +292,7 @@ Result<std::string> Servers::start_grpc(const serve::TlsSource& tls, int threads
   options.port = address.port;
   options.tls = tls;
   ASSAY_ASSIGN_OR_RETURN(options.turn_max, busy_after(invocation_.arguments));
+  ASSAY_ASSIGN_OR_RETURN(options.connections_max, connections_max(invocation_.arguments));
   const auto answer = [this](std::string_view method,
                              std::string_view request,
                              const serve::Credentials& credentials) {
@@ -316,8 +318,7 @@ Result<std::string> Servers::start_grpc(const serve::TlsSource& tls, int threads
                                const serve::Pace& pace) -> Result<serve::GrpcReply> {
     return *serve::answer_grpc_in_time(features_, method, request, credentials, as_of, pace);
   };
-  ASSAY_ASSIGN_OR_RETURN(grpc_,
-                         serve::start_grpc_server(invocation_.world.metrics, answer, options));
+  ASSAY_ASSIGN_OR_RETURN(grpc_, serve::start_grpc_server(invocation_.world, answer, options));
   return options.host + ":" + std::to_string(grpc_->port());
 }
 

@@ -260,11 +260,11 @@ TEST_F(GrpcCalls, AServerStartsStopsAndSaysWhenItsPortIsTaken) {
       [&](std::string_view method, std::string_view request, const Credentials& credentials) {
         return plain_reply(answer_grpc(server_, method, request, credentials));
       };
-  const auto first = start_grpc_server(fixture_.world.metrics, handler, options);
+  const auto first = start_grpc_server(fixture_.world, handler, options);
   ASSERT_TRUE(first.ok()) << first.status().to_string();
   options.port = (*first)->port();
   ASSERT_GT(options.port, 0);
-  EXPECT_EQ(start_grpc_server(fixture_.world.metrics, handler, options).code(), Code::kUnavailable);
+  EXPECT_EQ(start_grpc_server(fixture_.world, handler, options).code(), Code::kUnavailable);
   (*first)->stop();
   (*first)->stop();
 }

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include <fcntl.h>
 #include <grpc/grpc.h>
 #include <grpc/grpc_security.h>
 #include <grpc/support/log.h>
@@ -21,12 +22,20 @@
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/resource_quota.h>
 #include <grpcpp/support/byte_buffer.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 
 #include "base/process.h"
 #include "data/protobuf.h"
 #include "serve/body_text.h"
+#include "serve/connection_watch.h"
 #include "serve/grpc_health.h"
+#include "serve/http_head.h"
+#include "serve/listener.h"
+#include "serve/owned_socket.h"
 #include "serve/repeated_call.h"
+#include "serve/slow_requests.h"
 
 namespace assay::serve {
 namespace {
@@ -473,17 +482,21 @@ class Service : public grpc::CallbackGenericService {
 
 class Server : public GrpcServer {
  public:
-  Server(Metrics& metrics, GrpcHandler handler, const GrpcOptions& options)
-      : service_(metrics, std::move(handler), options) {}
+  Server(World& world, GrpcHandler handler, const GrpcOptions& options)
+      : world_(world),
+        options_(options),
+        refused_(world.metrics.counter("assay_serve_grpc_connections_refused_total",
+                                       "gRPC connections beyond what the server may have.")),
+        service_(world.metrics, std::move(handler), options) {}
   ~Server() override { stop(); }
 
-  Status start(const GrpcOptions& options) {
+  Status start() {
+    const GrpcOptions& options = options_;
     ASSAY_ASSIGN_OR_RETURN(credentials_, credentials_of(options.tls));
     grpc::ServerBuilder builder;
-    int port = 0;
-    builder.AddListeningPort(
-        options.host + ":" + std::to_string(options.port), credentials_, &port);
-    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+    // gRPC has no bound for its connections: they are accepted here and handed over.
+    acceptor_ = builder.experimental().AddExternalConnectionAcceptor(
+        grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD, credentials_);
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, options.connection_calls_max);
     builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS,
                                static_cast<int>(options.idle_timeout.micros / 1000));
@@ -499,22 +512,27 @@ class Server : public GrpcServer {
     builder.SetResourceQuota(quota.Resize(options.buffer_bytes_max));
     builder.RegisterCallbackGenericService(&service_);
     server_ = builder.BuildAndStart();
-    if (server_ == nullptr || port == 0) {
-      return {Code::kUnavailable,
-              "cannot listen for gRPC; another server may be there already: " + options.host + ":" +
-                  std::to_string(options.port)};
+    if (server_ == nullptr) {
+      return {Code::kInternal, "gRPC does not start a server"};
     }
-    port_ = static_cast<uint16_t>(port);
+    ASSAY_ASSIGN_OR_RETURN(
+        listener_,
+        Listener::open(world_, options.host, options.port, [this](int socket) { take(socket); }));
+    port_ = listener_->port();
     const Duration look{std::min(options.read_timeout.micros, kMicrosPerSecond)};
     sweep_ = std::make_unique<RepeatedCall>(look, [this] {
       service_.end_silent();
       service_.watches().tell_all();
+      connections_.count();
     });
     return {};
   }
   [[nodiscard]] uint16_t port() const override { return port_; }
   void tell_health() override { service_.watches().tell_all(); }
   void stop() override {
+    if (listener_ != nullptr) {
+      listener_->stop();
+    }
     sweep_.reset();
     service_.watches().end_all();
     if (server_ != nullptr) {
@@ -526,11 +544,35 @@ class Server : public GrpcServer {
   }
 
  private:
+  /// On the listener's thread.
+  void take(int socket) {
+    OwnedSocket owned(socket);
+    if (connections_.count() >= static_cast<std::size_t>(options_.connections_max) ||
+        !connections_.add(socket)) {
+      refused_.add();
+      const Response busy = busy_answer("Too many connections; ask again later");
+      send_and_close(owned.release(), options_.tls ? "" : last_answer(busy, world_.clock.now()));
+      return;
+    }
+    const int on = 1;
+    ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    ::fcntl(socket, F_SETFL, ::fcntl(socket, F_GETFL) | O_NONBLOCK);
+    grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters parameters;
+    parameters.fd = owned.release();
+    acceptor_->HandleNewConnection(&parameters);
+  }
+
+  World& world_;
+  const GrpcOptions options_;
+  Counter& refused_;
+  ConnectionWatch connections_;
   Service service_;
   std::shared_ptr<grpc::ServerCredentials> credentials_;  // asked as long as the server runs
   std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
   std::unique_ptr<RepeatedCall> sweep_;
   uint16_t port_ = 0;
+  std::unique_ptr<Listener> listener_;  // last: it hands to all else
 };
 
 }  // namespace
@@ -543,12 +585,12 @@ void refuse_old_tls() {
   }
 }
 
-Result<std::unique_ptr<GrpcServer>> start_grpc_server(Metrics& metrics,
+Result<std::unique_ptr<GrpcServer>> start_grpc_server(World& world,
                                                       GrpcHandler handler,
                                                       const GrpcOptions& options) {
   gpr_set_log_function([](gpr_log_func_args*) {});  // what matters comes back as a status
-  auto server = std::make_unique<Server>(metrics, std::move(handler), options);
-  ASSAY_RETURN_IF_ERROR(server->start(options));
+  auto server = std::make_unique<Server>(world, std::move(handler), options);
+  ASSAY_RETURN_IF_ERROR(server->start());
   return std::unique_ptr<GrpcServer>(std::move(server));
 }
 

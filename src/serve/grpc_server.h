@@ -7,9 +7,9 @@
 #include <string>
 #include <string_view>
 
-#include "base/metrics.h"
 #include "base/status.h"
 #include "base/time.h"
+#include "base/world.h"
 #include "serve/access.h"
 #include "serve/grpc_reply.h"
 #include "serve/pace.h"
@@ -52,6 +52,8 @@ struct GrpcOptions {
   std::size_t buffer_bytes_max = 256 << 20;  // what all connections may hold that is not read yet
   int connection_calls_max = 128;            // under way on one connection; more of them wait
   int calls_max = 10'000;                    // on all of them; more are RESOURCE_EXHAUSTED at once
+  int connections_max = 10'000;  // more are 503 of HTTP/1.1, and calls UNAVAILABLE; with TLS
+                                 // closed
   /// While at least `turn_calls` wait to be answered, one that has waited longer than this is
   /// UNAVAILABLE at once.
   Duration turn_max{kMicrosPerSecond};
@@ -88,9 +90,10 @@ void refuse_old_tls();
 
 /// Listen and answer until stopped or destroyed.
 ///
-/// Errors  kUnavailable: the address is in use, or is none; kFailedPrecondition: TLS, and
-///         refuse_old_tls() was not called.
-Result<std::unique_ptr<GrpcServer>> start_grpc_server(Metrics& metrics,
+/// Errors  kUnavailable: the address is in use; kInvalidArgument: it is none; kPermissionDenied: a
+///         port that needs more rights; kFailedPrecondition: TLS, and refuse_old_tls() was not
+///         called.
+Result<std::unique_ptr<GrpcServer>> start_grpc_server(World& world,
                                                       GrpcHandler handler,
                                                       const GrpcOptions& options);
 

@@ -185,7 +185,7 @@ class GrpcServerTest : public testing::Test {
  protected:
   uint16_t start(GrpcOptions options, const GrpcHandler& handler = echo) {
     options.port = 0;
-    server_ = start_grpc_server(metrics_, handler, options).value();
+    server_ = start_grpc_server(world_, handler, options).value();
     return server_->port();
   }
   static Result<GrpcReply> echo(std::string_view /*method*/,

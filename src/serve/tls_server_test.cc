@@ -468,7 +468,7 @@ TEST_F(TlsServer, GrpcKnowsItsClientsByCertificateAndMetadata) {
   options.port = 0;
   options.tls = source();
   const auto server = start_grpc_server(
-                          metrics_,
+                          world_,
                           [](std::string_view,
                              std::string_view request,
                              const Credentials& credentials) -> Result<GrpcReply> {
@@ -508,7 +508,7 @@ TEST_F(TlsServer, GrpcTakesClientsWithoutACertificateWhereNoneIsAskedFor) {
   options.tls = source();
   const auto server =
       start_grpc_server(
-          metrics_,
+          world_,
           [](std::string_view, std::string_view request, const Credentials& credentials) {
             return Result<GrpcReply>(
                 {std::string(request) + std::to_string(credentials.certificate.size())});
@@ -533,7 +533,7 @@ TEST_F(TlsServer, AGrpcConnectionEndsWithTheAuthorityOfItsClient) {
   options.tls = source();
   options.age_max = Duration{50'000};
   const auto server = start_grpc_server(
-                          metrics_,
+                          world_,
                           [](std::string_view, std::string_view request, const Credentials&) {
                             return Result<GrpcReply>({std::string(request)});
                           },
