@@ -1,11 +1,14 @@
 // What a question costs by gRPC: one user and a hundred users with five views of ten features,
-// against a handler of the same grpc++ server that answers with the same bytes without looking
-// anything up. The client is grpc++ too, with 16 calls under way on one connection; on two cores it
-// is the slower half, so what counts is the CPU that the server's process takes. Every answer is
+// against a handler of the same server that answers with the same bytes without looking anything
+// up, and against grpc++'s asynchronous generic server that does nothing else. The client is grpc++
+// too, with 16 calls under way on one connection; on two cores it is the slower half, so what
+// counts is the CPU that the server's process takes. Then each is asked at fixed instants, half as
+// often as it answered: latencies count from when a question should have been sent. Every answer is
 // compared with what the handler gives in this process.
 //
 //   serve_grpc_bench [ENTITIES [SECONDS]]
 
+#include <array>
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -16,7 +19,9 @@
 
 #include "data/feast_value.h"
 #include "data/protobuf.h"
+#include "grpc_echo.h"
 #include "load_client.h"
+#include "machine_stops.h"
 #include "serve/grpc_calls.h"
 #include "serve/grpc_server.h"
 #include "served_line.h"
@@ -84,7 +89,7 @@ class GrpcLoad {
     micros_.clear();
     const double begin = now_micros();
     for (int i = 0; i < kCalls; ++i) {
-      ask();
+      ask(now_micros());
     }
     int open = kCalls;
     void* tag = nullptr;
@@ -93,8 +98,28 @@ class GrpcLoad {
       take(static_cast<Asked*>(tag));
       --open;
       if (now_micros() < begin + seconds * 1e6) {
-        ask();
+        ask(now_micros());
         ++open;
+      }
+    }
+    return result_of(&micros_, (now_micros() - begin) * 1e-6);
+  }
+  /// At fixed instants, however many are under way.
+  LoadResult open(double per_second, double seconds) {
+    micros_.clear();
+    const double begin = now_micros();
+    const auto total = static_cast<int64_t>(per_second * seconds);
+    int64_t sent = 0;
+    void* tag = nullptr;
+    bool ok = false;
+    while (static_cast<int64_t>(micros_.size()) < total) {
+      const double due = begin + static_cast<double>(sent) * 1e6 / per_second;
+      if (sent < total && due <= now_micros()) {
+        ask(due);
+        ++sent;
+      } else if (queue_.AsyncNext(&tag, &ok, gpr_inf_past(GPR_CLOCK_MONOTONIC)) ==
+                 grpc::CompletionQueue::GOT_EVENT) {
+        take(static_cast<Asked*>(tag));
       }
     }
     return result_of(&micros_, (now_micros() - begin) * 1e-6);
@@ -111,10 +136,10 @@ class GrpcLoad {
     std::unique_ptr<grpc::GenericClientAsyncResponseReader> call;
   };
 
-  void ask() {
+  void ask(double due) {
     auto asked = std::make_unique<Asked>();
     asked->question = &questions_[next_++ % questions_.size()];
-    asked->since = now_micros();
+    asked->since = due;
     const grpc::Slice slice(asked->question->bytes);
     asked->request = grpc::ByteBuffer(&slice, 1);
     asked->call = stub_.PrepareUnaryCall(&asked->context, kMethod, asked->request, &queue_);
@@ -138,6 +163,7 @@ class GrpcLoad {
 struct Measured {
   LoadResult load;
   double cpu_micros = 0;
+  LoadResult open{};
 };
 
 Measured measure(ServedProcess* server, const std::vector<Question>& questions, double seconds) {
@@ -147,6 +173,7 @@ Measured measure(ServedProcess* server, const std::vector<Question>& questions, 
   Measured measured{client.run(seconds)};
   measured.cpu_micros =
       (server->usage().cpu_micros - before.cpu_micros) / static_cast<double>(measured.load.count);
+  measured.open = client.open(measured.load.per_second / 2, seconds);
   return measured;
 }
 
@@ -189,7 +216,10 @@ int main(int argc, char** argv) {
     });
   });
   std::vector<std::unique_ptr<ServedProcess>> bare;
+  std::vector<std::unique_ptr<ServedProcess>> echoes;
   for (const std::vector<Question>& questions : shapes) {
+    echoes.push_back(std::make_unique<ServedProcess>(
+        [&] { return std::make_unique<GrpcEcho>(questions.front().answer); }));
     bare.push_back(std::make_unique<ServedProcess>([&] {
       return std::make_unique<GrpcServed>(
           [answer = questions.front().answer](std::string_view, std::string_view, const auto&) {
@@ -206,31 +236,45 @@ int main(int argc, char** argv) {
     std::printf("%d x 50 by gRPC: %zu bytes answered\n",
                 shape == 0 ? 1 : 100,
                 questions.front().answer.size());
-    std::vector<double> shares;
-    std::vector<double> cpu_shares;
+    print_machine_stops("client", 1, "server", 0);
+    std::array<std::vector<double>, 4> shares;
     for (int repeat = 0; repeat < kRepeats; ++repeat) {
       const Measured a = measure(&ours, questions, seconds);
       const Measured b = measure(bare[shape].get(), same, seconds);
-      for (const auto& [who, measured] : {std::pair{"assay", a}, {"same, bare", b}}) {
-        std::printf("  %-12s %8.0f calls/s, p50 %.0f p99 %.0f us | CPU %.1f us\n",
-                    who,
-                    measured.load.per_second,
-                    measured.load.p50,
-                    measured.load.p99,
-                    measured.cpu_micros);
+      const Measured c = measure(echoes[shape].get(), same, seconds);
+      for (const auto& [who, measured] :
+           {std::pair{"assay", a}, {"same, bare", b}, {"grpc++ echo", c}}) {
+        std::printf(
+            "  %-12s %8.0f calls/s, p50 %.0f p99 %.0f us | at half of it p50 %.0f p99 %.0f p99.9 "
+            "%.0f us | CPU %.1f us\n",
+            who,
+            measured.load.per_second,
+            measured.load.p50,
+            measured.load.p99,
+            measured.open.p50,
+            measured.open.p99,
+            measured.open.p999,
+            measured.cpu_micros);
       }
-      shares.push_back(a.load.per_second / b.load.per_second);
-      cpu_shares.push_back(b.cpu_micros / a.cpu_micros);
+      shares[0].push_back(a.load.per_second / b.load.per_second);
+      shares[1].push_back(b.cpu_micros / a.cpu_micros);
+      shares[2].push_back(a.load.per_second / c.load.per_second);
+      shares[3].push_back(c.cpu_micros / a.cpu_micros);
     }
-    for (auto& [what, values] :
-         {std::pair<const char*, std::vector<double>&>{"calls/s", shares}, {"CPU", cpu_shares}}) {
+    constexpr std::array<const char*, 4> kWhat = {"a bare handler's, by calls/s",
+                                                  "a bare handler's, by CPU",
+                                                  "a grpc++ echo's, by calls/s",
+                                                  "a grpc++ echo's, by CPU"};
+    for (std::size_t i = 0; i < shares.size(); ++i) {
+      std::vector<double>& values = shares[i];
       std::sort(values.begin(), values.end());
-      std::printf("  share of a bare handler's, by %s: %.2f (spread %.2f to %.2f)\n",
-                  what,
+      std::printf("  share of %s: %.2f (spread %.2f to %.2f)\n",
+                  kWhat[i],
                   values[values.size() / 2],
                   values.front(),
                   values.back());
     }
+    std::fflush(stdout);
   }
   return 0;
 }
