@@ -8,7 +8,7 @@
 namespace assay {
 
 /// The eight digits of a number below 10^8, a byte each, the first one lowest.
-inline uint64_t eight_digits(uint32_t number) {
+[[gnu::always_inline]] inline uint64_t eight_digits(uint32_t number) {
   // Two halves of four digits, each of them two of two, each of them two of one: what is divided
   // side by side is multiplied by a reciprocal and shifted.
   uint64_t lanes = number / 10'000 | uint64_t{number % 10'000} << 32;
@@ -22,7 +22,7 @@ inline constexpr uint64_t kZeroDigits = 0x3030'3030'3030'3030;
 /// Write a number below kSmallNumbersEnd in decimal, without zeroes before it; where it ends. Eight
 /// bytes are touched.
 inline constexpr uint32_t kSmallNumbersEnd = 100'000'000;
-inline char* write_small_number(char* out, uint32_t number) {
+[[gnu::always_inline]] inline char* write_small_number(char* out, uint32_t number) {
   // Without a branch: how long numbers are is seldom foreseen.
   const uint64_t digits = eight_digits(number);
   const int zeroes = std::countr_zero(digits | uint64_t{1} << 56) / 8;

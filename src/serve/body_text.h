@@ -71,20 +71,34 @@ class BodyText {
     std::memcpy(to, text_.data() + begin, end - begin);
     size_ += end - begin;
   }
-  /// What was written; nothing is here afterwards.
+  /// What was written, in not much more memory than it takes: who reads it slowly holds that.
+  /// Nothing is here afterwards.
   std::string take() {
     text_.resize(std::exchange(size_, 0));
-    return std::move(text_);
+    if (text_.capacity() <= text_.size() + text_.size() / kSlackPart + kSlackBytes) {
+      return std::move(text_);
+    }
+    std::string body;
+    body.reserve(text_.size() + text_.size() / kSlackPart);  // so that the next one fits, too
+    body.append(text_);
+    SpareBodies::of_thread().give(&text_);
+    return body;
   }
 
  private:
+  static constexpr std::size_t kSlackPart = 8;
+  static constexpr std::size_t kSlackBytes = 8 << 10;
+
   /// Of what is there already only a little more than is wanted is filled with zeroes.
-  void grow(std::size_t bytes) {
+  [[gnu::noinline]] void grow(std::size_t bytes) {
     constexpr std::size_t kFirstBytes = 2 << 10;
     constexpr std::size_t kStep = 256;
     const std::size_t wanted = size_ + bytes;
     if (wanted > text_.capacity()) {
-      text_.reserve(std::max(wanted + wanted / 2, kFirstBytes));
+      std::string more;  // its own reserve() would double it
+      more.reserve(std::max(wanted + wanted / 2, kFirstBytes));
+      more.append(text_.data(), size_);
+      text_.swap(more);
     }
     text_.resize(std::min(text_.capacity(), wanted + kStep));
   }

@@ -40,6 +40,21 @@ TEST(BodyText, HoldsWhatAStringHolds) {
   }
 }
 
+TEST(BodyText, ASmallBodyHoldsNoMemoryOfALargeOne) {
+  std::string large(300'000, 'x');
+  SpareBodies::of_thread().give(&large);
+  for (const std::size_t bytes : {10, 1000, 20'000, 70'000, 300'000, 2'000'000}) {
+    BodyText text;
+    for (std::size_t left = bytes; left > 0; left -= 10) {
+      text.append("0123456789");
+    }
+    std::string body = text.take();
+    EXPECT_EQ(body.size(), bytes);
+    EXPECT_LE(body.capacity(), bytes + bytes / 8 + (8 << 10));
+    SpareBodies::of_thread().give(&body);
+  }
+}
+
 TEST(SpareBodies, KeepsMemoryWithinItsBound) {
   SpareBodies spares;
   EXPECT_TRUE(spares.take().empty());

@@ -331,9 +331,9 @@ void SessionOfNghttp2::answer(int32_t id, Response response) {
   if (stream == nullptr || stream->is_answered) {
     return;
   }
-  if (!stream->head_only && !hold(*stream, response.body.size())) {
+  if (!stream->head_only && !hold(*stream, response.body.capacity())) {
     parts_.counters.no_room.add();
-    response = no_room_answer(response.body.size(), parts_.budget.max());
+    response = no_room_answer(response.body.capacity(), parts_.budget.max());
   }
   send_response(*stream, std::move(response));
 }

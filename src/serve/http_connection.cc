@@ -347,9 +347,9 @@ class Session : public HttpConnection, public std::enable_shared_from_this<Sessi
       send_output_later();
       return;
     }
-    if (!form.head_only && !held_.hold(response.body.size())) {
+    if (!form.head_only && !held_.hold(response.body.capacity())) {
       lane_.counters.no_room.add();
-      response = no_room_answer(response.body.size(), lane_.budget.max());
+      response = no_room_answer(response.body.capacity(), lane_.budget.max());
     }
     keep_alive_ = form.keep_alive && !lane_.draining && !tls_.is_outdated(lane_.options.tls);
     linger_ = form.linger;
