@@ -11,7 +11,6 @@
 #include <mutex>
 #include <unordered_map>
 #include <utility>
-#include <vector>
 
 #include <fcntl.h>
 #include <grpc/grpc.h>
@@ -43,14 +42,9 @@ namespace {
 constexpr int64_t kDrainMicrosMax = 5'000'000;
 
 std::string bytes_of(const grpc::ByteBuffer& buffer) {
-  std::vector<grpc::Slice> slices;
-  std::string bytes;
-  if (buffer.Dump(&slices).ok()) {
-    for (const grpc::Slice& slice : slices) {
-      bytes.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
-    }
-  }
-  return bytes;
+  grpc::Slice all;
+  const bool is_there = buffer.DumpToSingleSlice(&all).ok();
+  return is_there ? std::string(reinterpret_cast<const char*>(all.begin()), all.size()) : "";
 }
 
 /// The same bytes, which live as long as the slice.
@@ -171,6 +165,11 @@ int64_t monotonic_micros() {
 constexpr int kUrgentMax = 128;
 constexpr char kLeftAlone[] = "the client waits no more";
 
+/// Methods that are declared to take one message: its answer ends the call, in one step.
+bool is_unary(std::string_view method) {
+  return method.starts_with("/feast.") || method.starts_with("/assay.") || method == kHealthCheck;
+}
+
 /// A supervisor must not end a process because it is busy.
 bool is_urgent(std::string_view method) {
   return method == kHealthCheck;
@@ -271,7 +270,7 @@ class Refusal : public grpc::ServerGenericBidiReactor {
   void OnDone() override { delete this; }  // as grpc++ asks: a reactor belongs to its call
 };
 
-/// One call: every message that comes in is answered by one, until the client has no more.
+/// One call: every message that comes in is answered by one, until there is no more.
 class Call : public grpc::ServerGenericBidiReactor {
  public:
   Call(Calls& calls, grpc::GenericCallbackServerContext& context)
@@ -397,7 +396,11 @@ class Call : public grpc::ServerGenericBidiReactor {
     }
     const grpc::Slice slice = slice_of(std::move(answer->message));
     response_ = grpc::ByteBuffer(&slice, 1);
-    StartWrite(&response_);
+    if (is_unary(method_)) {
+      StartWriteAndFinish(&response_, grpc::WriteOptions(), grpc::Status::OK);
+    } else {
+      StartWrite(&response_);
+    }
   }
   [[nodiscard]] Credentials who() const { return {authorization_, api_key_, peer_names_}; }
 

@@ -161,7 +161,9 @@ class Client {
     grpc::ByteBuffer response_;
     std::unique_ptr<grpc::GenericClientAsyncReaderWriter> call_;
   };
-  std::unique_ptr<Stream> stream() { return std::make_unique<Stream>(stub_); }
+  std::unique_ptr<Stream> stream(const std::string& method = kMethod) {
+    return std::make_unique<Stream>(stub_, method);
+  }
   /// Somebody who watches health.
   std::unique_ptr<Stream> watch() {
     auto watch = std::make_unique<Stream>(stub_, kWatch);
@@ -239,6 +241,23 @@ class GrpcServerTest : public testing::Test {
   SlowWork slow_{world_, {.requests_max = 2}};
   std::unique_ptr<GrpcServer> server_;
 };
+
+TEST_F(GrpcServerTest, AMethodOfOneMessageEndsWithItsAnswer) {
+  Client client(start({}));
+  for (const char* const method : {"/feast.serving.ServingService/GetOnlineFeatures",
+                                   "/feast.registry.RegistryServer/GetEntity",
+                                   "/assay.serving.PushService/Push",
+                                   kHealth}) {
+    const auto call = client.stream(method);
+    EXPECT_TRUE(call->ask()) << method;
+    EXPECT_EQ(call->wait_for_end(), grpc::OK) << method << ", though its client might say more";
+  }
+  const auto call = client.stream();
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_TRUE(call->ask());
+  }
+  EXPECT_EQ(call->end(), grpc::OK);
+}
 
 TEST_F(GrpcServerTest, CallsBeyondTheBoundAreRefusedAtOnceAndHealthIsNot) {
   GrpcOptions options;
