@@ -118,19 +118,24 @@ Status SqliteCatalog::migrate() {
             "under `catalog:` in assay.yaml: " +
                 path_};
   }
-  if (version > static_cast<int64_t>(kMigrations.size())) {
-    return {Code::kFailedPrecondition,
-            "the catalog was made by a newer version of assay (schema " + std::to_string(version) +
-                "); use that version: " + path_};
-  }
-  if (version == static_cast<int64_t>(kMigrations.size())) {
-    return {};
+  const Status known = check_known(version);
+  if (!known.ok() || version == static_cast<int64_t>(kMigrations.size())) {
+    return known;
   }
   return transaction([&]() -> Status {
     ASSAY_ASSIGN_OR_RETURN(const int64_t current,
                            pragma("user_version"));  // another may have been faster
-    return migrate_from(current);
+    ASSAY_RETURN_IF_ERROR(check_known(current));     // or newer
+    return current < static_cast<int64_t>(kMigrations.size()) ? migrate_from(current) : Status();
   });
+}
+
+Status SqliteCatalog::check_known(int64_t version) const {
+  return version <= static_cast<int64_t>(kMigrations.size())
+             ? Status()
+             : Status(Code::kFailedPrecondition,
+                      "the catalog was made by a newer version of assay (schema " +
+                          std::to_string(version) + "); use that version: " + path_);
 }
 
 Status SqliteCatalog::migrate_from(int64_t version) {

@@ -73,6 +73,7 @@ class SqliteCatalog : public CatalogStore {
   Result<std::vector<SqlRow>> query(const std::string& sql, const SqlRow& values = {});
   Status transaction(const std::function<Status()>& work);
   Result<int64_t> pragma(const char* name);
+  [[nodiscard]] Status check_known(int64_t version) const;  // of the schema
   Status migrate_from(int64_t version);
   Result<std::vector<CompleteProject>> newest_projects(const std::string& profile, int64_t count);
   Result<CompleteProject> project_of(const std::string& profile, const SqlRow& row);
