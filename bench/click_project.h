@@ -67,10 +67,13 @@ services:
 /// A project of clicks in a folder of its own.
 class ClickProject {
  public:
-  ClickProject(const std::string& source, const std::string& slide, bool has_lake = true) {
+  ClickProject(const std::string& source,
+               const std::string& slide,
+               bool has_lake = true,
+               const std::string& online = "embedded:./online") {
     write("assay.yaml",
           "project: stream\nlake: " + std::string(has_lake ? "./lake" : "none") +
-              "\ncatalog: ./catalog.db\nonline: embedded:./online\n");
+              "\ncatalog: ./catalog.db\nonline: \"" + online + "\"\n");
     write("project.yaml",
           "sources:\n  clicks: " + source + "\n" + kProject +
               (has_lake ? kOverSilver : kOverBronze) + slide + kFeatures);

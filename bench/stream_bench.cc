@@ -1,15 +1,15 @@
 // Streams, five measurements:
 //
 //   memory    JSON click events (about 200 bytes, 10 fields, 6 of them read) in memory to tiles of
-//   10
-//             minutes per user in a store in memory, one thread, against DuckDB doing the same from
-//             a file in the page cache to a table, one thread; repeats alternating, answers
-//             compared
+//             10 minutes per user in a store in memory, one thread, against DuckDB doing the same
+//             from a file in the page cache to a table, one thread; in turns, answers compared
 //   readable  from an event until it is readable online, at a steady rate through a broker into the
 //             embedded store: one probe after the other, each an event of a user of its own whose
-//             online row is asked for until it is there; the lake is written meanwhile
+//             online row is asked for until it is there; the lake is written meanwhile. The first,
+//             whose client has still to find the broker, is told apart
 //   backlog   a topic's events into bronze, silver, gold and the online store
-//   direct    a topic's events into the online store alone (`lake: none`), by `assay run`
+//   direct    a topic's events into the online store alone (`lake: none`), by `assay run`: into the
+//             embedded one and into a Redis on the same cores, over a unix socket
 //   generate  events as `assay generate` makes them, to a file and to a topic
 //
 //   stream_bench [memory EVENTS | readable SECONDS RATE | backlog EVENTS | direct EVENTS |
@@ -41,6 +41,7 @@
 #include "flow/run.h"
 #include "flow/up.h"
 #include "gold/contract.h"
+#include "online/redis_under_test.h"
 
 namespace {
 
@@ -67,9 +68,10 @@ namespace ingest = assay::ingest;
 namespace online = assay::online;
 
 constexpr int kRepeats = 3;
+constexpr std::size_t kLongest = 8;  // that are told
 constexpr int64_t kBatchRecords = 20'000;
 
-/// Seconds that this process has computed: what others do on the machine is left out.
+/// Seconds that this process has computed.
 double computed() {
   return static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
 }
@@ -317,6 +319,47 @@ void wait_until_ready(const Line& line) {
   }
 }
 
+/// Events one after the other, each of a user of its own, by a client of their own.
+class Probes {
+ public:
+  Probes(ClickTopic& topic, Line& line, World& world)
+      : topic_(topic), line_(line), world_(world), producer_(topic.producer("0")) {}
+
+  void send() {
+    user_ = "probe" + std::to_string(count_);
+    sent_at_ = world_.clock.now();
+    const std::string event = click_of(user_, count_, sent_at_.micros);
+    const auto partition = static_cast<int32_t>(count_++ % kPartitions);
+    ASSAY_CHECK(producer_->send(topic_.name(), partition, user_, event).ok());
+  }
+  /// Milliseconds from its sending until the broker has acknowledged it.
+  double acknowledge() {
+    ASSAY_CHECK(producer_->flush().ok());
+    return milliseconds();
+  }
+  /// Milliseconds from its sending until it is readable.
+  double wait() {
+    while (!line_.has(user_)) {
+      pause_for({100});
+    }
+    return milliseconds();
+  }
+  [[nodiscard]] int64_t count() const { return count_; }
+
+ private:
+  [[nodiscard]] double milliseconds() const {
+    return static_cast<double>(world_.clock.now().micros - sent_at_.micros) / 1e3;
+  }
+
+  ClickTopic& topic_;
+  Line& line_;
+  World& world_;
+  std::unique_ptr<ingest::KafkaProducer> producer_;
+  std::string user_;
+  EventTime sent_at_;
+  int64_t count_ = 0;
+};
+
 void bench_readable(int64_t seconds, int64_t rate) {
   ClickTopic topic;
   ClickProject project(topic.source(), "continuous");  // else an event counts from its slide's end
@@ -343,27 +386,23 @@ void bench_readable(int64_t seconds, int64_t rate) {
     }
     ASSAY_CHECK(producer->flush().ok());
   });
-  const std::unique_ptr<ingest::KafkaProducer> producer = topic.producer("0");
+  Probes probes(topic, line, world);
+  probes.send();
+  const double acknowledged = probes.acknowledge();
+  const double first = probes.wait();
   std::vector<double> took;
+  std::vector<std::pair<double, double>> longest;  // and when, in seconds since the beginning
   const Duration began = world.clock.monotonic();
   while (seconds_since(world, began) < static_cast<double>(seconds)) {
-    const auto number = static_cast<int64_t>(took.size());
-    const std::string user = "probe" + std::to_string(number);
-    const int64_t now = world.clock.now().micros;
-    ASSAY_CHECK(producer
-                    ->send(topic.name(),
-                           static_cast<int32_t>(number % kPartitions),
-                           user,
-                           click_of(user, number, now))
-                    .ok());
-    while (!line.has(user)) {
-      pause_for({100});
-    }
-    took.push_back(static_cast<double>(world.clock.now().micros - now) / 1e3);
+    probes.send();
+    took.push_back(probes.wait());
+    longest.emplace_back(took.back(), seconds_since(world, began));
+    std::sort(longest.rbegin(), longest.rend());
+    longest.resize(std::min<std::size_t>(longest.size(), kLongest));
   }
   is_over = true;
   load.join();
-  const int64_t all = sent + static_cast<int64_t>(took.size());
+  const int64_t all = sent + probes.count();
   int64_t online = 0;
   while (online < sent) {  // every event of every user, once
     online = line.events();
@@ -387,6 +426,15 @@ void bench_readable(int64_t seconds, int64_t rate) {
               at(0.9),
               at(0.99),
               took.back());
+  std::printf(
+      "  the one before them, of a new client: acknowledged after %.1f ms, readable after %.1f\n",
+      acknowledged,
+      first);
+  std::printf("  the longest:");
+  for (const auto& [milliseconds, when] : longest) {
+    std::printf(" %.1f ms at %.1f s;", milliseconds, when);
+  }
+  std::printf("\n");
 }
 
 /// Six hours of events in a topic, the last ones of an hour ago.
@@ -404,9 +452,11 @@ void send_events(ClickTopic& topic, int64_t count, EventTime now) {
   ASSAY_CHECK(producer->flush().ok());
 }
 
-void bench_direct(int64_t count) {
+/// `redis`: where the online store is one; its own processor time is not counted.
+void bench_direct(int64_t count, online::RedisUnderTest* redis) {
   ClickTopic topic;
-  ClickProject project(topic.source(), "10m", false);
+  ClickProject project(
+      topic.source(), "10m", false, redis == nullptr ? "embedded:./online" : redis->fresh_url());
   World& world = project.world();
   send_events(topic, count, world.clock.now());
   const Duration began = world.clock.monotonic();
@@ -419,13 +469,13 @@ void bench_direct(int64_t count) {
                             **project.workspace().view("activity"),
                             world.clock.now()) == count);
   const auto n = static_cast<double>(count);
-  std::printf(
-      "direct: %s, %lld events into the online store in %.1f s: %.2f M events/s, %.2f M a core\n",
-      topic.kind(),
-      static_cast<long long>(count),
-      took,
-      n / took / 1e6,
-      n / computing / 1e6);
+  std::printf("direct: %s, %lld events into %s in %.1f s: %.2f M events/s, %.2f M a core\n",
+              topic.kind(),
+              static_cast<long long>(count),
+              redis == nullptr ? "the embedded store" : "Redis",
+              took,
+              n / took / 1e6,
+              n / computing / 1e6);
 }
 
 void bench_backlog(int64_t count) {
@@ -534,7 +584,9 @@ int main(int argc, char** argv) {
     bench_readable(number(argc, argv, 2, 30), number(argc, argv, 3, 10'000));
   }
   if (only == "direct" || (only.empty() && has_broker)) {
-    bench_direct(number(argc, argv, 2, 1'000'000));
+    bench_direct(number(argc, argv, 2, 1'000'000), nullptr);
+    online::RedisUnderTest redis;
+    bench_direct(number(argc, argv, 2, 1'000'000), &redis);
   }
   if (only == "backlog" || (only.empty() && has_broker)) {
     bench_backlog(number(argc, argv, 2, 1'000'000));
