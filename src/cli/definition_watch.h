@@ -7,26 +7,16 @@
 #include <optional>
 #include <string>
 
+#include "catalog/catalog_store.h"
 #include "cli/command.h"
-#include "cli/definitions_before.h"
 #include "flow/workspace.h"
 #include "serve/serving_state.h"
 
 namespace assay::cli {
 
-/// A registered model with its service and scorer, ready to be asked. One that was trained under
-/// the definitions before these is asked with them: their rows stay in the online store until
-/// further definitions are served.
-///
-/// Errors  kNotFound: not trained yet; kFailedPrecondition: it was trained under neither.
-Result<serve::ServingModel> serving_model(flow::Workspace& workspace,
-                                          const std::string& model,
-                                          DefinitionsBefore* before = nullptr);
-
 /// All services, views and trained models of a project. A model that cannot be served is told in
 /// the log, and to those who ask it.
-Result<std::shared_ptr<const serve::ServingState>> serving_state(
-    flow::Workspace& workspace, DefinitionsBefore* before = nullptr);
+Result<std::shared_ptr<const serve::ServingState>> serving_state(flow::Workspace& workspace);
 
 /// Looks for newer definitions for which everything was made, and for models that were trained or
 /// promoted, and hands over what is served then, as a whole.
@@ -49,20 +39,21 @@ class DefinitionWatch {
   void look(const Take& take);
 
  private:
+  using Versions = std::map<std::string, catalog::ServedVersion>;
   /// What a state is made of.
   struct Seen {
     std::optional<int64_t> version;
-    std::map<std::string, std::string> models;  // what is served of each: "2 (production)"
+    Versions models;
     bool operator==(const Seen&) const = default;
   };
 
   Result<Seen> seen();
-  Status replace(const Take& take);
-  void tell(const Seen& newest);
+  Status replace(const Seen& newest, const Take& take);
 
   Invocation& invocation_;
   catalog::CatalogStore& catalog_;
   Seen seen_;  // that was handed over last
+  std::shared_ptr<const serve::ServingState> state_;
   std::string failure_;
 };
 

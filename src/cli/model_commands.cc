@@ -3,7 +3,7 @@
 #include <cstdio>
 
 #include "cli/commands.h"
-#include "cli/definition_watch.h"
+#include "cli/model_versions.h"
 #include "flow/model.h"
 
 namespace assay::cli {
@@ -115,30 +115,68 @@ Status run_leakage(Invocation& invocation) {
   return {};
 }
 
+/// What servers answer with, of each model of the project that is trained; nothing when the
+/// definitions that are served cannot be had.
+std::map<std::string, ServedModel> served_models(Invocation& invocation) {
+  std::map<std::string, ServedModel> found;
+  const Result<std::unique_ptr<flow::Workspace>> workspace = open_served_workspace(invocation);
+  if (!workspace.ok()) {
+    invocation.output.say("what is served is not known: " + workspace.status().message());
+    return found;
+  }
+  ModelVersions versions(**workspace);
+  for (const auto& [name, definition] : (*workspace)->project().models) {
+    Result<ServedModel> served = versions.served(name);
+    if (served.ok()) {
+      found.emplace(name, *std::move(served));
+    } else if (served.code() != Code::kNotFound) {
+      invocation.output.say("what is served is not known: " + served.status().message());
+    }
+  }
+  return found;
+}
+
+/// What a list says of a version; "" for nothing: it is not the one to serve.
+std::string served_word(const ServedModel& served, int64_t version) {
+  const std::string answers = served.model.has_value() ? served.model->version : "";
+  if (version == served.wanted && !served.why_not.ok()) {
+    return "no: " + served.why_not.message();
+  }
+  if (std::to_string(version) != answers) {
+    return "";
+  }
+  return !served.model->instead_of.empty() ? "instead of version " + served.model->instead_of
+         : served.model->is_of_before      ? "yes, its features stand still"
+                                           : "yes";
+}
+
 Status run_list(Invocation& invocation) {
   ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_workspace(invocation));
   ASSAY_ASSIGN_OR_RETURN(const std::vector<catalog::ModelRow> models,
                          workspace->catalog().models());
+  const std::map<std::string, ServedModel> served =
+      models.empty() ? std::map<std::string, ServedModel>() : served_models(invocation);
   using data::Type;
   data::BatchBuilder rows(data::make_schema({{"model", Type::kString, false},
                                              {"version", Type::kInt64, false},
                                              {"stage", Type::kString, false},
                                              {"created", Type::kTimestamp, false},
-                                             {"test_rows", Type::kInt64, false},
-                                             {"auc", Type::kFloat64, true}}));
+                                             {"test_rows", Type::kInt64, true},
+                                             {"auc", Type::kFloat64, true},
+                                             {"served", Type::kString, true}}));
   for (const catalog::ModelRow& model : models) {
-    ASSAY_ASSIGN_OR_RETURN(const learn::ModelCard card, learn::parse_model_card(model.card_json));
+    const Result<learn::ModelCard> card = learn::parse_model_card(model.card_json);
     rows.column(0).append_text(model.name);
     rows.column(1).append(model.version);
     rows.column(2).append_text(model.stage);
     rows.column(3).append(model.created.micros);
-    rows.column(4).append(card.test_rows);
-    const auto auc = card.metrics.find("auc");
-    if (auc == card.metrics.end()) {
-      rows.column(5).append_null();
-    } else {
-      rows.column(5).append(auc->second);
-    }
+    card.ok() ? rows.column(4).append(card->test_rows) : rows.column(4).append_null();
+    const bool has_auc = card.ok() && card->metrics.contains("auc");
+    has_auc ? rows.column(5).append(card->metrics.at("auc")) : rows.column(5).append_null();
+    const auto known = served.find(model.name);
+    const std::string word =
+        known == served.end() ? std::string() : served_word(known->second, model.version);
+    word.empty() ? rows.column(6).append_null() : rows.column(6).append_text(word);
   }
   invocation.output.rows(rows.finish());
   return {};
@@ -164,16 +202,18 @@ Status run_show(Invocation& invocation) {
 /// What keeps servers from answering with the version in production, and what to do; "" for
 /// nothing.
 std::string why_it_does_not_serve(Invocation& invocation, const std::string& name) {
-  const Result<std::unique_ptr<flow::Workspace>> served = open_served_workspace(invocation);
+  const Result<std::unique_ptr<flow::Workspace>> workspace = open_served_workspace(invocation);
+  if (!workspace.ok()) {
+    return "whether it can be served is not known: " + workspace.status().message();
+  }
+  const Result<ServedModel> served = ModelVersions(**workspace).served(name);
   if (!served.ok()) {
     return "whether it can be served is not known: " + served.status().message();
   }
-  DefinitionsBefore before(invocation, **served);
-  const Result<serve::ServingModel> model = serving_model(**served, name, &before);
-  if (!model.ok()) {
-    return "it cannot be served: " + model.status().message();
+  if (!served->why_not.ok()) {
+    return not_served(name, *served);
   }
-  return model->is_of_before
+  return served->model->is_of_before
              ? "it was trained under the definitions before those that are served, and its "
                "features stand still; run `assay train " +
                    name + "`, and promote what it makes"
@@ -184,7 +224,8 @@ Status run_promote(Invocation& invocation) {
   ASSAY_ASSIGN_OR_RETURN(const auto workspace, open_workspace(invocation));
   ASSAY_ASSIGN_OR_RETURN(const std::string name, chosen_model(invocation, *workspace));
   ASSAY_ASSIGN_OR_RETURN(const int64_t version, invocation.arguments.integer("version", 1));
-  ASSAY_RETURN_IF_ERROR(workspace->catalog().promote_model(name, version));
+  ASSAY_RETURN_IF_ERROR(
+      workspace->catalog().promote_model(name, version, workspace->serving_instant()));
   invocation.output.say("model " + name + " version " + std::to_string(version) +
                         " is in production");
   const std::string why = why_it_does_not_serve(invocation, name);

@@ -3,6 +3,7 @@
 #include "cli/commands.h"
 #include "cli/definition_watch.h"
 #include "cli/line_beside.h"
+#include "cli/model_versions.h"
 #include "cli/served_writer.h"
 #include "cli/serving.h"
 #include "flow/served.h"
@@ -57,8 +58,14 @@ Status run_predict(Invocation& invocation) {
       const std::string name,
       only_or_given(
           invocation.arguments.get("MODEL"), names_of(workspace->project().models), "model"));
-  DefinitionsBefore before(invocation, *workspace);
-  ASSAY_ASSIGN_OR_RETURN(const serve::ServingModel model, serving_model(*workspace, name, &before));
+  ASSAY_ASSIGN_OR_RETURN(const ServedModel served, ModelVersions(*workspace).served(name));
+  if (!served.model.has_value()) {
+    return served.why_not;
+  }
+  const serve::ServingModel& model = *served.model;
+  if (!served.why_not.ok()) {
+    invocation.output.say("warning: " + not_served(name, served));
+  }
   ASSAY_ASSIGN_OR_RETURN(const auto pairs, parse_pairs(invocation.arguments.all("entity")));
   ASSAY_ASSIGN_OR_RETURN(const data::Batch inputs,
                          row_from_pairs(pairs, service_inputs(*model.service)));

@@ -215,7 +215,11 @@ Result<TrainReport> train_model(Workspace& workspace,
   card.version = std::to_string(earlier.empty() ? 1 : earlier.back().version + 1);
   ASSAY_ASSIGN_OR_RETURN(
       report.version,
-      workspace.catalog().add_model(model, learn::to_json(card), fitted.model.json));
+      workspace.catalog().add_model(model,
+                                    learn::to_json(card),
+                                    fitted.model.json,
+                                    workspace.definitions(),
+                                    workspace.serving_instant()));
   report.left_out = fitted.model.left_out;
   return report;
 }

@@ -526,6 +526,9 @@ Result<std::string> served_table_key(Workspace& workspace, const gold::Service& 
   for (const gold::FeatureViewPtr& view : service.views) {
     fingerprint = hash_bytes(view->storage_name(), fingerprint);
   }
+  if (service.lookups != 0) {  // it decides which entity's features were looked up
+    fingerprint = hash_mix(fingerprint, service.lookups);
+  }
   return workspace.versioned_key("served/" + service.name, fingerprint);
 }
 

@@ -106,24 +106,18 @@ Result<std::unique_ptr<Workspace>> Workspace::open(World& world,
   return workspace;
 }
 
-Result<std::unique_ptr<Workspace>> Workspace::open_beside(Workspace& other,
-                                                          const std::string& spill) {
-  std::unique_ptr<Workspace> workspace(new Workspace(other.world_, other.options_));
-  workspace->project_ = other.project_;
-  workspace->texts_ = other.texts_;
-  workspace->s3_ = other.s3_;
+Status Workspace::open_stores_of(Workspace& other, const std::string& spill) {
+  s3_ = other.s3_;
   const std::string state = join_path(other.project_.folder, kStateFolder);
   data::SqlOptions sql_options;
   sql_options.threads = other.options_.threads;
   sql_options.memory_bytes_max = other.options_.memory_bytes_max;
   sql_options.temp_directory = join_path(state, spill);
-  ASSAY_ASSIGN_OR_RETURN(workspace->sql_, data::SqlEngine::open(sql_options));
-  ASSAY_ASSIGN_OR_RETURN(workspace->store_,
-                         open_lake(other.world_, workspace->project_.lake, workspace->s3_, state));
-  ASSAY_ASSIGN_OR_RETURN(workspace->catalog_,
-                         catalog::CatalogStore::open(other.world_, workspace->project_.catalog));
-  ASSAY_ASSIGN_OR_RETURN(workspace->online_beside_, other.online(false));
-  return workspace;
+  ASSAY_ASSIGN_OR_RETURN(sql_, data::SqlEngine::open(sql_options));
+  ASSAY_ASSIGN_OR_RETURN(store_, open_lake(other.world_, other.project_.lake, s3_, state));
+  ASSAY_ASSIGN_OR_RETURN(catalog_,
+                         catalog::CatalogStore::open(other.world_, other.project_.catalog));
+  return {};
 }
 
 Result<catalog::ParsedProject> Workspace::load_definitions(catalog::DefinitionFiles& files,
@@ -147,34 +141,6 @@ Result<catalog::ParsedProject> Workspace::load_definitions(catalog::DefinitionFi
         "the definitions have errors\n" + catalog::format_diagnostics(parsed.diagnostics));
   }
   return parsed;
-}
-
-Status Workspace::load_served_definitions() {
-  ASSAY_ASSIGN_OR_RETURN(std::vector<catalog::CompleteProject> complete,
-                         catalog_->complete_projects(options_.profile, 1));
-  if (complete.empty()) {
-    return {};
-  }
-  served_version_ = complete.front().version;
-  if (complete.front().texts == texts_) {
-    return {};
-  }
-  serves_older_ = true;
-  // Lake, catalog and online store stay those that the files name.
-  const catalog::Project now = project_;
-  catalog::ReplayedDefinitions files(complete.front().texts, now.folder);
-  Result<catalog::ParsedProject> parsed = load_definitions(files, now.folder, nullptr);
-  if (!parsed.ok()) {
-    return std::move(parsed).status().with_context("definitions that are served since " +
-                                                   format_time(complete.front().completed));
-  }
-  project_ = std::move(parsed->project);
-  project_.lake = now.lake;
-  project_.has_lake = now.has_lake;
-  project_.catalog = now.catalog;
-  project_.online = now.online;
-  texts_ = std::move(complete.front().texts);
-  return {};
 }
 
 Result<std::vector<std::string>> Workspace::online_views() {
@@ -547,6 +513,11 @@ Result<EventTime> Workspace::serving_now() {
   }
   ASSAY_ASSIGN_OR_RETURN(online::OnlineStore * store, online(true));
   return store->data_now();
+}
+
+std::optional<EventTime> Workspace::serving_instant() {
+  const Result<EventTime> now = serving_now();
+  return now.ok() ? std::optional(*now) : std::nullopt;
 }
 
 Result<data::Batch> Workspace::read_table(const std::string& key,

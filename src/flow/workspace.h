@@ -62,8 +62,19 @@ class Workspace {
   static Result<std::unique_ptr<Workspace>> open_beside(Workspace& other,
                                                         const std::string& spill = "spill_beside");
 
+  /// The same project with other definitions, as these texts say them: its lake, catalog and online
+  /// store are those of `other`. For questions about what was defined then.
+  ///
+  /// Errors  kInvalidArgument: this program does not understand the texts.
+  static Result<std::unique_ptr<Workspace>> open_with(Workspace& other,
+                                                      const catalog::DefinitionTexts& texts,
+                                                      const std::string& spill);
+
   World& world() { return world_; }
   [[nodiscard]] const catalog::Project& project() const { return project_; }
+  /// What it was read from, and with which profile.
+  [[nodiscard]] const catalog::DefinitionTexts& definitions() const { return texts_; }
+  [[nodiscard]] const std::string& profile() const { return options_.profile; }
   data::SqlEngine& sql() { return *sql_; }
   store::ObjectStore& store() { return *store_; }
   catalog::CatalogStore& catalog() { return *catalog_; }
@@ -178,6 +189,8 @@ class Workspace {
   /// The instant at which serving answers: the machine's clock, or the newest instant in the online
   /// store.
   Result<EventTime> serving_now();
+  /// The same; nothing when the store cannot be asked.
+  std::optional<EventTime> serving_instant();
 
   /// The `txn` application id under which this project keeps positions in a table.
   [[nodiscard]] std::string app_id(const std::string& table_key) const {
@@ -196,6 +209,10 @@ class Workspace {
                                                   const std::string& folder,
                                                   catalog::Diagnostics* diagnostics);
   Status load_served_definitions();
+  /// Definitions of texts, with the stores of a project.
+  Status take_definitions(catalog::DefinitionTexts texts, const catalog::Project& stores);
+  /// Tables, catalog and SQL of its own, in the places of another one.
+  Status open_stores_of(Workspace& other, const std::string& spill);
   Result<data::SchemaPtr> silver_schema(const catalog::Project& project, const std::string& name);
   Result<std::unique_ptr<silver::SilverOperator>> make_silver_operator(
       const catalog::Project& project, const std::string& name);

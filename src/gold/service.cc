@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/hash.h"
 #include "base/suggest.h"
+#include "catalog/definition_json.h"
 #include "gold/service_resolver.h"
 
 namespace assay::gold {
@@ -16,7 +18,10 @@ class ServiceCompiler {
                   const std::map<std::string, FeatureViewPtr>& views,
                   const std::map<std::string, catalog::OnDemandDef>& on_demand,
                   const std::map<std::string, catalog::DerivedDef>& derived)
-      : definition_(definition), on_demand_(on_demand), resolver_(views, derived, &service_) {
+      : definition_(definition),
+        on_demand_(on_demand),
+        derived_(derived),
+        resolver_(views, derived, &service_) {
     service_.name = definition.name;
   }
 
@@ -34,10 +39,24 @@ class ServiceCompiler {
         return unknown_view(item.view);
       }
     }
+    service_.lookups = lookups();
     return std::make_shared<const Service>(std::move(service_));
   }
 
  private:
+  [[nodiscard]] uint64_t lookups() const {
+    if (std::ranges::all_of(service_.view_keys, &std::vector<ValueSource>::empty)) {
+      return 0;
+    }
+    uint64_t hash = hash_bytes(catalog::service_json(definition_));
+    for (const DerivedNode& node : service_.derived) {
+      const auto known = derived_.find(node.view->name());
+      hash =
+          known == derived_.end() ? hash : hash_bytes(catalog::derived_json(known->second), hash);
+    }
+    return hash;
+  }
+
   Status unknown_view(const std::string& name) const {
     std::vector<std::string> names = resolver_.names();
     for (const auto& entry : on_demand_) {
@@ -142,6 +161,7 @@ class ServiceCompiler {
 
   const catalog::ServiceDef& definition_;
   const std::map<std::string, catalog::OnDemandDef>& on_demand_;
+  const std::map<std::string, catalog::DerivedDef>& derived_;
   Service service_;
   ServiceResolver resolver_;
 };

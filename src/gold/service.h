@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
@@ -59,6 +60,7 @@ struct Service {
   // Per view where its keys come from; empty, or not there, when all of them are asked with.
   std::vector<std::vector<ValueSource>> view_keys{};
   std::vector<DerivedNode> derived{};
+  uint64_t lookups = 0;  // hash of what says how keys are computed; 0: none are
 
   /// Output name of a feature: `name`, or `view__name` with full names.
   [[nodiscard]] std::string output_name(int feature, bool full_names) const;

@@ -235,7 +235,7 @@ TEST_F(AsOf, ReadinessSaysWhatIsServed) {
   const Response ready = server_.handle({"GET", "/ready", {}, ""});
   EXPECT_EQ(ready.status, 200);
   EXPECT_EQ(ready.body,
-            R"({"ready":true,"views":3,"services":1,"models":1,"models_not_served":0})");
+            R"({"ready":true,"views":3,"services":1,"models":1,"models_not_served":0,"models_kept":0})");
 }
 
 }  // namespace

@@ -271,6 +271,12 @@ std::optional<ShareMap> share_map(const online::OnlineStore& store, const Servin
   return map;
 }
 
+/// How many models are asked in an older version than the one that should be served.
+std::size_t models_kept(const ServingState& state) {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      state.models, [](const auto& model) { return !model.second.instead_of.empty(); }));
+}
+
 /// Whether features can be answered: the store says where each of its views stands.
 Response FeatureServer::ready() {
   if (is_draining_) {
@@ -291,11 +297,11 @@ Response FeatureServer::ready() {
   writer.begin_object();
   writer.key("ready");
   writer.boolean(true);
-  for (const auto& [name, count] :
-       {std::pair{"views", state.views.size()},
-        std::pair{"services", state.services.size()},
-        std::pair{"models", state.models.size()},
-        std::pair{"models_not_served", state.models_not_served.size()}}) {
+  for (const auto& [name, count] : {std::pair{"views", state.views.size()},
+                                    std::pair{"services", state.services.size()},
+                                    std::pair{"models", state.models.size()},
+                                    std::pair{"models_not_served", state.models_not_served.size()},
+                                    std::pair{"models_kept", models_kept(state)}}) {
     writer.key(name);
     writer.integer(static_cast<int64_t>(count));
   }

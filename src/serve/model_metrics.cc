@@ -21,9 +21,11 @@ void add_gauge(std::string_view name,
 std::string model_metrics(const ServingState& state) {
   std::map<std::string, bool> served;
   std::map<std::string, bool> of_before;
+  std::map<std::string, bool> kept;
   for (const auto& [name, model] : state.models) {
     served[name] = true;
     of_before[name] = model.is_of_before;
+    kept[name] = !model.instead_of.empty();
   }
   for (const auto& [name, why] : state.models_not_served) {
     served[name] = false;
@@ -40,6 +42,11 @@ std::string model_metrics(const ServingState& state) {
               "Whether a model is asked with features of the definitions before those that are "
               "served, which get no more rows.",
               of_before,
+              &text);
+    add_gauge("assay_serve_model_kept",
+              "Whether a model is asked in an older version than the one in production, which "
+              "cannot be served.",
+              kept,
               &text);
   }
   return text;

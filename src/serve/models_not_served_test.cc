@@ -96,12 +96,22 @@ TEST_F(ModelsNotServed, ReadinessHealthAndMetricsSayIt) {
   EXPECT_EQ(health("assay.serving.PredictionService"), 1);
   EXPECT_NE(get("/metrics").find("assay_serve_model_served{model=\"buy\"} 1\n"), std::string::npos);
   server_.replace(away_);
-  EXPECT_EQ(get("/ready"),
-            R"({"ready":true,"views":3,"services":1,"models":0,"models_not_served":1})");
+  EXPECT_EQ(
+      get("/ready"),
+      R"({"ready":true,"views":3,"services":1,"models":0,"models_not_served":1,"models_kept":0})");
   EXPECT_EQ(health("assay.serving.PredictionService"), 2);
   EXPECT_EQ(health("feast.serving.ServingService"), 1);
   EXPECT_EQ(health(""), 1);
   EXPECT_NE(get("/metrics").find("assay_serve_model_served{model=\"buy\"} 0\n"), std::string::npos);
+}
+
+TEST_F(ModelsNotServed, AnOlderVersionInThePlaceOfAPromotedOneIsCounted) {
+  ServingState kept = fixture_.make_state();
+  kept.models.at("buy").instead_of = "3";
+  server_.replace(std::make_shared<const ServingState>(std::move(kept)));
+  EXPECT_EQ(ask(kQuestion).status, 200);
+  EXPECT_NE(get("/ready").find("\"models_kept\":1}"), std::string::npos);
+  EXPECT_NE(get("/metrics").find("assay_serve_model_kept{model=\"buy\"} 1\n"), std::string::npos);
 }
 
 TEST_F(ModelsNotServed, AModelOfDefinitionsBeforeIsServedAndCounted) {
@@ -115,7 +125,11 @@ TEST_F(ModelsNotServed, AModelOfDefinitionsBeforeIsServedAndCounted) {
             "# HELP assay_serve_model_of_definitions_before Whether a model is asked with features "
             "of the definitions before those that are served, which get no more rows.\n"
             "# TYPE assay_serve_model_of_definitions_before gauge\n"
-            "assay_serve_model_of_definitions_before{model=\"buy\"} 1\n");
+            "assay_serve_model_of_definitions_before{model=\"buy\"} 1\n"
+            "# HELP assay_serve_model_kept Whether a model is asked in an older version than the "
+            "one in production, which cannot be served.\n"
+            "# TYPE assay_serve_model_kept gauge\n"
+            "assay_serve_model_kept{model=\"buy\"} 0\n");
   EXPECT_EQ(model_metrics(ServingState()), "");
 }
 

@@ -22,9 +22,10 @@ constexpr Named kSchemas[] = {
     {"List", R"({"type":"object"})"},
     {"Ready",
      R"({"type":"object","required":["ready","views","services","models","models_not)"
-     R"(_served"],"properties":{"ready":{"type":"boolean"},"views":{"type":"integer")"
+     R"(_served","models_kept"],"properties":{"ready":{"type":"boolean"},"views":{"type":"integer")"
      R"(},"services":{"type":"integer"},"models":{"type":"integer"},"models_not_serv)"
-     R"(ed":{"type":"integer"},"share":{"type":"object"}}})"},
+     R"(ed":{"type":"integer"},"models_kept":{"type":"integer"},"share":{"type":"obj)"
+     R"(ect"}}})"},
     {"Columns", R"({"type":"object","additionalProperties":{"type":"array","items":{}}})"},
     {"FeaturesRequest",
      R"({"type":"object","required":["entities"],"properties":{"entities":{"$ref":"#)"

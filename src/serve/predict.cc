@@ -17,7 +17,7 @@ Result<ServingModel> ServingModel::make(std::string name,
                                         std::shared_ptr<const learn::Scorer> scorer,
                                         const std::vector<std::string>& feature_names) {
   ServingModel model{
-      std::move(name), std::move(version), std::move(service), std::move(scorer), {}, {}, false};
+      std::move(name), std::move(version), std::move(service), std::move(scorer), {}, {}};
   const std::string retrain = "; train it again: model " + model.name;
   if (static_cast<int>(feature_names.size()) != model.scorer->feature_count()) {
     return Status(Code::kFailedPrecondition,

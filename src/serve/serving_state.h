@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
@@ -23,9 +24,12 @@ struct ServingModel {
   /// A model of the same service that is tried beside this one.
   struct Challenger;
   std::vector<Challenger> challengers;
-  /// It was trained under the definitions before those that are served, and is asked with these:
-  /// their views stand where they stood when they were replaced.
+  /// It is asked with the definitions that it was trained under, which are not those that are
+  /// served; and of some of their views: they stand where they stood when they were replaced.
+  bool is_pinned = false;
   bool is_of_before = false;
+  uint64_t definitions = 0;  // of models with the same one the features are the same
+  std::string instead_of{};  // the version that should be served and cannot be; "": this one
 
   /// `feature_names`: the inputs as the model was trained, in order.
   ///

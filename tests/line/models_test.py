@@ -139,6 +139,30 @@ def what_fails_is_tried_again(project, server):
     wait_for(lambda: version(server) == "2")
 
 
+def a_damaged_promotion(project, server):
+    """What cannot be served takes no place; who promotes it and who lists it is told."""
+    before = predict(server)
+    catalog = sqlite3.connect(project.folder / "catalog.db", timeout=30)
+    with catalog:
+        catalog.execute("INSERT INTO models SELECT name, 3, 'candidate', created, card, x'7b7d' FROM models WHERE name = 'late' AND version = 2")
+    _, said = project.run("model", "promote", "late", "--version", 3)
+    assert "version 3 cannot be served" in said and "version 2 is served in its place" in said, said
+    wait_for(lambda: gauge(server, "assay_serve_model_kept") == 1)
+    assert predict(server) == before
+    status, ready = server.request("/ready")
+    assert status == 200 and json.loads(ready)["models_kept"] == 1 and json.loads(ready)["models_not_served"] == 0, ready
+    served = [row["served"] for row in project.json("model", "list") if row["model"] == "late"]
+    assert served[:2] == [None, "instead of version 3"] and served[2].startswith("no: "), served
+    with Server(project, name="later") as later:
+        assert predict(later) == before, "one that starts now answers the same"
+    project.run("model", "promote", "late", "--version", 2)
+    wait_for(lambda: gauge(server, "assay_serve_model_kept") == 0)
+    assert predict(server) == before
+    with catalog:
+        catalog.execute("DELETE FROM models WHERE name = 'late' AND version = 3")
+    catalog.close()
+
+
 def beside_serve(project, asker, last_day):
     """From a model that nobody trained to one that is promoted, without a restart."""
     with Server(project, "--grpc", "127.0.0.1:0", "--log-share", "1") as server:
@@ -161,6 +185,7 @@ def beside_serve(project, asker, last_day):
         hammered(project, server, [1, 2], {"1": scores(first), "2": scores(second)})
 
         what_fails_is_tried_again(project, server)
+        a_damaged_promotion(project, server)
 
         # The other model comes to be: some entities are answered by it, and it is scored for all others.
         project.run("train", "late_deep")
@@ -209,8 +234,12 @@ def definitions_change(project, asker):
         wait_for(lambda: gauge(server, "assay_serve_model_of_definitions_before") == 1)
         assert version(server) == "3" and set(by(predict(server)[1])) == {"late", "late_deep"}
         _, said = project.run("model", "promote", "late", "--version", 2)
-        assert "is in production" in said and "assay train late" in said, said
+        assert "is in production" in said and "assay train late" in said and "version 3 is served in its place" in said, said
         project.run("model", "promote", "late_deep", "--version", 1)
+        wait_for(lambda: gauge(server, "assay_serve_model_kept", "late_deep") == gauge(server, "assay_serve_model_kept") == 1)
+        assert version(server) == "3" and set(by(predict(server)[1])) == {"late", "late_deep"}
+
+        add_feature(project, "more_c")
         wait_for(lambda: gauge(server, "assay_serve_model_served", "late_deep") == 0)
         not_served(project, asker, server)
     with Server(project, "--grpc", "127.0.0.1:0") as server:
