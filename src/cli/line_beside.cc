@@ -6,6 +6,7 @@
 #include "catalog/definition_json.h"
 #include "cli/commands.h"
 #include "cli/explanation.h"
+#include "cli/model_versions.h"
 #include "cli/pushed_rows.h"
 #include "flow/past_answers.h"
 #include "flow/push_verdicts.h"
@@ -81,6 +82,15 @@ std::vector<catalog::ObjectJson> computing_objects(const catalog::Project& proje
 /// Of rows alike: defined, and made, in the same way.
 bool is_same(const gold::FeatureView& one, const gold::FeatureView& other) {
   return one.fingerprint() == other.fingerprint() && one.storage_name() == other.storage_name();
+}
+
+/// The view as a workspace defines it; nullptr when that is another one.
+Result<gold::FeatureViewPtr> same_view(flow::Workspace& workspace, const gold::FeatureView& view) {
+  if (!workspace.project().views.contains(view.name())) {
+    return gold::FeatureViewPtr();
+  }
+  ASSAY_ASSIGN_OR_RETURN(gold::FeatureViewPtr defined, workspace.view(view.name()));
+  return is_same(*defined, view) ? defined : gold::FeatureViewPtr();
 }
 
 /// Whether a question means the same by these definitions as by those that it was permitted by.
@@ -195,22 +205,52 @@ Result<std::vector<serve::RowVerdict>> LineBeside::judge(const std::string& sour
   return unless_interrupted(ask());
 }
 
+/// The project with the definitions that a view is of: the newest that were served with it.
+Result<LineBeside::Opened> LineBeside::open_of(flow::Workspace& now,
+                                               const gold::FeatureView& view) {
+  ASSAY_ASSIGN_OR_RETURN(const std::optional<catalog::CompleteProject> then,
+                         now.catalog().complete_project_of(now.profile(), view.storage_name()));
+  if (!then.has_value()) {
+    return Status(Code::kFailedPrecondition,
+                  "no definitions that were served have " + view.name() + " as it is asked about");
+  }
+  ASSAY_ASSIGN_OR_RETURN(std::unique_ptr<flow::Workspace> workspace,
+                         flow::Workspace::open_with(now, then->texts, "spill_past"));
+  return Opened(*this, std::move(workspace));
+}
+
 Result<std::vector<gold::FeatureValues>> LineBeside::past(const gold::FeatureView& view,
                                                           std::span<const data::EntityKey> keys,
                                                           EventTime at) {
   const auto ask = [&]() -> Result<std::vector<gold::FeatureValues>> {
     ASSAY_ASSIGN_OR_RETURN(const auto workspace, open());
-    const bool known = workspace->project().views.count(view.name()) > 0;
-    ASSAY_ASSIGN_OR_RETURN(const gold::FeatureViewPtr current,
-                           known ? workspace->view(view.name())
-                                 : Result<gold::FeatureViewPtr>(gold::FeatureViewPtr()));
-    if (current == nullptr || !is_same(*current, view)) {
-      return Status(Code::kFailedPrecondition,
-                    "answers with `at` are by today's definitions, and " + view.name() +
-                        " is of those before: they are being replaced, or the model that is asked "
-                        "has yet to be trained anew");
+    ASSAY_ASSIGN_OR_RETURN(const gold::FeatureViewPtr now, same_view(*workspace, view));
+    if (now != nullptr) {
+      return flow::past_answers(*workspace, *now, keys, at);
     }
-    return flow::past_answers(*workspace, *current, keys, at);
+    ASSAY_ASSIGN_OR_RETURN(const auto before, open_of(*workspace, view));
+    ASSAY_ASSIGN_OR_RETURN(const gold::FeatureViewPtr then, same_view(*before, view));
+    const auto answers = then != nullptr ? flow::past_answers(*before, *then, keys, at)
+                                         : Status(Code::kNotFound, "it is made in another way");
+    if (answers.code() != Code::kNotFound && answers.code() != Code::kFailedPrecondition) {
+      return answers;
+    }
+    return Status(Code::kFailedPrecondition,
+                  view.name() +
+                      " is of definitions before those that are served, and its tables "
+                      "do not say what it answered then: " +
+                      answers.status().message());
+  };
+  return unless_interrupted(ask());
+}
+
+Result<std::shared_ptr<const serve::ServingModel>> LineBeside::model_at(const std::string& model,
+                                                                        EventTime at) {
+  const auto ask = [&]() -> Result<std::shared_ptr<const serve::ServingModel>> {
+    ASSAY_ASSIGN_OR_RETURN(const auto workspace, open());
+    ASSAY_ASSIGN_OR_RETURN(serve::ServingModel then,
+                           ModelVersions(*workspace).served_at(model, at));
+    return std::make_shared<const serve::ServingModel>(std::move(then));
   };
   return unless_interrupted(ask());
 }
@@ -228,8 +268,8 @@ Result<std::string> LineBeside::explain(const serve::ExplainQuestion& question) 
       return being_replaced(question.feature);
     }
     const EventTime at = question.at;
-    const flow::ExplainBound bound{
-        static_cast<int64_t>(question.bytes_max / kRowTextMin), question.bytes_max};
+    const flow::ExplainBound bound{static_cast<int64_t>(question.bytes_max / kRowTextMin),
+                                   question.bytes_max};
     if (asked.computed) {
       ASSAY_ASSIGN_OR_RETURN(const data::Batch row,
                              row_of(question.inputs, service_inputs(*asked.service)));

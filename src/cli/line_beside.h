@@ -33,9 +33,12 @@ class LineBeside : public serve::LineControl {
   Result<std::vector<serve::RowVerdict>> judge(const std::string& source,
                                                const std::string& json_lines) override;
   Result<std::vector<std::string>> behind(const std::vector<std::string>& views) override;
+  /// Of a view of definitions before those that are served, too, as long as their tables are there.
   Result<std::vector<gold::FeatureValues>> past(const gold::FeatureView& view,
                                                 std::span<const data::EntityKey> keys,
                                                 EventTime at) override;
+  Result<std::shared_ptr<const serve::ServingModel>> model_at(const std::string& model,
+                                                              EventTime at) override;
   Result<std::string> explain(const serve::ExplainQuestion& question) override;
   void interrupt() override;
 
@@ -55,6 +58,7 @@ class LineBeside : public serve::LineControl {
     std::unique_ptr<flow::Workspace> workspace_;
   };
   Result<Opened> open();
+  Result<Opened> open_of(flow::Workspace& now, const gold::FeatureView& view);
   Result<std::string> folder_of(const catalog::Project& project, const std::string& source);
 
   Invocation& invocation_;

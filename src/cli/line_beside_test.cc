@@ -68,18 +68,39 @@ TEST_F(Beside, ANameThatMeansSomethingElseByNowIsNotExplained) {
   EXPECT_EQ(line_.explain(all).code(), Code::kFailedPrecondition);
 }
 
-TEST_F(Beside, ThePastOfAViewThatWasMadeOfOtherRowsIsNotAnswered) {
+TEST_F(Beside, ThePastOfAViewIsAnsweredFromTheRowsThatItWasMadeOf) {
   const std::vector<data::EntityKey> keys{
       *data::encode_key(std::vector<data::Scalar>{data::Scalar::string("u1")})};
   const EventTime at = *parse_time("2026-01-03T12:00:00Z");
   const gold::FeatureViewPtr before = serving_state(*project_.open()).value()->views.at("spend");
-  ASSERT_TRUE(line_.past(*before, keys, at).ok());
+  const auto then = line_.past(*before, keys, at);
+  ASSERT_TRUE(then.ok()) << then.status().to_string();
   project_.change("SELECT user_id, amount, ts", "SELECT user_id, amount * 2 AS amount, ts");
   ASSERT_TRUE(project_.run().ok());
   const gold::FeatureViewPtr now = serving_state(*project_.open()).value()->views.at("spend");
   ASSERT_EQ(now->fingerprint(), before->fingerprint()) << "the view's own text is the same";
+  const auto other = line_.past(*now, keys, at);
+  ASSERT_TRUE(other.ok()) << other.status().to_string();
+  const auto again = line_.past(*before, keys, at);
+  ASSERT_TRUE(again.ok()) << again.status().to_string();
+  EXPECT_EQ(again->front().values, then->front().values);
+  EXPECT_NE(again->front().values, other->front().values);
+
+  // What the old table of steps was not made up to is not in it.
+  project_.change("of: amount, over: [1h, 24h]", "of: amount * 3, over: [1h, 24h]");
+  project_.write("data/day-7.csv", flow::TestProject::events_of_day(7));
+  ASSERT_TRUE(project_.run().ok());
   EXPECT_TRUE(line_.past(*now, keys, at).ok());
-  EXPECT_EQ(line_.past(*before, keys, at).code(), Code::kFailedPrecondition);
+  EXPECT_EQ(line_.past(*now, keys, *parse_time("2026-01-07T12:00:00Z")).code(),
+            Code::kFailedPrecondition);
+}
+
+TEST_F(Beside, ThePastOfAViewThatNeverWasServedIsNotAnswered) {
+  const std::vector<data::EntityKey> keys{
+      *data::encode_key(std::vector<data::Scalar>{data::Scalar::string("u1")})};
+  const gold::FeatureViewPtr others = (*serving_.state).views.at("spend");
+  EXPECT_EQ(line_.past(*others, keys, *parse_time("2026-01-03T12:00:00Z")).code(),
+            Code::kFailedPrecondition);
 }
 
 }  // namespace

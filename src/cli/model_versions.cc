@@ -58,6 +58,46 @@ Result<std::vector<int64_t>> versions_before(catalog::CatalogStore& catalog,
   return versions;
 }
 
+/// The instant from which a version was to be served, as serving counts time.
+std::optional<EventTime> began(const catalog::ServedTime& time, catalog::ServingClock clock) {
+  return clock == catalog::ServingClock::kWall ? std::optional(time.since) : time.as_of;
+}
+
+std::string text_of(const catalog::ServedTime& time, catalog::ServingClock clock) {
+  const std::optional<EventTime> instant = began(time, clock);
+  return "version " + std::to_string(time.version) + " since " +
+         (instant.has_value() ? format_time(*instant) : "an instant that is not known");
+}
+
+/// The versions that were to be served at `at` and before, newest first.
+Result<std::vector<int64_t>> versions_at(const std::vector<catalog::ServedTime>& times,
+                                         catalog::ServingClock clock,
+                                         const std::string& model,
+                                         EventTime at) {
+  std::vector<int64_t> versions;
+  for (auto time = times.rbegin(); time != times.rend(); ++time) {
+    const std::optional<EventTime> instant = began(*time, clock);
+    if (!instant.has_value() && versions.empty()) {
+      // It may have been this one or the one before.
+      return Status(Code::kOutOfRange,
+                    "which version of model " + model + " answered at " + format_time(at) +
+                        " is not known: " + text_of(*time, clock));
+    }
+    const bool is_known = std::ranges::count(versions, time->version) > 0;
+    if (!is_known && (!versions.empty() || *instant <= at)) {
+      versions.push_back(time->version);
+    }
+  }
+  if (versions.empty()) {
+    return Status(
+        Code::kOutOfRange,
+        "no version of model " + model + " answered at " + format_time(at) +
+            (times.empty() ? std::string(", and none is known to have before or since")
+                           : "; the first one that is known is " + text_of(times.front(), clock)));
+  }
+  return versions;
+}
+
 }  // namespace
 
 std::string not_served(const std::string& model, const ServedModel& served) {
@@ -78,7 +118,7 @@ Result<ServedModel> ModelVersions::served(const std::string& model) {
   ASSAY_ASSIGN_OR_RETURN(const catalog::ModelRow wanted, catalog.model(model));
   ServedModel served;
   served.wanted = wanted.version;
-  Result<serve::ServingModel> made = make(wanted);
+  Result<serve::ServingModel> made = make(wanted, Rows::kOnline);
   if (made.ok()) {
     served.model = *std::move(made);
     return served;
@@ -96,7 +136,7 @@ Result<ServedModel> ModelVersions::served(const std::string& model) {
       continue;
     }
     ASSAY_RETURN_IF_ERROR(row.status());
-    Result<serve::ServingModel> other = make(*row);
+    Result<serve::ServingModel> other = make(*row, Rows::kOnline);
     if (other.ok()) {
       served.model = *std::move(other);
       served.model->instead_of = std::to_string(wanted.version);
@@ -109,7 +149,49 @@ Result<ServedModel> ModelVersions::served(const std::string& model) {
   return served;
 }
 
-Result<serve::ServingModel> ModelVersions::make(const catalog::ModelRow& row) {
+Result<serve::ServingModel> ModelVersions::served_at(const std::string& model, EventTime at) {
+  ASSAY_ASSIGN_OR_RETURN(serve::ServingModel then, alone_at(model, at));
+  const auto known = workspace_.project().models.find(model);
+  if (known == workspace_.project().models.end()) {
+    return then;
+  }
+  for (const auto& [name, wanted] : known->second.challengers) {
+    Result<serve::ServingModel> other = alone_at(name, at);
+    if (!other.ok() && other.code() != Code::kOutOfRange && !is_of_the_model(other.status())) {
+      return std::move(other).status();
+    }
+    const bool sees_the_same = other.ok() && other->definitions == then.definitions;
+    then.challengers.push_back(
+        {sees_the_same ? std::make_shared<const serve::ServingModel>(*std::move(other)) : nullptr,
+         wanted.share,
+         wanted.shadow});
+  }
+  return then;
+}
+
+/// The same without challengers.
+Result<serve::ServingModel> ModelVersions::alone_at(const std::string& model, EventTime at) {
+  catalog::CatalogStore& catalog = workspace_.catalog();
+  ASSAY_ASSIGN_OR_RETURN(const std::vector<catalog::ServedTime> times, catalog.served_times(model));
+  ASSAY_ASSIGN_OR_RETURN(std::vector<int64_t> versions,
+                         versions_at(times, workspace_.project().serving_clock, model, at));
+  versions.resize(std::min(versions.size(), kVersionsTried));
+  Status failure;
+  for (const int64_t version : versions) {
+    const Result<catalog::ModelRow> row = catalog.model(model, version);
+    Result<serve::ServingModel> made =
+        row.ok() ? make(*row, Rows::kAny) : Result<serve::ServingModel>(row.status());
+    if (made.ok() || !is_of_the_model(made.status())) {
+      return made;
+    }
+    failure = failure.ok() ? std::move(made).status() : failure;
+  }
+  return Status(Code::kFailedPrecondition,
+                "model " + model + " version " + std::to_string(versions.front()) +
+                    ", which was to answer then, cannot be asked any more: " + failure.message());
+}
+
+Result<serve::ServingModel> ModelVersions::make(const catalog::ModelRow& row, Rows rows) {
   Result<serve::ServingModel> model = under(workspace_, row);
   if (model.code() != Code::kFailedPrecondition) {
     return model;
@@ -121,9 +203,11 @@ Result<serve::ServingModel> ModelVersions::make(const catalog::ModelRow& row) {
   if (!pinned.ok()) {
     return fits_not(pinned.status()) ? model : pinned;
   }
-  ASSAY_ASSIGN_OR_RETURN(const bool has_rows, this->has_rows(*pinned->service));
-  if (!has_rows) {
-    return model;
+  if (rows == Rows::kOnline) {
+    ASSAY_ASSIGN_OR_RETURN(const bool has_rows, this->has_rows(*pinned->service));
+    if (!has_rows) {
+      return model;
+    }
   }
   pinned->is_pinned = true;
   pinned->is_of_before = is_of_before(*pinned->service);

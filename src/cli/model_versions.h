@@ -37,9 +37,18 @@ class ModelVersions {
   ///
   /// Errors  kNotFound: not trained yet; others may pass: they say nothing of the model.
   Result<ServedModel> served(const std::string& model);
+  /// The version that was to be served at an instant that is past, whatever became of its rows,
+  /// with the challengers that the project names today in the versions of then.
+  ///
+  /// Errors  kOutOfRange: none was, or it is not known which; kFailedPrecondition: it cannot be
+  ///         asked any more.
+  Result<serve::ServingModel> served_at(const std::string& model, EventTime at);
 
  private:
-  Result<serve::ServingModel> make(const catalog::ModelRow& row);
+  /// A version for which there need not be rows in the online store, or must be.
+  enum class Rows { kAny, kOnline };
+  Result<serve::ServingModel> make(const catalog::ModelRow& row, Rows rows);
+  Result<serve::ServingModel> alone_at(const std::string& model, EventTime at);
   Result<serve::ServingModel> under(flow::Workspace& definitions, const catalog::ModelRow& row);
   Result<flow::Workspace*> definitions_of(const catalog::ModelRow& row);
   Result<bool> has_rows(const gold::Service& service);

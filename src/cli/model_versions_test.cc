@@ -1,4 +1,4 @@
-// Which version of a model answers, with which definitions.
+// Which version of a model answers, with which definitions, now and about an instant that is past.
 
 #include "cli/model_versions.h"
 
@@ -68,7 +68,7 @@ class ModelVersionsTest : public testing::Test {
     return found.ok() ? *std::move(found) : ServedModel();
   }
   /// What a server that begins now answers.
-  serve::Response ask() {
+  serve::Response ask(const std::string& at = "") {
     const auto workspace = project_.open_as(flow::Definitions::kServed);
     const auto state = serving_state(*workspace);
     EXPECT_TRUE(state.ok()) << state.status().to_string();
@@ -79,7 +79,16 @@ class ModelVersionsTest : public testing::Test {
         {"POST",
          "/predict",
          {},
-         R"({"with_features":true,"entities":{"user_id":["u0","u1","u2","u3","u4","nobody"]}})"});
+         R"({"with_features":true,"entities":{"user_id":["u0","u1","u2","u3","u4","nobody"]})" +
+             (at.empty() ? "" : ",\"at\":\"" + at + "\"") + "}"});
+  }
+  static std::string instant_of(const serve::Response& answer) {
+    for (const auto& [name, value] : answer.headers) {
+      if (name == "x-assay-as-of") {
+        return value;
+      }
+    }
+    return "";
   }
 
   flow::TestProject project_;
@@ -179,6 +188,61 @@ TEST_F(ModelVersionsTest, LookupsThatAreGoneAreNotWhatAModelKnows) {
   run();
   EXPECT_EQ(ask().body, before.body);
   EXPECT_TRUE(served().model->is_pinned) << "features of these names are another entity's";
+}
+
+TEST_F(ModelVersionsTest, AnInstantIsAnsweredByTheVersionOfThen) {
+  promote(train());
+  std::vector<std::string> versions;
+  std::vector<serve::Response> answers;
+  const auto note = [&] {
+    answers.push_back(ask());
+    ASSERT_EQ(answers.back().status, 200) << answers.back().body;
+    versions.push_back(served().model->version);
+  };
+  note();
+  take_day(3);
+  note();
+  take_day(4);
+  promote(train());
+  note();
+  take_day(5);
+  promote(add_damaged());
+  note();  // by the second one, in its place
+  project_.change("total_1h / nullif", "2 * total_1h / nullif");
+  take_day(6);
+  note();
+  take_day(7);
+  promote(train());
+  take_day(8);
+  project_.change("total: {agg: sum, of: amount", "total: {agg: sum, of: amount * 2");
+  run();
+  promote(train());
+  project_.write("more/9.csv", "user_id,amount,ts\nu1,3.5,2026-01-09T10:00:00Z\n");
+  run();
+  note();
+  EXPECT_EQ(versions, (std::vector<std::string>{"1", "1", "2", "2", "2", "5"}));
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    const serve::Response again = ask(instant_of(answers[i]));
+    EXPECT_EQ(again.status, 200) << i << ": " << again.body;
+    EXPECT_EQ(again.body, answers[i].body) << i;
+  }
+  const serve::Response none = ask("2026-01-01T12:00:00Z");
+  EXPECT_EQ(none.status, 422) << none.body;
+  EXPECT_NE(none.body.find("version 1 since"), std::string::npos) << none.body;
+}
+
+TEST_F(ModelVersionsTest, AnInstantOfWhichNothingIsKnownIsNotGuessed) {
+  const int64_t first = train();
+  promote(first);
+  {
+    const auto workspace = project_.open();
+    const int64_t second = train();
+    ASSERT_TRUE(workspace->catalog().promote_model("big", second).ok()) << "the store was away";
+  }
+  const std::string now = instant_of(ask());
+  EXPECT_EQ(ask(now).status, 422);
+  promote(2);
+  EXPECT_EQ(ask(now).status, 200);
 }
 
 TEST_F(ModelVersionsTest, TheStateIsReplacedOnceForEachChange) {

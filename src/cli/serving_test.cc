@@ -30,6 +30,10 @@ class NoLine : public serve::LineControl {
                                                 EventTime) override {
     return Status(Code::kUnimplemented, "no line");
   }
+  Result<std::shared_ptr<const serve::ServingModel>> model_at(const std::string&,
+                                                              EventTime) override {
+    return Status(Code::kUnimplemented, "no line");
+  }
   Result<std::string> explain(const serve::ExplainQuestion&) override {
     return Status(Code::kUnimplemented, "no line");
   }

@@ -1,5 +1,7 @@
 // Questions about the past, tags of answers, and readiness.
 
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "data/feast_value.h"
@@ -15,7 +17,8 @@ namespace {
 /// Knows of each view what it was at one instant: what the store has for an hour before it.
 class Archive : public LineControl {
  public:
-  explicit Archive(online::OnlineStore& store) : store_(store) {}
+  Archive(online::OnlineStore& store, const ServingModel& model)
+      : model_then(std::make_shared<const ServingModel>(model)), store_(store) {}
 
   Status push(const std::string&, const std::string&, const std::string&) override { return {}; }
   Result<std::vector<RowVerdict>> judge(const std::string&, const std::string&) override {
@@ -31,11 +34,18 @@ class Archive : public LineControl {
     return failure.ok() ? store_.read(view, keys, at)
                         : Result<std::vector<gold::FeatureValues>>(failure);
   }
+  Result<std::shared_ptr<const ServingModel>> model_at(const std::string& model,
+                                                       EventTime at) override {
+    models_asked.push_back(model + " " + format_time(at));
+    return failure.ok() ? model_then : Result<std::shared_ptr<const ServingModel>>(failure);
+  }
   Result<std::string> explain(const ExplainQuestion&) override {
     return Status(Code::kUnimplemented, "no line");
   }
 
   std::vector<EventTime> asked;
+  std::vector<std::string> models_asked;
+  std::shared_ptr<const ServingModel> model_then;
   Status failure;
 
  private:
@@ -61,7 +71,7 @@ class AsOf : public testing::Test {
   }
 
   ServingFixture fixture_;
-  Archive archive_{*fixture_.store};
+  Archive archive_{*fixture_.store, fixture_.state->models.at("buy")};
   FeatureServer server_{fixture_.world, *fixture_.store, fixture_.state, nullptr, &archive_};
 };
 
@@ -97,6 +107,31 @@ TEST_F(AsOf, APredictionIsScoredWithTheFeaturesOfThen) {
   EXPECT_EQ(answer.status, 200) << answer.body;
   EXPECT_NE(answer.body.find("\"score\":23.5"), std::string::npos) << answer.body;
   EXPECT_EQ(header(answer, "x-assay-as-of"), "1970-01-01T23:45:00Z");
+}
+
+TEST_F(AsOf, APredictionIsByTheModelOfThen) {
+  ServingModel then = fixture_.state->models.at("buy");
+  then.version = "2";
+  std::reverse(then.inputs.begin(), then.inputs.end());
+  archive_.model_then = std::make_shared<const ServingModel>(std::move(then));
+  ServingState without = fixture_.make_state();
+  without.models.clear();
+  without.models_not_served["buy"] = "it cannot be asked";
+  const std::string past = R"(,"at":"1970-01-01T23:45:00Z")";
+  const auto predict = [&](const std::string& more) {
+    return server_.handle(
+        {"POST", "/predict", {}, R"({"entities":{"user_id":["u1"],"amount":[10]})" + more + "}"});
+  };
+  EXPECT_NE(predict(past).body.find(R"("version":"2")"), std::string::npos);
+  EXPECT_EQ(archive_.models_asked, std::vector<std::string>{"buy 1970-01-01T23:45:00Z"});
+  EXPECT_NE(predict("").body.find(R"("version":"3")"), std::string::npos);
+  server_.replace(std::make_shared<const ServingState>(std::move(without)));
+  EXPECT_EQ(predict("").status, 503);
+  EXPECT_EQ(predict(past).status, 200) << "then it could be";
+  archive_.failure = Status(Code::kOutOfRange, "no version answered then");
+  const Response none = predict(past);
+  EXPECT_EQ(none.status, 422);
+  EXPECT_NE(none.body.find("no version answered then"), std::string::npos) << none.body;
 }
 
 std::string proto(const std::vector<std::pair<int, std::string>>& fields) {
@@ -234,8 +269,9 @@ TEST_F(AsOf, AnAnswerThatTheClientHasIsNotSentAgain) {
 TEST_F(AsOf, ReadinessSaysWhatIsServed) {
   const Response ready = server_.handle({"GET", "/ready", {}, ""});
   EXPECT_EQ(ready.status, 200);
-  EXPECT_EQ(ready.body,
-            R"({"ready":true,"views":3,"services":1,"models":1,"models_not_served":0,"models_kept":0})");
+  EXPECT_EQ(
+      ready.body,
+      R"({"ready":true,"views":3,"services":1,"models":1,"models_not_served":0,"models_kept":0})");
 }
 
 }  // namespace

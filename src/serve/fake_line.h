@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -48,6 +49,9 @@ class FakeLine : public LineControl {
                                                 std::span<const data::EntityKey>,
                                                 EventTime) override {
     return Status(Code::kFailedPrecondition, "nothing is past");
+  }
+  Result<std::shared_ptr<const ServingModel>> model_at(const std::string&, EventTime) override {
+    return Status(Code::kOutOfRange, "nothing is past");
   }
   Result<std::string> explain(const ExplainQuestion& question) override {
     if (!failure.ok()) {

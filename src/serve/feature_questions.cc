@@ -202,44 +202,66 @@ PredictionsAsked FeatureServer::ask_predictions(const RequestBody& body,
     asked.refusal = *std::move(refusal);
     return asked;
   }
-  if (not_served != nullptr) {
-    asked.refusal = failure_response(Status(Code::kFailedPrecondition, not_served->second));
-    return asked;
-  }
-  if (asked.model == nullptr) {
+  if (known == nullptr) {
     asked.refusal = no_model(state, body.model, sees_names(caller));
     return asked;
   }
-  const gold::Service& service = *asked.model->service;
-  std::optional<Response> refusal =
-      body.with_features ? check_model_features(caller, *asked.model) : std::nullopt;
-  if (refusal.has_value()) {  // a score tells less than what it is made of
-    asked.refusal = *std::move(refusal);
+  if (!body.at.has_value() && not_served != nullptr) {
+    asked.refusal = failure_response(Status(Code::kFailedPrecondition, not_served->second));
     return asked;
   }
-  asked.is_large = pace.is_hurried && (rows_asked(body) > kLargeScoredRows ||
-                                       cells_asked(body, service) > kLargeCells);
-  if (asked.is_large) {
-    return asked;
+  if (body.at.has_value()) {
+    const Asking then = reads_for(state, body.at, pace);
+    if (then.refusal.has_value()) {
+      asked.refusal = *then.refusal;
+      return asked;
+    }
+    Result<std::shared_ptr<const ServingModel>> model = line_->model_at(*known, then.at);
+    if (!model.ok()) {
+      asked.refusal = failed("prediction_failed", model.status());
+      return asked;
+    }
+    asked.of_then = *std::move(model);
+    asked.model = asked.of_then.get();
+  }
+  score(body, caller, pace, &asked);
+  return asked;
+}
+
+/// The rows of a question to a model that may be asked.
+void FeatureServer::score(const RequestBody& body,
+                          const Caller& caller,
+                          const Pace& pace,
+                          PredictionsAsked* asked) {
+  const gold::Service& service = *asked->model->service;
+  std::optional<Response> refusal =
+      body.with_features ? check_model_features(caller, *asked->model) : std::nullopt;
+  if (refusal.has_value()) {  // a score tells less than what it is made of
+    asked->refusal = *std::move(refusal);
+    return;
+  }
+  asked->is_large = pace.is_hurried && (rows_asked(body) > kLargeScoredRows ||
+                                        cells_asked(body, service) > kLargeCells);
+  if (asked->is_large) {
+    return;
   }
   const TypedRows typed = type_rows(service, body.entities);
   if (typed.refusal.has_value()) {
-    asked.refusal = *typed.refusal;
-    return asked;
+    asked->refusal = *typed.refusal;
+    return;
   }
-  const Asking asking = reads_for(state, body.at, pace);
+  const Asking asking = reads_for(asked->state->state(), body.at, pace);
   if (asking.refusal.has_value()) {
-    asked.refusal = *asking.refusal;
-    return asked;
+    asked->refusal = *asking.refusal;
+    return;
   }
-  Result<Predictions> predictions = predict_rows(*asked.model, body, typed.rows, asking);
+  Result<Predictions> predictions = predict_rows(*asked->model, body, typed.rows, asking);
   if (!predictions.ok()) {
-    asked.refusal = failed("prediction_failed", predictions.status());
-    return asked;
+    asked->refusal = failed("prediction_failed", predictions.status());
+    return;
   }
   predictions_.add(predictions->features.rows());
-  asked.predictions = *std::move(predictions);
-  return asked;
+  asked->predictions = *std::move(predictions);
 }
 
 Result<Predictions> FeatureServer::predict_rows(const ServingModel& model,
@@ -259,9 +281,10 @@ Result<Predictions> FeatureServer::predict_rows(const ServingModel& model,
       return predictions;
     }
   }
+  const bool is_logged = log_ != nullptr && !asking.of_the_past;
   ASSAY_ASSIGN_OR_RETURN(Predictions predictions,
-                         serve::predict(model, asking.reads, rows, asking.at, log_ != nullptr));
-  if (log_ != nullptr && !asking.of_the_past) {
+                         serve::predict(model, asking.reads, rows, asking.at, is_logged));
+  if (is_logged) {
     log_->add(model, rows, predictions);
   }
   return predictions;

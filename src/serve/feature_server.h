@@ -36,11 +36,12 @@ struct FeaturesAsked {
 
 /// What a question for predictions came to.
 struct PredictionsAsked {
-  const ServingModel* model = nullptr;     // of `state`
+  const ServingModel* model = nullptr;     // of `state`, or `of_then`
   std::optional<Predictions> predictions;  // nothing: see refusal
   bool is_large = false;                   // as of FeaturesAsked
   Response refusal;
   std::shared_ptr<Selections> state;
+  std::shared_ptr<const ServingModel> of_then{};  // of a question about the past
 };
 
 /// Answers HTTP requests from an online store: every endpoint of Feast's feature server, its
@@ -132,6 +133,10 @@ class FeatureServer {
   Result<std::optional<FlatAnswer>> flat_answer(const gold::Service& service,
                                                 const RequestRows& rows,
                                                 const Asking& asking);
+  void score(const RequestBody& body,
+             const Caller& caller,
+             const Pace& pace,
+             PredictionsAsked* asked);
   Result<Predictions> predict_rows(const ServingModel& model,
                                    const RequestBody& body,
                                    const RequestRows& rows,

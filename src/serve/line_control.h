@@ -12,6 +12,7 @@
 #include "gold/contract.h"
 #include "gold/service.h"
 #include "serve/json_request.h"
+#include "serve/serving_state.h"
 
 namespace assay::serve {
 
@@ -26,7 +27,7 @@ struct RowVerdict {
 /// A question for what stands behind one number, as the server understood it, and as its caller may
 /// have the answer.
 struct ExplainQuestion {
-  std::string feature;  // "SERVICE:feature" or "VIEW:feature"
+  std::string feature;             // "SERVICE:feature" or "VIEW:feature"
   std::vector<JsonColumn> inputs;  // what it is asked with, each one value
   EventTime at;
   std::shared_ptr<const gold::Service> service;  // by which it is read
@@ -57,11 +58,18 @@ class LineControl {
   virtual Result<std::vector<std::string>> behind(const std::vector<std::string>& views) = 0;
   /// What a view answered to each key at an instant that is past, from the tables.
   ///
-  /// Errors  kFailedPrecondition: the tables are not so far, or the view is being replaced;
+  /// Errors  kFailedPrecondition: the tables are not so far, or not those of that view;
   ///         kOutOfRange: what is so old is dropped.
   virtual Result<std::vector<gold::FeatureValues>> past(const gold::FeatureView& view,
                                                         std::span<const data::EntityKey> keys,
                                                         EventTime at) = 0;
+  /// The version of a model that answered at an instant that is past, with the definitions that it
+  /// was trained under and its challengers.
+  ///
+  /// Errors  kOutOfRange: none did, or none is known to have; kFailedPrecondition: it cannot be
+  ///         asked any more.
+  virtual Result<std::shared_ptr<const ServingModel>> model_at(const std::string& model,
+                                                               EventTime at) = 0;
   /// The rows, tables and definition behind one number, as `assay explain --output json` prints
   /// them.
   ///

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 
 from as_of_test import fields, message
 from project import STATE, Server, flights_project, new_folder, remove
@@ -43,12 +44,20 @@ def wait_for(condition, what=lambda: "nothing"):
         time.sleep(0.25)  # servers look once a second
 
 
-def predict(server, model="late"):
+def predict(server, model="late", at=None):
     """Status and JSON of the predictions for all airports."""
-    status, text = server.request("/predict", {"model": model, "entities": {
+    status, text = server.request("/predict", {"model": model, **({"at": at} if at else {}), "entities": {
         "origin": AIRPORTS, "destination": ["LAX"] * len(AIRPORTS), "departure": ["2001-01-02T17:00:00Z"] * len(AIRPORTS),
         "distance": [1000] * len(AIRPORTS)}})
     return status, json.loads(text)
+
+
+def instant(server):
+    """The instant that answers are for by now."""
+    request = urllib.request.Request(f"http://{server.address}/get-online-features", headers={"Content-Type": "application/json"},
+                                     data=json.dumps({"features": ["origin_delays:flights_24h"], "entities": {"origin": ["ORD"]}}).encode())
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return answer.headers["x-assay-as-of"]
 
 
 def version(server, model="late"):
@@ -172,8 +181,10 @@ def beside_serve(project, asker, last_day):
         assert "version 1 is served" in said and "assay model promote late --version 1" in said, said
         wait_for(lambda: version(server) == "1")
         project.run("model", "promote", "late", "--version", 1)
+        then = instant(server)
         project.write("data/flights/2001-01-02.csv.gz", last_day)
         project.run("run")
+        assert instant(server) > then
         _, said = project.run("train", "late")
         assert "version 1 is served until `assay model promote late --version 2`" in said, said
         first = predict(server)[1]
@@ -182,6 +193,11 @@ def beside_serve(project, asker, last_day):
         wait_for(lambda: version(server) == "2")
         second = predict(server)[1]
         assert grpc_predict(asker, server) == ("2", scores(second))
+        status, again = predict(server, at=then)  # with the second day's rows of that morning, too
+        assert status == 200 and again["version"] == "1" and len(again["predictions"]) == len(AIRPORTS), again
+        assert predict(server, at=instant(server)) == (200, second)
+        status, none = predict(server, at="2001-01-01T00:00:00Z")
+        assert status == 422 and "version 1 since" in json.dumps(none), none
         hammered(project, server, [1, 2], {"1": scores(first), "2": scores(second)})
 
         what_fails_is_tried_again(project, server)
