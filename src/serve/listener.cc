@@ -2,16 +2,20 @@
 
 #include "serve/listener.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <exception>
 #include <mutex>
 #include <new>
+#include <optional>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include <arpa/inet.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -26,27 +30,79 @@ constexpr int kPauseMilliseconds = 50;
 struct Address {
   sockaddr_storage bytes{};
   socklen_t size = 0;
+
+  [[nodiscard]] bool is_of(sa_family_t family) const { return bytes.ss_family == family; }
 };
 
-Result<Address> address_of(const std::string& host, uint16_t port) {
+/// An address as it is written, an IPv6 in brackets as URLs have it.
+std::optional<Address> written_address(const std::string& host) {
   Address address;
-  const bool is_bracketed = host.starts_with('[') && host.ends_with(']');  // as URLs have IPv6
+  const bool is_bracketed = host.starts_with('[') && host.ends_with(']');
   const std::string in_brackets = is_bracketed ? host.substr(1, host.size() - 2) : host;
   auto* four = reinterpret_cast<sockaddr_in*>(&address.bytes);
   auto* six = reinterpret_cast<sockaddr_in6*>(&address.bytes);
   if (::inet_pton(AF_INET, host.c_str(), &four->sin_addr) == 1) {
     four->sin_family = AF_INET;
-    four->sin_port = htons(port);
     address.size = sizeof(*four);
   } else if (::inet_pton(AF_INET6, in_brackets.c_str(), &six->sin6_addr) == 1) {
     six->sin6_family = AF_INET6;
-    six->sin6_port = htons(port);
     address.size = sizeof(*six);
   } else {
-    return Status(Code::kInvalidArgument,
-                  "not an address to listen on; try 127.0.0.1, 0.0.0.0 or [::]: " + host);
+    return std::nullopt;
   }
   return address;
+}
+
+/// Whether the system may be asked for a name: what is no name it might ask a network for.
+bool can_be_name(const std::string& host) {
+  constexpr std::size_t kNameBytesMax = 253;
+  constexpr std::size_t kLabelBytesMax = 63;
+  std::size_t label = 0;
+  for (const char c : host) {
+    const bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    const bool is_digit = c >= '0' && c <= '9';
+    if (!is_letter && !is_digit && c != '-' && c != '_' && c != '.') {
+      return false;
+    }
+    label = c == '.' ? 0 : label + 1;
+    if (label > kLabelBytesMax) {
+      return false;
+    }
+  }
+  return !host.empty() && host.size() <= kNameBytesMax;
+}
+
+/// The addresses to listen on, of which one is enough. Those of IPv4 come first: clients that were
+/// told an address were mostly told 127.0.0.1.
+Result<std::vector<Address>> addresses_of(const std::string& host) {
+  if (const std::optional<Address> written = written_address(host)) {
+    return std::vector{*written};
+  }
+  constexpr std::string_view kTry = "; try 127.0.0.1, 0.0.0.0 or [::]: ";
+  if (!can_be_name(host)) {
+    return Status(Code::kInvalidArgument, "not an address to listen on" + std::string(kTry) + host);
+  }
+  addrinfo wanted{};
+  wanted.ai_family = AF_UNSPEC;
+  wanted.ai_socktype = SOCK_STREAM;
+  wanted.ai_flags = AI_PASSIVE;
+  addrinfo* found = nullptr;
+  if (const int error = ::getaddrinfo(host.c_str(), nullptr, &wanted, &found); error != 0) {
+    return Status(error == EAI_AGAIN ? Code::kUnavailable : Code::kInvalidArgument,
+                  "no address is known of the host to listen on (" +
+                      std::string(::gai_strerror(error)) + ")" + std::string(kTry) + host);
+  }
+  std::vector<Address> addresses;
+  for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
+    Address& address = addresses.emplace_back();
+    std::memcpy(&address.bytes, one->ai_addr, one->ai_addrlen);
+    address.size = one->ai_addrlen;
+  }
+  ::freeaddrinfo(found);
+  std::stable_partition(addresses.begin(), addresses.end(), [](const Address& address) {
+    return address.is_of(AF_INET);
+  });
+  return addresses;
 }
 
 /// Why a socket cannot listen, for whoever chose where.
@@ -80,19 +136,21 @@ class SocketListener : public Listener {
 
   Status start(const std::string& host, uint16_t port) {
     const std::string where = host + ":" + std::to_string(port);
-    ASSAY_ASSIGN_OR_RETURN(Address address, address_of(host, port));
-    auto* bytes = reinterpret_cast<sockaddr*>(&address.bytes);
+    ASSAY_ASSIGN_OR_RETURN(std::vector<Address> addresses, addresses_of(host));
     wakeup_ = ::eventfd(0, EFD_CLOEXEC);
-    socket_ = ::socket(bytes->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    const int on = 1;
-    if (wakeup_ < 0 || socket_ < 0 ||
-        ::setsockopt(socket_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
-        ::bind(socket_, bytes, address.size) != 0 || ::listen(socket_, SOMAXCONN) != 0 ||
-        ::getsockname(socket_, bytes, &address.size) != 0) {
+    if (wakeup_ < 0) {
       return why(errno, where);
     }
-    port_ = ntohs(bytes->sa_family == AF_INET ? reinterpret_cast<sockaddr_in*>(bytes)->sin_port
-                                              : reinterpret_cast<sockaddr_in6*>(bytes)->sin6_port);
+    int error = EADDRNOTAVAIL;
+    for (Address& address : addresses) {
+      error = listen_on(&address, port);
+      if (error != EADDRNOTAVAIL && error != EAFNOSUPPORT) {
+        break;  // the first that this host has
+      }
+    }
+    if (error != 0) {
+      return why(error, where);
+    }
     thread_ = std::jthread([this] { run(); });
     return {};
   }
@@ -109,6 +167,24 @@ class SocketListener : public Listener {
   }
 
  private:
+  /// 0, or what the system says against it.
+  int listen_on(Address* address, uint16_t port) {
+    auto* bytes = reinterpret_cast<sockaddr*>(&address->bytes);
+    uint16_t& of_address = address->is_of(AF_INET)
+                               ? reinterpret_cast<sockaddr_in*>(bytes)->sin_port
+                               : reinterpret_cast<sockaddr_in6*>(bytes)->sin6_port;
+    of_address = htons(port);
+    close(std::exchange(socket_, -1));
+    socket_ = ::socket(bytes->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    const int on = 1;
+    if (socket_ < 0 || ::setsockopt(socket_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
+        ::bind(socket_, bytes, address->size) != 0 || ::listen(socket_, SOMAXCONN) != 0 ||
+        ::getsockname(socket_, bytes, &address->size) != 0) {
+      return errno;
+    }
+    port_ = ntohs(of_address);
+    return 0;
+  }
   static void close(int file) {
     if (file >= 0) {
       ::close(file);

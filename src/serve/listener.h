@@ -20,10 +20,12 @@ class Listener {
   /// Whose the socket is then, also when it throws; called on the listener's thread.
   using Take = std::function<void(int socket)>;
 
-  /// Listen. `port` 0 is any free one.
+  /// Listen. `port` 0 is any free one. `host` is an address or a name: then on the first of its
+  /// addresses that this host has, those of IPv4 before others.
   ///
-  /// Errors  kUnavailable: the address is in use, with the port named; kInvalidArgument: not an
-  ///         address; kPermissionDenied: a port that needs more rights.
+  /// Errors  kUnavailable: the address is in use, with the port named, or not of this host, or the
+  ///         name cannot be looked up now; kInvalidArgument: not an address, and no name that is
+  ///         known; kPermissionDenied: a port that needs more rights.
   static Result<std::unique_ptr<Listener>> open(World& world,
                                                 const std::string& host,
                                                 uint16_t port,
