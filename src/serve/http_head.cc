@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <cstring>
 
+#include "base/check.h"
+
 namespace assay::serve {
 namespace {
 
@@ -98,11 +100,12 @@ Headers own_headers(const Response& response) {
 
 namespace {
 
-/// Text put behind text where there is room for it.
+/// Text put behind text, within a room of which it is known that it is enough.
 class Line {
  public:
-  explicit Line(char* at) : at_(at) {}
+  Line(char* begin, char* end) : at_(begin), end_(end) {}
   void put(std::string_view text) {
+    ASSAY_CHECK(text.size() <= static_cast<std::size_t>(end_ - at_));
     std::memcpy(at_, text.data(), text.size());
     at_ += text.size();
   }
@@ -116,6 +119,7 @@ class Line {
 
  private:
   char* at_;
+  char* const end_;
 };
 
 }  // namespace
@@ -134,7 +138,7 @@ void append_head(const Response& response,
   }
   const std::size_t before = out->size();
   out->resize(before + bytes);
-  Line line(out->data() + before);
+  Line line(out->data() + before, out->data() + out->size());
   if (response.status == 200) {
     line.put("HTTP/1.1 200 OK\r\n");
   } else {

@@ -28,19 +28,19 @@ class HeadDate {
   std::string text_;
 };
 
-/// Hand each of an answer's marks to `line(name, value)`.
+/// Hand each of an answer's marks to `line(name, value)`. What is handed holds until the last one
+/// was: keep copies.
 template <typename Line>
 void for_each_mark(const AnswerMarks& marks, const Line& line) {
-  std::array<char, kTimeBytesMax> time;  // NOLINT: written before it is read
-  const auto instant = [&time](EventTime at) {
-    return std::string_view(time.data(),
-                            static_cast<std::size_t>(write_time(time.data(), at) - time.data()));
+  std::array<char, 2 * kTimeBytesMax> times;  // NOLINT: written before they are read
+  const auto say = [&line](std::string_view name, char* text, EventTime at) {
+    line(name, std::string_view(text, static_cast<std::size_t>(write_time(text, at) - text)));
   };
   if (marks.as_of.has_value()) {
-    line(std::string_view("x-assay-as-of"), instant(*marks.as_of));
+    say("x-assay-as-of", times.data(), *marks.as_of);
   }
   if (marks.known_until.has_value()) {
-    line(std::string_view("x-assay-known-until"), instant(*marks.known_until));
+    say("x-assay-known-until", times.data() + kTimeBytesMax, *marks.known_until);
   }
   if (marks.tag.has_value()) {
     std::array<char, kTagBytes> tag;  // NOLINT: written before it is read
