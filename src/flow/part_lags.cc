@@ -41,7 +41,8 @@ void PartLags::note_look(const ingest::KafkaLook& look) {
     seen_.push_back(partition);
     const auto part = parts_.find(partition.name());
     if (part != parts_.end() && part->second.next.has_value()) {
-      note_records(part->second, end - *part->second.next);
+      // Behind a transaction that is not over a look sees less than the line was told.
+      note_records(part->second, std::max(part->second.records, end - *part->second.next));
     }
   }
 }

@@ -16,6 +16,7 @@ constexpr Duration kEveryMin{10'000};
 constexpr Duration kAwayEvery{2 * kMicrosPerSecond};
 /// A record that is behind a line is waited for so long, to hear when it was sent.
 constexpr Duration kRecordWait{500'000};
+constexpr Duration kRecordsWait{1'000'000};  // for those of all partitions
 /// Such a record is all that is ever fetched.
 constexpr int64_t kFetchBytes = 64 << 10;
 /// What a proxy says when there is no registry behind it.
@@ -65,7 +66,8 @@ void TopicWatch::run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     const Duration asked_at = world_.clock.monotonic();
     Result<ingest::KafkaLook> found = look(stop);
-    tell_lags(found, stop);
+    const std::optional<ingest::KafkaLook> looked =
+        found.ok() && options_.lags != nullptr ? std::optional(*found) : std::nullopt;
     Status others = found.ok() ? ask_letters(stop) : Status();
     const bool asks_registry =
         asks_registry_ && http_ != nullptr && found.ok() && others.ok() && !stop.stop_requested();
@@ -87,6 +89,7 @@ void TopicWatch::run(const std::stop_token& stop) {
     if (options_.wakeup != nullptr && !stop.stop_requested()) {
       options_.wakeup->notify();
     }
+    tell_lags(looked, stop);  // last: nobody waits for it
     const Duration pause = is_away ? std::min(options_.every, kAwayEvery) : options_.every;
     next_.wait(std::max(pause, kEveryMin));
   }
@@ -101,15 +104,20 @@ Result<ingest::KafkaLook> TopicWatch::look(const std::stop_token& stop) {
 }
 
 /// How far behind the line is, also while it is held up itself.
-void TopicWatch::tell_lags(const Result<ingest::KafkaLook>& look, const std::stop_token& stop) {
+void TopicWatch::tell_lags(const std::optional<ingest::KafkaLook>& look,
+                           const std::stop_token& stop) {
   if (options_.lags == nullptr) {
     return;
   }
-  if (look.ok()) {
+  if (look.has_value()) {
     options_.lags->note_look(*look);
+    const Duration begin = world_.clock.monotonic();
     for (const auto& [partition, offset] : options_.lags->unknown()) {
       if (stop.stop_requested()) {
         return;
+      }
+      if (world_.clock.monotonic().micros - begin.micros > kRecordsWait.micros) {
+        break;  // the others in the next look
       }
       const Result<std::optional<EventTime>> sent =
           ingest::first_sent_from(*asks_, partition, offset, kRecordWait);

@@ -71,7 +71,7 @@ class TopicWatch {
         options_(options) {}
   void run(const std::stop_token& stop);
   Result<ingest::KafkaLook> look(const std::stop_token& stop);
-  void tell_lags(const Result<ingest::KafkaLook>& look, const std::stop_token& stop);
+  void tell_lags(const std::optional<ingest::KafkaLook>& look, const std::stop_token& stop);
   Status ask_letters(const std::stop_token& stop);
   Status ask_registry();
 
