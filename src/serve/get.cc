@@ -275,11 +275,18 @@ struct AskedKeys {
   std::vector<data::EntityKey> keys;
   std::vector<uint32_t> key_of;
   std::size_t views_end = 0;  // of the views that are asked with these
+
+  [[nodiscard]] std::size_t bytes() const {
+    std::size_t sum = keys.capacity() * sizeof(keys[0]) + key_of.capacity() * sizeof(key_of[0]);
+    for (const data::EntityKey& key : keys) {
+      sum += key.bytes().capacity();
+    }
+    return sum;
+  }
 };
 
 /// What a question needs and the thread's next one needs again.
 struct AskingMemory {
-  static constexpr std::size_t kKeysMax = 4096;
   static constexpr std::size_t kWordsMax = 64 << 10;
   static constexpr std::size_t kTextBytesMax = 256 << 10;
 
@@ -292,15 +299,20 @@ AskingMemory& asking_memory() {
   return memory;
 }
 
-/// The groups of keys of one question, in memory that the thread keeps.
+/// The groups of keys of one question, in memory of which the thread keeps kKeptKeyBytesMax, and no
+/// keys.
 class KeyGroups {
  public:
   KeyGroups() : groups_(std::move(asking_memory().groups)) {}
   ~KeyGroups() {
+    std::size_t kept = 0;
     for (AskedKeys& group : groups_) {
-      if (group.keys.capacity() > AskingMemory::kKeysMax) {
+      group.keys.clear();
+      group.key_of.clear();
+      if (group.bytes() > kKeptKeyBytesMax - kept) {
         group = {};
       }
+      kept += group.bytes();
     }
     asking_memory().groups = std::move(groups_);
   }
@@ -312,10 +324,7 @@ class KeyGroups {
     if (count_ == groups_.size()) {
       groups_.emplace_back();
     }
-    AskedKeys& group = groups_[count_++];
-    group.keys.clear();
-    group.key_of.clear();
-    return group;
+    return groups_[count_++];
   }
   [[nodiscard]] AskedKeys& last() { return groups_[count_ - 1]; }
   [[nodiscard]] std::span<const AskedKeys> all() const { return {groups_.data(), count_}; }
@@ -413,7 +422,6 @@ Result<std::optional<FlatAnswer>> get_flat_features(const gold::Service& service
   answer.values.reserve(width * row_count, service.views.size() * row_count);
   KeyGroups groups;  // of views that are asked with the same
   std::vector<online::ViewKeys> asked = std::exchange(asking_memory().asked, {});
-  asked.clear();
   std::vector<WatchedView> watched;
   watched.reserve(goes_on ? service.views.size() : 0);
   FlatAnswer::View next;
@@ -451,8 +459,17 @@ Result<std::optional<FlatAnswer>> get_flat_features(const gold::Service& service
     const EventTime until = answer.applied[view]->known_until;
     answer.known_until = std::min(answer.known_until.value_or(until), until);
   }
+  asked.clear();  // what it names is not there afterwards
   asking_memory().asked = std::move(asked);
   return std::optional(std::move(answer));
+}
+
+std::size_t kept_key_bytes() {
+  std::size_t bytes = 0;
+  for (const AskedKeys& group : asking_memory().groups) {
+    bytes += group.bytes();
+  }
+  return bytes;
 }
 
 void keep_memory_of(FlatAnswer&& answer) {

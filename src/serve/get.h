@@ -187,6 +187,10 @@ struct FlatAnswer {
 /// very much.
 void keep_memory_of(FlatAnswer&& answer);
 
+/// Bytes of keys, and of room for them, that this thread keeps from its questions for the next one.
+std::size_t kept_key_bytes();
+inline constexpr std::size_t kKeptKeyBytesMax = 512 << 10;
+
 /// Whether a service has all its features from its views, by keys that rows are asked with.
 bool is_flat(const gold::Service& service);
 

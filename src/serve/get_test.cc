@@ -162,5 +162,28 @@ TEST(Get, AnEntityThatIsAskedOftenIsReadOnce) {
   }
 }
 
+TEST(Get, AThreadKeepsNoKeysAndLittleRoomForThem) {
+  ServingFixture fixture;
+  catalog::ServiceDef all;
+  all.name = "all";
+  for (const char* const view : {"clicks", "routes", "spend"}) {
+    all.items.push_back({view, {}, {}, std::string(view) + "_"});
+  }
+  const auto service = *gold::compile_service(all, fixture.state->views, fixture.state->on_demand);
+  for (const int64_t count : {1, 3000, 4000, 20'000, 2, 4000}) {
+    RequestRows rows{{{"user_id", {}}, {"item_id", {}}}, count};
+    for (int64_t row = 0; row < count; ++row) {
+      rows.columns[0].values.push_back(Scalar::string(std::string(400, 'u') + std::to_string(row)));
+      rows.columns[1].values.push_back(Scalar::int64(row));
+    }
+    auto flat = get_flat_features(*service, *fixture.store, rows, EventTime{ServingFixture::kNow});
+    ASSERT_TRUE(flat.ok()) << flat.status().to_string();
+    ASSERT_TRUE(flat->has_value());
+    EXPECT_EQ((*flat)->rows, count);
+    keep_memory_of(**std::move(flat));
+    EXPECT_LE(kept_key_bytes(), kKeptKeyBytesMax) << count;
+  }
+}
+
 }  // namespace
 }  // namespace assay::serve
