@@ -23,6 +23,50 @@ constexpr std::array<bool, 256> kPlainBytes = [] {
   return plain;
 }();
 
+bool is_blank(char c) {
+  return c == ' ' || c == '\n' || c == '\t' || c == '\r';
+}
+
+/// Whether a list begins with a text or a whole number, or is empty.
+bool begins_plain(std::string_view list) {
+  std::size_t at = 0;
+  while (at < list.size() && is_blank(list[at])) {
+    ++at;
+  }
+  if (at < list.size() && (list[at] == '"' || list[at] == ']')) {
+    return true;
+  }
+  at += at < list.size() && list[at] == '-' ? 1 : 0;
+  const std::size_t digits = at;
+  while (at < list.size() && list[at] >= '0' && list[at] <= '9') {
+    ++at;
+  }
+  return at > digits && at < list.size() &&
+         (list[at] == ',' || list[at] == ']' || is_blank(list[at]));
+}
+
+/// Whether the lists of a large body begin as plain ones do. Others are not to be read up to their
+/// last column, and then once more.
+bool looks_plain(std::string_view json) {
+  constexpr std::size_t kSmallBytes = 4 << 10;
+  if (json.size() <= kSmallBytes) {
+    return true;
+  }
+  std::size_t left = kColumnsMax + 1;  // and the names of features
+  for (std::size_t at = json.find('['); at != std::string_view::npos && left > 0;
+       at = json.find('[', at + 1), --left) {
+    std::size_t before = at;
+    while (before > 0 && is_blank(json[before - 1])) {
+      --before;
+    }
+    const bool is_member = before > 0 && json[before - 1] == ':';
+    if (is_member && !begins_plain(json.substr(at + 1))) {
+      return false;
+    }
+  }
+  return true;
+}
+
 class PlainReader {
  public:
   PlainReader(std::string_view json, RequestBody& body)
@@ -36,7 +80,7 @@ class PlainReader {
  private:
   /// What stands next, behind blanks; '\0' at the end.
   char next() {
-    while (at_ != end_ && (*at_ == ' ' || *at_ == '\n' || *at_ == '\t' || *at_ == '\r')) {
+    while (at_ != end_ && is_blank(*at_)) {
       ++at_;
     }
     return at_ == end_ ? '\0' : *at_;
@@ -192,7 +236,7 @@ class PlainReader {
 }  // namespace
 
 bool read_plain_body(std::string_view json, RequestBody* body) {
-  return PlainReader(json, *body).read();
+  return looks_plain(json) && PlainReader(json, *body).read();
 }
 
 }  // namespace assay::serve

@@ -83,6 +83,27 @@ TEST(PlainBody, WhatIsNotPlainIsLeft) {
   EXPECT_FALSE(is_plain(std::string("{\"entities\":{\"a\":[1]}}\0", 23)));
 }
 
+TEST(PlainBody, ALargeBodyIsLeftBeforeItIsRead) {
+  std::string users = "[0";
+  for (int i = 1; i < 2000; ++i) {
+    users += ", " + std::to_string(i);
+  }
+  users += "]";
+  for (const char* const taken : {"[1]", " [ -17 , 2]", "[\"a[1.5]\"]", "[]", "[7 ]"}) {
+    const std::string body = R"({"entities":{"u":)" + users + R"(,"n":)" + taken + "}}";
+    EXPECT_TRUE(is_plain(body)) << taken;
+    EXPECT_TRUE(is_plain(R"({"features": ["a:b", "c:d"], )" + body.substr(1))) << taken;
+  }
+  for (const char* const left :
+       {"[1.5, 2]", "[ null]", "[true]", "[-0.5]", "[1e3]", "[[1]]", "[{}]", "[", "[-"}) {
+    const std::string body = R"({"entities":{"u":)" + users + R"(,"n":)" + left + "}}";
+    EXPECT_FALSE(is_plain(body)) << left;
+    RequestBody read;
+    EXPECT_FALSE(read_plain_body(body, &read));
+    EXPECT_TRUE(read.entities.empty()) << left;
+  }
+}
+
 /// Put together from what bodies are made of, with a byte changed here and there.
 TEST(PlainBody, RandomBodiesAreReadAlike) {
   constexpr std::array<const char*, 34> kPieces = {"{",        "}",
