@@ -262,6 +262,11 @@ TEST(JsonWriter, NumbersAreTheShortestTextThatReadsBack) {
     numbers.insert(numbers.end(),
                    {ten, std::nextafter(ten, 0), std::nextafter(ten, 2 * ten), 3 * ten});
   }
+  for (double round = 1; round <= 1e12; round *= 10) {
+    for (int first = 1; first < 1200; ++first) {
+      numbers.insert(numbers.end(), {first * round, -first * round, first * round + 0.5});
+    }
+  }
   std::erase_if(numbers, [](double number) { return !std::isfinite(number); });
   for (const double number : numbers) {
     std::array<char, 40> text{};

@@ -18,7 +18,7 @@ char* few_decimals(double value, char* out) {
   constexpr uint32_t kScale = 1'000'000;
   constexpr uint32_t kHundredth = kScale / 100;
   constexpr double kUnitsEnd = 1e14;
-  constexpr uint32_t kFixedIsShort = 100'000;  // from here on 1e+05 may be shorter
+  constexpr uint32_t kRound = 100'000;  // below 10^8 only 1e+05 and the like may be shorter
   const double magnitude = std::fabs(value);
   const double units = std::floor(magnitude * kScale + 0.5);
   if (!((magnitude >= 0.001 || magnitude == 0) && units < kUnitsEnd) ||
@@ -28,7 +28,7 @@ char* few_decimals(double value, char* out) {
   const auto count = static_cast<int64_t>(units);
   const auto whole = static_cast<uint32_t>(count / kScale);
   const auto fraction = static_cast<uint32_t>(count % kScale);
-  if (fraction == 0 && whole >= kFixedIsShort && whole % 10 == 0) {
+  if (fraction == 0 && whole != 0 && whole % kRound == 0) {
     return nullptr;
   }
   *out = '-';
