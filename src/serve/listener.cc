@@ -26,6 +26,7 @@ namespace assay::serve {
 namespace {
 
 constexpr int kPauseMilliseconds = 50;
+constexpr std::string_view kTry = "; try 127.0.0.1, 0.0.0.0 or [::]: ";
 
 struct Address {
   sockaddr_storage bytes{};
@@ -78,7 +79,6 @@ Result<std::vector<Address>> addresses_of(const std::string& host) {
   if (const std::optional<Address> written = written_address(host)) {
     return std::vector{*written};
   }
-  constexpr std::string_view kTry = "; try 127.0.0.1, 0.0.0.0 or [::]: ";
   if (!can_be_name(host)) {
     return Status(Code::kInvalidArgument, "not an address to listen on" + std::string(kTry) + host);
   }
@@ -114,6 +114,9 @@ Status why(int error, const std::string& where) {
   if (error == EACCES) {
     return {Code::kPermissionDenied,
             "this port needs more rights; choose one above 1023: " + where};
+  }
+  if (error == EADDRNOTAVAIL || error == EAFNOSUPPORT) {
+    return {Code::kUnavailable, "this host has no such address" + std::string(kTry) + where};
   }
   return {Code::kUnavailable, "cannot listen on " + where + ": " + std::strerror(error)};
 }
