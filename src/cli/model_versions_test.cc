@@ -10,6 +10,7 @@
 #include "flow/model.h"
 #include "flow/test_project.h"
 #include "serve/feature_server.h"
+#include "serve/http_head.h"
 
 namespace assay::cli {
 namespace {
@@ -83,12 +84,11 @@ class ModelVersionsTest : public testing::Test {
              (at.empty() ? "" : ",\"at\":\"" + at + "\"") + "}"});
   }
   static std::string instant_of(const serve::Response& answer) {
-    for (const auto& [name, value] : answer.headers) {
-      if (name == "x-assay-as-of") {
-        return value;
-      }
-    }
-    return "";
+    std::string instant;
+    serve::for_each_mark(answer.marks, [&instant](std::string_view name, std::string_view value) {
+      instant = name == "x-assay-as-of" ? value : instant;
+    });
+    return instant;
   }
 
   flow::TestProject project_;
