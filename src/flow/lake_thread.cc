@@ -81,6 +81,10 @@ RunReport LakeThread::end_publishing() {
   return publishing_->take_report();
 }
 
+bool LakeThread::has_open_topics() const {
+  return publishing_ != nullptr && publishing_->has_open_topics();
+}
+
 void LakeThread::work() {
   std::unique_lock lock(mutex_);
   for (;;) {

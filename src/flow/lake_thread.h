@@ -67,6 +67,7 @@ class LakeThread {
   void publish();
   /// What is still to be published at the end of a line, and what was; when there is no job.
   RunReport end_publishing();
+  [[nodiscard]] bool has_open_topics() const;
 
  private:
   explicit LakeThread(const RunOptions& options) : pace_(options.gold_unnoticed) {}

@@ -67,6 +67,12 @@ Status Publisher::open_topics() {
   return {};
 }
 
+bool Publisher::has_open_topics() const {
+  return std::any_of(topics_.begin(), topics_.end(), [](const Topic& topic) {
+    return topic.transactions != nullptr;
+  });
+}
+
 Status Publisher::publish(const RunOptions& options, RunReport* report) {
   ASSAY_RETURN_IF_ERROR(open_topics());
   Clock& clock = workspace_.world().clock;
@@ -75,7 +81,8 @@ Status Publisher::publish(const RunOptions& options, RunReport* report) {
     if (topic.is_anothers || (topic.away_since && began.micros < topic.retry_at.micros)) {
       continue;
     }
-    if (options.is_live && options.stopping() && topic.transactions == nullptr) {
+    if (options.is_live && options.stopping() && !options.opens_topics &&
+        topic.transactions == nullptr) {
       continue;  // its brokers may be away: a line that ends does not wait for them
     }
     StageAccount account;

@@ -45,6 +45,8 @@ class Publisher {
   /// Errors  kNotFound: no such topic; kFailedPrecondition: another process publishes to it; those
   ///         of KafkaTransactions and of the lake.
   Status publish(const RunOptions& options, RunReport* report);
+  /// Whether a topic is open: its brokers were there when it was written last.
+  [[nodiscard]] bool has_open_topics() const;
 
  private:
   struct Topic {

@@ -53,6 +53,7 @@ void PublishThread::work() {
     lock.unlock();
     RunReport report;
     const Status status = publisher_->publish(options_, &report);
+    has_open_topics_ = publisher_->has_open_topics();
     if (!status.ok()) {  // of no single topic: those are told by the publisher
       workspace_->world().log.error("publishing_fails", {{"why", status.to_string()}});
     }

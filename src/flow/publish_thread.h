@@ -32,6 +32,8 @@ class PublishThread {
   void request();
   /// What was done since the last time; counted in the metrics already.
   RunReport take_report();
+  /// As Publisher's, after what was done last. Any thread.
+  [[nodiscard]] bool has_open_topics() const { return has_open_topics_; }
   /// Do what was asked for, of each topic that is open one transaction at most, and wait for it.
   void end();
 
@@ -43,6 +45,7 @@ class PublishThread {
   std::unique_ptr<Publisher> publisher_;
   RunOptions options_;
   std::atomic<bool> is_over_ = false;
+  std::atomic<bool> has_open_topics_ = false;
   std::mutex mutex_;
   std::condition_variable changed_;
   bool is_asked_ = false;

@@ -46,6 +46,9 @@ struct RunOptions {
   /// are ahead of the lake stay so, since this process has their journals. Else a view is only
   /// ahead when its journal was lost, and is made anew.
   bool is_live = false;
+  /// Topics that values are published to are opened also while a live line ends: their brokers were
+  /// there a moment ago.
+  bool opens_topics = false;
   bool waits_for_registry = false;  // topics are read on when it answers, however long that takes
   ingest::LeftAskers* left_askers = nullptr;  // has their questions that nobody waits for any more
   bool tells_freshness = false;  // it is noted how soon events were readable, in any case

@@ -86,6 +86,7 @@ Status SharedStages::begin(const std::vector<std::unique_ptr<SharedLine>>& lines
 Status SharedStages::start_lake() {
   RunOptions options = options_.run;
   options.wakeup = wakeup_;
+  options.opens_topics = had_open_topics_;
   ASSAY_ASSIGN_OR_RETURN(lake_, LakeThread::start(workspace_, options));
   return {};
 }
@@ -165,6 +166,10 @@ Status SharedStages::leave_off(RunReport* report) {
   if (lake_ != nullptr && lake_->has_job()) {
     ASSAY_RETURN_IF_ERROR(note(lake_->wait(), report));
   }
+  if (lake_ != nullptr) {
+    end_publishing(report);
+    had_open_topics_ = lake_->has_open_topics();  // for who may be the last one
+  }
   rest();
   leader_.reset();
   leaves_ = false;
@@ -175,11 +180,15 @@ Status SharedStages::do_last(RunReport* report) {
   ASSAY_RETURN_IF_ERROR(start_lake());
   begin_job(true);
   ASSAY_RETURN_IF_ERROR(note(lake_->wait(), report));
+  end_publishing(report);
+  rest();
+  return {};
+}
+
+void SharedStages::end_publishing(RunReport* report) {
   for (StageAccount& account : lake_->end_publishing().stages) {
     merge_account(std::move(account), report);
   }
-  rest();
-  return {};
 }
 
 void SharedStages::rest() {

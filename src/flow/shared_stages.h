@@ -59,6 +59,7 @@ class SharedStages {
   Status begin(const std::vector<std::unique_ptr<SharedLine>>& lines);
   Status leave_off(RunReport* report);
   Status do_last(RunReport* report);
+  void end_publishing(RunReport* report);
   Status start_lake();
   void begin_job(bool makes_all);
   Status note(LakeThread::Done done, RunReport* report);
@@ -73,6 +74,7 @@ class SharedStages {
   std::atomic<bool> leaves_ = false;  // the stop of jobs
   std::unique_ptr<FileLock> leader_;
   std::unique_ptr<LakeThread> lake_;
+  bool had_open_topics_ = false;  // those that values are published to, when it left off
   std::map<std::string, ingest::PartPositions> backlog_;  // by table: where topics ended then
   bool has_backlog_ = false;                              // before the stages that run
   bool is_complete_ = false;
