@@ -76,7 +76,7 @@ char* write_shortest_decimal(char* out, double value) {
   if ((bits >> 63) != 0) {
     *out++ = '-';
   }
-  Digits all;  // NOLINT(cppcoreguidelines-pro-type-member-init): what is behind them is not read
+  Digits all{};
   put_digits(decimal.significand, &all);
   const int count = count_of_digits(decimal.significand);
   const char* const text = all.data() + kDigitsMax - count;

@@ -32,7 +32,7 @@ class HeadDate {
 /// was: keep copies.
 template <typename Line>
 void for_each_mark(const AnswerMarks& marks, const Line& line) {
-  std::array<char, 2 * kTimeBytesMax> times;  // NOLINT: written before they are read
+  std::array<char, 2 * kTimeBytesMax> times{};
   const auto say = [&line](std::string_view name, char* text, EventTime at) {
     line(name, std::string_view(text, static_cast<std::size_t>(write_time(text, at) - text)));
   };
@@ -43,7 +43,7 @@ void for_each_mark(const AnswerMarks& marks, const Line& line) {
     say("x-assay-known-until", times.data() + kTimeBytesMax, *marks.known_until);
   }
   if (marks.tag.has_value()) {
-    std::array<char, kTagBytes> tag;  // NOLINT: written before it is read
+    std::array<char, kTagBytes> tag{};
     write_tag(tag.data(), *marks.tag);
     line(std::string_view("etag"), std::string_view(tag.data(), tag.size()));
   }
@@ -54,8 +54,8 @@ template <typename Line>
 void for_each_header(const Response& response, std::string_view date, const Line& line) {
   line(std::string_view("date"), date);
   line(std::string_view("server"), std::string_view("assay"));
-  if (response.status != 304) {   // its length would be that of the answer it stands for
-    std::array<char, 24> length;  // NOLINT: written before it is read
+  if (response.status != 304) {  // its length would be that of the answer it stands for
+    std::array<char, 24> length{};
     const char* const end =
         std::to_chars(length.data(), length.data() + length.size(), response.body.size()).ptr;
     line(std::string_view("content-length"),

@@ -104,9 +104,7 @@ def check_beside(project, server, view, old):
     values = [of_view(body, view) for body in seen]
     replaced = values.index(new) if new in values else len(values)
     assert all(value == new for value in values[replaced:])
-    # One that was asked before that step and read behind it may be of the new rows as of the old instant.
-    others = [body for body in seen[:replaced] if body != old]
-    assert len(others) <= 1, f"as of the old instant, all of it: {others}"
+    assert all(body == old for body in seen[:replaced]), "as of the old instant, all of it"
 
 
 def check_store(program, root, name, online, expected, points=()):
