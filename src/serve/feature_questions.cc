@@ -147,12 +147,39 @@ FeaturesAsked FeatureServer::features_asked(RequestBody body,
   return asked;
 }
 
+namespace {
+
+/// Whether a view had rows behind an instant when it was read.
+bool has_come_beyond(const FlatAnswer& answer, EventTime instant) {
+  return std::ranges::any_of(answer.applied,
+                             [instant](const std::optional<online::AppliedTo>& applied) {
+                               return applied.has_value() && applied->known_until > instant;
+                             });
+}
+
+}  // namespace
+
 Result<std::optional<FlatAnswer>> FeatureServer::flat_answer(const gold::Service& service,
                                                              const RequestRows& rows,
                                                              const Asking& asking) {
-  return !is_quick_ || asking.of_the_past || !is_flat(service)
-             ? std::optional<FlatAnswer>()
-             : get_flat_features(service, store_, rows, asking.at, asking.reads.goes_on);
+  if (!is_quick_ || asking.of_the_past || !is_flat(service)) {
+    return std::optional<FlatAnswer>();
+  }
+  // Rows that took the place of others between the question for the instant and theirs may not be
+  // those of that instant any more: then it is asked once more, for where the data stands now.
+  EventTime now = asking.at;
+  for (bool is_again = false;; is_again = true) {
+    ASSAY_ASSIGN_OR_RETURN(std::optional<FlatAnswer> answer,
+                           get_flat_features(service, store_, rows, now, asking.reads.goes_on));
+    if (!asking.of_the_data || is_again || !answer.has_value() || !has_come_beyond(*answer, now)) {
+      return answer;
+    }
+    ASSAY_ASSIGN_OR_RETURN(const EventTime later, store_.known_data_now());
+    if (later <= now) {
+      return answer;
+    }
+    now = later;
+  }
 }
 
 /// Entities and statuses of an answer.
@@ -301,6 +328,7 @@ FeatureServer::Asking FeatureServer::reads_for(const ServingState& state,
     return asking;
   }
   asking.at = *newest;
+  asking.of_the_data = state.clock != catalog::ServingClock::kWall && !at.has_value();
   if (!at.has_value()) {
     asking.reads = ViewReads::of(store_, asking.at, pace.goes_on);
     return asking;

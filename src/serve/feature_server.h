@@ -111,6 +111,7 @@ class FeatureServer {
     ViewReads reads;
     EventTime at;
     bool of_the_past = false;
+    bool of_the_data = false;  // `at` is where the data's own clock stood
     std::optional<Response> refusal;
   };
   struct EndpointMetrics {
